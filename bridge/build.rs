@@ -1,0 +1,33 @@
+//! Compiles the C++ half of the bridge against the libtorch that torch-sys found.
+
+use std::path::Path;
+
+/// One C++ file a topic, beside the Rust file of the same name.
+const TOPICS: [&str; 3] = ["optimizer", "random", "script"];
+
+fn main() {
+    let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");
+    let version =
+        std::fs::read_to_string(Path::new(&lib).parent().expect("lib/ has a parent").join("build-version"))
+            .expect("scripts/fetch-libtorch writes build-version");
+    println!("cargo:rustc-env=LIBTORCH_VERSION={}", version.trim());
+    let include = Path::new(&lib).parent().expect("lib/ has a parent").join("include");
+    let mut build = cxx_build::bridge("src/ffi.rs");
+    for topic in TOPICS {
+        build.file(format!("src/{topic}.cc"));
+        println!("cargo:rerun-if-changed=src/{topic}.cc");
+        println!("cargo:rerun-if-changed=src/{topic}.h");
+    }
+    println!("cargo:rerun-if-changed=src/exception.h");
+    for folder in [include.clone(), include.join("torch/csrc/api/include")] {
+        build.flag("-isystem").flag(folder);
+    }
+    build.std("c++17").define("_GLIBCXX_USE_CXX11_ABI", "1").compile("cresset_bridge");
+
+    println!("cargo:rustc-link-lib=torch_cpu");
+    println!("cargo:rustc-link-lib=c10");
+    // The libraries load from their real folder, where they find each other and NVIDIA's.
+    let real =
+        std::fs::canonicalize(Path::new(&lib).join("libtorch_cpu.so")).expect("libtorch_cpu.so exists");
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", real.parent().expect("a file has a folder").display());
+}

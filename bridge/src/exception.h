@@ -1,0 +1,18 @@
+// How a C++ exception becomes an Err: c10::Error without its back trace, everything else by what().
+#pragma once
+#include <c10/util/Exception.h>
+
+namespace rust::behavior {
+template <typename Try, typename Fail>
+static void trycatch(Try&& attempt, Fail&& fail) noexcept {
+  try {
+    attempt();
+  } catch (const c10::Error& error) {
+    fail(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    fail(error.what());
+  } catch (...) {
+    fail("an exception of an unknown type");
+  }
+}
+}  // namespace rust::behavior

@@ -1,0 +1,80 @@
+//! The contract between the two languages, in one place. `optimizer`, `random` and `script` wrap it safely.
+
+#[cxx::bridge]
+pub(crate) mod bridge {
+    /// Text carried into or out of a model file beside the code, such as `metadata.json`.
+    struct ExtraFile {
+        name: String,
+        text: String,
+    }
+
+    #[namespace = "at"]
+    unsafe extern "C++" {
+        include!("cresset-bridge/src/exception.h");
+        include!("cresset-bridge/src/script.h");
+        include!("cresset-bridge/src/optimizer.h");
+        include!("cresset-bridge/src/random.h");
+
+        type Tensor;
+    }
+
+    #[namespace = "cresset"]
+    unsafe extern "C++" {
+        type Values;
+        fn new_values() -> UniquePtr<Values>;
+        fn put_tensor(self: Pin<&mut Values>, name: &str, tensor: &Tensor) -> Result<()>;
+        fn put_strings(self: Pin<&mut Values>, name: &str, strings: Vec<String>) -> Result<()>;
+
+        type ScriptModule;
+        fn module_from_source(
+            source: &str,
+            class_name: &str,
+            values: &Values,
+        ) -> Result<UniquePtr<ScriptModule>>;
+        fn load_module(
+            path: &str,
+            device: &str,
+            extra: &mut Vec<ExtraFile>,
+        ) -> Result<UniquePtr<ScriptModule>>;
+        fn save(self: &ScriptModule, path: &str, extra: &[ExtraFile]) -> Result<()>;
+        fn set_training(self: Pin<&mut ScriptModule>, training: bool) -> Result<()>;
+        fn has_method(self: &ScriptModule, name: &str) -> Result<bool>;
+        fn call(self: &ScriptModule, method: &str, input: &Tensor, results: Pin<&mut Values>) -> Result<()>;
+        fn state(self: &ScriptModule, values: Pin<&mut Values>) -> Result<()>;
+        fn names(self: &Values) -> Vec<String>;
+        fn take_tensor(self: Pin<&mut Values>, name: &str) -> Result<UniquePtr<Tensor>>;
+
+        type Group;
+        fn new_group(step: &Tensor) -> UniquePtr<Group>;
+        fn add(self: Pin<&mut Group>, parameter: &Tensor, first: &Tensor, second: &Tensor) -> Result<()>;
+        fn adam_step(
+            self: Pin<&mut Group>,
+            lr: f64,
+            beta1: f64,
+            beta2: f64,
+            eps: f64,
+            weight_decay: f64,
+        ) -> Result<()>;
+        fn sgd_step(self: Pin<&mut Group>, lr: f64, momentum: f64, weight_decay: f64) -> Result<()>;
+        fn clear_gradients(self: Pin<&mut Group>) -> Result<()>;
+
+        fn cpu_generator_state() -> Result<UniquePtr<Tensor>>;
+        fn set_cpu_generator_state(state: &Tensor) -> Result<()>;
+    }
+}
+
+pub(crate) use bridge::*;
+
+/// Lends a tensor to C++ for the length of a call.
+pub(crate) fn lend(tensor: &tch::Tensor) -> &Tensor {
+    // SAFETY: tch keeps an `at::Tensor*` that lives as long as `tensor`; the returned reference borrows `tensor`, and
+    // `Tensor` is opaque and zero-sized on this side, so nothing is read through it but by C++.
+    unsafe { &*tensor.as_ptr().cast::<Tensor>() }
+}
+
+/// Takes over a tensor that C++ made.
+pub(crate) fn own(tensor: cxx::UniquePtr<Tensor>) -> tch::Tensor {
+    // SAFETY: the pointer came from `std::make_unique<at::Tensor>` and is given up here; tch frees it with
+    // `delete (at::Tensor*)`, which is what the unique_ptr would have done.
+    unsafe { tch::Tensor::from_ptr(tensor.into_raw().cast()) }
+}

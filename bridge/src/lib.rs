@@ -1,0 +1,16 @@
+//! What libtorch has and `tch` does not bind.
+//!
+//! This crate holds all C++ and all `unsafe` code of the project, one topic a file pair (`script.rs` and `script.cc`).
+//! Its functions take and give [`tch::Tensor`]s, and every C++ exception arrives as an [`Error`] of one line.
+
+pub mod cuda;
+mod error;
+mod ffi;
+pub mod optimizer;
+pub mod random;
+pub mod script;
+
+pub use error::{Error, Result, first_line};
+
+/// The version of libtorch that this crate was built with, such as `2.11.0`.
+pub const LIBTORCH_VERSION: &str = env!("LIBTORCH_VERSION");

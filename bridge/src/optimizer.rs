@@ -1,0 +1,132 @@
+//! libtorch's fused optimizer kernels.
+//!
+//! One call updates all parameters: for the digits perceptron an Adam step takes 8 µs instead of the 66 µs of
+//! `tch::nn::Adam`, which walks the parameters one operation at a time.
+
+use cxx::UniquePtr;
+use tch::Tensor;
+
+use crate::Result;
+use crate::ffi::{self, lend};
+
+/// Parameters that are updated together. It shares memory with the tensors given to [`Group::add`], whose state
+/// can so be saved and restored from outside.
+pub struct Group(UniquePtr<ffi::Group>);
+
+// SAFETY: the C++ object holds reference-counted tensors and nothing bound to a thread; `&mut self` on every method
+// keeps two threads from using it at once.
+unsafe impl Send for Group {}
+
+/// The hyperparameters of Adam (Kingma and Ba, 2015), with PyTorch's names and defaults.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adam {
+    /// Decay of the running mean of gradients.
+    pub beta1: f64,
+    /// Decay of the running mean of squared gradients.
+    pub beta2: f64,
+    /// Added to the denominator.
+    pub eps: f64,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f64,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0. }
+    }
+}
+
+impl Group {
+    /// An empty group. `step` counts the steps: a float32 scalar on the parameters' device.
+    pub fn new(step: &Tensor) -> Self {
+        Group(ffi::new_group(lend(step)))
+    }
+
+    /// Adds a parameter with its state: Adam's `exp_avg` and `exp_avg_sq`, or SGD's momentum buffer as `first`.
+    /// All have the shape, dtype and device of the parameter and start at zero.
+    pub fn add(&mut self, parameter: &Tensor, first: &Tensor, second: &Tensor) -> Result<()> {
+        Ok(self.0.pin_mut().add(lend(parameter), lend(first), lend(second))?)
+    }
+
+    /// One step of Adam on the gradients that the last backward pass left.
+    pub fn adam_step(&mut self, lr: f64, adam: Adam) -> Result<()> {
+        Ok(self.0.pin_mut().adam_step(lr, adam.beta1, adam.beta2, adam.eps, adam.weight_decay)?)
+    }
+
+    /// One step of stochastic gradient descent.
+    pub fn sgd_step(&mut self, lr: f64, momentum: f64, weight_decay: f64) -> Result<()> {
+        Ok(self.0.pin_mut().sgd_step(lr, momentum, weight_decay)?)
+    }
+
+    /// Forgets the gradients.
+    pub fn clear_gradients(&mut self) -> Result<()> {
+        Ok(self.0.pin_mut().clear_gradients()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::nn::{self, OptimizerConfig};
+    use tch::{Device, Kind};
+
+    /// A small regression, followed for 20 steps with tch's optimizer and with the fused one.
+    fn largest_difference(mut reference: nn::Optimizer, vs: &nn::VarStore, step: impl Fn(&mut Group)) -> f64 {
+        let theirs = vs.root().get("w").unwrap();
+        let ours = theirs.detach().copy().set_requires_grad(true);
+        let count = Tensor::zeros([], (Kind::Float, Device::Cpu));
+        let mut group = Group::new(&count);
+        group.add(&ours, &ours.zeros_like().detach(), &ours.zeros_like().detach()).unwrap();
+        let x = Tensor::randn([32, 5], (Kind::Float, Device::Cpu));
+        let y = Tensor::randn([32, 3], (Kind::Float, Device::Cpu));
+        for _ in 0..20 {
+            reference.backward_step(&x.matmul(&theirs).mse_loss(&y, tch::Reduction::Mean));
+            x.matmul(&ours).mse_loss(&y, tch::Reduction::Mean).backward();
+            step(&mut group);
+            group.clear_gradients().unwrap();
+        }
+        assert_eq!(f64::try_from(&count).unwrap(), 20.);
+        (ours.detach() - theirs.detach()).abs().max().double_value(&[])
+    }
+
+    fn store() -> nn::VarStore {
+        tch::manual_seed(7);
+        let vs = nn::VarStore::new(Device::Cpu);
+        let _ = vs.root().var("w", &[5, 3], nn::Init::Randn { mean: 0., stdev: 1. });
+        vs
+    }
+
+    #[test]
+    fn fused_adam_follows_libtorchs_own_adam() {
+        let vs = store();
+        let reference = nn::Adam::default().build(&vs, 1e-2).unwrap();
+        let difference = largest_difference(reference, &vs, |g| g.adam_step(1e-2, Adam::default()).unwrap());
+        assert!(difference < 1e-6, "{difference}");
+    }
+
+    #[test]
+    fn fused_sgd_follows_libtorchs_own_sgd() {
+        for momentum in [0., 0.9] {
+            let vs = store();
+            let reference = nn::sgd(momentum, 0., 1e-3, false).build(&vs, 1e-2).unwrap();
+            let difference =
+                largest_difference(reference, &vs, |g| g.sgd_step(1e-2, momentum, 1e-3).unwrap());
+            assert!(difference < 1e-6, "{momentum}: {difference}");
+        }
+    }
+
+    #[test]
+    fn a_gradient_with_other_strides_than_its_parameter_updates_the_right_weights() {
+        let parameter = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let step = Tensor::zeros([], (Kind::Float, Device::Cpu));
+        let mut group = Group::new(&step);
+        group.add(&parameter, &parameter.zeros_like().detach(), &parameter.zeros_like().detach()).unwrap();
+        let gradient = Tensor::from_slice(&[1f32, 2., 3., 4., 5., 6.]).view([2, 3]);
+        // The product's gradient with respect to `parameter` is a transposed, so column-major, tensor.
+        let loss = (parameter.tr() * gradient.tr().contiguous()).sum(Kind::Float);
+        loss.backward();
+        group.sgd_step(1., 0., 0.).unwrap();
+        let difference = (parameter.detach() + gradient).abs().max().double_value(&[]);
+        assert_eq!(difference, 0.);
+    }
+}

@@ -1,0 +1,12 @@
+// The state of libtorch's default random generator on the CPU.
+#pragma once
+#include <memory>
+
+#include <ATen/core/Tensor.h>
+
+namespace cresset {
+
+std::unique_ptr<at::Tensor> cpu_generator_state();
+void set_cpu_generator_state(const at::Tensor& state);
+
+}  // namespace cresset

@@ -1,0 +1,46 @@
+// TorchScript modules: made from source, loaded, saved, called.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+
+#include <torch/csrc/jit/api/module.h>
+
+#include "rust/cxx.h"
+
+struct ExtraFile;
+
+namespace cresset {
+
+// The values of a module's attributes, under dotted names such as "fc1.weight".
+class Values {
+ public:
+  void put_tensor(rust::Str name, const at::Tensor& tensor);
+  void put_strings(rust::Str name, rust::Vec<rust::String> strings);
+  rust::Vec<rust::String> names() const;
+  std::unique_ptr<at::Tensor> take_tensor(rust::Str name);
+
+  std::map<std::string, c10::IValue> by_name;
+};
+
+class ScriptModule {
+ public:
+  explicit ScriptModule(torch::jit::Module module) : module_(std::move(module)) {}
+  void save(rust::Str path, rust::Slice<const ExtraFile> extra) const;
+  void set_training(bool training);
+  bool has_method(rust::Str name) const;
+  // Results are named "0", "1", … in the order in which the method returns them.
+  void call(rust::Str method, const at::Tensor& input, Values& results) const;
+  // Parameters and buffers under the names of Python's state_dict().
+  void state(Values& values) const;
+
+ private:
+  torch::jit::Module module_;
+};
+
+std::unique_ptr<Values> new_values();
+std::unique_ptr<ScriptModule> module_from_source(rust::Str source, rust::Str class_name, const Values& values);
+// Each member of `extra` is filled with the text of the file of its name; an absent file leaves it empty.
+std::unique_ptr<ScriptModule> load_module(rust::Str path, rust::Str device, rust::Vec<ExtraFile>& extra);
+
+}  // namespace cresset

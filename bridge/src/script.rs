@@ -1,0 +1,180 @@
+//! TorchScript modules: made from source, loaded, saved, called.
+
+use std::path::Path;
+
+use cxx::UniquePtr;
+use tch::{Device, Tensor};
+
+use crate::ffi::{self, ExtraFile, lend, own};
+use crate::{Error, Result};
+
+/// The values of a module's attributes under dotted names, such as `fc1.weight`.
+pub struct Values(UniquePtr<ffi::Values>);
+
+impl Values {
+    /// No values.
+    pub fn new() -> Self {
+        Values(ffi::new_values())
+    }
+
+    /// Gives the attribute `name` this tensor; the module shares its memory.
+    pub fn put_tensor(&mut self, name: &str, tensor: &Tensor) -> Result<()> {
+        Ok(self.0.pin_mut().put_tensor(name, lend(tensor))?)
+    }
+
+    /// Gives the attribute `name`, of type `List[str]`, these strings.
+    pub fn put_strings(&mut self, name: &str, strings: &[String]) -> Result<()> {
+        Ok(self.0.pin_mut().put_strings(name, strings.to_vec())?)
+    }
+
+    fn into_tensors(mut self) -> Result<Vec<(String, Tensor)>> {
+        let names = self.0.names();
+        names.into_iter().map(|name| Ok((name.clone(), own(self.0.pin_mut().take_tensor(&name)?)))).collect()
+    }
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A TorchScript module.
+pub struct Module(UniquePtr<ffi::ScriptModule>);
+
+impl Module {
+    /// Compiles `source`, in the dialect of the `code/` folder of a saved module, and makes an instance of
+    /// `class_name` (`__torch__.Name`) with the attributes that `values` gives; it starts in training mode.
+    ///
+    /// # Errors
+    /// Source that does not compile, and an attribute without a value.
+    pub fn from_source(source: &str, class_name: &str, values: &Values) -> Result<Self> {
+        Ok(Module(ffi::module_from_source(source, class_name, &values.0)?))
+    }
+
+    /// Loads a TorchScript file onto `device`, with the text of the extra files that `extra` names; an absent one is
+    /// given as an empty string.
+    ///
+    /// # Errors
+    /// A file that is missing, no TorchScript, or damaged.
+    pub fn load(path: &Path, device: Device, extra: &[&str]) -> Result<(Self, Vec<String>)> {
+        let mut files: Vec<_> =
+            extra.iter().map(|name| ExtraFile { name: name.to_string(), text: String::new() }).collect();
+        let module = ffi::load_module(utf8(path)?, &device_name(device), &mut files)?;
+        Ok((Module(module), files.into_iter().map(|file| file.text).collect()))
+    }
+
+    /// Writes the module to `path`, with extra files (name, text) that `torch::jit::load` gives back.
+    pub fn save(&self, path: &Path, extra: &[(&str, &str)]) -> Result<()> {
+        let files: Vec<_> = extra
+            .iter()
+            .map(|(name, text)| ExtraFile { name: name.to_string(), text: text.to_string() })
+            .collect();
+        Ok(self.0.save(utf8(path)?, &files)?)
+    }
+
+    /// Switches between training (`true`) and evaluation.
+    pub fn set_training(&mut self, training: bool) -> Result<()> {
+        Ok(self.0.pin_mut().set_training(training)?)
+    }
+
+    /// Has the module a method of this name?
+    pub fn has_method(&self, name: &str) -> Result<bool> {
+        Ok(self.0.has_method(name)?)
+    }
+
+    /// Calls `method` with one tensor. A method that returns one tensor gives one, a tuple gives its elements in order.
+    pub fn call(&self, method: &str, input: &Tensor) -> Result<Vec<Tensor>> {
+        let mut results = Values::new();
+        self.0.call(method, lend(input), results.0.pin_mut())?;
+        Ok(results.into_tensors()?.into_iter().map(|(_, tensor)| tensor).collect())
+    }
+
+    /// Parameters and buffers in the order of their names, which are those of Python's `state_dict()`.
+    pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut values = Values::new();
+        self.0.state(values.0.pin_mut())?;
+        values.into_tensors()
+    }
+}
+
+fn utf8(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| Error(format!("{} is not UTF-8, which libtorch needs", path.display())))
+}
+
+fn device_name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    const SCALE: &str = r#"
+class Scale(Module):
+  __parameters__ = ["factor", ]
+  __buffers__ = []
+  factor : Tensor
+  training : bool
+  names : List[str]
+  def forward(self: __torch__.Scale, x: Tensor) -> Tensor:
+    return torch.mul(x, self.factor)
+  def both(self: __torch__.Scale, x: Tensor) -> Tuple[Tensor, Tensor]:
+    return (x, torch.mul(x, self.factor))
+"#;
+
+    fn scale() -> Module {
+        let mut values = Values::new();
+        values.put_tensor("factor", &Tensor::from_slice(&[3f32])).unwrap();
+        values.put_strings("names", &["a".to_string()]).unwrap();
+        Module::from_source(SCALE, "__torch__.Scale", &values).unwrap()
+    }
+
+    #[test]
+    fn a_module_from_source_survives_the_file_with_its_extra_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scale.pt");
+        scale().save(&path, &[("metadata.json", "{}")]).unwrap();
+        let (module, extra) = Module::load(&path, Device::Cpu, &["metadata.json", "absent"]).unwrap();
+        assert_eq!(extra, ["{}", ""]);
+        let x = Tensor::from_slice(&[1f32, 2.]);
+        assert_eq!(Vec::<f32>::try_from(&module.call("forward", &x).unwrap()[0]).unwrap(), [3., 6.]);
+        assert_eq!(module.call("both", &x).unwrap().len(), 2);
+        let state = module.state().unwrap();
+        assert_eq!(state[0].0, "factor");
+        assert_eq!(state[0].1.kind(), Kind::Float);
+    }
+
+    #[test]
+    fn faulty_source_is_an_error_of_one_line() {
+        let source = SCALE.replace("torch.mul", "torch.no_such_operation");
+        let error = Module::from_source(&source, "__torch__.Scale", &Values::new()).err().unwrap();
+        assert!(error.0.contains("no_such_operation"), "{error}");
+        assert!(!error.0.contains('\n') && !error.0.contains("frame #"), "{error}");
+    }
+
+    #[test]
+    fn an_attribute_without_a_value_is_named() {
+        let error = Module::from_source(SCALE, "__torch__.Scale", &Values::new()).err().unwrap();
+        assert_eq!(error.0, "the attribute factor of the TorchScript source was given no value");
+    }
+
+    #[test]
+    fn a_file_that_is_no_torchscript_is_an_error_of_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("foreign.pt");
+        std::fs::write(&path, b"not a model").unwrap();
+        let error = Module::load(&path, Device::Cpu, &[]).err().unwrap();
+        assert!(!error.0.contains('\n') && !error.0.contains("frame #"), "{error}");
+    }
+
+    #[test]
+    fn a_method_that_fails_is_an_error_of_one_line() {
+        let error = scale().call("absent", &Tensor::from(1f32)).err().unwrap();
+        assert!(error.0.contains("absent") && !error.0.contains('\n'), "{error}");
+    }
+}
