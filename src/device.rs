@@ -1,0 +1,146 @@
+//! Where the computation runs: the CPU, or a GPU by way of libtorch's CUDA half.
+
+use std::fmt;
+use std::str::FromStr;
+
+use cresset_bridge::cuda::{self, Unavailable};
+use tch::Device;
+
+use crate::error::{Error, Result};
+
+/// What the user asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// The first GPU if there is one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU of this index.
+    Cuda(usize),
+}
+
+impl DeviceChoice {
+    /// The device itself. Call it before anything else touches CUDA (see [`cuda`]).
+    ///
+    /// # Errors
+    /// A GPU was asked for and there is none; the error says why.
+    pub fn resolve(self) -> Result<Device> {
+        match self {
+            DeviceChoice::Cpu => Ok(Device::Cpu),
+            DeviceChoice::Cuda(index) => match cuda::load() {
+                Ok(count) if index < count => Ok(Device::Cuda(index)),
+                Ok(count) => Err(Error::Usage(format!(
+                    "--device cuda:{index}: this machine has {count} GPU(s), counted from 0"
+                ))),
+                Err(reason) => Err(Error::Usage(format!("--device cuda: {reason}"))),
+            },
+            DeviceChoice::Auto => Ok(match cuda::load() {
+                Ok(_) => Device::Cuda(0),
+                Err(Unavailable::NoDriver) => Device::Cpu,
+                Err(reason) => {
+                    tracing::warn!("running on the CPU: {reason}");
+                    Device::Cpu
+                }
+            }),
+        }
+    }
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "auto" => Ok(DeviceChoice::Auto),
+            "cpu" => Ok(DeviceChoice::Cpu),
+            "cuda" => Ok(DeviceChoice::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|index| index.parse().ok())
+                .map(DeviceChoice::Cuda)
+                .ok_or_else(|| "it is `auto`, `cpu`, `cuda` or `cuda:N`".to_string()),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceChoice::Auto => f.write_str("auto"),
+            DeviceChoice::Cpu => f.write_str("cpu"),
+            DeviceChoice::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+/// The number of threads that libtorch computes with on the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Threads {
+    /// As many as there are cores.
+    #[default]
+    Auto,
+    /// This many, at least 1.
+    Count(u16),
+}
+
+impl Threads {
+    /// The number itself.
+    pub fn count(self) -> u16 {
+        match self {
+            Threads::Count(count) => count,
+            Threads::Auto => std::thread::available_parallelism().map_or(1, |n| n.get().min(1024) as u16),
+        }
+    }
+
+    /// Makes libtorch use this many threads.
+    pub fn apply(self) {
+        tch::set_num_threads(self.count().into());
+    }
+}
+
+impl FromStr for Threads {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text.parse() {
+            _ if text == "auto" => Ok(Threads::Auto),
+            Ok(count) if (1..=1024).contains(&count) => Ok(Threads::Count(count)),
+            _ => Err("it is `auto` or a number from 1 to 1024".to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Threads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Threads::Auto => f.write_str("auto"),
+            Threads::Count(count) => write!(f, "{count}"),
+        }
+    }
+}
+
+/// The device as people write it: `cpu`, `cuda:0`.
+pub fn name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_and_threads_read_back_as_they_are_written() {
+        for text in ["auto", "cpu", "cuda:3"] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
+        }
+        for text in ["auto", "4"] {
+            assert_eq!(text.parse::<Threads>().unwrap().to_string(), text);
+        }
+        assert!("gpu".parse::<DeviceChoice>().is_err());
+        assert!("0".parse::<Threads>().is_err());
+    }
+}

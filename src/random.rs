@@ -1,0 +1,25 @@
+//! Every random choice of the pipeline comes from the run's seed.
+//!
+//! A choice has a stream of its own, found from the seed, its purpose and its number (the epoch, say), so that a resumed
+//! run draws what it would have drawn, with nothing to store.
+
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+
+/// What the numbers are drawn for.
+#[derive(Debug, Clone, Copy)]
+pub enum Purpose {
+    /// Which rows are held out.
+    Split = 1,
+    /// The order of an epoch's rows.
+    Shuffle = 2,
+}
+
+/// The generator of one stream. ChaCha8's output is fixed by its definition and does not change with the library.
+pub fn stream(seed: u64, purpose: Purpose, number: u64) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&(purpose as u64).to_le_bytes());
+    key[16..24].copy_from_slice(&number.to_le_bytes());
+    ChaCha8Rng::from_seed(key)
+}
