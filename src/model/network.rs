@@ -1,0 +1,163 @@
+//! A model with its parameters.
+
+use std::collections::BTreeMap;
+
+use tch::{Device, Tensor, nn};
+
+use super::layer::{Layer, Sequential};
+use super::{ARCHITECTURES, Task};
+use crate::error::{Error, Result};
+
+/// Tensors by name, in the order of their names.
+pub type Tensors = BTreeMap<String, Tensor>;
+
+/// An architecture's layers, with their parameters on a device.
+pub struct Network {
+    layers: Sequential,
+    store: nn::VarStore,
+}
+
+impl Network {
+    /// Makes the architecture of this name, with its parameters drawn from libtorch's generator as seeded by `seed`.
+    ///
+    /// # Errors
+    /// An unknown name.
+    pub fn new(architecture: &str, task: &Task, device: Device, seed: u64) -> Result<Self> {
+        let known = ARCHITECTURES.iter().find(|known| known.name == architecture);
+        let known = known.ok_or_else(|| Error::Usage(format!("there is no model `{architecture}`")))?;
+        // Drawn on the CPU, so that a run starts from the same weights on every device.
+        tch::manual_seed(seed as i64);
+        let mut store = nn::VarStore::new(Device::Cpu);
+        let layers = (known.build)(&store.root(), task);
+        store.set_device(device);
+        Ok(Network { layers, store })
+    }
+
+    /// Logits (N, classes) of preprocessed inputs (N, …).
+    pub fn forward(&self, inputs: &Tensor, train: bool) -> Tensor {
+        self.layers.forward(inputs, train)
+    }
+
+    /// The layers.
+    pub fn layers(&self) -> &Sequential {
+        &self.layers
+    }
+
+    /// All parameters and buffers in the order of their names, which are those of PyTorch's `state_dict()`.
+    pub fn state(&self) -> Tensors {
+        self.store.variables().into_iter().collect()
+    }
+
+    /// The trainable ones of [`Network::state`].
+    pub fn parameters(&self) -> Tensors {
+        self.state().into_iter().filter(|(_, tensor)| tensor.requires_grad()).collect()
+    }
+
+    /// Where the parameters are.
+    pub fn device(&self) -> Device {
+        self.store.device()
+    }
+
+    /// The number of trainable values.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters().values().map(Tensor::numel).sum()
+    }
+
+    /// Copies values into the tensors of [`Network::state`].
+    ///
+    /// # Errors
+    /// A tensor that is missing, not the model's, or of another shape; it is named.
+    pub fn load_state(&mut self, from: &Tensors) -> std::result::Result<(), String> {
+        let state = self.state();
+        if let Some(name) = from.keys().find(|name| !state.contains_key(*name)) {
+            return Err(format!("the model has no tensor `{name}`"));
+        }
+        tch::no_grad(|| {
+            for (name, mut tensor) in state {
+                let value = from.get(&name).ok_or_else(|| format!("the tensor `{name}` is missing"))?;
+                if value.size() != tensor.size() {
+                    return Err(format!(
+                        "the tensor `{name}` is {:?}, the model's is {:?}",
+                        value.size(),
+                        tensor.size()
+                    ));
+                }
+                tensor.copy_(value);
+            }
+            Ok(())
+        })
+    }
+
+    /// Makes all floating-point tensors float64, for checks that need the precision.
+    pub fn double(&mut self) {
+        self.store.double();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::InputShape;
+    use crate::train::cross_entropy;
+    use tch::Kind;
+
+    fn digits_mlp(seed: u64) -> Network {
+        let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+        Network::new("mlp", &task, Device::Cpu, seed).unwrap()
+    }
+
+    #[test]
+    fn parameters_have_pytorchs_names() {
+        let network = digits_mlp(0);
+        let names: Vec<_> = network.state().into_keys().collect();
+        assert_eq!(names, ["fc1.bias", "fc1.weight", "fc2.bias", "fc2.weight"]);
+        assert_eq!(network.parameter_count(), 64 * 128 + 128 + 128 * 10 + 10);
+    }
+
+    #[test]
+    fn the_seed_decides_the_start() {
+        assert_eq!(digits_mlp(1).state()["fc1.weight"], digits_mlp(1).state()["fc1.weight"]);
+        assert_ne!(digits_mlp(1).state()["fc1.weight"], digits_mlp(2).state()["fc1.weight"]);
+    }
+
+    #[test]
+    fn foreign_state_is_refused_by_name() {
+        let mut state = digits_mlp(0).state();
+        state.insert("fc3.weight".into(), Tensor::from(0f32));
+        assert_eq!(digits_mlp(1).load_state(&state).unwrap_err(), "the model has no tensor `fc3.weight`");
+        state.remove("fc3.weight");
+        state.insert("fc2.bias".into(), Tensor::zeros([3], (Kind::Float, Device::Cpu)));
+        assert!(digits_mlp(1).load_state(&state).unwrap_err().contains("`fc2.bias` is [3]"));
+        state.remove("fc2.bias");
+        assert_eq!(digits_mlp(1).load_state(&state).unwrap_err(), "the tensor `fc2.bias` is missing");
+    }
+
+    /// Central differences in float64 against autograd, for every parameter of a small perceptron.
+    #[test]
+    fn autograd_agrees_with_finite_differences() {
+        let task = Task { input: InputShape(vec![1, 2, 2]), classes: 3 };
+        let mut network = Network::new("mlp", &task, Device::Cpu, 3).unwrap();
+        network.double();
+        let x = Tensor::randn([6, 1, 2, 2], (Kind::Double, Device::Cpu));
+        let y = Tensor::from_slice(&[0i64, 1, 2, 0, 1, 2]);
+        let loss = || cross_entropy(&network.forward(&x, true), &y);
+        loss().backward();
+        let step = 1e-6;
+        for (name, parameter) in network.parameters() {
+            let gradient = Vec::<f64>::try_from(parameter.grad().view(-1)).unwrap();
+            let flat = parameter.detach().view(-1);
+            for (index, analytic) in gradient.iter().enumerate() {
+                let at = |shift: f64| {
+                    let mut value = flat.get(index as i64);
+                    let _ = value.g_add_scalar_(shift);
+                    let at = tch::no_grad(|| loss().double_value(&[]));
+                    let _ = value.g_add_scalar_(-shift);
+                    at
+                };
+                let numeric = (at(step) - at(-step)) / (2. * step);
+                let error = (numeric - analytic).abs();
+                assert!(error < 1e-7, "{name}[{index}]: autograd {analytic}, differences {numeric}");
+            }
+        }
+    }
+}

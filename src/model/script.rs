@@ -1,0 +1,144 @@
+//! TorchScript source, composed from classes: the dialect of the `code/` folder of a saved module.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use cresset_bridge::script::Values;
+use tch::{Device, Tensor};
+
+/// What a layer is in TorchScript.
+pub enum Script {
+    /// An expression with `{x}` for its input; for layers without parameters.
+    Expression(&'static str),
+    /// A submodule.
+    Class(Class),
+}
+
+/// A TorchScript class and the values of one instance of it.
+///
+/// Methods are given as source, indented by two spaces, in which `{class}` stands for the class's own type. Attributes
+/// are used as `self.name`, submodules called as `(self.name).forward(x)`.
+#[derive(Debug)]
+pub struct Class {
+    name: &'static str,
+    methods: String,
+    tensors: Vec<(&'static str, Tensor, Role)>,
+    strings: Vec<(&'static str, Vec<String>)>,
+    children: Vec<(&'static str, Class)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Parameter,
+    Buffer,
+}
+
+impl Class {
+    /// A class with methods and no attributes.
+    pub fn new(name: &'static str, methods: impl Into<String>) -> Self {
+        Class {
+            name,
+            methods: methods.into(),
+            tensors: Vec::new(),
+            strings: Vec::new(),
+            children: Vec::new(),
+        }
+    }
+
+    /// Adds a trainable tensor.
+    pub fn parameter(self, name: &'static str, tensor: &Tensor) -> Self {
+        self.tensor(name, tensor, Role::Parameter)
+    }
+
+    /// Adds a tensor that is saved and moved with the module but not trained.
+    pub fn buffer(self, name: &'static str, tensor: &Tensor) -> Self {
+        self.tensor(name, tensor, Role::Buffer)
+    }
+
+    /// Adds an attribute of type `List[str]`.
+    pub fn strings(mut self, name: &'static str, strings: &[String]) -> Self {
+        self.strings.push((name, strings.to_vec()));
+        self
+    }
+
+    /// Adds a submodule.
+    pub fn child(mut self, name: &'static str, class: Class) -> Self {
+        self.children.push((name, class));
+        self
+    }
+
+    /// Adds methods.
+    pub fn methods(mut self, source: &str) -> Self {
+        self.methods.push_str(source);
+        self
+    }
+
+    /// The source of this class and all that it is made of, its qualified name, and the values of its attributes.
+    pub fn compile(&self) -> cresset_bridge::Result<(String, String, Values)> {
+        let mut source = Source::default();
+        let name = source.define(self);
+        let mut values = Values::new();
+        self.collect("", &mut values)?;
+        Ok((source.text, name, values))
+    }
+
+    fn tensor(mut self, name: &'static str, tensor: &Tensor, role: Role) -> Self {
+        self.tensors.push((name, tensor.shallow_clone(), role));
+        self
+    }
+
+    fn collect(&self, prefix: &str, values: &mut Values) -> cresset_bridge::Result<()> {
+        for (name, tensor, role) in &self.tensors {
+            // On the CPU, so that the file loads everywhere; there, the memory is shared with the model.
+            let tensor = tensor.detach().to_device(Device::Cpu).set_requires_grad(*role == Role::Parameter);
+            values.put_tensor(&format!("{prefix}{name}"), &tensor)?;
+        }
+        for (name, strings) in &self.strings {
+            values.put_strings(&format!("{prefix}{name}"), strings)?;
+        }
+        self.children.iter().try_for_each(|(name, child)| child.collect(&format!("{prefix}{name}."), values))
+    }
+}
+
+/// The text so far. Two instances of the same layer share one class.
+#[derive(Default)]
+struct Source {
+    text: String,
+    /// The qualified name of each class, by its definition without the name.
+    defined: BTreeMap<String, String>,
+}
+
+impl Source {
+    /// Writes the class, after those that it needs, and gives its qualified name.
+    fn define(&mut self, class: &Class) -> String {
+        let children: Vec<_> =
+            class.children.iter().map(|(name, child)| (*name, self.define(child))).collect();
+        let body = body(class, &children);
+        let key = format!("{}\n{body}", class.name);
+        if let Some(name) = self.defined.get(&key) {
+            return name.clone();
+        }
+        // Classes of one name that differ (a stack of two layers, a stack of three) are numbered.
+        let alike = self.defined.keys().filter(|key| key.lines().next() == Some(class.name)).count();
+        let short = if alike == 0 { class.name.to_string() } else { format!("{}{alike}", class.name) };
+        let name = format!("__torch__.{short}");
+        let definition = body.replace("{class}", &name);
+        write!(self.text, "class {short}(Module):\n{definition}").expect("writing to a string does not fail");
+        self.defined.insert(key, name.clone());
+        name
+    }
+}
+
+fn body(class: &Class, children: &[(&str, String)]) -> String {
+    let names = |role| {
+        let named = class.tensors.iter().filter(move |(_, _, of)| *of == role);
+        named.map(|(name, ..)| format!("\"{name}\", ")).collect::<String>()
+    };
+    let mut text = format!("  __parameters__ = [{}]\n", names(Role::Parameter));
+    text += &format!("  __buffers__ = [{}]\n", names(Role::Buffer));
+    class.tensors.iter().for_each(|(name, ..)| text += &format!("  {name} : Tensor\n"));
+    text += "  training : bool\n";
+    class.strings.iter().for_each(|(name, _)| text += &format!("  {name} : List[str]\n"));
+    children.iter().for_each(|(name, of)| text += &format!("  {name} : {of}\n"));
+    text + &class.methods
+}

@@ -1,0 +1,126 @@
+//! What is done to raw values before a model sees them. It is fitted to the training part alone and exported with the
+//! model, so whoever loads the model feeds it raw values.
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::data::{Dataset, InputShape, TrainPart};
+use crate::model::script::Class;
+
+/// `(x - offset) / scale`, with the shape that the model takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// How offset and scale were found.
+    pub kind: PreprocessingKind,
+    /// Subtracted from the raw values: one number, or one a feature.
+    pub offset: Vec<f32>,
+    /// Divides what is left; never 0.
+    pub scale: Vec<f32>,
+    /// The shape of an example.
+    pub shape: InputShape,
+}
+
+/// How raw values are normalised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PreprocessingKind {
+    /// The known range of the values becomes 0 to 1.
+    Range,
+    /// Each feature gets mean 0 and standard deviation 1 over the training part.
+    Standardize,
+}
+
+impl Preprocessing {
+    /// The preprocessing for a data set: by its range where that is known, else by the statistics of `train`.
+    pub fn fit(dataset: &Dataset, train: &TrainPart) -> Self {
+        let shape = dataset.shape.clone();
+        if let Some(range) = dataset.range {
+            let (offset, scale) = (vec![range.min], vec![range.max - range.min]);
+            return Preprocessing { kind: PreprocessingKind::Range, offset, scale, shape };
+        }
+        // In float64, because the sums of many large values lose their last digits in float32.
+        let values = train.0.inputs.to_kind(Kind::Double);
+        let mean = values.mean_dim(0, false, Kind::Double);
+        let deviation = (&values - &mean).square().mean_dim(0, false, Kind::Double).sqrt();
+        // A constant feature carries nothing; dividing by 1 leaves it at 0.
+        let deviation = deviation.where_self(&deviation.gt(1e-12), &deviation.ones_like());
+        let numbers =
+            |t: Tensor| Vec::<f32>::try_from(t.to_kind(Kind::Float)).expect("statistics are a vector");
+        Preprocessing {
+            kind: PreprocessingKind::Standardize,
+            offset: numbers(mean),
+            scale: numbers(deviation),
+            shape,
+        }
+    }
+
+    /// Raw values (N, …), uint8 or float, to the model's input: float32 (N, shape…).
+    pub fn apply(&self, raw: &Tensor) -> Tensor {
+        let (offset, scale) = self.tensors();
+        let (offset, scale) = (offset.to_device(raw.device()), scale.to_device(raw.device()));
+        let sizes: Vec<i64> = std::iter::once(raw.size()[0]).chain(self.shape.0.iter().copied()).collect();
+        (raw.to_kind(Kind::Float).reshape(sizes) - offset) / scale
+    }
+
+    /// The same computation in TorchScript, which also refuses inputs of another width.
+    pub fn script(&self) -> Class {
+        let (offset, scale) = self.tensors();
+        let sizes: Vec<_> = self.shape.0.iter().map(i64::to_string).collect();
+        let width = self.shape.features();
+        let methods = format!(
+            r#"  def forward(self: {{class}}, x: Tensor) -> Tensor:
+    assert x.dim() > 1, "the input needs a batch dimension: (N, {width})"
+    assert x[0].numel() == {width} if x.size(0) > 0 else True, "an example of the input must have {width} values ({shape})"
+    raw = x.to(self.offset.dtype).reshape([x.size(0), {sizes}])
+    return torch.div(torch.sub(raw, self.offset), self.scale)
+"#,
+            shape = self.shape,
+            sizes = sizes.join(", "),
+        );
+        Class::new("Preprocess", methods).buffer("offset", &offset).buffer("scale", &scale)
+    }
+
+    /// Offset and scale, float32, broadcastable over (N, shape…).
+    fn tensors(&self) -> (Tensor, Tensor) {
+        let tensor = |values: &[f32]| match values {
+            [one] => Tensor::from(*one),
+            _ => Tensor::from_slice(values).view(self.shape.0.as_slice()),
+        };
+        (tensor(&self.offset), tensor(&self.scale))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{InputShape, Part, ValueRange};
+    use tch::Device;
+
+    fn dataset(values: &[f32], shape: Vec<i64>, range: Option<ValueRange>) -> (Dataset, TrainPart) {
+        let shape = InputShape(shape);
+        let inputs = Tensor::from_slice(values).view([-1, shape.features()]);
+        let labels = Tensor::zeros([inputs.size()[0]], (Kind::Int64, Device::Cpu));
+        let part = TrainPart(Part { inputs: inputs.copy(), labels: labels.copy() });
+        let (path, sha256, classes) = ("a.csv".into(), String::new(), vec!["a".into(), "b".into()]);
+        (Dataset { path, sha256, classes, shape, range, inputs, labels }, part)
+    }
+
+    #[test]
+    fn a_known_range_becomes_zero_to_one() {
+        let range = Some(ValueRange { min: 0., max: 16. });
+        let (dataset, train) = dataset(&[0., 8., 16., 4.], vec![1, 2, 2], range);
+        let x = Preprocessing::fit(&dataset, &train).apply(&dataset.inputs);
+        assert_eq!(x.size(), [1, 1, 2, 2]);
+        assert_eq!(Vec::<f32>::try_from(x.view(-1)).unwrap(), [0., 0.5, 1., 0.25]);
+    }
+
+    #[test]
+    fn standardised_features_have_mean_0_and_deviation_1_and_constant_ones_are_0() {
+        let (dataset, train) = dataset(&[1e6, 7., 1e6 + 2., 7., 1e6 + 4., 7.], vec![2], None);
+        let x = Preprocessing::fit(&dataset, &train).apply(&dataset.inputs);
+        let column = |index| x.select(1, index);
+        assert!(column(0).mean(Kind::Float).double_value(&[]).abs() < 1e-6);
+        assert!((column(0).std(false).double_value(&[]) - 1.).abs() < 1e-6);
+        assert_eq!(Vec::<f32>::try_from(column(1)).unwrap(), [0., 0., 0.]);
+    }
+}
