@@ -1,0 +1,68 @@
+//! Measuring a model on labelled rows.
+
+mod accuracy;
+mod balanced_accuracy;
+mod confusion;
+mod macro_f1;
+
+use tch::{Kind, Tensor};
+
+use crate::data::Part;
+use crate::error::Result;
+use crate::train::cross_entropy;
+pub use confusion::Confusion;
+
+/// A figure that is computed from the confusion matrix, from 0 (worst) to 1 (best).
+///
+/// To add one, write a file beside `accuracy.rs` with a constant of this type and put it in [`METRICS`].
+#[derive(Debug)]
+pub struct Metric {
+    /// Its name, as the outputs show it.
+    pub name: &'static str,
+    /// Its value.
+    pub of: fn(&Confusion) -> f64,
+}
+
+/// All metrics.
+pub const METRICS: &[Metric] = &[accuracy::METRIC, balanced_accuracy::METRIC, macro_f1::METRIC];
+
+/// What was found on some rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    /// How often each class was taken for which.
+    pub confusion: Confusion,
+}
+
+/// Rows a forward pass in evaluation: enough to keep the cores busy, few enough to stay in memory.
+const BATCH: i64 = 1024;
+
+/// Runs `logits_of`, inputs (N, …) to logits (N, classes), over a part.
+pub fn evaluate(
+    part: &Part,
+    classes: usize,
+    mut logits_of: impl FnMut(&Tensor) -> Result<Tensor>,
+) -> Result<Evaluation> {
+    let rows = part.rows() as i64;
+    let device = part.labels.device();
+    let mut loss = Tensor::zeros([], (Kind::Double, device));
+    let mut pairs = Tensor::zeros([(classes * classes) as i64], (Kind::Int64, device));
+    tch::no_grad(|| {
+        for start in (0..rows).step_by(BATCH as usize) {
+            let length = BATCH.min(rows - start);
+            let labels = part.labels.narrow(0, start, length);
+            let logits = logits_of(&part.inputs.narrow(0, start, length))?.to_kind(Kind::Float);
+            let _ = loss.g_add_(&(cross_entropy(&logits, &labels) * length));
+            let pair = &labels * classes as i64 + logits.argmax(-1, false);
+            let _ = pairs.g_add_(&pair.bincount::<Tensor>(None, (classes * classes) as i64));
+        }
+        Ok(Evaluation {
+            loss: loss.double_value(&[]) / rows as f64,
+            confusion: Confusion::new(
+                classes,
+                Vec::<i64>::try_from(&pairs)?.iter().map(|n| *n as u64).collect(),
+            ),
+        })
+    })
+}

@@ -1,0 +1,110 @@
+//! What an exported model says of itself: the extra file `metadata.json`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+use crate::data::{Dataset, InputShape, Split, ValueRange};
+use crate::evaluate::{Evaluation, METRICS};
+use crate::transform::Preprocessing;
+
+/// The name of the extra file.
+pub const METADATA: &str = "metadata.json";
+
+/// The version of the metadata's form. A reader refuses any other.
+pub const FORMAT: &str = "cresset-model-1";
+
+/// The contents of `metadata.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// [`FORMAT`].
+    pub format: String,
+    /// The classes; a predicted index points into them.
+    pub classes: Vec<String>,
+    /// What `forward` and `predict` take.
+    pub input: InputDescription,
+    /// What the model does to raw values, inside.
+    pub preprocessing: Preprocessing,
+    /// How well it does.
+    pub metrics: Metrics,
+    /// The options of the run.
+    pub config: Map<String, Value>,
+    /// Seed of the run.
+    pub seed: u64,
+    /// The file that it was trained on.
+    pub data_file: String,
+    /// SHA-256 of that file.
+    pub data_sha256: String,
+    /// Version of cresset.
+    pub cresset: String,
+    /// Version of libtorch.
+    pub libtorch: String,
+}
+
+/// What `forward` and `predict` take.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputDescription {
+    /// The shape of one example. A batch may come as (N, shape…), flattened as (N, features), or without a channel
+    /// dimension of 1.
+    pub shape: InputShape,
+    /// The dtypes that are taken.
+    pub dtypes: Vec<String>,
+    /// The range of raw values, where it is known.
+    pub value_range: Option<ValueRange>,
+}
+
+/// Figures of the exported weights on the held-out rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// The epoch that the weights are of.
+    pub epoch: u32,
+    /// The number of rows trained on.
+    pub train_rows: usize,
+    /// The number of rows held out.
+    pub held_out_rows: usize,
+    /// Mean cross-entropy on the held-out rows, in nats.
+    pub held_out_loss: f64,
+    /// The metrics by name, on the held-out rows.
+    pub held_out: Map<String, Value>,
+}
+
+impl Metadata {
+    /// Describes the weights of `epoch`, which measured `found`.
+    pub fn new(
+        config: &Config,
+        dataset: &Dataset,
+        split: &Split,
+        preprocessing: &Preprocessing,
+        epoch: u32,
+        found: &Evaluation,
+    ) -> Self {
+        let figures =
+            METRICS.iter().map(|metric| (metric.name.to_string(), (metric.of)(&found.confusion).into()));
+        let options = config.entries().into_iter().map(|(name, value)| {
+            (name.to_string(), serde_json::to_value(value).expect("an option is a number or a string"))
+        });
+        Metadata {
+            format: FORMAT.to_string(),
+            classes: dataset.classes.clone(),
+            input: InputDescription {
+                shape: dataset.shape.clone(),
+                dtypes: ["uint8", "float32"].map(str::to_string).to_vec(),
+                value_range: dataset.range,
+            },
+            preprocessing: preprocessing.clone(),
+            metrics: Metrics {
+                epoch,
+                train_rows: split.train.len(),
+                held_out_rows: split.held_out.len(),
+                held_out_loss: found.loss,
+                held_out: figures.collect(),
+            },
+            config: options.collect(),
+            seed: config.seed,
+            data_file: dataset.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            data_sha256: dataset.sha256.clone(),
+            cresset: env!("CARGO_PKG_VERSION").to_string(),
+            libtorch: cresset_bridge::LIBTORCH_VERSION.to_string(),
+        }
+    }
+}

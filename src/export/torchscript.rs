@@ -1,0 +1,42 @@
+//! TorchScript: what `torch::jit::load` and `torch.jit.load` read.
+
+use std::path::Path;
+
+use super::{METADATA, Metadata};
+use crate::error::Result;
+use crate::model::Network;
+use crate::run::atomic;
+use crate::transform::Preprocessing;
+use cresset_bridge::script::Module;
+
+/// The methods of the exported module. `logits` is the network alone, under which its own `forward` is kept.
+const METHODS: &str = r#"  def forward(self: {class}, x: Tensor) -> Tensor:
+    return (self).logits((self.preprocess).forward(x))
+  def predict(self: {class}, x: Tensor) -> Tuple[Tensor, Tensor]:
+    probabilities = torch.softmax((self).forward(x), -1)
+    return (torch.argmax(probabilities, -1), probabilities)
+"#;
+
+/// Writes the model to `path`, on the CPU and in evaluation mode, with free batch size and named parameters.
+///
+/// Its methods: `forward(x)` takes raw values, uint8 or float (N, …), and returns logits (N, classes); `predict(x)`
+/// returns classes int64 (N) and probabilities (N, classes). It has the attribute `classes` and the extra file
+/// `metadata.json`.
+pub fn torchscript(
+    network: &Network,
+    preprocessing: &Preprocessing,
+    metadata: &Metadata,
+    path: &Path,
+) -> Result<()> {
+    let class = network
+        .layers()
+        .class("Classifier", "logits")
+        .child("preprocess", preprocessing.script())
+        .strings("classes", &metadata.classes)
+        .methods(METHODS);
+    let (source, name, values) = class.compile()?;
+    let mut module = Module::from_source(&source, &name, &values)?;
+    module.set_training(false)?;
+    let metadata = serde_json::to_string_pretty(metadata).expect("metadata is plain data");
+    atomic::replace(path, |temporary| Ok(module.save(temporary, &[(METADATA, &metadata)])?))
+}

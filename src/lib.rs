@@ -1,0 +1,30 @@
+//! Cresset trains classifiers on libtorch: raw files in, a trained, evaluated and exported TorchScript model out.
+//!
+//! The modules stand in the order of the data's way:
+//! [`config`] → [`data`] → [`transform`] → [`model`] → [`train`] → [`evaluate`] → [`export`] → [`predict`].
+//! [`pipeline`] runs that way from end to end, in a [`run`] folder. The library never prints and never exits: it returns
+//! values, and reports progress to a [`train::Observer`].
+//!
+//! ```no_run
+//! use cresset::{config::Config, pipeline, train::Silent};
+//!
+//! let config = Config { epochs: 3, ..Config::default() };
+//! let run = pipeline::start(&config, None)?;
+//! let outcome = pipeline::finish(run, &mut Silent, &|| false)?;
+//! # Ok::<(), cresset::error::Error>(())
+//! ```
+
+pub mod config;
+pub mod data;
+pub mod device;
+pub mod doctor;
+pub mod error;
+pub mod evaluate;
+pub mod export;
+pub mod model;
+pub mod pipeline;
+pub mod predict;
+pub mod random;
+pub mod run;
+pub mod train;
+pub mod transform;

@@ -1,0 +1,162 @@
+//! An exported model at work.
+
+mod output;
+
+use std::path::Path;
+
+use cresset_bridge::script::Module;
+use tch::{Device, Kind, Tensor};
+
+use crate::data::csv::{self, Labels};
+use crate::data::{Part, Table, ValueRange, image};
+use crate::error::{Error, Result, guard};
+use crate::evaluate::{Evaluation, evaluate};
+use crate::export::{FORMAT, METADATA, Metadata};
+pub use output::{Output, to_text};
+
+/// A `model.pt`, loaded.
+pub struct Classifier {
+    module: Module,
+    device: Device,
+    metadata: Metadata,
+}
+
+/// A class and its probability.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Ranked {
+    /// The class's name.
+    pub class: String,
+    /// Its probability, from 0 to 1.
+    pub probability: f64,
+}
+
+/// What the model makes of one input.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Prediction {
+    /// Where the input stands: a picture's path, or `file:line`.
+    pub input: String,
+    /// The most probable classes, the most probable one first.
+    pub predictions: Vec<Ranked>,
+}
+
+/// Inputs read from a file, raw, with the place of each.
+pub struct Inputs {
+    places: Vec<String>,
+    values: Tensor,
+}
+
+impl Classifier {
+    /// Loads a model that cresset exported.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged, no TorchScript, or not exported by cresset.
+    pub fn load(path: &Path, device: Device) -> Result<Self> {
+        if !path.is_file() {
+            return Err(Error::artifact(path, "there is no such model file"));
+        }
+        let unreadable = |reason: &dyn std::fmt::Display| {
+            let problem = format!("this is no TorchScript model, or it is damaged ({reason})");
+            Error::artifact(path, problem)
+        };
+        let (mut module, mut extra) = Module::load(path, device, &[METADATA]).map_err(|e| unreadable(&e))?;
+        let text = extra.pop().unwrap_or_default();
+        if text.is_empty() {
+            let problem =
+                format!("this TorchScript model was not exported by cresset: it holds no {METADATA}");
+            return Err(Error::artifact(path, problem));
+        }
+        let metadata: Metadata = serde_json::from_str(&text).map_err(|e| {
+            Error::artifact(path, format!("its {METADATA} cannot be read ({e}); export the model again"))
+        })?;
+        if metadata.format != FORMAT {
+            let problem = format!(
+                "its {METADATA} has the format `{}`, this version of cresset reads `{FORMAT}`; export the model again",
+                metadata.format
+            );
+            return Err(Error::artifact(path, problem));
+        }
+        module.set_training(false)?;
+        Ok(Classifier { module, device, metadata })
+    }
+
+    /// What the model says of itself.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Logits (N, classes) of raw inputs (N, …), uint8 or float.
+    pub fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
+        let inputs = inputs.f_to_device(self.device)?;
+        let mut logits = tch::no_grad(|| self.module.call("forward", &inputs))?;
+        Ok(logits.remove(0))
+    }
+
+    /// Measures the model on labelled rows.
+    pub fn evaluate(&self, part: &Part) -> Result<Evaluation> {
+        guard(|| {
+            let part =
+                Part { inputs: part.inputs.shallow_clone(), labels: part.labels.to_device(self.device) };
+            evaluate(&part, self.metadata.classes.len(), |inputs| self.logits(inputs))
+        })
+    }
+
+    /// Reads a CSV file whose rows the model is to be measured on.
+    ///
+    /// # Errors
+    /// Rows that do not fit the model, or have no label, or one that is none of the model's classes.
+    pub fn read_labelled(&self, path: &Path) -> Result<Part> {
+        let table = self.read_rows(path)?;
+        let labels = Tensor::from_slice(&table.class_indexes(&self.metadata.classes)?);
+        Ok(Part { inputs: self.tensor(&table), labels })
+    }
+
+    /// Reads a picture, or the rows of a CSV file (a label behind a row's values is passed over).
+    pub fn read_inputs(&self, path: &Path) -> Result<Inputs> {
+        if image::is_image(path) {
+            let range = self.metadata.input.value_range.unwrap_or(ValueRange { min: 0., max: 255. });
+            let values = image::read(path, &self.metadata.input.shape, range)?;
+            return Ok(Inputs { places: vec![path.display().to_string()], values });
+        }
+        let table = self.read_rows(path)?;
+        let places = table.lines.iter().map(|line| format!("{}:{line}", path.display())).collect();
+        Ok(Inputs { places, values: self.tensor(&table) })
+    }
+
+    /// The `top_k` most probable classes of each input.
+    pub fn predict(&self, inputs: &Inputs, top_k: usize) -> Result<Vec<Prediction>> {
+        guard(|| {
+            let count = top_k.clamp(1, self.metadata.classes.len()) as i64;
+            let probabilities = self.logits(&inputs.values)?.softmax(-1, Kind::Double);
+            let (probabilities, classes) = probabilities.topk(count, -1, true, true);
+            let probabilities = Vec::<Vec<f64>>::try_from(probabilities.to_device(Device::Cpu))?;
+            let classes = Vec::<Vec<i64>>::try_from(classes.to_device(Device::Cpu))?;
+            let ranked = |(classes, probabilities): (&Vec<i64>, &Vec<f64>)| {
+                let pairs = classes.iter().zip(probabilities);
+                let name = |class: i64| self.metadata.classes[class as usize].clone();
+                pairs
+                    .map(|(class, probability)| Ranked { class: name(*class), probability: *probability })
+                    .collect()
+            };
+            let all = classes.iter().zip(&probabilities).map(ranked);
+            Ok(inputs
+                .places
+                .iter()
+                .zip(all)
+                .map(|(place, predictions)| Prediction { input: place.clone(), predictions })
+                .collect())
+        })
+    }
+
+    fn read_rows(&self, path: &Path) -> Result<Table> {
+        let inputs = self.metadata.input.shape.features() as usize;
+        let table = csv::read_as(path, Labels::Perhaps { inputs })?;
+        if let Some(range) = self.metadata.input.value_range {
+            table.check_range(range)?;
+        }
+        Ok(table)
+    }
+
+    fn tensor(&self, table: &Table) -> Tensor {
+        Tensor::from_slice(&table.values).view([table.rows() as i64, self.metadata.input.shape.features()])
+    }
+}
