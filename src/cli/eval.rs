@@ -1,0 +1,87 @@
+//! `cresset eval`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use cresset::config::Config;
+use cresset::data::{self, Split};
+use cresset::error::Error;
+use cresset::evaluate::{Evaluation, METRICS};
+use cresset::predict::Classifier;
+use cresset::run::RunFolder;
+
+use super::{Compute, Ended, show, thousands};
+
+/// Measure an exported model on labelled rows
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// A model.pt, or the folder of a run
+    #[arg(value_name = "MODEL|RUN")]
+    model: PathBuf,
+
+    /// CSV file of labelled rows [default: the held-out rows of the run]
+    #[arg(value_name = "CSV")]
+    data: Option<PathBuf>,
+
+    #[command(flatten)]
+    compute: Compute,
+}
+
+impl Eval {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        let device = self.compute.prepare()?;
+        let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
+        let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
+        let classifier = Classifier::load(&path, device)?;
+        let part = match (&self.data, &run) {
+            (Some(data), _) => classifier.read_labelled(data)?,
+            (None, Some(run)) => held_out(run)?,
+            (None, None) => {
+                let problem = "name the CSV file to measure the model on, behind the model";
+                return Err(Error::Usage(format!("{}: {problem}", path.display())).into());
+            }
+        };
+        show(&report(&classifier.evaluate(&part)?, &classifier.metadata().classes))?;
+        Ok(Ended::Well)
+    }
+}
+
+fn held_out(run: &RunFolder) -> anyhow::Result<data::Part> {
+    let config = Config::read(&run.config_file())?;
+    let dataset = data::load(&config.data)?;
+    if run.data_sha256()? != dataset.sha256 {
+        let problem =
+            "the data has changed since the run, so its held-out rows cannot be found again; name a CSV file";
+        return Err(Error::Usage(format!("{}: {problem}", dataset.path.display())).into());
+    }
+    let split = Split::stratified(&dataset.labels, dataset.classes.len(), config.held_out, config.seed);
+    Ok(dataset.parts(&split, tch::Device::Cpu).1.0)
+}
+
+fn report(found: &Evaluation, classes: &[String]) -> String {
+    let confusion = &found.confusion;
+    let mut lines = vec![
+        format!("{:<18} {}", "rows", thousands(confusion.total() as usize)),
+        format!("{:<18} {:.4}", "loss", found.loss),
+    ];
+    lines.extend(
+        METRICS.iter().map(|metric| format!("{:<18} {:.2} %", metric.name, 100. * (metric.of)(confusion))),
+    );
+    let width = classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).max(5);
+    lines.push(format!(
+        "\n{:<width$}  {:>6}  {:>9}  {:>8}  {:>8}",
+        "class", "rows", "precision", "recall", "F1"
+    ));
+    let percent =
+        |figure: Option<f64>| figure.map_or("–".to_string(), |figure| format!("{:.2} %", 100. * figure));
+    lines.extend(classes.iter().enumerate().map(|(index, class)| {
+        format!(
+            "{class:<width$}  {:>6}  {:>9}  {:>8}  {:>8}",
+            confusion.support(index),
+            percent(confusion.precision(index)),
+            percent(confusion.recall(index)),
+            percent(confusion.f1(index)),
+        )
+    }));
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,67 @@
+//! The progress bar.
+
+use std::time::{Duration, Instant};
+
+use cresset::error::Result;
+use cresset::train::{EpochRecord, Observer, Running};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Shows a bar for the epoch under way and leaves a line for each that is over, on standard error.
+pub struct Progress {
+    bar: ProgressBar,
+    shown: Instant,
+    epochs: u32,
+}
+
+/// Reading the loss waits for the device, so it is done this often and not at every step.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+impl Progress {
+    /// A bar that is not shown yet.
+    pub fn new() -> Self {
+        Progress { bar: ProgressBar::hidden(), shown: Instant::now(), epochs: 0 }
+    }
+
+    fn line(&self, text: String) {
+        // Without a terminal the bar is hidden, and the lines are still wanted, in a log file say.
+        if self.bar.is_hidden() { eprintln!("{text}") } else { self.bar.println(text) }
+    }
+}
+
+impl Observer for Progress {
+    fn epoch_started(&mut self, epoch: u32, epochs: u32, steps: usize) {
+        let style = ProgressStyle::with_template("epoch {prefix}  {bar:30} {pos}/{len}  {msg}");
+        self.bar = ProgressBar::new(steps as u64)
+            .with_style(style.expect("the template is valid").progress_chars("━╸ "))
+            .with_prefix(format!("{epoch:>3}/{epochs}"));
+        self.shown = Instant::now();
+        self.epochs = epochs;
+    }
+
+    fn step(&mut self, step: usize, running: &Running) {
+        if self.shown.elapsed() >= INTERVAL && !self.bar.is_hidden() {
+            self.bar.set_message(format!(
+                "loss {:.4}  accuracy {:.2} %",
+                running.loss(),
+                100. * running.accuracy()
+            ));
+            self.bar.set_position(step as u64);
+            self.shown = Instant::now();
+        }
+    }
+
+    fn epoch_ended(&mut self, record: &EpochRecord) -> Result<()> {
+        self.line(format!(
+            "epoch {:>3}/{}  loss {:.4}  accuracy {:6.2} %   held out: loss {:.4}  accuracy {:6.2} %   {:.2} s",
+            record.epoch,
+            self.epochs,
+            record.train_loss,
+            100. * record.train_accuracy,
+            record.held_out_loss,
+            100. * record.held_out_accuracy,
+            record.seconds,
+        ));
+        self.bar.finish_and_clear();
+        Ok(())
+    }
+}

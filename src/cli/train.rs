@@ -1,0 +1,142 @@
+//! `cresset train`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use clap::{ArgMatches, Args};
+use cresset::config::{self, Config};
+use cresset::device;
+use cresset::error::Error;
+use cresset::pipeline::{self, Outcome, Run, Trained};
+use cresset::run::RunFolder;
+
+use super::progress::Progress;
+use super::{Ended, show, thousands};
+
+/// Train a model, measure it on held-out rows, and export it
+#[derive(Debug, Args)]
+pub struct Train {
+    #[command(flatten)]
+    config: Config,
+
+    /// Folder of the run, which must be new or empty [default: the next free runs/DATA-MODEL-NUMBER]
+    #[arg(long, value_name = "DIR", help_heading = "Where")]
+    out: Option<PathBuf>,
+
+    /// Read options from a run file (TOML); those on the command line come first
+    #[arg(long = "config", value_name = "FILE", help_heading = "Where")]
+    config_file: Option<PathBuf>,
+
+    /// Go on with a run from its last checkpoint, with its own options (only --epochs, --device and --threads may differ)
+    #[arg(long, value_name = "RUN", help_heading = "Where", conflicts_with_all = ["out", "config_file"])]
+    resume: Option<PathBuf>,
+}
+
+/// What may differ when a run goes on: it decides how long and where, but not what is computed.
+const MAY_DIFFER: [&str; 3] = ["epochs", "device", "threads"];
+
+impl Train {
+    pub fn run(self, flags: &ArgMatches) -> anyhow::Result<Ended> {
+        let stop = stop_on_interrupt()?;
+        let run = match &self.resume {
+            Some(folder) => resume(folder.clone(), flags)?,
+            None => {
+                pipeline::start(&Config::overlay(self.config_file.as_deref(), flags)?, self.out.as_deref())?
+            }
+        };
+        show(&introduction(&run))?;
+        let folder = run.folder.clone();
+        match pipeline::finish(run, &mut Progress::new(), &|| stop.load(Ordering::Relaxed))? {
+            Outcome::Trained(trained) => {
+                show(&result(&folder, &trained))?;
+                Ok(Ended::Well)
+            }
+            Outcome::Interrupted { epoch, step } => {
+                let place = folder.path().display();
+                eprintln!(
+                    "interrupted in epoch {epoch}, after step {step}; everything is saved. Go on with:"
+                );
+                eprintln!("  cresset train --resume {place}");
+                Ok(Ended::Interrupted)
+            }
+        }
+    }
+}
+
+/// The first Ctrl-C (or SIGTERM) asks the training to stop after its step, the second ends the program at once.
+fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping after this step; press Ctrl-C again to end at once");
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(stop)
+}
+
+fn resume(folder: PathBuf, flags: &ArgMatches) -> anyhow::Result<Run> {
+    let folder = RunFolder::open(&folder)?;
+    if let Some(fixed) = config::given(flags).iter().find(|name| !MAY_DIFFER.contains(&name.as_str())) {
+        let option = fixed.replace('_', "-");
+        let problem =
+            format!("--{option} cannot be changed when a run goes on; start a new run to change it");
+        return Err(Error::Usage(problem).into());
+    }
+    let config = Config::overlay(Some(&folder.config_file()), flags)?;
+    Ok(pipeline::resume(&config, folder)?)
+}
+
+fn introduction(run: &Run) -> String {
+    let dataset = &run.dataset;
+    let range =
+        dataset.range.map(|range| format!(", values {}–{}", range.min, range.max)).unwrap_or_default();
+    let data = format!(
+        "{}: {} rows of {}{range}, {} classes; {} to train on, {} held out",
+        dataset.path.display(),
+        thousands(dataset.rows()),
+        dataset.shape,
+        dataset.classes.len(),
+        thousands(run.split.train.len()),
+        thousands(run.split.held_out.len()),
+    );
+    let (model, parameters) = (&run.config.model, thousands(run.parameters));
+    let (device, threads) = (device::name(run.device), run.config.threads.count());
+    let folder = run.folder.path().display();
+    format!(
+        "data    {data}\nmodel   {model}: {parameters} parameters\ndevice  {device}, {threads} CPU thread(s)\nrun     {folder}\n\n"
+    )
+}
+
+fn result(folder: &RunFolder, trained: &Trained) -> String {
+    let confusion = &trained.held_out.confusion;
+    let right: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
+    format!(
+        r#"
+held-out accuracy  {accuracy:.2} %  ({right} of {rows} rows, with the weights of epoch {epoch})
+
+written to {folder}/
+  model.pt       the trained model, for any libtorch program
+  config.toml    every option, to run it again
+  metrics.csv    a row an epoch
+  split.csv      which rows were held out
+  checkpoints/   best and last weights
+
+C++     auto model = torch::jit::load("{folder}/model.pt");
+        auto input = torch::zeros({{1, {features}}});  // raw values, any number of rows
+        auto logits = model.forward({{input}}).toTensor();
+Python  model = torch.jit.load("{folder}/model.pt")
+        input = torch.zeros(1, {features})  # raw values, any number of rows
+        classes, probabilities = model.predict(input)
+"#,
+        accuracy = 100. * confusion.accuracy(),
+        rows = confusion.total(),
+        epoch = trained.best.epoch,
+        folder = folder.path().display(),
+        features = trained.metadata.input.shape.features(),
+    )
+}
