@@ -69,11 +69,14 @@ need_space() {
     die "$3 needs $2 MB in $1, which has $free_mb MB left. Free some space, or set XDG_CACHE_HOME to a folder on another disk."
 }
 
-# need_python WHAT OTHERWISE
+# need_python WHAT OTHERWISE: sets $python.
 need_python() {
   local install="Install it (Debian, Ubuntu: apt install python3-pip) or $2."
   command -v python3 >/dev/null || die "python3 was not found; it is needed once, to download $1. $install"
-  python3 -m pip --version >/dev/null 2>&1 || die "python3 has no pip; it is needed once, to download $1. $install"
+  # The interpreter itself: python3 may be a wrapper (pyenv's is), and an interruption would end that alone.
+  if ! { python=$(python3 -c 'import sys; print(sys.executable)') && "$python" -m pip --version; } >/dev/null 2>&1; then
+    die "python3 has no pip; it is needed once, to download $1. $install"
+  fi
 }
 
 # pip_get download|install FOLDER REQUIREMENTS: the pinned wheels, checked by SHA-256, into FOLDER, the same whatever the
@@ -84,7 +87,7 @@ pip_get() {
   platforms+=(--platform manylinux2014_x86_64 --platform manylinux2010_x86_64 --platform manylinux1_x86_64)
   local into=(--target "$2" --no-compile)
   [ "$1" = install ] || into=(--dest "$2")
-  run_pip python3 "$1" --no-deps --require-hashes --python-version 3.12 --implementation cp --abi cp312 \
+  run_pip "$python" "$1" --no-deps --require-hashes --python-version 3.12 --implementation cp --abi cp312 \
     "${platforms[@]}" "${into[@]}" -r "$3"
 }
 
