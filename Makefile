@@ -1,0 +1,46 @@
+# `make train` and `make test` do everything; `make help` lists the rest.
+# Everything is built with the release profile, so that torch-sys (minutes of C++) is compiled once and no more.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help train test test-python check bench build data libtorch doctor clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+train: build data ## Train the digits (ARGS="--epochs 20" passes options on)
+	@target/release/cresset train $(ARGS)
+
+test: libtorch data ## Run all tests that need no Python torch
+	cargo test --release --workspace
+	@echo "Left out: the tests with Python torch (3 GB), which 'make test-python' runs."
+
+test-python: libtorch data ## Run the tests with Python torch, which is installed once into the cache
+	python=$$(scripts/python-env torch) && \
+	  CRESSET_PYTHON=$$python cargo test --release --test python -- --include-ignored
+
+check: libtorch ## Check formatting, lints and documentation
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
+
+bench: build data ## Time the digits job beside PyTorch and Keras, and print the ratios
+	torch=$$(scripts/python-env torch) && keras=$$(scripts/python-env keras) && \
+	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_KERAS=$$keras cargo bench --bench digits
+
+build: libtorch ## Build target/release/cresset
+	cargo build --release
+
+data: ## Fetch the digits into data/
+	@scripts/fetch-data
+
+libtorch: ## Fetch libtorch into the cache (or use the one that LIBTORCH names)
+	@scripts/check-tools
+	@scripts/fetch-libtorch
+
+doctor: build ## Look at this machine and say what to do about each fault
+	@target/release/cresset doctor
+
+clean: ## Remove what was built here; the cache and the runs stay
+	cargo clean
+	rm -f libtorch
