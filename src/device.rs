@@ -77,25 +77,36 @@ impl fmt::Display for DeviceChoice {
 /// The number of threads that libtorch computes with on the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Threads {
-    /// As many as there are cores.
+    /// As many as there are cores, or one where the work is too small to share.
     #[default]
     Auto,
     /// This many, at least 1.
     Count(u16),
 }
 
+/// The multiply-adds of a forward pass from which more threads than one are used: about a millisecond's on one core, with
+/// the backward pass.
+const WORTH_SHARING: usize = 10_000_000;
+
 impl Threads {
-    /// The number itself.
+    /// The number for a training step of so many multiply-adds in the forward pass.
+    ///
+    /// Handing work to a second thread costs some 5 µs each time, and much more on a busy machine, where the threads wait
+    /// for each other: digits with two threads took 1.0 to 1.2 times as long a step as with one, and up to 6 times in all
+    /// while another program ran (two cores of an EPYC).
+    pub fn for_step(self, multiply_adds: usize) -> u16 {
+        match self {
+            Threads::Auto if multiply_adds < WORTH_SHARING => 1,
+            _ => self.count(),
+        }
+    }
+
+    /// The number for work of any size.
     pub fn count(self) -> u16 {
         match self {
             Threads::Count(count) => count,
             Threads::Auto => std::thread::available_parallelism().map_or(1, |n| n.get().min(1024) as u16),
         }
-    }
-
-    /// Makes libtorch use this many threads.
-    pub fn apply(self) {
-        tch::set_num_threads(self.count().into());
     }
 }
 

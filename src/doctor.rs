@@ -117,8 +117,7 @@ fn threads() -> Check {
 fn cache() -> Check {
     let home = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
-    let cache = std::env::var_os("CRESSET_CACHE").map(PathBuf::from).or_else(|| Some(home?.join("cresset")));
-    match cache.filter(|cache| cache.is_dir()) {
+    match home.map(|home| home.join("cresset")).filter(|cache| cache.is_dir()) {
         Some(cache) => good("cache", cache.display().to_string()),
         None => absent("cache", "there is none", "nothing; `make train` makes it when it fetches something"),
     }

@@ -38,6 +38,9 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Training came to nothing.
+    #[error("{0}")]
+    Diverged(String),
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Libtorch(#[from] cresset_bridge::Error),

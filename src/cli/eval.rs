@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cresset::config::Config;
-use cresset::data::{self, Split};
+use cresset::data::Part;
 use cresset::error::Error;
 use cresset::evaluate::{Evaluation, METRICS};
+use cresset::pipeline::Prepared;
 use cresset::predict::Classifier;
 use cresset::run::RunFolder;
 
@@ -46,16 +47,9 @@ impl Eval {
     }
 }
 
-fn held_out(run: &RunFolder) -> anyhow::Result<data::Part> {
-    let config = Config::read(&run.config_file())?;
-    let dataset = data::load(&config.data)?;
-    if run.data_sha256()? != dataset.sha256 {
-        let problem =
-            "the data has changed since the run, so its held-out rows cannot be found again; name a CSV file";
-        return Err(Error::Usage(format!("{}: {problem}", dataset.path.display())).into());
-    }
-    let split = Split::stratified(&dataset.labels, dataset.classes.len(), config.held_out, config.seed);
-    Ok(dataset.parts(&split, tch::Device::Cpu).1.0)
+fn held_out(run: &RunFolder) -> anyhow::Result<Part> {
+    let prepared = Prepared::again(&Config::read(&run.config_file())?, run)?;
+    Ok(prepared.dataset.parts(&prepared.split, tch::Device::Cpu).1.0)
 }
 
 fn report(found: &Evaluation, classes: &[String]) -> String {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use cresset::error::Error;
-use cresset::export;
+use cresset::pipeline;
 use cresset::run::RunFolder;
 
 use super::{Ended, show};
@@ -45,7 +45,7 @@ impl Export {
             let problem = "the file exists and was left as it is; name another one";
             return Err(Error::Usage(format!("--output {}: {problem}", self.output.display())).into());
         }
-        let metadata = export::checkpoint(&run, &checkpoint, &self.output)?;
+        let metadata = pipeline::export(&run, &checkpoint, &self.output)?;
         let accuracy = metadata.metrics.held_out["accuracy"].as_f64().unwrap_or_default();
         show(&format!("written {}: held-out accuracy {:.2} %\n", self.output.display(), 100. * accuracy))?;
         Ok(Ended::Well)

@@ -100,7 +100,7 @@ struct Compute {
 
 impl Compute {
     fn prepare(&self) -> cresset::error::Result<tch::Device> {
-        self.threads.apply();
+        tch::set_num_threads(self.threads.count().into());
         self.device.resolve()
     }
 }

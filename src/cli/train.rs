@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args};
 use cresset::config::{self, Config};
 use cresset::device;
 use cresset::error::Error;
-use cresset::pipeline::{self, Outcome, Run, Trained};
+use cresset::pipeline::{self, Outcome, Prepared, Run, Trained};
 use cresset::run::RunFolder;
 
 use super::progress::Progress;
@@ -92,7 +92,7 @@ fn resume(folder: PathBuf, flags: &ArgMatches) -> anyhow::Result<Run> {
 }
 
 fn introduction(run: &Run) -> String {
-    let dataset = &run.dataset;
+    let Prepared { dataset, split, network, device, threads, .. } = &run.prepared;
     let range =
         dataset.range.map(|range| format!(", values {}–{}", range.min, range.max)).unwrap_or_default();
     let data = format!(
@@ -101,11 +101,11 @@ fn introduction(run: &Run) -> String {
         thousands(dataset.rows()),
         dataset.shape,
         dataset.classes.len(),
-        thousands(run.split.train.len()),
-        thousands(run.split.held_out.len()),
+        thousands(split.train.len()),
+        thousands(split.held_out.len()),
     );
-    let (model, parameters) = (&run.config.model, thousands(run.parameters));
-    let (device, threads) = (device::name(run.device), run.config.threads.count());
+    let (model, parameters) = (&run.config.model, thousands(network.parameter_count()));
+    let device = device::name(*device);
     let folder = run.folder.path().display();
     format!(
         "data    {data}\nmodel   {model}: {parameters} parameters\ndevice  {device}, {threads} CPU thread(s)\nrun     {folder}\n\n"

@@ -3,6 +3,7 @@
 use rand::seq::SliceRandom;
 use tch::Tensor;
 
+use super::Part;
 use crate::random::{Purpose, stream};
 
 /// The rows of one epoch in a shuffled order, cut into batches.
@@ -17,8 +18,8 @@ pub struct EpochOrder {
 }
 
 impl EpochOrder {
-    /// Shuffles `inputs` (N, …) and `labels` (N) for epoch `epoch` of the run with this seed.
-    pub fn shuffled(inputs: &Tensor, labels: &Tensor, batch_size: u32, seed: u64, epoch: u32) -> Self {
+    /// Shuffles the rows for epoch `epoch` of the run with this seed.
+    pub fn shuffled(Part { inputs, labels }: &Part, batch_size: u32, seed: u64, epoch: u32) -> Self {
         let mut order: Vec<i64> = (0..labels.size()[0]).collect();
         order.shuffle(&mut stream(seed, Purpose::Shuffle, epoch.into()));
         let order = Tensor::from_slice(&order).to_device(labels.device());
@@ -50,7 +51,7 @@ mod tests {
     fn an_epoch_gives_every_row_once_with_its_label() {
         let inputs = Tensor::from_slice(&(0..10).map(|row| row as f32).collect::<Vec<_>>()).view([10, 1]);
         let labels = Tensor::from_slice(&(0..10i64).collect::<Vec<_>>());
-        let order = EpochOrder::shuffled(&inputs, &labels, 4, 3, 1);
+        let order = EpochOrder::shuffled(&Part { inputs, labels }, 4, 3, 1);
         assert_eq!(order.batches(), 3);
         let mut seen = Vec::new();
         for index in 0..order.batches() {

@@ -13,6 +13,7 @@ pub type Tensors = BTreeMap<String, Tensor>;
 
 /// An architecture's layers, with their parameters on a device.
 pub struct Network {
+    classes: usize,
     layers: Sequential,
     store: nn::VarStore,
 }
@@ -30,12 +31,17 @@ impl Network {
         let mut store = nn::VarStore::new(Device::Cpu);
         let layers = (known.build)(&store.root(), task);
         store.set_device(device);
-        Ok(Network { layers, store })
+        Ok(Network { classes: task.classes as usize, layers, store })
     }
 
     /// Logits (N, classes) of preprocessed inputs (N, …).
     pub fn forward(&self, inputs: &Tensor, train: bool) -> Tensor {
         self.layers.forward(inputs, train)
+    }
+
+    /// The number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
     }
 
     /// The layers.

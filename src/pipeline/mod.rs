@@ -1,18 +1,18 @@
 //! A run from end to end: data, split, preprocessing, training, evaluation, export.
 
+mod prepared;
+
 use std::path::Path;
 
-use tch::Device;
-
 use crate::config::Config;
-use crate::data::{self, Dataset, HeldOutPart, Part, Split, TrainPart};
 use crate::error::{Error, Result, guard};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::export::{self, Metadata};
-use crate::model::{Network, Task};
+use crate::model::Network;
 use crate::run::RunFolder;
+use crate::train::checkpoint::{Best, Checkpoint};
 use crate::train::{Ending, EpochRecord, MetricsLog, Observer, Plan, Running, Training};
-use crate::transform::Preprocessing;
+pub use prepared::Prepared;
 
 /// A run that is ready to train.
 pub struct Run {
@@ -20,32 +20,24 @@ pub struct Run {
     pub config: Config,
     /// Its folder.
     pub folder: RunFolder,
-    /// The data set.
-    pub dataset: Dataset,
-    /// Its two parts' rows.
-    pub split: Split,
-    /// What is done to raw values.
-    pub preprocessing: Preprocessing,
-    /// Where it computes.
-    pub device: Device,
-    /// The number of trainable values of the model.
-    pub parameters: usize,
+    /// Its data and its model.
+    pub prepared: Prepared,
     training: Training,
 }
 
 /// What a complete run has to show.
-#[derive(Debug)]
 pub struct Trained {
     /// The epoch whose weights were exported: the one with the least held-out loss.
-    pub best: EpochRecord,
+    pub best: Best,
     /// The exported model on the held-out rows.
     pub held_out: Evaluation,
     /// What the exported file says of itself.
     pub metadata: Metadata,
+    /// Data and model, with the weights that were exported.
+    pub prepared: Prepared,
 }
 
 /// How a run ended.
-#[derive(Debug)]
 pub enum Outcome {
     /// All epochs are done and the model is exported.
     Trained(Box<Trained>),
@@ -66,9 +58,10 @@ pub fn start(config: &Config, out: Option<&Path>) -> Result<Run> {
     guard(|| {
         let prepared = Prepared::new(config)?;
         let folder = RunFolder::create(out, config)?;
-        folder.write_config(config, &prepared.dataset)?;
+        folder.write_config(config, &prepared.dataset, prepared.threads)?;
         folder.write_split(&prepared.split)?;
-        prepared.into_run(config, folder)
+        tracing::info!(folder = %folder.path().display(), "began a run");
+        Run::new(config, folder, prepared)
     })
 }
 
@@ -82,73 +75,54 @@ pub fn resume(config: &Config, folder: RunFolder) -> Result<Run> {
             let problem = "the run has no checkpoint yet, so there is nothing to go on from; start it again";
             return Err(Error::artifact(folder.path(), problem));
         }
-        let prepared = Prepared::new(config)?;
-        if folder.data_sha256()? != prepared.dataset.sha256 {
-            let problem = "the data has changed since this run began, so it cannot go on; start a new run";
-            return Err(Error::artifact(&prepared.dataset.path, problem));
-        }
-        folder.clear_partial()?;
-        folder.write_config(config, &prepared.dataset)?;
-        let mut run = prepared.into_run(config, folder)?;
-        run.training.resume()?;
+        let prepared = Prepared::again(config, &folder)?;
+        let mut run = Run::new(config, folder, prepared)?;
+        run.training.resume(&mut run.prepared.network)?;
+        run.folder.clear_partial()?;
+        run.folder.write_config(config, &run.prepared.dataset, run.prepared.threads)?;
+        let position = run.training.position();
+        tracing::info!(epoch = position.epoch, step = position.step, "went on from the last checkpoint");
         Ok(run)
     })
 }
 
 /// Trains a run to its end, or until `stop` says so after a step, and exports the best model.
-pub fn finish(mut run: Run, observer: &mut dyn Observer, stop: &dyn Fn() -> bool) -> Result<Outcome> {
+pub fn finish(run: Run, observer: &mut dyn Observer, stop: &dyn Fn() -> bool) -> Result<Outcome> {
     guard(|| {
-        let finished = run.training.position().epoch - 1;
-        let mut log = MetricsLog::open(&run.folder.metrics(), finished)?;
-        let ending = run.training.run(&mut Both(&mut log, observer), stop)?;
-        let position = run.training.position().clone();
+        let Run { config, folder, mut prepared, mut training } = run;
+        let mut log = MetricsLog::open(&folder.metrics(), training.position().epoch - 1)?;
+        let Prepared { network, train, held_out, .. } = &prepared;
+        let ending = training.run(network, train, held_out, &mut Both(&mut log, observer), stop)?;
+        let position = training.position();
         if ending == Ending::Interrupted {
             return Ok(Outcome::Interrupted { epoch: position.epoch, step: position.step });
         }
-        let best =
-            position.best.ok_or_else(|| Error::artifact(run.folder.path(), "no epoch was completed"))?;
-        let network = run.training.into_best()?;
-        let held_out = run.preprocessing.held_out(&run.dataset, &run.split, run.device);
-        let found = evaluate(&held_out.0, run.dataset.classes.len(), |x| Ok(network.forward(x, false)))?;
-        let metadata =
-            Metadata::new(&run.config, &run.dataset, &run.split, &run.preprocessing, best.epoch, &found);
-        export::torchscript(&network, &run.preprocessing, &metadata, &run.folder.model())?;
-        Ok(Outcome::Trained(Box::new(Trained { best, held_out: found, metadata })))
+        let best = position.best.ok_or_else(|| Error::artifact(folder.path(), "no epoch was completed"))?;
+        load_weights(&mut prepared.network, &folder.best_checkpoint())?;
+        let (metadata, held_out) = write_model(&config, &prepared, best.epoch, &folder.model())?;
+        Ok(Outcome::Trained(Box::new(Trained { best, held_out, metadata, prepared })))
     })
 }
 
-/// What is made of the options before anything is written.
-struct Prepared {
-    dataset: Dataset,
-    split: Split,
-    preprocessing: Preprocessing,
-    train: TrainPart,
-    held_out: HeldOutPart,
-    network: Network,
-    device: Device,
+/// Exports a checkpoint of a run to `output`, measured anew on the run's held-out rows.
+///
+/// # Errors
+/// A run without that checkpoint, and data that is gone or has changed since.
+pub fn export(folder: &RunFolder, checkpoint: &Path, output: &Path) -> Result<Metadata> {
+    guard(|| {
+        let config = Config::read(&folder.config_file())?;
+        let mut prepared = Prepared::again(&config, folder)?;
+        let position = load_weights(&mut prepared.network, checkpoint)?;
+        // Between two steps, a checkpoint holds an epoch that is under way.
+        let epoch = if position.step == 0 { position.epoch - 1 } else { position.epoch };
+        let epoch =
+            position.best.filter(|_| checkpoint == folder.best_checkpoint()).map_or(epoch, |best| best.epoch);
+        Ok(write_model(&config, &prepared, epoch, output)?.0)
+    })
 }
 
-impl Prepared {
-    fn new(config: &Config) -> Result<Self> {
-        let device = config.device.resolve()?;
-        config.threads.apply();
-        let dataset = data::load(&config.data)?;
-        let split = Split::stratified(&dataset.labels, dataset.classes.len(), config.held_out, config.seed);
-        if split.held_out.is_empty() {
-            let problem = "no class has two examples, so none can be held out to measure the model";
-            return Err(Error::artifact(&dataset.path, problem));
-        }
-        let (train, held_out) = dataset.parts(&split, device);
-        let preprocessing = Preprocessing::fit(&dataset, &train);
-        let (train, held_out) =
-            (TrainPart(preprocessing.part(train.0)), HeldOutPart(preprocessing.part(held_out.0)));
-        let task = Task { input: dataset.shape.clone(), classes: dataset.classes.len() as i64 };
-        let network = Network::new(&config.model, &task, device, config.seed)?;
-        Ok(Prepared { dataset, split, preprocessing, train, held_out, network, device })
-    }
-
-    fn into_run(self, config: &Config, folder: RunFolder) -> Result<Run> {
-        let Prepared { dataset, split, preprocessing, train, held_out, network, device } = self;
+impl Run {
+    fn new(config: &Config, folder: RunFolder, prepared: Prepared) -> Result<Self> {
         let plan = Plan {
             epochs: config.epochs,
             batch_size: config.batch_size,
@@ -156,30 +130,29 @@ impl Prepared {
             optimizer: config.optimizer.clone(),
             seed: config.seed,
         };
-        let parameters = network.parameter_count();
-        let training = Training::new(plan, network, train, held_out, &folder)?;
-        Ok(Run {
-            config: config.clone(),
-            folder,
-            dataset,
-            split,
-            preprocessing,
-            device,
-            parameters,
-            training,
-        })
+        let training = Training::new(plan, &prepared.network, &folder)?;
+        Ok(Run { config: config.clone(), folder, prepared, training })
     }
 }
 
-impl Preprocessing {
-    /// A part with preprocessed inputs. Done once, before training, rather than at every step.
-    fn part(&self, part: Part) -> Part {
-        Part { inputs: self.apply(&part.inputs), labels: part.labels }
-    }
+fn load_weights(network: &mut Network, path: &Path) -> Result<crate::train::checkpoint::Position> {
+    let checkpoint = Checkpoint::load(path)?;
+    network.load_state(&checkpoint.group("")).map_err(|problem| Error::artifact(path, problem))?;
+    Ok(checkpoint.position)
+}
 
-    fn held_out(&self, dataset: &Dataset, split: &Split, device: Device) -> HeldOutPart {
-        HeldOutPart(self.part(dataset.parts(split, device).1.0))
-    }
+fn write_model(
+    config: &Config,
+    prepared: &Prepared,
+    epoch: u32,
+    path: &Path,
+) -> Result<(Metadata, Evaluation)> {
+    let Prepared { dataset, split, preprocessing, network, held_out, .. } = prepared;
+    let found = evaluate(&held_out.0, dataset.classes.len(), |inputs| Ok(network.forward(inputs, false)))?;
+    let metadata = Metadata::new(config, dataset, split, preprocessing, epoch, &found);
+    export::torchscript(network, preprocessing, &metadata, path)?;
+    tracing::info!(file = %path.display(), epoch, "exported the model");
+    Ok((metadata, found))
 }
 
 /// Two observers as one.

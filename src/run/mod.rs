@@ -94,13 +94,13 @@ impl RunFolder {
     }
 
     /// Writes config.toml: the options, and what else it takes to repeat the run.
-    pub fn write_config(&self, config: &Config, dataset: &Dataset) -> Result<()> {
+    pub fn write_config(&self, config: &Config, dataset: &Dataset, threads: u16) -> Result<()> {
         let record = toml::Table::from_iter([
             ("cresset".to_string(), env!("CARGO_PKG_VERSION").into()),
             ("libtorch".to_string(), cresset_bridge::LIBTORCH_VERSION.into()),
             ("data_file".to_string(), dataset.path.display().to_string().into()),
             ("data_sha256".to_string(), dataset.sha256.clone().into()),
-            ("threads".to_string(), i64::from(config.threads.count()).into()),
+            ("threads".to_string(), i64::from(threads).into()),
         ]);
         let text = format!(
             "# Run it again: cresset train --config {}\n{}\n# Notes of the run, ignored when this file is read.\n[{RECORD}]\n{record}",

@@ -10,7 +10,6 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::EpochRecord;
 use crate::error::{Error, Result};
 use crate::model::Tensors;
 use crate::run::atomic;
@@ -23,7 +22,16 @@ pub struct Position {
     /// The steps of it that are done.
     pub step: usize,
     /// The epoch with the least held-out loss so far.
-    pub best: Option<EpochRecord>,
+    pub best: Option<Best>,
+}
+
+/// The epoch whose weights are kept as the best.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// Its mean loss over the held-out rows.
+    pub held_out_loss: f64,
 }
 
 /// The key of the [`Position`] in the file's metadata.

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use tch::Tensor;
 
-use super::checkpoint::{self, Checkpoint, Position};
+use super::checkpoint::{self, Best, Checkpoint, Position};
 use super::optimizer::{self, Optimizer};
 use super::{EpochRecord, Observer, Running, cross_entropy};
 use crate::data::{EpochOrder, HeldOutPart, TrainPart};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::evaluate;
 use crate::model::{Network, Tensors};
 use crate::run::RunFolder;
 
@@ -38,13 +38,10 @@ pub enum Ending {
     Interrupted,
 }
 
-/// A model in training.
+/// Training under way: where it stands, and the optimizer's memory.
 pub struct Training {
     plan: Plan,
-    network: Network,
     optimizer: Box<dyn Optimizer>,
-    train: TrainPart,
-    held_out: HeldOutPart,
     running: Running,
     position: Position,
     last: PathBuf,
@@ -56,29 +53,29 @@ const RUNNING: &str = "running/";
 const RANDOM: &str = "random/";
 
 impl Training {
-    /// A training that begins at the first step. Both parts hold preprocessed inputs, on the network's device.
-    pub fn new(
-        plan: Plan,
-        network: Network,
-        train: TrainPart,
-        held_out: HeldOutPart,
-        run: &RunFolder,
-    ) -> Result<Self> {
+    /// A training of `network` that begins at the first step.
+    pub fn new(plan: Plan, network: &Network, run: &RunFolder) -> Result<Self> {
         let optimizer = optimizer::build(&plan.optimizer, &network.parameters())?;
         let running = Running::new(network.device());
         let position = Position { epoch: 1, step: 0, best: None };
-        let (last, best) = (run.last_checkpoint(), run.best_checkpoint());
-        Ok(Training { plan, network, optimizer, train, held_out, running, position, last, best })
+        Ok(Training {
+            plan,
+            optimizer,
+            running,
+            position,
+            last: run.last_checkpoint(),
+            best: run.best_checkpoint(),
+        })
     }
 
     /// Goes on from the run's last checkpoint: the steps that follow give the bits that an uninterrupted run would have
     /// given.
-    pub fn resume(&mut self) -> Result<()> {
+    pub fn resume(&mut self, network: &mut Network) -> Result<()> {
         let checkpoint = Checkpoint::load(&self.last)?;
         let fault = |problem: String| {
             Error::artifact(&self.last, format!("the checkpoint is not of this run: {problem}"))
         };
-        self.network.load_state(&checkpoint.group("")).map_err(fault)?;
+        network.load_state(&checkpoint.group("")).map_err(fault)?;
         optimizer::load_state(&*self.optimizer, &checkpoint.group(OPTIMIZER)).map_err(fault)?;
         self.running.load_state(&checkpoint.group(RUNNING)).map_err(fault)?;
         let generator = checkpoint.group(RANDOM).remove("cpu");
@@ -89,25 +86,34 @@ impl Training {
         Ok(())
     }
 
-    /// Trains to the end of the plan, or until `stop` says so after a step.
-    pub fn run(&mut self, observer: &mut dyn Observer, stop: &dyn Fn() -> bool) -> Result<Ending> {
+    /// Trains to the end of the plan, or until `stop` says so after a step. Both parts hold preprocessed inputs, on the
+    /// network's device.
+    pub fn run(
+        &mut self,
+        network: &Network,
+        train: &TrainPart,
+        held_out: &HeldOutPart,
+        observer: &mut dyn Observer,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Ending> {
         while self.position.epoch <= self.plan.epochs {
             let started = Instant::now();
-            let order = self.shuffle();
+            let order =
+                EpochOrder::shuffled(&train.0, self.plan.batch_size, self.plan.seed, self.position.epoch);
             observer.epoch_started(self.position.epoch, self.plan.epochs, order.batches());
             while self.position.step < order.batches() {
                 let (inputs, labels) = order.batch(self.position.step);
-                self.step(&inputs, &labels)?;
+                self.step(network, &inputs, &labels)?;
                 self.position.step += 1;
                 observer.step(self.position.step, &self.running);
                 if stop() {
-                    self.save_last()?;
+                    self.save_last(network)?;
                     return Ok(Ending::Interrupted);
                 }
             }
-            let record = self.measure(started)?;
+            let record = self.measure(network, held_out, started)?;
             observer.epoch_ended(&record)?;
-            self.finish_epoch(record)?;
+            self.finish_epoch(network, record)?;
         }
         Ok(Ending::Complete)
     }
@@ -117,26 +123,8 @@ impl Training {
         &self.position
     }
 
-    /// The model with the weights of the best epoch.
-    pub fn into_best(mut self) -> Result<Network> {
-        let weights = Checkpoint::load(&self.best)?.group("");
-        self.network.load_state(&weights).map_err(|problem| Error::artifact(&self.best, problem))?;
-        Ok(self.network)
-    }
-
-    fn shuffle(&self) -> EpochOrder {
-        let Plan { batch_size, seed, .. } = self.plan;
-        EpochOrder::shuffled(
-            &self.train.0.inputs,
-            &self.train.0.labels,
-            batch_size,
-            seed,
-            self.position.epoch,
-        )
-    }
-
-    fn step(&mut self, inputs: &Tensor, labels: &Tensor) -> Result<()> {
-        let logits = self.network.forward(inputs, true);
+    fn step(&mut self, network: &Network, inputs: &Tensor, labels: &Tensor) -> Result<()> {
+        let logits = network.forward(inputs, true);
         let loss = cross_entropy(&logits, labels);
         loss.f_backward()?;
         self.optimizer.step(self.plan.lr)?;
@@ -145,53 +133,48 @@ impl Training {
         Ok(())
     }
 
-    fn measure(&self, started: Instant) -> Result<EpochRecord> {
-        let train_loss = self.running.loss();
+    fn measure(&self, network: &Network, held_out: &HeldOutPart, started: Instant) -> Result<EpochRecord> {
+        let (epoch, lr, train_loss) = (self.position.epoch, self.plan.lr, self.running.loss());
         if !train_loss.is_finite() {
-            let problem = format!(
-                "the loss became {train_loss} in epoch {}: the learning rate {} is probably too high; the last good \
-                 checkpoint was kept",
-                self.position.epoch, self.plan.lr
-            );
-            return Err(Error::Usage(problem));
+            return Err(Error::Diverged(format!(
+                "the loss became {train_loss} in epoch {epoch}: the learning rate {lr} is probably too high; the last good \
+                 checkpoint was kept"
+            )));
         }
-        let held_out = self.evaluate()?;
+        let found = evaluate(&held_out.0, network.classes(), |inputs| Ok(network.forward(inputs, false)))?;
         Ok(EpochRecord {
-            epoch: self.position.epoch,
+            epoch,
             train_loss,
             train_accuracy: self.running.accuracy(),
-            held_out_loss: held_out.loss,
-            held_out_accuracy: held_out.confusion.accuracy(),
-            lr: self.plan.lr,
+            held_out_loss: found.loss,
+            held_out_accuracy: found.confusion.accuracy(),
+            lr,
             seconds: started.elapsed().as_secs_f64(),
         })
     }
 
-    fn evaluate(&self) -> Result<Evaluation> {
-        let classes = self.network.forward(&self.held_out.0.inputs.narrow(0, 0, 1), false).size()[1] as usize;
-        evaluate(&self.held_out.0, classes, |inputs| Ok(self.network.forward(inputs, false)))
-    }
-
-    fn finish_epoch(&mut self, record: EpochRecord) -> Result<()> {
+    fn finish_epoch(&mut self, network: &Network, record: EpochRecord) -> Result<()> {
         let is_best = self.position.best.is_none_or(|best| record.held_out_loss < best.held_out_loss);
         if is_best {
-            self.position.best = Some(record);
-            checkpoint::save(&self.best, &[("", &self.network.state())], &self.position)?;
+            self.position.best = Some(Best { epoch: record.epoch, held_out_loss: record.held_out_loss });
+            checkpoint::save(&self.best, &[("", &network.state())], &self.position)?;
         }
         self.position.epoch += 1;
         self.position.step = 0;
-        self.running = Running::new(self.network.device());
-        self.save_last()
+        self.running = Running::new(network.device());
+        self.save_last(network)
     }
 
-    fn save_last(&self) -> Result<()> {
+    fn save_last(&self, network: &Network) -> Result<()> {
         let random = Tensors::from([("cpu".to_string(), cresset_bridge::random::cpu_generator_state()?)]);
         let groups = [
-            ("", &self.network.state()),
+            ("", &network.state()),
             (OPTIMIZER, self.optimizer.state()),
             (RUNNING, &self.running.state()),
             (RANDOM, &random),
         ];
-        checkpoint::save(&self.last, &groups, &self.position)
+        checkpoint::save(&self.last, &groups, &self.position)?;
+        tracing::debug!(epoch = self.position.epoch, step = self.position.step, "wrote the last checkpoint");
+        Ok(())
     }
 }
