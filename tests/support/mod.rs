@@ -1,0 +1,73 @@
+//! What the tests share: the program, the digits, and folders that go away.
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// `target/…/cresset`, to be run in the checkout.
+pub fn cresset() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_cresset"))
+}
+
+/// Runs the program with these arguments.
+pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
+    cresset().args(arguments).output().expect("cresset starts")
+}
+
+/// Runs the program, which must end well, and gives what it printed.
+pub fn succeed<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    String::from_utf8(output.stdout).expect("the output is UTF-8")
+}
+
+/// What a program wrote to standard error.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A path as text.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("the path is UTF-8")
+}
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file with the first `count` rows of the digits, without their labels.
+pub fn unlabelled_digits(folder: &Path, count: usize) -> PathBuf {
+    let digits =
+        std::fs::read_to_string(root().join("data/digits.csv")).expect("`make data` fetches the digits");
+    let rows = digits.lines().take(count).map(|line| line.rsplit_once(',').expect("a label stands last").0);
+    let path = folder.join(format!("rows-{count}.csv"));
+    std::fs::write(&path, rows.map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+    path
+}
+
+/// The numbers behind class and probability in each line that an example prints.
+pub fn logits_of(printed: &str) -> Vec<Vec<f32>> {
+    let numbers = |line: &str| line.split_whitespace().skip(2).map(|word| word.parse().unwrap()).collect();
+    printed.lines().map(numbers).collect()
+}
+
+/// The largest difference between two tables of numbers, which must have the same shape.
+pub fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
+    assert_eq!(a.iter().map(Vec::len).collect::<Vec<_>>(), b.iter().map(Vec::len).collect::<Vec<_>>());
+    let pairs = a.iter().flatten().zip(b.iter().flatten());
+    pairs.map(|(x, y)| (x - y).abs()).fold(0., f32::max)
+}
+
+/// The contents of the files that must be equal when two runs computed the same.
+pub fn bits(run: &Path) -> Vec<(&'static str, Vec<u8>)> {
+    let files = ["model.pt", "checkpoints/last.safetensors", "checkpoints/best.safetensors", "split.csv"];
+    files.map(|file| (file, std::fs::read(run.join(file)).unwrap_or_else(|e| panic!("{file}: {e}")))).to_vec()
+}
+
+/// Fails unless two runs computed the same.
+pub fn assert_same_bits(a: &Path, b: &Path) {
+    for ((file, first), (_, second)) in bits(a).into_iter().zip(bits(b)) {
+        assert!(first == second, "{file} differs between {} and {}", a.display(), b.display());
+    }
+}
