@@ -1,65 +1,144 @@
 //! Loss and accuracy over the steps of an epoch so far.
 
+use std::cell::{Ref, RefCell};
+
 use tch::{Device, Kind, Tensor};
 
 use crate::model::Tensors;
 
 /// Sums that stay on the device: adding to them never waits for it, reading them does.
 #[derive(Debug)]
-pub struct Running {
+pub struct Running(RefCell<Sums>);
+
+#[derive(Debug)]
+struct Sums {
     /// Sum of the loss over rows, float64.
     loss: Tensor,
     /// Rows classified rightly, int64.
     correct: Tensor,
-    /// Rows, int64; on the CPU, where it costs no wait.
+    /// Rows; on the CPU, where it costs no wait.
     rows: i64,
+    /// Steps that are not in the sums yet: rows, mean loss, logits and labels of each.
+    pending: Vec<(i64, Tensor, Tensor, Tensor)>,
 }
+
+/// Steps that are summed up together. Six small operations a step took 17 µs of the digits' 140; now they are done once
+/// in so many steps.
+const TOGETHER: usize = 32;
 
 impl Running {
     /// Nothing yet.
     pub fn new(device: Device) -> Self {
-        Running {
-            loss: Tensor::zeros([], (Kind::Double, device)),
-            correct: Tensor::zeros([], (Kind::Int64, device)),
-            rows: 0,
-        }
+        let (loss, correct) =
+            (Tensor::zeros([], (Kind::Double, device)), Tensor::zeros([], (Kind::Int64, device)));
+        Running(RefCell::new(Sums { loss, correct, rows: 0, pending: Vec::new() }))
     }
 
     /// Adds a step: its mean loss, logits (N, classes) and labels (N).
     pub fn add(&mut self, loss: &Tensor, logits: &Tensor, labels: &Tensor) {
-        tch::no_grad(|| {
-            let rows = labels.size()[0];
-            let _ = self.loss.g_add_(&(loss * rows));
-            let _ = self.correct.g_add_(&logits.argmax(-1, false).eq_tensor(labels).sum(Kind::Int64));
-            self.rows += rows;
-        })
+        let sums = self.0.get_mut();
+        sums.pending.push((labels.size()[0], loss.detach(), logits.detach(), labels.shallow_clone()));
+        if sums.pending.len() >= TOGETHER {
+            sums.sum_up();
+        }
     }
 
     /// The mean loss; NaN before the first step.
     pub fn loss(&self) -> f64 {
-        self.loss.double_value(&[]) / self.rows as f64
+        let sums = self.sums();
+        sums.loss.double_value(&[]) / sums.rows as f64
     }
 
     /// The share of rows classified rightly; NaN before the first step.
     pub fn accuracy(&self) -> f64 {
-        self.correct.int64_value(&[]) as f64 / self.rows as f64
+        let sums = self.sums();
+        sums.correct.int64_value(&[]) as f64 / sums.rows as f64
     }
 
     /// What a checkpoint keeps.
     pub fn state(&self) -> Tensors {
+        let sums = self.sums();
         let state =
-            [("loss", self.loss.copy()), ("correct", self.correct.copy()), ("rows", Tensor::from(self.rows))];
+            [("loss", sums.loss.copy()), ("correct", sums.correct.copy()), ("rows", Tensor::from(sums.rows))];
         state.into_iter().map(|(name, tensor)| (name.to_string(), tensor)).collect()
     }
 
     /// Goes on from what a checkpoint kept.
     pub fn load_state(&mut self, state: &Tensors) -> Result<(), String> {
-        let get = |name: &str| {
-            state.get(name).ok_or_else(|| format!("the tensor `{name}` of the running sums is missing"))
-        };
-        self.loss.copy_(get("loss")?);
-        self.correct.copy_(get("correct")?);
-        self.rows = get("rows")?.int64_value(&[]);
+        let get = |name: &str| state.get(name).ok_or_else(|| format!("the running sum `{name}` is missing"));
+        let sums = self.0.get_mut();
+        sums.loss.copy_(get("loss")?);
+        sums.correct.copy_(get("correct")?);
+        sums.rows = get("rows")?.int64_value(&[]);
+        sums.pending.clear();
         Ok(())
+    }
+
+    fn sums(&self) -> Ref<'_, Sums> {
+        self.0.borrow_mut().sum_up();
+        self.0.borrow()
+    }
+}
+
+impl Sums {
+    fn sum_up(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        tch::no_grad(|| {
+            let pending = std::mem::take(&mut self.pending);
+            let rows: Vec<_> = pending.iter().map(|step| step.0 as f64).collect();
+            let losses = Tensor::stack(&pending.iter().map(|step| &step.1).collect::<Vec<_>>(), 0);
+            let logits = Tensor::cat(&pending.iter().map(|step| &step.2).collect::<Vec<_>>(), 0);
+            let labels = Tensor::cat(&pending.iter().map(|step| &step.3).collect::<Vec<_>>(), 0);
+            // In float64, where the products of a float32 and a small whole number are exact, so the order is no matter.
+            let weighted =
+                losses.to_kind(Kind::Double) * Tensor::from_slice(&rows).to_device(losses.device());
+            let _ = self.loss.g_add_(&weighted.sum(Kind::Double));
+            let _ = self.correct.g_add_(&logits.argmax(-1, false).eq_tensor(&labels).sum(Kind::Int64));
+            self.rows += labels.size()[0];
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 70 steps: two rounds of summing up, and some steps pending.
+    #[test]
+    fn the_sums_are_those_of_all_steps_wherever_they_are_read_or_restored() {
+        tch::manual_seed(1);
+        let steps: Vec<_> = (0..70i64)
+            .map(|step| {
+                let rows = 1 + step % 3;
+                let logits = Tensor::randn([rows, 4], (Kind::Float, Device::Cpu));
+                (
+                    Tensor::from(step as f32 / 7.),
+                    logits,
+                    Tensor::randint(4, [rows], (Kind::Int64, Device::Cpu)),
+                )
+            })
+            .collect();
+        let rows: f64 = steps.iter().map(|(.., labels)| labels.size()[0] as f64).sum();
+        let weighted =
+            |(loss, _, labels): &(Tensor, Tensor, Tensor)| loss.double_value(&[]) * labels.size()[0] as f64;
+        let loss = steps.iter().map(weighted).sum::<f64>() / rows;
+        let right = steps
+            .iter()
+            .map(|(_, logits, labels)| logits.argmax(-1, false).eq_tensor(labels).sum(Kind::Int64));
+        let accuracy = right.map(|right| right.int64_value(&[])).sum::<i64>() as f64 / rows;
+
+        let mut running = Running::new(Device::Cpu);
+        for (step, (loss, logits, labels)) in steps.iter().enumerate() {
+            running.add(loss, logits, labels);
+            if step == 40 {
+                let mut restored = Running::new(Device::Cpu);
+                restored.load_state(&running.state()).unwrap();
+                running = restored;
+            }
+        }
+        assert!((running.loss() - loss).abs() < 1e-12);
+        assert_eq!(running.accuracy(), accuracy);
     }
 }
