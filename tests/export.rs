@@ -1,0 +1,187 @@
+//! The exported model, loaded by other programs: C++ and Rust here, Python in `python.rs`.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cresset::config::Config;
+use cresset::pipeline::{self, Outcome, Prepared};
+use cresset::train::Silent;
+use support::{largest_difference, logits_of, root, stderr, succeed, text, unlabelled_digits};
+use tch::{CModule, Device, IValue, Kind, Tensor};
+
+/// Trains in this process, and gives the trained model beside the file that it wrote into `folder`.
+fn train(folder: &Path) -> (Prepared, PathBuf) {
+    let config = Config { epochs: 2, ..Config::default() };
+    let run = pipeline::start(&config, Some(&folder.join("run"))).unwrap();
+    match pipeline::finish(run, &mut Silent, &|| false).unwrap() {
+        Outcome::Trained(trained) => (trained.prepared, folder.join("run/model.pt")),
+        Outcome::Interrupted { .. } => unreachable!("nobody interrupts"),
+    }
+}
+
+/// The logits that the training process computes for the first `count` digits.
+fn native_logits(trained: &Prepared, count: i64) -> Tensor {
+    let raw = trained.dataset.inputs.narrow(0, 0, count);
+    tch::no_grad(|| trained.network.forward(&trained.preprocessing.apply(&raw), false))
+}
+
+fn rows(logits: &Tensor) -> Vec<Vec<f32>> {
+    Vec::<Vec<f32>>::try_from(logits).unwrap()
+}
+
+/// Runs a program that prints logits as the examples do, on 1, 2 and 64 rows, against the training process.
+fn check_program(program: &Path, trained: &Prepared, model: &Path) {
+    for count in [1, 2, 64] {
+        let input = unlabelled_digits(model.parent().unwrap(), count);
+        let output = Command::new(program).args([model, &input]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let found = logits_of(&String::from_utf8(output.stdout).unwrap());
+        let difference = largest_difference(&found, &rows(&native_logits(trained, count as i64)));
+        assert!(difference <= 1e-6, "{count} rows: {difference}");
+    }
+}
+
+#[test]
+fn a_cpp_program_computes_the_logits_of_the_training_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trained, model) = train(folder.path());
+    let program = folder.path().join("classify");
+    // The command of the README, with another output.
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let command =
+        readme.lines().find(|line| line.starts_with("g++ ")).expect("the README shows how to compile");
+    let command = command.replace("-o classify", &format!("-o {}", text(&program)));
+    let compiled = Command::new("bash").args(["-c", &command]).current_dir(root()).output().unwrap();
+    assert!(compiled.status.success(), "{}", stderr(&compiled));
+    check_program(&program, &trained, &model);
+
+    let failed = Command::new(&program).args(["absent.pt", "absent.csv"]).output().unwrap();
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(stderr(&failed).starts_with("error: "), "{}", stderr(&failed));
+}
+
+#[test]
+fn a_rust_program_computes_the_logits_of_the_training_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trained, model) = train(folder.path());
+    // Cargo builds the examples before it runs the tests, and puts them beside the program.
+    let program = Path::new(env!("CARGO_BIN_EXE_cresset")).parent().unwrap().join("examples/classify");
+    check_program(&program, &trained, &model);
+}
+
+#[test]
+fn every_form_of_the_input_gives_the_same_logits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trained, model) = train(folder.path());
+    let module = CModule::load(&model).unwrap();
+    for count in [1, 2, 64] {
+        let expected = native_logits(&trained, count);
+        let flat = trained.dataset.inputs.narrow(0, 0, count);
+        for shape in [vec![count, 64], vec![count, 8, 8], vec![count, 1, 8, 8]] {
+            for kind in [Kind::Uint8, Kind::Float, Kind::Double, Kind::Int64] {
+                let input = flat.view(&shape[..]).to_kind(kind);
+                let logits = tch::no_grad(|| module.forward_ts(&[&input])).unwrap();
+                assert_eq!(logits.kind(), Kind::Float);
+                assert_eq!(logits, expected, "{shape:?} {kind:?}");
+            }
+        }
+    }
+    let nothing = Tensor::zeros([0, 64], (Kind::Float, Device::Cpu));
+    assert_eq!(module.forward_ts(&[&nothing]).unwrap().size(), [0, 10]);
+}
+
+#[test]
+fn predict_gives_classes_and_probabilities() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trained, model) = train(folder.path());
+    let module = CModule::load(&model).unwrap();
+    let input = trained.dataset.inputs.narrow(0, 0, 64);
+    let pair = tch::no_grad(|| module.method_is("predict", &[IValue::Tensor(input)])).unwrap();
+    let (classes, probabilities) = <(Tensor, Tensor)>::try_from(pair).unwrap();
+    let expected = native_logits(&trained, 64).softmax(-1, Kind::Float);
+    assert_eq!((classes.kind(), classes.size()), (Kind::Int64, vec![64]));
+    assert_eq!(classes, expected.argmax(-1, false));
+    assert!((probabilities - expected).abs().max().double_value(&[]) <= 1e-6);
+}
+
+#[test]
+fn an_input_of_another_width_is_refused_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, model) = train(folder.path());
+    let module = CModule::load(&model).unwrap();
+    for shape in [vec![2, 32], vec![1, 1, 8, 9], vec![64]] {
+        let input = Tensor::zeros(&shape[..], (Kind::Float, Device::Cpu));
+        let error = module.forward_ts(&[&input]).unwrap_err().to_string();
+        let expected = if shape.len() == 1 {
+            "needs a batch dimension: (N, 64)"
+        } else {
+            "must have 64 values (1×8×8)"
+        };
+        assert!(error.contains(expected), "{shape:?}: {error}");
+    }
+}
+
+#[test]
+fn parameters_have_hierarchical_names_and_can_be_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trained, model) = train(folder.path());
+    let module = CModule::load(&model).unwrap();
+    let mut parameters = module.named_parameters().unwrap();
+    parameters.sort_by(|a, b| a.0.cmp(&b.0));
+    let names: Vec<_> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["fc1.bias", "fc1.weight", "fc2.bias", "fc2.weight"]);
+    for (name, tensor) in &parameters {
+        assert_eq!(tensor.detach(), trained.network.state()[name].detach(), "{name}");
+        assert!(tensor.requires_grad(), "{name}");
+    }
+    let input = trained.dataset.inputs.narrow(0, 0, 8);
+    module.forward_ts(&[&input]).unwrap().sum(Kind::Float).backward();
+    assert!(parameters.iter().all(|(_, tensor)| tensor.grad().defined()));
+}
+
+#[test]
+fn the_metadata_say_everything_about_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trained, model) = train(folder.path());
+    let (_, mut extra) =
+        cresset_bridge::script::Module::load(&model, Device::Cpu, &["metadata.json"]).unwrap();
+    let metadata: serde_json::Value = serde_json::from_str(&extra.remove(0)).unwrap();
+    let digits = serde_json::json!(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+    let expected = [
+        ("/classes", digits),
+        ("/input/shape", serde_json::json!([1, 8, 8])),
+        ("/input/value_range", serde_json::json!({"min": 0.0, "max": 16.0})),
+        ("/preprocessing/kind", "range".into()),
+        ("/preprocessing/scale", serde_json::json!([16.0])),
+        ("/metrics/epoch", 2.into()),
+        ("/metrics/held_out_rows", 359.into()),
+        ("/config/batch_size", 32.into()),
+        ("/config/model", "mlp".into()),
+        ("/seed", 0.into()),
+        ("/data_sha256", trained.dataset.sha256.clone().into()),
+        ("/libtorch", "2.11.0".into()),
+        ("/cresset", env!("CARGO_PKG_VERSION").into()),
+    ];
+    for (pointer, value) in expected {
+        assert_eq!(metadata.pointer(pointer), Some(&value), "{pointer}");
+    }
+    let accuracy = metadata.pointer("/metrics/held_out/accuracy").unwrap().as_f64().unwrap();
+    assert!((0.5..1.).contains(&accuracy), "{accuracy}");
+}
+
+#[test]
+fn a_checkpoint_exports_again_to_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, again) = (folder.path().join("run"), folder.path().join("again/model.pt"));
+    std::fs::create_dir(folder.path().join("again")).unwrap();
+    succeed(["train", "--epochs", "3", "--out", text(&run)]);
+    let printed = succeed(["export", text(&run), "--output", text(&again)]);
+    assert!(printed.contains("held-out accuracy"), "{printed}");
+    assert!(std::fs::read(run.join("model.pt")).unwrap() == std::fs::read(&again).unwrap());
+
+    let last = folder.path().join("last.pt");
+    succeed(["export", text(&run), "--checkpoint", "last", "--output", text(&last)]);
+    assert!(CModule::load(&last).is_ok());
+}

@@ -1,0 +1,117 @@
+//! Predicting and evaluating from the command line.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use image::{GrayImage, Luma};
+use support::{root, succeed, text};
+
+fn model(folder: &Path) -> PathBuf {
+    let run = folder.join("run");
+    succeed(["train", "--out", text(&run)]);
+    run.join("model.pt")
+}
+
+/// Row `index` of the digits as a picture, 255 for the full ink of 16, and its label.
+fn picture(folder: &Path, index: usize, side: u32) -> (PathBuf, String) {
+    let digits = std::fs::read_to_string(root().join("data/digits.csv")).unwrap();
+    let cells: Vec<u32> =
+        digits.lines().nth(index).unwrap().split(',').map(|cell| cell.parse().unwrap()).collect();
+    let shade = |x: u32, y: u32| (cells[(y * 8 / side * 8 + x * 8 / side) as usize] * 255 / 16) as u8;
+    let path = folder.join(format!("{index}-{side}.png"));
+    GrayImage::from_fn(side, side, |x, y| Luma([shade(x, y)])).save(&path).unwrap();
+    (path, cells[64].to_string())
+}
+
+#[test]
+fn rows_become_csv_with_the_top_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path());
+    let rows = support::unlabelled_digits(folder.path(), 5);
+    let printed = succeed(["predict", text(&model), text(&rows), "--top-k", "3"]);
+    let lines: Vec<Vec<&str>> = printed.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(
+        lines[0],
+        ["input", "class", "probability", "class_2", "probability_2", "class_3", "probability_3"]
+    );
+    assert_eq!(lines.len(), 6);
+    for (index, line) in lines[1..].iter().enumerate() {
+        assert_eq!(line[0], format!("{}:{}", text(&rows), index + 1));
+        let probability = |column: usize| line[column].parse::<f64>().unwrap();
+        assert!(probability(2) >= probability(4) && probability(4) >= probability(6));
+    }
+}
+
+#[test]
+fn a_label_behind_the_values_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path());
+    let labelled = succeed(["predict", text(&model), "data/digits.csv"]);
+    let rows = support::unlabelled_digits(folder.path(), 1797);
+    let unlabelled = succeed(["predict", text(&model), text(&rows)]);
+    let classes = |printed: &str| {
+        printed.lines().skip(1).map(|line| line.split_once(',').unwrap().1.to_string()).collect()
+    };
+    let (labelled, unlabelled): (Vec<_>, Vec<_>) = (classes(&labelled), classes(&unlabelled));
+    assert_eq!(labelled, unlabelled);
+}
+
+#[test]
+fn pictures_of_any_size_are_classified() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path());
+    for side in [8, 64] {
+        let (pictures, labels): (Vec<_>, Vec<_>) = (0..10).map(|i| picture(folder.path(), i, side)).unzip();
+        let arguments = ["predict", text(&model), "--output", "jsonl"]
+            .into_iter()
+            .chain(pictures.iter().map(|p| text(p)));
+        let printed = succeed(arguments);
+        let found = printed.lines().zip(&pictures).map(|(line, path)| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["input"], text(path));
+            line["predictions"][0]["class"].as_str().unwrap().to_string()
+        });
+        let right = found.zip(&labels).filter(|(found, label)| found == *label).count();
+        assert!(right >= 9, "{right} of 10 at {side}×{side}");
+    }
+}
+
+#[test]
+fn evaluation_of_a_run_repeats_its_held_out_accuracy() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let trained = succeed(["train", "--out", text(&run)]);
+    let accuracy = |printed: &str, key: &str| {
+        let line = printed
+            .lines()
+            .find(|line| line.starts_with(key))
+            .unwrap()
+            .trim_start_matches(key)
+            .trim()
+            .to_string();
+        line.split(' ').next().unwrap().to_string()
+    };
+    let evaluated = succeed(["eval", text(&run)]);
+    assert_eq!(accuracy(&trained, "held-out accuracy"), accuracy(&evaluated, "accuracy"));
+    assert!(evaluated.contains("rows               359"), "{evaluated}");
+
+    let all = succeed(["eval", text(&run.join("model.pt")), "data/digits.csv"]);
+    assert!(all.contains("rows               1,797") && all.contains("macro F1"), "{all}");
+    assert_eq!(
+        all.lines().filter(|line| line.ends_with('%')).count(),
+        3 + 10,
+        "three figures and a line a class"
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path());
+    let command =
+        format!("'{}' predict '{}' data/digits.csv | head -n 1", env!("CARGO_BIN_EXE_cresset"), text(&model));
+    let output =
+        std::process::Command::new("bash").args(["-o", "pipefail", "-c", &command]).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", support::stderr(&output));
+}
