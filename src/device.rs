@@ -33,13 +33,13 @@ impl DeviceChoice {
                 Ok(count) => Err(Error::Usage(format!(
                     "--device cuda:{index}: this machine has {count} GPU(s), counted from 0"
                 ))),
-                Err(reason) => Err(Error::Usage(format!("--device cuda: {reason}"))),
+                Err(reason) => Err(Error::Usage(format!("--device cuda: {reason}; {}", reason.remedy()))),
             },
             DeviceChoice::Auto => Ok(match cuda::load() {
                 Ok(_) => Device::Cuda(0),
                 Err(Unavailable::NoDriver) => Device::Cpu,
                 Err(reason) => {
-                    tracing::warn!("running on the CPU: {reason}");
+                    tracing::warn!("running on the CPU: {reason}; {}", reason.remedy());
                     Device::Cpu
                 }
             }),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cresset_bridge::cuda::{self, Unavailable};
+use cresset_bridge::cuda;
 
 use crate::data::builtin::DATASETS;
 use crate::device::Threads;
@@ -96,17 +96,7 @@ fn loaded_from(library: &str) -> Option<PathBuf> {
 fn cuda_state() -> Check {
     match cuda::load() {
         Ok(count) => good("CUDA", format!("{count} GPU(s)")),
-        Err(Unavailable::NoDriver) => absent(
-            "CUDA",
-            "no NVIDIA driver",
-            "nothing, unless this machine has an NVIDIA GPU; then install its driver",
-        ),
-        Err(reason @ Unavailable::NoLibrary(_)) => {
-            absent("CUDA", reason.to_string(), "run `CUDA=1 make train`, which fetches the CUDA libraries")
-        }
-        Err(reason @ Unavailable::NoDevice) => {
-            absent("CUDA", reason.to_string(), "check `nvidia-smi` and CUDA_VISIBLE_DEVICES")
-        }
+        Err(reason) => absent("CUDA", reason.to_string(), reason.remedy()),
     }
 }
 

@@ -9,16 +9,25 @@ use std::ffi::{CStr, CString};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
     /// `libcuda.so.1`, which comes with NVIDIA's driver, is not on this machine.
-    #[error(
-        "there is no NVIDIA driver on this machine (libcuda.so.1 was not found); install the driver for your GPU"
-    )]
+    #[error("there is no NVIDIA driver on this machine (libcuda.so.1 was not found)")]
     NoDriver,
     /// `libtorch_cuda.so` or a library that it needs could not be opened.
-    #[error("libtorch's CUDA half could not be loaded ({0}); `CUDA=1 make train` fetches it")]
+    #[error("libtorch's CUDA half could not be loaded ({0})")]
     NoLibrary(String),
     /// The driver and the libraries are there, but no GPU answers.
-    #[error("the NVIDIA driver sees no GPU; check `nvidia-smi` and CUDA_VISIBLE_DEVICES")]
+    #[error("the NVIDIA driver sees no GPU")]
     NoDevice,
+}
+
+impl Unavailable {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Unavailable::NoDriver => "if this machine has an NVIDIA GPU, install its driver",
+            Unavailable::NoLibrary(_) => "run `CUDA=1 make train`, which fetches the CUDA libraries",
+            Unavailable::NoDevice => "check `nvidia-smi` and CUDA_VISIBLE_DEVICES",
+        }
+    }
 }
 
 /// Loads libtorch's CUDA half and gives the number of GPUs. Calling it again is cheap.

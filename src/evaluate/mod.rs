@@ -3,14 +3,15 @@
 mod accuracy;
 mod balanced_accuracy;
 mod confusion;
+mod cross_entropy;
 mod macro_f1;
 
 use tch::{Kind, Tensor};
 
 use crate::data::Part;
 use crate::error::Result;
-use crate::train::cross_entropy;
 pub use confusion::Confusion;
+pub use cross_entropy::cross_entropy;
 
 /// A figure that is computed from the confusion matrix, from 0 (worst) to 1 (best).
 ///

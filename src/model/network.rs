@@ -104,7 +104,7 @@ impl Network {
 mod tests {
     use super::*;
     use crate::data::InputShape;
-    use crate::train::cross_entropy;
+    use crate::evaluate::cross_entropy;
     use tch::Kind;
 
     fn digits_mlp(seed: u64) -> Network {

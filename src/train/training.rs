@@ -7,10 +7,10 @@ use tch::Tensor;
 
 use super::checkpoint::{self, Best, Checkpoint, Position};
 use super::optimizer::{self, Optimizer};
-use super::{EpochRecord, Observer, Running, cross_entropy};
+use super::{EpochRecord, Observer, Running};
 use crate::data::{EpochOrder, HeldOutPart, TrainPart};
 use crate::error::{Error, Result};
-use crate::evaluate::evaluate;
+use crate::evaluate::{cross_entropy, evaluate};
 use crate::model::{Network, Tensors};
 use crate::run::RunFolder;
 

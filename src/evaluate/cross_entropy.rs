@@ -1,4 +1,4 @@
-//! What training minimises.
+//! The loss that classifiers are measured by, and trained to make small.
 
 use tch::{Reduction, Tensor};
 
