@@ -3,13 +3,14 @@
 
 use std::path::Path;
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser};
+use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use toml::de::{DeTable, DeValue};
 
 use crate::device::{DeviceChoice, Threads};
-use crate::error::{Error, Place, Result, nearest};
+use crate::error::{Error, Place, Result, nearest, quoted};
 use crate::{model, train};
 
 /// Everything that decides how a run goes.
@@ -17,11 +18,11 @@ use crate::{model, train};
 #[command(next_help_heading = "Options of the run (each may stand in the run file, as `batch_size = 32`)")]
 pub struct Config {
     /// What to train on: `digits`, or a CSV file with a row an example and the label last
-    #[arg(long, value_name = "NAME|FILE", default_value = "digits")]
+    #[arg(long, value_name = "NAME|FILE", default_value = "digits", value_parser = NonEmptyStringValueParser::new())]
     pub data: String,
 
     /// Share of the rows that is held out to measure the model, drawn class by class
-    #[arg(long, value_name = "SHARE", default_value = "0.2", value_parser = open_unit_interval)]
+    #[arg(long, value_name = "SHARE", default_value = "0.2", value_parser = open_unit_interval, allow_negative_numbers = true)]
     pub held_out: f64,
 
     /// Architecture of the model
@@ -29,15 +30,15 @@ pub struct Config {
     pub model: String,
 
     /// Passes over the training data
-    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = count, allow_negative_numbers = true)]
     pub epochs: u32,
 
     /// Rows a training step
-    #[arg(long, value_name = "N", default_value = "32", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = count, allow_negative_numbers = true)]
     pub batch_size: u32,
 
     /// Learning rate
-    #[arg(long, value_name = "RATE", default_value = "0.001", value_parser = positive)]
+    #[arg(long, value_name = "RATE", default_value = "0.001", value_parser = positive, allow_negative_numbers = true)]
     pub lr: f64,
 
     /// Rule that turns gradients into steps
@@ -45,7 +46,7 @@ pub struct Config {
     pub optimizer: String,
 
     /// Seed of every random choice; the same seed, data and thread count give the same model
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = whole, allow_negative_numbers = true)]
     pub seed: u64,
 
     /// Where to compute: `auto`, `cpu`, `cuda` or `cuda:N`
@@ -53,13 +54,13 @@ pub struct Config {
     pub device: DeviceChoice,
 
     /// CPU threads: `auto` or a number
-    #[arg(long, value_name = "N", default_value = "auto")]
+    #[arg(long, value_name = "N", default_value = "auto", allow_negative_numbers = true)]
     pub threads: Threads,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config::from_arguments(&[]).expect("every default is valid")
+        Config::from_arguments(&[])
     }
 }
 
@@ -69,7 +70,7 @@ impl Config {
     /// # Errors
     /// An unreadable file, TOML that is none, unknown options, and values out of range, each with its line.
     pub fn read(path: &Path) -> Result<Self> {
-        Config::from_arguments(&file_arguments(path)?)
+        Ok(Config::from_arguments(&file_arguments(path)?))
     }
 
     /// The options of the command line `flags`, over those of the run file, over the defaults.
@@ -78,7 +79,7 @@ impl Config {
     pub fn overlay(file: Option<&Path>, flags: &ArgMatches) -> Result<Self> {
         let mut arguments = file.map(file_arguments).transpose()?.unwrap_or_default();
         arguments.extend(given_arguments(flags));
-        Config::from_arguments(&arguments)
+        Ok(Config::from_arguments(&arguments))
     }
 
     /// The options as (name, value), in the order of their definition.
@@ -104,10 +105,10 @@ impl Config {
         self.entries().into_iter().map(|(name, value)| format!("{name} = {value}\n")).collect()
     }
 
-    fn from_arguments(arguments: &[String]) -> Result<Self> {
-        let matches =
-            command().try_get_matches_from(arguments).map_err(|e| Error::Usage(one_paragraph(&e)))?;
-        Config::from_arg_matches(&matches).map_err(|e| Error::Usage(one_paragraph(&e)))
+    /// The options of arguments that were each found valid, over the defaults.
+    fn from_arguments(arguments: &[String]) -> Self {
+        let matches = command().try_get_matches_from(arguments).expect("each argument is valid");
+        Config::from_arg_matches(&matches).expect("each argument is valid")
     }
 }
 
@@ -126,16 +127,22 @@ fn given_arguments(flags: &ArgMatches) -> Vec<String> {
 
 /// The options of a run file as command-line arguments, each validated with its line.
 fn file_arguments(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::data(path, format!("cannot read the run file: {e}")))?;
-    let at = |offset: usize| Place::line(path, 1 + text[..offset].matches('\n').count() as u64);
-    let table = DeTable::parse(&text).map_err(|e| {
-        Error::data(e.span().map_or(path.into(), |span| at(span.start)), e.message().to_string())
+    let bytes =
+        std::fs::read(path).map_err(|e| Error::data(path, format!("cannot read the run file: {e}")))?;
+    let line = |offset: usize| {
+        Place::line(path, 1 + bytes[..offset].iter().filter(|byte| **byte == b'\n').count() as u64)
+    };
+    let at = |offset: usize| line(offset).column(column(&bytes[..offset]).to_string());
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|e| Error::data(at(e.valid_up_to()), "the text is not UTF-8; save the file in UTF-8"))?;
+    let table = DeTable::parse(text).map_err(|e| {
+        let place = e.span().map_or(path.into(), |span| at(span.start));
+        Error::data(place, format!("this is no TOML: {}", e.message()))
     })?;
 
     let mut arguments = Vec::new();
     for (key, value) in table.get_ref() {
-        let (name, place) = (key.get_ref().as_ref(), at(key.span().start));
+        let (name, place) = (key.get_ref().as_ref(), line(key.span().start));
         // What a finished run noted about itself is no option.
         if name == RECORD {
             continue;
@@ -147,10 +154,18 @@ fn file_arguments(path: &Path) -> Result<Vec<String>> {
             return Err(Error::data(place, format!("`{name}` takes one value, a number or a string")));
         };
         let argument = argument(name, &value);
-        command().try_get_matches_from([&argument]).map_err(|e| Error::data(place, one_paragraph(&e)))?;
+        if let Err(error) = command().try_get_matches_from([&argument]) {
+            return Err(Error::data(place, invalid(name, &value, &error)));
+        }
         arguments.push(argument);
     }
     Ok(arguments)
+}
+
+/// The column behind the text `before`, from 1.
+fn column(before: &[u8]) -> usize {
+    let own = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    1 + String::from_utf8_lossy(own).chars().count()
 }
 
 /// The table of a run folder's config.toml that is not options but notes: versions, fingerprint of the data.
@@ -169,7 +184,12 @@ fn argument(name: &str, value: &str) -> String {
 fn scalar(value: &DeValue) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => Some(number.as_str().to_string()),
+        // TOML writes integers in hexadecimal, octal and binary too.
+        DeValue::Integer(number) => {
+            let digits = number.as_str();
+            let decimal = i128::from_str_radix(digits, number.radix()).map(|number| number.to_string());
+            Some(decimal.unwrap_or_else(|_| digits.to_string()))
+        }
         DeValue::Float(number) => Some(number.as_str().to_string()),
         _ => None,
     }
@@ -178,23 +198,43 @@ fn scalar(value: &DeValue) -> Option<String> {
 fn unknown(name: &str) -> String {
     let command = command();
     let names: Vec<_> = command.get_arguments().map(|option| option.get_id().as_str()).collect();
-    let hint = nearest(name, names.iter().copied())
-        .map(|near| format!("; did you mean `{near}`?"))
-        .unwrap_or_default();
-    format!("unknown option `{name}`{hint} The options are {}", names.join(", "))
+    format!(
+        "unknown option {}{} The options are {}",
+        quoted(name),
+        did_you_mean(name, &names).unwrap_or_else(|| ".".to_string()),
+        names.join(", ")
+    )
 }
 
-/// clap's message on one line, without its advice on usage.
-fn one_paragraph(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let own =
-        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
-    own.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_string()
+/// What is wrong with an option's value, from clap's error on it.
+fn invalid(name: &str, value: &str, error: &clap::Error) -> String {
+    let what = format!("invalid value {} for `{name}`", quoted(value));
+    if let Some(ContextValue::Strings(valid)) = error.get(ContextKind::ValidValue) {
+        let valid: Vec<_> = valid.iter().map(String::as_str).collect();
+        let hint = did_you_mean(value, &valid).unwrap_or_default();
+        return format!("{what}: it is one of {}{hint}", valid.join(", "));
+    }
+    let reason = std::error::Error::source(error).map_or("it cannot be empty".into(), |e| e.to_string());
+    format!("{what}: {reason}")
+}
+
+fn did_you_mean(word: &str, candidates: &[&str]) -> Option<String> {
+    nearest(word, candidates.iter().copied()).map(|near| format!("; did you mean `{near}`?"))
 }
 
 fn names<'a>(entries: impl Iterator<Item = (&'static str, &'static str)> + 'a) -> PossibleValuesParser {
     PossibleValuesParser::new(entries.map(|(name, summary)| PossibleValue::new(name).help(summary)))
+}
+
+fn count(text: &str) -> std::result::Result<u32, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err(format!("it is a whole number from 1 to {}", u32::MAX)),
+        Ok(count) => Ok(count),
+    }
+}
+
+fn whole(text: &str) -> std::result::Result<u64, String> {
+    text.parse().map_err(|_| format!("it is a whole number from 0 to {}", u64::MAX))
 }
 
 fn positive(text: &str) -> std::result::Result<f64, String> {
@@ -240,7 +280,10 @@ mod tests {
     #[test]
     fn a_bad_value_names_its_line_and_the_valid_ones() {
         let text = read("\nmodel = \"mlpp\"\n").unwrap_err().to_string();
-        assert!(text.contains("line 2: invalid value 'mlpp'") && text.contains("mlp"), "{text}");
+        assert!(
+            text.contains("line 2: invalid value `mlpp` for `model`: it is one of mlp; did you mean"),
+            "{text}"
+        );
         let text = read("lr = -1\n").unwrap_err().to_string();
         assert!(text.contains("line 1") && text.contains("a number above 0"), "{text}");
     }
@@ -248,7 +291,23 @@ mod tests {
     #[test]
     fn broken_toml_names_its_line() {
         let text = read("lr = 0.1\nseed = = 3\n").unwrap_err().to_string();
-        assert!(text.contains("run.toml, line 2: "), "{text}");
+        assert!(text.contains("run.toml, line 2, column 8: this is no TOML: "), "{text}");
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_names_its_line_and_column() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        std::fs::write(&path, b"lr = 0.1\ndata = \"\xc3\xbc\xff\"\n").unwrap();
+        let text = Config::read(&path).unwrap_err().to_string();
+        assert!(text.contains("run.toml, line 2, column 10: the text is not UTF-8"), "{text}");
+    }
+
+    #[test]
+    fn integers_mean_the_same_in_every_notation_of_toml() {
+        for text in ["epochs = 16", "epochs = 0x10", "epochs = 0o20", "epochs = 0b1_0000", "epochs = +16"] {
+            assert_eq!(read(text).unwrap().epochs, 16, "{text}");
+        }
     }
 
     proptest! {

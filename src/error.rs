@@ -21,7 +21,7 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// A model file or run folder is not what it should be.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", shown(path))]
     Artifact {
         /// The file or folder.
         path: PathBuf,
@@ -29,21 +29,21 @@ pub enum Error {
         problem: String,
     },
     /// The operating system refused something.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {reason}", shown(path))]
     Io {
         /// What was tried: "write", "create", …
         action: &'static str,
         /// On which file or folder.
         path: PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// Training came to nothing.
     #[error("{0}")]
     Diverged(String),
     /// libtorch failed.
     #[error("libtorch: {0}")]
-    Libtorch(#[from] cresset_bridge::Error),
+    Libtorch(cresset_bridge::Error),
 }
 
 impl Error {
@@ -62,7 +62,14 @@ impl Error {
 
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Error::Io { action, path, source }
+        move |reason| Error::Io { action, path, reason }
+    }
+}
+
+// Not by `#[from]`, which would make the inner error a source too: whoever prints the chain would print it twice.
+impl From<cresset_bridge::Error> for Error {
+    fn from(error: cresset_bridge::Error) -> Self {
+        Error::Libtorch(error)
     }
 }
 
@@ -107,7 +114,7 @@ impl From<&Path> for Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
+        f.write_str(&shown(&self.path))?;
         if let Some(line) = self.line {
             write!(f, ", line {line}")?;
         }
@@ -133,6 +140,31 @@ pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
             None => std::panic::resume_unwind(payload),
         }
     })
+}
+
+/// Foreign text as a message shows it: on one line, without what would confuse a terminal, and not too long.
+pub fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let start: String = text.chars().take(LONGEST).collect();
+    let end = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{end}", one_line(&start))
+}
+
+/// [`excerpt`] in quotation marks.
+pub fn quoted(text: &str) -> String {
+    format!("`{}`", excerpt(text))
+}
+
+fn shown(path: &Path) -> String {
+    one_line(&path.to_string_lossy())
+}
+
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() { line.extend(character.escape_default()) } else { line.push(character) }
+    }
+    line
 }
 
 /// The member of `candidates` that `word` was probably meant to be.
@@ -162,6 +194,22 @@ mod tests {
     fn a_place_names_file_line_and_column() {
         let place = Place::line(Path::new("a.csv"), 3).column("2 (width)".into());
         assert_eq!(place.to_string(), "a.csv, line 3, column 2 (width)");
+    }
+
+    #[test]
+    fn foreign_text_stays_on_one_short_line() {
+        assert_eq!(quoted("a b"), "`a b`");
+        assert_eq!(quoted("a\nb\u{1b}[31m"), "`a\\nb\\u{1b}[31m`");
+        assert_eq!(quoted(&"ü".repeat(1000)), format!("`{}…`", "ü".repeat(60)));
+        assert_eq!(Place::from(Path::new("a\nb.csv")).to_string(), "a\\nb.csv");
+    }
+
+    #[test]
+    fn an_error_that_is_printed_with_its_sources_says_its_reason_once() {
+        let refused = Error::io("write", Path::new("a"))(std::io::Error::other("disk full"));
+        assert_eq!(format!("{:#}", anyhow::Error::from(refused)), "cannot write a: disk full");
+        let failed = Error::from(cresset_bridge::Error("bad width".into()));
+        assert_eq!(format!("{:#}", anyhow::Error::from(failed)), "libtorch: bad width");
     }
 
     #[test]

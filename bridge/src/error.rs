@@ -29,7 +29,8 @@ pub fn first_line(message: &str) -> String {
         ["RuntimeError: ", "torch.jit.Error: "].iter().find_map(|prefix| line.trim().strip_prefix(prefix))
     });
     let line = raised.or_else(|| own.lines().map(str::trim).find(|line| !line.is_empty()));
-    line.unwrap_or("an error without a message").to_string()
+    // A colon at the end announces lines that are left out here.
+    line.unwrap_or("an error without a message").trim_end_matches(':').to_string()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tch::{Device, Tensor};
 
 use super::{Split, Table, ValueRange};
-use crate::error::Result;
+use crate::error::{Result, quoted};
 
 /// The shape of one example, without the batch: `[features]` for a row of a table, `[channels, height, width]` for an
 /// image.
@@ -80,7 +80,9 @@ impl Dataset {
             table.check_range(range)?;
         }
         let classes = table.classes()?;
-        let labels = Tensor::from_slice(&table.class_indexes(&classes)?);
+        let indexes = table.class_indexes(&classes)?;
+        warn_of_lone_rows(&table, &classes, &indexes);
+        let labels = Tensor::from_slice(&indexes);
         let inputs = Tensor::from_slice(&table.values).view([table.rows() as i64, shape.features()]);
         Ok(Dataset { path: table.path, sha256: table.sha256, classes, shape, range, inputs, labels })
     }
@@ -100,6 +102,27 @@ impl Dataset {
         Part {
             inputs: self.inputs.index_select(0, &rows).to_device(device),
             labels: self.labels.index_select(0, &rows).to_device(device),
+        }
+    }
+}
+
+/// A class of one row is trained on and never measured, which the figures do not show.
+fn warn_of_lone_rows(table: &Table, classes: &[String], indexes: &[i64]) {
+    let mut rows_of = vec![Vec::new(); classes.len()];
+    for (row, index) in indexes.iter().enumerate() {
+        rows_of[*index as usize].push(row);
+    }
+    // Where no class has more, nothing can be held out at all, and an error says so.
+    if rows_of.iter().all(|rows| rows.len() < 2) {
+        return;
+    }
+    for (class, rows) in classes.iter().zip(&rows_of) {
+        if let [row] = rows[..] {
+            let place = table.place(row);
+            tracing::warn!(
+                "{place}: {} has this row alone, so it is not held out and never measured",
+                quoted(class)
+            );
         }
     }
 }

@@ -3,25 +3,22 @@
 use std::path::Path;
 
 use image::imageops::{FilterType, resize};
+use image::{DynamicImage, ImageFormat};
 use tch::Tensor;
 
 use super::{InputShape, ValueRange};
 use crate::error::{Error, Result};
 
-/// The file name endings of pictures that can be read, without the dot, in lower case.
-pub const EXTENSIONS: &[&str] = &["png"];
-
-/// Is this the name of a picture?
+/// Is this the name of a picture, of whatever format?
 pub fn is_image(path: &Path) -> bool {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-    EXTENSIONS.contains(&extension.as_str())
+    ImageFormat::from_path(path).is_ok()
 }
 
 /// Reads a picture as a model's raw input, float32 (1, features): turned to grey, resized to the model's size, and its
 /// black to white stretched over `range`.
 ///
 /// # Errors
-/// A file that is no picture, and a model whose input is no grey image.
+/// A file that is no PNG picture, and a model whose input is no grey image.
 pub fn read(path: &Path, shape: &InputShape, range: ValueRange) -> Result<Tensor> {
     let Some((1, height, width)) = shape.image() else {
         let problem = format!(
@@ -30,8 +27,7 @@ pub fn read(path: &Path, shape: &InputShape, range: ValueRange) -> Result<Tensor
         );
         return Err(Error::data(path, problem));
     };
-    let picture =
-        image::open(path).map_err(|e| Error::data(path, format!("cannot read the picture: {e}")))?;
+    let picture = decode(path)?;
     // 16 bits a value, so that a 16-bit picture keeps its depth.
     let grey = picture.into_luma16();
     let (height, width) = (height as u32, width as u32);
@@ -43,6 +39,15 @@ pub fn read(path: &Path, shape: &InputShape, range: ValueRange) -> Result<Tensor
     let scale = (range.max - range.min) / f32::from(u16::MAX);
     let values: Vec<f32> = grey.pixels().map(|pixel| range.min + f32::from(pixel.0[0]) * scale).collect();
     Ok(Tensor::from_slice(&values).view([1, shape.features()]))
+}
+
+fn decode(path: &Path) -> Result<DynamicImage> {
+    if ImageFormat::from_path(path).ok() != Some(ImageFormat::Png) {
+        return Err(Error::data(path, "pictures are read in PNG alone; save it as PNG"));
+    }
+    let bytes = std::fs::read(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
+    image::load_from_memory_with_format(&bytes, ImageFormat::Png)
+        .map_err(|e| Error::data(path, format!("this is no PNG picture, or it is damaged ({e})")))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub use epoch::EpochOrder;
 pub use split::Split;
 pub use table::{Table, ValueRange};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 
 /// A file format that examples are read from.
 ///
@@ -44,15 +44,18 @@ pub fn load(source: &str) -> Result<Dataset> {
         return known.load();
     }
     let path = PathBuf::from(source);
-    let format = format_of(&path)?;
-    if !path.exists() {
+    // A path that cannot even be looked at is left to the reader, which says why.
+    if matches!(path.try_exists(), Ok(false)) {
         let known: Vec<_> = builtin::DATASETS.iter().map(|dataset| dataset.name).collect();
+        let hint = nearest(source, known.iter().copied())
+            .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
         let problem = format!(
-            "there is no such file, and no built-in data set of that name (they are: {})",
+            "there is no such file, and no built-in data set of that name (they are: {}){hint}",
             known.join(", ")
         );
         return Err(Error::data(path.as_path(), problem));
     }
+    let format = format_of(&path)?;
     let table = (format.read)(&path)?;
     let shape = InputShape(vec![table.width() as i64]);
     Dataset::from_table(table, shape, None)

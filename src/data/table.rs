@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Place, Result, excerpt, quoted};
 
 /// The least and the greatest value that an input may have.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -49,8 +49,10 @@ impl Table {
             Some(index) => {
                 let (row, column) = (index / self.width(), index % self.width());
                 let value = self.values[index];
-                let problem =
-                    format!("the value {value} is outside the range {} to {}", range.min, range.max);
+                let problem = format!(
+                    "the value {value} is outside the range {} to {} of this data; correct it or leave the row out",
+                    range.min, range.max
+                );
                 Err(Error::data(self.place(row).column(self.column_name(column)), problem))
             }
         }
@@ -62,12 +64,16 @@ impl Table {
     /// Rows without labels, and a label that is none of the classes.
     pub fn class_indexes(&self, classes: &[String]) -> Result<Vec<i64>> {
         if self.labels.is_empty() {
-            let problem = format!("the rows have {} values and no label behind them", self.width());
-            return Err(Error::data(self.path.as_path(), problem));
+            let problem = format!(
+                "the rows have {} value(s) and no label behind them; to be measured on, a row needs its label last",
+                self.width()
+            );
+            return Err(Error::data(self.place(0), problem));
         }
         let index_of = |(row, label): (usize, &String)| {
             classes.iter().position(|class| class == label).map(|index| index as i64).ok_or_else(|| {
-                let problem = format!("the label `{label}` is none of the classes ({})", abridged(classes));
+                let problem =
+                    format!("the label {} is none of the classes ({})", quoted(label), abridged(classes));
                 Error::data(self.place(row), problem)
             })
         };
@@ -79,20 +85,15 @@ impl Table {
     /// # Errors
     /// Labels that nothing can be learned from: one class alone, or a column that looks like no label.
     pub fn classes(&self) -> Result<Vec<String>> {
+        self.check_labels()?;
         let mut classes = self.labels.clone();
         classes.sort();
         classes.dedup();
         let refuse = |problem: String| Err(Error::data(self.path.as_path(), problem));
-        if let Some(label) = classes.iter().find(|label| is_fraction(label)) {
+        if let [only] = &classes[..] {
             return refuse(format!(
-                "the last column holds fractions such as {label}, so it is no label; labels (names or whole numbers) stand last in each row"
-            ));
-        }
-        if classes.len() == 1 {
-            return refuse(format!(
-                "all {} rows have the label `{}`; a classifier needs at least two classes",
-                self.rows(),
-                classes[0]
+                "every row has the label {}; a classifier needs at least two classes",
+                quoted(only)
             ));
         }
         if classes.len() > 20 && classes.len() * 2 > self.rows() {
@@ -115,6 +116,24 @@ impl Table {
         Ok(classes)
     }
 
+    /// Refuses the first label that stands for a quantity or for nothing.
+    fn check_labels(&self) -> Result<()> {
+        for (row, label) in self.labels.iter().enumerate() {
+            let problem = match label.parse::<f64>() {
+                Ok(number) if !number.is_finite() => {
+                    "is no class; fill it in or leave the row out".to_string()
+                }
+                Ok(number) if number.fract() != 0. => {
+                    "is a fraction, so the last column is no label; labels (names or whole numbers) stand last in each row"
+                        .to_string()
+                }
+                _ => continue,
+            };
+            return Err(Error::data(self.place(row), format!("{} {problem}", quoted(label))));
+        }
+        Ok(())
+    }
+
     /// Where a row stands.
     pub fn place(&self, row: usize) -> Place {
         Place::line(&self.path, self.lines[row])
@@ -123,20 +142,18 @@ impl Table {
     /// A column by number (from 1), with its name if it has one.
     pub fn column_name(&self, index: usize) -> String {
         match self.header.as_ref().and_then(|names| names.get(index)) {
-            Some(name) => format!("{} ({name})", index + 1),
+            Some(name) => format!("{} ({})", index + 1, excerpt(name)),
             None => (index + 1).to_string(),
         }
     }
 }
 
-fn is_fraction(text: &str) -> bool {
-    text.parse::<f64>().is_ok_and(|number| number.fract() != 0.)
-}
-
 fn abridged(classes: &[String]) -> String {
     match classes {
-        [first, .., last] if classes.len() > 12 => format!("{first} … {last}, {} in all", classes.len()),
-        _ => classes.join(", "),
+        [first, .., last] if classes.len() > 12 => {
+            format!("{} … {}, {} in all", excerpt(first), excerpt(last), classes.len())
+        }
+        _ => classes.iter().map(|class| excerpt(class)).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -169,7 +186,13 @@ mod tests {
     #[test]
     fn a_column_of_fractions_is_no_label() {
         let text = labelled(&["1", "0.5"]).classes().unwrap_err().to_string();
-        assert!(text.contains("0.5") && text.contains("no label"), "{text}");
+        assert!(text.starts_with("a.csv, line 2: `0.5` is a fraction"), "{text}");
+    }
+
+    #[test]
+    fn a_label_that_stands_for_nothing_names_its_line() {
+        let text = labelled(&["1", "2", "NaN"]).classes().unwrap_err().to_string();
+        assert!(text.starts_with("a.csv, line 3: `NaN` is no class"), "{text}");
     }
 
     #[test]

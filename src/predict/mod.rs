@@ -1,14 +1,18 @@
 //! An exported model at work.
 
+mod archive;
 mod output;
 
-use std::path::Path;
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
 
 use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
 use crate::data::csv::{self, Labels};
-use crate::data::{Part, Table, ValueRange, image};
+use crate::data::{InputShape, Part, Table, ValueRange, image};
 use crate::error::{Error, Result, guard};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::export::{FORMAT, METADATA, Metadata};
@@ -16,6 +20,7 @@ pub use output::{Output, to_text};
 
 /// A `model.pt`, loaded.
 pub struct Classifier {
+    path: PathBuf,
     module: Module,
     device: Device,
     metadata: Metadata,
@@ -51,8 +56,17 @@ impl Classifier {
     /// # Errors
     /// A file that is missing, damaged, no TorchScript, or not exported by cresset.
     pub fn load(path: &Path, device: Device) -> Result<Self> {
-        if !path.is_file() {
-            return Err(Error::artifact(path, "there is no such model file"));
+        if path.is_dir() {
+            return Err(Error::artifact(
+                path,
+                "this is a folder; name a model file, such as the model.pt in it",
+            ));
+        }
+        let file =
+            File::open(path).map_err(|e| Error::artifact(path, format!("cannot read the model: {e}")))?;
+        if let Some(member) = archive::damaged_member(BufReader::new(file)) {
+            let problem = format!("the file is damaged ({member} has changed since it was written)");
+            return Err(Error::artifact(path, problem));
         }
         let unreadable = |reason: &dyn std::fmt::Display| {
             let problem = format!("this is no TorchScript model, or it is damaged ({reason})");
@@ -75,8 +89,11 @@ impl Classifier {
             );
             return Err(Error::artifact(path, problem));
         }
+        check(&metadata).map_err(|problem| {
+            Error::artifact(path, format!("its {METADATA} makes no sense: {problem}; export the model again"))
+        })?;
         module.set_training(false)?;
-        Ok(Classifier { module, device, metadata })
+        Ok(Classifier { path: path.to_path_buf(), module, device, metadata })
     }
 
     /// What the model says of itself.
@@ -87,8 +104,16 @@ impl Classifier {
     /// Logits (N, classes) of raw inputs (N, …), uint8 or float.
     pub fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
         let inputs = inputs.f_to_device(self.device)?;
-        let mut logits = tch::no_grad(|| self.module.call("forward", &inputs))?;
-        Ok(logits.remove(0))
+        let results = tch::no_grad(|| self.module.call("forward", &inputs))?;
+        let expected = [inputs.size().first().copied().unwrap_or(0), self.metadata.classes.len() as i64];
+        let logits = results.into_iter().next().filter(|logits| logits.size() == expected);
+        logits.ok_or_else(|| {
+            let problem = format!(
+                "the model does not give one figure for each of the {} classes that its {METADATA} names; export it again",
+                self.metadata.classes.len()
+            );
+            Error::artifact(&self.path, problem)
+        })
     }
 
     /// Measures the model on labelled rows.
@@ -127,6 +152,12 @@ impl Classifier {
         guard(|| {
             let count = top_k.clamp(1, self.metadata.classes.len()) as i64;
             let probabilities = self.logits(&inputs.values)?.softmax(-1, Kind::Double);
+            let sound =
+                Vec::<bool>::try_from(probabilities.isfinite().all_dim(-1, false).to_device(Device::Cpu))?;
+            if let Some(row) = sound.iter().position(|sound| !sound) {
+                let problem = "the model gives no number for this input: its values are too large";
+                return Err(Error::data(Path::new(&inputs.places[row]), problem));
+            }
             let (probabilities, classes) = probabilities.topk(count, -1, true, true);
             let probabilities = Vec::<Vec<f64>>::try_from(probabilities.to_device(Device::Cpu))?;
             let classes = Vec::<Vec<i64>>::try_from(classes.to_device(Device::Cpu))?;
@@ -158,5 +189,23 @@ impl Classifier {
 
     fn tensor(&self, table: &Table) -> Tensor {
         Tensor::from_slice(&table.values).view([table.rows() as i64, self.metadata.input.shape.features()])
+    }
+}
+
+/// Refuses metadata that would not describe any model.
+fn check(metadata: &Metadata) -> std::result::Result<(), String> {
+    let InputShape(sizes) = &metadata.input.shape;
+    let features = sizes.iter().try_fold(1i64, |features, size| features.checked_mul(*size));
+    if sizes.is_empty() || sizes.iter().any(|size| *size < 1) || features.is_none() {
+        return Err(format!("the shape of an input is {sizes:?}"));
+    }
+    if metadata.classes.is_empty() {
+        return Err("it names no classes".to_string());
+    }
+    match metadata.input.value_range {
+        Some(ValueRange { min, max }) if min.partial_cmp(&max) != Some(Ordering::Less) => {
+            Err(format!("the values of an input go from {min} to {max}"))
+        }
+        _ => Ok(()),
     }
 }

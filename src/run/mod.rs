@@ -12,7 +12,7 @@
 pub mod atomic;
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, RECORD};
@@ -30,6 +30,10 @@ impl RunFolder {
     /// `runs/<data>-<model>-<number>`.
     pub fn create(out: Option<&Path>, config: &Config) -> Result<Self> {
         let path = match out {
+            Some(path) if path.to_str().is_none() => {
+                let problem = "the name of this folder is not UTF-8, which libtorch needs; name another one";
+                return Err(Error::artifact(path, problem));
+            }
             Some(path) => {
                 claim(path)?;
                 path.to_path_buf()
@@ -143,15 +147,25 @@ fn claim(path: &Path) -> Result<()> {
             Err(Error::artifact(path, "this folder is not empty; name another one. Nothing was changed"))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(path).map_err(Error::io("create the run folder", path))
+            fs::create_dir_all(path).map_err(|error| no_folder(path, error))
         }
-        Err(error) => Err(Error::io("create the run folder", path)(error)),
+        Err(error) => Err(no_folder(path, error)),
+    }
+}
+
+fn no_folder(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => Error::artifact(
+            path,
+            "no folder can be made here, because this path or a part of it is something else; name another folder with `--out`. Nothing was changed",
+        ),
+        _ => Error::io("create the run folder", path)(error),
     }
 }
 
 fn claim_numbered(config: &Config) -> Result<PathBuf> {
     let runs = Path::new("runs");
-    fs::create_dir_all(runs).map_err(Error::io("create the folder", runs))?;
+    fs::create_dir_all(runs).map_err(|error| no_folder(runs, error))?;
     let data = Path::new(&config.data).file_stem().unwrap_or_default().to_string_lossy();
     for number in 1u64.. {
         let path = runs.join(format!("{data}-{}-{number}", config.model));

@@ -1,0 +1,70 @@
+//! Is a model file as it was written? libtorch passes over the checksums in it, so a damaged weight would show in wrong
+//! predictions alone.
+
+use std::io::{Read, Seek, sink};
+
+/// The name of the first member of a zip archive whose bytes do not have the checksum that the archive gives for them.
+///
+/// A file that is no archive at all is left to libtorch, which says so.
+pub fn damaged_member(file: impl Read + Seek) -> Option<String> {
+    let mut archive = zip::ZipArchive::new(file).ok()?;
+    (0..archive.len()).find(|index| !is_whole(&mut archive, *index)).map(|index| {
+        let name = archive.name_for_index(index).and_then(Result::ok);
+        name.map_or_else(|| format!("its part {}", index + 1), |name| name.into_owned())
+    })
+}
+
+/// Reading a member to its end compares its checksum.
+fn is_whole(archive: &mut zip::ZipArchive<impl Read + Seek>, index: usize) -> bool {
+    archive.by_index(index).is_ok_and(|mut member| std::io::copy(&mut member, &mut sink()).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use cresset_bridge::script::{Module, Values};
+    use proptest::prelude::*;
+    use tch::Tensor;
+
+    fn model() -> Vec<u8> {
+        const SOURCE: &str = "class M(Module):\n  __parameters__ = [\"w\", ]\n  __buffers__ = []\n  w : Tensor\n  \
+                              training : bool\n  def forward(self: __torch__.M, x: Tensor) -> Tensor:\n    return x\n";
+        let mut values = Values::new();
+        values.put_tensor("w", &Tensor::from_slice(&[0x5EED_F00D_i64; 100])).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.pt");
+        let module = Module::from_source(SOURCE, "__torch__.M", &values).unwrap();
+        module.save(&path, &[("notes.txt", "some notes")]).unwrap();
+        std::fs::read(&path).unwrap()
+    }
+
+    fn flipped_at(file: &[u8], part: &[u8]) -> Option<String> {
+        let mut file = file.to_vec();
+        let at = file.windows(part.len()).position(|window| window == part).expect("the part is in the file");
+        file[at] ^= 1;
+        damaged_member(Cursor::new(file))
+    }
+
+    #[test]
+    fn a_flipped_bit_in_a_weight_or_a_note_is_found() {
+        let model = model();
+        assert_eq!(damaged_member(Cursor::new(&model)), None);
+        let weight = 0x5EED_F00D_i64.to_le_bytes();
+        assert!(flipped_at(&model, &weight).is_some_and(|name| name.contains("data")), "the weights");
+        assert_eq!(flipped_at(&model, b"some notes").as_deref(), Some("m/extra/notes.txt"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_and_no_cut_make_the_check_panic(bytes: Vec<u8>, length in 0usize..4000, at in 0usize..4000, byte: u8) {
+            let _ = damaged_member(Cursor::new(bytes));
+            let mut file = model();
+            let place = file.len() - 1 - at.min(file.len() - 1);
+            file[place] = byte;
+            let _ = damaged_member(Cursor::new(&file));
+            let _ = damaged_member(Cursor::new(&file[length.min(file.len())..]));
+        }
+    }
+}
