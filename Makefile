@@ -36,7 +36,7 @@ data: ## Fetch the digits into data/
 
 libtorch: ## Fetch libtorch into the cache (or use the one that LIBTORCH names)
 	@scripts/check-tools
-	@scripts/fetch-libtorch
+	@scripts/fetch-libtorch >/dev/null
 
 doctor: build ## Look at this machine and say what to do about each fault
 	@target/release/cresset doctor

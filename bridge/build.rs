@@ -7,11 +7,15 @@ const TOPICS: [&str; 3] = ["optimizer", "random", "script"];
 
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");
+    let libtorch = Path::new(&lib).parent().expect("lib/ has a parent");
+    let version_file = libtorch.join("build-version");
     let version =
-        std::fs::read_to_string(Path::new(&lib).parent().expect("lib/ has a parent").join("build-version"))
-            .expect("scripts/fetch-libtorch writes build-version");
+        std::fs::read_to_string(&version_file).expect("scripts/fetch-libtorch writes build-version");
     println!("cargo:rustc-env=LIBTORCH_VERSION={}", version.trim());
-    let include = Path::new(&lib).parent().expect("lib/ has a parent").join("include");
+    // Touched when ./libtorch is made to lead elsewhere.
+    println!("cargo:rerun-if-changed={}", version_file.display());
+
+    let include = libtorch.join("include");
     let mut build = cxx_build::bridge("src/ffi.rs");
     for topic in TOPICS {
         build.file(format!("src/{topic}.cc"));
