@@ -38,9 +38,7 @@ pub(crate) mod bridge {
         ) -> Result<UniquePtr<ScriptModule>>;
         fn save(self: &ScriptModule, path: &str, extra: &[ExtraFile]) -> Result<()>;
         fn set_training(self: Pin<&mut ScriptModule>, training: bool) -> Result<()>;
-        fn has_method(self: &ScriptModule, name: &str) -> Result<bool>;
         fn call(self: &ScriptModule, method: &str, input: &Tensor, results: Pin<&mut Values>) -> Result<()>;
-        fn state(self: &ScriptModule, values: Pin<&mut Values>) -> Result<()>;
         fn names(self: &Values) -> Vec<String>;
         fn take_tensor(self: Pin<&mut Values>, name: &str) -> Result<UniquePtr<Tensor>>;
 

@@ -89,8 +89,6 @@ void ScriptModule::save(rust::Str path, rust::Slice<const ExtraFile> extra) cons
 
 void ScriptModule::set_training(bool training) { module_.train(training); }
 
-bool ScriptModule::has_method(rust::Str name) const { return module_.find_method(text(name)).has_value(); }
-
 void ScriptModule::call(rust::Str method, const at::Tensor& input, Values& results) const {
   auto result = module_.get_method(text(method))({input});
   if (!result.isTuple()) {
@@ -99,11 +97,6 @@ void ScriptModule::call(rust::Str method, const at::Tensor& input, Values& resul
   }
   const auto& elements = result.toTupleRef().elements();
   for (size_t i = 0; i < elements.size(); ++i) results.by_name[std::to_string(i)] = elements[i].toTensor();
-}
-
-void ScriptModule::state(Values& values) const {
-  for (const auto& parameter : module_.named_parameters(true)) values.by_name[parameter.name] = parameter.value;
-  for (const auto& buffer : module_.named_buffers(true)) values.by_name[buffer.name] = buffer.value;
 }
 
 }  // namespace cresset

@@ -28,11 +28,8 @@ class ScriptModule {
   explicit ScriptModule(torch::jit::Module module) : module_(std::move(module)) {}
   void save(rust::Str path, rust::Slice<const ExtraFile> extra) const;
   void set_training(bool training);
-  bool has_method(rust::Str name) const;
   // Results are named "0", "1", … in the order in which the method returns them.
   void call(rust::Str method, const at::Tensor& input, Values& results) const;
-  // Parameters and buffers under the names of Python's state_dict().
-  void state(Values& values) const;
 
  private:
   torch::jit::Module module_;

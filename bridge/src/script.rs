@@ -78,23 +78,11 @@ impl Module {
         Ok(self.0.pin_mut().set_training(training)?)
     }
 
-    /// Has the module a method of this name?
-    pub fn has_method(&self, name: &str) -> Result<bool> {
-        Ok(self.0.has_method(name)?)
-    }
-
     /// Calls `method` with one tensor. A method that returns one tensor gives one, a tuple gives its elements in order.
     pub fn call(&self, method: &str, input: &Tensor) -> Result<Vec<Tensor>> {
         let mut results = Values::new();
         self.0.call(method, lend(input), results.0.pin_mut())?;
         Ok(results.into_tensors()?.into_iter().map(|(_, tensor)| tensor).collect())
-    }
-
-    /// Parameters and buffers in the order of their names, which are those of Python's `state_dict()`.
-    pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
-        let mut values = Values::new();
-        self.0.state(values.0.pin_mut())?;
-        values.into_tensors()
     }
 }
 
@@ -112,7 +100,6 @@ fn device_name(device: Device) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Kind;
 
     const SCALE: &str = r#"
 class Scale(Module):
@@ -144,9 +131,6 @@ class Scale(Module):
         let x = Tensor::from_slice(&[1f32, 2.]);
         assert_eq!(Vec::<f32>::try_from(&module.call("forward", &x).unwrap()[0]).unwrap(), [3., 6.]);
         assert_eq!(module.call("both", &x).unwrap().len(), 2);
-        let state = module.state().unwrap();
-        assert_eq!(state[0].0, "factor");
-        assert_eq!(state[0].1.kind(), Kind::Float);
     }
 
     #[test]
