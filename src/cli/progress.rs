@@ -40,12 +40,12 @@ impl Observer for Progress {
 
     fn step(&mut self, step: usize, running: &Running) {
         if self.shown.elapsed() >= INTERVAL && !self.bar.is_hidden() {
+            self.bar.set_position(step as u64);
             self.bar.set_message(format!(
                 "loss {:.4}  accuracy {:.2} %",
                 running.loss(),
                 100. * running.accuracy()
             ));
-            self.bar.set_position(step as u64);
             self.shown = Instant::now();
         }
     }
