@@ -92,7 +92,7 @@ impl Threads {
     /// The number for a training step of so many multiply-adds in the forward pass.
     ///
     /// Handing work to a second thread costs some 5 µs each time, and much more on a busy machine, where the threads wait
-    /// for each other: digits with two threads took 1.0 to 1.2 times as long a step as with one, and up to 6 times in all
+    /// for each other: digits with two threads took 1.0 to 1.2 times as long a step as with one, and up to 5 times in all
     /// while another program ran (two cores of an EPYC).
     pub fn for_step(self, multiply_adds: usize) -> u16 {
         match self {
