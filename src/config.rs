@@ -209,13 +209,16 @@ fn unknown(name: &str) -> String {
 /// What is wrong with an option's value, from clap's error on it.
 fn invalid(name: &str, value: &str, error: &clap::Error) -> String {
     let what = format!("invalid value {} for `{name}`", quoted(value));
+    if value.is_empty() {
+        return format!("{what}: it cannot be empty");
+    }
     if let Some(ContextValue::Strings(valid)) = error.get(ContextKind::ValidValue) {
         let valid: Vec<_> = valid.iter().map(String::as_str).collect();
         let hint = did_you_mean(value, &valid).unwrap_or_default();
         return format!("{what}: it is one of {}{hint}", valid.join(", "));
     }
-    let reason = std::error::Error::source(error).map_or("it cannot be empty".into(), |e| e.to_string());
-    format!("{what}: {reason}")
+    let reason = std::error::Error::source(error).map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{what}{reason}")
 }
 
 fn did_you_mean(word: &str, candidates: &[&str]) -> Option<String> {

@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::data::csv::{self, Labels};
 use crate::data::{InputShape, Part, Table, ValueRange, image};
-use crate::error::{Error, Result, guard};
+use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::export::{FORMAT, METADATA, Metadata};
 pub use output::{Output, to_text};
@@ -46,7 +46,7 @@ pub struct Prediction {
 
 /// Inputs read from a file, raw, with the place of each.
 pub struct Inputs {
-    places: Vec<String>,
+    places: Vec<Place>,
     values: Tensor,
 }
 
@@ -121,7 +121,12 @@ impl Classifier {
         guard(|| {
             let part =
                 Part { inputs: part.inputs.shallow_clone(), labels: part.labels.to_device(self.device) };
-            evaluate(&part, self.metadata.classes.len(), |inputs| self.logits(inputs))
+            let found = evaluate(&part, self.metadata.classes.len(), |inputs| self.logits(inputs))?;
+            if !found.loss.is_finite() {
+                let problem = "the model gives no number for some of the rows: their values are too large";
+                return Err(Error::artifact(&self.path, problem));
+            }
+            Ok(found)
         })
     }
 
@@ -140,10 +145,10 @@ impl Classifier {
         if image::is_image(path) {
             let range = self.metadata.input.value_range.unwrap_or(ValueRange { min: 0., max: 255. });
             let values = image::read(path, &self.metadata.input.shape, range)?;
-            return Ok(Inputs { places: vec![path.display().to_string()], values });
+            return Ok(Inputs { places: vec![path.into()], values });
         }
         let table = self.read_rows(path)?;
-        let places = table.lines.iter().map(|line| format!("{}:{line}", path.display())).collect();
+        let places = (0..table.rows()).map(|row| table.place(row)).collect();
         Ok(Inputs { places, values: self.tensor(&table) })
     }
 
@@ -156,16 +161,16 @@ impl Classifier {
                 Vec::<bool>::try_from(probabilities.isfinite().all_dim(-1, false).to_device(Device::Cpu))?;
             if let Some(row) = sound.iter().position(|sound| !sound) {
                 let problem = "the model gives no number for this input: its values are too large";
-                return Err(Error::data(Path::new(&inputs.places[row]), problem));
+                return Err(Error::data(inputs.places[row].clone(), problem));
             }
             let (probabilities, classes) = probabilities.topk(count, -1, true, true);
             let probabilities = Vec::<Vec<f64>>::try_from(probabilities.to_device(Device::Cpu))?;
             let classes = Vec::<Vec<i64>>::try_from(classes.to_device(Device::Cpu))?;
             let ranked = |(classes, probabilities): (&Vec<i64>, &Vec<f64>)| {
                 let pairs = classes.iter().zip(probabilities);
-                let name = |class: i64| self.metadata.classes[class as usize].clone();
+                let class = |index: i64| self.metadata.classes[index as usize].clone();
                 pairs
-                    .map(|(class, probability)| Ranked { class: name(*class), probability: *probability })
+                    .map(|(index, probability)| Ranked { class: class(*index), probability: *probability })
                     .collect()
             };
             let all = classes.iter().zip(&probabilities).map(ranked);
@@ -173,7 +178,7 @@ impl Classifier {
                 .places
                 .iter()
                 .zip(all)
-                .map(|(place, predictions)| Prediction { input: place.clone(), predictions })
+                .map(|(place, predictions)| Prediction { input: name(place), predictions })
                 .collect())
         })
     }
@@ -190,6 +195,12 @@ impl Classifier {
     fn tensor(&self, table: &Table) -> Tensor {
         Tensor::from_slice(&table.values).view([table.rows() as i64, self.metadata.input.shape.features()])
     }
+}
+
+/// A place as other programs like it: a path, or `path:line`.
+fn name(place: &Place) -> String {
+    let path = place.path.display();
+    place.line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"))
 }
 
 /// Refuses metadata that would not describe any model.
