@@ -9,6 +9,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use toml::de::{DeTable, DeValue};
 
+use crate::data::DataOptions;
 use crate::device::{DeviceChoice, Threads};
 use crate::error::{Error, Place, Result, nearest, quoted};
 use crate::{model, train};
@@ -17,9 +18,13 @@ use crate::{model, train};
 #[derive(Debug, Clone, PartialEq, Args)]
 #[command(next_help_heading = "Options of the run (each may stand in the run file, as `batch_size = 32`)")]
 pub struct Config {
-    /// What to train on: `digits`, or a CSV file with a row an example and the label last
-    #[arg(long, value_name = "NAME|FILE", default_value = "digits", value_parser = NonEmptyStringValueParser::new())]
+    /// What to train on: `digits`, or a file or folder of labelled examples
+    #[arg(long, value_name = "NAME|PATH", default_value = "digits", value_parser = NonEmptyStringValueParser::new())]
     pub data: String,
+
+    /// How the data is read.
+    #[command(flatten)]
+    pub reading: DataOptions,
 
     /// Share of the rows that is held out to measure the model, drawn class by class
     #[arg(long, value_name = "SHARE", default_value = "0.2", value_parser = open_unit_interval, allow_negative_numbers = true)]
@@ -82,11 +87,24 @@ impl Config {
         Ok(Config::from_arguments(&arguments))
     }
 
-    /// The options as (name, value), in the order of their definition.
+    /// The options that have a value, as (name, value), in the order of their definition.
     pub fn entries(&self) -> Vec<(&'static str, toml::Value)> {
-        let Config { data, held_out, model, epochs, batch_size, lr, optimizer, seed, device, threads } = self;
-        vec![
-            ("data", data.clone().into()),
+        let Config {
+            data,
+            reading,
+            held_out,
+            model,
+            epochs,
+            batch_size,
+            lr,
+            optimizer,
+            seed,
+            device,
+            threads,
+        } = self;
+        let mut entries = vec![("data", data.clone().into())];
+        entries.extend(reading.entries());
+        entries.extend([
             ("held_out", (*held_out).into()),
             ("model", model.clone().into()),
             ("epochs", i64::from(*epochs).into()),
@@ -97,7 +115,8 @@ impl Config {
             ("seed", i64::try_from(*seed).map_or_else(|_| seed.to_string().into(), Into::into)),
             ("device", device.to_string().into()),
             ("threads", threads.to_string().into()),
-        ]
+        ]);
+        entries
     }
 
     /// The options as a run file.
@@ -257,6 +276,7 @@ fn open_unit_interval(text: &str) -> std::result::Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::options::ColumnChoice;
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<Config> {
@@ -268,8 +288,11 @@ mod tests {
 
     #[test]
     fn every_option_is_among_the_entries() {
-        let entries: Vec<_> =
-            Config::default().entries().into_iter().map(|(name, _)| name.to_string()).collect();
+        let mut config = Config::default();
+        config.reading.ignore = Some("id".into());
+        config.reading.group = Some(ColumnChoice::Number(2));
+        config.reading.exclude = Some("list.tsv".into());
+        let entries: Vec<_> = config.entries().into_iter().map(|(name, _)| name.to_string()).collect();
         let options: Vec<_> = command().get_arguments().map(|option| option.get_id().to_string()).collect();
         assert_eq!(entries, options);
     }

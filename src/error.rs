@@ -83,13 +83,15 @@ impl From<tch::TchError> for Error {
     }
 }
 
-/// A place in a file: its path, and as far as known the line and the column (both from 1).
+/// A place in a file: its path, and as far as known the line and the column (both from 1) or the example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The file.
     pub path: PathBuf,
     /// The line.
     pub line: Option<u64>,
+    /// In a file that has no lines, the number of the example, from 0.
+    pub row: Option<u64>,
     /// The column, by number and, where the file has a header, by name.
     pub column: Option<String>,
 }
@@ -97,7 +99,12 @@ pub struct Place {
 impl Place {
     /// A line of a file.
     pub fn line(path: &Path, line: u64) -> Self {
-        Place { path: path.to_path_buf(), line: Some(line), column: None }
+        Place { line: Some(line), ..path.into() }
+    }
+
+    /// A row of a file that has no lines, by its number from 0.
+    pub fn row(path: &Path, row: u64) -> Self {
+        Place { row: Some(row), ..path.into() }
     }
 
     /// The same place, with a column.
@@ -108,7 +115,7 @@ impl Place {
 
 impl From<&Path> for Place {
     fn from(path: &Path) -> Self {
-        Place { path: path.to_path_buf(), line: None, column: None }
+        Place { path: path.to_path_buf(), line: None, row: None, column: None }
     }
 }
 
@@ -117,6 +124,9 @@ impl fmt::Display for Place {
         f.write_str(&shown(&self.path))?;
         if let Some(line) = self.line {
             write!(f, ", line {line}")?;
+        }
+        if let Some(row) = self.row {
+            write!(f, ", example {row}")?;
         }
         if let Some(column) = &self.column {
             write!(f, ", column {column}")?;

@@ -23,7 +23,7 @@ fn train(folder: &Path) -> (Prepared, PathBuf) {
 
 /// The logits that the training process computes for the first `count` digits.
 fn native_logits(trained: &Prepared, count: i64) -> Tensor {
-    let raw = trained.dataset.inputs.narrow(0, 0, count);
+    let raw = support::first_rows(&trained.dataset, count);
     tch::no_grad(|| trained.network.forward(&trained.preprocessing.apply(&raw), false))
 }
 
@@ -78,7 +78,7 @@ fn every_form_of_the_input_gives_the_same_logits() {
     let module = CModule::load(&model).unwrap();
     for count in [1, 2, 64] {
         let expected = native_logits(&trained, count);
-        let flat = trained.dataset.inputs.narrow(0, 0, count);
+        let flat = support::first_rows(&trained.dataset, count);
         for shape in [vec![count, 64], vec![count, 8, 8], vec![count, 1, 8, 8]] {
             for kind in [Kind::Uint8, Kind::Float, Kind::Double, Kind::Int64] {
                 let input = flat.view(&shape[..]).to_kind(kind);
@@ -97,7 +97,7 @@ fn predict_gives_classes_and_probabilities() {
     let folder = tempfile::tempdir().unwrap();
     let (trained, model) = train(folder.path());
     let module = CModule::load(&model).unwrap();
-    let input = trained.dataset.inputs.narrow(0, 0, 64);
+    let input = support::first_rows(&trained.dataset, 64);
     let pair = tch::no_grad(|| module.method_is("predict", &[IValue::Tensor(input)])).unwrap();
     let (classes, probabilities) = <(Tensor, Tensor)>::try_from(pair).unwrap();
     let expected = native_logits(&trained, 64).softmax(-1, Kind::Float);
@@ -136,7 +136,7 @@ fn parameters_have_hierarchical_names_and_can_be_trained_on() {
         assert_eq!(tensor.detach(), trained.network.state()[name].detach(), "{name}");
         assert!(tensor.requires_grad(), "{name}");
     }
-    let input = trained.dataset.inputs.narrow(0, 0, 8);
+    let input = support::first_rows(&trained.dataset, 8);
     module.forward_ts(&[&input]).unwrap().sum(Kind::Float).backward();
     assert!(parameters.iter().all(|(_, tensor)| tensor.grad().defined()));
 }

@@ -32,7 +32,7 @@ fn the_python_example_computes_the_logits_of_the_training_process() {
         let rows = unlabelled_digits(folder.path(), count);
         let model = folder.path().join("run/model.pt");
         let printed = python(&["examples/python/classify.py", text(&model), text(&rows)]);
-        let raw = trained.dataset.inputs.narrow(0, 0, count as i64);
+        let raw = support::first_rows(&trained.dataset, count as i64);
         let native = tch::no_grad(|| trained.network.forward(&trained.preprocessing.apply(&raw), false));
         let difference =
             largest_difference(&logits_of(&printed), &Vec::<Vec<f32>>::try_from(&native).unwrap());

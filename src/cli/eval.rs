@@ -49,7 +49,7 @@ impl Eval {
 
 fn held_out(run: &RunFolder) -> anyhow::Result<Part> {
     let prepared = Prepared::again(&Config::read(&run.config_file())?, run)?;
-    Ok(prepared.dataset.parts(&prepared.split, tch::Device::Cpu).1.0)
+    Ok(prepared.dataset.part(&prepared.split.held_out, tch::Device::Cpu))
 }
 
 fn report(found: &Evaluation, classes: &[String]) -> String {

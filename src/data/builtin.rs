@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Dataset, InputShape, ValueRange, csv};
+use super::format::csv;
+use super::{Dataset, InputShape, ValueRange};
 use crate::error::{Error, Result};
 
 /// A data set that is known by name.
@@ -42,7 +43,7 @@ impl Builtin {
                 format!("a row has {} values before the label, but {} has {width}", table.width(), self.name);
             return Err(Error::data(path.as_path(), problem));
         }
-        Dataset::from_table(table, InputShape(self.shape.to_vec()), Some(self.range))
+        table.into_dataset(InputShape(self.shape.to_vec()), Some(self.range))
     }
 
     /// Where the file is, if it is anywhere.

@@ -1,11 +1,12 @@
-//! A labelled data set in memory, and its two parts.
+//! A labelled data set as its format's reader gives it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tch::{Device, Tensor};
 
-use super::{Split, Table, ValueRange};
-use crate::error::{Result, quoted};
+use super::image::ImageSource;
+use super::{Column, ValueRange};
+use crate::error::{Error, Place, Result, quoted};
 
 /// The shape of one example, without the batch: `[features]` for a row of a table, `[channels, height, width]` for an
 /// image.
@@ -34,97 +35,200 @@ impl std::fmt::Display for InputShape {
     }
 }
 
-/// Labelled examples.
+/// Labelled examples. Every list has an entry for each example, in the order of the source.
 #[derive(Debug)]
 pub struct Dataset {
-    /// The file that they come from.
+    /// The file or folder that they come from.
     pub path: PathBuf,
-    /// SHA-256 of that file.
+    /// SHA-256 of the file; of a folder or of shards, SHA-256 of the names and sizes of what is in them.
     pub sha256: String,
-    /// The names of the classes; a label is an index into them.
+    /// The names of the classes, sorted; a label is an index into them.
     pub classes: Vec<String>,
+    /// Classes.
+    pub labels: Vec<i64>,
     /// The shape of an example.
     pub shape: InputShape,
     /// The range of the values, where it is known of the data set rather than seen in it.
     pub range: Option<ValueRange>,
-    /// Raw values, float32 (N, features).
-    pub inputs: Tensor,
-    /// Classes, int64 (N).
-    pub labels: Tensor,
+    /// The raw values of the examples, or where they are.
+    pub inputs: Inputs,
+    /// What the examples are called, and where they stand.
+    pub names: Names,
+    /// What a table's columns mean; empty for anything else.
+    pub columns: Vec<Column>,
+    /// The portion that the source itself puts each example into, if it does.
+    pub portions: Option<Vec<Portion>>,
+    /// The group of each example, if a column names it.
+    pub groups: Option<Vec<String>>,
 }
 
-/// Some rows of a data set.
+/// The raw values of examples.
 #[derive(Debug)]
-pub struct Part {
-    /// Raw values, float32 (N, features).
-    pub inputs: Tensor,
-    /// Classes, int64 (N).
-    pub labels: Tensor,
+pub enum Inputs {
+    /// Values of all examples, row after row. A missing value is NaN.
+    Floats(Vec<f32>),
+    /// Values from 0 to 255 of all examples, row after row; of an image, channel by channel.
+    Bytes(Vec<u8>),
+    /// Pictures that are decoded as they are needed.
+    Images(Vec<ImageSource>),
 }
 
-/// The rows that a model is fitted to.
-#[derive(Debug)]
-pub struct TrainPart(pub Part);
+/// What a source made for training, for choosing between models, and for the last word on one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Portion {
+    /// To fit a model to.
+    Train,
+    /// To compare epochs and models by.
+    Validation,
+    /// To measure the finished model by, once.
+    Test,
+}
 
-/// The rows that a model is measured on, and never fitted to.
-#[derive(Debug)]
-pub struct HeldOutPart(pub Part);
+/// What examples are called, and where they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Names {
+    /// An example is called by its number in the source, from 0.
+    Rows(Vec<u64>),
+    /// An example is a row of a text file: called by its number, from 0 and without the header, it begins at a line.
+    Lines {
+        /// The number.
+        rows: Vec<u64>,
+        /// The line, from 1.
+        lines: Vec<u64>,
+    },
+    /// An example is a file, called by its path below the data set's path, with `/` between its parts.
+    Files(Vec<String>),
+}
+
+impl Names {
+    /// What example `index` is called.
+    pub fn name(&self, index: usize) -> String {
+        match self {
+            Names::Rows(rows) | Names::Lines { rows, .. } => rows[index].to_string(),
+            Names::Files(names) => names[index].clone(),
+        }
+    }
+
+    /// Where example `index` stands, in the data set of this path.
+    pub fn place(&self, path: &Path, index: usize) -> Place {
+        match self {
+            Names::Rows(rows) => Place::row(path, rows[index]),
+            Names::Lines { lines, .. } => Place::line(path, lines[index]),
+            Names::Files(names) => path.join(&names[index]).as_path().into(),
+        }
+    }
+
+    fn select(&self, indexes: &[usize]) -> Self {
+        match self {
+            Names::Rows(rows) => Names::Rows(select(rows, indexes)),
+            Names::Lines { rows, lines } => {
+                Names::Lines { rows: select(rows, indexes), lines: select(lines, indexes) }
+            }
+            Names::Files(names) => Names::Files(select(names, indexes)),
+        }
+    }
+}
+
+fn select<T: Clone>(all: &[T], indexes: &[usize]) -> Vec<T> {
+    indexes.iter().map(|index| all[*index].clone()).collect()
+}
 
 impl Dataset {
-    /// Makes tensors of a table's rows.
-    ///
-    /// # Errors
-    /// Values outside `range`, and labels that nothing can be learned from.
-    pub fn from_table(table: Table, shape: InputShape, range: Option<ValueRange>) -> Result<Self> {
-        if let Some(range) = range {
-            table.check_range(range)?;
-        }
-        let classes = table.classes()?;
-        let indexes = table.class_indexes(&classes)?;
-        warn_of_lone_rows(&table, &classes, &indexes);
-        let labels = Tensor::from_slice(&indexes);
-        let inputs = Tensor::from_slice(&table.values).view([table.rows() as i64, shape.features()]);
-        Ok(Dataset { path: table.path, sha256: table.sha256, classes, shape, range, inputs, labels })
-    }
-
     /// The number of examples.
     pub fn rows(&self) -> usize {
-        self.labels.size()[0] as usize
+        self.labels.len()
     }
 
-    /// The two parts of a split, on `device`.
-    pub fn parts(&self, split: &Split, device: Device) -> (TrainPart, HeldOutPart) {
-        (TrainPart(self.select(&split.train, device)), HeldOutPart(self.select(&split.held_out, device)))
+    /// Where an example stands.
+    pub fn place(&self, index: usize) -> Place {
+        self.names.place(&self.path, index)
     }
 
-    fn select(&self, rows: &[i64], device: Device) -> Part {
-        let rows = Tensor::from_slice(rows);
+    /// These examples alone, with all classes.
+    pub fn select(self, indexes: &[usize]) -> Self {
+        let width = self.shape.features() as usize;
+        let inputs = match &self.inputs {
+            Inputs::Floats(values) => Inputs::Floats(gather(values, width, indexes.iter().copied())),
+            Inputs::Bytes(values) => Inputs::Bytes(gather(values, width, indexes.iter().copied())),
+            Inputs::Images(sources) => Inputs::Images(select(sources, indexes)),
+        };
+        Dataset {
+            labels: select(&self.labels, indexes),
+            names: self.names.select(indexes),
+            portions: self.portions.map(|portions| select(&portions, indexes)),
+            groups: self.groups.map(|groups| select(&groups, indexes)),
+            inputs,
+            ..self
+        }
+    }
+
+    /// Refuses data that nothing can be learned from, and warns of classes that cannot be measured.
+    pub fn check(&self) -> Result<()> {
+        if let [only] = &self.classes[..] {
+            let problem =
+                format!("every row has the label {}; a classifier needs at least two classes", quoted(only));
+            return Err(Error::data(self.path.as_path(), problem));
+        }
+        self.warn_of_lone_rows();
+        Ok(())
+    }
+
+    /// A class of one row is trained on and never measured, which the figures do not show.
+    fn warn_of_lone_rows(&self) {
+        let mut indexes_of = vec![Vec::new(); self.classes.len()];
+        for (index, label) in self.labels.iter().enumerate() {
+            indexes_of[*label as usize].push(index);
+        }
+        // Where no class has more, nothing can be held out at all, and an error says so.
+        if indexes_of.iter().all(|indexes| indexes.len() < 2) {
+            return;
+        }
+        for (class, indexes) in self.classes.iter().zip(&indexes_of) {
+            if let [index] = indexes[..] {
+                let place = self.place(index);
+                tracing::warn!(
+                    "{place}: {} has this row alone, so it is not held out and never measured",
+                    quoted(class)
+                );
+            }
+        }
+    }
+
+    /// Some examples as tensors, on `device`.
+    ///
+    /// # Panics
+    /// If the inputs are pictures that are not decoded.
+    pub fn part(&self, indexes: &[i64], device: Device) -> Part {
+        let width = self.shape.features() as usize;
+        let wanted = indexes.iter().map(|index| *index as usize);
+        let inputs = match &self.inputs {
+            Inputs::Floats(values) => Tensor::from_slice(&gather(values, width, wanted.clone())),
+            Inputs::Bytes(values) => Tensor::from_slice(&gather(values, width, wanted.clone())),
+            Inputs::Images(_) => unreachable!("pictures are streamed or decoded before"),
+        };
+        let labels: Vec<_> = wanted.map(|index| self.labels[index]).collect();
         Part {
-            inputs: self.inputs.index_select(0, &rows).to_device(device),
-            labels: self.labels.index_select(0, &rows).to_device(device),
+            inputs: inputs.view([labels.len() as i64, width as i64]).to_device(device),
+            labels: Tensor::from_slice(&labels).to_device(device),
         }
     }
 }
 
-/// A class of one row is trained on and never measured, which the figures do not show.
-fn warn_of_lone_rows(table: &Table, classes: &[String], indexes: &[i64]) {
-    let mut rows_of = vec![Vec::new(); classes.len()];
-    for (row, index) in indexes.iter().enumerate() {
-        rows_of[*index as usize].push(row);
+fn gather<T: Copy>(values: &[T], width: usize, indexes: impl ExactSizeIterator<Item = usize>) -> Vec<T> {
+    let mut gathered = Vec::with_capacity(indexes.len() * width);
+    for index in indexes {
+        gathered.extend_from_slice(&values[index * width..][..width]);
     }
-    // Where no class has more, nothing can be held out at all, and an error says so.
-    if rows_of.iter().all(|rows| rows.len() < 2) {
-        return;
-    }
-    for (class, rows) in classes.iter().zip(&rows_of) {
-        if let [row] = rows[..] {
-            let place = table.place(row);
-            tracing::warn!(
-                "{place}: {} has this row alone, so it is not held out and never measured",
-                quoted(class)
-            );
-        }
-    }
+    gathered
+}
+
+/// Some examples of a data set, in memory.
+#[derive(Debug)]
+pub struct Part {
+    /// Raw or preprocessed values, (N, …).
+    pub inputs: Tensor,
+    /// Classes, int64 (N).
+    pub labels: Tensor,
 }
 
 impl Part {
@@ -133,3 +237,11 @@ impl Part {
         self.labels.size()[0] as usize
     }
 }
+
+/// The examples that a model is fitted to.
+#[derive(Debug)]
+pub struct TrainPart(pub Part);
+
+/// The examples that a model is measured on, and never fitted to.
+#[derive(Debug)]
+pub struct HeldOutPart(pub Part);

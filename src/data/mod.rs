@@ -1,45 +1,50 @@
 //! Labelled data: reading it, describing it, splitting it, feeding it.
 
 pub mod builtin;
-pub mod csv;
+mod column;
 mod dataset;
 mod epoch;
+mod exclusion;
+pub mod format;
 pub mod image;
+mod labels;
+pub mod options;
 mod split;
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-pub use dataset::{Dataset, HeldOutPart, InputShape, Part, TrainPart};
+pub use column::{Column, ColumnKind};
+pub use dataset::{Dataset, HeldOutPart, InputShape, Inputs, Names, Part, Portion, TrainPart};
 pub use epoch::EpochOrder;
+pub use labels::{LabelsBuilder, sorted_classes};
+pub use options::DataOptions;
 pub use split::Split;
 pub use table::{Table, ValueRange};
 
 use crate::error::{Error, Result, nearest};
 
-/// A file format that examples are read from.
-///
-/// To add one, write a file beside `csv.rs` with a constant of this type and put it in [`FORMATS`].
-#[derive(Debug)]
-pub struct Format {
-    /// Its name.
-    pub name: &'static str,
-    /// The file name endings that it is recognised by, without the dot, in lower case.
-    pub extensions: &'static [&'static str],
-    /// Reads a file of labelled rows.
-    pub read: fn(&Path) -> Result<Table>,
-}
-
-/// All formats.
-pub const FORMATS: &[Format] = &[csv::FORMAT];
-
-/// Reads a data set, by the name of a built-in one or by the path of a file.
+/// Reads a data set, by the name of a built-in one or by the path of a file or folder.
 ///
 /// # Errors
 /// Data that is missing, in no known format, damaged, or unfit for classification.
-pub fn load(source: &str) -> Result<Dataset> {
+pub fn load(source: &str, options: &DataOptions) -> Result<Dataset> {
+    let dataset = read(source, options)?;
+    let dataset = match &options.exclude {
+        Some(list) => exclusion::apply(dataset, list)?,
+        None => dataset,
+    };
+    dataset.check()?;
+    Ok(dataset)
+}
+
+/// Reads a data set whole, fit for classification or not.
+///
+/// # Errors
+/// Data that is missing, in no known format, or damaged.
+pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
     if let Some(known) = builtin::DATASETS.iter().find(|dataset| dataset.name == source) {
         return known.load();
     }
@@ -55,27 +60,7 @@ pub fn load(source: &str) -> Result<Dataset> {
         );
         return Err(Error::data(path.as_path(), problem));
     }
-    let format = format_of(&path)?;
-    let table = (format.read)(&path)?;
-    let shape = InputShape(vec![table.width() as i64]);
-    Dataset::from_table(table, shape, None)
-}
-
-/// The format of a file, by its name.
-pub fn format_of(path: &Path) -> Result<&'static Format> {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-    FORMATS.iter().find(|format| format.extensions.contains(&extension.as_str())).ok_or_else(|| {
-        let known: Vec<_> = FORMATS.iter().flat_map(|format| format.extensions).copied().collect();
-        let builtin: Vec<_> = builtin::DATASETS.iter().map(|dataset| dataset.name).collect();
-        Error::data(
-            path,
-            format!(
-                "this is no format that can be read: a file's name ends in {}; built-in data sets are {}",
-                known.join(", "),
-                builtin.join(", ")
-            ),
-        )
-    })
+    format::of(&path, options)?.read(&path, options)
 }
 
 /// SHA-256 of bytes, as 64 hexadecimal digits.

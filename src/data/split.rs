@@ -1,7 +1,6 @@
 //! Which rows are trained on, and which are held out.
 
 use rand::seq::SliceRandom;
-use tch::Tensor;
 
 use crate::random::{Purpose, stream};
 
@@ -16,8 +15,7 @@ pub struct Split {
 
 impl Split {
     /// Holds out `share` of each class (rounded; but of two or more examples, neither part gets none), drawn by `seed`.
-    pub fn stratified(labels: &Tensor, classes: usize, share: f64, seed: u64) -> Self {
-        let labels = Vec::<i64>::try_from(labels).expect("labels are int64 (N)");
+    pub fn stratified(labels: &[i64], classes: usize, share: f64, seed: u64) -> Self {
         let mut rows_of = vec![Vec::new(); classes];
         for (row, label) in labels.iter().enumerate() {
             rows_of[*label as usize].push(row as i64);
@@ -49,7 +47,7 @@ mod tests {
         fn every_row_is_in_one_part_and_every_class_in_both(
             labels in prop::collection::vec(0i64..4, 2..200), share in 0.01f64..0.99, seed: u64
         ) {
-            let split = Split::stratified(&Tensor::from_slice(&labels), 4, share, seed);
+            let split = Split::stratified(&labels, 4, share, seed);
             let mut all = [split.train.clone(), split.held_out.clone()].concat();
             all.sort_unstable();
             prop_assert_eq!(all, (0..labels.len() as i64).collect::<Vec<_>>());
@@ -67,7 +65,7 @@ mod tests {
 
     #[test]
     fn the_seed_decides() {
-        let labels = Tensor::from_slice(&(0..100).map(|row| row % 5).collect::<Vec<i64>>());
+        let labels: Vec<i64> = (0..100).map(|row| row % 5).collect();
         let split = |seed| Split::stratified(&labels, 5, 0.2, seed);
         assert_eq!(split(1), split(1));
         assert_ne!(split(1), split(2));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::{Dataset, InputShape, Inputs, LabelsBuilder, Names};
 use crate::error::{Error, Place, Result, excerpt, quoted};
 
 /// The least and the greatest value that an input may have.
@@ -80,40 +81,48 @@ impl Table {
         self.labels.iter().enumerate().map(index_of).collect()
     }
 
-    /// The different labels, in numeric order if all are whole numbers, else in the order of the text.
+    /// The classes in order, and each row's index into them.
     ///
     /// # Errors
-    /// Labels that nothing can be learned from: one class alone, or a column that looks like no label.
-    pub fn classes(&self) -> Result<Vec<String>> {
+    /// A column of labels that looks like none.
+    pub fn classes(&self) -> Result<(Vec<String>, Vec<i64>)> {
         self.check_labels()?;
-        let mut classes = self.labels.clone();
-        classes.sort();
-        classes.dedup();
-        let refuse = |problem: String| Err(Error::data(self.path.as_path(), problem));
-        if let [only] = &classes[..] {
-            return refuse(format!(
-                "every row has the label {}; a classifier needs at least two classes",
-                quoted(only)
-            ));
-        }
+        let mut builder = LabelsBuilder::default();
+        self.labels.iter().for_each(|label| builder.push(label));
+        let (classes, indexes) = builder.finish();
         if classes.len() > 20 && classes.len() * 2 > self.rows() {
-            return refuse(format!(
+            let problem = format!(
                 "the last column holds {} different values in {} rows, so it is no label; labels stand last in each row",
                 classes.len(),
                 self.rows()
-            ));
+            );
+            return Err(Error::data(self.path.as_path(), problem));
         }
-        if let Ok(mut numbers) =
-            classes.iter().map(|label| label.parse::<i64>()).collect::<std::result::Result<Vec<_>, _>>()
-        {
-            let spelled_alike =
-                numbers.iter().zip(&classes).all(|(number, label)| number.to_string() == *label);
-            if spelled_alike {
-                numbers.sort_unstable();
-                return Ok(numbers.iter().map(i64::to_string).collect());
-            }
+        Ok((classes, indexes))
+    }
+
+    /// The rows as a data set of examples of this shape.
+    ///
+    /// # Errors
+    /// Values outside `range`, and a column of labels that looks like none.
+    pub fn into_dataset(self, shape: InputShape, range: Option<ValueRange>) -> Result<Dataset> {
+        if let Some(range) = range {
+            self.check_range(range)?;
         }
-        Ok(classes)
+        let (classes, labels) = self.classes()?;
+        Ok(Dataset {
+            classes,
+            labels,
+            shape,
+            range,
+            names: Names::Lines { rows: (0..self.lines.len() as u64).collect(), lines: self.lines },
+            path: self.path,
+            sha256: self.sha256,
+            inputs: Inputs::Floats(self.values),
+            columns: Vec::new(),
+            portions: None,
+            groups: None,
+        })
     }
 
     /// Refuses the first label that stands for a quantity or for nothing.
@@ -170,17 +179,6 @@ mod tests {
             lines: (1..=labels.len() as u64).collect(),
             sha256: String::new(),
         }
-    }
-
-    #[test]
-    fn classes_that_are_numbers_are_in_numeric_order() {
-        assert_eq!(labelled(&["10", "9", "10", "-1"]).classes().unwrap(), ["-1", "9", "10"]);
-        assert_eq!(labelled(&["b", "10", "9"]).classes().unwrap(), ["10", "9", "b"]);
-    }
-
-    #[test]
-    fn numbers_spelled_in_two_ways_stay_text() {
-        assert_eq!(labelled(&["01", "1", "2"]).classes().unwrap(), ["01", "1", "2"]);
     }
 
     #[test]

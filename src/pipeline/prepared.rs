@@ -33,7 +33,7 @@ impl Prepared {
     /// Reads and splits the data and makes the model.
     pub fn new(config: &Config) -> Result<Self> {
         let device = config.device.resolve()?;
-        let dataset = data::load(&config.data)?;
+        let dataset = data::load(&config.data, &config.reading)?;
         let task = Task { input: dataset.shape.clone(), classes: dataset.classes.len() as i64 };
         let network = Network::new(&config.model, &task, device, config.seed)?;
         // Before anything is summed up, because the order of a sum depends on the number of threads.
@@ -48,7 +48,8 @@ impl Prepared {
         tracing::info!(
             file = %dataset.path.display(), rows = dataset.rows(), classes = dataset.classes.len(), "read the data"
         );
-        let (train, held_out) = dataset.parts(&split, device);
+        let train = TrainPart(dataset.part(&split.train, device));
+        let held_out = HeldOutPart(dataset.part(&split.held_out, device));
         let preprocessing = Preprocessing::fit(&dataset, &train);
         // Done once, here, rather than at every step.
         let apply = |part: Part| Part { inputs: preprocessing.apply(&part.inputs), labels: part.labels };

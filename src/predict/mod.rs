@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
-use crate::data::csv::{self, Labels};
+use crate::data::format::csv::{self, Labels};
 use crate::data::{InputShape, Part, Table, ValueRange, image};
 use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, evaluate};

@@ -93,23 +93,34 @@ impl Preprocessing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{InputShape, Part, ValueRange};
+    use crate::data::{Inputs, Names, ValueRange};
     use tch::Device;
 
     fn dataset(values: &[f32], shape: Vec<i64>, range: Option<ValueRange>) -> (Dataset, TrainPart) {
         let shape = InputShape(shape);
-        let inputs = Tensor::from_slice(values).view([-1, shape.features()]);
-        let labels = Tensor::zeros([inputs.size()[0]], (Kind::Int64, Device::Cpu));
-        let part = TrainPart(Part { inputs: inputs.copy(), labels: labels.copy() });
-        let (path, sha256, classes) = ("a.csv".into(), String::new(), vec!["a".into(), "b".into()]);
-        (Dataset { path, sha256, classes, shape, range, inputs, labels }, part)
+        let rows = values.len() / shape.features() as usize;
+        let dataset = Dataset {
+            path: "a.csv".into(),
+            sha256: String::new(),
+            classes: vec!["a".into(), "b".into()],
+            labels: vec![0; rows],
+            shape,
+            range,
+            inputs: Inputs::Floats(values.to_vec()),
+            names: Names::Rows((0..rows as u64).collect()),
+            columns: Vec::new(),
+            portions: None,
+            groups: None,
+        };
+        let train = TrainPart(dataset.part(&(0..rows as i64).collect::<Vec<_>>(), Device::Cpu));
+        (dataset, train)
     }
 
     #[test]
     fn a_known_range_becomes_zero_to_one() {
         let range = Some(ValueRange { min: 0., max: 16. });
         let (dataset, train) = dataset(&[0., 8., 16., 4.], vec![1, 2, 2], range);
-        let x = Preprocessing::fit(&dataset, &train).apply(&dataset.inputs);
+        let x = Preprocessing::fit(&dataset, &train).apply(&train.0.inputs);
         assert_eq!(x.size(), [1, 1, 2, 2]);
         assert_eq!(Vec::<f32>::try_from(x.view(-1)).unwrap(), [0., 0.5, 1., 0.25]);
     }
@@ -117,7 +128,7 @@ mod tests {
     #[test]
     fn standardised_features_have_mean_0_and_deviation_1_and_constant_ones_are_0() {
         let (dataset, train) = dataset(&[1e6, 7., 1e6 + 2., 7., 1e6 + 4., 7.], vec![2], None);
-        let x = Preprocessing::fit(&dataset, &train).apply(&dataset.inputs);
+        let x = Preprocessing::fit(&dataset, &train).apply(&train.0.inputs);
         let column = |index| x.select(1, index);
         assert!(column(0).mean(Kind::Float).double_value(&[]).abs() < 1e-6);
         assert!((column(0).std(false).double_value(&[]) - 1.).abs() < 1e-6);

@@ -4,6 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use cresset::data::Dataset;
+use tch::{Device, Tensor};
+
 /// `target/…/cresset`, to be run in the checkout.
 pub fn cresset() -> Command {
     Command::new(env!("CARGO_BIN_EXE_cresset"))
@@ -70,4 +73,9 @@ pub fn assert_same_bits(a: &Path, b: &Path) {
     for ((file, first), (_, second)) in bits(a).into_iter().zip(bits(b)) {
         assert!(first == second, "{file} differs between {} and {}", a.display(), b.display());
     }
+}
+
+/// The first `count` examples of a data set, raw: (N, features).
+pub fn first_rows(dataset: &Dataset, count: i64) -> Tensor {
+    dataset.part(&(0..count).collect::<Vec<_>>(), Device::Cpu).inputs
 }

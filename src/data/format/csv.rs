@@ -4,11 +4,33 @@ use std::path::Path;
 
 use csv::{Position, ReaderBuilder, StringRecord, Trim};
 
-use super::{Format, Table, sha256};
+use super::{Format, has_extension};
+use crate::data::options::DataOptions;
+use crate::data::{Dataset, InputShape, Table, sha256};
 use crate::error::{Error, Place, Result, quoted};
 
 /// The format.
-pub const FORMAT: Format = Format { name: "csv", extensions: &["csv"], read };
+pub struct Csv;
+
+impl Format for Csv {
+    fn name(&self) -> &'static str {
+        "csv"
+    }
+
+    fn summary(&self) -> &'static str {
+        "a table as text (.csv)"
+    }
+
+    fn recognises(&self, path: &Path) -> bool {
+        has_extension(path, &["csv"])
+    }
+
+    fn read(&self, path: &Path, _options: &DataOptions) -> Result<Dataset> {
+        let table = read(path)?;
+        let shape = InputShape(vec![table.width() as i64]);
+        table.into_dataset(shape, None)
+    }
+}
 
 /// What stands behind the inputs of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

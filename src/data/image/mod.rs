@@ -6,8 +6,11 @@ use image::imageops::{FilterType, resize};
 use image::{DynamicImage, ImageFormat};
 use tch::Tensor;
 
+mod source;
+
 use super::{InputShape, ValueRange};
 use crate::error::{Error, Result};
+pub use source::ImageSource;
 
 /// Is this the name of a picture, of whatever format?
 pub fn is_image(path: &Path) -> bool {
