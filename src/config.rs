@@ -1,17 +1,18 @@
 //! The options of a run: each defined once, with its type, default, help and validation. The command line, the run file
 //! (`--config run.toml`) and the record in the run folder are all made from this one struct.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{ArgMatches, Args, Command, FromArgMatches, value_parser};
 use toml::de::{DeTable, DeValue};
 
-use crate::data::DataOptions;
+use crate::data::{DataOptions, SplitPlan};
 use crate::device::{DeviceChoice, Threads};
 use crate::error::{Error, Place, Result, nearest, quoted};
+use crate::feed::{ClassWeights, Sampling};
 use crate::{model, train};
 
 /// Everything that decides how a run goes.
@@ -29,6 +30,34 @@ pub struct Config {
     /// Share of the rows that is held out to measure the model, drawn class by class
     #[arg(long, value_name = "SHARE", default_value = "0.2", value_parser = open_unit_interval, allow_negative_numbers = true)]
     pub held_out: f64,
+
+    /// List of the examples to train on, a name a line as in a run's split.csv [default: those on no list]
+    #[arg(long, value_name = "FILE", value_parser = path())]
+    pub train_list: Option<PathBuf>,
+
+    /// List of the examples to hold out
+    #[arg(long, value_name = "FILE", value_parser = path())]
+    pub held_out_list: Option<PathBuf>,
+
+    /// List of the examples to measure the finished model on, once
+    #[arg(long, value_name = "FILE", value_parser = path())]
+    pub test_list: Option<PathBuf>,
+
+    /// Cross-validate: train so many models, each measured on the part that it did not see
+    #[arg(long, value_name = "K", value_parser = value_parser!(u32).range(2..=1000), allow_negative_numbers = true)]
+    pub folds: Option<u32>,
+
+    /// Train one model of the K of `--folds K`, the one that is measured on this part (from 1)
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000), allow_negative_numbers = true)]
+    pub fold: Option<u32>,
+
+    /// How the examples of an epoch are drawn
+    #[arg(long, value_name = "WAY", default_value = "shuffled")]
+    pub sampling: Sampling,
+
+    /// How much the examples of each class count in the loss
+    #[arg(long, value_name = "WAY", default_value = "equal")]
+    pub class_weights: ClassWeights,
 
     /// Architecture of the model
     #[arg(long, value_name = "NAME", default_value = "mlp", value_parser = names(model::ARCHITECTURES.iter().map(|a| (a.name, a.summary))))]
@@ -89,34 +118,57 @@ impl Config {
 
     /// The options that have a value, as (name, value), in the order of their definition.
     pub fn entries(&self) -> Vec<(&'static str, toml::Value)> {
-        let Config {
-            data,
-            reading,
-            held_out,
-            model,
-            epochs,
-            batch_size,
-            lr,
-            optimizer,
-            seed,
-            device,
-            threads,
-        } = self;
-        let mut entries = vec![("data", data.clone().into())];
-        entries.extend(reading.entries());
+        let mut entries: Vec<(_, toml::Value)> = vec![("data", self.data.clone().into())];
+        entries.extend(self.reading.entries());
+        entries.push(("held_out", self.held_out.into()));
+        let lists = [
+            ("train_list", &self.train_list),
+            ("held_out_list", &self.held_out_list),
+            ("test_list", &self.test_list),
+        ];
+        let named = |(name, list): (_, &Option<PathBuf>)| {
+            list.as_ref().map(|list| (name, list.to_string_lossy().into_owned().into()))
+        };
+        entries.extend(lists.into_iter().filter_map(named));
+        entries.extend(self.folds.map(|folds| ("folds", i64::from(folds).into())));
+        entries.extend(self.fold.map(|fold| ("fold", i64::from(fold).into())));
         entries.extend([
-            ("held_out", (*held_out).into()),
-            ("model", model.clone().into()),
-            ("epochs", i64::from(*epochs).into()),
-            ("batch_size", i64::from(*batch_size).into()),
-            ("lr", (*lr).into()),
-            ("optimizer", optimizer.clone().into()),
+            ("sampling", self.sampling.to_string().into()),
+            ("class_weights", self.class_weights.to_string().into()),
+            ("model", self.model.clone().into()),
+            ("epochs", i64::from(self.epochs).into()),
+            ("batch_size", i64::from(self.batch_size).into()),
+            ("lr", self.lr.into()),
+            ("optimizer", self.optimizer.clone().into()),
             // TOML's integers end at 2^63 - 1; a larger seed is written as a string, which is read back all the same.
-            ("seed", i64::try_from(*seed).map_or_else(|_| seed.to_string().into(), Into::into)),
-            ("device", device.to_string().into()),
-            ("threads", threads.to_string().into()),
+            ("seed", i64::try_from(self.seed).map_or_else(|_| self.seed.to_string().into(), Into::into)),
+            ("device", self.device.to_string().into()),
+            ("threads", self.threads.to_string().into()),
         ]);
         entries
+    }
+
+    /// How the options say that the data is to be split.
+    ///
+    /// # Errors
+    /// A fold that is none of the folds.
+    pub fn split_plan(&self) -> Result<SplitPlan> {
+        let fold = match (self.fold, self.folds) {
+            (None, _) => None,
+            (Some(fold), Some(folds)) if fold <= folds => Some((fold, folds)),
+            (Some(fold), folds) => {
+                let of = folds.map_or("without --folds".to_string(), |folds| format!("of --folds {folds}"));
+                return Err(Error::Usage(format!("--fold {fold} {of}: there is no such fold")));
+            }
+        };
+        Ok(SplitPlan {
+            share: self.held_out,
+            fold,
+            train_list: self.train_list.clone(),
+            held_out_list: self.held_out_list.clone(),
+            test_list: self.test_list.clone(),
+            seed: self.seed,
+        })
     }
 
     /// The options as a run file.
@@ -248,6 +300,10 @@ fn names<'a>(entries: impl Iterator<Item = (&'static str, &'static str)> + 'a) -
     PossibleValuesParser::new(entries.map(|(name, summary)| PossibleValue::new(name).help(summary)))
 }
 
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    NonEmptyStringValueParser::new().map(PathBuf::from)
+}
+
 fn count(text: &str) -> std::result::Result<u32, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err(format!("it is a whole number from 1 to {}", u32::MAX)),
@@ -292,6 +348,10 @@ mod tests {
         config.reading.ignore = Some("id".into());
         config.reading.group = Some(ColumnChoice::Number(2));
         config.reading.exclude = Some("list.tsv".into());
+        config.train_list = Some("train.txt".into());
+        config.held_out_list = Some("held-out.txt".into());
+        config.test_list = Some("test.txt".into());
+        (config.folds, config.fold) = (Some(5), Some(1));
         let entries: Vec<_> = config.entries().into_iter().map(|(name, _)| name.to_string()).collect();
         let options: Vec<_> = command().get_arguments().map(|option| option.get_id().to_string()).collect();
         assert_eq!(entries, options);

@@ -113,7 +113,7 @@ fn introduction(run: &Run) -> String {
 }
 
 fn result(folder: &RunFolder, trained: &Trained) -> String {
-    let confusion = &trained.held_out.confusion;
+    let confusion = &trained.found.held_out.confusion;
     let right: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
     format!(
         r#"

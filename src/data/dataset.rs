@@ -238,10 +238,6 @@ impl Part {
     }
 }
 
-/// The examples that a model is fitted to.
+/// The raw examples that a model is fitted to: what is fitted to data takes this type, so that it cannot see others.
 #[derive(Debug)]
 pub struct TrainPart(pub Part);
-
-/// The examples that a model is measured on, and never fitted to.
-#[derive(Debug)]
-pub struct HeldOutPart(pub Part);

@@ -3,11 +3,10 @@
 pub mod builtin;
 mod column;
 mod dataset;
-mod epoch;
-mod exclusion;
 pub mod format;
 pub mod image;
 mod labels;
+mod lists;
 pub mod options;
 mod split;
 mod table;
@@ -17,11 +16,10 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 pub use column::{Column, ColumnKind};
-pub use dataset::{Dataset, HeldOutPart, InputShape, Inputs, Names, Part, Portion, TrainPart};
-pub use epoch::EpochOrder;
+pub use dataset::{Dataset, InputShape, Inputs, Names, Part, Portion, TrainPart};
 pub use labels::{LabelsBuilder, sorted_classes};
 pub use options::DataOptions;
-pub use split::Split;
+pub use split::{Split, SplitPlan};
 pub use table::{Table, ValueRange};
 
 use crate::error::{Error, Result, nearest};
@@ -33,7 +31,7 @@ use crate::error::{Error, Result, nearest};
 pub fn load(source: &str, options: &DataOptions) -> Result<Dataset> {
     let dataset = read(source, options)?;
     let dataset = match &options.exclude {
-        Some(list) => exclusion::apply(dataset, list)?,
+        Some(list) => lists::leave_out(dataset, list)?,
         None => dataset,
     };
     dataset.check()?;

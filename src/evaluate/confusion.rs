@@ -98,9 +98,10 @@ mod tests {
             labels: Tensor::from_slice(&labels),
         };
         // Always class 0, with even odds.
-        let found =
-            evaluate(&part, 2, |x| Ok(Tensor::zeros([x.size()[0], 2], (tch::Kind::Float, tch::Device::Cpu))))
-                .unwrap();
+        let found = evaluate(&crate::feed::InMemory::ready(part), 2, |x| {
+            Ok(Tensor::zeros([x.size()[0], 2], (tch::Kind::Float, tch::Device::Cpu)))
+        })
+        .unwrap();
         assert_eq!(found.confusion, Confusion::new(2, vec![1250, 0, 1250, 0]));
         assert!((found.loss - 2f64.ln()).abs() < 1e-6);
     }

@@ -8,8 +8,8 @@ mod macro_f1;
 
 use tch::{Kind, Tensor};
 
-use crate::data::Part;
 use crate::error::Result;
+use crate::feed::{Batch, HeldOutFeed};
 pub use confusion::Confusion;
 pub use cross_entropy::cross_entropy;
 
@@ -36,34 +36,25 @@ pub struct Evaluation {
     pub confusion: Confusion,
 }
 
-/// Rows a forward pass in evaluation: enough to keep the cores busy, few enough to stay in memory.
-const BATCH: i64 = 1024;
-
-/// Runs `logits_of`, inputs (N, …) to logits (N, classes), over a part.
+/// Runs `logits_of`, inputs (N, …) to logits (N, classes), over the examples of a feed.
 pub fn evaluate(
-    part: &Part,
+    feed: &dyn HeldOutFeed,
     classes: usize,
     mut logits_of: impl FnMut(&Tensor) -> Result<Tensor>,
 ) -> Result<Evaluation> {
-    let rows = part.rows() as i64;
-    let device = part.labels.device();
+    let device = feed.device();
     let mut loss = Tensor::zeros([], (Kind::Double, device));
     let mut pairs = Tensor::zeros([(classes * classes) as i64], (Kind::Int64, device));
     tch::no_grad(|| {
-        for start in (0..rows).step_by(BATCH as usize) {
-            let length = BATCH.min(rows - start);
-            let labels = part.labels.narrow(0, start, length);
-            let logits = logits_of(&part.inputs.narrow(0, start, length))?.to_kind(Kind::Float);
-            let _ = loss.g_add_(&(cross_entropy(&logits, &labels) * length));
+        for batch in feed.in_order() {
+            let Batch { inputs, labels } = batch?;
+            let logits = logits_of(&inputs)?.to_kind(Kind::Float);
+            let _ = loss.g_add_(&(cross_entropy(&logits, &labels) * labels.size()[0]));
             let pair = &labels * classes as i64 + logits.argmax(-1, false);
             let _ = pairs.g_add_(&pair.bincount::<Tensor>(None, (classes * classes) as i64));
         }
-        Ok(Evaluation {
-            loss: loss.double_value(&[]) / rows as f64,
-            confusion: Confusion::new(
-                classes,
-                Vec::<i64>::try_from(&pairs)?.iter().map(|n| *n as u64).collect(),
-            ),
-        })
+        let counts = Vec::<i64>::try_from(&pairs)?.iter().map(|n| *n as u64).collect();
+        let confusion = Confusion::new(classes, counts);
+        Ok(Evaluation { loss: loss.double_value(&[]) / confusion.total() as f64, confusion })
     })
 }

@@ -66,20 +66,51 @@ pub struct Metrics {
     pub held_out_loss: f64,
     /// The metrics by name, on the held-out rows.
     pub held_out: Map<String, Value>,
+    /// The last word: figures on rows that no epoch was chosen by. None where the data has no such part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestMetrics>,
+}
+
+/// Figures of the exported weights on the test rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestMetrics {
+    /// The number of rows.
+    pub rows: u64,
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    /// The metrics by name.
+    pub figures: Map<String, Value>,
+}
+
+/// What the exported weights were found to be worth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The epoch that the weights are of.
+    pub epoch: u32,
+    /// On the held-out rows.
+    pub held_out: Evaluation,
+    /// On the test rows, if there are any.
+    pub test: Option<Evaluation>,
+}
+
+fn figures(found: &Evaluation) -> Map<String, Value> {
+    METRICS.iter().map(|metric| (metric.name.to_string(), (metric.of)(&found.confusion).into())).collect()
 }
 
 impl Metadata {
-    /// Describes the weights of `epoch`, which measured `found`.
+    /// Describes weights that were found to be worth `found`.
     pub fn new(
         config: &Config,
         dataset: &Dataset,
         split: &Split,
         preprocessing: &Preprocessing,
-        epoch: u32,
-        found: &Evaluation,
+        found: &Found,
     ) -> Self {
-        let figures =
-            METRICS.iter().map(|metric| (metric.name.to_string(), (metric.of)(&found.confusion).into()));
+        let test = found.test.as_ref().map(|test| TestMetrics {
+            rows: test.confusion.total(),
+            loss: test.loss,
+            figures: figures(test),
+        });
         let options = config.entries().into_iter().map(|(name, value)| {
             (name.to_string(), serde_json::to_value(value).expect("an option is a number or a string"))
         });
@@ -93,11 +124,12 @@ impl Metadata {
             },
             preprocessing: preprocessing.clone(),
             metrics: Metrics {
-                epoch,
+                epoch: found.epoch,
                 train_rows: split.train.len(),
                 held_out_rows: split.held_out.len(),
-                held_out_loss: found.loss,
-                held_out: figures.collect(),
+                held_out_loss: found.held_out.loss,
+                held_out: figures(&found.held_out),
+                test,
             },
             config: options.collect(),
             seed: config.seed,

@@ -3,5 +3,5 @@
 mod metadata;
 mod torchscript;
 
-pub use metadata::{FORMAT, InputDescription, METADATA, Metadata, Metrics};
+pub use metadata::{FORMAT, Found, InputDescription, METADATA, Metadata, Metrics, TestMetrics};
 pub use torchscript::torchscript;

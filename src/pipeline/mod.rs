@@ -6,8 +6,9 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::error::{Error, Result, guard};
-use crate::evaluate::{Evaluation, evaluate};
-use crate::export::{self, Metadata};
+use crate::evaluate::evaluate;
+use crate::export::{self, Found, Metadata};
+use crate::feed::HeldOutFeed;
 use crate::model::Network;
 use crate::run::RunFolder;
 use crate::train::checkpoint::{Best, Checkpoint};
@@ -29,8 +30,8 @@ pub struct Run {
 pub struct Trained {
     /// The epoch whose weights were exported: the one with the least held-out loss.
     pub best: Best,
-    /// The exported model on the held-out rows.
-    pub held_out: Evaluation,
+    /// The exported model on the held-out rows, and on the test rows if there are any.
+    pub found: Found,
     /// What the exported file says of itself.
     pub metadata: Metadata,
     /// Data and model, with the weights that were exported.
@@ -59,7 +60,7 @@ pub fn start(config: &Config, out: Option<&Path>) -> Result<Run> {
         let prepared = Prepared::new(config)?;
         let folder = RunFolder::create(out, config)?;
         folder.write_config(config, &prepared.dataset, prepared.threads)?;
-        folder.write_split(&prepared.split)?;
+        folder.write_split(&prepared.dataset, &prepared.split)?;
         tracing::info!(folder = %folder.path().display(), "began a run");
         Run::new(config, folder, prepared)
     })
@@ -92,15 +93,15 @@ pub fn finish(run: Run, observer: &mut dyn Observer, stop: &dyn Fn() -> bool) ->
         let Run { config, folder, mut prepared, mut training } = run;
         let mut log = MetricsLog::open(&folder.metrics(), training.position().epoch - 1)?;
         let Prepared { network, train, held_out, .. } = &prepared;
-        let ending = training.run(network, train, held_out, &mut Both(&mut log, observer), stop)?;
+        let ending = training.run(network, &**train, &**held_out, &mut Both(&mut log, observer), stop)?;
         let position = training.position();
         if ending == Ending::Interrupted {
             return Ok(Outcome::Interrupted { epoch: position.epoch, step: position.step });
         }
         let best = position.best.ok_or_else(|| Error::artifact(folder.path(), "no epoch was completed"))?;
         load_weights(&mut prepared.network, &folder.best_checkpoint())?;
-        let (metadata, held_out) = write_model(&config, &prepared, best.epoch, &folder.model())?;
-        Ok(Outcome::Trained(Box::new(Trained { best, held_out, metadata, prepared })))
+        let (metadata, found) = write_model(&config, &prepared, best.epoch, &folder.model())?;
+        Ok(Outcome::Trained(Box::new(Trained { best, found, metadata, prepared })))
     })
 }
 
@@ -129,6 +130,7 @@ impl Run {
             lr: config.lr,
             optimizer: config.optimizer.clone(),
             seed: config.seed,
+            class_weights: prepared.class_weights.clone(),
         };
         let training = Training::new(plan, &prepared.network, &folder)?;
         Ok(Run { config: config.clone(), folder, prepared, training })
@@ -141,15 +143,15 @@ fn load_weights(network: &mut Network, path: &Path) -> Result<crate::train::chec
     Ok(checkpoint.position)
 }
 
-fn write_model(
-    config: &Config,
-    prepared: &Prepared,
-    epoch: u32,
-    path: &Path,
-) -> Result<(Metadata, Evaluation)> {
-    let Prepared { dataset, split, preprocessing, network, held_out, .. } = prepared;
-    let found = evaluate(&held_out.0, dataset.classes.len(), |inputs| Ok(network.forward(inputs, false)))?;
-    let metadata = Metadata::new(config, dataset, split, preprocessing, epoch, &found);
+fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) -> Result<(Metadata, Found)> {
+    let Prepared { dataset, split, preprocessing, network, .. } = prepared;
+    let measure = |feed: &dyn HeldOutFeed| {
+        evaluate(feed, dataset.classes.len(), |inputs| Ok(network.forward(inputs, false)))
+    };
+    let held_out = measure(&*prepared.held_out)?;
+    let test = prepared.test.as_deref().map(measure).transpose()?;
+    let found = Found { epoch, held_out, test };
+    let metadata = Metadata::new(config, dataset, split, preprocessing, &found);
     export::torchscript(network, preprocessing, &metadata, path)?;
     tracing::info!(file = %path.display(), epoch, "exported the model");
     Ok((metadata, found))

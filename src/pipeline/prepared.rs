@@ -3,8 +3,9 @@
 use tch::Device;
 
 use crate::config::Config;
-use crate::data::{self, Dataset, HeldOutPart, Part, Split, TrainPart};
+use crate::data::{self, Dataset, Split, TrainPart};
 use crate::error::{Error, Result};
+use crate::feed::{HeldOutFeed, InMemory, MemoryFeed, TrainFeed};
 use crate::model::{Network, Task};
 use crate::run::RunFolder;
 use crate::transform::Preprocessing;
@@ -13,14 +14,18 @@ use crate::transform::Preprocessing;
 pub struct Prepared {
     /// The data set.
     pub dataset: Dataset,
-    /// Its two parts' rows.
+    /// The rows of its parts.
     pub split: Split,
     /// What is done to raw values.
     pub preprocessing: Preprocessing,
-    /// The rows to train on, preprocessed.
-    pub train: TrainPart,
-    /// The rows held out, preprocessed.
-    pub held_out: HeldOutPart,
+    /// The rows to train on.
+    pub train: Box<dyn TrainFeed>,
+    /// The rows held out.
+    pub held_out: Box<dyn HeldOutFeed>,
+    /// The rows for the last word, if there are any.
+    pub test: Option<Box<dyn HeldOutFeed>>,
+    /// The weight of each class in the loss; none where all weigh 1.
+    pub class_weights: Option<Vec<f32>>,
     /// The model.
     pub network: Network,
     /// Where it computes.
@@ -40,21 +45,32 @@ impl Prepared {
         let threads = config.threads.for_step(network.parameter_count() * config.batch_size as usize);
         tch::set_num_threads(threads.into());
 
-        let split = Split::stratified(&dataset.labels, dataset.classes.len(), config.held_out, config.seed);
-        if split.held_out.is_empty() {
-            let problem = "no class has two rows, so none can be held out to measure the model";
-            return Err(Error::artifact(&dataset.path, problem));
-        }
+        let split = Split::new(&dataset, &config.split_plan()?)?;
         tracing::info!(
             file = %dataset.path.display(), rows = dataset.rows(), classes = dataset.classes.len(), "read the data"
         );
         let train = TrainPart(dataset.part(&split.train, device));
-        let held_out = HeldOutPart(dataset.part(&split.held_out, device));
         let preprocessing = Preprocessing::fit(&dataset, &train);
-        // Done once, here, rather than at every step.
-        let apply = |part: Part| Part { inputs: preprocessing.apply(&part.inputs), labels: part.labels };
-        let (train, held_out) = (TrainPart(apply(train.0)), HeldOutPart(apply(held_out.0)));
-        Ok(Prepared { dataset, split, preprocessing, train, held_out, network, device, threads })
+        let held_out = |rows: &[i64]| -> Box<dyn HeldOutFeed> {
+            Box::new(InMemory::raw(dataset.part(rows, device), &preprocessing))
+        };
+        let (held_out, test) =
+            (held_out(&split.held_out), (!split.test.is_empty()).then(|| held_out(&split.test)));
+        let labels: Vec<_> = split.train.iter().map(|row| dataset.labels[*row as usize]).collect();
+        let class_weights = config.class_weights.of(&labels, dataset.classes.len());
+        let train = Box::new(MemoryFeed::new(InMemory::raw(train.0, &preprocessing), config.sampling));
+        Ok(Prepared {
+            dataset,
+            split,
+            preprocessing,
+            train,
+            held_out,
+            test,
+            class_weights,
+            network,
+            device,
+            threads,
+        })
     }
 
     /// The same for a run that was begun with `config`.

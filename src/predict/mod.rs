@@ -16,6 +16,7 @@ use crate::data::{InputShape, Part, Table, ValueRange, image};
 use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::export::{FORMAT, METADATA, Metadata};
+use crate::feed::InMemory;
 pub use output::{Output, to_text};
 
 /// A `model.pt`, loaded.
@@ -121,7 +122,8 @@ impl Classifier {
         guard(|| {
             let part =
                 Part { inputs: part.inputs.shallow_clone(), labels: part.labels.to_device(self.device) };
-            let found = evaluate(&part, self.metadata.classes.len(), |inputs| self.logits(inputs))?;
+            let found =
+                evaluate(&InMemory::ready(part), self.metadata.classes.len(), |inputs| self.logits(inputs))?;
             if !found.loss.is_finite() {
                 let problem = "the model gives no number for some of the rows: their values are too large";
                 return Err(Error::artifact(&self.path, problem));

@@ -3,7 +3,7 @@
 //! ```text
 //! runs/digits-mlp-1/
 //!   config.toml    every option, and under [record] the versions and the data's fingerprint
-//!   split.csv      which row of the data was held out
+//!   split.csv      which example of the data is in which part
 //!   metrics.csv    a row an epoch
 //!   checkpoints/   last.safetensors, best.safetensors
 //!   model.pt       the TorchScript export of the best checkpoint
@@ -125,14 +125,21 @@ impl RunFolder {
         sha256.ok_or_else(|| Error::artifact(&path, format!("the table [{RECORD}] has no data_sha256")))
     }
 
-    /// Writes split.csv: a row of the data (from 0, without the header) and its part.
-    pub fn write_split(&self, split: &Split) -> Result<()> {
-        let train = split.train.iter().map(|row| (row, "train"));
-        let mut rows: Vec<_> = train.chain(split.held_out.iter().map(|row| (row, "heldout"))).collect();
+    /// Writes split.csv: an example by its name (a row of a table by its number, from 0 and without the header) and its
+    /// part, `train`, `heldout` or `test`.
+    pub fn write_split(&self, dataset: &Dataset, split: &Split) -> Result<()> {
+        let parts = split.parts().into_iter();
+        let mut rows: Vec<_> =
+            parts.flat_map(|(part, rows)| rows.iter().map(move |row| (*row, part))).collect();
         rows.sort_unstable();
-        let lines = rows.iter().map(|(row, part)| format!("{row},{part}\n"));
-        let text: String = std::iter::once("row,part\n".to_string()).chain(lines).collect();
-        atomic::write(&self.path.join("split.csv"), text.as_bytes())
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let mut write = |name: &str, part: &str| {
+            writer.write_record([name, part]).expect("a record can be written to memory");
+        };
+        write("example", "part");
+        rows.iter().for_each(|(row, part)| write(&dataset.names.name(*row as usize), part));
+        let bytes = writer.into_inner().expect("a record can be written to memory");
+        atomic::write(&self.path.join("split.csv"), &bytes)
     }
 }
 

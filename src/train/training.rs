@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use tch::Tensor;
-
+use super::Objective;
 use super::checkpoint::{self, Best, Checkpoint, Position};
 use super::optimizer::{self, Optimizer};
 use super::{EpochRecord, Observer, Running};
-use crate::data::{EpochOrder, HeldOutPart, TrainPart};
 use crate::error::{Error, Result};
-use crate::evaluate::{cross_entropy, evaluate};
+use crate::evaluate::evaluate;
+use crate::feed::{Batch, HeldOutFeed, Pass, TrainFeed};
 use crate::model::{Network, Tensors};
 use crate::run::RunFolder;
 
@@ -27,6 +26,8 @@ pub struct Plan {
     pub optimizer: String,
     /// Seed of the rows' order.
     pub seed: u64,
+    /// The weight of each class in the loss; none where all weigh 1.
+    pub class_weights: Option<Vec<f32>>,
 }
 
 /// How a call of [`Training::run`] ended.
@@ -41,6 +42,7 @@ pub enum Ending {
 /// Training under way: where it stands, and the optimizer's memory.
 pub struct Training {
     plan: Plan,
+    objective: Objective,
     optimizer: Box<dyn Optimizer>,
     running: Running,
     position: Position,
@@ -56,10 +58,12 @@ impl Training {
     /// A training of `network` that begins at the first step.
     pub fn new(plan: Plan, network: &Network, run: &RunFolder) -> Result<Self> {
         let optimizer = optimizer::build(&plan.optimizer, &network.parameters())?;
+        let objective = Objective::new(plan.class_weights.as_deref(), network.device());
         let running = Running::new(network.device());
         let position = Position { epoch: 1, step: 0, best: None };
         Ok(Training {
             plan,
+            objective,
             optimizer,
             running,
             position,
@@ -91,19 +95,18 @@ impl Training {
     pub fn run(
         &mut self,
         network: &Network,
-        train: &TrainPart,
-        held_out: &HeldOutPart,
+        train: &dyn TrainFeed,
+        held_out: &dyn HeldOutFeed,
         observer: &mut dyn Observer,
         stop: &dyn Fn() -> bool,
     ) -> Result<Ending> {
         while self.position.epoch <= self.plan.epochs {
             let started = Instant::now();
-            let order =
-                EpochOrder::shuffled(&train.0, self.plan.batch_size, self.plan.seed, self.position.epoch);
-            observer.epoch_started(self.position.epoch, self.plan.epochs, order.batches());
-            while self.position.step < order.batches() {
-                let (inputs, labels) = order.batch(self.position.step);
-                self.step(network, &inputs, &labels)?;
+            let Position { epoch, step: first, .. } = self.position;
+            let Plan { batch_size, seed, .. } = self.plan;
+            observer.epoch_started(epoch, self.plan.epochs, train.batches(batch_size));
+            for batch in train.epoch(Pass { epoch, batch_size, seed, first }) {
+                self.step(network, &batch?)?;
                 self.position.step += 1;
                 observer.step(self.position.step, &self.running);
                 if stop() {
@@ -123,17 +126,22 @@ impl Training {
         &self.position
     }
 
-    fn step(&mut self, network: &Network, inputs: &Tensor, labels: &Tensor) -> Result<()> {
-        let logits = network.forward(inputs, true);
-        let loss = cross_entropy(&logits, labels);
+    fn step(&mut self, network: &Network, batch: &Batch) -> Result<()> {
+        let logits = network.forward(&batch.inputs, true);
+        let loss = self.objective.loss(&logits, batch);
         loss.f_backward()?;
         self.optimizer.step(self.plan.lr)?;
         self.optimizer.clear_gradients()?;
-        self.running.add(&loss, &logits, labels);
+        self.running.add(&loss, &logits, &batch.labels);
         Ok(())
     }
 
-    fn measure(&self, network: &Network, held_out: &HeldOutPart, started: Instant) -> Result<EpochRecord> {
+    fn measure(
+        &self,
+        network: &Network,
+        held_out: &dyn HeldOutFeed,
+        started: Instant,
+    ) -> Result<EpochRecord> {
         let (epoch, lr, train_loss) = (self.position.epoch, self.plan.lr, self.running.loss());
         if !train_loss.is_finite() {
             return Err(Error::Diverged(format!(
@@ -141,7 +149,7 @@ impl Training {
                  checkpoint was kept"
             )));
         }
-        let found = evaluate(&held_out.0, network.classes(), |inputs| Ok(network.forward(inputs, false)))?;
+        let found = evaluate(held_out, network.classes(), |inputs| Ok(network.forward(inputs, false)))?;
         Ok(EpochRecord {
             epoch,
             train_loss,

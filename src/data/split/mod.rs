@@ -1,0 +1,161 @@
+//! Which examples are trained on, which are held out, and which are kept for the last word.
+
+mod folds;
+mod grouped;
+mod stratified;
+
+use std::path::PathBuf;
+
+use super::{Dataset, Portion, lists};
+use crate::error::{Error, Result};
+
+/// What decides how data is split.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SplitPlan {
+    /// The share that is held out, where nothing else says what is.
+    pub share: f64,
+    /// One fold of several: its number, from 1, and how many there are.
+    pub fold: Option<(u32, u32)>,
+    /// A list of the examples to train on; all that no list names, if there is none.
+    pub train_list: Option<PathBuf>,
+    /// A list of the examples to hold out.
+    pub held_out_list: Option<PathBuf>,
+    /// A list of the examples to test on.
+    pub test_list: Option<PathBuf>,
+    /// Seed of what is drawn.
+    pub seed: u64,
+}
+
+/// The examples of the parts, as indexes in ascending order. No example is in two parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// To train on.
+    pub train: Vec<i64>,
+    /// To measure each epoch on, and to choose the best one by.
+    pub held_out: Vec<i64>,
+    /// To measure the finished model on, once; often empty.
+    pub test: Vec<i64>,
+}
+
+/// Two parts of some examples.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Parts {
+    train: Vec<i64>,
+    held_out: Vec<i64>,
+}
+
+impl Parts {
+    fn sorted(mut self) -> Self {
+        self.train.sort_unstable();
+        self.held_out.sort_unstable();
+        self
+    }
+}
+
+impl Split {
+    /// Splits a data set: by the lists if there are any; else by the portions that the data comes in; and what is still
+    /// to be held out is drawn by the seed, in whole groups where the data has groups, else class by class.
+    ///
+    /// # Errors
+    /// Lists that cannot be read or that share an example, and data of which nothing can be held out or trained on.
+    pub fn new(dataset: &Dataset, plan: &SplitPlan) -> Result<Self> {
+        let mut portions = listed(dataset, plan)?.unwrap_or_else(|| ready_made(dataset));
+        if plan.fold.is_some() {
+            // Folds are made of all that is not for the last word.
+            for portion in portions.iter_mut().filter(|portion| **portion == Some(Portion::Validation)) {
+                *portion = Some(Portion::Train);
+            }
+        }
+        let of = |wanted: Portion| -> Vec<i64> {
+            let rows = portions.iter().enumerate().filter(|(_, portion)| **portion == Some(wanted));
+            rows.map(|(row, _)| row as i64).collect()
+        };
+        let (train, held_out, test) = (of(Portion::Train), of(Portion::Validation), of(Portion::Test));
+        let split = if held_out.is_empty() {
+            let Parts { train, held_out } = drawn(dataset, &train, plan);
+            Split { train, held_out, test }
+        } else {
+            Split { train, held_out, test }
+        };
+        split.check(dataset)?;
+        Ok(split)
+    }
+
+    /// The name of each part, as `split.csv` shows it, with its examples.
+    pub fn parts(&self) -> [(&'static str, &[i64]); 3] {
+        [("train", &self.train), ("heldout", &self.held_out), ("test", &self.test)]
+    }
+
+    fn check(&self, dataset: &Dataset) -> Result<()> {
+        let problem = if self.held_out.is_empty() && dataset.groups.is_some() {
+            "all examples are of one group, so none can be held out to measure the model"
+        } else if self.held_out.is_empty() {
+            "no class has two rows, so none can be held out to measure the model"
+        } else if self.train.is_empty() {
+            "no example is left to train on"
+        } else {
+            return Ok(());
+        };
+        Err(Error::data(dataset.path.as_path(), problem))
+    }
+}
+
+/// The portion of each example by the user's lists, if there are any. An example may be in none.
+fn listed(dataset: &Dataset, plan: &SplitPlan) -> Result<Option<Vec<Option<Portion>>>> {
+    let lists = [
+        (&plan.train_list, Portion::Train),
+        (&plan.held_out_list, Portion::Validation),
+        (&plan.test_list, Portion::Test),
+    ];
+    if lists.iter().all(|(list, _)| list.is_none()) {
+        return Ok(None);
+    }
+    let unnamed = plan.train_list.is_none().then_some(Portion::Train);
+    let mut portions = vec![None; dataset.rows()];
+    for (list, portion) in lists {
+        let Some(list) = list else { continue };
+        let mut indexes: Vec<_> = lists::read(dataset, list)?.into_iter().collect();
+        indexes.sort_unstable();
+        for index in indexes {
+            if portions[index].is_some() {
+                let name = dataset.names.name(index);
+                let problem = format!("the example {name} is on two lists, so it would be in two parts");
+                return Err(Error::data(list.as_path(), problem));
+            }
+            portions[index] = Some(portion);
+        }
+    }
+    Ok(Some(portions.into_iter().map(|portion| portion.or(unnamed)).collect()))
+}
+
+fn ready_made(dataset: &Dataset) -> Vec<Option<Portion>> {
+    match &dataset.portions {
+        Some(portions) => portions.iter().map(|portion| Some(*portion)).collect(),
+        None => vec![Some(Portion::Train); dataset.rows()],
+    }
+}
+
+/// Draws what is held out of `rows`.
+fn drawn(dataset: &Dataset, rows: &[i64], plan: &SplitPlan) -> Parts {
+    let labels: Vec<_> = rows.iter().map(|row| dataset.labels[*row as usize]).collect();
+    let groups = dataset.groups.as_ref().map(|groups| {
+        let of_row = |row: &i64| groups[*row as usize].clone();
+        rows.iter().map(of_row).collect::<Vec<_>>()
+    });
+    let (classes, seed) = (dataset.classes.len(), plan.seed);
+    let parts = match (plan.fold, groups) {
+        (None, None) => stratified::stratified(&labels, classes, plan.share, seed),
+        (None, Some(groups)) => grouped::grouped(&groups, &labels, classes, plan.share, seed),
+        (Some((fold, folds)), groups) => {
+            let fold_of = match groups {
+                None => folds::stratified_folds(&labels, classes, folds, seed),
+                Some(groups) => grouped::grouped_folds(&groups, &labels, classes, folds, seed),
+            };
+            let (held_out, train) =
+                (0..labels.len() as i64).partition(|row| fold_of[*row as usize] + 1 == fold);
+            Parts { train, held_out }
+        }
+    };
+    let named = |indexes: Vec<i64>| indexes.into_iter().map(|index| rows[index as usize]).collect();
+    Parts { train: named(parts.train), held_out: named(parts.held_out) }
+}

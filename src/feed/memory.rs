@@ -1,0 +1,135 @@
+//! Examples that are in memory, as one tensor on the device.
+
+use tch::{Device, Kind, Tensor};
+
+use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, TrainFeed};
+use crate::data::Part;
+use crate::transform::Preprocessing;
+
+/// Examples in memory, and what is still to be done to them.
+#[derive(Debug)]
+pub struct InMemory {
+    part: Part,
+    pending: Option<Preprocessing>,
+}
+
+/// Rows a forward pass in evaluation: enough to keep the cores busy, few enough to stay in memory.
+const EVALUATION_BATCH: i64 = 1024;
+
+impl InMemory {
+    /// Examples that are fed as they are.
+    pub fn ready(part: Part) -> Self {
+        InMemory { part, pending: None }
+    }
+
+    /// Raw examples. Floats are preprocessed here, once; bytes stay bytes, a quarter of the memory, until a batch is made.
+    pub fn raw(part: Part, preprocessing: &Preprocessing) -> Self {
+        if part.inputs.kind() == Kind::Uint8 {
+            return InMemory { part, pending: Some(preprocessing.clone()) };
+        }
+        InMemory::ready(Part { inputs: preprocessing.apply(&part.inputs), labels: part.labels })
+    }
+
+    fn batch(&self, inputs: Tensor, labels: Tensor) -> Batch {
+        match &self.pending {
+            Some(preprocessing) => Batch { inputs: preprocessing.apply(&inputs), labels },
+            None => Batch { inputs, labels },
+        }
+    }
+}
+
+impl HeldOutFeed for InMemory {
+    fn rows(&self) -> usize {
+        self.part.rows()
+    }
+
+    fn device(&self) -> Device {
+        self.part.labels.device()
+    }
+
+    fn in_order(&self) -> Batches<'_> {
+        let rows = self.part.rows() as i64;
+        let Part { inputs, labels } = &self.part;
+        Box::new((0..rows).step_by(EVALUATION_BATCH as usize).map(move |start| {
+            let length = EVALUATION_BATCH.min(rows - start);
+            Ok(self.batch(inputs.narrow(0, start, length), labels.narrow(0, start, length)))
+        }))
+    }
+}
+
+/// Training examples in memory.
+#[derive(Debug)]
+pub struct MemoryFeed {
+    examples: InMemory,
+    labels: Vec<i64>,
+    sampling: Sampling,
+}
+
+impl MemoryFeed {
+    /// Feeds the examples as `sampling` draws them.
+    pub fn new(examples: InMemory, sampling: Sampling) -> Self {
+        let labels = Vec::<i64>::try_from(&examples.part.labels).expect("labels are int64 (N)");
+        MemoryFeed { examples, labels, sampling }
+    }
+}
+
+impl TrainFeed for MemoryFeed {
+    fn rows(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The whole epoch is gathered once, so that a batch is a view and costs no copy: one large `index_select` instead of
+    /// one for every step.
+    fn epoch(&self, pass: Pass) -> Batches<'_> {
+        let order = self.sampling.order(&self.labels, pass.seed, pass.epoch);
+        let rows = order.len() as i64;
+        let order = Tensor::from_slice(&order).to_device(self.examples.device());
+        let inputs = self.examples.part.inputs.index_select(0, &order);
+        let labels = self.examples.part.labels.index_select(0, &order);
+        let starts = (0..rows).step_by(pass.batch_size as usize).skip(pass.first);
+        Box::new(starts.map(move |start| {
+            let length = i64::from(pass.batch_size).min(rows - start);
+            Ok(self.examples.batch(inputs.narrow(0, start, length), labels.narrow(0, start, length)))
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed() -> MemoryFeed {
+        let inputs = Tensor::from_slice(&(0..10).map(|row| row as f32).collect::<Vec<_>>()).view([10, 1]);
+        let labels = Tensor::from_slice(&(0..10i64).collect::<Vec<_>>());
+        MemoryFeed::new(InMemory::ready(Part { inputs, labels }), Sampling::Shuffled)
+    }
+
+    fn labels(first: usize) -> Vec<Vec<i64>> {
+        let pass = Pass { epoch: 1, batch_size: 4, seed: 3, first };
+        feed().epoch(pass).map(|batch| Vec::try_from(batch.unwrap().labels).unwrap()).collect()
+    }
+
+    #[test]
+    fn an_epoch_gives_every_row_once_with_its_label() {
+        assert_eq!(feed().batches(4), 3);
+        let mut seen = Vec::new();
+        for batch in feed().epoch(Pass { epoch: 1, batch_size: 4, seed: 3, first: 0 }) {
+            let Batch { inputs, labels } = batch.unwrap();
+            let values = Vec::<f32>::try_from(inputs.flatten(0, -1)).unwrap();
+            let classes = Vec::<i64>::try_from(labels).unwrap();
+            assert!(values.iter().zip(&classes).all(|(value, class)| *value == *class as f32));
+            seen.extend(classes);
+        }
+        assert_ne!(seen, (0..10).collect::<Vec<_>>());
+        seen.sort_unstable();
+        assert_eq!(seen, (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_epoch_can_begin_at_any_batch() {
+        let all = labels(0);
+        for first in 0..=3 {
+            assert_eq!(labels(first), all[first..]);
+        }
+    }
+}
