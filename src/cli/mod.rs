@@ -3,6 +3,7 @@
 mod doctor;
 mod eval;
 mod export;
+mod folds;
 mod logs;
 mod predict;
 mod progress;

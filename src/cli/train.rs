@@ -9,11 +9,12 @@ use clap::{ArgMatches, Args};
 use cresset::config::{self, Config};
 use cresset::device;
 use cresset::error::Error;
-use cresset::pipeline::{self, Outcome, Prepared, Run, Trained};
+use cresset::evaluate::Confusion;
+use cresset::pipeline::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::run::RunFolder;
 
 use super::progress::Progress;
-use super::{Ended, show, thousands};
+use super::{Ended, folds, show, thousands};
 
 /// Train a model, measure it on held-out rows, and export it
 #[derive(Debug, Args)]
@@ -32,37 +33,66 @@ pub struct Train {
     /// Go on with a run from its last checkpoint, with its own options (only --epochs, --device and --threads may differ)
     #[arg(long, value_name = "RUN", help_heading = "Where", conflicts_with_all = ["out", "config_file"])]
     resume: Option<PathBuf>,
+
+    /// After training, rank the labels that are probably wrong, by models that did not see them (5 folds, or --folds)
+    #[arg(long, help_heading = "Afterwards")]
+    find_label_errors: bool,
 }
 
 /// What may differ when a run goes on: it decides how long and where, but not what is computed.
 const MAY_DIFFER: [&str; 3] = ["epochs", "device", "threads"];
 
+/// The same for a cross-validation, whose finished folds would not be trained for longer.
+const MAY_DIFFER_IN_FOLDS: [&str; 2] = ["device", "threads"];
+
 impl Train {
     pub fn run(self, flags: &ArgMatches) -> anyhow::Result<Ended> {
         let stop = stop_on_interrupt()?;
-        let run = match &self.resume {
-            Some(folder) => resume(folder.clone(), flags)?,
-            None => {
-                pipeline::start(&Config::overlay(self.config_file.as_deref(), flags)?, self.out.as_deref())?
+        let stop = || stop.load(Ordering::Relaxed);
+        let (config, begun) = match &self.resume {
+            Some(folder) => {
+                let folder = RunFolder::open(folder)?;
+                (Config::overlay(Some(&folder.config_file()), flags)?, Some(folder))
             }
+            None => (Config::overlay(self.config_file.as_deref(), flags)?, None),
+        };
+        if config.folds.is_some() && config.fold.is_none() {
+            let folds = match begun {
+                Some(folder) => {
+                    refuse_changes(flags, &MAY_DIFFER_IN_FOLDS)?;
+                    CrossValidation::open(&config, folder)?
+                }
+                None => CrossValidation::start(&config, self.out.as_deref())?,
+            };
+            return folds::run(&folds, self.find_label_errors, &stop);
+        }
+        let run = match begun {
+            Some(folder) => {
+                refuse_changes(flags, &MAY_DIFFER)?;
+                pipeline::resume(&config, folder)?
+            }
+            None => pipeline::start(&config, self.out.as_deref())?,
         };
         show(&introduction(&run))?;
         let folder = run.folder.clone();
-        match pipeline::finish(run, &mut Progress::new(), &|| stop.load(Ordering::Relaxed))? {
-            Outcome::Trained(trained) => {
-                show(&result(&folder, &trained))?;
-                Ok(Ended::Well)
-            }
+        match pipeline::finish(run, &mut Progress::new(), &stop)? {
+            Outcome::Trained(trained) => show(&result(&folder, &trained))?,
             Outcome::Interrupted { epoch, step } => {
-                let place = folder.path().display();
-                eprintln!(
-                    "interrupted in epoch {epoch}, after step {step}; everything is saved. Go on with:"
-                );
-                eprintln!("  cresset train --resume {place}");
-                Ok(Ended::Interrupted)
+                return Ok(interrupted(&folder.path().to_string_lossy(), epoch, step));
             }
         }
+        if self.find_label_errors {
+            return folds::find_label_errors(&config, &folder, &stop);
+        }
+        Ok(Ended::Well)
     }
+}
+
+/// Says how to go on: `again` is what `--resume` takes.
+pub fn interrupted(again: &str, epoch: u32, step: usize) -> Ended {
+    eprintln!("interrupted in epoch {epoch}, after step {step}; everything is saved. Go on with:");
+    eprintln!("  cresset train --resume {again}");
+    Ended::Interrupted
 }
 
 /// The first Ctrl-C (or SIGTERM) asks the training to stop after its step, the second ends the program at once.
@@ -79,24 +109,26 @@ fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-fn resume(folder: PathBuf, flags: &ArgMatches) -> anyhow::Result<Run> {
-    let folder = RunFolder::open(&folder)?;
-    if let Some(fixed) = config::given(flags).iter().find(|name| !MAY_DIFFER.contains(&name.as_str())) {
+fn refuse_changes(flags: &ArgMatches, may_differ: &[&str]) -> anyhow::Result<()> {
+    if let Some(fixed) = config::given(flags).iter().find(|name| !may_differ.contains(&name.as_str())) {
         let option = fixed.replace('_', "-");
         let problem =
             format!("--{option} cannot be changed when a run goes on; start a new run to change it");
         return Err(Error::Usage(problem).into());
     }
-    let config = Config::overlay(Some(&folder.config_file()), flags)?;
-    Ok(pipeline::resume(&config, folder)?)
+    Ok(())
 }
 
-fn introduction(run: &Run) -> String {
+pub fn introduction(run: &Run) -> String {
     let Prepared { dataset, split, network, device, threads, .. } = &run.prepared;
     let range =
         dataset.range.map(|range| format!(", values {}–{}", range.min, range.max)).unwrap_or_default();
+    let test = match split.test.len() {
+        0 => String::new(),
+        rows => format!(", {} to test on", thousands(rows)),
+    };
     let data = format!(
-        "{}: {} rows of {}{range}, {} classes; {} to train on, {} held out",
+        "{}: {} rows of {}{range}, {} classes; {} to train on, {} held out{test}",
         dataset.path.display(),
         thousands(dataset.rows()),
         dataset.shape,
@@ -113,12 +145,19 @@ fn introduction(run: &Run) -> String {
 }
 
 fn result(folder: &RunFolder, trained: &Trained) -> String {
-    let confusion = &trained.found.held_out.confusion;
-    let right: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
+    let accuracy = |confusion: &Confusion| {
+        let right: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
+        (100. * confusion.accuracy(), right, confusion.total())
+    };
+    let (held_out, right, rows) = accuracy(&trained.found.held_out.confusion);
+    let test = trained.found.test.as_ref().map_or(String::new(), |test| {
+        let (accuracy, right, rows) = accuracy(&test.confusion);
+        format!("test accuracy      {accuracy:.2} %  ({right} of {rows} rows, by which nothing was chosen)\n")
+    });
     format!(
         r#"
-held-out accuracy  {accuracy:.2} %  ({right} of {rows} rows, with the weights of epoch {epoch})
-
+held-out accuracy  {held_out:.2} %  ({right} of {rows} rows, with the weights of epoch {epoch})
+{test}
 written to {folder}/
   model.pt       the trained model, for any libtorch program
   config.toml    every option, to run it again
@@ -133,8 +172,6 @@ Python  model = torch.jit.load("{folder}/model.pt")
         input = torch.zeros(1, {features})  # raw values, any number of rows
         classes, probabilities = model.predict(input)
 "#,
-        accuracy = 100. * confusion.accuracy(),
-        rows = confusion.total(),
         epoch = trained.best.epoch,
         folder = folder.path().display(),
         features = trained.metadata.input.shape.features(),

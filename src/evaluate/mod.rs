@@ -4,6 +4,7 @@ mod accuracy;
 mod balanced_accuracy;
 mod confusion;
 mod cross_entropy;
+pub mod label_errors;
 mod macro_f1;
 
 use tch::{Kind, Tensor};

@@ -1,5 +1,7 @@
 //! A run from end to end: data, split, preprocessing, training, evaluation, export.
 
+mod folds;
+mod label_errors;
 mod prepared;
 
 use std::path::Path;
@@ -13,6 +15,8 @@ use crate::model::Network;
 use crate::run::RunFolder;
 use crate::train::checkpoint::{Best, Checkpoint};
 use crate::train::{Ending, EpochRecord, MetricsLog, Observer, Plan, Running, Training};
+pub use folds::{CrossValidation, FoldFigures, Spread, spread};
+pub use label_errors::{LabelErrors, find_label_errors};
 pub use prepared::Prepared;
 
 /// A run that is ready to train.

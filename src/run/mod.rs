@@ -29,20 +29,21 @@ impl RunFolder {
     /// Makes the folder of a new run: `out`, which must not exist or be empty, or else the first free name
     /// `runs/<data>-<model>-<number>`.
     pub fn create(out: Option<&Path>, config: &Config) -> Result<Self> {
-        let path = match out {
-            Some(path) if path.to_str().is_none() => {
-                let problem = "the name of this folder is not UTF-8, which libtorch needs; name another one";
-                return Err(Error::artifact(path, problem));
-            }
-            Some(path) => {
-                claim(path)?;
-                path.to_path_buf()
-            }
-            None => claim_numbered(config)?,
-        };
-        let run = RunFolder { path };
+        let run = RunFolder { path: claim_new(out, config)? };
         let checkpoints = run.path.join("checkpoints");
         fs::create_dir(&checkpoints).map_err(Error::io("create the folder", &checkpoints))?;
+        Ok(run)
+    }
+
+    /// Makes the folder of a cross-validation, in the same places, with its options and nothing else.
+    pub fn create_parent(out: Option<&Path>, config: &Config) -> Result<Self> {
+        let run = RunFolder { path: claim_new(out, config)? };
+        let text = format!(
+            "# Run it again: cresset train --config {}\n{}",
+            run.config_file().display(),
+            config.to_toml()
+        );
+        atomic::write(&run.config_file(), text.as_bytes())?;
         Ok(run)
     }
 
@@ -74,6 +75,20 @@ impl RunFolder {
     /// The figures of every epoch.
     pub fn metrics(&self) -> PathBuf {
         self.path.join("metrics.csv")
+    }
+
+    /// Removes what a run wrote at `path` that was killed before its first checkpoint, so that it can begin there again.
+    /// Anything else in the folder stays, and then keeps it from being used.
+    pub fn clear_unbegun(path: &Path) -> Result<()> {
+        let run = RunFolder { path: path.to_path_buf() };
+        let checkpoints = path.join("checkpoints");
+        for folder in [path, &checkpoints].into_iter().filter(|folder| folder.is_dir()) {
+            atomic::clear(folder)?;
+        }
+        for file in [run.config_file(), path.join("split.csv"), run.metrics()] {
+            unless_absent(fs::remove_file(&file)).map_err(Error::io("remove", &file))?;
+        }
+        unless_absent(fs::remove_dir(&checkpoints)).map_err(Error::io("remove the folder", &checkpoints))
     }
 
     /// Removes what a process that was killed left half-written.
@@ -140,6 +155,24 @@ impl RunFolder {
         rows.iter().for_each(|(row, part)| write(&dataset.names.name(*row as usize), part));
         let bytes = writer.into_inner().expect("a record can be written to memory");
         atomic::write(&self.path.join("split.csv"), &bytes)
+    }
+}
+
+fn unless_absent(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+fn claim_new(out: Option<&Path>, config: &Config) -> Result<PathBuf> {
+    match out {
+        Some(path) if path.to_str().is_none() => {
+            let problem = "the name of this folder is not UTF-8, which libtorch needs; name another one";
+            Err(Error::artifact(path, problem))
+        }
+        Some(path) => {
+            claim(path)?;
+            Ok(path.to_path_buf())
+        }
+        None => claim_numbered(config),
     }
 }
 

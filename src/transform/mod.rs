@@ -1,6 +1,8 @@
 //! What is done to raw values before a model sees them. It is fitted to the training part alone and exported with the
 //! model, so whoever loads the model feeds it raw values.
 
+mod channels;
+
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -12,7 +14,7 @@ use crate::model::script::Class;
 pub struct Preprocessing {
     /// How offset and scale were found.
     pub kind: PreprocessingKind,
-    /// Subtracted from the raw values: one number, or one a feature.
+    /// Subtracted from the raw values: one number, one a channel, or one a feature.
     pub offset: Vec<f32>,
     /// Divides what is left; never 0.
     pub scale: Vec<f32>,
@@ -28,12 +30,18 @@ pub enum PreprocessingKind {
     Range,
     /// Each feature gets mean 0 and standard deviation 1 over the training part.
     Standardize,
+    /// Each channel of a picture gets mean 0 and standard deviation 1 over the training part.
+    StandardizeChannels,
 }
 
 impl Preprocessing {
     /// The preprocessing for a data set: by its range where that is known, else by the statistics of `train`.
     pub fn fit(dataset: &Dataset, train: &TrainPart) -> Self {
         let shape = dataset.shape.clone();
+        if let (Some((channels, ..)), Kind::Uint8) = (shape.image(), train.0.inputs.kind()) {
+            let (offset, scale) = channels::statistics(&train.0.inputs, channels);
+            return Preprocessing { kind: PreprocessingKind::StandardizeChannels, offset, scale, shape };
+        }
         if let Some(range) = dataset.range {
             let (offset, scale) = (vec![range.min], vec![range.max - range.min]);
             return Preprocessing { kind: PreprocessingKind::Range, offset, scale, shape };
@@ -84,6 +92,9 @@ impl Preprocessing {
     fn tensors(&self) -> (Tensor, Tensor) {
         let tensor = |values: &[f32]| match values {
             [one] => Tensor::from(*one),
+            many if self.kind == PreprocessingKind::StandardizeChannels => {
+                Tensor::from_slice(many).view([-1, 1, 1])
+            }
             _ => Tensor::from_slice(values).view(self.shape.0.as_slice()),
         };
         (tensor(&self.offset), tensor(&self.scale))
@@ -123,6 +134,20 @@ mod tests {
         let x = Preprocessing::fit(&dataset, &train).apply(&train.0.inputs);
         assert_eq!(x.size(), [1, 1, 2, 2]);
         assert_eq!(Vec::<f32>::try_from(x.view(-1)).unwrap(), [0., 0.5, 1., 0.25]);
+    }
+
+    #[test]
+    fn pictures_of_bytes_are_standardised_by_channel() {
+        let (mut dataset, _) = dataset(&[0.; 16], vec![2, 2, 2], Some(ValueRange { min: 0., max: 255. }));
+        dataset.inputs = Inputs::Bytes((0..8).chain(200..208).collect());
+        let train = TrainPart(dataset.part(&[0, 1], Device::Cpu));
+        let x = Preprocessing::fit(&dataset, &train).apply(&train.0.inputs);
+        assert_eq!(x.size(), [2, 2, 2, 2]);
+        for channel in 0..2 {
+            let channel = x.select(1, channel);
+            assert!(channel.mean(Kind::Float).double_value(&[]).abs() < 1e-6);
+            assert!((channel.std(false).double_value(&[]) - 1.).abs() < 1e-6);
+        }
     }
 
     #[test]

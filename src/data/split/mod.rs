@@ -159,3 +159,87 @@ fn drawn(dataset: &Dataset, rows: &[i64], plan: &SplitPlan) -> Parts {
     let named = |indexes: Vec<i64>| indexes.into_iter().map(|index| rows[index as usize]).collect();
     Parts { train: named(parts.train), held_out: named(parts.held_out) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{InputShape, Inputs, Names};
+
+    fn dataset(portions: Option<&str>, groups: Option<&str>) -> Dataset {
+        let rows = 40;
+        let portion = |letter| match letter {
+            't' => Portion::Train,
+            'v' => Portion::Validation,
+            _ => Portion::Test,
+        };
+        Dataset {
+            path: "data".into(),
+            sha256: String::new(),
+            classes: vec!["a".into(), "b".into()],
+            labels: (0..rows).map(|row| row % 2).collect(),
+            shape: InputShape(vec![1]),
+            range: None,
+            inputs: Inputs::Bytes(vec![0; rows as usize]),
+            names: Names::Rows((0..rows as u64).collect()),
+            columns: Vec::new(),
+            portions: portions.map(|letters| letters.chars().map(portion).cycle().take(40).collect()),
+            groups: groups.map(|names| names.chars().map(String::from).cycle().take(40).collect()),
+        }
+    }
+
+    fn plan(fold: Option<(u32, u32)>) -> SplitPlan {
+        SplitPlan { share: 0.25, fold, train_list: None, held_out_list: None, test_list: None, seed: 1 }
+    }
+
+    fn sizes(split: &Split) -> [usize; 3] {
+        split.parts().map(|(_, rows)| rows.len())
+    }
+
+    #[test]
+    fn portions_that_the_data_comes_in_are_kept() {
+        let split = Split::new(&dataset(Some("ttvs"), None), &plan(None)).unwrap();
+        assert_eq!(sizes(&split), [20, 10, 10]);
+        assert!(split.held_out.iter().all(|row| row % 4 == 2) && split.test.iter().all(|row| row % 4 == 3));
+    }
+
+    #[test]
+    fn without_a_validation_portion_a_share_of_the_training_portion_is_held_out_and_never_of_the_test_portion()
+     {
+        let split = Split::new(&dataset(Some("ttts"), None), &plan(None)).unwrap();
+        assert_eq!(sizes(&split), [22, 8, 10]);
+        assert!(split.test.iter().all(|row| row % 4 == 3));
+    }
+
+    #[test]
+    fn folds_are_made_of_all_but_the_test_portion() {
+        let data = dataset(Some("ttvs"), None);
+        let mut held_out = Vec::new();
+        for fold in 1..=3 {
+            let split = Split::new(&data, &plan(Some((fold, 3)))).unwrap();
+            assert_eq!(sizes(&split), [20, 10, 10]);
+            held_out.extend(split.held_out);
+        }
+        held_out.sort_unstable();
+        assert_eq!(held_out, (0..40).filter(|row| row % 4 != 3).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn groups_stay_together_in_shares_and_in_folds() {
+        let data = dataset(None, Some("aabbccdd"));
+        for plan in [plan(None), plan(Some((2, 4)))] {
+            let split = Split::new(&data, &plan).unwrap();
+            let groups = data.groups.as_ref().unwrap();
+            let of = |rows: &[i64]| rows.iter().map(|row| groups[*row as usize].as_str()).collect::<Vec<_>>();
+            let held_out = of(&split.held_out);
+            assert_eq!(held_out.len(), 10);
+            assert!(!of(&split.train).iter().any(|group| held_out.contains(group)));
+        }
+    }
+
+    #[test]
+    fn data_of_one_group_or_without_a_training_portion_is_refused() {
+        let error = |data| Split::new(&data, &plan(None)).unwrap_err().to_string();
+        assert!(error(dataset(None, Some("a"))).contains("all examples are of one group"));
+        assert!(error(dataset(Some("v"), None)).contains("no example is left to train on"));
+    }
+}

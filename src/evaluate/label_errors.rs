@@ -1,0 +1,89 @@
+//! Confident learning: which labels are probably wrong (Northcutt, Jiang and Chuang, "Confident Learning: Estimating
+//! Uncertainty in Dataset Labels", JAIR 70, 2021).
+
+/// A label and what speaks against it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Suspicion {
+    /// The example, as an index into what was given.
+    pub index: usize,
+    /// The class that it is labelled with.
+    pub label: usize,
+    /// The most probable other class.
+    pub suggestion: usize,
+    /// The probability of the label.
+    pub label_probability: f64,
+    /// The probability of the suggestion.
+    pub suggestion_probability: f64,
+    /// Whether confident learning counts the label as wrong: another class is as probable as it usually is for examples
+    /// that bear its label, and more probable than any other class of which the same holds.
+    pub is_error: bool,
+}
+
+impl Suspicion {
+    /// The probability of the label less that of the suggestion, from -1 (surely wrong) to 1.
+    pub fn margin(&self) -> f64 {
+        self.label_probability - self.suggestion_probability
+    }
+}
+
+/// Ranks all labels, the most suspicious first. `probabilities` has a row an example and a column a class, each row by a
+/// model that did not see the example.
+pub fn rank(probabilities: &[Vec<f64>], labels: &[i64]) -> Vec<Suspicion> {
+    let classes = probabilities.first().map_or(0, Vec::len);
+    let thresholds = thresholds(probabilities, labels, classes);
+    let suspicion = |(index, (row, label)): (usize, (&Vec<f64>, &i64))| {
+        let label = *label as usize;
+        let others = (0..classes).filter(|class| *class != label);
+        let suggestion = others.max_by(|a, b| row[*a].total_cmp(&row[*b])).expect("there are two classes");
+        let confident = (0..classes).filter(|class| row[*class] >= thresholds[*class]);
+        let confident = confident.max_by(|a, b| row[*a].total_cmp(&row[*b]));
+        Suspicion {
+            index,
+            label,
+            suggestion,
+            label_probability: row[label],
+            suggestion_probability: row[suggestion],
+            is_error: confident.is_some_and(|class| class != label),
+        }
+    };
+    let mut ranking: Vec<_> = probabilities.iter().zip(labels).enumerate().map(suspicion).collect();
+    ranking.sort_by(|a, b| a.margin().total_cmp(&b.margin()));
+    ranking
+}
+
+/// The mean probability of each class over the examples that bear its label: how sure the model usually is of it.
+fn thresholds(probabilities: &[Vec<f64>], labels: &[i64], classes: usize) -> Vec<f64> {
+    let (mut sums, mut counts) = (vec![0.; classes], vec![0.; classes]);
+    for (row, label) in probabilities.iter().zip(labels) {
+        let label = *label as usize;
+        sums[label] += row[label];
+        counts[label] += 1.;
+    }
+    // A class that no label names suggests nothing.
+    let threshold = |(sum, count): (&f64, &f64)| if *count > 0. { sum / count } else { f64::INFINITY };
+    sums.iter().zip(&counts).map(threshold).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Class 0 has the threshold (0.9 + 0.8 + 0.2) / 3, class 1 (0.7 + 0.6) / 2.
+    #[test]
+    fn a_label_is_wrong_where_another_class_is_as_probable_as_it_usually_is() {
+        let probabilities = [vec![0.9, 0.1], vec![0.8, 0.2], vec![0.2, 0.8], vec![0.3, 0.7], vec![0.4, 0.6]];
+        let ranking = rank(&probabilities, &[0, 0, 0, 1, 1]);
+        assert_eq!(ranking[0].index, 2);
+        assert_eq!((ranking[0].label, ranking[0].suggestion), (0, 1));
+        assert!((ranking[0].margin() + 0.6).abs() < 1e-12);
+        let errors: Vec<_> = ranking.iter().filter(|suspicion| suspicion.is_error).map(|s| s.index).collect();
+        assert_eq!(errors, [2]);
+        assert_eq!(ranking.iter().map(|suspicion| suspicion.index).collect::<Vec<_>>(), [2, 4, 3, 1, 0]);
+    }
+
+    #[test]
+    fn a_class_without_labels_suggests_nothing() {
+        let ranking = rank(&[vec![0.4, 0.1, 0.5], vec![0.1, 0.9, 0.]], &[0, 1]);
+        assert!(ranking.iter().all(|suspicion| !suspicion.is_error));
+    }
+}

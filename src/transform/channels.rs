@@ -1,0 +1,35 @@
+//! Mean and deviation of each channel of many pictures.
+
+use tch::{Kind, Tensor};
+
+/// Pictures that are summed up at once, which takes 16 bytes a value.
+const TOGETHER: i64 = 256;
+
+/// Mean and standard deviation of each channel over pictures as bytes, (N, channels · height · width). A constant channel
+/// carries nothing; its deviation is given as 1.
+pub fn statistics(pictures: &Tensor, channels: i64) -> (Vec<f32>, Vec<f32>) {
+    let rows = pictures.size()[0];
+    let (mut sums, mut squares, mut count) = (vec![0.; channels as usize], vec![0.; channels as usize], 0.);
+    for start in (0..rows).step_by(TOGETHER as usize) {
+        let length = TOGETHER.min(rows - start);
+        // In float64, where bytes and their squares are summed without loss.
+        let values = pictures.narrow(0, start, length).view([length, channels, -1]).to_kind(Kind::Double);
+        count += (length * values.size()[2]) as f64;
+        add(&mut sums, &values.sum_dim_intlist([0, 2].as_slice(), false, Kind::Double));
+        add(&mut squares, &values.square().sum_dim_intlist([0, 2].as_slice(), false, Kind::Double));
+    }
+    let deviation = |(sum, squares): (&f64, &f64)| {
+        let mean = sum / count;
+        let deviation = (squares / count - mean * mean).max(0.).sqrt();
+        if deviation > 1e-6 { deviation as f32 } else { 1. }
+    };
+    (
+        sums.iter().map(|sum| (sum / count) as f32).collect(),
+        sums.iter().zip(&squares).map(deviation).collect(),
+    )
+}
+
+fn add(sums: &mut [f64], more: &Tensor) {
+    let more = Vec::<f64>::try_from(more).expect("sums are a vector");
+    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+}
