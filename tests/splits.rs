@@ -159,7 +159,7 @@ fn a_rare_class_is_found_when_classes_are_balanced() {
     let data = folder.path().join("rare.csv");
     let row = |row: u32| {
         let (a, b) = (f64::from(row * 37 % 101) / 101., f64::from(row * 53 % 97) / 97.);
-        if row % 20 == 0 { format!("{},{b},rare\n", a + 0.4) } else { format!("{a},{b},common\n") }
+        if row.is_multiple_of(20) { format!("{},{b},rare\n", a + 0.4) } else { format!("{a},{b},common\n") }
     };
     std::fs::write(&data, (0..2000).map(row).collect::<String>()).unwrap();
     let recall = |name: &str, arguments: &[&str]| {

@@ -48,7 +48,7 @@ pub fn evaluate(
     let mut pairs = Tensor::zeros([(classes * classes) as i64], (Kind::Int64, device));
     tch::no_grad(|| {
         for batch in feed.in_order() {
-            let Batch { inputs, labels } = batch?;
+            let Batch { inputs, labels, .. } = batch?;
             let logits = logits_of(&inputs)?.to_kind(Kind::Float);
             let _ = loss.g_add_(&(cross_entropy(&logits, &labels) * labels.size()[0]));
             let pair = &labels * classes as i64 + logits.argmax(-1, false);

@@ -32,8 +32,8 @@ impl InMemory {
 
     fn batch(&self, inputs: Tensor, labels: Tensor) -> Batch {
         match &self.pending {
-            Some(preprocessing) => Batch { inputs: preprocessing.apply(&inputs), labels },
-            None => Batch { inputs, labels },
+            Some(preprocessing) => Batch { inputs: preprocessing.apply(&inputs), labels, mixed: None },
+            None => Batch { inputs, labels, mixed: None },
         }
     }
 }
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(feed().batches(4), 3);
         let mut seen = Vec::new();
         for batch in feed().epoch(Pass { epoch: 1, batch_size: 4, seed: 3, first: 0 }) {
-            let Batch { inputs, labels } = batch.unwrap();
+            let Batch { inputs, labels, .. } = batch.unwrap();
             let values = Vec::<f32>::try_from(inputs.flatten(0, -1)).unwrap();
             let classes = Vec::<i64>::try_from(labels).unwrap();
             assert!(values.iter().zip(&classes).all(|(value, class)| *value == *class as f32));

@@ -17,6 +17,17 @@ pub struct Batch {
     pub inputs: Tensor,
     /// Classes, int64 (N).
     pub labels: Tensor,
+    /// The other class of each input, where inputs are mixed.
+    pub mixed: Option<Mixed>,
+}
+
+/// The second half of inputs that are mixed of two (mixup, CutMix).
+#[derive(Debug)]
+pub struct Mixed {
+    /// The other class, int64 (N).
+    pub labels: Tensor,
+    /// How much the first class counts, float32 (N), from 0 to 1; the other one has the rest.
+    pub weight: Tensor,
 }
 
 /// Batches one after the other, each made when it is asked for.
