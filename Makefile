@@ -31,7 +31,7 @@ bench: build data ## Time the digits job beside PyTorch and Keras, and print the
 build: libtorch ## Build target/release/cresset
 	cargo build --release
 
-data: ## Fetch the digits into data/
+data: ## Fetch the data sets that are known by name into data/
 	@scripts/fetch-data
 
 libtorch: ## Fetch libtorch into the cache (or use the one that LIBTORCH names)

@@ -83,27 +83,31 @@ fn faulty_tables_name_file_line_and_column() {
     let long_cell = format!("1,2,a\n3,{},b\n", "x".repeat(100_000));
     let shown = format!(", line 2, column 2: `{}…` is not a number", "x".repeat(60));
     let open = "; a quotation mark is opened in this row and not closed";
-    let cases: [(&[u8], &str); 24] = [
+    let cases: [(&[u8], &str); 25] = [
         (b"", ": the file is empty"),
         (b"\n\n\n", ": the file is empty"),
         (b"x,y,k\n", ": the file holds a header and no rows"),
         (b"1,2,a\n3,b\n", ", line 2: the row has 2 value(s), but the first row has 3"),
         (b"1,2,a\n3,x,b\n", ", line 2, column 2: `x` is not a number"),
-        (b"x,y,k\n1,2,a\n3,?,b\n", ", line 3, column 2 (y): `?` is not a number"),
-        (b"1,2,a\nnan,2,b\n", ", line 2, column 1: `nan` is not a finite number"),
+        (b"x,y,k\n1,2,a\n3,?,b\n", ", line 3, column 2 (y): the value is missing (`?`); fill it in, "),
+        (b"x,y,k\n1,2,a\n3,!,b\n", ", line 3, column 2 (y): `!` is not a number"),
+        (b"1,2,a\nnan,2,b\n", ", line 2, column 1: the value is missing (`nan`)"),
         (b"1,2,a\n-inf,2,b\n", ", line 2, column 1: `-inf` is not a finite number"),
         (b"1,2,a\n1e60,2,b\n", ", line 2, column 1: `1e60` is not a finite number"),
         (b"1,2,a\n3,,b\n", ", line 2, column 2: the value is missing"),
         (b"1,2,a\r\n\r\n\r\n3,x,b\r\n", ", line 4, column 2: `x` is not a number"),
         (b"1,2,a\n3,4,\n", ", line 2: the row has no label"),
         (b"1,2,a\n3,4,NaN\n", ", line 2: `NaN` is no class"),
-        (b"1,2,0.5\n3,4,0.25\n", ", line 1: `0.5` is a fraction, so the last column is no label"),
+        (b"1,2,0.5\n3,4,0.25\n", ", line 1: `0.5` is a fraction, so column 3 is no label"),
         (b"1,2,a\n3,4,a\n", ": every row has the label `a`; a classifier needs at least two classes"),
         (b"1,2,a\n", ": every row has the label `a`"),
         (b"1,2,a\n3,4,b\n", ": no class has two rows"),
         (b"1,2,a\n3,\xff,b\n", ", line 2, column 2: the text is not UTF-8"),
         (&[0; 5000], ", line 1: a NUL byte stands here"),
-        (b"1;2;a\n3;4;b\n", ", line 1: a row needs at least one number and a label, separated by commas"),
+        (
+            b"1 2 a\n3 4 b\n",
+            ", line 1: a row needs at least one value and a label, separated by commas, tabs, ",
+        ),
         (
             b"1,2,a\n3,\"4,b\n5,6,a\n",
             &format!(", line 2: the row has 2 value(s), but the first row has 3{open}"),
@@ -132,7 +136,10 @@ fn data_that_cannot_be_read_is_named() {
         ("digit", "did you mean `digits`?"),
         ("folder.csv", "folder.csv: cannot read the file: Is a directory"),
         ("t.xyz/below.csv", "t.xyz/below.csv: cannot read the file: Not a directory"),
-        ("t.xyz", "t.xyz: this is no format that can be read: a file's name ends in csv"),
+        (
+            "t.xyz",
+            "t.xyz: this is no format that can be recognised; name it with --format. The formats are: a table as text (.csv, ",
+        ),
         ("", "a value is required for '--data"),
     ];
     for (data, expected) in cases {

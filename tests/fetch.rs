@@ -3,8 +3,8 @@
 
 #[path = "fetch/checkout.rs"]
 mod checkout;
-#[path = "fetch/digits.rs"]
-mod digits;
+#[path = "fetch/datasets.rs"]
+mod datasets;
 #[path = "fetch/python_env.rs"]
 mod python_env;
 #[path = "fetch/wheels.rs"]
@@ -13,7 +13,7 @@ mod wheels;
 use checkout::{Checkout, SLOW, wait_for};
 use std::fs;
 use std::path::{Path, PathBuf};
-use wheels::{expect_tiny_digits, fetch_with_real_pip, make_wheels};
+use wheels::{expect_tiny_datasets, fetch_with_real_pip, make_wheels};
 
 const LIBTORCH: &str = "cache/cresset/libtorch-2.11.0";
 const OFFLINE: &str = r#"
@@ -101,14 +101,14 @@ fn without_python3_or_without_pip_it_says_what_to_install() {
     checkout.remove_tool("python3");
     let libtorch =
         "libtorch. Install it (Debian, Ubuntu: apt install python3-pip) or set LIBTORCH to the folder";
-    let digits = "the digits. Install it (Debian, Ubuntu: apt install python3-pip) or copy data/digits.csv";
+    let data = "the data sets. Install it (Debian, Ubuntu: apt install python3-pip) or copy data/*.csv";
     for (problem, is_fake) in [("python3 was not found", false), ("python3 has no pip", true)] {
         if is_fake {
             checkout.fake("python3", "#!/bin/sh\necho No module named pip >&2\nexit 1\n");
         }
         let said = format!("{problem}; it is needed once, to download ");
         checkout.run("fetch-libtorch").failed(1, &format!("{said}{libtorch}"));
-        checkout.run("fetch-data").failed(1, &format!("{said}{digits}"));
+        checkout.run("fetch-data").failed(1, &format!("{said}{data}"));
         checkout.assert_nothing_half_made();
     }
 }
@@ -135,7 +135,7 @@ fn an_unsupported_platform_is_told_to_bring_its_own_libtorch() {
 #[test]
 fn too_little_space_is_said_before_anything_is_downloaded() {
     let checkout = Checkout::new();
-    // A killed run left something, and without that there is room for the digits but not for libtorch.
+    // A killed run left something, and without that there is room for the data but not for libtorch.
     fs::create_dir_all(checkout.path("cache/cresset/data/.partial-old")).unwrap();
     checkout.fake(
         "df",
@@ -150,7 +150,7 @@ fn too_little_space_is_said_before_anything_is_downloaded() {
     );
     assert_eq!(checkout.downloads(), 0);
 
-    expect_tiny_digits(&checkout);
+    expect_tiny_datasets(&checkout);
     checkout.run("fetch-data").succeeded();
     checkout.run("fetch-libtorch").failed(1, "libtorch needs 3000 MB in ");
     assert_eq!(checkout.list(LIBTORCH), [""; 0]);
@@ -220,7 +220,7 @@ fn an_interrupted_download_leaves_nothing_half_made() {
     for script in ["fetch-libtorch", "fetch-data"] {
         for signal in ["INT", "TERM", "HUP"] {
             let checkout = Checkout::new();
-            expect_tiny_digits(&checkout);
+            expect_tiny_datasets(&checkout);
             let running = checkout.start_half_a_download(script);
             match signal {
                 "INT" => running.signal_group(signal),
@@ -282,7 +282,7 @@ fn an_interruption_after_the_download_leaves_nothing_half_made() {
 fn what_a_killed_run_leaves_is_cleared_by_the_next() {
     for script in ["fetch-libtorch", "fetch-data"] {
         let checkout = Checkout::new();
-        expect_tiny_digits(&checkout);
+        expect_tiny_datasets(&checkout);
         let running = checkout.start_half_a_download(script);
         running.signal_group("KILL");
         assert_eq!(running.wait().code, Some(128 + 9));
@@ -312,7 +312,7 @@ fn a_run_after_a_killed_one_waits_for_the_pip_that_lives_on() {
 fn two_runs_at_once_share_one_download() {
     for (script, downloads) in [("fetch-libtorch", 2), ("fetch-data", 1)] {
         let checkout = Checkout::new();
-        expect_tiny_digits(&checkout);
+        expect_tiny_datasets(&checkout);
         let first = checkout.start_half_a_download(script);
         let second = checkout.start(script);
         second.wait_until_it_says("another process is working on");

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::format::csv;
-use super::{Dataset, InputShape, ValueRange};
+use super::format::{Format, csv};
+use super::{DataOptions, Dataset, InputShape, ValueRange};
 use crate::error::{Error, Result};
 
 /// A data set that is known by name.
@@ -13,37 +13,51 @@ pub struct Builtin {
     pub name: &'static str,
     /// Its file in the folder `data/`.
     pub file: &'static str,
-    /// Channels, height and width of an example.
-    pub shape: [i64; 3],
-    /// The least and the greatest value an input may have.
-    pub range: ValueRange,
+    /// What an example is.
+    pub kind: Kind,
 }
 
-/// All of them.
-pub const DATASETS: &[Builtin] = &[Builtin {
-    // Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, UCI 1998: counts of ink in 4×4 blocks.
-    name: "digits",
-    file: "digits.csv",
-    shape: [1, 8, 8],
-    range: ValueRange { min: 0., max: 16. },
-}];
+/// What an example of a built-in data set is.
+#[derive(Debug)]
+pub enum Kind {
+    /// A picture: channels, height and width, and the least and the greatest value of a pixel.
+    Picture([i64; 3], ValueRange),
+    /// A row of a table with a header, and the label last.
+    Row,
+}
+
+/// All of them; `data/README.md` has their origins.
+pub const DATASETS: &[Builtin] = &[
+    Builtin {
+        // Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, UCI 1998: counts of ink in 4×4 blocks.
+        name: "digits",
+        file: "digits.csv",
+        kind: Kind::Picture([1, 8, 8], ValueRange { min: 0., max: 16. }),
+    },
+    Builtin { name: "iris", file: "iris.csv", kind: Kind::Row },
+    Builtin { name: "wine", file: "wine.csv", kind: Kind::Row },
+    Builtin { name: "breast-cancer", file: "breast-cancer.csv", kind: Kind::Row },
+];
 
 impl Builtin {
     /// Reads the data set from `data/` in the working folder, or from the `data/` of the checkout that the program was
     /// built in.
-    pub fn load(&self) -> Result<Dataset> {
+    pub fn load(&self, options: &DataOptions) -> Result<Dataset> {
         let path = self.path().ok_or_else(|| {
             let problem = "the data set was not found; fetch it with `make data` (or scripts/fetch-data)";
             Error::data(PathBuf::from("data").join(self.file).as_path(), problem)
         })?;
-        let table = csv::read(&path)?;
-        let width = self.shape.iter().product::<i64>();
+        let Kind::Picture(shape, range) = self.kind else {
+            return csv::Csv.read(&path, options);
+        };
+        let table = csv::read(&path, options)?;
+        let width = shape.iter().product::<i64>();
         if table.width() as i64 != width {
             let problem =
                 format!("a row has {} values before the label, but {} has {width}", table.width(), self.name);
             return Err(Error::data(path.as_path(), problem));
         }
-        table.into_dataset(InputShape(self.shape.to_vec()), Some(self.range))
+        table.into_dataset(InputShape(shape.to_vec()), Some(range))
     }
 
     /// Where the file is, if it is anywhere.

@@ -2,14 +2,37 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A column of a table that is an input.
+/// How a table's rows become examples. It goes into the exported model's metadata, so that rows of the same kind are read
+/// in the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TableLayout {
+    /// The columns that are inputs, in their order.
+    pub columns: Vec<Column>,
+    /// The number of all columns.
+    pub width: usize,
+    /// The column of the label.
+    pub label: Option<LabelColumn>,
+}
+
+/// A column that is an input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Its name in the header, or its number, from 1.
     pub name: String,
+    /// Where it stands among all columns, from 0.
+    pub position: usize,
     /// What its cells hold.
     #[serde(flatten)]
     pub kind: ColumnKind,
+}
+
+/// The column of the label.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelColumn {
+    /// Its name in the header, or its number, from 1.
+    pub name: String,
+    /// Where it stands among all columns, from 0.
+    pub position: usize,
 }
 
 /// What the cells of a column hold.
@@ -27,10 +50,28 @@ pub enum ColumnKind {
 
 impl Column {
     /// The number of features that it makes.
-    pub fn width(&self) -> usize {
+    pub fn features(&self) -> usize {
         match &self.kind {
             ColumnKind::Number => 1,
             ColumnKind::Category { categories } => categories.len(),
         }
+    }
+}
+
+impl TableLayout {
+    /// The number of features of an example.
+    pub fn features(&self) -> usize {
+        self.columns.iter().map(Column::features).sum()
+    }
+
+    /// The name of each feature: a column's, or of a one-hot column `name=text`.
+    pub fn feature_names(&self) -> Vec<String> {
+        let of = |column: &Column| match &column.kind {
+            ColumnKind::Number => vec![column.name.clone()],
+            ColumnKind::Category { categories } => {
+                categories.iter().map(|text| format!("{}={text}", column.name)).collect()
+            }
+        };
+        self.columns.iter().flat_map(of).collect()
     }
 }

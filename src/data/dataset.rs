@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
 use super::image::ImageSource;
-use super::{Column, ValueRange};
+use super::{TableLayout, ValueRange};
 use crate::error::{Error, Place, Result, quoted};
 
 /// The shape of one example, without the batch: `[features]` for a row of a table, `[channels, height, width]` for an
@@ -54,8 +54,8 @@ pub struct Dataset {
     pub inputs: Inputs,
     /// What the examples are called, and where they stand.
     pub names: Names,
-    /// What a table's columns mean; empty for anything else.
-    pub columns: Vec<Column>,
+    /// What a table's columns mean; none for anything else.
+    pub table: Option<TableLayout>,
     /// The portion that the source itself puts each example into, if it does.
     pub portions: Option<Vec<Portion>>,
     /// The group of each example, if a column names it.

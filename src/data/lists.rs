@@ -65,7 +65,7 @@ mod tests {
             range: None,
             inputs: Inputs::Bytes(vec![10, 20, 30]),
             names: Names::Files(vec!["a/1.png".into(), "b/1.png".into(), "b/2.png".into()]),
-            columns: Vec::new(),
+            table: None,
             portions: None,
             groups: None,
         }

@@ -1,7 +1,7 @@
 //! Labelled data: reading it, describing it, splitting it, feeding it.
 
 pub mod builtin;
-mod column;
+pub mod column;
 mod dataset;
 pub mod format;
 pub mod image;
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-pub use column::{Column, ColumnKind};
+pub use column::TableLayout;
 pub use dataset::{Dataset, InputShape, Inputs, Names, Part, Portion, TrainPart};
 pub use labels::{LabelsBuilder, sorted_classes};
 pub use options::DataOptions;
@@ -44,7 +44,7 @@ pub fn load(source: &str, options: &DataOptions) -> Result<Dataset> {
 /// Data that is missing, in no known format, or damaged.
 pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
     if let Some(known) = builtin::DATASETS.iter().find(|dataset| dataset.name == source) {
-        return known.load();
+        return known.load(options);
     }
     let path = PathBuf::from(source);
     // A path that cannot even be looked at is left to the reader, which says why.

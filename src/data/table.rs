@@ -1,7 +1,8 @@
-//! Rows of numbers with their labels and their place in a file, before they become tensors.
+//! Rows of numbers with their labels and their place in a file.
 
 use std::path::PathBuf;
 
+use super::column::TableLayout;
 use super::{Dataset, InputShape, Inputs, LabelsBuilder, Names};
 use crate::error::{Error, Place, Result, excerpt, quoted};
 
@@ -14,17 +15,23 @@ pub struct ValueRange {
     pub max: f32,
 }
 
-/// What a format's reader gives: numbers row by row, labels as text.
+/// The rows of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// The file.
     pub path: PathBuf,
-    /// The names of all columns, if the file has a header.
-    pub header: Option<Vec<String>>,
-    /// The inputs, row after row; `width` values each.
+    /// What its columns are.
+    pub layout: TableLayout,
+    /// The inputs, row after row, with texts one-hot. A missing value is NaN.
     pub values: Vec<f32>,
-    /// A row's label; empty when the rows have none.
-    pub labels: Vec<String>,
+    /// Each row's label, as an index into `label_texts`; empty when the rows have none.
+    pub labels: Vec<u32>,
+    /// The different labels, in the order of their first rows.
+    pub label_texts: Vec<String>,
+    /// Each row's group, if a column names it.
+    pub groups: Option<Vec<String>>,
+    /// The number of each row in the file, from 0 and without the header.
+    pub rows: Vec<u64>,
     /// The line in the file at which each row begins.
     pub lines: Vec<u64>,
     /// SHA-256 of the file.
@@ -32,14 +39,9 @@ pub struct Table {
 }
 
 impl Table {
-    /// The number of rows.
-    pub fn rows(&self) -> usize {
-        self.lines.len()
-    }
-
     /// The number of input values a row.
     pub fn width(&self) -> usize {
-        self.values.len() / self.rows().max(1)
+        self.layout.features()
     }
 
     /// Refuses a value outside `range`.
@@ -54,7 +56,10 @@ impl Table {
                     "the value {value} is outside the range {} to {} of this data; correct it or leave the row out",
                     range.min, range.max
                 );
-                Err(Error::data(self.place(row).column(self.column_name(column)), problem))
+                let name = excerpt(&self.layout.feature_names()[column]);
+                let number = (column + 1).to_string();
+                let column = if name == number { number } else { format!("{number} ({name})") };
+                Err(Error::data(self.place(row).column(column), problem))
             }
         }
     }
@@ -66,39 +71,21 @@ impl Table {
     pub fn class_indexes(&self, classes: &[String]) -> Result<Vec<i64>> {
         if self.labels.is_empty() {
             let problem = format!(
-                "the rows have {} value(s) and no label behind them; to be measured on, a row needs its label last",
-                self.width()
+                "the rows have {} value(s) and no label; to be measured on, a row needs its label",
+                self.layout.columns.len()
             );
             return Err(Error::data(self.place(0), problem));
         }
-        let index_of = |(row, label): (usize, &String)| {
-            classes.iter().position(|class| class == label).map(|index| index as i64).ok_or_else(|| {
-                let problem =
-                    format!("the label {} is none of the classes ({})", quoted(label), abridged(classes));
+        let index = |text: &String| classes.iter().position(|class| class == text).map(|index| index as i64);
+        let known: Vec<_> = self.label_texts.iter().map(index).collect();
+        let index_of = |(row, label): (usize, &u32)| {
+            known[*label as usize].ok_or_else(|| {
+                let label = quoted(&self.label_texts[*label as usize]);
+                let problem = format!("the label {label} is none of the classes ({})", abridged(classes));
                 Error::data(self.place(row), problem)
             })
         };
         self.labels.iter().enumerate().map(index_of).collect()
-    }
-
-    /// The classes in order, and each row's index into them.
-    ///
-    /// # Errors
-    /// A column of labels that looks like none.
-    pub fn classes(&self) -> Result<(Vec<String>, Vec<i64>)> {
-        self.check_labels()?;
-        let mut builder = LabelsBuilder::default();
-        self.labels.iter().for_each(|label| builder.push(label));
-        let (classes, indexes) = builder.finish();
-        if classes.len() > 20 && classes.len() * 2 > self.rows() {
-            let problem = format!(
-                "the last column holds {} different values in {} rows, so it is no label; labels stand last in each row",
-                classes.len(),
-                self.rows()
-            );
-            return Err(Error::data(self.path.as_path(), problem));
-        }
-        Ok((classes, indexes))
     }
 
     /// The rows as a data set of examples of this shape.
@@ -109,36 +96,53 @@ impl Table {
         if let Some(range) = range {
             self.check_range(range)?;
         }
-        let (classes, labels) = self.classes()?;
+        self.check_labels()?;
+        let mut builder = LabelsBuilder::default();
+        self.labels.iter().for_each(|label| builder.push(&self.label_texts[*label as usize]));
+        let (classes, labels) = builder.finish();
         Ok(Dataset {
             classes,
             labels,
             shape,
             range,
-            names: Names::Lines { rows: (0..self.lines.len() as u64).collect(), lines: self.lines },
+            names: Names::Lines { rows: self.rows, lines: self.lines },
             path: self.path,
             sha256: self.sha256,
             inputs: Inputs::Floats(self.values),
-            columns: Vec::new(),
+            table: Some(self.layout),
             portions: None,
-            groups: None,
+            groups: self.groups,
         })
     }
 
-    /// Refuses the first label that stands for a quantity or for nothing.
+    /// Refuses labels that stand for a quantity or for nothing.
     fn check_labels(&self) -> Result<()> {
-        for (row, label) in self.labels.iter().enumerate() {
+        let column = self.layout.label.as_ref().map_or(String::new(), |label| {
+            let number = (label.position + 1).to_string();
+            if label.name == number { number } else { format!("{number} ({})", excerpt(&label.name)) }
+        });
+        for (index, label) in self.label_texts.iter().enumerate() {
             let problem = match label.parse::<f64>() {
                 Ok(number) if !number.is_finite() => {
                     "is no class; fill it in or leave the row out".to_string()
                 }
                 Ok(number) if number.fract() != 0. => {
-                    "is a fraction, so the last column is no label; labels (names or whole numbers) stand last in each row"
-                        .to_string()
+                    format!(
+                        "is a fraction, so column {column} is no label; name the column of the labels (names or whole numbers) with --label"
+                    )
                 }
                 _ => continue,
             };
-            return Err(Error::data(self.place(row), format!("{} {problem}", quoted(label))));
+            let row = self.labels.iter().position(|label| *label as usize == index);
+            let place = self.place(row.expect("a label that was seen is of a row"));
+            return Err(Error::data(place, format!("{} {problem}", quoted(label))));
+        }
+        let (different, rows) = (self.label_texts.len(), self.rows.len());
+        if different > 20 && different * 2 > rows {
+            let problem = format!(
+                "column {column} holds {different} different values in {rows} rows, so it is no label; name the column of the labels with --label"
+            );
+            return Err(Error::data(self.path.as_path(), problem));
         }
         Ok(())
     }
@@ -146,14 +150,6 @@ impl Table {
     /// Where a row stands.
     pub fn place(&self, row: usize) -> Place {
         Place::line(&self.path, self.lines[row])
-    }
-
-    /// A column by number (from 1), with its name if it has one.
-    pub fn column_name(&self, index: usize) -> String {
-        match self.header.as_ref().and_then(|names| names.get(index)) {
-            Some(name) => format!("{} ({})", index + 1, excerpt(name)),
-            None => (index + 1).to_string(),
-        }
     }
 }
 
@@ -173,23 +169,30 @@ mod tests {
     fn labelled(labels: &[&str]) -> Table {
         Table {
             path: "a.csv".into(),
-            header: None,
-            values: vec![0.; labels.len()],
-            labels: labels.iter().map(|label| label.to_string()).collect(),
+            layout: TableLayout::default(),
+            values: Vec::new(),
+            labels: (0..labels.len() as u32).collect(),
+            label_texts: labels.iter().map(|label| label.to_string()).collect(),
+            groups: None,
+            rows: (0..labels.len() as u64).collect(),
             lines: (1..=labels.len() as u64).collect(),
             sha256: String::new(),
         }
     }
 
+    fn problem(labels: &[&str]) -> String {
+        labelled(labels).into_dataset(InputShape(vec![0]), None).unwrap_err().to_string()
+    }
+
     #[test]
     fn a_column_of_fractions_is_no_label() {
-        let text = labelled(&["1", "0.5"]).classes().unwrap_err().to_string();
+        let text = problem(&["1", "0.5"]);
         assert!(text.starts_with("a.csv, line 2: `0.5` is a fraction"), "{text}");
     }
 
     #[test]
     fn a_label_that_stands_for_nothing_names_its_line() {
-        let text = labelled(&["1", "2", "NaN"]).classes().unwrap_err().to_string();
+        let text = problem(&["1", "2", "NaN"]);
         assert!(text.starts_with("a.csv, line 3: `NaN` is no class"), "{text}");
     }
 

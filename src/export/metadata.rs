@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::Config;
-use crate::data::{Dataset, InputShape, Split, ValueRange};
+use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
 use crate::evaluate::{Evaluation, METRICS};
 use crate::transform::Preprocessing;
 
@@ -51,6 +51,9 @@ pub struct InputDescription {
     pub dtypes: Vec<String>,
     /// The range of raw values, where it is known.
     pub value_range: Option<ValueRange>,
+    /// What the columns of a table are that the model was trained on; none for anything else. Texts come one-hot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableLayout>,
 }
 
 /// Figures of the exported weights on the held-out rows.
@@ -121,6 +124,7 @@ impl Metadata {
                 shape: dataset.shape.clone(),
                 dtypes: ["uint8", "float32"].map(str::to_string).to_vec(),
                 value_range: dataset.range,
+                table: dataset.table.clone(),
             },
             preprocessing: preprocessing.clone(),
             metrics: Metrics {

@@ -50,7 +50,7 @@ impl Prepared {
             file = %dataset.path.display(), rows = dataset.rows(), classes = dataset.classes.len(), "read the data"
         );
         let train = TrainPart(dataset.part(&split.train, device));
-        let preprocessing = Preprocessing::fit(&dataset, &train);
+        let preprocessing = Preprocessing::fit(&dataset, &train, config.reading.missing);
         let held_out = |rows: &[i64]| -> Box<dyn HeldOutFeed> {
             Box::new(InMemory::raw(dataset.part(rows, device), &preprocessing))
         };

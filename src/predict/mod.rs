@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
-use crate::data::format::csv::{self, Labels};
-use crate::data::{InputShape, Part, Table, ValueRange, image};
+use crate::data::column::{Column, ColumnKind};
+use crate::data::format::csv;
+use crate::data::{InputShape, Part, Table, TableLayout, ValueRange, image};
 use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::export::{FORMAT, METADATA, Metadata};
@@ -150,7 +151,7 @@ impl Classifier {
             return Ok(Inputs { places: vec![path.into()], values });
         }
         let table = self.read_rows(path)?;
-        let places = (0..table.rows()).map(|row| table.place(row)).collect();
+        let places = (0..table.rows.len()).map(|row| table.place(row)).collect();
         Ok(Inputs { places, values: self.tensor(&table) })
     }
 
@@ -186,17 +187,27 @@ impl Classifier {
     }
 
     fn read_rows(&self, path: &Path) -> Result<Table> {
-        let inputs = self.metadata.input.shape.features() as usize;
-        let table = csv::read_as(path, Labels::Perhaps { inputs })?;
-        if let Some(range) = self.metadata.input.value_range {
+        let input = &self.metadata.input;
+        let features = input.shape.features() as usize;
+        let layout = input.table.clone().unwrap_or_else(|| unnamed_columns(features));
+        let table = csv::read_rows(path, &layout, self.metadata.preprocessing.fill.is_some())?;
+        if let Some(range) = input.value_range {
             table.check_range(range)?;
         }
         Ok(table)
     }
 
     fn tensor(&self, table: &Table) -> Tensor {
-        Tensor::from_slice(&table.values).view([table.rows() as i64, self.metadata.input.shape.features()])
+        Tensor::from_slice(&table.values)
+            .view([table.rows.len() as i64, self.metadata.input.shape.features()])
     }
+}
+
+/// The columns of a table for a model that was trained on none: as many numbers as an input has values.
+fn unnamed_columns(features: usize) -> TableLayout {
+    let column =
+        |position: usize| Column { name: (position + 1).to_string(), position, kind: ColumnKind::Number };
+    TableLayout { columns: (0..features).map(column).collect(), width: features, label: None }
 }
 
 /// A place as other programs like it: a path, or `path:line`.
@@ -214,6 +225,14 @@ fn check(metadata: &Metadata) -> std::result::Result<(), String> {
     }
     if metadata.classes.is_empty() {
         return Err("it names no classes".to_string());
+    }
+    if metadata
+        .input
+        .table
+        .as_ref()
+        .is_some_and(|table| table.features() as i64 != metadata.input.shape.features())
+    {
+        return Err("the columns of its table do not make an input".to_string());
     }
     match metadata.input.value_range {
         Some(ValueRange { min, max }) if min.partial_cmp(&max) != Some(Ordering::Less) => {

@@ -2,14 +2,16 @@
 //! model, so whoever loads the model feeds it raw values.
 
 mod channels;
+mod features;
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::data::options::Missing;
 use crate::data::{Dataset, InputShape, TrainPart};
 use crate::model::script::Class;
 
-/// `(x - offset) / scale`, with the shape that the model takes.
+/// `(x - offset) / scale`, with missing values filled in before, and the shape that the model takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
     /// How offset and scale were found.
@@ -18,6 +20,10 @@ pub struct Preprocessing {
     pub offset: Vec<f32>,
     /// Divides what is left; never 0.
     pub scale: Vec<f32>,
+    /// Takes the place of a missing value (NaN), one a feature: what is known of the feature in the training part. None
+    /// where no value may be missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill: Option<Vec<f32>>,
     /// The shape of an example.
     pub shape: InputShape,
 }
@@ -36,30 +42,24 @@ pub enum PreprocessingKind {
 
 impl Preprocessing {
     /// The preprocessing for a data set: by its range where that is known, else by the statistics of `train`.
-    pub fn fit(dataset: &Dataset, train: &TrainPart) -> Self {
+    pub fn fit(dataset: &Dataset, train: &TrainPart, missing: Missing) -> Self {
         let shape = dataset.shape.clone();
-        if let (Some((channels, ..)), Kind::Uint8) = (shape.image(), train.0.inputs.kind()) {
-            let (offset, scale) = channels::statistics(&train.0.inputs, channels);
-            return Preprocessing { kind: PreprocessingKind::StandardizeChannels, offset, scale, shape };
-        }
-        if let Some(range) = dataset.range {
-            let (offset, scale) = (vec![range.min], vec![range.max - range.min]);
-            return Preprocessing { kind: PreprocessingKind::Range, offset, scale, shape };
-        }
-        // In float64, because the sums of many large values lose their last digits in float32.
-        let values = train.0.inputs.to_kind(Kind::Double);
-        let mean = values.mean_dim(0, false, Kind::Double);
-        let deviation = (&values - &mean).square().mean_dim(0, false, Kind::Double).sqrt();
-        // A constant feature carries nothing; dividing by 1 leaves it at 0.
-        let deviation = deviation.where_self(&deviation.gt(1e-12), &deviation.ones_like());
-        let numbers =
-            |t: Tensor| Vec::<f32>::try_from(t.to_kind(Kind::Float)).expect("statistics are a vector");
-        Preprocessing {
-            kind: PreprocessingKind::Standardize,
-            offset: numbers(mean),
-            scale: numbers(deviation),
-            shape,
-        }
+        let inputs = &train.0.inputs;
+        let kind = match (shape.image(), dataset.range) {
+            (Some((channels, ..)), _) if inputs.kind() == Kind::Uint8 => {
+                let (offset, scale) = channels::statistics(inputs, channels);
+                let kind = PreprocessingKind::StandardizeChannels;
+                return Preprocessing { kind, offset, scale, fill: None, shape };
+            }
+            (_, Some(_)) => PreprocessingKind::Range,
+            (_, None) => PreprocessingKind::Standardize,
+        };
+        let fill = features::fill(inputs, missing);
+        let (offset, scale) = match dataset.range {
+            Some(range) => (vec![range.min], vec![range.max - range.min]),
+            None => features::statistics(inputs),
+        };
+        Preprocessing { kind, offset, scale, fill, shape }
     }
 
     /// Raw values (N, …), uint8 or float, to the model's input: float32 (N, shape…).
@@ -67,7 +67,11 @@ impl Preprocessing {
         let (offset, scale) = self.tensors();
         let (offset, scale) = (offset.to_device(raw.device()), scale.to_device(raw.device()));
         let sizes: Vec<i64> = std::iter::once(raw.size()[0]).chain(self.shape.0.iter().copied()).collect();
-        (raw.to_kind(Kind::Float).reshape(sizes) - offset) / scale
+        let mut raw = raw.to_kind(Kind::Float).reshape(sizes);
+        if let Some(fill) = self.fill_tensor() {
+            raw = fill.to_device(raw.device()).where_self(&raw.isnan(), &raw);
+        }
+        (raw - offset) / scale
     }
 
     /// The same computation in TorchScript, which also refuses inputs of another width.
@@ -75,17 +79,30 @@ impl Preprocessing {
         let (offset, scale) = self.tensors();
         let sizes: Vec<_> = self.shape.0.iter().map(i64::to_string).collect();
         let width = self.shape.features();
+        let fill = match self.fill {
+            Some(_) => "    raw = torch.where(torch.isnan(raw), self.fill, raw)\n",
+            None => "",
+        };
         let methods = format!(
             r#"  def forward(self: {{class}}, x: Tensor) -> Tensor:
     assert x.dim() > 1, "the input needs a batch dimension: (N, {width})"
     assert x[0].numel() == {width} if x.size(0) > 0 else True, "an example of the input must have {width} values ({shape})"
     raw = x.to(self.offset.dtype).reshape([x.size(0), {sizes}])
-    return torch.div(torch.sub(raw, self.offset), self.scale)
+{fill}    return torch.div(torch.sub(raw, self.offset), self.scale)
 "#,
             shape = self.shape,
             sizes = sizes.join(", "),
         );
-        Class::new("Preprocess", methods).buffer("offset", &offset).buffer("scale", &scale)
+        let class = Class::new("Preprocess", methods).buffer("offset", &offset).buffer("scale", &scale);
+        match self.fill_tensor() {
+            Some(fill) => class.buffer("fill", &fill),
+            None => class,
+        }
+    }
+
+    /// What takes the place of missing values, float32 (shape…).
+    fn fill_tensor(&self) -> Option<Tensor> {
+        self.fill.as_ref().map(|fill| Tensor::from_slice(fill).view(self.shape.0.as_slice()))
     }
 
     /// Offset and scale, float32, broadcastable over (N, shape…).
@@ -119,7 +136,7 @@ mod tests {
             range,
             inputs: Inputs::Floats(values.to_vec()),
             names: Names::Rows((0..rows as u64).collect()),
-            columns: Vec::new(),
+            table: None,
             portions: None,
             groups: None,
         };
@@ -131,7 +148,7 @@ mod tests {
     fn a_known_range_becomes_zero_to_one() {
         let range = Some(ValueRange { min: 0., max: 16. });
         let (dataset, train) = dataset(&[0., 8., 16., 4.], vec![1, 2, 2], range);
-        let x = Preprocessing::fit(&dataset, &train).apply(&train.0.inputs);
+        let x = Preprocessing::fit(&dataset, &train, Missing::Error).apply(&train.0.inputs);
         assert_eq!(x.size(), [1, 1, 2, 2]);
         assert_eq!(Vec::<f32>::try_from(x.view(-1)).unwrap(), [0., 0.5, 1., 0.25]);
     }
@@ -141,7 +158,7 @@ mod tests {
         let (mut dataset, _) = dataset(&[0.; 16], vec![2, 2, 2], Some(ValueRange { min: 0., max: 255. }));
         dataset.inputs = Inputs::Bytes((0..8).chain(200..208).collect());
         let train = TrainPart(dataset.part(&[0, 1], Device::Cpu));
-        let x = Preprocessing::fit(&dataset, &train).apply(&train.0.inputs);
+        let x = Preprocessing::fit(&dataset, &train, Missing::Error).apply(&train.0.inputs);
         assert_eq!(x.size(), [2, 2, 2, 2]);
         for channel in 0..2 {
             let channel = x.select(1, channel);
@@ -153,7 +170,7 @@ mod tests {
     #[test]
     fn standardised_features_have_mean_0_and_deviation_1_and_constant_ones_are_0() {
         let (dataset, train) = dataset(&[1e6, 7., 1e6 + 2., 7., 1e6 + 4., 7.], vec![2], None);
-        let x = Preprocessing::fit(&dataset, &train).apply(&train.0.inputs);
+        let x = Preprocessing::fit(&dataset, &train, Missing::Error).apply(&train.0.inputs);
         let column = |index| x.select(1, index);
         assert!(column(0).mean(Kind::Float).double_value(&[]).abs() < 1e-6);
         assert!((column(0).std(false).double_value(&[]) - 1.).abs() < 1e-6);

@@ -68,7 +68,7 @@ case "$requirements" in
     touch "$into/torch/lib/"lib{torch,torch_cpu,c10,torch_cuda,c10_cuda,torch_python,shm}.so ;;
   libtorch-cpu.txt) mkdir -p "$lib" && touch "$lib/libcudart.so.13" "$lib/libcupti.so.13" ;;
   libtorch-cuda.txt) mkdir -p "$lib" && touch "$lib/libcudart.so.13" "$lib/libcupti.so.13" "$lib/libcublas.so.13" ;;
-  digits.txt) cp "$world/digits.whl" "$into" ;;
+  datasets.txt) cp "$world/datasets.whl" "$into" ;;
 esac
 "#;
 

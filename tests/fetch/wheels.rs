@@ -4,25 +4,29 @@ use crate::checkout::{Checkout, Outcome};
 use std::fs;
 use std::process::Command;
 
-/// A wheel of one file each, with what pip insists on; prints "name sha256" a line.
+/// Wheels of a few files each, with what pip insists on; prints "name sha256" a line.
 const MAKE_WHEELS: &str = r#"
 import gzip, hashlib, sys, zipfile
-def wheel(name, project, version, path, content):
+def wheel(name, project, version, files):
     info = f"{project}-{version}.dist-info"
     with zipfile.ZipFile(name, "w") as archive:
-        archive.writestr(path, content)
+        for path, content in files.items():
+            archive.writestr(path, content)
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp312-cp312-manylinux_2_28_x86_64\n")
         archive.writestr(f"{info}/RECORD", "")
     print(name, hashlib.sha256(open(name, "rb").read()).hexdigest())
-digits = b"0,16,7\n"
-packed = gzip.compress(digits)
-print("csv", hashlib.sha256(digits).hexdigest())
-print("gz", hashlib.sha256(packed).hexdigest())
+place = "sklearn/datasets/data/"
+tiny = {
+    place + "digits.csv.gz": gzip.compress(b"0,16,7\n"),
+    place + "iris.csv": b"1,4,setosa,versicolor,virginica\n5.1,3.5,1.4,0.2,1\n",
+    place + "wine_data.csv": b"0,13,a,b,c\n",
+    place + "breast_cancer.csv": b"0,30,malignant,benign\n",
+}
 tag = "cp312-cp312-manylinux_2_28_x86_64.whl"
-wheel(f"torch-2.11.0-{tag}", "torch", "2.11.0", "torch/lib/libtorch_cpu.so", b"\0" * 2_000_000)
-wheel(f"nvidia_cuda_runtime-13.0.96-{tag}", "nvidia_cuda_runtime", "13.0.96", "nvidia/cu13/lib/libcudart.so.13", b"cudart")
-wheel("digits.whl", "scikit_learn", "1.9.1", "sklearn/datasets/data/digits.csv.gz", packed)
+wheel(f"torch-2.11.0-{tag}", "torch", "2.11.0", {"torch/lib/libtorch_cpu.so": b"\0" * 2_000_000})
+wheel(f"nvidia_cuda_runtime-13.0.96-{tag}", "nvidia_cuda_runtime", "13.0.96", {"nvidia/cu13/lib/libcudart.so.13": b"cudart"})
+wheel("datasets.whl", "scikit_learn", "1.9.1", tiny)
 "#;
 
 /// Makes tiny wheels in the world's folder; gives the SHA-256 of the thing of that name.
@@ -40,19 +44,23 @@ pub fn make_wheels(checkout: &Checkout) -> impl Fn(&str) -> String {
     }
 }
 
-/// The copied fetch-data expects the tiny digits of our own wheel.
-pub fn expect_tiny_digits(checkout: &Checkout) {
-    let sha256 = make_wheels(checkout);
-    let script = checkout.path("checkout/scripts/fetch-data");
-    let text: Vec<String> = fs::read_to_string(&script)
-        .unwrap()
-        .lines()
-        .map(|line| match line.split_once("_sha256=") {
-            Some((name @ ("csv" | "gz"), _)) => format!("{name}_sha256={}", sha256(name)),
-            _ => line.to_owned(),
-        })
-        .collect();
-    fs::write(script, text.join("\n")).unwrap();
+/// The copied fetch-data expects the tiny data sets of our own wheel.
+pub fn expect_tiny_datasets(checkout: &Checkout) {
+    let _sha256 = make_wheels(checkout);
+    let unpacked = checkout.path("unpacked");
+    fs::create_dir(&unpacked).unwrap();
+    fs::copy(checkout.path("datasets.whl"), unpacked.join("datasets.whl")).unwrap();
+    let command = "\"$1\" \"$2\" . && sha256sum *.csv >\"$3\"";
+    let made = Command::new("bash")
+        .args(["-c", command, "bash"])
+        .arg(checkout.path("real-python3"))
+        .arg(checkout.path("checkout/scripts/unpack_datasets.py"))
+        .arg(checkout.path("checkout/scripts/datasets.sha256"))
+        .current_dir(&unpacked)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    fs::remove_dir_all(unpacked).unwrap();
 }
 
 /// A real pip that finds the tiny wheels and nothing else; `torch` is the SHA-256 that its requirement names.

@@ -181,7 +181,7 @@ mod tests {
             range: None,
             inputs: Inputs::Bytes(vec![0; rows as usize]),
             names: Names::Rows((0..rows as u64).collect()),
-            columns: Vec::new(),
+            table: None,
             portions: portions.map(|letters| letters.chars().map(portion).cycle().take(40).collect()),
             groups: groups.map(|names| names.chars().map(String::from).cycle().take(40).collect()),
         }

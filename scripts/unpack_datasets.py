@@ -1,0 +1,50 @@
+"""Takes the data sets out of the scikit-learn wheel: unpack_datasets.py FOLDER, which holds the wheel.
+
+The tables get a header and the names of their classes; in the wheel, the first line has the counts of rows and columns and
+the names of the classes, and a row ends in the number of its class.
+"""
+
+import gzip
+import pathlib
+import sys
+import zipfile
+
+PLACE = "sklearn/datasets/data/"
+
+MEASURED = ["radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points"]
+MEASURED += ["symmetry", "fractal dimension"]
+
+# The names of the columns, as scikit-learn's documentation has them.
+COLUMNS = {
+    "iris": ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"],
+    "wine": [
+        *["alcohol", "malic_acid", "ash", "alcalinity_of_ash", "magnesium", "total_phenols", "flavanoids"],
+        *["nonflavanoid_phenols", "proanthocyanins", "color_intensity", "hue", "od280/od315_of_diluted_wines"],
+        "proline",
+    ],
+    "breast-cancer": [
+        *[f"mean {name}" for name in MEASURED],
+        *[f"{name} error" for name in MEASURED],
+        *[f"worst {name}" for name in MEASURED],
+    ],
+}
+LABEL = {"iris": "species", "wine": "cultivar", "breast-cancer": "diagnosis"}
+FILE = {"iris": "iris.csv", "wine": "wine_data.csv", "breast-cancer": "breast_cancer.csv"}
+
+
+def table(name, text):
+    first, *rows = text.splitlines()
+    classes = first.split(",")[2:]
+    lines = [",".join([*COLUMNS[name], LABEL[name]])]
+    for row in rows:
+        values, index = row.rsplit(",", 1)
+        lines.append(f"{values},{classes[int(index)]}")
+    return "\n".join(lines) + "\n"
+
+
+folder = pathlib.Path(sys.argv[1])
+(wheel,) = folder.glob("*.whl")
+archive = zipfile.ZipFile(wheel)
+(folder / "digits.csv").write_bytes(gzip.decompress(archive.read(PLACE + "digits.csv.gz")))
+for name, file in FILE.items():
+    (folder / f"{name}.csv").write_text(table(name, archive.read(PLACE + file).decode()), newline="\n")

@@ -1,0 +1,198 @@
+//! What the columns of a text are: by its first rows, and by what the user says.
+
+use std::path::Path;
+
+use super::rows::{Row, for_each_row, text_of};
+use crate::data::DataOptions;
+use crate::data::options::{ColumnChoice, Missing};
+use crate::error::{Error, Place, Result, excerpt, nearest, quoted};
+
+/// How the columns of a text are read.
+pub struct Layout {
+    /// The byte between cells.
+    pub delimiter: u8,
+    /// The number of columns.
+    pub width: usize,
+    /// The names of the columns, if the file has a header, and its line.
+    pub header: Option<(Vec<String>, u64)>,
+    /// The columns that are inputs.
+    pub inputs: Vec<Input>,
+    /// The column of the label, if there is one.
+    pub label: Option<usize>,
+    /// The column of the group, if there is one.
+    pub group: Option<usize>,
+    /// What becomes of missing values.
+    pub missing: Missing,
+}
+
+/// A column that is an input.
+pub struct Input {
+    /// Its place among all columns, from 0.
+    pub position: usize,
+    /// Whether its cells are texts and not numbers.
+    pub is_category: bool,
+}
+
+/// The rows by which header and kinds of columns are told.
+const SAMPLE: usize = 1000;
+
+impl Layout {
+    /// What the columns of a labelled table are.
+    ///
+    /// # Errors
+    /// A text without rows, and options that name no column of it.
+    pub fn of(path: &Path, text: &[u8], delimiter: u8, options: &DataOptions) -> Result<Self> {
+        let sample = Sample::take(path, text, delimiter)?;
+        let width = sample.rows[0].len();
+        if width < 2 {
+            let problem = format!(
+                "a row needs at least one value and a label, separated by commas, tabs, semicolons or bars; this one has a single value{}",
+                sample.swallowed
+            );
+            return Err(Error::data(Place::line(path, sample.line), problem));
+        }
+        let by_name = |choice: &Option<ColumnChoice>| matches!(choice, Some(ColumnChoice::Name(_)));
+        let named = by_name(&Some(options.label.clone())) || by_name(&options.group);
+        let position = |choice: &ColumnChoice, names: Option<&[String]>| find(path, choice, width, names);
+        // Where the label stands is known without a header, unless it is called by its name.
+        let label = if named { None } else { Some(position(&options.label, None)?) };
+        let header = if named || sample.has_header(label) { Some(sample.header(path)?) } else { None };
+        let names = header.as_ref().map(|(names, _)| names.as_slice());
+        let label = position(&options.label, names)?;
+        let group = options.group.as_ref().map(|group| position(group, names)).transpose()?;
+        let ignored: Vec<usize> = match &options.ignore {
+            Some(columns) => {
+                let choices = columns.split(',').map(|column| column.trim().parse::<ColumnChoice>());
+                let choice = |choice: std::result::Result<ColumnChoice, String>| {
+                    position(&choice.map_err(Error::Usage)?, names)
+                };
+                choices.map(choice).collect::<Result<_>>()?
+            }
+            None => Vec::new(),
+        };
+        let is_input =
+            |column: &usize| *column != label && Some(*column) != group && !ignored.contains(column);
+        let rows = if header.is_some() { &sample.rows[1..] } else { &sample.rows[..] };
+        let inputs: Vec<_> = (0..width)
+            .filter(is_input)
+            .map(|position| Input { position, is_category: is_category(rows, position) })
+            .collect();
+        if inputs.is_empty() {
+            return Err(Error::data(path, "no column is left as an input"));
+        }
+        Ok(Layout { delimiter, width, header, inputs, label: Some(label), group, missing: options.missing })
+    }
+
+    /// A column by its name in the header, or else by its number, from 1.
+    pub fn name(&self, column: usize) -> String {
+        match &self.header {
+            Some((names, _)) => names[column].clone(),
+            None => (column + 1).to_string(),
+        }
+    }
+
+    /// A column by its number, from 1, with its name if it has one, as messages name it.
+    pub fn shown(&self, column: usize) -> String {
+        match &self.header {
+            Some((names, _)) => format!("{} ({})", column + 1, excerpt(&names[column])),
+            None => (column + 1).to_string(),
+        }
+    }
+}
+
+/// Whether a cell stands for a value that nobody knows.
+pub fn is_missing(cell: &[u8]) -> bool {
+    const MARKS: [&[u8]; 7] = [b"", b"?", b"na", b"n/a", b"nan", b"null", b"none"];
+    cell.len() <= 4 && MARKS.iter().any(|mark| cell.eq_ignore_ascii_case(mark))
+}
+
+/// A cell as a number, finite or not.
+pub fn number(cell: &[u8]) -> Option<f32> {
+    fast_float2::parse(cell).ok()
+}
+
+/// A column is one of texts if more of its cells are texts than numbers: of a few faulty cells, the first is an error.
+fn is_category(rows: &[Vec<Vec<u8>>], column: usize) -> bool {
+    let cells = rows.iter().filter_map(|row| row.get(column)).filter(|cell| !is_missing(cell));
+    let (numbers, texts): (Vec<_>, Vec<_>) = cells.partition(|cell| number(cell).is_some());
+    texts.len() > numbers.len() && texts.len() > 1
+}
+
+fn find(path: &Path, choice: &ColumnChoice, width: usize, names: Option<&[String]>) -> Result<usize> {
+    let names = names.unwrap_or_default();
+    match choice {
+        ColumnChoice::First => Ok(0),
+        ColumnChoice::Last => Ok(width - 1),
+        ColumnChoice::Number(number) if *number <= width => Ok(number - 1),
+        ColumnChoice::Number(number) => {
+            Err(Error::data(path, format!("there is no column {number}; the table has {width}")))
+        }
+        ColumnChoice::Name(name) => names.iter().position(|own| own == name).ok_or_else(|| {
+            let hint = nearest(name, names.iter().map(String::as_str))
+                .map_or(String::new(), |near| format!("; did you mean {}?", quoted(near)));
+            let shown: Vec<_> = names.iter().take(20).map(|name| excerpt(name)).collect();
+            let more = if names.len() > 20 { ", …" } else { "" };
+            let problem =
+                format!("the header has no column {}{hint} It has: {}{more}", quoted(name), shown.join(", "));
+            Error::data(path, problem)
+        }),
+    }
+}
+
+/// The first rows.
+struct Sample {
+    line: u64,
+    swallowed: &'static str,
+    rows: Vec<Vec<Vec<u8>>>,
+}
+
+impl Sample {
+    fn take(path: &Path, text: &[u8], delimiter: u8) -> Result<Self> {
+        let mut sample = Sample { line: 0, swallowed: "", rows: Vec::new() };
+        let _ = for_each_row(path, text, delimiter, 1, &mut |row: Row| {
+            if sample.rows.is_empty() {
+                (sample.line, sample.swallowed) = (row.line, row.swallowed());
+            }
+            sample.rows.push(row.cells.iter().map(|cell| cell.to_vec()).collect());
+            // An error ends the walk. A few very wide rows tell as much as many narrow ones.
+            let cells = sample.rows.len() * row.cells.len();
+            if sample.rows.len() < SAMPLE && cells < 1_000_000 {
+                Ok(())
+            } else {
+                Err(Error::Usage(String::new()))
+            }
+        });
+        if sample.rows.is_empty() {
+            let problem = "the file is empty; it needs a row an example, with a label among its values";
+            return Err(Error::data(path, problem));
+        }
+        Ok(sample)
+    }
+
+    /// A header has a name where rows have numbers. Where no column has numbers, it is a first row of which no cell comes
+    /// again in its column.
+    fn has_header(&self, label: Option<usize>) -> bool {
+        let (first, rest) = self.rows.split_first().expect("there is a row");
+        let inputs = || first.iter().enumerate().filter(|(column, _)| Some(*column) != label);
+        if inputs().any(|(_, cell)| number(cell).is_some()) || inputs().all(|(_, cell)| cell.is_empty()) {
+            return false;
+        }
+        if rest.is_empty() {
+            return true;
+        }
+        let has_numbers =
+            |column: usize| rest.iter().filter_map(|row| row.get(column)).any(|cell| number(cell).is_some());
+        let comes_again =
+            |column: usize, cell: &Vec<u8>| rest.iter().any(|row| row.get(column) == Some(cell));
+        inputs().any(|(column, _)| has_numbers(column))
+            || !inputs().any(|(column, cell)| comes_again(column, cell))
+    }
+
+    fn header(&self, path: &Path) -> Result<(Vec<String>, u64)> {
+        let name = |(column, cell): (usize, &Vec<u8>)| {
+            let place = || Place::line(path, self.line).column((column + 1).to_string());
+            text_of(cell, place).map(str::to_string)
+        };
+        Ok((self.rows[0].iter().enumerate().map(name).collect::<Result<_>>()?, self.line))
+    }
+}

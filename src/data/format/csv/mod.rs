@@ -1,0 +1,152 @@
+//! Tables as text: a row an example; numbers and texts, one of which is the label. Header and delimiter are recognised.
+
+mod expected;
+mod layout;
+mod parse;
+mod rows;
+mod text;
+
+use std::path::Path;
+
+pub use expected::read_rows;
+use layout::Layout;
+use parse::{Parsed, parse};
+use text::Text;
+
+use super::{Format, has_extension};
+use crate::data::column::{Column, ColumnKind, LabelColumn, TableLayout};
+use crate::data::options::{DataOptions, Missing};
+use crate::data::{Dataset, InputShape, Table, sorted_classes};
+use crate::error::{Error, Result, quoted};
+
+/// The format.
+pub struct Csv;
+
+impl Format for Csv {
+    fn name(&self) -> &'static str {
+        "csv"
+    }
+
+    fn summary(&self) -> &'static str {
+        "a table as text (.csv, .tsv, also .gz)"
+    }
+
+    fn recognises(&self, path: &Path) -> bool {
+        has_extension(path, &["csv", "tsv", "csv.gz", "tsv.gz"])
+    }
+
+    fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
+        let table = read(path, options)?;
+        let shape = InputShape(vec![table.width() as i64]);
+        table.into_dataset(shape, None)
+    }
+}
+
+/// Reads a table of labelled rows.
+///
+/// # Errors
+/// A file that cannot be read or holds no rows, options that name no column of it, and cells that cannot be used, with
+/// line and column.
+pub fn read(path: &Path, options: &DataOptions) -> Result<Table> {
+    let text = Text::read(path)?;
+    let bytes = text.as_bytes();
+    let layout = Layout::of(path, bytes, text::delimiter(path, bytes), options)?;
+    let parsed = parse(path, bytes, &layout)?;
+    if parsed.seen == 0 {
+        return Err(Error::data(path, "the file holds a header and no rows"));
+    }
+    let dropped = parsed.seen - parsed.rows.len() as u64;
+    if parsed.rows.is_empty() {
+        return Err(Error::data(path, "every row lacks a value, so that no row is left"));
+    }
+    if dropped > 0 {
+        let (seen, path) = (parsed.seen, path.display());
+        tracing::warn!("{path}: left out {dropped} of {seen} rows, which lack a value");
+    }
+    let columns = columns(path, &parsed, &layout)?;
+    Ok(table(path, text.sha256, parsed, &layout, columns))
+}
+
+/// More texts than this are no categories: they name things, or are free text.
+const MOST_CATEGORIES: usize = 100;
+
+fn columns(path: &Path, parsed: &Parsed, layout: &Layout) -> Result<Vec<Column>> {
+    let mut columns = Vec::new();
+    for (input, texts) in layout.inputs.iter().zip(&parsed.categories) {
+        let name = layout.name(input.position);
+        let (count, rows) = (texts.texts.len(), parsed.rows.len());
+        if count > MOST_CATEGORIES || count > 20 && count * 2 > rows {
+            let problem = format!(
+                "column {} holds {count} different texts in {rows} rows, so it is no category; leave it out with --ignore {}",
+                layout.shown(input.position),
+                quoted(&name)
+            );
+            return Err(Error::data(path, problem));
+        }
+        let categories = || sorted_classes(texts.texts.clone());
+        let kind = if input.is_category {
+            ColumnKind::Category { categories: categories() }
+        } else {
+            ColumnKind::Number
+        };
+        columns.push(Column { name, position: input.position, kind });
+    }
+    Ok(columns)
+}
+
+fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, columns: Vec<Column>) -> Table {
+    let label = layout.label.map(|position| LabelColumn { name: layout.name(position), position });
+    let group = |number: &u32| parsed.group_texts.texts[*number as usize].clone();
+    let groups = layout.group.map(|_| parsed.groups.iter().map(group).collect());
+    let layout = TableLayout { columns, width: layout.width, label };
+    let texts: Vec<_> = parsed.categories.into_iter().map(|texts| texts.texts).collect();
+    let values = one_hot(parsed.values, &texts, &layout);
+    Table {
+        path: path.to_path_buf(),
+        layout,
+        values,
+        labels: parsed.labels,
+        label_texts: parsed.label_texts.texts,
+        groups,
+        rows: parsed.rows,
+        lines: parsed.lines,
+        sha256,
+    }
+}
+
+/// Puts as many values in the place of a text's number as its column has categories: 1 for its own, 0 for the others, and
+/// NaN for all where it is missing.
+fn one_hot(values: Vec<f32>, texts: &[Vec<String>], layout: &TableLayout) -> Vec<f32> {
+    if layout.features() == layout.columns.len() && texts.iter().all(Vec::is_empty) {
+        return values;
+    }
+    // The place among the categories of each text, by the text's number.
+    let place = |(column, texts): (&Column, &Vec<String>)| match &column.kind {
+        ColumnKind::Number => Vec::new(),
+        ColumnKind::Category { categories } => {
+            let place = |text| categories.iter().position(|category| category == text);
+            texts.iter().map(|text| place(text).expect("each text is a category")).collect()
+        }
+    };
+    let places: Vec<Vec<usize>> = layout.columns.iter().zip(texts).map(place).collect();
+    let mut wide = Vec::with_capacity(values.len() / layout.columns.len() * layout.features());
+    for row in values.chunks_exact(layout.columns.len()) {
+        for ((value, column), places) in row.iter().zip(&layout.columns).zip(&places) {
+            match &column.kind {
+                ColumnKind::Number => wide.push(*value),
+                ColumnKind::Category { categories } if value.is_nan() => {
+                    wide.extend(std::iter::repeat_n(f32::NAN, categories.len()));
+                }
+                ColumnKind::Category { categories } => {
+                    let start = wide.len();
+                    wide.resize(start + categories.len(), 0.);
+                    wide[start + places[*value as usize]] = 1.;
+                }
+            }
+        }
+    }
+    wide
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! Cells become numbers, codes and labels, chunk by chunk and on all cores.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::layout::{Layout, is_missing, number};
+use super::rows::{Chunk, Row, chunks, for_each_row, text_of};
+use crate::data::options::Missing;
+use crate::error::{Error, Place, Result, quoted};
+
+/// Texts that were seen, each with a number of its own.
+#[derive(Default)]
+pub struct Texts {
+    number_of: HashMap<Vec<u8>, u32>,
+    /// The texts, by number.
+    pub texts: Vec<String>,
+}
+
+impl Texts {
+    /// The number of a text; `None` if it is not UTF-8.
+    fn number(&mut self, cell: &[u8]) -> Option<u32> {
+        if let Some(number) = self.number_of.get(cell) {
+            return Some(*number);
+        }
+        let text = std::str::from_utf8(cell).ok()?;
+        let number = self.texts.len() as u32;
+        self.number_of.insert(cell.to_vec(), number);
+        self.texts.push(text.to_string());
+        Some(number)
+    }
+}
+
+/// The rows of a text, or of a part of it. Texts stand as numbers.
+#[derive(Default)]
+pub struct Parsed {
+    /// A value an input column, row after row. Of a column of texts it is the text's number; NaN where it is missing.
+    pub values: Vec<f32>,
+    /// The texts of each input column, where it has texts.
+    pub categories: Vec<Texts>,
+    /// The text of each row's label, by its number among `label_texts`.
+    pub labels: Vec<u32>,
+    /// The labels' texts.
+    pub label_texts: Texts,
+    /// The text of each row's group, likewise.
+    pub groups: Vec<u32>,
+    /// The groups' texts.
+    pub group_texts: Texts,
+    /// The number of each row, from 0; rows that are dropped have one too.
+    pub rows: Vec<u64>,
+    /// The line at which each row begins.
+    pub lines: Vec<u64>,
+    /// The number of rows, with those that are dropped.
+    pub seen: u64,
+}
+
+/// Below this, threads cost more than they save.
+const SMALLEST_CHUNK: usize = 1 << 20;
+
+/// Parses all rows behind the header.
+///
+/// # Errors
+/// The first row that does not fit the layout.
+pub fn parse(path: &Path, text: &[u8], layout: &Layout) -> Result<Parsed> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let chunks = chunks(text, cores.min(text.len() / SMALLEST_CHUNK).max(1));
+    let parts: Vec<Result<Parsed>> = match &chunks[..] {
+        [whole] => vec![parse_chunk(path, whole, layout)],
+        chunks => std::thread::scope(|scope| {
+            let start = |chunk| scope.spawn(move || parse_chunk(path, chunk, layout));
+            let threads: Vec<_> = chunks.iter().map(start).collect();
+            threads.into_iter().map(|thread| thread.join().expect("parsing does not panic")).collect()
+        }),
+    };
+    let mut parts = parts.into_iter();
+    let mut all = parts.next().unwrap_or_else(|| Ok(Parsed::default()))?;
+    for part in parts {
+        all.append(part?, layout);
+    }
+    Ok(all)
+}
+
+fn parse_chunk(path: &Path, chunk: &Chunk, layout: &Layout) -> Result<Parsed> {
+    let mut parsed = Parsed::default();
+    parsed.categories.resize_with(layout.inputs.len(), Texts::default);
+    let header = layout.header.as_ref().map(|(_, line)| *line);
+    for_each_row(path, chunk.text, layout.delimiter, chunk.first_line, &mut |row| {
+        if Some(row.line) == header {
+            return Ok(());
+        }
+        let length = parsed.values.len();
+        let is_kept = parsed.add(path, &row, layout)?;
+        if is_kept {
+            parsed.rows.push(parsed.seen);
+            parsed.lines.push(row.line);
+        } else {
+            parsed.values.truncate(length);
+        }
+        parsed.seen += 1;
+        Ok(())
+    })?;
+    Ok(parsed)
+}
+
+impl Parsed {
+    /// Adds a row; false if it lacks a value and is to be dropped.
+    fn add(&mut self, path: &Path, row: &Row, layout: &Layout) -> Result<bool> {
+        let place = || Place::line(path, row.line);
+        let at = |column| place().column(layout.shown(column));
+        if row.cells.len() != layout.width {
+            let first = if layout.header.is_some() { "the header" } else { "the first row" };
+            let problem = format!(
+                "the row has {} value(s), but {first} has {}{}",
+                row.cells.len(),
+                layout.width,
+                row.swallowed()
+            );
+            return Err(Error::data(place(), problem));
+        }
+        let drops = layout.missing == Missing::Drop;
+        for (input, texts) in layout.inputs.iter().zip(&mut self.categories) {
+            let cell = row.cells[input.position];
+            let value = match number(cell) {
+                Some(number) if !input.is_category && number.is_finite() => number,
+                _ if is_missing(cell) && drops => return Ok(false),
+                _ if is_missing(cell) && layout.missing != Missing::Error => f32::NAN,
+                _ if is_missing(cell) => {
+                    let problem = format!("{}{}", missing(cell), row.swallowed());
+                    return Err(Error::data(at(input.position), problem));
+                }
+                _ if input.is_category => match texts.number(cell) {
+                    Some(number) => number as f32,
+                    None => return Err(text_of(cell, || at(input.position)).expect_err("it is not UTF-8")),
+                },
+                number => {
+                    let text = quoted(text_of(cell, || at(input.position))?);
+                    let what = if number.is_some() { "is not a finite number" } else { "is not a number" };
+                    return Err(Error::data(at(input.position), format!("{text} {what}{}", row.swallowed())));
+                }
+            };
+            self.values.push(value);
+        }
+        let group = layout.group.map(|column| self.group_texts.number(row.cells[column]).ok_or(column));
+        let group = group.transpose().map_err(|column| not_utf8(row.cells[column], at(column)))?;
+        if let Some(column) = layout.label {
+            let cell = row.cells[column];
+            if is_missing(cell) && drops {
+                return Ok(false);
+            }
+            let label = self.label(cell, row, &place, &at, column)?;
+            self.labels.push(label);
+        }
+        self.groups.extend(group);
+        Ok(true)
+    }
+
+    fn label(
+        &mut self,
+        cell: &[u8],
+        row: &Row,
+        place: &dyn Fn() -> Place,
+        at: &dyn Fn(usize) -> Place,
+        column: usize,
+    ) -> Result<u32> {
+        if cell.is_empty() {
+            let problem = format!("the row has no label (column {} is empty)", column + 1);
+            return Err(Error::data(place(), problem));
+        }
+        let number = self.label_texts.number(cell).ok_or_else(|| not_utf8(cell, at(column)))?;
+        if cell.contains(&b'\n') {
+            let text = quoted(&self.label_texts.texts[number as usize]);
+            let problem = format!("the label {text} has more than one line{}", row.swallowed());
+            return Err(Error::data(place(), problem));
+        }
+        Ok(number)
+    }
+
+    /// Adds the rows of the chunk behind.
+    fn append(&mut self, part: Parsed, layout: &Layout) {
+        let renumbered = |own: &mut Texts, texts: &Texts| -> Vec<u32> {
+            let number = |text: &String| own.number(text.as_bytes()).expect("it is UTF-8");
+            texts.texts.iter().map(number).collect()
+        };
+        let mut values = part.values;
+        let columns = layout.inputs.len();
+        for (column, input) in layout.inputs.iter().enumerate().filter(|(_, input)| input.is_category) {
+            debug_assert!(input.is_category);
+            let number = renumbered(&mut self.categories[column], &part.categories[column]);
+            for value in values.iter_mut().skip(column).step_by(columns).filter(|value| !value.is_nan()) {
+                *value = number[*value as usize] as f32;
+            }
+        }
+        self.values.append(&mut values);
+        let labels = renumbered(&mut self.label_texts, &part.label_texts);
+        self.labels.extend(part.labels.iter().map(|label| labels[*label as usize]));
+        let groups = renumbered(&mut self.group_texts, &part.group_texts);
+        self.groups.extend(part.groups.iter().map(|group| groups[*group as usize]));
+        self.rows.extend(part.rows.iter().map(|row| self.seen + row));
+        self.lines.extend(part.lines);
+        self.seen += part.seen;
+    }
+}
+
+fn missing(cell: &[u8]) -> String {
+    let mark = if cell.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", quoted(&String::from_utf8_lossy(cell)))
+    };
+    format!(
+        "the value is missing{mark}; fill it in, leave the row out, or say what becomes of it with --missing"
+    )
+}
+
+fn not_utf8(cell: &[u8], place: Place) -> Error {
+    text_of(cell, || place).expect_err("it is not UTF-8")
+}

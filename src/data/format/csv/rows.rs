@@ -1,0 +1,167 @@
+//! Rows and cells of a text.
+
+use std::path::Path;
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use crate::error::{Error, Place, Result};
+
+/// A row of a text.
+pub struct Row<'a> {
+    /// The line at which it begins, from 1.
+    pub line: u64,
+    /// Its cells, without the blanks around them.
+    pub cells: &'a [&'a [u8]],
+}
+
+impl Row<'_> {
+    /// A hint for a row that goes over several lines, which hardly anyone means.
+    pub fn swallowed(&self) -> &'static str {
+        if self.cells.iter().any(|cell| cell.contains(&b'\n')) {
+            "; a quotation mark is opened in this row and not closed, so the lines below it belong to it"
+        } else {
+            ""
+        }
+    }
+}
+
+/// Walks over the rows of a text whose first line has this number; blank lines are passed over.
+///
+/// # Errors
+/// Those of `work`, which end the walk.
+pub fn for_each_row(
+    path: &Path,
+    text: &[u8],
+    delimiter: u8,
+    first_line: u64,
+    work: &mut dyn FnMut(Row) -> Result<()>,
+) -> Result<()> {
+    if memchr::memchr(b'"', text).is_some() {
+        quoted_rows(path, text, delimiter, first_line, work)
+    } else {
+        plain_rows(text, delimiter, first_line, work)
+    }
+}
+
+fn plain_rows(
+    text: &[u8],
+    delimiter: u8,
+    first_line: u64,
+    work: &mut dyn FnMut(Row) -> Result<()>,
+) -> Result<()> {
+    let mut cells = Vec::new();
+    // A carriage return alone ends a line on no system of this century, but it is white space and so trimmed.
+    for (line, row) in (first_line..).zip(text.split(|byte| *byte == b'\n')) {
+        if row.trim_ascii().is_empty() && !row.contains(&delimiter) {
+            continue;
+        }
+        cells.clear();
+        cells.extend(row.split(|byte| *byte == delimiter).map(<[u8]>::trim_ascii));
+        work(Row { line, cells: &cells })?;
+    }
+    Ok(())
+}
+
+fn quoted_rows(
+    path: &Path,
+    text: &[u8],
+    delimiter: u8,
+    first_line: u64,
+    work: &mut dyn FnMut(Row) -> Result<()>,
+) -> Result<()> {
+    let mut reader =
+        ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text);
+    let mut record = ByteRecord::new();
+    loop {
+        match reader.read_byte_record(&mut record) {
+            Ok(false) => return Ok(()),
+            Ok(true) => {}
+            Err(error) => return Err(Error::data(path, format!("this is no CSV: {error}"))),
+        }
+        let position = record.position().expect("a record that was read has a position");
+        let line = first_line - 1 + position.line() + blank_lines(&text[position.byte() as usize..]);
+        let cells: Vec<_> = record.iter().map(<[u8]>::trim_ascii).collect();
+        work(Row { line, cells: &cells })?;
+    }
+}
+
+/// The reader notes the position of a row before it passes over the blank lines above it.
+fn blank_lines(rest: &[u8]) -> u64 {
+    let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    blank.filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// A stretch of a text that begins with a whole row.
+pub struct Chunk<'a> {
+    /// The number of its first line.
+    pub first_line: u64,
+    /// Its text.
+    pub text: &'a [u8],
+}
+
+/// Cuts a text into about `count` stretches of whole rows. Text with quotation marks stays in one piece, because a line
+/// end may be part of a cell there.
+pub fn chunks(text: &[u8], count: usize) -> Vec<Chunk<'_>> {
+    if memchr::memchr(b'"', text).is_some() {
+        return vec![Chunk { first_line: 1, text }];
+    }
+    let length = text.len().div_ceil(count.max(1)).max(1);
+    let (mut chunks, mut rest, mut first_line) = (Vec::new(), text, 1);
+    while !rest.is_empty() {
+        let from = length.min(rest.len()) - 1;
+        let end = memchr::memchr(b'\n', &rest[from..]).map_or(rest.len(), |at| from + at + 1);
+        let (text, behind) = rest.split_at(end);
+        chunks.push(Chunk { first_line, text });
+        first_line += memchr::memchr_iter(b'\n', text).count() as u64;
+        rest = behind;
+    }
+    chunks
+}
+
+/// A cell as text.
+///
+/// # Errors
+/// A cell that is not UTF-8.
+pub fn text_of(cell: &[u8], place: impl FnOnce() -> Place) -> Result<&str> {
+    std::str::from_utf8(cell)
+        .map_err(|_| Error::data(place(), "the text is not UTF-8; save the file as CSV in UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rows_of(text: &[u8], first_line: u64) -> Vec<(u64, Vec<Vec<u8>>)> {
+        let mut rows = Vec::new();
+        for_each_row(Path::new("a.csv"), text, b',', first_line, &mut |row| {
+            rows.push((row.line, row.cells.iter().map(|cell| cell.to_vec()).collect()));
+            Ok(())
+        })
+        .unwrap();
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_have_the_rows_of_the_whole(text in "[a,\n\r ]{0,60}", count in 1usize..5) {
+            let mut rows = Vec::new();
+            for chunk in chunks(text.as_bytes(), count) {
+                rows.extend(rows_of(chunk.text, chunk.first_line));
+            }
+            prop_assert_eq!(rows, rows_of(text.as_bytes(), 1));
+        }
+
+        #[test]
+        fn rows_with_and_without_quotation_marks_are_the_same(
+            rows in prop::collection::vec(prop::collection::vec("[a-z]{1,3}", 1..4), 1..6), blank in 0usize..3
+        ) {
+            let text = |mark: &str| {
+                let cell = |cell: &String| format!("{mark}{cell}{mark}");
+                let line = |row: &Vec<String>| row.iter().map(cell).collect::<Vec<_>>().join(",") + "\n";
+                rows.iter().map(|row| line(row) + &"\n".repeat(blank)).collect::<String>()
+            };
+            prop_assert_eq!(rows_of(text("").as_bytes(), 5), rows_of(text("\"").as_bytes(), 5));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A text file as bytes: unpacked, without a byte order mark, and free of what no table holds.
+
+use std::io::Read;
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use super::rows::for_each_row;
+use crate::data::sha256;
+use crate::error::{Error, Place, Result};
+
+/// The text of a file.
+pub struct Text {
+    /// The unpacked bytes, with the byte order mark.
+    bytes: Vec<u8>,
+    /// SHA-256 of the file as it is on the disk.
+    pub sha256: String,
+}
+
+/// What a compressed file may unpack to: so much in any case, …
+const UNPACKED_FREELY: u64 = 1 << 30;
+/// … and beyond it so many times its own size. Tables pack to a tenth or a twentieth, bombs to a thousandth.
+const UNPACKED_TIMES: u64 = 100;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+impl Text {
+    /// Reads a file, and unpacks it if its name ends in `.gz`.
+    ///
+    /// # Errors
+    /// A file that cannot be read or unpacked, or that holds NUL bytes.
+    pub fn read(path: &Path) -> Result<Self> {
+        let unreadable = |e: std::io::Error| Error::data(path, format!("cannot read the file: {e}"));
+        let packed = std::fs::read(path).map_err(unreadable)?;
+        let sha256 = sha256(&packed);
+        let is_packed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+        let bytes = if is_packed { unpack(path, &packed)? } else { packed };
+        let text = Text { bytes, sha256 };
+        refuse_nul(path, text.as_bytes())?;
+        Ok(text)
+    }
+
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.bytes)
+    }
+}
+
+/// Unpacks gzip, but no bomb.
+pub fn unpack(path: &Path, packed: &[u8]) -> Result<Vec<u8>> {
+    let most = UNPACKED_FREELY.max(packed.len() as u64 * UNPACKED_TIMES);
+    let mut bytes = Vec::new();
+    let unpacked = MultiGzDecoder::new(packed).take(most + 1).read_to_end(&mut bytes);
+    unpacked.map_err(|e| Error::data(path, format!("the file is no gzip, or it is damaged ({e})")))?;
+    if bytes.len() as u64 > most {
+        let problem = format!(
+            "the file unpacks to more than {UNPACKED_TIMES} times its size and more than {} GiB, so it is no table; unpack it by hand if it is",
+            UNPACKED_FREELY >> 30
+        );
+        return Err(Error::data(path, problem));
+    }
+    Ok(bytes)
+}
+
+fn refuse_nul(path: &Path, text: &[u8]) -> Result<()> {
+    let Some(at) = memchr::memchr(0, text) else {
+        return Ok(());
+    };
+    let line = 1 + memchr::memchr_iter(b'\n', &text[..at]).count();
+    let problem = "a NUL byte stands here, so the file is damaged or in an encoding such as UTF-16; save it as CSV in UTF-8";
+    Err(Error::data(Place::line(path, line as u64), problem))
+}
+
+/// The rows by which the delimiter is told.
+const SAMPLE: usize = 20;
+
+/// The byte between cells: a tab in a `.tsv`; else the one of `,` `;` tab and `|` that cuts the first rows into equally
+/// many cells, and into the most. A comma if none does.
+pub fn delimiter(path: &Path, text: &[u8]) -> u8 {
+    if crate::data::format::has_extension(path, &["tsv", "tsv.gz"]) {
+        return b'\t';
+    }
+    let cells = |delimiter: u8| {
+        let mut counts = Vec::new();
+        let _ = for_each_row(path, text, delimiter, 1, &mut |row| {
+            counts.push(row.cells.len());
+            // An error ends the walk.
+            if counts.len() < SAMPLE { Ok(()) } else { Err(Error::Usage(String::new())) }
+        });
+        let first = counts.first().copied().unwrap_or(0);
+        if first > 1 && counts.iter().all(|count| *count == first) { first } else { 0 }
+    };
+    // Of equals, the last is taken.
+    b"|\t;,".iter().copied().max_by_key(|delimiter| cells(*delimiter)).expect("there are candidates")
+}

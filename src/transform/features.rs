@@ -1,0 +1,79 @@
+//! Statistics of each feature of a table. A missing value is NaN, and no part of them.
+
+use tch::{Kind, Tensor};
+
+use crate::data::options::Missing;
+
+/// Mean and standard deviation of each feature over rows (N, features). A constant feature carries nothing; its deviation
+/// is given as 1, which leaves it at 0.
+pub fn statistics(inputs: &Tensor) -> (Vec<f32>, Vec<f32>) {
+    // In float64, because the sums of many large values lose their last digits in float32.
+    let values = inputs.to_kind(Kind::Double);
+    let (mean, squares) = if values.isnan().any().int64_value(&[]) == 0 {
+        let mean = values.mean_dim(0, false, Kind::Double);
+        let squares = (&values - &mean).square().mean_dim(0, false, Kind::Double);
+        (mean, squares)
+    } else {
+        let mean = values.nanmean(0, false, Kind::Double).nan_to_num(0., None, None);
+        let squares = (&values - &mean).square().nanmean(0, false, Kind::Double).nan_to_num(0., None, None);
+        (mean, squares)
+    };
+    let deviation = squares.sqrt();
+    let deviation = deviation.where_self(&deviation.gt(1e-12), &deviation.ones_like());
+    (numbers(mean), numbers(deviation))
+}
+
+/// What takes the place of each feature's missing values: its mean or median over the rows (N, features) that have it, 0
+/// if none has. Of an even number of values, the median is the mean of the two in the middle.
+pub fn fill(inputs: &Tensor, missing: Missing) -> Option<Vec<f32>> {
+    match missing {
+        Missing::Error | Missing::Drop => None,
+        Missing::Mean => {
+            let mean = inputs.to_kind(Kind::Double).nanmean(0, false, Kind::Double);
+            Some(numbers(mean.nan_to_num(0., None, None)))
+        }
+        Missing::Median => {
+            Some((0..inputs.size()[1]).map(|feature| median(&inputs.select(1, feature))).collect())
+        }
+    }
+}
+
+fn median(feature: &Tensor) -> f32 {
+    let mut values = Vec::<f32>::try_from(feature).expect("a feature is a vector");
+    values.retain(|value| !value.is_nan());
+    values.sort_unstable_by(f32::total_cmp);
+    match values[..] {
+        [] => 0.,
+        _ => (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.,
+    }
+}
+
+fn numbers(statistics: Tensor) -> Vec<f32> {
+    Vec::<f32>::try_from(statistics.to_kind(Kind::Float)).expect("statistics are a vector")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Tensor {
+        let nan = f32::NAN;
+        Tensor::from_slice2(&[[1., nan, nan], [2., 5., nan], [6., 5., nan], [nan, 8., nan]])
+    }
+
+    #[test]
+    fn missing_values_are_no_part_of_the_statistics() {
+        let (mean, deviation) = statistics(&table());
+        assert_eq!(mean, [3., 6., 0.]);
+        assert_eq!(deviation, [(14f64 / 3.).sqrt() as f32, 2f64.sqrt() as f32, 1.]);
+    }
+
+    #[test]
+    fn missing_values_are_filled_with_mean_or_median() {
+        assert_eq!(fill(&table(), Missing::Mean).unwrap(), [3., 6., 0.]);
+        assert_eq!(fill(&table(), Missing::Median).unwrap(), [2., 5., 0.]);
+        let even = Tensor::from_slice2(&[[1f32], [2.], [4.], [9.]]);
+        assert_eq!(fill(&even, Missing::Median).unwrap(), [3.]);
+        assert_eq!(fill(&even, Missing::Error), None);
+    }
+}
