@@ -53,7 +53,7 @@ pub fn read_rows(path: &Path, model: &TableLayout, missing: bool) -> Result<Tabl
         groups: None,
         rows: parsed.rows,
         lines: parsed.lines,
-        sha256: text.sha256,
+        sha256: text.sha256(),
     })
 }
 

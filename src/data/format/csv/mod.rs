@@ -51,7 +51,12 @@ pub fn read(path: &Path, options: &DataOptions) -> Result<Table> {
     let text = Text::read(path)?;
     let bytes = text.as_bytes();
     let layout = Layout::of(path, bytes, text::delimiter(path, bytes), options)?;
-    let parsed = parse(path, bytes, &layout)?;
+    // On a large file, the fingerprint takes a good part of the time that parsing does.
+    let (parsed, sha256) = std::thread::scope(|scope| {
+        let sha256 = scope.spawn(|| text.sha256());
+        let parsed = parse(path, bytes, &layout);
+        parsed.map(|parsed| (parsed, sha256.join().expect("a fingerprint can always be taken")))
+    })?;
     if parsed.seen == 0 {
         return Err(Error::data(path, "the file holds a header and no rows"));
     }
@@ -64,7 +69,7 @@ pub fn read(path: &Path, options: &DataOptions) -> Result<Table> {
         tracing::warn!("{path}: left out {dropped} of {seen} rows, which lack a value");
     }
     let columns = columns(path, &parsed, &layout)?;
-    Ok(table(path, text.sha256, parsed, &layout, columns))
+    Ok(table(path, sha256, parsed, &layout, columns))
 }
 
 /// More texts than this are no categories: they name things, or are free text.

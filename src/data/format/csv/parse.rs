@@ -64,10 +64,12 @@ pub fn parse(path: &Path, text: &[u8], layout: &Layout) -> Result<Parsed> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let chunks = chunks(text, cores.min(text.len() / SMALLEST_CHUNK).max(1));
     let parts: Vec<Result<Parsed>> = match &chunks[..] {
-        [whole] => vec![parse_chunk(path, whole, layout)],
+        [whole] => vec![parse_chunk(path, whole, layout, 1)],
         chunks => std::thread::scope(|scope| {
-            let start = |chunk| scope.spawn(move || parse_chunk(path, chunk, layout));
-            let threads: Vec<_> = chunks.iter().map(start).collect();
+            // The first piece takes in the others, so it makes room for all.
+            let room = |index| if index == 0 { chunks.len() } else { 1 };
+            let start = |(index, chunk)| scope.spawn(move || parse_chunk(path, chunk, layout, room(index)));
+            let threads: Vec<_> = chunks.iter().enumerate().map(start).collect();
             threads.into_iter().map(|thread| thread.join().expect("parsing does not panic")).collect()
         }),
     };
@@ -79,8 +81,13 @@ pub fn parse(path: &Path, text: &[u8], layout: &Layout) -> Result<Parsed> {
     Ok(all)
 }
 
-fn parse_chunk(path: &Path, chunk: &Chunk, layout: &Layout) -> Result<Parsed> {
+/// Parses a chunk, with room for the values of `room` chunks of its size.
+fn parse_chunk(path: &Path, chunk: &Chunk, layout: &Layout, room: usize) -> Result<Parsed> {
     let mut parsed = Parsed::default();
+    let rows = 1 + memchr::memchr_iter(b'\n', chunk.text).count();
+    // A row has more bytes than cells, so this is in proportion to the file whatever the file claims.
+    let cells = (rows * layout.inputs.len()).min(chunk.text.len());
+    parsed.values.reserve_exact(cells * room + cells * (room - 1) / 16);
     parsed.categories.resize_with(layout.inputs.len(), Texts::default);
     let header = layout.header.as_ref().map(|(_, line)| *line);
     for_each_row(path, chunk.text, layout.delimiter, chunk.first_line, &mut |row| {

@@ -11,10 +11,10 @@ use crate::error::{Error, Place, Result};
 
 /// The text of a file.
 pub struct Text {
+    /// The file as it is on the disk, if it is packed.
+    packed: Option<Vec<u8>>,
     /// The unpacked bytes, with the byte order mark.
     bytes: Vec<u8>,
-    /// SHA-256 of the file as it is on the disk.
-    pub sha256: String,
 }
 
 /// What a compressed file may unpack to: so much in any case, …
@@ -31,13 +31,20 @@ impl Text {
     /// A file that cannot be read or unpacked, or that holds NUL bytes.
     pub fn read(path: &Path) -> Result<Self> {
         let unreadable = |e: std::io::Error| Error::data(path, format!("cannot read the file: {e}"));
-        let packed = std::fs::read(path).map_err(unreadable)?;
-        let sha256 = sha256(&packed);
+        let bytes = std::fs::read(path).map_err(unreadable)?;
         let is_packed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-        let bytes = if is_packed { unpack(path, &packed)? } else { packed };
-        let text = Text { bytes, sha256 };
+        let text = if is_packed {
+            Text { bytes: unpack(path, &bytes)?, packed: Some(bytes) }
+        } else {
+            Text { bytes, packed: None }
+        };
         refuse_nul(path, text.as_bytes())?;
         Ok(text)
+    }
+
+    /// SHA-256 of the file as it is on the disk.
+    pub fn sha256(&self) -> String {
+        sha256(self.packed.as_ref().unwrap_or(&self.bytes))
     }
 
     /// The text.
