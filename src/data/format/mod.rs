@@ -1,6 +1,10 @@
 //! The formats that examples are read from, one file each.
 
+mod binary;
+mod cifar;
 pub mod csv;
+mod idx;
+mod numpy;
 
 use std::path::Path;
 
@@ -29,7 +33,7 @@ pub trait Format: Sync {
 }
 
 /// All formats. Where several recognise a path, the first is taken.
-pub static FORMATS: &[&dyn Format] = &[&csv::Csv];
+pub static FORMATS: &[&dyn Format] = &[&csv::Csv, &idx::Idx, &cifar::Cifar, &numpy::Numpy];
 
 /// The format of the data at `path`: the one named by `--format`, or else the first that recognises it.
 ///

@@ -1,0 +1,116 @@
+//! What the binary formats have in common: reading a file of known size, packed or not, and making examples of arrays.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use crate::data::{Dataset, InputShape, Inputs, LabelsBuilder, Names, Portion, ValueRange, sha256};
+use crate::error::{Error, Place, Result};
+
+/// The bytes of a file, unpacked if its name ends in `.gz`.
+pub fn open(path: &Path) -> Result<Box<dyn Read>> {
+    let file = File::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
+    let is_packed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+    Ok(if is_packed { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) })
+}
+
+/// Exactly `length` bytes. Memory grows with what is there, whatever `length` a damaged file claims.
+///
+/// # Errors
+/// A source that ends before.
+pub fn exactly(path: &Path, source: &mut dyn Read, length: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = source.take(length).read_to_end(&mut bytes);
+    read.map_err(|e| Error::data(path, format!("cannot read the file, or it is damaged: {e}")))?;
+    if (bytes.len() as u64) < length {
+        let problem =
+            format!("the file ends too early: {length} bytes were expected, {} are there", bytes.len());
+        return Err(Error::data(path, problem));
+    }
+    Ok(bytes)
+}
+
+/// Refuses a source that goes on behind its end.
+pub fn ended(path: &Path, source: &mut dyn Read) -> Result<()> {
+    match source.read(&mut [0]) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(Error::data(path, "the file is longer than its header says")),
+        Err(e) => Err(Error::data(path, format!("cannot read the file, or it is damaged: {e}"))),
+    }
+}
+
+/// SHA-256 of files that are read together: of each one's name and SHA-256, a line each.
+pub fn sha256_of(files: &[&Path]) -> Result<String> {
+    let mut lines = String::new();
+    for path in files {
+        let bytes =
+            std::fs::read(path).map_err(|e| Error::data(*path, format!("cannot read the file: {e}")))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        lines += &format!("{}  {name}\n", sha256(&bytes));
+    }
+    Ok(sha256(lines.as_bytes()))
+}
+
+/// Examples as arrays, before they are a data set.
+pub struct Arrays {
+    /// The values, row after row.
+    pub inputs: Inputs,
+    /// The shape of an example.
+    pub shape: InputShape,
+    /// The range of the values, where the format tells it.
+    pub range: Option<ValueRange>,
+    /// The label of each example, as text.
+    pub labels: Vec<String>,
+    /// The portion of each example, where the format tells it.
+    pub portions: Option<Vec<Portion>>,
+}
+
+impl Arrays {
+    /// The data set, of this fingerprint.
+    ///
+    /// # Errors
+    /// No examples, another number of labels than of examples, and values that are not finite.
+    pub fn into_dataset(self, path: &Path, sha256: String) -> Result<Dataset> {
+        let features = self.shape.features();
+        let values = match &self.inputs {
+            Inputs::Floats(values) => values.len(),
+            Inputs::Bytes(values) => values.len(),
+            Inputs::Images(sources) => sources.len(),
+        };
+        if features == 0 || values == 0 {
+            return Err(Error::data(path, "there are no examples, or they have no values"));
+        }
+        let rows = values / features as usize;
+        if rows != self.labels.len() {
+            let problem = format!("there are {rows} examples, but {} labels", self.labels.len());
+            return Err(Error::data(path, problem));
+        }
+        if let Inputs::Floats(values) = &self.inputs
+            && let Some(at) = values.iter().position(|value| !value.is_finite())
+        {
+            let place = Place::row(path, at as u64 / features as u64);
+            return Err(Error::data(place, format!("the value {} is no finite number", values[at])));
+        }
+        let mut builder = LabelsBuilder::default();
+        self.labels.iter().for_each(|label| builder.push(label));
+        let (classes, labels) = builder.finish();
+        Ok(Dataset {
+            path: path.to_path_buf(),
+            sha256,
+            classes,
+            labels,
+            shape: self.shape,
+            range: self.range,
+            inputs: self.inputs,
+            names: Names::Rows((0..rows as u64).collect()),
+            table: None,
+            portions: self.portions,
+            groups: None,
+        })
+    }
+}
+
+/// The range of bytes.
+pub const BYTES: ValueRange = ValueRange { min: 0., max: 255. };

@@ -1,0 +1,311 @@
+//! NumPy's arrays: an `.npz` that holds inputs and labels, or an `.npy` of inputs with the labels beside it.
+
+mod array;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use array::Array;
+use zip::ZipArchive;
+
+use super::binary::{Arrays, BYTES, sha256_of};
+use super::{Format, has_extension};
+use crate::data::{DataOptions, Dataset, InputShape, Inputs, Portion, ValueRange};
+use crate::error::{Error, Result};
+
+/// The format.
+pub struct Numpy;
+
+/// What pairs of arrays are called, inputs and labels.
+const PAIRS: [(&str, &str); 5] =
+    [("x", "y"), ("images", "labels"), ("data", "target"), ("inputs", "labels"), ("features", "labels")];
+
+/// How the names begin or end of the arrays of a portion.
+const PORTIONS: [(&str, Portion); 4] = [
+    ("train", Portion::Train),
+    ("val", Portion::Validation),
+    ("valid", Portion::Validation),
+    ("test", Portion::Test),
+];
+
+impl Format for Numpy {
+    fn name(&self) -> &'static str {
+        "numpy"
+    }
+
+    fn summary(&self) -> &'static str {
+        "NumPy arrays (.npz with x and y, or .npy with its labels beside it)"
+    }
+
+    fn recognises(&self, path: &Path) -> bool {
+        has_extension(path, &["npz", "npy"])
+    }
+
+    fn read(&self, path: &Path, _options: &DataOptions) -> Result<Dataset> {
+        if has_extension(path, &["npz"]) {
+            return read_npz(path)?.into_dataset(path, sha256_of(&[path])?);
+        }
+        let labels = labels_of(path)?;
+        let open = |path: &Path| -> Result<Array> {
+            let file =
+                File::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
+            Array::read(path, &mut BufReader::new(file))
+        };
+        let arrays = arrays(path, &open(path)?, &open(&labels)?)?;
+        arrays.into_dataset(path, sha256_of(&[path, &labels])?)
+    }
+}
+
+/// The labels beside `NAME.npy`: `NAME_labels.npy`, `NAME` with its word for inputs changed into that for labels (`x` and
+/// `y`, `images` and `labels`, `data` and `target`), or `labels.npy`.
+fn labels_of(path: &Path) -> Result<PathBuf> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut candidates = vec![format!("{stem}_labels.npy")];
+    for (inputs, labels) in PAIRS {
+        for (from, to) in [(inputs, labels), (&inputs.to_uppercase(), labels)] {
+            // A single letter is a word of the name, not any x in it.
+            let words: Vec<_> = stem.split(['_', '-']).collect();
+            if words.contains(&from) {
+                let separator = if stem.contains('-') { "-" } else { "_" };
+                let renamed: Vec<_> =
+                    words.iter().map(|word| if *word == from { to } else { word }).collect();
+                candidates.push(format!("{}.npy", renamed.join(separator)));
+            }
+        }
+    }
+    candidates.extend(["labels.npy".to_string(), "y.npy".to_string()]);
+    candidates.dedup();
+    let found = candidates
+        .iter()
+        .map(|name| path.with_file_name(name))
+        .find(|other| other != path && other.is_file());
+    found.ok_or_else(|| {
+        let problem = format!("its labels were not found beside it; looked for {}", candidates.join(", "));
+        Error::data(path, problem)
+    })
+}
+
+fn read_npz(path: &Path) -> Result<Arrays> {
+    let file = File::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
+    let damaged =
+        |e: zip::result::ZipError| Error::data(path, format!("this is no .npz, or it is damaged: {e}"));
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+    let names = archive.file_names().map(|name| name.map(|name| name.into_owned()));
+    let names = names.collect::<zip::result::ZipResult<Vec<_>>>().map_err(damaged)?;
+    let mut arrays_of: BTreeMap<(Portion, bool), Array> = BTreeMap::new();
+    for name in &names {
+        let Some((portion, is_label)) = role(name.trim_end_matches(".npy")) else { continue };
+        let mut member = archive.by_name(name).map_err(damaged)?;
+        let array = Array::read(&path.join(name), &mut member)?;
+        arrays_of.insert((portion.unwrap_or(Portion::Train), is_label), array);
+    }
+    let mut all: Option<Arrays> = None;
+    let mut portions = Vec::new();
+    for portion in [Portion::Train, Portion::Validation, Portion::Test] {
+        let pair = (arrays_of.get(&(portion, false)), arrays_of.get(&(portion, true)));
+        let (Some(inputs), Some(labels)) = pair else { continue };
+        let part = arrays(path, inputs, labels)?;
+        portions.resize(portions.len() + part.labels.len(), portion);
+        match &mut all {
+            Some(all) => append(path, all, part)?,
+            None => all = Some(part),
+        }
+    }
+    let mut all = all.ok_or_else(|| {
+        let problem = format!(
+            "no pair of inputs and labels was found, such as x and y, images and labels, or x_train and y_train; the arrays are: {}",
+            names.join(", ")
+        );
+        Error::data(path, problem)
+    })?;
+    let is_split = portions.iter().any(|portion| *portion != portions[0]);
+    all.portions = is_split.then_some(portions);
+    Ok(all)
+}
+
+/// What an array of this name holds: of which portion, if the name says, and whether labels.
+fn role(name: &str) -> Option<(Option<Portion>, bool)> {
+    let name = name.to_lowercase();
+    let mut words: Vec<_> = name.split(['_', '-']).collect();
+    let place = words.iter().position(|word| PORTIONS.iter().any(|(own, _)| own == word));
+    let portion = place.map(|place| {
+        let word = words.remove(place);
+        PORTIONS.iter().find(|(own, _)| *own == word).expect("it was found").1
+    });
+    let [word] = words[..] else { return None };
+    if PAIRS.iter().any(|(_, labels)| *labels == word) {
+        return Some((portion, true));
+    }
+    PAIRS.iter().any(|(inputs, _)| *inputs == word).then_some((portion, false))
+}
+
+fn arrays(path: &Path, inputs: &Array, labels: &Array) -> Result<Arrays> {
+    let fault = |problem: String| Error::data(path, problem);
+    if labels.shape.len() != 1 && labels.shape.get(1) != Some(&1) {
+        return Err(fault(format!("labels have one dimension, but theirs are {:?}", labels.shape)));
+    }
+    let labels = labels
+        .to_labels()
+        .ok_or_else(|| fault("labels are whole numbers or texts, not fractions".to_string()))?;
+    // Where the last size and no other is that of colors, they stand last.
+    let is_color = |size: usize| matches!(size, 1 | 3);
+    let (shape, colors_last) = match inputs.shape[..] {
+        [_, features] => (vec![features], false),
+        [_, height, width] => (vec![1, height, width], false),
+        [_, height, width, channels] if is_color(channels) && !is_color(height) => {
+            (vec![channels, height, width], true)
+        }
+        [_, channels, height, width] => (vec![channels, height, width], false),
+        _ => {
+            let problem = format!(
+                "inputs have the shape (N, features), (N, H, W), (N, C, H, W) or (N, H, W, C), but theirs is {:?}",
+                inputs.shape
+            );
+            return Err(fault(problem));
+        }
+    };
+    let values = match inputs.as_bytes() {
+        Some(bytes) => Inputs::Bytes(channels_first(bytes.to_vec(), &shape, colors_last)),
+        None => {
+            let floats =
+                inputs.to_floats().ok_or_else(|| fault("inputs are numbers, not texts".to_string()))?;
+            Inputs::Floats(channels_first(floats, &shape, colors_last))
+        }
+    };
+    let unit = ValueRange { min: 0., max: 1. };
+    let is_unit = |values: &[f32]| values.iter().all(|value| (0. ..=1.).contains(value));
+    let range = match &values {
+        Inputs::Bytes(_) => Some(BYTES),
+        // Pictures as fractions of white are in this range; columns of a table only happen to be.
+        Inputs::Floats(values) if shape.len() == 3 && is_unit(values) => Some(unit),
+        _ => None,
+    };
+    // Bytes of a table are numbers like others.
+    let (values, range) = match values {
+        Inputs::Bytes(bytes) if shape.len() == 1 => {
+            (Inputs::Floats(bytes.into_iter().map(f32::from).collect()), None)
+        }
+        other => (other, range),
+    };
+    let shape = InputShape(shape.into_iter().map(|size| size as i64).collect());
+    Ok(Arrays { inputs: values, shape, range, labels, portions: None })
+}
+
+fn channels_first<T: Copy>(values: Vec<T>, shape: &[usize], colors_last: bool) -> Vec<T> {
+    let [channels, height, width] = shape[..] else { return values };
+    if !colors_last || channels == 1 {
+        return values;
+    }
+    let mut ordered = Vec::with_capacity(values.len());
+    for picture in values.chunks_exact(channels * height * width) {
+        for channel in 0..channels {
+            ordered.extend(picture.iter().skip(channel).step_by(channels));
+        }
+    }
+    ordered
+}
+
+/// Adds the arrays of another portion.
+fn append(path: &Path, all: &mut Arrays, part: Arrays) -> Result<()> {
+    if all.shape != part.shape {
+        let problem = format!("its portions have examples of {} and of {}", all.shape, part.shape);
+        return Err(Error::data(path, problem));
+    }
+    match (&mut all.inputs, part.inputs) {
+        (Inputs::Bytes(all), Inputs::Bytes(part)) => all.extend(part),
+        (Inputs::Floats(all), Inputs::Floats(part)) => all.extend(part),
+        _ => return Err(Error::data(path, "its portions have inputs of different dtypes")),
+    }
+    // A portion that has white nowhere, or everywhere, is in the range of the others.
+    if all.range != part.range {
+        all.range = None;
+    }
+    all.labels.extend(part.labels);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn npy(descr: &str, shape: &[usize], items: &[u8]) -> Vec<u8> {
+        let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}), }}\n");
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), items].concat()
+    }
+
+    fn npz(arrays: &[(&str, Vec<u8>)]) -> Result<Dataset> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let mut archive = zip::ZipWriter::new(File::create(&path).unwrap());
+        for (name, bytes) in arrays {
+            archive.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
+            archive.write_all(bytes).unwrap();
+        }
+        archive.finish().unwrap();
+        Numpy.read(&path, &DataOptions::default())
+    }
+
+    #[test]
+    fn pictures_with_colors_last_are_turned() {
+        let pixels: Vec<u8> = (0..12).collect();
+        let images = npy("|u1", &[1, 2, 2, 3], &pixels);
+        let data = npz(&[("images", images), ("labels", npy("|u1", &[1], &[4]))]).unwrap();
+        assert_eq!((data.shape, data.range), (InputShape(vec![3, 2, 2]), Some(BYTES)));
+        assert!(matches!(data.inputs, Inputs::Bytes(v) if v == [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]));
+    }
+
+    #[test]
+    fn arrays_of_portions_are_split_as_they_are() {
+        let row = |value: f32| npy("<f4", &[1, 2], &[value.to_le_bytes(), value.to_le_bytes()].concat());
+        let label = |label: u8| npy("|u1", &[1], &[label]);
+        let data = npz(&[
+            ("x_test", row(7.)),
+            ("x_train", row(5.)),
+            ("y_test", label(1)),
+            ("y_train", label(0)),
+            ("note", b"no array".to_vec()),
+        ])
+        .unwrap();
+        assert_eq!(data.portions.unwrap(), [Portion::Train, Portion::Test]);
+        assert!(matches!(data.inputs, Inputs::Floats(v) if v == [5., 5., 7., 7.]));
+        assert_eq!((data.range, data.labels), (None, vec![0, 1]));
+    }
+
+    #[test]
+    fn the_labels_of_an_npy_stand_beside_it() {
+        for (inputs, labels) in [
+            ("images.npy", "labels.npy"),
+            ("x_train.npy", "y_train.npy"),
+            ("X.npy", "y.npy"),
+            ("mine.npy", "mine_labels.npy"),
+            ("box.npy", "labels.npy"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(inputs), npy("|u1", &[2, 1], &[1, 2])).unwrap();
+            let path = folder.path().join(inputs);
+            let said = Numpy.read(&path, &DataOptions::default()).unwrap_err().to_string();
+            assert!(said.contains("looked for") && said.contains(labels), "{said}");
+            std::fs::write(folder.path().join(labels), npy("|u1", &[2], &[0, 1])).unwrap();
+            assert_eq!(Numpy.read(&path, &DataOptions::default()).unwrap().labels, [0, 1]);
+        }
+    }
+
+    #[test]
+    fn pairs_that_do_not_fit_are_refused() {
+        let x = || npy("<f4", &[2, 1], &[0; 8]);
+        let problem = |arrays: &[(&str, Vec<u8>)]| npz(arrays).unwrap_err().to_string();
+        assert!(
+            problem(&[("x", x()), ("y", npy("|u1", &[3], &[0; 3]))]).contains("2 examples, but 3 labels")
+        );
+        assert!(problem(&[("x", x()), ("y", npy("<f4", &[2], &[0; 8]))]).contains("not fractions"));
+        assert!(problem(&[("x", x())]).contains("the arrays are: x.npy"));
+        let nan = npy("<f4", &[2, 1], &[1f32.to_le_bytes(), f32::NAN.to_le_bytes()].concat());
+        assert!(
+            problem(&[("x", nan), ("y", npy("|u1", &[2], &[0; 2]))]).contains("example 1: the value NaN")
+        );
+    }
+}
