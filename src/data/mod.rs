@@ -48,7 +48,7 @@ pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
     }
     let path = PathBuf::from(source);
     // A path that cannot even be looked at is left to the reader, which says why.
-    if matches!(path.try_exists(), Ok(false)) {
+    if matches!(path.try_exists(), Ok(false)) && !format::webdataset::is_pattern(&path) {
         let known: Vec<_> = builtin::DATASETS.iter().map(|dataset| dataset.name).collect();
         let hint = nearest(source, known.iter().copied())
             .map_or(String::new(), |near| format!("; did you mean `{near}`?"));

@@ -3,8 +3,11 @@
 mod binary;
 mod cifar;
 pub mod csv;
+mod folder;
 mod idx;
 mod numpy;
+mod pictures;
+pub mod webdataset;
 
 use std::path::Path;
 
@@ -33,7 +36,14 @@ pub trait Format: Sync {
 }
 
 /// All formats. Where several recognise a path, the first is taken.
-pub static FORMATS: &[&dyn Format] = &[&csv::Csv, &idx::Idx, &cifar::Cifar, &numpy::Numpy];
+pub static FORMATS: &[&dyn Format] = &[
+    &csv::Csv,
+    &idx::Idx,
+    &cifar::Cifar,
+    &numpy::Numpy,
+    &webdataset::WebDataset,
+    &folder::Folder,
+];
 
 /// The format of the data at `path`: the one named by `--format`, or else the first that recognises it.
 ///

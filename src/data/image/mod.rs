@@ -1,93 +1,99 @@
-//! Pictures as a model's input.
+//! Pictures as examples and as a model's input.
+
+mod decode;
+mod fit;
+mod source;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
-use image::imageops::{FilterType, resize};
-use image::{DynamicImage, ImageFormat};
-use tch::Tensor;
-
-mod source;
+use image::ImageFormat;
+use tch::{Kind, Tensor};
 
 use super::{InputShape, ValueRange};
 use crate::error::{Error, Result};
+pub use decode::Header;
+pub use fit::{Fitter, Region, channel_by_channel};
 pub use source::ImageSource;
 
-/// Is this the name of a picture, of whatever format?
-pub fn is_image(path: &Path) -> bool {
-    ImageFormat::from_path(path).is_ok()
+/// How many values a pixel has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channels {
+    /// One: its luma.
+    Grey,
+    /// Three: red, green and blue.
+    Color,
 }
 
-/// Reads a picture as a model's raw input, float32 (1, features): turned to grey, resized to the model's size, and its
-/// black to white stretched over `range`.
+impl Channels {
+    /// As a number.
+    pub fn count(self) -> usize {
+        match self {
+            Channels::Grey => 1,
+            Channels::Color => 3,
+        }
+    }
+
+    /// The channels of an image of this shape, if pictures can be brought to it.
+    pub fn of(shape: &InputShape) -> Option<(Channels, u32, u32)> {
+        let side = |side: i64| u32::try_from(side).ok();
+        match shape.image()? {
+            (1, height, width) => Some((Channels::Grey, side(height)?, side(width)?)),
+            (3, height, width) => Some((Channels::Color, side(height)?, side(width)?)),
+            _ => None,
+        }
+    }
+}
+
+/// A decoded picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// 1 or 3.
+    pub channels: usize,
+    /// Row after row, the channels of a pixel together; 0 is black.
+    pub pixels: Vec<u8>,
+}
+
+/// The formats that are decoded, as the ends of their files' names.
+const FORMATS: [ImageFormat; 6] = [
+    ImageFormat::Bmp,
+    ImageFormat::Gif,
+    ImageFormat::Jpeg,
+    ImageFormat::Png,
+    ImageFormat::Tiff,
+    ImageFormat::WebP,
+];
+
+/// Is this the name of a picture in one of the formats that are decoded?
+pub fn is_image(path: &Path) -> bool {
+    ImageFormat::from_path(path).is_ok_and(|format| FORMATS.contains(&format))
+}
+
+/// Reads a picture as a model's raw input, float32 (1, features): its middle in the model's proportions, resized to the
+/// model's size, in grey or in color as the model takes it, with black to white stretched over `range`.
 ///
 /// # Errors
-/// A file that is no PNG picture, and a model whose input is no grey image.
+/// A file that is no picture or a damaged one, and a model whose input is no image.
 pub fn read(path: &Path, shape: &InputShape, range: ValueRange) -> Result<Tensor> {
-    let Some((1, height, width)) = shape.image() else {
+    let Some((channels, height, width)) = Channels::of(shape) else {
         let problem = format!(
             "the model takes rows of {} values, and no pictures; give it a CSV file",
             shape.features()
         );
         return Err(Error::data(path, problem));
     };
-    let picture = decode(path)?;
-    // 16 bits a value, so that a 16-bit picture keeps its depth.
-    let grey = picture.into_luma16();
-    let (height, width) = (height as u32, width as u32);
-    let grey = if grey.dimensions() == (width, height) {
-        grey
-    } else {
-        resize(&grey, width, height, FilterType::Triangle)
-    };
-    let scale = (range.max - range.min) / f32::from(u16::MAX);
-    let values: Vec<f32> = grey.pixels().map(|pixel| range.min + f32::from(pixel.0[0]) * scale).collect();
-    Ok(Tensor::from_slice(&values).view([1, shape.features()]))
-}
-
-fn decode(path: &Path) -> Result<DynamicImage> {
-    if ImageFormat::from_path(path).ok() != Some(ImageFormat::Png) {
-        return Err(Error::data(path, "pictures are read in PNG alone; save it as PNG"));
-    }
     let bytes = std::fs::read(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
-    image::load_from_memory_with_format(&bytes, ImageFormat::Png)
-        .map_err(|e| Error::data(path, format!("this is no PNG picture, or it is damaged ({e})")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use image::{GrayImage, Luma};
-
-    const RANGE: ValueRange = ValueRange { min: 0., max: 16. };
-
-    #[test]
-    fn black_and_white_are_the_ends_of_the_range() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.png");
-        GrayImage::from_fn(8, 8, |x, _| Luma([if x < 4 { 0 } else { 255 }])).save(&path).unwrap();
-        let values =
-            Vec::<f32>::try_from(read(&path, &InputShape(vec![1, 8, 8]), RANGE).unwrap().view(-1)).unwrap();
-        assert_eq!(values[..8], [0., 0., 0., 0., 16., 16., 16., 16.]);
-    }
-
-    #[test]
-    fn a_picture_of_another_size_is_resized() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.png");
-        GrayImage::from_pixel(80, 40, Luma([255])).save(&path).unwrap();
-        let input = read(&path, &InputShape(vec![1, 8, 8]), RANGE).unwrap();
-        assert_eq!(input.size(), [1, 64]);
-        assert_eq!(input.min().double_value(&[]), 16.);
-    }
-
-    #[test]
-    fn a_damaged_picture_and_a_table_model_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.png");
-        std::fs::write(&path, b"no picture").unwrap();
-        assert!(read(&path, &InputShape(vec![1, 8, 8]), RANGE).unwrap_err().to_string().contains("a.png"));
-        assert!(
-            read(&path, &InputShape(vec![4]), RANGE).unwrap_err().to_string().contains("rows of 4 values")
-        );
-    }
+    let mut fitter = Fitter::new(channels, height, width);
+    let mut pixels = vec![0; fitter.bytes()];
+    fitter
+        .fit(&bytes, |size| Region::middle(size, (height, width)), &mut pixels)
+        .map_err(|problem| Error::data(path, problem))?;
+    let scale = f64::from(range.max - range.min) / 255.;
+    let pixels = Tensor::from_slice(&pixels).view([-1, channels.count() as i64]).tr().contiguous();
+    Ok((pixels.view([1, -1]).to_kind(Kind::Float) * scale) + f64::from(range.min))
 }

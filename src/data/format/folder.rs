@@ -1,0 +1,215 @@
+//! A folder of pictures: a folder a class, by themselves or below `train`, `val` and `test`.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Format;
+use super::pictures::Pictures;
+use crate::data::image::{ImageSource, is_image};
+use crate::data::{DataOptions, Dataset, Portion};
+use crate::error::{Error, Result};
+
+/// The format.
+pub struct Folder;
+
+/// The names of the folders of the portions.
+const PORTIONS: [(&str, Portion); 6] = [
+    ("train", Portion::Train),
+    ("training", Portion::Train),
+    ("val", Portion::Validation),
+    ("valid", Portion::Validation),
+    ("validation", Portion::Validation),
+    ("test", Portion::Test),
+];
+
+impl Format for Folder {
+    fn name(&self) -> &'static str {
+        "folder"
+    }
+
+    fn summary(&self) -> &'static str {
+        "a folder of pictures (JPEG, PNG, BMP, GIF, WebP, TIFF), a class a folder"
+    }
+
+    fn recognises(&self, path: &Path) -> bool {
+        path.is_dir() && entries(path).is_ok_and(|entries| entries.iter().any(|entry| entry.is_dir()))
+    }
+
+    fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
+        if !path.is_dir() {
+            return Err(Error::data(path, "this is no folder"));
+        }
+        let folders: Vec<_> = entries(path)?.into_iter().filter(|entry| entry.is_dir()).collect();
+        let mut found = Found::default();
+        let portions: Option<Vec<_>> = folders.iter().map(|folder| portion_of(folder)).collect();
+        match portions.filter(|portions| portions.contains(&Portion::Train)) {
+            Some(portions) => {
+                for (folder, portion) in folders.iter().zip(portions) {
+                    for class in entries(folder)?.iter().filter(|entry| entry.is_dir()) {
+                        found.add_class(path, class)?;
+                    }
+                    let count = found.pictures.labels.len();
+                    found.pictures.portions.get_or_insert_default().resize(count, portion);
+                }
+            }
+            None => folders.iter().try_for_each(|class| found.add_class(path, class))?,
+        }
+        if found.pictures.sources.is_empty() {
+            let problem = "there are no pictures in its folders; a class is a folder with pictures, as in photos/cat/1.jpg";
+            return Err(Error::data(path, problem));
+        }
+        if found.others > 0 {
+            tracing::warn!("{}: passed over {} files that are no pictures", path.display(), found.others);
+        }
+        found.pictures.into_dataset(path, options)
+    }
+}
+
+fn portion_of(folder: &Path) -> Option<Portion> {
+    let name = folder.file_name()?.to_str()?.to_lowercase();
+    PORTIONS.iter().find(|(own, _)| *own == name).map(|(_, portion)| *portion)
+}
+
+/// What is in a folder, sorted, without hidden files.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let fault = |e: std::io::Error| Error::data(folder, format!("cannot read the folder: {e}"));
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+#[derive(Default)]
+struct Found {
+    pictures: Pictures,
+    /// Files that are no pictures.
+    others: usize,
+}
+
+impl Found {
+    /// Adds all pictures at and below the folder of a class.
+    fn add_class(&mut self, root: &Path, class: &Path) -> Result<()> {
+        let label = class.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let before = self.pictures.sources.len();
+        // Links may lead anywhere: no real folder is walked twice, and none that holds the class itself.
+        let own = real(class)?;
+        let mut walked = HashSet::from([own.clone()]);
+        let mut pending = vec![class.to_path_buf()];
+        while let Some(folder) = pending.pop() {
+            for path in entries(&folder)? {
+                if path.is_dir() {
+                    let inner = real(&path)?;
+                    if own.starts_with(&inner) {
+                        tracing::warn!("{}: leads back to a folder above it, so it is passed over", path.display());
+                    } else if walked.insert(inner) {
+                        pending.push(path);
+                    }
+                } else if is_image(&path) {
+                    self.add(root, path, &label);
+                } else {
+                    self.others += 1;
+                }
+            }
+        }
+        if self.pictures.sources.len() == before {
+            tracing::warn!("{}: there are no pictures in it, so it makes no class", class.display());
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, root: &Path, path: PathBuf, label: &str) {
+        let below = path.strip_prefix(root).unwrap_or(&path);
+        let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+        self.pictures.names.push(parts.join("/"));
+        // A file that cannot even be looked at is found damaged when it is read.
+        self.pictures.sizes.push(fs::metadata(&path).map_or(0, |metadata| metadata.len()));
+        self.pictures.labels.push(label.to_string());
+        self.pictures.sources.push(ImageSource::File(path));
+    }
+}
+
+fn real(folder: &Path) -> Result<PathBuf> {
+    folder.canonicalize().map_err(|e| Error::data(folder, format!("cannot read the folder: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{InputShape, Names};
+    use image::{GrayImage, Luma, RgbImage};
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            match is_image(&path) {
+                true => GrayImage::from_pixel(6, 4, Luma([9])).save(&path).unwrap(),
+                false => fs::write(&path, "text").unwrap(),
+            }
+        }
+        folder
+    }
+
+    fn read(folder: &tempfile::TempDir) -> Result<Dataset> {
+        assert!(Folder.recognises(folder.path()));
+        Folder.read(folder.path(), &DataOptions::default())
+    }
+
+    #[test]
+    fn a_class_is_a_folder_however_deep_its_pictures_are() {
+        let data =
+            read(&folder(&["dog/a.png", "cat/x/y/b.PNG", "cat/c.jpg", "cat/notes.txt", ".git/d/e.png"])).unwrap();
+        assert_eq!((data.classes, data.labels), (vec!["cat".into(), "dog".into()], vec![0, 0, 1]));
+        let names = ["cat/c.jpg", "cat/x/y/b.PNG", "dog/a.png"].map(String::from);
+        assert_eq!(data.names, Names::Files(names.into()));
+        assert_eq!((data.shape, data.portions), (InputShape(vec![1, 4, 6]), None));
+    }
+
+    #[test]
+    fn folders_of_portions_hold_folders_of_classes() {
+        let data = read(&folder(&["train/1/a.png", "train/10/b.png", "val/1/c.png", "test/10/d.png"])).unwrap();
+        assert_eq!(data.classes, ["1", "10"]);
+        let portions = [Portion::Test, Portion::Train, Portion::Train, Portion::Validation];
+        assert_eq!(data.portions.unwrap(), portions);
+        // Two classes that only happen to be called like portions.
+        assert_eq!(read(&folder(&["test/a.png", "exam/b.png"])).unwrap().classes, ["exam", "test"]);
+    }
+
+    #[test]
+    fn one_picture_of_another_size_or_in_color_decides_for_all() {
+        let folder = folder(&["a/1.png", "a/2.png", "b/1.png"]);
+        RgbImage::from_pixel(300, 4, image::Rgb([1, 2, 3])).save(folder.path().join("b/2.png")).unwrap();
+        assert_eq!(read(&folder).unwrap().shape, InputShape(vec![3, 224, 224]));
+        let options = DataOptions { image_size: "32x48".parse().unwrap(), ..DataOptions::default() };
+        let data = Folder.read(folder.path(), &options).unwrap();
+        assert_eq!(data.shape, InputShape(vec![3, 32, 48]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_that_lead_in_circles_come_to_an_end() {
+        use std::os::unix::fs::symlink;
+        let folder = folder(&["a/1.png", "a/deep/2.png", "b/1.png"]);
+        symlink(folder.path(), folder.path().join("a/deep/root")).unwrap();
+        symlink(folder.path().join("a"), folder.path().join("a/deep/self")).unwrap();
+        symlink("nowhere", folder.path().join("a/gone.png")).unwrap();
+        symlink(folder.path().join("a/deep"), folder.path().join("a/twice")).unwrap();
+        assert_eq!(read(&folder).unwrap().labels, [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn folders_without_pictures_and_pictures_that_cannot_be_read_are_refused() {
+        let problem = |folder: &tempfile::TempDir| read(folder).unwrap_err().to_string();
+        assert!(problem(&folder(&["a/1.txt", "b/2.txt"])).contains("as in photos/cat/1.jpg"));
+        let folder = folder(&["a/x", "b/x"]);
+        fs::write(folder.path().join("a/1.png"), "no picture").unwrap();
+        assert!(problem(&folder).contains("none of the pictures that were tried can be read: this is no"));
+    }
+}
