@@ -13,6 +13,7 @@ use crate::data::{DataOptions, SplitPlan};
 use crate::device::{DeviceChoice, Threads};
 use crate::error::{Error, Place, Result, nearest, quoted};
 use crate::feed::{ClassWeights, Sampling};
+use crate::transform::augment::Augmentation;
 use crate::{model, train};
 
 /// Everything that decides how a run goes.
@@ -50,6 +51,11 @@ pub struct Config {
     /// Train one model of the K of `--folds K`, the one that is measured on this part (from 1)
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000), allow_negative_numbers = true)]
     pub fold: Option<u32>,
+
+    /// Random changes of the pictures that are trained on: `none`, `digits`, `photos`, or names with commas between them,
+    /// such as `flip,crop=4`; `cresset data preview` shows them
+    #[arg(long, value_name = "CHANGES", default_value = "none", value_parser = augmentation)]
+    pub augment: String,
 
     /// How the examples of an epoch are drawn
     #[arg(long, value_name = "WAY", default_value = "shuffled")]
@@ -133,6 +139,7 @@ impl Config {
         entries.extend(self.folds.map(|folds| ("folds", i64::from(folds).into())));
         entries.extend(self.fold.map(|fold| ("fold", i64::from(fold).into())));
         entries.extend([
+            ("augment", self.augment.clone().into()),
             ("sampling", self.sampling.to_string().into()),
             ("class_weights", self.class_weights.to_string().into()),
             ("model", self.model.clone().into()),
@@ -302,6 +309,10 @@ fn names<'a>(entries: impl Iterator<Item = (&'static str, &'static str)> + 'a) -
 
 fn path() -> impl TypedValueParser<Value = PathBuf> {
     NonEmptyStringValueParser::new().map(PathBuf::from)
+}
+
+fn augmentation(text: &str) -> std::result::Result<String, String> {
+    text.parse::<Augmentation>().map(|augmentation| augmentation.to_string())
 }
 
 fn count(text: &str) -> std::result::Result<u32, String> {

@@ -23,6 +23,7 @@ pub mod evaluate;
 pub mod export;
 pub mod feed;
 pub mod model;
+pub mod parallel;
 pub mod pipeline;
 pub mod predict;
 pub mod random;

@@ -13,6 +13,10 @@ pub enum Purpose {
     Split = 1,
     /// The order of an epoch's rows.
     Shuffle = 2,
+    /// How a picture is changed, by its epoch and place.
+    Augment = 3,
+    /// How the pictures of a batch are mixed.
+    Mix = 4,
 }
 
 /// The generator of one stream. ChaCha8's output is fixed by its definition and does not change with the library.
@@ -22,4 +26,9 @@ pub fn stream(seed: u64, purpose: Purpose, number: u64) -> ChaCha8Rng {
     key[8..16].copy_from_slice(&(purpose as u64).to_le_bytes());
     key[16..24].copy_from_slice(&number.to_le_bytes());
     ChaCha8Rng::from_seed(key)
+}
+
+/// The number of the stream for place `place` (below 2³²) of an epoch.
+pub fn in_epoch(epoch: u32, place: usize) -> u64 {
+    u64::from(epoch) << 32 | place as u64
 }

@@ -1,4 +1,4 @@
-//! The contract between the two languages, in one place. `optimizer`, `random` and `script` wrap it safely.
+//! The contract between the two languages, in one place. `memory`, `optimizer`, `random` and `script` wrap it safely.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -11,6 +11,7 @@ pub(crate) mod bridge {
     #[namespace = "at"]
     unsafe extern "C++" {
         include!("cresset-bridge/src/exception.h");
+        include!("cresset-bridge/src/memory.h");
         include!("cresset-bridge/src/script.h");
         include!("cresset-bridge/src/optimizer.h");
         include!("cresset-bridge/src/random.h");
@@ -55,6 +56,8 @@ pub(crate) mod bridge {
         ) -> Result<()>;
         fn sgd_step(self: Pin<&mut Group>, lr: f64, momentum: f64, weight_decay: f64) -> Result<()>;
         fn clear_gradients(self: Pin<&mut Group>) -> Result<()>;
+
+        fn sole_floats(tensor: &Tensor) -> *mut f32;
 
         fn cpu_generator_state() -> Result<UniquePtr<Tensor>>;
         fn set_cpu_generator_state(state: &Tensor) -> Result<()>;

@@ -6,6 +6,7 @@
 pub mod cuda;
 mod error;
 mod ffi;
+pub mod memory;
 pub mod optimizer;
 pub mod random;
 pub mod script;

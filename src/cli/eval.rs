@@ -4,24 +4,24 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cresset::config::Config;
-use cresset::data::Part;
 use cresset::error::Error;
 use cresset::evaluate::{Evaluation, METRICS};
+use cresset::feed::HeldOutFeed;
 use cresset::pipeline::Prepared;
 use cresset::predict::Classifier;
 use cresset::run::RunFolder;
 
 use super::{Compute, Ended, show, thousands};
 
-/// Measure an exported model on labelled rows
+/// Measure an exported model on labelled examples
 #[derive(Debug, Args)]
 pub struct Eval {
     /// A model.pt, or the folder of a run
     #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 
-    /// CSV file of labelled rows [default: the held-out rows of the run]
-    #[arg(value_name = "CSV")]
+    /// Labelled examples: a CSV file, a folder of pictures, or any other format [default: the held-out ones of the run]
+    #[arg(value_name = "DATA")]
     data: Option<PathBuf>,
 
     #[command(flatten)]
@@ -34,22 +34,22 @@ impl Eval {
         let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
         let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
         let classifier = Classifier::load(&path, device)?;
-        let part = match (&self.data, &run) {
+        let examples = match (&self.data, &run) {
             (Some(data), _) => classifier.read_labelled(data)?,
-            (None, Some(run)) => held_out(run)?,
+            (None, Some(run)) => held_out(run, device)?,
             (None, None) => {
-                let problem = "name the CSV file to measure the model on, behind the model";
+                let problem = "name the data to measure the model on, behind the model";
                 return Err(Error::Usage(format!("{}: {problem}", path.display())).into());
             }
         };
-        show(&report(&classifier.evaluate(&part)?, &classifier.metadata().classes))?;
+        show(&report(&classifier.evaluate(&*examples)?, &classifier.metadata().classes))?;
         Ok(Ended::Well)
     }
 }
 
-fn held_out(run: &RunFolder) -> anyhow::Result<Part> {
-    let prepared = Prepared::again(&Config::read(&run.config_file())?, run)?;
-    Ok(prepared.dataset.part(&prepared.split.held_out, tch::Device::Cpu))
+fn held_out(run: &RunFolder, device: tch::Device) -> anyhow::Result<Box<dyn HeldOutFeed>> {
+    let config = Config::read(&run.config_file())?;
+    Ok(Prepared::again(&config, run)?.raw_held_out(&config, device))
 }
 
 fn report(found: &Evaluation, classes: &[String]) -> String {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
 use super::image::ImageSource;
+use super::table::abridged;
 use super::{TableLayout, ValueRange};
 use crate::error::{Error, Place, Result, quoted};
 
@@ -160,6 +161,25 @@ impl Dataset {
             inputs,
             ..self
         }
+    }
+
+    /// The same examples, labelled by these classes.
+    ///
+    /// # Errors
+    /// A label that is none of them.
+    pub fn with_classes(self, classes: &[String]) -> Result<Self> {
+        let index_of: Vec<_> =
+            self.classes.iter().map(|class| classes.iter().position(|known| known == class)).collect();
+        let label = |(index, label): (usize, &i64)| {
+            index_of[*label as usize].map(|label| label as i64).ok_or_else(|| {
+                let label = quoted(&self.classes[*label as usize]);
+                let problem =
+                    format!("the label {label} is none of the model's classes ({})", abridged(classes));
+                Error::data(self.place(index), problem)
+            })
+        };
+        let labels = self.labels.iter().enumerate().map(label).collect::<Result<_>>()?;
+        Ok(Dataset { labels, classes: classes.to_vec(), ..self })
     }
 
     /// Refuses data that nothing can be learned from, and warns of classes that cannot be measured.

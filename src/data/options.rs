@@ -38,6 +38,10 @@ pub struct DataOptions {
     /// Height and width that pictures are brought to: `auto`, one number for both, or HEIGHTxWIDTH
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub image_size: ImageSize,
+
+    /// Share of the pictures that may turn out unreadable; each is named and left out, and more of them are an error
+    #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = share, allow_negative_numbers = true)]
+    pub max_bad_share: f64,
 }
 
 impl Default for DataOptions {
@@ -50,6 +54,7 @@ impl Default for DataOptions {
             group: None,
             exclude: None,
             image_size: ImageSize::Auto,
+            max_bad_share: 0.01,
         }
     }
 }
@@ -57,7 +62,7 @@ impl Default for DataOptions {
 impl DataOptions {
     /// The options that have a value, as (name, value), in the order of their definition.
     pub fn entries(&self) -> Vec<(&'static str, toml::Value)> {
-        let DataOptions { format, label, ignore, missing, group, exclude, image_size } = self;
+        let DataOptions { format, label, ignore, missing, group, exclude, image_size, max_bad_share } = self;
         let mut entries: Vec<(_, toml::Value)> =
             vec![("format", format.clone().into()), ("label", label.to_string().into())];
         entries.extend(ignore.clone().map(|columns| ("ignore", columns.into())));
@@ -65,6 +70,7 @@ impl DataOptions {
         entries.extend(group.as_ref().map(|column| ("group", column.to_string().into())));
         entries.extend(exclude.as_ref().map(|file| ("exclude", file.to_string_lossy().into_owned().into())));
         entries.push(("image_size", image_size.to_string().into()));
+        entries.push(("max_bad_share", (*max_bad_share).into()));
         entries
     }
 }
@@ -73,6 +79,13 @@ fn formats() -> PossibleValuesParser {
     let auto = PossibleValue::new("auto").help("recognised from the path");
     let named = FORMATS.iter().map(|format| PossibleValue::new(format.name()).help(format.summary()));
     PossibleValuesParser::new(std::iter::once(auto).chain(named))
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0. ..=1.).contains(&value) => Ok(value),
+        _ => Err("it is a number from 0 to 1".to_string()),
+    }
 }
 
 /// A column of a table, as a user names it.

@@ -153,7 +153,8 @@ impl Table {
     }
 }
 
-fn abridged(classes: &[String]) -> String {
+/// The names of classes, of many the first and the last.
+pub(super) fn abridged(classes: &[String]) -> String {
     match classes {
         [first, .., last] if classes.len() > 12 => {
             format!("{} … {}, {} in all", excerpt(first), excerpt(last), classes.len())

@@ -2,9 +2,11 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, TrainFeed};
-use crate::data::Part;
+use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, mixed};
+use crate::data::{InputShape, Part, ValueRange};
+use crate::random::{Purpose, in_epoch, stream};
 use crate::transform::Preprocessing;
+use crate::transform::augment::Augmentation;
 
 /// Examples in memory, and what is still to be done to them.
 #[derive(Debug)]
@@ -28,6 +30,11 @@ impl InMemory {
             return InMemory { part, pending: Some(preprocessing.clone()) };
         }
         InMemory::ready(Part { inputs: preprocessing.apply(&part.inputs), labels: part.labels })
+    }
+
+    /// Raw examples that are changed at random before they are preprocessed.
+    pub fn to_be_augmented(part: Part, preprocessing: &Preprocessing) -> Self {
+        InMemory { part, pending: Some(preprocessing.clone()) }
     }
 
     fn batch(&self, inputs: Tensor, labels: Tensor) -> Batch {
@@ -57,19 +64,55 @@ impl HeldOutFeed for InMemory {
     }
 }
 
+/// Random changes of raw pictures in memory, a batch at once.
+#[derive(Debug)]
+pub struct Augmenter {
+    /// What is done.
+    pub augmentation: Augmentation,
+    /// The shape of a picture.
+    pub shape: InputShape,
+    /// Black and white.
+    pub range: ValueRange,
+}
+
+impl Augmenter {
+    /// Changes raw pictures (N, features) that stand at `first` and behind it in an epoch.
+    fn apply(&self, raw: &Tensor, pass: Pass, first: usize) -> Tensor {
+        let rows = raw.size()[0];
+        let sizes: Vec<i64> = std::iter::once(rows).chain(self.shape.0.iter().copied()).collect();
+        let generator = |row| stream(pass.seed, Purpose::Augment, in_epoch(pass.epoch, first + row));
+        let mut generators: Vec<_> = (0..rows as usize).map(generator).collect();
+        let ValueRange { min, max } = self.range;
+        let (black, span) = (f64::from(min), f64::from(max - min));
+        let raw = raw.view(sizes.as_slice());
+        if black == 0. {
+            return self.augmentation.apply(&raw, span, &mut generators);
+        }
+        self.augmentation.apply(&(raw - black), span, &mut generators) + black
+    }
+}
+
 /// Training examples in memory.
 #[derive(Debug)]
 pub struct MemoryFeed {
     examples: InMemory,
     labels: Vec<i64>,
     sampling: Sampling,
+    augmenter: Option<Augmenter>,
 }
 
 impl MemoryFeed {
     /// Feeds the examples as `sampling` draws them.
-    pub fn new(examples: InMemory, sampling: Sampling) -> Self {
+    pub fn new(examples: InMemory, sampling: Sampling, augmenter: Option<Augmenter>) -> Self {
         let labels = Vec::<i64>::try_from(&examples.part.labels).expect("labels are int64 (N)");
-        MemoryFeed { examples, labels, sampling }
+        MemoryFeed { examples, labels, sampling, augmenter }
+    }
+
+    /// The batch at `start` of an epoch, from inputs that are raw if they are to be changed.
+    fn batch(&self, inputs: Tensor, labels: Tensor, pass: Pass, start: i64) -> Batch {
+        let Some(augmenter) = &self.augmenter else { return self.examples.batch(inputs, labels) };
+        let batch = self.examples.batch(augmenter.apply(&inputs, pass, start as usize), labels);
+        mixed(batch, &augmenter.augmentation, pass, start as usize / pass.batch_size as usize)
     }
 }
 
@@ -89,7 +132,8 @@ impl TrainFeed for MemoryFeed {
         let starts = (0..rows).step_by(pass.batch_size as usize).skip(pass.first);
         Box::new(starts.map(move |start| {
             let length = i64::from(pass.batch_size).min(rows - start);
-            Ok(self.examples.batch(inputs.narrow(0, start, length), labels.narrow(0, start, length)))
+            let (inputs, labels) = (inputs.narrow(0, start, length), labels.narrow(0, start, length));
+            Ok(self.batch(inputs, labels, pass, start))
         }))
     }
 }
@@ -101,7 +145,7 @@ mod tests {
     fn feed() -> MemoryFeed {
         let inputs = Tensor::from_slice(&(0..10).map(|row| row as f32).collect::<Vec<_>>()).view([10, 1]);
         let labels = Tensor::from_slice(&(0..10i64).collect::<Vec<_>>());
-        MemoryFeed::new(InMemory::ready(Part { inputs, labels }), Sampling::Shuffled)
+        MemoryFeed::new(InMemory::ready(Part { inputs, labels }), Sampling::Shuffled, None)
     }
 
     fn labels(first: usize) -> Vec<Vec<i64>> {

@@ -1,14 +1,25 @@
 //! Batches for training and for measuring, from memory or streamed.
 
+mod finish;
+mod gallery;
 mod memory;
 mod sampling;
+mod stream;
+#[cfg(test)]
+mod tests;
 
 use tch::{Device, Tensor};
 
-pub use memory::{InMemory, MemoryFeed};
+pub use gallery::{Gallery, decode_all};
+pub use memory::{Augmenter, InMemory, MemoryFeed};
 pub use sampling::{ClassWeights, Sampling};
+pub use stream::{StreamFeed, StreamHeldOut};
+
+use rand::RngExt;
 
 use crate::error::Result;
+use crate::random::{Purpose, in_epoch, stream as random_stream};
+use crate::transform::augment::Augmentation;
 
 /// Some examples that go through the model together.
 #[derive(Debug)]
@@ -70,4 +81,19 @@ pub trait HeldOutFeed {
 
     /// All examples in their order, as they are.
     fn in_order(&self) -> Batches<'_>;
+
+    /// Whether the example at this place was found to be unreadable when it was its turn, and left out.
+    fn is_left_out(&self, _place: usize) -> bool {
+        false
+    }
+}
+
+/// A batch as the augmentation mixes it: the batch `number` of a pass.
+fn mixed(batch: Batch, augmentation: &Augmentation, pass: Pass, number: usize) -> Batch {
+    let ways = augmentation.mixing();
+    if ways.is_empty() {
+        return batch;
+    }
+    let mut generator = random_stream(pass.seed, Purpose::Mix, in_epoch(pass.epoch, number));
+    ways[generator.random_range(0..ways.len())].apply(batch, &mut generator)
 }

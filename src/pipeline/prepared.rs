@@ -1,14 +1,20 @@
 //! What is made of the options before anything is trained or written.
 
-use tch::Device;
+use std::sync::Arc;
+
+use tch::{Device, Tensor};
 
 use crate::config::Config;
-use crate::data::{self, Dataset, Split, TrainPart};
+use crate::data::image::channel_by_channel;
+use crate::data::{self, Dataset, Part, Split, TrainPart};
 use crate::error::{Error, Result};
-use crate::feed::{HeldOutFeed, InMemory, MemoryFeed, TrainFeed};
+use crate::feed::{
+    Augmenter, Gallery, HeldOutFeed, InMemory, MemoryFeed, StreamFeed, StreamHeldOut, TrainFeed, decode_all,
+};
 use crate::model::{Network, Task};
 use crate::run::RunFolder;
 use crate::transform::Preprocessing;
+use crate::transform::augment::Augmentation;
 
 /// Data, split, preprocessing and an untrained model.
 pub struct Prepared {
@@ -39,6 +45,12 @@ impl Prepared {
     pub fn new(config: &Config) -> Result<Self> {
         let device = config.device.resolve()?;
         let dataset = data::load(&config.data, &config.reading)?;
+        let augmentation = augmentation(config, &dataset)?;
+        let dataset = if is_for_memory(&dataset, &augmentation) {
+            decode_all(dataset, config.threads.count().into(), config.reading.max_bad_share)?
+        } else {
+            dataset
+        };
         let task = Task { input: dataset.shape.clone(), classes: dataset.classes.len() as i64 };
         let network = Network::new(&config.model, &task, device, config.seed)?;
         // Before anything is summed up, because the order of a sum depends on the number of threads.
@@ -49,16 +61,13 @@ impl Prepared {
         tracing::info!(
             file = %dataset.path.display(), rows = dataset.rows(), classes = dataset.classes.len(), "read the data"
         );
-        let train = TrainPart(dataset.part(&split.train, device));
-        let preprocessing = Preprocessing::fit(&dataset, &train, config.reading.missing);
-        let held_out = |rows: &[i64]| -> Box<dyn HeldOutFeed> {
-            Box::new(InMemory::raw(dataset.part(rows, device), &preprocessing))
+        let feeds = match Gallery::of(&dataset, config.threads.count().into(), config.reading.max_bad_share) {
+            Some(gallery) => Feeds::streamed(config, &dataset, &split, &gallery, augmentation, device)?,
+            None => Feeds::in_memory(config, &dataset, &split, augmentation, device),
         };
-        let (held_out, test) =
-            (held_out(&split.held_out), (!split.test.is_empty()).then(|| held_out(&split.test)));
         let labels: Vec<_> = split.train.iter().map(|row| dataset.labels[*row as usize]).collect();
         let class_weights = config.class_weights.of(&labels, dataset.classes.len());
-        let train = Box::new(MemoryFeed::new(InMemory::raw(train.0, &preprocessing), config.sampling));
+        let Feeds { preprocessing, train, held_out, test } = feeds;
         Ok(Prepared {
             dataset,
             split,
@@ -71,6 +80,15 @@ impl Prepared {
             device,
             threads,
         })
+    }
+
+    /// The held-out rows as they are, on `device`, for a model that preprocesses them itself.
+    pub fn raw_held_out(&self, config: &Config, device: Device) -> Box<dyn HeldOutFeed> {
+        let (rows, reading) = (&self.split.held_out, &config.reading);
+        match Gallery::of(&self.dataset, config.threads.count().into(), reading.max_bad_share) {
+            Some(gallery) => Box::new(StreamHeldOut::new(&gallery, rows, None, device)),
+            None => Box::new(InMemory::ready(self.dataset.part(rows, device))),
+        }
     }
 
     /// The same for a run that was begun with `config`.
@@ -89,4 +107,113 @@ impl Prepared {
         }
         Ok(prepared)
     }
+}
+
+/// Pictures that take no more than this many bytes are decoded once, into memory.
+const MOST_IN_MEMORY: i64 = 1 << 30;
+
+/// The pictures whose values stand for all when streamed pictures are standardised.
+const SAMPLED: usize = 256;
+
+fn is_for_memory(dataset: &Dataset, augmentation: &Augmentation) -> bool {
+    let bytes = (dataset.rows() as i64).saturating_mul(dataset.shape.features());
+    bytes <= MOST_IN_MEMORY && !augmentation.has_region()
+}
+
+/// The changes of the training examples.
+///
+/// # Errors
+/// Changes of examples that are no pictures.
+fn augmentation(config: &Config, dataset: &Dataset) -> Result<Augmentation> {
+    let augmentation: Augmentation = config.augment.parse().map_err(Error::Usage)?;
+    if !augmentation.is_none() && (dataset.shape.image().is_none() || dataset.range.is_none()) {
+        let problem = format!(
+            "--augment {augmentation} changes pictures, but the examples of {} are rows of a table",
+            dataset.path.display()
+        );
+        return Err(Error::Usage(problem));
+    }
+    Ok(augmentation)
+}
+
+/// Where the examples of each part come from.
+struct Feeds {
+    preprocessing: Preprocessing,
+    train: Box<dyn TrainFeed>,
+    held_out: Box<dyn HeldOutFeed>,
+    test: Option<Box<dyn HeldOutFeed>>,
+}
+
+impl Feeds {
+    fn in_memory(
+        config: &Config,
+        dataset: &Dataset,
+        split: &Split,
+        augmentation: Augmentation,
+        device: Device,
+    ) -> Self {
+        let train = TrainPart(dataset.part(&split.train, device));
+        let preprocessing = Preprocessing::fit(dataset, &train, config.reading.missing);
+        let held_out = |rows: &[i64]| -> Box<dyn HeldOutFeed> {
+            Box::new(InMemory::raw(dataset.part(rows, device), &preprocessing))
+        };
+        let (held_out, test) =
+            (held_out(&split.held_out), (!split.test.is_empty()).then(|| held_out(&split.test)));
+        let augmenter = dataset.range.filter(|_| !augmentation.is_none());
+        let augmenter =
+            augmenter.map(|range| Augmenter { augmentation, shape: dataset.shape.clone(), range });
+        let train = match augmenter {
+            Some(_) => InMemory::to_be_augmented(train.0, &preprocessing),
+            None => InMemory::raw(train.0, &preprocessing),
+        };
+        let train = Box::new(MemoryFeed::new(train, config.sampling, augmenter));
+        Feeds { preprocessing, train, held_out, test }
+    }
+
+    fn streamed(
+        config: &Config,
+        dataset: &Dataset,
+        split: &Split,
+        gallery: &Arc<Gallery>,
+        augmentation: Augmentation,
+        device: Device,
+    ) -> Result<Self> {
+        let sample = sample(dataset, split, gallery)?;
+        let preprocessing = Preprocessing::fit(dataset, &sample, config.reading.missing);
+        let held_out = |rows: &[i64]| -> Box<dyn HeldOutFeed> {
+            Box::new(StreamHeldOut::new(gallery, rows, Some(&preprocessing), device))
+        };
+        let (held_out, test) =
+            (held_out(&split.held_out), (!split.test.is_empty()).then(|| held_out(&split.test)));
+        let train = StreamFeed::new(
+            gallery,
+            &split.train,
+            config.sampling,
+            &Arc::new(augmentation),
+            &preprocessing,
+            device,
+        );
+        Ok(Feeds { preprocessing, train: Box::new(train), held_out, test })
+    }
+}
+
+/// Some of the pictures to train on, evenly over all of them.
+fn sample(dataset: &Dataset, split: &Split, gallery: &Arc<Gallery>) -> Result<TrainPart> {
+    let count = split.train.len().min(SAMPLED);
+    let rows: Vec<i64> = (0..count).map(|index| split.train[index * split.train.len() / count]).collect();
+    let (mut bytes, mut labels) = (Vec::new(), Vec::new());
+    for (row, decoded) in rows.iter().zip(gallery.middles(&rows)) {
+        match decoded {
+            Ok(pixels) => {
+                channel_by_channel(&pixels, gallery.channel_count(), &mut bytes);
+                labels.push(dataset.labels[*row as usize]);
+            }
+            Err(problem) => gallery.report(*row as usize, problem)?,
+        }
+    }
+    if labels.is_empty() {
+        return Err(Error::data(dataset.path.as_path(), "none of the pictures to train on can be read"));
+    }
+    let inputs = Tensor::from_slice(&bytes).view([labels.len() as i64, dataset.shape.features()]);
+    Ok(TrainPart(Part { inputs, labels: Tensor::from_slice(&labels) }))
 }

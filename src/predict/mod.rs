@@ -12,12 +12,16 @@ use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
 use crate::data::column::{Column, ColumnKind};
-use crate::data::format::csv;
-use crate::data::{InputShape, Part, Table, TableLayout, ValueRange, image};
+use crate::data::format::{self, FORMATS, Format, csv};
+use crate::data::image::Channels;
+use crate::data::options::ImageSize;
+use crate::data::{
+    DataOptions, InputShape, Inputs as RawInputs, Part, Table, TableLayout, ValueRange, image,
+};
 use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::export::{FORMAT, METADATA, Metadata};
-use crate::feed::InMemory;
+use crate::feed::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
 pub use output::{Output, to_text};
 
 /// A `model.pt`, loaded.
@@ -118,13 +122,10 @@ impl Classifier {
         })
     }
 
-    /// Measures the model on labelled rows.
-    pub fn evaluate(&self, part: &Part) -> Result<Evaluation> {
+    /// Measures the model on labelled raw examples.
+    pub fn evaluate(&self, feed: &dyn HeldOutFeed) -> Result<Evaluation> {
         guard(|| {
-            let part =
-                Part { inputs: part.inputs.shallow_clone(), labels: part.labels.to_device(self.device) };
-            let found =
-                evaluate(&InMemory::ready(part), self.metadata.classes.len(), |inputs| self.logits(inputs))?;
+            let found = evaluate(feed, self.metadata.classes.len(), |inputs| self.logits(inputs))?;
             if !found.loss.is_finite() {
                 let problem = "the model gives no number for some of the rows: their values are too large";
                 return Err(Error::artifact(&self.path, problem));
@@ -133,14 +134,46 @@ impl Classifier {
         })
     }
 
-    /// Reads a CSV file whose rows the model is to be measured on.
+    /// Reads labelled examples that the model is to be measured on: a CSV file, or data in any other format.
     ///
     /// # Errors
-    /// Rows that do not fit the model, or have no label, or one that is none of the model's classes.
-    pub fn read_labelled(&self, path: &Path) -> Result<Part> {
-        let table = self.read_rows(path)?;
-        let labels = Tensor::from_slice(&table.class_indexes(&self.metadata.classes)?);
-        Ok(Part { inputs: self.tensor(&table), labels })
+    /// Examples that do not fit the model, or have no label, or one that is none of the model's classes.
+    pub fn read_labelled(&self, path: &Path) -> Result<Box<dyn HeldOutFeed>> {
+        let is_table = path.is_file() && csv::Csv.recognises(path);
+        let options = DataOptions { image_size: self.image_size(), ..DataOptions::default() };
+        if is_table || !FORMATS.iter().any(|format| format.recognises(path)) {
+            let table = self.read_rows(path)?;
+            let labels = Tensor::from_slice(&table.class_indexes(&self.metadata.classes)?);
+            return Ok(self.in_memory(Part { inputs: self.tensor(&table), labels }));
+        }
+        let mut dataset = format::of(path, &options)?.read(path, &options)?;
+        let (own, shape) = (&self.metadata.input.shape, dataset.shape.clone());
+        // Pictures are brought to the model's channels, whatever theirs are.
+        if matches!(dataset.inputs, RawInputs::Images(_)) && Channels::of(own).is_some() {
+            dataset.shape = own.clone();
+        } else if shape != *own {
+            let problem = format!("its examples are {shape}, but the model takes {own}");
+            return Err(Error::data(path, problem));
+        }
+        let dataset = dataset.with_classes(&self.metadata.classes)?;
+        let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        match Gallery::of(&dataset, threads, options.max_bad_share) {
+            Some(gallery) => Ok(Box::new(StreamHeldOut::new(&gallery, &rows, None, self.device))),
+            None => Ok(self.in_memory(dataset.part(&rows, self.device))),
+        }
+    }
+
+    fn in_memory(&self, part: Part) -> Box<dyn HeldOutFeed> {
+        let labels = part.labels.to_device(self.device);
+        Box::new(InMemory::ready(Part { inputs: part.inputs, labels }))
+    }
+
+    fn image_size(&self) -> ImageSize {
+        match Channels::of(&self.metadata.input.shape) {
+            Some((_, height, width)) => ImageSize::Pixels(height, width),
+            None => ImageSize::Auto,
+        }
     }
 
     /// Reads a picture, or the rows of a CSV file (a label behind a row's values is passed over).

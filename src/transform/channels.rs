@@ -2,16 +2,17 @@
 
 use tch::{Kind, Tensor};
 
-/// Pictures that are summed up at once, which takes 16 bytes a value.
-const TOGETHER: i64 = 256;
+/// Values that are summed up at once, which takes 16 bytes each.
+const TOGETHER: i64 = 1 << 20;
 
 /// Mean and standard deviation of each channel over pictures as bytes, (N, channels · height · width). A constant channel
 /// carries nothing; its deviation is given as 1.
 pub fn statistics(pictures: &Tensor, channels: i64) -> (Vec<f32>, Vec<f32>) {
     let rows = pictures.size()[0];
     let (mut sums, mut squares, mut count) = (vec![0.; channels as usize], vec![0.; channels as usize], 0.);
-    for start in (0..rows).step_by(TOGETHER as usize) {
-        let length = TOGETHER.min(rows - start);
+    let together = (TOGETHER / pictures.size()[1]).max(1);
+    for start in (0..rows).step_by(together as usize) {
+        let length = together.min(rows - start);
         // In float64, where bytes and their squares are summed without loss.
         let values = pictures.narrow(0, start, length).view([length, channels, -1]).to_kind(Kind::Double);
         count += (length * values.size()[2]) as f64;

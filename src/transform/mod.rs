@@ -1,6 +1,7 @@
 //! What is done to raw values before a model sees them. It is fitted to the training part alone and exported with the
 //! model, so whoever loads the model feeds it raw values.
 
+pub mod augment;
 mod channels;
 mod features;
 
@@ -67,9 +68,14 @@ impl Preprocessing {
         let (offset, scale) = self.tensors();
         let (offset, scale) = (offset.to_device(raw.device()), scale.to_device(raw.device()));
         let sizes: Vec<i64> = std::iter::once(raw.size()[0]).chain(self.shape.0.iter().copied()).collect();
+        let is_copy = raw.kind() != Kind::Float && self.fill.is_none();
         let mut raw = raw.to_kind(Kind::Float).reshape(sizes);
         if let Some(fill) = self.fill_tensor() {
             raw = fill.to_device(raw.device()).where_self(&raw.isnan(), &raw);
+        }
+        if is_copy {
+            // In place, for batches of large pictures are worth their memory.
+            return raw.g_sub_(&offset).g_div_(&scale);
         }
         (raw - offset) / scale
     }

@@ -106,7 +106,10 @@ impl Found {
                 if path.is_dir() {
                     let inner = real(&path)?;
                     if own.starts_with(&inner) {
-                        tracing::warn!("{}: leads back to a folder above it, so it is passed over", path.display());
+                        tracing::warn!(
+                            "{}: leads back to a folder above it, so it is passed over",
+                            path.display()
+                        );
                     } else if walked.insert(inner) {
                         pending.push(path);
                     }
@@ -165,7 +168,8 @@ mod tests {
     #[test]
     fn a_class_is_a_folder_however_deep_its_pictures_are() {
         let data =
-            read(&folder(&["dog/a.png", "cat/x/y/b.PNG", "cat/c.jpg", "cat/notes.txt", ".git/d/e.png"])).unwrap();
+            read(&folder(&["dog/a.png", "cat/x/y/b.PNG", "cat/c.jpg", "cat/notes.txt", ".git/d/e.png"]))
+                .unwrap();
         assert_eq!((data.classes, data.labels), (vec!["cat".into(), "dog".into()], vec![0, 0, 1]));
         let names = ["cat/c.jpg", "cat/x/y/b.PNG", "dog/a.png"].map(String::from);
         assert_eq!(data.names, Names::Files(names.into()));
@@ -174,7 +178,8 @@ mod tests {
 
     #[test]
     fn folders_of_portions_hold_folders_of_classes() {
-        let data = read(&folder(&["train/1/a.png", "train/10/b.png", "val/1/c.png", "test/10/d.png"])).unwrap();
+        let data =
+            read(&folder(&["train/1/a.png", "train/10/b.png", "val/1/c.png", "test/10/d.png"])).unwrap();
         assert_eq!(data.classes, ["1", "10"]);
         let portions = [Portion::Test, Portion::Train, Portion::Train, Portion::Validation];
         assert_eq!(data.portions.unwrap(), portions);

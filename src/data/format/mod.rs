@@ -36,14 +36,8 @@ pub trait Format: Sync {
 }
 
 /// All formats. Where several recognise a path, the first is taken.
-pub static FORMATS: &[&dyn Format] = &[
-    &csv::Csv,
-    &idx::Idx,
-    &cifar::Cifar,
-    &numpy::Numpy,
-    &webdataset::WebDataset,
-    &folder::Folder,
-];
+pub static FORMATS: &[&dyn Format] =
+    &[&csv::Csv, &idx::Idx, &cifar::Cifar, &numpy::Numpy, &webdataset::WebDataset, &folder::Folder];
 
 /// The format of the data at `path`: the one named by `--format`, or else the first that recognises it.
 ///

@@ -133,8 +133,14 @@ fn index(shard: &Path, prefix: Option<&str>, pictures: &mut Pictures) -> Result<
             continue;
         }
         let name = path.to_string_lossy().into_owned();
-        if path.components().any(|part| !matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir)) {
-            let problem = format!("the member {} leads out of the archive, so the archive is not trusted", quoted(&name));
+        if path
+            .components()
+            .any(|part| !matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir))
+        {
+            let problem = format!(
+                "the member {} leads out of the archive, so the archive is not trusted",
+                quoted(&name)
+            );
             return Err(Error::data(shard, problem));
         }
         let (offset, size) = (entry.raw_file_position(), entry.size());
@@ -250,7 +256,15 @@ mod tests {
     fn shards() -> Vec<(&'static str, Vec<u8>)> {
         let (a, b, c) = (png(1), png(2), png(3));
         vec![
-            ("train-00.tar", tar(&[("x/1.png", &a), ("x/1.cls", b"7\n"), ("x/2.json", br#"{"label": 10}"#), ("x/2.png", &b)])),
+            (
+                "train-00.tar",
+                tar(&[
+                    ("x/1.png", &a),
+                    ("x/1.cls", b"7\n"),
+                    ("x/2.json", br#"{"label": 10}"#),
+                    ("x/2.png", &b),
+                ]),
+            ),
             ("val-01.tar", tar(&[("readme.txt", b"hello"), ("3.seg.png", &c), ("3.cls", b"7")])),
         ]
     }
@@ -286,7 +300,8 @@ mod tests {
         assert!(problem(vec![7; 2000]).contains("no tar archive, or it is damaged"));
         let whole = tar(&[("1.cls", b"1"), ("1.png", &picture)]);
         assert!(problem(whole[..1600].to_vec()).contains("ends within its member"));
-        let said = WebDataset.read(Path::new("s-{5..2}.tar"), &DataOptions::default()).unwrap_err().to_string();
+        let said =
+            WebDataset.read(Path::new("s-{5..2}.tar"), &DataOptions::default()).unwrap_err().to_string();
         assert!(said.contains("goes backwards"), "{said}");
     }
 

@@ -93,13 +93,21 @@ impl Header {
     ///
     /// A JPEG may come at a part of its size that is not below `1 / shrink`, which takes less time and memory.
     ///
+    /// The pixels may be written to `buffer`, whose contents are dropped.
+    ///
     /// # Errors
     /// A damaged picture; a JPEG that ends too early is one, though its beginning could be shown.
-    pub fn decode(&self, bytes: &[u8], channels: Channels, shrink: u32) -> Result<Picture, String> {
+    pub fn decode(
+        &self,
+        bytes: &[u8],
+        channels: Channels,
+        shrink: u32,
+        buffer: Vec<u8>,
+    ) -> Result<Picture, String> {
         let picture = guarded(|| match self.format {
             ImageFormat::Jpeg if !is_complete(bytes) => Err("the picture ends too early".to_string()),
             ImageFormat::Jpeg if shrink > 1 && self.is_scalable => self.scaled_jpeg(bytes, shrink),
-            ImageFormat::Jpeg => whole_jpeg(bytes, channels),
+            ImageFormat::Jpeg => whole_jpeg(bytes, channels, buffer),
             _ => other(bytes, self.format),
         })?;
         let picture = if self.orientation == Orientation::NoTransforms {
@@ -133,13 +141,14 @@ fn jpeg_options() -> DecoderOptions {
     DecoderOptions::default().set_max_width(LONGEST_JPEG).set_max_height(LONGEST_JPEG)
 }
 
-/// Whether the last scan of a JPEG is followed by the marker of the end. Within a scan, neither marker can occur.
+/// Whether the last scan of a JPEG is followed by the marker of the end. Within a scan, neither marker can occur; a
+/// preview in the header has both.
 fn is_complete(bytes: &[u8]) -> bool {
-    let last = |marker: &[u8]| memchr::memmem::rfind(bytes, marker);
-    last(&[0xff, 0xd9]) > last(&[0xff, 0xda])
+    let end = memchr::memmem::rfind(bytes, &[0xff, 0xd9]);
+    end.is_some_and(|end| memchr::memmem::find(&bytes[end..], &[0xff, 0xda]).is_none())
 }
 
-fn whole_jpeg(bytes: &[u8], channels: Channels) -> Result<Picture, String> {
+fn whole_jpeg(bytes: &[u8], channels: Channels, mut pixels: Vec<u8>) -> Result<Picture, String> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), jpeg_options());
     decoder.decode_headers().map_err(|e| damaged(&e))?;
     let (out, count) = match (decoder.input_colorspace(), channels) {
@@ -147,8 +156,9 @@ fn whole_jpeg(bytes: &[u8], channels: Channels) -> Result<Picture, String> {
         _ => (ColorSpace::RGB, 3),
     };
     decoder.set_options(jpeg_options().jpeg_set_out_colorspace(out));
-    let pixels = decoder.decode().map_err(|e| damaged(&e))?;
     let (width, height) = decoder.dimensions().ok_or("the picture has no size")?;
+    pixels.resize(decoder.output_buffer_size().ok_or("the picture has no size")?, 0);
+    decoder.decode_into(&mut pixels).map_err(|e| damaged(&e))?;
     Picture::new(width as u32, height as u32, count, pixels)
 }
 

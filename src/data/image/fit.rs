@@ -3,7 +3,7 @@
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::{Channels, Header};
+use super::{Channels, Header, Picture};
 
 /// A stretch of a picture, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,12 +36,13 @@ pub struct Fitter {
     height: u32,
     width: u32,
     resizer: Resizer,
+    pixels: Vec<u8>,
 }
 
 impl Fitter {
     /// For pictures of this size in pixels.
     pub fn new(channels: Channels, height: u32, width: u32) -> Self {
-        Fitter { channels, height, width, resizer: Resizer::new() }
+        Fitter { channels, height, width, resizer: Resizer::new(), pixels: Vec::new() }
     }
 
     /// The number of bytes of a picture.
@@ -65,7 +66,21 @@ impl Fitter {
         // At the part of its size at which the region still has as many pixels as are wanted.
         let spare = (width / f64::from(self.width)).min(height / f64::from(self.height));
         let shrink = [8, 4, 2].into_iter().find(|part| spare >= f64::from(*part)).unwrap_or(1);
-        let picture = header.decode(encoded, self.channels, shrink)?;
+        let picture = header.decode(encoded, self.channels, shrink, std::mem::take(&mut self.pixels))?;
+        let result = self.resize(&picture, &header, Region { left, top, width, height }, out);
+        self.pixels = picture.pixels;
+        result
+    }
+
+    /// Brings a region, in pixels of the picture's full size, to size.
+    fn resize(
+        &mut self,
+        picture: &Picture,
+        header: &Header,
+        region: Region,
+        out: &mut [u8],
+    ) -> Result<(), String> {
+        let Region { left, top, width, height } = region;
         let (x, y) = (
             f64::from(picture.width) / f64::from(header.width),
             f64::from(picture.height) / f64::from(header.height),

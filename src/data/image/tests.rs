@@ -13,7 +13,7 @@ fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
 }
 
 fn decoded(bytes: &[u8], channels: Channels) -> Picture {
-    Header::read(bytes).unwrap().decode(bytes, channels, 1).unwrap()
+    Header::read(bytes).unwrap().decode(bytes, channels, 1, Vec::new()).unwrap()
 }
 
 /// Red on the left and dark blue on the right, 32 × 16.
@@ -98,9 +98,9 @@ fn exif_turns_a_jpeg_upright() {
         let header = Header::read(&bytes).unwrap();
         let size = if orientation > 4 { (16, 32) } else { (32, 16) };
         assert_eq!((header.width, header.height), size);
-        let picture = header.decode(&bytes, Channels::Color, 1).unwrap();
+        let picture = header.decode(&bytes, Channels::Color, 1, Vec::new()).unwrap();
         assert_close(&picture, red.0, red.1, &[250, 10, 10]);
-        let half = header.decode(&bytes, Channels::Color, 2).unwrap();
+        let half = header.decode(&bytes, Channels::Color, 2, Vec::new()).unwrap();
         assert_eq!((half.width, half.height), (size.0 / 2, size.1 / 2));
         assert_close(&half, red.0 / 2, red.1 / 2, &[250, 10, 10]);
     }
@@ -167,7 +167,7 @@ fn a_jpeg_cut_anywhere_is_damaged() {
     let bytes = turned_jpeg(1);
     for length in 0..bytes.len() {
         let cut = &bytes[..length];
-        let result = Header::read(cut).and_then(|header| header.decode(cut, Channels::Color, 1));
+        let result = Header::read(cut).and_then(|header| header.decode(cut, Channels::Color, 1, Vec::new()));
         assert!(result.is_err(), "cut to {length} of {} bytes", bytes.len());
     }
 }
@@ -195,8 +195,8 @@ proptest! {
         let start = file[..cut % file.len()].to_vec();
         for bytes in [bytes, file, start] {
             if let Ok(header) = Header::read(&bytes) {
-                let _ = header.decode(&bytes, Channels::Grey, 1);
-                let _ = header.decode(&bytes, Channels::Color, 4);
+                let _ = header.decode(&bytes, Channels::Grey, 1, Vec::new());
+                let _ = header.decode(&bytes, Channels::Color, 4, Vec::new());
             }
         }
     }

@@ -1,0 +1,71 @@
+"""Reads a folder of JPEGs as torchvision's ImageFolder and torch's DataLoader do, for benches/loader.rs.
+
+Usage: loader_torchvision.py FOLDER WORKERS EPOCHS. Prints images a second, and the greatest memory in MB of the process and
+its workers together, as proportional set size (shared pages are counted once).
+"""
+
+import os
+import sys
+import threading
+import time
+
+import torch
+from torchvision import datasets, transforms
+
+BATCH = 64
+
+
+def processes(pid):
+    """A process and all below it."""
+    found = [pid]
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children") as file:
+            for child in file.read().split():
+                found += processes(int(child))
+    return found
+
+
+def memory():
+    total = 0
+    for pid in processes(os.getpid()):
+        try:
+            with open(f"/proc/{pid}/smaps_rollup") as file:
+                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+        except (OSError, StopIteration):
+            pass
+    return total / 1024
+
+
+def main(folder, workers, epochs):
+    transform = transforms.Compose([
+        transforms.RandomResizedCrop(224),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    ])
+    data = datasets.ImageFolder(folder, transform)
+    loader = torch.utils.data.DataLoader(
+        data, batch_size=BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+    )
+    peak, ended = [0.0], threading.Event()
+
+    def watch():
+        while not ended.wait(0.2):
+            peak[0] = max(peak[0], memory())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    # The first epoch starts the workers and fills their queues.
+    for _ in loader:
+        pass
+    start = time.perf_counter()
+    count = sum(len(labels) for _ in range(epochs) for _, labels in loader)
+    seconds = time.perf_counter() - start
+    ended.set()
+    thread.join()
+    print(count / seconds, peak[0])
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(int(os.environ.get("TORCH_THREADS", "1")))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

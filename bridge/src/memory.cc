@@ -1,0 +1,14 @@
+#include "cresset-bridge/src/memory.h"
+
+namespace cresset {
+
+float* sole_floats(const at::Tensor& tensor) {
+  const bool is_plain = tensor.defined() && tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat &&
+                        tensor.is_contiguous() && !tensor.requires_grad();
+  if (!is_plain || tensor.use_count() != 1 || tensor.storage().use_count() != 1) {
+    return nullptr;
+  }
+  return tensor.mutable_data_ptr<float>();
+}
+
+}  // namespace cresset

@@ -1,0 +1,48 @@
+//! The memory of tensors that nobody else holds, so that a batch can be written where another one stood.
+
+use tch::Tensor;
+
+use crate::ffi::{self, lend};
+
+/// The values of a contiguous float32 tensor on the CPU; none if it is another, or if anything else holds it or shares its
+/// memory, be it a view, a clone or a graph for the backward pass.
+pub fn sole_floats(tensor: &mut Tensor) -> Option<&mut [f32]> {
+    let values = ffi::sole_floats(lend(tensor));
+    if values.is_null() {
+        return None;
+    }
+    // SAFETY: the tensor is contiguous and holds `numel` floats at `values`, in memory that lives as long as `tensor`. No
+    // other tensor refers to that memory, and `tensor` is borrowed mutably while the slice lives.
+    Some(unsafe { std::slice::from_raw_parts_mut(values, tensor.numel()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn what_is_written_is_in_the_tensor() {
+        let mut tensor = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
+        sole_floats(&mut tensor).unwrap().copy_from_slice(&[1., 2., 3., 4., 5., 6.]);
+        assert_eq!(Vec::<f32>::try_from(tensor.view(-1)).unwrap(), [1., 2., 3., 4., 5., 6.]);
+    }
+
+    #[test]
+    fn memory_that_others_can_see_is_not_given() {
+        let mut tensor = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
+        let clone = tensor.shallow_clone();
+        assert!(sole_floats(&mut tensor).is_none());
+        drop(clone);
+        let view = tensor.narrow(0, 0, 1);
+        assert!(sole_floats(&mut tensor).is_none());
+        drop(view);
+        let weight = Tensor::ones([3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let product = &tensor * &weight;
+        assert!(sole_floats(&mut tensor).is_none());
+        drop(product);
+        assert!(sole_floats(&mut tensor).is_some());
+        assert!(sole_floats(&mut tensor.tr()).is_none());
+        assert!(sole_floats(&mut Tensor::from_slice(&[1i64])).is_none());
+    }
+}

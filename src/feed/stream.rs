@@ -1,0 +1,220 @@
+//! Pictures that are decoded while the model works, because they are too many for memory or wanted in their full size.
+
+use std::sync::Arc;
+
+use tch::{Device, Tensor};
+
+use super::finish::{Finish, Finished, Gathered, Spares};
+use super::gallery::Gallery;
+use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, mixed};
+use crate::data::image::Region;
+use crate::error::Result;
+use crate::parallel::Ordered;
+use crate::random::{Purpose, in_epoch, stream};
+use crate::transform::Preprocessing;
+use crate::transform::augment::{Augmentation, Pixels};
+
+/// A picture that is ready for a batch, or why it cannot be read.
+type Decoded = std::result::Result<Finished, String>;
+
+/// Pictures to train on.
+pub struct StreamFeed {
+    gallery: Arc<Gallery>,
+    rows: Arc<[i64]>,
+    labels: Vec<i64>,
+    sampling: Sampling,
+    augmentation: Arc<Augmentation>,
+    preprocessing: Preprocessing,
+    device: Device,
+}
+
+/// Pictures a forward pass in evaluation, which are large.
+const EVALUATION_BATCH: usize = 64;
+
+impl StreamFeed {
+    /// Feeds the pictures `rows` of a gallery.
+    pub fn new(
+        gallery: &Arc<Gallery>,
+        rows: &[i64],
+        sampling: Sampling,
+        augmentation: &Arc<Augmentation>,
+        preprocessing: &Preprocessing,
+        device: Device,
+    ) -> Self {
+        StreamFeed {
+            gallery: Arc::clone(gallery),
+            rows: rows.into(),
+            labels: rows.iter().map(|row| gallery.labels[*row as usize]).collect(),
+            sampling,
+            augmentation: Arc::clone(augmentation),
+            preprocessing: preprocessing.clone(),
+            device,
+        }
+    }
+
+    /// Decodes and changes the pictures of an epoch from place `first` on, in threads.
+    fn decoded(&self, pass: Pass, order: &Arc<[i64]>, first: usize, spares: &Spares) -> Ordered<Decoded> {
+        let target = (self.gallery.height, self.gallery.width);
+        let worker = || {
+            let (rows, order) = (Arc::clone(&self.rows), Arc::clone(order));
+            let (mut decoder, augmentation) = (self.gallery.decoder(), Arc::clone(&self.augmentation));
+            let finish = Finish::new(&self.gallery, Some(&self.preprocessing), self.device, spares);
+            let mut is_first = true;
+            move |piece: usize| {
+                // Each thread works on a picture of its own; more threads within would only be in their way.
+                if std::mem::take(&mut is_first) {
+                    tch::set_num_threads(1);
+                }
+                let place = first + piece;
+                let mut generator = stream(pass.seed, Purpose::Augment, in_epoch(pass.epoch, place));
+                let mut was_taken = false;
+                let region = |size| {
+                    let region = augmentation.region(size, target, &mut generator);
+                    was_taken = region.is_some();
+                    region.unwrap_or_else(|| Region::middle(size, target))
+                };
+                let values = decoder.decode(rows[order[place] as usize] as usize, region)?;
+                let mut pixels = Pixels { values, width: target.1 as usize, channels: finish.channels };
+                augmentation.change(&mut pixels, was_taken, generator);
+                Ok(finish.apply(pixels.values, &mut decoder))
+            }
+        };
+        let ahead = self.gallery.ahead(pass.batch_size as usize);
+        Ordered::new(self.gallery.threads, order.len() - first, ahead, worker)
+    }
+}
+
+impl TrainFeed for StreamFeed {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn epoch(&self, pass: Pass) -> Batches<'_> {
+        let order: Arc<[i64]> = self.sampling.order(&self.labels, pass.seed, pass.epoch).into();
+        let first = (pass.first * pass.batch_size as usize).min(order.len());
+        let spares = Spares::default();
+        let decoded = self.decoded(pass, &order, first, &spares);
+        let rows = order[first..].iter().map(|place| self.rows[*place as usize]).collect::<Vec<_>>();
+        let batches = Assembled {
+            gallery: &self.gallery,
+            decoded,
+            gathered: Gathered::new(&self.gallery, (pass.batch_size as usize).min(rows.len()), spares),
+            rows: rows.into_iter(),
+            size: pass.batch_size as usize,
+            preprocessing: Some(&self.preprocessing),
+            device: self.device,
+        };
+        let mix = move |(number, batch): (usize, Result<Batch>)| {
+            Ok(mixed(batch?, &self.augmentation, pass, number))
+        };
+        Box::new((pass.first..).zip(batches).map(mix))
+    }
+}
+
+/// Pictures to measure a model on.
+pub struct StreamHeldOut {
+    gallery: Arc<Gallery>,
+    rows: Vec<i64>,
+    preprocessing: Option<Preprocessing>,
+    device: Device,
+}
+
+impl StreamHeldOut {
+    /// Feeds the pictures `rows` of a gallery, raw where no preprocessing is given.
+    pub fn new(
+        gallery: &Arc<Gallery>,
+        rows: &[i64],
+        preprocessing: Option<&Preprocessing>,
+        device: Device,
+    ) -> Self {
+        StreamHeldOut {
+            gallery: Arc::clone(gallery),
+            rows: rows.to_vec(),
+            preprocessing: preprocessing.cloned(),
+            device,
+        }
+    }
+
+    fn middles(&self, spares: &Spares) -> Ordered<Decoded> {
+        let rows: Arc<[i64]> = self.rows.as_slice().into();
+        let target = (self.gallery.height, self.gallery.width);
+        let worker = || {
+            let (rows, mut decoder) = (Arc::clone(&rows), self.gallery.decoder());
+            let finish = Finish::new(&self.gallery, self.preprocessing.as_ref(), self.device, spares);
+            move |place: usize| {
+                let pixels = decoder.decode(rows[place] as usize, |size| Region::middle(size, target))?;
+                Ok(finish.apply(pixels, &mut decoder))
+            }
+        };
+        Ordered::new(self.gallery.threads, rows.len(), self.gallery.ahead(EVALUATION_BATCH), worker)
+    }
+}
+
+impl HeldOutFeed for StreamHeldOut {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn in_order(&self) -> Batches<'_> {
+        let spares = Spares::default();
+        Box::new(Assembled {
+            gallery: &self.gallery,
+            decoded: self.middles(&spares),
+            gathered: Gathered::new(&self.gallery, EVALUATION_BATCH.min(self.rows.len()), spares),
+            rows: self.rows.clone().into_iter(),
+            size: EVALUATION_BATCH,
+            preprocessing: self.preprocessing.as_ref(),
+            device: self.device,
+        })
+    }
+
+    fn is_left_out(&self, place: usize) -> bool {
+        self.gallery.is_bad(self.rows[place] as usize)
+    }
+}
+
+/// Decoded pictures, put together to batches. What cannot be read is left out, so a batch may be smaller.
+struct Assembled<'a> {
+    gallery: &'a Gallery,
+    decoded: Ordered<Decoded>,
+    gathered: Gathered,
+    rows: std::vec::IntoIter<i64>,
+    size: usize,
+    preprocessing: Option<&'a Preprocessing>,
+    device: Device,
+}
+
+impl Iterator for Assembled<'_> {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Result<Batch>> {
+        while self.rows.len() > 0 {
+            let mut pictures = Vec::with_capacity(self.size);
+            let mut labels = Vec::with_capacity(self.size);
+            for row in self.rows.by_ref().take(self.size) {
+                match self.decoded.next().expect("there is a result for each row") {
+                    Ok(picture) => {
+                        pictures.push(picture);
+                        labels.push(self.gallery.labels[row as usize]);
+                    }
+                    Err(problem) => {
+                        if let Err(error) = self.gallery.report(row as usize, problem) {
+                            return Some(Err(error));
+                        }
+                    }
+                }
+            }
+            if labels.is_empty() {
+                continue;
+            }
+            let inputs = self.gathered.inputs(pictures, self.preprocessing, self.device);
+            let labels = Tensor::from_slice(&labels).to_device(self.device);
+            return Some(Ok(Batch { inputs, labels, mixed: None }));
+        }
+        None
+    }
+}

@@ -1,0 +1,126 @@
+use super::*;
+use crate::data::options::Missing;
+use crate::data::{DataOptions, Dataset, read};
+use crate::transform::Preprocessing;
+use image::{Rgb, RgbImage};
+use std::sync::Arc;
+
+/// A folder of 12 pictures in two classes, each of one color.
+fn pictures() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for class in ["a", "b"] {
+        std::fs::create_dir(folder.path().join(class)).unwrap();
+    }
+    for number in 0..12u8 {
+        let class = if number < 6 { "a" } else { "b" };
+        let path = folder.path().join(format!("{class}/{number:02}.png"));
+        let picture = |x: u32, y: u32| Rgb([number * 20, (x * 5) as u8, (y * 5) as u8]);
+        RgbImage::from_fn(40, 30, picture).save(path).unwrap();
+    }
+    folder
+}
+
+fn dataset(folder: &tempfile::TempDir) -> Dataset {
+    let options = DataOptions { image_size: "16".parse().unwrap(), ..DataOptions::default() };
+    read(folder.path().to_str().unwrap(), &options).unwrap()
+}
+
+fn identity(dataset: &Dataset) -> Preprocessing {
+    let part = crate::data::TrainPart(crate::data::Part {
+        inputs: Tensor::zeros([1, dataset.shape.features()], (tch::Kind::Float, Device::Cpu)),
+        labels: Tensor::from_slice(&[0i64]),
+    });
+    Preprocessing::fit(dataset, &part, Missing::Error)
+}
+
+fn stream_of(dataset: &Dataset, threads: usize, augmentation: &str, most_bad: f64) -> StreamFeed {
+    let gallery = Gallery::of(dataset, threads, most_bad).unwrap();
+    let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
+    let augmentation = Arc::new(augmentation.parse().unwrap());
+    StreamFeed::new(&gallery, &rows, Sampling::Shuffled, &augmentation, &identity(dataset), Device::Cpu)
+}
+
+fn batches(feed: &dyn TrainFeed, first: usize) -> Vec<(Tensor, Vec<i64>)> {
+    let pass = Pass { epoch: 2, batch_size: 5, seed: 9, first };
+    let batch = |batch: Result<Batch>| {
+        let Batch { inputs, labels, .. } = batch.unwrap();
+        (inputs, Vec::try_from(labels).unwrap())
+    };
+    feed.epoch(pass).map(batch).collect()
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let folder = pictures();
+    let data = dataset(&folder);
+    for augmentation in ["none", "random-resized-crop,flip", "photos,mixup", "elastic,noise,cutmix"] {
+        let one = batches(&stream_of(&data, 1, augmentation, 0.), 0);
+        let four = batches(&stream_of(&data, 4, augmentation, 0.), 0);
+        assert_eq!(one, four, "{augmentation}");
+        assert_eq!(one.iter().map(|(inputs, _)| inputs.size()[0]).collect::<Vec<_>>(), [5, 5, 2]);
+        // An epoch that is begun in its middle goes on as it would have.
+        assert_eq!(batches(&stream_of(&data, 2, augmentation, 0.), 1), one[1..], "{augmentation}");
+    }
+}
+
+#[test]
+fn streamed_and_decoded_pictures_are_the_same() {
+    let folder = pictures();
+    let streamed = batches(&stream_of(&dataset(&folder), 2, "none", 0.), 0);
+    let data = decode_all(dataset(&folder), 2, 0.).unwrap();
+    let rows: Vec<i64> = (0..data.rows() as i64).collect();
+    let memory = InMemory::raw(data.part(&rows, Device::Cpu), &identity(&data));
+    let memory = batches(&MemoryFeed::new(memory, Sampling::Shuffled, None), 0);
+    assert_eq!(streamed, memory);
+}
+
+#[test]
+fn pictures_in_memory_are_augmented_anew_each_epoch_and_the_same_for_the_same_seed() {
+    let folder = pictures();
+    let data = decode_all(dataset(&folder), 2, 0.).unwrap();
+    let rows: Vec<i64> = (0..data.rows() as i64).collect();
+    let feed = |augmentation: &str| {
+        let part = InMemory::to_be_augmented(data.part(&rows, Device::Cpu), &identity(&data));
+        let augmenter = Augmenter {
+            augmentation: augmentation.parse().unwrap(),
+            shape: data.shape.clone(),
+            range: data.range.unwrap(),
+        };
+        MemoryFeed::new(part, Sampling::Shuffled, Some(augmenter))
+    };
+    for augmentation in ["affine", "flip,crop", "photos,mixup"] {
+        let first = batches(&feed(augmentation), 0);
+        assert_eq!(first, batches(&feed(augmentation), 0));
+        assert_eq!(first[2..], batches(&feed(augmentation), 2));
+        let other = feed(augmentation).epoch(Pass { epoch: 3, batch_size: 5, seed: 9, first: 0 }).next();
+        assert_ne!(first[0].0, other.unwrap().unwrap().inputs);
+    }
+}
+
+#[test]
+fn a_damaged_picture_is_left_out_and_too_many_are_an_error() {
+    let folder = pictures();
+    std::fs::write(folder.path().join("a/03.png"), b"\x89PNG\r\n\x1a\n and no more").unwrap();
+    let data = dataset(&folder);
+    let feed = stream_of(&data, 2, "none", 0.1);
+    let sizes: i64 = batches(&feed, 0).iter().map(|(inputs, _)| inputs.size()[0]).sum();
+    assert_eq!(sizes, 11);
+    let held_out = StreamHeldOut::new(&feed_gallery(&data), &[2, 3, 4], None, Device::Cpu);
+    assert_eq!(held_out.in_order().map(|batch| batch.unwrap().labels.size()[0]).sum::<i64>(), 2);
+    assert_eq!((0..3).map(|place| held_out.is_left_out(place)).collect::<Vec<_>>(), [false, true, false]);
+
+    let kept = decode_all(dataset(&folder), 2, 0.1).unwrap();
+    assert_eq!((kept.rows(), kept.names.name(3)), (11, "a/04.png".to_string()));
+    let said = decode_all(dataset(&folder), 2, 0.05).unwrap_err().to_string();
+    assert!(
+        said.contains("1 of 12 pictures cannot be read") && said.contains("a/03.png: the picture"),
+        "{said}"
+    );
+    let strict = stream_of(&data, 2, "none", 0.05);
+    let pass = Pass { epoch: 1, batch_size: 5, seed: 9, first: 0 };
+    assert!(strict.epoch(pass).any(|batch| batch.is_err()));
+}
+
+fn feed_gallery(data: &Dataset) -> Arc<Gallery> {
+    Gallery::of(data, 2, 0.1).unwrap()
+}

@@ -1,0 +1,47 @@
+//! Left for right.
+
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+use tch::Tensor;
+
+use super::{Augment, AugmentKind, Made, Pixels, parameter};
+
+/// The augmentation.
+pub const KIND: AugmentKind = AugmentKind {
+    name: "flip",
+    summary: "left for right",
+    parameters: &[parameter("probability", 0.5, 0., 1.)],
+    build: |values| Made::Single(Box::new(Flip(values[0]))),
+};
+
+#[derive(Debug)]
+struct Flip(f64);
+
+impl Augment for Flip {
+    fn apply(&self, pictures: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor {
+        let flipped: Vec<bool> =
+            generators.iter_mut().map(|generator| generator.random_bool(self.0)).collect();
+        if let [flipped] = flipped[..] {
+            return if flipped { pictures.flip([3]) } else { pictures.shallow_clone() };
+        }
+        let flipped = Tensor::from_slice(&flipped).to_device(pictures.device()).view([-1, 1, 1, 1]);
+        pictures.flip([3]).where_self(&flipped, pictures)
+    }
+
+    fn takes_bytes(&self) -> bool {
+        true
+    }
+
+    fn change_pixels(&self, pixels: &mut Pixels, generator: &mut ChaCha8Rng) -> bool {
+        if generator.random_bool(self.0) {
+            let Pixels { values, width, channels } = pixels;
+            for row in values.chunks_exact_mut(*width * *channels) {
+                match channels {
+                    3 => row.as_chunks_mut::<3>().0.reverse(),
+                    _ => row.reverse(),
+                }
+            }
+        }
+        true
+    }
+}

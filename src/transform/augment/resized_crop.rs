@@ -1,0 +1,74 @@
+//! A part of random area and proportions, brought to the size of the picture (C. Szegedy et al., "Going Deeper with
+//! Convolutions", 2015, in torchvision's version).
+
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+use tch::Tensor;
+
+use super::affine::{Map, warp};
+use super::{Augment, AugmentKind, Made, parameter};
+use crate::data::image::Region;
+
+/// The augmentation.
+pub const KIND: AugmentKind = AugmentKind {
+    name: "random-resized-crop",
+    summary: "a part of the picture with at least this share of its area, brought to full size",
+    parameters: &[parameter("area", 0.08, 0.01, 1.)],
+    build: |values| Made::Single(Box::new(ResizedCrop { least_area: values[0] })),
+};
+
+#[derive(Debug)]
+struct ResizedCrop {
+    least_area: f64,
+}
+
+/// Width over height, at the least and at the most.
+const PROPORTIONS: (f64, f64) = (3. / 4., 4. / 3.);
+
+/// How often a region is drawn before the middle is taken.
+const ATTEMPTS: u32 = 10;
+
+impl ResizedCrop {
+    fn draw(&self, (width, height): (u32, u32), generator: &mut ChaCha8Rng) -> Region {
+        let (full_width, full_height) = (f64::from(width), f64::from(height));
+        for _ in 0..ATTEMPTS {
+            let area = full_width * full_height * generator.random_range(self.least_area..=1.);
+            let proportions = generator.random_range(PROPORTIONS.0.ln()..=PROPORTIONS.1.ln()).exp();
+            let (width, height) = ((area * proportions).sqrt().round(), (area / proportions).sqrt().round());
+            if (1. ..=full_width).contains(&width) && (1. ..=full_height).contains(&height) {
+                let left = generator.random_range(0..=(full_width - width) as u32);
+                let top = generator.random_range(0..=(full_height - height) as u32);
+                return Region { left: left.into(), top: top.into(), width, height };
+            }
+        }
+        let side = |full: f64, most: f64| full.min(most);
+        let (width, height) =
+            (side(full_width, full_height * PROPORTIONS.1), side(full_height, full_width / PROPORTIONS.0));
+        Region { left: (full_width - width) / 2., top: (full_height - height) / 2., width, height }
+    }
+}
+
+impl Augment for ResizedCrop {
+    fn apply(&self, pictures: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor {
+        let (_, _, height, width) = pictures.size4().expect("pictures are (N, C, H, W)");
+        let (full_width, full_height) = (width as f64, height as f64);
+        let maps: Vec<_> = generators
+            .iter_mut()
+            .map(|generator| {
+                let region = self.draw((width as u32, height as u32), generator);
+                Map {
+                    matrix: [[region.width / full_width, 0.], [0., region.height / full_height]],
+                    shift: [
+                        region.left + region.width / 2. - full_width / 2.,
+                        region.top + region.height / 2. - full_height / 2.,
+                    ],
+                }
+            })
+            .collect();
+        warp(pictures, &maps)
+    }
+
+    fn region(&self, size: (u32, u32), _target: (u32, u32), generator: &mut ChaCha8Rng) -> Option<Region> {
+        Some(self.draw(size, generator))
+    }
+}
