@@ -14,6 +14,7 @@
 //! # Ok::<(), cresset::error::Error>(())
 //! ```
 
+pub mod audit;
 pub mod config;
 pub mod data;
 pub mod device;

@@ -17,6 +17,8 @@ pub enum Purpose {
     Augment = 3,
     /// How the pictures of a batch are mixed.
     Mix = 4,
+    /// What a synthetic picture is made of.
+    Synthesis = 5,
 }
 
 /// The generator of one stream. ChaCha8's output is fixed by its definition and does not change with the library.

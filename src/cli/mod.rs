@@ -1,5 +1,6 @@
 //! The command line: one file a command, each a table of contents.
 
+mod data;
 mod doctor;
 mod eval;
 mod export;
@@ -37,6 +38,7 @@ enum Command {
     Eval(eval::Eval),
     Predict(predict::Predict),
     Export(export::Export),
+    Data(data::Data),
     Doctor(doctor::Doctor),
 }
 
@@ -82,6 +84,7 @@ impl Command {
             Command::Eval(command) => command.run(),
             Command::Predict(command) => command.run(),
             Command::Export(command) => command.run(),
+            Command::Data(command) => command.run(),
             Command::Doctor(command) => command.run(),
         }
     }

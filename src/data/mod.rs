@@ -10,6 +10,7 @@ mod lists;
 pub mod options;
 mod split;
 mod table;
+pub mod thumbnail;
 
 use std::path::PathBuf;
 

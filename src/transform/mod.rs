@@ -4,6 +4,8 @@
 pub mod augment;
 mod channels;
 mod features;
+pub mod sheet;
+pub mod synthesis;
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};

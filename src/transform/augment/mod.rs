@@ -243,6 +243,9 @@ impl AugmentKind {
 
     /// How it is written with its default values, and what they are.
     pub fn usage(&self) -> String {
+        if self.parameters.is_empty() {
+            return self.name.to_string();
+        }
         let values: Vec<_> = self.parameters.iter().map(|p| p.default.to_string()).collect();
         let names: Vec<_> = self.parameters.iter().map(|p| p.name).collect();
         format!("{}={} ({})", self.name, values.join(":"), names.join(":"))

@@ -1,0 +1,102 @@
+//! What pictures look like, in few numbers.
+
+use std::sync::Arc;
+
+use image::imageops::{FilterType, resize};
+
+use super::{Finding, Severity, Subject};
+use crate::data::image::{Channels, Fitter, Header, ImageSource, Region};
+use crate::data::{Dataset, Inputs, thumbnail};
+use crate::parallel::Ordered;
+
+/// The side of the grey picture that stands for a picture.
+const SIDE: u32 = 32;
+
+/// What a picture looks like.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// The whole picture in grey, 32 × 32.
+    pub grey: Vec<u8>,
+    /// A perceptual hash: whether each of 8 × 8 fields is brighter than the one to its right (N. Krawetz's "difference
+    /// hash", with the last field compared to the first).
+    pub hash: u64,
+    /// Mean of the grey values.
+    pub mean: f64,
+    /// Their standard deviation.
+    pub deviation: f64,
+}
+
+impl Look {
+    fn new(width: u32, height: u32, grey: Vec<u8>) -> Self {
+        let count = grey.len() as f64;
+        let mean = grey.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
+        let variance = grey.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / count;
+        let field = |x: usize, y: usize| -> u32 {
+            let rows = (4 * y..4 * y + 4).map(|row| &grey[row * SIDE as usize + 4 * x..][..4]);
+            rows.flatten().map(|value| u32::from(*value)).sum()
+        };
+        // Fields that differ by less than one level are alike, or noise would decide in plain areas.
+        let is_brighter = |at: usize| field(at % 8, at / 8) > field((at % 8 + 1) % 8, at / 8) + 16;
+        let hash = (0..64).filter(|at| is_brighter(*at)).fold(0, |hash, at| hash | 1 << at);
+        Look { width, height, hash, mean, deviation: variance.sqrt(), grey }
+    }
+
+    /// How far two pictures are apart: the mean difference of their grey values, as a share of their contrast.
+    pub fn distance(&self, other: &Look) -> f64 {
+        let differences = self.grey.iter().zip(&other.grey).map(|(a, b)| f64::from(a.abs_diff(*b)));
+        let mean = differences.sum::<f64>() / self.grey.len() as f64;
+        mean / ((self.deviation + other.deviation) / 2.).max(1.)
+    }
+}
+
+/// The looks of all pictures of a data set, or why one cannot be read. Nothing for tables.
+pub fn of(dataset: &Dataset, threads: usize) -> Vec<Result<Look, String>> {
+    let Some(shape) = dataset.shape.image() else { return Vec::new() };
+    if let Inputs::Images(sources) = &dataset.inputs {
+        let sources: Arc<[ImageSource]> = sources.as_slice().into();
+        let worker = || {
+            let (sources, mut fitter) = (Arc::clone(&sources), Fitter::new(Channels::Grey, SIDE, SIDE));
+            let mut bytes = Vec::new();
+            move |index: usize| {
+                sources[index].read(&mut bytes).map_err(|e| format!("cannot read the file: {e}"))?;
+                let mut grey = vec![0; (SIDE * SIDE) as usize];
+                let header = Header::read(&bytes)?;
+                let (width, height) = (header.width, header.height);
+                let whole =
+                    |_| Region { left: 0., top: 0., width: f64::from(width), height: f64::from(height) };
+                fitter.fit(&bytes, whole, &mut grey)?;
+                Ok(Look::new(width, height, grey))
+            }
+        };
+        return Ordered::new(threads, sources.len(), 8 * threads, worker).collect();
+    }
+    let look = |index| {
+        let picture = thumbnail::from_values(&thumbnail::values(dataset, index), shape)
+            .ok_or("the picture has no size that can be shown")?;
+        let grey = image::DynamicImage::from(picture).into_luma8();
+        let (width, height) = grey.dimensions();
+        Ok(Look::new(width, height, resize(&grey, SIDE, SIDE, FilterType::Triangle).into_raw()))
+    };
+    (0..dataset.rows()).map(look).collect()
+}
+
+/// Pictures that cannot be decoded.
+pub fn unreadable(subject: &Subject) -> Vec<Finding> {
+    let bad =
+        subject.looks.iter().enumerate().filter_map(|(index, look)| Some((index, look.as_ref().err()?)));
+    let examples: Vec<_> = bad.map(|(index, problem)| subject.mention(index, problem, true)).collect();
+    if examples.is_empty() {
+        return Vec::new();
+    }
+    vec![Finding {
+        check: "unreadable",
+        severity: Severity::Fault,
+        summary: format!("{} of {} pictures cannot be read", examples.len(), subject.looks.len()),
+        advice: "fetch them again, or leave them out",
+        examples,
+    }]
+}

@@ -1,0 +1,101 @@
+//! Examples that are unlike all others.
+
+use super::{Finding, Mention, Severity, Subject};
+use crate::data::Inputs;
+
+/// Values further from the median than this many deviations are worth a look. Deviations are measured by the median of
+/// the distances, which the outliers themselves do not move.
+const FAR: f64 = 20.;
+
+/// Pictures with less contrast than this, of 255, show nothing.
+const BLANK: f64 = 2.;
+
+/// A picture whose area is so many times smaller than is usual, or whose proportions are so many times others.
+const ODD_AREA: f64 = 16.;
+const ODD_PROPORTIONS: f64 = 3.;
+
+fn median(values: &mut [f64]) -> f64 {
+    if values.is_empty() {
+        return 0.;
+    }
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+fn finding(
+    check: &'static str,
+    what: &str,
+    advice: &'static str,
+    severity: Severity,
+    examples: Vec<Mention>,
+) -> Vec<Finding> {
+    if examples.is_empty() {
+        return Vec::new();
+    }
+    vec![Finding { check, severity, summary: format!("{} {what}", examples.len()), advice, examples }]
+}
+
+/// Rows of a table with a value far from all others of its column.
+pub fn values(subject: &Subject) -> Vec<Finding> {
+    let dataset = subject.dataset;
+    let (None, Inputs::Floats(values)) = (dataset.shape.image(), &dataset.inputs) else { return Vec::new() };
+    let width = dataset.shape.features() as usize;
+    let names = dataset.table.as_ref().map(|table| table.feature_names());
+    let mut examples = Vec::new();
+    for column in 0..width {
+        let own = || values.iter().skip(column).step_by(width).map(|value| f64::from(*value));
+        let middle = median(&mut own().filter(|value| !value.is_nan()).collect::<Vec<_>>());
+        let distance = |value: f64| (value - middle).abs();
+        let spread = median(&mut own().filter(|value| !value.is_nan()).map(distance).collect::<Vec<_>>());
+        // The factor makes it the standard deviation for values that are normally distributed. A column that mostly has
+        // one value has no spread to measure by.
+        let deviation = 1.4826 * spread;
+        if deviation == 0. {
+            continue;
+        }
+        for (row, value) in own().enumerate().filter(|(_, value)| distance(*value) > FAR * deviation) {
+            let name = names.as_ref().map_or_else(|| (column + 1).to_string(), |names| names[column].clone());
+            let remark = format!("{name} is {value}, the median {middle}");
+            examples.push(subject.mention(row, remark, false));
+        }
+    }
+    finding(
+        "outliers",
+        "value(s) are far from all others",
+        "look for slips of the pen and wrong units",
+        Severity::Note,
+        examples,
+    )
+}
+
+/// Pictures that show nothing.
+pub fn pictures(subject: &Subject) -> Vec<Finding> {
+    let blank = subject.seen().filter(|(_, look)| look.deviation < BLANK);
+    let remark = |mean: f64| format!("one shade of grey, {mean:.0} of 255");
+    let examples = blank.map(|(index, look)| subject.mention(index, remark(look.mean), true)).collect();
+    finding("blank", "picture(s) show nothing", "leave them out", Severity::Warning, examples)
+}
+
+/// Pictures that are much smaller than the others, or of other proportions.
+pub fn sizes(subject: &Subject) -> Vec<Finding> {
+    let area = |(_, look): (usize, &super::Look)| f64::from(look.width) * f64::from(look.height);
+    let proportions = |(_, look): (usize, &super::Look)| f64::from(look.width) / f64::from(look.height);
+    let usual_area = median(&mut subject.seen().map(area).collect::<Vec<_>>());
+    let usual = median(&mut subject.seen().map(proportions).collect::<Vec<_>>());
+    let is_odd = |seen: &(usize, &super::Look)| {
+        let ratio = proportions(*seen) / usual;
+        area(*seen) * ODD_AREA <= usual_area || !(1. / ODD_PROPORTIONS..=ODD_PROPORTIONS).contains(&ratio)
+    };
+    let odd = subject.seen().filter(is_odd);
+    let examples = odd.map(|(index, look)| {
+        subject.mention(index, format!("{} × {} pixels", look.width, look.height), false)
+    });
+    let advice = "look whether they are icons, strips or parts of pictures";
+    finding(
+        "odd-sizes",
+        "picture(s) have an unusual size or shape",
+        advice,
+        Severity::Note,
+        examples.collect(),
+    )
+}

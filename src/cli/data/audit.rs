@@ -1,0 +1,45 @@
+//! `cresset data audit`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use cresset::audit::{audit, to_page, to_text};
+use cresset::run::atomic;
+
+use super::Source;
+use crate::cli::{Ended, show};
+
+/// Find what is wrong with data: unreadable files, duplicates, contradictions, leaks, imbalance, outliers
+#[derive(Debug, Args)]
+pub struct AuditData {
+    #[command(flatten)]
+    source: Source,
+
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Write a page with thumbnails, which needs nothing else to be looked at
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Exit with 1 if anything but notes is found
+    #[arg(long)]
+    strict: bool,
+}
+
+impl AuditData {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        let (audit, dataset) = audit(&self.source.data, &self.source.reading, self.source.threads())?;
+        if let Some(path) = &self.html {
+            atomic::write(path, to_page(&audit, &dataset).as_bytes())?;
+        }
+        if self.json {
+            show(&(serde_json::to_string_pretty(&audit)? + "\n"))?;
+        } else {
+            let page = self.html.map_or(String::new(), |path| format!("\nwritten to {}\n", path.display()));
+            show(&(to_text(&audit) + &page))?;
+        }
+        Ok(if self.strict && !audit.is_sound() { Ended::Badly } else { Ended::Well })
+    }
+}

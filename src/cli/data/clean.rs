@@ -1,0 +1,43 @@
+//! `cresset data clean`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use cresset::audit::{audit, to_list};
+use cresset::error::Error;
+use cresset::run::atomic;
+
+use super::Source;
+use crate::cli::{Ended, show, thousands};
+
+/// Write the list of the examples that had better be left out, for `cresset train --exclude`; the data stays as it is
+#[derive(Debug, Args)]
+pub struct Clean {
+    #[command(flatten)]
+    source: Source,
+
+    /// The list, which must not exist
+    #[arg(long, value_name = "FILE", default_value = "exclude.tsv")]
+    output: PathBuf,
+}
+
+impl Clean {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        let output = self.output.display();
+        if self.output.exists() {
+            let problem =
+                format!("{output} exists, and may hold what you chose; name another file with --output");
+            return Err(Error::Usage(problem).into());
+        }
+        let (audit, _) = audit(&self.source.data, &self.source.reading, self.source.threads())?;
+        let list = to_list(&audit);
+        let count = list.lines().filter(|line| !line.starts_with('#')).count();
+        atomic::write(&self.output, list.as_bytes())?;
+        let (count, rows, data) = (thousands(count), thousands(audit.rows), &self.source.data);
+        show(&format!(
+            "{count} of {rows} examples had better be left out; they are listed in {output}, each with the reason.\n\
+             Look through it, then:  cresset train --data {data} --exclude {output}\n"
+        ))?;
+        Ok(Ended::Well)
+    }
+}

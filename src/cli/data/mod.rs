@@ -1,0 +1,66 @@
+//! `cresset data`
+
+mod audit;
+mod clean;
+mod preview;
+mod synth;
+
+use clap::{Args, Subcommand};
+use cresset::data::{self, DataOptions, Dataset};
+use cresset::device::Threads;
+use cresset::feed::decode_all;
+
+use super::Ended;
+
+/// Look at data, clean it, preview its augmentation, or make more of it
+#[derive(Debug, Args)]
+pub struct Data {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Audit(audit::AuditData),
+    Clean(clean::Clean),
+    Preview(preview::Preview),
+    Synth(synth::Synth),
+}
+
+impl Data {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        match self.command {
+            Command::Audit(command) => command.run(),
+            Command::Clean(command) => command.run(),
+            Command::Preview(command) => command.run(),
+            Command::Synth(command) => command.run(),
+        }
+    }
+}
+
+/// Which data, for all of these commands.
+#[derive(Debug, Args)]
+struct Source {
+    /// A built-in data set, or a file or folder of labelled examples
+    #[arg(value_name = "NAME|PATH")]
+    data: String,
+
+    #[command(flatten)]
+    reading: DataOptions,
+
+    /// CPU threads: `auto` or a number
+    #[arg(long, value_name = "N", default_value = "auto")]
+    threads: Threads,
+}
+
+impl Source {
+    fn threads(&self) -> usize {
+        self.threads.count().into()
+    }
+
+    /// The data set, its pictures decoded.
+    fn decoded(&self) -> cresset::error::Result<Dataset> {
+        let dataset = data::load(&self.data, &self.reading)?;
+        decode_all(dataset, self.threads(), self.reading.max_bad_share)
+    }
+}

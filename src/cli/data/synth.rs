@@ -1,0 +1,56 @@
+//! `cresset data synth`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use cresset::error::Error;
+use cresset::transform::synthesis::Synthesis;
+
+use super::Source;
+use crate::cli::{Ended, show, thousands};
+
+/// Make a larger set of pictures from a small one, as a folder to train on
+#[derive(Debug, Args)]
+pub struct Synth {
+    #[command(flatten)]
+    source: Source,
+
+    /// The folder, which must be new or empty; the real pictures are written there too
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+
+    /// Synthetic pictures a class
+    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    per_class: u32,
+
+    /// How each is changed, as `cresset train --augment` takes it
+    #[arg(long, value_name = "CHANGES", default_value = "digits")]
+    augment: String,
+
+    /// How often a picture is mixed of two real ones of its class
+    #[arg(long, value_name = "SHARE", default_value = "0.5")]
+    mixed: f64,
+
+    /// Seed of what is drawn
+    #[arg(long, value_name = "N", default_value = "0")]
+    seed: u64,
+}
+
+impl Synth {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        if !(0. ..=1.).contains(&self.mixed) {
+            return Err(Error::Usage(format!("--mixed {}: it is a number from 0 to 1", self.mixed)).into());
+        }
+        let augmentation = self.augment.parse().map_err(Error::Usage)?;
+        let dataset = self.source.decoded()?;
+        let Synth { per_class, mixed, seed, .. } = self;
+        let count = Synthesis { per_class, mixed, augmentation, seed }.write(&dataset, &self.output)?;
+        show(&format!(
+            "{} real and {} synthetic pictures are in {}\n",
+            thousands(dataset.rows()),
+            thousands(count),
+            self.output.display()
+        ))?;
+        Ok(Ended::Well)
+    }
+}

@@ -1,0 +1,55 @@
+//! Small pictures of examples, to be looked at.
+
+use image::imageops::{FilterType, resize};
+use image::{Rgb, RgbImage};
+
+use super::image::{Channels, Fitter, Region};
+use super::{Dataset, Inputs};
+
+/// Example `index` as a picture of `side` × `side` pixels; none if it is no picture, or cannot be read. Pictures of few
+/// pixels are enlarged without smoothing, so that each pixel is seen.
+pub fn thumbnail(dataset: &Dataset, index: usize, side: u32) -> Option<RgbImage> {
+    if let Inputs::Images(sources) = &dataset.inputs {
+        let mut bytes = Vec::new();
+        sources[index].read(&mut bytes).ok()?;
+        let mut fitter = Fitter::new(Channels::Color, side, side);
+        let mut pixels = vec![0; fitter.bytes()];
+        fitter.fit(&bytes, |size| Region::middle(size, (side, side)), &mut pixels).ok()?;
+        return RgbImage::from_raw(side, side, pixels);
+    }
+    let picture = from_values(&values(dataset, index), dataset.shape.image()?)?;
+    let filter = if picture.width() < side { FilterType::Nearest } else { FilterType::Triangle };
+    Some(resize(&picture, side, side, filter))
+}
+
+/// A picture of values from 0 (black) to 1, channel after channel.
+pub fn from_values(values: &[f32], (channels, height, width): (i64, i64, i64)) -> Option<RgbImage> {
+    let (height, width) = (u32::try_from(height).ok()?, u32::try_from(width).ok()?);
+    let size = (height * width) as usize;
+    let value = |channel: usize, at: usize| (values[channel * size + at].clamp(0., 1.) * 255.).round() as u8;
+    let pixel = |x: u32, y: u32| {
+        let at = (y * width + x) as usize;
+        match channels {
+            3 => Rgb([0, 1, 2].map(|channel| value(channel, at))),
+            _ => Rgb([value(0, at); 3]),
+        }
+    };
+    Some(RgbImage::from_fn(width, height, pixel))
+}
+
+/// The values of an example that is in memory, from 0 (black) to 1.
+///
+/// # Panics
+/// If the inputs are pictures that are not decoded.
+pub fn values(dataset: &Dataset, index: usize) -> Vec<f32> {
+    let width = dataset.shape.features() as usize;
+    let range = dataset.range.unwrap_or(super::ValueRange { min: 0., max: 1. });
+    let unit = |value: f32| (value - range.min) / (range.max - range.min);
+    match &dataset.inputs {
+        Inputs::Floats(values) => values[index * width..][..width].iter().map(|value| unit(*value)).collect(),
+        Inputs::Bytes(values) => {
+            values[index * width..][..width].iter().map(|value| unit(f32::from(*value))).collect()
+        }
+        Inputs::Images(_) => unreachable!("pictures are decoded before"),
+    }
+}
