@@ -1,0 +1,7 @@
+//! An archive of arrays.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    cresset_fuzz::read_as("a.npz", bytes, None);
+});
