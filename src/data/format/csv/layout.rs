@@ -175,10 +175,18 @@ struct Sample {
     rows: Vec<Vec<Vec<u8>>>,
 }
 
+/// The most columns of a table. What has more is no table with a model of its own, and would fill the memory.
+const MOST_COLUMNS: usize = 1 << 20;
+
 impl Sample {
     fn take(path: &Path, text: &[u8], delimiter: u8) -> Result<Self> {
         let mut sample = Sample { line: 0, swallowed: "", rows: Vec::new() };
+        let mut too_wide = None;
         let _ = for_each_row(path, text, delimiter, 1, &mut |row: Row| {
+            if row.cells.len() > MOST_COLUMNS {
+                too_wide = Some((row.line, row.cells.len()));
+                return Err(Error::Usage(String::new()));
+            }
             if sample.rows.is_empty() {
                 (sample.line, sample.swallowed) = (row.line, row.swallowed());
             }
@@ -191,6 +199,10 @@ impl Sample {
                 Err(Error::Usage(String::new()))
             }
         });
+        if let Some((line, count)) = too_wide {
+            let problem = format!("the row has {count} columns; at most {MOST_COLUMNS} are read");
+            return Err(Error::data(Place::line(path, line), problem));
+        }
         if sample.rows.is_empty() {
             let problem = "the file is empty; it needs a row an example, with a label among its values";
             return Err(Error::data(path, problem));

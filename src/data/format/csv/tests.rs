@@ -309,3 +309,10 @@ proptest! {
         let _ = read_rows(&path, &model(), true);
     }
 }
+
+#[test]
+fn a_row_of_millions_of_columns_is_refused() {
+    let row = "1,".repeat(2_000_000);
+    let problem = table(format!("{row}a\n{row}b\n")).unwrap_err().to_string();
+    assert!(problem.contains("line 1: the row has 2000001 columns; at most 1048576 are read"), "{problem}");
+}
