@@ -68,6 +68,30 @@ pub struct Arrays {
 }
 
 impl Arrays {
+    /// Adds other examples behind these. A part that uses another stretch of its range leaves it open.
+    ///
+    /// # Errors
+    /// Examples of another shape or dtype, found at `path`.
+    pub fn append(&mut self, path: &Path, part: Arrays) -> Result<()> {
+        if self.shape != part.shape {
+            let problem = format!("its examples are {}, but those before are {}", part.shape, self.shape);
+            return Err(Error::data(path, problem));
+        }
+        match (&mut self.inputs, part.inputs) {
+            (Inputs::Bytes(all), Inputs::Bytes(part)) => all.extend(part),
+            (Inputs::Floats(all), Inputs::Floats(part)) => all.extend(part),
+            _ => return Err(Error::data(path, "its values have another dtype than those before")),
+        }
+        if self.range != part.range {
+            self.range = None;
+        }
+        self.labels.extend(part.labels);
+        if let (Some(all), Some(part)) = (&mut self.portions, part.portions) {
+            all.extend(part);
+        }
+        Ok(())
+    }
+
     /// The data set, of this fingerprint.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ impl Format for Idx {
             let part = read_pair(images, &labels, portion_of(images))?;
             files.extend([images.clone(), labels]);
             match &mut all {
-                Some(all) => append(images, all, part)?,
+                Some(all) => all.append(images, part)?,
                 None => all = Some(part),
             }
         }
@@ -168,25 +168,6 @@ fn read_array(path: &Path) -> Result<Array> {
         _ => chunks(8).map(|b| f64::from_be_bytes(b.try_into().expect("eight bytes")) as f32).collect(),
     };
     Ok(Array { sizes, values: Inputs::Floats(values) })
-}
-
-/// Adds the arrays of another pair of files.
-fn append(path: &Path, all: &mut Arrays, part: Arrays) -> Result<()> {
-    if all.shape != part.shape {
-        let problem =
-            format!("its examples are {}, but those of the file before are {}", part.shape, all.shape);
-        return Err(Error::data(path, problem));
-    }
-    match (&mut all.inputs, part.inputs) {
-        (Inputs::Bytes(all), Inputs::Bytes(part)) => all.extend(part),
-        (Inputs::Floats(all), Inputs::Floats(part)) => all.extend(part),
-        _ => return Err(Error::data(path, "its values have another dtype than those of the file before")),
-    }
-    all.labels.extend(part.labels);
-    if let (Some(all), Some(part)) = (&mut all.portions, part.portions) {
-        all.extend(part);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ fn read_npz(path: &Path) -> Result<Arrays> {
         let part = arrays(path, inputs, labels)?;
         portions.resize(portions.len() + part.labels.len(), portion);
         match &mut all {
-            Some(all) => append(path, all, part)?,
+            Some(all) => all.append(path, part)?,
             None => all = Some(part),
         }
     }
@@ -205,25 +205,6 @@ fn channels_first<T: Copy>(values: Vec<T>, shape: &[usize], colors_last: bool) -
         }
     }
     ordered
-}
-
-/// Adds the arrays of another portion.
-fn append(path: &Path, all: &mut Arrays, part: Arrays) -> Result<()> {
-    if all.shape != part.shape {
-        let problem = format!("its portions have examples of {} and of {}", all.shape, part.shape);
-        return Err(Error::data(path, problem));
-    }
-    match (&mut all.inputs, part.inputs) {
-        (Inputs::Bytes(all), Inputs::Bytes(part)) => all.extend(part),
-        (Inputs::Floats(all), Inputs::Floats(part)) => all.extend(part),
-        _ => return Err(Error::data(path, "its portions have inputs of different dtypes")),
-    }
-    // A portion that has white nowhere, or everywhere, is in the range of the others.
-    if all.range != part.range {
-        all.range = None;
-    }
-    all.labels.extend(part.labels);
-    Ok(())
 }
 
 #[cfg(test)]
