@@ -54,6 +54,7 @@ pub fn read(dataset: &Dataset, list: &Path) -> Result<HashSet<usize>> {
 mod tests {
     use super::*;
     use crate::data::{InputShape, Inputs, Names};
+    use proptest::prelude::*;
 
     fn dataset() -> Dataset {
         Dataset {
@@ -96,5 +97,12 @@ mod tests {
     fn a_list_of_everything_is_refused() {
         let text = list("a/1.png\nb/1.png\nb/2.png").unwrap_err().to_string();
         assert!(text.contains("leaves out every example"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "[ab/12.png\\t\\n# ]{0,60}") {
+            let _ = list(&text);
+        }
     }
 }

@@ -148,6 +148,7 @@ fn append(arrays: &mut Arrays, path: &Path, version: &Version, names: &[String])
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn record(labels: &[u8], pixel: u8) -> Vec<u8> {
         [labels, &[pixel; PIXELS]].concat()
@@ -190,5 +191,14 @@ mod tests {
         let said = read(&[("data_batch_1.bin", whole), ("batches.meta.txt", names)]).unwrap_err().to_string();
         assert!(said.contains("example 0: the label 1 is none of the 1 classes"), "{said}");
         assert!(read(&[("data_batch_1.bin", Vec::new())]).unwrap_err().to_string().contains("no examples"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes: Vec<u8>, whole in 0usize..3, names: String) {
+            let records: Vec<u8> = (0..whole).flat_map(|_| record(&[9], 5)).chain(bytes).collect();
+            let _ = read(&[("train.bin", records.clone()), ("fine_label_names.txt", names.clone().into_bytes())]);
+            let _ = read(&[("data_batch_1.bin", records), ("batches.meta.txt", names.into_bytes())]);
+        }
     }
 }

@@ -210,6 +210,7 @@ fn channels_first<T: Copy>(values: Vec<T>, shape: &[usize], colors_last: bool) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::io::Write;
 
     fn npy(descr: &str, shape: &[usize], items: &[u8]) -> Vec<u8> {
@@ -288,5 +289,25 @@ mod tests {
         assert!(
             problem(&[("x", nan), ("y", npy("|u1", &[2], &[0; 2]))]).contains("example 1: the value NaN")
         );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes: Vec<u8>, at in 0usize..2000, by in 1u8.., cut in 0usize..2000) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.npz");
+            let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+            for (name, array) in [("x.npy", npy("<f4", &[2, 1], &[0; 8])), ("y.npy", npy("|u1", &[2], &[0, 1]))] {
+                archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+                archive.write_all(&array).unwrap();
+            }
+            let mut file = archive.finish().unwrap().into_inner();
+            let place = at % file.len();
+            file[place] ^= by;
+            for bytes in [&bytes[..], &file, &file[..cut % file.len()]] {
+                std::fs::write(&path, bytes).unwrap();
+                let _ = Numpy.read(&path, &DataOptions::default());
+            }
+        }
     }
 }
