@@ -24,9 +24,10 @@ check: libtorch ## Check formatting, lints and documentation
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
 
-bench: build data ## Time the digits job beside PyTorch and Keras, and print the ratios
+bench: build data ## Time the digits job and the loader beside PyTorch, Keras and torchvision, and print the ratios
 	torch=$$(scripts/python-env torch) && keras=$$(scripts/python-env keras) && \
-	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_KERAS=$$keras cargo bench --bench digits
+	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_KERAS=$$keras && \
+	  cargo bench --bench digits && cargo bench --bench loader
 
 build: libtorch ## Build target/release/cresset
 	cargo build --release
