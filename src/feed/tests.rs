@@ -1,7 +1,7 @@
 use super::*;
 use crate::data::options::Missing;
 use crate::data::{DataOptions, Dataset, read};
-use crate::transform::Preprocessing;
+use crate::transform::{Preprocessing, PreprocessingKind};
 use image::{Rgb, RgbImage};
 use std::sync::Arc;
 
@@ -123,4 +123,29 @@ fn a_damaged_picture_is_left_out_and_too_many_are_an_error() {
 
 fn feed_gallery(data: &Dataset) -> Arc<Gallery> {
     Gallery::of(data, 2, 0.1).unwrap()
+}
+
+/// What a GPU is sent, preprocessed by libtorch there, as what a thread looks up for a model on the CPU.
+#[test]
+fn bytes_that_the_device_preprocesses_give_the_same_bits() {
+    let folder = pictures();
+    let data = dataset(&folder);
+    let gallery = Gallery::of(&data, 1, 0.).unwrap();
+    let own = Preprocessing {
+        kind: PreprocessingKind::StandardizeChannels,
+        offset: vec![10., 20., 30.5],
+        scale: vec![3., 7., 11.],
+        ..identity(&data)
+    };
+    let spares = finish::Spares::default();
+    let mut decoder = gallery.decoder();
+    let pixels: Vec<u8> = (0..16 * 16 * 3).map(|value| (value * 7 % 256) as u8).collect();
+    let floats =
+        finish::Finish::new(&gallery, Some(&own), Device::Cpu, &spares).apply(pixels.clone(), &mut decoder);
+    assert!(matches!(floats, finish::Finished::Floats(_)));
+    let mut gathered = finish::Gathered::new(&gallery, 2, spares);
+    let looked_up = gathered.inputs(vec![floats], Some(&own), Device::Cpu);
+    let computed = gathered.inputs(vec![finish::Finished::Bytes(pixels)], Some(&own), Device::Cpu);
+    assert_eq!(looked_up, computed);
+    assert_eq!(computed.size(), [1, 3, 16, 16]);
 }
