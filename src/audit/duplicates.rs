@@ -16,12 +16,7 @@ pub fn exact(subject: &Subject) -> Vec<Finding> {
         }
     }
     let groups = groups.into_values().filter(|group| group.len() > 1).collect();
-    findings(
-        subject,
-        groups,
-        "the same as",
-        ["same-input-two-labels", "duplicates-across-splits", "duplicates"],
-    )
+    findings(subject, groups, Relation::Same)
 }
 
 fn hash_of(subject: &Subject, index: usize) -> Option<Vec<u8>> {
@@ -41,8 +36,72 @@ fn hash_of(subject: &Subject, index: usize) -> Option<Vec<u8>> {
     })
 }
 
+/// How the examples of a group are alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    /// They are the same bytes.
+    Same,
+    /// They look the same.
+    Looks,
+}
+
+/// What is wrong with a group.
+struct Trouble {
+    check: &'static str,
+    severity: Severity,
+    what: &'static str,
+    advice: &'static str,
+}
+
+/// With labels that differ; in several parts; and merely superfluous.
+const SAME: [Trouble; 3] = [
+    Trouble {
+        check: "same-input-two-labels",
+        severity: Severity::Fault,
+        what: "group(s) of the same input with different labels",
+        advice: "look at them: at most one label is right",
+    },
+    Trouble {
+        check: "duplicates-across-splits",
+        severity: Severity::Fault,
+        what: "group(s) of the same example in several parts, where one gives the other away",
+        advice: "leave them out of the training part",
+    },
+    Trouble {
+        check: "duplicates",
+        severity: Severity::Warning,
+        what: "group(s) of the same example",
+        advice: "keep one of each",
+    },
+];
+
+/// The same of pictures that look alike.
+const LOOKS: [Trouble; 3] = [
+    Trouble {
+        check: "similar-with-two-labels",
+        severity: Severity::Warning,
+        what: "group(s) of pictures that look the same, with different labels",
+        advice: "look at them: a label may be wrong",
+    },
+    Trouble {
+        check: "near-duplicates-across-splits",
+        severity: Severity::Warning,
+        what: "group(s) of pictures that look the same, in several parts",
+        advice: "look at them, and leave those that are the same out of the training part",
+    },
+    Trouble {
+        check: "near-duplicates",
+        severity: Severity::Warning,
+        what: "group(s) of pictures that look the same",
+        advice: "look at them, and keep one of those that are the same",
+    },
+];
+
 /// The most pictures with a stretch of the hash in common that a picture is compared to.
 const COMPARED: usize = 64;
+
+/// Pictures with a shorter side are too small to be told apart by their looks.
+const SMALLEST: u32 = 16;
 
 /// Pictures that are nearer than this are the same one, saved again, cut or brightened a little.
 const NEAR: f64 = 0.12;
@@ -55,8 +114,8 @@ pub fn near(subject: &Subject) -> Vec<Finding> {
     let mut hashes: Vec<Option<Vec<u8>>> = vec![None; subject.looks.len()];
     let mut is_near = vec![false; subject.looks.len()];
     for (index, look) in subject.seen() {
-        // Blank pictures look all the same; another check names them.
-        if look.deviation < 2. {
+        // Blank pictures look all the same, and another check names them; very small ones have little to differ in.
+        if look.deviation < 2. || look.width.min(look.height) < SMALLEST {
             continue;
         }
         for quarter in 0..4u32 {
@@ -85,8 +144,7 @@ pub fn near(subject: &Subject) -> Vec<Finding> {
         groups.entry(root(&group_of, index)).or_default().push(index);
     }
     let groups = groups.into_values().filter(|group| group.len() > 1).collect();
-    let names = ["similar-with-two-labels", "near-duplicates-across-splits", "near-duplicates"];
-    findings(subject, groups, "looks like", names)
+    findings(subject, groups, Relation::Looks)
 }
 
 fn root(group_of: &[usize], mut index: usize) -> usize {
@@ -96,68 +154,44 @@ fn root(group_of: &[usize], mut index: usize) -> usize {
     index
 }
 
-/// Findings on groups of like examples: with labels that differ, in several portions, and merely superfluous.
-fn findings(
-    subject: &Subject,
-    mut groups: Vec<Vec<usize>>,
-    relation: &str,
-    [two_labels, across, plain]: [&'static str; 3],
-) -> Vec<Finding> {
+/// Findings on groups of like examples.
+fn findings(subject: &Subject, mut groups: Vec<Vec<usize>>, relation: Relation) -> Vec<Finding> {
     groups.iter_mut().for_each(|group| group.sort_unstable());
     groups.sort();
+    let (words, troubles) = match relation {
+        Relation::Same => ("the same as", SAME),
+        Relation::Looks => ("looks like", LOOKS),
+    };
     let dataset = subject.dataset;
+    let portion = |index: usize| dataset.portions.as_ref().map_or(0, |portions| portions[index] as i64);
     let mut found: [Vec<Mention>; 3] = Default::default();
     let mut counts = [0; 3];
     for group in &groups {
         let differ = |of: &dyn Fn(usize) -> i64| group.iter().any(|index| of(*index) != of(group[0]));
-        let portion = |index: usize| dataset.portions.as_ref().map_or(0, |portions| portions[index] as i64);
-        let kind = if differ(&|index| dataset.labels[index]) {
-            0
-        } else if differ(&portion) {
-            1
-        } else {
-            2
+        let kind = match (differ(&|index| dataset.labels[index]), differ(&portion)) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
         };
         counts[kind] += 1;
         // What is kept is the one that measures, since the others would give its answer away. Which of two labels is
         // right cannot be told, so none of those is kept.
-        let kept = *group
-            .iter()
-            .max_by_key(|index| (portion(**index), std::cmp::Reverse(**index)))
-            .expect("not empty");
+        let by_portion = |index: &&usize| (portion(**index), std::cmp::Reverse(**index));
+        let kept = *group.iter().max_by_key(by_portion).expect("a group is not empty");
         for index in group {
-            let other =
-                if *index == kept { group.iter().find(|other| **other != kept).expect("two") } else { &kept };
-            let remark = format!("{relation} {}", dataset.names.name(*other));
-            found[kind].push(subject.mention(*index, remark, kind == 0 || *index != kept));
+            let other = if *index == kept { group.iter().find(|other| **other != kept) } else { None };
+            let remark = format!("{words} {}", dataset.names.name(*other.unwrap_or(&kept)));
+            // What only looks alike may still be two examples; whoever looks at them decides.
+            let leave_out = relation == Relation::Same && (kind == 0 || *index != kept);
+            found[kind].push(subject.mention(*index, remark, leave_out));
         }
     }
-    let says = [
-        (
-            two_labels,
-            Severity::Fault,
-            "inputs stand there with different labels",
-            "look at them: at most one label is right",
-        ),
-        (
-            across,
-            Severity::Fault,
-            "examples are in several parts, so that figures on one give away the other",
-            "leave them out of the training part",
-        ),
-        (plain, Severity::Warning, "groups of examples are the same, or nearly", "keep one of each"),
-    ];
-    let finding =
-        |(((check, severity, what, advice), examples), count): ((_, Vec<Mention>), usize)| Finding {
-            check,
-            severity: if relation == "looks like" && severity == Severity::Fault {
-                Severity::Warning
-            } else {
-                severity
-            },
-            summary: format!("{count} {what}"),
-            advice,
-            examples,
-        };
-    says.into_iter().zip(found).zip(counts).filter(|(_, count)| *count > 0).map(finding).collect()
+    let finding = |((trouble, examples), count): ((Trouble, Vec<Mention>), usize)| Finding {
+        check: trouble.check,
+        severity: trouble.severity,
+        summary: format!("{count} {}", trouble.what),
+        advice: trouble.advice,
+        examples,
+    };
+    troubles.into_iter().zip(found).zip(counts).filter(|(_, count)| *count > 0).map(finding).collect()
 }
