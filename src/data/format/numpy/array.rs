@@ -12,6 +12,8 @@ pub struct Array {
     descr: String,
     /// The sizes of its dimensions.
     pub shape: Vec<usize>,
+    /// The bytes of an item.
+    width: usize,
     /// Its items, the last dimension fastest.
     bytes: Vec<u8>,
 }
@@ -56,7 +58,7 @@ impl Array {
         ended(path, source)?;
         let bytes =
             if header.fortran_order { first_fastest_to_last(&bytes, &header.shape, item) } else { bytes };
-        Ok(Array { descr: header.descr, shape: header.shape, bytes })
+        Ok(Array { descr: header.descr, shape: header.shape, width: item, bytes })
     }
 
     /// The bytes, if the array holds bytes from 0 to 255.
@@ -95,7 +97,7 @@ impl Array {
     /// The items as labels: whole numbers or texts; none if they are fractions.
     pub fn to_labels(&self) -> Option<Vec<String>> {
         let text = |characters: String| characters.trim_end_matches('\0').to_string();
-        let width = self.item_size();
+        let width = self.width;
         match self.kind().as_bytes()[0] {
             b'S' => Some(
                 self.bytes.chunks_exact(width).map(|b| text(String::from_utf8_lossy(b).into())).collect(),
@@ -115,10 +117,6 @@ impl Array {
     /// The kind and the size of an item, without the order of its bytes.
     fn kind(&self) -> &str {
         self.descr.trim_start_matches(['<', '>', '|', '='])
-    }
-
-    fn item_size(&self) -> usize {
-        self.bytes.len() / self.shape.iter().product::<usize>().max(1)
     }
 
     /// The bytes of an item in the order of this machine.
@@ -265,6 +263,10 @@ mod tests {
         let wide: Vec<u8> = "aé".chars().flat_map(|c| (c as u32).to_le_bytes()).collect();
         assert_eq!(labels("<U1", &wide).unwrap(), ["a", "é"]);
         assert_eq!(labels("<f4", &[0; 8]), None);
+        for descr in ["|S3", "<U1"] {
+            let none = array(&npy(descr, "False", "(0,)", &[])).unwrap();
+            assert_eq!(none.to_labels(), Some(Vec::new()));
+        }
     }
 
     #[test]
