@@ -14,7 +14,7 @@ const TRIVIAL: f64 = 0.95;
 const GROUPS: usize = 64;
 
 /// The names of a table's columns, and their values; none for pictures and for undecoded data.
-fn columns(dataset: &Dataset) -> Vec<(String, Vec<f32>)> {
+pub fn of(dataset: &Dataset) -> Vec<(String, Vec<f32>)> {
     let (None, Inputs::Floats(values)) = (dataset.shape.image(), &dataset.inputs) else { return Vec::new() };
     let width = dataset.shape.features() as usize;
     let names = dataset.table.as_ref().map_or_else(
@@ -32,10 +32,11 @@ fn finding(
     advice: &'static str,
     names: &[String],
 ) -> Vec<Finding> {
-    let Some(first) = names.first() else { return Vec::new() };
+    if names.is_empty() {
+        return Vec::new();
+    }
     let shown: Vec<_> = names.iter().take(10).map(|name| quoted(name)).collect();
     let more = if names.len() > shown.len() { ", …" } else { "" };
-    debug_assert!(!first.is_empty());
     vec![Finding {
         check,
         severity,
@@ -52,23 +53,18 @@ pub fn constant(subject: &Subject) -> Vec<Finding> {
         let first = present.next();
         present.all(|value| Some(value) == first)
     };
-    let names: Vec<_> = columns(subject.dataset)
-        .into_iter()
-        .filter(|(_, values)| is_constant(values))
-        .map(|(name, _)| name)
-        .collect();
+    let constant = subject.columns.iter().filter(|(_, values)| is_constant(values));
+    let names: Vec<_> = constant.map(|(name, _)| name.clone()).collect();
     let summary = format!("{} column(s) have the same value in every row", names.len());
     finding("constant-columns", Severity::Note, summary, "leave them out with --ignore", &names)
 }
 
 /// Columns that lack values.
 pub fn missing(subject: &Subject) -> Vec<Finding> {
-    let lacking: Vec<_> = columns(subject.dataset)
-        .into_iter()
-        .map(|(name, values)| (name, values.iter().filter(|value| value.is_nan()).count()))
-        .filter(|(_, count)| *count > 0)
-        .collect();
-    let names: Vec<_> = lacking.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+    let count = |values: &[f32]| values.iter().filter(|value| value.is_nan()).count();
+    let lacking = subject.columns.iter().map(|(name, values)| (name, count(values)));
+    let names: Vec<_> =
+        lacking.filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name} ({count})")).collect();
     let summary = format!("{} column(s) lack values", names.len());
     let advice = "say what becomes of them with --missing drop, mean or median";
     finding("missing-values", Severity::Warning, summary, advice, &names)
@@ -81,11 +77,9 @@ pub fn leaking(subject: &Subject) -> Vec<Finding> {
     if most as f64 >= TRIVIAL * dataset.rows() as f64 {
         return Vec::new();
     }
-    let names: Vec<_> = columns(dataset)
-        .into_iter()
-        .filter(|(_, values)| foretells(values, &dataset.labels, dataset.classes.len()) >= LEAKING)
-        .map(|(name, _)| name)
-        .collect();
+    let foretells = |values: &[f32]| foretells(values, &dataset.labels, dataset.classes.len());
+    let leaking = subject.columns.iter().filter(|(_, values)| foretells(values) >= LEAKING);
+    let names: Vec<_> = leaking.map(|(name, _)| name.clone()).collect();
     let summary = format!("{} column(s) tell the label by themselves", names.len());
     let advice = "find out whether they are known before the label is; if not, leave them out with --ignore";
     finding("leaking-columns", Severity::Fault, summary, advice, &names)

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::{Finding, Mention, Severity, Subject};
-use crate::data::Inputs;
+use crate::data::{Dataset, Inputs};
 
 /// Examples with the same bytes (of a picture: of its file), by what is wrong with that.
 pub fn exact(subject: &Subject) -> Vec<Finding> {
-    let mut groups: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
-    for index in 0..subject.dataset.rows() {
-        if let Some(hash) = hash_of(subject, index) {
+    let mut groups: HashMap<&[u8], Vec<usize>> = HashMap::new();
+    for (index, hash) in subject.hashes.iter().enumerate() {
+        if let Some(hash) = hash {
             groups.entry(hash).or_default().push(index);
         }
     }
@@ -19,21 +19,21 @@ pub fn exact(subject: &Subject) -> Vec<Finding> {
     findings(subject, groups, Relation::Same)
 }
 
-fn hash_of(subject: &Subject, index: usize) -> Option<Vec<u8>> {
-    let width = subject.dataset.shape.features() as usize;
-    let own = index * width..(index + 1) * width;
-    Some(match &subject.dataset.inputs {
-        Inputs::Floats(values) => {
-            let bytes: Vec<u8> = values[own].iter().flat_map(|value| value.to_le_bytes()).collect();
-            Sha256::digest(bytes).to_vec()
+/// SHA-256 of each example's bytes, of a picture those of its file.
+pub fn hashes(dataset: &Dataset) -> Vec<Option<Vec<u8>>> {
+    let width = dataset.shape.features() as usize;
+    let mut bytes = Vec::new();
+    let hash = |index: usize| {
+        let own = index * width..(index + 1) * width;
+        bytes.clear();
+        match &dataset.inputs {
+            Inputs::Floats(values) => bytes.extend(values[own].iter().flat_map(|value| value.to_le_bytes())),
+            Inputs::Bytes(values) => bytes.extend_from_slice(&values[own]),
+            Inputs::Images(sources) => sources[index].read(&mut bytes).ok()?,
         }
-        Inputs::Bytes(values) => Sha256::digest(&values[own]).to_vec(),
-        Inputs::Images(sources) => {
-            let mut bytes = Vec::new();
-            sources[index].read(&mut bytes).ok()?;
-            Sha256::digest(bytes).to_vec()
-        }
-    })
+        Some(Sha256::digest(&bytes).to_vec())
+    };
+    (0..dataset.rows()).map(hash).collect()
 }
 
 /// How the examples of a group are alike.
@@ -111,7 +111,6 @@ const NEAR: f64 = 0.12;
 pub fn near(subject: &Subject) -> Vec<Finding> {
     let mut buckets: HashMap<(u32, u64), Vec<usize>> = HashMap::new();
     let mut group_of: Vec<usize> = (0..subject.looks.len()).collect();
-    let mut hashes: Vec<Option<Vec<u8>>> = vec![None; subject.looks.len()];
     let mut is_near = vec![false; subject.looks.len()];
     for (index, look) in subject.seen() {
         // Blank pictures look all the same, and another check names them; very small ones have little to differ in.
@@ -126,10 +125,7 @@ pub fn near(subject: &Subject) -> Vec<Finding> {
                 if root(&group_of, *other) == root(&group_of, index) || look.distance(other_look) > NEAR {
                     continue;
                 }
-                let mut hash = |at: usize| {
-                    hashes[at].get_or_insert_with(|| hash_of(subject, at).unwrap_or_default()).clone()
-                };
-                if hash(index) == hash(*other) {
+                if subject.hashes[index] == subject.hashes[*other] {
                     continue;
                 }
                 let (a, b) = (root(&group_of, *other), root(&group_of, index));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use image::imageops::{FilterType, resize};
 
 use super::{Finding, Severity, Subject};
-use crate::data::image::{Channels, Fitter, Header, ImageSource, Region};
+use crate::data::image::{Channels, Fitter, ImageSource, Region};
 use crate::data::{Dataset, Inputs, thumbnail};
 use crate::parallel::Ordered;
 
@@ -64,10 +64,11 @@ pub fn of(dataset: &Dataset, threads: usize) -> Vec<Result<Look, String>> {
             move |index: usize| {
                 sources[index].read(&mut bytes).map_err(|e| format!("cannot read the file: {e}"))?;
                 let mut grey = vec![0; (SIDE * SIDE) as usize];
-                let header = Header::read(&bytes)?;
-                let (width, height) = (header.width, header.height);
-                let whole =
-                    |_| Region { left: 0., top: 0., width: f64::from(width), height: f64::from(height) };
+                let (mut width, mut height) = (0, 0);
+                let whole = |size| {
+                    (width, height) = size;
+                    Region { left: 0., top: 0., width: f64::from(width), height: f64::from(height) }
+                };
                 fitter.fit(&bytes, whole, &mut grey)?;
                 Ok(Look::new(width, height, grey))
             }

@@ -87,6 +87,10 @@ struct Subject<'a> {
     dataset: &'a Dataset,
     /// What each picture looks like, or why it cannot be read; empty for tables.
     looks: &'a [std::result::Result<Look, String>],
+    /// SHA-256 of each example's bytes (of a picture: of its file), if they can be read.
+    hashes: &'a [Option<Vec<u8>>],
+    /// The columns of a table by name; empty for pictures.
+    columns: &'a [(String, Vec<f32>)],
 }
 
 /// A check: what it finds in the data.
@@ -115,7 +119,8 @@ pub fn audit(source: &str, options: &DataOptions, threads: usize) -> Result<(Aud
     let missing = if options.missing == Missing::Error { Missing::Mean } else { options.missing };
     let dataset = read(source, &DataOptions { missing, ..options.clone() })?;
     let looks = looks::of(&dataset, threads);
-    let subject = Subject { dataset: &dataset, looks: &looks };
+    let (hashes, columns) = (duplicates::hashes(&dataset), columns::of(&dataset));
+    let subject = Subject { dataset: &dataset, looks: &looks, hashes: &hashes, columns: &columns };
     let mut findings: Vec<_> = CHECKS.iter().flat_map(|check| check(&subject)).collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let counts = classes::counts(&dataset);

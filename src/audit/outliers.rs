@@ -1,7 +1,6 @@
 //! Examples that are unlike all others.
 
 use super::{Finding, Mention, Severity, Subject};
-use crate::data::Inputs;
 
 /// Values further from the median than this many deviations are worth a look. Deviations are measured by the median of
 /// the distances, which the outliers themselves do not move.
@@ -37,13 +36,9 @@ fn finding(
 
 /// Rows of a table with a value far from all others of its column.
 pub fn values(subject: &Subject) -> Vec<Finding> {
-    let dataset = subject.dataset;
-    let (None, Inputs::Floats(values)) = (dataset.shape.image(), &dataset.inputs) else { return Vec::new() };
-    let width = dataset.shape.features() as usize;
-    let names = dataset.table.as_ref().map(|table| table.feature_names());
     let mut examples = Vec::new();
-    for column in 0..width {
-        let own = || values.iter().skip(column).step_by(width).map(|value| f64::from(*value));
+    for (name, values) in subject.columns {
+        let own = || values.iter().map(|value| f64::from(*value));
         let middle = median(&mut own().filter(|value| !value.is_nan()).collect::<Vec<_>>());
         let distance = |value: f64| (value - middle).abs();
         let spread = median(&mut own().filter(|value| !value.is_nan()).map(distance).collect::<Vec<_>>());
@@ -54,7 +49,6 @@ pub fn values(subject: &Subject) -> Vec<Finding> {
             continue;
         }
         for (row, value) in own().enumerate().filter(|(_, value)| distance(*value) > FAR * deviation) {
-            let name = names.as_ref().map_or_else(|| (column + 1).to_string(), |names| names[column].clone());
             let remark = format!("{name} is {value}, the median {middle}");
             examples.push(subject.mention(row, remark, false));
         }

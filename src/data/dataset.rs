@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
 use super::image::ImageSource;
-use super::table::abridged;
+use super::labels::indexes_among;
 use super::{TableLayout, ValueRange};
 use crate::error::{Error, Place, Result, quoted};
 
@@ -85,6 +85,18 @@ pub enum Portion {
     Test,
 }
 
+impl Portion {
+    /// The portion that a name in lower case stands for.
+    pub fn of_name(name: &str) -> Option<Self> {
+        match name {
+            "train" | "training" => Some(Portion::Train),
+            "val" | "valid" | "validation" => Some(Portion::Validation),
+            "test" => Some(Portion::Test),
+            _ => None,
+        }
+    }
+}
+
 /// What examples are called, and where they stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Names {
@@ -140,6 +152,11 @@ impl Dataset {
         self.labels.len()
     }
 
+    /// Whether the examples are pictures whose black and white are known.
+    pub fn has_pictures(&self) -> bool {
+        self.shape.image().is_some() && self.range.is_some()
+    }
+
     /// Where an example stands.
     pub fn place(&self, index: usize) -> Place {
         self.names.place(&self.path, index)
@@ -168,17 +185,8 @@ impl Dataset {
     /// # Errors
     /// A label that is none of them.
     pub fn with_classes(self, classes: &[String]) -> Result<Self> {
-        let index_of: Vec<_> =
-            self.classes.iter().map(|class| classes.iter().position(|known| known == class)).collect();
-        let label = |(index, label): (usize, &i64)| {
-            index_of[*label as usize].map(|label| label as i64).ok_or_else(|| {
-                let label = quoted(&self.classes[*label as usize]);
-                let problem =
-                    format!("the label {label} is none of the model's classes ({})", abridged(classes));
-                Error::data(self.place(index), problem)
-            })
-        };
-        let labels = self.labels.iter().enumerate().map(label).collect::<Result<_>>()?;
+        let own = self.labels.iter().map(|label| *label as usize);
+        let labels = indexes_among(classes, &self.classes, own, |index| self.place(index))?;
         Ok(Dataset { labels, classes: classes.to_vec(), ..self })
     }
 

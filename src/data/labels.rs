@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::error::{Error, Place, Result, excerpt, quoted};
+
 /// Collects the labels of examples one by one, each text once.
 #[derive(Debug, Default)]
 pub struct LabelsBuilder {
@@ -39,7 +41,8 @@ impl LabelsBuilder {
 /// Different labels in numeric order if all are whole numbers, else in the order of the text.
 pub fn sorted_classes(mut classes: Vec<String>) -> Vec<String> {
     classes.sort();
-    let numbers: Result<Vec<i64>, _> = classes.iter().map(|label| label.parse::<i64>()).collect();
+    let numbers: std::result::Result<Vec<i64>, _> =
+        classes.iter().map(|label| label.parse::<i64>()).collect();
     if let Ok(mut numbers) = numbers {
         // "01" and "1" are two labels, so they stay text.
         let spelled_alike = numbers.iter().zip(&classes).all(|(number, label)| number.to_string() == *label);
@@ -49,6 +52,38 @@ pub fn sorted_classes(mut classes: Vec<String>) -> Vec<String> {
         }
     }
     classes
+}
+
+/// Labels as indexes into `classes`: each is given as its number among `texts`.
+///
+/// # Errors
+/// A label that is none of the classes, at its place.
+pub fn indexes_among(
+    classes: &[String],
+    texts: &[String],
+    labels: impl Iterator<Item = usize>,
+    place: impl Fn(usize) -> Place,
+) -> Result<Vec<i64>> {
+    let index = |text: &String| classes.iter().position(|class| class == text).map(|index| index as i64);
+    let known: Vec<_> = texts.iter().map(index).collect();
+    let index_of = |(at, label): (usize, usize)| {
+        known[label].ok_or_else(|| {
+            let problem =
+                format!("the label {} is none of the classes ({})", quoted(&texts[label]), abridged(classes));
+            Error::data(place(at), problem)
+        })
+    };
+    labels.enumerate().map(index_of).collect()
+}
+
+/// The names of classes, of many the first and the last.
+fn abridged(classes: &[String]) -> String {
+    match classes {
+        [first, .., last] if classes.len() > 12 => {
+            format!("{} … {}, {} in all", excerpt(first), excerpt(last), classes.len())
+        }
+        _ => classes.iter().map(|class| excerpt(class)).collect::<Vec<_>>().join(", "),
+    }
 }
 
 #[cfg(test)]

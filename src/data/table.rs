@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::column::TableLayout;
+use super::labels::indexes_among;
 use super::{Dataset, InputShape, Inputs, LabelsBuilder, Names};
 use crate::error::{Error, Place, Result, excerpt, quoted};
 
@@ -76,16 +77,8 @@ impl Table {
             );
             return Err(Error::data(self.place(0), problem));
         }
-        let index = |text: &String| classes.iter().position(|class| class == text).map(|index| index as i64);
-        let known: Vec<_> = self.label_texts.iter().map(index).collect();
-        let index_of = |(row, label): (usize, &u32)| {
-            known[*label as usize].ok_or_else(|| {
-                let label = quoted(&self.label_texts[*label as usize]);
-                let problem = format!("the label {label} is none of the classes ({})", abridged(classes));
-                Error::data(self.place(row), problem)
-            })
-        };
-        self.labels.iter().enumerate().map(index_of).collect()
+        let own = self.labels.iter().map(|label| *label as usize);
+        indexes_among(classes, &self.label_texts, own, |row| self.place(row))
     }
 
     /// The rows as a data set of examples of this shape.
@@ -150,16 +143,6 @@ impl Table {
     /// Where a row stands.
     pub fn place(&self, row: usize) -> Place {
         Place::line(&self.path, self.lines[row])
-    }
-}
-
-/// The names of classes, of many the first and the last.
-pub(super) fn abridged(classes: &[String]) -> String {
-    match classes {
-        [first, .., last] if classes.len() > 12 => {
-            format!("{} … {}, {} in all", excerpt(first), excerpt(last), classes.len())
-        }
-        _ => classes.iter().map(|class| excerpt(class)).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -61,13 +61,29 @@ impl Gallery {
 
     /// Decodes the middle of each of `rows`, in threads, in their order.
     pub fn middles(self: &Arc<Self>, rows: &[i64]) -> Ordered<Decoded> {
+        self.finished_middles(rows, 1, || |pixels, _: &mut Decoder| pixels)
+    }
+
+    /// The same for batches of so many, with what a thread does last to the pixels.
+    pub(super) fn finished_middles<T: Send + 'static, F>(
+        self: &Arc<Self>,
+        rows: &[i64],
+        batch: usize,
+        finish: impl Fn() -> F,
+    ) -> Ordered<std::result::Result<T, String>>
+    where
+        F: Fn(Vec<u8>, &mut Decoder) -> T + Send + 'static,
+    {
         let rows: Arc<[i64]> = rows.into();
+        let target = (self.height, self.width);
         let worker = || {
-            let (rows, mut decoder) = (Arc::clone(&rows), self.decoder());
-            let target = (self.height, self.width);
-            move |place: usize| decoder.decode(rows[place] as usize, |size| Region::middle(size, target))
+            let (rows, mut decoder, finish) = (Arc::clone(&rows), self.decoder(), finish());
+            move |place: usize| {
+                let pixels = decoder.decode(rows[place] as usize, |size| Region::middle(size, target))?;
+                Ok(finish(pixels, &mut decoder))
+            }
         };
-        Ordered::new(self.threads, rows.len(), self.ahead(1), worker)
+        Ordered::new(self.threads, rows.len(), self.ahead(batch), worker)
     }
 
     /// The number of values of a pixel.

@@ -27,13 +27,13 @@ impl InMemory {
     /// Raw examples. Floats are preprocessed here, once; bytes stay bytes, a quarter of the memory, until a batch is made.
     pub fn raw(part: Part, preprocessing: &Preprocessing) -> Self {
         if part.inputs.kind() == Kind::Uint8 {
-            return InMemory { part, pending: Some(preprocessing.clone()) };
+            return InMemory::still_raw(part, preprocessing);
         }
         InMemory::ready(Part { inputs: preprocessing.apply(&part.inputs), labels: part.labels })
     }
 
-    /// Raw examples that are changed at random before they are preprocessed.
-    pub fn to_be_augmented(part: Part, preprocessing: &Preprocessing) -> Self {
+    /// Raw examples that are preprocessed when a batch is made, after what else is done to them.
+    pub fn still_raw(part: Part, preprocessing: &Preprocessing) -> Self {
         InMemory { part, pending: Some(preprocessing.clone()) }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tch::{Device, Tensor};
 
 use super::finish::{Finish, Finished, Gathered, Spares};
-use super::gallery::Gallery;
+use super::gallery::{Decoder, Gallery};
 use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, mixed};
 use crate::data::image::Region;
 use crate::error::Result;
@@ -69,7 +69,7 @@ impl StreamFeed {
                 let mut generator = stream(pass.seed, Purpose::Augment, in_epoch(pass.epoch, place));
                 let mut was_taken = false;
                 let region = |size| {
-                    let region = augmentation.region(size, target, &mut generator);
+                    let region = augmentation.region(size, &mut generator);
                     was_taken = region.is_some();
                     region.unwrap_or_else(|| Region::middle(size, target))
                 };
@@ -136,17 +136,10 @@ impl StreamHeldOut {
     }
 
     fn middles(&self, spares: &Spares) -> Ordered<Decoded> {
-        let rows: Arc<[i64]> = self.rows.as_slice().into();
-        let target = (self.gallery.height, self.gallery.width);
-        let worker = || {
-            let (rows, mut decoder) = (Arc::clone(&rows), self.gallery.decoder());
+        self.gallery.finished_middles(&self.rows, EVALUATION_BATCH, || {
             let finish = Finish::new(&self.gallery, self.preprocessing.as_ref(), self.device, spares);
-            move |place: usize| {
-                let pixels = decoder.decode(rows[place] as usize, |size| Region::middle(size, target))?;
-                Ok(finish.apply(pixels, &mut decoder))
-            }
-        };
-        Ordered::new(self.gallery.threads, rows.len(), self.gallery.ahead(EVALUATION_BATCH), worker)
+            move |pixels, decoder: &mut Decoder| finish.apply(pixels, decoder)
+        })
     }
 }
 

@@ -80,7 +80,7 @@ fn pictures_in_memory_are_augmented_anew_each_epoch_and_the_same_for_the_same_se
     let data = decode_all(dataset(&folder), 2, 0.).unwrap();
     let rows: Vec<i64> = (0..data.rows() as i64).collect();
     let feed = |augmentation: &str| {
-        let part = InMemory::to_be_augmented(data.part(&rows, Device::Cpu), &identity(&data));
+        let part = InMemory::still_raw(data.part(&rows, Device::Cpu), &identity(&data));
         let augmenter = Augmenter {
             augmentation: augmentation.parse().unwrap(),
             shape: data.shape.clone(),

@@ -126,7 +126,7 @@ fn is_for_memory(dataset: &Dataset, augmentation: &Augmentation) -> bool {
 /// Changes of examples that are no pictures.
 fn augmentation(config: &Config, dataset: &Dataset) -> Result<Augmentation> {
     let augmentation: Augmentation = config.augment.parse().map_err(Error::Usage)?;
-    if !augmentation.is_none() && (dataset.shape.image().is_none() || dataset.range.is_none()) {
+    if !augmentation.is_none() && !dataset.has_pictures() {
         let problem = format!(
             "--augment {augmentation} changes pictures, but the examples of {} are rows of a table",
             dataset.path.display()
@@ -163,7 +163,7 @@ impl Feeds {
         let augmenter =
             augmenter.map(|range| Augmenter { augmentation, shape: dataset.shape.clone(), range });
         let train = match augmenter {
-            Some(_) => InMemory::to_be_augmented(train.0, &preprocessing),
+            Some(_) => InMemory::still_raw(train.0, &preprocessing),
             None => InMemory::raw(train.0, &preprocessing),
         };
         let train = Box::new(MemoryFeed::new(train, config.sampling, augmenter));

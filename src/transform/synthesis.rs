@@ -32,7 +32,7 @@ impl Synthesis {
     /// # Errors
     /// Examples that are no pictures, classes that cannot be names of folders, and a folder that exists and is not empty.
     pub fn write(&self, dataset: &Dataset, folder: &Path) -> Result<usize> {
-        let (Some(shape), Some(_)) = (dataset.shape.image(), dataset.range) else {
+        let Some(shape) = dataset.shape.image().filter(|_| dataset.has_pictures()) else {
             return Err(Error::data(
                 dataset.path.as_path(),
                 "its examples are no pictures, so none can be made of them",
@@ -46,10 +46,7 @@ impl Synthesis {
         let mut count = 0;
         for (label, class) in dataset.classes.iter().enumerate() {
             let inside = folder.join(class);
-            if Path::new(class).components().count() != 1
-                || inside.file_name().is_none()
-                || class.contains('\0')
-            {
+            if Path::new(class).file_name() != Some(class.as_ref()) || class.contains('\0') {
                 let problem =
                     format!("the class {} cannot be the name of a folder", crate::error::quoted(class));
                 return Err(Error::data(dataset.path.as_path(), problem));

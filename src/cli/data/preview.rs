@@ -47,7 +47,7 @@ impl Preview {
         let augmentations: Vec<Augmentation> =
             specs.iter().map(|spec| spec.parse().map_err(Error::Usage)).collect::<Result<_, _>>()?;
         let dataset = self.source.decoded()?;
-        if dataset.shape.image().is_none() || dataset.range.is_none() {
+        if !dataset.has_pictures() {
             let problem =
                 format!("{}: its examples are no pictures, so nothing can be shown", self.source.data);
             return Err(Error::Usage(problem).into());

@@ -13,16 +13,6 @@ use crate::error::{Error, Result};
 /// The format.
 pub struct Folder;
 
-/// The names of the folders of the portions.
-const PORTIONS: [(&str, Portion); 6] = [
-    ("train", Portion::Train),
-    ("training", Portion::Train),
-    ("val", Portion::Validation),
-    ("valid", Portion::Validation),
-    ("validation", Portion::Validation),
-    ("test", Portion::Test),
-];
-
 impl Format for Folder {
     fn name(&self) -> &'static str {
         "folder"
@@ -67,8 +57,7 @@ impl Format for Folder {
 }
 
 fn portion_of(folder: &Path) -> Option<Portion> {
-    let name = folder.file_name()?.to_str()?.to_lowercase();
-    PORTIONS.iter().find(|(own, _)| *own == name).map(|(_, portion)| *portion)
+    Portion::of_name(&folder.file_name()?.to_str()?.to_lowercase())
 }
 
 /// What is in a folder, sorted, without hidden files.

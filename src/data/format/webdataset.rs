@@ -101,11 +101,8 @@ fn tars_in(folder: &Path) -> Vec<PathBuf> {
 /// The portion that a shard's name begins with, as `train-0001.tar` does.
 fn portion_of(shard: &Path) -> Portion {
     let name = shard.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    match name.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default() {
-        "val" | "valid" | "validation" => Portion::Validation,
-        "test" => Portion::Test,
-        _ => Portion::Train,
-    }
+    let word = name.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    Portion::of_name(word).unwrap_or(Portion::Train)
 }
 
 /// An example whose members are still being found.

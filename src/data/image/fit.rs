@@ -62,12 +62,12 @@ impl Fitter {
         out: &mut [u8],
     ) -> Result<(), String> {
         let header = Header::read(encoded)?;
-        let Region { left, top, width, height } = region((header.width, header.height));
+        let region = region((header.width, header.height));
         // At the part of its size at which the region still has as many pixels as are wanted.
-        let spare = (width / f64::from(self.width)).min(height / f64::from(self.height));
+        let spare = (region.width / f64::from(self.width)).min(region.height / f64::from(self.height));
         let shrink = [8, 4, 2].into_iter().find(|part| spare >= f64::from(*part)).unwrap_or(1);
         let picture = header.decode(encoded, self.channels, shrink, std::mem::take(&mut self.pixels))?;
-        let result = self.resize(&picture, &header, Region { left, top, width, height }, out);
+        let result = self.resize(&picture, &header, region, out);
         self.pixels = picture.pixels;
         result
     }

@@ -38,9 +38,13 @@ pub trait Augment: fmt::Debug + Send + Sync {
         false
     }
 
-    /// The region of a picture of this size (width, height) that is brought to `target` (height, width), for a change that
-    /// can be made while a picture is resized.
-    fn region(&self, _size: (u32, u32), _target: (u32, u32), _generator: &mut ChaCha8Rng) -> Option<Region> {
+    /// Whether it draws regions, which can be brought to size when a picture is decoded.
+    fn draws_region(&self) -> bool {
+        false
+    }
+
+    /// The region of a picture of this size (width, height), if it draws one.
+    fn region(&self, _size: (u32, u32), _generator: &mut ChaCha8Rng) -> Option<Region> {
         None
     }
 }
@@ -121,15 +125,13 @@ pub struct Augmentation {
     spec: String,
     steps: Vec<Box<dyn Augment>>,
     mixing: Vec<Mixing>,
-    has_region: bool,
 }
 
 impl FromStr for Augmentation {
     type Err = String;
 
     fn from_str(spec: &str) -> Result<Self, String> {
-        let mut augmentation =
-            Augmentation { spec: spec.to_string(), steps: Vec::new(), mixing: Vec::new(), has_region: false };
+        let mut augmentation = Augmentation { spec: spec.to_string(), steps: Vec::new(), mixing: Vec::new() };
         augmentation.add(spec)?;
         Ok(augmentation)
     }
@@ -147,7 +149,6 @@ impl Augmentation {
                 continue;
             }
             let kind = AUGMENTATIONS.iter().find(|kind| kind.name == name).ok_or_else(|| unknown(name))?;
-            self.has_region |= kind.name == resized_crop::KIND.name;
             match (kind.build)(&kind.values(values)?) {
                 Made::Single(step) => self.steps.push(step),
                 Made::Mixing(mixing) => self.mixing.push(mixing),
@@ -163,7 +164,7 @@ impl Augmentation {
 
     /// Whether regions of pictures are drawn, for which pictures are wanted in their full size.
     pub fn has_region(&self) -> bool {
-        self.has_region
+        self.steps.iter().any(|step| step.draws_region())
     }
 
     /// What mixes the pictures of a batch; of several, one is drawn for each batch.
@@ -178,8 +179,8 @@ impl Augmentation {
     }
 
     /// The region to resize, if the first step is one that draws it.
-    pub fn region(&self, size: (u32, u32), target: (u32, u32), generator: &mut ChaCha8Rng) -> Option<Region> {
-        self.steps.first()?.region(size, target, generator)
+    pub fn region(&self, size: (u32, u32), generator: &mut ChaCha8Rng) -> Option<Region> {
+        self.steps.first()?.region(size, generator)
     }
 
     /// Changes one decoded picture, without the first step if its region was taken already.

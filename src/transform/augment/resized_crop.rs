@@ -68,7 +68,11 @@ impl Augment for ResizedCrop {
         warp(pictures, &maps)
     }
 
-    fn region(&self, size: (u32, u32), _target: (u32, u32), generator: &mut ChaCha8Rng) -> Option<Region> {
+    fn draws_region(&self) -> bool {
+        true
+    }
+
+    fn region(&self, size: (u32, u32), generator: &mut ChaCha8Rng) -> Option<Region> {
         Some(self.draw(size, generator))
     }
 }
