@@ -8,10 +8,40 @@ use tch::{Device, Tensor};
 
 /// What a layer is in TorchScript.
 pub enum Script {
-    /// An expression with `{x}` for its input; for layers without parameters.
-    Expression(&'static str),
+    /// An expression with `{x}` for its input, which may stand in it several times; for layers without parameters.
+    Expression(String),
+    /// An expression with a parameter that belongs to the enclosing module.
+    Own {
+        /// The parameter's name, by which the expression calls it `self.name`.
+        name: &'static str,
+        /// Its value.
+        tensor: Tensor,
+        /// The expression, with `{x}` for its input.
+        expression: String,
+    },
     /// A submodule.
     Class(Class),
+}
+
+impl Script {
+    /// An expression without parameters.
+    pub fn expression(template: impl Into<String>) -> Self {
+        Script::Expression(template.into())
+    }
+
+    /// An expression with a parameter that belongs to the enclosing module.
+    pub fn own(name: &'static str, tensor: &Tensor, expression: &str) -> Self {
+        Script::Own { name, tensor: tensor.shallow_clone(), expression: expression.to_string() }
+    }
+
+    /// The number of trainable values.
+    pub fn parameters(&self) -> usize {
+        match self {
+            Script::Expression(_) => 0,
+            Script::Own { tensor, .. } => tensor.numel(),
+            Script::Class(class) => class.parameters(),
+        }
+    }
 }
 
 /// A TorchScript class and the values of one instance of it.
@@ -24,7 +54,7 @@ pub struct Class {
     methods: String,
     tensors: Vec<(&'static str, Tensor, Role)>,
     strings: Vec<(&'static str, Vec<String>)>,
-    children: Vec<(&'static str, Class)>,
+    children: Vec<(String, Class)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +92,8 @@ impl Class {
     }
 
     /// Adds a submodule.
-    pub fn child(mut self, name: &'static str, class: Class) -> Self {
-        self.children.push((name, class));
+    pub fn child(mut self, name: impl Into<String>, class: Class) -> Self {
+        self.children.push((name.into(), class));
         self
     }
 
@@ -80,6 +110,13 @@ impl Class {
         let mut values = Values::new();
         self.collect("", &mut values)?;
         Ok((source.text, name, values))
+    }
+
+    /// The number of trainable values.
+    pub fn parameters(&self) -> usize {
+        let own = self.tensors.iter().filter(|(.., role)| *role == Role::Parameter);
+        own.map(|(_, tensor, _)| tensor.numel()).sum::<usize>()
+            + self.children.iter().map(|(_, child)| child.parameters()).sum::<usize>()
     }
 
     fn tensor(mut self, name: &'static str, tensor: &Tensor, role: Role) -> Self {
@@ -112,7 +149,7 @@ impl Source {
     /// Writes the class, after those that it needs, and gives its qualified name.
     fn define(&mut self, class: &Class) -> String {
         let children: Vec<_> =
-            class.children.iter().map(|(name, child)| (*name, self.define(child))).collect();
+            class.children.iter().map(|(name, child)| (name.as_str(), self.define(child))).collect();
         let body = body(class, &children);
         let key = format!("{}\n{body}", class.name);
         if let Some(name) = self.defined.get(&key) {
@@ -139,6 +176,11 @@ fn body(class: &Class, children: &[(&str, String)]) -> String {
     class.tensors.iter().for_each(|(name, ..)| text += &format!("  {name} : Tensor\n"));
     text += "  training : bool\n";
     class.strings.iter().for_each(|(name, _)| text += &format!("  {name} : List[str]\n"));
-    children.iter().for_each(|(name, of)| text += &format!("  {name} : {of}\n"));
+    for (name, of) in children {
+        text += &match name.starts_with(|first: char| first.is_ascii_digit()) {
+            true => format!("  __annotations__[\"{name}\"] = {of}\n"),
+            false => format!("  {name} : {of}\n"),
+        };
+    }
     text + &class.methods
 }

@@ -1,0 +1,101 @@
+//! Convolution of pictures.
+
+use tch::Tensor;
+use tch::nn::{self, Init};
+
+use super::{Layer, product};
+use crate::model::script::{Class, Script};
+
+/// What a convolution is: [`Convolution::make`] makes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Convolution {
+    inputs: i64,
+    outputs: i64,
+    kernel: i64,
+    stride: i64,
+    padding: i64,
+    has_bias: bool,
+}
+
+impl Convolution {
+    /// Square kernels over `inputs` channels, one for each of `outputs` channels, moved by one pixel, without bias, and
+    /// with a border of zeros that keeps the size of the picture where `kernel` is odd.
+    pub fn new(inputs: i64, outputs: i64, kernel: i64) -> Self {
+        Convolution { inputs, outputs, kernel, stride: 1, padding: kernel / 2, has_bias: false }
+    }
+
+    /// Moves the kernels by so many pixels.
+    pub fn stride(self, stride: i64) -> Self {
+        Convolution { stride, ..self }
+    }
+
+    /// Adds a number to each output channel.
+    pub fn bias(self) -> Self {
+        Convolution { has_bias: true, ..self }
+    }
+
+    /// Cuts the picture into patches: the kernels are moved by their own size, and there is no border.
+    pub fn patches(self) -> Self {
+        Convolution { stride: self.kernel, padding: 0, ..self }
+    }
+
+    /// The layer, with weights and bias drawn uniformly from ±1/√(values under a kernel), as `torch.nn.Conv2d` does.
+    pub fn make(self, path: &nn::Path) -> Conv2d {
+        let bound = 1. / ((self.inputs * self.kernel * self.kernel) as f64).sqrt();
+        self.with(path, Init::Uniform { lo: -bound, up: bound })
+    }
+
+    /// The layer, with weights drawn normally so that the backward pass keeps the variance (He et al., 2015, with the
+    /// fan-out), as torchvision's residual networks do.
+    pub fn make_he(self, path: &nn::Path) -> Conv2d {
+        let stdev = (2. / (self.outputs * self.kernel * self.kernel) as f64).sqrt();
+        self.with(path, Init::Randn { mean: 0., stdev })
+    }
+
+    fn with(self, path: &nn::Path, init: Init) -> Conv2d {
+        let Convolution { inputs, outputs, kernel, has_bias, .. } = self;
+        let weight = path.var("weight", &[outputs, inputs, kernel, kernel], init);
+        Conv2d { of: self, weight, bias: has_bias.then(|| path.var("bias", &[outputs], init)) }
+    }
+}
+
+/// A convolution, (N, channels, height, width) to (N, channels, height, width).
+#[derive(Debug)]
+pub struct Conv2d {
+    of: Convolution,
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Layer for Conv2d {
+    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
+        let Convolution { stride, padding, .. } = self.of;
+        x.conv2d(&self.weight, self.bias.as_ref(), [stride, stride], [padding, padding], [1, 1], 1)
+    }
+
+    fn script(&self) -> Script {
+        let Convolution { stride, padding, .. } = self.of;
+        let bias = if self.bias.is_some() { "self.bias" } else { "None" };
+        let class = Class::new(
+            "Conv2d",
+            format!(
+                "  def forward(self: {{class}}, x: Tensor) -> Tensor:\n    return torch.conv2d(x, self.weight, {bias}, [{stride}, {stride}], [{padding}, {padding}], [1, 1], 1)\n"
+            ),
+        );
+        let class = class.parameter("weight", &self.weight);
+        Script::Class(match &self.bias {
+            Some(bias) => class.parameter("bias", bias),
+            None => class,
+        })
+    }
+
+    fn describe(&self) -> String {
+        let Convolution { inputs, outputs, kernel, stride, .. } = self.of;
+        let step = if stride == 1 { String::new() } else { format!(", stride {stride}") };
+        format!("Conv2d {inputs}→{outputs}, {kernel}×{kernel}{step}")
+    }
+
+    fn multiply_adds(&self, _input: &[i64], output: &[i64]) -> u64 {
+        product(output) * product(&self.weight.size()[1..])
+    }
+}

@@ -1,0 +1,58 @@
+//! Layers. Each knows its forward pass in Rust, the names of its parameters, and the TorchScript that does the same, so
+//! that a trained model and its export cannot disagree.
+
+mod activation;
+mod attention;
+mod convolution;
+mod linear;
+mod norm;
+mod pool;
+mod recurrent;
+mod sequential;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use tch::Tensor;
+
+pub use activation::{Dropout, Gelu, Relu};
+pub use attention::SelfAttention;
+pub use convolution::{Conv2d, Convolution};
+pub use linear::Linear;
+pub use norm::{BatchNorm2d, LayerNorm};
+pub use pool::{GlobalAverage, GlobalMax, MaxPool2d};
+pub use recurrent::{Cell, Recurrent};
+pub use sequential::{LayerRow, Sequential};
+pub use shape::{Average, ClassToken, Flatten, Pad, Position, Rows, Select, Tokens};
+
+use super::script::Script;
+
+/// A step of a model.
+pub trait Layer: Send {
+    /// The layer's output for `x`; batches come first (N, …). `train` switches what behaves otherwise in training, such
+    /// as dropout.
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor;
+
+    /// The same computation in TorchScript.
+    fn script(&self) -> Script;
+
+    /// What it is, in a few words: `Conv2d 3→64, 7×7, stride 2`.
+    fn describe(&self) -> String;
+
+    /// The multiplications with a weight or of two activations, each with its addition, that make `output` of `input`;
+    /// both are sizes with the batch first. What costs nothing beside them (norms, activations, pooling) is not counted,
+    /// as in PyTorch's `FlopCounterMode`.
+    fn multiply_adds(&self, _input: &[i64], _output: &[i64]) -> u64 {
+        0
+    }
+
+    /// The layers inside, if it is a container.
+    fn parts(&self) -> Option<&Sequential> {
+        None
+    }
+}
+
+/// The product of sizes.
+fn product(sizes: &[i64]) -> u64 {
+    sizes.iter().product::<i64>().max(0) as u64
+}

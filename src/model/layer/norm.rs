@@ -1,0 +1,115 @@
+//! Normalisation.
+
+use tch::nn::{self, Init};
+use tch::{Kind, Tensor};
+
+use super::Layer;
+use crate::model::script::{Class, Script};
+
+/// How fast the running figures follow the batches, as in PyTorch.
+const MOMENTUM: f64 = 0.1;
+
+const EPS: f64 = 1e-5;
+
+/// Batch normalisation of pictures (Ioffe and Szegedy, 2015): each channel to mean 0 and deviation 1, over the batch in
+/// training, by running figures in evaluation; then scaled and shifted as is learned.
+#[derive(Debug)]
+pub struct BatchNorm2d {
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    /// Int64. Nothing reads it here; PyTorch's modules have it, and their `load_state_dict` wants it.
+    num_batches_tracked: Tensor,
+}
+
+impl BatchNorm2d {
+    /// For `channels` channels, with PyTorch's names: parameters `weight` and `bias`, buffers `running_mean`, `running_var`
+    /// and `num_batches_tracked`.
+    pub fn new(path: &nn::Path, channels: i64) -> Self {
+        let count = Tensor::zeros([], (Kind::Int64, path.device()));
+        BatchNorm2d {
+            weight: path.var("weight", &[channels], Init::Const(1.)),
+            bias: path.var("bias", &[channels], Init::Const(0.)),
+            running_mean: path.zeros_no_train("running_mean", &[channels]),
+            running_var: path.ones_no_train("running_var", &[channels]),
+            num_batches_tracked: path.add("num_batches_tracked", count, false),
+        }
+    }
+}
+
+impl Layer for BatchNorm2d {
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        if train {
+            let _ = self.num_batches_tracked.shallow_clone().g_add_scalar_(1);
+        }
+        let (mean, variance) = (Some(&self.running_mean), Some(&self.running_var));
+        x.batch_norm(Some(&self.weight), Some(&self.bias), mean, variance, train, MOMENTUM, EPS, true)
+    }
+
+    fn script(&self) -> Script {
+        let forward = format!(
+            r#"  def forward(self: {{class}}, x: Tensor) -> Tensor:
+    if self.training:
+      _0 = torch.add_(self.num_batches_tracked, 1)
+    else:
+      pass
+    return torch.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var, self.training, {MOMENTUM:?}, {EPS:?}, True)
+"#
+        );
+        let class = Class::new("BatchNorm2d", forward)
+            .parameter("weight", &self.weight)
+            .parameter("bias", &self.bias)
+            .buffer("running_mean", &self.running_mean)
+            .buffer("running_var", &self.running_var)
+            .buffer("num_batches_tracked", &self.num_batches_tracked);
+        Script::Class(class)
+    }
+
+    fn describe(&self) -> String {
+        format!("BatchNorm2d {}", self.weight.numel())
+    }
+}
+
+/// Layer normalisation (Ba, Kiros and Hinton, 2016): the values of each token to mean 0 and deviation 1, (…, width).
+#[derive(Debug)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+/// As torchvision's vision transformers have it.
+const LAYER_NORM_EPS: f64 = 1e-6;
+
+impl LayerNorm {
+    /// For tokens of `width` values.
+    pub fn new(path: &nn::Path, width: i64) -> Self {
+        LayerNorm {
+            weight: path.var("weight", &[width], Init::Const(1.)),
+            bias: path.var("bias", &[width], Init::Const(0.)),
+        }
+    }
+
+    fn width(&self) -> i64 {
+        self.weight.numel() as i64
+    }
+}
+
+impl Layer for LayerNorm {
+    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
+        x.layer_norm([self.width()], Some(&self.weight), Some(&self.bias), LAYER_NORM_EPS, true)
+    }
+
+    fn script(&self) -> Script {
+        let forward = format!(
+            "  def forward(self: {{class}}, x: Tensor) -> Tensor:\n    return torch.layer_norm(x, [{}], self.weight, self.bias, {LAYER_NORM_EPS:?}, True)\n",
+            self.width()
+        );
+        let class = Class::new("LayerNorm", forward);
+        Script::Class(class.parameter("weight", &self.weight).parameter("bias", &self.bias))
+    }
+
+    fn describe(&self) -> String {
+        format!("LayerNorm {}", self.width())
+    }
+}

@@ -1,0 +1,135 @@
+//! Recurrent layers.
+
+use tch::Tensor;
+use tch::nn::{self, Init};
+
+use super::Layer;
+use crate::model::script::{Class, Script};
+
+/// What happens at each member of the sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell {
+    /// Long short-term memory (Hochreiter and Schmidhuber, 1997).
+    Lstm,
+    /// The gated recurrent unit (Cho et al., 2014).
+    Gru,
+}
+
+impl Cell {
+    /// The gates, each with weights of its own.
+    fn gates(self) -> i64 {
+        match self {
+            Cell::Lstm => 4,
+            Cell::Gru => 3,
+        }
+    }
+
+    fn class(self) -> &'static str {
+        match self {
+            Cell::Lstm => "LSTM",
+            Cell::Gru => "GRU",
+        }
+    }
+}
+
+/// Recurrent layers on top of each other, each running over the sequence forwards and backwards: (N, length, inputs) to
+/// (N, length, 2 · hidden). Names, shapes and start are those of `torch.nn.LSTM` and `torch.nn.GRU`.
+#[derive(Debug)]
+pub struct Recurrent {
+    cell: Cell,
+    hidden: i64,
+    layers: i64,
+    dropout: f64,
+    /// By name, in the order that libtorch wants them.
+    weights: Vec<(&'static str, Tensor)>,
+}
+
+/// The names of the weights of up to this many layers are known.
+pub const MOST_LAYERS: i64 = 4;
+
+/// Of each layer and direction: from the input, from the state before, and their biases.
+const NAMES: [[[&str; 4]; 2]; MOST_LAYERS as usize] = [
+    [
+        ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"],
+        ["weight_ih_l0_reverse", "weight_hh_l0_reverse", "bias_ih_l0_reverse", "bias_hh_l0_reverse"],
+    ],
+    [
+        ["weight_ih_l1", "weight_hh_l1", "bias_ih_l1", "bias_hh_l1"],
+        ["weight_ih_l1_reverse", "weight_hh_l1_reverse", "bias_ih_l1_reverse", "bias_hh_l1_reverse"],
+    ],
+    [
+        ["weight_ih_l2", "weight_hh_l2", "bias_ih_l2", "bias_hh_l2"],
+        ["weight_ih_l2_reverse", "weight_hh_l2_reverse", "bias_ih_l2_reverse", "bias_hh_l2_reverse"],
+    ],
+    [
+        ["weight_ih_l3", "weight_hh_l3", "bias_ih_l3", "bias_hh_l3"],
+        ["weight_ih_l3_reverse", "weight_hh_l3_reverse", "bias_ih_l3_reverse", "bias_hh_l3_reverse"],
+    ],
+];
+
+impl Recurrent {
+    /// `layers` layers, at most [`MOST_LAYERS`], with states of `hidden` values; between them a share of `dropout` is left
+    /// out in training.
+    pub fn new(path: &nn::Path, cell: Cell, inputs: i64, hidden: i64, layers: i64, dropout: f64) -> Self {
+        let bound = 1. / (hidden as f64).sqrt();
+        let init = Init::Uniform { lo: -bound, up: bound };
+        let rows = cell.gates() * hidden;
+        let mut weights = Vec::new();
+        for (layer, directions) in NAMES.iter().take(layers as usize).enumerate() {
+            let width = if layer == 0 { inputs } else { 2 * hidden };
+            for names in directions {
+                let sizes: [&[i64]; 4] = [&[rows, width], &[rows, hidden], &[rows], &[rows]];
+                weights
+                    .extend(names.iter().zip(sizes).map(|(name, size)| (*name, path.var(name, size, init))));
+            }
+        }
+        // Dropout works between the layers, so one layer has none.
+        let dropout = if layers > 1 { dropout } else { 0. };
+        Recurrent { cell, hidden, layers, dropout, weights }
+    }
+}
+
+impl Layer for Recurrent {
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let state = Tensor::zeros([2 * self.layers, x.size()[0], self.hidden], (x.kind(), x.device()));
+        let weights: Vec<&Tensor> = self.weights.iter().map(|(_, weight)| weight).collect();
+        match self.cell {
+            Cell::Lstm => {
+                let states = [&state, &state];
+                x.lstm(&states, &weights, true, self.layers, self.dropout, train, true, true).0
+            }
+            Cell::Gru => x.gru(&state, &weights, true, self.layers, self.dropout, train, true, true).0,
+        }
+    }
+
+    fn script(&self) -> Script {
+        let Recurrent { cell, hidden, layers, dropout, .. } = self;
+        let weights: Vec<_> = self.weights.iter().map(|(name, _)| format!("self.{name}")).collect();
+        let (call, state) = match cell {
+            Cell::Lstm => ("_0, _1, _2 = torch.lstm", "[state, state]"),
+            Cell::Gru => ("_0, _1 = torch.gru", "state"),
+        };
+        let forward = format!(
+            r#"  def forward(self: {{class}}, x: Tensor) -> Tensor:
+    state = torch.zeros([{states}, torch.size(x, 0), {hidden}], dtype=ops.prim.dtype(x), device=ops.prim.device(x))
+    {call}(x, {state}, [{weights}], True, {layers}, {dropout:?}, self.training, True, True)
+    return _0
+"#,
+            states = 2 * layers,
+            weights = weights.join(", "),
+        );
+        let class = Class::new(cell.class(), forward);
+        Script::Class(self.weights.iter().fold(class, |class, (name, weight)| class.parameter(name, weight)))
+    }
+
+    fn describe(&self) -> String {
+        let Recurrent { cell, hidden, layers, .. } = self;
+        format!("{} {hidden}, {layers} layer(s), both ways", cell.class())
+    }
+
+    fn multiply_adds(&self, input: &[i64], _output: &[i64]) -> u64 {
+        let weights = self.weights.iter().filter(|(_, weight)| weight.dim() == 2);
+        let values: u64 = weights.map(|(_, weight)| weight.numel() as u64).sum();
+        values * (input[0] * input[1]) as u64
+    }
+}

@@ -1,0 +1,150 @@
+//! The one container: layers one after the other, among them sums of two ways (residual connections).
+
+use tch::Tensor;
+
+use super::Layer;
+use crate::model::script::{Class, Script};
+
+/// Named layers, one after the other.
+#[derive(Default)]
+pub struct Sequential(Vec<Step>);
+
+enum Step {
+    Layer(String, Box<dyn Layer>),
+    /// The sum of two ways from the same input; an empty one passes it on as it is.
+    Sum(Sequential, Sequential),
+}
+
+/// A layer of a model, as a table shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerRow {
+    /// Its path, as the names of its parameters begin.
+    pub name: String,
+    /// What it is.
+    pub what: String,
+    /// The size of its output for one example, with a batch of 1 first.
+    pub output: Vec<i64>,
+    /// The number of its trainable values.
+    pub parameters: usize,
+    /// Multiplications, each with its addition, for one example.
+    pub multiply_adds: u64,
+}
+
+impl Sequential {
+    /// Appends a layer. Its name is that of its parameters' path.
+    pub fn then(mut self, name: impl Into<String>, layer: impl Layer + 'static) -> Self {
+        self.0.push(Step::Layer(name.into(), Box::new(layer)));
+        self
+    }
+
+    /// Appends a residual connection (He et al., 2016): `body` of the input plus `shortcut` of it, where an empty
+    /// `shortcut` is the input itself. The layers of both are named as if they stood here.
+    pub fn then_sum(mut self, body: Sequential, shortcut: Sequential) -> Self {
+        self.0.push(Step::Sum(body, shortcut));
+        self
+    }
+
+    /// The layers' rows, and the output for `x`. `path` is the name of this container, empty at the top.
+    pub fn trace(&self, path: &str, x: &Tensor, rows: &mut Vec<LayerRow>) -> Tensor {
+        self.0.iter().fold(x.shallow_clone(), |x, step| match step {
+            Step::Sum(body, shortcut) => body.trace(path, &x, rows) + shortcut.trace(path, &x, rows),
+            Step::Layer(name, layer) => {
+                let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                if let Some(parts) = layer.parts() {
+                    return parts.trace(&name, &x, rows);
+                }
+                let output = layer.forward(&x, false);
+                rows.push(LayerRow {
+                    name,
+                    what: layer.describe(),
+                    output: output.size(),
+                    parameters: layer.script().parameters(),
+                    multiply_adds: layer.multiply_adds(&x.size(), &output.size()),
+                });
+                output
+            }
+        })
+    }
+
+    /// The TorchScript class of this name, with the layers that have parameters as submodules, and a method that runs them.
+    pub fn class(&self, name: &'static str, method: &str) -> Class {
+        let mut body = Body::default();
+        let result = self.write("x".to_string(), &mut body);
+        let forward = format!(
+            "  def {method}(self: {{class}}, x: Tensor) -> Tensor:\n{}    return {result}\n",
+            body.lines
+        );
+        let class =
+            body.children.into_iter().fold(Class::new(name, forward), |c, (name, of)| c.child(name, of));
+        body.tensors.into_iter().fold(class, |class, (name, tensor)| class.parameter(name, &tensor))
+    }
+
+    /// Writes the steps, and gives the name of their result.
+    fn write(&self, x: String, body: &mut Body) -> String {
+        self.0.iter().fold(x, |x, step| {
+            let expression = match step {
+                Step::Sum(first, second) => {
+                    let (first, second) = (first.write(x.clone(), body), second.write(x, body));
+                    format!("torch.add({first}, {second})")
+                }
+                Step::Layer(name, layer) => match layer.script() {
+                    Script::Expression(template) => template.replace("{x}", &x),
+                    Script::Own { name, tensor, expression } => {
+                        body.tensors.push((name, tensor));
+                        expression.replace("{x}", &x)
+                    }
+                    Script::Class(class) => {
+                        body.children.push((name.clone(), class));
+                        format!("({}).forward({x})", attribute(name))
+                    }
+                },
+            };
+            body.variables += 1;
+            let variable = format!("x{}", body.variables);
+            body.lines += &format!("    {variable} = {expression}\n");
+            variable
+        })
+    }
+}
+
+/// A method under construction.
+#[derive(Default)]
+struct Body {
+    lines: String,
+    variables: usize,
+    children: Vec<(String, Class)>,
+    tensors: Vec<(&'static str, Tensor)>,
+}
+
+/// How a submodule is reached. A name that is a number, as PyTorch's own containers give, is no attribute's.
+fn attribute(name: &str) -> String {
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        format!("getattr(self, \"{name}\")")
+    } else {
+        format!("self.{name}")
+    }
+}
+
+impl Layer for Sequential {
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let mut steps = self.0.iter();
+        let run = |x: &Tensor, step: &Step| match step {
+            Step::Layer(_, layer) => layer.forward(x, train),
+            Step::Sum(body, shortcut) => body.forward(x, train) + shortcut.forward(x, train),
+        };
+        let first = steps.next().map_or_else(|| x.shallow_clone(), |step| run(x, step));
+        steps.fold(first, |x, step| run(&x, step))
+    }
+
+    fn script(&self) -> Script {
+        Script::Class(self.class("Sequential", "forward"))
+    }
+
+    fn describe(&self) -> String {
+        format!("{} steps", self.0.len())
+    }
+
+    fn parts(&self) -> Option<&Sequential> {
+        Some(self)
+    }
+}

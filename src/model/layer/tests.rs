@@ -1,0 +1,83 @@
+use cresset_bridge::script::Module;
+use tch::{Device, Kind, nn};
+
+use super::*;
+
+/// The same outputs from Rust and from TorchScript, in both modes and at several batch sizes.
+fn check(layer: impl Layer + 'static, shape: &[i64]) {
+    let layers = Sequential::default().then("layer", layer);
+    let (source, name, values) = layers.class("Only", "forward").compile().unwrap();
+    let mut module = Module::from_source(&source, &name, &values).unwrap();
+    for train in [true, false] {
+        module.set_training(train).unwrap();
+        for batch in [1, 2, 64] {
+            let sizes: Vec<i64> = std::iter::once(batch).chain(shape.iter().copied()).collect();
+            let x = Tensor::randn(sizes, (Kind::Float, Device::Cpu));
+            // Both drop the same values.
+            tch::manual_seed(5);
+            let ours = layers.forward(&x, train);
+            tch::manual_seed(5);
+            assert_eq!(
+                ours,
+                module.call("forward", &x).unwrap()[0],
+                "train {train}, batch {batch}:\n{source}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
+    let vs = nn::VarStore::new(Device::Cpu);
+    let root = vs.root();
+    let path = |name: &str| &root / name;
+    check(Relu, &[5]);
+    check(Gelu, &[5]);
+    check(Dropout(0.3), &[50]);
+    check(Linear::new(&path("linear"), 5, 3), &[5]);
+    check(Linear::xavier(&path("xavier"), 5, 3), &[7, 5]);
+    check(Convolution::new(2, 3, 3).bias().make(&path("conv")), &[2, 5, 6]);
+    check(Convolution::new(2, 3, 7).stride(2).make_he(&path("strided")), &[2, 9, 8]);
+    check(Convolution::new(2, 3, 4).patches().bias().make(&path("patches")), &[2, 8, 8]);
+    check(BatchNorm2d::new(&path("batch_norm"), 3), &[3, 4, 4]);
+    check(LayerNorm::new(&path("layer_norm"), 8), &[4, 8]);
+    check(MaxPool2d::new(3, 2, 1), &[2, 7, 6]);
+    check(MaxPool2d::halving(1, 9), &[2, 1, 9]);
+    check(GlobalAverage, &[3, 4, 5]);
+    check(GlobalMax, &[3, 4, 5]);
+    for (index, cell) in [Cell::Lstm, Cell::Gru].into_iter().enumerate() {
+        check(Recurrent::new(&path(&format!("one{index}")), cell, 6, 5, 1, 0.5), &[7, 6]);
+        check(Recurrent::new(&path(&format!("two{index}")), cell, 6, 5, 2, 0.5), &[7, 6]);
+    }
+    check(SelfAttention::new(&path("attention"), 8, 2, 0.), &[5, 8]);
+    check(Flatten, &[1, 8, 8]);
+    check(Rows, &[3, 8, 6]);
+    check(Tokens, &[3, 4, 4]);
+    check(Select(-1), &[4, 3]);
+    check(Average, &[4, 3]);
+    check(Pad { bottom: 2, right: 1 }, &[2, 6, 7]);
+    check(ClassToken::new(&path("token"), 6), &[4, 6]);
+    check(Position::new(&path("position"), 4, 6), &[4, 6]);
+}
+
+#[test]
+fn containers_and_residual_connections_compute_the_same_in_torchscript() {
+    let vs = nn::VarStore::new(Device::Cpu);
+    let root = vs.root();
+    let inner = Sequential::default().then("0", Linear::new(&(&root / "b" / "0"), 5, 5)).then("relu", Relu);
+    let shortcut = Sequential::default().then("down", Linear::new(&(&root / "down"), 5, 5));
+    let layers = Sequential::default()
+        .then_sum(Sequential::default().then("b", inner), Sequential::default())
+        .then_sum(Sequential::default().then("c", Linear::new(&(&root / "c"), 5, 5)), shortcut);
+    check(layers, &[5]);
+}
+
+#[test]
+fn a_linear_layer_starts_within_pytorchs_bounds() {
+    let vs = nn::VarStore::new(Device::Cpu);
+    Linear::new(&vs.root(), 64, 1000);
+    let largest = |name: &str| vs.root().get(name).unwrap().abs().max().double_value(&[]);
+    for name in ["weight", "bias"] {
+        assert!(largest(name) <= 1. / 8. && largest(name) > 0.99 / 8., "{}", largest(name));
+    }
+}
