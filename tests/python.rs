@@ -6,9 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 use cresset::config::Config;
+use cresset::data::InputShape;
+use cresset::model::{Network, Task};
 use cresset::pipeline::{self, Outcome};
 use cresset::train::Silent;
+use cresset_bridge::script::Module;
 use support::{largest_difference, logits_of, root, stderr, succeed, text, unlabelled_digits};
+use tch::Device;
 
 /// Runs Python torch with these arguments, in the checkout.
 fn python(arguments: &[&str]) -> String {
@@ -120,5 +124,42 @@ print(accuracy_score(t, p), balanced_accuracy_score(t, p), f1_score(t, p, averag
         python(&["-c", script]).split_whitespace().map(|word| word.parse().unwrap()).collect();
     for (figure, expected) in figures.iter().zip([5. / 7., 0.75, 0.674_603_174_603_174_6]) {
         assert!((figure - expected).abs() < 1e-12, "{figures:?}");
+    }
+}
+
+/// torchvision's own modules take the weights of ours, and ours compute what they do.
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn torchvisions_modules_load_the_weights_of_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, options, make) in [
+        ("resnet18", "", "resnet18(num_classes=10)"),
+        ("resnet34", "", "resnet34(num_classes=10)"),
+        ("resnet50", "", "resnet50(num_classes=10)"),
+        (
+            "vit",
+            "patch=16,depth=2,heads=2,width=32",
+            "VisionTransformer(32, 16, 2, 2, 32, 128, num_classes=10)",
+        ),
+    ] {
+        let task = Task { input: InputShape(vec![3, 32, 32]), classes: 10 };
+        let network = Network::new(name, options, &task, Device::Cpu, 5).unwrap();
+        let (source, class, values) = network.layers().class("Model", "forward").compile().unwrap();
+        let path = folder.path().join("model.pt");
+        Module::from_source(&source, &class, &values).unwrap().save(&path, &[]).unwrap();
+        let script = r#"
+import sys, torch
+from torchvision.models import *
+from torchvision.models.vision_transformer import VisionTransformer
+ours = torch.jit.load(sys.argv[1]).eval()
+theirs = eval(sys.argv[2]).eval()
+missing = set(theirs.state_dict()) ^ set(ours.state_dict())
+assert not missing, missing
+theirs.load_state_dict(ours.state_dict())
+x = torch.randn(2, 3, 32, 32)
+difference = (ours(x) - theirs(x)).abs().max().item()
+assert difference < 1e-5, difference
+"#;
+        python(&["-c", script, text(&path), make]);
     }
 }

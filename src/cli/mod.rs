@@ -6,6 +6,7 @@ mod eval;
 mod export;
 mod folds;
 mod logs;
+mod models;
 mod predict;
 mod progress;
 mod train;
@@ -38,6 +39,7 @@ enum Command {
     Eval(eval::Eval),
     Predict(predict::Predict),
     Export(export::Export),
+    Models(models::Models),
     Data(data::Data),
     Doctor(doctor::Doctor),
 }
@@ -84,6 +86,7 @@ impl Command {
             Command::Eval(command) => command.run(),
             Command::Predict(command) => command.run(),
             Command::Export(command) => command.run(),
+            Command::Models(command) => command.run(),
             Command::Data(command) => command.run(),
             Command::Doctor(command) => command.run(),
         }

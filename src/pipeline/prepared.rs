@@ -52,7 +52,7 @@ impl Prepared {
             dataset
         };
         let task = Task { input: dataset.shape.clone(), classes: dataset.classes.len() as i64 };
-        let network = Network::new(&config.model, &task, device, config.seed)?;
+        let network = Network::new(&config.model, &config.model_options, &task, device, config.seed)?;
         // Before anything is summed up, because the order of a sum depends on the number of threads.
         let threads = config.threads.for_step(network.parameter_count() * config.batch_size as usize);
         tch::set_num_threads(threads.into());

@@ -21,7 +21,7 @@ pub use convolution::{Conv2d, Convolution};
 pub use linear::Linear;
 pub use norm::{BatchNorm2d, LayerNorm};
 pub use pool::{GlobalAverage, GlobalMax, MaxPool2d};
-pub use recurrent::{Cell, Recurrent};
+pub use recurrent::{Cell, MOST_LAYERS, Recurrent};
 pub use sequential::{LayerRow, Sequential};
 pub use shape::{Average, ClassToken, Flatten, Pad, Position, Rows, Select, Tokens};
 

@@ -1,0 +1,133 @@
+//! `cresset models`
+
+use std::fmt::Write;
+
+use clap::Args;
+use cresset::data::InputShape;
+use cresset::model::{ARCHITECTURES, Architecture, Network, Task};
+use tch::Device;
+
+use super::{Ended, show, thousands};
+
+/// List the architectures with their sizes and costs, or one of them layer by layer
+#[derive(Debug, Args)]
+pub struct Models {
+    /// The architecture to show [default: all]
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+
+    /// Shape of an example: channels, height and width of a picture, or the number of columns of a table
+    #[arg(long, value_name = "SHAPE", default_value = "1x8x8", value_parser = shape)]
+    input: InputShape,
+
+    /// Number of classes
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    classes: u32,
+
+    /// Options of the architecture, such as `width=64,dropout=0.2`
+    #[arg(long, value_name = "OPTIONS", default_value = "", requires = "name")]
+    model_options: String,
+}
+
+impl Models {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        let task = Task { input: self.input, classes: self.classes.into() };
+        let text = match &self.name {
+            Some(name) => layers(Architecture::named(name)?, &self.model_options, &task)?,
+            None => list(&task)?,
+        };
+        show(&text)?;
+        Ok(Ended::Well)
+    }
+}
+
+fn list(task: &Task) -> anyhow::Result<String> {
+    let mut text = format!(
+        "{:<9}  {:>10}  {:>8}  for {}, {} classes\n",
+        "model", "parameters", "FLOPs", task.input, task.classes
+    );
+    for architecture in ARCHITECTURES {
+        // A table's rows are for some of them only.
+        let Ok(network) = Network::new(architecture.name, "", task, Device::Cpu, 0) else { continue };
+        let flops: u64 = network.summary(&task.input).iter().map(|row| 2 * row.multiply_adds).sum();
+        let parameters = thousands(network.parameter_count());
+        writeln!(
+            text,
+            "{:<9}  {parameters:>10}  {:>8}  {}",
+            architecture.name,
+            rounded(flops),
+            architecture.summary
+        )?;
+    }
+    text += "\nFLOPs: operations for one example, a multiplication and an addition counting two.\n";
+    text += "cresset models NAME shows the layers and the options; --input 3x224x224 --classes 1000 another size.\n";
+    Ok(text)
+}
+
+fn layers(architecture: &Architecture, options: &str, task: &Task) -> anyhow::Result<String> {
+    let network = Network::new(architecture.name, options, task, Device::Cpu, 0)?;
+    let rows = network.summary(&task.input);
+    let width = |of: fn(&cresset::model::layer::LayerRow) -> &str, least: usize| {
+        rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0).max(least)
+    };
+    let (names, whats) = (width(|row| &row.name, 5), width(|row| &row.what, 5));
+    let mut text = format!("{}: {}\n\n", architecture.name, architecture.summary);
+    let line = |name: &str, what: &str, output: &str, parameters: &str, flops: &str| {
+        format!("{name:<names$}  {what:<whats$}  {output:<14}  {parameters:>10}  {flops:>8}\n")
+    };
+    text += &line("layer", "", "output", "parameters", "FLOPs");
+    for row in &rows {
+        let output: Vec<_> = row.output[1..].iter().map(i64::to_string).collect();
+        let flops = rounded(2 * row.multiply_adds);
+        text += &line(&row.name, &row.what, &output.join("×"), &thousands(row.parameters), &flops);
+    }
+    let flops = rounded(rows.iter().map(|row| 2 * row.multiply_adds).sum());
+    text += &line("in all", "", "", &thousands(network.parameter_count()), &flops);
+    text += "\noptions (--model-options NAME=NUMBER,…)\n";
+    for option in architecture.options {
+        writeln!(text, "  {:<8}  {} [default: {}]", option.name, option.help, option.default)?;
+    }
+    Ok(text)
+}
+
+/// 3627122688 as `3.63 G`.
+fn rounded(operations: u64) -> String {
+    let scales = [(1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")];
+    match scales.iter().find(|(scale, _)| operations as f64 >= *scale) {
+        Some((scale, unit)) => format!("{:.2}{unit}", operations as f64 / scale),
+        None => operations.to_string(),
+    }
+}
+
+/// `3x32x32` or `64`.
+fn shape(text: &str) -> Result<InputShape, String> {
+    let sizes = text
+        .split(['x', '×', ','])
+        .map(|size| size.trim().parse().ok().filter(|size| (1..=65_536).contains(size)));
+    match sizes.collect::<Option<Vec<i64>>>() {
+        Some(sizes) if [1, 3].contains(&sizes.len()) => Ok(InputShape(sizes)),
+        _ => {
+            Err("it is CHANNELSxHEIGHTxWIDTH, such as 3x32x32, or the number of columns of a table"
+                .to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_rounded_to_three_figures() {
+        assert_eq!([rounded(0), rounded(999), rounded(3_627_122_688)], ["0", "999", "3.63 G"]);
+    }
+
+    #[test]
+    fn shapes_are_read_in_the_notations_in_use() {
+        assert_eq!(shape("3x32x32").unwrap(), shape("3×32×32").unwrap());
+        assert_eq!(shape("64").unwrap().0, [64]);
+        ["", "3x", "3x32", "0x8x8", "-1", "3x99999999x1"]
+            .iter()
+            .for_each(|text| assert!(shape(text).is_err(), "{text}"));
+    }
+}

@@ -1,0 +1,13 @@
+//! Gated recurrent units over the rows of a picture (Cho et al., 2014).
+
+use super::Architecture;
+use super::recurrent::{OPTIONS, network};
+use crate::model::layer::Cell;
+
+/// The architecture.
+pub const ARCHITECTURE: Architecture = Architecture {
+    name: "gru",
+    summary: "bidirectional GRU over the rows of the picture",
+    options: OPTIONS,
+    build: |path, task, options| network(path, task, options, Cell::Gru, "gru"),
+};

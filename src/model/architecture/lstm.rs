@@ -1,0 +1,13 @@
+//! Long short-term memory over the rows of a picture (Hochreiter and Schmidhuber, 1997).
+
+use super::Architecture;
+use super::recurrent::{OPTIONS, network};
+use crate::model::layer::Cell;
+
+/// The architecture.
+pub const ARCHITECTURE: Architecture = Architecture {
+    name: "lstm",
+    summary: "bidirectional LSTM over the rows of the picture",
+    options: OPTIONS,
+    build: |path, task, options| network(path, task, options, Cell::Lstm, "lstm"),
+};

@@ -1,0 +1,36 @@
+//! The multilayer perceptron of the textbook: flatten, a hidden layer with ReLU, a linear layer to the logits.
+
+use tch::nn;
+
+use super::{Architecture, ModelOption, Options};
+use crate::error::Result;
+use crate::model::Task;
+use crate::model::layer::{Dropout, Flatten, Linear, Relu, Sequential};
+
+/// The architecture.
+pub const ARCHITECTURE: Architecture = Architecture {
+    name: "mlp",
+    summary: "multilayer perceptron: flatten, hidden layers with ReLU, logits; takes tables too",
+    options: &[
+        ModelOption::whole("width", 128, (1, 65_536), "units of a hidden layer"),
+        ModelOption::whole("depth", 1, (0, 32), "hidden layers"),
+        ModelOption::dropout(0.),
+    ],
+    build,
+};
+
+fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
+    let (width, depth, dropout) = (options.whole("width"), options.whole("depth"), options.number("dropout"));
+    let mut layers = Sequential::default().then("flatten", Flatten);
+    let mut inputs = task.input.features();
+    for layer in 1..=depth {
+        let name = format!("fc{layer}");
+        layers = layers.then(&name, Linear::new(&(path / &name), inputs, width)).then("relu", Relu);
+        if dropout > 0. {
+            layers = layers.then("dropout", Dropout(dropout));
+        }
+        inputs = width;
+    }
+    let name = format!("fc{}", depth + 1);
+    Ok(layers.then(&name, Linear::new(&(path / &name), inputs, task.classes)))
+}

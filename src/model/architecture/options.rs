@@ -1,0 +1,120 @@
+//! Options of an architecture, as text: `width=32,dropout=0.2`.
+
+use std::collections::BTreeMap;
+
+use super::Architecture;
+use crate::error::{Error, Result, nearest, quoted};
+
+/// A number that an architecture can be given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ModelOption {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub help: &'static str,
+    /// Its value if it is not given.
+    pub default: f64,
+    /// The least and the greatest value.
+    pub range: (f64, f64),
+    /// Whether it is a whole number.
+    pub is_whole: bool,
+}
+
+impl ModelOption {
+    /// A whole number.
+    pub const fn whole(name: &'static str, default: i64, range: (i64, i64), help: &'static str) -> Self {
+        let range = (range.0 as f64, range.1 as f64);
+        ModelOption { name, help, default: default as f64, range, is_whole: true }
+    }
+
+    /// The share that dropout leaves out.
+    pub const fn dropout(default: f64) -> Self {
+        let help = "share of the values left out in training";
+        ModelOption { name: "dropout", help, default, range: (0., 0.95), is_whole: false }
+    }
+
+    fn read(&self, text: &str) -> std::result::Result<f64, String> {
+        let (least, most) = self.range;
+        let value = text.trim().parse::<f64>().ok();
+        let is_fit = |value: &f64| (least..=most).contains(value) && !(self.is_whole && value.fract() != 0.);
+        value.filter(is_fit).ok_or_else(|| {
+            let kind = if self.is_whole { "a whole number" } else { "a number" };
+            format!("`{}` is {kind} from {least} to {most}, not {}", self.name, quoted(text))
+        })
+    }
+}
+
+/// The values of an architecture's options.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options(BTreeMap<&'static str, f64>);
+
+impl Options {
+    /// Reads options with commas between them; those not named have their defaults.
+    ///
+    /// # Errors
+    /// A name that the architecture does not know, a value out of range, an option given twice.
+    pub fn parse(text: &str, of: &Architecture) -> Result<Self> {
+        let fault =
+            |problem: String| Error::Usage(format!("the options of the model {}: {problem}", of.name));
+        let mut given = BTreeMap::new();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let (name, value) =
+                part.split_once('=').ok_or_else(|| fault(format!("{} is no NAME=NUMBER", quoted(part))))?;
+            let option = of.options.iter().find(|option| option.name == name.trim());
+            let option = option.ok_or_else(|| fault(unknown(name, of.options)))?;
+            if given.insert(option.name, option.read(value).map_err(fault)?).is_some() {
+                return Err(fault(format!("`{}` is given twice", option.name)));
+            }
+        }
+        let value = |option: &ModelOption| given.get(option.name).copied().unwrap_or(option.default);
+        Ok(Options(of.options.iter().map(|option| (option.name, value(option))).collect()))
+    }
+
+    /// The value of an option of the architecture.
+    pub fn number(&self, name: &str) -> f64 {
+        *self.0.get(name).unwrap_or_else(|| panic!("the architecture has no option `{name}`"))
+    }
+
+    /// The value of an option that is a whole number.
+    pub fn whole(&self, name: &str) -> i64 {
+        self.number(name) as i64
+    }
+}
+
+fn unknown(name: &str, options: &[ModelOption]) -> String {
+    let names: Vec<_> = options.iter().map(|option| option.name).collect();
+    let hint = nearest(name, names.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+    let all = names.join(", ");
+    format!("there is no {}{} It has {all}", quoted(name), hint.unwrap_or_else(|| ".".to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> std::result::Result<Options, String> {
+        Options::parse(text, Architecture::named("cnn").unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_that_are_not_given_have_their_defaults() {
+        let options = parse(" width = 8, dropout=0.5").unwrap();
+        assert_eq!((options.whole("width"), options.number("dropout")), (8, 0.5));
+        assert_eq!(parse("width=8,").unwrap().number("dropout"), parse("").unwrap().number("dropout"));
+    }
+
+    #[test]
+    fn faults_name_the_option_and_what_it_takes() {
+        for (text, says) in [
+            ("widht=8", "there is no `widht`; did you mean `width`?"),
+            ("width=8.5", "`width` is a whole number from 1 to "),
+            ("dropout=1.5", "`dropout` is a number from 0 to 0.95, not `1.5`"),
+            ("dropout=NaN", "`dropout` is a number"),
+            ("width", "`width` is no NAME=NUMBER"),
+            ("width=8,width=9", "`width` is given twice"),
+        ] {
+            let problem = parse(text).unwrap_err();
+            assert!(problem.contains(says), "{problem}");
+        }
+    }
+}

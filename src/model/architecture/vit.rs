@@ -1,0 +1,95 @@
+//! The vision transformer (Dosovitskiy et al., "An Image is Worth 16×16 Words", 2021), with torchvision's names: the
+//! picture in patches as a sequence of tokens, a class token, and encoder blocks with the normalisation in front.
+
+use tch::nn;
+
+use super::{Architecture, ModelOption, Options, picture};
+use crate::error::{Error, Result};
+use crate::model::Task;
+use crate::model::layer::{
+    ClassToken, Convolution, Dropout, Gelu, LayerNorm, Linear, Pad, Position, Select, SelfAttention,
+    Sequential, Tokens,
+};
+
+/// The architecture.
+pub const ARCHITECTURE: Architecture = Architecture {
+    name: "vit",
+    summary: "vision transformer: patches of the picture, multi-head self-attention",
+    options: &[
+        ModelOption::whole("patch", 0, (0, 64), "pixels on a side of a patch; 0: by the size of the picture"),
+        ModelOption::whole("width", 128, (2, 4096), "values of a token"),
+        ModelOption::whole("depth", 6, (1, 48), "encoder blocks"),
+        ModelOption::whole("heads", 4, (1, 64), "attention heads, which divide the width"),
+        ModelOption::dropout(0.1),
+    ],
+    build,
+};
+
+fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
+    let [channels, height, width] = picture(task, "vit")?;
+    let (dim, heads) = (options.whole("width"), options.whole("heads"));
+    if dim % heads != 0 {
+        let problem = format!("the options of the model vit: heads={heads} does not divide width={dim}");
+        return Err(Error::Usage(problem));
+    }
+    let patch = match options.whole("patch") {
+        0 => patch_for(height.min(width)),
+        patch => patch,
+    };
+    let (rows, columns) = ((height + patch - 1) / patch, (width + patch - 1) / patch);
+    let mut layers = Sequential::default();
+    let (bottom, right) = (rows * patch - height, columns * patch - width);
+    if (bottom, right) != (0, 0) {
+        layers = layers.then("pad", Pad { bottom, right });
+    }
+    let patches = Convolution::new(channels, dim, patch).patches().bias();
+    Ok(layers
+        .then("conv_proj", patches.make(&(path / "conv_proj")))
+        .then("tokens", Tokens)
+        .then("class_token", ClassToken::new(path, dim))
+        .then("encoder", encoder(&(path / "encoder"), options, rows * columns + 1))
+        .then("select", Select(0))
+        .then("heads", head(&(path / "heads"), dim, task.classes)))
+}
+
+/// The power of two nearest to the root of the side, where as many patches stand beside each other as a patch has pixels:
+/// 2 for 8 pixels, 4 for 28 or 32, 16 for 224.
+fn patch_for(side: i64) -> i64 {
+    1 << ((side.max(1) as f64).log2() / 2. + 0.1).floor() as u32
+}
+
+fn encoder(path: &nn::Path, options: &Options, length: i64) -> Sequential {
+    let (dim, dropout) = (options.whole("width"), options.number("dropout"));
+    let mut blocks = Sequential::default();
+    for index in 0..options.whole("depth") {
+        let name = format!("encoder_layer_{index}");
+        let block = block(&(path / "layers" / &name), dim, options.whole("heads"), dropout);
+        blocks = blocks.then(name, block);
+    }
+    Sequential::default()
+        .then("pos_embedding", Position::new(path, length, dim))
+        .then("dropout", Dropout(dropout))
+        .then("layers", blocks)
+        .then("ln", LayerNorm::new(&(path / "ln"), dim))
+}
+
+fn block(path: &nn::Path, dim: i64, heads: i64, dropout: f64) -> Sequential {
+    let attention = SelfAttention::new(&(path / "self_attention"), dim, heads, dropout);
+    let attend = Sequential::default()
+        .then("ln_1", LayerNorm::new(&(path / "ln_1"), dim))
+        .then("self_attention", attention)
+        .then("dropout", Dropout(dropout));
+    let at = path / "mlp";
+    let mlp = Sequential::default()
+        .then("0", Linear::xavier(&(&at / "0"), dim, 4 * dim))
+        .then("1", Gelu)
+        .then("2", Dropout(dropout))
+        .then("3", Linear::xavier(&(&at / "3"), 4 * dim, dim))
+        .then("4", Dropout(dropout));
+    let think = Sequential::default().then("ln_2", LayerNorm::new(&(path / "ln_2"), dim)).then("mlp", mlp);
+    Sequential::default().then_sum(attend, Sequential::default()).then_sum(think, Sequential::default())
+}
+
+fn head(path: &nn::Path, dim: i64, classes: i64) -> Sequential {
+    Sequential::default().then("head", Linear::new(&(path / "head"), dim, classes))
+}
