@@ -10,8 +10,10 @@ use std::time::Instant;
 
 use cresset::config::Config;
 use cresset::device::Threads;
+use cresset::error::Result;
+use cresset::model::Network;
 use cresset::pipeline;
-use cresset::train::{Observer, Running};
+use cresset::train::{Callback, Flow, Training};
 
 const ROUNDS: usize = 7;
 
@@ -65,22 +67,23 @@ fn measure_cresset(figures: &mut Figures, run: &Path, steps: &Path, seed: u64) {
 #[derive(Default)]
 struct StepClock {
     begun: Option<Instant>,
-    in_epoch: usize,
     seconds: f64,
     steps: usize,
 }
 
-impl Observer for StepClock {
-    fn epoch_started(&mut self, epoch: u32, _: u32, steps: usize) {
-        self.begun = (epoch > 1).then(Instant::now);
-        self.in_epoch = steps;
+impl Callback for StepClock {
+    fn epoch_started(&mut self, training: &Training) -> Result<()> {
+        self.begun = (training.position().epoch > 1).then(Instant::now);
+        Ok(())
     }
 
-    fn step(&mut self, step: usize, _: &Running) {
-        if let (Some(begun), true) = (self.begun, step == self.in_epoch) {
+    fn step_ended(&mut self, training: &Training, _: &Network) -> Result<Flow> {
+        let step = training.position().step;
+        if let (Some(begun), true) = (self.begun, step == training.steps()) {
             self.seconds += begun.elapsed().as_secs_f64();
             self.steps += step;
         }
+        Ok(Flow::Continue)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 4] = ["memory", "optimizer", "random", "script"];
+const TOPICS: [&str; 6] = ["autocast", "gradients", "memory", "optimizer", "random", "script"];
 
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");
@@ -22,7 +22,9 @@ fn main() {
         println!("cargo:rerun-if-changed=src/{topic}.cc");
         println!("cargo:rerun-if-changed=src/{topic}.h");
     }
-    println!("cargo:rerun-if-changed=src/exception.h");
+    for header in ["exception.h", "process.h"] {
+        println!("cargo:rerun-if-changed=src/{header}");
+    }
     for folder in [include.clone(), include.join("torch/csrc/api/include")] {
         build.flag("-isystem").flag(folder);
     }

@@ -41,6 +41,9 @@ pub enum Error {
     /// Training came to nothing.
     #[error("{0}")]
     Diverged(String),
+    /// The memory of the device does not suffice.
+    #[error("{0}")]
+    Memory(String),
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Libtorch(cresset_bridge::Error),

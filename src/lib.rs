@@ -3,7 +3,7 @@
 //! The modules stand in the order of the data's way:
 //! [`config`] → [`data`] → [`transform`] → [`feed`] → [`model`] → [`train`] → [`evaluate`] → [`export`] → [`predict`].
 //! [`pipeline`] runs that way from end to end, in a [`run`] folder. The library never prints and never exits: it returns
-//! values, and reports progress to a [`train::Observer`].
+//! values, and reports progress to a [`train::Callback`].
 //!
 //! ```no_run
 //! use cresset::{config::Config, pipeline, train::Silent};
@@ -24,6 +24,7 @@ pub mod evaluate;
 pub mod export;
 pub mod feed;
 pub mod model;
+pub mod options;
 pub mod parallel;
 pub mod pipeline;
 pub mod predict;

@@ -1,4 +1,5 @@
-//! The contract between the two languages, in one place. `memory`, `optimizer`, `random` and `script` wrap it safely.
+//! The contract between the two languages, in one place. `autocast`, `gradients`, `memory`, `optimizer`, `process`, `random` and
+//! `script` wrap it safely.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -11,9 +12,12 @@ pub(crate) mod bridge {
     #[namespace = "at"]
     unsafe extern "C++" {
         include!("cresset-bridge/src/exception.h");
+        include!("cresset-bridge/src/autocast.h");
+        include!("cresset-bridge/src/gradients.h");
         include!("cresset-bridge/src/memory.h");
         include!("cresset-bridge/src/script.h");
         include!("cresset-bridge/src/optimizer.h");
+        include!("cresset-bridge/src/process.h");
         include!("cresset-bridge/src/random.h");
 
         type Tensor;
@@ -53,14 +57,51 @@ pub(crate) mod bridge {
             beta2: f64,
             eps: f64,
             weight_decay: f64,
+            decoupled: bool,
         ) -> Result<()>;
-        fn sgd_step(self: Pin<&mut Group>, lr: f64, momentum: f64, weight_decay: f64) -> Result<()>;
-        fn clear_gradients(self: Pin<&mut Group>) -> Result<()>;
+        fn sgd_step(
+            self: Pin<&mut Group>,
+            lr: f64,
+            momentum: f64,
+            nesterov: bool,
+            weight_decay: f64,
+        ) -> Result<()>;
+        fn adagrad_step(
+            self: Pin<&mut Group>,
+            lr: f64,
+            lr_decay: f64,
+            eps: f64,
+            weight_decay: f64,
+        ) -> Result<()>;
+        fn rmsprop_step(
+            self: Pin<&mut Group>,
+            lr: f64,
+            alpha: f64,
+            momentum: f64,
+            eps: f64,
+            weight_decay: f64,
+        ) -> Result<()>;
+
+        type Gradients;
+        fn new_gradients() -> UniquePtr<Gradients>;
+        fn add_parameter(self: Pin<&mut Gradients>, parameter: &Tensor) -> Result<()>;
+        fn norm(self: &Gradients) -> Result<UniquePtr<Tensor>>;
+        fn scale(self: &Gradients, factor: &Tensor) -> Result<()>;
+        fn clear(self: Pin<&mut Gradients>) -> Result<()>;
+
+        type Autocast;
+        fn enter_autocast(cuda: bool, half: bool) -> Result<UniquePtr<Autocast>>;
+        fn allow_tf32(allow: bool) -> Result<()>;
+
+        fn channels_last(tensor: &Tensor) -> Result<UniquePtr<Tensor>>;
+        fn exit_at_once(code: i32);
 
         fn sole_floats(tensor: &Tensor) -> *mut f32;
 
         fn cpu_generator_state() -> Result<UniquePtr<Tensor>>;
         fn set_cpu_generator_state(state: &Tensor) -> Result<()>;
+        fn cuda_generator_state(device: i64) -> Result<UniquePtr<Tensor>>;
+        fn set_cuda_generator_state(device: i64, state: &Tensor) -> Result<()>;
     }
 }
 

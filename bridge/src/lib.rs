@@ -3,11 +3,14 @@
 //! This crate holds all C++ and all `unsafe` code of the project, one topic a file pair (`script.rs` and `script.cc`).
 //! Its functions take and give [`tch::Tensor`]s, and every C++ exception arrives as an [`Error`] of one line.
 
+pub mod autocast;
 pub mod cuda;
 mod error;
 mod ffi;
+pub mod gradients;
 pub mod memory;
 pub mod optimizer;
+pub mod process;
 pub mod random;
 pub mod script;
 

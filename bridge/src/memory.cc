@@ -11,4 +11,9 @@ float* sole_floats(const at::Tensor& tensor) {
   return tensor.mutable_data_ptr<float>();
 }
 
+std::unique_ptr<at::Tensor> channels_last(const at::Tensor& tensor) {
+  if (tensor.dim() != 4) return std::make_unique<at::Tensor>(tensor);
+  return std::make_unique<at::Tensor>(tensor.contiguous(at::MemoryFormat::ChannelsLast));
+}
+
 }  // namespace cresset

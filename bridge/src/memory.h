@@ -1,5 +1,7 @@
 // The memory of tensors that nobody else holds.
 #pragma once
+#include <memory>
+
 #include <ATen/core/Tensor.h>
 
 namespace cresset {
@@ -7,5 +9,8 @@ namespace cresset {
 // Where the values of a float32 tensor on the CPU stand, one after the other; null if it is no such tensor, or if anything
 // but `tensor` holds it or shares its memory.
 float* sole_floats(const at::Tensor& tensor);
+
+// A tensor (N, channels, height, width) with the channels of a place side by side; any other as it is.
+std::unique_ptr<at::Tensor> channels_last(const at::Tensor& tensor);
 
 }  // namespace cresset

@@ -1,10 +1,16 @@
-//! The memory of tensors that nobody else holds, so that a batch can be written where another one stood.
+//! Where the values of tensors stand in memory.
 
 use tch::Tensor;
 
-use crate::ffi::{self, lend};
+use crate::Result;
+use crate::ffi::{self, lend, own};
 
-/// The values of a contiguous float32 tensor on the CPU; none if it is another, or if anything else holds it or shares its
+/// A tensor (N, channels, height, width) with the channels of a place side by side; any other as it is.
+pub fn channels_last(tensor: &Tensor) -> Result<Tensor> {
+    Ok(own(ffi::channels_last(lend(tensor))?))
+}
+
+/// The values of a contiguous float32 tensor on the CPU, so that a batch can be written where another one stood; none if it is another, or if anything else holds it or shares its
 /// memory, be it a view, a clone or a graph for the backward pass.
 pub fn sole_floats(tensor: &mut Tensor) -> Option<&mut [f32]> {
     let values = ffi::sole_floats(lend(tensor));
@@ -20,6 +26,15 @@ pub fn sole_floats(tensor: &mut Tensor) -> Option<&mut [f32]> {
 mod tests {
     use super::*;
     use tch::{Device, Kind};
+
+    #[test]
+    fn channels_come_last_in_memory_and_nothing_else_changes() {
+        let picture = Tensor::randn([2, 3, 4, 5], (Kind::Float, Device::Cpu));
+        let last = channels_last(&picture).unwrap();
+        assert_eq!((last.stride(), &last), (vec![60, 1, 15, 3], &picture));
+        let matrix = Tensor::randn([2, 3], (Kind::Float, Device::Cpu));
+        assert_eq!(channels_last(&matrix).unwrap().stride(), [3, 1]);
+    }
 
     #[test]
     fn what_is_written_is_in_the_tensor() {

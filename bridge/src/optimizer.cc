@@ -1,11 +1,25 @@
 #include "cresset-bridge/src/optimizer.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_addcdiv.h>
+#include <ATen/ops/_foreach_addcmul.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_sqrt.h>
+#include <ATen/ops/_fused_adagrad.h>
 #include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/ops/empty_like.h>
 
 namespace cresset {
+namespace {
+
+using Kernel = void (*)(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList,
+                        double, double, double, double, double, bool, bool, const std::optional<at::Tensor>&,
+                        const std::optional<at::Tensor>&);
+
+}  // namespace
 
 std::unique_ptr<Group> new_group(const at::Tensor& step) { return std::make_unique<Group>(step); }
 
@@ -15,7 +29,7 @@ void Group::add(const at::Tensor& parameter, const at::Tensor& first, const at::
   second_.push_back(second);
 }
 
-Group::Active Group::active() const {
+Group::Active Group::begin() {
   Active active;
   const auto count = parameters_.size();
   for (auto* list : {&active.parameters, &active.gradients, &active.first, &active.second, &active.steps}) {
@@ -32,29 +46,52 @@ Group::Active Group::active() const {
     active.second.push_back(second_[i]);
     active.steps.push_back(step_);
   }
+  if (!active.parameters.empty()) step_.add_(1);
   return active;
 }
 
-void Group::adam_step(double lr, double beta1, double beta2, double eps, double weight_decay) {
+void Group::adam_step(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled) {
   at::NoGradGuard no_grad;
-  auto a = active();
-  step_.add_(1);
-  at::_fused_adam_(a.parameters, a.gradients, a.first, a.second, {}, a.steps, lr, beta1, beta2, weight_decay, eps,
-                   /*amsgrad=*/false, /*maximize=*/false);
+  auto a = begin();
+  if (a.parameters.empty()) return;
+  const auto kernel = decoupled ? static_cast<Kernel>(at::_fused_adamw_) : static_cast<Kernel>(at::_fused_adam_);
+  kernel(a.parameters, a.gradients, a.first, a.second, {}, a.steps, lr, beta1, beta2, weight_decay, eps,
+         /*amsgrad=*/false, /*maximize=*/false, {}, {});
 }
 
-void Group::sgd_step(double lr, double momentum, double weight_decay) {
+void Group::sgd_step(double lr, double momentum, bool nesterov, double weight_decay) {
   at::NoGradGuard no_grad;
-  auto a = active();
-  step_.add_(1);
+  auto a = begin();
+  if (a.parameters.empty()) return;
   // Without momentum the kernel takes no buffers. With it, buffers that start at zero are what the first step would make.
   at::_fused_sgd_(a.parameters, a.gradients, momentum == 0 ? at::TensorList{} : at::TensorList(a.first), weight_decay,
-                  momentum, lr, /*dampening=*/0, /*nesterov=*/false, /*maximize=*/false, /*is_first_step=*/false);
+                  momentum, lr, /*dampening=*/0, nesterov, /*maximize=*/false, /*is_first_step=*/false);
 }
 
-void Group::clear_gradients() {
-  // Dropped rather than zeroed: the next backward pass then stores its gradients instead of adding to old ones.
-  for (auto& parameter : parameters_) parameter.mutable_grad().reset();
+void Group::adagrad_step(double lr, double lr_decay, double eps, double weight_decay) {
+  at::NoGradGuard no_grad;
+  auto a = begin();
+  if (a.parameters.empty()) return;
+  at::_fused_adagrad_(a.parameters, a.gradients, a.first, a.steps, lr, lr_decay, weight_decay, eps, /*maximize=*/false);
+}
+
+// There is no fused kernel, so each operation goes over all parameters at once.
+void Group::rmsprop_step(double lr, double alpha, double momentum, double eps, double weight_decay) {
+  at::NoGradGuard no_grad;
+  auto a = begin();
+  if (a.parameters.empty()) return;
+  if (weight_decay != 0) a.gradients = at::_foreach_add(a.gradients, a.parameters, weight_decay);
+  at::_foreach_mul_(a.first, alpha);
+  at::_foreach_addcmul_(a.first, a.gradients, a.gradients, 1 - alpha);
+  auto root = at::_foreach_sqrt(a.first);
+  at::_foreach_add_(root, eps);
+  if (momentum == 0) {
+    at::_foreach_addcdiv_(a.parameters, a.gradients, root, -lr);
+    return;
+  }
+  at::_foreach_mul_(a.second, momentum);
+  at::_foreach_addcdiv_(a.second, a.gradients, root);
+  at::_foreach_add_(a.parameters, a.second, -lr);
 }
 
 }  // namespace cresset

@@ -9,22 +9,25 @@
 
 namespace cresset {
 
-// Parameters that are updated together, with their state. All tensors are shared with the caller.
+// Parameters that are updated together, with their state. All tensors are shared with the caller. Each step works on the
+// parameters that have a gradient, and is none if no parameter has one.
 class Group {
  public:
   explicit Group(at::Tensor step) : step_(std::move(step)) {}
   // `first` and `second` are the optimizer's state of `parameter` (exp_avg and exp_avg_sq; momentum buffer and nothing).
   void add(const at::Tensor& parameter, const at::Tensor& first, const at::Tensor& second);
-  void adam_step(double lr, double beta1, double beta2, double eps, double weight_decay);
-  void sgd_step(double lr, double momentum, double weight_decay);
-  void clear_gradients();
+  void adam_step(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled);
+  void sgd_step(double lr, double momentum, bool nesterov, double weight_decay);
+  void adagrad_step(double lr, double lr_decay, double eps, double weight_decay);
+  void rmsprop_step(double lr, double alpha, double momentum, double eps, double weight_decay);
 
  private:
   // The parameters that have a gradient, in parallel lists.
   struct Active {
     std::vector<at::Tensor> parameters, gradients, first, second, steps;
   };
-  Active active() const;
+  // Counts the step.
+  Active begin();
 
   at::Tensor step_;
   std::vector<at::Tensor> parameters_, first_, second_;

@@ -26,13 +26,15 @@ pub struct Adam {
     pub beta2: f64,
     /// Added to the denominator.
     pub eps: f64,
-    /// L2 penalty, added to the gradient.
+    /// Weight decay.
     pub weight_decay: f64,
+    /// Whether the decay is taken off the weights themselves, as AdamW does, instead of being added to the gradients.
+    pub decoupled: bool,
 }
 
 impl Default for Adam {
     fn default() -> Self {
-        Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0. }
+        Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0., decoupled: false }
     }
 }
 
@@ -50,23 +52,38 @@ impl Group {
 
     /// One step of Adam on the gradients that the last backward pass left.
     pub fn adam_step(&mut self, lr: f64, adam: Adam) -> Result<()> {
-        Ok(self.0.pin_mut().adam_step(lr, adam.beta1, adam.beta2, adam.eps, adam.weight_decay)?)
+        let Adam { beta1, beta2, eps, weight_decay, decoupled } = adam;
+        Ok(self.0.pin_mut().adam_step(lr, beta1, beta2, eps, weight_decay, decoupled)?)
     }
 
-    /// One step of stochastic gradient descent.
-    pub fn sgd_step(&mut self, lr: f64, momentum: f64, weight_decay: f64) -> Result<()> {
-        Ok(self.0.pin_mut().sgd_step(lr, momentum, weight_decay)?)
+    /// One step of stochastic gradient descent; `first` is the momentum buffer.
+    pub fn sgd_step(&mut self, lr: f64, momentum: f64, nesterov: bool, weight_decay: f64) -> Result<()> {
+        Ok(self.0.pin_mut().sgd_step(lr, momentum, nesterov, weight_decay)?)
     }
 
-    /// Forgets the gradients.
-    pub fn clear_gradients(&mut self) -> Result<()> {
-        Ok(self.0.pin_mut().clear_gradients()?)
+    /// One step of Adagrad; `first` is the sum of squared gradients.
+    pub fn adagrad_step(&mut self, lr: f64, lr_decay: f64, eps: f64, weight_decay: f64) -> Result<()> {
+        Ok(self.0.pin_mut().adagrad_step(lr, lr_decay, eps, weight_decay)?)
+    }
+
+    /// One step of RMSprop; `first` is the running mean of squared gradients with decay `alpha`, `second` the momentum
+    /// buffer.
+    pub fn rmsprop_step(
+        &mut self,
+        lr: f64,
+        alpha: f64,
+        momentum: f64,
+        eps: f64,
+        weight_decay: f64,
+    ) -> Result<()> {
+        Ok(self.0.pin_mut().rmsprop_step(lr, alpha, momentum, eps, weight_decay)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gradients::Gradients;
     use tch::nn::{self, OptimizerConfig};
     use tch::{Device, Kind};
 
@@ -83,7 +100,7 @@ mod tests {
             reference.backward_step(&x.matmul(&theirs).mse_loss(&y, tch::Reduction::Mean));
             x.matmul(&ours).mse_loss(&y, tch::Reduction::Mean).backward();
             step(&mut group);
-            group.clear_gradients().unwrap();
+            Gradients::of([&ours]).unwrap().clear().unwrap();
         }
         assert_eq!(f64::try_from(&count).unwrap(), 20.);
         (ours.detach() - theirs.detach()).abs().max().double_value(&[])
@@ -110,7 +127,7 @@ mod tests {
             let vs = store();
             let reference = nn::sgd(momentum, 0., 1e-3, false).build(&vs, 1e-2).unwrap();
             let difference =
-                largest_difference(reference, &vs, |g| g.sgd_step(1e-2, momentum, 1e-3).unwrap());
+                largest_difference(reference, &vs, |g| g.sgd_step(1e-2, momentum, false, 1e-3).unwrap());
             assert!(difference < 1e-6, "{momentum}: {difference}");
         }
     }
@@ -125,7 +142,7 @@ mod tests {
         // The product's gradient with respect to `parameter` is a transposed, so column-major, tensor.
         let loss = (parameter.tr() * gradient.tr().contiguous()).sum(Kind::Float);
         loss.backward();
-        group.sgd_step(1., 0., 0.).unwrap();
+        group.sgd_step(1., 0., false, 0.).unwrap();
         let difference = (parameter.detach() + gradient).abs().max().double_value(&[]);
         assert_eq!(difference, 0.);
     }

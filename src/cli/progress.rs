@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use cresset::error::Result;
-use cresset::train::{EpochRecord, Observer, Running};
+use cresset::model::Network;
+use cresset::train::{Callback, EpochRecord, Flow, Training};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Shows a bar for the epoch under way and leaves a line for each that is over, on standard error.
@@ -28,19 +29,22 @@ impl Progress {
     }
 }
 
-impl Observer for Progress {
-    fn epoch_started(&mut self, epoch: u32, epochs: u32, steps: usize) {
+impl Callback for Progress {
+    fn epoch_started(&mut self, training: &Training) -> Result<()> {
+        let (epoch, epochs) = (training.position().epoch, training.plan().epochs);
         let style = ProgressStyle::with_template("epoch {prefix}  {bar:30} {pos}/{len}  {msg}");
-        self.bar = ProgressBar::new(steps as u64)
+        self.bar = ProgressBar::new(training.steps() as u64)
             .with_style(style.expect("the template is valid").progress_chars("━╸ "))
             .with_prefix(format!("{epoch:>3}/{epochs}"));
         self.shown = Instant::now();
         self.epochs = epochs;
+        Ok(())
     }
 
-    fn step(&mut self, step: usize, running: &Running) {
+    fn step_ended(&mut self, training: &Training, _network: &Network) -> Result<Flow> {
         if self.shown.elapsed() >= INTERVAL && !self.bar.is_hidden() {
-            self.bar.set_position(step as u64);
+            let running = training.running();
+            self.bar.set_position(training.position().step as u64);
             self.bar.set_message(format!(
                 "loss {:.4}  accuracy {:.2} %",
                 running.loss(),
@@ -48,9 +52,10 @@ impl Observer for Progress {
             ));
             self.shown = Instant::now();
         }
+        Ok(Flow::Continue)
     }
 
-    fn epoch_ended(&mut self, record: &EpochRecord) -> Result<()> {
+    fn epoch_ended(&mut self, _: &Training, _: &Network, record: &EpochRecord) -> Result<Flow> {
         self.line(format!(
             "epoch {:>3}/{}  loss {:.4}  accuracy {:6.2} %   held out: loss {:.4}  accuracy {:6.2} %   {:.2} s",
             record.epoch,
@@ -62,6 +67,6 @@ impl Observer for Progress {
             record.seconds,
         ));
         self.bar.finish_and_clear();
-        Ok(())
+        Ok(Flow::Continue)
     }
 }

@@ -12,6 +12,7 @@ use cresset::error::Error;
 use cresset::evaluate::Confusion;
 use cresset::pipeline::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::run::RunFolder;
+use cresset::train::MAY_DIFFER;
 
 use super::progress::Progress;
 use super::{Ended, folds, show, thousands};
@@ -30,7 +31,8 @@ pub struct Train {
     #[arg(long = "config", value_name = "FILE", help_heading = "Where")]
     config_file: Option<PathBuf>,
 
-    /// Go on with a run from its last checkpoint, with its own options (only --epochs, --device and --threads may differ)
+    /// Go on with a run from its last checkpoint, with its own options (what decides how long and where, such as --epochs and
+    /// --device, may differ)
     #[arg(long, value_name = "RUN", help_heading = "Where", conflicts_with_all = ["out", "config_file"])]
     resume: Option<PathBuf>,
 
@@ -38,9 +40,6 @@ pub struct Train {
     #[arg(long, help_heading = "Afterwards")]
     find_label_errors: bool,
 }
-
-/// What may differ when a run goes on: it decides how long and where, but not what is computed.
-const MAY_DIFFER: [&str; 3] = ["epochs", "device", "threads"];
 
 /// The same for a cross-validation, whose finished folds would not be trained for longer.
 const MAY_DIFFER_IN_FOLDS: [&str; 2] = ["device", "threads"];
@@ -101,7 +100,7 @@ fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            cresset_bridge::process::exit_at_once(130);
         }
         eprintln!("\nstopping after this step; press Ctrl-C again to end at once");
     })

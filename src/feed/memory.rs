@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, mixed};
+use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, mixed, places};
 use crate::data::{InputShape, Part, ValueRange};
 use crate::random::{Purpose, in_epoch, stream};
 use crate::transform::Preprocessing;
@@ -119,6 +119,10 @@ impl MemoryFeed {
 impl TrainFeed for MemoryFeed {
     fn rows(&self) -> usize {
         self.labels.len()
+    }
+
+    fn places(&self, pass: Pass) -> Vec<usize> {
+        places(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
     }
 
     /// The whole epoch is gathered once, so that a batch is a view and costs no copy: one large `index_select` instead of

@@ -65,6 +65,10 @@ pub trait TrainFeed {
     /// The batches of an epoch from `pass.first` on. They depend on nothing but `pass`.
     fn epoch(&self, pass: Pass) -> Batches<'_>;
 
+    /// The places, among the training examples, of those in the batch `pass.first`. One that could not be read is counted
+    /// as if it were there.
+    fn places(&self, pass: Pass) -> Vec<usize>;
+
     /// The number of batches of an epoch.
     fn batches(&self, batch_size: u32) -> usize {
         self.rows().div_ceil(batch_size as usize)
@@ -86,6 +90,12 @@ pub trait HeldOutFeed {
     fn is_left_out(&self, _place: usize) -> bool {
         false
     }
+}
+
+/// The part of an epoch's order that the batch `pass.first` takes.
+fn places(order: &[i64], pass: Pass) -> Vec<usize> {
+    let size = pass.batch_size as usize;
+    order.iter().skip(pass.first * size).take(size).map(|place| *place as usize).collect()
 }
 
 /// A batch as the augmentation mixes it: the batch `number` of a pass.

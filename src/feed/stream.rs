@@ -6,7 +6,7 @@ use tch::{Device, Tensor};
 
 use super::finish::{Finish, Finished, Gathered, Spares};
 use super::gallery::{Decoder, Gallery};
-use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, mixed};
+use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, mixed, places};
 use crate::data::image::Region;
 use crate::error::Result;
 use crate::parallel::Ordered;
@@ -87,6 +87,10 @@ impl StreamFeed {
 impl TrainFeed for StreamFeed {
     fn rows(&self) -> usize {
         self.rows.len()
+    }
+
+    fn places(&self, pass: Pass) -> Vec<usize> {
+        places(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
     }
 
     fn epoch(&self, pass: Pass) -> Batches<'_> {

@@ -6,7 +6,7 @@ mod network;
 pub mod script;
 
 use crate::data::InputShape;
-pub use architecture::{ARCHITECTURES, Architecture, ModelOption, Options};
+pub use architecture::{ARCHITECTURES, Architecture};
 pub use network::{Network, Tensors};
 
 /// What a model is to do: the shape of an input, and the number of classes to tell apart.

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor, nn};
 use super::layer::{Layer, LayerRow, Sequential};
 use super::{Architecture, Task};
 use crate::data::InputShape;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Tensors by name, in the order of their names.
 pub type Tensors = BTreeMap<String, Tensor>;
@@ -17,6 +17,9 @@ pub struct Network {
     classes: usize,
     layers: Sequential,
     store: nn::VarStore,
+    /// The parameters that are trained at some time.
+    trainable: Tensors,
+    is_channels_last: bool,
 }
 
 impl Network {
@@ -32,11 +35,19 @@ impl Network {
         let mut store = nn::VarStore::new(Device::Cpu);
         let layers = architecture.layers(&store.root(), task, options)?;
         store.set_device(device);
-        Ok(Network { classes: task.classes as usize, layers, store })
+        let all = store.variables().into_iter();
+        let trainable = all.filter(|(_, tensor)| tensor.requires_grad()).collect();
+        Ok(Network { classes: task.classes as usize, layers, store, trainable, is_channels_last: false })
     }
 
     /// Logits (N, classes) of preprocessed inputs (N, …).
     pub fn forward(&self, inputs: &Tensor, train: bool) -> Tensor {
+        if self.is_channels_last {
+            // The layout is no matter of the values: if it cannot be had, the inputs go in as they are.
+            let inputs =
+                cresset_bridge::memory::channels_last(inputs).unwrap_or_else(|_| inputs.shallow_clone());
+            return self.layers.forward(&inputs, train);
+        }
         self.layers.forward(inputs, train)
     }
 
@@ -55,9 +66,65 @@ impl Network {
         self.store.variables().into_iter().collect()
     }
 
-    /// The trainable ones of [`Network::state`].
+    /// The ones of [`Network::state`] that are trained, now or later.
     pub fn parameters(&self) -> Tensors {
-        self.state().into_iter().filter(|(_, tensor)| tensor.requires_grad()).collect()
+        self.trainable.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+    }
+
+    /// The blocks of the model, from the input to the output, by the beginnings of their parameters' names: `conv1`,
+    /// `layer1`, …; the last one is the head.
+    pub fn blocks(&self) -> Vec<String> {
+        let mut blocks: Vec<String> = Vec::new();
+        for name in self.layers.names() {
+            let block = block(&name);
+            if !blocks.contains(&block) {
+                blocks.push(block);
+            }
+        }
+        blocks
+    }
+
+    /// Whether a parameter is of the last layer, which gives the logits.
+    pub fn is_head(&self, name: &str) -> bool {
+        self.layers.names().last().is_some_and(|head| is_of(name, head))
+    }
+
+    /// Leaves all parameters as they are whose names begin with one of these; gives the number of those values.
+    ///
+    /// # Errors
+    /// A beginning that no parameter has.
+    pub fn freeze(&mut self, beginnings: &str) -> Result<usize> {
+        let mut frozen = 0;
+        for beginning in beginnings.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let parameters = self.parameters().into_iter().filter(|(name, _)| is_of(name, beginning));
+            let count: usize = parameters.map(|(_, tensor)| tensor.set_requires_grad(false).numel()).sum();
+            if count == 0 {
+                let blocks = self.blocks().join(", ");
+                let problem =
+                    format!("--freeze: the model has no parameters in `{beginning}`. It has {blocks}");
+                return Err(Error::Usage(problem));
+            }
+            frozen += count;
+        }
+        self.trainable = self.parameters();
+        Ok(frozen)
+    }
+
+    /// Trains the last layer alone, or everything that is not frozen.
+    pub fn train_only_head(&mut self, only_head: bool) {
+        for (name, tensor) in &self.trainable {
+            let _ = tensor.set_requires_grad(!only_head || self.is_head(name));
+        }
+    }
+
+    /// Keeps the channels of a place side by side in memory, in kernels and inputs.
+    pub fn use_channels_last(&mut self) -> Result<()> {
+        self.is_channels_last = true;
+        for (_, mut tensor) in self.state() {
+            let value = cresset_bridge::memory::channels_last(&tensor.detach())?;
+            tensor.set_data(&value);
+        }
+        Ok(())
     }
 
     /// Where the parameters are.
@@ -67,7 +134,7 @@ impl Network {
 
     /// The number of trainable values.
     pub fn parameter_count(&self) -> usize {
-        self.parameters().values().map(Tensor::numel).sum()
+        self.store.trainable_variables().iter().map(Tensor::numel).sum()
     }
 
     /// The layers, as they are run for an example of this shape, with their outputs and costs.
@@ -109,6 +176,23 @@ impl Network {
     pub fn double(&mut self) {
         self.store.double();
     }
+}
+
+/// Whether a name is that of something, or of something in it.
+fn is_of(name: &str, whole: &str) -> bool {
+    name.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The block that a layer is of: its name up to the first part that is numbered, such as `layer1` of `layer1.0.conv2`.
+fn block(layer: &str) -> String {
+    let mut length = 0;
+    for part in layer.split('.') {
+        length += part.len() + 1;
+        if part.ends_with(|last: char| last.is_ascii_digit()) {
+            break;
+        }
+    }
+    layer[..length - 1].to_string()
 }
 
 #[cfg(test)]

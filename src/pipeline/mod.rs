@@ -14,7 +14,9 @@ use crate::feed::HeldOutFeed;
 use crate::model::Network;
 use crate::run::RunFolder;
 use crate::train::checkpoint::{Best, Checkpoint};
-use crate::train::{Ending, EpochRecord, MetricsLog, Observer, Plan, Running, Training};
+use crate::train::{
+    Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Plan, TimeLimit, Training,
+};
 pub use folds::{CrossValidation, FoldFigures, Spread, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
 pub use prepared::Prepared;
@@ -92,14 +94,25 @@ pub fn resume(config: &Config, folder: RunFolder) -> Result<Run> {
 }
 
 /// Trains a run to its end, or until `stop` says so after a step, and exports the best model.
-pub fn finish(run: Run, observer: &mut dyn Observer, stop: &dyn Fn() -> bool) -> Result<Outcome> {
+pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) -> Result<Outcome> {
     guard(|| {
         let Run { config, folder, mut prepared, mut training } = run;
         let mut log = MetricsLog::open(&folder.metrics(), training.position().epoch - 1)?;
-        let Prepared { network, train, held_out, .. } = &prepared;
-        let ending = training.run(network, &**train, &**held_out, &mut Both(&mut log, observer), stop)?;
+        let Prepared { network, train, held_out, dataset, split, .. } = &mut prepared;
+        if !folder.last_checkpoint().is_file() {
+            training.save_last(network)?;
+        }
+        let name = |place: usize| dataset.names.name(split.train[place] as usize);
+        let data = Data { train: &**train, held_out: &**held_out, name: &name };
+        let options = &config.training;
+        let mut checkpoints = Checkpoints::new(options.checkpoint_minutes, stop);
+        let mut patience = EarlyStopping { patience: options.patience };
+        let mut limit = TimeLimit::new(options.max_minutes, log.spent());
+        let callbacks: &mut [&mut dyn Callback] =
+            &mut [&mut log, callback, &mut checkpoints, &mut patience, &mut limit];
+        let ending = training.run(network, &data, callbacks).map_err(advise_on_memory(&config))?;
         let position = training.position();
-        if ending == Ending::Interrupted {
+        if ending == Ending::Paused {
             return Ok(Outcome::Interrupted { epoch: position.epoch, step: position.step });
         }
         let best = position.best.ok_or_else(|| Error::artifact(folder.path(), "no epoch was completed"))?;
@@ -128,14 +141,7 @@ pub fn export(folder: &RunFolder, checkpoint: &Path, output: &Path) -> Result<Me
 
 impl Run {
     fn new(config: &Config, folder: RunFolder, prepared: Prepared) -> Result<Self> {
-        let plan = Plan {
-            epochs: config.epochs,
-            batch_size: config.batch_size,
-            lr: config.lr,
-            optimizer: config.optimizer.clone(),
-            seed: config.seed,
-            class_weights: prepared.class_weights.clone(),
-        };
+        let plan = Plan::of(config, prepared.class_weights.clone());
         let training = Training::new(plan, &prepared.network, &folder)?;
         Ok(Run { config: config.clone(), folder, prepared, training })
     }
@@ -161,22 +167,30 @@ fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) ->
     Ok((metadata, found))
 }
 
-/// Two observers as one.
-struct Both<'a>(&'a mut dyn Observer, &'a mut dyn Observer);
-
-impl Observer for Both<'_> {
-    fn epoch_started(&mut self, epoch: u32, epochs: u32, steps: usize) {
-        self.0.epoch_started(epoch, epochs, steps);
-        self.1.epoch_started(epoch, epochs, steps);
+/// Says what to do when the memory of a GPU does not suffice.
+fn advise_on_memory(config: &Config) -> impl Fn(Error) -> Error {
+    let (batch, accumulate) = (config.batch_size, config.training.accumulate);
+    move |error| match error {
+        Error::Libtorch(problem) if problem.0.contains("out of memory") => Error::Memory(format!(
+            "the memory of the device does not suffice for batches of {batch}. The same steps in less memory: \
+             --batch-size {} --accumulate {}; --precision bf16 saves memory too ({problem})",
+            (batch / 2).max(1),
+            accumulate * 2,
+        )),
+        other => other,
     }
+}
 
-    fn step(&mut self, step: usize, running: &Running) {
-        self.0.step(step, running);
-        self.1.step(step, running);
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn epoch_ended(&mut self, record: &EpochRecord) -> Result<()> {
-        self.0.epoch_ended(record)?;
-        self.1.epoch_ended(record)
+    #[test]
+    fn a_device_without_memory_is_answered_with_smaller_batches() {
+        let config = Config { batch_size: 256, ..Config::default() };
+        let problem =
+            Error::Libtorch(cresset_bridge::Error("CUDA out of memory. Tried to allocate 2 GiB".into()));
+        let advice = advise_on_memory(&config)(problem).to_string();
+        assert!(advice.contains("--batch-size 128 --accumulate 2") && advice.contains("2 GiB"), "{advice}");
     }
 }

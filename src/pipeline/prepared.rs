@@ -52,7 +52,12 @@ impl Prepared {
             dataset
         };
         let task = Task { input: dataset.shape.clone(), classes: dataset.classes.len() as i64 };
-        let network = Network::new(&config.model, &config.model_options, &task, device, config.seed)?;
+        let mut network = Network::new(&config.model, &config.model_options, &task, device, config.seed)?;
+        network.freeze(&config.training.freeze)?;
+        if config.training.channels_last {
+            network.use_channels_last()?;
+        }
+        cresset_bridge::autocast::allow_tf32(config.training.tf32)?;
         // Before anything is summed up, because the order of a sum depends on the number of threads.
         let threads = config.threads.for_step(network.parameter_count() * config.batch_size as usize);
         tch::set_num_threads(threads.into());

@@ -10,6 +10,9 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use super::loss_scale::LossScale;
+use super::resume::Identity;
+use super::schedule::PlateauState;
 use crate::error::{Error, Result};
 use crate::model::Tensors;
 use crate::run::atomic;
@@ -23,6 +26,34 @@ pub struct Position {
     pub step: usize,
     /// The epoch with the least held-out loss so far.
     pub best: Option<Best>,
+    /// How the held-out loss has developed, for the schedule.
+    pub plateau: PlateauState,
+    /// The scale of the loss, in float16.
+    pub scale: Option<LossScale>,
+    /// What the learning rate is multiplied with since training went back.
+    pub rate: f64,
+    /// How often it went back.
+    pub rollbacks: u32,
+    /// Batches without a finite loss that were left out, up to now.
+    pub skipped_in_a_row: u32,
+    /// Whether training ended before its last epoch.
+    pub is_over: bool,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Position {
+            epoch: 1,
+            step: 0,
+            best: None,
+            plateau: PlateauState::default(),
+            scale: None,
+            rate: 1.,
+            rollbacks: 0,
+            skipped_in_a_row: 0,
+            is_over: false,
+        }
+    }
 }
 
 /// The epoch whose weights are kept as the best.
@@ -34,11 +65,26 @@ pub struct Best {
     pub held_out_loss: f64,
 }
 
-/// The key of the [`Position`] in the file's metadata.
-const POSITION: &str = "cresset.position";
+/// The key of the [`Origin`] in the file's metadata. One key, because several would be written in a random order.
+const ORIGIN: &str = "cresset.checkpoint";
 
-/// Writes tensors, grouped under prefixes (`""` for the weights), and the position.
-pub fn save(path: &Path, groups: &[(&str, &Tensors)], position: &Position) -> Result<()> {
+/// What the tensors of a checkpoint are of.
+#[derive(Serialize, Deserialize)]
+struct Origin {
+    position: Position,
+    run: Identity,
+}
+
+/// Writes tensors, grouped under prefixes (`""` for the weights), and what they are of.
+///
+/// # Errors
+/// A file that cannot be written; one that was there is then as it was.
+pub fn save(
+    path: &Path,
+    groups: &[(&str, &Tensors)],
+    position: &Position,
+    identity: &Identity,
+) -> Result<()> {
     let mut held = Vec::new();
     for (prefix, tensors) in groups {
         for (name, tensor) in *tensors {
@@ -51,10 +97,17 @@ pub fn save(path: &Path, groups: &[(&str, &Tensors)], position: &Position) -> Re
         Ok((name.as_str(), view))
     });
     let views = views.collect::<Result<Vec<_>>>()?;
-    let position = serde_json::to_string(position).expect("a position is plain data");
-    let metadata = HashMap::from([(POSITION.to_string(), position)]);
+    let origin = Origin { position: position.clone(), run: identity.clone() };
+    let origin = serde_json::to_string(&origin).expect("an origin is plain data");
+    let metadata = HashMap::from([(ORIGIN.to_string(), origin)]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| broken(path, &e.to_string()))?;
-    atomic::write(path, &bytes)
+    atomic::write(path, &bytes).map_err(|error| match error {
+        Error::Io { path, reason, .. } if path.exists() => {
+            let action = "save the checkpoint, so the last good one was kept:";
+            Error::Io { action, path, reason }
+        }
+        other => other,
+    })
 }
 
 /// A checkpoint's contents.
@@ -63,6 +116,8 @@ pub struct Checkpoint {
     tensors: Tensors,
     /// How far the run had come.
     pub position: Position,
+    /// The run that wrote it.
+    pub identity: Identity,
 }
 
 impl Checkpoint {
@@ -75,9 +130,10 @@ impl Checkpoint {
             .map_err(|e| Error::artifact(path, format!("cannot read the checkpoint: {e}")))?;
         let damaged = |e: safetensors::SafeTensorError| broken(path, &e.to_string());
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-        let position = header.metadata().as_ref().and_then(|metadata| metadata.get(POSITION));
-        let position = position.and_then(|text| serde_json::from_str(text).ok());
-        let position = position.ok_or_else(|| broken(path, "it does not say how far the run had come"))?;
+        let origin = header.metadata().as_ref().and_then(|metadata| metadata.get(ORIGIN));
+        let origin = origin.and_then(|text| serde_json::from_str(text).ok());
+        let Origin { position, run: identity } =
+            origin.ok_or_else(|| broken(path, "it does not say how far the run had come"))?;
         let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
         let tensor = |(name, view): (String, TensorView)| {
             let size: Vec<i64> = view.shape().iter().map(|n| *n as i64).collect();
@@ -85,7 +141,8 @@ impl Checkpoint {
                 .ok_or_else(|| broken(path, &format!("`{name}` has dtype {}", view.dtype())))?;
             Ok((name, Tensor::f_from_data_size(view.data(), &size, kind)?))
         };
-        Ok(Checkpoint { tensors: file.tensors().into_iter().map(tensor).collect::<Result<_>>()?, position })
+        let tensors = file.tensors().into_iter().map(tensor).collect::<Result<_>>()?;
+        Ok(Checkpoint { tensors, position, identity })
     }
 
     /// The tensors under a prefix, without it; with `""`, the weights.
@@ -135,7 +192,11 @@ mod tests {
     use super::*;
 
     fn position() -> Position {
-        Position { epoch: 3, step: 17, best: None }
+        Position { epoch: 3, step: 17, ..Position::default() }
+    }
+
+    fn identity() -> Identity {
+        Identity::from([("lr".to_string(), "0.1".to_string())])
     }
 
     #[test]
@@ -148,10 +209,10 @@ mod tests {
         // Transposed, so not contiguous.
         let state =
             Tensors::from([("exp_avg.w".to_string(), base.tr()), ("step".to_string(), Tensor::from(2f32))]);
-        save(&path, &[("", &weights), ("optimizer/", &state)], &position()).unwrap();
+        save(&path, &[("", &weights), ("optimizer/", &state)], &position(), &identity()).unwrap();
 
         let read = Checkpoint::load(&path).unwrap();
-        assert_eq!(read.position, position());
+        assert_eq!((&read.position, &read.identity), (&position(), &identity()));
         assert_eq!(read.group(""), weights);
         assert_eq!(read.group("optimizer/"), state);
     }
@@ -161,7 +222,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
         let weights = Tensors::from([("w".to_string(), Tensor::from_slice(&[1f32, 2., 3.]))]);
-        save(&path, &[("", &weights)], &position()).unwrap();
+        save(&path, &[("", &weights)], &position(), &identity()).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for length in 0..whole.len() {
             std::fs::write(&path, &whole[..length]).unwrap();

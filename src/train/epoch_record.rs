@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Observer;
+use super::Training;
+use super::callback::{Callback, Flow};
 use crate::error::{Error, Result};
+use crate::model::Network;
 use crate::run::atomic;
 
 /// One epoch. Losses are mean cross-entropies in nats, accuracies shares from 0 to 1.
@@ -32,6 +34,8 @@ pub struct EpochRecord {
 #[derive(Debug)]
 pub struct MetricsLog {
     path: PathBuf,
+    /// Seconds that the epochs took that were over when the file was opened.
+    spent: f64,
 }
 
 impl MetricsLog {
@@ -39,13 +43,17 @@ impl MetricsLog {
     /// an epoch that its last checkpoint does not know.
     pub fn open(path: &Path, finished: u32) -> Result<Self> {
         let mut kept = csv::Writer::from_writer(Vec::new());
-        if finished > 0 {
-            let records = Self::read(path)?.into_iter().filter(|record| record.epoch <= finished);
-            records.for_each(|record| kept.serialize(record).expect("a record can be written to memory"));
-        }
+        let mut records = if finished > 0 { Self::read(path)? } else { Vec::new() };
+        records.retain(|record| record.epoch <= finished);
+        records.iter().for_each(|record| kept.serialize(record).expect("a record can be written to memory"));
         let bytes = kept.into_inner().expect("a record can be written to memory");
         atomic::write(path, &bytes)?;
-        Ok(MetricsLog { path: path.to_path_buf() })
+        Ok(MetricsLog { path: path.to_path_buf(), spent: records.iter().map(|record| record.seconds).sum() })
+    }
+
+    /// Seconds that the epochs took that were over when the file was opened.
+    pub fn spent(&self) -> f64 {
+        self.spent
     }
 
     /// The records of a file. A last row that was cut off in the middle is left out.
@@ -55,13 +63,20 @@ impl MetricsLog {
     }
 }
 
-impl Observer for MetricsLog {
-    fn epoch_ended(&mut self, record: &EpochRecord) -> Result<()> {
+impl MetricsLog {
+    fn append(&self, record: &EpochRecord) -> Result<()> {
         let file = OpenOptions::new().append(true).open(&self.path).map_err(Error::io("open", &self.path))?;
         let is_new = file.metadata().map_err(Error::io("read", &self.path))?.len() == 0;
         let mut writer = csv::WriterBuilder::new().has_headers(is_new).from_writer(file);
         let written = writer.serialize(record).map_err(std::io::Error::other).and_then(|()| writer.flush());
         written.map_err(Error::io("write", &self.path))
+    }
+}
+
+impl Callback for MetricsLog {
+    fn epoch_ended(&mut self, _: &Training, _: &Network, record: &EpochRecord) -> Result<Flow> {
+        self.append(record)?;
+        Ok(Flow::Continue)
     }
 }
 
@@ -85,14 +100,14 @@ mod tests {
     fn rows_beyond_the_checkpoint_and_half_rows_are_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.csv");
-        let mut log = MetricsLog::open(&path, 0).unwrap();
-        (1..=3).for_each(|epoch| log.epoch_ended(&record(epoch)).unwrap());
+        let log = MetricsLog::open(&path, 0).unwrap();
+        (1..=3).for_each(|epoch| log.append(&record(epoch)).unwrap());
         let mut text = std::fs::read_to_string(&path).unwrap();
         text.push_str("4,0.1,0.2");
         std::fs::write(&path, text).unwrap();
 
-        let mut log = MetricsLog::open(&path, 2).unwrap();
-        log.epoch_ended(&record(3)).unwrap();
+        let log = MetricsLog::open(&path, 2).unwrap();
+        log.append(&record(3)).unwrap();
         assert_eq!(MetricsLog::read(&path).unwrap(), [record(1), record(2), record(3)]);
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
     }

@@ -1,15 +1,33 @@
 //! Training: the loop, and what it is made of.
+//!
+//! [`Training::run`] is the loop over epochs and batches, [`Learner::step`] what happens to a batch; everything else is a
+//! [`Callback`] or a part that they are given.
 
+mod average;
+mod callback;
+mod callbacks;
 pub mod checkpoint;
 mod epoch_record;
-mod objective;
-mod observer;
+mod fault;
+mod learner;
+mod loss_scale;
+pub mod objective;
 pub mod optimizer;
+mod options;
+mod plan;
+mod resume;
 mod running;
+pub mod schedule;
 mod training;
 
+pub use callback::{Callback, Flow, Silent};
+pub use callbacks::{Checkpoints, EarlyStopping, TimeLimit};
 pub use epoch_record::{EpochRecord, MetricsLog};
+pub use learner::{Learner, Outcome};
+pub use loss_scale::LossScale;
 pub use objective::Objective;
-pub use observer::{Observer, Silent};
+pub use options::{AverageKind, OnNan, Precision, TrainOptions};
+pub use plan::Plan;
+pub use resume::{Identity, MAY_DIFFER};
 pub use running::Running;
-pub use training::{Ending, Plan, Training};
+pub use training::{Data, Ending, Training};

@@ -1,139 +1,156 @@
 //! The training loop.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use super::Objective;
-use super::checkpoint::{self, Best, Checkpoint, Position};
-use super::optimizer::{self, Optimizer};
-use super::{EpochRecord, Observer, Running};
+use super::callback::{self, Callback, Flow};
+use super::checkpoint::{self, Best, Position};
+use super::fault::Fault;
+use super::learner::{Learner, Outcome};
+use super::schedule::Schedule;
+use super::{EpochRecord, Plan, Running};
 use crate::error::{Error, Result};
 use crate::evaluate::evaluate;
 use crate::feed::{Batch, HeldOutFeed, Pass, TrainFeed};
-use crate::model::{Network, Tensors};
+use crate::model::Network;
 use crate::run::RunFolder;
-
-/// What decides how the loop runs.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// The epoch after which training ends.
-    pub epochs: u32,
-    /// Rows a step.
-    pub batch_size: u32,
-    /// Learning rate.
-    pub lr: f64,
-    /// The optimizer's name.
-    pub optimizer: String,
-    /// Seed of the rows' order.
-    pub seed: u64,
-    /// The weight of each class in the loss; none where all weigh 1.
-    pub class_weights: Option<Vec<f32>>,
-}
 
 /// How a call of [`Training::run`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// All epochs are done.
+    /// All epochs are done, or a callback found it to be enough.
     Complete,
-    /// It was asked to stop; a checkpoint of the very step was written.
-    Interrupted,
+    /// A callback asked for a pause; a checkpoint of the very step was written.
+    Paused,
 }
 
-/// Training under way: where it stands, and the optimizer's memory.
+/// What is trained and measured on: preprocessed inputs, on the network's device.
+pub struct Data<'a> {
+    /// The examples that weights are fitted to.
+    pub train: &'a dyn TrainFeed,
+    /// The examples that they are measured on.
+    pub held_out: &'a dyn HeldOutFeed,
+    /// The name of a training example by its place among them.
+    pub name: &'a dyn Fn(usize) -> String,
+}
+
+/// Training under way: where it stands, and all that its steps depend on.
 pub struct Training {
-    plan: Plan,
-    objective: Objective,
-    optimizer: Box<dyn Optimizer>,
-    running: Running,
-    position: Position,
-    last: PathBuf,
-    best: PathBuf,
+    pub(super) plan: Plan,
+    pub(super) learner: Learner,
+    pub(super) running: Running,
+    pub(super) position: Position,
+    pub(super) folder: RunFolder,
+    schedule: Schedule,
+    lr: f64,
+    steps: usize,
 }
-
-const OPTIMIZER: &str = "optimizer/";
-const RUNNING: &str = "running/";
-const RANDOM: &str = "random/";
 
 impl Training {
     /// A training of `network` that begins at the first step.
-    pub fn new(plan: Plan, network: &Network, run: &RunFolder) -> Result<Self> {
-        let optimizer = optimizer::build(&plan.optimizer, &network.parameters())?;
-        let objective = Objective::new(plan.class_weights.as_deref(), network.device());
-        let running = Running::new(network.device());
-        let position = Position { epoch: 1, step: 0, best: None };
+    ///
+    /// # Errors
+    /// A plan with unknown names or faulty options.
+    pub fn new(plan: Plan, network: &Network, folder: &RunFolder) -> Result<Self> {
+        let options = &plan.options;
+        let schedule = Schedule::new(&options.schedule, &options.schedule_options, options.warmup_epochs)?;
         Ok(Training {
+            learner: Learner::new(&plan, network)?,
+            running: Running::new(network.device()),
+            position: Position::default(),
+            folder: folder.clone(),
+            schedule,
+            lr: 0.,
+            steps: 0,
             plan,
-            objective,
-            optimizer,
-            running,
-            position,
-            last: run.last_checkpoint(),
-            best: run.best_checkpoint(),
         })
     }
 
-    /// Goes on from the run's last checkpoint: the steps that follow give the bits that an uninterrupted run would have
-    /// given.
-    pub fn resume(&mut self, network: &mut Network) -> Result<()> {
-        let checkpoint = Checkpoint::load(&self.last)?;
-        let fault = |problem: String| {
-            Error::artifact(&self.last, format!("the checkpoint is not of this run: {problem}"))
-        };
-        network.load_state(&checkpoint.group("")).map_err(fault)?;
-        optimizer::load_state(&*self.optimizer, &checkpoint.group(OPTIMIZER)).map_err(fault)?;
-        self.running.load_state(&checkpoint.group(RUNNING)).map_err(fault)?;
-        let generator = checkpoint.group(RANDOM).remove("cpu");
-        cresset_bridge::random::set_cpu_generator_state(
-            &generator.ok_or_else(|| fault("the random generator's state is missing".into()))?,
-        )?;
-        self.position = checkpoint.position;
-        Ok(())
-    }
-
-    /// Trains to the end of the plan, or until `stop` says so after a step. Both parts hold preprocessed inputs, on the
-    /// network's device.
+    /// Trains to the end of the plan, or until a callback ends it.
     pub fn run(
         &mut self,
-        network: &Network,
-        train: &dyn TrainFeed,
-        held_out: &dyn HeldOutFeed,
-        observer: &mut dyn Observer,
-        stop: &dyn Fn() -> bool,
+        network: &mut Network,
+        data: &Data,
+        callbacks: &mut [&mut dyn Callback],
     ) -> Result<Ending> {
-        while self.position.epoch <= self.plan.epochs {
+        'epochs: while self.position.epoch <= self.plan.epochs && !self.position.is_over {
             let started = Instant::now();
-            let Position { epoch, step: first, .. } = self.position;
-            let Plan { batch_size, seed, .. } = self.plan;
-            observer.epoch_started(epoch, self.plan.epochs, train.batches(batch_size));
-            for batch in train.epoch(Pass { epoch, batch_size, seed, first }) {
-                self.step(network, &batch?)?;
-                self.position.step += 1;
-                observer.step(self.position.step, &self.running);
-                if stop() {
-                    self.save_last(network)?;
-                    return Ok(Ending::Interrupted);
+            self.begin_epoch(network, data.train);
+            callbacks.iter_mut().try_for_each(|callback| callback.epoch_started(self))?;
+            let mut flow = Flow::Continue;
+            for batch in data.train.epoch(self.pass()) {
+                if let Some(fault) = self.step(network, &batch?)? {
+                    if self.recover(network, data, fault)?.is_back() {
+                        continue 'epochs;
+                    }
+                    continue;
+                }
+                if self.learner.is_settled() {
+                    flow = callback::all(callbacks, |callback| callback.step_ended(self, network))?;
+                }
+                match flow {
+                    Flow::Continue => {}
+                    Flow::Finish => break,
+                    Flow::Pause => return Ok(Ending::Paused),
                 }
             }
-            let record = self.measure(network, held_out, started)?;
-            observer.epoch_ended(&record)?;
-            self.finish_epoch(network, record)?;
+            // What is left of an epoch whose batches are no multiple of those of an update.
+            self.learner.update(network, self.lr)?;
+            let record = self.end_epoch(network, data.held_out, started)?;
+            let wish = callback::all(callbacks, |callback| callback.epoch_ended(self, network, &record))?;
+            self.position.is_over = [flow, wish].contains(&Flow::Finish);
+            self.save_last(network)?;
         }
         Ok(Ending::Complete)
     }
 
-    /// How far the training has come.
-    pub fn position(&self) -> &Position {
-        &self.position
+    /// One batch: the learner learns from it, at the rate that the schedule has for this moment.
+    fn step(&mut self, network: &Network, batch: &Batch) -> Result<Option<Fault>> {
+        self.lr = self.rate();
+        let outcome = self.learner.step(network, batch, self.lr)?;
+        self.position.step += 1;
+        Ok(match outcome {
+            Outcome::Learned { loss, logits } => {
+                self.running.add(&loss, &logits, &batch.labels);
+                self.position.skipped_in_a_row = 0;
+                None
+            }
+            Outcome::NotFinite { losses, gradient_norm } => Some(Fault { losses, gradient_norm }),
+        })
     }
 
-    fn step(&mut self, network: &Network, batch: &Batch) -> Result<()> {
-        let logits = network.forward(&batch.inputs, true);
-        let loss = self.objective.loss(&logits, batch);
-        loss.f_backward()?;
-        self.optimizer.step(self.plan.lr)?;
-        self.optimizer.clear_gradients()?;
-        self.running.add(&loss, &logits, &batch.labels);
-        Ok(())
+    fn begin_epoch(&mut self, network: &mut Network, train: &dyn TrainFeed) {
+        network.train_only_head(self.position.epoch <= self.plan.options.head_epochs);
+        self.steps = train.batches(self.plan.batch_size);
+    }
+
+    /// Measures the epoch, keeps its weights if they are the best so far, and goes to the next one.
+    fn end_epoch(
+        &mut self,
+        network: &Network,
+        held_out: &dyn HeldOutFeed,
+        started: Instant,
+    ) -> Result<EpochRecord> {
+        let epoch = self.position.epoch;
+        self.learner.average.after_epoch(network, epoch, self.plan.epochs);
+        let best = self.position.best;
+        let (record, best) = self.learner.average.with(network, || {
+            let record = self.measure(network, held_out, started)?;
+            let is_best = best.is_none_or(|best| record.held_out_loss < best.held_out_loss);
+            Ok::<_, Error>((record, if is_best { Some(self.keep_best(network, &record)?) } else { best }))
+        })?;
+        self.position.best = best;
+        self.position.plateau = self.schedule.epoch_ended(record.held_out_loss, self.position.plateau);
+        (self.position.epoch, self.position.step) = (epoch + 1, 0);
+        self.running = Running::new(network.device());
+        Ok(record)
+    }
+
+    fn keep_best(&self, network: &Network, record: &EpochRecord) -> Result<Best> {
+        let best = Best { epoch: record.epoch, held_out_loss: record.held_out_loss };
+        let position = Position { best: Some(best), ..self.position.clone() };
+        let (path, state) = (self.folder.best_checkpoint(), network.state());
+        checkpoint::save(&path, &[("", &state)], &position, &self.plan.identity)?;
+        Ok(best)
     }
 
     fn measure(
@@ -142,47 +159,60 @@ impl Training {
         held_out: &dyn HeldOutFeed,
         started: Instant,
     ) -> Result<EpochRecord> {
-        let (epoch, lr, train_loss) = (self.position.epoch, self.plan.lr, self.running.loss());
-        if !train_loss.is_finite() {
-            return Err(Error::Diverged(format!(
-                "the loss became {train_loss} in epoch {epoch}: the learning rate {lr} is probably too high; the last good \
-                 checkpoint was kept"
-            )));
-        }
-        let found = evaluate(held_out, network.classes(), |inputs| Ok(network.forward(inputs, false)))?;
+        let found =
+            evaluate(held_out, network.classes(), |inputs| self.learner.logits(network, inputs, false))?;
         Ok(EpochRecord {
-            epoch,
-            train_loss,
+            epoch: self.position.epoch,
+            train_loss: self.running.loss(),
             train_accuracy: self.running.accuracy(),
             held_out_loss: found.loss,
             held_out_accuracy: found.confusion.accuracy(),
-            lr,
+            lr: self.lr,
             seconds: started.elapsed().as_secs_f64(),
         })
     }
 
-    fn finish_epoch(&mut self, network: &Network, record: EpochRecord) -> Result<()> {
-        let is_best = self.position.best.is_none_or(|best| record.held_out_loss < best.held_out_loss);
-        if is_best {
-            self.position.best = Some(Best { epoch: record.epoch, held_out_loss: record.held_out_loss });
-            checkpoint::save(&self.best, &[("", &network.state())], &self.position)?;
-        }
-        self.position.epoch += 1;
-        self.position.step = 0;
-        self.running = Running::new(network.device());
-        self.save_last(network)
+    pub(super) fn pass(&self) -> Pass {
+        let Position { epoch, step: first, .. } = self.position;
+        Pass { epoch, batch_size: self.plan.batch_size, seed: self.plan.seed, first }
     }
 
-    fn save_last(&self, network: &Network) -> Result<()> {
-        let random = Tensors::from([("cpu".to_string(), cresset_bridge::random::cpu_generator_state()?)]);
-        let groups = [
-            ("", &network.state()),
-            (OPTIMIZER, self.optimizer.state()),
-            (RUNNING, &self.running.state()),
-            (RANDOM, &random),
-        ];
-        checkpoint::save(&self.last, &groups, &self.position)?;
-        tracing::debug!(epoch = self.position.epoch, step = self.position.step, "wrote the last checkpoint");
-        Ok(())
+    /// The learning rate of the update that the next batch is for.
+    fn rate(&self) -> f64 {
+        let accumulate = self.plan.options.accumulate as usize;
+        let updates = self.steps.div_ceil(accumulate);
+        let update = (self.position.epoch as usize - 1) * updates + self.position.step / accumulate;
+        let factor = self.schedule.factor(update, self.plan.epochs, updates, self.position.plateau);
+        self.plan.lr * factor * self.position.rate
+    }
+
+    /// What it goes by.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// How far it has come.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Loss and accuracy of the epoch under way. Reading them waits for the device.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// The steps of an epoch.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// The learning rate of the last step.
+    pub fn lr(&self) -> f64 {
+        self.lr
+    }
+
+    /// Whether the number of epochs is part of the schedule's shape.
+    pub fn schedule_has_end(&self) -> bool {
+        self.schedule.has_end()
     }
 }

@@ -3,7 +3,7 @@
 
 use tch::nn;
 
-use super::{Architecture, ModelOption, Options, picture};
+use super::{Architecture, NumberOption, Options, picture};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
@@ -15,14 +15,14 @@ pub const ARCHITECTURE: Architecture = Architecture {
     name: "cnn",
     summary: "convolutional network: 3×3 convolutions and pooling in stages, two linear layers",
     options: &[
-        ModelOption::whole(
+        NumberOption::whole(
             "width",
             32,
             (1, 1024),
             "channels of the first stage; each further one has twice as many",
         ),
-        ModelOption::whole("hidden", 128, (1, 65_536), "units of the hidden linear layer"),
-        ModelOption::dropout(0.25),
+        NumberOption::whole("hidden", 128, (1, 65_536), "units of the hidden linear layer"),
+        NumberOption::dropout(0.25),
     ],
     build,
 };

@@ -2,7 +2,7 @@
 
 use tch::nn;
 
-use super::{Architecture, ModelOption, Options};
+use super::{Architecture, NumberOption, Options};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{Dropout, Flatten, Linear, Relu, Sequential};
@@ -12,9 +12,9 @@ pub const ARCHITECTURE: Architecture = Architecture {
     name: "mlp",
     summary: "multilayer perceptron: flatten, hidden layers with ReLU, logits; takes tables too",
     options: &[
-        ModelOption::whole("width", 128, (1, 65_536), "units of a hidden layer"),
-        ModelOption::whole("depth", 1, (0, 32), "hidden layers"),
-        ModelOption::dropout(0.),
+        NumberOption::whole("width", 128, (1, 65_536), "units of a hidden layer"),
+        NumberOption::whole("depth", 1, (0, 32), "hidden layers"),
+        NumberOption::dropout(0.),
     ],
     build,
 };

@@ -4,7 +4,6 @@ mod cnn;
 mod gru;
 mod lstm;
 mod mlp;
-mod options;
 mod recurrent;
 mod residual;
 mod resnet18;
@@ -18,7 +17,7 @@ use tch::nn;
 use super::Task;
 use super::layer::Sequential;
 use crate::error::{Error, Result, nearest};
-pub use options::{ModelOption, Options};
+pub(crate) use crate::options::{NumberOption, Options};
 
 /// An architecture.
 ///
@@ -29,7 +28,7 @@ pub struct Architecture {
     /// What it is, in a line.
     pub summary: &'static str,
     /// What `--model-options` can set.
-    pub options: &'static [ModelOption],
+    pub options: &'static [NumberOption],
     /// Makes the layers. Their parameters are made in `path`, under the names that PyTorch would give them, and are drawn
     /// from libtorch's default generator.
     ///
@@ -69,7 +68,7 @@ impl Architecture {
     /// # Errors
     /// Unknown options and values out of range; tasks that the architecture is not for.
     pub fn layers(&self, path: &nn::Path, task: &Task, options: &str) -> Result<Sequential> {
-        let options = Options::parse(options, self)?;
+        let options = Options::parse(options, &format!("the model {}", self.name), self.options)?;
         (self.build)(path, task, &options)
     }
 }

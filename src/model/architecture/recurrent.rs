@@ -2,16 +2,16 @@
 
 use tch::nn;
 
-use super::{ModelOption, Options, picture};
+use super::{NumberOption, Options, picture};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{Average, Cell, Dropout, Linear, Recurrent, Rows, Sequential};
 
 /// The options of each of them.
-pub const OPTIONS: &[ModelOption] = &[
-    ModelOption::whole("width", 128, (1, 4096), "values of a state"),
-    ModelOption::whole("depth", 2, (1, crate::model::layer::MOST_LAYERS), "layers on top of each other"),
-    ModelOption::dropout(0.2),
+pub const OPTIONS: &[NumberOption] = &[
+    NumberOption::whole("width", 128, (1, 4096), "values of a state"),
+    NumberOption::whole("depth", 2, (1, crate::model::layer::MOST_LAYERS), "layers on top of each other"),
+    NumberOption::dropout(0.2),
 ];
 
 /// The network around such cells. What the class is read from is the mean over the sequence, which each row reaches on a

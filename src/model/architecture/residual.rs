@@ -3,7 +3,7 @@
 
 use tch::nn;
 
-use super::{ModelOption, Options, picture};
+use super::{NumberOption, Options, picture};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
@@ -11,7 +11,7 @@ use crate::model::layer::{
 };
 
 /// The options of each of them.
-pub const OPTIONS: &[ModelOption] = &[ModelOption::whole(
+pub const OPTIONS: &[NumberOption] = &[NumberOption::whole(
     "stem",
     7,
     (3, 7),

@@ -3,7 +3,7 @@
 
 use tch::nn;
 
-use super::{Architecture, ModelOption, Options, picture};
+use super::{Architecture, NumberOption, Options, picture};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
@@ -15,13 +15,13 @@ pub const ARCHITECTURE: Architecture = Architecture {
     name: "resnet9",
     summary: "residual network of nine layers, for small pictures",
     options: &[
-        ModelOption::whole(
+        NumberOption::whole(
             "width",
             64,
             (1, 512),
             "channels of the stem; the last stage has eight times as many",
         ),
-        ModelOption::dropout(0.),
+        NumberOption::dropout(0.),
     ],
     build,
 };

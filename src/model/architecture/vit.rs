@@ -3,7 +3,7 @@
 
 use tch::nn;
 
-use super::{Architecture, ModelOption, Options, picture};
+use super::{Architecture, NumberOption, Options, picture};
 use crate::error::{Error, Result};
 use crate::model::Task;
 use crate::model::layer::{
@@ -16,11 +16,16 @@ pub const ARCHITECTURE: Architecture = Architecture {
     name: "vit",
     summary: "vision transformer: patches of the picture, multi-head self-attention",
     options: &[
-        ModelOption::whole("patch", 0, (0, 64), "pixels on a side of a patch; 0: by the size of the picture"),
-        ModelOption::whole("width", 128, (2, 4096), "values of a token"),
-        ModelOption::whole("depth", 6, (1, 48), "encoder blocks"),
-        ModelOption::whole("heads", 4, (1, 64), "attention heads, which divide the width"),
-        ModelOption::dropout(0.1),
+        NumberOption::whole(
+            "patch",
+            0,
+            (0, 64),
+            "pixels on a side of a patch; 0: by the size of the picture",
+        ),
+        NumberOption::whole("width", 128, (2, 4096), "values of a token"),
+        NumberOption::whole("depth", 6, (1, 48), "encoder blocks"),
+        NumberOption::whole("heads", 4, (1, 64), "attention heads, which divide the width"),
+        NumberOption::dropout(0.1),
     ],
     build,
 };

@@ -66,6 +66,19 @@ impl Sequential {
         })
     }
 
+    /// The names of the layers that have parameters, in their order.
+    pub fn names(&self) -> Vec<String> {
+        let of_step = |step: &Step| match step {
+            Step::Sum(body, shortcut) => [body.names(), shortcut.names()].concat(),
+            Step::Layer(name, layer) => match (layer.parts(), layer.script().parameters()) {
+                (Some(parts), _) => parts.names().iter().map(|part| format!("{name}.{part}")).collect(),
+                (None, 0) => Vec::new(),
+                (None, _) => vec![name.clone()],
+            },
+        };
+        self.0.iter().flat_map(of_step).collect()
+    }
+
     /// The TorchScript class of this name, with the layers that have parameters as submodules, and a method that runs them.
     pub fn class(&self, name: &'static str, method: &str) -> Class {
         let mut body = Body::default();

@@ -1,30 +1,29 @@
 //! Adam: Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
 
-use cresset_bridge::optimizer::Adam as Hyperparameters;
+use cresset_bridge::optimizer::Adam;
 
-use super::{Optimizer, OptimizerKind, Slots};
-use crate::error::Result;
-use crate::model::Tensors;
+use super::{OptimizerKind, Rule};
+use crate::options::{NumberOption, Options};
 
 /// The optimizer.
 pub const ADAM: OptimizerKind = OptimizerKind {
     name: "adam",
-    summary: "Adam (β 0.9 and 0.999), each weight with a rate of its own",
-    build: |parameters| Ok(Box::new(Adam(Slots::new(parameters, "exp_avg", Some("exp_avg_sq"))?))),
+    summary: "Adam, each weight with a rate of its own; weight decay is added to the gradient",
+    options: OPTIONS,
+    memory: &["exp_avg", "exp_avg_sq"],
+    rule: |options| rule(options, false),
 };
 
-struct Adam(Slots);
+/// The options of Adam and of its variants.
+pub(super) const OPTIONS: &[NumberOption] = &[
+    NumberOption::real("beta1", 0.9, (0., 0.9999), "decay of the running mean of gradients"),
+    NumberOption::real("beta2", 0.999, (0., 0.999_999), "decay of the running mean of squared gradients"),
+    NumberOption::real("eps", 1e-8, (0., 1.), "added to the denominator"),
+];
 
-impl Optimizer for Adam {
-    fn step(&mut self, lr: f64) -> Result<()> {
-        Ok(self.0.group.adam_step(lr, Hyperparameters::default())?)
-    }
-
-    fn clear_gradients(&mut self) -> Result<()> {
-        Ok(self.0.group.clear_gradients()?)
-    }
-
-    fn state(&self) -> &Tensors {
-        &self.0.state
-    }
+pub(super) fn rule(options: &Options, decoupled: bool) -> Rule {
+    let [beta1, beta2, eps] = ["beta1", "beta2", "eps"].map(|name| options.number(name));
+    Box::new(move |group, lr, weight_decay| {
+        group.adam_step(lr, Adam { beta1, beta2, eps, weight_decay, decoupled })
+    })
 }

@@ -1,26 +1,19 @@
 //! The rules that turn gradients into steps, on libtorch's fused kernels.
 
+mod adagrad;
 mod adam;
+mod adamw;
+mod rmsprop;
 mod sgd;
+#[cfg(test)]
+mod tests;
 
 use cresset_bridge::optimizer::Group;
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::model::Tensors;
-
-/// Updates the parameters that it was built with.
-pub trait Optimizer: Send {
-    /// One step on the gradients that the last backward pass left.
-    fn step(&mut self, lr: f64) -> Result<()>;
-
-    /// Forgets the gradients.
-    fn clear_gradients(&mut self) -> Result<()>;
-
-    /// Its memory, under names such as `exp_avg.fc1.weight`. The tensors are the optimizer's own: copying into them sets
-    /// its memory.
-    fn state(&self) -> &Tensors;
-}
+use crate::options::{NumberOption, Options};
 
 /// An optimizer that is known by name.
 ///
@@ -30,58 +23,120 @@ pub struct OptimizerKind {
     pub name: &'static str,
     /// What it is, in a line.
     pub summary: &'static str,
-    /// Makes one for parameters by name.
-    pub build: fn(&Tensors) -> Result<Box<dyn Optimizer>>,
+    /// What `--optimizer-options` can set.
+    pub options: &'static [NumberOption],
+    /// What it remembers of each parameter, by PyTorch's names: one or two tensors that start at zero.
+    pub memory: &'static [&'static str],
+    /// Makes its rule from its options.
+    pub rule: fn(&Options) -> Rule,
 }
+
+/// One step of a group of parameters, with this learning rate and weight decay.
+pub type Rule = Box<dyn Fn(&mut Group, f64, f64) -> cresset_bridge::Result<()> + Send>;
 
 /// All optimizers.
-pub const OPTIMIZERS: &[OptimizerKind] = &[adam::ADAM, sgd::SGD];
+pub const OPTIMIZERS: &[OptimizerKind] =
+    &[adam::ADAM, adamw::ADAMW, sgd::SGD, adagrad::ADAGRAD, rmsprop::RMSPROP];
 
-/// Makes the optimizer of this name.
-///
-/// # Errors
-/// An unknown name.
-pub fn build(name: &str, parameters: &Tensors) -> Result<Box<dyn Optimizer>> {
-    let known = OPTIMIZERS.iter().find(|known| known.name == name);
-    (known.ok_or_else(|| Error::Usage(format!("there is no optimizer `{name}`")))?.build)(parameters)
+/// A parameter, and how it is to be updated.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name, which its memory bears too.
+    pub name: String,
+    /// Itself.
+    pub tensor: Tensor,
+    /// What the learning rate is multiplied with.
+    pub rate: f64,
+    /// Whether it is of the last layer, which may be trained alone at first, so that its steps are counted by themselves.
+    pub is_head: bool,
 }
 
-/// Copies a checkpoint's values into an optimizer's memory.
-///
-/// # Errors
-/// A tensor that is missing or of another shape; it is named.
-pub fn load_state(optimizer: &dyn Optimizer, from: &Tensors) -> std::result::Result<(), String> {
-    for (name, tensor) in optimizer.state() {
-        let value = from.get(name).filter(|value| value.size() == tensor.size());
-        let value =
-            value.ok_or_else(|| format!("the optimizer's tensor `{name}` is missing or of another shape"))?;
-        tensor.shallow_clone().copy_(value);
-    }
-    Ok(())
-}
-
-/// Parameters with two tensors of memory each, as the fused kernels want them.
-struct Slots {
-    group: Group,
+/// Updates the parameters that it was built with.
+pub struct Optimizer {
+    rule: Rule,
+    groups: Vec<Member>,
     state: Tensors,
 }
 
-impl Slots {
-    /// Memory of zeros, called `first.…` and `second.…` after the names given.
-    fn new(parameters: &Tensors, first: &str, second: Option<&str>) -> Result<Self> {
-        let device = parameters.values().next().map_or(tch::Device::Cpu, Tensor::device);
-        let step = Tensor::zeros([], (Kind::Float, device));
-        let mut group = Group::new(&step);
-        let mut state = Tensors::from([("step".to_string(), step)]);
-        for (name, parameter) in parameters {
-            let zeros = || parameter.detach().zeros_like();
-            let (a, b) = (zeros(), second.map(|_| zeros()));
-            group.add(parameter, &a, b.as_ref().unwrap_or(&a))?;
-            state.insert(format!("{first}.{name}"), a);
-            if let (Some(second), Some(b)) = (second, b) {
-                state.insert(format!("{second}.{name}"), b);
-            }
+/// Parameters with the same rate and the same decay.
+struct Member {
+    group: Group,
+    rate: f64,
+    weight_decay: f64,
+    is_head: bool,
+}
+
+impl Optimizer {
+    /// The optimizer of this name with `options` as `--optimizer-options` takes them. The weight decay is for matrices and
+    /// kernels alone: biases and the parameters of normalisation, which have one dimension, are left as they are (as in He
+    /// et al., "Bag of Tricks for Image Classification", 2019).
+    ///
+    /// # Errors
+    /// An unknown name, and faulty options.
+    pub fn new(name: &str, options: &str, weight_decay: f64, parameters: &[Parameter]) -> Result<Self> {
+        let known = OPTIMIZERS.iter().find(|known| known.name == name);
+        let kind = known.ok_or_else(|| Error::Usage(format!("there is no optimizer `{name}`")))?;
+        let options = Options::parse(options, &format!("the optimizer {name}"), kind.options)?;
+        let mut optimizer =
+            Optimizer { rule: (kind.rule)(&options), groups: Vec::new(), state: Tensors::new() };
+        let decay_of = |parameter: &Parameter| if parameter.tensor.dim() > 1 { weight_decay } else { 0. };
+        for parameter in parameters {
+            let (rate, decay, is_head) = (parameter.rate, decay_of(parameter), parameter.is_head);
+            let same = |member: &Member| {
+                (member.rate, member.weight_decay, member.is_head) == (rate, decay, is_head)
+            };
+            let place = match optimizer.groups.iter().position(same) {
+                Some(place) => place,
+                None => optimizer.begin_group(parameter, decay),
+            };
+            optimizer.add(place, parameter, kind.memory)?;
         }
-        Ok(Slots { group, state })
+        Ok(optimizer)
+    }
+
+    fn begin_group(&mut self, like: &Parameter, weight_decay: f64) -> usize {
+        let Parameter { rate, is_head, .. } = *like;
+        let step = Tensor::zeros([], (Kind::Float, like.tensor.device()));
+        let place = self.groups.len();
+        self.groups.push(Member { group: Group::new(&step), rate, weight_decay, is_head });
+        self.state.insert(format!("step.{place}"), step);
+        place
+    }
+
+    fn add(&mut self, place: usize, parameter: &Parameter, memory: &[&str]) -> Result<()> {
+        let tensor = &parameter.tensor;
+        let zeros: Vec<_> = memory.iter().map(|_| tensor.detach().zeros_like()).collect();
+        let (first, second) = (&zeros[0], zeros.last().expect("an optimizer has memory"));
+        self.groups[place].group.add(tensor, first, second)?;
+        let named = memory.iter().map(|kind| format!("{kind}.{}", parameter.name));
+        self.state.extend(named.zip(zeros));
+        Ok(())
+    }
+
+    /// One step on the gradients that the last backward pass left; a parameter without one stays as it is.
+    pub fn step(&mut self, lr: f64) -> Result<()> {
+        for Member { group, rate, weight_decay, .. } in &mut self.groups {
+            (self.rule)(group, lr * *rate, *weight_decay)?;
+        }
+        Ok(())
+    }
+
+    /// Its memory, under names such as `exp_avg.fc1.weight`. The tensors are the optimizer's own: copying into them sets
+    /// its memory.
+    pub fn state(&self) -> &Tensors {
+        &self.state
+    }
+
+    /// Copies a checkpoint's values into its memory.
+    ///
+    /// # Errors
+    /// A tensor that is missing or of another shape; it is named.
+    pub fn load_state(&mut self, from: &Tensors) -> std::result::Result<(), String> {
+        for (name, tensor) in &mut self.state {
+            let value = from.get(name).filter(|value| value.size() == tensor.size());
+            let problem = || format!("the optimizer's tensor `{name}` is missing or of another shape");
+            tensor.copy_(value.ok_or_else(problem)?);
+        }
+        Ok(())
     }
 }

@@ -1,30 +1,23 @@
 //! Stochastic gradient descent with momentum: Polyak 1964; the form is PyTorch's, v ← μv + g, w ← w − ηv.
 
-use super::{Optimizer, OptimizerKind, Slots};
-use crate::error::Result;
-use crate::model::Tensors;
+use super::{OptimizerKind, Rule};
+use crate::options::{NumberOption, Options};
 
 /// The optimizer.
 pub const SGD: OptimizerKind = OptimizerKind {
     name: "sgd",
-    summary: "stochastic gradient descent with momentum 0.9",
-    build: |parameters| Ok(Box::new(Sgd(Slots::new(parameters, "momentum_buffer", None)?))),
+    summary: "stochastic gradient descent with momentum",
+    options: &[
+        NumberOption::real("momentum", 0.9, (0., 0.9999), "share of the last step that is kept"),
+        NumberOption::whole("nesterov", 0, (0, 1), "1: Nesterov's momentum, which looks ahead"),
+    ],
+    memory: &["momentum_buffer"],
+    rule,
 };
 
-const MOMENTUM: f64 = 0.9;
-
-struct Sgd(Slots);
-
-impl Optimizer for Sgd {
-    fn step(&mut self, lr: f64) -> Result<()> {
-        Ok(self.0.group.sgd_step(lr, MOMENTUM, 0.)?)
-    }
-
-    fn clear_gradients(&mut self) -> Result<()> {
-        Ok(self.0.group.clear_gradients()?)
-    }
-
-    fn state(&self) -> &Tensors {
-        &self.0.state
-    }
+fn rule(options: &Options) -> Rule {
+    let momentum = options.number("momentum");
+    // Without momentum there is nothing to look ahead by.
+    let nesterov = options.whole("nesterov") == 1 && momentum > 0.;
+    Box::new(move |group, lr, weight_decay| group.sgd_step(lr, momentum, nesterov, weight_decay))
 }

@@ -1,20 +1,24 @@
 //! The options of a run: each defined once, with its type, default, help and validation. The command line, the run file
 //! (`--config run.toml`) and the record in the run folder are all made from this one struct.
 
+mod file;
+pub(crate) mod values;
+
 use std::path::{Path, PathBuf};
 
-use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::error::{ContextKind, ContextValue};
+use clap::builder::NonEmptyStringValueParser;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches, value_parser};
-use toml::de::{DeTable, DeValue};
 
 use crate::data::{DataOptions, SplitPlan};
 use crate::device::{DeviceChoice, Threads};
-use crate::error::{Error, Place, Result, nearest, quoted};
+use crate::error::{Error, Result};
 use crate::feed::{ClassWeights, Sampling};
-use crate::transform::augment::Augmentation;
-use crate::{model, train};
+use crate::model::ARCHITECTURES;
+use crate::train::TrainOptions;
+use crate::train::optimizer::OPTIMIZERS;
+use file::file_arguments;
+use values::{augmentation, named, open_unit_interval, path, positive, whole, whole_above_0};
 
 /// Everything that decides how a run goes.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -66,7 +70,7 @@ pub struct Config {
     pub class_weights: ClassWeights,
 
     /// Architecture of the model
-    #[arg(long, value_name = "NAME", default_value = "mlp", value_parser = names(model::ARCHITECTURES.iter().map(|a| (a.name, a.summary))))]
+    #[arg(long, value_name = "NAME", default_value = "mlp", value_parser = named(ARCHITECTURES.iter().map(|a| (a.name, a.summary))))]
     pub model: String,
 
     /// Options of the architecture, such as `width=64,dropout=0.2`; `cresset models` lists them
@@ -74,11 +78,11 @@ pub struct Config {
     pub model_options: String,
 
     /// Passes over the training data
-    #[arg(long, value_name = "N", default_value = "10", value_parser = count, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = whole_above_0, allow_negative_numbers = true)]
     pub epochs: u32,
 
     /// Rows a training step
-    #[arg(long, value_name = "N", default_value = "32", value_parser = count, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = whole_above_0, allow_negative_numbers = true)]
     pub batch_size: u32,
 
     /// Learning rate
@@ -86,8 +90,12 @@ pub struct Config {
     pub lr: f64,
 
     /// Rule that turns gradients into steps
-    #[arg(long, value_name = "NAME", default_value = "adam", value_parser = names(train::optimizer::OPTIMIZERS.iter().map(|o| (o.name, o.summary))))]
+    #[arg(long, value_name = "NAME", default_value = "adam", value_parser = named(OPTIMIZERS.iter().map(|o| (o.name, o.summary))))]
     pub optimizer: String,
+
+    /// How training goes about it.
+    #[command(flatten)]
+    pub training: TrainOptions,
 
     /// Seed of every random choice; the same seed, data and thread count give the same model
     #[arg(long, value_name = "N", default_value = "0", value_parser = whole, allow_negative_numbers = true)]
@@ -152,6 +160,9 @@ impl Config {
             ("batch_size", i64::from(self.batch_size).into()),
             ("lr", self.lr.into()),
             ("optimizer", self.optimizer.clone().into()),
+        ]);
+        entries.extend(self.training.entries());
+        entries.extend([
             // TOML's integers end at 2^63 - 1; a larger seed is written as a string, which is read back all the same.
             ("seed", i64::try_from(self.seed).map_or_else(|_| self.seed.to_string().into(), Into::into)),
             ("device", self.device.to_string().into()),
@@ -208,49 +219,6 @@ fn given_arguments(flags: &ArgMatches) -> Vec<String> {
     given(flags).iter().filter_map(|id| Some(argument(id, &value(id)?))).collect()
 }
 
-/// The options of a run file as command-line arguments, each validated with its line.
-fn file_arguments(path: &Path) -> Result<Vec<String>> {
-    let bytes =
-        std::fs::read(path).map_err(|e| Error::data(path, format!("cannot read the run file: {e}")))?;
-    let line = |offset: usize| {
-        Place::line(path, 1 + bytes[..offset].iter().filter(|byte| **byte == b'\n').count() as u64)
-    };
-    let at = |offset: usize| line(offset).column(column(&bytes[..offset]).to_string());
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|e| Error::data(at(e.valid_up_to()), "the text is not UTF-8; save the file in UTF-8"))?;
-    let table = DeTable::parse(text).map_err(|e| {
-        let place = e.span().map_or(path.into(), |span| at(span.start));
-        Error::data(place, format!("this is no TOML: {}", e.message()))
-    })?;
-
-    let mut arguments = Vec::new();
-    for (key, value) in table.get_ref() {
-        let (name, place) = (key.get_ref().as_ref(), line(key.span().start));
-        // What a finished run noted about itself is no option.
-        if name == RECORD {
-            continue;
-        }
-        if !command().get_arguments().any(|option| option.get_id() == name) {
-            return Err(Error::data(place, unknown(name)));
-        }
-        let Some(value) = scalar(value.get_ref()) else {
-            return Err(Error::data(place, format!("`{name}` takes one value, a number or a string")));
-        };
-        let argument = argument(name, &value);
-        if let Err(error) = command().try_get_matches_from([&argument]) {
-            return Err(Error::data(place, invalid(name, &value, &error)));
-        }
-        arguments.push(argument);
-    }
-    Ok(arguments)
-}
-
-/// The column behind the text `before`, from 1.
-fn column(before: &[u8]) -> usize {
-    let own = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    1 + String::from_utf8_lossy(own).chars().count()
-}
-
 /// The table of a run folder's config.toml that is not options but notes: versions, fingerprint of the data.
 pub const RECORD: &str = "record";
 
@@ -262,87 +230,6 @@ fn command() -> Command {
 
 fn argument(name: &str, value: &str) -> String {
     format!("--{}={value}", name.replace('_', "-"))
-}
-
-fn scalar(value: &DeValue) -> Option<String> {
-    match value {
-        DeValue::String(text) => Some(text.to_string()),
-        // TOML writes integers in hexadecimal, octal and binary too.
-        DeValue::Integer(number) => {
-            let digits = number.as_str();
-            let decimal = i128::from_str_radix(digits, number.radix()).map(|number| number.to_string());
-            Some(decimal.unwrap_or_else(|_| digits.to_string()))
-        }
-        DeValue::Float(number) => Some(number.as_str().to_string()),
-        _ => None,
-    }
-}
-
-fn unknown(name: &str) -> String {
-    let command = command();
-    let names: Vec<_> = command.get_arguments().map(|option| option.get_id().as_str()).collect();
-    format!(
-        "unknown option {}{} The options are {}",
-        quoted(name),
-        did_you_mean(name, &names).unwrap_or_else(|| ".".to_string()),
-        names.join(", ")
-    )
-}
-
-/// What is wrong with an option's value, from clap's error on it.
-fn invalid(name: &str, value: &str, error: &clap::Error) -> String {
-    let what = format!("invalid value {} for `{name}`", quoted(value));
-    if value.is_empty() {
-        return format!("{what}: it cannot be empty");
-    }
-    if let Some(ContextValue::Strings(valid)) = error.get(ContextKind::ValidValue) {
-        let valid: Vec<_> = valid.iter().map(String::as_str).collect();
-        let hint = did_you_mean(value, &valid).unwrap_or_default();
-        return format!("{what}: it is one of {}{hint}", valid.join(", "));
-    }
-    let reason = std::error::Error::source(error).map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!("{what}{reason}")
-}
-
-fn did_you_mean(word: &str, candidates: &[&str]) -> Option<String> {
-    nearest(word, candidates.iter().copied()).map(|near| format!("; did you mean `{near}`?"))
-}
-
-fn names<'a>(entries: impl Iterator<Item = (&'static str, &'static str)> + 'a) -> PossibleValuesParser {
-    PossibleValuesParser::new(entries.map(|(name, summary)| PossibleValue::new(name).help(summary)))
-}
-
-fn path() -> impl TypedValueParser<Value = PathBuf> {
-    NonEmptyStringValueParser::new().map(PathBuf::from)
-}
-
-fn augmentation(text: &str) -> std::result::Result<String, String> {
-    text.parse::<Augmentation>().map(|augmentation| augmentation.to_string())
-}
-
-fn count(text: &str) -> std::result::Result<u32, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err(format!("it is a whole number from 1 to {}", u32::MAX)),
-        Ok(count) => Ok(count),
-    }
-}
-
-fn whole(text: &str) -> std::result::Result<u64, String> {
-    text.parse().map_err(|_| format!("it is a whole number from 0 to {}", u64::MAX))
-}
-
-fn positive(text: &str) -> std::result::Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value > 0. => Ok(value),
-        _ => Err("it is a number above 0".to_string()),
-    }
-}
-
-fn open_unit_interval(text: &str) -> std::result::Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value > 0. && value < 1. => Ok(value),
-        _ => Err("it is a number between 0 and 1".to_string()),
-    }
 }
 
 #[cfg(test)]
@@ -368,6 +255,8 @@ mod tests {
         config.held_out_list = Some("held-out.txt".into());
         config.test_list = Some("test.txt".into());
         (config.folds, config.fold) = (Some(5), Some(1));
+        config.training.clip = Some(1.);
+        (config.training.patience, config.training.max_minutes) = (Some(3), Some(5.));
         let entries: Vec<_> = config.entries().into_iter().map(|(name, _)| name.to_string()).collect();
         let options: Vec<_> = command().get_arguments().map(|option| option.get_id().to_string()).collect();
         assert_eq!(entries, options);

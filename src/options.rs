@@ -1,13 +1,12 @@
-//! Options of an architecture, as text: `width=32,dropout=0.2`.
+//! Numbers that something chosen by name can be given, as text: `width=32,dropout=0.2`.
 
 use std::collections::BTreeMap;
 
-use super::Architecture;
 use crate::error::{Error, Result, nearest, quoted};
 
-/// A number that an architecture can be given.
+/// A number that an architecture, an optimizer, a schedule or an objective can be given.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ModelOption {
+pub struct NumberOption {
     /// Its name.
     pub name: &'static str,
     /// What it is, in a line.
@@ -20,17 +19,21 @@ pub struct ModelOption {
     pub is_whole: bool,
 }
 
-impl ModelOption {
+impl NumberOption {
     /// A whole number.
     pub const fn whole(name: &'static str, default: i64, range: (i64, i64), help: &'static str) -> Self {
         let range = (range.0 as f64, range.1 as f64);
-        ModelOption { name, help, default: default as f64, range, is_whole: true }
+        NumberOption { name, help, default: default as f64, range, is_whole: true }
+    }
+
+    /// A number.
+    pub const fn real(name: &'static str, default: f64, range: (f64, f64), help: &'static str) -> Self {
+        NumberOption { name, help, default, range, is_whole: false }
     }
 
     /// The share that dropout leaves out.
     pub const fn dropout(default: f64) -> Self {
-        let help = "share of the values left out in training";
-        ModelOption { name: "dropout", help, default, range: (0., 0.95), is_whole: false }
+        NumberOption::real("dropout", default, (0., 0.95), "share of the values left out in training")
     }
 
     fn read(&self, text: &str) -> std::result::Result<f64, String> {
@@ -44,35 +47,39 @@ impl ModelOption {
     }
 }
 
-/// The values of an architecture's options.
+/// The values of such options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options(BTreeMap<&'static str, f64>);
 
 impl Options {
-    /// Reads options with commas between them; those not named have their defaults.
+    /// Reads options of `owner` ("the model cnn") with commas between them; those not named have their defaults.
     ///
     /// # Errors
-    /// A name that the architecture does not know, a value out of range, an option given twice.
-    pub fn parse(text: &str, of: &Architecture) -> Result<Self> {
-        let fault =
-            |problem: String| Error::Usage(format!("the options of the model {}: {problem}", of.name));
+    /// A name that is none of `known`, a value out of range, an option given twice.
+    pub fn parse(text: &str, owner: &str, known: &[NumberOption]) -> Result<Self> {
+        let fault = |problem: String| Error::Usage(format!("the options of {owner}: {problem}"));
         let mut given = BTreeMap::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let (name, value) =
                 part.split_once('=').ok_or_else(|| fault(format!("{} is no NAME=NUMBER", quoted(part))))?;
-            let option = of.options.iter().find(|option| option.name == name.trim());
-            let option = option.ok_or_else(|| fault(unknown(name, of.options)))?;
+            let option = known.iter().find(|option| option.name == name.trim());
+            let option = option.ok_or_else(|| fault(unknown(name, known)))?;
             if given.insert(option.name, option.read(value).map_err(fault)?).is_some() {
                 return Err(fault(format!("`{}` is given twice", option.name)));
             }
         }
-        let value = |option: &ModelOption| given.get(option.name).copied().unwrap_or(option.default);
-        Ok(Options(of.options.iter().map(|option| (option.name, value(option))).collect()))
+        let value = |option: &NumberOption| given.get(option.name).copied().unwrap_or(option.default);
+        Ok(Options(known.iter().map(|option| (option.name, value(option))).collect()))
     }
 
-    /// The value of an option of the architecture.
+    /// The value of an option, if it is known.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.0.get(name).copied()
+    }
+
+    /// The value of a known option.
     pub fn number(&self, name: &str) -> f64 {
-        *self.0.get(name).unwrap_or_else(|| panic!("the architecture has no option `{name}`"))
+        self.get(name).unwrap_or_else(|| panic!("there is no option `{name}`"))
     }
 
     /// The value of an option that is a whole number.
@@ -81,7 +88,10 @@ impl Options {
     }
 }
 
-fn unknown(name: &str, options: &[ModelOption]) -> String {
+fn unknown(name: &str, options: &[NumberOption]) -> String {
+    if options.is_empty() {
+        return "there are none".to_string();
+    }
     let names: Vec<_> = options.iter().map(|option| option.name).collect();
     let hint = nearest(name, names.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
     let all = names.join(", ");
@@ -93,7 +103,8 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> std::result::Result<Options, String> {
-        Options::parse(text, Architecture::named("cnn").unwrap()).map_err(|error| error.to_string())
+        let known = [NumberOption::whole("width", 32, (1, 1024), "channels"), NumberOption::dropout(0.25)];
+        Options::parse(text, "the model cnn", &known).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -1,0 +1,57 @@
+//! What hangs on to the training loop.
+
+use super::{EpochRecord, Training};
+use crate::error::Result;
+use crate::model::Network;
+
+/// How the loop goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// With the next batch.
+    Continue,
+    /// The epoch ends here and is measured, and training with it.
+    Finish,
+    /// It ends at once, to be gone on with later.
+    Pause,
+}
+
+/// Is called at the turning points of a training. Every method does nothing unless it is given a body.
+pub trait Callback {
+    /// An epoch begins or, in a resumed run, goes on.
+    fn epoch_started(&mut self, training: &Training) -> Result<()> {
+        let _ = training;
+        Ok(())
+    }
+
+    /// A step is done. Reading [`Training::running`] waits for the device, so do it now and then, not at every step.
+    fn step_ended(&mut self, training: &Training, network: &Network) -> Result<Flow> {
+        let _ = (training, network);
+        Ok(Flow::Continue)
+    }
+
+    /// An epoch is over and measured; `training` stands at the beginning of the next one.
+    fn epoch_ended(&mut self, training: &Training, network: &Network, record: &EpochRecord) -> Result<Flow> {
+        let _ = (training, network, record);
+        Ok(Flow::Continue)
+    }
+}
+
+/// Does nothing.
+#[derive(Debug, Default)]
+pub struct Silent;
+
+impl Callback for Silent {}
+
+/// Calls all callbacks in their order; the strongest wish is the answer.
+pub(super) fn all(
+    callbacks: &mut [&mut dyn Callback],
+    mut call: impl FnMut(&mut dyn Callback) -> Result<Flow>,
+) -> Result<Flow> {
+    callbacks.iter_mut().try_fold(Flow::Continue, |flow, callback| {
+        Ok(match (flow, call(&mut **callback)?) {
+            (Flow::Pause, _) | (_, Flow::Pause) => Flow::Pause,
+            (Flow::Finish, _) | (_, Flow::Finish) => Flow::Finish,
+            _ => Flow::Continue,
+        })
+    })
+}

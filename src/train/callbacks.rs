@@ -1,0 +1,91 @@
+//! The callbacks that every run has.
+
+use std::time::{Duration, Instant};
+
+use super::callback::{Callback, Flow};
+use super::{EpochRecord, Training};
+use crate::error::Result;
+use crate::model::Network;
+
+/// Writes the last checkpoint every so often within an epoch, and when training is asked to stop.
+pub struct Checkpoints<'a> {
+    every: Duration,
+    written: Instant,
+    stop: &'a dyn Fn() -> bool,
+}
+
+impl<'a> Checkpoints<'a> {
+    /// Every `minutes` within an epoch; `stop` is asked after every step.
+    pub fn new(minutes: f64, stop: &'a dyn Fn() -> bool) -> Self {
+        let every = Duration::try_from_secs_f64(60. * minutes).unwrap_or(Duration::MAX);
+        Checkpoints { every, written: Instant::now(), stop }
+    }
+}
+
+impl Callback for Checkpoints<'_> {
+    fn step_ended(&mut self, training: &Training, network: &Network) -> Result<Flow> {
+        let stop = (self.stop)();
+        if stop || self.written.elapsed() >= self.every {
+            training.save_last(network)?;
+            self.written = Instant::now();
+        }
+        Ok(if stop { Flow::Pause } else { Flow::Continue })
+    }
+}
+
+/// Ends training when the held-out loss has not become lower for so many epochs.
+pub struct EarlyStopping {
+    /// So many epochs; none: never.
+    pub patience: Option<u32>,
+}
+
+impl Callback for EarlyStopping {
+    fn epoch_ended(&mut self, training: &Training, _network: &Network, record: &EpochRecord) -> Result<Flow> {
+        let waited = training.position().best.map_or(0, |best| record.epoch - best.epoch);
+        Ok(match self.patience {
+            Some(patience) if waited >= patience => {
+                tracing::info!(
+                    epoch = record.epoch,
+                    "stopped early: the held-out loss does not fall any more"
+                );
+                Flow::Finish
+            }
+            _ => Flow::Continue,
+        })
+    }
+}
+
+/// Ends training after so much time.
+pub struct TimeLimit {
+    end: Option<Instant>,
+}
+
+impl TimeLimit {
+    /// After so many minutes, of which `spent` seconds are over; none: no limit.
+    pub fn new(minutes: Option<f64>, spent: f64) -> Self {
+        let left = minutes.map(|minutes| Duration::try_from_secs_f64((60. * minutes - spent).max(0.)));
+        TimeLimit { end: left.and_then(|left| Instant::now().checked_add(left.ok()?)) }
+    }
+
+    fn flow(&self) -> Flow {
+        match self.end {
+            Some(end) if Instant::now() >= end => Flow::Finish,
+            _ => Flow::Continue,
+        }
+    }
+}
+
+impl Callback for TimeLimit {
+    fn step_ended(&mut self, _training: &Training, _network: &Network) -> Result<Flow> {
+        Ok(self.flow())
+    }
+
+    fn epoch_ended(
+        &mut self,
+        _training: &Training,
+        _network: &Network,
+        _record: &EpochRecord,
+    ) -> Result<Flow> {
+        Ok(self.flow())
+    }
+}

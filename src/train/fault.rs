@@ -1,0 +1,132 @@
+//! A loss that is no number: what is said of it, and how training goes on.
+
+use tch::{Kind, Tensor};
+
+use super::options::OnNan;
+use super::{Data, Training};
+use crate::error::{Error, Result};
+use crate::feed::Pass;
+use crate::model::Network;
+
+/// A batch whose loss is no number.
+pub(super) struct Fault {
+    /// The loss of each example, (N).
+    pub losses: Tensor,
+    /// The norm of the gradients that it gives.
+    pub gradient_norm: f64,
+}
+
+/// How training goes on after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recovery {
+    /// With the next batch.
+    Skipped,
+    /// From the last checkpoint.
+    Back,
+}
+
+impl Recovery {
+    pub fn is_back(self) -> bool {
+        self == Recovery::Back
+    }
+}
+
+/// Batches that may be left out in a row.
+const MOST_SKIPPED: u32 = 10;
+
+/// Times that training may go back.
+const MOST_ROLLBACKS: u32 = 5;
+
+/// Examples that are named.
+const NAMED: usize = 5;
+
+impl Training {
+    /// Does what `--on-nan` says.
+    ///
+    /// # Errors
+    /// The fault itself, where training cannot go on.
+    pub(super) fn recover(&mut self, network: &mut Network, data: &Data, fault: Fault) -> Result<Recovery> {
+        let account = self.account(network, data, &fault);
+        match self.plan.options.on_nan {
+            OnNan::Stop => Err(self.diverged(&account, "--on-nan skip leaves such batches out")),
+            OnNan::Skip if !is_finite(network) => Err(self
+                .diverged(&account, "no batch is to blame; --on-nan rollback goes back to better weights")),
+            OnNan::Skip => {
+                self.position.skipped_in_a_row += 1;
+                if self.position.skipped_in_a_row > MOST_SKIPPED {
+                    let problem = format!("{MOST_SKIPPED} batches in a row were left out before it");
+                    return Err(self.diverged(&account, &problem));
+                }
+                tracing::warn!("left a batch out: {account}");
+                Ok(Recovery::Skipped)
+            }
+            OnNan::Rollback => {
+                let (rate, rollbacks) = (self.position.rate / 2., self.position.rollbacks + 1);
+                if rollbacks > MOST_ROLLBACKS {
+                    let problem = format!("training went back {MOST_ROLLBACKS} times before it");
+                    return Err(self.diverged(&account, &problem));
+                }
+                tracing::warn!("went back to the last checkpoint, with half the learning rate: {account}");
+                self.load_last(network)?;
+                (self.position.rate, self.position.rollbacks) = (rate, rollbacks);
+                Ok(Recovery::Back)
+            }
+        }
+    }
+
+    fn diverged(&self, account: &str, remedy: &str) -> Error {
+        let last = self.folder.last_checkpoint();
+        Error::Diverged(format!(
+            "{account}. A lower --lr or --clip 1 often helps; {remedy}. The last good checkpoint was kept: {}",
+            last.display()
+        ))
+    }
+
+    /// What happened, where, and which examples it was.
+    fn account(&self, network: &Network, data: &Data, fault: &Fault) -> String {
+        let (epoch, step) = (self.position.epoch, self.position.step);
+        let blame = if is_finite(network) {
+            self.offenders(data, fault)
+        } else {
+            "the weights themselves are no numbers any more, since an update before".to_string()
+        };
+        format!(
+            "the loss became {} in epoch {epoch}, step {step} (learning rate {:.3e}, norm of the gradients {}): {blame}",
+            fault.losses.mean(Kind::Double).double_value(&[]),
+            self.lr(),
+            fault.gradient_norm,
+        )
+    }
+
+    fn offenders(&self, data: &Data, fault: &Fault) -> String {
+        let losses = Vec::<f64>::try_from(fault.losses.to_kind(Kind::Double)).unwrap_or_default();
+        let Pass { epoch, batch_size, seed, .. } = self.pass();
+        let first = self.position.step - 1;
+        let places = data.train.places(Pass { epoch, batch_size, seed, first });
+        let offenders: Vec<_> = places
+            .iter()
+            .zip(&losses)
+            .filter(|(_, loss)| !loss.is_finite())
+            .map(|(place, _)| *place)
+            .collect();
+        if offenders.len() == losses.len() {
+            return "no example of the batch has a finite loss, so the weights have grown too large"
+                .to_string();
+        }
+        let names: Vec<_> = offenders.iter().take(NAMED).map(|place| (data.name)(*place)).collect();
+        let more = match offenders.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!(
+            "{} of the {} examples of the batch have no finite loss ({}{more})",
+            offenders.len(),
+            losses.len(),
+            names.join(", ")
+        )
+    }
+}
+
+fn is_finite(network: &Network) -> bool {
+    network.state().values().all(|tensor| tensor.isfinite().all().int64_value(&[]) == 1)
+}

@@ -1,0 +1,186 @@
+//! A training step: what happens to a batch.
+
+use cresset_bridge::autocast;
+use cresset_bridge::gradients::Gradients;
+use tch::{Kind, Tensor};
+
+use super::average::Average;
+use super::loss_scale::LossScale;
+use super::optimizer::{Optimizer, Parameter};
+use super::options::Precision;
+use super::{Objective, Plan};
+use crate::error::Result;
+use crate::feed::Batch;
+use crate::model::Network;
+
+/// What turns batches into better weights. It can be driven batch by batch:
+///
+/// ```no_run
+/// # use cresset::{error::Result, feed::Batch, model::Network, train::{Learner, Outcome, Plan}};
+/// # fn train(network: &Network, batches: impl Iterator<Item = Batch>) -> Result<()> {
+/// let mut learner = Learner::new(&Plan::default(), network)?;
+/// for batch in batches {
+///     if let Outcome::Learned { loss, .. } = learner.step(network, &batch, 1e-3)? {
+///         println!("{}", loss.double_value(&[]));
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Learner {
+    pub(super) optimizer: Optimizer,
+    pub(super) average: Average,
+    pub(super) scale: Option<LossScale>,
+    objective: Objective,
+    gradients: Gradients,
+    precision: Precision,
+    clip: Option<f64>,
+    accumulate: u32,
+    /// Batches whose gradients wait for the update.
+    waiting: u32,
+}
+
+/// What came of a batch.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Its gradients were taken in; every `accumulate` batches, the weights were updated by them.
+    Learned {
+        /// Its mean loss, a scalar on the device.
+        loss: Tensor,
+        /// Its logits (N, classes).
+        logits: Tensor,
+    },
+    /// Its loss is no number. Nothing was changed.
+    NotFinite {
+        /// The loss of each example, (N).
+        losses: Tensor,
+        /// The norm of the gradients that it gives.
+        gradient_norm: f64,
+    },
+}
+
+impl Learner {
+    /// What trains `network` by this plan.
+    ///
+    /// # Errors
+    /// Unknown names of the optimizer and the loss, and faulty options of theirs.
+    pub fn new(plan: &Plan, network: &Network) -> Result<Self> {
+        let options = &plan.options;
+        let parameters = rated(network, options.layer_decay);
+        let weights = plan.class_weights.as_deref();
+        Ok(Learner {
+            optimizer: Optimizer::new(
+                &plan.optimizer,
+                &options.optimizer_options,
+                options.weight_decay,
+                &parameters,
+            )?,
+            average: Average::new(options, network),
+            scale: (options.precision == Precision::Fp16).then(LossScale::default),
+            objective: Objective::new(&options.loss, &options.loss_options, weights, network.device())?,
+            gradients: Gradients::of(parameters.iter().map(|parameter| &parameter.tensor))?,
+            precision: options.precision,
+            clip: options.clip,
+            accumulate: options.accumulate,
+            waiting: 0,
+        })
+    }
+
+    /// Learns from a batch: forward, loss, backward and, every `accumulate` batches, an update with the learning rate
+    /// `lr`.
+    pub fn step(&mut self, network: &Network, batch: &Batch, lr: f64) -> Result<Outcome> {
+        let logits = self.logits(network, &batch.inputs, true)?;
+        let loss = self.objective.loss(&logits, batch);
+        if !loss.double_value(&[]).is_finite() {
+            return self.not_finite(&logits, &loss, batch);
+        }
+        match &self.scale {
+            Some(scale) => (&loss * scale.factor()).f_backward()?,
+            None => loss.f_backward()?,
+        }
+        self.waiting += 1;
+        if self.waiting == self.accumulate {
+            self.update(network, lr)?;
+        }
+        Ok(Outcome::Learned { loss, logits })
+    }
+
+    /// Updates the weights by the gradients that wait, of the last batches of an epoch say; nothing if none do.
+    pub fn update(&mut self, network: &Network, lr: f64) -> Result<()> {
+        if self.waiting == 0 {
+            return Ok(());
+        }
+        let share = 1. / f64::from(self.waiting) / self.scale.map_or(1., |scale| scale.factor());
+        if share != 1. {
+            self.gradients.scale(&scalar(share, network))?;
+        }
+        if self.are_usable()? {
+            self.shorten()?;
+            self.optimizer.step(lr)?;
+            self.average.after_update(network);
+        }
+        self.waiting = 0;
+        Ok(self.gradients.clear()?)
+    }
+
+    /// Whether all batches that were learned from have had their update.
+    pub fn is_settled(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// Logits, float32 (N, classes), in the precision of the plan.
+    pub fn logits(&self, network: &Network, inputs: &Tensor, train: bool) -> Result<Tensor> {
+        let kind = match self.precision {
+            Precision::F32 => return Ok(network.forward(inputs, train)),
+            Precision::Bf16 => Kind::BFloat16,
+            Precision::Fp16 => Kind::Half,
+        };
+        let logits = autocast::with(network.device(), kind, || network.forward(inputs, train))?;
+        Ok(logits.to_kind(Kind::Float))
+    }
+
+    /// Gradients that overflowed in float16 are left out, and the scale of the loss adapts to it.
+    fn are_usable(&mut self) -> Result<bool> {
+        let Some(scale) = &mut self.scale else { return Ok(true) };
+        Ok(scale.adapt(self.gradients.norm()?.double_value(&[]).is_finite()))
+    }
+
+    fn shorten(&mut self) -> Result<()> {
+        let Some(most) = self.clip else { return Ok(()) };
+        // PyTorch's clip_grad_norm_ adds the same small number.
+        let factor = most / (self.gradients.norm()? + 1e-6);
+        Ok(self.gradients.scale(&factor.clamp_max(1.))?)
+    }
+
+    fn not_finite(&mut self, logits: &Tensor, loss: &Tensor, batch: &Batch) -> Result<Outcome> {
+        let losses = self.objective.losses(&logits.detach(), batch);
+        loss.f_backward()?;
+        let gradient_norm = self.gradients.norm()?.double_value(&[]);
+        self.gradients.clear()?;
+        self.waiting = 0;
+        Ok(Outcome::NotFinite { losses, gradient_norm })
+    }
+}
+
+/// The parameters that are or will be trained; the learning rate falls by `decay` from each layer to the one before it.
+fn rated(network: &Network, decay: f64) -> Vec<Parameter> {
+    let layers = network.blocks();
+    let depth_of = |name: &str| {
+        let place = layers.iter().position(|block| name.starts_with(&format!("{block}.")));
+        // What is in no layer, such as a class token, belongs to the input.
+        layers.len().saturating_sub(1 + place.unwrap_or(0))
+    };
+    let parameters = network.parameters().into_iter();
+    parameters
+        .map(|(name, tensor)| Parameter {
+            rate: decay.powi(depth_of(&name) as i32),
+            is_head: network.is_head(&name),
+            name,
+            tensor,
+        })
+        .collect()
+}
+
+fn scalar(value: f64, network: &Network) -> Tensor {
+    Tensor::from(value as f32).to_device(network.device())
+}

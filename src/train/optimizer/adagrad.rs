@@ -1,0 +1,21 @@
+//! Adagrad: Duchi, Hazan and Singer, "Adaptive Subgradient Methods", JMLR 12, 2011.
+
+use super::{OptimizerKind, Rule};
+use crate::options::{NumberOption, Options};
+
+/// The optimizer.
+pub const ADAGRAD: OptimizerKind = OptimizerKind {
+    name: "adagrad",
+    summary: "Adagrad, whose rates shrink with the sum of squared gradients",
+    options: &[
+        NumberOption::real("lr_decay", 0., (0., 1.), "how fast the learning rate shrinks with the steps"),
+        NumberOption::real("eps", 1e-10, (0., 1.), "added to the denominator"),
+    ],
+    memory: &["sum"],
+    rule,
+};
+
+fn rule(options: &Options) -> Rule {
+    let (lr_decay, eps) = (options.number("lr_decay"), options.number("eps"));
+    Box::new(move |group, lr, weight_decay| group.adagrad_step(lr, lr_decay, eps, weight_decay))
+}

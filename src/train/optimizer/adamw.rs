@@ -1,0 +1,13 @@
+//! AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+
+use super::OptimizerKind;
+use super::adam::{OPTIONS, rule};
+
+/// The optimizer.
+pub const ADAMW: OptimizerKind = OptimizerKind {
+    name: "adamw",
+    summary: "Adam whose weight decay is taken off the weights themselves",
+    options: OPTIONS,
+    memory: &["exp_avg", "exp_avg_sq"],
+    rule: |options| rule(options, true),
+};

@@ -1,0 +1,22 @@
+//! RMSprop: Hinton, "Neural Networks for Machine Learning", lecture 6, 2012; the form is PyTorch's.
+
+use super::{OptimizerKind, Rule};
+use crate::options::{NumberOption, Options};
+
+/// The optimizer.
+pub const RMSPROP: OptimizerKind = OptimizerKind {
+    name: "rmsprop",
+    summary: "RMSprop, gradients divided by a running mean of their size",
+    options: &[
+        NumberOption::real("alpha", 0.99, (0., 0.999_999), "decay of the running mean of squared gradients"),
+        NumberOption::real("momentum", 0., (0., 0.9999), "share of the last step that is kept"),
+        NumberOption::real("eps", 1e-8, (0., 1.), "added to the denominator"),
+    ],
+    memory: &["square_avg", "momentum_buffer"],
+    rule,
+};
+
+fn rule(options: &Options) -> Rule {
+    let [alpha, momentum, eps] = ["alpha", "momentum", "eps"].map(|name| options.number(name));
+    Box::new(move |group, lr, weight_decay| group.rmsprop_step(lr, alpha, momentum, eps, weight_decay))
+}

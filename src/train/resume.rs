@@ -1,0 +1,132 @@
+//! Saving where training stands, and going on from there.
+
+use std::collections::BTreeMap;
+
+use super::Training;
+use super::checkpoint::{self, Checkpoint, Position};
+use crate::error::{Error, Result};
+use crate::model::{Network, Tensors};
+
+/// What decides the bits of a run: its options, its data and the versions of the programs, by name.
+pub type Identity = BTreeMap<String, String>;
+
+const OPTIMIZER: &str = "optimizer/";
+const RUNNING: &str = "running/";
+const RANDOM: &str = "random/";
+const AVERAGE: &str = "average/";
+
+/// Options that may differ when a run goes on: they decide how long and where it runs, but not what a step computes.
+pub const MAY_DIFFER: [&str; 6] =
+    ["epochs", "device", "threads", "patience", "max_minutes", "checkpoint_minutes"];
+
+/// Of those, the ones that decide when it is over.
+const DECIDE_THE_END: [&str; 3] = ["epochs", "patience", "max_minutes"];
+
+impl Training {
+    /// Goes on from the run's last checkpoint: the steps that follow give the bits that an uninterrupted run would have
+    /// given.
+    ///
+    /// # Errors
+    /// A checkpoint that is damaged, or of another run: the difference is named.
+    pub fn resume(&mut self, network: &mut Network) -> Result<()> {
+        let before = self.load_last(network)?;
+        let changed = |name: &&str| before.get(*name) != self.plan.identity.get(*name);
+        if DECIDE_THE_END.iter().any(changed) {
+            self.position.is_over = false;
+            let has_other_end = changed(&"epochs") && self.schedule_has_end();
+            if has_other_end && self.position.epoch <= self.plan.epochs {
+                return Err(Error::Usage(format!(
+                    "--epochs cannot be changed when a run goes on whose learning rate follows the schedule {}, which \
+                     ends with the last epoch; start a new run to change it",
+                    self.plan.options.schedule
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes everything from the last checkpoint; gives the identity of the run that wrote it.
+    pub(super) fn load_last(&mut self, network: &mut Network) -> Result<Identity> {
+        let path = self.folder.last_checkpoint();
+        let checkpoint = Checkpoint::load(&path)?;
+        let fault =
+            |problem: String| Error::artifact(&path, format!("the checkpoint is not of this run: {problem}"));
+        if let Some(difference) = difference(&checkpoint.identity, &self.plan.identity) {
+            return Err(fault(difference));
+        }
+        network.load_state(&checkpoint.group("")).map_err(fault)?;
+        self.learner.optimizer.load_state(&checkpoint.group(OPTIMIZER)).map_err(fault)?;
+        self.learner.average.load_state(&checkpoint.group(AVERAGE)).map_err(fault)?;
+        self.running.load_state(&checkpoint.group(RUNNING)).map_err(fault)?;
+        let random = checkpoint.group(RANDOM);
+        let generator =
+            random.get("cpu").ok_or_else(|| fault("the random generator's state is missing".into()))?;
+        cresset_bridge::random::set_cpu_generator_state(generator)?;
+        if let Some(generator) = random.get("cuda") {
+            cresset_bridge::random::set_cuda_generator_state(network.device(), generator)?;
+        }
+        self.learner.scale = checkpoint.position.scale.or(self.learner.scale);
+        self.position = checkpoint.position;
+        Ok(checkpoint.identity)
+    }
+
+    /// Writes the last checkpoint. A file that was there stays until the new one is whole.
+    ///
+    /// # Errors
+    /// A disk that is full, say.
+    pub fn save_last(&self, network: &Network) -> Result<()> {
+        let mut random = Tensors::from([("cpu".to_string(), cresset_bridge::random::cpu_generator_state()?)]);
+        if network.device().is_cuda() {
+            let state = cresset_bridge::random::cuda_generator_state(network.device())?;
+            random.insert("cuda".to_string(), state);
+        }
+        let groups = [
+            ("", &network.state()),
+            (OPTIMIZER, self.learner.optimizer.state()),
+            (AVERAGE, &self.learner.average.state()),
+            (RUNNING, &self.running.state()),
+            (RANDOM, &random),
+        ];
+        let position = Position { scale: self.learner.scale, ..self.position.clone() };
+        checkpoint::save(&self.folder.last_checkpoint(), &groups, &position, &self.plan.identity)?;
+        tracing::debug!(epoch = position.epoch, step = position.step, "wrote the last checkpoint");
+        Ok(())
+    }
+}
+
+/// The first thing that two identities differ in, if they may not.
+fn difference(theirs: &Identity, ours: &Identity) -> Option<String> {
+    let names = theirs.keys().chain(ours.keys()).filter(|name| !MAY_DIFFER.contains(&name.as_str()));
+    names
+        .filter(|name| theirs.get(*name) != ours.get(*name))
+        .map(|name| {
+            let value =
+                |of: &Identity| of.get(name).map_or("not set".to_string(), |value| format!("`{value}`"));
+            format!("it was written with {name} {}, and here it is {}", value(theirs), value(ours))
+        })
+        .next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(entries: &[(&str, &str)]) -> Identity {
+        entries.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn the_first_difference_that_matters_is_named() {
+        let ours = identity(&[("epochs", "3"), ("lr", "0.1"), ("model", "cnn")]);
+        assert_eq!(difference(&identity(&[("epochs", "9"), ("lr", "0.1"), ("model", "cnn")]), &ours), None);
+        assert_eq!(
+            difference(&identity(&[("epochs", "3"), ("lr", "0.2"), ("model", "mlp")]), &ours).unwrap(),
+            "it was written with lr `0.2`, and here it is `0.1`"
+        );
+        assert!(
+            difference(&identity(&[("epochs", "3"), ("model", "cnn")]), &ours)
+                .unwrap()
+                .contains("lr not set")
+        );
+    }
+}
