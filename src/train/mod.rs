@@ -18,6 +18,8 @@ mod plan;
 mod resume;
 mod running;
 pub mod schedule;
+#[cfg(test)]
+mod tests;
 mod training;
 
 pub use callback::{Callback, Flow, Silent};

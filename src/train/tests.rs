@@ -1,0 +1,240 @@
+//! The loop on a small problem: two clouds of points.
+
+use std::time::Duration;
+
+use tch::{Device, Kind, Tensor};
+
+use super::callback::Callback;
+use super::*;
+use crate::config::Config;
+use crate::data::{InputShape, Part};
+use crate::error::Result;
+use crate::feed::{InMemory, MemoryFeed, Sampling};
+use crate::model::{Network, Task};
+use crate::run::RunFolder;
+
+const ROWS: i64 = 60;
+
+struct Bench {
+    folder: tempfile::TempDir,
+    inputs: Tensor,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let place = Tensor::arange(ROWS, (Kind::Float, Device::Cpu));
+        let inputs = Tensor::stack(&[&(&place * 0.7).sin(), &(&place * 1.3).cos()], 1);
+        Bench { folder: tempfile::tempdir().unwrap(), inputs }
+    }
+
+    /// The same problem, with a value of this row that is no number.
+    fn with_fault(row: i64) -> Self {
+        let bench = Bench::new();
+        let _ = bench.inputs.get(row).fill_(f64::NAN);
+        bench
+    }
+
+    fn part(&self) -> InMemory {
+        let labels =
+            (Tensor::arange(ROWS, (Kind::Int64, Device::Cpu)) * 0.7).sin().gt(0.).to_kind(Kind::Int64);
+        InMemory::ready(Part { inputs: self.inputs.shallow_clone(), labels })
+    }
+
+    fn train(
+        &self,
+        options: TrainOptions,
+        callbacks: &mut [&mut dyn Callback],
+    ) -> Result<(Training, Network)> {
+        let config = Config { epochs: 4, batch_size: 7, lr: 0.05, training: options, ..Config::default() };
+        let task = Task { input: InputShape(vec![2]), classes: 2 };
+        let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 1)?;
+        let out = self.folder.path().join(format!("run-{}", self.folder.path().read_dir().unwrap().count()));
+        let folder = RunFolder::create(Some(&out), &config)?;
+        let mut training = Training::new(Plan::of(&config, None), &network, &folder)?;
+        training.save_last(&network)?;
+        let held_out =
+            InMemory::ready(Part { inputs: self.inputs.nan_to_num(0., None, None), ..self.labels() });
+        let (train, name) =
+            (MemoryFeed::new(self.part(), Sampling::Shuffled, None), |place| format!("row {place}"));
+        training.run(&mut network, &Data { train: &train, held_out: &held_out, name: &name }, callbacks)?;
+        Ok((training, network))
+    }
+
+    fn labels(&self) -> Part {
+        let labels =
+            (Tensor::arange(ROWS, (Kind::Int64, Device::Cpu)) * 0.7).sin().gt(0.).to_kind(Kind::Int64);
+        Part { inputs: Tensor::new(), labels }
+    }
+}
+
+fn options() -> TrainOptions {
+    TrainOptions::default()
+}
+
+#[test]
+fn a_faulty_example_is_named_and_the_others_are_not() {
+    let problem = Bench::with_fault(23).train(options(), &mut []).err().unwrap().to_string();
+    assert!(problem.contains("1 of the 7 examples of the batch have no finite loss (row 23)"), "{problem}");
+    assert!(problem.contains("in epoch 1, step ") && problem.contains("learning rate 5.000e-2"), "{problem}");
+}
+
+#[test]
+fn batches_without_a_finite_loss_can_be_left_out() {
+    let skip = TrainOptions { on_nan: OnNan::Skip, ..options() };
+    let (training, network) = Bench::with_fault(23).train(skip, &mut []).unwrap();
+    assert_eq!(training.position().epoch, 5);
+    assert!(network.state().values().all(|tensor| tensor.isfinite().all().int64_value(&[]) == 1));
+    assert!(training.position().best.unwrap().held_out_loss < 0.69);
+}
+
+#[test]
+fn going_back_halves_the_rate_and_has_an_end() {
+    let back = TrainOptions { on_nan: OnNan::Rollback, ..options() };
+    let problem = Bench::with_fault(23).train(back, &mut []).err().unwrap().to_string();
+    assert!(problem.contains("training went back 5 times before it"), "{problem}");
+    // 0.05 halved five times.
+    assert!(problem.contains("learning rate 1.563e-3"), "{problem}");
+}
+
+#[test]
+fn accumulated_small_batches_are_large_ones() {
+    let bench = Bench::new();
+    let train = |batch_size: u32, accumulate: u32| {
+        let training = TrainOptions { accumulate, ..options() };
+        let config = Config { batch_size, training, ..Config::default() };
+        let task = Task { input: InputShape(vec![2]), classes: 2 };
+        let network = Network::new("mlp", "width=8", &task, Device::Cpu, 1).unwrap();
+        let mut learner = Learner::new(&Plan::of(&config, None), &network).unwrap();
+        let feed = MemoryFeed::new(bench.part(), Sampling::Shuffled, None);
+        for batch in crate::feed::TrainFeed::epoch(
+            &feed,
+            crate::feed::Pass { epoch: 1, batch_size, seed: 1, first: 0 },
+        ) {
+            learner.step(&network, &batch.unwrap(), 0.05).unwrap();
+        }
+        network.state()["fc1.weight"].copy()
+    };
+    let difference = (train(20, 1) - train(5, 4)).abs().max().double_value(&[]);
+    assert!(difference < 1e-6, "{difference}");
+}
+
+#[test]
+fn clipping_bounds_the_step() {
+    let bench = Bench::new();
+    let task = Task { input: InputShape(vec![2]), classes: 2 };
+    let length_of_step = |clip: Option<f64>| {
+        let network = Network::new("mlp", "width=8", &task, Device::Cpu, 1).unwrap();
+        let config = Config {
+            optimizer: "sgd".into(),
+            training: TrainOptions { clip, ..options() },
+            ..Config::default()
+        };
+        let before = network.state()["fc1.weight"].copy();
+        let mut learner = Learner::new(&Plan::of(&config, None), &network).unwrap();
+        let batch = crate::feed::HeldOutFeed::in_order(&bench.part()).next().unwrap().unwrap();
+        learner.step(&network, &batch, 1.).unwrap();
+        (network.state()["fc1.weight"].detach() - before.detach()).norm().double_value(&[])
+    };
+    assert!(length_of_step(None) > 0.01);
+    assert!(length_of_step(Some(0.01)) <= 0.01);
+}
+
+#[test]
+fn frozen_parameters_and_those_before_the_head_stay() {
+    let bench = Bench::new();
+    let head_only = TrainOptions { head_epochs: 4, ..options() };
+    let (_, network) = bench.train(head_only, &mut []).unwrap();
+    let task = Task { input: InputShape(vec![2]), classes: 2 };
+    let fresh = Network::new("mlp", "width=8", &task, Device::Cpu, 1).unwrap();
+    assert_eq!(network.state()["fc1.weight"], fresh.state()["fc1.weight"]);
+    assert_ne!(network.state()["fc2.weight"], fresh.state()["fc2.weight"]);
+    let unfrozen = TrainOptions { head_epochs: 3, ..options() };
+    let (_, network) = bench.train(unfrozen, &mut []).unwrap();
+    assert_ne!(network.state()["fc1.weight"], fresh.state()["fc1.weight"]);
+}
+
+#[test]
+fn every_precision_learns_and_keeps_its_weights_in_float32() {
+    for precision in [Precision::F32, Precision::Bf16, Precision::Fp16] {
+        let (training, network) =
+            Bench::new().train(TrainOptions { precision, ..options() }, &mut []).unwrap();
+        assert!(training.position().best.unwrap().held_out_loss < 0.6, "{precision:?}");
+        assert!(network.parameters().values().all(|tensor| tensor.kind() == Kind::Float));
+        assert_eq!(training.learner.scale.is_some(), precision == Precision::Fp16);
+    }
+}
+
+#[test]
+fn training_ends_when_a_callback_wants_it_or_the_time_is_up() {
+    let bench = Bench::new();
+    struct EndAfterTwo;
+    impl Callback for EndAfterTwo {
+        fn epoch_ended(&mut self, training: &Training, _: &Network, _: &EpochRecord) -> Result<Flow> {
+            Ok(if training.position().epoch == 3 { Flow::Finish } else { Flow::Continue })
+        }
+    }
+    let (training, _) = bench.train(options(), &mut [&mut EndAfterTwo]).unwrap();
+    assert_eq!((training.position().epoch, training.position().is_over), (3, true));
+
+    let mut limit = TimeLimit::new(Some(1.), 60.);
+    let (training, _) = bench.train(options(), &mut [&mut limit]).unwrap();
+    // The time was up after one step; the epoch was measured all the same.
+    assert_eq!((training.position().epoch, training.position().best.unwrap().epoch), (2, 1));
+    let mut limit = TimeLimit::new(Some(1.), 0.);
+    std::thread::sleep(Duration::from_millis(1));
+    let (training, _) = bench.train(options(), &mut [&mut limit]).unwrap();
+    assert_eq!(training.position().epoch, 5);
+}
+
+/// Everything that a checkpoint must hold, in use at once.
+#[test]
+fn a_paused_training_goes_on_to_the_same_bits() {
+    struct PauseAt(usize);
+    impl Callback for PauseAt {
+        fn step_ended(&mut self, training: &Training, network: &Network) -> Result<Flow> {
+            self.0 = self.0.saturating_sub(1);
+            if self.0 > 0 {
+                return Ok(Flow::Continue);
+            }
+            training.save_last(network)?;
+            self.0 = usize::MAX;
+            Ok(Flow::Pause)
+        }
+    }
+    let bench = Bench::new();
+    for (average, precision) in [
+        (AverageKind::Ema, Precision::Fp16),
+        (AverageKind::Swa, Precision::Bf16),
+        (AverageKind::None, Precision::F32),
+    ] {
+        let options = TrainOptions {
+            average,
+            precision,
+            schedule: "one-cycle".into(),
+            warmup_epochs: 1.,
+            accumulate: 2,
+            clip: Some(1.),
+            head_epochs: 1,
+            weight_decay: 0.01,
+            average_start: 0.3,
+            ..options()
+        };
+        let (_, whole) = bench.train(options.clone(), &mut []).unwrap();
+        for pause in [1, 5, 6, 9, 14] {
+            let (paused, mut network) = bench.train(options.clone(), &mut [&mut PauseAt(pause)]).unwrap();
+            let mut training = Training::new(paused.plan.clone(), &network, &paused.folder).unwrap();
+            tch::manual_seed(99);
+            training.resume(&mut network).unwrap();
+            let held_out = InMemory::ready(Part { inputs: bench.inputs.shallow_clone(), ..bench.labels() });
+            let (train, name) =
+                (MemoryFeed::new(bench.part(), Sampling::Shuffled, None), |place| format!("row {place}"));
+            let data = Data { train: &train, held_out: &held_out, name: &name };
+            training.run(&mut network, &data, &mut []).unwrap();
+            assert_eq!(
+                network.state(),
+                whole.state(),
+                "{average:?} {precision:?}, paused after {pause} updates"
+            );
+        }
+    }
+}
