@@ -245,7 +245,7 @@ fn folders_and_files_that_exist_are_never_overwritten() {
 
 #[test]
 fn a_run_file_is_refused_with_its_line() {
-    let cases: [(&[u8], &str); 13] = [
+    let cases: [(&[u8], &str); 12] = [
         (b"lr = 0.1\nepoch = 3\n", "line 2: unknown option `epoch`; did you mean `epochs`?"),
         (b"\n\"a\\nb\" = 1\n", "line 2: unknown option `a\\nb`. The options are data, "),
         (

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use cresset::config::Config;
 use cresset::error::Error;
-use cresset::evaluate::{Evaluation, METRICS};
+use cresset::evaluate::Report;
 use cresset::feed::HeldOutFeed;
 use cresset::pipeline::Prepared;
 use cresset::predict::Classifier;
-use cresset::run::RunFolder;
+use cresset::run::{RunFolder, atomic};
 
 use super::{Compute, Ended, show, thousands};
 
@@ -23,6 +23,14 @@ pub struct Eval {
     /// Labelled examples: a CSV file, a folder of pictures, or any other format [default: the held-out ones of the run]
     #[arg(value_name = "DATA")]
     data: Option<PathBuf>,
+
+    /// Write all figures to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Write all figures to this file, as CSV: a row a figure
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
 
     #[command(flatten)]
     compute: Compute,
@@ -42,7 +50,14 @@ impl Eval {
                 return Err(Error::Usage(format!("{}: {problem}", path.display())).into());
             }
         };
-        show(&report(&classifier.evaluate(&*examples)?, &classifier.metadata().classes))?;
+        let found = classifier.evaluate(&*examples)?;
+        let report = Report::new(&found, &classifier.metadata().classes);
+        for (path, bytes) in [(&self.json, report.to_json().into_bytes()), (&self.csv, report.to_csv())] {
+            if let Some(path) = path {
+                atomic::write(path, &bytes)?;
+            }
+        }
+        show(&format!("{:<26} {}\n{}", "rows", thousands(report.rows as usize), report.to_text()))?;
         Ok(Ended::Well)
     }
 }
@@ -50,32 +65,4 @@ impl Eval {
 fn held_out(run: &RunFolder, device: tch::Device) -> anyhow::Result<Box<dyn HeldOutFeed>> {
     let config = Config::read(&run.config_file())?;
     Ok(Prepared::again(&config, run)?.raw_held_out(&config, device))
-}
-
-fn report(found: &Evaluation, classes: &[String]) -> String {
-    let confusion = &found.confusion;
-    let mut lines = vec![
-        format!("{:<18} {}", "rows", thousands(confusion.total() as usize)),
-        format!("{:<18} {:.4}", "loss", found.loss),
-    ];
-    lines.extend(
-        METRICS.iter().map(|metric| format!("{:<18} {:.2} %", metric.name, 100. * (metric.of)(confusion))),
-    );
-    let width = classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).max(5);
-    lines.push(format!(
-        "\n{:<width$}  {:>6}  {:>9}  {:>8}  {:>8}",
-        "class", "rows", "precision", "recall", "F1"
-    ));
-    let percent =
-        |figure: Option<f64>| figure.map_or("–".to_string(), |figure| format!("{:.2} %", 100. * figure));
-    lines.extend(classes.iter().enumerate().map(|(index, class)| {
-        format!(
-            "{class:<width$}  {:>6}  {:>9}  {:>8}  {:>8}",
-            confusion.support(index),
-            percent(confusion.precision(index)),
-            percent(confusion.recall(index)),
-            percent(confusion.f1(index)),
-        )
-    }));
-    lines.join("\n") + "\n"
 }

@@ -76,18 +76,24 @@ fn rank(folds: &CrossValidation, run: &RunFolder) -> anyhow::Result<()> {
 
 fn table(figures: &[FoldFigures]) -> String {
     let mut text = format!("{:>16}  {:>6}  {:>15}", "fold", "rows", "loss");
-    METRICS.iter().for_each(|metric| text += &format!("  {:>17}", metric.name));
+    let shown: Vec<_> = METRICS.iter().enumerate().filter(|(_, metric)| metric.is_headline).collect();
+    shown.iter().for_each(|(_, metric)| text += &format!("  {:>17}", metric.name));
     text.push('\n');
     for fold in figures {
         text += &format!("{:>16}  {:>6}  {:>15.4}", fold.fold, fold.rows, fold.loss);
-        fold.metrics.iter().for_each(|value| text += &format!("  {:>15.2} %", 100. * value));
+        shown.iter().for_each(|(index, _)| text += &format!("  {:>15.2} %", 100. * share(fold, *index)));
         text.push('\n');
     }
     let Spread { mean, deviation } = spread(figures, |fold| fold.loss);
     text += &format!("{:>16}  {:>6}  {:>15}", "mean ± deviation", "", format!("{mean:.4} ± {deviation:.4}"));
-    for index in 0..METRICS.len() {
-        let Spread { mean, deviation } = spread(figures, |fold| 100. * fold.metrics[index]);
+    for (index, _) in shown {
+        let Spread { mean, deviation } = spread(figures, |fold| 100. * share(fold, index));
         text += &format!("  {:>17}", format!("{mean:.2} ± {deviation:.2} %"));
     }
     text + "\n"
+}
+
+/// A metric that has a value on any rows.
+fn share(fold: &FoldFigures, index: usize) -> f64 {
+    fold.metrics[index].unwrap_or_default()
 }

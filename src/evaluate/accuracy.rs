@@ -1,6 +1,6 @@
 //! The share of rows classified rightly.
 
-use super::{Confusion, Metric};
+use super::Metric;
 
 /// The metric.
-pub const METRIC: Metric = Metric { name: "accuracy", of: Confusion::accuracy };
+pub const METRIC: Metric = Metric::share("accuracy", |found| Some(found.confusion.accuracy())).headline();

@@ -4,4 +4,4 @@ use super::{Confusion, Metric};
 
 /// The metric.
 pub const METRIC: Metric =
-    Metric { name: "balanced accuracy", of: |confusion| confusion.mean(Confusion::recall) };
+    Metric::share("balanced accuracy", |found| Some(found.confusion.mean(Confusion::recall))).headline();

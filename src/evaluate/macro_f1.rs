@@ -3,4 +3,5 @@
 use super::{Confusion, Metric};
 
 /// The metric.
-pub const METRIC: Metric = Metric { name: "macro F1", of: |confusion| confusion.mean(Confusion::f1) };
+pub const METRIC: Metric =
+    Metric::share("macro F1", |found| Some(found.confusion.mean(Confusion::f1))).headline();

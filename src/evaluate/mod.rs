@@ -2,50 +2,131 @@
 
 mod accuracy;
 mod balanced_accuracy;
+mod brier;
+pub mod calibration;
 mod confusion;
 mod cross_entropy;
 pub mod label_errors;
+mod log_loss;
 mod macro_f1;
+mod micro_f1;
+mod report;
+mod roc_auc;
+#[cfg(test)]
+mod tests;
+mod top_k;
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
 use crate::feed::{Batch, HeldOutFeed};
 pub use confusion::Confusion;
 pub use cross_entropy::cross_entropy;
+pub use report::{ClassFigures, Figure, Report};
 
-/// A figure that is computed from the confusion matrix, from 0 (worst) to 1 (best).
+/// A figure that says how good a model is.
 ///
 /// To add one, write a file beside `accuracy.rs` with a constant of this type and put it in [`METRICS`].
 #[derive(Debug)]
 pub struct Metric {
     /// Its name, as the outputs show it.
     pub name: &'static str,
-    /// Its value.
-    pub of: fn(&Confusion) -> f64,
+    /// Its value; none where it has no meaning, or needs scores that were not kept.
+    pub of: fn(&Evaluation) -> Option<f64>,
+    /// Whether it is a share from 0 (worst) to 1 (best), shown in percent; else it is a loss, better the less it is.
+    pub is_share: bool,
+    /// Whether short tables show it.
+    pub is_headline: bool,
+}
+
+impl Metric {
+    /// A share from 0 to 1.
+    const fn share(name: &'static str, of: fn(&Evaluation) -> Option<f64>) -> Self {
+        Metric { name, of, is_share: true, is_headline: false }
+    }
+
+    /// A loss.
+    const fn loss(name: &'static str, of: fn(&Evaluation) -> Option<f64>) -> Self {
+        Metric { name, of, is_share: false, is_headline: false }
+    }
+
+    const fn headline(self) -> Self {
+        Metric { is_headline: true, ..self }
+    }
+
+    /// A value of it, as people read it.
+    pub fn show(&self, value: f64) -> String {
+        if self.is_share { format!("{:.2} %", 100. * value) } else { format!("{value:.4}") }
+    }
 }
 
 /// All metrics.
-pub const METRICS: &[Metric] = &[accuracy::METRIC, balanced_accuracy::METRIC, macro_f1::METRIC];
+pub const METRICS: &[Metric] = &[
+    accuracy::METRIC,
+    top_k::TOP_2,
+    top_k::TOP_5,
+    balanced_accuracy::METRIC,
+    macro_f1::METRIC,
+    micro_f1::METRIC,
+    roc_auc::METRIC,
+    log_loss::METRIC,
+    brier::METRIC,
+    calibration::METRIC,
+    calibration::SCALED,
+    calibration::TEMPERATURE,
+];
 
 /// What was found on some rows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Evaluation {
     /// Mean cross-entropy, in nats.
     pub loss: f64,
     /// How often each class was taken for which.
     pub confusion: Confusion,
+    /// What the model said of each row, if it was kept.
+    pub scores: Option<Scores>,
 }
+
+/// What a model said of each row, on the CPU.
+#[derive(Debug)]
+pub struct Scores {
+    /// Float32 (N, classes).
+    pub logits: Tensor,
+    /// The right classes, int64 (N).
+    pub labels: Tensor,
+}
+
+impl Scores {
+    /// Probabilities, float64 (N, classes), of the logits divided by a temperature.
+    pub fn probabilities(&self, temperature: f64) -> Tensor {
+        (self.logits.to_kind(Kind::Double) / temperature).softmax(-1, Kind::Double)
+    }
+}
+
+/// Whether what a model says of each row is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Loss and confusion matrix are enough, as during training.
+    Sums,
+    /// All metrics are wanted.
+    Scores,
+}
+
+/// Scores that would take more memory than this, 4 bytes each, are not kept.
+const MOST_SCORES: usize = 1 << 28;
 
 /// Runs `logits_of`, inputs (N, …) to logits (N, classes), over the examples of a feed.
 pub fn evaluate(
     feed: &dyn HeldOutFeed,
     classes: usize,
+    keep: Keep,
     mut logits_of: impl FnMut(&Tensor) -> Result<Tensor>,
 ) -> Result<Evaluation> {
     let device = feed.device();
     let mut loss = Tensor::zeros([], (Kind::Double, device));
     let mut pairs = Tensor::zeros([(classes * classes) as i64], (Kind::Int64, device));
+    let mut kept = Vec::new();
+    let is_kept = keep == Keep::Scores && feed.rows().saturating_mul(classes) <= MOST_SCORES;
     tch::no_grad(|| {
         for batch in feed.in_order() {
             let Batch { inputs, labels, .. } = batch?;
@@ -53,9 +134,21 @@ pub fn evaluate(
             let _ = loss.g_add_(&(cross_entropy(&logits, &labels) * labels.size()[0]));
             let pair = &labels * classes as i64 + logits.argmax(-1, false);
             let _ = pairs.g_add_(&pair.bincount::<Tensor>(None, (classes * classes) as i64));
+            if is_kept {
+                kept.push((logits.to_device(Device::Cpu), labels.to_device(Device::Cpu)));
+            }
         }
         let counts = Vec::<i64>::try_from(&pairs)?.iter().map(|n| *n as u64).collect();
         let confusion = Confusion::new(classes, counts);
-        Ok(Evaluation { loss: loss.double_value(&[]) / confusion.total() as f64, confusion })
+        let loss = loss.double_value(&[]) / confusion.total() as f64;
+        Ok(Evaluation { loss, confusion, scores: joined(&kept) })
     })
+}
+
+fn joined(kept: &[(Tensor, Tensor)]) -> Option<Scores> {
+    if kept.is_empty() {
+        return None;
+    }
+    let (logits, labels): (Vec<_>, Vec<_>) = kept.iter().map(|(logits, labels)| (logits, labels)).unzip();
+    Some(Scores { logits: Tensor::cat(&logits, 0), labels: Tensor::cat(&labels, 0) })
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
-use crate::evaluate::{Evaluation, METRICS};
+use crate::evaluate::{Evaluation, METRICS, Metric};
 use crate::transform::Preprocessing;
 
 /// The name of the extra file.
@@ -86,7 +86,7 @@ pub struct TestMetrics {
 }
 
 /// What the exported weights were found to be worth.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Found {
     /// The epoch that the weights are of.
     pub epoch: u32,
@@ -97,7 +97,8 @@ pub struct Found {
 }
 
 fn figures(found: &Evaluation) -> Map<String, Value> {
-    METRICS.iter().map(|metric| (metric.name.to_string(), (metric.of)(&found.confusion).into())).collect()
+    let figure = |metric: &Metric| Some((metric.name.to_string(), (metric.of)(found)?.into()));
+    METRICS.iter().filter_map(figure).collect()
 }
 
 impl Metadata {

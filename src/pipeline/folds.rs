@@ -36,8 +36,8 @@ pub struct FoldFigures {
     pub rows: usize,
     /// Mean cross-entropy, in nats.
     pub loss: f64,
-    /// The metrics, in the order of [`METRICS`].
-    pub metrics: Vec<f64>,
+    /// The metrics that have a value, in the order of [`METRICS`].
+    pub metrics: Vec<Option<f64>>,
 }
 
 /// Mean and standard deviation (of the sample, so with K − 1 below) of a figure over the folds.
@@ -122,10 +122,9 @@ impl CrossValidation {
         let path = self.path(fold).join("model.pt");
         let classifier = Classifier::load(&path, Device::Cpu)?;
         let found = &classifier.metadata().metrics;
+        // Some have no value on some rows, such as the ROC-AUC where a class has none.
         let metrics = METRICS.iter().map(|metric| found.held_out.get(metric.name).and_then(|m| m.as_f64()));
-        let metrics = metrics.collect::<Option<_>>();
-        let metrics =
-            metrics.ok_or_else(|| Error::artifact(&path, "the model does not say how good it is"))?;
+        let metrics = metrics.collect();
         Ok(FoldFigures { fold, rows: found.held_out_rows, loss: found.held_out_loss, metrics })
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::error::{Error, Result, guard};
-use crate::evaluate::evaluate;
+use crate::evaluate::{Keep, evaluate};
 use crate::export::{self, Found, Metadata};
 use crate::feed::HeldOutFeed;
 use crate::model::Network;
@@ -156,7 +156,7 @@ fn load_weights(network: &mut Network, path: &Path) -> Result<crate::train::chec
 fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) -> Result<(Metadata, Found)> {
     let Prepared { dataset, split, preprocessing, network, .. } = prepared;
     let measure = |feed: &dyn HeldOutFeed| {
-        evaluate(feed, dataset.classes.len(), |inputs| Ok(network.forward(inputs, false)))
+        evaluate(feed, dataset.classes.len(), Keep::Scores, |inputs| Ok(network.forward(inputs, false)))
     };
     let held_out = measure(&*prepared.held_out)?;
     let test = prepared.test.as_deref().map(measure).transpose()?;

@@ -19,7 +19,7 @@ use crate::data::{
     DataOptions, InputShape, Inputs as RawInputs, Part, Table, TableLayout, ValueRange, image,
 };
 use crate::error::{Error, Place, Result, guard};
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{FORMAT, METADATA, Metadata};
 use crate::feed::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
 pub use output::{Output, to_text};
@@ -125,7 +125,8 @@ impl Classifier {
     /// Measures the model on labelled raw examples.
     pub fn evaluate(&self, feed: &dyn HeldOutFeed) -> Result<Evaluation> {
         guard(|| {
-            let found = evaluate(feed, self.metadata.classes.len(), |inputs| self.logits(inputs))?;
+            let found =
+                evaluate(feed, self.metadata.classes.len(), Keep::Scores, |inputs| self.logits(inputs))?;
             if !found.loss.is_finite() {
                 let problem = "the model gives no number for some of the rows: their values are too large";
                 return Err(Error::artifact(&self.path, problem));

@@ -9,7 +9,7 @@ use super::learner::{Learner, Outcome};
 use super::schedule::Schedule;
 use super::{EpochRecord, Plan, Running};
 use crate::error::{Error, Result};
-use crate::evaluate::evaluate;
+use crate::evaluate::{Keep, evaluate};
 use crate::feed::{Batch, HeldOutFeed, Pass, TrainFeed};
 use crate::model::Network;
 use crate::run::RunFolder;
@@ -159,8 +159,9 @@ impl Training {
         held_out: &dyn HeldOutFeed,
         started: Instant,
     ) -> Result<EpochRecord> {
-        let found =
-            evaluate(held_out, network.classes(), |inputs| self.learner.logits(network, inputs, false))?;
+        let found = evaluate(held_out, network.classes(), Keep::Sums, |inputs| {
+            self.learner.logits(network, inputs, false)
+        })?;
         Ok(EpochRecord {
             epoch: self.position.epoch,
             train_loss: self.running.loss(),

@@ -1,0 +1,57 @@
+//! Whether probabilities are what they say: of the rows that are given 80 %, are 80 % right?
+
+use tch::{Kind, Tensor};
+
+use super::{Metric, Scores};
+
+/// The expected calibration error: the mean distance of accuracy from confidence, over bins of equal width (Naeini, Cooper and
+/// Hauskrecht, 2015; the bins are those of Guo et al., "On Calibration of Modern Neural Networks", 2017).
+pub const METRIC: Metric =
+    Metric::loss("calibration error", |found| found.scores.as_ref().map(|scores| error(scores, 1.)));
+
+/// The same, of probabilities that were softened or sharpened by the temperature that suits these very rows.
+pub const SCALED: Metric = Metric::loss("calibration error, scaled", |found| {
+    found.scores.as_ref().map(|scores| error(scores, temperature(scores)))
+});
+
+/// What the logits are to be divided by, for probabilities that are as good as can be on these rows.
+pub const TEMPERATURE: Metric = Metric::loss("temperature", |found| found.scores.as_ref().map(temperature));
+
+const BINS: usize = 15;
+
+/// The calibration error of probabilities at a temperature.
+pub fn error(scores: &Scores, temperature: f64) -> f64 {
+    let (confidence, predicted) = scores.probabilities(temperature).max_dim(1, false);
+    let right = predicted.eq_tensor(&scores.labels).to_kind(Kind::Double);
+    // A bin holds its upper bound, not its lower one.
+    let bins = ((&confidence * BINS as f64).ceil() - 1.).clamp(0., BINS as f64 - 1.).to_kind(Kind::Int64);
+    let sums = Tensor::zeros([BINS as i64], (Kind::Double, confidence.device()));
+    let gaps: Tensor = sums.index_add(0, &bins, &(right - &confidence));
+    gaps.abs().sum(Kind::Double).double_value(&[]) / confidence.size()[0] as f64
+}
+
+/// The temperature with the least cross-entropy (Guo et al., 2017), found by halving the interval that it is in: the loss is
+/// convex in the inverse of the temperature.
+pub fn temperature(scores: &Scores) -> f64 {
+    let logits = scores.logits.to_kind(Kind::Double);
+    let right = logits.gather(1, &scores.labels.unsqueeze(1), false).squeeze_dim(1);
+    // The slope of the loss by the inverse of the temperature: the mean logit as expected, less the one of the right class.
+    let slope = |inverse: f64| {
+        let probabilities = (&logits * inverse).softmax(-1, Kind::Double);
+        let expected = (probabilities * &logits).sum_dim_intlist(1, false, Kind::Double);
+        (expected - &right).mean(Kind::Double).double_value(&[])
+    };
+    let (mut low, mut high) = (1. / HOTTEST, 1. / COLDEST);
+    for _ in 0..HALVINGS {
+        let middle = (low * high).sqrt();
+        if slope(middle) > 0. { high = middle } else { low = middle }
+    }
+    (low * high).sqrt().recip()
+}
+
+/// The temperatures that are thought of. Where every row is right, colder is always better.
+const COLDEST: f64 = 0.01;
+const HOTTEST: f64 = 100.;
+
+/// They leave an interval of a millionth.
+const HALVINGS: u32 = 40;

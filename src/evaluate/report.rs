@@ -1,0 +1,143 @@
+//! All that was found on some rows, for people (a table), programs (JSON) and spreadsheets (CSV).
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::{Evaluation, METRICS};
+
+/// All that was found on some rows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The number of rows.
+    pub rows: u64,
+    /// The metrics that have a value here, in the order of [`METRICS`].
+    pub metrics: Vec<Figure>,
+    /// A row a class.
+    pub classes: Vec<ClassFigures>,
+    /// How often each class (a row) was taken for which (a column), in the order of `classes`.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// The value of a metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figure {
+    /// The metric.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+    /// The same, as people read it.
+    #[serde(skip)]
+    pub shown: String,
+}
+
+/// What was found of a class; shares from 0 to 1, none where there is nothing to divide by.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassFigures {
+    /// The class.
+    pub class: String,
+    /// Its rows.
+    pub rows: u64,
+    /// The share of the rows taken for it that are of it.
+    pub precision: Option<f64>,
+    /// The share of its rows that were recognised.
+    pub recall: Option<f64>,
+    /// The harmonic mean of both.
+    pub f1: Option<f64>,
+}
+
+/// More classes than this make no matrix that can be read on a screen.
+const MOST_SHOWN: usize = 20;
+
+impl Report {
+    /// From what was found, with the names of the classes.
+    pub fn new(found: &Evaluation, classes: &[String]) -> Self {
+        let confusion = &found.confusion;
+        let figure = |metric: &super::Metric| {
+            let value = (metric.of)(found).filter(|value| value.is_finite())?;
+            Some(Figure { name: metric.name.to_string(), value, shown: metric.show(value) })
+        };
+        let of_class = |(index, class): (usize, &String)| ClassFigures {
+            class: class.clone(),
+            rows: confusion.support(index),
+            precision: confusion.precision(index),
+            recall: confusion.recall(index),
+            f1: confusion.f1(index),
+        };
+        let row = |truth| (0..classes.len()).map(|predicted| confusion.count(truth, predicted)).collect();
+        Report {
+            rows: confusion.total(),
+            metrics: METRICS.iter().filter_map(figure).collect(),
+            classes: classes.iter().enumerate().map(of_class).collect(),
+            confusion: (0..classes.len()).map(row).collect(),
+        }
+    }
+
+    /// As JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report is plain data") + "\n"
+    }
+
+    /// As CSV with the columns figure, class and value: a row a figure.
+    pub fn to_csv(&self) -> Vec<u8> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let mut write = |record: [&str; 3]| {
+            writer.write_record(record).expect("a record can be written to memory");
+        };
+        write(["figure", "class", "value"]);
+        write(["rows", "", &self.rows.to_string()]);
+        for Figure { name, value, .. } in &self.metrics {
+            write([name, "", &value.to_string()]);
+        }
+        for of_class in &self.classes {
+            let shares =
+                [("precision", of_class.precision), ("recall", of_class.recall), ("F1", of_class.f1)];
+            write(["rows", &of_class.class, &of_class.rows.to_string()]);
+            for (figure, share) in shares {
+                write([figure, &of_class.class, &share.map_or(String::new(), |share| share.to_string())]);
+            }
+        }
+        for (truth, counts) in self.classes.iter().zip(&self.confusion) {
+            for (predicted, count) in self.classes.iter().zip(counts) {
+                write([&format!("taken for {}", predicted.class), &truth.class, &count.to_string()]);
+            }
+        }
+        writer.into_inner().expect("a record can be written to memory")
+    }
+
+    /// As tables.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for Figure { name, shown, .. } in &self.metrics {
+            text += &format!("{name:<26} {shown}\n");
+        }
+        let width = self.classes.iter().map(|class| class.class.chars().count()).max().unwrap_or(0).max(5);
+        text += &format!(
+            "\n{:<width$}  {:>6}  {:>9}  {:>8}  {:>8}\n",
+            "class", "rows", "precision", "recall", "F1"
+        );
+        let percent =
+            |share: Option<f64>| share.map_or("–".to_string(), |share| format!("{:.2} %", 100. * share));
+        for ClassFigures { class, rows, precision, recall, f1 } in &self.classes {
+            let (precision, recall, f1) = (percent(*precision), percent(*recall), percent(*f1));
+            text += &format!("{class:<width$}  {rows:>6}  {precision:>9}  {recall:>8}  {f1:>8}\n");
+        }
+        if self.classes.len() <= MOST_SHOWN {
+            text += &self.matrix(width);
+        }
+        text
+    }
+
+    fn matrix(&self, width: usize) -> String {
+        let cell = |text: &str| text.chars().take(8).collect::<String>();
+        let mut text = format!("\n{:<width$}  taken for\n{:<width$}", "", "class");
+        self.classes.iter().for_each(|class| write!(text, "  {:>8}", cell(&class.class)).expect(INFALLIBLE));
+        for (class, counts) in self.classes.iter().zip(&self.confusion) {
+            write!(text, "\n{:<width$}", class.class).expect(INFALLIBLE);
+            counts.iter().for_each(|count| write!(text, "  {count:>8}").expect(INFALLIBLE));
+        }
+        text + "\n"
+    }
+}
+
+const INFALLIBLE: &str = "writing to a string does not fail";
