@@ -132,3 +132,17 @@ fn what_cannot_be_frozen_is_named() {
     let says = stderr(&refused);
     assert!(says.contains("the model has no parameters in `fc9`. It has fc1, fc2"), "{says}");
 }
+
+#[test]
+fn the_rate_that_lr_find_suggests_trains() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = folder.path().join("curve.csv");
+    let shown = succeed(["lr-find", "--model", "cnn", "--csv", text(&csv)]);
+    let suggested = shown.split("--lr ").nth(1).unwrap().split(' ').next().unwrap();
+    let rate: f64 = suggested.parse().unwrap();
+    assert!((1e-5..1.).contains(&rate), "{shown}");
+    let points = std::fs::read_to_string(&csv).unwrap().lines().count();
+    assert!(shown.contains('•') && (20..=201).contains(&points), "{points} points\n{shown}");
+    let refused = run(["lr-find", "--from", "1", "--to", "0.1"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+}

@@ -43,9 +43,12 @@ fn a_folder_of_pictures_trains_is_measured_and_its_pictures_are_classified() {
 
     let model = out.join("model.pt");
     let said = succeed(["eval", text(&out)]);
-    assert!(said.contains("rows               360") || said.contains("rows               359"), "{said}");
+    assert!(
+        said.contains("rows                       360") || said.contains("rows                       359"),
+        "{said}"
+    );
     let said = succeed(["eval", text(&model), text(&pictures)]);
-    assert!(said.contains("rows               1,797"), "{said}");
+    assert!(said.contains("rows                       1,797"), "{said}");
     let picture = pictures.join("7/0007.png");
     let said = succeed(["predict", text(&model), text(&picture)]);
     assert!(said.lines().nth(1).is_some_and(|line| line.contains(",7,")), "{said}");
@@ -68,7 +71,7 @@ fn streamed_pictures_give_the_same_bits_for_any_number_of_decoding_threads_and_a
     succeed(["train", "--resume", text(&b), "--epochs", "3"]);
     assert_same_bits(&a, &b);
     let said = succeed(["eval", text(&a)]);
-    assert!(said.contains("rows               60"), "{said}");
+    assert!(said.contains("rows                       60"), "{said}");
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn texts_missing_values_tabs_gzip_and_a_label_by_name_work_together_and_predict_
     let classes: Vec<_> = said.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
     assert_eq!(classes, ["yes", "no", "yes", "yes"], "{said}");
     let said = succeed(["eval", text(&model), text(&path)]);
-    assert!(said.contains("rows               200"), "{said}");
+    assert!(said.contains("rows                       200"), "{said}");
 
     std::fs::write(&fresh, "x,color\n3.5,pink\n").unwrap();
     let output = cresset().args(["predict", text(&model), text(&fresh)]).output().unwrap();

@@ -6,6 +6,7 @@ mod eval;
 mod export;
 mod folds;
 mod logs;
+mod lr_find;
 mod models;
 mod predict;
 mod progress;
@@ -36,6 +37,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Train(Box<train::Train>),
+    LrFind(Box<lr_find::LrFind>),
     Eval(eval::Eval),
     Predict(predict::Predict),
     Export(export::Export),
@@ -83,6 +85,7 @@ impl Command {
     fn run(self, flags: &ArgMatches) -> anyhow::Result<Ended> {
         match self {
             Command::Train(command) => command.run(flags),
+            Command::LrFind(command) => command.run(flags),
             Command::Eval(command) => command.run(),
             Command::Predict(command) => command.run(),
             Command::Export(command) => command.run(),

@@ -1,0 +1,91 @@
+//! `cresset lr-find`
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Args};
+use cresset::config::Config;
+use cresset::pipeline::Prepared;
+use cresset::run::atomic;
+use cresset::train::{LrCurve, Plan, Range};
+
+use super::{Ended, show};
+
+/// Train for a moment with growing learning rates, draw how the loss goes with them, and suggest one
+#[derive(Debug, Args)]
+pub struct LrFind {
+    #[command(flatten)]
+    config: Config,
+
+    /// Read options from a run file (TOML); those on the command line come first
+    #[arg(long = "config", value_name = "FILE", help_heading = "What is tried")]
+    config_file: Option<PathBuf>,
+
+    /// The first learning rate
+    #[arg(long, value_name = "RATE", default_value = "1e-6", help_heading = "What is tried")]
+    from: f64,
+
+    /// The last learning rate
+    #[arg(long, value_name = "RATE", default_value = "10", help_heading = "What is tried")]
+    to: f64,
+
+    /// Steps from the first to the last
+    #[arg(long, value_name = "N", default_value = "200", help_heading = "What is tried")]
+    steps: usize,
+
+    /// Write rates and losses to this file, as CSV
+    #[arg(long, value_name = "FILE", help_heading = "What is tried")]
+    csv: Option<PathBuf>,
+}
+
+impl LrFind {
+    pub fn run(self, flags: &ArgMatches) -> anyhow::Result<Ended> {
+        let config = Config::overlay(self.config_file.as_deref(), flags)?;
+        let prepared = Prepared::new(&config)?;
+        let plan = Plan::of(&config, prepared.class_weights.clone());
+        let range = Range { from: self.from, to: self.to, steps: self.steps };
+        let curve = LrCurve::find(&prepared.network, &plan, &*prepared.train, range)?;
+        if let Some(path) = &self.csv {
+            let rows = curve.points.iter().map(|(rate, loss)| format!("{rate:e},{loss}\n"));
+            atomic::write(path, format!("lr,loss\n{}", rows.collect::<String>()).as_bytes())?;
+        }
+        show(&drawn(&curve.points))?;
+        show(&match curve.suggestion {
+            Some(rate) => format!("\nsuggested: --lr {rate:.1e} (a tenth of the rate with the least loss)\n"),
+            None => "\nthe loss falls too little to tell; give it more steps by --steps, or other rates by --from and --to\n".to_string(),
+        })?;
+        Ok(Ended::Well)
+    }
+}
+
+const WIDTH: usize = 72;
+const HEIGHT: usize = 16;
+
+/// The curve: loss upwards, the logarithm of the rate to the right.
+fn drawn(points: &[(f64, f64)]) -> String {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return "the loss was no number from the first step on\n".to_string();
+    };
+    let losses = points.iter().map(|(_, loss)| *loss);
+    let (least, most) =
+        losses.fold((f64::MAX, f64::MIN), |(least, most), loss| (least.min(loss), most.max(loss)));
+    let mut field = vec![[' '; WIDTH]; HEIGHT];
+    for (index, (_, loss)) in points.iter().enumerate() {
+        let column = index * (WIDTH - 1) / (points.len() - 1).max(1);
+        let height = (loss - least) / (most - least).max(f64::MIN_POSITIVE);
+        let row = ((1. - height) * (HEIGHT - 1) as f64).round() as usize;
+        field[row][column] = '•';
+    }
+    let mut text = String::from("loss\n");
+    for (row, cells) in field.iter().enumerate() {
+        let label = match row {
+            0 => format!("{most:8.4}"),
+            row if row == HEIGHT - 1 => format!("{least:8.4}"),
+            _ => " ".repeat(8),
+        };
+        text += &format!("{label} │{}\n", cells.iter().collect::<String>().trim_end());
+    }
+    text += &format!("{} └{}\n", " ".repeat(8), "─".repeat(WIDTH));
+    let (first, last) = (format!("{:.0e}", first.0), format!("{:.0e}", last.0));
+    let gap = " ".repeat(WIDTH.saturating_sub(first.len() + last.len()));
+    text + &format!("{} {first}{gap}{last}  learning rate\n", " ".repeat(9))
+}
