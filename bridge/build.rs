@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 6] = ["autocast", "gradients", "memory", "optimizer", "random", "script"];
+const TOPICS: [&str; 7] = ["autocast", "gradients", "memory", "optimizer", "random", "script", "trace"];
 
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");

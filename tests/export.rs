@@ -24,7 +24,7 @@ fn train(folder: &Path) -> (Prepared, PathBuf) {
 /// The logits that the training process computes for the first `count` digits.
 fn native_logits(trained: &Prepared, count: i64) -> Tensor {
     let raw = support::first_rows(&trained.dataset, count);
-    tch::no_grad(|| trained.network.forward(&trained.preprocessing.apply(&raw), false))
+    tch::no_grad(|| trained.network.forward(&trained.preprocessing.apply(&raw), false).unwrap())
 }
 
 fn rows(logits: &Tensor) -> Vec<Vec<f32>> {

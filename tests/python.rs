@@ -37,7 +37,8 @@ fn the_python_example_computes_the_logits_of_the_training_process() {
         let model = folder.path().join("run/model.pt");
         let printed = python(&["examples/python/classify.py", text(&model), text(&rows)]);
         let raw = support::first_rows(&trained.dataset, count as i64);
-        let native = tch::no_grad(|| trained.network.forward(&trained.preprocessing.apply(&raw), false));
+        let native =
+            tch::no_grad(|| trained.network.forward(&trained.preprocessing.apply(&raw), false).unwrap());
         let difference =
             largest_difference(&logits_of(&printed), &Vec::<Vec<f32>>::try_from(&native).unwrap());
         assert!(difference <= 1e-6, "{count} rows: {difference}");
@@ -162,4 +163,35 @@ assert difference < 1e-5, difference
 "#;
         python(&["-c", script, text(&path), make]);
     }
+}
+
+/// torchvision's resnet18 of a thousand classes, scripted, as people have it.
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn torchvisions_resnet18_trains_as_it_is_and_python_loads_the_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("resnet18.pt"), folder.path().join("run"));
+    let script = r#"
+import sys, torch, torchvision
+torch.jit.script(torchvision.models.resnet18(num_classes=1000)).save(sys.argv[1])
+"#;
+    python(&["-c", script, text(&file)]);
+    let pictures = folder.path().join("pictures");
+    support::color_pictures(&pictures, 24);
+    let train =
+        ["train", "--model", text(&file), "--data", text(&pictures), "--epochs", "4", "--image-size", "32"];
+    succeed([&train[..], &["--batch-size", "16", "--out", text(&out)]].concat());
+    let script = r#"
+import sys, torch, torchvision
+exported = torch.jit.load(sys.argv[1])
+x = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
+own = torchvision.models.resnet18(num_classes=3)
+own.load_state_dict({name.removeprefix("network."): value for name, value in exported.state_dict().items() if name.startswith("network.")})
+own.eval()
+with torch.inference_mode():
+    expected = own((x - exported.preprocess.offset) / exported.preprocess.scale)
+    assert torch.allclose(exported(x), expected, atol=1e-5), (exported(x) - expected).abs().max()
+    assert exported(x[:1]).shape == (1, 3)
+"#;
+    python(&["-c", script, text(&out.join("model.pt"))]);
 }

@@ -1,5 +1,5 @@
-//! The contract between the two languages, in one place. `autocast`, `gradients`, `memory`, `optimizer`, `process`, `random` and
-//! `script` wrap it safely.
+//! The contract between the two languages, in one place. `autocast`, `gradients`, `memory`, `optimizer`, `process`, `random`,
+//! `script` and `trace` wrap it safely.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -19,6 +19,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/optimizer.h");
         include!("cresset-bridge/src/process.h");
         include!("cresset-bridge/src/random.h");
+        include!("cresset-bridge/src/trace.h");
 
         type Tensor;
     }
@@ -44,7 +45,32 @@ pub(crate) mod bridge {
         fn save(self: &ScriptModule, path: &str, extra: &[ExtraFile]) -> Result<()>;
         fn set_training(self: Pin<&mut ScriptModule>, training: bool) -> Result<()>;
         fn call(self: &ScriptModule, method: &str, input: &Tensor, results: Pin<&mut Values>) -> Result<()>;
+        fn define(self: Pin<&mut ScriptModule>, source: &str) -> Result<()>;
+        fn result_type(self: &ScriptModule, method: &str) -> Result<String>;
+        fn class_name(self: &ScriptModule) -> Result<String>;
+        fn knows_class(self: &ScriptModule, name: &str) -> Result<bool>;
+        fn tensors(self: &ScriptModule, parameters: bool, values: Pin<&mut Values>) -> Result<Vec<String>>;
+        fn set_parameter(self: Pin<&mut ScriptModule>, name: &str, value: &Tensor) -> Result<()>;
+        fn child(self: &ScriptModule, name: &str) -> Result<UniquePtr<ScriptModule>>;
+        fn move_to(self: Pin<&mut ScriptModule>, device: &str) -> Result<()>;
+        fn copy(self: &ScriptModule) -> Result<UniquePtr<ScriptModule>>;
+        fn wrapped(
+            self: &ScriptModule,
+            source: &str,
+            class_name: &str,
+            values: &Values,
+            attribute: &str,
+        ) -> Result<UniquePtr<ScriptModule>>;
         fn names(self: &Values) -> Vec<String>;
+
+        type Trace;
+        fn begin_trace(module: &ScriptModule, values: &Values, example: &Tensor) -> Result<UniquePtr<Trace>>;
+        fn finish(
+            self: Pin<&mut Trace>,
+            module: Pin<&mut ScriptModule>,
+            method: &str,
+            output: &Tensor,
+        ) -> Result<()>;
         fn take_tensor(self: Pin<&mut Values>, name: &str) -> Result<UniquePtr<Tensor>>;
 
         type Group;

@@ -13,6 +13,7 @@ pub mod optimizer;
 pub mod process;
 pub mod random;
 pub mod script;
+mod trace;
 
 pub use error::{Error, Result, first_line};
 

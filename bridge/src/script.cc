@@ -1,5 +1,7 @@
 #include "cresset-bridge/src/script.h"
 
+#include <sstream>
+
 #include <caffe2/serialize/versions.h>
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/csrc/jit/serialization/import_source.h>
@@ -19,14 +21,12 @@ torch::jit::Module instantiate(const std::shared_ptr<torch::jit::CompilationUnit
   for (size_t slot = 0; slot < type->numAttributes(); ++slot) {
     const auto& name = type->getAttributeName(slot);
     auto submodule = type->getAttribute(slot)->cast<c10::ClassType>();
-    if (submodule && submodule->is_module()) {
-      auto child = instantiate(unit, submodule, prefix + name + ".", values);
-      module._ivalue()->setSlot(slot, child._ivalue());
-      continue;
-    }
     auto value = values.by_name.find(prefix + name);
     if (value != values.by_name.end()) {
       module._ivalue()->setSlot(slot, value->second);
+    } else if (submodule && submodule->is_module()) {
+      auto child = instantiate(unit, submodule, prefix + name + ".", values);
+      module._ivalue()->setSlot(slot, child._ivalue());
     } else if (name == "training") {
       module._ivalue()->setSlot(slot, true);
     } else {
@@ -34,6 +34,18 @@ torch::jit::Module instantiate(const std::shared_ptr<torch::jit::CompilationUnit
     }
   }
   return module;
+}
+
+// Compiles `source`, which holds the classes beside `class_name`, into `unit`, and makes an instance of that class.
+torch::jit::Module from_source(const std::shared_ptr<torch::jit::CompilationUnit>& unit, const std::string& source,
+                               const std::string& class_name, const Values& values) {
+  c10::QualifiedName name(class_name);
+  auto code = std::make_shared<torch::jit::Source>(source, "model", 1);
+  std::vector<at::IValue> constants;
+  torch::jit::SourceImporter importer(
+      unit, &constants, [&](const std::string& qualifier) { return qualifier == name.prefix() ? code : nullptr; },
+      caffe2::serialize::kProducedFileFormatVersion);
+  return instantiate(unit, importer.loadType(name)->expect<c10::ClassType>(), "", values);
 }
 
 }  // namespace
@@ -63,14 +75,8 @@ std::unique_ptr<at::Tensor> Values::take_tensor(rust::Str name) {
 }
 
 std::unique_ptr<ScriptModule> module_from_source(rust::Str source, rust::Str class_name, const Values& values) {
-  auto unit = std::make_shared<torch::jit::CompilationUnit>();
-  auto code = std::make_shared<torch::jit::Source>(text(source), "model", 1);
-  std::vector<at::IValue> constants;
-  torch::jit::SourceImporter importer(
-      unit, &constants, [&](const std::string& qualifier) { return qualifier == "__torch__" ? code : nullptr; },
-      caffe2::serialize::kProducedFileFormatVersion);
-  auto type = importer.loadType(c10::QualifiedName(text(class_name)))->expect<c10::ClassType>();
-  return std::make_unique<ScriptModule>(instantiate(unit, type, "", values));
+  return std::make_unique<ScriptModule>(
+      from_source(std::make_shared<torch::jit::CompilationUnit>(), text(source), text(class_name), values));
 }
 
 std::unique_ptr<ScriptModule> load_module(rust::Str path, rust::Str device, rust::Vec<ExtraFile>& extra) {
@@ -97,6 +103,62 @@ void ScriptModule::call(rust::Str method, const at::Tensor& input, Values& resul
   }
   const auto& elements = result.toTupleRef().elements();
   for (size_t i = 0; i < elements.size(); ++i) results.by_name[std::to_string(i)] = elements[i].toTensor();
+}
+
+void ScriptModule::define(rust::Str source) { module_.define(text(source)); }
+
+rust::String ScriptModule::result_type(rust::Str method) const {
+  return module_.get_method(text(method)).function().getSchema().returns().at(0).type()->annotation_str();
+}
+
+rust::String ScriptModule::class_name() const { return module_.type()->name()->qualifiedName(); }
+
+bool ScriptModule::knows_class(rust::Str name) const {
+  return module_._ivalue()->compilation_unit()->get_class(c10::QualifiedName(text(name))) != nullptr;
+}
+
+rust::Vec<rust::String> ScriptModule::tensors(bool parameters, Values& values) const {
+  rust::Vec<rust::String> names;
+  const auto put = [&](const std::string& name, const at::Tensor& tensor) {
+    names.push_back(name);
+    values.by_name[name] = tensor;
+  };
+  if (parameters) {
+    for (const auto& of : module_.named_parameters()) put(of.name, of.value);
+  } else {
+    for (const auto& of : module_.named_buffers()) put(of.name, of.value);
+  }
+  return names;
+}
+
+void ScriptModule::set_parameter(rust::Str name, const at::Tensor& value) {
+  c10::QualifiedName path(text(name));
+  auto owner = module_;
+  for (const auto& atom : path.atoms()) {
+    if (&atom != &path.atoms().back()) owner = owner.attr(atom).toModule();
+  }
+  owner.setattr(path.name(), value);
+}
+
+std::unique_ptr<ScriptModule> ScriptModule::child(rust::Str name) const {
+  if (!module_.hasattr(text(name)) || !module_.attr(text(name)).isModule()) return nullptr;
+  return std::make_unique<ScriptModule>(module_.attr(text(name)).toModule());
+}
+
+void ScriptModule::move_to(rust::Str device) { module_.to(c10::Device(text(device))); }
+
+std::unique_ptr<ScriptModule> ScriptModule::copy() const {
+  std::stringstream bytes;
+  module_.save(bytes);
+  return std::make_unique<ScriptModule>(torch::jit::load(bytes, c10::Device(c10::kCPU)));
+}
+
+std::unique_ptr<ScriptModule> ScriptModule::wrapped(rust::Str source, rust::Str class_name, const Values& values,
+                                                    rust::Str attribute) const {
+  auto all = values;
+  all.by_name[text(attribute)] = module_._ivalue();
+  return std::make_unique<ScriptModule>(
+      from_source(module_._ivalue()->compilation_unit(), text(source), text(class_name), all));
 }
 
 }  // namespace cresset

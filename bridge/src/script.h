@@ -30,8 +30,27 @@ class ScriptModule {
   void set_training(bool training);
   // Results are named "0", "1", … in the order in which the method returns them.
   void call(rust::Str method, const at::Tensor& input, Values& results) const;
+  // Adds methods, given as TorchScript source.
+  void define(rust::Str source);
+  // The type that a method returns, as TorchScript writes it.
+  rust::String result_type(rust::Str method) const;
+  // The qualified name of the module's class.
+  rust::String class_name() const;
+  // Whether a class of this qualified name came with the module.
+  bool knows_class(rust::Str name) const;
+  // The names of the parameters, or of the buffers, in the order of their definition; their tensors go into `values`.
+  rust::Vec<rust::String> tensors(bool parameters, Values& values) const;
+  // Puts another tensor in the place of a parameter.
+  void set_parameter(rust::Str name, const at::Tensor& value);
+  // The submodule of this name, or null.
+  std::unique_ptr<ScriptModule> child(rust::Str name) const;
+  void move_to(rust::Str device);
+  // A copy on the CPU that shares nothing with this module, classes included.
+  std::unique_ptr<ScriptModule> copy() const;
+  // An instance of a class from `source` around this module, which is its attribute `attribute`.
+  std::unique_ptr<ScriptModule> wrapped(rust::Str source, rust::Str class_name, const Values& values,
+                                        rust::Str attribute) const;
 
- private:
   torch::jit::Module module_;
 };
 

@@ -27,9 +27,22 @@ impl Values {
         Ok(self.0.pin_mut().put_strings(name, strings.to_vec())?)
     }
 
-    fn into_tensors(mut self) -> Result<Vec<(String, Tensor)>> {
+    fn into_tensors(self) -> Result<Vec<(String, Tensor)>> {
         let names = self.0.names();
-        names.into_iter().map(|name| Ok((name.clone(), own(self.0.pin_mut().take_tensor(&name)?)))).collect()
+        self.take(names)
+    }
+
+    fn take(mut self, names: Vec<String>) -> Result<Vec<(String, Tensor)>> {
+        let mut taken = Vec::new();
+        for name in names {
+            let tensor = own(self.0.pin_mut().take_tensor(&name)?);
+            taken.push((name, tensor));
+        }
+        Ok(taken)
+    }
+
+    pub(crate) fn inner(&self) -> &ffi::Values {
+        &self.0
     }
 }
 
@@ -83,6 +96,86 @@ impl Module {
         let mut results = Values::new();
         self.0.call(method, lend(input), results.0.pin_mut())?;
         Ok(results.into_tensors()?.into_iter().map(|(_, tensor)| tensor).collect())
+    }
+
+    /// Adds methods, given as TorchScript source (`def predict(self, x: Tensor) -> Tensor: …`).
+    ///
+    /// # Errors
+    /// Source that does not compile.
+    pub fn define(&mut self, source: &str) -> Result<()> {
+        Ok(self.0.pin_mut().define(source)?)
+    }
+
+    /// The type that `method` returns, as TorchScript writes it: `Tensor`, `Tuple[Tensor, Tensor]`.
+    ///
+    /// # Errors
+    /// A method that the module has not.
+    pub fn result_type(&self, method: &str) -> Result<String> {
+        Ok(self.0.result_type(method)?)
+    }
+
+    /// The qualified name of the module's class, such as `__torch__.Name`.
+    pub fn class_name(&self) -> Result<String> {
+        Ok(self.0.class_name()?)
+    }
+
+    /// Whether a class of this qualified name came with the module.
+    pub fn knows_class(&self, name: &str) -> Result<bool> {
+        Ok(self.0.knows_class(name)?)
+    }
+
+    /// The parameters by their names, in the order of their definition. The tensors are the module's own.
+    pub fn parameters(&self) -> Result<Vec<(String, Tensor)>> {
+        self.tensors(true)
+    }
+
+    /// The buffers, likewise.
+    pub fn buffers(&self) -> Result<Vec<(String, Tensor)>> {
+        self.tensors(false)
+    }
+
+    fn tensors(&self, parameters: bool) -> Result<Vec<(String, Tensor)>> {
+        let mut values = Values::new();
+        let names = self.0.tensors(parameters, values.0.pin_mut())?;
+        values.take(names)
+    }
+
+    /// Puts another tensor in the place of the parameter `name`.
+    ///
+    /// # Errors
+    /// A parameter that the module has not.
+    pub fn set_parameter(&mut self, name: &str, value: &Tensor) -> Result<()> {
+        Ok(self.0.pin_mut().set_parameter(name, lend(value))?)
+    }
+
+    /// The submodule `name`, if there is one. It is the same object, not a copy.
+    pub fn child(&self, name: &str) -> Result<Option<Module>> {
+        let child = self.0.child(name)?;
+        Ok((!child.is_null()).then_some(Module(child)))
+    }
+
+    /// Moves parameters and buffers to `device`.
+    pub fn move_to(&mut self, device: Device) -> Result<()> {
+        Ok(self.0.pin_mut().move_to(&device_name(device))?)
+    }
+
+    /// A copy on the CPU that shares nothing with this module.
+    pub fn copy(&self) -> Result<Module> {
+        Ok(Module(self.0.copy()?))
+    }
+
+    /// An instance of a class from `source`, as [`Module::from_source`] makes it, around this module: it is the attribute
+    /// `attribute`, whose type in the source is [`Module::class_name`].
+    pub fn wrapped(&self, source: &str, class_name: &str, values: &Values, attribute: &str) -> Result<Self> {
+        Ok(Module(self.0.wrapped(source, class_name, &values.0, attribute)?))
+    }
+
+    pub(crate) fn inner(&self) -> &ffi::ScriptModule {
+        &self.0
+    }
+
+    pub(crate) fn inner_mut(&mut self) -> std::pin::Pin<&mut ffi::ScriptModule> {
+        self.0.pin_mut()
     }
 }
 
@@ -154,6 +247,38 @@ class Scale(Module):
         std::fs::write(&path, b"not a model").unwrap();
         let error = Module::load(&path, Device::Cpu, &[]).err().unwrap();
         assert!(!error.0.contains('\n') && !error.0.contains("frame #"), "{error}");
+    }
+
+    #[test]
+    fn a_module_can_be_wrapped_copied_and_given_other_parameters() {
+        const AROUND: &str = r#"
+class Around(Module):
+  __parameters__ = []
+  __buffers__ = []
+  training : bool
+  inside : __torch__.Scale
+  def twice(self: __torch__.other.Around, x: Tensor) -> Tensor:
+    return torch.mul((self.inside).forward(x), 2)
+"#;
+        let mut scale = scale();
+        scale
+            .define(
+                "def forward_again(self, x: Tensor) -> Tensor:\n    return self.forward(self.forward(x))\n",
+            )
+            .unwrap();
+        assert_eq!(scale.result_type("both").unwrap(), "Tuple[Tensor, Tensor]");
+        let x = Tensor::from(1f32);
+        let value = |module: &Module, method: &str| module.call(method, &x).unwrap()[0].double_value(&[]);
+        assert_eq!(value(&scale, "forward_again"), 9.);
+
+        let copy = scale.copy().unwrap();
+        scale.set_parameter("factor", &Tensor::from(5f32)).unwrap();
+        assert_eq!((value(&scale, "forward"), value(&copy, "forward")), (5., 3.));
+        let around = copy.wrapped(AROUND, "__torch__.other.Around", &Values::new(), "inside").unwrap();
+        assert_eq!(value(&around, "twice"), 6.);
+        assert_eq!(around.parameters().unwrap()[0].0, "inside.factor");
+        assert!(around.child("inside").unwrap().is_some() && around.child("outside").unwrap().is_none());
+        assert!(scale.set_parameter("absent", &x).is_err());
     }
 
     #[test]

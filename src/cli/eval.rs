@@ -7,7 +7,7 @@ use cresset::config::Config;
 use cresset::error::Error;
 use cresset::evaluate::Report;
 use cresset::feed::HeldOutFeed;
-use cresset::pipeline::Prepared;
+use cresset::pipeline::Examples;
 use cresset::predict::Classifier;
 use cresset::run::{RunFolder, atomic};
 
@@ -64,5 +64,5 @@ impl Eval {
 
 fn held_out(run: &RunFolder, device: tch::Device) -> anyhow::Result<Box<dyn HeldOutFeed>> {
     let config = Config::read(&run.config_file())?;
-    Ok(Prepared::again(&config, run)?.raw_held_out(&config, device))
+    Ok(Examples::again(&config, run)?.raw_held_out(&config, device))
 }

@@ -2,6 +2,7 @@
 //! (`--config run.toml`) and the record in the run folder are all made from this one struct.
 
 mod file;
+mod model;
 pub(crate) mod values;
 
 use std::path::{Path, PathBuf};
@@ -14,11 +15,11 @@ use crate::data::{DataOptions, SplitPlan};
 use crate::device::{DeviceChoice, Threads};
 use crate::error::{Error, Result};
 use crate::feed::{ClassWeights, Sampling};
-use crate::model::ARCHITECTURES;
 use crate::train::TrainOptions;
 use crate::train::optimizer::OPTIMIZERS;
 use file::file_arguments;
-use values::{augmentation, named, open_unit_interval, path, positive, whole, whole_above_0};
+pub use model::ModelChoice;
+use values::{augmentation, model, named, open_unit_interval, path, positive, whole, whole_above_0};
 
 /// Everything that decides how a run goes.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -69,8 +70,8 @@ pub struct Config {
     #[arg(long, value_name = "WAY", default_value = "equal")]
     pub class_weights: ClassWeights,
 
-    /// Architecture of the model
-    #[arg(long, value_name = "NAME", default_value = "mlp", value_parser = named(ARCHITECTURES.iter().map(|a| (a.name, a.summary))))]
+    /// Architecture of the model (`cresset models` lists them), or a TorchScript file (`.pt`), which is trained as it is
+    #[arg(long, value_name = "NAME|FILE", default_value = "mlp", value_parser = model)]
     pub model: String,
 
     /// Options of the architecture, such as `width=64,dropout=0.2`; `cresset models` lists them

@@ -4,11 +4,17 @@ use std::path::PathBuf;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use super::ModelChoice;
 use crate::transform::augment::Augmentation;
 
 /// One of some names, each with what it is.
 pub fn named<'a>(entries: impl Iterator<Item = (&'static str, &'static str)> + 'a) -> PossibleValuesParser {
     PossibleValuesParser::new(entries.map(|(name, summary)| PossibleValue::new(name).help(summary)))
+}
+
+/// A model, in its own words.
+pub fn model(text: &str) -> std::result::Result<String, String> {
+    ModelChoice::check(text).map(|()| text.to_string())
 }
 
 /// A path.

@@ -5,15 +5,17 @@ use std::path::Path;
 use super::{METADATA, Metadata};
 use crate::error::Result;
 use crate::model::Network;
+use crate::model::script::Class;
 use crate::run::atomic;
 use crate::transform::Preprocessing;
-use cresset_bridge::script::Module;
 
-/// The methods of the exported module. `logits` is the network alone, under which its own `forward` is kept.
-const METHODS: &str = r#"  def forward(self: {class}, x: Tensor) -> Tensor:
-    return (self).logits((self.preprocess).forward(x))
-  def predict(self: {class}, x: Tensor) -> Tuple[Tensor, Tensor]:
-    probabilities = torch.softmax((self).forward(x), -1)
+/// The methods of the exported module. `logits` is the network alone.
+const METHODS: &str = r#"
+def forward(self, x: Tensor) -> Tensor:
+    return self.logits(self.preprocess.forward(x))
+
+def predict(self, x: Tensor) -> Tuple[Tensor, Tensor]:
+    probabilities = torch.softmax(self.forward(x), -1)
     return (torch.argmax(probabilities, -1), probabilities)
 "#;
 
@@ -28,14 +30,11 @@ pub fn torchscript(
     metadata: &Metadata,
     path: &Path,
 ) -> Result<()> {
-    let class = network
-        .layers()
-        .class("Classifier", "logits")
-        .child("preprocess", preprocessing.script())
-        .strings("classes", &metadata.classes)
-        .methods(METHODS);
-    let (source, name, values) = class.compile()?;
-    let mut module = Module::from_source(&source, &name, &values)?;
+    let dress = |class: Class| {
+        class.child("preprocess", preprocessing.script()).strings("classes", &metadata.classes)
+    };
+    let mut module = network.script(&dress)?;
+    module.define(METHODS)?;
     module.set_training(false)?;
     let metadata = serde_json::to_string_pretty(metadata).expect("metadata is plain data");
     atomic::replace(path, |temporary| Ok(module.save(temporary, &[(METADATA, &metadata)])?))

@@ -1,9 +1,14 @@
-//! Models: each is written once, as a stack of layers that run in Rust and describe themselves in TorchScript.
+//! Models. Each architecture is written once, as a stack of layers that run in Rust and describe themselves in TorchScript;
+//! beside them stand models of one's own ([`Model`]) and TorchScript files that are trained as they are.
 
 mod architecture;
+mod body;
+mod imported;
 pub mod layer;
 mod network;
 pub mod script;
+
+use tch::Tensor;
 
 use crate::data::InputShape;
 pub use architecture::{ARCHITECTURES, Architecture};
@@ -16,4 +21,17 @@ pub struct Task {
     pub input: InputShape,
     /// The number of classes.
     pub classes: i64,
+}
+
+/// A model of one's own. A closure `|x, train| …` is one; [`Network::of`] makes it trainable.
+pub trait Model {
+    /// Logits, float32 (N, classes), of preprocessed inputs, float32 (N, …). `train` switches what behaves otherwise in
+    /// training, such as dropout.
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor;
+}
+
+impl<F: Fn(&Tensor, bool) -> Tensor> Model for F {
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        self(x, train)
+    }
 }

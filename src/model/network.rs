@@ -1,25 +1,36 @@
 //! A model with its parameters.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor, nn};
 
-use super::layer::{Layer, LayerRow, Sequential};
-use super::{Architecture, Task};
+use super::body::Body;
+use super::imported::Imported;
+use super::layer::{LayerRow, Sequential};
+use super::script::Class;
+use super::{Architecture, Model, Task};
 use crate::data::InputShape;
 use crate::error::{Error, Result};
 
 /// Tensors by name, in the order of their names.
 pub type Tensors = BTreeMap<String, Tensor>;
 
-/// An architecture's layers, with their parameters on a device.
+/// A model, with its parameters on a device.
 pub struct Network {
-    classes: usize,
-    layers: Sequential,
-    store: nn::VarStore,
-    /// The parameters that are trained at some time.
+    task: Task,
+    body: Body,
+    device: Device,
+    state: Tensors,
+    /// The parameters.
+    parameters: Tensors,
+    /// Those that are trained at some time.
     trainable: Tensors,
+    /// The layers that have parameters, from the input to the output.
+    layer_names: Vec<String>,
     is_channels_last: bool,
+    fingerprint: Option<String>,
 }
 
 impl Network {
@@ -30,53 +41,155 @@ impl Network {
     /// An unknown name, faulty options, and a task that the architecture is not for.
     pub fn new(architecture: &str, options: &str, task: &Task, device: Device, seed: u64) -> Result<Self> {
         let architecture = Architecture::named(architecture)?;
+        Network::drawn(task, device, seed, |path| {
+            let layers = architecture.layers(path, task, options)?;
+            let names = layers.names();
+            Ok((Body::Layers(layers), names))
+        })
+    }
+
+    /// A model of one's own: `build` makes it, with its parameters in the path that it is given, which are drawn as
+    /// seeded by `seed`. It is exported by recording what it computes, so it must not read sizes that depend on the number
+    /// of rows: `x.flatten(1, -1)` instead of `x.view([x.size()[0], -1])`.
+    pub fn of<M: Model + 'static>(
+        task: &Task,
+        device: Device,
+        seed: u64,
+        build: impl FnOnce(&nn::Path) -> M,
+    ) -> Result<Self> {
+        Network::drawn(task, device, seed, |path| Ok((Body::Own(Box::new(build(path))), Vec::new())))
+    }
+
+    /// A TorchScript file as it is. If it gives another number of figures than there are classes, its last layer is
+    /// replaced by one that is drawn as seeded by `seed`.
+    ///
+    /// # Errors
+    /// A file that is no TorchScript, has no parameters, or does not take such inputs; a last layer that cannot be found.
+    pub fn imported(file: &Path, task: &Task, device: Device, seed: u64) -> Result<Self> {
+        let (imported, fingerprint) = Imported::load(file, task, device, seed)?;
+        let parameters = imported.parameters()?;
+        let layer_names = layers_of(parameters.iter().map(|(name, _)| name.as_str()));
+        let parameters: Tensors = parameters.into_iter().collect();
+        let state = imported.buffers()?.into_iter().chain(copied(&parameters)).collect();
+        let network = Network::made(task, device, Body::Imported(imported), state, parameters, layer_names);
+        Ok(Network { fingerprint: Some(fingerprint), ..network })
+    }
+
+    fn drawn(
+        task: &Task,
+        device: Device,
+        seed: u64,
+        build: impl FnOnce(&nn::Path) -> Result<(Body, Vec<String>)>,
+    ) -> Result<Self> {
         // Drawn on the CPU, so that a run starts from the same weights on every device.
         tch::manual_seed(seed as i64);
         let mut store = nn::VarStore::new(Device::Cpu);
-        let layers = architecture.layers(&store.root(), task, options)?;
+        let (body, mut layer_names) = build(&store.root())?;
         store.set_device(device);
-        let all = store.variables().into_iter();
-        let trainable = all.filter(|(_, tensor)| tensor.requires_grad()).collect();
-        Ok(Network { classes: task.classes as usize, layers, store, trainable, is_channels_last: false })
+        let state: Tensors = store.variables().into_iter().collect();
+        let trained = state.iter().filter(|(_, tensor)| tensor.requires_grad());
+        let parameters: Tensors =
+            trained.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+        if layer_names.is_empty() {
+            // The store knows the order in which the parameters were made.
+            let name_of = |made: &Tensor| {
+                parameters.iter().find(|(_, known)| known.data_ptr() == made.data_ptr()).map(|(name, _)| name)
+            };
+            let names: Vec<_> = store.trainable_variables().iter().filter_map(name_of).collect();
+            layer_names = layers_of(names.into_iter().map(String::as_str));
+        }
+        Ok(Network::made(task, device, body, state, parameters, layer_names))
+    }
+
+    fn made(
+        task: &Task,
+        device: Device,
+        body: Body,
+        state: Tensors,
+        parameters: Tensors,
+        layer_names: Vec<String>,
+    ) -> Self {
+        let trainable = copied(&parameters).collect();
+        Network {
+            task: task.clone(),
+            body,
+            device,
+            state,
+            parameters,
+            trainable,
+            layer_names,
+            is_channels_last: false,
+            fingerprint: None,
+        }
     }
 
     /// Logits (N, classes) of preprocessed inputs (N, …).
-    pub fn forward(&self, inputs: &Tensor, train: bool) -> Tensor {
+    ///
+    /// # Errors
+    /// What an imported model fails with.
+    pub fn forward(&self, inputs: &Tensor, train: bool) -> Result<Tensor> {
         if self.is_channels_last {
             // The layout is no matter of the values: if it cannot be had, the inputs go in as they are.
             let inputs =
                 cresset_bridge::memory::channels_last(inputs).unwrap_or_else(|_| inputs.shallow_clone());
-            return self.layers.forward(&inputs, train);
+            return self.body.forward(&inputs, train);
         }
-        self.layers.forward(inputs, train)
+        self.body.forward(inputs, train)
+    }
+
+    /// The network as a TorchScript module on the CPU: an instance of `Classifier`, with its parameters, the method
+    /// `logits`, and what `dress` adds to the class.
+    ///
+    /// # Errors
+    /// A model of one's own that computes something else when its recording is run.
+    pub fn script(&self, dress: &dyn Fn(Class) -> Class) -> Result<Module> {
+        self.body.script(self, dress)
+    }
+
+    /// The task that it was made for.
+    pub fn task(&self) -> &Task {
+        &self.task
     }
 
     /// The number of classes.
     pub fn classes(&self) -> usize {
-        self.classes
+        self.task.classes as usize
     }
 
-    /// The layers.
-    pub fn layers(&self) -> &Sequential {
-        &self.layers
+    /// The layers of an architecture; none of a model that was imported or is one's own.
+    pub fn layers(&self) -> Option<&Sequential> {
+        match &self.body {
+            Body::Layers(layers) => Some(layers),
+            _ => None,
+        }
+    }
+
+    /// SHA-256 of the file of an imported model, in hexadecimal.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
     }
 
     /// All parameters and buffers in the order of their names, which are those of PyTorch's `state_dict()`.
     pub fn state(&self) -> Tensors {
-        self.store.variables().into_iter().collect()
+        copied(&self.state).collect()
+    }
+
+    /// Whether the tensor of this name is a parameter and no buffer.
+    pub fn is_parameter(&self, name: &str) -> bool {
+        self.parameters.contains_key(name)
     }
 
     /// The ones of [`Network::state`] that are trained, now or later.
     pub fn parameters(&self) -> Tensors {
-        self.trainable.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+        copied(&self.trainable).collect()
     }
 
     /// The blocks of the model, from the input to the output, by the beginnings of their parameters' names: `conv1`,
     /// `layer1`, …; the last one is the head.
     pub fn blocks(&self) -> Vec<String> {
         let mut blocks: Vec<String> = Vec::new();
-        for name in self.layers.names() {
-            let block = block(&name);
+        for name in &self.layer_names {
+            let block = block(name);
             if !blocks.contains(&block) {
                 blocks.push(block);
             }
@@ -86,7 +199,7 @@ impl Network {
 
     /// Whether a parameter is of the last layer, which gives the logits.
     pub fn is_head(&self, name: &str) -> bool {
-        self.layers.names().last().is_some_and(|head| is_of(name, head))
+        self.layer_names.last().is_some_and(|head| is_of(name, head))
     }
 
     /// Leaves all parameters as they are whose names begin with one of these; gives the number of those values.
@@ -106,7 +219,7 @@ impl Network {
             }
             frozen += count;
         }
-        self.trainable = self.parameters();
+        self.trainable.retain(|_, tensor| tensor.requires_grad());
         Ok(frozen)
     }
 
@@ -129,21 +242,22 @@ impl Network {
 
     /// Where the parameters are.
     pub fn device(&self) -> Device {
-        self.store.device()
+        self.device
     }
 
-    /// The number of trainable values.
+    /// The number of values of all parameters.
     pub fn parameter_count(&self) -> usize {
-        self.store.trainable_variables().iter().map(Tensor::numel).sum()
+        self.parameters.values().map(Tensor::numel).sum()
     }
 
-    /// The layers, as they are run for an example of this shape, with their outputs and costs.
+    /// The layers of an architecture, as they are run for an example of this shape, with their outputs and costs.
     pub fn summary(&self, input: &InputShape) -> Vec<LayerRow> {
         let size: Vec<i64> = std::iter::once(1).chain(input.0.iter().copied()).collect();
         let mut rows = Vec::new();
-        tch::no_grad(|| {
-            let _ = self.layers.trace("", &Tensor::zeros(size, (Kind::Float, self.device())), &mut rows);
-        });
+        if let Some(layers) = self.layers() {
+            let example = Tensor::zeros(size, (Kind::Float, self.device()));
+            tch::no_grad(|| drop(layers.trace("", &example, &mut rows)));
+        }
         rows
     }
 
@@ -174,8 +288,23 @@ impl Network {
 
     /// Makes all floating-point tensors float64, for checks that need the precision.
     pub fn double(&mut self) {
-        self.store.double();
+        for tensor in self.state.values_mut().filter(|tensor| tensor.is_floating_point()) {
+            tensor.set_data(&tensor.to_kind(Kind::Double));
+        }
     }
+}
+
+/// The same tensors once more, with their names.
+fn copied(tensors: &Tensors) -> impl Iterator<Item = (String, Tensor)> {
+    tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
+}
+
+/// The layers that parameters are of, each once: `fc` for `fc.weight` and `fc.bias`.
+fn layers_of<'a>(parameters: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut layers: Vec<String> =
+        parameters.map(|name| name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_string()).collect();
+    layers.dedup();
+    layers
 }
 
 /// Whether a name is that of something, or of something in it.
@@ -200,7 +329,6 @@ mod tests {
     use super::*;
     use crate::evaluate::cross_entropy;
     use crate::model::ARCHITECTURES;
-    use cresset_bridge::script::Module;
 
     fn digits_mlp(seed: u64) -> Network {
         let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
@@ -221,12 +349,13 @@ mod tests {
             for shape in [[1, 8, 8], [3, 32, 32], [2, 1, 9], [4, 37, 20]] {
                 let task = Task { input: InputShape(shape.to_vec()), classes: 7 };
                 let network = Network::new(architecture.name, "", &task, Device::Cpu, 1).unwrap();
-                let (source, name, values) = network.layers().class("Model", "forward").compile().unwrap();
+                let (source, name, values) =
+                    network.layers().unwrap().class("Model", "forward").compile().unwrap();
                 let mut module = Module::from_source(&source, &name, &values).unwrap();
                 module.set_training(false).unwrap();
                 for batch in [1, 2, 64] {
                     let x = Tensor::randn([batch, shape[0], shape[1], shape[2]], (Kind::Float, Device::Cpu));
-                    let logits = tch::no_grad(|| network.forward(&x, false));
+                    let logits = tch::no_grad(|| network.forward(&x, false).unwrap());
                     assert_eq!(logits.size(), [batch, 7]);
                     let of_file = tch::no_grad(|| module.call("forward", &x).unwrap().remove(0));
                     assert_eq!(logits, of_file, "{} {shape:?} {batch}", architecture.name);
@@ -257,6 +386,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_frozen_stays_so_when_the_rest_is_trained() {
+        let mut network = digits_mlp(0);
+        assert_eq!(network.freeze("fc1.weight").unwrap(), 64 * 128);
+        network.train_only_head(true);
+        network.train_only_head(false);
+        let trained: Vec<_> = network.parameters().into_keys().collect();
+        assert_eq!(trained, ["fc1.bias", "fc2.bias", "fc2.weight"]);
+        assert!(
+            !network.state()["fc1.weight"].requires_grad() && network.state()["fc1.bias"].requires_grad()
+        );
+    }
+
+    #[test]
     fn the_seed_decides_the_start() {
         assert_eq!(digits_mlp(1).state()["fc1.weight"], digits_mlp(1).state()["fc1.weight"]);
         assert_ne!(digits_mlp(1).state()["fc1.weight"], digits_mlp(2).state()["fc1.weight"]);
@@ -282,7 +424,7 @@ mod tests {
         network.double();
         let x = Tensor::randn([6, 1, 2, 2], (Kind::Double, Device::Cpu));
         let y = Tensor::from_slice(&[0i64, 1, 2, 0, 1, 2]);
-        let loss = || cross_entropy(&network.forward(&x, true), &y);
+        let loss = || cross_entropy(&network.forward(&x, true).unwrap(), &y);
         loss().backward();
         let step = 1e-6;
         for (name, parameter) in network.parameters() {

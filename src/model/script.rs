@@ -6,6 +6,11 @@ use std::fmt::Write;
 use cresset_bridge::script::Values;
 use tch::{Device, Tensor};
 
+use super::Tensors;
+
+/// Where the classes are, so that none has the name of one in a module of somebody else.
+pub const PACKAGE: &str = "__torch__.cresset";
+
 /// What a layer is in TorchScript.
 pub enum Script {
     /// An expression with `{x}` for its input, which may stand in it several times; for layers without parameters.
@@ -52,9 +57,10 @@ impl Script {
 pub struct Class {
     name: &'static str,
     methods: String,
-    tensors: Vec<(&'static str, Tensor, Role)>,
+    tensors: Vec<(String, Tensor, Role)>,
     strings: Vec<(&'static str, Vec<String>)>,
     children: Vec<(String, Class)>,
+    existing: Vec<(&'static str, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,16 +78,17 @@ impl Class {
             tensors: Vec::new(),
             strings: Vec::new(),
             children: Vec::new(),
+            existing: Vec::new(),
         }
     }
 
     /// Adds a trainable tensor.
-    pub fn parameter(self, name: &'static str, tensor: &Tensor) -> Self {
+    pub fn parameter(self, name: impl Into<String>, tensor: &Tensor) -> Self {
         self.tensor(name, tensor, Role::Parameter)
     }
 
     /// Adds a tensor that is saved and moved with the module but not trained.
-    pub fn buffer(self, name: &'static str, tensor: &Tensor) -> Self {
+    pub fn buffer(self, name: impl Into<String>, tensor: &Tensor) -> Self {
         self.tensor(name, tensor, Role::Buffer)
     }
 
@@ -97,15 +104,44 @@ impl Class {
         self
     }
 
-    /// Adds methods.
-    pub fn methods(mut self, source: &str) -> Self {
-        self.methods.push_str(source);
+    /// A class of nothing but tensors under dotted names (`layer1.0.weight`), with a submodule for each part of a name; a
+    /// tensor is a parameter if `is_parameter` says so of its whole name.
+    pub fn of_tensors(name: &'static str, tensors: &Tensors, is_parameter: &dyn Fn(&str) -> bool) -> Self {
+        let mut class = Class::new(name, "");
+        for (path, tensor) in tensors {
+            let mut at = &mut class;
+            let (owners, own) = path.rsplit_once('.').unwrap_or(("", path));
+            for part in owners.split('.').filter(|part| !part.is_empty()) {
+                at = at.child_named(part);
+            }
+            let role = if is_parameter(path) { Role::Parameter } else { Role::Buffer };
+            at.tensors.push((own.to_string(), tensor.shallow_clone(), role));
+        }
+        class
+    }
+
+    fn child_named(&mut self, name: &str) -> &mut Class {
+        let place = self.children.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            self.children.push((name.to_string(), Class::new("Part", "")));
+            self.children.len() - 1
+        });
+        &mut self.children[place].1
+    }
+
+    /// Adds a submodule that exists already and takes part as it is, of this qualified type.
+    pub fn existing(mut self, name: &'static str, class_name: String) -> Self {
+        self.existing.push((name, class_name));
         self
     }
 
     /// The source of this class and all that it is made of, its qualified name, and the values of its attributes.
     pub fn compile(&self) -> cresset_bridge::Result<(String, String, Values)> {
-        let mut source = Source::default();
+        self.compile_in(PACKAGE)
+    }
+
+    /// The same with the classes in another package, for a module that knows classes of that name already.
+    pub fn compile_in(&self, package: &str) -> cresset_bridge::Result<(String, String, Values)> {
+        let mut source = Source { package: package.to_string(), ..Source::default() };
         let name = source.define(self);
         let mut values = Values::new();
         self.collect("", &mut values)?;
@@ -119,8 +155,8 @@ impl Class {
             + self.children.iter().map(|(_, child)| child.parameters()).sum::<usize>()
     }
 
-    fn tensor(mut self, name: &'static str, tensor: &Tensor, role: Role) -> Self {
-        self.tensors.push((name, tensor.shallow_clone(), role));
+    fn tensor(mut self, name: impl Into<String>, tensor: &Tensor, role: Role) -> Self {
+        self.tensors.push((name.into(), tensor.shallow_clone(), role));
         self
     }
 
@@ -140,6 +176,7 @@ impl Class {
 /// The text so far. Two instances of the same layer share one class.
 #[derive(Default)]
 struct Source {
+    package: String,
     text: String,
     /// The qualified name of each class, by its definition without the name.
     defined: BTreeMap<String, String>,
@@ -158,7 +195,7 @@ impl Source {
         // Classes of one name that differ (a stack of two layers, a stack of three) are numbered.
         let alike = self.defined.keys().filter(|key| key.lines().next() == Some(class.name)).count();
         let short = if alike == 0 { class.name.to_string() } else { format!("{}{alike}", class.name) };
-        let name = format!("__torch__.{short}");
+        let name = format!("{}.{short}", self.package);
         let definition = body.replace("{class}", &name);
         write!(self.text, "class {short}(Module):\n{definition}").expect("writing to a string does not fail");
         self.defined.insert(key, name.clone());
@@ -182,5 +219,6 @@ fn body(class: &Class, children: &[(&str, String)]) -> String {
             false => format!("  {name} : {of}\n"),
         };
     }
+    class.existing.iter().for_each(|(name, of)| text += &format!("  {name} : {of}\n"));
     text + &class.methods
 }

@@ -52,7 +52,7 @@ fn held_out_probabilities(prepared: &Prepared) -> Result<Vec<Vec<f64>>> {
     tch::no_grad(|| {
         for batch in prepared.held_out.in_order() {
             let Batch { inputs, .. } = batch?;
-            let rows: Tensor = prepared.network.forward(&inputs, false).softmax(-1, Kind::Double);
+            let rows: Tensor = prepared.network.forward(&inputs, false)?.softmax(-1, Kind::Double);
             probabilities.extend(Vec::<Vec<f64>>::try_from(rows.to_device(tch::Device::Cpu))?);
         }
         Ok(probabilities)

@@ -1,5 +1,6 @@
 //! A run from end to end: data, split, preprocessing, training, evaluation, export.
 
+mod examples;
 mod folds;
 mod label_errors;
 mod prepared;
@@ -17,9 +18,10 @@ use crate::train::checkpoint::{Best, Checkpoint};
 use crate::train::{
     Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Plan, TimeLimit, Training,
 };
+pub use examples::Examples;
 pub use folds::{CrossValidation, FoldFigures, Spread, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
-pub use prepared::Prepared;
+pub use prepared::{MakeNetwork, Prepared};
 
 /// A run that is ready to train.
 pub struct Run {
@@ -62,14 +64,20 @@ pub enum Outcome {
 /// # Errors
 /// Options, data or folders that cannot be used; the folder is then not made.
 pub fn start(config: &Config, out: Option<&Path>) -> Result<Run> {
-    guard(|| {
-        let prepared = Prepared::new(config)?;
-        let folder = RunFolder::create(out, config)?;
-        folder.write_config(config, &prepared.dataset, prepared.threads)?;
-        folder.write_split(&prepared.dataset, &prepared.split)?;
-        tracing::info!(folder = %folder.path().display(), "began a run");
-        Run::new(config, folder, prepared)
-    })
+    guard(|| begin(config, out, Prepared::new(config)?))
+}
+
+/// The same with a model that `make` makes. `config.model` is `own:` and a name for it.
+pub fn start_with(config: &Config, out: Option<&Path>, make: MakeNetwork) -> Result<Run> {
+    guard(|| begin(config, out, Prepared::with(config, make)?))
+}
+
+fn begin(config: &Config, out: Option<&Path>, prepared: Prepared) -> Result<Run> {
+    let folder = RunFolder::create(out, config)?;
+    folder.write_config(config, &prepared.dataset, prepared.threads)?;
+    folder.write_split(&prepared.dataset, &prepared.split)?;
+    tracing::info!(folder = %folder.path().display(), "began a run");
+    Run::new(config, folder, prepared)
 }
 
 /// Goes on with a run from its last checkpoint. `config` is the run's own, perhaps with more epochs or another device.
@@ -78,19 +86,37 @@ pub fn start(config: &Config, out: Option<&Path>) -> Result<Run> {
 /// A folder without a checkpoint, and data that has changed since.
 pub fn resume(config: &Config, folder: RunFolder) -> Result<Run> {
     guard(|| {
-        if !folder.last_checkpoint().is_file() {
-            let problem = "the run has no checkpoint yet, so there is nothing to go on from; start it again";
-            return Err(Error::artifact(folder.path(), problem));
-        }
+        refuse_unbegun(&folder)?;
         let prepared = Prepared::again(config, &folder)?;
-        let mut run = Run::new(config, folder, prepared)?;
-        run.training.resume(&mut run.prepared.network)?;
-        run.folder.clear_partial()?;
-        run.folder.write_config(config, &run.prepared.dataset, run.prepared.threads)?;
-        let position = run.training.position();
-        tracing::info!(epoch = position.epoch, step = position.step, "went on from the last checkpoint");
-        Ok(run)
+        go_on(config, folder, prepared)
     })
+}
+
+/// The same with a model that `make` makes.
+pub fn resume_with(config: &Config, folder: RunFolder, make: MakeNetwork) -> Result<Run> {
+    guard(|| {
+        refuse_unbegun(&folder)?;
+        let prepared = Prepared::again_with(config, &folder, make)?;
+        go_on(config, folder, prepared)
+    })
+}
+
+fn refuse_unbegun(folder: &RunFolder) -> Result<()> {
+    if folder.last_checkpoint().is_file() {
+        return Ok(());
+    }
+    let problem = "the run has no checkpoint yet, so there is nothing to go on from; start it again";
+    Err(Error::artifact(folder.path(), problem))
+}
+
+fn go_on(config: &Config, folder: RunFolder, prepared: Prepared) -> Result<Run> {
+    let mut run = Run::new(config, folder, prepared)?;
+    run.training.resume(&mut run.prepared.network)?;
+    run.folder.clear_partial()?;
+    run.folder.write_config(config, &run.prepared.dataset, run.prepared.threads)?;
+    let position = run.training.position();
+    tracing::info!(epoch = position.epoch, step = position.step, "went on from the last checkpoint");
+    Ok(run)
 }
 
 /// Trains a run to its end, or until `stop` says so after a step, and exports the best model.
@@ -141,7 +167,11 @@ pub fn export(folder: &RunFolder, checkpoint: &Path, output: &Path) -> Result<Me
 
 impl Run {
     fn new(config: &Config, folder: RunFolder, prepared: Prepared) -> Result<Self> {
-        let plan = Plan::of(config, prepared.class_weights.clone());
+        let mut plan = Plan::of(config, prepared.class_weights.clone());
+        plan.identity.insert("the data's SHA-256".to_string(), prepared.dataset.sha256.clone());
+        if let Some(sha256) = prepared.network.fingerprint() {
+            plan.identity.insert("the model file's SHA-256".to_string(), sha256.to_string());
+        }
         let training = Training::new(plan, &prepared.network, &folder)?;
         Ok(Run { config: config.clone(), folder, prepared, training })
     }
@@ -156,7 +186,7 @@ fn load_weights(network: &mut Network, path: &Path) -> Result<crate::train::chec
 fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) -> Result<(Metadata, Found)> {
     let Prepared { dataset, split, preprocessing, network, .. } = prepared;
     let measure = |feed: &dyn HeldOutFeed| {
-        evaluate(feed, dataset.classes.len(), Keep::Scores, |inputs| Ok(network.forward(inputs, false)))
+        evaluate(feed, dataset.classes.len(), Keep::Scores, |inputs| network.forward(inputs, false))
     };
     let held_out = measure(&*prepared.held_out)?;
     let test = prepared.test.as_deref().map(measure).transpose()?;

@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use tch::{Device, Tensor};
 
-use crate::config::Config;
+use super::Examples;
+use crate::config::{Config, ModelChoice};
 use crate::data::image::channel_by_channel;
-use crate::data::{self, Dataset, Part, Split, TrainPart};
+use crate::data::{Dataset, Part, Split, TrainPart};
 use crate::error::{Error, Result};
 use crate::feed::{
-    Augmenter, Gallery, HeldOutFeed, InMemory, MemoryFeed, StreamFeed, StreamHeldOut, TrainFeed, decode_all,
+    Augmenter, Gallery, HeldOutFeed, InMemory, MemoryFeed, StreamFeed, StreamHeldOut, TrainFeed,
 };
 use crate::model::{Network, Task};
 use crate::run::RunFolder;
 use crate::transform::Preprocessing;
 use crate::transform::augment::Augmentation;
+
+/// Makes an untrained model for a task on a device.
+pub type MakeNetwork<'a> = &'a dyn Fn(&Task, Device) -> Result<Network>;
 
 /// Data, split, preprocessing and an untrained model.
 pub struct Prepared {
@@ -41,18 +45,35 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Reads and splits the data and makes the model.
+    /// Reads and splits the data and makes the model that the options name.
     pub fn new(config: &Config) -> Result<Self> {
+        Prepared::with(config, &|task, device| network(config, task, device))
+    }
+
+    /// The same with a model that `make` makes.
+    pub fn with(config: &Config, make: MakeNetwork) -> Result<Self> {
         let device = config.device.resolve()?;
-        let dataset = data::load(&config.data, &config.reading)?;
-        let augmentation = augmentation(config, &dataset)?;
-        let dataset = if is_for_memory(&dataset, &augmentation) {
-            decode_all(dataset, config.threads.count().into(), config.reading.max_bad_share)?
-        } else {
-            dataset
-        };
+        Prepared::of(Examples::read(config)?, config, device, make)
+    }
+
+    /// The same for a run that was begun with `config`.
+    ///
+    /// # Errors
+    /// Data that has changed since.
+    pub fn again(config: &Config, folder: &RunFolder) -> Result<Self> {
+        Prepared::again_with(config, folder, &|task, device| network(config, task, device))
+    }
+
+    /// The same for a run that was begun with `config`, and a model that `make` makes.
+    pub fn again_with(config: &Config, folder: &RunFolder, make: MakeNetwork) -> Result<Self> {
+        let device = config.device.resolve()?;
+        Prepared::of(Examples::again(config, folder)?, config, device, make)
+    }
+
+    fn of(examples: Examples, config: &Config, device: Device, make: MakeNetwork) -> Result<Self> {
+        let Examples { dataset, split, augmentation } = examples;
         let task = Task { input: dataset.shape.clone(), classes: dataset.classes.len() as i64 };
-        let mut network = Network::new(&config.model, &config.model_options, &task, device, config.seed)?;
+        let mut network = make(&task, device)?;
         network.freeze(&config.training.freeze)?;
         if config.training.channels_last {
             network.use_channels_last()?;
@@ -62,10 +83,6 @@ impl Prepared {
         let threads = config.threads.for_step(network.parameter_count() * config.batch_size as usize);
         tch::set_num_threads(threads.into());
 
-        let split = Split::new(&dataset, &config.split_plan()?)?;
-        tracing::info!(
-            file = %dataset.path.display(), rows = dataset.rows(), classes = dataset.classes.len(), "read the data"
-        );
         let feeds = match Gallery::of(&dataset, config.threads.count().into(), config.reading.max_bad_share) {
             Some(gallery) => Feeds::streamed(config, &dataset, &split, &gallery, augmentation, device)?,
             None => Feeds::in_memory(config, &dataset, &split, augmentation, device),
@@ -86,60 +103,28 @@ impl Prepared {
             threads,
         })
     }
-
-    /// The held-out rows as they are, on `device`, for a model that preprocesses them itself.
-    pub fn raw_held_out(&self, config: &Config, device: Device) -> Box<dyn HeldOutFeed> {
-        let (rows, reading) = (&self.split.held_out, &config.reading);
-        match Gallery::of(&self.dataset, config.threads.count().into(), reading.max_bad_share) {
-            Some(gallery) => Box::new(StreamHeldOut::new(&gallery, rows, None, device)),
-            None => Box::new(InMemory::ready(self.dataset.part(rows, device))),
-        }
-    }
-
-    /// The same for a run that was begun with `config`.
-    ///
-    /// # Errors
-    /// Data that has changed since.
-    pub fn again(config: &Config, folder: &RunFolder) -> Result<Self> {
-        let prepared = Prepared::new(config)?;
-        if folder.data_sha256()? != prepared.dataset.sha256 {
-            let problem = format!(
-                "the data has changed since the run {} began, so it can neither go on nor be measured on its held-out \
-                 rows; bring the old data back, or start a new run",
-                folder.path().display()
-            );
-            return Err(Error::artifact(&prepared.dataset.path, problem));
-        }
-        Ok(prepared)
-    }
 }
 
-/// Pictures that take no more than this many bytes are decoded once, into memory.
-const MOST_IN_MEMORY: i64 = 1 << 30;
+/// The model that the options name: a file, or an architecture.
+fn network(config: &Config, task: &Task, device: Device) -> Result<Network> {
+    match ModelChoice::of(&config.model) {
+        ModelChoice::Architecture(name) => {
+            Network::new(name, &config.model_options, task, device, config.seed)
+        }
+        ModelChoice::File(_) if !config.model_options.is_empty() => {
+            let problem =
+                "--model-options are for the architectures that `cresset models` lists, and none for a file";
+            Err(Error::Usage(problem.to_string()))
+        }
+        ModelChoice::File(file) => Network::imported(file, task, device, config.seed),
+        ModelChoice::Own(name) => Err(Error::Usage(format!(
+            "the model {name} is made by a program of its own, which alone can train and export it"
+        ))),
+    }
+}
 
 /// The pictures whose values stand for all when streamed pictures are standardised.
 const SAMPLED: usize = 256;
-
-fn is_for_memory(dataset: &Dataset, augmentation: &Augmentation) -> bool {
-    let bytes = (dataset.rows() as i64).saturating_mul(dataset.shape.features());
-    bytes <= MOST_IN_MEMORY && !augmentation.has_region()
-}
-
-/// The changes of the training examples.
-///
-/// # Errors
-/// Changes of examples that are no pictures.
-fn augmentation(config: &Config, dataset: &Dataset) -> Result<Augmentation> {
-    let augmentation: Augmentation = config.augment.parse().map_err(Error::Usage)?;
-    if !augmentation.is_none() && !dataset.has_pictures() {
-        let problem = format!(
-            "--augment {augmentation} changes pictures, but the examples of {} are rows of a table",
-            dataset.path.display()
-        );
-        return Err(Error::Usage(problem));
-    }
-    Ok(augmentation)
-}
 
 /// Where the examples of each part come from.
 struct Feeds {

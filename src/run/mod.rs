@@ -15,7 +15,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, RECORD};
+use crate::config::{Config, ModelChoice, RECORD};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 
@@ -207,8 +207,9 @@ fn claim_numbered(config: &Config) -> Result<PathBuf> {
     let runs = Path::new("runs");
     fs::create_dir_all(runs).map_err(|error| no_folder(runs, error))?;
     let data = Path::new(&config.data).file_stem().unwrap_or_default().to_string_lossy();
+    let model = ModelChoice::of(&config.model).short_name();
     for number in 1u64.. {
-        let path = runs.join(format!("{data}-{}-{number}", config.model));
+        let path = runs.join(format!("{data}-{model}-{number}"));
         // Creating it is what claims the name, so two runs that begin at once get two folders.
         match fs::create_dir(&path) {
             Ok(()) => return Ok(path),

@@ -131,11 +131,11 @@ impl Learner {
     /// Logits, float32 (N, classes), in the precision of the plan.
     pub fn logits(&self, network: &Network, inputs: &Tensor, train: bool) -> Result<Tensor> {
         let kind = match self.precision {
-            Precision::F32 => return Ok(network.forward(inputs, train)),
+            Precision::F32 => return network.forward(inputs, train),
             Precision::Bf16 => Kind::BFloat16,
             Precision::Fp16 => Kind::Half,
         };
-        let logits = autocast::with(network.device(), kind, || network.forward(inputs, train))?;
+        let logits = autocast::with(network.device(), kind, || network.forward(inputs, train))??;
         Ok(logits.to_kind(Kind::Float))
     }
 

@@ -79,3 +79,20 @@ pub fn assert_same_bits(a: &Path, b: &Path) {
 pub fn first_rows(dataset: &Dataset, count: i64) -> Tensor {
     dataset.part(&(0..count).collect::<Vec<_>>(), Device::Cpu).inputs
 }
+
+/// A folder of color pictures, 40 pixels wide and high, so many of each of three classes: mostly red, green or blue.
+pub fn color_pictures(folder: &Path, each: usize) {
+    for (class, name) in ["red", "green", "blue"].into_iter().enumerate() {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+        for number in 0..each {
+            let picture = image::RgbImage::from_fn(40, 40, |x, y| {
+                let noise =
+                    |channel: usize| ((x * 7 + y * 13 + number as u32 * 31 + channel as u32 * 5) % 90) as u8;
+                image::Rgb(std::array::from_fn(|channel| {
+                    noise(channel) + if channel == class { 140 } else { 0 }
+                }))
+            });
+            picture.save(folder.join(name).join(format!("{number}.png"))).unwrap();
+        }
+    }
+}

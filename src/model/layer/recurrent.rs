@@ -119,7 +119,7 @@ impl Layer for Recurrent {
             weights = weights.join(", "),
         );
         let class = Class::new(cell.class(), forward);
-        Script::Class(self.weights.iter().fold(class, |class, (name, weight)| class.parameter(name, weight)))
+        Script::Class(self.weights.iter().fold(class, |class, (name, weight)| class.parameter(*name, weight)))
     }
 
     fn describe(&self) -> String {

@@ -1,0 +1,60 @@
+#include "cresset-bridge/src/trace.h"
+
+#include <torch/csrc/jit/passes/fixup_trace_scope_blocks.h>
+#include <torch/csrc/jit/passes/normalize_ops.h>
+
+#include "cresset-bridge/src/exception.h"
+#include "cresset-bridge/src/ffi.rs.h"
+
+namespace cresset {
+namespace {
+
+namespace jit = torch::jit;
+
+// Tells the tracer which graph value stands for each tensor of the module `value` and of those in it.
+void introduce(jit::tracer::TracingState& state, const jit::Module& module, jit::Value* value, const std::string& prefix,
+               const Values& values) {
+  for (const auto& of : module.named_children()) {
+    auto* child = state.graph->insertNode(state.graph->createGetAttr(value, of.name))->output();
+    introduce(state, of.value, child, prefix + of.name + ".", values);
+  }
+  for (size_t slot = 0; slot < module.type()->numAttributes(); ++slot) {
+    const auto& name = module.type()->getAttributeName(slot);
+    auto tensor = values.by_name.find(prefix + name);
+    if (tensor == values.by_name.end()) continue;
+    state.setValue(tensor->second, state.graph->insertNode(state.graph->createGetAttr(value, name))->output());
+  }
+}
+
+}  // namespace
+
+Trace::Trace(const ScriptModule& module, const Values& values, const at::Tensor& example)
+    : state_(std::make_shared<jit::tracer::TracingState>()) {
+  auto* self = state_->graph->insertInput(0, "self")->setType(module.module_._ivalue()->type());
+  introduce(*state_, module.module_, self, "", values);
+  auto* x = state_->graph->addInput("x");
+  x->setType(c10::TensorType::get());
+  state_->setValue(example, x);
+  jit::tracer::setTracingState(state_);
+}
+
+// Also when the forward pass has failed.
+Trace::~Trace() { jit::tracer::setTracingState(nullptr); }
+
+void Trace::finish(ScriptModule& module, rust::Str method, const at::Tensor& output) {
+  auto graph = state_->graph;
+  graph->registerOutput(state_->getOutput(output, 0));
+  jit::tracer::setTracingState(nullptr);
+  auto& of = module.module_;
+  jit::FixupTraceScopeBlocks(graph, &of);
+  jit::NormalizeOps(graph);
+  // A name that is not that of the module's class cannot be saved.
+  c10::QualifiedName name(*of.type()->name(), std::string(method.data(), method.size()));
+  of.type()->addMethod(of._ivalue()->compilation_unit()->create_function(name, graph));
+}
+
+std::unique_ptr<Trace> begin_trace(const ScriptModule& module, const Values& values, const at::Tensor& example) {
+  return std::make_unique<Trace>(module, values, example);
+}
+
+}  // namespace cresset

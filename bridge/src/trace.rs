@@ -1,0 +1,91 @@
+//! A forward pass that runs in Rust, recorded as a method of a TorchScript module.
+
+use tch::Tensor;
+
+use crate::ffi::{self, lend};
+use crate::script::{Module, Values};
+use crate::{Error, Result};
+
+impl Module {
+    /// Runs `forward` on `example` and makes what it computes the method `method`. `values` are the tensors that it
+    /// computes with, under the names of the module's attributes: the method reads those.
+    ///
+    /// What is recorded are the tensor operations. A size that `forward` reads is a constant of the method, and of a
+    /// branch, the way that was taken.
+    ///
+    /// # Errors
+    /// A result that does not depend on the example, or not by operations of libtorch.
+    pub fn record(
+        &mut self,
+        method: &str,
+        values: &Values,
+        example: &Tensor,
+        forward: impl FnOnce(&Tensor) -> Tensor,
+    ) -> Result<()> {
+        let mut trace = ffi::begin_trace(self.inner(), values.inner(), lend(example))?;
+        // Gradients would make the parameters constants. A panic in `forward` drops the trace, which ends the recording.
+        let output = tch::no_grad(|| forward(example));
+        let trace = trace.as_mut().ok_or_else(|| Error("the recording did not begin".to_string()))?;
+        Ok(trace.finish(self.inner_mut(), method, lend(&output))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    const LINEAR: &str = r#"
+class Linear(Module):
+  __parameters__ = ["weight", ]
+  __buffers__ = []
+  weight : Tensor
+  training : bool
+class Model(Module):
+  __parameters__ = []
+  __buffers__ = []
+  training : bool
+  fc : __torch__.Linear
+"#;
+
+    fn model(weight: &Tensor) -> (Module, Values) {
+        let mut values = Values::new();
+        values.put_tensor("fc.weight", weight).unwrap();
+        (Module::from_source(LINEAR, "__torch__.Model", &values).unwrap(), values)
+    }
+
+    #[test]
+    fn a_recorded_method_reads_the_parameters_and_takes_any_batch() {
+        let weight = Tensor::randn([3, 5], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let forward = |x: &Tensor| x.flatten(1, -1).matmul(&weight.tr()).relu();
+        let (mut module, values) = model(&weight);
+        let example = Tensor::randn([2, 5, 1], (Kind::Float, Device::Cpu));
+        module.record("forward", &values, &example, forward).unwrap();
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.pt");
+        module.save(&path, &[]).unwrap();
+        let (module, _) = Module::load(&path, Device::Cpu, &[]).unwrap();
+        let (names, _) = module.parameters().unwrap().into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+        assert_eq!(names, ["fc.weight"]);
+        for batch in [1, 7] {
+            let x = Tensor::randn([batch, 5, 1], (Kind::Float, Device::Cpu));
+            let result = tch::no_grad(|| module.call("forward", &x).unwrap().remove(0));
+            assert_eq!(result, tch::no_grad(|| forward(&x)));
+        }
+    }
+
+    #[test]
+    fn a_forward_pass_that_panics_ends_the_recording() {
+        let weight = Tensor::zeros([3, 5], (Kind::Float, Device::Cpu));
+        let (mut module, values) = model(&weight);
+        let run = std::panic::AssertUnwindSafe(|| {
+            module.record("forward", &values, &Tensor::from(1f32), |_| panic!("no"))
+        });
+        assert!(std::panic::catch_unwind(run).is_err());
+        let (mut other, values) = model(&weight);
+        let x = Tensor::zeros([1, 5], (Kind::Float, Device::Cpu));
+        other.record("forward", &values, &x, |x| x.matmul(&weight.tr())).unwrap();
+        assert_eq!(other.call("forward", &x).unwrap()[0].size(), [1, 3]);
+    }
+}

@@ -1,0 +1,73 @@
+//! What the option `model` names.
+
+use std::path::Path;
+
+use crate::error::nearest;
+use crate::model::ARCHITECTURES;
+
+/// What the option `model` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelChoice<'a> {
+    /// An architecture, by its name.
+    Architecture(&'a str),
+    /// A TorchScript file.
+    File(&'a Path),
+    /// A model that a program makes for itself, by the name that it gives it (`own:NAME`).
+    Own(&'a str),
+}
+
+/// The endings of TorchScript files.
+const ENDINGS: [&str; 4] = ["pt", "pth", "ts", "torchscript"];
+
+const OWN: &str = "own:";
+
+impl<'a> ModelChoice<'a> {
+    /// What a text names.
+    pub fn of(text: &'a str) -> Self {
+        let path = Path::new(text);
+        match text.strip_prefix(OWN) {
+            Some(name) => ModelChoice::Own(name),
+            None if ENDINGS.iter().any(|ending| path.extension().is_some_and(|own| own == *ending)) => {
+                ModelChoice::File(path)
+            }
+            None => ModelChoice::Architecture(text),
+        }
+    }
+
+    /// Refuses the name of an architecture that there is not.
+    pub(crate) fn check(text: &str) -> Result<(), String> {
+        let names: Vec<_> = ARCHITECTURES.iter().map(|known| known.name).collect();
+        match ModelChoice::of(text) {
+            ModelChoice::Architecture(name) if !names.contains(&name) => {
+                let hint =
+                    nearest(name, names.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+                let (names, hint) = (names.join(", "), hint.unwrap_or_default());
+                Err(format!("it is one of {names}, or a TorchScript file such as model.pt{hint}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A name that can be part of a folder's.
+    pub fn short_name(self) -> String {
+        match self {
+            ModelChoice::Architecture(name) | ModelChoice::Own(name) => name.replace(['/', '\\'], "-"),
+            ModelChoice::File(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn architectures_files_and_own_models_are_told_apart() {
+        assert_eq!(ModelChoice::of("cnn"), ModelChoice::Architecture("cnn"));
+        assert_eq!(ModelChoice::of("nets/resnet18.pt"), ModelChoice::File(Path::new("nets/resnet18.pt")));
+        assert_eq!(ModelChoice::of("own:two-layers"), ModelChoice::Own("two-layers"));
+        assert_eq!(ModelChoice::of("nets/resnet18.pt").short_name(), "resnet18");
+        assert!(ModelChoice::check("resnet").unwrap_err().contains("did you mean `resnet"));
+        assert!(["mlp", "a.pt", "own:x"].iter().all(|text| ModelChoice::check(text).is_ok()));
+    }
+}

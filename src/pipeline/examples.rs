@@ -1,0 +1,91 @@
+//! The data of a run, before anything is made of it.
+
+use tch::Device;
+
+use crate::config::Config;
+use crate::data::{self, Dataset, Split};
+use crate::error::{Error, Result};
+use crate::feed::{Gallery, HeldOutFeed, InMemory, StreamHeldOut, decode_all};
+use crate::run::RunFolder;
+use crate::transform::augment::Augmentation;
+
+/// Labelled examples, and which of them are for what.
+pub struct Examples {
+    /// The data set.
+    pub dataset: Dataset,
+    /// The rows of its parts.
+    pub split: Split,
+    /// The changes of the training examples.
+    pub augmentation: Augmentation,
+}
+
+impl Examples {
+    /// Reads and splits the data.
+    ///
+    /// # Errors
+    /// Data that cannot be read, and options that do not fit it.
+    pub fn read(config: &Config) -> Result<Self> {
+        let dataset = data::load(&config.data, &config.reading)?;
+        let augmentation = augmentation(config, &dataset)?;
+        let dataset = if is_for_memory(&dataset, &augmentation) {
+            decode_all(dataset, config.threads.count().into(), config.reading.max_bad_share)?
+        } else {
+            dataset
+        };
+        let split = Split::new(&dataset, &config.split_plan()?)?;
+        tracing::info!(
+            file = %dataset.path.display(), rows = dataset.rows(), classes = dataset.classes.len(), "read the data"
+        );
+        Ok(Examples { dataset, split, augmentation })
+    }
+
+    /// The same for a run that was begun with `config`.
+    ///
+    /// # Errors
+    /// Data that has changed since.
+    pub fn again(config: &Config, folder: &RunFolder) -> Result<Self> {
+        let examples = Examples::read(config)?;
+        if folder.data_sha256()? != examples.dataset.sha256 {
+            let problem = format!(
+                "the data has changed since the run {} began, so it can neither go on nor be measured on its held-out \
+                 rows; bring the old data back, or start a new run",
+                folder.path().display()
+            );
+            return Err(Error::artifact(&examples.dataset.path, problem));
+        }
+        Ok(examples)
+    }
+
+    /// The held-out rows as they are, on `device`, for a model that preprocesses them itself.
+    pub fn raw_held_out(&self, config: &Config, device: Device) -> Box<dyn HeldOutFeed> {
+        let (rows, reading) = (&self.split.held_out, &config.reading);
+        match Gallery::of(&self.dataset, config.threads.count().into(), reading.max_bad_share) {
+            Some(gallery) => Box::new(StreamHeldOut::new(&gallery, rows, None, device)),
+            None => Box::new(InMemory::ready(self.dataset.part(rows, device))),
+        }
+    }
+}
+
+/// Pictures that take no more than this many bytes are decoded once, into memory.
+const MOST_IN_MEMORY: i64 = 1 << 30;
+
+fn is_for_memory(dataset: &Dataset, augmentation: &Augmentation) -> bool {
+    let bytes = (dataset.rows() as i64).saturating_mul(dataset.shape.features());
+    bytes <= MOST_IN_MEMORY && !augmentation.has_region()
+}
+
+/// The changes of the training examples.
+///
+/// # Errors
+/// Changes of examples that are no pictures.
+fn augmentation(config: &Config, dataset: &Dataset) -> Result<Augmentation> {
+    let augmentation: Augmentation = config.augment.parse().map_err(Error::Usage)?;
+    if !augmentation.is_none() && !dataset.has_pictures() {
+        let problem = format!(
+            "--augment {augmentation} changes pictures, but the examples of {} are rows of a table",
+            dataset.path.display()
+        );
+        return Err(Error::Usage(problem));
+    }
+    Ok(augmentation)
+}
