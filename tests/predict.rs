@@ -132,3 +132,22 @@ fn eval_writes_its_figures_for_programs_and_spreadsheets() {
     assert!(std::fs::read_to_string(&csv).unwrap().lines().any(|row| row == line), "{line}");
     assert_eq!(figures["confusion"].as_array().unwrap().len(), 10);
 }
+
+#[test]
+fn views_of_a_picture_are_averaged_the_same_way_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    succeed(["train", "--augment", "affine=8:0.05", "--out", text(&out)]);
+    let eval = |more: &[&str]| succeed([&["eval", text(&out)], more].concat());
+    let averaged = eval(&["--tta", "affine=4:0.02", "--tta-views", "4"]);
+    assert_eq!(averaged, eval(&["--tta", "affine=4:0.02", "--tta-views", "4"]));
+    assert_ne!(averaged, eval(&[]));
+    let accuracy: f64 = averaged.lines().nth(1).unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(accuracy > 80., "{averaged}");
+    let model = out.join("model.pt");
+    let said = succeed(["predict", text(&model), "data/digits.csv", "--tta", "affine=4:0.02"]);
+    assert_eq!(said.lines().count(), 1798);
+    let refused = support::run(["eval", text(&out), "--tta", "mixup"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(support::stderr(&refused).contains("--tta mixup: what mixes pictures"));
+}

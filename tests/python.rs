@@ -145,7 +145,7 @@ fn torchvisions_modules_load_the_weights_of_ours() {
     ] {
         let task = Task { input: InputShape(vec![3, 32, 32]), classes: 10 };
         let network = Network::new(name, options, &task, Device::Cpu, 5).unwrap();
-        let (source, class, values) = network.layers().class("Model", "forward").compile().unwrap();
+        let (source, class, values) = network.layers().unwrap().class("Model", "forward").compile().unwrap();
         let path = folder.path().join("model.pt");
         Module::from_source(&source, &class, &values).unwrap().save(&path, &[]).unwrap();
         let script = r#"

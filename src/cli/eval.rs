@@ -8,7 +8,7 @@ use cresset::error::Error;
 use cresset::evaluate::Report;
 use cresset::feed::HeldOutFeed;
 use cresset::pipeline::Examples;
-use cresset::predict::Classifier;
+use cresset::predict::{Classifier, ViewOptions};
 use cresset::run::{RunFolder, atomic};
 
 use super::{Compute, Ended, show, thousands};
@@ -33,6 +33,9 @@ pub struct Eval {
     csv: Option<PathBuf>,
 
     #[command(flatten)]
+    views: ViewOptions,
+
+    #[command(flatten)]
     compute: Compute,
 }
 
@@ -41,7 +44,7 @@ impl Eval {
         let device = self.compute.prepare()?;
         let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
         let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
-        let classifier = Classifier::load(&path, device)?;
+        let classifier = Classifier::load(&path, device)?.with_views(&self.views)?;
         let examples = match (&self.data, &run) {
             (Some(data), _) => classifier.read_labelled(data)?,
             (None, Some(run)) => held_out(run, device)?,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use cresset::predict::{Classifier, Output, to_text};
+use cresset::predict::{Classifier, Output, ViewOptions, to_text};
 
 use super::{Compute, Ended, show};
 
@@ -27,13 +27,16 @@ pub struct Predict {
     output: Output,
 
     #[command(flatten)]
+    views: ViewOptions,
+
+    #[command(flatten)]
     compute: Compute,
 }
 
 impl Predict {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
-        let classifier = Classifier::load(&self.model, device)?;
+        let classifier = Classifier::load(&self.model, device)?.with_views(&self.views)?;
         let mut predictions = Vec::new();
         for path in &self.inputs {
             let inputs = classifier.read_inputs(path)?;

@@ -82,13 +82,7 @@ impl Augmenter {
         let sizes: Vec<i64> = std::iter::once(rows).chain(self.shape.0.iter().copied()).collect();
         let generator = |row| stream(pass.seed, Purpose::Augment, in_epoch(pass.epoch, first + row));
         let mut generators: Vec<_> = (0..rows as usize).map(generator).collect();
-        let ValueRange { min, max } = self.range;
-        let (black, span) = (f64::from(min), f64::from(max - min));
-        let raw = raw.view(sizes.as_slice());
-        if black == 0. {
-            return self.augmentation.apply(&raw, span, &mut generators);
-        }
-        self.augmentation.apply(&(raw - black), span, &mut generators) + black
+        self.augmentation.apply_raw(&raw.view(sizes.as_slice()), self.range, &mut generators)
     }
 }
 

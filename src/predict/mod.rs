@@ -2,6 +2,7 @@
 
 mod archive;
 mod output;
+mod views;
 
 use std::cmp::Ordering;
 use std::fs::File;
@@ -23,6 +24,8 @@ use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{FORMAT, METADATA, Metadata};
 use crate::feed::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
 pub use output::{Output, to_text};
+pub use views::ViewOptions;
+use views::Views;
 
 /// A `model.pt`, loaded.
 pub struct Classifier {
@@ -30,6 +33,7 @@ pub struct Classifier {
     module: Module,
     device: Device,
     metadata: Metadata,
+    views: Option<Views>,
 }
 
 /// A class and its probability.
@@ -99,7 +103,7 @@ impl Classifier {
             Error::artifact(path, format!("its {METADATA} makes no sense: {problem}; export the model again"))
         })?;
         module.set_training(false)?;
-        Ok(Classifier { path: path.to_path_buf(), module, device, metadata })
+        Ok(Classifier { path: path.to_path_buf(), module, device, metadata, views: None })
     }
 
     /// What the model says of itself.
@@ -107,10 +111,26 @@ impl Classifier {
         &self.metadata
     }
 
-    /// Logits (N, classes) of raw inputs (N, …), uint8 or float.
+    /// The same model, which from now on averages its probabilities over views of each picture.
+    ///
+    /// # Errors
+    /// A model that takes no pictures.
+    pub fn with_views(self, options: &ViewOptions) -> Result<Self> {
+        let input = &self.metadata.input;
+        Ok(Classifier { views: Views::new(options, &input.shape, input.value_range)?, ..self })
+    }
+
+    /// Logits (N, classes) of raw inputs (N, …), uint8 or float; over several views, logarithms of mean probabilities.
     pub fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
         let inputs = inputs.f_to_device(self.device)?;
-        let results = tch::no_grad(|| self.module.call("forward", &inputs))?;
+        match &self.views {
+            Some(views) => tch::no_grad(|| views.logits(&inputs, |inputs| self.forward(inputs))),
+            None => self.forward(&inputs),
+        }
+    }
+
+    fn forward(&self, inputs: &Tensor) -> Result<Tensor> {
+        let results = tch::no_grad(|| self.module.call("forward", inputs))?;
         let expected = [inputs.size().first().copied().unwrap_or(0), self.metadata.classes.len() as i64];
         let logits = results.into_iter().next().filter(|logits| logits.size() == expected);
         logits.ok_or_else(|| {

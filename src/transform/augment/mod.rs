@@ -19,6 +19,7 @@ use std::str::FromStr;
 use rand::rngs::ChaCha8Rng;
 use tch::{Kind, Tensor};
 
+use crate::data::ValueRange;
 use crate::data::image::Region;
 use crate::error::{nearest, quoted};
 pub use mixing::Mixing;
@@ -176,6 +177,15 @@ impl Augmentation {
     /// greatest value of a float. The result has the dtype of `pictures`.
     pub fn apply(&self, pictures: &Tensor, white: f64, generators: &mut [ChaCha8Rng]) -> Tensor {
         apply(&self.steps, pictures, white, generators)
+    }
+
+    /// Changes raw pictures (N, channels, height, width) whose values lie in `range`, each by its generator.
+    pub fn apply_raw(&self, raw: &Tensor, range: ValueRange, generators: &mut [ChaCha8Rng]) -> Tensor {
+        let (black, span) = (f64::from(range.min), f64::from(range.max - range.min));
+        if black == 0. {
+            return self.apply(raw, span, generators);
+        }
+        self.apply(&(raw - black), span, generators) + black
     }
 
     /// The region to resize, if the first step is one that draws it.

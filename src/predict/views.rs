@@ -1,0 +1,113 @@
+//! Test-time augmentation: what a model makes of several views of a picture, averaged.
+
+use clap::Args;
+use tch::{Kind, Tensor};
+
+use crate::config::values::augmentation;
+use crate::data::{InputShape, ValueRange};
+use crate::error::{Error, Result};
+use crate::random::{Purpose, stream};
+use crate::transform::augment::Augmentation;
+
+/// Which views of a picture are averaged.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ViewOptions {
+    /// Average the probabilities of each picture over changed views of it (test-time augmentation): changes as `--augment`
+    /// takes them, such as `affine=5:0.05`
+    #[arg(long, value_name = "CHANGES", default_value = "none", value_parser = augmentation)]
+    pub tta: String,
+
+    /// How many changed views there are beside the picture itself
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub tta_views: u32,
+}
+
+/// Views of pictures.
+#[derive(Debug)]
+pub(super) struct Views {
+    augmentation: Augmentation,
+    count: u32,
+    shape: InputShape,
+    range: ValueRange,
+}
+
+impl Views {
+    /// Views of pictures of this shape, whose values have this range; none if there are no changes.
+    ///
+    /// # Errors
+    /// Changes that mix pictures, and inputs that are no pictures.
+    pub fn new(options: &ViewOptions, shape: &InputShape, range: Option<ValueRange>) -> Result<Option<Self>> {
+        let augmentation: Augmentation = options.tta.parse().map_err(Error::Usage)?;
+        if augmentation.is_none() {
+            return Ok(None);
+        }
+        let fault = |problem: &str| Error::Usage(format!("--tta {augmentation}: {problem}"));
+        if !augmentation.mixing().is_empty() {
+            return Err(fault("what mixes pictures gives no views of one"));
+        }
+        let range = range.filter(|_| shape.0.len() == 3);
+        let range =
+            range.ok_or_else(|| fault("the model takes rows of a table, of which there are no views"))?;
+        Ok(Some(Views { augmentation, count: options.tta_views, shape: shape.clone(), range }))
+    }
+
+    /// The logarithm of the mean probabilities (N, classes) of raw pictures (N, …) and of their views. A view is the same
+    /// change of all of them, so that what is said of one does not depend on the others.
+    pub fn logits(&self, raw: &Tensor, logits: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        let rows = raw.size()[0];
+        let sizes: Vec<i64> = std::iter::once(rows).chain(self.shape.0.iter().copied()).collect();
+        let pictures = raw.reshape(sizes.as_slice());
+        let mut all = vec![logits(raw)?.log_softmax(-1, Kind::Float)];
+        for view in 0..u64::from(self.count) {
+            let mut generators: Vec<_> = (0..rows).map(|_| stream(0, Purpose::Augment, view)).collect();
+            let changed = self.augmentation.apply_raw(&pictures, self.range, &mut generators);
+            all.push(logits(&changed)?.log_softmax(-1, Kind::Float));
+        }
+        Ok(Tensor::stack(&all, 0).logsumexp([0], false) - (all.len() as f64).ln())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    fn views(tta: &str, views: u32) -> Result<Option<Views>> {
+        let options = ViewOptions { tta: tta.to_string(), tta_views: views };
+        Views::new(&options, &InputShape(vec![1, 2, 3]), Some(ValueRange { min: 0., max: 16. }))
+    }
+
+    /// A model that tells by the first column alone: the picture and its mirror image differ.
+    fn by_first_column(x: &Tensor) -> Result<Tensor> {
+        let column = x.view([-1, 2, 3]).select(2, 0).sum_dim_intlist(1, false, Kind::Float);
+        Ok(Tensor::stack(&[&column, &column.zeros_like()], 1))
+    }
+
+    #[test]
+    fn probabilities_are_the_mean_over_the_views() {
+        let raw = Tensor::from_slice(&[0f32, 0., 2., 0., 0., 0.]).view([1, 6]);
+        // A flip with probability 1: one view, the mirror image.
+        let views = views("flip=1", 1).unwrap().unwrap();
+        let found = views.logits(&raw, by_first_column).unwrap().exp().double_value(&[0, 0]);
+        let expected = (0.5 + 1. / (1. + (-2f64).exp())) / 2.;
+        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    }
+
+    #[test]
+    fn what_is_said_of_a_picture_does_not_depend_on_the_others() {
+        let raw = Tensor::rand([5, 6], (Kind::Float, Device::Cpu)) * 16.;
+        let views = views("affine=20:0.2,noise=0.1", 3).unwrap().unwrap();
+        let all = views.logits(&raw, by_first_column).unwrap();
+        let third = views.logits(&raw.narrow(0, 2, 1), by_first_column).unwrap();
+        assert_eq!(all.get(2), third.get(0));
+    }
+
+    #[test]
+    fn mixing_and_tables_are_refused() {
+        assert!(views("none", 3).unwrap().is_none());
+        assert!(views("mixup", 3).unwrap_err().to_string().contains("gives no views of one"));
+        let options = ViewOptions { tta: "flip".to_string(), tta_views: 2 };
+        let refused = Views::new(&options, &InputShape(vec![4]), None).unwrap_err().to_string();
+        assert!(refused.contains("rows of a table"), "{refused}");
+    }
+}
