@@ -32,3 +32,4 @@ pub mod random;
 pub mod run;
 pub mod train;
 pub mod transform;
+pub mod weights;

@@ -6,16 +6,14 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
 
 use super::loss_scale::LossScale;
 use super::resume::Identity;
 use super::schedule::PlateauState;
 use crate::error::{Error, Result};
 use crate::model::Tensors;
-use crate::run::atomic;
+use crate::weights::safetensors;
 
 /// How far a run has come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,8 +63,9 @@ pub struct Best {
     pub held_out_loss: f64,
 }
 
-/// The key of the [`Origin`] in the file's metadata. One key, because several would be written in a random order.
-const ORIGIN: &str = "cresset.checkpoint";
+/// The key in the metadata of a checkpoint that says what it is of. One key, because several would be written in a random
+/// order.
+pub const ORIGIN: &str = "cresset.checkpoint";
 
 /// What the tensors of a checkpoint are of.
 #[derive(Serialize, Deserialize)]
@@ -85,23 +84,13 @@ pub fn save(
     position: &Position,
     identity: &Identity,
 ) -> Result<()> {
-    let mut held = Vec::new();
-    for (prefix, tensors) in groups {
-        for (name, tensor) in *tensors {
-            held.push((format!("{prefix}{name}"), tensor.size(), tensor.kind(), bytes_of(tensor)?));
-        }
-    }
-    let views = held.iter().map(|(name, size, kind, bytes)| {
-        let shape = size.iter().map(|n| *n as usize).collect();
-        let view = TensorView::new(dtype(*kind)?, shape, bytes).map_err(|e| broken(path, &e.to_string()))?;
-        Ok((name.as_str(), view))
+    let held = groups.iter().flat_map(|(prefix, tensors)| {
+        tensors.iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
     });
-    let views = views.collect::<Result<Vec<_>>>()?;
     let origin = Origin { position: position.clone(), run: identity.clone() };
     let origin = serde_json::to_string(&origin).expect("an origin is plain data");
     let metadata = HashMap::from([(ORIGIN.to_string(), origin)]);
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| broken(path, &e.to_string()))?;
-    atomic::write(path, &bytes).map_err(|error| match error {
+    safetensors::write(path, &held.collect::<Vec<_>>(), metadata).map_err(|error| match error {
         Error::Io { path, reason, .. } if path.exists() => {
             let action = "save the checkpoint, so the last good one was kept:";
             Error::Io { action, path, reason }
@@ -128,20 +117,12 @@ impl Checkpoint {
     pub fn load(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path)
             .map_err(|e| Error::artifact(path, format!("cannot read the checkpoint: {e}")))?;
-        let damaged = |e: safetensors::SafeTensorError| broken(path, &e.to_string());
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-        let origin = header.metadata().as_ref().and_then(|metadata| metadata.get(ORIGIN));
-        let origin = origin.and_then(|text| serde_json::from_str(text).ok());
+        let damaged = |reason: &str| broken(path, reason);
+        let metadata = safetensors::metadata(&bytes, damaged)?;
+        let origin = metadata.get(ORIGIN).and_then(|text| serde_json::from_str(text).ok());
         let Origin { position, run: identity } =
             origin.ok_or_else(|| broken(path, "it does not say how far the run had come"))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
-        let tensor = |(name, view): (String, TensorView)| {
-            let size: Vec<i64> = view.shape().iter().map(|n| *n as i64).collect();
-            let kind = kind(view.dtype())
-                .ok_or_else(|| broken(path, &format!("`{name}` has dtype {}", view.dtype())))?;
-            Ok((name, Tensor::f_from_data_size(view.data(), &size, kind)?))
-        };
-        let tensors = file.tensors().into_iter().map(tensor).collect::<Result<_>>()?;
+        let tensors = safetensors::tensors(&bytes, damaged)?;
         Ok(Checkpoint { tensors, position, identity })
     }
 
@@ -159,37 +140,11 @@ fn broken(path: &Path, reason: &str) -> Error {
     Error::artifact(path, format!("this is no checkpoint of cresset, or it is damaged ({reason})"))
 }
 
-fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
-    let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
-    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-    Ok(bytes)
-}
-
-const DTYPES: [(Kind, Dtype); 7] = [
-    (Kind::Float, Dtype::F32),
-    (Kind::Double, Dtype::F64),
-    (Kind::Half, Dtype::F16),
-    (Kind::BFloat16, Dtype::BF16),
-    (Kind::Int64, Dtype::I64),
-    (Kind::Uint8, Dtype::U8),
-    (Kind::Bool, Dtype::BOOL),
-];
-
-fn dtype(kind: Kind) -> Result<Dtype> {
-    let known = DTYPES.iter().find(|(known, _)| *known == kind);
-    let known = known
-        .ok_or_else(|| Error::Usage(format!("tensors of kind {kind:?} cannot be kept in a checkpoint")))?;
-    Ok(known.1)
-}
-
-fn kind(dtype: Dtype) -> Option<Kind> {
-    DTYPES.iter().find(|(_, known)| *known == dtype).map(|(kind, _)| *kind)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::weights::safetensors::DTYPES;
+    use tch::Tensor;
 
     fn position() -> Position {
         Position { epoch: 3, step: 17, ..Position::default() }
