@@ -1,0 +1,225 @@
+//! Tensors as files of PyTorch describe them: a part of a storage, seen with a size and strides.
+
+use tch::{Kind, Tensor};
+
+use super::pickle::{Id, Object, Pickle, Value};
+
+/// The values of one tensor or of several, as one run of bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Storage {
+    /// What the file knows it by.
+    pub key: String,
+    /// Its length in bytes.
+    pub bytes: usize,
+}
+
+/// A tensor: which values of a storage it has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// Where its values are.
+    pub storage: Storage,
+    /// The dtype.
+    pub kind: Kind,
+    /// The number of values before its first.
+    offset: i64,
+    size: Vec<i64>,
+    stride: Vec<i64>,
+}
+
+/// More dimensions are not possible in libtorch's kernels.
+const MOST_DIMENSIONS: usize = 64;
+
+/// PyTorch's keys are numbers.
+const LONGEST_KEY: usize = 64;
+
+impl View {
+    /// The tensor that a call would make; none if the call makes something else.
+    ///
+    /// # Errors
+    /// A tensor that is not dense, of another dtype than those of weights, or not within its storage.
+    pub fn of_call(pickle: &Pickle, call: &Object) -> Result<Option<View>, String> {
+        let mut call = (call.callable, call.arguments);
+        // A parameter is made of a tensor, and an instance of a class of tensors by a function of its own. Real files do
+        // so once or twice.
+        for _ in 0..4 {
+            let (Some(callable), Some(arguments)) = (pickle.global(call.0), pickle.members(call.1)) else {
+                return Ok(None);
+            };
+            match (callable, arguments) {
+                (
+                    "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state",
+                    [tensor, ..],
+                ) => {
+                    let Value::Object(inner) = pickle.get(*tensor) else { return Ok(None) };
+                    call = (inner.callable, inner.arguments);
+                }
+                ("torch._tensor._rebuild_from_type_v2", [function, _, arguments, ..]) => {
+                    call = (*function, *arguments);
+                }
+                ("torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2", arguments) => {
+                    return View::of_arguments(pickle, arguments, None).map(Some);
+                }
+                ("torch._utils._rebuild_tensor_v3", [_, _, _, _, _, _, dtype, ..]) => {
+                    return View::of_arguments(pickle, arguments, pickle.global(*dtype)).map(Some);
+                }
+                (other, _) => match other.strip_prefix("torch._utils._rebuild_") {
+                    Some(kind) => {
+                        return Err(format!("it is no dense tensor of plain numbers, but a {kind}"));
+                    }
+                    None => return Ok(None),
+                },
+            }
+        }
+        Ok(None)
+    }
+
+    fn of_arguments(pickle: &Pickle, arguments: &[Id], dtype: Option<&str>) -> Result<View, String> {
+        let faulty = || "its description is damaged".to_string();
+        let [storage, offset, size, stride, ..] = arguments else { return Err(faulty()) };
+        let ints = |id: &Id| -> Option<Vec<i64>> {
+            pickle.members(*id)?.iter().map(|member| pickle.int(*member)).collect()
+        };
+        let (Some(size), Some(stride)) = (ints(size), ints(stride)) else { return Err(faulty()) };
+        let Value::Persistent(storage) = pickle.get(*storage) else {
+            return Err("its values are not beside the pickle, as torch.save puts them".to_string());
+        };
+        let stored = Stored::of(pickle, *storage)?;
+        let kind = match dtype {
+            Some(dtype) => kind_of_dtype(dtype),
+            None => stored.kind,
+        };
+        let kind =
+            kind.ok_or_else(|| format!("its dtype is not read ({})", dtype.unwrap_or(&stored.class)))?;
+        let offset =
+            pickle.int(*offset).and_then(|offset| offset.checked_add(stored.offset)).ok_or_else(faulty)?;
+        let view = View { storage: stored.storage, kind, offset, size, stride };
+        view.check()?;
+        Ok(view)
+    }
+
+    /// Is every value within the storage, and are there no more of them than the storage has?
+    fn check(&self) -> Result<(), String> {
+        let faulty = |problem: &str| {
+            let View { offset, size, stride, .. } = self;
+            Err(format!("{problem} (size {size:?}, stride {stride:?}, offset {offset})"))
+        };
+        // Without the numbers, of which there may be millions.
+        if self.size.len() != self.stride.len() || self.size.len() > MOST_DIMENSIONS {
+            return Err("its size and its stride do not belong together".to_string());
+        }
+        if self.offset < 0 || self.size.iter().chain(&self.stride).any(|number| *number < 0) {
+            return faulty("a number that cannot be negative is so");
+        }
+        let held = (self.storage.bytes / self.kind.elt_size_in_bytes()) as i64;
+        let dimensions = || self.size.iter().zip(&self.stride);
+        let last = dimensions().try_fold(self.offset, |last, (size, stride)| {
+            last.checked_add((size - 1).max(0).checked_mul(*stride)?)
+        });
+        // Sizes of 0 are left out, so that the others of an empty tensor are bounded too.
+        let count = self.size.iter().try_fold(1i64, |count, size| count.checked_mul(*size.max(&1)));
+        let is_empty = self.size.contains(&0);
+        match (last, count) {
+            (Some(_), Some(_)) if is_empty && self.offset <= held => Ok(()),
+            (Some(last), Some(_)) if last >= held => faulty("it reaches beyond its storage"),
+            // Else a small file could hold a tensor that takes all memory.
+            (Some(_), Some(count)) if count > held => {
+                faulty("it shows the same values again and again; save a copy of it (.clone())")
+            }
+            (Some(_), Some(_)) if !is_empty => Ok(()),
+            _ => faulty("it is too large for its storage"),
+        }
+    }
+
+    /// The tensor, which shares the memory of `storage`, all its storage as one dimension.
+    ///
+    /// # Errors
+    /// libtorch's refusal.
+    pub fn on(&self, storage: &Tensor) -> Result<Tensor, tch::TchError> {
+        storage.f_as_strided(&self.size, &self.stride, self.offset)
+    }
+}
+
+/// A storage as a persistent id names it: `('storage', class, key, location, number of values)`, and in old files where in
+/// it another storage begins.
+pub struct Stored {
+    /// The storage.
+    pub storage: Storage,
+    /// The bytes a value.
+    pub width: usize,
+    class: String,
+    /// Only if it is a dtype of weights.
+    kind: Option<Kind>,
+    offset: i64,
+}
+
+impl Stored {
+    /// The storage that the persistent id of this number names.
+    ///
+    /// # Errors
+    /// A persistent id of another form, and a class that is no storage.
+    pub fn of(pickle: &Pickle, id: Id) -> Result<Self, String> {
+        let fields = pickle.members(id).unwrap_or_default();
+        let [word, class, key, _, count, rest @ ..] = fields else {
+            return Err("its storage has no description of a known form".to_string());
+        };
+        let (Some("storage"), Some(class), Some(key), Some(count)) =
+            (pickle.text(*word), pickle.global(*class), pickle.text(*key), pickle.int(*count))
+        else {
+            return Err("the description of its storage is damaged".to_string());
+        };
+        if key.len() > LONGEST_KEY {
+            return Err("the key of its storage is too long".to_string());
+        }
+        let (kind, width) = class_of_storage(class)
+            .ok_or_else(|| format!("its storage is of an unknown class, {}", crate::error::quoted(class)))?;
+        let bytes = usize::try_from(count).ok().and_then(|count| count.checked_mul(width));
+        let bytes = bytes.filter(|bytes| *bytes <= i64::MAX as usize);
+        let bytes = bytes.ok_or_else(|| format!("its storage cannot have {count} values"))?;
+        let view = rest.first().and_then(|view| pickle.members(*view));
+        let offset = match view {
+            Some([_, offset, _]) => pickle.int(*offset).ok_or("the description of its storage is damaged")?,
+            _ => 0,
+        };
+        let storage = Storage { key: key.to_string(), bytes };
+        Ok(Stored { storage, width, class: class.to_string(), kind, offset })
+    }
+}
+
+/// The dtype of a storage's class, if it is one of weights, and the bytes a value.
+fn class_of_storage(class: &str) -> Option<(Option<Kind>, usize)> {
+    let (module, name) = class.rsplit_once('.')?;
+    let kind = match name.strip_suffix("Storage").filter(|_| module.starts_with("torch"))? {
+        "Float" => Kind::Float,
+        "Double" => Kind::Double,
+        "Half" => Kind::Half,
+        "BFloat16" => Kind::BFloat16,
+        "Long" => Kind::Int64,
+        "Int" => Kind::Int,
+        "Short" => Kind::Int16,
+        "Char" => Kind::Int8,
+        "Byte" => Kind::Uint8,
+        "Bool" => Kind::Bool,
+        "Untyped" | "_Untyped" | "QInt8" | "QUInt8" => return Some((None, 1)),
+        "QInt32" => return Some((None, 4)),
+        "ComplexFloat" => return Some((None, 8)),
+        "ComplexDouble" => return Some((None, 16)),
+        _ => return None,
+    };
+    Some((Some(kind), kind.elt_size_in_bytes()))
+}
+
+fn kind_of_dtype(dtype: &str) -> Option<Kind> {
+    Some(match dtype.strip_prefix("torch.")? {
+        "float32" => Kind::Float,
+        "float64" => Kind::Double,
+        "float16" => Kind::Half,
+        "bfloat16" => Kind::BFloat16,
+        "int64" => Kind::Int64,
+        "int32" => Kind::Int,
+        "int16" => Kind::Int16,
+        "int8" => Kind::Int8,
+        "uint8" => Kind::Uint8,
+        "bool" => Kind::Bool,
+        _ => return None,
+    })
+}
