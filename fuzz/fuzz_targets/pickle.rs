@@ -1,0 +1,7 @@
+//! Pickles.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = cresset::weights::pickle::Pickle::read(bytes);
+});
