@@ -119,7 +119,7 @@ fn refuse_changes(flags: &ArgMatches, may_differ: &[&str]) -> anyhow::Result<()>
 }
 
 pub fn introduction(run: &Run) -> String {
-    let Prepared { dataset, split, network, device, threads, .. } = &run.prepared;
+    let Prepared { dataset, split, network, init, device, threads, .. } = &run.prepared;
     let range =
         dataset.range.map(|range| format!(", values {}–{}", range.min, range.max)).unwrap_or_default();
     let test = match split.test.len() {
@@ -136,10 +136,11 @@ pub fn introduction(run: &Run) -> String {
         thousands(split.held_out.len()),
     );
     let (model, parameters) = (&run.config.model, thousands(network.parameter_count()));
+    let init = init.as_ref().map_or(String::new(), |init| format!("start   {}\n", init.summary()));
     let device = device::name(*device);
     let folder = run.folder.path().display();
     format!(
-        "data    {data}\nmodel   {model}: {parameters} parameters\ndevice  {device}, {threads} CPU thread(s)\nrun     {folder}\n\n"
+        "data    {data}\nmodel   {model}: {parameters} parameters\n{init}device  {device}, {threads} CPU thread(s)\nrun     {folder}\n\n"
     )
 }
 

@@ -19,7 +19,9 @@ use crate::train::TrainOptions;
 use crate::train::optimizer::OPTIMIZERS;
 use file::file_arguments;
 pub use model::ModelChoice;
-use values::{augmentation, model, named, open_unit_interval, path, positive, whole, whole_above_0};
+use values::{
+    augmentation, model, named, open_unit_interval, path, positive, whole, whole_above_0, yes_or_no,
+};
 
 /// Everything that decides how a run goes.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -77,6 +79,15 @@ pub struct Config {
     /// Options of the architecture, such as `width=64,dropout=0.2`; `cresset models` lists them
     #[arg(long, value_name = "OPTIONS", default_value = "")]
     pub model_options: String,
+
+    /// Start from the weights of a file instead of random ones, as far as they fit: safetensors, a checkpoint, an exported
+    /// model.pt or any TorchScript file, a state_dict of PyTorch (.pt, .pth)
+    #[arg(long, value_name = "FILE", value_parser = path())]
+    pub init: Option<PathBuf>,
+
+    /// Leave the last layer as it was drawn, although the file has it: its classes are others
+    #[arg(long, value_name = "YES", default_value = "false", default_missing_value = "true", num_args = 0..=1, value_parser = yes_or_no)]
+    pub fresh_head: bool,
 
     /// Passes over the training data
     #[arg(long, value_name = "N", default_value = "10", value_parser = whole_above_0, allow_negative_numbers = true)]
@@ -157,6 +168,10 @@ impl Config {
             ("class_weights", self.class_weights.to_string().into()),
             ("model", self.model.clone().into()),
             ("model_options", self.model_options.clone().into()),
+        ]);
+        entries.extend(self.init.as_ref().map(|file| ("init", file.to_string_lossy().into_owned().into())));
+        entries.extend([
+            ("fresh_head", self.fresh_head.into()),
             ("epochs", i64::from(self.epochs).into()),
             ("batch_size", i64::from(self.batch_size).into()),
             ("lr", self.lr.into()),
@@ -256,6 +271,7 @@ mod tests {
         config.held_out_list = Some("held-out.txt".into());
         config.test_list = Some("test.txt".into());
         (config.folds, config.fold) = (Some(5), Some(1));
+        config.init = Some("start.pth".into());
         config.training.clip = Some(1.);
         (config.training.patience, config.training.max_minutes) = (Some(3), Some(5.));
         let entries: Vec<_> = config.entries().into_iter().map(|(name, _)| name.to_string()).collect();

@@ -1,5 +1,6 @@
 //! What is made of the options before anything is trained or written.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tch::{Device, Tensor};
@@ -16,6 +17,7 @@ use crate::model::{Network, Task};
 use crate::run::RunFolder;
 use crate::transform::Preprocessing;
 use crate::transform::augment::Augmentation;
+use crate::weights::{self, Matching};
 
 /// Makes an untrained model for a task on a device.
 pub type MakeNetwork<'a> = &'a dyn Fn(&Task, Device) -> Result<Network>;
@@ -38,6 +40,8 @@ pub struct Prepared {
     pub class_weights: Option<Vec<f32>>,
     /// The model.
     pub network: Network,
+    /// Which weights of the file that it starts from are in it.
+    pub init: Option<Matching>,
     /// Where it computes.
     pub device: Device,
     /// The number of CPU threads that libtorch was told to use.
@@ -53,7 +57,13 @@ impl Prepared {
     /// The same with a model that `make` makes.
     pub fn with(config: &Config, make: MakeNetwork) -> Result<Self> {
         let device = config.device.resolve()?;
-        Prepared::of(Examples::read(config)?, config, device, make)
+        let prepared = Prepared::of(Examples::read(config)?, config, device, make)?;
+        let init = config
+            .init
+            .as_deref()
+            .map(|file| init(&prepared.network, file, config.fresh_head))
+            .transpose()?;
+        Ok(Prepared { init, ..prepared })
     }
 
     /// The same for a run that was begun with `config`.
@@ -99,10 +109,25 @@ impl Prepared {
             test,
             class_weights,
             network,
+            init: None,
             device,
             threads,
         })
     }
+}
+
+/// Takes over the weights of a file that fit, those of the last layer only if they are wanted.
+fn init(network: &Network, file: &Path, fresh_head: bool) -> Result<Matching> {
+    let (weights, state) = (weights::read(file)?, network.state());
+    let fault = |error| match error {
+        Error::Usage(problem) => Error::artifact(file, problem),
+        other => other,
+    };
+    let matching = Matching::of(&state, &weights).map_err(fault)?;
+    let matching = if fresh_head { matching.without(|name| network.is_head(name)) } else { matching };
+    matching.apply(&state, &weights).map_err(fault)?;
+    tracing::info!(file = %file.display(), "took over weights: {}", matching.summary());
+    Ok(matching)
 }
 
 /// The model that the options name: a file, or an architecture.

@@ -60,6 +60,17 @@ impl Matching {
         Ok(Matching { matched, reshaped, fresh, unused: unused.into_iter().cloned().collect() })
     }
 
+    /// The same, with those names of the model left as they are that `is_left` says so of.
+    pub fn without(mut self, is_left: impl Fn(&str) -> bool) -> Self {
+        let (left, matched) = self.matched.into_iter().partition(|(name, _)| is_left(name));
+        self.matched = matched;
+        for (name, in_file) in left {
+            self.fresh.push(name);
+            self.unused.push(in_file);
+        }
+        self
+    }
+
     /// Copies what matched into `model`, in its dtype and on its device.
     ///
     /// # Errors
@@ -206,6 +217,15 @@ mod tests {
              in the file), bn1.bias; not used: 1 tensor of the file"
         );
         assert_eq!(Matching::of(&model(), &model()).unwrap().summary(), "5 of 5 tensors matched");
+    }
+
+    #[test]
+    fn a_layer_can_be_left_as_it_is() {
+        let matching = Matching::of(&model(), &model()).unwrap().without(|name| name.starts_with("fc."));
+        assert_eq!(
+            matching.summary(),
+            "3 of 5 tensors matched; left as they were drawn: fc.bias, fc.weight; not used: 2 tensors of the file"
+        );
     }
 
     #[test]

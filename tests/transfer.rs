@@ -1,0 +1,104 @@
+//! Training that starts from the weights of a file.
+
+#[path = "support/shift.rs"]
+mod shift;
+mod support;
+
+use std::path::Path;
+
+use cresset::train::TrainOptions;
+use shift::Shift;
+use support::{assert_same_bits, run, stderr, succeed, text};
+
+#[test]
+fn what_was_learned_of_some_digits_helps_with_others() {
+    let shift = Shift::new();
+    let head_first = TrainOptions { head_epochs: 10, ..TrainOptions::default() };
+    let mean = |init: bool, training: &TrainOptions| {
+        (0..3).map(|seed| shift.accuracy(init, training.clone(), seed)).sum::<f64>() / 3.
+    };
+    let (scratch, transferred) = (mean(false, &TrainOptions::default()), mean(true, &head_first));
+    println!("from scratch {:.2} %, transferred {:.2} %", 100. * scratch, 100. * transferred);
+    assert!(transferred > scratch, "{scratch} {transferred}");
+}
+
+#[test]
+fn a_run_starts_from_any_file_of_another_and_says_what_matched() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("first");
+    succeed(["train", "--epochs", "20", "--lr", "0.003", "--out", text(&first)]);
+    for file in ["checkpoints/best.safetensors", "checkpoints/last.safetensors", "model.pt"] {
+        let out = folder.path().join(file.replace('/', "-"));
+        let init = first.join(file);
+        let base = ["train", "--init", text(&init), "--epochs", "1", "--lr", "1e-6", "--out", text(&out)];
+        let said = succeed(base);
+        assert!(said.contains("start   4 of 4 tensors matched"), "{said}");
+        let accuracy = said.split("held-out accuracy  ").nth(1).unwrap().split(' ').next().unwrap();
+        assert!(accuracy.parse::<f64>().unwrap() > 96., "{said}");
+    }
+    let out = folder.path().join("wider");
+    let said = succeed([
+        "train",
+        "--init",
+        text(&first.join("model.pt")),
+        "--model-options",
+        "depth=2",
+        "--epochs",
+        "1",
+        "--out",
+        text(&out),
+    ]);
+    assert!(
+        said.contains(
+            "2 of 6 tensors matched; left as they were drawn: fc2.bias (128 here, 10 in the file), fc2.weight"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_run_goes_on_to_the_same_bits_without_the_file_that_it_started_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let init = path("start.safetensors");
+    succeed(["train", "--epochs", "3", "--seed", "5", "--out", text(&path("first"))]);
+    std::fs::copy(path("first/checkpoints/best.safetensors"), &init).unwrap();
+    let train = |out: &Path, epochs: &str| {
+        succeed(["train", "--init", text(&init), "--epochs", epochs, "--out", text(out)])
+    };
+    train(&path("whole"), "4");
+    train(&path("parts"), "2");
+    std::fs::remove_file(&init).unwrap();
+    succeed(["train", "--resume", text(&path("parts")), "--epochs", "4"]);
+    assert_same_bits(&path("whole"), &path("parts"));
+}
+
+#[test]
+fn a_file_that_does_not_fit_or_holds_no_weights_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    succeed([
+        "train",
+        "--model",
+        "gru",
+        "--model-options",
+        "width=4",
+        "--epochs",
+        "1",
+        "--out",
+        text(&path("gru")),
+    ]);
+    let refuse = |init: &Path, says: &str| {
+        let refused =
+            run(["train", "--init", text(init), "--model-options", "width=7", "--out", text(&path("out"))]);
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains(says), "{says} is not in {}", stderr(&refused));
+        assert!(!path("out").exists());
+    };
+    refuse(&path("none.pth"), "none.pth: cannot read the weights");
+    std::fs::write(path("list.txt"), "not weights").unwrap();
+    refuse(&path("list.txt"), "it is neither safetensors nor a file of torch.save");
+    std::fs::write(path("bad.pth"), b"PK\x03\x04\0\0\0\0").unwrap();
+    refuse(&path("bad.pth"), "bad.pth: ");
+    refuse(&path("gru/checkpoints/last.safetensors"), "tensors fits the model: the file has ");
+}
