@@ -100,6 +100,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// The place as other programs like it: a path, or `path:line`.
+    pub fn name(&self) -> String {
+        let path = self.path.display();
+        self.line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"))
+    }
+
     /// A line of a file.
     pub fn line(path: &Path, line: u64) -> Self {
         Place { line: Some(line), ..path.into() }

@@ -1,7 +1,7 @@
 //! Cresset trains classifiers on libtorch: raw files in, a trained, evaluated and exported TorchScript model out.
 //!
 //! The modules stand in the order of the data's way:
-//! [`config`] → [`data`] → [`transform`] → [`feed`] → [`model`] → [`train`] → [`evaluate`] → [`export`] → [`predict`].
+//! [`config`] → [`data`] → [`transform`] → [`feed`] → [`model`] → [`train`] → [`evaluate`] → [`export`] → [`predict`], [`explain`].
 //! [`pipeline`] runs that way from end to end, in a [`run`] folder. The library never prints and never exits: it returns
 //! values, and reports progress to a [`train::Callback`].
 //!
@@ -21,6 +21,7 @@ pub mod device;
 pub mod doctor;
 pub mod error;
 pub mod evaluate;
+pub mod explain;
 pub mod export;
 pub mod feed;
 pub mod model;

@@ -19,6 +19,8 @@ pub enum Purpose {
     Mix = 4,
     /// What a synthetic picture is made of.
     Synthesis = 5,
+    /// The noise of inputs that an explanation looks at.
+    Noise = 6,
 }
 
 /// The generator of one stream. ChaCha8's output is fixed by its definition and does not change with the library.

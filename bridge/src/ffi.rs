@@ -45,6 +45,12 @@ pub(crate) mod bridge {
         fn save(self: &ScriptModule, path: &str, extra: &[ExtraFile]) -> Result<()>;
         fn set_training(self: Pin<&mut ScriptModule>, training: bool) -> Result<()>;
         fn call(self: &ScriptModule, method: &str, input: &Tensor, results: Pin<&mut Values>) -> Result<()>;
+        fn call_with_intermediates(
+            self: &ScriptModule,
+            method: &str,
+            input: &Tensor,
+            results: Pin<&mut Values>,
+        ) -> Result<()>;
         fn define(self: Pin<&mut ScriptModule>, source: &str) -> Result<()>;
         fn result_type(self: &ScriptModule, method: &str) -> Result<String>;
         fn class_name(self: &ScriptModule) -> Result<String>;

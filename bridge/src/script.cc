@@ -3,6 +3,8 @@
 #include <sstream>
 
 #include <caffe2/serialize/versions.h>
+#include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/runtime/interpreter.h>
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/csrc/jit/serialization/import_source.h>
 
@@ -103,6 +105,31 @@ void ScriptModule::call(rust::Str method, const at::Tensor& input, Values& resul
   }
   const auto& elements = result.toTupleRef().elements();
   for (size_t i = 0; i < elements.size(); ++i) results.by_name[std::to_string(i)] = elements[i].toTensor();
+}
+
+void ScriptModule::call_with_intermediates(rust::Str method, const at::Tensor& input, Values& results) const {
+  auto graph = module_.get_method(text(method)).graph()->copy();
+  torch::jit::Inline(*graph);
+  std::vector<torch::jit::Value*> made;
+  for (auto* node : graph->nodes()) {
+    // What is got from the module are its parameters.
+    if (node->kind() == c10::prim::GetAttr || node->kind() == c10::prim::Constant) continue;
+    for (auto* value : node->outputs()) {
+      if (value->type()->isSubtypeOf(*c10::TensorType::get())) made.push_back(value);
+    }
+  }
+  auto* last = graph->outputs().at(0);
+  graph->eraseOutput(0);
+  for (auto* value : made) graph->registerOutput(value);
+  graph->registerOutput(last);
+  torch::jit::Stack stack{module_._ivalue(), input};
+  torch::jit::Code code(graph, "intermediates");
+  torch::jit::InterpreterState(code).run(stack);
+  // Of equal length, so that the order of the names is theirs.
+  for (size_t i = 0; i < stack.size(); ++i) {
+    auto number = std::to_string(i);
+    results.by_name[std::string(8 - std::min<size_t>(8, number.size()), '0') + number] = stack[i].toTensor();
+  }
 }
 
 void ScriptModule::define(rust::Str source) { module_.define(text(source)); }

@@ -30,6 +30,9 @@ class ScriptModule {
   void set_training(bool training);
   // Results are named "0", "1", … in the order in which the method returns them.
   void call(rust::Str method, const at::Tensor& input, Values& results) const;
+  // Calls a method and keeps what its operations made on the way: results are named "0", "1", … in the order of their making,
+  // the last one being what the method returns.
+  void call_with_intermediates(rust::Str method, const at::Tensor& input, Values& results) const;
   // Adds methods, given as TorchScript source.
   void define(rust::Str source);
   // The type that a method returns, as TorchScript writes it.

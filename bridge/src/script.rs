@@ -98,6 +98,14 @@ impl Module {
         Ok(results.into_tensors()?.into_iter().map(|(_, tensor)| tensor).collect())
     }
 
+    /// Calls `method`, which returns one tensor, and gives all tensors that its operations made, in their order; the last
+    /// one is what it returns.
+    pub fn call_with_intermediates(&self, method: &str, input: &Tensor) -> Result<Vec<Tensor>> {
+        let mut results = Values::new();
+        self.0.call_with_intermediates(method, lend(input), results.0.pin_mut())?;
+        Ok(results.into_tensors()?.into_iter().map(|(_, tensor)| tensor).collect())
+    }
+
     /// Adds methods, given as TorchScript source (`def predict(self, x: Tensor) -> Tensor: …`).
     ///
     /// # Errors
@@ -247,6 +255,22 @@ class Scale(Module):
         std::fs::write(&path, b"not a model").unwrap();
         let error = Module::load(&path, Device::Cpu, &[]).err().unwrap();
         assert!(!error.0.contains('\n') && !error.0.contains("frame #"), "{error}");
+    }
+
+    #[test]
+    fn what_is_computed_on_the_way_is_kept_and_gradients_flow_through_it() {
+        let mut scale = scale();
+        scale
+            .define("def far(self, x: Tensor) -> Tensor:\n    return torch.exp(self.forward(x)) + 1\n")
+            .unwrap();
+        let x = Tensor::from_slice(&[2f32]).set_requires_grad(true);
+        let made = scale.call_with_intermediates("far", &x).unwrap();
+        let values: Vec<_> = made.iter().map(|tensor| tensor.double_value(&[0])).collect();
+        let exp = f64::from(6f32.exp());
+        assert!((values[0] - 6.).abs() < 1e-6 && (values[1] - exp).abs() < 1e-3, "{values:?}");
+        assert_eq!(values.last(), Some(&(f64::from(6f32.exp() + 1.))));
+        let gradient = Tensor::run_backward(&[made.last().unwrap()], &[&made[0]], false, false);
+        assert!((gradient[0].double_value(&[0]) - exp).abs() < 1e-3);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod data;
 mod doctor;
 mod eval;
+mod explain;
 mod export;
 mod folds;
 mod logs;
@@ -40,6 +41,7 @@ enum Command {
     LrFind(Box<lr_find::LrFind>),
     Eval(eval::Eval),
     Predict(predict::Predict),
+    Explain(explain::Explain),
     Export(export::Export),
     Models(models::Models),
     Data(data::Data),
@@ -88,6 +90,7 @@ impl Command {
             Command::LrFind(command) => command.run(flags),
             Command::Eval(command) => command.run(),
             Command::Predict(command) => command.run(),
+            Command::Explain(command) => command.run(),
             Command::Export(command) => command.run(),
             Command::Models(command) => command.run(),
             Command::Data(command) => command.run(),

@@ -60,6 +60,23 @@ pub struct Inputs {
     values: Tensor,
 }
 
+impl Inputs {
+    /// The number of inputs.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The inputs one by one: the place of each, and its raw values, (1, …).
+    pub fn iter(&self) -> impl Iterator<Item = (&Place, Tensor)> {
+        (0..).zip(&self.places).map(|(row, place)| (place, self.values.narrow(0, row, 1)))
+    }
+}
+
 impl Classifier {
     /// Loads a model that cresset exported.
     ///
@@ -109,6 +126,16 @@ impl Classifier {
     /// What the model says of itself.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// Where the model is.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The module.
+    pub(crate) fn module(&self) -> &Module {
+        &self.module
     }
 
     /// The same model, which from now on averages its probabilities over views of each picture.
@@ -235,7 +262,7 @@ impl Classifier {
                 .places
                 .iter()
                 .zip(all)
-                .map(|(place, predictions)| Prediction { input: name(place), predictions })
+                .map(|(place, predictions)| Prediction { input: place.name(), predictions })
                 .collect())
         })
     }
@@ -262,12 +289,6 @@ fn unnamed_columns(features: usize) -> TableLayout {
     let column =
         |position: usize| Column { name: (position + 1).to_string(), position, kind: ColumnKind::Number };
     TableLayout { columns: (0..features).map(column).collect(), width: features, label: None }
-}
-
-/// A place as other programs like it: a path, or `path:line`.
-fn name(place: &Place) -> String {
-    let path = place.path.display();
-    place.line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"))
 }
 
 /// Refuses metadata that would not describe any model.

@@ -1,0 +1,145 @@
+//! `cresset explain`
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use cresset::error::{Error, Place, nearest};
+use cresset::explain::{EXPLAINERS, Explainer, Subject, overlay};
+use cresset::predict::Classifier;
+use cresset::run::atomic;
+use tch::{Kind, Tensor};
+
+use super::{Compute, Ended, show};
+
+/// Show which parts of an input speak for a class and which against it, as pictures and numbers
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The model.pt
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+
+    /// Pictures and CSV files of rows
+    #[arg(value_name = "FILE", required = true)]
+    inputs: Vec<PathBuf>,
+
+    /// How it is found out
+    #[arg(long, value_name = "NAME", default_value = "integrated-gradients", value_parser = methods())]
+    method: String,
+
+    /// Options of the method, such as `samples=100,noise=0.1`
+    #[arg(long, value_name = "OPTIONS", default_value = "")]
+    method_options: String,
+
+    /// The class that is explained [default: the most probable one of each input]
+    #[arg(long, value_name = "CLASS")]
+    class: Option<String>,
+
+    /// Inputs that are explained at most
+    #[arg(long, value_name = "N", default_value = "20")]
+    limit: usize,
+
+    /// Folder for the pictures (.png) and the numbers (.npy)
+    #[arg(long, value_name = "DIR", default_value = "explained")]
+    out: PathBuf,
+
+    #[command(flatten)]
+    compute: Compute,
+}
+
+impl Explain {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        let device = self.compute.prepare()?;
+        let explainer = Explainer::new(&self.method, &self.method_options)?;
+        let classifier = Classifier::load(&self.model, device)?;
+        let class = self.class.as_deref().map(|name| class_of(&classifier, name)).transpose()?;
+        std::fs::create_dir_all(&self.out).with_context(|| format!("cannot make {}", self.out.display()))?;
+        show("input,class,probability,sum,file\n")?;
+        let (mut names, mut left) = (HashSet::new(), self.limit);
+        for path in &self.inputs {
+            let inputs = classifier.read_inputs(path)?;
+            for (place, raw) in inputs.iter().take(left) {
+                let line = self.explain(&classifier, &explainer, class, place, &raw, &mut names)?;
+                show(&line)?;
+            }
+            if inputs.len() > left {
+                eprintln!(
+                    "only the first {} inputs were explained; --limit takes another number",
+                    self.limit
+                );
+                break;
+            }
+            left -= inputs.len();
+        }
+        Ok(Ended::Well)
+    }
+
+    /// Writes what is found out about an input; gives a line on it.
+    fn explain(
+        &self,
+        classifier: &Classifier,
+        explainer: &Explainer,
+        class: Option<usize>,
+        place: &Place,
+        raw: &Tensor,
+        names: &mut HashSet<String>,
+    ) -> anyhow::Result<String> {
+        let probabilities = classifier.logits(raw)?.softmax(-1, Kind::Double).get(0);
+        let class = class.unwrap_or_else(|| probabilities.argmax(-1, false).int64_value(&[]) as usize);
+        let subject = Subject::new(classifier, class);
+        let attribution = explainer.attribute(&subject, raw)?;
+
+        let name = free_name(place, explainer.name(), names);
+        let numbers = self.out.join(format!("{name}.npy"));
+        atomic::replace(&numbers, |temporary| Ok(attribution.write_npy(temporary)?))?;
+        let mut written = numbers;
+        let range = classifier.metadata().input.value_range.filter(|_| subject.shape().len() == 3);
+        if let Some(range) = range {
+            let picture = overlay(&raw.view(subject.shape()), &attribution, range)?;
+            written = self.out.join(format!("{name}.png"));
+            picture.save(&written).with_context(|| format!("cannot write {}", written.display()))?;
+        }
+        let (label, probability) =
+            (&classifier.metadata().classes[class], probabilities.double_value(&[class as i64]));
+        let sum = attribution.sum(Kind::Double).double_value(&[]);
+        let fields = [
+            place.name(),
+            label.clone(),
+            format!("{probability:.6}"),
+            format!("{sum:.6}"),
+            written.display().to_string(),
+        ];
+        Ok(csv_line(&fields))
+    }
+}
+
+fn methods() -> PossibleValuesParser {
+    PossibleValuesParser::new(EXPLAINERS.iter().map(|kind| PossibleValue::new(kind.name).help(kind.summary)))
+}
+
+fn class_of(classifier: &Classifier, name: &str) -> Result<usize, Error> {
+    let classes = &classifier.metadata().classes;
+    classes.iter().position(|class| class == name).ok_or_else(|| {
+        let hint = nearest(name, classes.iter().map(String::as_str));
+        let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Error::Usage(format!("--class: the model knows no class `{name}`{hint}"))
+    })
+}
+
+/// A name for the files on an input that no other has.
+fn free_name(place: &Place, method: &str, names: &mut HashSet<String>) -> String {
+    let stem = Path::new(&place.path).file_stem().unwrap_or_default().to_string_lossy();
+    let line = place.line.map(|line| format!("-{line}")).unwrap_or_default();
+    let base = format!("{stem}{line}.{method}");
+    let numbered = (2..).map(|number| format!("{stem}{line}-{number}.{method}"));
+    let name = std::iter::once(base).chain(numbered).find(|name| names.insert(name.clone()));
+    name.expect("the numbers do not end")
+}
+
+fn csv_line(fields: &[String]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(fields).expect("a record can be written to memory");
+    String::from_utf8(writer.into_inner().expect("a record can be written to memory")).expect("it is UTF-8")
+}
