@@ -3,7 +3,8 @@
 use std::path::Path;
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 7] = ["autocast", "gradients", "memory", "optimizer", "random", "script", "trace"];
+const TOPICS: [&str; 8] =
+    ["autocast", "gradients", "graph", "memory", "optimizer", "random", "recording", "script"];
 
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");

@@ -1,5 +1,5 @@
-//! The contract between the two languages, in one place. `autocast`, `gradients`, `memory`, `optimizer`, `process`, `random`,
-//! `script` and `trace` wrap it safely.
+//! The contract between the two languages, in one place. `autocast`, `gradients`, `graph`, `memory`, `optimizer`, `process`,
+//! `random`, `recording` and `script` wrap it safely.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -9,17 +9,59 @@ pub(crate) mod bridge {
         text: String,
     }
 
+    /// What an argument of an operation is.
+    #[derive(Debug, Clone, Copy)]
+    enum ArgumentKind {
+        None,
+        Tensor,
+        Tensors,
+        Bool,
+        Int,
+        Ints,
+        Float,
+        Floats,
+        Text,
+        Other,
+    }
+
+    /// An argument of an operation, in the member that its kind says.
+    struct TraceArgument {
+        name: String,
+        kind: ArgumentKind,
+        /// Numbers of tensors.
+        values: Vec<usize>,
+        ints: Vec<i64>,
+        floats: Vec<f64>,
+        text: String,
+    }
+
+    /// An operation that was run.
+    struct TraceNode {
+        kind: String,
+        layer: String,
+        arguments: Vec<TraceArgument>,
+        outputs: Vec<usize>,
+    }
+
+    /// A tensor that was used or made.
+    struct TraceValue {
+        name: String,
+        depends_on_input: bool,
+        sizes: Vec<i64>,
+    }
+
     #[namespace = "at"]
     unsafe extern "C++" {
         include!("cresset-bridge/src/exception.h");
         include!("cresset-bridge/src/autocast.h");
         include!("cresset-bridge/src/gradients.h");
+        include!("cresset-bridge/src/graph.h");
         include!("cresset-bridge/src/memory.h");
         include!("cresset-bridge/src/script.h");
         include!("cresset-bridge/src/optimizer.h");
         include!("cresset-bridge/src/process.h");
         include!("cresset-bridge/src/random.h");
-        include!("cresset-bridge/src/trace.h");
+        include!("cresset-bridge/src/recording.h");
 
         type Tensor;
     }
@@ -44,6 +86,7 @@ pub(crate) mod bridge {
         ) -> Result<UniquePtr<ScriptModule>>;
         fn save(self: &ScriptModule, path: &str, extra: &[ExtraFile]) -> Result<()>;
         fn set_training(self: Pin<&mut ScriptModule>, training: bool) -> Result<()>;
+        fn state(self: &ScriptModule, tensors: Pin<&mut Values>) -> Result<Vec<String>>;
         fn call(self: &ScriptModule, method: &str, input: &Tensor, results: Pin<&mut Values>) -> Result<()>;
         fn call_with_intermediates(
             self: &ScriptModule,
@@ -69,15 +112,27 @@ pub(crate) mod bridge {
         ) -> Result<UniquePtr<ScriptModule>>;
         fn names(self: &Values) -> Vec<String>;
 
-        type Trace;
-        fn begin_trace(module: &ScriptModule, values: &Values, example: &Tensor) -> Result<UniquePtr<Trace>>;
+        type Recording;
+        fn begin_recording(
+            module: &ScriptModule,
+            values: &Values,
+            example: &Tensor,
+        ) -> Result<UniquePtr<Recording>>;
         fn finish(
-            self: Pin<&mut Trace>,
+            self: Pin<&mut Recording>,
             module: Pin<&mut ScriptModule>,
             method: &str,
             output: &Tensor,
         ) -> Result<()>;
         fn take_tensor(self: Pin<&mut Values>, name: &str) -> Result<UniquePtr<Tensor>>;
+
+        type Trace;
+        fn trace_forward(module: &ScriptModule, input: &Tensor) -> Result<UniquePtr<Trace>>;
+        fn take_nodes(self: Pin<&mut Trace>) -> Vec<TraceNode>;
+        fn values(self: &Trace) -> Vec<TraceValue>;
+        fn tensor(self: &Trace, value: usize) -> Result<UniquePtr<Tensor>>;
+        fn input(self: &Trace) -> usize;
+        fn output(self: &Trace) -> usize;
 
         type Group;
         fn new_group(step: &Tensor) -> UniquePtr<Group>;

@@ -8,12 +8,13 @@ pub mod cuda;
 mod error;
 mod ffi;
 pub mod gradients;
+pub mod graph;
 pub mod memory;
 pub mod optimizer;
 pub mod process;
 pub mod random;
+mod recording;
 pub mod script;
-mod trace;
 
 pub use error::{Error, Result, first_line};
 

@@ -50,6 +50,19 @@ torch::jit::Module from_source(const std::shared_ptr<torch::jit::CompilationUnit
   return instantiate(unit, importer.loadType(name)->expect<c10::ClassType>(), "", values);
 }
 
+// Calls `visit` with the dotted name and the value of each parameter and buffer: a module's own, then its submodules'.
+template <typename Visit>
+void each_of_state(const torch::jit::Module& module, const std::string& prefix, const Visit& visit) {
+  auto type = module.type();
+  for (size_t slot = 0; slot < type->numAttributes(); ++slot) {
+    const auto& value = module._ivalue()->getSlot(slot);
+    if ((type->is_parameter(slot) || type->is_buffer(slot)) && value.isTensor() && value.toTensor().defined()) {
+      visit(prefix + type->getAttributeName(slot), value.toTensor());
+    }
+  }
+  for (const auto& child : module.named_children()) each_of_state(child.value, prefix + child.name + ".", visit);
+}
+
 }  // namespace
 
 std::unique_ptr<Values> new_values() { return std::make_unique<Values>(); }
@@ -96,6 +109,15 @@ void ScriptModule::save(rust::Str path, rust::Slice<const ExtraFile> extra) cons
 }
 
 void ScriptModule::set_training(bool training) { module_.train(training); }
+
+rust::Vec<rust::String> ScriptModule::state(Values& tensors) const {
+  rust::Vec<rust::String> names;
+  each_of_state(module_, "", [&](const std::string& name, const at::Tensor& tensor) {
+    names.push_back(name);
+    tensors.by_name[name] = tensor.detach();
+  });
+  return names;
+}
 
 void ScriptModule::call(rust::Str method, const at::Tensor& input, Values& results) const {
   auto result = module_.get_method(text(method))({input});

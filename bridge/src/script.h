@@ -28,6 +28,8 @@ class ScriptModule {
   explicit ScriptModule(torch::jit::Module module) : module_(std::move(module)) {}
   void save(rust::Str path, rust::Slice<const ExtraFile> extra) const;
   void set_training(bool training);
+  // Parameters and buffers; gives their names in the order of Python's state_dict().
+  rust::Vec<rust::String> state(Values& tensors) const;
   // Results are named "0", "1", … in the order in which the method returns them.
   void call(rust::Str method, const at::Tensor& input, Values& results) const;
   // Calls a method and keeps what its operations made on the way: results are named "0", "1", … in the order of their making,

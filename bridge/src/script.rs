@@ -53,7 +53,7 @@ impl Default for Values {
 }
 
 /// A TorchScript module.
-pub struct Module(UniquePtr<ffi::ScriptModule>);
+pub struct Module(pub(crate) UniquePtr<ffi::ScriptModule>);
 
 impl Module {
     /// Compiles `source`, in the dialect of the `code/` folder of a saved module, and makes an instance of
@@ -89,6 +89,17 @@ impl Module {
     /// Switches between training (`true`) and evaluation.
     pub fn set_training(&mut self, training: bool) -> Result<()> {
         Ok(self.0.pin_mut().set_training(training)?)
+    }
+
+    /// Parameters and buffers under their dotted names, in the order of Python's `state_dict()`; they share the module's
+    /// memory and need no gradient.
+    pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut tensors = Values::new();
+        let names = self.0.state(tensors.0.pin_mut())?;
+        names
+            .into_iter()
+            .map(|name| Ok((name.clone(), own(tensors.0.pin_mut().take_tensor(&name)?))))
+            .collect()
     }
 
     /// Calls `method` with one tensor. A method that returns one tensor gives one, a tuple gives its elements in order.
@@ -232,6 +243,12 @@ class Scale(Module):
         let x = Tensor::from_slice(&[1f32, 2.]);
         assert_eq!(Vec::<f32>::try_from(&module.call("forward", &x).unwrap()[0]).unwrap(), [3., 6.]);
         assert_eq!(module.call("both", &x).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_state_is_that_of_parameters_and_buffers() {
+        let state = scale().state().unwrap();
+        assert_eq!(state, [("factor".to_string(), Tensor::from_slice(&[3f32]))]);
     }
 
     #[test]

@@ -9,10 +9,10 @@
 namespace cresset {
 
 // While it lives, libtorch records what this thread computes.
-class Trace {
+class Recording {
  public:
-  Trace(const ScriptModule& module, const Values& values, const at::Tensor& example);
-  ~Trace();
+  Recording(const ScriptModule& module, const Values& values, const at::Tensor& example);
+  ~Recording();
   // Ends the recording: what `output` was computed by becomes the method `method`.
   void finish(ScriptModule& module, rust::Str method, const at::Tensor& output);
 
@@ -22,6 +22,6 @@ class Trace {
 
 // `values` are the tensors that the forward pass computes with, under the names of the module's attributes, which take
 // their place in the recording.
-std::unique_ptr<Trace> begin_trace(const ScriptModule& module, const Values& values, const at::Tensor& example);
+std::unique_ptr<Recording> begin_recording(const ScriptModule& module, const Values& values, const at::Tensor& example);
 
 }  // namespace cresset

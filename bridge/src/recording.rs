@@ -22,11 +22,11 @@ impl Module {
         example: &Tensor,
         forward: impl FnOnce(&Tensor) -> Tensor,
     ) -> Result<()> {
-        let mut trace = ffi::begin_trace(self.inner(), values.inner(), lend(example))?;
-        // Gradients would make the parameters constants. A panic in `forward` drops the trace, which ends the recording.
+        let mut recording = ffi::begin_recording(self.inner(), values.inner(), lend(example))?;
+        // Gradients would make the parameters constants. A panic in `forward` drops the recording, which ends the recording.
         let output = tch::no_grad(|| forward(example));
-        let trace = trace.as_mut().ok_or_else(|| Error("the recording did not begin".to_string()))?;
-        Ok(trace.finish(self.inner_mut(), method, lend(&output))?)
+        let recording = recording.as_mut().ok_or_else(|| Error("the recording did not begin".to_string()))?;
+        Ok(recording.finish(self.inner_mut(), method, lend(&output))?)
     }
 }
 

@@ -1,4 +1,4 @@
-#include "cresset-bridge/src/trace.h"
+#include "cresset-bridge/src/recording.h"
 
 #include <torch/csrc/jit/passes/fixup_trace_scope_blocks.h>
 #include <torch/csrc/jit/passes/normalize_ops.h>
@@ -28,7 +28,7 @@ void introduce(jit::tracer::TracingState& state, const jit::Module& module, jit:
 
 }  // namespace
 
-Trace::Trace(const ScriptModule& module, const Values& values, const at::Tensor& example)
+Recording::Recording(const ScriptModule& module, const Values& values, const at::Tensor& example)
     : state_(std::make_shared<jit::tracer::TracingState>()) {
   auto* self = state_->graph->insertInput(0, "self")->setType(module.module_._ivalue()->type());
   introduce(*state_, module.module_, self, "", values);
@@ -39,9 +39,9 @@ Trace::Trace(const ScriptModule& module, const Values& values, const at::Tensor&
 }
 
 // Also when the forward pass has failed.
-Trace::~Trace() { jit::tracer::setTracingState(nullptr); }
+Recording::~Recording() { jit::tracer::setTracingState(nullptr); }
 
-void Trace::finish(ScriptModule& module, rust::Str method, const at::Tensor& output) {
+void Recording::finish(ScriptModule& module, rust::Str method, const at::Tensor& output) {
   auto graph = state_->graph;
   graph->registerOutput(state_->getOutput(output, 0));
   jit::tracer::setTracingState(nullptr);
@@ -53,8 +53,8 @@ void Trace::finish(ScriptModule& module, rust::Str method, const at::Tensor& out
   of.type()->addMethod(of._ivalue()->compilation_unit()->create_function(name, graph));
 }
 
-std::unique_ptr<Trace> begin_trace(const ScriptModule& module, const Values& values, const at::Tensor& example) {
-  return std::make_unique<Trace>(module, values, example);
+std::unique_ptr<Recording> begin_recording(const ScriptModule& module, const Values& values, const at::Tensor& example) {
+  return std::make_unique<Recording>(module, values, example);
 }
 
 }  // namespace cresset
