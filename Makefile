@@ -13,11 +13,14 @@ train: build data ## Train the digits (ARGS="--epochs 20" passes options on)
 
 test: libtorch data ## Run all tests that need no Python torch
 	cargo test --release --workspace
+	python=$$(scripts/python-env onnx) && \
+	  CRESSET_PYTHON_ONNX=$$python cargo test --release --test onnx -- --ignored
 	@echo "Left out: the tests with Python torch (3 GB), which 'make test-python' runs."
 
 test-python: libtorch data ## Run the tests with Python torch, which is installed once into the cache
-	python=$$(scripts/python-env torch) && \
-	  CRESSET_PYTHON=$$python cargo test --release --test python -- --include-ignored
+	torch=$$(scripts/python-env torch) && onnx=$$(scripts/python-env onnx) && \
+	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_ONNX=$$onnx && \
+	  cargo test --release --test python -- --include-ignored
 
 check: libtorch ## Check formatting, lints and documentation
 	cargo fmt --all --check

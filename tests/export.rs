@@ -8,6 +8,7 @@ use std::process::Command;
 use cresset::config::Config;
 use cresset::pipeline::{self, Outcome, Prepared};
 use cresset::train::Silent;
+use safetensors::SafeTensors;
 use support::{largest_difference, logits_of, root, stderr, succeed, text, unlabelled_digits};
 use tch::{CModule, Device, IValue, Kind, Tensor};
 
@@ -184,4 +185,59 @@ fn a_checkpoint_exports_again_to_the_same_file() {
     let last = folder.path().join("last.pt");
     succeed(["export", text(&run), "--checkpoint", "last", "--output", text(&last)]);
     assert!(CModule::load(&last).is_ok());
+}
+
+#[test]
+fn the_weights_alone_are_written_under_pytorchs_names_and_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trained, model) = train(folder.path());
+    let run = model.parent().unwrap();
+    for (name, format) in [("a.safetensors", "safetensors"), ("a.pth", "pth")] {
+        let (output, again) = (folder.path().join(name), folder.path().join("again"));
+        succeed(["export", text(run), "--output", text(&output)]);
+        succeed(["export", text(&model), "--format", format, "--output", text(&again)]);
+        assert!(std::fs::read(&output).unwrap() == std::fs::read(&again).unwrap(), "{format}");
+        std::fs::remove_file(&again).unwrap();
+    }
+    let bytes = std::fs::read(folder.path().join("a.safetensors")).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let notes = header.metadata().as_ref().unwrap();
+    assert_eq!(notes["format"], "pt");
+    assert!(notes["cresset.metadata"].contains("\"preprocessing\""));
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let state = trained.network.state();
+    assert_eq!(tensors.len(), state.len());
+    for (name, tensor) in state {
+        let view = tensors.tensor(&name).unwrap();
+        let size: Vec<_> = view.shape().iter().map(|n| *n as i64).collect();
+        let read = Tensor::from_data_size(view.data(), &size, Kind::Float);
+        assert_eq!(read, tensor.detach(), "{name}");
+    }
+    // PyTorch maps the values into memory, for which they must be aligned.
+    let archive = std::fs::File::open(folder.path().join("a.pth")).unwrap();
+    let mut archive = zip::ZipArchive::new(archive).unwrap();
+    for index in 0..4 {
+        let member = archive.by_name(&format!("archive/data/{index}")).unwrap();
+        assert_eq!(member.data_start().map(|start| start % 64), Some(0), "{index}");
+    }
+}
+
+#[test]
+fn an_export_that_makes_no_sense_is_refused_with_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, model) = train(folder.path());
+    let output = folder.path().join("a.onnx");
+    let run = text(model.parent().unwrap());
+    for (arguments, says) in [
+        (vec![run, "--format", "hdf5"], "--format: there is no format `hdf5`. There are torchscript, onnx"),
+        (vec![text(&model), "--checkpoint", "last"], "--checkpoint is for the folder of a run"),
+        (vec![run, "--input", "1x8x8"], "--input: a run knows the shape of its examples"),
+        (vec![text(&model), "--input", "1x8x9"], "an example of the input must have 64 values"),
+        (vec!["/no/such/model.pt"], "cannot read the model"),
+    ] {
+        let arguments = [&["export"], arguments.as_slice(), &["--output", text(&output)]].concat();
+        let refused = support::run(arguments);
+        assert!(!refused.status.success() && stderr(&refused).contains(says), "{}", stderr(&refused));
+        assert!(!output.exists());
+    }
 }

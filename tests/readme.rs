@@ -59,12 +59,18 @@ fn the_default_job_prints_what_is_shown() {
 
 #[test]
 fn the_programs_shown_are_the_examples() {
-    let files = [("cpp", "cpp/classify.cpp"), ("python", "python/classify.py"), ("rust", "rust/classify.rs")];
-    for (language, file) in files {
+    let files: [(&str, &[&str]); 3] = [
+        ("cpp", &["cpp/classify.cpp"]),
+        ("python", &["python/classify.py", "python/classify_onnx.py"]),
+        ("rust", &["rust/classify.rs"]),
+    ];
+    for (language, files) in files {
         let shown = blocks(language);
-        let example = std::fs::read_to_string(root().join("examples").join(file)).unwrap();
-        assert_eq!(shown.len(), 1, "{language}");
-        assert!(example.contains(&shown[0]), "{file} does not hold what the README shows");
+        assert_eq!(shown.len(), files.len(), "{language}");
+        for (shown, file) in shown.iter().zip(files) {
+            let example = std::fs::read_to_string(root().join("examples").join(file)).unwrap();
+            assert!(example.contains(shown), "{file} does not hold what the README shows");
+        }
     }
 }
 

@@ -45,8 +45,6 @@ void each_tensor(const IValue& value, const Visit& visit) {
     for (const auto& element : value.toTupleRef().elements()) each_tensor(element, visit);
   } else if (value.isList()) {
     for (const IValue& element : value.toListRef()) each_tensor(element, visit);
-  } else if (value.isGenericDict()) {
-    for (const auto& entry : value.toGenericDict()) each_tensor(entry.value(), visit);
   }
 }
 
@@ -135,8 +133,11 @@ class Recorder {
     return gathered;
   }
 
-  static void bind(at::ArrayRef<torch::jit::Value*> names, const std::vector<IValue>& found, Values& values) {
-    for (size_t i = 0; i < names.size(); ++i) values.insert_or_assign(names[i], found.at(i));
+  static void bind(at::ArrayRef<torch::jit::Value*> names, at::ArrayRef<IValue> found, Values& values) {
+    for (size_t i = 0; i < names.size(); ++i) {
+      values.erase(names[i]);
+      values.emplace(names[i], found.at(i));
+    }
   }
 
   void step(Node* node, Values& values) {
@@ -174,16 +175,14 @@ class Recorder {
   void loop(Node* node, Values& values) {
     auto* body = node->blocks()[0];
     auto most = values.at(node->input(0)).toInt();
-    bool goes_on = values.at(node->input(1)).toBool();
-    auto carried = gather(node->inputs().slice(2), values);
-    for (int64_t trip = 0; trip < most && goes_on; ++trip) {
-      values.insert_or_assign(body->inputs()[0], trip);
-      bind(body->inputs().slice(1), carried, values);
-      carried = run(body, values);
-      goes_on = carried.at(0).toBool();
-      carried.erase(carried.begin());
+    // Whether it goes on, then what is carried from trip to trip.
+    auto state = gather(node->inputs().slice(1), values);
+    for (int64_t trip = 0; trip < most && state.at(0).toBool(); ++trip) {
+      bind(body->inputs().slice(0, 1), {trip}, values);
+      bind(body->inputs().slice(1), at::ArrayRef<IValue>(state).slice(1), values);
+      state = run(body, values);
     }
-    bind(node->outputs(), carried, values);
+    bind(node->outputs(), at::ArrayRef<IValue>(state).slice(1), values);
   }
 
   void call_method(Node* node, Values& values) {
@@ -222,12 +221,6 @@ class Recorder {
         auto type = node->output()->type()->expect<c10::TupleType>();
         if (type->name()) return {c10::ivalue::Tuple::createNamed(std::move(stack), type)};
         return {c10::ivalue::Tuple::create(std::move(stack))};
-      }
-      case prim::DictConstruct: {
-        const auto& type = node->output()->type()->expectRef<c10::DictType>();
-        c10::impl::GenericDict dict(type.getKeyType(), type.getValueType());
-        for (size_t i = 0; i + 1 < stack.size(); i += 2) dict.insert_or_assign(stack[i], stack[i + 1]);
-        return {std::move(dict)};
       }
       default:
         if (auto* schema = node->maybeSchema(); schema && schema->is_vararg()) {

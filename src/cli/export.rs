@@ -1,13 +1,18 @@
 //! `cresset export`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
-use cresset::error::Error;
+use cresset::data::InputShape;
+use cresset::error::{Error, guard};
+use cresset::export::{EXPORT_FORMATS, ExportFormat, Exported};
 use cresset::pipeline;
+use cresset::predict::Classifier;
 use cresset::run::RunFolder;
+use tch::Device;
 
-use super::{Ended, show};
+use super::{Ended, models, show};
 
 /// A checkpoint of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -18,16 +23,25 @@ enum Which {
     Last,
 }
 
-/// Write a run's model as TorchScript again, from one of its checkpoints
+/// Write a run's model, or an exported one, as TorchScript, ONNX, safetensors or a PyTorch state_dict
 #[derive(Debug, Args)]
+#[command(after_help = formats())]
 pub struct Export {
-    /// The folder of a run
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
+    /// The folder of a run, or a TorchScript model
+    #[arg(value_name = "RUN|MODEL")]
+    source: PathBuf,
 
-    /// Which weights
-    #[arg(long, value_name = "WHICH", default_value = "best")]
-    checkpoint: Which,
+    /// What to write [default: by the output's name, else torchscript]
+    #[arg(long, value_name = "NAME")]
+    format: Option<String>,
+
+    /// Which weights of a run [default: best]
+    #[arg(long, value_name = "WHICH")]
+    checkpoint: Option<Which>,
+
+    /// Shape of one example, such as 3x224x224, for a TorchScript model that is not from cresset
+    #[arg(long, value_name = "SHAPE", value_parser = models::shape)]
+    input: Option<InputShape>,
 
     /// The file to write; it must not exist
     #[arg(long, value_name = "FILE")]
@@ -36,18 +50,53 @@ pub struct Export {
 
 impl Export {
     pub fn run(self) -> anyhow::Result<Ended> {
-        let run = RunFolder::open(&self.run)?;
-        let checkpoint = match self.checkpoint {
-            Which::Best => run.best_checkpoint(),
-            Which::Last => run.last_checkpoint(),
+        let format = match &self.format {
+            Some(name) => ExportFormat::named(name)?,
+            None => ExportFormat::of_file(&self.output),
         };
         if self.output.exists() {
             let problem = "the file exists and was left as it is; name another one";
             return Err(Error::Usage(format!("--output {}: {problem}", self.output.display())).into());
         }
-        let metadata = pipeline::export(&run, &checkpoint, &self.output)?;
-        let accuracy = metadata.metrics.held_out["accuracy"].as_f64().unwrap_or_default();
-        show(&format!("written {}: held-out accuracy {:.2} %\n", self.output.display(), 100. * accuracy))?;
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let exported = if self.source.is_dir() { self.of_run(folder.path()) } else { self.of_model() }?;
+        guard(|| (format.write)(&exported, &self.output))?;
+        let accuracy = exported.metadata.and_then(|metadata| metadata.metrics.held_out["accuracy"].as_f64());
+        let accuracy = accuracy.map(|share| format!(": held-out accuracy {:.2} %", 100. * share));
+        show(&format!("written {}{}\n", self.output.display(), accuracy.unwrap_or_default()))?;
         Ok(Ended::Well)
     }
+
+    /// The model of a checkpoint, measured anew; the file that it is read from stays in `folder`.
+    fn of_run(&self, folder: &Path) -> anyhow::Result<Exported> {
+        if self.input.is_some() {
+            return Err(Error::Usage("--input: a run knows the shape of its examples".into()).into());
+        }
+        let run = RunFolder::open(&self.source)?;
+        let checkpoint = match self.checkpoint {
+            Some(Which::Last) => run.last_checkpoint(),
+            Some(Which::Best) | None => run.best_checkpoint(),
+        };
+        // libtorch writes a file's name into the file, so it must be the last one's already.
+        let model = folder.join(self.output.file_name().unwrap_or("model.pt".as_ref()));
+        pipeline::export(&run, &checkpoint, &model)?;
+        Ok(Classifier::load(&model, Device::Cpu)?.into_exported())
+    }
+
+    fn of_model(&self) -> anyhow::Result<Exported> {
+        if self.checkpoint.is_some() {
+            let problem = "--checkpoint is for the folder of a run, and this is a file";
+            return Err(Error::Usage(problem.into()).into());
+        }
+        match &self.input {
+            Some(shape) => Ok(Exported::foreign(&self.source, shape.clone())?),
+            None => Ok(Classifier::load(&self.source, Device::Cpu)?.into_exported()),
+        }
+    }
+}
+
+/// The formats, as the help lists them.
+fn formats() -> String {
+    let line = |format: &ExportFormat| format!("\n  {:<11}  {}", format.name, format.summary);
+    format!("Formats:{}", EXPORT_FORMATS.iter().map(line).collect::<String>())
 }

@@ -100,7 +100,7 @@ fn rounded(operations: u64) -> String {
 }
 
 /// `3x32x32` or `64`.
-fn shape(text: &str) -> Result<InputShape, String> {
+pub fn shape(text: &str) -> Result<InputShape, String> {
     let sizes = text
         .split(['x', '×', ','])
         .map(|size| size.trim().parse().ok().filter(|size| (1..=65_536).contains(size)));

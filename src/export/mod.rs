@@ -1,7 +1,12 @@
 //! A trained model as a file that other programs load.
 
+mod format;
 mod metadata;
+mod onnx;
+mod pth;
+mod safetensors;
 mod torchscript;
 
+pub use format::{EXPORT_FORMATS, ExportFormat, Exported};
 pub use metadata::{FORMAT, Found, InputDescription, METADATA, Metadata, Metrics, TestMetrics};
 pub use torchscript::torchscript;

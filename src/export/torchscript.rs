@@ -2,12 +2,26 @@
 
 use std::path::Path;
 
-use super::{METADATA, Metadata};
-use crate::error::Result;
+use super::{ExportFormat, Exported, METADATA, Metadata};
+use crate::error::{Error, Result};
 use crate::model::Network;
 use crate::model::script::Class;
 use crate::run::atomic;
 use crate::transform::Preprocessing;
+
+/// The format.
+pub const FORMAT: ExportFormat = ExportFormat {
+    name: "torchscript",
+    summary: "weights, code and preprocessing, for libtorch in C++, Rust, Python and Java",
+    extension: "pt",
+    write: copy,
+};
+
+/// What is exported is TorchScript already.
+fn copy(exported: &Exported, path: &Path) -> Result<()> {
+    let bytes = std::fs::read(&exported.path).map_err(Error::io("read", &exported.path))?;
+    atomic::write(path, &bytes)
+}
 
 /// The methods of the exported module. `logits` is the network alone.
 const METHODS: &str = r#"

@@ -21,7 +21,7 @@ use crate::data::{
 };
 use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, Keep, evaluate};
-use crate::export::{FORMAT, METADATA, Metadata};
+use crate::export::{Exported, FORMAT, METADATA, Metadata};
 use crate::feed::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
 pub use output::{Output, to_text};
 pub use views::ViewOptions;
@@ -121,6 +121,12 @@ impl Classifier {
         })?;
         module.set_training(false)?;
         Ok(Classifier { path: path.to_path_buf(), module, device, metadata, views: None })
+    }
+
+    /// The model for the formats that it can be exported in.
+    pub fn into_exported(self) -> Exported {
+        let input = self.metadata.input.shape.clone();
+        Exported { path: self.path, module: self.module, metadata: Some(self.metadata), input }
     }
 
     /// What the model says of itself.

@@ -66,7 +66,8 @@ pub fn tensors(bytes: &[u8], fault: impl Fn(&str) -> Error) -> Result<Tensors> {
     file.tensors().into_iter().map(tensor).collect()
 }
 
-fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
+/// A tensor's values, row by row, as the machine holds them (little-endian on x86-64).
+pub fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
     let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
     let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;

@@ -1,6 +1,8 @@
 //! What the tests share: the program, the digits, and folders that go away.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub mod onnx;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -1,0 +1,287 @@
+//! The graph under construction.
+
+use std::collections::{HashMap, HashSet};
+
+use tch::{Kind, Tensor};
+
+use super::proto::{Message, data_type};
+use super::recording::{Dim, Recording};
+use crate::error::{Error, Result};
+use crate::weights::safetensors::bytes_of;
+
+/// The names of the model's input and output, and of the size of the batch.
+pub const INPUT: &str = "input";
+pub const OUTPUT: &str = "logits";
+pub const BATCH: &str = "batch";
+
+/// The value of a node's attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Attribute {
+    Int(i64),
+    Ints(Vec<i64>),
+    Float(f64),
+    Text(String),
+}
+
+/// A node with its attributes by name.
+#[derive(Debug)]
+struct Node {
+    operator: &'static str,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    attributes: Vec<(&'static str, Attribute)>,
+}
+
+/// Nodes and initialisers. Values are called by their names.
+#[derive(Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    initializers: Vec<(String, Tensor)>,
+    /// The names of the recording's values, as far as they have one.
+    names: HashMap<usize, String>,
+    /// The operations behind values that cannot have one.
+    unknown: HashMap<usize, String>,
+    taken: HashSet<String>,
+    batch: Option<String>,
+    layer: String,
+}
+
+impl Graph {
+    /// A graph of which the recording's input is known.
+    pub fn new(recording: &Recording) -> Self {
+        let names = HashMap::from([(recording.input, INPUT.to_string())]);
+        let taken = HashSet::from([INPUT.to_string(), OUTPUT.to_string()]);
+        Graph { names, taken, ..Graph::default() }
+    }
+
+    /// The layer whose nodes come next, for their names.
+    pub fn enter(&mut self, layer: &str) {
+        self.layer = layer.to_string();
+    }
+
+    /// Names a value of the recording that nodes have made.
+    pub fn define(&mut self, value: usize, name: String) {
+        self.names.insert(value, name);
+    }
+
+    /// Notes that a value is made by an operation that is not known.
+    pub fn leave_unknown(&mut self, value: usize, operation: &str) {
+        self.unknown.insert(value, operation.to_string());
+    }
+
+    /// The name of a value of the recording: what nodes have made, or a constant.
+    ///
+    /// # Errors
+    /// A value that is made by an operation that is not known.
+    pub fn name_of(&mut self, recording: &Recording, value: usize) -> Result<String> {
+        if let Some(name) = self.names.get(&value) {
+            return Ok(name.clone());
+        }
+        let known = &recording.values[value];
+        let name = match (&known.constant, &known.example) {
+            (Some(tensor), _) => {
+                let name = if known.name.is_empty() { "constant" } else { &known.name };
+                self.initializer(name, tensor)
+            }
+            (None, Some(example)) => {
+                let example = self.initializer("constant", example);
+                self.expand(&example, &known.shape)
+            }
+            (None, None) => {
+                let operation = self.unknown.get(&value).map_or("an operation", String::as_str);
+                let problem = format!(
+                    "ONNX: {operation} is not known to this export. Other formats hold the model as it is; \
+                     CONTRIBUTING.md shows how to add an operator"
+                );
+                return Err(Error::Usage(problem));
+            }
+        };
+        self.names.insert(value, name.clone());
+        Ok(name)
+    }
+
+    /// Adds a constant under this name, or the next one that is free.
+    pub fn initializer(&mut self, name: &str, tensor: &Tensor) -> String {
+        let name = self.free_name(name);
+        self.initializers.push((name.clone(), tensor.shallow_clone()));
+        name
+    }
+
+    /// Adds whole numbers (n) as a constant.
+    pub fn ints(&mut self, values: &[i64]) -> String {
+        self.initializer("constant", &Tensor::from_slice(values))
+    }
+
+    /// Adds a number of this dtype as a constant without dimensions.
+    pub fn number(&mut self, value: f64, kind: Kind) -> String {
+        self.initializer("constant", &Tensor::from(value).to_kind(kind))
+    }
+
+    /// Adds a node with one output, and gives its name.
+    pub fn node(
+        &mut self,
+        operator: &'static str,
+        inputs: &[&str],
+        attributes: &[(&'static str, Attribute)],
+    ) -> String {
+        self.nodes(operator, inputs, attributes, 1).remove(0)
+    }
+
+    /// Adds a node with several outputs, and gives their names. An input that is left out has no name.
+    pub fn nodes(
+        &mut self,
+        operator: &'static str,
+        inputs: &[&str],
+        attributes: &[(&'static str, Attribute)],
+        count: usize,
+    ) -> Vec<String> {
+        let name = format!("{}/{operator}", self.layer);
+        let outputs: Vec<_> = (0..count).map(|_| self.free_name(&name)).collect();
+        let mut inputs: Vec<_> = inputs.iter().map(|input| input.to_string()).collect();
+        while inputs.last().is_some_and(String::is_empty) {
+            inputs.pop();
+        }
+        self.nodes.push(Node { operator, inputs, outputs: outputs.clone(), attributes: attributes.to_vec() });
+        outputs
+    }
+
+    /// The values of `x` in this shape.
+    ///
+    /// # Errors
+    /// A shape in which two sizes depend on the batch.
+    pub fn reshape(&mut self, x: &str, shape: &[Dim]) -> Result<String> {
+        if shape.iter().filter(|dim| matches!(dim, Dim::Batch(_))).count() > 1 {
+            let problem = format!(
+                "ONNX: in the layer `{}`, two sizes of a tensor depend on the size of the batch",
+                self.layer
+            );
+            return Err(Error::Usage(problem));
+        }
+        let sizes: Vec<_> = shape
+            .iter()
+            .map(|dim| match dim {
+                Dim::Fixed(size) => *size,
+                Dim::Batch(_) => -1,
+            })
+            .collect();
+        let shape = self.ints(&sizes);
+        Ok(self.node("Reshape", &[x, &shape], &[]))
+    }
+
+    /// `x` spread to this shape.
+    pub fn expand(&mut self, x: &str, shape: &[Dim]) -> String {
+        let shape = self.shape(shape);
+        self.node("Expand", &[x, &shape], &[])
+    }
+
+    /// `x` with its dimensions in another order.
+    pub fn transpose(&mut self, x: &str, order: &[i64]) -> String {
+        self.node("Transpose", &[x], &[("perm", Attribute::Ints(order.to_vec()))])
+    }
+
+    /// A shape as a value of the graph.
+    fn shape(&mut self, shape: &[Dim]) -> String {
+        let parts: Vec<_> = shape
+            .iter()
+            .map(|dim| match dim {
+                Dim::Fixed(size) => self.ints(&[*size]),
+                Dim::Batch(1) => self.batch(),
+                Dim::Batch(factor) => {
+                    let (batch, factor) = (self.batch(), self.ints(&[*factor]));
+                    self.node("Mul", &[&batch, &factor], &[])
+                }
+            })
+            .collect();
+        let parts: Vec<_> = parts.iter().map(String::as_str).collect();
+        self.node("Concat", &parts, &[("axis", Attribute::Int(0))])
+    }
+
+    /// The size of the batch, int64 (1).
+    fn batch(&mut self) -> String {
+        if let Some(batch) = &self.batch {
+            return batch.clone();
+        }
+        let ends = [("start", Attribute::Int(0)), ("end", Attribute::Int(1))];
+        let batch = self.node("Shape", &[INPUT], &ends);
+        self.batch = Some(batch.clone());
+        batch
+    }
+
+    fn free_name(&mut self, name: &str) -> String {
+        let numbered = (1..).map(|number| format!("{name}_{number}"));
+        let mut names = std::iter::once(name.to_string()).chain(numbered);
+        let free = names.find(|name| !self.taken.contains(name)).expect("the numbers do not end");
+        self.taken.insert(free.clone());
+        free
+    }
+
+    /// The graph whose result is the value `output`, without what it does not need.
+    ///
+    /// # Errors
+    /// A constant of a dtype that ONNX does not have.
+    pub fn finish(mut self, output: &str, input: &Message, result: &Message) -> Result<Message> {
+        self.layer.clear();
+        self.nodes.push(Node {
+            operator: "Identity",
+            inputs: vec![output.to_string()],
+            outputs: vec![OUTPUT.to_string()],
+            attributes: Vec::new(),
+        });
+        let mut needed = HashSet::from([OUTPUT.to_string()]);
+        let mut nodes = Vec::new();
+        for node in self.nodes.into_iter().rev() {
+            if node.outputs.iter().any(|output| needed.contains(output)) {
+                needed.extend(node.inputs.iter().cloned());
+                nodes.push(node.message());
+            }
+        }
+        nodes.reverse();
+        let used = self.initializers.iter().filter(|(name, _)| needed.contains(name));
+        let initializers = used.map(|(name, value)| tensor(name, value)).collect::<Result<Vec<_>>>()?;
+        let graph = Message::new().messages(1, nodes).text(2, "cresset").messages(5, initializers);
+        Ok(graph.message(11, input).message(12, result))
+    }
+}
+
+impl Node {
+    /// A `NodeProto`.
+    fn message(&self) -> Message {
+        let node = self.inputs.iter().fold(Message::new(), |node, input| node.text(1, input));
+        let node = self.outputs.iter().fold(node, |node, output| node.text(2, output));
+        let node = node.text(3, &self.outputs[0]).text(4, self.operator);
+        node.messages(5, self.attributes.iter().map(|(name, value)| attribute(name, value)))
+    }
+}
+
+/// An `AttributeProto`.
+fn attribute(name: &str, value: &Attribute) -> Message {
+    const TYPE: u64 = 20;
+    let named = Message::new().text(1, name);
+    match value {
+        Attribute::Float(value) => named.float(2, *value as f32).int(TYPE, 1),
+        Attribute::Int(value) => named.int(3, *value).int(TYPE, 2),
+        Attribute::Text(value) => named.text(4, value).int(TYPE, 3),
+        Attribute::Ints(values) => named.ints(8, values).int(TYPE, 7),
+    }
+}
+
+/// A `TensorProto`.
+fn tensor(name: &str, value: &Tensor) -> Result<Message> {
+    let data_type = data_type(value.kind())
+        .ok_or_else(|| Error::Usage(format!("ONNX: the tensor `{name}` is {:?}", value.kind())))?;
+    let tensor = Message::new().ints(1, &value.size()).int(2, data_type).text(8, name);
+    Ok(tensor.bytes(9, &bytes_of(value)?))
+}
+
+/// A `ValueInfoProto`: a value's name, dtype and sizes.
+pub fn value_info(name: &str, kind: Kind, shape: &[Dim]) -> Result<Message> {
+    let sizes = shape.iter().map(|dim| match dim {
+        Dim::Fixed(size) => Message::new().int(1, *size),
+        Dim::Batch(1) => Message::new().text(2, BATCH),
+        Dim::Batch(factor) => Message::new().text(2, &format!("{factor} * {BATCH}")),
+    });
+    let data_type =
+        data_type(kind).ok_or_else(|| Error::Usage(format!("ONNX: the model's `{name}` is {kind:?}")))?;
+    let tensor = Message::new().int(1, data_type).message(2, &Message::new().messages(1, sizes));
+    Ok(Message::new().text(1, name).message(2, &Message::new().message(1, &tensor)))
+}

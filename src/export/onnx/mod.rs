@@ -1,0 +1,86 @@
+//! ONNX: the model as a graph of standard operations, for onnxruntime and many other programs and devices.
+//!
+//! The module is run twice, with batches of two sizes ([`recording`]); each operation that was done is said in ONNX's words
+//! ([`operator`]), and what depends on the size of the batch is left free. Opset 17 is the oldest that has layer
+//! normalisation, so it is the one that most programs read.
+
+mod call;
+mod graph;
+mod operator;
+mod proto;
+mod recording;
+
+use std::path::Path;
+
+use tch::Kind;
+
+use self::call::{Call, described};
+use self::graph::{Graph, INPUT, OUTPUT, value_info};
+use self::proto::Message;
+use self::recording::{Dim, Recording, Step};
+use super::{ExportFormat, Exported};
+use crate::error::{Error, Result, guard};
+use crate::run::atomic;
+
+/// The format.
+pub const FORMAT: ExportFormat = ExportFormat {
+    name: "onnx",
+    summary: "a graph with preprocessing, for onnxruntime: float32 `input` (batch, …) to `logits`",
+    extension: "onnx",
+    write,
+};
+
+const OPSET: i64 = 17;
+
+/// The version of the file's form that came with the opset.
+const IR_VERSION: i64 = 8;
+
+/// Protocol Buffers holds no message of more bytes.
+const LARGEST: usize = i32::MAX as usize;
+
+fn write(exported: &Exported, path: &Path) -> Result<()> {
+    let bytes = guard(|| model(exported))?;
+    if bytes.len() > LARGEST {
+        let problem =
+            "the model has more than 2 GB, which one ONNX file cannot hold; export safetensors or pth";
+        return Err(Error::artifact(&exported.path, problem));
+    }
+    atomic::write(path, &bytes)
+}
+
+/// A `ModelProto`.
+fn model(exported: &Exported) -> Result<Vec<u8>> {
+    let recording = Recording::of(&exported.module, &exported.input)?;
+    let mut graph = Graph::new(&recording);
+    for step in &recording.steps {
+        translate(&recording, step, &mut graph)?;
+    }
+    let output = graph.name_of(&recording, recording.output)?;
+    let result = &recording.values[recording.output];
+    let shape: Vec<_> =
+        std::iter::once(Dim::Batch(1)).chain(exported.input.0.iter().map(|size| Dim::Fixed(*size))).collect();
+    let (input, result) =
+        (value_info(INPUT, Kind::Float, &shape)?, value_info(OUTPUT, result.kind, &result.shape)?);
+    let graph = graph.finish(&output, &input, &result)?;
+    let model = Message::new().int(1, IR_VERSION).text(2, "cresset").text(3, env!("CARGO_PKG_VERSION"));
+    let model = model.message(7, &graph).message(8, &Message::new().text(1, "").int(2, OPSET));
+    let notes = exported.notes();
+    let notes = notes.iter().map(|(name, text)| Message::new().text(1, name).text(2, text));
+    Ok(model.messages(14, notes).into_bytes())
+}
+
+/// Adds the nodes of a step, unless what it makes is the same for every input. That an operation is not known matters only
+/// if something needs what it makes.
+fn translate(recording: &Recording, step: &Step, graph: &mut Graph) -> Result<()> {
+    if step.outputs.iter().all(|value| recording.values[*value].constant.is_some()) {
+        return Ok(());
+    }
+    match operator::translation(&step.kind) {
+        Some(translation) => {
+            let names = translation.apply(&mut Call::new(recording, step, graph))?;
+            step.outputs.iter().zip(names).for_each(|(value, name)| graph.define(*value, name));
+        }
+        None => step.outputs.iter().for_each(|value| graph.leave_unknown(*value, &described(step))),
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! Functions of single numbers that layers end with.
+
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
+use tch::Kind;
+
+use super::Operator;
+use super::Translation::{One, Same};
+use crate::error::Result;
+use crate::export::onnx::call::Call;
+use crate::export::onnx::graph::Attribute::{Float, Int};
+
+/// The operations of this group.
+pub const OPERATORS: &[Operator] = &[
+    ("aten::relu", Same("Relu")),
+    ("aten::relu6", One(relu6)),
+    ("aten::hardtanh", One(hardtanh)),
+    ("aten::clamp", One(clamp)),
+    ("aten::clamp_min", One(clamp)),
+    ("aten::clamp_max", One(clamp)),
+    ("aten::sigmoid", Same("Sigmoid")),
+    ("aten::tanh", Same("Tanh")),
+    ("aten::hardsigmoid", One(hardsigmoid)),
+    ("aten::hardswish", Same("HardSwish")),
+    ("aten::silu", One(silu)),
+    ("aten::mish", One(mish)),
+    ("aten::gelu", One(gelu)),
+    ("aten::glu", One(glu)),
+    ("aten::leaky_relu", One(leaky_relu)),
+    ("aten::elu", One(elu)),
+    ("aten::prelu", One(prelu)),
+    ("aten::softmax", One(softmax)),
+    ("aten::log_softmax", One(log_softmax)),
+];
+
+/// `x` no less than and no more than these; none where the one or the other has no end.
+fn clip(call: &mut Call, least: Option<f64>, most: Option<f64>) -> Result<String> {
+    let (x, kind) = (call.tensor("self")?, call.output(0).kind);
+    let mut bound = |value: Option<f64>| value.map_or(String::new(), |value| call.graph.number(value, kind));
+    let (least, most) = (bound(least), bound(most));
+    Ok(call.node("Clip", &[&x, &least, &most], &[]))
+}
+
+fn relu6(call: &mut Call) -> Result<String> {
+    clip(call, Some(0.), Some(6.))
+}
+
+fn hardtanh(call: &mut Call) -> Result<String> {
+    let (least, most) = (call.number("min_val")?, call.number("max_val")?);
+    clip(call, Some(least), Some(most))
+}
+
+fn clamp(call: &mut Call) -> Result<String> {
+    let bound = |name| if call.is_none(name) { Ok(None) } else { call.number(name).map(Some) };
+    let (least, most) = (bound("min")?, bound("max")?);
+    clip(call, least, most)
+}
+
+/// max(0, min(1, x / 6 + 1 / 2)).
+fn hardsigmoid(call: &mut Call) -> Result<String> {
+    let x = call.tensor("self")?;
+    Ok(call.node("HardSigmoid", &[&x], &[("alpha", Float(1. / 6.)), ("beta", Float(0.5))]))
+}
+
+fn silu(call: &mut Call) -> Result<String> {
+    let x = call.tensor("self")?;
+    let share = call.node("Sigmoid", &[&x], &[]);
+    Ok(call.node("Mul", &[&x, &share], &[]))
+}
+
+fn mish(call: &mut Call) -> Result<String> {
+    let x = call.tensor("self")?;
+    let soft = call.node("Softplus", &[&x], &[]);
+    let share = call.node("Tanh", &[&soft], &[]);
+    Ok(call.node("Mul", &[&x, &share], &[]))
+}
+
+/// x · Φ(x), by the error function or by its approximation with tanh.
+fn gelu(call: &mut Call) -> Result<String> {
+    let (x, kind) = (call.tensor("self")?, call.output(0).kind);
+    let curve = match call.text("approximate") {
+        Some("tanh") => {
+            let scaled = approximate_argument(call, &x, kind);
+            call.node("Tanh", &[&scaled], &[])
+        }
+        _ => {
+            let scale = call.graph.number(FRAC_1_SQRT_2, kind);
+            let scaled = call.node("Mul", &[&x, &scale], &[]);
+            call.node("Erf", &[&scaled], &[])
+        }
+    };
+    let (one, half) = (call.graph.number(1., kind), call.graph.number(0.5, kind));
+    let share = call.node("Add", &[&curve, &one], &[]);
+    let twice = call.node("Mul", &[&x, &share], &[]);
+    Ok(call.node("Mul", &[&twice, &half], &[]))
+}
+
+/// √(2 / π) · (x + 0.044715 · x³) (Hendrycks and Gimpel, 2016).
+fn approximate_argument(call: &mut Call, x: &str, kind: Kind) -> String {
+    let square = call.node("Mul", &[x, x], &[]);
+    let cube = call.node("Mul", &[&square, x], &[]);
+    let (bend, scale) = (call.graph.number(0.044715, kind), call.graph.number((2. / PI).sqrt(), kind));
+    let bent = call.node("Mul", &[&cube, &bend], &[]);
+    let sum = call.node("Add", &[x, &bent], &[]);
+    call.node("Mul", &[&sum, &scale], &[])
+}
+
+/// The first half times the sigmoid of the second.
+fn glu(call: &mut Call) -> Result<String> {
+    let (x, axis) = (call.tensor("self")?, call.axis("dim", call.output(0).shape.len())?);
+    let halves = call.graph.nodes("Split", &[&x], &[("axis", Int(axis))], 2);
+    let share = call.node("Sigmoid", &[&halves[1]], &[]);
+    Ok(call.node("Mul", &[&halves[0], &share], &[]))
+}
+
+fn leaky_relu(call: &mut Call) -> Result<String> {
+    let (x, slope) = (call.tensor("self")?, call.number("negative_slope")?);
+    Ok(call.node("LeakyRelu", &[&x], &[("alpha", Float(slope))]))
+}
+
+fn elu(call: &mut Call) -> Result<String> {
+    if (call.number("scale")?, call.number("input_scale")?) != (1., 1.) {
+        return Err(call.refused("it is scaled"));
+    }
+    let (x, alpha) = (call.tensor("self")?, call.number("alpha")?);
+    Ok(call.node("Elu", &[&x], &[("alpha", Float(alpha))]))
+}
+
+/// A slope for each channel, which ONNX wants in line with the channels.
+fn prelu(call: &mut Call) -> Result<String> {
+    let (x, slope, rank) = (call.tensor("self")?, call.constant("weight")?, call.output(0).shape.len());
+    let mut size = vec![1; rank.saturating_sub(1).max(1)];
+    size[0] = slope.numel() as i64;
+    let slope = call.graph.initializer("constant", &slope.f_reshape(size)?);
+    Ok(call.node("PRelu", &[&x, &slope], &[]))
+}
+
+fn softmax(call: &mut Call) -> Result<String> {
+    along(call, "Softmax")
+}
+
+fn log_softmax(call: &mut Call) -> Result<String> {
+    along(call, "LogSoftmax")
+}
+
+fn along(call: &mut Call, operator: &'static str) -> Result<String> {
+    let kind = call.output(0).kind;
+    let (x, axis) = (call.operand("self", kind)?, call.axis("dim", call.output(0).shape.len())?);
+    Ok(call.node(operator, &[&x], &[("axis", Int(axis))]))
+}

@@ -1,0 +1,125 @@
+//! Arithmetic, comparisons and changes of dtype.
+
+use tch::Kind;
+
+use super::Operator;
+use super::Translation::{One, Same};
+use crate::error::Result;
+use crate::export::onnx::call::Call;
+
+/// The operations of this group.
+pub const OPERATORS: &[Operator] = &[
+    ("aten::add", One(add)),
+    ("aten::sub", One(sub)),
+    ("aten::rsub", One(rsub)),
+    ("aten::mul", One(|call| binary(call, "Mul"))),
+    ("aten::div", One(div)),
+    ("aten::pow", One(pow)),
+    ("aten::maximum", One(|call| binary(call, "Max"))),
+    ("aten::minimum", One(|call| binary(call, "Min"))),
+    ("aten::gt", One(|call| binary(call, "Greater"))),
+    ("aten::ge", One(|call| binary(call, "GreaterOrEqual"))),
+    ("aten::lt", One(|call| binary(call, "Less"))),
+    ("aten::le", One(|call| binary(call, "LessOrEqual"))),
+    ("aten::eq", One(|call| binary(call, "Equal"))),
+    ("aten::neg", Same("Neg")),
+    ("aten::abs", Same("Abs")),
+    ("aten::exp", Same("Exp")),
+    ("aten::log", Same("Log")),
+    ("aten::sqrt", Same("Sqrt")),
+    ("aten::rsqrt", One(rsqrt)),
+    ("aten::reciprocal", Same("Reciprocal")),
+    ("aten::erf", Same("Erf")),
+    ("aten::floor", Same("Floor")),
+    ("aten::ceil", Same("Ceil")),
+    ("aten::isnan", Same("IsNaN")),
+    ("aten::logical_not", Same("Not")),
+    ("aten::where", One(select)),
+    ("aten::to", One(convert)),
+    ("aten::type_as", One(convert)),
+    ("aten::float", One(convert)),
+    ("aten::clone", One(convert)),
+    ("aten::detach", One(convert)),
+    ("aten::alias", One(convert)),
+    ("aten::contiguous", One(convert)),
+];
+
+/// An operation on two values, the second of which may be a number. A comparison is made in the dtype of the first one.
+fn binary(call: &mut Call, operator: &'static str) -> Result<String> {
+    let (a, b) = operands(call)?;
+    Ok(call.node(operator, &[&a, &b], &[]))
+}
+
+fn operands(call: &mut Call) -> Result<(String, String)> {
+    let kind = match call.output(0).kind {
+        Kind::Bool => call.info("self")?.kind,
+        kind => kind,
+    };
+    Ok((call.operand("self", kind)?, call.operand("other", kind)?))
+}
+
+fn add(call: &mut Call) -> Result<String> {
+    let (a, b) = operands(call)?;
+    let b = scaled(call, b)?;
+    Ok(call.node("Add", &[&a, &b], &[]))
+}
+
+fn sub(call: &mut Call) -> Result<String> {
+    let (a, b) = operands(call)?;
+    let b = scaled(call, b)?;
+    Ok(call.node("Sub", &[&a, &b], &[]))
+}
+
+/// other − alpha · self.
+fn rsub(call: &mut Call) -> Result<String> {
+    let (a, b) = operands(call)?;
+    let a = scaled(call, a)?;
+    Ok(call.node("Sub", &[&b, &a], &[]))
+}
+
+/// A value times the operation's `alpha`.
+fn scaled(call: &mut Call, value: String) -> Result<String> {
+    let alpha = call.number_or("alpha", 1.)?;
+    if alpha == 1. {
+        return Ok(value);
+    }
+    let kind = call.output(0).kind;
+    let alpha = call.graph.number(alpha, kind);
+    Ok(call.node("Mul", &[&value, &alpha], &[]))
+}
+
+fn div(call: &mut Call) -> Result<String> {
+    match call.text("rounding_mode") {
+        None => binary(call, "Div"),
+        Some("floor") if call.output(0).kind == Kind::Float => {
+            let quotient = binary(call, "Div")?;
+            Ok(call.node("Floor", &[&quotient], &[]))
+        }
+        Some(mode) => Err(call.refused(&format!("it rounds by `{mode}`"))),
+    }
+}
+
+fn pow(call: &mut Call) -> Result<String> {
+    let kind = call.output(0).kind;
+    let (base, exponent) = (call.operand("self", kind)?, call.operand("exponent", kind)?);
+    Ok(call.node("Pow", &[&base, &exponent], &[]))
+}
+
+fn rsqrt(call: &mut Call) -> Result<String> {
+    let x = call.tensor("self")?;
+    let root = call.node("Sqrt", &[&x], &[]);
+    Ok(call.node("Reciprocal", &[&root], &[]))
+}
+
+fn select(call: &mut Call) -> Result<String> {
+    let kind = call.output(0).kind;
+    let condition = call.operand("condition", Kind::Bool)?;
+    let (yes, no) = (call.operand("self", kind)?, call.operand("other", kind)?);
+    Ok(call.node("Where", &[&condition, &yes, &no], &[]))
+}
+
+/// The same values in the dtype of the result. Their order in memory is none of ONNX's matters.
+fn convert(call: &mut Call) -> Result<String> {
+    let kind = call.output(0).kind;
+    call.operand("self", kind)
+}

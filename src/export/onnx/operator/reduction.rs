@@ -1,0 +1,36 @@
+//! Means, sums and greatest values over dimensions.
+
+use super::Operator;
+use super::Translation::One;
+use crate::error::Result;
+use crate::export::onnx::call::Call;
+use crate::export::onnx::graph::Attribute::{Int, Ints};
+
+/// The operations of this group.
+pub const OPERATORS: &[Operator] = &[
+    ("aten::mean", One(|call| reduce(call, "ReduceMean"))),
+    ("aten::sum", One(sum)),
+    ("aten::amax", One(|call| reduce(call, "ReduceMax"))),
+    ("aten::amin", One(|call| reduce(call, "ReduceMin"))),
+];
+
+fn reduce(call: &mut Call, operator: &'static str) -> Result<String> {
+    let kind = call.output(0).kind;
+    let (x, axes, kept) = (call.operand("self", kind)?, axes(call)?, call.flag("keepdim")?);
+    Ok(call.node(operator, &[&x], &[("axes", Ints(axes)), ("keepdims", Int(i64::from(kept)))]))
+}
+
+/// A sum takes its dimensions as a value since opset 13.
+fn sum(call: &mut Call) -> Result<String> {
+    let kind = call.output(0).kind;
+    let (x, axes, kept) = (call.operand("self", kind)?, axes(call)?, call.flag("keepdim")?);
+    let axes = call.graph.ints(&axes);
+    Ok(call.node("ReduceSum", &[&x, &axes], &[("keepdims", Int(i64::from(kept)))]))
+}
+
+/// The dimensions; all if none is given.
+fn axes(call: &Call) -> Result<Vec<i64>> {
+    let shape = &call.info("self")?.shape;
+    let axes = if call.is_none("dim") { Vec::new() } else { call.axes("dim", shape.len())? };
+    Ok(if axes.is_empty() { (0..shape.len() as i64).collect() } else { axes })
+}

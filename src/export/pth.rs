@@ -1,0 +1,173 @@
+//! `.pth`: a state_dict for PyTorch's `torch.load`, also with `weights_only=True` and `mmap=True`.
+//!
+//! The form is that of `torch.save`: a zip archive without compression, in which `data.pkl` is a pickle of an
+//! `OrderedDict` whose tensors refer to the members `data/0`, `data/1`, … with their values.
+
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use tch::{Kind, Tensor};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use super::{ExportFormat, Exported};
+use crate::error::{Error, Result};
+use crate::run::atomic;
+use crate::weights::safetensors::bytes_of;
+
+/// The format.
+pub const FORMAT: ExportFormat = ExportFormat {
+    name: "pth",
+    summary: "a PyTorch state_dict, for torch.load(weights_only=True)",
+    extension: "pth",
+    write,
+};
+
+/// PyTorch maps the values from the file into memory, which wants them at such multiples.
+const ALIGNMENT: u16 = 64;
+
+/// The version of the archive's form, as PyTorch writes it.
+const VERSION: &[u8] = b"3\n";
+
+fn write(exported: &Exported, path: &Path) -> Result<()> {
+    let state = exported.state()?;
+    let pickle = Pickle::of(&state).map_err(|problem| Error::artifact(&exported.path, problem))?;
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut member = |name: &str, bytes: &[u8]| -> std::io::Result<()> {
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        let options = options.with_alignment(ALIGNMENT).large_file(bytes.len() > u32::MAX as usize);
+        archive.start_file(format!("archive/{name}"), options)?;
+        archive.write_all(bytes)
+    };
+    member("data.pkl", &pickle).map_err(Error::io("write", path))?;
+    member("byteorder", b"little").map_err(Error::io("write", path))?;
+    for (index, (_, tensor)) in state.iter().enumerate() {
+        member(&format!("data/{index}"), &bytes_of(tensor)?).map_err(Error::io("write", path))?;
+    }
+    member("version", VERSION).map_err(Error::io("write", path))?;
+    let bytes = archive.finish().map_err(|e| Error::io("write", path)(e.into()))?.into_inner();
+    atomic::write(path, &bytes)
+}
+
+/// The few opcodes of pickle's protocol 2 that a state_dict needs.
+struct Pickle(Vec<u8>);
+
+impl Pickle {
+    const PROTOCOL_2: &[u8] = b"\x80\x02";
+    const MARK: &[u8] = b"(";
+    const TUPLE: &[u8] = b"t";
+    const EMPTY_TUPLE: &[u8] = b")";
+    const REDUCE: &[u8] = b"R";
+    const FALSE: &[u8] = b"\x89";
+    const PERSISTENT_ID: &[u8] = b"Q";
+    const SET_ITEMS: &[u8] = b"u";
+    const STOP: &[u8] = b".";
+
+    /// The state as an `OrderedDict` of tensors; the values of the one with index i are the storage of the key i.
+    fn of(state: &[(String, Tensor)]) -> std::result::Result<Vec<u8>, String> {
+        let mut pickle = Pickle(Vec::new());
+        pickle.put(&[Self::PROTOCOL_2]);
+        pickle.ordered_dict();
+        pickle.put(&[Self::MARK]);
+        for (index, (name, tensor)) in state.iter().enumerate() {
+            pickle.text(name);
+            pickle.tensor(index, tensor).map_err(|problem| format!("the tensor `{name}` {problem}"))?;
+        }
+        pickle.put(&[Self::SET_ITEMS, Self::STOP]);
+        Ok(pickle.0)
+    }
+
+    fn put(&mut self, opcodes: &[&[u8]]) {
+        opcodes.iter().for_each(|opcode| self.0.extend(*opcode));
+    }
+
+    fn global(&mut self, module: &str, name: &str) {
+        self.put(&[format!("c{module}\n{name}\n").as_bytes()]);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.put(&[b"X", &(text.len() as u32).to_le_bytes(), text.as_bytes()]);
+    }
+
+    /// Eight bytes, whatever the size.
+    fn int(&mut self, value: i64) {
+        self.put(&[b"\x8a\x08", &value.to_le_bytes()]);
+    }
+
+    fn ints(&mut self, values: &[i64]) {
+        self.put(&[Self::MARK]);
+        values.iter().for_each(|value| self.int(*value));
+        self.put(&[Self::TUPLE]);
+    }
+
+    fn ordered_dict(&mut self) {
+        self.global("collections", "OrderedDict");
+        self.put(&[Self::EMPTY_TUPLE, Self::REDUCE]);
+    }
+
+    /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)`.
+    fn tensor(&mut self, index: usize, tensor: &Tensor) -> std::result::Result<(), String> {
+        let storage = storage(tensor.kind())
+            .ok_or_else(|| format!("is {:?}, which this format has no storage for", tensor.kind()))?;
+        self.global("torch._utils", "_rebuild_tensor_v2");
+        self.put(&[Self::MARK, Self::MARK]);
+        self.text("storage");
+        self.global("torch", storage);
+        self.text(&index.to_string());
+        self.text("cpu");
+        self.int(tensor.numel() as i64);
+        self.put(&[Self::TUPLE, Self::PERSISTENT_ID]);
+        self.int(0);
+        self.ints(&tensor.size());
+        self.ints(&contiguous_strides(&tensor.size()));
+        self.put(&[Self::FALSE]);
+        self.ordered_dict();
+        self.put(&[Self::TUPLE, Self::REDUCE]);
+        Ok(())
+    }
+}
+
+/// The strides of values that stand row by row, as they are written.
+fn contiguous_strides(size: &[i64]) -> Vec<i64> {
+    let mut strides = vec![1; size.len()];
+    for dimension in (1..size.len()).rev() {
+        strides[dimension - 1] = strides[dimension] * size[dimension].max(1);
+    }
+    strides
+}
+
+fn storage(kind: Kind) -> Option<&'static str> {
+    Some(match kind {
+        Kind::Float => "FloatStorage",
+        Kind::Double => "DoubleStorage",
+        Kind::Half => "HalfStorage",
+        Kind::BFloat16 => "BFloat16Storage",
+        Kind::Int64 => "LongStorage",
+        Kind::Int => "IntStorage",
+        Kind::Int16 => "ShortStorage",
+        Kind::Int8 => "CharStorage",
+        Kind::Uint8 => "ByteStorage",
+        Kind::Bool => "BoolStorage",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    #[test]
+    fn strides_are_those_of_values_row_by_row() {
+        for size in [vec![], vec![3], vec![2, 3, 4]] {
+            let tensor = Tensor::zeros(&size[..], (Kind::Float, Device::Cpu));
+            assert_eq!(contiguous_strides(&size), tensor.stride());
+        }
+    }
+
+    #[test]
+    fn a_tensor_without_a_storage_is_named() {
+        let state = [("w".to_string(), Tensor::zeros([2], (Kind::ComplexFloat, Device::Cpu)))];
+        assert!(Pickle::of(&state).unwrap_err().starts_with("the tensor `w` is ComplexFloat"));
+    }
+}
