@@ -4,6 +4,8 @@
 //! measured after an epoch of warm-up; a whole process from its start to its end. Quote the ratios: the times depend on
 //! the machine and on what else it does.
 
+mod support;
+
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -51,10 +53,7 @@ fn measure_cresset(figures: &mut Figures, run: &Path, steps: &Path, seed: u64) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
     command.args(["train", "--threads", "1", "--seed", &seed.to_string(), "--out"]).arg(run);
     figures.process_s.push(seconds(&mut command).0);
-    let metrics = std::fs::read_to_string(run.join("metrics.csv")).expect("the run wrote its metrics");
-    let last =
-        metrics.lines().last().and_then(|line| line.split(',').nth(4)).and_then(|cell| cell.parse().ok());
-    figures.accuracy.push(last.expect("the last epoch has an accuracy"));
+    figures.accuracy.push(support::last_accuracy(run));
 
     let config = Config { epochs: 11, seed, threads: Threads::Count(1), ..Config::default() };
     let run = pipeline::start(&config, Some(steps)).expect("the run starts");

@@ -16,7 +16,9 @@ fn blocks(language: &str) -> Vec<String> {
 #[test]
 fn every_command_works() {
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(root().join("data"), folder.path().join("data")).unwrap();
+    for linked in ["data", "recipes"] {
+        std::os::unix::fs::symlink(root().join(linked), folder.path().join(linked)).unwrap();
+    }
     let makefile = std::fs::read_to_string(root().join("Makefile")).unwrap();
     let mut run = 0;
     for line in blocks("sh").iter().flat_map(|block| block.lines()) {
@@ -87,7 +89,7 @@ fn every_command_and_every_target_is_listed() {
     }
     let listed = Command::new("make").arg("help").current_dir(root()).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
-    for target in ["train", "test", "bench", "doctor"] {
+    for target in ["train", "test", "accuracy", "bench", "doctor"] {
         assert!(listed.contains(&format!("make {target} ")), "{listed}");
     }
 }
