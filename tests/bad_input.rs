@@ -250,7 +250,7 @@ fn a_run_file_is_refused_with_its_line() {
         (b"\n\"a\\nb\" = 1\n", "line 2: unknown option `a\\nb`. The options are data, "),
         (
             b"model = \"mlpp\"\n",
-            "line 1: invalid value `mlpp` for `model`: it is one of mlp, cnn, resnet9, resnet18, resnet34, resnet50, lstm, gru, vit; did you mean `mlp`?",
+            "line 1: invalid value `mlpp` for `model`: it is one of mlp, cnn, resnet9, resnet18, resnet34, resnet50, lstm, gru, vit, or a TorchScript file such as model.pt; did you mean `mlp`?",
         ),
         (b"\nlr = -1\n", "line 2: invalid value `-1` for `lr`: it is a number above 0"),
         (b"seed = 1\nepochs = 0\n", "line 2: invalid value `0` for `epochs`: it is a whole number from 1"),
@@ -289,7 +289,7 @@ fn options_out_of_range_are_refused() {
         ("--seed", "-1", "from 0 to"),
         ("--threads", "0", "a number from 1 to"),
         ("--device", "tpu", "`auto`, `cpu`, `cuda` or `cuda:N`"),
-        ("--model", "mlpp", "a similar value exists: 'mlp'"),
+        ("--model", "mlpp", "did you mean `mlp`?"),
         ("--optimizer", "adm", "a similar value exists: 'adam'"),
         ("--epoch", "3", "a similar argument exists: '--epochs'"),
     ];
