@@ -7,6 +7,8 @@ mod imported;
 pub mod layer;
 mod network;
 pub mod script;
+#[cfg(test)]
+mod tests;
 
 use tch::Tensor;
 

@@ -1,0 +1,118 @@
+//! Networks of every architecture: names, shapes, costs, starts, exports and gradients.
+
+use tch::{Device, Kind, Tensor};
+
+use super::*;
+use crate::data::InputShape;
+use crate::evaluate::cross_entropy;
+
+fn digits_mlp(seed: u64) -> Network {
+    let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+    Network::new("mlp", "", &task, Device::Cpu, seed).unwrap()
+}
+
+#[test]
+fn parameters_have_pytorchs_names() {
+    let network = digits_mlp(0);
+    let names: Vec<_> = network.state().into_keys().collect();
+    assert_eq!(names, ["fc1.bias", "fc1.weight", "fc2.bias", "fc2.weight"]);
+    assert_eq!(network.parameter_count(), 64 * 128 + 128 + 128 * 10 + 10);
+}
+
+#[test]
+fn every_architecture_takes_any_picture_and_exports_with_a_free_batch_size() {
+    for architecture in ARCHITECTURES {
+        for shape in [[1, 8, 8], [3, 32, 32], [2, 1, 9], [4, 37, 20]] {
+            let task = Task { input: InputShape(shape.to_vec()), classes: 7 };
+            let network = Network::new(architecture.name, "", &task, Device::Cpu, 1).unwrap();
+            let mut module = network.script(&|class| class).unwrap();
+            module.set_training(false).unwrap();
+            for batch in [1, 2, 64] {
+                let x = Tensor::randn([batch, shape[0], shape[1], shape[2]], (Kind::Float, Device::Cpu));
+                let logits = tch::no_grad(|| network.forward(&x, false).unwrap());
+                assert_eq!(logits.size(), [batch, 7]);
+                let of_file = tch::no_grad(|| module.call("logits", &x).unwrap().remove(0));
+                assert_eq!(logits, of_file, "{} {shape:?} {batch}", architecture.name);
+            }
+        }
+    }
+}
+
+/// Parameters of torchvision's resnet18, 34 and 50 and vit_b_16 with 1000 classes; multiply-adds of PyTorch's
+/// `FlopCounterMode`, which counts each as two operations. It passes over fused attention; with it, 197 tokens of 768
+/// values cost 12 · (12 · 197 · 768² + 2 · 197² · 768) in the blocks, 196 · 768² before and 768 · 1000 after.
+#[test]
+fn sizes_and_costs_are_those_of_torchvision() {
+    let vit = "patch=16,width=768,depth=12,heads=12";
+    for (name, options, parameters, multiply_adds) in [
+        ("resnet18", "", 11_689_512, 1_814_073_344),
+        ("resnet34", "", 21_797_672, 3_663_761_408),
+        ("resnet50", "", 25_557_032, 4_089_184_256),
+        ("vit", vit, 86_567_656, 17_563_828_224),
+    ] {
+        let task = Task { input: InputShape(vec![3, 224, 224]), classes: 1000 };
+        let network = Network::new(name, options, &task, Device::Cpu, 1).unwrap();
+        let rows = network.summary(&task.input);
+        assert_eq!(network.parameter_count(), parameters, "{name}");
+        assert_eq!(rows.iter().map(|row| row.parameters).sum::<usize>(), parameters, "{name}");
+        assert_eq!(rows.iter().map(|row| row.multiply_adds).sum::<u64>(), multiply_adds, "{name}");
+    }
+}
+
+#[test]
+fn what_is_frozen_stays_so_when_the_rest_is_trained() {
+    let mut network = digits_mlp(0);
+    assert_eq!(network.freeze("fc1.weight").unwrap(), 64 * 128);
+    network.train_only_head(true);
+    network.train_only_head(false);
+    let trained: Vec<_> = network.parameters().into_keys().collect();
+    assert_eq!(trained, ["fc1.bias", "fc2.bias", "fc2.weight"]);
+    assert!(!network.state()["fc1.weight"].requires_grad() && network.state()["fc1.bias"].requires_grad());
+}
+
+#[test]
+fn the_seed_decides_the_start() {
+    assert_eq!(digits_mlp(1).state()["fc1.weight"], digits_mlp(1).state()["fc1.weight"]);
+    assert_ne!(digits_mlp(1).state()["fc1.weight"], digits_mlp(2).state()["fc1.weight"]);
+}
+
+#[test]
+fn foreign_state_is_refused_by_name() {
+    let mut state = digits_mlp(0).state();
+    state.insert("fc3.weight".into(), Tensor::from(0f32));
+    assert_eq!(digits_mlp(1).load_state(&state).unwrap_err(), "the model has no tensor `fc3.weight`");
+    state.remove("fc3.weight");
+    state.insert("fc2.bias".into(), Tensor::zeros([3], (Kind::Float, Device::Cpu)));
+    assert!(digits_mlp(1).load_state(&state).unwrap_err().contains("`fc2.bias` is [3]"));
+    state.remove("fc2.bias");
+    assert_eq!(digits_mlp(1).load_state(&state).unwrap_err(), "the tensor `fc2.bias` is missing");
+}
+
+/// Central differences in float64 against autograd, for every parameter of a small perceptron.
+#[test]
+fn autograd_agrees_with_finite_differences() {
+    let task = Task { input: InputShape(vec![1, 2, 2]), classes: 3 };
+    let mut network = Network::new("mlp", "", &task, Device::Cpu, 3).unwrap();
+    network.double();
+    let x = Tensor::randn([6, 1, 2, 2], (Kind::Double, Device::Cpu));
+    let y = Tensor::from_slice(&[0i64, 1, 2, 0, 1, 2]);
+    let loss = || cross_entropy(&network.forward(&x, true).unwrap(), &y);
+    loss().backward();
+    let step = 1e-6;
+    for (name, parameter) in network.parameters() {
+        let gradient = Vec::<f64>::try_from(parameter.grad().view(-1)).unwrap();
+        let flat = parameter.detach().view(-1);
+        for (index, analytic) in gradient.iter().enumerate() {
+            let at = |shift: f64| {
+                let mut value = flat.get(index as i64);
+                let _ = value.g_add_scalar_(shift);
+                let at = tch::no_grad(|| loss().double_value(&[]));
+                let _ = value.g_add_scalar_(-shift);
+                at
+            };
+            let numeric = (at(step) - at(-step)) / (2. * step);
+            let error = (numeric - analytic).abs();
+            assert!(error < 1e-7, "{name}[{index}]: autograd {analytic}, differences {numeric}");
+        }
+    }
+}
