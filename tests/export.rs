@@ -241,3 +241,31 @@ fn an_export_that_makes_no_sense_is_refused_with_a_remedy() {
         assert!(!output.exists());
     }
 }
+
+#[test]
+fn features_are_what_the_last_layer_makes_the_logits_of() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, head, width) in
+        [("mlp", "fc2", 128), ("resnet9", "fc", 64), ("vit", "heads.head", 16), ("gru", "fc", 16)]
+    {
+        let options = match name {
+            "mlp" => "",
+            "vit" => "width=16,depth=1",
+            "gru" => "width=8,depth=1",
+            _ => "width=8",
+        };
+        let out = folder.path().join(name);
+        succeed(["train", "--model", name, "--model-options", options, "--epochs", "1", "--out", text(&out)]);
+        let model = CModule::load(out.join("model.pt")).unwrap();
+        let x = Tensor::randint(17, [3, 64], (Kind::Uint8, Device::Cpu));
+        let features = model.method_ts("features", &[&x]).unwrap();
+        assert_eq!(features.size(), [3, width], "{name}");
+        let parameters = model.named_parameters().unwrap();
+        let of_head = |end: &str| {
+            let name = format!("{head}.{end}");
+            parameters.iter().find(|(known, _)| *known == name).unwrap().1.shallow_clone()
+        };
+        let logits = features.linear(&of_head("weight"), Some(&of_head("bias")));
+        assert_eq!(logits, model.forward_ts(&[&x]).unwrap(), "{name}");
+    }
+}

@@ -33,10 +33,17 @@ def predict(self, x: Tensor) -> Tuple[Tensor, Tensor]:
     return (torch.argmax(probabilities, -1), probabilities)
 "#;
 
+/// What an architecture of the registry has besides.
+const FEATURES: &str = r#"
+def features(self, x: Tensor) -> Tensor:
+    return self.penultimate(self.preprocess.forward(x))
+"#;
+
 /// Writes the model to `path`, on the CPU and in evaluation mode, with free batch size and named parameters.
 ///
 /// Its methods: `forward(x)` takes raw values, uint8 or float (N, …), and returns logits (N, classes); `predict(x)`
-/// returns classes int64 (N) and probabilities (N, classes). It has the attribute `classes` and the extra file
+/// returns classes int64 (N) and probabilities (N, classes); `features(x)`, which imported models and one's own have not,
+/// returns what the last layer is given, (N, width). It has the attribute `classes` and the extra file
 /// `metadata.json`.
 pub fn torchscript(
     network: &Network,
@@ -49,6 +56,9 @@ pub fn torchscript(
     };
     let mut module = network.script(&dress)?;
     module.define(METHODS)?;
+    if network.layers().is_some() {
+        module.define(FEATURES)?;
+    }
     module.set_training(false)?;
     let metadata = serde_json::to_string_pretty(metadata).expect("metadata is plain data");
     atomic::replace(path, |temporary| Ok(module.save(temporary, &[(METADATA, &metadata)])?))

@@ -25,6 +25,9 @@ const NAME: &str = "Classifier";
 /// The method that gives the logits of preprocessed inputs.
 const LOGITS: &str = "logits";
 
+/// The method that gives what the last layer makes them of; an architecture of the registry has it.
+const PENULTIMATE: &str = "penultimate";
+
 impl Body {
     /// Logits (N, classes).
     pub fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
@@ -39,7 +42,8 @@ impl Body {
     pub fn script(&self, network: &Network, dress: &dyn Fn(Class) -> Class) -> Result<Module> {
         match self {
             Body::Layers(layers) => {
-                let (source, name, values) = dress(layers.class(NAME, LOGITS)).compile()?;
+                let (source, name, values) =
+                    dress(layers.class_with_features(NAME, PENULTIMATE, LOGITS)).compile()?;
                 Ok(Module::from_source(&source, &name, &values)?)
             }
             Body::Own(model) => recorded(network, &**model, dress),

@@ -82,51 +82,80 @@ impl Sequential {
     /// The TorchScript class of this name, with the layers that have parameters as submodules, and a method that runs them.
     pub fn class(&self, name: &'static str, method: &str) -> Class {
         let mut body = Body::default();
-        let result = self.write("x".to_string(), &mut body);
-        let forward = format!(
-            "  def {method}(self: {{class}}, x: Tensor) -> Tensor:\n{}    return {result}\n",
-            body.lines
-        );
-        let class =
-            body.children.into_iter().fold(Class::new(name, forward), |c, (name, of)| c.child(name, of));
-        body.tensors.into_iter().fold(class, |class, (name, tensor)| class.parameter(name, &tensor))
+        let source = body.method(method, "x", &self.0);
+        body.class(name, source)
     }
 
-    /// Writes the steps, and gives the name of their result.
-    fn write(&self, x: String, body: &mut Body) -> String {
-        self.0.iter().fold(x, |x, step| {
-            let expression = match step {
-                Step::Sum(first, second) => {
-                    let (first, second) = (first.write(x.clone(), body), second.write(x, body));
-                    format!("torch.add({first}, {second})")
-                }
-                Step::Layer(name, layer) => match layer.script() {
-                    Script::Expression(template) => template.replace("{x}", &x),
-                    Script::Own { name, tensor, expression } => {
-                        body.tensors.push((name, tensor));
-                        expression.replace("{x}", &x)
-                    }
-                    Script::Class(class) => {
-                        body.children.push((name.clone(), class));
-                        format!("({}).forward({x})", attribute(name))
-                    }
-                },
-            };
-            body.variables += 1;
-            let variable = format!("x{}", body.variables);
-            body.lines += &format!("    {variable} = {expression}\n");
-            variable
-        })
+    /// The same with two methods: `features` runs all layers but the last one, and `method` that one too.
+    pub fn class_with_features(&self, name: &'static str, features: &str, method: &str) -> Class {
+        let (last, rest) = self.0.split_last().expect("a model has layers");
+        let mut body = Body::default();
+        let first = body.method(features, "x", rest);
+        let second = body.method(method, &format!("(self).{features}(x)"), std::slice::from_ref(last));
+        body.class(name, first + &second)
     }
 }
 
-/// A method under construction.
+impl Step {
+    /// Writes the step, and gives the name of its result.
+    fn write(&self, x: String, body: &mut Body) -> String {
+        let expression = match self {
+            Step::Sum(first, second) => {
+                let (first, second) = (write(&first.0, x.clone(), body), write(&second.0, x, body));
+                format!("torch.add({first}, {second})")
+            }
+            Step::Layer(name, layer) => match layer.script() {
+                Script::Expression(template) => template.replace("{x}", &x),
+                Script::Own { name, tensor, expression } => {
+                    body.tensors.push((name, tensor));
+                    expression.replace("{x}", &x)
+                }
+                Script::Class(class) => {
+                    body.children.push((name.clone(), class));
+                    format!("({}).forward({x})", attribute(name))
+                }
+            },
+        };
+        body.variable(&expression)
+    }
+}
+
+/// Writes steps one after the other, and gives the name of their result.
+fn write(steps: &[Step], x: String, body: &mut Body) -> String {
+    steps.iter().fold(x, |x, step| step.write(x, body))
+}
+
+/// Methods under construction.
 #[derive(Default)]
 struct Body {
     lines: String,
     variables: usize,
     children: Vec<(String, Class)>,
     tensors: Vec<(&'static str, Tensor)>,
+}
+
+impl Body {
+    /// Keeps the value of an expression under a name of its own.
+    fn variable(&mut self, expression: &str) -> String {
+        self.variables += 1;
+        let variable = format!("x{}", self.variables);
+        self.lines += &format!("    {variable} = {expression}\n");
+        variable
+    }
+
+    /// The source of a method that runs steps on the value of an expression.
+    fn method(&mut self, name: &str, input: &str, steps: &[Step]) -> String {
+        self.lines.clear();
+        let input = self.variable(input);
+        let result = write(steps, input, self);
+        format!("  def {name}(self: {{class}}, x: Tensor) -> Tensor:\n{}    return {result}\n", self.lines)
+    }
+
+    fn class(self, name: &'static str, methods: String) -> Class {
+        let class =
+            self.children.into_iter().fold(Class::new(name, methods), |c, (name, of)| c.child(name, of));
+        self.tensors.into_iter().fold(class, |class, (name, tensor)| class.parameter(name, &tensor))
+    }
 }
 
 /// How a submodule is reached. A name that is a number, as PyTorch's own containers give, is no attribute's.
