@@ -59,7 +59,8 @@ impl Error {
         Error::Data { place: place.into(), problem: problem.into() }
     }
 
-    pub(crate) fn artifact(path: &Path, problem: impl Into<String>) -> Self {
+    /// A file or folder of ours, or one that is read as such, that is not as it should be.
+    pub fn artifact(path: &Path, problem: impl Into<String>) -> Self {
         Error::Artifact { path: path.to_path_buf(), problem: problem.into() }
     }
 

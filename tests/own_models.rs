@@ -67,6 +67,7 @@ fn a_torchscript_file_trains_with_a_new_last_layer_and_goes_on_after_a_pause() {
     let file = foreign(folder.path(), 1000);
     let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name));
     let said = succeed(["train", "--model", text(&file), "--epochs", "6", "--out", text(&whole)]);
+    assert!(said.contains("TorchScript is code"), "{said}");
     assert!(held_out_accuracy(&said) > 95., "{said}");
     succeed(["train", "--model", text(&file), "--epochs", "3", "--out", text(&parts)]);
     succeed(["train", "--resume", text(&parts), "--epochs", "6"]);

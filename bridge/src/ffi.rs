@@ -96,6 +96,7 @@ pub(crate) mod bridge {
         ) -> Result<()>;
         fn define(self: Pin<&mut ScriptModule>, source: &str) -> Result<()>;
         fn result_type(self: &ScriptModule, method: &str) -> Result<String>;
+        fn methods(self: &ScriptModule) -> Result<Vec<String>>;
         fn class_name(self: &ScriptModule) -> Result<String>;
         fn knows_class(self: &ScriptModule, name: &str) -> Result<bool>;
         fn tensors(self: &ScriptModule, parameters: bool, values: Pin<&mut Values>) -> Result<Vec<String>>;

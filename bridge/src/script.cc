@@ -160,6 +160,12 @@ rust::String ScriptModule::result_type(rust::Str method) const {
   return module_.get_method(text(method)).function().getSchema().returns().at(0).type()->annotation_str();
 }
 
+rust::Vec<rust::String> ScriptModule::methods() const {
+  rust::Vec<rust::String> names;
+  for (const auto& method : module_.get_methods()) names.push_back(method.name());
+  return names;
+}
+
 rust::String ScriptModule::class_name() const { return module_.type()->name()->qualifiedName(); }
 
 bool ScriptModule::knows_class(rust::Str name) const {

@@ -39,6 +39,8 @@ class ScriptModule {
   void define(rust::Str source);
   // The type that a method returns, as TorchScript writes it.
   rust::String result_type(rust::Str method) const;
+  // The names of the methods that can be called.
+  rust::Vec<rust::String> methods() const;
   // The qualified name of the module's class.
   rust::String class_name() const;
   // Whether a class of this qualified name came with the module.

@@ -133,6 +133,11 @@ impl Module {
         Ok(self.0.result_type(method)?)
     }
 
+    /// The names of the methods that can be called.
+    pub fn methods(&self) -> Result<Vec<String>> {
+        Ok(self.0.methods()?)
+    }
+
     /// The qualified name of the module's class, such as `__torch__.Name`.
     pub fn class_name(&self) -> Result<String> {
         Ok(self.0.class_name()?)

@@ -6,6 +6,7 @@ mod eval;
 mod explain;
 mod export;
 mod folds;
+mod inspect;
 mod logs;
 mod lr_find;
 mod models;
@@ -43,6 +44,7 @@ enum Command {
     Predict(predict::Predict),
     Explain(explain::Explain),
     Export(export::Export),
+    Inspect(inspect::Inspect),
     Models(models::Models),
     Data(data::Data),
     Doctor(doctor::Doctor),
@@ -92,6 +94,7 @@ impl Command {
             Command::Predict(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Export(command) => command.run(),
+            Command::Inspect(command) => command.run(),
             Command::Models(command) => command.run(),
             Command::Data(command) => command.run(),
             Command::Doctor(command) => command.run(),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use clap::{ArgMatches, Args};
-use cresset::config::{self, Config};
+use cresset::config::{self, Config, ModelChoice};
 use cresset::device;
 use cresset::error::Error;
 use cresset::evaluate::Confusion;
@@ -136,11 +136,16 @@ pub fn introduction(run: &Run) -> String {
         thousands(split.held_out.len()),
     );
     let (model, parameters) = (&run.config.model, thousands(network.parameter_count()));
+    // Loading such a file may run what is in it.
+    let caution = match ModelChoice::of(model) {
+        ModelChoice::File(_) => " (TorchScript is code: train only files that you trust)",
+        _ => "",
+    };
     let init = init.as_ref().map_or(String::new(), |init| format!("start   {}\n", init.summary()));
     let device = device::name(*device);
     let folder = run.folder.path().display();
     format!(
-        "data    {data}\nmodel   {model}: {parameters} parameters\n{init}device  {device}, {threads} CPU thread(s)\nrun     {folder}\n\n"
+        "data    {data}\nmodel   {model}: {parameters} parameters{caution}\n{init}device  {device}, {threads} CPU thread(s)\nrun     {folder}\n\n"
     )
 }
 

@@ -6,7 +6,9 @@ mod onnx;
 mod pth;
 mod safetensors;
 mod torchscript;
+mod verification;
 
 pub use format::{EXPORT_FORMATS, ExportFormat, Exported};
 pub use metadata::{FORMAT, Found, InputDescription, METADATA, Metadata, Metrics, TestMetrics};
 pub use torchscript::torchscript;
+pub use verification::{SAMPLES, VERIFICATION, Verification, Verified};

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::{ExportFormat, Exported, METADATA, Metadata};
+use super::{ExportFormat, Exported, METADATA, Metadata, VERIFICATION, Verification};
 use crate::error::{Error, Result};
 use crate::model::Network;
 use crate::model::script::Class;
 use crate::run::atomic;
 use crate::transform::Preprocessing;
+use tch::Tensor;
 
 /// The format.
 pub const FORMAT: ExportFormat = ExportFormat {
@@ -43,12 +44,13 @@ def features(self, x: Tensor) -> Tensor:
 ///
 /// Its methods: `forward(x)` takes raw values, uint8 or float (N, …), and returns logits (N, classes); `predict(x)`
 /// returns classes int64 (N) and probabilities (N, classes); `features(x)`, which imported models and one's own have not,
-/// returns what the last layer is given, (N, width). It has the attribute `classes` and the extra file
-/// `metadata.json`.
+/// returns what the last layer is given, (N, width). It has the attribute `classes` and the extra files
+/// `metadata.json` and `verification.json`, the latter with some raw `samples`, (N, …), and their logits.
 pub fn torchscript(
     network: &Network,
     preprocessing: &Preprocessing,
     metadata: &Metadata,
+    samples: &Tensor,
     path: &Path,
 ) -> Result<()> {
     let dress = |class: Class| {
@@ -60,6 +62,9 @@ pub fn torchscript(
         module.define(FEATURES)?;
     }
     module.set_training(false)?;
+    let verification = Verification::of(&module, samples)?;
+    let verification = serde_json::to_string(&verification).expect("samples are plain data");
     let metadata = serde_json::to_string_pretty(metadata).expect("metadata is plain data");
-    atomic::replace(path, |temporary| Ok(module.save(temporary, &[(METADATA, &metadata)])?))
+    let extra = [(METADATA, metadata.as_str()), (VERIFICATION, verification.as_str())];
+    atomic::replace(path, |temporary| Ok(module.save(temporary, &extra)?))
 }

@@ -58,11 +58,20 @@ impl Examples {
 
     /// The held-out rows as they are, on `device`, for a model that preprocesses them itself.
     pub fn raw_held_out(&self, config: &Config, device: Device) -> Box<dyn HeldOutFeed> {
-        let (rows, reading) = (&self.split.held_out, &config.reading);
-        match Gallery::of(&self.dataset, config.threads.count().into(), reading.max_bad_share) {
-            Some(gallery) => Box::new(StreamHeldOut::new(&gallery, rows, None, device)),
-            None => Box::new(InMemory::ready(self.dataset.part(rows, device))),
-        }
+        raw_feed(&self.dataset, &self.split.held_out, config, device)
+    }
+}
+
+/// Examples of a data set as they are, on `device`.
+pub(super) fn raw_feed(
+    dataset: &Dataset,
+    rows: &[i64],
+    config: &Config,
+    device: Device,
+) -> Box<dyn HeldOutFeed> {
+    match Gallery::of(dataset, config.threads.count().into(), config.reading.max_bad_share) {
+        Some(gallery) => Box::new(StreamHeldOut::new(&gallery, rows, None, device)),
+        None => Box::new(InMemory::ready(dataset.part(rows, device))),
     }
 }
 

@@ -192,7 +192,8 @@ fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) ->
     let test = prepared.test.as_deref().map(measure).transpose()?;
     let found = Found { epoch, held_out, test };
     let metadata = Metadata::new(config, dataset, split, preprocessing, &found);
-    export::torchscript(network, preprocessing, &metadata, path)?;
+    let samples = prepared.samples(config)?;
+    export::torchscript(network, preprocessing, &metadata, &samples, path)?;
     tracing::info!(file = %path.display(), epoch, "exported the model");
     Ok((metadata, found))
 }

@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::Examples;
+use super::examples::raw_feed;
 use crate::config::{Config, ModelChoice};
 use crate::data::image::channel_by_channel;
 use crate::data::{Dataset, Part, Split, TrainPart};
 use crate::error::{Error, Result};
+use crate::export::SAMPLES;
 use crate::feed::{
     Augmenter, Gallery, HeldOutFeed, InMemory, MemoryFeed, StreamFeed, StreamHeldOut, TrainFeed,
 };
@@ -78,6 +80,18 @@ impl Prepared {
     pub fn again_with(config: &Config, folder: &RunFolder, make: MakeNetwork) -> Result<Self> {
         let device = config.device.resolve()?;
         Prepared::of(Examples::again(config, folder)?, config, device, make)
+    }
+
+    /// A few held-out examples as they are, (N, …), which travel with the exported model.
+    pub fn samples(&self, config: &Config) -> Result<Tensor> {
+        let rows = &self.split.held_out[..SAMPLES.min(self.split.held_out.len())];
+        let feed = raw_feed(&self.dataset, rows, config, Device::Cpu);
+        let first = feed.in_order().next().transpose()?;
+        Ok(first.map_or_else(
+            // None of them can be read.
+            || Tensor::zeros([1, self.dataset.shape.features()], (Kind::Float, Device::Cpu)),
+            |batch| batch.inputs.copy(),
+        ))
     }
 
     fn of(examples: Examples, config: &Config, device: Device, make: MakeNetwork) -> Result<Self> {

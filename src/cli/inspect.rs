@@ -1,0 +1,96 @@
+//! `cresset inspect`
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use cresset::data::sha256;
+use cresset::error::{Error, guard};
+use cresset::export::{METADATA, Metadata, VERIFICATION, Verification, Verified};
+use cresset_bridge::script::Module;
+use tch::{Device, Tensor};
+
+use super::{Ended, show, thousands};
+
+/// Show what is in a TorchScript file: metadata, methods, parameters and sizes; or replay what it recorded
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A model.pt, or any TorchScript file
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+
+    /// Compute the samples that the file holds again, and compare its parameters with their recorded SHA-256
+    #[arg(long)]
+    verify: bool,
+}
+
+impl Inspect {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        let fault = |problem: String| Error::artifact(&self.model, problem);
+        let bytes = std::fs::read(&self.model).map_err(|e| fault(format!("cannot read the model: {e}")))?;
+        let (mut module, extra) = Module::load(&self.model, Device::Cpu, &[METADATA, VERIFICATION])
+            .map_err(|e| fault(format!("this is no TorchScript model, or it is damaged ({e})")))?;
+        module.set_training(false).map_err(Error::from)?;
+        if self.verify {
+            return verify(&self.model, &module, &extra[1]);
+        }
+        let metadata: Option<Metadata> = serde_json::from_str(&extra[0]).ok();
+        show(&described(&bytes, &module, metadata.as_ref())?)?;
+        Ok(Ended::Well)
+    }
+}
+
+fn verify(path: &Path, module: &Module, record: &str) -> anyhow::Result<Ended> {
+    let record: Verification = serde_json::from_str(record).map_err(|_| {
+        let problem =
+            format!("it holds no {VERIFICATION} to compare with; cresset writes one when it exports");
+        Error::artifact(path, problem)
+    })?;
+    let Verified { has_same_state, samples, largest_difference, computes_the_same } =
+        guard(|| record.check(module))?;
+    let verdict = |good: bool, bad: &str| if good { "as recorded".to_string() } else { bad.to_string() };
+    show(&format!(
+        "parameters  {} (SHA-256 {})\nsamples     {}: {samples} computed again, largest difference {largest_difference:.1e}\n",
+        verdict(has_same_state, "CHANGED since the file was written"),
+        record.state_sha256,
+        verdict(computes_the_same, "OTHER RESULTS than when the file was written"),
+    ))?;
+    Ok(if has_same_state && computes_the_same { Ended::Well } else { Ended::Badly })
+}
+
+fn described(bytes: &[u8], module: &Module, metadata: Option<&Metadata>) -> anyhow::Result<String> {
+    let mut text = format!("file        {} bytes, SHA-256 {}\n", thousands(bytes.len()), sha256(bytes));
+    match metadata {
+        Some(metadata) => text += &of_cresset(metadata)?,
+        None => {
+            text += "origin      not exported by cresset; TorchScript is code, so run it only if you trust its source\n"
+        }
+    }
+    writeln!(text, "methods     {}\n", module.methods()?.join(", "))?;
+    let state = module.state()?;
+    let width = state.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(6);
+    let size = |tensor: &Tensor| tensor.size().iter().map(i64::to_string).collect::<Vec<_>>().join("×");
+    for (name, tensor) in &state {
+        let kind = format!("{:?}", tensor.kind()).to_lowercase();
+        writeln!(text, "{name:<width$}  {kind:<8}  {:>14}  {:>12}", size(tensor), thousands(tensor.numel()))?;
+    }
+    let values: usize = state.iter().map(|(_, tensor)| tensor.numel()).sum();
+    writeln!(text, "{:<width$}  {:<8}  {:>14}  {:>12}", "in all", "", "", thousands(values))?;
+    Ok(text)
+}
+
+fn of_cresset(metadata: &Metadata) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let accuracy = metadata.metrics.held_out.get("accuracy").and_then(|value| value.as_f64());
+    writeln!(text, "origin      cresset {} on libtorch {}", metadata.cresset, metadata.libtorch)?;
+    writeln!(text, "model       {}", metadata.config.get("model").and_then(|m| m.as_str()).unwrap_or("?"))?;
+    let range = metadata.input.value_range.map(|range| format!(", values {}–{}", range.min, range.max));
+    writeln!(text, "input       {}{}", metadata.input.shape, range.unwrap_or_default())?;
+    writeln!(text, "classes     {}", metadata.classes.join(", "))?;
+    writeln!(text, "data        {} (SHA-256 {})", metadata.data_file, metadata.data_sha256)?;
+    if let Some(accuracy) = accuracy {
+        let (rows, epoch) = (metadata.metrics.held_out_rows, metadata.metrics.epoch);
+        writeln!(text, "accuracy    {:.2} % of {rows} held-out rows, epoch {epoch}", 100. * accuracy)?;
+    }
+    Ok(text)
+}

@@ -1,0 +1,152 @@
+//! What travels in a model file to tell whether it still computes what it did when it was written: the extra file
+//! `verification.json`.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use cresset_bridge::script::Module;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tch::{Device, Kind, Tensor};
+
+use crate::error::{Error, Result};
+use crate::weights::safetensors::bytes_of;
+
+/// The name of the extra file.
+pub const VERIFICATION: &str = "verification.json";
+
+/// Held-out inputs that travel with the model.
+pub const SAMPLES: usize = 4;
+
+/// How far a logit may be from the one of the machine that wrote the file, as a share of the largest one.
+const TOLERANCE: f64 = 1e-3;
+
+/// The contents of `verification.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verification {
+    /// SHA-256 of names, dtypes, sizes and values of all parameters and buffers.
+    pub state_sha256: String,
+    /// Raw inputs.
+    inputs: Packed,
+    /// The logits that the model gave for them, float32.
+    logits: Packed,
+}
+
+/// A tensor as text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Packed {
+    dtype: Dtype,
+    shape: Vec<i64>,
+    /// The values in base64, little-endian.
+    values: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Dtype {
+    Uint8,
+    Float32,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Verified {
+    /// Whether parameters and buffers are those that were written.
+    pub has_same_state: bool,
+    /// Samples that were computed again.
+    pub samples: i64,
+    /// The largest difference of a logit from the recorded one.
+    pub largest_difference: f64,
+    /// Whether that is no more than rounding.
+    pub computes_the_same: bool,
+}
+
+impl Verification {
+    /// Describes a module in evaluation mode, on the CPU, by what it makes of some raw inputs, (N, …).
+    pub fn of(module: &Module, inputs: &Tensor) -> Result<Self> {
+        let inputs = inputs.to_device(Device::Cpu);
+        let logits = tch::no_grad(|| module.call("forward", &inputs))?.remove(0);
+        Ok(Verification {
+            state_sha256: state_sha256(module)?,
+            inputs: Packed::new(&inputs)?,
+            logits: Packed::new(&logits)?,
+        })
+    }
+
+    /// Compares a module in evaluation mode, on the CPU, with what was recorded.
+    ///
+    /// # Errors
+    /// A record that makes no sense, and a module that fails.
+    pub fn check(&self, module: &Module) -> Result<Verified> {
+        let (inputs, expected) = (self.inputs.tensor()?, self.logits.tensor()?);
+        let logits = tch::no_grad(|| module.call("forward", &inputs))?.remove(0);
+        if logits.size() != expected.size() {
+            return Err(nonsense("the model gives logits of another size"));
+        }
+        let largest_difference = (logits - &expected).abs().max().double_value(&[]);
+        let scale = expected.abs().max().double_value(&[]).max(1.);
+        Ok(Verified {
+            has_same_state: state_sha256(module)? == self.state_sha256,
+            samples: inputs.size()[0],
+            largest_difference,
+            computes_the_same: largest_difference <= TOLERANCE * scale,
+        })
+    }
+}
+
+impl Packed {
+    fn new(tensor: &Tensor) -> Result<Self> {
+        let (dtype, tensor) = match tensor.kind() {
+            Kind::Uint8 => (Dtype::Uint8, tensor.shallow_clone()),
+            _ => (Dtype::Float32, tensor.to_kind(Kind::Float)),
+        };
+        Ok(Packed { dtype, shape: tensor.size(), values: STANDARD.encode(bytes_of(&tensor)?) })
+    }
+
+    fn tensor(&self) -> Result<Tensor> {
+        let values = STANDARD.decode(&self.values).map_err(|_| nonsense("its values are no base64"))?;
+        let kind = match self.dtype {
+            Dtype::Uint8 => Kind::Uint8,
+            Dtype::Float32 => Kind::Float,
+        };
+        let count = self.shape.iter().try_fold(1i64, |n, size| n.checked_mul(*size).filter(|n| *n >= 0));
+        let bytes = count.and_then(|n| n.checked_mul(kind.elt_size_in_bytes() as i64));
+        if bytes != Some(values.len() as i64) || self.shape.first().is_none_or(|rows| *rows < 1) {
+            return Err(nonsense("the sizes of its samples do not fit their values"));
+        }
+        Ok(Tensor::f_from_data_size(&values, &self.shape, kind)?)
+    }
+}
+
+fn nonsense(problem: &str) -> Error {
+    Error::Usage(format!("its {VERIFICATION} makes no sense: {problem}"))
+}
+
+fn state_sha256(module: &Module) -> Result<String> {
+    let mut hash = Sha256::new();
+    for (name, tensor) in module.state()? {
+        hash.update(format!("{name} {:?} {:?}\n", tensor.kind(), tensor.size()));
+        hash.update(bytes_of(&tensor)?);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_shape_and_no_values_make_the_reader_panic(shape: Vec<i64>, values in "[A-Za-z0-9+/]{0,40}={0,2}", bytes: bool) {
+            let dtype = if bytes { Dtype::Uint8 } else { Dtype::Float32 };
+            let _ = Packed { dtype, shape, values }.tensor();
+        }
+
+        #[test]
+        fn tensors_survive(rows in 1i64..4, columns in 0i64..5, bytes: bool) {
+            let tensor = Tensor::rand([rows, columns], (Kind::Float, Device::Cpu)) * 255.;
+            let tensor = if bytes { tensor.to_kind(Kind::Uint8) } else { tensor };
+            prop_assert_eq!(Packed::new(&tensor).unwrap().tensor().unwrap(), tensor);
+        }
+    }
+}
