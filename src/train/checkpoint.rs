@@ -63,10 +63,6 @@ pub struct Best {
     pub held_out_loss: f64,
 }
 
-/// The key in the metadata of a checkpoint that says what it is of. One key, because several would be written in a random
-/// order.
-pub const ORIGIN: &str = "cresset.checkpoint";
-
 /// What the tensors of a checkpoint are of.
 #[derive(Serialize, Deserialize)]
 struct Origin {
@@ -89,7 +85,7 @@ pub fn save(
     });
     let origin = Origin { position: position.clone(), run: identity.clone() };
     let origin = serde_json::to_string(&origin).expect("an origin is plain data");
-    let metadata = HashMap::from([(ORIGIN.to_string(), origin)]);
+    let metadata = HashMap::from([(safetensors::CHECKPOINT.to_string(), origin)]);
     safetensors::write(path, &held.collect::<Vec<_>>(), metadata).map_err(|error| match error {
         Error::Io { path, reason, .. } if path.exists() => {
             let action = "save the checkpoint, so the last good one was kept:";
@@ -119,7 +115,7 @@ impl Checkpoint {
             .map_err(|e| Error::artifact(path, format!("cannot read the checkpoint: {e}")))?;
         let damaged = |reason: &str| broken(path, reason);
         let metadata = safetensors::metadata(&bytes, damaged)?;
-        let origin = metadata.get(ORIGIN).and_then(|text| serde_json::from_str(text).ok());
+        let origin = metadata.get(safetensors::CHECKPOINT).and_then(|text| serde_json::from_str(text).ok());
         let Origin { position, run: identity } =
             origin.ok_or_else(|| broken(path, "it does not say how far the run had come"))?;
         let tensors = safetensors::tensors(&bytes, damaged)?;

@@ -25,7 +25,6 @@ use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
-use crate::train::checkpoint;
 pub use matching::Matching;
 use view::{Storage, View};
 
@@ -65,7 +64,7 @@ pub fn read(path: &Path) -> Result<Tensors> {
 fn of_safetensors(path: &Path, bytes: &[u8]) -> Result<Tensors> {
     let fault = |reason: &str| Error::artifact(path, format!("the safetensors file is damaged: {reason}"));
     let mut tensors = safetensors::tensors(bytes, fault)?;
-    if safetensors::metadata(bytes, fault)?.contains_key(checkpoint::ORIGIN) {
+    if safetensors::metadata(bytes, fault)?.contains_key(safetensors::CHECKPOINT) {
         tensors.retain(|name, _| !name.contains('/'));
     }
     if tensors.is_empty() {

@@ -10,6 +10,10 @@ use crate::error::{Error, Result};
 use crate::model::Tensors;
 use crate::run::atomic;
 
+/// The key under which a checkpoint of ours says what its tensors are of. One key, because several would be written in a random
+/// order.
+pub const CHECKPOINT: &str = "cresset.checkpoint";
+
 /// The dtypes that tensors of files may have here, whatever wrote the file.
 pub const DTYPES: [(Kind, Dtype); 10] = [
     (Kind::Float, Dtype::F32),

@@ -8,6 +8,7 @@ use zip::write::SimpleFileOptions;
 
 use super::*;
 use crate::train::Identity;
+use crate::train::checkpoint;
 use crate::train::checkpoint::Position;
 
 /// Pieces of pickles, as PyTorch writes them.
