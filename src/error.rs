@@ -187,6 +187,11 @@ fn one_line(text: &str) -> String {
     line
 }
 
+/// `; did you mean …?` with the member of `candidates` that `word` was probably meant to be, if one is near.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(word, candidates).map(|near| format!("; did you mean `{near}`?"))
+}
+
 /// The member of `candidates` that `word` was probably meant to be.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates

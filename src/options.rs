@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result, nearest, quoted};
+use crate::error::{Error, Result, did_you_mean, quoted};
 
 /// A number that an architecture, an optimizer, a schedule or an objective can be given.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,7 +93,7 @@ fn unknown(name: &str, options: &[NumberOption]) -> String {
         return "there are none".to_string();
     }
     let names: Vec<_> = options.iter().map(|option| option.name).collect();
-    let hint = nearest(name, names.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+    let hint = did_you_mean(name, names.iter().copied());
     let all = names.join(", ");
     format!("there is no {}{} It has {all}", quoted(name), hint.unwrap_or_else(|| ".".to_string()))
 }

@@ -102,7 +102,6 @@ pub(crate) mod bridge {
         fn tensors(self: &ScriptModule, parameters: bool, values: Pin<&mut Values>) -> Result<Vec<String>>;
         fn set_parameter(self: Pin<&mut ScriptModule>, name: &str, value: &Tensor) -> Result<()>;
         fn child(self: &ScriptModule, name: &str) -> Result<UniquePtr<ScriptModule>>;
-        fn move_to(self: Pin<&mut ScriptModule>, device: &str) -> Result<()>;
         fn copy(self: &ScriptModule) -> Result<UniquePtr<ScriptModule>>;
         fn wrapped(
             self: &ScriptModule,

@@ -200,8 +200,6 @@ std::unique_ptr<ScriptModule> ScriptModule::child(rust::Str name) const {
   return std::make_unique<ScriptModule>(module_.attr(text(name)).toModule());
 }
 
-void ScriptModule::move_to(rust::Str device) { module_.to(c10::Device(text(device))); }
-
 std::unique_ptr<ScriptModule> ScriptModule::copy() const {
   std::stringstream bytes;
   module_.save(bytes);

@@ -51,7 +51,6 @@ class ScriptModule {
   void set_parameter(rust::Str name, const at::Tensor& value);
   // The submodule of this name, or null.
   std::unique_ptr<ScriptModule> child(rust::Str name) const;
-  void move_to(rust::Str device);
   // A copy on the CPU that shares nothing with this module, classes included.
   std::unique_ptr<ScriptModule> copy() const;
   // An instance of a class from `source` around this module, which is its attribute `attribute`.

@@ -178,11 +178,6 @@ impl Module {
         Ok((!child.is_null()).then_some(Module(child)))
     }
 
-    /// Moves parameters and buffers to `device`.
-    pub fn move_to(&mut self, device: Device) -> Result<()> {
-        Ok(self.0.pin_mut().move_to(&device_name(device))?)
-    }
-
     /// A copy on the CPU that shares nothing with this module.
     pub fn copy(&self) -> Result<Module> {
         Ok(Module(self.0.copy()?))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use cresset::error::{Error, Place, nearest};
+use cresset::error::{Error, Place, did_you_mean};
 use cresset::explain::{EXPLAINERS, Explainer, Subject, overlay};
 use cresset::predict::Classifier;
 use cresset::run::atomic;
@@ -122,8 +122,7 @@ fn methods() -> PossibleValuesParser {
 fn class_of(classifier: &Classifier, name: &str) -> Result<usize, Error> {
     let classes = &classifier.metadata().classes;
     classes.iter().position(|class| class == name).ok_or_else(|| {
-        let hint = nearest(name, classes.iter().map(String::as_str));
-        let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let hint = did_you_mean(name, classes.iter().map(String::as_str)).unwrap_or_default();
         Error::Usage(format!("--class: the model knows no class `{name}`{hint}"))
     })
 }

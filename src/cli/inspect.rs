@@ -7,6 +7,7 @@ use clap::Args;
 use cresset::data::sha256;
 use cresset::error::{Error, guard};
 use cresset::export::{METADATA, Metadata, VERIFICATION, Verification, Verified};
+use cresset::model::script;
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
@@ -28,8 +29,7 @@ impl Inspect {
     pub fn run(self) -> anyhow::Result<Ended> {
         let fault = |problem: String| Error::artifact(&self.model, problem);
         let bytes = std::fs::read(&self.model).map_err(|e| fault(format!("cannot read the model: {e}")))?;
-        let (mut module, extra) = Module::load(&self.model, Device::Cpu, &[METADATA, VERIFICATION])
-            .map_err(|e| fault(format!("this is no TorchScript model, or it is damaged ({e})")))?;
+        let (mut module, extra) = script::load(&self.model, Device::Cpu, &[METADATA, VERIFICATION])?;
         module.set_training(false).map_err(Error::from)?;
         if self.verify {
             return verify(&self.model, &module, &extra[1]);

@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue};
 use toml::de::{DeTable, DeValue};
 
 use super::{RECORD, argument, command};
-use crate::error::{Error, Place, Result, nearest, quoted};
+use crate::error::{Error, Place, Result, did_you_mean, quoted};
 
 /// The options of a run file as command-line arguments, each validated with its line.
 pub fn file_arguments(path: &Path) -> Result<Vec<String>> {
@@ -72,7 +72,7 @@ fn unknown(name: &str) -> String {
     format!(
         "unknown option {}{} The options are {}",
         quoted(name),
-        did_you_mean(name, &names).unwrap_or_else(|| ".".to_string()),
+        did_you_mean(name, names.iter().copied()).unwrap_or_else(|| ".".to_string()),
         names.join(", ")
     )
 }
@@ -85,13 +85,9 @@ fn invalid(name: &str, value: &str, error: &clap::Error) -> String {
     }
     if let Some(ContextValue::Strings(valid)) = error.get(ContextKind::ValidValue) {
         let valid: Vec<_> = valid.iter().map(String::as_str).collect();
-        let hint = did_you_mean(value, &valid).unwrap_or_default();
+        let hint = did_you_mean(value, valid.iter().copied()).unwrap_or_default();
         return format!("{what}: it is one of {}{hint}", valid.join(", "));
     }
     let reason = std::error::Error::source(error).map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("{what}{reason}")
-}
-
-fn did_you_mean(word: &str, candidates: &[&str]) -> Option<String> {
-    nearest(word, candidates.iter().copied()).map(|near| format!("; did you mean `{near}`?"))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::nearest;
+use crate::error::did_you_mean;
 use crate::model::ARCHITECTURES;
 
 /// What the option `model` names.
@@ -39,8 +39,7 @@ impl<'a> ModelChoice<'a> {
         let names: Vec<_> = ARCHITECTURES.iter().map(|known| known.name).collect();
         match ModelChoice::of(text) {
             ModelChoice::Architecture(name) if !names.contains(&name) => {
-                let hint =
-                    nearest(name, names.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+                let hint = did_you_mean(name, names.iter().copied());
                 let (names, hint) = (names.join(", "), hint.unwrap_or_default());
                 Err(format!("it is one of {names}, or a TorchScript file such as model.pt{hint}"))
             }

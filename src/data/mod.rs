@@ -23,7 +23,7 @@ pub use options::DataOptions;
 pub use split::{Split, SplitPlan};
 pub use table::{Table, ValueRange};
 
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result, did_you_mean};
 
 /// Reads a data set, by the name of a built-in one or by the path of a file or folder.
 ///
@@ -51,8 +51,7 @@ pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
     // A path that cannot even be looked at is left to the reader, which says why.
     if matches!(path.try_exists(), Ok(false)) && !format::webdataset::is_pattern(&path) {
         let known: Vec<_> = builtin::DATASETS.iter().map(|dataset| dataset.name).collect();
-        let hint = nearest(source, known.iter().copied())
-            .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        let hint = did_you_mean(source, known.iter().copied()).unwrap_or_default();
         let problem = format!(
             "there is no such file, and no built-in data set of that name (they are: {}){hint}",
             known.join(", ")
@@ -64,5 +63,10 @@ pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
 
 /// SHA-256 of bytes, as 64 hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -13,7 +13,7 @@ mod tests;
 
 use tch::Tensor;
 
-use crate::error::{Error, Result, guard, nearest};
+use crate::error::{Error, Result, did_you_mean, guard};
 use crate::options::{NumberOption, Options};
 pub use overlay::overlay;
 pub use subject::Subject;
@@ -54,8 +54,7 @@ impl Explainer {
     /// An unknown name, and faulty options.
     pub fn new(name: &str, options: &str) -> Result<Self> {
         let kind = EXPLAINERS.iter().find(|known| known.name == name).ok_or_else(|| {
-            let hint = nearest(name, EXPLAINERS.iter().map(|known| known.name));
-            let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let hint = did_you_mean(name, EXPLAINERS.iter().map(|known| known.name)).unwrap_or_default();
             Error::Usage(format!("there is no method `{name}`{hint}"))
         })?;
         Ok(Explainer { kind, options: Options::parse(options, &format!("the method {name}"), kind.options)? })

@@ -7,7 +7,8 @@ use tch::{Device, Tensor};
 
 use super::{Metadata, onnx, pth, safetensors, torchscript};
 use crate::data::InputShape;
-use crate::error::{Error, Result, nearest, quoted};
+use crate::error::{Error, Result, did_you_mean, quoted};
+use crate::model::script;
 
 /// A format. A new one is a file in this folder with a constant of this type, and a line in [`EXPORT_FORMATS`].
 pub struct ExportFormat {
@@ -33,7 +34,7 @@ impl ExportFormat {
     pub fn named(name: &str) -> Result<&'static Self> {
         EXPORT_FORMATS.iter().find(|format| format.name == name).ok_or_else(|| {
             let names: Vec<_> = EXPORT_FORMATS.iter().map(|format| format.name).collect();
-            let hint = nearest(name, names.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+            let hint = did_you_mean(name, names.iter().copied());
             let hint = hint.unwrap_or_else(|| format!(". There are {}", names.join(", ")));
             Error::Usage(format!("--format: there is no format {}{hint}", quoted(name)))
         })
@@ -64,9 +65,7 @@ impl Exported {
     /// # Errors
     /// A file that is missing, damaged or no TorchScript.
     pub fn foreign(path: &Path, input: InputShape) -> Result<Self> {
-        let unreadable =
-            |e| Error::artifact(path, format!("this is no TorchScript model, or it is damaged ({e})"));
-        let (mut module, _) = Module::load(path, Device::Cpu, &[]).map_err(unreadable)?;
+        let (mut module, _) = script::load(path, Device::Cpu, &[])?;
         module.set_training(false)?;
         Ok(Exported { path: path.to_path_buf(), module, metadata: None, input })
     }

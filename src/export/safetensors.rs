@@ -6,12 +6,12 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::{ExportFormat, Exported};
 use crate::error::{Error, Result};
 use crate::run::atomic;
-use crate::weights::safetensors::bytes_of;
+use crate::weights::safetensors::{bytes_of, known_dtype};
 
 /// The format.
 pub const FORMAT: ExportFormat = ExportFormat {
@@ -31,13 +31,14 @@ fn write(exported: &Exported, path: &Path) -> Result<()> {
     let mut header = Map::from_iter([("__metadata__".to_string(), notes(exported))]);
     let mut data = Vec::new();
     for (name, tensor) in state {
-        let dtype = dtype(tensor.kind()).ok_or_else(|| {
+        let dtype = known_dtype(tensor.kind()).ok_or_else(|| {
             let problem = format!("the tensor `{name}` is {:?}, which safetensors has not", tensor.kind());
             Error::artifact(&exported.path, problem)
         })?;
         let start = data.len();
         data.extend(bytes_of(&tensor)?);
-        let place = json!({"dtype": dtype, "shape": tensor.size(), "data_offsets": [start, data.len()]});
+        let place =
+            json!({"dtype": dtype.to_string(), "shape": tensor.size(), "data_offsets": [start, data.len()]});
         header.insert(name, place);
     }
     let mut header = serde_json::to_vec(&header).expect("a header is plain data");
@@ -54,20 +55,4 @@ fn notes(exported: &Exported) -> Value {
 
 fn width(tensor: &Tensor) -> usize {
     tensor.kind().elt_size_in_bytes()
-}
-
-fn dtype(kind: Kind) -> Option<&'static str> {
-    Some(match kind {
-        Kind::Float => "F32",
-        Kind::Double => "F64",
-        Kind::Half => "F16",
-        Kind::BFloat16 => "BF16",
-        Kind::Int64 => "I64",
-        Kind::Int => "I32",
-        Kind::Int16 => "I16",
-        Kind::Int8 => "I8",
-        Kind::Uint8 => "U8",
-        Kind::Bool => "BOOL",
-        _ => return None,
-    })
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
+use crate::data::hexadecimal;
 use crate::error::{Error, Result};
 use crate::weights::safetensors::bytes_of;
 
@@ -127,7 +128,7 @@ fn state_sha256(module: &Module) -> Result<String> {
         hash.update(format!("{name} {:?} {:?}\n", tensor.kind(), tensor.size()));
         hash.update(bytes_of(&tensor)?);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&hash.finalize()))
 }
 
 #[cfg(test)]

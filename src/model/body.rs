@@ -47,7 +47,7 @@ impl Body {
                 Ok(Module::from_source(&source, &name, &values)?)
             }
             Body::Own(model) => recorded(network, &**model, dress),
-            Body::Imported(imported) => imported.wrapped(&|class| dress(class), NAME, LOGITS),
+            Body::Imported(imported) => imported.wrapped(dress, NAME, LOGITS),
         }
     }
 }

@@ -7,7 +7,7 @@ use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
 use super::Task;
-use super::script::{Class, PACKAGE};
+use super::script::{self, Class, PACKAGE};
 use crate::data::sha256;
 use crate::error::{Error, Result, quoted};
 
@@ -28,8 +28,7 @@ impl Imported {
         let fault = |problem: String| Error::artifact(file, problem);
         let bytes = std::fs::read(file).map_err(|e| fault(format!("cannot read the model: {e}")))?;
         let fingerprint = sha256(&bytes);
-        let (module, _) = Module::load(file, device, &[])
-            .map_err(|e| fault(format!("this is no TorchScript model, or it is damaged ({e})")))?;
+        let (module, _) = script::load(file, device, &[])?;
         let module = inside(module)?.ok_or_else(|| {
             fault(
                 "cresset exported this model from one of its architectures; go on from its weights by \

@@ -2,14 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
-use cresset_bridge::script::Values;
+use cresset_bridge::script::{Module, Values};
 use tch::{Device, Tensor};
 
 use super::Tensors;
+use crate::error::{Error, Result};
 
 /// Where the classes are, so that none has the name of one in a module of somebody else.
 pub const PACKAGE: &str = "__torch__.cresset";
+
+/// Loads a TorchScript file onto a device, with the text of the extra files that `extra` names.
+///
+/// # Errors
+/// A file that is missing, no TorchScript, or damaged.
+pub fn load(path: &Path, device: Device, extra: &[&str]) -> Result<(Module, Vec<String>)> {
+    Module::load(path, device, extra).map_err(|reason| {
+        let problem = format!("this is no TorchScript model, or it is damaged ({reason})");
+        Error::artifact(path, problem)
+    })
+}
 
 /// What a layer is in TorchScript.
 pub enum Script {

@@ -23,6 +23,7 @@ use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{Exported, FORMAT, METADATA, Metadata};
 use crate::feed::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
+use crate::model::script;
 pub use output::{Output, to_text};
 pub use views::ViewOptions;
 use views::Views;
@@ -95,11 +96,7 @@ impl Classifier {
             let problem = format!("the file is damaged ({member} has changed since it was written)");
             return Err(Error::artifact(path, problem));
         }
-        let unreadable = |reason: &dyn std::fmt::Display| {
-            let problem = format!("this is no TorchScript model, or it is damaged ({reason})");
-            Error::artifact(path, problem)
-        };
-        let (mut module, mut extra) = Module::load(path, device, &[METADATA]).map_err(|e| unreadable(&e))?;
+        let (mut module, mut extra) = script::load(path, device, &[METADATA])?;
         let text = extra.pop().unwrap_or_default();
         if text.is_empty() {
             let problem =

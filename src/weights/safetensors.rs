@@ -79,10 +79,13 @@ pub fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
 }
 
 fn dtype(kind: Kind) -> Result<Dtype> {
-    let known = DTYPES.iter().find(|(known, _)| *known == kind);
-    let known =
-        known.ok_or_else(|| Error::Usage(format!("tensors of kind {kind:?} cannot be kept in a file")))?;
-    Ok(known.1)
+    known_dtype(kind)
+        .ok_or_else(|| Error::Usage(format!("tensors of kind {kind:?} cannot be kept in a file")))
+}
+
+/// What such files call a dtype, if they have it.
+pub fn known_dtype(kind: Kind) -> Option<Dtype> {
+    DTYPES.iter().find(|(known, _)| *known == kind).map(|(_, dtype)| *dtype)
 }
 
 fn kind(dtype: Dtype) -> Option<Kind> {

@@ -16,7 +16,7 @@ use tch::nn;
 
 use super::Task;
 use super::layer::Sequential;
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result, did_you_mean};
 pub(crate) use crate::options::{NumberOption, Options};
 
 /// An architecture.
@@ -54,11 +54,11 @@ impl Architecture {
     /// The architecture of this name.
     ///
     /// # Errors
-    /// An unknown name; the nearest one is suggested.
+    /// An unknown name; the did_you_mean one is suggested.
     pub fn named(name: &str) -> Result<&'static Architecture> {
         ARCHITECTURES.iter().find(|known| known.name == name).ok_or_else(|| {
             let names = ARCHITECTURES.iter().map(|known| known.name);
-            let hint = nearest(name, names).map(|near| format!("; did you mean `{near}`?"));
+            let hint = did_you_mean(name, names);
             Error::Usage(format!("there is no model `{name}`{}", hint.unwrap_or_default()))
         })
     }

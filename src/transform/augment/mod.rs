@@ -21,7 +21,7 @@ use tch::{Kind, Tensor};
 
 use crate::data::ValueRange;
 use crate::data::image::Region;
-use crate::error::{nearest, quoted};
+use crate::error::{did_you_mean, quoted};
 pub use mixing::Mixing;
 
 /// A random change of pictures.
@@ -266,8 +266,7 @@ impl AugmentKind {
 fn unknown(name: &str) -> String {
     let kinds = AUGMENTATIONS.iter().map(|kind| kind.name);
     let names: Vec<_> = PRESETS.iter().map(|(name, _)| *name).chain(kinds).collect();
-    let hint = nearest(name, names.iter().copied())
-        .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    let hint = did_you_mean(name, names.iter().copied()).unwrap_or_default();
     format!("there is no augmentation {}{hint} There are {}", quoted(name), names.join(", "))
 }
 
