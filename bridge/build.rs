@@ -3,8 +3,17 @@
 use std::path::Path;
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 8] =
-    ["autocast", "gradients", "graph", "memory", "optimizer", "random", "recording", "script"];
+const TOPICS: [&str; 9] = [
+    "autocast",
+    "gradients",
+    "graph",
+    "memory",
+    "optimizer",
+    "quantization",
+    "random",
+    "recording",
+    "script",
+];
 
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");

@@ -1,5 +1,5 @@
 //! The contract between the two languages, in one place. `autocast`, `gradients`, `graph`, `memory`, `optimizer`, `process`,
-//! `random`, `recording` and `script` wrap it safely.
+//! `quantization`, `random`, `recording` and `script` wrap it safely.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -60,6 +60,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/script.h");
         include!("cresset-bridge/src/optimizer.h");
         include!("cresset-bridge/src/process.h");
+        include!("cresset-bridge/src/quantization.h");
         include!("cresset-bridge/src/random.h");
         include!("cresset-bridge/src/recording.h");
 
@@ -111,6 +112,18 @@ pub(crate) mod bridge {
             attribute: &str,
         ) -> Result<UniquePtr<ScriptModule>>;
         fn names(self: &Values) -> Vec<String>;
+
+        fn observed(module: &ScriptModule, dynamic: bool) -> Result<UniquePtr<ScriptModule>>;
+        fn quantized(observed: &ScriptModule, dynamic: bool) -> Result<UniquePtr<ScriptModule>>;
+        fn uses(module: &ScriptModule, operation: &str) -> Result<bool>;
+        fn put_quantized_cell(
+            values: Pin<&mut Values>,
+            name: &str,
+            weight_ih: &Tensor,
+            weight_hh: &Tensor,
+            bias_ih: &Tensor,
+            bias_hh: &Tensor,
+        ) -> Result<()>;
 
         type Recording;
         fn begin_recording(

@@ -12,6 +12,7 @@ pub mod graph;
 pub mod memory;
 pub mod optimizer;
 pub mod process;
+pub mod quantization;
 pub mod random;
 mod recording;
 pub mod script;

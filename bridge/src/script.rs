@@ -44,6 +44,10 @@ impl Values {
     pub(crate) fn inner(&self) -> &ffi::Values {
         &self.0
     }
+
+    pub(crate) fn inner_mut(&mut self) -> std::pin::Pin<&mut ffi::Values> {
+        self.0.pin_mut()
+    }
 }
 
 impl Default for Values {
