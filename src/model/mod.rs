@@ -6,6 +6,7 @@ mod body;
 mod imported;
 pub mod layer;
 mod network;
+mod pruning;
 pub mod script;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use super::body::Body;
 use super::imported::Imported;
 use super::layer::{LayerRow, Sequential};
 use super::script::Class;
-use super::{Architecture, Model, Task};
+use super::{Architecture, Model, Task, pruning};
 use crate::data::InputShape;
 use crate::error::{Error, Result};
 
@@ -284,6 +284,31 @@ impl Network {
             }
             Ok(())
         })
+    }
+
+    /// Takes the share `share` (above 0, below 1) of the least important channels and units out of every layer whose
+    /// neighbours allow it, for good. Input and logits keep their sizes.
+    ///
+    /// # Errors
+    /// A model that is no architecture of the registry, and one without such layers.
+    pub fn prune(&mut self, share: f64) -> Result<()> {
+        let layers = self.layers().ok_or_else(|| {
+            let problem = "--prune: channels can be taken out of the architectures that `cresset models` lists, whose layers are \
+                           known; this model is another one";
+            Error::Usage(problem.to_string())
+        })?;
+        let cuts = pruning::cuts(layers, &self.state, share);
+        if cuts.is_empty() {
+            let problem =
+                "--prune: this model has no channels or hidden units that could be taken out by themselves";
+            return Err(Error::Usage(problem.to_string()));
+        }
+        for cut in cuts {
+            let tensor = self.state.get_mut(&cut.tensor).expect("a cut is of a tensor of the model");
+            let left = cut.of(&tensor.detach());
+            tensor.set_data(&left);
+        }
+        Ok(())
     }
 
     /// Makes all floating-point tensors float64, for checks that need the precision.

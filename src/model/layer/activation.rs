@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::Layer;
+use super::{Channels, Layer};
 use crate::model::script::Script;
 
 /// The rectifier, max(x, 0).
@@ -16,6 +16,10 @@ impl Layer for Relu {
 
     fn script(&self) -> Script {
         Script::expression("torch.relu({x})")
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::Keeps
     }
 
     fn describe(&self) -> String {
@@ -36,6 +40,10 @@ impl Layer for Gelu {
         Script::expression("torch.gelu({x})")
     }
 
+    fn channels(&self) -> Channels {
+        Channels::Keeps
+    }
+
     fn describe(&self) -> String {
         "GELU".to_string()
     }
@@ -52,6 +60,10 @@ impl Layer for Dropout {
 
     fn script(&self) -> Script {
         Script::expression(format!("torch.dropout({{x}}, {:?}, self.training)", self.0))
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::Keeps
     }
 
     fn describe(&self) -> String {

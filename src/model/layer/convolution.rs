@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::{Layer, product};
+use super::{Channels, Layer, product};
 use crate::model::script::{Class, Script};
 
 /// What a convolution is: [`Convolution::make`] makes it.
@@ -89,8 +89,14 @@ impl Layer for Conv2d {
         })
     }
 
+    fn channels(&self) -> Channels {
+        Channels::Makes
+    }
+
     fn describe(&self) -> String {
-        let Convolution { inputs, outputs, kernel, stride, .. } = self.of;
+        let Convolution { kernel, stride, .. } = self.of;
+        // Pruning takes channels out of the weight.
+        let (outputs, inputs) = (self.weight.size()[0], self.weight.size()[1]);
         let step = if stride == 1 { String::new() } else { format!(", stride {stride}") };
         format!("Conv2d {inputs}→{outputs}, {kernel}×{kernel}{step}")
     }

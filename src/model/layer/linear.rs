@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::{Layer, product};
+use super::{Channels, Layer, product};
 use crate::model::script::{Class, Script};
 
 /// x · weightᵀ + bias: (…, inputs) to (…, outputs).
@@ -45,6 +45,10 @@ impl Layer for Linear {
         let forward = "  def forward(self: {class}, x: Tensor) -> Tensor:\n    return torch.linear(x, self.weight, self.bias)\n";
         let class = Class::new("Linear", forward);
         Script::Class(class.parameter("weight", &self.weight).parameter("bias", &self.bias))
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::Makes
     }
 
     fn describe(&self) -> String {

@@ -22,7 +22,7 @@ pub use linear::Linear;
 pub use norm::{BatchNorm2d, LayerNorm};
 pub use pool::{GlobalAverage, GlobalMax, MaxPool2d};
 pub use recurrent::{Cell, MOST_LAYERS, Recurrent};
-pub use sequential::{LayerRow, Sequential};
+pub use sequential::{LayerRow, Part, Sequential};
 pub use shape::{Average, ClassToken, Flatten, Pad, Position, Rows, Select, Tokens};
 
 use super::script::Script;
@@ -46,10 +46,29 @@ pub trait Layer: Send {
         0
     }
 
+    /// What it does with the channels of a picture, or the units of a hidden layer.
+    fn channels(&self) -> Channels {
+        Channels::Opaque
+    }
+
     /// The layers inside, if it is a container.
     fn parts(&self) -> Option<&Sequential> {
         None
     }
+}
+
+/// What a layer does with the channels of a picture, or the units of a hidden layer: the second dimension of its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channels {
+    /// Each channel is passed on by itself.
+    Keeps,
+    /// Each channel is passed on by itself, with figures of its own: every tensor of the layer has one for each channel, or
+    /// has no dimension.
+    Follows,
+    /// Others are made of all of them, by a `weight` of (outputs, inputs, …); a `bias` has one figure for each output.
+    Makes,
+    /// Anything else.
+    Opaque,
 }
 
 /// The product of sizes.

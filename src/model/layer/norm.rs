@@ -3,7 +3,7 @@
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
 
-use super::Layer;
+use super::{Channels, Layer};
 use crate::model::script::{Class, Script};
 
 /// How fast the running figures follow the batches, as in PyTorch.
@@ -64,6 +64,10 @@ impl Layer for BatchNorm2d {
             .buffer("running_var", &self.running_var)
             .buffer("num_batches_tracked", &self.num_batches_tracked);
         Script::Class(class)
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::Follows
     }
 
     fn describe(&self) -> String {

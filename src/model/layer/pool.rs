@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::Layer;
+use super::{Channels, Layer};
 use crate::model::script::Script;
 
 /// The greatest value under a window, channel by channel.
@@ -38,6 +38,10 @@ impl Layer for MaxPool2d {
         ))
     }
 
+    fn channels(&self) -> Channels {
+        Channels::Keeps
+    }
+
     fn describe(&self) -> String {
         let MaxPool2d { kernel: [height, width], stride, .. } = self;
         format!("MaxPool2d {height}×{width}, stride {stride}")
@@ -57,6 +61,10 @@ impl Layer for GlobalAverage {
         Script::expression("torch.adaptive_avg_pool2d({x}, [1, 1])")
     }
 
+    fn channels(&self) -> Channels {
+        Channels::Keeps
+    }
+
     fn describe(&self) -> String {
         "global average".to_string()
     }
@@ -73,6 +81,10 @@ impl Layer for GlobalMax {
 
     fn script(&self) -> Script {
         Script::expression("torch.amax({x}, [-2, -1], True)")
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::Keeps
     }
 
     fn describe(&self) -> String {

@@ -15,6 +15,14 @@ enum Step {
     Sum(Sequential, Sequential),
 }
 
+/// A step of a model, with all containers taken apart.
+pub enum Part<'a> {
+    /// A layer, and its path, as the names of its parameters begin.
+    Layer(String, &'a dyn Layer),
+    /// The sum of two ways from the same input; an empty one passes it on as it is.
+    Sum(Vec<Part<'a>>, Vec<Part<'a>>),
+}
+
 /// A layer of a model, as a table shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerRow {
@@ -42,6 +50,24 @@ impl Sequential {
     pub fn then_sum(mut self, body: Sequential, shortcut: Sequential) -> Self {
         self.0.push(Step::Sum(body, shortcut));
         self
+    }
+
+    /// The steps in their order. `path` is the name of this container, empty at the top.
+    pub fn walk(&self, path: &str) -> Vec<Part<'_>> {
+        let mut parts = Vec::new();
+        for step in &self.0 {
+            match step {
+                Step::Sum(body, shortcut) => parts.push(Part::Sum(body.walk(path), shortcut.walk(path))),
+                Step::Layer(name, layer) => {
+                    let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                    match layer.parts() {
+                        Some(inside) => parts.extend(inside.walk(&name)),
+                        None => parts.push(Part::Layer(name, &**layer)),
+                    }
+                }
+            }
+        }
+        parts
     }
 
     /// The layers' rows, and the output for `x`. `path` is the name of this container, empty at the top.

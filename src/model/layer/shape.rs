@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::Layer;
+use super::{Channels, Layer};
 use crate::model::script::Script;
 
 /// (N, …) to (N, values of an example).
@@ -17,6 +17,10 @@ impl Layer for Flatten {
 
     fn script(&self) -> Script {
         Script::expression("torch.flatten({x}, 1, -1)")
+    }
+
+    fn channels(&self) -> Channels {
+        Channels::Keeps
     }
 
     fn describe(&self) -> String {

@@ -1,0 +1,237 @@
+//! Structured pruning: whole channels are taken out, so that what is left is a smaller network of the same kind and not
+//! one with zeros in it (Li et al., "Pruning Filters for Efficient ConvNets", 2017).
+//!
+//! Channels that are added to each other, as at the end of a residual block, go together or stay together.
+
+use std::collections::BTreeMap;
+
+use tch::{Kind, Tensor};
+
+use super::Tensors;
+use super::layer::{Channels, Part, Sequential};
+
+/// Which indexes of a tensor are kept, along which dimension.
+pub(super) struct Cut {
+    /// The tensor's name.
+    pub tensor: String,
+    dim: i64,
+    indexes: Tensor,
+}
+
+impl Cut {
+    /// What is left of the tensor.
+    pub fn of(&self, tensor: &Tensor) -> Tensor {
+        tensor.index_select(self.dim, &self.indexes.to_device(tensor.device()))
+    }
+}
+
+/// The cuts that take the share `share` (above 0, below 1) of the least important channels out of every group of channels
+/// that can lose some; at least one channel stays. What comes in and the logits keep their sizes.
+pub(super) fn cuts(layers: &Sequential, state: &Tensors, share: f64) -> Vec<Cut> {
+    let mut flow = Flow::default();
+    let input = flow.streams.len();
+    flow.streams.push(Stream { is_fixed: true, ..Stream::default() });
+    let output = flow.through(layers.walk(""), input);
+    flow.streams[output].is_fixed = true;
+    flow.groups().iter().flat_map(|group| flow.cuts_of(group, state, share)).collect()
+}
+
+/// Channels between two layers.
+#[derive(Default)]
+struct Stream {
+    /// The layer that makes them, if one does whose channels can be taken out.
+    maker: Option<String>,
+    /// The layers that hold figures of each channel.
+    followers: Vec<String>,
+    /// The layers that take them in.
+    takers: Vec<String>,
+    is_fixed: bool,
+    /// A stream with the same channels, by a sum.
+    same_as: Option<usize>,
+}
+
+#[derive(Default)]
+struct Flow {
+    streams: Vec<Stream>,
+}
+
+impl Flow {
+    /// Follows the channels of the stream `from` through layers; gives the stream that comes out.
+    fn through(&mut self, parts: Vec<Part>, from: usize) -> usize {
+        parts.into_iter().fold(from, |from, part| match part {
+            Part::Sum(body, shortcut) => {
+                let (body, shortcut) = (self.through(body, from), self.through(shortcut, from));
+                self.join(body, shortcut);
+                body
+            }
+            Part::Layer(name, layer) => match layer.channels() {
+                Channels::Keeps => from,
+                Channels::Follows => {
+                    self.streams[from].followers.push(name);
+                    from
+                }
+                Channels::Makes => {
+                    self.streams[from].takers.push(name.clone());
+                    self.begin(Stream { maker: Some(name), ..Stream::default() })
+                }
+                Channels::Opaque => {
+                    self.streams[from].is_fixed = true;
+                    self.begin(Stream { is_fixed: true, ..Stream::default() })
+                }
+            },
+        })
+    }
+
+    fn begin(&mut self, stream: Stream) -> usize {
+        self.streams.push(stream);
+        self.streams.len() - 1
+    }
+
+    fn first(&self, stream: usize) -> usize {
+        self.streams[stream].same_as.map_or(stream, |other| self.first(other))
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.first(a), self.first(b));
+        if a != b {
+            self.streams[b].same_as = Some(a);
+        }
+    }
+
+    /// The streams whose channels go together, where they can be taken out.
+    fn groups(&self) -> Vec<Vec<&Stream>> {
+        let mut groups: BTreeMap<usize, Vec<&Stream>> = BTreeMap::new();
+        for (index, stream) in self.streams.iter().enumerate() {
+            groups.entry(self.first(index)).or_default().push(stream);
+        }
+        groups.into_values().filter(|group| group.iter().all(|stream| !stream.is_fixed)).collect()
+    }
+
+    fn cuts_of(&self, group: &[&Stream], state: &Tensors, share: f64) -> Vec<Cut> {
+        let importance: Tensor = group.iter().filter_map(|stream| importance(stream, state)).sum();
+        let channels = importance.numel() as i64;
+        let kept = ((channels as f64 * (1. - share)).round() as i64).clamp(1, channels);
+        let (kept, _) = importance.topk(kept, 0, true, true).1.sort(0, false);
+        let mut cuts = Vec::new();
+        for stream in group {
+            let own = stream.maker.iter().chain(&stream.followers);
+            cuts.extend(own.flat_map(|layer| own_cuts(layer, state, &kept)));
+            cuts.extend(stream.takers.iter().map(|layer| taking_cut(layer, state, &kept, channels)));
+        }
+        cuts
+    }
+}
+
+/// How much each channel of a stream matters: the norm of the kernel that makes it, times what a normalisation behind it
+/// makes of it, with a mean of 1 over the channels. (channels)
+fn importance(stream: &Stream, state: &Tensors) -> Option<Tensor> {
+    let weight = state.get(&format!("{}.weight", stream.maker.as_ref()?))?.detach().to_kind(Kind::Float);
+    let mut norm = weight.flatten(1, -1).square().sum_dim_intlist(1, false, Kind::Float).sqrt();
+    for follower in &stream.followers {
+        let figure = |name: &str| state.get(&format!("{follower}.{name}")).map(Tensor::detach);
+        if let (Some(weight), Some(variance)) = (figure("weight"), figure("running_var")) {
+            norm = norm * weight.abs() / (variance + 1e-5).sqrt();
+        }
+    }
+    let mean = norm.mean(Kind::Float).clamp_min(1e-12);
+    Some(norm / mean)
+}
+
+/// Along the first dimension, all that a layer has of its own channels.
+fn own_cuts(layer: &str, state: &Tensors, kept: &Tensor) -> Vec<Cut> {
+    let of_layer = |name: &str| name.rsplit_once('.').is_some_and(|(of, _)| of == layer);
+    let tensors = state.iter().filter(|(name, tensor)| of_layer(name) && tensor.dim() > 0);
+    tensors.map(|(name, _)| Cut { tensor: name.clone(), dim: 0, indexes: kept.shallow_clone() }).collect()
+}
+
+/// Along the second dimension, the weights of what comes in. Behind a flattening, a channel is several values.
+fn taking_cut(layer: &str, state: &Tensors, kept: &Tensor, channels: i64) -> Cut {
+    let tensor = format!("{layer}.weight");
+    let values = state[&tensor].size()[1] / channels;
+    let places = Tensor::arange(values, (Kind::Int64, kept.device()));
+    let indexes = (kept.unsqueeze(1) * values + places).flatten(0, -1);
+    Cut { tensor, dim: 1, indexes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::InputShape;
+    use crate::model::{Network, Task};
+    use tch::Device;
+
+    fn network(name: &str) -> Network {
+        let task = Task { input: InputShape(vec![3, 16, 16]), classes: 7 };
+        let network = Network::new(name, "", &task, Device::Cpu, 1).unwrap();
+        // As if it had been trained: each channel has figures of its own.
+        for (_, mut tensor) in network.state().into_iter().filter(|(_, tensor)| tensor.is_floating_point()) {
+            let figures = tensor.rand_like() + 0.5;
+            tensor.set_data(&(if tensor.dim() == 1 { figures } else { tensor.detach() * figures }));
+        }
+        network
+    }
+
+    /// Sets to zero what makes the channels that the cuts take out.
+    fn silence(network: &Network, cuts: &[Cut]) {
+        for cut in cuts.iter().filter(|cut| cut.dim == 0 && network.is_parameter(&cut.tensor)) {
+            let tensor = &network.state()[&cut.tensor];
+            let mut size = vec![1; tensor.dim()];
+            size[0] = tensor.size()[0];
+            let kept = Tensor::zeros(size, (Kind::Float, Device::Cpu)).index_fill(0, &cut.indexes, 1.);
+            let _ = tch::no_grad(|| tensor.shallow_clone().g_mul_(&kept));
+        }
+    }
+
+    #[test]
+    fn a_pruned_network_computes_what_the_whole_one_does_without_those_channels() {
+        let x = Tensor::randn([4, 3, 16, 16], (Kind::Float, Device::Cpu));
+        for (name, share) in [
+            ("mlp", 0.5),
+            ("cnn", 0.3),
+            ("resnet9", 0.5),
+            ("resnet18", 0.75),
+            ("resnet50", 0.5),
+            ("vit", 0.5),
+        ] {
+            let (mut pruned, whole) = (network(name), network(name));
+            let state = pruned.state();
+            whole
+                .state()
+                .iter()
+                .for_each(|(name, tensor)| tensor.shallow_clone().set_data(&state[name].detach().copy()));
+            silence(&whole, &cuts(whole.layers().unwrap(), &state, share));
+            let before = pruned.parameter_count();
+            pruned.prune(share).unwrap();
+            assert!(pruned.parameter_count() < before * 4 / 5, "{name}");
+
+            let expected = whole.forward(&x, false).unwrap();
+            let logits = pruned.forward(&x, false).unwrap();
+            let error = ((&logits - &expected).abs().max() / expected.abs().max()).double_value(&[]);
+            assert!(error < 1e-5, "{name}: {error}");
+            // It can be trained and exported.
+            logits.sum(Kind::Float).backward();
+            assert!(pruned.parameters().values().all(|tensor| tensor.grad().size() == tensor.size()));
+            let mut module = pruned.script(&|class| class).unwrap();
+            module.set_training(false).unwrap();
+            assert_eq!(module.call("logits", &x).unwrap()[0], logits, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_weakest_kernels_go_first() {
+        let mut network = network("mlp");
+        let weight = &network.state()["fc1.weight"];
+        tch::no_grad(|| drop(weight.narrow(0, 10, 3).g_mul_scalar_(1e-3)));
+        let kept = weight.detach().copy();
+        network.prune(3. / 128.).unwrap();
+        let expected = Tensor::cat(&[kept.narrow(0, 0, 10), kept.narrow(0, 13, 115)], 0);
+        assert_eq!(network.state()["fc1.weight"].detach(), expected);
+        assert_eq!(network.state()["fc2.weight"].size(), [7, 125]);
+    }
+
+    #[test]
+    fn what_has_no_such_channels_says_so() {
+        let problem = network("lstm").prune(0.5).unwrap_err().to_string();
+        assert!(problem.contains("no channels or hidden units"), "{problem}");
+    }
+}
