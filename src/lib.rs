@@ -2,6 +2,7 @@
 //!
 //! The modules stand in the order of the data's way:
 //! [`config`] → [`data`] → [`transform`] → [`feed`] → [`model`] → [`train`] → [`evaluate`] → [`export`] → [`predict`], [`explain`].
+//! [`compress`] makes what came of it smaller.
 //! [`pipeline`] runs that way from end to end, in a [`run`] folder. The library never prints and never exits: it returns
 //! values, and reports progress to a [`train::Callback`].
 //!
@@ -15,6 +16,7 @@
 //! ```
 
 pub mod audit;
+pub mod compress;
 pub mod config;
 pub mod data;
 pub mod device;

@@ -1,5 +1,6 @@
 //! The command line: one file a command, each a table of contents.
 
+mod compress;
 mod data;
 mod doctor;
 mod eval;
@@ -44,6 +45,7 @@ enum Command {
     Predict(predict::Predict),
     Explain(explain::Explain),
     Export(export::Export),
+    Compress(compress::Compress),
     Inspect(inspect::Inspect),
     Models(models::Models),
     Data(data::Data),
@@ -94,6 +96,7 @@ impl Command {
             Command::Predict(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Export(command) => command.run(),
+            Command::Compress(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Models(command) => command.run(),
             Command::Data(command) => command.run(),

@@ -72,7 +72,15 @@ impl Exported {
 
     /// The network's parameters and buffers under PyTorch's names, in its order. The figures of our preprocessing are none
     /// of them: a network's own program has no place for them.
+    ///
+    /// # Errors
+    /// A model of 8-bit integers, whose weights only libtorch can read.
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
+        let compression = self.metadata.as_ref().and_then(|metadata| metadata.compression.as_ref());
+        if compression.is_some_and(|compression| compression.int8.is_some()) {
+            let problem = "its weights are 8-bit integers in a form of libtorch's own; export the model that it was made of";
+            return Err(Error::artifact(&self.path, problem));
+        }
         let mut state = self.module.state()?;
         if self.metadata.is_some() {
             state.retain(|(name, _)| !name.starts_with("preprocess."));

@@ -27,6 +27,9 @@ pub struct Metadata {
     pub preprocessing: Preprocessing,
     /// How well it does.
     pub metrics: Metrics,
+    /// How it was made of another model, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
     /// The options of the run.
     pub config: Map<String, Value>,
     /// Seed of the run.
@@ -39,6 +42,22 @@ pub struct Metadata {
     pub cresset: String,
     /// Version of libtorch.
     pub libtorch: String,
+}
+
+/// How a model was made of another one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Compression {
+    /// SHA-256 of the other one's file.
+    pub from_sha256: String,
+    /// The share of the channels that was taken out of each layer that can lose some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<f64>,
+    /// SHA-256 of the file of the model that taught it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher_sha256: Option<String>,
+    /// `static` or `dynamic`, if it computes with 8-bit integers, which the CPU alone can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int8: Option<String>,
 }
 
 /// What `forward` and `predict` take.
@@ -136,6 +155,7 @@ impl Metadata {
                 held_out: figures(&found.held_out),
                 test,
             },
+            compression: None,
             config: options.collect(),
             seed: config.seed,
             data_file: dataset.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),

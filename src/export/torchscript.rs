@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use cresset_bridge::script::Module;
+use tch::Tensor;
+
 use super::{ExportFormat, Exported, METADATA, Metadata, VERIFICATION, Verification};
 use crate::error::{Error, Result};
-use crate::model::Network;
 use crate::model::script::Class;
+use crate::model::{Int8, Network};
 use crate::run::atomic;
 use crate::transform::Preprocessing;
-use tch::Tensor;
 
 /// The format.
 pub const FORMAT: ExportFormat = ExportFormat {
@@ -53,14 +55,31 @@ pub fn torchscript(
     samples: &Tensor,
     path: &Path,
 ) -> Result<()> {
-    let dress = |class: Class| {
-        class.child("preprocess", preprocessing.script()).strings("classes", &metadata.classes)
-    };
-    let mut module = network.script(&dress)?;
-    module.define(METHODS)?;
+    let mut module = network.script(&dress(preprocessing, metadata))?;
     if network.layers().is_some() {
         module.define(FEATURES)?;
     }
+    write(module, metadata, samples, path)
+}
+
+/// Writes a model of 8-bit integers, for the CPU. It has no method `features`.
+pub fn torchscript_int8(
+    network: &Int8,
+    preprocessing: &Preprocessing,
+    metadata: &Metadata,
+    samples: &Tensor,
+    path: &Path,
+) -> Result<()> {
+    write(network.script(&dress(preprocessing, metadata))?, metadata, samples, path)
+}
+
+/// What the exported class has beside the network.
+fn dress(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Class) -> Class {
+    |class| class.child("preprocess", preprocessing.script()).strings("classes", &metadata.classes)
+}
+
+fn write(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
+    module.define(METHODS)?;
     module.set_training(false)?;
     let verification = Verification::of(&module, samples)?;
     let verification = serde_json::to_string(&verification).expect("samples are plain data");

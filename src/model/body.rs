@@ -20,10 +20,10 @@ pub(super) enum Body {
 }
 
 /// The name of the exported class.
-const NAME: &str = "Classifier";
+pub(super) const NAME: &str = "Classifier";
 
 /// The method that gives the logits of preprocessed inputs.
-const LOGITS: &str = "logits";
+pub(super) const LOGITS: &str = "logits";
 
 /// The method that gives what the last layer makes them of; an architecture of the registry has it.
 const PENULTIMATE: &str = "penultimate";

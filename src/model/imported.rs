@@ -7,7 +7,7 @@ use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
 use super::Task;
-use super::script::{self, Class, PACKAGE};
+use super::script::{self, Class, INSIDE};
 use crate::data::sha256;
 use crate::error::{Error, Result, quoted};
 
@@ -18,9 +18,6 @@ pub(super) struct Imported {
     /// Whether it gives a tuple, the logits first.
     gives_tuple: bool,
 }
-
-/// The attribute of an exported module that the imported one is.
-const INSIDE: &str = "network";
 
 impl Imported {
     /// Loads a file, and fits its last layer to the classes; gives the SHA-256 of the file too.
@@ -84,17 +81,7 @@ impl Imported {
     ) -> Result<Module> {
         let copy = self.module.borrow().copy()?;
         let first = if self.gives_tuple { "[0]" } else { "" };
-        let logits = format!(
-            "  def {method}(self: {{class}}, x: Tensor) -> Tensor:\n    return ((self.{INSIDE}).forward(x)){first}\n"
-        );
-        let class = Class::new(name, logits).existing(INSIDE, copy.class_name()?);
-        // The module may be one that cresset's library wrote, with classes of the same names.
-        let mut package = PACKAGE.to_string();
-        while copy.knows_class(&format!("{package}.{name}"))? {
-            package.push_str("_outer");
-        }
-        let (source, class_name, values) = dress(class).compile_in(&package)?;
-        Ok(copy.wrapped(&source, &class_name, &values, INSIDE)?)
+        script::wrap(&copy, name, (method, &format!("((self.{INSIDE}).forward(x)){first}")), dress)
     }
 
     /// Tries the module on an example, and replaces its last layer if that gives another number of figures.

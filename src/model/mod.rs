@@ -4,6 +4,7 @@
 mod architecture;
 mod body;
 mod imported;
+mod int8;
 pub mod layer;
 mod network;
 mod pruning;
@@ -15,6 +16,7 @@ use tch::Tensor;
 
 use crate::data::InputShape;
 pub use architecture::{ARCHITECTURES, Architecture};
+pub use int8::Int8;
 pub use network::{Network, Tensors};
 
 /// What a model is to do: the shape of an input, and the number of classes to tell apart.

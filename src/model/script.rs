@@ -13,6 +13,31 @@ use crate::error::{Error, Result};
 /// Where the classes are, so that none has the name of one in a module of somebody else.
 pub const PACKAGE: &str = "__torch__.cresset";
 
+/// The type of a recurrent cell of 8-bit integers.
+const CELL: &str = "__torch__.torch.classes.rnn.CellParamsBase";
+
+/// The attribute that a wrapped module is.
+pub const INSIDE: &str = "network";
+
+/// A module around another one: an instance of a class of this name, with what `dress` adds to it and a method for the
+/// logits, whose expression calls the module `self.network`.
+pub fn wrap(
+    module: &Module,
+    name: &'static str,
+    (method, expression): (&str, &str),
+    dress: &dyn Fn(Class) -> Class,
+) -> Result<Module> {
+    let logits = format!("  def {method}(self: {{class}}, x: Tensor) -> Tensor:\n    return {expression}\n");
+    let class = Class::new(name, logits).existing(INSIDE, module.class_name()?);
+    // The module may have classes of the same names.
+    let mut package = PACKAGE.to_string();
+    while module.knows_class(&format!("{package}.{name}"))? {
+        package.push_str("_outer");
+    }
+    let (source, class_name, values) = dress(class).compile_in(&package)?;
+    Ok(module.wrapped(&source, &class_name, &values, INSIDE)?)
+}
+
 /// Loads a TorchScript file onto a device, with the text of the extra files that `extra` names.
 ///
 /// # Errors
@@ -74,6 +99,9 @@ pub struct Class {
     strings: Vec<(&'static str, Vec<String>)>,
     children: Vec<(String, Class)>,
     existing: Vec<(&'static str, String)>,
+    cells: Vec<(String, [Tensor; 4])>,
+    /// What takes its place in a model of 8-bit integers.
+    int8: Option<Box<Class>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +120,8 @@ impl Class {
             strings: Vec::new(),
             children: Vec::new(),
             existing: Vec::new(),
+            cells: Vec::new(),
+            int8: None,
         }
     }
 
@@ -147,6 +177,27 @@ impl Class {
         self
     }
 
+    /// Adds a recurrent cell for `torch.quantized_lstm` and its like: weights from the input and from the state before, which
+    /// become 8-bit integers, and their biases.
+    pub fn quantized_cell(mut self, name: String, weights: [&Tensor; 4]) -> Self {
+        self.cells.push((name, weights.map(Tensor::shallow_clone)));
+        self
+    }
+
+    /// Names the class that computes the same with 8-bit integers.
+    pub fn with_int8(self, class: Class) -> Self {
+        Class { int8: Some(Box::new(class)), ..self }
+    }
+
+    /// The class with all such classes in the place of their originals.
+    pub fn into_int8(self) -> Self {
+        if let Some(class) = self.int8 {
+            return *class;
+        }
+        let children = self.children.into_iter().map(|(name, child)| (name, child.into_int8())).collect();
+        Class { children, ..self }
+    }
+
     /// The source of this class and all that it is made of, its qualified name, and the values of its attributes.
     pub fn compile(&self) -> cresset_bridge::Result<(String, String, Values)> {
         self.compile_in(PACKAGE)
@@ -181,6 +232,10 @@ impl Class {
         }
         for (name, strings) in &self.strings {
             values.put_strings(&format!("{prefix}{name}"), strings)?;
+        }
+        for (name, weights) in &self.cells {
+            let weights = weights.each_ref().map(|weight| weight.detach().to_device(Device::Cpu));
+            values.put_quantized_cell(&format!("{prefix}{name}"), weights.each_ref())?;
         }
         self.children.iter().try_for_each(|(name, child)| child.collect(&format!("{prefix}{name}."), values))
     }
@@ -232,6 +287,7 @@ fn body(class: &Class, children: &[(&str, String)]) -> String {
             false => format!("  {name} : {of}\n"),
         };
     }
+    class.cells.iter().for_each(|(name, _)| text += &format!("  {name} : {CELL}\n"));
     class.existing.iter().for_each(|(name, of)| text += &format!("  {name} : {of}\n"));
     text + &class.methods
 }

@@ -7,6 +7,8 @@ mod prepared;
 
 use std::path::Path;
 
+use tch::Tensor;
+
 use crate::config::Config;
 use crate::error::{Error, Result, guard};
 use crate::evaluate::{Keep, evaluate};
@@ -177,20 +179,30 @@ impl Run {
     }
 }
 
-fn load_weights(network: &mut Network, path: &Path) -> Result<crate::train::checkpoint::Position> {
+/// Gives a network the weights of a checkpoint.
+pub(crate) fn load_weights(network: &mut Network, path: &Path) -> Result<crate::train::checkpoint::Position> {
     let checkpoint = Checkpoint::load(path)?;
     network.load_state(&checkpoint.group("")).map_err(|problem| Error::artifact(path, problem))?;
     Ok(checkpoint.position)
 }
 
-fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) -> Result<(Metadata, Found)> {
-    let Prepared { dataset, split, preprocessing, network, .. } = prepared;
-    let measure = |feed: &dyn HeldOutFeed| {
-        evaluate(feed, dataset.classes.len(), Keep::Scores, |inputs| network.forward(inputs, false))
-    };
+/// Measures a model of the run on its held-out rows, and on its test rows if there are any. `logits` takes preprocessed inputs
+/// on the run's device, and gives logits there.
+pub(crate) fn found(
+    prepared: &Prepared,
+    epoch: u32,
+    logits: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Found> {
+    let classes = prepared.dataset.classes.len();
+    let measure = |feed: &dyn HeldOutFeed| evaluate(feed, classes, Keep::Scores, &logits);
     let held_out = measure(&*prepared.held_out)?;
     let test = prepared.test.as_deref().map(measure).transpose()?;
-    let found = Found { epoch, held_out, test };
+    Ok(Found { epoch, held_out, test })
+}
+
+fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) -> Result<(Metadata, Found)> {
+    let Prepared { dataset, split, preprocessing, network, .. } = prepared;
+    let found = found(prepared, epoch, |inputs| network.forward(inputs, false))?;
     let metadata = Metadata::new(config, dataset, split, preprocessing, &found);
     let samples = prepared.samples(config)?;
     export::torchscript(network, preprocessing, &metadata, &samples, path)?;

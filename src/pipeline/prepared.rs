@@ -94,6 +94,25 @@ impl Prepared {
         ))
     }
 
+    /// About `count` of the training examples as they are, evenly over all of them, on the CPU.
+    pub(crate) fn training_sample(&self, config: &Config, count: usize) -> Box<dyn HeldOutFeed> {
+        let every = self.split.train.len().div_ceil(count).max(1);
+        let rows: Vec<i64> = self.split.train.iter().copied().step_by(every).collect();
+        raw_feed(&self.dataset, &rows, config, Device::Cpu)
+    }
+
+    /// The model that the options name once more, untrained.
+    ///
+    /// # Errors
+    /// A model that a program of its own makes.
+    pub(crate) fn untrained(&self, config: &Config) -> Result<Network> {
+        let mut network = network(config, self.network.task(), self.device)?;
+        if config.training.channels_last {
+            network.use_channels_last()?;
+        }
+        Ok(network)
+    }
+
     fn of(examples: Examples, config: &Config, device: Device, make: MakeNetwork) -> Result<Self> {
         let Examples { dataset, split, augmentation } = examples;
         let task = Task { input: dataset.shape.clone(), classes: dataset.classes.len() as i64 };

@@ -5,6 +5,7 @@ use cresset_bridge::gradients::Gradients;
 use tch::{Kind, Tensor};
 
 use super::average::Average;
+use super::distillation::Distillation;
 use super::loss_scale::LossScale;
 use super::optimizer::{Optimizer, Parameter};
 use super::options::Precision;
@@ -32,6 +33,7 @@ pub struct Learner {
     pub(super) average: Average,
     pub(super) scale: Option<LossScale>,
     objective: Objective,
+    distillation: Option<Distillation>,
     gradients: Gradients,
     precision: Precision,
     clip: Option<f64>,
@@ -78,6 +80,7 @@ impl Learner {
             average: Average::new(options, network),
             scale: (options.precision == Precision::Fp16).then(LossScale::default),
             objective: Objective::new(&options.loss, &options.loss_options, weights, network.device())?,
+            distillation: None,
             gradients: Gradients::of(parameters.iter().map(|parameter| &parameter.tensor))?,
             precision: options.precision,
             clip: options.clip,
@@ -86,11 +89,19 @@ impl Learner {
         })
     }
 
+    /// The same, which learns from a teacher too.
+    pub fn taught_by(self, distillation: Distillation) -> Self {
+        Learner { distillation: Some(distillation), ..self }
+    }
+
     /// Learns from a batch: forward, loss, backward and, every `accumulate` batches, an update with the learning rate
     /// `lr`.
     pub fn step(&mut self, network: &Network, batch: &Batch, lr: f64) -> Result<Outcome> {
         let logits = self.logits(network, &batch.inputs, true)?;
-        let loss = self.objective.loss(&logits, batch);
+        let mut loss = self.objective.loss(&logits, batch);
+        if let Some(distillation) = &self.distillation {
+            loss = distillation.loss(&loss, &logits, &batch.inputs)?;
+        }
         if !loss.double_value(&[]).is_finite() {
             return self.not_finite(&logits, &loss, batch);
         }

@@ -7,6 +7,7 @@ mod average;
 mod callback;
 mod callbacks;
 pub mod checkpoint;
+mod distillation;
 mod epoch_record;
 mod fault;
 mod learner;
@@ -25,6 +26,7 @@ mod training;
 
 pub use callback::{Callback, Flow, Silent};
 pub use callbacks::{Checkpoints, EarlyStopping, TimeLimit};
+pub use distillation::Distillation;
 pub use epoch_record::{EpochRecord, MetricsLog};
 pub use learner::{Learner, Outcome};
 pub use loss_scale::LossScale;

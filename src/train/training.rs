@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::callback::{self, Callback, Flow};
 use super::checkpoint::{self, Best, Position};
+use super::distillation::Distillation;
 use super::fault::Fault;
 use super::learner::{Learner, Outcome};
 use super::schedule::Schedule;
@@ -63,6 +64,11 @@ impl Training {
             steps: 0,
             plan,
         })
+    }
+
+    /// The same, by a teacher too.
+    pub fn taught_by(self, distillation: Distillation) -> Self {
+        Training { learner: self.learner.taught_by(distillation), ..self }
     }
 
     /// Trains to the end of the plan, or until a callback ends it.

@@ -82,6 +82,12 @@ impl Preprocessing {
         (raw - offset) / scale
     }
 
+    /// Raw values, float32 (N, shape…), of the model's input, up to rounding; missing ones stay filled in.
+    pub fn undo(&self, inputs: &Tensor) -> Tensor {
+        let (offset, scale) = self.tensors();
+        inputs * scale.to_device(inputs.device()) + offset.to_device(inputs.device())
+    }
+
     /// The same computation in TorchScript, which also refuses inputs of another width.
     pub fn script(&self) -> Class {
         let (offset, scale) = self.tensors();
@@ -159,6 +165,8 @@ mod tests {
         let x = Preprocessing::fit(&dataset, &train, Missing::Error).apply(&train.0.inputs);
         assert_eq!(x.size(), [1, 1, 2, 2]);
         assert_eq!(Vec::<f32>::try_from(x.view(-1)).unwrap(), [0., 0.5, 1., 0.25]);
+        let raw = Preprocessing::fit(&dataset, &train, Missing::Error).undo(&x);
+        assert_eq!(Vec::<f32>::try_from(raw.view(-1)).unwrap(), [0., 8., 16., 4.]);
     }
 
     #[test]

@@ -34,6 +34,33 @@ fn the_python_example_computes_the_logits_of_the_training_process() {
 
 #[test]
 #[ignore = "needs Python torch: make test-python"]
+fn python_runs_a_model_of_integers() {
+    let folder = tempfile::tempdir().unwrap();
+    for model in ["cnn", "lstm"] {
+        let run = folder.path().join(model);
+        succeed(["train", "--model", model, "--epochs", "1", "--out", text(&run)]);
+        succeed(["compress", text(&run), "--quantize", "int8"]);
+        let int8 = run.join("compressed/int8.pt");
+        let script = r#"
+import base64, json, sys, torch
+extra = {"verification.json": ""}
+model = torch.jit.load(sys.argv[1], _extra_files=extra)
+recorded = json.loads(extra["verification.json"])
+inputs, logits = (
+    torch.frombuffer(bytearray(base64.b64decode(of["values"])), dtype=getattr(torch, of["dtype"])).view(of["shape"])
+    for of in (recorded["inputs"], recorded["logits"])
+)
+with torch.inference_mode():
+    assert (model(inputs) - logits).abs().max() < 1e-4
+    classes, probabilities = model.predict(inputs)
+assert torch.equal(classes, logits.argmax(-1)) and len(model.classes) == probabilities.shape[1]
+"#;
+        python(&["-c", script, text(&int8)]);
+    }
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
 fn python_sees_names_modes_dtypes_and_metadata() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");

@@ -89,6 +89,37 @@ impl Recurrent {
     }
 }
 
+impl Recurrent {
+    /// The layer with weights of 8-bit integers, in evaluation mode.
+    fn int8(&self) -> Class {
+        let Recurrent { cell, hidden, layers, .. } = self;
+        let cells = self.weights.len() / 4;
+        let names: Vec<_> = (0..cells).map(|index| format!("self.cell{index}")).collect();
+        let (name, call, state, rest) = match cell {
+            Cell::Lstm => (
+                "QuantizedLSTM",
+                "_0, _1, _2 = torch.quantized_lstm",
+                "[state, state]",
+                // 12 is int8, by which libtorch chooses the kernels.
+                ", dtype=12, use_dynamic=True",
+            ),
+            Cell::Gru => ("QuantizedGRU", "_0, _1 = torch.quantized_gru", "state", ""),
+        };
+        let forward = format!(
+            r#"  def forward(self: {{class}}, x: Tensor) -> Tensor:
+    state = torch.zeros([{cells}, torch.size(x, 0), {hidden}], dtype=ops.prim.dtype(x), device=ops.prim.device(x))
+    {call}(x, {state}, [{names}], True, {layers}, 0.0, False, True, True{rest})
+    return _0
+"#,
+            names = names.join(", "),
+        );
+        let quads = self.weights.chunks_exact(4).map(|of| [&of[0].1, &of[1].1, &of[2].1, &of[3].1]);
+        quads.enumerate().fold(Class::new(name, forward), |class, (index, weights)| {
+            class.quantized_cell(format!("cell{index}"), weights)
+        })
+    }
+}
+
 impl Layer for Recurrent {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let state = Tensor::zeros([2 * self.layers, x.size()[0], self.hidden], (x.kind(), x.device()));
@@ -119,7 +150,8 @@ impl Layer for Recurrent {
             weights = weights.join(", "),
         );
         let class = Class::new(cell.class(), forward);
-        Script::Class(self.weights.iter().fold(class, |class, (name, weight)| class.parameter(*name, weight)))
+        let class = self.weights.iter().fold(class, |class, (name, weight)| class.parameter(*name, weight));
+        Script::Class(class.with_int8(self.int8()))
     }
 
     fn describe(&self) -> String {

@@ -1,0 +1,35 @@
+//! Training that goes on with a network that was changed, or with a teacher.
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::model::Network;
+use crate::pipeline::{Prepared, load_weights};
+use crate::run::RunFolder;
+use crate::train::{Callback, Data, Distillation, Plan, Training};
+
+/// Trains a network by the recipe of its run, which `config` shortens, and gives it the weights of the epoch with the least
+/// held-out loss, whose number it returns. What is written on the way goes into a temporary folder.
+pub fn fine_tune(
+    config: &Config,
+    prepared: &Prepared,
+    network: &mut Network,
+    teacher: Option<Distillation>,
+    callback: &mut dyn Callback,
+) -> Result<u32> {
+    let temporary = tempfile::tempdir().map_err(|e| {
+        let problem = format!("cannot make a temporary folder: {e}");
+        Error::artifact(&std::env::temp_dir(), problem)
+    })?;
+    let folder = RunFolder::create(Some(&temporary.path().join("run")), config)?;
+    let plan = Plan::of(config, prepared.class_weights.clone());
+    let mut training = Training::new(plan, network, &folder)?;
+    if let Some(teacher) = teacher {
+        training = training.taught_by(teacher);
+    }
+    let name = |place: usize| prepared.dataset.names.name(prepared.split.train[place] as usize);
+    let data = Data { train: &*prepared.train, held_out: &*prepared.held_out, name: &name };
+    training.save_last(network)?;
+    training.run(network, &data, &mut [callback])?;
+    let position = load_weights(network, &folder.best_checkpoint())?;
+    Ok(position.best.map_or(position.epoch, |best| best.epoch))
+}

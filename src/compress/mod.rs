@@ -1,0 +1,265 @@
+//! A trained model made smaller and faster: fewer channels, fewer bits, taught by a better model.
+
+mod fine_tune;
+mod front;
+mod latency;
+mod options;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tch::{Device, Kind, Tensor};
+
+use crate::config::Config;
+use crate::data::sha256;
+use crate::error::{Error, Result, guard};
+use crate::export::{self, Compression, Found, Metadata};
+use crate::model::{Int8, Network};
+use crate::pipeline::{Prepared, found, load_weights};
+use crate::predict::Classifier;
+use crate::run::{RunFolder, atomic};
+use crate::train::{Callback, Distillation};
+pub use options::{Integers, Options};
+pub use table::{to_csv, to_table};
+
+/// A model that was made, and what it is worth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compressed {
+    /// What was done: `original`, `int8`, `prune-0.5-int8`.
+    pub name: String,
+    /// Its file.
+    pub file: PathBuf,
+    /// Accuracy on the held-out rows, from 0 to 1.
+    pub accuracy: f64,
+    /// The size of the file.
+    pub bytes: u64,
+    /// The number of parameters.
+    pub parameters: usize,
+    /// The median time for one example, in microseconds.
+    pub latency_1: f64,
+    /// The median time for a batch of 64, in microseconds.
+    pub latency_64: f64,
+    /// Whether no other model is better in something and worse in nothing.
+    pub is_on_front: bool,
+    /// Whether it is the lightest one that loses little.
+    pub is_chosen: bool,
+}
+
+/// What happens meanwhile.
+pub trait Watch {
+    /// A model is being made.
+    fn begins(&mut self, name: &str) -> Result<()>;
+
+    /// What watches it being fine-tuned.
+    fn training(&mut self) -> &mut dyn Callback;
+}
+
+/// Makes the models that are wished for of a complete run, in the folder `compressed` of it, with `compression.csv`. The first
+/// one of the result is the run's own.
+///
+/// # Errors
+/// A run that is not complete, whose data has changed, or whose model does not allow what is wished for.
+pub fn compress(folder: &RunFolder, options: &Options, watch: &mut dyn Watch) -> Result<Vec<Compressed>> {
+    guard(|| {
+        let mut work = Work::begin(folder, options)?;
+        let original = work.trained()?;
+        work.original(&original)?;
+        work.forms(&original, watch)?;
+        if options.distill.is_some() && options.prune.is_empty() {
+            let taught = work.tuned("distill", None, watch)?;
+            work.plain(&taught)?;
+            work.forms(&taught, watch)?;
+        }
+        for share in &options.prune {
+            let pruned = work.tuned(&format!("prune-{share}"), Some(*share), watch)?;
+            work.plain(&pruned)?;
+            work.forms(&pruned, watch)?;
+        }
+        work.finish()
+    })
+}
+
+/// A network, and how it came about.
+struct Candidate {
+    /// Empty for the run's own.
+    name: String,
+    network: Network,
+    /// The epoch that its weights are of.
+    epoch: u32,
+    compression: Compression,
+}
+
+impl Candidate {
+    /// The name of another form of it.
+    fn named(&self, form: &str) -> String {
+        if self.name.is_empty() { form.to_string() } else { format!("{}-{form}", self.name) }
+    }
+}
+
+struct Work<'a> {
+    folder: &'a RunFolder,
+    options: &'a Options,
+    out: PathBuf,
+    config: Config,
+    prepared: Prepared,
+    /// Raw examples, which travel with the models.
+    samples: Tensor,
+    models: Vec<Compressed>,
+}
+
+impl<'a> Work<'a> {
+    fn begin(folder: &'a RunFolder, options: &'a Options) -> Result<Self> {
+        if !folder.model().is_file() {
+            let problem = "the run has no model.pt yet; complete it with `cresset train --resume`";
+            return Err(Error::artifact(folder.path(), problem));
+        }
+        let config = Config::read(&folder.config_file())?;
+        let prepared = Prepared::again(&config, folder)?;
+        let samples = prepared.samples(&config)?;
+        let out = folder.path().join("compressed");
+        fs::create_dir_all(&out).map_err(Error::io("create the folder", &out))?;
+        Ok(Work { folder, options, out, config, prepared, samples, models: Vec::new() })
+    }
+
+    /// The run's network with the weights that it exported.
+    fn trained(&self) -> Result<Candidate> {
+        let mut network = self.prepared.untrained(&self.config)?;
+        let position = load_weights(&mut network, &self.folder.best_checkpoint())?;
+        let epoch = position.best.map_or(position.epoch, |best| best.epoch);
+        let from_sha256 = sha256_of(&self.folder.model())?;
+        let compression = Compression { from_sha256, ..Compression::default() };
+        Ok(Candidate { name: String::new(), network, epoch, compression })
+    }
+
+    /// The same with a share of its channels taken out, or whole, trained on.
+    fn tuned(&self, name: &str, share: Option<f64>, watch: &mut dyn Watch) -> Result<Candidate> {
+        watch.begins(name)?;
+        let mut tuned = Candidate { name: name.to_string(), ..self.trained()? };
+        if let Some(share) = share {
+            tuned.network.prune(share)?;
+        }
+        let mut config = self.config.clone();
+        config.epochs = self.options.epochs.unwrap_or((config.epochs / 2).max(1));
+        config.lr = self.options.lr.unwrap_or(config.lr);
+        config.training.head_epochs = 0;
+        let teacher = self.options.teacher();
+        tuned.compression.pruned = share;
+        tuned.compression.teacher_sha256 = teacher.as_deref().map(sha256_of).transpose()?;
+        let teacher = teacher.map(|file| self.distillation(&file)).transpose()?;
+        tuned.epoch =
+            fine_tune::fine_tune(&config, &self.prepared, &mut tuned.network, teacher, watch.training())?;
+        Ok(tuned)
+    }
+
+    /// The teacher, who is given raw values again, because it has preprocessing of its own.
+    fn distillation(&self, file: &Path) -> Result<Distillation> {
+        let classifier = Classifier::load(file, self.prepared.device)?;
+        let (own, of_teacher) = (&self.prepared.dataset, classifier.metadata());
+        if of_teacher.classes != own.classes || of_teacher.input.shape != own.shape {
+            let problem = format!(
+                "it cannot teach this model, which takes {} and tells apart {}",
+                own.shape,
+                own.classes.join(", ")
+            );
+            return Err(Error::artifact(file, problem));
+        }
+        let preprocessing = self.prepared.preprocessing.clone();
+        let logits = move |inputs: &Tensor| classifier.logits(&preprocessing.undo(inputs));
+        let Options { temperature, teacher_share, .. } = *self.options;
+        Ok(Distillation { teacher: Box::new(logits), temperature, share: teacher_share })
+    }
+
+    fn original(&mut self, original: &Candidate) -> Result<()> {
+        let found = found(&self.prepared, original.epoch, |inputs| original.network.forward(inputs, false))?;
+        self.add("original".to_string(), self.folder.model(), original, &found)
+    }
+
+    /// Writes a network as it is.
+    fn plain(&mut self, candidate: &Candidate) -> Result<()> {
+        let Candidate { name, network, epoch, compression } = candidate;
+        let found = found(&self.prepared, *epoch, |inputs| network.forward(inputs, false))?;
+        let metadata = self.metadata(&found, compression.clone());
+        let file = self.file(name);
+        export::torchscript(network, &self.prepared.preprocessing, &metadata, &self.samples, &file)?;
+        self.add(name.clone(), file, candidate, &found)
+    }
+
+    /// Writes a network in the other forms that are wished for.
+    fn forms(&mut self, candidate: &Candidate, watch: &mut dyn Watch) -> Result<()> {
+        if self.options.quantize.is_some() {
+            watch.begins(&candidate.named("int8"))?;
+            self.int8(candidate)?;
+        }
+        Ok(())
+    }
+
+    fn int8(&mut self, candidate: &Candidate) -> Result<()> {
+        let int8 = Int8::of(&candidate.network, self.calibration().into_iter())?;
+        let device = self.prepared.device;
+        let logits = |inputs: &Tensor| Ok(int8.forward(&inputs.to_device(Device::Cpu))?.to_device(device));
+        let found = found(&self.prepared, candidate.epoch, logits)?;
+        let scheme = Some(int8.scheme().to_string());
+        let metadata = self.metadata(&found, Compression { int8: scheme, ..candidate.compression.clone() });
+        let name = candidate.named("int8");
+        let file = self.file(&name);
+        export::torchscript_int8(&int8, &self.prepared.preprocessing, &metadata, &self.samples, &file)?;
+        self.add(name, file, candidate, &found)
+    }
+
+    /// Preprocessed training examples without augmentation, evenly over all of them.
+    fn calibration(&self) -> Vec<Result<Tensor>> {
+        let feed = self.prepared.training_sample(&self.config, CALIBRATION);
+        let preprocessed = |inputs: Tensor| self.prepared.preprocessing.apply(&inputs);
+        feed.in_order().map(|batch| Ok(preprocessed(batch?.inputs))).collect()
+    }
+
+    fn metadata(&self, found: &Found, compression: Compression) -> Metadata {
+        let Prepared { dataset, split, preprocessing, .. } = &self.prepared;
+        let metadata = Metadata::new(&self.config, dataset, split, preprocessing, found);
+        Metadata { compression: Some(compression), ..metadata }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.out.join(format!("{name}.pt"))
+    }
+
+    fn add(&mut self, name: String, file: PathBuf, of: &Candidate, found: &Found) -> Result<()> {
+        let bytes = fs::metadata(&file).map_err(Error::io("read", &file))?.len();
+        self.models.push(Compressed {
+            name,
+            file,
+            accuracy: found.held_out.confusion.accuracy(),
+            bytes,
+            parameters: of.network.parameter_count(),
+            latency_1: 0.,
+            latency_64: 0.,
+            is_on_front: false,
+            is_chosen: false,
+        });
+        Ok(())
+    }
+
+    /// Takes the latencies, all in one go, and writes the table.
+    fn finish(mut self) -> Result<Vec<Compressed>> {
+        tch::set_num_threads(self.options.threads.count().into());
+        let files: Vec<&Path> = self.models.iter().map(|model| model.file.as_path()).collect();
+        let samples = &self.samples;
+        let one = latency::latencies(&files, &samples.narrow(0, 0, 1))?;
+        let rows = Tensor::arange(64, (Kind::Int64, Device::Cpu)).remainder(samples.size()[0]);
+        let many = latency::latencies(&files, &samples.index_select(0, &rows))?;
+        for ((model, one), many) in self.models.iter_mut().zip(one).zip(many) {
+            (model.latency_1, model.latency_64) = (one, many);
+        }
+        front::mark(&mut self.models, self.options.max_loss / 100.);
+        atomic::write(&self.out.join("compression.csv"), to_csv(&self.models).as_bytes())?;
+        Ok(self.models)
+    }
+}
+
+/// Training examples that tell the ranges of values.
+const CALIBRATION: usize = 1024;
+
+fn sha256_of(file: &Path) -> Result<String> {
+    Ok(sha256(&fs::read(file).map_err(Error::io("read", file))?))
+}

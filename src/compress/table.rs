@@ -1,0 +1,58 @@
+//! Compressed models as a table.
+
+use std::fmt::Write;
+
+use super::Compressed;
+
+/// A row a model, for other programs: accuracy as a share, latencies in microseconds.
+pub fn to_csv(models: &[Compressed]) -> String {
+    let mut text =
+        "model,file,accuracy,bytes,parameters,latency_1_us,latency_64_us,pareto,chosen\n".to_string();
+    for model in models {
+        let Compressed { name, accuracy, bytes, parameters, latency_1, latency_64, .. } = model;
+        let file = model.file.file_name().unwrap_or_default().to_string_lossy();
+        writeln!(
+            text,
+            "{name},{file},{accuracy:.6},{bytes},{parameters},{latency_1:.1},{latency_64:.1},{},{}",
+            model.is_on_front, model.is_chosen
+        )
+        .expect("writing to a string does not fail");
+    }
+    text
+}
+
+/// A table for people, with how many times smaller and faster each model is than the first one. `*` marks the front, `→` the
+/// model that is chosen.
+pub fn to_table(models: &[Compressed]) -> String {
+    let Some(first) = models.first() else { return String::new() };
+    let width = models.iter().map(|model| model.name.chars().count()).max().unwrap_or(0).max(5);
+    let mut text = format!(
+        "  {:<width$}  {:>9}  {:>18}  {:>11}  {:>20}  {:>20}\n",
+        "model", "accuracy", "size", "parameters", "1 example", "batch of 64"
+    );
+    for model in models {
+        let mark = match (model.is_chosen, model.is_on_front) {
+            (true, _) => '→',
+            (false, true) => '*',
+            (false, false) => ' ',
+        };
+        let times = |ratio: f64| format!("({ratio:.2}×)");
+        let size = format!(
+            "{:.0} kB {:>8}",
+            model.bytes as f64 / 1e3,
+            times(first.bytes as f64 / model.bytes as f64)
+        );
+        let latency = |own: f64, of_first: f64| format!("{own:.0} µs {:>8}", times(of_first / own));
+        writeln!(
+            text,
+            "{mark} {:<width$}  {:>7.2} %  {size:>18}  {:>11}  {:>20}  {:>20}",
+            model.name,
+            100. * model.accuracy,
+            model.parameters,
+            latency(model.latency_1, first.latency_1),
+            latency(model.latency_64, first.latency_64),
+        )
+        .expect("writing to a string does not fail");
+    }
+    text
+}
