@@ -1,0 +1,39 @@
+//! What compression makes of the recipes' models of the digits: `cargo bench --bench compression`.
+//!
+//! Each is compressed by integers and by taking channels out, with itself as the teacher of what is left. The figures are of
+//! seed 0; the latencies are of one thread.
+
+use std::path::Path;
+use std::process::Command;
+
+/// The recipe, and the shares of the channels that are taken out.
+const MODELS: [(&str, &str); 5] =
+    [("resnet9", "0.5,0.75"), ("cnn", "0.5,0.75"), ("mlp", "0.5"), ("vit", "0.5"), ("lstm", "")];
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a folder for the runs");
+    for (recipe, shares) in MODELS {
+        let run = folder.path().join(recipe);
+        let config = format!("recipes/{recipe}.toml");
+        cresset(&["train", "--threads", "1", "--seed", "0", "--config", &config, "--out", text(&run)]);
+        let mut arguments = vec!["compress", text(&run), "--quantize", "int8", "--dtype", "bf16"];
+        if !shares.is_empty() {
+            arguments.extend(["--prune", shares, "--distill", text(&run)]);
+        }
+        let said = cresset(&arguments);
+        let table = said.split("\n\n").nth(1).expect("the table stands behind an empty line");
+        println!("{recipe}\n{table}\n");
+    }
+}
+
+/// Runs the program, and gives what it printed.
+fn cresset(arguments: &[&str]) -> String {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_cresset")).args(arguments).output().expect("cresset starts");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("the output is UTF-8")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("the path is UTF-8")
+}
