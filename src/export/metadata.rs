@@ -1,10 +1,13 @@
 //! What an exported model says of itself: the extra file `metadata.json`.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
+use crate::error::quoted;
 use crate::evaluate::{Evaluation, METRICS, Metric};
 use crate::transform::Preprocessing;
 
@@ -121,6 +124,65 @@ fn figures(found: &Evaluation) -> Map<String, Value> {
 }
 
 impl Metadata {
+    /// Reads the text of `metadata.json`.
+    ///
+    /// # Errors
+    /// What is wrong with it: a text that is empty, no JSON, of another format, or that would not describe any model.
+    pub fn read(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err(format!(
+                "this TorchScript model was not exported by cresset: it holds no {METADATA}"
+            ));
+        }
+        let metadata: Metadata = serde_json::from_str(text)
+            .map_err(|e| format!("its {METADATA} cannot be read ({e}); export the model again"))?;
+        if metadata.format != FORMAT {
+            return Err(format!(
+                "its {METADATA} has the format {}, this version of cresset reads `{FORMAT}`; export the model again",
+                quoted(&metadata.format)
+            ));
+        }
+        let nonsense = |problem| format!("its {METADATA} makes no sense: {problem}; export the model again");
+        metadata.check().map_err(nonsense)?;
+        Ok(metadata)
+    }
+
+    /// Refuses what would not describe any model.
+    fn check(&self) -> Result<(), String> {
+        let InputShape(sizes) = &self.input.shape;
+        let features = sizes.iter().try_fold(1i64, |features, size| features.checked_mul(*size));
+        let Some(features) = features.filter(|_| !sizes.is_empty() && sizes.iter().all(|size| *size > 0))
+        else {
+            return Err(format!("the shape of an input is {sizes:?}"));
+        };
+        if self.classes.is_empty() {
+            return Err("it names no classes".to_string());
+        }
+        if let Some(table) = &self.input.table {
+            if table.features() as i64 != features {
+                return Err("the columns of its table do not make an input".to_string());
+            }
+            let mut positions = table.columns.iter().map(|column| column.position);
+            let label = table.label.as_ref().map(|label| label.position);
+            if positions.any(|position| position >= table.width) || label >= Some(table.width) {
+                return Err(format!("of its table's {} columns, one stands behind the last", table.width));
+            }
+        }
+        let Preprocessing { offset, scale, fill, .. } = &self.preprocessing;
+        let fits = |values: &[f32]| {
+            [1, sizes[0], features].contains(&(values.len() as i64)) && values.len() == offset.len()
+        };
+        if !fits(offset) || !fits(scale) || fill.as_ref().is_some_and(|fill| fill.len() as i64 != features) {
+            return Err("the figures of its preprocessing do not fit an input".to_string());
+        }
+        match self.input.value_range {
+            Some(ValueRange { min, max }) if min.partial_cmp(&max) != Some(Ordering::Less) => {
+                Err(format!("the values of an input go from {min} to {max}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Describes weights that were found to be worth `found`.
     pub fn new(
         config: &Config,
@@ -162,6 +224,89 @@ impl Metadata {
             data_sha256: dataset.sha256.clone(),
             cresset: env!("CARGO_PKG_VERSION").to_string(),
             libtorch: cresset_bridge::LIBTORCH_VERSION.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn sound() -> Value {
+        json!({
+            "format": FORMAT, "classes": ["a", "b"],
+            "input": {
+                "shape": [3], "dtypes": ["float32"], "value_range": null,
+                "table": {
+                    "columns": [
+                        { "name": "x", "position": 0, "kind": "number" },
+                        { "name": "c", "position": 1, "kind": "category", "categories": ["r", "g"] },
+                    ],
+                    "width": 3, "label": { "name": "y", "position": 2 },
+                },
+            },
+            "preprocessing": {
+                "kind": "standardize", "offset": [0., 0., 0.], "scale": [1., 1., 1.], "fill": [0., 0., 0.],
+                "shape": [3],
+            },
+            "metrics": {
+                "epoch": 1, "train_rows": 8, "held_out_rows": 2, "held_out_loss": 0.1, "held_out": { "accuracy": 1. },
+            },
+            "config": { "model": "mlp" }, "seed": 0, "data_file": "t.csv", "data_sha256": "00",
+            "cresset": "0.1.0", "libtorch": "2.11.0",
+        })
+    }
+
+    fn problem(change: impl FnOnce(&mut Value)) -> String {
+        let mut metadata = sound();
+        change(&mut metadata);
+        Metadata::read(&metadata.to_string()).unwrap_err()
+    }
+
+    #[test]
+    fn what_describes_no_model_is_refused_with_the_reason() {
+        assert!(Metadata::read(&sound().to_string()).is_ok());
+        assert!(Metadata::read("").unwrap_err().contains("was not exported by cresset"));
+        assert!(Metadata::read("{").unwrap_err().contains("cannot be read"));
+        assert!(
+            problem(|m| m["format"] = "cresset-model-9".into()).contains("has the format `cresset-model-9`")
+        );
+        assert!(problem(|m| m["classes"] = json!([])).contains("it names no classes"));
+        for shape in [json!([]), json!([0]), json!([-3]), json!([i64::MAX, 2])] {
+            assert!(problem(|m| m["input"]["shape"] = shape).contains("the shape of an input is ["));
+        }
+        assert!(problem(|m| m["input"]["shape"] = json!([4])).contains("the columns of its table"));
+        assert!(problem(|m| m["input"]["table"]["width"] = json!(1)).contains("stands behind the last"));
+        assert!(problem(|m| m["input"]["table"]["label"]["position"] = json!(3)).contains("stands behind"));
+        assert!(
+            problem(|m| m["input"]["value_range"] = json!({"min": 1, "max": 1})).contains("go from 1 to 1")
+        );
+        for figure in ["offset", "scale", "fill"] {
+            assert!(problem(|m| m["preprocessing"][figure] = json!([0., 0.])).contains("its preprocessing"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in ".{0,200}", at in 0usize..900, with in "[\\[\\]{}\",:0-9a-z-]{0,12}") {
+            let _ = Metadata::read(&text);
+            let sound = sound().to_string();
+            let at = at.min(sound.len());
+            let rest = (at + with.len()).min(sound.len());
+            let _ = Metadata::read(&format!("{}{with}{}", &sound[..at], &sound[rest..]));
+            let _ = Metadata::read(&sound[..at]);
+        }
+
+        #[test]
+        fn no_sizes_make_the_reader_panic(shape: Vec<i64>, offset: Vec<f32>, fill: Option<Vec<f32>>, position: usize) {
+            let mut metadata = sound();
+            metadata["input"]["shape"] = json!(shape);
+            metadata["input"]["table"]["columns"][0]["position"] = json!(position);
+            metadata["preprocessing"]["offset"] = json!(offset);
+            metadata["preprocessing"]["fill"] = json!(fill);
+            let _ = Metadata::read(&metadata.to_string());
         }
     }
 }

@@ -2,6 +2,7 @@
 //! beside them stand models of one's own ([`Model`]) and TorchScript files that are trained as they are.
 
 mod architecture;
+pub mod archive;
 mod body;
 mod imported;
 mod int8;

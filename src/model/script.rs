@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use cresset_bridge::script::{Module, Values};
 use tch::{Device, Tensor};
 
-use super::Tensors;
+use super::{Tensors, archive};
 use crate::error::{Error, Result};
 
 /// Where the classes are, so that none has the name of one in a module of somebody else.
@@ -41,8 +43,11 @@ pub fn wrap(
 /// Loads a TorchScript file onto a device, with the text of the extra files that `extra` names.
 ///
 /// # Errors
-/// A file that is missing, no TorchScript, or damaged.
+/// A file that is missing, no TorchScript, or damaged, and one that declares absurd sizes.
 pub fn load(path: &Path, device: Device, extra: &[&str]) -> Result<(Module, Vec<String>)> {
+    if let Ok(file) = File::open(path) {
+        archive::check_sizes(BufReader::new(file)).map_err(|problem| Error::artifact(path, problem))?;
+    }
     Module::load(path, device, extra).map_err(|reason| {
         let problem = format!("this is no TorchScript model, or it is damaged ({reason})");
         Error::artifact(path, problem)

@@ -14,9 +14,12 @@ pub fn damaged_member(file: impl Read + Seek) -> Option<String> {
     })
 }
 
-/// Reading a member to its end compares its checksum.
+/// Reading a member to its end compares its checksum. Its size is declared apart from that, and believed by libtorch.
 fn is_whole(archive: &mut zip::ZipArchive<impl Read + Seek>, index: usize) -> bool {
-    archive.by_index(index).is_ok_and(|mut member| std::io::copy(&mut member, &mut sink()).is_ok())
+    archive.by_index(index).is_ok_and(|mut member| {
+        let size = member.size();
+        std::io::copy(&mut member, &mut sink()).is_ok_and(|read| read == size)
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ mod archive;
 mod output;
 mod views;
 
-use std::cmp::Ordering;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -16,12 +15,10 @@ use crate::data::column::{Column, ColumnKind};
 use crate::data::format::{self, FORMATS, Format, csv};
 use crate::data::image::Channels;
 use crate::data::options::ImageSize;
-use crate::data::{
-    DataOptions, InputShape, Inputs as RawInputs, Part, Table, TableLayout, ValueRange, image,
-};
+use crate::data::{DataOptions, Inputs as RawInputs, Part, Table, TableLayout, ValueRange, image};
 use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, Keep, evaluate};
-use crate::export::{Exported, FORMAT, METADATA, Metadata};
+use crate::export::{Exported, METADATA, Metadata};
 use crate::feed::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
 use crate::model::script;
 pub use output::{Output, to_text};
@@ -97,25 +94,8 @@ impl Classifier {
             return Err(Error::artifact(path, problem));
         }
         let (mut module, mut extra) = script::load(path, device, &[METADATA])?;
-        let text = extra.pop().unwrap_or_default();
-        if text.is_empty() {
-            let problem =
-                format!("this TorchScript model was not exported by cresset: it holds no {METADATA}");
-            return Err(Error::artifact(path, problem));
-        }
-        let metadata: Metadata = serde_json::from_str(&text).map_err(|e| {
-            Error::artifact(path, format!("its {METADATA} cannot be read ({e}); export the model again"))
-        })?;
-        if metadata.format != FORMAT {
-            let problem = format!(
-                "its {METADATA} has the format `{}`, this version of cresset reads `{FORMAT}`; export the model again",
-                metadata.format
-            );
-            return Err(Error::artifact(path, problem));
-        }
-        check(&metadata).map_err(|problem| {
-            Error::artifact(path, format!("its {METADATA} makes no sense: {problem}; export the model again"))
-        })?;
+        let metadata = Metadata::read(&extra.pop().unwrap_or_default())
+            .map_err(|problem| Error::artifact(path, problem))?;
         module.set_training(false)?;
         Ok(Classifier { path: path.to_path_buf(), module, device, metadata, views: None })
     }
@@ -292,30 +272,4 @@ fn unnamed_columns(features: usize) -> TableLayout {
     let column =
         |position: usize| Column { name: (position + 1).to_string(), position, kind: ColumnKind::Number };
     TableLayout { columns: (0..features).map(column).collect(), width: features, label: None }
-}
-
-/// Refuses metadata that would not describe any model.
-fn check(metadata: &Metadata) -> std::result::Result<(), String> {
-    let InputShape(sizes) = &metadata.input.shape;
-    let features = sizes.iter().try_fold(1i64, |features, size| features.checked_mul(*size));
-    if sizes.is_empty() || sizes.iter().any(|size| *size < 1) || features.is_none() {
-        return Err(format!("the shape of an input is {sizes:?}"));
-    }
-    if metadata.classes.is_empty() {
-        return Err("it names no classes".to_string());
-    }
-    if metadata
-        .input
-        .table
-        .as_ref()
-        .is_some_and(|table| table.features() as i64 != metadata.input.shape.features())
-    {
-        return Err("the columns of its table do not make an input".to_string());
-    }
-    match metadata.input.value_range {
-        Some(ValueRange { min, max }) if min.partial_cmp(&max) != Some(Ordering::Less) => {
-            Err(format!("the values of an input go from {min} to {max}"))
-        }
-        _ => Ok(()),
-    }
 }
