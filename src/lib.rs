@@ -27,6 +27,7 @@ pub mod explain;
 pub mod export;
 pub mod feed;
 pub mod model;
+pub mod numbers;
 pub mod options;
 pub mod parallel;
 pub mod pipeline;

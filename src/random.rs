@@ -21,6 +21,8 @@ pub enum Purpose {
     Synthesis = 5,
     /// The noise of inputs that an explanation looks at.
     Noise = 6,
+    /// The rows that a figure is measured on again.
+    Bootstrap = 7,
 }
 
 /// The generator of one stream. ChaCha8's output is fixed by its definition and does not change with the library.

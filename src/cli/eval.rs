@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cresset::config::Config;
+use cresset::data::{Grouping, GroupingOptions};
 use cresset::error::Error;
 use cresset::evaluate::Report;
+use cresset::evaluate::groups::GroupReport;
 use cresset::feed::HeldOutFeed;
 use cresset::pipeline::Examples;
 use cresset::predict::{Classifier, ViewOptions};
@@ -33,6 +35,9 @@ pub struct Eval {
     csv: Option<PathBuf>,
 
     #[command(flatten)]
+    groups: GroupingOptions,
+
+    #[command(flatten)]
     views: ViewOptions,
 
     #[command(flatten)]
@@ -45,16 +50,25 @@ impl Eval {
         let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
         let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
         let classifier = Classifier::load(&path, device)?.with_views(&self.views)?;
-        let examples = match (&self.data, &run) {
-            (Some(data), _) => classifier.read_labelled(data)?,
-            (None, Some(run)) => held_out(run, device)?,
+        let (examples, grouping) = match (&self.data, &run) {
+            (Some(data), _) => {
+                let (examples, names) = classifier.read_labelled(data)?;
+                (examples, Grouping::read(&self.groups, data, &names)?)
+            }
+            (None, Some(run)) => self.held_out(run, device)?,
             (None, None) => {
                 let problem = "name the data to measure the model on, behind the model";
                 return Err(Error::Usage(format!("{}: {problem}", path.display())).into());
             }
         };
         let found = classifier.evaluate(&*examples)?;
-        let report = Report::new(&found, &classifier.metadata().classes);
+        let classes = &classifier.metadata().classes;
+        let groups = grouping.map(|grouping| {
+            let grouping =
+                grouping.select((0..examples.rows()).filter(|place| !examples.is_left_out(*place)));
+            GroupReport::new(&found, classes, &grouping, self.groups.least_group_rows)
+        });
+        let report = Report { groups: groups.transpose()?, ..Report::new(&found, classes) };
         for (path, bytes) in [(&self.json, report.to_json().into_bytes()), (&self.csv, report.to_csv())] {
             if let Some(path) = path {
                 atomic::write(path, &bytes)?;
@@ -63,9 +77,17 @@ impl Eval {
         show(&format!("{:<26} {}\n{}", "rows", thousands(report.rows as usize), report.to_text()))?;
         Ok(Ended::Well)
     }
-}
 
-fn held_out(run: &RunFolder, device: tch::Device) -> anyhow::Result<Box<dyn HeldOutFeed>> {
-    let config = Config::read(&run.config_file())?;
-    Ok(Examples::again(&config, run)?.raw_held_out(&config, device))
+    fn held_out(
+        &self,
+        run: &RunFolder,
+        device: tch::Device,
+    ) -> anyhow::Result<(Box<dyn HeldOutFeed>, Option<Grouping>)> {
+        let config = Config::read(&run.config_file())?;
+        let examples = Examples::again(&config, run)?;
+        let (dataset, rows) = (&examples.dataset, &examples.split.held_out);
+        let grouping = Grouping::read(&self.groups, &dataset.path, &dataset.names)?;
+        let grouping = grouping.map(|grouping| grouping.select(rows.iter().map(|row| *row as usize)));
+        Ok((examples.raw(rows, &config, device), grouping))
+    }
 }

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use cresset::error::Error;
+use cresset::numbers::thousands;
 
 /// Trains classifiers: raw files in, a trained, evaluated, exported TorchScript model out.
 #[derive(Debug, Parser)]
@@ -135,19 +136,6 @@ fn show(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// 12345 as `12,345`.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,10 +143,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!([thousands(7), thousands(1797), thousands(1234567)], ["7", "1,797", "1,234,567"]);
     }
 }

@@ -114,6 +114,14 @@ pub enum Names {
 }
 
 impl Names {
+    /// The number of examples.
+    pub fn count(&self) -> usize {
+        match self {
+            Names::Rows(rows) | Names::Lines { rows, .. } => rows.len(),
+            Names::Files(names) => names.len(),
+        }
+    }
+
     /// What example `index` is called.
     pub fn name(&self, index: usize) -> String {
         match self {

@@ -26,28 +26,37 @@ pub fn leave_out(dataset: Dataset, list: &Path) -> Result<Dataset> {
 /// # Errors
 /// A list that cannot be read, and a name that no example has.
 pub fn read(dataset: &Dataset, list: &Path) -> Result<HashSet<usize>> {
-    let text = std::fs::read_to_string(list)
-        .map_err(|e| Error::data(list, format!("cannot read the list of examples: {e}")))?;
     let index_of: HashMap<String, usize> =
         (0..dataset.rows()).map(|index| (dataset.names.name(index), index)).collect();
-    let mut indexes = HashSet::new();
-    for (line, text) in (1..).zip(text.lines()) {
-        let name = text.split('\t').next().unwrap_or_default().trim_end();
-        if name.is_empty() || name.starts_with('#') {
-            continue;
-        }
-        let index = index_of.get(name).ok_or_else(|| {
+    let index = |(name, line): (String, u64)| {
+        index_of.get(&name).copied().ok_or_else(|| {
             let problem = format!(
                 "no example of {} is called {}; they are called {}, …",
                 dataset.path.display(),
-                quoted(name),
+                quoted(&name),
                 quoted(&dataset.names.name(0))
             );
             Error::data(Place::line(list, line), problem)
-        })?;
-        indexes.insert(*index);
+        })
+    };
+    names(list)?.into_iter().map(index).collect()
+}
+
+/// The names on a list, each with the first line that it stands on.
+///
+/// # Errors
+/// A list that cannot be read.
+pub fn names(list: &Path) -> Result<Vec<(String, u64)>> {
+    let text = std::fs::read_to_string(list)
+        .map_err(|e| Error::data(list, format!("cannot read the list of examples: {e}")))?;
+    let (mut seen, mut names) = (HashSet::new(), Vec::new());
+    for (line, text) in (1..).zip(text.lines()) {
+        let name = text.split('\t').next().unwrap_or_default().trim_end();
+        if !name.is_empty() && !name.starts_with('#') && seen.insert(name) {
+            names.push((name.to_string(), line));
+        }
     }
-    Ok(indexes)
+    Ok(names)
 }
 
 #[cfg(test)]

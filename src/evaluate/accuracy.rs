@@ -1,6 +1,7 @@
 //! The share of rows classified rightly.
 
-use super::Metric;
+use super::{Metric, Uncertainty};
 
 /// The metric.
-pub const METRIC: Metric = Metric::share("accuracy", |found| Some(found.confusion.accuracy())).headline();
+pub const METRIC: Metric =
+    Metric::share("accuracy", |found| Some(found.confusion.accuracy())).with(Uncertainty::Share).headline();

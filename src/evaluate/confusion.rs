@@ -1,5 +1,7 @@
 //! The confusion matrix, from which the metrics are computed.
 
+use tch::Tensor;
+
 /// Counts of (true class, predicted class).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confusion {
@@ -12,6 +14,14 @@ impl Confusion {
     pub fn new(classes: usize, counts: Vec<u64>) -> Self {
         assert_eq!(counts.len(), classes * classes, "a confusion matrix is square");
         Confusion { classes, counts }
+    }
+
+    /// Of logits (N, classes) and the right classes, int64 (N), on the CPU.
+    pub fn of(logits: &Tensor, labels: &Tensor, classes: i64) -> Self {
+        let pairs = labels * classes + logits.argmax(-1, false);
+        let counts = Vec::<i64>::try_from(pairs.bincount::<Tensor>(None, classes * classes));
+        let counts = counts.expect("counts are whole numbers").into_iter().map(|count| count as u64);
+        Confusion::new(classes as usize, counts.collect())
     }
 
     /// The number of classes.
@@ -39,6 +49,16 @@ impl Confusion {
         (0..self.classes).map(|truth| self.count(truth, class)).sum()
     }
 
+    /// How many rows were classified rightly.
+    pub fn right(&self) -> u64 {
+        (0..self.classes).map(|class| self.count(class, class)).sum()
+    }
+
+    /// The share of the rows of other classes that were taken for a class; none without such rows.
+    pub fn false_positive_rate(&self, class: usize) -> Option<f64> {
+        ratio(self.predicted(class) - self.count(class, class), self.total() - self.support(class))
+    }
+
     /// The share of the rows of a class that were recognised; none without such rows.
     pub fn recall(&self, class: usize) -> Option<f64> {
         ratio(self.count(class, class), self.support(class))
@@ -56,14 +76,13 @@ impl Confusion {
 
     /// The share of all rows that were classified rightly; 0 without rows.
     pub fn accuracy(&self) -> f64 {
-        ratio((0..self.classes).map(|class| self.count(class, class)).sum(), self.total()).unwrap_or(0.)
+        ratio(self.right(), self.total()).unwrap_or(0.)
     }
 
     /// The F1 score of the decisions for all classes together; 0 without rows.
     pub fn micro_f1(&self) -> f64 {
-        let right: u64 = (0..self.classes).map(|class| self.count(class, class)).sum();
         // Each row that is wrong is missed by one class and claimed by another.
-        ratio(2 * right, 2 * self.total()).unwrap_or(0.)
+        ratio(2 * self.right(), 2 * self.total()).unwrap_or(0.)
     }
 
     /// The mean of a figure over the classes that have one.
@@ -81,7 +100,6 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::evaluate::{Keep, evaluate};
-    use tch::Tensor;
 
     #[test]
     fn evaluation_counts_pairs_and_averages_the_loss_over_batches() {

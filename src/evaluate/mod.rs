@@ -6,6 +6,8 @@ mod brier;
 pub mod calibration;
 mod confusion;
 mod cross_entropy;
+pub mod groups;
+pub mod interval;
 pub mod label_errors;
 mod log_loss;
 mod macro_f1;
@@ -22,7 +24,8 @@ use crate::error::Result;
 use crate::feed::{Batch, HeldOutFeed};
 pub use confusion::Confusion;
 pub use cross_entropy::cross_entropy;
-pub use report::{ClassFigures, Figure, Report};
+pub use interval::{Interval, Uncertainty};
+pub use report::{ClassFigures, Figure, MOST_SHOWN, Report};
 
 /// A figure that says how good a model is.
 ///
@@ -37,21 +40,27 @@ pub struct Metric {
     pub is_share: bool,
     /// Whether short tables show it.
     pub is_headline: bool,
+    /// How its interval is found.
+    pub uncertainty: Uncertainty,
 }
 
 impl Metric {
     /// A share from 0 to 1.
     const fn share(name: &'static str, of: fn(&Evaluation) -> Option<f64>) -> Self {
-        Metric { name, of, is_share: true, is_headline: false }
+        Metric { name, of, is_share: true, is_headline: false, uncertainty: Uncertainty::Resampled }
     }
 
     /// A loss.
     const fn loss(name: &'static str, of: fn(&Evaluation) -> Option<f64>) -> Self {
-        Metric { name, of, is_share: false, is_headline: false }
+        Metric { name, of, is_share: false, is_headline: false, uncertainty: Uncertainty::Resampled }
     }
 
     const fn headline(self) -> Self {
         Metric { is_headline: true, ..self }
+    }
+
+    const fn with(self, uncertainty: Uncertainty) -> Self {
+        Metric { uncertainty, ..self }
     }
 
     /// A value of it, as people read it.

@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::groups::GroupReport;
 use super::{Evaluation, METRICS};
+use crate::numbers::percent;
 
 /// All that was found on some rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +19,9 @@ pub struct Report {
     pub classes: Vec<ClassFigures>,
     /// How often each class (a row) was taken for which (a column), in the order of `classes`.
     pub confusion: Vec<Vec<u64>>,
+    /// What was found of each group, if groups were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<GroupReport>,
 }
 
 /// The value of a metric.
@@ -47,7 +52,7 @@ pub struct ClassFigures {
 }
 
 /// More classes than this make no matrix that can be read on a screen.
-const MOST_SHOWN: usize = 20;
+pub const MOST_SHOWN: usize = 20;
 
 impl Report {
     /// From what was found, with the names of the classes.
@@ -70,6 +75,7 @@ impl Report {
             metrics: METRICS.iter().filter_map(figure).collect(),
             classes: classes.iter().enumerate().map(of_class).collect(),
             confusion: (0..classes.len()).map(row).collect(),
+            groups: None,
         }
     }
 
@@ -102,6 +108,9 @@ impl Report {
                 write([&format!("taken for {}", predicted.class), &truth.class, &count.to_string()]);
             }
         }
+        if let Some(groups) = &self.groups {
+            groups.records().iter().for_each(|record| write(record.each_ref().map(String::as_str)));
+        }
         writer.into_inner().expect("a record can be written to memory")
     }
 
@@ -116,8 +125,6 @@ impl Report {
             "\n{:<width$}  {:>6}  {:>9}  {:>8}  {:>8}\n",
             "class", "rows", "precision", "recall", "F1"
         );
-        let percent =
-            |share: Option<f64>| share.map_or("–".to_string(), |share| format!("{:.2} %", 100. * share));
         for ClassFigures { class, rows, precision, recall, f1 } in &self.classes {
             let (precision, recall, f1) = (percent(*precision), percent(*recall), percent(*f1));
             text += &format!("{class:<width$}  {rows:>6}  {precision:>9}  {recall:>8}  {f1:>8}\n");
@@ -125,7 +132,7 @@ impl Report {
         if self.classes.len() <= MOST_SHOWN {
             text += &self.matrix(width);
         }
-        text
+        text + &self.groups.as_ref().map(GroupReport::to_text).unwrap_or_default()
     }
 
     fn matrix(&self, width: usize) -> String {

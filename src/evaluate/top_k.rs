@@ -2,13 +2,13 @@
 
 use tch::Kind;
 
-use super::{Evaluation, Metric};
+use super::{Evaluation, Metric, Uncertainty};
 
 /// Among the two most probable; of two classes, that would be all.
-pub const TOP_2: Metric = Metric::share("top-2 accuracy", |found| share(found, 2));
+pub const TOP_2: Metric = Metric::share("top-2 accuracy", |found| share(found, 2)).with(Uncertainty::Share);
 
 /// Among the five most probable.
-pub const TOP_5: Metric = Metric::share("top-5 accuracy", |found| share(found, 5));
+pub const TOP_5: Metric = Metric::share("top-5 accuracy", |found| share(found, 5)).with(Uncertainty::Share);
 
 fn share(found: &Evaluation, k: i64) -> Option<f64> {
     let scores = found.scores.as_ref()?;

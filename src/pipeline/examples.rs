@@ -56,9 +56,9 @@ impl Examples {
         Ok(examples)
     }
 
-    /// The held-out rows as they are, on `device`, for a model that preprocesses them itself.
-    pub fn raw_held_out(&self, config: &Config, device: Device) -> Box<dyn HeldOutFeed> {
-        raw_feed(&self.dataset, &self.split.held_out, config, device)
+    /// Some rows as they are, on `device`, for a model that preprocesses them itself.
+    pub fn raw(&self, rows: &[i64], config: &Config, device: Device) -> Box<dyn HeldOutFeed> {
+        raw_feed(&self.dataset, rows, config, device)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::data::column::{Column, ColumnKind};
 use crate::data::format::{self, FORMATS, Format, csv};
 use crate::data::image::Channels;
 use crate::data::options::ImageSize;
-use crate::data::{DataOptions, Inputs as RawInputs, Part, Table, TableLayout, ValueRange, image};
+use crate::data::{DataOptions, Inputs as RawInputs, Names, Part, Table, TableLayout, ValueRange, image};
 use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{Exported, METADATA, Metadata};
@@ -165,17 +165,20 @@ impl Classifier {
         })
     }
 
-    /// Reads labelled examples that the model is to be measured on: a CSV file, or data in any other format.
+    /// Reads labelled examples that the model is to be measured on: a CSV file, or data in any other format. Gives what they
+    /// are called, too.
     ///
     /// # Errors
     /// Examples that do not fit the model, or have no label, or one that is none of the model's classes.
-    pub fn read_labelled(&self, path: &Path) -> Result<Box<dyn HeldOutFeed>> {
+    pub fn read_labelled(&self, path: &Path) -> Result<(Box<dyn HeldOutFeed>, Names)> {
         let is_table = path.is_file() && csv::Csv.recognises(path);
         let options = DataOptions { image_size: self.image_size(), ..DataOptions::default() };
         if is_table || !FORMATS.iter().any(|format| format.recognises(path)) {
             let table = self.read_rows(path)?;
             let labels = Tensor::from_slice(&table.class_indexes(&self.metadata.classes)?);
-            return Ok(self.in_memory(Part { inputs: self.tensor(&table), labels }));
+            let inputs = self.tensor(&table);
+            let names = Names::Lines { rows: table.rows, lines: table.lines };
+            return Ok((self.in_memory(Part { inputs, labels }), names));
         }
         let mut dataset = format::of(path, &options)?.read(path, &options)?;
         let (own, shape) = (&self.metadata.input.shape, dataset.shape.clone());
@@ -189,10 +192,11 @@ impl Classifier {
         let dataset = dataset.with_classes(&self.metadata.classes)?;
         let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        match Gallery::of(&dataset, threads, options.max_bad_share) {
-            Some(gallery) => Ok(Box::new(StreamHeldOut::new(&gallery, &rows, None, self.device))),
-            None => Ok(self.in_memory(dataset.part(&rows, self.device))),
-        }
+        let feed = match Gallery::of(&dataset, threads, options.max_bad_share) {
+            Some(gallery) => Box::new(StreamHeldOut::new(&gallery, &rows, None, self.device)),
+            None => self.in_memory(dataset.part(&rows, self.device)),
+        };
+        Ok((feed, dataset.names))
     }
 
     fn in_memory(&self, part: Part) -> Box<dyn HeldOutFeed> {

@@ -147,7 +147,8 @@ fn is_category(rows: &[Vec<Vec<u8>>], column: usize) -> bool {
     texts.len() > numbers.len() && texts.len() > 1
 }
 
-fn find(path: &Path, choice: &ColumnChoice, width: usize, names: Option<&[String]>) -> Result<usize> {
+/// The place of a column, from 0, among `width` columns of these names.
+pub fn find(path: &Path, choice: &ColumnChoice, width: usize, names: Option<&[String]>) -> Result<usize> {
     let names = names.unwrap_or_default();
     match choice {
         ColumnChoice::First => Ok(0),

@@ -1,5 +1,6 @@
 //! Tables as text: a row an example; numbers and texts, one of which is the label. Header and delimiter are recognised.
 
+mod column;
 mod expected;
 mod layout;
 mod parse;
@@ -8,8 +9,10 @@ mod text;
 
 use std::path::Path;
 
+pub use column::{TextColumn, read_column};
 pub use expected::read_rows;
 use layout::Layout;
+pub use layout::is_missing;
 use parse::{Parsed, parse};
 use text::Text;
 

@@ -1,0 +1,252 @@
+//! Groups of examples that a model is measured on apart from each other: the values of a column, or what a file says.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
+
+use super::format::csv::{is_missing, read_column};
+use super::options::ColumnChoice;
+use super::{Names, sorted_classes};
+use crate::error::{Error, Place, Result, quoted};
+
+/// What the groups are.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct GroupingOptions {
+    /// Column of the table whose values are groups to compare, also one that the model does not see: texts, or numbers; of
+    /// more than 20 different numbers, the quarters
+    #[arg(long, value_name = "COLUMN")]
+    pub group_by: Option<ColumnChoice>,
+
+    /// CSV file of the groups of examples, with a header: their names as in split.csv, and the group of each
+    #[arg(long, value_name = "FILE", conflicts_with = "group_by", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
+    pub groups: Option<PathBuf>,
+
+    /// Groups with fewer rows than this are shown, but left out of the differences
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u64).range(1..))]
+    pub least_group_rows: u64,
+}
+
+/// Which group each example is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grouping {
+    /// What makes the groups: a column's name.
+    pub by: String,
+    /// The groups, in order.
+    pub names: Vec<String>,
+    /// The group of each example, as an index into `names`.
+    pub of: Vec<usize>,
+}
+
+/// More different numbers than this are no groups, but a quantity.
+const MOST_NUMBERS: usize = 20;
+
+/// More different texts than this name things, or are free text.
+const MOST_TEXTS: usize = 100;
+
+/// The group of the examples of which no group is known.
+const UNKNOWN: &str = "(not known)";
+
+impl Grouping {
+    /// The groups of examples of these names that were read from `path`; none if no groups are wanted.
+    ///
+    /// # Errors
+    /// A column that there is not, or that has too many different texts; a file that cannot be read or that names an example
+    /// that there is not.
+    pub fn read(options: &GroupingOptions, path: &Path, names: &Names) -> Result<Option<Self>> {
+        if let Some(column) = &options.group_by {
+            return Grouping::of_column(column, path, names).map(Some);
+        }
+        options.groups.as_ref().map(|file| Grouping::of_file(file, path, names)).transpose()
+    }
+
+    fn of_column(choice: &ColumnChoice, path: &Path, names: &Names) -> Result<Self> {
+        let Names::Lines { lines, .. } = names else {
+            let problem = format!(
+                "--group-by {choice}: {} is no table and has no columns; write the group of each example into a file for --groups",
+                path.display()
+            );
+            return Err(Error::Usage(problem));
+        };
+        let mut column = read_column(path, choice, lines.first().copied().unwrap_or(0))?;
+        let cells = lines.iter().map(|line| column.cells.remove(line).unwrap_or_default()).collect();
+        let fault = |problem| Error::data(Place::from(path).column(column.name.clone()), problem);
+        Grouping::of_cells(column.name.clone(), cells).map_err(fault)
+    }
+
+    fn of_file(file: &Path, path: &Path, names: &Names) -> Result<Self> {
+        let fault = |e: csv::Error| Error::data(file, format!("cannot read the groups: {e}"));
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(file).map_err(fault)?;
+        let header = reader.headers().map_err(fault)?;
+        let [_, by] = header.iter().collect::<Vec<_>>()[..] else {
+            let problem = "a file of groups has two columns, the names of examples and their groups, and a header above them";
+            return Err(Error::data(file, problem));
+        };
+        let by = by.to_string();
+        let count = names.count();
+        let place_of: HashMap<String, usize> = (0..count).map(|index| (names.name(index), index)).collect();
+        let mut cells = vec![String::new(); count];
+        for record in reader.records() {
+            let record = record.map_err(fault)?;
+            let index = place_of.get(&record[0]).ok_or_else(|| {
+                let line = record.position().map_or(1, csv::Position::line);
+                let problem = format!("no example of {} is called {}", path.display(), quoted(&record[0]));
+                Error::data(Place::line(file, line), problem)
+            })?;
+            cells[*index] = record[1].to_string();
+        }
+        Grouping::of_cells(by, cells).map_err(|problem| Error::data(file, problem))
+    }
+
+    fn of_cells(by: String, cells: Vec<String>) -> std::result::Result<Self, String> {
+        let known = |cell: &&String| !is_missing(cell.as_bytes());
+        let different: BTreeSet<&String> = cells.iter().filter(known).collect();
+        let numbers =
+            different.iter().map(|cell| cell.parse::<f64>().ok().filter(|number| number.is_finite()));
+        let numbers: Option<Vec<f64>> = numbers.collect();
+        let (names, group_of): (Vec<String>, HashMap<&String, usize>) = match numbers {
+            Some(_) if different.len() > MOST_NUMBERS => quarters(&cells),
+            _ if different.len() > MOST_TEXTS => {
+                return Err(format!(
+                    "it holds {} different texts, and at most {MOST_TEXTS} groups are compared; put some together in a file for --groups",
+                    different.len()
+                ));
+            }
+            _ => {
+                let names = sorted_classes(different.iter().map(|cell| cell.to_string()).collect());
+                let place =
+                    |cell: &&String| names.iter().position(|name| name == *cell).expect("each has a name");
+                let of = different.iter().map(|cell| (*cell, place(cell))).collect();
+                (names, of)
+            }
+        };
+        let of: Vec<_> =
+            cells.iter().map(|cell| group_of.get(cell).copied().unwrap_or(names.len())).collect();
+        let has_unknown = of.contains(&names.len());
+        let names = names.into_iter().chain(has_unknown.then(|| UNKNOWN.to_string())).collect();
+        Ok(Grouping { by, names, of })
+    }
+
+    /// The same for some of the examples, in this order.
+    pub fn select(&self, indexes: impl IntoIterator<Item = usize>) -> Self {
+        let of = indexes.into_iter().map(|index| self.of[index]).collect();
+        Grouping { by: self.by.clone(), names: self.names.clone(), of }
+    }
+
+    /// The number of examples in each group.
+    pub fn counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.names.len()];
+        self.of.iter().for_each(|group| counts[*group] += 1);
+        counts
+    }
+}
+
+/// Numbers in four groups of about as many examples; equal numbers are in one group, so there may be fewer.
+fn quarters(cells: &[String]) -> (Vec<String>, HashMap<&String, usize>) {
+    let number = |cell: &String| cell.parse::<f64>().ok().filter(|number| number.is_finite());
+    let mut sorted: Vec<f64> = cells.iter().filter_map(number).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let mut cuts: Vec<f64> = (1..4).map(|quarter| sorted[(quarter * sorted.len()).div_ceil(4) - 1]).collect();
+    // The numbers up to a cut are below it, so a cut at the greatest number parts nothing.
+    cuts.retain(|cut| *cut < sorted[sorted.len() - 1]);
+    cuts.dedup();
+    let group = |number: f64| cuts.iter().filter(|cut| number > **cut).count();
+    let name = |group: usize| match (group.checked_sub(1).map(|below| cuts[below]), cuts.get(group)) {
+        (None, Some(high)) => format!("to {high}"),
+        (Some(low), Some(high)) => format!("above {low} to {high}"),
+        (Some(low), None) => format!("above {low}"),
+        (None, None) => "all".to_string(),
+    };
+    let names = (0..=cuts.len()).map(name).collect();
+    (names, cells.iter().filter_map(|cell| Some((cell, group(number(cell)?)))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(cells: &[&str]) -> Grouping {
+        Grouping::of_cells("c".into(), cells.iter().map(|cell| cell.to_string()).collect()).unwrap()
+    }
+
+    fn options(group_by: Option<&str>, groups: Option<PathBuf>) -> GroupingOptions {
+        let group_by = group_by.map(|column| column.parse().unwrap());
+        GroupingOptions { group_by, groups, least_group_rows: 20 }
+    }
+
+    #[test]
+    fn few_values_are_groups_and_gaps_are_one_more() {
+        let grouping = of(&["m", "f", "", "m", "NA"]);
+        assert_eq!(grouping.names, ["f", "m", "(not known)"]);
+        assert_eq!((grouping.of.as_slice(), grouping.counts()), (&[1, 0, 2, 1, 2][..], vec![1, 2, 2]));
+        assert_eq!(of(&["10", "9", "9"]).names, ["9", "10"]);
+    }
+
+    #[test]
+    fn many_numbers_become_quarters() {
+        let cells: Vec<_> = (1..=40).map(|number| (f64::from(number) / 2.).to_string()).collect();
+        let grouping = of(&cells.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(grouping.names, ["to 5", "above 5 to 10", "above 10 to 15", "above 15"]);
+        assert_eq!(grouping.counts(), [10, 10, 10, 10]);
+        assert_eq!((grouping.of[9], grouping.of[10]), (0, 1));
+        // Half of them are equal.
+        let cells: Vec<_> = (0..60).map(|number| if number < 30 { 0 } else { number }.to_string()).collect();
+        let grouping = of(&cells.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(grouping.counts(), [30, 15, 15]);
+    }
+
+    #[test]
+    fn too_many_texts_are_refused() {
+        let cells: Vec<_> = (0..101).map(|number| format!("p{number}")).collect();
+        let problem = Grouping::of_cells("c".into(), cells).unwrap_err();
+        assert!(problem.contains("101 different texts"), "{problem}");
+    }
+
+    #[test]
+    fn a_column_is_found_by_name_or_number_and_its_rows_by_their_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, "x,sex,y\n1,f,a\n\n2,\"m\",b\n3,f,b\n").unwrap();
+        let names = Names::Lines { rows: vec![0, 2], lines: vec![2, 5] };
+        for column in ["sex", "2"] {
+            let grouping = Grouping::read(&options(Some(column), None), &path, &names).unwrap().unwrap();
+            assert_eq!((grouping.by.as_str(), grouping.names.as_slice()), ("sex", &["f".to_string()][..]));
+        }
+        let fails = |column, names: &Names| {
+            Grouping::read(&options(Some(column), None), &path, names).unwrap_err().to_string()
+        };
+        let text = fails("sexx", &names);
+        assert!(text.contains("no column `sexx`; did you mean `sex`?"), "{text}");
+        let text = fails("sex", &Names::Lines { rows: vec![0], lines: vec![1] });
+        assert!(text.contains("the table has no header"), "{text}");
+        let text = fails("sex", &Names::Rows(vec![0]));
+        assert!(text.contains("is no table") && text.contains("--groups"), "{text}");
+    }
+
+    #[test]
+    fn a_file_of_groups_names_examples_as_split_csv_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("g.csv");
+        let names = Names::Files(vec!["a/1.png".into(), "a/2.png".into(), "b/1.png".into()]);
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Grouping::read(&options(None, Some(file.clone())), Path::new("photos"), &names)
+        };
+        let grouping = read("example,camera\nb/1.png,old\na/1.png,new\n").unwrap().unwrap();
+        assert_eq!((grouping.by.as_str(), grouping.of.as_slice()), ("camera", &[0, 2, 1][..]));
+        let text = read("example,camera\na/1.png,new\na/7.png,new\n").unwrap_err().to_string();
+        assert!(text.contains("g.csv, line 3: no example of photos is called `a/7.png`"), "{text}");
+        assert!(read("a/1.png\n").unwrap_err().to_string().contains("has two columns"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_example_is_in_one_group(cells in prop::collection::vec("[0-9]{0,3}|-?[0-9]{1,2}\\.[0-9]|inf", 0..80)) {
+            let grouping = Grouping::of_cells("c".into(), cells.clone()).unwrap();
+            prop_assert_eq!(grouping.of.len(), cells.len());
+            prop_assert!(grouping.counts().iter().all(|count| *count > 0));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The figures of groups for people and for spreadsheets.
+
+use super::{Difference, GroupReport, Rates};
+use crate::evaluate::{Interval, MOST_SHOWN};
+use crate::numbers::percent;
+
+impl GroupReport {
+    /// The figures as records of (figure, class, value), with the group in the name of the figure.
+    pub fn records(&self) -> Vec<[String; 3]> {
+        let value = |share: Option<f64>| share.map_or(String::new(), |share| share.to_string());
+        let mut records = Vec::new();
+        for group in &self.groups {
+            let name = |figure: &str| format!("{figure}, {} {}", self.by, group.group);
+            records.push([name("rows"), String::new(), group.rows.to_string()]);
+            records.push([name("accuracy"), String::new(), group.accuracy.to_string()]);
+            records.push([name("calibration error"), String::new(), group.calibration_error.to_string()]);
+            for rates in &group.classes {
+                let figures = [
+                    ("true positive rate", rates.true_positive_rate),
+                    ("false positive rate", rates.false_positive_rate),
+                    ("selection rate", Some(rates.selection_rate)),
+                ];
+                records
+                    .extend(figures.map(|(figure, rate)| [name(figure), rates.class.clone(), value(rate)]));
+            }
+        }
+        for (name, difference) in self.differences() {
+            let share = difference.as_ref().map(|difference| difference.value);
+            records.push([format!("{name}, {}", self.by), String::new(), value(share)]);
+        }
+        records
+    }
+
+    /// The figures as tables.
+    pub fn to_text(&self) -> String {
+        let length = |text: &str| text.chars().count();
+        let width =
+            self.groups.iter().map(|group| length(&group.group)).chain([length(&self.by)]).max().unwrap_or(0);
+        let mut text = format!(
+            "\n{:<width$}  {:>6}  {:>9}  {:>19}  {:>11}\n",
+            self.by, "rows", "accuracy", "95 % interval", "calibration"
+        );
+        for group in &self.groups {
+            let Interval { low, high } = group.accuracy_interval;
+            let interval = format!("{:.2} – {:.2} %", 100. * low, 100. * high);
+            let (accuracy, mark) =
+                (percent(Some(group.accuracy)), if group.is_compared { "" } else { "  *" });
+            text += &format!(
+                "{:<width$}  {:>6}  {accuracy:>9}  {interval:>19}  {:>11.4}{mark}\n",
+                group.group, group.rows, group.calibration_error
+            );
+        }
+        if self.groups.iter().any(|group| !group.is_compared) {
+            text += &format!("* fewer than {} rows: left out of the differences\n", self.least_rows);
+        }
+        text += "\n";
+        for (name, difference) in self.differences() {
+            let shown =
+                difference.as_ref().map_or("–, no group has rows enough".to_string(), Difference::to_text);
+            text += &format!("{name:<29}  {shown}\n");
+        }
+        if self.groups.first().is_some_and(|group| group.classes.len() <= MOST_SHOWN) {
+            text += &self.rates(width);
+        }
+        text
+    }
+
+    fn rates(&self, width: usize) -> String {
+        let classes = self.groups.iter().flat_map(|group| &group.classes);
+        let class_width = classes.map(|rates| rates.class.chars().count()).max().unwrap_or(0).max(5);
+        let mut text = format!(
+            "\n{:<width$}  {:<class_width$}  {:>6}  {:>13}  {:>14}\n",
+            self.by, "class", "rows", "true positive", "false positive"
+        );
+        for (group, rates) in
+            self.groups.iter().flat_map(|group| group.classes.iter().map(move |rates| (group, rates)))
+        {
+            let (right, wrong) = (percent(rates.true_positive_rate), percent(rates.false_positive_rate));
+            let (group, Rates { class, rows, .. }) = (&group.group, rates);
+            text += &format!("{group:<width$}  {class:<class_width$}  {rows:>6}  {right:>13}  {wrong:>14}\n");
+        }
+        text
+    }
+}
+
+impl Difference {
+    fn to_text(&self) -> String {
+        let Difference { value, least, most, class, figure, rows } = self;
+        let of_class = class.as_ref().map_or(String::new(), |class| format!(" of {class}"));
+        format!(
+            "{:.2} points  ({figure}{of_class}: {least} least, {most} most; from {rows} rows or more)",
+            100. * value
+        )
+    }
+}

@@ -1,0 +1,29 @@
+//! Numbers as people read them.
+
+/// 12345 as `12,345`.
+pub fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share from 0 to 1, or a dash where there is none.
+pub fn percent(share: Option<f64>) -> String {
+    share.map_or("–".to_string(), |share| format!("{:.2} %", 100. * share))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!([thousands(7), thousands(1797), thousands(1234567)], ["7", "1,797", "1,234,567"]);
+    }
+}
