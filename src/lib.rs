@@ -16,6 +16,7 @@
 //! ```
 
 pub mod audit;
+pub mod card;
 pub mod compress;
 pub mod config;
 pub mod data;

@@ -1,5 +1,6 @@
 //! The command line: one file a command, each a table of contents.
 
+mod card;
 mod compress;
 mod data;
 mod doctor;
@@ -43,6 +44,7 @@ enum Command {
     Train(Box<train::Train>),
     LrFind(Box<lr_find::LrFind>),
     Eval(eval::Eval),
+    Card(card::Card),
     Predict(predict::Predict),
     Explain(explain::Explain),
     Export(export::Export),
@@ -94,6 +96,7 @@ impl Command {
             Command::Train(command) => command.run(flags),
             Command::LrFind(command) => command.run(flags),
             Command::Eval(command) => command.run(),
+            Command::Card(command) => command.run(),
             Command::Predict(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Export(command) => command.run(),

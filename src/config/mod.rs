@@ -1,6 +1,7 @@
 //! The options of a run: each defined once, with its type, default, help and validation. The command line, the run file
 //! (`--config run.toml`) and the record in the run folder are all made from this one struct.
 
+pub(crate) mod entries;
 mod file;
 mod model;
 pub(crate) mod values;

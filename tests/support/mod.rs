@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 pub mod onnx;
+pub mod yaml;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

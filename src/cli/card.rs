@@ -1,0 +1,57 @@
+//! `cresset card`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
+use cresset::card::{About, Card as ModelCard};
+use cresset::data::GroupingOptions;
+use cresset::run::{RunFolder, atomic};
+
+use super::{Compute, Ended, show};
+
+/// Write a model card: what the model of a run is, how good it is and for whom, and what its limits are
+#[derive(Debug, Args)]
+pub struct Card {
+    /// The folder of a run
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+
+    /// Where to write the card, in Markdown; `-` is standard output [default: card.md in the folder of the run]
+    #[arg(long, short, value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
+    output: Option<PathBuf>,
+
+    /// TOML file of what only people know, such as `license = "MIT"`; the options below go before it
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
+    about: Option<PathBuf>,
+
+    #[command(flatten)]
+    groups: GroupingOptions,
+
+    #[command(flatten)]
+    compute: Compute,
+
+    #[command(flatten)]
+    stated: About,
+}
+
+impl Card {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        let device = self.compute.prepare()?;
+        let run = RunFolder::open(&self.run)?;
+        let file = self.about.as_deref().map(About::read).transpose()?.unwrap_or_default();
+        let card = ModelCard::of(&run, self.stated.or(file), &self.groups, device)?;
+        let path = self.output.unwrap_or_else(|| run.path().join("card.md"));
+        if path == Path::new("-") {
+            show(&card.to_markdown())?;
+            return Ok(Ended::Well);
+        }
+        atomic::write(&path, card.to_markdown().as_bytes())?;
+        show(&format!("written to {}\n", path.display()))?;
+        let missing = card.about.not_stated();
+        if !missing.is_empty() {
+            show(&format!("not stated: {} (or in a file, --about)\n", missing.join(" ")))?;
+        }
+        Ok(Ended::Well)
+    }
+}
