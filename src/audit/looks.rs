@@ -73,7 +73,7 @@ pub fn of(dataset: &Dataset, threads: usize) -> Vec<Result<Look, String>> {
                 Ok(Look::new(width, height, grey))
             }
         };
-        return Ordered::new(threads, sources.len(), 8 * threads, worker).collect();
+        return Ordered::new(threads, 0..sources.len(), 8 * threads, worker).collect();
     }
     let look = |index| {
         let picture = thumbnail::from_values(&thumbnail::values(dataset, index), shape)

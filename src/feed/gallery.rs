@@ -83,7 +83,7 @@ impl Gallery {
                 Ok(finish(pixels, &mut decoder))
             }
         };
-        Ordered::new(self.threads, rows.len(), self.ahead(batch), worker)
+        Ordered::new(self.threads, 0..rows.len(), self.ahead(batch), worker)
     }
 
     /// The number of values of a pixel.

@@ -80,7 +80,7 @@ impl StreamFeed {
             }
         };
         let ahead = self.gallery.ahead(pass.batch_size as usize);
-        Ordered::new(self.gallery.threads, order.len() - first, ahead, worker)
+        Ordered::new(self.gallery.threads, 0..order.len() - first, ahead, worker)
     }
 }
 
