@@ -16,6 +16,25 @@ pub struct ValueRange {
     pub max: f32,
 }
 
+impl ValueRange {
+    /// The place of the first value that is outside, or no number.
+    pub fn outside(&self, values: &[f32]) -> Option<usize> {
+        values.iter().position(|value| !(self.min..=self.max).contains(value))
+    }
+
+    /// What is said of a value that is outside, in this feature of a table's row.
+    pub fn refusal(&self, value: f32, row: Place, feature: usize, layout: &TableLayout) -> Error {
+        let problem = format!(
+            "the value {value} is outside the range {} to {} of this data; correct it or leave the row out",
+            self.min, self.max
+        );
+        let name = excerpt(&layout.feature_names()[feature]);
+        let number = (feature + 1).to_string();
+        let column = if name == number { number } else { format!("{number} ({name})") };
+        Error::data(row.column(column), problem)
+    }
+}
+
 /// The rows of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
@@ -47,20 +66,11 @@ impl Table {
 
     /// Refuses a value outside `range`.
     pub fn check_range(&self, range: ValueRange) -> Result<()> {
-        let inside = |value: &f32| (range.min..=range.max).contains(value);
-        match self.values.iter().position(|value| !inside(value)) {
+        match range.outside(&self.values) {
             None => Ok(()),
             Some(index) => {
                 let (row, column) = (index / self.width(), index % self.width());
-                let value = self.values[index];
-                let problem = format!(
-                    "the value {value} is outside the range {} to {} of this data; correct it or leave the row out",
-                    range.min, range.max
-                );
-                let name = excerpt(&self.layout.feature_names()[column]);
-                let number = (column + 1).to_string();
-                let column = if name == number { number } else { format!("{number} ({name})") };
-                Err(Error::data(self.place(row).column(column), problem))
+                Err(range.refusal(self.values[index], self.place(row), column, &self.layout))
             }
         }
     }

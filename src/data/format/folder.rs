@@ -61,7 +61,7 @@ fn portion_of(folder: &Path) -> Option<Portion> {
 }
 
 /// What is in a folder, sorted, without hidden files.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let fault = |e: std::io::Error| Error::data(folder, format!("cannot read the folder: {e}"));
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(fault)? {
@@ -126,7 +126,8 @@ impl Found {
     }
 }
 
-fn real(folder: &Path) -> Result<PathBuf> {
+/// The folder that links lead to.
+pub(crate) fn real(folder: &Path) -> Result<PathBuf> {
     folder.canonicalize().map_err(|e| Error::data(folder, format!("cannot read the folder: {e}")))
 }
 

@@ -3,7 +3,7 @@
 mod binary;
 mod cifar;
 pub mod csv;
-mod folder;
+pub(crate) mod folder;
 mod idx;
 mod numpy;
 mod pictures;

@@ -9,7 +9,7 @@ mod tests;
 use std::path::Path;
 
 use image::ImageFormat;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::{InputShape, ValueRange};
 use crate::error::{Error, Result};
@@ -74,26 +74,66 @@ pub fn is_image(path: &Path) -> bool {
     ImageFormat::from_path(path).is_ok_and(|format| FORMATS.contains(&format))
 }
 
-/// Reads a picture as a model's raw input, float32 (1, features): its middle in the model's proportions, resized to the
-/// model's size, in grey or in color as the model takes it, with black to white stretched over `range`.
+/// Reads a picture as a model's raw input, float32 (1, features), as [`InputReader`] does.
 ///
 /// # Errors
 /// A file that is no picture or a damaged one, and a model whose input is no image.
 pub fn read(path: &Path, shape: &InputShape, range: ValueRange) -> Result<Tensor> {
-    let Some((channels, height, width)) = Channels::of(shape) else {
-        let problem = format!(
-            "the model takes rows of {} values, and no pictures; give it a CSV file",
-            shape.features()
-        );
-        return Err(Error::data(path, problem));
-    };
-    let bytes = std::fs::read(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
-    let mut fitter = Fitter::new(channels, height, width);
-    let mut pixels = vec![0; fitter.bytes()];
-    fitter
-        .fit(&bytes, |size| Region::middle(size, (height, width)), &mut pixels)
-        .map_err(|problem| Error::data(path, problem))?;
-    let scale = f64::from(range.max - range.min) / 255.;
-    let pixels = Tensor::from_slice(&pixels).view([-1, channels.count() as i64]).tr().contiguous();
-    Ok((pixels.view([1, -1]).to_kind(Kind::Float) * scale) + f64::from(range.min))
+    let values = InputReader::new(shape, range).and_then(|mut reader| reader.read(path));
+    let values = values.map_err(|problem| Error::data(path, problem))?;
+    Ok(Tensor::from_slice(&values).view([1, -1]))
+}
+
+/// Reads pictures as a model's raw inputs, with buffers that are kept from one to the next.
+pub struct InputReader {
+    fitter: Fitter,
+    /// Height and width.
+    target: (u32, u32),
+    channels: usize,
+    /// The raw value of each byte.
+    values: [f32; 256],
+    encoded: Vec<u8>,
+    pixels: Vec<u8>,
+}
+
+impl InputReader {
+    /// For a model that takes inputs of this shape, with black to white stretched over `range`.
+    ///
+    /// # Errors
+    /// A model whose input is no image.
+    pub fn new(shape: &InputShape, range: ValueRange) -> std::result::Result<Self, String> {
+        let Some((channels, height, width)) = Channels::of(shape) else {
+            return Err(format!(
+                "the model takes rows of {} values, and no pictures; give it a CSV file",
+                shape.features()
+            ));
+        };
+        let fitter = Fitter::new(channels, height, width);
+        let scale = (f64::from(range.max - range.min) / 255.) as f32;
+        Ok(InputReader {
+            pixels: vec![0; fitter.bytes()],
+            fitter,
+            target: (height, width),
+            channels: channels.count(),
+            values: std::array::from_fn(|byte| byte as f32 * scale + range.min),
+            encoded: Vec::new(),
+        })
+    }
+
+    /// A picture as values (channels, height, width): its middle in the model's proportions, resized to the model's size, in
+    /// grey or in color as the model takes it.
+    ///
+    /// # Errors
+    /// A file that is no picture, or a damaged one.
+    pub fn read(&mut self, path: &Path) -> std::result::Result<Vec<f32>, String> {
+        let source = ImageSource::File(path.to_path_buf());
+        source.read(&mut self.encoded).map_err(|e| format!("cannot read the file: {e}"))?;
+        self.fitter.fit(&self.encoded, |size| Region::middle(size, self.target), &mut self.pixels)?;
+        let mut values = Vec::with_capacity(self.pixels.len());
+        for channel in 0..self.channels {
+            let bytes = self.pixels.iter().skip(channel).step_by(self.channels);
+            values.extend(bytes.map(|byte| self.values[usize::from(*byte)]));
+        }
+        Ok(values)
+    }
 }

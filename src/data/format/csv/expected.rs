@@ -1,10 +1,11 @@
 //! Rows for a model that is trained: read as those that it was trained on.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::layout::{Input, Layout, number};
-use super::parse::parse;
-use super::rows::{for_each_row, text_of};
+use super::parse::{Parsed, parse};
+use super::rows::{Row, for_each_row, text_of};
 use super::text::{self, Text};
 use super::{Missing, one_hot};
 use crate::data::Table;
@@ -20,30 +21,17 @@ use crate::error::{Error, Place, Result, excerpt, quoted};
 pub fn read_rows(path: &Path, model: &TableLayout, missing: bool) -> Result<Table> {
     let text = Text::read(path)?;
     let bytes = text.as_bytes();
-    let delimiter = text::delimiter(path, bytes);
-    let first = First::take(path, bytes, delimiter)?;
-    let places = places(path, model, &first)?;
-    let is_header = places.by_name || first.is_header(&places, model);
-    let inputs = model.columns.iter().zip(&places.columns);
-    let is_category = |column: &Column| matches!(column.kind, ColumnKind::Category { .. });
-    let layout = Layout {
-        delimiter,
-        width: first.cells.len(),
-        header: is_header.then(|| (first.cells.clone(), first.line)),
-        inputs: inputs
-            .map(|(column, position)| Input { position: *position, is_category: is_category(column) })
-            .collect(),
-        label: places.label,
-        group: None,
-        missing: if missing { Missing::Mean } else { Missing::Error },
-    };
+    let layout = layout_of(path, bytes, 1, model, missing)?
+        .ok_or_else(|| Error::data(path, "the file is empty; it needs a row an input"))?;
     let mut parsed = parse(path, bytes, &layout)?;
     if parsed.rows.is_empty() {
-        let problem = format!("the file holds a header and no rows{}", first.swallowed);
-        return Err(Error::data(path, problem));
+        let swallowed = First::take(path, bytes, 1, layout.delimiter)?.map_or("", |first| first.swallowed);
+        return Err(Error::data(path, format!("{HEADER_ALONE}{swallowed}")));
     }
     let texts: Vec<_> = parsed.categories.iter_mut().map(|texts| std::mem::take(&mut texts.texts)).collect();
-    refuse_unknown(path, model, &layout, &texts, &parsed.values, &parsed.lines)?;
+    for (row, line) in parsed.values.chunks_exact(model.columns.len().max(1)).zip(&parsed.lines) {
+        check_categories(path, *line, row, &texts, model, &layout)?;
+    }
     Ok(Table {
         path: path.to_path_buf(),
         layout: model.clone(),
@@ -57,6 +45,99 @@ pub fn read_rows(path: &Path, model: &TableLayout, missing: bool) -> Result<Tabl
     })
 }
 
+pub(super) const HEADER_ALONE: &str = "the file holds a header and no rows";
+
+/// How the rows of a text become inputs of a model.
+pub(super) struct Expected {
+    layout: Layout,
+    model: Arc<TableLayout>,
+}
+
+impl Expected {
+    /// What the first row of a text, whose first line has this number, says of those below; none if all lines are blank.
+    /// Labels are passed over.
+    ///
+    /// # Errors
+    /// A first row that does not fit the model.
+    pub fn of(
+        path: &Path,
+        text: &[u8],
+        first_line: u64,
+        model: &Arc<TableLayout>,
+        missing: bool,
+    ) -> Result<Option<Self>> {
+        let layout = layout_of(path, text, first_line, model, missing)?;
+        let unlabelled =
+            |layout| Expected { layout: Layout { label: None, ..layout }, model: Arc::clone(model) };
+        Ok(layout.map(unlabelled))
+    }
+
+    /// The byte between cells.
+    pub fn delimiter(&self) -> u8 {
+        self.layout.delimiter
+    }
+
+    /// The line of the header, if there is one.
+    pub fn header(&self) -> Option<u64> {
+        self.layout.header.as_ref().map(|(_, line)| *line)
+    }
+
+    /// The rows of a stretch of the text, each with its line: a value a feature (NaN where one is missing), or what is wrong
+    /// with the row.
+    pub fn rows(&self, path: &Path, text: &[u8], first_line: u64) -> Vec<(u64, Result<Vec<f32>>)> {
+        let mut rows = Vec::new();
+        let mut parsed = Parsed::of(&self.layout);
+        let walked = for_each_row(path, text, self.layout.delimiter, first_line, &mut |row| {
+            if Some(row.line) != self.header() {
+                rows.push((row.line, self.row(path, &row, &mut parsed)));
+            }
+            Ok(())
+        });
+        rows.extend(walked.err().map(|error| (first_line, Err(error))));
+        rows
+    }
+
+    fn row(&self, path: &Path, row: &Row, parsed: &mut Parsed) -> Result<Vec<f32>> {
+        parsed.values.clear();
+        parsed.add(path, row, &self.layout)?;
+        let texts: Vec<_> = parsed.categories.iter().map(|texts| &texts.texts[..]).collect();
+        check_categories(path, row.line, &parsed.values, &texts, &self.model, &self.layout)?;
+        Ok(one_hot(parsed.values.clone(), &texts, &self.model))
+    }
+}
+
+/// How the columns of a text, whose first line has this number, are read; none if all lines are blank. Of the delimiters, the
+/// first is taken with which the first row fits the model, best by the names of its columns.
+fn layout_of(
+    path: &Path,
+    text: &[u8],
+    first_line: u64,
+    model: &TableLayout,
+    missing: bool,
+) -> Result<Option<Layout>> {
+    let (mut found, mut fault) = (None, None);
+    let mut most_cells = 0;
+    for delimiter in text::delimiters(path) {
+        let Some(first) = First::take(path, text, first_line, *delimiter)? else { return Ok(None) };
+        match places(path, model, &first) {
+            Ok(places) if found.is_none() || places.by_name => {
+                let is_over = places.by_name;
+                found = Some(first.layout(&places, model, *delimiter, missing));
+                if is_over {
+                    break;
+                }
+            }
+            Ok(_) => {}
+            Err(error) if first.cells.len() > most_cells => {
+                most_cells = first.cells.len();
+                fault = Some(error);
+            }
+            Err(_) => {}
+        }
+    }
+    found.map(Some).ok_or_else(|| fault.expect("a row has cells"))
+}
+
 /// The first row.
 struct First {
     line: u64,
@@ -65,10 +146,10 @@ struct First {
 }
 
 impl First {
-    fn take(path: &Path, text: &[u8], delimiter: u8) -> Result<Self> {
+    fn take(path: &Path, text: &[u8], first_line: u64, delimiter: u8) -> Result<Option<Self>> {
         let mut first = None;
         let mut fault = None;
-        let _ = for_each_row(path, text, delimiter, 1, &mut |row| {
+        let _ = for_each_row(path, text, delimiter, first_line, &mut |row| {
             let place = || Place::line(path, row.line);
             let cells = row.cells.iter().enumerate().map(|(column, cell)| {
                 text_of(cell, || place().column((column + 1).to_string())).map(str::to_string)
@@ -80,10 +161,23 @@ impl First {
             // An error ends the walk.
             Err(Error::Usage(String::new()))
         });
-        match (first, fault) {
-            (Some(first), _) => Ok(first),
-            (None, Some(error)) => Err(error),
-            (None, None) => Err(Error::data(path, "the file is empty; it needs a row an input")),
+        fault.map_or(Ok(first), Err)
+    }
+
+    fn layout(self, places: &Places, model: &TableLayout, delimiter: u8, missing: bool) -> Layout {
+        let is_header = places.by_name || self.is_header(places, model);
+        let inputs = model.columns.iter().zip(&places.columns);
+        let is_category = |column: &Column| matches!(column.kind, ColumnKind::Category { .. });
+        Layout {
+            delimiter,
+            width: self.cells.len(),
+            inputs: inputs
+                .map(|(column, position)| Input { position: *position, is_category: is_category(column) })
+                .collect(),
+            header: is_header.then_some((self.cells, self.line)),
+            label: places.label,
+            group: None,
+            missing: if missing { Missing::Mean } else { Missing::Error },
         }
     }
 
@@ -138,28 +232,26 @@ fn places(path: &Path, model: &TableLayout, first: &First) -> Result<Places> {
     }
 }
 
-/// Refuses the first text that is none of its column's categories.
-fn refuse_unknown(
+/// Refuses a row, a value an input column, with a text that is none of its column's categories.
+fn check_categories<T: AsRef<[String]>>(
     path: &Path,
+    line: u64,
+    row: &[f32],
+    texts: &[T],
     model: &TableLayout,
     layout: &Layout,
-    texts: &[Vec<String>],
-    values: &[f32],
-    lines: &[u64],
 ) -> Result<()> {
-    for (index, column) in model.columns.iter().enumerate() {
+    for (((value, column), texts), input) in row.iter().zip(&model.columns).zip(texts).zip(&layout.inputs) {
         let ColumnKind::Category { categories } = &column.kind else { continue };
-        let Some(number) = texts[index].iter().position(|text| !categories.contains(text)) else { continue };
-        let mut cells = values.iter().skip(index).step_by(model.columns.len());
-        let row = cells.position(|value| *value == number as f32).expect("a text that was seen is of a row");
+        let text = texts.as_ref().get(*value as usize).filter(|_| !value.is_nan());
+        let Some(unknown) = text.filter(|text| !categories.contains(text)) else { continue };
         let known: Vec<_> = categories.iter().map(|category| excerpt(category)).collect();
         let problem = format!(
             "{} is none of the texts that the model knows in this column ({})",
-            quoted(&texts[index][number]),
+            quoted(unknown),
             known.join(", ")
         );
-        let place = Place::line(path, lines[row]).column(layout.shown(layout.inputs[index].position));
-        return Err(Error::data(place, problem));
+        return Err(Error::data(Place::line(path, line).column(layout.shown(input.position)), problem));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod column;
 mod expected;
+mod incoming;
 mod layout;
 mod parse;
 mod rows;
@@ -11,6 +12,7 @@ use std::path::Path;
 
 pub use column::{TextColumn, read_column};
 pub use expected::read_rows;
+pub use incoming::{Incoming, Stretch};
 use layout::Layout;
 pub use layout::is_missing;
 use parse::{Parsed, parse};
@@ -124,19 +126,19 @@ fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, columns: 
 
 /// Puts as many values in the place of a text's number as its column has categories: 1 for its own, 0 for the others, and
 /// NaN for all where it is missing.
-fn one_hot(values: Vec<f32>, texts: &[Vec<String>], layout: &TableLayout) -> Vec<f32> {
-    if layout.features() == layout.columns.len() && texts.iter().all(Vec::is_empty) {
+fn one_hot<T: AsRef<[String]>>(values: Vec<f32>, texts: &[T], layout: &TableLayout) -> Vec<f32> {
+    if layout.features() == layout.columns.len() && texts.iter().all(|texts| texts.as_ref().is_empty()) {
         return values;
     }
-    // The place among the categories of each text, by the text's number.
-    let place = |(column, texts): (&Column, &Vec<String>)| match &column.kind {
+    // The place among the categories of each text, by the text's number; none of a text in a row that was refused.
+    let place = |(column, texts): (&Column, &T)| match &column.kind {
         ColumnKind::Number => Vec::new(),
         ColumnKind::Category { categories } => {
             let place = |text| categories.iter().position(|category| category == text);
-            texts.iter().map(|text| place(text).expect("each text is a category")).collect()
+            texts.as_ref().iter().map(place).collect()
         }
     };
-    let places: Vec<Vec<usize>> = layout.columns.iter().zip(texts).map(place).collect();
+    let places: Vec<Vec<Option<usize>>> = layout.columns.iter().zip(texts).map(place).collect();
     let mut wide = Vec::with_capacity(values.len() / layout.columns.len() * layout.features());
     for row in values.chunks_exact(layout.columns.len()) {
         for ((value, column), places) in row.iter().zip(&layout.columns).zip(&places) {
@@ -148,7 +150,7 @@ fn one_hot(values: Vec<f32>, texts: &[Vec<String>], layout: &TableLayout) -> Vec
                 ColumnKind::Category { categories } => {
                     let start = wide.len();
                     wide.resize(start + categories.len(), 0.);
-                    wide[start + places[*value as usize]] = 1.;
+                    wide[start + places[*value as usize].expect("each text of a row is a category")] = 1.;
                 }
             }
         }

@@ -83,12 +83,11 @@ pub fn parse(path: &Path, text: &[u8], layout: &Layout) -> Result<Parsed> {
 
 /// Parses a chunk, with room for the values of `room` chunks of its size.
 fn parse_chunk(path: &Path, chunk: &Chunk, layout: &Layout, room: usize) -> Result<Parsed> {
-    let mut parsed = Parsed::default();
+    let mut parsed = Parsed::of(layout);
     let rows = 1 + memchr::memchr_iter(b'\n', chunk.text).count();
     // A row has more bytes than cells, so this is in proportion to the file whatever the file claims.
     let cells = (rows * layout.inputs.len()).min(chunk.text.len());
     parsed.values.reserve_exact(cells * room + cells * (room - 1) / 16);
-    parsed.categories.resize_with(layout.inputs.len(), Texts::default);
     let header = layout.header.as_ref().map(|(_, line)| *line);
     for_each_row(path, chunk.text, layout.delimiter, chunk.first_line, &mut |row| {
         if Some(row.line) == header {
@@ -109,8 +108,15 @@ fn parse_chunk(path: &Path, chunk: &Chunk, layout: &Layout, room: usize) -> Resu
 }
 
 impl Parsed {
+    /// No rows yet.
+    pub fn of(layout: &Layout) -> Self {
+        let mut parsed = Parsed::default();
+        parsed.categories.resize_with(layout.inputs.len(), Texts::default);
+        parsed
+    }
+
     /// Adds a row; false if it lacks a value and is to be dropped.
-    fn add(&mut self, path: &Path, row: &Row, layout: &Layout) -> Result<bool> {
+    pub fn add(&mut self, path: &Path, row: &Row, layout: &Layout) -> Result<bool> {
         let place = || Place::line(path, row.line);
         let at = |column| place().column(layout.shown(column));
         if row.cells.len() != layout.width {

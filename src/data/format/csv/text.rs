@@ -22,7 +22,16 @@ const UNPACKED_FREELY: u64 = 1 << 30;
 /// … and beyond it so many times its own size. Tables pack to a tenth or a twentieth, bombs to a thousandth.
 const UNPACKED_TIMES: u64 = 100;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// What some programs put in front of UTF-8.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether a file is packed, by its name.
+pub fn is_packed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
+}
+
+/// What to say of a NUL byte.
+pub const NUL: &str = "a NUL byte stands here, so the file is damaged or in an encoding such as UTF-16; save it as CSV in UTF-8";
 
 impl Text {
     /// Reads a file, and unpacks it if its name ends in `.gz`.
@@ -32,8 +41,7 @@ impl Text {
     pub fn read(path: &Path) -> Result<Self> {
         let unreadable = |e: std::io::Error| Error::data(path, format!("cannot read the file: {e}"));
         let bytes = std::fs::read(path).map_err(unreadable)?;
-        let is_packed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-        let text = if is_packed {
+        let text = if is_packed(path) {
             Text { bytes: unpack(path, &bytes)?, packed: Some(bytes) }
         } else {
             Text { bytes, packed: None }
@@ -74,19 +82,20 @@ fn refuse_nul(path: &Path, text: &[u8]) -> Result<()> {
         return Ok(());
     };
     let line = 1 + memchr::memchr_iter(b'\n', &text[..at]).count();
-    let problem = "a NUL byte stands here, so the file is damaged or in an encoding such as UTF-16; save it as CSV in UTF-8";
-    Err(Error::data(Place::line(path, line as u64), problem))
+    Err(Error::data(Place::line(path, line as u64), NUL))
 }
 
 /// The rows by which the delimiter is told.
 const SAMPLE: usize = 20;
 
+/// The bytes that may stand between cells of a file, the likeliest first: a tab in a `.tsv`.
+pub fn delimiters(path: &Path) -> &'static [u8] {
+    if crate::data::format::has_extension(path, &["tsv", "tsv.gz"]) { b"\t" } else { b",;\t|" }
+}
+
 /// The byte between cells: a tab in a `.tsv`; else the one of `,` `;` tab and `|` that cuts the first rows into equally
 /// many cells, and into the most. A comma if none does.
 pub fn delimiter(path: &Path, text: &[u8]) -> u8 {
-    if crate::data::format::has_extension(path, &["tsv", "tsv.gz"]) {
-        return b'\t';
-    }
     let cells = |delimiter: u8| {
         let mut counts = Vec::new();
         let _ = for_each_row(path, text, delimiter, 1, &mut |row| {
@@ -98,5 +107,6 @@ pub fn delimiter(path: &Path, text: &[u8]) -> u8 {
         if first > 1 && counts.iter().all(|count| *count == first) { first } else { 0 }
     };
     // Of equals, the last is taken.
-    b"|\t;,".iter().copied().max_by_key(|delimiter| cells(*delimiter)).expect("there are candidates")
+    let candidates = delimiters(path).iter().rev().copied();
+    candidates.max_by_key(|delimiter| cells(*delimiter)).expect("there are candidates")
 }

@@ -1,0 +1,403 @@
+//! Rows for a model, taken up as they come in: from a file of any length, or from a pipe that is still open.
+
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::read::MultiGzDecoder;
+
+use super::expected::{Expected, HEADER_ALONE};
+use super::rows::for_each_row;
+use super::text::{self, BYTE_ORDER_MARK};
+use crate::data::column::TableLayout;
+use crate::error::{Error, Place, Result};
+
+/// Some whole rows of a text, not yet parsed.
+pub struct Stretch {
+    path: Arc<Path>,
+    first_line: u64,
+    text: Vec<u8>,
+    expected: Arc<Expected>,
+}
+
+impl Stretch {
+    /// The rows, each with its line: a value a feature (NaN where one is missing), or what is wrong with the row.
+    pub fn rows(&self) -> Vec<(u64, Result<Vec<f32>>)> {
+        self.expected.rows(&self.path, &self.text, self.first_line)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The rows of a text for a model that was trained on a table, stretch by stretch. Header and columns are told as
+/// [`read_rows`](super::read_rows) does, by the first row that fits the model.
+///
+/// A row above that, and what makes the rest of the text unreadable, comes as an error with its place.
+pub struct Incoming {
+    path: Arc<Path>,
+    pieces: Pieces,
+    model: Arc<TableLayout>,
+    missing: bool,
+    expected: Option<Arc<Expected>>,
+    /// A piece that is to be looked at again, without its first row.
+    again: Option<(u64, Vec<u8>)>,
+    /// The rows so far that do not fit.
+    misfits: usize,
+    has_rows: bool,
+    is_over: bool,
+}
+
+/// A text whose first rows, so many of them, do not fit the model is no table for it.
+const MOST_MISFITS: usize = 20;
+
+impl Incoming {
+    /// The rows of a file, unpacked if its name ends in `.gz`, for a model that was trained on a table of this layout.
+    ///
+    /// # Errors
+    /// A file that cannot be opened.
+    pub fn open(path: &Path, model: &Arc<TableLayout>, missing: bool) -> Result<Self> {
+        let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
+        let file = File::open(path).map_err(unreadable)?;
+        let source: Box<dyn Read + Send> = match text::is_packed(path) {
+            true => Box::new(MultiGzDecoder::new(BufReader::new(file))),
+            false => Box::new(file),
+        };
+        Ok(Incoming::new(path.to_path_buf(), source, model, missing))
+    }
+
+    /// The rows of what comes from `source`, which is called `path`.
+    pub fn new(path: PathBuf, source: Box<dyn Read + Send>, model: &Arc<TableLayout>, missing: bool) -> Self {
+        let delimiters = text::delimiters(&path);
+        let pieces = Pieces {
+            source,
+            buffer: Vec::new(),
+            scanned: 0,
+            whole: 0,
+            has_begun: false,
+            line: 1,
+            quotes: Quotes { delimiters: delimiters.to_vec(), within: Within::Start },
+            end: None,
+        };
+        Incoming {
+            path: path.into(),
+            pieces,
+            model: Arc::clone(model),
+            missing,
+            expected: None,
+            again: None,
+            misfits: 0,
+            has_rows: false,
+            is_over: false,
+        }
+    }
+
+    /// What the rows of a piece are; none if it holds none.
+    fn expected(&mut self, first_line: u64, text: &[u8]) -> Result<Option<Arc<Expected>>> {
+        if self.expected.is_none() {
+            let found = Expected::of(&self.path, text, first_line, &self.model, self.missing)?;
+            if let Some(found) = &found {
+                self.pieces.quotes.delimiters = vec![found.delimiter()];
+            }
+            self.expected = found.map(Arc::new);
+        }
+        Ok(self.expected.clone())
+    }
+
+    /// The error of a row that does not fit, after which the rest of its piece is looked at.
+    fn misfit(&mut self, error: Error, first_line: u64, text: &[u8]) -> Error {
+        self.has_rows = true;
+        self.misfits += 1;
+        if let (Error::Data { place, problem }, true) = (&error, self.misfits == MOST_MISFITS) {
+            self.is_over = true;
+            let problem = format!("{problem}; none of the rows above fits either, so the rest is left out");
+            return Error::data(place.clone(), problem);
+        }
+        let (mut first, mut behind) = (None, None);
+        let _ = for_each_row(&self.path, text, text::delimiters(&self.path)[0], first_line, &mut |row| {
+            behind = Some(row.line).filter(|line| line > first.get_or_insert(row.line));
+            // An error ends the walk.
+            if behind.is_none() { Ok(()) } else { Err(Error::Usage(String::new())) }
+        });
+        if let Some(line) = behind {
+            let mut ends = memchr::memchr_iter(b'\n', text);
+            let end = ends.nth((line - first_line - 1) as usize).expect("a line begins behind an end");
+            self.again = Some((line, text[end + 1..].to_vec()));
+        }
+        error
+    }
+}
+
+impl Iterator for Incoming {
+    type Item = Result<Stretch>;
+
+    fn next(&mut self) -> Option<Result<Stretch>> {
+        while !self.is_over {
+            let piece = self.again.take().map(Ok).or_else(|| self.pieces.next());
+            let (first_line, text) = match piece {
+                Some(Ok(piece)) => piece,
+                Some(Err((line, problem))) => {
+                    self.is_over = true;
+                    return Some(Err(Error::data(Place::line(&self.path, line), problem)));
+                }
+                None => break,
+            };
+            match self.expected(first_line, &text) {
+                Ok(None) => {}
+                Ok(Some(expected)) => {
+                    self.has_rows |= has_rows(&text, first_line, &expected);
+                    return Some(Ok(Stretch { path: Arc::clone(&self.path), first_line, text, expected }));
+                }
+                Err(error) => return Some(Err(self.misfit(error, first_line, &text))),
+            }
+        }
+        let nothing = !self.is_over && !self.has_rows;
+        self.is_over = true;
+        let problem =
+            if self.expected.is_some() { HEADER_ALONE } else { "the file is empty; it needs a row an input" };
+        nothing.then(|| Err(Error::data(&*self.path, problem)))
+    }
+}
+
+/// Whether a text has a row that is no header.
+fn has_rows(text: &[u8], first_line: u64, expected: &Expected) -> bool {
+    let is_row = |row: super::rows::Row| {
+        // An error ends the walk.
+        if Some(row.line) == expected.header() { Ok(()) } else { Err(Error::Usage(String::new())) }
+    };
+    for_each_row(Path::new(""), text, expected.delimiter(), first_line, &mut { is_row }).is_err()
+}
+
+/// Bytes that are read at once, if so many are there.
+const AT_ONCE: usize = 1 << 16;
+
+/// The longest row, so that a file without line ends does not fill the memory.
+const LONGEST_ROW: usize = 1 << 26;
+
+/// The whole rows of a text as they come in.
+struct Pieces {
+    source: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    /// The bytes of the buffer that were looked through.
+    scanned: usize,
+    /// The bytes of the buffer that are whole rows.
+    whole: usize,
+    /// Whether the beginning was seen, where a byte order mark may stand.
+    has_begun: bool,
+    /// The number of the buffer's first line.
+    line: u64,
+    quotes: Quotes,
+    /// The end of the text, once it is known, and why it cannot be read further, if so.
+    end: Option<std::result::Result<(), String>>,
+}
+
+impl Pieces {
+    /// Reads on.
+    fn read(&mut self) {
+        let start = self.buffer.len();
+        self.buffer.resize(start + AT_ONCE, 0);
+        let read = loop {
+            match self.source.read(&mut self.buffer[start..]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.buffer.truncate(start + *read.as_ref().unwrap_or(&0));
+        match read {
+            Ok(0) => self.end = Some(Ok(())),
+            Ok(_) => {}
+            Err(error) => self.end = Some(Err(format!("cannot read the file: {error}"))),
+        }
+        if let Some(at) = memchr::memchr(0, &self.buffer[start..]) {
+            self.buffer.truncate(start + at);
+            self.end = Some(Err(text::NUL.to_string()));
+        }
+        self.scan();
+        if self.end.is_none() && self.buffer.len() - self.whole > LONGEST_ROW {
+            let problem =
+                "the row is longer than 64 MiB; a line end is missing, or a quotation mark is not closed";
+            self.end = Some(Err(problem.to_string()));
+        }
+    }
+
+    /// Finds out how many of the bytes are whole rows.
+    fn scan(&mut self) {
+        if !self.has_begun {
+            if self.end.is_none() && self.buffer.len() < BYTE_ORDER_MARK.len() {
+                return;
+            }
+            if self.buffer.starts_with(BYTE_ORDER_MARK) {
+                self.buffer.drain(..BYTE_ORDER_MARK.len());
+            }
+            self.has_begun = true;
+        }
+        if let Some(end) = self.quotes.last_end(&self.buffer[self.scanned..]) {
+            self.whole = self.scanned + end;
+        }
+        // The last row of a text may lack its line end; that in which a text breaks off is not whole.
+        if let Some(Ok(())) = self.end {
+            self.whole = self.buffer.len();
+        }
+        self.scanned = self.buffer.len();
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = std::result::Result<(u64, Vec<u8>), (u64, String)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.whole == 0 {
+            match &mut self.end {
+                None => self.read(),
+                Some(end) => {
+                    let problem = std::mem::replace(end, Ok(())).err()?;
+                    let ends = memchr::memchr_iter(b'\n', &self.buffer).count();
+                    return Some(Err((self.line + ends as u64, problem)));
+                }
+            }
+        }
+        let rest = self.buffer.split_off(self.whole);
+        let text = std::mem::replace(&mut self.buffer, rest);
+        self.scanned -= self.whole;
+        self.whole = 0;
+        let line = self.line;
+        self.line += memchr::memchr_iter(b'\n', &text).count() as u64;
+        Some(Ok((line, text)))
+    }
+}
+
+/// Whether a line end ends a row or stands within a quoted cell: the rules of the crate csv, which parses the rows.
+struct Quotes {
+    delimiters: Vec<u8>,
+    within: Within,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    /// Where a cell begins.
+    Start,
+    /// In a cell without quotation marks around it.
+    Plain,
+    /// In a quoted cell.
+    Quoted,
+    /// Behind a quotation mark in a quoted cell: its last one, or the first of two that stand for one.
+    Mark,
+}
+
+impl Quotes {
+    /// Goes on through `text`; gives the place behind the last line end that ends a row.
+    fn last_end(&mut self, text: &[u8]) -> Option<usize> {
+        let is_quoted = matches!(self.within, Within::Quoted | Within::Mark);
+        if !is_quoted && memchr::memchr(b'"', text).is_none() {
+            let last = *text.last()?;
+            self.within = if self.is_start(last) { Within::Start } else { Within::Plain };
+            return memchr::memrchr(b'\n', text).map(|at| at + 1);
+        }
+        let mut end = None;
+        for (at, byte) in text.iter().enumerate() {
+            self.within = match (self.within, *byte) {
+                (Within::Quoted, b'"') => Within::Mark,
+                (Within::Quoted, _) | (Within::Mark | Within::Start, b'"') => Within::Quoted,
+                (_, byte) if self.is_start(byte) => Within::Start,
+                _ => Within::Plain,
+            };
+            if *byte == b'\n' && self.within == Within::Start {
+                end = Some(at + 1);
+            }
+        }
+        end
+    }
+
+    fn is_start(&self, byte: u8) -> bool {
+        matches!(byte, b'\n' | b'\r') || self.delimiters.contains(&byte)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::column::{Column, ColumnKind};
+    use proptest::prelude::*;
+
+    /// Gives so many bytes at once.
+    struct Slow(io::Cursor<Vec<u8>>, usize);
+
+    impl Read for Slow {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            let count = self.1.min(bytes.len());
+            self.0.read(&mut bytes[..count])
+        }
+    }
+
+    fn model() -> Arc<TableLayout> {
+        let column = |name: &str, position, kind| Column { name: name.into(), position, kind };
+        let categories = ["b", "x\ny"].map(String::from).to_vec();
+        let columns =
+            vec![column("n", 0, ColumnKind::Number), column("t", 1, ColumnKind::Category { categories })];
+        Arc::new(TableLayout { columns, width: 2, label: None })
+    }
+
+    /// Each row as text: its place, and its values or what is wrong.
+    fn rows(text: &[u8], at_once: usize) -> Vec<String> {
+        let source = Box::new(Slow(io::Cursor::new(text.to_vec()), at_once));
+        let mut rows = Vec::new();
+        for stretch in Incoming::new("a".into(), source, &model(), true) {
+            match stretch {
+                Ok(stretch) => rows.extend(stretch.rows().into_iter().map(|(line, row)| match row {
+                    Ok(values) => format!("{line}: {values:?}"),
+                    Err(error) => error.to_string(),
+                })),
+                Err(error) => rows.push(error.to_string()),
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn a_bad_row_is_one_error_and_the_others_are_read() {
+        let found = rows(b"n,t,label\n1,b,z\noops,b,z\n3,c,\n4,b\n5,\"x\ny\",\n", 3);
+        let expected = [
+            "2: [1.0, 1.0, 0.0]",
+            "a, line 3, column 1 (n): `oops` is not a number",
+            "a, line 4, column 2 (t): `c` is none of the texts that the model knows in this column (b, x\\ny)",
+            "a, line 5: the row has 2 value(s), but the header has 3",
+            "6: [5.0, 0.0, 1.0]",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn rows_above_the_first_that_fits_are_errors_up_to_a_limit() {
+        let found = rows(b"a title\n\n1,b\n2,b\n", 5);
+        assert!(found[0].starts_with("a, line 1: the row has 1 value(s)"), "{found:?}");
+        assert_eq!(found[1..], ["3: [1.0, 1.0, 0.0]", "4: [2.0, 1.0, 0.0]"]);
+        let found = rows("a\n".repeat(1000).as_bytes(), 64);
+        assert_eq!(found.len(), MOST_MISFITS);
+        assert!(found[MOST_MISFITS - 1].contains("none of the rows above fits either"), "{found:?}");
+    }
+
+    #[test]
+    fn what_ends_a_text_early_is_named_and_what_stands_above_is_read() {
+        assert_eq!(rows(b"1,b\n2,\0,b\n3,b\n", 100)[0], "1: [1.0, 1.0, 0.0]");
+        assert!(rows(b"1,b\n2,\0,b\n3,b\n", 2)[1].starts_with("a, line 2: a NUL byte"));
+        assert_eq!(rows(b"\n\n", 1), ["a: the file is empty; it needs a row an input"]);
+        assert_eq!(rows(b"n,t\n", 1), ["a: the file holds a header and no rows"]);
+    }
+
+    proptest! {
+        #[test]
+        fn rows_do_not_depend_on_how_the_text_comes_in(
+            text in "(\u{feff})?([1-3b,;\"\n]|\r\n|\"x\ny\"|1,b\n){0,40}", at_once in 1usize..9
+        ) {
+            prop_assert_eq!(rows(text.as_bytes(), at_once), rows(text.as_bytes(), 1 << 20));
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
+            let _ = rows(&bytes, 7);
+        }
+    }
+}
