@@ -3,8 +3,9 @@
 use std::path::Path;
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 9] = [
+const TOPICS: [&str; 10] = [
     "autocast",
+    "compiled",
     "gradients",
     "graph",
     "memory",

@@ -1,5 +1,5 @@
-//! The contract between the two languages, in one place. `autocast`, `gradients`, `graph`, `memory`, `optimizer`, `process`,
-//! `quantization`, `random`, `recording` and `script` wrap it safely.
+//! The contract between the two languages, in one place. `autocast`, `compiled`, `gradients`, `graph`, `memory`, `optimizer`,
+//! `process`, `quantization`, `random`, `recording` and `script` wrap it safely.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -54,6 +54,7 @@ pub(crate) mod bridge {
     unsafe extern "C++" {
         include!("cresset-bridge/src/exception.h");
         include!("cresset-bridge/src/autocast.h");
+        include!("cresset-bridge/src/compiled.h");
         include!("cresset-bridge/src/gradients.h");
         include!("cresset-bridge/src/graph.h");
         include!("cresset-bridge/src/memory.h");
@@ -124,6 +125,11 @@ pub(crate) mod bridge {
             bias_ih: &Tensor,
             bias_hh: &Tensor,
         ) -> Result<()>;
+
+        type Compiled;
+        fn compile(module: &ScriptModule, method: &str) -> Result<UniquePtr<Compiled>>;
+        fn run(self: &Compiled, input: &Tensor) -> Result<UniquePtr<Tensor>>;
+        fn scaled(raw: &Tensor, offset: &Tensor, scale: &Tensor, sizes: &[i64]) -> Result<UniquePtr<Tensor>>;
 
         type Recording;
         fn begin_recording(
@@ -197,6 +203,7 @@ pub(crate) mod bridge {
         fn exit_at_once(code: i32);
 
         fn sole_floats(tensor: &Tensor) -> *mut f32;
+        fn keep_freed_memory();
 
         fn cpu_generator_state() -> Result<UniquePtr<Tensor>>;
         fn set_cpu_generator_state(state: &Tensor) -> Result<()>;

@@ -4,6 +4,7 @@
 //! Its functions take and give [`tch::Tensor`]s, and every C++ exception arrives as an [`Error`] of one line.
 
 pub mod autocast;
+pub mod compiled;
 pub mod cuda;
 mod error;
 mod ffi;

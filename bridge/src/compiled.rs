@@ -1,0 +1,100 @@
+//! A method of a TorchScript module, ready to be run again and again on a CPU.
+
+use cxx::UniquePtr;
+use tch::Tensor;
+
+use crate::Result;
+use crate::ffi::{self, lend, own};
+use crate::script::Module;
+
+/// A method as a single list of operations, without what costs time between them; the operations and so the bits of the
+/// results are the same. (Freezing the module first gains another 0.2 µs of 5 on a perceptron, and takes 0.5 s on a ResNet-18.)
+pub struct Compiled(UniquePtr<ffi::Compiled>);
+
+impl Compiled {
+    /// Makes `method`, which takes a tensor and returns one, ready. It shares the module's parameters.
+    ///
+    /// # Errors
+    /// A method that the module has not.
+    pub fn new(module: &Module, method: &str) -> Result<Self> {
+        Ok(Compiled(ffi::compile(module.inner(), method)?))
+    }
+
+    /// Calls the method, without gradients; nor can any flow through the result.
+    pub fn run(&self, input: &Tensor) -> Result<Tensor> {
+        Ok(own(self.0.run(lend(input))?))
+    }
+}
+
+/// `(raw - offset) / scale`, float32 (N, sizes…), of raw values (N, …) on the CPU, in any shape with as many values a row.
+/// `offset` and `scale` are float32, with one value or as many as a row has.
+///
+/// # Errors
+/// Values of another number.
+pub fn scaled(raw: &Tensor, offset: &Tensor, scale: &Tensor, sizes: &[i64]) -> Result<Tensor> {
+    Ok(own(ffi::scaled(lend(raw), lend(offset), lend(scale), sizes)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::Values;
+    use tch::{Device, Kind};
+
+    const LINEAR: &str = r#"
+class Linear(Module):
+  __parameters__ = ["weight", ]
+  __buffers__ = []
+  weight : Tensor
+  training : bool
+  def forward(self: __torch__.Linear, x: Tensor) -> Tensor:
+    return torch.relu(torch.linear(x, self.weight))
+  def pair(self: __torch__.Linear, x: Tensor) -> Tuple[Tensor, Tensor]:
+    return (x, x)
+"#;
+
+    fn linear() -> Module {
+        let mut values = Values::new();
+        let weight = Tensor::randn([5, 3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        values.put_tensor("weight", &weight).unwrap();
+        let mut module = Module::from_source(LINEAR, "__torch__.Linear", &values).unwrap();
+        module.set_training(false).unwrap();
+        module
+    }
+
+    #[test]
+    fn a_compiled_method_gives_the_same_bits() {
+        let module = linear();
+        let compiled = Compiled::new(&module, "forward").unwrap();
+        for rows in [1, 7] {
+            let x = Tensor::randn([rows, 3], (Kind::Float, Device::Cpu));
+            assert_eq!(compiled.run(&x).unwrap(), module.call("forward", &x).unwrap()[0]);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_an_error() {
+        let module = linear();
+        assert!(Compiled::new(&module, "absent").is_err());
+        let x = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
+        assert!(Compiled::new(&module, "pair").unwrap().run(&x).is_err());
+        assert!(Compiled::new(&module, "forward").unwrap().run(&x.tr()).is_err());
+    }
+
+    #[test]
+    fn scaling_in_one_pass_gives_the_bits_of_two_operations() {
+        let random = |sizes: &[i64]| Tensor::randn(sizes, (Kind::Float, Device::Cpu));
+        for (offset, scale) in [([1], [1]), ([6], [6]), ([1], [6])] {
+            let (offset, scale) = (random(&offset), random(&scale));
+            for raw in [random(&[4, 6]), random(&[6, 4]).tr(), random(&[4, 1, 2, 3]), random(&[0, 6])] {
+                let expected = (raw.reshape([-1, 6]) - &offset) / &scale;
+                assert_eq!(scaled(&raw, &offset, &scale, &[2, 3]).unwrap(), expected.view([-1, 2, 3]));
+            }
+        }
+        let bytes = Tensor::from_slice(&[0u8, 255]).view([2, 1]);
+        let (offset, scale) = (Tensor::from(1f32), Tensor::from(2f32));
+        let found = scaled(&bytes, &offset, &scale, &[1]).unwrap();
+        assert_eq!(Vec::<f32>::try_from(found.view(-1)).unwrap(), [-0.5, 127.]);
+        assert!(scaled(&bytes, &offset, &scale, &[2]).is_err());
+    }
+}
