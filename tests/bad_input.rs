@@ -166,41 +166,78 @@ fn rows_that_do_not_fit_the_model_are_refused() {
     digits_model(folder.path());
     let cases = [
         ("eval", digits_row("17", "3"), ", column 1: the value 17 is outside the range 0 to 16"),
-        ("predict", digits_row("-1", ""), ", column 1: the value -1 is outside the range 0 to 16"),
         ("eval", digits_row("1", "11"), ": the label `11` is none of the classes (0, 1, 2"),
         ("eval", digits_row("1", "0.5"), ": the label `0.5` is none of the classes"),
         ("eval", digits_row("1", ""), ": the rows have 64 value(s) and no label"),
         ("eval", "1,2,3\n".into(), ": the row has 3 value(s), but the model takes 64"),
-        ("predict", "1,2,3\n".into(), ": the row has 3 value(s), but the model takes 64"),
-        ("predict", digits_row("1", "3,4"), ": the row has 66 value(s), but the model takes 64"),
     ];
     for (command, contents, expected) in cases {
         std::fs::write(folder.path().join("t.csv"), contents).unwrap();
         refuse(folder.path(), &format!("{command} run/model.pt t.csv"), &format!("t.csv, line 1{expected}"));
     }
     refuse(folder.path(), "eval run/model.pt", "name the data to measure");
-    refuse(folder.path(), "predict run/model.pt absent.csv", "absent.csv: cannot read the file");
+}
+
+/// Runs `cresset predict` on one input, which must be a row with an error that holds the words `expected`, and leave
+/// everything as it is.
+fn fail(folder: &Path, model: &str, input: &str, place: &str, expected: &str) {
+    let before = snapshot(folder);
+    let output = cresset().args(["predict", model, input]).current_dir(folder).output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said, "1 of 1 inputs could not be classified\n");
+    let rows: Vec<_> =
+        csv::Reader::from_reader(&output.stdout[..]).into_records().map(Result::unwrap).collect();
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    let error = &row[row.len() - 1];
+    assert!(&row[0] == place && error.contains(expected), "`{expected}` is not in {row:?}");
+    assert!(row.iter().skip(1).take(row.len() - 2).all(str::is_empty), "{row:?}");
+    assert!(error.len() < 1000 && FORBIDDEN.iter().all(|words| !error.contains(words)), "{error}");
+    assert!(snapshot(folder) == before, "something on the disk changed");
 }
 
 #[test]
-fn damaged_pictures_and_pictures_for_tables_are_refused() {
+fn an_input_that_does_not_fit_the_model_is_a_row_with_its_error() {
+    let folder = tempfile::tempdir().unwrap();
+    digits_model(folder.path());
+    for (contents, place, expected) in [
+        (digits_row("-1", ""), "t.csv:1", "column 1: the value -1 is outside the range 0 to 16"),
+        ("1,2,3\n".into(), "t.csv:1", "the row has 3 value(s), but the model takes 64"),
+        (digits_row("1", "3,4"), "t.csv:1", "the row has 66 value(s), but the model takes 64"),
+        (digits_row("x", ""), "t.csv:1", "column 1: `x` is not a number"),
+        (digits_row("1\0", ""), "t.csv:1", "a NUL byte stands here"),
+        (String::new(), "t.csv", "the file is empty"),
+    ] {
+        std::fs::write(folder.path().join("t.csv"), contents).unwrap();
+        fail(folder.path(), "run/model.pt", "t.csv", place, expected);
+    }
+    std::fs::write(folder.path().join("t.csv.gz"), "no gzip").unwrap();
+    fail(folder.path(), "run/model.pt", "t.csv.gz", "t.csv.gz:1", "cannot read the file: ");
+    for absent in ["absent.csv", "absent.png"] {
+        fail(folder.path(), "run/model.pt", absent, absent, "cannot read the file: No such file");
+    }
+    fail(folder.path(), "run/model.pt", "*.bmp", "*.bmp", "no file has a name of this pattern");
+}
+
+#[test]
+fn damaged_pictures_and_pictures_for_tables_are_rows_with_their_errors() {
     let folder = tempfile::tempdir().unwrap();
     digits_model(folder.path());
     let picture = folder.path().join("p.png");
     image::GrayImage::new(8, 8).save(&picture).unwrap();
     let whole = std::fs::read(&picture).unwrap();
     for (contents, problem) in [
-        (&whole[..whole.len() / 2], "p.png: the picture is damaged"),
-        (b"", "p.png: this is no picture in a known format"),
-        (b"no picture", "p.png: this is no picture in a known format"),
+        (&whole[..whole.len() / 2], "the picture is damaged"),
+        (b"", "this is no picture in a known format"),
+        (b"no picture", "this is no picture in a known format"),
     ] {
         std::fs::write(&picture, contents).unwrap();
-        refuse(folder.path(), "predict run/model.pt p.png", problem);
+        fail(folder.path(), "run/model.pt", "p.png", "p.png", problem);
     }
 
     std::fs::write(&picture, &whole).unwrap();
     table_model(folder.path());
-    refuse(folder.path(), "predict table/model.pt p.png", "p.png: the model takes rows of 2 values");
+    fail(folder.path(), "table/model.pt", "p.png", "p.png", "the model takes rows of 2 values");
 }
 
 #[test]
@@ -208,11 +245,13 @@ fn values_that_no_model_can_compute_with_give_no_figures() {
     let folder = tempfile::tempdir().unwrap();
     table_model(folder.path());
     // Standardised by a deviation of a few thousandths, this exceeds the greatest float32.
-    std::fs::write(folder.path().join("huge.csv"), "1,2,a\n3e38,2,b\n").unwrap();
-    refuse(
+    std::fs::write(folder.path().join("huge.csv"), "3e38,2,b\n").unwrap();
+    fail(
         folder.path(),
-        "predict table/model.pt huge.csv",
-        "huge.csv, line 2: the model gives no number for this input",
+        "table/model.pt",
+        "huge.csv",
+        "huge.csv:1",
+        "the model gives no number for this input",
     );
     refuse(folder.path(), "eval table/model.pt huge.csv", "the model gives no number for some of the rows");
 }
@@ -297,7 +336,7 @@ fn options_out_of_range_are_refused() {
         refuse(folder.path(), &format!("train {option} {value}"), expected);
     }
     refuse(folder.path(), "predict", "<MODEL>");
-    refuse(folder.path(), "predict model.pt", "<FILE>");
+    refuse(folder.path(), "predict model.pt", "<INPUT>");
     refuse(folder.path(), "eval", "<MODEL|RUN>");
     refuse(folder.path(), "export run", "--output");
     refuse(folder.path(), "trian", "a similar subcommand exists: 'train'");
@@ -320,7 +359,10 @@ fn foreign_models_are_refused() {
         refuse(folder.path(), &format!("predict {name} rows.csv"), &format!("{name}: {expected}"));
     };
     save_foreign(&folder.path().join("foreign.pt"), &[]);
-    refuse("foreign.pt", "this TorchScript model was not exported by cresset");
+    refuse(
+        "foreign.pt",
+        "this TorchScript model was not exported by cresset: it holds no metadata.json; TorchScript is code",
+    );
     let (_, mut extra) = Module::load(&model, Device::Cpu, &["metadata.json"]).unwrap();
     let own = extra.remove(0);
     let changed = |from: &str, to: &str| {

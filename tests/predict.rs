@@ -33,7 +33,7 @@ fn rows_become_csv_with_the_top_classes() {
     let lines: Vec<Vec<&str>> = printed.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(
         lines[0],
-        ["input", "class", "probability", "class_2", "probability_2", "class_3", "probability_3"]
+        ["input", "class", "probability", "class_2", "probability_2", "class_3", "probability_3", "error"]
     );
     assert_eq!(lines.len(), 6);
     for (index, line) in lines[1..].iter().enumerate() {

@@ -3,28 +3,46 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use cresset::predict::{Classifier, Output, ViewOptions, to_text};
+use cresset::predict::{Batching, Classifier, Form, Output, Sources, ViewOptions};
 
-use super::{Compute, Ended, show};
+use super::{Compute, Ended, thousands};
 
 /// Classify pictures or rows with an exported model
+///
+/// What cannot be read or classified is a row with its error; all others are classified, and the exit code is 1.
 #[derive(Debug, Args)]
 pub struct Predict {
     /// The model.pt
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
-    /// PNG pictures (white on black, as the digits are) and CSV files of rows
-    #[arg(value_name = "FILE", required = true)]
+    /// Pictures, folders of pictures, patterns such as 'scans/**/*.png', CSV files of rows, or - for CSV on standard input
+    #[arg(value_name = "INPUT", required_unless_present = "paths_from")]
     inputs: Vec<PathBuf>,
+
+    /// Classify what this list names, too: the path of a picture, a folder or a CSV file a line; - is standard input
+    #[arg(long, value_name = "FILE")]
+    paths_from: Option<PathBuf>,
 
     /// How many classes to give for each input, the most probable first
     #[arg(long, value_name = "K", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
 
+    /// Give the probabilities of all classes, too
+    #[arg(long)]
+    probabilities: bool,
+
     /// The form of the output
     #[arg(long, value_name = "FORM", default_value = "csv")]
     output: Output,
+
+    /// Write what the last layer is given to this file: a NumPy array, float32 (inputs, width), NaN where there is an error
+    #[arg(long, value_name = "FILE.npy")]
+    embeddings: Option<PathBuf>,
+
+    /// Inputs that go through the model together, and whose results are written together
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    batch_size: u32,
 
     #[command(flatten)]
     views: ViewOptions,
@@ -37,12 +55,24 @@ impl Predict {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
         let classifier = Classifier::load(&self.model, device)?.with_views(&self.views)?;
-        let mut predictions = Vec::new();
-        for path in &self.inputs {
-            let inputs = classifier.read_inputs(path)?;
-            predictions.extend(classifier.predict(&inputs, self.top_k as usize)?);
+        // A row takes a multiply-add a weight, or more.
+        let work = classifier.values()?.saturating_mul(self.batch_size as usize);
+        tch::set_num_threads(self.compute.threads.for_step(work).into());
+        let batching = Batching {
+            size: self.batch_size as usize,
+            threads: self.compute.threads.count().into(),
+            features: self.embeddings.is_some(),
+        };
+        let stream = classifier.stream(Sources::new(self.inputs, self.paths_from)?, batching)?;
+        let form =
+            Form { output: self.output, top_k: self.top_k as usize, probabilities: self.probabilities };
+        let mut out = std::io::stdout().lock();
+        let found = classifier.write(stream, form, &mut out, self.embeddings.as_deref())?;
+        if found.failed == 0 {
+            return Ok(Ended::Well);
         }
-        show(&to_text(&predictions, self.output))?;
-        Ok(Ended::Well)
+        let (failed, inputs) = (thousands(found.failed), thousands(found.inputs));
+        eprintln!("{failed} of {inputs} inputs could not be classified");
+        Ok(Ended::Badly)
     }
 }

@@ -76,8 +76,7 @@ impl Exported {
     /// # Errors
     /// A model of 8-bit integers, whose weights only libtorch can read.
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
-        let compression = self.metadata.as_ref().and_then(|metadata| metadata.compression.as_ref());
-        if compression.is_some_and(|compression| compression.int8.is_some()) {
+        if self.metadata.as_ref().is_some_and(Metadata::is_int8) {
             let problem = "its weights are 8-bit integers in a form of libtorch's own; export the model that it was made of";
             return Err(Error::artifact(&self.path, problem));
         }

@@ -131,7 +131,8 @@ impl Metadata {
     pub fn read(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err(format!(
-                "this TorchScript model was not exported by cresset: it holds no {METADATA}"
+                "this TorchScript model was not exported by cresset: it holds no {METADATA}; TorchScript is code, so run it \
+                 elsewhere only if you trust its source"
             ));
         }
         let metadata: Metadata = serde_json::from_str(text)
@@ -181,6 +182,11 @@ impl Metadata {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the model computes with 8-bit integers.
+    pub fn is_int8(&self) -> bool {
+        self.compression.as_ref().is_some_and(|compression| compression.int8.is_some())
     }
 
     /// Describes weights that were found to be worth `found`.

@@ -1,4 +1,4 @@
-//! Is a model file as it was written? libtorch passes over the checksums in it, so a damaged weight would show in wrong
+//! A model file as the archive that it is. Is it as it was written? libtorch passes over the checksums in it, so a damaged weight would show in wrong
 //! predictions alone.
 
 use std::io::{Read, Seek, sink};
@@ -13,6 +13,32 @@ pub fn damaged_member(file: impl Read + Seek) -> Option<String> {
         name.map_or_else(|| format!("its part {}", index + 1), |name| name.into_owned())
     })
 }
+
+/// The text of the extra file `name` of a TorchScript archive, of which nothing is run: none if it has no such file. The outer
+/// `None` is for what is no such archive.
+pub fn extra_file(file: impl Read + Seek, name: &str) -> Option<Option<String>> {
+    let mut archive = zip::ZipArchive::new(file).ok()?;
+    let ending = format!("/extra/{name}");
+    let members: Vec<_> =
+        archive.file_names().filter_map(|name| name.ok().map(|name| name.into_owned())).collect();
+    match members.iter().find(|member| member.ends_with(&ending)) {
+        Some(member) => {
+            let mut bytes = Vec::new();
+            archive.by_name(member).ok()?.take(LONGEST_TEXT).read_to_end(&mut bytes).ok()?;
+            Some(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        }
+        // Every module that libtorch saves has the first, or had the second long ago, and it loads none without.
+        None => {
+            let is_of_module = |member: &String| {
+                ["/constants.pkl", "/model.json"].iter().any(|ending| member.ends_with(ending))
+            };
+            members.iter().any(is_of_module).then_some(None)
+        }
+    }
+}
+
+/// The most of an extra file that is read.
+const LONGEST_TEXT: u64 = 1 << 26;
 
 /// Reading a member to its end compares its checksum. Its size is declared apart from that, and believed by libtorch.
 fn is_whole(archive: &mut zip::ZipArchive<impl Read + Seek>, index: usize) -> bool {
@@ -59,6 +85,15 @@ mod tests {
         assert_eq!(flipped_at(&model, b"some notes").as_deref(), Some("m/extra/notes.txt"));
     }
 
+    #[test]
+    fn an_extra_file_is_read_without_loading_the_model() {
+        let model = model();
+        let found = |file: &[u8], name| extra_file(Cursor::new(file), name);
+        assert_eq!(found(&model, "notes.txt"), Some(Some("some notes".to_string())));
+        assert_eq!(found(&model, "absent.txt"), Some(None));
+        assert_eq!(found(b"no archive", "notes.txt"), None);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_and_no_cut_make_the_check_panic(bytes: Vec<u8>, length in 0usize..4000, at in 0usize..4000, byte: u8) {
@@ -67,6 +102,7 @@ mod tests {
             let place = file.len() - 1 - at.min(file.len() - 1);
             file[place] = byte;
             let _ = damaged_member(Cursor::new(&file));
+            let _ = extra_file(Cursor::new(&file), "notes.txt");
             let _ = damaged_member(Cursor::new(&file[length.min(file.len())..]));
         }
     }

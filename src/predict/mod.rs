@@ -1,15 +1,20 @@
 //! An exported model at work.
 
 mod archive;
+mod embeddings;
+mod fast;
+mod load;
+mod many;
 mod output;
+mod sources;
+mod stream;
 mod views;
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cresset_bridge::script::Module;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::data::column::{Column, ColumnKind};
 use crate::data::format::{self, FORMATS, Format, csv};
@@ -20,8 +25,12 @@ use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{Exported, METADATA, Metadata};
 use crate::feed::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
-use crate::model::script;
-pub use output::{Output, to_text};
+use fast::Fast;
+pub use many::Summary;
+pub use output::{Form, Output, Writer};
+pub use sources::Sources;
+use stream::Taken;
+pub use stream::{Batching, Classified, ClassifiedBatch, Stream};
 pub use views::ViewOptions;
 use views::Views;
 
@@ -29,6 +38,8 @@ use views::Views;
 pub struct Classifier {
     path: PathBuf,
     module: Module,
+    /// On a CPU, the way that is taken where no gradients are wanted.
+    fast: Option<Fast>,
     device: Device,
     metadata: Metadata,
     views: Option<Views>,
@@ -76,30 +87,6 @@ impl Inputs {
 }
 
 impl Classifier {
-    /// Loads a model that cresset exported.
-    ///
-    /// # Errors
-    /// A file that is missing, damaged, no TorchScript, or not exported by cresset.
-    pub fn load(path: &Path, device: Device) -> Result<Self> {
-        if path.is_dir() {
-            return Err(Error::artifact(
-                path,
-                "this is a folder; name a model file, such as the model.pt in it",
-            ));
-        }
-        let file =
-            File::open(path).map_err(|e| Error::artifact(path, format!("cannot read the model: {e}")))?;
-        if let Some(member) = archive::damaged_member(BufReader::new(file)) {
-            let problem = format!("the file is damaged ({member} has changed since it was written)");
-            return Err(Error::artifact(path, problem));
-        }
-        let (mut module, mut extra) = script::load(path, device, &[METADATA])?;
-        let metadata = Metadata::read(&extra.pop().unwrap_or_default())
-            .map_err(|problem| Error::artifact(path, problem))?;
-        module.set_training(false)?;
-        Ok(Classifier { path: path.to_path_buf(), module, device, metadata, views: None })
-    }
-
     /// The model for the formats that it can be exported in.
     pub fn into_exported(self) -> Exported {
         let input = self.metadata.input.shape.clone();
@@ -114,6 +101,11 @@ impl Classifier {
     /// Where the model is.
     pub fn device(&self) -> Device {
         self.device
+    }
+
+    /// The number of the values in its parameters and buffers.
+    pub fn values(&self) -> Result<usize> {
+        Ok(self.module.state()?.iter().map(|(_, tensor)| tensor.numel()).sum())
     }
 
     /// The module.
@@ -131,19 +123,27 @@ impl Classifier {
     }
 
     /// Logits (N, classes) of raw inputs (N, …), uint8 or float; over several views, logarithms of mean probabilities.
+    ///
+    /// No gradients flow through them; on a CPU they are an inference tensor, which nothing can be written to.
     pub fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
-        let inputs = inputs.f_to_device(self.device)?;
         match &self.views {
-            Some(views) => tch::no_grad(|| views.logits(&inputs, |inputs| self.forward(inputs))),
-            None => self.forward(&inputs),
+            Some(views) => tch::no_grad(|| {
+                views.logits(&inputs.f_to_device(self.device)?, |inputs| self.forward(inputs))
+            }),
+            None => self.forward(inputs),
         }
     }
 
     fn forward(&self, inputs: &Tensor) -> Result<Tensor> {
-        let results = tch::no_grad(|| self.module.call("forward", inputs))?;
+        let logits = match &self.fast {
+            Some(fast) if inputs.device() == Device::Cpu => Some(fast.logits(inputs)?),
+            _ => {
+                let inputs = inputs.f_to_device(self.device)?;
+                tch::no_grad(|| self.module.call("forward", &inputs))?.into_iter().next()
+            }
+        };
         let expected = [inputs.size().first().copied().unwrap_or(0), self.metadata.classes.len() as i64];
-        let logits = results.into_iter().next().filter(|logits| logits.size() == expected);
-        logits.ok_or_else(|| {
+        logits.filter(|logits| logits.size() == expected).ok_or_else(|| {
             let problem = format!(
                 "the model does not give one figure for each of the {} classes that its {METADATA} names; export it again",
                 self.metadata.classes.len()
@@ -224,42 +224,43 @@ impl Classifier {
     }
 
     /// The `top_k` most probable classes of each input.
+    ///
+    /// # Errors
+    /// The first input for which the model gives no number.
     pub fn predict(&self, inputs: &Inputs, top_k: usize) -> Result<Vec<Prediction>> {
         guard(|| {
-            let count = top_k.clamp(1, self.metadata.classes.len()) as i64;
-            let probabilities = self.logits(&inputs.values)?.softmax(-1, Kind::Double);
-            let sound =
-                Vec::<bool>::try_from(probabilities.isfinite().all_dim(-1, false).to_device(Device::Cpu))?;
-            if let Some(row) = sound.iter().position(|sound| !sound) {
-                let problem = "the model gives no number for this input: its values are too large";
-                return Err(Error::data(inputs.places[row].clone(), problem));
-            }
-            let (probabilities, classes) = probabilities.topk(count, -1, true, true);
-            let probabilities = Vec::<Vec<f64>>::try_from(probabilities.to_device(Device::Cpu))?;
-            let classes = Vec::<Vec<i64>>::try_from(classes.to_device(Device::Cpu))?;
-            let ranked = |(classes, probabilities): (&Vec<i64>, &Vec<f64>)| {
-                let pairs = classes.iter().zip(probabilities);
-                let class = |index: i64| self.metadata.classes[index as usize].clone();
-                pairs
-                    .map(|(index, probability)| Ranked { class: class(*index), probability: *probability })
-                    .collect()
+            let probabilities = self.probabilities(&inputs.values)?;
+            let rows = probabilities.chunks_exact(self.metadata.classes.len());
+            let prediction = |(place, row): (&Place, &[f64])| {
+                if row.iter().any(|probability| !probability.is_finite()) {
+                    return Err(Error::data(place.clone(), NO_NUMBER));
+                }
+                let predictions = ranked(row, top_k.clamp(1, row.len()), &self.metadata.classes);
+                Ok(Prediction { input: place.name(), predictions })
             };
-            let all = classes.iter().zip(&probabilities).map(ranked);
-            Ok(inputs
-                .places
-                .iter()
-                .zip(all)
-                .map(|(place, predictions)| Prediction { input: place.name(), predictions })
-                .collect())
+            inputs.places.iter().zip(rows).map(prediction).collect()
         })
     }
 
-    fn read_rows(&self, path: &Path) -> Result<Table> {
+    /// What the threads that read inputs need to know.
+    fn taken(&self) -> Taken {
         let input = &self.metadata.input;
-        let features = input.shape.features() as usize;
-        let layout = input.table.clone().unwrap_or_else(|| unnamed_columns(features));
-        let table = csv::read_rows(path, &layout, self.metadata.preprocessing.fill.is_some())?;
-        if let Some(range) = input.value_range {
+        Taken {
+            shape: input.shape.clone(),
+            range: input.value_range,
+            layout: Arc::new(self.layout()),
+            has_fill: self.metadata.preprocessing.fill.is_some(),
+        }
+    }
+
+    fn layout(&self) -> TableLayout {
+        let input = &self.metadata.input;
+        input.table.clone().unwrap_or_else(|| unnamed_columns(input.shape.features() as usize))
+    }
+
+    fn read_rows(&self, path: &Path) -> Result<Table> {
+        let table = csv::read_rows(path, &self.layout(), self.metadata.preprocessing.fill.is_some())?;
+        if let Some(range) = self.metadata.input.value_range {
             table.check_range(range)?;
         }
         Ok(table)
@@ -269,6 +270,22 @@ impl Classifier {
         Tensor::from_slice(&table.values)
             .view([table.rows.len() as i64, self.metadata.input.shape.features()])
     }
+}
+
+/// What is said of an input for which a model gives no number.
+const NO_NUMBER: &str = "the model gives no number for this input: its values are too large";
+
+/// The `top_k` most probable classes, the most probable first; of equals, the first of the classes.
+fn ranked(probabilities: &[f64], top_k: usize, classes: &[String]) -> Vec<Ranked> {
+    let mut order: Vec<usize> = (0..probabilities.len()).collect();
+    let descending = |a: &usize, b: &usize| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b));
+    if top_k < order.len() {
+        order.select_nth_unstable_by(top_k - 1, descending);
+        order.truncate(top_k);
+    }
+    order.sort_unstable_by(descending);
+    let ranked = |index: usize| Ranked { class: classes[index].clone(), probability: probabilities[index] };
+    order.into_iter().map(ranked).collect()
 }
 
 /// The columns of a table for a model that was trained on none: as many numbers as an input has values.

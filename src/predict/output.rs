@@ -1,68 +1,193 @@
 //! Predictions as text for other programs.
 
-use super::Prediction;
+use std::io::{self, Write};
+
+use serde_json::{Map, Value};
+
+use super::{Classified, Ranked, ranked};
 
 /// A form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {
-    /// A header and a row an input: input, class, probability, class_2, probability_2, …
+    /// A header and a row an input: input, class, probability, class_2, probability_2, …, p_CLASS, …, error
     Csv,
-    /// A JSON object a line: {"input": …, "predictions": [{"class": …, "probability": …}, …]}
+    /// A JSON object a line: {"input": …, "predictions": [{"class": …, "probability": …}, …]} or {"input": …, "error": …}
     Jsonl,
+    /// The class alone, a line an input, which is empty where there is an error; further classes behind tabs
+    Plain,
 }
 
-/// Predictions, all with the same number of classes, as text.
-pub fn to_text(predictions: &[Prediction], output: Output) -> String {
-    match output {
-        Output::Csv => csv(predictions),
-        Output::Jsonl => predictions.iter().map(|prediction| json(prediction) + "\n").collect(),
-    }
+/// What is written of each input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    /// As what.
+    pub output: Output,
+    /// The number of classes, the most probable first; at most all.
+    pub top_k: usize,
+    /// Whether the probabilities of all classes are given, too.
+    pub probabilities: bool,
 }
 
-fn json(prediction: &Prediction) -> String {
-    serde_json::to_string(prediction).expect("a prediction is plain data")
+/// Writes what a model makes of its inputs, line by line.
+pub struct Writer<'a, W: Write> {
+    out: W,
+    form: Form,
+    classes: &'a [String],
+    has_begun: bool,
 }
 
-fn csv(predictions: &[Prediction]) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let ranks = predictions.first().map_or(0, |prediction| prediction.predictions.len());
-    let mut rows = vec![vec!["input".to_string()]];
-    for rank in 1..=ranks {
-        let suffix = if rank == 1 { String::new() } else { format!("_{rank}") };
-        rows[0].extend([format!("class{suffix}"), format!("probability{suffix}")]);
+/// A line of JSON.
+#[derive(serde::Serialize)]
+struct Line<'a> {
+    input: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predictions: Option<Vec<Ranked>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probabilities: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+impl<'a, W: Write> Writer<'a, W> {
+    /// Writes to `out` of a model of these classes.
+    pub fn new(out: W, form: Form, classes: &'a [String]) -> Self {
+        let top_k = form.top_k.clamp(1, classes.len());
+        Writer { out, form: Form { top_k, ..form }, classes, has_begun: false }
     }
-    rows.extend(predictions.iter().map(|prediction| {
-        let cells =
-            prediction.predictions.iter().flat_map(|r| [r.class.clone(), format!("{:.6}", r.probability)]);
-        std::iter::once(prediction.input.clone()).chain(cells).collect()
-    }));
-    for row in rows {
-        writer.write_record(&row).expect("a row can be written to memory");
+
+    /// What is written.
+    pub fn form(&self) -> Form {
+        self.form
     }
-    let bytes = writer.into_inner().expect("rows can be written to memory");
-    String::from_utf8(bytes).expect("rows of strings are UTF-8")
+
+    /// Writes some inputs, whole lines that a reader sees at once.
+    pub fn write(&mut self, rows: &[Classified]) -> io::Result<()> {
+        let mut text = Vec::new();
+        match self.form.output {
+            Output::Csv => self.csv(rows, &mut text)?,
+            Output::Jsonl => rows.iter().try_for_each(|row| self.json(row, &mut text))?,
+            Output::Plain => rows.iter().for_each(|row| self.plain(row, &mut text)),
+        }
+        self.has_begun = true;
+        self.out.write_all(&text)?;
+        self.out.flush()
+    }
+
+    /// Ends the text, which has a header even if it had no inputs.
+    pub fn finish(mut self) -> io::Result<()> {
+        if self.has_begun { Ok(()) } else { self.write(&[]) }
+    }
+
+    fn csv(&self, rows: &[Classified], text: &mut Vec<u8>) -> csv::Result<()> {
+        let mut writer = csv::Writer::from_writer(text);
+        if !self.has_begun {
+            writer.write_record(self.header())?;
+        }
+        for row in rows {
+            writer.write_field(&row.input)?;
+            match &row.probabilities {
+                Ok(probabilities) => {
+                    for Ranked { class, probability } in ranked(probabilities, self.form.top_k, self.classes)
+                    {
+                        writer.write_field(class)?;
+                        writer.write_field(format!("{probability:.6}"))?;
+                    }
+                    for probability in probabilities.iter().filter(|_| self.form.probabilities) {
+                        writer.write_field(format!("{probability:.6}"))?;
+                    }
+                    writer.write_field("")?;
+                }
+                Err(problem) => {
+                    let empty = self.header().len() - 2;
+                    (0..empty).try_for_each(|_| writer.write_field(""))?;
+                    writer.write_field(problem)?;
+                }
+            }
+            writer.write_record(None::<&[u8]>)?;
+        }
+        writer.flush()?;
+        Ok(())
+    }
+
+    fn header(&self) -> Vec<String> {
+        let mut header = vec!["input".to_string()];
+        for rank in 1..=self.form.top_k {
+            let suffix = if rank == 1 { String::new() } else { format!("_{rank}") };
+            header.extend([format!("class{suffix}"), format!("probability{suffix}")]);
+        }
+        if self.form.probabilities {
+            header.extend(self.classes.iter().map(|class| format!("p_{class}")));
+        }
+        header.push("error".to_string());
+        header
+    }
+
+    fn json(&self, row: &Classified, text: &mut Vec<u8>) -> io::Result<()> {
+        let found = row.probabilities.as_ref().ok();
+        let all = |probabilities: &Vec<f64>| {
+            self.classes.iter().cloned().zip(probabilities.iter().map(|p| Value::from(*p))).collect()
+        };
+        let line = Line {
+            input: &row.input,
+            predictions: found.map(|found| ranked(found, self.form.top_k, self.classes)),
+            probabilities: found.filter(|_| self.form.probabilities).map(all),
+            error: row.probabilities.as_ref().err().map(String::as_str),
+        };
+        serde_json::to_writer(&mut *text, &line)?;
+        text.push(b'\n');
+        Ok(())
+    }
+
+    fn plain(&self, row: &Classified, text: &mut Vec<u8>) {
+        if let Ok(probabilities) = &row.probabilities {
+            let ranked = ranked(probabilities, self.form.top_k, self.classes);
+            let classes: Vec<_> = ranked.into_iter().map(|ranked| ranked.class).collect();
+            text.extend_from_slice(classes.join("\t").as_bytes());
+        }
+        text.push(b'\n');
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::predict::Ranked;
 
-    fn text(output: Output) -> String {
-        let ranked = |class: &str, probability| Ranked { class: class.into(), probability };
-        let predictions = vec![ranked("x", 0.75), ranked("y", 0.25)];
-        to_text(&[Prediction { input: "a,b.csv:1".into(), predictions }], output)
+    fn text(output: Output, probabilities: bool) -> String {
+        let classes = ["y", "x"].map(String::from);
+        let rows = [
+            Classified { input: "a,b.csv:1".into(), probabilities: Ok(vec![0.25, 0.75]) },
+            Classified { input: "b.png".into(), probabilities: Err("it is \"bad\"".into()) },
+        ];
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes, Form { output, top_k: 2, probabilities }, &classes);
+        rows.chunks(1).for_each(|rows| writer.write(rows).unwrap());
+        writer.finish().unwrap();
+        String::from_utf8(bytes).unwrap()
     }
 
     #[test]
-    fn csv_quotes_what_needs_it() {
-        let expected = "input,class,probability,class_2,probability_2\n\"a,b.csv:1\",x,0.750000,y,0.250000\n";
-        assert_eq!(text(Output::Csv), expected);
+    fn csv_has_one_header_whatever_fails_and_quotes_what_needs_it() {
+        let expected = "input,class,probability,class_2,probability_2,error\n\
+                        \"a,b.csv:1\",x,0.750000,y,0.250000,\nb.png,,,,,\"it is \"\"bad\"\"\"\n";
+        assert_eq!(text(Output::Csv, false), expected);
+        let expected = "input,class,probability,class_2,probability_2,p_y,p_x,error\n\
+                        \"a,b.csv:1\",x,0.750000,y,0.250000,0.250000,0.750000,\nb.png,,,,,,,\"it is \"\"bad\"\"\"\n";
+        assert_eq!(text(Output::Csv, true), expected);
     }
 
     #[test]
     fn a_json_line_is_an_object() {
-        let value: serde_json::Value = serde_json::from_str(text(Output::Jsonl).trim()).unwrap();
-        assert_eq!(value["predictions"][1]["class"], "y");
+        let lines: Vec<Value> =
+            text(Output::Jsonl, true).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(
+            (&lines[0]["predictions"][1]["class"], &lines[0]["probabilities"]["x"]),
+            (&"y".into(), &0.75.into())
+        );
+        assert_eq!(lines[1].as_object().unwrap().keys().collect::<Vec<_>>(), ["input", "error"]);
+    }
+
+    #[test]
+    fn plain_lines_keep_step_with_the_inputs() {
+        assert_eq!(text(Output::Plain, false), "x\ty\n\n");
     }
 }

@@ -120,7 +120,7 @@ impl Preprocessing {
     }
 
     /// Offset and scale, float32, broadcastable over (N, shape…).
-    fn tensors(&self) -> (Tensor, Tensor) {
+    pub(crate) fn tensors(&self) -> (Tensor, Tensor) {
         let tensor = |values: &[f32]| match values {
             [one] => Tensor::from(*one),
             many if self.kind == PreprocessingKind::StandardizeChannels => {

@@ -1,0 +1,120 @@
+//! What the last layer is given, as one array in NumPy's format NPY
+//! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>), written row by row.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use tch::Tensor;
+
+use super::ClassifiedBatch;
+use crate::error::{Error, Result};
+
+/// Writes the array, float32 (N, width), whose length is known at the end.
+pub(super) struct Embeddings {
+    path: PathBuf,
+    file: BufWriter<File>,
+    rows: u64,
+    /// None until an input could be classified.
+    width: Option<usize>,
+}
+
+/// The bytes of the header, a multiple of 64 as the format wants it, with room for any shape.
+const HEADER: usize = 128;
+
+impl Embeddings {
+    /// Begins a file.
+    pub fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path).map_err(Error::io("create", path))?;
+        let mut embeddings =
+            Embeddings { path: path.to_path_buf(), file: BufWriter::new(file), rows: 0, width: None };
+        embeddings.bytes(&[0; HEADER])?;
+        Ok(embeddings)
+    }
+
+    /// Adds a row an input; of one that could not be classified, of NaN.
+    pub fn add(&mut self, batch: &ClassifiedBatch) -> Result<()> {
+        let values =
+            batch.features.as_ref().map_or_else(|| Ok(Vec::new()), |features| self.values(features))?;
+        let width = self.width.unwrap_or(0);
+        let nothing = vec![f32::NAN; width];
+        let mut found = values.chunks_exact(width.max(1));
+        for row in &batch.rows {
+            let values = match row.probabilities {
+                Ok(_) => found.next().expect("there are features of each input that was classified"),
+                Err(_) => &nothing,
+            };
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            self.bytes(&bytes)?;
+            self.rows += 1;
+        }
+        Ok(())
+    }
+
+    /// The values of features; the first ones tell the width, which rows of NaN before them still lack.
+    fn values(&mut self, features: &Tensor) -> Result<Vec<f32>> {
+        if self.width.is_none() {
+            let width = features.size()[1] as usize;
+            self.width = Some(width);
+            for _ in 0..self.rows {
+                let nothing: Vec<u8> = (0..width).flat_map(|_| f32::NAN.to_le_bytes()).collect();
+                self.bytes(&nothing)?;
+            }
+        }
+        Ok(Vec::try_from(features.contiguous().view(-1))?)
+    }
+
+    /// Ends the file.
+    pub fn finish(mut self) -> Result<()> {
+        let shape = format!("({}, {})", self.rows, self.width.unwrap_or(0));
+        let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+        let start = b"\x93NUMPY\x01\x00";
+        let length = HEADER - start.len() - 2;
+        header = format!("{header:<0$}\n", length - 1);
+        let bytes = [start, &(length as u16).to_le_bytes()[..], header.as_bytes()].concat();
+        self.file.rewind().map_err(Error::io("write", &self.path))?;
+        self.bytes(&bytes)?;
+        self.file.flush().map_err(Error::io("write", &self.path))
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(Error::io("write", &self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::predict::Classified;
+
+    fn batch(good: &[bool], features: Option<Tensor>) -> ClassifiedBatch {
+        let row = |good: &bool| Classified {
+            input: String::new(),
+            probabilities: if *good { Ok(vec![1.]) } else { Err(String::new()) },
+        };
+        ClassifiedBatch { rows: good.iter().map(row).collect(), features }
+    }
+
+    #[test]
+    fn rows_stand_in_their_order_and_bad_ones_are_nan_also_before_the_width_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("e.npy");
+        let mut embeddings = Embeddings::create(&path).unwrap();
+        embeddings.add(&batch(&[false, false], None)).unwrap();
+        let features = Tensor::from_slice(&[1f32, 2., 3., 4.]).view([2, 2]);
+        embeddings.add(&batch(&[true, false, true], Some(features))).unwrap();
+        embeddings.finish().unwrap();
+        let read = Tensor::read_npy(&path).unwrap();
+        assert_eq!(read.size(), [5, 2]);
+        let found = Vec::<f32>::try_from(read.nan_to_num(-1., None, None).view(-1)).unwrap();
+        assert_eq!(found, [-1., -1., -1., -1., 1., 2., -1., -1., 3., 4.]);
+    }
+
+    #[test]
+    fn an_array_without_rows_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("e.npy");
+        Embeddings::create(&path).unwrap().finish().unwrap();
+        assert_eq!(Tensor::read_npy(&path).unwrap().size(), [0, 0]);
+    }
+}

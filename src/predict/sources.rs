@@ -1,0 +1,299 @@
+//! What is to be classified: files, folders, patterns, tables and lists, one after the other as they were named.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, stdin};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use glob::MatchOptions;
+
+use super::Taken;
+use crate::data::format::csv::{Incoming, Stretch};
+use crate::data::format::folder::{entries, real};
+use crate::data::image::is_image;
+use crate::error::{Error, Result};
+
+/// The name of standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// What is to be classified.
+///
+/// A folder stands for all pictures below it, in the order of their names and without hidden ones; a pattern (`*`, `?`,
+/// `[…]`, and `**` for folders of any depth) that is no file's name for the files that it matches, likewise; and `-` for the
+/// rows of a table on standard input. No folder is walked twice; only `**` follows a link that leads back, as far as the system
+/// does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sources {
+    named: Vec<PathBuf>,
+    list: Option<PathBuf>,
+}
+
+/// Something to be read.
+pub(super) enum Job {
+    Picture(PathBuf),
+    Rows(Stretch),
+    /// What cannot be read.
+    Bad(Error),
+}
+
+type Jobs = Box<dyn Iterator<Item = Job> + Send>;
+
+impl Sources {
+    /// The inputs `named`, and those in `list`: a path of a file or folder a line, taken as it is. `-` is standard input.
+    ///
+    /// # Errors
+    /// Standard input for two purposes, and a list that cannot be opened.
+    pub fn new(named: Vec<PathBuf>, list: Option<PathBuf>) -> Result<Self> {
+        let is_standard = |path: &PathBuf| path.as_os_str() == STANDARD_INPUT;
+        if named.iter().chain(&list).filter(|path| is_standard(path)).count() > 1 {
+            return Err(Error::Usage(
+                "`-` stands for standard input, which can be read only once".to_string(),
+            ));
+        }
+        if let Some(path) = list.as_ref().filter(|path| !is_standard(path)) {
+            File::open(path)
+                .map_err(|e| Error::data(path.as_path(), format!("cannot read the list: {e}")))?;
+        }
+        Ok(Sources { named, list })
+    }
+
+    /// Everything that is to be read, found when it is asked for.
+    pub(super) fn jobs(self, taken: &Arc<Taken>) -> Jobs {
+        let (of_named, of_list) = (Arc::clone(taken), Arc::clone(taken));
+        let named = self.named.into_iter().flat_map(move |name| of_name(&name, &of_named));
+        let listed = self.list.into_iter().flat_map(move |list| listed(&list, &of_list));
+        Box::new(named.chain(listed))
+    }
+}
+
+fn of_name(name: &Path, taken: &Arc<Taken>) -> Jobs {
+    if name.as_os_str() == STANDARD_INPUT {
+        return of_table(Ok(Incoming::new(name.into(), Box::new(stdin()), &taken.layout, taken.has_fill)));
+    }
+    let pattern = name.to_str().filter(|text| text.contains(['*', '?', '[']));
+    match pattern.filter(|_| name.symlink_metadata().is_err()) {
+        Some(pattern) => of_pattern(pattern, taken),
+        None => of_path(name, taken),
+    }
+}
+
+fn of_path(path: &Path, taken: &Arc<Taken>) -> Jobs {
+    if path.is_dir() {
+        Box::new(Pictures::below(path))
+    } else if is_image(path) {
+        Box::new(std::iter::once(Job::Picture(path.to_path_buf())))
+    } else {
+        of_table(Incoming::open(path, &taken.layout, taken.has_fill))
+    }
+}
+
+fn of_table(rows: Result<Incoming>) -> Jobs {
+    match rows {
+        Ok(rows) => Box::new(rows.map(|stretch| stretch.map_or_else(Job::Bad, Job::Rows))),
+        Err(error) => Box::new(std::iter::once(Job::Bad(error))),
+    }
+}
+
+fn of_pattern(pattern: &str, taken: &Arc<Taken>) -> Jobs {
+    let bad = |problem: String| -> Jobs {
+        Box::new(std::iter::once(Job::Bad(Error::data(Path::new(pattern), problem))))
+    };
+    let as_shells = MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let mut found = match glob::glob_with(pattern, as_shells) {
+        Ok(found) => found.peekable(),
+        Err(error) => return bad(format!("there is no such file, and this is no pattern ({})", error.msg)),
+    };
+    if found.peek().is_none() {
+        return bad("no file has a name of this pattern".to_string());
+    }
+    let taken = Arc::clone(taken);
+    Box::new(found.flat_map(move |found| match found {
+        Ok(path) => of_path(&path, &taken),
+        Err(error) => {
+            let problem = format!("cannot read the folder: {}", error.error());
+            Box::new(std::iter::once(Job::Bad(Error::data(error.path(), problem))))
+        }
+    }))
+}
+
+/// The longest line of a list, far beyond the longest path of any file system.
+const LONGEST_PATH: u64 = 1 << 16;
+
+fn listed(list: &Path, taken: &Arc<Taken>) -> Jobs {
+    let source: Box<dyn Read + Send> = match list.as_os_str() == STANDARD_INPUT {
+        true => Box::new(stdin()),
+        false => match File::open(list) {
+            Ok(file) => Box::new(file),
+            Err(error) => {
+                let problem = format!("cannot read the list: {error}");
+                return Box::new(std::iter::once(Job::Bad(Error::data(list, problem))));
+            }
+        },
+    };
+    let (list, taken, mut source) = (list.to_path_buf(), Arc::clone(taken), BufReader::new(source));
+    let mut is_over = false;
+    let lines = std::iter::from_fn(move || {
+        let mut line = Vec::new();
+        match (&mut source).take(LONGEST_PATH).read_until(b'\n', &mut line) {
+            _ if is_over => None,
+            Ok(0) => None,
+            Ok(_) => Some(Ok(line)),
+            Err(error) => {
+                is_over = true;
+                Some(Err(Error::data(&*list, format!("cannot read the list: {error}"))))
+            }
+        }
+    });
+    Box::new(lines.flat_map(move |line| match line.map(path_of) {
+        Ok(Some(path)) => of_path(&path, &taken),
+        Ok(None) => Box::new(std::iter::empty()),
+        Err(error) => Box::new(std::iter::once(Job::Bad(error))),
+    }))
+}
+
+/// The path that a line of a list names; none if the line is empty. Blanks belong to it.
+fn path_of(mut line: Vec<u8>) -> Option<PathBuf> {
+    for end in *b"\n\r" {
+        line.pop_if(|last| *last == end);
+    }
+    (!line.is_empty()).then(|| OsString::from_vec(line).into())
+}
+
+/// The pictures below a folder.
+struct Pictures {
+    root: PathBuf,
+    /// What is left of each folder on the way down.
+    left: Vec<std::vec::IntoIter<PathBuf>>,
+    /// The folders that were walked: links may lead anywhere, also back.
+    walked: HashSet<PathBuf>,
+    /// An error that was met on opening a folder.
+    error: Option<Error>,
+    is_empty: bool,
+}
+
+impl Pictures {
+    fn below(root: &Path) -> Self {
+        let mut pictures = Pictures {
+            root: root.to_path_buf(),
+            left: Vec::new(),
+            walked: HashSet::new(),
+            error: None,
+            is_empty: true,
+        };
+        pictures.enter(root);
+        pictures
+    }
+
+    fn enter(&mut self, folder: &Path) {
+        match real(folder).and_then(|real| Ok((real, entries(folder)?))) {
+            Ok((real, entries)) => {
+                if self.walked.insert(real) {
+                    self.left.push(entries.into_iter());
+                }
+            }
+            Err(error) => self.error = Some(error),
+        }
+    }
+}
+
+impl Iterator for Pictures {
+    type Item = Job;
+
+    fn next(&mut self) -> Option<Job> {
+        loop {
+            if let Some(error) = self.error.take() {
+                self.is_empty = false;
+                return Some(Job::Bad(error));
+            }
+            let Some(folder) = self.left.last_mut() else { break };
+            match folder.next() {
+                None => drop(self.left.pop()),
+                Some(path) if path.is_dir() => self.enter(&path),
+                Some(path) if is_image(&path) => {
+                    self.is_empty = false;
+                    return Some(Job::Picture(path));
+                }
+                Some(_) => {}
+            }
+        }
+        std::mem::take(&mut self.is_empty)
+            .then(|| Job::Bad(Error::data(&*self.root, "there are no pictures in this folder")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{InputShape, TableLayout};
+    use proptest::prelude::*;
+    use std::fs;
+
+    /// The names below `folder` of what is to be read, or what cannot be.
+    fn found(folder: &Path, sources: Sources) -> Vec<String> {
+        let layout = Arc::new(TableLayout { columns: Vec::new(), width: 0, label: None });
+        let shape = InputShape(vec![0]);
+        let taken = Arc::new(Taken { shape, range: None, layout, has_fill: false });
+        let below = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
+        let name = |job| match job {
+            Job::Picture(path) => below(&path),
+            Job::Rows(rows) => below(rows.path()),
+            Job::Bad(Error::Data { place, problem }) => format!("{}: {problem}", below(&place.path)),
+            Job::Bad(error) => error.to_string(),
+        };
+        sources.jobs(&taken).map(name).collect()
+    }
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn folders_and_patterns_give_their_pictures_in_the_order_of_their_names() {
+        let folder =
+            folder(&["b/2.png", "b/10.PNG", "b/c/1.jpg", "a.png", "b/notes.txt", ".git/x.png", "b/.h.png"]);
+        let found = |name: &str| {
+            let name = folder.path().join(name);
+            found(folder.path(), Sources::new(vec![name], None).unwrap())
+        };
+        assert_eq!(found(""), ["a.png", "b/10.PNG", "b/2.png", "b/c/1.jpg"]);
+        assert_eq!(found("b/[0-9]*"), ["b/10.PNG", "b/2.png"]);
+        assert_eq!(found("**/*.?p?"), ["b/c/1.jpg"]);
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("b/up")).unwrap();
+        assert_eq!(found(""), ["a.png", "b/10.PNG", "b/2.png", "b/c/1.jpg"]);
+        assert_eq!(found("b/*.bmp"), ["b/*.bmp: no file has a name of this pattern"]);
+        assert!(found("b/[")[0].starts_with("b/[: there is no such file, and this is no pattern"));
+        fs::write(folder.path().join("a*[.png"), "").unwrap();
+        assert_eq!(found("a*[.png"), ["a*[.png"]);
+        fs::create_dir(folder.path().join("empty")).unwrap();
+        assert_eq!(found("empty"), ["empty: there are no pictures in this folder"]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_paths_of_a_list_are_those_that_were_written(
+            names in prop::collection::vec("[^/\u{0}\n\r]{1,12}", 0..6), windows: bool, last: bool
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let list = folder.path().join("list");
+            // A name of a picture, so that each path is one thing to be read.
+            let paths: Vec<_> = names.iter().map(|name| format!("absent/{name}.png")).collect();
+            let end = if windows { "\r\n" } else { "\n" };
+            let text = paths.join(end) + end;
+            fs::write(&list, text.strip_suffix(end).filter(|_| last).unwrap_or(&text)).unwrap();
+            prop_assert_eq!(found(folder.path(), Sources::new(vec![], Some(list)).unwrap()), paths);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Any number of inputs, classified batch by batch: threads read and decode ahead of the model, and the order is kept.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tch::{Device, Kind, Tensor};
+
+use super::Classifier;
+use super::sources::{Job, Sources};
+use crate::data::image::InputReader;
+use crate::data::{InputShape, TableLayout, ValueRange};
+use crate::error::{Error, Place, Result, guard};
+use crate::parallel::Ordered;
+
+/// How inputs are brought together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// Inputs a forward pass, at least 1. Those that cannot be read count.
+    pub size: usize,
+    /// Threads that read and decode. The results do not depend on it.
+    pub threads: usize,
+    /// Whether what the last layer is given is wanted, too.
+    pub features: bool,
+}
+
+/// What the model makes of an input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Classified {
+    /// Where the input stands: a picture's path, or `file:line`.
+    pub input: String,
+    /// The probability of each class, or what is wrong with the input.
+    pub probabilities: std::result::Result<Vec<f64>, String>,
+}
+
+/// What the model makes of some inputs.
+#[derive(Debug)]
+pub struct ClassifiedBatch {
+    /// The inputs, in their order.
+    pub rows: Vec<Classified>,
+    /// If they are wanted, what the last layer is given for each input that could be classified, in their order: float32
+    /// (N, width), on the CPU.
+    pub features: Option<Tensor>,
+}
+
+/// Batches of classified inputs, each computed when it is asked for.
+pub struct Stream<'a> {
+    classifier: &'a Classifier,
+    batching: Batching,
+    read: Ordered<Vec<Input>>,
+    waiting: VecDeque<Input>,
+}
+
+/// An input on its way to the model: its name, and its raw values or why there are none.
+struct Input {
+    name: String,
+    values: std::result::Result<Vec<f32>, String>,
+}
+
+/// What a model takes, as the threads that read need to know it.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub shape: InputShape,
+    pub range: Option<ValueRange>,
+    pub layout: Arc<TableLayout>,
+    /// Whether a value may be missing.
+    pub has_fill: bool,
+}
+
+/// Pictures or stretches of a table that are worked on ahead of the one that is waited for, for each thread, …
+const AHEAD: usize = 4;
+/// … and in all, or large batches would be in memory twice.
+const MOST_AHEAD: usize = 128;
+
+impl Classifier {
+    /// Classifies everything that `sources` stand for. Memory is bounded whatever their number.
+    ///
+    /// # Errors
+    /// Features are wanted of a model that has none. An input that cannot be read or classified is no error: it says so
+    /// itself. The batches fail where the model does.
+    pub fn stream(&self, sources: Sources, batching: Batching) -> Result<Stream<'_>> {
+        if batching.features && !self.module.methods()?.iter().any(|method| method == "features") {
+            let problem = "the model has no method `features`; models of cresset's own architectures have it, imported ones do not";
+            return Err(Error::artifact(&self.path, problem));
+        }
+        let taken = Arc::new(self.taken());
+        let worker = || {
+            let taken = Arc::clone(&taken);
+            let mut pictures = None;
+            move |job| taken.read(job, &mut pictures)
+        };
+        let ahead = (batching.size + AHEAD * batching.threads).min(MOST_AHEAD);
+        let read = Ordered::new(batching.threads, sources.jobs(&taken), ahead, worker);
+        Ok(Stream { classifier: self, batching, read, waiting: VecDeque::new() })
+    }
+
+    /// The probability of each class for raw inputs (N, …), one input after the other.
+    pub(super) fn probabilities(&self, inputs: &Tensor) -> Result<Vec<f64>> {
+        let probabilities = self.logits(inputs)?.softmax(-1, Kind::Double).to_device(Device::Cpu);
+        Ok(Vec::try_from(probabilities.contiguous().view(-1))?)
+    }
+
+    /// What the last layer is given, float32 (N, width) on the CPU, for raw inputs (N, …).
+    fn features(&self, inputs: &Tensor) -> Result<Tensor> {
+        let features =
+            tch::no_grad(|| self.module.call("features", &inputs.to_device(self.device)))?.remove(0);
+        Ok(features.flatten(1, -1).to_device(Device::Cpu).to_kind(Kind::Float))
+    }
+}
+
+impl Taken {
+    /// Reads a job's inputs. `pictures` is kept by each thread.
+    fn read(&self, job: Job, pictures: &mut Option<InputReader>) -> Vec<Input> {
+        match job {
+            Job::Picture(path) => {
+                let values = match pictures {
+                    Some(reader) => reader.read(&path),
+                    None => self.picture_reader().and_then(|reader| pictures.insert(reader).read(&path)),
+                };
+                vec![Input { name: Place::from(&*path).name(), values }]
+            }
+            Job::Rows(rows) => {
+                let input = |(line, values): (u64, Result<Vec<f32>>)| {
+                    let place = Place::line(rows.path(), line);
+                    let values = values.and_then(|values| self.in_range(values, &place)).map_err(problem);
+                    Input { name: place.name(), values }
+                };
+                rows.rows().into_iter().map(input).collect()
+            }
+            Job::Bad(Error::Data { place, problem }) => {
+                vec![Input { name: place.name(), values: Err(problem) }]
+            }
+            Job::Bad(error) => vec![Input { name: String::new(), values: Err(error.to_string()) }],
+        }
+    }
+
+    /// What reads pictures for the model.
+    fn picture_reader(&self) -> std::result::Result<InputReader, String> {
+        InputReader::new(&self.shape, self.range.unwrap_or(ValueRange { min: 0., max: 255. }))
+    }
+
+    fn in_range(&self, values: Vec<f32>, place: &Place) -> Result<Vec<f32>> {
+        let Some(range) = self.range else { return Ok(values) };
+        match range.outside(&values) {
+            Some(at) => Err(range.refusal(values[at], place.clone(), at, &self.layout)),
+            None => Ok(values),
+        }
+    }
+}
+
+/// What is wrong, for a row that has its place beside it.
+fn problem(error: Error) -> String {
+    match error {
+        Error::Data { place: Place { column: Some(column), .. }, problem } => {
+            format!("column {column}: {problem}")
+        }
+        Error::Data { problem, .. } => problem,
+        error => error.to_string(),
+    }
+}
+
+impl Iterator for Stream<'_> {
+    type Item = Result<ClassifiedBatch>;
+
+    fn next(&mut self) -> Option<Result<ClassifiedBatch>> {
+        while self.waiting.len() < self.batching.size {
+            match self.read.next() {
+                Some(inputs) => self.waiting.extend(inputs),
+                None => break,
+            }
+        }
+        let size = self.batching.size.min(self.waiting.len());
+        let inputs: Vec<_> = self.waiting.drain(..size).collect();
+        (!inputs.is_empty()).then(|| guard(|| self.classified(inputs)))
+    }
+}
+
+impl Stream<'_> {
+    fn classified(&self, inputs: Vec<Input>) -> Result<ClassifiedBatch> {
+        let good: Vec<&[f32]> = inputs.iter().filter_map(|input| input.values.as_deref().ok()).collect();
+        let features = self.classifier.metadata.input.shape.features();
+        let raw = Tensor::from_slice(&good.concat()).view([good.len() as i64, features]);
+        let probabilities = if good.is_empty() { Vec::new() } else { self.classifier.probabilities(&raw)? };
+        let mut found = probabilities.chunks_exact(self.classifier.metadata.classes.len());
+        let mut sound = Vec::new();
+        let mut of_input = |input: Input| {
+            let probabilities = input.values.and_then(|_| {
+                let probabilities = found.next().expect("the model gave a row for each input");
+                let is_sound = probabilities.iter().all(|probability| probability.is_finite());
+                sound.push(is_sound);
+                is_sound.then(|| probabilities.to_vec()).ok_or_else(|| super::NO_NUMBER.to_string())
+            });
+            Classified { input: input.name, probabilities }
+        };
+        let rows = inputs.into_iter().map(&mut of_input).collect();
+        let features = (self.batching.features && !sound.is_empty()).then(|| {
+            let rows = Tensor::from_slice(&sound);
+            Ok::<_, Error>(self.classifier.features(&raw)?.index(&[Some(rows)]))
+        });
+        Ok(ClassifiedBatch { rows, features: features.transpose()? })
+    }
+}
