@@ -30,10 +30,10 @@ check: libtorch ## Check formatting, lints and documentation
 accuracy: build data ## Train the digits by each recipe with five seeds, and compare the accuracy with its goal
 	cargo bench --bench accuracy
 
-bench: build data ## Time the digits job and the loader beside PyTorch, Keras and torchvision, and print the ratios
+bench: build data ## Time training, prediction and the loader beside PyTorch, Keras and torchvision, and print the ratios
 	torch=$$(scripts/python-env torch) && keras=$$(scripts/python-env keras) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_KERAS=$$keras && \
-	  cargo bench --bench digits && cargo bench --bench loader
+	  cargo bench --bench digits && cargo bench --bench inference && cargo bench --bench loader
 
 build: libtorch ## Build target/release/cresset
 	cargo build --release
