@@ -1,15 +1,16 @@
 //! Rows for a model, taken up as they come in: from a file of any length, or from a pipe that is still open.
 
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
 use super::expected::{Expected, HEADER_ALONE};
+use super::pieces::Pieces;
 use super::rows::for_each_row;
-use super::text::{self, BYTE_ORDER_MARK};
+use super::text;
 use crate::data::column::TableLayout;
 use crate::error::{Error, Place, Result};
 
@@ -71,17 +72,7 @@ impl Incoming {
 
     /// The rows of what comes from `source`, which is called `path`.
     pub fn new(path: PathBuf, source: Box<dyn Read + Send>, model: &Arc<TableLayout>, missing: bool) -> Self {
-        let delimiters = text::delimiters(&path);
-        let pieces = Pieces {
-            source,
-            buffer: Vec::new(),
-            scanned: 0,
-            whole: 0,
-            has_begun: false,
-            line: 1,
-            quotes: Quotes { delimiters: delimiters.to_vec(), within: Within::Start },
-            end: None,
-        };
+        let pieces = Pieces::new(source, text::delimiters(&path));
         Incoming {
             path: path.into(),
             pieces,
@@ -100,7 +91,7 @@ impl Incoming {
         if self.expected.is_none() {
             let found = Expected::of(&self.path, text, first_line, &self.model, self.missing)?;
             if let Some(found) = &found {
-                self.pieces.quotes.delimiters = vec![found.delimiter()];
+                self.pieces.settle(found.delimiter());
             }
             self.expected = found.map(Arc::new);
         }
@@ -169,151 +160,6 @@ fn has_rows(text: &[u8], first_line: u64, expected: &Expected) -> bool {
         if Some(row.line) == expected.header() { Ok(()) } else { Err(Error::Usage(String::new())) }
     };
     for_each_row(Path::new(""), text, expected.delimiter(), first_line, &mut { is_row }).is_err()
-}
-
-/// Bytes that are read at once, if so many are there.
-const AT_ONCE: usize = 1 << 16;
-
-/// The longest row, so that a file without line ends does not fill the memory.
-const LONGEST_ROW: usize = 1 << 26;
-
-/// The whole rows of a text as they come in.
-struct Pieces {
-    source: Box<dyn Read + Send>,
-    buffer: Vec<u8>,
-    /// The bytes of the buffer that were looked through.
-    scanned: usize,
-    /// The bytes of the buffer that are whole rows.
-    whole: usize,
-    /// Whether the beginning was seen, where a byte order mark may stand.
-    has_begun: bool,
-    /// The number of the buffer's first line.
-    line: u64,
-    quotes: Quotes,
-    /// The end of the text, once it is known, and why it cannot be read further, if so.
-    end: Option<std::result::Result<(), String>>,
-}
-
-impl Pieces {
-    /// Reads on.
-    fn read(&mut self) {
-        let start = self.buffer.len();
-        self.buffer.resize(start + AT_ONCE, 0);
-        let read = loop {
-            match self.source.read(&mut self.buffer[start..]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => break read,
-            }
-        };
-        self.buffer.truncate(start + *read.as_ref().unwrap_or(&0));
-        match read {
-            Ok(0) => self.end = Some(Ok(())),
-            Ok(_) => {}
-            Err(error) => self.end = Some(Err(format!("cannot read the file: {error}"))),
-        }
-        if let Some(at) = memchr::memchr(0, &self.buffer[start..]) {
-            self.buffer.truncate(start + at);
-            self.end = Some(Err(text::NUL.to_string()));
-        }
-        self.scan();
-        if self.end.is_none() && self.buffer.len() - self.whole > LONGEST_ROW {
-            let problem =
-                "the row is longer than 64 MiB; a line end is missing, or a quotation mark is not closed";
-            self.end = Some(Err(problem.to_string()));
-        }
-    }
-
-    /// Finds out how many of the bytes are whole rows.
-    fn scan(&mut self) {
-        if !self.has_begun {
-            if self.end.is_none() && self.buffer.len() < BYTE_ORDER_MARK.len() {
-                return;
-            }
-            if self.buffer.starts_with(BYTE_ORDER_MARK) {
-                self.buffer.drain(..BYTE_ORDER_MARK.len());
-            }
-            self.has_begun = true;
-        }
-        if let Some(end) = self.quotes.last_end(&self.buffer[self.scanned..]) {
-            self.whole = self.scanned + end;
-        }
-        // The last row of a text may lack its line end; that in which a text breaks off is not whole.
-        if let Some(Ok(())) = self.end {
-            self.whole = self.buffer.len();
-        }
-        self.scanned = self.buffer.len();
-    }
-}
-
-impl Iterator for Pieces {
-    type Item = std::result::Result<(u64, Vec<u8>), (u64, String)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.whole == 0 {
-            match &mut self.end {
-                None => self.read(),
-                Some(end) => {
-                    let problem = std::mem::replace(end, Ok(())).err()?;
-                    let ends = memchr::memchr_iter(b'\n', &self.buffer).count();
-                    return Some(Err((self.line + ends as u64, problem)));
-                }
-            }
-        }
-        let rest = self.buffer.split_off(self.whole);
-        let text = std::mem::replace(&mut self.buffer, rest);
-        self.scanned -= self.whole;
-        self.whole = 0;
-        let line = self.line;
-        self.line += memchr::memchr_iter(b'\n', &text).count() as u64;
-        Some(Ok((line, text)))
-    }
-}
-
-/// Whether a line end ends a row or stands within a quoted cell: the rules of the crate csv, which parses the rows.
-struct Quotes {
-    delimiters: Vec<u8>,
-    within: Within,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Within {
-    /// Where a cell begins.
-    Start,
-    /// In a cell without quotation marks around it.
-    Plain,
-    /// In a quoted cell.
-    Quoted,
-    /// Behind a quotation mark in a quoted cell: its last one, or the first of two that stand for one.
-    Mark,
-}
-
-impl Quotes {
-    /// Goes on through `text`; gives the place behind the last line end that ends a row.
-    fn last_end(&mut self, text: &[u8]) -> Option<usize> {
-        let is_quoted = matches!(self.within, Within::Quoted | Within::Mark);
-        if !is_quoted && memchr::memchr(b'"', text).is_none() {
-            let last = *text.last()?;
-            self.within = if self.is_start(last) { Within::Start } else { Within::Plain };
-            return memchr::memrchr(b'\n', text).map(|at| at + 1);
-        }
-        let mut end = None;
-        for (at, byte) in text.iter().enumerate() {
-            self.within = match (self.within, *byte) {
-                (Within::Quoted, b'"') => Within::Mark,
-                (Within::Quoted, _) | (Within::Mark | Within::Start, b'"') => Within::Quoted,
-                (_, byte) if self.is_start(byte) => Within::Start,
-                _ => Within::Plain,
-            };
-            if *byte == b'\n' && self.within == Within::Start {
-                end = Some(at + 1);
-            }
-        }
-        end
-    }
-
-    fn is_start(&self, byte: u8) -> bool {
-        matches!(byte, b'\n' | b'\r') || self.delimiters.contains(&byte)
-    }
 }
 
 #[cfg(test)]

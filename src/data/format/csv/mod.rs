@@ -5,6 +5,7 @@ mod expected;
 mod incoming;
 mod layout;
 mod parse;
+mod pieces;
 mod rows;
 mod text;
 
