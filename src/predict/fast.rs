@@ -62,9 +62,15 @@ impl Network {
         (own[..] == [network.preprocessed(&raw).ok()?]).then_some(network)
     }
 
+    /// Whether inputs are as many examples of the model's size, flattened or not. What has another size, or may have, is left to
+    /// the module's own preprocessing.
     fn takes(&self, raw: &Tensor) -> bool {
         let size = raw.size();
-        size.len() > 1 && size[1..].iter().product::<i64>() == self.sizes.iter().product::<i64>()
+        let of_example = size.get(1..).unwrap_or_default();
+        let is_grey = self.sizes.len() == 3 && self.sizes[0] == 1;
+        of_example == self.sizes
+            || of_example == [self.sizes.iter().product::<i64>()]
+            || (is_grey && of_example == &self.sizes[1..])
     }
 
     fn preprocessed(&self, raw: &Tensor) -> Result<Tensor> {

@@ -5,10 +5,13 @@ use tch::{Kind, Tensor};
 
 use crate::error::Result;
 
+/// Logits (N, classes) of preprocessed inputs (N, …), on their device.
+pub type Teacher = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
+
 /// A teacher, and how much it counts.
 pub struct Distillation {
-    /// Logits (N, classes) of preprocessed inputs (N, …), on their device.
-    pub teacher: Box<dyn Fn(&Tensor) -> Result<Tensor>>,
+    /// Who teaches.
+    pub teacher: Teacher,
     /// What logits are divided by, above 0: the greater, the more of what the teacher thinks of the other classes is seen.
     pub temperature: f64,
     /// How much the teacher counts, from 0 to 1; the labels have the rest.

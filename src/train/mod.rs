@@ -26,7 +26,7 @@ mod training;
 
 pub use callback::{Callback, Flow, Silent};
 pub use callbacks::{Checkpoints, EarlyStopping, TimeLimit};
-pub use distillation::Distillation;
+pub use distillation::{Distillation, Teacher};
 pub use epoch_record::{EpochRecord, MetricsLog};
 pub use learner::{Learner, Outcome};
 pub use loss_scale::LossScale;
