@@ -1,7 +1,10 @@
-//! The sizes that a TorchScript file declares, looked at before libtorch makes room for them.
+//! A TorchScript file as the archive that it is: the sizes that it declares are looked at before libtorch makes room for
+//! them.
 
 use std::io::{Read, Seek, SeekFrom};
 
+use zip::read::{ArchiveOffset, Config};
+use zip::result::ZipResult;
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::quoted;
@@ -13,6 +16,12 @@ const MOST_TEXT: u64 = 64 << 20;
 /// The most bytes that a packed part may unpack to. libtorch packs code alone.
 const MOST_PACKED: u64 = 256 << 20;
 
+/// Opens an archive whose first byte is the first one of the file. The zip crate, if it is to look for the beginning itself,
+/// takes some of libtorch's for others: those where the first entry of the directory is as long as what stands behind it.
+pub fn open<R: Read + Seek>(file: R) -> ZipResult<ZipArchive<R>> {
+    ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, file)
+}
+
 /// Refuses an archive with a part that declares an absurd size. A file that is no archive is left to libtorch, which says
 /// so.
 ///
@@ -20,7 +29,7 @@ const MOST_PACKED: u64 = 256 << 20;
 /// Which part it is, and what it declares.
 pub fn check_sizes(mut file: impl Read + Seek) -> Result<(), String> {
     let Ok(length) = file.seek(SeekFrom::End(0)) else { return Ok(()) };
-    let Ok(mut archive) = ZipArchive::new(file) else { return Ok(()) };
+    let Ok(mut archive) = open(file) else { return Ok(()) };
     for index in 0..archive.len() {
         let part =
             archive.by_index_raw(index).map_err(|e| format!("its part {} is damaged: {e}", index + 1))?;

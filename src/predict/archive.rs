@@ -3,11 +3,13 @@
 
 use std::io::{Read, Seek, sink};
 
+use crate::model::archive::open as open_archive;
+
 /// The name of the first member of a zip archive whose bytes do not have the checksum that the archive gives for them.
 ///
 /// A file that is no archive at all is left to libtorch, which says so.
 pub fn damaged_member(file: impl Read + Seek) -> Option<String> {
-    let mut archive = zip::ZipArchive::new(file).ok()?;
+    let mut archive = open_archive(file).ok()?;
     (0..archive.len()).find(|index| !is_whole(&mut archive, *index)).map(|index| {
         let name = archive.name_for_index(index).and_then(Result::ok);
         name.map_or_else(|| format!("its part {}", index + 1), |name| name.into_owned())
@@ -17,7 +19,7 @@ pub fn damaged_member(file: impl Read + Seek) -> Option<String> {
 /// The text of the extra file `name` of a TorchScript archive, of which nothing is run: none if it has no such file. The outer
 /// `None` is for what is no such archive.
 pub fn extra_file(file: impl Read + Seek, name: &str) -> Option<Option<String>> {
-    let mut archive = zip::ZipArchive::new(file).ok()?;
+    let mut archive = open_archive(file).ok()?;
     let ending = format!("/extra/{name}");
     let members: Vec<_> =
         archive.file_names().filter_map(|name| name.ok().map(|name| name.into_owned())).collect();
@@ -58,12 +60,16 @@ mod tests {
     use tch::Tensor;
 
     fn model() -> Vec<u8> {
+        named("m.pt")
+    }
+
+    fn named(name: &str) -> Vec<u8> {
         const SOURCE: &str = "class M(Module):\n  __parameters__ = [\"w\", ]\n  __buffers__ = []\n  w : Tensor\n  \
                               training : bool\n  def forward(self: __torch__.M, x: Tensor) -> Tensor:\n    return x\n";
         let mut values = Values::new();
         values.put_tensor("w", &Tensor::from_slice(&[0x5EED_F00D_i64; 100])).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("m.pt");
+        let path = folder.path().join(name);
         let module = Module::from_source(SOURCE, "__torch__.M", &values).unwrap();
         module.save(&path, &[("notes.txt", "some notes")]).unwrap();
         std::fs::read(&path).unwrap()
@@ -92,6 +98,16 @@ mod tests {
         assert_eq!(found(&model, "notes.txt"), Some(Some("some notes".to_string())));
         assert_eq!(found(&model, "absent.txt"), Some(None));
         assert_eq!(found(b"no archive", "notes.txt"), None);
+    }
+
+    /// libtorch writes the name into the archive, and with it the lengths of its entries.
+    #[test]
+    fn a_file_of_any_name_is_looked_through() {
+        for length in 1..40 {
+            let model = named(&format!("{}.pt", "m".repeat(length)));
+            assert_eq!(damaged_member(Cursor::new(&model)), None);
+            assert!(flipped_at(&model, b"some notes").is_some(), "{length}");
+        }
     }
 
     proptest! {

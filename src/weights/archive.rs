@@ -13,6 +13,7 @@ use super::pickle::Pickle;
 use super::{load, names};
 use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
+use crate::model::archive;
 
 /// What the parts may unpack to, beyond [`GROWTH`] times the size of the file.
 const ALLOWANCE: u64 = 1 << 16;
@@ -22,7 +23,7 @@ const GROWTH: u64 = 16;
 /// Reads the tensors of an archive.
 pub fn read(path: &Path, file: File) -> Result<Tensors> {
     let length = file.metadata().map_err(Error::io("read", path))?.len();
-    let archive = ZipArchive::new(BufReader::new(file)).map_err(|e| {
+    let archive = archive::open(BufReader::new(file)).map_err(|e| {
         Error::artifact(path, format!("the zip archive is damaged, or not all of it is there: {e}"))
     })?;
     let mut parts = Parts { path, archive, folder: String::new(), left: ALLOWANCE + GROWTH * length };
