@@ -108,19 +108,22 @@ fn predict_gives_classes_and_probabilities() {
 }
 
 #[test]
-fn an_input_of_another_width_is_refused_with_a_sentence() {
+fn an_input_that_is_no_example_is_refused_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let (_, model) = train(folder.path());
     let module = CModule::load(&model).unwrap();
-    for shape in [vec![2, 32], vec![1, 1, 8, 9], vec![64]] {
+    for (shape, says) in [
+        (vec![2, 32], "must have 64 values (1×8×8)"),
+        (vec![64], "needs a batch dimension: (N, 64)"),
+        (
+            vec![1, 2, 8, 8],
+            "pictures must be (N, height, width), (N, 1, height, width) or (N, 3, height, width)",
+        ),
+        (vec![1, 1, 0, 8], "the pictures have no pixels"),
+    ] {
         let input = Tensor::zeros(&shape[..], (Kind::Float, Device::Cpu));
         let error = module.forward_ts(&[&input]).unwrap_err().to_string();
-        let expected = if shape.len() == 1 {
-            "needs a batch dimension: (N, 64)"
-        } else {
-            "must have 64 values (1×8×8)"
-        };
-        assert!(error.contains(expected), "{shape:?}: {error}");
+        assert!(error.contains(says), "{shape:?}: {error}");
     }
 }
 
@@ -154,6 +157,7 @@ fn the_metadata_say_everything_about_the_model() {
         ("/classes", digits),
         ("/input/shape", serde_json::json!([1, 8, 8])),
         ("/input/value_range", serde_json::json!({"min": 0.0, "max": 16.0})),
+        ("/input/sizing", "middle-bilinear".into()),
         ("/preprocessing/kind", "range".into()),
         ("/preprocessing/scale", serde_json::json!([16.0])),
         ("/metrics/epoch", 2.into()),
@@ -232,7 +236,7 @@ fn an_export_that_makes_no_sense_is_refused_with_a_remedy() {
         (vec![run, "--format", "hdf5"], "--format: there is no format `hdf5`. There are torchscript, onnx"),
         (vec![text(&model), "--checkpoint", "last"], "--checkpoint is for the folder of a run"),
         (vec![run, "--input", "1x8x8"], "--input: a run knows the shape of its examples"),
-        (vec![text(&model), "--input", "1x8x9"], "an example of the input must have 64 values"),
+        (vec![text(&model), "--input", "2x8x8"], "pictures must be (N, height, width)"),
         (vec!["/no/such/model.pt"], "cannot read the model"),
     ] {
         let arguments = [&["export"], arguments.as_slice(), &["--output", text(&output)]].concat();

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use cresset::data::{self, DataOptions, Inputs};
 use cresset::predict::Classifier;
+use image::imageops::FilterType;
 use image::{GrayImage, Luma};
 use support::{assert_same_bits, cresset, run, stderr, succeed, text};
-use tch::Device;
+use tch::{CModule, Device, Tensor};
 
 /// The first digits as PNG files of 8 × 8 pixels, `folder/LABEL/NUMBER.png`.
 fn digits(folder: &Path, count: usize) {
@@ -131,6 +132,60 @@ fn shards_train_without_being_unpacked() {
     assert!(accuracy(&a) > 0.85);
     succeed(["train", "--data", text(&shards), "--augment", "digits", "--out", text(&b)]);
     assert!(accuracy(&b) > 0.5);
+}
+
+/// What a program gives the file that only decodes, uint8 (1, channels, height, width).
+fn decoded(path: &Path) -> Tensor {
+    let picture = image::open(path).unwrap();
+    let size = [i64::from(picture.height()), i64::from(picture.width()), -1];
+    Tensor::from_slice(picture.as_bytes()).view(size.as_slice()).permute([2, 0, 1]).unsqueeze(0)
+}
+
+/// Pixels differ by rounding to bytes, of a JPEG that is decoded at a part of its size by more.
+#[test]
+fn the_file_makes_of_pictures_of_any_size_what_predict_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let [color, grey] = ["color", "grey"].map(|name| folder.path().join(name));
+    support::color_pictures(&color, 12);
+    for class in ["red", "green", "blue"] {
+        std::fs::create_dir_all(grey.join(class)).unwrap();
+        for entry in color.join(class).read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            let to = grey.join(class).join(path.file_name().unwrap());
+            image::open(&path).unwrap().into_luma8().save(to).unwrap();
+        }
+    }
+    for pictures in [&color, &grey] {
+        let model = pictures.file_name().unwrap().to_str().unwrap();
+        let out = folder.path().join(format!("run-{model}"));
+        let base = ["train", "--data", text(pictures), "--model", "cnn", "--epochs", "3"];
+        succeed([&base[..], &["--image-size", "24x32", "--out", text(&out)]].concat());
+        let file = out.join("model.pt");
+        let classifier = Classifier::load(&file, Device::Cpu).unwrap();
+        let module = CModule::load(&file).unwrap();
+        let source = image::open(pictures.join("green/3.png")).unwrap();
+        for (width, height, name, tolerance) in [
+            (40, 40, "same.png", 0.01),
+            (32, 24, "exact.png", 0.),
+            (95, 31, "wide.png", 0.01),
+            (11, 90, "high.png", 0.01),
+            (300, 200, "large.png", 0.01),
+            (95, 31, "wide.jpg", 0.01),
+            (300, 200, "large.jpg", 0.05),
+        ] {
+            let path = folder.path().join(name);
+            let resized = source.resize_exact(width, height, FilterType::CatmullRom);
+            for picture in [resized.clone(), resized.into_luma8().into()] {
+                picture.save(&path).unwrap();
+                let expected = classifier.read_inputs(&path).unwrap();
+                let expected = classifier.logits(&expected.iter().next().unwrap().1).unwrap();
+                let logits = tch::no_grad(|| module.forward_ts(&[&decoded(&path)])).unwrap();
+                let difference = ((logits - &expected).abs().max() / expected.abs().max()).double_value(&[]);
+                println!("{model} {name}: {difference:.1e}");
+                assert!(difference <= tolerance, "{model} {name}: {difference}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::Config;
+use crate::data::image::Channels;
 use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
 use crate::error::quoted;
 use crate::evaluate::{Evaluation, METRICS, Metric};
@@ -67,15 +68,30 @@ pub struct Compression {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InputDescription {
     /// The shape of one example. A batch may come as (N, shape…), flattened as (N, features), or without a channel
-    /// dimension of 1.
+    /// dimension of 1; of pictures, in grey or color alike.
     pub shape: InputShape,
     /// The dtypes that are taken.
     pub dtypes: Vec<String>,
     /// The range of raw values, where it is known.
     pub value_range: Option<ValueRange>,
+    /// What becomes of pictures of another size.
+    #[serde(default)]
+    pub sizing: Sizing,
     /// What the columns of a table are that the model was trained on; none for anything else. Texts come one-hot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<TableLayout>,
+}
+
+/// What the file does to pictures of another size than the model's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sizing {
+    /// It refuses them.
+    #[default]
+    Refused,
+    /// The largest part in the middle that has the model's proportions is resized by an antialiased triangle filter
+    /// (bilinear), as it was for training.
+    MiddleBilinear,
 }
 
 /// Figures of the exported weights on the held-out rows.
@@ -212,6 +228,7 @@ impl Metadata {
                 shape: dataset.shape.clone(),
                 dtypes: ["uint8", "float32"].map(str::to_string).to_vec(),
                 value_range: dataset.range,
+                sizing: Channels::of(&dataset.shape).map_or(Sizing::Refused, |_| Sizing::MiddleBilinear),
                 table: dataset.table.clone(),
             },
             preprocessing: preprocessing.clone(),

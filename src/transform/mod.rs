@@ -4,12 +4,14 @@
 pub mod augment;
 mod channels;
 mod features;
+mod fit;
 pub mod sheet;
 pub mod synthesis;
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::data::image::Channels;
 use crate::data::options::Missing;
 use crate::data::{Dataset, InputShape, TrainPart};
 use crate::model::script::Class;
@@ -88,7 +90,8 @@ impl Preprocessing {
         inputs * scale.to_device(inputs.device()) + offset.to_device(inputs.device())
     }
 
-    /// The same computation in TorchScript, which also refuses inputs of another width.
+    /// The same computation in TorchScript, which also brings pictures of another size to the model's, and
+    /// refuses inputs that are none.
     pub fn script(&self) -> Class {
         let (offset, scale) = self.tensors();
         let sizes: Vec<_> = self.shape.0.iter().map(i64::to_string).collect();
@@ -97,13 +100,21 @@ impl Preprocessing {
             Some(_) => "    raw = torch.where(torch.isnan(raw), self.fill, raw)\n",
             None => "",
         };
+        let (fitted, fit) = match Channels::of(&self.shape) {
+            Some((channels, height, width)) => {
+                ("self.fit(values) if x.dim() > 2 else values", fit::script(channels, height, width))
+            }
+            None => ("values", String::new()),
+        };
         let methods = format!(
             r#"  def forward(self: {{class}}, x: Tensor) -> Tensor:
     assert x.dim() > 1, "the input needs a batch dimension: (N, {width})"
-    assert x[0].numel() == {width} if x.size(0) > 0 else True, "an example of the input must have {width} values ({shape})"
-    raw = x.to(self.offset.dtype).reshape([x.size(0), {sizes}])
+    values = x.to(self.offset.dtype)
+    values = {fitted}
+    assert values[0].numel() == {width} if x.size(0) > 0 else True, "an example of the input must have {width} values ({shape})"
+    raw = values.reshape([x.size(0), {sizes}])
 {fill}    return torch.div(torch.sub(raw, self.offset), self.scale)
-"#,
+{fit}"#,
             shape = self.shape,
             sizes = sizes.join(", "),
         );

@@ -1,0 +1,155 @@
+//! Pictures of any size to a model's, within the exported file: what [`crate::data::image::Fitter`] does to the pictures
+//! that are trained on.
+//!
+//! Each side is a product with a matrix of the filter's weights. libtorch's own antialiased resize can neither begin between
+//! two pixels, where the middle of a picture may lie, nor see beyond the part that it is given, as the filter does.
+
+use crate::data::image::Channels;
+
+/// The methods of a TorchScript class that bring pictures, float32 (N, height, width) or (N, channels, height, width), to
+/// this size by `fit`, (N, channels, height, width): to grey by the luma of ITU-R BT.601, and to the largest part in the
+/// middle that has the model's proportions, resized by an antialiased triangle filter. What has the size already is given
+/// back as it is.
+pub fn script(channels: Channels, height: u32, width: u32) -> String {
+    let (forms, shaped, convert) = match channels {
+        Channels::Grey => (
+            "(N, height, width), (N, 1, height, width) or (N, 3, height, width)",
+            "torch.unsqueeze(x, 1) if x.dim() == 3 else x",
+            r#"    if pictures.size(1) == 3:
+      red, green, blue = torch.unbind(pictures, 1)
+      weighted = torch.add(torch.add(torch.mul(red, 19595), torch.mul(green, 38470)), torch.mul(blue, 7471))
+      pictures = torch.unsqueeze(torch.div(weighted, 65536), 1)
+"#,
+        ),
+        Channels::Color => (
+            "(N, 3, height, width) or (N, 1, height, width)",
+            "x",
+            "    if pictures.size(1) == 1:\n      pictures = torch.expand(pictures, [-1, 3, -1, -1])\n",
+        ),
+    };
+    format!(
+        r#"  def fit(self: {{class}}, x: Tensor) -> Tensor:
+    pictures = {shaped}
+    assert pictures.dim() == 4, "pictures must be {forms}"
+    assert pictures.size(1) == 1 or pictures.size(1) == 3, "pictures must be {forms}"
+    assert pictures.size(2) > 0 and pictures.size(3) > 0, "the pictures have no pixels"
+{convert}    if pictures.size(2) == {height} and pictures.size(3) == {width}:
+      fitted = pictures
+    else:
+      by_height = pictures.size(2) / {height}
+      by_width = pictures.size(3) / {width}
+      scale = by_height if by_height < by_width else by_width
+      rows = self.weights(pictures.size(2), {height}, scale, pictures)
+      columns = self.weights(pictures.size(3), {width}, scale, pictures)
+      fitted = torch.matmul(rows, torch.matmul(pictures, torch.t(columns)))
+    return fitted
+  def weights(self: {{class}}, size: int, wanted: int, scale: float, x: Tensor) -> Tensor:
+    start = (size - wanted * scale) / 2
+    reach = scale if scale > 1. else 1.
+    centers = torch.add(torch.mul(torch.add(torch.arange(wanted, dtype=7, device=x.device), 0.5), scale), start)
+    places = torch.add(torch.arange(size, dtype=7, device=x.device), 0.5)
+    far = torch.abs(torch.sub(torch.unsqueeze(places, 0), torch.unsqueeze(centers, 1)))
+    weights = torch.clamp_min(torch.sub(1., torch.div(far, reach)), 0.)
+    return torch.to(torch.div(weights, torch.sum(weights, [1], True)), x.dtype)
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::image::{Fitter, Region};
+    use crate::model::script::Class;
+    use cresset_bridge::script::Module;
+    use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage};
+    use std::io::Cursor;
+    use tch::{Kind, Tensor};
+
+    fn fitting(channels: Channels, height: u32, width: u32) -> Module {
+        let forward = "  def forward(self: {class}, x: Tensor) -> Tensor:\n    return self.fit(x)\n";
+        let methods = format!("{}{forward}", script(channels, height, width));
+        let (source, class, values) = Class::new("Fit", methods).compile().unwrap();
+        Module::from_source(&source, &class, &values).unwrap()
+    }
+
+    fn png(picture: &DynamicImage) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
+        bytes.into_inner()
+    }
+
+    /// The picture as a program decodes it: float32 (1, channels, height, width).
+    fn decoded(picture: &DynamicImage) -> Tensor {
+        let size = [i64::from(picture.height()), i64::from(picture.width()), -1];
+        let pixels = Tensor::from_slice(picture.as_bytes()).view(size.as_slice());
+        pixels.permute([2, 0, 1]).unsqueeze(0).to_kind(Kind::Float)
+    }
+
+    /// The picture as it is trained on: float32 (1, channels, height, width).
+    fn trained_on(picture: &DynamicImage, channels: Channels, height: u32, width: u32) -> Tensor {
+        let mut fitter = Fitter::new(channels, height, width);
+        let mut pixels = vec![0; fitter.bytes()];
+        fitter.fit(&png(picture), |size| Region::middle(size, (height, width)), &mut pixels).unwrap();
+        let pixels = Tensor::from_slice(&pixels).view([i64::from(height), i64::from(width), -1]);
+        pixels.permute([2, 0, 1]).unsqueeze(0).to_kind(Kind::Float)
+    }
+
+    fn noisy(width: u32, height: u32) -> DynamicImage {
+        let value = |x: u32, y: u32, channel: u32| ((x * 37 + y * 91 + x * y * 5 + channel * 77) % 256) as u8;
+        RgbImage::from_fn(width, height, |x, y| Rgb([value(x, y, 0), value(x, y, 1), value(x, y, 2)])).into()
+    }
+
+    /// Training rounds to bytes twice: after the rows and after the columns.
+    #[test]
+    fn pictures_of_any_size_become_what_is_trained_on_up_to_rounding() {
+        for (width, height) in [(40, 30), (31, 50), (9, 200), (7, 5), (8, 13), (64, 64), (1, 1), (101, 20)] {
+            for channels in [Channels::Grey, Channels::Color] {
+                for (to_height, to_width) in [(8, 8), (12, 20), (30, 17)] {
+                    for picture in [noisy(width, height), noisy(width, height).into_luma8().into()] {
+                        let fitted = fitting(channels, to_height, to_width);
+                        let fitted = fitted.call("forward", &decoded(&picture)).unwrap().remove(0);
+                        let expected = trained_on(&picture, channels, to_height, to_width);
+                        assert_eq!(fitted.size(), expected.size());
+                        let difference = (fitted - expected).abs().max().double_value(&[]);
+                        let case =
+                            format!("{width}×{height} to {to_width}×{to_height}, {channels:?}: {difference}");
+                        assert!(difference <= 1.6, "{case}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_of_the_models_size_keeps_its_bits_and_three_equal_channels_are_their_grey() {
+        let grey: DynamicImage = GrayImage::from_fn(8, 8, |x, y| Luma([(x * 31 + y * 7) as u8])).into();
+        let module = fitting(Channels::Grey, 8, 8);
+        let x = decoded(&grey);
+        let call = |x: &Tensor| module.call("forward", x).unwrap().remove(0);
+        assert_eq!(call(&x), x);
+        assert_eq!(call(&x.squeeze_dim(1)), x);
+        assert_eq!(call(&x.expand([1, 3, 8, 8], false)), x);
+    }
+
+    #[test]
+    fn what_is_no_picture_is_refused_with_the_forms_that_are() {
+        for (channels, size, says) in [
+            (
+                Channels::Grey,
+                vec![2, 2, 8, 8],
+                "pictures must be (N, height, width), (N, 1, height, width) or",
+            ),
+            (
+                Channels::Color,
+                vec![3, 8, 8],
+                "pictures must be (N, 3, height, width) or (N, 1, height, width)",
+            ),
+            (Channels::Grey, vec![1, 1, 0, 8], "the pictures have no pixels"),
+            (Channels::Grey, vec![1, 1, 1, 8, 8], "pictures must be"),
+        ] {
+            let x = Tensor::zeros(&size[..], (Kind::Float, tch::Device::Cpu));
+            let error = fitting(channels, 8, 8).call("forward", &x).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}
