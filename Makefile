@@ -12,7 +12,10 @@ train: build data ## Train the digits (ARGS="--epochs 20" passes options on)
 	@target/release/cresset train $(ARGS)
 
 test: libtorch data ## Run all tests that need no Python torch
+	@scripts/check-tools examples
 	cargo test --release --workspace
+	cmake=$$(command -v cmake || { python=$$(scripts/python-env cmake) && echo "$${python%/*}/cmake"; }) && \
+	  CRESSET_CMAKE=$$cmake cargo test --release --test export -- --ignored
 	python=$$(scripts/python-env onnx) && \
 	  CRESSET_PYTHON_ONNX=$$python cargo test --release --test onnx -- --ignored
 	@echo "Left out: the tests with Python torch (3 GB), which 'make test-python' runs."

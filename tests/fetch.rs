@@ -55,6 +55,15 @@ fn a_first_run_makes_cache_view_and_link_and_a_second_calls_no_python() {
     let second = checkout.run("fetch-libtorch").succeeded();
     assert_eq!((second.stdout, second.stderr.as_str()), (first.stdout, ""));
     assert_eq!(checkout.python_calls(), calls);
+
+    // A view that was made before it had CMake's part gets it, and nothing is linked again.
+    let config = view.join("share/cmake/Torch/TorchConfig.cmake");
+    let version = view.join("build-version");
+    let made = fs::metadata(&version).unwrap().modified().unwrap();
+    fs::remove_file(&config).unwrap();
+    checkout.run("fetch-libtorch").succeeded();
+    assert!(fs::read_to_string(&config).unwrap().contains("Torch_FOUND TRUE"));
+    assert_eq!(fs::metadata(&version).unwrap().modified().unwrap(), made);
 }
 
 #[test]

@@ -1,39 +1,38 @@
-// Classifies rows of numbers with an exported model, using libtorch alone.
-// Usage: classify MODEL.pt ROWS.csv
+// Classifies PNG files with an exported model, using libtorch and libpng.
+// Usage: classify MODEL.pt PICTURE.png…
+#include <png.h>
 #include <torch/script.h>
 
 #include <cstdio>
-#include <fstream>
-#include <sstream>
 
-// Every row of the file as raw values, float (rows, values).
-torch::Tensor read_rows(const char* path) {
-  std::ifstream file(path);
-  if (!file) throw std::runtime_error(std::string("cannot read ") + path);
-  std::vector<float> values;
-  int64_t rows = 0;
-  for (std::string line, cell; std::getline(file, line); ++rows) {
-    for (std::stringstream cells(line); std::getline(cells, cell, ',');) values.push_back(std::stof(cell));
+// The pixels of a PNG file, uint8 (1, 3, height, width).
+torch::Tensor read_png(const std::string& path) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  if (!png_image_begin_read_from_file(&image, path.c_str())) throw std::runtime_error(path + ": " + image.message);
+  image.format = PNG_FORMAT_RGB;
+  auto pixels = torch::zeros({image.height, image.width, 3}, torch::kUInt8);
+  if (!png_image_finish_read(&image, nullptr, pixels.data_ptr(), 0, nullptr)) {
+    throw std::runtime_error(path + ": " + image.message);
   }
-  return torch::tensor(values).view({rows, -1});
+  return pixels.permute({2, 0, 1}).unsqueeze(0);
 }
 
 int main(int argc, char** argv) try {
-  if (argc != 3) throw std::runtime_error("usage: classify MODEL.pt ROWS.csv");
+  if (argc < 3) throw std::runtime_error("usage: classify MODEL.pt PICTURE.png…");
   auto model = torch::jit::load(argv[1]);
   auto names = model.attr("classes").toList();
   torch::InferenceMode no_gradients;
 
-  auto rows = read_rows(argv[2]);
-  auto logits = model.forward({rows}).toTensor();
-  auto prediction = model.get_method("predict")({rows}).toTuple();
-  auto classes = prediction->elements()[0].toTensor();
-  auto probabilities = prediction->elements()[1].toTensor();
+  for (int i = 2; i < argc; ++i) {
+    auto picture = model.get_method("pixels")({read_png(argv[i])});
+    auto logits = model.forward({picture}).toTensor()[0];
+    auto prediction = model.get_method("predict")({picture}).toTuple();
+    auto index = prediction->elements()[0].toTensor().item<int64_t>();
+    auto probabilities = prediction->elements()[1].toTensor();
 
-  for (int64_t row = 0; row < rows.size(0); ++row) {
-    auto index = classes[row].item<int64_t>();
-    std::printf("%s %.4f", names.get(index).toStringRef().c_str(), probabilities[row][index].item<double>());
-    for (int64_t i = 0; i < logits.size(1); ++i) std::printf(" %.9g", logits[row][i].item<double>());
+    std::printf("%s %s %.4f", argv[i], names.get(index).toStringRef().c_str(), probabilities[0][index].item<double>());
+    for (int64_t n = 0; n < logits.size(0); ++n) std::printf(" %.9g", logits[n].item<double>());
     std::printf("\n");
   }
 } catch (const c10::Error& error) {

@@ -9,6 +9,8 @@ mod torchscript;
 mod verification;
 
 pub use format::{EXPORT_FORMATS, ExportFormat, Exported};
-pub use metadata::{Compression, FORMAT, Found, InputDescription, METADATA, Metadata, Metrics, Sizing, TestMetrics};
+pub use metadata::{
+    Compression, FORMAT, Found, InputDescription, METADATA, Metadata, Metrics, Sizing, TestMetrics,
+};
 pub use torchscript::{torchscript, torchscript_int8};
 pub use verification::{SAMPLES, VERIFICATION, Verification, Verified};

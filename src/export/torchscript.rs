@@ -5,7 +5,8 @@ use std::path::Path;
 use cresset_bridge::script::Module;
 use tch::Tensor;
 
-use super::{ExportFormat, Exported, METADATA, Metadata, VERIFICATION, Verification};
+use super::{ExportFormat, Exported, METADATA, Metadata, Sizing, VERIFICATION, Verification};
+use crate::data::ValueRange;
 use crate::error::{Error, Result};
 use crate::model::script::Class;
 use crate::model::{Int8, Network};
@@ -34,6 +35,9 @@ def forward(self, x: Tensor) -> Tensor:
 def predict(self, x: Tensor) -> Tuple[Tensor, Tensor]:
     probabilities = torch.softmax(self.forward(x), -1)
     return (torch.argmax(probabilities, -1), probabilities)
+
+def class_names(self) -> List[str]:
+    return self.classes
 "#;
 
 /// What an architecture of the registry has besides.
@@ -42,12 +46,24 @@ def features(self, x: Tensor) -> Tensor:
     return self.penultimate(self.preprocess.forward(x))
 "#;
 
+/// The method that brings decoded pictures, 0 to 255, to raw values, for programs that only decode.
+fn pixels(range: ValueRange) -> String {
+    let value = match range {
+        ValueRange { min: 0., max: 255. } => "x".to_string(),
+        ValueRange { min, max } => {
+            format!("torch.add(torch.mul(x.to(6), {:?}), {:?})", f64::from(max - min) / 255., f64::from(min))
+        }
+    };
+    format!("def pixels(self, x: Tensor) -> Tensor:\n    return {value}\n")
+}
+
 /// Writes the model to `path`, on the CPU and in evaluation mode, with free batch size and named parameters.
 ///
 /// Its methods: `forward(x)` takes raw values, uint8 or float (N, …), and returns logits (N, classes); `predict(x)`
-/// returns classes int64 (N) and probabilities (N, classes); `features(x)`, which imported models and one's own have not,
-/// returns what the last layer is given, (N, width). It has the attribute `classes` and the extra files
-/// `metadata.json` and `verification.json`, the latter with some raw `samples`, (N, …), and their logits.
+/// returns classes int64 (N) and probabilities (N, classes); `features(x)`, which imported models and
+/// one's own have not, returns what the last layer is given, (N, width); `class_names()` returns the attribute `classes`. A
+/// model of pictures takes them in any size, and has `pixels(x)`, which makes raw values of decoded pictures, 0 to 255. The
+/// extra files are `metadata.json` and `verification.json`, the latter with some raw `samples`, (N, …), and their logits.
 pub fn torchscript(
     network: &Network,
     preprocessing: &Preprocessing,
@@ -55,11 +71,7 @@ pub fn torchscript(
     samples: &Tensor,
     path: &Path,
 ) -> Result<()> {
-    let mut module = network.script(&dress(preprocessing, metadata))?;
-    if network.layers().is_some() {
-        module.define(FEATURES)?;
-    }
-    write(module, metadata, samples, path)
+    complete(network.script(&dress(preprocessing, metadata))?, metadata, samples, path)
 }
 
 /// Writes a model of 8-bit integers, for the CPU. It has no method `features`.
@@ -70,7 +82,7 @@ pub fn torchscript_int8(
     samples: &Tensor,
     path: &Path,
 ) -> Result<()> {
-    write(network.script(&dress(preprocessing, metadata))?, metadata, samples, path)
+    complete(network.script(&dress(preprocessing, metadata))?, metadata, samples, path)
 }
 
 /// What the exported class has beside the network.
@@ -78,8 +90,15 @@ fn dress(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Class) -
     |class| class.child("preprocess", preprocessing.script()).strings("classes", &metadata.classes)
 }
 
-fn write(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
+/// Gives the module its methods, and writes it.
+fn complete(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
     module.define(METHODS)?;
+    if module.methods()?.iter().any(|method| method == "penultimate") {
+        module.define(FEATURES)?;
+    }
+    if let (Sizing::MiddleBilinear, Some(range)) = (metadata.input.sizing, metadata.input.value_range) {
+        module.define(&pixels(range))?;
+    }
     module.set_training(false)?;
     let verification = Verification::of(&module, samples)?;
     let verification = serde_json::to_string(&verification).expect("samples are plain data");

@@ -1,13 +1,14 @@
 //! What Python makes of an exported model, and the same job done by PyTorch.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cresset::config::Config;
+use cresset::data::image;
 use cresset::pipeline::{self, Outcome};
 use cresset::train::Silent;
 
 use super::python;
-use super::support::{self, largest_difference, logits_of, succeed, text, unlabelled_digits};
+use super::support::{self, largest_difference, logits_of, succeed, text};
 
 #[test]
 #[ignore = "needs Python torch: make test-python"]
@@ -19,17 +20,19 @@ fn the_python_example_computes_the_logits_of_the_training_process() {
         unreachable!()
     };
     let trained = trained.prepared;
-    for count in [1, 2, 64] {
-        let rows = unlabelled_digits(folder.path(), count);
-        let model = folder.path().join("run/model.pt");
-        let printed = python(&["examples/python/classify.py", text(&model), text(&rows)]);
-        let raw = support::first_rows(&trained.dataset, count as i64);
-        let native =
+    let pictures = support::digit_pictures(folder.path(), &trained.dataset, 16);
+    let model = folder.path().join("run/model.pt");
+    let arguments: Vec<_> = [&model].into_iter().chain(&pictures).map(|path| text(path)).collect();
+    let printed = python(&[&["examples/python/classify.py"], &arguments[..]].concat());
+    let native = |path: &PathBuf| {
+        let raw = image::read(path, &trained.dataset.shape, trained.dataset.range.unwrap()).unwrap();
+        let logits =
             tch::no_grad(|| trained.network.forward(&trained.preprocessing.apply(&raw), false).unwrap());
-        let difference =
-            largest_difference(&logits_of(&printed), &Vec::<Vec<f32>>::try_from(&native).unwrap());
-        assert!(difference <= 1e-6, "{count} rows: {difference}");
-    }
+        Vec::<f32>::try_from(logits.view(-1)).unwrap()
+    };
+    let expected: Vec<_> = pictures.iter().map(native).collect();
+    let difference = largest_difference(&logits_of(&printed, 3), &expected);
+    assert!(difference <= 1e-6, "{difference}");
 }
 
 #[test]

@@ -52,9 +52,22 @@ pub fn unlabelled_digits(folder: &Path, count: usize) -> PathBuf {
     path
 }
 
-/// The numbers behind class and probability in each line that an example prints.
-pub fn logits_of(printed: &str) -> Vec<Vec<f32>> {
-    let numbers = |line: &str| line.split_whitespace().skip(2).map(|word| word.parse().unwrap()).collect();
+/// The first `count` digits as PNG files of 8 × 8 pixels, `folder/NUMBER.png`.
+pub fn digit_pictures(folder: &Path, dataset: &Dataset, count: i64) -> Vec<PathBuf> {
+    let values = Vec::<f32>::try_from(first_rows(dataset, count).view(-1)).unwrap();
+    let write = |(number, values): (usize, &[f32])| {
+        let path = folder.join(format!("{number}.png"));
+        let pixel = |x: u32, y: u32| image::Luma([(values[(8 * y + x) as usize] * 255. / 16.).round() as u8]);
+        image::GrayImage::from_fn(8, 8, pixel).save(&path).unwrap();
+        path
+    };
+    values.chunks(64).enumerate().map(write).collect()
+}
+
+/// The numbers in each line that an example prints, behind so many words.
+pub fn logits_of(printed: &str, words: usize) -> Vec<Vec<f32>> {
+    let numbers =
+        |line: &str| line.split_whitespace().skip(words).map(|word| word.parse().unwrap()).collect();
     printed.lines().map(numbers).collect()
 }
 
