@@ -3,9 +3,10 @@
 use std::path::Path;
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 10] = [
+const TOPICS: [&str; 11] = [
     "autocast",
     "compiled",
+    "freezing",
     "gradients",
     "graph",
     "memory",

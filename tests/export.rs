@@ -197,6 +197,7 @@ fn the_metadata_say_everything_about_the_model() {
         ("/input/shape", serde_json::json!([1, 8, 8])),
         ("/input/value_range", serde_json::json!({"min": 0.0, "max": 16.0})),
         ("/input/sizing", "middle-bilinear".into()),
+        ("/variant/dtype", "float32".into()),
         ("/preprocessing/kind", "range".into()),
         ("/preprocessing/scale", serde_json::json!([16.0])),
         ("/metrics/epoch", 2.into()),

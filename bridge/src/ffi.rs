@@ -1,5 +1,5 @@
-//! The contract between the two languages, in one place. `autocast`, `compiled`, `gradients`, `graph`, `memory`, `optimizer`,
-//! `process`, `quantization`, `random`, `recording` and `script` wrap it safely.
+//! The contract between the two languages, in one place. `autocast`, `compiled`, `freezing`, `gradients`, `graph`, `memory`,
+//! `optimizer`, `process`, `quantization`, `random`, `recording` and `script` wrap it safely.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -55,6 +55,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/exception.h");
         include!("cresset-bridge/src/autocast.h");
         include!("cresset-bridge/src/compiled.h");
+        include!("cresset-bridge/src/freezing.h");
         include!("cresset-bridge/src/gradients.h");
         include!("cresset-bridge/src/graph.h");
         include!("cresset-bridge/src/memory.h");
@@ -74,6 +75,7 @@ pub(crate) mod bridge {
         fn new_values() -> UniquePtr<Values>;
         fn put_tensor(self: Pin<&mut Values>, name: &str, tensor: &Tensor) -> Result<()>;
         fn put_strings(self: Pin<&mut Values>, name: &str, strings: Vec<String>) -> Result<()>;
+        fn put_int(self: Pin<&mut Values>, name: &str, value: i64) -> Result<()>;
 
         type ScriptModule;
         fn module_from_source(
@@ -113,6 +115,11 @@ pub(crate) mod bridge {
             attribute: &str,
         ) -> Result<UniquePtr<ScriptModule>>;
         fn names(self: &Values) -> Vec<String>;
+        fn set_int(self: Pin<&mut ScriptModule>, name: &str, value: i64) -> Result<()>;
+
+        fn frozen(module: &ScriptModule, kept: &[&str]) -> Result<UniquePtr<ScriptModule>>;
+        fn fold_constants(module: Pin<&mut ScriptModule>) -> Result<()>;
+        fn constants(module: &ScriptModule, values: Pin<&mut Values>) -> Result<()>;
 
         fn observed(module: &ScriptModule, dynamic: bool) -> Result<UniquePtr<ScriptModule>>;
         fn quantized(observed: &ScriptModule, dynamic: bool) -> Result<UniquePtr<ScriptModule>>;

@@ -8,6 +8,7 @@ pub mod compiled;
 pub mod cuda;
 mod error;
 mod ffi;
+mod freezing;
 pub mod gradients;
 pub mod graph;
 pub mod memory;

@@ -75,6 +75,8 @@ void Values::put_strings(rust::Str name, rust::Vec<rust::String> strings) {
   by_name[text(name)] = list;
 }
 
+void Values::put_int(rust::Str name, int64_t value) { by_name[text(name)] = value; }
+
 rust::Vec<rust::String> Values::names() const {
   rust::Vec<rust::String> names;
   for (const auto& entry : by_name) names.push_back(entry.first);
@@ -194,6 +196,8 @@ void ScriptModule::set_parameter(rust::Str name, const at::Tensor& value) {
   }
   owner.setattr(path.name(), value);
 }
+
+void ScriptModule::set_int(rust::Str name, int64_t value) { module_.setattr(text(name), value); }
 
 std::unique_ptr<ScriptModule> ScriptModule::child(rust::Str name) const {
   if (!module_.hasattr(text(name)) || !module_.attr(text(name)).isModule()) return nullptr;

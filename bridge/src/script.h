@@ -17,6 +17,7 @@ class Values {
  public:
   void put_tensor(rust::Str name, const at::Tensor& tensor);
   void put_strings(rust::Str name, rust::Vec<rust::String> strings);
+  void put_int(rust::Str name, int64_t value);
   rust::Vec<rust::String> names() const;
   std::unique_ptr<at::Tensor> take_tensor(rust::Str name);
 
@@ -49,6 +50,8 @@ class ScriptModule {
   rust::Vec<rust::String> tensors(bool parameters, Values& values) const;
   // Puts another tensor in the place of a parameter.
   void set_parameter(rust::Str name, const at::Tensor& value);
+  // Gives an attribute of type int another value.
+  void set_int(rust::Str name, int64_t value);
   // The submodule of this name, or null.
   std::unique_ptr<ScriptModule> child(rust::Str name) const;
   // A copy on the CPU that shares nothing with this module, classes included.

@@ -27,7 +27,12 @@ impl Values {
         Ok(self.0.pin_mut().put_strings(name, strings.to_vec())?)
     }
 
-    fn into_tensors(self) -> Result<Vec<(String, Tensor)>> {
+    /// Gives the attribute `name`, of type `int`, this value.
+    pub fn put_int(&mut self, name: &str, value: i64) -> Result<()> {
+        Ok(self.0.pin_mut().put_int(name, value)?)
+    }
+
+    pub(crate) fn into_tensors(self) -> Result<Vec<(String, Tensor)>> {
         let names = self.0.names();
         self.take(names)
     }
@@ -174,6 +179,14 @@ impl Module {
     /// A parameter that the module has not.
     pub fn set_parameter(&mut self, name: &str, value: &Tensor) -> Result<()> {
         Ok(self.0.pin_mut().set_parameter(name, lend(value))?)
+    }
+
+    /// Gives the attribute `name`, of type `int`, another value.
+    ///
+    /// # Errors
+    /// An attribute that the module has not.
+    pub fn set_int(&mut self, name: &str, value: i64) -> Result<()> {
+        Ok(self.0.pin_mut().set_int(name, value)?)
     }
 
     /// The submodule `name`, if there is one. It is the same object, not a copy.

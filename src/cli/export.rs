@@ -1,12 +1,14 @@
 //! `cresset export`
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use cresset::data::InputShape;
+use cresset::device::{self, DeviceChoice};
 use cresset::error::{Error, guard};
-use cresset::export::{EXPORT_FORMATS, ExportFormat, Exported};
+use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, Exported, Variant};
 use cresset::pipeline;
 use cresset::predict::Classifier;
 use cresset::run::RunFolder;
@@ -43,6 +45,22 @@ pub struct Export {
     #[arg(long, value_name = "SHAPE", value_parser = models::shape)]
     input: Option<InputShape>,
 
+    /// Make the weights constants of the code, for inference alone
+    #[arg(long)]
+    freeze: bool,
+
+    /// Freeze, and fold normalisation into the layers before it
+    #[arg(long)]
+    optimize: bool,
+
+    /// What the network's weights are written in and computed with; logits stay float32
+    #[arg(long, value_name = "DTYPE", default_value = "f32")]
+    dtype: Dtype,
+
+    /// Where the tensors of the file are, and so where it runs when it is loaded: `cpu`, `cuda` or `cuda:N`
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: DeviceChoice,
+
     /// The file to write; it must not exist
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -58,8 +76,21 @@ impl Export {
             let problem = "the file exists and was left as it is; name another one";
             return Err(Error::Usage(format!("--output {}: {problem}", self.output.display())).into());
         }
+        let device = self.device.resolve()?;
+        let variant = Variant {
+            frozen: self.freeze || self.optimize,
+            optimized: self.optimize,
+            dtype: self.dtype,
+            device: device::name(device),
+        };
+        variant.check(format)?;
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let exported = if self.source.is_dir() { self.of_run(folder.path()) } else { self.of_model() }?;
+        let mut exported = if self.source.is_dir() { self.of_run(folder.path()) } else { self.of_model() }?;
+        if !variant.is_plain() {
+            let path = folder.path().join("variant").join(self.file_name());
+            std::fs::create_dir(folder.path().join("variant")).context("cannot make a temporary folder")?;
+            exported = guard(|| variant.apply(exported, device, &path))?;
+        }
         guard(|| (format.write)(&exported, &self.output))?;
         let accuracy = exported.metadata.and_then(|metadata| metadata.metrics.held_out["accuracy"].as_f64());
         let accuracy = accuracy.map(|share| format!(": held-out accuracy {:.2} %", 100. * share));
@@ -77,10 +108,14 @@ impl Export {
             Some(Which::Last) => run.last_checkpoint(),
             Some(Which::Best) | None => run.best_checkpoint(),
         };
-        // libtorch writes a file's name into the file, so it must be the last one's already.
-        let model = folder.join(self.output.file_name().unwrap_or("model.pt".as_ref()));
+        let model = folder.join(self.file_name());
         pipeline::export(&run, &checkpoint, &model)?;
         Ok(Classifier::load(&model, Device::Cpu)?.into_exported())
+    }
+
+    /// The name of the file. libtorch writes it into the file, so whatever is made on the way has it already.
+    fn file_name(&self) -> &OsStr {
+        self.output.file_name().unwrap_or("model.pt".as_ref())
     }
 
     fn of_model(&self) -> anyhow::Result<Exported> {

@@ -76,6 +76,10 @@ fn described(bytes: &[u8], module: &Module, metadata: Option<&Metadata>) -> anyh
     }
     let values: usize = state.iter().map(|(_, tensor)| tensor.numel()).sum();
     writeln!(text, "{:<width$}  {:<8}  {:>14}  {:>12}", "in all", "", "", thousands(values))?;
+    if state.is_empty() {
+        let constants: usize = module.constants()?.iter().map(Tensor::numel).sum();
+        writeln!(text, "frozen: the weights are constants of the code, {} values", thousands(constants))?;
+    }
     Ok(text)
 }
 
@@ -86,6 +90,9 @@ fn of_cresset(metadata: &Metadata) -> anyhow::Result<String> {
     writeln!(text, "model       {}", metadata.config.get("model").and_then(|m| m.as_str()).unwrap_or("?"))?;
     let range = metadata.input.value_range.map(|range| format!(", values {}–{}", range.min, range.max));
     writeln!(text, "input       {}{}", metadata.input.shape, range.unwrap_or_default())?;
+    if !metadata.variant.is_plain() {
+        writeln!(text, "variant     {}", metadata.variant.describe())?;
+    }
     writeln!(text, "classes     {}", metadata.classes.join(", "))?;
     writeln!(text, "data        {} (SHA-256 {})", metadata.data_file, metadata.data_sha256)?;
     if let Some(accuracy) = accuracy {

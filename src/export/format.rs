@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
-use super::{Metadata, onnx, pth, safetensors, torchscript};
+use super::{Metadata, Variants, onnx, pth, safetensors, torchscript};
 use crate::data::InputShape;
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::model::script;
@@ -18,6 +18,8 @@ pub struct ExportFormat {
     pub summary: &'static str,
     /// How the names of its files end, without the dot.
     pub extension: &'static str,
+    /// Which forms of a model it can hold.
+    pub variants: Variants,
     /// Writes the model to a path.
     pub write: fn(&Exported, &Path) -> Result<()>,
 }
@@ -74,13 +76,17 @@ impl Exported {
     /// of them: a network's own program has no place for them.
     ///
     /// # Errors
-    /// A model of 8-bit integers, whose weights only libtorch can read.
+    /// A model of 8-bit integers, whose weights only libtorch can read, and a frozen one, whose weights have no names.
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
         if self.metadata.as_ref().is_some_and(Metadata::is_int8) {
             let problem = "its weights are 8-bit integers in a form of libtorch's own; export the model that it was made of";
             return Err(Error::artifact(&self.path, problem));
         }
         let mut state = self.module.state()?;
+        if self.metadata.as_ref().is_some_and(|metadata| metadata.variant.frozen) {
+            let problem = "it is frozen, so its weights have lost their names; export the run, or the file that it was made of";
+            return Err(Error::artifact(&self.path, problem));
+        }
         if self.metadata.is_some() {
             state.retain(|(name, _)| !name.starts_with("preprocess."));
         }

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Variant;
 use crate::config::Config;
 use crate::data::image::Channels;
 use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
@@ -27,6 +28,9 @@ pub struct Metadata {
     pub classes: Vec<String>,
     /// What `forward` and `predict` take.
     pub input: InputDescription,
+    /// How the file differs from the plain export.
+    #[serde(default)]
+    pub variant: Variant,
     /// What the model does to raw values, inside.
     pub preprocessing: Preprocessing,
     /// How well it does.
@@ -231,6 +235,7 @@ impl Metadata {
                 sizing: Channels::of(&dataset.shape).map_or(Sizing::Refused, |_| Sizing::MiddleBilinear),
                 table: dataset.table.clone(),
             },
+            variant: Variant::default(),
             preprocessing: preprocessing.clone(),
             metrics: Metrics {
                 epoch: found.epoch,

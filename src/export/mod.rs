@@ -6,6 +6,7 @@ mod onnx;
 mod pth;
 mod safetensors;
 mod torchscript;
+mod variant;
 mod verification;
 
 pub use format::{EXPORT_FORMATS, ExportFormat, Exported};
@@ -13,4 +14,5 @@ pub use metadata::{
     Compression, FORMAT, Found, InputDescription, METADATA, Metadata, Metrics, Sizing, TestMetrics,
 };
 pub use torchscript::{torchscript, torchscript_int8};
+pub use variant::{Dtype, Variant, Variants};
 pub use verification::{SAMPLES, VERIFICATION, Verification, Verified};

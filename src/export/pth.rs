@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{ExportFormat, Exported};
+use super::{ExportFormat, Exported, Variants};
 use crate::error::{Error, Result};
 use crate::run::atomic;
 use crate::weights::safetensors::bytes_of;
@@ -20,6 +20,7 @@ pub const FORMAT: ExportFormat = ExportFormat {
     name: "pth",
     summary: "a PyTorch state_dict, for torch.load(weights_only=True)",
     extension: "pth",
+    variants: Variants::Dtype,
     write,
 };
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
-use super::{ExportFormat, Exported};
+use super::{ExportFormat, Exported, Variants};
 use crate::error::{Error, Result};
 use crate::run::atomic;
 use crate::weights::safetensors::{bytes_of, known_dtype};
@@ -18,6 +18,7 @@ pub const FORMAT: ExportFormat = ExportFormat {
     name: "safetensors",
     summary: "the weights under PyTorch's names, for safetensors.torch.load_file",
     extension: "safetensors",
+    variants: Variants::Dtype,
     write,
 };
 

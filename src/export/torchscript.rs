@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use cresset_bridge::script::Module;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
-use super::{ExportFormat, Exported, METADATA, Metadata, Sizing, VERIFICATION, Verification};
+use super::{
+    Dtype, ExportFormat, Exported, METADATA, Metadata, Sizing, VERIFICATION, Variants, Verification,
+};
 use crate::data::ValueRange;
 use crate::error::{Error, Result};
 use crate::model::script::Class;
@@ -18,6 +20,7 @@ pub const FORMAT: ExportFormat = ExportFormat {
     name: "torchscript",
     summary: "weights, code and preprocessing, for libtorch in C++, Rust, Python and Java",
     extension: "pt",
+    variants: Variants::All,
     write: copy,
 };
 
@@ -27,10 +30,19 @@ fn copy(exported: &Exported, path: &Path) -> Result<()> {
     atomic::write(path, &bytes)
 }
 
+/// The attribute that holds the dtype of the network, as libtorch numbers dtypes: preprocessed inputs are brought to it.
+pub(super) const DTYPE: &str = "network_dtype";
+
+/// The number of float32.
+const FLOAT32: i64 = 6;
+
 /// The methods of the exported module. `logits` is the network alone.
 const METHODS: &str = r#"
+def prepared(self, x: Tensor) -> Tensor:
+    return self.preprocess.forward(x).to(self.network_dtype)
+
 def forward(self, x: Tensor) -> Tensor:
-    return self.logits(self.preprocess.forward(x))
+    return self.logits(self.prepared(x)).to(6)
 
 def predict(self, x: Tensor) -> Tuple[Tensor, Tensor]:
     probabilities = torch.softmax(self.forward(x), -1)
@@ -43,7 +55,7 @@ def class_names(self) -> List[str]:
 /// What an architecture of the registry has besides.
 const FEATURES: &str = r#"
 def features(self, x: Tensor) -> Tensor:
-    return self.penultimate(self.preprocess.forward(x))
+    return self.penultimate(self.prepared(x)).to(6)
 "#;
 
 /// The method that brings decoded pictures, 0 to 255, to raw values, for programs that only decode.
@@ -87,7 +99,10 @@ pub fn torchscript_int8(
 
 /// What the exported class has beside the network.
 fn dress(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Class) -> Class {
-    |class| class.child("preprocess", preprocessing.script()).strings("classes", &metadata.classes)
+    |class| {
+        let class = class.child("preprocess", preprocessing.script()).int(DTYPE, FLOAT32);
+        class.strings("classes", &metadata.classes)
+    }
 }
 
 /// Gives the module its methods, and writes it.
@@ -100,8 +115,18 @@ fn complete(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Pa
         module.define(&pixels(range))?;
     }
     module.set_training(false)?;
-    let verification = Verification::of(&module, samples)?;
-    let verification = serde_json::to_string(&verification).expect("samples are plain data");
+    let verification = Verification::of(&module, samples, Device::Cpu, Dtype::F32)?;
+    write(&module, metadata, &verification, path)
+}
+
+/// Writes a module with its extra files.
+pub(super) fn write(
+    module: &Module,
+    metadata: &Metadata,
+    verification: &Verification,
+    path: &Path,
+) -> Result<()> {
+    let verification = serde_json::to_string(verification).expect("samples are plain data");
     let metadata = serde_json::to_string_pretty(metadata).expect("metadata is plain data");
     let extra = [(METADATA, metadata.as_str()), (VERIFICATION, verification.as_str())];
     atomic::replace(path, |temporary| Ok(module.save(temporary, &extra)?))

@@ -1,6 +1,8 @@
 //! What travels in a model file to tell whether it still computes what it did when it was written: the extra file
 //! `verification.json`.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cresset_bridge::script::Module;
@@ -8,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
+use super::Dtype;
 use crate::data::hexadecimal;
 use crate::error::{Error, Result};
 use crate::weights::safetensors::bytes_of;
@@ -18,14 +21,24 @@ pub const VERIFICATION: &str = "verification.json";
 /// Held-out inputs that travel with the model.
 pub const SAMPLES: usize = 4;
 
-/// How far a logit may be from the one of the machine that wrote the file, as a share of the largest one.
-const TOLERANCE: f64 = 1e-3;
+/// How far a logit may be from the one of the machine that wrote the file, as a share of the largest one: a model of many
+/// layers rounds some ten times.
+fn tolerance(dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::F32 => 1e-3,
+        Dtype::Fp16 => 2e-2,
+        Dtype::Bf16 => 1e-1,
+    }
+}
 
 /// The contents of `verification.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
-    /// SHA-256 of names, dtypes, sizes and values of all parameters and buffers.
+    /// SHA-256 of names, dtypes, sizes and values of all parameters and buffers, and of the tensors in the code.
     pub state_sha256: String,
+    /// What the network computes in.
+    #[serde(default)]
+    dtype: Dtype,
     /// Raw inputs.
     inputs: Packed,
     /// The logits that the model gave for them, float32.
@@ -35,7 +48,7 @@ pub struct Verification {
 /// A tensor as text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Packed {
-    dtype: Dtype,
+    dtype: PackedDtype,
     shape: Vec<i64>,
     /// The values in base64, little-endian.
     values: String,
@@ -43,7 +56,7 @@ struct Packed {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Dtype {
+enum PackedDtype {
     Uint8,
     Float32,
 }
@@ -62,15 +75,31 @@ pub struct Verified {
 }
 
 impl Verification {
-    /// Describes a module in evaluation mode, on the CPU, by what it makes of some raw inputs, (N, …).
-    pub fn of(module: &Module, inputs: &Tensor) -> Result<Self> {
-        let inputs = inputs.to_device(Device::Cpu);
-        let logits = tch::no_grad(|| module.call("forward", &inputs))?.remove(0);
+    /// Describes a module in evaluation mode, on this device, by what it makes of some raw inputs, (N, …).
+    ///
+    /// # Errors
+    /// A module that fails, and one that gives no numbers.
+    pub fn of(module: &Module, inputs: &Tensor, device: Device, dtype: Dtype) -> Result<Self> {
+        let there = inputs.f_to_device(device)?;
+        let logits = tch::no_grad(|| module.call("forward", &there))?.remove(0);
+        if dtype == Dtype::Fp16 && logits.isfinite().all().int64_value(&[]) == 0 {
+            let problem = "--dtype fp16: the model's values are too large for float16 (65,504); bf16 has the range of float32";
+            return Err(Error::Usage(problem.to_string()));
+        }
         Ok(Verification {
             state_sha256: state_sha256(module)?,
-            inputs: Packed::new(&inputs)?,
+            dtype,
+            inputs: Packed::new(inputs)?,
             logits: Packed::new(&logits)?,
         })
+    }
+
+    /// The raw inputs, (N, …).
+    ///
+    /// # Errors
+    /// A record that makes no sense.
+    pub fn inputs(&self) -> Result<Tensor> {
+        self.inputs.tensor()
     }
 
     /// Compares a module in evaluation mode, on the CPU, with what was recorded.
@@ -89,7 +118,7 @@ impl Verification {
             has_same_state: state_sha256(module)? == self.state_sha256,
             samples: inputs.size()[0],
             largest_difference,
-            computes_the_same: largest_difference <= TOLERANCE * scale,
+            computes_the_same: largest_difference <= tolerance(self.dtype) * scale,
         })
     }
 }
@@ -97,8 +126,8 @@ impl Verification {
 impl Packed {
     fn new(tensor: &Tensor) -> Result<Self> {
         let (dtype, tensor) = match tensor.kind() {
-            Kind::Uint8 => (Dtype::Uint8, tensor.shallow_clone()),
-            _ => (Dtype::Float32, tensor.to_kind(Kind::Float)),
+            Kind::Uint8 => (PackedDtype::Uint8, tensor.shallow_clone()),
+            _ => (PackedDtype::Float32, tensor.to_kind(Kind::Float)),
         };
         Ok(Packed { dtype, shape: tensor.size(), values: STANDARD.encode(bytes_of(&tensor)?) })
     }
@@ -106,8 +135,8 @@ impl Packed {
     fn tensor(&self) -> Result<Tensor> {
         let values = STANDARD.decode(&self.values).map_err(|_| nonsense("its values are no base64"))?;
         let kind = match self.dtype {
-            Dtype::Uint8 => Kind::Uint8,
-            Dtype::Float32 => Kind::Float,
+            PackedDtype::Uint8 => Kind::Uint8,
+            PackedDtype::Float32 => Kind::Float,
         };
         let count = self.shape.iter().try_fold(1i64, |n, size| n.checked_mul(*size).filter(|n| *n >= 0));
         let bytes = count.and_then(|n| n.checked_mul(kind.elt_size_in_bytes() as i64));
@@ -128,6 +157,15 @@ fn state_sha256(module: &Module) -> Result<String> {
         hash.update(format!("{name} {:?} {:?}\n", tensor.kind(), tensor.size()));
         hash.update(bytes_of(&tensor)?);
     }
+    // Several methods have the same constants, and a file may give them back in another order.
+    let constants: BTreeSet<_> = module.constants()?.iter().map(constant_sha256).collect::<Result<_>>()?;
+    constants.iter().for_each(|constant| hash.update(constant));
+    Ok(hexadecimal(&hash.finalize()))
+}
+
+fn constant_sha256(tensor: &Tensor) -> Result<String> {
+    let mut hash = Sha256::new_with_prefix(format!("{:?} {:?}\n", tensor.kind(), tensor.size()));
+    hash.update(bytes_of(tensor)?);
     Ok(hexadecimal(&hash.finalize()))
 }
 
@@ -139,7 +177,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_shape_and_no_values_make_the_reader_panic(shape: Vec<i64>, values in "[A-Za-z0-9+/]{0,40}={0,2}", bytes: bool) {
-            let dtype = if bytes { Dtype::Uint8 } else { Dtype::Float32 };
+            let dtype = if bytes { PackedDtype::Uint8 } else { PackedDtype::Float32 };
             let _ = Packed { dtype, shape, values }.tensor();
         }
 

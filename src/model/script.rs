@@ -102,6 +102,7 @@ pub struct Class {
     methods: String,
     tensors: Vec<(String, Tensor, Role)>,
     strings: Vec<(&'static str, Vec<String>)>,
+    ints: Vec<(&'static str, i64)>,
     children: Vec<(String, Class)>,
     existing: Vec<(&'static str, String)>,
     cells: Vec<(String, [Tensor; 4])>,
@@ -123,6 +124,7 @@ impl Class {
             methods: methods.into(),
             tensors: Vec::new(),
             strings: Vec::new(),
+            ints: Vec::new(),
             children: Vec::new(),
             existing: Vec::new(),
             cells: Vec::new(),
@@ -143,6 +145,12 @@ impl Class {
     /// Adds an attribute of type `List[str]`.
     pub fn strings(mut self, name: &'static str, strings: &[String]) -> Self {
         self.strings.push((name, strings.to_vec()));
+        self
+    }
+
+    /// Adds an attribute of type `int`.
+    pub fn int(mut self, name: &'static str, value: i64) -> Self {
+        self.ints.push((name, value));
         self
     }
 
@@ -242,6 +250,9 @@ impl Class {
             let weights = weights.each_ref().map(|weight| weight.detach().to_device(Device::Cpu));
             values.put_quantized_cell(&format!("{prefix}{name}"), weights.each_ref())?;
         }
+        for (name, value) in &self.ints {
+            values.put_int(&format!("{prefix}{name}"), *value)?;
+        }
         self.children.iter().try_for_each(|(name, child)| child.collect(&format!("{prefix}{name}."), values))
     }
 }
@@ -286,6 +297,7 @@ fn body(class: &Class, children: &[(&str, String)]) -> String {
     class.tensors.iter().for_each(|(name, ..)| text += &format!("  {name} : Tensor\n"));
     text += "  training : bool\n";
     class.strings.iter().for_each(|(name, _)| text += &format!("  {name} : List[str]\n"));
+    class.ints.iter().for_each(|(name, _)| text += &format!("  {name} : int\n"));
     for (name, of) in children {
         text += &match name.starts_with(|first: char| first.is_ascii_digit()) {
             true => format!("  __annotations__[\"{name}\"] = {of}\n"),

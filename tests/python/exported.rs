@@ -96,6 +96,32 @@ linear.load_state_dict(weights, strict=True)
     python(&["-c", script, text(&run.join("model.pt"))]);
 }
 
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn python_loads_the_variants() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(["train", "--model", "cnn", "--model-options", "width=8", "--epochs", "1", "--out", text(&run)]);
+    let script = r#"
+import sys, torch
+plain, variant = (torch.jit.load(path) for path in sys.argv[1:3])
+x = torch.randint(0, 17, (5, 1, 11, 9), dtype=torch.uint8)
+with torch.inference_mode():
+    expected = plain(x)
+    assert torch.allclose(variant(x), expected, atol=float(sys.argv[3])), (variant(x) - expected).abs().max()
+    assert variant(x).dtype == variant.features(x).dtype == torch.float32
+    assert variant.class_names() == list(plain.classes) == list(variant.classes)
+    assert variant.predict(variant.pixels(x))[1].shape == (5, 10)
+"#;
+    for (number, (options, tolerance)) in
+        [(&["--optimize"] as &[&str], "1e-5"), (&["--dtype", "bf16", "--freeze"], "0.3")].iter().enumerate()
+    {
+        let variant = folder.path().join(format!("{number}.pt"));
+        succeed([&["export", text(&run), "--output", text(&variant)], *options].concat());
+        python(&["-c", script, text(&run.join("model.pt")), text(&variant), tolerance]);
+    }
+}
+
 /// One seed of the job in PyTorch, on the rows that a run of ours held out.
 fn accuracy_of_pytorch(seed: &str, split: &Path) -> f64 {
     let printed =

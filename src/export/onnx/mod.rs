@@ -18,7 +18,7 @@ use self::call::{Call, described};
 use self::graph::{Graph, INPUT, OUTPUT, value_info};
 use self::proto::Message;
 use self::recording::{Dim, Recording, Step};
-use super::{ExportFormat, Exported};
+use super::{ExportFormat, Exported, Variants};
 use crate::error::{Error, Result, guard};
 use crate::run::atomic;
 
@@ -27,6 +27,7 @@ pub const FORMAT: ExportFormat = ExportFormat {
     name: "onnx",
     summary: "a graph with preprocessing, for onnxruntime: float32 `input` (batch, …) to `logits`",
     extension: "onnx",
+    variants: Variants::None,
     write,
 };
 
