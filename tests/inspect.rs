@@ -22,6 +22,10 @@ fn a_model_says_what_is_in_it_and_computes_its_samples_again() {
         "fc1.weight         float             128×64         8,192",
         "predict",
         "features",
+        "parameters               38,440 bytes",
+        "buffers                       8 bytes",
+        "code ",
+        "verification.json ",
     ] {
         assert!(said.contains(says), "{says} is not in {said}");
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use cresset::data::sha256;
 use cresset::error::{Error, guard};
-use cresset::export::{METADATA, Metadata, VERIFICATION, Verification, Verified};
+use cresset::export::{FilePart, METADATA, Metadata, VERIFICATION, Verification, Verified, file_parts};
 use cresset::model::script;
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
@@ -67,6 +67,12 @@ fn described(bytes: &[u8], module: &Module, metadata: Option<&Metadata>) -> anyh
         }
     }
     writeln!(text, "methods     {}\n", module.methods()?.join(", "))?;
+    let parts = file_parts(bytes, module)?;
+    let width = parts.iter().map(|part| part.name.chars().count()).max().unwrap_or(0);
+    for FilePart { name, bytes } in &parts {
+        writeln!(text, "{name:<width$}  {:>12} bytes", thousands(*bytes as usize))?;
+    }
+    text.push('\n');
     let state = module.state()?;
     let width = state.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(6);
     let size = |tensor: &Tensor| tensor.size().iter().map(i64::to_string).collect::<Vec<_>>().join("×");

@@ -3,6 +3,7 @@
 mod format;
 mod metadata;
 mod onnx;
+mod parts;
 mod pth;
 mod safetensors;
 mod torchscript;
@@ -13,6 +14,7 @@ pub use format::{EXPORT_FORMATS, ExportFormat, Exported};
 pub use metadata::{
     Compression, FORMAT, Found, InputDescription, METADATA, Metadata, Metrics, Sizing, TestMetrics,
 };
+pub use parts::{FilePart, file_parts};
 pub use torchscript::{torchscript, torchscript_int8};
 pub use variant::{Dtype, Variant, Variants};
 pub use verification::{SAMPLES, VERIFICATION, Verification, Verified};
