@@ -40,7 +40,8 @@ fn main() {
     for folder in [include.clone(), include.join("torch/csrc/api/include")] {
         build.flag("-isystem").flag(folder);
     }
-    build.std("c++17").define("_GLIBCXX_USE_CXX11_ABI", "1").compile("cresset_bridge");
+    // NDEBUG as libtorch was built: without it, some of its classes have members more.
+    build.std("c++17").define("_GLIBCXX_USE_CXX11_ABI", "1").define("NDEBUG", None).compile("cresset_bridge");
 
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");

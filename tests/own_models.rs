@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use cresset::data::InputShape;
 use cresset::model::{Network, Task};
@@ -59,6 +61,43 @@ fn a_model_that_reads_the_number_of_rows_is_not_exported() {
     });
     let problem = network.unwrap().script(&|class| class).err().unwrap().to_string();
     assert!(problem.contains("recorded with 2 rows, it computes something else with 1"), "{problem}");
+}
+
+/// What is written to the log while something runs.
+fn logged(run: impl FnOnce()) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let file = Arc::new(File::create(&path).unwrap());
+    let subscriber = tracing_subscriber::fmt().with_writer(file).with_ansi(false).finish();
+    tracing::subscriber::with_default(subscriber, run);
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn a_model_that_decides_by_values_is_exported_with_a_warning_or_not_at_all() {
+    let task = Task { input: InputShape(vec![4]), classes: 3 };
+    let network = |limit: f64| {
+        let network = Network::of(&task, Device::Cpu, 1, |path| {
+            let linear = nn::linear(path / "fc", 4, 3, nn::LinearConfig::default());
+            move |x: &Tensor, _train: bool| {
+                let y = x.apply(&linear);
+                if (&y * 2).max().double_value(&[]) > limit { y.relu() } else { y }
+            }
+        });
+        network.unwrap()
+    };
+    let log = logged(|| drop(network(1e6).script(&|class| class).unwrap()));
+    assert_eq!(log.matches("reads values of its input while it computes (item)").count(), 1, "{log}");
+    let problem = network(3.).script(&|class| class).err().unwrap().to_string();
+    assert!(problem.contains("or values of its input"), "{problem}");
+    let quiet = Network::new(
+        "cnn",
+        "width=4",
+        &Task { input: InputShape(vec![1, 8, 8]), classes: 3 },
+        Device::Cpu,
+        1,
+    );
+    assert_eq!(logged(|| drop(quiet.unwrap().script(&|class| class).unwrap())), "");
 }
 
 #[test]

@@ -150,6 +150,7 @@ pub(crate) mod bridge {
             method: &str,
             output: &Tensor,
         ) -> Result<()>;
+        fn warnings(self: &Recording) -> Vec<String>;
         fn take_tensor(self: Pin<&mut Values>, name: &str) -> Result<UniquePtr<Tensor>>;
 
         type Trace;

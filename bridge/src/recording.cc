@@ -1,5 +1,7 @@
 #include "cresset-bridge/src/recording.h"
 
+#include <map>
+
 #include <torch/csrc/jit/passes/fixup_trace_scope_blocks.h>
 #include <torch/csrc/jit/passes/normalize_ops.h>
 
@@ -26,6 +28,12 @@ void introduce(jit::tracer::TracingState& state, const jit::Module& module, jit:
   }
 }
 
+// The operations that read a tensor's values into the program, and what a person calls them.
+const std::map<std::string, std::string> kReads = {{"aten::_local_scalar_dense", "item"}, {"aten::equal", "equal"}};
+
+// The recording of this thread; libtorch calls back by plain functions.
+thread_local Recording* current = nullptr;
+
 }  // namespace
 
 Recording::Recording(const ScriptModule& module, const Values& values, const at::Tensor& example)
@@ -35,11 +43,53 @@ Recording::Recording(const ScriptModule& module, const Values& values, const at:
   auto* x = state_->graph->addInput("x");
   x->setType(c10::TensorType::get());
   state_->setValue(example, x);
+  example_ = x;
+  current = this;
+  watching_ = at::addThreadLocalCallback(at::RecordFunctionCallback(&watch).needsInputs(true));
+  jit::tracer::setWarn(&note);
   jit::tracer::setTracingState(state_);
 }
 
 // Also when the forward pass has failed.
-Recording::~Recording() { jit::tracer::setTracingState(nullptr); }
+Recording::~Recording() {
+  jit::tracer::setTracingState(nullptr);
+  at::removeCallback(watching_);
+  current = nullptr;
+}
+
+void Recording::note(const std::string& warning) {
+  if (current != nullptr) current->warnings_.insert(warning);
+}
+
+std::unique_ptr<at::ObserverContext> Recording::watch(const at::RecordFunction& call) {
+  auto read = kReads.find(call.name());
+  if (read == kReads.end() || current == nullptr) return nullptr;
+  const auto inputs = call.inputs();
+  const auto depends = [](const at::IValue& input) { return current->depends_on_example(input); };
+  if (std::any_of(inputs.begin(), inputs.end(), depends)) note(read->second);
+  return nullptr;
+}
+
+// Whether a tensor was computed from the example, as far as the recording knows it.
+bool Recording::depends_on_example(const at::IValue& value) const {
+  if (!value.isTensor() || !value.toTensor().defined() || !state_->hasValue(value)) return false;
+  std::set<const jit::Value*> seen;
+  std::vector<const jit::Value*> pending{state_->getValue(value)};
+  while (!pending.empty()) {
+    const auto* next = pending.back();
+    pending.pop_back();
+    if (next == example_) return true;
+    if (!seen.insert(next).second) continue;
+    for (const auto* input : next->node()->inputs()) pending.push_back(input);
+  }
+  return false;
+}
+
+rust::Vec<rust::String> Recording::warnings() const {
+  rust::Vec<rust::String> warnings;
+  for (const auto& warning : warnings_) warnings.push_back(warning);
+  return warnings;
+}
 
 void Recording::finish(ScriptModule& module, rust::Str method, const at::Tensor& output) {
   auto graph = state_->graph;

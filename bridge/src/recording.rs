@@ -11,7 +11,9 @@ impl Module {
     /// computes with, under the names of the module's attributes: the method reads those.
     ///
     /// What is recorded are the tensor operations. A size that `forward` reads is a constant of the method, and of a
-    /// branch, the way that was taken.
+    /// branch, the way that was taken. Given back are the operations that read values computed from the example, by which
+    /// a result may depend on it: `item`, `equal`, and what else libtorch warns of. Memory that is copied out of a tensor,
+    /// as `Vec::try_from` does, is not seen.
     ///
     /// # Errors
     /// A result that does not depend on the example, or not by operations of libtorch.
@@ -21,12 +23,14 @@ impl Module {
         values: &Values,
         example: &Tensor,
         forward: impl FnOnce(&Tensor) -> Tensor,
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
         let mut recording = ffi::begin_recording(self.inner(), values.inner(), lend(example))?;
         // Gradients would make the parameters constants. A panic in `forward` drops the recording, which ends the recording.
         let output = tch::no_grad(|| forward(example));
-        let recording = recording.as_mut().ok_or_else(|| Error("the recording did not begin".to_string()))?;
-        Ok(recording.finish(self.inner_mut(), method, lend(&output))?)
+        let mut recording =
+            recording.as_mut().ok_or_else(|| Error("the recording did not begin".to_string()))?;
+        recording.as_mut().finish(self.inner_mut(), method, lend(&output))?;
+        Ok(recording.warnings())
     }
 }
 
@@ -73,6 +77,24 @@ class Model(Module):
             let result = tch::no_grad(|| module.call("forward", &x).unwrap().remove(0));
             assert_eq!(result, tch::no_grad(|| forward(&x)));
         }
+    }
+
+    #[test]
+    fn values_of_the_example_that_are_read_are_named_and_those_of_parameters_are_not() {
+        let weight = Tensor::ones([3, 5], (Kind::Float, Device::Cpu));
+        let warnings = |forward: &dyn Fn(&Tensor) -> Tensor| {
+            let (mut module, values) = model(&weight);
+            module
+                .record("forward", &values, &Tensor::ones([2, 5], (Kind::Float, Device::Cpu)), forward)
+                .unwrap()
+        };
+        let linear = |x: &Tensor| x.matmul(&weight.tr());
+        assert_eq!(warnings(&linear), [""; 0]);
+        assert_eq!(warnings(&|x| linear(x) * weight.max().double_value(&[])), [""; 0]);
+        let by_value =
+            |x: &Tensor| if (x * 2).max().double_value(&[]) > 1. { linear(x) } else { linear(&-x) };
+        assert_eq!(warnings(&by_value), ["item"]);
+        assert_eq!(warnings(&|x| if x.relu().equal(x) { linear(x) } else { -linear(x) }), ["equal"]);
     }
 
     #[test]

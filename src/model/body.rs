@@ -60,24 +60,32 @@ fn recorded(network: &Network, model: &dyn Model, dress: &dyn Fn(Class) -> Class
     let mut module = Module::from_source(&source, &name, &own)?;
     let mut values = Values::new();
     state.iter().try_for_each(|(name, tensor)| values.put_tensor(name, tensor))?;
-    module.record(LOGITS, &values, &example(network, 2), |x| model.forward(x, false))?;
+    let reads = module.record(LOGITS, &values, &example(network, 2), |x| model.forward(x, false))?;
     check(network, &module)?;
+    if !reads.is_empty() {
+        tracing::warn!(
+            "the model reads values of its input while it computes ({}), and the export does what followed from those of one \
+             example; compute with tensors instead, as by `Tensor::where_self`",
+            reads.join(", ")
+        );
+    }
     Ok(module)
 }
 
-/// Random inputs of so many rows.
+/// Random inputs of so many rows, uniform from 0 to 1.
 fn example(network: &Network, rows: i64) -> Tensor {
     let shape = network.task().input.0.iter().copied();
     let size: Vec<i64> = std::iter::once(rows).chain(shape).collect();
     Tensor::rand(size, (Kind::Float, network.device()))
 }
 
-/// Other numbers of rows than that of the recording, which tell a model that depends on it.
-const ROWS: [i64; 2] = [1, 5];
+/// Other numbers of rows than that of the recording, which tell a model that depends on it, and how far their values go: to
+/// both sides of zero, as standardised ones do, for a model that depends on values.
+const ROWS: [(i64, f64); 2] = [(1, 1.), (5, 8.)];
 
 fn check(network: &Network, module: &Module) -> Result<()> {
-    for rows in ROWS {
-        let x = example(network, rows);
+    for (rows, reach) in ROWS {
+        let x = (example(network, rows) * 2 - 1) * reach;
         let own = tch::no_grad(|| network.forward(&x, false))?.to_device(tch::Device::Cpu);
         let called = tch::no_grad(|| module.call(LOGITS, &x.to_device(tch::Device::Cpu)));
         let is_same = called
@@ -85,8 +93,8 @@ fn check(network: &Network, module: &Module) -> Result<()> {
         if !is_same {
             let problem = format!(
                 "the model cannot be exported: recorded with 2 rows, it computes something else with {rows}. It reads a \
-                 size that depends on the number of rows (write `x.flatten(1, -1)`, not `x.view([x.size()[0], -1])`), \
-                 or draws random numbers in evaluation"
+                 size that depends on the number of rows (write `x.flatten(1, -1)`, not `x.view([x.size()[0], -1])`) or \
+                 values of its input, or draws random numbers in evaluation"
             );
             return Err(Error::Usage(problem));
         }
