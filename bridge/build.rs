@@ -3,9 +3,10 @@
 use std::path::Path;
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 11] = [
+const TOPICS: [&str; 12] = [
     "autocast",
     "compiled",
+    "cutting",
     "freezing",
     "gradients",
     "graph",

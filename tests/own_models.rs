@@ -101,6 +101,31 @@ fn a_model_that_decides_by_values_is_exported_with_a_warning_or_not_at_all() {
 }
 
 #[test]
+fn features_of_models_from_elsewhere_are_what_their_last_layer_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = foreign(folder.path(), 10);
+    let (imported, own) = (folder.path().join("imported"), folder.path().join("own"));
+    succeed(["train", "--model", text(&file), "--epochs", "1", "--out", text(&imported)]);
+    let program = Path::new(env!("CARGO_BIN_EXE_cresset")).parent().unwrap().join("examples/own_model");
+    assert!(Command::new(program).arg(&own).current_dir(support::root()).status().unwrap().success());
+    for (out, head) in [(imported, "network.fc2"), (own, "head")] {
+        let model = CModule::load(out.join("model.pt")).unwrap();
+        let parameters = model.named_parameters().unwrap();
+        let of_head = |end: &str| {
+            let name = format!("{head}.{end}");
+            let found = parameters.iter().find(|(known, _)| *known == name);
+            found.unwrap_or_else(|| panic!("{name} is not in {parameters:?}")).1.shallow_clone()
+        };
+        for rows in [1, 7] {
+            let x = Tensor::randint(17, [rows, 64], (Kind::Uint8, Device::Cpu));
+            let features = model.method_ts("features", &[&x]).unwrap();
+            let logits = features.linear(&of_head("weight"), Some(&of_head("bias")));
+            assert_eq!(logits, model.forward_ts(&[&x]).unwrap(), "{head}");
+        }
+    }
+}
+
+#[test]
 fn a_torchscript_file_trains_with_a_new_last_layer_and_goes_on_after_a_pause() {
     let folder = tempfile::tempdir().unwrap();
     let file = foreign(folder.path(), 1000);

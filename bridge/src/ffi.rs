@@ -1,5 +1,5 @@
-//! The contract between the two languages, in one place. `autocast`, `compiled`, `freezing`, `gradients`, `graph`, `memory`,
-//! `optimizer`, `process`, `quantization`, `random`, `recording` and `script` wrap it safely.
+//! The contract between the two languages, in one place. `autocast`, `compiled`, `cutting`, `freezing`, `gradients`, `graph`,
+//! `memory`, `optimizer`, `process`, `quantization`, `random`, `recording` and `script` wrap it safely.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -55,6 +55,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/exception.h");
         include!("cresset-bridge/src/autocast.h");
         include!("cresset-bridge/src/compiled.h");
+        include!("cresset-bridge/src/cutting.h");
         include!("cresset-bridge/src/freezing.h");
         include!("cresset-bridge/src/gradients.h");
         include!("cresset-bridge/src/graph.h");
@@ -116,6 +117,8 @@ pub(crate) mod bridge {
         ) -> Result<UniquePtr<ScriptModule>>;
         fn names(self: &Values) -> Vec<String>;
         fn set_int(self: Pin<&mut ScriptModule>, name: &str, value: i64) -> Result<()>;
+
+        fn cut_before_head(module: Pin<&mut ScriptModule>, from: &str, to: &str) -> Result<bool>;
 
         fn frozen(module: &ScriptModule, kept: &[&str]) -> Result<UniquePtr<ScriptModule>>;
         fn fold_constants(module: Pin<&mut ScriptModule>) -> Result<()>;

@@ -6,6 +6,7 @@
 pub mod autocast;
 pub mod compiled;
 pub mod cuda;
+mod cutting;
 mod error;
 mod ffi;
 mod freezing;

@@ -14,6 +14,9 @@
 namespace cresset {
 namespace {
 
+// A bound for calls that are no methods of a class, which stay.
+constexpr int kDeepestCall = 200;
+
 std::string text(rust::Str s) { return std::string(s.data(), s.size()); }
 
 // Fills an instance of `type` from `values`; submodules take the names below `prefix`.
@@ -63,7 +66,24 @@ void each_of_state(const torch::jit::Module& module, const std::string& prefix, 
   for (const auto& child : module.named_children()) each_of_state(child.value, prefix + child.name + ".", visit);
 }
 
+bool has_calls(torch::jit::Block* block) {
+  for (auto* node : block->nodes()) {
+    if (node->kind() == c10::prim::CallMethod) return true;
+    for (auto* inner : node->blocks()) {
+      if (has_calls(inner)) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
+
+std::shared_ptr<torch::jit::Graph> inlined(const torch::jit::Method& method) {
+  auto graph = method.graph()->copy();
+  // A pass puts the methods that are called in their places, and leaves the calls that those make.
+  for (int pass = 0; pass < kDeepestCall && (pass == 0 || has_calls(graph->block())); ++pass) torch::jit::Inline(*graph);
+  return graph;
+}
 
 std::unique_ptr<Values> new_values() { return std::make_unique<Values>(); }
 
@@ -132,8 +152,7 @@ void ScriptModule::call(rust::Str method, const at::Tensor& input, Values& resul
 }
 
 void ScriptModule::call_with_intermediates(rust::Str method, const at::Tensor& input, Values& results) const {
-  auto graph = module_.get_method(text(method)).graph()->copy();
-  torch::jit::Inline(*graph);
+  auto graph = inlined(module_.get_method(text(method)));
   std::vector<torch::jit::Value*> made;
   for (auto* node : graph->nodes()) {
     // What is got from the module are its parameters.

@@ -52,7 +52,7 @@ def class_names(self) -> List[str]:
     return self.classes
 "#;
 
-/// What an architecture of the registry has besides.
+/// What a network has besides of which the last layer is known.
 const FEATURES: &str = r#"
 def features(self, x: Tensor) -> Tensor:
     return self.penultimate(self.prepared(x)).to(6)
@@ -72,8 +72,8 @@ fn pixels(range: ValueRange) -> String {
 /// Writes the model to `path`, on the CPU and in evaluation mode, with free batch size and named parameters.
 ///
 /// Its methods: `forward(x)` takes raw values, uint8 or float (N, …), and returns logits (N, classes); `predict(x)`
-/// returns classes int64 (N) and probabilities (N, classes); `features(x)`, which imported models and
-/// one's own have not, returns what the last layer is given, (N, width); `class_names()` returns the attribute `classes`. A
+/// returns classes int64 (N) and probabilities (N, classes); `features(x)`, which a network has not whose last layer
+/// cannot be told, returns what the last layer is given, (N, width); `class_names()` returns the attribute `classes`. A
 /// model of pictures takes them in any size, and has `pixels(x)`, which makes raw values of decoded pictures, 0 to 255. The
 /// extra files are `metadata.json` and `verification.json`, the latter with some raw `samples`, (N, …), and their logits.
 pub fn torchscript(

@@ -25,7 +25,7 @@ pub(super) const NAME: &str = "Classifier";
 /// The method that gives the logits of preprocessed inputs.
 pub(super) const LOGITS: &str = "logits";
 
-/// The method that gives what the last layer makes them of; an architecture of the registry has it.
+/// The method that gives what the last layer makes them of, where the last layer is known.
 const PENULTIMATE: &str = "penultimate";
 
 impl Body {
@@ -46,10 +46,16 @@ impl Body {
                     dress(layers.class_with_features(NAME, PENULTIMATE, LOGITS)).compile()?;
                 Ok(Module::from_source(&source, &name, &values)?)
             }
-            Body::Own(model) => recorded(network, &**model, dress),
-            Body::Imported(imported) => imported.wrapped(dress, NAME, LOGITS),
+            Body::Own(model) => with_features(recorded(network, &**model, dress)?),
+            Body::Imported(imported) => with_features(imported.wrapped(dress, NAME, LOGITS)?),
         }
     }
+}
+
+/// The module with the method for features, if its last layer can be told from its code.
+fn with_features(mut module: Module) -> Result<Module> {
+    module.cut_before_head(LOGITS, PENULTIMATE)?;
+    Ok(module)
 }
 
 /// A module with the parameters of the network, and what the model computes as its method.

@@ -138,7 +138,8 @@ impl Network {
     }
 
     /// The network as a TorchScript module on the CPU: an instance of `Classifier`, with its parameters, the method
-    /// `logits`, one of an architecture also `penultimate` (what the last layer is given), and what `dress` adds to the class.
+    /// `logits`, also `penultimate` (what the last layer is given) if its last layer can be told, and what `dress` adds to
+    /// the class.
     ///
     /// # Errors
     /// A model of one's own that computes something else when its recording is run.

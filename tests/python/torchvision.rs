@@ -74,6 +74,9 @@ with torch.inference_mode():
     expected = own((x - exported.preprocess.offset) / exported.preprocess.scale)
     assert torch.allclose(exported(x), expected, atol=1e-5), (exported(x) - expected).abs().max()
     assert exported(x[:1]).shape == (1, 3)
+    features = exported.features(x)
+    assert features.shape == (5, 512)
+    assert torch.allclose(own.fc(features), expected, atol=1e-5)
 "#;
     python(&["-c", script, text(&out.join("model.pt"))]);
 }
