@@ -14,7 +14,7 @@ use tch::{Device, Kind, Tensor};
 use crate::config::Config;
 use crate::data::sha256;
 use crate::error::{Error, Result, guard};
-use crate::export::{self, Compression, Found, Metadata};
+use crate::export::{self, Compression, Dtype, Found, Metadata, Variant};
 use crate::model::{Int8, Network};
 use crate::pipeline::{Prepared, found, load_weights};
 use crate::predict::Classifier;
@@ -191,6 +191,11 @@ impl<'a> Work<'a> {
             watch.begins(&candidate.named("int8"))?;
             self.int8(candidate)?;
         }
+        if let Some(dtype) = self.options.dtype {
+            let name = candidate.named(dtype.short_name());
+            watch.begins(&name)?;
+            self.cast(name, candidate, dtype)?;
+        }
         Ok(())
     }
 
@@ -204,6 +209,24 @@ impl<'a> Work<'a> {
         let name = candidate.named("int8");
         let file = self.file(&name);
         export::torchscript_int8(&int8, &self.prepared.preprocessing, &metadata, &self.samples, &file)?;
+        self.add(name, file, candidate, &found)
+    }
+
+    /// The file of the plain form with weights of fewer bits.
+    fn cast(&mut self, name: String, candidate: &Candidate, dtype: Dtype) -> Result<()> {
+        let plain = match candidate.name.as_str() {
+            "" => self.folder.model(),
+            name => self.file(name),
+        };
+        let file = self.file(&name);
+        let exported = Classifier::load(&plain, Device::Cpu)?.into_exported();
+        let variant = Variant { dtype, ..Variant::default() };
+        let cast = variant.apply(exported, Device::Cpu, &file)?;
+        let logits = |inputs: &Tensor| {
+            let raw = self.prepared.preprocessing.undo(inputs).to_device(Device::Cpu);
+            Ok(cast.module.call("forward", &raw)?.remove(0).to_device(self.prepared.device))
+        };
+        let found = found(&self.prepared, candidate.epoch, logits)?;
         self.add(name, file, candidate, &found)
     }
 

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::config::values::{not_negative, positive, whole_above_0};
 use crate::device::Threads;
+use crate::export::Dtype;
 
 /// Integers that a model can be made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -20,6 +21,10 @@ pub struct Options {
     /// Compute with integers
     #[arg(long, value_name = "INTEGERS")]
     pub quantize: Option<Integers>,
+
+    /// Write and compute weights with fewer bits
+    #[arg(long, value_name = "DTYPE", value_parser = fewer_bits)]
+    pub dtype: Option<Dtype>,
 
     /// Take this share of the channels and hidden units out, and fine-tune what is left; several shares with commas between
     /// them, such as `0.25,0.5`
@@ -58,7 +63,8 @@ pub struct Options {
 impl Options {
     /// The same; where nothing is asked for, integers and half of the channels.
     pub fn or_usual(self) -> Self {
-        if self.quantize.is_some() || !self.prune.is_empty() || self.distill.is_some() {
+        if self.quantize.is_some() || self.dtype.is_some() || !self.prune.is_empty() || self.distill.is_some()
+        {
             return self;
         }
         Options { quantize: Some(Integers::Int8), prune: vec![0.5], ..self }
@@ -68,6 +74,13 @@ impl Options {
     pub fn teacher(&self) -> Option<PathBuf> {
         let path = self.distill.as_ref()?;
         Some(if path.is_dir() { path.join("model.pt") } else { path.clone() })
+    }
+}
+
+fn fewer_bits(text: &str) -> Result<Dtype, String> {
+    match Dtype::from_str(text, true) {
+        Ok(dtype) if dtype != Dtype::F32 => Ok(dtype),
+        _ => Err("it is `bf16` or `fp16`".to_string()),
     }
 }
 

@@ -7,7 +7,7 @@ use cresset_bridge::script::Module;
 use tch::Tensor;
 
 use crate::error::{Error, Result};
-use crate::weights::open_archive;
+use crate::model::archive::open as open_archive;
 
 /// A part of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

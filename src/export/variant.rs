@@ -45,6 +45,15 @@ impl Dtype {
         }
     }
 
+    /// As options and names of files have it.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "f32",
+            Dtype::Bf16 => "bf16",
+            Dtype::Fp16 => "fp16",
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Dtype::F32 => "float32",

@@ -26,7 +26,10 @@ impl Fast {
     /// None for a module that cannot be made ready.
     pub fn of(module: &Module, metadata: &Metadata) -> Option<Self> {
         let forward = Compiled::new(module, "forward").ok()?;
-        Some(Fast { forward, network: Network::of(module, &metadata.preprocessing) })
+        // The network of a file in fewer bits takes other numbers than preprocessing gives.
+        let is_plain = metadata.variant.is_plain();
+        let network = is_plain.then(|| Network::of(module, &metadata.preprocessing)).flatten();
+        Some(Fast { forward, network })
     }
 
     /// Logits (N, classes) of raw inputs (N, …) on the CPU, without gradients.
