@@ -142,6 +142,10 @@ fn what_cannot_be_compressed_says_why() {
         let said = run(["export", text(&int8), "--output", text(&output)]);
         assert!(!said.status.success() && !output.exists(), "{format}: {}", stderr(&said));
     }
+    let (digits, embeddings) = (root().join("data/digits.csv"), folder.path().join("e.npy"));
+    let said = run(["predict", text(&int8), text(&digits), "--embeddings", text(&embeddings)]);
+    assert_eq!(said.status.code(), Some(2));
+    assert!(stderr(&said).contains("the model has no method `features`"), "{}", stderr(&said));
     std::fs::remove_file(lstm.join("model.pt")).unwrap();
     refused(&[text(&lstm)], "the run has no model.pt yet");
 }
