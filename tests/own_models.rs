@@ -136,6 +136,23 @@ fn a_torchscript_file_trains_with_a_new_last_layer_and_goes_on_after_a_pause() {
     succeed(["train", "--model", text(&file), "--epochs", "3", "--out", text(&parts)]);
     succeed(["train", "--resume", text(&parts), "--epochs", "6"]);
     assert_same_bits(&whole, &parts);
+    // It can be frozen, too.
+    let optimized = folder.path().join("optimized.pt");
+    succeed(["export", text(&whole), "--optimize", "--output", text(&optimized)]);
+    assert!(succeed(["inspect", text(&optimized), "--verify"]).contains("samples     as recorded"));
+    // It can be made of integers, but nobody knows its layers.
+    succeed(["compress", text(&whole), "--quantize", "int8"]);
+    let int8 = whole.join("compressed/int8.pt");
+    assert!(succeed(["inspect", text(&int8), "--verify"]).contains("samples     as recorded"));
+    let accuracy = |model: &Path| {
+        let said = succeed(["eval", text(model), "data/digits.csv"]);
+        let line = said.lines().find(|line| line.starts_with("accuracy")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap()
+    };
+    let (float, integers) = (accuracy(&whole.join("model.pt")), accuracy(&int8));
+    assert!(integers > float - 2., "{float} {integers}");
+    let refused = run(["compress", text(&whole), "--prune", "0.5"]);
+    assert!(stderr(&refused).contains("this model is another one"), "{}", stderr(&refused));
     // What was exported can be trained on.
     let (model, again) = (whole.join("model.pt"), folder.path().join("again"));
     let said = succeed(["train", "--model", text(&model), "--epochs", "1", "--out", text(&again)]);

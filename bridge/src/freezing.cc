@@ -36,7 +36,10 @@ std::unique_ptr<ScriptModule> frozen(const ScriptModule& module, rust::Slice<con
   TORCH_CHECK(!of.hasattr("training") || !of.is_training(), "a module is frozen in evaluation mode, not in training");
   std::vector<std::string> names;
   for (const auto& name : kept) names.emplace_back(name.data(), name.size());
-  return std::make_unique<ScriptModule>(torch::jit::freeze_module(of, names));
+  // Freezing takes the methods away from submodules that are still called.
+  auto copy = of.clone();
+  for (const auto& method : copy.get_methods()) inline_calls(*method.graph());
+  return std::make_unique<ScriptModule>(torch::jit::freeze_module(copy, names));
 }
 
 void fold_constants(ScriptModule& module) {

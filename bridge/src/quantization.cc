@@ -116,8 +116,10 @@ graph(%a, %b, %scale, %zero):
 }  // namespace
 
 std::unique_ptr<ScriptModule> observed(const ScriptModule& module, bool dynamic) {
+  auto copy = module.module_.clone();
+  inline_calls(*copy.get_method("forward").graph());
   // Freezing merges batch normalisation into the convolutions before it.
-  auto frozen = jit::freeze(module.module_);
+  auto frozen = jit::freeze(copy);
   auto activation = dynamic ? placeholder_observer() : range_observer();
   jit::QConfigDict all{{"", std::make_tuple(activation, weight_observer())}};
   auto observed = jit::InsertObservers(frozen, "forward", all, true, kind(dynamic));

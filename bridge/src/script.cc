@@ -78,10 +78,14 @@ bool has_calls(torch::jit::Block* block) {
 
 }  // namespace
 
+void inline_calls(torch::jit::Graph& graph) {
+  // A pass puts the methods that are called in their places, and leaves the calls that those make.
+  for (int pass = 0; pass < kDeepestCall && (pass == 0 || has_calls(graph.block())); ++pass) torch::jit::Inline(graph);
+}
+
 std::shared_ptr<torch::jit::Graph> inlined(const torch::jit::Method& method) {
   auto graph = method.graph()->copy();
-  // A pass puts the methods that are called in their places, and leaves the calls that those make.
-  for (int pass = 0; pass < kDeepestCall && (pass == 0 || has_calls(graph->block())); ++pass) torch::jit::Inline(*graph);
+  inline_calls(*graph);
   return graph;
 }
 

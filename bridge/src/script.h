@@ -65,6 +65,8 @@ class ScriptModule {
 
 // A copy of a method's graph in which all methods that it calls stand where they are called.
 std::shared_ptr<torch::jit::Graph> inlined(const torch::jit::Method& method);
+// The same in place.
+void inline_calls(torch::jit::Graph& graph);
 std::unique_ptr<Values> new_values();
 std::unique_ptr<ScriptModule> module_from_source(rust::Str source, rust::Str class_name, const Values& values);
 // Each member of `extra` is filled with the text of the file of its name; an absent file leaves it empty.
