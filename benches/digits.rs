@@ -16,6 +16,7 @@ use cresset::error::Result;
 use cresset::model::Network;
 use cresset::pipeline;
 use cresset::train::{Callback, Flow, Training};
+use support::{ratio, seconds, spread};
 
 const ROUNDS: usize = 7;
 
@@ -104,15 +105,6 @@ fn measure_peer(figures: &mut Figures, python: &str, script: &[&str], run: &Path
     figures.step_us.push(field(&printed, "us_per_step"));
 }
 
-/// The wall time of a process, and what it printed.
-fn seconds(command: &mut Command) -> (f64, String) {
-    let begun = Instant::now();
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    let seconds = begun.elapsed().as_secs_f64();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    (seconds, String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
 fn field(json: &str, name: &str) -> f64 {
     let value: serde_json::Value =
         serde_json::from_str(json.trim()).unwrap_or_else(|e| panic!("{json}: {e}"));
@@ -127,8 +119,7 @@ fn report(ours: &Figures, theirs: &[Figures]) {
     println!("| --- | --- | --- | --- | --- | --- |");
     let row = |name: &str, figures: &Figures| {
         let ratio = |a: &[f64], b: &[f64]| {
-            let ratios: Vec<_> = a.iter().zip(b).map(|(a, b)| a / b).collect();
-            if std::ptr::eq(a, b) { String::new() } else { format!("{:.2}", median(&ratios)) }
+            if std::ptr::eq(a, b) { String::new() } else { format!("{:.2}", ratio(a, b)) }
         };
         let mean = figures.accuracy.iter().sum::<f64>() / figures.accuracy.len() as f64;
         println!(
@@ -142,16 +133,4 @@ fn report(ours: &Figures, theirs: &[Figures]) {
     };
     row("cresset", ours);
     PEERS.iter().zip(theirs).for_each(|((name, ..), figures)| row(name, figures));
-}
-
-fn spread(values: &[f64], digits: usize) -> String {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let greatest = values.iter().copied().fold(0., f64::max);
-    format!("{:.digits$} ({least:.digits$}–{greatest:.digits$})", median(values))
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }

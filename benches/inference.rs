@@ -4,6 +4,8 @@
 //! must give the same logits. Then whole programs, from start to end: `cresset predict` on a folder of pictures and on a
 //! table, and a plain script that does the same with Pillow and torch.jit.
 
+mod support;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +13,7 @@ use std::time::Instant;
 
 use cresset::predict::Classifier;
 use image::{GrayImage, Luma};
+use support::{median, ratio, seconds, spread};
 use tch::{Device, Tensor};
 
 const ROUNDS: usize = 7;
@@ -154,29 +157,4 @@ fn python() -> Command {
     let mut command = Command::new(python);
     command.arg(PEER);
     command
-}
-
-/// The wall time of a process, and what it printed.
-fn seconds(command: &mut Command) -> (f64, String) {
-    let begun = Instant::now();
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    let seconds = begun.elapsed().as_secs_f64();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    (seconds, String::from_utf8(output.stdout).expect("UTF-8"))
-}
-
-fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
-    median(&ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
-}
-
-fn spread(values: &[f64], digits: usize) -> String {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let greatest = values.iter().copied().fold(0., f64::max);
-    format!("{:.digits$} ({least:.digits$}–{greatest:.digits$})", median(values))
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>
-#include <torch/csrc/jit/passes/inliner.h>
 
 #include "cresset-bridge/src/exception.h"
 #include "cresset-bridge/src/ffi.rs.h"
@@ -21,9 +20,7 @@ std::unique_ptr<at::Tensor> Compiled::run(const at::Tensor& input) const {
 }
 
 std::unique_ptr<Compiled> compile(const ScriptModule& module, rust::Str method) {
-  auto graph = module.module_.get_method(std::string(method)).graph()->copy();
-  torch::jit::Inline(*graph);
-  return std::make_unique<Compiled>(module.module_, std::move(graph));
+  return std::make_unique<Compiled>(module.module_, inlined(module.module_.get_method(std::string(method))));
 }
 
 std::unique_ptr<at::Tensor> scaled(const at::Tensor& raw, const at::Tensor& offset, const at::Tensor& scale,

@@ -9,6 +9,7 @@ mod table;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
 use crate::config::Config;
@@ -103,8 +104,13 @@ struct Work<'a> {
     out: PathBuf,
     config: Config,
     prepared: Prepared,
+    /// SHA-256 of the run's own model, and of the teacher.
+    from_sha256: String,
+    teacher_sha256: Option<String>,
     /// Raw examples, which travel with the models.
     samples: Tensor,
+    /// Preprocessed batches, which tell the ranges of values; none if nothing is made of integers.
+    calibration: Vec<Tensor>,
     models: Vec<Compressed>,
 }
 
@@ -117,9 +123,26 @@ impl<'a> Work<'a> {
         let config = Config::read(&folder.config_file())?;
         let prepared = Prepared::again(&config, folder)?;
         let samples = prepared.samples(&config)?;
+        let calibration = match options.quantize {
+            Some(_) => calibration(&prepared, &config)?,
+            None => Vec::new(),
+        };
+        let from_sha256 = sha256_of(&folder.model())?;
+        let teacher_sha256 = options.teacher().as_deref().map(sha256_of).transpose()?;
         let out = folder.path().join("compressed");
         fs::create_dir_all(&out).map_err(Error::io("create the folder", &out))?;
-        Ok(Work { folder, options, out, config, prepared, samples, models: Vec::new() })
+        Ok(Work {
+            folder,
+            options,
+            out,
+            config,
+            prepared,
+            from_sha256,
+            teacher_sha256,
+            samples,
+            calibration,
+            models: Vec::new(),
+        })
     }
 
     /// The run's network with the weights that it exported.
@@ -127,8 +150,7 @@ impl<'a> Work<'a> {
         let mut network = self.prepared.untrained(&self.config)?;
         let position = load_weights(&mut network, &self.folder.best_checkpoint())?;
         let epoch = position.best.map_or(position.epoch, |best| best.epoch);
-        let from_sha256 = sha256_of(&self.folder.model())?;
-        let compression = Compression { from_sha256, ..Compression::default() };
+        let compression = Compression { from_sha256: self.from_sha256.clone(), ..Compression::default() };
         Ok(Candidate { name: String::new(), network, epoch, compression })
     }
 
@@ -143,10 +165,9 @@ impl<'a> Work<'a> {
         config.epochs = self.options.epochs.unwrap_or((config.epochs / 2).max(1));
         config.lr = self.options.lr.unwrap_or(config.lr);
         config.training.head_epochs = 0;
-        let teacher = self.options.teacher();
         tuned.compression.pruned = share;
-        tuned.compression.teacher_sha256 = teacher.as_deref().map(sha256_of).transpose()?;
-        let teacher = teacher.map(|file| self.distillation(&file)).transpose()?;
+        tuned.compression.teacher_sha256 = self.teacher_sha256.clone();
+        let teacher = self.options.teacher().map(|file| self.distillation(&file)).transpose()?;
         tuned.epoch =
             fine_tune::fine_tune(&config, &self.prepared, &mut tuned.network, teacher, watch.training())?;
         Ok(tuned)
@@ -180,9 +201,8 @@ impl<'a> Work<'a> {
         let Candidate { name, network, epoch, compression } = candidate;
         let found = found(&self.prepared, *epoch, |inputs| network.forward(inputs, false))?;
         let metadata = self.metadata(&found, compression.clone());
-        let file = self.file(name);
-        export::torchscript(network, &self.prepared.preprocessing, &metadata, &self.samples, &file)?;
-        self.add(name.clone(), file, candidate, &found)
+        let module = network.script(&export::dress(&self.prepared.preprocessing, &metadata))?;
+        self.write(name.clone(), candidate, module, &metadata, &found)
     }
 
     /// Writes a network in the other forms that are wished for.
@@ -200,16 +220,27 @@ impl<'a> Work<'a> {
     }
 
     fn int8(&mut self, candidate: &Candidate) -> Result<()> {
-        let int8 = Int8::of(&candidate.network, self.calibration().into_iter())?;
+        let int8 = Int8::of(&candidate.network, &self.calibration)?;
         let device = self.prepared.device;
         let logits = |inputs: &Tensor| Ok(int8.forward(&inputs.to_device(Device::Cpu))?.to_device(device));
         let found = found(&self.prepared, candidate.epoch, logits)?;
         let scheme = Some(int8.scheme().to_string());
         let metadata = self.metadata(&found, Compression { int8: scheme, ..candidate.compression.clone() });
-        let name = candidate.named("int8");
+        let module = int8.script(&export::dress(&self.prepared.preprocessing, &metadata))?;
+        self.write(candidate.named("int8"), candidate, module, &metadata, &found)
+    }
+
+    fn write(
+        &mut self,
+        name: String,
+        of: &Candidate,
+        module: Module,
+        metadata: &Metadata,
+        found: &Found,
+    ) -> Result<()> {
         let file = self.file(&name);
-        export::torchscript_int8(&int8, &self.prepared.preprocessing, &metadata, &self.samples, &file)?;
-        self.add(name, file, candidate, &found)
+        export::torchscript(module, metadata, &self.samples, &file)?;
+        self.add(name, file, of, found)
     }
 
     /// The file of the plain form with weights of fewer bits.
@@ -228,13 +259,6 @@ impl<'a> Work<'a> {
         };
         let found = found(&self.prepared, candidate.epoch, logits)?;
         self.add(name, file, candidate, &found)
-    }
-
-    /// Preprocessed training examples without augmentation, evenly over all of them.
-    fn calibration(&self) -> Vec<Result<Tensor>> {
-        let feed = self.prepared.training_sample(&self.config, CALIBRATION);
-        let preprocessed = |inputs: Tensor| self.prepared.preprocessing.apply(&inputs);
-        feed.in_order().map(|batch| Ok(preprocessed(batch?.inputs))).collect()
     }
 
     fn metadata(&self, found: &Found, compression: Compression) -> Metadata {
@@ -282,6 +306,12 @@ impl<'a> Work<'a> {
 
 /// Training examples that tell the ranges of values.
 const CALIBRATION: usize = 1024;
+
+/// Preprocessed training examples without augmentation, evenly over all of them.
+fn calibration(prepared: &Prepared, config: &Config) -> Result<Vec<Tensor>> {
+    let feed = prepared.training_sample(config, CALIBRATION);
+    feed.in_order().map(|batch| Ok(prepared.preprocessing.apply(&batch?.inputs))).collect()
+}
 
 fn sha256_of(file: &Path) -> Result<String> {
     Ok(sha256(&fs::read(file).map_err(Error::io("read", file))?))

@@ -1,5 +1,6 @@
 //! A labelled data set as its format's reader gives it.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use tch::{Device, Tensor};
@@ -120,6 +121,11 @@ impl Names {
             Names::Rows(rows) | Names::Lines { rows, .. } => rows.len(),
             Names::Files(names) => names.len(),
         }
+    }
+
+    /// The index of each example by its name.
+    pub fn indexes(&self) -> HashMap<String, usize> {
+        (0..self.count()).map(|index| (self.name(index), index)).collect()
     }
 
     /// What example `index` is called.

@@ -84,9 +84,8 @@ impl Grouping {
             return Err(Error::data(file, problem));
         };
         let by = by.to_string();
-        let count = names.count();
-        let place_of: HashMap<String, usize> = (0..count).map(|index| (names.name(index), index)).collect();
-        let mut cells = vec![String::new(); count];
+        let place_of = names.indexes();
+        let mut cells = vec![String::new(); names.count()];
         for record in reader.records() {
             let record = record.map_err(fault)?;
             let index = place_of.get(&record[0]).ok_or_else(|| {

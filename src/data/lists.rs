@@ -1,7 +1,7 @@
 //! Lists of examples, as users and `cresset data clean` write them: a name a line, as `split.csv` shows names. What
 //! stands behind a tab is a remark, and so is a line that begins with `#`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::Dataset;
@@ -26,8 +26,7 @@ pub fn leave_out(dataset: Dataset, list: &Path) -> Result<Dataset> {
 /// # Errors
 /// A list that cannot be read, and a name that no example has.
 pub fn read(dataset: &Dataset, list: &Path) -> Result<HashSet<usize>> {
-    let index_of: HashMap<String, usize> =
-        (0..dataset.rows()).map(|index| (dataset.names.name(index), index)).collect();
+    let index_of = dataset.names.indexes();
     let index = |(name, line): (String, u64)| {
         index_of.get(&name).copied().ok_or_else(|| {
             let problem = format!(

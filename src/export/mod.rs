@@ -15,6 +15,6 @@ pub use metadata::{
     Compression, FORMAT, Found, InputDescription, METADATA, Metadata, Metrics, Sizing, TestMetrics,
 };
 pub use parts::{FilePart, file_parts};
-pub use torchscript::{torchscript, torchscript_int8};
+pub use torchscript::{dress, torchscript};
 pub use variant::{Dtype, Variant, Variants};
 pub use verification::{SAMPLES, VERIFICATION, Verification, Verified};

@@ -11,7 +11,6 @@ use super::{
 use crate::data::ValueRange;
 use crate::error::{Error, Result};
 use crate::model::script::Class;
-use crate::model::{Int8, Network};
 use crate::run::atomic;
 use crate::transform::Preprocessing;
 
@@ -69,44 +68,23 @@ fn pixels(range: ValueRange) -> String {
     format!("def pixels(self, x: Tensor) -> Tensor:\n    return {value}\n")
 }
 
-/// Writes the model to `path`, on the CPU and in evaluation mode, with free batch size and named parameters.
-///
-/// Its methods: `forward(x)` takes raw values, uint8 or float (N, …), and returns logits (N, classes); `predict(x)`
-/// returns classes int64 (N) and probabilities (N, classes); `features(x)`, which a network has not whose last layer
-/// cannot be told, returns what the last layer is given, (N, width); `class_names()` returns the attribute `classes`. A
-/// model of pictures takes them in any size, and has `pixels(x)`, which makes raw values of decoded pictures, 0 to 255. The
-/// extra files are `metadata.json` and `verification.json`, the latter with some raw `samples`, (N, …), and their logits.
-pub fn torchscript(
-    network: &Network,
-    preprocessing: &Preprocessing,
-    metadata: &Metadata,
-    samples: &Tensor,
-    path: &Path,
-) -> Result<()> {
-    complete(network.script(&dress(preprocessing, metadata))?, metadata, samples, path)
-}
-
-/// Writes a model of 8-bit integers, for the CPU. It has no method `features`.
-pub fn torchscript_int8(
-    network: &Int8,
-    preprocessing: &Preprocessing,
-    metadata: &Metadata,
-    samples: &Tensor,
-    path: &Path,
-) -> Result<()> {
-    complete(network.script(&dress(preprocessing, metadata))?, metadata, samples, path)
-}
-
-/// What the exported class has beside the network.
-fn dress(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Class) -> Class {
+/// What the class of a model has beside its network, when it is exported.
+pub fn dress(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Class) -> Class {
     |class| {
         let class = class.child("preprocess", preprocessing.script()).int(DTYPE, FLOAT32);
         class.strings("classes", &metadata.classes)
     }
 }
 
-/// Gives the module its methods, and writes it.
-fn complete(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
+/// Writes a model, the script of a network in its [`dress`], to `path`, on the CPU and in evaluation mode, with free batch
+/// size and named parameters.
+///
+/// Its methods: `forward(x)` takes raw values, uint8 or float (N, …), and returns logits (N, classes); `predict(x)`
+/// returns classes int64 (N) and probabilities (N, classes); `features(x)`, which a network has not whose last layer
+/// cannot be told, returns what the last layer is given, (N, width); `class_names()` returns the attribute `classes`. A
+/// model of pictures takes them in any size, and has `pixels(x)`, which makes raw values of decoded pictures, 0 to 255. The
+/// extra files are `metadata.json` and `verification.json`, the latter with some raw `samples`, (N, …), and their logits.
+pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
     module.define(METHODS)?;
     if module.methods()?.iter().any(|method| method == "penultimate") {
         module.define(FEATURES)?;

@@ -11,7 +11,7 @@ use crate::error::quoted;
 
 /// The most bytes of a text that travels with a model. Ours take some kilobytes, with a hundred thousand classes some
 /// megabytes.
-const MOST_TEXT: u64 = 64 << 20;
+pub const MOST_TEXT: u64 = 64 << 20;
 
 /// The most bytes that a packed part may unpack to. libtorch packs code alone.
 const MOST_PACKED: u64 = 256 << 20;

@@ -20,8 +20,8 @@ impl Int8 {
     /// (N, …) each, tell the range of what each layer gives. Any other one finds the ranges anew in each batch.
     ///
     /// # Errors
-    /// A network that libtorch cannot quantize, and calibration examples that cannot be read.
-    pub fn of(network: &Network, calibration: impl Iterator<Item = Result<Tensor>>) -> Result<Self> {
+    /// A network that libtorch cannot quantize.
+    pub fn of(network: &Network, calibration: &[Tensor]) -> Result<Self> {
         let mut float = network.script(&Class::into_int8)?;
         float.define(&format!("def forward(self, x: Tensor) -> Tensor:\n    return self.{LOGITS}(x)\n"))?;
         float.set_training(false)?;
@@ -31,7 +31,7 @@ impl Int8 {
         }
         let observed = float.observed(Scheme::Static)?;
         for inputs in calibration {
-            let inputs = inputs?.to_device(Device::Cpu);
+            let inputs = inputs.to_device(Device::Cpu);
             tch::no_grad(|| observed.call("forward", &inputs))?;
         }
         Ok(Int8 { module: observed.quantized(Scheme::Static)?, scheme: Scheme::Static })
@@ -73,7 +73,7 @@ mod tests {
             let x = Tensor::rand([64, 1, 8, 8], (Kind::Float, Device::Cpu));
             // Running figures as after training, or the values of deep networks would be far from any that are met.
             tch::no_grad(|| (0..60).for_each(|_| drop(network.forward(&x, true).unwrap())));
-            let int8 = Int8::of(&network, std::iter::once(Ok(x.shallow_clone()))).unwrap();
+            let int8 = Int8::of(&network, &[x.shallow_clone()]).unwrap();
             let centred = |logits: Tensor| (&logits - logits.mean_dim(0, true, Kind::Float)).flatten(0, -1);
             let expected = centred(tch::no_grad(|| network.forward(&x, false).unwrap()));
             let found = centred(int8.forward(&x).unwrap());

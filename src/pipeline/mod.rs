@@ -205,7 +205,8 @@ fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) ->
     let found = found(prepared, epoch, |inputs| network.forward(inputs, false))?;
     let metadata = Metadata::new(config, dataset, split, preprocessing, &found);
     let samples = prepared.samples(config)?;
-    export::torchscript(network, preprocessing, &metadata, &samples, path)?;
+    let module = network.script(&export::dress(preprocessing, &metadata))?;
+    export::torchscript(module, &metadata, &samples, path)?;
     tracing::info!(file = %path.display(), epoch, "exported the model");
     Ok((metadata, found))
 }

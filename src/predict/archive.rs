@@ -1,9 +1,9 @@
-//! A model file as the archive that it is. Is it as it was written? libtorch passes over the checksums in it, so a damaged weight would show in wrong
-//! predictions alone.
+//! Is a model file as it was written, and is it ours? libtorch passes over the checksums in it, so a damaged weight would show
+//! in wrong predictions alone; and it runs code before it can be asked.
 
 use std::io::{Read, Seek, sink};
 
-use crate::model::archive::open as open_archive;
+use crate::model::archive::{MOST_TEXT, open as open_archive};
 
 /// The name of the first member of a zip archive whose bytes do not have the checksum that the archive gives for them.
 ///
@@ -26,7 +26,7 @@ pub fn extra_file(file: impl Read + Seek, name: &str) -> Option<Option<String>> 
     match members.iter().find(|member| member.ends_with(&ending)) {
         Some(member) => {
             let mut bytes = Vec::new();
-            archive.by_name(member).ok()?.take(LONGEST_TEXT).read_to_end(&mut bytes).ok()?;
+            archive.by_name(member).ok()?.take(MOST_TEXT).read_to_end(&mut bytes).ok()?;
             Some(Some(String::from_utf8_lossy(&bytes).into_owned()))
         }
         // Every module that libtorch saves has the first, or had the second long ago, and it loads none without.
@@ -38,9 +38,6 @@ pub fn extra_file(file: impl Read + Seek, name: &str) -> Option<Option<String>> 
         }
     }
 }
-
-/// The most of an extra file that is read.
-const LONGEST_TEXT: u64 = 1 << 26;
 
 /// Reading a member to its end compares its checksum. Its size is declared apart from that, and believed by libtorch.
 fn is_whole(archive: &mut zip::ZipArchive<impl Read + Seek>, index: usize) -> bool {

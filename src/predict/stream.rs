@@ -79,7 +79,8 @@ impl Classifier {
     /// itself. The batches fail where the model does.
     pub fn stream(&self, sources: Sources, batching: Batching) -> Result<Stream<'_>> {
         if batching.features && !self.module.methods()?.iter().any(|method| method == "features") {
-            let problem = "the model has no method `features`; models of cresset's own architectures have it, imported ones do not";
+            let problem = "the model has no method `features`: it computes with 8-bit integers, or its last layer could not be told when it \
+                           was exported";
             return Err(Error::artifact(&self.path, problem));
         }
         let taken = Arc::new(self.taken());
