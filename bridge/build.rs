@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 12] = [
+const TOPICS: [&str; 14] = [
     "autocast",
     "compiled",
     "cutting",
@@ -12,9 +12,11 @@ const TOPICS: [&str; 12] = [
     "graph",
     "memory",
     "optimizer",
+    "process_group",
     "quantization",
     "random",
     "recording",
+    "reducer",
     "script",
 ];
 
@@ -35,9 +37,11 @@ fn main() {
         println!("cargo:rerun-if-changed=src/{topic}.cc");
         println!("cargo:rerun-if-changed=src/{topic}.h");
     }
-    for header in ["exception.h", "process.h"] {
-        println!("cargo:rerun-if-changed=src/{header}");
+    for header in ["src/exception.h", "src/process.h", "gloo"] {
+        println!("cargo:rerun-if-changed={header}");
     }
+    // Stand-ins for the headers of gloo, which libtorch's packages leave out.
+    build.include("gloo").define("USE_DISTRIBUTED", None).define("USE_C10D_GLOO", None);
     for folder in [include.clone(), include.join("torch/csrc/api/include")] {
         build.flag("-isystem").flag(folder);
     }

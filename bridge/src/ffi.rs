@@ -63,9 +63,11 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/script.h");
         include!("cresset-bridge/src/optimizer.h");
         include!("cresset-bridge/src/process.h");
+        include!("cresset-bridge/src/process_group.h");
         include!("cresset-bridge/src/quantization.h");
         include!("cresset-bridge/src/random.h");
         include!("cresset-bridge/src/recording.h");
+        include!("cresset-bridge/src/reducer.h");
 
         type Tensor;
     }
@@ -206,12 +208,40 @@ pub(crate) mod bridge {
         fn scale(self: &Gradients, factor: &Tensor) -> Result<()>;
         fn clear(self: Pin<&mut Gradients>) -> Result<()>;
 
+        type ProcessGroup;
+        fn join_process_group(
+            host: &str,
+            port: u16,
+            serves: bool,
+            rank: i32,
+            size: i32,
+            timeout_ms: i64,
+        ) -> Result<UniquePtr<ProcessGroup>>;
+        fn open_nccl(self: &ProcessGroup, plugin: &str, timeout_ms: i64) -> Result<()>;
+        fn sum(self: &ProcessGroup, tensor: &Tensor) -> Result<()>;
+        fn max(self: &ProcessGroup, tensor: &Tensor) -> Result<()>;
+        fn broadcast(self: &ProcessGroup, tensor: &Tensor) -> Result<()>;
+        fn gather(self: &ProcessGroup, tensor: &Tensor, all: &Tensor) -> Result<()>;
+        fn board(self: &ProcessGroup) -> Result<UniquePtr<Board>>;
+
+        type Board;
+        fn set(self: &Board, key: &str, value: &str) -> Result<()>;
+        fn get(self: &Board, key: &str) -> Result<String>;
+
+        type Reducer;
+        fn new_reducer(group: &ProcessGroup) -> Result<UniquePtr<Reducer>>;
+        fn add_parameter(self: Pin<&mut Reducer>, parameter: &Tensor) -> Result<()>;
+        fn begin(self: Pin<&mut Reducer>, bucket_bytes: i64) -> Result<()>;
+        fn prepare(self: &Reducer) -> Result<()>;
+        fn summed(group: &ProcessGroup, tensor: &Tensor) -> Result<UniquePtr<Tensor>>;
+
         type Autocast;
         fn enter_autocast(cuda: bool, half: bool) -> Result<UniquePtr<Autocast>>;
         fn allow_tf32(allow: bool) -> Result<()>;
 
         fn channels_last(tensor: &Tensor) -> Result<UniquePtr<Tensor>>;
         fn exit_at_once(code: i32);
+        fn log_errors_only();
 
         fn sole_floats(tensor: &Tensor) -> *mut f32;
         fn keep_freed_memory();

@@ -15,9 +15,11 @@ pub mod graph;
 pub mod memory;
 pub mod optimizer;
 pub mod process;
+pub mod process_group;
 pub mod quantization;
 pub mod random;
 mod recording;
+pub mod reducer;
 pub mod script;
 
 pub use error::{Error, Result, first_line};

@@ -7,3 +7,11 @@ use crate::ffi;
 pub fn exit_at_once(code: i32) {
     ffi::exit_at_once(code);
 }
+
+/// Keeps libtorch from writing warnings to standard error, which come with C++ back traces. A level that the user has set
+/// in `TORCH_CPP_LOG_LEVEL` stays.
+pub fn silence_warnings() {
+    if std::env::var_os("TORCH_CPP_LOG_LEVEL").is_none() {
+        ffi::log_errors_only();
+    }
+}
