@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use cresset::config::Config;
 use cresset::device::Threads;
+use cresset::distributed::World;
 use cresset::error::Result;
 use cresset::model::Network;
 use cresset::pipeline;
@@ -57,7 +58,7 @@ fn measure_cresset(figures: &mut Figures, run: &Path, steps: &Path, seed: u64) {
     figures.accuracy.push(support::last_accuracy(run));
 
     let config = Config { epochs: 11, seed, threads: Threads::Count(1), ..Config::default() };
-    let run = pipeline::start(&config, Some(steps)).expect("the run starts");
+    let run = pipeline::start(&config, Some(steps), &World::alone()).expect("the run starts");
     let mut clock = StepClock::default();
     pipeline::finish(run, &mut clock, &|| false).expect("the run ends");
     figures.step_us.push(clock.seconds / clock.steps as f64 * 1e6);

@@ -110,7 +110,7 @@ fn feed(folder: &str) {
         peak
     });
     let prepared = Prepared::new(&config).expect("the pictures are read");
-    let pass = |epoch| Pass { epoch, batch_size: BATCH, seed: 0, first: 0 };
+    let pass = |epoch| Pass::new(epoch, BATCH, 0);
     let through = |epoch| {
         let rows =
             |batch: cresset::error::Result<cresset::feed::Batch>| batch.expect("a batch").labels.size()[0];

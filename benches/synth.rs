@@ -7,6 +7,7 @@ use std::path::Path;
 
 use cresset::config::Config;
 use cresset::data::{self, DataOptions, Dataset};
+use cresset::distributed::World;
 use cresset::pipeline::{self, Outcome};
 use cresset::random::{Purpose, stream};
 use cresset::train::Silent;
@@ -75,7 +76,7 @@ fn write(dataset: &Dataset, folder: &Path, per_class: u32, seed: u64) {
 
 fn train(data: &Path, out: &Path, epochs: u32, seed: u64) -> f64 {
     let config = Config { data: data.to_string_lossy().into_owned(), epochs, seed, ..Config::default() };
-    let run = pipeline::start(&config, Some(out)).expect("the run begins");
+    let run = pipeline::start(&config, Some(out), &World::alone()).expect("the run begins");
     match pipeline::finish(run, &mut Silent, &|| false).expect("the run ends") {
         Outcome::Trained(trained) => trained.found.test.expect("there is a test part").confusion.accuracy(),
         Outcome::Interrupted { .. } => unreachable!("nobody interrupts"),

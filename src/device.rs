@@ -47,6 +47,33 @@ impl DeviceChoice {
     }
 }
 
+impl DeviceChoice {
+    /// The device of one of `count` processes on this machine, the one of this rank: each has a GPU of its own.
+    ///
+    /// # Errors
+    /// As [`DeviceChoice::resolve`], and fewer GPUs than processes.
+    pub fn resolve_for(self, rank: u32, count: u32) -> Result<Device> {
+        let device = self.resolve()?;
+        if count == 1 || !device.is_cuda() {
+            return Ok(device);
+        }
+        if let DeviceChoice::Cuda(index @ 1..) = self {
+            return Err(Error::Usage(format!(
+                "--device cuda:{index}: {count} processes on this machine would share that GPU; write --device cuda, and \
+                 each takes one of its own"
+            )));
+        }
+        let gpus = tch::Cuda::device_count();
+        if gpus < i64::from(count) {
+            return Err(Error::Usage(format!(
+                "there are {count} processes on this machine and {gpus} GPU(s); start one process a GPU, or write \
+                 --device cpu"
+            )));
+        }
+        Ok(Device::Cuda(rank as usize))
+    }
+}
+
 impl FromStr for DeviceChoice {
     type Err = String;
 
@@ -80,6 +107,8 @@ pub enum Threads {
     /// As many as there are cores, or one where the work is too small to share.
     #[default]
     Auto,
+    /// The same, where so many processes share the cores.
+    Shared(u32),
     /// This many, at least 1.
     Count(u16),
 }
@@ -96,8 +125,16 @@ impl Threads {
     /// while another program ran (two cores of an EPYC).
     pub fn for_step(self, multiply_adds: usize) -> u16 {
         match self {
-            Threads::Auto if multiply_adds < WORTH_SHARING => 1,
+            Threads::Auto | Threads::Shared(_) if multiply_adds < WORTH_SHARING => 1,
             _ => self.count(),
+        }
+    }
+
+    /// The choice for one of several processes on this machine, which share its cores.
+    pub fn of_several(self, processes: u32) -> Self {
+        match self {
+            Threads::Auto if processes > 1 => Threads::Shared(processes),
+            other => other,
         }
     }
 
@@ -106,6 +143,7 @@ impl Threads {
         match self {
             Threads::Count(count) => count,
             Threads::Auto => std::thread::available_parallelism().map_or(1, |n| n.get().min(1024) as u16),
+            Threads::Shared(processes) => (u32::from(Threads::Auto.count()) / processes).max(1) as u16,
         }
     }
 }
@@ -125,7 +163,7 @@ impl FromStr for Threads {
 impl fmt::Display for Threads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Threads::Auto => f.write_str("auto"),
+            Threads::Auto | Threads::Shared(_) => f.write_str("auto"),
             Threads::Count(count) => write!(f, "{count}"),
         }
     }

@@ -44,6 +44,9 @@ pub enum Error {
     /// The memory of the device does not suffice.
     #[error("{0}")]
     Memory(String),
+    /// Another process of the job failed, or cannot be reached.
+    #[error("{0}")]
+    Peer(String),
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Libtorch(cresset_bridge::Error),
@@ -145,9 +148,15 @@ impl fmt::Display for Place {
     }
 }
 
-/// Runs `work`, and turns a panic inside tch (most of its operations panic on a libtorch error) into an [`Error`].
+/// Runs `work`, and turns a panic inside tch (most of its operations panic on a libtorch error) or with an
+/// [`Error`] into an [`Error`].
 pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        // Where a layer's function cannot return an error.
+        let payload = match payload.downcast::<Error>() {
+            Ok(error) => return Err(*error),
+            Err(payload) => payload,
+        };
         let text = payload.downcast_ref::<String>().cloned();
         let text = text.or_else(|| payload.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_default();
         match text.split_once("Torch(\"") {

@@ -7,10 +7,10 @@
 //! values, and reports progress to a [`train::Callback`].
 //!
 //! ```no_run
-//! use cresset::{config::Config, pipeline, train::Silent};
+//! use cresset::{config::Config, distributed::World, pipeline, train::Silent};
 //!
 //! let config = Config { epochs: 3, ..Config::default() };
-//! let run = pipeline::start(&config, None)?;
+//! let run = pipeline::start(&config, None, &World::alone())?;
 //! let outcome = pipeline::finish(run, &mut Silent, &|| false)?;
 //! # Ok::<(), cresset::error::Error>(())
 //! ```
@@ -21,6 +21,7 @@ pub mod compress;
 pub mod config;
 pub mod data;
 pub mod device;
+pub mod distributed;
 pub mod doctor;
 pub mod error;
 pub mod evaluate;

@@ -23,6 +23,8 @@ pub enum Purpose {
     Noise = 6,
     /// The rows that a figure is measured on again.
     Bootstrap = 7,
+    /// What one of several processes draws of its own, for dropout say.
+    Process = 8,
 }
 
 /// The generator of one stream. ChaCha8's output is fixed by its definition and does not change with the library.

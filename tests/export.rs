@@ -7,6 +7,7 @@ use std::process::Command;
 
 use cresset::config::Config;
 use cresset::data::image;
+use cresset::distributed::World;
 use cresset::pipeline::{self, Outcome, Prepared};
 use cresset::train::Silent;
 use safetensors::SafeTensors;
@@ -16,7 +17,7 @@ use tch::{CModule, Device, IValue, Kind, Tensor};
 /// Trains in this process, and gives the trained model beside the file that it wrote into `folder`.
 fn train(folder: &Path) -> (Prepared, PathBuf) {
     let config = Config { epochs: 2, ..Config::default() };
-    let run = pipeline::start(&config, Some(&folder.join("run"))).unwrap();
+    let run = pipeline::start(&config, Some(&folder.join("run")), &World::alone()).unwrap();
     match pipeline::finish(run, &mut Silent, &|| false).unwrap() {
         Outcome::Trained(trained) => (trained.prepared, folder.join("run/model.pt")),
         Outcome::Interrupted { .. } => unreachable!("nobody interrupts"),

@@ -1,6 +1,7 @@
 //! Trains a model of one's own on the digits. Usage: own_model NEW_FOLDER
 
 use cresset::config::Config;
+use cresset::distributed::World;
 use cresset::model::{Model, Network};
 use cresset::pipeline::{self, Outcome};
 use tch::Tensor;
@@ -25,7 +26,7 @@ fn main() -> anyhow::Result<()> {
     let out = std::env::args().nth(1).map(std::path::PathBuf::from);
     let config = Config { model: "own:highway".to_string(), epochs: 20, ..Config::default() };
     let layer = |path: nn::Path, from, to| nn::linear(path, from, to, nn::LinearConfig::default());
-    let run = pipeline::start_with(&config, out.as_deref(), &|task, device| {
+    let run = pipeline::start_with(&config, out.as_deref(), &World::alone(), &|task, device| {
         Network::of(task, device, config.seed, |path| Highway {
             hidden: layer(path / "hidden", task.input.features(), 64),
             around: layer(path / "around", task.input.features(), 64),

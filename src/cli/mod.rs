@@ -4,6 +4,7 @@ mod card;
 mod compress;
 mod data;
 mod doctor;
+mod elastic;
 mod eval;
 mod explain;
 mod export;
@@ -66,6 +67,7 @@ enum Ended {
 
 /// Runs the program. Exit codes: 0 well, 1 failed, 2 usage or input at fault, 130 interrupted.
 pub fn main() -> ExitCode {
+    cresset_bridge::process::silence_warnings();
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     cli.logs.start();

@@ -3,19 +3,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{ArgMatches, Args};
 use cresset::config::{self, Config, ModelChoice};
 use cresset::device;
+use cresset::distributed::{Place, World};
 use cresset::error::Error;
 use cresset::evaluate::Confusion;
 use cresset::pipeline::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::run::RunFolder;
-use cresset::train::MAY_DIFFER;
+use cresset::train::{MAY_DIFFER, Silent};
 
 use super::progress::Progress;
-use super::{Ended, folds, show, thousands};
+use super::{Ended, elastic, folds, show, thousands};
 
 /// Train a model, measure it on held-out rows, and export it
 #[derive(Debug, Args)]
@@ -31,9 +33,13 @@ pub struct Train {
     #[arg(long = "config", value_name = "FILE", help_heading = "Where")]
     config_file: Option<PathBuf>,
 
+    /// Go on with the run that is in the folder of --out, and begin it there if there is none: for jobs that are started again
+    #[arg(long = "continue", help_heading = "Where", requires = "out")]
+    go_on: bool,
+
     /// Go on with a run from its last checkpoint, with its own options (what decides how long and where, such as --epochs and
     /// --device, may differ)
-    #[arg(long, value_name = "RUN", help_heading = "Where", conflicts_with_all = ["out", "config_file"])]
+    #[arg(long, value_name = "RUN", help_heading = "Where", conflicts_with_all = ["out", "config_file", "go_on"])]
     resume: Option<PathBuf>,
 
     /// After training, rank the labels that are probably wrong, by models that did not see them (5 folds, or --folds)
@@ -55,7 +61,9 @@ impl Train {
             }
             None => (Config::overlay(self.config_file.as_deref(), flags)?, None),
         };
+        let timeout = Duration::try_from_secs_f64(config.training.peer_timeout).unwrap_or(Duration::MAX);
         if config.folds.is_some() && config.fold.is_none() {
+            refuse_several("--folds")?;
             let folds = match begun {
                 Some(folder) => {
                     refuse_changes(flags, &MAY_DIFFER_IN_FOLDS)?;
@@ -65,25 +73,85 @@ impl Train {
             };
             return folds::run(&folds, self.find_label_errors, &stop);
         }
+        if self.find_label_errors {
+            refuse_several("--find-label-errors")?;
+        }
+        let world = World::from_environment(timeout)?;
+        let ended = self.one_run(&config, begun, flags, &world, &stop);
+        ended.map_err(|error| elastic::report(error, &world))
+    }
+
+    fn one_run(
+        &self,
+        config: &Config,
+        begun: Option<RunFolder>,
+        flags: &ArgMatches,
+        world: &World,
+        stop: &dyn Fn() -> bool,
+    ) -> anyhow::Result<Ended> {
         let run = match begun {
             Some(folder) => {
                 refuse_changes(flags, &MAY_DIFFER)?;
-                pipeline::resume(&config, folder)?
+                pipeline::resume(config, folder, world)?
             }
-            None => pipeline::start(&config, self.out.as_deref())?,
+            None => self.begin_or_go_on(config, world)?,
         };
-        show(&introduction(&run))?;
         let folder = run.folder.clone();
-        match pipeline::finish(run, &mut Progress::new(), &stop)? {
+        if !world.is_first() {
+            return match pipeline::finish(run, &mut Silent, stop)? {
+                Outcome::Interrupted { .. } => Ok(Ended::Interrupted),
+                Outcome::Trained(_) | Outcome::Helped => Ok(Ended::Well),
+            };
+        }
+        show(&introduction(&run))?;
+        match pipeline::finish(run, &mut Progress::new(), stop)? {
             Outcome::Trained(trained) => show(&result(&folder, &trained))?,
+            Outcome::Helped => {}
             Outcome::Interrupted { epoch, step } => {
                 return Ok(interrupted(&folder.path().to_string_lossy(), epoch, step));
             }
         }
         if self.find_label_errors {
-            return folds::find_label_errors(&config, &folder, &stop);
+            return folds::find_label_errors(config, &folder, stop);
         }
         Ok(Ended::Well)
+    }
+
+    /// Begins a run, or goes on with the one in the folder if that is wanted: by the user, or by a starter that has started the
+    /// job again.
+    fn begin_or_go_on(&self, config: &Config, world: &World) -> anyhow::Result<Run> {
+        let out = self.out.as_deref();
+        let Some(path) = out.filter(|_| self.go_on || world.restarts() > 0) else {
+            if world.may_restart() && world.is_first() && out.is_none() {
+                tracing::warn!(
+                    "name the run's folder by --out, or the job begins anew when it is started again"
+                );
+            }
+            return Ok(pipeline::start(config, out, world)?);
+        };
+        let has_begun = world.told_by_first(|| {
+            let has_begun = RunFolder::open(path).is_ok_and(|folder| folder.last_checkpoint().is_file());
+            if !has_begun {
+                RunFolder::clear_unbegun(path)?;
+            }
+            Ok(has_begun.to_string())
+        })?;
+        Ok(match has_begun.as_str() {
+            "true" => pipeline::resume(config, RunFolder::open(path)?, world)?,
+            _ => pipeline::start(config, out, world)?,
+        })
+    }
+}
+
+fn refuse_several(option: &str) -> anyhow::Result<()> {
+    match Place::from_environment()? {
+        Some(place) if place.size > 1 => {
+            let problem = format!(
+                "{option} trains several models and does so in one process; start it without torchrun, srun or mpirun"
+            );
+            Err(Error::Usage(problem).into())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -143,9 +211,13 @@ pub fn introduction(run: &Run) -> String {
     };
     let init = init.as_ref().map_or(String::new(), |init| format!("start   {}\n", init.summary()));
     let device = device::name(*device);
+    let others = match run.world.size() {
+        1 => String::new(),
+        size => format!("; {size} processes, batches of {} together", size * run.config.batch_size),
+    };
     let folder = run.folder.path().display();
     format!(
-        "data    {data}\nmodel   {model}: {parameters} parameters{caution}\n{init}device  {device}, {threads} CPU thread(s)\nrun     {folder}\n\n"
+        "data    {data}\nmodel   {model}: {parameters} parameters{caution}\n{init}device  {device}, {threads} CPU thread(s){others}\nrun     {folder}\n\n"
     )
 }
 

@@ -20,6 +20,7 @@ mod top_k;
 
 use tch::{Device, Kind, Tensor};
 
+use crate::distributed::World;
 use crate::error::Result;
 use crate::feed::{Batch, HeldOutFeed};
 pub use confusion::Confusion;
@@ -94,6 +95,28 @@ pub struct Evaluation {
     pub confusion: Confusion,
     /// What the model said of each row, if it was kept.
     pub scores: Option<Scores>,
+}
+
+impl Evaluation {
+    /// Loss and confusion matrix over the rows of all processes, of which each measured some.
+    pub fn over(self, world: &World) -> Result<Self> {
+        if world.is_alone() {
+            return Ok(self);
+        }
+        let (classes, rows) = (self.confusion.classes(), self.confusion.total());
+        let pairs = (0..classes).flat_map(|of| (0..classes).map(move |taken_for| (of, taken_for)));
+        let counts: Vec<_> =
+            pairs.map(|(of, taken_for)| self.confusion.count(of, taken_for) as i64).collect();
+        let mut counts = Tensor::from_slice(&counts);
+        world.sum(&mut counts)?;
+        // A process without rows has no mean.
+        let mut loss = Tensor::from_slice(&[if rows > 0 { self.loss * rows as f64 } else { 0. }]);
+        world.sum(&mut loss)?;
+        let counts = Vec::<i64>::try_from(&counts)?.into_iter().map(|count| count as u64).collect();
+        let confusion = Confusion::new(classes, counts);
+        let loss = loss.double_value(&[0]) / confusion.total() as f64;
+        Ok(Evaluation { loss, confusion, scores: None })
+    }
 }
 
 /// What a model said of each row, on the CPU.

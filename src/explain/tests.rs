@@ -7,13 +7,14 @@ use tch::{Device, Kind, Tensor};
 use super::*;
 use crate::config::Config;
 use crate::data::{self, DataOptions};
+use crate::distributed::World;
 use crate::pipeline::{self, Outcome};
 use crate::predict::Classifier;
 use crate::train::Silent;
 
 fn trained(folder: &Path, config: Config) -> Classifier {
     let out = folder.join(&config.model);
-    let run = pipeline::start(&config, Some(&out)).unwrap();
+    let run = pipeline::start(&config, Some(&out), &World::alone()).unwrap();
     assert!(matches!(pipeline::finish(run, &mut Silent, &|| false).unwrap(), Outcome::Trained(_)));
     Classifier::load(&out.join("model.pt"), Device::Cpu).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, mixed, places};
+use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, Slice, TrainFeed, mixed, places};
 use crate::data::{InputShape, Part, ValueRange};
 use crate::random::{Purpose, in_epoch, stream};
 use crate::transform::Preprocessing;
@@ -39,8 +39,8 @@ impl InMemory {
 
     fn batch(&self, inputs: Tensor, labels: Tensor) -> Batch {
         match &self.pending {
-            Some(preprocessing) => Batch { inputs: preprocessing.apply(&inputs), labels, mixed: None },
-            None => Batch { inputs, labels, mixed: None },
+            Some(preprocessing) => Batch::new(preprocessing.apply(&inputs), labels),
+            None => Batch::new(inputs, labels),
         }
     }
 }
@@ -102,11 +102,16 @@ impl MemoryFeed {
         MemoryFeed { examples, labels, sampling, augmenter }
     }
 
-    /// The batch at `start` of an epoch, from inputs that are raw if they are to be changed.
-    fn batch(&self, inputs: Tensor, labels: Tensor, pass: Pass, start: i64) -> Batch {
-        let Some(augmenter) = &self.augmenter else { return self.examples.batch(inputs, labels) };
-        let batch = self.examples.batch(augmenter.apply(&inputs, pass, start as usize), labels);
-        mixed(batch, &augmenter.augmentation, pass, start as usize / pass.batch_size as usize)
+    /// The batch of a slice of an epoch, from inputs that are raw if they are to be changed.
+    fn batch(&self, inputs: Tensor, labels: Tensor, pass: Pass, slice: Slice) -> Batch {
+        let batch = match &self.augmenter {
+            None => self.examples.batch(inputs, labels),
+            Some(augmenter) => {
+                let batch = self.examples.batch(augmenter.apply(&inputs, pass, slice.start), labels);
+                mixed(batch, &augmenter.augmentation, pass, slice.number)
+            }
+        };
+        Batch { weight: slice.weight, is_last: slice.is_last, ..batch }
     }
 }
 
@@ -123,15 +128,18 @@ impl TrainFeed for MemoryFeed {
     /// one for every step.
     fn epoch(&self, pass: Pass) -> Batches<'_> {
         let order = self.sampling.order(&self.labels, pass.seed, pass.epoch);
-        let rows = order.len() as i64;
-        let order = Tensor::from_slice(&order).to_device(self.examples.device());
-        let inputs = self.examples.part.inputs.index_select(0, &order);
-        let labels = self.examples.part.labels.index_select(0, &order);
-        let starts = (0..rows).step_by(pass.batch_size as usize).skip(pass.first);
-        Box::new(starts.map(move |start| {
-            let length = i64::from(pass.batch_size).min(rows - start);
+        let slices: Vec<_> = pass.slices(order.len()).collect();
+        let own = slices.iter().flat_map(|slice| &order[slice.start..slice.start + slice.length]);
+        let own: Vec<i64> = own.copied().collect();
+        let own = Tensor::from_slice(&own).to_device(self.examples.device());
+        let inputs = self.examples.part.inputs.index_select(0, &own);
+        let labels = self.examples.part.labels.index_select(0, &own);
+        let mut start = 0;
+        Box::new(slices.into_iter().map(move |slice| {
+            let length = slice.length as i64;
             let (inputs, labels) = (inputs.narrow(0, start, length), labels.narrow(0, start, length));
-            Ok(self.batch(inputs, labels, pass, start))
+            start += length;
+            Ok(self.batch(inputs, labels, pass, slice))
         }))
     }
 }
@@ -147,15 +155,15 @@ mod tests {
     }
 
     fn labels(first: usize) -> Vec<Vec<i64>> {
-        let pass = Pass { epoch: 1, batch_size: 4, seed: 3, first };
+        let pass = Pass { start: 4 * first, ..Pass::new(1, 4, 3) };
         feed().epoch(pass).map(|batch| Vec::try_from(batch.unwrap().labels).unwrap()).collect()
     }
 
     #[test]
     fn an_epoch_gives_every_row_once_with_its_label() {
-        assert_eq!(feed().batches(4), 3);
+        assert_eq!(feed().batches(Pass::new(1, 4, 3)), 3);
         let mut seen = Vec::new();
-        for batch in feed().epoch(Pass { epoch: 1, batch_size: 4, seed: 3, first: 0 }) {
+        for batch in feed().epoch(Pass::new(1, 4, 3)) {
             let Batch { inputs, labels, .. } = batch.unwrap();
             let values = Vec::<f32>::try_from(inputs.flatten(0, -1)).unwrap();
             let classes = Vec::<i64>::try_from(labels).unwrap();

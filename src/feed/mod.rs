@@ -17,6 +17,7 @@ pub use stream::{StreamFeed, StreamHeldOut};
 
 use rand::RngExt;
 
+use crate::distributed::share;
 use crate::error::Result;
 use crate::random::{Purpose, in_epoch, stream as random_stream};
 use crate::transform::augment::Augmentation;
@@ -30,6 +31,18 @@ pub struct Batch {
     pub labels: Tensor,
     /// The other class of each input, where inputs are mixed.
     pub mixed: Option<Mixed>,
+    /// How much its mean loss counts in the mean over all processes, which have shares of one batch together: 1 where the
+    /// shares are equal, 0 where this process has none of its own and only keeps the others company.
+    pub weight: f64,
+    /// Whether it is the last one of the epoch.
+    pub is_last: bool,
+}
+
+impl Batch {
+    /// A batch of a single process, with more to come.
+    pub fn new(inputs: Tensor, labels: Tensor) -> Self {
+        Batch { inputs, labels, mixed: None, weight: 1., is_last: false }
+    }
 }
 
 /// The second half of inputs that are mixed of two (mixup, CutMix).
@@ -49,12 +62,59 @@ pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch>> + 'a>;
 pub struct Pass {
     /// The epoch, from 1.
     pub epoch: u32,
-    /// Examples a batch; the last one may be smaller.
+    /// Examples a batch of one process; the last one may be smaller.
     pub batch_size: u32,
     /// The seed of the run.
     pub seed: u64,
-    /// The batch to begin with, from 0, as if those before it had been taken.
-    pub first: usize,
+    /// The place of the epoch's order to begin at, from 0, as if the examples before it had been taken.
+    pub start: usize,
+    /// Which of the processes that share every batch this is, from 0.
+    pub rank: u32,
+    /// How many they are.
+    pub processes: u32,
+}
+
+impl Pass {
+    /// A whole epoch of a single process.
+    pub fn new(epoch: u32, batch_size: u32, seed: u64) -> Self {
+        Pass { epoch, batch_size, seed, start: 0, rank: 0, processes: 1 }
+    }
+
+    /// Examples a batch of all processes together.
+    pub fn step(&self) -> usize {
+        self.batch_size as usize * self.processes as usize
+    }
+
+    /// This process's shares of the batches of an epoch of `rows` examples.
+    fn slices(self, rows: usize) -> impl ExactSizeIterator<Item = Slice> + use<> {
+        let starts = (self.start..rows).step_by(self.step());
+        starts.map(move |start| self.slice(start, self.step().min(rows - start), rows))
+    }
+
+    /// This process's share of the `length` examples from `start` on.
+    fn slice(&self, start: usize, length: usize, rows: usize) -> Slice {
+        let (number, is_last) = (start / self.step(), start + length == rows);
+        let (offset, own) = share(length, self.rank, self.processes);
+        if own == 0 {
+            // All take part in every step, and the model needs an example for it.
+            return Slice { start, length: 1, number, weight: 0., is_last };
+        }
+        let weight = own as f64 * f64::from(self.processes) / length as f64;
+        Slice { start: start + offset, length: own, number, weight, is_last }
+    }
+}
+
+/// A process's share of a batch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Slice {
+    /// Where it begins in the epoch's order.
+    start: usize,
+    /// Its examples.
+    length: usize,
+    /// The number of the batch.
+    number: usize,
+    weight: f64,
+    is_last: bool,
 }
 
 /// Where the examples come from that a model is fitted to.
@@ -62,16 +122,16 @@ pub trait TrainFeed {
     /// The examples of an epoch.
     fn rows(&self) -> usize;
 
-    /// The batches of an epoch from `pass.first` on. They depend on nothing but `pass`.
+    /// The batches of an epoch from `pass.start` on. They depend on nothing but `pass`.
     fn epoch(&self, pass: Pass) -> Batches<'_>;
 
-    /// The places, among the training examples, of those in the batch `pass.first`. One that could not be read is counted
-    /// as if it were there.
+    /// The places, among the training examples, of those in the batch at `pass.start`. One that could not be read is
+    /// counted as if it were there.
     fn places(&self, pass: Pass) -> Vec<usize>;
 
-    /// The number of batches of an epoch.
-    fn batches(&self, batch_size: u32) -> usize {
-        self.rows().div_ceil(batch_size as usize)
+    /// The number of batches of an epoch from `pass.start` on.
+    fn batches(&self, pass: Pass) -> usize {
+        self.rows().saturating_sub(pass.start).div_ceil(pass.step())
     }
 }
 
@@ -92,13 +152,13 @@ pub trait HeldOutFeed {
     }
 }
 
-/// The part of an epoch's order that the batch `pass.first` takes.
+/// The part of an epoch's order that this process takes for the batch at `pass.start`.
 fn places(order: &[i64], pass: Pass) -> Vec<usize> {
-    let size = pass.batch_size as usize;
-    order.iter().skip(pass.first * size).take(size).map(|place| *place as usize).collect()
+    let Some(slice) = pass.slices(order.len()).next() else { return Vec::new() };
+    order[slice.start..slice.start + slice.length].iter().map(|place| *place as usize).collect()
 }
 
-/// A batch as the augmentation mixes it: the batch `number` of a pass.
+/// A batch as the augmentation mixes it: the batch `number` of an epoch.
 fn mixed(batch: Batch, augmentation: &Augmentation, pass: Pass, number: usize) -> Batch {
     let ways = augmentation.mixing();
     if ways.is_empty() {

@@ -6,9 +6,9 @@ use tch::{Device, Tensor};
 
 use super::finish::{Finish, Finished, Gathered, Spares};
 use super::gallery::{Decoder, Gallery};
-use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, mixed, places};
+use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, Slice, TrainFeed, mixed, places};
 use crate::data::image::Region;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::parallel::Ordered;
 use crate::random::{Purpose, in_epoch, stream};
 use crate::transform::Preprocessing;
@@ -52,11 +52,17 @@ impl StreamFeed {
         }
     }
 
-    /// Decodes and changes the pictures of an epoch from place `first` on, in threads.
-    fn decoded(&self, pass: Pass, order: &Arc<[i64]>, first: usize, spares: &Spares) -> Ordered<Decoded> {
+    /// Decodes and changes the pictures at `places` of an epoch's order, in threads.
+    fn decoded(
+        &self,
+        pass: Pass,
+        order: &Arc<[i64]>,
+        places: Arc<[usize]>,
+        spares: &Spares,
+    ) -> Ordered<Decoded> {
         let target = (self.gallery.height, self.gallery.width);
         let worker = || {
-            let (rows, order) = (Arc::clone(&self.rows), Arc::clone(order));
+            let (rows, order, places) = (Arc::clone(&self.rows), Arc::clone(order), Arc::clone(&places));
             let (mut decoder, augmentation) = (self.gallery.decoder(), Arc::clone(&self.augmentation));
             let finish = Finish::new(&self.gallery, Some(&self.preprocessing), self.device, spares);
             let mut is_first = true;
@@ -65,7 +71,7 @@ impl StreamFeed {
                 if std::mem::take(&mut is_first) {
                     tch::set_num_threads(1);
                 }
-                let place = first + piece;
+                let place = places[piece];
                 let mut generator = stream(pass.seed, Purpose::Augment, in_epoch(pass.epoch, place));
                 let mut was_taken = false;
                 let region = |size| {
@@ -80,7 +86,7 @@ impl StreamFeed {
             }
         };
         let ahead = self.gallery.ahead(pass.batch_size as usize);
-        Ordered::new(self.gallery.threads, 0..order.len() - first, ahead, worker)
+        Ordered::new(self.gallery.threads, 0..places.len(), ahead, worker)
     }
 }
 
@@ -95,23 +101,27 @@ impl TrainFeed for StreamFeed {
 
     fn epoch(&self, pass: Pass) -> Batches<'_> {
         let order: Arc<[i64]> = self.sampling.order(&self.labels, pass.seed, pass.epoch).into();
-        let first = (pass.first * pass.batch_size as usize).min(order.len());
+        let slices: Vec<_> = pass.slices(order.len()).collect();
+        let places: Arc<[usize]> =
+            slices.iter().flat_map(|slice| slice.start..slice.start + slice.length).collect();
+        let rows = places.iter().map(|place| self.rows[order[*place] as usize]).collect::<Vec<_>>();
         let spares = Spares::default();
-        let decoded = self.decoded(pass, &order, first, &spares);
-        let rows = order[first..].iter().map(|place| self.rows[*place as usize]).collect::<Vec<_>>();
         let batches = Assembled {
             gallery: &self.gallery,
-            decoded,
+            decoded: self.decoded(pass, &order, places, &spares),
             gathered: Gathered::new(&self.gallery, (pass.batch_size as usize).min(rows.len()), spares),
             rows: rows.into_iter(),
-            size: pass.batch_size as usize,
+            slices: slices.into_iter(),
+            // A process that left a batch out would let the others wait for it.
+            may_leave_out: pass.processes == 1,
             preprocessing: Some(&self.preprocessing),
             device: self.device,
         };
-        let mix = move |(number, batch): (usize, Result<Batch>)| {
-            Ok(mixed(batch?, &self.augmentation, pass, number))
+        let mix = move |batch: Result<(Slice, Batch)>| {
+            let (Slice { number, weight, is_last, .. }, batch) = batch?;
+            Ok(Batch { weight, is_last, ..mixed(batch, &self.augmentation, pass, number) })
         };
-        Box::new((pass.first..).zip(batches).map(mix))
+        Box::new(batches.map(mix))
     }
 }
 
@@ -158,15 +168,18 @@ impl HeldOutFeed for StreamHeldOut {
 
     fn in_order(&self) -> Batches<'_> {
         let spares = Spares::default();
-        Box::new(Assembled {
+        let slices: Vec<_> = Pass::new(0, EVALUATION_BATCH as u32, 0).slices(self.rows.len()).collect();
+        let batches = Assembled {
             gallery: &self.gallery,
             decoded: self.middles(&spares),
             gathered: Gathered::new(&self.gallery, EVALUATION_BATCH.min(self.rows.len()), spares),
             rows: self.rows.clone().into_iter(),
-            size: EVALUATION_BATCH,
+            slices: slices.into_iter(),
+            may_leave_out: true,
             preprocessing: self.preprocessing.as_ref(),
             device: self.device,
-        })
+        };
+        Box::new(batches.map(|batch| batch.map(|(_, batch)| batch)))
     }
 
     fn is_left_out(&self, place: usize) -> bool {
@@ -180,19 +193,21 @@ struct Assembled<'a> {
     decoded: Ordered<Decoded>,
     gathered: Gathered,
     rows: std::vec::IntoIter<i64>,
-    size: usize,
+    slices: std::vec::IntoIter<Slice>,
+    /// Whether a batch may be left out none of whose pictures can be read.
+    may_leave_out: bool,
     preprocessing: Option<&'a Preprocessing>,
     device: Device,
 }
 
 impl Iterator for Assembled<'_> {
-    type Item = Result<Batch>;
+    type Item = Result<(Slice, Batch)>;
 
-    fn next(&mut self) -> Option<Result<Batch>> {
-        while self.rows.len() > 0 {
-            let mut pictures = Vec::with_capacity(self.size);
-            let mut labels = Vec::with_capacity(self.size);
-            for row in self.rows.by_ref().take(self.size) {
+    fn next(&mut self) -> Option<Self::Item> {
+        for slice in self.slices.by_ref() {
+            let mut pictures = Vec::with_capacity(slice.length);
+            let mut labels = Vec::with_capacity(slice.length);
+            for row in self.rows.by_ref().take(slice.length) {
                 match self.decoded.next().expect("there is a result for each row") {
                     Ok(picture) => {
                         pictures.push(picture);
@@ -205,12 +220,18 @@ impl Iterator for Assembled<'_> {
                     }
                 }
             }
-            if labels.is_empty() {
+            if labels.is_empty() && self.may_leave_out {
                 continue;
+            }
+            if labels.is_empty() {
+                return Some(Err(Error::Usage(format!(
+                    "none of the {} pictures of a batch can be read; `cresset data clean` leaves bad pictures out for good",
+                    slice.length
+                ))));
             }
             let inputs = self.gathered.inputs(pictures, self.preprocessing, self.device);
             let labels = Tensor::from_slice(&labels).to_device(self.device);
-            return Some(Ok(Batch { inputs, labels, mixed: None }));
+            return Some(Ok((slice, Batch::new(inputs, labels))));
         }
         None
     }

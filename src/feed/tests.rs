@@ -41,7 +41,7 @@ fn stream_of(dataset: &Dataset, threads: usize, augmentation: &str, most_bad: f6
 }
 
 fn batches(feed: &dyn TrainFeed, first: usize) -> Vec<(Tensor, Vec<i64>)> {
-    let pass = Pass { epoch: 2, batch_size: 5, seed: 9, first };
+    let pass = Pass { start: 5 * first, ..Pass::new(2, 5, 9) };
     let batch = |batch: Result<Batch>| {
         let Batch { inputs, labels, .. } = batch.unwrap();
         (inputs, Vec::try_from(labels).unwrap())
@@ -92,7 +92,7 @@ fn pictures_in_memory_are_augmented_anew_each_epoch_and_the_same_for_the_same_se
         let first = batches(&feed(augmentation), 0);
         assert_eq!(first, batches(&feed(augmentation), 0));
         assert_eq!(first[2..], batches(&feed(augmentation), 2));
-        let other = feed(augmentation).epoch(Pass { epoch: 3, batch_size: 5, seed: 9, first: 0 }).next();
+        let other = feed(augmentation).epoch(Pass::new(3, 5, 9)).next();
         assert_ne!(first[0].0, other.unwrap().unwrap().inputs);
     }
 }
@@ -117,7 +117,7 @@ fn a_damaged_picture_is_left_out_and_too_many_are_an_error() {
         "{said}"
     );
     let strict = stream_of(&data, 2, "none", 0.05);
-    let pass = Pass { epoch: 1, batch_size: 5, seed: 9, first: 0 };
+    let pass = Pass::new(1, 5, 9);
     assert!(strict.epoch(pass).any(|batch| batch.is_err()));
 }
 
@@ -148,4 +148,67 @@ fn bytes_that_the_device_preprocesses_give_the_same_bits() {
     let computed = gathered.inputs(vec![finish::Finished::Bytes(pixels)], Some(&own), Device::Cpu);
     assert_eq!(looked_up, computed);
     assert_eq!(computed.size(), [1, 3, 16, 16]);
+}
+
+/// What all processes take together in an epoch, step by step, with the weight of each.
+fn shared(
+    feed: &dyn TrainFeed,
+    processes: u32,
+    batch_size: u32,
+    start: usize,
+) -> Vec<Vec<(Vec<i64>, f64, bool)>> {
+    let of = |rank| {
+        let pass = Pass { start, rank, processes, ..Pass::new(1, batch_size, 4) };
+        let batch = |batch: Result<Batch>| {
+            let Batch { labels, weight, is_last, .. } = batch.unwrap();
+            (Vec::try_from(labels).unwrap(), weight, is_last)
+        };
+        feed.epoch(pass).map(batch).collect::<Vec<_>>()
+    };
+    (0..processes).map(of).collect()
+}
+
+#[test]
+fn processes_share_every_batch_without_loss_or_repetition() {
+    // The labels are the rows, so that it is seen who takes which.
+    for rows in [1, 2, 7, 24, 25, 31] {
+        let labels: Vec<i64> = (0..rows).collect();
+        let part = || crate::data::Part {
+            inputs: Tensor::from_slice(&labels).to_kind(tch::Kind::Float).view([-1, 1]),
+            labels: Tensor::from_slice(&labels),
+        };
+        let feed = MemoryFeed::new(InMemory::ready(part()), Sampling::Shuffled, None);
+        for (processes, start) in [(2, 0), (3, 0), (3, 5), (4, 0)] {
+            let alone = shared(&feed, 1, 4 * processes, start).remove(0);
+            let together = shared(&feed, processes, 4, start);
+            assert!(together.iter().all(|batches| batches.len() == alone.len()));
+            for (step, (all, _, is_last)) in alone.iter().enumerate() {
+                let shares: Vec<_> = together.iter().map(|batches| &batches[step]).collect();
+                let counted = shares.iter().filter(|(_, weight, _)| *weight > 0.);
+                let rows: Vec<i64> = counted.clone().flat_map(|(rows, ..)| rows.clone()).collect();
+                assert_eq!(&rows, all, "{rows:?} by {processes}");
+                // The weighted mean of the shares' means is the mean of the batch.
+                for (rows, weight, _) in counted {
+                    assert!(
+                        (weight * all.len() as f64 / f64::from(processes) - rows.len() as f64).abs() < 1e-9
+                    );
+                }
+                assert!(shares.iter().all(|(_, _, last)| last == is_last));
+            }
+        }
+    }
+}
+
+#[test]
+fn processes_augment_and_decode_what_one_would() {
+    let folder = pictures();
+    let data = dataset(&folder);
+    let feed = stream_of(&data, 2, "random-resized-crop,flip", 0.);
+    let inputs = |processes, rank, batch_size| -> Vec<Tensor> {
+        let pass = Pass { rank, processes, ..Pass::new(1, batch_size, 4) };
+        feed.epoch(pass).map(|batch| batch.unwrap().inputs).collect()
+    };
+    let (alone, first, second) = (inputs(1, 0, 6), inputs(2, 0, 3), inputs(2, 1, 3));
+    let together: Vec<_> = first.iter().zip(&second).map(|(a, b)| Tensor::cat(&[a, b], 0)).collect();
+    assert_eq!(alone, together);
 }

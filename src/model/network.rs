@@ -12,6 +12,7 @@ use super::layer::{LayerRow, Sequential};
 use super::script::Class;
 use super::{Architecture, Model, Task, pruning};
 use crate::data::InputShape;
+use crate::distributed::World;
 use crate::error::{Error, Result};
 
 /// Tensors by name, in the order of their names.
@@ -238,6 +239,19 @@ impl Network {
             let value = cresset_bridge::memory::channels_last(&tensor.detach())?;
             tensor.set_data(&value);
         }
+        Ok(())
+    }
+
+    /// Normalises the batches of all processes of `world` as one (synchronised batch normalisation).
+    ///
+    /// # Errors
+    /// A model whose layers are not known.
+    pub fn synchronise_batch_norm(&mut self, world: &World) -> Result<()> {
+        let Some(layers) = self.layers() else {
+            let problem = "--sync-batch-norm is for the architectures that `cresset models` lists";
+            return Err(Error::Usage(problem.to_string()));
+        };
+        layers.span(world);
         Ok(())
     }
 

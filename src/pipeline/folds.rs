@@ -14,6 +14,7 @@ use tch::Device;
 
 use super::Run;
 use crate::config::Config;
+use crate::distributed::World;
 use crate::error::{Error, Result, guard};
 use crate::evaluate::METRICS;
 use crate::predict::Classifier;
@@ -85,10 +86,12 @@ impl CrossValidation {
         };
         let (config, path) = (self.config_of(fold), self.path(fold));
         let run = match RunFolder::open(&path) {
-            Ok(folder) if folder.last_checkpoint().is_file() => super::resume(&config, folder)?,
+            Ok(folder) if folder.last_checkpoint().is_file() => {
+                super::resume(&config, folder, &World::alone())?
+            }
             _ => {
                 RunFolder::clear_unbegun(&path)?;
-                super::start(&config, Some(&path))?
+                super::start(&config, Some(&path), &World::alone())?
             }
         };
         Ok(Some((fold, run)))

@@ -1,6 +1,7 @@
 //! A run from end to end: data, split, preprocessing, training, evaluation, export.
 
 mod examples;
+mod feeds;
 mod folds;
 mod label_errors;
 mod prepared;
@@ -10,6 +11,7 @@ use std::path::Path;
 use tch::Tensor;
 
 use crate::config::Config;
+use crate::distributed::World;
 use crate::error::{Error, Result, guard};
 use crate::evaluate::{Keep, evaluate};
 use crate::export::{self, Found, Metadata};
@@ -18,7 +20,7 @@ use crate::model::Network;
 use crate::run::RunFolder;
 use crate::train::checkpoint::{Best, Checkpoint};
 use crate::train::{
-    Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Plan, TimeLimit, Training,
+    Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Plan, Silent, TimeLimit, Training,
 };
 pub use examples::Examples;
 pub use folds::{CrossValidation, FoldFigures, Spread, spread};
@@ -33,6 +35,8 @@ pub struct Run {
     pub folder: RunFolder,
     /// Its data and its model.
     pub prepared: Prepared,
+    /// The processes that train it.
+    pub world: World,
     training: Training,
 }
 
@@ -52,6 +56,8 @@ pub struct Trained {
 pub enum Outcome {
     /// All epochs are done and the model is exported.
     Trained(Box<Trained>),
+    /// All epochs are done, and another process exports the model.
+    Helped,
     /// It was asked to stop in this epoch, after this step, and can be resumed.
     Interrupted {
         /// The epoch under way, from 1.
@@ -61,46 +67,47 @@ pub enum Outcome {
     },
 }
 
-/// Begins a run in a new folder: `out`, or the next free one below `runs/`.
+/// Begins a run in a new folder: `out`, or the next free one below `runs/`. All processes of `world` must call it.
 ///
 /// # Errors
 /// Options, data or folders that cannot be used; the folder is then not made.
-pub fn start(config: &Config, out: Option<&Path>) -> Result<Run> {
-    guard(|| begin(config, out, Prepared::new(config)?))
+pub fn start(config: &Config, out: Option<&Path>, world: &World) -> Result<Run> {
+    start_with(config, out, world, &prepared::named(config))
 }
 
 /// The same with a model that `make` makes. `config.model` is `own:` and a name for it.
-pub fn start_with(config: &Config, out: Option<&Path>, make: MakeNetwork) -> Result<Run> {
-    guard(|| begin(config, out, Prepared::with(config, make)?))
+pub fn start_with(config: &Config, out: Option<&Path>, world: &World, make: MakeNetwork) -> Result<Run> {
+    world.attempt(|| guard(|| begin(config, out, world, Prepared::with(config, world, make)?)))
 }
 
-fn begin(config: &Config, out: Option<&Path>, prepared: Prepared) -> Result<Run> {
-    let folder = RunFolder::create(out, config)?;
-    folder.write_config(config, &prepared.dataset, prepared.threads)?;
-    folder.write_split(&prepared.dataset, &prepared.split)?;
-    tracing::info!(folder = %folder.path().display(), "began a run");
-    Run::new(config, folder, prepared)
+fn begin(config: &Config, out: Option<&Path>, world: &World, prepared: Prepared) -> Result<Run> {
+    world.same("options", &config.to_toml())?;
+    let path = world.told_by_first(|| {
+        let folder = RunFolder::create(out, config)?;
+        folder.write_config(config, &prepared.dataset, prepared.threads)?;
+        folder.write_split(&prepared.dataset, &prepared.split)?;
+        Ok(folder.path().to_string_lossy().into_owned())
+    })?;
+    tracing::info!(folder = %path, "began a run");
+    Run::new(config, RunFolder::at(Path::new(&path)), prepared, world)
 }
 
 /// Goes on with a run from its last checkpoint. `config` is the run's own, perhaps with more epochs or another device.
 ///
 /// # Errors
 /// A folder without a checkpoint, and data that has changed since.
-pub fn resume(config: &Config, folder: RunFolder) -> Result<Run> {
-    guard(|| {
-        refuse_unbegun(&folder)?;
-        let prepared = Prepared::again(config, &folder)?;
-        go_on(config, folder, prepared)
-    })
+pub fn resume(config: &Config, folder: RunFolder, world: &World) -> Result<Run> {
+    resume_with(config, folder, world, &prepared::named(config))
 }
 
 /// The same with a model that `make` makes.
-pub fn resume_with(config: &Config, folder: RunFolder, make: MakeNetwork) -> Result<Run> {
-    guard(|| {
+pub fn resume_with(config: &Config, folder: RunFolder, world: &World, make: MakeNetwork) -> Result<Run> {
+    let resume = || {
         refuse_unbegun(&folder)?;
-        let prepared = Prepared::again_with(config, &folder, make)?;
-        go_on(config, folder, prepared)
-    })
+        let prepared = Prepared::again_with(config, &folder, world, make)?;
+        go_on(config, folder, prepared, world)
+    };
+    world.attempt(|| guard(resume))
 }
 
 fn refuse_unbegun(folder: &RunFolder) -> Result<()> {
@@ -111,11 +118,15 @@ fn refuse_unbegun(folder: &RunFolder) -> Result<()> {
     Err(Error::artifact(folder.path(), problem))
 }
 
-fn go_on(config: &Config, folder: RunFolder, prepared: Prepared) -> Result<Run> {
-    let mut run = Run::new(config, folder, prepared)?;
+fn go_on(config: &Config, folder: RunFolder, prepared: Prepared, world: &World) -> Result<Run> {
+    let mut run = Run::new(config, folder, prepared, world)?;
     run.training.resume(&mut run.prepared.network)?;
-    run.folder.clear_partial()?;
-    run.folder.write_config(config, &run.prepared.dataset, run.prepared.threads)?;
+    // Told by the first, so that none goes on before all have read the checkpoint's folder as it was.
+    world.told_by_first(|| {
+        run.folder.clear_partial()?;
+        run.folder.write_config(config, &run.prepared.dataset, run.prepared.threads)?;
+        Ok(String::new())
+    })?;
     let position = run.training.position();
     tracing::info!(epoch = position.epoch, step = position.step, "went on from the last checkpoint");
     Ok(run)
@@ -123,31 +134,57 @@ fn go_on(config: &Config, folder: RunFolder, prepared: Prepared) -> Result<Run> 
 
 /// Trains a run to its end, or until `stop` says so after a step, and exports the best model.
 pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) -> Result<Outcome> {
+    let Run { config, folder, mut prepared, mut training, world } = run;
+    let ending =
+        world.attempt(|| guard(|| train(&config, &folder, &mut prepared, &mut training, callback, stop)))?;
+    let position = training.position();
+    if ending == Ending::Paused {
+        return Ok(Outcome::Interrupted { epoch: position.epoch, step: position.step });
+    }
+    if !world.is_first() {
+        return Ok(Outcome::Helped);
+    }
     guard(|| {
-        let Run { config, folder, mut prepared, mut training } = run;
-        let mut log = MetricsLog::open(&folder.metrics(), training.position().epoch - 1)?;
-        let Prepared { network, train, held_out, dataset, split, .. } = &mut prepared;
-        if !folder.last_checkpoint().is_file() {
-            training.save_last(network)?;
-        }
-        let name = |place: usize| dataset.names.name(split.train[place] as usize);
-        let data = Data { train: &**train, held_out: &**held_out, name: &name };
-        let options = &config.training;
-        let mut checkpoints = Checkpoints::new(options.checkpoint_minutes, stop);
-        let mut patience = EarlyStopping { patience: options.patience };
-        let mut limit = TimeLimit::new(options.max_minutes, log.spent());
-        let callbacks: &mut [&mut dyn Callback] =
-            &mut [&mut log, callback, &mut checkpoints, &mut patience, &mut limit];
-        let ending = training.run(network, &data, callbacks).map_err(advise_on_memory(&config))?;
-        let position = training.position();
-        if ending == Ending::Paused {
-            return Ok(Outcome::Interrupted { epoch: position.epoch, step: position.step });
-        }
         let best = position.best.ok_or_else(|| Error::artifact(folder.path(), "no epoch was completed"))?;
         load_weights(&mut prepared.network, &folder.best_checkpoint())?;
         let (metadata, found) = write_model(&config, &prepared, best.epoch, &folder.model())?;
         Ok(Outcome::Trained(Box::new(Trained { best, found, metadata, prepared })))
     })
+}
+
+/// Trains to the end, with the callbacks that every run has.
+fn train(
+    config: &Config,
+    folder: &RunFolder,
+    prepared: &mut Prepared,
+    training: &mut Training,
+    callback: &mut dyn Callback,
+    stop: &dyn Fn() -> bool,
+) -> Result<Ending> {
+    let Prepared { network, train, held_out, share, dataset, split, .. } = prepared;
+    let options = &config.training;
+    let mut log = match training.world().is_first() {
+        true => Some(MetricsLog::open(&folder.metrics(), training.position().epoch - 1)?),
+        false => None,
+    };
+    let spent = log.as_ref().map_or(0., MetricsLog::spent);
+    if !training.has_begun() {
+        training.save_last(network)?;
+    }
+    let name = |place: usize| dataset.names.name(split.train[place] as usize);
+    let held_out = share.as_ref().unwrap_or(held_out);
+    let data = Data { train: &**train, held_out: &**held_out, name: &name };
+    let mut checkpoints = Checkpoints::new(options.checkpoint_minutes, stop);
+    let mut patience = EarlyStopping { patience: options.patience };
+    let mut limit = TimeLimit::new(options.max_minutes, spent);
+    let mut silent = Silent;
+    let log: &mut dyn Callback = match &mut log {
+        Some(log) => log,
+        None => &mut silent,
+    };
+    let callbacks: &mut [&mut dyn Callback] =
+        &mut [log, callback, &mut checkpoints, &mut patience, &mut limit];
+    training.run(network, &data, callbacks).map_err(advise_on_memory(config))
 }
 
 /// Exports a checkpoint of a run to `output`, measured anew on the run's held-out rows.
@@ -168,14 +205,14 @@ pub fn export(folder: &RunFolder, checkpoint: &Path, output: &Path) -> Result<Me
 }
 
 impl Run {
-    fn new(config: &Config, folder: RunFolder, prepared: Prepared) -> Result<Self> {
+    fn new(config: &Config, folder: RunFolder, prepared: Prepared, world: &World) -> Result<Self> {
         let mut plan = Plan::of(config, prepared.class_weights.clone());
         plan.identity.insert("the data's SHA-256".to_string(), prepared.dataset.sha256.clone());
         if let Some(sha256) = prepared.network.fingerprint() {
             plan.identity.insert("the model file's SHA-256".to_string(), sha256.to_string());
         }
-        let training = Training::new(plan, &prepared.network, &folder)?;
-        Ok(Run { config: config.clone(), folder, prepared, training })
+        let training = Training::new(plan, &prepared.network, &folder)?.among(world);
+        Ok(Run { config: config.clone(), folder, prepared, world: world.clone(), training })
     }
 }
 

@@ -1,24 +1,21 @@
 //! What is made of the options before anything is trained or written.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
 use super::Examples;
 use super::examples::raw_feed;
+use super::feeds::{Feeds, Sources};
 use crate::config::{Config, ModelChoice};
-use crate::data::image::channel_by_channel;
-use crate::data::{Dataset, Part, Split, TrainPart};
+use crate::data::{Dataset, Split};
+use crate::distributed::World;
 use crate::error::{Error, Result};
 use crate::export::SAMPLES;
-use crate::feed::{
-    Augmenter, Gallery, HeldOutFeed, InMemory, MemoryFeed, StreamFeed, StreamHeldOut, TrainFeed,
-};
+use crate::feed::{Gallery, HeldOutFeed, TrainFeed};
 use crate::model::{Network, Task};
 use crate::run::RunFolder;
 use crate::transform::Preprocessing;
-use crate::transform::augment::Augmentation;
 use crate::weights::{self, Matching};
 
 /// Makes an untrained model for a task on a device.
@@ -34,8 +31,10 @@ pub struct Prepared {
     pub preprocessing: Preprocessing,
     /// The rows to train on.
     pub train: Box<dyn TrainFeed>,
-    /// The rows held out.
+    /// The rows held out; in a process that does not measure the final model, its share of them.
     pub held_out: Box<dyn HeldOutFeed>,
+    /// Of the held-out rows, those that this process measures while it trains, if they are not all of them.
+    pub share: Option<Box<dyn HeldOutFeed>>,
     /// The rows for the last word, if there are any.
     pub test: Option<Box<dyn HeldOutFeed>>,
     /// The weight of each class in the loss; none where all weigh 1.
@@ -53,13 +52,12 @@ pub struct Prepared {
 impl Prepared {
     /// Reads and splits the data and makes the model that the options name.
     pub fn new(config: &Config) -> Result<Self> {
-        Prepared::with(config, &|task, device| network(config, task, device))
+        Prepared::with(config, &World::alone(), &named(config))
     }
 
-    /// The same with a model that `make` makes.
-    pub fn with(config: &Config, make: MakeNetwork) -> Result<Self> {
-        let device = config.device.resolve()?;
-        let prepared = Prepared::of(Examples::read(config)?, config, device, make)?;
+    /// The same with a model that `make` makes, for one of the processes of `world`.
+    pub fn with(config: &Config, world: &World, make: MakeNetwork) -> Result<Self> {
+        let prepared = Prepared::of(Examples::read(config)?, config, world, make)?;
         let init = config
             .init
             .as_deref()
@@ -73,13 +71,12 @@ impl Prepared {
     /// # Errors
     /// Data that has changed since.
     pub fn again(config: &Config, folder: &RunFolder) -> Result<Self> {
-        Prepared::again_with(config, folder, &|task, device| network(config, task, device))
+        Prepared::again_with(config, folder, &World::alone(), &named(config))
     }
 
-    /// The same for a run that was begun with `config`, and a model that `make` makes.
-    pub fn again_with(config: &Config, folder: &RunFolder, make: MakeNetwork) -> Result<Self> {
-        let device = config.device.resolve()?;
-        Prepared::of(Examples::again(config, folder)?, config, device, make)
+    /// The same for a run that was begun with `config`, one of the processes of `world`, and a model that `make` makes.
+    pub fn again_with(config: &Config, folder: &RunFolder, world: &World, make: MakeNetwork) -> Result<Self> {
+        Prepared::of(Examples::again(config, folder)?, config, world, make)
     }
 
     /// A few held-out examples as they are, (N, …), which travel with the exported model.
@@ -113,32 +110,41 @@ impl Prepared {
         Ok(network)
     }
 
-    fn of(examples: Examples, config: &Config, device: Device, make: MakeNetwork) -> Result<Self> {
+    fn of(examples: Examples, config: &Config, world: &World, make: MakeNetwork) -> Result<Self> {
         let Examples { dataset, split, augmentation } = examples;
+        world.same("data", &dataset.sha256)?;
+        let (local_rank, local_size) = world.on_this_machine();
+        let device = config.device.resolve_for(local_rank, local_size)?;
         let task = Task { input: dataset.shape.clone(), classes: dataset.classes.len() as i64 };
         let mut network = make(&task, device)?;
         network.freeze(&config.training.freeze)?;
         if config.training.channels_last {
             network.use_channels_last()?;
         }
+        if config.training.sync_batch_norm {
+            network.synchronise_batch_norm(world)?;
+        }
         cresset_bridge::autocast::allow_tf32(config.training.tf32)?;
         // Before anything is summed up, because the order of a sum depends on the number of threads.
-        let threads = config.threads.for_step(network.parameter_count() * config.batch_size as usize);
+        let own_threads = config.threads.of_several(local_size);
+        let threads = own_threads.for_step(network.parameter_count() * config.batch_size as usize);
         tch::set_num_threads(threads.into());
 
-        let feeds = match Gallery::of(&dataset, config.threads.count().into(), config.reading.max_bad_share) {
-            Some(gallery) => Feeds::streamed(config, &dataset, &split, &gallery, augmentation, device)?,
-            None => Feeds::in_memory(config, &dataset, &split, augmentation, device),
+        let sources = Sources { config, dataset: &dataset, split: &split, augmentation, device, world };
+        let feeds = match Gallery::of(&dataset, own_threads.count().into(), config.reading.max_bad_share) {
+            Some(gallery) => sources.streamed(&gallery)?,
+            None => sources.in_memory(),
         };
         let labels: Vec<_> = split.train.iter().map(|row| dataset.labels[*row as usize]).collect();
         let class_weights = config.class_weights.of(&labels, dataset.classes.len());
-        let Feeds { preprocessing, train, held_out, test } = feeds;
+        let Feeds { preprocessing, train, held_out, share, test } = feeds;
         Ok(Prepared {
             dataset,
             split,
             preprocessing,
             train,
             held_out,
+            share,
             test,
             class_weights,
             network,
@@ -163,6 +169,11 @@ fn init(network: &Network, file: &Path, fresh_head: bool) -> Result<Matching> {
     Ok(matching)
 }
 
+/// Makes the model that the options name.
+pub(super) fn named(config: &Config) -> impl Fn(&Task, Device) -> Result<Network> {
+    move |task, device| network(config, task, device)
+}
+
 /// The model that the options name: a file, or an architecture.
 fn network(config: &Config, task: &Task, device: Device) -> Result<Network> {
     match ModelChoice::of(&config.model) {
@@ -179,89 +190,4 @@ fn network(config: &Config, task: &Task, device: Device) -> Result<Network> {
             "the model {name} is made by a program of its own, which alone can train and export it"
         ))),
     }
-}
-
-/// The pictures whose values stand for all when streamed pictures are standardised.
-const SAMPLED: usize = 256;
-
-/// Where the examples of each part come from.
-struct Feeds {
-    preprocessing: Preprocessing,
-    train: Box<dyn TrainFeed>,
-    held_out: Box<dyn HeldOutFeed>,
-    test: Option<Box<dyn HeldOutFeed>>,
-}
-
-impl Feeds {
-    fn in_memory(
-        config: &Config,
-        dataset: &Dataset,
-        split: &Split,
-        augmentation: Augmentation,
-        device: Device,
-    ) -> Self {
-        let train = TrainPart(dataset.part(&split.train, device));
-        let preprocessing = Preprocessing::fit(dataset, &train, config.reading.missing);
-        let held_out = |rows: &[i64]| -> Box<dyn HeldOutFeed> {
-            Box::new(InMemory::raw(dataset.part(rows, device), &preprocessing))
-        };
-        let (held_out, test) =
-            (held_out(&split.held_out), (!split.test.is_empty()).then(|| held_out(&split.test)));
-        let augmenter = dataset.range.filter(|_| !augmentation.is_none());
-        let augmenter =
-            augmenter.map(|range| Augmenter { augmentation, shape: dataset.shape.clone(), range });
-        let train = match augmenter {
-            Some(_) => InMemory::still_raw(train.0, &preprocessing),
-            None => InMemory::raw(train.0, &preprocessing),
-        };
-        let train = Box::new(MemoryFeed::new(train, config.sampling, augmenter));
-        Feeds { preprocessing, train, held_out, test }
-    }
-
-    fn streamed(
-        config: &Config,
-        dataset: &Dataset,
-        split: &Split,
-        gallery: &Arc<Gallery>,
-        augmentation: Augmentation,
-        device: Device,
-    ) -> Result<Self> {
-        let sample = sample(dataset, split, gallery)?;
-        let preprocessing = Preprocessing::fit(dataset, &sample, config.reading.missing);
-        let held_out = |rows: &[i64]| -> Box<dyn HeldOutFeed> {
-            Box::new(StreamHeldOut::new(gallery, rows, Some(&preprocessing), device))
-        };
-        let (held_out, test) =
-            (held_out(&split.held_out), (!split.test.is_empty()).then(|| held_out(&split.test)));
-        let train = StreamFeed::new(
-            gallery,
-            &split.train,
-            config.sampling,
-            &Arc::new(augmentation),
-            &preprocessing,
-            device,
-        );
-        Ok(Feeds { preprocessing, train: Box::new(train), held_out, test })
-    }
-}
-
-/// Some of the pictures to train on, evenly over all of them.
-fn sample(dataset: &Dataset, split: &Split, gallery: &Arc<Gallery>) -> Result<TrainPart> {
-    let count = split.train.len().min(SAMPLED);
-    let rows: Vec<i64> = (0..count).map(|index| split.train[index * split.train.len() / count]).collect();
-    let (mut bytes, mut labels) = (Vec::new(), Vec::new());
-    for (row, decoded) in rows.iter().zip(gallery.middles(&rows)) {
-        match decoded {
-            Ok(pixels) => {
-                channel_by_channel(&pixels, gallery.channel_count(), &mut bytes);
-                labels.push(dataset.labels[*row as usize]);
-            }
-            Err(problem) => gallery.report(*row as usize, problem)?,
-        }
-    }
-    if labels.is_empty() {
-        return Err(Error::data(dataset.path.as_path(), "none of the pictures to train on can be read"));
-    }
-    let inputs = Tensor::from_slice(&bytes).view([labels.len() as i64, dataset.shape.features()]);
-    Ok(TrainPart(Part { inputs, labels: Tensor::from_slice(&labels) }))
 }

@@ -47,6 +47,11 @@ impl RunFolder {
         Ok(run)
     }
 
+    /// The folder of a run that another process has made.
+    pub(crate) fn at(path: &Path) -> Self {
+        RunFolder { path: path.to_path_buf() }
+    }
+
     /// Opens the folder of a run that was begun.
     ///
     /// # Errors

@@ -5,14 +5,25 @@ use crate::error::Result;
 use crate::model::Network;
 
 /// How the loop goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flow {
     /// With the next batch.
     Continue,
+    /// With the next batch, after a checkpoint.
+    Save,
     /// The epoch ends here and is measured, and training with it.
     Finish,
-    /// It ends at once, to be gone on with later.
+    /// It ends at once, with a checkpoint, to be gone on with later.
     Pause,
+}
+
+impl Flow {
+    const ALL: [Flow; 4] = [Flow::Continue, Flow::Save, Flow::Finish, Flow::Pause];
+
+    /// The one that stands for this number: the stronger, the greater.
+    pub(super) fn of(number: u8) -> Self {
+        Flow::ALL[usize::from(number).min(Flow::ALL.len() - 1)]
+    }
 }
 
 /// Is called at the turning points of a training. Every method does nothing unless it is given a body.
@@ -23,7 +34,8 @@ pub trait Callback {
         Ok(())
     }
 
-    /// A step is done. Reading [`Training::running`] waits for the device, so do it now and then, not at every step.
+    /// A step is done. Where several processes train together, the wish may be granted some steps later, when all have
+    /// been asked. Reading [`Training::running`] waits for the device, so do it now and then, not at every step.
     fn step_ended(&mut self, training: &Training, network: &Network) -> Result<Flow> {
         let _ = (training, network);
         Ok(Flow::Continue)
@@ -47,11 +59,5 @@ pub(super) fn all(
     callbacks: &mut [&mut dyn Callback],
     mut call: impl FnMut(&mut dyn Callback) -> Result<Flow>,
 ) -> Result<Flow> {
-    callbacks.iter_mut().try_fold(Flow::Continue, |flow, callback| {
-        Ok(match (flow, call(&mut **callback)?) {
-            (Flow::Pause, _) | (_, Flow::Pause) => Flow::Pause,
-            (Flow::Finish, _) | (_, Flow::Finish) => Flow::Finish,
-            _ => Flow::Continue,
-        })
-    })
+    callbacks.iter_mut().try_fold(Flow::Continue, |flow, callback| Ok(flow.max(call(&mut **callback)?)))
 }

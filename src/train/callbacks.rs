@@ -7,7 +7,7 @@ use super::{EpochRecord, Training};
 use crate::error::Result;
 use crate::model::Network;
 
-/// Writes the last checkpoint every so often within an epoch, and when training is asked to stop.
+/// Wants a checkpoint every so often within an epoch, and a pause when training is asked to stop.
 pub struct Checkpoints<'a> {
     every: Duration,
     written: Instant,
@@ -23,13 +23,15 @@ impl<'a> Checkpoints<'a> {
 }
 
 impl Callback for Checkpoints<'_> {
-    fn step_ended(&mut self, training: &Training, network: &Network) -> Result<Flow> {
-        let stop = (self.stop)();
-        if stop || self.written.elapsed() >= self.every {
-            training.save_last(network)?;
-            self.written = Instant::now();
+    fn step_ended(&mut self, _training: &Training, _network: &Network) -> Result<Flow> {
+        if (self.stop)() {
+            return Ok(Flow::Pause);
         }
-        Ok(if stop { Flow::Pause } else { Flow::Continue })
+        if self.written.elapsed() < self.every {
+            return Ok(Flow::Continue);
+        }
+        self.written = Instant::now();
+        Ok(Flow::Save)
     }
 }
 

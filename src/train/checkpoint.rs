@@ -22,6 +22,9 @@ pub struct Position {
     pub epoch: u32,
     /// The steps of it that are done.
     pub step: usize,
+    /// The training examples of it that are done, by all processes together. Training goes on from here, so that it can do
+    /// so with another number of processes.
+    pub rows: usize,
     /// The epoch with the least held-out loss so far.
     pub best: Option<Best>,
     /// How the held-out loss has developed, for the schedule.
@@ -43,6 +46,7 @@ impl Default for Position {
         Position {
             epoch: 1,
             step: 0,
+            rows: 0,
             best: None,
             plateau: PlateauState::default(),
             scale: None,

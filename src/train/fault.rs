@@ -1,19 +1,20 @@
 //! A loss that is no number: what is said of it, and how training goes on.
 
-use tch::{Kind, Tensor};
+use tch::{Kind, Reduction, Tensor};
 
 use super::options::OnNan;
 use super::{Data, Training};
 use crate::error::{Error, Result};
-use crate::feed::Pass;
 use crate::model::Network;
 
 /// A batch whose loss is no number.
 pub(super) struct Fault {
     /// The loss of each example, (N).
     pub losses: Tensor,
-    /// The norm of the gradients that it gives.
-    pub gradient_norm: f64,
+    /// The norm of the gradients that it gives, if nothing was learned from it.
+    pub gradient_norm: Option<f64>,
+    /// The step of its epoch, from 1.
+    pub step: usize,
 }
 
 /// How training goes on after a fault.
@@ -46,7 +47,12 @@ impl Training {
     /// # Errors
     /// The fault itself, where training cannot go on.
     pub(super) fn recover(&mut self, network: &mut Network, data: &Data, fault: Fault) -> Result<Recovery> {
-        let account = self.account(network, data, &fault);
+        let blame = if is_finite(network) {
+            self.offenders(data, &fault)
+        } else {
+            "the weights themselves are no numbers any more, since an update before".to_string()
+        };
+        let account = self.account(&fault, &blame);
         match self.plan.options.on_nan {
             OnNan::Stop => Err(self.diverged(&account, "--on-nan skip leaves such batches out")),
             OnNan::Skip if !is_finite(network) => Err(self
@@ -82,33 +88,46 @@ impl Training {
         ))
     }
 
+    /// Looks for a loss that was no number in the steps since the last look, where not every loss is looked at.
+    ///
+    /// # Errors
+    /// The fault: the weights have learned from it.
+    pub(super) fn refuse_late_fault(&self, data: &Data) -> Result<()> {
+        if self.learner.looks_at_every_loss {
+            return Ok(());
+        }
+        let Some(bad) = self.running.bad_step() else { return Ok(()) };
+        let losses = bad.logits.cross_entropy_loss::<Tensor>(&bad.labels, None, Reduction::None, -100, 0.);
+        let fault = Fault { losses, gradient_norm: None, step: self.position.step + 1 - bad.back };
+        let account = self.account(&fault, &self.offenders(data, &fault));
+        Err(self.diverged(&account, "--on-nan skip leaves such batches out"))
+    }
+
     /// What happened, where, and which examples it was.
-    fn account(&self, network: &Network, data: &Data, fault: &Fault) -> String {
-        let (epoch, step) = (self.position.epoch, self.position.step);
-        let blame = if is_finite(network) {
-            self.offenders(data, fault)
-        } else {
-            "the weights themselves are no numbers any more, since an update before".to_string()
-        };
+    fn account(&self, fault: &Fault, blame: &str) -> String {
+        let norm =
+            fault.gradient_norm.map_or(String::new(), |norm| format!(", norm of the gradients {norm}"));
         format!(
-            "the loss became {} in epoch {epoch}, step {step} (learning rate {:.3e}, norm of the gradients {}): {blame}",
+            "the loss became {} in epoch {}, step {} (learning rate {:.3e}{norm}): {blame}",
             fault.losses.mean(Kind::Double).double_value(&[]),
+            self.position.epoch,
+            fault.step,
             self.lr(),
-            fault.gradient_norm,
         )
     }
 
     fn offenders(&self, data: &Data, fault: &Fault) -> String {
         let losses = Vec::<f64>::try_from(fault.losses.to_kind(Kind::Double)).unwrap_or_default();
-        let Pass { epoch, batch_size, seed, .. } = self.pass();
-        let first = self.position.step - 1;
-        let places = data.train.places(Pass { epoch, batch_size, seed, first });
+        let places = data.train.places(self.pass_at(fault.step - 1));
         let offenders: Vec<_> = places
             .iter()
             .zip(&losses)
             .filter(|(_, loss)| !loss.is_finite())
             .map(|(place, _)| *place)
             .collect();
+        if offenders.is_empty() {
+            return "an example of another process has no finite loss".to_string();
+        }
         if offenders.len() == losses.len() {
             return "no example of the batch has a finite loss, so the weights have grown too large"
                 .to_string();

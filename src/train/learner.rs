@@ -2,14 +2,16 @@
 
 use cresset_bridge::autocast;
 use cresset_bridge::gradients::Gradients;
+use cresset_bridge::reducer::Reducer;
 use tch::{Kind, Tensor};
 
 use super::average::Average;
 use super::distillation::Distillation;
 use super::loss_scale::LossScale;
 use super::optimizer::{Optimizer, Parameter};
-use super::options::Precision;
+use super::options::{OnNan, Precision};
 use super::{Objective, Plan};
+use crate::distributed::World;
 use crate::error::Result;
 use crate::feed::Batch;
 use crate::model::Network;
@@ -40,6 +42,13 @@ pub struct Learner {
     accumulate: u32,
     /// Batches whose gradients wait for the update.
     waiting: u32,
+    world: World,
+    /// What averages the gradients over the processes, and of which parameters.
+    reducer: Option<(Vec<String>, Reducer)>,
+    /// Whether training goes on after a loss that is no number.
+    mends: bool,
+    /// Whether the loss of every step is looked at before it is learned from.
+    pub(super) looks_at_every_loss: bool,
 }
 
 /// What came of a batch.
@@ -52,7 +61,7 @@ pub enum Outcome {
         /// Its logits (N, classes).
         logits: Tensor,
     },
-    /// Its loss is no number. Nothing was changed.
+    /// Its loss is no number, here or in another process. Nothing was changed.
     NotFinite {
         /// The loss of each example, (N).
         losses: Tensor,
@@ -86,7 +95,34 @@ impl Learner {
             clip: options.clip,
             accumulate: options.accumulate,
             waiting: 0,
+            world: World::alone(),
+            reducer: None,
+            mends: options.on_nan != OnNan::Stop,
+            // Reading a loss waits for the GPU; where nothing must be mended, it is enough to look now and then.
+            looks_at_every_loss: options.on_nan != OnNan::Stop || !network.device().is_cuda(),
         })
+    }
+
+    /// The same, as one of several processes that have the same weights and average their gradients.
+    pub fn among(self, world: &World) -> Self {
+        // The same for the other processes, of which one that has no number lets all gradients be none.
+        let looks_at_every_loss = self.looks_at_every_loss && (world.is_alone() || self.mends);
+        Learner { world: world.clone(), looks_at_every_loss, ..self }
+    }
+
+    /// Makes ready for steps with the parameters that are trained now.
+    pub fn begin_epoch(&mut self, network: &Network) -> Result<()> {
+        if self.world.is_alone() {
+            return Ok(());
+        }
+        let parameters = network.parameters().into_iter().filter(|(_, tensor)| tensor.requires_grad());
+        let (names, tensors): (Vec<_>, Vec<_>) = parameters.unzip();
+        if self.reducer.as_ref().is_none_or(|(reduced, _)| *reduced != names) {
+            // The old one first gives back its hooks.
+            self.reducer = None;
+            self.reducer = self.world.reducer(&tensors)?.map(|reducer| (names, reducer));
+        }
+        Ok(())
     }
 
     /// The same, which learns from a teacher too.
@@ -94,26 +130,39 @@ impl Learner {
         Learner { distillation: Some(distillation), ..self }
     }
 
-    /// Learns from a batch: forward, loss, backward and, every `accumulate` batches, an update with the learning rate
-    /// `lr`.
+    /// Learns from a batch: forward, loss, backward and, every `accumulate` batches or at the end of an epoch, an update
+    /// with the learning rate `lr`.
     pub fn step(&mut self, network: &Network, batch: &Batch, lr: f64) -> Result<Outcome> {
         let logits = self.logits(network, &batch.inputs, true)?;
         let mut loss = self.objective.loss(&logits, batch);
         if let Some(distillation) = &self.distillation {
             loss = distillation.loss(&loss, &logits, &batch.inputs)?;
         }
-        if !loss.double_value(&[]).is_finite() {
+        if self.looks_at_every_loss && !self.is_finite_everywhere(&loss)? {
             return self.not_finite(&logits, &loss, batch);
         }
-        match &self.scale {
-            Some(scale) => (&loss * scale.factor()).f_backward()?,
-            None => loss.f_backward()?,
-        }
         self.waiting += 1;
-        if self.waiting == self.accumulate {
+        let is_due = self.waiting == self.accumulate || batch.is_last;
+        // Gradients that wait for others are kept to this process, and sent with the last of them.
+        if let (true, Some((_, reducer))) = (is_due, &self.reducer) {
+            reducer.prepare()?;
+        }
+        match batch.weight * self.scale.map_or(1., |scale| scale.factor()) {
+            1. => loss.f_backward()?,
+            factor => (&loss * factor).f_backward()?,
+        }
+        if is_due {
             self.update(network, lr)?;
         }
         Ok(Outcome::Learned { loss, logits })
+    }
+
+    fn is_finite_everywhere(&self, loss: &Tensor) -> Result<bool> {
+        let is_bad = !loss.double_value(&[]).is_finite();
+        if self.world.is_alone() {
+            return Ok(!is_bad);
+        }
+        Ok(self.world.greatest(&[f64::from(u8::from(is_bad))])?[0] == 0.)
     }
 
     /// Updates the weights by the gradients that wait, of the last batches of an epoch say; nothing if none do.

@@ -48,7 +48,7 @@ impl LrCurve {
         // Nothing that works over several steps, so that each shows its own rate.
         let options = TrainOptions { accumulate: 1, ..plan.options.clone() };
         let mut learner = Learner::new(&Plan { options, ..plan.clone() }, network)?;
-        let pass = |epoch| Pass { epoch, batch_size: plan.batch_size, seed: plan.seed, first: 0 };
+        let pass = |epoch| Pass::new(epoch, plan.batch_size, plan.seed);
         let batches = (1..).flat_map(|epoch| train.epoch(pass(epoch))).take(steps);
         let (mut points, mut smoothed, mut least) = (Vec::new(), 0., f64::INFINITY);
         for (step, batch) in batches.enumerate() {

@@ -57,6 +57,14 @@ pub struct TrainOptions {
     #[arg(long, value_name = "YES", default_value = "false", default_missing_value = "true", num_args = 0..=1, value_parser = yes_or_no)]
     pub channels_last: bool,
 
+    /// Normalise the batches of all processes as one (synchronised batch normalisation)
+    #[arg(long, value_name = "YES", default_value = "false", default_missing_value = "true", num_args = 0..=1, value_parser = yes_or_no)]
+    pub sync_batch_norm: bool,
+
+    /// Seconds that a process waits for the others of its job
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = positive, allow_negative_numbers = true)]
+    pub peer_timeout: f64,
+
     /// Measure and export averaged weights
     #[arg(long, value_name = "WAY", default_value = "none")]
     pub average: AverageKind,
@@ -155,6 +163,8 @@ impl TrainOptions {
             ("precision", name(self.precision)),
             ("tf32", self.tf32.into()),
             ("channels_last", self.channels_last.into()),
+            ("sync_batch_norm", self.sync_batch_norm.into()),
+            ("peer_timeout", self.peer_timeout.into()),
             ("average", name(self.average)),
             ("average_decay", self.average_decay.into()),
             ("average_start", self.average_start.into()),

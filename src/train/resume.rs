@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::Training;
+use rand::RngExt;
+use tch::Device;
+
 use super::checkpoint::{self, Checkpoint, Position};
+use super::{Running, Training};
 use crate::error::{Error, Result};
 use crate::model::{Network, Tensors};
+use crate::random::{Purpose, in_epoch, stream};
 
 /// What decides the bits of a run: its options, its data and the versions of the programs, by name.
 pub type Identity = BTreeMap<String, String>;
@@ -13,11 +17,16 @@ pub type Identity = BTreeMap<String, String>;
 const OPTIMIZER: &str = "optimizer/";
 const RUNNING: &str = "running/";
 const RANDOM: &str = "random/";
+
+/// The states of the generators of all processes, (size, bytes).
+const CPU: &str = "cpu";
+const CUDA: &str = "cuda";
+
 const AVERAGE: &str = "average/";
 
 /// Options that may differ when a run goes on: they decide how long and where it runs, but not what a step computes.
-pub const MAY_DIFFER: [&str; 6] =
-    ["epochs", "device", "threads", "patience", "max_minutes", "checkpoint_minutes"];
+pub const MAY_DIFFER: [&str; 7] =
+    ["epochs", "device", "threads", "peer_timeout", "patience", "max_minutes", "checkpoint_minutes"];
 
 /// Of those, the ones that decide when it is over.
 const DECIDE_THE_END: [&str; 3] = ["epochs", "patience", "max_minutes"];
@@ -58,33 +67,70 @@ impl Training {
         self.learner.optimizer.load_state(&checkpoint.group(OPTIMIZER)).map_err(fault)?;
         self.learner.average.load_state(&checkpoint.group(AVERAGE)).map_err(fault)?;
         self.running.load_state(&checkpoint.group(RUNNING)).map_err(fault)?;
-        let random = checkpoint.group(RANDOM);
-        let generator =
-            random.get("cpu").ok_or_else(|| fault("the random generator's state is missing".into()))?;
-        cresset_bridge::random::set_cpu_generator_state(generator)?;
-        if let Some(generator) = random.get("cuda") {
-            cresset_bridge::random::set_cuda_generator_state(network.device(), generator)?;
-        }
         self.learner.scale = checkpoint.position.scale.or(self.learner.scale);
-        self.position = checkpoint.position;
+        self.position = checkpoint.position.clone();
+        self.restore_generators(&checkpoint.group(RANDOM), network.device()).map_err(fault)?;
+        if !self.world.is_first() {
+            // The sums are those of all processes together, and process 0 goes on with them.
+            self.running = Running::new(network.device());
+        }
         Ok(checkpoint.identity)
     }
 
-    /// Writes the last checkpoint. A file that was there stays until the new one is whole.
+    /// Gives the random generators the states that they had, where they are known: a job may go on with more processes.
+    fn restore_generators(&self, random: &Tensors, device: Device) -> std::result::Result<(), String> {
+        let rank = i64::from(self.world.rank());
+        let of_rank = |name: &str| {
+            let states = random.get(name)?;
+            // A copy, because libtorch reads a state where the tensor's memory begins, aligned.
+            (rank < states.size()[0]).then(|| states.get(rank).copy())
+        };
+        match of_rank(CPU) {
+            Some(state) => {
+                cresset_bridge::random::set_cpu_generator_state(&state).map_err(|error| error.to_string())?;
+            }
+            None if self.world.is_first() => return Err("the random generator's state is missing".into()),
+            None => self.draw_own_numbers(),
+        }
+        if let Some(state) = of_rank(CUDA) {
+            cresset_bridge::random::set_cuda_generator_state(device, &state)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Has each process but the first draw numbers of its own, by the run's seed and the place where it stands: for dropout,
+    /// say, which would else leave out the same units in all of them.
+    pub(super) fn draw_own_numbers(&self) {
+        let Position { epoch, rows, .. } = self.position;
+        let rank = self.world.rank();
+        if rank > 0 {
+            let number = in_epoch(epoch, rows) ^ (u64::from(rank) << 48);
+            let mut generator = stream(self.plan.seed, Purpose::Process, number);
+            tch::manual_seed(generator.random::<i64>());
+        }
+    }
+
+    /// Writes the last checkpoint, which process 0 does with what all have to tell. A file that was there stays until the new one is whole.
     ///
     /// # Errors
     /// A disk that is full, say.
     pub fn save_last(&self, network: &Network) -> Result<()> {
-        let mut random = Tensors::from([("cpu".to_string(), cresset_bridge::random::cpu_generator_state()?)]);
+        let state = cresset_bridge::random::cpu_generator_state()?;
+        let mut random = Tensors::from([(CPU.to_string(), self.world.gather(&state)?)]);
         if network.device().is_cuda() {
             let state = cresset_bridge::random::cuda_generator_state(network.device())?;
-            random.insert("cuda".to_string(), state);
+            random.insert(CUDA.to_string(), self.world.gather(&state)?);
+        }
+        let running = self.running.over(&self.world)?;
+        if !self.world.is_first() {
+            return Ok(());
         }
         let groups = [
             ("", &network.state()),
             (OPTIMIZER, self.learner.optimizer.state()),
             (AVERAGE, &self.learner.average.state()),
-            (RUNNING, &self.running.state()),
+            (RUNNING, &running.state()),
             (RANDOM, &random),
         ];
         let position = Position { scale: self.learner.scale, ..self.position.clone() };

@@ -9,6 +9,7 @@ use super::fault::Fault;
 use super::learner::{Learner, Outcome};
 use super::schedule::Schedule;
 use super::{EpochRecord, Plan, Running};
+use crate::distributed::{Agreement, World};
 use crate::error::{Error, Result};
 use crate::evaluate::{Keep, evaluate};
 use crate::feed::{Batch, HeldOutFeed, Pass, TrainFeed};
@@ -41,9 +42,14 @@ pub struct Training {
     pub(super) running: Running,
     pub(super) position: Position,
     pub(super) folder: RunFolder,
+    pub(super) world: World,
     schedule: Schedule,
+    agreement: Agreement,
     lr: f64,
+    /// The steps of the epoch under way.
     steps: usize,
+    /// The step and the row that it was begun at, or gone on at.
+    begun: (usize, usize),
 }
 
 impl Training {
@@ -59,11 +65,21 @@ impl Training {
             running: Running::new(network.device()),
             position: Position::default(),
             folder: folder.clone(),
+            world: World::alone(),
             schedule,
+            agreement: Agreement::new(),
             lr: 0.,
             steps: 0,
+            begun: (0, 0),
             plan,
         })
+    }
+
+    /// The same, as one of several processes. `data` has then this process's share of the held-out rows.
+    pub fn among(self, world: &World) -> Self {
+        let training = Training { learner: self.learner.among(world), world: world.clone(), ..self };
+        training.draw_own_numbers();
+        training
     }
 
     /// The same, by a teacher too.
@@ -78,55 +94,83 @@ impl Training {
         data: &Data,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<Ending> {
+        self.world.equalise(&network.state())?;
         'epochs: while self.position.epoch <= self.plan.epochs && !self.position.is_over {
             let started = Instant::now();
-            self.begin_epoch(network, data.train);
+            self.begin_epoch(network, data.train)?;
             callbacks.iter_mut().try_for_each(|callback| callback.epoch_started(self))?;
             let mut flow = Flow::Continue;
             for batch in data.train.epoch(self.pass()) {
-                if let Some(fault) = self.step(network, &batch?)? {
+                if let Some(fault) = self.step(network, data, &batch?)? {
                     if self.recover(network, data, fault)?.is_back() {
                         continue 'epochs;
                     }
                     continue;
                 }
-                if self.learner.is_settled() {
-                    flow = callback::all(callbacks, |callback| callback.step_ended(self, network))?;
+                flow = self.ask(network, callbacks)?;
+                if [Flow::Save, Flow::Pause].contains(&flow) {
+                    self.refuse_late_fault(data)?;
+                    self.save_last(network)?;
                 }
                 match flow {
-                    Flow::Continue => {}
+                    Flow::Continue | Flow::Save => {}
                     Flow::Finish => break,
                     Flow::Pause => return Ok(Ending::Paused),
                 }
             }
             // What is left of an epoch whose batches are no multiple of those of an update.
             self.learner.update(network, self.lr)?;
+            self.refuse_late_fault(data)?;
             let record = self.end_epoch(network, data.held_out, started)?;
             let wish = callback::all(callbacks, |callback| callback.epoch_ended(self, network, &record))?;
+            let wish = Flow::of(self.agreement.ask(&self.world, wish as u8)?);
             self.position.is_over = [flow, wish].contains(&Flow::Finish);
             self.save_last(network)?;
+            if wish == Flow::Pause && self.position.epoch <= self.plan.epochs {
+                return Ok(Ending::Paused);
+            }
         }
         Ok(Ending::Complete)
     }
 
     /// One batch: the learner learns from it, at the rate that the schedule has for this moment.
-    fn step(&mut self, network: &Network, batch: &Batch) -> Result<Option<Fault>> {
+    fn step(&mut self, network: &Network, data: &Data, batch: &Batch) -> Result<Option<Fault>> {
         self.lr = self.rate();
         let outcome = self.learner.step(network, batch, self.lr)?;
         self.position.step += 1;
-        Ok(match outcome {
+        self.position.rows = self.pass_at(self.position.step).start.min(data.train.rows());
+        match outcome {
             Outcome::Learned { loss, logits } => {
-                self.running.add(&loss, &logits, &batch.labels);
+                // What is no share of this process's is counted by another one.
+                if batch.weight > 0. {
+                    self.running.add(&loss, &logits, &batch.labels);
+                }
+                if self.running.is_summed_up() {
+                    self.refuse_late_fault(data)?;
+                }
                 self.position.skipped_in_a_row = 0;
-                None
+                Ok(None)
             }
-            Outcome::NotFinite { losses, gradient_norm } => Some(Fault { losses, gradient_norm }),
-        })
+            Outcome::NotFinite { losses, gradient_norm } => {
+                Ok(Some(Fault { losses, gradient_norm: Some(gradient_norm), step: self.position.step }))
+            }
+        }
     }
 
-    fn begin_epoch(&mut self, network: &mut Network, train: &dyn TrainFeed) {
+    /// What the callbacks wish after a step, of all processes.
+    fn ask(&mut self, network: &Network, callbacks: &mut [&mut dyn Callback]) -> Result<Flow> {
+        if !self.learner.is_settled() {
+            return Ok(Flow::Continue);
+        }
+        let wish = callback::all(callbacks, |callback| callback.step_ended(self, network))?;
+        Ok(Flow::of(self.agreement.after_step(&self.world, wish as u8)?))
+    }
+
+    fn begin_epoch(&mut self, network: &mut Network, train: &dyn TrainFeed) -> Result<()> {
         network.train_only_head(self.position.epoch <= self.plan.options.head_epochs);
-        self.steps = train.batches(self.plan.batch_size);
+        self.begun = (self.position.step, self.position.rows);
+        self.steps = self.position.step + train.batches(self.pass());
+        self.learner.begin_epoch(network)
     }
 
     /// Measures the epoch, keeps its weights if they are the best so far, and goes to the next one.
@@ -146,7 +190,7 @@ impl Training {
         })?;
         self.position.best = best;
         self.position.plateau = self.schedule.epoch_ended(record.held_out_loss, self.position.plateau);
-        (self.position.epoch, self.position.step) = (epoch + 1, 0);
+        (self.position.epoch, self.position.step, self.position.rows) = (epoch + 1, 0, 0);
         self.running = Running::new(network.device());
         Ok(record)
     }
@@ -154,8 +198,10 @@ impl Training {
     fn keep_best(&self, network: &Network, record: &EpochRecord) -> Result<Best> {
         let best = Best { epoch: record.epoch, held_out_loss: record.held_out_loss };
         let position = Position { best: Some(best), ..self.position.clone() };
-        let (path, state) = (self.folder.best_checkpoint(), network.state());
-        checkpoint::save(&path, &[("", &state)], &position, &self.plan.identity)?;
+        if self.world.is_first() {
+            let (path, state) = (self.folder.best_checkpoint(), network.state());
+            checkpoint::save(&path, &[("", &state)], &position, &self.plan.identity)?;
+        }
         Ok(best)
     }
 
@@ -165,13 +211,18 @@ impl Training {
         held_out: &dyn HeldOutFeed,
         started: Instant,
     ) -> Result<EpochRecord> {
+        // Running figures are those of the process's own batches; those of process 0 are measured and exported.
+        let buffers = network.state().into_iter().filter(|(name, _)| !network.is_parameter(name));
+        self.world.equalise(&buffers.collect())?;
         let found = evaluate(held_out, network.classes(), Keep::Sums, |inputs| {
             self.learner.logits(network, inputs, false)
         })?;
+        let found = found.over(&self.world)?;
+        let running = self.running.over(&self.world)?;
         Ok(EpochRecord {
             epoch: self.position.epoch,
-            train_loss: self.running.loss(),
-            train_accuracy: self.running.accuracy(),
+            train_loss: running.loss(),
+            train_accuracy: running.accuracy(),
             held_out_loss: found.loss,
             held_out_accuracy: found.confusion.accuracy(),
             lr: self.lr,
@@ -179,9 +230,19 @@ impl Training {
         })
     }
 
-    pub(super) fn pass(&self) -> Pass {
-        let Position { epoch, step: first, .. } = self.position;
-        Pass { epoch, batch_size: self.plan.batch_size, seed: self.plan.seed, first }
+    /// What is left of the epoch.
+    fn pass(&self) -> Pass {
+        self.pass_at(self.position.step)
+    }
+
+    /// What is left of the epoch after so many steps.
+    pub(super) fn pass_at(&self, step: usize) -> Pass {
+        let Plan { batch_size, seed, .. } = self.plan;
+        let (rank, processes) = (self.world.rank(), self.world.size());
+        let pass = Pass { rank, processes, ..Pass::new(self.position.epoch, batch_size, seed) };
+        let (first, row) = self.begun;
+        // Steps before those of this process's own count were of any size: of another number of processes, say.
+        Pass { start: row + step.saturating_sub(first) * pass.step(), ..pass }
     }
 
     /// The learning rate of the update that the next batch is for.
@@ -206,6 +267,16 @@ impl Training {
     /// Loss and accuracy of the epoch under way. Reading them waits for the device.
     pub fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// Whether it has gone a step.
+    pub fn has_begun(&self) -> bool {
+        self.position != Position::default()
+    }
+
+    /// The processes that train together.
+    pub fn world(&self) -> &World {
+        &self.world
     }
 
     /// The steps of an epoch.

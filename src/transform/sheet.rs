@@ -67,7 +67,7 @@ fn versions(dataset: &Dataset, index: usize, augmentation: &Augmentation, seed: 
         let labels = Tensor::zeros([2], (Kind::Int64, Device::Cpu));
         // Drawn until the two change places, for a picture that is mixed with itself shows nothing.
         let batch = |attempt: usize| {
-            let batch = Batch { inputs: inputs.copy(), labels: labels.copy(), mixed: None };
+            let batch = Batch::new(inputs.copy(), labels.copy());
             mixing.apply(batch, &mut stream(seed, Purpose::Mix, in_epoch(attempt as u32, column))).inputs
         };
         let first = inputs.narrow(0, 0, 1);

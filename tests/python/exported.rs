@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cresset::config::Config;
 use cresset::data::image;
+use cresset::distributed::World;
 use cresset::pipeline::{self, Outcome};
 use cresset::train::Silent;
 
@@ -15,7 +16,7 @@ use super::support::{self, largest_difference, logits_of, succeed, text};
 fn the_python_example_computes_the_logits_of_the_training_process() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { epochs: 2, ..Config::default() };
-    let run = pipeline::start(&config, Some(&folder.path().join("run"))).unwrap();
+    let run = pipeline::start(&config, Some(&folder.path().join("run")), &World::alone()).unwrap();
     let Outcome::Trained(trained) = pipeline::finish(run, &mut Silent, &|| false).unwrap() else {
         unreachable!()
     };

@@ -1,6 +1,7 @@
 //! What the tests share: the program, the digits, and folders that go away.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub mod job;
 pub mod onnx;
 pub mod yaml;
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cresset::config::Config;
 use cresset::data::{self, DataOptions, Inputs};
+use cresset::distributed::World;
 use cresset::pipeline::{self, Outcome};
 use cresset::random::{Purpose, stream};
 use cresset::train::{MetricsLog, Silent, TrainOptions};
@@ -67,7 +68,7 @@ impl Shift {
     fn train(&self, config: Config, name: &str) -> f64 {
         let out = self.path(name);
         let config = Config { model: "cnn".to_string(), ..config };
-        let run = pipeline::start(&config, Some(&out)).expect("the run begins");
+        let run = pipeline::start(&config, Some(&out), &World::alone()).expect("the run begins");
         let outcome = pipeline::finish(run, &mut Silent, &|| false).expect("the run ends");
         assert!(matches!(outcome, Outcome::Trained(_)));
         let records = MetricsLog::read(&out.join("metrics.csv")).expect("the run left its metrics");

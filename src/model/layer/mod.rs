@@ -26,6 +26,7 @@ pub use sequential::{LayerRow, Part, Sequential};
 pub use shape::{Average, ClassToken, Flatten, Pad, Position, Rows, Select, Tokens};
 
 use super::script::Script;
+use crate::distributed::World;
 
 /// A step of a model.
 pub trait Layer: Send {
@@ -50,6 +51,10 @@ pub trait Layer: Send {
     fn channels(&self) -> Channels {
         Channels::Opaque
     }
+
+    /// From now on, takes the batches of all processes of `world` together for one, if that is another matter than
+    /// taking each for itself.
+    fn span(&self, _world: &World) {}
 
     /// The layers inside, if it is a container.
     fn parts(&self) -> Option<&Sequential> {

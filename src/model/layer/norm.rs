@@ -1,9 +1,13 @@
 //! Normalisation.
 
+use std::sync::OnceLock;
+
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
 
 use super::{Channels, Layer};
+use crate::distributed::World;
+use crate::error::Result;
 use crate::model::script::{Class, Script};
 
 /// How fast the running figures follow the batches, as in PyTorch.
@@ -21,6 +25,8 @@ pub struct BatchNorm2d {
     running_var: Tensor,
     /// Int64. Nothing reads it here; PyTorch's modules have it, and their `load_state_dict` wants it.
     num_batches_tracked: Tensor,
+    /// The processes whose batches are normalised as one.
+    world: OnceLock<World>,
 }
 
 impl BatchNorm2d {
@@ -34,7 +40,31 @@ impl BatchNorm2d {
             running_mean: path.zeros_no_train("running_mean", &[channels]),
             running_var: path.ones_no_train("running_var", &[channels]),
             num_batches_tracked: path.add("num_batches_tracked", count, false),
+            world: OnceLock::new(),
         }
+    }
+
+    /// Normalises the batches (N, channels, height, width) of all processes as one. The mean is found first and the
+    /// variance by it: the mean of squares less the square of the mean would lose the small variances.
+    fn across(&self, x: &Tensor, world: &World) -> Result<Tensor> {
+        let (channels, places) = (self.weight.numel() as i64, [0, 2, 3]);
+        let wide = x.to_kind(Kind::Float);
+        let own = Tensor::full([1], (wide.numel() as i64 / channels) as f64, (Kind::Float, x.device()));
+        let sums = wide.sum_dim_intlist(&places[..], false, Kind::Float);
+        let sums = world.summed(&Tensor::cat(&[sums, own], 0))?;
+        let count = sums.narrow(0, channels, 1);
+        let mean = sums.narrow(0, 0, channels) / &count;
+        let centred = wide - mean.view([1, channels, 1, 1]);
+        let squares = centred.square().sum_dim_intlist(&places[..], false, Kind::Float);
+        let variance = world.summed(&squares)? / &count;
+        tch::no_grad(|| {
+            let unbiased = &variance * (&count / (&count - 1.).clamp_min(1.));
+            let _ = self.running_mean.shallow_clone().lerp_(&mean, MOMENTUM);
+            let _ = self.running_var.shallow_clone().lerp_(&unbiased, MOMENTUM);
+        });
+        let scale = (variance + EPS).rsqrt() * &self.weight;
+        let output = centred * scale.view([1, channels, 1, 1]) + self.bias.view([1, channels, 1, 1]);
+        Ok(output.to_kind(x.kind()))
     }
 }
 
@@ -42,6 +72,9 @@ impl Layer for BatchNorm2d {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         if train {
             let _ = self.num_batches_tracked.shallow_clone().g_add_scalar_(1);
+        }
+        if let Some(world) = self.world.get().filter(|_| train) {
+            return self.across(x, world).unwrap_or_else(|error| std::panic::panic_any(error));
         }
         let (mean, variance) = (Some(&self.running_mean), Some(&self.running_var));
         x.batch_norm(Some(&self.weight), Some(&self.bias), mean, variance, train, MOMENTUM, EPS, true)
@@ -68,6 +101,12 @@ impl Layer for BatchNorm2d {
 
     fn channels(&self) -> Channels {
         Channels::Follows
+    }
+
+    fn span(&self, world: &World) {
+        if !world.is_alone() {
+            let _ = self.world.set(world.clone());
+        }
     }
 
     fn describe(&self) -> String {

@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::Layer;
+use crate::distributed::World;
 use crate::model::script::{Class, Script};
 
 /// Named layers, one after the other.
@@ -68,6 +69,19 @@ impl Sequential {
             }
         }
         parts
+    }
+
+    /// Has every layer take the batches of all processes together for one.
+    pub fn span(&self, world: &World) {
+        for step in &self.0 {
+            match step {
+                Step::Sum(body, shortcut) => [body, shortcut].iter().for_each(|way| way.span(world)),
+                Step::Layer(_, layer) => match layer.parts() {
+                    Some(parts) => parts.span(world),
+                    None => layer.span(world),
+                },
+            }
+        }
     }
 
     /// The layers' rows, and the output for `x`. `path` is the name of this container, empty at the top.

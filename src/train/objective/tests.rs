@@ -6,7 +6,7 @@ fn logits() -> Tensor {
 }
 
 fn batch(labels: Tensor) -> Batch {
-    Batch { inputs: Tensor::new(), labels, mixed: None }
+    Batch::new(Tensor::new(), labels)
 }
 
 fn classes(labels: &[i64]) -> Batch {

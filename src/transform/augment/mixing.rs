@@ -50,7 +50,7 @@ impl Mixing {
         };
         let weight = Tensor::full([rows], share, (tch::Kind::Float, batch.labels.device()));
         let labels = batch.labels.index_select(0, &order);
-        Batch { inputs, labels: batch.labels, mixed: Some(Mixed { labels, weight }) }
+        Batch { inputs, mixed: Some(Mixed { labels, weight }), ..batch }
     }
 }
 

@@ -111,7 +111,7 @@ fn mixed_batches_have_both_labels_in_their_shares() {
         let inputs =
             Tensor::arange(4, (Kind::Float, Device::Cpu)).view([4, 1, 1, 1]).expand([4, 1, 10, 10], false);
         let labels = Tensor::arange(4, (Kind::Int64, Device::Cpu));
-        let batch = Batch { inputs: inputs.contiguous(), labels, mixed: None };
+        let batch = Batch::new(inputs.contiguous(), labels);
         let mixed = augmentation(spec).mixing()[0].apply(batch, &mut stream(seed, Purpose::Augment, 0));
         let pair = mixed.mixed.unwrap();
         let expected: Tensor = mixed.labels * &pair.weight + pair.labels * (1. - &pair.weight);

@@ -1,0 +1,78 @@
+//! A job of several processes on this machine, started as torchrun starts them.
+
+use std::net::TcpListener;
+use std::process::{Child, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::cresset;
+
+/// Processes that run.
+pub struct Job(Vec<Child>);
+
+impl Job {
+    /// Starts so many processes, each with the arguments that `arguments` gives for its rank.
+    pub fn start_each(processes: usize, arguments: impl Fn(usize) -> Vec<String>) -> Self {
+        let port = free_port();
+        let start = |rank: usize| {
+            let mut command = cresset();
+            command.args(arguments(rank)).stdout(Stdio::piped()).stderr(Stdio::piped());
+            for (name, value) in [
+                ("RANK", rank),
+                ("LOCAL_RANK", rank),
+                ("WORLD_SIZE", processes),
+                ("LOCAL_WORLD_SIZE", processes),
+                ("MASTER_PORT", usize::from(port)),
+            ] {
+                command.env(name, value.to_string());
+            }
+            command.env("MASTER_ADDR", "127.0.0.1").spawn().expect("cresset starts")
+        };
+        Job((0..processes).map(start).collect())
+    }
+
+    /// The same with the same arguments for all.
+    pub fn start(processes: usize, arguments: &[&str]) -> Self {
+        Job::start_each(processes, |_| arguments.iter().map(|argument| argument.to_string()).collect())
+    }
+
+    /// Sends a signal to the process of this rank.
+    pub fn send(&self, signal: &str, rank: usize) {
+        let id = self.0[rank].id().to_string();
+        let sent = std::process::Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits until `is_there` holds, which the processes reach in a while.
+    pub fn wait_until(&mut self, what: &str, is_there: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_there() {
+            assert!(begun.elapsed() < Duration::from_secs(120), "{what} never came");
+            let ended = self.0.iter_mut().any(|child| child.try_wait().unwrap().is_some());
+            assert!(!ended || is_there(), "a process ended before {what} came");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What the processes leave when they have all ended.
+    pub fn end(self) -> Vec<Output> {
+        // At once, because one whose output nobody reads waits for that.
+        let waiting =
+            self.0.into_iter().map(|child| std::thread::spawn(|| child.wait_with_output().unwrap()));
+        let waiting: Vec<_> = waiting.collect();
+        waiting.into_iter().map(|thread| thread.join().unwrap()).collect()
+    }
+
+    /// The same, where all must end well.
+    pub fn succeed(self) -> Vec<Output> {
+        let outputs = self.end();
+        for (rank, output) in outputs.iter().enumerate() {
+            assert!(output.status.success(), "process {rank}: {}", super::stderr(output));
+        }
+        outputs
+    }
+}
+
+/// A port that nobody uses now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
