@@ -79,6 +79,6 @@ fn train(data: &Path, out: &Path, epochs: u32, seed: u64) -> f64 {
     let run = pipeline::start(&config, Some(out), &World::alone()).expect("the run begins");
     match pipeline::finish(run, &mut Silent, &|| false).expect("the run ends") {
         Outcome::Trained(trained) => trained.found.test.expect("there is a test part").confusion.accuracy(),
-        Outcome::Interrupted { .. } => unreachable!("nobody interrupts"),
+        Outcome::Interrupted { .. } | Outcome::Helped => unreachable!("it is alone, and nobody interrupts"),
     }
 }

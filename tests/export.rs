@@ -20,7 +20,7 @@ fn train(folder: &Path) -> (Prepared, PathBuf) {
     let run = pipeline::start(&config, Some(&folder.join("run")), &World::alone()).unwrap();
     match pipeline::finish(run, &mut Silent, &|| false).unwrap() {
         Outcome::Trained(trained) => (trained.prepared, folder.join("run/model.pt")),
-        Outcome::Interrupted { .. } => unreachable!("nobody interrupts"),
+        Outcome::Interrupted { .. } | Outcome::Helped => unreachable!("it is alone, and nobody interrupts"),
     }
 }
 

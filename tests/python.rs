@@ -5,6 +5,8 @@ mod explanations;
 #[path = "python/exported.rs"]
 mod exported;
 mod support;
+#[path = "python/torchrun.rs"]
+mod torchrun;
 #[path = "python/torchvision.rs"]
 mod torchvision;
 #[path = "python/weights.rs"]

@@ -213,6 +213,7 @@ pub(crate) mod bridge {
             host: &str,
             port: u16,
             serves: bool,
+            was_used: bool,
             rank: i32,
             size: i32,
             timeout_ms: i64,

@@ -2,8 +2,10 @@
 
 #include <dlfcn.h>
 
+#include <random>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -35,10 +37,48 @@ void all_reduce(c10d::ProcessGroup& group, const at::Tensor& tensor, c10d::Reduc
   group.allreduce(tensors, options)->wait();
 }
 
+std::string fresh_name() {
+  std::random_device device;
+  return std::to_string(device()) + "-" + std::to_string(device());
+}
+
+std::string text(c10d::Store& store, const std::string& key) {
+  const auto value = store.get(key);
+  return {value.begin(), value.end()};
+}
+
+// A name that process 0 makes up and tells the others, none of which takes one that was told before: each asks by a name
+// of its own, and what answers to that is new.
+std::string agreed_name(c10d::Store& store, int rank, int size, Milliseconds timeout) {
+  const auto own = fresh_name();
+  if (rank > 0) {
+    store.set("ask/" + std::to_string(rank), bytes(own));
+    store.wait({"answer/" + own}, timeout);
+    const auto agreed = text(store, "answer/" + own);
+    store.set(agreed + "/heard/" + std::to_string(rank), bytes("1"));
+    return agreed;
+  }
+  const auto end = std::chrono::steady_clock::now() + timeout;
+  for (int next = 1; next < size;) {
+    // Those before `next` have heard it. What stands here may be of an earlier time, and is answered until it is not.
+    const auto ask = "ask/" + std::to_string(next);
+    if (store.check({ask})) store.set("answer/" + text(store, ask), bytes(own));
+    if (store.check({own + "/heard/" + std::to_string(next)})) {
+      ++next;
+      continue;
+    }
+    if (std::chrono::steady_clock::now() >= end) {
+      throw std::runtime_error("process " + std::to_string(next) + " did not come");
+    }
+    std::this_thread::sleep_for(Milliseconds(5));
+  }
+  return own;
+}
+
 }  // namespace
 
-std::unique_ptr<ProcessGroup> join_process_group(rust::Str host, uint16_t port, bool serves, int32_t rank, int32_t size,
-                                                 int64_t timeout_ms) {
+std::unique_ptr<ProcessGroup> join_process_group(rust::Str host, uint16_t port, bool serves, bool was_used, int32_t rank,
+                                                 int32_t size, int64_t timeout_ms) {
   const Milliseconds timeout(timeout_ms);
   c10d::TCPStoreOptions options;
   options.port = port;
@@ -50,6 +90,7 @@ std::unique_ptr<ProcessGroup> join_process_group(rust::Str host, uint16_t port, 
   options.timeout = timeout;
   c10::intrusive_ptr<c10d::Store> store = c10::make_intrusive<c10d::TCPStore>(std::string(host), options);
   store->setTimeout(timeout);
+  if (was_used) store = c10::make_intrusive<c10d::PrefixStore>(agreed_name(*store, rank, size, timeout), store);
   // The prefixes of torch.distributed's default group, so that a Python process can be one of its members.
   store = below("0/", below("default_pg", store));
   auto group = c10::make_intrusive<c10d::ProcessGroup>(store, rank, size);

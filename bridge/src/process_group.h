@@ -50,8 +50,8 @@ class ProcessGroup {
 };
 
 // Joins the group of `size` processes that meet at `host`:`port`. `serves` makes this process the one that keeps the
-// meeting place.
-std::unique_ptr<ProcessGroup> join_process_group(rust::Str host, uint16_t port, bool serves, int32_t rank, int32_t size,
-                                                 int64_t timeout_ms);
+// meeting place, `was_used` tells that processes may have met there before, whose texts are still there.
+std::unique_ptr<ProcessGroup> join_process_group(rust::Str host, uint16_t port, bool serves, bool was_used, int32_t rank,
+                                                 int32_t size, int64_t timeout_ms);
 
 }  // namespace cresset

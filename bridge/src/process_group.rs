@@ -20,6 +20,8 @@ pub struct Meeting {
     pub port: u16,
     /// Whether this process keeps it, rather than the program that started it.
     pub serves: bool,
+    /// Whether processes may have met there before, as in a job that is started again.
+    pub was_used: bool,
     /// Which process this is, from 0.
     pub rank: u32,
     /// The number of processes.
@@ -48,9 +50,10 @@ impl ProcessGroup {
     /// # Errors
     /// Processes that do not come in time, and a meeting place that cannot be reached.
     pub fn join(meeting: &Meeting) -> Result<Self> {
-        let Meeting { host, port, serves, rank, size, timeout } = meeting;
+        let Meeting { host, port, serves, was_used, rank, size, timeout } = meeting;
         let (rank, size) = (*rank as i32, *size as i32);
-        Ok(ProcessGroup(ffi::join_process_group(host, *port, *serves, rank, size, milliseconds(*timeout))?))
+        let timeout = milliseconds(*timeout);
+        Ok(ProcessGroup(ffi::join_process_group(host, *port, *serves, *was_used, rank, size, timeout)?))
     }
 
     /// Opens NCCL for tensors on the GPU, from the shared object `plugin`.

@@ -61,6 +61,7 @@ impl World {
             host: place.host.clone(),
             port: place.port,
             serves: place.rank == 0 && !place.starter_serves,
+            was_used: place.starter_serves && place.most_restarts > 0,
             rank: place.rank,
             size: place.size,
             timeout,
