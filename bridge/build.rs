@@ -1,6 +1,9 @@
 //! Compiles the C++ half of the bridge against the libtorch that torch-sys found.
 
-use std::path::Path;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 /// One C++ file a topic, beside the Rust file of the same name.
 const TOPICS: [&str; 14] = [
@@ -48,10 +51,32 @@ fn main() {
     // NDEBUG as libtorch was built: without it, some of its classes have members more.
     build.std("c++17").define("_GLIBCXX_USE_CXX11_ABI", "1").define("NDEBUG", None).compile("cresset_bridge");
 
+    let plugin = std::fs::canonicalize(&lib).expect("lib/ exists").join(plugin_name());
+    println!("cargo:rustc-env=CUDA_PLUGIN={}", plugin.display());
+    println!("cargo:rerun-if-changed=cuda");
+
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");
     // The libraries load from their real folder, where they find each other and NVIDIA's.
     let real =
         std::fs::canonicalize(Path::new(&lib).join("libtorch_cpu.so")).expect("libtorch_cpu.so exists");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", real.parent().expect("a file has a folder").display());
+}
+
+/// The file of the CUDA plugin that fits this crate, as scripts/build-cuda-plugin names it.
+fn plugin_name() -> String {
+    let mut sources: Vec<PathBuf> = std::fs::read_dir("cuda")
+        .expect("cuda/ holds the plugin's sources")
+        .map(|entry| entry.expect("an entry of cuda/").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "cc" || ending == "h"))
+        .collect();
+    // All of `*.cc`, then all of `*.h`.
+    sources.sort_by_key(|path| (path.extension().map(ToOwned::to_owned), path.clone()));
+    let mut hash = Sha256::new();
+    sources.iter().for_each(|path| hash.update(std::fs::read(path).expect("a source can be read")));
+    let hexadecimal = hash.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes all");
+        text
+    });
+    format!("libcresset_cuda-{hexadecimal}.so")
 }

@@ -53,6 +53,12 @@ take_lock() {
   locked=yes
 }
 
+# drop_lock: lets another process have it, such as a script that this one calls.
+drop_lock() {
+  [ -z "$locked" ] || exec 9>&-
+  locked=""
+}
+
 # new_partial FOLDER: sets $partial to a new empty folder in FOLDER, and clears what killed processes left there.
 # Call it with the lock held.
 new_partial() {

@@ -1,8 +1,11 @@
-//! What `scripts/fetch-libtorch`, `scripts/fetch-data` and `scripts/python-env` do when all is well, and what they say and
-//! leave behind when it is not. Nearly always a fake pip stands in for the real one; nothing here needs a network.
+//! What `scripts/fetch-libtorch`, `scripts/fetch-data`, `scripts/python-env` and `scripts/build-cuda-plugin` do when all is
+//! well, and what they say and leave behind when it is not. Nearly always a fake pip stands in for the real one; nothing here
+//! needs a network.
 
 #[path = "fetch/checkout.rs"]
 mod checkout;
+#[path = "fetch/cuda_plugin.rs"]
+mod cuda_plugin;
 #[path = "fetch/datasets.rs"]
 mod datasets;
 #[path = "fetch/python_env.rs"]
@@ -393,7 +396,8 @@ fn cuda_exchanges_the_nvidia_libraries() {
     let downloads = checkout.downloads();
     checkout.finish(checkout.command("fetch-libtorch").env("CUDA", "1")).succeeded();
     checkout.run("fetch-libtorch").succeeded();
-    assert_eq!((checkout.downloads(), downloads), (3, 3));
+    // The last of them are the header files for the CUDA plugin.
+    assert_eq!((checkout.downloads(), downloads), (4, 4));
 }
 
 #[test]

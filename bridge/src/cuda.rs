@@ -3,7 +3,21 @@
 //! The program is linked to libtorch's CPU half alone. Opening `libtorch_cuda.so` registers the CUDA kernels, and must
 //! come before anything asks whether CUDA is available: libtorch remembers a first "no" for good.
 
-use std::ffi::{CStr, CString};
+mod graph;
+mod memory;
+mod plugin;
+mod stream;
+
+use std::ffi::{CStr, c_int, c_void};
+
+use tch::Device;
+
+pub use graph::Graph;
+pub use memory::{Memory, memory, reset_peak};
+pub use plugin::{Plugin, Reason};
+pub use stream::{Sent, SideStream};
+
+use crate::{Error, Result};
 
 /// Why CUDA cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,22 +45,21 @@ impl Unavailable {
 }
 
 /// Loads libtorch's CUDA half and gives the number of GPUs. Calling it again is cheap.
-pub fn load() -> Result<usize, Unavailable> {
-    open("libcuda.so.1", libc::RTLD_LAZY).map_err(|_| Unavailable::NoDriver)?;
-    open("libtorch_cuda.so", libc::RTLD_NOW | libc::RTLD_GLOBAL).map_err(Unavailable::NoLibrary)?;
+pub fn load() -> std::result::Result<usize, Unavailable> {
+    open(c"libcuda.so.1", libc::RTLD_LAZY).map_err(|_| Unavailable::NoDriver)?;
+    open(c"libtorch_cuda.so", libc::RTLD_NOW | libc::RTLD_GLOBAL).map_err(Unavailable::NoLibrary)?;
     match tch::Cuda::device_count() {
         count if count > 0 => Ok(count as usize),
         _ => Err(Unavailable::NoDevice),
     }
 }
 
-fn open(library: &str, flags: libc::c_int) -> Result<(), String> {
-    let name = CString::new(library).expect("a library's name holds no NUL");
-    // SAFETY: `name` is a NUL-terminated string that outlives the call. The library is never closed, so that what it
+fn open(library: &CStr, flags: libc::c_int) -> std::result::Result<*mut c_void, String> {
+    // SAFETY: the name is a NUL-terminated string that outlives the call. The library is never closed, so that what it
     // registers stays valid.
-    let handle = unsafe { libc::dlopen(name.as_ptr(), flags) };
+    let handle = unsafe { libc::dlopen(library.as_ptr(), flags) };
     if !handle.is_null() {
-        return Ok(());
+        return Ok(handle);
     }
     // SAFETY: after a failed dlopen, dlerror gives a NUL-terminated string that is valid until the thread's next call
     // to a dl function; it is copied before that. A null pointer is checked for.
@@ -54,7 +67,15 @@ fn open(library: &str, flags: libc::c_int) -> Result<(), String> {
         let message = libc::dlerror();
         (!message.is_null()).then(|| CStr::from_ptr(message).to_string_lossy().into_owned())
     };
-    Err(reason.unwrap_or_else(|| format!("{library} could not be opened")))
+    Err(reason.unwrap_or_else(|| format!("{} could not be opened", library.to_string_lossy())))
+}
+
+/// The number of a CUDA device.
+fn index(device: Device) -> Result<c_int> {
+    match device {
+        Device::Cuda(index) => Ok(index as c_int),
+        other => Err(Error(format!("{other:?} is no CUDA device"))),
+    }
 }
 
 #[cfg(test)]
@@ -63,13 +84,27 @@ mod tests {
 
     #[test]
     fn a_library_that_does_not_exist_is_named() {
-        let reason = open("libno_such_library.so", libc::RTLD_LAZY).unwrap_err();
+        let reason = open(c"libno_such_library.so", libc::RTLD_LAZY).unwrap_err();
         assert!(reason.contains("libno_such_library.so"), "{reason}");
     }
 
     #[test]
+    fn what_needs_the_plugin_says_why_it_cannot() {
+        let other = memory(Device::Cpu).unwrap_err().0;
+        assert_eq!(other, "Cpu is no CUDA device");
+        if let Err(reason) = Plugin::open() {
+            let expected = Error::from(reason);
+            let device = Device::Cuda(0);
+            assert_eq!(memory(device).err(), Some(expected.clone()));
+            assert_eq!(reset_peak(device).err(), Some(expected.clone()));
+            assert_eq!(Graph::new(device).err(), Some(expected.clone()));
+            assert_eq!(SideStream::new(device).err(), Some(expected));
+        }
+    }
+
+    #[test]
     fn a_missing_driver_is_the_first_reason() {
-        if open("libcuda.so.1", libc::RTLD_LAZY).is_err() {
+        if open(c"libcuda.so.1", libc::RTLD_LAZY).is_err() {
             assert_eq!(load(), Err(Unavailable::NoDriver));
         }
     }

@@ -169,6 +169,7 @@ pub(crate) mod bridge {
         type Group;
         fn new_group(step: &Tensor) -> UniquePtr<Group>;
         fn add(self: Pin<&mut Group>, parameter: &Tensor, first: &Tensor, second: &Tensor) -> Result<()>;
+        fn read_from(self: Pin<&mut Group>, lr: &Tensor, skip: &Tensor) -> Result<()>;
         fn adam_step(
             self: Pin<&mut Group>,
             lr: f64,
@@ -245,6 +246,7 @@ pub(crate) mod bridge {
         fn log_errors_only();
 
         fn sole_floats(tensor: &Tensor) -> *mut f32;
+        fn pinned(tensor: &Tensor) -> Result<UniquePtr<Tensor>>;
         fn keep_freed_memory();
 
         fn cpu_generator_state() -> Result<UniquePtr<Tensor>>;

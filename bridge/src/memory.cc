@@ -20,6 +20,10 @@ std::unique_ptr<at::Tensor> channels_last(const at::Tensor& tensor) {
   return std::make_unique<at::Tensor>(tensor.contiguous(at::MemoryFormat::ChannelsLast));
 }
 
+std::unique_ptr<at::Tensor> pinned(const at::Tensor& tensor) {
+  return std::make_unique<at::Tensor>(tensor.pin_memory());
+}
+
 void keep_freed_memory() {
 #ifdef __GLIBC__
   // The most that glibc takes for the first, and twice that for the second, as it would set them itself by and by.

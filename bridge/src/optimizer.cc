@@ -15,9 +15,16 @@
 namespace cresset {
 namespace {
 
+// A fused Adam whose learning rate is a number or a tensor.
+template <typename Rate>
 using Kernel = void (*)(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList,
-                        double, double, double, double, double, bool, bool, const std::optional<at::Tensor>&,
+                        Rate, double, double, double, double, bool, bool, const std::optional<at::Tensor>&,
                         const std::optional<at::Tensor>&);
+
+template <typename Rate>
+Kernel<Rate> adam(bool decoupled) {
+  return decoupled ? static_cast<Kernel<Rate>>(at::_fused_adamw_) : static_cast<Kernel<Rate>>(at::_fused_adam_);
+}
 
 }  // namespace
 
@@ -27,6 +34,11 @@ void Group::add(const at::Tensor& parameter, const at::Tensor& first, const at::
   parameters_.push_back(parameter);
   first_.push_back(first);
   second_.push_back(second);
+}
+
+void Group::read_from(const at::Tensor& lr, const at::Tensor& skip) {
+  lr_ = lr;
+  skip_ = skip;
 }
 
 Group::Active Group::begin() {
@@ -46,7 +58,10 @@ Group::Active Group::begin() {
     active.second.push_back(second_[i]);
     active.steps.push_back(step_);
   }
-  if (!active.parameters.empty()) step_.add_(1);
+  if (!active.parameters.empty()) {
+    step_.add_(1);
+    if (skip_) step_.sub_(*skip_);
+  }
   return active;
 }
 
@@ -54,9 +69,11 @@ void Group::adam_step(double lr, double beta1, double beta2, double eps, double 
   at::NoGradGuard no_grad;
   auto a = begin();
   if (a.parameters.empty()) return;
-  const auto kernel = decoupled ? static_cast<Kernel>(at::_fused_adamw_) : static_cast<Kernel>(at::_fused_adam_);
-  kernel(a.parameters, a.gradients, a.first, a.second, {}, a.steps, lr, beta1, beta2, weight_decay, eps,
-         /*amsgrad=*/false, /*maximize=*/false, {}, {});
+  const auto step = [&](auto kernel, const auto& rate) {
+    kernel(a.parameters, a.gradients, a.first, a.second, {}, a.steps, rate, beta1, beta2, weight_decay, eps,
+           /*amsgrad=*/false, /*maximize=*/false, {}, skip_);
+  };
+  lr_ ? step(adam<const at::Tensor&>(decoupled), *lr_) : step(adam<double>(decoupled), lr);
 }
 
 void Group::sgd_step(double lr, double momentum, bool nesterov, double weight_decay) {
@@ -64,20 +81,29 @@ void Group::sgd_step(double lr, double momentum, bool nesterov, double weight_de
   auto a = begin();
   if (a.parameters.empty()) return;
   // Without momentum the kernel takes no buffers. With it, buffers that start at zero are what the first step would make.
-  at::_fused_sgd_(a.parameters, a.gradients, momentum == 0 ? at::TensorList{} : at::TensorList(a.first), weight_decay,
-                  momentum, lr, /*dampening=*/0, nesterov, /*maximize=*/false, /*is_first_step=*/false);
+  const auto buffers = momentum == 0 ? at::TensorList{} : at::TensorList(a.first);
+  const auto step = [&](const auto& rate) {
+    at::_fused_sgd_(a.parameters, a.gradients, buffers, weight_decay, momentum, rate, /*dampening=*/0, nesterov,
+                    /*maximize=*/false, /*is_first_step=*/false, {}, skip_);
+  };
+  lr_ ? step(*lr_) : step(lr);
 }
 
 void Group::adagrad_step(double lr, double lr_decay, double eps, double weight_decay) {
   at::NoGradGuard no_grad;
   auto a = begin();
   if (a.parameters.empty()) return;
-  at::_fused_adagrad_(a.parameters, a.gradients, a.first, a.steps, lr, lr_decay, weight_decay, eps, /*maximize=*/false);
+  const auto step = [&](const auto& rate) {
+    at::_fused_adagrad_(a.parameters, a.gradients, a.first, a.steps, rate, lr_decay, weight_decay, eps,
+                        /*maximize=*/false, {}, skip_);
+  };
+  lr_ ? step(*lr_) : step(lr);
 }
 
 // There is no fused kernel, so each operation goes over all parameters at once.
 void Group::rmsprop_step(double lr, double alpha, double momentum, double eps, double weight_decay) {
   at::NoGradGuard no_grad;
+  TORCH_CHECK(!lr_, "RMSprop has no kernel that reads the learning rate from the device");
   auto a = begin();
   if (a.parameters.empty()) return;
   if (weight_decay != 0) a.gradients = at::_foreach_add(a.gradients, a.parameters, weight_decay);

@@ -1,6 +1,7 @@
 // libtorch's fused optimizer kernels: one call for all parameters, instead of several operations a parameter.
 #pragma once
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -16,6 +17,9 @@ class Group {
   explicit Group(at::Tensor step) : step_(std::move(step)) {}
   // `first` and `second` are the optimizer's state of `parameter` (exp_avg and exp_avg_sq; momentum buffer and nothing).
   void add(const at::Tensor& parameter, const at::Tensor& first, const at::Tensor& second);
+  // From here on, a step reads the learning rate from `lr`, whatever it is told, and is none while `skip` is 1. Both are
+  // float32 scalars on the parameters' device. RMSprop has no kernel that does so.
+  void read_from(const at::Tensor& lr, const at::Tensor& skip);
   void adam_step(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled);
   void sgd_step(double lr, double momentum, bool nesterov, double weight_decay);
   void adagrad_step(double lr, double lr_decay, double eps, double weight_decay);
@@ -30,6 +34,8 @@ class Group {
   Active begin();
 
   at::Tensor step_;
+  // Given by read_from.
+  std::optional<at::Tensor> lr_, skip_;
   std::vector<at::Tensor> parameters_, first_, second_;
 };
 

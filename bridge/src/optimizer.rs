@@ -50,6 +50,13 @@ impl Group {
         Ok(self.0.pin_mut().add(lend(parameter), lend(first), lend(second))?)
     }
 
+    /// From here on, a step reads the learning rate from `lr`, whatever it is told, and is none while `skip` is 1, so that it
+    /// depends on nothing that the host would have to know. Both are float32 scalars on the parameters' device. RMSprop
+    /// has no kernel that does so.
+    pub fn read_from(&mut self, lr: &Tensor, skip: &Tensor) -> Result<()> {
+        Ok(self.0.pin_mut().read_from(lend(lr), lend(skip))?)
+    }
+
     /// One step of Adam on the gradients that the last backward pass left.
     pub fn adam_step(&mut self, lr: f64, adam: Adam) -> Result<()> {
         let Adam { beta1, beta2, eps, weight_decay, decoupled } = adam;
@@ -130,6 +137,51 @@ mod tests {
                 largest_difference(reference, &vs, |g| g.sgd_step(1e-2, momentum, false, 1e-3).unwrap());
             assert!(difference < 1e-6, "{momentum}: {difference}");
         }
+    }
+
+    #[test]
+    fn a_step_can_read_its_rate_and_whether_to_be_one_from_tensors() {
+        let scalar = |value: f32| Tensor::from(value);
+        let adam = Adam { weight_decay: 0.1, ..Adam::default() };
+        let steps: [fn(&mut Group, f64, Adam) -> Result<()>; 4] = [
+            |group, lr, adam| group.adam_step(lr, adam),
+            |group, lr, adam| group.adam_step(lr, Adam { decoupled: true, ..adam }),
+            |group, lr, _| group.sgd_step(lr, 0.9, true, 0.1),
+            |group, lr, _| group.adagrad_step(lr, 0.1, 1e-10, 0.1),
+        ];
+        for (number, step) in steps.iter().enumerate() {
+            let weights = [(); 2].map(|()| Tensor::from_slice(&[1f32, -2., 3.]).set_requires_grad(true));
+            let counts = [(); 2].map(|()| scalar(0.));
+            let (mut lr, mut skip) = (scalar(0.), scalar(0.));
+            let mut groups = [0, 1].map(|place: usize| {
+                let mut group = Group::new(&counts[place]);
+                let zeros = || weights[place].zeros_like().detach();
+                group.add(&weights[place], &zeros(), &zeros()).unwrap();
+                group
+            });
+            groups[1].read_from(&lr, &skip).unwrap();
+            for round in 0..6 {
+                let rate = [0.5f32, 0.25, 0.125][round % 3];
+                for weight in &weights {
+                    weight.square().sum(Kind::Float).backward();
+                }
+                step(&mut groups[0], f64::from(rate), adam).unwrap();
+                let _ = lr.fill_(f64::from(rate));
+                // First a step that is to be none, then the same as one.
+                for is_none in [1., 0.] {
+                    let _ = skip.fill_(is_none);
+                    step(&mut groups[1], 1e9, adam).unwrap();
+                }
+                Gradients::of(&weights).unwrap().clear().unwrap();
+            }
+            assert_eq!(weights[0], weights[1], "optimizer {number}");
+            assert_eq!(counts[0], counts[1], "optimizer {number}");
+        }
+        let weight = scalar(1.).set_requires_grad(true);
+        let mut group = Group::new(&scalar(0.));
+        group.add(&weight, &scalar(0.), &scalar(0.)).unwrap();
+        group.read_from(&scalar(0.), &scalar(0.)).unwrap();
+        assert!(group.rmsprop_step(1., 0.9, 0., 1e-8, 0.).unwrap_err().0.contains("RMSprop has no kernel"));
     }
 
     #[test]

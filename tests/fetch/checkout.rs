@@ -67,9 +67,25 @@ case "$requirements" in
     mkdir -p "$into/torch/lib" "$into/torch/include"
     touch "$into/torch/lib/"lib{torch,torch_cpu,c10,torch_cuda,c10_cuda,torch_python,shm}.so ;;
   libtorch-cpu.txt) mkdir -p "$lib" && touch "$lib/libcudart.so.13" "$lib/libcupti.so.13" ;;
-  libtorch-cuda.txt) mkdir -p "$lib" && touch "$lib/libcudart.so.13" "$lib/libcupti.so.13" "$lib/libcublas.so.13" ;;
+  libtorch-cuda.txt)
+    mkdir -p "$lib" "$lib/../include" "$into/nvidia/nccl/include"
+    touch "$lib/libcudart.so.13" "$lib/libcupti.so.13" "$lib/libcublas.so.13"
+    touch "$lib/../include/cublas_v2.h" "$into/nvidia/nccl/include/nccl.h" ;;
+  requirements.txt)
+    cp "$into/requirements.txt" "$world/requirements"
+    "$world/real-python3" -c 'import sys, zipfile
+with zipfile.ZipFile(sys.argv[1] + "/headers.whl", "w") as wheel:
+    wheel.writestr("nvidia/cu13/include/crt/host_config.h", "")
+    wheel.writestr("nvidia/cu13/lib/large.so", "")' "$into" ;;
   datasets.txt) cp "$world/datasets.whl" "$into" ;;
 esac
+"#;
+
+/// Keeps what it was called with, and makes what it was to make.
+const FAKE_COMPILER: &str = r#"#!/usr/bin/env bash
+printf '%s\n' "$@" >>'WORLD/compilations'
+while [ "$1" != -o ]; do shift; done
+echo compiled >"$2"
 "#;
 
 /// A hook that says that the download has begun, and waits until it may go on.
@@ -115,7 +131,9 @@ impl Outcome {
     #[track_caller]
     fn assert_only_sentences(&self) {
         let is_own = |line: &str| {
-            ["fetch-libtorch: ", "fetch-data: ", "python-env: "].iter().any(|own| line.starts_with(own))
+            ["fetch-libtorch: ", "fetch-data: ", "python-env: ", "build-cuda-plugin: "]
+                .iter()
+                .any(|own| line.starts_with(own))
         };
         assert!(self.stderr.lines().all(is_own), "{}", self.stderr);
     }
@@ -135,7 +153,8 @@ impl Checkout {
         for inside in ["checkout", "checkout/data", "bin", "out", "tmp"] {
             fs::create_dir_all(world.join(inside)).unwrap();
         }
-        copy_scripts(&world.join("checkout/scripts"));
+        copy_files("scripts", &world.join("checkout/scripts"));
+        copy_files("bridge/cuda", &world.join("checkout/bridge/cuda"));
         let checkout = Self { world, _folder: folder };
         for tool in TOOLS {
             symlink(on_path(tool), checkout.path("bin").join(tool)).unwrap();
@@ -145,6 +164,7 @@ impl Checkout {
             &format!("#!/bin/sh\nexec '{}' \"$@\"\n", real_python().display()),
         );
         checkout.fake_pip("");
+        checkout.fake("c++", FAKE_COMPILER);
         checkout
     }
 
@@ -330,9 +350,9 @@ pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn copy_scripts(to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts")).unwrap() {
+fn copy_files(folder: &str, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_file() {
             fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
