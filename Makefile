@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help train test test-python check accuracy bench build data libtorch doctor clean
+.PHONY: help train test test-python check gpu-check accuracy bench build data libtorch doctor clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ check: libtorch ## Check formatting, lints and documentation
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
+
+gpu-check: ## On a machine with an NVIDIA GPU: check all that needs one, and time training beside PyTorch
+	@scripts/gpu-check
 
 accuracy: build data ## Train the digits by each recipe with five seeds, and compare the accuracy with its goal
 	cargo bench --bench accuracy

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cresset_bridge::cuda;
+use cresset_bridge::cuda::{self, Plugin, Reason};
+use tch::Device;
 
 use crate::data::builtin::DATASETS;
-use crate::device::Threads;
+use crate::device::{self, Threads};
 
 /// How a thing stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +40,9 @@ pub fn examine() -> Vec<Check> {
         tool("C++ compiler", "c++", "install g++ (Debian, Ubuntu: apt install g++), to build cresset again"),
         libtorch(),
         cuda_state(),
-        threads(),
-        cache(),
     ];
+    checks.extend(cuda_plugin());
+    checks.extend([threads(), cache()]);
     checks.extend(DATASETS.iter().map(|dataset| match dataset.path() {
         Some(path) => good(dataset.name, path.display().to_string()),
         None => absent(dataset.name, "not fetched", "run `make data`"),
@@ -95,8 +96,31 @@ fn loaded_from(library: &str) -> Option<PathBuf> {
 
 fn cuda_state() -> Check {
     match cuda::load() {
-        Ok(count) => good("CUDA", format!("{count} GPU(s)")),
+        Ok(count) => {
+            let gpus: Vec<_> = (0..count).map(gpu).collect();
+            good("CUDA", format!("{count} GPU(s): {}", gpus.join(", ")))
+        }
         Err(reason) => absent("CUDA", reason.to_string(), reason.remedy()),
+    }
+}
+
+/// A GPU by its name, with its memory if that can be told.
+fn gpu(index: usize) -> String {
+    let name = device::name(Device::Cuda(index));
+    match cuda::memory(Device::Cuda(index)) {
+        Ok(memory) => {
+            format!("{name} with {:.1} of {:.1} GB free", memory.free as f64 / 1e9, memory.total as f64 / 1e9)
+        }
+        Err(_) => name,
+    }
+}
+
+/// What CUDA graphs, transfers beside the computation, NCCL and figures of memory need: nothing to speak of without a GPU.
+fn cuda_plugin() -> Option<Check> {
+    match Plugin::open() {
+        Ok(_) => Some(good("CUDA plugin", Plugin::path().display().to_string())),
+        Err(Reason::NoCuda(_)) => None,
+        Err(reason) => Some(absent("CUDA plugin", reason.to_string(), reason.remedy())),
     }
 }
 

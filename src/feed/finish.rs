@@ -95,6 +95,16 @@ pub struct Gathered {
     spares: Spares,
 }
 
+/// The inputs of a batch, (N, channels, height, width), from what was gathered and has arrived on its device: preprocessed
+/// float32, or bytes where no preprocessing is given.
+pub fn inputs(gathered: Tensor, preprocessing: Option<&Preprocessing>) -> Tensor {
+    if gathered.kind() == Kind::Float {
+        return gathered;
+    }
+    let raw = gathered.permute([0, 3, 1, 2]);
+    preprocessing.map_or_else(|| raw.contiguous(), |own| own.apply(&raw))
+}
+
 /// The tensors that are kept: one that is trained on, one that is filled.
 const KEPT: usize = 2;
 
@@ -105,14 +115,9 @@ impl Gathered {
         Gathered { sizes, most, bytes: Vec::new(), tensors: Vec::new(), spares }
     }
 
-    /// The inputs of a batch on `device`, (N, channels, height, width): preprocessed float32, or bytes where no
-    /// preprocessing is given. All pictures are of one kind.
-    pub fn inputs(
-        &mut self,
-        pictures: Vec<Finished>,
-        preprocessing: Option<&Preprocessing>,
-        device: Device,
-    ) -> Tensor {
+    /// The pictures of a batch together, on the CPU: preprocessed float32 (N, channels, height, width), or bytes (N, height,
+    /// width, channels). All pictures are of one kind.
+    pub fn gather(&mut self, pictures: Vec<Finished>) -> Tensor {
         let [height, width, channels] = self.sizes;
         if matches!(pictures[..], [Finished::Floats(_), ..]) {
             return self.floats(pictures);
@@ -122,9 +127,7 @@ impl Gathered {
             let Finished::Bytes(bytes) = picture else { unreachable!("all pictures are of one kind") };
             self.bytes.extend_from_slice(bytes);
         }
-        let raw = Tensor::from_slice(&self.bytes).view([-1, height, width, channels]).to_device(device);
-        let raw = raw.permute([0, 3, 1, 2]);
-        preprocessing.map_or_else(|| raw.contiguous(), |own| own.apply(&raw))
+        Tensor::from_slice(&self.bytes).view([-1, height, width, channels])
     }
 
     fn floats(&mut self, pictures: Vec<Finished>) -> Tensor {

@@ -104,14 +104,9 @@ impl MemoryFeed {
 
     /// The batch of a slice of an epoch, from inputs that are raw if they are to be changed.
     fn batch(&self, inputs: Tensor, labels: Tensor, pass: Pass, slice: Slice) -> Batch {
-        let batch = match &self.augmenter {
-            None => self.examples.batch(inputs, labels),
-            Some(augmenter) => {
-                let batch = self.examples.batch(augmenter.apply(&inputs, pass, slice.start), labels);
-                mixed(batch, &augmenter.augmentation, pass, slice.number)
-            }
-        };
-        Batch { weight: slice.weight, is_last: slice.is_last, ..batch }
+        let Some(augmenter) = &self.augmenter else { return self.examples.batch(inputs, labels).of(slice) };
+        let batch = self.examples.batch(augmenter.apply(&inputs, pass, slice.start), labels).of(slice);
+        mixed(batch, &augmenter.augmentation, pass)
     }
 }
 

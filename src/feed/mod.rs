@@ -7,6 +7,7 @@ mod sampling;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use tch::{Device, Tensor};
 
@@ -34,14 +35,21 @@ pub struct Batch {
     /// How much its mean loss counts in the mean over all processes, which have shares of one batch together: 1 where the
     /// shares are equal, 0 where this process has none of its own and only keeps the others company.
     pub weight: f64,
+    /// Its number in the epoch, from 0.
+    pub number: usize,
     /// Whether it is the last one of the epoch.
     pub is_last: bool,
 }
 
 impl Batch {
-    /// A batch of a single process, with more to come.
+    /// The first batch of a single process, with more to come.
     pub fn new(inputs: Tensor, labels: Tensor) -> Self {
-        Batch { inputs, labels, mixed: None, weight: 1., is_last: false }
+        Batch { inputs, labels, mixed: None, weight: 1., number: 0, is_last: false }
+    }
+
+    /// The same, as this slice of an epoch.
+    fn of(self, slice: Slice) -> Self {
+        Batch { weight: slice.weight, number: slice.number, is_last: slice.is_last, ..self }
     }
 }
 
@@ -158,12 +166,12 @@ fn places(order: &[i64], pass: Pass) -> Vec<usize> {
     order[slice.start..slice.start + slice.length].iter().map(|place| *place as usize).collect()
 }
 
-/// A batch as the augmentation mixes it: the batch `number` of an epoch.
-fn mixed(batch: Batch, augmentation: &Augmentation, pass: Pass, number: usize) -> Batch {
+/// A batch as the augmentation mixes it.
+fn mixed(batch: Batch, augmentation: &Augmentation, pass: Pass) -> Batch {
     let ways = augmentation.mixing();
     if ways.is_empty() {
         return batch;
     }
-    let mut generator = random_stream(pass.seed, Purpose::Mix, in_epoch(pass.epoch, number));
+    let mut generator = random_stream(pass.seed, Purpose::Mix, in_epoch(pass.epoch, batch.number));
     ways[generator.random_range(0..ways.len())].apply(batch, &mut generator)
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tch::{Device, Tensor};
 
-use super::finish::{Finish, Finished, Gathered, Spares};
+use super::finish::{Finish, Finished, Gathered, Spares, inputs};
 use super::gallery::{Decoder, Gallery};
+use super::transfer::to_device;
 use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, Slice, TrainFeed, mixed, places};
 use crate::data::image::Region;
 use crate::error::{Error, Result};
@@ -114,14 +115,9 @@ impl TrainFeed for StreamFeed {
             slices: slices.into_iter(),
             // A process that left a batch out would let the others wait for it.
             may_leave_out: pass.processes == 1,
-            preprocessing: Some(&self.preprocessing),
-            device: self.device,
         };
-        let mix = move |batch: Result<(Slice, Batch)>| {
-            let (Slice { number, weight, is_last, .. }, batch) = batch?;
-            Ok(Batch { weight, is_last, ..mixed(batch, &self.augmentation, pass, number) })
-        };
-        Box::new(batches.map(mix))
+        let batches = arrived(batches, Some(&self.preprocessing), self.device);
+        Box::new(batches.map(move |batch| Ok(mixed(batch?, &self.augmentation, pass))))
     }
 }
 
@@ -176,10 +172,8 @@ impl HeldOutFeed for StreamHeldOut {
             rows: self.rows.clone().into_iter(),
             slices: slices.into_iter(),
             may_leave_out: true,
-            preprocessing: self.preprocessing.as_ref(),
-            device: self.device,
         };
-        Box::new(batches.map(|batch| batch.map(|(_, batch)| batch)))
+        arrived(batches, self.preprocessing.as_ref(), self.device)
     }
 
     fn is_left_out(&self, place: usize) -> bool {
@@ -187,7 +181,19 @@ impl HeldOutFeed for StreamHeldOut {
     }
 }
 
-/// Decoded pictures, put together to batches. What cannot be read is left out, so a batch may be smaller.
+/// Batches on the device and preprocessed there, as far as they are not yet.
+fn arrived<'a>(
+    batches: impl Iterator<Item = Result<Batch>> + 'a,
+    preprocessing: Option<&'a Preprocessing>,
+    device: Device,
+) -> Batches<'a> {
+    Box::new(to_device(batches, device).map(move |batch| {
+        let batch = batch?;
+        Ok(Batch { inputs: inputs(batch.inputs, preprocessing), ..batch })
+    }))
+}
+
+/// Decoded pictures, put together to batches on the CPU. What cannot be read is left out, so a batch may be smaller.
 struct Assembled<'a> {
     gallery: &'a Gallery,
     decoded: Ordered<Decoded>,
@@ -196,12 +202,10 @@ struct Assembled<'a> {
     slices: std::vec::IntoIter<Slice>,
     /// Whether a batch may be left out none of whose pictures can be read.
     may_leave_out: bool,
-    preprocessing: Option<&'a Preprocessing>,
-    device: Device,
 }
 
 impl Iterator for Assembled<'_> {
-    type Item = Result<(Slice, Batch)>;
+    type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
         for slice in self.slices.by_ref() {
@@ -229,9 +233,9 @@ impl Iterator for Assembled<'_> {
                     slice.length
                 ))));
             }
-            let inputs = self.gathered.inputs(pictures, self.preprocessing, self.device);
-            let labels = Tensor::from_slice(&labels).to_device(self.device);
-            return Some(Ok((slice, Batch::new(inputs, labels))));
+            let inputs = self.gathered.gather(pictures);
+            let labels = Tensor::from_slice(&labels);
+            return Some(Ok(Batch::new(inputs, labels).of(slice)));
         }
         None
     }

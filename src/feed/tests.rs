@@ -144,8 +144,8 @@ fn bytes_that_the_device_preprocesses_give_the_same_bits() {
         finish::Finish::new(&gallery, Some(&own), Device::Cpu, &spares).apply(pixels.clone(), &mut decoder);
     assert!(matches!(floats, finish::Finished::Floats(_)));
     let mut gathered = finish::Gathered::new(&gallery, 2, spares);
-    let looked_up = gathered.inputs(vec![floats], Some(&own), Device::Cpu);
-    let computed = gathered.inputs(vec![finish::Finished::Bytes(pixels)], Some(&own), Device::Cpu);
+    let looked_up = finish::inputs(gathered.gather(vec![floats]), Some(&own));
+    let computed = finish::inputs(gathered.gather(vec![finish::Finished::Bytes(pixels)]), Some(&own));
     assert_eq!(looked_up, computed);
     assert_eq!(computed.size(), [1, 3, 16, 16]);
 }

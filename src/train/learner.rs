@@ -9,7 +9,8 @@ use super::average::Average;
 use super::distillation::Distillation;
 use super::loss_scale::LossScale;
 use super::optimizer::{Optimizer, Parameter};
-use super::options::{OnNan, Precision};
+use super::options::{OnNan, Precision, TrainOptions};
+use super::step_graph::StepGraph;
 use super::{Objective, Plan};
 use crate::distributed::World;
 use crate::error::Result;
@@ -34,6 +35,9 @@ pub struct Learner {
     pub(super) optimizer: Optimizer,
     pub(super) average: Average,
     pub(super) scale: Option<LossScale>,
+    pub(super) graph: StepGraph,
+    pub(super) options: TrainOptions,
+    pub(super) batch_size: u32,
     objective: Objective,
     distillation: Option<Distillation>,
     gradients: Gradients,
@@ -89,6 +93,9 @@ impl Learner {
             average: Average::new(options, network),
             scale: (options.precision == Precision::Fp16).then(LossScale::default),
             objective: Objective::new(&options.loss, &options.loss_options, weights, network.device())?,
+            graph: StepGraph::Undecided(options.cuda_graph),
+            options: options.clone(),
+            batch_size: plan.batch_size,
             distillation: None,
             gradients: Gradients::of(parameters.iter().map(|parameter| &parameter.tensor))?,
             precision: options.precision,
@@ -133,6 +140,15 @@ impl Learner {
     /// Learns from a batch: forward, loss, backward and, every `accumulate` batches or at the end of an epoch, an update
     /// with the learning rate `lr`.
     pub fn step(&mut self, network: &Network, batch: &Batch, lr: f64) -> Result<Outcome> {
+        // Taken out while it is at work on the learner.
+        let mut graph = std::mem::take(&mut self.graph);
+        let outcome = graph.step(self, network, batch, lr);
+        self.graph = graph;
+        outcome
+    }
+
+    /// The same, launched operation by operation.
+    pub(super) fn step_by_itself(&mut self, network: &Network, batch: &Batch, lr: f64) -> Result<Outcome> {
         let logits = self.logits(network, &batch.inputs, true)?;
         let mut loss = self.objective.loss(&logits, batch);
         if let Some(distillation) = &self.distillation {
@@ -165,8 +181,49 @@ impl Learner {
         Ok(self.world.greatest(&[f64::from(u8::from(is_bad))])?[0] == 0.)
     }
 
+    /// The same, so that it can be recorded: nothing in it waits for the device, and the learning rate is the one that was set
+    /// there. If the loss is no number, `skip` becomes 1, else 0, which the optimizer heeds. Gives the loss and the logits.
+    pub(super) fn step_unseen(
+        &mut self,
+        network: &Network,
+        batch: &Batch,
+        skip: &mut Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        let logits = self.logits(network, &batch.inputs, true)?;
+        let loss = self.objective.loss(&logits, batch);
+        skip.copy_(&loss.isfinite().logical_not());
+        loss.f_backward()?;
+        self.optimizer.apply(0.)?;
+        self.forget_gradients()?;
+        Ok((loss.detach(), logits.detach()))
+    }
+
+    /// Drops the gradients of all parameters.
+    pub(super) fn forget_gradients(&mut self) -> Result<()> {
+        Ok(self.gradients.clear()?)
+    }
+
+    /// The number of processes that train together.
+    pub(super) fn processes(&self) -> u32 {
+        self.world.size()
+    }
+
+    /// Whether a teacher is learned from, too.
+    pub(super) fn has_teacher(&self) -> bool {
+        self.distillation.is_some()
+    }
+
+    /// Looks at losses that nobody has looked at yet.
+    ///
+    /// # Errors
+    /// One that was no number.
+    pub(super) fn check(&self) -> Result<()> {
+        self.graph.check()
+    }
+
     /// Updates the weights by the gradients that wait, of the last batches of an epoch say; nothing if none do.
     pub fn update(&mut self, network: &Network, lr: f64) -> Result<()> {
+        self.check()?;
         if self.waiting == 0 {
             return Ok(());
         }

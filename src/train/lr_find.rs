@@ -2,7 +2,7 @@
 //! rate grows from step to step shows which rates make the loss fall.
 
 use super::learner::{Learner, Outcome};
-use super::{Plan, TrainOptions};
+use super::{CudaGraph, Plan, TrainOptions};
 use crate::error::{Error, Result};
 use crate::feed::{Pass, TrainFeed};
 use crate::model::Network;
@@ -45,8 +45,8 @@ impl LrCurve {
             let problem = "the learning rates to try must grow from one above 0, in two steps or more";
             return Err(Error::Usage(problem.to_string()));
         }
-        // Nothing that works over several steps, so that each shows its own rate.
-        let options = TrainOptions { accumulate: 1, ..plan.options.clone() };
+        // Nothing that works over several steps, so that each shows its own rate, and the loss of each is looked at.
+        let options = TrainOptions { accumulate: 1, cuda_graph: CudaGraph::No, ..plan.options.clone() };
         let mut learner = Learner::new(&Plan { options, ..plan.clone() }, network)?;
         let pass = |epoch| Pass::new(epoch, plan.batch_size, plan.seed);
         let batches = (1..).flat_map(|epoch| train.epoch(pass(epoch))).take(steps);

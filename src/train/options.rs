@@ -65,6 +65,10 @@ pub struct TrainOptions {
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = positive, allow_negative_numbers = true)]
     pub peer_timeout: f64,
 
+    /// Record the training step as a CUDA graph and launch it as one, on GPUs
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub cuda_graph: CudaGraph,
+
     /// Measure and export averaged weights
     #[arg(long, value_name = "WAY", default_value = "none")]
     pub average: AverageKind,
@@ -117,6 +121,17 @@ pub enum Precision {
     Fp16,
 }
 
+/// Whether training steps are recorded as a CUDA graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CudaGraph {
+    /// where it can be done
+    Auto,
+    /// likewise, with a warning where it cannot
+    Yes,
+    /// never: every operation is launched by itself, and every loss looked at
+    No,
+}
+
 /// Which weights are measured and exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AverageKind {
@@ -165,6 +180,7 @@ impl TrainOptions {
             ("channels_last", self.channels_last.into()),
             ("sync_batch_norm", self.sync_batch_norm.into()),
             ("peer_timeout", self.peer_timeout.into()),
+            ("cuda_graph", name(self.cuda_graph)),
             ("average", name(self.average)),
             ("average_decay", self.average_decay.into()),
             ("average_start", self.average_start.into()),

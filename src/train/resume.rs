@@ -25,8 +25,17 @@ const CUDA: &str = "cuda";
 const AVERAGE: &str = "average/";
 
 /// Options that may differ when a run goes on: they decide how long and where it runs, but not what a step computes.
-pub const MAY_DIFFER: [&str; 7] =
-    ["epochs", "device", "threads", "peer_timeout", "patience", "max_minutes", "checkpoint_minutes"];
+pub const MAY_DIFFER: [&str; 8] =
+    [
+        "epochs",
+        "device",
+        "threads",
+        "peer_timeout",
+        "patience",
+        "max_minutes",
+        "checkpoint_minutes",
+        "cuda_graph",
+    ];
 
 /// Of those, the ones that decide when it is over.
 const DECIDE_THE_END: [&str; 3] = ["epochs", "patience", "max_minutes"];
@@ -116,6 +125,7 @@ impl Training {
     /// # Errors
     /// A disk that is full, say.
     pub fn save_last(&self, network: &Network) -> Result<()> {
+        self.learner.check()?;
         let state = cresset_bridge::random::cpu_generator_state()?;
         let mut random = Tensors::from([(CPU.to_string(), self.world.gather(&state)?)]);
         if network.device().is_cuda() {

@@ -8,7 +8,7 @@ use super::distillation::Distillation;
 use super::fault::Fault;
 use super::learner::{Learner, Outcome};
 use super::schedule::Schedule;
-use super::{EpochRecord, Plan, Running};
+use super::{EpochRecord, Plan, Running, gpu_memory};
 use crate::distributed::{Agreement, World};
 use crate::error::{Error, Result};
 use crate::evaluate::{Keep, evaluate};
@@ -192,6 +192,7 @@ impl Training {
         self.position.plateau = self.schedule.epoch_ended(record.held_out_loss, self.position.plateau);
         (self.position.epoch, self.position.step, self.position.rows) = (epoch + 1, 0, 0);
         self.running = Running::new(network.device());
+        gpu_memory::report(network.device(), epoch);
         Ok(record)
     }
 

@@ -12,6 +12,7 @@ pub const ADAGRAD: OptimizerKind = OptimizerKind {
         NumberOption::real("eps", 1e-10, (0., 1.), "added to the denominator"),
     ],
     memory: &["sum"],
+    reads_rate: true,
     rule,
 };
 

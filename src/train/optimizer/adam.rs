@@ -11,6 +11,7 @@ pub const ADAM: OptimizerKind = OptimizerKind {
     summary: "Adam, each weight with a rate of its own; weight decay is added to the gradient",
     options: OPTIONS,
     memory: &["exp_avg", "exp_avg_sq"],
+    reads_rate: true,
     rule: |options| rule(options, false),
 };
 

@@ -9,5 +9,6 @@ pub const ADAMW: OptimizerKind = OptimizerKind {
     summary: "Adam whose weight decay is taken off the weights themselves",
     options: OPTIONS,
     memory: &["exp_avg", "exp_avg_sq"],
+    reads_rate: true,
     rule: |options| rule(options, true),
 };

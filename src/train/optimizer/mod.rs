@@ -27,6 +27,8 @@ pub struct OptimizerKind {
     pub options: &'static [NumberOption],
     /// What it remembers of each parameter, by PyTorch's names: one or two tensors that start at zero.
     pub memory: &'static [&'static str],
+    /// Whether its kernel can read the learning rate from the device, so that a step can be recorded as a CUDA graph.
+    pub reads_rate: bool,
     /// Makes its rule from its options.
     pub rule: fn(&Options) -> Rule,
 }
@@ -54,8 +56,11 @@ pub struct Parameter {
 /// Updates the parameters that it was built with.
 pub struct Optimizer {
     rule: Rule,
+    reads_rate: bool,
     groups: Vec<Member>,
     state: Tensors,
+    /// What a step is none by, where steps are recorded.
+    skip: Option<Tensor>,
 }
 
 /// Parameters with the same rate and the same decay.
@@ -64,6 +69,18 @@ struct Member {
     rate: f64,
     weight_decay: f64,
     is_head: bool,
+    is_on_gpu: bool,
+    /// The learning rate on the device, where steps are recorded, and its value.
+    device_lr: Option<(Tensor, f64)>,
+}
+
+impl Member {
+    /// Its learning rate where that of all is `lr`. On a GPU it is rounded to float32, as a recorded step reads it, so that
+    /// steps have the same bits however they are launched.
+    fn lr(&self, lr: f64) -> f64 {
+        let lr = lr * self.rate;
+        if self.is_on_gpu { f64::from(lr as f32) } else { lr }
+    }
 }
 
 impl Optimizer {
@@ -77,8 +94,13 @@ impl Optimizer {
         let known = OPTIMIZERS.iter().find(|known| known.name == name);
         let kind = known.ok_or_else(|| Error::Usage(format!("there is no optimizer `{name}`")))?;
         let options = Options::parse(options, &format!("the optimizer {name}"), kind.options)?;
-        let mut optimizer =
-            Optimizer { rule: (kind.rule)(&options), groups: Vec::new(), state: Tensors::new() };
+        let mut optimizer = Optimizer {
+            rule: (kind.rule)(&options),
+            reads_rate: kind.reads_rate,
+            groups: Vec::new(),
+            state: Tensors::new(),
+            skip: None,
+        };
         let decay_of = |parameter: &Parameter| if parameter.tensor.dim() > 1 { weight_decay } else { 0. };
         for parameter in parameters {
             let (rate, decay, is_head) = (parameter.rate, decay_of(parameter), parameter.is_head);
@@ -98,7 +120,9 @@ impl Optimizer {
         let Parameter { rate, is_head, .. } = *like;
         let step = Tensor::zeros([], (Kind::Float, like.tensor.device()));
         let place = self.groups.len();
-        self.groups.push(Member { group: Group::new(&step), rate, weight_decay, is_head });
+        let is_on_gpu = like.tensor.device().is_cuda();
+        let group = Group::new(&step);
+        self.groups.push(Member { group, rate, weight_decay, is_head, is_on_gpu, device_lr: None });
         self.state.insert(format!("step.{place}"), step);
         place
     }
@@ -115,8 +139,51 @@ impl Optimizer {
 
     /// One step on the gradients that the last backward pass left; a parameter without one stays as it is.
     pub fn step(&mut self, lr: f64) -> Result<()> {
-        for Member { group, rate, weight_decay, .. } in &mut self.groups {
-            (self.rule)(group, lr * *rate, *weight_decay)?;
+        if let Some(skip) = &mut self.skip {
+            let _ = skip.zero_();
+        }
+        self.set_rate(lr);
+        self.apply(lr)
+    }
+
+    /// Whether [`Optimizer::read_from`] can be asked for.
+    pub fn can_read_rate(&self) -> bool {
+        self.reads_rate
+    }
+
+    /// From here on, the learning rate is read from the device, and [`Optimizer::apply`] is no step while `skip` is 1: a
+    /// float32 scalar there.
+    ///
+    /// # Errors
+    /// An optimizer that cannot.
+    pub fn read_from(&mut self, skip: &Tensor) -> Result<()> {
+        for member in &mut self.groups {
+            let lr = skip.zeros_like();
+            member.group.read_from(&lr, skip)?;
+            member.device_lr = Some((lr, 0.));
+        }
+        self.skip = Some(skip.shallow_clone());
+        Ok(())
+    }
+
+    /// Sets the learning rate on the device, if it is read from there.
+    pub fn set_rate(&mut self, lr: f64) {
+        for member in &mut self.groups {
+            let value = member.lr(lr);
+            if let Some((tensor, known)) = &mut member.device_lr
+                && *known != value
+            {
+                let _ = tensor.fill_(value);
+                *known = value;
+            }
+        }
+    }
+
+    /// A step that can be recorded: it is launched with the learning rate `lr`, unless that is read from the device.
+    pub fn apply(&mut self, lr: f64) -> Result<()> {
+        for member in &mut self.groups {
+            let lr = member.lr(lr);
+            (self.rule)(&mut member.group, lr, member.weight_decay)?;
         }
         Ok(())
     }

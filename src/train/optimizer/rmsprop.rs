@@ -13,6 +13,7 @@ pub const RMSPROP: OptimizerKind = OptimizerKind {
         NumberOption::real("eps", 1e-8, (0., 1.), "added to the denominator"),
     ],
     memory: &["square_avg", "momentum_buffer"],
+    reads_rate: false,
     rule,
 };
 

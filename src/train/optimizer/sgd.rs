@@ -12,6 +12,7 @@ pub const SGD: OptimizerKind = OptimizerKind {
         NumberOption::whole("nesterov", 0, (0, 1), "1: Nesterov's momentum, which looks ahead"),
     ],
     memory: &["momentum_buffer"],
+    reads_rate: true,
     rule,
 };
 

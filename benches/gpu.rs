@@ -1,0 +1,209 @@
+//! Training steps on a GPU beside PyTorch on the same one: `scripts/gpu-check`, or `cargo bench --bench gpu`.
+//!
+//! The peers are processes of their own that wait while another works; the rounds take turns, each of so many steps with a
+//! wait for the device at its end. CRESSET_PYTHON is an interpreter with torch and torchvision; without it the peers are left
+//! out. Quote the ratios.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use cresset::config::Config;
+use cresset::data::InputShape;
+use cresset::feed::Batch;
+use cresset::model::{Network, Task};
+use cresset::train::{CudaGraph, Learner, Outcome, Plan, Precision, TrainOptions};
+use cresset_bridge::cuda;
+use support::{ratio, spread};
+use tch::{Device, Kind, Tensor};
+
+const ROUNDS: usize = 7;
+const GPU: Device = Device::Cuda(0);
+
+/// A training step that is timed.
+struct Job {
+    name: &'static str,
+    model: &'static str,
+    model_options: &'static str,
+    batch: i64,
+    input: &'static [i64],
+    classes: i64,
+    is_bf16: bool,
+    steps: usize,
+    /// The modes of the peer, each with the goal: the greatest ratio of our time to its.
+    peers: &'static [(&'static str, f64)],
+}
+
+const JOBS: [Job; 3] = [
+    Job {
+        name: "digits",
+        model: "mlp",
+        model_options: "",
+        batch: 32,
+        input: &[64],
+        classes: 10,
+        is_bf16: false,
+        steps: 2000,
+        peers: &[("eager", 0.2), ("reduce-overhead", 0.6)],
+    },
+    Job {
+        name: "resnet18",
+        model: "resnet18",
+        model_options: "stem=3",
+        batch: 512,
+        input: &[3, 32, 32],
+        classes: 10,
+        is_bf16: true,
+        steps: 50,
+        // 1.0 of its images a second.
+        peers: &[("eager", 1.), ("compile", 1.)],
+    },
+    Job {
+        name: "resnet50",
+        model: "resnet50",
+        model_options: "",
+        batch: 256,
+        input: &[3, 224, 224],
+        classes: 1000,
+        is_bf16: true,
+        steps: 20,
+        // 0.95 of its images a second.
+        peers: &[("eager", 1.), ("compile", 1. / 0.95)],
+    },
+];
+
+fn main() {
+    if let Err(reason) = cuda::load() {
+        println!("not measured: {reason}; {}", reason.remedy());
+        return;
+    }
+    if let Err(reason) = cuda::Plugin::open() {
+        println!("without CUDA graphs: {reason}; {}", reason.remedy());
+    }
+    println!(
+        "median (least–greatest) of {ROUNDS} rounds; ratio = cresset / the other, the median of the rounds' ratios\n"
+    );
+    println!("| job | | step, µs | examples/s | ratio | goal | |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    JOBS.iter().for_each(measure);
+}
+
+fn measure(job: &Job) {
+    let mut recorded = Ours::new(job, CudaGraph::Auto);
+    let mut single = Ours::new(job, CudaGraph::No);
+    let mut peers: Vec<_> =
+        job.peers.iter().map(|(mode, goal)| (mode, goal, Peer::start(job, mode))).collect();
+    let mut figures = vec![Vec::new(); 2 + peers.len()];
+    for _ in 0..ROUNDS {
+        figures[0].push(recorded.round());
+        figures[1].push(single.round());
+        for (place, (.., peer)) in peers.iter_mut().enumerate() {
+            figures[2 + place].extend(peer.as_mut().and_then(|peer| peer.round(job.steps)));
+        }
+    }
+    row(job, "cresset", &figures[0], " | |");
+    row(job, "cresset --cuda-graph no", &figures[1], " | |");
+    for ((mode, goal, _), theirs) in peers.iter().zip(&figures[2..]) {
+        let name = format!("PyTorch, {mode}");
+        if theirs.len() < ROUNDS {
+            println!("| {} | {name} | left out: it did not run | | | | |", job.name);
+            continue;
+        }
+        let found = ratio(&figures[0], theirs);
+        let verdict = if found <= **goal { "reached" } else { "MISSED" };
+        row(job, &name, theirs, &format!("{found:.2} | {goal:.2} | {verdict}"));
+    }
+}
+
+fn row(job: &Job, name: &str, step_us: &[f64], rest: &str) {
+    let speed: Vec<_> = step_us.iter().map(|us| job.batch as f64 / us * 1e6).collect();
+    println!("| {} | {name} | {} | {} | {rest} |", job.name, spread(step_us, 0), spread(&speed, 0));
+}
+
+/// A learner with a batch.
+struct Ours {
+    network: Network,
+    learner: Learner,
+    batch: Batch,
+    steps: usize,
+}
+
+impl Ours {
+    fn new(job: &Job, cuda_graph: CudaGraph) -> Self {
+        let precision = if job.is_bf16 { Precision::Bf16 } else { Precision::F32 };
+        let training =
+            TrainOptions { cuda_graph, precision, channels_last: job.is_bf16, ..TrainOptions::default() };
+        let config = Config { batch_size: job.batch as u32, training, ..Config::default() };
+        let task = Task { input: InputShape(job.input.to_vec()), classes: job.classes };
+        let mut network =
+            Network::new(job.model, job.model_options, &task, GPU, 1).expect("the model is known");
+        if job.is_bf16 {
+            network.use_channels_last().expect("the kernels can be laid out anew");
+        }
+        let learner = Learner::new(&Plan::of(&config, None), &network).expect("the plan is sound");
+        let sizes = [&[job.batch], job.input].concat();
+        let inputs = Tensor::rand(&sizes, (Kind::Float, GPU));
+        let labels = Tensor::randint(job.classes, [job.batch], (Kind::Int64, GPU));
+        let mut ours =
+            Ours { network, learner, batch: Batch::new(inputs, labels), steps: job.steps };
+        ours.take(10);
+        ours
+    }
+
+    fn take(&mut self, steps: usize) {
+        for _ in 0..steps {
+            let outcome = self.learner.step(&self.network, &self.batch, 1e-3).expect("the step succeeds");
+            assert!(matches!(outcome, Outcome::Learned { .. }), "the loss is no number");
+        }
+        tch::Cuda::synchronize(0);
+    }
+
+    /// Microseconds of a step.
+    fn round(&mut self) -> f64 {
+        let begun = Instant::now();
+        self.take(self.steps);
+        begun.elapsed().as_secs_f64() / self.steps as f64 * 1e6
+    }
+}
+
+/// The same job in PyTorch, in a process that waits for its turns.
+struct Peer {
+    child: Child,
+    turns: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    /// None if there is no interpreter, or the job does not run, on a GPU with too little memory, say.
+    fn start(job: &Job, mode: &str) -> Option<Self> {
+        let python = std::env::var_os("CRESSET_PYTHON")?;
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/gpu_torch.py");
+        let mut command = Command::new(python);
+        command.args([script, job.name, mode]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().ok()?;
+        let (turns, answers) = (child.stdin.take()?, BufReader::new(child.stdout.take()?));
+        let mut peer = Peer { child, turns, answers };
+        (peer.answer()? == "ready").then_some(peer)
+    }
+
+    /// Microseconds of a step.
+    fn round(&mut self, steps: usize) -> Option<f64> {
+        writeln!(self.turns, "{steps}").ok()?;
+        self.answer()?.parse().ok()
+    }
+
+    fn answer(&mut self) -> Option<String> {
+        let mut line = String::new();
+        (self.answers.read_line(&mut line).ok()? > 0).then(|| line.trim().to_string())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It holds memory of the GPU that the next job may need.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,26 @@
+//! How much memory of a GPU an epoch took, for the log.
+
+use cresset_bridge::cuda::{self, Plugin};
+use tch::Device;
+
+/// Logs the most that was in use since the last call, if the CUDA plugin is there to ask.
+pub(super) fn report(device: Device, epoch: u32) {
+    if !device.is_cuda() || Plugin::open().is_err() {
+        return;
+    }
+    let found = cuda::memory(device).and_then(|memory| cuda::reset_peak(device).map(|()| memory));
+    match found {
+        Ok(memory) => tracing::info!(
+            epoch,
+            "GPU memory: at most {} in tensors and {} reserved, of {}",
+            gigabytes(memory.peak_allocated),
+            gigabytes(memory.peak_reserved),
+            gigabytes(memory.total)
+        ),
+        Err(problem) => tracing::debug!("the memory of the GPU cannot be told: {problem}"),
+    }
+}
+
+fn gigabytes(bytes: i64) -> String {
+    format!("{:.2} GB", bytes as f64 / 1e9)
+}

@@ -1,0 +1,97 @@
+//! What keeps a training step from being recorded.
+
+use tch::Device;
+
+use crate::train::options::{OnNan, Precision, TrainOptions};
+
+/// All that decides whether training steps can be recorded.
+pub struct Circumstances<'a> {
+    /// Where the network is.
+    pub device: Device,
+    /// Whether the CUDA plugin could be opened.
+    pub has_plugin: bool,
+    /// How training goes about it.
+    pub options: &'a TrainOptions,
+    /// Whether the optimizer can read its learning rate from the device.
+    pub optimizer_reads_rate: bool,
+    /// Whether a teacher is learned from, too.
+    pub has_teacher: bool,
+    /// Whether the batches are mixed of two (mixup, CutMix).
+    pub is_mixed: bool,
+    /// How many processes train together.
+    pub processes: u32,
+}
+
+/// The first thing that keeps a step from being recorded; none where it can be. Dropout is none: the generator is part of
+/// the graph, and each replay draws new numbers.
+pub fn obstacle(of: &Circumstances) -> Option<&'static str> {
+    let options = of.options;
+    let obstacles = [
+        (!of.device.is_cuda(), "the network is not on a CUDA device"),
+        (!of.has_plugin, "the CUDA plugin cannot be opened (`cresset doctor` says why)"),
+        (of.processes > 1, "several processes train together"),
+        (options.accumulate > 1, "with --accumulate, the steps are not all alike"),
+        (options.clip.is_some(), "--clip looks at the gradients of each step"),
+        (
+            options.precision == Precision::Fp16,
+            "--precision fp16 scales each loss by the gradients before it",
+        ),
+        (options.on_nan != OnNan::Stop, "--on-nan skip and rollback look at the loss of each step"),
+        (
+            !of.optimizer_reads_rate,
+            "the optimizer has no kernel that reads the learning rate from the device",
+        ),
+        (of.has_teacher, "a teacher is learned from"),
+        (of.is_mixed, "each batch is mixed in its own way"),
+    ];
+    obstacles.into_iter().find(|(stands, _)| *stands).map(|(_, reason)| reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(change: impl FnOnce(&mut Circumstances, &mut TrainOptions)) -> Option<&'static str> {
+        let defaults = TrainOptions::default();
+        let mut options = defaults.clone();
+        let mut circumstances = Circumstances {
+            device: Device::Cuda(0),
+            has_plugin: true,
+            options: &defaults,
+            optimizer_reads_rate: true,
+            has_teacher: false,
+            is_mixed: false,
+            processes: 1,
+        };
+        change(&mut circumstances, &mut options);
+        obstacle(&Circumstances { options: &options, ..circumstances })
+    }
+
+    #[test]
+    fn the_defaults_on_a_gpu_meet_none() {
+        assert_eq!(found(|_, _| ()), None);
+        assert_eq!(found(|_, options| options.precision = Precision::Bf16), None);
+        assert_eq!(found(|_, options| options.head_epochs = 1), None);
+    }
+
+    #[test]
+    fn each_obstacle_is_named() {
+        let cases: [(Option<&str>, &str); 10] = [
+            (found(|of, _| of.device = Device::Cpu), "not on a CUDA device"),
+            (found(|of, _| of.has_plugin = false), "the CUDA plugin"),
+            (found(|of, _| of.processes = 2), "several processes"),
+            (found(|_, options| options.accumulate = 2), "--accumulate"),
+            (found(|_, options| options.clip = Some(1.)), "--clip"),
+            (found(|_, options| options.precision = Precision::Fp16), "fp16"),
+            (found(|_, options| options.on_nan = OnNan::Skip), "--on-nan"),
+            (found(|of, _| of.optimizer_reads_rate = false), "the optimizer"),
+            (found(|of, _| of.has_teacher = true), "a teacher"),
+            (found(|of, _| of.is_mixed = true), "mixed"),
+        ];
+        for (found, expected) in cases {
+            assert!(found.is_some_and(|found| found.contains(expected)), "{found:?}, not {expected}");
+        }
+        let back = found(|_, options| options.on_nan = OnNan::Rollback);
+        assert_eq!(back, found(|_, options| options.on_nan = OnNan::Skip));
+    }
+}

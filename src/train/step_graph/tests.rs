@@ -1,0 +1,209 @@
+//! Recorded steps on the CPU, where recording is running: each step is recorded anew, and its replay is nothing. All but the
+//! graph itself is so the same as on a GPU.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tch::Device;
+
+use super::*;
+use crate::config::Config;
+use crate::data::InputShape;
+use crate::model::Task;
+use crate::train::{AverageKind, Plan, TrainOptions};
+
+/// How often each was done: aside, record, replay.
+type Counts = Arc<[AtomicUsize; 3]>;
+
+struct Running(Counts);
+
+impl Recorder for Running {
+    fn aside(&mut self, work: &mut dyn FnMut()) -> Result<()> {
+        self.0[0].fetch_add(1, Ordering::Relaxed);
+        work();
+        Ok(())
+    }
+
+    fn record(&mut self, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        self.0[1].fetch_add(1, Ordering::Relaxed);
+        work()
+    }
+
+    fn replay(&mut self) -> Result<()> {
+        self.0[2].fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Refuses to record, as a model does that reads a value of the device.
+struct Refusing;
+
+impl Recorder for Refusing {
+    fn aside(&mut self, work: &mut dyn FnMut()) -> Result<()> {
+        work();
+        Ok(())
+    }
+
+    fn record(&mut self, _: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        Err(Error::Usage("operation not permitted when stream is capturing".into()))
+    }
+
+    fn replay(&mut self) -> Result<()> {
+        unreachable!("nothing was recorded")
+    }
+}
+
+const BATCH: i64 = 8;
+
+struct Bench {
+    network: Network,
+    learner: Learner,
+}
+
+impl Bench {
+    /// A learner with dropout, a moving average and this optimizer.
+    fn new(optimizer: &str) -> Self {
+        let training =
+            TrainOptions { average: AverageKind::Ema, weight_decay: 0.01, ..TrainOptions::default() };
+        let config = Config {
+            batch_size: BATCH as u32,
+            optimizer: optimizer.to_string(),
+            training,
+            ..Config::default()
+        };
+        let task = Task { input: InputShape(vec![1, 8, 8]), classes: 3 };
+        let network = Network::new("cnn", "width=2", &task, Device::Cpu, 1).unwrap();
+        let learner = Learner::new(&Plan::of(&config, None), &network).unwrap();
+        Bench { network, learner }
+    }
+
+    fn recorded_by(mut self, recorder: impl Recorder + 'static) -> Self {
+        let steps = Steps::new(Box::new(recorder), &mut self.learner, &self.network).unwrap();
+        self.learner.graph = StepGraph::On(steps);
+        self
+    }
+
+    /// One step; the next one is recorded anew.
+    fn step(&mut self, batch: &Batch, lr: f64) -> Result<(Tensor, Tensor)> {
+        let outcome = self.learner.step(&self.network, batch, lr)?;
+        if let StepGraph::On(steps) = &mut self.learner.graph {
+            steps.recorded = None;
+        }
+        let Outcome::Learned { loss, logits } = outcome else { panic!("the loss is no number") };
+        Ok((loss.detach(), logits.detach()))
+    }
+
+    fn state(&self) -> Vec<Tensor> {
+        let optimizer = self.learner.optimizer.state().values().map(Tensor::copy);
+        let average = self.learner.average.state().into_values();
+        self.network
+            .state()
+            .into_values()
+            .map(|tensor| tensor.detach().copy())
+            .chain(optimizer)
+            .chain(average)
+            .collect()
+    }
+}
+
+fn batch(number: i64, rows: i64) -> Batch {
+    let inputs =
+        (Tensor::arange(rows * 64, (Kind::Float, Device::Cpu)) * (number + 1)).sin().view([rows, 1, 8, 8]);
+    let labels = (Tensor::arange(rows, (Kind::Int64, Device::Cpu)) + number).remainder(3);
+    Batch::new(inputs, labels)
+}
+
+/// Ten steps, the seventh of them of a smaller batch, at rates that float32 holds exactly.
+fn train(mut bench: Bench) -> (Vec<(Tensor, Tensor)>, Vec<Tensor>) {
+    tch::manual_seed(3);
+    let step = |number: i64| {
+        let rows = if number == 6 { 5 } else { BATCH };
+        bench.step(&batch(number, rows), [0.0625, 0.03125][number as usize % 2]).unwrap()
+    };
+    let outcomes = (0..10).map(step).collect();
+    (outcomes, bench.state())
+}
+
+#[test]
+fn recorded_steps_give_the_bits_of_others_with_every_optimizer_that_can() {
+    for optimizer in ["adam", "adamw", "sgd", "adagrad"] {
+        let counts = Counts::default();
+        let recorded = train(Bench::new(optimizer).recorded_by(Running(Arc::clone(&counts))));
+        assert!(recorded == train(Bench::new(optimizer)), "{optimizer}");
+        let counts = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(counts, [3, 6, 6], "{optimizer}: aside, record, replay");
+    }
+    assert!(!Bench::new("rmsprop").learner.optimizer.can_read_rate());
+}
+
+#[test]
+fn a_step_that_cannot_be_recorded_is_done_by_itself_and_so_are_all_after_it() {
+    let mut bench = Bench::new("adam").recorded_by(Refusing);
+    tch::manual_seed(3);
+    for number in 0..5 {
+        drop(bench.step(&batch(number, BATCH), 0.0625).unwrap());
+    }
+    assert!(matches!(bench.learner.graph, StepGraph::Off));
+    let mut other = Bench::new("adam");
+    tch::manual_seed(3);
+    for number in 0..5 {
+        drop(other.step(&batch(number, BATCH), 0.0625).unwrap());
+    }
+    assert!(bench.state() == other.state());
+}
+
+#[test]
+fn a_loss_that_is_no_number_updates_nothing_and_is_told_by_the_next_look() {
+    let mut bench = Bench::new("adam").recorded_by(Running(Counts::default()));
+    for number in 0..4 {
+        drop(bench.step(&batch(number, BATCH), 0.0625).unwrap());
+    }
+    bench.learner.check().unwrap();
+    let before = bench.network.parameters().into_values().map(|tensor| tensor.detach().copy());
+    let before: Vec<_> = before.collect();
+    let fault = batch(4, BATCH);
+    let _ = fault.inputs.get(2).fill_(f64::NAN);
+    assert!(bench.step(&fault, 0.0625).unwrap().0.double_value(&[]).is_nan());
+    let after: Vec<_> = bench.network.parameters().into_values().map(|tensor| tensor.detach()).collect();
+    assert!(before == after, "the weights changed");
+    assert!(bench.learner.optimizer.state()["step.0"].double_value(&[]) == 4., "the step was counted");
+    for problem in [bench.learner.check(), bench.learner.update(&bench.network, 0.0625)] {
+        let problem = problem.unwrap_err().to_string();
+        assert!(problem.contains("1 of the last 2 batches was no number"), "{problem}");
+    }
+    // Without a question, the host looks by itself after a while.
+    let later =
+        (5..5 + i64::from(CHECK_EVERY)).find_map(|number| bench.step(&batch(number, BATCH), 0.0625).err());
+    assert!(matches!(later, Some(Error::Diverged(_))));
+}
+
+#[test]
+fn parameters_that_join_the_training_are_recorded_after_steps_of_warm_up() {
+    let counts = Counts::default();
+    let mut bench = Bench::new("sgd").recorded_by(Running(Arc::clone(&counts)));
+    bench.network.train_only_head(true);
+    let inner = |bench: &Bench| bench.network.parameters()["fc1.weight"].detach().copy();
+    let first = inner(&bench);
+    // Not by `Bench::step`, which forgets each recording.
+    let step = |bench: &mut Bench, number| {
+        bench.learner.step(&bench.network, &batch(number, BATCH), 0.0625).unwrap()
+    };
+    (0..4).for_each(|number| drop(step(&mut bench, number)));
+    let so_far = || counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+    assert_eq!(so_far(), [3, 1, 1]);
+    assert_eq!(inner(&bench), first);
+    bench.network.train_only_head(false);
+    (4..8).for_each(|number| drop(step(&mut bench, number)));
+    assert_eq!(so_far(), [6, 2, 2]);
+    assert_ne!(inner(&bench), first);
+}
+
+#[test]
+fn the_cpu_records_nothing_whatever_is_asked_for() {
+    for choice in [CudaGraph::Auto, CudaGraph::Yes, CudaGraph::No] {
+        let mut bench = Bench::new("adam");
+        bench.learner.graph = StepGraph::Undecided(choice);
+        drop(bench.step(&batch(0, BATCH), 0.0625).unwrap());
+        assert!(matches!(bench.learner.graph, StepGraph::Off), "{choice:?}");
+    }
+}
