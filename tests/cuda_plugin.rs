@@ -51,9 +51,11 @@ fn libtorch_and_the_system_provide_every_symbol_that_the_plugin_needs() {
 #[ignore = "needs the plugin, which scripts/build-cuda-plugin makes"]
 fn the_plugin_shows_its_own_functions_alone() {
     // What is in header files alone is marked as weak, and the same wherever it is.
-    let strong = Command::new("nm").args(["-D", "-P", "--defined-only", text(Plugin::path())]).output().unwrap();
+    let strong =
+        Command::new("nm").args(["-D", "-P", "--defined-only", text(Plugin::path())]).output().unwrap();
     let lines = String::from_utf8(strong.stdout).unwrap();
-    let shown = lines.lines().filter(|line| line.contains(" T ") || line.contains(" D ") || line.contains(" B "));
+    let shown =
+        lines.lines().filter(|line| line.contains(" T ") || line.contains(" D ") || line.contains(" B "));
     let shown: BTreeSet<_> = shown.map(|line| line.split(' ').next().unwrap()).collect();
     let foreign: Vec<_> = shown.iter().filter(|name| !name.starts_with("cresset_")).collect();
     assert!(foreign.is_empty(), "{foreign:?}");

@@ -143,7 +143,8 @@ mod tests {
     fn a_step_can_read_its_rate_and_whether_to_be_one_from_tensors() {
         let scalar = |value: f32| Tensor::from(value);
         let adam = Adam { weight_decay: 0.1, ..Adam::default() };
-        let steps: [fn(&mut Group, f64, Adam) -> Result<()>; 4] = [
+        type Step = fn(&mut Group, f64, Adam) -> Result<()>;
+        let steps: [Step; 4] = [
             |group, lr, adam| group.adam_step(lr, adam),
             |group, lr, adam| group.adam_step(lr, Adam { decoupled: true, ..adam }),
             |group, lr, _| group.sgd_step(lr, 0.9, true, 0.1),

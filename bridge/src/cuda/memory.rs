@@ -31,8 +31,8 @@ pub struct Memory {
 pub fn memory(device: Device) -> Result<Memory> {
     let (device, plugin) = (index(device)?, Plugin::open()?);
     let mut memory = Memory::default();
-    // SAFETY: `memory` has the layout that the function writes; the buffer for the problem is as long as it says.
     told(|problem, length| {
+        // SAFETY: `memory` has the layout that the function writes; the buffer for the problem is as long as it says.
         unsafe { (plugin.0.memory)(device, &raw mut memory, problem, length) }.then_some(())
     })?;
     Ok(memory)

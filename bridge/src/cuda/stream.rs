@@ -49,8 +49,8 @@ impl SideStream {
     /// Lets what is put on the thread's stream from here on wait for all that was sent so far, and use the tensor. The host
     /// does not wait.
     pub fn receive(&mut self, sent: Sent) -> Result<Tensor> {
-        // SAFETY: as in `send`.
         told(|problem, length| {
+            // SAFETY: as in `send`.
             unsafe { (self.plugin.0.stream_receive)(self.handle, sent.0.as_ptr().cast(), problem, length) }
                 .then_some(())
         })?;

@@ -98,7 +98,7 @@ impl StepGraph {
         lr: f64,
     ) -> Result<Outcome> {
         if let StepGraph::Undecided(choice) = *self {
-            *self = decide(choice, learner, network, batch)?;
+            *self = decide(choice, learner, network, batch);
         }
         let StepGraph::On(steps) = self else { return learner.step_by_itself(network, batch, lr) };
         if !steps.fits(learner, batch) {
@@ -133,9 +133,9 @@ impl StepGraph {
 }
 
 /// Says why steps are not recorded where they are not: loudly if that was asked for, not at all where nobody expects it.
-fn decide(choice: CudaGraph, learner: &mut Learner, network: &Network, batch: &Batch) -> Result<StepGraph> {
+fn decide(choice: CudaGraph, learner: &mut Learner, network: &Network, batch: &Batch) -> StepGraph {
     if choice == CudaGraph::No {
-        return Ok(StepGraph::Off);
+        return StepGraph::Off;
     }
     let device = network.device();
     let circumstances = Circumstances {
@@ -147,8 +147,13 @@ fn decide(choice: CudaGraph, learner: &mut Learner, network: &Network, batch: &B
         is_mixed: batch.mixed.is_some(),
         processes: learner.processes(),
     };
-    let Some(reason) = obstacle(&circumstances) else {
-        return Ok(StepGraph::On(Steps::new(Box::new(Graph::new(device)?), learner, network)?));
+    let begin = |learner| Steps::new(Box::new(Graph::new(device)?), learner, network);
+    let reason = match obstacle(&circumstances) {
+        Some(reason) => reason.to_string(),
+        None => match begin(learner) {
+            Ok(steps) => return StepGraph::On(steps),
+            Err(problem) => problem.to_string(),
+        },
     };
     match choice {
         CudaGraph::Yes => tracing::warn!("--cuda-graph yes: steps are not recorded, because {reason}"),
@@ -157,7 +162,7 @@ fn decide(choice: CudaGraph, learner: &mut Learner, network: &Network, batch: &B
         }
         _ => {}
     }
-    Ok(StepGraph::Off)
+    StepGraph::Off
 }
 
 impl Steps {
