@@ -219,7 +219,7 @@ pub(crate) mod bridge {
             size: i32,
             timeout_ms: i64,
         ) -> Result<UniquePtr<ProcessGroup>>;
-        fn open_nccl(self: &ProcessGroup, plugin: &str, timeout_ms: i64) -> Result<()>;
+        fn open_nccl(self: &ProcessGroup, timeout_ms: i64) -> Result<()>;
         fn sum(self: &ProcessGroup, tensor: &Tensor) -> Result<()>;
         fn max(self: &ProcessGroup, tensor: &Tensor) -> Result<()>;
         fn broadcast(self: &ProcessGroup, tensor: &Tensor) -> Result<()>;

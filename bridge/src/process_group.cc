@@ -104,12 +104,10 @@ std::unique_ptr<ProcessGroup> join_process_group(rust::Str host, uint16_t port, 
   return std::make_unique<ProcessGroup>(std::move(store), std::move(group));
 }
 
-void ProcessGroup::open_nccl(rust::Str plugin, int64_t timeout_ms) const {
-  void* library = dlopen(std::string(plugin).c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) throw std::runtime_error(dlerror());
+void ProcessGroup::open_nccl(int64_t timeout_ms) const {
   using Make = c10d::Backend* (*)(const c10::intrusive_ptr<c10d::Store>*, int, int, int64_t, char*, size_t);
-  const auto make = reinterpret_cast<Make>(dlsym(library, "cresset_new_nccl"));
-  if (make == nullptr) throw std::runtime_error(dlerror());
+  const auto make = reinterpret_cast<Make>(dlsym(RTLD_DEFAULT, "cresset_new_nccl"));
+  if (make == nullptr) throw std::runtime_error("the CUDA plugin is not open");
   const auto store = below("cuda/", store_);
   char problem[1024] = "";
   auto* nccl = make(&store, group_->getRank(), group_->getSize(), timeout_ms, problem, sizeof problem);

@@ -30,8 +30,8 @@ class ProcessGroup {
   ProcessGroup(c10::intrusive_ptr<c10d::Store> store, c10::intrusive_ptr<c10d::ProcessGroup> group)
       : store_(std::move(store)), group_(std::move(group)) {}
 
-  // Makes NCCL the way of tensors on the GPU. `plugin` is the file of the shared object that holds it.
-  void open_nccl(rust::Str plugin, int64_t timeout_ms) const;
+  // Makes NCCL, which the open CUDA plugin holds, the way of tensors on the GPU.
+  void open_nccl(int64_t timeout_ms) const;
 
   // Each changes `tensor` in place, and returns when that is done.
   void sum(const at::Tensor& tensor) const;

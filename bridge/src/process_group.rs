@@ -56,12 +56,13 @@ impl ProcessGroup {
         Ok(ProcessGroup(ffi::join_process_group(host, *port, *serves, *was_used, rank, size, timeout)?))
     }
 
-    /// Opens NCCL for tensors on the GPU, from the shared object `plugin`.
+    /// Makes NCCL the way of tensors on the GPU. The plugin must be open ([`Plugin`](crate::cuda::Plugin)), and the GPU of
+    /// this process the current one.
     ///
     /// # Errors
-    /// A shared object, or a library that it needs, that is not there.
-    pub fn open_nccl(&self, plugin: &str, timeout: Duration) -> Result<()> {
-        Ok(self.0.open_nccl(plugin, milliseconds(timeout))?)
+    /// A plugin that is not open, and whatever NCCL fails with.
+    pub fn open_nccl(&self, timeout: Duration) -> Result<()> {
+        Ok(self.0.open_nccl(milliseconds(timeout))?)
     }
 
     /// Gives `tensor` the sum over all processes.

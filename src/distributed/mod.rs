@@ -12,9 +12,10 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cresset_bridge::cuda::Plugin;
 use cresset_bridge::process_group::{Meeting, ProcessGroup};
 use cresset_bridge::reducer::Reducer;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::error::{Error, Result};
 use crate::model::Tensors;
@@ -30,6 +31,7 @@ struct Joined {
     place: Place,
     watch: Watch,
     group: ProcessGroup,
+    timeout: Duration,
 }
 
 impl std::fmt::Debug for Joined {
@@ -80,7 +82,7 @@ impl World {
         let keeper = (!place.starter_serves).then_some(0);
         let watch = Watch::begin(group.board()?, place.rank, place.size, keeper);
         tracing::info!(rank = place.rank, size = place.size, "joined the other processes");
-        Ok(World(Some(Arc::new(Joined { place, watch, group }))))
+        Ok(World(Some(Arc::new(Joined { place, watch, group, timeout }))))
     }
 
     /// Which process this is, from 0.
@@ -116,6 +118,21 @@ impl World {
     /// Whether the starter may start the job again.
     pub fn may_restart(&self) -> bool {
         self.0.as_ref().is_some_and(|joined| joined.place.most_restarts > 0)
+    }
+
+    /// Makes ready for tensors on `device`: those on GPUs go by NCCL, which the CUDA plugin holds.
+    ///
+    /// # Errors
+    /// A plugin that is missing.
+    pub fn speak_on(&self, device: Device) -> Result<()> {
+        let Some(joined) = self.0.as_ref().filter(|_| device.is_cuda()) else { return Ok(()) };
+        Plugin::open().map_err(|reason| {
+            Error::Usage(format!(
+                "several processes with GPUs need NCCL, and {reason}; {}, or train by --device cpu",
+                reason.remedy()
+            ))
+        })?;
+        Ok(joined.group.open_nccl(joined.timeout)?)
     }
 
     /// Gives numbers on the CPU their sums over all processes.

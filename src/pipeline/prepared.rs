@@ -115,6 +115,7 @@ impl Prepared {
         world.same("data", &dataset.sha256)?;
         let (local_rank, local_size) = world.on_this_machine();
         let device = config.device.resolve_for(local_rank, local_size)?;
+        world.speak_on(device)?;
         let task = Task { input: dataset.shape.clone(), classes: dataset.classes.len() as i64 };
         let mut network = make(&task, device)?;
         network.freeze(&config.training.freeze)?;
