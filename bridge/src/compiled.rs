@@ -20,6 +20,20 @@ impl Compiled {
         Ok(Compiled(ffi::compile(module.inner(), method)?))
     }
 
+    /// The same with batch normalisation folded into convolutions, and their kernels laid out with the channels last, which
+    /// rounds differently. None for a method without convolutions in float32, and for one that changes the module.
+    ///
+    /// The module must be in evaluation mode; what is not folded is shared with it. Whether the results are those of the
+    /// module is for the caller to check: a normalisation by the statistics of the batch is folded, too, and methods may depend
+    /// on the order of values in memory.
+    ///
+    /// # Errors
+    /// A method that the module has not.
+    pub fn folded(module: &Module, method: &str) -> Result<Option<Self>> {
+        let compiled = ffi::compile_folded(module.inner(), method)?;
+        Ok((!compiled.is_null()).then_some(Compiled(compiled)))
+    }
+
     /// Calls the method, without gradients; nor can any flow through the result.
     pub fn run(&self, input: &Tensor) -> Result<Tensor> {
         Ok(own(self.0.run(lend(input))?))
@@ -79,6 +93,80 @@ class Linear(Module):
         let x = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
         assert!(Compiled::new(&module, "pair").unwrap().run(&x).is_err());
         assert!(Compiled::new(&module, "forward").unwrap().run(&x.tr()).is_err());
+    }
+
+    const CONVOLUTION: &str = r#"
+class Normalization(Module):
+  __parameters__ = []
+  __buffers__ = ["mean", "variance", ]
+  mean : Tensor
+  variance : Tensor
+  training : bool
+  def forward(self: __torch__.Normalization, x: Tensor) -> Tensor:
+    if self.training:
+      _ = torch.add_(self.mean, 1)
+    return torch.batch_norm(x, None, None, self.mean, self.variance, self.training, 0.1, 1.0e-05, True)
+class Convolution(Module):
+  __parameters__ = ["kernel", ]
+  __buffers__ = ["calls", ]
+  kernel : Tensor
+  calls : Tensor
+  count : int
+  training : bool
+  normalization : __torch__.Normalization
+  def forward(self: __torch__.Convolution, x: Tensor) -> Tensor:
+    y = torch.conv2d(x, self.kernel, None, [1, 1], [1, 1], [1, 1], 1)
+    return torch.relu_((self.normalization).forward(y))
+  def flat(self: __torch__.Convolution, x: Tensor) -> Tensor:
+    y = self.forward(x)
+    return y.view([y.size(0), -1])
+  def counted(self: __torch__.Convolution, x: Tensor) -> Tensor:
+    self.count = torch.add(self.count, 1)
+    return self.forward(x)
+  def counted_in_place(self: __torch__.Convolution, x: Tensor) -> Tensor:
+    _ = torch.add_(self.calls, 1)
+    return self.forward(x)
+"#;
+
+    fn convolution() -> Module {
+        let mut values = Values::new();
+        let tensor = |size: &[i64]| Tensor::rand(size, (Kind::Float, Device::Cpu)) + 0.5;
+        values.put_tensor("kernel", &tensor(&[5, 3, 3, 3]).set_requires_grad(true)).unwrap();
+        values.put_tensor("calls", &Tensor::from(0i64)).unwrap();
+        values.put_int("count", 0).unwrap();
+        values.put_tensor("normalization.mean", &tensor(&[5])).unwrap();
+        values.put_tensor("normalization.variance", &tensor(&[5])).unwrap();
+        let mut module = Module::from_source(CONVOLUTION, "__torch__.Convolution", &values).unwrap();
+        module.set_training(false).unwrap();
+        module
+    }
+
+    #[test]
+    fn a_folded_method_computes_the_same_and_leaves_the_module_as_it_is() {
+        let module = convolution();
+        let x = Tensor::randn([2, 3, 6, 4], (Kind::Float, Device::Cpu));
+        let before = tch::no_grad(|| module.call("forward", &x)).unwrap().remove(0);
+        let folded = Compiled::folded(&module, "forward").unwrap().unwrap();
+        for rows in [1, 2] {
+            let found = folded.run(&x.narrow(0, 0, rows)).unwrap();
+            assert!(found.allclose(&before.narrow(0, 0, rows), 1e-5, 1e-5, false));
+            assert!(!found.is_contiguous(), "its channels are last");
+        }
+        assert_eq!(tch::no_grad(|| module.call("forward", &x)).unwrap()[0], before);
+    }
+
+    #[test]
+    fn only_what_has_convolutions_and_no_memory_is_folded() {
+        assert!(Compiled::folded(&linear(), "forward").unwrap().is_none());
+        let module = convolution();
+        for method in ["counted", "counted_in_place"] {
+            assert!(Compiled::folded(&module, method).unwrap().is_none(), "{method}");
+        }
+        let counted = module.buffers().unwrap().remove(0);
+        assert_eq!((counted.0.as_str(), counted.1.int64_value(&[])), ("calls", 0));
+        assert!(Compiled::folded(&module, "absent").is_err());
+        let flat = Compiled::folded(&module, "flat").unwrap().unwrap();
+        assert!(flat.run(&Tensor::zeros([2, 3, 6, 4], (Kind::Float, Device::Cpu))).is_err());
     }
 
     #[test]

@@ -140,6 +140,7 @@ pub(crate) mod bridge {
 
         type Compiled;
         fn compile(module: &ScriptModule, method: &str) -> Result<UniquePtr<Compiled>>;
+        fn compile_folded(module: &ScriptModule, method: &str) -> Result<UniquePtr<Compiled>>;
         fn run(self: &Compiled, input: &Tensor) -> Result<UniquePtr<Tensor>>;
         fn scaled(raw: &Tensor, offset: &Tensor, scale: &Tensor, sizes: &[i64]) -> Result<UniquePtr<Tensor>>;
 

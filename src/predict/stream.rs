@@ -170,6 +170,10 @@ impl Iterator for Stream<'_> {
             }
         }
         let size = self.batching.size.min(self.waiting.len());
+        if size == self.batching.size {
+            // A full batch, the first of many or the only one, is worth the time.
+            self.classifier.optimize();
+        }
         let inputs: Vec<_> = self.waiting.drain(..size).collect();
         (!inputs.is_empty()).then(|| guard(|| self.classified(inputs)))
     }
