@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help train test test-python check gpu-check accuracy bench build data libtorch doctor clean
+.PHONY: help train test test-network test-python check gpu-check accuracy bench build data libtorch doctor clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,12 +18,15 @@ test: libtorch data ## Run all tests that need no Python torch
 	  CRESSET_CMAKE=$$cmake cargo test --release --test export -- --ignored
 	python=$$(scripts/python-env onnx) && \
 	  CRESSET_PYTHON_ONNX=$$python cargo test --release --test onnx -- --ignored
-	@echo "Left out: the tests with Python torch (3 GB), which 'make test-python' runs."
+	@echo "Left out: the tests with Python torch (3 GB), which 'make test-python' runs, and those of a network ('make test-network', as root)."
 
 test-python: libtorch data ## Run the tests with Python torch, which is installed once into the cache
 	torch=$$(scripts/python-env torch) && onnx=$$(scripts/python-env onnx) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_ONNX=$$onnx && \
 	  cargo test --release --test python -- --include-ignored
+
+test-network: libtorch data ## Run the tests with two machines, which are network namespaces (as root)
+	cargo test --release --test network -- --ignored
 
 check: libtorch ## Check formatting, lints and documentation
 	cargo fmt --all --check
@@ -39,7 +42,8 @@ accuracy: build data ## Train the digits by each recipe with five seeds, and com
 bench: build data ## Time training, prediction and the loader beside PyTorch, Keras and torchvision, and print the ratios
 	torch=$$(scripts/python-env torch) && keras=$$(scripts/python-env keras) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_KERAS=$$keras && \
-	  cargo bench --bench digits && cargo bench --bench inference && cargo bench --bench loader
+	  cargo bench --bench digits && cargo bench --bench inference && cargo bench --bench loader && \
+	  cargo bench --bench distributed
 
 build: libtorch ## Build target/release/cresset
 	cargo build --release

@@ -146,8 +146,7 @@ impl Ours {
         let sizes = [&[job.batch], job.input].concat();
         let inputs = Tensor::rand(&sizes, (Kind::Float, GPU));
         let labels = Tensor::randint(job.classes, [job.batch], (Kind::Int64, GPU));
-        let mut ours =
-            Ours { network, learner, batch: Batch::new(inputs, labels), steps: job.steps };
+        let mut ours = Ours { network, learner, batch: Batch::new(inputs, labels), steps: job.steps };
         ours.take(10);
         ours
     }

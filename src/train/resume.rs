@@ -25,17 +25,16 @@ const CUDA: &str = "cuda";
 const AVERAGE: &str = "average/";
 
 /// Options that may differ when a run goes on: they decide how long and where it runs, but not what a step computes.
-pub const MAY_DIFFER: [&str; 8] =
-    [
-        "epochs",
-        "device",
-        "threads",
-        "peer_timeout",
-        "patience",
-        "max_minutes",
-        "checkpoint_minutes",
-        "cuda_graph",
-    ];
+pub const MAY_DIFFER: [&str; 8] = [
+    "epochs",
+    "device",
+    "threads",
+    "peer_timeout",
+    "patience",
+    "max_minutes",
+    "checkpoint_minutes",
+    "cuda_graph",
+];
 
 /// Of those, the ones that decide when it is over.
 const DECIDE_THE_END: [&str; 3] = ["epochs", "patience", "max_minutes"];

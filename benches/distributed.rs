@@ -1,0 +1,156 @@
+//! Training in two processes beside PyTorch's DistributedDataParallel: ResNet-18 on pictures of 32×32, 32 of them a process,
+//! and the sum of 25 MB over the processes. One thread a process, Gloo on both sides.
+//!
+//! The four processes wait while those of the other side work; the rounds take turns. Needs CRESSET_PYTHON, an interpreter
+//! with torch and torchvision. Quote the ratios.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cresset::config::Config;
+use cresset::data::InputShape;
+use cresset::distributed::World;
+use cresset::feed::Batch;
+use cresset::model::{Network, Task};
+use cresset::train::{Learner, Outcome, Plan};
+use support::{median, ratio, spread};
+use tch::{Device, Kind, Tensor};
+
+const ROUNDS: usize = 7;
+const RANKS: usize = 2;
+const BATCH: i64 = 32;
+const CLASSES: i64 = 10;
+const MEGABYTES: i64 = 25;
+
+const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/ddp_torch.py");
+
+fn main() {
+    if std::env::var_os("RANK").is_some() {
+        return rank();
+    }
+    let own = std::env::current_exe().expect("a program knows its file");
+    let mut ours = Ranks::start(|| Command::new(&own));
+    let python = std::env::var("CRESSET_PYTHON").expect("`make bench` sets CRESSET_PYTHON");
+    let mut theirs = Ranks::start(|| {
+        let mut command = Command::new(&python);
+        command.arg(PEER);
+        command
+    });
+    assert_eq!(ours.parameters, theirs.parameters, "both train the same network");
+    println!(
+        "median (least–greatest) of {ROUNDS} rounds; ratio = cresset / PyTorch, the median of the rounds' ratios\n"
+    );
+    println!("| {RANKS} processes, a thread each | cresset | PyTorch DDP | ratio |");
+    println!("| --- | --- | --- | --- |");
+    for (name, what, count) in [
+        ("ResNet-18, 32×32, 32 pictures a process: a step, ms", "step", 3),
+        ("sum of 25 MB, ms", "reduce", 20),
+    ] {
+        // Once before it counts: memory is taken, and the buckets are put into the order of the backward pass.
+        ours.seconds(what, count);
+        theirs.seconds(what, count);
+        let (mut own, mut peer) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            own.push(ours.seconds(what, count) / f64::from(count) * 1e3);
+            peer.push(theirs.seconds(what, count) / f64::from(count) * 1e3);
+        }
+        println!("| {name} | {} | {} | {:.2} |", spread(&own, 1), spread(&peer, 1), ratio(&own, &peer));
+        if what == "reduce" {
+            let rate = |ms: &[f64]| MEGABYTES as f64 * 1.048576 / median(ms);
+            println!("\nThat is {:.2} GB/s and {:.2} GB/s.", rate(&own), rate(&peer));
+        }
+    }
+}
+
+/// The processes of one side.
+struct Ranks {
+    processes: Vec<(Child, ChildStdin, BufReader<ChildStdout>)>,
+    parameters: String,
+}
+
+impl Ranks {
+    fn start(command: impl Fn() -> Command) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let start = |rank: usize| {
+            let mut child = command()
+                .envs([("RANK", rank), ("LOCAL_RANK", rank)].map(|(name, rank)| (name, rank.to_string())))
+                .envs(
+                    [("WORLD_SIZE", RANKS), ("LOCAL_WORLD_SIZE", RANKS)]
+                        .map(|(name, n)| (name, n.to_string())),
+                )
+                .envs([("MASTER_ADDR", "127.0.0.1".to_string()), ("MASTER_PORT", port.to_string())])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("a process");
+            let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+            (child, input, BufReader::new(output))
+        };
+        let mut ranks = Ranks { processes: (0..RANKS).map(start).collect(), parameters: String::new() };
+        ranks.parameters = ranks.lines().remove(0);
+        ranks
+    }
+
+    /// A line of each process.
+    fn lines(&mut self) -> Vec<String> {
+        let line = |(_, _, output): &mut (_, _, BufReader<ChildStdout>)| {
+            let mut line = String::new();
+            output.read_line(&mut line).expect("a line");
+            line.trim().to_string()
+        };
+        self.processes.iter_mut().map(line).collect()
+    }
+
+    /// The time that the slowest process takes to do something so many times.
+    fn seconds(&mut self, what: &str, count: u32) -> f64 {
+        for (_, input, _) in &mut self.processes {
+            writeln!(input, "{what} {count}").and_then(|()| input.flush()).expect("a process that reads");
+        }
+        let seconds = |line: &String| line.parse::<f64>().expect("a number");
+        self.lines().iter().map(seconds).fold(0., f64::max)
+    }
+}
+
+impl Drop for Ranks {
+    fn drop(&mut self) {
+        for (mut child, input, _) in self.processes.drain(..) {
+            drop(input);
+            let _ = child.wait();
+        }
+    }
+}
+
+/// One of our processes.
+fn rank() {
+    tch::set_num_threads(1);
+    let world = World::from_environment(Duration::from_secs(60)).expect("the other process");
+    let task = Task { input: InputShape(vec![3, 32, 32]), classes: CLASSES };
+    let network = Network::new("resnet18", "stem=3", &task, Device::Cpu, 0).expect("a network");
+    let plan = Plan::of(&Config::default(), None);
+    let mut learner = Learner::new(&plan, &network).expect("a learner").among(&world);
+    learner.begin_epoch(&network).expect("the same parameters in all processes");
+    let inputs = Tensor::rand([BATCH, 3, 32, 32], (Kind::Float, Device::Cpu));
+    let batch = Batch::new(inputs, Tensor::randint(CLASSES, [BATCH], (Kind::Int64, Device::Cpu)));
+    let mut message = Tensor::ones([MEGABYTES * 1024 * 1024 / 4], (Kind::Float, Device::Cpu));
+    println!("ready {}", network.parameter_count());
+    for line in std::io::stdin().lines() {
+        let line = line.expect("a line");
+        let (what, count) = line.split_once(' ').expect("two words");
+        let begun = Instant::now();
+        for _ in 0..count.parse::<u32>().expect("a number") {
+            if what == "step" {
+                let outcome = learner.step(&network, &batch, 1e-3).expect("a step");
+                let Outcome::Learned { loss, .. } = outcome else { panic!("the loss is no number") };
+                // As the peer does.
+                loss.double_value(&[]);
+            } else {
+                world.sum(&mut message).expect("a sum");
+            }
+        }
+        println!("{}", begun.elapsed().as_secs_f64());
+    }
+}
