@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use cresset::data::InputShape;
 use cresset::model::{Network, Task};
+use cresset::predict::Classifier;
 use support::{assert_same_bits, run, stderr, succeed, text};
 use tch::{CModule, Device, Kind, Tensor, nn};
 
@@ -174,6 +175,19 @@ fn a_torchscript_file_trains_in_bfloat16_with_averages_and_frozen_layers() {
         parameters.into_iter().find(|(name, _)| name.ends_with("stage1.conv1.weight")).unwrap().1.copy()
     };
     assert_eq!(kept(&file), kept(&out.join("model.pt")));
+}
+
+#[test]
+fn models_from_elsewhere_are_made_ready_for_many_calls_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (foreign(folder.path(), 10), folder.path().join("run"));
+    succeed(["train", "--model", text(&file), "--epochs", "1", "--out", text(&out)]);
+    let classifier = Classifier::load(&out.join("model.pt"), Device::Cpu).unwrap();
+    let raw = Tensor::randint(17, [7, 64], (Kind::Uint8, Device::Cpu));
+    let before = classifier.logits(&raw).unwrap();
+    classifier.optimize();
+    let after = classifier.logits(&raw).unwrap();
+    assert!(after != before && after.allclose(&before, 1e-5, 1e-5, false));
 }
 
 #[test]

@@ -4,8 +4,10 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
+use cresset::predict::Classifier;
 use image::{GrayImage, Luma};
 use support::{root, succeed, text};
+use tch::{Device, Kind, Tensor};
 
 fn model(folder: &Path) -> PathBuf {
     let run = folder.join("run");
@@ -100,6 +102,34 @@ fn evaluation_of_a_run_repeats_its_held_out_accuracy() {
     assert!(all.contains("rows                       1,797") && all.contains("macro F1"), "{all}");
     let classes = all.lines().filter(|line| line.matches('%').count() == 3).count();
     assert_eq!(classes, 10, "{all}");
+}
+
+#[test]
+fn a_model_made_ready_for_many_calls_gives_the_same_logits_up_to_rounding() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("cnn");
+    succeed(["train", "--model", "cnn", "--model-options", "width=8", "--epochs", "1", "--out", text(&run)]);
+    succeed(["compress", text(&run), "--quantize", "int8"]);
+    let frozen = folder.path().join("frozen.pt");
+    succeed(["export", text(&run), "--freeze", "--output", text(&frozen)]);
+    let raw = Tensor::randint(17, [70, 64], (Kind::Uint8, Device::Cpu));
+    let of_file = |file: &Path, is_folded: bool| {
+        let classifier = Classifier::load(file, Device::Cpu).unwrap();
+        let before = classifier.logits(&raw).unwrap();
+        classifier.optimize();
+        let logits = |inputs: &Tensor| classifier.logits(inputs).unwrap();
+        assert_eq!(logits(&raw) != before, is_folded, "{}", file.display());
+        for rows in [0, 1, 2, 70] {
+            let found = logits(&raw.narrow(0, 0, rows));
+            assert!(found.allclose(&before.narrow(0, 0, rows), 1e-5, 1e-5, false), "{rows} rows");
+        }
+        assert!(classifier.logits(&raw.narrow(1, 0, 63)).is_err());
+        before
+    };
+    let before = of_file(&run.join("model.pt"), true);
+    assert!(of_file(&frozen, true).allclose(&before, 1e-5, 1e-5, false));
+    drop(of_file(&run.join("compressed/int8.pt"), false));
+    drop(of_file(&model(folder.path()), false));
 }
 
 #[test]

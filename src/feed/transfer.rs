@@ -59,12 +59,14 @@ impl Carrier for SideStream {
 struct Ahead<I, C: Carrier> {
     batches: I,
     carrier: C,
-    /// The batch that is under way, and its inputs and labels as they are sent.
-    next: Option<Result<(Batch, C::Sent, C::Sent)>>,
+    next: Option<Result<UnderWay<C::Sent>>>,
 }
 
+/// A batch that is under way, and its inputs and labels as they are sent.
+type UnderWay<Sent> = (Batch, Sent, Sent);
+
 impl<I: Iterator<Item = Result<Batch>>, C: Carrier> Ahead<I, C> {
-    fn send(&mut self) -> Option<Result<(Batch, C::Sent, C::Sent)>> {
+    fn send(&mut self) -> Option<Result<UnderWay<C::Sent>>> {
         let Ahead { batches, carrier, .. } = self;
         let send = |batch: Result<Batch>| {
             let batch = batch?;
