@@ -191,3 +191,24 @@ fn a_process_that_never_comes_is_waited_for_as_long_as_is_said() {
     assert!(said.contains("within 2 s"), "{said}");
     assert!(!out.exists());
 }
+
+/// The stand-ins for gloo's headers must stay declarations: a definition of ours would be another one than libtorch's.
+#[test]
+fn the_program_defines_nothing_of_gloo() {
+    let symbols = |kind: &str| {
+        let output =
+            std::process::Command::new("nm").args(["-C", kind, env!("CARGO_BIN_EXE_cresset")]).output();
+        String::from_utf8(output.expect("nm comes with the compiler").stdout).unwrap()
+    };
+    // The address and the kind stand before the name.
+    let defined = symbols("--defined-only");
+    let of_gloo = |line: &&str| {
+        let name = line.splitn(3, ' ').nth(2).unwrap_or_default();
+        name.starts_with("gloo::") || name.contains(" for gloo::")
+    };
+    assert_eq!(defined.lines().find(of_gloo), None);
+    assert!(
+        defined.contains("c10d::ProcessGroupGloo")
+            && symbols("--undefined-only").contains("c10d::ProcessGroupGloo::")
+    );
+}

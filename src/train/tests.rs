@@ -45,12 +45,21 @@ impl Bench {
         options: TrainOptions,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<(Training, Network)> {
+        self.train_as(options, callbacks, |training| training)
+    }
+
+    fn train_as(
+        &self,
+        options: TrainOptions,
+        callbacks: &mut [&mut dyn Callback],
+        change: impl Fn(Training) -> Training,
+    ) -> Result<(Training, Network)> {
         let config = Config { epochs: 4, batch_size: 7, lr: 0.05, training: options, ..Config::default() };
         let task = Task { input: InputShape(vec![2]), classes: 2 };
         let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 1)?;
         let out = self.folder.path().join(format!("run-{}", self.folder.path().read_dir().unwrap().count()));
         let folder = RunFolder::create(Some(&out), &config)?;
-        let mut training = Training::new(Plan::of(&config, None), &network, &folder)?;
+        let mut training = change(Training::new(Plan::of(&config, None), &network, &folder)?);
         training.save_last(&network)?;
         let held_out =
             InMemory::ready(Part { inputs: self.inputs.nan_to_num(0., None, None), ..self.labels() });
@@ -76,6 +85,26 @@ fn a_faulty_example_is_named_and_the_others_are_not() {
     let problem = Bench::with_fault(23).train(options(), &mut []).err().unwrap().to_string();
     assert!(problem.contains("1 of the 7 examples of the batch have no finite loss (row 23)"), "{problem}");
     assert!(problem.contains("in epoch 1, step ") && problem.contains("learning rate 5.000e-2"), "{problem}");
+}
+
+/// As on a GPU, where looking at every loss would mean waiting for it.
+#[test]
+fn a_fault_that_is_seen_late_is_named_all_the_same_and_never_saved() {
+    let bench = Bench::with_fault(23);
+    let unseen = |mut training: Training| {
+        training.learner.looks_at_every_loss = false;
+        training
+    };
+    let late = bench.train_as(options(), &mut [], unseen).err().unwrap().to_string();
+    let at_once = bench.train(options(), &mut []).err().unwrap().to_string();
+    assert!(late.contains("1 of the 7 examples of the batch have no finite loss (row 23)"), "{late}");
+    let step = |text: &str| text.split("step ").nth(1).unwrap().split(' ').next().unwrap().to_string();
+    assert_eq!(step(&late), step(&at_once));
+    let runs = bench.folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
+    for run in runs {
+        let saved = Tensor::read_safetensors(run.join("checkpoints/last.safetensors")).unwrap();
+        assert!(saved.iter().all(|(_, tensor)| tensor.isfinite().all().int64_value(&[]) == 1));
+    }
 }
 
 #[test]
