@@ -1,9 +1,8 @@
 //! Trains a model of one's own on the digits. Usage: own_model NEW_FOLDER
 
-use cresset::config::Config;
-use cresset::distributed::World;
 use cresset::model::{Model, Network};
 use cresset::pipeline::{self, Outcome};
+use cresset::{config::Config, distributed::World};
 use tch::Tensor;
 use tch::nn::{self, Module};
 
