@@ -252,7 +252,7 @@ impl Steps {
         }
         Err(Error::Diverged(format!(
             "the loss of {faults} of the last {} batches was no number, and the weights were not updated by it. A lower --lr \
-             or --clip 1 often helps; --cuda-graph no looks at each batch and names the examples",
+             or --clip 1 often helps; --on-nan skip leaves such batches out",
             self.unchecked
         )))
     }
