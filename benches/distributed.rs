@@ -6,9 +6,8 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cresset::config::Config;
@@ -17,7 +16,7 @@ use cresset::distributed::World;
 use cresset::feed::Batch;
 use cresset::model::{Network, Task};
 use cresset::train::{Learner, Outcome, Plan};
-use support::{median, ratio, spread};
+use support::{Worker, median, ratio, spread};
 use tch::{Device, Kind, Tensor};
 
 const ROUNDS: usize = 7;
@@ -68,7 +67,7 @@ fn main() {
 
 /// The processes of one side.
 struct Ranks {
-    processes: Vec<(Child, ChildStdin, BufReader<ChildStdout>)>,
+    workers: Vec<Worker>,
     parameters: String,
 }
 
@@ -76,51 +75,32 @@ impl Ranks {
     fn start(command: impl Fn() -> Command) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
         let start = |rank: usize| {
-            let mut child = command()
-                .envs([("RANK", rank), ("LOCAL_RANK", rank)].map(|(name, rank)| (name, rank.to_string())))
-                .envs(
-                    [("WORLD_SIZE", RANKS), ("LOCAL_WORLD_SIZE", RANKS)]
-                        .map(|(name, n)| (name, n.to_string())),
-                )
-                .envs([("MASTER_ADDR", "127.0.0.1".to_string()), ("MASTER_PORT", port.to_string())])
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .expect("a process");
-            let (input, output) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-            (child, input, BufReader::new(output))
+            let mut command = command();
+            for (name, value) in
+                [("RANK", rank), ("LOCAL_RANK", rank), ("WORLD_SIZE", RANKS), ("LOCAL_WORLD_SIZE", RANKS)]
+            {
+                command.env(name, value.to_string());
+            }
+            command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
+            Worker::start(&mut command).expect("a process")
         };
-        let mut ranks = Ranks { processes: (0..RANKS).map(start).collect(), parameters: String::new() };
-        ranks.parameters = ranks.lines().remove(0);
+        let mut ranks = Ranks { workers: (0..RANKS).map(start).collect(), parameters: String::new() };
+        ranks.parameters = ranks.answers().remove(0);
         ranks
     }
 
     /// A line of each process.
-    fn lines(&mut self) -> Vec<String> {
-        let line = |(_, _, output): &mut (_, _, BufReader<ChildStdout>)| {
-            let mut line = String::new();
-            output.read_line(&mut line).expect("a line");
-            line.trim().to_string()
-        };
-        self.processes.iter_mut().map(line).collect()
+    fn answers(&mut self) -> Vec<String> {
+        self.workers.iter_mut().map(|worker| worker.answer().expect("a process that goes on")).collect()
     }
 
     /// The time that the slowest process takes to do something so many times.
     fn seconds(&mut self, what: &str, count: u32) -> f64 {
-        for (_, input, _) in &mut self.processes {
-            writeln!(input, "{what} {count}").and_then(|()| input.flush()).expect("a process that reads");
+        for worker in &mut self.workers {
+            worker.tell(&format!("{what} {count}")).expect("a process that reads");
         }
         let seconds = |line: &String| line.parse::<f64>().expect("a number");
-        self.lines().iter().map(seconds).fold(0., f64::max)
-    }
-}
-
-impl Drop for Ranks {
-    fn drop(&mut self) {
-        for (mut child, input, _) in self.processes.drain(..) {
-            drop(input);
-            let _ = child.wait();
-        }
+        self.answers().iter().map(seconds).fold(0., f64::max)
     }
 }
 

@@ -6,8 +6,7 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 use cresset::config::Config;
@@ -16,7 +15,7 @@ use cresset::feed::Batch;
 use cresset::model::{Network, Task};
 use cresset::train::{CudaGraph, Learner, Outcome, Plan, Precision, TrainOptions};
 use cresset_bridge::cuda;
-use support::{ratio, spread};
+use support::{Worker, ratio, spread};
 use tch::{Device, Kind, Tensor};
 
 const ROUNDS: usize = 7;
@@ -167,42 +166,21 @@ impl Ours {
     }
 }
 
-/// The same job in PyTorch, in a process that waits for its turns.
-struct Peer {
-    child: Child,
-    turns: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
+/// The same job in PyTorch.
+struct Peer(Worker);
 
 impl Peer {
     /// None if there is no interpreter, or the job does not run, on a GPU with too little memory, say.
     fn start(job: &Job, mode: &str) -> Option<Self> {
         let python = std::env::var_os("CRESSET_PYTHON")?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/gpu_torch.py");
-        let mut command = Command::new(python);
-        command.args([script, job.name, mode]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().ok()?;
-        let (turns, answers) = (child.stdin.take()?, BufReader::new(child.stdout.take()?));
-        let mut peer = Peer { child, turns, answers };
-        (peer.answer()? == "ready").then_some(peer)
+        let mut worker = Worker::start(Command::new(python).args([script, job.name, mode])).ok()?;
+        (worker.answer()? == "ready").then_some(Peer(worker))
     }
 
     /// Microseconds of a step.
     fn round(&mut self, steps: usize) -> Option<f64> {
-        writeln!(self.turns, "{steps}").ok()?;
-        self.answer()?.parse().ok()
-    }
-
-    fn answer(&mut self) -> Option<String> {
-        let mut line = String::new();
-        (self.answers.read_line(&mut line).ok()? > 0).then(|| line.trim().to_string())
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // It holds memory of the GPU that the next job may need.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.0.tell(&steps.to_string()).ok()?;
+        self.0.answer()?.parse().ok()
     }
 }

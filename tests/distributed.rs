@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use support::job::Job;
+use support::job::{Job, epochs};
 use support::{assert_same_bits, root, run, stderr, succeed, text};
 use tch::Tensor;
 
@@ -22,11 +22,6 @@ fn assert_close(a: &Path, b: &Path, most: f64) {
         let difference = (tensor - &b[name]).abs().max().double_value(&[]);
         assert!(difference < most, "{name} differs by {difference:e}");
     }
-}
-
-fn epochs(run: &Path) -> Vec<String> {
-    let metrics = std::fs::read_to_string(run.join("metrics.csv")).unwrap();
-    metrics.lines().skip(1).map(|line| line.split(',').next().unwrap().to_string()).collect()
 }
 
 /// The columns of metrics.csv but the last one, which is the time.
@@ -83,8 +78,7 @@ fn a_job_that_is_stopped_saves_and_goes_on_to_the_same_bits() {
     Job::start_each(2, |_| arguments(&whole)).succeed();
 
     let mut job = Job::start_each(2, |_| arguments(&stopped));
-    let metrics = stopped.join("metrics.csv");
-    job.wait_until("an epoch", || metrics.exists() && epochs(&stopped).len() > 2);
+    job.wait_until("an epoch", || epochs(&stopped).len() > 2);
     job.send("-TERM", 1);
     for output in job.end() {
         assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
@@ -104,8 +98,7 @@ fn a_killed_process_ends_the_others_who_name_it_and_another_number_goes_on() {
         Job::start(processes, &[&["train", "--epochs", &epochs.to_string()], &options[..]].concat())
     };
     let mut job = start(3, 100_000);
-    let metrics = out.join("metrics.csv");
-    job.wait_until("an epoch", || metrics.exists() && epochs(&out).len() > 1);
+    job.wait_until("an epoch", || epochs(&out).len() > 1);
     job.send("-KILL", 2);
     let outputs = job.end();
     for output in &outputs[..2] {

@@ -3,9 +3,10 @@
 mod support;
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use support::job::{Job, epochs};
 use support::{stderr, text};
 
 /// A machine of its own name and network, which lasts as long as its first process.
@@ -58,7 +59,7 @@ fn machines() -> [Machine; 2] {
     machines
 }
 
-fn start(machines: &[Machine; 2], out: &Path, epochs: &str) -> Vec<Child> {
+fn start(machines: &[Machine; 2], out: &Path, epochs: &str) -> Job {
     let start = |(rank, machine): (usize, &Machine)| {
         machine
             .command(env!("CARGO_BIN_EXE_cresset"))
@@ -73,17 +74,7 @@ fn start(machines: &[Machine; 2], out: &Path, epochs: &str) -> Vec<Child> {
             .spawn()
             .unwrap()
     };
-    machines.iter().enumerate().map(start).collect()
-}
-
-fn end(children: Vec<Child>) -> Vec<Output> {
-    let waiting = children.into_iter().map(|child| std::thread::spawn(|| child.wait_with_output().unwrap()));
-    let waiting: Vec<_> = waiting.collect();
-    waiting.into_iter().map(|thread| thread.join().unwrap()).collect()
-}
-
-fn epochs(run: &Path) -> usize {
-    std::fs::read_to_string(run.join("metrics.csv")).unwrap_or_default().lines().skip(1).count()
+    Job::of(machines.iter().enumerate().map(start).collect())
 }
 
 #[test]
@@ -92,14 +83,10 @@ fn a_machine_that_is_cut_off_is_named_and_the_job_goes_on_when_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let machines = machines();
-    let job = start(&machines, &out, "100000");
-    let begun = Instant::now();
-    while epochs(&out) < 3 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "no epochs came");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let mut job = start(&machines, &out, "100000");
+    job.wait_until("three epochs", || epochs(&out).len() >= 3);
     machines[1].run("ip link set cable down");
-    let outputs = end(job);
+    let outputs = job.end();
     let said: Vec<_> = outputs.iter().map(stderr).collect();
     assert!(outputs.iter().all(|output| output.status.code() == Some(1)), "{said:?}");
     assert!(
@@ -111,8 +98,7 @@ fn a_machine_that_is_cut_off_is_named_and_the_job_goes_on_when_it_is_back() {
     assert!(!said.concat().contains("frame #"), "a C++ back trace: {said:?}");
 
     machines[1].run("ip link set cable up");
-    let done = epochs(&out);
-    let outputs = end(start(&machines, &out, &(done + 3).to_string()));
-    assert!(outputs.iter().all(|output| output.status.success()), "{}", stderr(&outputs[0]));
-    assert_eq!(epochs(&out), done + 3);
+    let done = epochs(&out).len();
+    start(&machines, &out, &(done + 3).to_string()).succeed();
+    assert_eq!(epochs(&out).len(), done + 3);
 }

@@ -1,8 +1,9 @@
 //! What the benchmarks share.
 #![allow(dead_code, reason = "every benchmark uses a part of it")]
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 /// The held-out accuracy (0 to 1) after the last epoch of a run, by which nothing was chosen: the epoch that is exported is
@@ -40,4 +41,39 @@ pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
+}
+
+/// A process that waits for its turns: it is told what to do by lines, and answers by lines.
+pub struct Worker {
+    child: Child,
+    turns: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> std::io::Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (turns, answers) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+        Ok(Worker { child, turns, answers: BufReader::new(answers) })
+    }
+
+    /// Tells it something.
+    pub fn tell(&mut self, turn: &str) -> std::io::Result<()> {
+        writeln!(self.turns, "{turn}")
+    }
+
+    /// Its next line; none if it has ended.
+    pub fn answer(&mut self) -> Option<String> {
+        let mut line = String::new();
+        (self.answers.read_line(&mut line).ok()? > 0).then(|| line.trim().to_string())
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It holds memory that the next job may need.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

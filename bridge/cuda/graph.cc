@@ -125,12 +125,7 @@ using cresset::attempt;
 using cresset::Graph;
 
 CRESSET_EXPORT Graph* cresset_graph_new(int device, char* problem, size_t length) noexcept {
-  Graph* graph = nullptr;
-  attempt(problem, length, [&] {
-    at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
-    graph = new Graph(static_cast<c10::DeviceIndex>(device));
-  });
-  return graph;
+  return cresset::made_for<Graph>(device, problem, length);
 }
 
 CRESSET_EXPORT bool cresset_graph_enter(Graph* graph, char* problem, size_t length) noexcept {

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <exception>
 
+#include <ATen/Context.h>
 #include <c10/util/Exception.h>
 
 #define CRESSET_EXPORT extern "C" __attribute__((visibility("default")))
@@ -27,6 +28,17 @@ bool attempt(char* problem, size_t length, Work&& work) noexcept {
     tell("an exception of an unknown type");
   }
   return false;
+}
+
+// A new object for a CUDA device, which is made ready; null where that fails.
+template <typename Made>
+Made* made_for(int device, char* problem, size_t length) noexcept {
+  Made* made = nullptr;
+  attempt(problem, length, [&] {
+    at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
+    made = new Made(static_cast<c10::DeviceIndex>(device));
+  });
+  return made;
 }
 
 // Runs `work` and forgets what it throws: for cleaning up after a failure that was told already.

@@ -41,12 +41,7 @@ using cresset::attempt;
 using cresset::SideStream;
 
 CRESSET_EXPORT SideStream* cresset_stream_new(int device, char* problem, size_t length) noexcept {
-  SideStream* stream = nullptr;
-  attempt(problem, length, [&] {
-    at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
-    stream = new SideStream(static_cast<c10::DeviceIndex>(device));
-  });
-  return stream;
+  return cresset::made_for<SideStream>(device, problem, length);
 }
 
 // The copy is the caller's, who frees it with `delete`.

@@ -14,7 +14,7 @@ use cresset::error::Error;
 use cresset::evaluate::Confusion;
 use cresset::pipeline::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::run::RunFolder;
-use cresset::train::{MAY_DIFFER, Silent};
+use cresset::train::{Callback, MAY_DIFFER, Silent};
 
 use super::progress::Progress;
 use super::{Ended, elastic, folds, show, thousands};
@@ -61,7 +61,6 @@ impl Train {
             }
             None => (Config::overlay(self.config_file.as_deref(), flags)?, None),
         };
-        let timeout = Duration::try_from_secs_f64(config.training.peer_timeout).unwrap_or(Duration::MAX);
         if config.folds.is_some() && config.fold.is_none() {
             refuse_several("--folds")?;
             let folds = match begun {
@@ -76,6 +75,7 @@ impl Train {
         if self.find_label_errors {
             refuse_several("--find-label-errors")?;
         }
+        let timeout = Duration::try_from_secs_f64(config.training.peer_timeout).unwrap_or(Duration::MAX);
         let world = World::from_environment(timeout)?;
         let ended = self.one_run(&config, begun, flags, &world, &stop);
         ended.map_err(|error| elastic::report(error, &world))
@@ -97,16 +97,14 @@ impl Train {
             None => self.begin_or_go_on(config, world)?,
         };
         let folder = run.folder.clone();
-        if !world.is_first() {
-            return match pipeline::finish(run, &mut Silent, stop)? {
-                Outcome::Interrupted { .. } => Ok(Ended::Interrupted),
-                Outcome::Trained(_) | Outcome::Helped => Ok(Ended::Well),
-            };
+        let callback: &mut dyn Callback = if world.is_first() { &mut Progress::new() } else { &mut Silent };
+        if world.is_first() {
+            show(&introduction(&run))?;
         }
-        show(&introduction(&run))?;
-        match pipeline::finish(run, &mut Progress::new(), stop)? {
+        match pipeline::finish(run, callback, stop)? {
             Outcome::Trained(trained) => show(&result(&folder, &trained))?,
-            Outcome::Helped => {}
+            Outcome::Helped => return Ok(Ended::Well),
+            Outcome::Interrupted { .. } if !world.is_first() => return Ok(Ended::Interrupted),
             Outcome::Interrupted { epoch, step } => {
                 return Ok(interrupted(&folder.path().to_string_lossy(), epoch, step));
             }

@@ -41,16 +41,11 @@ pub struct Learner {
     objective: Objective,
     distillation: Option<Distillation>,
     gradients: Gradients,
-    precision: Precision,
-    clip: Option<f64>,
-    accumulate: u32,
     /// Batches whose gradients wait for the update.
     waiting: u32,
     world: World,
     /// What averages the gradients over the processes, and of which parameters.
     reducer: Option<(Vec<String>, Reducer)>,
-    /// Whether training goes on after a loss that is no number.
-    mends: bool,
     /// Whether the loss of every step is looked at before it is learned from.
     pub(super) looks_at_every_loss: bool,
 }
@@ -98,13 +93,9 @@ impl Learner {
             batch_size: plan.batch_size,
             distillation: None,
             gradients: Gradients::of(parameters.iter().map(|parameter| &parameter.tensor))?,
-            precision: options.precision,
-            clip: options.clip,
-            accumulate: options.accumulate,
             waiting: 0,
             world: World::alone(),
             reducer: None,
-            mends: options.on_nan != OnNan::Stop,
             // Reading a loss waits for the GPU; where nothing must be mended, it is enough to look now and then.
             looks_at_every_loss: options.on_nan != OnNan::Stop || !network.device().is_cuda(),
         })
@@ -113,7 +104,8 @@ impl Learner {
     /// The same, as one of several processes that have the same weights and average their gradients.
     pub fn among(self, world: &World) -> Self {
         // The same for the other processes, of which one that has no number lets all gradients be none.
-        let looks_at_every_loss = self.looks_at_every_loss && (world.is_alone() || self.mends);
+        let looks_at_every_loss =
+            self.looks_at_every_loss && (world.is_alone() || self.options.on_nan != OnNan::Stop);
         Learner { world: world.clone(), looks_at_every_loss, ..self }
     }
 
@@ -158,7 +150,7 @@ impl Learner {
             return self.not_finite(&logits, &loss, batch);
         }
         self.waiting += 1;
-        let is_due = self.waiting == self.accumulate || batch.is_last;
+        let is_due = self.waiting == self.options.accumulate || batch.is_last;
         // Gradients that wait for others are kept to this process, and sent with the last of them.
         if let (true, Some((_, reducer))) = (is_due, &self.reducer) {
             reducer.prepare()?;
@@ -247,7 +239,7 @@ impl Learner {
 
     /// Logits, float32 (N, classes), in the precision of the plan.
     pub fn logits(&self, network: &Network, inputs: &Tensor, train: bool) -> Result<Tensor> {
-        let kind = match self.precision {
+        let kind = match self.options.precision {
             Precision::F32 => return network.forward(inputs, train),
             Precision::Bf16 => Kind::BFloat16,
             Precision::Fp16 => Kind::Half,
@@ -263,7 +255,7 @@ impl Learner {
     }
 
     fn shorten(&mut self) -> Result<()> {
-        let Some(most) = self.clip else { return Ok(()) };
+        let Some(most) = self.options.clip else { return Ok(()) };
         // PyTorch's clip_grad_norm_ adds the same small number.
         let factor = most / (self.gradients.norm()? + 1e-6);
         Ok(self.gradients.scale(&factor.clamp_max(1.))?)

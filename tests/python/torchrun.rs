@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cresset::distributed::{Place, World};
 use tch::Tensor;
 
-use super::support::job::free_port;
+use super::support::job::{Job, epochs, free_port};
 use super::support::{stderr, text};
 
 /// torchrun, which stands beside Python.
@@ -19,19 +19,6 @@ fn torchrun(options: &[&str], out: &Path, epochs: usize) -> Command {
     command.args(["--epochs", &epochs.to_string(), "--checkpoint-minutes", "0.001", "--out", text(out)]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
-}
-
-fn epochs(run: &Path) -> usize {
-    let metrics = std::fs::read_to_string(run.join("metrics.csv")).unwrap_or_default();
-    metrics.lines().skip(1).count()
-}
-
-fn wait_for_epochs(run: &Path, count: usize) {
-    let begun = Instant::now();
-    while epochs(run) < count {
-        assert!(begun.elapsed() < Duration::from_secs(120), "{count} epochs never came");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// The processes of this run, whose command lines name its folder, by their ids.
@@ -49,9 +36,7 @@ fn kill(id: &str) {
 }
 
 fn assert_complete(run: &Path, count: usize) {
-    let metrics = std::fs::read_to_string(run.join("metrics.csv")).unwrap();
-    let numbers: Vec<_> = metrics.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
-    assert_eq!(numbers, (1..=count).map(|epoch| epoch.to_string()).collect::<Vec<_>>());
+    assert_eq!(epochs(run), (1..=count).map(|epoch| epoch.to_string()).collect::<Vec<_>>());
     assert!(run.join("model.pt").is_file());
 }
 
@@ -61,11 +46,10 @@ fn a_job_whose_process_is_killed_is_started_again_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let options = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "1"];
-    let job = torchrun(&options, &out, 60).spawn().unwrap();
-    wait_for_epochs(&out, 3);
+    let mut job = Job::of(vec![torchrun(&options, &out, 60).spawn().unwrap()]);
+    job.wait_until("three epochs", || epochs(&out).len() >= 3);
     kill(workers(&out).last().expect("the job runs"));
-    let output = job.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
+    job.succeed();
     assert_complete(&out, 60);
 }
 
@@ -97,20 +81,16 @@ fn an_elastic_job_goes_on_with_fewer_processes() {
     let start = || torchrun(&options, &out, 300).spawn().unwrap();
     let mut agents: Vec<Child> = vec![start()];
     std::thread::sleep(Duration::from_secs(1));
-    agents.extend([start(), start()]);
-    wait_for_epochs(&out, 3);
+    agents.push(start());
+    let mut lost = start();
+    let mut job = Job::of(agents);
+    job.wait_until("three epochs", || epochs(&out).len() >= 3);
     assert_eq!(workers(&out).len(), 3);
-    let mut lost = agents.pop().unwrap();
     let workers_of_lost = Command::new("pgrep").args(["-P", &lost.id().to_string()]).output().unwrap();
     kill(&lost.id().to_string());
     String::from_utf8(workers_of_lost.stdout).unwrap().lines().for_each(kill);
     lost.wait().unwrap();
-    let waiting = agents.into_iter().map(|agent| std::thread::spawn(|| agent.wait_with_output().unwrap()));
-    let waiting: Vec<_> = waiting.collect();
-    for thread in waiting {
-        let output = thread.join().unwrap();
-        assert!(output.status.success(), "{}", stderr(&output));
-    }
+    job.succeed();
     assert_complete(&out, 300);
 }
 

@@ -1,6 +1,7 @@
 //! A job of several processes on this machine, started as torchrun starts them.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,11 @@ use super::cresset;
 pub struct Job(Vec<Child>);
 
 impl Job {
+    /// Processes that were started in another way.
+    pub fn of(processes: Vec<Child>) -> Self {
+        Job(processes)
+    }
+
     /// Starts so many processes, each with the arguments that `arguments` gives for its rank.
     pub fn start_each(processes: usize, arguments: impl Fn(usize) -> Vec<String>) -> Self {
         let port = free_port();
@@ -70,6 +76,12 @@ impl Job {
         }
         outputs
     }
+}
+
+/// The epochs that stand in a run's metrics.csv, none while there is no such file.
+pub fn epochs(run: &Path) -> Vec<String> {
+    let metrics = std::fs::read_to_string(run.join("metrics.csv")).unwrap_or_default();
+    metrics.lines().skip(1).map(|line| line.split(',').next().unwrap().to_string()).collect()
 }
 
 /// A port that nobody uses now.
