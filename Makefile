@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help train test test-network test-python check gpu-check accuracy bench build data libtorch doctor clean
+.PHONY: help train test test-network test-python test-browser check gpu-check accuracy bench bench-more book build data libtorch doctor clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,15 +18,22 @@ test: libtorch data ## Run all tests that need no Python torch
 	  CRESSET_CMAKE=$$cmake cargo test --release --test export -- --ignored
 	python=$$(scripts/python-env onnx) && \
 	  CRESSET_PYTHON_ONNX=$$python cargo test --release --test onnx -- --ignored
-	@echo "Left out: the tests with Python torch (3 GB), which 'make test-python' runs, and those of a network ('make test-network', as root)."
+	python=$$(scripts/python-env tensorboard) && \
+	  CRESSET_PYTHON_TENSORBOARD=$$python cargo test --release --test tensorboard -- --ignored
+	python=$$(scripts/python-env schemathesis) && \
+	  CRESSET_SCHEMATHESIS=$${python%/*}/schemathesis cargo test --release --test openapi -- --ignored
+	@echo "Left out: the tests with Python torch (3 GB), which 'make test-python' runs, those of a network and of clusters ('make test-network', as root), and those in a browser ('make test-browser')."
 
 test-python: libtorch data ## Run the tests with Python torch, which is installed once into the cache
 	torch=$$(scripts/python-env torch) && onnx=$$(scripts/python-env onnx) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_ONNX=$$onnx && \
 	  cargo test --release --test python -- --include-ignored
 
-test-network: libtorch data ## Run the tests with two machines, which are network namespaces (as root)
-	cargo test --release --test network -- --ignored
+test-network: libtorch data ## Run the tests with two machines, which are network namespaces, and under mpirun and SLURM (as root)
+	cargo test --release --test network --test starters -- --ignored
+
+test-browser: libtorch data ## Run the tests in Chromium (Debian: apt install chromium chromium-driver)
+	driver=$$(command -v chromedriver) && CRESSET_CHROMEDRIVER=$$driver cargo test --release --test playground --test report -- --ignored
 
 check: libtorch ## Check formatting, lints and documentation
 	cargo fmt --all --check
@@ -39,11 +46,20 @@ gpu-check: ## On a machine with an NVIDIA GPU: check all that needs one, and tim
 accuracy: build data ## Train the digits by each recipe with five seeds, and compare the accuracy with its goal
 	cargo bench --bench accuracy
 
-bench: build data ## Time training, prediction and the loader beside PyTorch, Keras and torchvision, and print the ratios
+bench: build data ## Time all that is to be fast beside PyTorch, Lightning, Keras, burn, pandas and torchvision (QUICK=1: in minutes)
 	torch=$$(scripts/python-env torch) && keras=$$(scripts/python-env keras) && \
-	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_KERAS=$$keras && \
-	  cargo bench --bench digits && cargo bench --bench inference && cargo bench --bench loader && \
-	  cargo bench --bench distributed
+	  cargo build --quiet --locked --release --manifest-path benches/peers/burn/Cargo.toml --target-dir target/peers && \
+	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_KERAS=$$keras CRESSET_BURN=target/peers/release/digits-burn cargo bench --bench speed
+
+bench-more: build data ## Time whole programs, training in two processes, scaling, and the server beside FastAPI
+	torch=$$(scripts/python-env torch) && serve=$$(scripts/python-env serve) && \
+	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_SERVE=$$serve && \
+	  cargo bench --bench inference && cargo bench --bench distributed && cargo bench --bench scaling && \
+	  cargo bench --bench serve
+
+book: ## Build the book of docs/ into target/book (compiles mdBook into the cache, once)
+	@scripts/mdbook build docs
+	@echo "written to target/book/index.html"
 
 build: libtorch ## Build target/release/cresset
 	cargo build --release

@@ -33,7 +33,7 @@ fn main() {
     }
     let own = std::env::current_exe().expect("a program knows its file");
     let mut ours = Ranks::start(|| Command::new(&own));
-    let python = std::env::var("CRESSET_PYTHON").expect("`make bench` sets CRESSET_PYTHON");
+    let python = std::env::var("CRESSET_PYTHON").expect("`make bench-more` sets CRESSET_PYTHON");
     let mut theirs = Ranks::start(|| {
         let mut command = Command::new(&python);
         command.arg(PEER);

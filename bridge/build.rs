@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 14] = [
+const TOPICS: [&str; 17] = [
+    "allocator",
     "autocast",
     "compiled",
     "cutting",
@@ -15,12 +16,14 @@ const TOPICS: [&str; 14] = [
     "graph",
     "memory",
     "optimizer",
+    "perceptron",
     "process_group",
     "quantization",
     "random",
     "recording",
     "reducer",
     "script",
+    "tally",
 ];
 
 fn main() {

@@ -2,7 +2,9 @@
 //!
 //! The modules stand in the order of the data's way:
 //! [`config`] → [`data`] → [`transform`] → [`feed`] → [`model`] → [`train`] → [`evaluate`] → [`export`] → [`predict`], [`explain`].
-//! [`compress`] makes what came of it smaller.
+//! [`compress`] makes what came of it smaller, [`tune`] looks for better options, and [`compare`] puts runs side by side.
+//! [`report`] and [`tensorboard`] show a run. [`serve`] answers over HTTP, [`feedback`] keeps what it is corrected in, and
+//! [`fine_tune`] learns from that.
 //! [`pipeline`] runs that way from end to end, in a [`run`] folder. The library never prints and never exits: it returns
 //! values, and reports progress to a [`train::Callback`].
 //!
@@ -17,9 +19,11 @@
 
 pub mod audit;
 pub mod card;
+pub mod compare;
 pub mod compress;
 pub mod config;
 pub mod data;
+pub mod date;
 pub mod device;
 pub mod distributed;
 pub mod doctor;
@@ -28,14 +32,22 @@ pub mod evaluate;
 pub mod explain;
 pub mod export;
 pub mod feed;
+pub mod feedback;
+pub mod fine_tune;
+mod html;
 pub mod model;
 pub mod numbers;
 pub mod options;
 pub mod parallel;
 pub mod pipeline;
 pub mod predict;
+mod proto;
 pub mod random;
+pub mod report;
 pub mod run;
+pub mod serve;
+pub mod tensorboard;
 pub mod train;
 pub mod transform;
+pub mod tune;
 pub mod weights;

@@ -25,6 +25,8 @@ pub enum Purpose {
     Bootstrap = 7,
     /// What one of several processes draws of its own, for dropout say.
     Process = 8,
+    /// The options of a trial of a search.
+    Search = 9,
 }
 
 /// The generator of one stream. ChaCha8's output is fixed by its definition and does not change with the library.

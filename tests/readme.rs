@@ -4,40 +4,19 @@ mod support;
 
 use std::process::Command;
 
+use support::shown::{Reader, blocks, page, subcommands};
 use support::{cresset, root, stderr};
 
 /// The contents of the README's code blocks in a language.
-fn blocks(language: &str) -> Vec<String> {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let opening = format!("\n```{language}\n");
-    readme.split(&opening).skip(1).map(|rest| rest.split("\n```").next().unwrap().to_string()).collect()
+fn readme(language: &str) -> Vec<String> {
+    blocks(&page("README.md"), language)
 }
 
 #[test]
 fn every_command_works() {
-    let folder = tempfile::tempdir().unwrap();
-    for linked in ["data", "recipes"] {
-        std::os::unix::fs::symlink(root().join(linked), folder.path().join(linked)).unwrap();
-    }
-    let makefile = std::fs::read_to_string(root().join("Makefile")).unwrap();
-    let mut run = 0;
-    for line in blocks("sh").iter().flat_map(|block| block.lines()) {
-        let words: Vec<_> = line.split_whitespace().collect();
-        match words[0] {
-            "cresset" => {
-                let output = cresset().args(&words[1..]).current_dir(folder.path()).output().unwrap();
-                assert!(output.status.success(), "{line}: {}", stderr(&output));
-                run += 1;
-            }
-            "make" => {
-                assert!(makefile.contains(&format!("\n{}:", words[1])), "the Makefile has no {}", words[1])
-            }
-            // Run by the tests of the C++ program.
-            "g++" | "cmake" => {}
-            other => panic!("nothing runs `{other}`: {line}"),
-        }
-    }
-    assert!(run >= 7, "only {run} commands were found");
+    let mut reader = Reader::new();
+    reader.follow(&page("README.md"));
+    assert!(reader.ran >= 7, "only {} commands were found", reader.ran);
 }
 
 /// Digits may differ from machine to machine; everything else may not.
@@ -56,7 +35,7 @@ fn the_default_job_prints_what_is_shown() {
     let (printed, progress) = (String::from_utf8(output.stdout.clone()).unwrap(), stderr(&output));
     let (head, tail) = printed.split_once("\n\n").unwrap();
     let together = format!("{head}\n\n{progress}{tail}");
-    assert_eq!(without_digits(&together), without_digits(&blocks("text")[0]));
+    assert_eq!(without_digits(&together), without_digits(&readme("text")[0]));
 }
 
 #[test]
@@ -67,7 +46,7 @@ fn the_programs_shown_are_the_examples() {
         ("rust", &["rust/classify.rs"]),
     ];
     for (language, files) in files {
-        let shown = blocks(language);
+        let shown = readme(language);
         assert_eq!(shown.len(), files.len(), "{language}");
         for (shown, file) in shown.iter().zip(files) {
             let example = std::fs::read_to_string(root().join("examples").join(file)).unwrap();
@@ -78,13 +57,10 @@ fn the_programs_shown_are_the_examples() {
 
 #[test]
 fn every_command_and_every_target_is_listed() {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let readme = page("README.md");
     let help = cresset().arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let commands =
-        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let names = commands.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    for name in names.map(|line| line.split_whitespace().next().unwrap()).filter(|name| *name != "help") {
+    for name in subcommands(&help) {
         assert!(readme.contains(&format!("| `cresset {name}` |")), "the README does not list {name}");
     }
     let listed = Command::new("make").arg("help").current_dir(root()).output().unwrap();

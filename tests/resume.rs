@@ -7,27 +7,13 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use support::job::{send, wait_for};
 use support::{assert_same_bits, cresset, run, stderr, succeed, text};
 
 const EPOCHS: &str = "120";
 
 fn start(arguments: &[&str]) -> Child {
     cresset().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn send(signal: &str, child: &Child) {
-    let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-}
-
-/// Waits until `path` exists, which a run reaches in a moment.
-fn wait_for(path: &Path, child: &mut Child) {
-    let begun = Instant::now();
-    while !path.exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{} never came", path.display());
-        assert!(child.try_wait().unwrap().is_none(), "the run ended before {} came", path.display());
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// A run that nothing disturbs, to compare with.

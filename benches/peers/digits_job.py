@@ -1,9 +1,13 @@
 """What the peers of `cresset train` have in common: the job's options, its data and the line that reports it."""
 import argparse
 import json
+import os
+import time
 from pathlib import Path
 
 import numpy as np
+
+from worker import peak_mb
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BATCH_SIZE = 32
@@ -47,9 +51,39 @@ def stratified_split(y, seed):
     return train_test_split(np.arange(len(y)), test_size=0.2, random_state=seed, stratify=y)
 
 
-def report(peer, args, train_rows, accuracy, import_s, train_s):
-    """The one line of output. `train_s` holds no evaluation, export or warm-up."""
+class Clock:
+    """The time of the training parts of the epochs, without what is evaluated between them."""
+
+    def __init__(self, warm_up_epochs):
+        self.left, self.seconds, self.first_step_s = warm_up_epochs, 0.0, None
+
+    def step_ended(self):
+        """To be told of the first step at least."""
+        if self.first_step_s is None:
+            self.first_step_s = since_start()
+
+    def begin(self):
+        self.begun = time.perf_counter()
+
+    def end(self):
+        if self.left > 0:
+            self.left -= 1
+        else:
+            self.seconds += time.perf_counter() - self.begun
+
+
+def since_start():
+    """Seconds since this process was started, which the kernel counts in hundredths."""
+    with open("/proc/self/stat") as file:
+        started = int(file.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    with open("/proc/uptime") as file:
+        return float(file.read().split()[0]) - started
+
+
+def report(peer, args, train_rows, accuracy, import_s, clock):
+    """The one line of output. The time of a step holds no evaluation, export or warm-up."""
     steps = args.epochs * -(-train_rows // BATCH_SIZE)
-    figures = {"peer": peer, "accuracy": round(accuracy, 6), "import_s": round(import_s, 3), "train_s": round(train_s, 4),
-               "us_per_step": round(train_s / steps * 1e6, 1), "steps": steps}
+    figures = {"peer": peer, "accuracy": round(accuracy, 6), "import_s": round(import_s, 3), "train_s": round(clock.seconds, 4),
+               "us_per_step": round(clock.seconds / steps * 1e6, 1), "steps": steps, "first_step_s": round(clock.first_step_s, 2),
+               "peak_mb": round(peak_mb(), 1)}
     print(json.dumps(figures))

@@ -8,6 +8,7 @@ from torch import nn
 import_s = time.perf_counter() - started
 
 import digits_job
+import torch_step
 
 MODES = {
     "loader": "a DataLoader over a TensorDataset, the usual way",
@@ -26,18 +27,18 @@ def main():
     x, y, x_heldout, y_heldout = (torch.from_numpy(part) for part in digits_job.read_parts(args))
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
     step = make_step(model, args.mode)
+    batches = make_batches(x, y, args.mode)
 
-    run_epochs(args.warm_up_epochs, step, x, y, args.mode)
-    begun = time.perf_counter()
-    run_epochs(args.epochs, step, x, y, args.mode)
-    train_s = time.perf_counter() - begun
-
-    model.eval()
-    with torch.inference_mode():
-        accuracy = (model(x_heldout).argmax(1) == y_heldout).double().mean().item()
+    clock = digits_job.Clock(args.warm_up_epochs)
+    for _ in range(args.warm_up_epochs + args.epochs):
+        model.train()
+        clock.begin()
+        train(batches, step, clock)
+        clock.end()
+        accuracy = evaluate(model, x_heldout, y_heldout)[1]
     if args.export:
         torch.jit.script(model).save(str(args.export))
-    digits_job.report(f"torch-{args.mode}", args, len(y), accuracy, import_s, train_s)
+    digits_job.report(f"torch-{args.mode}", args, len(y), accuracy, import_s, clock)
 
 
 def make_step(model, mode):
@@ -45,28 +46,37 @@ def make_step(model, mode):
     optimizer = torch.optim.Adam(model.parameters(), lr=digits_job.LEARNING_RATE, fused=is_fused)
 
     def loss_of(images, labels):
-        return nn.functional.cross_entropy(model(images), labels)
+        logits = model(images)
+        return nn.functional.cross_entropy(logits, labels), logits
 
-    if mode == "compile":
-        loss_of = torch.compile(loss_of)
-
-    def step(images, labels):
-        optimizer.zero_grad()
-        loss_of(images, labels).backward()
-        optimizer.step()
-
-    return step
+    return torch_step.make_step(optimizer, loss_of, mode == "compile")
 
 
-def run_epochs(epochs, step, x, y, mode):
+def make_batches(x, y, mode):
+    """A function that gives an epoch's batches, shuffled."""
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), digits_job.BATCH_SIZE, shuffle=True)
-    for _ in range(epochs):
-        if mode == "loader":
-            for images, labels in loader:
-                step(images, labels)
-        else:
-            for rows in torch.randperm(len(y)).split(digits_job.BATCH_SIZE):
-                step(x[rows], y[rows])
+    if mode == "loader":
+        return lambda: loader
+    return lambda: ((x[rows], y[rows]) for rows in torch.randperm(len(y)).split(digits_job.BATCH_SIZE))
+
+
+def train(batches, step, clock):
+    """An epoch, with the running loss and accuracy that a script prints."""
+    loss_sum, correct = torch.zeros(()), torch.zeros((), dtype=torch.int64)
+    for images, labels in batches():
+        loss, logits = step(images, labels)
+        loss_sum += loss * len(labels)
+        correct += (logits.argmax(1) == labels).sum()
+        clock.step_ended()
+    return loss_sum.item(), correct.item()
+
+
+@torch.inference_mode()
+def evaluate(model, x, y):
+    """Mean loss and accuracy."""
+    model.eval()
+    logits = model(x)
+    return nn.functional.cross_entropy(logits, y).item(), (logits.argmax(1) == y).double().mean().item()
 
 
 main()

@@ -1,17 +1,19 @@
 """An exported model at work in Python: torch.jit.load and torch.inference_mode, as a user would write it.
 
-    inference_torch.py calls MODEL TABLE            time calls of one row and of 64, and print their logits, as JSON
+    inference_torch.py calls MODEL TABLE WAY        print the logits of one row and of 64 as JSON, then time calls at each line;
+                                                    WAY is `plain` or `optimized` (torch.jit.optimize_for_inference)
     inference_torch.py folder MODEL FOLDER OUT.csv  classify the pictures of a folder
     inference_torch.py table MODEL TABLE OUT.csv    classify the rows of a table
 """
 import csv
-import json
 import sys
 import time
 from itertools import islice
 from pathlib import Path
 
 import torch
+
+import worker
 
 BATCH = 64
 
@@ -22,7 +24,8 @@ def main():
     model = torch.jit.load(model)
     with torch.inference_mode():
         if job == "calls":
-            calls(model, rows(source))
+            model.eval()
+            calls(torch.jit.optimize_for_inference(model) if sys.argv[4] == "optimized" else model, rows(source))
         else:
             inputs = pictures(source) if job == "folder" else rows(source)
             write(model, inputs, sys.argv[4])
@@ -57,16 +60,17 @@ def write(model, inputs, out):
 def calls(model, inputs):
     many = torch.tensor([values for _, values in islice(inputs, BATCH)])
     one = many[:1].clone()
-    print(json.dumps({
-        "one_us": median_us(model, one, 5000),
-        "many_us": median_us(model, many, 1000),
-        "logits": torch.cat([model(one), model(many)]).flatten().tolist(),
-    }))
+    time_calls(model, one, many)
+    logits = torch.cat([model(one), model(many)]).flatten().tolist()
+    worker.serve({"logits": logits}, lambda: time_calls(model, one, many))
+
+
+def time_calls(model, one, many):
+    one_us, many_us = median_us(model, one, 3000), median_us(model, many, 500)
+    return {"one_us": one_us, "rows_per_s": len(many) / many_us * 1e6}
 
 
 def median_us(model, inputs, count):
-    for _ in range(300):
-        model(inputs)
     times = []
     for _ in range(count):
         begun = time.perf_counter()

@@ -1,7 +1,8 @@
-"""Reads a folder of JPEGs as torchvision's ImageFolder and torch's DataLoader do, for benches/loader.rs.
+"""Reads a folder of JPEGs as torchvision's ImageFolder and torch's DataLoader do, for benches/speed/rows/pictures.rs.
 
-Usage: loader_torchvision.py FOLDER WORKERS EPOCHS. Prints images a second, and the greatest memory in MB of the process and
-its workers together, as proportional set size (shared pages are counted once).
+Usage: loader_torchvision.py FOLDER WORKERS. Reads an epoch to warm up, then one at each line, and says by JSON how many images a
+second it gave, and the greatest memory in MB of the process and its workers together, as proportional set size (shared pages are
+counted once).
 """
 
 import os
@@ -11,6 +12,8 @@ import time
 
 import torch
 from torchvision import datasets, transforms
+
+import worker
 
 BATCH = 64
 
@@ -36,7 +39,7 @@ def memory():
     return total / 1024
 
 
-def main(folder, workers, epochs):
+def main(folder, workers):
     transform = transforms.Compose([
         transforms.RandomResizedCrop(224),
         transforms.RandomHorizontalFlip(),
@@ -55,17 +58,18 @@ def main(folder, workers, epochs):
 
     thread = threading.Thread(target=watch)
     thread.start()
+
+    def epoch():
+        start = time.perf_counter()
+        count = sum(len(labels) for _, labels in loader)
+        return {"per_s": count / (time.perf_counter() - start), "pictures": count, "peak_mb": peak[0]}
+
     # The first epoch starts the workers and fills their queues.
-    for _ in loader:
-        pass
-    start = time.perf_counter()
-    count = sum(len(labels) for _ in range(epochs) for _, labels in loader)
-    seconds = time.perf_counter() - start
+    worker.serve(epoch(), epoch)
     ended.set()
     thread.join()
-    print(count / seconds, peak[0])
 
 
 if __name__ == "__main__":
     torch.set_num_threads(int(os.environ.get("TORCH_THREADS", "1")))
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]))

@@ -4,7 +4,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// The held-out accuracy (0 to 1) after the last epoch of a run, by which nothing was chosen: the epoch that is exported is
 /// the one with the least held-out loss, and its accuracy on the same rows is flattered.
@@ -13,6 +14,36 @@ pub fn last_accuracy(run: &Path) -> f64 {
     let column = metrics.headers().expect("a header").iter().position(|name| name == "held_out_accuracy");
     let last = metrics.records().last().expect("an epoch ended").expect("a row");
     last[column.expect("there are held-out rows")].parse().expect("a number")
+}
+
+/// The digits without their labels, a row of cells each.
+pub fn digits() -> Vec<String> {
+    let text = std::fs::read_to_string("data/digits.csv").expect("`make data` fetches the digits");
+    text.lines().map(|line| line.rsplit_once(',').expect("a label stands last").0.to_string()).collect()
+}
+
+/// The wall time of a process, what it printed, and its greatest resident size in MB.
+pub fn watched(command: &mut Command) -> (f64, String, f64) {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let begun = Instant::now();
+    let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let (id, is_over) = (child.id().to_string(), AtomicBool::new(false));
+    let (output, peak) = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut peak = 0f64;
+            while !is_over.load(Ordering::Relaxed) {
+                peak = peak.max(peak_mb(&id).unwrap_or(0.));
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            peak
+        });
+        let output = child.wait_with_output().expect("it ends");
+        is_over.store(true, Ordering::Relaxed);
+        (output, watch.join().expect("the watch ends"))
+    });
+    let seconds = begun.elapsed().as_secs_f64();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    (seconds, String::from_utf8(output.stdout).expect("UTF-8"), peak)
 }
 
 /// The wall time of a process, and what it printed.
@@ -31,9 +62,14 @@ pub fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
 
 /// The median, and the least and the greatest value, with so many digits behind the point.
 pub fn spread(values: &[f64], digits: usize) -> String {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let greatest = values.iter().copied().fold(0., f64::max);
+    let (least, greatest) = range(values);
     format!("{:.digits$} ({least:.digits$}–{greatest:.digits$})", median(values))
+}
+
+/// The least and the greatest value.
+pub fn range(values: &[f64]) -> (f64, f64) {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    (least, values.iter().copied().fold(0., f64::max))
 }
 
 /// The median.
@@ -41,6 +77,13 @@ pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted[sorted.len() / 2]
+}
+
+/// The greatest resident size of a process (`self` is this one) so far, in MB.
+pub fn peak_mb(process: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kb| kb / 1024.)
 }
 
 /// A process that waits for its turns: it is told what to do by lines, and answers by lines.

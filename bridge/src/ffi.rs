@@ -1,5 +1,5 @@
-//! The contract between the two languages, in one place. `autocast`, `compiled`, `cutting`, `freezing`, `gradients`, `graph`,
-//! `memory`, `optimizer`, `process`, `quantization`, `random`, `recording` and `script` wrap it safely.
+//! The contract between the two languages, in one place. `allocator`, `autocast`, `compiled`, `cutting`, `freezing`, `gradients`, `graph`,
+//! `memory`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`, `script` and `tally` wrap it safely.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -53,6 +53,7 @@ pub(crate) mod bridge {
     #[namespace = "at"]
     unsafe extern "C++" {
         include!("cresset-bridge/src/exception.h");
+        include!("cresset-bridge/src/allocator.h");
         include!("cresset-bridge/src/autocast.h");
         include!("cresset-bridge/src/compiled.h");
         include!("cresset-bridge/src/cutting.h");
@@ -62,12 +63,14 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/memory.h");
         include!("cresset-bridge/src/script.h");
         include!("cresset-bridge/src/optimizer.h");
+        include!("cresset-bridge/src/perceptron.h");
         include!("cresset-bridge/src/process.h");
         include!("cresset-bridge/src/process_group.h");
         include!("cresset-bridge/src/quantization.h");
         include!("cresset-bridge/src/random.h");
         include!("cresset-bridge/src/recording.h");
         include!("cresset-bridge/src/reducer.h");
+        include!("cresset-bridge/src/tally.h");
 
         type Tensor;
     }
@@ -203,12 +206,26 @@ pub(crate) mod bridge {
             weight_decay: f64,
         ) -> Result<()>;
 
+        type Perceptron;
+        fn new_perceptron() -> UniquePtr<Perceptron>;
+        fn add_layer(self: Pin<&mut Perceptron>, weight: &Tensor, bias: &Tensor) -> Result<()>;
+        fn forward(self: Pin<&mut Perceptron>, inputs: &Tensor, labels: &Tensor) -> Result<f64>;
+        fn backward(self: Pin<&mut Perceptron>) -> Result<()>;
+        fn loss(self: &Perceptron) -> UniquePtr<Tensor>;
+        fn logits(self: &Perceptron) -> UniquePtr<Tensor>;
+
         type Gradients;
         fn new_gradients() -> UniquePtr<Gradients>;
         fn add_parameter(self: Pin<&mut Gradients>, parameter: &Tensor) -> Result<()>;
         fn norm(self: &Gradients) -> Result<UniquePtr<Tensor>>;
         fn scale(self: &Gradients, factor: &Tensor) -> Result<()>;
         fn clear(self: Pin<&mut Gradients>) -> Result<()>;
+
+        type Tally;
+        fn new_tally(classes: i64) -> UniquePtr<Tally>;
+        fn add(self: Pin<&mut Tally>, logits: &Tensor, labels: &Tensor) -> Result<()>;
+        fn loss(self: &Tally) -> f64;
+        fn pairs(self: &Tally) -> &CxxVector<u64>;
 
         type ProcessGroup;
         fn join_process_group(
@@ -249,6 +266,10 @@ pub(crate) mod bridge {
         fn sole_floats(tensor: &Tensor) -> *mut f32;
         fn pinned(tensor: &Tensor) -> Result<UniquePtr<Tensor>>;
         fn keep_freed_memory();
+
+        fn start_keeping_memory();
+        fn stop_keeping_memory();
+        fn kept_bytes() -> usize;
 
         fn cpu_generator_state() -> Result<UniquePtr<Tensor>>;
         fn set_cpu_generator_state(state: &Tensor) -> Result<()>;

@@ -3,6 +3,7 @@
 //! This crate holds all C++ and all `unsafe` code of the project, one topic a file pair (`script.rs` and `script.cc`).
 //! Its functions take and give [`tch::Tensor`]s, and every C++ exception arrives as an [`Error`] of one line.
 
+pub mod allocator;
 pub mod autocast;
 pub mod compiled;
 pub mod cuda;
@@ -14,6 +15,7 @@ pub mod gradients;
 pub mod graph;
 pub mod memory;
 pub mod optimizer;
+pub mod perceptron;
 pub mod process;
 pub mod process_group;
 pub mod quantization;
@@ -21,6 +23,7 @@ pub mod random;
 mod recording;
 pub mod reducer;
 pub mod script;
+pub mod tally;
 
 pub use error::{Error, Result, first_line};
 

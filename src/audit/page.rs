@@ -1,15 +1,11 @@
 //! Findings as one page of HTML that needs nothing else, with thumbnails.
 
 use std::fmt::Write;
-use std::io::Cursor;
-
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use image::{ImageFormat, RgbImage};
 
 use super::{Audit, Finding};
 use crate::data::Dataset;
 use crate::data::thumbnail::thumbnail;
+use crate::html::{escaped, lossless};
 
 /// The examples of a finding that are shown.
 const SHOWN: usize = 60;
@@ -66,9 +62,8 @@ fn show(finding: &Finding, dataset: &Dataset, page: &mut String) {
     )
     .expect("text can be written");
     for mention in finding.examples.iter().take(SHOWN) {
-        let picture = thumbnail(dataset, mention.index, SIDE).map_or(String::new(), |picture| {
-            format!("<img src=\"data:image/png;base64,{}\" alt=\"\">", encoded(&picture))
-        });
+        let picture = thumbnail(dataset, mention.index, SIDE)
+            .map_or(String::new(), |picture| format!("<img src=\"{}\" alt=\"\">", lossless(&picture)));
         let (name, label) = (escaped(&mention.name), escaped(&mention.label));
         writeln!(page, "<li>{picture}<b>{name}</b><br>{label}<br>{}</li>", escaped(&mention.remark))
             .expect("text can be written");
@@ -77,15 +72,4 @@ fn show(finding: &Finding, dataset: &Dataset, page: &mut String) {
     if finding.examples.len() > SHOWN {
         writeln!(page, "<p>… and {} more</p>", finding.examples.len() - SHOWN).expect("text can be written");
     }
-}
-
-fn encoded(picture: &RgbImage) -> String {
-    let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png).expect("a picture can be written to memory");
-    BASE64_STANDARD.encode(bytes.into_inner())
-}
-
-/// Text of the data, which must not be taken for HTML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

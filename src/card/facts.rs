@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::markdown::code;
-use super::{date, indexes, parts};
+use super::{indexes, parts};
 use crate::config::Config;
 use crate::data::options::Missing;
 use crate::data::{Dataset, Grouping, Names, Portion, Split, lists, sha256};
+use crate::date;
 use crate::error::{Error, Result};
 use crate::evaluate::groups::GroupReport;
 use crate::evaluate::interval::intervals;
@@ -27,7 +28,7 @@ pub struct File {
 }
 
 impl File {
-    pub(super) fn of(path: &Path) -> Result<Self> {
+    pub(crate) fn of(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let written = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
         let date = written.filter(|time| *time <= SystemTime::now()).and_then(date::day);
@@ -171,7 +172,7 @@ impl Measured {
     ) -> Result<Self> {
         let found = classifier.evaluate(feed)?;
         let classes = &classifier.metadata().classes;
-        let kept: Vec<usize> = (0..feed.rows()).filter(|place| !feed.is_left_out(*place)).collect();
+        let kept = feed.kept();
         let of_groups = |(grouping, least): (Grouping, u64)| {
             GroupReport::new(&found, classes, &grouping.select(kept.iter().copied()), least)
         };

@@ -5,13 +5,10 @@
 //! made up.
 
 mod about;
-mod date;
 mod facts;
 mod front_matter;
 mod markdown;
 mod section;
-
-use std::path::Path;
 
 use tch::Device;
 
@@ -21,11 +18,10 @@ use markdown::plain;
 use section::SECTIONS;
 
 use crate::config::Config;
-use crate::data::{Dataset, Grouping, GroupingOptions, Split};
-use crate::error::{Error, Result, guard};
+use crate::data::{Grouping, GroupingOptions, Split};
+use crate::error::{Result, guard};
 use crate::export::Metadata;
-use crate::pipeline::Examples;
-use crate::predict::Classifier;
+use crate::pipeline::{Examples, Finished};
 use crate::run::RunFolder;
 
 /// All that a card tells.
@@ -55,12 +51,8 @@ impl Card {
     /// A run without a model, data that is gone or has changed since, and groups that cannot be told.
     pub fn of(run: &RunFolder, about: About, groups: &GroupingOptions, device: Device) -> Result<Self> {
         guard(|| {
-            let path = run.model();
-            let classifier = Classifier::load(&path, device)?;
-            let config = Config::read(&run.config_file())?;
-            let examples = Examples::again(&config, run)?;
+            let Finished { classifier, config, examples } = Finished::open(run, device)?;
             let metadata = classifier.metadata().clone();
-            fits(&path, &metadata, &examples.dataset)?;
             let Examples { dataset, split, .. } = &examples;
             let grouping = Grouping::read(groups, &dataset.path, &dataset.names)?;
             let mut measured = Vec::new();
@@ -71,11 +63,11 @@ impl Card {
                     .map(|grouping| (grouping.select(indexes(rows)), groups.least_group_rows));
                 measured.push(Measured::new(name, &classifier, &*feed, of_part)?);
             }
-            let name = about.get("name").map_or_else(|| folder_name(run), str::to_string);
+            let name = about.get("name").map_or_else(|| run.name(), str::to_string);
             Ok(Card {
                 name,
-                file: File::of(&path)?,
-                parameters: classifier.module().parameters()?.iter().map(|(_, values)| values.numel()).sum(),
+                file: File::of(&run.model())?,
+                parameters: classifier.parameters()?,
                 rows: Rows::new(dataset, split, &config, grouping.as_ref())?,
                 about,
                 config,
@@ -110,19 +102,4 @@ fn parts(split: &Split) -> impl Iterator<Item = (&'static str, &[i64])> {
 
 fn indexes(rows: &[i64]) -> impl Iterator<Item = usize> {
     rows.iter().map(|row| *row as usize)
-}
-
-fn folder_name(run: &RunFolder) -> String {
-    let path = run.path().canonicalize().unwrap_or_else(|_| run.path().to_path_buf());
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// Refuses a model that is not the run's.
-fn fits(path: &Path, metadata: &Metadata, dataset: &Dataset) -> Result<()> {
-    if metadata.data_sha256 == dataset.sha256 && metadata.classes == dataset.classes {
-        return Ok(());
-    }
-    let problem =
-        "this model was trained on other data than this run's; bring the run's own back by `cresset export`";
-    Err(Error::artifact(path, problem))
 }

@@ -64,8 +64,7 @@ impl Eval {
         let found = classifier.evaluate(&*examples)?;
         let classes = &classifier.metadata().classes;
         let groups = grouping.map(|grouping| {
-            let grouping =
-                grouping.select((0..examples.rows()).filter(|place| !examples.is_left_out(*place)));
+            let grouping = grouping.select(examples.kept());
             GroupReport::new(&found, classes, &grouping, self.groups.least_group_rows)
         });
         let report = Report { groups: groups.transpose()?, ..Report::new(&found, classes) };
@@ -84,7 +83,7 @@ impl Eval {
         device: tch::Device,
     ) -> anyhow::Result<(Box<dyn HeldOutFeed>, Option<Grouping>)> {
         let config = Config::read(&run.config_file())?;
-        let examples = Examples::again(&config, run)?;
+        let examples = Examples::own_again(&config, run)?;
         let (dataset, rows) = (&examples.dataset, &examples.split.held_out);
         let grouping = Grouping::read(&self.groups, &dataset.path, &dataset.names)?;
         let grouping = grouping.map(|grouping| grouping.select(rows.iter().map(|row| *row as usize)));

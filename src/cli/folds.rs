@@ -36,7 +36,8 @@ pub fn run(
 
 /// Trains models that did not see what they judge, and ranks the labels of the run's examples by them.
 pub fn find_label_errors(config: &Config, run: &RunFolder, stop: &dyn Fn() -> bool) -> anyhow::Result<Ended> {
-    let config = Config { folds: config.folds.or(Some(FOLDS)), fold: None, ..config.clone() };
+    let folds = config.folds.or(Some(FOLDS));
+    let config = Config { folds, fold: None, feedback: None, ..config.clone() };
     let path = run.path().join("label-errors");
     let folds = match RunFolder::open(&path) {
         Ok(folder) => CrossValidation::open(&config, folder)?,

@@ -5,6 +5,8 @@ use std::io::IsTerminal;
 use clap::{ArgAction, Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+use super::screen;
+
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
@@ -34,7 +36,7 @@ impl Logs {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
         let logs = tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_writer(std::io::stderr)
+            .with_writer(|| screen::Lines)
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false);
         match self.log_format {

@@ -14,10 +14,12 @@ use cresset::error::Error;
 use cresset::evaluate::Confusion;
 use cresset::pipeline::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::run::RunFolder;
-use cresset::train::{Callback, MAY_DIFFER, Silent};
+use cresset::tensorboard::TensorBoard;
+use cresset::train::{Callback, MAY_DIFFER, Silent, Together};
 
 use super::progress::Progress;
-use super::{Ended, elastic, folds, show, thousands};
+use super::tui::{self, Dashboard};
+use super::{Ended, elastic, feedback, folds, report, show, thousands};
 
 /// Train a model, measure it on held-out rows, and export it
 #[derive(Debug, Args)]
@@ -42,6 +44,27 @@ pub struct Train {
     #[arg(long, value_name = "RUN", help_heading = "Where", conflicts_with_all = ["out", "config_file", "go_on"])]
     resume: Option<PathBuf>,
 
+    /// Fine-tune the model of a finished run: with its options, its data and the corrections of --feedback
+    #[arg(long, value_name = "RUN", help_heading = "Where", conflicts_with_all = ["resume", "config_file", "find_label_errors"])]
+    from: Option<PathBuf>,
+
+    /// Show curves and figures on the whole terminal while it trains; q stops and saves
+    #[arg(long, help_heading = "Meanwhile")]
+    tui: bool,
+
+    /// Write event files for TensorBoard into the run's folder: curves, histograms of the weights, confusion matrix, options
+    #[arg(long, help_heading = "Meanwhile")]
+    tensorboard: bool,
+
+    /// With --from: put the new model in the place of the old one, unless it is worse on the old held-out rows or no better on the
+    /// corrections (the exit code is then 1)
+    #[arg(long, help_heading = "Afterwards", requires = "from")]
+    promote: bool,
+
+    /// After training, write report.html into the folder of the run: curves, confusion, mistakes
+    #[arg(long, help_heading = "Afterwards")]
+    report: bool,
+
     /// After training, rank the labels that are probably wrong, by models that did not see them (5 folds, or --folds)
     #[arg(long, help_heading = "Afterwards")]
     find_label_errors: bool,
@@ -52,8 +75,14 @@ const MAY_DIFFER_IN_FOLDS: [&str; 2] = ["device", "threads"];
 
 impl Train {
     pub fn run(self, flags: &ArgMatches) -> anyhow::Result<Ended> {
+        if self.tui {
+            tui::refuse_without_terminal()?;
+        }
         let stop = stop_on_interrupt()?;
-        let stop = || stop.load(Ordering::Relaxed);
+        if let Some(from) = &self.from {
+            refuse_several("--from")?;
+            return feedback::run(&self, &RunFolder::open(from)?, flags, &stop);
+        }
         let (config, begun) = match &self.resume {
             Some(folder) => {
                 let folder = RunFolder::open(folder)?;
@@ -63,6 +92,7 @@ impl Train {
         };
         if config.folds.is_some() && config.fold.is_none() {
             refuse_several("--folds")?;
+            self.refuse_to_watch("--folds")?;
             let folds = match begun {
                 Some(folder) => {
                     refuse_changes(flags, &MAY_DIFFER_IN_FOLDS)?;
@@ -70,15 +100,39 @@ impl Train {
                 }
                 None => CrossValidation::start(&config, self.out.as_deref())?,
             };
-            return folds::run(&folds, self.find_label_errors, &stop);
+            return folds::run(&folds, self.find_label_errors, &|| stop.load(Ordering::Relaxed));
         }
         if self.find_label_errors {
             refuse_several("--find-label-errors")?;
         }
         let timeout = Duration::try_from_secs_f64(config.training.peer_timeout).unwrap_or(Duration::MAX);
         let world = World::from_environment(timeout)?;
-        let ended = self.one_run(&config, begun, flags, &world, &stop);
+        let ended = self.one_run(&config, begun, flags, &world, stop);
         ended.map_err(|error| elastic::report(error, &world))
+    }
+
+    /// Trains one model in this process, and shows what came of it. None if it was interrupted.
+    pub fn fine_tune(&self, config: &Config, asked: &Arc<AtomicBool>) -> anyhow::Result<Option<RunFolder>> {
+        let run = self.begin_or_go_on(config, &World::alone())?;
+        let folder = run.folder.clone();
+        show(&introduction(&run))?;
+        match self.watched(run, asked)? {
+            Outcome::Trained(trained) => show(&accuracies(&trained))?,
+            Outcome::Helped => {}
+            Outcome::Interrupted { epoch, step } => {
+                eprintln!(
+                    "interrupted in epoch {epoch}, after step {step}; everything is saved. Go on with the same command and"
+                );
+                eprintln!("  --continue --out {}", folder.path().display());
+                return Ok(None);
+            }
+        }
+        Ok(Some(folder))
+    }
+
+    /// Whether the new model is to take the place of the old one.
+    pub fn is_to_promote(&self) -> bool {
+        self.promote
     }
 
     fn one_run(
@@ -87,7 +141,7 @@ impl Train {
         begun: Option<RunFolder>,
         flags: &ArgMatches,
         world: &World,
-        stop: &dyn Fn() -> bool,
+        asked: Arc<AtomicBool>,
     ) -> anyhow::Result<Ended> {
         let run = match begun {
             Some(folder) => {
@@ -97,12 +151,17 @@ impl Train {
             None => self.begin_or_go_on(config, world)?,
         };
         let folder = run.folder.clone();
-        let callback: &mut dyn Callback = if world.is_first() { &mut Progress::new() } else { &mut Silent };
         if world.is_first() {
             show(&introduction(&run))?;
         }
-        match pipeline::finish(run, callback, stop)? {
-            Outcome::Trained(trained) => show(&result(&folder, &trained))?,
+        let stop = || asked.load(Ordering::Relaxed);
+        match self.watched(run, &asked)? {
+            Outcome::Trained(trained) => {
+                show(&result(&folder, &trained))?;
+                if self.report {
+                    report::write(&folder, trained.prepared.device)?;
+                }
+            }
             Outcome::Helped => return Ok(Ended::Well),
             Outcome::Interrupted { .. } if !world.is_first() => return Ok(Ended::Interrupted),
             Outcome::Interrupted { epoch, step } => {
@@ -110,9 +169,47 @@ impl Train {
             }
         }
         if self.find_label_errors {
-            return folds::find_label_errors(config, &folder, stop);
+            return folds::find_label_errors(config, &folder, &stop);
         }
         Ok(Ended::Well)
+    }
+
+    /// Trains and shows how it goes, in the ways that were asked for.
+    fn watched(&self, run: Run, asked: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+        let stop = || asked.load(Ordering::Relaxed);
+        if !run.world.is_first() {
+            return Ok(pipeline::finish(run, &mut Silent, &stop)?);
+        }
+        let mut events = match self.tensorboard {
+            true => Some(TensorBoard::create(&run)?),
+            false => None,
+        };
+        let mut shown: Box<dyn Callback> = match self.tui {
+            true => Box::new(Dashboard::open(title(&run), &run.folder.metrics(), Arc::clone(asked))?),
+            false => Box::new(Progress::new()),
+        };
+        let mut callbacks = Together(vec![&mut *shown]);
+        if let Some(events) = &mut events {
+            callbacks.0.push(events);
+        }
+        let outcome = pipeline::finish(run, &mut callbacks, &stop);
+        drop(shown);
+        if let Some(events) = events {
+            events.end(matches!(outcome, Ok(Outcome::Trained(_))))?;
+        }
+        Ok(outcome?)
+    }
+
+    fn refuse_to_watch(&self, option: &str) -> anyhow::Result<()> {
+        let asked = [("--tui", self.tui), ("--tensorboard", self.tensorboard), ("--report", self.report)];
+        match asked.into_iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => {
+                let problem =
+                    format!("{name} shows one training, and {option} makes several; leave one of them out");
+                Err(Error::Usage(problem).into())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Begins a run, or goes on with the one in the folder if that is wanted: by the user, or by a starter that has started the
@@ -161,7 +258,7 @@ pub fn interrupted(again: &str, epoch: u32, step: usize) -> Ended {
 }
 
 /// The first Ctrl-C (or SIGTERM) asks the training to stop after its step, the second ends the program at once.
-fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+pub(super) fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
@@ -184,6 +281,18 @@ fn refuse_changes(flags: &ArgMatches, may_differ: &[&str]) -> anyhow::Result<()>
     Ok(())
 }
 
+/// A run in a line.
+fn title(run: &Run) -> String {
+    let Prepared { dataset, device, .. } = &run.prepared;
+    format!(
+        "{}   {} on {}   {}",
+        run.folder.path().display(),
+        run.config.model,
+        dataset.path.display(),
+        device::name(*device)
+    )
+}
+
 pub fn introduction(run: &Run) -> String {
     let Prepared { dataset, split, network, init, device, threads, .. } = &run.prepared;
     let range =
@@ -192,13 +301,18 @@ pub fn introduction(run: &Run) -> String {
         0 => String::new(),
         rows => format!(", {} to test on", thousands(rows)),
     };
+    let corrected = run.prepared.corrections.as_ref().map_or(String::new(), |corrections| {
+        let (trained, kept) = (corrections.trained.len(), corrections.kept.len());
+        let kept = if kept > 0 { format!("; {kept} kept aside") } else { String::new() };
+        format!("\n        corrections: {trained} to train on, ×{}{kept}", corrections.weight)
+    });
     let data = format!(
-        "{}: {} rows of {}{range}, {} classes; {} to train on, {} held out{test}",
+        "{}: {} rows of {}{range}, {} classes; {} to train on, {} held out{test}{corrected}",
         dataset.path.display(),
         thousands(dataset.rows()),
         dataset.shape,
         dataset.classes.len(),
-        thousands(split.train.len()),
+        thousands(split.train_rows()),
         thousands(split.held_out.len()),
     );
     let (model, parameters) = (&run.config.model, thousands(network.parameter_count()));
@@ -219,7 +333,8 @@ pub fn introduction(run: &Run) -> String {
     )
 }
 
-fn result(folder: &RunFolder, trained: &Trained) -> String {
+/// The accuracies on the held-out rows, and on the test rows if there are any.
+fn accuracies(trained: &Trained) -> String {
     let accuracy = |confusion: &Confusion| {
         let right: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
         (100. * confusion.accuracy(), right, confusion.total())
@@ -229,17 +344,22 @@ fn result(folder: &RunFolder, trained: &Trained) -> String {
         let (accuracy, right, rows) = accuracy(&test.confusion);
         format!("test accuracy      {accuracy:.2} %  ({right} of {rows} rows, by which nothing was chosen)\n")
     });
+    let epoch = trained.best.epoch;
     format!(
-        r#"
-held-out accuracy  {held_out:.2} %  ({right} of {rows} rows, with the weights of epoch {epoch})
-{test}
-written to {folder}/
+        "\nheld-out accuracy  {held_out:.2} %  ({right} of {rows} rows, with the weights of epoch {epoch})\n{test}\n"
+    )
+}
+
+fn result(folder: &RunFolder, trained: &Trained) -> String {
+    format!(
+        r#"{accuracies}written to {folder}/
   model.pt       the trained model, for any libtorch program
   config.toml    every option, to run it again
   metrics.csv    a row an epoch
   split.csv      which rows were held out
   checkpoints/   best and last weights
 
+See it  cresset report {folder}  (a page of curves, confusion and mistakes)
 C++     auto model = torch::jit::load("{folder}/model.pt");
         auto input = torch::zeros({{1, {features}}});  // raw values, any number of rows
         auto logits = model.forward({{input}}).toTensor();
@@ -247,7 +367,7 @@ Python  model = torch.jit.load("{folder}/model.pt")
         input = torch.zeros(1, {features})  # raw values, any number of rows
         classes, probabilities = model.predict(input)
 "#,
-        epoch = trained.best.epoch,
+        accuracies = accuracies(trained),
         folder = folder.path().display(),
         features = trained.metadata.input.shape.features(),
     )

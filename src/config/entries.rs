@@ -1,7 +1,8 @@
 //! The entries of a TOML file, each with its line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{Error, Place, Result};
@@ -16,28 +17,68 @@ pub struct Entry {
     pub place: Place,
 }
 
+/// A TOML file, whose places have a line and a column.
+pub struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// Reads a file that is called `what` ("run file").
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not UTF-8.
+    pub fn read(path: &Path, what: &str) -> Result<Self> {
+        let bytes =
+            std::fs::read(path).map_err(|e| Error::data(path, format!("cannot read the {what}: {e}")))?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let (valid, bytes) = (e.utf8_error().valid_up_to(), e.into_bytes());
+            let place = line(path, &bytes[..valid]).column(column(&bytes[..valid]).to_string());
+            Error::data(place, "the text is not UTF-8; save the file in UTF-8")
+        })?;
+        Ok(Source { path: path.to_path_buf(), text })
+    }
+
+    /// The entries, nested as they are.
+    ///
+    /// # Errors
+    /// A text that is no TOML.
+    pub fn table(&self) -> Result<Spanned<DeTable<'_>>> {
+        DeTable::parse(&self.text).map_err(|e| {
+            let place = e.span().map_or(self.path.as_path().into(), |span| self.at(span.start));
+            Error::data(place, format!("this is no TOML: {}", e.message()))
+        })
+    }
+
+    /// The line of an offset in the text.
+    pub fn line(&self, offset: usize) -> Place {
+        line(&self.path, &self.text.as_bytes()[..offset])
+    }
+
+    /// Line and column of an offset in the text.
+    pub fn at(&self, offset: usize) -> Place {
+        self.line(offset).column(column(&self.text.as_bytes()[..offset]).to_string())
+    }
+}
+
 /// Reads a file of entries that is called `what` ("run file").
 ///
 /// # Errors
 /// A file that cannot be read or is no TOML, with line and column.
 pub fn read(path: &Path, what: &str) -> Result<Vec<Entry>> {
-    let bytes = std::fs::read(path).map_err(|e| Error::data(path, format!("cannot read the {what}: {e}")))?;
-    let line = |offset: usize| {
-        Place::line(path, 1 + bytes[..offset].iter().filter(|byte| **byte == b'\n').count() as u64)
-    };
-    let at = |offset: usize| line(offset).column(column(&bytes[..offset]).to_string());
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|e| Error::data(at(e.valid_up_to()), "the text is not UTF-8; save the file in UTF-8"))?;
-    let table = DeTable::parse(text).map_err(|e| {
-        let place = e.span().map_or(path.into(), |span| at(span.start));
-        Error::data(place, format!("this is no TOML: {}", e.message()))
-    })?;
+    let source = Source::read(path, what)?;
+    let table = source.table()?;
     let entries = table.get_ref().iter().map(|(key, value)| Entry {
         name: key.get_ref().to_string(),
         value: scalar(value.get_ref()),
-        place: line(key.span().start),
+        place: source.line(key.span().start),
     });
     Ok(entries.collect())
+}
+
+/// The line behind the text `before`.
+fn line(path: &Path, before: &[u8]) -> Place {
+    Place::line(path, 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64)
 }
 
 /// The column behind the text `before`, from 1.
@@ -46,7 +87,8 @@ fn column(before: &[u8]) -> usize {
     1 + String::from_utf8_lossy(own).chars().count()
 }
 
-fn scalar(value: &DeValue) -> Option<String> {
+/// A string, a number or a truth value as text.
+pub fn scalar(value: &DeValue) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         // TOML writes integers in hexadecimal, octal and binary too.

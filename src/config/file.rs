@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::error::{ContextKind, ContextValue};
 
 use super::entries::{self, Entry};
-use super::{RECORD, argument, command};
+use super::{RECORD, argument, command, names};
 use crate::error::{Error, Result, did_you_mean, quoted};
 
 /// The options of a run file as command-line arguments, each validated with its line.
@@ -17,28 +17,33 @@ pub fn file_arguments(path: &Path) -> Result<Vec<String>> {
         if name == RECORD {
             continue;
         }
-        if !command().get_arguments().any(|option| option.get_id() == name) {
-            return Err(Error::data(place, unknown(name)));
-        }
-        let Some(value) = value else {
-            return Err(Error::data(place, format!("`{name}` takes one value, a number or a string")));
-        };
-        let argument = argument(name, &value);
-        if let Err(error) = command().try_get_matches_from([&argument]) {
-            return Err(Error::data(place, invalid(name, &value, &error)));
-        }
-        arguments.push(argument);
+        arguments.push(checked(name, value.as_deref()).map_err(|problem| Error::data(place, problem))?);
     }
     Ok(arguments)
 }
 
+/// An option with its value (none where it is a list or a table) as a command-line argument.
+///
+/// # Errors
+/// What is wrong with the name or the value.
+pub fn checked(name: &str, value: Option<&str>) -> std::result::Result<String, String> {
+    if !names().iter().any(|known| known == name) {
+        return Err(unknown(name));
+    }
+    let value = value.ok_or_else(|| format!("`{name}` takes one value, a number or a string"))?;
+    let argument = argument(name, value);
+    match command().try_get_matches_from([&argument]) {
+        Ok(_) => Ok(argument),
+        Err(error) => Err(invalid(name, value, &error)),
+    }
+}
+
 fn unknown(name: &str) -> String {
-    let command = command();
-    let names: Vec<_> = command.get_arguments().map(|option| option.get_id().as_str()).collect();
+    let names = names();
     format!(
         "unknown option {}{} The options are {}",
         quoted(name),
-        did_you_mean(name, names.iter().copied()).unwrap_or_else(|| ".".to_string()),
+        did_you_mean(name, names.iter().map(String::as_str)).unwrap_or_else(|| ".".to_string()),
         names.join(", ")
     )
 }

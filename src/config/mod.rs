@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::feed::{ClassWeights, Sampling};
 use crate::train::TrainOptions;
 use crate::train::optimizer::OPTIMIZERS;
+pub(crate) use file::checked;
 use file::file_arguments;
 pub use model::ModelChoice;
 use values::{
@@ -72,6 +73,18 @@ pub struct Config {
     /// How much the examples of each class count in the loss
     #[arg(long, value_name = "WAY", default_value = "equal")]
     pub class_weights: ClassWeights,
+
+    /// Train on corrections, too: the folder of a feedback set, as `cresset serve --feedback` writes it
+    #[arg(long, value_name = "DIR", value_parser = path())]
+    pub feedback: Option<PathBuf>,
+
+    /// How often each correction stands among the examples of an epoch [default: so often that they are a fifth, 50 times at most]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000), allow_negative_numbers = true)]
+    pub feedback_weight: Option<u32>,
+
+    /// Take the first N corrections of the set, which may grow [default: all]
+    #[arg(long, value_name = "N", value_parser = whole_above_0, allow_negative_numbers = true)]
+    pub feedback_rows: Option<u32>,
 
     /// Architecture of the model (`cresset models` lists them), or a TorchScript file (`.pt`), which is trained as it is
     #[arg(long, value_name = "NAME|FILE", default_value = "mlp", value_parser = model)]
@@ -167,6 +180,11 @@ impl Config {
             ("augment", self.augment.clone().into()),
             ("sampling", self.sampling.to_string().into()),
             ("class_weights", self.class_weights.to_string().into()),
+        ]);
+        entries.extend(named(("feedback", &self.feedback)));
+        entries.extend(self.feedback_weight.map(|weight| ("feedback_weight", i64::from(weight).into())));
+        entries.extend(self.feedback_rows.map(|rows| ("feedback_rows", i64::from(rows).into())));
+        entries.extend([
             ("model", self.model.clone().into()),
             ("model_options", self.model_options.clone().into()),
         ]);
@@ -216,8 +234,9 @@ impl Config {
         self.entries().into_iter().map(|(name, value)| format!("{name} = {value}\n")).collect()
     }
 
-    /// The options of arguments that were each found valid, over the defaults.
-    fn from_arguments(arguments: &[String]) -> Self {
+    /// The options of arguments that were each found valid ([`checked`]), over the defaults. Of an option that comes twice, the last
+    /// one counts.
+    pub(crate) fn from_arguments(arguments: &[String]) -> Self {
         let matches = command().try_get_matches_from(arguments).expect("each argument is valid");
         Config::from_arg_matches(&matches).expect("each argument is valid")
     }
@@ -225,8 +244,12 @@ impl Config {
 
 /// The names of the options that `flags` give a value on the command line.
 pub fn given(flags: &ArgMatches) -> Vec<String> {
-    let ids = command().get_arguments().map(|argument| argument.get_id().to_string()).collect::<Vec<_>>();
-    ids.into_iter().filter(|id| flags.value_source(id) == Some(ValueSource::CommandLine)).collect()
+    names().into_iter().filter(|id| flags.value_source(id) == Some(ValueSource::CommandLine)).collect()
+}
+
+/// The names of all options, in the order of their definition.
+pub fn names() -> Vec<String> {
+    command().get_arguments().map(|option| option.get_id().to_string()).collect()
 }
 
 fn given_arguments(flags: &ArgMatches) -> Vec<String> {
@@ -235,6 +258,23 @@ fn given_arguments(flags: &ArgMatches) -> Vec<String> {
     };
     given(flags).iter().filter_map(|id| Some(argument(id, &value(id)?))).collect()
 }
+
+/// Options that decide which rows a run is trained and measured on, beside the seed: runs that differ in them cannot be compared.
+pub const DECIDE_THE_ROWS: [&str; 13] = [
+    "data",
+    "format",
+    "label",
+    "ignore",
+    "missing",
+    "group",
+    "exclude",
+    "held_out",
+    "train_list",
+    "held_out_list",
+    "test_list",
+    "folds",
+    "fold",
+];
 
 /// The table of a run folder's config.toml that is not options but notes: versions, fingerprint of the data.
 pub const RECORD: &str = "record";
@@ -272,6 +312,8 @@ mod tests {
         config.held_out_list = Some("held-out.txt".into());
         config.test_list = Some("test.txt".into());
         (config.folds, config.fold) = (Some(5), Some(1));
+        config.feedback = Some("feedback".into());
+        (config.feedback_weight, config.feedback_rows) = (Some(2), Some(9));
         config.init = Some("start.pth".into());
         config.training.clip = Some(1.);
         (config.training.patience, config.training.max_minutes) = (Some(3), Some(5.));

@@ -112,6 +112,15 @@ pub enum Names {
     },
     /// An example is a file, called by its path below the data set's path, with `/` between its parts.
     Files(Vec<String>),
+    /// Examples from elsewhere stand behind the data set's own.
+    Joined {
+        /// What its own are called.
+        own: Box<Names>,
+        /// The folder of the others.
+        folder: PathBuf,
+        /// What the others are called.
+        more: Vec<String>,
+    },
 }
 
 impl Names {
@@ -120,6 +129,7 @@ impl Names {
         match self {
             Names::Rows(rows) | Names::Lines { rows, .. } => rows.len(),
             Names::Files(names) => names.len(),
+            Names::Joined { own, more, .. } => own.count() + more.len(),
         }
     }
 
@@ -133,6 +143,10 @@ impl Names {
         match self {
             Names::Rows(rows) | Names::Lines { rows, .. } => rows[index].to_string(),
             Names::Files(names) => names[index].clone(),
+            Names::Joined { own, more, .. } => match index.checked_sub(own.count()) {
+                None => own.name(index),
+                Some(index) => more[index].clone(),
+            },
         }
     }
 
@@ -142,6 +156,10 @@ impl Names {
             Names::Rows(rows) => Place::row(path, rows[index]),
             Names::Lines { lines, .. } => Place::line(path, lines[index]),
             Names::Files(names) => path.join(&names[index]).as_path().into(),
+            Names::Joined { own, folder, .. } => match index < own.count() {
+                true => own.place(path, index),
+                false => folder.as_path().into(),
+            },
         }
     }
 
@@ -152,6 +170,7 @@ impl Names {
                 Names::Lines { rows: select(rows, indexes), lines: select(lines, indexes) }
             }
             Names::Files(names) => Names::Files(select(names, indexes)),
+            Names::Joined { .. } => Names::Files(indexes.iter().map(|index| self.name(*index)).collect()),
         }
     }
 }
@@ -177,7 +196,7 @@ impl Dataset {
     }
 
     /// These examples alone, with all classes.
-    pub fn select(self, indexes: &[usize]) -> Self {
+    pub fn select(&self, indexes: &[usize]) -> Self {
         let width = self.shape.features() as usize;
         let inputs = match &self.inputs {
             Inputs::Floats(values) => Inputs::Floats(gather(values, width, indexes.iter().copied())),
@@ -187,10 +206,15 @@ impl Dataset {
         Dataset {
             labels: select(&self.labels, indexes),
             names: self.names.select(indexes),
-            portions: self.portions.map(|portions| select(&portions, indexes)),
-            groups: self.groups.map(|groups| select(&groups, indexes)),
+            portions: self.portions.as_ref().map(|portions| select(portions, indexes)),
+            groups: self.groups.as_ref().map(|groups| select(groups, indexes)),
             inputs,
-            ..self
+            path: self.path.clone(),
+            sha256: self.sha256.clone(),
+            classes: self.classes.clone(),
+            shape: self.shape.clone(),
+            range: self.range,
+            table: self.table.clone(),
         }
     }
 

@@ -11,9 +11,12 @@ pub mod interval;
 pub mod label_errors;
 mod log_loss;
 mod macro_f1;
+pub mod mcnemar;
 mod micro_f1;
+pub(crate) mod picture;
 mod report;
 mod roc_auc;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod top_k;
@@ -26,7 +29,9 @@ use crate::feed::{Batch, HeldOutFeed};
 pub use confusion::Confusion;
 pub use cross_entropy::cross_entropy;
 pub use interval::{Interval, Uncertainty};
+pub use mcnemar::McNemar;
 pub use report::{ClassFigures, Figure, MOST_SHOWN, Report};
+use sums::Sums;
 
 /// A figure that says how good a model is.
 ///
@@ -62,6 +67,11 @@ impl Metric {
 
     const fn with(self, uncertainty: Uncertainty) -> Self {
         Metric { uncertainty, ..self }
+    }
+
+    /// Its name as the column of a file.
+    pub fn column(&self) -> String {
+        self.name.replace(',', "").replace(' ', "_").to_lowercase()
     }
 
     /// A value of it, as people read it.
@@ -154,25 +164,19 @@ pub fn evaluate(
     keep: Keep,
     mut logits_of: impl FnMut(&Tensor) -> Result<Tensor>,
 ) -> Result<Evaluation> {
-    let device = feed.device();
-    let mut loss = Tensor::zeros([], (Kind::Double, device));
-    let mut pairs = Tensor::zeros([(classes * classes) as i64], (Kind::Int64, device));
+    let mut sums = Sums::new(classes, feed.device());
     let mut kept = Vec::new();
     let is_kept = keep == Keep::Scores && feed.rows().saturating_mul(classes) <= MOST_SCORES;
     tch::no_grad(|| {
         for batch in feed.in_order() {
             let Batch { inputs, labels, .. } = batch?;
             let logits = logits_of(&inputs)?.to_kind(Kind::Float);
-            let _ = loss.g_add_(&(cross_entropy(&logits, &labels) * labels.size()[0]));
-            let pair = &labels * classes as i64 + logits.argmax(-1, false);
-            let _ = pairs.g_add_(&pair.bincount::<Tensor>(None, (classes * classes) as i64));
+            sums.add(&logits, &labels)?;
             if is_kept {
                 kept.push((logits.to_device(Device::Cpu), labels.to_device(Device::Cpu)));
             }
         }
-        let counts = Vec::<i64>::try_from(&pairs)?.iter().map(|n| *n as u64).collect();
-        let confusion = Confusion::new(classes, counts);
-        let loss = loss.double_value(&[]) / confusion.total() as f64;
+        let (loss, confusion) = sums.read()?;
         Ok(Evaluation { loss, confusion, scores: joined(&kept) })
     })
 }

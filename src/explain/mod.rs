@@ -15,7 +15,7 @@ use tch::Tensor;
 
 use crate::error::{Error, Result, did_you_mean, guard};
 use crate::options::{NumberOption, Options};
-pub use overlay::overlay;
+pub use overlay::{heat_map, overlay, plain};
 pub use subject::Subject;
 
 /// A way to explain a decision.

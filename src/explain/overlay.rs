@@ -1,5 +1,6 @@
 //! An explanation as a picture.
 
+use image::imageops::{FilterType, replace, resize};
 use image::{Rgb, RgbImage};
 use tch::{Kind, Tensor};
 
@@ -7,7 +8,7 @@ use crate::data::ValueRange;
 use crate::error::Result;
 
 /// The least side of the picture that is written.
-const LEAST_SIDE: i64 = 224;
+const LEAST_SIDE: u32 = 224;
 
 /// The share of the values that the colors tell apart; a few very large ones would leave the rest pale.
 const SATURATED: f64 = 0.99;
@@ -15,39 +16,51 @@ const SATURATED: f64 = 0.99;
 /// A picture, raw (channels, height, width), and beside it the same one in grey with its attribution on it: red speaks for
 /// the class, blue against it.
 pub fn overlay(raw: &Tensor, attribution: &Tensor, range: ValueRange) -> Result<RgbImage> {
-    let unit =
-        ((raw.to_kind(Kind::Float) - f64::from(range.min)) / f64::from(range.max - range.min)).clamp(0., 1.);
-    let color = if unit.size()[0] == 3 {
-        unit.shallow_clone()
-    } else {
-        unit.narrow(0, 0, 1).expand([3, -1, -1], false)
-    };
-    let grey = unit.mean_dim(0, false, Kind::Float);
+    let (own, heat) = (plain(raw, range)?, heat_map(raw, attribution, range)?);
+    let scale = LEAST_SIDE.div_ceil(own.height().min(own.width()));
+    let gap = scale.max(4);
+    let (width, height) = (own.width() * scale, own.height() * scale);
+    let mut picture = RgbImage::from_pixel(2 * width + gap, height, Rgb([255; 3]));
+    for (from, left) in [(&own, 0), (&heat, width + gap)] {
+        let enlarged = resize(from, width, height, FilterType::Nearest);
+        replace(&mut picture, &enlarged, left.into(), 0);
+    }
+    Ok(picture)
+}
+
+/// A raw picture as it is.
+pub fn plain(raw: &Tensor, range: ValueRange) -> Result<RgbImage> {
+    let unit = unit(raw, range);
+    let color = if unit.size()[0] == 3 { unit } else { unit.narrow(0, 0, 1).expand([3, -1, -1], false) };
+    let (height, width) = (color.size()[1] as u32, color.size()[2] as u32);
+    let values = Vec::<f32>::try_from(color.permute([1, 2, 0]).contiguous().view(-1))?;
+    let bytes = values.into_iter().map(byte).collect();
+    Ok(RgbImage::from_raw(width, height, bytes).expect("each pixel has three values"))
+}
+
+/// A raw picture in grey, in its own size, with its attribution on it.
+pub fn heat_map(raw: &Tensor, attribution: &Tensor, range: ValueRange) -> Result<RgbImage> {
+    let grey = unit(raw, range).mean_dim(0, false, Kind::Float);
     let places = attribution.sum_dim_intlist(0, false, Kind::Float);
     let most =
         places.abs().flatten(0, -1).quantile_scalar(SATURATED, None, false, "linear").double_value(&[]);
     let strength = (places / most.max(f64::MIN_POSITIVE)).clamp(-1., 1.);
-
-    let (height, width) = (grey.size()[0], grey.size()[1]);
-    let scale = (LEAST_SIDE as u32).div_ceil(height.min(width) as u32);
-    let color = Vec::<f32>::try_from(color.permute([1, 2, 0]).contiguous().view(-1))?;
+    let (height, width) = (grey.size()[0] as u32, grey.size()[1] as u32);
     let grey = Vec::<f32>::try_from(grey.contiguous().view(-1))?;
     let strength = Vec::<f32>::try_from(strength.contiguous().view(-1))?;
-    let byte = |value: f32| (255. * value).round() as u8;
-    let gap = scale.max(4);
-    let own = width as u32 * scale;
-    let mut picture = RgbImage::from_pixel(2 * own + gap, height as u32 * scale, Rgb([255; 3]));
-    for (x, y, pixel) in picture.enumerate_pixels_mut() {
-        let place = |x: u32| (y / scale) as usize * width as usize + (x / scale) as usize;
-        if x < own {
-            let at = 3 * place(x);
-            *pixel = Rgb(std::array::from_fn(|channel| byte(color[at + channel])));
-        } else if x >= own + gap {
-            let at = place(x - own - gap);
-            *pixel = Rgb(painted(0.6 * grey[at] + 0.2, strength[at]).map(byte));
-        }
-    }
-    Ok(picture)
+    Ok(RgbImage::from_fn(width, height, |x, y| {
+        let at = (y * width + x) as usize;
+        Rgb(painted(0.6 * grey[at] + 0.2, strength[at]).map(byte))
+    }))
+}
+
+/// Values from 0 (black) to 1.
+fn unit(raw: &Tensor, range: ValueRange) -> Tensor {
+    ((raw.to_kind(Kind::Float) - f64::from(range.min)) / f64::from(range.max - range.min)).clamp(0., 1.)
+}
+
+fn byte(value: f32) -> u8 {
+    (255. * value).round() as u8
 }
 
 /// A grey with red or blue over it.

@@ -1,6 +1,7 @@
 //! What an exported model says of itself: the extra file `metadata.json`.
 
 use std::cmp::Ordering;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,7 +10,7 @@ use super::Variant;
 use crate::config::Config;
 use crate::data::image::Channels;
 use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
-use crate::error::quoted;
+use crate::error::{Error, quoted};
 use crate::evaluate::{Evaluation, METRICS, Metric};
 use crate::transform::Preprocessing;
 
@@ -204,6 +205,18 @@ impl Metadata {
         }
     }
 
+    /// Refuses the model in `path` where it was trained on other data than the run that it is taken for.
+    ///
+    /// # Errors
+    /// Other data, or other classes.
+    pub fn refuse_other_data(&self, path: &Path, dataset: &Dataset) -> Result<(), Error> {
+        if self.data_sha256 == dataset.sha256 && self.classes == dataset.classes {
+            return Ok(());
+        }
+        let problem = "this model was trained on other data than this run's; bring the run's own back by `cresset export`";
+        Err(Error::artifact(path, problem))
+    }
+
     /// Whether the model computes with 8-bit integers.
     pub fn is_int8(&self) -> bool {
         self.compression.as_ref().is_some_and(|compression| compression.int8.is_some())
@@ -239,7 +252,7 @@ impl Metadata {
             preprocessing: preprocessing.clone(),
             metrics: Metrics {
                 epoch: found.epoch,
-                train_rows: split.train.len(),
+                train_rows: split.train_rows(),
                 held_out_rows: split.held_out.len(),
                 held_out_loss: found.held_out.loss,
                 held_out: figures(&found.held_out),

@@ -7,6 +7,7 @@ mod parts;
 mod pth;
 mod safetensors;
 mod torchscript;
+pub mod usage;
 mod variant;
 mod verification;
 

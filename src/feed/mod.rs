@@ -158,6 +158,11 @@ pub trait HeldOutFeed {
     fn is_left_out(&self, _place: usize) -> bool {
         false
     }
+
+    /// The places of the examples that were not left out.
+    fn kept(&self) -> Vec<usize> {
+        (0..self.rows()).filter(|place| !self.is_left_out(*place)).collect()
+    }
 }
 
 /// The part of an epoch's order that this process takes for the batch at `pass.start`.

@@ -2,6 +2,7 @@
 
 use tch::Device;
 
+use super::corrections::{self, Corrections};
 use crate::config::Config;
 use crate::data::{self, Dataset, Split};
 use crate::error::{Error, Result};
@@ -17,6 +18,8 @@ pub struct Examples {
     pub split: Split,
     /// The changes of the training examples.
     pub augmentation: Augmentation,
+    /// The corrections among the examples, if there are any.
+    pub corrections: Option<Corrections>,
 }
 
 impl Examples {
@@ -32,11 +35,15 @@ impl Examples {
         } else {
             dataset
         };
-        let split = Split::new(&dataset, &config.split_plan()?)?;
+        let mut split = Split::new(&dataset, &config.split_plan()?)?;
+        let (dataset, corrections) = corrections::add(dataset, &mut split, config)?;
         tracing::info!(
             file = %dataset.path.display(), rows = dataset.rows(), classes = dataset.classes.len(), "read the data"
         );
-        Ok(Examples { dataset, split, augmentation })
+        for note in corrections.iter().flat_map(|corrections| &corrections.notes) {
+            tracing::warn!("{note}");
+        }
+        Ok(Examples { dataset, split, augmentation, corrections })
     }
 
     /// The same for a run that was begun with `config`.
@@ -53,7 +60,25 @@ impl Examples {
             );
             return Err(Error::artifact(&examples.dataset.path, problem));
         }
+        if let (Some(corrections), Some(feedback)) = (&examples.corrections, &config.feedback)
+            && folder.feedback_sha256()?.is_some_and(|sha256| sha256 != corrections.sha256)
+        {
+            let problem = format!(
+                "corrections have changed since the run {} began, which added lines would not do; bring the old ones back, or start \
+                 a new run",
+                folder.path().display()
+            );
+            return Err(Error::artifact(feedback, problem));
+        }
         Ok(examples)
+    }
+
+    /// The same without corrections, for what looks at the data's own rows alone: the corrections may be gone.
+    ///
+    /// # Errors
+    /// Data that has changed since.
+    pub fn own_again(config: &Config, folder: &RunFolder) -> Result<Self> {
+        Examples::again(&Config { feedback: None, ..config.clone() }, folder)
     }
 
     /// Some rows as they are, on `device`, for a model that preprocesses them itself.

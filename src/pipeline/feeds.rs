@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tch::{Device, Tensor};
 
+use super::corrections::{Corrections, own_rows};
 use crate::config::Config;
 use crate::data::image::channel_by_channel;
 use crate::data::{Dataset, Part, Split, TrainPart};
@@ -20,6 +21,7 @@ pub(super) struct Sources<'a> {
     pub config: &'a Config,
     pub dataset: &'a Dataset,
     pub split: &'a Split,
+    pub corrected: Option<&'a Corrections>,
     pub augmentation: Augmentation,
     pub device: Device,
     pub world: &'a World,
@@ -37,9 +39,15 @@ pub(super) struct Feeds {
 impl Sources<'_> {
     /// Examples that are in memory.
     pub fn in_memory(self) -> Feeds {
-        let Sources { config, dataset, split, device, .. } = self;
+        let Sources { config, dataset, split, corrected, device, .. } = self;
         let train = TrainPart(dataset.part(&split.train, device));
-        let preprocessing = Preprocessing::fit(dataset, &train, config.reading.missing);
+        let preprocessing = match corrected {
+            None => Preprocessing::fit(dataset, &train, config.reading.missing),
+            Some(_) => {
+                let own = TrainPart(dataset.part(&own_rows(&split.train, corrected), device));
+                Preprocessing::fit(dataset, &own, config.reading.missing)
+            }
+        };
         let (held_out, share, test) =
             self.measured(|rows| Box::new(InMemory::raw(dataset.part(rows, device), &preprocessing)));
         let augmentation = self.augmentation;
@@ -56,8 +64,8 @@ impl Sources<'_> {
 
     /// Pictures that are decoded while the model works.
     pub fn streamed(self, gallery: &Arc<Gallery>) -> Result<Feeds> {
-        let Sources { config, dataset, split, device, .. } = self;
-        let sample = sample(dataset, split, gallery)?;
+        let Sources { config, dataset, split, corrected, device, .. } = self;
+        let sample = sample(dataset, &own_rows(&split.train, corrected), gallery)?;
         let preprocessing = Preprocessing::fit(dataset, &sample, config.reading.missing);
         let (held_out, share, test) =
             self.measured(|rows| Box::new(StreamHeldOut::new(gallery, rows, Some(&preprocessing), device)));
@@ -67,15 +75,19 @@ impl Sources<'_> {
         Ok(Feeds { preprocessing, train: Box::new(train), held_out, share, test })
     }
 
-    /// The held-out rows, this process's share of them, and the test rows. Only process 0 measures the final model, and
-    /// needs all of them.
+    /// The held-out rows, this process's share of those that are measured while it trains, and the test rows. Only process 0
+    /// measures the final model, and needs all of them. With corrections, an epoch is measured on those that are kept, too.
     fn measured(&self, feed: impl Fn(&[i64]) -> Box<dyn HeldOutFeed>) -> Measured {
         let Split { held_out, test, .. } = self.split;
+        let watched =
+            self.corrected.map(|corrected| [held_out.clone(), corrected.watched(self.split)].concat());
         if self.world.is_alone() {
-            return (feed(held_out), None, (!test.is_empty()).then(|| feed(test)));
+            let watched = watched.map(|rows| feed(&rows));
+            return (feed(held_out), watched, (!test.is_empty()).then(|| feed(test)));
         }
-        let (start, length) = share(held_out.len(), self.world.rank(), self.world.size());
-        let own = feed(&held_out[start..start + length]);
+        let watched = watched.as_ref().unwrap_or(held_out);
+        let (start, length) = share(watched.len(), self.world.rank(), self.world.size());
+        let own = feed(&watched[start..start + length]);
         if !self.world.is_first() {
             return (own, None, None);
         }
@@ -89,9 +101,9 @@ type Measured = (Box<dyn HeldOutFeed>, Option<Box<dyn HeldOutFeed>>, Option<Box<
 const SAMPLED: usize = 256;
 
 /// Some of the pictures to train on, evenly over all of them.
-fn sample(dataset: &Dataset, split: &Split, gallery: &Arc<Gallery>) -> Result<TrainPart> {
-    let count = split.train.len().min(SAMPLED);
-    let rows: Vec<i64> = (0..count).map(|index| split.train[index * split.train.len() / count]).collect();
+fn sample(dataset: &Dataset, train: &[i64], gallery: &Arc<Gallery>) -> Result<TrainPart> {
+    let count = train.len().min(SAMPLED);
+    let rows: Vec<i64> = (0..count).map(|index| train[index * train.len() / count]).collect();
     let (mut bytes, mut labels) = (Vec::new(), Vec::new());
     for (row, decoded) in rows.iter().zip(gallery.middles(&rows)) {
         match decoded {

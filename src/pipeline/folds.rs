@@ -14,7 +14,6 @@ use tch::Device;
 
 use super::Run;
 use crate::config::Config;
-use crate::distributed::World;
 use crate::error::{Error, Result, guard};
 use crate::evaluate::METRICS;
 use crate::predict::Classifier;
@@ -84,17 +83,7 @@ impl CrossValidation {
         let Some(fold) = (1..=self.folds).find(|fold| !self.path(*fold).join("model.pt").is_file()) else {
             return Ok(None);
         };
-        let (config, path) = (self.config_of(fold), self.path(fold));
-        let run = match RunFolder::open(&path) {
-            Ok(folder) if folder.last_checkpoint().is_file() => {
-                super::resume(&config, folder, &World::alone())?
-            }
-            _ => {
-                RunFolder::clear_unbegun(&path)?;
-                super::start(&config, Some(&path), &World::alone())?
-            }
-        };
-        Ok(Some((fold, run)))
+        Ok(Some((fold, super::start_or_go_on(&self.config_of(fold), &self.path(fold))?)))
     }
 
     /// The complete run of a fold: its options and its folder.
@@ -109,7 +98,7 @@ impl CrossValidation {
                 (1..=self.folds).map(|fold| self.figures_of(fold)).collect::<Result<_>>()?;
             // The names of the metrics are the header's last columns, which serde cannot know.
             let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-            let names = METRICS.iter().map(|metric| metric.name.replace(' ', "_").to_lowercase());
+            let names = METRICS.iter().map(|metric| metric.column());
             let header = ["fold", "rows", "loss"].map(String::from).into_iter().chain(names);
             writer.write_record(header).expect("a record can be written to memory");
             for fold in &figures {
@@ -141,6 +130,10 @@ impl CrossValidation {
 }
 
 fn folds_of(config: &Config) -> Result<u32> {
+    if config.feedback.is_some() {
+        let problem = "a cross-validation takes no --feedback: corrections are held out of none of its folds";
+        return Err(Error::Usage(problem.to_string()));
+    }
     match (config.folds, config.fold) {
         (Some(folds), None) => Ok(folds),
         _ => Err(Error::Usage("a cross-validation takes --folds, and no --fold".to_string())),

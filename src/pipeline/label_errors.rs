@@ -31,9 +31,7 @@ pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<Label
             let mut prepared = Prepared::again(&config, &folder)?;
             load_weights(&mut prepared.network, &folder.best_checkpoint())?;
             probabilities.extend(held_out_probabilities(&prepared)?);
-            let held_out = prepared.split.held_out.iter().enumerate();
-            let kept = held_out.filter(|(place, _)| !prepared.held_out.is_left_out(*place));
-            rows.extend(kept.map(|(_, row)| *row));
+            rows.extend(prepared.held_out.kept().into_iter().map(|place| prepared.split.held_out[place]));
             last = Some(prepared.dataset);
         }
         let dataset = last.expect("there are folds");

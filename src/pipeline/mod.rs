@@ -1,7 +1,9 @@
 //! A run from end to end: data, split, preprocessing, training, evaluation, export.
 
+mod corrections;
 mod examples;
 mod feeds;
+mod finished;
 mod folds;
 mod label_errors;
 mod prepared;
@@ -18,11 +20,13 @@ use crate::export::{self, Found, Metadata};
 use crate::feed::HeldOutFeed;
 use crate::model::Network;
 use crate::run::RunFolder;
-use crate::train::checkpoint::{Best, Checkpoint};
+use crate::train::checkpoint::{Best, Checkpoint, Position};
 use crate::train::{
     Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Plan, Silent, TimeLimit, Training,
 };
+pub use corrections::Corrections;
 pub use examples::Examples;
+pub use finished::Finished;
 pub use folds::{CrossValidation, FoldFigures, Spread, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
 pub use prepared::{MakeNetwork, Prepared};
@@ -77,15 +81,21 @@ pub fn start(config: &Config, out: Option<&Path>, world: &World) -> Result<Run> 
 
 /// The same with a model that `make` makes. `config.model` is `own:` and a name for it.
 pub fn start_with(config: &Config, out: Option<&Path>, world: &World, make: MakeNetwork) -> Result<Run> {
-    world.attempt(|| guard(|| begin(config, out, world, Prepared::with(config, world, make)?)))
+    world.attempt(|| {
+        guard(|| {
+            let prepared = Prepared::with(config, world, make)?;
+            let settled = prepared.corrections.as_ref().map(|corrections| corrections.settle(config));
+            begin(settled.as_ref().unwrap_or(config), out, world, prepared)
+        })
+    })
 }
 
 fn begin(config: &Config, out: Option<&Path>, world: &World, prepared: Prepared) -> Result<Run> {
     world.same("options", &config.to_toml())?;
     let path = world.told_by_first(|| {
         let folder = RunFolder::create(out, config)?;
-        folder.write_config(config, &prepared.dataset, prepared.threads)?;
-        folder.write_split(&prepared.dataset, &prepared.split)?;
+        folder.write_config(config, &prepared)?;
+        folder.write_split(&prepared)?;
         Ok(folder.path().to_string_lossy().into_owned())
     })?;
     tracing::info!(folder = %path, "began a run");
@@ -104,10 +114,35 @@ pub fn resume(config: &Config, folder: RunFolder, world: &World) -> Result<Run> 
 pub fn resume_with(config: &Config, folder: RunFolder, world: &World, make: MakeNetwork) -> Result<Run> {
     let resume = || {
         refuse_unbegun(&folder)?;
+        let config = &settled(config, &folder)?;
         let prepared = Prepared::again_with(config, &folder, world, make)?;
         go_on(config, folder, prepared, world)
     };
     world.attempt(|| guard(resume))
+}
+
+/// Goes on with the run in the folder `path`, or begins it there if it has no checkpoint yet. `config` is the run's own.
+pub(crate) fn start_or_go_on(config: &Config, path: &Path) -> Result<Run> {
+    match RunFolder::open(path) {
+        Ok(folder) if folder.last_checkpoint().is_file() => resume(config, folder, &World::alone()),
+        _ => {
+            RunFolder::clear_unbegun(path)?;
+            start(config, Some(path), &World::alone())
+        }
+    }
+}
+
+/// The options with as many corrections as the run was begun with: the set may have grown.
+fn settled(config: &Config, folder: &RunFolder) -> Result<Config> {
+    if config.feedback.is_none() {
+        return Ok(config.clone());
+    }
+    let begun = Config::read(&folder.config_file())?;
+    Ok(Config {
+        feedback_rows: config.feedback_rows.or(begun.feedback_rows),
+        feedback_weight: config.feedback_weight.or(begun.feedback_weight),
+        ..config.clone()
+    })
 }
 
 fn refuse_unbegun(folder: &RunFolder) -> Result<()> {
@@ -124,7 +159,7 @@ fn go_on(config: &Config, folder: RunFolder, prepared: Prepared, world: &World) 
     // Told by the first, so that none goes on before all have read the checkpoint's folder as it was.
     world.told_by_first(|| {
         run.folder.clear_partial()?;
-        run.folder.write_config(config, &run.prepared.dataset, run.prepared.threads)?;
+        run.folder.write_config(config, &run.prepared)?;
         Ok(String::new())
     })?;
     let position = run.training.position();
@@ -135,6 +170,7 @@ fn go_on(config: &Config, folder: RunFolder, prepared: Prepared, world: &World) 
 /// Trains a run to its end, or until `stop` says so after a step, and exports the best model.
 pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) -> Result<Outcome> {
     let Run { config, folder, mut prepared, mut training, world } = run;
+    let _in_use = folder.use_it();
     let ending =
         world.attempt(|| guard(|| train(&config, &folder, &mut prepared, &mut training, callback, stop)))?;
     let position = training.position();
@@ -205,9 +241,17 @@ pub fn export(folder: &RunFolder, checkpoint: &Path, output: &Path) -> Result<Me
 }
 
 impl Run {
+    /// How far it has come.
+    pub fn position(&self) -> &Position {
+        self.training.position()
+    }
+
     fn new(config: &Config, folder: RunFolder, prepared: Prepared, world: &World) -> Result<Self> {
         let mut plan = Plan::of(config, prepared.class_weights.clone());
         plan.identity.insert("the data's SHA-256".to_string(), prepared.dataset.sha256.clone());
+        if let Some(corrections) = &prepared.corrections {
+            plan.identity.insert("the feedback's SHA-256".to_string(), corrections.sha256.clone());
+        }
         if let Some(sha256) = prepared.network.fingerprint() {
             plan.identity.insert("the model file's SHA-256".to_string(), sha256.to_string());
         }
@@ -217,7 +261,7 @@ impl Run {
 }
 
 /// Gives a network the weights of a checkpoint.
-pub(crate) fn load_weights(network: &mut Network, path: &Path) -> Result<crate::train::checkpoint::Position> {
+pub(crate) fn load_weights(network: &mut Network, path: &Path) -> Result<Position> {
     let checkpoint = Checkpoint::load(path)?;
     network.load_state(&checkpoint.group("")).map_err(|problem| Error::artifact(path, problem))?;
     Ok(checkpoint.position)

@@ -5,6 +5,7 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use super::Examples;
+use super::corrections::Corrections;
 use super::examples::raw_feed;
 use super::feeds::{Feeds, Sources};
 use crate::config::{Config, ModelChoice};
@@ -27,13 +28,15 @@ pub struct Prepared {
     pub dataset: Dataset,
     /// The rows of its parts.
     pub split: Split,
+    /// The corrections among the examples, if there are any.
+    pub corrections: Option<Corrections>,
     /// What is done to raw values.
     pub preprocessing: Preprocessing,
     /// The rows to train on.
     pub train: Box<dyn TrainFeed>,
     /// The rows held out; in a process that does not measure the final model, its share of them.
     pub held_out: Box<dyn HeldOutFeed>,
-    /// Of the held-out rows, those that this process measures while it trains, if they are not all of them.
+    /// What this process measures while it trains, if that is not the held-out rows: some of them, or corrections beside them.
     pub share: Option<Box<dyn HeldOutFeed>>,
     /// The rows for the last word, if there are any.
     pub test: Option<Box<dyn HeldOutFeed>>,
@@ -111,8 +114,9 @@ impl Prepared {
     }
 
     fn of(examples: Examples, config: &Config, world: &World, make: MakeNetwork) -> Result<Self> {
-        let Examples { dataset, split, augmentation } = examples;
+        let Examples { dataset, split, augmentation, corrections } = examples;
         world.same("data", &dataset.sha256)?;
+        world.same("feedback", corrections.as_ref().map_or("", |corrections| &corrections.sha256))?;
         let (local_rank, local_size) = world.on_this_machine();
         let device = config.device.resolve_for(local_rank, local_size)?;
         world.speak_on(device)?;
@@ -131,7 +135,9 @@ impl Prepared {
         let threads = own_threads.for_step(network.parameter_count() * config.batch_size as usize);
         tch::set_num_threads(threads.into());
 
-        let sources = Sources { config, dataset: &dataset, split: &split, augmentation, device, world };
+        let corrected = corrections.as_ref();
+        let sources =
+            Sources { config, dataset: &dataset, split: &split, corrected, augmentation, device, world };
         let feeds = match Gallery::of(&dataset, own_threads.count().into(), config.reading.max_bad_share) {
             Some(gallery) => sources.streamed(&gallery)?,
             None => sources.in_memory(),
@@ -142,6 +148,7 @@ impl Prepared {
         Ok(Prepared {
             dataset,
             split,
+            corrections,
             preprocessing,
             train,
             held_out,

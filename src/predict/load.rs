@@ -13,6 +13,18 @@ use crate::error::{Error, Result};
 use crate::export::{METADATA, Metadata};
 use crate::model::script;
 
+/// What a model file says of itself. Nothing in the file is run.
+///
+/// # Errors
+/// A file that is missing, no TorchScript, or not exported by cresset.
+pub fn metadata(path: &Path) -> Result<Metadata> {
+    let fault = |problem: String| Error::artifact(path, problem);
+    let file = File::open(path).map_err(|e| fault(format!("cannot read the model: {e}")))?;
+    let text = archive::extra_file(BufReader::new(file), METADATA);
+    let text = text.ok_or_else(|| fault("this is no TorchScript file, or it is damaged".to_string()))?;
+    Metadata::read(&text.unwrap_or_default()).map_err(fault)
+}
+
 impl Classifier {
     /// Loads a model that cresset exported. Of any other, no code is run. On a CPU, the process keeps more of the memory that it
     /// has freed from now on.

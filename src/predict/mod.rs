@@ -8,6 +8,7 @@ mod many;
 mod output;
 mod sources;
 mod stream;
+mod taken;
 mod views;
 
 use std::path::{Path, PathBuf};
@@ -26,11 +27,12 @@ use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{Exported, METADATA, Metadata};
 use crate::feed::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
 use fast::Fast;
+pub use load::metadata;
 pub use many::Summary;
 pub use output::{Form, Output, Writer};
 pub use sources::Sources;
-use stream::Taken;
-pub use stream::{Batching, Classified, ClassifiedBatch, Stream};
+pub use stream::{Batching, Classified, ClassifiedBatch, Found, Stream};
+pub use taken::{Cell, Input, Taken};
 pub use views::ViewOptions;
 use views::Views;
 
@@ -101,6 +103,11 @@ impl Classifier {
     /// Where the model is.
     pub fn device(&self) -> Device {
         self.device
+    }
+
+    /// The number of its trainable values.
+    pub fn parameters(&self) -> Result<usize> {
+        Ok(self.module.parameters()?.iter().map(|(_, values)| values.numel()).sum())
     }
 
     /// The number of the values in its parameters and buffers.
@@ -254,7 +261,7 @@ impl Classifier {
     }
 
     /// What the threads that read inputs need to know.
-    fn taken(&self) -> Taken {
+    pub fn taken(&self) -> Taken {
         let input = &self.metadata.input;
         Taken {
             shape: input.shape.clone(),
@@ -287,7 +294,7 @@ impl Classifier {
 const NO_NUMBER: &str = "the model gives no number for this input: its values are too large";
 
 /// The `top_k` most probable classes, the most probable first; of equals, the first of the classes.
-fn ranked(probabilities: &[f64], top_k: usize, classes: &[String]) -> Vec<Ranked> {
+pub fn ranked(probabilities: &[f64], top_k: usize, classes: &[String]) -> Vec<Ranked> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     let descending = |a: &usize, b: &usize| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b));
     if top_k < order.len() {

@@ -39,7 +39,7 @@ pub(super) enum Job {
     Bad(Error),
 }
 
-type Jobs = Box<dyn Iterator<Item = Job> + Send>;
+pub(super) type Jobs = Box<dyn Iterator<Item = Job> + Send>;
 
 impl Sources {
     /// The inputs `named`, and those in `list`: a path of a file or folder a line, taken as it is. `-` is standard input.
@@ -90,7 +90,7 @@ fn of_path(path: &Path, taken: &Arc<Taken>) -> Jobs {
     }
 }
 
-fn of_table(rows: Result<Incoming>) -> Jobs {
+pub(super) fn of_table(rows: Result<Incoming>) -> Jobs {
     match rows {
         Ok(rows) => Box::new(rows.map(|stretch| stretch.map_or_else(Job::Bad, Job::Rows))),
         Err(error) => Box::new(std::iter::once(Job::Bad(error))),

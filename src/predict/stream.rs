@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
-use super::Classifier;
-use super::sources::{Job, Sources};
-use crate::data::image::InputReader;
-use crate::data::{InputShape, TableLayout, ValueRange};
-use crate::error::{Error, Place, Result, guard};
+use super::sources::Sources;
+use super::{Classifier, Input};
+use crate::error::{Error, Result, guard};
 use crate::parallel::Ordered;
 
 /// How inputs are brought together.
@@ -23,13 +21,16 @@ pub struct Batching {
     pub features: bool,
 }
 
+/// The probability of each class, or what is wrong with the input.
+pub type Found = std::result::Result<Vec<f64>, String>;
+
 /// What the model makes of an input.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classified {
     /// Where the input stands: a picture's path, or `file:line`.
     pub input: String,
     /// The probability of each class, or what is wrong with the input.
-    pub probabilities: std::result::Result<Vec<f64>, String>,
+    pub probabilities: Found,
 }
 
 /// What the model makes of some inputs.
@@ -48,22 +49,6 @@ pub struct Stream<'a> {
     batching: Batching,
     read: Ordered<Vec<Input>>,
     waiting: VecDeque<Input>,
-}
-
-/// An input on its way to the model: its name, and its raw values or why there are none.
-struct Input {
-    name: String,
-    values: std::result::Result<Vec<f32>, String>,
-}
-
-/// What a model takes, as the threads that read need to know it.
-#[derive(Debug)]
-pub(super) struct Taken {
-    pub shape: InputShape,
-    pub range: Option<ValueRange>,
-    pub layout: Arc<TableLayout>,
-    /// Whether a value may be missing.
-    pub has_fill: bool,
 }
 
 /// Pictures or stretches of a table that are worked on ahead of the one that is waited for, for each thread, …
@@ -100,62 +85,30 @@ impl Classifier {
         Ok(Vec::try_from(probabilities.contiguous().view(-1))?)
     }
 
+    /// For each raw input, one after the other in `rows`: the probability of each class, or why there is none.
+    ///
+    /// # Errors
+    /// Rows of another width, and what the model fails with.
+    pub fn classify(&self, rows: &[&[f32]]) -> Result<Vec<Found>> {
+        let size = [rows.len() as i64, self.metadata.input.shape.features()];
+        guard(|| self.found(&Tensor::from_slice(&rows.concat()).f_view(size)?))
+    }
+
+    /// The same for raw inputs (N, …).
+    fn found(&self, raw: &Tensor) -> Result<Vec<Found>> {
+        let probabilities = if raw.size()[0] == 0 { Vec::new() } else { self.probabilities(raw)? };
+        let of_row = |row: &[f64]| match row.iter().all(|probability| probability.is_finite()) {
+            true => Ok(row.to_vec()),
+            false => Err(super::NO_NUMBER.to_string()),
+        };
+        Ok(probabilities.chunks_exact(self.metadata.classes.len()).map(of_row).collect())
+    }
+
     /// What the last layer is given, float32 (N, width) on the CPU, for raw inputs (N, …).
     fn features(&self, inputs: &Tensor) -> Result<Tensor> {
         let features =
             tch::no_grad(|| self.module.call("features", &inputs.to_device(self.device)))?.remove(0);
         Ok(features.flatten(1, -1).to_device(Device::Cpu).to_kind(Kind::Float))
-    }
-}
-
-impl Taken {
-    /// Reads a job's inputs. `pictures` is kept by each thread.
-    fn read(&self, job: Job, pictures: &mut Option<InputReader>) -> Vec<Input> {
-        match job {
-            Job::Picture(path) => {
-                let values = match pictures {
-                    Some(reader) => reader.read(&path),
-                    None => self.picture_reader().and_then(|reader| pictures.insert(reader).read(&path)),
-                };
-                vec![Input { name: Place::from(&*path).name(), values }]
-            }
-            Job::Rows(rows) => {
-                let input = |(line, values): (u64, Result<Vec<f32>>)| {
-                    let place = Place::line(rows.path(), line);
-                    let values = values.and_then(|values| self.in_range(values, &place)).map_err(problem);
-                    Input { name: place.name(), values }
-                };
-                rows.rows().into_iter().map(input).collect()
-            }
-            Job::Bad(Error::Data { place, problem }) => {
-                vec![Input { name: place.name(), values: Err(problem) }]
-            }
-            Job::Bad(error) => vec![Input { name: String::new(), values: Err(error.to_string()) }],
-        }
-    }
-
-    /// What reads pictures for the model.
-    fn picture_reader(&self) -> std::result::Result<InputReader, String> {
-        InputReader::new(&self.shape, self.range.unwrap_or(ValueRange { min: 0., max: 255. }))
-    }
-
-    fn in_range(&self, values: Vec<f32>, place: &Place) -> Result<Vec<f32>> {
-        let Some(range) = self.range else { return Ok(values) };
-        match range.outside(&values) {
-            Some(at) => Err(range.refusal(values[at], place.clone(), at, &self.layout)),
-            None => Ok(values),
-        }
-    }
-}
-
-/// What is wrong, for a row that has its place beside it.
-fn problem(error: Error) -> String {
-    match error {
-        Error::Data { place: Place { column: Some(column), .. }, problem } => {
-            format!("column {column}: {problem}")
-        }
-        Error::Data { problem, .. } => problem,
-        error => error.to_string(),
     }
 }
 
@@ -184,19 +137,15 @@ impl Stream<'_> {
         let good: Vec<&[f32]> = inputs.iter().filter_map(|input| input.values.as_deref().ok()).collect();
         let features = self.classifier.metadata.input.shape.features();
         let raw = Tensor::from_slice(&good.concat()).view([good.len() as i64, features]);
-        let probabilities = if good.is_empty() { Vec::new() } else { self.classifier.probabilities(&raw)? };
-        let mut found = probabilities.chunks_exact(self.classifier.metadata.classes.len());
-        let mut sound = Vec::new();
-        let mut of_input = |input: Input| {
-            let probabilities = input.values.and_then(|_| {
-                let probabilities = found.next().expect("the model gave a row for each input");
-                let is_sound = probabilities.iter().all(|probability| probability.is_finite());
-                sound.push(is_sound);
-                is_sound.then(|| probabilities.to_vec()).ok_or_else(|| super::NO_NUMBER.to_string())
-            });
+        let found = self.classifier.found(&raw)?;
+        let sound: Vec<bool> = found.iter().map(|found| found.is_ok()).collect();
+        let mut found = found.into_iter();
+        let of_input = |input: Input| {
+            let probabilities =
+                input.values.and_then(|_| found.next().expect("the model gave a row for each input"));
             Classified { input: input.name, probabilities }
         };
-        let rows = inputs.into_iter().map(&mut of_input).collect();
+        let rows = inputs.into_iter().map(of_input).collect();
         let features = (self.batching.features && !sound.is_empty()).then(|| {
             let rows = Tensor::from_slice(&sound);
             Ok::<_, Error>(self.classifier.features(&raw)?.index(&[Some(rows)]))

@@ -7,17 +7,21 @@
 //!   metrics.csv    a row an epoch
 //!   checkpoints/   last.safetensors, best.safetensors
 //!   model.pt       the TorchScript export of the best checkpoint
+//!   report.html    what there is to see of it, if it was asked for
 //! ```
 
 pub mod atomic;
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, ModelChoice, RECORD};
-use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
+use crate::pipeline::Prepared;
+
+/// The note of a run about the corrections that it learned from.
+const FEEDBACK_SHA256: &str = "feedback_sha256";
 
 /// The folder of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,9 +76,20 @@ impl RunFolder {
         &self.path
     }
 
+    /// What the folder is called.
+    pub fn name(&self) -> String {
+        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// The options of the run.
     pub fn config_file(&self) -> PathBuf {
         self.path.join("config.toml")
+    }
+
+    /// Which example is in which part.
+    pub fn split(&self) -> PathBuf {
+        self.path.join("split.csv")
     }
 
     /// The figures of every epoch.
@@ -90,8 +105,11 @@ impl RunFolder {
         for folder in [path, &checkpoints].into_iter().filter(|folder| folder.is_dir()) {
             atomic::clear(folder)?;
         }
-        for file in [run.config_file(), path.join("split.csv"), run.metrics()] {
+        for file in [run.config_file(), run.split(), run.metrics()] {
             unless_absent(fs::remove_file(&file)).map_err(Error::io("remove", &file))?;
+        }
+        for events in crate::tensorboard::event_files(path)? {
+            fs::remove_file(&events).map_err(Error::io("remove", &events))?;
         }
         unless_absent(fs::remove_dir(&checkpoints)).map_err(Error::io("remove the folder", &checkpoints))
     }
@@ -112,20 +130,29 @@ impl RunFolder {
         self.path.join("checkpoints/best.safetensors")
     }
 
+    /// The page that shows the run.
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
     /// The exported model.
     pub fn model(&self) -> PathBuf {
         self.path.join("model.pt")
     }
 
     /// Writes config.toml: the options, and what else it takes to repeat the run.
-    pub fn write_config(&self, config: &Config, dataset: &Dataset, threads: u16) -> Result<()> {
-        let record = toml::Table::from_iter([
+    pub fn write_config(&self, config: &Config, prepared: &Prepared) -> Result<()> {
+        let Prepared { dataset, corrections, threads, .. } = prepared;
+        let mut record = toml::Table::from_iter([
             ("cresset".to_string(), env!("CARGO_PKG_VERSION").into()),
             ("libtorch".to_string(), cresset_bridge::LIBTORCH_VERSION.into()),
             ("data_file".to_string(), dataset.path.display().to_string().into()),
             ("data_sha256".to_string(), dataset.sha256.clone().into()),
-            ("threads".to_string(), i64::from(threads).into()),
+            ("threads".to_string(), i64::from(*threads).into()),
         ]);
+        if let Some(corrections) = corrections {
+            record.insert(FEEDBACK_SHA256.to_string(), corrections.sha256.clone().into());
+        }
         let text = format!(
             "# Run it again: cresset train --config {}\n{}\n# Notes of the run, ignored when this file is read.\n[{RECORD}]\n{record}",
             self.config_file().display(),
@@ -134,24 +161,54 @@ impl RunFolder {
         atomic::write(&self.config_file(), text.as_bytes())
     }
 
-    /// The fingerprint of the data that the run was begun with.
-    pub fn data_sha256(&self) -> Result<String> {
+    /// The notes of the run about itself, which stand behind its options.
+    pub fn record(&self) -> Result<toml::Table> {
         let path = self.config_file();
         let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let sha256 = text.parse::<toml::Table>().ok().and_then(|table| {
-            let record = table.get(RECORD)?.get("data_sha256")?;
-            record.as_str().map(str::to_string)
-        });
-        sha256.ok_or_else(|| Error::artifact(&path, format!("the table [{RECORD}] has no data_sha256")))
+        let record =
+            text.parse::<toml::Table>().ok().and_then(|table| table.get(RECORD)?.as_table().cloned());
+        Ok(record.unwrap_or_default())
+    }
+
+    /// The fingerprint of the data that the run was begun with.
+    pub fn data_sha256(&self) -> Result<String> {
+        let record = self.record()?;
+        let sha256 = record.get("data_sha256").and_then(|sha256| sha256.as_str());
+        sha256.map(str::to_string).ok_or_else(|| {
+            Error::artifact(&self.config_file(), format!("the table [{RECORD}] has no data_sha256"))
+        })
+    }
+
+    /// The fingerprint of the corrections that the run was begun with, if there were any.
+    pub fn feedback_sha256(&self) -> Result<Option<String>> {
+        let record = self.record()?;
+        Ok(record.get(FEEDBACK_SHA256).and_then(|sha256| sha256.as_str()).map(str::to_string))
+    }
+
+    /// Marks the folder as in use for as long as what is returned lives, even if the process is killed; none where the file system
+    /// knows no locks. Several processes may use a folder.
+    pub fn use_it(&self) -> Option<File> {
+        let folder = File::open(&self.path).ok()?;
+        folder.lock_shared().ok().map(|()| folder)
+    }
+
+    /// Whether a process uses the folder.
+    pub fn is_in_use(&self) -> bool {
+        let Ok(folder) = File::open(&self.path) else { return false };
+        matches!(folder.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// Writes split.csv: an example by its name (a row of a table by its number, from 0 and without the header) and its
-    /// part, `train`, `heldout` or `test`.
-    pub fn write_split(&self, dataset: &Dataset, split: &Split) -> Result<()> {
-        let parts = split.parts().into_iter();
+    /// part, `train`, `heldout` or `test`; or `feedback`, for corrections that are kept to measure the model on.
+    pub fn write_split(&self, prepared: &Prepared) -> Result<()> {
+        let Prepared { dataset, split, corrections, .. } = prepared;
+        let kept = corrections.as_ref().map(|corrections| ("feedback", &corrections.kept[..]));
+        let parts = split.parts().into_iter().chain(kept);
         let mut rows: Vec<_> =
             parts.flat_map(|(part, rows)| rows.iter().map(move |row| (*row, part))).collect();
         rows.sort_unstable();
+        // A correction stands among the examples of an epoch several times.
+        rows.dedup();
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut write = |name: &str, part: &str| {
             writer.write_record([name, part]).expect("a record can be written to memory");
@@ -159,7 +216,7 @@ impl RunFolder {
         write("example", "part");
         rows.iter().for_each(|(row, part)| write(&dataset.names.name(*row as usize), part));
         let bytes = writer.into_inner().expect("a record can be written to memory");
-        atomic::write(&self.path.join("split.csv"), &bytes)
+        atomic::write(&self.split(), &bytes)
     }
 }
 
@@ -168,6 +225,13 @@ fn unless_absent(result: io::Result<()>) -> io::Result<()> {
 }
 
 fn claim_new(out: Option<&Path>, config: &Config) -> Result<PathBuf> {
+    let data = Path::new(&config.data).file_stem().unwrap_or_default().to_string_lossy();
+    let model = ModelChoice::of(&config.model).short_name();
+    claim_named(out, &format!("{data}-{model}"))
+}
+
+/// Makes a new folder: `out`, which must not exist or be empty, or else the first free name `runs/<stem>-<number>`.
+pub(crate) fn claim_named(out: Option<&Path>, stem: &str) -> Result<PathBuf> {
     match out {
         Some(path) if path.to_str().is_none() => {
             let problem = "the name of this folder is not UTF-8, which libtorch needs; name another one";
@@ -177,7 +241,7 @@ fn claim_new(out: Option<&Path>, config: &Config) -> Result<PathBuf> {
             claim(path)?;
             Ok(path.to_path_buf())
         }
-        None => claim_numbered(config),
+        None => claim_numbered(stem),
     }
 }
 
@@ -208,13 +272,11 @@ fn no_folder(path: &Path, error: io::Error) -> Error {
     }
 }
 
-fn claim_numbered(config: &Config) -> Result<PathBuf> {
+fn claim_numbered(stem: &str) -> Result<PathBuf> {
     let runs = Path::new("runs");
     fs::create_dir_all(runs).map_err(|error| no_folder(runs, error))?;
-    let data = Path::new(&config.data).file_stem().unwrap_or_default().to_string_lossy();
-    let model = ModelChoice::of(&config.model).short_name();
     for number in 1u64.. {
-        let path = runs.join(format!("{data}-{model}-{number}"));
+        let path = runs.join(format!("{stem}-{number}"));
         // Creating it is what claims the name, so two runs that begin at once get two folders.
         match fs::create_dir(&path) {
             Ok(()) => return Ok(path),

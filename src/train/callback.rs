@@ -54,6 +54,24 @@ pub struct Silent;
 
 impl Callback for Silent {}
 
+/// Several callbacks as one.
+#[derive(Default)]
+pub struct Together<'a>(pub Vec<&'a mut dyn Callback>);
+
+impl Callback for Together<'_> {
+    fn epoch_started(&mut self, training: &Training) -> Result<()> {
+        self.0.iter_mut().try_for_each(|callback| callback.epoch_started(training))
+    }
+
+    fn step_ended(&mut self, training: &Training, network: &Network) -> Result<Flow> {
+        all(&mut self.0, |callback| callback.step_ended(training, network))
+    }
+
+    fn epoch_ended(&mut self, training: &Training, network: &Network, record: &EpochRecord) -> Result<Flow> {
+        all(&mut self.0, |callback| callback.epoch_ended(training, network, record))
+    }
+}
+
 /// Calls all callbacks in their order; the strongest wish is the answer.
 pub(super) fn all(
     callbacks: &mut [&mut dyn Callback],

@@ -30,6 +30,14 @@ pub struct EpochRecord {
     pub seconds: f64,
 }
 
+impl EpochRecord {
+    /// The epoch with the least held-out loss, whose weights are exported; none where no loss is a number.
+    pub fn best(records: &[EpochRecord]) -> Option<&EpochRecord> {
+        let finite = records.iter().filter(|record| record.held_out_loss.is_finite());
+        finite.min_by(|a, b| a.held_out_loss.total_cmp(&b.held_out_loss))
+    }
+}
+
 /// metrics.csv: a row an epoch, appended as it ends, so that it can be read while the model trains.
 #[derive(Debug)]
 pub struct MetricsLog {
@@ -54,6 +62,11 @@ impl MetricsLog {
     /// Seconds that the epochs took that were over when the file was opened.
     pub fn spent(&self) -> f64 {
         self.spent
+    }
+
+    /// The records of a file, none if it is not there yet.
+    pub fn so_far(path: &Path) -> Result<Vec<EpochRecord>> {
+        if path.is_file() { Self::read(path) } else { Ok(Vec::new()) }
     }
 
     /// The records of a file. A last row that was cut off in the middle is left out.
@@ -110,5 +123,13 @@ mod tests {
         log.append(&record(3)).unwrap();
         assert_eq!(MetricsLog::read(&path).unwrap(), [record(1), record(2), record(3)]);
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
+    }
+
+    #[test]
+    fn the_best_epoch_is_the_one_with_the_least_finite_loss() {
+        let record = |epoch, held_out_loss| EpochRecord { held_out_loss, ..record(epoch) };
+        let records = [record(1, f64::NAN), record(2, 0.4), record(3, 0.3), record(4, 0.5)];
+        assert_eq!(EpochRecord::best(&records).map(|record| record.epoch), Some(3));
+        assert_eq!(EpochRecord::best(&records[..1]), None);
     }
 }

@@ -1,11 +1,14 @@
 //! A training step: what happens to a batch.
 
+use cresset_bridge::allocator::KeptMemory;
 use cresset_bridge::autocast;
 use cresset_bridge::gradients::Gradients;
+use cresset_bridge::perceptron::Forward;
 use cresset_bridge::reducer::Reducer;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::average::Average;
+use super::direct::Direct;
 use super::distillation::Distillation;
 use super::loss_scale::LossScale;
 use super::optimizer::{Optimizer, Parameter};
@@ -36,6 +39,8 @@ pub struct Learner {
     pub(super) average: Average,
     pub(super) scale: Option<LossScale>,
     pub(super) graph: StepGraph,
+    /// What does without autograd, where that can be.
+    pub(super) direct: Option<Direct>,
     pub(super) options: TrainOptions,
     pub(super) batch_size: u32,
     objective: Objective,
@@ -48,6 +53,8 @@ pub struct Learner {
     reducer: Option<(Vec<String>, Reducer)>,
     /// Whether the loss of every step is looked at before it is learned from.
     pub(super) looks_at_every_loss: bool,
+    /// Each step wants the memory of the one before.
+    _memory: Option<KeptMemory>,
 }
 
 /// What came of a batch.
@@ -78,6 +85,7 @@ impl Learner {
         let options = &plan.options;
         let parameters = rated(network, options.layer_decay);
         let weights = plan.class_weights.as_deref();
+        let objective = Objective::new(&options.loss, &options.loss_options, weights, network.device())?;
         Ok(Learner {
             optimizer: Optimizer::new(
                 &plan.optimizer,
@@ -87,7 +95,8 @@ impl Learner {
             )?,
             average: Average::new(options, network),
             scale: (options.precision == Precision::Fp16).then(LossScale::default),
-            objective: Objective::new(&options.loss, &options.loss_options, weights, network.device())?,
+            direct: Direct::of(network, &objective, options)?,
+            objective,
             graph: StepGraph::Undecided(options.cuda_graph),
             options: options.clone(),
             batch_size: plan.batch_size,
@@ -98,6 +107,7 @@ impl Learner {
             reducer: None,
             // Reading a loss waits for the GPU; where nothing must be mended, it is enough to look now and then.
             looks_at_every_loss: options.on_nan != OnNan::Stop || !network.device().is_cuda(),
+            _memory: (network.device() == Device::Cpu).then(KeptMemory::start),
         })
     }
 
@@ -106,7 +116,9 @@ impl Learner {
         // The same for the other processes, of which one that has no number lets all gradients be none.
         let looks_at_every_loss =
             self.looks_at_every_loss && (world.is_alone() || self.options.on_nan != OnNan::Stop);
-        Learner { world: world.clone(), looks_at_every_loss, ..self }
+        // Others' gradients are met on autograd's way back.
+        let direct = self.direct.filter(|_| world.is_alone());
+        Learner { world: world.clone(), looks_at_every_loss, direct, ..self }
     }
 
     /// Makes ready for steps with the parameters that are trained now.
@@ -126,7 +138,7 @@ impl Learner {
 
     /// The same, which learns from a teacher too.
     pub fn taught_by(self, distillation: Distillation) -> Self {
-        Learner { distillation: Some(distillation), ..self }
+        Learner { distillation: Some(distillation), direct: None, ..self }
     }
 
     /// Learns from a batch: forward, loss, backward and, every `accumulate` batches or at the end of an epoch, an update
@@ -141,6 +153,9 @@ impl Learner {
 
     /// The same, launched operation by operation.
     pub(super) fn step_by_itself(&mut self, network: &Network, batch: &Batch, lr: f64) -> Result<Outcome> {
+        if let Some(outcome) = self.step_directly(network, batch, lr)? {
+            return Ok(outcome);
+        }
         let logits = self.logits(network, &batch.inputs, true)?;
         let mut loss = self.objective.loss(&logits, batch);
         if let Some(distillation) = &self.distillation {
@@ -163,6 +178,19 @@ impl Learner {
             self.update(network, lr)?;
         }
         Ok(Outcome::Learned { loss, logits })
+    }
+
+    /// The same without autograd; none where that cannot be, and where the loss is no number, which is a matter of its own.
+    fn step_directly(&mut self, network: &Network, batch: &Batch, lr: f64) -> Result<Option<Outcome>> {
+        let Some(direct) = &mut self.direct else { return Ok(None) };
+        let Some(Forward { value, loss, logits }) = direct.forward(batch)? else { return Ok(None) };
+        if !value.is_finite() {
+            return Ok(None);
+        }
+        direct.backward()?;
+        self.waiting += 1;
+        self.update(network, lr)?;
+        Ok(Some(Outcome::Learned { loss, logits }))
     }
 
     fn is_finite_everywhere(&self, loss: &Tensor) -> Result<bool> {

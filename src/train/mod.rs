@@ -7,6 +7,7 @@ mod average;
 mod callback;
 mod callbacks;
 pub mod checkpoint;
+mod direct;
 mod distillation;
 mod epoch_record;
 mod fault;
@@ -26,7 +27,7 @@ mod step_graph;
 mod tests;
 mod training;
 
-pub use callback::{Callback, Flow, Silent};
+pub use callback::{Callback, Flow, Silent, Together};
 pub use callbacks::{Checkpoints, EarlyStopping, TimeLimit};
 pub use distillation::{Distillation, Teacher};
 pub use epoch_record::{EpochRecord, MetricsLog};

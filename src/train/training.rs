@@ -11,7 +11,7 @@ use super::schedule::Schedule;
 use super::{EpochRecord, Plan, Running, gpu_memory};
 use crate::distributed::{Agreement, World};
 use crate::error::{Error, Result};
-use crate::evaluate::{Keep, evaluate};
+use crate::evaluate::{Confusion, Keep, evaluate};
 use crate::feed::{Batch, HeldOutFeed, Pass, TrainFeed};
 use crate::model::Network;
 use crate::run::RunFolder;
@@ -50,6 +50,8 @@ pub struct Training {
     steps: usize,
     /// The step and the row that it was begun at, or gone on at.
     begun: (usize, usize),
+    /// Of the held-out rows, after the last epoch.
+    confusion: Option<Confusion>,
 }
 
 impl Training {
@@ -71,6 +73,7 @@ impl Training {
             lr: 0.,
             steps: 0,
             begun: (0, 0),
+            confusion: None,
             plan,
         })
     }
@@ -183,11 +186,13 @@ impl Training {
         let epoch = self.position.epoch;
         self.learner.average.after_epoch(network, epoch, self.plan.epochs);
         let best = self.position.best;
-        let (record, best) = self.learner.average.with(network, || {
-            let record = self.measure(network, held_out, started)?;
+        let (record, best, confusion) = self.learner.average.with(network, || {
+            let (record, confusion) = self.measure(network, held_out, started)?;
             let is_best = best.is_none_or(|best| record.held_out_loss < best.held_out_loss);
-            Ok::<_, Error>((record, if is_best { Some(self.keep_best(network, &record)?) } else { best }))
+            let best = if is_best { Some(self.keep_best(network, &record)?) } else { best };
+            Ok::<_, Error>((record, best, confusion))
         })?;
+        self.confusion = Some(confusion);
         self.position.best = best;
         self.position.plateau = self.schedule.epoch_ended(record.held_out_loss, self.position.plateau);
         (self.position.epoch, self.position.step, self.position.rows) = (epoch + 1, 0, 0);
@@ -211,7 +216,7 @@ impl Training {
         network: &Network,
         held_out: &dyn HeldOutFeed,
         started: Instant,
-    ) -> Result<EpochRecord> {
+    ) -> Result<(EpochRecord, Confusion)> {
         // Running figures are those of the process's own batches; those of process 0 are measured and exported.
         let buffers = network.state().into_iter().filter(|(name, _)| !network.is_parameter(name));
         self.world.equalise(&buffers.collect())?;
@@ -220,7 +225,7 @@ impl Training {
         })?;
         let found = found.over(&self.world)?;
         let running = self.running.over(&self.world)?;
-        Ok(EpochRecord {
+        let record = EpochRecord {
             epoch: self.position.epoch,
             train_loss: running.loss(),
             train_accuracy: running.accuracy(),
@@ -228,7 +233,8 @@ impl Training {
             held_out_accuracy: found.confusion.accuracy(),
             lr: self.lr,
             seconds: started.elapsed().as_secs_f64(),
-        })
+        };
+        Ok((record, found.confusion))
     }
 
     /// What is left of the epoch.
@@ -268,6 +274,11 @@ impl Training {
     /// Loss and accuracy of the epoch under way. Reading them waits for the device.
     pub fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// The confusion matrix of the held-out rows after the last epoch; none before the first one ends.
+    pub fn confusion(&self) -> Option<&Confusion> {
+        self.confusion.as_ref()
     }
 
     /// Whether it has gone a step.

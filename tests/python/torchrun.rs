@@ -1,7 +1,7 @@
 //! Jobs that torchrun starts, and groups with Python processes in them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use cresset::distributed::{Place, World};
@@ -74,7 +74,7 @@ fn an_elastic_job_goes_on_with_fewer_processes() {
         "--rdzv-endpoint",
         &endpoint,
         "--rdzv-conf",
-        "last_call_timeout=5,keep_alive_interval=1,keep_alive_max_attempt=2",
+        "last_call_timeout=5,keep_alive_interval=1,keep_alive_max_attempt=4",
         "--local-addr",
         "127.0.0.1",
     ];
@@ -90,7 +90,13 @@ fn an_elastic_job_goes_on_with_fewer_processes() {
     kill(&lost.id().to_string());
     String::from_utf8(workers_of_lost.stdout).unwrap().lines().for_each(kill);
     lost.wait().unwrap();
-    job.succeed();
+    // On a machine that stands still for seconds, one agent may come back when the other has finished the job: torchrun
+    // then tells it that the rendezvous is closed.
+    let ended = job.end();
+    let said = || ended.iter().map(stderr).collect::<Vec<_>>().join("\n");
+    assert!(ended.iter().any(|agent| agent.status.success()), "{}", said());
+    let came_late = |agent: &Output| stderr(agent).contains("RendezvousClosedError");
+    assert!(ended.iter().all(|agent| agent.status.success() || came_late(agent)), "{}", said());
     assert_complete(&out, 300);
 }
 

@@ -43,9 +43,7 @@ impl Job {
 
     /// Sends a signal to the process of this rank.
     pub fn send(&self, signal: &str, rank: usize) {
-        let id = self.0[rank].id().to_string();
-        let sent = std::process::Command::new("kill").args([signal, &id]).status().unwrap();
-        assert!(sent.success());
+        send(signal, &self.0[rank]);
     }
 
     /// Waits until `is_there` holds, which the processes reach in a while.
@@ -71,10 +69,29 @@ impl Job {
     /// The same, where all must end well.
     pub fn succeed(self) -> Vec<Output> {
         let outputs = self.end();
-        for (rank, output) in outputs.iter().enumerate() {
-            assert!(output.status.success(), "process {rank}: {}", super::stderr(output));
-        }
+        // What one says of its end often has its cause in another.
+        let all = || {
+            let said = |(rank, output)| format!("process {rank}: {}", super::stderr(output));
+            outputs.iter().enumerate().map(said).collect::<Vec<_>>().join("\n")
+        };
+        assert!(outputs.iter().all(|output| output.status.success()), "{}", all());
         outputs
+    }
+}
+
+/// Sends a signal to a process.
+pub fn send(signal: &str, child: &Child) {
+    let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Waits until `path` exists, which a process reaches in a moment.
+pub fn wait_for(path: &Path, child: &mut Child) {
+    let begun = Instant::now();
+    while !path.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{} never came", path.display());
+        assert!(child.try_wait().unwrap().is_none(), "the process ended before {} came", path.display());
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -1,8 +1,13 @@
 //! What the tests share: the program, the digits, and folders that go away.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub mod browser;
+pub mod http;
 pub mod job;
 pub mod onnx;
+pub mod samples;
+pub mod server;
+pub mod shown;
 pub mod yaml;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! What the model was trained and measured on.
 
+use serde_json::Value;
+
 use super::list;
 use crate::card::Card;
 use crate::card::markdown::{code, plain, table};
@@ -21,6 +23,14 @@ pub fn section(card: &Card) -> String {
         format!("SHA-256: {}", code(&metadata.data_sha256)),
         format!("Split: {}. Which row is where, `split.csv` in the run's folder tells", rows.split),
     ];
+    if let Some(corrections) = metadata.config.get("feedback_rows").and_then(Value::as_u64) {
+        let times = metadata.config.get("feedback_weight").and_then(Value::as_u64).unwrap_or(1);
+        facts.push(format!(
+            "Besides, a set of {} corrections of an earlier model's answers; each of those trained on stands {times} times among the \
+             training rows",
+            thousands(corrections as usize)
+        ));
+    }
     facts.extend(rows.left_out.iter().map(|what| format!("Left out: {what}")));
     let unreadable: usize = card.measured.iter().map(|measured| measured.unreadable).sum();
     if unreadable > 0 {

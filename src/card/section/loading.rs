@@ -2,6 +2,7 @@
 
 use crate::card::Card;
 use crate::card::markdown::code;
+use crate::export::usage;
 
 /// Of more columns than this, the names are not listed.
 const MOST_COLUMNS: usize = 100;
@@ -10,13 +11,12 @@ const MOST_COLUMNS: usize = 100;
 pub fn section(card: &Card) -> String {
     let features = card.metadata.input.shape.features();
     format!(
-        "{}\n\n```python\nimport torch\n\nmodel = torch.jit.load(\"model.pt\")\ninput = torch.zeros(1, {features})  # raw values, any \
-         number of rows\nlogits = model(input)\nclasses, probabilities = model.predict(input)\n```\n\n```cpp\nauto model = \
-         torch::jit::load(\"model.pt\");\nauto input = torch::zeros({{1, {features}}});\nauto logits = \
-         model.forward({{input}}).toTensor();\n```\n\nThe names of the classes are in `model.classes`, all else in the extra file \
+        "{}\n\n```python\n{}```\n\n```cpp\n{}```\n\nThe names of the classes are in `model.classes`, all else in the extra file \
          `metadata.json`. TorchScript is code: compare the SHA-256 above before you load a file from elsewhere. Without a \
          program of your own:\n\n```sh\ncresset predict model.pt {}\n```\n",
         inputs(card),
+        usage::python("model.pt", features),
+        usage::cpp("model.pt", features),
         if card.has_pictures() { "picture.png" } else { "rows.csv" }
     )
 }

@@ -79,9 +79,14 @@ pub fn is_image(path: &Path) -> bool {
 /// # Errors
 /// A file that is no picture or a damaged one, and a model whose input is no image.
 pub fn read(path: &Path, shape: &InputShape, range: ValueRange) -> Result<Tensor> {
-    let values = InputReader::new(shape, range).and_then(|mut reader| reader.read(path));
+    let values = InputReader::new(shape, range).and_then(|mut reader| reader.read(&encoded(path)?));
     let values = values.map_err(|problem| Error::data(path, problem))?;
     Ok(Tensor::from_slice(&values).view([1, -1]))
+}
+
+/// The bytes of a picture's file.
+pub fn encoded(path: &Path) -> std::result::Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|e| format!("cannot read the file: {e}"))
 }
 
 /// Reads pictures as a model's raw inputs, with buffers that are kept from one to the next.
@@ -92,7 +97,6 @@ pub struct InputReader {
     channels: usize,
     /// The raw value of each byte.
     values: [f32; 256],
-    encoded: Vec<u8>,
     pixels: Vec<u8>,
 }
 
@@ -116,19 +120,16 @@ impl InputReader {
             target: (height, width),
             channels: channels.count(),
             values: std::array::from_fn(|byte| byte as f32 * scale + range.min),
-            encoded: Vec::new(),
         })
     }
 
-    /// A picture as values (channels, height, width): its middle in the model's proportions, resized to the model's size, in
-    /// grey or in color as the model takes it.
+    /// An encoded picture as values (channels, height, width): its middle in the model's proportions, resized to the model's
+    /// size, in grey or in color as the model takes it.
     ///
     /// # Errors
-    /// A file that is no picture, or a damaged one.
-    pub fn read(&mut self, path: &Path) -> std::result::Result<Vec<f32>, String> {
-        let source = ImageSource::File(path.to_path_buf());
-        source.read(&mut self.encoded).map_err(|e| format!("cannot read the file: {e}"))?;
-        self.fitter.fit(&self.encoded, |size| Region::middle(size, self.target), &mut self.pixels)?;
+    /// Bytes that are no picture, or a damaged one.
+    pub fn read(&mut self, encoded: &[u8]) -> std::result::Result<Vec<f32>, String> {
+        self.fitter.fit(encoded, |size| Region::middle(size, self.target), &mut self.pixels)?;
         let mut values = Vec::with_capacity(self.pixels.len());
         for channel in 0..self.channels {
             let bytes = self.pixels.iter().skip(channel).step_by(self.channels);

@@ -29,7 +29,7 @@ pub struct SplitPlan {
 /// The examples of the parts, as indexes in ascending order. No example is in two parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// To train on.
+    /// To train on. Corrections stand behind the others, each as often as it weighs.
     pub train: Vec<i64>,
     /// To measure each epoch on, and to choose the best one by.
     pub held_out: Vec<i64>,
@@ -79,6 +79,11 @@ impl Split {
         };
         split.check(dataset)?;
         Ok(split)
+    }
+
+    /// The number of the examples to train on, each counted once: some may stand among them several times, one behind the other.
+    pub fn train_rows(&self) -> usize {
+        self.train.chunk_by(|a, b| a == b).count()
     }
 
     /// The name of each part, as `split.csv` shows it, with its examples.

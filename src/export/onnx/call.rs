@@ -162,7 +162,7 @@ impl<'a> Call<'a> {
 
     /// The values of `x` in another dtype.
     pub fn cast(&mut self, x: &str, kind: Kind) -> Result<String> {
-        let to = super::proto::data_type(kind)
+        let to = super::graph::data_type(kind)
             .ok_or_else(|| self.refused(&format!("it makes numbers of kind {kind:?}")))?;
         Ok(self.node("Cast", &[x], &[("to", Attribute::Int(to))]))
     }

@@ -4,15 +4,32 @@ use std::collections::{HashMap, HashSet};
 
 use tch::{Kind, Tensor};
 
-use super::proto::{Message, data_type};
 use super::recording::{Dim, Recording};
 use crate::error::{Error, Result};
+use crate::proto::Message;
 use crate::weights::safetensors::bytes_of;
 
 /// The names of the model's input and output, and of the size of the batch.
 pub const INPUT: &str = "input";
 pub const OUTPUT: &str = "logits";
 pub const BATCH: &str = "batch";
+
+/// The number of a dtype in `TensorProto.DataType`.
+pub fn data_type(kind: Kind) -> Option<i64> {
+    Some(match kind {
+        Kind::Float => 1,
+        Kind::Uint8 => 2,
+        Kind::Int8 => 3,
+        Kind::Int16 => 5,
+        Kind::Int => 6,
+        Kind::Int64 => 7,
+        Kind::Bool => 9,
+        Kind::Half => 10,
+        Kind::Double => 11,
+        Kind::BFloat16 => 16,
+        _ => return None,
+    })
+}
 
 /// The value of a node's attribute.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,7 +7,6 @@
 mod call;
 mod graph;
 mod operator;
-mod proto;
 mod recording;
 
 use std::path::Path;
@@ -16,10 +15,10 @@ use tch::Kind;
 
 use self::call::{Call, described};
 use self::graph::{Graph, INPUT, OUTPUT, value_info};
-use self::proto::Message;
 use self::recording::{Dim, Recording, Step};
 use super::{ExportFormat, Exported, Variants};
 use crate::error::{Error, Result, guard};
+use crate::proto::Message;
 use crate::run::atomic;
 
 /// The format.

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::{Channels, Layer};
+use super::{Channels, Elementary, Layer};
 use crate::model::script::Script;
 
 /// The rectifier, max(x, 0).
@@ -20,6 +20,10 @@ impl Layer for Relu {
 
     fn channels(&self) -> Channels {
         Channels::Keeps
+    }
+
+    fn elementary(&self) -> Option<Elementary<'_>> {
+        Some(Elementary::Relu)
     }
 
     fn describe(&self) -> String {

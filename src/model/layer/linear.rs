@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::{Channels, Layer, product};
+use super::{Channels, Elementary, Layer, product};
 use crate::model::script::{Class, Script};
 
 /// x · weightᵀ + bias: (…, inputs) to (…, outputs).
@@ -49,6 +49,10 @@ impl Layer for Linear {
 
     fn channels(&self) -> Channels {
         Channels::Makes
+    }
+
+    fn elementary(&self) -> Option<Elementary<'_>> {
+        Some(Elementary::Linear { weight: &self.weight, bias: &self.bias })
     }
 
     fn describe(&self) -> String {

@@ -52,6 +52,11 @@ pub trait Layer: Send {
         Channels::Opaque
     }
 
+    /// What it computes, if that is so little that a training step can do without autograd's record of it.
+    fn elementary(&self) -> Option<Elementary<'_>> {
+        None
+    }
+
     /// From now on, takes the batches of all processes of `world` together for one, if that is another matter than
     /// taking each for itself.
     fn span(&self, _world: &World) {}
@@ -74,6 +79,22 @@ pub enum Channels {
     Makes,
     /// Anything else.
     Opaque,
+}
+
+/// A layer whose gradients are a formula.
+#[derive(Debug)]
+pub enum Elementary<'a> {
+    /// (N, …) to (N, values of an example).
+    Flatten,
+    /// x · weightᵀ + bias.
+    Linear {
+        /// (outputs, inputs).
+        weight: &'a Tensor,
+        /// (outputs).
+        bias: &'a Tensor,
+    },
+    /// max(x, 0).
+    Relu,
 }
 
 /// The product of sizes.

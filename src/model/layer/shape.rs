@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::{Channels, Layer};
+use super::{Channels, Elementary, Layer};
 use crate::model::script::Script;
 
 /// (N, …) to (N, values of an example).
@@ -21,6 +21,10 @@ impl Layer for Flatten {
 
     fn channels(&self) -> Channels {
         Channels::Keeps
+    }
+
+    fn elementary(&self) -> Option<Elementary<'_>> {
+        Some(Elementary::Flatten)
     }
 
     fn describe(&self) -> String {

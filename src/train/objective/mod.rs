@@ -95,6 +95,12 @@ impl Objective {
         })
     }
 
+    /// Whether it is the cross-entropy with labels as they are and classes of equal weight.
+    pub(super) fn is_plain_cross_entropy(&self) -> bool {
+        let is_cross_entropy = self.kind.name == cross_entropy::CROSS_ENTROPY.name;
+        is_cross_entropy && self.options.number("smoothing") == 0. && self.weights.is_none()
+    }
+
     /// The mean loss of logits (N, classes), as a scalar. Of a mixed input, each class counts with its share.
     pub fn loss(&self, logits: &Tensor, batch: &Batch) -> Tensor {
         let Some(mixed) = &batch.mixed else {

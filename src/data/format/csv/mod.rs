@@ -2,6 +2,7 @@
 
 mod column;
 mod expected;
+mod fast;
 mod incoming;
 mod layout;
 mod parse;

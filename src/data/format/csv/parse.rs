@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::fast::Fast;
 use super::layout::{Layout, is_missing, number};
 use super::rows::{Chunk, Row, chunks, for_each_row, text_of};
 use crate::data::options::Missing;
@@ -84,26 +85,13 @@ pub fn parse(path: &Path, text: &[u8], layout: &Layout) -> Result<Parsed> {
 /// Parses a chunk, with room for the values of `room` chunks of its size.
 fn parse_chunk(path: &Path, chunk: &Chunk, layout: &Layout, room: usize) -> Result<Parsed> {
     let mut parsed = Parsed::of(layout);
-    let rows = 1 + memchr::memchr_iter(b'\n', chunk.text).count();
     // A row has more bytes than cells, so this is in proportion to the file whatever the file claims.
-    let cells = (rows * layout.inputs.len()).min(chunk.text.len());
+    let cells = ((1 + chunk.line_ends) * layout.inputs.len()).min(chunk.text.len());
     parsed.values.reserve_exact(cells * room + cells * (room - 1) / 16);
-    let header = layout.header.as_ref().map(|(_, line)| *line);
-    for_each_row(path, chunk.text, layout.delimiter, chunk.first_line, &mut |row| {
-        if Some(row.line) == header {
-            return Ok(());
-        }
-        let length = parsed.values.len();
-        let is_kept = parsed.add(path, &row, layout)?;
-        if is_kept {
-            parsed.rows.push(parsed.seen);
-            parsed.lines.push(row.line);
-        } else {
-            parsed.values.truncate(length);
-        }
-        parsed.seen += 1;
-        Ok(())
-    })?;
+    match Fast::of(layout).filter(|_| !chunk.has_quotes) {
+        Some(fast) => parsed.add_lines(path, chunk, layout, fast)?,
+        None => parsed.add_rows(path, chunk.text, chunk.first_line, layout)?,
+    }
     Ok(parsed)
 }
 
@@ -113,6 +101,64 @@ impl Parsed {
         let mut parsed = Parsed::default();
         parsed.categories.resize_with(layout.inputs.len(), Texts::default);
         parsed
+    }
+
+    /// Adds the lines of a chunk without quotation marks, those that are plain in the fast way.
+    fn add_lines(&mut self, path: &Path, chunk: &Chunk, layout: &Layout, fast: Fast) -> Result<()> {
+        let header = layout.header.as_ref().map(|(_, line)| *line);
+        let (mut rest, mut line) = (chunk.text, chunk.first_line);
+        while !rest.is_empty() {
+            let plain = if Some(line) == header { None } else { fast.row(rest, self) };
+            let length = match plain {
+                Some(length) => {
+                    self.keep(line);
+                    length
+                }
+                None => {
+                    let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+                    self.add_rows(path, &rest[..length], line, layout)?;
+                    length
+                }
+            };
+            rest = &rest[length..];
+            line += 1;
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of a text whose first line has this number.
+    fn add_rows(&mut self, path: &Path, text: &[u8], first_line: u64, layout: &Layout) -> Result<()> {
+        let header = layout.header.as_ref().map(|(_, line)| *line);
+        for_each_row(path, text, layout.delimiter, first_line, &mut |row| {
+            if Some(row.line) == header {
+                return Ok(());
+            }
+            let length = self.values.len();
+            if self.add(path, &row, layout)? {
+                self.keep(row.line);
+            } else {
+                self.values.truncate(length);
+                self.seen += 1;
+            }
+            Ok(())
+        })
+    }
+
+    /// Counts a row that was added, of this line.
+    fn keep(&mut self, line: u64) {
+        self.rows.push(self.seen);
+        self.lines.push(line);
+        self.seen += 1;
+    }
+
+    /// Adds a label that has no white space around it, if the table has labels; false if there is more to it than a text.
+    pub(super) fn add_plain_label(&mut self, label: &[u8]) -> bool {
+        if label.is_empty() {
+            return true;
+        }
+        let number = if is_missing(label) { None } else { self.label_texts.number(label) };
+        self.labels.extend(number);
+        number.is_some()
     }
 
     /// Adds a row; false if it lacks a value and is to be dropped.

@@ -36,28 +36,23 @@ pub fn for_each_row(
     first_line: u64,
     work: &mut dyn FnMut(Row) -> Result<()>,
 ) -> Result<()> {
-    if memchr::memchr(b'"', text).is_some() {
-        quoted_rows(path, text, delimiter, first_line, work)
-    } else {
-        plain_rows(text, delimiter, first_line, work)
-    }
-}
-
-fn plain_rows(
-    text: &[u8],
-    delimiter: u8,
-    first_line: u64,
-    work: &mut dyn FnMut(Row) -> Result<()>,
-) -> Result<()> {
     let mut cells = Vec::new();
-    // A carriage return alone ends a line on no system of this century, but it is white space and so trimmed.
-    for (line, row) in (first_line..).zip(text.split(|byte| *byte == b'\n')) {
-        cells.clear();
-        cells.extend(row.split(|byte| *byte == delimiter).map(<[u8]>::trim_ascii));
-        if matches!(cells[..], [b""]) {
-            continue;
+    let (mut rest, mut line) = (text, first_line);
+    // Looked for row by row, because many a walk ends after a few of them.
+    while !rest.is_empty() {
+        let end = memchr::memchr(b'\n', rest);
+        let row = &rest[..end.unwrap_or(rest.len())];
+        if memchr::memchr(b'"', row).is_some() {
+            return quoted_rows(path, rest, delimiter, line, work);
         }
-        work(Row { line, cells: &cells })?;
+        cells.clear();
+        // A carriage return alone ends a line on no system of this century, but it is white space and so trimmed.
+        cells.extend(row.split(|byte| *byte == delimiter).map(<[u8]>::trim_ascii));
+        if !matches!(cells[..], [b""]) {
+            work(Row { line, cells: &cells })?;
+        }
+        rest = end.map_or(&[], |end| &rest[end + 1..]);
+        line += 1;
     }
     Ok(())
 }
@@ -97,13 +92,18 @@ pub struct Chunk<'a> {
     pub first_line: u64,
     /// Its text.
     pub text: &'a [u8],
+    /// The number of its line ends.
+    pub line_ends: usize,
+    /// Whether there may be quoted cells in it.
+    pub has_quotes: bool,
 }
 
 /// Cuts a text into about `count` stretches of whole rows. Text with quotation marks stays in one piece, because a line
 /// end may be part of a cell there.
 pub fn chunks(text: &[u8], count: usize) -> Vec<Chunk<'_>> {
+    let line_ends = |text| memchr::memchr_iter(b'\n', text).count();
     if memchr::memchr(b'"', text).is_some() {
-        return vec![Chunk { first_line: 1, text }];
+        return vec![Chunk { first_line: 1, text, line_ends: line_ends(text), has_quotes: true }];
     }
     let length = text.len().div_ceil(count.max(1)).max(1);
     let (mut chunks, mut rest, mut first_line) = (Vec::new(), text, 1);
@@ -111,8 +111,9 @@ pub fn chunks(text: &[u8], count: usize) -> Vec<Chunk<'_>> {
         let from = length.min(rest.len()) - 1;
         let end = memchr::memchr(b'\n', &rest[from..]).map_or(rest.len(), |at| from + at + 1);
         let (text, behind) = rest.split_at(end);
-        chunks.push(Chunk { first_line, text });
-        first_line += memchr::memchr_iter(b'\n', text).count() as u64;
+        let line_ends = line_ends(text);
+        chunks.push(Chunk { first_line, text, line_ends, has_quotes: false });
+        first_line += line_ends as u64;
         rest = behind;
     }
     chunks

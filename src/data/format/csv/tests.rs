@@ -287,6 +287,32 @@ proptest! {
         prop_assert_eq!(labels(&table), expected);
     }
 
+    /// A quoted cell anywhere has all rows read in the careful way.
+    #[test]
+    fn plain_rows_are_read_as_quoted_ones(
+        rows in prop::collection::vec(
+            (prop::collection::vec("-?[0-9]{1,4}[.]?[0-9]{0,4}|[0-9]{8,10}| 7|-1[.]5e-3|NA|x||nan|[.]5", 2), "[ab]|NA||b b| a"), 1..12
+        ),
+        end in "\n|\r\n", missing in 0usize..3, last_end: bool
+    ) {
+        let text = |mark: &str| {
+            let line = |(cells, label): &(Vec<String>, String)| format!("{},{mark}{label}{mark}", cells.join(","));
+            let lines = rows.iter().map(line).collect::<Vec<_>>().join(&end);
+            if last_end { lines + &end } else { lines }
+        };
+        let missing = [Missing::Error, Missing::Drop, Missing::Mean][missing];
+        let read = |mark| {
+            let options = DataOptions { missing, ..DataOptions::default() };
+            let (_folder, path) = file("a.csv", text(mark).as_bytes());
+            let said = |error: Error| error.to_string().replace(&path.display().to_string(), "");
+            read(&path, &options).map_err(said).map(|table| {
+                let bits: Vec<_> = table.values.iter().map(|value| value.to_bits()).collect();
+                (bits, table.labels, table.label_texts, table.rows, table.lines, table.layout)
+            })
+        };
+        prop_assert_eq!(read(""), read("\""));
+    }
+
     #[test]
     fn no_bytes_make_the_reader_panic(
         bytes: Vec<u8>, label in "first|last|2|x", missing in 0usize..4, group: bool

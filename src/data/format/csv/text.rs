@@ -1,6 +1,8 @@
 //! A text file as bytes: unpacked, without a byte order mark, and free of what no table holds.
 
+use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
@@ -40,7 +42,7 @@ impl Text {
     /// A file that cannot be read or unpacked, or that holds NUL bytes.
     pub fn read(path: &Path) -> Result<Self> {
         let unreadable = |e: std::io::Error| Error::data(path, format!("cannot read the file: {e}"));
-        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let bytes = read(path).map_err(unreadable)?;
         let text = if is_packed(path) {
             Text { bytes: unpack(path, &bytes)?, packed: Some(bytes) }
         } else {
@@ -75,6 +77,31 @@ pub fn unpack(path: &Path, packed: &[u8]) -> Result<Vec<u8>> {
         return Err(Error::data(path, problem));
     }
     Ok(bytes)
+}
+
+/// Below this, threads cost more than they save.
+const SMALLEST_PART: u64 = 1 << 22;
+
+/// Reads a file, a large one in parts on all cores: copying it out of the page cache, into memory that the system has yet to
+/// find, takes a good part of the time that parsing does.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let about = file.metadata()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    if !about.is_file() || about.len() < cores * SMALLEST_PART {
+        return std::fs::read(path);
+    }
+    let mut bytes = vec![0; about.len() as usize];
+    let part = about.len().div_ceil(cores);
+    let is_read = std::thread::scope(|scope| {
+        let file = &file;
+        let start = |(place, into)| scope.spawn(move || file.read_exact_at(into, place));
+        let parts = (0..).step_by(part as usize).zip(bytes.chunks_mut(part as usize));
+        let threads: Vec<_> = parts.map(start).collect();
+        threads.into_iter().all(|thread| thread.join().expect("reading does not panic").is_ok())
+    });
+    // One that changes while it is read, say, is read as it then is.
+    if is_read { Ok(bytes) } else { std::fs::read(path) }
 }
 
 fn refuse_nul(path: &Path, text: &[u8]) -> Result<()> {

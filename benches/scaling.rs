@@ -1,0 +1,99 @@
+//! How the time of training grows with rows, width, depth and batch, and how much memory ten gigabytes of pictures take:
+//! `cargo bench --bench scaling`. Writes target/scaling.csv and target/scaling.svg, whose axes are logarithmic.
+
+#[path = "scaling/chart.rs"]
+mod chart;
+#[path = "scaling/pictures.rs"]
+mod pictures;
+mod support;
+
+use std::time::Instant;
+
+use chart::Curve;
+use cresset::config::Config;
+use cresset::data::{InputShape, Part};
+use cresset::feed::{InMemory, MemoryFeed, Pass, Sampling, TrainFeed};
+use cresset::model::{Network, Task};
+use cresset::train::{Learner, Outcome, Plan, Running};
+use tch::{Device, Kind, Tensor};
+
+const FEATURES: i64 = 64;
+const CLASSES: i64 = 10;
+const ROUNDS: usize = 5;
+const THREADS: i32 = 1;
+
+/// A training whose size varies.
+#[derive(Clone, Copy)]
+struct Size {
+    rows: i64,
+    width: i64,
+    depth: i64,
+    batch: u32,
+}
+
+/// What each curve departs from.
+const USUAL: Size = Size { rows: 4096, width: 128, depth: 1, batch: 32 };
+
+fn main() {
+    tch::set_num_threads(THREADS);
+    let curve = |name, unit, values: &[i64], of: fn(i64) -> Size, per_epoch: bool| {
+        let points = values.iter().map(|value| {
+            let (epoch_s, steps) = epoch(of(*value));
+            (*value as f64, if per_epoch { epoch_s } else { epoch_s / steps * 1e6 })
+        });
+        Curve { name, unit, points: points.collect() }
+    };
+    let fourfold = |from: i64, count: u32| (0..count).map(|power| from * 4i64.pow(power)).collect::<Vec<_>>();
+    let curves = [
+        curve("rows", "s an epoch", &fourfold(1024, 6), |rows| Size { rows, ..USUAL }, true),
+        curve("width", "µs a step", &fourfold(32, 5), |width| Size { width, ..USUAL }, false),
+        curve("depth", "µs a step", &fourfold(1, 4), |depth| Size { depth, ..USUAL }, false),
+        curve(
+            "batch",
+            "µs a step",
+            &fourfold(8, 6),
+            |batch| Size { batch: batch as u32, rows: 32_768, ..USUAL },
+            false,
+        ),
+    ];
+    println!("| | value | time | slope |\n| --- | --- | --- | --- |");
+    for curve in &curves {
+        for (place, (value, time)) in curve.points.iter().enumerate() {
+            let slope = place.checked_sub(1).map(|before| curve.slope(before));
+            let slope = slope.map_or(String::new(), |slope| format!("{slope:.2}"));
+            println!("| {} | {value} | {time:.4} {} | {slope} |", curve.name, curve.unit);
+        }
+    }
+    std::fs::write("target/scaling.csv", chart::csv(&curves)).expect("target/scaling.csv can be written");
+    std::fs::write("target/scaling.svg", chart::svg(&curves)).expect("target/scaling.svg can be written");
+    println!("\nslope: how many times the time doubles when the value doubles once\n");
+    pictures::measure();
+}
+
+/// The median time of an epoch in seconds, and its steps.
+fn epoch(size: Size) -> (f64, f64) {
+    tch::manual_seed(0);
+    let inputs = Tensor::rand([size.rows, FEATURES], (Kind::Float, Device::Cpu));
+    let labels = Tensor::randint(CLASSES, [size.rows], (Kind::Int64, Device::Cpu));
+    let feed = MemoryFeed::new(InMemory::ready(Part { inputs, labels }), Sampling::Shuffled, None);
+    let task = Task { input: InputShape(vec![FEATURES]), classes: CLASSES };
+    let options = format!("width={},depth={}", size.width, size.depth);
+    let network = Network::new("mlp", &options, &task, Device::Cpu, 0).expect("a perceptron");
+    let config = Config { batch_size: size.batch, ..Config::default() };
+    let mut learner = Learner::new(&Plan::of(&config, None), &network).expect("a plan");
+    let mut through = |number| {
+        let mut running = Running::new(Device::Cpu);
+        let begun = Instant::now();
+        for batch in feed.epoch(Pass::new(number, size.batch, 0)) {
+            let batch = batch.expect("a batch");
+            let outcome = learner.step(&network, &batch, 1e-3).expect("a step");
+            let Outcome::Learned { loss, logits } = outcome else { panic!("a loss that is no number") };
+            running.add(&loss, &logits, &batch.labels);
+        }
+        assert!(running.loss().is_finite());
+        begun.elapsed().as_secs_f64()
+    };
+    through(1);
+    let times: Vec<_> = (2..).take(ROUNDS).map(&mut through).collect();
+    (support::median(&times), feed.batches(Pass::new(1, size.batch, 0)) as f64)
+}

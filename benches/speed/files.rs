@@ -1,0 +1,30 @@
+//! What all contestants of a row begin with: the rows of its data set, and the first weights of its network.
+
+use std::path::Path;
+
+use cresset::data::Part;
+use cresset::model::{Network, Tensors};
+use tch::Tensor;
+
+const DATA: &str = "data.safetensors";
+const START: &str = "start.safetensors";
+
+/// Writes inputs `x`, labels `y`, and the weights of `network` under their names.
+pub fn write(folder: &Path, inputs: Tensor, labels: Tensor, network: &Network) {
+    let write = |name: &str, tensors: &[(String, Tensor)]| {
+        Tensor::write_safetensors(tensors, folder.join(name)).expect("the file can be written");
+    };
+    write(DATA, &[("x".into(), inputs), ("y".into(), labels)]);
+    write(START, &network.state().into_iter().collect::<Vec<_>>());
+}
+
+/// Reads the rows, and gives the weights to `network`.
+pub fn read(folder: &Path, network: &mut Network) -> Part {
+    let read = |name: &str| -> Tensors {
+        Tensor::read_safetensors(folder.join(name)).expect("the file can be read").into_iter().collect()
+    };
+    network.load_state(&read(START)).expect("the model's own weights");
+    let mut data = read(DATA);
+    let mut take = |name: &str| data.remove(name).expect("a tensor of this name");
+    Part { inputs: take("x"), labels: take("y") }
+}

@@ -1,0 +1,59 @@
+//! Cresset and its peers side by side, in one run: `make bench`.
+//!
+//! Every contestant is a process of its own, pinned to the same cores with the same number of threads, warmed up, and asked
+//! in turn with the others. What is quoted are ratios; times depend on the machine and on what else it does.
+//!
+//! `QUICK=1` takes fewer rounds and leaves out what takes minutes to start (torch.compile) or to run (large networks).
+//! `ROWS=digits,csv` measures these groups alone.
+
+mod chart;
+mod contest;
+mod files;
+mod rows;
+#[path = "../support/mod.rs"]
+mod support;
+mod table;
+
+use contest::Scale;
+use table::Verdict;
+
+/// What measures some rows, by the name that `ROWS` takes, and what does our half of the work.
+struct Group {
+    name: &'static str,
+    measure: fn(Scale) -> Vec<Verdict>,
+    work: fn(&[String]),
+}
+
+const GROUPS: [Group; 6] = [
+    Group { name: "digits", measure: rows::digits::measure, work: rows::digits::work },
+    Group { name: "steps", measure: rows::steps::measure, work: rows::steps::work },
+    Group { name: "inference", measure: rows::inference::measure, work: rows::inference::work },
+    Group { name: "evaluation", measure: rows::evaluation::measure, work: rows::evaluation::work },
+    Group { name: "pictures", measure: rows::pictures::measure, work: rows::pictures::work },
+    Group { name: "csv", measure: rows::csv::measure, work: rows::csv::work },
+];
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().collect();
+    if let [_, word, group, rest @ ..] = &arguments[..]
+        && word == contest::WORK
+    {
+        let group = GROUPS.iter().find(|known| known.name == group).expect("a group of this program");
+        return (group.work)(rest);
+    }
+    let scale =
+        if std::env::var("QUICK").is_ok_and(|quick| quick == "1") { Scale::Quick } else { Scale::Full };
+    let chosen = std::env::var("ROWS").unwrap_or_default();
+    let is_chosen = |group: &&Group| chosen.is_empty() || chosen.split(',').any(|name| name == group.name);
+    let mut verdicts = Vec::new();
+    for group in GROUPS.iter().filter(is_chosen) {
+        eprintln!("{} …", group.name);
+        let found = (group.measure)(scale);
+        println!("{}", table::details(&found));
+        verdicts.extend(found);
+    }
+    println!("{}", table::summary(&verdicts));
+    std::fs::write("bench-results.csv", table::csv(&verdicts)).expect("bench-results.csv can be written");
+    std::fs::write("bench-results.svg", chart::svg(&verdicts)).expect("bench-results.svg can be written");
+    println!("written to bench-results.csv and bench-results.svg");
+}

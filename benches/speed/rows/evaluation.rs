@@ -1,0 +1,87 @@
+//! The evaluation of a million rows beside PyTorch: mean loss and confusion matrix of the digits' perceptron.
+
+use std::path::Path;
+use std::time::Instant;
+
+use cresset::config::Config;
+use cresset::data::InputShape;
+use cresset::evaluate::{Keep, evaluate};
+use cresset::feed::InMemory;
+use cresset::model::{Network, Task};
+use serde_json::json;
+use tch::{Device, Kind, Tensor};
+
+use crate::contest::{Contestant, Scale, compete, own, python, serve};
+use crate::files;
+use crate::table::{Row, Verdict};
+
+const ROWS: i64 = 1_000_000;
+const CORES: usize = 2;
+
+/// The rows that PyTorch evaluates at once; the best number counts.
+const BATCHES: [&str; 2] = ["1024", "8192"];
+
+fn network() -> Network {
+    let Config { model, model_options, .. } = Config::default();
+    let task = Task { input: InputShape(vec![64]), classes: 10 };
+    Network::new(&model, &model_options, &task, Device::Cpu, 0).expect("the default model")
+}
+
+/// Measures it.
+pub fn measure(scale: Scale) -> Vec<Verdict> {
+    let folder = tempfile::tempdir().expect("a folder");
+    prepare(folder.path());
+    let mut ours = own("evaluation", CORES);
+    ours.arg(folder.path());
+    let mut contestants = vec![Contestant::waiting("cresset", ours)];
+    contestants.extend(BATCHES.map(|batch| {
+        let mut command = python("CRESSET_PYTHON", "evaluation_torch.py", CORES);
+        command.arg(folder.path()).args([batch, &CORES.to_string()]);
+        Contestant::waiting(format!("PyTorch, {batch} rows at once"), command)
+    }));
+    let results = compete(contestants, scale.rounds());
+    let own = (results[0].of("loss")[0], results[0].of("correct")[0]);
+    for peer in &results[1..] {
+        let (loss, correct) = (peer.of("loss")[0], peer.of("correct")[0]);
+        // The sums are of other orders, so a row between two classes may fall to either.
+        assert!(
+            (loss / own.0 - 1.).abs() < 1e-4 && (correct - own.1).abs() <= 10.,
+            "{}: {loss}, {correct}",
+            peer.name
+        );
+    }
+    let row = Row {
+        name: "evaluation of 1 M rows",
+        figure: "seconds",
+        unit: "s",
+        goal: 0.5,
+        more_is_better: false,
+        check: format!("the loss is {:.4} and {} rows are right on all sides", own.0, own.1),
+    };
+    vec![Verdict::new(row, &results[0], &results[1..])]
+}
+
+fn prepare(folder: &Path) {
+    tch::manual_seed(0);
+    let inputs = Tensor::rand([ROWS, 64], (Kind::Float, Device::Cpu));
+    let labels = Tensor::randint(10, [ROWS], (Kind::Int64, Device::Cpu));
+    files::write(folder, inputs, labels, &network());
+}
+
+/// Our half.
+pub fn work(arguments: &[String]) {
+    let [folder] = arguments else { panic!("a folder") };
+    tch::set_num_threads(CORES as i32);
+    let mut network = network();
+    let feed = InMemory::ready(files::read(Path::new(folder), &mut network));
+    let run = || {
+        let begun = Instant::now();
+        let found =
+            evaluate(&feed, 10, Keep::Sums, |inputs| network.forward(inputs, false)).expect("an evaluation");
+        let seconds = begun.elapsed().as_secs_f64();
+        let correct = (0..10).map(|class| found.confusion.count(class, class)).sum::<u64>();
+        json!({ "seconds": seconds, "loss": found.loss, "correct": correct })
+    };
+    let ready = run();
+    serve(&ready, run);
+}

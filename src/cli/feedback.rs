@@ -1,0 +1,46 @@
+//! `cresset train --from RUN --feedback DIR`
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::ArgMatches;
+use cresset::config::{self, Config};
+use cresset::fine_tune::{self, Comparison, PREVIOUS, objections, promote};
+use cresset::pipeline::Examples;
+use cresset::run::RunFolder;
+
+use super::train::Train;
+use super::{Ended, show};
+
+/// Fine-tunes the model of a run on corrections, shows it before and after, and puts it in its place if that is wanted.
+pub fn run(
+    train: &Train,
+    from: &RunFolder,
+    flags: &ArgMatches,
+    asked: &Arc<AtomicBool>,
+) -> anyhow::Result<Ended> {
+    let config = Config::overlay(Some(&from.config_file()), flags)?;
+    let config = fine_tune::options(from, config, &config::given(flags))?;
+    // The data must be that of the run, or its held-out rows would be others.
+    Examples::own_again(&config, from)?;
+    let Some(folder) = train.fine_tune(&config, asked)? else { return Ok(Ended::Interrupted) };
+    let comparison = fine_tune::compare(&from.model(), &folder, config.device.resolve()?)?;
+    show(&format!("before → after\n{}\nwritten to {}/\n", comparison.to_text(), folder.path().display()))?;
+    if train.is_to_promote() { decide(&comparison, from, &folder) } else { Ok(Ended::Well) }
+}
+
+fn decide(comparison: &Comparison, from: &RunFolder, new: &RunFolder) -> anyhow::Result<Ended> {
+    let against = objections(comparison);
+    if against.is_empty() {
+        let done = promote(from, new)?;
+        show(&format!(
+            "promoted: {} is the new model (SHA-256 {}…); the old one is {PREVIOUS} beside it\n",
+            from.model().display(),
+            &done.sha256[..12]
+        ))?;
+        return Ok(Ended::Well);
+    }
+    eprintln!("not promoted: {} stays as it is, because of the new model", from.model().display());
+    against.iter().for_each(|objection| eprintln!("  {}", objection.text()));
+    Ok(Ended::Badly)
+}

@@ -1,0 +1,126 @@
+//! Lines and a bar that tell how training goes, on standard error.
+
+mod figures;
+
+use std::time::{Duration, Instant};
+
+use cresset::error::Result;
+use cresset::model::Network;
+use cresset::train::{Callback, EpochRecord, Flow, Training};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::screen;
+pub use figures::{Figures, Pace, duration, rounded, short};
+
+/// Shows a bar for the epoch under way and leaves a line for each that is over. Where no bar can be drawn, in a file or in CI,
+/// a line tells of a long epoch now and then.
+pub struct Progress {
+    bar: ProgressBar,
+    pace: Pace,
+    shown: Instant,
+    epochs: u32,
+    width: usize,
+}
+
+/// Reading the loss waits for the device, so it is done this often and not at every step.
+pub const INTERVAL: Duration = Duration::from_millis(100);
+
+/// The same where each time leaves a line.
+const INTERVAL_OF_LINES: Duration = Duration::from_secs(60);
+
+/// Columns of the bar itself, where there is room.
+const BAR: usize = 24;
+
+impl Progress {
+    /// A bar that is not shown yet.
+    pub fn new() -> Self {
+        Progress { bar: ProgressBar::hidden(), pace: Pace::new(), shown: Instant::now(), epochs: 0, width: 0 }
+    }
+
+    fn line(&self, text: String) {
+        if self.bar.is_hidden() { eprintln!("{text}") } else { self.bar.println(text) }
+    }
+
+    /// Fits the bar to the terminal, which may have become narrower.
+    fn fit(&mut self) {
+        let width = ratatui::crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns));
+        if width == self.width {
+            return;
+        }
+        self.width = width;
+        let bar = BAR.min(width / 4);
+        let template = format!("epoch {{prefix}}  {{bar:{bar}.cyan}} {{percent:>3}} %  {{msg}}");
+        let style = ProgressStyle::with_template(&template).expect("the template is valid");
+        self.bar.set_style(style.progress_chars("━╸ "));
+    }
+
+    /// Columns that are left for figures beside `epoch   3/10  ━━━  45 %  `.
+    fn room(&self) -> usize {
+        let taken = "epoch ".len() + self.bar.prefix().len() + 2 + BAR.min(self.width / 4) + " 100 %  ".len();
+        self.width.saturating_sub(taken + 1)
+    }
+}
+
+/// Whether a bar would be read by nobody: it is drawn anew all the time, which logs of CI keep as one line after the other.
+fn is_plain() -> bool {
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    variable("TERM") == "dumb" || !["", "0", "false"].contains(&variable("CI").as_str())
+}
+
+impl Callback for Progress {
+    fn epoch_started(&mut self, training: &Training) -> Result<()> {
+        let (epoch, epochs) = (training.position().epoch, training.plan().epochs);
+        let target = if is_plain() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        self.bar = ProgressBar::with_draw_target(Some(training.steps() as u64), target)
+            .with_prefix(format!("{epoch:>3}/{epochs}"));
+        (self.shown, self.epochs, self.width) = (Instant::now(), epochs, 0);
+        if !self.bar.is_hidden() {
+            self.fit();
+            screen::show_bar(&self.bar);
+        }
+        Ok(())
+    }
+
+    fn step_ended(&mut self, training: &Training, network: &Network) -> Result<Flow> {
+        let interval = if self.bar.is_hidden() { INTERVAL_OF_LINES } else { INTERVAL };
+        if self.shown.elapsed() < interval {
+            return Ok(Flow::Continue);
+        }
+        self.shown = Instant::now();
+        let step = training.position().step;
+        let figures = self.pace.figures(training, network.device());
+        if self.bar.is_hidden() {
+            let share = 100 * step / training.steps().max(1);
+            eprintln!("epoch {}  {share:>3} %  {}", self.bar.prefix(), figures.within(usize::MAX));
+        } else {
+            self.fit();
+            self.bar.set_message(figures.within(self.room()));
+            self.bar.set_position(step as u64);
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn epoch_ended(&mut self, _: &Training, _: &Network, record: &EpochRecord) -> Result<Flow> {
+        self.line(format!(
+            "epoch {:>3}/{}  loss {:.4}  accuracy {:6.2} %   held out: loss {:.4}  accuracy {:6.2} %   {:.2} s",
+            record.epoch,
+            self.epochs,
+            record.train_loss,
+            100. * record.train_accuracy,
+            record.held_out_loss,
+            100. * record.held_out_accuracy,
+            record.seconds,
+        ));
+        self.bar.finish_and_clear();
+        screen::give_back();
+        Ok(Flow::Continue)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        // Where training ended within an epoch.
+        self.bar.finish_and_clear();
+        screen::give_back();
+    }
+}

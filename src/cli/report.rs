@@ -1,0 +1,46 @@
+//! `cresset report`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use cresset::report::Report as Page;
+use cresset::run::{RunFolder, atomic};
+use tch::Device;
+
+use super::{Compute, Ended, show};
+
+/// Write a page that shows a run: curves, confusion, the surest mistakes and what the model saw in them
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The folder of a run
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+
+    /// Where to write the page [default: report.html in the folder of the run]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    compute: Compute,
+}
+
+impl Report {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        let device = self.compute.prepare()?;
+        let run = RunFolder::open(&self.run)?;
+        let path = self.output.unwrap_or_else(|| run.report());
+        write_to(&run, device, &path)?;
+        Ok(Ended::Well)
+    }
+}
+
+/// Writes the page of a run into its folder.
+pub fn write(run: &RunFolder, device: Device) -> anyhow::Result<()> {
+    write_to(run, device, &run.report())
+}
+
+fn write_to(run: &RunFolder, device: Device, path: &Path) -> anyhow::Result<()> {
+    let page = Page::of(run, device)?;
+    atomic::write(path, page.to_html().as_bytes())?;
+    show(&format!("written to {}\n", path.display()))
+}

@@ -1,0 +1,211 @@
+//! What the dashboard looks like.
+
+use cresset::train::EpochRecord;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Style, Stylize};
+use ratatui::symbols::Marker;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, LegendPosition, Paragraph};
+
+use crate::cli::progress::{Figures, duration, rounded, short};
+
+/// All that is shown.
+#[derive(Default)]
+pub struct State {
+    pub title: String,
+    pub epochs: u32,
+    pub epoch: u32,
+    pub steps: usize,
+    pub step: usize,
+    pub now: Option<Figures>,
+    pub history: Vec<EpochRecord>,
+    pub note: Option<String>,
+}
+
+/// A curve's name, colour, and its value in an epoch.
+type Curve = (&'static str, Color, fn(&EpochRecord) -> f64);
+
+const LOSS: [Curve; 2] = [
+    ("training", Color::Cyan, |record| record.train_loss),
+    ("held out", Color::Yellow, |record| record.held_out_loss),
+];
+
+const ACCURACY: [Curve; 2] = [
+    ("training", Color::Cyan, |record| 100. * record.train_accuracy),
+    ("held out", Color::Yellow, |record| 100. * record.held_out_accuracy),
+];
+
+/// Rows and columns below which the curves are left out, or stand one above the other.
+const LEAST_ROWS: u16 = 12;
+const LEAST_COLUMNS: u16 = 80;
+
+pub fn draw(state: &State, frame: &mut Frame) {
+    let [title, gauge, figures, curves, last, keys] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
+    frame.render_widget(state.title.as_str().bold(), title);
+    frame.render_widget(epoch_gauge(state), gauge);
+    frame.render_widget(figures_line(state), figures);
+    if frame.area().height >= LEAST_ROWS {
+        let halves = [Constraint::Fill(1), Constraint::Fill(1)];
+        let layout = match frame.area().width < LEAST_COLUMNS {
+            true => Layout::vertical(halves),
+            false => Layout::horizontal(halves),
+        };
+        let [left, right] = layout.areas(curves);
+        chart(state, "loss", &LOSS, LegendPosition::TopRight, left, frame);
+        chart(state, "accuracy, %", &ACCURACY, LegendPosition::BottomRight, right, frame);
+    }
+    frame.render_widget(last_epoch(state), last);
+    let note = state.note.as_deref().map_or("q  stop and save".dim(), |note| note.to_string().yellow());
+    frame.render_widget(Paragraph::new(Line::from(note)), keys);
+}
+
+fn epoch_gauge(state: &State) -> Gauge<'_> {
+    let share = state.step as f64 / state.steps.max(1) as f64;
+    let label = format!("epoch {} of {}, step {} of {}", state.epoch, state.epochs, state.step, state.steps);
+    Gauge::default().ratio(share.clamp(0., 1.)).label(label).gauge_style(Style::new().cyan().on_black())
+}
+
+fn figures_line(state: &State) -> Line<'_> {
+    let Some(now) = &state.now else { return Line::default() };
+    let figure = |name: &'static str, value: String| {
+        [Span::from(name).dim(), Span::from(format!(" {value}   "))].into_iter()
+    };
+    let optional = |name, value: Option<String>| value.into_iter().flat_map(move |value| figure(name, value));
+    let spans = figure("loss", format!("{:.4}", now.loss))
+        .chain(figure("accuracy", format!("{:.2} %", 100. * now.accuracy)))
+        .chain(optional("ETA", now.left.map(duration)))
+        .chain(optional("rows/s", now.rate.map(|rate| short(rate).trim().to_string())))
+        .chain(figure("lr", rounded(now.lr)))
+        .chain(optional("memory", now.memory.map(|bytes| format!("{}B", short(bytes as f64)))));
+    Line::from_iter(spans)
+}
+
+fn last_epoch(state: &State) -> Line<'_> {
+    let Some(last) = state.history.last() else { return Line::default() };
+    let best = EpochRecord::best(&state.history).unwrap_or(last);
+    Line::from(format!(
+        "held out after epoch {}: loss {:.4}, accuracy {:.2} %; least loss {:.4} (epoch {})",
+        last.epoch,
+        last.held_out_loss,
+        100. * last.held_out_accuracy,
+        best.held_out_loss,
+        best.epoch,
+    ))
+}
+
+fn chart(
+    state: &State,
+    title: &str,
+    curves: &[Curve; 2],
+    legend: LegendPosition,
+    area: Rect,
+    frame: &mut Frame,
+) {
+    let points = |value: fn(&EpochRecord) -> f64| -> Vec<(f64, f64)> {
+        let points = state.history.iter().map(|record| (f64::from(record.epoch), value(record)));
+        points.filter(|(_, value)| value.is_finite()).collect()
+    };
+    let data = curves.map(|(_, _, value)| points(value));
+    let (low, high) = bounds(data.iter().flatten().map(|(_, value)| *value));
+    let datasets = curves.iter().zip(&data).map(|((name, color, _), points)| {
+        Dataset::default()
+            .name(*name)
+            .marker(Marker::Braille)
+            .graph_type(GraphType::Line)
+            .style(Style::new().fg(*color))
+            .data(points)
+    });
+    let last = f64::from(state.epochs.max(2));
+    let chart = Chart::new(datasets.collect())
+        .block(Block::bordered().title(title.to_string()))
+        .legend_position(Some(legend))
+        .x_axis(Axis::default().bounds([1., last]).labels(["1".to_string(), format!("{last}")]))
+        .y_axis(Axis::default().bounds([low, high]).labels([format!("{low:.2}"), format!("{high:.2}")]));
+    frame.render_widget(chart, area);
+}
+
+/// The least and the greatest value, a little apart even where there is one value or none.
+fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) =
+        values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
+    match low.partial_cmp(&high) {
+        Some(std::cmp::Ordering::Less) => (low, high),
+        Some(std::cmp::Ordering::Equal) => (low - 0.5, high + 0.5),
+        _ => (0., 1.),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+
+    fn screen(state: &State, columns: u16, rows: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
+        terminal.draw(|frame| draw(state, frame)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    fn state() -> State {
+        let record = |epoch: u32| EpochRecord {
+            epoch,
+            train_loss: 2. / f64::from(epoch),
+            train_accuracy: 1. - 0.5 / f64::from(epoch),
+            held_out_loss: 2.5 / f64::from(epoch),
+            held_out_accuracy: 1. - 0.6 / f64::from(epoch),
+            lr: 1e-3,
+            seconds: 0.1,
+        };
+        State {
+            title: "runs/photos".into(),
+            epochs: 10,
+            epoch: 5,
+            steps: 100,
+            step: 50,
+            history: (1..=4).map(record).collect(),
+            ..State::default()
+        }
+    }
+
+    #[test]
+    fn curves_figures_and_keys_are_shown_at_every_size() {
+        let state = state();
+        let wide = screen(&state, 100, 24);
+        for part in [
+            "runs/photos",
+            "epoch 5 of 10, step 50 of 100",
+            "held out",
+            "2.50",
+            "least loss 0.6250 (epoch 4)",
+            "q  stop",
+        ] {
+            assert!(wide.contains(part), "{part} is missing:\n{wide}");
+        }
+        // Braille: a curve was drawn.
+        assert!(wide.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{wide}");
+        let small = screen(&state, 40, 8);
+        assert!(small.contains("epoch 5 of 10") && !small.contains("accuracy, %"), "{small}");
+        for (columns, rows) in [(1, 1), (5, 3), (20, 12), (300, 100)] {
+            screen(&state, columns, rows);
+        }
+    }
+
+    #[test]
+    fn a_training_that_has_no_figures_yet_is_shown() {
+        screen(&State::default(), 80, 24);
+        let mut broken = state();
+        broken.history.iter_mut().for_each(|record| record.held_out_loss = f64::NAN);
+        screen(&broken, 80, 24);
+    }
+}

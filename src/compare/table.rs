@@ -1,0 +1,234 @@
+//! A list of runs for people (a table as wide as the terminal), spreadsheets (CSV) and programs (JSON).
+
+use serde_json::Value;
+
+use super::facts::Facts;
+use super::query::text;
+use crate::error::excerpt;
+
+/// What is shown if nothing else is asked for.
+pub const DEFAULT_COLUMNS: [&str; 10] =
+    ["name", "model", "data", "epochs", "accuracy", "loss", "test_accuracy", "duration", "when", "state"];
+
+/// Which of those a narrow terminal shows no more, the first one first.
+const DROPPED: [&str; 8] = ["when", "duration", "data", "test_accuracy", "epochs", "loss", "model", "state"];
+
+/// A column of text is cut down to this many characters, if need be.
+const LEAST_WIDTH: usize = 12;
+
+const GAP: &str = "  ";
+
+/// Runs as JSON: a list of objects, with these columns or with all that is known.
+pub fn to_json(runs: &[Facts], columns: Option<&[String]>) -> String {
+    let chosen = |run: &Facts| match columns {
+        None => Value::Object(run.clone()),
+        Some(columns) => {
+            let value = |name: &String| (name.clone(), run.get(name).cloned().unwrap_or(Value::Null));
+            Value::Object(columns.iter().map(value).collect())
+        }
+    };
+    let runs: Vec<_> = runs.iter().map(chosen).collect();
+    serde_json::to_string_pretty(&runs).expect("facts are plain data") + "\n"
+}
+
+/// Runs as CSV: a header and a row a run; of what is not known, nothing.
+pub fn to_csv(runs: &[Facts], columns: &[String]) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(columns).expect("a record can be written to memory");
+    for run in runs {
+        let row = columns.iter().map(|name| run.get(name).map(text).unwrap_or_default());
+        writer.write_record(row).expect("a record can be written to memory");
+    }
+    writer.into_inner().expect("a record can be written to memory")
+}
+
+/// Runs as a table that is no wider than `width`, if one is given. `columns` are those that are wanted; without them, the
+/// default ones that have a value are shown, as far as there is room.
+pub fn to_table(runs: &[Facts], columns: Option<&[String]>, width: Option<usize>) -> String {
+    let mut shown: Vec<Shown> = match columns {
+        Some(columns) => columns.iter().map(|name| Shown::new(name, runs)).collect(),
+        None => {
+            let all = DEFAULT_COLUMNS.iter().map(|name| Shown::new(name, runs));
+            all.filter(Shown::has_values).collect()
+        }
+    };
+    let width = width.unwrap_or(usize::MAX);
+    let mut dropped = DROPPED.iter().filter(|_| columns.is_none());
+    while total(&shown) > width && !is_cut_enough(&shown, width) {
+        let Some(name) = dropped.next() else { break };
+        shown.retain(|column| column.name != *name);
+    }
+    cut(&mut shown, width);
+    let line = |cells: Vec<String>| cells.join(GAP).trim_end().to_string() + "\n";
+    let mut table = line(shown.iter().map(|column| column.padded(&column.name)).collect());
+    for row in 0..runs.len() {
+        table += &line(shown.iter().map(|column| column.padded(&column.cells[row])).collect());
+    }
+    table
+}
+
+/// A column as it is shown.
+struct Shown {
+    name: String,
+    cells: Vec<String>,
+    is_number: bool,
+    width: usize,
+}
+
+impl Shown {
+    fn new(name: &str, runs: &[Facts]) -> Self {
+        let cells: Vec<String> = runs.iter().map(|run| cell(run, name)).collect();
+        let is_number = runs.iter().all(|run| run.get(name).is_none_or(Value::is_number));
+        let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+        Shown { name: name.to_string(), cells, is_number, width: width.max(name.chars().count()) }
+    }
+
+    fn has_values(&self) -> bool {
+        self.cells.is_empty() || self.cells.iter().any(|cell| !cell.is_empty())
+    }
+
+    fn least_width(&self) -> usize {
+        if self.is_number { self.width } else { self.width.min(LEAST_WIDTH.max(self.name.len())) }
+    }
+
+    fn padded(&self, text: &str) -> String {
+        let width = self.width;
+        let text = match text.chars().count() > width {
+            true => text.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+            false => text.to_string(),
+        };
+        if self.is_number { format!("{text:>width$}") } else { format!("{text:<width$}") }
+    }
+}
+
+fn total(columns: &[Shown]) -> usize {
+    columns.iter().map(|column| column.width + GAP.len()).sum::<usize>().saturating_sub(GAP.len())
+}
+
+/// Whether shorter names alone make it fit: a third of a name's column may go before another column does.
+fn is_cut_enough(columns: &[Shown], width: usize) -> bool {
+    let spare = |column: &Shown| (column.width - column.least_width()).min(column.width / 3);
+    total(columns) <= width.saturating_add(columns.iter().map(spare).sum())
+}
+
+/// Makes the columns of text narrower, the widest first, until all fit or none can give more.
+fn cut(columns: &mut [Shown], width: usize) {
+    while total(columns) > width {
+        let wide = columns.iter_mut().filter(|column| column.width > column.least_width());
+        let Some(widest) = wide.max_by_key(|column| column.width) else { return };
+        widest.width -= 1;
+    }
+}
+
+/// A value of a run as people read it; nothing where there is none.
+pub fn cell(run: &Facts, name: &str) -> String {
+    let Some(value) = run.get(name) else { return String::new() };
+    if let ("when", Some(time)) = (name, value.as_str()) {
+        return time.chars().take(16).collect::<String>().replace('T', " ");
+    }
+    let Some(number) = value.as_f64() else { return excerpt(&text(value)) };
+    let deviation = run.get(&format!("{name}_deviation")).and_then(Value::as_f64);
+    let deviation = |scale: f64, places: usize| {
+        deviation.map_or(String::new(), |spread| format!(" ± {:.places$}", scale * spread))
+    };
+    match name {
+        "duration" => duration(number),
+        "epochs" => match run.get("epochs_done").and_then(Value::as_f64) {
+            Some(done) if done < number => format!("{done}/{number}"),
+            _ => number.to_string(),
+        },
+        _ if name.ends_with("loss") => format!("{number:.4}{}", deviation(1., 4)),
+        _ if is_share(name) => format!("{:.2}{} %", 100. * number, deviation(100., 2)),
+        // Of a figure, no more than people read; an option as it was given.
+        _ if !value.is_f64() => text(value),
+        _ if crate::evaluate::METRICS.iter().any(|metric| metric.column() == name) => {
+            format!("{number:.4}{}", deviation(1., 4))
+        }
+        _ => number.to_string(),
+    }
+}
+
+fn is_share(name: &str) -> bool {
+    let plain = name.strip_prefix("test_").unwrap_or(name);
+    name == "train_accuracy"
+        || crate::evaluate::METRICS.iter().any(|metric| metric.is_share && metric.column() == plain)
+}
+
+/// Seconds as `3.4 s`, `2:05` or `1:02:05`.
+fn duration(seconds: f64) -> String {
+    if seconds < 60. {
+        return format!("{seconds:.1} s");
+    }
+    let seconds = seconds.round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn runs() -> Vec<Facts> {
+        let run = |name: &str, accuracy: f64| {
+            let run = json!({
+                "name": name, "model": "mlp", "data": "digits", "epochs": 10, "epochs_done": 7,
+                "accuracy": accuracy, "loss": 0.12345, "duration": 3725.2, "when": "2026-07-31T12:05:42Z",
+                "state": "interrupted",
+            });
+            run.as_object().unwrap().clone()
+        };
+        vec![run("digits-mlp-1", 0.97), run("a-run-with-quite-a-long-name-of-its-own", 0.5)]
+    }
+
+    fn widest(table: &str) -> usize {
+        table.lines().map(|line| line.chars().count()).max().unwrap()
+    }
+
+    #[test]
+    fn values_are_shown_as_people_read_them() {
+        let run = &runs()[0];
+        assert_eq!(
+            ["accuracy", "loss", "duration", "epochs"].map(|name| cell(run, name)),
+            ["97.00 %", "0.1235", "1:02:05", "7/10"]
+        );
+        let mut folds = run.clone();
+        folds.insert("accuracy_deviation".into(), 0.004.into());
+        assert_eq!(cell(&folds, "accuracy"), "97.00 ± 0.40 %");
+        assert_eq!(
+            (cell(run, "test_accuracy"), duration(9.96), duration(125.)),
+            ("".into(), "10.0 s".into(), "2:05".into())
+        );
+    }
+
+    #[test]
+    fn a_table_is_no_wider_than_the_terminal_and_keeps_what_matters() {
+        let whole = to_table(&runs(), None, None);
+        assert!(whole.contains("2026-07-31 12:05") && !whole.contains("test_accuracy"), "{whole}");
+        for width in [30, 40, 60, 80, 100] {
+            let table = to_table(&runs(), None, Some(width));
+            assert!(widest(&table) <= width, "{width}:\n{table}");
+            assert!(table.contains("97.00 %") && table.contains("digits-mlp-1"), "{width}:\n{table}");
+        }
+        assert!(to_table(&runs(), None, Some(widest(&whole))) == whole);
+    }
+
+    #[test]
+    fn columns_that_are_asked_for_stay() {
+        let columns = ["name", "when", "state"].map(String::from);
+        let table = to_table(&runs(), Some(&columns), Some(20));
+        assert!(table.starts_with("name") && table.contains("when") && table.contains("state"), "{table}");
+    }
+
+    #[test]
+    fn csv_and_json_have_the_numbers_themselves() {
+        let columns = ["name", "accuracy", "test_accuracy"].map(String::from);
+        let csv = String::from_utf8(to_csv(&runs()[..1], &columns)).unwrap();
+        assert_eq!(csv, "name,accuracy,test_accuracy\ndigits-mlp-1,0.97,\n");
+        let json: Value = serde_json::from_str(&to_json(&runs(), Some(&columns))).unwrap();
+        assert_eq!(json[1], json!({"name": runs()[1]["name"], "accuracy": 0.5, "test_accuracy": null}));
+    }
+}

@@ -1,0 +1,25 @@
+//! How programs load an exported model, as lines of code to show.
+
+/// Python; `features` is the number of values of an input.
+pub fn python(path: &str, features: i64) -> String {
+    format!(
+        "import torch\n\nmodel = torch.jit.load(\"{path}\")\ninput = torch.zeros(1, {features})  # raw values, any number of rows\n\
+         logits = model(input)\nclasses, probabilities = model.predict(input)\n"
+    )
+}
+
+/// C++.
+pub fn cpp(path: &str, features: i64) -> String {
+    format!(
+        "auto model = torch::jit::load(\"{path}\");\nauto input = torch::zeros({{1, {features}}});\nauto logits = \
+         model.forward({{input}}).toTensor();\n"
+    )
+}
+
+/// Rust, with the crate tch.
+pub fn rust(path: &str, features: i64) -> String {
+    format!(
+        "let model = tch::CModule::load(\"{path}\")?;\nlet input = tch::Tensor::zeros([1, {features}], (tch::Kind::Float, \
+         tch::Device::Cpu));\nlet logits = model.forward_ts(&[input])?;\n"
+    )
+}

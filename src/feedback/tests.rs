@@ -1,0 +1,116 @@
+//! What is written is read again, whatever happened in between.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn add(writer: &Writer, id: &str, given: Given, class: &str, version: Option<String>) -> Correction {
+    let fill = |input| Correction {
+        id: id.to_string(),
+        time: "2026-07-31T12:34:56Z".to_string(),
+        input,
+        answer: Answer { class: class.to_string(), probability: 0.25 },
+        correction: class.chars().rev().collect(),
+        model_sha256: "00".repeat(32),
+        model_version: version,
+    };
+    writer.add(given, fill, id).unwrap().0
+}
+
+fn tear(folder: &Path, text: &[u8]) {
+    let file = OpenOptions::new().append(true).create(true).open(folder.join(CORRECTIONS));
+    file.unwrap().write_all(text).unwrap();
+}
+
+#[test]
+fn a_line_that_was_torn_is_passed_over_with_a_note_and_ended_before_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Writer::new(folder.path()).unwrap();
+    let first = add(&writer, "a", Given::Values(&[1., f32::NAN]), "x", None);
+    tear(folder.path(), b"{\"id\":\"torn");
+    let set = read(folder.path()).unwrap();
+    assert_eq!((set.corrections.len(), set.notes.len()), (1, 1));
+    assert!(set.notes[0].contains("feedback.jsonl, line 2: passed over"), "{:?}", set.notes);
+
+    let second = add(&Writer::new(folder.path()).unwrap(), "b", Given::Values(&[2.]), "y", None);
+    let set = read(folder.path()).unwrap();
+    assert_eq!(set.corrections[0].id, first.id);
+    assert_eq!((&set.corrections[1], set.notes.len()), (&second, 1));
+}
+
+#[test]
+fn a_picture_keeps_its_bytes_and_no_other_file_is_taken_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let set_folder = folder.path().join("below/feedback");
+    let writer = Writer::new(&set_folder).unwrap();
+    add(&writer, "a", Given::Image(b"bytes", "png"), "x", None);
+    let line = fs::read_to_string(set_folder.join(CORRECTIONS)).unwrap();
+    let set = read(&set_folder).unwrap();
+    let picture = set.corrections[0].input.picture(&set_folder).unwrap();
+    assert_eq!(
+        (fs::read(&picture).unwrap(), picture.file_name().unwrap().to_str()),
+        (b"bytes".to_vec(), Some("a.png"))
+    );
+    for elsewhere in ["../a.png", "/etc/passwd", "inputs/../../a.png", "inputs", "other/a.png"] {
+        fs::write(set_folder.join(CORRECTIONS), line.replace("inputs/a.png", elsewhere)).unwrap();
+        let set = read(&set_folder).unwrap();
+        assert!(set.corrections.is_empty() && set.notes[0].contains("does not stand in"), "{elsewhere}");
+    }
+}
+
+#[test]
+fn threads_and_processes_that_share_a_set_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // A writer each, as processes have.
+    let writers = [(); 4].map(|()| Writer::new(folder.path()).unwrap());
+    std::thread::scope(|scope| {
+        for (number, writer) in writers.iter().enumerate() {
+            scope.spawn(move || {
+                for turn in 0..20 {
+                    let values = vec![turn as f32; 500];
+                    add(writer, &format!("{number}x{turn}"), Given::Values(&values), "x", None);
+                }
+            });
+        }
+    });
+    let set = read(folder.path()).unwrap();
+    assert_eq!((set.corrections.len(), set.notes.len()), (80, 0));
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(
+        rows in prop::collection::vec((prop::option::of(prop::collection::vec(any::<f32>(), 0..5)), ".{0,8}", any::<bool>()), 0..6),
+        torn in prop::option::of("[^\n]{0,30}"),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = Writer::new(folder.path()).unwrap();
+        let mut written = Vec::new();
+        for (number, (values, class, has_version)) in rows.iter().enumerate() {
+            // JSON has no infinity either, and no input that a model answered holds one.
+            let values: Option<Vec<f32>> =
+                values.as_ref().map(|values| values.iter().map(|v| if v.is_infinite() { f32::NAN } else { *v }).collect());
+            let given = values.as_ref().map_or(Given::Image(class.as_bytes(), "jpg"), |values| Given::Values(values));
+            written.push(add(&writer, &number.to_string(), given, class, has_version.then(|| class.clone())));
+        }
+        prop_assert_eq!(writer.count(), written.len() as u64);
+        if let Some(torn) = &torn {
+            tear(folder.path(), torn.as_bytes());
+        }
+        let set = read(folder.path()).unwrap();
+        // NaN is equal to nothing.
+        prop_assert_eq!(format!("{:?}", &set.corrections), format!("{:?}", written));
+        prop_assert_eq!(set.notes.len(), usize::from(torn.is_some_and(|torn| !torn.trim_ascii().is_empty())));
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(CORRECTIONS), bytes).unwrap();
+        let _ = read(folder.path());
+    }
+}

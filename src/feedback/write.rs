@@ -1,0 +1,129 @@
+//! Adding to a feedback set, so that what was said to be there is there, whatever happens then.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use super::{Answer, CORRECTIONS, Correction, INPUTS, Input};
+use crate::error::{Error, Result};
+
+/// Adds corrections to a set. Any number of threads may share it, and any number of processes the set.
+#[derive(Debug)]
+pub struct Writer {
+    folder: PathBuf,
+    /// The number of corrections in the set.
+    count: Mutex<u64>,
+}
+
+/// The input of a correction that is to be added.
+#[derive(Debug, Clone, Copy)]
+pub enum Given<'a> {
+    /// A picture: its bytes, and how its file's name is to end (`png`).
+    Image(&'a [u8], &'a str),
+    /// Raw values.
+    Values(&'a [f32]),
+}
+
+impl Writer {
+    /// A writer for the set of this folder, which is made when the first correction comes.
+    ///
+    /// # Errors
+    /// A set that is there and cannot be read.
+    pub fn new(folder: &Path) -> Result<Self> {
+        let count = super::read(folder)?.corrections.len() as u64;
+        Ok(Writer { folder: folder.to_path_buf(), count: Mutex::new(count) })
+    }
+
+    /// Adds a correction, with `id` as the name of its picture. It is on the disk when this returns. Gives the number of
+    /// corrections that there are then, as far as this process knows.
+    ///
+    /// # Errors
+    /// What the system refuses to write.
+    pub fn add(
+        &self,
+        given: Given,
+        fill: impl FnOnce(Input) -> Correction,
+        id: &str,
+    ) -> Result<(Correction, u64)> {
+        // Held to the end: a line that is begun is ended before the next one.
+        let mut count = self.count.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let inputs = self.folder.join(INPUTS);
+        let is_new = !inputs.is_dir();
+        fs::create_dir_all(&inputs).map_err(Error::io("create the folder", &inputs))?;
+        if is_new {
+            sync_folder(self.folder.parent().unwrap_or(Path::new("/")))?;
+            sync_folder(&self.folder)?;
+        }
+        let input = match given {
+            Given::Values(values) => Input::Values(values.to_vec()),
+            Given::Image(bytes, ending) => {
+                let name = format!("{id}.{ending}");
+                write_picture(&inputs, &name, bytes)?;
+                Input::Image(format!("{INPUTS}/{name}"))
+            }
+        };
+        let correction = fill(input);
+        self.append(&correction)?;
+        *count += 1;
+        Ok((correction, *count))
+    }
+
+    /// The folder of the set.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The number of corrections that there are, as far as this process knows.
+    pub fn count(&self) -> u64 {
+        *self.count.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn append(&self, correction: &Correction) -> Result<()> {
+        let path = self.folder.join(CORRECTIONS);
+        let refused = || Error::io("write", &path);
+        let is_new = !path.exists();
+        let mut file =
+            OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(refused())?;
+        file.lock().map_err(refused())?;
+        let mut line = serde_json::to_vec(correction).expect("a correction can be written to memory");
+        line.push(b'\n');
+        if !ends_its_last_line(&mut file).map_err(refused())? {
+            line.insert(0, b'\n');
+        }
+        file.write_all(&line).and_then(|()| file.sync_all()).map_err(refused())?;
+        if is_new { sync_folder(&self.folder) } else { Ok(()) }
+    }
+}
+
+/// Whether a file is empty or ends with a line's end, as it does unless somebody was killed while writing.
+fn ends_its_last_line(file: &mut File) -> std::io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+fn write_picture(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let path = folder.join(name);
+    let mut file = File::create_new(&path).map_err(Error::io("create", &path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &path))?;
+    sync_folder(folder)
+}
+
+/// A file that was made survives a crash of the machine only once its folder is on the disk.
+fn sync_folder(folder: &Path) -> Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(Error::io("write to the folder", folder))
+}
+
+impl Answer {
+    /// Whether the probability is one.
+    pub fn is_sound(&self) -> bool {
+        (0. ..=1.).contains(&self.probability)
+    }
+}

@@ -1,0 +1,175 @@
+//! From what is sent to what a model takes: encoded pictures, text with rows, and cells become raw values.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::sources::{Job, of_table};
+use crate::data::column::{Column, ColumnKind};
+use crate::data::format::csv::Incoming;
+use crate::data::image::{self, InputReader};
+use crate::data::{InputShape, TableLayout, ValueRange};
+use crate::error::{Error, Place, Result, quoted};
+
+/// An input on its way to the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// Where it stands: a picture's path, or `file:line`.
+    pub name: String,
+    /// Its raw values, as many as the model has features, or why there are none.
+    pub values: std::result::Result<Vec<f32>, String>,
+}
+
+/// What a model takes. Threads that read inputs share it.
+#[derive(Debug)]
+pub struct Taken {
+    pub(super) shape: InputShape,
+    pub(super) range: Option<ValueRange>,
+    pub(super) layout: Arc<TableLayout>,
+    /// Whether a value may be missing.
+    pub(super) has_fill: bool,
+}
+
+/// A cell of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// A number.
+    Number(f32),
+    /// A text.
+    Text(String),
+    /// Nothing.
+    Missing,
+}
+
+impl Taken {
+    /// Reads an encoded picture as `cresset predict` does.
+    ///
+    /// # Errors
+    /// What is wrong with it: no picture, a damaged one, or a model that takes none.
+    pub fn picture(&self, encoded: &[u8]) -> std::result::Result<Vec<f32>, String> {
+        self.picture_reader()?.read(encoded)
+    }
+
+    /// Reads the rows of a table, which is called `name`, as `cresset predict` does: each row, or what is wrong with it.
+    pub fn table(self: &Arc<Self>, name: &str, text: Vec<u8>) -> Vec<Input> {
+        let source = Box::new(Cursor::new(text));
+        let rows = Incoming::new(PathBuf::from(name), source, &self.layout, self.has_fill);
+        of_table(Ok(rows)).flat_map(|job| self.read(job, &mut None)).collect()
+    }
+
+    /// The number of cells of a row: one a column.
+    pub fn cells(&self) -> usize {
+        self.layout.columns.len()
+    }
+
+    /// The names of a row's cells, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.layout.columns.iter().map(|column| column.name.as_str())
+    }
+
+    /// A row's cells, in the order of the model's columns, as raw values. What is more than numbers is read as the row of a
+    /// table, by [`Taken::table`].
+    ///
+    /// # Errors
+    /// What is wrong with them: another number, a text that is no category of its column, a value that is missing or outside
+    /// the model's range.
+    pub fn row(self: &Arc<Self>, cells: &[Cell]) -> std::result::Result<Vec<f32>, String> {
+        if cells.len() != self.cells() {
+            return Err(format!(
+                "the row has {} value(s), but the model takes {}",
+                cells.len(),
+                self.cells()
+            ));
+        }
+        let is_number = |(cell, column): (&Cell, &Column)| {
+            matches!(cell, Cell::Number(value) if value.is_finite()) && column.kind == ColumnKind::Number
+        };
+        if cells.iter().zip(&self.layout.columns).all(is_number) {
+            let values = cells
+                .iter()
+                .filter_map(|cell| if let Cell::Number(value) = cell { Some(*value) } else { None });
+            return self.in_range(values.collect(), &Place::from(Path::new(""))).map_err(problem);
+        }
+        for (number, (cell, column)) in (1..).zip(cells.iter().zip(&self.layout.columns)) {
+            // A first row of texts where there should be numbers would be taken for a header.
+            if let (Cell::Text(text), ColumnKind::Number) = (cell, &column.kind) {
+                return Err(format!("column {number} ({}): {} is not a number", column.name, quoted(text)));
+            }
+        }
+        let mut rows = self.table("", self.csv(cells));
+        match (rows.pop(), rows.is_empty()) {
+            (Some(row), true) => row.values,
+            _ => Err("this is no row".to_string()),
+        }
+    }
+
+    /// A row as the text of a table, below the names of its columns if they have any.
+    fn csv(&self, cells: &[Cell]) -> Vec<u8> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let written = "a record can be written to memory";
+        if self.names().all(|name| name.parse::<usize>().is_err()) {
+            writer.write_record(self.names()).expect(written);
+        }
+        writer.write_record(cells.iter().map(Cell::text)).expect(written);
+        writer.into_inner().expect(written)
+    }
+
+    /// Reads a job's inputs. `pictures` is kept by each thread.
+    pub(super) fn read(&self, job: Job, pictures: &mut Option<InputReader>) -> Vec<Input> {
+        match job {
+            Job::Picture(path) => {
+                let values = image::encoded(&path).and_then(|encoded| match pictures {
+                    Some(reader) => reader.read(&encoded),
+                    None => pictures.insert(self.picture_reader()?).read(&encoded),
+                });
+                vec![Input { name: Place::from(&*path).name(), values }]
+            }
+            Job::Rows(rows) => {
+                let input = |(line, values): (u64, Result<Vec<f32>>)| {
+                    let place = Place::line(rows.path(), line);
+                    let values = values.and_then(|values| self.in_range(values, &place)).map_err(problem);
+                    Input { name: place.name(), values }
+                };
+                rows.rows().into_iter().map(input).collect()
+            }
+            Job::Bad(Error::Data { place, problem }) => {
+                vec![Input { name: place.name(), values: Err(problem) }]
+            }
+            Job::Bad(error) => vec![Input { name: String::new(), values: Err(error.to_string()) }],
+        }
+    }
+
+    /// What reads pictures for the model.
+    fn picture_reader(&self) -> std::result::Result<InputReader, String> {
+        InputReader::new(&self.shape, self.range.unwrap_or(ValueRange { min: 0., max: 255. }))
+    }
+
+    fn in_range(&self, values: Vec<f32>, place: &Place) -> Result<Vec<f32>> {
+        let Some(range) = self.range else { return Ok(values) };
+        match range.outside(&values) {
+            Some(at) => Err(range.refusal(values[at], place.clone(), at, &self.layout)),
+            None => Ok(values),
+        }
+    }
+}
+
+impl Cell {
+    fn text(&self) -> String {
+        match self {
+            Cell::Number(value) => value.to_string(),
+            Cell::Text(text) => text.clone(),
+            Cell::Missing => String::new(),
+        }
+    }
+}
+
+/// What is wrong, for a row that has its place beside it.
+fn problem(error: Error) -> String {
+    match error {
+        Error::Data { place: Place { column: Some(column), .. }, problem } => {
+            format!("column {column}: {problem}")
+        }
+        Error::Data { problem, .. } => problem,
+        error => error.to_string(),
+    }
+}

@@ -1,0 +1,111 @@
+//! A run as one page of HTML that needs nothing else: no network, no program but a browser.
+//!
+//! Curves and options come from the files of the run; everything else is measured anew, as for the model card.
+
+mod mistakes;
+mod page;
+mod plot;
+mod section;
+mod speed;
+
+use image::RgbImage;
+use tch::Device;
+
+use crate::audit::{Audit, audit};
+use crate::card::File;
+use crate::config::Config;
+use crate::data::Dataset;
+use crate::error::{Error, Result, guard};
+use crate::evaluate::{self, Evaluation};
+use crate::export::Metadata;
+use crate::feed::decode_all;
+use crate::pipeline::{Examples, Finished};
+use crate::run::RunFolder;
+use crate::train::{EpochRecord, MetricsLog};
+use crate::transform::sheet::contact_sheet;
+use mistakes::Mistake;
+use speed::Speed;
+
+/// All that a report tells.
+pub struct Report {
+    name: String,
+    config: Config,
+    metadata: Metadata,
+    file: File,
+    parameters: usize,
+    epochs: Vec<EpochRecord>,
+    /// On the held-out rows.
+    found: Evaluation,
+    figures: evaluate::Report,
+    mistakes: Vec<Mistake>,
+    /// Pictures as they are, and as training changed them.
+    sheet: Option<RgbImage>,
+    /// None where looking through the data would take too long.
+    audit: Option<Audit>,
+    speed: Speed,
+}
+
+/// More examples than this are not audited for a report, which people wait for.
+const MOST_AUDITED: usize = 20_000;
+
+/// Rows of the sheet of augmented pictures.
+const SHEET_ROWS: usize = 4;
+
+impl Report {
+    /// Measures the exported model of a run on its held-out rows, and explains the mistakes it is surest of.
+    ///
+    /// # Errors
+    /// A run without a model, or with another run's, and data that is gone or has changed since.
+    pub fn of(run: &RunFolder, device: Device) -> Result<Self> {
+        guard(|| {
+            let Finished { classifier, config, examples } = Finished::open(run, device)?;
+            let metadata = classifier.metadata().clone();
+            let feed = examples.raw(&examples.split.held_out, &config, device);
+            let found = classifier.evaluate(&*feed)?;
+            let rows: Vec<i64> =
+                feed.kept().into_iter().map(|place| examples.split.held_out[place]).collect();
+            Ok(Report {
+                name: run.name(),
+                file: File::of(&run.model())?,
+                parameters: classifier.parameters()?,
+                epochs: MetricsLog::read(&run.metrics())?,
+                figures: evaluate::Report::new(&found, &metadata.classes),
+                mistakes: mistakes::surest(&classifier, &examples, &config, &found, &rows)?,
+                sheet: sheet(&examples, &config)?,
+                audit: audited(&examples.dataset, &config)?,
+                speed: Speed::of(&classifier, &examples, &config, &rows)?,
+                config,
+                metadata,
+                found,
+            })
+        })
+    }
+
+    /// The page.
+    pub fn to_html(&self) -> String {
+        page::of(self)
+    }
+}
+
+/// What augmentation makes of the first training pictures.
+fn sheet(examples: &Examples, config: &Config) -> Result<Option<RgbImage>> {
+    let Examples { dataset, split, augmentation, .. } = examples;
+    if augmentation.is_none() {
+        return Ok(None);
+    }
+    let shown: Vec<usize> = split.train.iter().take(SHEET_ROWS).map(|row| *row as usize).collect();
+    let threads = config.threads.count().into();
+    let few = decode_all(dataset.select(&shown), threads, 1.)?;
+    if few.rows() == 0 {
+        return Ok(None);
+    }
+    let rows = (0..SHEET_ROWS).map(|_| config.augment.parse().map_err(Error::Usage));
+    contact_sheet(&few, &rows.collect::<Result<Vec<_>>>()?, config.seed).map(Some)
+}
+
+fn audited(dataset: &Dataset, config: &Config) -> Result<Option<Audit>> {
+    if dataset.rows() > MOST_AUDITED {
+        return Ok(None);
+    }
+    Ok(Some(audit(&config.data, &config.reading, config.threads.count().into())?.0))
+}

@@ -1,0 +1,28 @@
+//! The figures of each class, and of all together.
+
+use super::Report;
+use crate::evaluate::ClassFigures;
+use crate::html::escaped;
+use crate::numbers::{percent, thousands};
+
+pub fn section(report: &Report) -> Option<String> {
+    let metric = |figure: &crate::evaluate::Figure| {
+        format!("<tr><td>{}</td><td>{}</td></tr>", figure.name, figure.shown)
+    };
+    let class = |class: &ClassFigures| {
+        format!(
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            escaped(&class.class),
+            thousands(class.rows as usize),
+            percent(class.precision),
+            percent(class.recall),
+            percent(class.f1)
+        )
+    };
+    Some(format!(
+        "<div class=\"wide\"><table><tr><th>class</th><th>rows</th><th>precision</th><th>recall</th><th>F1</th></tr>\n{}</table></div>\n\
+         <details><summary>All metrics</summary><div class=\"wide\"><table>{}</table></div></details>\n",
+        report.figures.classes.iter().map(class).collect::<String>(),
+        report.figures.metrics.iter().map(metric).collect::<String>()
+    ))
+}

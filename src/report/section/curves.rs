@@ -1,0 +1,62 @@
+//! Loss, accuracy and learning rate by epoch.
+
+use super::Report;
+use crate::report::plot::{Curve, curves};
+use crate::train::EpochRecord;
+
+/// Epochs of the table below the curves.
+const MOST_LISTED: usize = 200;
+
+pub fn section(report: &Report) -> Option<String> {
+    let epochs: Vec<u32> = report.epochs.iter().map(|record| record.epoch).collect();
+    if epochs.is_empty() {
+        return None;
+    }
+    let curve = |name, color, of: fn(&EpochRecord) -> f64| Curve {
+        name,
+        color,
+        values: report.epochs.iter().map(of).collect(),
+    };
+    let plots = [
+        curves(
+            "Loss",
+            "",
+            &epochs,
+            &[
+                curve("training", "--one", |record| record.train_loss),
+                curve("held out", "--two", |record| record.held_out_loss),
+            ],
+        ),
+        curves(
+            "Accuracy, %",
+            " %",
+            &epochs,
+            &[
+                curve("training", "--one", |record| 100. * record.train_accuracy),
+                curve("held out", "--two", |record| 100. * record.held_out_accuracy),
+            ],
+        ),
+        curves("Learning rate", "", &epochs, &[curve("learning rate", "--one", |record| record.lr)]),
+    ];
+    Some(format!("<div class=\"plots\">{}</div>\n{}", plots.concat(), table(report)))
+}
+
+fn table(report: &Report) -> String {
+    let skipped = report.epochs.len().saturating_sub(MOST_LISTED);
+    let row = |record: &EpochRecord| {
+        format!(
+            "<tr><td>{}</td><td>{:.4}</td><td>{:.2} %</td><td>{:.4}</td><td>{:.2} %</td></tr>",
+            record.epoch,
+            record.train_loss,
+            100. * record.train_accuracy,
+            record.held_out_loss,
+            100. * record.held_out_accuracy
+        )
+    };
+    format!(
+        "<details><summary>The last {} epochs as a table</summary><div class=\"wide\"><table><tr><th>epoch</th><th>training \
+         loss</th><th>accuracy</th><th>held-out loss</th><th>accuracy</th></tr>{}</table></div></details>\n",
+        report.epochs.len() - skipped,
+        report.epochs[skipped..].iter().map(row).collect::<String>()
+    )
+}

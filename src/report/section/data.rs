@@ -1,0 +1,53 @@
+//! What the data is, and what is wrong with it.
+
+use super::Report;
+use crate::audit::Finding;
+use crate::html::escaped;
+use crate::numbers::thousands;
+
+/// Classes whose numbers of examples are listed.
+const MOST_LISTED: usize = 50;
+
+pub fn section(report: &Report) -> Option<String> {
+    let data = escaped(&report.config.data);
+    let shape = format!(
+        "<p>{data}: inputs of {}; SHA-256 <code>{}</code></p>\n",
+        report.metadata.input.shape, report.metadata.data_sha256
+    );
+    let Some(audit) = &report.audit else {
+        return Some(format!(
+            "{shape}<p>It is too large to be audited for this page; <code>cresset data audit {data}</code> does.</p>\n"
+        ));
+    };
+    let finding = |finding: &Finding| {
+        let word = finding.severity.word();
+        let class = if word.eq_ignore_ascii_case("fault") { "fault" } else { "soft" };
+        format!(
+            "<li><b class=\"{class}\">{word}</b> {}<br><span class=\"soft\">{}</span></li>\n",
+            escaped(&finding.summary),
+            escaped(finding.advice)
+        )
+    };
+    let findings = match audit.findings.len() {
+        0 => "<p>The audit found nothing wrong.</p>\n".to_string(),
+        _ => format!(
+            "<ul>\n{}</ul>\n<p class=\"soft\"><code>cresset data audit {data}</code> names the examples.</p>\n",
+            audit.findings.iter().map(finding).collect::<String>()
+        ),
+    };
+    let class = |(class, count): &(String, usize)| {
+        format!("<tr><td>{}</td><td>{}</td></tr>", escaped(class), thousands(*count))
+    };
+    let hidden = audit.classes.len().saturating_sub(MOST_LISTED);
+    let more = if hidden > 0 {
+        format!("<p class=\"soft\">… and {hidden} more classes</p>")
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "{shape}{findings}<details><summary>{} examples by class</summary><div class=\"wide\"><table><tr><th>class</th><th>examples</th></tr>{}\
+         </table></div>{more}</details>\n",
+        thousands(audit.rows),
+        audit.classes.iter().take(MOST_LISTED).map(class).collect::<String>()
+    ))
+}

@@ -1,0 +1,22 @@
+//! How to use the model.
+
+use super::Report;
+use crate::export::usage;
+use crate::html::escaped;
+
+pub fn section(report: &Report) -> Option<String> {
+    let features = report.metadata.input.shape.features();
+    let input = if report.metadata.input.shape.image().is_some() { "picture.png" } else { "rows.csv" };
+    let ways = [
+        ("Command line", format!("cresset predict model.pt {input}\n")),
+        ("Python", usage::python("model.pt", features)),
+        ("C++", usage::cpp("model.pt", features)),
+        ("Rust", usage::rust("model.pt", features)),
+    ];
+    let way = |(name, code): &(&str, String)| format!("<h3>{name}</h3>\n<pre>{}</pre>\n", escaped(code));
+    Some(format!(
+        "<p>The file takes raw values and holds preprocessing, classes and metadata. Its SHA-256 is <code>{}</code>.</p>\n{}",
+        report.file.sha256,
+        ways.iter().map(way).collect::<String>()
+    ))
+}

@@ -1,0 +1,35 @@
+//! The figures that are looked for first.
+
+use super::Report;
+use crate::evaluate::interval::wilson;
+use crate::html::escaped;
+use crate::numbers::{percent, thousands};
+
+pub fn section(report: &Report) -> Option<String> {
+    let confusion = &report.found.confusion;
+    let range = wilson(confusion.right(), confusion.total());
+    let range = range.map_or(String::new(), |range| {
+        format!("95 % interval: {} to {}", percent(Some(range.low)), percent(Some(range.high)))
+    });
+    let rows = report.metadata.metrics.train_rows;
+    let mut tiles = vec![
+        ("held-out accuracy", percent(Some(confusion.accuracy())), range),
+        ("held-out loss", format!("{:.4}", report.found.loss), "cross-entropy, nats".to_string()),
+        ("rows", thousands(rows), format!("{} held out", thousands(confusion.total() as usize))),
+        ("classes", report.metadata.classes.len().to_string(), String::new()),
+        ("model", escaped(&report.config.model), format!("{} parameters", thousands(report.parameters))),
+        (
+            "epochs",
+            report.epochs.len().to_string(),
+            format!("weights of epoch {}", report.metadata.metrics.epoch),
+        ),
+    ];
+    if let Some(test) = &report.metadata.metrics.test {
+        let accuracy = test.figures.get("accuracy").and_then(serde_json::Value::as_f64);
+        tiles.insert(
+            1,
+            ("test accuracy", percent(accuracy), format!("{} rows", thousands(test.rows as usize))),
+        );
+    }
+    Some(super::tiles(&tiles))
+}

@@ -1,0 +1,325 @@
+//! From the body of a request to inputs of the model, by what `cresset predict` reads them with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+
+use super::problem::Problem;
+use crate::data::image::Header;
+use crate::predict::{Cell, Taken};
+
+/// How large an input may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub rows: usize,
+    pub pixels: u64,
+}
+
+/// What a body holds, by its content type.
+enum Kind {
+    Picture,
+    Json,
+    Csv,
+}
+
+/// A body in JSON.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    inputs: Option<Vec<Row>>,
+    image: Option<String>,
+}
+
+/// A row of raw values: in the order of the model's columns, or by their names.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Row {
+    Cells(Vec<Cell>),
+    Named(Vec<(String, Cell)>),
+}
+
+type Result<T> = std::result::Result<T, Problem>;
+
+/// The inputs in a body: raw values each.
+pub(super) fn read(
+    taken: &Arc<Taken>,
+    limits: Limits,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Vec<Vec<f32>>> {
+    match kind(headers)? {
+        Kind::Picture => Ok(vec![picture(taken, limits, &body)?]),
+        Kind::Csv => table(taken, limits, body),
+        Kind::Json => {
+            let body: Body = json(&body)?;
+            match (body.inputs, body.image) {
+                (Some(inputs), None) => rows(taken, limits, &inputs),
+                (None, Some(image)) => Ok(vec![picture(taken, limits, &decoded(&image)?)?]),
+                _ => Err(Problem::unusable("the body needs either `inputs` or `image`")),
+            }
+        }
+    }
+}
+
+/// Refuses a body that is not said to be JSON.
+pub(super) fn expect_json(headers: &HeaderMap) -> Result<()> {
+    match kind(headers)? {
+        Kind::Json => Ok(()),
+        _ => {
+            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json"))
+        }
+    }
+}
+
+/// What a body in JSON says.
+pub(super) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => Problem::unusable(format!("the body does not fit: {error}")),
+        _ => Problem::malformed(format!("the body is no JSON: {error}")),
+    })
+}
+
+/// The bytes of a picture in JSON.
+pub(super) fn decoded(text: &str) -> Result<Vec<u8>> {
+    STANDARD.decode(text).map_err(|e| Problem::unusable(format!("`image` is no base64: {e}")))
+}
+
+/// The raw values of an encoded picture, whose size is looked at before it is decoded.
+pub(super) fn picture(taken: &Taken, limits: Limits, encoded: &[u8]) -> Result<Vec<f32>> {
+    let header = Header::read(encoded).map_err(Problem::unusable)?;
+    let pixels = u64::from(header.width) * u64::from(header.height);
+    if pixels > limits.pixels {
+        return Err(Problem::too_large(format!(
+            "the picture has {} × {} pixels, and {} in all are taken",
+            header.width, header.height, limits.pixels
+        )));
+    }
+    // What takes long must not keep other requests from being read.
+    let read = || taken.picture(encoded).map_err(Problem::unusable);
+    if pixels > FEW_PIXELS { tokio::task::block_in_place(read) } else { read() }
+}
+
+/// A picture of so many pixels is decoded in less than a millisecond or hardly more.
+const FEW_PIXELS: u64 = 1 << 16;
+
+/// The raw values of rows of cells.
+pub(super) fn rows(taken: &Arc<Taken>, limits: Limits, rows: &[Row]) -> Result<Vec<Vec<f32>>> {
+    counted(rows.len(), limits)?;
+    let values = (1..).zip(rows).map(|(number, row)| (format!("row {number}"), row.values(taken)));
+    sound(values)
+}
+
+fn table(taken: &Arc<Taken>, limits: Limits, text: Bytes) -> Result<Vec<Vec<f32>>> {
+    let inputs = tokio::task::block_in_place(|| taken.table("", text.into()));
+    counted(inputs.len(), limits)?;
+    sound(inputs.into_iter().map(|input| {
+        let line = input.name.rsplit_once(':').map(|(_, line)| format!("line {line}"));
+        (line.unwrap_or_default(), input.values)
+    }))
+}
+
+fn counted(rows: usize, limits: Limits) -> Result<()> {
+    match rows {
+        0 => Err(Problem::unusable("the body holds no inputs")),
+        rows if rows > limits.rows => {
+            Err(Problem::too_large(format!("the body holds {rows} inputs, and {} are taken", limits.rows)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The most faulty rows that an answer names.
+const MOST_NAMED: usize = 20;
+
+/// All values; or what is wrong, if anything is.
+pub(super) fn sound(
+    inputs: impl Iterator<Item = (String, std::result::Result<Vec<f32>, String>)>,
+) -> Result<Vec<Vec<f32>>> {
+    let (mut sound, mut faults) = (Vec::new(), Vec::new());
+    for (place, values) in inputs {
+        match values {
+            Ok(values) => sound.push(values),
+            Err(problem) => faults.push((place, problem)),
+        }
+    }
+    faulty(&faults).map_or(Ok(sound), Err)
+}
+
+/// What is said of faulty rows; nothing if there are none.
+pub(super) fn faulty(faults: &[(String, String)]) -> Option<Problem> {
+    let (place, problem) = faults.first()?;
+    let colon = if place.is_empty() { "" } else { ": " };
+    let others = match faults.len() {
+        1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    let named: Vec<_> = faults
+        .iter()
+        .take(MOST_NAMED)
+        .map(|(place, problem)| json!({ "input": place, "message": problem }))
+        .collect();
+    Some(Problem::unusable(format!("{place}{colon}{problem}{others}")).with("inputs", named))
+}
+
+fn kind(headers: &HeaderMap) -> Result<Kind> {
+    let unsupported = |what: String| {
+        Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!(
+                "{what}; it must be application/json, text/csv, or the type of a picture such as image/png"
+            ),
+        )
+    };
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Err(unsupported("the request has no Content-Type".to_string()));
+    };
+    let text =
+        value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match text.as_str() {
+        "application/json" => Ok(Kind::Json),
+        "text/csv" => Ok(Kind::Csv),
+        "application/octet-stream" => Ok(Kind::Picture),
+        text if text.starts_with("image/") => Ok(Kind::Picture),
+        text => Err(unsupported(format!("the Content-Type is {}", crate::error::quoted(text)))),
+    }
+}
+
+impl Row {
+    /// The row as raw values.
+    pub fn values(&self, taken: &Arc<Taken>) -> std::result::Result<Vec<f32>, String> {
+        match self {
+            Row::Cells(cells) => taken.row(cells),
+            Row::Named(named) => {
+                if let Some((name, _)) =
+                    named.iter().find(|(name, _)| taken.names().all(|known| known != name))
+                {
+                    return Err(format!("the model knows no column {}", crate::error::quoted(name)));
+                }
+                let cell = |name: &str| named.iter().rev().find(|(own, _)| own == name);
+                let cells =
+                    taken.names().map(|name| cell(name).map_or(Cell::Missing, |(_, cell)| cell.clone()));
+                taken.row(&cells.collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Row {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct OfRow;
+        impl<'de> Visitor<'de> for OfRow {
+            type Value = Row;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a row: a list of values, or an object with a value a column")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> std::result::Result<Row, A::Error> {
+                let mut cells = Vec::with_capacity(row.size_hint().unwrap_or(0).min(1024));
+                while let Some(Nested(some)) = row.next_element()? {
+                    match some {
+                        Ok(cell) => cells.push(cell),
+                        Err(mut inner) => cells.append(&mut inner),
+                    }
+                }
+                Ok(Row::Cells(cells))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut row: A) -> std::result::Result<Row, A::Error> {
+                let mut named = Vec::new();
+                while let Some((name, Nested(cell))) = row.next_entry()? {
+                    named.push((
+                        name,
+                        cell.map_err(|_| A::Error::custom("a column has one value, and no list"))?,
+                    ));
+                }
+                Ok(Row::Named(named))
+            }
+        }
+        from.deserialize_any(OfRow)
+    }
+}
+
+/// A cell, or the cells of a list: pictures may come as rows of pixels.
+struct Nested(std::result::Result<Cell, Vec<Cell>>);
+
+impl<'de> Deserialize<'de> for Nested {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct OfCell;
+        impl<'de> Visitor<'de> for OfCell {
+            type Value = Nested;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a number, a text or null")
+            }
+
+            fn visit_f64<E>(self, value: f64) -> std::result::Result<Nested, E> {
+                Ok(Nested(Ok(Cell::Number(value as f32))))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> std::result::Result<Nested, E> {
+                Ok(Nested(Ok(Cell::Number(value as f32))))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> std::result::Result<Nested, E> {
+                Ok(Nested(Ok(Cell::Number(value as f32))))
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Nested, E> {
+                Ok(Nested(Ok(Cell::Text(value.to_string()))))
+            }
+
+            fn visit_unit<E>(self) -> std::result::Result<Nested, E> {
+                Ok(Nested(Ok(Cell::Missing)))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Nested, A::Error> {
+                let mut cells = Vec::new();
+                while let Some(Nested(some)) = list.next_element()? {
+                    match some {
+                        Ok(cell) => cells.push(cell),
+                        Err(mut inner) => cells.append(&mut inner),
+                    }
+                }
+                Ok(Nested(Err(cells)))
+            }
+        }
+        from.deserialize_any(OfCell)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rows_come_flat_nested_or_by_name() {
+        let row = |text: &str| serde_json::from_str::<Row>(text).map_err(|error| error.to_string());
+        let numbers = Row::Cells([1., 2., 3., 4.].map(Cell::Number).to_vec());
+        assert_eq!(row("[1, 2.0, 3, 4]"), Ok(numbers.clone()));
+        assert_eq!(row("[[1, 2], [3, 4]]"), Ok(numbers.clone()));
+        assert_eq!(row("[[[1, 2], [3, 4]]]"), Ok(numbers));
+        let named = vec![("a".to_string(), Cell::Text("x".into())), ("b".to_string(), Cell::Missing)];
+        assert_eq!(row("{\"a\": \"x\", \"b\": null}"), Ok(Row::Named(named)));
+        for wrong in ["3", "[true]", "{\"a\": [1]}", "[{}]"] {
+            assert!(row(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_reader_panic(body: Vec<u8>, text in "[\\[\\]{}\":,a-z0-9.eE-]{0,60}") {
+            let _ = json::<Body>(&body);
+            let _ = json::<Body>(text.as_bytes());
+            let _ = json::<Body>(format!("{{\"inputs\": {text}}}").as_bytes());
+            let _ = decoded(&text);
+        }
+    }
+}

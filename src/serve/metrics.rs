@@ -1,0 +1,219 @@
+//! What a server has done, in the text format of Prometheus
+//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Routes that requests are counted by; all others are one.
+const ROUTES: [&str; 10] = [
+    "/",
+    "/v1/predict",
+    "/v1/explain",
+    "/v1/feedback",
+    "/v1/models",
+    "/v1/models/reload",
+    "/healthz",
+    "/metrics",
+    "/openapi.json",
+    "other",
+];
+
+/// The statuses that are given; all others would be one.
+const STATUSES: [u16; 17] =
+    [200, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 503, 504, 0];
+
+/// The reasons for which requests are refused because of their number.
+const REASONS: [&str; 2] = ["queue", "rate"];
+
+/// Upper bounds of the latencies, in seconds.
+const SECONDS: [f64; 14] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1., 10.];
+
+/// Upper bounds of the rows of a batch.
+const ROWS: [f64; 11] = [1., 2., 4., 8., 16., 32., 64., 128., 256., 512., 1024.];
+
+/// Why a request was refused though it may be sound.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rejected {
+    /// The queue is full.
+    Queue,
+    /// Its client sends too many.
+    Rate,
+}
+
+/// Counters that any thread adds to.
+pub(super) struct Metrics {
+    requests: [[AtomicU64; STATUSES.len()]; ROUTES.len()],
+    latency: [Histogram<{ SECONDS.len() }>; ROUTES.len()],
+    batches: Histogram<{ ROWS.len() }>,
+    rejected: [AtomicU64; REASONS.len()],
+    reloads: AtomicU64,
+}
+
+struct Histogram<const N: usize> {
+    bounds: &'static [f64; N],
+    /// The values up to each bound and beyond the one before, and those beyond all are in `count` alone.
+    counts: [AtomicU64; N],
+    count: AtomicU64,
+    /// In millionths.
+    sum: AtomicU64,
+}
+
+impl<const N: usize> Histogram<N> {
+    fn new(bounds: &'static [f64; N]) -> Self {
+        Histogram { bounds, counts: zeros(), count: AtomicU64::new(0), sum: AtomicU64::new(0) }
+    }
+
+    fn add(&self, value: f64) {
+        if let Some(place) = self.bounds.iter().position(|bound| value <= *bound) {
+            self.counts[place].fetch_add(1, Relaxed);
+        }
+        self.count.fetch_add(1, Relaxed);
+        self.sum.fetch_add((value * 1e6) as u64, Relaxed);
+    }
+
+    fn write(&self, text: &mut String, name: &str, labels: &str) {
+        let count = self.count.load(Relaxed);
+        if count == 0 && !labels.is_empty() {
+            return;
+        }
+        let mut sum = 0;
+        for (bound, count) in self.bounds.iter().zip(&self.counts) {
+            sum += count.load(Relaxed);
+            line(text, format_args!("{name}_bucket{{{labels}le=\"{bound}\"}} {sum}"));
+        }
+        // Another thread may have added to a bucket between two looks.
+        let count = count.max(sum);
+        line(text, format_args!("{name}_bucket{{{labels}le=\"+Inf\"}} {count}"));
+        let labels = labels.strip_suffix(',').map_or(String::new(), |labels| format!("{{{labels}}}"));
+        line(text, format_args!("{name}_sum{labels} {}", self.sum.load(Relaxed) as f64 / 1e6));
+        line(text, format_args!("{name}_count{labels} {count}"));
+    }
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        Metrics {
+            requests: std::array::from_fn(|_| zeros()),
+            latency: std::array::from_fn(|_| Histogram::new(&SECONDS)),
+            batches: Histogram::new(&ROWS),
+            rejected: zeros(),
+            reloads: AtomicU64::new(0),
+        }
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, path: &str, status: u16, after: Duration) {
+        let route = place(&ROUTES, &path);
+        self.requests[route][place(&STATUSES, &status)].fetch_add(1, Relaxed);
+        self.latency[route].add(after.as_secs_f64());
+    }
+
+    /// So many rows went through the model together.
+    pub fn computed(&self, rows: usize) {
+        self.batches.add(rows as f64);
+    }
+
+    /// A request was refused.
+    pub fn rejected(&self, reason: Rejected) {
+        self.rejected[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Another model has taken the place of the one before.
+    pub fn reloaded(&self) {
+        self.reloads.fetch_add(1, Relaxed);
+    }
+
+    /// All of it, with the rows that wait and the corrections that there are.
+    pub fn text(&self, waiting: usize, corrections: u64) -> String {
+        let mut text = String::new();
+        head(&mut text, "cresset_requests_total", "counter", "Requests that were answered.");
+        for (route, statuses) in ROUTES.iter().zip(&self.requests) {
+            for (status, count) in STATUSES.iter().zip(statuses) {
+                let count = count.load(Relaxed);
+                if count > 0 {
+                    let labels = format_args!("route=\"{route}\",status=\"{status}\"");
+                    line(&mut text, format_args!("cresset_requests_total{{{labels}}} {count}"));
+                }
+            }
+        }
+        head(&mut text, "cresset_request_seconds", "histogram", "Time from a request to its answer.");
+        for (route, latency) in ROUTES.iter().zip(&self.latency) {
+            latency.write(&mut text, "cresset_request_seconds", &format!("route=\"{route}\","));
+        }
+        head(&mut text, "cresset_batch_rows", "histogram", "Inputs that went through the model together.");
+        self.batches.write(&mut text, "cresset_batch_rows", "");
+        head(&mut text, "cresset_rejected_total", "counter", "Requests refused because there were too many.");
+        for (reason, count) in REASONS.iter().zip(&self.rejected) {
+            let count = count.load(Relaxed);
+            line(&mut text, format_args!("cresset_rejected_total{{reason=\"{reason}\"}} {count}"));
+        }
+        let figures = [
+            ("cresset_queue_rows", "gauge", "Inputs that wait for the model.", waiting as u64),
+            (
+                "cresset_reloads_total",
+                "counter",
+                "Models that took another's place.",
+                self.reloads.load(Relaxed),
+            ),
+            ("cresset_corrections", "gauge", "Corrections in the feedback set.", corrections),
+        ];
+        for (name, kind, help, value) in figures {
+            head(&mut text, name, kind, help);
+            line(&mut text, format_args!("{name} {value}"));
+        }
+        text
+    }
+}
+
+fn zeros<const N: usize>() -> [AtomicU64; N] {
+    std::array::from_fn(|_| AtomicU64::new(0))
+}
+
+/// The place of a value, or the last one.
+fn place<T: PartialEq>(among: &[T], value: &T) -> usize {
+    among.iter().position(|known| known == value).unwrap_or(among.len() - 1)
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    line(text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+}
+
+fn line(text: &mut String, line: std::fmt::Arguments) {
+    writeln!(text, "{line}").expect("a string takes all");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_cumulative_and_end_with_the_count() {
+        let metrics = Metrics::new();
+        for rows in [1, 3, 64, 5000] {
+            metrics.computed(rows);
+        }
+        metrics.answered("/v1/predict", 200, Duration::from_millis(3));
+        metrics.answered("/nowhere", 404, Duration::from_secs(60));
+        metrics.rejected(Rejected::Rate);
+        let text = metrics.text(7, 2);
+        for expected in [
+            "cresset_batch_rows_bucket{le=\"1\"} 1\n",
+            "cresset_batch_rows_bucket{le=\"64\"} 3\n",
+            "cresset_batch_rows_bucket{le=\"1024\"} 3\n",
+            "cresset_batch_rows_bucket{le=\"+Inf\"} 4\n",
+            "cresset_batch_rows_sum 5068\n",
+            "cresset_batch_rows_count 4\n",
+            "cresset_requests_total{route=\"/v1/predict\",status=\"200\"} 1\n",
+            "cresset_requests_total{route=\"other\",status=\"404\"} 1\n",
+            "cresset_request_seconds_bucket{route=\"/v1/predict\",le=\"0.005\"} 1\n",
+            "cresset_request_seconds_bucket{route=\"other\",le=\"10\"} 0\n",
+            "cresset_request_seconds_count{route=\"other\"} 1\n",
+            "cresset_rejected_total{reason=\"rate\"} 1\n",
+            "cresset_queue_rows 7\n",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The model that is served, and the one that takes its place.
+//!
+//! A request keeps hold of the model that it came to, with its queue and its threads, until it is answered. So a new model takes
+//! the place of the old one at once, and no request is lost or meets a model of another shape.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use super::metrics::Metrics;
+use super::queue::Queue;
+use super::worker::{self, Computing, Job};
+use crate::data::sha256;
+use crate::error::{Error, Result};
+use crate::export::Metadata;
+use crate::predict::Taken;
+
+/// A model, loaded, and what waits for it.
+pub(super) struct Served {
+    pub sha256: String,
+    pub metadata: Metadata,
+    pub taken: Arc<Taken>,
+    pub queue: Arc<Queue<Job>>,
+    file: FileId,
+}
+
+impl Drop for Served {
+    /// Nobody can ask it any more: its threads end when they have answered what waits.
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// What tells a file from the one that was there before: it is replaced by a rename, which gives it another inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+}
+
+impl FileId {
+    fn of(path: &Path) -> Result<Self> {
+        let of =
+            fs::metadata(path).map_err(|e| Error::artifact(path, format!("cannot read the model: {e}")))?;
+        Ok(FileId {
+            device: of.dev(),
+            inode: of.ino(),
+            bytes: of.size(),
+            modified: (of.mtime(), of.mtime_nsec()),
+        })
+    }
+}
+
+/// The place of the model.
+pub(super) struct Models {
+    computing: Computing,
+    most_waiting: usize,
+    metrics: Arc<Metrics>,
+    current: RwLock<Arc<Served>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The file that could not be loaded last: it is not tried again and again. Held while a model is loaded.
+    refused: Mutex<Option<FileId>>,
+}
+
+impl Models {
+    /// Loads the model.
+    pub fn load(computing: Computing, most_waiting: usize, metrics: Arc<Metrics>) -> Result<Self> {
+        let (served, threads) = load(&computing, most_waiting, &metrics)?;
+        Ok(Models {
+            computing,
+            most_waiting,
+            metrics,
+            current: RwLock::new(Arc::new(served)),
+            threads: Mutex::new(threads),
+            refused: Mutex::new(None),
+        })
+    }
+
+    /// The model's file.
+    pub fn path(&self) -> &Path {
+        &self.computing.path
+    }
+
+    /// What the model is called: the folder of its run, or its file if that has another name than those in runs.
+    pub fn name(&self) -> String {
+        let path: PathBuf = fs::canonicalize(self.path()).unwrap_or_else(|_| self.path().to_path_buf());
+        let stem = path.file_stem();
+        let folder =
+            path.parent().and_then(Path::file_name).filter(|_| stem.is_some_and(|stem| stem == "model"));
+        folder.or(stem).unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The model as it is now.
+    pub fn current(&self) -> Arc<Served> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the file that is now in the model's place, if it is another one. It blocks while that is loaded; requests meet the
+    /// old model until then. A file that was refused is tried again only if `again` says so.
+    ///
+    /// # Errors
+    /// A file that cannot be loaded: the old model stays.
+    pub fn reload(&self, again: bool) -> Result<bool> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = FileId::of(self.path())?;
+        if file == self.current().file || (!again && *refused == Some(file)) {
+            return Ok(false);
+        }
+        *refused = Some(file);
+        let (served, mut threads) = load(&self.computing, self.most_waiting, &self.metrics)?;
+        *refused = None;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(served);
+        self.metrics.reloaded();
+        let mut all = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|thread| !thread.is_finished());
+        all.append(&mut threads);
+        Ok(true)
+    }
+
+    /// Ends the threads when they have answered what waits. No request may be sent any more.
+    pub fn stop(&self) {
+        self.current().queue.close();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        threads.into_iter().for_each(|thread| drop(thread.join()));
+    }
+}
+
+fn load(
+    computing: &Computing,
+    most_waiting: usize,
+    metrics: &Arc<Metrics>,
+) -> Result<(Served, Vec<JoinHandle<()>>)> {
+    let path = &computing.path;
+    loop {
+        let file = FileId::of(path)?;
+        let bytes =
+            fs::read(path).map_err(|e| Error::artifact(path, format!("cannot read the model: {e}")))?;
+        let sha256 = sha256(&bytes);
+        drop(bytes);
+        let queue = Arc::new(Queue::new(most_waiting));
+        let loaded = worker::start(computing, &queue, metrics);
+        // The fingerprint must be that of the file that was loaded.
+        if FileId::of(path).is_ok_and(|now| now == file) {
+            let (loaded, threads) = loaded?;
+            let taken = Arc::new(loaded.taken);
+            return Ok((Served { sha256, metadata: loaded.metadata, taken, queue, file }, threads));
+        }
+        queue.close();
+    }
+}

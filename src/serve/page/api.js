@@ -1,0 +1,46 @@
+// Asking the server. The token, where one is needed, stays in this tab.
+const api = {
+  async ask(path, options = {}) {
+    const token = sessionStorage.getItem("token");
+    const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
+    const reply = await fetch(path, { ...options, headers });
+    const answer = await reply.json();
+    if (!reply.ok) {
+      throw Object.assign(new Error(answer.error.message), { status: reply.status });
+    }
+    return answer;
+  },
+
+  post(path, body, type = "application/json") {
+    return api.ask(path, { method: "POST", headers: { "Content-Type": type }, body });
+  },
+
+  // An input is a picture (a Blob) or a row (a list of cells).
+  classify(input) {
+    return api.send("/v1/predict", input);
+  },
+
+  explain(input, name) {
+    return api.send(`/v1/explain?class=${encodeURIComponent(name)}`, input);
+  },
+
+  send(path, input) {
+    return input.picture
+      ? api.post(path, input.picture, "application/octet-stream")
+      : api.post(path, JSON.stringify({ inputs: [input.row] }));
+  },
+
+  async correct(input, answer, sha256, correction) {
+    const what = input.picture ? { image: await base64(input.picture) } : { values: input.row };
+    return api.post("/v1/feedback", JSON.stringify({ ...what, answer, correction, model_sha256: sha256 }));
+  },
+};
+
+function base64(blob) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(blob);
+  });
+}

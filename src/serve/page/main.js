@@ -1,0 +1,155 @@
+// From an input to what is shown of it: while somebody draws, the newest input is asked about, and an answer that is older
+// than one that is shown already is dropped.
+let asked = 0;
+let shown = 0;
+let current = null;
+let timer = 0;
+
+const WAIT_MS = 40;
+
+async function begin() {
+  let model;
+  try {
+    [model] = (await api.ask("/v1/models")).models;
+  } catch (error) {
+    byId("token-form").hidden = error.status !== 401;
+    byId("about").textContent = error.message;
+    return;
+  }
+  byId("token-form").hidden = true;
+  document.title = `${model.name} – cresset playground`;
+  byId("name").textContent = model.name;
+  const accuracy = model.metrics.held_out?.accuracy;
+  byId("about").textContent = [
+    model.architecture, `${model.classes.length} classes`,
+    accuracy === undefined ? null : `${percent(accuracy)} right on held-out rows`, model.sha256.slice(0, 12),
+  ].filter(Boolean).join(" · ");
+  const results = new Results(model.classes, (name) => correct(results, name));
+  const source = model.input.kind === "image" ? pictures(model, later) : rows(model, later);
+  function later() {
+    clearTimeout(timer);
+    timer = setTimeout(() => classify(source, results), WAIT_MS);
+  }
+  source.begin();
+}
+
+// The pictures that are drawn or chosen.
+function pictures(model, changed) {
+  byId("picture-input").hidden = false;
+  const drawing = new Drawing(byId("drawing"), model.input.shape, changed);
+  const fitted = byId("fitted");
+  fitted.addEventListener("change", changed);
+  byId("clear").addEventListener("click", () => drawing.clear());
+  const take = (file) => file && drawing.take(file).catch(() => {
+    byId("problem").hidden = false;
+    byId("problem").textContent = `${file.name} is no picture that this browser reads.`;
+  });
+  byId("file").addEventListener("change", (event) => { take(event.target.files[0]); event.target.value = ""; });
+  const area = byId("picture-input");
+  area.addEventListener("dragover", (event) => { event.preventDefault(); drawing.canvas.classList.add("dropping"); });
+  area.addEventListener("dragleave", () => drawing.canvas.classList.remove("dropping"));
+  area.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drawing.canvas.classList.remove("dropping");
+    take(event.dataTransfer.files[0]);
+  });
+  addEventListener("paste", (event) => take(event.clipboardData.files[0]));
+  byId("reasons").hidden = true;
+  return {
+    begin() {},
+    input: async () => (drawing.isEmpty ? null : { picture: await drawing.blob(fitted.checked) }),
+    explain: (found, input) => showMap(found, input.picture),
+  };
+}
+
+// The row that is edited.
+function rows(model, changed) {
+  byId("row-input").hidden = false;
+  byId("map").hidden = true;
+  const count = model.input.shape.reduce((product, side) => product * side, 1);
+  const columns = model.input.columns ??
+    Array.from({ length: count }, (_, place) => ({ name: `${place + 1}`, kind: "number", typical: 0 }));
+  const fields = columns.map((column, place) => {
+    const field = document.createElement(column.kind === "category" ? "select" : "input");
+    field.id = `field-${place}`;
+    if (column.kind === "category") {
+      field.replaceChildren(...column.categories.map((text) => new Option(text, text)));
+    } else {
+      Object.assign(field, { type: "text", inputMode: "decimal", value: Number((column.typical ?? 0).toPrecision(4)) });
+    }
+    field.addEventListener("input", changed);
+    const label = Object.assign(document.createElement("label"), { htmlFor: field.id, textContent: column.name });
+    const pair = document.createElement("div");
+    pair.append(label, field);
+    byId("fields").append(pair);
+    return field;
+  });
+  byId("paste").addEventListener("input", (event) => {
+    const cells = event.target.value.trim().split(/[\t,;]/).map((cell) => cell.trim());
+    if (cells.length >= fields.length) {
+      fields.forEach((field, place) => { field.value = cells[place]; });
+      changed();
+    }
+  });
+  const cell = (field, column) => {
+    const text = field.value.trim();
+    if (column.kind === "category") return text;
+    return text === "" ? null : Number.isNaN(Number(text)) ? text : Number(text);
+  };
+  const names = columns.flatMap(({ name, categories }) => categories?.map((text) => `${name} = ${text}`) ?? [name]);
+  return {
+    begin: changed,
+    input: async () => ({ row: fields.map((field, place) => cell(field, columns[place])) }),
+    explain: (found) => showReasons(found, names),
+  };
+}
+
+async function classify(source, results) {
+  const number = ++asked;
+  const input = await source.input();
+  if (!input) {
+    shown = number;
+    current = null;
+    results.problem(null);
+    return results.clear();
+  }
+  try {
+    const answer = await api.classify(input);
+    if (number < shown) return;
+    shown = number;
+    const [{ predictions }] = answer.results;
+    current = { input, answer: predictions[0], sha256: answer.model_sha256 };
+    results.problem(null);
+    results.show(predictions);
+    await explain(source, number, input, predictions[0].class);
+  } catch (error) {
+    if (number >= shown) results.problem(error.message);
+  }
+}
+
+async function explain(source, number, input, name) {
+  const found = await api.explain(input, name);
+  if (number < shown) return;
+  await source.explain(found, input);
+  byId("explained").textContent = found.class;
+  byId("explanation").hidden = false;
+}
+
+async function correct(results, name) {
+  if (!current) return;
+  const { input, answer, sha256 } = current;
+  try {
+    const kept = await api.correct(input, answer, sha256, name);
+    results.kept(name, kept.corrections);
+    results.problem(null);
+  } catch (error) {
+    results.problem(error.message);
+  }
+}
+
+byId("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("token", byId("token").value);
+  begin();
+});
+begin();

@@ -1,0 +1,101 @@
+// What the model says, and why.
+const byId = (id) => document.getElementById(id);
+
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+class Results {
+  // `corrected` is called with the class whose button was pressed.
+  constructor(classes, corrected) {
+    this.buttons = new Map(classes.map((name) => [name, this.button(name, corrected)]));
+    byId("classes").replaceChildren(...[...this.buttons.values()].map((button) => button.parentElement));
+    // All bars begin at one place.
+    const longest = Math.max(...classes.map((name) => name.length));
+    byId("classes").style.setProperty("--named", `${Math.min(longest, 14) + 1}ch`);
+    this.clear();
+  }
+
+  button(name, corrected) {
+    const item = document.createElement("li");
+    const button = item.appendChild(document.createElement("button"));
+    button.type = "button";
+    const part = (className, text = "") =>
+      Object.assign(button.appendChild(document.createElement("span")), { className, textContent: text });
+    part("named", name).title = name;
+    part("track").appendChild(Object.assign(document.createElement("span"), { className: "bar" }));
+    part("share");
+    button.addEventListener("click", () => corrected(name));
+    return button;
+  }
+
+  clear() {
+    for (const [name, button] of this.buttons) this.set(name, button, null);
+    byId("verdict").textContent = "Nothing yet.";
+    byId("explanation").hidden = true;
+  }
+
+  set(name, button, probability) {
+    button.disabled = probability === null;
+    button.querySelector(".bar").style.transform = `scaleX(${probability ?? 0})`;
+    button.querySelector(".share").textContent = probability === null ? "" : percent(probability);
+    button.setAttribute("aria-label",
+      probability === null ? name : `${name}, ${percent(probability)}. Press if this is the right class.`);
+  }
+
+  show(predictions) {
+    const [best] = predictions;
+    byId("verdict").textContent = `${best.class}, ${percent(best.probability)}`;
+    for (const { class: name, probability } of predictions) this.set(name, this.buttons.get(name), probability);
+  }
+
+  kept(name, corrections) {
+    const count = corrections === 1 ? "1 correction" : `${corrections} corrections`;
+    byId("kept").textContent = `Thank you: kept as ${name}. There are ${count} now.`;
+  }
+
+  problem(message) {
+    byId("problem").hidden = !message;
+    byId("problem").textContent = message ?? "";
+  }
+}
+
+// The map of a picture over what the model sees of it, in grey: red for the class, blue against it.
+async function showMap(found, picture) {
+  const [height, width] = found.shape;
+  const small = Object.assign(document.createElement("canvas"), { width, height });
+  const context = small.getContext("2d", { willReadFrequently: true });
+  const shown = await createImageBitmap(picture);
+  const scale = Math.max(width / shown.width, height / shown.height);
+  const [w, h] = [shown.width * scale, shown.height * scale];
+  context.imageSmoothingQuality = "high";
+  context.drawImage(shown, (width - w) / 2, (height - h) / 2, w, h);
+  const pixels = context.getImageData(0, 0, width, height);
+  // A few very large values would leave the rest pale.
+  const sorted = found.values.map(Math.abs).sort((a, b) => a - b);
+  const most = sorted[Math.floor(0.99 * (sorted.length - 1))] || 1;
+  found.values.forEach((value, place) => {
+    const [red, green, blue] = pixels.data.slice(4 * place, 4 * place + 3);
+    const grey = 0.6 * (0.299 * red + 0.587 * green + 0.114 * blue) + 51;
+    const cover = Math.min(Math.abs(value) / most, 1);
+    const paint = value > 0 ? [217, 26, 26] : [26, 64, 217];
+    paint.forEach((channel, at) => { pixels.data[4 * place + at] = grey * (1 - cover) + channel * cover; });
+    pixels.data[4 * place + 3] = 255;
+  });
+  context.putImageData(pixels, 0, 0);
+  const map = byId("map");
+  [map.width, map.height] = [336, Math.round(336 * height / width)];
+  const large = map.getContext("2d");
+  large.imageSmoothingEnabled = false;
+  large.drawImage(small, 0, 0, map.width, map.height);
+}
+
+// The features of a row that matter most.
+function showReasons(found, names) {
+  const all = found.values.map((value, place) => ({ value, name: names[place] ?? `value ${place + 1}` }));
+  all.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+  byId("reasons").replaceChildren(...all.slice(0, 8).map(({ value, name }) => {
+    const item = document.createElement("li");
+    item.className = value > 0 ? "for" : "against";
+    item.textContent = `${name}: ${value > 0 ? "+" : "−"}${Math.abs(value).toPrecision(2)}`;
+    return item;
+  }));
+}

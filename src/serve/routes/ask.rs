@@ -1,0 +1,89 @@
+//! What the routes that ask the model have in common: reading a request in time, and waiting for the answer in time.
+
+use std::collections::BTreeMap;
+
+use axum::body::{Bytes, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::App;
+use crate::error::{did_you_mean, quoted};
+use crate::serve::metrics::Rejected;
+use crate::serve::models::Served;
+use crate::serve::problem::Problem;
+use crate::serve::worker::{Answer, Job};
+
+type Result<T> = std::result::Result<T, Problem>;
+
+/// A request's head and body.
+pub(super) async fn whole(app: &App, request: Request) -> Result<(Uri, HeaderMap, Bytes)> {
+    let (head, body) = request.into_parts();
+    let too_large = || Problem::too_large(format!("the body has more than {} bytes", app.most_bytes));
+    let length = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    // It need not be sent before it is refused.
+    if length.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > app.most_bytes as u64)
+    {
+        return Err(too_large());
+    }
+    match timeout(app.time, to_bytes(body, app.most_bytes)).await {
+        Ok(Ok(body)) => Ok((head.uri, head.headers, body)),
+        Ok(Err(error)) => {
+            let is_long = std::error::Error::source(&error)
+                .is_some_and(|source| source.to_string().contains("length limit"));
+            Err(if is_long { too_large() } else { Problem::malformed("the body did not come in whole") })
+        }
+        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in within the time")),
+    }
+}
+
+/// The options behind the question mark; each must be one of `known` and stand there once.
+pub(super) fn options(uri: &Uri, known: &[&str]) -> Result<BTreeMap<String, String>> {
+    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|e| Problem::malformed(format!("the options behind the ? cannot be read: {e}")))?;
+    let mut options = BTreeMap::new();
+    for (name, value) in pairs.0 {
+        if !known.contains(&name.as_str()) {
+            let hint = did_you_mean(&name, known.iter().copied()).unwrap_or_default();
+            return Err(Problem::malformed(format!("there is no option {}{hint}", quoted(&name))));
+        }
+        if options.insert(name.clone(), value).is_some() {
+            return Err(Problem::malformed(format!("the option {} stands there twice", quoted(&name))));
+        }
+    }
+    Ok(options)
+}
+
+/// The index of a class of the model.
+pub(super) fn class_of(served: &Served, name: &str) -> Result<usize> {
+    let classes = &served.metadata.classes;
+    classes.iter().position(|class| class == name).ok_or_else(|| {
+        let hint = did_you_mean(name, classes.iter().map(String::as_str)).unwrap_or_default();
+        Problem::unusable(format!("the model knows no class {}{hint}", quoted(name)))
+    })
+}
+
+/// Puts a job of so many rows into the queue, and waits for its answer.
+pub(super) async fn answer<T>(
+    app: &App,
+    served: &Served,
+    rows: usize,
+    job: impl FnOnce(oneshot::Sender<Answer<T>>) -> Job,
+) -> Result<T> {
+    let (sender, receiver) = oneshot::channel();
+    if !served.queue.push(rows, job(sender)) {
+        app.metrics.rejected(Rejected::Queue);
+        let problem = "too many requests wait for the model";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, problem).retry_after(1));
+    }
+    match timeout(app.time, receiver).await {
+        Ok(Ok(Ok(found))) => Ok(found),
+        Ok(Ok(Err(problem))) => {
+            tracing::error!("the model failed: {problem}");
+            Err(Problem::failed(format!("the model failed: {problem}")))
+        }
+        Ok(Err(_)) => Err(Problem::failed("the model was taken away before it answered")),
+        Err(_) => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "the model did not answer within the time")),
+    }
+}

@@ -1,0 +1,38 @@
+//! `POST /v1/explain`
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use super::{App, ask};
+use crate::serve::problem::Problem;
+use crate::serve::worker::Job;
+use crate::serve::{inputs, reply};
+
+pub(super) async fn explain(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let (uri, headers, body) = ask::whole(&app, request).await?;
+    let options = ask::options(&uri, &["class"])?;
+    let served = app.models.current();
+    let class = options.get("class").map(|name| ask::class_of(&served, name)).transpose()?;
+    let mut rows = inputs::read(&served.taken, app.limits, &headers, body)?;
+    let row = rows.pop().filter(|_| rows.is_empty());
+    let row = row.ok_or_else(|| Problem::unusable("one input is explained at a time"))?;
+    // Computed first: gradients of values that the model gives no number for are none.
+    let classified = vec![row.clone()];
+    let found = ask::answer(&app, &served, 1, |answer| Job::Classify { rows: classified, answer }).await?;
+    if let Some(Err(problem)) = found.into_iter().next() {
+        return Err(Problem::unusable(problem));
+    }
+    let found = ask::answer(&app, &served, 1, |answer| Job::Explain { row, class, answer }).await?;
+    let answer = json!({
+        "class": served.metadata.classes[found.class],
+        "method": found.method,
+        "shape": found.shape,
+        "values": found.values,
+        "model_sha256": served.sha256,
+    });
+    Ok(reply::json(StatusCode::OK, &answer))
+}

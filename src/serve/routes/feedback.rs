@@ -1,0 +1,108 @@
+//! `POST /v1/feedback`
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{App, ask, state};
+use crate::date;
+use crate::feedback::{Answer, Correction, Given};
+use crate::serve::inputs::{self, Row};
+use crate::serve::problem::Problem;
+use crate::serve::reply;
+
+/// What was wrong: an input, the model's answer and the right one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    image: Option<String>,
+    values: Option<Row>,
+    answer: Answer,
+    correction: String,
+    model_sha256: String,
+    model_version: Option<String>,
+}
+
+/// The input, read.
+enum Read {
+    Picture(Vec<u8>),
+    Values(Vec<f32>),
+}
+
+/// The longest name of a model's version, in characters.
+const LONGEST_VERSION: usize = 200;
+
+pub(super) async fn correct(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let (uri, headers, body) = ask::whole(&app, request).await?;
+    ask::options(&uri, &[])?;
+    inputs::expect_json(&headers)?;
+    let body: Body = inputs::json(&body)?;
+    let read = check(&app, &body)?;
+    let id = state::new_id();
+    let time = date::second(SystemTime::now()).unwrap_or_default();
+    let writer = Arc::clone(&app);
+    let written = tokio::task::spawn_blocking(move || {
+        let given = match &read {
+            Read::Picture(bytes) => Given::Image(bytes, ending(bytes)),
+            Read::Values(values) => Given::Values(values),
+        };
+        let correction = |input| Correction {
+            id: id.clone(),
+            time,
+            input,
+            answer: body.answer,
+            correction: body.correction,
+            model_sha256: body.model_sha256,
+            model_version: body.model_version,
+        };
+        writer.corrections.add(given, correction, &id)
+    });
+    let written = written.await.map_err(|_| Problem::failed("the correction could not be written"))?;
+    let (correction, count) = written.map_err(|error| {
+        tracing::error!("{error}");
+        Problem::failed(format!("the correction could not be written: {error}"))
+    })?;
+    Ok(reply::json(
+        StatusCode::OK,
+        &json!({ "id": correction.id, "time": correction.time, "corrections": count }),
+    ))
+}
+
+/// Refuses a correction that nothing could be learned from.
+fn check(app: &App, body: &Body) -> Result<Read, Problem> {
+    let served = app.models.current();
+    ask::class_of(&served, &body.correction)?;
+    ask::class_of(&served, &body.answer.class)?;
+    if !body.answer.is_sound() {
+        return Err(Problem::unusable("the probability of the answer must be from 0 to 1"));
+    }
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if body.model_sha256.len() != 64 || !body.model_sha256.bytes().all(is_digit) {
+        return Err(Problem::unusable(
+            "model_sha256 must be the 64 hexadecimal digits that came with the answer",
+        ));
+    }
+    if body.model_version.as_ref().is_some_and(|version| version.chars().count() > LONGEST_VERSION) {
+        return Err(Problem::unusable(format!("model_version may have {LONGEST_VERSION} characters")));
+    }
+    match (&body.image, &body.values) {
+        (Some(image), None) => {
+            let bytes = inputs::decoded(image)?;
+            inputs::picture(&served.taken, app.limits, &bytes)?;
+            Ok(Read::Picture(bytes))
+        }
+        (None, Some(values)) => values.values(&served.taken).map(Read::Values).map_err(Problem::unusable),
+        _ => Err(Problem::unusable("a correction needs either `image` or `values`")),
+    }
+}
+
+/// How the name of a picture's file ends, by what it holds.
+fn ending(bytes: &[u8]) -> &'static str {
+    let format = image::guess_format(bytes).ok();
+    format.and_then(|format| format.extensions_str().first()).copied().unwrap_or("png")
+}

@@ -1,0 +1,102 @@
+//! What is answered, a file a group of routes.
+
+mod ask;
+mod explain;
+mod feedback;
+mod models;
+mod predict;
+mod state;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use super::metrics::Rejected;
+use super::problem::Problem;
+use super::{openapi, page, reply};
+pub(super) use state::App;
+
+/// The client at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client(pub IpAddr);
+
+/// All routes.
+pub(super) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(playground))
+        .route("/v1/predict", post(predict::predict))
+        .route("/v1/explain", post(explain::explain))
+        .route("/v1/feedback", post(feedback::correct))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/reload", post(models::reload))
+        .route("/healthz", get(health))
+        .route("/metrics", get(metrics))
+        .route("/openapi.json", get(description))
+        .fallback(nothing)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(Arc::clone(&app), at_the_door))
+        .with_state(app)
+}
+
+/// What every request passes: it is counted, and answered only if it may be.
+async fn at_the_door(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let path = request.uri().path().to_string();
+    let response = match admitted(&app, &request, begun) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    app.metrics.answered(&path, response.status().as_u16(), begun.elapsed());
+    response
+}
+
+fn admitted(app: &App, request: &Request, now: Instant) -> Result<(), Problem> {
+    app.access.check(request.method(), request.uri(), request.headers())?;
+    let client = request.extensions().get::<Client>();
+    let (Some(rate), Some(Client(client))) = (&app.rate, client) else { return Ok(()) };
+    if request.uri().path() == "/healthz" {
+        return Ok(());
+    }
+    rate.count(*client, now).map_err(|seconds| {
+        app.metrics.rejected(Rejected::Rate);
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "the client sends too many requests").retry_after(seconds)
+    })
+}
+
+async fn playground() -> Response {
+    let mut response = reply::of(StatusCode::OK, "text/html; charset=utf-8", page::html());
+    let policy = HeaderValue::from_str(page::policy()).expect("a policy is ASCII");
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+async fn health() -> Response {
+    reply::json(StatusCode::OK, &serde_json::json!({ "status": "ok" }))
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let text = app.metrics.text(app.models.current().queue.rows(), app.corrections.count());
+    reply::of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
+}
+
+async fn description(State(app): State<Arc<App>>) -> Response {
+    reply::json(StatusCode::OK, &openapi::document(&app.models.current().metadata, app.access.needs_token()))
+}
+
+async fn nothing() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is nothing here; /openapi.json tells what there is")
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this address takes another method; /openapi.json tells which",
+    )
+}

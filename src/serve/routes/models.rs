@@ -1,0 +1,79 @@
+//! `GET /v1/models`, `POST /v1/models/reload`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::App;
+use crate::data::column::{Column, ColumnKind};
+use crate::data::image::Channels;
+use crate::export::Metadata;
+use crate::serve::models::Models;
+use crate::serve::problem::Problem;
+use crate::serve::reply;
+
+pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
+    reply::json(StatusCode::OK, &described(&app.models))
+}
+
+pub(super) async fn reload(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let models = Arc::clone(&app.models);
+    let reloaded = tokio::task::spawn_blocking(move || models.reload(true)).await;
+    match reloaded.map_err(|_| Problem::failed("the model could not be loaded"))? {
+        Ok(_) => Ok(reply::json(StatusCode::OK, &described(&app.models))),
+        Err(error) => {
+            let problem = format!("the model in the file cannot be served, and the old one goes on: {error}");
+            Err(Problem::new(StatusCode::CONFLICT, problem))
+        }
+    }
+}
+
+fn described(models: &Models) -> Value {
+    let served = models.current();
+    let metadata = &served.metadata;
+    let model = json!({
+        "name": models.name(),
+        "sha256": served.sha256,
+        "classes": metadata.classes,
+        "input": input(metadata),
+        "metrics": metadata.metrics,
+        "architecture": metadata.config.get("model"),
+        "cresset": metadata.cresset,
+        "libtorch": metadata.libtorch,
+    });
+    json!({ "models": [model] })
+}
+
+/// What the model takes. The columns of a table come with a value that says nothing: the mean of the training rows.
+fn input(metadata: &Metadata) -> Value {
+    let input = &metadata.input;
+    // Digits, say, come as a table and are pictures.
+    let kind = match (&input.table, Channels::of(&input.shape)) {
+        (_, Some(_)) => "image",
+        (Some(_), None) => "table",
+        (None, None) => "values",
+    };
+    let mut described = json!({ "kind": kind, "shape": input.shape, "value_range": input.value_range });
+    if let Some(table) = &input.table {
+        let mut feature = 0;
+        let columns = table.columns.iter().map(|column| {
+            let typical = metadata.preprocessing.offset.get(feature);
+            feature += column.features();
+            described_column(column, typical.copied())
+        });
+        described["columns"] = columns.collect();
+    }
+    described
+}
+
+fn described_column(column: &Column, typical: Option<f32>) -> Value {
+    match &column.kind {
+        ColumnKind::Number => json!({ "name": column.name, "kind": "number", "typical": typical }),
+        ColumnKind::Category { categories } => {
+            json!({ "name": column.name, "kind": "category", "categories": categories })
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `POST /v1/predict`
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::{App, ask, state};
+use crate::predict::{Ranked, ranked};
+use crate::serve::problem::Problem;
+use crate::serve::worker::Job;
+use crate::serve::{inputs, reply};
+
+#[derive(Serialize)]
+struct Reply<'a> {
+    id: String,
+    model_sha256: &'a str,
+    results: Vec<Classes>,
+}
+
+/// The classes of an input, the most probable one first.
+#[derive(Serialize)]
+struct Classes {
+    predictions: Vec<Ranked>,
+}
+
+pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let (uri, headers, body) = ask::whole(&app, request).await?;
+    let options = ask::options(&uri, &["top_k"])?;
+    let served = app.models.current();
+    let classes = &served.metadata.classes;
+    let top_k = options.get("top_k").map_or(Some(classes.len()), |text| count(text));
+    let top_k = top_k.ok_or_else(|| Problem::malformed("top_k must be a whole number above 0"))?;
+    let top_k = top_k.min(classes.len());
+    let rows = inputs::read(&served.taken, app.limits, &headers, body)?;
+    let found = ask::answer(&app, &served, rows.len(), |answer| Job::Classify { rows, answer }).await?;
+    let is_alone = found.len() == 1;
+    let (mut results, mut faults) = (Vec::with_capacity(found.len()), Vec::new());
+    for (number, found) in (1..).zip(found) {
+        match found {
+            Ok(found) => results.push(Classes { predictions: ranked(&found, top_k, classes) }),
+            Err(problem) => {
+                faults.push((if is_alone { String::new() } else { format!("row {number}") }, problem))
+            }
+        }
+    }
+    match inputs::faulty(&faults) {
+        Some(problem) => Err(problem),
+        None => {
+            let reply = Reply { id: state::new_id(), model_sha256: &served.sha256, results };
+            Ok(reply::json(StatusCode::OK, &reply))
+        }
+    }
+}
+
+/// A whole number above 0; one that is too large for the machine is as good as the largest.
+fn count(text: &str) -> Option<usize> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(usize::MAX)).filter(|count| *count > 0)
+}

@@ -1,0 +1,44 @@
+//! What the routes share.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::feedback;
+use crate::serve::access::Access;
+use crate::serve::inputs::Limits;
+use crate::serve::metrics::Metrics;
+use crate::serve::models::Models;
+use crate::serve::rate::Rate;
+
+/// What the routes share.
+pub(in crate::serve) struct App {
+    pub models: Arc<Models>,
+    pub metrics: Arc<Metrics>,
+    pub access: Access,
+    pub rate: Option<Rate>,
+    pub corrections: feedback::Writer,
+    pub limits: Limits,
+    pub most_bytes: usize,
+    pub time: Duration,
+}
+
+/// A name that no other request has, nor one of another process: the time, which sorts it, and what cannot be guessed.
+pub(super) fn new_id() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Its keys are random to begin with, and other ones each time.
+    let random = RandomState::new().hash_one(now);
+    format!("{:012x}{random:016x}", now.as_millis() as u64 & 0xffff_ffff_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_differ_and_have_one_length() {
+        let ids: std::collections::HashSet<_> = (0..1000).map(|_| new_id()).collect();
+        assert!(ids.len() == 1000 && ids.iter().all(|id| id.len() == 28));
+    }
+}

@@ -1,0 +1,196 @@
+//! The threads that compute: each has the model, for libtorch's modules do not move from thread to thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tch::{Device, Kind, Tensor};
+use tokio::sync::oneshot;
+
+use super::metrics::Metrics;
+use super::queue::Queue;
+use crate::device::Threads;
+use crate::error::{Error, Result};
+use crate::explain::{Explainer, Subject};
+use crate::export::Metadata;
+use crate::predict::{Classifier, Found, Taken};
+
+/// What is asked of the model.
+pub(super) enum Job {
+    /// The probabilities of some rows.
+    Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<Answer<Vec<Found>>> },
+    /// What speaks for a class of a row, the most probable one if none is named.
+    Explain { row: Vec<f32>, class: Option<usize>, answer: oneshot::Sender<Answer<Explanation>> },
+}
+
+/// What came of a job, or why the model failed.
+pub(super) type Answer<T> = std::result::Result<T, String>;
+
+/// What speaks for a class.
+#[derive(Debug)]
+pub(super) struct Explanation {
+    /// The class.
+    pub class: usize,
+    /// The way that it was found out.
+    pub method: &'static str,
+    /// The shape of the values: (height, width) of pictures, (features) of others.
+    pub shape: Vec<i64>,
+    /// Above 0 speaks for the class, below 0 against it.
+    pub values: Vec<f32>,
+}
+
+/// How the threads compute.
+#[derive(Debug, Clone)]
+pub(super) struct Computing {
+    pub path: PathBuf,
+    pub device: Device,
+    pub threads: Threads,
+    pub workers: u32,
+    pub max_batch: usize,
+    pub max_delay: Duration,
+}
+
+/// What is known of a model that the threads have.
+pub(super) struct Loaded {
+    pub metadata: Metadata,
+    pub taken: Taken,
+}
+
+/// Starts the threads, which load the model and then work on what is in the queue until that is closed.
+///
+/// # Errors
+/// A model that cannot be loaded; no thread is left then.
+pub(super) fn start(
+    computing: &Computing,
+    queue: &Arc<Queue<Job>>,
+    metrics: &Arc<Metrics>,
+) -> Result<(Loaded, Vec<JoinHandle<()>>)> {
+    let (sender, receiver) = mpsc::channel();
+    let threads: Vec<_> = (0..computing.workers)
+        .map(|_| {
+            let (computing, queue, metrics) = (computing.clone(), Arc::clone(queue), Arc::clone(metrics));
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                let classifier = catch_unwind(|| load(&computing)).unwrap_or_else(|_| {
+                    Err(Error::artifact(&computing.path, "libtorch failed to load the model"))
+                });
+                let loaded = |classifier: &Classifier| Loaded {
+                    metadata: classifier.metadata().clone(),
+                    taken: classifier.taken(),
+                };
+                match classifier {
+                    Ok(classifier) => {
+                        let _ = sender.send(Ok(loaded(&classifier)));
+                        drop(sender);
+                        work(&classifier, &computing, &queue, &metrics);
+                    }
+                    Err(error) => drop(sender.send(Err(error))),
+                }
+            })
+        })
+        .collect();
+    drop(sender);
+    let loaded: Result<Vec<Loaded>> = receiver.iter().collect();
+    match loaded.map(|mut loaded| loaded.pop()) {
+        Ok(Some(loaded)) => Ok((loaded, threads)),
+        failed => {
+            queue.close();
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+            let unknown = || Error::artifact(&computing.path, "the threads that load the model have ended");
+            Err(failed.err().unwrap_or_else(unknown))
+        }
+    }
+}
+
+fn load(computing: &Computing) -> Result<Classifier> {
+    let classifier = Classifier::load(&computing.path, computing.device)?;
+    // A row takes a multiply-add a weight, or more. The setting is the calling thread's own.
+    let work = classifier.values()?.saturating_mul(computing.max_batch);
+    tch::set_num_threads(computing.threads.for_step(work).into());
+    classifier.optimize();
+    Ok(classifier)
+}
+
+fn work(classifier: &Classifier, computing: &Computing, queue: &Queue<Job>, metrics: &Metrics) {
+    while let Some(jobs) = queue.take(computing.max_batch, computing.max_delay) {
+        let (mut all, mut waiting) = (Vec::new(), Vec::new());
+        for job in jobs {
+            match job {
+                // Whoever has gone away needs no answer.
+                Job::Classify { answer, .. } if answer.is_closed() => {}
+                Job::Explain { answer, .. } if answer.is_closed() => {}
+                Job::Classify { rows, answer } => {
+                    waiting.push((rows.len(), answer));
+                    all.extend(rows);
+                }
+                Job::Explain { row, class, answer } => {
+                    let _ = answer.send(sound(|| explain(classifier, &row, class)));
+                }
+            }
+        }
+        if !waiting.is_empty() {
+            give(sound(|| classify(classifier, computing.max_batch, &all, metrics)), waiting);
+        }
+    }
+}
+
+/// What a piece of work gives, or what it fails with. A thread that ended would leave requests without an answer.
+fn sound<T>(work: impl FnOnce() -> Result<T>) -> Answer<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the model failed in a way that it should not".to_string()),
+    }
+}
+
+fn classify(
+    classifier: &Classifier,
+    most: usize,
+    rows: &[Vec<f32>],
+    metrics: &Metrics,
+) -> Result<Vec<Found>> {
+    let mut found = Vec::with_capacity(rows.len());
+    for batch in rows.chunks(most) {
+        let batch: Vec<&[f32]> = batch.iter().map(Vec::as_slice).collect();
+        found.extend(classifier.classify(&batch)?);
+        metrics.computed(batch.len());
+    }
+    Ok(found)
+}
+
+/// Gives each request its own rows.
+fn give(found: Answer<Vec<Found>>, waiting: Vec<(usize, oneshot::Sender<Answer<Vec<Found>>>)>) {
+    match found {
+        Ok(found) => {
+            let mut found = found.into_iter();
+            for (rows, answer) in waiting {
+                let _ = answer.send(Ok(found.by_ref().take(rows).collect()));
+            }
+        }
+        Err(problem) => waiting.into_iter().for_each(|(_, answer)| drop(answer.send(Err(problem.clone())))),
+    }
+}
+
+/// A way that takes milliseconds for small models, so that a map follows a drawing: few points of integrated gradients, or what
+/// needs no gradients where there are none.
+fn explain(classifier: &Classifier, row: &[f32], class: Option<usize>) -> Result<Explanation> {
+    let (name, options) = match classifier.metadata().is_int8() {
+        true => ("occlusion", ""),
+        false => ("integrated-gradients", "steps=16"),
+    };
+    let raw = Tensor::from_slice(row).unsqueeze(0);
+    let class = match class {
+        Some(class) => class,
+        None => classifier.logits(&raw)?.f_argmax(-1, false)?.f_int64_value(&[0])? as usize,
+    };
+    let explainer = Explainer::new(name, options)?;
+    let attribution = explainer.attribute(&Subject::new(classifier, class), &raw)?;
+    let places = match attribution.dim() {
+        3 => attribution.sum_dim_intlist(0, false, Kind::Float),
+        _ => attribution,
+    };
+    let shape = places.size();
+    let values = Vec::try_from(places.contiguous().view(-1))?;
+    Ok(Explanation { class, method: explainer.name(), shape, values })
+}

@@ -1,0 +1,106 @@
+//! Corrections.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use cresset::feedback::{self, Input};
+use serde_json::{Value, json};
+
+use crate::support::server::Server;
+use crate::support::text;
+use crate::{digits, digits_run};
+
+fn correction(of: Value, correction: &str, sha256: &Value) -> Value {
+    let mut body = json!({ "answer": { "class": "1", "probability": 0.75 }, "correction": correction, "model_sha256": sha256 });
+    of.as_object().unwrap().iter().for_each(|(name, value)| body[name] = value.clone());
+    body
+}
+
+#[test]
+fn a_correction_is_kept_with_its_input_and_outlives_a_killed_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = digits_run(folder.path(), &["--epochs", "1"]);
+    let server = Server::start(&run, &[]);
+    let mut connection = server.connect();
+    let sha256 = connection.get("/v1/models").granted()["models"][0]["sha256"].clone();
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::GrayImage::new(9, 9).write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let png = png.into_inner();
+
+    let with_picture =
+        correction(json!({ "image": STANDARD.encode(&png), "model_version": "v2" }), "7", &sha256);
+    let kept = connection.post("/v1/feedback", &with_picture).granted();
+    let with_values = correction(json!({ "values": digits(1)[0] }), "3", &sha256);
+    assert_eq!(connection.post("/v1/feedback", &with_values).granted()["corrections"], 2);
+    // Nothing is waited for: an answer of 200 is enough.
+    server.signal("-KILL");
+    server.end();
+
+    let set = feedback::read(&run.join("feedback")).unwrap();
+    assert_eq!((set.corrections.len(), set.notes.len()), (2, 0));
+    let first = &set.corrections[0];
+    assert_eq!(
+        (kept["id"].as_str(), kept["time"].as_str()),
+        (Some(first.id.as_str()), Some(first.time.as_str()))
+    );
+    assert_eq!(
+        (first.correction.as_str(), first.answer.class.as_str(), first.answer.probability),
+        ("7", "1", 0.75)
+    );
+    assert_eq!(
+        (first.model_version.as_deref(), Some(first.model_sha256.as_str())),
+        (Some("v2"), sha256.as_str())
+    );
+    let picture = first.input.picture(&run.join("feedback")).unwrap();
+    assert_eq!(std::fs::read(&picture).unwrap(), png);
+    assert_eq!(first.input, Input::Image(format!("inputs/{}.png", first.id)));
+    let values: Vec<f32> = digits(1)[0].iter().map(|value| *value as f32).collect();
+    assert_eq!(set.corrections[1].input, Input::Values(values));
+
+    // A new server goes on with the set.
+    let server = Server::start(&run, &[]);
+    assert_eq!(server.connect().post("/v1/feedback", &with_values).granted()["corrections"], 3);
+}
+
+#[test]
+fn what_teaches_nothing_is_refused_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = digits_run(folder.path(), &["--epochs", "1"]);
+    let set = folder.path().join("elsewhere");
+    let server = Server::start(&run, &["--feedback", text(&set)]);
+    let mut connection = server.connect();
+    let sha256 = json!("00".repeat(32));
+    let good = correction(json!({ "values": digits(1)[0] }), "3", &sha256);
+    let changes: [(&str, Value); 9] = [
+        ("correction", json!("ten")),
+        ("answer", json!({ "class": "ten", "probability": 0.5 })),
+        ("answer", json!({ "class": "1", "probability": 1.5 })),
+        ("model_sha256", json!("../../x")),
+        ("values", json!([1, 2])),
+        ("values", Value::Null),
+        ("image", json!("AAAA")),
+        ("model_version", json!("v".repeat(1000))),
+        ("more", json!(1)),
+    ];
+    for (name, value) in changes {
+        let mut body = good.clone();
+        body[name] = value;
+        let said = connection.post("/v1/feedback", &body).refused(422);
+        assert!(!set.exists(), "{name}: {said}");
+    }
+    connection.ask("POST", "/v1/feedback", &[("Content-Type", "text/csv")], b"1").refused(415);
+    assert_eq!(connection.post("/v1/feedback", &good).granted()["corrections"], 1);
+    assert!(set.join("feedback.jsonl").is_file() && !run.join("feedback").exists());
+}
+
+#[test]
+fn a_set_that_cannot_be_written_is_an_error_that_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = digits_run(folder.path(), &["--epochs", "1"]);
+    let set = folder.path().join("set");
+    let server = Server::start(&run, &["--feedback", text(&set)]);
+    // A file in the place of the folder.
+    std::fs::write(&set, "").unwrap();
+    let body = correction(json!({ "values": digits(1)[0] }), "3", &json!("00".repeat(32)));
+    let said = server.connect().post("/v1/feedback", &body).refused(500);
+    assert!(said.contains("could not be written"), "{said}");
+}

@@ -1,0 +1,159 @@
+//! Small data of each kind, as its owner would have it.
+
+use std::io::Write;
+use std::path::Path;
+
+use cresset::data::{self, DataOptions, Inputs};
+use cresset::feedback::{Answer, Correction, Given, Input, Writer};
+
+use super::{color_pictures, root};
+
+/// The digits of `data/digits.csv`.
+pub struct Digits {
+    /// 64 values a digit, from 0 to 16.
+    pub values: Vec<f32>,
+    /// The same from 0 to 255.
+    pub pixels: Vec<u8>,
+    pub labels: Vec<u8>,
+}
+
+impl Digits {
+    pub fn read() -> Self {
+        let path = root().join("data/digits.csv");
+        let dataset = data::load(super::text(&path), &DataOptions::default()).unwrap();
+        let Inputs::Floats(values) = dataset.inputs else { panic!("a table holds floats") };
+        // 16 is white; 255 / 16 a step keeps every difference.
+        let pixels = values.iter().map(|value| (value * 255. / 16.).round() as u8).collect();
+        Digits { values, pixels, labels: dataset.labels.iter().map(|label| *label as u8).collect() }
+    }
+
+    /// Writes some rows as MNIST does: `NAME-images-idx3-ubyte.gz` and its labels.
+    pub fn write_idx(&self, folder: &Path, name: &str, rows: std::ops::Range<usize>) {
+        let count = (rows.len() as u32).to_be_bytes();
+        let pixels = &self.pixels[64 * rows.start..64 * rows.end];
+        let images = [&[0, 0, 8, 3], &count[..], &[0, 0, 0, 8, 0, 0, 0, 8], pixels].concat();
+        std::fs::write(folder.join(format!("{name}-images-idx3-ubyte.gz")), packed(&images)).unwrap();
+        let labels = [&[0, 0, 8, 1], &count[..], &self.labels[rows]].concat();
+        std::fs::write(folder.join(format!("{name}-labels-idx1-ubyte")), labels).unwrap();
+    }
+
+    /// The bytes of `.npy` files of pictures and of labels.
+    pub fn npy(&self) -> (Vec<u8>, Vec<u8>) {
+        let npy = |shape: &str, items: &[u8]| {
+            let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
+            let length = (header.len() as u16).to_le_bytes();
+            [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), items].concat()
+        };
+        (npy("(1797, 8, 8)", &self.pixels), npy("(1797,)", &self.labels))
+    }
+
+    /// Writes both as one archive.
+    pub fn write_npz(&self, path: &Path) {
+        let (x, y) = self.npy();
+        let mut archive = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+        for (name, bytes) in [("x.npy", x), ("y.npy", y)] {
+            archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            archive.write_all(&bytes).unwrap();
+        }
+        archive.finish().unwrap();
+    }
+
+    /// Writes the zeros and ones of the first 600 rows as CIFAR-10 does, each pixel 4 × 4 times in three channels.
+    pub fn write_cifar(&self, folder: &Path) {
+        let mut records = Vec::new();
+        for (row, label) in self.labels.iter().enumerate().filter(|(row, label)| **label < 2 && *row < 600) {
+            records.push(*label);
+            let pixel = |at: usize| self.pixels[64 * row + at % 1024 / 128 * 8 + at % 32 / 4];
+            records.extend((0..3 * 1024).map(pixel));
+        }
+        std::fs::write(folder.join("data_batch_1.bin"), &records).unwrap();
+        std::fs::write(folder.join("batches.meta.txt"), "zero\none\n").unwrap();
+    }
+
+    /// Writes a feedback set of some rows, changed by `change`, and their class changed by `label`.
+    pub fn write_corrections(
+        &self,
+        folder: &Path,
+        rows: std::ops::Range<usize>,
+        change: fn(f32) -> f32,
+        label: fn(usize) -> usize,
+    ) {
+        let writer = Writer::new(folder).unwrap();
+        for row in rows {
+            let values: Vec<f32> =
+                self.values[64 * row..64 * (row + 1)].iter().map(|value| change(*value)).collect();
+            let (id, class) = (format!("c{row}"), label(self.labels[row].into()));
+            writer.add(Given::Values(&values), |input| correction(&id, input, class), &id).unwrap();
+        }
+    }
+}
+
+/// A correction to a class.
+pub fn correction(id: &str, input: Input, class: usize) -> Correction {
+    Correction {
+        id: id.to_string(),
+        time: "2026-07-31T12:34:56Z".to_string(),
+        input,
+        answer: Answer { class: "0".to_string(), probability: 0.5 },
+        correction: class.to_string(),
+        model_sha256: "00".to_string(),
+        model_version: None,
+    }
+}
+
+/// White on black becomes black on white, which no digit of the data is.
+pub fn inverted(value: f32) -> f32 {
+    16. - value
+}
+
+/// The bytes by gzip.
+pub fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+/// All that the pages of `docs/` name: pictures, tables, arrays, shards and corrections.
+pub fn all(folder: &Path) {
+    let digits = Digits::read();
+    let pixel = |x: u32, y: u32| image::Luma([digits.pixels[(8 * y + x) as usize]]);
+    image::GrayImage::from_fn(8, 8, pixel).save(folder.join("digit.png")).unwrap();
+    color_pictures(&folder.join("photos"), 8);
+    color_pictures(&folder.join("new-photos"), 1);
+    write_shards(&folder.join("photos"), &folder.join("shards"));
+
+    let flowers = std::fs::read_to_string(root().join("data/iris.csv")).unwrap();
+    std::fs::write(folder.join("flowers.csv"), &flowers).unwrap();
+    let measures = flowers.lines().take(6).map(|line| line.rsplit_once(',').unwrap().0.to_string() + "\n");
+    std::fs::write(folder.join("new-flowers.csv"), measures.collect::<String>()).unwrap();
+
+    for (name, rows) in [("train", 0..1500), ("t10k", 1500..1797)] {
+        std::fs::create_dir_all(folder.join("mnist")).unwrap();
+        digits.write_idx(&folder.join("mnist"), name, rows);
+    }
+    std::fs::create_dir(folder.join("cifar-10")).unwrap();
+    digits.write_cifar(&folder.join("cifar-10"));
+    digits.write_npz(&folder.join("arrays.npz"));
+    digits.write_corrections(&folder.join("feedback"), 0..60, inverted, |class| class);
+}
+
+/// Packs a folder of pictures into two shards as WebDataset does.
+fn write_shards(pictures: &Path, shards: &Path) {
+    std::fs::create_dir(shards).unwrap();
+    for shard in 0..2 {
+        let file = std::fs::File::create(shards.join(format!("photos-{shard:03}.tar"))).unwrap();
+        let mut archive = tar::Builder::new(file);
+        for class in ["blue", "green", "red"] {
+            for number in 4 * shard..4 * (shard + 1) {
+                let name = format!("{class}{number}");
+                let picture = pictures.join(format!("{class}/{number}.png"));
+                archive.append_path_with_name(picture, format!("{name}.png")).unwrap();
+                let mut header = tar::Header::new_gnu();
+                header.set_size(class.len() as u64);
+                header.set_mode(0o644);
+                archive.append_data(&mut header, format!("{name}.cls"), class.as_bytes()).unwrap();
+            }
+        }
+        archive.finish().unwrap();
+    }
+}
