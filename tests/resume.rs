@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use support::job::{send, wait_for};
+use support::job::{kill, send, wait_for};
 use support::{assert_same_bits, cresset, run, stderr, succeed, text};
 
 const EPOCHS: &str = "120";
@@ -57,9 +57,7 @@ fn a_run_that_is_killed_at_any_moment_resumes_to_the_same_bits() {
     let mut kills = 0;
     for pause in [0, 3, 13, 29, 2, 41, 5, 1, 17, 8, 23, 0, 11, 6, 31, 4, 19, 9, 2, 14] {
         std::thread::sleep(Duration::from_millis(pause));
-        kills += usize::from(child.try_wait().unwrap().is_none());
-        send("-KILL", &child);
-        child.wait().unwrap();
+        kills += usize::from(kill(&mut child));
         let metrics = std::fs::metadata(out.join("metrics.csv")).unwrap().len();
         child = start(&["train", "--resume", text(&out)]);
         // It is under way again once it has written an epoch more.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use support::job::{send, wait_for};
+use support::job::{kill, send, wait_for};
 use support::{assert_same_bits, cresset, run, stderr, succeed, text};
 
 const RANDOM: &str = r#"
@@ -136,9 +136,7 @@ fn a_search_that_is_killed_at_any_moment_goes_on_to_the_same_bits() {
     let mut kills = 0;
     for pause in [0, 31, 7, 113, 2, 59, 211, 17] {
         std::thread::sleep(Duration::from_millis(pause));
-        kills += usize::from(child.try_wait().unwrap().is_none());
-        send("-KILL", &child);
-        child.wait().unwrap();
+        kills += usize::from(kill(&mut child));
         child = start(&space, &out);
         wait_for_lock(&out, &mut child);
     }

@@ -85,6 +85,17 @@ pub fn send(signal: &str, child: &Child) {
     assert!(sent.success());
 }
 
+/// Kills a process and waits for its end; says whether it was still under way, which the fastest are not.
+pub fn kill(child: &mut Child) -> bool {
+    // One that was waited for has no number any more that a signal could be sent to.
+    let was_under_way = child.try_wait().unwrap().is_none();
+    if was_under_way {
+        send("-KILL", child);
+        child.wait().unwrap();
+    }
+    was_under_way
+}
+
 /// Waits until `path` exists, which a process reaches in a moment.
 pub fn wait_for(path: &Path, child: &mut Child) {
     let begun = Instant::now();
