@@ -144,6 +144,7 @@ fn broken(path: &Path, reason: &str) -> Error {
 mod tests {
     use super::*;
     use crate::weights::safetensors::DTYPES;
+    use proptest::prelude::*;
     use tch::Tensor;
 
     fn position() -> Position {
@@ -170,6 +171,29 @@ mod tests {
         assert_eq!((&read.position, &read.identity), (&position(), &identity()));
         assert_eq!(read.group(""), weights);
         assert_eq!(read.group("optimizer/"), state);
+    }
+
+    fn losses_come_back(losses: &[f64]) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        for held_out_loss in losses.iter().copied() {
+            let position = Position { best: Some(Best { epoch: 1, held_out_loss }), ..position() };
+            save(&path, &[], &position, &identity()).unwrap();
+            assert_eq!(Checkpoint::load(&path).unwrap().position, position);
+        }
+    }
+
+    /// An epoch of the same loss would count as a better one otherwise.
+    #[test]
+    fn a_loss_comes_back_to_the_bit() {
+        losses_come_back(&[2.3078998209581734, 0.1 + 0.2, f64::MIN_POSITIVE, 1e-320, f64::MAX]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_loss_comes_back_to_the_bit(losses in prop::collection::vec(0f64..10., 4)) {
+            losses_come_back(&losses);
+        }
     }
 
     #[test]
