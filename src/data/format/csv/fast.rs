@@ -25,7 +25,9 @@ impl Fast {
     /// nothing added, if it is not plain.
     pub fn row(self, text: &[u8], parsed: &mut Parsed) -> Option<usize> {
         let before = parsed.values.len();
-        let row = self.cells(text, &mut parsed.values);
+        // Room for all of them once, instead of a look at what room there is for each.
+        parsed.values.resize(before + self.width - usize::from(self.label.is_some()), 0.);
+        let row = self.cells(text, &mut parsed.values[before..]);
         let Some((length, label)) = row.filter(|(_, label)| parsed.add_plain_label(label)) else {
             parsed.values.truncate(before);
             return None;
@@ -35,8 +37,9 @@ impl Fast {
     }
 
     /// The same for the values alone, with the bytes of the label, which are none where there is no such column.
-    fn cells<'a>(self, text: &'a [u8], values: &mut Vec<f32>) -> Option<(usize, &'a [u8])> {
+    fn cells<'a>(self, text: &'a [u8], values: &mut [f32]) -> Option<(usize, &'a [u8])> {
         let (mut at, mut label) = (0, &text[..0]);
+        let mut values = values.iter_mut();
         for column in 0..self.width {
             let from = at;
             if Some(column) == self.label {
@@ -44,7 +47,7 @@ impl Fast {
                 label = Some(&text[from..at]).filter(|label| !label.is_empty())?;
             } else {
                 let (value, behind) = short_decimal(text, at)?;
-                values.push(value);
+                *values.next()? = value;
                 at = behind;
             }
             if column + 1 < self.width {
@@ -64,36 +67,62 @@ impl Fast {
 }
 
 /// The number at a place, if it has at most seven digits, as most cells do, and the place behind it. The digits without the point
-/// and the power of ten below them are both exact in float32, so the quotient is the nearest float32, as it is of any parser; it
-/// takes a third of the general one's time.
+/// and the power of ten below them are both exact in float32, so the quotient is the nearest float32, as it is of any parser.
+///
+/// Eight bytes are looked at together, as the bytes of one integer, so that there is no loop whose end must be guessed.
 pub(super) fn short_decimal(text: &[u8], from: usize) -> Option<(f32, usize)> {
     const POWERS: [f32; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
     let is_negative = *text.get(from)? == b'-';
     let first = from + usize::from(is_negative);
-    let (mut mantissa, mut whole) = (0u32, None);
-    let mut at = first;
-    let rest = text.get(first..)?;
-    for byte in rest.iter().take(9) {
-        let digit = byte.wrapping_sub(b'0');
-        if digit < 10 {
-            mantissa = mantissa.wrapping_mul(10).wrapping_add(u32::from(digit));
-        } else if *byte == b'.' && whole.is_none() {
-            whole = Some(at - first);
-        } else {
-            break;
-        }
-        at += 1;
-    }
-    let length = at - first;
-    let (digits, fraction) = match whole {
-        Some(whole) => (length - 1, length - 1 - whole),
-        None => (length, 0),
+    // Digits become their values, 0 to 9, and all other bytes more.
+    let bytes = eight(text, first) ^ each(b'0');
+    let others = (((bytes & each(0x7f)) + each(0x7f - 9)) | bytes) & each(0x80);
+    let whole = places_before(others);
+    let has_point = text.get(first + whole) == Some(&b'.') && whole < 8;
+    let (digits, fraction, length) = if has_point {
+        let length = places_before(others & (others - 1));
+        let before = !(u64::MAX << (8 * whole));
+        ((bytes & before) | ((bytes >> 8) & !before), length - whole - 1, length)
+    } else {
+        (bytes, 0, whole)
     };
-    if !(1..=7).contains(&digits) {
+    let count = length - usize::from(has_point);
+    let goes_on =
+        length == 8 && text.get(first + 8).is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.');
+    if !(1..=7).contains(&count) || goes_on {
         return None;
     }
-    let value = mantissa as f32 / POWERS[fraction];
-    Some((if is_negative { -value } else { value }, at))
+    let value = whole_number(digits << (8 * (8 - count))) as f32 / POWERS[fraction];
+    Some((if is_negative { -value } else { value }, first + length))
+}
+
+/// Eight bytes from a place on, the first of which is the lowest byte; zeros behind the end.
+fn eight(text: &[u8], from: usize) -> u64 {
+    if let Some(bytes) = text.get(from..).and_then(<[u8]>::first_chunk) {
+        return u64::from_le_bytes(*bytes);
+    }
+    let mut bytes = [0; 8];
+    let rest = text.get(from..).unwrap_or_default();
+    bytes[..rest.len()].copy_from_slice(rest);
+    u64::from_le_bytes(bytes)
+}
+
+/// Eight times the same byte.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// The number of bytes before the first that is marked by its highest bit.
+fn places_before(marks: u64) -> usize {
+    marks.trailing_zeros() as usize / 8
+}
+
+/// The number of eight digits, the first of which is the lowest byte: digits are joined to pairs, pairs to fours, and those to one.
+fn whole_number(digits: u64) -> u32 {
+    let join = |values: u64, weight: u64, bits: u32| values.wrapping_mul((weight << bits) + 1) >> bits;
+    let pairs = join(digits, 10, 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = join(pairs, 100, 16) & 0x0000_ffff_0000_ffff;
+    join(fours, 10_000, 32) as u32
 }
 
 #[cfg(test)]
@@ -103,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_number_is_that_of_the_general_parser(cell in "-?[0-9]{0,8}[.]?[0-9]{0,8}", behind in "[,\n x-]") {
+        fn a_number_is_that_of_the_general_parser(cell in "-?[0-9]{0,9}[.]?[0-9]{0,9}", behind in "[,\n x-]|") {
             if let Some((value, at)) = short_decimal(format!("{cell}{behind}").as_bytes(), 0) {
                 prop_assert_eq!(at, cell.len());
                 prop_assert_eq!(value.to_bits(), fast_float2::parse::<f32, _>(&cell).unwrap().to_bits());
