@@ -8,6 +8,7 @@
 #include <torch/csrc/jit/passes/constant_propagation.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/frozen_conv_folding.h>
+#include <torch/csrc/jit/passes/frozen_ops_to_mkldnn.h>
 
 #include "cresset-bridge/src/exception.h"
 #include "cresset-bridge/src/ffi.rs.h"
@@ -98,7 +99,7 @@ std::unique_ptr<Compiled> compile(const ScriptModule& module, rust::Str method) 
   return std::make_unique<Compiled>(module.module_, inlined(module.module_.get_method(std::string(method))));
 }
 
-std::unique_ptr<Compiled> compile_folded(const ScriptModule& module, rust::Str method) {
+std::unique_ptr<Compiled> compile_folded(const ScriptModule& module, rust::Str method, bool in_blocks) {
   auto graph = inlined(module.module_.get_method(std::string(method)));
   const auto insert = [&](bool tensors) {
     std::unordered_map<const Value*, at::IValue> known{{graph->inputs().at(0), module.module_._ivalue()}};
@@ -113,6 +114,7 @@ std::unique_ptr<Compiled> compile_folded(const ScriptModule& module, rust::Str m
   torch::jit::ConstantPropagation(graph);
   torch::jit::FoldFrozenConvBatchnorm(graph);
   if (lay_out_kernels(graph->block()) == 0) return nullptr;
+  if (in_blocks) torch::jit::ConvertFrozenOpsToMKLDNN(graph);
   // The kernels as they were, too, whose memory is not to be kept.
   torch::jit::EliminateDeadCode(graph);
   return std::make_unique<Compiled>(module.module_, std::move(graph));

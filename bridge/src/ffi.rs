@@ -143,7 +143,11 @@ pub(crate) mod bridge {
 
         type Compiled;
         fn compile(module: &ScriptModule, method: &str) -> Result<UniquePtr<Compiled>>;
-        fn compile_folded(module: &ScriptModule, method: &str) -> Result<UniquePtr<Compiled>>;
+        fn compile_folded(
+            module: &ScriptModule,
+            method: &str,
+            in_blocks: bool,
+        ) -> Result<UniquePtr<Compiled>>;
         fn run(self: &Compiled, input: &Tensor) -> Result<UniquePtr<Tensor>>;
         fn scaled(raw: &Tensor, offset: &Tensor, scale: &Tensor, sizes: &[i64]) -> Result<UniquePtr<Tensor>>;
 

@@ -3,7 +3,7 @@
 
 use std::cell::OnceCell;
 
-use cresset_bridge::compiled::{Compiled, scaled};
+use cresset_bridge::compiled::{Batches, Compiled, scaled};
 use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
@@ -15,8 +15,14 @@ use crate::transform::Preprocessing;
 pub(super) struct Fast {
     forward: Compiled,
     network: Option<Network>,
-    /// The network, or the whole where there is none, with its normalisation folded away; None within where that gains nothing.
-    folded: OnceCell<Option<Compiled>>,
+    /// None within where there is nothing to fold.
+    folded: OnceCell<Option<Folded>>,
+}
+
+/// The network, or the whole where there is none, with its normalisation folded away.
+struct Folded {
+    for_few_rows: Compiled,
+    for_many_rows: Option<Compiled>,
 }
 
 /// The network behind the preprocessing, which is computed in one pass.
@@ -46,10 +52,16 @@ impl Fast {
             };
             // What is folded in fewer bits loses some of them.
             let is_float32 = metadata.variant.dtype == Dtype::F32 && !metadata.is_int8();
-            let folded = is_float32.then(|| Compiled::folded(module, method).ok()?).flatten()?;
+            if !is_float32 {
+                return None;
+            }
             let example = example(&metadata.preprocessing, self.network.is_some());
-            let (expected, found) = (plain.run(&example).ok()?, folded.run(&example).ok()?);
-            is_close(&found, &expected).then_some(folded)
+            let expected = plain.run(&example).ok()?;
+            let folded = |batches| {
+                let folded = Compiled::folded(module, method, batches).ok()??;
+                is_close(&folded.run(&example).ok()?, &expected).then_some(folded)
+            };
+            Some(Folded { for_few_rows: folded(Batches::Small)?, for_many_rows: folded(Batches::Large) })
         });
     }
 
@@ -65,11 +77,22 @@ impl Fast {
 
     /// Runs what is folded, or else what it was made of, which has the last word on what cannot be run.
     fn run(&self, plain: &Compiled, input: &Tensor) -> Result<Tensor> {
-        let folded = self.folded.get().and_then(Option::as_ref);
+        let folded = self.folded.get().and_then(Option::as_ref).map(|folded| folded.of(input));
         match folded.and_then(|folded| folded.run(input).ok()) {
             Some(logits) => Ok(logits),
             None => Ok(plain.run(input)?),
         }
+    }
+}
+
+/// Rows from which the way for many is the faster one.
+const MANY_ROWS: i64 = 16;
+
+impl Folded {
+    /// What is fastest for such an input.
+    fn of(&self, input: &Tensor) -> &Compiled {
+        let is_large = input.size().first().is_some_and(|rows| *rows >= MANY_ROWS);
+        self.for_many_rows.as_ref().filter(|_| is_large).unwrap_or(&self.for_few_rows)
     }
 }
 
