@@ -90,6 +90,7 @@ fn jobs() -> Vec<Job> {
             shape: [3, 32, 32],
             cores: 2,
             steps: 8,
+            is_quick: false,
             ..job
         },
         resnet(row("ResNet-18 on 32×32, batch 128, float32: training step", 1.), Precision::F32, 0.01),
