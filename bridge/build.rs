@@ -26,6 +26,9 @@ const TOPICS: [&str; 17] = [
     "tally",
 ];
 
+/// What these are made of.
+const PARTS: [&str; 3] = ["adam", "product", "small_perceptron"];
+
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");
     let libtorch = Path::new(&lib).parent().expect("lib/ has a parent");
@@ -38,12 +41,12 @@ fn main() {
 
     let include = libtorch.join("include");
     let mut build = cxx_build::bridge("src/ffi.rs");
-    for topic in TOPICS {
-        build.file(format!("src/{topic}.cc"));
-        println!("cargo:rerun-if-changed=src/{topic}.cc");
-        println!("cargo:rerun-if-changed=src/{topic}.h");
+    for name in TOPICS.iter().chain(&PARTS) {
+        build.file(format!("src/{name}.cc"));
+        println!("cargo:rerun-if-changed=src/{name}.cc");
+        println!("cargo:rerun-if-changed=src/{name}.h");
     }
-    for header in ["src/exception.h", "src/process.h", "gloo"] {
+    for header in ["src/exception.h", "src/process.h", "src/vector.h", "gloo"] {
         println!("cargo:rerun-if-changed={header}");
     }
     // Stand-ins for the headers of gloo, which libtorch's packages leave out.
@@ -51,6 +54,10 @@ fn main() {
     for folder in [include.clone(), include.join("torch/csrc/api/include")] {
         build.flag("-isystem").flag(folder);
     }
+    // A product and a sum are rounded once where the processor can, and roots of many values are taken together.
+    build.flag_if_supported("-ffp-contract=fast").flag_if_supported("-fno-math-errno");
+    // Without it, `at::parallel_for` is a loop on one core.
+    build.flag("-fopenmp");
     // NDEBUG as libtorch was built: without it, some of its classes have members more.
     build.std("c++17").define("_GLIBCXX_USE_CXX11_ABI", "1").define("NDEBUG", None).compile("cresset_bridge");
 
@@ -60,6 +67,8 @@ fn main() {
 
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");
+    // The one that libtorch brings along, at run time.
+    println!("cargo:rustc-link-lib=gomp");
     // The libraries load from their real folder, where they find each other and NVIDIA's.
     let real =
         std::fs::canonicalize(Path::new(&lib).join("libtorch_cpu.so")).expect("libtorch_cpu.so exists");

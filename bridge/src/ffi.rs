@@ -215,6 +215,7 @@ pub(crate) mod bridge {
         fn add_layer(self: Pin<&mut Perceptron>, weight: &Tensor, bias: &Tensor) -> Result<()>;
         fn forward(self: Pin<&mut Perceptron>, inputs: &Tensor, labels: &Tensor) -> Result<f64>;
         fn backward(self: Pin<&mut Perceptron>) -> Result<()>;
+        fn infer(self: &Perceptron, inputs: &Tensor) -> Result<UniquePtr<Tensor>>;
         fn loss(self: &Perceptron) -> UniquePtr<Tensor>;
         fn logits(self: &Perceptron) -> UniquePtr<Tensor>;
 

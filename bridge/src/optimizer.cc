@@ -12,8 +12,13 @@
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/ops/empty_like.h>
 
+#include "cresset-bridge/src/adam.h"
+
 namespace cresset {
 namespace {
+
+// The most parameters that one core updates faster than libtorch parts them among all.
+constexpr int64_t kFew = int64_t{1} << 16;
 
 // A fused Adam whose learning rate is a number or a tensor.
 template <typename Rate>
@@ -67,6 +72,7 @@ Group::Active Group::begin() {
 
 void Group::adam_step(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled) {
   at::NoGradGuard no_grad;
+  if (adam_of_few(lr, beta1, beta2, eps, weight_decay, decoupled)) return;
   auto a = begin();
   if (a.parameters.empty()) return;
   const auto step = [&](auto kernel, const auto& rate) {
@@ -74,6 +80,32 @@ void Group::adam_step(double lr, double beta1, double beta2, double eps, double 
            /*amsgrad=*/false, /*maximize=*/false, {}, skip_);
   };
   lr_ ? step(adam<const at::Tensor&>(decoupled), *lr_) : step(adam<double>(decoupled), lr);
+}
+
+bool Group::adam_of_few(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled) {
+  const auto is_plain = [](const at::Tensor& tensor) {
+    return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat && tensor.is_contiguous();
+  };
+  if (!is_plain(step_)) return false;
+  int64_t count = 0;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const auto &parameter = parameters_[i], &gradient = parameter.grad();
+    if (!gradient.defined()) continue;
+    count += parameter.numel();
+    if (count > kFew || !is_plain(parameter) || !is_plain(gradient) || !is_plain(first_[i]) || !is_plain(second_[i])) return false;
+  }
+  if (count == 0) return false;
+  if (skip_ && *skip_->const_data_ptr<float>() == 1) return true;
+  if (lr_) lr = *lr_->const_data_ptr<float>();
+  const auto number = *step_.mutable_data_ptr<float>() += 1;
+  const AdamStep step{lr, beta1, beta2, eps, weight_decay, decoupled, number};
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const auto& gradient = parameters_[i].grad();
+    if (!gradient.defined()) continue;
+    update_by_adam(step, parameters_[i].numel(), parameters_[i].mutable_data_ptr<float>(), gradient.const_data_ptr<float>(),
+                   first_[i].mutable_data_ptr<float>(), second_[i].mutable_data_ptr<float>());
+  }
+  return true;
 }
 
 void Group::sgd_step(double lr, double momentum, bool nesterov, double weight_decay) {

@@ -8,6 +8,7 @@ mod imported;
 mod int8;
 pub mod layer;
 mod network;
+pub(crate) mod perceptron;
 mod pruning;
 pub mod script;
 #[cfg(test)]

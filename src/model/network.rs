@@ -10,7 +10,7 @@ use super::body::Body;
 use super::imported::Imported;
 use super::layer::{LayerRow, Sequential};
 use super::script::Class;
-use super::{Architecture, Model, Task, pruning};
+use super::{Architecture, Model, Task, perceptron, pruning};
 use crate::data::InputShape;
 use crate::distributed::World;
 use crate::error::{Error, Result};
@@ -136,6 +136,18 @@ impl Network {
             return self.body.forward(&inputs, train);
         }
         self.body.forward(inputs, train)
+    }
+
+    /// The same outside of training, by the fastest way: while no gradients are recorded, logits may differ from those of
+    /// [`Network::forward`], whose bits the exported model has, by rounding.
+    ///
+    /// # Errors
+    /// What an imported model fails with.
+    pub fn infer(&self, inputs: &Tensor) -> Result<Tensor> {
+        match perceptron::infer(self, inputs)? {
+            Some(logits) => Ok(logits),
+            None => self.forward(inputs, false),
+        }
     }
 
     /// The network as a TorchScript module on the CPU: an instance of `Classifier`, with its parameters, the method

@@ -268,7 +268,8 @@ impl Learner {
     /// Logits, float32 (N, classes), in the precision of the plan.
     pub fn logits(&self, network: &Network, inputs: &Tensor, train: bool) -> Result<Tensor> {
         let kind = match self.options.precision {
-            Precision::F32 => return network.forward(inputs, train),
+            Precision::F32 if train => return network.forward(inputs, true),
+            Precision::F32 => return network.infer(inputs),
             Precision::Bf16 => Kind::BFloat16,
             Precision::Fp16 => Kind::Half,
         };

@@ -50,6 +50,11 @@ pub(super) struct BadStep {
 /// in so many steps.
 const TOGETHER: usize = 32;
 
+/// The tensor without autograd's record of it, if it has one.
+fn unrecorded(tensor: &Tensor) -> Tensor {
+    if tensor.requires_grad() { tensor.detach() } else { tensor.shallow_clone() }
+}
+
 impl Running {
     /// Nothing yet.
     pub fn new(device: Device) -> Self {
@@ -63,8 +68,8 @@ impl Running {
         let sums = self.0.get_mut();
         sums.pending.push(Step {
             rows: labels.size()[0],
-            loss: loss.detach(),
-            logits: logits.detach(),
+            loss: unrecorded(loss),
+            logits: unrecorded(logits),
             labels: labels.shallow_clone(),
         });
         if sums.pending.len() >= TOGETHER {

@@ -76,8 +76,7 @@ pub fn work(arguments: &[String]) {
     let feed = InMemory::ready(files::read(Path::new(folder), &mut network));
     let run = || {
         let begun = Instant::now();
-        let found =
-            evaluate(&feed, 10, Keep::Sums, |inputs| network.forward(inputs, false)).expect("an evaluation");
+        let found = evaluate(&feed, 10, Keep::Sums, |inputs| network.infer(inputs)).expect("an evaluation");
         let seconds = begun.elapsed().as_secs_f64();
         let correct = (0..10).map(|class| found.confusion.count(class, class)).sum::<u64>();
         json!({ "seconds": seconds, "loss": found.loss, "correct": correct })

@@ -70,6 +70,10 @@ impl Layer for Dropout {
         Channels::Keeps
     }
 
+    fn elementary(&self) -> Option<Elementary<'_>> {
+        Some(Elementary::Dropout)
+    }
+
     fn describe(&self) -> String {
         format!("Dropout {}", self.0)
     }

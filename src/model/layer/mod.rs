@@ -52,7 +52,7 @@ pub trait Layer: Send {
         Channels::Opaque
     }
 
-    /// What it computes, if that is so little that a training step can do without autograd's record of it.
+    /// What it computes, if that is so little that it can be done without libtorch's operations or autograd's record of them.
     fn elementary(&self) -> Option<Elementary<'_>> {
         None
     }
@@ -81,7 +81,7 @@ pub enum Channels {
     Opaque,
 }
 
-/// A layer whose gradients are a formula.
+/// A layer that is a short formula.
 #[derive(Debug)]
 pub enum Elementary<'a> {
     /// (N, …) to (N, values of an example).
@@ -95,6 +95,8 @@ pub enum Elementary<'a> {
     },
     /// max(x, 0).
     Relu,
+    /// Values left out by chance in training, and nothing otherwise.
+    Dropout,
 }
 
 /// The product of sizes.

@@ -1,0 +1,71 @@
+// Vectors of floats, in the widths that processors of our time have: a computation is written once, as a template of `Lanes`, and
+// compiled for each width by functions that are marked with the instructions they may use.
+#pragma once
+#include <cstdint>
+
+namespace cresset {
+
+// Vectors of `Width` floats, and of as many whole numbers.
+template <int Width>
+struct Lanes {
+  static constexpr int64_t width = Width;
+  typedef float Vector __attribute__((vector_size(Width * sizeof(float))));
+  typedef int32_t Whole __attribute__((vector_size(Width * sizeof(float))));
+  // The same in memory, at any address that a float can have.
+  typedef float Stored __attribute__((vector_size(Width * sizeof(float)), aligned(alignof(float)), may_alias));
+};
+
+#if defined(__x86_64__)
+#define CRESSET_AVX512 __attribute__((target("avx512f,avx512vl,fma")))
+#define CRESSET_AVX2 __attribute__((target("avx2,fma")))
+#else
+#define CRESSET_AVX512
+#define CRESSET_AVX2
+#endif
+
+// The function for this processor, of those for vectors of 16, 8 and 4 floats.
+template <typename Function>
+Function for_processor(Function by_16, Function by_8, Function by_4) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) return by_16;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return by_8;
+#endif
+  return by_4;
+}
+
+template <typename L>
+[[gnu::always_inline]] inline typename L::Stored& at(float* values) {
+  return *reinterpret_cast<typename L::Stored*>(values);
+}
+
+template <typename L>
+[[gnu::always_inline]] inline const typename L::Stored& at(const float* values) {
+  return *reinterpret_cast<const typename L::Stored*>(values);
+}
+
+// Makes e to the power of each value, to 2 units in the last place, between 2⁻¹²⁶ and 2¹²⁷. The power of two is split off, and the rest, at
+// most half of the logarithm of 2, goes through the polynomial of the Cephes library (S. L. Moshier), which has its minimax coefficients.
+template <typename L>
+[[gnu::always_inline]] inline void exponentiate(typename L::Vector& x) {
+  using V = typename L::Vector;
+  constexpr float most = 87.33654f;
+  x = x > most ? V{} + most : x;
+  x = x < -most ? V{} - most : x;
+  // Adding it leaves no place for fractions, so that the sum is rounded to a whole number.
+  constexpr float round = 12582912;
+  const V powers = (x * 1.44269504f + round) - round;
+  // The logarithm of 2 in two parts, the first of which has zeros at its end.
+  const V rest = (x - powers * 0.693359375f) + powers * 2.12194440e-4f;
+  V sum = V{} + 1.9875691500e-4f;
+  sum = sum * rest + 1.3981999507e-3f;
+  sum = sum * rest + 8.3334519073e-3f;
+  sum = sum * rest + 4.1665795894e-2f;
+  sum = sum * rest + 1.6666665459e-1f;
+  sum = sum * rest + 5.0000001201e-1f;
+  sum = sum * rest * rest + rest + 1;
+  // A float is a power of two by its exponent alone, 23 bits up and 127 too large.
+  const auto exponents = (__builtin_convertvector(powers, typename L::Whole) + 127) << 23;
+  x = sum * reinterpret_cast<V>(exponents);
+}
+
+}  // namespace cresset
