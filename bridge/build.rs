@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 17] = [
+const TOPICS: [&str; 18] = [
     "allocator",
     "autocast",
     "compiled",
@@ -14,6 +14,7 @@ const TOPICS: [&str; 17] = [
     "freezing",
     "gradients",
     "graph",
+    "lstm",
     "memory",
     "optimizer",
     "perceptron",

@@ -1,5 +1,5 @@
 //! The contract between the two languages, in one place. `allocator`, `autocast`, `compiled`, `cutting`, `freezing`, `gradients`, `graph`,
-//! `memory`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`, `script` and `tally` wrap it safely.
+//! `lstm`, `memory`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`, `script` and `tally` wrap it safely.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -7,6 +7,15 @@ pub(crate) mod bridge {
     struct ExtraFile {
         name: String,
         text: String,
+    }
+
+    /// What a direction of a long short-term memory learns, float32: of the input (4 · hidden, inputs), of the state
+    /// (4 · hidden, hidden), and their biases, (4 · hidden) each.
+    struct LstmDirection<'a> {
+        from_input: &'a Tensor,
+        from_state: &'a Tensor,
+        input_bias: &'a Tensor,
+        state_bias: &'a Tensor,
     }
 
     /// What an argument of an operation is.
@@ -60,6 +69,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/freezing.h");
         include!("cresset-bridge/src/gradients.h");
         include!("cresset-bridge/src/graph.h");
+        include!("cresset-bridge/src/lstm.h");
         include!("cresset-bridge/src/memory.h");
         include!("cresset-bridge/src/script.h");
         include!("cresset-bridge/src/optimizer.h");
@@ -209,6 +219,12 @@ pub(crate) mod bridge {
             eps: f64,
             weight_decay: f64,
         ) -> Result<()>;
+
+        fn lstm_layer(
+            inputs: &Tensor,
+            forwards: &LstmDirection,
+            backwards: &LstmDirection,
+        ) -> Result<UniquePtr<Tensor>>;
 
         type Perceptron;
         fn new_perceptron() -> UniquePtr<Perceptron>;

@@ -13,6 +13,7 @@ mod ffi;
 mod freezing;
 pub mod gradients;
 pub mod graph;
+pub mod lstm;
 pub mod memory;
 pub mod optimizer;
 pub mod perceptron;

@@ -68,4 +68,20 @@ template <typename L>
   x = sum * reinterpret_cast<V>(exponents);
 }
 
+// 1 / (1 + e⁻ˣ)
+template <typename L>
+[[gnu::always_inline]] inline void squash(typename L::Vector& x) {
+  x = -x;
+  exponentiate<L>(x);
+  x = 1 / (1 + x);
+}
+
+// The hyperbolic tangent.
+template <typename L>
+[[gnu::always_inline]] inline void squash_both_ways(typename L::Vector& x) {
+  x = 2 * x;
+  exponentiate<L>(x);
+  x = 1 - 2 / (x + 1);
+}
+
 }  // namespace cresset
