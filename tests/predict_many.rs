@@ -106,6 +106,13 @@ fn lists_of_paths_come_from_files_and_from_standard_input() {
     assert!(empty.status.success() && empty.stdout == b"input,class,probability,error\n");
 }
 
+/// Whether a row names the same input and the same class with the same probability, but for its last figure: matrix products of
+/// another number of rows may be rounded otherwise.
+fn is_as_before(row: &[String], before: &[String]) -> bool {
+    let probability = |row: &[String]| row[2].parse::<f64>().unwrap_or(f64::NAN);
+    row[..2] == before[..2] && (probability(row) - probability(before)).abs() < 2e-6
+}
+
 #[test]
 fn a_bad_input_in_the_middle_is_a_row_with_its_error_and_the_others_are_classified() {
     let folder = tempfile::tempdir().unwrap();
@@ -127,7 +134,7 @@ fn a_bad_input_in_the_middle_is_a_row_with_its_error_and_the_others_are_classifi
             match form {
                 "csv" => {
                     let row = &rows(&output)[index];
-                    assert_eq!(row[..3] == before[..3], !is_bad, "{row:?}");
+                    assert_eq!(is_as_before(row, before), !is_bad, "{row:?} {before:?}");
                     assert_eq!(row[3].starts_with("the picture is damaged"), is_bad);
                 }
                 "jsonl" => {
