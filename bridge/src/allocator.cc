@@ -24,10 +24,10 @@ class KeepingAllocator final : public c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
     const bool is_large = bytes >= kLarge;
     void* data = is_large ? large(bytes) : c10::alloc_cpu(bytes);
-    return {data, data, is_large ? &release_large : &c10::free_cpu, c10::Device(c10::DeviceType::CPU)};
+    return {data, data, is_large ? &release : &c10::free_cpu, c10::Device(c10::DeviceType::CPU)};
   }
 
-  c10::DeleterFnPtr raw_deleter() const override { return &release_any; }
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
 
   void copy_data(void* to, const void* from, size_t bytes) const override { default_copy_data(to, from, bytes); }
 
@@ -94,8 +94,7 @@ class KeepingAllocator final : public c10::Allocator {
     }
   }
 
-  static void release_large(void* data);
-  static void release_any(void* data);
+  static void release(void* data);
 
   // Whether it was a large block of this allocator.
   bool take_back(void* data) {
@@ -134,9 +133,7 @@ KeepingAllocator& keeping_allocator() {
   return *allocator;
 }
 
-void KeepingAllocator::release_large(void* data) { keeping_allocator().take_back(data); }
-
-void KeepingAllocator::release_any(void* data) {
+void KeepingAllocator::release(void* data) {
   // Of small blocks, and of those from before this allocator, nothing is known here.
   if (!keeping_allocator().take_back(data)) c10::free_cpu(data);
 }

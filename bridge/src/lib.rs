@@ -9,6 +9,8 @@ pub mod compiled;
 pub mod cuda;
 mod cutting;
 mod error;
+#[cfg(test)]
+mod error_beside;
 mod ffi;
 mod freezing;
 pub mod gradients;

@@ -16,6 +16,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "cresset-bridge/src/ffi.rs.h"
+#include "cresset-bridge/src/plain.h"
 #include "cresset-bridge/src/product.h"
 #include "cresset-bridge/src/vector.h"
 
@@ -43,7 +44,7 @@ struct Walk {
   // The cell before, null if it is zero; the cell, its hyperbolic tangent, and the output.
   const float* cell_before;
   float *cell, *squashed, *output;
-  int64_t cell_row, output_row;
+  int64_t values_row;
   // The gradients: of the output as the layers above give it and as the next member gives it (null if there is none); of the cell as
   // the next member gives it, which becomes what this one gives; and of the gates before their squashing.
   const float *output_gradient, *carried;
@@ -62,11 +63,11 @@ template <typename L>
       at<L>(gates + i) = input, at<L>(gates + w.hidden + i) = forget;
       at<L>(gates + 2 * w.hidden + i) = candidate, at<L>(gates + 3 * w.hidden + i) = out;
       V cell = input * candidate;
-      if (w.cell_before) cell += forget * at<L>(w.cell_before + row * w.cell_row + i);
-      at<L>(w.cell + row * w.cell_row + i) = cell;
+      if (w.cell_before) cell += forget * at<L>(w.cell_before + row * w.values_row + i);
+      at<L>(w.cell + row * w.values_row + i) = cell;
       squash_both_ways<L>(cell);
-      at<L>(w.squashed + row * w.cell_row + i) = cell;
-      at<L>(w.output + row * w.output_row + i) = out * cell;
+      at<L>(w.squashed + row * w.values_row + i) = cell;
+      at<L>(w.output + row * w.values_row + i) = out * cell;
     }
   }
 }
@@ -80,8 +81,8 @@ template <typename L>
     for (int64_t i = 0; i < w.hidden; i += L::width) {
       const V input = at<L>(gates + i), forget = at<L>(gates + w.hidden + i);
       const V candidate = at<L>(gates + 2 * w.hidden + i), out = at<L>(gates + 3 * w.hidden + i);
-      const V squashed = at<L>(w.squashed + row * w.cell_row + i);
-      V of_output = at<L>(w.output_gradient + row * w.output_row + i);
+      const V squashed = at<L>(w.squashed + row * w.values_row + i);
+      V of_output = at<L>(w.output_gradient + row * w.values_row + i);
       V of_cell = {};
       if (w.carried) {
         of_output += at<L>(w.carried + row * w.hidden + i);
@@ -92,7 +93,7 @@ template <typename L>
       at<L>(gradients + 2 * w.hidden + i) = of_cell * input * (1 - candidate * candidate);
       at<L>(gradients + 3 * w.hidden + i) = of_output * squashed * out * (1 - out);
       V of_forget = {};
-      if (w.cell_before) of_forget += of_cell * at<L>(w.cell_before + row * w.cell_row + i) * forget * (1 - forget);
+      if (w.cell_before) of_forget += of_cell * at<L>(w.cell_before + row * w.values_row + i) * forget * (1 - forget);
       at<L>(gradients + w.hidden + i) = of_forget;
       at<L>(w.cell_gradient + row * w.hidden + i) = of_cell * forget;
     }
@@ -185,8 +186,7 @@ Kept go_through(const Layout& layout, at::Tensor gates, const std::array<at::Ten
             .cell = cell + here,
             .squashed = squashed + here,
             .output = output + here,
-            .cell_row = layout.row(),
-            .output_row = layout.row(),
+            .values_row = layout.row(),
             .output_gradient = nullptr,
             .carried = nullptr,
             .cell_gradient = nullptr,
@@ -218,8 +218,7 @@ at::Tensor go_back_through(const Layout& layout, const Kept& kept, const at::Ten
             .cell = nullptr,
             .squashed = kept.squashed.mutable_data_ptr<float>() + here,
             .output = nullptr,
-            .cell_row = layout.row(),
-            .output_row = layout.row(),
+            .values_row = layout.row(),
             .output_gradient = output_gradient.const_data_ptr<float>() + here,
             .carried = step + 1 == length ? nullptr : carried.data(),
             .cell_gradient = cell_gradient.data(),
@@ -281,9 +280,6 @@ struct Layer : torch::autograd::Function<Layer> {
 };
 
 bool suits(const at::Tensor& inputs, const LstmDirection& direction) {
-  const auto is_plain = [](const at::Tensor& tensor) {
-    return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat && tensor.is_contiguous();
-  };
   const auto hidden = direction.from_state.size(1);
   return is_plain(inputs) && inputs.dim() == 3 && inputs.numel() > 0 && is_plain(direction.from_input) &&
          is_plain(direction.from_state) && is_plain(direction.input_bias) && is_plain(direction.state_bias) &&

@@ -40,6 +40,7 @@ pub fn layer(inputs: &Tensor, forwards: &Direction, backwards: &Direction) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error_beside::error;
     use tch::{Device, Kind};
 
     fn weights(inputs: i64, hidden: i64, kind: Kind) -> Vec<Tensor> {
@@ -73,14 +74,6 @@ mod tests {
         let inputs: Vec<_> = std::iter::once(x).chain(weights).collect();
         let gradients = Tensor::run_backward(&[loss], &inputs, false, false);
         std::iter::once(outputs).chain(gradients).collect()
-    }
-
-    /// The largest difference from the same in float64, beside the largest value.
-    fn error(found: &[Tensor], right: &[Tensor]) -> f64 {
-        let errors = found.iter().zip(right).map(|(found, right)| {
-            ((found.to_kind(Kind::Double) - right).abs().max() / right.abs().max()).double_value(&[])
-        });
-        errors.fold(0., f64::max)
     }
 
     #[test]

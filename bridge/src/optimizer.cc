@@ -13,6 +13,7 @@
 #include <ATen/ops/empty_like.h>
 
 #include "cresset-bridge/src/adam.h"
+#include "cresset-bridge/src/plain.h"
 
 namespace cresset {
 namespace {
@@ -83,9 +84,6 @@ void Group::adam_step(double lr, double beta1, double beta2, double eps, double 
 }
 
 bool Group::adam_of_few(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled) {
-  const auto is_plain = [](const at::Tensor& tensor) {
-    return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat && tensor.is_contiguous();
-  };
   if (!is_plain(step_)) return false;
   int64_t count = 0;
   for (size_t i = 0; i < parameters_.size(); ++i) {

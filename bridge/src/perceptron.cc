@@ -18,6 +18,8 @@
 #include <ATen/ops/threshold_backward_cpu_dispatch.h>
 #include <c10/core/GradMode.h>
 
+#include "cresset-bridge/src/plain.h"
+
 namespace cresset {
 namespace {
 
@@ -29,8 +31,7 @@ constexpr int64_t kIgnoredLabel = -100;
 std::unique_ptr<Perceptron> new_perceptron() { return std::make_unique<Perceptron>(); }
 
 void Perceptron::add_layer(const at::Tensor& weight, const at::Tensor& bias) {
-  TORCH_CHECK(weight.device().is_cpu() && weight.scalar_type() == at::kFloat && weight.dim() == 2 && weight.is_contiguous() &&
-                  bias.scalar_type() == at::kFloat && bias.dim() == 1 && bias.size(0) == weight.size(0) && bias.is_contiguous(),
+  TORCH_CHECK(is_plain(weight) && weight.dim() == 2 && is_plain(bias) && bias.dim() == 1 && bias.size(0) == weight.size(0),
               "a layer of a perceptron has a float32 matrix and as many biases on the CPU");
   TORCH_CHECK(layers_.empty() || layers_.back().outputs() == weight.size(1),
               "a layer takes as many values as the one before it gives");

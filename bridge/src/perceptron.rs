@@ -65,6 +65,7 @@ impl Perceptron {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error_beside::error;
     use tch::{Device, Kind};
 
     type Layers = Vec<(Tensor, Tensor)>;
@@ -122,14 +123,6 @@ mod tests {
             let own = by_formulas(&mut perceptron, &layers, &x, &labels);
             assert_eq!(own, by_autograd(&layers, &x, &labels));
         }
-    }
-
-    /// The largest difference from the same in float64, beside the largest value.
-    fn error(found: &[Tensor], right: &[Tensor]) -> f64 {
-        let errors = found.iter().zip(right).map(|(found, right)| {
-            ((found.to_kind(Kind::Double) - right).abs().max() / right.abs().max()).double_value(&[])
-        });
-        errors.fold(0., f64::max)
     }
 
     #[test]

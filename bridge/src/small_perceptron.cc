@@ -95,11 +95,10 @@ void SmallPerceptron::make_room(const std::vector<PerceptronLayer>& layers, int6
   values_.clear(), gradients_.clear(), examples_.clear();
   for (const auto& layer : layers) {
     values_.push_back({zeros(layer.inputs(), padded(rows))});
-    gradients_.push_back({zeros(layer.inputs(), padded(rows))});
+    gradients_.push_back({zeros(layer.outputs(), padded(rows))});
     examples_.push_back({zeros(rows, padded(layer.inputs()))});
   }
   values_.push_back({zeros(layers.back().outputs(), padded(rows))});
-  gradients_.push_back({zeros(layers.back().outputs(), padded(rows))});
 }
 
 float SmallPerceptron::forward(const std::vector<PerceptronLayer>& layers, const at::Tensor& inputs, const at::Tensor& labels,
@@ -153,7 +152,7 @@ void SmallPerceptron::backward(std::vector<PerceptronLayer>& layers) {
   for (auto i = layers.size(); i-- > 0;) {
     auto& layer = layers[i];
     const auto inputs = layer.inputs(), outputs = layer.outputs();
-    const auto* const gradient = gradients_[i + 1].data();
+    const auto* const gradient = gradients_[i].data();
     // The first layer's lie ready if no padding is wanted.
     const auto is_ready = i == 0 && inputs % kLanes == 0;
     const auto* const examples = is_ready ? inputs_.const_data_ptr<float>() : examples_[i].data();
@@ -175,7 +174,7 @@ void SmallPerceptron::backward(std::vector<PerceptronLayer>& layers) {
       bias[row] = sum;
     }
     if (i == 0) break;
-    auto* const before = gradients_[i].data();
+    auto* const before = gradients_[i - 1].data();
     multiply({.rows = inputs,
               .depth = outputs,
               .columns = columns,

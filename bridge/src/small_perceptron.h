@@ -38,7 +38,7 @@ class SmallPerceptron {
 
   int64_t rows_ = 0;
   at::Tensor inputs_, labels_;
-  // What each layer was given, then the logits, each (features, examples padded); and the gradients of the same.
+  // What each layer was given, then the logits; and the gradients of what each gave: (features, examples padded).
   std::vector<Values> values_, gradients_;
   // What each layer was given, once more, as (examples, features padded).
   std::vector<Values> examples_;
