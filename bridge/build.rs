@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 18] = [
+const TOPICS: [&str; 19] = [
     "allocator",
     "autocast",
     "compiled",
     "cutting",
+    "decimals",
     "freezing",
     "gradients",
     "graph",

@@ -1,5 +1,6 @@
-//! The contract between the two languages, in one place. `allocator`, `autocast`, `compiled`, `cutting`, `freezing`, `gradients`, `graph`,
-//! `lstm`, `memory`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`, `script` and `tally` wrap it safely.
+//! The contract between the two languages, in one place. `allocator`, `autocast`, `compiled`, `cutting`, `decimals`, `freezing`, `gradients`,
+//! `graph`, `lstm`, `memory`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`, `script` and `tally` wrap it
+//! safely.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -66,6 +67,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/autocast.h");
         include!("cresset-bridge/src/compiled.h");
         include!("cresset-bridge/src/cutting.h");
+        include!("cresset-bridge/src/decimals.h");
         include!("cresset-bridge/src/freezing.h");
         include!("cresset-bridge/src/gradients.h");
         include!("cresset-bridge/src/graph.h");
@@ -241,6 +243,14 @@ pub(crate) mod bridge {
         fn norm(self: &Gradients) -> Result<UniquePtr<Tensor>>;
         fn scale(self: &Gradients, factor: &Tensor) -> Result<()>;
         fn clear(self: Pin<&mut Gradients>) -> Result<()>;
+
+        fn read_decimals(
+            text: &[u8],
+            from: usize,
+            delimiter: u8,
+            values: &mut [f32],
+            behind: &mut usize,
+        ) -> usize;
 
         type Tally;
         fn new_tally(classes: i64) -> UniquePtr<Tally>;

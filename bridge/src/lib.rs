@@ -8,6 +8,7 @@ pub mod autocast;
 pub mod compiled;
 pub mod cuda;
 mod cutting;
+pub mod decimals;
 mod error;
 #[cfg(test)]
 mod error_beside;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::layout::find;
-use super::rows::{for_each_row, text_of};
-use super::text::{self, Text};
+use super::reading::Reading;
+use super::rows::{Row, for_each_row, text_of};
+use super::text;
 use crate::data::options::ColumnChoice;
 use crate::error::{Error, Place, Result, quoted};
 
@@ -22,12 +23,13 @@ pub struct TextColumn {
 /// # Errors
 /// A file that cannot be read, a choice that names no column of it, and a cell that is not UTF-8.
 pub fn read_column(path: &Path, choice: &ColumnChoice, first_line: u64) -> Result<TextColumn> {
-    let text = Text::read(path)?;
-    let delimiter = text::delimiter(path, text.as_bytes());
+    let mut reading = Reading::open(path)?;
+    let delimiter = text::delimiter(path, reading.beginning());
+    reading.settle(delimiter);
     let mut place = None;
     let mut name = String::new();
     let mut cells = HashMap::new();
-    for_each_row(path, text.as_bytes(), delimiter, 1, &mut |row| {
+    let mut take = |row: Row| {
         let column = match place {
             Some(column) => column,
             None => {
@@ -53,6 +55,10 @@ pub fn read_column(path: &Path, choice: &ColumnChoice, first_line: u64) -> Resul
             cells.insert(row.line, text_of(cell, place)?.to_string());
         }
         Ok(())
-    })?;
+    };
+    for piece in reading {
+        let piece = piece?;
+        for_each_row(path, &piece.text, delimiter, piece.first_line, &mut take)?;
+    }
     Ok(TextColumn { name, cells })
 }

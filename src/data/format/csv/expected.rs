@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::layout::{Input, Layout, number};
-use super::parse::{Parsed, parse};
+use super::parallel::parse;
+use super::parse::Parsed;
+use super::reading::Reading;
 use super::rows::{Row, for_each_row, text_of};
-use super::text::{self, Text};
-use super::{Missing, one_hot};
+use super::{Missing, one_hot, text};
 use crate::data::Table;
 use crate::data::column::{Column, ColumnKind, TableLayout};
 use crate::error::{Error, Place, Result, excerpt, quoted};
@@ -19,13 +20,15 @@ use crate::error::{Error, Place, Result, excerpt, quoted};
 /// # Errors
 /// A file that cannot be read or holds no rows, and rows that do not fit the model, with line and column.
 pub fn read_rows(path: &Path, model: &TableLayout, missing: bool) -> Result<Table> {
-    let text = Text::read(path)?;
-    let bytes = text.as_bytes();
-    let layout = layout_of(path, bytes, 1, model, missing)?
+    let reading = Reading::open(path)?;
+    let beginning = reading.beginning();
+    let layout = layout_of(path, beginning, 1, model, missing)?
         .ok_or_else(|| Error::data(path, "the file is empty; it needs a row an input"))?;
-    let mut parsed = parse(path, bytes, &layout)?;
+    let first = First::take(path, beginning, 1, layout.delimiter)?;
+    let fingerprint = reading.fingerprint();
+    let mut parsed = parse(reading, &layout)?;
     if parsed.rows.is_empty() {
-        let swallowed = First::take(path, bytes, 1, layout.delimiter)?.map_or("", |first| first.swallowed);
+        let swallowed = first.map_or("", |first| first.swallowed);
         return Err(Error::data(path, format!("{HEADER_ALONE}{swallowed}")));
     }
     let texts: Vec<_> = parsed.categories.iter_mut().map(|texts| std::mem::take(&mut texts.texts)).collect();
@@ -41,7 +44,7 @@ pub fn read_rows(path: &Path, model: &TableLayout, missing: bool) -> Result<Tabl
         groups: None,
         rows: parsed.rows,
         lines: parsed.lines,
-        sha256: text.sha256(),
+        sha256: fingerprint.sha256(),
     })
 }
 

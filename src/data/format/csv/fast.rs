@@ -1,6 +1,8 @@
 //! Rows of short plain numbers, cut and parsed in one walk over their bytes. Whatever is not that plain is left to the careful
 //! way, which knows all that a cell may hold and what to say of it.
 
+use cresset_bridge::decimals;
+
 use super::layout::Layout;
 use super::parse::Parsed;
 
@@ -21,40 +23,33 @@ impl Fast {
         fits.then_some(Fast { delimiter: layout.delimiter, width: layout.width, label: layout.label })
     }
 
-    /// Adds the values and the label of the row that `text` begins with, and gives its length with the line end. None, and
+    /// Adds the values and the label of the row that begins at a place of `text`, and gives the place behind its line end. None, and
     /// nothing added, if it is not plain.
-    pub fn row(self, text: &[u8], parsed: &mut Parsed) -> Option<usize> {
+    pub fn row(self, text: &[u8], from: usize, parsed: &mut Parsed) -> Option<usize> {
         let before = parsed.values.len();
         // Room for all of them once, instead of a look at what room there is for each.
         parsed.values.resize(before + self.width - usize::from(self.label.is_some()), 0.);
-        let row = self.cells(text, &mut parsed.values[before..]);
-        let Some((length, label)) = row.filter(|(_, label)| parsed.add_plain_label(label)) else {
+        let row = self.cells(text, from, &mut parsed.values[before..]);
+        let Some((behind, label)) = row.filter(|(_, label)| parsed.add_plain_label(label)) else {
             parsed.values.truncate(before);
             return None;
         };
         debug_assert_eq!(self.label.is_some(), !label.is_empty());
-        Some(length)
+        Some(behind)
     }
 
     /// The same for the values alone, with the bytes of the label, which are none where there is no such column.
-    fn cells<'a>(self, text: &'a [u8], values: &mut [f32]) -> Option<(usize, &'a [u8])> {
-        let (mut at, mut label) = (0, &text[..0]);
-        let mut values = values.iter_mut();
-        for column in 0..self.width {
-            let from = at;
-            if Some(column) == self.label {
-                at += text[at..].iter().position(|byte| *byte == self.delimiter || *byte <= b' ')?;
-                label = Some(&text[from..at]).filter(|label| !label.is_empty())?;
-            } else {
-                let (value, behind) = short_decimal(text, at)?;
-                *values.next()? = value;
-                at = behind;
-            }
-            if column + 1 < self.width {
-                if text.get(at) != Some(&self.delimiter) {
-                    return None;
-                }
-                at += 1;
+    fn cells<'a>(self, text: &'a [u8], from: usize, values: &mut [f32]) -> Option<(usize, &'a [u8])> {
+        let (mut at, mut label) = (from, &text[..0]);
+        let (in_front, behind) = values.split_at_mut(self.label.unwrap_or(values.len()));
+        at = self.numbers(text, at, in_front, self.label.is_none())?;
+        if self.label.is_some() {
+            let length = text[at..].iter().position(|byte| *byte == self.delimiter || *byte <= b' ')?;
+            label = Some(&text[at..at + length]).filter(|label| !label.is_empty())?;
+            at += length;
+            if !behind.is_empty() {
+                at = self.behind_delimiter(text, at)?;
+                at = self.numbers(text, at, behind, true)?;
             }
         }
         let end = match text[at..] {
@@ -64,6 +59,31 @@ impl Fast {
         };
         Some((at + end, label))
     }
+
+    /// Reads neighbouring numbers, and gives the place behind the delimiter of the last one; behind itself, if it ends the row.
+    fn numbers(self, text: &[u8], from: usize, values: &mut [f32], ends_row: bool) -> Option<usize> {
+        let delimited = values.len() - usize::from(ends_row);
+        let (count, mut at) = decimals::read(text, from, self.delimiter, &mut values[..delimited]);
+        for (column, value) in values.iter_mut().enumerate().skip(count) {
+            (*value, at) = number(text, at)?;
+            if column < delimited {
+                at = self.behind_delimiter(text, at)?;
+            }
+        }
+        Some(at)
+    }
+
+    fn behind_delimiter(self, text: &[u8], at: usize) -> Option<usize> {
+        (text.get(at) == Some(&self.delimiter)).then_some(at + 1)
+    }
+}
+
+/// The finite number that begins at a place, and the place behind it.
+fn number(text: &[u8], from: usize) -> Option<(f32, usize)> {
+    short_decimal(text, from).or_else(|| {
+        let (value, length) = fast_float2::parse_partial::<f32, _>(&text[from..]).ok()?;
+        value.is_finite().then_some((value, from + length))
+    })
 }
 
 /// The number at a place, if it has at most seven digits, as most cells do, and the place behind it. The digits without the point

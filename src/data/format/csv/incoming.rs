@@ -8,7 +8,7 @@ use std::sync::Arc;
 use flate2::read::MultiGzDecoder;
 
 use super::expected::{Expected, HEADER_ALONE};
-use super::pieces::Pieces;
+use super::pieces::{Piece, Pieces};
 use super::rows::for_each_row;
 use super::text;
 use crate::data::column::TableLayout;
@@ -52,6 +52,9 @@ pub struct Incoming {
     is_over: bool,
 }
 
+/// Bytes that are taken up together, if so many are there.
+const AT_ONCE: usize = 1 << 16;
+
 /// A text whose first rows, so many of them, do not fit the model is no table for it.
 const MOST_MISFITS: usize = 20;
 
@@ -72,7 +75,7 @@ impl Incoming {
 
     /// The rows of what comes from `source`, which is called `path`.
     pub fn new(path: PathBuf, source: Box<dyn Read + Send>, model: &Arc<TableLayout>, missing: bool) -> Self {
-        let pieces = Pieces::new(source, text::delimiters(&path));
+        let pieces = Pieces::new(source, AT_ONCE, text::delimiters(&path));
         Incoming {
             path: path.into(),
             pieces,
@@ -127,8 +130,10 @@ impl Iterator for Incoming {
 
     fn next(&mut self) -> Option<Result<Stretch>> {
         while !self.is_over {
-            let piece = self.again.take().map(Ok).or_else(|| self.pieces.next());
-            let (first_line, text) = match piece {
+            let next = || {
+                self.pieces.next().map(|piece| piece.map(|Piece { first_line, text, .. }| (first_line, text)))
+            };
+            let (first_line, text) = match self.again.take().map(Ok).or_else(next) {
                 Some(Ok(piece)) => piece,
                 Some(Err((line, problem))) => {
                     self.is_over = true;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::fast::short_decimal;
+use super::reading::SAMPLE;
 use super::rows::{Row, for_each_row, text_of};
 use crate::data::DataOptions;
 use crate::data::options::{ColumnChoice, Missing};
@@ -33,9 +34,6 @@ pub struct Input {
     /// Whether its cells are texts and not numbers.
     pub is_category: bool,
 }
-
-/// The rows by which header and kinds of columns are told.
-const SAMPLE: usize = 1000;
 
 impl Layout {
     /// What the columns of a labelled table are.

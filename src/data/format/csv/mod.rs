@@ -5,8 +5,10 @@ mod expected;
 mod fast;
 mod incoming;
 mod layout;
+mod parallel;
 mod parse;
 mod pieces;
+mod reading;
 mod rows;
 mod text;
 
@@ -17,8 +19,9 @@ pub use expected::read_rows;
 pub use incoming::{Incoming, Stretch};
 use layout::Layout;
 pub use layout::is_missing;
-use parse::{Parsed, parse};
-use text::Text;
+use parallel::parse;
+use parse::Parsed;
+use reading::Reading;
 
 use super::{Format, has_extension};
 use crate::data::column::{Column, ColumnKind, LabelColumn, TableLayout};
@@ -55,15 +58,11 @@ impl Format for Csv {
 /// A file that cannot be read or holds no rows, options that name no column of it, and cells that cannot be used, with
 /// line and column.
 pub fn read(path: &Path, options: &DataOptions) -> Result<Table> {
-    let text = Text::read(path)?;
-    let bytes = text.as_bytes();
-    let layout = Layout::of(path, bytes, text::delimiter(path, bytes), options)?;
-    // On a large file, the fingerprint takes a good part of the time that parsing does.
-    let (parsed, sha256) = std::thread::scope(|scope| {
-        let sha256 = scope.spawn(|| text.sha256());
-        let parsed = parse(path, bytes, &layout);
-        parsed.map(|parsed| (parsed, sha256.join().expect("a fingerprint can always be taken")))
-    })?;
+    let reading = Reading::open(path)?;
+    let beginning = reading.beginning();
+    let layout = Layout::of(path, beginning, text::delimiter(path, beginning), options)?;
+    let fingerprint = reading.fingerprint();
+    let parsed = parse(reading, &layout)?;
     if parsed.seen == 0 {
         return Err(Error::data(path, "the file holds a header and no rows"));
     }
@@ -76,7 +75,7 @@ pub fn read(path: &Path, options: &DataOptions) -> Result<Table> {
         tracing::warn!("{path}: left out {dropped} of {seen} rows, which lack a value");
     }
     let columns = columns(path, &parsed, &layout)?;
-    Ok(table(path, sha256, parsed, &layout, columns))
+    Ok(table(path, fingerprint.sha256(), parsed, &layout, columns))
 }
 
 /// More texts than this are no categories: they name things, or are free text.

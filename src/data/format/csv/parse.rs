@@ -1,11 +1,12 @@
-//! Cells become numbers, codes and labels, chunk by chunk and on all cores.
+//! Cells become numbers, codes and labels.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use super::fast::Fast;
 use super::layout::{Layout, is_missing, number};
-use super::rows::{Chunk, Row, chunks, for_each_row, text_of};
+use super::pieces::Piece;
+use super::rows::{Row, for_each_row, text_of};
 use crate::data::options::Missing;
 use crate::error::{Error, Place, Result, quoted};
 
@@ -54,47 +55,6 @@ pub struct Parsed {
     pub seen: u64,
 }
 
-/// Below this, threads cost more than they save.
-const SMALLEST_CHUNK: usize = 1 << 20;
-
-/// Parses all rows behind the header.
-///
-/// # Errors
-/// The first row that does not fit the layout.
-pub fn parse(path: &Path, text: &[u8], layout: &Layout) -> Result<Parsed> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let chunks = chunks(text, cores.min(text.len() / SMALLEST_CHUNK).max(1));
-    let parts: Vec<Result<Parsed>> = match &chunks[..] {
-        [whole] => vec![parse_chunk(path, whole, layout, 1)],
-        chunks => std::thread::scope(|scope| {
-            // The first piece takes in the others, so it makes room for all.
-            let room = |index| if index == 0 { chunks.len() } else { 1 };
-            let start = |(index, chunk)| scope.spawn(move || parse_chunk(path, chunk, layout, room(index)));
-            let threads: Vec<_> = chunks.iter().enumerate().map(start).collect();
-            threads.into_iter().map(|thread| thread.join().expect("parsing does not panic")).collect()
-        }),
-    };
-    let mut parts = parts.into_iter();
-    let mut all = parts.next().unwrap_or_else(|| Ok(Parsed::default()))?;
-    for part in parts {
-        all.append(part?, layout);
-    }
-    Ok(all)
-}
-
-/// Parses a chunk, with room for the values of `room` chunks of its size.
-fn parse_chunk(path: &Path, chunk: &Chunk, layout: &Layout, room: usize) -> Result<Parsed> {
-    let mut parsed = Parsed::of(layout);
-    // A row has more bytes than cells, so this is in proportion to the file whatever the file claims.
-    let cells = ((1 + chunk.line_ends) * layout.inputs.len()).min(chunk.text.len());
-    parsed.values.reserve_exact(cells * room + cells * (room - 1) / 16);
-    match Fast::of(layout).filter(|_| !chunk.has_quotes) {
-        Some(fast) => parsed.add_lines(path, chunk, layout, fast)?,
-        None => parsed.add_rows(path, chunk.text, chunk.first_line, layout)?,
-    }
-    Ok(parsed)
-}
-
 impl Parsed {
     /// No rows yet.
     pub fn of(layout: &Layout) -> Self {
@@ -103,24 +63,40 @@ impl Parsed {
         parsed
     }
 
-    /// Adds the lines of a chunk without quotation marks, those that are plain in the fast way.
-    fn add_lines(&mut self, path: &Path, chunk: &Chunk, layout: &Layout, fast: Fast) -> Result<()> {
+    /// The rows of a piece of a text.
+    ///
+    /// # Errors
+    /// The first row that does not fit the layout.
+    pub fn piece(path: &Path, piece: &Piece, layout: &Layout) -> Result<Self> {
+        let mut parsed = Parsed::of(layout);
+        // A row has more bytes than cells, so this is in proportion to the file whatever the file claims.
+        let cells = (1 + piece.line_ends as usize) * layout.inputs.len();
+        parsed.values.reserve_exact(cells.min(piece.text.len()));
+        match Fast::of(layout).filter(|_| memchr::memchr(b'"', &piece.text).is_none()) {
+            Some(fast) => parsed.add_lines(path, piece, layout, fast)?,
+            None => parsed.add_rows(path, &piece.text, piece.first_line, layout)?,
+        }
+        Ok(parsed)
+    }
+
+    /// Adds the lines of a piece without quotation marks, those that are plain in the fast way.
+    fn add_lines(&mut self, path: &Path, piece: &Piece, layout: &Layout, fast: Fast) -> Result<()> {
         let header = layout.header.as_ref().map(|(_, line)| *line);
-        let (mut rest, mut line) = (chunk.text, chunk.first_line);
-        while !rest.is_empty() {
-            let plain = if Some(line) == header { None } else { fast.row(rest, self) };
-            let length = match plain {
-                Some(length) => {
+        let (text, mut line) = (&piece.text[..], piece.first_line);
+        let mut at = 0;
+        while at < text.len() {
+            let plain = if Some(line) == header { None } else { fast.row(text, at, self) };
+            at = match plain {
+                Some(behind) => {
                     self.keep(line);
-                    length
+                    behind
                 }
                 None => {
-                    let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
-                    self.add_rows(path, &rest[..length], line, layout)?;
-                    length
+                    let behind = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end + 1);
+                    self.add_rows(path, &text[at..behind], line, layout)?;
+                    behind
                 }
             };
-            rest = &rest[length..];
             line += 1;
         }
         Ok(())
@@ -233,8 +209,8 @@ impl Parsed {
         Ok(number)
     }
 
-    /// Adds the rows of the chunk behind.
-    fn append(&mut self, part: Parsed, layout: &Layout) {
+    /// Adds the rows of the piece behind.
+    pub fn append(&mut self, part: Parsed, layout: &Layout) {
         let renumbered = |own: &mut Texts, texts: &Texts| -> Vec<u32> {
             let number = |text: &String| own.number(text.as_bytes()).expect("it is UTF-8");
             texts.texts.iter().map(number).collect()

@@ -4,16 +4,25 @@ use std::io::{ErrorKind, Read};
 
 use super::text::{self, BYTE_ORDER_MARK};
 
-/// Bytes that are read at once, if so many are there.
-const AT_ONCE: usize = 1 << 16;
-
 /// The longest row, so that a file without line ends does not fill the memory.
 const LONGEST_ROW: usize = 1 << 26;
 
-/// The whole rows of a text as they come in: the number of their first line, and the rows; or the line at which the text cannot
-/// be read further, and why.
+/// Some whole rows of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The number of its first line, from 1.
+    pub first_line: u64,
+    /// Its text.
+    pub text: Vec<u8>,
+    /// The number of its line ends.
+    pub line_ends: u64,
+}
+
+/// The whole rows of a text as they come in; or the line at which the text cannot be read further, and why.
 pub struct Pieces {
     source: Box<dyn Read + Send>,
+    /// Bytes that are read at once, if so many are there.
+    at_once: usize,
     buffer: Vec<u8>,
     /// The bytes of the buffer that were looked through.
     scanned: usize,
@@ -29,11 +38,12 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// The rows of what comes from `source`, with one of these delimiters.
-    pub fn new(source: Box<dyn Read + Send>, delimiters: &[u8]) -> Self {
+    /// The rows of what comes from `source`, up to `at_once` bytes of it together, with one of these delimiters.
+    pub fn new(source: Box<dyn Read + Send>, at_once: usize, delimiters: &[u8]) -> Self {
         let states = delimiters.iter().map(|delimiter| (*delimiter, Within::Start)).collect();
         Pieces {
             source,
+            at_once,
             buffer: Vec::new(),
             scanned: 0,
             whole: 0,
@@ -52,7 +62,7 @@ impl Pieces {
     /// Reads on.
     fn read(&mut self) {
         let start = self.buffer.len();
-        self.buffer.resize(start + AT_ONCE, 0);
+        self.buffer.resize(start + self.at_once, 0);
         let read = loop {
             match self.source.read(&mut self.buffer[start..]) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -100,7 +110,7 @@ impl Pieces {
 }
 
 impl Iterator for Pieces {
-    type Item = std::result::Result<(u64, Vec<u8>), (u64, String)>;
+    type Item = std::result::Result<Piece, (u64, String)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.whole == 0 {
@@ -117,9 +127,9 @@ impl Iterator for Pieces {
         let text = std::mem::replace(&mut self.buffer, rest);
         self.scanned -= self.whole;
         self.whole = 0;
-        let line = self.line;
-        self.line += memchr::memchr_iter(b'\n', &text).count() as u64;
-        Some(Ok((line, text)))
+        let (first_line, line_ends) = (self.line, memchr::memchr_iter(b'\n', &text).count() as u64);
+        self.line += line_ends;
+        Some(Ok(Piece { first_line, text, line_ends }))
     }
 }
 

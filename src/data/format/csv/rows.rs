@@ -86,39 +86,6 @@ fn blank_lines(rest: &[u8]) -> u64 {
     blank.filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// A stretch of a text that begins with a whole row.
-pub struct Chunk<'a> {
-    /// The number of its first line.
-    pub first_line: u64,
-    /// Its text.
-    pub text: &'a [u8],
-    /// The number of its line ends.
-    pub line_ends: usize,
-    /// Whether there may be quoted cells in it.
-    pub has_quotes: bool,
-}
-
-/// Cuts a text into about `count` stretches of whole rows. Text with quotation marks stays in one piece, because a line
-/// end may be part of a cell there.
-pub fn chunks(text: &[u8], count: usize) -> Vec<Chunk<'_>> {
-    let line_ends = |text| memchr::memchr_iter(b'\n', text).count();
-    if memchr::memchr(b'"', text).is_some() {
-        return vec![Chunk { first_line: 1, text, line_ends: line_ends(text), has_quotes: true }];
-    }
-    let length = text.len().div_ceil(count.max(1)).max(1);
-    let (mut chunks, mut rest, mut first_line) = (Vec::new(), text, 1);
-    while !rest.is_empty() {
-        let from = length.min(rest.len()) - 1;
-        let end = memchr::memchr(b'\n', &rest[from..]).map_or(rest.len(), |at| from + at + 1);
-        let (text, behind) = rest.split_at(end);
-        let line_ends = line_ends(text);
-        chunks.push(Chunk { first_line, text, line_ends, has_quotes: false });
-        first_line += line_ends as u64;
-        rest = behind;
-    }
-    chunks
-}
-
 /// A cell as text.
 ///
 /// # Errors
@@ -144,15 +111,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn chunks_have_the_rows_of_the_whole(text in "[a,\n\r ]{0,60}", count in 1usize..5) {
-            let mut rows = Vec::new();
-            for chunk in chunks(text.as_bytes(), count) {
-                rows.extend(rows_of(chunk.text, chunk.first_line));
-            }
-            prop_assert_eq!(rows, rows_of(text.as_bytes(), 1));
-        }
-
         #[test]
         fn rows_with_and_without_quotation_marks_are_the_same(
             rows in prop::collection::vec(prop::collection::vec("[a-z]{1,3}", 1..4), 1..6), blank in 0usize..3
