@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 19] = [
+const TOPICS: [&str; 20] = [
     "allocator",
     "autocast",
     "compiled",
@@ -17,6 +17,7 @@ const TOPICS: [&str; 19] = [
     "graph",
     "lstm",
     "memory",
+    "norm",
     "optimizer",
     "perceptron",
     "process_group",

@@ -1,5 +1,5 @@
 //! The contract between the two languages, in one place. `allocator`, `autocast`, `compiled`, `cutting`, `decimals`, `freezing`, `gradients`,
-//! `graph`, `lstm`, `memory`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`, `script` and `tally` wrap it
+//! `graph`, `lstm`, `memory`, `norm`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`, `script` and `tally` wrap it
 //! safely.
 
 #[cxx::bridge]
@@ -17,6 +17,17 @@ pub(crate) mod bridge {
         from_state: &'a Tensor,
         input_bias: &'a Tensor,
         state_bias: &'a Tensor,
+    }
+
+    /// What a batch normalisation learns and follows, (channels) each, and how; and whether a rectifier stands behind it.
+    struct BatchNorm<'a> {
+        weight: &'a Tensor,
+        bias: &'a Tensor,
+        running_mean: &'a Tensor,
+        running_variance: &'a Tensor,
+        momentum: f64,
+        epsilon: f64,
+        is_rectified: bool,
     }
 
     /// What an argument of an operation is.
@@ -73,6 +84,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/graph.h");
         include!("cresset-bridge/src/lstm.h");
         include!("cresset-bridge/src/memory.h");
+        include!("cresset-bridge/src/norm.h");
         include!("cresset-bridge/src/script.h");
         include!("cresset-bridge/src/optimizer.h");
         include!("cresset-bridge/src/perceptron.h");
@@ -227,6 +239,8 @@ pub(crate) mod bridge {
             forwards: &LstmDirection,
             backwards: &LstmDirection,
         ) -> Result<UniquePtr<Tensor>>;
+
+        fn batch_norm(pictures: &Tensor, norm: &BatchNorm) -> Result<UniquePtr<Tensor>>;
 
         type Perceptron;
         fn new_perceptron() -> UniquePtr<Perceptron>;

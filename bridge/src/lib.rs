@@ -18,6 +18,7 @@ pub mod gradients;
 pub mod graph;
 pub mod lstm;
 pub mod memory;
+pub mod norm;
 pub mod optimizer;
 pub mod perceptron;
 pub mod process;

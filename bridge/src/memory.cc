@@ -17,7 +17,11 @@ float* sole_floats(const at::Tensor& tensor) {
 
 std::unique_ptr<at::Tensor> channels_last(const at::Tensor& tensor) {
   if (tensor.dim() != 4) return std::make_unique<at::Tensor>(tensor);
-  return std::make_unique<at::Tensor>(tensor.contiguous(at::MemoryFormat::ChannelsLast));
+  const auto last = tensor.contiguous(at::MemoryFormat::ChannelsLast);
+  if (last.size(1) != 1) return std::make_unique<at::Tensor>(last);
+  // A single channel lies in either way. What is made of it goes by the strides, which `contiguous` leaves as they are.
+  const auto height = last.size(2), width = last.size(3);
+  return std::make_unique<at::Tensor>(last.as_strided(last.sizes(), {height * width, 1, width, 1}));
 }
 
 std::unique_ptr<at::Tensor> pinned(const at::Tensor& tensor) {

@@ -47,6 +47,9 @@ mod tests {
         let picture = Tensor::randn([2, 3, 4, 5], (Kind::Float, Device::Cpu));
         let last = channels_last(&picture).unwrap();
         assert_eq!((last.stride(), &last), (vec![60, 1, 15, 3], &picture));
+        let grey = Tensor::randn([2, 1, 4, 5], (Kind::Float, Device::Cpu));
+        let last = channels_last(&grey).unwrap();
+        assert_eq!((last.stride(), &last), (vec![20, 1, 5, 1], &grey));
         let matrix = Tensor::randn([2, 3], (Kind::Float, Device::Cpu));
         assert_eq!(channels_last(&matrix).unwrap().stride(), [3, 1]);
     }

@@ -34,7 +34,12 @@ pub trait Layer: Send {
     /// as dropout.
     fn forward(&self, x: &Tensor, train: bool) -> Tensor;
 
-    /// The same computation in TorchScript.
+    /// The layer's output in training with a rectifier behind it, if both together are less work.
+    fn train_rectified(&self, _x: &Tensor) -> Option<Tensor> {
+        None
+    }
+
+    /// The same computation as that of `forward` in TorchScript.
     fn script(&self) -> Script;
 
     /// What it is, in a few words: `Conv2d 3→64, 7×7, stride 2`.

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use cresset_bridge::norm;
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
 
@@ -44,6 +45,27 @@ impl BatchNorm2d {
         }
     }
 
+    /// Normalises a batch in training, and rectifies it if wanted, by our own loops; none where they do not fit.
+    fn by_own_loops(&self, x: &Tensor, is_rectified: bool) -> Option<Tensor> {
+        if self.world.get().is_some() {
+            return None;
+        }
+        let norm = norm::BatchNorm {
+            weight: &self.weight,
+            bias: &self.bias,
+            running_mean: &self.running_mean,
+            running_variance: &self.running_var,
+            momentum: MOMENTUM,
+            epsilon: EPS,
+        };
+        // What libtorch refuses in them, it says in its own operation.
+        norm.normalise(x, is_rectified).ok().flatten()
+    }
+
+    fn count_batch(&self) {
+        let _ = self.num_batches_tracked.shallow_clone().g_add_scalar_(1);
+    }
+
     /// Normalises the batches (N, channels, height, width) of all processes as one. The mean is found first and the
     /// variance by it: the mean of squares less the square of the mean would lose the small variances.
     fn across(&self, x: &Tensor, world: &World) -> Result<Tensor> {
@@ -71,13 +93,20 @@ impl BatchNorm2d {
 impl Layer for BatchNorm2d {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         if train {
-            let _ = self.num_batches_tracked.shallow_clone().g_add_scalar_(1);
+            self.count_batch();
+            if let Some(normalised) = self.by_own_loops(x, false) {
+                return normalised;
+            }
         }
         if let Some(world) = self.world.get().filter(|_| train) {
             return self.across(x, world).unwrap_or_else(|error| std::panic::panic_any(error));
         }
         let (mean, variance) = (Some(&self.running_mean), Some(&self.running_var));
         x.batch_norm(Some(&self.weight), Some(&self.bias), mean, variance, train, MOMENTUM, EPS, true)
+    }
+
+    fn train_rectified(&self, x: &Tensor) -> Option<Tensor> {
+        self.by_own_loops(x, true).inspect(|_| self.count_batch())
     }
 
     fn script(&self) -> Script {

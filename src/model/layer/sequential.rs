@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::Layer;
+use super::{Elementary, Layer};
 use crate::distributed::World;
 use crate::model::script::{Class, Script};
 
@@ -137,6 +137,10 @@ impl Sequential {
 }
 
 impl Step {
+    fn is_rectifier(&self) -> bool {
+        matches!(self, Step::Layer(_, layer) if matches!(layer.elementary(), Some(Elementary::Relu)))
+    }
+
     /// Writes the step, and gives the name of its result.
     fn write(&self, x: String, body: &mut Body) -> String {
         let expression = match self {
@@ -209,13 +213,22 @@ fn attribute(name: &str) -> String {
 
 impl Layer for Sequential {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let mut steps = self.0.iter();
-        let run = |x: &Tensor, step: &Step| match step {
-            Step::Layer(_, layer) => layer.forward(x, train),
-            Step::Sum(body, shortcut) => body.forward(x, train) + shortcut.forward(x, train),
-        };
-        let first = steps.next().map_or_else(|| x.shallow_clone(), |step| run(x, step));
-        steps.fold(first, |x, step| run(&x, step))
+        let mut x = x.shallow_clone();
+        let mut steps = self.0.iter().peekable();
+        while let Some(step) = steps.next() {
+            x = match step {
+                Step::Layer(_, layer) => {
+                    let is_rectified = train && steps.peek().is_some_and(|next| next.is_rectifier());
+                    let both = if is_rectified { layer.train_rectified(&x) } else { None };
+                    if both.is_some() {
+                        steps.next();
+                    }
+                    both.unwrap_or_else(|| layer.forward(&x, train))
+                }
+                Step::Sum(body, shortcut) => body.forward(&x, train) + shortcut.forward(&x, train),
+            };
+        }
+        x
     }
 
     fn script(&self) -> Script {

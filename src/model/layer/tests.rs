@@ -73,6 +73,27 @@ fn containers_and_residual_connections_compute_the_same_in_torchscript() {
 }
 
 #[test]
+fn normalisation_and_rectifier_are_the_same_together_as_one_by_one() {
+    let vs = nn::VarStore::new(Device::Cpu);
+    let norm = BatchNorm2d::new(&(vs.root() / "bn"), 16);
+    let layers = Sequential::default().then("bn", norm).then("relu", Relu).then("last", GlobalAverage);
+    let x = Tensor::randn([4, 16, 5, 6], (Kind::Float, Device::Cpu)) * 3 + 1;
+    // libtorch's operations, because the channels do not lie side by side.
+    let expected = layers.forward(&x, true);
+    let running = || vs.variables()["bn.running_var"].shallow_clone();
+    let followed = running().copy();
+    let _ = tch::no_grad(|| running().fill_(1.));
+    let last = cresset_bridge::memory::channels_last(&x).unwrap();
+    let found = layers.forward(&last, true);
+    assert!((&found - expected).abs().max().double_value(&[]) < 1e-5);
+    assert!((running() - followed).abs().max().double_value(&[]) < 1e-5);
+    assert_eq!(vs.variables()["bn.num_batches_tracked"].int64_value(&[]), 2);
+    // Outside of training they follow nothing, and the rectifier is still there.
+    let y = layers.forward(&last, false);
+    assert!(y.min().double_value(&[]) >= 0. && (&y - found).abs().max().double_value(&[]) > 1e-3);
+}
+
+#[test]
 fn a_linear_layer_starts_within_pytorchs_bounds() {
     let vs = nn::VarStore::new(Device::Cpu);
     Linear::new(&vs.root(), 64, 1000);

@@ -236,7 +236,7 @@ fn a_large_table_of_numbers_is_read_to_the_bit_and_its_fingerprint_is_that_of_th
     // Numbers of all lengths, in rows that begin and end anywhere within the bytes that are looked at together.
     let value = |row: u32, column: u32| {
         let number = (row.wrapping_mul(2_654_435_761) ^ column.wrapping_mul(40_503)) % 20_000_000;
-        let sign = if number % 3 == 0 { "-" } else { "" };
+        let sign = if number.is_multiple_of(3) { "-" } else { "" };
         match number % 5 {
             0 => format!("{sign}{}", number % 1000),
             1 => format!("{sign}{}.5", number % 100),
@@ -249,7 +249,7 @@ fn a_large_table_of_numbers_is_read_to_the_bit_and_its_fingerprint_is_that_of_th
     for label in [0, 9, 21] {
         let line = |row: &Vec<String>| {
             let mut cells = row.clone();
-            cells.insert(label, if row[0].len() % 2 == 0 { "even" } else { "odd" }.into());
+            cells.insert(label, if row[0].len().is_multiple_of(2) { "even" } else { "odd" }.into());
             cells.join(",") + "\n"
         };
         let text: String = rows.iter().map(line).collect();

@@ -1,0 +1,143 @@
+//! Batch normalisation of pictures in training, in fewer walks over them than libtorch's.
+
+use tch::Tensor;
+
+use crate::Result;
+use crate::ffi::{self, bridge, lend, own};
+
+/// What is learned of each channel, the figures that follow the batches, and how; each tensor is (channels).
+#[derive(Debug)]
+pub struct BatchNorm<'a> {
+    /// What normalised values are multiplied by.
+    pub weight: &'a Tensor,
+    /// What is added to them then.
+    pub bias: &'a Tensor,
+    /// Follows the means of the batches; is changed.
+    pub running_mean: &'a Tensor,
+    /// Follows their variances; is changed.
+    pub running_variance: &'a Tensor,
+    /// How fast they follow: the share of a batch.
+    pub momentum: f64,
+    /// What is added to the variance.
+    pub epsilon: f64,
+}
+
+impl BatchNorm<'_> {
+    /// Normalises pictures, (N, channels, height, width), by their own figures, and sets what is below zero then to zero if
+    /// `is_rectified`; autograd can be sent back through it once. None, and nothing changed, where libtorch's operations are to do
+    /// it: on other devices, in other precisions, for channels that do not lie side by side or are no multiple of 16.
+    pub fn normalise(&self, pictures: &Tensor, is_rectified: bool) -> Result<Option<Tensor>> {
+        let norm = bridge::BatchNorm {
+            weight: lend(self.weight),
+            bias: lend(self.bias),
+            running_mean: lend(self.running_mean),
+            running_variance: lend(self.running_variance),
+            momentum: self.momentum,
+            epsilon: self.epsilon,
+            is_rectified,
+        };
+        let normalised = ffi::batch_norm(lend(pictures), &norm)?;
+        Ok((!normalised.is_null()).then(|| own(normalised)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::channels_last;
+    use tch::{Device, Kind};
+
+    /// Pictures, weights, biases and running figures.
+    fn tensors(sizes: [i64; 4], kind: Kind) -> Vec<Tensor> {
+        let options = (kind, Device::Cpu);
+        let pictures = channels_last(&(Tensor::randn(sizes, options) * 3 + 50)).unwrap();
+        let channels = sizes[1];
+        let learned = [Tensor::randn([channels], options), Tensor::randn([channels], options)];
+        let followed = [Tensor::randn([channels], options), Tensor::rand([channels], options)];
+        let learned = learned.into_iter().map(|tensor| tensor.set_requires_grad(true));
+        [pictures.set_requires_grad(true)].into_iter().chain(learned).chain(followed).collect()
+    }
+
+    fn ours(tensors: &[Tensor], is_rectified: bool) -> Option<Tensor> {
+        let [pictures, weight, bias, running_mean, running_variance] = tensors else {
+            panic!("five tensors")
+        };
+        let norm = BatchNorm { weight, bias, running_mean, running_variance, momentum: 0.1, epsilon: 1e-5 };
+        norm.normalise(pictures, is_rectified).unwrap()
+    }
+
+    fn libtorchs(tensors: &[Tensor], is_rectified: bool) -> Tensor {
+        let [x, weight, bias, mean, variance] = tensors else { panic!("five tensors") };
+        let y = x.batch_norm(Some(weight), Some(bias), Some(mean), Some(variance), true, 0.1, 1e-5, false);
+        if is_rectified { y.relu() } else { y }
+    }
+
+    fn distance(one: &Tensor, other: &Tensor) -> f64 {
+        (one.to_kind(Kind::Double) - other.to_kind(Kind::Double)).abs().max().double_value(&[])
+    }
+
+    /// Beside float64: no further from it than libtorch's float32, by and large.
+    #[test]
+    fn values_and_gradients_are_as_exact_as_libtorchs() {
+        tch::manual_seed(3);
+        for sizes in [[2, 16, 1, 1], [3, 32, 5, 7], [64, 32, 8, 8], [9, 48, 16, 16]] {
+            for is_rectified in [false, true] {
+                let exact = tensors(sizes, Kind::Double);
+                let copied = || -> Vec<Tensor> {
+                    let copy = |tensor: &Tensor| {
+                        let grad = tensor.requires_grad();
+                        channels_last(&tensor.detach().to_kind(Kind::Float))
+                            .unwrap()
+                            .copy()
+                            .set_requires_grad(grad)
+                    };
+                    exact.iter().map(copy).collect()
+                };
+                let (own, theirs) = (copied(), copied());
+                let Some(y) = ours(&own, is_rectified) else { return };
+                assert_eq!(y.stride(), own[0].stride());
+                let (of_theirs, of_exact) =
+                    (libtorchs(&theirs, is_rectified), libtorchs(&exact, is_rectified));
+                let direction = Tensor::randn(sizes, (Kind::Double, Device::Cpu));
+                for result in [&y, &of_theirs, &of_exact] {
+                    (result * direction.to_kind(result.kind())).sum(result.kind()).backward();
+                }
+                let all = |result: &Tensor, tensors: &[Tensor]| -> Vec<Tensor> {
+                    let gradients = tensors[..3].iter().map(Tensor::grad);
+                    let followed = tensors[3..].iter().map(Tensor::shallow_clone);
+                    [result.detach()].into_iter().chain(gradients).chain(followed).collect()
+                };
+                let (own, theirs) = (all(&y, &own), all(&of_theirs, &theirs));
+                for (index, exact) in all(&of_exact, &exact).iter().enumerate() {
+                    let size = exact.abs().max().double_value(&[]);
+                    let (ours, theirs) = (distance(&own[index], exact), distance(&theirs[index], exact));
+                    assert!(
+                        ours <= 2. * theirs + 1e-5 * size,
+                        "{sizes:?}, {index}: {ours}, {theirs} of {size}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_others_do_better_is_left_to_them() {
+        let suits = |tensors: &[Tensor]| ours(tensors, true).is_some();
+        let good = tensors([2, 16, 3, 3], Kind::Float);
+        if !suits(&good) {
+            return;
+        }
+        assert!(!suits(&tensors([2, 16, 3, 3], Kind::Double)));
+        assert!(!suits(&tensors([2, 20, 3, 3], Kind::Float)));
+        assert!(!suits(&tensors([1, 16, 1, 1], Kind::Float)));
+        let other = |at: usize, tensor: Tensor| {
+            let mut tensors: Vec<_> = good.iter().map(Tensor::shallow_clone).collect();
+            tensors[at] = tensor;
+            tensors
+        };
+        assert!(!suits(&other(0, good[0].contiguous())));
+        assert!(!suits(&other(0, good[0].to_kind(Kind::BFloat16))));
+        assert!(!suits(&other(1, Tensor::ones([17], (Kind::Float, Device::Cpu)))));
+        assert!(!suits(&other(3, Tensor::ones([16], (Kind::Double, Device::Cpu)))));
+    }
+}
