@@ -13,7 +13,7 @@ use cresset::config::Config;
 use cresset::data::InputShape;
 use cresset::feed::Batch;
 use cresset::model::{Network, Task};
-use cresset::train::{CudaGraph, Learner, Outcome, Plan, Precision, TrainOptions};
+use cresset::train::{ChannelsLast, CudaGraph, Learner, Outcome, Plan, Precision, TrainOptions};
 use cresset_bridge::cuda;
 use support::{Worker, ratio, spread};
 use tch::{Device, Kind, Tensor};
@@ -132,8 +132,8 @@ struct Ours {
 impl Ours {
     fn new(job: &Job, cuda_graph: CudaGraph) -> Self {
         let precision = if job.is_bf16 { Precision::Bf16 } else { Precision::F32 };
-        let training =
-            TrainOptions { cuda_graph, precision, channels_last: job.is_bf16, ..TrainOptions::default() };
+        let channels_last = if job.is_bf16 { ChannelsLast::Yes } else { ChannelsLast::No };
+        let training = TrainOptions { cuda_graph, precision, channels_last, ..TrainOptions::default() };
         let config = Config { batch_size: job.batch as u32, training, ..Config::default() };
         let task = Task { input: InputShape(job.input.to_vec()), classes: job.classes };
         let mut network =

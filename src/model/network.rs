@@ -244,6 +244,12 @@ impl Network {
         }
     }
 
+    /// Whether it is made of convolutions above all, as far as is known of it. One alone, as that of a vision transformer, cuts patches.
+    pub fn is_convolutional(&self) -> bool {
+        let kernels = self.parameters.iter().filter(|(_, tensor)| tensor.dim() == 4);
+        self.layers().is_some() && kernels.count() > 1
+    }
+
     /// Keeps the channels of a place side by side in memory, in kernels and inputs.
     pub fn use_channels_last(&mut self) -> Result<()> {
         self.is_channels_last = true;

@@ -38,6 +38,16 @@ fn every_architecture_takes_any_picture_and_exports_with_a_free_batch_size() {
     }
 }
 
+#[test]
+fn convolutional_are_those_with_more_convolutions_than_patches_need() {
+    let task = Task { input: InputShape(vec![1, 8, 8]), classes: 3 };
+    for architecture in ARCHITECTURES {
+        let network = Network::new(architecture.name, "", &task, Device::Cpu, 1).unwrap();
+        let expected = architecture.name == "cnn" || architecture.name.starts_with("resnet");
+        assert_eq!(network.is_convolutional(), expected, "{}", architecture.name);
+    }
+}
+
 /// Parameters of torchvision's resnet18, 34 and 50 and vit_b_16 with 1000 classes; multiply-adds of PyTorch's
 /// `FlopCounterMode`, which counts each as two operations. It passes over fused attention; with it, 197 tokens of 768
 /// values cost 12 · (12 · 197 · 768² + 2 · 197² · 768) in the blocks, 196 · 768² before and 768 · 1000 after.

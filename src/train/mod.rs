@@ -35,7 +35,7 @@ pub use learner::{Learner, Outcome};
 pub use loss_scale::LossScale;
 pub use lr_find::{LrCurve, Range};
 pub use objective::Objective;
-pub use options::{AverageKind, CudaGraph, OnNan, Precision, TrainOptions};
+pub use options::{AverageKind, ChannelsLast, CudaGraph, OnNan, Precision, TrainOptions};
 pub use plan::Plan;
 pub use resume::{Identity, MAY_DIFFER};
 pub use running::Running;

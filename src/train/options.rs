@@ -1,10 +1,12 @@
 //! How training goes about it: the options beside the essential ones (epochs, batch size, learning rate, optimizer).
 
 use clap::{Args, ValueEnum};
+use tch::Device;
 
 use super::objective::OBJECTIVES;
 use super::schedule::SCHEDULES;
 use crate::config::values::{fraction, named, not_negative, positive, whole_above_0, yes_or_no};
+use crate::model::Network;
 
 /// How training goes about it.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -54,8 +56,8 @@ pub struct TrainOptions {
     pub tf32: bool,
 
     /// Keep the channels of a pixel side by side in memory, which most convolutions are faster with
-    #[arg(long, value_name = "YES", default_value = "false", default_missing_value = "true", num_args = 0..=1, value_parser = yes_or_no)]
-    pub channels_last: bool,
+    #[arg(long, value_name = "WHEN", default_value = "auto", default_missing_value = "yes", num_args = 0..=1)]
+    pub channels_last: ChannelsLast,
 
     /// Normalise the batches of all processes as one (synchronised batch normalisation)
     #[arg(long, value_name = "YES", default_value = "false", default_missing_value = "true", num_args = 0..=1, value_parser = yes_or_no)]
@@ -121,6 +123,39 @@ pub enum Precision {
     Fp16,
 }
 
+/// Whether the channels of a pixel lie side by side in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ChannelsLast {
+    /// in convolutional networks on a CPU
+    Auto,
+    /// always
+    #[value(alias = "true")]
+    Yes,
+    /// never
+    #[value(alias = "false")]
+    No,
+}
+
+impl ChannelsLast {
+    /// Whether it is so in this network.
+    pub fn is_for(self, network: &Network) -> bool {
+        match self {
+            ChannelsLast::Auto => network.device() == Device::Cpu && network.is_convolutional(),
+            ChannelsLast::Yes => true,
+            ChannelsLast::No => false,
+        }
+    }
+
+    /// As run files have it.
+    fn entry(self) -> toml::Value {
+        match self {
+            ChannelsLast::Auto => name(self),
+            ChannelsLast::Yes => true.into(),
+            ChannelsLast::No => false.into(),
+        }
+    }
+}
+
 /// Whether training steps are recorded as a CUDA graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CudaGraph {
@@ -177,7 +212,7 @@ impl TrainOptions {
         entries.extend([
             ("precision", name(self.precision)),
             ("tf32", self.tf32.into()),
-            ("channels_last", self.channels_last.into()),
+            ("channels_last", self.channels_last.entry()),
             ("sync_batch_norm", self.sync_batch_norm.into()),
             ("peer_timeout", self.peer_timeout.into()),
             ("cuda_graph", name(self.cuda_graph)),

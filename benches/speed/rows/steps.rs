@@ -221,13 +221,11 @@ impl Trainer {
     fn new(job: &Job, folder: &Path) -> Self {
         let mut network = network(job);
         let part = files::read(folder, &mut network);
-        let is_picture = ["cnn", "resnet18"].contains(&job.model);
-        let training =
-            TrainOptions { precision: job.precision, channels_last: is_picture, ..TrainOptions::default() };
-        let config = Config { batch_size: job.batch, lr: LEARNING_RATE, training, ..Config::default() };
-        if is_picture {
+        let training = TrainOptions { precision: job.precision, ..TrainOptions::default() };
+        if training.channels_last.is_for(&network) {
             network.use_channels_last().expect("the layout can be had");
         }
+        let config = Config { batch_size: job.batch, lr: LEARNING_RATE, training, ..Config::default() };
         let learner = Learner::new(&Plan::of(&config, None), &network).expect("a plan");
         let copy = Part { inputs: part.inputs.shallow_clone(), labels: part.labels.shallow_clone() };
         Trainer {
