@@ -293,6 +293,7 @@ fn argument(name: &str, value: &str) -> String {
 mod tests {
     use super::*;
     use crate::data::options::ColumnChoice;
+    use crate::train::ChannelsLast;
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<Config> {
@@ -349,6 +350,20 @@ mod tests {
         std::fs::write(&path, b"lr = 0.1\ndata = \"\xc3\xbc\xff\"\n").unwrap();
         let text = Config::read(&path).unwrap_err().to_string();
         assert!(text.contains("run.toml, line 2, column 10: the text is not UTF-8"), "{text}");
+    }
+
+    #[test]
+    fn a_layout_of_memory_that_was_yes_or_no_still_reads_and_is_written_so() {
+        for (text, expected) in [
+            ("channels_last = true", ChannelsLast::Yes),
+            ("channels_last = false", ChannelsLast::No),
+            ("channels_last = \"auto\"", ChannelsLast::Auto),
+            ("", ChannelsLast::Auto),
+        ] {
+            let config = read(text).unwrap();
+            assert_eq!(config.training.channels_last, expected, "{text}");
+            assert!(config.to_toml().contains(text));
+        }
     }
 
     #[test]
