@@ -138,9 +138,7 @@ impl Ours {
         let task = Task { input: InputShape(job.input.to_vec()), classes: job.classes };
         let mut network =
             Network::new(job.model, job.model_options, &task, GPU, 1).expect("the model is known");
-        if job.is_bf16 {
-            network.use_channels_last().expect("the kernels can be laid out anew");
-        }
+        channels_last.lay_out(&mut network).expect("the kernels can be laid out anew");
         let learner = Learner::new(&Plan::of(&config, None), &network).expect("the plan is sound");
         let sizes = [&[job.batch], job.input].concat();
         let inputs = Tensor::rand(&sizes, (Kind::Float, GPU));

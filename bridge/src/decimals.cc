@@ -131,7 +131,7 @@ constexpr size_t kBatch = 64;
 // does not expect it.
 constexpr size_t kEndsAtOnce = 12;
 
-template <typename C, typename Find>
+template <typename Find>
 [[gnu::always_inline]] inline size_t find_ends(
     Find find, const uint8_t* text, size_t length, uint8_t delimiter, size_t wanted, uint32_t* ends) {
   size_t found = 0;
@@ -159,7 +159,7 @@ template <typename C, typename Find>
     ends[-1] = -1;
     const auto* const begin = text + from;
     const auto wanted = std::min(kBatch, count - read);
-    const auto found = find_ends<C>(find, begin, length - from, delimiter, wanted, ends);
+    const auto found = find_ends(find, begin, length - from, delimiter, wanted, ends);
     size_t done = 0;
     typename C::Bytes bad;
     while (done + C::count <= found) {

@@ -259,7 +259,7 @@ struct Normalisation : torch::autograd::Function<Normalisation> {
         sum += sums[chunk * 2 * channels + c];
         product += sums[(chunk * 2 + 1) * channels + c];
       }
-      const double deviation = walk.mean[(kDeviation - kMean) * channels + c];
+      const double deviation = of[kDeviation * channels + c];
       weight_gradient.mutable_data_ptr<float>()[c] = product / deviation;
       bias_gradient.mutable_data_ptr<float>()[c] = sum;
       const auto pixels = static_cast<double>(chunks.pixels);

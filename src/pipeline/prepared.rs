@@ -107,9 +107,7 @@ impl Prepared {
     /// A model that a program of its own makes.
     pub(crate) fn untrained(&self, config: &Config) -> Result<Network> {
         let mut network = network(config, self.network.task(), self.device)?;
-        if config.training.channels_last.is_for(&network) {
-            network.use_channels_last()?;
-        }
+        config.training.channels_last.lay_out(&mut network)?;
         Ok(network)
     }
 
@@ -123,9 +121,7 @@ impl Prepared {
         let task = Task { input: dataset.shape.clone(), classes: dataset.classes.len() as i64 };
         let mut network = make(&task, device)?;
         network.freeze(&config.training.freeze)?;
-        if config.training.channels_last.is_for(&network) {
-            network.use_channels_last()?;
-        }
+        config.training.channels_last.lay_out(&mut network)?;
         if config.training.sync_batch_norm {
             network.synchronise_batch_norm(world)?;
         }

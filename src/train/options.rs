@@ -6,6 +6,7 @@ use tch::Device;
 use super::objective::OBJECTIVES;
 use super::schedule::SCHEDULES;
 use crate::config::values::{fraction, named, not_negative, positive, whole_above_0, yes_or_no};
+use crate::error::Result;
 use crate::model::Network;
 
 /// How training goes about it.
@@ -137,13 +138,17 @@ pub enum ChannelsLast {
 }
 
 impl ChannelsLast {
-    /// Whether it is so in this network.
-    pub fn is_for(self, network: &Network) -> bool {
-        match self {
+    /// Has a network keep them so, where it is to.
+    ///
+    /// # Errors
+    /// Parameters that cannot be laid out anew.
+    pub fn lay_out(self, network: &mut Network) -> Result<()> {
+        let is_wanted = match self {
             ChannelsLast::Auto => network.device() == Device::Cpu && network.is_convolutional(),
             ChannelsLast::Yes => true,
             ChannelsLast::No => false,
-        }
+        };
+        if is_wanted { network.use_channels_last() } else { Ok(()) }
     }
 
     /// As run files have it.

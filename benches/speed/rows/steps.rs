@@ -222,9 +222,7 @@ impl Trainer {
         let mut network = network(job);
         let part = files::read(folder, &mut network);
         let training = TrainOptions { precision: job.precision, ..TrainOptions::default() };
-        if training.channels_last.is_for(&network) {
-            network.use_channels_last().expect("the layout can be had");
-        }
+        training.channels_last.lay_out(&mut network).expect("the layout can be had");
         let config = Config { batch_size: job.batch, lr: LEARNING_RATE, training, ..Config::default() };
         let learner = Learner::new(&Plan::of(&config, None), &network).expect("a plan");
         let copy = Part { inputs: part.inputs.shallow_clone(), labels: part.labels.shallow_clone() };
