@@ -1,6 +1,7 @@
 // libtorch walks over the pictures nine times for the normalisation and the rectifier, there and back, and writes each of four
 // intermediate values to memory. Here are two walks each way, which write the result and the gradient alone. Pixels stand one after
-// the other, each with its channels beside each other, so that a vector is some channels of a pixel.
+// the other, each with its channels beside each other, so that a vector is some channels of a pixel. They are float32 or bfloat16, T
+// below; all that is computed of them is float32.
 #include "cresset-bridge/src/norm.h"
 
 #include <cmath>
@@ -29,14 +30,15 @@ constexpr int64_t kChunk = 256;
 constexpr int64_t kSums = 4;
 
 // Some pixels, (pixels, channels), and what is said of each channel: the forward pass makes max(pictures · scale + shift, 0).
+template <typename T>
 struct Walk {
   int64_t pixels, channels;
   bool is_rectified;
-  const float* pictures;
+  const T* pictures;
   const float *scale, *shift;
   // What is made: the normalised pictures, or the gradient of those that were not, from that of those that were.
-  float* out;
-  const float* out_gradient;
+  T* out;
+  const T* out_gradient;
   // Backwards, gradients are gradient · scale + (picture − mean) · of_distance + of_channel.
   const float *mean, *of_distance, *of_channel;
   // Sums over the pixels, two for each channel.
@@ -54,17 +56,23 @@ template <typename Work>
 }
 
 // The mean, and the squares of the distances from it.
-template <typename L>
-[[gnu::always_inline]] inline void measure(const Walk& w) {
+template <typename L, typename T>
+[[gnu::always_inline]] inline void measure(const Walk<T>& w) {
   using V = typename L::Vector;
   for (int64_t c = 0; c < w.channels; c += L::width) {
     const auto* const from = w.pictures + c;
     V sums[kSums] = {};
-    for_each_pixel(w.pixels, [&](int64_t i, int64_t sum) { sums[sum] += at<L>(from + i * w.channels); });
+    for_each_pixel(w.pixels, [&](int64_t i, int64_t sum) {
+      V value;
+      read<L>(from + i * w.channels, value);
+      sums[sum] += value;
+    });
     const V mean = ((sums[0] + sums[1]) + (sums[2] + sums[3])) / static_cast<float>(w.pixels);
     V squares[kSums] = {};
     for_each_pixel(w.pixels, [&](int64_t i, int64_t sum) {
-      const V distance = at<L>(from + i * w.channels) - mean;
+      V distance;
+      read<L>(from + i * w.channels, distance);
+      distance -= mean;
       squares[sum] += distance * distance;
     });
     at<L>(w.first + c) = mean;
@@ -72,76 +80,86 @@ template <typename L>
   }
 }
 
-template <typename L>
-[[gnu::always_inline]] inline void normalise(const Walk& w) {
+template <typename L, typename T>
+[[gnu::always_inline]] inline void normalise(const Walk<T>& w) {
   using V = typename L::Vector;
   for (int64_t i = 0; i < w.pixels; ++i) {
     const auto* const from = w.pictures + i * w.channels;
     for (int64_t c = 0; c < w.channels; c += L::width) {
-      V value = at<L>(from + c) * at<L>(w.scale + c) + at<L>(w.shift + c);
+      V value;
+      read<L>(from + c, value);
+      value = value * at<L>(w.scale + c) + at<L>(w.shift + c);
       // What is no number stays so.
       if (w.is_rectified) value = value < 0 ? V{} : value;
-      at<L>(w.out + i * w.channels + c) = value;
+      write<L>(w.out + i * w.channels + c, value);
     }
   }
 }
 
-// The gradient of the normalised value, which the rectifier lets through or not.
-template <typename L>
-[[gnu::always_inline]] inline void let_through(const Walk& w, int64_t place, int64_t c, typename L::Vector& gradient) {
+// The picture's value, and the gradient of the normalised one, which the rectifier lets through or not.
+template <typename L, typename T>
+[[gnu::always_inline]] inline void let_through(const Walk<T>& w, int64_t place, int64_t c, typename L::Vector& value,
+                                               typename L::Vector& gradient) {
   using V = typename L::Vector;
-  gradient = at<L>(w.out_gradient + place);
+  read<L>(w.pictures + place, value);
+  read<L>(w.out_gradient + place, gradient);
   if (!w.is_rectified) return;
-  const V value = at<L>(w.pictures + place) * at<L>(w.scale + c) + at<L>(w.shift + c);
-  gradient = value <= 0 ? V{} : gradient;
+  const V normalised = value * at<L>(w.scale + c) + at<L>(w.shift + c);
+  gradient = normalised <= 0 ? V{} : gradient;
 }
 
 // The gradients, and their products with the distances from the mean.
-template <typename L>
-[[gnu::always_inline]] inline void sum_up(const Walk& w) {
+template <typename L, typename T>
+[[gnu::always_inline]] inline void sum_up(const Walk<T>& w) {
   using V = typename L::Vector;
   for (int64_t c = 0; c < w.channels; c += L::width) {
     const V mean = at<L>(w.mean + c);
     V sums[kSums] = {}, products[kSums] = {};
     for_each_pixel(w.pixels, [&](int64_t i, int64_t sum) {
       const auto place = i * w.channels + c;
-      V gradient;
-      let_through<L>(w, place, c, gradient);
+      V value, gradient;
+      let_through<L>(w, place, c, value, gradient);
       sums[sum] += gradient;
-      products[sum] += gradient * (at<L>(w.pictures + place) - mean);
+      products[sum] += gradient * (value - mean);
     });
     at<L>(w.first + c) = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     at<L>(w.second + c) = (products[0] + products[1]) + (products[2] + products[3]);
   }
 }
 
-template <typename L>
-[[gnu::always_inline]] inline void go_back(const Walk& w) {
+template <typename L, typename T>
+[[gnu::always_inline]] inline void go_back(const Walk<T>& w) {
   using V = typename L::Vector;
   for (int64_t i = 0; i < w.pixels; ++i) {
     for (int64_t c = 0; c < w.channels; c += L::width) {
       const auto place = i * w.channels + c;
-      V gradient;
-      let_through<L>(w, place, c, gradient);
-      const V distance = at<L>(w.pictures + place) - at<L>(w.mean + c);
-      at<L>(w.out + place) = gradient * at<L>(w.scale + c) + (distance * at<L>(w.of_distance + c) + at<L>(w.of_channel + c));
+      V value, gradient;
+      let_through<L>(w, place, c, value, gradient);
+      const V distance = value - at<L>(w.mean + c);
+      gradient = gradient * at<L>(w.scale + c) + (distance * at<L>(w.of_distance + c) + at<L>(w.of_channel + c));
+      write<L>(w.out + place, gradient);
     }
   }
 }
 
-#define CRESSET_FOR_EACH_WIDTH(name)                                  \
-  CRESSET_AVX512 void name##_by_16(const Walk& w) { name<Lanes<16>>(w); } \
-  CRESSET_AVX2 void name##_by_8(const Walk& w) { name<Lanes<8>>(w); }     \
-  void name##_by_4(const Walk& w) { name<Lanes<4>>(w); }
+#define CRESSET_FOR_EACH_WIDTH(name, T)                                      \
+  CRESSET_AVX512 void name##_by_16(const Walk<T>& w) { name<Lanes<16>>(w); } \
+  CRESSET_AVX2 void name##_by_8(const Walk<T>& w) { name<Lanes<8>>(w); }     \
+  void name##_by_4(const Walk<T>& w) { name<Lanes<4>>(w); }
+#define CRESSET_FOR_EACH_STEP(T)      \
+  CRESSET_FOR_EACH_WIDTH(measure, T)   \
+  CRESSET_FOR_EACH_WIDTH(normalise, T) \
+  CRESSET_FOR_EACH_WIDTH(sum_up, T)    \
+  CRESSET_FOR_EACH_WIDTH(go_back, T)
 
-CRESSET_FOR_EACH_WIDTH(measure)
-CRESSET_FOR_EACH_WIDTH(normalise)
-CRESSET_FOR_EACH_WIDTH(sum_up)
-CRESSET_FOR_EACH_WIDTH(go_back)
+CRESSET_FOR_EACH_STEP(float)
+CRESSET_FOR_EACH_STEP(at::BFloat16)
 
+#undef CRESSET_FOR_EACH_STEP
 #undef CRESSET_FOR_EACH_WIDTH
 
-using Step = void (*)(const Walk&);
+template <typename T>
+using Step = void (*)(const Walk<T>&);
 
 // Chunks of the pixels, and what is summed up for each of them.
 struct Chunks {
@@ -151,7 +169,8 @@ struct Chunks {
   int64_t size(int64_t chunk) const { return std::min(kChunk, pixels - chunk * kChunk); }
 
   // Takes a step over each chunk, on all cores; gives the sums, (chunks, 2, channels), of a step that makes some.
-  std::vector<float> walk(Step step, const Walk& whole) const {
+  template <typename T>
+  std::vector<float> walk(Step<T> step, const Walk<T>& whole) const {
     std::vector<float> sums(count() * 2 * channels);
     // As many pixels a core as make up for waking it.
     const auto least = std::max<int64_t>(1, at::internal::GRAIN_SIZE / (kChunk * channels));
@@ -194,18 +213,19 @@ void join(const Chunks& chunks, const std::vector<float>& sums, std::vector<doub
 }
 
 // The operation as autograd sees it.
-struct Normalisation : torch::autograd::Function<Normalisation> {
+template <typename T>
+struct Normalisation : torch::autograd::Function<Normalisation<T>> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& pictures, const at::Tensor& weight, const at::Tensor& bias,
                             const at::Tensor& running_mean, const at::Tensor& running_variance, double momentum, double epsilon,
                             bool is_rectified) {
-    static const auto measured = for_processor<Step>(measure_by_16, measure_by_8, measure_by_4);
-    static const auto normalised = for_processor<Step>(normalise_by_16, normalise_by_8, normalise_by_4);
+    static const auto measured = for_processor<Step<T>>(measure_by_16, measure_by_8, measure_by_4);
+    static const auto normalised = for_processor<Step<T>>(normalise_by_16, normalise_by_8, normalise_by_4);
     const auto channels = pictures.size(1);
     const Chunks chunks{pictures.numel() / channels, channels};
-    Walk walk{};
+    Walk<T> walk{};
     walk.channels = channels;
     walk.is_rectified = is_rectified;
-    walk.pictures = pictures.const_data_ptr<float>();
+    walk.pictures = pictures.const_data_ptr<T>();
     std::vector<double> mean, squares;
     join(chunks, chunks.walk(measured, walk), mean, squares);
     auto figures = at::empty({kFigures, channels}, weight.options().requires_grad(false));
@@ -226,7 +246,7 @@ struct Normalisation : torch::autograd::Function<Normalisation> {
     auto out = at::empty_like(pictures);
     walk.scale = of + kScale * channels;
     walk.shift = of + kShift * channels;
-    walk.out = out.mutable_data_ptr<float>();
+    walk.out = out.mutable_data_ptr<T>();
     chunks.walk(normalised, walk);
     context->save_for_backward({pictures, weight, figures});
     context->saved_data["is_rectified"] = is_rectified;
@@ -234,19 +254,19 @@ struct Normalisation : torch::autograd::Function<Normalisation> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    static const auto summed = for_processor<Step>(sum_up_by_16, sum_up_by_8, sum_up_by_4);
-    static const auto taken_back = for_processor<Step>(go_back_by_16, go_back_by_8, go_back_by_4);
+    static const auto summed = for_processor<Step<T>>(sum_up_by_16, sum_up_by_8, sum_up_by_4);
+    static const auto taken_back = for_processor<Step<T>>(go_back_by_16, go_back_by_8, go_back_by_4);
     const auto saved = context->get_saved_variables();
     const auto &pictures = saved[0], &weight = saved[1];
     const auto channels = pictures.size(1);
     const Chunks chunks{pictures.numel() / channels, channels};
     const auto out_gradient = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
     const auto* const of = saved[2].const_data_ptr<float>();
-    Walk walk{};
+    Walk<T> walk{};
     walk.channels = channels;
     walk.is_rectified = context->saved_data["is_rectified"].toBool();
-    walk.pictures = pictures.const_data_ptr<float>();
-    walk.out_gradient = out_gradient.const_data_ptr<float>();
+    walk.pictures = pictures.const_data_ptr<T>();
+    walk.out_gradient = out_gradient.const_data_ptr<T>();
     walk.mean = of + kMean * channels;
     walk.scale = of + kScale * channels;
     walk.shift = of + kShift * channels;
@@ -269,15 +289,22 @@ struct Normalisation : torch::autograd::Function<Normalisation> {
     auto gradient = at::empty_like(pictures);
     walk.of_distance = of_distance.data();
     walk.of_channel = of_channel.data();
-    walk.out = gradient.mutable_data_ptr<float>();
+    walk.out = gradient.mutable_data_ptr<T>();
     chunks.walk(taken_back, walk);
     return {gradient, weight_gradient, bias_gradient, {}, {}, {}, {}, {}};
   }
 };
 
+template <typename T>
+at::Tensor apply_to(const at::Tensor& pictures, const BatchNorm& norm) {
+  return Normalisation<T>::apply(pictures, norm.weight, norm.bias, norm.running_mean, norm.running_variance, norm.momentum,
+                                 norm.epsilon, norm.is_rectified);
+}
+
 bool suits(const at::Tensor& pictures, const BatchNorm& norm) {
-  const auto is_pictures = pictures.device().is_cpu() && pictures.scalar_type() == at::kFloat && pictures.dim() == 4 &&
-                           pictures.is_contiguous(at::MemoryFormat::ChannelsLast);
+  const bool is_precise = pictures.scalar_type() == at::kFloat || pictures.scalar_type() == at::kBFloat16;
+  const auto is_pictures =
+      pictures.device().is_cpu() && is_precise && pictures.dim() == 4 && pictures.is_contiguous(at::MemoryFormat::ChannelsLast);
   // Of a single pixel there is no variance, which libtorch says.
   if (!is_pictures || pictures.size(1) % kLanes != 0 || pictures.numel() <= pictures.size(1)) return false;
   for (const auto* of_channels : {&norm.weight, &norm.bias, &norm.running_mean, &norm.running_variance}) {
@@ -290,9 +317,8 @@ bool suits(const at::Tensor& pictures, const BatchNorm& norm) {
 
 std::unique_ptr<at::Tensor> batch_norm(const at::Tensor& pictures, const BatchNorm& norm) {
   if (!has_small_products() || !suits(pictures, norm)) return nullptr;
-  return std::make_unique<at::Tensor>(Normalisation::apply(pictures, norm.weight, norm.bias, norm.running_mean,
-                                                           norm.running_variance, norm.momentum, norm.epsilon,
-                                                           norm.is_rectified));
+  const auto apply = pictures.scalar_type() == at::kFloat ? apply_to<float> : apply_to<at::BFloat16>;
+  return std::make_unique<at::Tensor>(apply(pictures, norm));
 }
 
 }  // namespace cresset

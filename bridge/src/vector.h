@@ -3,6 +3,8 @@
 #pragma once
 #include <cstdint>
 
+#include <c10/util/BFloat16.h>
+
 namespace cresset {
 
 // Vectors of `Width` floats, and of as many whole numbers.
@@ -13,6 +15,8 @@ struct Lanes {
   typedef int32_t Whole __attribute__((vector_size(Width * sizeof(float))));
   // The same in memory, at any address that a float can have.
   typedef float Stored __attribute__((vector_size(Width * sizeof(float)), aligned(alignof(float)), may_alias));
+  // As many of bfloat16 in memory.
+  typedef uint16_t Halves __attribute__((vector_size(Width * sizeof(uint16_t)), aligned(alignof(uint16_t)), may_alias));
 };
 
 #if defined(__x86_64__)
@@ -45,6 +49,32 @@ template <typename L>
 template <typename L>
 [[gnu::always_inline]] inline const typename L::Stored& at(const float* values) {
   return *reinterpret_cast<const typename L::Stored*>(values);
+}
+
+template <typename L>
+[[gnu::always_inline]] inline void read(const float* values, typename L::Vector& vector) {
+  vector = at<L>(values);
+}
+
+// A bfloat16 is the upper half of a float.
+template <typename L>
+[[gnu::always_inline]] inline void read(const c10::BFloat16* values, typename L::Vector& vector) {
+  const auto& halves = *reinterpret_cast<const typename L::Halves*>(values);
+  vector = reinterpret_cast<typename L::Vector>(__builtin_convertvector(halves, typename L::Whole) << 16);
+}
+
+template <typename L>
+[[gnu::always_inline]] inline void write(float* values, const typename L::Vector& vector) {
+  at<L>(values) = vector;
+}
+
+// Rounds to the nearest, and to the even one of two; what is no number stays so.
+template <typename L>
+[[gnu::always_inline]] inline void write(c10::BFloat16* values, const typename L::Vector& vector) {
+  using Whole = typename L::Whole;
+  const Whole bits = vector == vector ? reinterpret_cast<Whole>(vector) : Whole{} + 0x7fc00000;
+  const Whole halves = (bits + (((bits >> 16) & 1) + 0x7fff)) >> 16;
+  *reinterpret_cast<typename L::Halves*>(values) = __builtin_convertvector(halves, typename L::Halves);
 }
 
 // Makes e to the power of each value, to 2 units in the last place, between 2⁻¹²⁶ and 2¹²⁷. The power of two is split off, and the rest, at
