@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 20] = [
+const TOPICS: [&str; 21] = [
     "allocator",
     "autocast",
     "compiled",
+    "convolution",
     "cutting",
     "decimals",
     "freezing",

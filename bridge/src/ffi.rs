@@ -1,6 +1,6 @@
-//! The contract between the two languages, in one place. `allocator`, `autocast`, `compiled`, `cutting`, `decimals`, `freezing`, `gradients`,
-//! `graph`, `lstm`, `memory`, `norm`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`, `script` and `tally` wrap it
-//! safely.
+//! The contract between the two languages, in one place. `allocator`, `autocast`, `compiled`, `convolution`, `cutting`, `decimals`,
+//! `freezing`, `gradients`, `graph`, `lstm`, `memory`, `norm`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`,
+//! `script` and `tally` wrap it safely.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -77,6 +77,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/allocator.h");
         include!("cresset-bridge/src/autocast.h");
         include!("cresset-bridge/src/compiled.h");
+        include!("cresset-bridge/src/convolution.h");
         include!("cresset-bridge/src/cutting.h");
         include!("cresset-bridge/src/decimals.h");
         include!("cresset-bridge/src/freezing.h");
@@ -238,6 +239,14 @@ pub(crate) mod bridge {
             inputs: &Tensor,
             forwards: &LstmDirection,
             backwards: &LstmDirection,
+        ) -> Result<UniquePtr<Tensor>>;
+
+        fn multiplies_bfloat16_tiles() -> bool;
+        fn convolve(
+            pictures: &Tensor,
+            weight: &Tensor,
+            stride: i64,
+            padding: i64,
         ) -> Result<UniquePtr<Tensor>>;
 
         fn batch_norm(pictures: &Tensor, norm: &BatchNorm) -> Result<UniquePtr<Tensor>>;

@@ -6,6 +6,7 @@
 pub mod allocator;
 pub mod autocast;
 pub mod compiled;
+pub mod convolution;
 pub mod cuda;
 mod cutting;
 pub mod decimals;

@@ -1,5 +1,6 @@
 //! Convolution of pictures.
 
+use cresset_bridge::convolution;
 use tch::Tensor;
 use tch::nn::{self, Init};
 
@@ -68,8 +69,14 @@ pub struct Conv2d {
 }
 
 impl Layer for Conv2d {
-    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let Convolution { stride, padding, .. } = self.of;
+        if train && self.bias.is_none() {
+            // What libtorch refuses in them, it says in its own operation.
+            if let Ok(Some(convolved)) = convolution::convolve(x, &self.weight, stride, padding) {
+                return convolved;
+            }
+        }
         x.conv2d(&self.weight, self.bias.as_ref(), [stride, stride], [padding, padding], [1, 1], 1)
     }
 
