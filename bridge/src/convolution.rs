@@ -24,6 +24,7 @@ fn on_any_processor(pictures: &Tensor, weight: &Tensor, stride: i64, padding: i6
 mod tests {
     use super::*;
     use crate::autocast;
+    use crate::error_beside::error;
     use crate::memory::channels_last;
     use tch::{Device, Kind};
 
@@ -37,10 +38,6 @@ mod tests {
     fn ours(pictures: &Tensor, weight: &Tensor, stride: i64, padding: i64) -> Option<Tensor> {
         let convolve = || on_any_processor(pictures, weight, stride, padding).unwrap();
         autocast::with(Device::Cpu, Kind::BFloat16, convolve).unwrap()
-    }
-
-    fn distance(one: &Tensor, other: &Tensor) -> f64 {
-        (one.to_kind(Kind::Double) - other.to_kind(Kind::Double)).abs().max().double_value(&[])
     }
 
     /// Beside float64: no further from it than libtorch's bfloat16, by and large.
@@ -80,9 +77,8 @@ mod tests {
             for index in 0..2 {
                 let [own, theirs, exact] = [&own, &theirs, &wide].map(|tensors| tensors[index].grad());
                 assert_eq!((own.kind(), own.stride()), (Kind::Float, theirs.stride()));
-                let size = exact.abs().max().double_value(&[]);
-                let (ours, theirs) = (distance(&own, &exact), distance(&theirs, &exact));
-                assert!(ours <= 1.5 * theirs + 1e-3 * size, "{side}, {index}: {ours}, {theirs} of {size}");
+                let [ours, theirs] = [own, theirs].map(|found| error(&[found], std::slice::from_ref(&exact)));
+                assert!(ours <= 1.5 * theirs + 1e-3, "{side}, {index}: {ours} beside {theirs}");
             }
         }
     }
