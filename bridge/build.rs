@@ -31,7 +31,7 @@ const TOPICS: [&str; 21] = [
 ];
 
 /// What these are made of.
-const PARTS: [&str; 3] = ["adam", "product", "small_perceptron"];
+const PARTS: [&str; 5] = ["adam", "linear_chains", "packed_layers", "product", "small_perceptron"];
 
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");

@@ -12,6 +12,7 @@
 
 #include "cresset-bridge/src/exception.h"
 #include "cresset-bridge/src/ffi.rs.h"
+#include "cresset-bridge/src/linear_chains.h"
 
 namespace cresset {
 namespace {
@@ -113,10 +114,15 @@ std::unique_ptr<Compiled> compile_folded(const ScriptModule& module, rust::Str m
   if (changes_module(graph->block())) return nullptr;
   torch::jit::ConstantPropagation(graph);
   torch::jit::FoldFrozenConvBatchnorm(graph);
-  if (lay_out_kernels(graph->block()) == 0) return nullptr;
-  if (in_blocks) torch::jit::ConvertFrozenOpsToMKLDNN(graph);
-  // The kernels as they were, too, whose memory is not to be kept.
+  const auto kernels = lay_out_kernels(graph->block());
+  const auto chains = join_linear_layers(graph->block());
+  if (kernels == 0 && (in_blocks || chains == 0)) return nullptr;
+  // The kernels and layers as they were, too, whose memory is not to be kept.
   torch::jit::EliminateDeadCode(graph);
+  if (in_blocks) {
+    torch::jit::ConvertFrozenOpsToMKLDNN(graph);
+    torch::jit::EliminateDeadCode(graph);
+  }
   return std::make_unique<Compiled>(module.module_, std::move(graph));
 }
 

@@ -22,9 +22,10 @@ class Compiled {
 
 std::unique_ptr<Compiled> compile(const ScriptModule& module, rust::Str method);
 
-// The same with batch normalisation folded into convolutions, and their kernels in the order of memory that the loops over
-// small batches like best, or, `in_blocks`, with all that can be in oneDNN's own order, which large ones like best; null for a method without convolutions, and for one that changes the module. It shares what is
-// not folded with the module, which must be in evaluation mode.
+// The same with batch normalisation folded into convolutions, their kernels in the order of memory that the loops over small
+// batches like best, or, `in_blocks`, with all that can be in oneDNN's own order, which large ones like best, and linear layers
+// by products of our own. Null for a method with nothing to gain, and for one that changes the module. It shares what stays as
+// it was with the module, which must be in evaluation mode.
 std::unique_ptr<Compiled> compile_folded(const ScriptModule& module, rust::Str method, bool in_blocks);
 
 // (raw - offset) / scale as float32 (N, sizes…), of raw values (N, …) in any of their shapes. `offset` and `scale` are

@@ -29,8 +29,10 @@ impl Compiled {
         Ok(Compiled(ffi::compile(module.inner(), method)?))
     }
 
-    /// The same with batch normalisation folded into convolutions, and their kernels laid out for batches of a few rows or of many,
-    /// which rounds differently. None for a method without convolutions in float32, and for one that changes the module.
+    /// The same with batch normalisation folded into convolutions, their kernels laid out for batches of a few rows or of many, and
+    /// small linear layers by products of the bridge's own, which rounds differently. None for a method that would gain nothing,
+    /// because it has neither in float32 or because it has no convolutions and batches are large, and for one that changes the
+    /// module.
     ///
     /// The module must be in evaluation mode; what is not folded is shared with it. Whether the results are those of the
     /// module is for the caller to check: a normalisation by the statistics of the batch is folded, too, and methods may depend
@@ -170,8 +172,89 @@ class Convolution(Module):
         assert_eq!(tch::no_grad(|| module.call("forward", &x)).unwrap()[0], before);
     }
 
+    const PERCEPTRON: &str = r#"
+class Linear(Module):
+  __parameters__ = ["weight", "bias", ]
+  __buffers__ = []
+  weight : Tensor
+  bias : Tensor
+  training : bool
+  def forward(self: __torch__.Linear, x: Tensor) -> Tensor:
+    return torch.linear(x, self.weight, self.bias)
+class Perceptron(Module):
+  __parameters__ = []
+  __buffers__ = []
+  training : bool
+  one : __torch__.Linear
+  two : __torch__.Linear
+  three : __torch__.Linear
+  def forward(self: __torch__.Perceptron, x: Tensor) -> Tensor:
+    y = torch.relu((self.one).forward(x))
+    z = torch.dropout(torch.relu_((self.two).forward(y)), 0.5, self.training)
+    return (self.three).forward(z)
+  def branched(self: __torch__.Perceptron, x: Tensor) -> Tensor:
+    y = (self.one).forward(x)
+    z = torch.relu((self.two).forward(torch.relu(y)))
+    return torch.add(torch.sum((self.three).forward((self.two).forward(z))), torch.sum(y))
+"#;
+
+    fn perceptron(width: i64) -> Module {
+        let mut values = Values::new();
+        for (name, inputs, outputs) in [("one", 7, width), ("two", width, width), ("three", width, 3)] {
+            let tensor = |sizes: &[i64]| Tensor::randn(sizes, (Kind::Float, Device::Cpu)) * 0.3;
+            values.put_tensor(&format!("{name}.weight"), &tensor(&[outputs, inputs])).unwrap();
+            values.put_tensor(&format!("{name}.bias"), &tensor(&[outputs])).unwrap();
+        }
+        let mut module = Module::from_source(PERCEPTRON, "__torch__.Perceptron", &values).unwrap();
+        module.set_training(false).unwrap();
+        module
+    }
+
     #[test]
-    fn only_what_has_convolutions_and_no_memory_is_folded() {
+    fn linear_layers_of_their_own_products_are_as_exact() {
+        let module = perceptron(40);
+        for method in ["forward", "branched"] {
+            let folded = Compiled::folded(&module, method, Batches::Small).unwrap().unwrap();
+            for sizes in [&[1, 7][..], &[130, 7], &[0, 7], &[2, 3, 7]] {
+                let x = Tensor::randn(sizes, (Kind::Float, Device::Cpu));
+                let expected = tch::no_grad(|| module.call(method, &x)).unwrap().remove(0);
+                let found = folded.run(&x).unwrap();
+                assert_eq!((found.size(), found.kind()), (expected.size(), Kind::Float));
+                assert!(found.allclose(&expected, 1e-4, 1e-5, false), "{method}, {sizes:?}");
+            }
+            assert!(folded.run(&Tensor::zeros([2, 6], (Kind::Float, Device::Cpu))).is_err());
+            assert!(folded.run(&Tensor::zeros([2, 7], (Kind::Double, Device::Cpu))).is_err());
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_in_any_company() {
+        let folded = Compiled::folded(&perceptron(40), "forward", Batches::Small).unwrap().unwrap();
+        let x = Tensor::randn([70, 7], (Kind::Float, Device::Cpu));
+        let all = folded.run(&x).unwrap();
+        for row in [0, 5, 63, 69] {
+            assert_eq!(folded.run(&x.narrow(0, row, 1)).unwrap(), all.narrow(0, row, 1));
+        }
+    }
+
+    #[test]
+    fn layers_in_training_and_large_ones_stay_as_they_are() {
+        let mut module = perceptron(40);
+        let x = Tensor::randn([3, 7], (Kind::Float, Device::Cpu));
+        let folded = |module: &Module| Compiled::folded(module, "forward", Batches::Small).unwrap();
+        let settled = folded(&module).unwrap().run(&x).unwrap();
+        module.set_training(true).unwrap();
+        // Dropout lies between the second layer and the third, and changes what comes of them.
+        assert_ne!(folded(&module).unwrap().run(&x).unwrap(), settled);
+        assert!(Compiled::folded(&perceptron(40), "forward", Batches::Large).unwrap().is_none());
+        // The second layer is large, the others are not.
+        let module = perceptron(300);
+        let expected = tch::no_grad(|| module.call("forward", &x)).unwrap().remove(0);
+        assert!(folded(&module).unwrap().run(&x).unwrap().allclose(&expected, 1e-4, 1e-5, false));
+    }
+
+    #[test]
+    fn only_what_has_something_to_gain_and_no_memory_is_folded() {
         assert!(Compiled::folded(&linear(), "forward", Batches::Small).unwrap().is_none());
         let module = convolution();
         for method in ["counted", "counted_in_place"] {

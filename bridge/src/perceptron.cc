@@ -18,6 +18,7 @@
 #include <ATen/ops/threshold_backward_cpu_dispatch.h>
 #include <c10/core/GradMode.h>
 
+#include "cresset-bridge/src/packed_layers.h"
 #include "cresset-bridge/src/plain.h"
 
 namespace cresset {
@@ -88,11 +89,11 @@ void Perceptron::backward() {
 
 std::unique_ptr<at::Tensor> Perceptron::infer(const at::Tensor& inputs) const {
   const auto is_plain = inputs.device().is_cpu() && inputs.scalar_type() == at::kFloat && inputs.dim() > 1;
-  if (!is_plain || at::GradMode::is_enabled() || !has_small_layers(layers_)) return nullptr;
+  if (!is_plain || at::GradMode::is_enabled() || !PackedLayers::suit(layers_)) return nullptr;
   at::AutoDispatchBelowADInplaceOrView no_record;
   const auto flat = inputs.flatten(1).contiguous();
   if (flat.size(1) != layers_.front().inputs()) return nullptr;
-  return std::make_unique<at::Tensor>(small_perceptron_logits(layers_, flat));
+  return std::make_unique<at::Tensor>(PackedLayers(layers_).logits(flat));
 }
 
 // The number of rows.

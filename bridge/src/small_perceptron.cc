@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
 #include "cresset-bridge/src/product.h"
@@ -16,29 +14,11 @@ namespace {
 // Multiplications of a forward pass up to which one core by these products is faster than two by libtorch's.
 constexpr int64_t kMostWork = int64_t{1} << 22;
 
-// Weights of a layer, up to which they stay in a core's cache while rows pass by.
-constexpr int64_t kMostWeights = int64_t{1} << 16;
-
 // Probabilities that are taken for zero. Of a model that is sure of its rows, products of these would have too few bits for the
 // processor's fast way.
 constexpr float kLeast = 1e-30f;
 
-// Rows that pass through all layers together, so that what lies between the layers stays in the cache.
-constexpr int64_t kBlock = 64;
-
 at::Tensor zeros(int64_t rows, int64_t columns) { return at::zeros({rows, columns}, at::kFloat); }
-
-// A layer's weights with an input a row, (inputs, outputs), and its bias, the outputs padded.
-struct Packed {
-  explicit Packed(const PerceptronLayer& layer)
-      : inputs(layer.inputs()), outputs(layer.outputs()), row(padded(outputs)), weight(inputs * row), bias(row) {
-    transpose(outputs, inputs, layer.weight.const_data_ptr<float>(), inputs, weight.data(), row);
-    std::copy_n(layer.bias.const_data_ptr<float>(), outputs, bias.begin());
-  }
-
-  int64_t inputs, outputs, row;
-  std::vector<float> weight, bias;
-};
 
 // Logits (classes, columns), what is made of them, and what each probability is multiplied with.
 struct Shares {
@@ -189,48 +169,6 @@ void SmallPerceptron::backward(std::vector<PerceptronLayer>& layers) {
     const auto* const given = values_[i].data();
     for (int64_t at = 0; at < inputs * columns; ++at) before[at] = given[at] > 0 ? before[at] : 0;
   }
-}
-
-bool has_small_layers(const std::vector<PerceptronLayer>& layers) {
-  return has_small_products() && std::all_of(layers.begin(), layers.end(), [](const PerceptronLayer& layer) {
-           return layer.weight.numel() <= kMostWeights;
-         });
-}
-
-at::Tensor small_perceptron_logits(const std::vector<PerceptronLayer>& layers, const at::Tensor& inputs) {
-  const std::vector<Packed> packed(layers.begin(), layers.end());
-  const auto rows = inputs.size(0), classes = packed.back().outputs;
-  auto logits = at::empty({rows, classes}, at::kFloat);
-  const auto* const from = inputs.const_data_ptr<float>();
-  auto* const to = logits.mutable_data_ptr<float>();
-  at::parallel_for(0, (rows + kBlock - 1) / kBlock, 1, [&](int64_t begin, int64_t end) {
-    std::vector<std::vector<float>> between;
-    for (const auto& layer : packed) between.emplace_back(kBlock * layer.row);
-    for (auto row = begin * kBlock; row < std::min(rows, end * kBlock); row += kBlock) {
-      const auto* left = from + row * packed.front().inputs;
-      auto left_row = packed.front().inputs;
-      for (size_t i = 0; i < packed.size(); ++i) {
-        const auto& layer = packed[i];
-        const auto is_last = i + 1 == packed.size();
-        multiply({.rows = std::min(kBlock, rows - row),
-                  .depth = layer.inputs,
-                  .columns = layer.outputs,
-                  .left = left,
-                  .left_row = left_row,
-                  .left_step = 1,
-                  .right = layer.weight.data(),
-                  .right_row = layer.row,
-                  .out = is_last ? to + row * classes : between[i].data(),
-                  .out_row = is_last ? classes : layer.row,
-                  .to_rows = nullptr,
-                  .to_columns = layer.bias.data(),
-                  .is_rectified = !is_last});
-        left = between[i].data();
-        left_row = layer.row;
-      }
-    }
-  });
-  return logits;
 }
 
 }  // namespace cresset

@@ -44,11 +44,4 @@ class SmallPerceptron {
   std::vector<Values> examples_;
 };
 
-// Whether rows pass through these layers faster by the function below than by libtorch.
-bool has_small_layers(const std::vector<PerceptronLayer>& layers);
-
-// The logits, float32 (N, classes), of contiguous float32 (N, features) by layers with a rectifier between each two; by all cores, none of which waits for another
-// between the layers. The bits of a row depend on nothing but the row.
-at::Tensor small_perceptron_logits(const std::vector<PerceptronLayer>& layers, const at::Tensor& inputs);
-
 }  // namespace cresset

@@ -15,11 +15,11 @@ use crate::transform::Preprocessing;
 pub(super) struct Fast {
     forward: Compiled,
     network: Option<Network>,
-    /// None within where there is nothing to fold.
+    /// None within where there is nothing to gain.
     folded: OnceCell<Option<Folded>>,
 }
 
-/// The network, or the whole where there is none, with its normalisation folded away.
+/// The network, or the whole where there is none, with its normalisation folded away and its layers by the fastest products.
 struct Folded {
     for_few_rows: Compiled,
     for_many_rows: Option<Compiled>,
