@@ -113,12 +113,12 @@ fn a_model_made_ready_for_many_calls_gives_the_same_logits_up_to_rounding() {
     let frozen = folder.path().join("frozen.pt");
     succeed(["export", text(&run), "--freeze", "--output", text(&frozen)]);
     let raw = Tensor::randint(17, [70, 64], (Kind::Uint8, Device::Cpu));
-    let of_file = |file: &Path, is_folded: bool| {
+    let of_file = |file: &Path, is_changed: bool| {
         let classifier = Classifier::load(file, Device::Cpu).unwrap();
         let before = classifier.logits(&raw).unwrap();
         classifier.optimize();
         let logits = |inputs: &Tensor| classifier.logits(inputs).unwrap();
-        assert_eq!(logits(&raw) != before, is_folded, "{}", file.display());
+        assert_eq!(logits(&raw) != before, is_changed, "{}", file.display());
         for rows in [0, 1, 2, 70] {
             let found = logits(&raw.narrow(0, 0, rows));
             assert!(found.allclose(&before.narrow(0, 0, rows), 1e-5, 1e-5, false), "{rows} rows");
@@ -128,8 +128,9 @@ fn a_model_made_ready_for_many_calls_gives_the_same_logits_up_to_rounding() {
     };
     let before = of_file(&run.join("model.pt"), true);
     assert!(of_file(&frozen, true).allclose(&before, 1e-5, 1e-5, false));
+    // Of a perceptron, the layers are computed together.
+    drop(of_file(&model(folder.path()), true));
     drop(of_file(&run.join("compressed/int8.pt"), false));
-    drop(of_file(&model(folder.path()), false));
 }
 
 #[test]
