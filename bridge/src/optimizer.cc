@@ -1,5 +1,6 @@
 #include "cresset-bridge/src/optimizer.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_addcdiv.h>
@@ -14,6 +15,7 @@
 
 #include "cresset-bridge/src/adam.h"
 #include "cresset-bridge/src/plain.h"
+#include "cresset-bridge/src/subnormals.h"
 
 namespace cresset {
 namespace {
@@ -76,6 +78,7 @@ void Group::adam_step(double lr, double beta1, double beta2, double eps, double 
   if (adam_of_few(lr, beta1, beta2, eps, weight_decay, decoupled)) return;
   auto a = begin();
   if (a.parameters.empty()) return;
+  const FlushedSubnormals flushed(at::get_num_threads());
   const auto step = [&](auto kernel, const auto& rate) {
     kernel(a.parameters, a.gradients, a.first, a.second, {}, a.steps, rate, beta1, beta2, weight_decay, eps,
            /*amsgrad=*/false, /*maximize=*/false, {}, skip_);
@@ -96,6 +99,7 @@ bool Group::adam_of_few(double lr, double beta1, double beta2, double eps, doubl
   if (skip_ && *skip_->const_data_ptr<float>() == 1) return true;
   if (lr_) lr = *lr_->const_data_ptr<float>();
   const auto number = *step_.mutable_data_ptr<float>() += 1;
+  const FlushedSubnormals flushed(1);
   const AdamStep step{lr, beta1, beta2, eps, weight_decay, decoupled, number};
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const auto& gradient = parameters_[i].grad();
@@ -110,6 +114,7 @@ void Group::sgd_step(double lr, double momentum, bool nesterov, double weight_de
   at::NoGradGuard no_grad;
   auto a = begin();
   if (a.parameters.empty()) return;
+  const FlushedSubnormals flushed(at::get_num_threads());
   // Without momentum the kernel takes no buffers. With it, buffers that start at zero are what the first step would make.
   const auto buffers = momentum == 0 ? at::TensorList{} : at::TensorList(a.first);
   const auto step = [&](const auto& rate) {
@@ -123,6 +128,7 @@ void Group::adagrad_step(double lr, double lr_decay, double eps, double weight_d
   at::NoGradGuard no_grad;
   auto a = begin();
   if (a.parameters.empty()) return;
+  const FlushedSubnormals flushed(at::get_num_threads());
   const auto step = [&](const auto& rate) {
     at::_fused_adagrad_(a.parameters, a.gradients, a.first, a.steps, rate, lr_decay, weight_decay, eps,
                         /*maximize=*/false, {}, skip_);
@@ -136,6 +142,7 @@ void Group::rmsprop_step(double lr, double alpha, double momentum, double eps, d
   TORCH_CHECK(!lr_, "RMSprop has no kernel that reads the learning rate from the device");
   auto a = begin();
   if (a.parameters.empty()) return;
+  const FlushedSubnormals flushed(at::get_num_threads());
   if (weight_decay != 0) a.gradients = at::_foreach_add(a.gradients, a.parameters, weight_decay);
   at::_foreach_mul_(a.first, alpha);
   at::_foreach_addcmul_(a.first, a.gradients, a.gradients, 1 - alpha);

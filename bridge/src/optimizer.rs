@@ -185,6 +185,37 @@ mod tests {
         assert!(group.rmsprop_step(1., 0.9, 0., 1e-8, 0.).unwrap_err().0.contains("RMSprop has no kernel"));
     }
 
+    /// What is left of gradients that have become zero halves every few steps, and is never rounded to zero by itself.
+    #[test]
+    fn what_gradients_leave_behind_becomes_zero_before_processors_are_slow_with_it() {
+        type Step = fn(&mut Group);
+        let steps: [Step; 3] = [
+            |group| group.adam_step(1e-3, Adam::default()).unwrap(),
+            |group| group.sgd_step(1e-3, 0.9, false, 0.).unwrap(),
+            |group| group.rmsprop_step(1e-3, 0.9, 0., 1e-8, 0.).unwrap(),
+        ];
+        // Updated by one core, and by all.
+        for count in [100, 300_000] {
+            for (number, step) in steps.iter().enumerate() {
+                let parameter = Tensor::zeros([count], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+                let [first, second] = [(); 2].map(|()| parameter.zeros_like().detach());
+                let mut group = Group::new(&Tensor::zeros([], (Kind::Float, Device::Cpu)));
+                group.add(&parameter, &first, &second).unwrap();
+                (&parameter * 1e-18).sum(Kind::Float).backward();
+                step(&mut group);
+                let _ = parameter.grad().zero_();
+                (0..700).for_each(|_| step(&mut group));
+                assert_eq!(
+                    first.count_nonzero(0).int64_value(&[]),
+                    0,
+                    "{count} parameters, optimizer {number}"
+                );
+            }
+        }
+        let tiny = Tensor::from_slice(&[1e-30f32]);
+        assert!((tiny * 1e-10).double_value(&[0]) > 0., "all else is computed as ever");
+    }
+
     #[test]
     fn a_gradient_with_other_strides_than_its_parameter_updates_the_right_weights() {
         let parameter = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
