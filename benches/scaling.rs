@@ -43,11 +43,15 @@ fn main() {
         });
         Curve { name, unit, points: points.collect() }
     };
-    let fourfold = |from: i64, count: u32| (0..count).map(|power| from * 4i64.pow(power)).collect::<Vec<_>>();
+    let grown = |from: i64, factor: i64, count: u32| -> Vec<_> {
+        (0..count).map(|power| from * factor.pow(power)).collect()
+    };
+    let fourfold = |from, count| grown(from, 4, count);
     let curves = [
         curve("rows", "s an epoch", &fourfold(1024, 6), |rows| Size { rows, ..USUAL }, true),
         curve("width", "µs a step", &fourfold(32, 5), |width| Size { width, ..USUAL }, false),
-        curve("depth", "µs a step", &fourfold(1, 4), |depth| Size { depth, ..USUAL }, false),
+        // As deep as a perceptron may be.
+        curve("depth", "µs a step", &grown(1, 2, 6), |depth| Size { depth, ..USUAL }, false),
         curve(
             "batch",
             "µs a step",

@@ -28,7 +28,7 @@ pub fn measure() {
         "train",
         "--epochs",
         "1",
-        "--resize",
+        "--image-size",
         "64",
         "--model",
         "cnn",
