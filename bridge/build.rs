@@ -50,7 +50,9 @@ fn main() {
         println!("cargo:rerun-if-changed=src/{name}.cc");
         println!("cargo:rerun-if-changed=src/{name}.h");
     }
-    for header in ["src/exception.h", "src/plain.h", "src/process.h", "src/subnormals.h", "src/vector.h", "gloo"] {
+    for header in
+        ["src/exception.h", "src/plain.h", "src/process.h", "src/subnormals.h", "src/vector.h", "gloo"]
+    {
         println!("cargo:rerun-if-changed={header}");
     }
     // Stand-ins for the headers of gloo, which libtorch's packages leave out.

@@ -25,7 +25,7 @@ struct Peer {
 }
 
 const PEERS: [Peer; 9] = [
-    Peer { name: "PyTorch, DataLoader", start: || torch("loader"), is_quick: true },
+    Peer { name: "PyTorch, DataLoader", start: || torch("loader"), is_quick: false },
     Peer { name: "PyTorch, fused Adam", start: || torch("fused"), is_quick: true },
     Peer { name: "PyTorch, torch.compile", start: || torch("compile"), is_quick: false },
     Peer { name: "Lightning", start: lightning, is_quick: false },
