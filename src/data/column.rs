@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::notation::Notation;
+
 /// How a table's rows become examples. It goes into the exported model's metadata, so that rows of the same kind are read
 /// in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub struct Column {
     /// What its cells hold.
     #[serde(flatten)]
     pub kind: ColumnKind,
+    /// How its numbers are written, if they are numbers.
+    #[serde(default, skip_serializing_if = "Notation::is_plain")]
+    pub notation: Notation,
 }
 
 /// The column of the label.
@@ -59,6 +64,13 @@ impl Column {
 }
 
 impl TableLayout {
+    /// Whether its columns have names of a header, and not their numbers alone.
+    pub fn has_header(&self) -> bool {
+        let is_number = |name: &str, position: usize| name == (position + 1).to_string();
+        self.columns.iter().any(|column| !is_number(&column.name, column.position))
+            || self.label.as_ref().is_some_and(|label| !is_number(&label.name, label.position))
+    }
+
     /// The number of features of an example.
     pub fn features(&self) -> usize {
         self.columns.iter().map(Column::features).sum()

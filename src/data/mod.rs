@@ -8,6 +8,7 @@ mod grouping;
 pub mod image;
 mod labels;
 pub(crate) mod lists;
+pub mod notation;
 pub mod options;
 mod split;
 mod table;

@@ -119,29 +119,25 @@ impl Table {
     }
 
     /// Refuses labels that stand for a quantity or for nothing.
-    fn check_labels(&self) -> Result<()> {
+    pub(super) fn check_labels(&self) -> Result<()> {
         let column = self.layout.label.as_ref().map_or(String::new(), |label| {
             let number = (label.position + 1).to_string();
             if label.name == number { number } else { format!("{number} ({})", excerpt(&label.name)) }
         });
         for (index, label) in self.label_texts.iter().enumerate() {
-            let problem = match label.parse::<f64>() {
-                Ok(number) if !number.is_finite() => {
-                    "is no class; fill it in or leave the row out".to_string()
-                }
-                Ok(number) if number.fract() != 0. => {
-                    format!(
-                        "is a fraction, so column {column} is no label; name the column of the labels (names or whole numbers) with --label"
-                    )
-                }
-                _ => continue,
+            let Some(fault) = LabelFault::of(label, &self.label_texts) else { continue };
+            let problem = match fault {
+                LabelFault::Nothing => "is no class; fill it in or leave the row out".to_string(),
+                LabelFault::Fraction => format!(
+                    "is a fraction, so column {column} is no label; name the column of the labels (names or whole numbers) with --label"
+                ),
             };
             let row = self.labels.iter().position(|label| *label as usize == index);
             let place = self.place(row.expect("a label that was seen is of a row"));
             return Err(Error::data(place, format!("{} {problem}", quoted(label))));
         }
         let (different, rows) = (self.label_texts.len(), self.rows.len());
-        if different > 20 && different * 2 > rows {
+        if are_no_classes(different, rows) {
             let problem = format!(
                 "column {column} holds {different} different values in {rows} rows, so it is no label; name the column of the labels with --label"
             );
@@ -154,6 +150,36 @@ impl Table {
     pub fn place(&self, row: usize) -> Place {
         Place::line(&self.path, self.lines[row])
     }
+}
+
+/// Why a text is no label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LabelFault {
+    /// It stands for a value that is not known, or for none.
+    Nothing,
+    /// It is a quantity.
+    Fraction,
+}
+
+impl LabelFault {
+    /// What is wrong with one of these labels.
+    pub fn of(label: &str, all: &[String]) -> Option<Self> {
+        match label.parse::<f64>() {
+            // Among texts, `inf` is a name as they are.
+            Ok(number) if number.is_infinite() => {
+                let is_name = |other: &String| other.parse::<f64>().is_err();
+                (!all.iter().any(is_name)).then_some(LabelFault::Nothing)
+            }
+            Ok(number) if number.is_nan() => Some(LabelFault::Nothing),
+            Ok(number) if number.fract() != 0. => Some(LabelFault::Fraction),
+            _ => None,
+        }
+    }
+}
+
+/// Whether so many different labels are no classes.
+pub(super) fn are_no_classes(different: usize, rows: usize) -> bool {
+    different > 20 && different * 2 > rows
 }
 
 #[cfg(test)]
@@ -188,6 +214,13 @@ mod tests {
     fn a_label_that_stands_for_nothing_names_its_line() {
         let text = problem(&["1", "2", "NaN"]);
         assert!(text.starts_with("a.csv, line 3: `NaN` is no class"), "{text}");
+    }
+
+    #[test]
+    fn inf_is_a_name_among_names_and_nothing_among_numbers() {
+        assert!(labelled(&["zero", "inf", "-Infinity"]).check_labels().is_ok());
+        assert!(problem(&["1", "inf"]).starts_with("a.csv, line 2: `inf` is no class"));
+        assert!(problem(&["inf", "nan"]).starts_with("a.csv, line 1: `inf` is no class"));
     }
 
     #[test]

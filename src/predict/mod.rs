@@ -20,6 +20,7 @@ use tch::{Device, Tensor};
 use crate::data::column::{Column, ColumnKind};
 use crate::data::format::{self, FORMATS, Format, csv};
 use crate::data::image::Channels;
+use crate::data::notation::Notation;
 use crate::data::options::ImageSize;
 use crate::data::{DataOptions, Inputs as RawInputs, Names, Part, Table, TableLayout, ValueRange, image};
 use crate::error::{Error, Place, Result, guard};
@@ -308,7 +309,11 @@ pub fn ranked(probabilities: &[f64], top_k: usize, classes: &[String]) -> Vec<Ra
 
 /// The columns of a table for a model that was trained on none: as many numbers as an input has values.
 fn unnamed_columns(features: usize) -> TableLayout {
-    let column =
-        |position: usize| Column { name: (position + 1).to_string(), position, kind: ColumnKind::Number };
+    let column = |position: usize| Column {
+        name: (position + 1).to_string(),
+        position,
+        kind: ColumnKind::Number,
+        notation: Notation::Plain,
+    };
     TableLayout { columns: (0..features).map(column).collect(), width: features, label: None }
 }

@@ -92,7 +92,9 @@ impl Taken {
         }
         for (number, (cell, column)) in (1..).zip(cells.iter().zip(&self.layout.columns)) {
             // A first row of texts where there should be numbers would be taken for a header.
-            if let (Cell::Text(text), ColumnKind::Number) = (cell, &column.kind) {
+            if let (Cell::Text(text), ColumnKind::Number) = (cell, &column.kind)
+                && column.notation.number(text.trim().as_bytes()).is_none()
+            {
                 return Err(format!("column {number} ({}): {} is not a number", column.name, quoted(text)));
             }
         }
@@ -107,7 +109,7 @@ impl Taken {
     fn csv(&self, cells: &[Cell]) -> Vec<u8> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let written = "a record can be written to memory";
-        if self.names().all(|name| name.parse::<usize>().is_err()) {
+        if self.layout.has_header() {
             writer.write_record(self.names()).expect(written);
         }
         writer.write_record(cells.iter().map(Cell::text)).expect(written);

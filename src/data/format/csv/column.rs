@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::delimiter;
 use super::layout::find;
 use super::reading::Reading;
 use super::rows::{Row, for_each_row, text_of};
-use super::text;
 use crate::data::options::ColumnChoice;
 use crate::error::{Error, Place, Result, quoted};
 
@@ -24,7 +24,7 @@ pub struct TextColumn {
 /// A file that cannot be read, a choice that names no column of it, and a cell that is not UTF-8.
 pub fn read_column(path: &Path, choice: &ColumnChoice, first_line: u64) -> Result<TextColumn> {
     let mut reading = Reading::open(path)?;
-    let delimiter = text::delimiter(path, reading.beginning());
+    let delimiter = delimiter::delimiter(path, reading.beginning());
     reading.settle(delimiter);
     let mut place = None;
     let mut name = String::new();

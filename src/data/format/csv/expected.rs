@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::delimiter::ranked;
 use super::layout::{Input, Layout, number};
 use super::parallel::parse;
 use super::parse::Parsed;
 use super::reading::Reading;
 use super::rows::{Row, for_each_row, text_of};
-use super::{Missing, one_hot, text};
+use super::{Missing, one_hot};
 use crate::data::Table;
 use crate::data::column::{Column, ColumnKind, TableLayout};
 use crate::error::{Error, Place, Result, excerpt, quoted};
@@ -120,7 +121,7 @@ fn layout_of(
 ) -> Result<Option<Layout>> {
     let (mut found, mut fault) = (None, None);
     let mut most_cells = 0;
-    for delimiter in text::delimiters(path) {
+    for delimiter in &ranked(path, text, first_line, 1) {
         let Some(first) = First::take(path, text, first_line, *delimiter)? else { return Ok(None) };
         match places(path, model, &first) {
             Ok(places) if found.is_none() || places.by_name => {
@@ -175,12 +176,17 @@ impl First {
             delimiter,
             width: self.cells.len(),
             inputs: inputs
-                .map(|(column, position)| Input { position: *position, is_category: is_category(column) })
+                .map(|(column, position)| Input {
+                    position: *position,
+                    is_category: is_category(column),
+                    notation: column.notation.clone(),
+                })
                 .collect(),
             header: is_header.then_some((self.cells, self.line)),
             label: places.label,
             group: None,
             missing: if missing { Missing::Mean } else { Missing::Error },
+            drops_unlabelled: false,
         }
     }
 
@@ -191,12 +197,16 @@ impl First {
             .iter()
             .zip(&places.columns)
             .filter(|(column, _)| column.kind == ColumnKind::Number)
-            .map(|(_, position)| &self.cells[*position])
+            .map(|(column, position)| (column, &self.cells[*position]))
             .peekable();
         let any_text = self.cells.iter().any(|cell| !cell.is_empty());
         numbers.peek().is_some()
             && any_text
-            && numbers.all(|cell| !cell.is_empty() && number(cell.as_bytes()).is_none())
+            && numbers.all(|(column, cell)| {
+                let is_number =
+                    || number(cell.as_bytes()).is_some() || column.notation.number(cell.as_bytes()).is_some();
+                !cell.is_empty() && !is_number()
+            })
     }
 }
 
@@ -211,8 +221,13 @@ fn places(path: &Path, model: &TableLayout, first: &First) -> Result<Places> {
     let inputs = model.columns.len();
     let find = |name: &str| first.cells.iter().position(|cell| cell == name);
     let named: Option<Vec<_>> = model.columns.iter().map(|column| find(&column.name)).collect();
-    let is_named = |column: &Column| column.name.parse::<usize>().is_err();
-    if let Some(columns) = named.filter(|_| model.columns.iter().all(is_named)) {
+    // A first row that repeats names which are numbers is their header, unless there are so few that chance may do it.
+    let is_text = |cell: &String| number(cell.as_bytes()).is_none();
+    let tells = |columns: &Vec<usize>| {
+        let are_texts = columns.iter().all(|column| is_text(&first.cells[*column]));
+        are_texts || columns.len() > 2 || first.cells.iter().any(is_text)
+    };
+    if let Some(columns) = named.filter(|columns| model.has_header() && tells(columns)) {
         let label = model.label.as_ref().and_then(|label| find(&label.name));
         return Ok(Places { columns, label, by_name: true });
     }

@@ -3,7 +3,7 @@
 
 use cresset_bridge::decimals;
 
-use super::layout::Layout;
+use super::layout::{Input, Layout};
 use super::parse::Parsed;
 
 /// How plain rows of a text are read.
@@ -18,8 +18,9 @@ impl Fast {
     /// What reads the rows of a table whose columns are numbers and the label; none if there are others.
     pub fn of(layout: &Layout) -> Option<Self> {
         let columns = (0..layout.width).filter(|column| Some(*column) != layout.label);
-        let is_plain = layout.inputs.iter().map(|input| (input.position, input.is_category));
-        let fits = layout.group.is_none() && is_plain.eq(columns.map(|column| (column, false)));
+        let is_plain = |input: &Input| !input.is_category && input.notation.is_plain();
+        let plain = layout.inputs.iter().map(|input| (input.position, is_plain(input)));
+        let fits = layout.group.is_none() && plain.eq(columns.map(|column| (column, true)));
         fits.then_some(Fast { delimiter: layout.delimiter, width: layout.width, label: layout.label })
     }
 

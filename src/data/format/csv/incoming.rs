@@ -1,7 +1,7 @@
 //! Rows for a model, taken up as they come in: from a file of any length, or from a pipe that is still open.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,15 +59,17 @@ const AT_ONCE: usize = 1 << 16;
 const MOST_MISFITS: usize = 20;
 
 impl Incoming {
-    /// The rows of a file, unpacked if its name ends in `.gz`, for a model that was trained on a table of this layout.
+    /// The rows of a file, unpacked if it is gzip, for a model that was trained on a table of this layout.
     ///
     /// # Errors
     /// A file that cannot be opened.
     pub fn open(path: &Path, model: &Arc<TableLayout>, missing: bool) -> Result<Self> {
         let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
-        let file = File::open(path).map_err(unreadable)?;
-        let source: Box<dyn Read + Send> = match text::is_packed(path) {
-            true => Box::new(MultiGzDecoder::new(BufReader::new(file))),
+        let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+        // What cannot be read says so with the first row.
+        let is_gzip = text::is_gzip(path, file.fill_buf().unwrap_or_default());
+        let source: Box<dyn Read + Send> = match is_gzip {
+            true => Box::new(MultiGzDecoder::new(file)),
             false => Box::new(file),
         };
         Ok(Incoming::new(path.to_path_buf(), source, model, missing))
@@ -171,6 +173,7 @@ fn has_rows(text: &[u8], first_line: u64, expected: &Expected) -> bool {
 mod tests {
     use super::*;
     use crate::data::column::{Column, ColumnKind};
+    use crate::data::notation::Notation;
     use proptest::prelude::*;
 
     /// Gives so many bytes at once.
@@ -184,7 +187,12 @@ mod tests {
     }
 
     fn model() -> Arc<TableLayout> {
-        let column = |name: &str, position, kind| Column { name: name.into(), position, kind };
+        let column = |name: &str, position, kind| Column {
+            name: name.into(),
+            position,
+            kind,
+            notation: Notation::Plain,
+        };
         let categories = ["b", "x\ny"].map(String::from).to_vec();
         let columns =
             vec![column("n", 0, ColumnKind::Number), column("t", 1, ColumnKind::Category { categories })];
@@ -241,7 +249,7 @@ mod tests {
     proptest! {
         #[test]
         fn rows_do_not_depend_on_how_the_text_comes_in(
-            text in "(\u{feff})?([1-3b,;\"\n]|\r\n|\"x\ny\"|1,b\n){0,40}", at_once in 1usize..9
+            text in "(\u{feff})?([1-3b,;\"\n\r]|\r\n|\"x\ny\"|1,b\n){0,40}", at_once in 1usize..9
         ) {
             prop_assert_eq!(rows(text.as_bytes(), at_once), rows(text.as_bytes(), 1 << 20));
         }

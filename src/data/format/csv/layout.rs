@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
+use super::assumed::Assumed;
 use super::fast::short_decimal;
+use super::header::FirstRow;
+use super::notation::{Kind, kinds};
 use super::reading::SAMPLE;
 use super::rows::{Row, for_each_row, text_of};
 use crate::data::DataOptions;
+use crate::data::notation::Notation;
 use crate::data::options::{ColumnChoice, Missing};
 use crate::error::{Error, Place, Result, excerpt, nearest, quoted};
 
@@ -25,6 +29,8 @@ pub struct Layout {
     pub group: Option<usize>,
     /// What becomes of missing values.
     pub missing: Missing,
+    /// Whether rows without a label are left out.
+    pub drops_unlabelled: bool,
 }
 
 /// A column that is an input.
@@ -33,14 +39,26 @@ pub struct Input {
     pub position: usize,
     /// Whether its cells are texts and not numbers.
     pub is_category: bool,
+    /// How its numbers are written.
+    pub notation: Notation,
+}
+
+impl Input {
+    /// A cell of it as a number, finite or not.
+    pub fn number(&self, cell: &[u8]) -> Option<f32> {
+        match self.notation {
+            Notation::Plain => number(cell),
+            _ => self.notation.number(cell),
+        }
+    }
 }
 
 impl Layout {
-    /// What the columns of a labelled table are.
+    /// What the columns of a labelled table are, and what was assumed to tell it.
     ///
     /// # Errors
     /// A text without rows, and options that name no column of it.
-    pub fn of(path: &Path, text: &[u8], delimiter: u8, options: &DataOptions) -> Result<Self> {
+    pub fn of(path: &Path, text: &[u8], delimiter: u8, options: &DataOptions) -> Result<(Self, Assumed)> {
         let sample = Sample::take(path, text, delimiter)?;
         let width = sample.rows[0].len();
         if width < 2 {
@@ -55,7 +73,9 @@ impl Layout {
         let position = |choice: &ColumnChoice, names: Option<&[String]>| find(path, choice, width, names);
         // Where the label stands is known without a header, unless it is called by its name.
         let label = if named { None } else { Some(position(&options.label, None)?) };
-        let header = if named || sample.has_header(label) { Some(sample.header(path)?) } else { None };
+        let first = if named { FirstRow::Names } else { FirstRow::of(&sample.rows, label) };
+        let is_header = matches!(first, FirstRow::Names | FirstRow::Numbers);
+        let header = if is_header { Some(sample.header(path)?) } else { None };
         let names = header.as_ref().map(|(names, _)| names.as_slice());
         let label = position(&options.label, names)?;
         let group = options.group.as_ref().map(|group| position(group, names)).transpose()?;
@@ -72,14 +92,22 @@ impl Layout {
         let is_input =
             |column: &usize| *column != label && Some(*column) != group && !ignored.contains(column);
         let rows = if header.is_some() { &sample.rows[1..] } else { &sample.rows[..] };
-        let inputs: Vec<_> = (0..width)
-            .filter(is_input)
-            .map(|position| Input { position, is_category: is_category(rows, position) })
-            .collect();
-        if inputs.is_empty() {
+        let columns: Vec<usize> = (0..width).filter(is_input).collect();
+        if columns.is_empty() {
             return Err(Error::data(path, "no column is left as an input"));
         }
-        Ok(Layout { delimiter, width, header, inputs, label: Some(label), group, missing: options.missing })
+        let kinds = kinds(rows, &columns, delimiter);
+        let assumed = Assumed::of(&sample, first, &columns, &kinds);
+        let input = |(position, kind): (usize, Kind)| Input {
+            position,
+            is_category: kind.is_category,
+            notation: kind.notation,
+        };
+        let inputs = columns.into_iter().zip(kinds).map(input).collect();
+        let (missing, drops_unlabelled) = (options.missing, options.missing != Missing::Error);
+        let label = Some(label);
+        let layout = Layout { delimiter, width, header, inputs, label, group, missing, drops_unlabelled };
+        Ok((layout, assumed))
     }
 
     /// A column by its name in the header, or else by its number, from 1.
@@ -93,9 +121,23 @@ impl Layout {
     /// A column by its number, from 1, with its name if it has one, as messages name it.
     pub fn shown(&self, column: usize) -> String {
         match &self.header {
-            Some((names, _)) => format!("{} ({})", column + 1, excerpt(&names[column])),
-            None => (column + 1).to_string(),
+            Some((names, _)) if !names[column].is_empty() => {
+                format!("{} ({})", column + 1, excerpt(&names[column]))
+            }
+            _ => (column + 1).to_string(),
         }
+    }
+
+    /// A column as `--ignore` takes it: its name, or its number where the name would be read as something else.
+    pub fn choice(&self, column: usize) -> String {
+        let is_plain = |name: &&String| {
+            !name.is_empty()
+                && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+                && matches!(name.parse(), Ok(ColumnChoice::Name(_)))
+                && self.header.iter().flat_map(|(names, _)| names).filter(|other| other == name).count() == 1
+        };
+        let name = self.header.as_ref().map(|(names, _)| &names[column]).filter(is_plain);
+        name.cloned().unwrap_or_else(|| (column + 1).to_string())
     }
 }
 
@@ -109,13 +151,6 @@ pub fn is_missing(cell: &[u8]) -> bool {
 pub fn number(cell: &[u8]) -> Option<f32> {
     let short = short_decimal(cell, 0).filter(|(_, behind)| *behind == cell.len());
     short.map(|(value, _)| value).or_else(|| fast_float2::parse(cell).ok())
-}
-
-/// A column is one of texts if more of its cells are texts than numbers: of a few faulty cells, the first is an error.
-fn is_category(rows: &[Vec<Vec<u8>>], column: usize) -> bool {
-    let cells = rows.iter().filter_map(|row| row.get(column)).filter(|cell| !is_missing(cell));
-    let (numbers, texts): (Vec<_>, Vec<_>) = cells.partition(|cell| number(cell).is_some());
-    texts.len() > numbers.len() && texts.len() > 1
 }
 
 /// The place of a column, from 0, among `width` columns of these names.
@@ -141,10 +176,10 @@ pub fn find(path: &Path, choice: &ColumnChoice, width: usize, names: Option<&[St
 }
 
 /// The first rows.
-struct Sample {
-    line: u64,
+pub(super) struct Sample {
+    pub line: u64,
     swallowed: &'static str,
-    rows: Vec<Vec<Vec<u8>>>,
+    pub rows: Vec<Vec<Vec<u8>>>,
 }
 
 /// The most columns of a table. What has more is no table with a model of its own, and would fill the memory.
@@ -180,25 +215,6 @@ impl Sample {
             return Err(Error::data(path, problem));
         }
         Ok(sample)
-    }
-
-    /// A header has a name where rows have numbers. Where no column has numbers, it is a first row of which no cell comes
-    /// again in its column.
-    fn has_header(&self, label: Option<usize>) -> bool {
-        let (first, rest) = self.rows.split_first().expect("there is a row");
-        let inputs = || first.iter().enumerate().filter(|(column, _)| Some(*column) != label);
-        if inputs().any(|(_, cell)| number(cell).is_some()) || inputs().all(|(_, cell)| cell.is_empty()) {
-            return false;
-        }
-        if rest.is_empty() {
-            return true;
-        }
-        let has_numbers =
-            |column: usize| rest.iter().filter_map(|row| row.get(column)).any(|cell| number(cell).is_some());
-        let comes_again =
-            |column: usize, cell: &Vec<u8>| rest.iter().any(|row| row.get(column) == Some(cell));
-        inputs().any(|(column, _)| has_numbers(column))
-            || !inputs().any(|(column, cell)| comes_again(column, cell))
     }
 
     fn header(&self, path: &Path) -> Result<(Vec<String>, u64)> {

@@ -1,10 +1,15 @@
 //! Tables as text: a row an example; numbers and texts, one of which is the label. Header and delimiter are recognised.
 
+mod assumed;
 mod column;
+mod delimiter;
 mod expected;
 mod fast;
+mod faults;
+mod header;
 mod incoming;
 mod layout;
+mod notation;
 mod parallel;
 mod parse;
 mod pieces;
@@ -16,6 +21,7 @@ use std::path::Path;
 
 pub use column::{TextColumn, read_column};
 pub use expected::read_rows;
+pub use faults::{Fault, Faults};
 pub use incoming::{Incoming, Stretch};
 use layout::Layout;
 pub use layout::is_missing;
@@ -27,7 +33,7 @@ use super::{Format, has_extension};
 use crate::data::column::{Column, ColumnKind, LabelColumn, TableLayout};
 use crate::data::options::{DataOptions, Missing};
 use crate::data::{Dataset, InputShape, Table, sorted_classes};
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Place, Result, quoted};
 
 /// The format.
 pub struct Csv;
@@ -38,11 +44,12 @@ impl Format for Csv {
     }
 
     fn summary(&self) -> &'static str {
-        "a table as text (.csv, .tsv, also .gz)"
+        "a table as text (.csv, .tsv, .txt, also .gz)"
     }
 
     fn recognises(&self, path: &Path) -> bool {
         has_extension(path, &["csv", "tsv", "csv.gz", "tsv.gz"])
+            || has_extension(path, &["txt", "txt.gz"]) && path.is_file()
     }
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
@@ -56,11 +63,15 @@ impl Format for Csv {
 ///
 /// # Errors
 /// A file that cannot be read or holds no rows, options that name no column of it, and cells that cannot be used, with
-/// line and column.
+/// line and column; of several faults, all of them.
 pub fn read(path: &Path, options: &DataOptions) -> Result<Table> {
+    read_first_fault(path, options).map_err(|first| Faults::explain(path, options, first))
+}
+
+fn read_first_fault(path: &Path, options: &DataOptions) -> Result<Table> {
     let reading = Reading::open(path)?;
     let beginning = reading.beginning();
-    let layout = Layout::of(path, beginning, text::delimiter(path, beginning), options)?;
+    let (layout, assumed) = Layout::of(path, beginning, delimiter::delimiter(path, beginning), options)?;
     let fingerprint = reading.fingerprint();
     let parsed = parse(reading, &layout)?;
     if parsed.seen == 0 {
@@ -70,27 +81,48 @@ pub fn read(path: &Path, options: &DataOptions) -> Result<Table> {
     if parsed.rows.is_empty() {
         return Err(Error::data(path, "every row lacks a value, so that no row is left"));
     }
-    if dropped > 0 {
-        let (seen, path) = (parsed.seen, path.display());
-        tracing::warn!("{path}: left out {dropped} of {seen} rows, which lack a value");
+    if let Some((column, date)) = assumed.ambiguous.first() {
+        return Err(Error::data(
+            Place::from(path).column(layout.shown(*column)),
+            two_ways(&layout, *column, date),
+        ));
     }
     let columns = columns(path, &parsed, &layout)?;
-    Ok(table(path, fingerprint.sha256(), parsed, &layout, columns))
+    let table = table(path, fingerprint.sha256(), parsed, &layout, columns);
+    table.check_labels()?;
+    assumed.say(path, &layout);
+    if dropped > 0 {
+        let (seen, path) = (dropped + table.rows.len() as u64, path.display());
+        let what = if options.missing == Missing::Drop { "value" } else { "label" };
+        tracing::warn!("{path}: left out {dropped} of {seen} rows, which lack a {what}");
+    }
+    Ok(table)
 }
 
-/// More texts than this are no categories: they name things, or are free text.
-const MOST_CATEGORIES: usize = 100;
+/// What is wrong with a column of dates such as `03/04/2020`.
+fn two_ways(layout: &Layout, column: usize, date: &str) -> String {
+    format!(
+        "day and month of dates such as {} cannot be told apart; write them as 2020-12-31, or leave the column out with --ignore {}",
+        quoted(date),
+        layout.choice(column)
+    )
+}
+
+/// Whether texts are too many to be categories: they name things, or are free text.
+fn are_many(texts: usize, rows: usize) -> bool {
+    texts > 100 || texts > 20 && texts * 2 > rows
+}
 
 fn columns(path: &Path, parsed: &Parsed, layout: &Layout) -> Result<Vec<Column>> {
     let mut columns = Vec::new();
     for (input, texts) in layout.inputs.iter().zip(&parsed.categories) {
         let name = layout.name(input.position);
         let (count, rows) = (texts.texts.len(), parsed.rows.len());
-        if count > MOST_CATEGORIES || count > 20 && count * 2 > rows {
+        if are_many(count, rows) {
             let problem = format!(
                 "column {} holds {count} different texts in {rows} rows, so it is no category; leave it out with --ignore {}",
                 layout.shown(input.position),
-                quoted(&name)
+                quoted(&layout.choice(input.position))
             );
             return Err(Error::data(path, problem));
         }
@@ -100,7 +132,7 @@ fn columns(path: &Path, parsed: &Parsed, layout: &Layout) -> Result<Vec<Column>>
         } else {
             ColumnKind::Number
         };
-        columns.push(Column { name, position: input.position, kind });
+        columns.push(Column { name, position: input.position, kind, notation: input.notation.clone() });
     }
     Ok(columns)
 }

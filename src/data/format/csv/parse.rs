@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::fast::Fast;
-use super::layout::{Layout, is_missing, number};
+use super::layout::{Layout, is_missing};
 use super::pieces::Piece;
-use super::rows::{Row, for_each_row, text_of};
+use super::rows::{Row, for_each_row, text_of, trim};
 use crate::data::options::Missing;
 use crate::error::{Error, Place, Result, quoted};
 
@@ -127,12 +127,13 @@ impl Parsed {
         self.seen += 1;
     }
 
-    /// Adds a label that has no white space around it, if the table has labels; false if there is more to it than a text.
+    /// Adds a label that has no ASCII white space around it, if the table has labels; false if there is more to it than a text.
     pub(super) fn add_plain_label(&mut self, label: &[u8]) -> bool {
         if label.is_empty() {
             return true;
         }
-        let number = if is_missing(label) { None } else { self.label_texts.number(label) };
+        let is_whole = !is_missing(label) && trim(label).len() == label.len();
+        let number = if is_whole { self.label_texts.number(label) } else { None };
         self.labels.extend(number);
         number.is_some()
     }
@@ -154,8 +155,9 @@ impl Parsed {
         let drops = layout.missing == Missing::Drop;
         for (input, texts) in layout.inputs.iter().zip(&mut self.categories) {
             let cell = row.cells[input.position];
-            let value = match number(cell) {
-                Some(number) if !input.is_category && number.is_finite() => number,
+            let number = if input.is_category { None } else { input.number(cell) };
+            let value = match number {
+                Some(number) if number.is_finite() => number,
                 _ if is_missing(cell) && drops => return Ok(false),
                 _ if is_missing(cell) && layout.missing != Missing::Error => f32::NAN,
                 _ if is_missing(cell) => {
@@ -178,7 +180,7 @@ impl Parsed {
         let group = group.transpose().map_err(|column| not_utf8(row.cells[column], at(column)))?;
         if let Some(column) = layout.label {
             let cell = row.cells[column];
-            if is_missing(cell) && drops {
+            if is_missing(cell) && drops || cell.is_empty() && layout.drops_unlabelled {
                 return Ok(false);
             }
             let label = self.label(cell, row, &place, &at, column)?;

@@ -28,6 +28,8 @@ pub struct Pieces {
     scanned: usize,
     /// The bytes of the buffer that are whole rows.
     whole: usize,
+    /// The bytes of the buffer whose line ends are line feeds.
+    ended: usize,
     /// Whether the beginning was seen, where a byte order mark may stand.
     has_begun: bool,
     /// The number of the buffer's first line.
@@ -47,6 +49,7 @@ impl Pieces {
             buffer: Vec::new(),
             scanned: 0,
             whole: 0,
+            ended: 0,
             has_begun: false,
             line: 1,
             quotes: Quotes { states },
@@ -75,10 +78,15 @@ impl Pieces {
             Ok(_) => {}
             Err(error) => self.end = Some(Err(format!("cannot read the file: {error}"))),
         }
-        if let Some(at) = memchr::memchr(0, &self.buffer[start..]) {
+        let is_binary = if self.has_begun { None } else { text::binary(&self.buffer) };
+        if let Some(kind) = is_binary {
+            (self.buffer, self.ended) = (Vec::new(), 0);
+            self.end = Some(Err(kind));
+        } else if let Some(at) = memchr::memchr(0, &self.buffer[start..]) {
             self.buffer.truncate(start + at);
             self.end = Some(Err(text::NUL.to_string()));
         }
+        self.ended += end_lines(&mut self.buffer[self.ended..], self.end.is_some());
         self.scan();
         if self.end.is_none() && self.buffer.len() - self.whole > LONGEST_ROW {
             let problem =
@@ -95,6 +103,7 @@ impl Pieces {
             }
             if self.buffer.starts_with(BYTE_ORDER_MARK) {
                 self.buffer.drain(..BYTE_ORDER_MARK.len());
+                self.ended -= BYTE_ORDER_MARK.len();
             }
             self.has_begun = true;
         }
@@ -126,11 +135,29 @@ impl Iterator for Pieces {
         let rest = self.buffer.split_off(self.whole);
         let text = std::mem::replace(&mut self.buffer, rest);
         self.scanned -= self.whole;
+        self.ended -= self.whole;
         self.whole = 0;
         let (first_line, line_ends) = (self.line, memchr::memchr_iter(b'\n', &text).count() as u64);
         self.line += line_ends;
         Some(Ok(Piece { first_line, text, line_ends }))
     }
+}
+
+/// Makes line feeds of the carriage returns that end lines alone, as on old Macs, and gives the number of bytes for which that
+/// is settled: a carriage return at the end may have a line feed behind it that has not come in yet.
+fn end_lines(text: &mut [u8], is_all: bool) -> usize {
+    let mut from = 0;
+    while let Some(at) = memchr::memchr(b'\r', &text[from..]).map(|at| from + at) {
+        let behind = text[at..].iter().position(|byte| *byte != b'\r').map(|count| at + count);
+        let end = behind.unwrap_or(text.len());
+        match behind {
+            None if !is_all => return at,
+            Some(behind) if text[behind] == b'\n' => {}
+            _ => text[at..end].fill(b'\n'),
+        }
+        from = end;
+    }
+    text.len()
 }
 
 /// Whether a line end ends a row or stands within a quoted cell: the rules of the crate csv, which parses the rows. As long as

@@ -31,7 +31,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Opens a file, unpacks it if its name ends in `.gz`, and reads its beginning.
+    /// Opens a file, unpacks it if it is gzip, and reads its beginning.
     ///
     /// # Errors
     /// A file that cannot be read or unpacked, or whose first rows hold NUL bytes.
@@ -103,9 +103,9 @@ fn has_sample(text: &[u8]) -> bool {
 fn source(path: &Path, fingerprint: &Fingerprint) -> Result<Box<dyn Read + Send>> {
     let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
     let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
-    file.fill_buf().map_err(unreadable)?;
+    let is_gzip = text::is_gzip(path, file.fill_buf().map_err(unreadable)?);
     let mut file = Counted { file, fingerprint: fingerprint.clone() };
-    if !text::is_packed(path) {
+    if !is_gzip {
         return Ok(Box::new(file));
     }
     let mut packed = Vec::new();

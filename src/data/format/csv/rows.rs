@@ -46,8 +46,7 @@ pub fn for_each_row(
             return quoted_rows(path, rest, delimiter, line, work);
         }
         cells.clear();
-        // A carriage return alone ends a line on no system of this century, but it is white space and so trimmed.
-        cells.extend(row.split(|byte| *byte == delimiter).map(<[u8]>::trim_ascii));
+        cells.extend(row.split(|byte| *byte == delimiter).map(trim));
         if !matches!(cells[..], [b""]) {
             work(Row { line, cells: &cells })?;
         }
@@ -75,7 +74,7 @@ fn quoted_rows(
         }
         let position = record.position().expect("a record that was read has a position");
         let line = first_line - 1 + position.line() + blank_lines(&text[position.byte() as usize..]);
-        let cells: Vec<_> = record.iter().map(<[u8]>::trim_ascii).collect();
+        let cells: Vec<_> = record.iter().map(trim).collect();
         work(Row { line, cells: &cells })?;
     }
 }
@@ -84,6 +83,19 @@ fn quoted_rows(
 fn blank_lines(rest: &[u8]) -> u64 {
     let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
     blank.filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// A cell without the white space around it: that of ASCII and of Unicode, and what has no width, such as a byte order mark.
+pub fn trim(cell: &[u8]) -> &[u8] {
+    let cell = cell.trim_ascii();
+    let is_ascii = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii);
+    if is_ascii(cell.first()) && is_ascii(cell.last()) {
+        return cell;
+    }
+    let is_blank = |c: char| {
+        c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{180e}')
+    };
+    std::str::from_utf8(cell).map_or(cell, |text| text.trim_matches(is_blank).as_bytes())
 }
 
 /// A cell as text.
@@ -108,6 +120,16 @@ mod tests {
         })
         .unwrap();
         rows
+    }
+
+    #[test]
+    fn white_space_of_all_kinds_is_trimmed() {
+        for text in ["a b", " a b\t", "a b\u{a0}", "\u{feff}a b", "\u{200b}\u{3000} a b \u{202f}\r"] {
+            assert_eq!(trim(text.as_bytes()), b"a b", "{text:?}");
+        }
+        assert_eq!(trim("\u{a0}".as_bytes()), b"");
+        assert_eq!(trim("é".as_bytes()), "é".as_bytes());
+        assert_eq!(trim(b" \xa0a\xff "), b"\xa0a\xff");
     }
 
     proptest! {

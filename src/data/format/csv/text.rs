@@ -5,7 +5,6 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
-use super::rows::for_each_row;
 use crate::error::{Error, Result};
 
 /// What a compressed file may unpack to: so much in any case, …
@@ -40,28 +39,51 @@ pub fn unpack(path: &Path, packed: &[u8]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The rows by which the delimiter is told.
-const SAMPLE: usize = 20;
-
 /// The bytes that may stand between cells of a file, the likeliest first: a tab in a `.tsv`.
 pub fn delimiters(path: &Path) -> &'static [u8] {
     if crate::data::format::has_extension(path, &["tsv", "tsv.gz"]) { b"\t" } else { b",;\t|" }
 }
 
-/// The byte between cells: a tab in a `.tsv`; else the one of `,` `;` tab and `|` that cuts the first rows into equally
-/// many cells, and into the most. A comma if none does.
-pub fn delimiter(path: &Path, text: &[u8]) -> u8 {
-    let cells = |delimiter: u8| {
-        let mut counts = Vec::new();
-        let _ = for_each_row(path, text, delimiter, 1, &mut |row| {
-            counts.push(row.cells.len());
-            // An error ends the walk.
-            if counts.len() < SAMPLE { Ok(()) } else { Err(Error::Usage(String::new())) }
-        });
-        let first = counts.first().copied().unwrap_or(0);
-        if first > 1 && counts.iter().all(|count| *count == first) { first } else { 0 }
+/// What a file is that is no text, by its first bytes, and what to do with it.
+pub fn binary(beginning: &[u8]) -> Option<String> {
+    let is =
+        |signature: &[u8], at: usize| beginning.get(at..).is_some_and(|rest| rest.starts_with(signature));
+    let has_nul = || memchr::memchr(0, beginning).is_some();
+    let unpack = "unpack it, and give the table that is in it";
+    let kind = if is(b"PK\x03\x04", 0) {
+        let has = |name: &[u8]| memchr::memmem::find(beginning, name).is_some();
+        if has(b"xl/") || has(b"[Content_Types].xml") {
+            ("an Excel workbook or another office document", "save its sheet as CSV in UTF-8")
+        } else {
+            ("a zip archive", unpack)
+        }
+    } else if is(b"\x1f\x8b", 0) {
+        ("compressed with gzip", unpack)
+    } else if is(b"BZh", 0) && is(b"1AY&SY", 4) {
+        ("compressed with bzip2", unpack)
+    } else if is(b"\xfd7zXZ", 0) {
+        ("compressed with xz", unpack)
+    } else if is(b"\x28\xb5\x2f\xfd", 0) {
+        ("compressed with zstd", unpack)
+    } else if is(b"\xff\xfe", 0) || is(b"\xfe\xff", 0) {
+        ("text in UTF-16", "save it as CSV in UTF-8")
+    } else if is(b"\xd0\xcf\x11\xe0", 0) {
+        ("an old Excel or office document", "save its sheet as CSV in UTF-8")
+    } else if is(b"\x89HDF", 0) || (is(b"PAR1", 0) || is(b"SQLite format 3", 0)) && has_nul() {
+        ("a data base or a file of columns (Parquet, HDF5 or SQLite)", "write its table as CSV in UTF-8")
+    } else if is(b"%PDF-", 0) {
+        ("a PDF", "a table is needed as CSV in UTF-8")
+    } else if is(b"\x89PNG", 0) || is(b"\xff\xd8\xff", 0) || is(b"GIF8", 0) && has_nul() {
+        ("an image", "give it with the ending of its format")
+    } else if is(b"\0", 0) && is(b"ftyp", 4) {
+        ("a HEIC or AVIF image or a video", "save it as JPEG or PNG")
+    } else {
+        return None;
     };
-    // Of equals, the last is taken.
-    let candidates = delimiters(path).iter().rev().copied();
-    candidates.max_by_key(|delimiter| cells(*delimiter)).expect("there are candidates")
+    Some(format!("the file is {}, not a table as text in UTF-8; {}", kind.0, kind.1))
+}
+
+/// The bytes of a file that may be packed: gzip is unpacked whatever the name says.
+pub fn is_gzip(path: &Path, beginning: &[u8]) -> bool {
+    is_packed(path) || beginning.starts_with(b"\x1f\x8b")
 }

@@ -109,7 +109,16 @@ impl Array {
                 let item = |item: &[u8]| text(item.chunks_exact(4).map(character).collect());
                 Some(self.bytes.chunks_exact(width).map(item).collect())
             }
-            b'f' => None,
+            b'f' => {
+                let double = |b: &[u8]| f64::from_ne_bytes(self.native(b).try_into().expect("an item"));
+                let values: Vec<f64> = match self.kind() {
+                    "f8" => self.bytes.chunks_exact(width).map(double).collect(),
+                    _ => self.to_floats()?.into_iter().map(f64::from).collect(),
+                };
+                // Whole numbers that were saved as fractions, up to where they are exact.
+                let is_whole = |value: &f64| value.fract() == 0. && value.abs() <= (1u64 << 53) as f64;
+                values.iter().map(|value| is_whole(value).then(|| (*value as i64).to_string())).collect()
+            }
             _ => Some(self.to_floats()?.iter().map(f32::to_string).collect()),
         }
     }
@@ -262,7 +271,13 @@ mod tests {
         assert_eq!(labels("|S3", b"catox\0").unwrap(), ["cat", "ox"]);
         let wide: Vec<u8> = "aé".chars().flat_map(|c| (c as u32).to_le_bytes()).collect();
         assert_eq!(labels("<U1", &wide).unwrap(), ["a", "é"]);
-        assert_eq!(labels("<f4", &[0; 8]), None);
+        let floats = |values: [f32; 2]| labels("<f4", &values.map(f32::to_le_bytes).concat());
+        assert_eq!(floats([2., -0.]).unwrap(), ["2", "0"]);
+        assert_eq!(
+            (floats([2., 0.5]), floats([0., f32::NAN]), floats([f32::INFINITY, 1.])),
+            (None, None, None)
+        );
+        assert_eq!(labels("<f8", &[1e300f64.to_le_bytes(), [0; 8]].concat()), None);
         for descr in ["|S3", "<U1"] {
             let none = array(&npy(descr, "False", "(0,)", &[])).unwrap();
             assert_eq!(none.to_labels(), Some(Vec::new()));

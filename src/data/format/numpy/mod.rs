@@ -283,7 +283,8 @@ mod tests {
         assert!(
             problem(&[("x", x()), ("y", npy("|u1", &[3], &[0; 3]))]).contains("2 examples, but 3 labels")
         );
-        assert!(problem(&[("x", x()), ("y", npy("<f4", &[2], &[0; 8]))]).contains("not fractions"));
+        let halves = [0.5f32.to_le_bytes(), [0; 4]].concat();
+        assert!(problem(&[("x", x()), ("y", npy("<f4", &[2], &halves))]).contains("not fractions"));
         assert!(problem(&[("x", x())]).contains("the arrays are: x.npy"));
         let nan = npy("<f4", &[2, 1], &[1f32.to_le_bytes(), f32::NAN.to_le_bytes()].concat());
         assert!(
