@@ -88,7 +88,7 @@ pub fn leaking(subject: &Subject) -> Vec<Finding> {
 /// How often a column alone tells the label: its values are put into groups of about equal size by one half of the rows,
 /// and the other half is told by the most frequent label of each group. A number that every row has for itself, such as a
 /// number of the row, so tells nothing unless the labels stand in order.
-fn foretells(values: &[f32], labels: &[i64], classes: usize) -> f64 {
+pub(super) fn foretells(values: &[f32], labels: &[i64], classes: usize) -> f64 {
     let present = |row: &usize| !values[*row].is_nan();
     let mut learned: Vec<usize> = (0..values.len()).step_by(2).filter(present).collect();
     let told: Vec<usize> = (1..values.len()).step_by(2).filter(present).collect();

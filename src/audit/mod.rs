@@ -4,6 +4,8 @@
 mod classes;
 mod columns;
 mod duplicates;
+mod index;
+mod lookalikes;
 mod looks;
 mod outliers;
 mod page;
@@ -11,8 +13,11 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use serde::Serialize;
 
+use crate::data::format::{self, csv};
 use crate::data::{DataOptions, Dataset, options::Missing, read};
 use crate::error::Result;
 use looks::Look;
@@ -102,6 +107,9 @@ const CHECKS: &[Check] = &[
     duplicates::exact,
     duplicates::near,
     classes::imbalance,
+    lookalikes::classes,
+    lookalikes::categories,
+    index::counting,
     columns::constant,
     columns::leaking,
     columns::missing,
@@ -110,18 +118,32 @@ const CHECKS: &[Check] = &[
     outliers::sizes,
 ];
 
-/// Reads data and checks it, pictures in `threads` threads.
+/// The checks that cost next to nothing.
+const QUICK: &[Check] = &[lookalikes::classes, lookalikes::categories, index::counting];
+
+/// What the checks find that cost next to nothing, for whoever trains without an audit.
+pub fn quick(dataset: &Dataset) -> Vec<Finding> {
+    let columns = columns::of(dataset);
+    let subject = Subject { dataset, looks: &[], hashes: &[], columns: &columns };
+    QUICK.iter().flat_map(|check| check(&subject)).collect()
+}
+
+/// Reads data and checks it, pictures in `threads` threads. What is wrong with a table's cells is found too, and the other
+/// checks are then made of what is left without them.
 ///
 /// # Errors
 /// Data that cannot be read at all.
 pub fn audit(source: &str, options: &DataOptions, threads: usize) -> Result<(Audit, Dataset)> {
     // Missing values are counted here, not refused.
     let missing = if options.missing == Missing::Error { Missing::Mean } else { options.missing };
-    let dataset = read(source, &DataOptions { missing, ..options.clone() })?;
+    let (dataset, mut findings) = match read(source, &DataOptions { missing, ..options.clone() }) {
+        Ok(dataset) => (dataset, Vec::new()),
+        Err(error) => read_without_faults(source, options).ok_or(error)?,
+    };
     let looks = looks::of(&dataset, threads);
     let (hashes, columns) = (duplicates::hashes(&dataset), columns::of(&dataset));
     let subject = Subject { dataset: &dataset, looks: &looks, hashes: &hashes, columns: &columns };
-    let mut findings: Vec<_> = CHECKS.iter().flat_map(|check| check(&subject)).collect();
+    findings.extend(CHECKS.iter().flat_map(|check| check(&subject)));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let counts = classes::counts(&dataset);
     let audit = Audit {
@@ -131,6 +153,30 @@ pub fn audit(source: &str, options: &DataOptions, threads: usize) -> Result<(Aud
         findings,
     };
     Ok((audit, dataset))
+}
+
+/// Reads a table without its faults, and gives them as findings; none if it must be corrected first, or is no table.
+fn read_without_faults(source: &str, options: &DataOptions) -> Option<(Dataset, Vec<Finding>)> {
+    let path = Path::new(source);
+    let is_table = path.is_file() && format::of(path, options).is_ok_and(|format| format.name() == "csv");
+    let faults = csv::Faults::of(path, options).ok().filter(|_| is_table)?;
+    let dataset = read(source, faults.remedied.as_ref()?).ok()?;
+    let finding = |csv::Fault { check, summary, advice }| Finding {
+        check,
+        severity: Severity::Fault,
+        summary,
+        advice,
+        examples: Vec::new(),
+    };
+    let mut findings: Vec<_> = faults.all.into_iter().map(finding).collect();
+    findings.push(Finding {
+        check: "without-faults",
+        severity: Severity::Note,
+        summary: format!("the other checks were made without what is wrong, as by: {}", faults.command),
+        advice: "correct the table, or train in this way",
+        examples: Vec::new(),
+    });
+    Some((dataset, findings))
 }
 
 impl Subject<'_> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{ArgMatches, Args};
+use cresset::audit;
 use cresset::config::{self, Config, ModelChoice};
 use cresset::device;
 use cresset::distributed::{Place, World};
@@ -152,6 +153,10 @@ impl Train {
         };
         let folder = run.folder.clone();
         if world.is_first() {
+            let data = run.prepared.dataset.path.display();
+            for finding in audit::quick(&run.prepared.dataset) {
+                tracing::warn!("{data}: {}", finding.summary);
+            }
             show(&introduction(&run))?;
         }
         let stop = || asked.load(Ordering::Relaxed);
