@@ -2,6 +2,7 @@
 
 use super::{Finding, Severity, Subject};
 use crate::data::Dataset;
+use crate::data::format::csv::is_missing;
 use crate::error::quoted;
 
 /// A class this many times as large as another is too large for plain accuracy to tell much.
@@ -15,6 +16,25 @@ pub fn counts(dataset: &Dataset) -> Vec<usize> {
     let mut counts = vec![0; dataset.classes.len()];
     dataset.labels.iter().for_each(|label| counts[*label as usize] += 1);
     counts
+}
+
+/// Classes of a table that are called as values are that nobody knows.
+pub fn unknown(subject: &Subject) -> Vec<Finding> {
+    let Dataset { classes, table, .. } = subject.dataset;
+    let counts = counts(subject.dataset);
+    let unknown =
+        classes.iter().zip(counts).filter(|(class, _)| table.is_some() && is_missing(class.as_bytes()));
+    let finding = |(class, count): (&String, usize)| Finding {
+        check: "unknown-class",
+        severity: Severity::Warning,
+        summary: format!(
+            "the class {} ({count} examples) may stand for labels that are not known; leave them out with --missing drop if it does",
+            quoted(class)
+        ),
+        advice: "leave the rows out with --missing drop, or give the class another name",
+        examples: Vec::new(),
+    };
+    unknown.map(finding).collect()
 }
 
 /// Classes of very different sizes, and very small ones.

@@ -13,16 +13,25 @@ const TRIVIAL: f64 = 0.95;
 /// The groups that the values of a column are put into.
 const GROUPS: usize = 64;
 
-/// The names of a table's columns, and their values; none for pictures and for undecoded data.
-pub fn of(dataset: &Dataset) -> Vec<(String, Vec<f32>)> {
-    let (None, Inputs::Floats(values)) = (dataset.shape.image(), &dataset.inputs) else { return Vec::new() };
-    let width = dataset.shape.features() as usize;
-    let names = dataset.table.as_ref().map_or_else(
-        || (1..=width).map(|number| number.to_string()).collect(),
+/// The names of a table's features; none for pictures and for undecoded data.
+pub fn names(dataset: &Dataset) -> Vec<String> {
+    let (None, Inputs::Floats(_)) = (dataset.shape.image(), &dataset.inputs) else { return Vec::new() };
+    dataset.table.as_ref().map_or_else(
+        || (1..=dataset.shape.features()).map(|number| number.to_string()).collect(),
         |table| table.feature_names(),
-    );
-    let column = |(index, name)| (name, values.iter().skip(index).step_by(width).copied().collect());
-    names.into_iter().enumerate().map(column).collect()
+    )
+}
+
+/// The values of a feature of a table, row by row.
+pub fn values(dataset: &Dataset, feature: usize) -> impl Iterator<Item = f32> {
+    let Inputs::Floats(values) = &dataset.inputs else { unreachable!("it has no feature of a name") };
+    values.iter().skip(feature).step_by(dataset.shape.features() as usize).copied()
+}
+
+/// The names of a table's features, and their values; none for pictures and for undecoded data.
+pub fn of(dataset: &Dataset) -> Vec<(String, Vec<f32>)> {
+    let column = |(feature, name)| (name, values(dataset, feature).collect());
+    names(dataset).into_iter().enumerate().map(column).collect()
 }
 
 fn finding(

@@ -19,7 +19,7 @@ pub fn counting(subject: &Subject) -> Vec<Finding> {
     }
     let most = super::classes::counts(dataset).into_iter().max().unwrap_or(0) as f64 / rows as f64;
     let mut findings = Vec::new();
-    for (at, (name, values)) in subject.columns.iter().enumerate() {
+    for (at, name) in super::columns::names(dataset).iter().enumerate() {
         // Of a column of texts, each category is a feature.
         let column =
             dataset.table.as_ref().map(|table| table.columns.iter().find(|column| column.name == *name));
@@ -27,8 +27,17 @@ pub fn counting(subject: &Subject) -> Vec<Finding> {
             Some(column) => column.map(|column| column.position),
             None => Some(at),
         };
-        let (Some(position), true) = (position, numbers_rows(name, values)) else { continue };
-        let told = super::columns::foretells(values, &dataset.labels, dataset.classes.len());
+        let Some(position) = position else { continue };
+        // Most columns are told by their first values, and never put together.
+        if !is_called_so(name) && !counts_up(&super::columns::values(dataset, at).take(3).collect::<Vec<_>>())
+        {
+            continue;
+        }
+        let values: Vec<f32> = super::columns::values(dataset, at).collect();
+        if !numbers_rows(name, &values) {
+            continue;
+        }
+        let told = super::columns::foretells(&values, &dataset.labels, dataset.classes.len());
         let is_telling = told > most + BETTER * (1. - most);
         let number = position + 1;
         let shown = match name.trim() {
@@ -58,14 +67,18 @@ fn numbers_rows(name: &str, values: &[f32]) -> bool {
     if !values.iter().all(|value| value.is_finite() && value.fract() == 0.) {
         return false;
     }
-    let step = |pair: &[f32]| pair[1] - pair[0];
-    let begins = values.first().is_some_and(|first| *first == 0. || *first == 1.);
-    if begins && values.windows(2).all(|pair| step(pair) == 1.) {
+    if counts_up(values) {
         return true;
     }
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f32::total_cmp);
-    is_called_so(name) && sorted.windows(2).filter(|pair| step(pair) == 0.).count() * 100 <= values.len()
+    is_called_so(name) && sorted.windows(2).filter(|pair| pair[0] == pair[1]).count() * 100 <= values.len()
+}
+
+/// Whether values are 0, 1, 2, … or 1, 2, 3, …
+fn counts_up(values: &[f32]) -> bool {
+    let begins = values.first().is_some_and(|first| *first == 0. || *first == 1.);
+    begins && values.windows(2).all(|pair| pair[1] - pair[0] == 1.)
 }
 
 /// Whether columns of this name number rows or name them.

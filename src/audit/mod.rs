@@ -107,6 +107,7 @@ const CHECKS: &[Check] = &[
     duplicates::exact,
     duplicates::near,
     classes::imbalance,
+    classes::unknown,
     lookalikes::classes,
     lookalikes::categories,
     index::counting,
@@ -119,12 +120,12 @@ const CHECKS: &[Check] = &[
 ];
 
 /// The checks that cost next to nothing.
-const QUICK: &[Check] = &[lookalikes::classes, lookalikes::categories, index::counting];
+const QUICK: &[Check] = &[classes::unknown, lookalikes::classes, lookalikes::categories, index::counting];
 
 /// What the checks find that cost next to nothing, for whoever trains without an audit.
 pub fn quick(dataset: &Dataset) -> Vec<Finding> {
-    let columns = columns::of(dataset);
-    let subject = Subject { dataset, looks: &[], hashes: &[], columns: &columns };
+    // Without a copy of the columns, which may be large.
+    let subject = Subject { dataset, looks: &[], hashes: &[], columns: &[] };
     QUICK.iter().flat_map(|check| check(&subject)).collect()
 }
 

@@ -142,6 +142,19 @@ fn every_fault_of_tables_is_found() {
 }
 
 #[test]
+fn a_class_that_is_called_as_a_gap_is_named_and_an_index_is_too() {
+    let row = |row: u32| format!("{row},{},{}\n", row * 37 % 101, ["NA", "yes", "no"][row as usize / 10]);
+    let text = (0..30).map(row).collect::<String>();
+    let audit = table(&format!("n,x,label\n{text}"));
+    assert!(finding(&audit, "unknown-class").summary.contains("`NA` (10 examples)"));
+    let index = finding(&audit, "index-column");
+    assert!(
+        index.severity == Severity::Fault
+            && index.summary.contains("column 1 (n) numbers the rows and alone tells")
+    );
+}
+
+#[test]
 fn sizes_of_classes_are_compared() {
     let row =
         |row: u32| format!("{},{}\n", row * 37 % 101, if row.is_multiple_of(40) { "rare" } else { "usual" });
