@@ -28,17 +28,22 @@ pub fn counting(subject: &Subject) -> Vec<Finding> {
             None => Some(at),
         };
         let Some(position) = position else { continue };
-        // Most columns are told by their first values, and never put together.
-        if !is_called_so(name) && !counts_up(&super::columns::values(dataset, at).take(3).collect::<Vec<_>>())
-        {
+        // The first values rule most columns out, which are then never copied.
+        let first: Vec<f32> = super::columns::values(dataset, at).take(3).collect();
+        if !is_called_so(name) && !is_monotonic(&first) {
             continue;
         }
         let values: Vec<f32> = super::columns::values(dataset, at).collect();
-        if !numbers_rows(name, &values) {
+        let numbers = numbers_rows(name, &values);
+        if !numbers && !is_monotonic(&values) {
             continue;
         }
         let told = super::columns::foretells(&values, &dataset.labels, dataset.classes.len());
         let is_telling = told > most + BETTER * (1. - most);
+        // A time that rises from row to row is an input, unless it gives the label away.
+        if !numbers && !is_telling {
+            continue;
+        }
         let number = position + 1;
         let shown = match name.trim() {
             name if name.is_empty() || name == number.to_string() => number.to_string(),
@@ -79,6 +84,12 @@ fn numbers_rows(name: &str, values: &[f32]) -> bool {
 fn counts_up(values: &[f32]) -> bool {
     let begins = values.first().is_some_and(|first| *first == 0. || *first == 1.);
     begins && values.windows(2).all(|pair| pair[1] - pair[0] == 1.)
+}
+
+/// Whether whole numbers rise, or fall, from each row to the next.
+fn is_monotonic(values: &[f32]) -> bool {
+    values.iter().all(|value| value.is_finite() && value.fract() == 0.)
+        && (values.is_sorted_by(|a, b| a < b) || values.is_sorted_by(|a, b| a > b))
 }
 
 /// Whether columns of this name number rows or name them.
@@ -123,6 +134,9 @@ mod tests {
         for name in ["width", "age", "grid", "paid", "humid"] {
             assert!(!numbers_rows(name, &shuffled), "{name}");
         }
+        let gaps: Vec<f32> = (0..20u8).map(|row| 900. - f32::from(row * 3)).collect();
+        assert!(is_monotonic(&gaps) && is_monotonic(&up));
+        assert!(!is_monotonic(&often) && !is_monotonic(&shuffled) && !is_monotonic(&[0.5, 1.5]));
         assert!(!numbers_rows("id", &[0.5; 20]) && !numbers_rows("id", &[f32::NAN; 20]));
     }
 }

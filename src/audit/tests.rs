@@ -155,6 +155,18 @@ fn a_class_that_is_called_as_a_gap_is_named_and_an_index_is_too() {
 }
 
 #[test]
+fn a_column_that_rises_with_the_rows_is_named_only_where_it_tells_the_label() {
+    let rows = |label: fn(u32) -> u32| {
+        let row = |row: u32| format!("{},{},c{}\n", 5000 + 7 * row, row * 37 % 101, label(row));
+        (0..30).map(row).collect::<String>()
+    };
+    let audit = table(&format!("time,x,label\n{}", rows(|row| row / 10)));
+    assert!(finding(&audit, "index-column").summary.contains("column 1 (time) numbers the rows and alone"));
+    let audit = table(&format!("time,x,label\n{}", rows(|row| row % 3)));
+    assert!(audit.findings.iter().all(|finding| finding.check != "index-column"));
+}
+
+#[test]
 fn sizes_of_classes_are_compared() {
     let row =
         |row: u32| format!("{},{}\n", row * 37 % 101, if row.is_multiple_of(40) { "rare" } else { "usual" });
