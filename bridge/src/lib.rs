@@ -24,6 +24,8 @@ pub mod optimizer;
 pub mod perceptron;
 pub mod process;
 pub mod process_group;
+#[cfg(test)]
+mod processor;
 pub mod quantization;
 pub mod random;
 mod recording;
