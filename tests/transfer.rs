@@ -6,7 +6,10 @@ mod support;
 
 use std::path::Path;
 
+use std::collections::HashMap;
+
 use cresset::train::TrainOptions;
+use cresset::weights::{self, safetensors};
 use shift::Shift;
 use support::{assert_same_bits, run, stderr, succeed, text};
 
@@ -56,6 +59,74 @@ fn a_run_starts_from_any_file_of_another_and_says_what_matched() {
     );
 }
 
+/// Writes a file of weights whose names are others.
+fn rename(from: &Path, to: &Path, names: impl Fn(&str) -> Vec<String>) {
+    let weights = weights::read(from).unwrap();
+    let renamed: Vec<_> = weights
+        .iter()
+        .flat_map(|(name, tensor)| names(name).into_iter().map(move |name| (name, tensor)))
+        .collect();
+    safetensors::write(to, &renamed, HashMap::new()).unwrap();
+}
+
+#[test]
+fn of_several_copies_in_a_file_the_one_that_is_taken_is_named_and_can_be_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let options = ["train", "--model", "resnet18", "--model-options", "width=4", "--epochs", "1"];
+    let train = |more: &[&str]| succeed([&options[..], more].concat());
+    train(&["--out", text(&path("first"))]);
+    let (best, copies) = (path("first/checkpoints/best.safetensors"), path("copies.safetensors"));
+    rename(&best, &copies, |name| {
+        ["student.module.", "teacher.", "optimizer.exp_avg."].map(|copy| format!("{copy}{name}")).into()
+    });
+    let shown = train(&["--init", text(&copies), "--out", text(&path("second"))]);
+    assert!(
+        shown.contains(
+            "tensors matched, those of `teacher`; --init-key chooses another copy: `student.module`"
+        ),
+        "{shown}"
+    );
+    let shown = train(&["--init", text(&copies), "--init-key", "student", "--out", text(&path("third"))]);
+    assert!(shown.contains("tensors matched, those of `student.module`"), "{shown}");
+    let refuse = |more: &[&str], says: &[&str]| {
+        let refused = run([&options[..], more, &["--out", text(&path("refused"))]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        says.iter().for_each(|says| assert!(stderr(&refused).contains(says), "{says}: {}", stderr(&refused)));
+        assert!(!path("refused").exists());
+    };
+    refuse(
+        &["--init", text(&copies), "--init-key", "ema"],
+        &["below the key `ema`", "`teacher` (", "`optimizer` ("],
+    );
+    refuse(&["--init-key", "ema"], &["it goes with --init FILE"]);
+
+    // The body of a model whose layers are numbered, as fastai has them: only names of inner blocks are the model's.
+    let numbered = path("numbered.safetensors");
+    rename(&best, &numbered, |name| {
+        let places = [
+            ("conv1", "0.0"),
+            ("bn1", "0.1"),
+            ("layer1", "0.4"),
+            ("layer2", "0.5"),
+            ("layer3", "0.6"),
+            ("layer4", "0.7"),
+            ("fc", "1.8"),
+        ];
+        let (layer, rest) = name.split_once('.').unwrap();
+        let place = places.iter().find(|(known, _)| *known == layer).unwrap().1;
+        vec![format!("{place}.{rest}")]
+    });
+    refuse(
+        &["--init", text(&numbered)],
+        &[
+            "can be taken from the file by name and size",
+            "The file has 0.0.weight",
+            "the model has conv1.weight",
+        ],
+    );
+}
+
 #[test]
 fn a_run_goes_on_to_the_same_bits_without_the_file_that_it_started_from() {
     let folder = tempfile::tempdir().unwrap();
@@ -100,5 +171,5 @@ fn a_file_that_does_not_fit_or_holds_no_weights_is_refused() {
     refuse(&path("list.txt"), "it is neither safetensors nor a file of torch.save");
     std::fs::write(path("bad.pth"), b"PK\x03\x04\0\0\0\0").unwrap();
     refuse(&path("bad.pth"), "bad.pth: ");
-    refuse(&path("gru/checkpoints/last.safetensors"), "tensors fits the model: the file has ");
+    refuse(&path("gru/checkpoints/last.safetensors"), "tensors can be taken from the file by name and size");
 }

@@ -99,6 +99,11 @@ pub struct Config {
     #[arg(long, value_name = "FILE", value_parser = path())]
     pub init: Option<PathBuf>,
 
+    /// The copy of the weights to take from the file of --init, if it holds several: what stands before the model's names there, such
+    /// as `teacher` or `state_dict.model` [default: the copy that fits best; of equals, an average of weights (EMA) or a teacher]
+    #[arg(long, value_name = "PREFIX")]
+    pub init_key: Option<String>,
+
     /// Leave the last layer as it was drawn, although the file has it: its classes are others
     #[arg(long, value_name = "YES", default_value = "false", default_missing_value = "true", num_args = 0..=1, value_parser = yes_or_no)]
     pub fresh_head: bool,
@@ -189,6 +194,7 @@ impl Config {
             ("model_options", self.model_options.clone().into()),
         ]);
         entries.extend(self.init.as_ref().map(|file| ("init", file.to_string_lossy().into_owned().into())));
+        entries.extend(self.init_key.as_ref().map(|key| ("init_key", key.clone().into())));
         entries.extend([
             ("fresh_head", self.fresh_head.into()),
             ("epochs", i64::from(self.epochs).into()),
@@ -316,6 +322,7 @@ mod tests {
         config.feedback = Some("feedback".into());
         (config.feedback_weight, config.feedback_rows) = (Some(2), Some(9));
         config.init = Some("start.pth".into());
+        config.init_key = Some("teacher".into());
         config.training.clip = Some(1.);
         (config.training.patience, config.training.max_minutes) = (Some(3), Some(5.));
         let entries: Vec<_> = config.entries().into_iter().map(|(name, _)| name.to_string()).collect();

@@ -12,7 +12,8 @@ pub use comparison::{Comparison, Judged, Pair, compare};
 pub use promotion::{Objection, PREVIOUS, Promotion, objections, promote};
 
 /// Options that, like those that decide the rows, cannot be given when a model is fine-tuned: it would be another one.
-const OF_THE_RUN: [&str; 6] = ["image_size", "model", "model_options", "init", "fresh_head", "seed"];
+const OF_THE_RUN: [&str; 7] =
+    ["image_size", "model", "model_options", "init", "init_key", "fresh_head", "seed"];
 
 /// The options to fine-tune the model of `run` with. `config` has those of the run with the `given` ones over them.
 ///
@@ -39,5 +40,12 @@ pub fn options(run: &RunFolder, config: Config, given: &[String]) -> Result<Conf
     let feedback_rows = config.feedback_rows.filter(|_| is_given("feedback_rows"));
     let feedback_weight = config.feedback_weight.filter(|_| is_given("feedback_weight"));
     let init = Some(model);
-    Ok(Config { init, fresh_head: false, feedback_rows, feedback_weight, ..config })
+    Ok(Config {
+        init,
+        init_key: None,
+        fresh_head: false,
+        feedback_rows,
+        feedback_weight,
+        ..config
+    })
 }

@@ -61,11 +61,13 @@ impl Prepared {
     /// The same with a model that `make` makes, for one of the processes of `world`.
     pub fn with(config: &Config, world: &World, make: MakeNetwork) -> Result<Self> {
         let prepared = Prepared::of(Examples::read(config)?, config, world, make)?;
-        let init = config
-            .init
-            .as_deref()
-            .map(|file| init(&prepared.network, file, config.fresh_head))
-            .transpose()?;
+        let init = match (&config.init, &config.init_key) {
+            (None, Some(_)) => {
+                let problem = "--init-key chooses among the weights of a file, so it goes with --init FILE";
+                return Err(Error::Usage(problem.to_string()));
+            }
+            (file, _) => file.as_deref().map(|file| init(&prepared.network, file, config)).transpose()?,
+        };
         Ok(Prepared { init, ..prepared })
     }
 
@@ -160,14 +162,16 @@ impl Prepared {
 }
 
 /// Takes over the weights of a file that fit, those of the last layer only if they are wanted.
-fn init(network: &Network, file: &Path, fresh_head: bool) -> Result<Matching> {
+fn init(network: &Network, file: &Path, config: &Config) -> Result<Matching> {
     let (weights, state) = (weights::read(file)?, network.state());
     let fault = |error| match error {
         Error::Usage(problem) => Error::artifact(file, problem),
         other => other,
     };
-    let matching = Matching::of(&state, &weights).map_err(fault)?;
-    let matching = if fresh_head { matching.without(|name| network.is_head(name)) } else { matching };
+    let is_head = |name: &str| network.is_head(name);
+    let matching = Matching::of(&state, &weights, config.init_key.as_deref()).map_err(fault)?;
+    matching.refuse_chance(&state, &weights, is_head).map_err(fault)?;
+    let matching = if config.fresh_head { matching.without(is_head) } else { matching };
     matching.apply(&state, &weights).map_err(fault)?;
     tracing::info!(file = %file.display(), "took over weights: {}", matching.summary());
     Ok(matching)

@@ -6,6 +6,7 @@
 //! memory is taken for it.
 
 mod archive;
+mod copies;
 mod legacy;
 mod matching;
 mod names;

@@ -106,7 +106,7 @@ fn every_tensor_that_pytorch_saved_is_read_with_its_bits() {
     let model = weights::read(&folder.path().join("zip.pt")).unwrap();
     for file in ["legacy.pth", "whole.pt", "checkpoint.pt", "checkpoint-legacy.pt", "script.pt", "half.pt"] {
         let read = weights::read(&folder.path().join(file)).unwrap();
-        let matching = Matching::of(&model, &read).unwrap();
+        let matching = Matching::of(&model, &read, None).unwrap();
         assert_eq!(matching.matched.len(), 122, "{file}");
         matching.apply(&model, &read).unwrap();
         let summary = matching.summary();
