@@ -73,7 +73,7 @@ fn rename(from: &Path, to: &Path, names: impl Fn(&str) -> Vec<String>) {
 fn of_several_copies_in_a_file_the_one_that_is_taken_is_named_and_can_be_chosen() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let options = ["train", "--model", "resnet18", "--model-options", "width=4", "--epochs", "1"];
+    let options = ["train", "--model", "resnet18", "--held-out", "0.95", "--epochs", "1"];
     let train = |more: &[&str]| succeed([&options[..], more].concat());
     train(&["--out", text(&path("first"))]);
     let (best, copies) = (path("first/checkpoints/best.safetensors"), path("copies.safetensors"));

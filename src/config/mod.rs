@@ -315,6 +315,7 @@ mod tests {
         config.reading.ignore = Some("id".into());
         config.reading.group = Some(ColumnChoice::Number(2));
         config.reading.exclude = Some("list.tsv".into());
+        config.reading.max_memory = Some(4.);
         config.train_list = Some("train.txt".into());
         config.held_out_list = Some("held-out.txt".into());
         config.test_list = Some("test.txt".into());

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::image::ImageSource;
 use super::labels::indexes_among;
@@ -267,18 +267,27 @@ impl Dataset {
     pub fn part(&self, indexes: &[i64], device: Device) -> Part {
         let width = self.shape.features() as usize;
         let wanted = indexes.iter().map(|index| *index as usize);
-        let inputs = match &self.inputs {
-            Inputs::Floats(values) => Tensor::from_slice(&gather(values, width, wanted.clone())),
-            Inputs::Bytes(values) => Tensor::from_slice(&gather(values, width, wanted.clone())),
-            Inputs::Images(_) => unreachable!("pictures are streamed or decoded before"),
-        };
-        let labels: Vec<_> = wanted.map(|index| self.labels[index]).collect();
-        Part {
-            inputs: inputs.view([labels.len() as i64, width as i64]).to_device(device),
-            labels: Tensor::from_slice(&labels).to_device(device),
+        let kind = if matches!(self.inputs, Inputs::Bytes(_)) { Kind::Uint8 } else { Kind::Float };
+        let inputs = Tensor::empty([indexes.len() as i64, width as i64], (kind, device));
+        // Some rows at once, so that no more than these are in memory twice.
+        let at_once = (GATHERED / width.max(1)).max(1);
+        for (place, indexes) in indexes.chunks(at_once).enumerate() {
+            let wanted = indexes.iter().map(|index| *index as usize);
+            let rows = match &self.inputs {
+                Inputs::Floats(values) => Tensor::from_slice(&gather(values, width, wanted)),
+                Inputs::Bytes(values) => Tensor::from_slice(&gather(values, width, wanted)),
+                Inputs::Images(_) => unreachable!("pictures are streamed or decoded before"),
+            };
+            let count = indexes.len() as i64;
+            inputs.narrow(0, (place * at_once) as i64, count).copy_(&rows.view([count, width as i64]));
         }
+        let labels: Vec<_> = wanted.map(|index| self.labels[index]).collect();
+        Part { inputs, labels: Tensor::from_slice(&labels).to_device(device) }
     }
 }
+
+/// The values that are gathered at once for a tensor.
+const GATHERED: usize = 1 << 20;
 
 fn gather<T: Copy>(values: &[T], width: usize, indexes: impl ExactSizeIterator<Item = usize>) -> Vec<T> {
     let mut gathered = Vec::with_capacity(indexes.len() * width);

@@ -10,6 +10,7 @@ mod labels;
 pub(crate) mod lists;
 pub mod notation;
 pub mod options;
+pub(crate) mod room;
 mod split;
 mod table;
 pub mod thumbnail;
@@ -61,6 +62,7 @@ pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
         );
         return Err(Error::data(path.as_path(), problem));
     }
+    room::refuse_special(&path)?;
     format::of(&path, options)?.read(&path, options)
 }
 

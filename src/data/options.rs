@@ -7,6 +7,8 @@ use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesPars
 use clap::{Args, ValueEnum};
 
 use super::format::FORMATS;
+use super::room::Room;
+use crate::config::values::positive;
 
 /// How data is read.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -42,6 +44,10 @@ pub struct DataOptions {
     /// Share of the pictures that may turn out unreadable; each is named and left out, and more of them are an error
     #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = share, allow_negative_numbers = true)]
     pub max_bad_share: f64,
+
+    /// The most memory (GiB) that the values of a file may take [default: what its bytes on the disk make plausible, and the machine has]
+    #[arg(long, value_name = "GIB", value_parser = positive, allow_negative_numbers = true)]
+    pub max_memory: Option<f64>,
 }
 
 impl Default for DataOptions {
@@ -55,14 +61,21 @@ impl Default for DataOptions {
             exclude: None,
             image_size: ImageSize::Auto,
             max_bad_share: 0.01,
+            max_memory: None,
         }
     }
 }
 
 impl DataOptions {
+    /// What the values of a file may take.
+    pub(crate) fn room(&self) -> Room {
+        Room(self.max_memory)
+    }
+
     /// The options that have a value, as (name, value), in the order of their definition.
     pub fn entries(&self) -> Vec<(&'static str, toml::Value)> {
-        let DataOptions { format, label, ignore, missing, group, exclude, image_size, max_bad_share } = self;
+        let DataOptions { format, label, ignore, missing, group, exclude, image_size, max_bad_share, .. } =
+            self;
         let mut entries: Vec<(_, toml::Value)> =
             vec![("format", format.clone().into()), ("label", label.to_string().into())];
         entries.extend(ignore.clone().map(|columns| ("ignore", columns.into())));
@@ -71,6 +84,7 @@ impl DataOptions {
         entries.extend(exclude.as_ref().map(|file| ("exclude", file.to_string_lossy().into_owned().into())));
         entries.push(("image_size", image_size.to_string().into()));
         entries.push(("max_bad_share", (*max_bad_share).into()));
+        entries.extend(self.max_memory.map(|gib| ("max_memory", gib.into())));
         entries
     }
 }

@@ -29,7 +29,8 @@ impl InMemory {
         if part.inputs.kind() == Kind::Uint8 {
             return InMemory::still_raw(part, preprocessing);
         }
-        InMemory::ready(Part { inputs: preprocessing.apply(&part.inputs), labels: part.labels })
+        let Part { inputs, labels } = part;
+        InMemory::ready(Part { inputs: preprocessed(inputs, preprocessing), labels })
     }
 
     /// Raw examples that are preprocessed when a batch is made, after what else is done to them.
@@ -63,6 +64,30 @@ impl HeldOutFeed for InMemory {
         }))
     }
 }
+
+/// Preprocesses raw values, float32 (N, features), in their own memory if what they become has as many: some rows at once.
+fn preprocessed(raw: Tensor, preprocessing: &Preprocessing) -> Tensor {
+    let rows = raw.size()[0];
+    let first = preprocessing.apply(&raw.narrow(0, 0, rows.min(1)));
+    let is_in_place = rows > 0
+        && raw.is_contiguous()
+        && first.kind() == raw.kind()
+        && first.numel() as i64 * rows == raw.numel() as i64;
+    if !is_in_place {
+        return preprocessing.apply(&raw);
+    }
+    let at_once = (AT_ONCE / raw.size()[1].max(1)).max(1);
+    for start in (0..rows).step_by(at_once as usize) {
+        let mut part = raw.narrow(0, start, at_once.min(rows - start));
+        let done = preprocessing.apply(&part);
+        part.copy_(&done.view_as(&part));
+    }
+    let sizes = [&[rows], &first.size()[1..]].concat();
+    raw.view(sizes.as_slice())
+}
+
+/// Values that are preprocessed, or gathered for batches, at once.
+const AT_ONCE: i64 = 1 << 20;
 
 /// Random changes of raw pictures in memory, a batch at once.
 #[derive(Debug)]
@@ -119,20 +144,31 @@ impl TrainFeed for MemoryFeed {
         places(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
     }
 
-    /// The whole epoch is gathered once, so that a batch is a view and costs no copy: one large `index_select` instead of
-    /// one for every step.
+    /// Many batches are gathered at once, so that a batch is a view and costs no copy: one large `index_select` instead of one for
+    /// every step. On a device, that is the whole epoch; in main memory, so much that large data is not there twice.
     fn epoch(&self, pass: Pass) -> Batches<'_> {
         let order = self.sampling.order(&self.labels, pass.seed, pass.epoch);
         let slices: Vec<_> = pass.slices(order.len()).collect();
         let own = slices.iter().flat_map(|slice| &order[slice.start..slice.start + slice.length]);
         let own: Vec<i64> = own.copied().collect();
         let own = Tensor::from_slice(&own).to_device(self.examples.device());
-        let inputs = self.examples.part.inputs.index_select(0, &own);
-        let labels = self.examples.part.labels.index_select(0, &own);
-        let mut start = 0;
+        let Part { inputs, labels } = &self.examples.part;
+        let rows = own.size()[0];
+        let at_once = match self.examples.device() {
+            Device::Cpu => AT_ONCE * inputs.size()[0] / inputs.numel().max(1) as i64,
+            _ => rows,
+        };
+        let (mut start, mut gathered) = (0, (0, inputs.narrow(0, 0, 0), labels.narrow(0, 0, 0)));
         Box::new(slices.into_iter().map(move |slice| {
             let length = slice.length as i64;
-            let (inputs, labels) = (inputs.narrow(0, start, length), labels.narrow(0, start, length));
+            let (first, values, _) = &gathered;
+            if start + length > first + values.size()[0] {
+                let own = own.narrow(0, start, at_once.max(length).min(rows - start));
+                gathered = (start, inputs.index_select(0, &own), labels.index_select(0, &own));
+            }
+            let (first, inputs, labels) = &gathered;
+            let of = |gathered: &Tensor| gathered.narrow(0, start - first, length);
+            let (inputs, labels) = (of(inputs), of(labels));
             start += length;
             Ok(self.batch(inputs, labels, pass, slice))
         }))
@@ -168,6 +204,27 @@ mod tests {
         assert_ne!(seen, (0..10).collect::<Vec<_>>());
         seen.sort_unstable();
         assert_eq!(seen, (0..10).collect::<Vec<_>>());
+    }
+
+    /// Of wide rows, two are gathered at once, and more only for a batch of more.
+    #[test]
+    fn batches_of_large_data_are_gathered_by_and_by() {
+        let width = AT_ONCE / 2;
+        let rows = Tensor::from_slice(&[0f32, 1., 2., 3., 4.]).view([5, 1]).repeat([1, width]);
+        let labels = Tensor::from_slice(&[0i64, 1, 2, 3, 4]);
+        let feed = MemoryFeed::new(InMemory::ready(Part { inputs: rows, labels }), Sampling::Shuffled, None);
+        for size in [1, 2, 3] {
+            let mut seen = Vec::new();
+            for batch in feed.epoch(Pass::new(1, size, 3)) {
+                let Batch { inputs, labels, .. } = batch.unwrap();
+                let firsts = Vec::<f32>::try_from(inputs.select(1, 0).contiguous()).unwrap();
+                let classes = Vec::<i64>::try_from(labels).unwrap();
+                assert!(firsts.iter().zip(&classes).all(|(value, class)| *value == *class as f32));
+                seen.extend(classes);
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, [0, 1, 2, 3, 4], "batches of {size}");
+        }
     }
 
     #[test]

@@ -25,10 +25,11 @@ const CUDA: &str = "cuda";
 const AVERAGE: &str = "average/";
 
 /// Options that may differ when a run goes on: they decide how long and where it runs, but not what a step computes.
-pub const MAY_DIFFER: [&str; 8] = [
+pub const MAY_DIFFER: [&str; 9] = [
     "epochs",
     "device",
     "threads",
+    "max_memory",
     "peer_timeout",
     "patience",
     "max_minutes",

@@ -7,6 +7,19 @@ use crate::data::options::Missing;
 /// Mean and standard deviation of each feature over rows (N, features). A constant feature carries nothing; its deviation
 /// is given as 1, which leaves it at 0.
 pub fn statistics(inputs: &Tensor) -> (Vec<f32>, Vec<f32>) {
+    let (rows, features) = inputs.size2().expect("inputs are (N, features)");
+    // Some features at once, because float64 takes twice the memory of the values.
+    let at_once = (AT_ONCE / rows.max(1)).clamp(1, features.max(1));
+    let parts = (0..features).step_by(at_once as usize);
+    let parts = parts.map(|start| statistics_of(&inputs.narrow(1, start, at_once.min(features - start))));
+    let (means, deviations): (Vec<_>, Vec<_>) = parts.unzip();
+    (means.concat(), deviations.concat())
+}
+
+/// Values of which float64 and the squares may be in memory, too.
+const AT_ONCE: i64 = 1 << 20;
+
+fn statistics_of(inputs: &Tensor) -> (Vec<f32>, Vec<f32>) {
     // In float64, because the sums of many large values lose their last digits in float32.
     let values = inputs.to_kind(Kind::Double);
     let (mean, squares) = if values.isnan().any().int64_value(&[]) == 0 {

@@ -24,6 +24,7 @@ use std::path::Path;
 
 use tch::{Kind, Tensor};
 
+use crate::data::room;
 use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
 pub use matching::Matching;
@@ -41,7 +42,9 @@ use view::{Storage, View};
 /// not.
 pub fn read(path: &Path) -> Result<Tensors> {
     let cannot = |e: std::io::Error| Error::artifact(path, format!("cannot read the weights: {e}"));
-    let mut file = File::open(path).map_err(cannot)?;
+    let mut file = room::open(path).map_err(cannot)?;
+    let length = file.metadata().map_err(cannot)?.len();
+    room::Room(None).check(path, length)?;
     let mut start = Vec::new();
     Read::by_ref(&mut file).take(legacy::MAGIC.len() as u64).read_to_end(&mut start).map_err(cannot)?;
     file.rewind().map_err(cannot)?;

@@ -16,6 +16,7 @@ const TOLD: &[&str] = &[
     "exclude",
     "image_size",
     "max_bad_share",
+    "max_memory",
     "held_out",
     "train_list",
     "held_out_list",

@@ -1,17 +1,20 @@
 //! What the binary formats have in common: reading a file of known size, packed or not, and making examples of arrays.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
-use crate::data::{Dataset, InputShape, Inputs, LabelsBuilder, Names, Portion, ValueRange, sha256};
+use sha2::{Digest, Sha256};
+
+use crate::data::{
+    Dataset, InputShape, Inputs, LabelsBuilder, Names, Portion, ValueRange, hexadecimal, room, sha256,
+};
 use crate::error::{Error, Place, Result};
 
 /// The bytes of a file, unpacked if its name ends in `.gz`.
 pub fn open(path: &Path) -> Result<Box<dyn Read>> {
-    let file = File::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
+    let file = room::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
     let is_packed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
     Ok(if is_packed { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) })
 }
@@ -25,11 +28,52 @@ pub fn exactly(path: &Path, source: &mut dyn Read, length: u64) -> Result<Vec<u8
     let read = source.take(length).read_to_end(&mut bytes);
     read.map_err(|e| Error::data(path, format!("cannot read the file, or it is damaged: {e}")))?;
     if (bytes.len() as u64) < length {
-        let problem =
-            format!("the file ends too early: {length} bytes were expected, {} are there", bytes.len());
-        return Err(Error::data(path, problem));
+        return Err(too_short(path, length, bytes.len() as u64));
     }
     Ok(bytes)
+}
+
+/// Refuses an unpacked file that is too short for what its header declares: `length` bytes of values behind `header` bytes.
+pub fn holds(path: &Path, header: u64, length: u64) -> Result<()> {
+    let is_packed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+    match path.metadata() {
+        Ok(known) if !is_packed && known.len() < header.saturating_add(length) => {
+            Err(too_short(path, length, known.len().saturating_sub(header)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn too_short(path: &Path, expected: u64, found: u64) -> Error {
+    Error::data(path, format!("the file ends too early: {expected} bytes were expected, {found} are there"))
+}
+
+/// Items of so many bytes each as float32, of which `float` makes one, without the bytes of more than a few in memory.
+///
+/// # Errors
+/// A source that ends before.
+pub fn floats(
+    path: &Path,
+    source: &mut dyn Read,
+    count: u64,
+    width: usize,
+    float: impl Fn(&[u8]) -> f32,
+) -> Result<Vec<f32>> {
+    const AT_ONCE: u64 = 1 << 16;
+    let mut values = Vec::new();
+    let mut bytes = Vec::new();
+    while (values.len() as u64) < count {
+        let wanted = AT_ONCE.min(count - values.len() as u64) * width as u64;
+        bytes.clear();
+        let read = (&mut *source).take(wanted).read_to_end(&mut bytes);
+        read.map_err(|e| Error::data(path, format!("cannot read the file, or it is damaged: {e}")))?;
+        if (bytes.len() as u64) < wanted {
+            let found = values.len() * width + bytes.len();
+            return Err(too_short(path, count * width as u64, found as u64));
+        }
+        values.extend(bytes.chunks_exact(width).map(&float));
+    }
+    Ok(values)
 }
 
 /// Refuses a source that goes on behind its end.
@@ -45,10 +89,21 @@ pub fn ended(path: &Path, source: &mut dyn Read) -> Result<()> {
 pub fn sha256_of(files: &[&Path]) -> Result<String> {
     let mut lines = String::new();
     for path in files {
-        let bytes =
-            std::fs::read(path).map_err(|e| Error::data(*path, format!("cannot read the file: {e}")))?;
+        let mut hash = Sha256::new();
+        let hashed = room::open(path).map(BufReader::new).and_then(|mut file| {
+            loop {
+                let bytes = file.fill_buf()?;
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                hash.update(bytes);
+                let count = bytes.len();
+                file.consume(count);
+            }
+        });
+        hashed.map_err(|e| Error::data(*path, format!("cannot read the file: {e}")))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        lines += &format!("{}  {name}\n", sha256(&bytes));
+        lines += &format!("{}  {name}\n", hexadecimal(&hash.finalize()));
     }
     Ok(sha256(lines.as_bytes()))
 }

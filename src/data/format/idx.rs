@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::Format;
-use super::binary::{Arrays, BYTES, ended, exactly, open, sha256_of};
+use super::binary::{Arrays, BYTES, ended, exactly, floats, holds, open, sha256_of};
+use crate::data::room::Room;
 use crate::data::{DataOptions, Dataset, InputShape, Inputs, Portion};
 use crate::error::{Error, Result};
 
@@ -32,7 +33,7 @@ impl Format for Idx {
         if path.is_dir() { !images_in(path).is_empty() } else { is_images(path) }
     }
 
-    fn read(&self, path: &Path, _options: &DataOptions) -> Result<Dataset> {
+    fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         let images = if path.is_dir() { images_in(path) } else { vec![path.to_path_buf()] };
         if images.is_empty() {
             return Err(Error::data(path, "the folder has no file such as train-images-idx3-ubyte"));
@@ -41,7 +42,7 @@ impl Format for Idx {
         let mut all: Option<Arrays> = None;
         for images in &images {
             let labels = labels_of(images)?;
-            let part = read_pair(images, &labels, portion_of(images))?;
+            let part = read_pair(images, &labels, portion_of(images), options.room())?;
             files.extend([images.clone(), labels]);
             match &mut all {
                 Some(all) => all.append(images, part)?,
@@ -101,8 +102,8 @@ fn labels_of(images: &Path) -> Result<PathBuf> {
     Err(Error::data(images, problem))
 }
 
-fn read_pair(images: &Path, labels: &Path, portion: Portion) -> Result<Arrays> {
-    let array = read_array(images)?;
+fn read_pair(images: &Path, labels: &Path, portion: Portion, room: Room) -> Result<Arrays> {
+    let array = read_array(images, room)?;
     let shape = match array.sizes[1..] {
         [features] => vec![features],
         [height, width] => vec![1, height, width],
@@ -113,7 +114,7 @@ fn read_pair(images: &Path, labels: &Path, portion: Portion) -> Result<Arrays> {
         }
     };
     let range = matches!(array.values, Inputs::Bytes(_)).then_some(BYTES);
-    let label_array = read_array(labels)?;
+    let label_array = read_array(labels, room)?;
     if label_array.sizes.len() != 1 {
         return Err(Error::data(labels, "labels have one dimension"));
     }
@@ -135,14 +136,14 @@ struct Array {
     values: Inputs,
 }
 
-fn read_array(path: &Path) -> Result<Array> {
+fn read_array(path: &Path, room: Room) -> Result<Array> {
     let mut source = open(path)?;
     let header = exactly(path, &mut *source, 4)?;
     let [0, 0, code, dimensions] = header[..] else {
         return Err(Error::data(path, "this is no IDX file: it does not begin with two zero bytes"));
     };
     let width = match code {
-        0x08 | 0x09 => 1,
+        0x08 | 0x09 => 1u64,
         0x0b => 2,
         0x0c | 0x0d => 4,
         0x0e => 8,
@@ -151,22 +152,29 @@ fn read_array(path: &Path) -> Result<Array> {
     let sizes = exactly(path, &mut *source, 4 * u64::from(dimensions))?;
     let sizes: Vec<_> =
         sizes.chunks_exact(4).map(|size| u32::from_be_bytes(size.try_into().expect("four bytes"))).collect();
-    let length = sizes.iter().try_fold(width, |length: u64, size| length.checked_mul(u64::from(*size)));
-    let Some(length) = length.filter(|_| !sizes.is_empty()) else {
+    let count = sizes.iter().try_fold(1, |count: u64, size| count.checked_mul(u64::from(*size)));
+    let in_memory = |count: u64| if code == 0x08 { Some(count) } else { count.checked_mul(4.max(width)) };
+    let Some((count, bytes)) =
+        count.and_then(|count| Some((count, in_memory(count)?))).filter(|_| !sizes.is_empty())
+    else {
         return Err(Error::data(path, format!("the sizes of the array make no sense: {sizes:?}")));
     };
-    let bytes = exactly(path, &mut *source, length)?;
-    ended(path, &mut *source)?;
+    holds(path, 4 + 4 * u64::from(dimensions), count.saturating_mul(width))?;
+    room.check(path, bytes)?;
     let sizes = sizes.into_iter().map(i64::from).collect();
-    let chunks = |width: usize| bytes.chunks_exact(width);
-    let values = match code {
-        0x08 => return Ok(Array { sizes, values: Inputs::Bytes(bytes) }),
-        0x09 => bytes.iter().map(|byte| f32::from(*byte as i8)).collect(),
-        0x0b => chunks(2).map(|b| f32::from(i16::from_be_bytes([b[0], b[1]]))).collect(),
-        0x0c => chunks(4).map(|b| i32::from_be_bytes(b.try_into().expect("four bytes")) as f32).collect(),
-        0x0d => chunks(4).map(|b| f32::from_be_bytes(b.try_into().expect("four bytes"))).collect(),
-        _ => chunks(8).map(|b| f64::from_be_bytes(b.try_into().expect("eight bytes")) as f32).collect(),
-    };
+    if code == 0x08 {
+        let bytes = exactly(path, &mut *source, count)?;
+        ended(path, &mut *source)?;
+        return Ok(Array { sizes, values: Inputs::Bytes(bytes) });
+    }
+    let values = floats(path, &mut *source, count, width as usize, |b| match code {
+        0x09 => f32::from(b[0] as i8),
+        0x0b => f32::from(i16::from_be_bytes([b[0], b[1]])),
+        0x0c => i32::from_be_bytes(b.try_into().expect("four bytes")) as f32,
+        0x0d => f32::from_be_bytes(b.try_into().expect("four bytes")),
+        _ => f64::from_be_bytes(b.try_into().expect("eight bytes")) as f32,
+    })?;
+    ended(path, &mut *source)?;
     Ok(Array { sizes, values: Inputs::Floats(values) })
 }
 

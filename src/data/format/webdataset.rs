@@ -1,7 +1,6 @@
 //! Tar shards in WebDataset's convention (<https://github.com/webdataset/webdataset>): members that share their name up
 //! to the first dot are one example, such as `000017.jpg` and `000017.cls`. Only an index is made; nothing is unpacked.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use tar::{Archive, EntryType};
 use super::pictures::Pictures;
 use super::{Format, has_extension};
 use crate::data::image::{ImageSource, is_image};
-use crate::data::{DataOptions, Dataset, Portion};
+use crate::data::{DataOptions, Dataset, Portion, room};
 use crate::error::{Error, Result, quoted};
 
 /// The format.
@@ -118,7 +117,7 @@ fn index(shard: &Path, prefix: Option<&str>, pictures: &mut Pictures) -> Result<
     let fault = |e: std::io::Error| {
         Error::data(shard, format!("this is no tar archive, or it is damaged: {}", quoted(&e.to_string())))
     };
-    let file = File::open(shard).map_err(|e| Error::data(shard, format!("cannot read the file: {e}")))?;
+    let file = room::open(shard).map_err(|e| Error::data(shard, format!("cannot read the file: {e}")))?;
     let length = file.metadata().map_err(fault)?.len();
     let archive: Arc<Path> = Arc::from(shard);
     let mut sample = Sample::default();

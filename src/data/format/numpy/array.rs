@@ -3,19 +3,26 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::data::format::binary::{ended, exactly};
+use crate::data::Inputs;
+use crate::data::format::binary::{ended, exactly, floats};
 use crate::error::{Error, Result, quoted};
 
 /// An array as it was saved.
 pub struct Array {
-    /// The dtype: order of the bytes, kind, and bytes an item, as in `<f4`.
-    descr: String,
     /// The sizes of its dimensions.
     pub shape: Vec<usize>,
-    /// The bytes of an item.
-    width: usize,
     /// Its items, the last dimension fastest.
-    bytes: Vec<u8>,
+    items: Items,
+}
+
+/// The items of an array.
+enum Items {
+    /// Bytes from 0 to 255.
+    Bytes(Vec<u8>),
+    /// Other numbers, and whether they are whole ones.
+    Numbers(Vec<f32>, bool),
+    /// Texts.
+    Texts(Vec<String>),
 }
 
 /// Longer headers are of no array that we can use; NumPy itself warns of them.
@@ -25,117 +32,59 @@ impl Array {
     /// Reads an array to the end of `source`.
     ///
     /// # Errors
-    /// What is no NPY, of a dtype that holds Python objects or records, or of another length than it says.
-    pub fn read(path: &Path, source: &mut dyn Read) -> Result<Self> {
+    /// What is no NPY, of a dtype that holds Python objects or records, of another length than it says, and what `room` refuses, which is told how many bytes it takes in memory.
+    pub fn read(path: &Path, source: &mut dyn Read, room: &dyn Fn(u64) -> Result<()>) -> Result<Self> {
         let fault = |problem: String| Error::data(path, problem);
-        let start = exactly(path, source, 8)?;
-        if &start[..6] != b"\x93NUMPY" {
-            return Err(fault("this is no NumPy array: it does not begin as one".to_string()));
-        }
-        let length = match start[6] {
-            1 => u64::from(u16::from_le_bytes(two(&exactly(path, source, 2)?))),
-            2 | 3 => u64::from(u32::from_le_bytes(four(&exactly(path, source, 4)?))),
-            version => return Err(fault(format!("version {version} of NumPy's format is not known"))),
-        };
-        if length > LONGEST_HEADER {
-            return Err(fault(format!("the header of the array is {length} bytes long, so it is damaged")));
-        }
-        let header = exactly(path, source, length)?;
-        let header = String::from_utf8_lossy(&header);
-        let header = Header::parse(&header)
-            .ok_or_else(|| fault(format!("the header of the array cannot be read: {}", quoted(&header))))?;
+        let header = Header::read(path, source)?;
         let item = header.item_size().ok_or_else(|| {
             fault(format!(
                 "arrays of the dtype {} cannot be read; save numbers or texts",
                 quoted(&header.descr)
             ))
         })?;
-        let count = header.shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size));
-        let length = count.and_then(|count| count.checked_mul(item));
-        let length =
-            length.ok_or_else(|| fault(format!("the shape {:?} of the array is too large", header.shape)))?;
-        let bytes = exactly(path, source, length as u64)?;
-        ended(path, source)?;
-        let bytes =
-            if header.fortran_order { first_fastest_to_last(&bytes, &header.shape, item) } else { bytes };
-        Ok(Array { descr: header.descr, shape: header.shape, width: item, bytes })
-    }
-
-    /// The bytes, if the array holds bytes from 0 to 255.
-    pub fn as_bytes(&self) -> Option<&[u8]> {
-        (self.kind() == "u1").then_some(&self.bytes)
-    }
-
-    /// The items as float32; none if they are texts.
-    pub fn to_floats(&self) -> Option<Vec<f32>> {
-        macro_rules! read {
-            ($number:ty) => {{
-                let width = size_of::<$number>();
-                let item =
-                    |item: &[u8]| <$number>::from_ne_bytes(self.native(item).try_into().expect("an item"));
-                self.bytes.chunks_exact(width).map(|bytes| item(bytes) as f32).collect()
-            }};
-        }
-        Some(match self.kind() {
-            "b1" | "u1" => self.bytes.iter().map(|byte| f32::from(*byte)).collect(),
-            "i1" => self.bytes.iter().map(|byte| f32::from(*byte as i8)).collect(),
-            "i2" => read!(i16),
-            "i4" => read!(i32),
-            "i8" => read!(i64),
-            "u2" => read!(u16),
-            "u4" => read!(u32),
-            "u8" => read!(u64),
-            "f2" => {
-                self.bytes.chunks_exact(2).map(|b| half(u16::from_ne_bytes(two(&self.native(b))))).collect()
+        let count = header.shape.iter().try_fold(1u64, |count, size| count.checked_mul(*size as u64));
+        let sizes = count.and_then(|count| Some((count, count.checked_mul(item.max(4) as u64)?)));
+        let (count, bytes) =
+            sizes.ok_or_else(|| fault(format!("the shape {:?} of the array is too large", header.shape)))?;
+        room(if header.kind() == "u1" { count } else { bytes })?;
+        let items = match header.kind() {
+            "u1" => Items::Bytes(header.ordered(exactly(path, source, count)?)),
+            kind if kind.starts_with(['S', 'U']) => {
+                let bytes = exactly(path, source, count * item as u64)?;
+                Items::Texts(
+                    header.ordered(bytes.chunks_exact(item).map(|bytes| header.text(bytes)).collect()),
+                )
             }
-            "f4" => read!(f32),
-            "f8" => read!(f64),
-            _ => return None,
-        })
+            kind => {
+                let values = floats(path, source, count, item, header.number())?;
+                Items::Numbers(header.ordered(values), !kind.starts_with('f'))
+            }
+        };
+        ended(path, source)?;
+        Ok(Array { shape: header.shape, items })
+    }
+
+    /// The items as inputs: the bytes, or the other numbers; none if they are texts.
+    pub fn into_numbers(self) -> Option<Inputs> {
+        match self.items {
+            Items::Bytes(bytes) => Some(Inputs::Bytes(bytes)),
+            Items::Numbers(values, _) => Some(Inputs::Floats(values)),
+            Items::Texts(_) => None,
+        }
     }
 
     /// The items as labels: whole numbers or texts; none if they are fractions.
-    pub fn to_labels(&self) -> Option<Vec<String>> {
-        let text = |characters: String| characters.trim_end_matches('\0').to_string();
-        let width = self.width;
-        match self.kind().as_bytes()[0] {
-            b'S' => Some(
-                self.bytes.chunks_exact(width).map(|b| text(String::from_utf8_lossy(b).into())).collect(),
-            ),
-            b'U' => {
-                let character = |b: &[u8]| {
-                    char::from_u32(u32::from_ne_bytes(four(&self.native(b)))).unwrap_or('\u{fffd}')
-                };
-                let item = |item: &[u8]| text(item.chunks_exact(4).map(character).collect());
-                Some(self.bytes.chunks_exact(width).map(item).collect())
-            }
-            b'f' => {
-                let double = |b: &[u8]| f64::from_ne_bytes(self.native(b).try_into().expect("an item"));
-                let values: Vec<f64> = match self.kind() {
-                    "f8" => self.bytes.chunks_exact(width).map(double).collect(),
-                    _ => self.to_floats()?.into_iter().map(f64::from).collect(),
-                };
+    pub fn into_labels(self) -> Option<Vec<String>> {
+        match self.items {
+            Items::Bytes(bytes) => Some(bytes.iter().map(u8::to_string).collect()),
+            Items::Numbers(values, true) => Some(values.iter().map(f32::to_string).collect()),
+            Items::Numbers(values, false) => {
                 // Whole numbers that were saved as fractions, up to where they are exact.
-                let is_whole = |value: &f64| value.fract() == 0. && value.abs() <= (1u64 << 53) as f64;
+                let is_whole = |value: &f32| value.fract() == 0. && value.abs() <= (1 << 24) as f32;
                 values.iter().map(|value| is_whole(value).then(|| (*value as i64).to_string())).collect()
             }
-            _ => Some(self.to_floats()?.iter().map(f32::to_string).collect()),
+            Items::Texts(texts) => Some(texts),
         }
-    }
-
-    /// The kind and the size of an item, without the order of its bytes.
-    fn kind(&self) -> &str {
-        self.descr.trim_start_matches(['<', '>', '|', '='])
-    }
-
-    /// The bytes of an item in the order of this machine.
-    fn native(&self, item: &[u8]) -> Vec<u8> {
-        let mut item = item.to_vec();
-        let is_big = self.descr.starts_with('>');
-        if is_big != cfg!(target_endian = "big") && !self.descr.starts_with('|') {
-            item.reverse();
-        }
-        item
     }
 }
 
@@ -160,8 +109,39 @@ impl Header {
         })
     }
 
+    /// Reads what stands before the items.
+    fn read(path: &Path, source: &mut dyn Read) -> Result<Self> {
+        let fault = |problem: String| Error::data(path, problem);
+        let start = exactly(path, source, 8)?;
+        if &start[..6] != b"\x93NUMPY" {
+            return Err(fault("this is no NumPy array: it does not begin as one".to_string()));
+        }
+        let length = match start[6] {
+            1 => u64::from(u16::from_le_bytes(two(&exactly(path, source, 2)?))),
+            2 | 3 => u64::from(u32::from_le_bytes(four(&exactly(path, source, 4)?))),
+            version => return Err(fault(format!("version {version} of NumPy's format is not known"))),
+        };
+        if length > LONGEST_HEADER {
+            return Err(fault(format!("the header of the array is {length} bytes long, so it is damaged")));
+        }
+        let header = exactly(path, source, length)?;
+        let header = String::from_utf8_lossy(&header);
+        Header::parse(&header)
+            .ok_or_else(|| fault(format!("the header of the array cannot be read: {}", quoted(&header))))
+    }
+
+    /// The kind and the size of an item, without the order of its bytes.
+    fn kind(&self) -> &str {
+        self.descr.trim_start_matches(['<', '>', '|', '='])
+    }
+
+    /// Whether the bytes of an item are in the other order than those of this machine.
+    fn is_reversed(&self) -> bool {
+        self.descr.starts_with('>') != cfg!(target_endian = "big") && !self.descr.starts_with('|')
+    }
+
     fn item_size(&self) -> Option<usize> {
-        let kind = self.descr.trim_start_matches(['<', '>', '|', '=']);
+        let kind = self.kind();
         let (letter, size) = (kind.get(..1)?, kind.get(1..)?.parse::<usize>().ok()?);
         match (letter, size) {
             ("b", 1) | ("u" | "i", 1 | 2 | 4 | 8) | ("f", 2 | 4 | 8) => Some(size),
@@ -170,29 +150,74 @@ impl Header {
             _ => None,
         }
     }
-}
 
-/// Reorders items whose first dimension is the fastest.
-fn first_fastest_to_last(bytes: &[u8], shape: &[usize], item: usize) -> Vec<u8> {
-    let mut ordered = Vec::with_capacity(bytes.len());
-    let mut strides = Vec::new();
-    shape.iter().fold(item, |stride, size| {
-        strides.push(stride);
-        stride * size
-    });
-    let mut index = vec![0; shape.len()];
-    for _ in 0..bytes.len() / item {
-        let at: usize = index.iter().zip(&strides).map(|(index, stride)| index * stride).sum();
-        ordered.extend_from_slice(&bytes[at..at + item]);
-        for (place, size) in index.iter_mut().zip(shape).rev() {
-            *place += 1;
-            if *place < *size {
-                break;
-            }
-            *place = 0;
+    /// What makes a number of the bytes of an item.
+    fn number(&self) -> Box<dyn Fn(&[u8]) -> f32> {
+        let is_reversed = self.is_reversed();
+        macro_rules! read {
+            ($bits:ty, $number:expr) => {
+                Box::new(move |item| {
+                    let bits = <$bits>::from_ne_bytes(item.try_into().expect("an item"));
+                    $number(if is_reversed { bits.swap_bytes() } else { bits })
+                })
+            };
+        }
+        match self.kind() {
+            "i1" => Box::new(|item| f32::from(item[0] as i8)),
+            "i2" => read!(i16, f32::from),
+            "i4" => read!(i32, |number: i32| number as f32),
+            "i8" => read!(i64, |number: i64| number as f32),
+            "u2" => read!(u16, f32::from),
+            "u4" => read!(u32, |number: u32| number as f32),
+            "u8" => read!(u64, |number: u64| number as f32),
+            "f2" => read!(u16, half),
+            "f4" => read!(u32, f32::from_bits),
+            "f8" => read!(u64, |bits: u64| f64::from_bits(bits) as f32),
+            _ => Box::new(|item| f32::from(item[0])),
         }
     }
-    ordered
+
+    /// The text of an item.
+    fn text(&self, item: &[u8]) -> String {
+        let text: String = match self.kind().starts_with('S') {
+            true => String::from_utf8_lossy(item).into(),
+            false => item
+                .chunks_exact(4)
+                .map(|bytes| {
+                    let code = u32::from_ne_bytes(four(bytes));
+                    let code = if self.is_reversed() { code.swap_bytes() } else { code };
+                    char::from_u32(code).unwrap_or('\u{fffd}')
+                })
+                .collect(),
+        };
+        text.trim_end_matches('\0').to_string()
+    }
+
+    /// Items with the last dimension fastest, whichever was so in the file.
+    fn ordered<T: Clone>(&self, items: Vec<T>) -> Vec<T> {
+        if !self.fortran_order {
+            return items;
+        }
+        let mut ordered = Vec::with_capacity(items.len());
+        let mut strides = Vec::new();
+        self.shape.iter().fold(1, |stride, size| {
+            strides.push(stride);
+            stride * size
+        });
+        let mut index = vec![0; self.shape.len()];
+        for _ in 0..items.len() {
+            let at: usize = index.iter().zip(&strides).map(|(index, stride)| index * stride).sum();
+            ordered.push(items[at].clone());
+            for (place, size) in index.iter_mut().zip(&self.shape).rev() {
+                *place += 1;
+                if *place < *size {
+                    break;
+                }
+                *place = 0;
+            }
+        }
+        ordered
+    }
 }
 
 /// A float16 as float32 (IEEE 754).
@@ -226,7 +251,11 @@ mod tests {
     }
 
     fn array(bytes: &[u8]) -> Result<Array> {
-        Array::read(Path::new("a.npy"), &mut &bytes[..])
+        let room = |bytes| match bytes {
+            0..1_000_000 => Ok(()),
+            _ => Err(Error::Usage(format!("no room for {bytes}"))),
+        };
+        Array::read(Path::new("a.npy"), &mut &bytes[..], &room)
     }
 
     #[test]
@@ -251,7 +280,11 @@ mod tests {
         ];
         for (descr, items) in cases {
             let array = array(&npy(descr, "False", "(2,)", &items)).unwrap();
-            assert_eq!(array.to_floats().unwrap(), [1., 0.], "{descr}");
+            match array.into_numbers().unwrap() {
+                Inputs::Bytes(values) => assert_eq!((values, descr), (vec![1, 0], "|u1")),
+                Inputs::Floats(values) => assert_eq!(values, [1., 0.], "{descr}"),
+                Inputs::Images(_) => panic!("{descr}"),
+            }
         }
     }
 
@@ -266,7 +299,9 @@ mod tests {
 
     #[test]
     fn labels_are_whole_numbers_or_texts() {
-        let labels = |descr, items: &[u8]| array(&npy(descr, "False", "(2,)", items)).unwrap().to_labels();
+        let labels = |descr, items: &[u8]| array(&npy(descr, "False", "(2,)", items)).unwrap().into_labels();
+        assert_eq!(labels("|u1", &[7, 0]).unwrap(), ["7", "0"]);
+        assert_eq!(labels(">i2", &[0, 7, 255, 255]).unwrap(), ["7", "-1"]);
         assert_eq!(labels("<i2", &[7, 0, 255, 255]).unwrap(), ["7", "-1"]);
         assert_eq!(labels("|S3", b"catox\0").unwrap(), ["cat", "ox"]);
         let wide: Vec<u8> = "aé".chars().flat_map(|c| (c as u32).to_le_bytes()).collect();
@@ -280,14 +315,17 @@ mod tests {
         assert_eq!(labels("<f8", &[1e300f64.to_le_bytes(), [0; 8]].concat()), None);
         for descr in ["|S3", "<U1"] {
             let none = array(&npy(descr, "False", "(0,)", &[])).unwrap();
-            assert_eq!(none.to_labels(), Some(Vec::new()));
+            assert_eq!(none.into_labels(), Some(Vec::new()));
         }
     }
 
     #[test]
     fn the_order_of_fortran_is_turned() {
         let columns_first = npy("|u1", "True", "(2, 3)", &[1, 4, 2, 5, 3, 6]);
-        assert_eq!(array(&columns_first).unwrap().as_bytes().unwrap(), [1, 2, 3, 4, 5, 6]);
+        let values = array(&columns_first).unwrap().into_numbers().unwrap();
+        assert!(matches!(values, Inputs::Bytes(values) if values == [1, 2, 3, 4, 5, 6]));
+        let texts = npy("|S2", "True", "(2, 1)", b"a\0bc");
+        assert_eq!(array(&texts).unwrap().into_labels().unwrap(), ["a", "bc"]);
     }
 
     #[test]
@@ -302,7 +340,8 @@ mod tests {
                 .contains("arrays of the dtype `|O` cannot be read")
         );
         assert!(problem(npy("<f4", "False", "(99999999999, 99999999999)", &[])).contains("is too large"));
-        assert!(problem(npy("<f4", "False", "(9999999999,)", &[])).contains("ends too early"));
+        assert!(problem(npy("<f4", "False", "(9999999999,)", &[])).contains("no room for 39999999996"));
+        assert!(problem(npy("<f4", "False", "(9999,)", &[])).contains("ends too early"));
         assert!(problem([whole, vec![0]].concat()).contains("longer than its header"));
         assert!(problem(b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec()).contains("so it is damaged"));
     }
@@ -312,7 +351,7 @@ mod tests {
         fn no_bytes_make_the_reader_panic(bytes: Vec<u8>, descr in "[<>|]?[biufSUO]?[0-9]{0,3}", shape in "\\([0-9, ]{0,8}\\)?") {
             let _ = array(&bytes);
             if let Ok(array) = array(&npy(&descr, "True", &shape, &bytes)) {
-                let _ = (array.to_floats(), array.to_labels());
+                let _ = array.into_labels();
             }
         }
     }

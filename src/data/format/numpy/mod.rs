@@ -2,8 +2,8 @@
 
 mod array;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use zip::ZipArchive;
 
 use super::binary::{Arrays, BYTES, sha256_of};
 use super::{Format, has_extension};
+use crate::data::room::{self, Room};
 use crate::data::{DataOptions, Dataset, InputShape, Inputs, Portion, ValueRange};
 use crate::error::{Error, Result};
 
@@ -43,17 +44,17 @@ impl Format for Numpy {
         has_extension(path, &["npz", "npy"])
     }
 
-    fn read(&self, path: &Path, _options: &DataOptions) -> Result<Dataset> {
+    fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         if has_extension(path, &["npz"]) {
-            return read_npz(path)?.into_dataset(path, sha256_of(&[path])?);
+            return read_npz(path, options.room())?.into_dataset(path, sha256_of(&[path])?);
         }
         let labels = labels_of(path)?;
         let open = |path: &Path| -> Result<Array> {
             let file =
-                File::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
-            Array::read(path, &mut BufReader::new(file))
+                room::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
+            Array::read(path, &mut BufReader::new(file), &|bytes| options.room().check(path, bytes))
         };
-        let arrays = arrays(path, &open(path)?, &open(&labels)?)?;
+        let arrays = arrays(path, open(path)?, open(&labels)?)?;
         arrays.into_dataset(path, sha256_of(&[path, &labels])?)
     }
 }
@@ -87,24 +88,30 @@ fn labels_of(path: &Path) -> Result<PathBuf> {
     })
 }
 
-fn read_npz(path: &Path) -> Result<Arrays> {
-    let file = File::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
+fn read_npz(path: &Path, room: Room) -> Result<Arrays> {
+    let file = room::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
     let damaged =
         |e: zip::result::ZipError| Error::data(path, format!("this is no .npz, or it is damaged: {e}"));
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let names = archive.file_names().map(|name| name.map(|name| name.into_owned()));
     let names = names.collect::<zip::result::ZipResult<Vec<_>>>().map_err(damaged)?;
+    // All of them together.
+    let taken = Cell::new(0u64);
+    let check = |bytes: u64| {
+        taken.set(taken.get().saturating_add(bytes));
+        room.check(path, taken.get())
+    };
     let mut arrays_of: BTreeMap<(Portion, bool), Array> = BTreeMap::new();
     for name in &names {
         let Some((portion, is_label)) = role(name.trim_end_matches(".npy")) else { continue };
         let mut member = archive.by_name(name).map_err(damaged)?;
-        let array = Array::read(&path.join(name), &mut member)?;
+        let array = Array::read(&path.join(name), &mut member, &check)?;
         arrays_of.insert((portion.unwrap_or(Portion::Train), is_label), array);
     }
     let mut all: Option<Arrays> = None;
     let mut portions = Vec::new();
     for portion in [Portion::Train, Portion::Validation, Portion::Test] {
-        let pair = (arrays_of.get(&(portion, false)), arrays_of.get(&(portion, true)));
+        let pair = (arrays_of.remove(&(portion, false)), arrays_of.remove(&(portion, true)));
         let (Some(inputs), Some(labels)) = pair else { continue };
         let part = arrays(path, inputs, labels)?;
         portions.resize(portions.len() + part.labels.len(), portion);
@@ -141,13 +148,13 @@ fn role(name: &str) -> Option<(Option<Portion>, bool)> {
     PAIRS.iter().any(|(inputs, _)| *inputs == word).then_some((portion, false))
 }
 
-fn arrays(path: &Path, inputs: &Array, labels: &Array) -> Result<Arrays> {
+fn arrays(path: &Path, inputs: Array, labels: Array) -> Result<Arrays> {
     let fault = |problem: String| Error::data(path, problem);
     if labels.shape.len() != 1 && labels.shape.get(1) != Some(&1) {
         return Err(fault(format!("labels have one dimension, but theirs are {:?}", labels.shape)));
     }
     let labels = labels
-        .to_labels()
+        .into_labels()
         .ok_or_else(|| fault("labels are whole numbers or texts, not fractions".to_string()))?;
     // Where the last size and no other is that of colors, they stand last.
     let is_color = |size: usize| matches!(size, 1 | 3);
@@ -166,13 +173,10 @@ fn arrays(path: &Path, inputs: &Array, labels: &Array) -> Result<Arrays> {
             return Err(fault(problem));
         }
     };
-    let values = match inputs.as_bytes() {
-        Some(bytes) => Inputs::Bytes(channels_first(bytes.to_vec(), &shape, colors_last)),
-        None => {
-            let floats =
-                inputs.to_floats().ok_or_else(|| fault("inputs are numbers, not texts".to_string()))?;
-            Inputs::Floats(channels_first(floats, &shape, colors_last))
-        }
+    let values = match inputs.into_numbers() {
+        Some(Inputs::Bytes(bytes)) => Inputs::Bytes(channels_first(bytes, &shape, colors_last)),
+        Some(Inputs::Floats(floats)) => Inputs::Floats(channels_first(floats, &shape, colors_last)),
+        _ => return Err(fault("inputs are numbers, not texts".to_string())),
     };
     let unit = ValueRange { min: 0., max: 1. };
     let is_unit = |values: &[f32]| values.iter().all(|value| (0. ..=1.).contains(value));
@@ -211,6 +215,7 @@ fn channels_first<T: Copy>(values: Vec<T>, shape: &[usize], colors_last: bool) -
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fs::File;
     use std::io::Write;
 
     fn npy(descr: &str, shape: &[usize], items: &[u8]) -> Vec<u8> {
