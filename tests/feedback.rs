@@ -68,6 +68,12 @@ fn a_model_learns_inputs_of_a_new_kind_keeps_the_old_ones_and_is_promoted() {
     assert!(kept_before < 40. && kept_after > kept_before + 30., "{shown}");
     assert!(accuracies(&shown, "corrections, seen in training").1 > 95., "{shown}");
 
+    // What the corrections gained is shown beside what as many epochs without them did.
+    let control = shown.split("control, trained as long without the corrections").nth(1).unwrap();
+    let (control_kept, _) = accuracies(control, "corrections, kept aside");
+    assert!(control_kept < 40., "{shown}");
+    assert!(new.join("control/model.pt").is_file());
+
     // Classes, preprocessing and held-out rows are those of the old run.
     assert!(shown.contains("promoted: "), "{shown}");
     assert_eq!(held_out(&new), held_out(&old));
@@ -86,12 +92,68 @@ fn a_poisoned_set_is_refused_and_nothing_is_replaced() {
     let (old, set, new) = (trained(folder.path()), folder.path().join("feedback"), folder.path().join("new"));
     corrections(&set, 0..900, |value| value, |class| (class + 1) % 10);
     let before = std::fs::read(old.join("model.pt")).unwrap();
-    let output = run(fine_tune(&old, &set, &new, &["--promote", "--feedback-weight", "5"]));
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    let problem = stderr(&output);
+    // Nearly all contradict the examples around them, and the others harm the model.
+    let refuse = |out: &Path, more: &[&str]| {
+        let output = run(fine_tune(&old, &set, out, &[&["--promote"], more].concat()));
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let problem = refuse(&folder.path().join("reviewed"), &["--epochs", "3"]);
+    assert!(problem.contains("more corrections wait for a second opinion"), "{problem}");
+    let problem = refuse(&new, &["--feedback-weight", "5", "--accept-contradictions"]);
+    assert!(!problem.contains("second opinion"), "{problem}");
     assert!(problem.contains("not promoted: ") && problem.contains("McNemar's test at 5 %"), "{problem}");
     assert_eq!(std::fs::read(old.join("model.pt")).unwrap(), before);
     assert!(!old.join("model.previous.pt").exists() && new.join("model.pt").is_file());
+}
+
+/// A drawn 1 that somebody took for a 7, among corrections that are right.
+#[test]
+fn a_correction_that_the_training_data_deny_waits_until_it_is_confirmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, set) = (trained(folder.path()), folder.path().join("feedback"));
+    let stroke: Vec<f32> = (0..64).map(|pixel| if matches!(pixel % 8, 3 | 4) { 15. } else { 0. }).collect();
+    let writer = Writer::new(&set).unwrap();
+    let add = |id: &str| {
+        let fill = |input| correction(id, input, 7);
+        writer.add(Given::Values(&stroke), fill, id).unwrap();
+    };
+    add("wrong");
+    let before = std::fs::read(old.join("model.pt")).unwrap();
+    let out = |name: &str| folder.path().join(name);
+    let output = run(fine_tune(&old, &set, &out("alone"), &["--promote", "--epochs", "1"]));
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let problem = stderr(&output);
+    for words in [
+        "`wrong` to `7` waits for a second opinion: its 5 nearest training examples are all `1`",
+        "--accept-contradictions",
+    ] {
+        assert!(problem.contains(words), "{problem}");
+    }
+    assert_eq!(std::fs::read(old.join("model.pt")).unwrap(), before);
+    assert!(!out("alone").exists());
+
+    corrections(&set, 0..6, inverted, same);
+    let shown = |name: &str, more: &[&str]| {
+        succeed(fine_tune(&old, &set, &out(name), &[&["--epochs", "1"], more].concat()))
+    };
+    let one_waits = shown("waits", &[]);
+    assert!(
+        one_waits.contains("corrections: 6 to train on, ×50; 1 left for a second opinion"),
+        "{one_waits}"
+    );
+    let config = std::fs::read_to_string(out("waits").join("config.toml")).unwrap();
+    assert!(config.contains("accept_contradictions = false"), "{config}");
+    let accepted = shown("accepted", &["--accept-contradictions"]);
+    assert!(accepted.contains("corrections: 7 to train on, ×50\n"), "{accepted}");
+    add("again");
+    let confirmed = shown("confirmed", &[]);
+    assert!(confirmed.contains("corrections: 7 to train on, ×50\n"), "{confirmed}");
+    // The runs find what they trained on again.
+    for name in ["waits", "accepted"] {
+        succeed(["eval", text(&out(name))]);
+        succeed(["train", "--resume", text(&out(name)), "--epochs", "2"]);
+    }
 }
 
 #[test]

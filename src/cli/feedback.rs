@@ -1,7 +1,7 @@
 //! `cresset train --from RUN --feedback DIR`
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ArgMatches;
 use cresset::config::{self, Config};
@@ -24,7 +24,20 @@ pub fn run(
     // The data must be that of the run, or its held-out rows would be others.
     Examples::own_again(&config, from)?;
     let Some(folder) = train.fine_tune(&config, asked)? else { return Ok(Ended::Interrupted) };
-    let comparison = fine_tune::compare(&from.model(), &folder, config.device.resolve()?)?;
+    let control = if train.is_to_promote() {
+        show("training the old model for as long without the corrections, to compare\n\n")?;
+        let control = fine_tune::train_control(&folder, &|| asked.load(Ordering::Relaxed))?;
+        let Some(control) = control else {
+            eprintln!("interrupted; everything is saved. Go on with the same command and");
+            eprintln!("  --continue --out {}", folder.path().display());
+            return Ok(Ended::Interrupted);
+        };
+        Some(control)
+    } else {
+        None
+    };
+    let device = config.device.resolve()?;
+    let comparison = fine_tune::compare(&from.model(), &folder, control.as_ref(), device)?;
     show(&format!("before → after\n{}\nwritten to {}/\n", comparison.to_text(), folder.path().display()))?;
     if train.is_to_promote() { decide(&comparison, from, &folder) } else { Ok(Ended::Well) }
 }

@@ -58,7 +58,7 @@ pub struct Train {
     tensorboard: bool,
 
     /// With --from: put the new model in the place of the old one, unless it is worse on the old held-out rows or no better on the
-    /// corrections (the exit code is then 1)
+    /// corrections than the old one, as it is or trained as long without them (the exit code is then 1)
     #[arg(long, help_heading = "Afterwards", requires = "from")]
     promote: bool,
 
@@ -309,7 +309,11 @@ pub fn introduction(run: &Run) -> String {
     let corrected = run.prepared.corrections.as_ref().map_or(String::new(), |corrections| {
         let (trained, kept) = (corrections.trained.len(), corrections.kept.len());
         let kept = if kept > 0 { format!("; {kept} kept aside") } else { String::new() };
-        format!("\n        corrections: {trained} to train on, ×{}{kept}", corrections.weight)
+        let waiting = match corrections.waiting {
+            0 => String::new(),
+            waiting => format!("; {waiting} left for a second opinion"),
+        };
+        format!("\n        corrections: {trained} to train on, ×{}{kept}{waiting}", corrections.weight)
     });
     let data = format!(
         "{}: {} rows of {}{range}, {} classes; {} to train on, {} held out{test}{corrected}",

@@ -86,6 +86,10 @@ pub struct Config {
     #[arg(long, value_name = "N", value_parser = whole_above_0, allow_negative_numbers = true)]
     pub feedback_rows: Option<u32>,
 
+    /// Train on corrections that contradict the training data or each other, too, instead of waiting for a second opinion
+    #[arg(long, value_name = "YES", default_missing_value = "true", num_args = 0..=1, value_parser = yes_or_no)]
+    pub accept_contradictions: Option<bool>,
+
     /// Architecture of the model (`cresset models` lists them), or a TorchScript file (`.pt`), which is trained as it is
     #[arg(long, value_name = "NAME|FILE", default_value = "mlp", value_parser = model)]
     pub model: String,
@@ -189,6 +193,7 @@ impl Config {
         entries.extend(named(("feedback", &self.feedback)));
         entries.extend(self.feedback_weight.map(|weight| ("feedback_weight", i64::from(weight).into())));
         entries.extend(self.feedback_rows.map(|rows| ("feedback_rows", i64::from(rows).into())));
+        entries.extend(self.accept_contradictions.map(|yes| ("accept_contradictions", yes.into())));
         entries.extend([
             ("model", self.model.clone().into()),
             ("model_options", self.model_options.clone().into()),
@@ -322,6 +327,7 @@ mod tests {
         (config.folds, config.fold) = (Some(5), Some(1));
         config.feedback = Some("feedback".into());
         (config.feedback_weight, config.feedback_rows) = (Some(2), Some(9));
+        config.accept_contradictions = Some(true);
         config.init = Some("start.pth".into());
         config.init_key = Some("teacher".into());
         config.training.clip = Some(1.);

@@ -31,6 +31,8 @@ pub struct Pair {
     pub before: Vec<Judged>,
     /// A row each: after.
     pub after: Vec<Judged>,
+    /// A row each: the control, if there is one.
+    pub control: Option<Vec<Judged>>,
 }
 
 /// What a model makes of a row.
@@ -43,6 +45,12 @@ pub struct Judged {
 }
 
 impl Pair {
+    /// The control and the model that learned from corrections.
+    pub fn beside_control(&self) -> Option<Pair> {
+        let before = self.control.clone()?;
+        Some(Pair { before, after: self.after.clone(), control: None })
+    }
+
     /// The number of rows.
     pub fn rows(&self) -> usize {
         self.before.len()
@@ -78,11 +86,16 @@ impl Pair {
     }
 }
 
-/// Measures the model that `before` holds and the one of the run `after`, which was fine-tuned.
+/// Measures the model that `before` holds and the one of the run `after`, which was fine-tuned; and its control, if there is one.
 ///
 /// # Errors
 /// Models that do not go together, and data that is gone or has changed since.
-pub fn compare(before: &Path, after: &RunFolder, device: Device) -> Result<Comparison> {
+pub fn compare(
+    before: &Path,
+    after: &RunFolder,
+    control: Option<&RunFolder>,
+    device: Device,
+) -> Result<Comparison> {
     guard(|| {
         let config = Config::read(&after.config_file())?;
         let examples = Examples::again(&config, after)?;
@@ -95,6 +108,7 @@ pub fn compare(before: &Path, after: &RunFolder, device: Device) -> Result<Compa
         })?;
         let old = Classifier::load(before, device)?;
         let new = Classifier::load(&after.model(), device)?;
+        let control = control.map(|run| Classifier::load(&run.model(), device)).transpose()?;
         if old.metadata().classes != new.metadata().classes {
             return Err(Error::artifact(
                 before,
@@ -103,7 +117,8 @@ pub fn compare(before: &Path, after: &RunFolder, device: Device) -> Result<Compa
         }
         let pair = |rows: &[i64]| {
             let feed = examples.raw(rows, &config, old.device());
-            Ok::<_, Error>(Pair { before: judged(&old, &*feed)?, after: judged(&new, &*feed)? })
+            let control = control.as_ref().map(|control| judged(control, &*feed)).transpose()?;
+            Ok::<_, Error>(Pair { before: judged(&old, &*feed)?, after: judged(&new, &*feed)?, control })
         };
         Ok(Comparison {
             held_out: pair(&examples.split.held_out)?,
@@ -135,12 +150,20 @@ impl Comparison {
 
     /// As a table.
     pub fn to_text(&self) -> String {
-        let mut text = format!("{:<30} {:>7}  {:>17}  {:>17}\n", "", "rows", "accuracy", "loss");
-        text += &line("old held-out rows", &self.held_out);
-        if let Some(kept) = &self.kept {
-            text += &line("corrections, kept aside", kept);
+        let head = format!("{:<30} {:>7}  {:>17}  {:>17}\n", "", "rows", "accuracy", "loss");
+        let pairs = [
+            ("old held-out rows", Some(&self.held_out)),
+            ("corrections, kept aside", self.kept.as_ref()),
+            ("corrections, seen in training", Some(&self.trained)),
+        ];
+        let own = pairs.iter().filter_map(|(what, pair)| Some(line(what, (*pair)?)));
+        let text = head + &own.collect::<String>();
+        let beside = pairs.iter().filter_map(|(what, pair)| Some(line(what, &(*pair)?.beside_control()?)));
+        let beside: String = beside.collect();
+        if beside.is_empty() {
+            return text;
         }
-        text + &line("corrections, seen in training", &self.trained)
+        format!("{text}\ncontrol, trained as long without the corrections → after\n{beside}")
     }
 }
 

@@ -1,6 +1,7 @@
 //! A trained model learns from corrections, and takes the place of the old one if it deserves it.
 
 mod comparison;
+mod control;
 mod promotion;
 
 use crate::config::{Config, DECIDE_THE_ROWS};
@@ -9,6 +10,7 @@ use crate::pipeline::Finished;
 use crate::run::RunFolder;
 
 pub use comparison::{Comparison, Judged, Pair, compare};
+pub use control::train_control;
 pub use promotion::{Objection, PREVIOUS, Promotion, objections, promote};
 
 /// Options that, like those that decide the rows, cannot be given when a model is fine-tuned: it would be another one.
@@ -39,8 +41,10 @@ pub fn options(run: &RunFolder, config: Config, given: &[String]) -> Result<Conf
     // The corrections are all that there are now, however many the run was trained on.
     let feedback_rows = config.feedback_rows.filter(|_| is_given("feedback_rows"));
     let feedback_weight = config.feedback_weight.filter(|_| is_given("feedback_weight"));
+    let accept_contradictions = config.accept_contradictions.filter(|_| is_given("accept_contradictions"));
     let init = Some(model);
     Ok(Config {
+        accept_contradictions,
         init,
         init_key: None,
         fresh_head: false,

@@ -26,6 +26,10 @@ pub enum Objection {
     HigherLoss,
     /// It gets no more of the corrections right than the old one and, where both get as many right, is no surer of them.
     NoBetterOnCorrections,
+    /// It gets fewer of the old held-out rows right than the control, and that is not chance: the corrections harm it.
+    LessAccurateThanControl,
+    /// It is no better on the corrections than the control: the additional epochs gained what was gained.
+    NoBetterThanControl,
 }
 
 impl Objection {
@@ -39,6 +43,13 @@ impl Objection {
                 "its mean loss on the old held-out rows is higher by more than a tenth and two standard errors"
             }
             Objection::NoBetterOnCorrections => "it is no better on the corrections",
+            Objection::LessAccurateThanControl => {
+                "it gets fewer of the old held-out rows right than the old model trained as long without the corrections, and that \
+                 is not chance (McNemar's test at 5 %)"
+            }
+            Objection::NoBetterThanControl => {
+                "it is no better on the corrections than the old model trained as long without them"
+            }
         }
     }
 }
@@ -46,15 +57,31 @@ impl Objection {
 /// Everything that speaks against the new model.
 pub fn objections(comparison: &Comparison) -> Vec<Objection> {
     let held_out = &comparison.held_out;
-    let (right_before, right_after) = held_out.right();
     let (rise, error) = held_out.loss_rise();
+    let beside_control = held_out.beside_control().zip(comparison.feedback().beside_control());
     let found = [
-        (right_after < right_before && held_out.test().is_real(), Objection::LessAccurate),
+        (is_less_accurate(held_out), Objection::LessAccurate),
         // What is no number is no small one.
         (!(rise <= RISE * held_out.loss().0 || rise <= ERRORS * error), Objection::HigherLoss),
         (!is_better(comparison.feedback()), Objection::NoBetterOnCorrections),
     ];
-    found.into_iter().filter(|(applies, _)| *applies).map(|(_, objection)| objection).collect()
+    let of_control = beside_control.into_iter().flat_map(|(held_out, feedback)| {
+        [
+            (is_less_accurate(&held_out), Objection::LessAccurateThanControl),
+            (!is_better(&feedback), Objection::NoBetterThanControl),
+        ]
+    });
+    found
+        .into_iter()
+        .chain(of_control)
+        .filter(|(applies, _)| *applies)
+        .map(|(_, objection)| objection)
+        .collect()
+}
+
+fn is_less_accurate(pair: &Pair) -> bool {
+    let (right_before, right_after) = pair.right();
+    right_after < right_before && pair.test().is_real()
 }
 
 fn is_better(pair: &Pair) -> bool {
@@ -98,6 +125,7 @@ mod tests {
         Pair {
             before: (0..rows).map(|row| judged(row < right.0, loss.0)).collect(),
             after: (0..rows).map(|row| judged(row >= rows - right.1, loss.1)).collect(),
+            control: None,
         }
     }
 
@@ -124,6 +152,26 @@ mod tests {
         let none = [Objection::NoBetterOnCorrections];
         assert_eq!(of(pair(359, (340, 340), (0.2, 0.2)), pair(10, (5, 4), (1., 0.5))), none);
         assert_eq!(of(pair(359, (340, 340), (0.2, 0.2)), pair(10, (5, 5), (1., 1.5))), none);
+    }
+
+    #[test]
+    fn what_the_control_gains_too_is_not_credited_to_the_corrections() {
+        let beside = |control: Pair, pair: Pair| Pair { control: Some(control.before), ..pair };
+        let held_out = pair(359, (340, 350), (0.2, 0.1));
+        let of = |control: Pair, corrected: Pair| {
+            of(beside(control, held_out.clone()), beside(corrected, pair(10, (2, 6), (3., 0.5))))
+        };
+        assert_eq!(of(pair(359, (350, 0), (0.1, 0.)), pair(10, (2, 0), (3., 0.))), []);
+        assert_eq!(
+            of(pair(359, (350, 0), (0.1, 0.)), pair(10, (6, 0), (0.4, 0.))),
+            [Objection::NoBetterThanControl]
+        );
+        let harmed = beside(pair(359, (359, 0), (0.1, 0.)), pair(359, (340, 340), (0.2, 0.2)));
+        let corrected = beside(pair(10, (2, 0), (3., 0.)), better());
+        assert_eq!(
+            objections(&Comparison { held_out: harmed, kept: None, trained: corrected }),
+            [Objection::LessAccurateThanControl]
+        );
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::data::{Dataset, Inputs, Names, Split, ValueRange, hexadecimal};
 use crate::error::{Error, Result, quoted};
 use crate::feedback::{self, CORRECTIONS, Correction, Input};
 
+use super::review::{Review, Verdict};
+
 /// The corrections among the examples of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corrections {
@@ -27,9 +29,18 @@ pub struct Corrections {
     pub trained: Vec<i64>,
     /// The rows of those that are kept to measure the model on.
     pub kept: Vec<i64>,
+    /// How many wait for a second opinion.
+    pub waiting: usize,
     /// Why others were left out.
     pub notes: Vec<String>,
 }
+
+/// How many of those that wait are named.
+const NAMED: usize = 10;
+
+/// What is to be done about corrections that wait.
+const CONFIRM: &str = "a correction that waits is trained on once the same input is corrected to the same class again; \
+                       --accept-contradictions trains on all as they are";
 
 /// From the tenth correction on, every fifth one is kept to measure the model on. It goes by the number, so that no correction
 /// that one training saw is kept by a later one, when there are more.
@@ -46,7 +57,12 @@ const MOST_TIMES: u32 = 50;
 impl Corrections {
     /// The options of a run with these corrections, so that it finds the same ones again.
     pub fn settle(&self, config: &Config) -> Config {
-        Config { feedback_rows: Some(self.read), feedback_weight: Some(self.weight), ..config.clone() }
+        Config {
+            feedback_rows: Some(self.read),
+            feedback_weight: Some(self.weight),
+            accept_contradictions: Some(config.accept_contradictions.unwrap_or(false)),
+            ..config.clone()
+        }
     }
 
     /// The rows that it is looked at while a model is trained which epoch is the best: the kept ones, or all where none is kept. They
@@ -79,6 +95,11 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
         return Err(Error::data(file.as_path(), "there is no correction here to learn from"));
     }
     let mut added = Added::new(&dataset, split);
+    if !config.accept_contradictions.unwrap_or(false) {
+        let digests = corrections.iter().map(|correction| (correction, digest_of(correction, folder)));
+        added.review = Some(Review::new(&dataset, split, digests));
+    }
+    let mut waiting = Vec::new();
     let mut hash = Sha256::new();
     let (mut trained, mut kept) = (Vec::new(), Vec::new());
     let first = dataset.rows() as i64;
@@ -88,7 +109,13 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
             hash.update(std::fs::read(picture).unwrap_or_default());
         }
         match added.take(correction, folder, config) {
-            Ok(()) => {
+            Ok(Verdict::Repeated) => (),
+            Ok(Verdict::Waits(reason)) => waiting.push(format!(
+                "the correction {} to {} waits for a second opinion: {reason}",
+                quoted(&correction.id),
+                quoted(&correction.correction)
+            )),
+            Ok(Verdict::Taken) => {
                 let is_kept = number >= FIRST_KEPT && number % EVERY == 0;
                 let row = first + added.taken.labels.len() as i64 - 1;
                 if is_kept { kept.push(row) } else { trained.push(row) }
@@ -98,9 +125,25 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
             }
         }
     }
+    notes.extend(waiting.iter().take(NAMED).cloned());
+    if waiting.len() > NAMED {
+        notes.push(format!("{} more corrections wait for a second opinion", waiting.len() - NAMED));
+    }
+    if !waiting.is_empty() {
+        notes.push(CONFIRM.to_string());
+    }
+    let waiting = waiting.len();
     if trained.is_empty() {
+        let confirm = if waiting > 0 {
+            format!(" ({waiting} wait for a second opinion: {CONFIRM})")
+        } else {
+            String::new()
+        };
         let reasons = notes.first().map(|note| format!(": {note}")).unwrap_or_default();
-        return Err(Error::data(file.as_path(), format!("no correction here can be learned from{reasons}")));
+        return Err(Error::data(
+            file.as_path(),
+            format!("no correction here can be learned from{reasons}{confirm}"),
+        ));
     }
     let weight = config.feedback_weight.unwrap_or_else(|| usual_weight(split.train.len(), trained.len()));
     split.train.extend(trained.iter().flat_map(|row| std::iter::repeat_n(*row, weight as usize)));
@@ -108,7 +151,7 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
     let read = corrections.len() as u32;
     let taken = added.taken;
     let dataset = taken.onto(dataset, folder);
-    Ok((dataset, Some(Corrections { sha256, read, weight, first, trained, kept, notes })))
+    Ok((dataset, Some(Corrections { sha256, read, weight, first, trained, kept, waiting, notes })))
 }
 
 /// So often that the corrections are a fifth of an epoch.
@@ -120,6 +163,8 @@ fn usual_weight(rows: usize, corrections: usize) -> u32 {
 /// Corrections as examples of a data set.
 struct Added<'a> {
     dataset: &'a Dataset,
+    /// None where all corrections are accepted.
+    review: Option<Review<'a>>,
     /// What the model is measured on, which it must not be trained on.
     measured: Measured,
     taken: Taken,
@@ -136,16 +181,16 @@ struct Taken {
 
 impl<'a> Added<'a> {
     fn new(dataset: &'a Dataset, split: &Split) -> Self {
-        Added { dataset, measured: Measured::of(dataset, split), taken: Taken::default() }
+        Added { dataset, review: None, measured: Measured::of(dataset, split), taken: Taken::default() }
     }
 
-    /// Takes a correction, or says why it cannot be used.
+    /// Takes a correction if it need not wait, or says why it cannot be used.
     fn take(
         &mut self,
-        correction: &Correction,
+        correction: &'a Correction,
         folder: &Path,
         config: &Config,
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<Verdict, String> {
         let classes = &self.dataset.classes;
         let label = classes.iter().position(|class| *class == correction.correction);
         let label = label
@@ -159,17 +204,29 @@ impl<'a> Added<'a> {
                 let bytes = std::fs::read(&path).map_err(|e| format!("cannot read the picture: {e}"))?;
                 image::Header::read(&bytes)?;
                 self.measured.refuse(&bytes)?;
+                let verdict = self.verdict(correction, digest(&bytes), None);
+                if verdict != Verdict::Taken {
+                    return Ok(verdict);
+                }
                 self.taken.sources.push(ImageSource::File(path));
             }
             (Inputs::Floats(_) | Inputs::Bytes(_), input, path) => {
                 let values = self.values(input, path.as_deref(), config)?;
                 self.measured.refuse(&bits(&values))?;
+                let verdict = self.verdict(correction, digest_of(correction, folder), Some(&values));
+                if verdict != Verdict::Taken {
+                    return Ok(verdict);
+                }
                 self.taken.floats.extend(values);
             }
         }
         self.taken.labels.push(label as i64);
         self.taken.ids.push(correction.id.clone());
-        Ok(())
+        Ok(Verdict::Taken)
+    }
+
+    fn verdict(&mut self, correction: &'a Correction, digest: [u8; 32], values: Option<&[f32]>) -> Verdict {
+        self.review.as_mut().map_or(Verdict::Taken, |review| review.verdict(correction, digest, values))
     }
 
     /// An input as raw values of the data set.
@@ -261,6 +318,16 @@ impl Measured {
         match self.0.contains(&digest(bytes)) {
             true => Err("it is one of the examples that the model is measured on".to_string()),
             false => Ok(()),
+        }
+    }
+}
+
+/// What tells an input from others; that of a picture which cannot be read is of no matter.
+fn digest_of(correction: &Correction, folder: &Path) -> [u8; 32] {
+    match (&correction.input, correction.input.picture(folder)) {
+        (Input::Values(values), _) => digest(&bits(values)),
+        (Input::Image(_), path) => {
+            digest(&path.and_then(|path| std::fs::read(path).ok()).unwrap_or_default())
         }
     }
 }

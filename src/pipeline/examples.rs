@@ -51,7 +51,9 @@ impl Examples {
     /// # Errors
     /// Data that has changed since.
     pub fn again(config: &Config, folder: &RunFolder) -> Result<Self> {
-        let examples = Examples::read(config)?;
+        // Runs that say nothing of contradictions were begun when all corrections were trained on.
+        let accept_contradictions = config.accept_contradictions.or(Some(true));
+        let examples = Examples::read(&Config { accept_contradictions, ..config.clone() })?;
         if folder.data_sha256()? != examples.dataset.sha256 {
             let problem = format!(
                 "the data has changed since the run {} began, so it can neither go on nor be measured on its held-out \

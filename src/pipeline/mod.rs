@@ -7,6 +7,7 @@ mod finished;
 mod folds;
 mod label_errors;
 mod prepared;
+mod review;
 
 use std::path::Path;
 
@@ -141,6 +142,7 @@ fn settled(config: &Config, folder: &RunFolder) -> Result<Config> {
     Ok(Config {
         feedback_rows: config.feedback_rows.or(begun.feedback_rows),
         feedback_weight: config.feedback_weight.or(begun.feedback_weight),
+        accept_contradictions: config.accept_contradictions.or(begun.accept_contradictions),
         ..config.clone()
     })
 }

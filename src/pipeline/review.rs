@@ -1,0 +1,328 @@
+//! Which corrections are trained on at once, and which wait for a second opinion.
+//!
+//! One wrong correction that is repeated in every epoch makes a model worse. It is told by the training data around it: where the
+//! nearest examples all have one class and the correction another, the correction is more likely to be wrong. An input that is
+//! unlike all examples has no neighbours in this sense, and what people say of it counts at once.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::data::{Dataset, Inputs, Split};
+use crate::error::quoted;
+use crate::feedback::Correction;
+
+/// How many training examples are asked.
+const NEIGHBOURS: usize = 5;
+/// Fewer training examples say nothing.
+const FEWEST: usize = 50;
+/// So many training examples at most, evenly over all, so that it takes seconds at most.
+const MOST: usize = 10_000;
+/// The training examples by which it is told how near a neighbour is.
+const PROBES: usize = 200;
+/// Further away than so many times the usual distance between neighbours, an example is none. Of the digits, hand-drawn ones are
+/// within 2.5 times, and inverted ones beyond 4.5 times.
+const REACH: f64 = 3.;
+/// How sure the model must have been to be heard beside its neighbours, and without any.
+const SURE: f64 = 0.9;
+const SURE_ALONE: f64 = 0.95;
+
+/// What becomes of a correction.
+#[derive(Debug, PartialEq)]
+pub enum Verdict {
+    /// It is trained on.
+    Taken,
+    /// The same was said before.
+    Repeated,
+    /// It waits for a second opinion, for this reason.
+    Waits(String),
+}
+
+/// Looks at corrections one by one, in their order.
+pub struct Review<'a> {
+    dataset: &'a Dataset,
+    neighbours: Option<Neighbours>,
+    /// What was said of each input, by its digest.
+    opinions: HashMap<[u8; 32], Vec<&'a str>>,
+    seen: HashSet<([u8; 32], &'a str)>,
+}
+
+impl<'a> Review<'a> {
+    /// A review of corrections with these digests of their inputs.
+    pub fn new(
+        dataset: &'a Dataset,
+        split: &Split,
+        corrections: impl Iterator<Item = (&'a Correction, [u8; 32])>,
+    ) -> Self {
+        let mut opinions: HashMap<_, Vec<&str>> = HashMap::new();
+        let known = corrections.filter(|(correction, _)| dataset.classes.contains(&correction.correction));
+        for (correction, digest) in known {
+            opinions.entry(digest).or_default().push(&correction.correction);
+        }
+        Review { dataset, neighbours: Neighbours::of(dataset, split), opinions, seen: HashSet::new() }
+    }
+
+    /// What becomes of a correction, whose raw values are these; none for a picture of a data set that is not kept in memory.
+    pub fn verdict(
+        &mut self,
+        correction: &'a Correction,
+        digest: [u8; 32],
+        values: Option<&[f32]>,
+    ) -> Verdict {
+        let said = correction.correction.as_str();
+        if !self.seen.insert((digest, said)) {
+            return Verdict::Repeated;
+        }
+        let opinions = self.opinions.get(&digest).map_or(&[][..], Vec::as_slice);
+        let agreeing = opinions.iter().filter(|other| **other == said).count();
+        let other = opinions.iter().filter(|other| **other != said);
+        // Each other class is given less often, or people contradict each other.
+        for class in other {
+            if opinions.iter().filter(|other| *other == class).count() >= agreeing {
+                return Verdict::Waits(format!("the same input was also corrected to {}", quoted(class)));
+            }
+        }
+        if agreeing > 1 {
+            return Verdict::Taken;
+        }
+        match self.denial(correction, values) {
+            Some(reason) => Verdict::Waits(reason),
+            None => Verdict::Taken,
+        }
+    }
+
+    /// What speaks against a correction.
+    fn denial(&self, correction: &Correction, values: Option<&[f32]>) -> Option<String> {
+        let (answer, said) = (&correction.answer, &correction.correction);
+        let is_denied = |surety| answer.class != *said && answer.probability >= surety;
+        let answered =
+            || format!("the model answered {} ({:.1} %)", quoted(&answer.class), 100. * answer.probability);
+        let (Some(neighbours), Some(values)) = (&self.neighbours, values) else {
+            return is_denied(SURE_ALONE).then(answered);
+        };
+        let nearest = neighbours.nearest(values)?;
+        let classes: Vec<&String> =
+            nearest.iter().map(|row| &self.dataset.classes[self.dataset.labels[*row] as usize]).collect();
+        let of = |class: &String| classes.iter().filter(|other| ***other == *class).count();
+        if classes[0] != said && of(classes[0]) == NEIGHBOURS {
+            return Some(format!(
+                "its {NEIGHBOURS} nearest training examples are all {}",
+                quoted(classes[0])
+            ));
+        }
+        let is_outvoted = is_denied(SURE) && of(said) == 0 && 2 * of(&answer.class) > NEIGHBOURS;
+        is_outvoted.then(|| {
+            let share = format!("{} of its {NEIGHBOURS} nearest training examples", of(&answer.class));
+            format!("{}, and so are {share}", answered())
+        })
+    }
+}
+
+/// Training examples in memory, to find those that are nearest to an input.
+struct Neighbours {
+    /// The rows of the data set.
+    rows: Vec<usize>,
+    /// Their values, a row after another, scaled.
+    values: Vec<f32>,
+    /// What each feature is multiplied by; 0 for one that never differs.
+    scales: Vec<f32>,
+    /// The greatest distance of a neighbour, squared.
+    reach: f64,
+}
+
+impl Neighbours {
+    /// None for a data set that is not in memory, and for too few examples.
+    fn of(dataset: &Dataset, split: &Split) -> Option<Self> {
+        let width = dataset.shape.features() as usize;
+        let every = split.train.len().div_ceil(MOST).max(1);
+        let rows: Vec<usize> = split.train.iter().step_by(every).map(|row| *row as usize).collect();
+        if rows.len() < FEWEST {
+            return None;
+        }
+        let mut values = Vec::with_capacity(rows.len() * width);
+        for row in &rows {
+            match &dataset.inputs {
+                Inputs::Floats(all) => values.extend_from_slice(&all[row * width..][..width]),
+                Inputs::Bytes(all) => {
+                    values.extend(all[row * width..][..width].iter().map(|b| f32::from(*b)))
+                }
+                Inputs::Images(_) => return None,
+            }
+        }
+        // Pixels are all of one scale, columns of a table each of their own.
+        let scales = match dataset.range {
+            Some(_) => vec![1.; width],
+            None => (0..width).map(|feature| scale(values.iter().skip(feature).step_by(width))).collect(),
+        };
+        let mut neighbours =
+            Neighbours { rows, values: scaled(&values, &scales), scales, reach: f64::INFINITY };
+        neighbours.reach = neighbours.usual() * REACH * REACH;
+        Some(neighbours)
+    }
+
+    /// The rows of the nearest examples; none if they are not all within reach.
+    fn nearest(&self, values: &[f32]) -> Option<Vec<usize>> {
+        let found = self.sorted(&scaled(values, &self.scales), NEIGHBOURS);
+        found
+            .iter()
+            .all(|(distance, _)| *distance <= self.reach)
+            .then(|| found.iter().map(|(_, place)| self.rows[*place]).collect())
+    }
+
+    /// The median of the squared distances between examples and their nearest ones.
+    fn usual(&self) -> f64 {
+        let every = self.rows.len().div_ceil(PROBES).max(1);
+        let width = self.scales.len();
+        // The nearest one is the example itself.
+        let second = |place: usize| self.sorted(&self.values[place * width..][..width], 2)[1].0;
+        let mut distances: Vec<f64> = (0..self.rows.len()).step_by(every).map(second).collect();
+        distances.sort_by(f64::total_cmp);
+        distances[distances.len() / 2]
+    }
+
+    /// Squared distances to the nearest examples and their places, the nearest first.
+    fn sorted(&self, values: &[f32], count: usize) -> Vec<(f64, usize)> {
+        let squared = |row: &[f32]| row.iter().zip(values).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
+        let distances = self.values.chunks_exact(self.scales.len()).map(squared);
+        let mut all: Vec<_> =
+            distances.enumerate().map(|(place, distance)| (distance.into(), place)).collect();
+        all.select_nth_unstable_by(count - 1, |a: &(f64, usize), b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        all.truncate(count);
+        all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        all
+    }
+}
+
+/// What brings a column to a standard deviation of one.
+fn scale<'a>(column: impl Iterator<Item = &'a f32> + Clone) -> f32 {
+    let known = column.filter(|value| value.is_finite()).map(|value| f64::from(*value));
+    let count = known.clone().count().max(1) as f64;
+    let mean = known.clone().sum::<f64>() / count;
+    let variance = known.map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+    if variance > 0. { (1. / variance.sqrt()) as f32 } else { 0. }
+}
+
+/// Rows of values, scaled; those that are missing lie at zero.
+fn scaled(values: &[f32], scales: &[f32]) -> Vec<f32> {
+    let scaled = values.iter().zip(scales.iter().cycle()).map(|(value, scale)| value * scale);
+    scaled.map(|value| if value.is_finite() { value } else { 0. }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{InputShape, Names};
+    use crate::feedback::{Answer, Input};
+
+    /// Two clouds of forty points each, around 0 and around 10.
+    fn dataset() -> (Dataset, Split) {
+        let rows = 80;
+        let inputs = (0..rows).flat_map(|row| {
+            let center = if row < 40 { 0. } else { 10. };
+            [center + (row % 8) as f32 / 8., center + (row / 8 % 5) as f32 / 8.]
+        });
+        let dataset = Dataset {
+            path: "data".into(),
+            sha256: "00".to_string(),
+            classes: vec!["low".into(), "high".into()],
+            labels: (0..rows).map(|row| i64::from(row >= 40)).collect(),
+            shape: InputShape(vec![2]),
+            range: None,
+            inputs: Inputs::Floats(inputs.collect()),
+            names: Names::Rows((0..rows as u64).collect()),
+            table: None,
+            portions: None,
+            groups: None,
+        };
+        (dataset, Split { train: (0..rows as i64).collect(), held_out: vec![], test: vec![] })
+    }
+
+    fn correction(values: [f32; 2], answer: (&str, f64), class: &str) -> Correction {
+        Correction {
+            id: "c".to_string(),
+            time: "2026-07-31T12:34:56Z".to_string(),
+            input: Input::Values(values.to_vec()),
+            answer: Answer { class: answer.0.to_string(), probability: answer.1 },
+            correction: class.to_string(),
+            model_sha256: "00".to_string(),
+            model_version: None,
+        }
+    }
+
+    fn verdicts(corrections: &[Correction]) -> Vec<Verdict> {
+        let (dataset, split) = dataset();
+        let digest = |correction: &Correction| {
+            let Input::Values(values) = &correction.input else { unreachable!("values") };
+            let mut digest = [0; 32];
+            digest[..4].copy_from_slice(&values[0].to_le_bytes());
+            digest[4..8].copy_from_slice(&values[1].to_le_bytes());
+            (digest, values.clone())
+        };
+        let mut review = Review::new(&dataset, &split, corrections.iter().map(|c| (c, digest(c).0)));
+        let verdict = |c| {
+            let (digest, values) = digest(c);
+            review.verdict(c, digest, Some(&values))
+        };
+        corrections.iter().map(verdict).collect()
+    }
+
+    fn waits(verdict: &Verdict, because: &str) {
+        assert!(matches!(verdict, Verdict::Waits(reason) if reason.contains(because)), "{verdict:?}");
+    }
+
+    #[test]
+    fn what_the_neighbours_deny_waits_and_what_they_do_not_is_taken() {
+        let verdict = |values, class| verdicts(&[correction(values, ("low", 0.5), class)]).remove(0);
+        waits(&verdict([0.3, 0.3], "high"), "its 5 nearest training examples are all `low`");
+        assert_eq!(verdict([0.3, 0.3], "low"), Verdict::Taken);
+        // Far from all examples, those have nothing to say.
+        assert_eq!(verdict([5., 5.], "high"), Verdict::Taken);
+        assert_eq!(verdict([-40., 3.], "high"), Verdict::Taken);
+    }
+
+    #[test]
+    fn a_second_opinion_confirms_and_a_contrary_one_holds_up() {
+        let [high, low] = ["high", "low"].map(|class| correction([0.3, 0.3], ("low", 0.9), class));
+        let twice = [high.clone(), high.clone()];
+        assert_eq!(verdicts(&twice), [Verdict::Taken, Verdict::Repeated]);
+        let both = verdicts(&[low.clone(), high.clone()]);
+        waits(&both[0], "also corrected to `high`");
+        waits(&both[1], "also corrected to `low`");
+        let most = verdicts(&[high.clone(), low, high]);
+        assert_eq!((&most[0], &most[2]), (&Verdict::Taken, &Verdict::Repeated));
+        waits(&most[1], "also corrected to `high`");
+    }
+
+    #[test]
+    fn without_neighbours_a_sure_model_is_heard() {
+        let (dataset, _) = dataset();
+        let few = Split { train: vec![1, 50], held_out: vec![], test: vec![] };
+        let verdict = |probability| {
+            let correction = correction([0.3, 0.3], ("low", probability), "high");
+            Review::new(&dataset, &few, [(&correction, [0; 32])].into_iter()).verdict(
+                &correction,
+                [0; 32],
+                None,
+            )
+        };
+        assert_eq!(verdict(0.94), Verdict::Taken);
+        waits(&verdict(0.96), "the model answered `low` (96.0 %)");
+    }
+
+    #[test]
+    fn a_sure_model_is_heard_among_neighbours_of_several_classes() {
+        let (mut dataset, split) = dataset();
+        dataset.classes.push("middle".into());
+        // One of the nearest five.
+        dataset.labels[18] = 2;
+        let verdict = |probability, class: &str| {
+            let correction = correction([0.25, 0.25], ("low", probability), class);
+            Review::new(&dataset, &split, [(&correction, [0; 32])].into_iter()).verdict(
+                &correction,
+                [0; 32],
+                Some(&[0.25, 0.25]),
+            )
+        };
+        waits(&verdict(0.97, "high"), "the model answered `low` (97.0 %), and so are 4 of its 5");
+        assert_eq!(verdict(0.6, "high"), Verdict::Taken);
+        assert_eq!(verdict(0.97, "middle"), Verdict::Taken);
+    }
+}
