@@ -1,8 +1,8 @@
 //! Classes that are rare beside others.
 
 use super::{Finding, Severity, Subject};
-use crate::data::Dataset;
 use crate::data::format::csv::is_missing;
+use crate::data::{Dataset, Lacking, Portion};
 use crate::error::quoted;
 
 /// A class this many times as large as another is too large for plain accuracy to tell much.
@@ -35,6 +35,26 @@ pub fn unknown(subject: &Subject) -> Vec<Finding> {
         examples: Vec::new(),
     };
     unknown.map(finding).collect()
+}
+
+/// Classes that not every portion has.
+pub fn lacking(subject: &Subject) -> Vec<Finding> {
+    let finding = |lacking: Lacking| {
+        let (severity, advice) = match lacking.portion {
+            Portion::Train => {
+                (Severity::Fault, "add examples to train on, or take the class out of the other portions")
+            }
+            _ => (Severity::Warning, "move some examples there, or do without the portion"),
+        };
+        Finding {
+            check: "portion-classes",
+            severity,
+            summary: lacking.sentence(),
+            advice,
+            examples: Vec::new(),
+        }
+    };
+    Lacking::of(subject.dataset).into_iter().map(finding).collect()
 }
 
 /// Classes of very different sizes, and very small ones.

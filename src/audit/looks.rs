@@ -9,8 +9,14 @@ use crate::data::image::{Channels, Fitter, ImageSource, Region};
 use crate::data::{Dataset, Inputs, thumbnail};
 use crate::parallel::Ordered;
 
+/// Pictures with less contrast than this, of 255, show nothing.
+const BLANK: f64 = 2.;
+
 /// The side of the grey picture that stands for a picture.
 const SIDE: u32 = 32;
+
+/// A shade that is so far from that of the ground is ink.
+const INK: u8 = 12;
 
 /// What a picture looks like.
 #[derive(Debug, Clone)]
@@ -28,6 +34,10 @@ pub struct Look {
     pub mean: f64,
     /// Their standard deviation.
     pub deviation: f64,
+    /// The share of the grey picture that differs from its commonest shade.
+    pub ink: f64,
+    /// What its decoding remarked.
+    pub remark: Option<String>,
 }
 
 impl Look {
@@ -42,7 +52,16 @@ impl Look {
         // Fields that differ by less than one level are alike, or noise would decide in plain areas.
         let is_brighter = |at: usize| field(at % 8, at / 8) > field((at % 8 + 1) % 8, at / 8) + 16;
         let hash = (0..64).filter(|at| is_brighter(*at)).fold(0, |hash, at| hash | 1 << at);
-        Look { width, height, hash, mean, deviation: variance.sqrt(), grey }
+        let mut shades = [0usize; 256];
+        grey.iter().for_each(|value| shades[usize::from(*value)] += 1);
+        let ground = (0..256).max_by_key(|shade| shades[*shade]).unwrap_or(0) as u8;
+        let ink = grey.iter().filter(|value| value.abs_diff(ground) > INK).count() as f64 / count;
+        Look { width, height, hash, mean, deviation: variance.sqrt(), ink, remark: None, grey }
+    }
+
+    /// Whether it shows nothing.
+    pub fn is_blank(&self) -> bool {
+        self.deviation < BLANK
     }
 
     /// How far two pictures are apart: the mean difference of their grey values, as a share of their contrast.
@@ -57,9 +76,10 @@ impl Look {
 pub fn of(dataset: &Dataset, threads: usize) -> Vec<Result<Look, String>> {
     let Some(shape) = dataset.shape.image() else { return Vec::new() };
     if let Inputs::Images(sources) = &dataset.inputs {
-        let sources: Arc<[ImageSource]> = sources.as_slice().into();
+        let (sources, depth): (Arc<[ImageSource]>, _) = (sources.as_slice().into(), dataset.depth);
         let worker = || {
-            let (sources, mut fitter) = (Arc::clone(&sources), Fitter::new(Channels::Grey, SIDE, SIDE));
+            let sources = Arc::clone(&sources);
+            let mut fitter = Fitter::new(Channels::Grey, SIDE, SIDE).with_depth(depth);
             let mut bytes = Vec::new();
             move |index: usize| {
                 sources[index].read(&mut bytes).map_err(|e| format!("cannot read the file: {e}"))?;
@@ -70,7 +90,7 @@ pub fn of(dataset: &Dataset, threads: usize) -> Vec<Result<Look, String>> {
                     Region { left: 0., top: 0., width: f64::from(width), height: f64::from(height) }
                 };
                 fitter.fit(&bytes, whole, &mut grey)?;
-                Ok(Look::new(width, height, grey))
+                Ok(Look { remark: fitter.take_remark(), ..Look::new(width, height, grey) })
             }
         };
         return Ordered::new(threads, 0..sources.len(), 8 * threads, worker).collect();
@@ -83,6 +103,33 @@ pub fn of(dataset: &Dataset, threads: usize) -> Vec<Result<Look, String>> {
         Ok(Look::new(width, height, resize(&grey, SIDE, SIDE, FilterType::Triangle).into_raw()))
     };
     (0..dataset.rows()).map(look).collect()
+}
+
+/// So many images are looked at before training.
+const GLANCED: usize = 64;
+
+/// What is to be said of a data set of which nearly all images show nothing, or the same, by a glance at some of them.
+pub fn all_alike(dataset: &Dataset, threads: usize) -> Option<String> {
+    let count = dataset.rows().min(GLANCED);
+    dataset.shape.image().filter(|_| dataset.has_pictures() && count > 1)?;
+    let some: Vec<usize> = (0..count).map(|index| index * dataset.rows() / count).collect();
+    let looks: Vec<Look> = of(&dataset.select(&some), threads).into_iter().flatten().collect();
+    let is_most = |found: usize| !looks.is_empty() && found * 10 >= looks.len() * 9;
+    let seen = looks.len();
+    // Images of one shade each that are not the same shade may differ in color.
+    let alike = looks.iter().filter(|look| look.distance(&looks[0]) < 0.01).count();
+    if !is_most(alike) {
+        return None;
+    }
+    let blank = looks.iter().filter(|look| look.is_blank()).count();
+    if is_most(blank) {
+        let remark = looks.iter().find_map(|look| look.remark.clone());
+        let remark = remark.map_or(String::new(), |remark| format!(" (of one: {remark})"));
+        return Some(format!(
+            "{blank} of {seen} images that were looked at show nothing: they have one shade{remark}"
+        ));
+    }
+    Some(format!("{alike} of {seen} images that were looked at are alike"))
 }
 
 /// Pictures that cannot be decoded.

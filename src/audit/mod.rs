@@ -21,6 +21,7 @@ use crate::data::format::{self, csv};
 use crate::data::{DataOptions, Dataset, options::Missing, read};
 use crate::error::Result;
 use looks::Look;
+pub(crate) use looks::all_alike;
 pub use page::to_page;
 pub use report::{to_list, to_text};
 
@@ -111,11 +112,13 @@ const CHECKS: &[Check] = &[
     lookalikes::classes,
     lookalikes::categories,
     index::counting,
+    classes::lacking,
     columns::constant,
     columns::leaking,
     columns::missing,
     outliers::values,
     outliers::pictures,
+    outliers::nearly_empty,
     outliers::sizes,
 ];
 

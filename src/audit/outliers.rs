@@ -6,8 +6,8 @@ use super::{Finding, Mention, Severity, Subject};
 /// the distances, which the outliers themselves do not move.
 const FAR: f64 = 20.;
 
-/// Pictures with less contrast than this, of 255, show nothing.
-const BLANK: f64 = 2.;
+/// A picture with so little of the ink that the others have is nearly empty.
+const LITTLE_INK: f64 = 0.05;
 
 /// A picture whose area is so many times smaller than is usual, or whose proportions are so many times others.
 const ODD_AREA: f64 = 16.;
@@ -64,10 +64,32 @@ pub fn values(subject: &Subject) -> Vec<Finding> {
 
 /// Pictures that show nothing.
 pub fn pictures(subject: &Subject) -> Vec<Finding> {
-    let blank = subject.seen().filter(|(_, look)| look.deviation < BLANK);
-    let remark = |mean: f64| format!("one shade of grey, {mean:.0} of 255");
-    let examples = blank.map(|(index, look)| subject.mention(index, remark(look.mean), true)).collect();
+    let blank = subject.seen().filter(|(_, look)| look.is_blank());
+    let remark = |look: &super::Look| {
+        let shade = format!("one shade of grey, {:.0} of 255", look.mean);
+        look.remark.as_ref().map_or(shade.clone(), |remark| format!("{shade}; {remark}"))
+    };
+    let examples = blank.map(|(index, look)| subject.mention(index, remark(look), true)).collect();
     finding("blank", "picture(s) show nothing", "leave them out", Severity::Warning, examples)
+}
+
+/// Pictures that show next to nothing beside the others.
+pub fn nearly_empty(subject: &Subject) -> Vec<Finding> {
+    let usual = median(&mut subject.seen().map(|(_, look)| look.ink).collect::<Vec<_>>());
+    let is_near = |look: &super::Look| !look.is_blank() && look.ink <= LITTLE_INK * usual;
+    let remark = |look: &super::Look| {
+        format!("{:.1} % differs from the ground, of the others {:.0} %", 100. * look.ink, 100. * usual)
+    };
+    let found = subject.seen().filter(|(_, look)| is_near(look));
+    let examples = found.map(|(index, look)| subject.mention(index, remark(look), false)).collect();
+    let advice = "look at them, and leave out those that show nothing";
+    finding(
+        "nearly-empty",
+        "image(s) show next to nothing beside the others",
+        advice,
+        Severity::Note,
+        examples,
+    )
 }
 
 /// Pictures that are much smaller than the others, or of other proportions.

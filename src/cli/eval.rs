@@ -26,6 +26,10 @@ pub struct Eval {
     #[arg(value_name = "DATA")]
     data: Option<PathBuf>,
 
+    /// Folder of the images that a table names [default: that of the table, and those in it]
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+
     /// Write all figures to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -52,7 +56,7 @@ impl Eval {
         let classifier = Classifier::load(&path, device)?.with_views(&self.views)?;
         let (examples, grouping) = match (&self.data, &run) {
             (Some(data), _) => {
-                let (examples, names) = classifier.read_labelled(data)?;
+                let (examples, names) = classifier.read_labelled_in(data, self.images.as_deref())?;
                 (examples, Grouping::read(&self.groups, data, &names)?)
             }
             (None, Some(run)) => self.held_out(run, device)?,

@@ -24,6 +24,10 @@ pub struct Predict {
     #[arg(long, value_name = "FILE")]
     paths_from: Option<PathBuf>,
 
+    /// Folder of the images that a table names [default: that of the table, and those in it]
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+
     /// How many classes to give for each input, the most probable first
     #[arg(long, value_name = "K", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
@@ -63,7 +67,8 @@ impl Predict {
             threads: self.compute.threads.count().into(),
             features: self.embeddings.is_some(),
         };
-        let stream = classifier.stream(Sources::new(self.inputs, self.paths_from)?, batching)?;
+        let stream = classifier
+            .stream(Sources::new(self.inputs, self.paths_from)?.with_images(self.images), batching)?;
         let form =
             Form { output: self.output, top_k: self.top_k as usize, probabilities: self.probabilities };
         let mut out = std::io::stdout().lock();

@@ -271,7 +271,7 @@ fn given_arguments(flags: &ArgMatches) -> Vec<String> {
 }
 
 /// Options that decide which rows a run is trained and measured on, beside the seed: runs that differ in them cannot be compared.
-pub const DECIDE_THE_ROWS: [&str; 13] = [
+pub const DECIDE_THE_ROWS: [&str; 14] = [
     "data",
     "format",
     "label",
@@ -279,6 +279,7 @@ pub const DECIDE_THE_ROWS: [&str; 13] = [
     "missing",
     "group",
     "exclude",
+    "images",
     "held_out",
     "train_list",
     "held_out_list",
@@ -321,6 +322,8 @@ mod tests {
         config.reading.group = Some(ColumnChoice::Number(2));
         config.reading.exclude = Some("list.tsv".into());
         config.reading.max_memory = Some(4.);
+        config.reading.images = Some("images".into());
+        config.reading.layout = Some(crate::data::options::ArrayLayout::Nhwc);
         config.train_list = Some("train.txt".into());
         config.held_out_list = Some("held-out.txt".into());
         config.test_list = Some("test.txt".into());

@@ -62,6 +62,8 @@ pub struct Dataset {
     pub portions: Option<Vec<Portion>>,
     /// The group of each example, if a column names it.
     pub groups: Option<Vec<String>>,
+    /// How many bits are used by the images that have 16 a value, if there are such images.
+    pub depth: Option<u8>,
 }
 
 /// The raw values of examples.
@@ -90,9 +92,11 @@ impl Portion {
     /// The portion that a name in lower case stands for.
     pub fn of_name(name: &str) -> Option<Self> {
         match name {
-            "train" | "training" => Some(Portion::Train),
-            "val" | "valid" | "validation" => Some(Portion::Validation),
-            "test" => Some(Portion::Test),
+            "train" | "training" | "trn" | "trainval" => Some(Portion::Train),
+            "val" | "valid" | "validate" | "validation" | "dev" | "eval" | "evaluation" => {
+                Some(Portion::Validation)
+            }
+            "test" | "testing" | "tst" => Some(Portion::Test),
             _ => None,
         }
     }
@@ -112,6 +116,15 @@ pub enum Names {
     },
     /// An example is a file, called by its path below the data set's path, with `/` between its parts.
     Files(Vec<String>),
+    /// An example is a file that a table lists.
+    Listed {
+        /// The folder that the names are relative to.
+        folder: PathBuf,
+        /// The path of each, below the folder where it is there.
+        names: Vec<String>,
+        /// The line of each in the table; empty where there are several tables.
+        lines: Vec<u64>,
+    },
     /// Examples from elsewhere stand behind the data set's own.
     Joined {
         /// What its own are called.
@@ -128,7 +141,7 @@ impl Names {
     pub fn count(&self) -> usize {
         match self {
             Names::Rows(rows) | Names::Lines { rows, .. } => rows.len(),
-            Names::Files(names) => names.len(),
+            Names::Files(names) | Names::Listed { names, .. } => names.len(),
             Names::Joined { own, more, .. } => own.count() + more.len(),
         }
     }
@@ -142,7 +155,7 @@ impl Names {
     pub fn name(&self, index: usize) -> String {
         match self {
             Names::Rows(rows) | Names::Lines { rows, .. } => rows[index].to_string(),
-            Names::Files(names) => names[index].clone(),
+            Names::Files(names) | Names::Listed { names, .. } => names[index].clone(),
             Names::Joined { own, more, .. } => match index.checked_sub(own.count()) {
                 None => own.name(index),
                 Some(index) => more[index].clone(),
@@ -156,6 +169,7 @@ impl Names {
             Names::Rows(rows) => Place::row(path, rows[index]),
             Names::Lines { lines, .. } => Place::line(path, lines[index]),
             Names::Files(names) => path.join(&names[index]).as_path().into(),
+            Names::Listed { folder, names, .. } => folder.join(&names[index]).as_path().into(),
             Names::Joined { own, folder, .. } => match index < own.count() {
                 true => own.place(path, index),
                 false => folder.as_path().into(),
@@ -170,6 +184,11 @@ impl Names {
                 Names::Lines { rows: select(rows, indexes), lines: select(lines, indexes) }
             }
             Names::Files(names) => Names::Files(select(names, indexes)),
+            Names::Listed { folder, names, lines } => Names::Listed {
+                folder: folder.clone(),
+                names: select(names, indexes),
+                lines: if lines.is_empty() { Vec::new() } else { select(lines, indexes) },
+            },
             Names::Joined { .. } => Names::Files(indexes.iter().map(|index| self.name(*index)).collect()),
         }
     }
@@ -214,6 +233,7 @@ impl Dataset {
             classes: self.classes.clone(),
             shape: self.shape.clone(),
             range: self.range,
+            depth: self.depth,
             table: self.table.clone(),
         }
     }
@@ -236,6 +256,9 @@ impl Dataset {
             return Err(Error::data(self.path.as_path(), problem));
         }
         self.warn_of_lone_rows();
+        for lacking in super::Lacking::of(self) {
+            tracing::warn!("{}: {}", Place::from(&*self.path), lacking.sentence());
+        }
         Ok(())
     }
 

@@ -62,13 +62,17 @@ impl Grouping {
     }
 
     fn of_column(choice: &ColumnChoice, path: &Path, names: &Names) -> Result<Self> {
-        let Names::Lines { lines, .. } = names else {
+        let lines = match names {
+            Names::Lines { lines, .. } | Names::Listed { lines, .. } => lines.as_slice(),
+            _ => &[],
+        };
+        if lines.len() != names.count() {
             let problem = format!(
                 "--group-by {choice}: {} is no table and has no columns; write the group of each example into a file for --groups",
                 path.display()
             );
             return Err(Error::Usage(problem));
-        };
+        }
         let mut column = read_column(path, choice, lines.first().copied().unwrap_or(0))?;
         let cells = lines.iter().map(|line| column.cells.remove(line).unwrap_or_default()).collect();
         let fault = |problem| Error::data(Place::from(path).column(column.name.clone()), problem);

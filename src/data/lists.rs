@@ -77,6 +77,7 @@ mod tests {
             table: None,
             portions: None,
             groups: None,
+            depth: None,
         }
     }
 

@@ -37,6 +37,14 @@ pub struct DataOptions {
     #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     pub exclude: Option<PathBuf>,
 
+    /// Folder of the images that a list (a table of file names and labels) names [default: that of the list, and those in it]
+    #[arg(long, value_name = "DIR", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
+    pub images: Option<PathBuf>,
+
+    /// Where the channels stand in NumPy arrays of images: (N, H, W, C) or (N, C, H, W) [default: told by the sizes]
+    #[arg(long, value_name = "LAYOUT")]
+    pub layout: Option<ArrayLayout>,
+
     /// Height and width that pictures are brought to: `auto`, one number for both, or HEIGHTxWIDTH
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub image_size: ImageSize,
@@ -59,6 +67,8 @@ impl Default for DataOptions {
             missing: Missing::Error,
             group: None,
             exclude: None,
+            images: None,
+            layout: None,
             image_size: ImageSize::Auto,
             max_bad_share: 0.01,
             max_memory: None,
@@ -74,14 +84,28 @@ impl DataOptions {
 
     /// The options that have a value, as (name, value), in the order of their definition.
     pub fn entries(&self) -> Vec<(&'static str, toml::Value)> {
-        let DataOptions { format, label, ignore, missing, group, exclude, image_size, max_bad_share, .. } =
-            self;
+        let DataOptions {
+            format,
+            label,
+            ignore,
+            missing,
+            group,
+            exclude,
+            images,
+            layout,
+            image_size,
+            max_bad_share,
+            ..
+        } = self;
         let mut entries: Vec<(_, toml::Value)> =
             vec![("format", format.clone().into()), ("label", label.to_string().into())];
         entries.extend(ignore.clone().map(|columns| ("ignore", columns.into())));
         entries.push(("missing", missing.to_string().into()));
         entries.extend(group.as_ref().map(|column| ("group", column.to_string().into())));
         entries.extend(exclude.as_ref().map(|file| ("exclude", file.to_string_lossy().into_owned().into())));
+        entries
+            .extend(images.as_ref().map(|folder| ("images", folder.to_string_lossy().into_owned().into())));
+        entries.extend(layout.map(|layout| ("layout", layout.to_string().into())));
         entries.push(("image_size", image_size.to_string().into()));
         entries.push(("max_bad_share", (*max_bad_share).into()));
         entries.extend(self.max_memory.map(|gib| ("max_memory", gib.into())));
@@ -158,6 +182,22 @@ pub enum Missing {
 impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let value = self.to_possible_value().expect("no policy is hidden");
+        f.write_str(value.get_name())
+    }
+}
+
+/// Where the channels stand in an array of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ArrayLayout {
+    /// Last: (N, height, width, channels).
+    Nhwc,
+    /// Before height and width: (N, channels, height, width).
+    Nchw,
+}
+
+impl std::fmt::Display for ArrayLayout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let value = self.to_possible_value().expect("no layout is hidden");
         f.write_str(value.get_name())
     }
 }

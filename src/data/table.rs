@@ -115,6 +115,7 @@ impl Table {
             table: Some(self.layout),
             portions: None,
             groups: self.groups,
+            depth: None,
         })
     }
 

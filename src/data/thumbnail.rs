@@ -12,7 +12,7 @@ pub fn thumbnail(dataset: &Dataset, index: usize, side: u32) -> Option<RgbImage>
     if let Inputs::Images(sources) = &dataset.inputs {
         let mut bytes = Vec::new();
         sources[index].read(&mut bytes).ok()?;
-        let mut fitter = Fitter::new(Channels::Color, side, side);
+        let mut fitter = Fitter::new(Channels::Color, side, side).with_depth(dataset.depth);
         let mut pixels = vec![0; fitter.bytes()];
         fitter.fit(&bytes, |size| Region::middle(size, (side, side)), &mut pixels).ok()?;
         return RgbImage::from_raw(side, side, pixels);

@@ -79,6 +79,9 @@ pub struct InputDescription {
     pub dtypes: Vec<String>,
     /// The range of raw values, where it is known.
     pub value_range: Option<ValueRange>,
+    /// How many bits are used by the images that have 16 a value, if the model was trained on such images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u8>,
     /// What becomes of pictures of another size.
     #[serde(default)]
     pub sizing: Sizing,
@@ -245,6 +248,7 @@ impl Metadata {
                 shape: dataset.shape.clone(),
                 dtypes: ["uint8", "float32"].map(str::to_string).to_vec(),
                 value_range: dataset.range,
+                depth: dataset.depth,
                 sizing: Channels::of(&dataset.shape).map_or(Sizing::Refused, |_| Sizing::MiddleBilinear),
                 table: dataset.table.clone(),
             },

@@ -19,6 +19,7 @@ pub struct Gallery {
     pub(super) channels: Channels,
     pub(super) height: u32,
     pub(super) width: u32,
+    depth: Option<u8>,
     pub(super) threads: usize,
     most_bad: f64,
     /// The pictures that could not be read so far, and why.
@@ -47,6 +48,7 @@ impl Gallery {
             channels,
             height,
             width,
+            depth: dataset.depth,
             threads,
             most_bad,
             bad: Mutex::default(),
@@ -55,7 +57,7 @@ impl Gallery {
 
     /// What a thread needs to decode pictures one after the other.
     pub fn decoder(self: &Arc<Self>) -> Decoder {
-        let fitter = Fitter::new(self.channels, self.height, self.width);
+        let fitter = Fitter::new(self.channels, self.height, self.width).with_depth(self.depth);
         Decoder { gallery: Arc::clone(self), fitter, encoded: Vec::new(), spare: Vec::new() }
     }
 

@@ -244,7 +244,8 @@ impl<'a> Added<'a> {
         let values = match (input, picture) {
             (Input::Values(values), _) => values.clone(),
             (Input::Image(_), Some(path)) => {
-                let values = image::read(path, shape, range).map_err(|error| error.to_string())?;
+                let reader = image::InputReader::new(shape, range)?.with_depth(self.dataset.depth);
+                let values = image::read_by(reader, path).map_err(|error| error.to_string())?;
                 Vec::<f32>::try_from(values.flatten(0, -1)).expect("a picture is float32")
             }
             (Input::Image(name), None) => return Err(format!("there is no picture {}", quoted(name))),
@@ -367,6 +368,7 @@ mod tests {
             table: None,
             portions: None,
             groups: None,
+            depth: None,
         };
         (dataset, Split { train: vec![0, 1, 2], held_out: vec![3], test: vec![] })
     }

@@ -18,10 +18,11 @@ use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
 use crate::data::column::{Column, ColumnKind};
+use crate::data::format::listed::ImageList;
 use crate::data::format::{self, FORMATS, Format, csv};
-use crate::data::image::Channels;
+use crate::data::image::{Channels, InputReader};
 use crate::data::notation::Notation;
-use crate::data::options::ImageSize;
+use crate::data::options::{ColumnChoice, ImageSize};
 use crate::data::{DataOptions, Inputs as RawInputs, Names, Part, Table, TableLayout, ValueRange, image};
 use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, Keep, evaluate};
@@ -32,6 +33,7 @@ pub use load::metadata;
 pub use many::Summary;
 pub use output::{Form, Output, Writer};
 pub use sources::Sources;
+use sources::is_for_pictures;
 pub use stream::{Batching, Classified, ClassifiedBatch, Found, Stream};
 pub use taken::{Cell, Input, Taken};
 pub use views::ViewOptions;
@@ -190,8 +192,30 @@ impl Classifier {
     /// # Errors
     /// Examples that do not fit the model, or have no label, or one that is none of the model's classes.
     pub fn read_labelled(&self, path: &Path) -> Result<(Box<dyn HeldOutFeed>, Names)> {
-        let is_table = path.is_file() && csv::Csv.recognises(path);
-        let options = DataOptions { image_size: self.image_size(), ..DataOptions::default() };
+        self.read_labelled_in(path, None)
+    }
+
+    /// The same where a list names images that are in the folder `images`.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn read_labelled_in(
+        &self,
+        path: &Path,
+        images: Option<&Path>,
+    ) -> Result<(Box<dyn HeldOutFeed>, Names)> {
+        let is_list = Channels::of(&self.metadata.input.shape).is_some()
+            && path.is_file()
+            && (images.is_some() || ImageList.recognises(path));
+        let is_table = !is_list && path.is_file() && csv::Csv.recognises(path);
+        // The labels are in the column that they were in for training.
+        let label = self.metadata.config.get("label").and_then(|label| label.as_str());
+        let options = DataOptions {
+            image_size: self.image_size(),
+            images: images.map(Path::to_path_buf),
+            label: label.and_then(|label| label.parse().ok()).unwrap_or(ColumnChoice::Last),
+            ..DataOptions::default()
+        };
         if is_table || !FORMATS.iter().any(|format| format.recognises(path)) {
             let table = self.read_rows(path)?;
             let labels = Tensor::from_slice(&table.class_indexes(&self.metadata.classes)?);
@@ -208,6 +232,7 @@ impl Classifier {
             let problem = format!("its examples are {shape}, but the model takes {own}");
             return Err(Error::data(path, problem));
         }
+        dataset.depth = self.metadata.input.depth.or(dataset.depth);
         let dataset = dataset.with_classes(&self.metadata.classes)?;
         let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -232,9 +257,11 @@ impl Classifier {
 
     /// Reads a picture, or the rows of a CSV file (a label behind a row's values is passed over).
     pub fn read_inputs(&self, path: &Path) -> Result<Inputs> {
-        if image::is_image(path) {
+        if is_for_pictures(path, Channels::of(&self.metadata.input.shape).is_some()) {
             let range = self.metadata.input.value_range.unwrap_or(ValueRange { min: 0., max: 255. });
-            let values = image::read(path, &self.metadata.input.shape, range)?;
+            let reader = InputReader::new(&self.metadata.input.shape, range);
+            let reader = reader.map_err(|problem| Error::data(path, problem))?;
+            let values = image::read_by(reader.with_depth(self.metadata.input.depth), path)?;
             return Ok(Inputs { places: vec![path.into()], values });
         }
         let table = self.read_rows(path)?;
@@ -267,6 +294,8 @@ impl Classifier {
         Taken {
             shape: input.shape.clone(),
             range: input.value_range,
+            depth: input.depth,
+            images: None,
             layout: Arc::new(self.layout()),
             has_fill: self.metadata.preprocessing.fill.is_some(),
         }

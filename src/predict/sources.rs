@@ -11,17 +11,20 @@ use std::sync::Arc;
 use glob::MatchOptions;
 
 use super::Taken;
+use crate::data::format;
 use crate::data::format::csv::{Incoming, Stretch};
 use crate::data::format::folder::{entries, real};
-use crate::data::image::is_image;
-use crate::error::{Error, Result};
+use crate::data::format::skipped::Skipped;
+use crate::data::image::Kind;
+use crate::error::{Error, Place, Result};
 
 /// The name of standard input.
 const STANDARD_INPUT: &str = "-";
 
 /// What is to be classified.
 ///
-/// A folder stands for all pictures below it, in the order of their names and without hidden ones; a pattern (`*`, `?`,
+/// A folder stands for all files below it, in the order of their names, without hidden ones and without text and tables that lie
+/// beside images; a pattern (`*`, `?`,
 /// `[…]`, and `**` for folders of any depth) that is no file's name for the files that it matches, likewise; and `-` for the
 /// rows of a table on standard input. No folder is walked twice; only `**` follows a link that leads back, as far as the system
 /// does.
@@ -29,6 +32,7 @@ const STANDARD_INPUT: &str = "-";
 pub struct Sources {
     named: Vec<PathBuf>,
     list: Option<PathBuf>,
+    pub(super) images: Option<PathBuf>,
 }
 
 /// Something to be read.
@@ -57,7 +61,12 @@ impl Sources {
             File::open(path)
                 .map_err(|e| Error::data(path.as_path(), format!("cannot read the list: {e}")))?;
         }
-        Ok(Sources { named, list })
+        Ok(Sources { named, list, images: None })
+    }
+
+    /// The same where the images that a table names are in the folder `images`.
+    pub fn with_images(self, images: Option<PathBuf>) -> Self {
+        Sources { images, ..self }
     }
 
     /// Everything that is to be read, found when it is asked for.
@@ -83,11 +92,37 @@ fn of_name(name: &Path, taken: &Arc<Taken>) -> Jobs {
 fn of_path(path: &Path, taken: &Arc<Taken>) -> Jobs {
     if path.is_dir() {
         Box::new(Pictures::below(path))
-    } else if is_image(path) {
-        Box::new(std::iter::once(Job::Picture(path.to_path_buf())))
+    } else if is_for_pictures(path, taken.takes_images()) {
+        Box::new(std::iter::once(of_kind(path.to_path_buf(), Kind::of(path))))
+    } else if let Some(images) = listed_images(path, taken) {
+        images
     } else {
         of_table(Incoming::open(path, &taken.layout, taken.has_fill))
     }
+}
+
+/// Whether a file is read as an image, which says what it is if it is none: by its name or its beginning, and where the model takes
+/// images, other known kinds that are no tables.
+pub(super) fn is_for_pictures(path: &Path, takes_images: bool) -> bool {
+    match Kind::of(path) {
+        Kind::Image => true,
+        Kind::Foreign(foreign) => foreign.is_image || takes_images,
+        Kind::Beside | Kind::Unknown => false,
+    }
+}
+
+/// The images that a table lists, if it does and the model takes images.
+fn listed_images(path: &Path, taken: &Taken) -> Option<Jobs> {
+    let images =
+        taken.takes_images().then(|| format::listed::images(path, taken.images.as_deref())).flatten()?;
+    let path = path.to_path_buf();
+    Some(match images {
+        Err(error) => Box::new(std::iter::once(Job::Bad(error))),
+        Ok(images) => Box::new(images.into_iter().map(move |(line, image)| match image {
+            Ok(image) => Job::Picture(image),
+            Err(problem) => Job::Bad(Error::data(Place::line(&path, line), problem)),
+        })),
+    })
 }
 
 pub(super) fn of_table(rows: Result<Incoming>) -> Jobs {
@@ -176,6 +211,8 @@ struct Pictures {
     /// An error that was met on opening a folder.
     error: Option<Error>,
     is_empty: bool,
+    /// What lies beside them.
+    skipped: Skipped,
 }
 
 impl Pictures {
@@ -186,6 +223,7 @@ impl Pictures {
             walked: HashSet::new(),
             error: None,
             is_empty: true,
+            skipped: Skipped::default(),
         };
         pictures.enter(root);
         pictures
@@ -203,6 +241,18 @@ impl Pictures {
     }
 }
 
+/// A file in a folder, or what is wrong with it. What is no image is not read as one: it may be of any size, or never end.
+fn of_kind(path: PathBuf, kind: Kind) -> Job {
+    if path.metadata().is_ok_and(|file| !file.is_file()) {
+        return Job::Bad(Error::data(&*path, "this is not a regular file"));
+    }
+    match kind {
+        Kind::Foreign(foreign) => Job::Bad(Error::data(&*path, foreign.problem())),
+        Kind::Unknown => Job::Bad(Error::data(&*path, "this is no picture in a known format")),
+        Kind::Image | Kind::Beside => Job::Picture(path),
+    }
+}
+
 impl Iterator for Pictures {
     type Item = Job;
 
@@ -216,12 +266,17 @@ impl Iterator for Pictures {
             match folder.next() {
                 None => drop(self.left.pop()),
                 Some(path) if path.is_dir() => self.enter(&path),
-                Some(path) if is_image(&path) => {
-                    self.is_empty = false;
-                    return Some(Job::Picture(path));
-                }
-                Some(_) => {}
+                Some(path) => match Kind::of(&path) {
+                    Kind::Beside => self.skipped.add(&path, Kind::Beside),
+                    kind => {
+                        self.is_empty = false;
+                        return Some(of_kind(path, kind));
+                    }
+                },
             }
+        }
+        if let Some(sentence) = std::mem::take(&mut self.skipped).sentence() {
+            tracing::warn!("{}: {sentence}", Place::from(&*self.root));
         }
         std::mem::take(&mut self.is_empty)
             .then(|| Job::Bad(Error::data(&*self.root, "there are no pictures in this folder")))
@@ -239,7 +294,8 @@ mod tests {
     fn found(folder: &Path, sources: Sources) -> Vec<String> {
         let layout = Arc::new(TableLayout { columns: Vec::new(), width: 0, label: None });
         let shape = InputShape(vec![0]);
-        let taken = Arc::new(Taken { shape, range: None, layout, has_fill: false });
+        let taken =
+            Arc::new(Taken { shape, range: None, depth: None, images: None, layout, has_fill: false });
         let below = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
         let name = |job| match job {
             Job::Picture(path) => below(&path),

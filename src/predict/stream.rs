@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 use super::sources::Sources;
-use super::{Classifier, Input};
+use super::{Classifier, Input, Taken};
 use crate::error::{Error, Result, guard};
 use crate::parallel::Ordered;
 
@@ -49,6 +49,8 @@ pub struct Stream<'a> {
     batching: Batching,
     read: Ordered<Vec<Input>>,
     waiting: VecDeque<Input>,
+    /// How many inputs there was something to be said of.
+    remarks: usize,
 }
 
 /// Pictures or stretches of a table that are worked on ahead of the one that is waited for, for each thread, …
@@ -68,7 +70,7 @@ impl Classifier {
                            was exported";
             return Err(Error::artifact(&self.path, problem));
         }
-        let taken = Arc::new(self.taken());
+        let taken = Arc::new(Taken { images: sources.images.clone(), ..self.taken() });
         let worker = || {
             let taken = Arc::clone(&taken);
             let mut pictures = None;
@@ -76,7 +78,7 @@ impl Classifier {
         };
         let ahead = (batching.size + AHEAD * batching.threads).min(MOST_AHEAD);
         let read = Ordered::new(batching.threads, sources.jobs(&taken), ahead, worker);
-        Ok(Stream { classifier: self, batching, read, waiting: VecDeque::new() })
+        Ok(Stream { classifier: self, batching, read, waiting: VecDeque::new(), remarks: 0 })
     }
 
     /// The probability of each class for raw inputs (N, …), one input after the other.
@@ -118,7 +120,10 @@ impl Iterator for Stream<'_> {
     fn next(&mut self) -> Option<Result<ClassifiedBatch>> {
         while self.waiting.len() < self.batching.size {
             match self.read.next() {
-                Some(inputs) => self.waiting.extend(inputs),
+                Some(inputs) => {
+                    inputs.iter().for_each(|input| self.remark(input));
+                    self.waiting.extend(inputs);
+                }
                 None => break,
             }
         }
@@ -132,7 +137,20 @@ impl Iterator for Stream<'_> {
     }
 }
 
+/// So many inputs are remarked upon one by one.
+const REMARKED: usize = 5;
+
 impl Stream<'_> {
+    fn remark(&mut self, input: &Input) {
+        let Some(remark) = &input.remark else { return };
+        self.remarks += 1;
+        match self.remarks {
+            count if count <= REMARKED => tracing::warn!("{}: {remark}", input.name),
+            count if count == REMARKED + 1 => tracing::warn!("… and more inputs like these"),
+            _ => {}
+        }
+    }
+
     fn classified(&self, inputs: Vec<Input>) -> Result<ClassifiedBatch> {
         let good: Vec<&[f32]> = inputs.iter().filter_map(|input| input.values.as_deref().ok()).collect();
         let features = self.classifier.metadata.input.shape.features();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::sources::{Job, of_table};
 use crate::data::column::{Column, ColumnKind};
 use crate::data::format::csv::Incoming;
-use crate::data::image::{self, InputReader};
+use crate::data::image::{self, Channels, InputReader};
 use crate::data::{InputShape, TableLayout, ValueRange};
 use crate::error::{Error, Place, Result, quoted};
 
@@ -18,6 +18,8 @@ pub struct Input {
     pub name: String,
     /// Its raw values, as many as the model has features, or why there are none.
     pub values: std::result::Result<Vec<f32>, String>,
+    /// What is to be said of it although it could be read.
+    pub remark: Option<String>,
 }
 
 /// What a model takes. Threads that read inputs share it.
@@ -25,6 +27,10 @@ pub struct Input {
 pub struct Taken {
     pub(super) shape: InputShape,
     pub(super) range: Option<ValueRange>,
+    /// The bits that images of 16 a value use, if the model was trained on such images.
+    pub(super) depth: Option<u8>,
+    /// Where the images are that lists name, if the user says.
+    pub(super) images: Option<PathBuf>,
     pub(super) layout: Arc<TableLayout>,
     /// Whether a value may be missing.
     pub(super) has_fill: bool,
@@ -124,26 +130,35 @@ impl Taken {
                     Some(reader) => reader.read(&encoded),
                     None => pictures.insert(self.picture_reader()?).read(&encoded),
                 });
-                vec![Input { name: Place::from(&*path).name(), values }]
+                let remark = pictures.as_mut().and_then(InputReader::take_remark);
+                vec![Input { name: Place::from(&*path).name(), values, remark }]
             }
             Job::Rows(rows) => {
                 let input = |(line, values): (u64, Result<Vec<f32>>)| {
                     let place = Place::line(rows.path(), line);
                     let values = values.and_then(|values| self.in_range(values, &place)).map_err(problem);
-                    Input { name: place.name(), values }
+                    Input { name: place.name(), values, remark: None }
                 };
                 rows.rows().into_iter().map(input).collect()
             }
             Job::Bad(Error::Data { place, problem }) => {
-                vec![Input { name: place.name(), values: Err(problem) }]
+                vec![Input { name: place.name(), values: Err(problem), remark: None }]
             }
-            Job::Bad(error) => vec![Input { name: String::new(), values: Err(error.to_string()) }],
+            Job::Bad(error) => {
+                vec![Input { name: String::new(), values: Err(error.to_string()), remark: None }]
+            }
         }
+    }
+
+    /// Whether the model takes images, as files of them hold.
+    pub(super) fn takes_images(&self) -> bool {
+        Channels::of(&self.shape).is_some()
     }
 
     /// What reads pictures for the model.
     fn picture_reader(&self) -> std::result::Result<InputReader, String> {
-        InputReader::new(&self.shape, self.range.unwrap_or(ValueRange { min: 0., max: 255. }))
+        let range = self.range.unwrap_or(ValueRange { min: 0., max: 255. });
+        Ok(InputReader::new(&self.shape, range)?.with_depth(self.depth))
     }
 
     fn in_range(&self, values: Vec<f32>, place: &Place) -> Result<Vec<f32>> {

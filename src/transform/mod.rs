@@ -164,6 +164,7 @@ mod tests {
             table: None,
             portions: None,
             groups: None,
+            depth: None,
         };
         let train = TrainPart(dataset.part(&(0..rows as i64).collect::<Vec<_>>(), Device::Cpu));
         (dataset, train)

@@ -121,6 +121,9 @@ pub fn all(folder: &Path) {
     color_pictures(&folder.join("photos"), 8);
     color_pictures(&folder.join("new-photos"), 1);
     write_shards(&folder.join("photos"), &folder.join("shards"));
+    let listed = ["red", "green", "blue"]
+        .map(|class| (0..8).map(|n| format!("{class}/{n},{class}\n")).collect::<String>());
+    std::fs::write(folder.join("list.csv"), format!("image,label\n{}", listed.concat())).unwrap();
 
     let flowers = std::fs::read_to_string(root().join("data/iris.csv")).unwrap();
     std::fs::write(folder.join("flowers.csv"), &flowers).unwrap();

@@ -187,6 +187,7 @@ impl Arrays {
             table: None,
             portions: self.portions,
             groups: None,
+            depth: None,
         })
     }
 }

@@ -1,14 +1,16 @@
 //! A folder of pictures: a folder a class, by themselves or below `train`, `val` and `test`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Format;
 use super::pictures::Pictures;
-use crate::data::image::{ImageSource, is_image};
-use crate::data::{DataOptions, Dataset, Portion};
-use crate::error::{Error, Result};
+use super::portions::{ClassFolder, Tree, arrange};
+use super::skipped::Skipped;
+use super::{Format, listed};
+use crate::data::image::{ImageSource, Kind, is_image};
+use crate::data::{DataOptions, Dataset};
+use crate::error::{Error, Place, Result, quoted};
 
 /// The format.
 pub struct Folder;
@@ -23,41 +25,43 @@ impl Format for Folder {
     }
 
     fn recognises(&self, path: &Path) -> bool {
-        path.is_dir() && entries(path).is_ok_and(|entries| entries.iter().any(|entry| entry.is_dir()))
+        let is_of_images = |entry: &PathBuf| entry.is_dir() || is_image(entry);
+        path.is_dir() && entries(path).is_ok_and(|entries| entries.iter().any(is_of_images))
     }
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         if !path.is_dir() {
             return Err(Error::data(path, "this is no folder"));
         }
-        let folders: Vec<_> = entries(path)?.into_iter().filter(|entry| entry.is_dir()).collect();
-        let mut found = Found::default();
-        let portions: Option<Vec<_>> = folders.iter().map(|folder| portion_of(folder)).collect();
-        match portions.filter(|portions| portions.contains(&Portion::Train)) {
-            Some(portions) => {
-                for (folder, portion) in folders.iter().zip(portions) {
-                    for class in entries(folder)?.iter().filter(|entry| entry.is_dir()) {
-                        found.add_class(path, class)?;
-                    }
-                    let count = found.pictures.labels.len();
-                    found.pictures.portions.get_or_insert_default().resize(count, portion);
-                }
-            }
-            None => folders.iter().try_for_each(|class| found.add_class(path, class))?,
-        }
-        if found.pictures.sources.is_empty() {
-            let problem = "there are no pictures in its folders; a class is a folder with pictures, as in photos/cat/1.jpg";
+        let tree = Tree::of(path)?;
+        if tree.below.is_empty() {
+            let problem = match tree.images {
+                0 => "there are no pictures in its folders; a class is a folder with pictures, as in photos/cat/1.jpg".to_string(),
+                count => format!(
+                    "its {count} images are in no folder of a class; sort them into a folder a class, as in photos/cat/1.jpg, or list \
+                     them with their labels in a CSV file"
+                ),
+            };
             return Err(Error::data(path, problem));
         }
-        if found.others > 0 {
-            tracing::warn!("{}: passed over {} files that are no pictures", path.display(), found.others);
+        let arrangement = arrange(&tree).map_err(|problem| Error::data(path, problem))?;
+        let mut found = Found::default();
+        for class in &arrangement.classes {
+            found.add_class(path, class)?;
+        }
+        found.skip_loose(path, &arrangement.classes)?;
+        for note in arrangement.notes.into_iter().chain(found.skipped.sentence()) {
+            tracing::warn!("{}: {note}", Place::from(path));
+        }
+        if let Some(list) = listed::list_in(path) {
+            tracing::warn!(
+                "{}: the folders are taken for the classes; the labels of the list {} are taken if it is named as --data",
+                Place::from(path),
+                quoted(&list)
+            );
         }
         found.pictures.into_dataset(path, options)
     }
-}
-
-fn portion_of(folder: &Path) -> Option<Portion> {
-    Portion::of_name(&folder.file_name()?.to_str()?.to_lowercase())
 }
 
 /// What is in a folder, sorted, without hidden files.
@@ -77,19 +81,17 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 #[derive(Default)]
 struct Found {
     pictures: Pictures,
-    /// Files that are no pictures.
-    others: usize,
+    /// Files that are no images.
+    skipped: Skipped,
 }
 
 impl Found {
     /// Adds all pictures at and below the folder of a class.
-    fn add_class(&mut self, root: &Path, class: &Path) -> Result<()> {
-        let label = class.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let before = self.pictures.sources.len();
+    fn add_class(&mut self, root: &Path, class: &ClassFolder) -> Result<()> {
         // Links may lead anywhere: no real folder is walked twice, and none that holds the class itself.
-        let own = real(class)?;
+        let own = real(&class.path)?;
         let mut walked = HashSet::from([own.clone()]);
-        let mut pending = vec![class.to_path_buf()];
+        let mut pending = vec![class.path.clone()];
         while let Some(folder) = pending.pop() {
             for path in entries(&folder)? {
                 if path.is_dir() {
@@ -102,15 +104,32 @@ impl Found {
                     } else if walked.insert(inner) {
                         pending.push(path);
                     }
-                } else if is_image(&path) {
-                    self.add(root, path, &label);
-                } else {
-                    self.others += 1;
+                    continue;
+                }
+                match Kind::of(&path) {
+                    Kind::Image => self.add(root, path, &class.class),
+                    kind => self.skipped.add(&path, kind),
                 }
             }
         }
-        if self.pictures.sources.len() == before {
-            tracing::warn!("{}: there are no pictures in it, so it makes no class", class.display());
+        if let Some(portion) = class.portion {
+            let count = self.pictures.labels.len();
+            self.pictures.portions.get_or_insert_default().resize(count, portion);
+        }
+        Ok(())
+    }
+
+    /// Counts the files beside the folders of classes, on the way to them.
+    fn skip_loose(&mut self, root: &Path, classes: &[ClassFolder]) -> Result<()> {
+        let above = classes.iter().flat_map(|class| class.path.ancestors().skip(1));
+        let above: BTreeSet<&Path> = above.filter(|folder| folder.starts_with(root)).collect();
+        for folder in above {
+            for path in entries(folder)?.into_iter().filter(|path| !path.is_dir()) {
+                match Kind::of(&path) {
+                    Kind::Image => {}
+                    kind => self.skipped.add(&path, kind),
+                }
+            }
         }
         Ok(())
     }
@@ -134,7 +153,7 @@ pub(crate) fn real(folder: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{InputShape, Names};
+    use crate::data::{InputShape, Names, Portion};
     use image::{GrayImage, Luma, RgbImage};
 
     fn folder(files: &[&str]) -> tempfile::TempDir {

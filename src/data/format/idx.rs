@@ -1,13 +1,14 @@
 //! IDX, the format of MNIST: <http://yann.lecun.com/exdb/mnist> as it was. A file of examples and one of labels, each a
 //! header (two zero bytes, a code of the dtype, the number of dimensions, their sizes) and the values, all big-endian.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Format;
 use super::binary::{Arrays, BYTES, ended, exactly, floats, holds, open, sha256_of};
 use crate::data::room::Room;
 use crate::data::{DataOptions, Dataset, InputShape, Inputs, Portion};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 
 /// The format.
 pub struct Idx;
@@ -15,10 +16,6 @@ pub struct Idx;
 /// What a file's name says that it holds, with the words that take each other's place in the names of a pair.
 const PAIRS: [(&str, &str); 3] =
     [("images-idx", "labels-idx"), ("images.idx", "labels.idx"), ("images", "labels")];
-
-/// The beginnings of the names in a folder, with the portion that they stand for.
-const PORTIONS: [(&str, Portion); 3] =
-    [("train-", Portion::Train), ("t10k-", Portion::Test), ("test-", Portion::Test)];
 
 impl Format for Idx {
     fn name(&self) -> &'static str {
@@ -38,6 +35,7 @@ impl Format for Idx {
         if images.is_empty() {
             return Err(Error::data(path, "the folder has no file such as train-images-idx3-ubyte"));
         }
+        refuse_several_sets(path, &images)?;
         let mut files = Vec::new();
         let mut all: Option<Arrays> = None;
         for images in &images {
@@ -78,8 +76,38 @@ fn images_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn portion_of(path: &Path) -> Portion {
+    portion_and_set(path).0.unwrap_or(Portion::Train)
+}
+
+/// The portion that a name says anywhere, and the rest of what it says before its dtype: `emnist-letters-train-images-idx3-ubyte`.
+fn portion_and_set(path: &Path) -> (Option<Portion>, String) {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    PORTIONS.iter().find(|(start, _)| name.starts_with(start)).map_or(Portion::Train, |(_, portion)| *portion)
+    let words = name.split(|c: char| !c.is_alphanumeric()).take_while(|word| !word.starts_with("idx"));
+    let mut portion = None;
+    let mut rest = Vec::new();
+    for word in words.filter(|word| *word != "images") {
+        let own = if word == "t10k" || word == "t50k" { Some(Portion::Test) } else { Portion::of_name(word) };
+        match own {
+            Some(own) if portion.is_none() => portion = Some(own),
+            _ => rest.push(word),
+        }
+    }
+    (portion, rest.join("-"))
+}
+
+/// Refuses a folder with the portions of several data sets, as that of EMNIST has: their labels mean different things.
+fn refuse_several_sets(folder: &Path, images: &[PathBuf]) -> Result<()> {
+    let named = images.iter().map(|path| portion_and_set(path)).filter(|(portion, _)| portion.is_some());
+    let sets: BTreeSet<String> = named.map(|(_, set)| set).collect();
+    if sets.len() < 2 {
+        return Ok(());
+    }
+    let sets: Vec<_> = sets.iter().map(|set| quoted(set)).collect();
+    let problem = format!(
+        "it holds several data sets ({}); put the files of one into a folder of their own",
+        sets.join(", ")
+    );
+    Err(Error::data(folder, problem))
 }
 
 /// The file of labels beside a file of images: its name has `labels` for `images` and 1 dimension for 3.
@@ -215,6 +243,30 @@ mod tests {
         assert_eq!(data.shape, InputShape(vec![1, 2, 2]));
         assert!(matches!(data.inputs, Inputs::Bytes(v) if v == [0, 1, 2, 3, 4, 5, 6, 255, 9, 8, 7, 6]));
         assert!(read(&files, "train-images-idx3-ubyte").unwrap().portions.is_none());
+    }
+
+    #[test]
+    fn portions_are_found_wherever_they_stand_in_a_name() {
+        let pair = |name: &str, value: u8| {
+            let file = |what: &str, bytes| (name.replace('*', what), bytes);
+            [file("images-idx3", idx(8, &[1, 1, 1], &[value])), file("labels-idx1", idx(8, &[1], &[value]))]
+        };
+        let of = |names: [&str; 2]| {
+            let files: Vec<_> = (0..).zip(names).flat_map(|(value, name)| pair(name, value)).collect();
+            let files: Vec<_> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+            read(&files, "")
+        };
+        for names in [
+            ["emnist-balanced-train-*-ubyte", "emnist-balanced-test-*-ubyte"],
+            ["mnist-train-*-ubyte", "mnist-t10k-*-ubyte"],
+            ["Training-*-ubyte", "Testing-*-ubyte"],
+        ] {
+            let data = of(names).unwrap();
+            assert_eq!(data.portions.unwrap(), [Portion::Train, Portion::Test], "{names:?}");
+            assert_eq!(data.labels, [0, 1]);
+        }
+        let said = of(["emnist-balanced-train-*", "emnist-letters-train-*"]).unwrap_err().to_string();
+        assert!(said.contains("several data sets (`emnist-balanced`, `emnist-letters`)"), "{said}");
     }
 
     #[test]

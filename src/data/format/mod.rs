@@ -5,8 +5,11 @@ mod cifar;
 pub mod csv;
 pub(crate) mod folder;
 mod idx;
+pub(crate) mod listed;
 mod numpy;
 mod pictures;
+mod portions;
+pub(crate) mod skipped;
 pub mod webdataset;
 
 use std::path::Path;
@@ -36,8 +39,15 @@ pub trait Format: Sync {
 }
 
 /// All formats. Where several recognise a path, the first is taken.
-pub static FORMATS: &[&dyn Format] =
-    &[&csv::Csv, &idx::Idx, &cifar::Cifar, &numpy::Numpy, &webdataset::WebDataset, &folder::Folder];
+pub static FORMATS: &[&dyn Format] = &[
+    &listed::ImageList,
+    &csv::Csv,
+    &idx::Idx,
+    &cifar::Cifar,
+    &numpy::Numpy,
+    &webdataset::WebDataset,
+    &folder::Folder,
+];
 
 /// The format of the data at `path`: the one named by `--format`, or else the first that recognises it.
 ///
@@ -45,6 +55,7 @@ pub static FORMATS: &[&dyn Format] =
 /// Data that no format recognises.
 pub fn of(path: &Path, options: &DataOptions) -> Result<&'static dyn Format> {
     let wanted = |format: &&&dyn Format| match options.format.as_str() {
+        "auto" if options.images.is_some() => format.name() == listed::ImageList.name(),
         "auto" => format.recognises(path),
         name => format.name() == name,
     };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::data::image::{Channels, Header, ImageSource};
+use crate::data::image::{Channels, Header, ImageSource, most_of};
 use crate::data::options::ImageSize;
 use crate::data::{
     DataOptions, Dataset, InputShape, Inputs, LabelsBuilder, Names, Portion, ValueRange, sha256,
@@ -22,10 +22,15 @@ pub struct Pictures {
     pub sizes: Vec<u64>,
     /// Their portions, where the format tells them.
     pub portions: Option<Vec<Portion>>,
+    /// Their groups, where the format tells them.
+    pub groups: Option<Vec<String>>,
 }
 
 /// The pictures whose headers are read to find out what all are like.
 const PROBED: usize = 512;
+
+/// The pixels that are decoded at most to find out how many bits are used of 16: those of a few seconds.
+const PROBED_PIXELS: u64 = 1 << 27;
 
 /// The longest side up to which pictures that all have one size keep it.
 const LONGEST_KEPT: u32 = 256;
@@ -50,6 +55,13 @@ impl Pictures {
                 _ => (USUAL, USUAL),
             },
         };
+        if let Some(bits) = probed.depth.filter(|bits| *bits < 16) {
+            tracing::warn!(
+                "{}: the images with 16 bits a value use {bits} of them, so their white is taken to be {} and not 65535; the model will take such images alike",
+                path.display(),
+                most_of(bits)
+            );
+        }
         let channels = if probed.is_color { Channels::Color } else { Channels::Grey };
         let listing: String =
             self.sizes.iter().zip(&self.names).map(|(size, name)| format!("{size}  {name}\n")).collect();
@@ -67,7 +79,8 @@ impl Pictures {
             names: Names::Files(self.names),
             table: None,
             portions: self.portions,
-            groups: None,
+            groups: self.groups,
+            depth: probed.depth,
         })
     }
 }
@@ -77,6 +90,8 @@ struct Probed {
     is_color: bool,
     /// Height and width, where all have the same.
     size: Option<(u32, u32)>,
+    /// The bits that are used by those that have 16 a value.
+    depth: Option<u8>,
 }
 
 impl Probed {
@@ -85,17 +100,25 @@ impl Probed {
         let mut bytes = Vec::new();
         let mut first_problem = None;
         let mut probed: Option<Probed> = None;
+        let mut pixels = 0;
         for index in 0..count {
             let source = &sources[index * sources.len() / count];
             let header = source.read(&mut bytes).map_err(|e| e.to_string());
             match header.and_then(|()| Header::read(&bytes)) {
                 Ok(header) => {
                     let size = (header.height, header.width);
+                    let mut depth = None;
+                    if header.is_deep && pixels < PROBED_PIXELS {
+                        pixels += u64::from(header.width) * u64::from(header.height);
+                        // A damaged one is found when it is read.
+                        depth = header.used_bits(&bytes).unwrap_or_default();
+                    }
                     probed = Some(match probed {
-                        None => Probed { is_color: header.is_color, size: Some(size) },
+                        None => Probed { is_color: header.is_color, size: Some(size), depth },
                         Some(before) => Probed {
                             is_color: before.is_color || header.is_color,
                             size: before.size.filter(|before| *before == size),
+                            depth: before.depth.max(depth),
                         },
                     });
                 }

@@ -4,14 +4,15 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
 use jpeg_decoder::PixelFormat;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{Channels, Picture};
+use super::depth::{bits_of, largest, most_of, stretch};
+use super::{Channels, FORMATS, Kind, Picture};
 
 /// The most pixels of a picture that is decoded, 2²⁷: some 400 MB in color. A file of a few bytes can claim far more.
 const MOST_PIXELS: u64 = 1 << 27;
@@ -27,6 +28,10 @@ pub struct Header {
     pub height: u32,
     /// Whether it has color.
     pub is_color: bool,
+    /// Whether it has 16 bits a value.
+    pub is_deep: bool,
+    /// The bits of these 16 that are used, if that is known of all images that it belongs to; else its own values tell.
+    pub depth: Option<u8>,
     format: ImageFormat,
     orientation: Orientation,
     /// A JPEG in YCbCr or grey, which can be decoded at a part of its size.
@@ -39,8 +44,11 @@ impl Header {
     /// # Errors
     /// What is no picture, damaged at its head, or too large to be decoded.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        let format =
-            image::guess_format(bytes).map_err(|_| "this is no picture in a known format".to_string())?;
+        if let Kind::Foreign(foreign) = Kind::of_bytes(bytes) {
+            return Err(foreign.problem());
+        }
+        let format = image::guess_format(bytes).ok().filter(|format| FORMATS.contains(format));
+        let format = format.ok_or("this is no picture in a known format")?;
         let header = guarded(|| match format {
             ImageFormat::Jpeg => Header::of_jpeg(bytes),
             _ => Header::of_other(bytes, format),
@@ -77,8 +85,10 @@ impl Header {
         let mut decoder = other_decoder(bytes, format)?;
         let (width, height) = decoder.dimensions();
         let orientation = decoder.orientation().ok();
-        let is_color = decoder.color_type().has_color();
-        Ok(Header { is_color, ..Header::upright(width, height, format, orientation) })
+        let color = decoder.color_type();
+        let is_deep = color.bytes_per_pixel() == 2 * color.channel_count();
+        let is_color = color.has_color();
+        Ok(Header { is_color, is_deep, ..Header::upright(width, height, format, orientation) })
     }
 
     fn upright(width: u32, height: u32, format: ImageFormat, orientation: Option<Orientation>) -> Self {
@@ -86,17 +96,32 @@ impl Header {
         let orientation = orientation.unwrap_or(Orientation::NoTransforms);
         let is_turned = matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH);
         let (width, height) = if is_turned { (height, width) } else { (width, height) };
-        Header { width, height, format, orientation, is_color: true, is_scalable: false }
+        let (is_color, is_deep, is_scalable, depth) = (true, false, false, None);
+        Header { width, height, is_color, is_deep, depth, format, orientation, is_scalable }
     }
 
-    /// Decodes the picture that the header was read of, upright, 8 bits a value; transparent parts over black.
+    /// How many of its 16 bits an image uses: 8, 10, 12, 14 or 16. None if all its values are 0, or it has 8 bits anyway.
+    ///
+    /// # Errors
+    /// A damaged image.
+    pub fn used_bits(&self, bytes: &[u8]) -> Result<Option<u8>, String> {
+        if !self.is_deep {
+            return Ok(None);
+        }
+        guarded(|| Ok(largest(&dynamic(bytes, self.format)?).and_then(bits_of)))
+    }
+
+    /// Decodes the picture that the header was read of, upright, 8 bits a value; transparent parts over white.
+    ///
+    /// Of 16 bits a value, as many count as [`Header::depth`] says, or else as the picture uses.
     ///
     /// A JPEG may come at a part of its size that is not below `1 / shrink`, which takes less time and memory.
     ///
     /// The pixels may be written to `buffer`, whose contents are dropped.
     ///
     /// # Errors
-    /// A damaged picture; a JPEG that ends too early is one, though its beginning could be shown.
+    /// A damaged picture; a JPEG that ends too early is one, though its beginning could be shown. One whose values need more
+    /// bits than are expected.
     pub fn decode(
         &self,
         bytes: &[u8],
@@ -108,7 +133,7 @@ impl Header {
             ImageFormat::Jpeg if !is_complete(bytes) => Err("the picture ends too early".to_string()),
             ImageFormat::Jpeg if shrink > 1 && self.is_scalable => self.scaled_jpeg(bytes, shrink),
             ImageFormat::Jpeg => whole_jpeg(bytes, channels, buffer),
-            _ => other(bytes, self.format),
+            _ => other(bytes, self.format, self.depth),
         })?;
         let picture = if self.orientation == Orientation::NoTransforms {
             picture
@@ -171,23 +196,86 @@ fn other_decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder 
     reader.into_decoder().map_err(|e| damaged(&e))
 }
 
-fn other(bytes: &[u8], format: ImageFormat) -> Result<Picture, String> {
-    let image = DynamicImage::from_decoder(other_decoder(bytes, format)?).map_err(|e| damaged(&e))?;
+fn dynamic(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, String> {
+    DynamicImage::from_decoder(other_decoder(bytes, format)?).map_err(|e| damaged(&e))
+}
+
+fn other(bytes: &[u8], format: ImageFormat, depth: Option<u8>) -> Result<Picture, String> {
+    let mut image = dynamic(bytes, format)?;
+    refuse_beyond_unit(&image)?;
+    let remark = to_full_depth(&mut image, depth)?;
     let (width, height) = (image.width(), image.height());
     let alpha = image.color().has_alpha();
-    if !image.color().has_color() && !alpha {
-        return Picture::new(width, height, 1, image.into_luma8().into_raw());
+    let picture = match (image.color().has_color(), alpha) {
+        (false, false) => Picture::new(width, height, 1, image.into_luma8().into_raw())?,
+        (true, false) => Picture::new(width, height, 3, image.into_rgb8().into_raw())?,
+        (_, true) => over_white(&image.into_rgba8())?,
+    };
+    Ok(Picture { remark: picture.remark.or(remark), ..picture })
+}
+
+/// Stretches the values of an image of 16 bits, of which it uses fewer, to all of them. Gives what is to be said of it.
+fn to_full_depth(image: &mut DynamicImage, depth: Option<u8>) -> Result<Option<String>, String> {
+    let Some(most) = largest(image) else { return Ok(None) };
+    let Some(bits) = depth.or(bits_of(most)) else { return Ok(None) };
+    let limit = most_of(bits);
+    if most > limit {
+        return Err(format!(
+            "its values go up to {most}, but those of the images that this was made for use {bits} bits (up to {limit}); scale it as they are"
+        ));
     }
-    if !alpha {
-        return Picture::new(width, height, 3, image.into_rgb8().into_raw());
+    stretch(image, limit);
+    let is_guessed = depth.is_none() && bits < 16;
+    Ok(is_guessed.then(|| {
+        format!("it has 16 bits a value and uses {bits} of them, so its white is taken to be {limit} and not 65535")
+    }))
+}
+
+/// Floating-point images go from 0 to 1; what goes beyond would be cut off without a word.
+fn refuse_beyond_unit(image: &DynamicImage) -> Result<(), String> {
+    let values: &[f32] = match image {
+        DynamicImage::ImageRgb32F(image) => image.as_raw(),
+        DynamicImage::ImageRgba32F(image) => image.as_raw(),
+        _ => return Ok(()),
+    };
+    match values.iter().find(|value| !(0. ..=1.).contains(*value)) {
+        None => Ok(()),
+        Some(value) => Err(format!(
+            "it has floating-point values outside 0 (black) to 1 (white), such as {value}; scale them, or save it with 8 bits a value"
+        )),
     }
-    let over_black = |value: u8, alpha: u8| ((u16::from(value) * u16::from(alpha) + 127) / 255) as u8;
-    let image = image.into_rgba8();
-    let pixels = image.pixels().flat_map(|pixel| {
+}
+
+/// An alpha from which on a pixel is seen.
+const VISIBLE: u8 = 32;
+
+/// A value from which on a pixel is hard to tell from white.
+const WHITE: u8 = 248;
+
+/// An image laid over white, on which dark ink stays visible.
+fn over_white(image: &RgbaImage) -> Result<Picture, String> {
+    let over = |value: u8, alpha: u8| {
+        ((u32::from(value) * u32::from(alpha) + 255 * u32::from(255 - alpha) + 127) / 255) as u8
+    };
+    let mut pixels = Vec::with_capacity(image.as_raw().len() / 4 * 3);
+    let (mut is_transparent, mut is_seen, mut darkest) = (false, false, 255);
+    for pixel in image.pixels() {
         let [red, green, blue, alpha] = pixel.0;
-        [red, green, blue].map(|value| over_black(value, alpha))
-    });
-    Picture::new(width, height, 3, pixels.collect())
+        let laid = [red, green, blue].map(|value| over(value, alpha));
+        is_transparent |= alpha < 255;
+        is_seen |= alpha >= VISIBLE;
+        darkest = laid.into_iter().fold(darkest, u8::min);
+        pixels.extend(laid);
+    }
+    let remark = match (is_transparent && darkest >= WHITE, is_seen) {
+        (false, _) => None,
+        (true, false) => Some("it is transparent everywhere, so nothing is seen".to_string()),
+        (true, true) => Some(
+            "it is transparent and its ink is white, so nothing is seen: transparent images are laid over white"
+                .to_string(),
+        ),
+    };
+    Ok(Picture { remark, ..Picture::new(image.width(), image.height(), 3, pixels)? })
 }
 
 impl Picture {
@@ -195,18 +283,18 @@ impl Picture {
         if pixels.len() != width as usize * height as usize * channels {
             return Err("the picture is damaged: it has another number of pixels than it says".to_string());
         }
-        Ok(Picture { width, height, channels, pixels })
+        Ok(Picture { width, height, channels, pixels, remark: None })
     }
 
     fn turned(self, orientation: Orientation) -> Self {
-        let Picture { width, height, channels, pixels } = self;
+        let Picture { width, height, channels, pixels, remark } = self;
         let whole = "the pixels are as many as the size says";
         let mut image = match channels {
             1 => DynamicImage::from(GrayImage::from_raw(width, height, pixels).expect(whole)),
             _ => DynamicImage::from(RgbImage::from_raw(width, height, pixels).expect(whole)),
         };
         image.apply_orientation(orientation);
-        Picture { width: image.width(), height: image.height(), channels, pixels: image.into_bytes() }
+        Picture { width: image.width(), height: image.height(), channels, pixels: image.into_bytes(), remark }
     }
 
     fn with_channels(self, channels: Channels) -> Self {

@@ -37,12 +37,26 @@ pub struct Fitter {
     width: u32,
     resizer: Resizer,
     pixels: Vec<u8>,
+    /// The bits that are used of 16, if that is known of all images.
+    depth: Option<u8>,
+    remark: Option<String>,
 }
 
 impl Fitter {
     /// For pictures of this size in pixels.
     pub fn new(channels: Channels, height: u32, width: u32) -> Self {
-        Fitter { channels, height, width, resizer: Resizer::new(), pixels: Vec::new() }
+        let (pixels, depth, remark) = (Vec::new(), None, None);
+        Fitter { channels, height, width, resizer: Resizer::new(), pixels, depth, remark }
+    }
+
+    /// The same for images that use so many of the 16 bits that they have a value, if that is known.
+    pub fn with_depth(self, depth: Option<u8>) -> Self {
+        Fitter { depth, ..self }
+    }
+
+    /// What is to be said of the image that was decoded last, if anything is.
+    pub fn take_remark(&mut self) -> Option<String> {
+        self.remark.take()
     }
 
     /// The number of bytes of a picture.
@@ -61,13 +75,16 @@ impl Fitter {
         region: impl FnOnce((u32, u32)) -> Region,
         out: &mut [u8],
     ) -> Result<(), String> {
-        let header = Header::read(encoded)?;
+        self.remark = None;
+        let mut header = Header::read(encoded)?;
+        header.depth = self.depth;
         let region = region((header.width, header.height));
         // At the part of its size at which the region still has as many pixels as are wanted.
         let spare = (region.width / f64::from(self.width)).min(region.height / f64::from(self.height));
         let shrink = [8, 4, 2].into_iter().find(|part| spare >= f64::from(*part)).unwrap_or(1);
         let picture = header.decode(encoded, self.channels, shrink, std::mem::take(&mut self.pixels))?;
         let result = self.resize(&picture, &header, region, out);
+        self.remark = picture.remark;
         self.pixels = picture.pixels;
         result
     }

@@ -1,7 +1,9 @@
 //! Pictures as examples and as a model's input.
 
 mod decode;
+mod depth;
 mod fit;
+mod kind;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -12,9 +14,11 @@ use image::ImageFormat;
 use tch::Tensor;
 
 use super::{InputShape, ValueRange};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 pub use decode::Header;
+pub(crate) use depth::most_of;
 pub use fit::{Fitter, Region, channel_by_channel};
+pub use kind::{Foreign, Kind};
 pub use source::ImageSource;
 
 /// How many values a pixel has.
@@ -57,6 +61,8 @@ pub struct Picture {
     pub channels: usize,
     /// Row after row, the channels of a pixel together; 0 is black.
     pub pixels: Vec<u8>,
+    /// What is to be said of it: that it was brightened, or that nothing is seen of it.
+    pub remark: Option<String>,
 }
 
 /// The formats that are decoded, as the ends of their files' names.
@@ -79,8 +85,17 @@ pub fn is_image(path: &Path) -> bool {
 /// # Errors
 /// A file that is no picture or a damaged one, and a model whose input is no image.
 pub fn read(path: &Path, shape: &InputShape, range: ValueRange) -> Result<Tensor> {
-    let values = InputReader::new(shape, range).and_then(|mut reader| reader.read(&encoded(path)?));
+    let reader = InputReader::new(shape, range).map_err(|problem| Error::data(path, problem))?;
+    read_by(reader, path)
+}
+
+/// The same by a reader.
+pub(crate) fn read_by(mut reader: InputReader, path: &Path) -> Result<Tensor> {
+    let values = encoded(path).and_then(|encoded| reader.read(&encoded));
     let values = values.map_err(|problem| Error::data(path, problem))?;
+    if let Some(remark) = reader.take_remark() {
+        tracing::warn!("{}: {remark}", Place::from(path));
+    }
     Ok(Tensor::from_slice(&values).view([1, -1]))
 }
 
@@ -107,10 +122,15 @@ impl InputReader {
     /// A model whose input is no image.
     pub fn new(shape: &InputShape, range: ValueRange) -> std::result::Result<Self, String> {
         let Some((channels, height, width)) = Channels::of(shape) else {
-            return Err(format!(
-                "the model takes rows of {} values, and no pictures; give it a CSV file",
-                shape.features()
-            ));
+            return Err(match shape.image() {
+                Some((channels, ..)) => format!(
+                    "the model takes images of {channels} channels, and image files are read in grey or in color; give it a CSV file of values"
+                ),
+                None => format!(
+                    "the model takes rows of {} values, and no pictures; give it a CSV file",
+                    shape.features()
+                ),
+            });
         };
         let fitter = Fitter::new(channels, height, width);
         let scale = (f64::from(range.max - range.min) / 255.) as f32;
@@ -121,6 +141,16 @@ impl InputReader {
             channels: channels.count(),
             values: std::array::from_fn(|byte| byte as f32 * scale + range.min),
         })
+    }
+
+    /// The same for images that use so many of the 16 bits that they have a value, if that is known.
+    pub fn with_depth(self, depth: Option<u8>) -> Self {
+        InputReader { fitter: self.fitter.with_depth(depth), ..self }
+    }
+
+    /// What is to be said of the image that was read last, if anything is.
+    pub fn take_remark(&mut self) -> Option<String> {
+        self.fitter.take_remark()
     }
 
     /// An encoded picture as values (channels, height, width): its middle in the model's proportions, resized to the model's

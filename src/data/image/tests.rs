@@ -53,9 +53,102 @@ fn grey_deep_and_transparent_pictures_are_brought_to_eight_bits() {
     assert_eq!(decoded(&bytes, Channels::Grey).pixels, [7; 16]);
     let half = RgbaImage::from_pixel(2, 2, Rgba([200, 100, 0, 128]));
     let picture = decoded(&encoded(half, ImageFormat::Png), Channels::Color);
-    assert_eq!(picture.pixels[..3], [100, 50, 0]);
+    assert_eq!(picture.pixels[..3], [227, 177, 127]);
     let hidden = GrayAlphaImage::from_pixel(2, 2, image::LumaA([200, 0]));
-    assert_eq!(decoded(&encoded(hidden, ImageFormat::Png), Channels::Grey).pixels, [0; 4]);
+    let picture = decoded(&encoded(hidden, ImageFormat::Png), Channels::Grey);
+    assert_eq!(picture.pixels, [255; 4]);
+    assert!(picture.remark.unwrap().contains("transparent everywhere"));
+}
+
+#[test]
+fn dark_ink_on_a_transparent_ground_stays_visible_in_every_format_and_opaque_pixels_keep_their_bits() {
+    let icon = RgbaImage::from_fn(8, 8, |x, y| match (x, y) {
+        (2, _) => Rgba([0, 0, 0, 255]),
+        (_, 5) => Rgba([201, 100, 3, 255]),
+        _ => Rgba([0, 0, 0, 0]),
+    });
+    for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Tiff, ImageFormat::Gif] {
+        let picture = decoded(&encoded(icon.clone(), format), Channels::Color);
+        let pixel = |x: usize, y: usize| &picture.pixels[3 * (8 * y + x)..][..3];
+        assert_eq!((pixel(2, 0), pixel(0, 0)), (&[0; 3][..], &[255; 3][..]), "{format:?}");
+        assert_close(&picture, 4, 5, &[201, 100, 3]);
+        assert_eq!(picture.remark, None);
+    }
+    let grey = GrayAlphaImage::from_fn(2, 1, |x, _| image::LumaA([40, if x == 0 { 255 } else { 0 }]));
+    assert_eq!(decoded(&encoded(grey, ImageFormat::Png), Channels::Grey).pixels, [40, 255]);
+}
+
+#[test]
+fn a_transparent_color_of_a_palette_is_white() {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, 2, 1);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_palette(&[9, 8, 7, 0, 0, 0][..]);
+    encoder.set_trns(&[255, 0][..]);
+    encoder.write_header().unwrap().write_image_data(&[1, 0]).unwrap();
+    assert_eq!(decoded(&bytes, Channels::Color).pixels, [255, 255, 255, 9, 8, 7]);
+}
+
+#[test]
+fn white_ink_on_a_transparent_ground_is_remarked_upon() {
+    let ink = RgbaImage::from_fn(4, 4, |x, _| Rgba([255, 255, 255, if x < 2 { 255 } else { 0 }]));
+    let remark = decoded(&encoded(ink, ImageFormat::Png), Channels::Color).remark.unwrap();
+    assert!(remark.contains("its ink is white"), "{remark}");
+    let opaque = RgbaImage::from_pixel(4, 4, Rgba([255; 4]));
+    assert_eq!(decoded(&encoded(opaque, ImageFormat::Png), Channels::Color).remark, None);
+}
+
+/// A grey image of 16 bits as PNG.
+fn deep(values: &[u16]) -> Vec<u8> {
+    let image: ImageBuffer<Luma<u16>, Vec<u16>> =
+        ImageBuffer::from_raw(values.len() as u32, 1, values.to_vec()).unwrap();
+    encoded(image, ImageFormat::Png)
+}
+
+#[test]
+fn of_sixteen_bits_those_that_are_used_are_the_range() {
+    for (most, bits) in [(255, 8), (1023, 10), (4095, 12), (16383, 14), (65535, 16)] {
+        // Greys of 84, 226 and 255, in so many bits.
+        let at = |grey: u32| (u32::from(most) * grey / 255) as u16;
+        let bytes = deep(&[0, at(84), at(226), most]);
+        let header = Header::read(&bytes).unwrap();
+        assert_eq!(header.used_bits(&bytes).unwrap(), Some(bits));
+        let picture = decoded(&bytes, Channels::Grey);
+        let expected = [0, 84, 226, 255];
+        assert!(picture.pixels.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 1), "{:?}", picture.pixels);
+        let remark = picture.remark.map_or(String::new(), |remark| remark);
+        assert_eq!(remark.contains(&format!("uses {bits} of them")), bits < 16, "{remark}");
+    }
+}
+
+#[test]
+fn a_depth_that_is_known_keeps_dark_images_dark_and_refuses_brighter_ones() {
+    let dark = deep(&[0, 800, 900]);
+    let with = |bytes: &[u8], depth| {
+        let mut header = Header::read(bytes).unwrap();
+        header.depth = Some(depth);
+        header.decode(bytes, Channels::Grey, 1, Vec::new())
+    };
+    assert_eq!(with(&dark, 16).unwrap().pixels, [0, 3, 4]);
+    assert_eq!(with(&dark, 12).unwrap().pixels, [0, 50, 56]);
+    assert_eq!(with(&dark, 12).unwrap().remark, None);
+    let problem = with(&deep(&[5000]), 12).unwrap_err();
+    assert!(problem.contains("go up to 5000") && problem.contains("use 12 bits (up to 4095)"), "{problem}");
+    assert_eq!(with(&deep(&[0, 0]), 12).unwrap().pixels, [0, 0]);
+}
+
+#[test]
+fn what_is_no_image_that_is_read_is_called_by_its_name() {
+    for (bytes, problem) in [
+        (
+            &b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..],
+            "this is a HEIC image, which is not supported; convert it",
+        ),
+        (b"%PDF-1.4", "this is a PDF document, not an image"),
+        (b"no picture", "this is no picture in a known format"),
+    ] {
+        assert!(Header::read(bytes).err().unwrap().contains(problem));
+    }
 }
 
 #[test]

@@ -189,6 +189,7 @@ mod tests {
             table: None,
             portions: portions.map(|letters| letters.chars().map(portion).cycle().take(40).collect()),
             groups: groups.map(|names| names.chars().map(String::from).cycle().take(40).collect()),
+            depth: None,
         }
     }
 

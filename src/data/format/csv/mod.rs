@@ -20,10 +20,12 @@ mod text;
 use std::path::Path;
 
 pub use column::{TextColumn, read_column};
+pub(super) use column::{first_rows, rows};
 pub use expected::read_rows;
 pub use faults::{Fault, Faults};
 pub use incoming::{Incoming, Stretch};
 use layout::Layout;
+pub(super) use layout::find as find_column;
 pub use layout::is_missing;
 use parallel::parse;
 use parse::Parsed;

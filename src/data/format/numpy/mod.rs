@@ -12,6 +12,7 @@ use zip::ZipArchive;
 
 use super::binary::{Arrays, BYTES, sha256_of};
 use super::{Format, has_extension};
+use crate::data::options::ArrayLayout;
 use crate::data::room::{self, Room};
 use crate::data::{DataOptions, Dataset, InputShape, Inputs, Portion, ValueRange};
 use crate::error::{Error, Result};
@@ -46,7 +47,7 @@ impl Format for Numpy {
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         if has_extension(path, &["npz"]) {
-            return read_npz(path, options.room())?.into_dataset(path, sha256_of(&[path])?);
+            return read_npz(path, options.room(), options.layout)?.into_dataset(path, sha256_of(&[path])?);
         }
         let labels = labels_of(path)?;
         let open = |path: &Path| -> Result<Array> {
@@ -54,7 +55,7 @@ impl Format for Numpy {
                 room::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
             Array::read(path, &mut BufReader::new(file), &|bytes| options.room().check(path, bytes))
         };
-        let arrays = arrays(path, open(path)?, open(&labels)?)?;
+        let arrays = arrays(path, open(path)?, open(&labels)?, options.layout)?;
         arrays.into_dataset(path, sha256_of(&[path, &labels])?)
     }
 }
@@ -88,7 +89,7 @@ fn labels_of(path: &Path) -> Result<PathBuf> {
     })
 }
 
-fn read_npz(path: &Path, room: Room) -> Result<Arrays> {
+fn read_npz(path: &Path, room: Room, layout: Option<ArrayLayout>) -> Result<Arrays> {
     let file = room::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
     let damaged =
         |e: zip::result::ZipError| Error::data(path, format!("this is no .npz, or it is damaged: {e}"));
@@ -113,7 +114,7 @@ fn read_npz(path: &Path, room: Room) -> Result<Arrays> {
     for portion in [Portion::Train, Portion::Validation, Portion::Test] {
         let pair = (arrays_of.remove(&(portion, false)), arrays_of.remove(&(portion, true)));
         let (Some(inputs), Some(labels)) = pair else { continue };
-        let part = arrays(path, inputs, labels)?;
+        let part = arrays(path, inputs, labels, layout)?;
         portions.resize(portions.len() + part.labels.len(), portion);
         match &mut all {
             Some(all) => all.append(path, part)?,
@@ -148,7 +149,7 @@ fn role(name: &str) -> Option<(Option<Portion>, bool)> {
     PAIRS.iter().any(|(inputs, _)| *inputs == word).then_some((portion, false))
 }
 
-fn arrays(path: &Path, inputs: Array, labels: Array) -> Result<Arrays> {
+fn arrays(path: &Path, inputs: Array, labels: Array, layout: Option<ArrayLayout>) -> Result<Arrays> {
     let fault = |problem: String| Error::data(path, problem);
     if labels.shape.len() != 1 && labels.shape.get(1) != Some(&1) {
         return Err(fault(format!("labels have one dimension, but theirs are {:?}", labels.shape)));
@@ -156,15 +157,21 @@ fn arrays(path: &Path, inputs: Array, labels: Array) -> Result<Arrays> {
     let labels = labels
         .into_labels()
         .ok_or_else(|| fault("labels are whole numbers or texts, not fractions".to_string()))?;
-    // Where the last size and no other is that of colors, they stand last.
-    let is_color = |size: usize| matches!(size, 1 | 3);
     let (shape, colors_last) = match inputs.shape[..] {
         [_, features] => (vec![features], false),
         [_, height, width] => (vec![1, height, width], false),
-        [_, height, width, channels] if is_color(channels) && !is_color(height) => {
-            (vec![channels, height, width], true)
-        }
-        [_, channels, height, width] => (vec![channels, height, width], false),
+        [_, a, b, c] => match layout.or_else(|| layout_by(a, c)) {
+            Some(ArrayLayout::Nhwc) => (vec![c, a, b], true),
+            Some(ArrayLayout::Nchw) => (vec![a, b, c], false),
+            None => {
+                let problem = format!(
+                    "where do the channels of its images stand, whose shape is {:?}? Say --layout nhwc if they are {c}, the last \
+                     size, and --layout nchw if they are {a}, the second",
+                    inputs.shape
+                );
+                return Err(fault(problem));
+            }
+        },
         _ => {
             let problem = format!(
                 "inputs have the shape (N, features), (N, H, W), (N, C, H, W) or (N, H, W, C), but theirs is {:?}",
@@ -195,6 +202,16 @@ fn arrays(path: &Path, inputs: Array, labels: Array) -> Result<Arrays> {
     };
     let shape = InputShape(shape.into_iter().map(|size| size as i64).collect());
     Ok(Arrays { inputs: values, shape, range, labels, portions: None })
+}
+
+/// Where the channels stand in images of sizes (N, first, …, last): where there are 1 to 4 and not in the other place.
+fn layout_by(first: usize, last: usize) -> Option<ArrayLayout> {
+    let may_be = |size: usize| (1..=4).contains(&size);
+    match (may_be(first), may_be(last)) {
+        (true, false) => Some(ArrayLayout::Nchw),
+        (false, true) => Some(ArrayLayout::Nhwc),
+        _ => None,
+    }
 }
 
 fn channels_first<T: Copy>(values: Vec<T>, shape: &[usize], colors_last: bool) -> Vec<T> {
@@ -239,10 +256,39 @@ mod tests {
     #[test]
     fn pictures_with_colors_last_are_turned() {
         let pixels: Vec<u8> = (0..12).collect();
-        let images = npy("|u1", &[1, 2, 2, 3], &pixels);
+        let images = npy("|u1", &[1, 5, 2, 3], &[pixels.clone(), vec![0; 18]].concat());
         let data = npz(&[("images", images), ("labels", npy("|u1", &[1], &[4]))]).unwrap();
-        assert_eq!((data.shape, data.range), (InputShape(vec![3, 2, 2]), Some(BYTES)));
-        assert!(matches!(data.inputs, Inputs::Bytes(v) if v == [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]));
+        assert_eq!((data.shape, data.range), (InputShape(vec![3, 5, 2]), Some(BYTES)));
+        let of = |channel: usize| {
+            (0..10).map(move |pixel| if pixel < 4 { (3 * pixel + channel) as u8 } else { 0 })
+        };
+        let expected: Vec<u8> = (0..3).flat_map(of).collect();
+        assert!(matches!(data.inputs, Inputs::Bytes(v) if v == expected));
+    }
+
+    #[test]
+    fn channels_are_told_by_the_sizes_or_asked_for() {
+        let with = |sizes: [usize; 3], layout: Option<ArrayLayout>| {
+            let folder = tempfile::tempdir().unwrap();
+            let shape = [&[1][..], &sizes].concat();
+            let path = folder.path().join("x.npy");
+            std::fs::write(&path, npy("|u1", &shape, &vec![7; sizes.iter().product()])).unwrap();
+            std::fs::write(folder.path().join("y.npy"), npy("|u1", &[1], &[4])).unwrap();
+            let options = DataOptions { layout, ..DataOptions::default() };
+            Numpy.read(&path, &options).map(|data| data.shape.0)
+        };
+        for channels in 1..=4usize {
+            let expected = vec![channels as i64, 8, 9];
+            assert_eq!(with([8, 9, channels], None).unwrap(), expected);
+            assert_eq!(with([channels, 8, 9], None).unwrap(), expected);
+        }
+        for sizes in [[3, 4, 3], [4, 4, 3], [1, 28, 1], [8, 8, 16]] {
+            let said = with(sizes, None).unwrap_err().to_string();
+            assert!(said.contains("where do the channels") && said.contains("--layout nhwc"), "{said}");
+        }
+        assert_eq!(with([3, 4, 2], Some(ArrayLayout::Nhwc)).unwrap(), [2, 3, 4]);
+        assert_eq!(with([3, 4, 2], Some(ArrayLayout::Nchw)).unwrap(), [3, 4, 2]);
+        assert_eq!(with([16, 8, 8], Some(ArrayLayout::Nchw)).unwrap(), [16, 8, 8]);
     }
 
     #[test]
