@@ -188,7 +188,8 @@ fn shown(path: &Path) -> String {
     one_line(&path.to_string_lossy())
 }
 
-fn one_line(text: &str) -> String {
+/// Text with its control characters escaped: a line of a terminal or of a file.
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() { line.extend(character.escape_default()) } else { line.push(character) }

@@ -138,9 +138,8 @@ fn columns_of_text_and_missing_values_are_read_as_in_a_table() {
 
     for (row, problem) in [
         (json!(["x", "red"]), "column 1 (size): `x` is not a number"),
-        (json!([1, "pink"]), "`pink` is none of the texts that the model knows"),
         (json!([1]), "the row has 1 value(s), but the model takes 2"),
-        (json!({ "weight": 1 }), "the model knows no column `weight`"),
+        (json!({ "weight": 1 }), "the row has no column `size`, but `weight`, which the model does not know"),
     ] {
         let reply = connection.post("/v1/predict", &json!({ "inputs": [[1, "red"], row] }));
         let said = reply.refused(422);
@@ -149,6 +148,21 @@ fn columns_of_text_and_missing_values_are_read_as_in_a_table() {
     }
     let columns = connection.get("/v1/models").granted()["models"][0]["input"]["columns"].clone();
     assert_eq!((&columns[0]["name"], &columns[1]["categories"][1]), (&json!("size"), &json!("green, dark")));
+
+    let table = "Good,COLOR ,id,Size\n,blue,3,7.5\n,pink,4,1\n";
+    let results = connection.ask("POST", "/v1/predict", &csv, table.as_bytes()).granted()["results"].clone();
+    let blue = &expected[2];
+    assert_same(&json!([results[0]]), std::slice::from_ref(blue));
+    assert_eq!((&results[0]["unknown"], &results[1]["unknown"]), (&json!(null), &json!({ "color": "pink" })));
+    let named = json!({ "inputs": [{ "Color": "blue", "SIZE": 7.5, "id": 3, "good": "no" }, { "size": 1, "color": "pink" }] });
+    assert_eq!(connection.post("/v1/predict", &named).granted()["results"], results);
+    let lacking = connection.ask("POST", "/v1/predict", &csv, b"id,size\n3,7.5\n");
+    assert!(lacking.refused(422).contains("the header has no column `color`"));
+
+    let server = Server::start(&run.join("model.pt"), &["--unknown", "error"]);
+    let refused = server.connect().post("/v1/predict", &json!({ "inputs": [[1, "pink"]] }));
+    let said = refused.refused(422);
+    assert!(said.contains("column 2 (color): `pink` is none of the texts that the model knows"), "{said}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub fn categories(subject: &Subject) -> Vec<Finding> {
     let columns = subject.dataset.table.iter().flat_map(|table| &table.columns);
     let mut found = Vec::new();
     for column in columns {
-        let ColumnKind::Category { categories } = &column.kind else { continue };
+        let ColumnKind::Category { categories, .. } = &column.kind else { continue };
         for group in alike(categories) {
             let names: Vec<_> = group.into_iter().map(|at| shown(&categories[at])).collect();
             found.push(format!(

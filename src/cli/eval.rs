@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cresset::config::Config;
+use cresset::data::unknown::OnUnknown;
 use cresset::data::{Grouping, GroupingOptions};
 use cresset::error::Error;
 use cresset::evaluate::Report;
@@ -38,6 +39,10 @@ pub struct Eval {
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
 
+    /// What becomes of a category in a table that the model was not trained on
+    #[arg(long, value_name = "WAY", default_value = "allow")]
+    unknown: OnUnknown,
+
     #[command(flatten)]
     groups: GroupingOptions,
 
@@ -53,7 +58,8 @@ impl Eval {
         let device = self.compute.prepare()?;
         let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
         let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
-        let classifier = Classifier::load(&path, device)?.with_views(&self.views)?;
+        let classifier =
+            Classifier::load(&path, device)?.with_unknown(self.unknown).with_views(&self.views)?;
         let (examples, grouping) = match (&self.data, &run) {
             (Some(data), _) => {
                 let (examples, names) = classifier.read_labelled_in(data, self.images.as_deref())?;

@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use cresset::data::unknown::OnUnknown;
+use cresset::error::Error;
 use cresset::predict::{Batching, Classifier, Form, Output, Sources, ViewOptions};
 
 use super::{Compute, Ended, thousands};
 
 /// Classify pictures or rows with an exported model
 ///
-/// What cannot be read or classified is a row with its error; all others are classified, and the exit code is 1.
+/// What cannot be read or classified is a row with its error; all others are classified, and the exit code is 1, or 2 where a
+/// table does not fit the model.
 #[derive(Debug, Args)]
 pub struct Predict {
     /// The model.pt
@@ -40,6 +43,10 @@ pub struct Predict {
     #[arg(long, value_name = "FORM", default_value = "csv")]
     output: Output,
 
+    /// In CSV, write ' before names that begin with =, +, - or @, which spreadsheets take for formulas
+    #[arg(long)]
+    escape_formulas: bool,
+
     /// Write what the last layer is given to this file: a NumPy array, float32 (inputs, width), NaN where there is an error
     #[arg(long, value_name = "FILE.npy")]
     embeddings: Option<PathBuf>,
@@ -47,6 +54,10 @@ pub struct Predict {
     /// Inputs that go through the model together, and whose results are written together
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch_size: u32,
+
+    /// What becomes of a category in a table that the model was not trained on
+    #[arg(long, value_name = "WAY", default_value = "allow")]
+    unknown: OnUnknown,
 
     #[command(flatten)]
     views: ViewOptions,
@@ -58,7 +69,8 @@ pub struct Predict {
 impl Predict {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
-        let classifier = Classifier::load(&self.model, device)?.with_views(&self.views)?;
+        let classifier =
+            Classifier::load(&self.model, device)?.with_unknown(self.unknown).with_views(&self.views)?;
         // A row takes a multiply-add a weight, or more.
         let work = classifier.values()?.saturating_mul(self.batch_size as usize);
         tch::set_num_threads(self.compute.threads.for_step(work).into());
@@ -69,15 +81,26 @@ impl Predict {
         };
         let stream = classifier
             .stream(Sources::new(self.inputs, self.paths_from)?.with_images(self.images), batching)?;
-        let form =
-            Form { output: self.output, top_k: self.top_k as usize, probabilities: self.probabilities };
+        let form = Form {
+            output: self.output,
+            top_k: self.top_k as usize,
+            probabilities: self.probabilities,
+            escape_formulas: self.escape_formulas,
+        };
         let mut out = std::io::stdout().lock();
         let found = classifier.write(stream, form, &mut out, self.embeddings.as_deref())?;
+        if let Some(summary) = found.unknowns.summary(found.inputs) {
+            tracing::warn!("{summary}");
+        }
         if found.failed == 0 {
             return Ok(Ended::Well);
         }
         let (failed, inputs) = (thousands(found.failed), thousands(found.inputs));
         eprintln!("{failed} of {inputs} inputs could not be classified");
-        Ok(Ended::Badly)
+        match found.misfit {
+            // Not one of many inputs is at fault, but what they were given as.
+            Some(problem) => Err(Error::Usage(problem).into()),
+            None => Ok(Ended::Badly),
+        }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod room;
 mod split;
 mod table;
 pub mod thumbnail;
+pub mod unknown;
 
 use std::path::PathBuf;
 

@@ -81,8 +81,11 @@ impl Table {
     /// Rows without labels, and a label that is none of the classes.
     pub fn class_indexes(&self, classes: &[String]) -> Result<Vec<i64>> {
         if self.labels.is_empty() {
+            let label = self.layout.label.as_ref().filter(|_| self.layout.has_names());
+            let column = label
+                .map_or(String::new(), |label| format!(" (the table has no column {})", quoted(&label.name)));
             let problem = format!(
-                "the rows have {} value(s) and no label; to be measured on, a row needs its label",
+                "the rows have {} value(s) and no label{column}; to be measured on, a row needs its label",
                 self.layout.columns.len()
             );
             return Err(Error::data(self.place(0), problem));

@@ -187,6 +187,9 @@ impl Metadata {
             if table.features() as i64 != features {
                 return Err("the columns of its table do not make an input".to_string());
             }
+            if table.header.as_ref().is_some_and(|header| header.len() != table.width) {
+                return Err("the header of its table has another number of columns".to_string());
+            }
             let mut positions = table.columns.iter().map(|column| column.position);
             let label = table.label.as_ref().map(|label| label.position);
             if positions.any(|position| position >= table.width) || label >= Some(table.width) {
@@ -323,6 +326,9 @@ mod tests {
             assert!(problem(|m| m["input"]["shape"] = shape).contains("the shape of an input is ["));
         }
         assert!(problem(|m| m["input"]["shape"] = json!([4])).contains("the columns of its table"));
+        assert!(
+            problem(|m| m["input"]["table"]["header"] = json!(["a"])).contains("the header of its table")
+        );
         assert!(problem(|m| m["input"]["table"]["width"] = json!(1)).contains("stands behind the last"));
         assert!(problem(|m| m["input"]["table"]["label"]["position"] = json!(3)).contains("stands behind"));
         assert!(

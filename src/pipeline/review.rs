@@ -226,6 +226,7 @@ mod tests {
             labels: (0..rows).map(|row| i64::from(row >= 40)).collect(),
             shape: InputShape(vec![2]),
             range: None,
+            depth: None,
             inputs: Inputs::Floats(inputs.collect()),
             names: Names::Rows((0..rows as u64).collect()),
             table: None,

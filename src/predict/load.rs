@@ -9,6 +9,7 @@ use tch::Device;
 
 use super::fast::Fast;
 use super::{Classifier, archive};
+use crate::data::unknown::OnUnknown;
 use crate::error::{Error, Result};
 use crate::export::{METADATA, Metadata};
 use crate::model::script;
@@ -61,6 +62,14 @@ impl Classifier {
             keep_freed_memory();
         }
         let fast = if is_on_cpu { Fast::of(&module, &metadata) } else { None };
-        Ok(Classifier { path: path.to_path_buf(), module, fast, device, metadata, views: None })
+        Ok(Classifier {
+            path: path.to_path_buf(),
+            module,
+            fast,
+            device,
+            metadata,
+            views: None,
+            on_unknown: OnUnknown::Allow,
+        })
     }
 }

@@ -6,16 +6,21 @@ use std::path::Path;
 use super::embeddings::Embeddings;
 use super::output::{Form, Output, Writer};
 use super::{Classifier, Stream};
+use crate::data::unknown::Unknowns;
 use crate::error::{Error, Result};
 use crate::run::atomic;
 
 /// What became of the inputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
     /// All inputs.
     pub inputs: usize,
     /// Those that could not be read or classified.
     pub failed: usize,
+    /// Categories that the model was not trained on.
+    pub unknowns: Unknowns,
+    /// The first table that does not fit the model, and why.
+    pub misfit: Option<String>,
 }
 
 impl Classifier {
@@ -58,7 +63,15 @@ fn written(
     for batch in stream {
         let batch = batch?;
         summary.inputs += batch.rows.len();
-        summary.failed += batch.rows.iter().filter(|row| row.probabilities.is_err()).count();
+        for row in &batch.rows {
+            summary.unknowns.add(&row.notes.unknown);
+            if let Err(problem) = &row.probabilities {
+                summary.failed += 1;
+                if row.notes.is_table && summary.misfit.is_none() {
+                    summary.misfit = Some(format!("{}: {problem}", row.input));
+                }
+            }
+        }
         // An empty line alone does not say why it is empty.
         for row in batch.rows.iter().filter(|_| is_plain) {
             if let Err(problem) = &row.probabilities {

@@ -18,11 +18,13 @@ use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
 use crate::data::column::{Column, ColumnKind};
+use crate::data::format::csv::Allowed;
 use crate::data::format::listed::ImageList;
 use crate::data::format::{self, FORMATS, Format, csv};
 use crate::data::image::{Channels, InputReader};
 use crate::data::notation::Notation;
 use crate::data::options::{ColumnChoice, ImageSize};
+use crate::data::unknown::OnUnknown;
 use crate::data::{DataOptions, Inputs as RawInputs, Names, Part, Table, TableLayout, ValueRange, image};
 use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, Keep, evaluate};
@@ -35,7 +37,7 @@ pub use output::{Form, Output, Writer};
 pub use sources::Sources;
 use sources::is_for_pictures;
 pub use stream::{Batching, Classified, ClassifiedBatch, Found, Stream};
-pub use taken::{Cell, Input, Taken};
+pub use taken::{Cell, Input, Notes, Taken};
 pub use views::ViewOptions;
 use views::Views;
 
@@ -48,6 +50,7 @@ pub struct Classifier {
     device: Device,
     metadata: Metadata,
     views: Option<Views>,
+    on_unknown: OnUnknown,
 }
 
 /// A class and its probability.
@@ -130,6 +133,11 @@ impl Classifier {
     pub fn with_views(self, options: &ViewOptions) -> Result<Self> {
         let input = &self.metadata.input;
         Ok(Classifier { views: Views::new(options, &input.shape, input.value_range)?, ..self })
+    }
+
+    /// The same model, which from now on takes categories that it was not trained on, or refuses them.
+    pub fn with_unknown(self, on_unknown: OnUnknown) -> Self {
+        Classifier { on_unknown, ..self }
     }
 
     /// Makes the model ready for many calls: on a CPU, batch normalisation is folded into the convolutions, which takes as long as
@@ -297,8 +305,12 @@ impl Classifier {
             depth: input.depth,
             images: None,
             layout: Arc::new(self.layout()),
-            has_fill: self.metadata.preprocessing.fill.is_some(),
+            allowed: self.allowed(),
         }
+    }
+
+    fn allowed(&self) -> Allowed {
+        Allowed { missing: self.metadata.preprocessing.fill.is_some(), unknown: self.on_unknown }
     }
 
     fn layout(&self) -> TableLayout {
@@ -307,7 +319,7 @@ impl Classifier {
     }
 
     fn read_rows(&self, path: &Path) -> Result<Table> {
-        let table = csv::read_rows(path, &self.layout(), self.metadata.preprocessing.fill.is_some())?;
+        let table = csv::read_rows(path, &self.layout(), self.allowed())?;
         if let Some(range) = self.metadata.input.value_range {
             table.check_range(range)?;
         }
@@ -344,5 +356,6 @@ fn unnamed_columns(features: usize) -> TableLayout {
         kind: ColumnKind::Number,
         notation: Notation::Plain,
     };
-    TableLayout { columns: (0..features).map(column).collect(), width: features, label: None }
+    let columns = (0..features).map(column).collect();
+    TableLayout { columns, width: features, ..TableLayout::default() }
 }

@@ -5,13 +5,15 @@ use std::io::{self, Write};
 use serde_json::{Map, Value};
 
 use super::{Classified, Ranked, ranked};
+use crate::error::one_line;
 
 /// A form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {
     /// A header and a row an input: input, class, probability, class_2, probability_2, …, p_CLASS, …, error
     Csv,
-    /// A JSON object a line: {"input": …, "predictions": [{"class": …, "probability": …}, …]} or {"input": …, "error": …}
+    /// A JSON object a line: {"input": …, "predictions": [{"class": …, "probability": …}, …]} or {"input": …, "error": …};
+    /// "unknown" holds the categories that the model was not trained on, by column
     Jsonl,
     /// The class alone, a line an input, which is empty where there is an error; further classes behind tabs
     Plain,
@@ -26,6 +28,8 @@ pub struct Form {
     pub top_k: usize,
     /// Whether the probabilities of all classes are given, too.
     pub probabilities: bool,
+    /// Whether `'` stands before the cells of a CSV that a spreadsheet would take for formulas.
+    pub escape_formulas: bool,
 }
 
 /// Writes what a model makes of its inputs, line by line.
@@ -44,6 +48,9 @@ struct Line<'a> {
     predictions: Option<Vec<Ranked>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     probabilities: Option<Map<String, Value>>,
+    /// By column.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    unknown: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
 }
@@ -84,12 +91,12 @@ impl<'a, W: Write> Writer<'a, W> {
             writer.write_record(self.header())?;
         }
         for row in rows {
-            writer.write_field(&row.input)?;
+            writer.write_field(&*self.cell(&row.input))?;
             match &row.probabilities {
                 Ok(probabilities) => {
                     for Ranked { class, probability } in ranked(probabilities, self.form.top_k, self.classes)
                     {
-                        writer.write_field(class)?;
+                        writer.write_field(&*self.cell(&class))?;
                         writer.write_field(format!("{probability:.6}"))?;
                     }
                     for probability in probabilities.iter().filter(|_| self.form.probabilities) {
@@ -100,13 +107,19 @@ impl<'a, W: Write> Writer<'a, W> {
                 Err(problem) => {
                     let empty = self.header().len() - 2;
                     (0..empty).try_for_each(|_| writer.write_field(""))?;
-                    writer.write_field(problem)?;
+                    writer.write_field(&*self.cell(problem))?;
                 }
             }
             writer.write_record(None::<&[u8]>)?;
         }
         writer.flush()?;
         Ok(())
+    }
+
+    /// A text as a cell.
+    fn cell(&self, text: &str) -> String {
+        let is_formula = self.form.escape_formulas && text.starts_with(['=', '+', '-', '@']);
+        format!("{}{}", if is_formula { "'" } else { "" }, one_line(text))
     }
 
     fn header(&self) -> Vec<String> {
@@ -116,7 +129,7 @@ impl<'a, W: Write> Writer<'a, W> {
             header.extend([format!("class{suffix}"), format!("probability{suffix}")]);
         }
         if self.form.probabilities {
-            header.extend(self.classes.iter().map(|class| format!("p_{class}")));
+            header.extend(self.classes.iter().map(|class| format!("p_{}", one_line(class))));
         }
         header.push("error".to_string());
         header
@@ -131,6 +144,12 @@ impl<'a, W: Write> Writer<'a, W> {
             input: &row.input,
             predictions: found.map(|found| ranked(found, self.form.top_k, self.classes)),
             probabilities: found.filter(|_| self.form.probabilities).map(all),
+            unknown: row
+                .notes
+                .unknown
+                .iter()
+                .map(|unknown| (unknown.column.clone(), unknown.text.clone().into()))
+                .collect(),
             error: row.probabilities.as_ref().err().map(String::as_str),
         };
         serde_json::to_writer(&mut *text, &line)?;
@@ -141,7 +160,7 @@ impl<'a, W: Write> Writer<'a, W> {
     fn plain(&self, row: &Classified, text: &mut Vec<u8>) {
         if let Ok(probabilities) = &row.probabilities {
             let ranked = ranked(probabilities, self.form.top_k, self.classes);
-            let classes: Vec<_> = ranked.into_iter().map(|ranked| ranked.class).collect();
+            let classes: Vec<_> = ranked.into_iter().map(|ranked| one_line(&ranked.class)).collect();
             text.extend_from_slice(classes.join("\t").as_bytes());
         }
         text.push(b'\n');
@@ -151,15 +170,27 @@ impl<'a, W: Write> Writer<'a, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::unknown::UnknownText;
+    use crate::predict::Notes;
 
     fn text(output: Output, probabilities: bool) -> String {
         let classes = ["y", "x"].map(String::from);
+        let unknown = vec![UnknownText { column: "c".into(), text: "new".into() }];
+        let notes = Notes { unknown, ..Notes::default() };
         let rows = [
-            Classified { input: "a,b.csv:1".into(), probabilities: Ok(vec![0.25, 0.75]) },
-            Classified { input: "b.png".into(), probabilities: Err("it is \"bad\"".into()) },
+            Classified { input: "a,b.csv:1".into(), probabilities: Ok(vec![0.25, 0.75]), notes },
+            Classified {
+                input: "b.png".into(),
+                probabilities: Err("it is \"bad\"".into()),
+                notes: Notes::default(),
+            },
         ];
         let mut bytes = Vec::new();
-        let mut writer = Writer::new(&mut bytes, Form { output, top_k: 2, probabilities }, &classes);
+        let mut writer = Writer::new(
+            &mut bytes,
+            Form { output, top_k: 2, probabilities, escape_formulas: false },
+            &classes,
+        );
         rows.chunks(1).for_each(|rows| writer.write(rows).unwrap());
         writer.finish().unwrap();
         String::from_utf8(bytes).unwrap()
@@ -176,6 +207,28 @@ mod tests {
     }
 
     #[test]
+    fn cells_hold_no_control_characters_and_no_formulas_if_these_are_escaped() {
+        let classes = ["=1+1", "a\n\u{1b}[2J"].map(String::from);
+        let text = |output, escape_formulas, probabilities: [f64; 2]| {
+            let row = Classified {
+                input: "-x.png".into(),
+                probabilities: Ok(probabilities.to_vec()),
+                notes: Notes::default(),
+            };
+            let mut bytes = Vec::new();
+            let form = Form { output, top_k: 1, probabilities: false, escape_formulas };
+            let mut writer = Writer::new(&mut bytes, form, &classes);
+            writer.write(&[row]).unwrap();
+            String::from_utf8(bytes).unwrap().lines().last().unwrap().to_string()
+        };
+        assert_eq!(text(Output::Csv, false, [1., 0.]), "-x.png,=1+1,1.000000,");
+        assert_eq!(text(Output::Csv, true, [1., 0.]), "'-x.png,'=1+1,1.000000,");
+        assert_eq!(text(Output::Csv, true, [0., 1.]), "'-x.png,a\\n\\u{1b}[2J,1.000000,");
+        assert_eq!(text(Output::Plain, true, [0., 1.]), "a\\n\\u{1b}[2J");
+        assert_eq!(text(Output::Plain, true, [1., 0.]), "=1+1");
+    }
+
+    #[test]
     fn a_json_line_is_an_object() {
         let lines: Vec<Value> =
             text(Output::Jsonl, true).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -183,6 +236,7 @@ mod tests {
             (&lines[0]["predictions"][1]["class"], &lines[0]["probabilities"]["x"]),
             (&"y".into(), &0.75.into())
         );
+        assert_eq!(lines[0]["unknown"], serde_json::json!({ "c": "new" }));
         assert_eq!(lines[1].as_object().unwrap().keys().collect::<Vec<_>>(), ["input", "error"]);
     }
 

@@ -12,7 +12,7 @@ use glob::MatchOptions;
 
 use super::Taken;
 use crate::data::format;
-use crate::data::format::csv::{Incoming, Stretch};
+use crate::data::format::csv::{Incoming, Stretch, Unread};
 use crate::data::format::folder::{entries, real};
 use crate::data::format::skipped::Skipped;
 use crate::data::image::Kind;
@@ -40,7 +40,7 @@ pub(super) enum Job {
     Picture(PathBuf),
     Rows(Stretch),
     /// What cannot be read.
-    Bad(Error),
+    Bad(Unread),
 }
 
 pub(super) type Jobs = Box<dyn Iterator<Item = Job> + Send>;
@@ -80,7 +80,7 @@ impl Sources {
 
 fn of_name(name: &Path, taken: &Arc<Taken>) -> Jobs {
     if name.as_os_str() == STANDARD_INPUT {
-        return of_table(Ok(Incoming::new(name.into(), Box::new(stdin()), &taken.layout, taken.has_fill)));
+        return of_table(Ok(Incoming::new(name.into(), Box::new(stdin()), &taken.layout, taken.allowed)));
     }
     let pattern = name.to_str().filter(|text| text.contains(['*', '?', '[']));
     match pattern.filter(|_| name.symlink_metadata().is_err()) {
@@ -97,7 +97,7 @@ fn of_path(path: &Path, taken: &Arc<Taken>) -> Jobs {
     } else if let Some(images) = listed_images(path, taken) {
         images
     } else {
-        of_table(Incoming::open(path, &taken.layout, taken.has_fill))
+        of_table(Incoming::open(path, &taken.layout, taken.allowed))
     }
 }
 
@@ -117,10 +117,10 @@ fn listed_images(path: &Path, taken: &Taken) -> Option<Jobs> {
         taken.takes_images().then(|| format::listed::images(path, taken.images.as_deref())).flatten()?;
     let path = path.to_path_buf();
     Some(match images {
-        Err(error) => Box::new(std::iter::once(Job::Bad(error))),
+        Err(error) => Box::new(std::iter::once(Job::Bad(error.into()))),
         Ok(images) => Box::new(images.into_iter().map(move |(line, image)| match image {
             Ok(image) => Job::Picture(image),
-            Err(problem) => Job::Bad(Error::data(Place::line(&path, line), problem)),
+            Err(problem) => Job::Bad(Error::data(Place::line(&path, line), problem).into()),
         })),
     })
 }
@@ -128,13 +128,13 @@ fn listed_images(path: &Path, taken: &Taken) -> Option<Jobs> {
 pub(super) fn of_table(rows: Result<Incoming>) -> Jobs {
     match rows {
         Ok(rows) => Box::new(rows.map(|stretch| stretch.map_or_else(Job::Bad, Job::Rows))),
-        Err(error) => Box::new(std::iter::once(Job::Bad(error))),
+        Err(error) => Box::new(std::iter::once(Job::Bad(error.into()))),
     }
 }
 
 fn of_pattern(pattern: &str, taken: &Arc<Taken>) -> Jobs {
     let bad = |problem: String| -> Jobs {
-        Box::new(std::iter::once(Job::Bad(Error::data(Path::new(pattern), problem))))
+        Box::new(std::iter::once(Job::Bad(Error::data(Path::new(pattern), problem).into())))
     };
     let as_shells = MatchOptions {
         case_sensitive: true,
@@ -153,7 +153,7 @@ fn of_pattern(pattern: &str, taken: &Arc<Taken>) -> Jobs {
         Ok(path) => of_path(&path, &taken),
         Err(error) => {
             let problem = format!("cannot read the folder: {}", error.error());
-            Box::new(std::iter::once(Job::Bad(Error::data(error.path(), problem))))
+            Box::new(std::iter::once(Job::Bad(Error::data(error.path(), problem).into())))
         }
     }))
 }
@@ -168,7 +168,7 @@ fn listed(list: &Path, taken: &Arc<Taken>) -> Jobs {
             Ok(file) => Box::new(file),
             Err(error) => {
                 let problem = format!("cannot read the list: {error}");
-                return Box::new(std::iter::once(Job::Bad(Error::data(list, problem))));
+                return Box::new(std::iter::once(Job::Bad(Error::data(list, problem).into())));
             }
         },
     };
@@ -189,7 +189,7 @@ fn listed(list: &Path, taken: &Arc<Taken>) -> Jobs {
     Box::new(lines.flat_map(move |line| match line.map(path_of) {
         Ok(Some(path)) => of_path(&path, &taken),
         Ok(None) => Box::new(std::iter::empty()),
-        Err(error) => Box::new(std::iter::once(Job::Bad(error))),
+        Err(error) => Box::new(std::iter::once(Job::Bad(error.into()))),
     }))
 }
 
@@ -244,11 +244,11 @@ impl Pictures {
 /// A file in a folder, or what is wrong with it. What is no image is not read as one: it may be of any size, or never end.
 fn of_kind(path: PathBuf, kind: Kind) -> Job {
     if path.metadata().is_ok_and(|file| !file.is_file()) {
-        return Job::Bad(Error::data(&*path, "this is not a regular file"));
+        return Job::Bad(Error::data(&*path, "this is not a regular file").into());
     }
     match kind {
-        Kind::Foreign(foreign) => Job::Bad(Error::data(&*path, foreign.problem())),
-        Kind::Unknown => Job::Bad(Error::data(&*path, "this is no picture in a known format")),
+        Kind::Foreign(foreign) => Job::Bad(Error::data(&*path, foreign.problem()).into()),
+        Kind::Unknown => Job::Bad(Error::data(&*path, "this is no picture in a known format").into()),
         Kind::Image | Kind::Beside => Job::Picture(path),
     }
 }
@@ -260,7 +260,7 @@ impl Iterator for Pictures {
         loop {
             if let Some(error) = self.error.take() {
                 self.is_empty = false;
-                return Some(Job::Bad(error));
+                return Some(Job::Bad(error.into()));
             }
             let Some(folder) = self.left.last_mut() else { break };
             match folder.next() {
@@ -279,29 +279,33 @@ impl Iterator for Pictures {
             tracing::warn!("{}: {sentence}", Place::from(&*self.root));
         }
         std::mem::take(&mut self.is_empty)
-            .then(|| Job::Bad(Error::data(&*self.root, "there are no pictures in this folder")))
+            .then(|| Job::Bad(Error::data(&*self.root, "there are no pictures in this folder").into()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::format::csv::Allowed;
+    use crate::data::unknown::OnUnknown;
     use crate::data::{InputShape, TableLayout};
     use proptest::prelude::*;
     use std::fs;
 
     /// The names below `folder` of what is to be read, or what cannot be.
     fn found(folder: &Path, sources: Sources) -> Vec<String> {
-        let layout = Arc::new(TableLayout { columns: Vec::new(), width: 0, label: None });
+        let layout = Arc::new(TableLayout::default());
         let shape = InputShape(vec![0]);
-        let taken =
-            Arc::new(Taken { shape, range: None, depth: None, images: None, layout, has_fill: false });
+        let allowed = Allowed { missing: false, unknown: OnUnknown::Allow };
+        let taken = Arc::new(Taken { shape, range: None, depth: None, images: None, layout, allowed });
         let below = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
         let name = |job| match job {
             Job::Picture(path) => below(&path),
             Job::Rows(rows) => below(rows.path()),
-            Job::Bad(Error::Data { place, problem }) => format!("{}: {problem}", below(&place.path)),
-            Job::Bad(error) => error.to_string(),
+            Job::Bad(Unread { error: Error::Data { place, problem }, .. }) => {
+                format!("{}: {problem}", below(&place.path))
+            }
+            Job::Bad(unread) => unread.error.to_string(),
         };
         sources.jobs(&taken).map(name).collect()
     }

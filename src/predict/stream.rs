@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 use super::sources::Sources;
-use super::{Classifier, Input, Taken};
+use super::{Classifier, Input, Notes, Taken};
 use crate::error::{Error, Result, guard};
 use crate::parallel::Ordered;
 
@@ -31,6 +31,8 @@ pub struct Classified {
     pub input: String,
     /// The probability of each class, or what is wrong with the input.
     pub probabilities: Found,
+    /// What else is to be said of it.
+    pub notes: Notes,
 }
 
 /// What the model makes of some inputs.
@@ -142,7 +144,7 @@ const REMARKED: usize = 5;
 
 impl Stream<'_> {
     fn remark(&mut self, input: &Input) {
-        let Some(remark) = &input.remark else { return };
+        let Some(remark) = &input.notes.remark else { return };
         self.remarks += 1;
         match self.remarks {
             count if count <= REMARKED => tracing::warn!("{}: {remark}", input.name),
@@ -161,7 +163,7 @@ impl Stream<'_> {
         let of_input = |input: Input| {
             let probabilities =
                 input.values.and_then(|_| found.next().expect("the model gave a row for each input"));
-            Classified { input: input.name, probabilities }
+            Classified { input: input.name, probabilities, notes: input.notes }
         };
         let rows = inputs.into_iter().map(of_input).collect();
         let features = (self.batching.features && !sound.is_empty()).then(|| {

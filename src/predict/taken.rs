@@ -1,13 +1,15 @@
 //! From what is sent to what a model takes: encoded pictures, text with rows, and cells become raw values.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::sources::{Job, of_table};
 use crate::data::column::{Column, ColumnKind};
-use crate::data::format::csv::Incoming;
+use crate::data::format::csv::{Allowed, Incoming, InputRow, Unread, read_row};
 use crate::data::image::{self, Channels, InputReader};
+use crate::data::unknown::UnknownText;
 use crate::data::{InputShape, TableLayout, ValueRange};
 use crate::error::{Error, Place, Result, quoted};
 
@@ -18,7 +20,18 @@ pub struct Input {
     pub name: String,
     /// Its raw values, as many as the model has features, or why there are none.
     pub values: std::result::Result<Vec<f32>, String>,
-    /// What is to be said of it although it could be read.
+    /// What else is to be said of it.
+    pub notes: Notes,
+}
+
+/// What is to be said of an input beside its result.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Notes {
+    /// The categories of a row that the model was not trained on.
+    pub unknown: Vec<UnknownText>,
+    /// The input stands for a whole table, none of whose rows can be used.
+    pub is_table: bool,
+    /// What is to be said of an image although it could be read.
     pub remark: Option<String>,
 }
 
@@ -32,8 +45,7 @@ pub struct Taken {
     /// Where the images are that lists name, if the user says.
     pub(super) images: Option<PathBuf>,
     pub(super) layout: Arc<TableLayout>,
-    /// Whether a value may be missing.
-    pub(super) has_fill: bool,
+    pub(super) allowed: Allowed,
 }
 
 /// A cell of a row.
@@ -59,7 +71,7 @@ impl Taken {
     /// Reads the rows of a table, which is called `name`, as `cresset predict` does: each row, or what is wrong with it.
     pub fn table(self: &Arc<Self>, name: &str, text: Vec<u8>) -> Vec<Input> {
         let source = Box::new(Cursor::new(text));
-        let rows = Incoming::new(PathBuf::from(name), source, &self.layout, self.has_fill);
+        let rows = Incoming::new(PathBuf::from(name), source, &self.layout, self.allowed);
         of_table(Ok(rows)).flat_map(|job| self.read(job, &mut None)).collect()
     }
 
@@ -68,18 +80,23 @@ impl Taken {
         self.layout.columns.len()
     }
 
-    /// The names of a row's cells, in their order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.layout.columns.iter().map(|column| column.name.as_str())
+    /// The names of a row's cells, in their order, each once.
+    pub fn names(&self) -> Vec<Cow<'_, str>> {
+        self.layout.names()
+    }
+
+    /// The name of the column of labels, if the model was trained on a table.
+    pub fn label(&self) -> Option<&str> {
+        self.layout.label.as_ref().map(|label| label.name.as_str())
     }
 
     /// A row's cells, in the order of the model's columns, as raw values. What is more than numbers is read as the row of a
-    /// table, by [`Taken::table`].
+    /// table.
     ///
     /// # Errors
     /// What is wrong with them: another number, a text that is no category of its column, a value that is missing or outside
     /// the model's range.
-    pub fn row(self: &Arc<Self>, cells: &[Cell]) -> std::result::Result<Vec<f32>, String> {
+    pub fn row(self: &Arc<Self>, cells: &[Cell]) -> std::result::Result<InputRow, String> {
         if cells.len() != self.cells() {
             return Err(format!(
                 "the row has {} value(s), but the model takes {}",
@@ -94,32 +111,26 @@ impl Taken {
             let values = cells
                 .iter()
                 .filter_map(|cell| if let Cell::Number(value) = cell { Some(*value) } else { None });
-            return self.in_range(values.collect(), &Place::from(Path::new(""))).map_err(problem);
+            return self.checked(values.collect::<Vec<_>>().into());
         }
         for (number, (cell, column)) in (1..).zip(cells.iter().zip(&self.layout.columns)) {
-            // A first row of texts where there should be numbers would be taken for a header.
             if let (Cell::Text(text), ColumnKind::Number) = (cell, &column.kind)
                 && column.notation.number(text.trim().as_bytes()).is_none()
             {
                 return Err(format!("column {number} ({}): {} is not a number", column.name, quoted(text)));
             }
         }
-        let mut rows = self.table("", self.csv(cells));
-        match (rows.pop(), rows.is_empty()) {
-            (Some(row), true) => row.values,
-            _ => Err("this is no row".to_string()),
-        }
-    }
-
-    /// A row as the text of a table, below the names of its columns if they have any.
-    fn csv(&self, cells: &[Cell]) -> Vec<u8> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let written = "a record can be written to memory";
-        if self.layout.has_header() {
-            writer.write_record(self.names()).expect(written);
-        }
         writer.write_record(cells.iter().map(Cell::text)).expect(written);
-        writer.into_inner().expect(written)
+        let text = writer.into_inner().expect(written);
+        self.checked(read_row(&text, &self.layout, self.allowed).map_err(problem)?)
+    }
+
+    fn checked(&self, row: InputRow) -> std::result::Result<InputRow, String> {
+        let InputRow { values, unknown } = row;
+        let values = self.in_range(values, &Place::from(Path::new(""))).map_err(problem)?;
+        Ok(InputRow { values, unknown })
     }
 
     /// Reads a job's inputs. `pictures` is kept by each thread.
@@ -131,21 +142,28 @@ impl Taken {
                     None => pictures.insert(self.picture_reader()?).read(&encoded),
                 });
                 let remark = pictures.as_mut().and_then(InputReader::take_remark);
-                vec![Input { name: Place::from(&*path).name(), values, remark }]
+                let notes = Notes { remark, ..Notes::default() };
+                vec![Input { name: Place::from(&*path).name(), values, notes }]
             }
             Job::Rows(rows) => {
-                let input = |(line, values): (u64, Result<Vec<f32>>)| {
+                let input = |(line, row): (u64, Result<InputRow>)| {
                     let place = Place::line(rows.path(), line);
-                    let values = values.and_then(|values| self.in_range(values, &place)).map_err(problem);
-                    Input { name: place.name(), values, remark: None }
+                    let mut notes = Notes::default();
+                    let values = row.and_then(|row| {
+                        notes.unknown = row.unknown;
+                        self.in_range(row.values, &place)
+                    });
+                    Input { name: place.name(), values: values.map_err(problem), notes }
                 };
                 rows.rows().into_iter().map(input).collect()
             }
-            Job::Bad(Error::Data { place, problem }) => {
-                vec![Input { name: place.name(), values: Err(problem), remark: None }]
-            }
-            Job::Bad(error) => {
-                vec![Input { name: String::new(), values: Err(error.to_string()), remark: None }]
+            Job::Bad(Unread { error, is_table }) => {
+                let (name, problem) = match error {
+                    Error::Data { place, problem } => (place.name(), problem),
+                    error => (String::new(), error.to_string()),
+                };
+                let notes = Notes { is_table, ..Notes::default() };
+                vec![Input { name, values: Err(problem), notes }]
             }
         }
     }

@@ -1,5 +1,7 @@
 //! From the body of a request to inputs of the model, by what `cresset predict` reads them with.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +14,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use super::problem::Problem;
+use crate::data::column::folded;
+use crate::data::format::csv::InputRow;
 use crate::data::image::Header;
+use crate::error::{nearest, quoted};
 use crate::predict::{Cell, Taken};
 
 /// How large an input may be.
@@ -52,15 +57,15 @@ pub(super) fn read(
     limits: Limits,
     headers: &HeaderMap,
     body: Bytes,
-) -> Result<Vec<Vec<f32>>> {
+) -> Result<Vec<InputRow>> {
     match kind(headers)? {
-        Kind::Picture => Ok(vec![picture(taken, limits, &body)?]),
+        Kind::Picture => Ok(vec![picture(taken, limits, &body)?.into()]),
         Kind::Csv => table(taken, limits, body),
         Kind::Json => {
             let body: Body = json(&body)?;
             match (body.inputs, body.image) {
                 (Some(inputs), None) => rows(taken, limits, &inputs),
-                (None, Some(image)) => Ok(vec![picture(taken, limits, &decoded(&image)?)?]),
+                (None, Some(image)) => Ok(vec![picture(taken, limits, &decoded(&image)?)?.into()]),
                 _ => Err(Problem::unusable("the body needs either `inputs` or `image`")),
             }
         }
@@ -109,18 +114,19 @@ pub(super) fn picture(taken: &Taken, limits: Limits, encoded: &[u8]) -> Result<V
 const FEW_PIXELS: u64 = 1 << 16;
 
 /// The raw values of rows of cells.
-pub(super) fn rows(taken: &Arc<Taken>, limits: Limits, rows: &[Row]) -> Result<Vec<Vec<f32>>> {
+pub(super) fn rows(taken: &Arc<Taken>, limits: Limits, rows: &[Row]) -> Result<Vec<InputRow>> {
     counted(rows.len(), limits)?;
     let values = (1..).zip(rows).map(|(number, row)| (format!("row {number}"), row.values(taken)));
     sound(values)
 }
 
-fn table(taken: &Arc<Taken>, limits: Limits, text: Bytes) -> Result<Vec<Vec<f32>>> {
+fn table(taken: &Arc<Taken>, limits: Limits, text: Bytes) -> Result<Vec<InputRow>> {
     let inputs = tokio::task::block_in_place(|| taken.table("", text.into()));
     counted(inputs.len(), limits)?;
     sound(inputs.into_iter().map(|input| {
         let line = input.name.rsplit_once(':').map(|(_, line)| format!("line {line}"));
-        (line.unwrap_or_default(), input.values)
+        let unknown = input.notes.unknown;
+        (line.unwrap_or_default(), input.values.map(|values| InputRow { values, unknown }))
     }))
 }
 
@@ -139,12 +145,12 @@ const MOST_NAMED: usize = 20;
 
 /// All values; or what is wrong, if anything is.
 pub(super) fn sound(
-    inputs: impl Iterator<Item = (String, std::result::Result<Vec<f32>, String>)>,
-) -> Result<Vec<Vec<f32>>> {
+    inputs: impl Iterator<Item = (String, std::result::Result<InputRow, String>)>,
+) -> Result<Vec<InputRow>> {
     let (mut sound, mut faults) = (Vec::new(), Vec::new());
-    for (place, values) in inputs {
-        match values {
-            Ok(values) => sound.push(values),
+    for (place, row) in inputs {
+        match row {
+            Ok(row) => sound.push(row),
             Err(problem) => faults.push((place, problem)),
         }
     }
@@ -186,27 +192,66 @@ fn kind(headers: &HeaderMap) -> Result<Kind> {
         "text/csv" => Ok(Kind::Csv),
         "application/octet-stream" => Ok(Kind::Picture),
         text if text.starts_with("image/") => Ok(Kind::Picture),
-        text => Err(unsupported(format!("the Content-Type is {}", crate::error::quoted(text)))),
+        text => Err(unsupported(format!("the Content-Type is {}", quoted(text)))),
     }
 }
 
 impl Row {
     /// The row as raw values.
-    pub fn values(&self, taken: &Arc<Taken>) -> std::result::Result<Vec<f32>, String> {
+    pub fn values(&self, taken: &Arc<Taken>) -> std::result::Result<InputRow, String> {
         match self {
             Row::Cells(cells) => taken.row(cells),
-            Row::Named(named) => {
-                if let Some((name, _)) =
-                    named.iter().find(|(name, _)| taken.names().all(|known| known != name))
-                {
-                    return Err(format!("the model knows no column {}", crate::error::quoted(name)));
-                }
-                let cell = |name: &str| named.iter().rev().find(|(own, _)| own == name);
-                let cells =
-                    taken.names().map(|name| cell(name).map_or(Cell::Missing, |(_, cell)| cell.clone()));
-                taken.row(&cells.collect::<Vec<_>>())
+            Row::Named(named) => taken.row(&in_order(named, &taken.names(), taken.label())?),
+        }
+    }
+}
+
+/// The cells of these columns, which are found by their names as in the header of a table. Others are ignored. A column
+/// without a cell lacks its value, unless a name that nobody knows may be meant for it.
+fn in_order(
+    named: &[(String, Cell)],
+    columns: &[Cow<str>],
+    label: Option<&str>,
+) -> std::result::Result<Vec<Cell>, String> {
+    let exact: HashMap<&str, &Cell> = named.iter().map(|(name, cell)| (name.as_str(), cell)).collect();
+    let columns_exactly: HashSet<&str> = columns.iter().map(|name| &**name).collect();
+    let mut others: BTreeMap<String, Vec<(&str, &Cell)>> = BTreeMap::new();
+    for (name, cell) in exact.iter().filter(|(name, _)| !columns_exactly.contains(*name)) {
+        others.entry(folded(name)).or_default().push((name, cell));
+    }
+    let (mut cells, mut absent) = (Vec::with_capacity(columns.len()), Vec::new());
+    for column in columns {
+        let name = || quoted(column);
+        match (exact.get(&**column), others.remove(&folded(column)).as_deref()) {
+            (Some(cell), others_of_name) => {
+                // Of two columns that differ by case alone, the other one may still be looked for.
+                let others_of_name = others_of_name.map(<[_]>::to_vec);
+                others.extend(others_of_name.map(|others| (folded(column), others)));
+                cells.push((*cell).clone());
+            }
+            (None, Some([(_, cell)])) => cells.push((*cell).clone()),
+            (None, Some(several)) => {
+                let names: Vec<_> = several.iter().map(|(name, _)| quoted(name)).collect();
+                return Err(format!("the row has {} for the column {}", names.join(" and "), name()));
+            }
+            (None, None) => {
+                absent.push(&**column);
+                cells.push(Cell::Missing);
             }
         }
+    }
+    label.map(|label| others.remove(&folded(label)));
+    let unknown: Vec<&str> = others.values().flatten().map(|(name, _)| *name).collect();
+    match (absent.first(), unknown.first()) {
+        (Some(absent), Some(first)) => {
+            let near = nearest(absent, unknown.iter().copied()).unwrap_or(first);
+            Err(format!(
+                "the row has no column {}, but {}, which the model does not know",
+                quoted(absent),
+                quoted(near)
+            ))
+        }
+        _ => Ok(cells),
     }
 }
 
@@ -311,6 +356,25 @@ mod tests {
         for wrong in ["3", "[true]", "{\"a\": [1]}", "[{}]"] {
             assert!(row(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn named_cells_are_found_whatever_their_case_and_order() {
+        let find = |names: &[&str]| {
+            let named: Vec<_> = names
+                .iter()
+                .zip(1..)
+                .map(|(name, value)| (name.to_string(), Cell::Number(value as f32)))
+                .collect();
+            in_order(&named, &["sl".into(), "sw".into()], Some("species")).map(|cells| format!("{cells:?}"))
+        };
+        assert_eq!(find(&["sw", "sl"]).unwrap(), "[Number(2.0), Number(1.0)]");
+        assert_eq!(find(&["SW ", "id", "Sl", "Species"]).unwrap(), "[Number(3.0), Number(1.0)]");
+        assert_eq!(find(&["sl", "SL", "sw"]).unwrap(), "[Number(1.0), Number(3.0)]");
+        assert_eq!(find(&["sw"]).unwrap(), "[Missing, Number(1.0)]");
+        assert_eq!(find(&["sw", "species"]).unwrap(), "[Missing, Number(1.0)]");
+        assert!(find(&["sw", "id", "sl_"]).unwrap_err().contains("no column `sl`, but `sl_`"));
+        assert!(find(&["sw", "SL", "Sl"]).unwrap_err().contains("for the column `sl`"));
     }
 
     proptest! {

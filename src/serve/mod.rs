@@ -109,6 +109,7 @@ impl Server {
             path: model.path,
             device: model.device,
             threads: model.threads,
+            unknown: options.unknown,
             workers: options.workers,
             max_batch: options.max_batch as usize,
             max_delay: Duration::from_micros(options.max_delay.into()),

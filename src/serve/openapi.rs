@@ -122,7 +122,12 @@ fn schemas(metadata: &Metadata) -> Value {
         json!({ "type": "string", "contentEncoding": "base64", "description": "A picture in base64" });
     let any = json!({ "type": "object" });
     let ranked = object(&[("class", json!({ "type": "string" })), ("probability", probability.clone())]);
-    let result = object(&[("predictions", json!({ "type": "array", "items": ranked, "minItems": 1 }))]);
+    let mut result = object(&[("predictions", json!({ "type": "array", "items": ranked, "minItems": 1 }))]);
+    result["properties"]["unknown"] = json!({
+        "type": "object",
+        "additionalProperties": { "type": "string" },
+        "description": "The categories that the model was not trained on, by column",
+    });
     let answer = object(&[("class", reference("Class")), ("probability", probability)]);
     let mut correction =
         object(&[("answer", answer), ("correction", reference("Class")), ("model_sha256", sha256.clone())]);
@@ -187,7 +192,11 @@ fn row(metadata: &Metadata) -> Value {
     let cell = |column: &Column| {
         let mut schema = match &column.kind {
             ColumnKind::Number => number.clone(),
-            ColumnKind::Category { categories } => json!({ "enum": categories }),
+            ColumnKind::Category { categories, unknown: false } => json!({ "enum": categories }),
+            // Any other text counts as unknown.
+            ColumnKind::Category { categories, unknown: true } => {
+                json!({ "anyOf": [{ "enum": categories }, { "type": "string", "minLength": 5 }] })
+            }
         };
         if has_fill {
             schema = json!({ "anyOf": [schema, { "type": "null" }] });

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::data::unknown::OnUnknown;
+
 /// The requests a second of a client that are answered beyond loopback, unless an option says otherwise.
 const RATE: u32 = 100;
 
@@ -23,6 +25,10 @@ pub struct Options {
     /// The folder for corrections [default: feedback beside the model]
     #[arg(long, value_name = "DIR")]
     pub feedback: Option<PathBuf>,
+
+    /// What becomes of a category in a row that the model was not trained on
+    #[arg(long, value_name = "WAY", default_value = "allow")]
+    pub unknown: OnUnknown,
 
     /// Inputs that go through the model together
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=65536))]

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::metrics::Metrics;
 use super::queue::Queue;
+use crate::data::unknown::OnUnknown;
 use crate::device::Threads;
 use crate::error::{Error, Result};
 use crate::explain::{Explainer, Subject};
@@ -47,6 +48,7 @@ pub(super) struct Computing {
     pub path: PathBuf,
     pub device: Device,
     pub threads: Threads,
+    pub unknown: OnUnknown,
     pub workers: u32,
     pub max_batch: usize,
     pub max_delay: Duration,
@@ -105,7 +107,7 @@ pub(super) fn start(
 }
 
 fn load(computing: &Computing) -> Result<Classifier> {
-    let classifier = Classifier::load(&computing.path, computing.device)?;
+    let classifier = Classifier::load(&computing.path, computing.device)?.with_unknown(computing.unknown);
     // A row takes a multiply-add a weight, or more. The setting is the calling thread's own.
     let work = classifier.values()?.saturating_mul(computing.max_batch);
     tch::set_num_threads(computing.threads.for_step(work).into());

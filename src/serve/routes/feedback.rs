@@ -96,7 +96,10 @@ fn check(app: &App, body: &Body) -> Result<Read, Problem> {
             inputs::picture(&served.taken, app.limits, &bytes)?;
             Ok(Read::Picture(bytes))
         }
-        (None, Some(values)) => values.values(&served.taken).map(Read::Values).map_err(Problem::unusable),
+        (None, Some(values)) => {
+            let row = values.values(&served.taken).map_err(Problem::unusable)?;
+            Ok(Read::Values(row.values))
+        }
         _ => Err(Problem::unusable("a correction needs either `image` or `values`")),
     }
 }

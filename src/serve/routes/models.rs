@@ -72,7 +72,7 @@ fn input(metadata: &Metadata) -> Value {
 fn described_column(column: &Column, typical: Option<f32>) -> Value {
     match &column.kind {
         ColumnKind::Number => json!({ "name": column.name, "kind": "number", "typical": typical }),
-        ColumnKind::Category { categories } => {
+        ColumnKind::Category { categories, .. } => {
             json!({ "name": column.name, "kind": "category", "categories": categories })
         }
     }

@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::{App, ask, state};
 use crate::predict::{Ranked, ranked};
@@ -24,6 +25,9 @@ struct Reply<'a> {
 #[derive(Serialize)]
 struct Classes {
     predictions: Vec<Ranked>,
+    /// The categories that the model was not trained on, by column.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    unknown: Map<String, Value>,
 }
 
 pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
@@ -35,12 +39,17 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let top_k = top_k.ok_or_else(|| Problem::malformed("top_k must be a whole number above 0"))?;
     let top_k = top_k.min(classes.len());
     let rows = inputs::read(&served.taken, app.limits, &headers, body)?;
+    let (rows, unknown): (Vec<_>, Vec<_>) = rows.into_iter().map(|row| (row.values, row.unknown)).unzip();
     let found = ask::answer(&app, &served, rows.len(), |answer| Job::Classify { rows, answer }).await?;
     let is_alone = found.len() == 1;
     let (mut results, mut faults) = (Vec::with_capacity(found.len()), Vec::new());
-    for (number, found) in (1..).zip(found) {
+    for ((number, found), unknown) in (1..).zip(found).zip(unknown) {
         match found {
-            Ok(found) => results.push(Classes { predictions: ranked(&found, top_k, classes) }),
+            Ok(found) => {
+                let unknown = unknown.into_iter().map(|unknown| (unknown.column, unknown.text.into()));
+                let predictions = ranked(&found, top_k, classes);
+                results.push(Classes { predictions, unknown: unknown.collect() });
+            }
             Err(problem) => {
                 faults.push((if is_alone { String::new() } else { format!("row {number}") }, problem))
             }

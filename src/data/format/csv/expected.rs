@@ -4,26 +4,54 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::delimiter::ranked;
-use super::layout::{Input, Layout, number};
+use super::layout::{Input, Layout};
 use super::parallel::parse;
 use super::parse::Parsed;
+use super::places::{Misfit, Places, places};
 use super::reading::Reading;
 use super::rows::{Row, for_each_row, text_of};
-use super::{Missing, one_hot};
+use super::{Missing, category_places, one_hot};
 use crate::data::Table;
 use crate::data::column::{Column, ColumnKind, TableLayout};
+use crate::data::unknown::{OnUnknown, UnknownText, Unknowns};
 use crate::error::{Error, Place, Result, excerpt, quoted};
 
-/// Reads rows for a model that was trained on a table of this layout. A header with the names of the model's columns says
-/// where they are. Without one they stand in the model's order, as in the file that it was trained on, or alone, or with
-/// the label behind them. `missing` says whether a value may be missing.
+/// What the cells of a row may be, beside values like those that the model was trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowed {
+    /// Whether a value may be missing.
+    pub missing: bool,
+    /// What becomes of a category that the model was not trained on.
+    pub unknown: OnUnknown,
+}
+
+/// A row for a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputRow {
+    /// A value a feature; NaN where one is missing.
+    pub values: Vec<f32>,
+    /// The categories that the model was not trained on.
+    pub unknown: Vec<UnknownText>,
+}
+
+impl From<Vec<f32>> for InputRow {
+    fn from(values: Vec<f32>) -> Self {
+        InputRow { values, unknown: Vec::new() }
+    }
+}
+
+/// Reads rows for a model that was trained on a table of this layout. A header says by its names where the model's columns
+/// are. Without one, they stand as in the file that it was trained on, or alone. Where that was no table, the label may
+/// stand behind them.
 ///
 /// # Errors
-/// A file that cannot be read or holds no rows, and rows that do not fit the model, with line and column.
-pub fn read_rows(path: &Path, model: &TableLayout, missing: bool) -> Result<Table> {
+/// A file that cannot be read or holds no rows, a header that lacks columns of the model, and rows that do not fit it, with
+/// line and column.
+pub fn read_rows(path: &Path, model: &TableLayout, allowed: Allowed) -> Result<Table> {
     let reading = Reading::open(path)?;
     let beginning = reading.beginning();
-    let layout = layout_of(path, beginning, 1, model, missing)?
+    let layout = layout_of(path, beginning, 1, model, allowed)
+        .map_err(|misfit| misfit.error)?
         .ok_or_else(|| Error::data(path, "the file is empty; it needs a row an input"))?;
     let first = First::take(path, beginning, 1, layout.delimiter)?;
     let fingerprint = reading.fingerprint();
@@ -33,13 +61,19 @@ pub fn read_rows(path: &Path, model: &TableLayout, missing: bool) -> Result<Tabl
         return Err(Error::data(path, format!("{HEADER_ALONE}{swallowed}")));
     }
     let texts: Vec<_> = parsed.categories.iter_mut().map(|texts| std::mem::take(&mut texts.texts)).collect();
+    let places = category_places(&texts, model);
+    let check = Check { path, model, layout: &layout, allowed };
+    let mut unknowns = Unknowns::default();
     for (row, line) in parsed.values.chunks_exact(model.columns.len().max(1)).zip(&parsed.lines) {
-        check_categories(path, *line, row, &texts, model, &layout)?;
+        unknowns.add(&check.unknown(*line, row, &texts, &places)?);
+    }
+    if let Some(summary) = unknowns.summary(parsed.rows.len()) {
+        tracing::warn!("{}: {summary}", Place::from(path).name());
     }
     Ok(Table {
         path: path.to_path_buf(),
         layout: model.clone(),
-        values: one_hot(parsed.values, &texts, model),
+        values: one_hot(parsed.values, &places, model),
         labels: parsed.labels,
         label_texts: parsed.label_texts.texts,
         groups: None,
@@ -55,6 +89,7 @@ pub(super) const HEADER_ALONE: &str = "the file holds a header and no rows";
 pub(super) struct Expected {
     layout: Layout,
     model: Arc<TableLayout>,
+    allowed: Allowed,
 }
 
 impl Expected {
@@ -68,11 +103,11 @@ impl Expected {
         text: &[u8],
         first_line: u64,
         model: &Arc<TableLayout>,
-        missing: bool,
-    ) -> Result<Option<Self>> {
-        let layout = layout_of(path, text, first_line, model, missing)?;
+        allowed: Allowed,
+    ) -> std::result::Result<Option<Self>, Misfit> {
+        let layout = layout_of(path, text, first_line, model, allowed)?;
         let unlabelled =
-            |layout| Expected { layout: Layout { label: None, ..layout }, model: Arc::clone(model) };
+            |layout| Expected { layout: Layout { label: None, ..layout }, model: Arc::clone(model), allowed };
         Ok(layout.map(unlabelled))
     }
 
@@ -86,9 +121,8 @@ impl Expected {
         self.layout.header.as_ref().map(|(_, line)| *line)
     }
 
-    /// The rows of a stretch of the text, each with its line: a value a feature (NaN where one is missing), or what is wrong
-    /// with the row.
-    pub fn rows(&self, path: &Path, text: &[u8], first_line: u64) -> Vec<(u64, Result<Vec<f32>>)> {
+    /// The rows of a stretch of the text, each with its line, or what is wrong with the row.
+    pub fn rows(&self, path: &Path, text: &[u8], first_line: u64) -> Vec<(u64, Result<InputRow>)> {
         let mut rows = Vec::new();
         let mut parsed = Parsed::of(&self.layout);
         let walked = for_each_row(path, text, self.layout.delimiter, first_line, &mut |row| {
@@ -101,12 +135,44 @@ impl Expected {
         rows
     }
 
-    fn row(&self, path: &Path, row: &Row, parsed: &mut Parsed) -> Result<Vec<f32>> {
+    fn row(&self, path: &Path, row: &Row, parsed: &mut Parsed) -> Result<InputRow> {
+        if parsed.categories.iter().any(|texts| texts.texts.len() > MOST_TEXTS) {
+            *parsed = Parsed::of(&self.layout);
+        }
         parsed.values.clear();
         parsed.add(path, row, &self.layout)?;
         let texts: Vec<_> = parsed.categories.iter().map(|texts| &texts.texts[..]).collect();
-        check_categories(path, row.line, &parsed.values, &texts, &self.model, &self.layout)?;
-        Ok(one_hot(parsed.values.clone(), &texts, &self.model))
+        let places = category_places(&texts, &self.model);
+        let check = Check { path, model: &self.model, layout: &self.layout, allowed: self.allowed };
+        let unknown = check.unknown(row.line, &parsed.values, &texts, &places)?;
+        Ok(InputRow { values: one_hot(parsed.values.clone(), &places, &self.model), unknown })
+    }
+}
+
+/// Texts of a column that are remembered from row to row. Each is looked up among the categories for every row.
+const MOST_TEXTS: usize = 200;
+
+/// Reads the text of a single row without a header, whose cells stand in the order of the model's columns.
+///
+/// # Errors
+/// What is wrong with the row.
+pub fn read_row(text: &[u8], model: &Arc<TableLayout>, allowed: Allowed) -> Result<InputRow> {
+    let path = Path::new("");
+    let names: Vec<_> = model.names().iter().map(|name| name.to_string()).collect();
+    let places = Places {
+        columns: (0..names.len()).collect(),
+        label: None,
+        has_header: true,
+        by_name: true,
+        extra: Vec::new(),
+    };
+    // A header above the first line.
+    let first = First { line: 0, cells: names, swallowed: "" };
+    let layout = first.layout(&places, model, b',', allowed);
+    let expected = Expected { layout, model: Arc::clone(model), allowed };
+    match expected.rows(path, text, 1).pop() {
+        Some((_, row)) => row,
+        None => Err(Error::data(path, "this is no row")),
     }
 }
 
@@ -117,29 +183,46 @@ fn layout_of(
     text: &[u8],
     first_line: u64,
     model: &TableLayout,
-    missing: bool,
-) -> Result<Option<Layout>> {
-    let (mut found, mut fault) = (None, None);
-    let mut most_cells = 0;
+    allowed: Allowed,
+) -> std::result::Result<Option<Layout>, Misfit> {
+    let mut found: Option<(First, Places, u8)> = None;
+    let mut fault: Option<Misfit> = None;
+    let mut greatest = (false, 0);
     for delimiter in &ranked(path, text, first_line, 1) {
-        let Some(first) = First::take(path, text, first_line, *delimiter)? else { return Ok(None) };
-        match places(path, model, &first) {
+        let first = First::take(path, text, first_line, *delimiter);
+        let first = first.map_err(|error| Misfit { error, is_header: false })?;
+        let Some(first) = first else { return Ok(None) };
+        match places(path, first.line, &first.cells, model) {
             Ok(places) if found.is_none() || places.by_name => {
                 let is_over = places.by_name;
-                found = Some(first.layout(&places, model, *delimiter, missing));
+                found = Some((first, places, *delimiter));
                 if is_over {
                     break;
                 }
             }
             Ok(_) => {}
-            Err(error) if first.cells.len() > most_cells => {
-                most_cells = first.cells.len();
-                fault = Some(error);
+            Err(misfit) => {
+                // What can be told of most cells, best of a header.
+                let rank = (misfit.is_header, first.cells.len());
+                if rank > greatest {
+                    greatest = rank;
+                    fault = Some(misfit.behind(first.swallowed));
+                }
             }
-            Err(_) => {}
         }
     }
-    found.map(Some).ok_or_else(|| fault.expect("a row has cells"))
+    match (found, fault) {
+        // A header, cut by another delimiter, may have as many cells as the model takes values.
+        (Some((_, places, _)), Some(fault)) if fault.is_header && !places.by_name => Err(fault),
+        (Some((first, places, delimiter)), _) => {
+            // A request has no name, and its sender does not read the log.
+            if !path.as_os_str().is_empty() {
+                places.say(path);
+            }
+            Ok(Some(first.layout(&places, model, delimiter, allowed)))
+        }
+        (None, fault) => Err(fault.expect("a row has cells")),
+    }
 }
 
 /// The first row.
@@ -168,8 +251,7 @@ impl First {
         fault.map_or(Ok(first), Err)
     }
 
-    fn layout(self, places: &Places, model: &TableLayout, delimiter: u8, missing: bool) -> Layout {
-        let is_header = places.by_name || self.is_header(places, model);
+    fn layout(self, places: &Places, model: &TableLayout, delimiter: u8, allowed: Allowed) -> Layout {
         let inputs = model.columns.iter().zip(&places.columns);
         let is_category = |column: &Column| matches!(column.kind, ColumnKind::Category { .. });
         Layout {
@@ -182,94 +264,62 @@ impl First {
                     notation: column.notation.clone(),
                 })
                 .collect(),
-            header: is_header.then_some((self.cells, self.line)),
+            header: places.has_header.then_some((self.cells, self.line)),
             label: places.label,
             group: None,
-            missing: if missing { Missing::Mean } else { Missing::Error },
+            missing: if allowed.missing { Missing::Mean } else { Missing::Error },
             drops_unlabelled: false,
         }
     }
+}
 
-    /// A header has names where rows have numbers.
-    fn is_header(&self, places: &Places, model: &TableLayout) -> bool {
-        let mut numbers = model
-            .columns
-            .iter()
-            .zip(&places.columns)
-            .filter(|(column, _)| column.kind == ColumnKind::Number)
-            .map(|(column, position)| (column, &self.cells[*position]))
-            .peekable();
-        let any_text = self.cells.iter().any(|cell| !cell.is_empty());
-        numbers.peek().is_some()
-            && any_text
-            && numbers.all(|(column, cell)| {
-                let is_number =
-                    || number(cell.as_bytes()).is_some() || column.notation.number(cell.as_bytes()).is_some();
-                !cell.is_empty() && !is_number()
-            })
+/// What tells unknown categories.
+struct Check<'a> {
+    path: &'a Path,
+    model: &'a TableLayout,
+    layout: &'a Layout,
+    allowed: Allowed,
+}
+
+impl Check<'_> {
+    /// The categories of a row, a value an input column, that the model was not trained on.
+    ///
+    /// # Errors
+    /// One that may not be.
+    fn unknown<T: AsRef<[String]>>(
+        &self,
+        line: u64,
+        row: &[f32],
+        texts: &[T],
+        places: &[Vec<Option<usize>>],
+    ) -> Result<Vec<UnknownText>> {
+        let mut found = Vec::new();
+        for (index, (value, column)) in row.iter().zip(&self.model.columns).enumerate() {
+            let ColumnKind::Category { categories, unknown } = &column.kind else { continue };
+            if value.is_nan() || places[index][*value as usize].is_some() {
+                continue;
+            }
+            let text = &texts[index].as_ref()[*value as usize];
+            if *unknown && self.allowed.unknown == OnUnknown::Allow {
+                found.push(UnknownText { column: column.name.clone(), text: text.clone() });
+                continue;
+            }
+            let known: Vec<_> = categories.iter().take(SHOWN).map(|category| excerpt(category)).collect();
+            let more = if categories.len() > SHOWN { ", …" } else { "" };
+            let remedy =
+                if *unknown { "" } else { "; train it again, and it takes texts that it does not know" };
+            let problem = format!(
+                "{} is none of the texts that the model knows in this column ({}{more}){remedy}",
+                quoted(text),
+                known.join(", ")
+            );
+            let place =
+                Place::line(self.path, line).column(self.layout.shown(self.layout.inputs[index].position));
+            return Err(Error::data(place, problem));
+        }
+        Ok(found)
     }
 }
 
-/// Where the model's columns stand.
-struct Places {
-    columns: Vec<usize>,
-    label: Option<usize>,
-    by_name: bool,
-}
-
-fn places(path: &Path, model: &TableLayout, first: &First) -> Result<Places> {
-    let inputs = model.columns.len();
-    let find = |name: &str| first.cells.iter().position(|cell| cell == name);
-    let named: Option<Vec<_>> = model.columns.iter().map(|column| find(&column.name)).collect();
-    // A first row that repeats names which are numbers is their header, unless there are so few that chance may do it.
-    let is_text = |cell: &String| number(cell.as_bytes()).is_none();
-    let tells = |columns: &Vec<usize>| {
-        let are_texts = columns.iter().all(|column| is_text(&first.cells[*column]));
-        are_texts || columns.len() > 2 || first.cells.iter().any(is_text)
-    };
-    if let Some(columns) = named.filter(|columns| model.has_header() && tells(columns)) {
-        let label = model.label.as_ref().and_then(|label| find(&label.name));
-        return Ok(Places { columns, label, by_name: true });
-    }
-    let width = first.cells.len();
-    let in_order = (0..inputs).collect();
-    if width == inputs {
-        Ok(Places { columns: in_order, label: None, by_name: false })
-    } else if width == model.width {
-        let columns = model.columns.iter().map(|column| column.position).collect();
-        let label = model.label.as_ref().map(|label| label.position);
-        Ok(Places { columns, label, by_name: false })
-    } else if width == inputs + 1 {
-        Ok(Places { columns: in_order, label: Some(inputs), by_name: false })
-    } else {
-        let problem = format!(
-            "the row has {width} value(s), but the model takes {inputs} (and may be given a label behind them){}",
-            first.swallowed
-        );
-        Err(Error::data(Place::line(path, first.line), problem))
-    }
-}
-
-/// Refuses a row, a value an input column, with a text that is none of its column's categories.
-fn check_categories<T: AsRef<[String]>>(
-    path: &Path,
-    line: u64,
-    row: &[f32],
-    texts: &[T],
-    model: &TableLayout,
-    layout: &Layout,
-) -> Result<()> {
-    for (((value, column), texts), input) in row.iter().zip(&model.columns).zip(texts).zip(&layout.inputs) {
-        let ColumnKind::Category { categories } = &column.kind else { continue };
-        let text = texts.as_ref().get(*value as usize).filter(|_| !value.is_nan());
-        let Some(unknown) = text.filter(|text| !categories.contains(text)) else { continue };
-        let known: Vec<_> = categories.iter().map(|category| excerpt(category)).collect();
-        let problem = format!(
-            "{} is none of the texts that the model knows in this column ({})",
-            quoted(unknown),
-            known.join(", ")
-        );
-        return Err(Error::data(Place::line(path, line).column(layout.shown(input.position)), problem));
-    }
-    Ok(())
-}
+/// The categories that an error lists.
+const SHOWN: usize = 10;

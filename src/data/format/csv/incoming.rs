@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use super::expected::{Expected, HEADER_ALONE};
+use super::expected::{Allowed, Expected, HEADER_ALONE, InputRow};
 use super::pieces::{Piece, Pieces};
+use super::places::Misfit;
 use super::rows::for_each_row;
 use super::text;
 use crate::data::column::TableLayout;
@@ -23,14 +24,29 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// The rows, each with its line: a value a feature (NaN where one is missing), or what is wrong with the row.
-    pub fn rows(&self) -> Vec<(u64, Result<Vec<f32>>)> {
+    /// The rows, each with its line, or what is wrong with the row.
+    pub fn rows(&self) -> Vec<(u64, Result<InputRow>)> {
         self.expected.rows(&self.path, &self.text, self.first_line)
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// What of a text cannot be read.
+#[derive(Debug)]
+pub struct Unread {
+    /// What is wrong.
+    pub error: Error,
+    /// Whether no row of the table can be used, because its header does not fit the model.
+    pub is_table: bool,
+}
+
+impl From<Error> for Unread {
+    fn from(error: Error) -> Self {
+        Unread { error, is_table: false }
     }
 }
 
@@ -42,7 +58,7 @@ pub struct Incoming {
     path: Arc<Path>,
     pieces: Pieces,
     model: Arc<TableLayout>,
-    missing: bool,
+    allowed: Allowed,
     expected: Option<Arc<Expected>>,
     /// A piece that is to be looked at again, without its first row.
     again: Option<(u64, Vec<u8>)>,
@@ -63,7 +79,7 @@ impl Incoming {
     ///
     /// # Errors
     /// A file that cannot be opened.
-    pub fn open(path: &Path, model: &Arc<TableLayout>, missing: bool) -> Result<Self> {
+    pub fn open(path: &Path, model: &Arc<TableLayout>, allowed: Allowed) -> Result<Self> {
         let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
         let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
         // What cannot be read says so with the first row.
@@ -72,17 +88,22 @@ impl Incoming {
             true => Box::new(MultiGzDecoder::new(file)),
             false => Box::new(file),
         };
-        Ok(Incoming::new(path.to_path_buf(), source, model, missing))
+        Ok(Incoming::new(path.to_path_buf(), source, model, allowed))
     }
 
     /// The rows of what comes from `source`, which is called `path`.
-    pub fn new(path: PathBuf, source: Box<dyn Read + Send>, model: &Arc<TableLayout>, missing: bool) -> Self {
+    pub fn new(
+        path: PathBuf,
+        source: Box<dyn Read + Send>,
+        model: &Arc<TableLayout>,
+        allowed: Allowed,
+    ) -> Self {
         let pieces = Pieces::new(source, AT_ONCE, text::delimiters(&path));
         Incoming {
             path: path.into(),
             pieces,
             model: Arc::clone(model),
-            missing,
+            allowed,
             expected: None,
             again: None,
             misfits: 0,
@@ -92,9 +113,13 @@ impl Incoming {
     }
 
     /// What the rows of a piece are; none if it holds none.
-    fn expected(&mut self, first_line: u64, text: &[u8]) -> Result<Option<Arc<Expected>>> {
+    fn expected(
+        &mut self,
+        first_line: u64,
+        text: &[u8],
+    ) -> std::result::Result<Option<Arc<Expected>>, Misfit> {
         if self.expected.is_none() {
-            let found = Expected::of(&self.path, text, first_line, &self.model, self.missing)?;
+            let found = Expected::of(&self.path, text, first_line, &self.model, self.allowed)?;
             if let Some(found) = &found {
                 self.pieces.settle(found.delimiter());
             }
@@ -103,14 +128,20 @@ impl Incoming {
         Ok(self.expected.clone())
     }
 
-    /// The error of a row that does not fit, after which the rest of its piece is looked at.
-    fn misfit(&mut self, error: Error, first_line: u64, text: &[u8]) -> Error {
+    /// What is said of a row that does not fit, after which the rest of its piece is looked at. What stands below a header
+    /// that does not fit is left out.
+    fn misfit(&mut self, misfit: Misfit, first_line: u64, text: &[u8]) -> Unread {
+        let Misfit { error, is_header } = misfit;
+        if is_header {
+            self.is_over = true;
+            return Unread { error, is_table: true };
+        }
         self.has_rows = true;
         self.misfits += 1;
         if let (Error::Data { place, problem }, true) = (&error, self.misfits == MOST_MISFITS) {
             self.is_over = true;
             let problem = format!("{problem}; none of the rows above fits either, so the rest is left out");
-            return Error::data(place.clone(), problem);
+            return Error::data(place.clone(), problem).into();
         }
         let (mut first, mut behind) = (None, None);
         let _ = for_each_row(&self.path, text, text::delimiters(&self.path)[0], first_line, &mut |row| {
@@ -123,14 +154,14 @@ impl Incoming {
             let end = ends.nth((line - first_line - 1) as usize).expect("a line begins behind an end");
             self.again = Some((line, text[end + 1..].to_vec()));
         }
-        error
+        error.into()
     }
 }
 
 impl Iterator for Incoming {
-    type Item = Result<Stretch>;
+    type Item = std::result::Result<Stretch, Unread>;
 
-    fn next(&mut self) -> Option<Result<Stretch>> {
+    fn next(&mut self) -> Option<Self::Item> {
         while !self.is_over {
             let next = || {
                 self.pieces.next().map(|piece| piece.map(|Piece { first_line, text, .. }| (first_line, text)))
@@ -139,7 +170,7 @@ impl Iterator for Incoming {
                 Some(Ok(piece)) => piece,
                 Some(Err((line, problem))) => {
                     self.is_over = true;
-                    return Some(Err(Error::data(Place::line(&self.path, line), problem)));
+                    return Some(Err(Error::data(Place::line(&self.path, line), problem).into()));
                 }
                 None => break,
             };
@@ -149,14 +180,14 @@ impl Iterator for Incoming {
                     self.has_rows |= has_rows(&text, first_line, &expected);
                     return Some(Ok(Stretch { path: Arc::clone(&self.path), first_line, text, expected }));
                 }
-                Err(error) => return Some(Err(self.misfit(error, first_line, &text))),
+                Err(misfit) => return Some(Err(self.misfit(misfit, first_line, &text))),
             }
         }
         let nothing = !self.is_over && !self.has_rows;
         self.is_over = true;
         let problem =
             if self.expected.is_some() { HEADER_ALONE } else { "the file is empty; it needs a row an input" };
-        nothing.then(|| Err(Error::data(&*self.path, problem)))
+        nothing.then(|| Err(Error::data(&*self.path, problem).into()))
     }
 }
 
@@ -174,6 +205,7 @@ mod tests {
     use super::*;
     use crate::data::column::{Column, ColumnKind};
     use crate::data::notation::Notation;
+    use crate::data::unknown::OnUnknown;
     use proptest::prelude::*;
 
     /// Gives so many bytes at once.
@@ -186,7 +218,7 @@ mod tests {
         }
     }
 
-    fn model() -> Arc<TableLayout> {
+    fn model(unknown: bool) -> Arc<TableLayout> {
         let column = |name: &str, position, kind| Column {
             name: name.into(),
             position,
@@ -194,22 +226,32 @@ mod tests {
             notation: Notation::Plain,
         };
         let categories = ["b", "x\ny"].map(String::from).to_vec();
-        let columns =
-            vec![column("n", 0, ColumnKind::Number), column("t", 1, ColumnKind::Category { categories })];
-        Arc::new(TableLayout { columns, width: 2, label: None })
+        let columns = vec![
+            column("n", 0, ColumnKind::Number),
+            column("t", 1, ColumnKind::Category { categories, unknown }),
+        ];
+        Arc::new(TableLayout { columns, width: 2, ..TableLayout::default() })
     }
 
     /// Each row as text: its place, and its values or what is wrong.
     fn rows(text: &[u8], at_once: usize) -> Vec<String> {
+        rows_of(&model(false), text, at_once)
+    }
+
+    fn rows_of(model: &Arc<TableLayout>, text: &[u8], at_once: usize) -> Vec<String> {
+        let allowed = Allowed { missing: true, unknown: OnUnknown::Allow };
         let source = Box::new(Slow(io::Cursor::new(text.to_vec()), at_once));
         let mut rows = Vec::new();
-        for stretch in Incoming::new("a".into(), source, &model(), true) {
+        for stretch in Incoming::new("a".into(), source, model, allowed) {
             match stretch {
                 Ok(stretch) => rows.extend(stretch.rows().into_iter().map(|(line, row)| match row {
-                    Ok(values) => format!("{line}: {values:?}"),
+                    Ok(InputRow { values, unknown }) => {
+                        let unknown: Vec<_> = unknown.iter().map(|unknown| unknown.text.as_str()).collect();
+                        format!("{line}: {values:?} {}", unknown.join(" ")).trim_end().to_string()
+                    }
                     Err(error) => error.to_string(),
                 })),
-                Err(error) => rows.push(error.to_string()),
+                Err(unread) => rows.push(unread.error.to_string()),
             }
         }
         rows
@@ -221,11 +263,26 @@ mod tests {
         let expected = [
             "2: [1.0, 1.0, 0.0]",
             "a, line 3, column 1 (n): `oops` is not a number",
-            "a, line 4, column 2 (t): `c` is none of the texts that the model knows in this column (b, x\\ny)",
+            "a, line 4, column 2 (t): `c` is none of the texts that the model knows in this column (b, x\\ny); train it again, and it takes texts that it does not know",
             "a, line 5: the row has 2 value(s), but the header has 3",
             "6: [5.0, 0.0, 1.0]",
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_text_that_training_never_saw_is_all_zeros_and_is_told() {
+        assert_eq!(
+            rows_of(&model(true), b"n,t\n1,b\n2,c\n3,\n", 4),
+            ["2: [1.0, 1.0, 0.0]", "3: [2.0, 0.0, 0.0] c", "4: [3.0, NaN, NaN]"]
+        );
+    }
+
+    #[test]
+    fn below_a_header_that_does_not_fit_nothing_is_read() {
+        let found = rows(b"n,u\n1,b\n2,b\n", 100);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("a, line 1: the header has no column `t`"), "{found:?}");
     }
 
     #[test]

@@ -163,6 +163,16 @@ pub fn find(path: &Path, choice: &ColumnChoice, width: usize, names: Option<&[St
         ColumnChoice::Number(number) => {
             Err(Error::data(path, format!("there is no column {number}; the table has {width}")))
         }
+        ColumnChoice::Name(name) if names.iter().filter(|own| *own == name).count() > 1 => {
+            let numbers = (1..).zip(names).filter(|(_, own)| *own == name);
+            let numbers: Vec<_> = numbers.map(|(number, _)| number.to_string()).take(10).collect();
+            let problem = format!(
+                "the header has several columns called {}; choose one by its number ({})",
+                quoted(name),
+                numbers.join(", ")
+            );
+            Err(Error::data(path, problem))
+        }
         ColumnChoice::Name(name) => names.iter().position(|own| own == name).ok_or_else(|| {
             let hint = nearest(name, names.iter().map(String::as_str))
                 .map_or(String::new(), |near| format!("; did you mean {}?", quoted(near)));

@@ -13,6 +13,7 @@ mod notation;
 mod parallel;
 mod parse;
 mod pieces;
+mod places;
 mod reading;
 mod rows;
 mod text;
@@ -21,9 +22,9 @@ use std::path::Path;
 
 pub use column::{TextColumn, read_column};
 pub(super) use column::{first_rows, rows};
-pub use expected::read_rows;
+pub use expected::{Allowed, InputRow, read_row, read_rows};
 pub use faults::{Fault, Faults};
-pub use incoming::{Incoming, Stretch};
+pub use incoming::{Incoming, Stretch, Unread};
 use layout::Layout;
 pub(super) use layout::find as find_column;
 pub use layout::is_missing;
@@ -32,7 +33,7 @@ use parse::Parsed;
 use reading::Reading;
 
 use super::{Format, has_extension};
-use crate::data::column::{Column, ColumnKind, LabelColumn, TableLayout};
+use crate::data::column::{Column, ColumnKind, LabelColumn, TableLayout, unique};
 use crate::data::options::{DataOptions, Missing};
 use crate::data::{Dataset, InputShape, Table, sorted_classes};
 use crate::error::{Error, Place, Result, quoted};
@@ -117,8 +118,9 @@ fn are_many(texts: usize, rows: usize) -> bool {
 
 fn columns(path: &Path, parsed: &Parsed, layout: &Layout) -> Result<Vec<Column>> {
     let mut columns = Vec::new();
+    let names = names(layout);
     for (input, texts) in layout.inputs.iter().zip(&parsed.categories) {
-        let name = layout.name(input.position);
+        let name = names[input.position].clone();
         let (count, rows) = (texts.texts.len(), parsed.rows.len());
         if are_many(count, rows) {
             let problem = format!(
@@ -130,7 +132,7 @@ fn columns(path: &Path, parsed: &Parsed, layout: &Layout) -> Result<Vec<Column>>
         }
         let categories = || sorted_classes(texts.texts.clone());
         let kind = if input.is_category {
-            ColumnKind::Category { categories: categories() }
+            ColumnKind::Category { categories: categories(), unknown: false }
         } else {
             ColumnKind::Number
         };
@@ -139,13 +141,25 @@ fn columns(path: &Path, parsed: &Parsed, layout: &Layout) -> Result<Vec<Column>>
     Ok(columns)
 }
 
+/// The names of all columns, each once.
+fn names(layout: &Layout) -> Vec<String> {
+    match &layout.header {
+        Some((names, _)) => {
+            unique(names.iter().map(String::as_str)).into_iter().map(|name| name.into_owned()).collect()
+        }
+        None => (0..layout.width).map(|column| layout.name(column)).collect(),
+    }
+}
+
 fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, columns: Vec<Column>) -> Table {
-    let label = layout.label.map(|position| LabelColumn { name: layout.name(position), position });
+    let names = names(layout);
+    let label = layout.label.map(|position| LabelColumn { name: names[position].clone(), position });
     let group = |number: &u32| parsed.group_texts.texts[*number as usize].clone();
     let groups = layout.group.map(|_| parsed.groups.iter().map(group).collect());
-    let layout = TableLayout { columns, width: layout.width, label };
+    let header = layout.header.as_ref().map(|(names, _)| names.clone());
+    let layout = TableLayout { columns, width: layout.width, label, header };
     let texts: Vec<_> = parsed.categories.into_iter().map(|texts| texts.texts).collect();
-    let values = one_hot(parsed.values, &texts, &layout);
+    let values = one_hot(parsed.values, &category_places(&texts, &layout), &layout);
     Table {
         path: path.to_path_buf(),
         layout,
@@ -159,33 +173,38 @@ fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, columns: 
     }
 }
 
-/// Puts as many values in the place of a text's number as its column has categories: 1 for its own, 0 for the others, and
-/// NaN for all where it is missing.
-fn one_hot<T: AsRef<[String]>>(values: Vec<f32>, texts: &[T], layout: &TableLayout) -> Vec<f32> {
-    if layout.features() == layout.columns.len() && texts.iter().all(|texts| texts.as_ref().is_empty()) {
-        return values;
-    }
-    // The place among the categories of each text, by the text's number; none of a text in a row that was refused.
-    let place = |(column, texts): (&Column, &T)| match &column.kind {
+/// The place of each text of a column among its categories, by the text's number; none of an unknown text.
+fn category_places<T: AsRef<[String]>>(texts: &[T], layout: &TableLayout) -> Vec<Vec<Option<usize>>> {
+    let places = |(column, texts): (&Column, &T)| match &column.kind {
         ColumnKind::Number => Vec::new(),
-        ColumnKind::Category { categories } => {
+        ColumnKind::Category { categories, .. } => {
             let place = |text| categories.iter().position(|category| category == text);
             texts.as_ref().iter().map(place).collect()
         }
     };
-    let places: Vec<Vec<Option<usize>>> = layout.columns.iter().zip(texts).map(place).collect();
+    layout.columns.iter().zip(texts).map(places).collect()
+}
+
+/// Puts as many values in the place of a text's number as its column has categories: 1 for its own and 0 for the others, 0
+/// for all where the text is unknown, and NaN for all where it is missing.
+fn one_hot(values: Vec<f32>, places: &[Vec<Option<usize>>], layout: &TableLayout) -> Vec<f32> {
+    if layout.columns.iter().all(|column| column.kind == ColumnKind::Number) {
+        return values;
+    }
     let mut wide = Vec::with_capacity(values.len() / layout.columns.len() * layout.features());
     for row in values.chunks_exact(layout.columns.len()) {
-        for ((value, column), places) in row.iter().zip(&layout.columns).zip(&places) {
+        for ((value, column), places) in row.iter().zip(&layout.columns).zip(places) {
             match &column.kind {
                 ColumnKind::Number => wide.push(*value),
-                ColumnKind::Category { categories } if value.is_nan() => {
+                ColumnKind::Category { categories, .. } if value.is_nan() => {
                     wide.extend(std::iter::repeat_n(f32::NAN, categories.len()));
                 }
-                ColumnKind::Category { categories } => {
+                ColumnKind::Category { categories, .. } => {
                     let start = wide.len();
                     wide.resize(start + categories.len(), 0.);
-                    wide[start + places[*value as usize].expect("each text of a row is a category")] = 1.;
+                    if let Some(place) = places[*value as usize] {
+                        wide[start + place] = 1.;
+                    }
                 }
             }
         }

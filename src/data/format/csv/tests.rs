@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::data::Inputs;
 use crate::data::options::ColumnChoice;
+use crate::data::unknown::OnUnknown;
 
 fn file(name: &str, text: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -285,12 +286,22 @@ fn numbers_are_read_as_people_write_them() {
     let (_folder, path) = file("rows.csv", b"5,15;1.1.1971;(3.000,00 \xe2\x82\xac);50%\n");
     let text = "sl;when;income;share\n".to_string() + &std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text).unwrap();
-    assert_eq!(read_rows(&path, &table.layout, false).unwrap().values, [365., 5.15, -3000., 0.5]);
+    assert_eq!(
+        read_rows(&path, &table.layout, Allowed { missing: false, unknown: OnUnknown::Error })
+            .unwrap()
+            .values,
+        [365., 5.15, -3000., 0.5]
+    );
     // Also where only commas part cells, and no header helps.
     let semicolons = super::tests::table("5,1;3,5;a\n4,9;3,0;b\n4,7;3,2;a\n").unwrap();
     assert_eq!(semicolons.values, [5.1, 3.5, 4.9, 3., 4.7, 3.2]);
     let (_folder, path) = file("rows.csv", b"5,15;3,5\n");
-    assert_eq!(read_rows(&path, &semicolons.layout, false).unwrap().values, [5.15, 3.5]);
+    assert_eq!(
+        read_rows(&path, &semicolons.layout, Allowed { missing: false, unknown: OnUnknown::Error })
+            .unwrap()
+            .values,
+        [5.15, 3.5]
+    );
 }
 
 #[test]
@@ -337,7 +348,13 @@ fn a_header_of_numbers_is_one_in_training_and_prediction() {
     assert_eq!(table.layout.feature_names(), ["0", "1", "2"]);
     for text in ["0,1,2,target\n1,2,3,a\n", "0,1,2\n1,2,3\n", "2,1,0\n3,2,1\n", "1,2,3\n"] {
         let (_folder, path) = file("rows.csv", text.as_bytes());
-        assert_eq!(read_rows(&path, &table.layout, false).unwrap().values, [1., 2., 3.], "{text}");
+        assert_eq!(
+            read_rows(&path, &table.layout, Allowed { missing: false, unknown: OnUnknown::Error })
+                .unwrap()
+                .values,
+            [1., 2., 3.],
+            "{text}"
+        );
     }
 }
 
@@ -434,7 +451,7 @@ fn model() -> TableLayout {
 
 fn rows_for_model(text: &str, missing: bool) -> Result<Table> {
     let (_folder, path) = file("rows.csv", text.as_bytes());
-    read_rows(&path, &model(), missing)
+    read_rows(&path, &model(), Allowed { missing, unknown: OnUnknown::Error })
 }
 
 #[test]
@@ -452,6 +469,40 @@ fn rows_for_a_model_are_found_by_the_names_of_the_header() {
 }
 
 #[test]
+fn a_category_that_training_never_saw_is_zeros_in_its_column() {
+    let mut model = model();
+    if let ColumnKind::Category { unknown, .. } = &mut model.columns[1].kind {
+        *unknown = true;
+    }
+    let (_folder, path) = file("rows.csv", b"size,color\n1,red\n2,pink\n");
+    let read = |unknown| read_rows(&path, &model, Allowed { missing: false, unknown });
+    assert_eq!(read(OnUnknown::Allow).unwrap().values, [1., 0., 1., 2., 0., 0.]);
+    let said = read(OnUnknown::Error).unwrap_err().to_string();
+    assert!(
+        said.ends_with("`pink` is none of the texts that the model knows in this column (blue, red)"),
+        "{said}"
+    );
+    let row = |text: &[u8]| {
+        let allowed = Allowed { missing: true, unknown: OnUnknown::Allow };
+        read_row(text, &std::sync::Arc::new(model.clone()), allowed)
+            .map(|row| (row.values, row.unknown.len()))
+    };
+    assert!(
+        row(b"size,color\n").unwrap_err().to_string().contains("column 1 (size): `size` is not a number")
+    );
+    assert_eq!(row(b"2,pink\n").unwrap(), (vec![2., 0., 0.], 1));
+    assert_eq!(row(b"2,blue\n").unwrap(), (vec![2., 1., 0.], 0));
+}
+
+#[test]
+fn columns_of_one_name_are_called_by_a_number_too_and_none_is_chosen_by_that_name() {
+    let text = "v,v,v.1,label\n1,2,3,a\n4,5,6,b\n";
+    assert_eq!(table(text).unwrap().layout.feature_names(), ["v", "v.2", "v.1"]);
+    let said = table_with("a.csv", text, &choose("v")).unwrap_err().to_string();
+    assert!(said.contains("several columns called `v`; choose one by its number (1, 2)"), "{said}");
+}
+
+#[test]
 fn rows_that_the_model_cannot_take_are_refused() {
     let problem = |text, missing| {
         let said = rows_for_model(text, missing).unwrap_err().to_string();
@@ -460,7 +511,8 @@ fn rows_that_the_model_cannot_take_are_refused() {
     let said = problem("size,color\n1,red\n2,pink\n", false);
     assert_eq!(
         said,
-        ", line 3, column 2 (color): `pink` is none of the texts that the model knows in this column (blue, red)"
+        ", line 3, column 2 (color): `pink` is none of the texts that the model knows in this column (blue, red); \
+         train it again, and it takes texts that it does not know"
     );
     assert!(problem("1\n2\n", false).contains("has 1 value(s), but the model takes 2"));
     assert!(problem("size,color\n,red\n", false).contains("the value is missing"));
@@ -535,14 +587,14 @@ proptest! {
             let Inputs::Floats(values) = &dataset.inputs else { unreachable!() };
             prop_assert_eq!(values.len(), dataset.rows() * dataset.shape.features() as usize);
         }
-        let _ = read_rows(&path, &model(), true);
+        let _ = read_rows(&path, &model(), Allowed { missing: true, unknown: OnUnknown::Allow });
     }
 
     #[test]
     fn no_text_makes_the_reader_panic(text in "[a-c1-9,;\n\"?. -]{0,80}") {
         let (_folder, path) = file("a.csv", text.as_bytes());
         let _ = Csv.read(&path, &DataOptions::default());
-        let _ = read_rows(&path, &model(), true);
+        let _ = read_rows(&path, &model(), Allowed { missing: true, unknown: OnUnknown::Allow });
     }
 }
 
