@@ -27,6 +27,8 @@ pub enum Purpose {
     Process = 8,
     /// The options of a trial of a search.
     Search = 9,
+    /// Which cells of a table count as unknown, by epoch and place.
+    Mask = 10,
 }
 
 /// The generator of one stream. ChaCha8's output is fixed by its definition and does not change with the library.

@@ -5,13 +5,18 @@ use std::path::Path;
 use clap::error::{ContextKind, ContextValue};
 
 use super::entries::{self, Entry};
-use super::{RECORD, argument, command, names};
+use super::{MASK_CATEGORIES, RECORD, argument, command, names};
 use crate::error::{Error, Result, did_you_mean, quoted};
 
 /// The options of a run file as command-line arguments, each validated with its line.
 pub fn file_arguments(path: &Path) -> Result<Vec<String>> {
     let mut arguments = Vec::new();
-    for Entry { name, value, place } in entries::read(path, "run file")? {
+    let entries = entries::read(path, "run file")?;
+    let has = |name: &str| entries.iter().any(|entry| entry.name == name);
+    if has(RECORD) && !has(MASK_CATEGORIES) {
+        arguments.push(argument(MASK_CATEGORIES, "0"));
+    }
+    for Entry { name, value, place } in entries {
         let name = name.as_str();
         // What a finished run noted about itself is no option.
         if name == RECORD {

@@ -22,7 +22,8 @@ pub(crate) use file::checked;
 use file::file_arguments;
 pub use model::ModelChoice;
 use values::{
-    augmentation, model, named, open_unit_interval, path, positive, whole, whole_above_0, yes_or_no,
+    augmentation, model, named, open_unit_interval, path, positive, share_below_1, whole, whole_above_0,
+    yes_or_no,
 };
 
 /// Everything that decides how a run goes.
@@ -65,6 +66,11 @@ pub struct Config {
     /// such as `flip,crop=4`; `cresset data preview` shows them
     #[arg(long, value_name = "CHANGES", default_value = "none", value_parser = augmentation)]
     pub augment: String,
+
+    /// Share of the cells in a table's columns of text that count as unknown while training, drawn anew for each epoch: so
+    /// the model learns what to make of a category that it has never seen. At 0, such a row is an error
+    #[arg(long, value_name = "SHARE", default_value = "0.02", value_parser = share_below_1, allow_negative_numbers = true)]
+    pub mask_categories: f64,
 
     /// How the examples of an epoch are drawn
     #[arg(long, value_name = "WAY", default_value = "shuffled")]
@@ -187,6 +193,7 @@ impl Config {
         entries.extend(self.fold.map(|fold| ("fold", i64::from(fold).into())));
         entries.extend([
             ("augment", self.augment.clone().into()),
+            (MASK_CATEGORIES, self.mask_categories.into()),
             ("sampling", self.sampling.to_string().into()),
             ("class_weights", self.class_weights.to_string().into()),
         ]);
@@ -288,6 +295,9 @@ pub const DECIDE_THE_ROWS: [&str; 14] = [
     "fold",
 ];
 
+/// The option without which older versions trained: their runs know no unknown categories.
+pub(crate) const MASK_CATEGORIES: &str = "mask_categories";
+
 /// The table of a run folder's config.toml that is not options but notes: versions, fingerprint of the data.
 pub const RECORD: &str = "record";
 
@@ -338,6 +348,14 @@ mod tests {
         let entries: Vec<_> = config.entries().into_iter().map(|(name, _)| name.to_string()).collect();
         let options: Vec<_> = command().get_arguments().map(|option| option.get_id().to_string()).collect();
         assert_eq!(entries, options);
+    }
+
+    #[test]
+    fn a_run_of_an_older_version_masks_no_categories() {
+        assert_eq!(read("lr = 0.1\n").unwrap().mask_categories, 0.02);
+        assert_eq!(read("lr = 0.1\n[record]\ncresset = \"0.1.0\"\n").unwrap().mask_categories, 0.);
+        assert_eq!(read("mask_categories = 0.1\n[record]\na = 1\n").unwrap().mask_categories, 0.1);
+        assert!(read("mask_categories = 1\n").unwrap_err().to_string().contains("from 0 to below 1"));
     }
 
     #[test]

@@ -56,6 +56,14 @@ pub fn open_unit_interval(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
+/// A share that may be nothing, but not all.
+pub fn share_below_1(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0. ..1.).contains(&value) => Ok(value),
+        _ => Err("it is a number from 0 to below 1".to_string()),
+    }
+}
+
 /// A number from 0.
 pub fn not_negative(text: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {

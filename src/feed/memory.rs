@@ -7,6 +7,7 @@ use crate::data::{InputShape, Part, ValueRange};
 use crate::random::{Purpose, in_epoch, stream};
 use crate::transform::Preprocessing;
 use crate::transform::augment::Augmentation;
+use crate::transform::masking::Masking;
 
 /// Examples in memory, and what is still to be done to them.
 #[derive(Debug)]
@@ -118,17 +119,27 @@ pub struct MemoryFeed {
     labels: Vec<i64>,
     sampling: Sampling,
     augmenter: Option<Augmenter>,
+    masking: Option<Masking>,
 }
 
 impl MemoryFeed {
     /// Feeds the examples as `sampling` draws them.
     pub fn new(examples: InMemory, sampling: Sampling, augmenter: Option<Augmenter>) -> Self {
         let labels = Vec::<i64>::try_from(&examples.part.labels).expect("labels are int64 (N)");
-        MemoryFeed { examples, labels, sampling, augmenter }
+        MemoryFeed { examples, labels, sampling, augmenter, masking: None }
+    }
+
+    /// The same examples, some of whose categories are hidden in each epoch.
+    pub fn masked(self, masking: Option<Masking>) -> Self {
+        MemoryFeed { masking, ..self }
     }
 
     /// The batch of a slice of an epoch, from inputs that are raw if they are to be changed.
     fn batch(&self, inputs: Tensor, labels: Tensor, pass: Pass, slice: Slice) -> Batch {
+        if let Some(masking) = &self.masking {
+            let inputs = masking.apply(&inputs, pass.seed, pass.epoch, slice.start);
+            return self.examples.batch(inputs, labels).of(slice);
+        }
         let Some(augmenter) = &self.augmenter else { return self.examples.batch(inputs, labels).of(slice) };
         let batch = self.examples.batch(augmenter.apply(&inputs, pass, slice.start), labels).of(slice);
         mixed(batch, &augmenter.augmentation, pass)

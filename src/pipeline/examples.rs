@@ -2,6 +2,7 @@
 
 use tch::Device;
 
+use super::categories;
 use super::corrections::{self, Corrections};
 use crate::audit;
 use crate::config::Config;
@@ -37,6 +38,10 @@ impl Examples {
             dataset
         };
         let mut split = Split::new(&dataset, &config.split_plan()?)?;
+        let dataset = match config.mask_categories > 0. {
+            true => categories::of_training(dataset, &split),
+            false => dataset,
+        };
         let (dataset, corrections) = corrections::add(dataset, &mut split, config)?;
         tracing::info!(
             file = %dataset.path.display(), rows = dataset.rows(), classes = dataset.classes.len(), "read the data"

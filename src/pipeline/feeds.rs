@@ -15,6 +15,7 @@ use crate::feed::{
 };
 use crate::transform::Preprocessing;
 use crate::transform::augment::Augmentation;
+use crate::transform::masking::Masking;
 
 /// What feeds are made of.
 pub(super) struct Sources<'a> {
@@ -58,7 +59,8 @@ impl Sources<'_> {
             Some(_) => InMemory::still_raw(train.0, &preprocessing),
             None => InMemory::raw(train.0, &preprocessing),
         };
-        let train = Box::new(MemoryFeed::new(train, config.sampling, augmenter));
+        let masking = Masking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
+        let train = Box::new(MemoryFeed::new(train, config.sampling, augmenter).masked(masking));
         Feeds { preprocessing, train, held_out, share, test }
     }
 

@@ -1,5 +1,6 @@
 //! A run from end to end: data, split, preprocessing, training, evaluation, export.
 
+mod categories;
 mod corrections;
 mod examples;
 mod feeds;

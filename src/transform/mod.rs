@@ -5,6 +5,7 @@ pub mod augment;
 mod channels;
 mod features;
 mod fit;
+pub mod masking;
 pub mod sheet;
 pub mod synthesis;
 
