@@ -39,17 +39,20 @@ pub struct Batch {
     pub number: usize,
     /// Whether it is the last one of the epoch.
     pub is_last: bool,
+    /// The place in the epoch's order behind it, where the next batch begins.
+    pub end: usize,
 }
 
 impl Batch {
     /// The first batch of a single process, with more to come.
     pub fn new(inputs: Tensor, labels: Tensor) -> Self {
-        Batch { inputs, labels, mixed: None, weight: 1., number: 0, is_last: false }
+        Batch { inputs, labels, mixed: None, weight: 1., number: 0, is_last: false, end: 0 }
     }
 
     /// The same, as this slice of an epoch.
     fn of(self, slice: Slice) -> Self {
-        Batch { weight: slice.weight, number: slice.number, is_last: slice.is_last, ..self }
+        let Slice { number, weight, is_last, end, .. } = slice;
+        Batch { number, weight, is_last, end, ..self }
     }
 }
 
@@ -70,7 +73,7 @@ pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch>> + 'a>;
 pub struct Pass {
     /// The epoch, from 1.
     pub epoch: u32,
-    /// Examples a batch of one process; the last one may be smaller.
+    /// Examples a batch of one process; the last one may be smaller, or a little larger.
     pub batch_size: u32,
     /// The seed of the run.
     pub seed: u64,
@@ -94,21 +97,38 @@ impl Pass {
     }
 
     /// This process's shares of the batches of an epoch of `rows` examples.
+    ///
+    /// What is left at the end of the epoch is a batch of its own, unless a process would have less than two examples of it:
+    /// then it belongs to the batch before, because batch normalisation can make nothing of a single value.
     fn slices(self, rows: usize) -> impl ExactSizeIterator<Item = Slice> + use<> {
-        let starts = (self.start..rows).step_by(self.step());
-        starts.map(move |start| self.slice(start, self.step().min(rows - start), rows))
+        let left = rows.saturating_sub(self.start);
+        let (whole, rest) = (left / self.step(), left % self.step());
+        let is_merged = whole > 0 && self.batch_size > 1 && rest < 2 * self.processes as usize;
+        let count = if is_merged { whole } else { left.div_ceil(self.step()) };
+        (0..count).map(move |index| {
+            let start = self.start + index * self.step();
+            let end = if index + 1 == count { rows } else { start + self.step() };
+            self.slice(start, end - start, rows)
+        })
+    }
+
+    /// The fewest examples that a process has of any batch of an epoch of `rows` examples.
+    pub fn smallest_share(&self, rows: usize) -> usize {
+        let shares = |rank| Pass { rank, ..*self }.slices(rows).map(|slice| slice.length);
+        (0..self.processes).flat_map(shares).min().unwrap_or(0)
     }
 
     /// This process's share of the `length` examples from `start` on.
     fn slice(&self, start: usize, length: usize, rows: usize) -> Slice {
-        let (number, is_last) = (start / self.step(), start + length == rows);
+        let end = start + length;
+        let (number, is_last) = (start / self.step(), end == rows);
         let (offset, own) = share(length, self.rank, self.processes);
         if own == 0 {
             // All take part in every step, and the model needs an example for it.
-            return Slice { start, length: 1, number, weight: 0., is_last };
+            return Slice { start, length: 1, number, weight: 0., is_last, end };
         }
         let weight = own as f64 * f64::from(self.processes) / length as f64;
-        Slice { start: start + offset, length: own, number, weight, is_last }
+        Slice { start: start + offset, length: own, number, weight, is_last, end }
     }
 }
 
@@ -123,6 +143,8 @@ struct Slice {
     number: usize,
     weight: f64,
     is_last: bool,
+    /// The place behind all shares of the batch.
+    end: usize,
 }
 
 /// Where the examples come from that a model is fitted to.
@@ -139,7 +161,7 @@ pub trait TrainFeed {
 
     /// The number of batches of an epoch from `pass.start` on.
     fn batches(&self, pass: Pass) -> usize {
-        self.rows().saturating_sub(pass.start).div_ceil(pass.step())
+        pass.slices(self.rows()).len()
     }
 }
 

@@ -110,11 +110,12 @@ impl TrainFeed for StreamFeed {
         let batches = Assembled {
             gallery: &self.gallery,
             decoded: self.decoded(pass, &order, places, &spares),
-            gathered: Gathered::new(&self.gallery, (pass.batch_size as usize).min(rows.len()), spares),
+            gathered: Gathered::new(&self.gallery, largest(&slices), spares),
             rows: rows.into_iter(),
             slices: slices.into_iter(),
             // A process that left a batch out would let the others wait for it.
             may_leave_out: pass.processes == 1,
+            doubles: pass.batch_size > 1,
         };
         let batches = arrived(batches, Some(&self.preprocessing), self.device);
         Box::new(batches.map(move |batch| Ok(mixed(batch?, &self.augmentation, pass))))
@@ -168,10 +169,11 @@ impl HeldOutFeed for StreamHeldOut {
         let batches = Assembled {
             gallery: &self.gallery,
             decoded: self.middles(&spares),
-            gathered: Gathered::new(&self.gallery, EVALUATION_BATCH.min(self.rows.len()), spares),
+            gathered: Gathered::new(&self.gallery, largest(&slices), spares),
             rows: self.rows.clone().into_iter(),
             slices: slices.into_iter(),
             may_leave_out: true,
+            doubles: false,
         };
         arrived(batches, self.preprocessing.as_ref(), self.device)
     }
@@ -179,6 +181,11 @@ impl HeldOutFeed for StreamHeldOut {
     fn is_left_out(&self, place: usize) -> bool {
         self.gallery.is_bad(self.rows[place] as usize)
     }
+}
+
+/// The number of pictures of the largest batch.
+fn largest(slices: &[Slice]) -> usize {
+    slices.iter().map(|slice| slice.length).max().unwrap_or(0)
 }
 
 /// Batches on the device and preprocessed there, as far as they are not yet.
@@ -202,6 +209,8 @@ struct Assembled<'a> {
     slices: std::vec::IntoIter<Slice>,
     /// Whether a batch may be left out none of whose pictures can be read.
     may_leave_out: bool,
+    /// Whether the one picture of a batch that can be read is taken twice: batch normalisation can make nothing of a single value.
+    doubles: bool,
 }
 
 impl Iterator for Assembled<'_> {
@@ -233,7 +242,11 @@ impl Iterator for Assembled<'_> {
                     slice.length
                 ))));
             }
-            let inputs = self.gathered.gather(pictures);
+            let mut inputs = self.gathered.gather(pictures);
+            if self.doubles && labels.len() == 1 && slice.length > 1 {
+                inputs = Tensor::cat(&[&inputs, &inputs], 0);
+                labels.push(labels[0]);
+            }
             let labels = Tensor::from_slice(&labels);
             return Some(Ok(Batch::new(inputs, labels).of(slice)));
         }

@@ -9,6 +9,7 @@ mod folds;
 mod label_errors;
 mod prepared;
 mod review;
+mod smallest_batch;
 
 use std::path::Path;
 

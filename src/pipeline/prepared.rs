@@ -8,6 +8,7 @@ use super::Examples;
 use super::corrections::Corrections;
 use super::examples::raw_feed;
 use super::feeds::{Feeds, Sources};
+use super::smallest_batch;
 use crate::config::{Config, ModelChoice};
 use crate::data::{Dataset, Split};
 use crate::distributed::World;
@@ -61,6 +62,7 @@ impl Prepared {
     /// The same with a model that `make` makes, for one of the processes of `world`.
     pub fn with(config: &Config, world: &World, make: MakeNetwork) -> Result<Self> {
         let prepared = Prepared::of(Examples::read(config)?, config, world, make)?;
+        smallest_batch::check(&prepared.network, &*prepared.train, config, world)?;
         let init = match (&config.init, &config.init_key) {
             (None, Some(_)) => {
                 let problem = "--init-key chooses among the weights of a file, so it goes with --init FILE";

@@ -141,7 +141,7 @@ impl Training {
         self.lr = self.rate();
         let outcome = self.learner.step(network, batch, self.lr)?;
         self.position.step += 1;
-        self.position.rows = self.pass_at(self.position.step).start.min(data.train.rows());
+        self.position.rows = batch.end;
         match outcome {
             Outcome::Learned { loss, logits } => {
                 // What is no share of this process's is counted by another one.
