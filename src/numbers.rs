@@ -1,4 +1,6 @@
-//! Numbers as people read them.
+//! Numbers as people read them, and as JSON has them.
+
+use serde::{Deserialize, Deserializer};
 
 /// 12345 as `12,345`.
 pub fn thousands(number: usize) -> String {
@@ -16,6 +18,11 @@ pub fn thousands(number: usize) -> String {
 /// A share from 0 to 1, or a dash where there is none.
 pub fn percent(share: Option<f64>) -> String {
     share.map_or("–".to_string(), |share| format!("{:.2} %", 100. * share))
+}
+
+/// A number of JSON, which knows no NaN: it is written as null.
+pub fn or_nan<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or(f64::NAN))
 }
 
 #[cfg(test)]

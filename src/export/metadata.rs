@@ -12,6 +12,7 @@ use crate::data::image::Channels;
 use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
 use crate::error::{Error, quoted};
 use crate::evaluate::{Evaluation, METRICS, Metric};
+use crate::numbers;
 use crate::transform::Preprocessing;
 
 /// The name of the extra file.
@@ -112,6 +113,7 @@ pub struct Metrics {
     /// The number of rows held out.
     pub held_out_rows: usize,
     /// Mean cross-entropy on the held-out rows, in nats.
+    #[serde(deserialize_with = "numbers::or_nan")]
     pub held_out_loss: f64,
     /// The metrics by name, on the held-out rows.
     pub held_out: Map<String, Value>,
@@ -126,6 +128,7 @@ pub struct TestMetrics {
     /// The number of rows.
     pub rows: u64,
     /// Mean cross-entropy, in nats.
+    #[serde(deserialize_with = "numbers::or_nan")]
     pub loss: f64,
     /// The metrics by name.
     pub figures: Map<String, Value>,

@@ -3,7 +3,6 @@
 //! The weights stand under their PyTorch names, everything else under a prefix that no weight has (`optimizer/…`), and
 //! the position of the run in the file's metadata. One file, because one rename is atomic and two are not.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,8 @@ use super::resume::Identity;
 use super::schedule::PlateauState;
 use crate::error::{Error, Result};
 use crate::model::Tensors;
+use crate::numbers;
+use crate::weights::checksums::{self, Checksums};
 use crate::weights::safetensors;
 
 /// How far a run has come.
@@ -64,6 +65,7 @@ pub struct Best {
     /// The epoch, from 1.
     pub epoch: u32,
     /// Its mean loss over the held-out rows.
+    #[serde(deserialize_with = "numbers::or_nan")]
     pub held_out_loss: f64,
 }
 
@@ -72,6 +74,9 @@ pub struct Best {
 struct Origin {
     position: Position,
     run: Identity,
+    /// Behind everything else.
+    #[serde(flatten)]
+    checksums: Checksums,
 }
 
 /// Writes tensors, grouped under prefixes (`""` for the weights), and what they are of.
@@ -87,10 +92,11 @@ pub fn save(
     let held = groups.iter().flat_map(|(prefix, tensors)| {
         tensors.iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
     });
-    let origin = Origin { position: position.clone(), run: identity.clone() };
-    let origin = serde_json::to_string(&origin).expect("an origin is plain data");
-    let metadata = HashMap::from([(safetensors::CHECKPOINT.to_string(), origin)]);
-    safetensors::write(path, &held.collect::<Vec<_>>(), metadata).map_err(|error| match error {
+    let origin = |checksums| {
+        let origin = Origin { position: position.clone(), run: identity.clone(), checksums };
+        serde_json::to_string(&origin).expect("an origin is plain data")
+    };
+    safetensors::write_checked(path, &held.collect::<Vec<_>>(), origin).map_err(|error| match error {
         Error::Io { path, reason, .. } if path.exists() => {
             let action = "save the checkpoint, so the last good one was kept:";
             Error::Io { action, path, reason }
@@ -117,12 +123,22 @@ impl Checkpoint {
     pub fn load(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path)
             .map_err(|e| Error::artifact(path, format!("cannot read the checkpoint: {e}")))?;
+        Checkpoint::of(path, &bytes)
+    }
+
+    /// The checkpoint of the file `path` with these bytes.
+    fn of(path: &Path, bytes: &[u8]) -> Result<Self> {
         let damaged = |reason: &str| broken(path, reason);
-        let metadata = safetensors::metadata(&bytes, damaged)?;
+        if !checksums::check(bytes).map_err(|problem| damaged(&problem))? {
+            checksums::say_none(path);
+        }
+        let metadata = safetensors::metadata(bytes, damaged)?;
         let origin = metadata.get(safetensors::CHECKPOINT).and_then(|text| serde_json::from_str(text).ok());
-        let Origin { position, run: identity } =
+        let Origin { mut position, run: identity, .. }: Origin =
             origin.ok_or_else(|| broken(path, "it does not say how far the run had come"))?;
-        let tensors = safetensors::tensors(&bytes, damaged)?;
+        // Older versions took an epoch for the best one although its loss was NaN.
+        position.best = position.best.filter(|best| best.held_out_loss.is_finite());
+        let tensors = safetensors::tensors(bytes, damaged)?;
         Ok(Checkpoint { tensors, position, identity })
     }
 
@@ -137,7 +153,34 @@ impl Checkpoint {
 }
 
 fn broken(path: &Path, reason: &str) -> Error {
-    Error::artifact(path, format!("this is no checkpoint of cresset, or it is damaged ({reason})"))
+    let remedy = remedy(path).map_or(String::new(), |remedy| format!("; {remedy}"));
+    Error::artifact(path, format!("this is no checkpoint of cresset, or it is damaged ({reason}){remedy}"))
+}
+
+/// What can be done without this checkpoint of a run.
+fn remedy(path: &Path) -> Option<String> {
+    let run = path.parent()?.parent()?;
+    let (config, run) = (run.join("config.toml"), run.display());
+    if !config.is_file() {
+        return None;
+    }
+    let config = config.display();
+    Some(match checksums::whole_sibling(path) {
+        Some(other) if other.ends_with("best.safetensors") => format!(
+            "{other} is whole: `cresset export {run} --output FILE` writes its model, and `cresset train --config {config} \
+             --init {other}` trains on from its weights",
+            other = other.display()
+        ),
+        Some(other) => format!(
+            "{} is whole: `cresset export {run} --checkpoint last --output FILE` writes its model",
+            other.display()
+        ),
+        None => {
+            format!(
+                "there is no other checkpoint that is whole, so train again: `cresset train --config {config}`"
+            )
+        }
+    })
 }
 
 #[cfg(test)]
@@ -187,6 +230,82 @@ mod tests {
     #[test]
     fn a_loss_comes_back_to_the_bit() {
         losses_come_back(&[2.3078998209581734, 0.1 + 0.2, f64::MIN_POSITIVE, 1e-320, f64::MAX]);
+    }
+
+    /// As files of older versions have it.
+    #[test]
+    fn an_epoch_without_a_finite_loss_is_not_the_best() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        for held_out_loss in [f64::NAN, f64::INFINITY] {
+            let position = Position { best: Some(Best { epoch: 1, held_out_loss }), ..position() };
+            save(&path, &[], &position, &identity()).unwrap();
+            assert_eq!(Checkpoint::load(&path).unwrap().position.best, None);
+        }
+    }
+
+    /// The checkpoint of a small run: weights, memory of the optimizer, and text that is not ASCII in its identity.
+    fn small(path: &Path) -> Vec<u8> {
+        let weights = Tensors::from([
+            ("fc.bias".to_string(), Tensor::from_slice(&[0.5f32])),
+            ("fc.weight".to_string(), Tensor::from_slice(&[1f32, 2., 3.])),
+        ]);
+        let identity = Identity::from([("data".to_string(), "Bl\u{fc}ten \"\u{1f}\"".to_string())]);
+        save(path, &[("", &weights), ("optimizer/", &weights)], &position(), &identity).unwrap();
+        std::fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn no_flipped_bit_is_taken_for_a_checkpoint_or_for_weights() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        let whole = small(&path);
+        assert!(Checkpoint::load(&path).is_ok() && crate::weights::read(&path).is_ok());
+        for bit in 0..8 * whole.len() {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let place = format!("bit {} of byte {}", bit % 8, bit / 8);
+            assert!(Checkpoint::of(&path, &bytes).is_err(), "{place}");
+            // All places and all bits, as far as a file each takes no long time.
+            if bit % 7 == 0 {
+                std::fs::write(&path, &bytes).unwrap();
+                assert!(crate::weights::read(&path).is_err(), "{place}, as weights");
+            }
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_without_checksums_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        let origin = serde_json::json!({ "position": position(), "run": identity() }).to_string();
+        let metadata = std::collections::HashMap::from([(safetensors::CHECKPOINT.to_string(), origin)]);
+        let weight = Tensor::from_slice(&[1f32]);
+        safetensors::write(&path, &[("w".to_string(), &weight)], metadata).unwrap();
+        assert_eq!(checksums::check(&std::fs::read(&path).unwrap()), Ok(false));
+        assert_eq!(Checkpoint::load(&path).unwrap().position, position());
+        assert_eq!(crate::weights::read(&path).unwrap()["w"], weight);
+    }
+
+    #[test]
+    fn the_other_checkpoint_is_named_if_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = folder.path().join("checkpoints");
+        std::fs::create_dir(&checkpoints).unwrap();
+        std::fs::write(folder.path().join("config.toml"), "").unwrap();
+        let (last, best) = (checkpoints.join("last.safetensors"), checkpoints.join("best.safetensors"));
+        let whole = small(&best);
+        let bad =
+            whole[..whole.len() - 1].iter().copied().chain([whole[whole.len() - 1] ^ 1]).collect::<Vec<_>>();
+        std::fs::write(&last, &bad).unwrap();
+        let said = Checkpoint::load(&last).unwrap_err().to_string();
+        assert!(said.contains("the checksum of `optimizer/fc.weight` is wrong"), "{said}");
+        assert!(said.contains("best.safetensors is whole: `cresset export "), "{said}");
+        let said = crate::weights::read(&last).unwrap_err().to_string();
+        assert!(said.contains(&format!("is whole: --init {}", best.display())), "{said}");
+        std::fs::write(&best, &bad).unwrap();
+        let said = Checkpoint::load(&last).unwrap_err().to_string();
+        assert!(said.contains("there is no other checkpoint that is whole"), "{said}");
     }
 
     proptest! {

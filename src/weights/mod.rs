@@ -6,6 +6,7 @@
 //! memory is taken for it.
 
 mod archive;
+pub mod checksums;
 mod copies;
 mod legacy;
 mod matching;
@@ -67,8 +68,20 @@ pub fn read(path: &Path) -> Result<Tensors> {
 
 fn of_safetensors(path: &Path, bytes: &[u8]) -> Result<Tensors> {
     let fault = |reason: &str| Error::artifact(path, format!("the safetensors file is damaged: {reason}"));
+    let is_checked = match checksums::check(bytes) {
+        Err(problem) => {
+            let remedy = checksums::whole_sibling(path).map_or(String::new(), |other| {
+                format!("; the other checkpoint of the run is whole: --init {}", other.display())
+            });
+            return Err(fault(&format!("{problem}{remedy}")));
+        }
+        Ok(is_checked) => is_checked,
+    };
     let mut tensors = safetensors::tensors(bytes, fault)?;
     if safetensors::metadata(bytes, fault)?.contains_key(safetensors::CHECKPOINT) {
+        if !is_checked {
+            checksums::say_none(path);
+        }
         tensors.retain(|name, _| !name.contains('/'));
     }
     if tensors.is_empty() {

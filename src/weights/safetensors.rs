@@ -9,6 +9,7 @@ use tch::{Device, Kind, Tensor};
 use crate::error::{Error, Result};
 use crate::model::Tensors;
 use crate::run::atomic;
+use crate::weights::checksums::{self, Checksums};
 
 /// The key under which a checkpoint of ours says what its tensors are of. One key, because several would be written in a random
 /// order.
@@ -34,6 +35,37 @@ pub const DTYPES: [(Kind, Dtype); 10] = [
 /// A tensor of a dtype that such files have none for, and a file that cannot be written; one that was there is then as it
 /// was.
 pub fn write(path: &Path, tensors: &[(String, &Tensor)], metadata: HashMap<String, String>) -> Result<()> {
+    atomic::write(path, &serialized(path, tensors, |_| metadata)?)
+}
+
+/// Writes a checkpoint: tensors, and under [`CHECKPOINT`] the text that `text` makes of their checksums, which must be its last
+/// fields.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_checked(
+    path: &Path,
+    tensors: &[(String, &Tensor)],
+    text: impl FnOnce(Checksums) -> String,
+) -> Result<()> {
+    let metadata = |held: &[Held]| {
+        let sums = Checksums::of(held.iter().map(|(name, _, bytes)| (name.as_str(), &bytes[..])));
+        HashMap::from([(CHECKPOINT.to_string(), text(sums))])
+    };
+    let mut bytes = serialized(path, tensors, metadata)?;
+    checksums::seal(&mut bytes);
+    atomic::write(path, &bytes)
+}
+
+/// A tensor with its name and its bytes.
+type Held<'a> = (&'a String, &'a Tensor, Vec<u8>);
+
+/// The bytes of a file of these tensors.
+fn serialized(
+    path: &Path,
+    tensors: &[(String, &Tensor)],
+    metadata: impl FnOnce(&[Held]) -> HashMap<String, String>,
+) -> Result<Vec<u8>> {
     let held = tensors.iter().map(|(name, tensor)| Ok((name, *tensor, bytes_of(tensor)?)));
     let held = held.collect::<Result<Vec<_>>>()?;
     let fault = |e: safetensors::SafeTensorError| Error::artifact(path, format!("cannot be written: {e}"));
@@ -42,7 +74,7 @@ pub fn write(path: &Path, tensors: &[(String, &Tensor)], metadata: HashMap<Strin
         Ok((name.as_str(), TensorView::new(dtype(tensor.kind())?, shape, bytes).map_err(fault)?))
     });
     let views = views.collect::<Result<Vec<_>>>()?;
-    atomic::write(path, &safetensors::serialize(views, Some(metadata)).map_err(fault)?)
+    safetensors::serialize(views, Some(metadata(&held))).map_err(fault)
 }
 
 /// The texts beside the tensors of a file with these bytes.
