@@ -35,7 +35,7 @@ impl Callback for Checkpoints<'_> {
     }
 }
 
-/// Ends training when the held-out loss has not become lower for so many epochs.
+/// Ends training when the validation loss has not become lower for so many epochs.
 pub struct EarlyStopping {
     /// So many epochs; none: never.
     pub patience: Option<u32>,
@@ -46,10 +46,7 @@ impl Callback for EarlyStopping {
         let waited = training.position().best.map_or(0, |best| record.epoch - best.epoch);
         Ok(match self.patience {
             Some(patience) if waited >= patience => {
-                tracing::info!(
-                    epoch = record.epoch,
-                    "stopped early: the held-out loss does not fall any more"
-                );
+                tracing::info!(epoch = record.epoch, "stopped early: no improvement of the validation loss");
                 Flow::Finish
             }
             _ => Flow::Continue,

@@ -1,9 +1,9 @@
-//! A loss that is no number: what is said of it, and how training goes on.
+//! A loss that is NaN or infinite: what is said of it, and how training goes on.
 
 use tch::{Kind, Reduction, Tensor};
 
 use super::options::OnNan;
-use super::{Data, Training};
+use super::{Data, EpochRecord, Training};
 use crate::error::{Error, Result};
 use crate::model::Network;
 
@@ -66,18 +66,51 @@ impl Training {
                 tracing::warn!("left a batch out: {account}");
                 Ok(Recovery::Skipped)
             }
-            OnNan::Rollback => {
-                let (rate, rollbacks) = (self.position.rate / 2., self.position.rollbacks + 1);
-                if rollbacks > MOST_ROLLBACKS {
-                    let problem = format!("training went back {MOST_ROLLBACKS} times before it");
-                    return Err(self.diverged(&account, &problem));
-                }
-                tracing::warn!("went back to the last checkpoint, with half the learning rate: {account}");
-                self.load_last(network)?;
-                (self.position.rate, self.position.rollbacks) = (rate, rollbacks);
-                Ok(Recovery::Back)
-            }
+            OnNan::Rollback => self.go_back(network, &account),
         }
+    }
+
+    /// The same after an epoch whose validation loss is NaN or infinite. The training stands at the beginning of the next one.
+    ///
+    /// # Errors
+    /// The fault itself, where training cannot go on.
+    pub(super) fn recover_epoch(&mut self, network: &mut Network, record: &EpochRecord) -> Result<Recovery> {
+        let average = self.learner.average.state();
+        let broken = broken(network.state().iter()).or_else(|| broken(average.iter()));
+        let blame = match &broken {
+            Some(name) => format!("the weights or running figures `{name}` are not finite any more"),
+            None => "the weights are finite, so its logits overflow, or a value of the validation part is too large".into(),
+        };
+        let account = format!(
+            "the validation loss became {} in epoch {} (learning rate {:.3e}): {blame}",
+            record.held_out_loss,
+            record.epoch,
+            self.lr()
+        );
+        match self.plan.options.on_nan {
+            OnNan::Stop => {
+                Err(self.diverged(&account, "--on-nan rollback goes back to the checkpoint by itself"))
+            }
+            OnNan::Skip if broken.is_some() => Err(self
+                .diverged(&account, "no batch is to blame; --on-nan rollback goes back to better weights")),
+            OnNan::Skip => {
+                tracing::warn!("the epoch does not count for the best weights: {account}");
+                Ok(Recovery::Skipped)
+            }
+            OnNan::Rollback => self.go_back(network, &account),
+        }
+    }
+
+    fn go_back(&mut self, network: &mut Network, account: &str) -> Result<Recovery> {
+        let (rate, rollbacks) = (self.position.rate / 2., self.position.rollbacks + 1);
+        if rollbacks > MOST_ROLLBACKS {
+            let problem = format!("training went back {MOST_ROLLBACKS} times before it");
+            return Err(self.diverged(account, &problem));
+        }
+        tracing::warn!("went back to the last checkpoint, with half the learning rate: {account}");
+        self.load_last(network)?;
+        (self.position.rate, self.position.rollbacks) = (rate, rollbacks);
+        Ok(Recovery::Back)
     }
 
     fn diverged(&self, account: &str, remedy: &str) -> Error {
@@ -147,5 +180,11 @@ impl Training {
 }
 
 fn is_finite(network: &Network) -> bool {
-    network.state().values().all(|tensor| tensor.isfinite().all().int64_value(&[]) == 1)
+    broken(network.state().iter()).is_none()
+}
+
+/// The first of these tensors that holds a value that is NaN or infinite.
+fn broken<'a>(mut tensors: impl Iterator<Item = (&'a String, &'a Tensor)>) -> Option<String> {
+    let is_broken = |tensor: &Tensor| tensor.isfinite().all().int64_value(&[]) == 0;
+    tensors.find(|(_, tensor)| is_broken(tensor)).map(|(name, _)| name.clone())
 }

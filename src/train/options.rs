@@ -96,7 +96,7 @@ pub struct TrainOptions {
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = positive, allow_negative_numbers = true)]
     pub layer_decay: f64,
 
-    /// What happens when the loss is no number any more
+    /// What happens when the training loss or the validation loss is NaN or infinite
     #[arg(long, value_name = "WAY", default_value = "stop")]
     pub on_nan: OnNan,
 
@@ -183,12 +183,12 @@ pub enum AverageKind {
     Swa,
 }
 
-/// What happens when the loss is no number any more.
+/// What happens when the training loss or the validation loss is NaN or infinite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnNan {
     /// end the run, with the last good checkpoint kept
     Stop,
-    /// leave the batch out; ten in a row end the run
+    /// leave the batch out (ten in a row end the run); an epoch is not taken for the best one
     Skip,
     /// go back to the last checkpoint, with half the learning rate
     Rollback,

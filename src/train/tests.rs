@@ -18,19 +18,28 @@ const ROWS: i64 = 60;
 struct Bench {
     folder: tempfile::TempDir,
     inputs: Tensor,
+    /// What it is measured on.
+    held_out: Tensor,
 }
 
 impl Bench {
     fn new() -> Self {
         let place = Tensor::arange(ROWS, (Kind::Float, Device::Cpu));
         let inputs = Tensor::stack(&[&(&place * 0.7).sin(), &(&place * 1.3).cos()], 1);
-        Bench { folder: tempfile::tempdir().unwrap(), inputs }
+        Bench { folder: tempfile::tempdir().unwrap(), held_out: inputs.copy(), inputs }
     }
 
     /// The same problem, with a value of this row that is no number.
     fn with_fault(row: i64) -> Self {
         let bench = Bench::new();
         let _ = bench.inputs.get(row).fill_(f64::NAN);
+        bench
+    }
+
+    /// The same problem, with a value to measure on that is no number.
+    fn with_held_out_fault() -> Self {
+        let bench = Bench::new();
+        let _ = bench.held_out.get(3).fill_(f64::NAN);
         bench
     }
 
@@ -61,8 +70,7 @@ impl Bench {
         let folder = RunFolder::create(Some(&out), &config)?;
         let mut training = change(Training::new(Plan::of(&config, None), &network, &folder)?);
         training.save_last(&network)?;
-        let held_out =
-            InMemory::ready(Part { inputs: self.inputs.nan_to_num(0., None, None), ..self.labels() });
+        let held_out = InMemory::ready(Part { inputs: self.held_out.shallow_clone(), ..self.labels() });
         let (train, name) =
             (MemoryFeed::new(self.part(), Sampling::Shuffled, None), |place| format!("row {place}"));
         training.run(&mut network, &Data { train: &train, held_out: &held_out, name: &name }, callbacks)?;
@@ -123,6 +131,48 @@ fn going_back_halves_the_rate_and_has_an_end() {
     assert!(problem.contains("training went back 5 times before it"), "{problem}");
     // 0.05 halved five times.
     assert!(problem.contains("learning rate 1.563e-3"), "{problem}");
+}
+
+#[test]
+fn a_validation_loss_that_is_no_number_is_a_fault_like_one_of_training() {
+    let with = |on_nan| {
+        let bench = Bench::with_held_out_fault();
+        let trained = bench.train(TrainOptions { on_nan, ..options() }, &mut []);
+        let best = bench.folder.path().join("run-0/checkpoints/best.safetensors");
+        assert!(!best.exists());
+        trained
+    };
+    let stopped = with(OnNan::Stop).err().unwrap().to_string();
+    assert!(stopped.contains("the validation loss became NaN in epoch 1"), "{stopped}");
+    assert!(stopped.contains("A lower --lr or --clip 1 often helps"), "{stopped}");
+    let (training, _) = with(OnNan::Skip).unwrap();
+    assert_eq!((training.position().epoch, training.position().best), (5, None));
+    let back = with(OnNan::Rollback).err().unwrap().to_string();
+    assert!(back.contains("training went back 5 times before it"), "{back}");
+}
+
+/// Weights that are no numbers are nobody's but the training's.
+#[test]
+fn running_figures_that_are_not_finite_are_named() {
+    struct Poison;
+    impl Callback for Poison {
+        fn step_ended(&mut self, training: &Training, network: &Network) -> Result<Flow> {
+            if (training.position().epoch, training.position().step) == (2, 8) {
+                tch::no_grad(|| drop(network.state()["fc2.bias"].shallow_clone().fill_(f64::NAN)));
+                return Ok(Flow::Finish);
+            }
+            Ok(Flow::Continue)
+        }
+    }
+    for on_nan in [OnNan::Stop, OnNan::Skip] {
+        let options = TrainOptions { on_nan, ..options() };
+        let said = Bench::new().train(options, &mut [&mut Poison]).err().unwrap().to_string();
+        assert!(said.contains("the validation loss became NaN in epoch 2"), "{said}");
+        assert!(said.contains("`fc2.bias` are not finite"), "{said}");
+    }
+    let rollback = TrainOptions { on_nan: OnNan::Rollback, ..options() };
+    let said = Bench::new().train(rollback, &mut [&mut Poison]).err().unwrap().to_string();
+    assert!(said.contains("training went back 5 times"), "{said}");
 }
 
 #[test]

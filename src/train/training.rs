@@ -98,7 +98,7 @@ impl Training {
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<Ending> {
         self.world.equalise(&network.state())?;
-        'epochs: while self.position.epoch <= self.plan.epochs && !self.position.is_over {
+        'epochs: while !self.is_over() {
             let started = Instant::now();
             self.begin_epoch(network, data.train)?;
             callbacks.iter_mut().try_for_each(|callback| callback.epoch_started(self))?;
@@ -125,6 +125,9 @@ impl Training {
             self.learner.update(network, self.lr)?;
             self.refuse_late_fault(data)?;
             let record = self.end_epoch(network, data.held_out, started)?;
+            if !record.held_out_loss.is_finite() && self.recover_epoch(network, &record)?.is_back() {
+                continue 'epochs;
+            }
             let wish = callback::all(callbacks, |callback| callback.epoch_ended(self, network, &record))?;
             let wish = Flow::of(self.agreement.ask(&self.world, wish as u8)?);
             self.position.is_over = [flow, wish].contains(&Flow::Finish);
@@ -188,13 +191,16 @@ impl Training {
         let best = self.position.best;
         let (record, best, confusion) = self.learner.average.with(network, || {
             let (record, confusion) = self.measure(network, held_out, started)?;
-            let is_best = best.is_none_or(|best| record.held_out_loss < best.held_out_loss);
+            let loss = record.held_out_loss;
+            let is_best = loss.is_finite() && best.is_none_or(|best| loss < best.held_out_loss);
             let best = if is_best { Some(self.keep_best(network, &record)?) } else { best };
             Ok::<_, Error>((record, best, confusion))
         })?;
         self.confusion = Some(confusion);
         self.position.best = best;
-        self.position.plateau = self.schedule.epoch_ended(record.held_out_loss, self.position.plateau);
+        if record.held_out_loss.is_finite() {
+            self.position.plateau = self.schedule.epoch_ended(record.held_out_loss, self.position.plateau);
+        }
         (self.position.epoch, self.position.step, self.position.rows) = (epoch + 1, 0, 0);
         self.running = Running::new(network.device());
         gpu_memory::report(network.device(), epoch);
@@ -279,6 +285,34 @@ impl Training {
     /// The confusion matrix of the held-out rows after the last epoch; none before the first one ends.
     pub fn confusion(&self) -> Option<&Confusion> {
         self.confusion.as_ref()
+    }
+
+    /// Why it ended before its last epoch, if it did.
+    pub fn stopped_early(&self) -> Option<String> {
+        let Position { epoch, is_over, best, .. } = &self.position;
+        let done = epoch - 1;
+        if !is_over || done >= self.plan.epochs {
+            return None;
+        }
+        let best = best.map_or(done, |best| best.epoch);
+        let waited = done - best;
+        let Plan { options, .. } = &self.plan;
+        match (options.patience, options.max_minutes) {
+            (Some(patience), _) if waited >= patience => Some(format!(
+                "stopped early: no improvement of the validation loss for {waited} epoch{}; best epoch {best}",
+                if waited == 1 { "" } else { "s" }
+            )),
+            (_, Some(minutes)) => Some(format!(
+                "stopped early: the time of --max-minutes {minutes} was up in epoch {done} of {}",
+                self.plan.epochs
+            )),
+            _ => None,
+        }
+    }
+
+    /// Whether all its epochs are done, or enough of them.
+    pub fn is_over(&self) -> bool {
+        self.position.is_over || self.position.epoch > self.plan.epochs
     }
 
     /// Whether it has gone a step.
