@@ -11,7 +11,7 @@ use cresset::error::{Error, guard};
 use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, Exported, Variant};
 use cresset::pipeline;
 use cresset::predict::Classifier;
-use cresset::run::RunFolder;
+use cresset::run::{RunFolder, Writer};
 use tch::Device;
 
 use super::{Ended, models, show};
@@ -84,6 +84,7 @@ impl Export {
             device: device::name(device),
         };
         variant.check(format)?;
+        let _writer = writer_beside(&self.output)?;
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let mut exported = if self.source.is_dir() { self.of_run(folder.path()) } else { self.of_model() }?;
         if !variant.is_plain() {
@@ -128,6 +129,12 @@ impl Export {
             None => Ok(Classifier::load(&self.source, Device::Cpu)?.into_exported()),
         }
     }
+}
+
+/// The right to write into the folder of the output, if that is the folder of a run.
+fn writer_beside(output: &Path) -> cresset::error::Result<Option<Writer>> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    RunFolder::open(folder).ok().map(|run| run.writer()).transpose()
 }
 
 /// The formats, as the help lists them.

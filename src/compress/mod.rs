@@ -19,7 +19,7 @@ use crate::export::{self, Compression, Dtype, Found, Metadata, Variant};
 use crate::model::{Int8, Network};
 use crate::pipeline::{Prepared, found, load_weights};
 use crate::predict::Classifier;
-use crate::run::{RunFolder, atomic};
+use crate::run::{RunFolder, Writer, atomic};
 use crate::train::{Callback, Distillation};
 pub use options::{Integers, Options};
 pub use table::{to_csv, to_table};
@@ -112,6 +112,7 @@ struct Work<'a> {
     /// Preprocessed batches, which tell the ranges of values; none if nothing is made of integers.
     calibration: Vec<Tensor>,
     models: Vec<Compressed>,
+    _writer: Writer,
 }
 
 impl<'a> Work<'a> {
@@ -120,6 +121,7 @@ impl<'a> Work<'a> {
             let problem = "the run has no model.pt yet; complete it with `cresset train --resume`";
             return Err(Error::artifact(folder.path(), problem));
         }
+        let writer = folder.writer()?;
         let config = Config::read(&folder.config_file())?;
         let prepared = Prepared::again(&config, folder)?;
         let samples = prepared.samples(&config)?;
@@ -142,6 +144,7 @@ impl<'a> Work<'a> {
             samples,
             calibration,
             models: Vec::new(),
+            _writer: writer,
         })
     }
 

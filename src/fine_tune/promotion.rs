@@ -102,8 +102,9 @@ pub struct Promotion {
 /// meanwhile, even after a crash, finds the old one or the new one, whole.
 ///
 /// # Errors
-/// Files that cannot be read or written; the old model is then in its place.
+/// A process that trains `run`, and files that cannot be read or written; the old model is then in its place.
 pub fn promote(run: &RunFolder, new: &RunFolder) -> Result<Promotion> {
+    let _writer = run.writer()?;
     let (old, promoted) = (read(&run.model())?, read(&new.model())?);
     atomic::write(&run.path().join(PREVIOUS), &old)?;
     atomic::write(&run.model(), &promoted)?;

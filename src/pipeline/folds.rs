@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::error::{Error, Result, guard};
 use crate::evaluate::METRICS;
 use crate::predict::Classifier;
-use crate::run::{RunFolder, atomic};
+use crate::run::{RunFolder, Writer, atomic};
 
 /// A cross-validation under way. What is done stands in its folder, so it can be left and opened again at any moment.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub struct CrossValidation {
     config: Config,
     folds: u32,
     folder: RunFolder,
+    _writer: Writer,
 }
 
 /// The figures of one fold's model on the rows that it did not see.
@@ -59,12 +60,17 @@ impl CrossValidation {
         // Faults of the options and the data are found before a folder is made.
         super::Prepared::new(&Config { fold: Some(1), ..config.clone() })?;
         let folder = RunFolder::create_parent(out, config)?;
-        Ok(CrossValidation { config: config.clone(), folds, folder })
+        let writer = folder.writer()?;
+        Ok(CrossValidation { config: config.clone(), folds, folder, _writer: writer })
     }
 
     /// Opens a cross-validation that was begun. `config` is its own, perhaps with another device.
+    ///
+    /// # Errors
+    /// A process that works on it.
     pub fn open(config: &Config, folder: RunFolder) -> Result<Self> {
-        Ok(CrossValidation { config: config.clone(), folds: folds_of(config)?, folder })
+        let (folds, writer) = (folds_of(config)?, folder.writer()?);
+        Ok(CrossValidation { config: config.clone(), folds, folder, _writer: writer })
     }
 
     /// Its folder.

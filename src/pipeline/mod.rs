@@ -22,7 +22,7 @@ use crate::evaluate::{Keep, evaluate};
 use crate::export::{self, Found, Metadata};
 use crate::feed::HeldOutFeed;
 use crate::model::Network;
-use crate::run::RunFolder;
+use crate::run::{RunFolder, Writer};
 use crate::train::checkpoint::{Best, Checkpoint, Position};
 use crate::train::{
     Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Plan, Silent, TimeLimit, Training,
@@ -45,6 +45,8 @@ pub struct Run {
     /// The processes that train it.
     pub world: World,
     training: Training,
+    /// Of the process that writes.
+    writer: Option<Writer>,
 }
 
 /// What a complete run has to show.
@@ -95,14 +97,16 @@ pub fn start_with(config: &Config, out: Option<&Path>, world: &World, make: Make
 
 fn begin(config: &Config, out: Option<&Path>, world: &World, prepared: Prepared) -> Result<Run> {
     world.same("options", &config.to_toml())?;
+    let mut writer = None;
     let path = world.told_by_first(|| {
         let folder = RunFolder::create(out, config)?;
+        writer = Some(folder.writer()?);
         folder.write_config(config, &prepared)?;
         folder.write_split(&prepared)?;
         Ok(folder.path().to_string_lossy().into_owned())
     })?;
     tracing::info!(folder = %path, "began a run");
-    Run::new(config, RunFolder::at(Path::new(&path)), prepared, world)
+    Run::new(config, RunFolder::at(Path::new(&path)), prepared, world, writer)
 }
 
 /// Goes on with a run from its last checkpoint. `config` is the run's own, perhaps with more epochs or another device.
@@ -117,9 +121,10 @@ pub fn resume(config: &Config, folder: RunFolder, world: &World) -> Result<Run> 
 pub fn resume_with(config: &Config, folder: RunFolder, world: &World, make: MakeNetwork) -> Result<Run> {
     let resume = || {
         refuse_unbegun(&folder)?;
+        let writer = sole_writer(&folder, world)?;
         let config = &settled(config, &folder)?;
         let prepared = Prepared::again_with(config, &folder, world, make)?;
-        go_on(config, folder, prepared, world)
+        go_on(config, folder, prepared, world, writer)
     };
     world.attempt(|| guard(resume))
 }
@@ -157,8 +162,24 @@ fn refuse_unbegun(folder: &RunFolder) -> Result<()> {
     Err(Error::artifact(folder.path(), problem))
 }
 
-fn go_on(config: &Config, folder: RunFolder, prepared: Prepared, world: &World) -> Result<Run> {
-    let mut run = Run::new(config, folder, prepared, world)?;
+/// The right of process 0 to write into the folder of a run; the others write nothing.
+fn sole_writer(folder: &RunFolder, world: &World) -> Result<Option<Writer>> {
+    let mut writer = None;
+    world.told_by_first(|| {
+        writer = Some(folder.writer()?);
+        Ok(String::new())
+    })?;
+    Ok(writer)
+}
+
+fn go_on(
+    config: &Config,
+    folder: RunFolder,
+    prepared: Prepared,
+    world: &World,
+    writer: Option<Writer>,
+) -> Result<Run> {
+    let mut run = Run::new(config, folder, prepared, world, writer)?;
     run.training.resume(&mut run.prepared.network)?;
     // Told by the first, so that none goes on before all have read the checkpoint's folder as it was.
     world.told_by_first(|| {
@@ -173,8 +194,7 @@ fn go_on(config: &Config, folder: RunFolder, prepared: Prepared, world: &World) 
 
 /// Trains a run to its end, or until `stop` says so after a step, and exports the best model.
 pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) -> Result<Outcome> {
-    let Run { config, folder, mut prepared, mut training, world } = run;
-    let _in_use = folder.use_it();
+    let Run { config, folder, mut prepared, mut training, world, writer: _writer } = run;
     let ending =
         world.attempt(|| guard(|| train(&config, &folder, &mut prepared, &mut training, callback, stop)))?;
     let position = training.position();
@@ -250,7 +270,13 @@ impl Run {
         self.training.position()
     }
 
-    fn new(config: &Config, folder: RunFolder, prepared: Prepared, world: &World) -> Result<Self> {
+    fn new(
+        config: &Config,
+        folder: RunFolder,
+        prepared: Prepared,
+        world: &World,
+        writer: Option<Writer>,
+    ) -> Result<Self> {
         let mut plan = Plan::of(config, prepared.class_weights.clone());
         plan.identity.insert("the data's SHA-256".to_string(), prepared.dataset.sha256.clone());
         if let Some(corrections) = &prepared.corrections {
@@ -260,7 +286,7 @@ impl Run {
             plan.identity.insert("the model file's SHA-256".to_string(), sha256.to_string());
         }
         let training = Training::new(plan, &prepared.network, &folder)?.among(world);
-        Ok(Run { config: config.clone(), folder, prepared, world: world.clone(), training })
+        Ok(Run { config: config.clone(), folder, prepared, world: world.clone(), training, writer })
     }
 }
 

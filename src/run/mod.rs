@@ -8,17 +8,20 @@
 //!   checkpoints/   last.safetensors, best.safetensors
 //!   model.pt       the TorchScript export of the best checkpoint
 //!   report.html    what there is to see of it, if it was asked for
+//!   .lock          who writes into the folder, while somebody does
 //! ```
 
 pub mod atomic;
+mod writer;
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, ModelChoice, RECORD};
 use crate::error::{Error, Result};
 use crate::pipeline::Prepared;
+pub use writer::Writer;
 
 /// The note of a run about the corrections that it learned from.
 const FEEDBACK_SHA256: &str = "feedback_sha256";
@@ -102,6 +105,7 @@ impl RunFolder {
     pub fn clear_unbegun(path: &Path) -> Result<()> {
         let run = RunFolder { path: path.to_path_buf() };
         let checkpoints = path.join("checkpoints");
+        let _writer = path.is_dir().then(|| run.writer()).transpose()?;
         for folder in [path, &checkpoints].into_iter().filter(|folder| folder.is_dir()) {
             atomic::clear(folder)?;
         }
@@ -185,17 +189,24 @@ impl RunFolder {
         Ok(record.get(FEEDBACK_SHA256).and_then(|sha256| sha256.as_str()).map(str::to_string))
     }
 
-    /// Marks the folder as in use for as long as what is returned lives, even if the process is killed; none where the file system
-    /// knows no locks. Several processes may use a folder.
-    pub fn use_it(&self) -> Option<File> {
-        let folder = File::open(&self.path).ok()?;
-        folder.lock_shared().ok().map(|()| folder)
+    /// The right to write into the folder, for as long as what is returned lives.
+    ///
+    /// # Errors
+    /// Another process that has it.
+    pub fn writer(&self) -> Result<Writer> {
+        Writer::of(&self.path)
     }
 
-    /// Whether a process uses the folder.
+    /// Whether a process writes into the folder.
     pub fn is_in_use(&self) -> bool {
-        let Ok(folder) = File::open(&self.path) else { return false };
-        matches!(folder.try_lock(), Err(TryLockError::WouldBlock))
+        Writer::is_taken(&self.path)
+    }
+
+    /// Whether there is a model that is no older than the last checkpoint: training has gone no step since it was exported.
+    pub fn has_current_model(&self) -> bool {
+        let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        let model = changed(&self.model());
+        model.is_some() && model >= changed(&self.last_checkpoint())
     }
 
     /// Writes split.csv: an example by its name (a row of a table by its number, from 0 and without the header) and its
@@ -248,6 +259,12 @@ pub(crate) fn claim_named(out: Option<&Path>, stem: &str) -> Result<PathBuf> {
 fn claim(path: &Path) -> Result<()> {
     match path.read_dir().map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
+        // Which is said first, because going on is no remedy then.
+        Ok(false) if Writer::is_taken(path) => {
+            // Whoever it was may have ended just now.
+            drop(Writer::of(path)?);
+            claim(path)
+        }
         Ok(_) if path.join("config.toml").exists() => Err(Error::artifact(
             path,
             "this folder holds a run; go on with it by `--resume`, or name another folder. Nothing was changed",

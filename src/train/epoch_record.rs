@@ -1,5 +1,6 @@
 //! What is known of an epoch when it is over, and the file that it is written to.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
@@ -51,8 +52,10 @@ impl MetricsLog {
     /// an epoch that its last checkpoint does not know.
     pub fn open(path: &Path, finished: u32) -> Result<Self> {
         let mut kept = csv::Writer::from_writer(Vec::new());
-        let mut records = if finished > 0 { Self::read(path)? } else { Vec::new() };
-        records.retain(|record| record.epoch <= finished);
+        let records = if finished > 0 { Self::read(path)? } else { Vec::new() };
+        // Of an epoch that stands there twice, what was written last.
+        let records: BTreeMap<_, _> = records.into_iter().map(|record| (record.epoch, record)).collect();
+        let records: Vec<_> = records.into_values().filter(|record| record.epoch <= finished).collect();
         records.iter().for_each(|record| kept.serialize(record).expect("a record can be written to memory"));
         let bytes = kept.into_inner().expect("a record can be written to memory");
         atomic::write(path, &bytes)?;
@@ -121,6 +124,8 @@ mod tests {
 
         let log = MetricsLog::open(&path, 2).unwrap();
         log.append(&record(3)).unwrap();
+        log.append(&record(3)).unwrap();
+        MetricsLog::open(&path, 3).unwrap();
         assert_eq!(MetricsLog::read(&path).unwrap(), [record(1), record(2), record(3)]);
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
     }

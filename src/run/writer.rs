@@ -1,0 +1,146 @@
+//! One process at a time writes into the folder of a run.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::date;
+use crate::error::{Error, Result};
+
+/// What the file is called that a writer locks.
+pub const LOCK: &str = ".lock";
+
+/// Somebody who only asks holds the lock for a moment, too.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The right to write into a folder. It ends with the process at the latest, however that ends, because the system holds the lock
+/// (flock) and not the file that is locked.
+#[derive(Debug)]
+pub struct Writer {
+    path: PathBuf,
+    /// None where the file system knows no locks.
+    lock: Option<File>,
+}
+
+impl Writer {
+    /// The right to write into `folder`.
+    ///
+    /// # Errors
+    /// Another process that has it, which is named.
+    pub fn of(folder: &Path) -> Result<Self> {
+        let path = folder.join(LOCK);
+        let mut tries = 0;
+        loop {
+            let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+            let mut file = open.map_err(Error::io("open", &path))?;
+            match file.try_lock() {
+                Ok(()) if is_at(&file, &path) => {
+                    // For those who are refused; the lock is one without it.
+                    let _ = file.set_len(0).and_then(|()| file.write_all(own_name().as_bytes()));
+                    return Ok(Writer { path, lock: Some(file) });
+                }
+                // The one who had it has just removed the file.
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) if tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => return Err(held(folder, &mut file)),
+                Err(TryLockError::Error(error)) => {
+                    tracing::debug!("{}: cannot be locked: {error}", path.display());
+                    return Ok(Writer { path, lock: None });
+                }
+            }
+        }
+    }
+
+    /// Whether a process has the right to write into `folder`.
+    pub fn is_taken(folder: &Path) -> bool {
+        let Ok(file) = File::open(folder.join(LOCK)) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // While it is locked, so that it is nobody else's.
+        let is_own = self.lock.as_ref().is_none_or(|file| is_at(file, &self.path));
+        if is_own {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether a file is still the one at its path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let number = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((file.metadata(), fs::metadata(path)), (Ok(own), Ok(there)) if number(&own) == number(&there))
+}
+
+fn own_name() -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let since = date::second(SystemTime::now()).map_or(String::new(), |time| format!(" since {time}"));
+    format!("process {} on {}{since}", std::process::id(), host.trim())
+}
+
+fn held(folder: &Path, file: &mut File) -> Error {
+    let mut holder = String::new();
+    let _ = file.rewind().and_then(|()| file.read_to_string(&mut holder));
+    let holder: String = holder.chars().filter(|character| !character.is_control()).take(200).collect();
+    let holder = if holder.is_empty() { "another process" } else { &holder };
+    let problem =
+        format!("{holder} is writing into this folder; wait for it, or stop it. Nothing was changed");
+    Error::artifact(folder, problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_writer_is_told_who_the_first_one_is() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!Writer::is_taken(folder.path()));
+        let first = Writer::of(folder.path()).unwrap();
+        assert!(Writer::is_taken(folder.path()));
+        let said = Writer::of(folder.path()).unwrap_err().to_string();
+        assert!(said.contains(&format!("process {} on ", std::process::id())), "{said}");
+        assert!(said.contains(" since 2"), "{said}");
+        drop(first);
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+        assert!(!Writer::is_taken(folder.path()));
+        drop(Writer::of(folder.path()).unwrap());
+    }
+
+    #[test]
+    fn a_file_that_a_killed_process_left_is_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(LOCK), "process 1 on elsewhere").unwrap();
+        assert!(!Writer::is_taken(folder.path()));
+        Writer::of(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn of_many_who_want_it_one_at_a_time_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = std::sync::atomic::AtomicUsize::new(0);
+        let work = || {
+            let mut count = 0;
+            while count < 20 {
+                let Ok(_writer) = Writer::of(folder.path()) else { continue };
+                assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                std::thread::yield_now();
+                inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                count += 1;
+            }
+        };
+        std::thread::scope(|scope| {
+            (0..4).for_each(|_| {
+                scope.spawn(work);
+            })
+        });
+    }
+}
