@@ -6,7 +6,7 @@ use cresset::pipeline::{self, CrossValidation, FoldFigures, Outcome, Spread, spr
 use cresset::run::RunFolder;
 
 use super::progress::Progress;
-use super::train::{interrupted, introduction};
+use super::train::{interrupted, introduction, notes};
 use super::{Ended, show, thousands};
 
 /// The folds by which wrong labels are found where the run has none.
@@ -56,8 +56,10 @@ pub fn find_label_errors(config: &Config, run: &RunFolder, stop: &dyn Fn() -> bo
 fn train(folds: &CrossValidation, again: &str, stop: &dyn Fn() -> bool) -> anyhow::Result<Ended> {
     while let Some((fold, run)) = folds.next()? {
         show(&format!("fold {fold} of {}\n{}", folds.folds(), introduction(&run)))?;
-        if let Outcome::Interrupted { epoch, step } = pipeline::finish(run, &mut Progress::new(), stop)? {
-            return Ok(interrupted(again, epoch, step));
+        match pipeline::finish(run, &mut Progress::new(), stop)? {
+            Outcome::Interrupted { epoch, step } => return Ok(interrupted(again, epoch, step)),
+            Outcome::Trained(trained) => show(&notes(&trained))?,
+            Outcome::Helped => {}
         }
         show("\n")?;
     }

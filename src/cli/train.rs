@@ -160,6 +160,9 @@ impl Train {
             show(&introduction(&run))?;
         }
         let stop = || asked.load(Ordering::Relaxed);
+        if run.is_finished()? {
+            return self.after_the_end(config, run, &stop);
+        }
         match self.watched(run, &asked)? {
             Outcome::Trained(trained) => {
                 show(&result(&folder, &trained))?;
@@ -175,6 +178,23 @@ impl Train {
         }
         if self.find_label_errors {
             return folds::find_label_errors(config, &folder, &stop);
+        }
+        Ok(Ended::Well)
+    }
+
+    /// Leaves a finished run as it is, and does what was asked for afterwards.
+    fn after_the_end(&self, config: &Config, run: Run, stop: &dyn Fn() -> bool) -> anyhow::Result<Ended> {
+        if !run.world.is_first() {
+            return Ok(Ended::Well);
+        }
+        show(&format!("{}\n", run.account_of_end()))?;
+        let (folder, device) = (run.folder.clone(), run.prepared.device);
+        drop(run);
+        if self.report {
+            report::write(&folder, device)?;
+        }
+        if self.find_label_errors {
+            return folds::find_label_errors(config, &folder, stop);
         }
         Ok(Ended::Well)
     }
@@ -342,6 +362,12 @@ pub fn introduction(run: &Run) -> String {
     )
 }
 
+/// Why training ended early, and what is wrong with its result; nothing where both are as they should be.
+pub fn notes(trained: &Trained) -> String {
+    let notes = [&trained.stopped_early, &trained.concern].into_iter().flatten();
+    notes.map(|note| format!("{note}\n")).collect()
+}
+
 /// The accuracies on the held-out rows, and on the test rows if there are any.
 fn accuracies(trained: &Trained) -> String {
     let accuracy = |confusion: &Confusion| {
@@ -354,8 +380,10 @@ fn accuracies(trained: &Trained) -> String {
         format!("test accuracy      {accuracy:.2} %  ({right} of {rows} rows, by which nothing was chosen)\n")
     });
     let epoch = trained.best.epoch;
+    let notes = notes(trained);
+    let notes = if notes.is_empty() { notes } else { format!("\n{notes}") };
     format!(
-        "\nheld-out accuracy  {held_out:.2} %  ({right} of {rows} rows, with the weights of epoch {epoch})\n{test}\n"
+        "{notes}\nheld-out accuracy  {held_out:.2} %  ({right} of {rows} rows, with the weights of epoch {epoch})\n{test}\n"
     )
 }
 

@@ -10,6 +10,7 @@ mod label_errors;
 mod prepared;
 mod review;
 mod smallest_batch;
+mod verdict;
 
 use std::path::Path;
 
@@ -59,6 +60,10 @@ pub struct Trained {
     pub metadata: Metadata,
     /// Data and model, with the weights that were exported.
     pub prepared: Prepared,
+    /// Why training ended before its last epoch, if it did.
+    pub stopped_early: Option<String>,
+    /// What is wrong with the result, and what to try, if it diverged or is not better than the majority class.
+    pub concern: Option<String>,
 }
 
 /// How a run ended.
@@ -205,10 +210,18 @@ pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) ->
         return Ok(Outcome::Helped);
     }
     guard(|| {
-        let best = position.best.ok_or_else(|| Error::artifact(folder.path(), "no epoch was completed"))?;
+        let best = position.best.ok_or_else(|| {
+            Error::Diverged(format!(
+                "no epoch of {} has a finite validation loss, so there is no model to export. A lower --lr or --clip 1 often helps",
+                folder.path().display()
+            ))
+        })?;
         load_weights(&mut prepared.network, &folder.best_checkpoint())?;
         let (metadata, found) = write_model(&config, &prepared, best.epoch, &folder.model())?;
-        Ok(Outcome::Trained(Box::new(Trained { best, found, metadata, prepared })))
+        let records = MetricsLog::so_far(&folder.metrics())?;
+        let concern = verdict::concern(&config, &records, &found.held_out, &metadata.classes);
+        let stopped_early = training.stopped_early();
+        Ok(Outcome::Trained(Box::new(Trained { best, found, metadata, prepared, stopped_early, concern })))
     })
 }
 
@@ -268,6 +281,30 @@ impl Run {
     /// How far it has come.
     pub fn position(&self) -> &Position {
         self.training.position()
+    }
+
+    /// Whether it is finished, with its model written, so that nothing is left to train. All its processes must ask.
+    pub fn is_finished(&self) -> Result<bool> {
+        let has_model = self.world.told_by_first(|| Ok(self.folder.has_current_model().to_string()))?;
+        Ok(self.training.is_over() && has_model == "true")
+    }
+
+    /// That a finished run is finished, and how it can go on.
+    pub fn account_of_end(&self) -> String {
+        let (run, epochs) = (self.folder.path().display(), self.training.position().epoch - 1);
+        let reason = match self.training.stopped_early() {
+            Some(reason) => reason,
+            None => format!("its {epochs} epochs are done"),
+        };
+        let remedy = match self.training.schedule_has_end() {
+            true => format!(
+                "its learning rate ends with its last epoch, so to train on, begin a new run: cresset train --config {} --init {}",
+                self.folder.config_file().display(),
+                self.folder.best_checkpoint().display()
+            ),
+            false => format!("to train on: cresset train --resume {run} --epochs N, with N above {epochs}"),
+        };
+        format!("the run is finished ({reason}) and stays as it is; {remedy}")
     }
 
     fn new(

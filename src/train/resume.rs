@@ -48,6 +48,14 @@ impl Training {
     /// A checkpoint that is damaged, or of another run: the difference is named.
     pub fn resume(&mut self, network: &mut Network) -> Result<()> {
         let before = self.load_last(network)?;
+        let done = self.position.epoch - 1;
+        if self.plan.epochs < done {
+            return Err(Error::Usage(format!(
+                "--epochs {} is less than the {done} epochs that the run has behind it, which cannot be undone; name {done} to end \
+                 it here, or more to train on",
+                self.plan.epochs
+            )));
+        }
         let changed = |name: &&str| before.get(*name) != self.plan.identity.get(*name);
         if DECIDE_THE_END.iter().any(changed) {
             self.position.is_over = false;
