@@ -80,7 +80,12 @@ mod tests {
             categories: texts.iter().map(|text| text.to_string()).collect(),
             unknown: false,
         };
-        let column = |(position, kind)| Column { name: format!("c{position}"), position, kind };
+        let column = |(position, kind)| Column {
+            name: format!("c{position}"),
+            position,
+            kind,
+            notation: Default::default(),
+        };
         let kinds = [category(&["a", "b", "c"]), ColumnKind::Number, category(&["u"])];
         let columns = kinds.into_iter().enumerate().map(column).collect();
         let rows = values.len() / 5;
@@ -91,6 +96,7 @@ mod tests {
             labels: vec![0; rows],
             shape: InputShape(vec![5]),
             range: None,
+            depth: None,
             inputs: Inputs::Floats(values.to_vec()),
             names: Names::Rows((0..rows as u64).collect()),
             table: Some(TableLayout { columns, width: 4, ..TableLayout::default() }),

@@ -72,7 +72,8 @@ mod tests {
             unknown: true,
         };
         let kinds = [categories(&["a", "b"]), ColumnKind::Number, categories(&["u", "v", "w"])];
-        let column = |(position, kind)| Column { name: String::new(), position, kind };
+        let column =
+            |(position, kind)| Column { name: String::new(), position, kind, notation: Default::default() };
         let columns = kinds.into_iter().enumerate().map(column).collect();
         let layout = TableLayout { columns, width: 4, ..TableLayout::default() };
         let kind = PreprocessingKind::Standardize;
