@@ -231,7 +231,11 @@ pub fn arrange(tree: &Tree) -> std::result::Result<Arrangement, String> {
     let is_several = named.iter().any(|(_, portion)| *portion != named[0].1);
     let is_set = named.iter().any(|(folder, portion)| *portion == Portion::Train && folder.has_classes());
     let mut arrangement = if is_set && (is_several || others.is_empty()) {
-        of_portions(&named, &others)
+        let mut arrangement = of_portions(&named, &others);
+        if tree.images > 0 {
+            arrangement.notes.push(format!("skipped {} in no folder of a class", images(tree.images)));
+        }
+        arrangement
     } else if is_set {
         return Err(format!(
             "{} holds folders like a portion to train on, but {} beside it hold images, too; if it is the portion, name it \
@@ -456,6 +460,12 @@ mod tests {
         ] {
             assert!(notes.contains(note), "{notes}");
         }
+    }
+
+    #[test]
+    fn images_beside_portions_are_noted() {
+        let (classes, notes) = arranged(&["1.png", "train/a/1.png", "test/a/2.png"]);
+        assert_eq!((classes.len(), notes.as_str()), (2, "skipped 1 image in no folder of a class"));
     }
 
     #[test]
