@@ -105,7 +105,8 @@ fn texts_missing_values_tabs_gzip_and_a_label_by_name_work_together_and_predict_
     assert!(said.contains("rows                       200"), "{said}");
 
     std::fs::write(&fresh, "x,color\n3.5,pink\n3.5,red\n").unwrap();
-    let output = cresset().args(["predict", text(&model), text(&fresh), "--unknown", "error"]).output().unwrap();
+    let output =
+        cresset().args(["predict", text(&model), text(&fresh), "--unknown", "error"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<_> = said.lines().collect();

@@ -164,6 +164,7 @@ pub fn read_row(text: &[u8], model: &Arc<TableLayout>, allowed: Allowed) -> Resu
         label: None,
         has_header: true,
         by_name: true,
+        is_row: false,
         extra: Vec::new(),
     };
     // A header above the first line.
@@ -213,7 +214,9 @@ fn layout_of(
     }
     match (found, fault) {
         // A header, cut by another delimiter, may have as many cells as the model takes values.
-        (Some((_, places, _)), Some(fault)) if fault.is_header && !places.by_name => Err(fault),
+        (Some((_, places, _)), Some(fault)) if fault.is_header && !places.by_name && !places.is_row => {
+            Err(fault)
+        }
         (Some((first, places, delimiter)), _) => {
             // A request has no name, and its sender does not read the log.
             if !path.as_os_str().is_empty() {

@@ -15,6 +15,8 @@ pub(super) struct Places {
     pub has_header: bool,
     /// Whether the columns are found by their names.
     pub by_name: bool,
+    /// Whether the first row can be an example: each cell is a value that the model takes.
+    pub is_row: bool,
     /// Named columns that neither the model nor its training table has.
     pub extra: Vec<String>,
 }
@@ -69,13 +71,16 @@ pub(super) fn places(
     if !model.has_names() {
         let mut places = by_position.map_err(misfit(false))?;
         places.has_header = looks_like_names(cells, &places.columns, model);
+        places.is_row = is_row(cells, &places.columns, model);
         return Ok(places);
     }
     let named = Named::of(cells, model);
     if named.is_header(by_position.as_ref().ok()) {
         return named.places().map_err(misfit(true));
     }
-    by_position.map_err(misfit(false))
+    let mut places = by_position.map_err(misfit(false))?;
+    places.is_row = is_row(cells, &places.columns, model);
+    Ok(places)
 }
 
 /// The columns of a table without a header: the inputs alone, or all columns that it was trained on. Where the model was not
@@ -101,7 +106,7 @@ fn by_position(width: usize, model: &TableLayout) -> std::result::Result<Places,
         };
         return Err(format!("the row has {width} value(s), but the model takes {inputs}{label}"));
     };
-    Ok(Places { columns, label, has_header: false, by_name: false, extra: Vec::new() })
+    Ok(Places { columns, label, has_header: false, by_name: false, is_row: false, extra: Vec::new() })
 }
 
 /// Whether most of the cells where the model takes numbers are texts; of a model that takes none, whether all cells are
@@ -231,7 +236,7 @@ impl<'a> Named<'a> {
         self.refuse_more()?;
         let columns = self.found.iter().take(inputs.len()).filter_map(Found::at).collect();
         let label = self.found.get(inputs.len()).and_then(Found::at);
-        Ok(Places { columns, label, has_header: true, by_name: true, extra: self.extra() })
+        Ok(Places { columns, label, has_header: true, by_name: true, is_row: false, extra: self.extra() })
     }
 
     /// Refuses a header with more columns of a name than the model was trained with: which ones are meant cannot be told.
