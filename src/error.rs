@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::terminal;
+
 /// The result of the library's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -21,7 +23,7 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// A model file or run folder is not what it should be.
-    #[error("{}: {problem}", shown(path))]
+    #[error("{}: {problem}", terminal::path(path))]
     Artifact {
         /// The file or folder.
         path: PathBuf,
@@ -29,7 +31,7 @@ pub enum Error {
         problem: String,
     },
     /// The operating system refused something.
-    #[error("cannot {action} {}: {reason}", shown(path))]
+    #[error("cannot {action} {}: {reason}", terminal::path(path))]
     Io {
         /// What was tried: "write", "create", …
         action: &'static str,
@@ -134,7 +136,7 @@ impl From<&Path> for Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown(&self.path))?;
+        f.write_str(&terminal::path(&self.path))?;
         if let Some(line) = self.line {
             write!(f, ", line {line}")?;
         }
@@ -142,7 +144,7 @@ impl fmt::Display for Place {
             write!(f, ", example {row}")?;
         }
         if let Some(column) = &self.column {
-            write!(f, ", column {column}")?;
+            write!(f, ", column {}", terminal::line(column))?;
         }
         Ok(())
     }
@@ -176,25 +178,12 @@ pub fn excerpt(text: &str) -> String {
     const LONGEST: usize = 60;
     let start: String = text.chars().take(LONGEST).collect();
     let end = if start.len() < text.len() { "…" } else { "" };
-    format!("{}{end}", one_line(&start))
+    format!("{}{end}", terminal::line(&start))
 }
 
 /// [`excerpt`] in quotation marks.
 pub fn quoted(text: &str) -> String {
     format!("`{}`", excerpt(text))
-}
-
-fn shown(path: &Path) -> String {
-    one_line(&path.to_string_lossy())
-}
-
-/// Text with its control characters escaped: a line of a terminal or of a file.
-pub(crate) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() { line.extend(character.escape_default()) } else { line.push(character) }
-    }
-    line
 }
 
 /// `; did you mean …?` with the member of `candidates` that `word` was probably meant to be, if one is near.

@@ -47,6 +47,7 @@ pub mod report;
 pub mod run;
 pub mod serve;
 pub mod tensorboard;
+pub mod terminal;
 pub mod train;
 pub mod transform;
 pub mod tune;

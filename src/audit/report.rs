@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{Audit, Finding, Severity};
+use crate::data::lists;
+use crate::terminal;
 
 /// The examples of a finding that are shown.
 const SHOWN: usize = 5;
@@ -24,9 +26,14 @@ impl Severity {
 
 /// The findings as text for a terminal.
 pub fn to_text(audit: &Audit) -> String {
-    let mut text = format!("{}: {} examples, {} classes\n", audit.data, audit.rows, audit.classes.len());
+    let mut text = format!(
+        "{}: {} examples, {} classes\n",
+        terminal::line(&audit.data),
+        audit.rows,
+        audit.classes.len()
+    );
     for (class, count) in audit.classes.iter().take(CLASSES) {
-        writeln!(text, "  {count:>8}  {class}").expect("text can be written");
+        writeln!(text, "  {count:>8}  {}", terminal::line(class)).expect("text can be written");
     }
     if audit.classes.len() > CLASSES {
         writeln!(text, "  … and {} more", audit.classes.len() - CLASSES).expect("text can be written");
@@ -40,11 +47,12 @@ pub fn to_text(audit: &Audit) -> String {
 
 fn show(finding: &Finding, text: &mut String) {
     let Finding { check, severity, summary, advice, examples } = finding;
+    let summary = terminal::line(summary);
     writeln!(text, "\n{:<8} {check}: {summary}\n         → {advice}", severity.word())
         .expect("text can be written");
     for mention in examples.iter().take(SHOWN) {
-        writeln!(text, "           {} ({}): {}", mention.name, mention.label, mention.remark)
-            .expect("text can be written");
+        let mention = format!("{} ({}): {}", mention.name, mention.label, mention.remark);
+        writeln!(text, "           {}", terminal::line(&mention)).expect("text can be written");
     }
     if examples.len() > SHOWN {
         writeln!(text, "           … and {} more", examples.len() - SHOWN).expect("text can be written");
@@ -62,11 +70,11 @@ pub fn to_list(audit: &Audit) -> String {
     }
     let mut text = format!(
         "# Examples of {} that had better be left out. Delete the lines of those to keep; then give this file to\n# cresset train --exclude.\n",
-        audit.data
+        terminal::line(&audit.data)
     );
     for (name, why) in reasons.values() {
-        let why = why.join("; ").replace(['\n', '\t'], " ");
-        writeln!(text, "{name}\t{why}").expect("text can be written");
+        let why = why.join("; ");
+        writeln!(text, "{}\t{}", lists::written(name), terminal::line(&why)).expect("text can be written");
     }
     text
 }

@@ -1,23 +1,35 @@
 //! Text in Markdown and YAML, whatever the names in it hold.
 
+use crate::terminal;
+
 /// Foreign text on one line, with nothing in it that Markdown takes for more than text.
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '~' | '#' => plain.extend(['\\', character]),
-            character if character.is_control() => plain.push(' '),
-            character => plain.push(character),
+    let text = terminal::line(text);
+    let mut before = ' ';
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let is_word = |character: char| character.is_alphanumeric();
+        let is_mark = match character {
+            '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '~' | '#' | '&' | '$' => true,
+            // Within a word it is a letter.
+            '_' => !(is_word(before) && characters.peek().copied().is_some_and(is_word)),
+            // These begin a list, a rule or a heading.
+            '-' | '+' | '=' => plain.is_empty(),
+            _ => false,
+        };
+        if is_mark {
+            plain.push('\\');
         }
+        plain.push(character);
+        before = character;
     }
     plain
 }
 
 /// Foreign text as code.
 pub fn code(text: &str) -> String {
-    let character =
-        |character: char| if character == '`' || character.is_control() { ' ' } else { character };
-    format!("`{}`", text.chars().map(character).collect::<String>().replace('|', "\\|"))
+    format!("`{}`", terminal::line(text).replace('`', " ").replace('|', "\\|"))
 }
 
 /// A table: the names of the columns, and rows. A column whose name ends in `:` stands to the right.
@@ -54,7 +66,11 @@ mod tests {
 
     #[test]
     fn what_markdown_would_read_is_escaped() {
-        assert_eq!(plain("a|b <i>\nclass_0 *c*"), "a\\|b \\<i\\> class_0 \\*c\\*");
+        assert_eq!(plain("a|b <i> class_0 *c*"), "a\\|b \\<i\\> class_0 \\*c\\*");
+        assert_eq!(plain("a\nb\u{1b}[1m"), "a\\\\nb\\\\u{1b}\\[1m");
+        assert_eq!(plain("_a_ &lt; $x$"), "\\_a\\_ \\&lt; \\$x\\$");
+        assert_eq!(plain("- a=1"), "\\- a=1");
+        assert_eq!(code("a\nb`|"), "`a\\nb \\|`");
         assert_eq!(
             table(&["x", "n:"], [vec!["a".into(), "1".into()]]),
             "| x | n |\n| --- | ---: |\n| a | 1 |\n"

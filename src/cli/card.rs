@@ -7,8 +7,9 @@ use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use cresset::card::{About, Card as ModelCard};
 use cresset::data::GroupingOptions;
 use cresset::run::{RunFolder, atomic};
+use cresset::terminal;
 
-use super::{Compute, Ended, show};
+use super::{Compute, Ended, put, show};
 
 /// Write a model card: what the model of a run is, how good it is and for whom, and what its limits are
 #[derive(Debug, Args)]
@@ -43,11 +44,11 @@ impl Card {
         let card = ModelCard::of(&run, self.stated.or(file), &self.groups, device)?;
         let path = self.output.unwrap_or_else(|| run.path().join("card.md"));
         if path == Path::new("-") {
-            show(&card.to_markdown())?;
+            put(&card.to_markdown())?;
             return Ok(Ended::Well);
         }
         atomic::write(&path, card.to_markdown().as_bytes())?;
-        show(&format!("written to {}\n", path.display()))?;
+        show(&format!("written to {}\n", terminal::path(&path)))?;
         let missing = card.about.not_stated();
         if !missing.is_empty() {
             show(&format!("not stated: {} (or in a file, --about)\n", missing.join(" ")))?;

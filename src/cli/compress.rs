@@ -6,6 +6,7 @@ use clap::Args;
 use cresset::compress::{Compressed, Options, Watch, compress, to_table};
 use cresset::error::{Error, Result};
 use cresset::run::RunFolder;
+use cresset::terminal;
 use cresset::train::Callback;
 
 use super::progress::Progress;
@@ -51,7 +52,7 @@ fn report(models: &[Compressed]) -> String {
     let mut text =
         format!("\n{}\n* no other is better in something and worse in nothing\n", to_table(models));
     if let Some(chosen) = models.iter().find(|model| model.is_chosen) {
-        text += &format!("→ {}, the lightest of those that lose little\n", chosen.file.display());
+        text += &format!("→ {}, the lightest of those that lose little\n", terminal::path(&chosen.file));
     }
     text
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use cresset::compare::difference;
 
 use super::runs::Format;
-use super::{Compute, Ended, show};
+use super::{Compute, Ended, put, show};
 
 /// Show what two runs differ in: options, data, figures, and whether one is really better
 ///
@@ -33,11 +33,11 @@ impl Diff {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
         let difference = difference(&self.a, &self.b, device)?;
-        show(&match self.format {
-            Format::Table => difference.to_text(),
-            Format::Json => difference.to_json(),
-            Format::Csv => String::from_utf8_lossy(&difference.to_csv()).into_owned(),
-        })?;
+        match self.format {
+            Format::Table => show(&difference.to_text()),
+            Format::Json => put(&difference.to_json()),
+            Format::Csv => put(&String::from_utf8_lossy(&difference.to_csv())),
+        }?;
         Ok(Ended::Well)
     }
 }

@@ -1,6 +1,7 @@
 //! `cresset explain`
 
 use std::collections::HashSet;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -10,9 +11,11 @@ use cresset::error::{Error, Place, did_you_mean};
 use cresset::explain::{EXPLAINERS, Explainer, Subject, overlay};
 use cresset::predict::Classifier;
 use cresset::run::atomic;
+use image::ImageFormat;
 use tch::{Kind, Tensor};
 
-use super::{Compute, Ended, show};
+use super::screen::tell;
+use super::{Compute, Ended, put};
 
 /// Show which parts of an input speak for a class and which against it, as pictures and numbers
 #[derive(Debug, Args)]
@@ -56,19 +59,19 @@ impl Explain {
         let classifier = Classifier::load(&self.model, device)?;
         let class = self.class.as_deref().map(|name| class_of(&classifier, name)).transpose()?;
         std::fs::create_dir_all(&self.out).with_context(|| format!("cannot make {}", self.out.display()))?;
-        show("input,class,probability,sum,file\n")?;
+        put("input,class,probability,sum,file\n")?;
         let (mut names, mut left) = (HashSet::new(), self.limit);
         for path in &self.inputs {
             let inputs = classifier.read_inputs(path)?;
             for (place, raw) in inputs.iter().take(left) {
                 let line = self.explain(&classifier, &explainer, class, place, &raw, &mut names)?;
-                show(&line)?;
+                put(&line)?;
             }
             if inputs.len() > left {
-                eprintln!(
+                tell(&format!(
                     "only the first {} inputs were explained; --limit takes another number",
                     self.limit
-                );
+                ));
                 break;
             }
             left -= inputs.len();
@@ -99,7 +102,9 @@ impl Explain {
         if let Some(range) = range {
             let picture = overlay(&raw.view(subject.shape()), &attribution, range)?;
             written = self.out.join(format!("{name}.png"));
-            picture.save(&written).with_context(|| format!("cannot write {}", written.display()))?;
+            let mut png = Cursor::new(Vec::new());
+            picture.write_to(&mut png, ImageFormat::Png)?;
+            atomic::write(&written, &png.into_inner())?;
         }
         let (label, probability) =
             (&classifier.metadata().classes[class], probabilities.double_value(&[class as i64]));

@@ -12,6 +12,7 @@ use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, Exported, Variant};
 use cresset::pipeline;
 use cresset::predict::Classifier;
 use cresset::run::{RunFolder, Writer};
+use cresset::terminal;
 use tch::Device;
 
 use super::{Ended, models, show};
@@ -95,7 +96,7 @@ impl Export {
         guard(|| (format.write)(&exported, &self.output))?;
         let accuracy = exported.metadata.and_then(|metadata| metadata.metrics.held_out["accuracy"].as_f64());
         let accuracy = accuracy.map(|share| format!(": held-out accuracy {:.2} %", 100. * share));
-        show(&format!("written {}{}\n", self.output.display(), accuracy.unwrap_or_default()))?;
+        show(&format!("written {}{}\n", terminal::path(&self.output), accuracy.unwrap_or_default()))?;
         Ok(Ended::Well)
     }
 

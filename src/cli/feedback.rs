@@ -8,7 +8,9 @@ use cresset::config::{self, Config};
 use cresset::fine_tune::{self, Comparison, PREVIOUS, objections, promote};
 use cresset::pipeline::Examples;
 use cresset::run::RunFolder;
+use cresset::terminal;
 
+use super::screen::tell;
 use super::train::Train;
 use super::{Ended, show};
 
@@ -28,8 +30,8 @@ pub fn run(
         show("training the old model for as long without the corrections, to compare\n\n")?;
         let control = fine_tune::train_control(&folder, &|| asked.load(Ordering::Relaxed))?;
         let Some(control) = control else {
-            eprintln!("interrupted; everything is saved. Go on with the same command and");
-            eprintln!("  --continue --out {}", folder.path().display());
+            tell("interrupted; everything is saved. Go on with the same command and");
+            tell(&format!("  --continue --out {}", terminal::argument(folder.path())));
             return Ok(Ended::Interrupted);
         };
         Some(control)
@@ -38,7 +40,11 @@ pub fn run(
     };
     let device = config.device.resolve()?;
     let comparison = fine_tune::compare(&from.model(), &folder, control.as_ref(), device)?;
-    show(&format!("before → after\n{}\nwritten to {}/\n", comparison.to_text(), folder.path().display()))?;
+    show(&format!(
+        "before → after\n{}\nwritten to {}/\n",
+        comparison.to_text(),
+        terminal::path(folder.path())
+    ))?;
     if train.is_to_promote() { decide(&comparison, from, &folder) } else { Ok(Ended::Well) }
 }
 
@@ -53,7 +59,7 @@ fn decide(comparison: &Comparison, from: &RunFolder, new: &RunFolder) -> anyhow:
         ))?;
         return Ok(Ended::Well);
     }
-    eprintln!("not promoted: {} stays as it is, because of the new model", from.model().display());
-    against.iter().for_each(|objection| eprintln!("  {}", objection.text()));
+    tell(&format!("not promoted: {} stays as it is, because of the new model", from.model().display()));
+    against.iter().for_each(|objection| tell(&format!("  {}", objection.text())));
     Ok(Ended::Badly)
 }

@@ -4,6 +4,7 @@ use cresset::config::Config;
 use cresset::evaluate::METRICS;
 use cresset::pipeline::{self, CrossValidation, FoldFigures, Outcome, Spread, spread};
 use cresset::run::RunFolder;
+use cresset::terminal;
 
 use super::progress::Progress;
 use super::train::{interrupted, introduction, notes};
@@ -19,14 +20,14 @@ pub fn run(
     stop: &dyn Fn() -> bool,
 ) -> anyhow::Result<Ended> {
     let again = if find_label_errors { " --find-label-errors" } else { "" };
-    let again = format!("{}{again}", folds.folder().path().display());
+    let again = format!("{}{again}", terminal::argument(folds.folder().path()));
     if let Ended::Interrupted = train(folds, &again, stop)? {
         return Ok(Ended::Interrupted);
     }
     show(&table(&folds.figures()?))?;
     show(&format!(
         "\nwritten to {}/folds.csv; each fold is a run of its own\n",
-        folds.folder().path().display()
+        terminal::path(folds.folder().path())
     ))?;
     if find_label_errors {
         rank(folds, folds.folder())?;
@@ -44,7 +45,7 @@ pub fn find_label_errors(config: &Config, run: &RunFolder, stop: &dyn Fn() -> bo
         Err(_) => CrossValidation::start(&config, Some(&path))?,
     };
     show("\nlooking for wrong labels\n")?;
-    let again = format!("{} --find-label-errors", run.path().display());
+    let again = format!("{} --find-label-errors", terminal::argument(run.path()));
     if let Ended::Interrupted = train(&folds, &again, stop)? {
         return Ok(Ended::Interrupted);
     }
@@ -73,7 +74,7 @@ fn rank(folds: &CrossValidation, run: &RunFolder) -> anyhow::Result<()> {
         "{} of {} labels are probably wrong; {} ranks all labels, the most suspicious first\n",
         thousands(found.errors),
         thousands(found.ranked),
-        output.display()
+        terminal::path(&output)
     ))
 }
 

@@ -8,6 +8,7 @@ use cresset::data::sha256;
 use cresset::error::{Error, guard};
 use cresset::export::{FilePart, METADATA, Metadata, VERIFICATION, Verification, Verified, file_parts};
 use cresset::model::script;
+use cresset::terminal;
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
@@ -52,7 +53,7 @@ fn verify(path: &Path, module: &Module, record: &str) -> anyhow::Result<Ended> {
     show(&format!(
         "parameters  {} (SHA-256 {})\nsamples     {}: {samples} computed again, largest difference {largest_difference:.1e}\n",
         verdict(has_same_state, "CHANGED since the file was written"),
-        record.state_sha256,
+        terminal::line(&record.state_sha256),
         verdict(computes_the_same, "OTHER RESULTS than when the file was written"),
     ))?;
     Ok(if has_same_state && computes_the_same { Ended::Well } else { Ended::Badly })
@@ -66,14 +67,16 @@ fn described(bytes: &[u8], module: &Module, metadata: Option<&Metadata>) -> anyh
             text += "origin      not exported by cresset; TorchScript is code, so run it only if you trust its source\n"
         }
     }
-    writeln!(text, "methods     {}\n", module.methods()?.join(", "))?;
-    let parts = file_parts(bytes, module)?;
+    writeln!(text, "methods     {}\n", terminal::list(&module.methods()?))?;
+    let mut parts = file_parts(bytes, module)?;
+    parts.iter_mut().for_each(|part| part.name = terminal::line(&part.name).into_owned());
     let width = parts.iter().map(|part| part.name.chars().count()).max().unwrap_or(0);
     for FilePart { name, bytes } in &parts {
         writeln!(text, "{name:<width$}  {:>12} bytes", thousands(*bytes as usize))?;
     }
     text.push('\n');
-    let state = module.state()?;
+    let mut state = module.state()?;
+    state.iter_mut().for_each(|(name, _)| *name = terminal::line(name).into_owned());
     let width = state.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(6);
     let size = |tensor: &Tensor| tensor.size().iter().map(i64::to_string).collect::<Vec<_>>().join("×");
     for (name, tensor) in &state {
@@ -92,15 +95,18 @@ fn described(bytes: &[u8], module: &Module, metadata: Option<&Metadata>) -> anyh
 fn of_cresset(metadata: &Metadata) -> anyhow::Result<String> {
     let mut text = String::new();
     let accuracy = metadata.metrics.held_out.get("accuracy").and_then(|value| value.as_f64());
-    writeln!(text, "origin      cresset {} on libtorch {}", metadata.cresset, metadata.libtorch)?;
-    writeln!(text, "model       {}", metadata.config.get("model").and_then(|m| m.as_str()).unwrap_or("?"))?;
+    let [cresset, libtorch] = [&metadata.cresset, &metadata.libtorch].map(|version| terminal::line(version));
+    writeln!(text, "origin      cresset {cresset} on libtorch {libtorch}")?;
+    let model = metadata.config.get("model").and_then(|model| model.as_str()).unwrap_or("?");
+    writeln!(text, "model       {}", terminal::line(model))?;
     let range = metadata.input.value_range.map(|range| format!(", values {}–{}", range.min, range.max));
     writeln!(text, "input       {}{}", metadata.input.shape, range.unwrap_or_default())?;
     if !metadata.variant.is_plain() {
-        writeln!(text, "variant     {}", metadata.variant.describe())?;
+        writeln!(text, "variant     {}", terminal::line(&metadata.variant.describe()))?;
     }
-    writeln!(text, "classes     {}", metadata.classes.join(", "))?;
-    writeln!(text, "data        {} (SHA-256 {})", metadata.data_file, metadata.data_sha256)?;
+    writeln!(text, "classes     {}", terminal::list(&metadata.classes))?;
+    let [file, sha256] = [&metadata.data_file, &metadata.data_sha256].map(|text| terminal::line(text));
+    writeln!(text, "data        {file} (SHA-256 {sha256})")?;
     if let Some(accuracy) = accuracy {
         let (rows, epoch) = (metadata.metrics.held_out_rows, metadata.metrics.epoch);
         writeln!(text, "accuracy    {:.2} % of {rows} held-out rows, epoch {epoch}", 100. * accuracy)?;

@@ -1,9 +1,15 @@
 //! Logs, on standard error.
 
+use std::fmt;
 use std::io::IsTerminal;
 
 use clap::{ArgAction, Args, ValueEnum};
+use cresset::terminal;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
 use super::screen;
 
@@ -40,8 +46,39 @@ impl Logs {
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false);
         match self.log_format {
-            LogFormat::Text => logs.without_time().init(),
+            LogFormat::Text => logs.event_format(Line).init(),
             LogFormat::Json => logs.json().init(),
+        }
+    }
+}
+
+/// An event as a line, whatever stands in what it tells.
+struct Line;
+
+impl<S, N> FormatEvent<S, N> for Line
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let level = *event.metadata().level();
+        let color = match level {
+            Level::ERROR => 31,
+            Level::WARN => 33,
+            Level::INFO => 32,
+            _ => 34,
+        };
+        let mut text = String::new();
+        context.format_fields(Writer::new(&mut text), event)?;
+        let text = terminal::line(&text);
+        match out.has_ansi_escapes() {
+            true => writeln!(out, "\x1b[{color}m{level:>5}\x1b[0m {text}"),
+            false => writeln!(out, "{level:>5} {text}"),
         }
     }
 }

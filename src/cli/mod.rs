@@ -31,6 +31,8 @@ use anyhow::Context;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use cresset::error::Error;
 use cresset::numbers::thousands;
+use cresset::terminal;
+use screen::tell;
 
 /// Trains classifiers: raw files in, a trained, evaluated, exported TorchScript model out.
 #[derive(Debug, Parser)]
@@ -85,8 +87,7 @@ pub fn main() -> ! {
     let code = match parsed {
         Ok((cli, matches)) => run(cli, &matches),
         Err(answer) => {
-            // Help and the version come this way, too. A reader that went away is no matter.
-            let _ = answer.print();
+            print(&answer);
             answer.exit_code()
         }
     };
@@ -107,12 +108,12 @@ fn run(cli: Cli, matches: &ArgMatches) -> i32 {
         Ok(Ok(Ended::Badly)) => 1,
         Ok(Ok(Ended::Interrupted)) => 130,
         Ok(Err(error)) => {
-            eprintln!("error: {error:#}");
+            tell(&format!("error: {error:#}"));
             if error.downcast_ref::<Error>().is_some_and(Error::is_users) { 2 } else { 1 }
         }
         Err(_) => {
-            eprintln!(
-                "error: cresset failed in a way that it should not; run it again with -vv to see where, and report it"
+            tell(
+                "error: cresset failed in a way that it should not; run it again with -vv to see where, and report it",
             );
             1
         }
@@ -162,8 +163,23 @@ impl Compute {
     }
 }
 
-/// Writes text for the user to standard output. A reader that has gone away (`| head`) is no failure.
+/// Shows what the parser of the command line answers: help, the version, or what is wrong. A reader that went away is no matter.
+fn print(answer: &clap::Error) {
+    let plain = answer.render().to_string();
+    // What is wrong is quoted as it was given.
+    match answer.use_stderr() && terminal::lines(&plain) != plain {
+        true => plain.trim_end().lines().for_each(tell),
+        false => drop(answer.print()),
+    }
+}
+
+/// Writes text for people to standard output. A reader that has gone away (`| head`) is no failure.
 fn show(text: &str) -> anyhow::Result<()> {
+    put(&terminal::lines(text))
+}
+
+/// The same of text for other programs, which is written as it is.
+fn put(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

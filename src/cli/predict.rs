@@ -7,6 +7,7 @@ use cresset::data::unknown::OnUnknown;
 use cresset::error::Error;
 use cresset::predict::{Batching, Classifier, Form, Output, Sources, ViewOptions};
 
+use super::screen::tell;
 use super::{Compute, Ended, thousands};
 
 /// Classify pictures or rows with an exported model
@@ -96,7 +97,7 @@ impl Predict {
             return Ok(Ended::Well);
         }
         let (failed, inputs) = (thousands(found.failed), thousands(found.inputs));
-        eprintln!("{failed} of {inputs} inputs could not be classified");
+        tell(&format!("{failed} of {inputs} inputs could not be classified"));
         match found.misfit {
             // Not one of many inputs is at fault, but what they were given as.
             Some(problem) => Err(Error::Usage(problem).into()),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use cresset::report::Report as Page;
 use cresset::run::{RunFolder, atomic};
+use cresset::terminal;
 use tch::Device;
 
 use super::{Compute, Ended, show};
@@ -42,5 +43,5 @@ pub fn write(run: &RunFolder, device: Device) -> anyhow::Result<()> {
 fn write_to(run: &RunFolder, device: Device, path: &Path) -> anyhow::Result<()> {
     let page = Page::of(run, device)?;
     atomic::write(path, page.to_html().as_bytes())?;
-    show(&format!("written to {}\n", path.display()))
+    show(&format!("written to {}\n", terminal::path(path)))
 }

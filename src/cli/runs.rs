@@ -8,7 +8,8 @@ use cresset::compare::{
 };
 use cresset::error::{Error, Result, did_you_mean, quoted};
 
-use super::{Ended, show};
+use super::screen::tell;
+use super::{Ended, put, show};
 
 /// List runs with their figures, the best ones first if wanted
 ///
@@ -74,7 +75,7 @@ impl Runs {
         let order = self.sort.as_deref().map(str::parse::<Order>).transpose()?;
 
         let mut listing = list(&self.dir, self.all)?;
-        listing.notes.iter().for_each(|note| eprintln!("note: {note}"));
+        listing.notes.iter().for_each(|note| tell(&format!("note: {note}")));
         let mut runs = Vec::new();
         for run in std::mem::take(&mut listing.runs) {
             if filters
@@ -96,12 +97,12 @@ impl Runs {
         }
         let columns = (!columns.is_empty()).then_some(&columns[..]);
         match if self.json { Format::Json } else { self.format } {
-            Format::Json => show(&to_json(&runs, columns))?,
+            Format::Json => put(&to_json(&runs, columns))?,
             Format::Csv => {
                 let default: Vec<String> = DEFAULT_COLUMNS.map(String::from).into();
-                show(&String::from_utf8_lossy(&to_csv(&runs, columns.unwrap_or(&default))))?;
+                put(&String::from_utf8_lossy(&to_csv(&runs, columns.unwrap_or(&default))))?;
             }
-            Format::Table if runs.is_empty() => eprintln!("no such runs in {}", self.dir.display()),
+            Format::Table if runs.is_empty() => tell(&format!("no such runs in {}", self.dir.display())),
             Format::Table => show(&to_table(&runs, columns, width()))?,
         }
         Ok(Ended::Well)

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use cresset::terminal;
 use indicatif::ProgressBar;
 
 /// What is shown on the terminal beside lines.
@@ -46,6 +47,12 @@ pub fn give_back() {
         // Where standard error is closed there is nobody to tell.
         let _ = io::stderr().write_all(&kept);
     }
+}
+
+/// Says something to the user beside the output: a line.
+pub fn tell(text: &str) {
+    // Where standard error is closed there is nobody to tell.
+    let _ = Lines.write_all(format!("{}\n", terminal::line(text)).as_bytes());
 }
 
 /// Writes lines where they disturb nothing.

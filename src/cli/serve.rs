@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use cresset::run::RunFolder;
 use cresset::serve::{Model, Options, Server, Token};
+use cresset::terminal;
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -39,7 +40,8 @@ impl Serve {
         let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
         let model = Model { path, device, threads: self.compute.threads };
         let server = Server::new(model, &self.options, self.token()?)?;
-        show(&format!("http://{}/\ncorrections go to {}\n", server.address(), server.feedback().display()))?;
+        let feedback = terminal::path(server.feedback());
+        show(&format!("http://{}/\ncorrections go to {feedback}\n", server.address()))?;
         server.run(interrupted())?;
         Ok(Ended::Well)
     }

@@ -13,12 +13,15 @@ use cresset::device;
 use cresset::distributed::{Place, World};
 use cresset::error::Error;
 use cresset::evaluate::Confusion;
+use cresset::export::usage;
 use cresset::pipeline::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::run::RunFolder;
 use cresset::tensorboard::TensorBoard;
+use cresset::terminal;
 use cresset::train::{Callback, MAY_DIFFER, Silent, Together};
 
 use super::progress::Progress;
+use super::screen::tell;
 use super::tui::{self, Dashboard};
 use super::{Ended, elastic, feedback, folds, report, show, thousands};
 
@@ -121,10 +124,10 @@ impl Train {
             Outcome::Trained(trained) => show(&accuracies(&trained))?,
             Outcome::Helped => {}
             Outcome::Interrupted { epoch, step } => {
-                eprintln!(
+                tell(&format!(
                     "interrupted in epoch {epoch}, after step {step}; everything is saved. Go on with the same command and"
-                );
-                eprintln!("  --continue --out {}", folder.path().display());
+                ));
+                tell(&format!("  --continue --out {}", terminal::argument(folder.path())));
                 return Ok(None);
             }
         }
@@ -173,7 +176,7 @@ impl Train {
             Outcome::Helped => return Ok(Ended::Well),
             Outcome::Interrupted { .. } if !world.is_first() => return Ok(Ended::Interrupted),
             Outcome::Interrupted { epoch, step } => {
-                return Ok(interrupted(&folder.path().to_string_lossy(), epoch, step));
+                return Ok(interrupted(&terminal::argument(folder.path()), epoch, step));
             }
         }
         if self.find_label_errors {
@@ -277,8 +280,8 @@ fn refuse_several(option: &str) -> anyhow::Result<()> {
 
 /// Says how to go on: `again` is what `--resume` takes.
 pub fn interrupted(again: &str, epoch: u32, step: usize) -> Ended {
-    eprintln!("interrupted in epoch {epoch}, after step {step}; everything is saved. Go on with:");
-    eprintln!("  cresset train --resume {again}");
+    tell(&format!("interrupted in epoch {epoch}, after step {step}; everything is saved. Go on with:"));
+    tell(&format!("  cresset train --resume {again}"));
     Ended::Interrupted
 }
 
@@ -290,7 +293,9 @@ pub(super) fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
         if asked.swap(true, Ordering::Relaxed) {
             cresset_bridge::process::exit_at_once(130);
         }
-        eprintln!("\nstopping after this step; press Ctrl-C again to end at once");
+        // Below what the terminal shows of the keys.
+        tell("");
+        tell("stopping after this step; press Ctrl-C again to end at once");
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(stop)
@@ -311,9 +316,9 @@ fn title(run: &Run) -> String {
     let Prepared { dataset, device, .. } = &run.prepared;
     format!(
         "{}   {} on {}   {}",
-        run.folder.path().display(),
-        run.config.model,
-        dataset.path.display(),
+        terminal::path(run.folder.path()),
+        terminal::line(&run.config.model),
+        terminal::path(&dataset.path),
         device::name(*device)
     )
 }
@@ -337,16 +342,16 @@ pub fn introduction(run: &Run) -> String {
     });
     let data = format!(
         "{}: {} rows of {}{range}, {} classes; {} to train on, {} held out{test}{corrected}",
-        dataset.path.display(),
+        terminal::path(&dataset.path),
         thousands(dataset.rows()),
         dataset.shape,
         dataset.classes.len(),
         thousands(split.train_rows()),
         thousands(split.held_out.len()),
     );
-    let (model, parameters) = (&run.config.model, thousands(network.parameter_count()));
+    let (model, parameters) = (terminal::line(&run.config.model), thousands(network.parameter_count()));
     // Loading such a file may run what is in it.
-    let caution = match ModelChoice::of(model) {
+    let caution = match ModelChoice::of(&run.config.model) {
         ModelChoice::File(_) => " (TorchScript is code: train only files that you trust)",
         _ => "",
     };
@@ -356,7 +361,7 @@ pub fn introduction(run: &Run) -> String {
         1 => String::new(),
         size => format!("; {size} processes, batches of {} together", size * run.config.batch_size),
     };
-    let folder = run.folder.path().display();
+    let folder = terminal::path(run.folder.path());
     format!(
         "data    {data}\nmodel   {model}: {parameters} parameters{caution}\n{init}device  {device}, {threads} CPU thread(s){others}\nrun     {folder}\n\n"
     )
@@ -396,16 +401,18 @@ fn result(folder: &RunFolder, trained: &Trained) -> String {
   split.csv      which rows were held out
   checkpoints/   best and last weights
 
-See it  cresset report {folder}  (a page of curves, confusion and mistakes)
-C++     auto model = torch::jit::load("{folder}/model.pt");
+See it  cresset report {argument}  (a page of curves, confusion and mistakes)
+C++     auto model = torch::jit::load({literal});
         auto input = torch::zeros({{1, {features}}});  // raw values, any number of rows
         auto logits = model.forward({{input}}).toTensor();
-Python  model = torch.jit.load("{folder}/model.pt")
+Python  model = torch.jit.load({literal})
         input = torch.zeros(1, {features})  # raw values, any number of rows
         classes, probabilities = model.predict(input)
 "#,
         accuracies = accuracies(trained),
-        folder = folder.path().display(),
+        folder = terminal::path(folder.path()),
+        argument = terminal::argument(folder.path()),
+        literal = usage::literal(&folder.model()),
         features = trained.metadata.input.shape.features(),
     )
 }

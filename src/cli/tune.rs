@@ -1,13 +1,15 @@
 //! `cresset tune`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
 use cresset::error::{Error, Result};
+use cresset::terminal;
 use cresset::train::{Callback, Silent};
 use cresset::tune::{Finished, Search, Step, Trial, TrialState, Watch};
 
+use super::screen::tell;
 use super::train::stop_on_interrupt;
 use super::{Ended, show};
 
@@ -43,12 +45,12 @@ impl Tune {
             (None, None) => return Err(Error::Usage("name a search space".to_string()).into()),
         };
         let path = search.path().to_path_buf();
-        show(&format!("{} in {}\n\n", search.method_name(), path.display()))?;
+        show(&format!("{} in {}\n\n", search.method_name(), terminal::path(&path)))?;
         match search.run(&mut Narrator(Silent), &|| stop.load(Ordering::Relaxed))? {
             Finished::Complete(trials) => show(&result(&search, &trials))?,
             Finished::Interrupted => {
-                eprintln!("interrupted; everything is saved. Go on with:");
-                eprintln!("  cresset tune --resume {}", path.display());
+                tell("interrupted; everything is saved. Go on with:");
+                tell(&format!("  cresset tune --resume {}", terminal::argument(&path)));
                 return Ok(Ended::Interrupted);
             }
         }
@@ -62,7 +64,13 @@ struct Narrator(Silent);
 impl Watch for Narrator {
     fn ended(&mut self, step: &Step, trial: &Trial) -> Result<()> {
         let width = step.trials.to_string().len();
-        eprintln!("trial {:>width$}/{}  {}  {}", step.trial, step.trials, figures(trial), options(trial));
+        tell(&format!(
+            "trial {:>width$}/{}  {}  {}",
+            step.trial,
+            step.trials,
+            figures(trial),
+            options(trial)
+        ));
         Ok(())
     }
 
@@ -73,7 +81,7 @@ impl Watch for Narrator {
 
 fn figures(trial: &Trial) -> String {
     match (&trial.state, &trial.best) {
-        (TrialState::Failed(reason), _) => format!("failed: {reason}"),
+        (TrialState::Failed(reason), _) => format!("failed: {}", terminal::line(reason)),
         (_, Some(best)) => format!(
             "{}  loss {:.4}  accuracy {:6.2} %",
             epochs(trial.epochs),
@@ -89,7 +97,8 @@ fn epochs(count: u32) -> String {
 }
 
 fn options(trial: &Trial) -> String {
-    let options: Vec<_> = trial.drawn.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let options: Vec<_> =
+        trial.drawn.iter().map(|(name, value)| format!("{name} {}", terminal::line(value))).collect();
     options.join("  ")
 }
 
@@ -99,8 +108,7 @@ fn result(search: &Search, trials: &[Trial]) -> String {
         let state = if trial.state == TrialState::Stopped { "  (given up)" } else { "" };
         text += &format!("trial {:>4}  {}  {}{state}\n", trial.number, figures(trial), options(trial));
     }
-    let (path, best) = (search.path().display(), &trials[0]);
-    let run = Path::new(&path.to_string()).join(format!("trial-{}", best.number));
+    let best = &trials[0];
     text + &format!(
         r#"
 best       trial {number}: {run}
@@ -109,8 +117,9 @@ trials     {path}/trials.csv
 again      cresset train --config {best_file}
 "#,
         number = best.number,
-        run = run.display(),
+        run = terminal::path(&search.path().join(format!("trial-{}", best.number))),
         count = trials.len(),
-        best_file = search.best_file().display(),
+        path = terminal::path(search.path()),
+        best_file = terminal::argument(&search.best_file()),
     )
 }

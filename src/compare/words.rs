@@ -10,6 +10,7 @@ use super::table::cell;
 use crate::error::excerpt;
 use crate::evaluate::mcnemar::{McNemar, Method};
 use crate::numbers::{percent, thousands};
+use crate::terminal;
 
 impl Difference {
     /// As JSON.
@@ -43,12 +44,14 @@ impl Difference {
 
     /// As tables and sentences.
     pub fn to_text(&self) -> String {
-        let names = format!("a  {}\nb  {}\n", self.a.display(), self.b.display());
+        let names = format!("a  {}\nb  {}\n", terminal::path(&self.a), terminal::path(&self.b));
         let figures = self.figures.iter().map(figure_row);
         let figures = rows(["held out", "a", "b", "b − a"], figures.collect());
         let verdict = match (&self.compared, &self.not_compared) {
             (Some(compared), _) => verdict(compared),
-            (None, Some(reason)) => format!("The models are not compared row by row: {reason}.\n"),
+            (None, Some(reason)) => {
+                format!("The models are not compared row by row: {}.\n", terminal::line(reason))
+            }
             (None, None) => String::new(),
         };
         format!("{names}\n{}\n{}\n{figures}\n{verdict}", option_table(&self.options), data_words(&self.data))

@@ -1,11 +1,14 @@
 //! Lists of examples, as users and `cresset data clean` write them: a name a line, as `split.csv` shows names. What
-//! stands behind a tab is a remark, and so is a line that begins with `#`.
+//! stands behind a tab is a remark, and so is a line that begins with `#`. A name that would not survive this stands there as a
+//! string of JSON, such as `"a\nb.png"`.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::Path;
 
 use super::Dataset;
 use crate::error::{Error, Place, Result, quoted};
+use crate::terminal;
 
 /// The data without the examples that a list names.
 ///
@@ -51,11 +54,24 @@ pub fn names(list: &Path) -> Result<Vec<(String, u64)>> {
     let (mut seen, mut names) = (HashSet::new(), Vec::new());
     for (line, text) in (1..).zip(text.lines()) {
         let name = text.split('\t').next().unwrap_or_default().trim_end();
-        if !name.is_empty() && !name.starts_with('#') && seen.insert(name) {
-            names.push((name.to_string(), line));
+        if name.is_empty() || name.starts_with('#') {
+            continue;
+        }
+        let name = serde_json::from_str(name).unwrap_or_else(|_| name.to_string());
+        if seen.insert(name.clone()) {
+            names.push((name, line));
         }
     }
     Ok(names)
+}
+
+/// A name as it stands on a list.
+pub fn written(name: &str) -> Cow<'_, str> {
+    let is_plain = !name.is_empty() && name == name.trim() && !name.starts_with(['#', '"']);
+    if is_plain && !name.chars().any(terminal::is_hidden) {
+        return name.into();
+    }
+    serde_json::to_string(name).expect("a text is JSON").into()
 }
 
 #[cfg(test)]
@@ -109,6 +125,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_name_on_a_list_is_read_as_it_was(name in "([#\" a-z./\\\\]|\\PC|\t|\n|\r|\u{1b}|\u{2028}){1,12}") {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("list.tsv");
+            std::fs::write(&path, format!("# A list\n{}\ta remark\n", written(&name))).unwrap();
+            prop_assert_eq!(names(&path).unwrap(), [(name, 2)]);
+        }
+
         #[test]
         fn no_text_makes_the_reader_panic(text in "[ab/12.png\\t\\n# ]{0,60}") {
             let _ = list(&text);

@@ -1,5 +1,6 @@
 //! All that was found on some rows, for people (a table), programs (JSON) and spreadsheets (CSV).
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde::Serialize;
@@ -7,6 +8,7 @@ use serde::Serialize;
 use super::groups::GroupReport;
 use super::{Evaluation, METRICS};
 use crate::numbers::percent;
+use crate::terminal;
 
 /// All that was found on some rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -120,27 +122,28 @@ impl Report {
         for Figure { name, shown, .. } in &self.metrics {
             text += &format!("{name:<26} {shown}\n");
         }
-        let width = self.classes.iter().map(|class| class.class.chars().count()).max().unwrap_or(0).max(5);
+        let names: Vec<_> = self.classes.iter().map(|class| terminal::line(&class.class)).collect();
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
         text += &format!(
             "\n{:<width$}  {:>6}  {:>9}  {:>8}  {:>8}\n",
             "class", "rows", "precision", "recall", "F1"
         );
-        for ClassFigures { class, rows, precision, recall, f1 } in &self.classes {
+        for (class, ClassFigures { rows, precision, recall, f1, .. }) in names.iter().zip(&self.classes) {
             let (precision, recall, f1) = (percent(*precision), percent(*recall), percent(*f1));
             text += &format!("{class:<width$}  {rows:>6}  {precision:>9}  {recall:>8}  {f1:>8}\n");
         }
         if self.classes.len() <= MOST_SHOWN {
-            text += &self.matrix(width);
+            text += &self.matrix(&names, width);
         }
         text + &self.groups.as_ref().map(GroupReport::to_text).unwrap_or_default()
     }
 
-    fn matrix(&self, width: usize) -> String {
+    fn matrix(&self, names: &[Cow<str>], width: usize) -> String {
         let cell = |text: &str| text.chars().take(8).collect::<String>();
         let mut text = format!("\n{:<width$}  taken for\n{:<width$}", "", "class");
-        self.classes.iter().for_each(|class| write!(text, "  {:>8}", cell(&class.class)).expect(INFALLIBLE));
-        for (class, counts) in self.classes.iter().zip(&self.confusion) {
-            write!(text, "\n{:<width$}", class.class).expect(INFALLIBLE);
+        names.iter().for_each(|name| write!(text, "  {:>8}", cell(name)).expect(INFALLIBLE));
+        for (name, counts) in names.iter().zip(&self.confusion) {
+            write!(text, "\n{name:<width$}").expect(INFALLIBLE);
             counts.iter().for_each(|count| write!(text, "  {count:>8}").expect(INFALLIBLE));
         }
         text + "\n"

@@ -1,5 +1,12 @@
 //! How programs load an exported model, as lines of code to show.
 
+use std::path::Path;
+
+/// A path as a text in C++, Python and Rust.
+pub fn literal(path: &Path) -> String {
+    serde_json::to_string(&path.to_string_lossy()).expect("a text is JSON")
+}
+
 /// Python; `features` is the number of values of an input.
 pub fn python(path: &str, features: i64) -> String {
     format!(

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Value};
 
 use super::{Classified, Ranked, ranked};
-use crate::error::one_line;
+use crate::terminal;
 
 /// A form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -119,7 +119,7 @@ impl<'a, W: Write> Writer<'a, W> {
     /// A text as a cell.
     fn cell(&self, text: &str) -> String {
         let is_formula = self.form.escape_formulas && text.starts_with(['=', '+', '-', '@']);
-        format!("{}{}", if is_formula { "'" } else { "" }, one_line(text))
+        format!("{}{}", if is_formula { "'" } else { "" }, terminal::line(text))
     }
 
     fn header(&self) -> Vec<String> {
@@ -129,7 +129,7 @@ impl<'a, W: Write> Writer<'a, W> {
             header.extend([format!("class{suffix}"), format!("probability{suffix}")]);
         }
         if self.form.probabilities {
-            header.extend(self.classes.iter().map(|class| format!("p_{}", one_line(class))));
+            header.extend(self.classes.iter().map(|class| format!("p_{}", terminal::line(class))));
         }
         header.push("error".to_string());
         header
@@ -160,7 +160,7 @@ impl<'a, W: Write> Writer<'a, W> {
     fn plain(&self, row: &Classified, text: &mut Vec<u8>) {
         if let Ok(probabilities) = &row.probabilities {
             let ranked = ranked(probabilities, self.form.top_k, self.classes);
-            let classes: Vec<_> = ranked.into_iter().map(|ranked| one_line(&ranked.class)).collect();
+            let classes: Vec<_> = ranked.iter().map(|ranked| terminal::line(&ranked.class)).collect();
             text.extend_from_slice(classes.join("\t").as_bytes());
         }
         text.push(b'\n');

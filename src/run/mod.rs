@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{Config, ModelChoice, RECORD};
 use crate::error::{Error, Result};
 use crate::pipeline::Prepared;
+use crate::terminal;
 pub use writer::Writer;
 
 /// The note of a run about the corrections that it learned from.
@@ -47,7 +48,7 @@ impl RunFolder {
         let run = RunFolder { path: claim_new(out, config)? };
         let text = format!(
             "# Run it again: cresset train --config {}\n{}",
-            run.config_file().display(),
+            terminal::argument(&run.config_file()),
             config.to_toml()
         );
         atomic::write(&run.config_file(), text.as_bytes())?;
@@ -159,7 +160,7 @@ impl RunFolder {
         }
         let text = format!(
             "# Run it again: cresset train --config {}\n{}\n# Notes of the run, ignored when this file is read.\n[{RECORD}]\n{record}",
-            self.config_file().display(),
+            terminal::argument(&self.config_file()),
             config.to_toml()
         );
         atomic::write(&self.config_file(), text.as_bytes())
@@ -307,6 +308,7 @@ fn claim_numbered(stem: &str) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_folder_with_something_in_it_is_never_taken() {
@@ -315,6 +317,21 @@ mod tests {
         let error = RunFolder::create(Some(folder.path()), &Config::default()).unwrap_err();
         assert!(error.to_string().contains("not empty"), "{error}");
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn options_of_any_name_are_read_back(
+            name in "([ -.0-~]|[\n\t\r\u{1}\u{1b}\u{202e}ß猫]){1,12}",
+            data in "(\\PC|[\n\t\r\"'\\\\#\u{1b}\u{7f}\u{202e}]){1,20}",
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let config = Config { data: data.clone(), train_list: Some(data.into()), ..Config::default() };
+            // A name that is not that of a folder would be one of a folder above it.
+            let run = RunFolder::create_parent(Some(&folder.path().join(format!("run{name}"))), &config).unwrap();
+            prop_assert_eq!(Config::read(&run.config_file()).unwrap(), config);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::Network;
 use crate::pipeline::{self, Examples, Outcome};
 use crate::run::{atomic, claim_named};
+use crate::terminal;
 use crate::train::{Callback, EpochRecord, Flow, Training};
 
 /// A search. What is done stands in its folder, so it can be left and opened again at any moment.
@@ -257,8 +258,8 @@ impl Search {
         let text = format!(
             "# Trial {} of {}. Train it again: cresset train --config {}\n{}",
             best.number,
-            self.path.display(),
-            self.best_file().display(),
+            terminal::path(&self.path),
+            terminal::argument(&self.best_file()),
             self.space.config(best.number).to_toml()
         );
         atomic::write(&self.best_file(), text.as_bytes())

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use cresset::audit::{audit, to_page, to_text};
 use cresset::run::atomic;
+use cresset::terminal;
 
 use super::Source;
-use crate::cli::{Ended, show};
+use crate::cli::{Ended, put, show};
 
 /// Find what is wrong with data: unreadable files, duplicates, contradictions, leaks, imbalance, outliers
 #[derive(Debug, Args)]
@@ -35,9 +36,10 @@ impl AuditData {
             atomic::write(path, to_page(&audit, &dataset).as_bytes())?;
         }
         if self.json {
-            show(&(serde_json::to_string_pretty(&audit)? + "\n"))?;
+            put(&(serde_json::to_string_pretty(&audit)? + "\n"))?;
         } else {
-            let page = self.html.map_or(String::new(), |path| format!("\nwritten to {}\n", path.display()));
+            let page = |path: PathBuf| format!("\nwritten to {}\n", terminal::path(&path));
+            let page = self.html.map_or(String::new(), page);
             show(&(to_text(&audit) + &page))?;
         }
         Ok(if self.strict && !audit.is_sound() { Ended::Badly } else { Ended::Well })

@@ -1,11 +1,12 @@
 //! `cresset data clean`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use cresset::audit::{audit, to_list};
 use cresset::error::Error;
 use cresset::run::atomic;
+use cresset::terminal;
 
 use super::Source;
 use crate::cli::{Ended, show, thousands};
@@ -23,20 +24,24 @@ pub struct Clean {
 
 impl Clean {
     pub fn run(self) -> anyhow::Result<Ended> {
-        let output = self.output.display();
         if self.output.exists() {
-            let problem =
-                format!("{output} exists, and may hold what you chose; name another file with --output");
+            let problem = format!(
+                "{} exists, and may hold what you chose; name another file with --output",
+                self.output.display()
+            );
             return Err(Error::Usage(problem).into());
         }
         let (audit, _) = audit(&self.source.data, &self.source.reading, self.source.threads())?;
         let list = to_list(&audit);
         let count = list.lines().filter(|line| !line.starts_with('#')).count();
         atomic::write(&self.output, list.as_bytes())?;
-        let (count, rows, data) = (thousands(count), thousands(audit.rows), &self.source.data);
+        let (count, rows) = (thousands(count), thousands(audit.rows));
         show(&format!(
-            "{count} of {rows} examples had better be left out; they are listed in {output}, each with the reason.\n\
-             Look through it, then:  cresset train --data {data} --exclude {output}\n"
+            "{count} of {rows} examples had better be left out; they are listed in {}, each with the reason.\n\
+             Look through it, then:  cresset train --data {} --exclude {}\n",
+            terminal::path(&self.output),
+            terminal::argument(Path::new(&self.source.data)),
+            terminal::argument(&self.output),
         ))?;
         Ok(Ended::Well)
     }

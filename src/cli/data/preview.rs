@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use cresset::error::Error;
 use cresset::run::atomic;
+use cresset::terminal;
 use cresset::transform::augment::{AUGMENTATIONS, Augmentation, PRESETS};
 use cresset::transform::sheet::contact_sheet;
 
@@ -57,7 +58,7 @@ impl Preview {
         sheet.write_to(&mut bytes, image::ImageFormat::Png)?;
         atomic::write(&self.output, &bytes.into_inner())?;
         let mut text =
-            format!("written to {}; each row begins with a picture as it is\n", self.output.display());
+            format!("written to {}; each row begins with a picture as it is\n", terminal::path(&self.output));
         if self.augment.is_none() {
             for (number, spec) in (1..).zip(&specs) {
                 let kind = AUGMENTATIONS.iter().find(|kind| kind.name == spec);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cresset::error::Error;
+use cresset::terminal;
 use cresset::transform::synthesis::Synthesis;
 
 use super::Source;
@@ -49,7 +50,7 @@ impl Synth {
             "{} real and {} synthetic pictures are in {}\n",
             thousands(dataset.rows()),
             thousands(count),
-            self.output.display()
+            terminal::path(&self.output)
         ))?;
         Ok(Ended::Well)
     }

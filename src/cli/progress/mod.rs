@@ -38,7 +38,7 @@ impl Progress {
     }
 
     fn line(&self, text: String) {
-        if self.bar.is_hidden() { eprintln!("{text}") } else { self.bar.println(text) }
+        if self.bar.is_hidden() { screen::tell(&text) } else { self.bar.println(text) }
     }
 
     /// Fits the bar to the terminal, which may have become narrower.
@@ -91,7 +91,11 @@ impl Callback for Progress {
         let figures = self.pace.figures(training, network.device());
         if self.bar.is_hidden() {
             let share = 100 * step / training.steps().max(1);
-            eprintln!("epoch {}  {share:>3} %  {}", self.bar.prefix(), figures.within(usize::MAX));
+            screen::tell(&format!(
+                "epoch {}  {share:>3} %  {}",
+                self.bar.prefix(),
+                figures.within(usize::MAX)
+            ));
         } else {
             self.fit();
             self.bar.set_message(figures.within(self.room()));

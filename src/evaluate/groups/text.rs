@@ -3,6 +3,7 @@
 use super::{Difference, GroupReport, Rates};
 use crate::evaluate::{Interval, MOST_SHOWN};
 use crate::numbers::percent;
+use crate::terminal;
 
 impl GroupReport {
     /// The figures as records of (figure, class, value), with the group in the name of the figure.
@@ -33,6 +34,17 @@ impl GroupReport {
 
     /// The figures as tables.
     pub fn to_text(&self) -> String {
+        let mut visible = self.clone();
+        let seen = |text: &mut String| *text = terminal::line(text).into_owned();
+        seen(&mut visible.by);
+        for group in &mut visible.groups {
+            seen(&mut group.group);
+            group.classes.iter_mut().for_each(|rates| seen(&mut rates.class));
+        }
+        visible.tables()
+    }
+
+    fn tables(&self) -> String {
         let length = |text: &str| text.chars().count();
         let width =
             self.groups.iter().map(|group| length(&group.group)).chain([length(&self.by)]).max().unwrap_or(0);
@@ -86,7 +98,8 @@ impl GroupReport {
 impl Difference {
     fn to_text(&self) -> String {
         let Difference { value, least, most, class, figure, rows } = self;
-        let of_class = class.as_ref().map_or(String::new(), |class| format!(" of {class}"));
+        let of_class = class.as_ref().map_or(String::new(), |class| format!(" of {}", terminal::line(class)));
+        let (least, most) = (terminal::line(least), terminal::line(most));
         format!(
             "{:.2} points  ({figure}{of_class}: {least} least, {most} most; from {rows} rows or more)",
             100. * value

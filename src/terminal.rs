@@ -1,0 +1,114 @@
+//! Foreign text on a terminal. The names of files, classes and columns may hold anything; none of it may break a line, steer
+//! the terminal or turn the direction of writing.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Whether a character does something to a terminal, or to the text beside it, instead of being seen.
+pub fn is_hidden(character: char) -> bool {
+    let turns = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+/// Text on one line, with escapes such as `\n` and `\u{1b}` for characters that are hidden.
+pub fn line(text: &str) -> Cow<'_, str> {
+    escaped(text, is_hidden)
+}
+
+/// Lines of text: like [`line()`], but line ends and tabs stay.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |character| is_hidden(character) && !['\n', '\t'].contains(&character))
+}
+
+/// Names with commas between them, on one line.
+pub fn list(names: &[String]) -> String {
+    line(&names.join(", ")).into_owned()
+}
+
+/// A path on one line.
+pub fn path(path: &Path) -> String {
+    line(&path.to_string_lossy()).into_owned()
+}
+
+/// A path as the argument of a command, which can be copied to a shell: in quotation marks if it needs them.
+pub fn argument(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if text.chars().any(is_hidden) {
+        // What POSIX (2024), bash and zsh read.
+        let mut quoted = "$'".to_string();
+        for character in text.chars() {
+            match character {
+                '\'' | '\\' => quoted.extend(['\\', character]),
+                '\n' => quoted += "\\n",
+                '\t' => quoted += "\\t",
+                '\r' => quoted += "\\r",
+                character if is_hidden(character) => {
+                    let mut bytes = [0; 4];
+                    for byte in character.encode_utf8(&mut bytes).bytes() {
+                        write!(quoted, "\\{byte:03o}").expect("writing to a string does not fail");
+                    }
+                }
+                character => quoted.push(character),
+            }
+        }
+        return quoted + "'";
+    }
+    let is_plain = |character: char| character.is_alphanumeric() || "/._-+=:,@%".contains(character);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.into_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(&is_escaped) {
+        return text.into();
+    }
+    let mut line = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if is_escaped(character) { line.extend(character.escape_default()) } else { line.push(character) }
+    }
+    line.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_seen_and_does_nothing() {
+        assert_eq!(line("a\nb\u{1b}[31m\u{202e}c\u{9b}2J"), "a\\nb\\u{1b}[31m\\u{202e}c\\u{9b}2J");
+        assert_eq!(lines("a\tb\nc\r\u{2028}"), "a\tb\nc\\r\\u{2028}");
+        assert_eq!(line("Äpfel 猫 👩‍🔬"), "Äpfel 猫 👩‍🔬");
+    }
+
+    #[test]
+    fn an_argument_is_quoted_if_it_needs_it() {
+        let argument = |text: &str| argument(Path::new(text));
+        assert_eq!(argument("runs/a-1"), "runs/a-1");
+        assert_eq!(argument("my run"), "'my run'");
+        assert_eq!(argument("it's $HOME"), "'it'\\''s $HOME'");
+        assert_eq!(argument("a\nb"), "$'a\\nb'");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn a_shell_reads_an_argument_as_it_was(text in "([ -~]|[\\n\\t\\r\u{1}\u{1b}\u{202e}äß猫]){1,12}") {
+            let argument = argument(Path::new(&text));
+            prop_assert!(!argument.chars().any(is_hidden));
+            let output = Command::new("bash").args(["-c", &format!("printf %s {argument}")]).output().unwrap();
+            prop_assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+        }
+
+        #[test]
+        fn a_line_is_one_line_of_visible_characters(text: String) {
+            prop_assert!(!line(&text).chars().any(is_hidden));
+            prop_assert!(lines(&text).chars().all(|c| !is_hidden(c) || c == '\n' || c == '\t'));
+        }
+    }
+}
