@@ -7,7 +7,7 @@
 mod about;
 mod facts;
 mod front_matter;
-mod markdown;
+pub(crate) mod markdown;
 mod section;
 
 use tch::Device;

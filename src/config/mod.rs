@@ -4,6 +4,7 @@
 pub(crate) mod entries;
 mod file;
 mod model;
+mod portable;
 pub(crate) mod values;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::train::optimizer::OPTIMIZERS;
 pub(crate) use file::checked;
 use file::file_arguments;
 pub use model::ModelChoice;
+pub(crate) use portable::portable;
 use values::{
     augmentation, model, named, open_unit_interval, path, positive, share_below_1, whole, whole_above_0,
     yes_or_no,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Variant;
-use crate::config::Config;
+use crate::config::{Config, portable};
 use crate::data::image::Channels;
 use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
 use crate::error::{Error, quoted};
@@ -40,7 +40,7 @@ pub struct Metadata {
     /// How it was made of another model, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
-    /// The options of the run.
+    /// The options of the run; of paths, the names of the files alone.
     pub config: Map<String, Value>,
     /// Seed of the run.
     pub seed: u64,
@@ -162,7 +162,7 @@ impl Metadata {
                  elsewhere only if you trust its source"
             ));
         }
-        let metadata: Metadata = serde_json::from_str(text)
+        let mut metadata: Metadata = serde_json::from_str(text)
             .map_err(|e| format!("its {METADATA} cannot be read ({e}); export the model again"))?;
         if metadata.format != FORMAT {
             return Err(format!(
@@ -172,6 +172,12 @@ impl Metadata {
         }
         let nonsense = |problem| format!("its {METADATA} makes no sense: {problem}; export the model again");
         metadata.check().map_err(nonsense)?;
+        // Older versions wrote whole paths, which would travel on in what is made of the model.
+        for (name, value) in &mut metadata.config {
+            if let Value::String(text) = value {
+                *text = portable(name, text);
+            }
+        }
         Ok(metadata)
     }
 
@@ -244,7 +250,7 @@ impl Metadata {
             loss: test.loss,
             figures: figures(test),
         });
-        let options = config.entries().into_iter().map(|(name, value)| {
+        let options = config.portable_entries().into_iter().map(|(name, value)| {
             (name.to_string(), serde_json::to_value(value).expect("an option is a number or a string"))
         });
         Metadata {
@@ -340,6 +346,15 @@ mod tests {
         for figure in ["offset", "scale", "fill"] {
             assert!(problem(|m| m["preprocessing"][figure] = json!([0., 0.])).contains("its preprocessing"));
         }
+    }
+
+    #[test]
+    fn paths_of_older_versions_are_reduced() {
+        let mut metadata = sound();
+        metadata["config"] =
+            json!({ "data": "/home/ann/t.csv", "label": "km/h", "model": "/home/ann/net.pt" });
+        let read = Metadata::read(&metadata.to_string()).unwrap();
+        assert_eq!(Value::from(read.config), json!({ "data": "t.csv", "label": "km/h", "model": "net.pt" }));
     }
 
     proptest! {

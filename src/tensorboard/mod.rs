@@ -7,6 +7,7 @@ mod summary;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::card::markdown::plain;
 use crate::error::{Error, Result};
 use crate::evaluate::picture;
 use crate::model::Network;
@@ -36,7 +37,7 @@ impl TensorBoard {
         if finished > 0 {
             file.restart(i64::from(finished) + 1)?;
         }
-        let options = run.config.to_toml().parse().expect("options are written as TOML");
+        let options = run.config.portable_entries();
         file.add(0, [summary::experiment(&COMPARED), summary::session_start(&options)])?;
         Ok(TensorBoard { file, classes: run.prepared.dataset.classes.clone(), epochs: finished })
     }
@@ -48,7 +49,9 @@ impl TensorBoard {
 
     /// The names of the classes in the order of rows and columns.
     fn legend(&self) -> String {
-        format!("Rows: true classes, columns: predicted classes: {}", self.classes.join(", "))
+        // TensorBoard reads it as Markdown.
+        let classes: Vec<_> = self.classes.iter().map(|class| plain(class)).collect();
+        format!("Rows: true classes, columns: predicted classes: {}", classes.join(", "))
     }
 }
 

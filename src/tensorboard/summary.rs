@@ -75,8 +75,8 @@ pub fn experiment(metrics: &[&str]) -> Message {
 }
 
 /// The options of a run.
-pub fn session_start(options: &toml::Table) -> Message {
-    let entry = |(name, value): (&String, &toml::Value)| {
+pub fn session_start(options: &[(&str, toml::Value)]) -> Message {
+    let entry = |(name, value): &(&str, toml::Value)| {
         let value = match value {
             toml::Value::Integer(number) => Message::new().double(2, *number as f64),
             toml::Value::Float(number) => Message::new().double(2, *number),

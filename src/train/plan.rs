@@ -53,7 +53,7 @@ fn identity(config: &Config) -> Identity {
         ("the version of libtorch".to_string(), cresset_bridge::LIBTORCH_VERSION.to_string()),
     ];
     let text = |value: toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
-    let options = config.entries().into_iter().map(|(name, value)| (name.to_string(), text(value)));
+    let options = config.portable_entries().into_iter().map(|(name, value)| (name.to_string(), text(value)));
     // Runs of versions without the option masked nothing, and can go on.
     let is_new = |(name, value): &(String, String)| name == "mask_categories" && value == "0.0";
     versions.into_iter().chain(options.filter(|option| !is_new(option))).collect()

@@ -7,6 +7,7 @@ use tch::Device;
 
 use super::checkpoint::{self, Checkpoint, Position};
 use super::{Running, Training};
+use crate::config::portable;
 use crate::error::{Error, Result};
 use crate::model::{Network, Tensors};
 use crate::random::{Purpose, in_epoch, stream};
@@ -160,12 +161,15 @@ impl Training {
 
 /// The first thing that two identities differ in, if they may not.
 fn difference(theirs: &Identity, ours: &Identity) -> Option<String> {
+    // Older versions wrote whole paths; the data itself is compared by its SHA-256.
+    let of = |of: &Identity, name: &str| of.get(name).map(|value| portable(name, value));
     let names = theirs.keys().chain(ours.keys()).filter(|name| !MAY_DIFFER.contains(&name.as_str()));
     names
-        .filter(|name| theirs.get(*name) != ours.get(*name))
+        .filter(|name| of(theirs, name) != of(ours, name))
         .map(|name| {
-            let value =
-                |of: &Identity| of.get(name).map_or("not set".to_string(), |value| format!("`{value}`"));
+            let value = |whose: &Identity| {
+                of(whose, name).map_or("not set".to_string(), |value| format!("`{value}`"))
+            };
             format!("it was written with {name} {}, and here it is {}", value(theirs), value(ours))
         })
         .next()

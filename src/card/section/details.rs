@@ -110,7 +110,7 @@ fn other_options(config: &Config) -> String {
     let defaults = Config::default().entries();
     let is_other =
         |entry: &(&'static str, toml::Value)| !TOLD.contains(&entry.0) && !defaults.contains(entry);
-    let others = config.entries().into_iter().filter(is_other);
+    let others = config.portable_entries().into_iter().filter(is_other);
     let shown: Vec<_> = others.map(|(name, value)| code(&format!("{name} = {value}"))).collect();
     shown.join(", ")
 }

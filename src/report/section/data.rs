@@ -1,22 +1,27 @@
 //! What the data is, and what is wrong with it.
 
+use std::path::Path;
+
 use super::Report;
 use crate::audit::Finding;
+use crate::config::portable;
 use crate::html::escaped;
 use crate::numbers::thousands;
+use crate::terminal::argument;
 
 /// Classes whose numbers of examples are listed.
 const MOST_LISTED: usize = 50;
 
 pub fn section(report: &Report) -> Option<String> {
-    let data = escaped(&report.config.data);
+    let name = portable("data", &report.config.data);
+    let (data, argument) = (escaped(&name), escaped(&argument(Path::new(&name))));
     let shape = format!(
         "<p>{data}: inputs of {}; SHA-256 <code>{}</code></p>\n",
         report.metadata.input.shape, report.metadata.data_sha256
     );
     let Some(audit) = &report.audit else {
         return Some(format!(
-            "{shape}<p>It is too large to be audited for this page; <code>cresset data audit {data}</code> does.</p>\n"
+            "{shape}<p>It is too large to be audited for this page; <code>cresset data audit {argument}</code> does.</p>\n"
         ));
     };
     let finding = |finding: &Finding| {
@@ -31,7 +36,7 @@ pub fn section(report: &Report) -> Option<String> {
     let findings = match audit.findings.len() {
         0 => "<p>The audit found nothing wrong.</p>\n".to_string(),
         _ => format!(
-            "<ul>\n{}</ul>\n<p class=\"soft\"><code>cresset data audit {data}</code> names the examples.</p>\n",
+            "<ul>\n{}</ul>\n<p class=\"soft\"><code>cresset data audit {argument}</code> names the examples.</p>\n",
             audit.findings.iter().map(finding).collect::<String>()
         ),
     };

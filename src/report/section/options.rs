@@ -1,25 +1,36 @@
 //! How to do it again.
 
+use std::path::Path;
+
 use super::Report;
 use crate::config::Config;
 use crate::html::escaped;
+use crate::terminal::argument;
 
 pub fn section(report: &Report) -> Option<String> {
-    let usual = Config::default().to_toml();
-    let own = report.config.to_toml();
-    let changed: Vec<&str> = own.lines().filter(|line| !usual.lines().any(|usual| usual == *line)).collect();
+    let usual = Config::default().entries();
+    let own = report.config.portable_entries();
+    let line = |(name, value): &(&str, toml::Value)| escaped(&format!("{name} = {}", shown(value)));
+    let changed: Vec<_> = own.iter().filter(|entry| !usual.contains(entry)).map(line).collect();
     let changed = match changed.len() {
         0 => "<p>All options have their defaults.</p>\n".to_string(),
-        _ => format!("<pre>{}\n</pre>\n", escaped(&changed.join("\n"))),
+        _ => format!("<pre>{}\n</pre>\n", changed.join("\n")),
     };
-    let row = |line: &str| {
-        let (name, value) = line.split_once(" = ").unwrap_or((line, ""));
-        format!("<tr><td>{}</td><td>{}</td></tr>", escaped(name), escaped(value))
+    let row = |(name, value): &(&str, toml::Value)| {
+        format!("<tr><td>{name}</td><td>{}</td></tr>", escaped(&shown(value)))
     };
     Some(format!(
         "<p>Again: <code>cresset train --config {name}/config.toml</code>. What differs from the defaults:</p>\n{changed}\
          <details><summary>All options</summary><div class=\"wide\"><table class=\"options\">{}</table></div></details>\n",
-        own.lines().map(row).collect::<String>(),
-        name = escaped(&report.name),
+        own.iter().map(row).collect::<String>(),
+        name = escaped(&argument(Path::new(&report.name))),
     ))
+}
+
+/// A value of TOML on one line.
+fn shown(value: &toml::Value) -> String {
+    match value.as_str() {
+        Some(text) => serde_json::to_string(text).expect("a text is JSON"),
+        None => value.to_string(),
+    }
 }

@@ -1,6 +1,7 @@
 //! The figures that are looked for first.
 
 use super::Report;
+use crate::config::portable;
 use crate::evaluate::interval::wilson;
 use crate::html::escaped;
 use crate::numbers::{percent, thousands};
@@ -17,7 +18,11 @@ pub fn section(report: &Report) -> Option<String> {
         ("held-out loss", format!("{:.4}", report.found.loss), "cross-entropy, nats".to_string()),
         ("rows", thousands(rows), format!("{} held out", thousands(confusion.total() as usize))),
         ("classes", report.metadata.classes.len().to_string(), String::new()),
-        ("model", escaped(&report.config.model), format!("{} parameters", thousands(report.parameters))),
+        (
+            "model",
+            escaped(&portable("model", &report.config.model)),
+            format!("{} parameters", thousands(report.parameters)),
+        ),
         (
             "epochs",
             report.epochs.len().to_string(),

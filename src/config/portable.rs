@@ -1,0 +1,77 @@
+//! The options as they travel in exported models and pages: of a path, the name of the file alone, which says nothing of the
+//! machine.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use super::{Config, command};
+
+/// The options that are paths, or may be.
+static PATHS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let is_path =
+        |name: &str| ["PATH", "FILE", "DIR"].iter().any(|kind| name.split('|').any(|own| own == *kind));
+    let command = command();
+    let names = |option: &clap::Arg| {
+        option.get_value_names().is_some_and(|names| names.iter().any(|name| is_path(name)))
+    };
+    command.get_arguments().filter(|option| names(option)).map(|option| option.get_id().to_string()).collect()
+});
+
+/// The value of an option as it travels.
+pub fn portable(name: &str, value: &str) -> String {
+    let file = Path::new(value).file_name().filter(|_| PATHS.iter().any(|path| path == name));
+    file.map_or_else(|| value.to_string(), |file| file.to_string_lossy().into_owned())
+}
+
+impl Config {
+    /// The options that have a value, as [`Config::entries`], for files that leave this machine.
+    pub fn portable_entries(&self) -> Vec<(&'static str, toml::Value)> {
+        let mut entries = self.entries();
+        for (name, value) in &mut entries {
+            if let toml::Value::String(text) = value {
+                *text = portable(name, text);
+            }
+        }
+        entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_reduced_to_its_file_and_nothing_else_is() {
+        for (name, value, travels) in [
+            ("data", "/home/ann/photos/", "photos"),
+            ("data", "digits", "digits"),
+            ("train_list", "../lists/a b.txt", "a b.txt"),
+            ("exclude", "/home/ann/exclude.tsv", "exclude.tsv"),
+            ("init", "/home/ann/start.pth", "start.pth"),
+            ("feedback", "/home/ann/runs/1/feedback", "feedback"),
+            ("model", "/home/ann/net.pt", "net.pt"),
+            ("model", "cnn", "cnn"),
+            ("label", "km/h", "km/h"),
+            ("ignore", "a/b", "a/b"),
+        ] {
+            assert_eq!(portable(name, value), travels, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_option_that_is_a_path_is_known() {
+        for name in [
+            "data",
+            "images",
+            "exclude",
+            "train_list",
+            "held_out_list",
+            "test_list",
+            "feedback",
+            "init",
+            "model",
+        ] {
+            assert!(PATHS.iter().any(|path| path == name), "{name}");
+        }
+    }
+}
