@@ -71,7 +71,29 @@ impl Error {
 
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
-        move |reason| Error::Io { action, path, reason }
+        move |reason| Error::Io { action, path, reason: explained(reason) }
+    }
+
+    /// An error on something in the folder `from`, said of its place in the folder `to`, where it would have gone.
+    pub(crate) fn moved(mut self, from: &Path, to: &Path) -> Self {
+        if let Error::Io { path, .. } | Error::Artifact { path, .. } = &mut self
+            && let Ok(rest) = path.strip_prefix(from)
+        {
+            *path = if rest.as_os_str().is_empty() { to.to_path_buf() } else { to.join(rest) };
+        }
+        self
+    }
+}
+
+/// The system's reason, with a remedy where its own words suggest none.
+fn explained(reason: std::io::Error) -> std::io::Error {
+    match reason.kind() {
+        std::io::ErrorKind::FileTooLarge => {
+            let problem =
+                format!("{reason}; this shell (`ulimit -f`) or the file system limits the size of a file");
+            std::io::Error::new(reason.kind(), problem)
+        }
+        _ => reason,
     }
 }
 

@@ -315,6 +315,7 @@ pub(crate) mod bridge {
 
         fn channels_last(tensor: &Tensor) -> Result<UniquePtr<Tensor>>;
         fn exit_at_once(code: i32);
+        fn ignore_file_size_signal();
         fn log_errors_only();
 
         fn sole_floats(tensor: &Tensor) -> *mut f32;

@@ -1,4 +1,4 @@
-//! The end of the process.
+//! The process: its signals, its logs and its end.
 
 use crate::ffi;
 
@@ -7,6 +7,11 @@ use crate::ffi;
 pub fn exit_at_once(code: i32) -> ! {
     ffi::exit_at_once(code);
     unreachable!("the process has ended")
+}
+
+/// Has a write beyond the limit on a file's size (`ulimit -f`) fail as one to a full disk does, instead of ending the process.
+pub fn survive_file_size_limit() {
+    ffi::ignore_file_size_signal();
 }
 
 /// Keeps libtorch from writing warnings to standard error, which come with C++ back traces. A level that the user has set

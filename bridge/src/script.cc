@@ -1,10 +1,14 @@
 #include "cresset-bridge/src/script.h"
 
+#include <fstream>
 #include <sstream>
+#include <stdexcept>
 
+#include <caffe2/serialize/inline_container.h>
 #include <caffe2/serialize/versions.h>
 #include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/interpreter.h>
+#include <torch/csrc/jit/serialization/export.h>
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/csrc/jit/serialization/import_source.h>
 
@@ -131,7 +135,18 @@ std::unique_ptr<ScriptModule> load_module(rust::Str path, rust::Str device, rust
 void ScriptModule::save(rust::Str path, rust::Slice<const ExtraFile> extra) const {
   torch::jit::ExtraFilesMap files;
   for (const auto& file : extra) files[std::string(file.name)] = std::string(file.text);
-  module_.save(text(path), files);
+  // What Module::save does. A writer that cannot write throws, and again in its destructor, which would end the process: it is
+  // given up then, and goes away only when it has come to its end.
+  auto* writer = new caffe2::serialize::PyTorchStreamWriter(text(path));
+  torch::jit::ScriptModuleSerializer(*writer).serialize(module_, files, /*bytecode_format=*/false,
+                                                        /*save_mobile_debug_info=*/false);
+  writer->writeEndOfFile();
+  delete writer;
+  // Nobody looks whether the last bytes were taken.
+  char end[4] = {};
+  std::ifstream written(text(path), std::ios::binary);
+  written.seekg(-22, std::ios::end).read(end, sizeof end);
+  if (std::string(end, sizeof end) != "PK\x05\x06") throw std::runtime_error("the file could not be written to its end");
 }
 
 void ScriptModule::set_training(bool training) { module_.train(training); }

@@ -81,6 +81,7 @@ enum Ended {
 
 /// Runs the program and ends the process. Exit codes: 0 well, 1 failed, 2 usage or input at fault, 130 interrupted.
 pub fn main() -> ! {
+    cresset_bridge::process::survive_file_size_limit();
     cresset_bridge::process::silence_warnings();
     let parsed = Cli::command().try_get_matches();
     let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));

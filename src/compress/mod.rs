@@ -56,29 +56,66 @@ pub trait Watch {
     fn training(&mut self) -> &mut dyn Callback;
 }
 
-/// Makes the models that are wished for of a complete run, in the folder `compressed` of it, with `compression.csv`. The first
-/// one of the result is the run's own.
+/// Makes the models that are wished for of a complete run, in the folder `compressed` of it, with `compression.csv`. They come there
+/// when all are finished. The first one of the result is the run's own.
 ///
 /// # Errors
 /// A run that is not complete, whose data has changed, or whose model does not allow what is wished for.
 pub fn compress(folder: &RunFolder, options: &Options, watch: &mut dyn Watch) -> Result<Vec<Compressed>> {
     guard(|| {
-        let mut work = Work::begin(folder, options)?;
-        let original = work.trained()?;
-        work.original(&original)?;
-        work.forms(&original, watch)?;
-        if options.distill.is_some() && options.prune.is_empty() {
-            let taught = work.tuned("distill", None, watch)?;
-            work.plain(&taught)?;
-            work.forms(&taught, watch)?;
+        let out = folder.path().join("compressed");
+        let place = atomic::partial(folder.path())?;
+        let made = place.path().join("compressed");
+        let work = Work::begin(folder, options, &made)?;
+        let mut models = make(work, watch).map_err(|error| error.moved(&made, &out))?;
+        publish(&made, &out)?;
+        for model in &mut models {
+            if let Ok(name) = model.file.strip_prefix(&made) {
+                model.file = out.join(name);
+            }
         }
-        for share in &options.prune {
-            let pruned = work.tuned(&format!("prune-{share}"), Some(*share), watch)?;
-            work.plain(&pruned)?;
-            work.forms(&pruned, watch)?;
-        }
-        work.finish()
+        Ok(models)
     })
+}
+
+fn make(mut work: Work, watch: &mut dyn Watch) -> Result<Vec<Compressed>> {
+    let original = work.trained()?;
+    work.original(&original)?;
+    work.forms(&original, watch)?;
+    if work.options.distill.is_some() && work.options.prune.is_empty() {
+        let taught = work.tuned("distill", None, watch)?;
+        work.plain(&taught)?;
+        work.forms(&taught, watch)?;
+    }
+    for share in &work.options.prune {
+        let pruned = work.tuned(&format!("prune-{share}"), Some(*share), watch)?;
+        work.plain(&pruned)?;
+        work.forms(&pruned, watch)?;
+    }
+    work.finish()
+}
+
+/// What the table of the models is called.
+const TABLE: &str = "compression.csv";
+
+/// Puts the folder of finished models into its place, and of an earlier one replaces what was made anew. The table, which says what
+/// is there, is not there while it does not fit the models.
+fn publish(made: &Path, out: &Path) -> Result<()> {
+    if fs::rename(made, out).is_ok() {
+        return Ok(());
+    }
+    let fault = || Error::io("write to the folder", out);
+    let table = out.join(TABLE);
+    if table.exists() {
+        fs::remove_file(&table).map_err(fault())?;
+    }
+    for entry in fs::read_dir(made).map_err(fault())? {
+        let name = entry.map_err(fault())?.file_name();
+        if name != TABLE {
+            fs::rename(made.join(&name), out.join(&name)).map_err(fault())?;
+        }
+    }
+    fs::rename(made.join(TABLE), &table).map_err(fault())
 }
 
 /// A network, and how it came about.
@@ -116,7 +153,7 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn begin(folder: &'a RunFolder, options: &'a Options) -> Result<Self> {
+    fn begin(folder: &'a RunFolder, options: &'a Options, out: &Path) -> Result<Self> {
         if !folder.model().is_file() {
             let problem = "the run has no model.pt yet; complete it with `cresset train --resume`";
             return Err(Error::artifact(folder.path(), problem));
@@ -131,12 +168,11 @@ impl<'a> Work<'a> {
         };
         let from_sha256 = sha256_of(&folder.model())?;
         let teacher_sha256 = options.teacher().as_deref().map(sha256_of).transpose()?;
-        let out = folder.path().join("compressed");
-        fs::create_dir_all(&out).map_err(Error::io("create the folder", &out))?;
+        fs::create_dir(out).map_err(Error::io("create the folder", out))?;
         Ok(Work {
             folder,
             options,
-            out,
+            out: out.to_path_buf(),
             config,
             prepared,
             from_sha256,
@@ -302,7 +338,7 @@ impl<'a> Work<'a> {
             (model.latency_1, model.latency_64) = (one, many);
         }
         front::mark(&mut self.models, self.options.max_loss / 100.);
-        atomic::write(&self.out.join("compression.csv"), to_csv(&self.models).as_bytes())?;
+        atomic::write(&self.out.join(TABLE), to_csv(&self.models).as_bytes())?;
         Ok(self.models)
     }
 }

@@ -1,5 +1,7 @@
 //! TorchScript: what `torch::jit::load` and `torch.jit.load` read.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::Path;
 
 use cresset_bridge::script::Module;
@@ -107,5 +109,13 @@ pub(super) fn write(
     let verification = serde_json::to_string(verification).expect("samples are plain data");
     let metadata = serde_json::to_string_pretty(metadata).expect("metadata is plain data");
     let extra = [(METADATA, metadata.as_str()), (VERIFICATION, verification.as_str())];
-    atomic::replace(path, |temporary| Ok(module.save(temporary, &extra)?))
+    atomic::replace(path, |temporary| {
+        module.save(temporary, &extra).map_err(|error| refusal(temporary, path).unwrap_or(error.into()))
+    })
+}
+
+/// What the system says to one more write to a file that libtorch could not write: it does not tell the reason.
+fn refusal(temporary: &Path, path: &Path) -> Option<Error> {
+    let mut file = OpenOptions::new().append(true).open(temporary).ok()?;
+    file.write_all(&[0; 1 << 16]).err().map(Error::io("write", path))
 }

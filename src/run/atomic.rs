@@ -1,8 +1,10 @@
-//! Files that are whole or not there.
+//! Files and folders that are whole or not there.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+
+use tempfile::TempDir;
 
 use crate::error::{Error, Result};
 
@@ -16,17 +18,42 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Like [`write()`], for contents that `fill` writes to the path that it is given.
 pub fn replace(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Beside the destination, because a rename is atomic within one file system only. In a folder of its own, because
+    let folder = holder(path);
+    let place = partial(folder)?;
     // libtorch writes a file's name into the file.
-    let place = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(folder);
-    let place = place.map_err(|error| Error::io("write to the folder", folder)(system_reason(error)))?;
     let temporary = place.path().join(path.file_name().unwrap_or_default());
     fill(&temporary)?;
     File::open(&temporary).and_then(|file| file.sync_all()).map_err(Error::io("write", path))?;
     fs::rename(&temporary, path).map_err(Error::io("write", path))?;
     // The rename itself survives a crash of the machine only once the folder is on the disk.
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("write to the folder", folder))
+}
+
+/// Makes a folder in one step: `path`, which must not exist or be an empty folder, has all that `fill` writes to the folder that
+/// it is given, or is as before, also if the process is killed.
+pub fn folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    // A link to an empty folder stays a link.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let folder = holder(path);
+    fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
+    let place = partial(folder)?;
+    let temporary = place.path().join(path.file_name().unwrap_or_default());
+    fs::create_dir(&temporary).map_err(Error::io("create the folder", path))?;
+    fill(&temporary).map_err(|error| error.moved(&temporary, path))?;
+    // It takes the place of an empty folder.
+    fs::rename(&temporary, path).map_err(Error::io("create the folder", path))
+}
+
+/// A folder for unfinished writes into `folder`, which goes away with what is returned. A rename is atomic within one file
+/// system only, so it is there.
+pub(crate) fn partial(folder: &Path) -> Result<TempDir> {
+    let place = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(folder);
+    place.map_err(|error| Error::io("write to the folder", folder)(system_reason(error)))
+}
+
+/// The folder that a path is in.
+fn holder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The error of a temporary folder without the random path that it speaks of.
@@ -62,6 +89,38 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_is_whole_or_as_before() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("new/set");
+        let failed = folder(&path, |temporary| {
+            fs::write(temporary.join("a"), "half").unwrap();
+            Err(Error::io("write", &temporary.join("b"))(io::Error::other("disk full")))
+        });
+        assert_eq!(
+            failed.unwrap_err().to_string(),
+            format!("cannot write {}: disk full", path.join("b").display())
+        );
+        assert!(!path.exists());
+
+        folder(&path, |temporary| {
+            fs::write(temporary.join("a"), "whole").map_err(Error::io("write", temporary))
+        })
+        .unwrap();
+        assert_eq!(fs::read(path.join("a")).unwrap(), b"whole");
+        assert_eq!(place.path().join("new").read_dir().unwrap().count(), 1);
+        folder(&path, |_| Ok(())).expect_err("it holds something");
+        assert_eq!(fs::read(path.join("a")).unwrap(), b"whole");
+
+        let empty = place.path().join("empty");
+        fs::create_dir(&empty).unwrap();
+        folder(&empty, |temporary| {
+            fs::write(temporary.join("a"), "x").map_err(Error::io("write", temporary))
+        })
+        .unwrap();
+        assert!(empty.join("a").is_file());
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Synthetic pictures from a few real ones: two of a class laid over each other in part, then changed at random.
 
 use std::fs;
+use std::io::Cursor;
 use std::path::Path;
 
-use image::DynamicImage;
+use image::{DynamicImage, ImageFormat};
 use rand::RngExt;
 use tch::Tensor;
 
@@ -11,6 +12,7 @@ use super::augment::Augmentation;
 use crate::data::{Dataset, thumbnail};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, stream};
+use crate::run::atomic;
 
 /// What is made.
 #[derive(Debug)]
@@ -43,15 +45,29 @@ impl Synthesis {
             let problem = format!("{} exists and is not empty; name a new folder", folder.display());
             return Err(Error::Usage(problem));
         }
+        // A folder that begins with a dot is not read.
+        let is_name = |class: &&String| {
+            Path::new(class).file_name() == Some(class.as_ref())
+                && !class.starts_with('.')
+                && !class.contains('\0')
+        };
+        if let Some(class) = dataset.classes.iter().find(|class| !is_name(class)) {
+            let problem = format!("the class {} cannot be the name of a folder", crate::error::quoted(class));
+            return Err(Error::data(dataset.path.as_path(), problem));
+        }
+        let mut count = 0;
+        atomic::folder(folder, |folder| {
+            count = self.fill(dataset, shape, folder)?;
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    fn fill(&self, dataset: &Dataset, shape: (i64, i64, i64), folder: &Path) -> Result<usize> {
         let mut count = 0;
         for (label, class) in dataset.classes.iter().enumerate() {
             let inside = folder.join(class);
-            if Path::new(class).file_name() != Some(class.as_ref()) || class.contains('\0') {
-                let problem =
-                    format!("the class {} cannot be the name of a folder", crate::error::quoted(class));
-                return Err(Error::data(dataset.path.as_path(), problem));
-            }
-            fs::create_dir_all(&inside).map_err(Error::io("create the folder", &inside))?;
+            fs::create_dir(&inside).map_err(Error::io("create the folder", &inside))?;
             let own: Vec<usize> =
                 (0..dataset.rows()).filter(|row| dataset.labels[*row] == label as i64).collect();
             for (number, row) in (1..).zip(&own) {
@@ -101,5 +117,7 @@ fn save(values: &[f32], shape: (i64, i64, i64), path: &Path) -> Result<()> {
     let picture = DynamicImage::from(picture);
     let picture = if shape.0 == 1 { DynamicImage::from(picture.into_luma8()) } else { picture };
     let fault = |e: image::ImageError| Error::io("write", path)(std::io::Error::other(e));
-    picture.save(path).map_err(fault)
+    let mut png = Cursor::new(Vec::new());
+    picture.write_to(&mut png, ImageFormat::Png).map_err(fault)?;
+    fs::write(path, png.into_inner()).map_err(Error::io("write", path))
 }
