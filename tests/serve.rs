@@ -187,7 +187,15 @@ fn every_route_says_what_it_is_for() {
     assert_eq!(explained["class"], best["results"][0]["predictions"][0]["class"]);
 
     let page = connection.get("/");
-    assert!(page.text().contains("<!DOCTYPE html>") && page.header("content-security-policy").is_some());
+    let policy = page.header("content-security-policy").unwrap();
+    let (within, _) = policy.split_once("; frame-ancestors").unwrap();
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert!(page.text().contains("<!DOCTYPE html>"));
+    assert!(
+        page.text().contains(&format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{within}\">"))
+    );
+    let models = connection.get("/v1/models");
+    assert_eq!(models.header("content-security-policy"), Some("default-src 'none'; frame-ancestors 'none'"));
     let document = connection.get("/openapi.json").granted();
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(connection.get("/v1/models").status, 200);

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::{Audit, Finding};
+use crate::config::portable;
 use crate::data::Dataset;
 use crate::data::thumbnail::thumbnail;
-use crate::html::{escaped, lossless};
+use crate::html::{escaped, lossless, policy};
 
 /// The examples of a finding that are shown.
 const SHOWN: usize = 60;
@@ -24,9 +25,10 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}.bar{background:#4a7bb5;
 pub fn to_page(audit: &Audit, dataset: &Dataset) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Audit of {name}</title><style>{STYLE}</style></head><body>\n<h1>Audit of {name}</h1>\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\"><title>Audit of {name}</title><style>{STYLE}</style></head><body>\n<h1>Audit of {name}</h1>\n\
          <p>{rows} examples, {classes} classes, {findings} findings</p>\n",
-        name = escaped(&audit.data),
+        policy = policy(STYLE, None),
+        name = escaped(&portable("data", &audit.data)),
         rows = audit.rows,
         classes = audit.classes.len(),
         findings = audit.findings.len()

@@ -2,13 +2,10 @@
 
 use super::Report;
 use super::section::SECTIONS;
-use crate::html::escaped;
+use crate::html::{escaped, policy};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-
-/// Nothing may be fetched, whatever names in the data say.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
 /// The page.
 pub fn of(report: &Report) -> String {
@@ -29,9 +26,10 @@ pub fn of(report: &Report) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, \
          initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<meta http-equiv=\"Content-Security-Policy\" \
-         content=\"{POLICY}\">\n<title>{name}</title>\n<style>\n{STYLE}</style></head>\n<body><header><h1>{name}</h1>\
+         content=\"{policy}\">\n<title>{name}</title>\n<style>{STYLE}</style></head>\n<body><header><h1>{name}</h1>\
          <nav>{links}</nav></header>\n<main>\n{bodies}</main>\n<footer>Written by cresset {version} with libtorch {libtorch}; \
-         measured on the held-out rows, which also chose the epoch.</footer>\n<script>\n{SCRIPT}</script></body></html>\n",
+         measured on the held-out rows, which also chose the epoch.</footer>\n<script>{SCRIPT}</script></body></html>\n",
+        policy = policy(STYLE, Some(SCRIPT)),
         version = env!("CARGO_PKG_VERSION"),
         libtorch = cresset_bridge::LIBTORCH_VERSION,
     )

@@ -2,9 +2,7 @@
 
 use std::sync::LazyLock;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
+use crate::html::hash;
 
 const FRAME: &str = include_str!("index.html");
 const STYLE: &str = include_str!("style.css");
@@ -14,16 +12,17 @@ const SCRIPTS: [&str; 4] =
 
 static SCRIPT: LazyLock<String> = LazyLock::new(|| format!("\"use strict\";\n{}", SCRIPTS.concat()));
 
-static HTML: LazyLock<String> =
-    LazyLock::new(|| FRAME.replacen("/*style*/", STYLE, 1).replacen("/*script*/", &SCRIPT, 1));
+static HTML: LazyLock<String> = LazyLock::new(|| {
+    let frame = FRAME.replacen("<!--policy-->", &POLICY, 1);
+    frame.replacen("/*style*/", STYLE, 1).replacen("/*script*/", &SCRIPT, 1)
+});
 
 /// Nothing but this style and this script runs, and they reach this server alone.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     let (style, script) = (hash(STYLE), hash(&SCRIPT));
     format!(
         "default-src 'none'; style-src {style}; script-src {script}; connect-src 'self'; img-src 'self' blob: data:; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+         base-uri 'none'; form-action 'none'"
     )
 });
 
@@ -32,7 +31,7 @@ pub(super) fn html() -> &'static str {
     &HTML
 }
 
-/// What the browser allows the page (Content-Security-Policy).
-pub(super) fn policy() -> &'static str {
-    &POLICY
+/// What the browser allows the page (Content-Security-Policy); it is in the page, too, but for what only a header can say.
+pub(super) fn policy() -> String {
+    format!("{}; frame-ancestors 'none'", *POLICY)
 }

@@ -72,7 +72,7 @@ fn admitted(app: &App, request: &Request, now: Instant) -> Result<(), Problem> {
 
 async fn playground() -> Response {
     let mut response = reply::of(StatusCode::OK, "text/html; charset=utf-8", page::html());
-    let policy = HeaderValue::from_str(page::policy()).expect("a policy is ASCII");
+    let policy = HeaderValue::from_str(&page::policy()).expect("a policy is ASCII");
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     response
 }
