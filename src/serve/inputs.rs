@@ -16,7 +16,7 @@ use serde_json::json;
 use super::problem::Problem;
 use crate::data::column::folded;
 use crate::data::format::csv::InputRow;
-use crate::data::image::Header;
+use crate::data::image::{Header, MOST_PIXELS};
 use crate::error::{nearest, quoted};
 use crate::predict::{Cell, Taken};
 
@@ -97,14 +97,21 @@ pub(super) fn decoded(text: &str) -> Result<Vec<u8>> {
 
 /// The raw values of an encoded picture, whose size is looked at before it is decoded.
 pub(super) fn picture(taken: &Taken, limits: Limits, encoded: &[u8]) -> Result<Vec<f32>> {
-    let header = Header::read(encoded).map_err(Problem::unusable)?;
-    let pixels = u64::from(header.width) * u64::from(header.height);
-    if pixels > limits.pixels {
-        return Err(Problem::too_large(format!(
-            "the picture has {} × {} pixels, and {} in all are taken",
-            header.width, header.height, limits.pixels
-        )));
-    }
+    let most = limits.pixels.min(MOST_PIXELS);
+    let counted = |(width, height): (u32, u32)| match u64::from(width) * u64::from(height) {
+        pixels if pixels > most => {
+            let problem = format!("the picture has {width} × {height} pixels, and {most} in all are taken");
+            Err(Problem::too_large(problem))
+        }
+        pixels => Ok(pixels),
+    };
+    let pixels = match Header::read(encoded) {
+        Ok(header) => counted((header.width, header.height))?,
+        Err(problem) => {
+            Header::claimed_size(encoded).map_or(Ok(0), counted)?;
+            return Err(Problem::unusable(problem));
+        }
+    };
     // What takes long must not keep other requests from being read.
     let read = || taken.picture(encoded).map_err(Problem::unusable);
     if pixels > FEW_PIXELS { tokio::task::block_in_place(read) } else { read() }

@@ -14,6 +14,14 @@ fn picture(width: u32, height: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
+/// The checksum of a PNG's chunk.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, byte: &u8| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
+    };
+    !bytes.iter().fold(!0, step)
+}
+
 #[test]
 fn what_is_no_input_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
@@ -85,6 +93,35 @@ fn what_is_too_large_is_refused_before_it_is_decoded() {
     assert!(said.contains("4000 × 3 pixels"), "{said}");
     connection.post("/v1/predict", &json!({ "image": STANDARD.encode(&large) })).refused(413);
     connection.post("/v1/predict", &json!({ "image": STANDARD.encode(picture(100, 100)) })).granted();
+
+    // Also where a picture claims more than is ever decoded: the header alone is looked at.
+    let mut claims = picture(1, 1);
+    claims[16..24].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
+    let checksum = crc32(&claims[12..29]).to_be_bytes();
+    claims[29..33].copy_from_slice(&checksum);
+    let jpeg: &[u8] = &[
+        0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0xff, 0xf0, 0xff, 0xf0, 1, 1, 0x11, 0, 0xff, 0xda, 0, 8, 1, 1, 0,
+        0, 63, 0,
+    ];
+    let mut bmp = b"BM".to_vec();
+    bmp.extend([0, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0]);
+    bmp.extend([0xa0, 0x86, 1, 0, 0xa0, 0x86, 1, 0, 1, 0, 24, 0]);
+    bmp.extend([0; 24]);
+    for (kind, claims, size) in [
+        ("image/png", &claims[..], "100000 × 100000 pixels, and 10000 in all"),
+        ("image/jpeg", jpeg, "65520 × 65520 pixels"),
+        ("image/bmp", &bmp, "100000 × 100000 pixels"),
+    ] {
+        let said = connection.ask("POST", "/v1/predict", &[("Content-Type", kind)], claims).refused(413);
+        assert!(said.contains(size), "{said}");
+        connection.post("/v1/explain", &json!({ "image": STANDARD.encode(claims) })).refused(413);
+        let sha256 = "0".repeat(64);
+        let correction = json!({
+            "image": STANDARD.encode(claims), "answer": { "class": "1", "probability": 0.5 }, "correction": "2",
+            "model_sha256": sha256,
+        });
+        connection.post("/v1/feedback", &correction).refused(413);
+    }
 
     // By its length, before it is sent, …
     let mut connection = server.connect();

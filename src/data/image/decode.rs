@@ -15,7 +15,7 @@ use super::depth::{bits_of, largest, most_of, stretch};
 use super::{Channels, FORMATS, Kind, Picture};
 
 /// The most pixels of a picture that is decoded, 2²⁷: some 400 MB in color. A file of a few bytes can claim far more.
-const MOST_PIXELS: u64 = 1 << 27;
+pub const MOST_PIXELS: u64 = 1 << 27;
 
 /// The longest side that JPEG can have.
 const LONGEST_JPEG: usize = u16::MAX as usize;
@@ -66,6 +66,16 @@ impl Header {
             ));
         }
         Ok(header)
+    }
+
+    /// The width and height that a picture claims, which may be too many for it to be read; none if it claims none.
+    pub fn claimed_size(bytes: &[u8]) -> Option<(u32, u32)> {
+        let header = guarded(|| match image::guess_format(bytes) {
+            Ok(ImageFormat::Jpeg) => Header::of_jpeg(bytes),
+            Ok(format) => Header::of_other(bytes, format),
+            Err(error) => Err(error.to_string()),
+        });
+        header.ok().map(|header| (header.width, header.height))
     }
 
     fn of_jpeg(bytes: &[u8]) -> Result<Self, String> {

@@ -15,7 +15,7 @@ use tch::Tensor;
 
 use super::{InputShape, ValueRange};
 use crate::error::{Error, Place, Result};
-pub use decode::Header;
+pub use decode::{Header, MOST_PIXELS};
 pub(crate) use depth::most_of;
 pub use fit::{Fitter, Region, channel_by_channel};
 pub use kind::{Foreign, Kind};
