@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// One C++ file a topic, beside the Rust file of the same name.
-const TOPICS: [&str; 21] = [
+const TOPICS: [&str; 22] = [
     "allocator",
     "autocast",
     "compiled",
@@ -18,6 +18,7 @@ const TOPICS: [&str; 21] = [
     "graph",
     "lstm",
     "memory",
+    "model_file",
     "norm",
     "optimizer",
     "perceptron",
@@ -31,7 +32,8 @@ const TOPICS: [&str; 21] = [
 ];
 
 /// What these are made of.
-const PARTS: [&str; 5] = ["adam", "linear_chains", "packed_layers", "product", "small_perceptron"];
+const PARTS: [&str; 7] =
+    ["adam", "conforming", "linear_chains", "operations", "packed_layers", "product", "small_perceptron"];
 
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");

@@ -1,5 +1,5 @@
 //! The contract between the two languages, in one place. `allocator`, `autocast`, `compiled`, `convolution`, `cutting`, `decimals`,
-//! `freezing`, `gradients`, `graph`, `lstm`, `memory`, `norm`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`,
+//! `freezing`, `gradients`, `graph`, `lstm`, `memory`, `model_file`, `norm`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`,
 //! `script` and `tally` wrap it safely.
 
 #[cxx::bridge]
@@ -8,6 +8,14 @@ pub(crate) mod bridge {
     struct ExtraFile {
         name: String,
         text: String,
+    }
+
+    /// An operation in the code of a model file.
+    struct FoundOperation {
+        method: String,
+        kind: String,
+        count: u64,
+        is_allowed: bool,
     }
 
     /// What a direction of a long short-term memory learns, float32: of the input (4 · hidden, inputs), of the state
@@ -85,6 +93,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/graph.h");
         include!("cresset-bridge/src/lstm.h");
         include!("cresset-bridge/src/memory.h");
+        include!("cresset-bridge/src/model_file.h");
         include!("cresset-bridge/src/norm.h");
         include!("cresset-bridge/src/script.h");
         include!("cresset-bridge/src/optimizer.h");
@@ -107,6 +116,23 @@ pub(crate) mod bridge {
         fn put_tensor(self: Pin<&mut Values>, name: &str, tensor: &Tensor) -> Result<()>;
         fn put_strings(self: Pin<&mut Values>, name: &str, strings: Vec<String>) -> Result<()>;
         fn put_int(self: Pin<&mut Values>, name: &str, value: i64) -> Result<()>;
+
+        type ModelFile;
+        fn open_model_file(descriptor: i32) -> Result<UniquePtr<ModelFile>>;
+        fn size(self: &ModelFile, record: &str) -> Result<i64>;
+        fn read(self: &ModelFile, record: &str) -> Result<Vec<u8>>;
+        fn load(
+            self: &ModelFile,
+            device: &str,
+            allowed: &str,
+            found: &mut Vec<FoundOperation>,
+        ) -> Result<UniquePtr<ScriptModule>>;
+        fn load_trusted(
+            self: &ModelFile,
+            device: &str,
+            found: &mut Vec<FoundOperation>,
+        ) -> Result<UniquePtr<ScriptModule>>;
+        fn operation_names() -> Result<Vec<String>>;
 
         type ScriptModule;
         fn module_from_source(

@@ -19,6 +19,7 @@ pub mod gradients;
 pub mod graph;
 pub mod lstm;
 pub mod memory;
+pub mod model_file;
 pub mod norm;
 pub mod optimizer;
 pub mod perceptron;

@@ -219,7 +219,7 @@ fn utf8(path: &Path) -> Result<&str> {
     path.to_str().ok_or_else(|| Error(format!("{} is not UTF-8, which libtorch needs", path.display())))
 }
 
-fn device_name(device: Device) -> String {
+pub(crate) fn device_name(device: Device) -> String {
     match device {
         Device::Cuda(index) => format!("cuda:{index}"),
         _ => "cpu".to_string(),
