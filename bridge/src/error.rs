@@ -17,7 +17,8 @@ impl From<cxx::Exception> for Error {
 /// The one line of a libtorch message that says what happened.
 ///
 /// libtorch appends C++ frames to its messages ("Exception raised from …"), and the TorchScript interpreter puts its
-/// own trace in front ("The following operation failed …", then "RuntimeError: …").
+/// own trace in front ("The following operation failed …", lines of code with "<--- HERE", then "RuntimeError: …" or the class
+/// that the model raises).
 ///
 /// ```
 /// let message = "index out of range\nException raised from f at x.cpp:1\nframe #0: g";
@@ -25,12 +26,33 @@ impl From<cxx::Exception> for Error {
 /// ```
 pub fn first_line(message: &str) -> String {
     let own = message.split("\nException raised from").next().unwrap_or_default();
-    let raised = own.lines().rev().find_map(|line| {
-        ["RuntimeError: ", "torch.jit.Error: "].iter().find_map(|prefix| line.trim().strip_prefix(prefix))
-    });
-    let line = raised.or_else(|| own.lines().map(str::trim).find(|line| !line.is_empty()));
-    // A colon at the end announces lines that are left out here.
-    line.unwrap_or("an error without a message").trim_end_matches(':').to_string()
+    let own = own.split("\nC++ CapturedTraceback:").next().unwrap_or_default();
+    let raised = if own.starts_with(INTERPRETER) { raised(own) } else { None };
+    let mut lines = raised.unwrap_or(own).lines().map(str::trim).filter(|line| !line.is_empty());
+    let Some(line) = lines.next() else { return "an error without a message".to_string() };
+    // A colon at the end announces what stands below it, which without a trace is code.
+    match (line.ends_with(':'), raised.and(lines.next())) {
+        (true, Some(next)) => format!("{line} {next}"),
+        _ => line.trim_end_matches(':').to_string(),
+    }
+}
+
+/// How the interpreter's account of a failure begins.
+const INTERPRETER: &str = "The following operation failed in the TorchScript interpreter";
+
+/// What was raised, which the interpreter puts behind the code around the place, with a class of Python's in front.
+fn raised(account: &str) -> Option<&str> {
+    let (_, mut rest) = account.rsplit_once("<--- HERE\n")?;
+    loop {
+        let is_name = |name: &str| name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+        // Code is indented.
+        if let Some((class, message)) = rest.split_once(": ")
+            && is_name(class)
+        {
+            return Some(message.strip_prefix("AssertionError: ").unwrap_or(message));
+        }
+        rest = rest.split_once('\n')?.1;
+    }
 }
 
 #[cfg(test)]
@@ -42,6 +64,25 @@ mod tests {
         let message = "The following operation failed in the TorchScript interpreter.\n\
              Traceback of TorchScript (most recent call last):\n    h = x\n        ~ <--- HERE\nRuntimeError: bad width\n";
         assert_eq!(first_line(message), "bad width");
+    }
+
+    #[test]
+    fn what_a_model_raises_is_told_in_its_own_words() {
+        let trace = "The following operation failed in the TorchScript interpreter.\nTraceback of TorchScript, serialized code \
+                     (most recent call last):\n  File \"code/__torch__.py\", line 5, in forward\n    h = x\n        ~ <--- HERE\n\n\
+                     Traceback of TorchScript, original code (most recent call last):\n    raise\n    ~~~~~ <--- HERE\n    \
+                     _1 = (self).logits((self).prepared(x, ), )\n    return torch.to(_1, 6)\n";
+        for (raised, told) in [
+            ("RuntimeError: AssertionError: a picture is needed\n", "a picture is needed"),
+            ("builtins.ValueError: note: RuntimeError: is a word\n", "note: RuntimeError: is a word"),
+            (
+                "RuntimeError: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)",
+                "mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)",
+            ),
+            ("RuntimeError: these differ:\n  3 and 4\n", "these differ: 3 and 4"),
+        ] {
+            assert_eq!(first_line(&format!("{trace}{raised}")), told);
+        }
     }
 
     #[test]
