@@ -10,7 +10,7 @@ use cresset::terminal;
 use cresset::train::Callback;
 
 use super::progress::Progress;
-use super::{Ended, show};
+use super::{Ended, Trust, show};
 
 /// Make the model of a run smaller and faster, and show what that costs
 ///
@@ -24,10 +24,14 @@ pub struct Compress {
 
     #[command(flatten)]
     options: Options,
+
+    #[command(flatten)]
+    trust: Trust,
 }
 
 impl Compress {
     pub fn run(self) -> anyhow::Result<Ended> {
+        self.trust.apply();
         let folder = RunFolder::open(&self.run)?;
         let models = compress(&folder, &self.options.or_usual(), &mut Narrator(Progress::new()))?;
         show(&report(&models))?;

@@ -15,7 +15,7 @@ use cresset::run::{RunFolder, Writer};
 use cresset::terminal;
 use tch::Device;
 
-use super::{Ended, models, show};
+use super::{Ended, Trust, models, show};
 
 /// A checkpoint of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -65,10 +65,14 @@ pub struct Export {
     /// The file to write; it must not exist
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+
+    #[command(flatten)]
+    trust: Trust,
 }
 
 impl Export {
     pub fn run(self) -> anyhow::Result<Ended> {
+        self.trust.apply();
         let format = match &self.format {
             Some(name) => ExportFormat::named(name)?,
             None => ExportFormat::of_file(&self.output),

@@ -1,18 +1,20 @@
 //! `cresset inspect`
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use cresset::data::sha256;
-use cresset::error::{Error, guard};
+use cresset::error::{Error, excerpt, guard};
 use cresset::export::{FilePart, METADATA, Metadata, VERIFICATION, Verification, Verified, file_parts};
-use cresset::model::script;
+use cresset::model::loading::Unloaded;
 use cresset::terminal;
+use cresset_bridge::model_file::{Operation, Refusal};
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
-use super::{Ended, show, thousands};
+use super::{Ended, Trust, show, thousands};
 
 /// Show what is in a TorchScript file: metadata, methods, parameters and sizes; or replay what it recorded
 #[derive(Debug, Args)]
@@ -24,19 +26,33 @@ pub struct Inspect {
     /// Compute the samples that the file holds again, and compare its parameters with their recorded SHA-256
     #[arg(long)]
     verify: bool,
+
+    #[command(flatten)]
+    trust: Trust,
 }
 
 impl Inspect {
     pub fn run(self) -> anyhow::Result<Ended> {
+        self.trust.apply();
+        let file = Unloaded::open(&self.model)?;
         let fault = |problem: String| Error::artifact(&self.model, problem);
         let bytes = std::fs::read(&self.model).map_err(|e| fault(format!("cannot read the model: {e}")))?;
-        let (mut module, extra) = script::load(&self.model, Device::Cpu, &[METADATA, VERIFICATION])?;
+        let metadata: Option<Metadata> =
+            file.extra(METADATA)?.and_then(|text| serde_json::from_str(&text).ok());
+        let head = described(&bytes, metadata.as_ref())?;
+        let (mut module, operations) = match file.load(Device::Cpu) {
+            Ok(loaded) => loaded,
+            Err(Refusal::Operations(found)) if !self.verify => {
+                show(&format!("{head}{}", listed(&found)))?;
+                return Ok(Ended::Well);
+            }
+            Err(refusal) => return Err(file.error(&refusal).into()),
+        };
         module.set_training(false).map_err(Error::from)?;
         if self.verify {
-            return verify(&self.model, &module, &extra[1]);
+            return verify(&self.model, &module, &file.extra(VERIFICATION)?.unwrap_or_default());
         }
-        let metadata: Option<Metadata> = serde_json::from_str(&extra[0]).ok();
-        show(&described(&bytes, &module, metadata.as_ref())?)?;
+        show(&format!("{head}{}\n{}", contents(&bytes, &module)?, listed(&operations)))?;
         Ok(Ended::Well)
     }
 }
@@ -48,7 +64,7 @@ fn verify(path: &Path, module: &Module, record: &str) -> anyhow::Result<Ended> {
         Error::artifact(path, problem)
     })?;
     let Verified { has_same_state, samples, largest_difference, computes_the_same } =
-        guard(|| record.check(module))?;
+        guard(|| record.check(module, Device::Cpu))?;
     let verdict = |good: bool, bad: &str| if good { "as recorded".to_string() } else { bad.to_string() };
     show(&format!(
         "parameters  {} (SHA-256 {})\nsamples     {}: {samples} computed again, largest difference {largest_difference:.1e}\n",
@@ -59,7 +75,7 @@ fn verify(path: &Path, module: &Module, record: &str) -> anyhow::Result<Ended> {
     Ok(if has_same_state && computes_the_same { Ended::Well } else { Ended::Badly })
 }
 
-fn described(bytes: &[u8], module: &Module, metadata: Option<&Metadata>) -> anyhow::Result<String> {
+fn described(bytes: &[u8], metadata: Option<&Metadata>) -> anyhow::Result<String> {
     let mut text = format!("file        {} bytes, SHA-256 {}\n", thousands(bytes.len()), sha256(bytes));
     match metadata {
         Some(metadata) => text += &of_cresset(metadata)?,
@@ -67,7 +83,39 @@ fn described(bytes: &[u8], module: &Module, metadata: Option<&Metadata>) -> anyh
             text += "origin      not exported by cresset; TorchScript is code, so run it only if you trust its source\n"
         }
     }
-    writeln!(text, "methods     {}\n", terminal::list(&module.methods()?))?;
+    Ok(text)
+}
+
+/// The operations of the code, and how often each stands in it; first those that are not run.
+fn listed(operations: &[Operation]) -> String {
+    let mut kinds: BTreeMap<(bool, &str), (u64, BTreeSet<&str>)> = BTreeMap::new();
+    for Operation { method, kind, count, is_allowed } in operations {
+        let (sum, methods) = kinds.entry((*is_allowed, kind)).or_default();
+        *sum += count;
+        methods.insert(method);
+    }
+    let mut text = String::new();
+    if kinds.keys().any(|(is_allowed, _)| !is_allowed) {
+        text += "REFUSED     the model is not run: it has operations that no classifier needs\n";
+    }
+    for ((is_allowed, kind), (count, methods)) in kinds {
+        let place = if is_allowed { String::new() } else { format!("  REFUSED, in {}", shown(&methods)) };
+        text += &format!("{:<40} {:>6}{place}\n", excerpt(kind), thousands(count as usize));
+    }
+    text
+}
+
+/// The first of some methods.
+fn shown(methods: &BTreeSet<&str>) -> String {
+    let names: Vec<_> = methods.iter().filter(|method| !method.is_empty()).take(3).collect();
+    match names.as_slice() {
+        [] => "its values".to_string(),
+        names => names.iter().map(|name| excerpt(name)).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn contents(bytes: &[u8], module: &Module) -> anyhow::Result<String> {
+    let mut text = format!("methods     {}\n\n", terminal::list(&module.methods()?));
     let mut parts = file_parts(bytes, module)?;
     parts.iter_mut().for_each(|part| part.name = terminal::line(&part.name).into_owned());
     let width = parts.iter().map(|part| part.name.chars().count()).max().unwrap_or(0);

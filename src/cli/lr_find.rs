@@ -8,7 +8,7 @@ use cresset::pipeline::Prepared;
 use cresset::run::atomic;
 use cresset::train::{LrCurve, Plan, Range};
 
-use super::{Ended, show};
+use super::{Ended, Trust, show};
 
 /// Train for a moment with growing learning rates, draw how the loss goes with them, and suggest one
 #[derive(Debug, Args)]
@@ -35,10 +35,14 @@ pub struct LrFind {
     /// Write rates and losses to this file, as CSV
     #[arg(long, value_name = "FILE", help_heading = "What is tried")]
     csv: Option<PathBuf>,
+
+    #[command(flatten)]
+    trust: Trust,
 }
 
 impl LrFind {
     pub fn run(self, flags: &ArgMatches) -> anyhow::Result<Ended> {
+        self.trust.apply();
         let config = Config::overlay(self.config_file.as_deref(), flags)?;
         let prepared = Prepared::new(&config)?;
         let plan = Plan::of(&config, prepared.class_weights.clone());

@@ -155,10 +155,31 @@ struct Compute {
     /// CPU threads: `auto` or a number
     #[arg(long, value_name = "N", default_value = "auto")]
     threads: cresset::device::Threads,
+
+    #[command(flatten)]
+    trust: Trust,
+}
+
+/// Whether code in model files is believed, for all commands that load one.
+#[derive(Debug, Args)]
+struct Trust {
+    /// Run all code of a TorchScript file, also operations that no classifier needs, such as those on files: for files whose maker
+    /// you trust as if it were a program
+    #[arg(long, help_heading = "Safety")]
+    trust: bool,
+}
+
+impl Trust {
+    fn apply(&self) {
+        if self.trust {
+            cresset::model::loading::trust_files();
+        }
+    }
 }
 
 impl Compute {
     fn prepare(&self) -> cresset::error::Result<tch::Device> {
+        self.trust.apply();
         tch::set_num_threads(self.threads.count().into());
         self.device.resolve()
     }

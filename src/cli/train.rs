@@ -23,7 +23,7 @@ use cresset::train::{Callback, MAY_DIFFER, Silent, Together};
 use super::progress::Progress;
 use super::screen::tell;
 use super::tui::{self, Dashboard};
-use super::{Ended, elastic, feedback, folds, report, show, thousands};
+use super::{Ended, Trust, elastic, feedback, folds, report, show, thousands};
 
 /// Train a model, measure it on held-out rows, and export it
 #[derive(Debug, Args)]
@@ -72,6 +72,9 @@ pub struct Train {
     /// After training, rank the labels that are probably wrong, by models that did not see them (5 folds, or --folds)
     #[arg(long, help_heading = "Afterwards")]
     find_label_errors: bool,
+
+    #[command(flatten)]
+    trust: Trust,
 }
 
 /// The same for a cross-validation, whose finished folds would not be trained for longer.
@@ -79,6 +82,7 @@ const MAY_DIFFER_IN_FOLDS: [&str; 2] = ["device", "threads"];
 
 impl Train {
     pub fn run(self, flags: &ArgMatches) -> anyhow::Result<Ended> {
+        self.trust.apply();
         if self.tui {
             tui::refuse_without_terminal()?;
         }

@@ -11,7 +11,7 @@ use cresset::tune::{Finished, Search, Step, Trial, TrialState, Watch};
 
 use super::screen::tell;
 use super::train::stop_on_interrupt;
-use super::{Ended, show};
+use super::{Ended, Trust, show};
 
 /// Search for better options: train many runs with options that are drawn, and keep the best
 ///
@@ -31,6 +31,9 @@ pub struct Tune {
     /// Go on with the search in this folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["space", "out"])]
     resume: Option<PathBuf>,
+
+    #[command(flatten)]
+    trust: Trust,
 }
 
 /// So many trials are shown at the end; trials.csv has all.
@@ -38,6 +41,7 @@ const SHOWN: usize = 10;
 
 impl Tune {
     pub fn run(self) -> anyhow::Result<Ended> {
+        self.trust.apply();
         let stop = stop_on_interrupt()?;
         let mut search = match (&self.resume, &self.space) {
             (Some(folder), _) => Search::open(folder)?,

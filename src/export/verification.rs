@@ -102,13 +102,14 @@ impl Verification {
         self.inputs.tensor()
     }
 
-    /// Compares a module in evaluation mode, on the CPU, with what was recorded.
+    /// Compares a module in evaluation mode, on this device, with what was recorded.
     ///
     /// # Errors
     /// A record that makes no sense, and a module that fails.
-    pub fn check(&self, module: &Module) -> Result<Verified> {
+    pub fn check(&self, module: &Module, device: Device) -> Result<Verified> {
         let (inputs, expected) = (self.inputs.tensor()?, self.logits.tensor()?);
-        let logits = tch::no_grad(|| module.call("forward", &inputs))?.remove(0);
+        let inputs = inputs.f_to_device(device)?;
+        let logits = tch::no_grad(|| module.call("forward", &inputs))?.remove(0).f_to_device(Device::Cpu)?;
         if logits.size() != expected.size() {
             return Err(nonsense("the model gives logits of another size"));
         }
@@ -120,6 +121,20 @@ impl Verification {
             largest_difference,
             computes_the_same: largest_difference <= tolerance(self.dtype) * scale,
         })
+    }
+}
+
+impl Verified {
+    /// What is wrong, if something is.
+    pub fn problem(&self) -> Option<String> {
+        if !self.computes_the_same {
+            return Some(format!(
+                "it computes other results than when it was written: for its recorded samples, logits differ by up to {:.1e}",
+                self.largest_difference
+            ));
+        }
+        let changed = "its parameters have changed since it was written (their SHA-256 is another one)";
+        (!self.has_same_state).then(|| changed.to_string())
     }
 }
 

@@ -23,9 +23,9 @@ impl Imported {
     /// Loads a file, and fits its last layer to the classes; gives the SHA-256 of the file too.
     pub fn load(file: &Path, task: &Task, device: Device, seed: u64) -> Result<(Self, String)> {
         let fault = |problem: String| Error::artifact(file, problem);
+        let (module, _) = script::load(file, device, &[])?;
         let bytes = std::fs::read(file).map_err(|e| fault(format!("cannot read the model: {e}")))?;
         let fingerprint = sha256(&bytes);
-        let (module, _) = script::load(file, device, &[])?;
         let module = inside(module)?.ok_or_else(|| {
             fault(
                 "cresset exported this model from one of its architectures; go on from its weights by \

@@ -7,6 +7,8 @@ mod body;
 mod imported;
 mod int8;
 pub mod layer;
+pub mod loading;
+pub(crate) mod members;
 mod network;
 pub(crate) mod perceptron;
 mod pruning;

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use cresset_bridge::script::{Module, Values};
 use tch::{Device, Tensor};
 
-use super::{Tensors, archive};
-use crate::error::{Error, Result};
+use super::Tensors;
+use super::loading::Unloaded;
+use crate::error::Result;
 
 /// Where the classes are, so that none has the name of one in a module of somebody else.
 pub const PACKAGE: &str = "__torch__.cresset";
@@ -40,18 +39,14 @@ pub fn wrap(
     Ok(module.wrapped(&source, &class_name, &values, INSIDE)?)
 }
 
-/// Loads a TorchScript file onto a device, with the text of the extra files that `extra` names.
+/// Loads a TorchScript file onto a device, with the text of the extra files that `extra` names; an absent one is empty.
 ///
 /// # Errors
-/// A file that is missing, no TorchScript, or damaged, and one that declares absurd sizes.
+/// Those of [`Unloaded`].
 pub fn load(path: &Path, device: Device, extra: &[&str]) -> Result<(Module, Vec<String>)> {
-    if let Ok(file) = File::open(path) {
-        archive::check_sizes(BufReader::new(file)).map_err(|problem| Error::artifact(path, problem))?;
-    }
-    Module::load(path, device, extra).map_err(|reason| {
-        let problem = format!("this is no TorchScript model, or it is damaged ({reason})");
-        Error::artifact(path, problem)
-    })
+    let file = Unloaded::open(path)?;
+    let texts = extra.iter().map(|name| Ok(file.extra(name)?.unwrap_or_default())).collect::<Result<_>>()?;
+    Ok((file.module(device)?, texts))
 }
 
 /// What a layer is in TorchScript.

@@ -1,6 +1,5 @@
 //! An exported model at work.
 
-mod archive;
 mod embeddings;
 mod fast;
 mod load;
@@ -51,6 +50,8 @@ pub struct Classifier {
     metadata: Metadata,
     views: Option<Views>,
     on_unknown: OnUnknown,
+    /// The samples that the file recorded, as it has them.
+    recorded: Option<String>,
 }
 
 /// A class and its probability.

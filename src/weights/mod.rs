@@ -13,6 +13,7 @@ mod matching;
 mod names;
 pub mod pickle;
 pub mod safetensors;
+pub mod storages;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -28,6 +29,7 @@ use tch::{Kind, Tensor};
 use crate::data::room;
 use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
+use crate::model::loading::open_file;
 pub use matching::Matching;
 use view::{Storage, View};
 
@@ -43,7 +45,7 @@ use view::{Storage, View};
 /// not.
 pub fn read(path: &Path) -> Result<Tensors> {
     let cannot = |e: std::io::Error| Error::artifact(path, format!("cannot read the weights: {e}"));
-    let mut file = room::open(path).map_err(cannot)?;
+    let mut file = open_file(path)?;
     let length = file.metadata().map_err(cannot)?.len();
     room::Room(None).check(path, length)?;
     let mut start = Vec::new();

@@ -20,6 +20,12 @@ pub struct View {
     pub storage: Storage,
     /// The dtype.
     pub kind: Kind,
+    extent: Extent,
+}
+
+/// Which values of its storage a tensor has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extent {
     /// The number of values before its first.
     offset: i64,
     size: Vec<i64>,
@@ -74,6 +80,35 @@ impl View {
     }
 
     fn of_arguments(pickle: &Pickle, arguments: &[Id], dtype: Option<&str>) -> Result<View, String> {
+        let (stored, extent) = Extent::of_arguments(pickle, arguments)?;
+        let kind = match dtype {
+            Some(dtype) => kind_of_dtype(dtype),
+            None => stored.kind,
+        };
+        let kind =
+            kind.ok_or_else(|| format!("its dtype is not read ({})", dtype.unwrap_or(&stored.class)))?;
+        let held = (stored.storage.bytes / kind.elt_size_in_bytes()) as i64;
+        extent.check(held)?;
+        extent.check_repeats(held)?;
+        Ok(View { storage: stored.storage, kind, extent })
+    }
+
+    /// The tensor, which shares the memory of `storage`, all its storage as one dimension.
+    ///
+    /// # Errors
+    /// libtorch's refusal.
+    pub fn on(&self, storage: &Tensor) -> Result<Tensor, tch::TchError> {
+        let Extent { offset, size, stride } = &self.extent;
+        storage.f_as_strided(size, stride, *offset)
+    }
+}
+
+impl Extent {
+    /// What the arguments of a call that makes a tensor say, and the storage that they name.
+    ///
+    /// # Errors
+    /// Arguments of another form.
+    pub fn of_arguments(pickle: &Pickle, arguments: &[Id]) -> Result<(Stored, Self), String> {
         let faulty = || "its description is damaged".to_string();
         let [storage, offset, size, stride, ..] = arguments else { return Err(faulty()) };
         let ints = |id: &Id| -> Option<Vec<i64>> {
@@ -84,58 +119,51 @@ impl View {
             return Err("its values are not beside the pickle, as torch.save puts them".to_string());
         };
         let stored = Stored::of(pickle, *storage)?;
-        let kind = match dtype {
-            Some(dtype) => kind_of_dtype(dtype),
-            None => stored.kind,
-        };
-        let kind =
-            kind.ok_or_else(|| format!("its dtype is not read ({})", dtype.unwrap_or(&stored.class)))?;
         let offset =
             pickle.int(*offset).and_then(|offset| offset.checked_add(stored.offset)).ok_or_else(faulty)?;
-        let view = View { storage: stored.storage, kind, offset, size, stride };
-        view.check()?;
-        Ok(view)
+        Ok((stored, Extent { offset, size, stride }))
     }
 
-    /// Is every value within the storage, and are there no more of them than the storage has?
-    fn check(&self) -> Result<(), String> {
-        let faulty = |problem: &str| {
-            let View { offset, size, stride, .. } = self;
-            Err(format!("{problem} (size {size:?}, stride {stride:?}, offset {offset})"))
-        };
+    /// Is every value within a storage that holds so many?
+    ///
+    /// # Errors
+    /// What is wrong, with the numbers.
+    pub fn check(&self, held: i64) -> Result<(), String> {
         // Without the numbers, of which there may be millions.
         if self.size.len() != self.stride.len() || self.size.len() > MOST_DIMENSIONS {
             return Err("its size and its stride do not belong together".to_string());
         }
         if self.offset < 0 || self.size.iter().chain(&self.stride).any(|number| *number < 0) {
-            return faulty("a number that cannot be negative is so");
+            return Err(self.faulty("a number that cannot be negative is so"));
         }
-        let held = (self.storage.bytes / self.kind.elt_size_in_bytes()) as i64;
         let dimensions = || self.size.iter().zip(&self.stride);
         let last = dimensions().try_fold(self.offset, |last, (size, stride)| {
             last.checked_add((size - 1).max(0).checked_mul(*stride)?)
         });
-        // Sizes of 0 are left out, so that the others of an empty tensor are bounded too.
-        let count = self.size.iter().try_fold(1i64, |count, size| count.checked_mul(*size.max(&1)));
-        let is_empty = self.size.contains(&0);
-        match (last, count) {
-            (Some(_), Some(_)) if is_empty && self.offset <= held => Ok(()),
-            (Some(last), Some(_)) if last >= held => faulty("it reaches beyond its storage"),
-            // Else a small file could hold a tensor that takes all memory.
-            (Some(_), Some(count)) if count > held => {
-                faulty("it shows the same values again and again; save a copy of it (.clone())")
-            }
-            (Some(_), Some(_)) if !is_empty => Ok(()),
-            _ => faulty("it is too large for its storage"),
-        }
+        let is_within = match (last, self.count()) {
+            (None, _) | (_, None) => return Err(self.faulty("it is too large for its storage")),
+            (Some(_), _) if self.size.contains(&0) => self.offset <= held,
+            (Some(last), _) => last < held,
+        };
+        if is_within { Ok(()) } else { Err(self.faulty("it reaches beyond its storage")) }
     }
 
-    /// The tensor, which shares the memory of `storage`, all its storage as one dimension.
-    ///
-    /// # Errors
-    /// libtorch's refusal.
-    pub fn on(&self, storage: &Tensor) -> Result<Tensor, tch::TchError> {
-        storage.f_as_strided(&self.size, &self.stride, self.offset)
+    /// Are there no more values than the storage has? Else a small file could hold a tensor that takes all memory.
+    fn check_repeats(&self, held: i64) -> Result<(), String> {
+        if !self.size.contains(&0) && self.count().is_none_or(|count| count > held) {
+            return Err(self.faulty("it shows the same values again and again; save a copy of it (.clone())"));
+        }
+        Ok(())
+    }
+
+    /// The number of values; sizes of 0 are left out, so that the others of an empty tensor are bounded too.
+    fn count(&self) -> Option<i64> {
+        self.size.iter().try_fold(1i64, |count, size| count.checked_mul(*size.max(&1)))
+    }
+
+    fn faulty(&self, problem: &str) -> String {
+        let Extent { offset, size, stride } = self;
+        format!("{problem} (size {size:?}, stride {stride:?}, offset {offset})")
     }
 }
 
@@ -199,8 +227,11 @@ fn class_of_storage(class: &str) -> Option<(Option<Kind>, usize)> {
         "Char" => Kind::Int8,
         "Byte" => Kind::Uint8,
         "Bool" => Kind::Bool,
-        "Untyped" | "_Untyped" | "QInt8" | "QUInt8" => return Some((None, 1)),
-        "QInt32" => return Some((None, 4)),
+        "Untyped" | "_Untyped" | "QInt8" | "QUInt8" | "QUInt4x2" | "QUInt2x4" => return Some((None, 1)),
+        "Float8_e5m2" | "Float8_e4m3fn" | "Float8_e5m2fnuz" | "Float8_e4m3fnuz" => return Some((None, 1)),
+        "UInt16" => return Some((None, 2)),
+        "QInt32" | "ComplexHalf" | "UInt32" => return Some((None, 4)),
+        "UInt64" => return Some((None, 8)),
         "ComplexFloat" => return Some((None, 8)),
         "ComplexDouble" => return Some((None, 16)),
         _ => return None,

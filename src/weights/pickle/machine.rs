@@ -186,6 +186,10 @@ impl<'a> Machine<'a> {
             op::BINPUT => u32::from(self.byte()?),
             _ => u32::from_le_bytes(self.array()?),
         };
+        // libtorch has a vector for the places.
+        if place as usize > MOST_INSTRUCTIONS {
+            return Err(format!("a value is kept under {place}, as if there were so many"));
+        }
         let top = self.top()?;
         self.memo.insert(place, top);
         Ok(())

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Seek, sink};
 
-use crate::model::archive::{MOST_TEXT, open as open_archive};
+use super::archive::{MOST_TEXT, open as open_archive};
 
 /// The name of the first member of a zip archive whose bytes do not have the checksum that the archive gives for them.
 ///

@@ -1,0 +1,249 @@
+//! From a TorchScript file to a module, past all that can be wrong with it: the one way by which a file that came from elsewhere
+//! reaches libtorch.
+//!
+//! libtorch trusts what it loads. It takes the sizes in a file as they are written, and reads memory by them; and it runs code of
+//! the file while it loads it. So the file is looked through before: that it is a file, its checksums, the sizes of its
+//! parts, the storages of its tensors, and the operations of its code, of which none may be outside a list.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cresset_bridge::model_file::{ModelFile, Operation, Refusal};
+use cresset_bridge::script::Module;
+use tch::Device;
+
+use super::{archive, members};
+use crate::error::{Error, Result, quoted};
+use crate::weights::pickle::Pickle;
+use crate::weights::storages;
+
+/// The operations that a model may have: those on tensors, numbers, texts, lists and dictionaries, the control of flow, and the
+/// classes of libtorch's own that hold weights of 8-bit integers.
+const ALLOWED: &str = include_str!("operations.txt");
+
+static TRUSTS_FILES: AtomicBool = AtomicBool::new(false);
+
+/// From now on, code of any operations is run in this process.
+pub fn trust_files() {
+    TRUSTS_FILES.store(true, Ordering::Relaxed);
+}
+
+fn trusts_files() -> bool {
+    TRUSTS_FILES.load(Ordering::Relaxed)
+}
+
+/// A TorchScript file, of which nothing has run: its parts and the storages of its tensors are as they should be.
+pub struct Unloaded {
+    path: PathBuf,
+    file: ModelFile,
+}
+
+impl Unloaded {
+    /// Opens a file and checks it.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged or no TorchScript, and what is no file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let fault = |problem: String| Error::artifact(path, problem);
+        let file = open_file(path)?;
+        let reader = || BufReader::new(&file);
+        archive::check_sizes(reader()).map_err(fault)?;
+        if let Some(member) = members::damaged_member(reader()) {
+            let member = quoted(&member);
+            return Err(fault(format!("the file is damaged ({member} has changed since it was written)")));
+        }
+        let file = ModelFile::open(&file).map_err(|reason| damaged(path, &reason.to_string()))?;
+        let unloaded = Unloaded { path: path.to_path_buf(), file };
+        if !unloaded.has("constants.pkl")? && !unloaded.has("model.json")? {
+            let without = if unloaded.has("data.pkl")? {
+                "values without code, as torch.save writes them"
+            } else {
+                "no code"
+            };
+            return Err(damaged(path, &format!("it holds {without}")));
+        }
+        for folder in ["constants", "data"] {
+            unloaded.check_storages(folder).map_err(|problem| {
+                let problem = format!("the file is damaged, and libtorch was not given it: {problem}");
+                fault(problem)
+            })?;
+        }
+        Ok(unloaded)
+    }
+
+    /// The text of an extra file, if it has one of this name.
+    ///
+    /// # Errors
+    /// A record that cannot be read.
+    pub fn extra(&self, name: &str) -> Result<Option<String>> {
+        let record = format!("extra/{name}");
+        Ok(match self.file.size(&record)? {
+            Some(_) => Some(String::from_utf8_lossy(&self.file.read(&record)?).into_owned()),
+            None => None,
+        })
+    }
+
+    /// The module on a device, and the operations of its code.
+    ///
+    /// # Errors
+    /// Code that does not compile, and operations that no model needs, unless files are trusted.
+    pub fn load(&self, device: Device) -> std::result::Result<(Module, Vec<Operation>), Refusal> {
+        if trusts_files() {
+            return self.file.load_trusted(device).map_err(Refusal::Damaged);
+        }
+        self.file.load(device, ALLOWED)
+    }
+
+    /// The same, with the refusal as a sentence.
+    ///
+    /// # Errors
+    /// Those of [`Unloaded::load`].
+    pub fn module(&self, device: Device) -> Result<Module> {
+        self.load(device).map(|(module, _)| module).map_err(|refusal| self.error(&refusal))
+    }
+
+    /// What a refusal says to people.
+    pub fn error(&self, refusal: &Refusal) -> Error {
+        match refusal {
+            Refusal::Damaged(reason) => damaged(&self.path, &reason.to_string()),
+            Refusal::Operations(found) => Error::artifact(&self.path, refused(found)),
+        }
+    }
+
+    fn has(&self, record: &str) -> Result<bool> {
+        Ok(self.file.size(record)?.is_some())
+    }
+
+    fn check_storages(&self, folder: &str) -> std::result::Result<(), String> {
+        let said = |error: cresset_bridge::Error| error.to_string();
+        let record = format!("{folder}.pkl");
+        if self.file.size(&record).map_err(said)?.is_none() {
+            // libtorch says what is missing.
+            return Ok(());
+        }
+        let pickle = Pickle::read(&self.file.read(&record).map_err(said)?)?;
+        storages::check(&pickle, folder, &|record| self.file.size(record).map_err(said))
+    }
+}
+
+fn damaged(path: &Path, reason: &str) -> Error {
+    Error::artifact(path, format!("this is no TorchScript model, or it is damaged ({reason})"))
+}
+
+/// Names the operations that are refused, those of the first method that has one.
+fn refused(found: &[Operation]) -> String {
+    let mut methods: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for operation in found.iter().filter(|operation| !operation.is_allowed) {
+        methods.entry(&operation.method).or_default().push(&operation.kind);
+    }
+    let (method, kinds) = methods.pop_first().unwrap_or_default();
+    let kinds = kinds.iter().take(8).map(|kind| quoted(kind)).collect::<Vec<_>>().join(", ");
+    let does = match method.rsplit_once('.') {
+        Some((class, name)) => {
+            let class = class.rsplit('.').next().unwrap_or_default();
+            format!("method {} (class {}) calls {kinds}", quoted(name), quoted(class))
+        }
+        None => format!("values are of the class {kinds}"),
+    };
+    let others = match methods.len() {
+        0 => String::new(),
+        1 => ", and another method calls more of the kind".to_string(),
+        count => format!(", and {count} other methods call more of the kind"),
+    };
+    format!(
+        "the model's {does}, which no classifier needs{others}. Nothing of the file was run. `cresset inspect` lists its \
+         operations; if you trust whoever made it, --trust runs them"
+    )
+}
+
+/// Opens a file that is to be read as a model, which must be one: a FIFO or a device may never end.
+///
+/// # Errors
+/// What is missing, and what is no regular file.
+pub fn open_file(path: &Path) -> Result<File> {
+    use std::os::unix::fs::FileTypeExt;
+    let cannot = |e: std::io::Error| Error::artifact(path, format!("cannot read the model: {e}"));
+    let kind = std::fs::metadata(path).map_err(cannot)?.file_type();
+    let problem = match () {
+        () if kind.is_file() => return File::open(path).map_err(cannot),
+        () if kind.is_dir() => "this is a folder; name a model file, such as the model.pt in it",
+        () if kind.is_fifo() => "this is a FIFO, and a model is read from a regular file; copy it into one",
+        () if kind.is_socket() => "this is a socket, and a model is read from a regular file",
+        () => "this is a device, and a model is read from a regular file",
+    };
+    Err(Error::artifact(path, problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted_and_libtorch_has_all_that_is_in_it() {
+        // What the compiler knows without an implementation, and classes.
+        const BUILT_IN: [&str; 20] = [
+            "prim::CallFunction",
+            "prim::CallMethod",
+            "prim::Constant",
+            "prim::CreateObject",
+            "prim::DictConstruct",
+            "prim::Enter",
+            "prim::Exit",
+            "prim::GetAttr",
+            "prim::If",
+            "prim::ListConstruct",
+            "prim::ListUnpack",
+            "prim::Loop",
+            "prim::SetAttr",
+            "prim::TupleConstruct",
+            "prim::TupleSlice",
+            "prim::isinstance",
+            "__torch__.torch.classes.quantized.Conv2dPackedParamsBase",
+            "__torch__.torch.classes.quantized.Conv3dPackedParamsBase",
+            "__torch__.torch.classes.quantized.LinearPackedParamsBase",
+            "__torch__.torch.classes.rnn.CellParamsBase",
+        ];
+        let known = cresset_bridge::model_file::operation_names().unwrap();
+        let listed: Vec<&str> = ALLOWED.lines().collect();
+        assert!(listed.is_sorted());
+        for name in listed {
+            assert!(BUILT_IN.contains(&name) || known.iter().any(|known| known == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_reads_or_writes_outside_the_model_is_not_in_the_list() {
+        for name in
+            ["aten::from_file", "aten::save", "aten::_print", "prim::Print", "prim::fork", "c10d::send"]
+        {
+            assert!(!ALLOWED.lines().any(|line| line == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_method_and_operations() {
+        let operation = |method: &str, kind: &str, is_allowed| Operation {
+            method: method.to_string(),
+            kind: kind.to_string(),
+            count: 1,
+            is_allowed,
+        };
+        let found = [
+            operation("__torch__.a.Net.forward", "aten::from_file", false),
+            operation("__torch__.a.Net.forward", "aten::mul", true),
+            operation("__torch__.a.Net.forward", "prim::Print", false),
+        ];
+        let said = refused(&found);
+        assert!(
+            said.starts_with(
+                "the model's method `forward` (class `Net`) calls `aten::from_file`, `prim::Print`, which"
+            ),
+            "{said}"
+        );
+        let of_value = [operation("", "__torch__.torch.classes.dist_rpc.WorkerInfo", false)];
+        assert!(refused(&of_value).contains("values are of the class `__torch__.torch.classes.dist_rpc"));
+    }
+}

@@ -1,0 +1,147 @@
+//! The values in a TorchScript file, looked through before libtorch reads them: it takes sizes, strides and the lengths of
+//! storages as they are written, and reads memory by them.
+
+use super::pickle::{Object, Pickle, Value};
+use super::view::{Extent, Stored};
+use crate::error::quoted;
+
+/// What TorchScript writes into its pickles beside tensors and objects of its classes.
+const KNOWN: [&str; 12] = [
+    "builtins.complex",
+    "collections.OrderedDict",
+    "torch.device",
+    "torch.jit._pickle.build_boollist",
+    "torch.jit._pickle.build_doublelist",
+    "torch.jit._pickle.build_intlist",
+    "torch.jit._pickle.build_tensorlist",
+    "torch.jit._pickle.restore_type_tag",
+    "torch.per_channel_affine",
+    "torch.per_channel_affine_float_qparams",
+    "torch.per_channel_symmetric",
+    "torch.per_tensor_affine",
+];
+
+/// What makes a tensor of a storage.
+const TENSORS: [&str; 2] = ["torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_qtensor"];
+
+/// Where the classes of the code are.
+const CLASSES: &str = "__torch__.";
+
+/// Checks what is pickled in `FOLDER.pkl`, whose storages are `FOLDER/KEY`: each must have the bytes that are said of it, and
+/// each tensor must stay within its storage. `size` gives the bytes of a record.
+///
+/// # Errors
+/// A sentence that names the storage, and anything that TorchScript does not write.
+pub fn check(
+    pickle: &Pickle,
+    folder: &str,
+    size: &dyn Fn(&str) -> Result<Option<u64>, String>,
+) -> Result<(), String> {
+    pickle.values().iter().try_for_each(|value| match value {
+        Value::Persistent(id) => {
+            let Stored { storage, .. } = Stored::of(pickle, *id)?;
+            check_storage(&storage.key, storage.bytes as u64, folder, size)
+        }
+        Value::Object(object) => check_object(pickle, object),
+        Value::Global(name) => check_name(name),
+        _ => Ok(()),
+    })
+}
+
+fn check_storage(
+    key: &str,
+    needed: u64,
+    folder: &str,
+    size: &dyn Fn(&str) -> Result<Option<u64>, String>,
+) -> Result<(), String> {
+    let record = format!("{folder}/{key}");
+    let named = quoted(&record);
+    // A key of other bytes may be another one for libtorch.
+    if !key.is_ascii() {
+        return Err(format!("its storage {named} has a name that PyTorch does not give"));
+    }
+    // libtorch does not look for the values of an empty one.
+    match size(&record)? {
+        None if needed > 0 => Err(format!("its storage {named} is not there")),
+        Some(has) if has < needed => {
+            Err(format!("its storage {named} should have {needed} bytes, but has {has}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_object(pickle: &Pickle, object: &Object) -> Result<(), String> {
+    let name = pickle.global(object.callable).ok_or("it calls what has no name")?;
+    let is_filled = !object.items.is_empty() || !object.entries.is_empty();
+    if is_filled || (object.state.is_some() && !name.starts_with(CLASSES)) {
+        return Err(format!("it makes {} in a way that TorchScript does not", quoted(name)));
+    }
+    if TENSORS.contains(&name) {
+        let arguments = pickle.members(object.arguments).unwrap_or_default();
+        let (stored, extent) = Extent::of_arguments(pickle, arguments)?;
+        let held = (stored.storage.bytes / stored.width) as i64;
+        let named = |problem| format!("a tensor of its storage {}: {problem}", quoted(&stored.storage.key));
+        extent.check(held).map_err(named)?;
+    }
+    Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let is_storage = name.starts_with("torch.") && name.ends_with("Storage");
+    if is_storage || name.starts_with(CLASSES) || TENSORS.contains(&name) || KNOWN.contains(&name) {
+        return Ok(());
+    }
+    Err(format!("its values name {}, which TorchScript does not write", quoted(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pickle of one float32 tensor: `count` values in the storage, and the size that the tensor has.
+    fn tensor(count: u8, offset: u8, size: u8) -> Vec<u8> {
+        let mut bytes =
+            b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n\
+                          X\x01\0\0\x000X\x03\0\0\0cpuK"
+                .to_vec();
+        bytes.extend([count, b't', b'Q', b'K', offset, b'K', size, 0x85, b'K', 1, 0x85, 0x89]);
+        bytes.extend(b"ccollections\nOrderedDict\n)RtR.");
+        bytes
+    }
+
+    fn problem(pickle: &[u8], has: Option<u64>) -> Option<String> {
+        check(&Pickle::read(pickle).unwrap(), "data", &|_| Ok(has)).err()
+    }
+
+    #[test]
+    fn a_storage_must_have_the_bytes_that_are_said_of_it() {
+        assert_eq!(problem(&tensor(4, 0, 4), Some(16)), None);
+        assert_eq!(problem(&tensor(4, 0, 4), Some(17)), None);
+        assert_eq!(problem(&tensor(0, 0, 0), None), None);
+        let short = problem(&tensor(4, 0, 4), Some(15)).unwrap();
+        assert_eq!(short, "its storage `data/0` should have 16 bytes, but has 15");
+        assert_eq!(problem(&tensor(4, 0, 4), None).unwrap(), "its storage `data/0` is not there");
+    }
+
+    #[test]
+    fn a_tensor_must_stay_within_its_storage() {
+        let beyond = problem(&tensor(4, 1, 4), Some(16)).unwrap();
+        assert!(beyond.contains("storage `0`: it reaches beyond its storage"), "{beyond}");
+    }
+
+    /// libtorch keeps what is to be called as a number on the stack, where a number from the file may stand, and takes what fills
+    /// an object for the arguments of a call.
+    #[test]
+    fn calls_by_a_number_and_by_a_state_are_refused() {
+        for (pickle, says) in [
+            (&b"\x80\x02K\x00)R."[..], "calls what has no name"),
+            (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)\x81)b.", "in a way that TorchScript does not"),
+            (b"\x80\x02ctorch.distributed.rpc\nrref\n.", "`torch.distributed.rpc.rref`, which TorchScript"),
+            (b"\x80\x02cposix\nsystem\n.", "`posix.system`, which TorchScript"),
+        ] {
+            let found = problem(pickle, Some(0)).unwrap();
+            assert!(found.contains(says), "{found}");
+        }
+        assert_eq!(problem(b"\x80\x02c__torch__\nM\n)\x81}b.", Some(0)), None);
+    }
+}
