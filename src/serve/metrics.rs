@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Routes that requests are counted by; all others are one.
@@ -49,6 +50,9 @@ pub(super) struct Metrics {
     batches: Histogram<{ ROWS.len() }>,
     rejected: [AtomicU64; REASONS.len()],
     reloads: AtomicU64,
+    refusals: AtomicU64,
+    /// Why the file that is now in the model's place is not served.
+    refused: Mutex<Option<String>>,
 }
 
 struct Histogram<const N: usize> {
@@ -100,6 +104,8 @@ impl Metrics {
             batches: Histogram::new(&ROWS),
             rejected: zeros(),
             reloads: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
+            refused: Mutex::new(None),
         }
     }
 
@@ -123,6 +129,18 @@ impl Metrics {
     /// Another model has taken the place of the one before.
     pub fn reloaded(&self) {
         self.reloads.fetch_add(1, Relaxed);
+        self.accepted();
+    }
+
+    /// The file in the model's place is the one that is served.
+    pub fn accepted(&self) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The file in the model's place is not taken.
+    pub fn refused(&self, why: &str) {
+        self.refusals.fetch_add(1, Relaxed);
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_string());
     }
 
     /// All of it, with the rows that wait and the corrections that there are.
@@ -157,11 +175,23 @@ impl Metrics {
                 "Models that took another's place.",
                 self.reloads.load(Relaxed),
             ),
+            (
+                "cresset_refused_models_total",
+                "counter",
+                "Models that were not taken; the old one went on.",
+                self.refusals.load(Relaxed),
+            ),
             ("cresset_corrections", "gauge", "Corrections in the feedback set.", corrections),
         ];
         for (name, kind, help, value) in figures {
             head(&mut text, name, kind, help);
             line(&mut text, format_args!("{name} {value}"));
+        }
+        let name = "cresset_model_refused";
+        head(&mut text, name, "gauge", "Whether the file in the model's place is refused, and why.");
+        match &*self.refused.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(why) => line(&mut text, format_args!("{name}{{reason=\"{}\"}} 1", label(why))),
+            None => line(&mut text, format_args!("{name} 0")),
         }
         text
     }
@@ -178,6 +208,11 @@ fn place<T: PartialEq>(among: &[T], value: &T) -> usize {
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {
     line(text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+}
+
+/// A text as the value of a label.
+fn label(text: &str) -> String {
+    text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments) {
@@ -197,6 +232,7 @@ mod tests {
         metrics.answered("/v1/predict", 200, Duration::from_millis(3));
         metrics.answered("/nowhere", 404, Duration::from_secs(60));
         metrics.rejected(Rejected::Rate);
+        metrics.refused("a \"flipped\" bit");
         let text = metrics.text(7, 2);
         for expected in [
             "cresset_batch_rows_bucket{le=\"1\"} 1\n",
@@ -212,8 +248,12 @@ mod tests {
             "cresset_request_seconds_count{route=\"other\"} 1\n",
             "cresset_rejected_total{reason=\"rate\"} 1\n",
             "cresset_queue_rows 7\n",
+            "cresset_refused_models_total 1\n",
+            "cresset_model_refused{reason=\"a \\\"flipped\\\" bit\"} 1\n",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
         }
+        metrics.reloaded();
+        assert!(metrics.text(0, 0).contains("cresset_model_refused 0\n"));
     }
 }

@@ -223,11 +223,10 @@ async fn watch(models: Arc<Models>) {
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        let looking = Arc::clone(&models);
-        match tokio::task::spawn_blocking(move || looking.reload(false)).await {
-            Ok(Ok(true)) => tracing::info!("serving {}", models.current().sha256),
-            Ok(Ok(false)) | Err(_) => {}
-            Ok(Err(error)) => {
+        match models.reload(false).await {
+            Ok(true) => tracing::info!("serving {}", models.current().sha256),
+            Ok(false) => {}
+            Err(error) => {
                 tracing::warn!("the old model goes on, for the new one cannot be served: {error}")
             }
         }

@@ -4,6 +4,7 @@
 //! the place of the old one at once, and no request is lost or meets a model of another shape.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -11,10 +12,11 @@ use std::thread::JoinHandle;
 
 use super::metrics::Metrics;
 use super::queue::Queue;
-use super::worker::{self, Computing, Job};
+use super::worker::{self, Computing, Job, Loaded};
 use crate::data::sha256;
 use crate::error::{Error, Result};
 use crate::export::Metadata;
+use crate::model::loading::open_file;
 use crate::predict::Taken;
 
 /// A model, loaded, and what waits for it.
@@ -62,14 +64,19 @@ pub(super) struct Models {
     metrics: Arc<Metrics>,
     current: RwLock<Arc<Served>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// The file that could not be loaded last: it is not tried again and again. Held while a model is loaded.
-    refused: Mutex<Option<FileId>>,
+    /// What stood in the model's place when it was refused last, none being that nothing did: it is not tried again and again.
+    refused: Mutex<Option<Option<FileId>>>,
+    /// Held while a model is loaded. Whoever waits for it holds no thread, which others may need.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Models {
     /// Loads the model.
     pub fn load(computing: Computing, most_waiting: usize, metrics: Arc<Metrics>) -> Result<Self> {
-        let (served, threads) = load(&computing, most_waiting, &metrics)?;
+        let (served, threads, problem) = load(&computing, most_waiting, &metrics)?;
+        if let Some(problem) = problem {
+            tracing::warn!("{}: {problem}", computing.path.display());
+        }
         Ok(Models {
             computing,
             most_waiting,
@@ -77,6 +84,7 @@ impl Models {
             current: RwLock::new(Arc::new(served)),
             threads: Mutex::new(threads),
             refused: Mutex::new(None),
+            turn: Arc::default(),
         })
     }
 
@@ -99,26 +107,54 @@ impl Models {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes the file that is now in the model's place, if it is another one. It blocks while that is loaded; requests meet the
-    /// old model until then. A file that was refused is tried again only if `again` says so.
+    /// Takes the file that is now in the model's place, if it is another one, however long the disk takes; requests meet the old
+    /// model until then. A file that was refused is tried again only if `again` says so.
     ///
     /// # Errors
-    /// A file that cannot be loaded: the old model stays.
-    pub fn reload(&self, again: bool) -> Result<bool> {
+    /// A file that cannot be loaded, or does not compute what it recorded: the old model stays.
+    pub async fn reload(self: &Arc<Self>, again: bool) -> Result<bool> {
+        let (turn, models) = (Arc::clone(&self.turn).lock_owned().await, Arc::clone(self));
+        let loading = tokio::task::spawn_blocking(move || {
+            // The turn is over when the loading is, whether or not anybody waits for it.
+            let _turn = turn;
+            models.reload_now(again)
+        });
+        loading.await.unwrap_or_else(|_| Err(Error::artifact(self.path(), "the model could not be loaded")))
+    }
+
+    fn reload_now(&self, again: bool) -> Result<bool> {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = FileId::of(self.path())?;
-        if file == self.current().file || (!again && *refused == Some(file)) {
+        let file = FileId::of(self.path());
+        let id = file.as_ref().ok().copied();
+        if id == Some(self.current().file) {
+            *refused = None;
+            self.metrics.accepted();
             return Ok(false);
         }
-        *refused = Some(file);
-        let (served, mut threads) = load(&self.computing, self.most_waiting, &self.metrics)?;
-        *refused = None;
+        if !again && *refused == Some(id) {
+            return Ok(false);
+        }
+        let taken = file.and_then(|_| self.take());
+        *refused = taken.is_err().then_some(id);
+        match &taken {
+            Ok(()) => self.metrics.reloaded(),
+            Err(Error::Artifact { problem, .. }) => self.metrics.refused(problem),
+            Err(error) => self.metrics.refused(&error.to_string()),
+        }
+        taken.map(|()| true)
+    }
+
+    fn take(&self) -> Result<()> {
+        let (served, mut threads, problem) = load(&self.computing, self.most_waiting, &self.metrics)?;
+        if let Some(problem) = problem {
+            // Its threads end with it.
+            return Err(Error::artifact(self.path(), problem));
+        }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(served);
-        self.metrics.reloaded();
         let mut all = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|thread| !thread.is_finished());
         all.append(&mut threads);
-        Ok(true)
+        Ok(())
     }
 
     /// Ends the threads when they have answered what waits. No request may be sent any more.
@@ -129,25 +165,24 @@ impl Models {
     }
 }
 
-fn load(
-    computing: &Computing,
-    most_waiting: usize,
-    metrics: &Arc<Metrics>,
-) -> Result<(Served, Vec<JoinHandle<()>>)> {
+/// The model, its threads, and what is wrong with its answers to the samples that it recorded.
+type Loading = (Served, Vec<JoinHandle<()>>, Option<String>);
+
+fn load(computing: &Computing, most_waiting: usize, metrics: &Arc<Metrics>) -> Result<Loading> {
     let path = &computing.path;
     loop {
         let file = FileId::of(path)?;
-        let bytes =
-            fs::read(path).map_err(|e| Error::artifact(path, format!("cannot read the model: {e}")))?;
+        let mut bytes = Vec::new();
+        let read = open_file(path)?.read_to_end(&mut bytes);
+        read.map_err(|e| Error::artifact(path, format!("cannot read the model: {e}")))?;
         let sha256 = sha256(&bytes);
         drop(bytes);
         let queue = Arc::new(Queue::new(most_waiting));
         let loaded = worker::start(computing, &queue, metrics);
         // The fingerprint must be that of the file that was loaded.
         if FileId::of(path).is_ok_and(|now| now == file) {
-            let (loaded, threads) = loaded?;
-            let taken = Arc::new(loaded.taken);
-            return Ok((Served { sha256, metadata: loaded.metadata, taken, queue, file }, threads));
+            let (Loaded { metadata, taken, problem }, threads) = loaded?;
+            return Ok((Served { sha256, metadata, taken: Arc::new(taken), queue, file }, threads, problem));
         }
         queue.close();
     }

@@ -13,9 +13,9 @@ use super::metrics::Metrics;
 use super::queue::Queue;
 use crate::data::unknown::OnUnknown;
 use crate::device::Threads;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, guard};
 use crate::explain::{Explainer, Subject};
-use crate::export::Metadata;
+use crate::export::{Metadata, VERIFICATION};
 use crate::predict::{Classifier, Found, Taken};
 
 /// What is asked of the model.
@@ -58,6 +58,8 @@ pub(super) struct Computing {
 pub(super) struct Loaded {
     pub metadata: Metadata,
     pub taken: Taken,
+    /// What is wrong with its answers to the samples that it recorded.
+    pub problem: Option<String>,
 }
 
 /// Starts the threads, which load the model and then work on what is in the queue until that is closed.
@@ -71,20 +73,18 @@ pub(super) fn start(
 ) -> Result<(Loaded, Vec<JoinHandle<()>>)> {
     let (sender, receiver) = mpsc::channel();
     let threads: Vec<_> = (0..computing.workers)
-        .map(|_| {
+        .map(|number| {
             let (computing, queue, metrics) = (computing.clone(), Arc::clone(queue), Arc::clone(metrics));
             let sender = sender.clone();
             std::thread::spawn(move || {
-                let classifier = catch_unwind(|| load(&computing)).unwrap_or_else(|_| {
+                // One replay speaks for all of them.
+                let loaded = catch_unwind(|| load(&computing, number == 0)).unwrap_or_else(|_| {
                     Err(Error::artifact(&computing.path, "libtorch failed to load the model"))
                 });
-                let loaded = |classifier: &Classifier| Loaded {
-                    metadata: classifier.metadata().clone(),
-                    taken: classifier.taken(),
-                };
-                match classifier {
-                    Ok(classifier) => {
-                        let _ = sender.send(Ok(loaded(&classifier)));
+                match loaded {
+                    Ok((classifier, problem)) => {
+                        let (metadata, taken) = (classifier.metadata().clone(), classifier.taken());
+                        let _ = sender.send(Ok(Loaded { metadata, taken, problem }));
                         drop(sender);
                         work(&classifier, &computing, &queue, &metrics);
                     }
@@ -95,7 +95,8 @@ pub(super) fn start(
         .collect();
     drop(sender);
     let loaded: Result<Vec<Loaded>> = receiver.iter().collect();
-    match loaded.map(|mut loaded| loaded.pop()) {
+    let with_problem = |loaded: Vec<Loaded>| loaded.into_iter().max_by_key(|loaded| loaded.problem.is_some());
+    match loaded.map(with_problem) {
         Ok(Some(loaded)) => Ok((loaded, threads)),
         failed => {
             queue.close();
@@ -106,13 +107,22 @@ pub(super) fn start(
     }
 }
 
-fn load(computing: &Computing) -> Result<Classifier> {
+fn load(computing: &Computing, replays: bool) -> Result<(Classifier, Option<String>)> {
     let classifier = Classifier::load(&computing.path, computing.device)?.with_unknown(computing.unknown);
+    let problem = if replays { problem_of(&classifier)? } else { None };
     // A row takes a multiply-add a weight, or more. The setting is the calling thread's own.
     let work = classifier.values()?.saturating_mul(computing.max_batch);
     tch::set_num_threads(computing.threads.for_step(work).into());
     classifier.optimize();
-    Ok(classifier)
+    Ok((classifier, problem))
+}
+
+/// What is wrong with the model's answers to the samples that it recorded.
+fn problem_of(classifier: &Classifier) -> Result<Option<String>> {
+    Ok(match classifier.replay()? {
+        Some(verified) => verified.problem(),
+        None => Some(format!("it holds no {VERIFICATION} to compare its answers with; export it again")),
+    })
 }
 
 fn work(classifier: &Classifier, computing: &Computing, queue: &Queue<Job>, metrics: &Metrics) {
@@ -138,9 +148,10 @@ fn work(classifier: &Classifier, computing: &Computing, queue: &Queue<Job>, metr
     }
 }
 
-/// What a piece of work gives, or what it fails with. A thread that ended would leave requests without an answer.
+/// What a piece of work gives, or what it fails with, in libtorch's own words. A thread that ended would leave requests without
+/// an answer.
 fn sound<T>(work: impl FnOnce() -> Result<T>) -> Answer<T> {
-    match catch_unwind(AssertUnwindSafe(work)) {
+    match catch_unwind(AssertUnwindSafe(|| guard(work))) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("the model failed in a way that it should not".to_string()),
     }

@@ -1,7 +1,11 @@
 //! A server that ends, and one whose model is replaced.
 
+use std::io::{Cursor, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -101,4 +105,105 @@ fn a_model_is_replaced_without_a_lost_request_and_a_faulty_one_is_not_taken() {
     server.signal("-TERM");
     let output = server.end();
     assert!(output.status.success());
+}
+
+/// The file with the bytes of one member changed, and checksums that fit.
+fn with_member(model: &[u8], ending: &str, change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let mut old = zip::ZipArchive::new(Cursor::new(model)).unwrap();
+    let mut new = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let mut is_changed = false;
+    for index in 0..old.len() {
+        let mut member = old.by_index(index).unwrap();
+        let name = member.name().unwrap().into_owned();
+        let mut bytes = Vec::new();
+        member.read_to_end(&mut bytes).unwrap();
+        if name.ends_with(ending) {
+            change(&mut bytes);
+            is_changed = true;
+        }
+        let stored =
+            zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        new.start_file(name, stored).unwrap();
+        new.write_all(&bytes).unwrap();
+    }
+    assert!(is_changed);
+    new.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_model_that_is_unsafe_or_computes_something_else_is_not_taken_and_metrics_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = digits_run(folder.path(), &["--epochs", "1"]);
+    let model = run.join("model.pt");
+    let good = std::fs::read(&model).unwrap();
+    let written = folder.path().join("written");
+    let writes = |code: &mut Vec<u8>| {
+        let line = format!(
+            "\n    print(torch.numel(torch.from_file(\"{}\", True, 64, dtype=0)))\n    return ",
+            written.display()
+        );
+        *code = String::from_utf8(code.clone()).unwrap().replace("\n    return ", &line).into_bytes();
+    };
+    let faults = [
+        (
+            with_member(&good, "/data/0", Vec::clear),
+            "its storage `data/0` should have 32768 bytes, but has 0",
+        ),
+        (
+            with_member(&good, "/data/2", |bytes| bytes.fill(0)),
+            "it computes other results than when it was written",
+        ),
+        (with_member(&good, "cresset.py", writes), "calls `aten::from_file`"),
+    ];
+    let server = Server::start(&run, &[]);
+    let mut connection = server.connect();
+    let served = |connection: &mut crate::support::http::Connection| {
+        connection.get("/v1/models").granted()["models"][0]["sha256"].as_str().unwrap().to_string()
+    };
+    assert!(connection.get("/metrics").text().contains("cresset_model_refused 0\n"));
+    for (number, (faulty, why)) in faults.iter().enumerate() {
+        replace(&model, faulty);
+        let told = loop {
+            let text = connection.get("/metrics").text();
+            if text.contains(&format!("cresset_refused_models_total {}\n", number + 1)) {
+                break text;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let gauge = told.lines().find(|line| line.starts_with("cresset_model_refused{")).expect("a reason");
+        assert!(gauge.contains(why) && gauge.ends_with(" 1"), "{gauge}");
+        assert_eq!(served(&mut connection), cresset::data::sha256(&good));
+    }
+    assert!(!written.exists());
+    // A FIFO holds up nobody, …
+    std::fs::remove_file(&model).unwrap();
+    assert!(Command::new("mkfifo").arg(&model).status().unwrap().success());
+    let refused = connection.ask("POST", "/v1/models/reload", &[], b"").refused(409);
+    assert!(refused.contains("this is a FIFO"), "{refused}");
+    connection.post("/v1/predict", &json!({ "inputs": digits(1) })).granted();
+    // … and what is good is taken again.
+    std::fs::remove_file(&model).unwrap();
+    replace(&model, &good);
+    let reloaded = connection.ask("POST", "/v1/models/reload", &[], b"").granted();
+    assert_eq!(reloaded["models"][0]["sha256"], cresset::data::sha256(&good));
+    assert!(connection.get("/metrics").text().contains("cresset_model_refused 0\n"));
+    server.signal("-TERM");
+    let output = server.end();
+    let log = stderr(&output);
+    assert!(output.status.success());
+    for (_, why) in &faults {
+        assert_eq!(log.matches(why).count(), 1, "{why} stands once in\n{log}");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_not_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("model.pt");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for command in ["serve", "inspect"] {
+        let output = crate::support::run([command, crate::support::text(&fifo)]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("model.pt: this is a FIFO"), "{}", stderr(&output));
+    }
 }

@@ -20,9 +20,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
 }
 
 pub(super) async fn reload(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let models = Arc::clone(&app.models);
-    let reloaded = tokio::task::spawn_blocking(move || models.reload(true)).await;
-    match reloaded.map_err(|_| Problem::failed("the model could not be loaded"))? {
+    match app.models.reload(true).await {
         Ok(_) => Ok(reply::json(StatusCode::OK, &described(&app.models))),
         Err(error) => {
             let problem = format!("the model in the file cannot be served, and the old one goes on: {error}");
