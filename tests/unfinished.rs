@@ -115,7 +115,7 @@ fn a_file_that_does_not_fit_is_not_there() {
     let rows = support::unlabelled_digits(place.path(), 200);
     refused(&limited(4, &["predict", text(&model), text(&rows), "--embeddings", &at("a.npy")]));
     refused(&limited(0, &["data", "audit", &digits, "--html", &at("audit.html")]));
-    refused(&limited(0, &["data", "preview", &digits, "--output", &at("a.png")]));
+    refused(&limited(0, &["data", "preview", "digits", "--output", &at("a.png")]));
     assert_eq!(names(&written), [""; 0]);
 }
 

@@ -22,7 +22,7 @@ pub fn replace(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()
     let place = partial(folder)?;
     // libtorch writes a file's name into the file.
     let temporary = place.path().join(path.file_name().unwrap_or_default());
-    fill(&temporary)?;
+    fill(&temporary).map_err(|error| error.moved(&temporary, path))?;
     File::open(&temporary).and_then(|file| file.sync_all()).map_err(Error::io("write", path))?;
     fs::rename(&temporary, path).map_err(Error::io("write", path))?;
     // The rename itself survives a crash of the machine only once the folder is on the disk.

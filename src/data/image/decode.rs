@@ -75,7 +75,17 @@ impl Header {
             Ok(format) => Header::of_other(bytes, format),
             Err(error) => Err(error.to_string()),
         });
-        header.ok().map(|header| (header.width, header.height))
+        match header {
+            Ok(header) => Some((header.width, header.height)),
+            // Its decoder refuses sides of more than 16 bits.
+            Err(_) if bytes.starts_with(b"BM") => {
+                let side = |at: usize| {
+                    Some(i32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?).unsigned_abs())
+                };
+                Some((side(18)?, side(22)?))
+            }
+            Err(_) => None,
+        }
     }
 
     fn of_jpeg(bytes: &[u8]) -> Result<Self, String> {
