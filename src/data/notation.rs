@@ -100,11 +100,11 @@ fn signed(text: &str) -> (bool, &str) {
 }
 
 fn without_currency(text: &str) -> (Option<&'static str>, &str) {
-    let stripped = |symbol: &&'static str| {
-        let rest = text.strip_prefix(*symbol).map(str::trim_start);
-        Some((Some(*symbol), rest.or_else(|| text.strip_suffix(*symbol).map(str::trim_end))?))
+    let stripped = |symbol: &'static str| {
+        let rest = text.strip_prefix(symbol).map(str::trim_start);
+        Some((Some(symbol), rest.or_else(|| text.strip_suffix(symbol).map(str::trim_end))?))
     };
-    CURRENCIES.iter().find_map(|symbol| stripped(&symbol)).unwrap_or((None, text))
+    CURRENCIES.iter().find_map(|symbol| stripped(symbol)).unwrap_or((None, text))
 }
 
 /// A number without separators of thousands and with a decimal point.

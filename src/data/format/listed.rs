@@ -78,12 +78,12 @@ impl Format for ImageList {
     }
 }
 
+/// An image that a table lists, by its line: its file, or why there is none.
+type Line = (u64, std::result::Result<PathBuf, String>);
+
 /// The images that a table lists, with or without labels, to be classified: the line of each, and its file or why there is none.
 /// None if it is no such list.
-pub fn images(
-    path: &Path,
-    images: Option<&Path>,
-) -> Option<Result<Vec<(u64, std::result::Result<PathBuf, String>)>>> {
+pub fn images(path: &Path, images: Option<&Path>) -> Option<Result<Vec<Line>>> {
     let list = List::recognised(path, images)?;
     let cells = match list.cells() {
         Ok(cells) => cells,

@@ -127,7 +127,7 @@ impl Tally {
 
     fn kind(&self, own: Option<Decimal>, of_table: Option<Decimal>) -> Kind {
         let [commas, points] = self.either;
-        let decimal = own.unwrap_or_else(|| match of_table {
+        let decimal = own.unwrap_or(match of_table {
             Some(decimal) => decimal,
             // Where semicolons part cells, commas are decimal; but not where some numbers are long enough for one and lack it.
             None if commas > 0 && commas == self.cells => Decimal::Comma,

@@ -161,6 +161,11 @@ struct Named<'a> {
     found: Vec<Found>,
 }
 
+/// So many numbers of a row may be all names of columns by chance, …
+const FEW_NUMBERS: usize = 2;
+/// … and so many may be some of them.
+const SOME_NUMBERS: usize = 7;
+
 #[derive(Clone, PartialEq)]
 enum Found {
     At(usize),
@@ -206,10 +211,11 @@ impl<'a> Named<'a> {
         let is_named = |(name, found): (&Cow<str>, &Found)| *found != Found::Nowhere && is_text(name);
         let any_text = self.wanted.iter().zip(&self.found).any(is_named);
         let (cells, model) = (self.cells, self.model);
-        named == inputs.len()
+        let has_text = cells.iter().any(|cell| is_text(cell));
+        named == inputs.len() && (has_text || named > FEW_NUMBERS)
             || any_text && by_position.is_none_or(|places| !is_row(cells, &places.columns, model))
-            // Names that are numbers may be values, but those of a row are hardly all different.
-            || named * 2 > inputs.len() && all_differ(cells)
+            // Names that are numbers may be values, but many of a row are hardly all different.
+            || named * 2 > inputs.len() && all_differ(cells) && (has_text || named > SOME_NUMBERS)
             || by_position.is_some_and(|places| looks_like_names(cells, &places.columns, model))
     }
 

@@ -88,6 +88,9 @@ impl Array {
     }
 }
 
+/// What makes a number of the bytes of an item.
+type Number = Box<dyn Fn(&[u8]) -> f32>;
+
 struct Header {
     descr: String,
     fortran_order: bool,
@@ -152,7 +155,7 @@ impl Header {
     }
 
     /// What makes a number of the bytes of an item.
-    fn number(&self) -> Box<dyn Fn(&[u8]) -> f32> {
+    fn number(&self) -> Number {
         let is_reversed = self.is_reversed();
         macro_rules! read {
             ($bits:ty, $number:expr) => {
