@@ -11,7 +11,7 @@ use crate::model::Tensors;
 /// Which tensors of a file are for which of a model.
 ///
 /// Names in files often have something before the model's own: `module.`, `state_dict.`, `model.`. Of several copies of the
-/// model, one is taken ([`copies`]).
+/// model, one is taken (`copies`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matching {
     /// The key of the copy that was taken, empty if the names have nothing before them, and those of the others.
