@@ -1,0 +1,171 @@
+//! Tables as people and their programs write them.
+
+use super::*;
+
+#[test]
+fn numbers_are_read_as_people_write_them() {
+    let text = "when;sl;income;share;kind\n31.12.1970;5,1;1.234,50 €;9%;a\n1.1.1970;0,25;999 €;10 %;b\n2.1.1970;7;12.000 €;100%;a\n";
+    let table = table(text).unwrap();
+    assert_eq!(table.values, [364., 5.1, 1234.5, 0.09, 0., 0.25, 999., 0.1, 1., 7., 12_000., 1.]);
+    // The same for rows that a model is given.
+    let (_folder, path) = file("rows.csv", b"5,15;1.1.1971;(3.000,00 \xe2\x82\xac);50%\n");
+    let text = "sl;when;income;share\n".to_string() + &std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text).unwrap();
+    assert_eq!(
+        read_rows(&path, &table.layout, Allowed { missing: false, unknown: OnUnknown::Error })
+            .unwrap()
+            .values,
+        [365., 5.15, -3000., 0.5]
+    );
+    // Also where only commas part cells, and no header helps.
+    let semicolons = super::tests::table("5,1;3,5;a\n4,9;3,0;b\n4,7;3,2;a\n").unwrap();
+    assert_eq!(semicolons.values, [5.1, 3.5, 4.9, 3., 4.7, 3.2]);
+    let (_folder, path) = file("rows.csv", b"5,15;3,5\n");
+    assert_eq!(
+        read_rows(&path, &semicolons.layout, Allowed { missing: false, unknown: OnUnknown::Error })
+            .unwrap()
+            .values,
+        [5.15, 3.5]
+    );
+}
+
+#[test]
+fn a_comma_is_told_from_a_separator_of_thousands_by_the_column_or_the_table() {
+    for (text, expected) in [
+        // Quoted, and nothing tells: thousands.
+        ("x,y\n\"23,000\",a\n\"2,000\",b\n\"5,000\",a\n", [23_000., 2000., 5000.]),
+        ("x;y\n23,500;a\n2,125;b\n5,250;a\n", [23.5, 2.125, 5.25]),
+        ("x;y\n23,500;a\n900;b\n5,250;a\n", [23_500., 900., 5250.]),
+        ("x;y\n0,500;a\n2,125;b\n5,250;a\n", [0.5, 2.125, 5.25]),
+        ("x;y\n1.250;a\n2.125;b\n5.250;a\n", [1.25, 2.125, 5.25]),
+        ("x;y\n1,250.5;a\n2,125;b\n5;a\n", [1250.5, 2125., 5.]),
+    ] {
+        assert_eq!(table(text).unwrap().values, expected, "{text}");
+    }
+    // Another column tells it of this one.
+    let table = table("x;z;y\n1.250;0,5;a\n2.125;1,5;b\n12;2,5;a\n").unwrap();
+    assert_eq!(table.values, [1250., 0.5, 2125., 1.5, 12., 2.5]);
+}
+
+#[test]
+fn odd_cells_of_a_column_of_numbers_are_named() {
+    let said = problem("x;y\n5,1;a\n4,9;b\n4.7;a\n3,1;b\n");
+    assert_eq!(
+        said,
+        ", line 4, column 1 (x): `4.7` is not a number; correct it, or leave the column out with --ignore x"
+    );
+    let said = problem("x,y\n$5,a\n€6,b\n$7,a\nn.d.,b\n$4,b\n");
+    assert!(said.starts_with(", line 3, column 1 (x): `€6` is not a number (one of 2 such cells)"), "{said}");
+    let said = problem("when,y\n3/4/2020,a\n5/6/2021,b\n7/7/2021,b\n");
+    assert!(
+        said.starts_with(", column 1 (when): day and month of dates such as `3/4/2020` cannot be told"),
+        "{said}"
+    );
+    assert_eq!(table("when,y\n3/4/1970,a\n1/13/1970,b\n").unwrap().values, [62., 12.]);
+}
+
+#[test]
+fn a_header_of_numbers_is_one_in_training_and_prediction() {
+    let rows: String =
+        (0..12).map(|row| format!("{0}.5,{0}.25,{1}.1,{2}\n", row, row % 5, ["a", "b"][row % 2])).collect();
+    let table = table(format!("0,1,2,target\n{rows}")).unwrap();
+    assert_eq!((table.rows.len(), &table.label_texts[..]), (12, &["a".to_string(), "b".into()][..]));
+    assert_eq!(table.layout.feature_names(), ["0", "1", "2"]);
+    for text in ["0,1,2,target\n1,2,3,a\n", "0,1,2\n1,2,3\n", "2,1,0\n3,2,1\n", "1,2,3\n"] {
+        let (_folder, path) = file("rows.csv", text.as_bytes());
+        assert_eq!(
+            read_rows(&path, &table.layout, Allowed { missing: false, unknown: OnUnknown::Error })
+                .unwrap()
+                .values,
+            [1., 2., 3.],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn lines_end_in_any_way() {
+    for end in ["\r", "\r\n", "\r\r\n", "\n"] {
+        let text = ["x,y", "1,a", "2,\"b\"", "3,a", ""].join(end);
+        let table = table(&text).unwrap();
+        assert_eq!((&table.values[..], labels(&table)), (&[1., 2., 3.][..], vec!["a", "b", "a"]), "{text:?}");
+        assert_eq!(table.lines, [2, 3, 4]);
+    }
+    assert_eq!(labels(&table("x,y\r1,a\n2,b\r\n3,a").unwrap()), ["a", "b", "a"]);
+}
+
+#[test]
+fn a_file_that_is_no_text_is_named_as_what_it_is() {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(b"1,2,a\n3,4,b\n").unwrap();
+    let table = table_with("a.csv", encoder.finish().unwrap(), &DataOptions::default()).unwrap();
+    assert_eq!(labels(&table), ["a", "b"]);
+    for (bytes, kind) in [
+        (&b"PK\x03\x04\x14\0\x06\0[Content_Types].xml"[..], "an Excel workbook"),
+        (b"PK\x03\x04\x14\0\0\0a.csv1,2,a", "a zip archive"),
+        (b"\xff\xfe1\0,\0a\0", "text in UTF-16, not a table as text in UTF-8; save it as CSV in UTF-8"),
+        (b"\xfe\xff\x001\0,\0a", "text in UTF-16"),
+        (b"\0\0\0\x18ftypheic\0\0", "a HEIC or AVIF image"),
+        (b"\x89PNG\r\n\x1a\n", "an image"),
+    ] {
+        let said = problem(bytes);
+        assert!(said.starts_with(", line 1: the file is ") && said.contains(kind), "{said}");
+    }
+    assert_eq!(super::tests::table("GIF8,y\n1,a\n2,b\n").unwrap().lines, [2, 3]);
+}
+
+#[test]
+fn blanks_of_unicode_are_trimmed_from_cells_labels_and_names() {
+    let table = table("x\u{a0},\u{200b}kind\n1\u{a0},a\u{a0}\n\u{202f}2,a\n3,b\u{feff}\n").unwrap();
+    assert_eq!((&table.values[..], labels(&table)), (&[1., 2., 3.][..], vec!["a", "a", "b"]));
+    assert_eq!(table.layout.feature_names(), ["x"]);
+}
+
+#[test]
+fn all_faults_are_told_together_with_one_command() {
+    let row = |row: usize| format!("n{row},{},{},{}\n", row * 7 % 10, row % 3, ["a", "b"][row % 2]);
+    let good: String = (0..60).map(row).collect();
+    let text = format!("name,x,z,kind\n{good}n60,,1,a\nn61,oops,1,b\nn62,1,1,\n");
+    let (_folder, path) = file("a.csv", text.as_bytes());
+    let said = Csv.read(&path, &DataOptions::default()).unwrap_err().to_string();
+    for part in [
+        "a.csv: 4 things are wrong with the table: column 2 (x) lacks 1 value(s), the first in line 62",
+        "1 row(s) have no label (column 4 (kind)), the first in line 64",
+        "column 1 (name) holds 63 different texts in 63 rows",
+        "`oops` in line 63, column 2 (x), is not a number",
+        "a.csv --missing drop --ignore name,x",
+    ] {
+        assert!(said.contains(part), "`{part}` is not in {said}");
+    }
+    assert!(said.len() < 1000, "{said}");
+    let faults = Faults::of(&path, &DataOptions::default()).unwrap();
+    let table = read(&path, &faults.remedied.unwrap()).unwrap();
+    assert_eq!((table.rows.len(), table.layout.feature_names()), (62, vec!["z".to_string()]));
+    // Where values are filled in, rows without a label are left out.
+    let text = "x,z,kind\n1,2,a\n,3,b\n4,5,\n6,7,b\n";
+    assert!(problem(text).ends_with("a.csv --missing mean"), "{}", problem(text));
+    let options = DataOptions { missing: Missing::Mean, ..DataOptions::default() };
+    assert_eq!(table_with("a.csv", text, &options).unwrap().lines, [2, 3, 5]);
+    // What no option passes over has no command.
+    let said = problem("x,z,kind\n1,2,a\n,3,b\n4,5\n6,7,b\n");
+    assert!(
+        said.contains("1 row(s) do not have 3 values, the first in line 4 with 2")
+            && said.ends_with("Correct the table"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_delimiter_is_told_by_many_rows_and_by_the_cells() {
+    // Rows of which a few are faulty.
+    assert!(problem("x;y\n1,5;a\n2,5;b\n3,5;a;b\n4,5;b\n").starts_with(", line 4: the row has 3 value(s)"));
+    for (text, width) in [
+        ("Doe, John;1;a\nRoe, Ann;2;b\nDoe, Jane;3;a\n", 3),
+        ("1\tx,y\ta\n2\tx,z\tb\n", 3),
+        ("a|1,5\nb|2,5\na|3,25\n", 2),
+        ("x,y\n1,a;b\n2,a;c\n", 2),
+    ] {
+        assert_eq!(table(text).map(|table| table.layout.width).unwrap_or(0), width, "{text}");
+    }
+}
