@@ -165,7 +165,8 @@ impl Prepared {
 
 /// Takes over the weights of a file that fit, those of the last layer only if they are wanted.
 fn init(network: &Network, file: &Path, config: &Config) -> Result<Matching> {
-    let (weights, state) = (weights::read(file)?, network.state());
+    let weights = weights::read_within(file, config.reading.room())?;
+    let state = network.state();
     let fault = |error| match error {
         Error::Usage(problem) => Error::artifact(file, problem),
         other => other,

@@ -26,7 +26,7 @@ use std::path::Path;
 
 use tch::{Kind, Tensor};
 
-use crate::data::room;
+use crate::data::room::Room;
 use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
 use crate::model::loading::open_file;
@@ -44,10 +44,18 @@ use view::{Storage, View};
 /// A file that is missing, damaged, of another kind, without tensors, or with one of a dtype that [`safetensors::DTYPES`] has
 /// not.
 pub fn read(path: &Path) -> Result<Tensors> {
+    read_within(path, Room::default())
+}
+
+/// Reads the tensors of a file that may take as much memory as `room` says.
+///
+/// # Errors
+/// As [`read`], and a file that is larger.
+pub(crate) fn read_within(path: &Path, room: Room) -> Result<Tensors> {
     let cannot = |e: std::io::Error| Error::artifact(path, format!("cannot read the weights: {e}"));
     let mut file = open_file(path)?;
     let length = file.metadata().map_err(cannot)?.len();
-    room::Room(None).check(path, length)?;
+    room.check(path, length)?;
     let mut start = Vec::new();
     Read::by_ref(&mut file).take(legacy::MAGIC.len() as u64).read_to_end(&mut start).map_err(cannot)?;
     file.rewind().map_err(cannot)?;
