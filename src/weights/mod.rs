@@ -26,10 +26,9 @@ use std::path::Path;
 
 use tch::{Kind, Tensor};
 
-use crate::data::room::Room;
+use crate::data::room::{self, Room};
 use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
-use crate::model::loading::open_file;
 pub use matching::Matching;
 use view::{Storage, View};
 
@@ -53,7 +52,7 @@ pub fn read(path: &Path) -> Result<Tensors> {
 /// As [`read`], and a file that is larger.
 pub(crate) fn read_within(path: &Path, room: Room) -> Result<Tensors> {
     let cannot = |e: std::io::Error| Error::artifact(path, format!("cannot read the weights: {e}"));
-    let mut file = open_file(path)?;
+    let mut file = room::open(path).map_err(cannot)?;
     let length = file.metadata().map_err(cannot)?.len();
     room.check(path, length)?;
     let mut start = Vec::new();
