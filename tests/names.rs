@@ -106,7 +106,7 @@ fn no_name_breaks_what_is_written() {
     };
     let rows = records(&predict("csv"));
     assert_eq!(rows.len(), 49);
-    assert!(rows[1..].iter().all(|row| row[0].contains("/p\n") && row.len() == 4), "{rows:?}");
+    assert!(rows[1..].iter().all(|row| row[0].contains("/p\\n") && row.len() == 4), "{rows:?}");
     let lines = String::from_utf8(predict("plain")).unwrap();
     assert_eq!(lines.lines().count(), 48);
     let lines = String::from_utf8(predict("jsonl")).unwrap();

@@ -161,10 +161,8 @@ struct Named<'a> {
     found: Vec<Found>,
 }
 
-/// So many numbers of a row may be all names of columns by chance, …
+/// So many numbers of a row may be names of columns by chance.
 const FEW_NUMBERS: usize = 2;
-/// … and so many may be some of them.
-const SOME_NUMBERS: usize = 7;
 
 #[derive(Clone, PartialEq)]
 enum Found {
@@ -215,7 +213,7 @@ impl<'a> Named<'a> {
         named == inputs.len() && (has_text || named > FEW_NUMBERS)
             || any_text && by_position.is_none_or(|places| !is_row(cells, &places.columns, model))
             // Names that are numbers may be values, but many of a row are hardly all different.
-            || named * 2 > inputs.len() && all_differ(cells) && (has_text || named > SOME_NUMBERS)
+            || named * 2 > inputs.len() && all_differ(cells) && (has_text || named > FEW_NUMBERS)
             || by_position.is_some_and(|places| looks_like_names(cells, &places.columns, model))
     }
 
