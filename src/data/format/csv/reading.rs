@@ -1,6 +1,5 @@
 //! A text that is read through once, from its file to its last row.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::pieces::{Piece, Pieces};
 use super::text;
-use crate::data::hexadecimal;
+use crate::data::{hexadecimal, room};
 use crate::error::{Error, Place, Result};
 
 /// Bytes that are read at once, and the least that is looked at before the rest is read. What is no larger is not worth more than one
@@ -102,7 +101,7 @@ fn has_sample(text: &[u8]) -> bool {
 /// The bytes of a file, unpacked. Those on the disk are counted in.
 fn source(path: &Path, fingerprint: &Fingerprint) -> Result<Box<dyn Read + Send>> {
     let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
-    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+    let mut file = BufReader::new(room::open(path).map_err(unreadable)?);
     let is_gzip = text::is_gzip(path, file.fill_buf().map_err(unreadable)?);
     let mut file = Counted { file, fingerprint: fingerprint.clone() };
     if !is_gzip {

@@ -169,3 +169,13 @@ fn the_delimiter_is_told_by_many_rows_and_by_the_cells() {
         assert_eq!(table(text).map(|table| table.layout.width).unwrap_or(0), width, "{text}");
     }
 }
+
+#[test]
+fn a_pipe_that_nobody_writes_into_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("rows.csv");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let allowed = Allowed { missing: false, unknown: OnUnknown::Error };
+    let said = read_rows(&pipe, &model(), allowed).unwrap_err().to_string();
+    assert!(said.contains("this is a pipe; a regular file is needed here"), "{said}");
+}
