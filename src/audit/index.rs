@@ -1,6 +1,8 @@
 //! Columns that count the rows: they tell the label where the file is sorted by it, and nothing of new rows.
 
 use super::{Finding, Severity, Subject};
+use crate::data::Dataset;
+use crate::data::column::{Column, ColumnKind};
 use crate::error::excerpt;
 
 /// Fewer rows may count up by chance.
@@ -19,15 +21,8 @@ pub fn counting(subject: &Subject) -> Vec<Finding> {
     }
     let most = super::classes::counts(dataset).into_iter().max().unwrap_or(0) as f64 / rows as f64;
     let mut findings = Vec::new();
-    for (at, name) in super::columns::names(dataset).iter().enumerate() {
-        // Of a column of texts, each category is a feature.
-        let column =
-            dataset.table.as_ref().map(|table| table.columns.iter().find(|column| column.name == *name));
-        let position = match column {
-            Some(column) => column.map(|column| column.position),
-            None => Some(at),
-        };
-        let Some(position) = position else { continue };
+    for (at, name, position) in numeric(dataset) {
+        let name = name.as_str();
         // The first values rule most columns out, which are then never copied.
         let first: Vec<f32> = super::columns::values(dataset, at).take(3).collect();
         if !is_called_so(name) && !is_monotonic(&first) {
@@ -67,9 +62,24 @@ pub fn counting(subject: &Subject) -> Vec<Finding> {
     findings
 }
 
+/// The columns of numbers of a table: the feature of each, its name, and its place among all columns.
+fn numeric(dataset: &Dataset) -> Vec<(usize, String, usize)> {
+    let names = super::columns::names(dataset);
+    let Some(table) = dataset.table.as_ref().filter(|_| !names.is_empty()) else {
+        return names.into_iter().enumerate().map(|(at, name)| (at, name, at)).collect();
+    };
+    let mut first = 0;
+    let feature = |column: &Column| {
+        first += column.features();
+        let at = first - column.features();
+        (column.kind == ColumnKind::Number).then(|| (at, column.name.clone(), column.position))
+    };
+    table.columns.iter().filter_map(feature).collect()
+}
+
 /// Whether whole numbers count 0, 1, 2, … or 1, 2, 3, …; or are all different below a name such as `id`.
 fn numbers_rows(name: &str, values: &[f32]) -> bool {
-    if !values.iter().all(|value| value.is_finite() && value.fract() == 0.) {
+    if !are_whole(values) {
         return false;
     }
     if counts_up(values) {
@@ -86,10 +96,13 @@ fn counts_up(values: &[f32]) -> bool {
     begins && values.windows(2).all(|pair| pair[1] - pair[0] == 1.)
 }
 
+fn are_whole(values: &[f32]) -> bool {
+    values.iter().all(|value| value.is_finite() && value.fract() == 0.)
+}
+
 /// Whether whole numbers rise, or fall, from each row to the next.
 fn is_monotonic(values: &[f32]) -> bool {
-    values.iter().all(|value| value.is_finite() && value.fract() == 0.)
-        && (values.is_sorted_by(|a, b| a < b) || values.is_sorted_by(|a, b| a > b))
+    are_whole(values) && (values.is_sorted_by(|a, b| a < b) || values.is_sorted_by(|a, b| a > b))
 }
 
 /// Whether columns of this name number rows or name them.

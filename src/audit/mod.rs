@@ -21,7 +21,6 @@ use crate::data::format::{self, csv};
 use crate::data::{DataOptions, Dataset, options::Missing, read};
 use crate::error::Result;
 use looks::Look;
-pub(crate) use looks::all_alike;
 pub use page::to_page;
 pub use report::{to_list, to_text};
 
@@ -125,11 +124,14 @@ const CHECKS: &[Check] = &[
 /// The checks that cost next to nothing.
 const QUICK: &[Check] = &[classes::unknown, lookalikes::classes, lookalikes::categories, index::counting];
 
-/// What the checks find that cost next to nothing, for whoever trains without an audit.
-pub fn quick(dataset: &Dataset) -> Vec<Finding> {
+/// What the checks find that cost next to nothing, a sentence each, for whoever trains without an audit. Some images are decoded
+/// in `threads` threads.
+pub fn quick(dataset: &Dataset, threads: usize) -> Vec<String> {
     // Without a copy of the columns, which may be large.
     let subject = Subject { dataset, looks: &[], hashes: &[], columns: &[] };
-    QUICK.iter().flat_map(|check| check(&subject)).collect()
+    let findings = QUICK.iter().flat_map(|check| check(&subject)).map(|finding| finding.summary);
+    let alike = looks::all_alike(dataset, threads);
+    findings.chain(alike.map(|problem| format!("{problem}; `cresset data audit` names them"))).collect()
 }
 
 /// Reads data and checks it, pictures in `threads` threads. What is wrong with a table's cells is found too, and the other

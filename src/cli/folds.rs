@@ -7,7 +7,7 @@ use cresset::run::RunFolder;
 use cresset::terminal;
 
 use super::progress::Progress;
-use super::train::{interrupted, introduction, notes};
+use super::train::{interrupted, introduction, notes, warn_of_data};
 use super::{Ended, show, thousands};
 
 /// The folds by which wrong labels are found where the run has none.
@@ -56,6 +56,10 @@ pub fn find_label_errors(config: &Config, run: &RunFolder, stop: &dyn Fn() -> bo
 /// Trains all folds that are not complete; `again` is what `--resume` takes to go on with an interrupted one.
 fn train(folds: &CrossValidation, again: &str, stop: &dyn Fn() -> bool) -> anyhow::Result<Ended> {
     while let Some((fold, run)) = folds.next()? {
+        // All folds are of the same data.
+        if fold == 1 {
+            warn_of_data(&run);
+        }
         show(&format!("fold {fold} of {}\n{}", folds.folds(), introduction(&run)))?;
         match pipeline::finish(run, &mut Progress::new(), stop)? {
             Outcome::Interrupted { epoch, step } => return Ok(interrupted(again, epoch, step)),

@@ -160,10 +160,7 @@ impl Train {
         };
         let folder = run.folder.clone();
         if world.is_first() {
-            let data = run.prepared.dataset.path.display();
-            for finding in audit::quick(&run.prepared.dataset) {
-                tracing::warn!("{data}: {}", finding.summary);
-            }
+            warn_of_data(&run);
             show(&introduction(&run))?;
         }
         let stop = || asked.load(Ordering::Relaxed);
@@ -369,6 +366,14 @@ pub fn introduction(run: &Run) -> String {
     format!(
         "data    {data}\nmodel   {model}: {parameters} parameters{caution}\n{init}device  {device}, {threads} CPU thread(s){others}\nrun     {folder}\n\n"
     )
+}
+
+/// Warns of what quick checks find in the data.
+pub fn warn_of_data(run: &Run) {
+    let dataset = &run.prepared.dataset;
+    for problem in audit::quick(dataset, run.config.threads.count().into()) {
+        tracing::warn!("{}: {problem}", dataset.path.display());
+    }
 }
 
 /// Why training ended early, and what is wrong with its result; nothing where both are as they should be.

@@ -4,7 +4,6 @@ use tch::Device;
 
 use super::categories;
 use super::corrections::{self, Corrections};
-use crate::audit;
 use crate::config::Config;
 use crate::data::{self, Dataset, Split};
 use crate::error::{Error, Result};
@@ -46,9 +45,6 @@ impl Examples {
         tracing::info!(
             file = %dataset.path.display(), rows = dataset.rows(), classes = dataset.classes.len(), "read the data"
         );
-        if let Some(problem) = audit::all_alike(&dataset, config.threads.count().into()) {
-            tracing::warn!("{}: {problem}; `cresset data audit` names them", dataset.path.display());
-        }
         for note in corrections.iter().flat_map(|corrections| &corrections.notes) {
             tracing::warn!("{note}");
         }
