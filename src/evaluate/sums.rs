@@ -1,6 +1,6 @@
 //! Loss and confusion matrix over the batches of an evaluation.
 
-use cresset_bridge::tally::Tally;
+use cresset_bridge::kernels::tally::Tally;
 use tch::{Device, Kind, Tensor};
 
 use super::{Confusion, cross_entropy};

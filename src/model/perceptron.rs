@@ -1,6 +1,6 @@
 //! Models that are linear layers with a rectifier between each two, which are computed by shorter ways.
 
-use cresset_bridge::perceptron::Perceptron;
+use cresset_bridge::kernels::perceptron::Perceptron;
 use tch::{Device, Kind, Tensor};
 
 use super::Network;

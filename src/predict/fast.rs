@@ -3,7 +3,7 @@
 
 use std::cell::OnceCell;
 
-use cresset_bridge::compiled::{Batches, Compiled, scaled};
+use cresset_bridge::kernels::compiled::{Batches, Compiled, scaled};
 use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 

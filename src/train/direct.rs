@@ -1,7 +1,7 @@
 //! A training step without autograd: of a multilayer perceptron with cross-entropy, whose gradients are a few formulas. Where
 //! layers are small, recording and replaying them costs more than computing them.
 
-use cresset_bridge::perceptron::{Forward, Perceptron};
+use cresset_bridge::kernels::perceptron::{Forward, Perceptron};
 use tch::{Device, Tensor};
 
 use super::Objective;

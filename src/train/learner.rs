@@ -1,9 +1,9 @@
 //! A training step: what happens to a batch.
 
-use cresset_bridge::allocator::KeptMemory;
 use cresset_bridge::autocast;
 use cresset_bridge::gradients::Gradients;
-use cresset_bridge::perceptron::Forward;
+use cresset_bridge::kernels::allocator::KeptMemory;
+use cresset_bridge::kernels::perceptron::Forward;
 use cresset_bridge::reducer::Reducer;
 use tch::{Device, Kind, Tensor};
 

@@ -154,7 +154,7 @@ impl Checkout {
             fs::create_dir_all(world.join(inside)).unwrap();
         }
         copy_files("scripts", &world.join("checkout/scripts"));
-        copy_files("bridge/cuda", &world.join("checkout/bridge/cuda"));
+        copy_files("crates/bridge/cuda", &world.join("checkout/crates/bridge/cuda"));
         let checkout = Self { world, _folder: folder };
         for tool in TOOLS {
             symlink(on_path(tool), checkout.path("bin").join(tool)).unwrap();

@@ -34,7 +34,7 @@ fn it_is_built_once_where_cuda_is_wanted_under_the_name_that_the_program_looks_f
     assert_eq!((again.stderr.as_str(), compilations(&checkout)), ("", 1));
 
     // Other sources make another plugin.
-    fs::write(checkout.path("checkout/bridge/cuda/more.cc"), "// more\n").unwrap();
+    fs::write(checkout.path("checkout/crates/bridge/cuda/more.cc"), "// more\n").unwrap();
     with_cuda(&checkout);
     assert_eq!((plugins(&checkout).len(), compilations(&checkout)), (2, 2));
 }

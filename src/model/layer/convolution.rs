@@ -1,6 +1,6 @@
 //! Convolution of pictures.
 
-use cresset_bridge::convolution;
+use cresset_bridge::kernels::convolution;
 use tch::Tensor;
 use tch::nn::{self, Init};
 

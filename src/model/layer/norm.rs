@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use cresset_bridge::norm;
+use cresset_bridge::kernels::norm;
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
 

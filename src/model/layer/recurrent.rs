@@ -1,6 +1,6 @@
 //! Recurrent layers.
 
-use cresset_bridge::lstm::{self, Direction};
+use cresset_bridge::kernels::lstm::{self, Direction};
 use tch::Tensor;
 use tch::nn::{self, Init};
 

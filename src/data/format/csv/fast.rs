@@ -1,7 +1,7 @@
 //! Rows of short plain numbers, cut and parsed in one walk over their bytes. Whatever is not that plain is left to the careful
 //! way, which knows all that a cell may hold and what to say of it.
 
-use cresset_bridge::decimals;
+use cresset_decimals;
 
 use super::layout::{Input, Layout};
 use super::parse::Parsed;

@@ -1,0 +1,112 @@
+//! Compiles the C++ half of the bridge against the libtorch that torch-sys found.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// What libtorch can do, one C++ file a topic, beside the Rust file of the same name, and what these are made of.
+const API: [&str; 16] = [
+    "autocast",
+    "conforming",
+    "cutting",
+    "freezing",
+    "gradients",
+    "graph",
+    "memory",
+    "model_file",
+    "operations",
+    "optimizer",
+    "process_group",
+    "quantization",
+    "random",
+    "recording",
+    "reducer",
+    "script",
+];
+
+/// The kernels, likewise.
+const KERNELS: [&str; 12] = [
+    "adam",
+    "allocator",
+    "compiled",
+    "convolution",
+    "linear_chains",
+    "lstm",
+    "norm",
+    "packed_layers",
+    "perceptron",
+    "product",
+    "small_perceptron",
+    "tally",
+];
+
+fn main() {
+    let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");
+    let libtorch = Path::new(&lib).parent().expect("lib/ has a parent");
+    let version_file = libtorch.join("build-version");
+    let version =
+        std::fs::read_to_string(&version_file).expect("scripts/fetch-libtorch writes build-version");
+    println!("cargo:rustc-env=LIBTORCH_VERSION={}", version.trim());
+    // Touched when ./libtorch is made to lead elsewhere.
+    println!("cargo:rerun-if-changed={}", version_file.display());
+
+    let include = libtorch.join("include");
+    let mut build = cxx_build::bridge("src/ffi.rs");
+    let api = API.map(|name| format!("src/api/{name}"));
+    for name in api.into_iter().chain(KERNELS.map(|name| format!("src/kernels/{name}"))) {
+        build.file(format!("{name}.cc"));
+    }
+    for folder in ["src", "src/api", "src/kernels"] {
+        files_of(folder, &["cc", "h"])
+            .iter()
+            .for_each(|path| println!("cargo:rerun-if-changed={}", path.display()));
+    }
+    println!("cargo:rerun-if-changed=gloo");
+    // Stand-ins for the headers of gloo, which libtorch's packages leave out.
+    build.include("gloo").define("USE_DISTRIBUTED", None).define("USE_C10D_GLOO", None);
+    for folder in [include.clone(), include.join("torch/csrc/api/include")] {
+        build.flag("-isystem").flag(folder);
+    }
+    // A product and a sum are rounded once where the processor can, and roots of many values are taken together.
+    build.flag_if_supported("-ffp-contract=fast").flag_if_supported("-fno-math-errno");
+    // Without it, `at::parallel_for` is a loop on one core.
+    build.flag("-fopenmp");
+    // NDEBUG as libtorch was built: without it, some of its classes have members more.
+    build.std("c++17").define("_GLIBCXX_USE_CXX11_ABI", "1").define("NDEBUG", None).compile("cresset_bridge");
+
+    let plugin = std::fs::canonicalize(&lib).expect("lib/ exists").join(plugin_name());
+    println!("cargo:rustc-env=CUDA_PLUGIN={}", plugin.display());
+    println!("cargo:rerun-if-changed=cuda");
+
+    println!("cargo:rustc-link-lib=torch_cpu");
+    println!("cargo:rustc-link-lib=c10");
+    // The one that libtorch brings along, at run time.
+    println!("cargo:rustc-link-lib=gomp");
+    // The libraries load from their real folder, where they find each other and NVIDIA's.
+    let real =
+        std::fs::canonicalize(Path::new(&lib).join("libtorch_cpu.so")).expect("libtorch_cpu.so exists");
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", real.parent().expect("a file has a folder").display());
+}
+
+/// The file of the CUDA plugin that fits this crate, as scripts/build-cuda-plugin names it.
+fn plugin_name() -> String {
+    let mut sources = files_of("cuda", &["cc", "h"]);
+    // All of `*.cc`, then all of `*.h`.
+    sources.sort_by_key(|path| (path.extension().map(ToOwned::to_owned), path.clone()));
+    let mut hash = Sha256::new();
+    sources.iter().for_each(|path| hash.update(std::fs::read(path).expect("a source can be read")));
+    let hexadecimal = hash.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes all");
+        text
+    });
+    format!("libcresset_cuda-{hexadecimal}.so")
+}
+
+/// The files in a folder whose names end so.
+fn files_of(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
+    let has_ending =
+        |path: &PathBuf| path.extension().is_some_and(|ending| endings.iter().any(|known| ending == *known));
+    let entries = std::fs::read_dir(folder).expect("a folder of sources");
+    entries.map(|entry| entry.expect("an entry of it").path()).filter(has_ending).collect()
+}

@@ -1,0 +1,18 @@
+//! What libtorch has and `tch` does not bind.
+
+pub mod autocast;
+pub mod cuda;
+mod cutting;
+mod freezing;
+pub mod gradients;
+pub mod graph;
+pub mod memory;
+pub mod model_file;
+pub mod optimizer;
+pub mod process;
+pub mod process_group;
+pub mod quantization;
+pub mod random;
+mod recording;
+pub mod reducer;
+pub mod script;

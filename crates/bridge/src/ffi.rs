@@ -1,0 +1,367 @@
+//! The contract between the two languages, in one place. `allocator`, `autocast`, `compiled`, `convolution`, `cutting`,
+//! `freezing`, `gradients`, `graph`, `lstm`, `memory`, `model_file`, `norm`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`,
+//! `script` and `tally` wrap it safely.
+
+#[cxx::bridge]
+pub(crate) mod bridge {
+    /// Text carried into or out of a model file beside the code, such as `metadata.json`.
+    struct ExtraFile {
+        name: String,
+        text: String,
+    }
+
+    /// An operation in the code of a model file.
+    struct FoundOperation {
+        method: String,
+        kind: String,
+        count: u64,
+        is_allowed: bool,
+    }
+
+    /// What a direction of a long short-term memory learns, float32: of the input (4 · hidden, inputs), of the state
+    /// (4 · hidden, hidden), and their biases, (4 · hidden) each.
+    struct LstmDirection<'a> {
+        from_input: &'a Tensor,
+        from_state: &'a Tensor,
+        input_bias: &'a Tensor,
+        state_bias: &'a Tensor,
+    }
+
+    /// What a batch normalisation learns and follows, (channels) each, and how; and whether a rectifier stands behind it.
+    struct BatchNorm<'a> {
+        weight: &'a Tensor,
+        bias: &'a Tensor,
+        running_mean: &'a Tensor,
+        running_variance: &'a Tensor,
+        momentum: f64,
+        epsilon: f64,
+        is_rectified: bool,
+    }
+
+    /// What an argument of an operation is.
+    #[derive(Debug, Clone, Copy)]
+    enum ArgumentKind {
+        None,
+        Tensor,
+        Tensors,
+        Bool,
+        Int,
+        Ints,
+        Float,
+        Floats,
+        Text,
+        Other,
+    }
+
+    /// An argument of an operation, in the member that its kind says.
+    struct TraceArgument {
+        name: String,
+        kind: ArgumentKind,
+        /// Numbers of tensors.
+        values: Vec<usize>,
+        ints: Vec<i64>,
+        floats: Vec<f64>,
+        text: String,
+    }
+
+    /// An operation that was run.
+    struct TraceNode {
+        kind: String,
+        layer: String,
+        arguments: Vec<TraceArgument>,
+        outputs: Vec<usize>,
+    }
+
+    /// A tensor that was used or made.
+    struct TraceValue {
+        name: String,
+        depends_on_input: bool,
+        sizes: Vec<i64>,
+    }
+
+    #[namespace = "at"]
+    unsafe extern "C++" {
+        include!("cresset-bridge/src/exception.h");
+        include!("cresset-bridge/src/kernels/allocator.h");
+        include!("cresset-bridge/src/api/autocast.h");
+        include!("cresset-bridge/src/kernels/compiled.h");
+        include!("cresset-bridge/src/kernels/convolution.h");
+        include!("cresset-bridge/src/api/cutting.h");
+        include!("cresset-bridge/src/api/freezing.h");
+        include!("cresset-bridge/src/api/gradients.h");
+        include!("cresset-bridge/src/api/graph.h");
+        include!("cresset-bridge/src/kernels/lstm.h");
+        include!("cresset-bridge/src/api/memory.h");
+        include!("cresset-bridge/src/api/model_file.h");
+        include!("cresset-bridge/src/kernels/norm.h");
+        include!("cresset-bridge/src/api/script.h");
+        include!("cresset-bridge/src/api/optimizer.h");
+        include!("cresset-bridge/src/kernels/perceptron.h");
+        include!("cresset-bridge/src/api/process.h");
+        include!("cresset-bridge/src/api/process_group.h");
+        include!("cresset-bridge/src/api/quantization.h");
+        include!("cresset-bridge/src/api/random.h");
+        include!("cresset-bridge/src/api/recording.h");
+        include!("cresset-bridge/src/api/reducer.h");
+        include!("cresset-bridge/src/kernels/tally.h");
+
+        type Tensor;
+    }
+
+    #[namespace = "cresset"]
+    unsafe extern "C++" {
+        type Values;
+        fn new_values() -> UniquePtr<Values>;
+        fn put_tensor(self: Pin<&mut Values>, name: &str, tensor: &Tensor) -> Result<()>;
+        fn put_strings(self: Pin<&mut Values>, name: &str, strings: Vec<String>) -> Result<()>;
+        fn put_int(self: Pin<&mut Values>, name: &str, value: i64) -> Result<()>;
+
+        type ModelFile;
+        fn open_model_file(descriptor: i32) -> Result<UniquePtr<ModelFile>>;
+        fn size(self: &ModelFile, record: &str) -> Result<i64>;
+        fn read(self: &ModelFile, record: &str) -> Result<Vec<u8>>;
+        fn load(
+            self: &ModelFile,
+            device: &str,
+            allowed: &str,
+            found: &mut Vec<FoundOperation>,
+        ) -> Result<UniquePtr<ScriptModule>>;
+        fn load_trusted(
+            self: &ModelFile,
+            device: &str,
+            found: &mut Vec<FoundOperation>,
+        ) -> Result<UniquePtr<ScriptModule>>;
+        fn operation_names() -> Result<Vec<String>>;
+
+        type ScriptModule;
+        fn module_from_source(
+            source: &str,
+            class_name: &str,
+            values: &Values,
+        ) -> Result<UniquePtr<ScriptModule>>;
+        fn load_module(
+            path: &str,
+            device: &str,
+            extra: &mut Vec<ExtraFile>,
+        ) -> Result<UniquePtr<ScriptModule>>;
+        fn save(self: &ScriptModule, path: &str, extra: &[ExtraFile]) -> Result<()>;
+        fn set_training(self: Pin<&mut ScriptModule>, training: bool) -> Result<()>;
+        fn state(self: &ScriptModule, tensors: Pin<&mut Values>) -> Result<Vec<String>>;
+        fn call(self: &ScriptModule, method: &str, input: &Tensor, results: Pin<&mut Values>) -> Result<()>;
+        fn call_with_intermediates(
+            self: &ScriptModule,
+            method: &str,
+            input: &Tensor,
+            results: Pin<&mut Values>,
+        ) -> Result<()>;
+        fn define(self: Pin<&mut ScriptModule>, source: &str) -> Result<()>;
+        fn result_type(self: &ScriptModule, method: &str) -> Result<String>;
+        fn methods(self: &ScriptModule) -> Result<Vec<String>>;
+        fn class_name(self: &ScriptModule) -> Result<String>;
+        fn knows_class(self: &ScriptModule, name: &str) -> Result<bool>;
+        fn tensors(self: &ScriptModule, parameters: bool, values: Pin<&mut Values>) -> Result<Vec<String>>;
+        fn set_parameter(self: Pin<&mut ScriptModule>, name: &str, value: &Tensor) -> Result<()>;
+        fn child(self: &ScriptModule, name: &str) -> Result<UniquePtr<ScriptModule>>;
+        fn copy(self: &ScriptModule) -> Result<UniquePtr<ScriptModule>>;
+        fn wrapped(
+            self: &ScriptModule,
+            source: &str,
+            class_name: &str,
+            values: &Values,
+            attribute: &str,
+        ) -> Result<UniquePtr<ScriptModule>>;
+        fn names(self: &Values) -> Vec<String>;
+        fn set_int(self: Pin<&mut ScriptModule>, name: &str, value: i64) -> Result<()>;
+
+        fn cut_before_head(module: Pin<&mut ScriptModule>, from: &str, to: &str) -> Result<bool>;
+
+        fn frozen(module: &ScriptModule, kept: &[&str]) -> Result<UniquePtr<ScriptModule>>;
+        fn fold_constants(module: Pin<&mut ScriptModule>) -> Result<()>;
+        fn constants(module: &ScriptModule, values: Pin<&mut Values>) -> Result<()>;
+
+        fn observed(module: &ScriptModule, dynamic: bool) -> Result<UniquePtr<ScriptModule>>;
+        fn quantized(observed: &ScriptModule, dynamic: bool) -> Result<UniquePtr<ScriptModule>>;
+        fn uses(module: &ScriptModule, operation: &str) -> Result<bool>;
+        fn put_quantized_cell(
+            values: Pin<&mut Values>,
+            name: &str,
+            weight_ih: &Tensor,
+            weight_hh: &Tensor,
+            bias_ih: &Tensor,
+            bias_hh: &Tensor,
+        ) -> Result<()>;
+
+        type Compiled;
+        fn compile(module: &ScriptModule, method: &str) -> Result<UniquePtr<Compiled>>;
+        fn compile_folded(
+            module: &ScriptModule,
+            method: &str,
+            in_blocks: bool,
+        ) -> Result<UniquePtr<Compiled>>;
+        fn run(self: &Compiled, input: &Tensor) -> Result<UniquePtr<Tensor>>;
+        fn scaled(raw: &Tensor, offset: &Tensor, scale: &Tensor, sizes: &[i64]) -> Result<UniquePtr<Tensor>>;
+
+        type Recording;
+        fn begin_recording(
+            module: &ScriptModule,
+            values: &Values,
+            example: &Tensor,
+        ) -> Result<UniquePtr<Recording>>;
+        fn finish(
+            self: Pin<&mut Recording>,
+            module: Pin<&mut ScriptModule>,
+            method: &str,
+            output: &Tensor,
+        ) -> Result<()>;
+        fn warnings(self: &Recording) -> Vec<String>;
+        fn take_tensor(self: Pin<&mut Values>, name: &str) -> Result<UniquePtr<Tensor>>;
+
+        type Trace;
+        fn trace_forward(module: &ScriptModule, input: &Tensor) -> Result<UniquePtr<Trace>>;
+        fn take_nodes(self: Pin<&mut Trace>) -> Vec<TraceNode>;
+        fn values(self: &Trace) -> Vec<TraceValue>;
+        fn tensor(self: &Trace, value: usize) -> Result<UniquePtr<Tensor>>;
+        fn input(self: &Trace) -> usize;
+        fn output(self: &Trace) -> usize;
+
+        type Group;
+        fn new_group(step: &Tensor) -> UniquePtr<Group>;
+        fn add(self: Pin<&mut Group>, parameter: &Tensor, first: &Tensor, second: &Tensor) -> Result<()>;
+        fn read_from(self: Pin<&mut Group>, lr: &Tensor, skip: &Tensor) -> Result<()>;
+        fn adam_step(
+            self: Pin<&mut Group>,
+            lr: f64,
+            beta1: f64,
+            beta2: f64,
+            eps: f64,
+            weight_decay: f64,
+            decoupled: bool,
+        ) -> Result<()>;
+        fn sgd_step(
+            self: Pin<&mut Group>,
+            lr: f64,
+            momentum: f64,
+            nesterov: bool,
+            weight_decay: f64,
+        ) -> Result<()>;
+        fn adagrad_step(
+            self: Pin<&mut Group>,
+            lr: f64,
+            lr_decay: f64,
+            eps: f64,
+            weight_decay: f64,
+        ) -> Result<()>;
+        fn rmsprop_step(
+            self: Pin<&mut Group>,
+            lr: f64,
+            alpha: f64,
+            momentum: f64,
+            eps: f64,
+            weight_decay: f64,
+        ) -> Result<()>;
+
+        fn lstm_layer(
+            inputs: &Tensor,
+            forwards: &LstmDirection,
+            backwards: &LstmDirection,
+        ) -> Result<UniquePtr<Tensor>>;
+
+        fn multiplies_bfloat16_tiles() -> bool;
+        fn convolve(
+            pictures: &Tensor,
+            weight: &Tensor,
+            stride: i64,
+            padding: i64,
+        ) -> Result<UniquePtr<Tensor>>;
+
+        fn batch_norm(pictures: &Tensor, norm: &BatchNorm) -> Result<UniquePtr<Tensor>>;
+
+        type Perceptron;
+        fn new_perceptron() -> UniquePtr<Perceptron>;
+        fn add_layer(self: Pin<&mut Perceptron>, weight: &Tensor, bias: &Tensor) -> Result<()>;
+        fn forward(self: Pin<&mut Perceptron>, inputs: &Tensor, labels: &Tensor) -> Result<f64>;
+        fn backward(self: Pin<&mut Perceptron>) -> Result<()>;
+        fn infer(self: &Perceptron, inputs: &Tensor) -> Result<UniquePtr<Tensor>>;
+        fn loss(self: &Perceptron) -> UniquePtr<Tensor>;
+        fn logits(self: &Perceptron) -> UniquePtr<Tensor>;
+
+        type Gradients;
+        fn new_gradients() -> UniquePtr<Gradients>;
+        fn add_parameter(self: Pin<&mut Gradients>, parameter: &Tensor) -> Result<()>;
+        fn norm(self: &Gradients) -> Result<UniquePtr<Tensor>>;
+        fn scale(self: &Gradients, factor: &Tensor) -> Result<()>;
+        fn clear(self: Pin<&mut Gradients>) -> Result<()>;
+
+        type Tally;
+        fn new_tally(classes: i64) -> UniquePtr<Tally>;
+        fn add(self: Pin<&mut Tally>, logits: &Tensor, labels: &Tensor) -> Result<()>;
+        fn loss(self: &Tally) -> f64;
+        fn pairs(self: &Tally) -> &CxxVector<u64>;
+
+        type ProcessGroup;
+        fn join_process_group(
+            host: &str,
+            port: u16,
+            serves: bool,
+            was_used: bool,
+            rank: i32,
+            size: i32,
+            timeout_ms: i64,
+        ) -> Result<UniquePtr<ProcessGroup>>;
+        fn open_nccl(self: &ProcessGroup, timeout_ms: i64) -> Result<()>;
+        fn sum(self: &ProcessGroup, tensor: &Tensor) -> Result<()>;
+        fn max(self: &ProcessGroup, tensor: &Tensor) -> Result<()>;
+        fn broadcast(self: &ProcessGroup, tensor: &Tensor) -> Result<()>;
+        fn gather(self: &ProcessGroup, tensor: &Tensor, all: &Tensor) -> Result<()>;
+        fn board(self: &ProcessGroup) -> Result<UniquePtr<Board>>;
+
+        type Board;
+        fn set(self: &Board, key: &str, value: &str) -> Result<()>;
+        fn get(self: &Board, key: &str) -> Result<String>;
+
+        type Reducer;
+        fn new_reducer(group: &ProcessGroup) -> Result<UniquePtr<Reducer>>;
+        fn add_parameter(self: Pin<&mut Reducer>, parameter: &Tensor) -> Result<()>;
+        fn begin(self: Pin<&mut Reducer>, bucket_bytes: i64) -> Result<()>;
+        fn prepare(self: &Reducer) -> Result<()>;
+        fn summed(group: &ProcessGroup, tensor: &Tensor) -> Result<UniquePtr<Tensor>>;
+
+        type Autocast;
+        fn enter_autocast(cuda: bool, half: bool) -> Result<UniquePtr<Autocast>>;
+        fn allow_tf32(allow: bool) -> Result<()>;
+
+        fn channels_last(tensor: &Tensor) -> Result<UniquePtr<Tensor>>;
+        fn exit_at_once(code: i32);
+        fn ignore_file_size_signal();
+        fn log_errors_only();
+
+        fn sole_floats(tensor: &Tensor) -> *mut f32;
+        fn pinned(tensor: &Tensor) -> Result<UniquePtr<Tensor>>;
+        fn keep_freed_memory();
+
+        fn start_keeping_memory();
+        fn stop_keeping_memory();
+        fn kept_bytes() -> usize;
+
+        fn cpu_generator_state() -> Result<UniquePtr<Tensor>>;
+        fn set_cpu_generator_state(state: &Tensor) -> Result<()>;
+        fn cuda_generator_state(device: i64) -> Result<UniquePtr<Tensor>>;
+        fn set_cuda_generator_state(device: i64, state: &Tensor) -> Result<()>;
+    }
+}
+
+pub(crate) use bridge::*;
+
+/// Lends a tensor to C++ for the length of a call.
+pub(crate) fn lend(tensor: &tch::Tensor) -> &Tensor {
+    // SAFETY: tch keeps an `at::Tensor*` that lives as long as `tensor`; the returned reference borrows `tensor`, and
+    // `Tensor` is opaque and zero-sized on this side, so nothing is read through it but by C++.
+    unsafe { &*tensor.as_ptr().cast::<Tensor>() }
+}
+
+/// Takes over a tensor that C++ made.
+pub(crate) fn own(tensor: cxx::UniquePtr<Tensor>) -> tch::Tensor {
+    // SAFETY: the pointer came from `std::make_unique<at::Tensor>` and is given up here; tch frees it with
+    // `delete (at::Tensor*)`, which is what the unique_ptr would have done.
+    unsafe { tch::Tensor::from_ptr(tensor.into_raw().cast()) }
+}
