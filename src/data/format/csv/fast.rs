@@ -1,8 +1,6 @@
 //! Rows of short plain numbers, cut and parsed in one walk over their bytes. Whatever is not that plain is left to the careful
 //! way, which knows all that a cell may hold and what to say of it.
 
-use cresset_decimals;
-
 use super::layout::{Input, Layout};
 use super::parse::Parsed;
 
@@ -64,7 +62,7 @@ impl Fast {
     /// Reads neighbouring numbers, and gives the place behind the delimiter of the last one; behind itself, if it ends the row.
     fn numbers(self, text: &[u8], from: usize, values: &mut [f32], ends_row: bool) -> Option<usize> {
         let delimited = values.len() - usize::from(ends_row);
-        let (count, mut at) = decimals::read(text, from, self.delimiter, &mut values[..delimited]);
+        let (count, mut at) = cresset_decimals::read(text, from, self.delimiter, &mut values[..delimited]);
         for (column, value) in values.iter_mut().enumerate().skip(count) {
             (*value, at) = number(text, at)?;
             if column < delimited {
