@@ -10,11 +10,11 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use cresset::config::Config;
 use cresset::data::InputShape;
 use cresset::distributed::World;
-use cresset::feed::Batch;
+use cresset::loader::Batch;
 use cresset::model::{Network, Task};
+use cresset::options::Config;
 use cresset::train::{Learner, Outcome, Plan};
 use support::{Worker, median, ratio, spread};
 use tch::{Device, Kind, Tensor};

@@ -9,10 +9,10 @@ mod support;
 use std::process::Command;
 use std::time::Instant;
 
-use cresset::config::Config;
 use cresset::data::InputShape;
-use cresset::feed::Batch;
+use cresset::loader::Batch;
 use cresset::model::{Network, Task};
+use cresset::options::Config;
 use cresset::train::{ChannelsLast, CudaGraph, Learner, Outcome, Plan, Precision, TrainOptions};
 use cresset_bridge::cuda;
 use support::{Worker, ratio, spread};

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use cresset::random::{Purpose, stream};
+use cresset::data::random::{Purpose, stream};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 

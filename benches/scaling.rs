@@ -10,10 +10,10 @@ mod support;
 use std::time::Instant;
 
 use chart::Curve;
-use cresset::config::Config;
 use cresset::data::{InputShape, Part};
-use cresset::feed::{InMemory, MemoryFeed, Pass, Sampling, TrainFeed};
+use cresset::loader::{InMemory, MemoryFeed, Pass, Sampling, TrainFeed};
 use cresset::model::{Network, Task};
+use cresset::options::Config;
 use cresset::train::{Learner, Outcome, Plan, Running};
 use tch::{Device, Kind, Tensor};
 

@@ -5,13 +5,13 @@
 
 use std::path::Path;
 
-use cresset::config::Config;
+use cresset::data::random::{Purpose, stream};
 use cresset::data::{self, DataOptions, Dataset};
 use cresset::distributed::World;
-use cresset::pipeline::{self, Outcome};
-use cresset::random::{Purpose, stream};
+use cresset::loader::synthesis::Synthesis;
+use cresset::options::Config;
+use cresset::run::{self, Outcome};
 use cresset::train::Silent;
-use cresset::transform::synthesis::Synthesis;
 use rand::seq::SliceRandom;
 
 const SYNTHETIC: u32 = 200;
@@ -76,8 +76,8 @@ fn write(dataset: &Dataset, folder: &Path, per_class: u32, seed: u64) {
 
 fn train(data: &Path, out: &Path, epochs: u32, seed: u64) -> f64 {
     let config = Config { data: data.to_string_lossy().into_owned(), epochs, seed, ..Config::default() };
-    let run = pipeline::start(&config, Some(out), &World::alone()).expect("the run begins");
-    match pipeline::finish(run, &mut Silent, &|| false).expect("the run ends") {
+    let run = run::start(&config, Some(out), &World::alone()).expect("the run begins");
+    match run::finish(run, &mut Silent, &|| false).expect("the run ends") {
         Outcome::Trained(trained) => trained.found.test.expect("there is a test part").confusion.accuracy(),
         Outcome::Interrupted { .. } | Outcome::Helped => unreachable!("it is alone, and nobody interrupts"),
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::terminal;
+use crate::data::terminal;
 
 /// The result of the library's functions.
 pub type Result<T> = std::result::Result<T, Error>;

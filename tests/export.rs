@@ -5,10 +5,10 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cresset::config::Config;
 use cresset::data::image;
 use cresset::distributed::World;
-use cresset::pipeline::{self, Outcome, Prepared};
+use cresset::options::Config;
+use cresset::run::{self, Outcome, Prepared};
 use cresset::train::Silent;
 use safetensors::SafeTensors;
 use support::{largest_difference, logits_of, root, stderr, succeed, text};
@@ -17,8 +17,8 @@ use tch::{CModule, Device, IValue, Kind, Tensor};
 /// Trains in this process, and gives the trained model beside the file that it wrote into `folder`.
 fn train(folder: &Path) -> (Prepared, PathBuf) {
     let config = Config { epochs: 2, ..Config::default() };
-    let run = pipeline::start(&config, Some(&folder.join("run")), &World::alone()).unwrap();
-    match pipeline::finish(run, &mut Silent, &|| false).unwrap() {
+    let run = run::start(&config, Some(&folder.join("run")), &World::alone()).unwrap();
+    match run::finish(run, &mut Silent, &|| false).unwrap() {
         Outcome::Trained(trained) => (trained.prepared, folder.join("run/model.pt")),
         Outcome::Interrupted { .. } | Outcome::Helped => unreachable!("it is alone, and nobody interrupts"),
     }

@@ -31,7 +31,7 @@ fn pictures(folder: &Path) -> PathBuf {
 
 /// Fails where text for people holds what steers a terminal, or a name that breaks a line.
 fn assert_visible(what: &str, shown: &str) {
-    let hidden = shown.chars().find(|c| cresset::terminal::is_hidden(*c) && *c != '\n' && *c != '\t');
+    let hidden = shown.chars().find(|c| cresset::data::terminal::is_hidden(*c) && *c != '\n' && *c != '\t');
     assert_eq!(hidden, None, "{what} shows it raw: {shown:?}");
     for broken in ["set\nnew", "/p\n"] {
         assert!(!shown.contains(broken), "{what} has {broken:?}: {shown}");
@@ -69,7 +69,7 @@ fn no_name_breaks_what_is_written() {
 
     // What it wrote is read again: the options, the split and the pages.
     seen(folder, &["train", "--resume", out, "--epochs", "2"]);
-    let config = cresset::config::Config::read(&run_folder.join("config.toml")).unwrap();
+    let config = cresset::options::Config::read(&run_folder.join("config.toml")).unwrap();
     assert_eq!(config.data, data);
     let split = records(&std::fs::read(run_folder.join("split.csv")).unwrap());
     assert_eq!(split.len(), 49);
@@ -147,11 +147,11 @@ fn the_dashboard_shows_a_name_on_one_line() {
     let folder = place.path();
     let set = pictures(folder);
     let program = env!("CARGO_BIN_EXE_cresset");
-    let data = cresset::terminal::argument(&set);
+    let data = cresset::data::terminal::argument(&set);
     let training = format!(
         "stty cols 200 rows 30; {program} train --data {data} --epochs 2 --threads 1 --tui --out $'r\\n\\033]0;1'"
     );
-    let training = format!("bash -c {}", cresset::terminal::argument(Path::new(&training)));
+    let training = format!("bash -c {}", cresset::data::terminal::argument(Path::new(&training)));
     let output = Command::new("script")
         .args(["--quiet", "--flush", "--return", "--command", &training, "shown"])
         .current_dir(folder)
@@ -178,7 +178,7 @@ fn wrong_names_are_refused_in_one_visible_line() {
         let output: Output = cresset().args(arguments).current_dir(place.path()).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
         let said = stderr(&output);
-        let hidden = said.chars().find(|c| cresset::terminal::is_hidden(*c) && *c != '\n');
+        let hidden = said.chars().find(|c| cresset::data::terminal::is_hidden(*c) && *c != '\n');
         assert_eq!(hidden, None, "{arguments:?}: {said:?}");
     }
 }

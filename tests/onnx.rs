@@ -6,8 +6,8 @@ use std::path::Path;
 
 use cresset::data::InputShape;
 use cresset::export::{ExportFormat, Exported};
+use cresset::model::preprocessing::{Preprocessing, PreprocessingKind};
 use cresset::model::{ARCHITECTURES, Network, Task};
-use cresset::transform::{Preprocessing, PreprocessingKind};
 use cresset_bridge::script::{Module, Values};
 use support::onnx::{Bench, python};
 use support::{largest_difference, logits_of, root, run, stderr, succeed, text, unlabelled_digits};

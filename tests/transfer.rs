@@ -8,8 +8,8 @@ use std::path::Path;
 
 use std::collections::HashMap;
 
+use cresset::model::weights::{self, safetensors};
 use cresset::train::TrainOptions;
-use cresset::weights::{self, safetensors};
 use shift::Shift;
 use support::{assert_same_bits, run, stderr, succeed, text};
 

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
-use cresset::card::{About, Card as ModelCard};
 use cresset::data::GroupingOptions;
-use cresset::run::{RunFolder, atomic};
-use cresset::terminal;
+use cresset::data::atomic;
+use cresset::data::terminal;
+use cresset::report::card::{About, Card as ModelCard};
+use cresset::run::RunFolder;
 
 use super::{Compute, Ended, put, show};
 

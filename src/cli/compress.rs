@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cresset::compress::{Compressed, Options, Watch, compress, to_table};
+use cresset::data::terminal;
 use cresset::error::{Error, Result};
 use cresset::run::RunFolder;
-use cresset::terminal;
 use cresset::train::Callback;
 
 use super::progress::Progress;

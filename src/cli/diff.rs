@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use cresset::compare::difference;
+use cresset::report::runs::difference;
 
 use super::runs::Format;
 use super::{Compute, Ended, put, show};

@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use cresset::config::Config;
+use cresset::data::atomic;
 use cresset::data::unknown::OnUnknown;
 use cresset::data::{Grouping, GroupingOptions};
 use cresset::error::Error;
 use cresset::evaluate::Report;
 use cresset::evaluate::groups::GroupReport;
-use cresset::feed::HeldOutFeed;
-use cresset::pipeline::Examples;
+use cresset::loader::HeldOutFeed;
+use cresset::options::Config;
 use cresset::predict::{Classifier, ViewOptions};
-use cresset::run::{RunFolder, atomic};
+use cresset::run::Examples;
+use cresset::run::RunFolder;
 
 use super::{Compute, Ended, show, thousands};
 

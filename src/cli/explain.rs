@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
+use cresset::data::atomic;
 use cresset::error::{Error, Place, did_you_mean};
-use cresset::explain::{EXPLAINERS, Explainer, Subject, overlay};
 use cresset::predict::Classifier;
-use cresset::run::atomic;
+use cresset::predict::explain::{EXPLAINERS, Explainer, Subject, overlay};
 use image::ImageFormat;
 use tch::{Kind, Tensor};
 

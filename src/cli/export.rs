@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use cresset::data::InputShape;
-use cresset::device::{self, DeviceChoice};
+use cresset::data::terminal;
 use cresset::error::{Error, guard};
 use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, Exported, Variant};
-use cresset::pipeline;
+use cresset::options::device::{self, DeviceChoice};
 use cresset::predict::Classifier;
+use cresset::run;
 use cresset::run::{RunFolder, Writer};
-use cresset::terminal;
 use tch::Device;
 
 use super::{Ended, Trust, models, show};
@@ -115,7 +115,7 @@ impl Export {
             Some(Which::Best) | None => run.best_checkpoint(),
         };
         let model = folder.join(self.file_name());
-        pipeline::export(&run, &checkpoint, &model)?;
+        run::export(&run, &checkpoint, &model)?;
         Ok(Classifier::load(&model, Device::Cpu)?.into_exported())
     }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ArgMatches;
-use cresset::config::{self, Config};
-use cresset::fine_tune::{self, Comparison, PREVIOUS, objections, promote};
-use cresset::pipeline::Examples;
+use cresset::data::terminal;
+use cresset::options::{self, Config};
+use cresset::run::Examples;
 use cresset::run::RunFolder;
-use cresset::terminal;
+use cresset::run::fine_tune::{self, Comparison, PREVIOUS, objections, promote};
 
 use super::screen::tell;
 use super::train::Train;
@@ -22,7 +22,7 @@ pub fn run(
     asked: &Arc<AtomicBool>,
 ) -> anyhow::Result<Ended> {
     let config = Config::overlay(Some(&from.config_file()), flags)?;
-    let config = fine_tune::options(from, config, &config::given(flags))?;
+    let config = fine_tune::options(from, config, &options::given(flags))?;
     // The data must be that of the run, or its held-out rows would be others.
     Examples::own_again(&config, from)?;
     let Some(folder) = train.fine_tune(&config, asked)? else { return Ok(Ended::Interrupted) };

@@ -1,10 +1,10 @@
 //! `cresset train --folds K` and `--find-label-errors`
 
-use cresset::config::Config;
+use cresset::data::terminal;
 use cresset::evaluate::METRICS;
-use cresset::pipeline::{self, CrossValidation, FoldFigures, Outcome, Spread, spread};
+use cresset::options::Config;
 use cresset::run::RunFolder;
-use cresset::terminal;
+use cresset::run::{self, CrossValidation, FoldFigures, Outcome, Spread, spread};
 
 use super::progress::Progress;
 use super::train::{interrupted, introduction, notes, warn_of_data};
@@ -61,7 +61,7 @@ fn train(folds: &CrossValidation, again: &str, stop: &dyn Fn() -> bool) -> anyho
             warn_of_data(&run);
         }
         show(&format!("fold {fold} of {}\n{}", folds.folds(), introduction(&run)))?;
-        match pipeline::finish(run, &mut Progress::new(), stop)? {
+        match run::finish(run, &mut Progress::new(), stop)? {
             Outcome::Interrupted { epoch, step } => return Ok(interrupted(again, epoch, step)),
             Outcome::Trained(trained) => show(&notes(&trained))?,
             Outcome::Helped => {}
@@ -73,7 +73,7 @@ fn train(folds: &CrossValidation, again: &str, stop: &dyn Fn() -> bool) -> anyho
 
 fn rank(folds: &CrossValidation, run: &RunFolder) -> anyhow::Result<()> {
     let output = run.path().join("label_errors.csv");
-    let found = pipeline::find_label_errors(folds, &output)?;
+    let found = run::find_label_errors(folds, &output)?;
     show(&format!(
         "{} of {} labels are probably wrong; {} ranks all labels, the most suspicious first\n",
         thousands(found.errors),

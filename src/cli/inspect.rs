@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use cresset::data::sha256;
+use cresset::data::terminal;
 use cresset::error::{Error, excerpt, guard};
 use cresset::export::{FilePart, METADATA, Metadata, VERIFICATION, Verification, Verified, file_parts};
 use cresset::model::loading::Unloaded;
-use cresset::terminal;
 use cresset_bridge::model_file::{Operation, Refusal};
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::IsTerminal;
 
 use clap::{ArgAction, Args, ValueEnum};
-use cresset::terminal;
+use cresset::data::terminal;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;

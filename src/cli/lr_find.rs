@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args};
-use cresset::config::Config;
-use cresset::pipeline::Prepared;
-use cresset::run::atomic;
+use cresset::data::atomic;
+use cresset::options::Config;
+use cresset::run::Prepared;
 use cresset::train::{LrCurve, Plan, Range};
 
 use super::{Ended, Trust, show};

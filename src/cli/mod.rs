@@ -29,9 +29,9 @@ use std::io::{ErrorKind, Write};
 
 use anyhow::Context;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use cresset::data::terminal;
 use cresset::error::Error;
-use cresset::numbers::thousands;
-use cresset::terminal;
+use cresset::evaluate::numbers::thousands;
 use screen::tell;
 
 /// Trains classifiers: raw files in, a trained, evaluated, exported TorchScript model out.
@@ -150,11 +150,11 @@ impl Command {
 struct Compute {
     /// Where to compute: `auto`, `cpu`, `cuda` or `cuda:N`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    device: cresset::device::DeviceChoice,
+    device: cresset::options::device::DeviceChoice,
 
     /// CPU threads: `auto` or a number
     #[arg(long, value_name = "N", default_value = "auto")]
-    threads: cresset::device::Threads,
+    threads: cresset::options::device::Threads,
 
     #[command(flatten)]
     trust: Trust,

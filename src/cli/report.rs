@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use cresset::data::atomic;
+use cresset::data::terminal;
 use cresset::report::Report as Page;
-use cresset::run::{RunFolder, atomic};
-use cresset::terminal;
+use cresset::run::RunFolder;
 use tch::Device;
 
 use super::{Compute, Ended, show};

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use cresset::compare::{
+use cresset::error::{Error, Result, did_you_mean, quoted};
+use cresset::report::runs::{
     DEFAULT_COLUMNS, Filter, Order, best_order, column_names, list, to_csv, to_json, to_table,
 };
-use cresset::error::{Error, Result, did_you_mean, quoted};
 
 use super::screen::tell;
 use super::{Ended, put, show};

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use cresset::terminal;
+use cresset::data::terminal;
 use indicatif::ProgressBar;
 
 /// What is shown on the terminal beside lines.

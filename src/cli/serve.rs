@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use cresset::data::terminal;
 use cresset::run::RunFolder;
 use cresset::serve::{Model, Options, Server, Token};
-use cresset::terminal;
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 

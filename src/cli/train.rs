@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{ArgMatches, Args};
-use cresset::audit;
-use cresset::config::{self, Config, ModelChoice};
-use cresset::device;
+use cresset::data::audit;
+use cresset::data::terminal;
 use cresset::distributed::{Place, World};
 use cresset::error::Error;
 use cresset::evaluate::Confusion;
 use cresset::export::usage;
-use cresset::pipeline::{self, CrossValidation, Outcome, Prepared, Run, Trained};
+use cresset::options::device;
+use cresset::options::{self, Config, ModelChoice};
+use cresset::report::tensorboard::TensorBoard;
 use cresset::run::RunFolder;
-use cresset::tensorboard::TensorBoard;
-use cresset::terminal;
+use cresset::run::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::train::{Callback, MAY_DIFFER, Silent, Together};
 
 use super::progress::Progress;
@@ -154,7 +154,7 @@ impl Train {
         let run = match begun {
             Some(folder) => {
                 refuse_changes(flags, &MAY_DIFFER)?;
-                pipeline::resume(config, folder, world)?
+                run::resume(config, folder, world)?
             }
             None => self.begin_or_go_on(config, world)?,
         };
@@ -207,7 +207,7 @@ impl Train {
     fn watched(&self, run: Run, asked: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
         let stop = || asked.load(Ordering::Relaxed);
         if !run.world.is_first() {
-            return Ok(pipeline::finish(run, &mut Silent, &stop)?);
+            return Ok(run::finish(run, &mut Silent, &stop)?);
         }
         let mut events = match self.tensorboard {
             true => Some(TensorBoard::create(&run)?),
@@ -221,7 +221,7 @@ impl Train {
         if let Some(events) = &mut events {
             callbacks.0.push(events);
         }
-        let outcome = pipeline::finish(run, &mut callbacks, &stop);
+        let outcome = run::finish(run, &mut callbacks, &stop);
         drop(shown);
         if let Some(events) = events {
             events.end(matches!(outcome, Ok(Outcome::Trained(_))))?;
@@ -251,7 +251,7 @@ impl Train {
                     "name the run's folder by --out, or the job begins anew when it is started again"
                 );
             }
-            return Ok(pipeline::start(config, out, world)?);
+            return Ok(run::start(config, out, world)?);
         };
         let has_begun = world.told_by_first(|| {
             let has_begun = RunFolder::open(path).is_ok_and(|folder| folder.last_checkpoint().is_file());
@@ -261,8 +261,8 @@ impl Train {
             Ok(has_begun.to_string())
         })?;
         Ok(match has_begun.as_str() {
-            "true" => pipeline::resume(config, RunFolder::open(path)?, world)?,
-            _ => pipeline::start(config, out, world)?,
+            "true" => run::resume(config, RunFolder::open(path)?, world)?,
+            _ => run::start(config, out, world)?,
         })
     }
 }
@@ -303,7 +303,7 @@ pub(super) fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 fn refuse_changes(flags: &ArgMatches, may_differ: &[&str]) -> anyhow::Result<()> {
-    if let Some(fixed) = config::given(flags).iter().find(|name| !may_differ.contains(&name.as_str())) {
+    if let Some(fixed) = options::given(flags).iter().find(|name| !may_differ.contains(&name.as_str())) {
         let option = fixed.replace('_', "-");
         let problem =
             format!("--{option} cannot be changed when a run goes on; start a new run to change it");

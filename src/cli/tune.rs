@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use clap::Args;
+use cresset::data::terminal;
 use cresset::error::{Error, Result};
-use cresset::terminal;
+use cresset::search::{Finished, Search, Step, Trial, TrialState, Watch};
 use cresset::train::{Callback, Silent};
-use cresset::tune::{Finished, Search, Step, Trial, TrialState, Watch};
 
 use super::screen::tell;
 use super::train::stop_on_interrupt;

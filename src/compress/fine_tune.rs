@@ -1,10 +1,10 @@
 //! Training that goes on with a network that was changed, or with a teacher.
 
-use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::Network;
-use crate::pipeline::{Prepared, load_weights};
+use crate::options::Config;
 use crate::run::RunFolder;
+use crate::run::{Prepared, load_weights};
 use crate::train::{Callback, Data, Distillation, Plan, Training};
 
 /// Trains a network by the recipe of its run, which `config` shortens, and gives it the weights of the epoch with the least

@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
-use crate::config::Config;
+use crate::data::atomic;
 use crate::data::sha256;
 use crate::error::{Error, Result, guard};
 use crate::export::{self, Compression, Dtype, Found, Metadata, Variant};
 use crate::model::{Int8, Network};
-use crate::pipeline::{Prepared, found, load_weights};
+use crate::options::Config;
 use crate::predict::Classifier;
-use crate::run::{RunFolder, Writer, atomic};
+use crate::run::{Prepared, found, load_weights};
+use crate::run::{RunFolder, Writer};
 use crate::train::{Callback, Distillation};
 pub use options::{Integers, Options};
 pub use table::{to_csv, to_table};

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::config::values::{not_negative, positive, whole_above_0};
-use crate::device::Threads;
 use crate::export::Dtype;
+use crate::options::device::Threads;
+use crate::options::values::{not_negative, positive, whole_above_0};
 
 /// Integers that a model can be made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::Dataset;
+use crate::data::terminal;
 use crate::error::{Error, Place, Result, quoted};
-use crate::terminal;
 
 /// The data without the examples that a list names.
 ///

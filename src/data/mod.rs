@@ -1,5 +1,7 @@
 //! Labelled data: reading it, describing it, splitting it, feeding it.
 
+pub mod atomic;
+pub mod audit;
 pub mod builtin;
 pub mod column;
 mod dataset;
@@ -11,9 +13,12 @@ pub(crate) mod lists;
 mod lone;
 pub mod notation;
 pub mod options;
+pub mod parallel;
+pub mod random;
 pub(crate) mod room;
 mod split;
 mod table;
+pub mod terminal;
 pub mod thumbnail;
 pub mod unknown;
 

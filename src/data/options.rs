@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::format::FORMATS;
 use super::room::Room;
-use crate::config::values::positive;
+use crate::options::values::positive;
 
 /// How data is read.
 #[derive(Debug, Clone, PartialEq, Args)]

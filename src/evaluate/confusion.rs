@@ -110,7 +110,7 @@ mod tests {
             labels: Tensor::from_slice(&labels),
         };
         // Always class 0, with even odds.
-        let found = evaluate(&crate::feed::InMemory::ready(part), 2, Keep::Sums, |x| {
+        let found = evaluate(&crate::loader::InMemory::ready(part), 2, Keep::Sums, |x| {
             Ok(Tensor::zeros([x.size()[0], 2], (tch::Kind::Float, tch::Device::Cpu)))
         })
         .unwrap();

@@ -5,7 +5,7 @@ use serde::Serialize;
 use tch::Tensor;
 
 use super::{Confusion, Evaluation, METRICS, Metric, Scores, cross_entropy};
-use crate::random::{Purpose, stream};
+use crate::data::random::{Purpose, stream};
 
 /// An interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

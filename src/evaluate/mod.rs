@@ -13,6 +13,7 @@ mod log_loss;
 mod macro_f1;
 pub mod mcnemar;
 mod micro_f1;
+pub mod numbers;
 pub(crate) mod picture;
 mod report;
 mod roc_auc;
@@ -25,7 +26,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::distributed::World;
 use crate::error::Result;
-use crate::feed::{Batch, HeldOutFeed};
+use crate::loader::{Batch, HeldOutFeed};
 pub use confusion::Confusion;
 pub use cross_entropy::cross_entropy;
 pub use interval::{Interval, Uncertainty};

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::groups::GroupReport;
 use super::{Evaluation, METRICS};
-use crate::numbers::percent;
-use crate::terminal;
+use crate::data::terminal;
+use crate::evaluate::numbers::percent;
 
 /// All that was found on some rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]

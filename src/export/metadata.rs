@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Variant;
-use crate::config::{Config, portable};
 use crate::data::image::Channels;
 use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
 use crate::error::{Error, quoted};
+use crate::evaluate::numbers;
 use crate::evaluate::{Evaluation, METRICS, Metric};
-use crate::numbers;
-use crate::transform::Preprocessing;
+use crate::model::preprocessing::Preprocessing;
+use crate::options::{Config, portable};
 
 /// The name of the extra file.
 pub const METADATA: &str = "metadata.json";

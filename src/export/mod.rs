@@ -4,6 +4,7 @@ mod format;
 mod metadata;
 mod onnx;
 mod parts;
+pub(crate) mod proto;
 mod pth;
 mod safetensors;
 mod torchscript;

@@ -11,9 +11,9 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::{ExportFormat, Exported, Variants};
+use crate::data::atomic;
 use crate::error::{Error, Result};
-use crate::run::atomic;
-use crate::weights::safetensors::bytes_of;
+use crate::model::weights::safetensors::bytes_of;
 
 /// The format.
 pub const FORMAT: ExportFormat = ExportFormat {

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use tch::Tensor;
 
 use super::{ExportFormat, Exported, Variants};
+use crate::data::atomic;
 use crate::error::{Error, Result};
-use crate::run::atomic;
-use crate::weights::safetensors::{bytes_of, known_dtype};
+use crate::model::weights::safetensors::{bytes_of, known_dtype};
 
 /// The format.
 pub const FORMAT: ExportFormat = ExportFormat {

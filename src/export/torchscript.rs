@@ -11,10 +11,10 @@ use super::{
     Dtype, ExportFormat, Exported, METADATA, Metadata, Sizing, VERIFICATION, Variants, Verification,
 };
 use crate::data::ValueRange;
+use crate::data::atomic;
 use crate::error::{Error, Result};
+use crate::model::preprocessing::Preprocessing;
 use crate::model::script::Class;
-use crate::run::atomic;
-use crate::transform::Preprocessing;
 
 /// The format.
 pub const FORMAT: ExportFormat = ExportFormat {

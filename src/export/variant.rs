@@ -8,9 +8,9 @@ use tch::{Device, Kind};
 
 use super::torchscript::{self, DTYPE};
 use super::{ExportFormat, Exported, VERIFICATION, Verification};
-use crate::device;
 use crate::error::{Error, Result};
 use crate::model::script;
+use crate::options::device;
 
 /// What a network computes in; logits and preprocessing are float32 in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]

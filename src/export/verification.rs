@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 use super::Dtype;
 use crate::data::hexadecimal;
 use crate::error::{Error, Result};
-use crate::weights::safetensors::bytes_of;
+use crate::model::weights::safetensors::bytes_of;
 
 /// The name of the extra file.
 pub const VERIFICATION: &str = "verification.json";

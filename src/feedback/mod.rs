@@ -18,7 +18,9 @@
 //! A correction is on the disk before its writer says so. A process that is killed in between leaves at most a line without its
 //! end, which is passed over when the set is read, and gets its end before the next line is written.
 
+mod corrections;
 mod read;
+mod review;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -27,6 +29,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use corrections::Corrections;
+pub(crate) use corrections::{add, own_rows};
 pub use read::{Set, read};
 pub use write::{Given, Writer};
 

@@ -17,8 +17,8 @@ use tch::Device;
 
 use super::{archive, members};
 use crate::error::{Error, Result, quoted};
-use crate::weights::pickle::Pickle;
-use crate::weights::storages;
+use crate::model::weights::pickle::Pickle;
+use crate::model::weights::storages;
 
 /// The operations that a model may have: those on tensors, numbers, texts, lists and dictionaries, the control of flow, and the
 /// classes of libtorch's own that hold weights of 8-bit integers.

@@ -11,10 +11,12 @@ pub mod loading;
 pub(crate) mod members;
 mod network;
 pub(crate) mod perceptron;
+pub mod preprocessing;
 mod pruning;
 pub mod script;
 #[cfg(test)]
 mod tests;
+pub mod weights;
 
 use tch::Tensor;
 

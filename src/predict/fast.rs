@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
 use crate::export::{Dtype, Metadata};
-use crate::transform::Preprocessing;
+use crate::model::preprocessing::Preprocessing;
 
 /// An exported module with its methods made ready.
 pub(super) struct Fast {

@@ -6,9 +6,9 @@ use std::path::Path;
 use super::embeddings::Embeddings;
 use super::output::{Form, Output, Writer};
 use super::{Classifier, Stream};
+use crate::data::atomic;
 use crate::data::unknown::Unknowns;
 use crate::error::{Error, Result};
-use crate::run::atomic;
 
 /// What became of the inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,6 +1,7 @@
 //! An exported model at work.
 
 mod embeddings;
+pub mod explain;
 mod fast;
 mod load;
 mod many;
@@ -28,7 +29,7 @@ use crate::data::{DataOptions, Inputs as RawInputs, Names, Part, Table, TableLay
 use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{Exported, METADATA, Metadata};
-use crate::feed::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
+use crate::loader::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
 use fast::Fast;
 pub use load::metadata;
 pub use many::Summary;

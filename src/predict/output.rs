@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Value};
 
 use super::{Classified, Ranked, ranked};
-use crate::terminal;
+use crate::data::terminal;
 
 /// A form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

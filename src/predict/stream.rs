@@ -7,8 +7,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::sources::Sources;
 use super::{Classifier, Input, Notes, Taken};
+use crate::data::parallel::Ordered;
 use crate::error::{Error, Result, guard};
-use crate::parallel::Ordered;
 
 /// How inputs are brought together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

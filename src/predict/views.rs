@@ -3,11 +3,11 @@
 use clap::Args;
 use tch::{Kind, Tensor};
 
-use crate::config::values::augmentation;
+use crate::data::random::{Purpose, stream};
 use crate::data::{InputShape, ValueRange};
 use crate::error::{Error, Result};
-use crate::random::{Purpose, stream};
-use crate::transform::augment::Augmentation;
+use crate::loader::augment::Augmentation;
+use crate::options::values::augmentation;
 
 /// Which views of a picture are averaged.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]

@@ -4,14 +4,14 @@ use image::RgbImage;
 use image::imageops::{FilterType, resize};
 use tch::{Kind, Tensor};
 
-use crate::config::Config;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::evaluate::Evaluation;
-use crate::explain::{Explainer, Subject, heat_map, plain};
-use crate::feed::Batch;
-use crate::pipeline::Examples;
+use crate::loader::Batch;
+use crate::options::Config;
 use crate::predict::Classifier;
+use crate::predict::explain::{Explainer, Subject, heat_map, plain};
+use crate::run::Examples;
 
 /// An example that was taken for another class.
 pub struct Mistake {

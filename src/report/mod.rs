@@ -2,27 +2,32 @@
 //!
 //! Curves and options come from the files of the run; everything else is measured anew, as for the model card.
 
+pub mod audit;
+pub mod card;
+pub mod html;
 mod mistakes;
 mod page;
 mod plot;
+pub mod runs;
 mod section;
 mod speed;
+pub mod tensorboard;
 
 use image::RgbImage;
 use tch::Device;
 
-use crate::audit::{Audit, audit};
-use crate::card::File;
-use crate::config::Config;
 use crate::data::Dataset;
+use crate::data::audit::{Audit, audit};
 use crate::error::{Error, Result, guard};
 use crate::evaluate::{self, Evaluation};
 use crate::export::Metadata;
-use crate::feed::decode_all;
-use crate::pipeline::{Examples, Finished};
+use crate::loader::decode_all;
+use crate::loader::sheet::contact_sheet;
+use crate::options::Config;
+use crate::report::card::File;
 use crate::run::RunFolder;
+use crate::run::{Examples, Finished};
 use crate::train::{EpochRecord, MetricsLog};
-use crate::transform::sheet::contact_sheet;
 use mistakes::Mistake;
 use speed::Speed;
 

@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::section::SECTIONS;
-use crate::html::{escaped, policy};
+use crate::report::html::{escaped, policy};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");

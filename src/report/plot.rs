@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::html::escaped;
+use crate::report::html::escaped;
 
 /// A curve: its name, the variable of its colour in the style sheet, and its values by epoch; those that are no numbers are gaps.
 pub struct Curve<'a> {

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use tch::Tensor;
 
-use crate::config::Config;
 use crate::error::Result;
-use crate::pipeline::Examples;
+use crate::options::Config;
 use crate::predict::Classifier;
+use crate::run::Examples;
 
 /// Times of the model on the device that it was measured on.
 pub struct Speed {
@@ -33,7 +33,7 @@ impl Speed {
         sizes[0] = BATCH;
         let many = one.repeat(&sizes);
         Ok(Speed {
-            device: crate::device::name(classifier.device()),
+            device: crate::options::device::name(classifier.device()),
             one: median(classifier, &one)?,
             of_many: median(classifier, &many)? / BATCH as f64,
         })

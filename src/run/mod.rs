@@ -1,4 +1,4 @@
-//! A run is a folder.
+//! A run from end to end: data, split, preprocessing, training, evaluation, export. A run is a folder:
 //!
 //! ```text
 //! runs/digits-mlp-1/
@@ -11,333 +11,392 @@
 //!   .lock          who writes into the folder, while somebody does
 //! ```
 
-pub mod atomic;
+mod categories;
+pub mod date;
+mod examples;
+mod feeds;
+pub mod fine_tune;
+mod finished;
+mod folder;
+mod folds;
+mod label_errors;
+mod prepared;
+mod smallest_batch;
+mod verdict;
 mod writer;
 
-use std::fs;
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::config::{Config, ModelChoice, RECORD};
-use crate::error::{Error, Result};
-use crate::pipeline::Prepared;
-use crate::terminal;
+use tch::Tensor;
+
+use crate::distributed::World;
+use crate::error::{Error, Result, guard};
+use crate::evaluate::{Keep, evaluate};
+use crate::export::{self, Found, Metadata};
+use crate::loader::HeldOutFeed;
+use crate::model::Network;
+use crate::options::Config;
+use crate::train::checkpoint::{Best, Checkpoint, Position};
+use crate::train::{
+    Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Plan, Silent, TimeLimit, Training,
+};
+pub use examples::Examples;
+pub use finished::Finished;
+pub use folder::RunFolder;
+pub(crate) use folder::claim_named;
+pub use folds::{CrossValidation, FoldFigures, Spread, spread};
+pub use label_errors::{LabelErrors, find_label_errors};
+pub use prepared::{MakeNetwork, Prepared};
 pub use writer::Writer;
 
-/// The note of a run about the corrections that it learned from.
-const FEEDBACK_SHA256: &str = "feedback_sha256";
-
-/// The folder of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunFolder {
-    path: PathBuf,
+/// A run that is ready to train.
+pub struct Run {
+    /// Its options.
+    pub config: Config,
+    /// Its folder.
+    pub folder: RunFolder,
+    /// Its data and its model.
+    pub prepared: Prepared,
+    /// The processes that train it.
+    pub world: World,
+    training: Training,
+    /// Of the process that writes.
+    writer: Option<Writer>,
 }
 
-impl RunFolder {
-    /// Makes the folder of a new run: `out`, which must not exist or be empty, or else the first free name
-    /// `runs/<data>-<model>-<number>`.
-    pub fn create(out: Option<&Path>, config: &Config) -> Result<Self> {
-        let run = RunFolder { path: claim_new(out, config)? };
-        let checkpoints = run.path.join("checkpoints");
-        fs::create_dir(&checkpoints).map_err(Error::io("create the folder", &checkpoints))?;
-        Ok(run)
-    }
+/// What a complete run has to show.
+pub struct Trained {
+    /// The epoch whose weights were exported: the one with the least held-out loss.
+    pub best: Best,
+    /// The exported model on the held-out rows, and on the test rows if there are any.
+    pub found: Found,
+    /// What the exported file says of itself.
+    pub metadata: Metadata,
+    /// Data and model, with the weights that were exported.
+    pub prepared: Prepared,
+    /// Why training ended before its last epoch, if it did.
+    pub stopped_early: Option<String>,
+    /// What is wrong with the result, and what to try, if it diverged or is not better than the majority class.
+    pub concern: Option<String>,
+}
 
-    /// Makes the folder of a cross-validation, in the same places, with its options and nothing else.
-    pub fn create_parent(out: Option<&Path>, config: &Config) -> Result<Self> {
-        let run = RunFolder { path: claim_new(out, config)? };
-        let text = format!(
-            "# Run it again: cresset train --config {}\n{}",
-            terminal::argument(&run.config_file()),
-            config.to_toml()
-        );
-        atomic::write(&run.config_file(), text.as_bytes())?;
-        Ok(run)
-    }
+/// How a run ended.
+pub enum Outcome {
+    /// All epochs are done and the model is exported.
+    Trained(Box<Trained>),
+    /// All epochs are done, and another process exports the model.
+    Helped,
+    /// It was asked to stop in this epoch, after this step, and can be resumed.
+    Interrupted {
+        /// The epoch under way, from 1.
+        epoch: u32,
+        /// The steps of it that are done.
+        step: usize,
+    },
+}
 
-    /// The folder of a run that another process has made.
-    pub(crate) fn at(path: &Path) -> Self {
-        RunFolder { path: path.to_path_buf() }
-    }
+/// Begins a run in a new folder: `out`, or the next free one below `runs/`. All processes of `world` must call it.
+///
+/// # Errors
+/// Options, data or folders that cannot be used; the folder is then not made.
+pub fn start(config: &Config, out: Option<&Path>, world: &World) -> Result<Run> {
+    start_with(config, out, world, &prepared::named(config))
+}
 
-    /// Opens the folder of a run that was begun.
-    ///
-    /// # Errors
-    /// A folder that is missing or holds no run.
-    pub fn open(path: &Path) -> Result<Self> {
-        let run = RunFolder { path: path.to_path_buf() };
-        if !path.is_dir() {
-            return Err(Error::artifact(path, "there is no such run folder"));
-        }
-        if !run.config_file().is_file() {
-            return Err(Error::artifact(path, "this folder holds no run (it has no config.toml)"));
-        }
-        Ok(run)
-    }
-
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What the folder is called.
-    pub fn name(&self) -> String {
-        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
-        path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
-
-    /// The options of the run.
-    pub fn config_file(&self) -> PathBuf {
-        self.path.join("config.toml")
-    }
-
-    /// Which example is in which part.
-    pub fn split(&self) -> PathBuf {
-        self.path.join("split.csv")
-    }
-
-    /// The figures of every epoch.
-    pub fn metrics(&self) -> PathBuf {
-        self.path.join("metrics.csv")
-    }
-
-    /// Removes what a run wrote at `path` that was killed before its first checkpoint, so that it can begin there again.
-    /// Anything else in the folder stays, and then keeps it from being used.
-    pub fn clear_unbegun(path: &Path) -> Result<()> {
-        let run = RunFolder { path: path.to_path_buf() };
-        let checkpoints = path.join("checkpoints");
-        let _writer = path.is_dir().then(|| run.writer()).transpose()?;
-        for folder in [path, &checkpoints].into_iter().filter(|folder| folder.is_dir()) {
-            atomic::clear(folder)?;
-        }
-        for file in [run.config_file(), run.split(), run.metrics()] {
-            unless_absent(fs::remove_file(&file)).map_err(Error::io("remove", &file))?;
-        }
-        for events in crate::tensorboard::event_files(path)? {
-            fs::remove_file(&events).map_err(Error::io("remove", &events))?;
-        }
-        unless_absent(fs::remove_dir(&checkpoints)).map_err(Error::io("remove the folder", &checkpoints))
-    }
-
-    /// Removes what a process that was killed left half-written.
-    pub fn clear_partial(&self) -> Result<()> {
-        atomic::clear(&self.path)?;
-        atomic::clear(&self.path.join("checkpoints"))
-    }
-
-    /// Where training goes on from.
-    pub fn last_checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoints/last.safetensors")
-    }
-
-    /// The weights of the epoch with the least held-out loss.
-    pub fn best_checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoints/best.safetensors")
-    }
-
-    /// The page that shows the run.
-    pub fn report(&self) -> PathBuf {
-        self.path.join("report.html")
-    }
-
-    /// The exported model.
-    pub fn model(&self) -> PathBuf {
-        self.path.join("model.pt")
-    }
-
-    /// Writes config.toml: the options, and what else it takes to repeat the run.
-    pub fn write_config(&self, config: &Config, prepared: &Prepared) -> Result<()> {
-        let Prepared { dataset, corrections, threads, .. } = prepared;
-        let mut record = toml::Table::from_iter([
-            ("cresset".to_string(), env!("CARGO_PKG_VERSION").into()),
-            ("libtorch".to_string(), cresset_bridge::LIBTORCH_VERSION.into()),
-            ("data_file".to_string(), dataset.path.display().to_string().into()),
-            ("data_sha256".to_string(), dataset.sha256.clone().into()),
-            ("threads".to_string(), i64::from(*threads).into()),
-        ]);
-        if let Some(corrections) = corrections {
-            record.insert(FEEDBACK_SHA256.to_string(), corrections.sha256.clone().into());
-        }
-        let text = format!(
-            "# Run it again: cresset train --config {}\n{}\n# Notes of the run, ignored when this file is read.\n[{RECORD}]\n{record}",
-            terminal::argument(&self.config_file()),
-            config.to_toml()
-        );
-        atomic::write(&self.config_file(), text.as_bytes())
-    }
-
-    /// The notes of the run about itself, which stand behind its options.
-    pub fn record(&self) -> Result<toml::Table> {
-        let path = self.config_file();
-        let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let record =
-            text.parse::<toml::Table>().ok().and_then(|table| table.get(RECORD)?.as_table().cloned());
-        Ok(record.unwrap_or_default())
-    }
-
-    /// The fingerprint of the data that the run was begun with.
-    pub fn data_sha256(&self) -> Result<String> {
-        let record = self.record()?;
-        let sha256 = record.get("data_sha256").and_then(|sha256| sha256.as_str());
-        sha256.map(str::to_string).ok_or_else(|| {
-            Error::artifact(&self.config_file(), format!("the table [{RECORD}] has no data_sha256"))
+/// The same with a model that `make` makes. `config.model` is `own:` and a name for it.
+pub fn start_with(config: &Config, out: Option<&Path>, world: &World, make: MakeNetwork) -> Result<Run> {
+    world.attempt(|| {
+        guard(|| {
+            let prepared = Prepared::with(config, world, make)?;
+            let settled = prepared.corrections.as_ref().map(|corrections| corrections.settle(config));
+            begin(settled.as_ref().unwrap_or(config), out, world, prepared)
         })
+    })
+}
+
+fn begin(config: &Config, out: Option<&Path>, world: &World, prepared: Prepared) -> Result<Run> {
+    world.same("options", &config.to_toml())?;
+    let mut writer = None;
+    let path = world.told_by_first(|| {
+        let folder = RunFolder::create(out, config)?;
+        writer = Some(folder.writer()?);
+        folder.write_config(config, &prepared)?;
+        folder.write_split(&prepared)?;
+        Ok(folder.path().to_string_lossy().into_owned())
+    })?;
+    tracing::info!(folder = %path, "began a run");
+    Run::new(config, RunFolder::at(Path::new(&path)), prepared, world, writer)
+}
+
+/// Goes on with a run from its last checkpoint. `config` is the run's own, perhaps with more epochs or another device.
+///
+/// # Errors
+/// A folder without a checkpoint, and data that has changed since.
+pub fn resume(config: &Config, folder: RunFolder, world: &World) -> Result<Run> {
+    resume_with(config, folder, world, &prepared::named(config))
+}
+
+/// The same with a model that `make` makes.
+pub fn resume_with(config: &Config, folder: RunFolder, world: &World, make: MakeNetwork) -> Result<Run> {
+    let resume = || {
+        refuse_unbegun(&folder)?;
+        let writer = sole_writer(&folder, world)?;
+        let config = &settled(config, &folder)?;
+        let prepared = Prepared::again_with(config, &folder, world, make)?;
+        go_on(config, folder, prepared, world, writer)
+    };
+    world.attempt(|| guard(resume))
+}
+
+/// Goes on with the run in the folder `path`, or begins it there if it has no checkpoint yet. `config` is the run's own.
+pub(crate) fn start_or_go_on(config: &Config, path: &Path) -> Result<Run> {
+    match RunFolder::open(path) {
+        Ok(folder) if folder.last_checkpoint().is_file() => resume(config, folder, &World::alone()),
+        _ => {
+            RunFolder::clear_unbegun(path)?;
+            start(config, Some(path), &World::alone())
+        }
+    }
+}
+
+/// The options with as many corrections as the run was begun with: the set may have grown.
+fn settled(config: &Config, folder: &RunFolder) -> Result<Config> {
+    if config.feedback.is_none() {
+        return Ok(config.clone());
+    }
+    let begun = Config::read(&folder.config_file())?;
+    Ok(Config {
+        feedback_rows: config.feedback_rows.or(begun.feedback_rows),
+        feedback_weight: config.feedback_weight.or(begun.feedback_weight),
+        accept_contradictions: config.accept_contradictions.or(begun.accept_contradictions),
+        ..config.clone()
+    })
+}
+
+fn refuse_unbegun(folder: &RunFolder) -> Result<()> {
+    if folder.last_checkpoint().is_file() {
+        return Ok(());
+    }
+    let problem = "the run has no checkpoint yet, so there is nothing to go on from; start it again";
+    Err(Error::artifact(folder.path(), problem))
+}
+
+/// The right of process 0 to write into the folder of a run; the others write nothing.
+fn sole_writer(folder: &RunFolder, world: &World) -> Result<Option<Writer>> {
+    let mut writer = None;
+    world.told_by_first(|| {
+        writer = Some(folder.writer()?);
+        Ok(String::new())
+    })?;
+    Ok(writer)
+}
+
+fn go_on(
+    config: &Config,
+    folder: RunFolder,
+    prepared: Prepared,
+    world: &World,
+    writer: Option<Writer>,
+) -> Result<Run> {
+    let mut run = Run::new(config, folder, prepared, world, writer)?;
+    run.training.resume(&mut run.prepared.network)?;
+    // Told by the first, so that none goes on before all have read the checkpoint's folder as it was.
+    world.told_by_first(|| {
+        run.folder.clear_partial()?;
+        run.folder.write_config(config, &run.prepared)?;
+        Ok(String::new())
+    })?;
+    let position = run.training.position();
+    tracing::info!(epoch = position.epoch, step = position.step, "went on from the last checkpoint");
+    Ok(run)
+}
+
+/// Trains a run to its end, or until `stop` says so after a step, and exports the best model.
+pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) -> Result<Outcome> {
+    let Run { config, folder, mut prepared, mut training, world, writer: _writer } = run;
+    let ending =
+        world.attempt(|| guard(|| train(&config, &folder, &mut prepared, &mut training, callback, stop)))?;
+    let position = training.position();
+    if ending == Ending::Paused {
+        return Ok(Outcome::Interrupted { epoch: position.epoch, step: position.step });
+    }
+    if !world.is_first() {
+        return Ok(Outcome::Helped);
+    }
+    guard(|| {
+        let best = position.best.ok_or_else(|| {
+            Error::Diverged(format!(
+                "no epoch of {} has a finite validation loss, so there is no model to export. A lower --lr or --clip 1 often helps",
+                folder.path().display()
+            ))
+        })?;
+        load_weights(&mut prepared.network, &folder.best_checkpoint())?;
+        let (metadata, found) = write_model(&config, &prepared, best.epoch, &folder.model())?;
+        let records = MetricsLog::so_far(&folder.metrics())?;
+        let concern = verdict::concern(&config, &records, &found.held_out, &metadata.classes);
+        let stopped_early = training.stopped_early();
+        Ok(Outcome::Trained(Box::new(Trained { best, found, metadata, prepared, stopped_early, concern })))
+    })
+}
+
+/// Trains to the end, with the callbacks that every run has.
+fn train(
+    config: &Config,
+    folder: &RunFolder,
+    prepared: &mut Prepared,
+    training: &mut Training,
+    callback: &mut dyn Callback,
+    stop: &dyn Fn() -> bool,
+) -> Result<Ending> {
+    let Prepared { network, train, held_out, share, dataset, split, .. } = prepared;
+    let options = &config.training;
+    let mut log = match training.world().is_first() {
+        true => Some(MetricsLog::open(&folder.metrics(), training.position().epoch - 1)?),
+        false => None,
+    };
+    let spent = log.as_ref().map_or(0., MetricsLog::spent);
+    if !training.has_begun() {
+        training.save_last(network)?;
+    }
+    let name = |place: usize| dataset.names.name(split.train[place] as usize);
+    let held_out = share.as_ref().unwrap_or(held_out);
+    let data = Data { train: &**train, held_out: &**held_out, name: &name };
+    let mut checkpoints = Checkpoints::new(options.checkpoint_minutes, stop);
+    let mut patience = EarlyStopping { patience: options.patience };
+    let mut limit = TimeLimit::new(options.max_minutes, spent);
+    let mut silent = Silent;
+    let log: &mut dyn Callback = match &mut log {
+        Some(log) => log,
+        None => &mut silent,
+    };
+    let callbacks: &mut [&mut dyn Callback] =
+        &mut [log, callback, &mut checkpoints, &mut patience, &mut limit];
+    training.run(network, &data, callbacks).map_err(advise_on_memory(config))
+}
+
+/// Exports a checkpoint of a run to `output`, measured anew on the run's held-out rows.
+///
+/// # Errors
+/// A run without that checkpoint, and data that is gone or has changed since.
+pub fn export(folder: &RunFolder, checkpoint: &Path, output: &Path) -> Result<Metadata> {
+    guard(|| {
+        let config = Config::read(&folder.config_file())?;
+        let mut prepared = Prepared::again(&config, folder)?;
+        let position = load_weights(&mut prepared.network, checkpoint)?;
+        // Between two steps, a checkpoint holds an epoch that is under way.
+        let epoch = if position.step == 0 { position.epoch - 1 } else { position.epoch };
+        let epoch =
+            position.best.filter(|_| checkpoint == folder.best_checkpoint()).map_or(epoch, |best| best.epoch);
+        Ok(write_model(&config, &prepared, epoch, output)?.0)
+    })
+}
+
+impl Run {
+    /// How far it has come.
+    pub fn position(&self) -> &Position {
+        self.training.position()
     }
 
-    /// The fingerprint of the corrections that the run was begun with, if there were any.
-    pub fn feedback_sha256(&self) -> Result<Option<String>> {
-        let record = self.record()?;
-        Ok(record.get(FEEDBACK_SHA256).and_then(|sha256| sha256.as_str()).map(str::to_string))
+    /// Whether it is finished, with its model written, so that nothing is left to train. All its processes must ask.
+    pub fn is_finished(&self) -> Result<bool> {
+        let has_model = self.world.told_by_first(|| Ok(self.folder.has_current_model().to_string()))?;
+        Ok(self.training.is_over() && has_model == "true")
     }
 
-    /// The right to write into the folder, for as long as what is returned lives.
-    ///
-    /// # Errors
-    /// Another process that has it.
-    pub fn writer(&self) -> Result<Writer> {
-        Writer::of(&self.path)
-    }
-
-    /// Whether a process writes into the folder.
-    pub fn is_in_use(&self) -> bool {
-        Writer::is_taken(&self.path)
-    }
-
-    /// Whether there is a model that is no older than the last checkpoint: training has gone no step since it was exported.
-    pub fn has_current_model(&self) -> bool {
-        let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        let model = changed(&self.model());
-        model.is_some() && model >= changed(&self.last_checkpoint())
-    }
-
-    /// Writes split.csv: an example by its name (a row of a table by its number, from 0 and without the header) and its
-    /// part, `train`, `heldout` or `test`; or `feedback`, for corrections that are kept to measure the model on.
-    pub fn write_split(&self, prepared: &Prepared) -> Result<()> {
-        let Prepared { dataset, split, corrections, .. } = prepared;
-        let kept = corrections.as_ref().map(|corrections| ("feedback", &corrections.kept[..]));
-        let parts = split.parts().into_iter().chain(kept);
-        let mut rows: Vec<_> =
-            parts.flat_map(|(part, rows)| rows.iter().map(move |row| (*row, part))).collect();
-        rows.sort_unstable();
-        // A correction stands among the examples of an epoch several times.
-        rows.dedup();
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let mut write = |name: &str, part: &str| {
-            writer.write_record([name, part]).expect("a record can be written to memory");
+    /// That a finished run is finished, and how it can go on.
+    pub fn account_of_end(&self) -> String {
+        let (run, epochs) = (self.folder.path().display(), self.training.position().epoch - 1);
+        let reason = match self.training.stopped_early() {
+            Some(reason) => reason,
+            None => format!("its {epochs} epochs are done"),
         };
-        write("example", "part");
-        rows.iter().for_each(|(row, part)| write(&dataset.names.name(*row as usize), part));
-        let bytes = writer.into_inner().expect("a record can be written to memory");
-        atomic::write(&self.split(), &bytes)
+        let remedy = match self.training.schedule_has_end() {
+            true => format!(
+                "its learning rate ends with its last epoch, so to train on, begin a new run: cresset train --config {} --init {}",
+                self.folder.config_file().display(),
+                self.folder.best_checkpoint().display()
+            ),
+            false => format!("to train on: cresset train --resume {run} --epochs N, with N above {epochs}"),
+        };
+        format!("the run is finished ({reason}) and stays as it is; {remedy}")
+    }
+
+    fn new(
+        config: &Config,
+        folder: RunFolder,
+        prepared: Prepared,
+        world: &World,
+        writer: Option<Writer>,
+    ) -> Result<Self> {
+        let mut plan = Plan::of(config, prepared.class_weights.clone());
+        plan.identity.insert("the data's SHA-256".to_string(), prepared.dataset.sha256.clone());
+        if let Some(corrections) = &prepared.corrections {
+            plan.identity.insert("the feedback's SHA-256".to_string(), corrections.sha256.clone());
+        }
+        if let Some(sha256) = prepared.network.fingerprint() {
+            plan.identity.insert("the model file's SHA-256".to_string(), sha256.to_string());
+        }
+        let training = Training::new(plan, &prepared.network, &folder)?.among(world);
+        Ok(Run { config: config.clone(), folder, prepared, world: world.clone(), training, writer })
     }
 }
 
-fn unless_absent(result: io::Result<()>) -> io::Result<()> {
-    result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+/// Gives a network the weights of a checkpoint.
+pub(crate) fn load_weights(network: &mut Network, path: &Path) -> Result<Position> {
+    let checkpoint = Checkpoint::load(path)?;
+    network.load_state(&checkpoint.group("")).map_err(|problem| Error::artifact(path, problem))?;
+    Ok(checkpoint.position)
 }
 
-fn claim_new(out: Option<&Path>, config: &Config) -> Result<PathBuf> {
-    let data = Path::new(&config.data).file_stem().unwrap_or_default().to_string_lossy();
-    let model = ModelChoice::of(&config.model).short_name();
-    claim_named(out, &format!("{data}-{model}"))
+/// Measures a model of the run on its held-out rows, and on its test rows if there are any. `logits` takes preprocessed inputs
+/// on the run's device, and gives logits there.
+pub(crate) fn found(
+    prepared: &Prepared,
+    epoch: u32,
+    logits: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Found> {
+    let classes = prepared.dataset.classes.len();
+    let measure = |feed: &dyn HeldOutFeed| evaluate(feed, classes, Keep::Scores, &logits);
+    let held_out = measure(&*prepared.held_out)?;
+    let test = prepared.test.as_deref().map(measure).transpose()?;
+    Ok(Found { epoch, held_out, test })
 }
 
-/// Makes a new folder: `out`, which must not exist or be empty, or else the first free name `runs/<stem>-<number>`.
-pub(crate) fn claim_named(out: Option<&Path>, stem: &str) -> Result<PathBuf> {
-    match out {
-        Some(path) if path.to_str().is_none() => {
-            let problem = "the name of this folder is not UTF-8, which libtorch needs; name another one";
-            Err(Error::artifact(path, problem))
-        }
-        Some(path) => {
-            claim(path)?;
-            Ok(path.to_path_buf())
-        }
-        None => claim_numbered(stem),
-    }
+fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) -> Result<(Metadata, Found)> {
+    let Prepared { dataset, split, preprocessing, network, .. } = prepared;
+    let found = found(prepared, epoch, |inputs| network.forward(inputs, false))?;
+    let metadata = Metadata::new(config, dataset, split, preprocessing, &found);
+    let samples = prepared.samples(config)?;
+    let module = network.script(&export::dress(preprocessing, &metadata))?;
+    export::torchscript(module, &metadata, &samples, path)?;
+    tracing::info!(file = %path.display(), epoch, "exported the model");
+    Ok((metadata, found))
 }
 
-fn claim(path: &Path) -> Result<()> {
-    match path.read_dir().map(|mut entries| entries.next().is_none()) {
-        Ok(true) => Ok(()),
-        // Which is said first, because going on is no remedy then.
-        Ok(false) if Writer::is_taken(path) => {
-            // Whoever it was may have ended just now.
-            drop(Writer::of(path)?);
-            claim(path)
-        }
-        Ok(_) if path.join("config.toml").exists() => Err(Error::artifact(
-            path,
-            "this folder holds a run; go on with it by `--resume`, or name another folder. Nothing was changed",
+/// Says what to do when the memory of a GPU does not suffice.
+fn advise_on_memory(config: &Config) -> impl Fn(Error) -> Error {
+    let (batch, accumulate) = (config.batch_size, config.training.accumulate);
+    move |error| match error {
+        Error::Libtorch(problem) if problem.0.contains("out of memory") => Error::Memory(format!(
+            "the memory of the device does not suffice for batches of {batch}. The same steps in less memory: \
+             --batch-size {} --accumulate {}; --precision bf16 saves memory too ({problem})",
+            (batch / 2).max(1),
+            accumulate * 2,
         )),
-        Ok(_) => {
-            Err(Error::artifact(path, "this folder is not empty; name another one. Nothing was changed"))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(path).map_err(|error| no_folder(path, error))
-        }
-        Err(error) => Err(no_folder(path, error)),
+        other => other,
     }
-}
-
-fn no_folder(path: &Path, error: io::Error) -> Error {
-    match error.kind() {
-        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => Error::artifact(
-            path,
-            "no folder can be made here, because this path or a part of it is something else; name another folder with `--out`. Nothing was changed",
-        ),
-        _ => Error::io("create the run folder", path)(error),
-    }
-}
-
-fn claim_numbered(stem: &str) -> Result<PathBuf> {
-    let runs = Path::new("runs");
-    fs::create_dir_all(runs).map_err(|error| no_folder(runs, error))?;
-    for number in 1u64.. {
-        let path = runs.join(format!("{stem}-{number}"));
-        // Creating it is what claims the name, so two runs that begin at once get two folders.
-        match fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
-            Err(error) => return Err(Error::io("create the run folder", &path)(error)),
-        }
-    }
-    unreachable!("the numbers do not end")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
-    fn a_folder_with_something_in_it_is_never_taken() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
-        let error = RunFolder::create(Some(folder.path()), &Config::default()).unwrap_err();
-        assert!(error.to_string().contains("not empty"), "{error}");
-        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn options_of_any_name_are_read_back(
-            name in "([ -.0-~]|[\n\t\r\u{1}\u{1b}\u{202e}ß猫]){1,12}",
-            data in "(\\PC|[\n\t\r\"'\\\\#\u{1b}\u{7f}\u{202e}]){1,20}",
-        ) {
-            let folder = tempfile::tempdir().unwrap();
-            let config = Config { data: data.clone(), train_list: Some(data.into()), ..Config::default() };
-            // A name that is not that of a folder would be one of a folder above it.
-            let run = RunFolder::create_parent(Some(&folder.path().join(format!("run{name}"))), &config).unwrap();
-            prop_assert_eq!(Config::read(&run.config_file()).unwrap(), config);
-        }
-    }
-
-    #[test]
-    fn an_empty_folder_is_taken_once() {
-        let folder = tempfile::tempdir().unwrap();
-        RunFolder::create(Some(folder.path()), &Config::default()).unwrap();
-        assert!(RunFolder::create(Some(folder.path()), &Config::default()).is_err());
+    fn a_device_without_memory_is_answered_with_smaller_batches() {
+        let config = Config { batch_size: 256, ..Config::default() };
+        let problem =
+            Error::Libtorch(cresset_bridge::Error("CUDA out of memory. Tried to allocate 2 GiB".into()));
+        let advice = advise_on_memory(&config)(problem).to_string();
+        assert!(advice.contains("--batch-size 128 --accumulate 2") && advice.contains("2 GiB"), "{advice}");
     }
 }

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::date;
 use crate::error::{Error, Result};
+use crate::run::date;
 
 /// What the file is called that a writer locks.
 pub const LOCK: &str = ".lock";

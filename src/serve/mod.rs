@@ -4,7 +4,8 @@
 //! threads that have the model take all that is there, and classify it together: the busier the server, the larger the batches.
 //!
 //! ```no_run
-//! use cresset::{device::Threads, serve::{Model, Options, Server}};
+//! use cresset::options::device::Threads;
+//! use cresset::serve::{Model, Options, Server};
 //! # fn options() -> Options { unimplemented!() }
 //!
 //! let model = Model { path: "runs/mine/model.pt".into(), device: tch::Device::Cpu, threads: Threads::Auto };
@@ -56,9 +57,9 @@ use rate::Rate;
 use routes::{App, Client};
 use worker::Computing;
 
-use crate::device::Threads;
 use crate::error::{Error, Result};
 use crate::feedback;
+use crate::options::device::Threads;
 
 /// How often the model's file is looked at.
 const LOOK: Duration = Duration::from_secs(1);

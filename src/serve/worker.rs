@@ -12,10 +12,10 @@ use tokio::sync::oneshot;
 use super::metrics::Metrics;
 use super::queue::Queue;
 use crate::data::unknown::OnUnknown;
-use crate::device::Threads;
 use crate::error::{Error, Result, guard};
-use crate::explain::{Explainer, Subject};
 use crate::export::{Metadata, VERIFICATION};
+use crate::options::device::Threads;
+use crate::predict::explain::{Explainer, Subject};
 use crate::predict::{Classifier, Found, Taken};
 
 /// What is asked of the model.

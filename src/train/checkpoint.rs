@@ -11,10 +11,10 @@ use super::loss_scale::LossScale;
 use super::resume::Identity;
 use super::schedule::PlateauState;
 use crate::error::{Error, Result};
+use crate::evaluate::numbers;
 use crate::model::Tensors;
-use crate::numbers;
-use crate::weights::checksums::{self, Checksums};
-use crate::weights::safetensors;
+use crate::model::weights::checksums::{self, Checksums};
+use crate::model::weights::safetensors;
 
 /// How far a run has come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -186,7 +186,7 @@ fn remedy(path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weights::safetensors::DTYPES;
+    use crate::model::weights::safetensors::DTYPES;
     use proptest::prelude::*;
     use tch::Tensor;
 
@@ -260,7 +260,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
         let whole = small(&path);
-        assert!(Checkpoint::load(&path).is_ok() && crate::weights::read(&path).is_ok());
+        assert!(Checkpoint::load(&path).is_ok() && crate::model::weights::read(&path).is_ok());
         for bit in 0..8 * whole.len() {
             let mut bytes = whole.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -269,7 +269,7 @@ mod tests {
             // All places and all bits, as far as a file each takes no long time.
             if bit % 7 == 0 {
                 std::fs::write(&path, &bytes).unwrap();
-                assert!(crate::weights::read(&path).is_err(), "{place}, as weights");
+                assert!(crate::model::weights::read(&path).is_err(), "{place}, as weights");
             }
         }
     }
@@ -284,7 +284,7 @@ mod tests {
         safetensors::write(&path, &[("w".to_string(), &weight)], metadata).unwrap();
         assert_eq!(checksums::check(&std::fs::read(&path).unwrap()), Ok(false));
         assert_eq!(Checkpoint::load(&path).unwrap().position, position());
-        assert_eq!(crate::weights::read(&path).unwrap()["w"], weight);
+        assert_eq!(crate::model::weights::read(&path).unwrap()["w"], weight);
     }
 
     #[test]
@@ -301,7 +301,7 @@ mod tests {
         let said = Checkpoint::load(&last).unwrap_err().to_string();
         assert!(said.contains("the checksum of `optimizer/fc.weight` is wrong"), "{said}");
         assert!(said.contains("best.safetensors is whole: `cresset export "), "{said}");
-        let said = crate::weights::read(&last).unwrap_err().to_string();
+        let said = crate::model::weights::read(&last).unwrap_err().to_string();
         assert!(said.contains(&format!("is whole: --init {}", best.display())), "{said}");
         std::fs::write(&best, &bad).unwrap();
         let said = Checkpoint::load(&last).unwrap_err().to_string();

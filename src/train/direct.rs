@@ -7,7 +7,7 @@ use tch::{Device, Tensor};
 use super::Objective;
 use super::options::{Precision, TrainOptions};
 use crate::error::Result;
-use crate::feed::Batch;
+use crate::loader::Batch;
 use crate::model::{Network, perceptron};
 
 /// What computes the losses and gradients.

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Training;
 use super::callback::{Callback, Flow};
+use crate::data::atomic;
 use crate::error::{Error, Result};
 use crate::model::Network;
-use crate::run::atomic;
 
 /// One epoch. Losses are mean cross-entropies in nats, accuracies shares from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -17,13 +17,16 @@ use super::step_graph::StepGraph;
 use super::{Objective, Plan};
 use crate::distributed::World;
 use crate::error::Result;
-use crate::feed::Batch;
+use crate::loader::Batch;
 use crate::model::Network;
 
 /// What turns batches into better weights. It can be driven batch by batch:
 ///
 /// ```no_run
-/// # use cresset::{error::Result, feed::Batch, model::Network, train::{Learner, Outcome, Plan}};
+/// # use cresset::error::Result;
+/// # use cresset::loader::Batch;
+/// # use cresset::model::Network;
+/// # use cresset::train::{Learner, Outcome, Plan};
 /// # fn train(network: &Network, batches: impl Iterator<Item = Batch>) -> Result<()> {
 /// let mut learner = Learner::new(&Plan::default(), network)?;
 /// for batch in batches {

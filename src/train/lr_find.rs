@@ -4,7 +4,7 @@
 use super::learner::{Learner, Outcome};
 use super::{CudaGraph, Plan, TrainOptions};
 use crate::error::{Error, Result};
-use crate::feed::{Pass, TrainFeed};
+use crate::loader::{Pass, TrainFeed};
 use crate::model::Network;
 
 /// The rates that are tried.

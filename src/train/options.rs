@@ -5,9 +5,9 @@ use tch::Device;
 
 use super::objective::OBJECTIVES;
 use super::schedule::SCHEDULES;
-use crate::config::values::{fraction, named, not_negative, positive, whole_above_0, yes_or_no};
 use crate::error::Result;
 use crate::model::Network;
+use crate::options::values::{fraction, named, not_negative, positive, whole_above_0, yes_or_no};
 
 /// How training goes about it.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -196,7 +196,7 @@ pub enum OnNan {
 
 impl Default for TrainOptions {
     fn default() -> Self {
-        crate::config::Config::default().training
+        crate::options::Config::default().training
     }
 }
 

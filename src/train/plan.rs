@@ -2,7 +2,7 @@
 
 use super::options::TrainOptions;
 use super::resume::Identity;
-use crate::config::Config;
+use crate::options::Config;
 
 /// What decides how training goes.
 #[derive(Debug, Clone)]

@@ -7,10 +7,10 @@ use tch::Device;
 
 use super::checkpoint::{self, Checkpoint, Position};
 use super::{Running, Training};
-use crate::config::portable;
+use crate::data::random::{Purpose, in_epoch, stream};
 use crate::error::{Error, Result};
 use crate::model::{Network, Tensors};
-use crate::random::{Purpose, in_epoch, stream};
+use crate::options::portable;
 
 /// What decides the bits of a run: its options, its data and the versions of the programs, by name.
 pub type Identity = BTreeMap<String, String>;

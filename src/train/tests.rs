@@ -6,11 +6,11 @@ use tch::{Device, Kind, Tensor};
 
 use super::callback::Callback;
 use super::*;
-use crate::config::Config;
 use crate::data::{InputShape, Part};
 use crate::error::Result;
-use crate::feed::{InMemory, MemoryFeed, Sampling};
+use crate::loader::{InMemory, MemoryFeed, Sampling};
 use crate::model::{Network, Task};
+use crate::options::Config;
 use crate::run::RunFolder;
 
 const ROWS: i64 = 60;
@@ -185,7 +185,7 @@ fn accumulated_small_batches_are_large_ones() {
         let network = Network::new("mlp", "width=8", &task, Device::Cpu, 1).unwrap();
         let mut learner = Learner::new(&Plan::of(&config, None), &network).unwrap();
         let feed = MemoryFeed::new(bench.part(), Sampling::Shuffled, None);
-        for batch in crate::feed::TrainFeed::epoch(&feed, crate::feed::Pass::new(1, batch_size, 1)) {
+        for batch in crate::loader::TrainFeed::epoch(&feed, crate::loader::Pass::new(1, batch_size, 1)) {
             learner.step(&network, &batch.unwrap(), 0.05).unwrap();
         }
         network.state()["fc1.weight"].copy()
@@ -207,7 +207,7 @@ fn clipping_bounds_the_step() {
         };
         let before = network.state()["fc1.weight"].copy();
         let mut learner = Learner::new(&Plan::of(&config, None), &network).unwrap();
-        let batch = crate::feed::HeldOutFeed::in_order(&bench.part()).next().unwrap().unwrap();
+        let batch = crate::loader::HeldOutFeed::in_order(&bench.part()).next().unwrap().unwrap();
         learner.step(&network, &batch, 1.).unwrap();
         (network.state()["fc1.weight"].detach() - before.detach()).norm().double_value(&[])
     };

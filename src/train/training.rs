@@ -12,7 +12,7 @@ use super::{EpochRecord, Plan, Running, gpu_memory};
 use crate::distributed::{Agreement, World};
 use crate::error::{Error, Result};
 use crate::evaluate::{Confusion, Keep, evaluate};
-use crate::feed::{Batch, HeldOutFeed, Pass, TrainFeed};
+use crate::loader::{Batch, HeldOutFeed, Pass, TrainFeed};
 use crate::model::Network;
 use crate::run::RunFolder;
 

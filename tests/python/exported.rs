@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use cresset::config::Config;
 use cresset::data::image;
 use cresset::distributed::World;
-use cresset::pipeline::{self, Outcome};
+use cresset::options::Config;
+use cresset::run::{self, Outcome};
 use cresset::train::Silent;
 
 use super::python;
@@ -16,10 +16,8 @@ use super::support::{self, largest_difference, logits_of, succeed, text};
 fn the_python_example_computes_the_logits_of_the_training_process() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { epochs: 2, ..Config::default() };
-    let run = pipeline::start(&config, Some(&folder.path().join("run")), &World::alone()).unwrap();
-    let Outcome::Trained(trained) = pipeline::finish(run, &mut Silent, &|| false).unwrap() else {
-        unreachable!()
-    };
+    let run = run::start(&config, Some(&folder.path().join("run")), &World::alone()).unwrap();
+    let Outcome::Trained(trained) = run::finish(run, &mut Silent, &|| false).unwrap() else { unreachable!() };
     let trained = trained.prepared;
     let pictures = support::digit_pictures(folder.path(), &trained.dataset, 16);
     let model = folder.path().join("run/model.pt");

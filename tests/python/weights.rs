@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cresset::weights::{self, Matching};
+use cresset::model::weights::{self, Matching};
 use tch::Tensor;
 
 use super::python;

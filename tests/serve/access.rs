@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
+use crate::digits;
+use crate::digits_run;
 use crate::support::server::Server;
 use crate::support::{cresset, stderr, text};
-use crate::{digits, digits_run};
 
 const TOKEN: &str = "0123456789abcdef0123";
 

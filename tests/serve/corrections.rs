@@ -5,9 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use cresset::feedback::{self, Input};
 use serde_json::{Value, json};
 
+use crate::digits;
+use crate::digits_run;
 use crate::support::server::Server;
 use crate::support::text;
-use crate::{digits, digits_run};
 
 fn correction(of: Value, correction: &str, sha256: &Value) -> Value {
     let mut body = json!({ "answer": { "class": "1", "probability": 0.75 }, "correction": correction, "model_sha256": sha256 });

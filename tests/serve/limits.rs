@@ -4,8 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use crate::digits;
+use crate::digits_run;
 use crate::support::server::Server;
-use crate::{digits, digits_run};
 
 /// A PNG of one colour, which says that it is as large.
 fn picture(width: u32, height: u32) -> Vec<u8> {

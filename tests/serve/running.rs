@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::digits;
+use crate::digits_run;
 use crate::support::server::Server;
 use crate::support::stderr;
-use crate::{digits, digits_run};
 
 #[test]
 fn requests_that_came_in_are_answered_before_the_end() {

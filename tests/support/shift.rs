@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use cresset::config::Config;
+use cresset::data::random::{Purpose, stream};
 use cresset::data::{self, DataOptions, Inputs};
 use cresset::distributed::World;
-use cresset::pipeline::{self, Outcome};
-use cresset::random::{Purpose, stream};
+use cresset::options::Config;
+use cresset::run::{self, Outcome};
 use cresset::train::{MetricsLog, Silent, TrainOptions};
 use rand::seq::SliceRandom;
 
@@ -68,8 +68,8 @@ impl Shift {
     fn train(&self, config: Config, name: &str) -> f64 {
         let out = self.path(name);
         let config = Config { model: "cnn".to_string(), ..config };
-        let run = pipeline::start(&config, Some(&out), &World::alone()).expect("the run begins");
-        let outcome = pipeline::finish(run, &mut Silent, &|| false).expect("the run ends");
+        let run = run::start(&config, Some(&out), &World::alone()).expect("the run begins");
+        let outcome = run::finish(run, &mut Silent, &|| false).expect("the run ends");
         assert!(matches!(outcome, Outcome::Trained(_)));
         let records = MetricsLog::read(&out.join("metrics.csv")).expect("the run left its metrics");
         records.last().expect("there are epochs").held_out_accuracy

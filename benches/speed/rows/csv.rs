@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use cresset::data::DataOptions;
 use cresset::data::format::csv;
-use cresset::random::{Purpose, stream};
+use cresset::data::random::{Purpose, stream};
 use rand::RngExt;
 use serde_json::json;
 

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use cresset::config::Config;
-use cresset::device::Threads;
 use cresset::distributed::World;
 use cresset::error::Result;
 use cresset::model::Network;
-use cresset::pipeline;
+use cresset::options::Config;
+use cresset::options::device::Threads;
+use cresset::run;
 use cresset::train::{Callback, Flow, Training};
 use serde_json::json;
 
@@ -189,9 +189,9 @@ pub fn work(arguments: &[String]) {
     let [seed, out] = arguments else { panic!("a seed and a folder") };
     let config =
         Config { seed: seed.parse().expect("a number"), threads: Threads::Count(1), ..Config::default() };
-    let run = pipeline::start(&config, Some(Path::new(out)), &World::alone()).expect("the run starts");
+    let run = run::start(&config, Some(Path::new(out)), &World::alone()).expect("the run starts");
     let mut clock = StepClock::default();
-    pipeline::finish(run, &mut clock, &|| false).expect("the run ends");
+    run::finish(run, &mut clock, &|| false).expect("the run ends");
     let us_per_step = clock.seconds / clock.steps as f64 * 1e6;
     println!("{}", json!({ "us_per_step": us_per_step, "first_step_s": clock.first_step_s }));
 }

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Instant;
 
-use cresset::config::Config;
 use cresset::data::InputShape;
 use cresset::evaluate::{Keep, evaluate};
-use cresset::feed::InMemory;
+use cresset::loader::InMemory;
 use cresset::model::{Network, Task};
+use cresset::options::Config;
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Instant;
 
-use cresset::config::Config;
-use cresset::feed::{Batch, Pass};
-use cresset::pipeline::Prepared;
-use cresset::random::{Purpose, stream};
+use cresset::data::random::{Purpose, stream};
+use cresset::loader::{Batch, Pass};
+use cresset::options::Config;
+use cresset::run::Prepared;
 use jpeg_encoder::{ColorType, Encoder};
 use rand::RngExt;
 use serde_json::json;

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 
-use cresset::config::Config;
 use cresset::data::{InputShape, Part};
-use cresset::feed::{Batch, InMemory, MemoryFeed, Pass, Sampling, TrainFeed};
+use cresset::loader::{Batch, InMemory, MemoryFeed, Pass, Sampling, TrainFeed};
 use cresset::model::{Network, Task};
+use cresset::options::Config;
 use cresset::train::{Learner, Outcome, Plan, Precision, Running, TrainOptions};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use cresset::audit::{audit, to_page, to_text};
-use cresset::run::atomic;
-use cresset::terminal;
+use cresset::data::atomic;
+use cresset::data::audit::{audit, to_text};
+use cresset::data::terminal;
+use cresset::report::audit::to_page;
 
 use super::Source;
 use crate::cli::{Ended, put, show};

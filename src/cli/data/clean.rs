@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use cresset::audit::{audit, to_list};
+use cresset::data::atomic;
+use cresset::data::audit::{audit, to_list};
+use cresset::data::terminal;
 use cresset::error::Error;
-use cresset::run::atomic;
-use cresset::terminal;
 
 use super::Source;
 use crate::cli::{Ended, show, thousands};

@@ -7,8 +7,8 @@ mod synth;
 
 use clap::{Args, Subcommand};
 use cresset::data::{self, DataOptions, Dataset};
-use cresset::device::Threads;
-use cresset::feed::decode_all;
+use cresset::loader::decode_all;
+use cresset::options::device::Threads;
 
 use super::Ended;
 

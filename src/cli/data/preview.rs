@@ -4,11 +4,11 @@ use std::io::Cursor;
 use std::path::PathBuf;
 
 use clap::Args;
+use cresset::data::atomic;
+use cresset::data::terminal;
 use cresset::error::Error;
-use cresset::run::atomic;
-use cresset::terminal;
-use cresset::transform::augment::{AUGMENTATIONS, Augmentation, PRESETS};
-use cresset::transform::sheet::contact_sheet;
+use cresset::loader::augment::{AUGMENTATIONS, Augmentation, PRESETS};
+use cresset::loader::sheet::contact_sheet;
 
 use super::Source;
 use crate::cli::{Ended, show};

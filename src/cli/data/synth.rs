@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use cresset::data::terminal;
 use cresset::error::Error;
-use cresset::terminal;
-use cresset::transform::synthesis::Synthesis;
+use cresset::loader::synthesis::Synthesis;
 
 use super::Source;
 use crate::cli::{Ended, show, thousands};

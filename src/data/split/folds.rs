@@ -2,7 +2,7 @@
 
 use rand::seq::SliceRandom;
 
-use crate::random::{Purpose, stream};
+use crate::data::random::{Purpose, stream};
 
 /// The fold (from 0) of each row: the rows of a class are dealt out in an order drawn by `seed`, one after the other, so
 /// that the folds differ by one row at most, in each class and in all.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rand::seq::SliceRandom;
 
 use super::Parts;
-use crate::random::{Purpose, stream};
+use crate::data::random::{Purpose, stream};
 
 /// Rows that stay together: a patient's, a writer's.
 struct Group {

@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 
 use super::Parts;
-use crate::random::{Purpose, stream};
+use crate::data::random::{Purpose, stream};
 
 /// Holds out `share` of each class (rounded; but of two or more examples, neither part gets none), drawn by `seed`.
 pub fn stratified(labels: &[i64], classes: usize, share: f64, seed: u64) -> Parts {

@@ -1,9 +1,9 @@
 //! The figures of groups for people and for spreadsheets.
 
 use super::{Difference, GroupReport, Rates};
+use crate::data::terminal;
+use crate::evaluate::numbers::percent;
 use crate::evaluate::{Interval, MOST_SHOWN};
-use crate::numbers::percent;
-use crate::terminal;
 
 impl GroupReport {
     /// The figures as records of (figure, class, value), with the group in the name of the figure.

@@ -6,8 +6,8 @@ use tch::{Kind, Tensor};
 
 use super::recording::{Dim, Recording};
 use crate::error::{Error, Result};
-use crate::proto::Message;
-use crate::weights::safetensors::bytes_of;
+use crate::export::proto::Message;
+use crate::model::weights::safetensors::bytes_of;
 
 /// The names of the model's input and output, and of the size of the batch.
 pub const INPUT: &str = "input";

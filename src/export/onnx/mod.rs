@@ -17,9 +17,9 @@ use self::call::{Call, described};
 use self::graph::{Graph, INPUT, OUTPUT, value_info};
 use self::recording::{Dim, Recording, Step};
 use super::{ExportFormat, Exported, Variants};
+use crate::data::atomic;
 use crate::error::{Error, Result, guard};
-use crate::proto::Message;
-use crate::run::atomic;
+use crate::export::proto::Message;
 
 /// The format.
 pub const FORMAT: ExportFormat = ExportFormat {

@@ -17,7 +17,7 @@ use tch::nn;
 use super::Task;
 use super::layer::Sequential;
 use crate::error::{Error, Result, did_you_mean};
-pub(crate) use crate::options::{NumberOption, Options};
+pub(crate) use crate::number_options::{NumberOption, Options};
 
 /// An architecture.
 ///

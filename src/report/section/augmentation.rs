@@ -1,7 +1,7 @@
 //! What training made of the pictures.
 
 use super::Report;
-use crate::html::{embedded, escaped};
+use crate::report::html::{embedded, escaped};
 
 pub fn section(report: &Report) -> Option<String> {
     let sheet = report.sheet.as_ref()?;

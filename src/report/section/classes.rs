@@ -2,8 +2,8 @@
 
 use super::Report;
 use crate::evaluate::ClassFigures;
-use crate::html::escaped;
-use crate::numbers::{percent, thousands};
+use crate::evaluate::numbers::{percent, thousands};
+use crate::report::html::escaped;
 
 pub fn section(report: &Report) -> Option<String> {
     let metric = |figure: &crate::evaluate::Figure| {

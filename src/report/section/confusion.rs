@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::evaluate::picture;
-use crate::html::{embedded, escaped};
+use crate::report::html::{embedded, escaped};
 
 /// More classes than this are shown as a picture and a list.
 const MOST_CELLS: usize = 24;

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::Report;
-use crate::audit::Finding;
-use crate::config::portable;
-use crate::html::escaped;
-use crate::numbers::thousands;
-use crate::terminal::argument;
+use crate::data::audit::Finding;
+use crate::data::terminal::argument;
+use crate::evaluate::numbers::thousands;
+use crate::options::portable;
+use crate::report::html::escaped;
 
 /// Classes whose numbers of examples are listed.
 const MOST_LISTED: usize = 50;

@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::export::usage;
-use crate::html::escaped;
+use crate::report::html::escaped;
 
 pub fn section(report: &Report) -> Option<String> {
     let features = report.metadata.input.shape.features();

@@ -1,7 +1,7 @@
 //! The mistakes that the model is surest of.
 
 use super::Report;
-use crate::html::{embedded, escaped};
+use crate::report::html::{embedded, escaped};
 use crate::report::mistakes::Mistake;
 
 pub fn section(report: &Report) -> Option<String> {

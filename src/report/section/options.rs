@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::Report;
-use crate::config::Config;
-use crate::html::escaped;
-use crate::terminal::argument;
+use crate::data::terminal::argument;
+use crate::options::Config;
+use crate::report::html::escaped;
 
 pub fn section(report: &Report) -> Option<String> {
     let usual = Config::default().entries();

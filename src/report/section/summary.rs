@@ -1,10 +1,10 @@
 //! The figures that are looked for first.
 
 use super::Report;
-use crate::config::portable;
 use crate::evaluate::interval::wilson;
-use crate::html::escaped;
-use crate::numbers::{percent, thousands};
+use crate::evaluate::numbers::{percent, thousands};
+use crate::options::portable;
+use crate::report::html::escaped;
 
 pub fn section(report: &Report) -> Option<String> {
     let confusion = &report.found.confusion;

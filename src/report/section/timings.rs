@@ -1,8 +1,8 @@
 //! How long it took, and how long an answer takes.
 
 use super::Report;
-use crate::html::escaped;
-use crate::numbers::thousands;
+use crate::evaluate::numbers::thousands;
+use crate::report::html::escaped;
 use crate::report::speed::BATCH;
 
 pub fn section(report: &Report) -> Option<String> {

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{App, ask, state};
-use crate::date;
 use crate::feedback::{Answer, Correction, Given};
+use crate::run::date;
 use crate::serve::inputs::{self, Row};
 use crate::serve::problem::Problem;
 use crate::serve::reply;

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::ObjectiveKind;
-use crate::options::NumberOption;
+use crate::number_options::NumberOption;
 
 /// The objective.
 pub const FOCAL: ObjectiveKind = ObjectiveKind {

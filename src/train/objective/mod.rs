@@ -10,8 +10,8 @@ mod tests;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::error::{Error, Result};
-use crate::feed::Batch;
-use crate::options::{NumberOption, Options};
+use crate::loader::Batch;
+use crate::number_options::{NumberOption, Options};
 
 /// An objective that is known by name.
 ///

@@ -1,5 +1,5 @@
 use super::*;
-use crate::feed::Mixed;
+use crate::loader::Mixed;
 
 fn logits() -> Tensor {
     Tensor::from_slice2(&[[2f32, 0., -1.], [0., 1., 0.5], [0.3, -0.2, 0.1]])

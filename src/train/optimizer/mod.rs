@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::model::Tensors;
-use crate::options::{NumberOption, Options};
+use crate::number_options::{NumberOption, Options};
 
 /// An optimizer that is known by name.
 ///

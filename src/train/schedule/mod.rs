@@ -9,7 +9,7 @@ mod step;
 mod tests;
 
 use crate::error::{Error, Result};
-use crate::options::{NumberOption, Options};
+use crate::number_options::{NumberOption, Options};
 pub use plateau::PlateauState;
 
 /// A schedule that is known by name.

@@ -2,7 +2,7 @@
 //! almost nothing, both along a cosine.
 
 use super::{Moment, ScheduleKind};
-use crate::options::{NumberOption, Options};
+use crate::number_options::{NumberOption, Options};
 
 /// The schedule.
 pub const ONE_CYCLE: ScheduleKind = ScheduleKind {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ScheduleKind;
-use crate::options::{NumberOption, Options};
+use crate::number_options::{NumberOption, Options};
 
 /// The schedule.
 pub const PLATEAU: ScheduleKind = ScheduleKind {

@@ -1,7 +1,7 @@
 //! A stair: the rate falls every so many epochs.
 
 use super::ScheduleKind;
-use crate::options::NumberOption;
+use crate::number_options::NumberOption;
 
 /// The schedule.
 pub const STEP: ScheduleKind = ScheduleKind {

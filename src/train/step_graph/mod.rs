@@ -15,7 +15,7 @@ use tch::{Kind, Tensor};
 use super::learner::{Learner, Outcome};
 use super::options::CudaGraph;
 use crate::error::{Error, Result};
-use crate::feed::Batch;
+use crate::loader::Batch;
 use crate::model::Network;
 use obstacle::{Circumstances, obstacle};
 

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tch::Device;
 
 use super::*;
-use crate::config::Config;
 use crate::data::InputShape;
 use crate::model::Task;
+use crate::options::Config;
 use crate::train::{AverageKind, Plan, TrainOptions};
 
 /// How often each was done: aside, record, replay.

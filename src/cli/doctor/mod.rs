@@ -1,0 +1,35 @@
+//! `cresset doctor`
+
+use std::fmt::Write;
+
+mod checks;
+
+use checks::{State, examine};
+use clap::Args;
+
+use super::{Ended, show};
+
+/// Look at this machine (toolchain, libtorch, CUDA, threads, caches) and say what to do about each fault
+#[derive(Debug, Args)]
+pub struct Doctor {}
+
+impl Doctor {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        let checks = examine();
+        let mut text = String::new();
+        for check in &checks {
+            let mark = match check.state {
+                State::Good => "ok",
+                State::Absent => "–",
+                State::Fault => "FAULT",
+            };
+            writeln!(text, "{mark:<6} {:<13} {}", check.name, check.found)?;
+            if let Some(remedy) = &check.remedy {
+                writeln!(text, "{:<20} → {remedy}", "")?;
+            }
+        }
+        show(&text)?;
+        let sound = checks.iter().all(|check| check.state != State::Fault);
+        Ok(if sound { Ended::Well } else { Ended::Badly })
+    }
+}

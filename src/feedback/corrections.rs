@@ -1,0 +1,452 @@
+//! Corrections of what a model answered, added to the data that it is trained on.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::data::image::{self, ImageSource};
+use crate::data::options::Missing;
+use crate::data::{Dataset, Inputs, Names, Split, ValueRange, hexadecimal};
+use crate::error::{Error, Result, quoted};
+use crate::feedback::{self, CORRECTIONS, Correction, Input};
+use crate::options::Config;
+
+use super::review::{Review, Verdict};
+
+/// The corrections among the examples of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Corrections {
+    /// SHA-256 of what was corrected and how, with the pictures.
+    pub sha256: String,
+    /// The corrections that were read, from the first one on; the set may have grown since.
+    pub read: u32,
+    /// How often each of those trained on stands among the examples of an epoch.
+    pub weight: u32,
+    /// The row of the first one: those before it are the data's own.
+    pub first: i64,
+    /// The rows of those that are trained on, each once.
+    pub trained: Vec<i64>,
+    /// The rows of those that are kept to measure the model on.
+    pub kept: Vec<i64>,
+    /// How many wait for a second opinion.
+    pub waiting: usize,
+    /// Why others were left out.
+    pub notes: Vec<String>,
+}
+
+/// How many of those that wait are named.
+const NAMED: usize = 10;
+
+/// What is to be done about corrections that wait.
+const CONFIRM: &str = "a correction that waits is trained on once the same input is corrected to the same class again; \
+                       --accept-contradictions trains on all as they are";
+
+/// From the tenth correction on, every fifth one is kept to measure the model on. It goes by the number, so that no correction
+/// that one training saw is kept by a later one, when there are more.
+const FIRST_KEPT: usize = 10;
+const EVERY: usize = 5;
+
+/// The share of an epoch that corrections make up where no weight is given: enough for a few to count, and few enough for the rest
+/// to be remembered.
+const SHARE: f64 = 0.2;
+
+/// No correction stands in an epoch more often, where no weight is given: it would be learned by heart.
+const MOST_TIMES: u32 = 50;
+
+impl Corrections {
+    /// The options of a run with these corrections, so that it finds the same ones again.
+    pub fn settle(&self, config: &Config) -> Config {
+        Config {
+            feedback_rows: Some(self.read),
+            feedback_weight: Some(self.weight),
+            accept_contradictions: Some(config.accept_contradictions.unwrap_or(false)),
+            ..config.clone()
+        }
+    }
+
+    /// The rows that it is looked at while a model is trained which epoch is the best: the kept ones, or all where none is kept. They
+    /// come so often that they count as much beside `held_out` rows as the corrections do in training.
+    pub fn watched(&self, split: &Split) -> Vec<i64> {
+        let rows = if self.kept.is_empty() { &self.trained } else { &self.kept };
+        let own = split.train.iter().filter(|row| **row < self.first).count().max(1);
+        let corrected = self.trained.len() as f64 * f64::from(self.weight);
+        let times = corrected / own as f64 * split.held_out.len() as f64 / rows.len().max(1) as f64;
+        rows.repeat((times.round() as usize).max(1))
+    }
+}
+
+/// Adds the corrections that `config` names, if it names some: to the data set, and to the rows that are trained on.
+///
+/// # Errors
+/// A set that cannot be read, one of which nothing can be used, and one that has lost lines.
+pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Dataset, Option<Corrections>)> {
+    let Some(folder) = &config.feedback else { return Ok((dataset, None)) };
+    let file = folder.join(CORRECTIONS);
+    let feedback::Set { mut corrections, mut notes } = feedback::read(folder)?;
+    if let Some(wanted) = config.feedback_rows.map(|rows| rows as usize) {
+        if corrections.len() < wanted {
+            let problem = format!("there are {} corrections, and not {wanted} any more", corrections.len());
+            return Err(Error::data(file.as_path(), problem));
+        }
+        corrections.truncate(wanted);
+    }
+    if corrections.is_empty() {
+        return Err(Error::data(file.as_path(), "there is no correction here to learn from"));
+    }
+    let mut added = Added::new(&dataset, split);
+    if !config.accept_contradictions.unwrap_or(false) {
+        let digests = corrections.iter().map(|correction| (correction, digest_of(correction, folder)));
+        added.review = Some(Review::new(&dataset, split, digests));
+    }
+    let mut waiting = Vec::new();
+    let mut hash = Sha256::new();
+    let (mut trained, mut kept) = (Vec::new(), Vec::new());
+    let first = dataset.rows() as i64;
+    for (number, correction) in (1..).zip(&corrections) {
+        hash.update(serde_json::to_vec(correction).expect("a correction can be written to memory"));
+        if let Some(picture) = correction.input.picture(folder) {
+            hash.update(std::fs::read(picture).unwrap_or_default());
+        }
+        match added.take(correction, folder, config) {
+            Ok(Verdict::Repeated) => (),
+            Ok(Verdict::Waits(reason)) => waiting.push(format!(
+                "the correction {} to {} waits for a second opinion: {reason}",
+                quoted(&correction.id),
+                quoted(&correction.correction)
+            )),
+            Ok(Verdict::Taken) => {
+                let is_kept = number >= FIRST_KEPT && number % EVERY == 0;
+                let row = first + added.taken.labels.len() as i64 - 1;
+                if is_kept { kept.push(row) } else { trained.push(row) }
+            }
+            Err(problem) => {
+                notes.push(format!("the correction {}: {problem}; left out", quoted(&correction.id)))
+            }
+        }
+    }
+    notes.extend(waiting.iter().take(NAMED).cloned());
+    if waiting.len() > NAMED {
+        notes.push(format!("{} more corrections wait for a second opinion", waiting.len() - NAMED));
+    }
+    if !waiting.is_empty() {
+        notes.push(CONFIRM.to_string());
+    }
+    let waiting = waiting.len();
+    if trained.is_empty() {
+        let confirm = if waiting > 0 {
+            format!(" ({waiting} wait for a second opinion: {CONFIRM})")
+        } else {
+            String::new()
+        };
+        let reasons = notes.first().map(|note| format!(": {note}")).unwrap_or_default();
+        return Err(Error::data(
+            file.as_path(),
+            format!("no correction here can be learned from{reasons}{confirm}"),
+        ));
+    }
+    let weight = config.feedback_weight.unwrap_or_else(|| usual_weight(split.train.len(), trained.len()));
+    split.train.extend(trained.iter().flat_map(|row| std::iter::repeat_n(*row, weight as usize)));
+    let sha256 = hexadecimal(&hash.finalize());
+    let read = corrections.len() as u32;
+    let taken = added.taken;
+    let dataset = taken.onto(dataset, folder);
+    Ok((dataset, Some(Corrections { sha256, read, weight, first, trained, kept, waiting, notes })))
+}
+
+/// So often that the corrections are a fifth of an epoch.
+fn usual_weight(rows: usize, corrections: usize) -> u32 {
+    let times = rows as f64 * SHARE / (1. - SHARE) / corrections as f64;
+    (times.round() as u32).clamp(1, MOST_TIMES)
+}
+
+/// Corrections as examples of a data set.
+struct Added<'a> {
+    dataset: &'a Dataset,
+    /// None where all corrections are accepted.
+    review: Option<Review<'a>>,
+    /// What the model is measured on, which it must not be trained on.
+    measured: Measured,
+    taken: Taken,
+}
+
+/// What was taken, an entry a correction.
+#[derive(Default)]
+struct Taken {
+    floats: Vec<f32>,
+    sources: Vec<ImageSource>,
+    labels: Vec<i64>,
+    ids: Vec<String>,
+}
+
+impl<'a> Added<'a> {
+    fn new(dataset: &'a Dataset, split: &Split) -> Self {
+        Added { dataset, review: None, measured: Measured::of(dataset, split), taken: Taken::default() }
+    }
+
+    /// Takes a correction if it need not wait, or says why it cannot be used.
+    fn take(
+        &mut self,
+        correction: &'a Correction,
+        folder: &Path,
+        config: &Config,
+    ) -> std::result::Result<Verdict, String> {
+        let classes = &self.dataset.classes;
+        let label = classes.iter().position(|class| *class == correction.correction);
+        let label = label
+            .ok_or_else(|| format!("{} is none of the model's classes", quoted(&correction.correction)))?;
+        let picture = correction.input.picture(folder);
+        match (&self.dataset.inputs, &correction.input, picture) {
+            (Inputs::Images(_), Input::Values(_), _) | (Inputs::Images(_), _, None) => {
+                return Err("it is a row of values, but the model takes pictures".to_string());
+            }
+            (Inputs::Images(_), Input::Image(_), Some(path)) => {
+                let bytes = std::fs::read(&path).map_err(|e| format!("cannot read the picture: {e}"))?;
+                image::Header::read(&bytes)?;
+                self.measured.refuse(&bytes)?;
+                let verdict = self.verdict(correction, digest(&bytes), None);
+                if verdict != Verdict::Taken {
+                    return Ok(verdict);
+                }
+                self.taken.sources.push(ImageSource::File(path));
+            }
+            (Inputs::Floats(_) | Inputs::Bytes(_), input, path) => {
+                let values = self.values(input, path.as_deref(), config)?;
+                self.measured.refuse(&bits(&values))?;
+                let verdict = self.verdict(correction, digest_of(correction, folder), Some(&values));
+                if verdict != Verdict::Taken {
+                    return Ok(verdict);
+                }
+                self.taken.floats.extend(values);
+            }
+        }
+        self.taken.labels.push(label as i64);
+        self.taken.ids.push(correction.id.clone());
+        Ok(Verdict::Taken)
+    }
+
+    fn verdict(&mut self, correction: &'a Correction, digest: [u8; 32], values: Option<&[f32]>) -> Verdict {
+        self.review.as_mut().map_or(Verdict::Taken, |review| review.verdict(correction, digest, values))
+    }
+
+    /// An input as raw values of the data set.
+    fn values(
+        &self,
+        input: &Input,
+        picture: Option<&Path>,
+        config: &Config,
+    ) -> std::result::Result<Vec<f32>, String> {
+        let Dataset { shape, range, inputs, .. } = self.dataset;
+        let range = match inputs {
+            Inputs::Bytes(_) => ValueRange { min: 0., max: 255. },
+            _ => range.unwrap_or(ValueRange { min: 0., max: 255. }),
+        };
+        let values = match (input, picture) {
+            (Input::Values(values), _) => values.clone(),
+            (Input::Image(_), Some(path)) => {
+                let reader = image::InputReader::new(shape, range)?.with_depth(self.dataset.depth);
+                let values = image::read_by(reader, path).map_err(|error| error.to_string())?;
+                Vec::<f32>::try_from(values.flatten(0, -1)).expect("a picture is float32")
+            }
+            (Input::Image(name), None) => return Err(format!("there is no picture {}", quoted(name))),
+        };
+        let features = shape.features();
+        if values.len() as i64 != features {
+            return Err(format!("it has {} values, but the model takes {features}", values.len()));
+        }
+        let may_lack = matches!(config.reading.missing, Missing::Mean | Missing::Median);
+        if values.iter().any(|value| value.is_infinite() || value.is_nan() && !may_lack) {
+            return Err("it lacks a value".to_string());
+        }
+        let is_known = self.dataset.range.is_some() || matches!(inputs, Inputs::Bytes(_));
+        if is_known && values.iter().any(|value| !(range.min..=range.max).contains(value)) {
+            return Err(format!("a value is not within {} to {}", range.min, range.max));
+        }
+        Ok(match inputs {
+            Inputs::Bytes(_) => values.iter().map(|value| value.round()).collect(),
+            _ => values,
+        })
+    }
+}
+
+impl Taken {
+    /// The data set with the corrections behind its own examples.
+    fn onto(self, dataset: Dataset, folder: &Path) -> Dataset {
+        let Taken { floats, sources, labels, ids } = self;
+        let inputs = match dataset.inputs {
+            Inputs::Floats(own) => Inputs::Floats([own, floats].concat()),
+            Inputs::Bytes(own) => {
+                let bytes = floats.iter().map(|value| *value as u8).collect();
+                Inputs::Bytes([own, bytes].concat())
+            }
+            Inputs::Images(own) => Inputs::Images([own, sources].concat()),
+        };
+        let more = labels.len();
+        let names = ids.iter().map(|id| format!("feedback/{id}")).collect();
+        Dataset {
+            inputs,
+            labels: [dataset.labels, labels].concat(),
+            names: Names::Joined { own: Box::new(dataset.names), folder: folder.to_path_buf(), more: names },
+            portions: dataset.portions.map(|own| [own, vec![crate::data::Portion::Train; more]].concat()),
+            groups: dataset.groups.map(|own| [own, ids].concat()),
+            ..dataset
+        }
+    }
+}
+
+/// The inputs that a model is measured on: as bits of their values, or as encoded pictures.
+struct Measured(HashSet<[u8; 32]>);
+
+impl Measured {
+    fn of(dataset: &Dataset, split: &Split) -> Self {
+        let rows = split.held_out.iter().chain(&split.test).map(|row| *row as usize);
+        let width = dataset.shape.features() as usize;
+        let mut encoded = Vec::new();
+        let of_row = |row: usize| match &dataset.inputs {
+            Inputs::Floats(values) => Some(digest(&bits(&values[row * width..][..width]))),
+            Inputs::Bytes(values) => {
+                let values: Vec<f32> =
+                    values[row * width..][..width].iter().map(|byte| f32::from(*byte)).collect();
+                Some(digest(&bits(&values)))
+            }
+            // One that cannot be read is not measured on either.
+            Inputs::Images(sources) => sources[row].read(&mut encoded).ok().map(|()| digest(&encoded)),
+        };
+        Measured(rows.filter_map(of_row).collect())
+    }
+
+    fn refuse(&self, bytes: &[u8]) -> std::result::Result<(), String> {
+        match self.0.contains(&digest(bytes)) {
+            true => Err("it is one of the examples that the model is measured on".to_string()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What tells an input from others; that of a picture which cannot be read is of no matter.
+fn digest_of(correction: &Correction, folder: &Path) -> [u8; 32] {
+    match (&correction.input, correction.input.picture(folder)) {
+        (Input::Values(values), _) => digest(&bits(values)),
+        (Input::Image(_), path) => {
+            digest(&path.and_then(|path| std::fs::read(path).ok()).unwrap_or_default())
+        }
+    }
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Values as bytes; the two zeros are one.
+fn bits(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| (value + 0.).to_le_bytes()).collect()
+}
+
+/// The rows of a part that are the data's own, to which the preprocessing is fitted: it stays the one of the model that is
+/// corrected.
+pub fn own_rows(rows: &[i64], corrections: Option<&Corrections>) -> Vec<i64> {
+    let first = corrections.map_or(i64::MAX, |corrections| corrections.first);
+    rows.iter().copied().filter(|row| *row < first).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::InputShape;
+    use crate::feedback::{Answer, Given, Writer};
+
+    fn dataset() -> (Dataset, Split) {
+        let dataset = Dataset {
+            path: "data".into(),
+            sha256: "00".to_string(),
+            classes: vec!["a".into(), "b".into()],
+            labels: vec![0, 1, 0, 1],
+            shape: InputShape(vec![2]),
+            range: None,
+            inputs: Inputs::Floats(vec![0., 0., 1., 1., 2., 2., 3., 3.]),
+            names: Names::Rows(vec![0, 1, 2, 3]),
+            table: None,
+            portions: None,
+            groups: None,
+            depth: None,
+        };
+        (dataset, Split { train: vec![0, 1, 2], held_out: vec![3], test: vec![] })
+    }
+
+    fn correct(folder: &Path, id: &str, values: &[f32], class: &str) {
+        let fill = |input| Correction {
+            id: id.to_string(),
+            time: "2026-07-31T12:34:56Z".to_string(),
+            input,
+            answer: Answer { class: "a".to_string(), probability: 0.5 },
+            correction: class.to_string(),
+            model_sha256: "00".to_string(),
+            model_version: None,
+        };
+        Writer::new(folder).unwrap().add(Given::Values(values), fill, id).unwrap();
+    }
+
+    fn config(folder: &Path, rows: Option<u32>) -> Config {
+        let feedback = Some(folder.to_path_buf());
+        Config { feedback, feedback_rows: rows, feedback_weight: Some(3), ..Config::default() }
+    }
+
+    #[test]
+    fn corrections_stand_behind_the_data_and_as_often_as_they_weigh() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 1..=20 {
+            correct(folder.path(), &format!("c{number}"), &[0.5, number as f32], "b");
+        }
+        let (data, mut split) = dataset();
+        let (data, corrections) = add(data, &mut split, &config(folder.path(), None)).unwrap();
+        let corrections = corrections.unwrap();
+        assert_eq!((corrections.first, corrections.trained.len(), corrections.read), (4, 17, 20));
+        // The tenth, the fifteenth and the twentieth.
+        assert_eq!(corrections.kept, [13, 18, 23]);
+        assert_eq!(split.train.len(), 3 + 3 * 17);
+        assert!(!split.train.contains(&13) && split.held_out == [3]);
+        assert_eq!((data.names.name(13), data.labels[13], data.rows()), ("feedback/c10".into(), 1, 24));
+        assert_eq!(own_rows(&split.train, Some(&corrections)), [0, 1, 2]);
+
+        // The set grows, and a run that was begun before finds what it had.
+        let (first, mut split) = (dataset().0, dataset().1);
+        correct(folder.path(), "late", &[9., 9.], "a");
+        let again = add(first, &mut split, &config(folder.path(), Some(20))).unwrap().1.unwrap();
+        assert_eq!(again, corrections);
+        let more =
+            add(dataset().0, &mut dataset().1, &config(folder.path(), Some(22))).unwrap_err().to_string();
+        assert!(more.contains("there are 21 corrections, and not 22"), "{more}");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_left_out_with_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        correct(folder.path(), "good", &[0.5, 1.], "b");
+        correct(folder.path(), "class", &[0.5, 1.], "c");
+        correct(folder.path(), "short", &[0.5], "b");
+        correct(folder.path(), "lacking", &[0.5, f32::NAN], "b");
+        correct(folder.path(), "measured", &[3., 3.], "a");
+        let (data, mut split) = dataset();
+        let corrections = add(data, &mut split, &config(folder.path(), None)).unwrap().1.unwrap();
+        assert_eq!(corrections.trained, [4]);
+        for (note, says) in corrections.notes.iter().zip([
+            "`c` is none of the model's classes",
+            "it has 1 values, but the model takes 2",
+            "it lacks a value",
+            "it is one of the examples that the model is measured on",
+        ]) {
+            assert!(note.contains(says), "{note}");
+        }
+        assert_eq!(corrections.notes.len(), 4);
+        let empty = tempfile::tempdir().unwrap();
+        let problem =
+            add(dataset().0, &mut dataset().1, &config(empty.path(), None)).unwrap_err().to_string();
+        assert!(problem.contains("there is no correction here"), "{problem}");
+    }
+
+    #[test]
+    fn few_corrections_weigh_more() {
+        assert_eq!([usual_weight(1438, 8), usual_weight(1438, 40), usual_weight(1438, 1000)], [45, 9, 1]);
+        assert_eq!(usual_weight(1_000_000, 1), 50);
+    }
+}

@@ -1,0 +1,72 @@
+//! Two pictures in one, with the labels of both.
+
+use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+use rand::seq::SliceRandom;
+use rand_distr::Beta;
+use tch::Tensor;
+
+use super::{AugmentKind, Made, parameter};
+use crate::loader::{Batch, Mixed};
+
+/// Pictures laid over each other (H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018).
+pub const MIXUP: AugmentKind = AugmentKind {
+    name: "mixup",
+    summary: "two pictures laid over each other",
+    parameters: &[parameter("alpha", 0.2, 0.01, 10.)],
+    build: |values| Made::Mixing(Mixing::Mixup(values[0])),
+};
+
+/// A rectangle of another picture pasted in (S. Yun et al., "CutMix", 2019).
+pub const CUTMIX: AugmentKind = AugmentKind {
+    name: "cutmix",
+    summary: "a rectangle of another picture pasted in",
+    parameters: &[parameter("alpha", 1., 0.01, 10.)],
+    build: |values| Made::Mixing(Mixing::CutMix(values[0])),
+};
+
+/// A way to mix the pictures of a batch, with the alpha of the Beta distribution that the share is drawn from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Mixing {
+    /// Laid over each other.
+    Mixup(f64),
+    /// Pasted in.
+    CutMix(f64),
+}
+
+impl Mixing {
+    /// Mixes each picture of a batch, inputs (N, C, H, W), with another one of it.
+    pub fn apply(self, batch: Batch, generator: &mut ChaCha8Rng) -> Batch {
+        let rows = batch.labels.size()[0];
+        let mut order: Vec<i64> = (0..rows).collect();
+        order.shuffle(generator);
+        let order = Tensor::from_slice(&order).to_device(batch.labels.device());
+        let (Mixing::Mixup(alpha) | Mixing::CutMix(alpha)) = self;
+        let share = generator.sample(Beta::new(alpha, alpha).expect("alpha is above 0"));
+        let other = batch.inputs.index_select(0, &order);
+        let (inputs, share) = match self {
+            Mixing::Mixup(_) => (&batch.inputs * share + other * (1. - share), share),
+            Mixing::CutMix(_) => pasted(&batch.inputs, &other, share, generator),
+        };
+        let weight = Tensor::full([rows], share, (tch::Kind::Float, batch.labels.device()));
+        let labels = batch.labels.index_select(0, &order);
+        Batch { inputs, mixed: Some(Mixed { labels, weight }), ..batch }
+    }
+}
+
+/// Pictures with a rectangle of others in them, and the share of the area that stays.
+fn pasted(inputs: &Tensor, other: &Tensor, share: f64, generator: &mut ChaCha8Rng) -> (Tensor, f64) {
+    let (_, _, height, width) = inputs.size4().expect("pictures are (N, C, H, W)");
+    let part = (1. - share).sqrt();
+    // A rectangle around any pixel, cut off at the sides.
+    let mut stretch = |full: i64| {
+        let (middle, side) = (generator.random_range(0..full), (full as f64 * part) as i64);
+        let first = (middle - side / 2).max(0);
+        (first, (middle - side / 2 + side).min(full) - first)
+    };
+    let ((left, wide), (top, tall)) = (stretch(width), stretch(height));
+    let result = inputs.copy();
+    let cut = |pictures: &Tensor| pictures.narrow(2, top, tall).narrow(3, left, wide);
+    cut(&result).copy_(&cut(other));
+    (result, 1. - (wide * tall) as f64 / (width * height) as f64)
+}

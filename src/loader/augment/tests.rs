@@ -1,0 +1,139 @@
+use super::*;
+use crate::data::random::{Purpose, stream};
+use crate::loader::Batch;
+use proptest::prelude::*;
+use tch::Device;
+
+fn pictures(kind: Kind, channels: i64, side: i64) -> Tensor {
+    let count = 4 * channels * side * (side + 2);
+    let values = Tensor::arange(count, (Kind::Float, Device::Cpu)).fmod(251.) / 250.;
+    let values = values.view([4, channels, side, side + 2]);
+    if kind == Kind::Uint8 { (values * 250.).round().to_kind(kind) } else { values }
+}
+
+fn generators(seed: u64) -> Vec<ChaCha8Rng> {
+    (0..4).map(|number| stream(seed, Purpose::Augment, number)).collect()
+}
+
+fn singles() -> impl Iterator<Item = &'static str> {
+    let is_single = |kind: &&AugmentKind| !kind.name.starts_with("mix") && !kind.name.starts_with("cut");
+    AUGMENTATIONS.iter().filter(is_single).map(|kind| kind.name)
+}
+
+fn augmentation(spec: &str) -> Augmentation {
+    spec.parse().unwrap()
+}
+
+#[test]
+fn every_change_keeps_shape_and_range_and_changes_something() {
+    for name in singles().chain(["digits", "photos"]) {
+        for (kind, channels) in [(Kind::Float, 1), (Kind::Float, 3), (Kind::Uint8, 3)] {
+            let before = pictures(kind, channels, 12);
+            let after = (0..20)
+                .map(|seed| augmentation(name).apply(&before, 1., &mut generators(seed)))
+                .collect::<Vec<_>>();
+            for after in &after {
+                assert_eq!((after.size(), after.kind()), (before.size(), kind), "{name}");
+                let most = if kind == Kind::Uint8 { 255. } else { 1. + 1e-5 };
+                let (least, greatest) = (after.min().double_value(&[]), after.max().double_value(&[]));
+                assert!(least >= -1e-5 && greatest <= most, "{name}: {least} to {greatest}");
+            }
+            assert!(after.iter().any(|after| !after.allclose(&before, 1e-3, 1e-3, false)), "{name}");
+        }
+    }
+}
+
+/// A picture depends on its own generator and not on the pictures beside it, so batches and threads are no matter.
+#[test]
+fn a_picture_alone_is_changed_as_in_a_batch() {
+    for name in singles() {
+        let before = pictures(Kind::Float, 3, 9);
+        let together = augmentation(name).apply(&before, 1., &mut generators(5));
+        for index in 0..4 {
+            let mut own = generators(5).split_off(index as usize);
+            own.truncate(1);
+            let alone = augmentation(name).apply(&before.narrow(0, index, 1), 1., &mut own);
+            assert!(alone.allclose(&together.narrow(0, index, 1), 1e-5, 1e-6, false), "{name}");
+        }
+    }
+}
+
+#[test]
+fn white_may_be_any_value() {
+    let before = pictures(Kind::Float, 1, 8);
+    let unit = augmentation("digits").apply(&before, 1., &mut generators(1));
+    let sixteen = augmentation("digits").apply(&(&before * 16.), 16., &mut generators(1));
+    assert!(sixteen.allclose(&(unit * 16.), 1e-5, 1e-5, false));
+}
+
+#[test]
+fn nothing_is_done_at_strength_zero() {
+    let before = pictures(Kind::Float, 3, 10);
+    for spec in
+        ["flip=0", "crop=0", "affine=0:0:0:0", "elastic=0", "color-jitter=0:0", "noise=0", "erasing=0"]
+    {
+        let after = augmentation(spec).apply(&before, 1., &mut generators(1));
+        assert!(after.allclose(&before, 1e-3, 2e-3, false), "{spec}");
+    }
+}
+
+#[test]
+fn a_flip_is_left_for_right_and_a_turn_by_half_is_both() {
+    let before = pictures(Kind::Float, 1, 6);
+    let flipped = augmentation("flip=1").apply(&before, 1., &mut generators(1));
+    assert_eq!(flipped, before.flip([3]));
+    let turned = affine::warp(&before, &[affine::Map::new(180., 0., 1., [0., 0.]); 4]);
+    assert!(turned.allclose(&before.flip([2, 3]), 1e-4, 1e-4, false));
+    let enlarged = affine::warp(&before, &[affine::Map::new(0., 0., 2., [0., 0.]); 4]);
+    let middle = |picture: &Tensor| picture.mean(Kind::Float).double_value(&[]);
+    assert!((middle(&enlarged) - middle(&before)).abs() < 0.1);
+}
+
+#[test]
+fn regions_have_torchvisions_areas_and_proportions() {
+    let crop = augmentation("random-resized-crop");
+    let mut areas = Vec::new();
+    for number in 0..2000 {
+        let region = crop.region((500, 375), &mut stream(1, Purpose::Augment, number)).unwrap();
+        let Region { left, top, width, height } = region;
+        assert!(left >= 0. && top >= 0. && left + width <= 500. && top + height <= 375.);
+        assert!((0.73..1.36).contains(&(width / height)));
+        areas.push(width * height / (500. * 375.));
+    }
+    // Where a drawn region does not fit, which large ones often do not, another is drawn: so the mean is below 0.54.
+    let mean = areas.iter().sum::<f64>() / 2000.;
+    assert!((0.44..0.54).contains(&mean), "{mean}");
+}
+
+#[test]
+fn mixed_batches_have_both_labels_in_their_shares() {
+    for (spec, seed) in [("mixup=1", 1), ("cutmix", 2)] {
+        let inputs =
+            Tensor::arange(4, (Kind::Float, Device::Cpu)).view([4, 1, 1, 1]).expand([4, 1, 10, 10], false);
+        let labels = Tensor::arange(4, (Kind::Int64, Device::Cpu));
+        let batch = Batch::new(inputs.contiguous(), labels);
+        let mixed = augmentation(spec).mixing()[0].apply(batch, &mut stream(seed, Purpose::Augment, 0));
+        let pair = mixed.mixed.unwrap();
+        let expected: Tensor = mixed.labels * &pair.weight + pair.labels * (1. - &pair.weight);
+        let means = mixed.inputs.mean_dim([1, 2, 3].as_slice(), false, Kind::Float);
+        assert!(means.allclose(&expected.to_kind(Kind::Float), 1e-4, 1e-4, false), "{spec}");
+        assert!(pair.weight.double_value(&[0]) < 1.);
+    }
+}
+
+#[test]
+fn faults_in_a_specification_are_named() {
+    let problem = |spec: &str| spec.parse::<Augmentation>().unwrap_err();
+    assert!(problem("flop").contains("did you mean `flip`?"));
+    assert!(problem("flip=2").contains("probability of flip is a number from 0 to 1"));
+    assert!(problem("flip=0.1:3").contains("flip takes flip=0.5 (probability)"));
+    assert!(problem("flip,,crop").contains("there is no augmentation ``"));
+    assert!(augmentation("none").is_none() && !augmentation("none,flip").is_none());
+}
+
+proptest! {
+    #[test]
+    fn no_specification_makes_the_parser_panic(spec in "[a-z=:.,0-9-]{0,40}") {
+        let _ = spec.parse::<Augmentation>();
+    }
+}

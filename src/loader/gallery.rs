@@ -1,0 +1,180 @@
+//! Encoded pictures and their decoding in threads.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use crate::data::image::{Channels, Fitter, ImageSource, Region, channel_by_channel};
+use crate::data::parallel::Ordered;
+use crate::data::{Dataset, Inputs, Names};
+use crate::error::{Error, Result};
+
+/// The pictures of a data set, and the size that they are brought to.
+#[derive(Debug)]
+pub struct Gallery {
+    path: PathBuf,
+    names: Names,
+    sources: Vec<ImageSource>,
+    pub(super) labels: Vec<i64>,
+    pub(super) channels: Channels,
+    pub(super) height: u32,
+    pub(super) width: u32,
+    depth: Option<u8>,
+    pub(super) threads: usize,
+    most_bad: f64,
+    /// The pictures that could not be read so far, and why.
+    bad: Mutex<BTreeMap<usize, String>>,
+}
+
+/// Pictures that are worked on ahead of the one that is waited for, for each thread.
+const AHEAD: usize = 4;
+
+/// Bad pictures that an error names.
+const NAMED: usize = 3;
+
+/// A picture's bytes, (height, width, channels), or why it cannot be read.
+pub type Decoded = std::result::Result<Vec<u8>, String>;
+
+impl Gallery {
+    /// The pictures of a data set, to be decoded in so many threads. None if its examples are no pictures.
+    pub fn of(dataset: &Dataset, threads: usize, most_bad: f64) -> Option<Arc<Self>> {
+        let Inputs::Images(sources) = &dataset.inputs else { return None };
+        let (channels, height, width) = Channels::of(&dataset.shape)?;
+        Some(Arc::new(Gallery {
+            path: dataset.path.clone(),
+            names: dataset.names.clone(),
+            sources: sources.clone(),
+            labels: dataset.labels.clone(),
+            channels,
+            height,
+            width,
+            depth: dataset.depth,
+            threads,
+            most_bad,
+            bad: Mutex::default(),
+        }))
+    }
+
+    /// What a thread needs to decode pictures one after the other.
+    pub fn decoder(self: &Arc<Self>) -> Decoder {
+        let fitter = Fitter::new(self.channels, self.height, self.width).with_depth(self.depth);
+        Decoder { gallery: Arc::clone(self), fitter, encoded: Vec::new(), spare: Vec::new() }
+    }
+
+    /// Decodes the middle of each of `rows`, in threads, in their order.
+    pub fn middles(self: &Arc<Self>, rows: &[i64]) -> Ordered<Decoded> {
+        self.finished_middles(rows, 1, || |pixels, _: &mut Decoder| pixels)
+    }
+
+    /// The same for batches of so many, with what a thread does last to the pixels.
+    pub(super) fn finished_middles<T: Send + 'static, F>(
+        self: &Arc<Self>,
+        rows: &[i64],
+        batch: usize,
+        finish: impl Fn() -> F,
+    ) -> Ordered<std::result::Result<T, String>>
+    where
+        F: Fn(Vec<u8>, &mut Decoder) -> T + Send + 'static,
+    {
+        let rows: Arc<[i64]> = rows.into();
+        let target = (self.height, self.width);
+        let worker = || {
+            let (rows, mut decoder, finish) = (Arc::clone(&rows), self.decoder(), finish());
+            move |place: usize| {
+                let pixels = decoder.decode(rows[place] as usize, |size| Region::middle(size, target))?;
+                Ok(finish(pixels, &mut decoder))
+            }
+        };
+        Ordered::new(self.threads, 0..rows.len(), self.ahead(batch), worker)
+    }
+
+    /// The number of values of a pixel.
+    pub fn channel_count(&self) -> usize {
+        self.channels.count()
+    }
+
+    /// How far to work ahead where `batch` pictures are taken at once.
+    pub fn ahead(&self, batch: usize) -> usize {
+        batch + AHEAD * self.threads
+    }
+
+    /// Counts and names a picture that cannot be read.
+    ///
+    /// # Errors
+    /// More of them than may be.
+    pub fn report(&self, row: usize, problem: String) -> Result<()> {
+        let mut bad = self.bad.lock().expect("no thread panics while it holds the lock");
+        if bad.contains_key(&row) {
+            return Ok(());
+        }
+        tracing::warn!("{}: {problem}; left out", self.names.place(&self.path, row));
+        bad.insert(row, problem);
+        let (count, all) = (bad.len(), self.sources.len());
+        if count as f64 <= self.most_bad * all as f64 {
+            return Ok(());
+        }
+        let named: Vec<_> = bad
+            .iter()
+            .take(NAMED)
+            .map(|(row, problem)| format!("{}: {problem}", self.names.name(*row)))
+            .collect();
+        let problem = format!(
+            "{count} of {all} pictures cannot be read, which is more than --max-bad-share {} allows; among them {}",
+            self.most_bad,
+            named.join("; ")
+        );
+        Err(Error::data(self.path.as_path(), problem))
+    }
+
+    /// Whether a picture was found that it cannot be read.
+    pub fn is_bad(&self, row: usize) -> bool {
+        self.bad.lock().expect("no thread panics while it holds the lock").contains_key(&row)
+    }
+}
+
+/// Decodes pictures of a gallery, with buffers that are kept.
+pub struct Decoder {
+    gallery: Arc<Gallery>,
+    fitter: Fitter,
+    encoded: Vec<u8>,
+    spare: Vec<u8>,
+}
+
+impl Decoder {
+    /// The region of a picture that is chosen by its width and height, brought to size.
+    pub fn decode(&mut self, row: usize, region: impl FnOnce((u32, u32)) -> Region) -> Decoded {
+        let source = &self.gallery.sources[row];
+        source.read(&mut self.encoded).map_err(|e| format!("cannot read the file: {e}"))?;
+        let mut pixels = std::mem::take(&mut self.spare);
+        pixels.resize(self.fitter.bytes(), 0);
+        self.fitter.fit(&self.encoded, region, &mut pixels)?;
+        Ok(pixels)
+    }
+
+    /// Takes back the pixels of a picture that are needed no more, for the next one.
+    pub fn give_back(&mut self, pixels: Vec<u8>) {
+        self.spare = pixels;
+    }
+}
+
+/// Decodes all pictures of a data set into memory. Those that cannot be read are left out.
+///
+/// # Errors
+/// More of them than `most_bad`, a share of all.
+pub fn decode_all(dataset: Dataset, threads: usize, most_bad: f64) -> Result<Dataset> {
+    let Some(gallery) = Gallery::of(&dataset, threads, most_bad) else { return Ok(dataset) };
+    let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
+    let mut bytes = Vec::with_capacity(dataset.rows() * dataset.shape.features() as usize);
+    let mut kept = Vec::with_capacity(dataset.rows());
+    for (row, decoded) in gallery.middles(&rows).enumerate() {
+        match decoded {
+            Ok(pixels) => {
+                channel_by_channel(&pixels, gallery.channels.count(), &mut bytes);
+                kept.push(row);
+            }
+            Err(problem) => gallery.report(row, problem)?,
+        }
+    }
+    let dataset = if kept.len() < dataset.rows() { dataset.select(&kept) } else { dataset };
+    Ok(Dataset { inputs: Inputs::Bytes(bytes), ..dataset })
+}

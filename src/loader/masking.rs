@@ -1,0 +1,116 @@
+//! Categories that count as unknown while a model is trained, so that it learns what to make of those it has never seen.
+
+use rand::RngExt;
+use tch::{Device, Tensor};
+
+use crate::data::TableLayout;
+use crate::data::column::ColumnKind;
+use crate::data::random::{Purpose, in_epoch, stream};
+use crate::model::preprocessing::Preprocessing;
+
+/// What hides categories of preprocessed rows (N, features).
+#[derive(Debug)]
+pub struct Masking {
+    share: f64,
+    /// The features of each column of texts: the first one, and their number.
+    columns: Vec<(usize, usize)>,
+    /// The features of an unknown category, preprocessed: of raw zeros.
+    unknown: Tensor,
+}
+
+impl Masking {
+    /// Hides this share of the categories; none where there is nothing to hide.
+    pub fn new(
+        layout: Option<&TableLayout>,
+        preprocessing: &Preprocessing,
+        share: f64,
+        device: Device,
+    ) -> Option<Self> {
+        let mut columns = Vec::new();
+        let mut first = 0;
+        for column in &layout?.columns {
+            if matches!(column.kind, ColumnKind::Category { unknown: true, .. }) {
+                columns.push((first, column.features()));
+            }
+            first += column.features();
+        }
+        if columns.is_empty() || share == 0. {
+            return None;
+        }
+        let zeros = Tensor::zeros([1, first as i64], (tch::Kind::Float, device));
+        Some(Masking { share, columns, unknown: preprocessing.apply(&zeros) })
+    }
+
+    /// Rows that stand at `first` and behind it in an epoch, with some of their categories hidden. What is drawn for a row
+    /// depends on its place alone, so several processes draw what one would.
+    pub fn apply(&self, rows: &Tensor, seed: u64, epoch: u32, first: usize) -> Tensor {
+        let (count, width) = (rows.size()[0] as usize, self.unknown.numel());
+        let mut hidden = vec![false; count * width];
+        for (row, hidden) in hidden.chunks_exact_mut(width).enumerate() {
+            let mut generator = stream(seed, Purpose::Mask, in_epoch(epoch, first + row));
+            for (start, length) in &self.columns {
+                if generator.random::<f64>() < self.share {
+                    hidden[*start..start + length].fill(true);
+                }
+            }
+        }
+        let hidden = Tensor::from_slice(&hidden).view([count as i64, width as i64]).to_device(rows.device());
+        self.unknown.where_self(&hidden, rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::InputShape;
+    use crate::data::column::Column;
+    use crate::model::preprocessing::PreprocessingKind;
+
+    fn masking(share: f64) -> Option<Masking> {
+        let categories = |texts: &[&str]| ColumnKind::Category {
+            categories: texts.iter().map(|text| text.to_string()).collect(),
+            unknown: true,
+        };
+        let kinds = [categories(&["a", "b"]), ColumnKind::Number, categories(&["u", "v", "w"])];
+        let column =
+            |(position, kind)| Column { name: String::new(), position, kind, notation: Default::default() };
+        let columns = kinds.into_iter().enumerate().map(column).collect();
+        let layout = TableLayout { columns, width: 4, ..TableLayout::default() };
+        let kind = PreprocessingKind::Standardize;
+        let (offset, scale) = (vec![1.; 6], vec![0.5; 6]);
+        let preprocessing = Preprocessing { kind, offset, scale, fill: None, shape: InputShape(vec![6]) };
+        Masking::new(Some(&layout), &preprocessing, share, Device::Cpu)
+    }
+
+    fn values(rows: &Tensor) -> Vec<f32> {
+        Vec::try_from(rows.contiguous().view(-1)).unwrap()
+    }
+
+    #[test]
+    fn whole_columns_become_zeros_before_preprocessing_and_numbers_stay() {
+        let rows = Tensor::from_slice(&[7f32; 6000]).view([1000, 6]);
+        let found = values(&masking(0.2).unwrap().apply(&rows, 3, 2, 0));
+        let mut counts = [0, 0];
+        for row in found.chunks(6) {
+            assert!(row[2] == 7. && row[0] == row[1] && row[3] == row[4] && row[4] == row[5], "{row:?}");
+            assert!([row[0], row[3]].iter().all(|value| [7., -2.].contains(value)), "{row:?}");
+            counts[0] += usize::from(row[0] == -2.);
+            counts[1] += usize::from(row[3] == -2.);
+        }
+        assert!(counts.iter().all(|count| (140..260).contains(count)), "{counts:?}");
+        assert!(masking(0.).is_none());
+    }
+
+    #[test]
+    fn what_is_hidden_depends_on_seed_epoch_and_place_alone() {
+        let masking = masking(0.3).unwrap();
+        let rows = Tensor::from_slice(&[7f32; 300]).view([50, 6]);
+        let all = values(&masking.apply(&rows, 3, 2, 0));
+        let parts = [(0, 20), (20, 30)].map(|(first, length)| {
+            values(&masking.apply(&rows.narrow(0, first, length), 3, 2, first as usize))
+        });
+        assert_eq!(all, parts.concat());
+        assert_ne!(all, values(&masking.apply(&rows, 3, 1, 0)));
+        assert_ne!(all, values(&masking.apply(&rows, 4, 2, 0)));
+    }
+}

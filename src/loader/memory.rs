@@ -1,0 +1,248 @@
+//! Examples that are in memory, as one tensor on the device.
+
+use tch::{Device, Kind, Tensor};
+
+use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, Slice, TrainFeed, mixed, places};
+use crate::data::random::{Purpose, in_epoch, stream};
+use crate::data::{InputShape, Part, ValueRange};
+use crate::loader::augment::Augmentation;
+use crate::loader::masking::Masking;
+use crate::model::preprocessing::Preprocessing;
+
+/// Examples in memory, and what is still to be done to them.
+#[derive(Debug)]
+pub struct InMemory {
+    part: Part,
+    pending: Option<Preprocessing>,
+}
+
+/// Rows a forward pass in evaluation: enough to keep the cores busy, few enough to stay in memory.
+const EVALUATION_BATCH: i64 = 1024;
+
+impl InMemory {
+    /// Examples that are fed as they are.
+    pub fn ready(part: Part) -> Self {
+        InMemory { part, pending: None }
+    }
+
+    /// Raw examples. Floats are preprocessed here, once; bytes stay bytes, a quarter of the memory, until a batch is made.
+    pub fn raw(part: Part, preprocessing: &Preprocessing) -> Self {
+        if part.inputs.kind() == Kind::Uint8 {
+            return InMemory::still_raw(part, preprocessing);
+        }
+        let Part { inputs, labels } = part;
+        InMemory::ready(Part { inputs: preprocessed(inputs, preprocessing), labels })
+    }
+
+    /// Raw examples that are preprocessed when a batch is made, after what else is done to them.
+    pub fn still_raw(part: Part, preprocessing: &Preprocessing) -> Self {
+        InMemory { part, pending: Some(preprocessing.clone()) }
+    }
+
+    fn batch(&self, inputs: Tensor, labels: Tensor) -> Batch {
+        match &self.pending {
+            Some(preprocessing) => Batch::new(preprocessing.apply(&inputs), labels),
+            None => Batch::new(inputs, labels),
+        }
+    }
+}
+
+impl HeldOutFeed for InMemory {
+    fn rows(&self) -> usize {
+        self.part.rows()
+    }
+
+    fn device(&self) -> Device {
+        self.part.labels.device()
+    }
+
+    fn in_order(&self) -> Batches<'_> {
+        let rows = self.part.rows() as i64;
+        let Part { inputs, labels } = &self.part;
+        Box::new((0..rows).step_by(EVALUATION_BATCH as usize).map(move |start| {
+            let length = EVALUATION_BATCH.min(rows - start);
+            Ok(self.batch(inputs.narrow(0, start, length), labels.narrow(0, start, length)))
+        }))
+    }
+}
+
+/// Preprocesses raw values, float32 (N, features), in their own memory if what they become has as many: some rows at once.
+fn preprocessed(raw: Tensor, preprocessing: &Preprocessing) -> Tensor {
+    let rows = raw.size()[0];
+    let first = preprocessing.apply(&raw.narrow(0, 0, rows.min(1)));
+    let is_in_place = rows > 0
+        && raw.is_contiguous()
+        && first.kind() == raw.kind()
+        && first.numel() as i64 * rows == raw.numel() as i64;
+    if !is_in_place {
+        return preprocessing.apply(&raw);
+    }
+    let at_once = (AT_ONCE / raw.size()[1].max(1)).max(1);
+    for start in (0..rows).step_by(at_once as usize) {
+        let mut part = raw.narrow(0, start, at_once.min(rows - start));
+        let done = preprocessing.apply(&part);
+        part.copy_(&done.view_as(&part));
+    }
+    let sizes = [&[rows], &first.size()[1..]].concat();
+    raw.view(sizes.as_slice())
+}
+
+/// Values that are preprocessed, or gathered for batches, at once.
+const AT_ONCE: i64 = 1 << 20;
+
+/// Random changes of raw pictures in memory, a batch at once.
+#[derive(Debug)]
+pub struct Augmenter {
+    /// What is done.
+    pub augmentation: Augmentation,
+    /// The shape of a picture.
+    pub shape: InputShape,
+    /// Black and white.
+    pub range: ValueRange,
+}
+
+impl Augmenter {
+    /// Changes raw pictures (N, features) that stand at `first` and behind it in an epoch.
+    fn apply(&self, raw: &Tensor, pass: Pass, first: usize) -> Tensor {
+        let rows = raw.size()[0];
+        let sizes: Vec<i64> = std::iter::once(rows).chain(self.shape.0.iter().copied()).collect();
+        let generator = |row| stream(pass.seed, Purpose::Augment, in_epoch(pass.epoch, first + row));
+        let mut generators: Vec<_> = (0..rows as usize).map(generator).collect();
+        self.augmentation.apply_raw(&raw.view(sizes.as_slice()), self.range, &mut generators)
+    }
+}
+
+/// Training examples in memory.
+#[derive(Debug)]
+pub struct MemoryFeed {
+    examples: InMemory,
+    labels: Vec<i64>,
+    sampling: Sampling,
+    augmenter: Option<Augmenter>,
+    masking: Option<Masking>,
+}
+
+impl MemoryFeed {
+    /// Feeds the examples as `sampling` draws them.
+    pub fn new(examples: InMemory, sampling: Sampling, augmenter: Option<Augmenter>) -> Self {
+        let labels = Vec::<i64>::try_from(&examples.part.labels).expect("labels are int64 (N)");
+        MemoryFeed { examples, labels, sampling, augmenter, masking: None }
+    }
+
+    /// The same examples, some of whose categories are hidden in each epoch.
+    pub fn masked(self, masking: Option<Masking>) -> Self {
+        MemoryFeed { masking, ..self }
+    }
+
+    /// The batch of a slice of an epoch, from inputs that are raw if they are to be changed.
+    fn batch(&self, inputs: Tensor, labels: Tensor, pass: Pass, slice: Slice) -> Batch {
+        if let Some(masking) = &self.masking {
+            let inputs = masking.apply(&inputs, pass.seed, pass.epoch, slice.start);
+            return self.examples.batch(inputs, labels).of(slice);
+        }
+        let Some(augmenter) = &self.augmenter else { return self.examples.batch(inputs, labels).of(slice) };
+        let batch = self.examples.batch(augmenter.apply(&inputs, pass, slice.start), labels).of(slice);
+        mixed(batch, &augmenter.augmentation, pass)
+    }
+}
+
+impl TrainFeed for MemoryFeed {
+    fn rows(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn places(&self, pass: Pass) -> Vec<usize> {
+        places(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
+    }
+
+    /// Many batches are gathered at once, so that a batch is a view and costs no copy: one large `index_select` instead of one for
+    /// every step. On a device, that is the whole epoch; in main memory, so much that large data is not there twice.
+    fn epoch(&self, pass: Pass) -> Batches<'_> {
+        let order = self.sampling.order(&self.labels, pass.seed, pass.epoch);
+        let slices: Vec<_> = pass.slices(order.len()).collect();
+        let own = slices.iter().flat_map(|slice| &order[slice.start..slice.start + slice.length]);
+        let own: Vec<i64> = own.copied().collect();
+        let own = Tensor::from_slice(&own).to_device(self.examples.device());
+        let Part { inputs, labels } = &self.examples.part;
+        let rows = own.size()[0];
+        let at_once = match self.examples.device() {
+            Device::Cpu => AT_ONCE * inputs.size()[0] / inputs.numel().max(1) as i64,
+            _ => rows,
+        };
+        let (mut start, mut gathered) = (0, (0, inputs.narrow(0, 0, 0), labels.narrow(0, 0, 0)));
+        Box::new(slices.into_iter().map(move |slice| {
+            let length = slice.length as i64;
+            let (first, values, _) = &gathered;
+            if start + length > first + values.size()[0] {
+                let own = own.narrow(0, start, at_once.max(length).min(rows - start));
+                gathered = (start, inputs.index_select(0, &own), labels.index_select(0, &own));
+            }
+            let (first, inputs, labels) = &gathered;
+            let of = |gathered: &Tensor| gathered.narrow(0, start - first, length);
+            let (inputs, labels) = (of(inputs), of(labels));
+            start += length;
+            Ok(self.batch(inputs, labels, pass, slice))
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed() -> MemoryFeed {
+        let inputs = Tensor::from_slice(&(0..10).map(|row| row as f32).collect::<Vec<_>>()).view([10, 1]);
+        let labels = Tensor::from_slice(&(0..10i64).collect::<Vec<_>>());
+        MemoryFeed::new(InMemory::ready(Part { inputs, labels }), Sampling::Shuffled, None)
+    }
+
+    fn labels(first: usize) -> Vec<Vec<i64>> {
+        let pass = Pass { start: 4 * first, ..Pass::new(1, 4, 3) };
+        feed().epoch(pass).map(|batch| Vec::try_from(batch.unwrap().labels).unwrap()).collect()
+    }
+
+    #[test]
+    fn an_epoch_gives_every_row_once_with_its_label() {
+        assert_eq!(feed().batches(Pass::new(1, 4, 3)), 3);
+        let mut seen = Vec::new();
+        for batch in feed().epoch(Pass::new(1, 4, 3)) {
+            let Batch { inputs, labels, .. } = batch.unwrap();
+            let values = Vec::<f32>::try_from(inputs.flatten(0, -1)).unwrap();
+            let classes = Vec::<i64>::try_from(labels).unwrap();
+            assert!(values.iter().zip(&classes).all(|(value, class)| *value == *class as f32));
+            seen.extend(classes);
+        }
+        assert_ne!(seen, (0..10).collect::<Vec<_>>());
+        seen.sort_unstable();
+        assert_eq!(seen, (0..10).collect::<Vec<_>>());
+    }
+
+    /// Of wide rows, two are gathered at once, and more only for a batch of more.
+    #[test]
+    fn batches_of_large_data_are_gathered_by_and_by() {
+        let width = AT_ONCE / 2;
+        let rows = Tensor::from_slice(&[0f32, 1., 2., 3., 4.]).view([5, 1]).repeat([1, width]);
+        let labels = Tensor::from_slice(&[0i64, 1, 2, 3, 4]);
+        let feed = MemoryFeed::new(InMemory::ready(Part { inputs: rows, labels }), Sampling::Shuffled, None);
+        for size in [1, 2, 3] {
+            let mut seen = Vec::new();
+            for batch in feed.epoch(Pass::new(1, size, 3)) {
+                let Batch { inputs, labels, .. } = batch.unwrap();
+                let firsts = Vec::<f32>::try_from(inputs.select(1, 0).contiguous()).unwrap();
+                let classes = Vec::<i64>::try_from(labels).unwrap();
+                assert!(firsts.iter().zip(&classes).all(|(value, class)| *value == *class as f32));
+                seen.extend(classes);
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, [0, 1, 2, 3, 4], "batches of {size}");
+        }
+    }
+
+    #[test]
+    fn an_epoch_can_begin_at_any_batch() {
+        let all = labels(0);
+        for first in 0..=3 {
+            assert_eq!(labels(first), all[first..]);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Which examples an epoch takes, in which order, and how much each class counts.
+
+use clap::ValueEnum;
+use rand::RngExt;
+use rand::seq::SliceRandom;
+
+use crate::data::random::{Purpose, stream};
+
+/// How the examples of an epoch are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Sampling {
+    /// Every example once.
+    Shuffled,
+    /// As many examples as there are, each class equally often: of a rare class, examples come several times
+    Balanced,
+}
+
+impl Sampling {
+    /// The examples of an epoch, as indexes into `labels`.
+    pub fn order(self, labels: &[i64], seed: u64, epoch: u32) -> Vec<i64> {
+        let mut generator = stream(seed, Purpose::Shuffle, epoch.into());
+        let mut order: Vec<i64> = (0..labels.len() as i64).collect();
+        order.shuffle(&mut generator);
+        if self == Sampling::Shuffled {
+            return order;
+        }
+        let classes = labels.iter().max().map_or(0, |greatest| *greatest as usize + 1);
+        let mut rows_of = vec![Vec::new(); classes];
+        for row in &order {
+            rows_of[labels[*row as usize] as usize].push(*row);
+        }
+        rows_of.retain(|rows| !rows.is_empty());
+        // Round after round through each class, so that no example comes twice before all of its class came once. Where
+        // the rounds begin is drawn, or the first classes would have the odd examples in every epoch.
+        let offset = generator.random_range(0..rows_of.len().max(1));
+        let taken = (0..labels.len()).map(|turn| {
+            let rows = &rows_of[(turn + offset) % rows_of.len()];
+            rows[turn / rows_of.len() % rows.len()]
+        });
+        let mut taken: Vec<_> = taken.collect();
+        taken.shuffle(&mut generator);
+        taken
+    }
+}
+
+/// How much the examples of a class count in the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClassWeights {
+    /// All examples count alike.
+    Equal,
+    /// All classes count alike: an example counts in inverse proportion to the size of its class
+    Balanced,
+}
+
+impl ClassWeights {
+    /// The weight of each class, or none where all weigh alike. The mean weight of an example is 1, as scikit-learn's
+    /// `class_weight="balanced"` has it; a class without examples weighs nothing.
+    pub fn of(self, labels: &[i64], classes: usize) -> Option<Vec<f32>> {
+        if self == ClassWeights::Equal {
+            return None;
+        }
+        let mut counts = vec![0u32; classes];
+        labels.iter().for_each(|label| counts[*label as usize] += 1);
+        let occurring = counts.iter().filter(|count| **count > 0).count() as f32;
+        let weight = |count: &u32| match count {
+            0 => 0.,
+            count => labels.len() as f32 / (occurring * *count as f32),
+        };
+        Some(counts.iter().map(weight).collect())
+    }
+}
+
+macro_rules! shown_as_given {
+    ($($name:ty),*) => {$(
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.to_possible_value().expect("no value is hidden").get_name())
+            }
+        }
+    )*};
+}
+shown_as_given!(Sampling, ClassWeights);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_shuffled_epoch_has_every_example_once(labels in prop::collection::vec(0i64..4, 1..100), seed: u64) {
+            let mut order = Sampling::Shuffled.order(&labels, seed, 1);
+            order.sort_unstable();
+            prop_assert_eq!(order, (0..labels.len() as i64).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn a_balanced_epoch_has_every_class_equally_often(
+            labels in prop::collection::vec(0i64..4, 1..100), seed: u64
+        ) {
+            let order = Sampling::Balanced.order(&labels, seed, 1);
+            prop_assert_eq!(order.len(), labels.len());
+            let count = |class| order.iter().filter(|row| labels[**row as usize] == class).count();
+            let counts: Vec<_> = (0..4).filter(|class| labels.contains(class)).map(count).collect();
+            prop_assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{:?}", counts);
+        }
+    }
+
+    #[test]
+    fn the_seed_and_the_epoch_decide() {
+        let labels: Vec<i64> = (0..50).map(|row| i64::from(row % 7 == 0)).collect();
+        for sampling in [Sampling::Shuffled, Sampling::Balanced] {
+            let order = |seed, epoch| sampling.order(&labels, seed, epoch);
+            assert_eq!(order(1, 1), order(1, 1));
+            assert_ne!(order(1, 1), order(2, 1));
+            assert_ne!(order(1, 1), order(1, 2));
+        }
+    }
+
+    /// `sklearn.utils.class_weight.compute_class_weight("balanced", …)` gives these.
+    #[test]
+    fn balanced_weights_are_those_of_scikit_learn() {
+        let labels = [0, 0, 0, 0, 0, 0, 1, 1, 2, 2];
+        let weights = ClassWeights::Balanced.of(&labels, 3).unwrap();
+        assert_eq!(weights, [10. / 18., 10. / 6., 10. / 6.]);
+        assert_eq!(ClassWeights::Balanced.of(&labels, 4).unwrap()[3], 0.);
+        assert_eq!(ClassWeights::Equal.of(&labels, 3), None);
+    }
+}

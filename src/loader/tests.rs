@@ -1,0 +1,269 @@
+use super::*;
+use crate::data::options::Missing;
+use crate::data::{DataOptions, Dataset, read};
+use crate::model::preprocessing::{Preprocessing, PreprocessingKind};
+use image::{Rgb, RgbImage};
+use std::sync::Arc;
+
+/// A folder of 12 pictures in two classes, each of one color.
+fn pictures() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for class in ["a", "b"] {
+        std::fs::create_dir(folder.path().join(class)).unwrap();
+    }
+    for number in 0..12u8 {
+        let class = if number < 6 { "a" } else { "b" };
+        let path = folder.path().join(format!("{class}/{number:02}.png"));
+        let picture = |x: u32, y: u32| Rgb([number * 20, (x * 5) as u8, (y * 5) as u8]);
+        RgbImage::from_fn(40, 30, picture).save(path).unwrap();
+    }
+    folder
+}
+
+fn dataset(folder: &tempfile::TempDir) -> Dataset {
+    let options = DataOptions { image_size: "16".parse().unwrap(), ..DataOptions::default() };
+    read(folder.path().to_str().unwrap(), &options).unwrap()
+}
+
+fn identity(dataset: &Dataset) -> Preprocessing {
+    let part = crate::data::TrainPart(crate::data::Part {
+        inputs: Tensor::zeros([1, dataset.shape.features()], (tch::Kind::Float, Device::Cpu)),
+        labels: Tensor::from_slice(&[0i64]),
+    });
+    Preprocessing::fit(dataset, &part, Missing::Error)
+}
+
+fn stream_of(dataset: &Dataset, threads: usize, augmentation: &str, most_bad: f64) -> StreamFeed {
+    let gallery = Gallery::of(dataset, threads, most_bad).unwrap();
+    let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
+    let augmentation = Arc::new(augmentation.parse().unwrap());
+    StreamFeed::new(&gallery, &rows, Sampling::Shuffled, &augmentation, &identity(dataset), Device::Cpu)
+}
+
+fn batches(feed: &dyn TrainFeed, first: usize) -> Vec<(Tensor, Vec<i64>)> {
+    let pass = Pass { start: 5 * first, ..Pass::new(2, 5, 9) };
+    let batch = |batch: Result<Batch>| {
+        let Batch { inputs, labels, .. } = batch.unwrap();
+        (inputs, Vec::try_from(labels).unwrap())
+    };
+    feed.epoch(pass).map(batch).collect()
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let folder = pictures();
+    let data = dataset(&folder);
+    for augmentation in ["none", "random-resized-crop,flip", "photos,mixup", "elastic,noise,cutmix"] {
+        let one = batches(&stream_of(&data, 1, augmentation, 0.), 0);
+        let four = batches(&stream_of(&data, 4, augmentation, 0.), 0);
+        assert_eq!(one, four, "{augmentation}");
+        assert_eq!(one.iter().map(|(inputs, _)| inputs.size()[0]).collect::<Vec<_>>(), [5, 5, 2]);
+        // An epoch that is begun in its middle goes on as it would have.
+        assert_eq!(batches(&stream_of(&data, 2, augmentation, 0.), 1), one[1..], "{augmentation}");
+    }
+}
+
+#[test]
+fn streamed_and_decoded_pictures_are_the_same() {
+    let folder = pictures();
+    let streamed = batches(&stream_of(&dataset(&folder), 2, "none", 0.), 0);
+    let data = decode_all(dataset(&folder), 2, 0.).unwrap();
+    let rows: Vec<i64> = (0..data.rows() as i64).collect();
+    let memory = InMemory::raw(data.part(&rows, Device::Cpu), &identity(&data));
+    let memory = batches(&MemoryFeed::new(memory, Sampling::Shuffled, None), 0);
+    assert_eq!(streamed, memory);
+}
+
+#[test]
+fn pictures_in_memory_are_augmented_anew_each_epoch_and_the_same_for_the_same_seed() {
+    let folder = pictures();
+    let data = decode_all(dataset(&folder), 2, 0.).unwrap();
+    let rows: Vec<i64> = (0..data.rows() as i64).collect();
+    let feed = |augmentation: &str| {
+        let part = InMemory::still_raw(data.part(&rows, Device::Cpu), &identity(&data));
+        let augmenter = Augmenter {
+            augmentation: augmentation.parse().unwrap(),
+            shape: data.shape.clone(),
+            range: data.range.unwrap(),
+        };
+        MemoryFeed::new(part, Sampling::Shuffled, Some(augmenter))
+    };
+    for augmentation in ["affine", "flip,crop", "photos,mixup"] {
+        let first = batches(&feed(augmentation), 0);
+        assert_eq!(first, batches(&feed(augmentation), 0));
+        assert_eq!(first[2..], batches(&feed(augmentation), 2));
+        let other = feed(augmentation).epoch(Pass::new(3, 5, 9)).next();
+        assert_ne!(first[0].0, other.unwrap().unwrap().inputs);
+    }
+}
+
+#[test]
+fn a_damaged_picture_is_left_out_and_too_many_are_an_error() {
+    let folder = pictures();
+    std::fs::write(folder.path().join("a/03.png"), b"\x89PNG\r\n\x1a\n and no more").unwrap();
+    let data = dataset(&folder);
+    let feed = stream_of(&data, 2, "none", 0.1);
+    let sizes: i64 = batches(&feed, 0).iter().map(|(inputs, _)| inputs.size()[0]).sum();
+    assert_eq!(sizes, 11);
+    let held_out = StreamHeldOut::new(&feed_gallery(&data), &[2, 3, 4], None, Device::Cpu);
+    assert_eq!(held_out.in_order().map(|batch| batch.unwrap().labels.size()[0]).sum::<i64>(), 2);
+    assert_eq!((0..3).map(|place| held_out.is_left_out(place)).collect::<Vec<_>>(), [false, true, false]);
+
+    let kept = decode_all(dataset(&folder), 2, 0.1).unwrap();
+    assert_eq!((kept.rows(), kept.names.name(3)), (11, "a/04.png".to_string()));
+    let said = decode_all(dataset(&folder), 2, 0.05).unwrap_err().to_string();
+    assert!(
+        said.contains("1 of 12 pictures cannot be read") && said.contains("a/03.png: the picture"),
+        "{said}"
+    );
+    let strict = stream_of(&data, 2, "none", 0.05);
+    let pass = Pass::new(1, 5, 9);
+    assert!(strict.epoch(pass).any(|batch| batch.is_err()));
+}
+
+fn feed_gallery(data: &Dataset) -> Arc<Gallery> {
+    Gallery::of(data, 2, 0.1).unwrap()
+}
+
+/// What a GPU is sent, preprocessed by libtorch there, as what a thread looks up for a model on the CPU.
+#[test]
+fn bytes_that_the_device_preprocesses_give_the_same_bits() {
+    let folder = pictures();
+    let data = dataset(&folder);
+    let gallery = Gallery::of(&data, 1, 0.).unwrap();
+    let own = Preprocessing {
+        kind: PreprocessingKind::StandardizeChannels,
+        offset: vec![10., 20., 30.5],
+        scale: vec![3., 7., 11.],
+        ..identity(&data)
+    };
+    let spares = finish::Spares::default();
+    let mut decoder = gallery.decoder();
+    let pixels: Vec<u8> = (0..16 * 16 * 3).map(|value| (value * 7 % 256) as u8).collect();
+    let floats =
+        finish::Finish::new(&gallery, Some(&own), Device::Cpu, &spares).apply(pixels.clone(), &mut decoder);
+    assert!(matches!(floats, finish::Finished::Floats(_)));
+    let mut gathered = finish::Gathered::new(&gallery, 2, spares);
+    let looked_up = finish::inputs(gathered.gather(vec![floats]), Some(&own));
+    let computed = finish::inputs(gathered.gather(vec![finish::Finished::Bytes(pixels)]), Some(&own));
+    assert_eq!(looked_up, computed);
+    assert_eq!(computed.size(), [1, 3, 16, 16]);
+}
+
+/// What all processes take together in an epoch, step by step, with the weight of each.
+fn shared(
+    feed: &dyn TrainFeed,
+    processes: u32,
+    batch_size: u32,
+    start: usize,
+) -> Vec<Vec<(Vec<i64>, f64, bool)>> {
+    let of = |rank| {
+        let pass = Pass { start, rank, processes, ..Pass::new(1, batch_size, 4) };
+        let batch = |batch: Result<Batch>| {
+            let Batch { labels, weight, is_last, .. } = batch.unwrap();
+            (Vec::try_from(labels).unwrap(), weight, is_last)
+        };
+        feed.epoch(pass).map(batch).collect::<Vec<_>>()
+    };
+    (0..processes).map(of).collect()
+}
+
+#[test]
+fn processes_share_every_batch_without_loss_or_repetition() {
+    // The labels are the rows, so that it is seen who takes which.
+    for rows in [1, 2, 7, 24, 25, 30] {
+        let labels: Vec<i64> = (0..rows).collect();
+        let part = || crate::data::Part {
+            inputs: Tensor::from_slice(&labels).to_kind(tch::Kind::Float).view([-1, 1]),
+            labels: Tensor::from_slice(&labels),
+        };
+        let feed = MemoryFeed::new(InMemory::ready(part()), Sampling::Shuffled, None);
+        for (processes, start) in [(2, 0), (3, 0), (3, 5), (4, 0)] {
+            let alone = shared(&feed, 1, 4 * processes, start).remove(0);
+            let together = shared(&feed, processes, 4, start);
+            assert!(together.iter().all(|batches| batches.len() == alone.len()));
+            for (step, (all, _, is_last)) in alone.iter().enumerate() {
+                let shares: Vec<_> = together.iter().map(|batches| &batches[step]).collect();
+                let counted = shares.iter().filter(|(_, weight, _)| *weight > 0.);
+                let rows: Vec<i64> = counted.clone().flat_map(|(rows, ..)| rows.clone()).collect();
+                assert_eq!(&rows, all, "{rows:?} by {processes}");
+                // The weighted mean of the shares' means is the mean of the batch.
+                for (rows, weight, _) in counted {
+                    assert!(
+                        (weight * all.len() as f64 / f64::from(processes) - rows.len() as f64).abs() < 1e-9
+                    );
+                }
+                assert!(shares.iter().all(|(_, _, last)| last == is_last));
+            }
+        }
+    }
+}
+
+#[test]
+fn no_process_is_left_with_a_batch_of_one() {
+    let sizes = |rows: usize, batch_size, processes, rank| -> Vec<usize> {
+        let pass = Pass { rank, processes, ..Pass::new(1, batch_size, 4) };
+        pass.slices(rows).map(|slice| slice.length).collect()
+    };
+    assert_eq!(sizes(33, 32, 1, 0), [33]);
+    assert_eq!(sizes(65, 32, 1, 0), [32, 33]);
+    assert_eq!(sizes(34, 3, 1, 0), [[3].repeat(10), vec![4]].concat());
+    assert_eq!(sizes(34, 32, 1, 0), [32, 2]);
+    assert_eq!(sizes(1438, 32, 1, 0)[44], 30);
+    // A batch size of one is what was asked for.
+    assert_eq!(sizes(3, 1, 1, 0), [1, 1, 1]);
+    assert_eq!((sizes(11, 4, 2, 0), sizes(11, 4, 2, 1)), (vec![5], vec![6]));
+    for (processes, batch_size, rows) in
+        (1..=5).flat_map(|p| (2..=5u32).flat_map(move |b| (0..60usize).map(move |rows| (p, b, rows))))
+    {
+        let place = format!("{rows} by {processes} times {batch_size}");
+        let pass = |rank| Pass { rank, processes, ..Pass::new(1, batch_size, 4) };
+        let slices: Vec<Vec<Slice>> = (0..processes).map(|rank| pass(rank).slices(rows).collect()).collect();
+        assert!(slices.iter().all(|of_rank| of_rank.len() == slices[0].len()), "{place}");
+        let counted = slices.iter().flatten().filter(|slice| slice.weight > 0.);
+        assert_eq!(counted.map(|slice| slice.length).sum::<usize>(), rows, "{place}");
+        if rows >= 2 * processes as usize {
+            assert!(pass(0).smallest_share(rows) >= 2, "{place}");
+        }
+        // An epoch goes on behind any of its batches, and has nothing left behind the last one.
+        for (index, slice) in slices[0].iter().enumerate() {
+            let rest: Vec<_> = Pass { start: slice.end, ..pass(0) }.slices(rows).collect();
+            assert_eq!(rest, slices[0][index + 1..], "{place}");
+            assert_eq!(slice.is_last, rest.is_empty(), "{place}");
+        }
+    }
+}
+
+#[test]
+fn the_one_picture_of_a_batch_that_can_be_read_is_taken_twice() {
+    let folder = pictures();
+    for number in 0..11 {
+        let class = if number < 6 { "a" } else { "b" };
+        std::fs::write(
+            folder.path().join(format!("{class}/{number:02}.png")),
+            b"\x89PNG\r\n\x1a\n and no more",
+        )
+        .unwrap();
+    }
+    let feed = stream_of(&dataset(&folder), 2, "none", 1.);
+    let of_size = |batch_size| -> Vec<Vec<i64>> {
+        let batches = feed.epoch(Pass::new(1, batch_size, 9));
+        batches.map(|batch| Vec::try_from(batch.unwrap().labels).unwrap()).collect()
+    };
+    assert_eq!(of_size(5), [[1, 1]]);
+    assert_eq!(of_size(1), [[1]]);
+}
+
+#[test]
+fn processes_augment_and_decode_what_one_would() {
+    let folder = pictures();
+    let data = dataset(&folder);
+    let feed = stream_of(&data, 2, "random-resized-crop,flip", 0.);
+    let inputs = |processes, rank, batch_size| -> Vec<Tensor> {
+        let pass = Pass { rank, processes, ..Pass::new(1, batch_size, 4) };
+        feed.epoch(pass).map(|batch| batch.unwrap().inputs).collect()
+    };
+    let (alone, first, second) = (inputs(1, 0, 6), inputs(2, 0, 3), inputs(2, 1, 3));
+    let together: Vec<_> = first.iter().zip(&second).map(|(a, b)| Tensor::cat(&[a, b], 0)).collect();
+    assert_eq!(alone, together);
+}

@@ -1,0 +1,204 @@
+//! What is done to raw values before a model sees them. It is fitted to the training part alone and exported with the
+//! model, so whoever loads the model feeds it raw values.
+
+mod channels;
+mod features;
+mod fit;
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::data::image::Channels;
+use crate::data::options::Missing;
+use crate::data::{Dataset, InputShape, TrainPart};
+use crate::model::script::Class;
+
+/// `(x - offset) / scale`, with missing values filled in before, and the shape that the model takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// How offset and scale were found.
+    pub kind: PreprocessingKind,
+    /// Subtracted from the raw values: one number, one a channel, or one a feature.
+    pub offset: Vec<f32>,
+    /// Divides what is left; never 0.
+    pub scale: Vec<f32>,
+    /// Takes the place of a missing value (NaN), one a feature: what is known of the feature in the training part. None
+    /// where no value may be missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill: Option<Vec<f32>>,
+    /// The shape of an example.
+    pub shape: InputShape,
+}
+
+/// How raw values are normalised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PreprocessingKind {
+    /// The known range of the values becomes 0 to 1.
+    Range,
+    /// Each feature gets mean 0 and standard deviation 1 over the training part.
+    Standardize,
+    /// Each channel of a picture gets mean 0 and standard deviation 1 over the training part.
+    StandardizeChannels,
+}
+
+impl Preprocessing {
+    /// The preprocessing for a data set: by its range where that is known, else by the statistics of `train`.
+    pub fn fit(dataset: &Dataset, train: &TrainPart, missing: Missing) -> Self {
+        let shape = dataset.shape.clone();
+        let inputs = &train.0.inputs;
+        let kind = match (shape.image(), dataset.range) {
+            (Some((channels, ..)), _) if inputs.kind() == Kind::Uint8 => {
+                let (offset, scale) = channels::statistics(inputs, channels);
+                let kind = PreprocessingKind::StandardizeChannels;
+                return Preprocessing { kind, offset, scale, fill: None, shape };
+            }
+            (_, Some(_)) => PreprocessingKind::Range,
+            (_, None) => PreprocessingKind::Standardize,
+        };
+        let fill = features::fill(inputs, missing);
+        let (offset, scale) = match dataset.range {
+            Some(range) => (vec![range.min], vec![range.max - range.min]),
+            None => features::statistics(inputs),
+        };
+        Preprocessing { kind, offset, scale, fill, shape }
+    }
+
+    /// Raw values (N, …), uint8 or float, to the model's input: float32 (N, shape…).
+    pub fn apply(&self, raw: &Tensor) -> Tensor {
+        let (offset, scale) = self.tensors();
+        let (offset, scale) = (offset.to_device(raw.device()), scale.to_device(raw.device()));
+        let sizes: Vec<i64> = std::iter::once(raw.size()[0]).chain(self.shape.0.iter().copied()).collect();
+        let is_copy = raw.kind() != Kind::Float && self.fill.is_none();
+        let mut raw = raw.to_kind(Kind::Float).reshape(sizes);
+        if let Some(fill) = self.fill_tensor() {
+            raw = fill.to_device(raw.device()).where_self(&raw.isnan(), &raw);
+        }
+        if is_copy {
+            // In place, for batches of large pictures are worth their memory.
+            return raw.g_sub_(&offset).g_div_(&scale);
+        }
+        (raw - offset) / scale
+    }
+
+    /// Raw values, float32 (N, shape…), of the model's input, up to rounding; missing ones stay filled in.
+    pub fn undo(&self, inputs: &Tensor) -> Tensor {
+        let (offset, scale) = self.tensors();
+        inputs * scale.to_device(inputs.device()) + offset.to_device(inputs.device())
+    }
+
+    /// The same computation in TorchScript, which also brings pictures of another size to the model's, and
+    /// refuses inputs that are none.
+    pub fn script(&self) -> Class {
+        let (offset, scale) = self.tensors();
+        let sizes: Vec<_> = self.shape.0.iter().map(i64::to_string).collect();
+        let width = self.shape.features();
+        let fill = match self.fill {
+            Some(_) => "    raw = torch.where(torch.isnan(raw), self.fill, raw)\n",
+            None => "",
+        };
+        let (fitted, fit) = match Channels::of(&self.shape) {
+            Some((channels, height, width)) => {
+                ("self.fit(values) if x.dim() > 2 else values", fit::script(channels, height, width))
+            }
+            None => ("values", String::new()),
+        };
+        let methods = format!(
+            r#"  def forward(self: {{class}}, x: Tensor) -> Tensor:
+    assert x.dim() > 1, "the input needs a batch dimension: (N, {width})"
+    values = x.to(self.offset.dtype)
+    values = {fitted}
+    assert values[0].numel() == {width} if x.size(0) > 0 else True, "an example of the input must have {width} values ({shape})"
+    raw = values.reshape([x.size(0), {sizes}])
+{fill}    return torch.div(torch.sub(raw, self.offset), self.scale)
+{fit}"#,
+            shape = self.shape,
+            sizes = sizes.join(", "),
+        );
+        let class = Class::new("Preprocess", methods).buffer("offset", &offset).buffer("scale", &scale);
+        match self.fill_tensor() {
+            Some(fill) => class.buffer("fill", &fill),
+            None => class,
+        }
+    }
+
+    /// What takes the place of missing values, float32 (shape…).
+    fn fill_tensor(&self) -> Option<Tensor> {
+        self.fill.as_ref().map(|fill| Tensor::from_slice(fill).view(self.shape.0.as_slice()))
+    }
+
+    /// Offset and scale, float32, broadcastable over (N, shape…).
+    pub(crate) fn tensors(&self) -> (Tensor, Tensor) {
+        let tensor = |values: &[f32]| match values {
+            [one] => Tensor::from(*one),
+            many if self.kind == PreprocessingKind::StandardizeChannels => {
+                Tensor::from_slice(many).view([-1, 1, 1])
+            }
+            _ => Tensor::from_slice(values).view(self.shape.0.as_slice()),
+        };
+        (tensor(&self.offset), tensor(&self.scale))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Inputs, Names, ValueRange};
+    use tch::Device;
+
+    fn dataset(values: &[f32], shape: Vec<i64>, range: Option<ValueRange>) -> (Dataset, TrainPart) {
+        let shape = InputShape(shape);
+        let rows = values.len() / shape.features() as usize;
+        let dataset = Dataset {
+            path: "a.csv".into(),
+            sha256: String::new(),
+            classes: vec!["a".into(), "b".into()],
+            labels: vec![0; rows],
+            shape,
+            range,
+            inputs: Inputs::Floats(values.to_vec()),
+            names: Names::Rows((0..rows as u64).collect()),
+            table: None,
+            portions: None,
+            groups: None,
+            depth: None,
+        };
+        let train = TrainPart(dataset.part(&(0..rows as i64).collect::<Vec<_>>(), Device::Cpu));
+        (dataset, train)
+    }
+
+    #[test]
+    fn a_known_range_becomes_zero_to_one() {
+        let range = Some(ValueRange { min: 0., max: 16. });
+        let (dataset, train) = dataset(&[0., 8., 16., 4.], vec![1, 2, 2], range);
+        let x = Preprocessing::fit(&dataset, &train, Missing::Error).apply(&train.0.inputs);
+        assert_eq!(x.size(), [1, 1, 2, 2]);
+        assert_eq!(Vec::<f32>::try_from(x.view(-1)).unwrap(), [0., 0.5, 1., 0.25]);
+        let raw = Preprocessing::fit(&dataset, &train, Missing::Error).undo(&x);
+        assert_eq!(Vec::<f32>::try_from(raw.view(-1)).unwrap(), [0., 8., 16., 4.]);
+    }
+
+    #[test]
+    fn pictures_of_bytes_are_standardised_by_channel() {
+        let (mut dataset, _) = dataset(&[0.; 16], vec![2, 2, 2], Some(ValueRange { min: 0., max: 255. }));
+        dataset.inputs = Inputs::Bytes((0..8).chain(200..208).collect());
+        let train = TrainPart(dataset.part(&[0, 1], Device::Cpu));
+        let x = Preprocessing::fit(&dataset, &train, Missing::Error).apply(&train.0.inputs);
+        assert_eq!(x.size(), [2, 2, 2, 2]);
+        for channel in 0..2 {
+            let channel = x.select(1, channel);
+            assert!(channel.mean(Kind::Float).double_value(&[]).abs() < 1e-6);
+            assert!((channel.std(false).double_value(&[]) - 1.).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn standardised_features_have_mean_0_and_deviation_1_and_constant_ones_are_0() {
+        let (dataset, train) = dataset(&[1e6, 7., 1e6 + 2., 7., 1e6 + 4., 7.], vec![2], None);
+        let x = Preprocessing::fit(&dataset, &train, Missing::Error).apply(&train.0.inputs);
+        let column = |index| x.select(1, index);
+        assert!(column(0).mean(Kind::Float).double_value(&[]).abs() < 1e-6);
+        assert!((column(0).std(false).double_value(&[]) - 1.).abs() < 1e-6);
+        assert_eq!(Vec::<f32>::try_from(column(1)).unwrap(), [0., 0., 0.]);
+    }
+}

@@ -1,0 +1,38 @@
+//! SmoothGrad (Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017): the gradient, averaged over inputs with a
+//! little noise.
+
+use rand_distr::{Distribution, StandardNormal};
+use tch::{Kind, Tensor};
+
+use super::{ExplainerKind, Subject};
+use crate::data::random::{Purpose, stream};
+use crate::error::Result;
+use crate::number_options::{NumberOption, Options};
+
+/// The way.
+pub const SMOOTH_GRAD: ExplainerKind = ExplainerKind {
+    name: "smooth-grad",
+    summary: "gradients averaged over inputs with a little noise",
+    options: &[
+        NumberOption::whole("samples", 50, (1, 10_000), "inputs with noise"),
+        NumberOption::real(
+            "noise",
+            0.15,
+            (0., 10.),
+            "deviation of the noise, as a share of the values' range",
+        ),
+        NumberOption::whole("seed", 0, (0, i64::MAX >> 12), "seed of the noise"),
+    ],
+    attribute,
+};
+
+fn attribute(options: &Options, subject: &Subject, input: &Tensor) -> Result<Tensor> {
+    let samples = options.whole("samples");
+    let generator = stream(options.whole("seed") as u64, Purpose::Noise, 0);
+    let count = samples as usize * input.numel();
+    let noise: Vec<f32> = StandardNormal.sample_iter(generator).take(count).collect();
+    let sizes: Vec<i64> = std::iter::once(samples).chain(input.size()[1..].iter().copied()).collect();
+    let noise = Tensor::from_slice(&noise).to_device(input.device()).view(&sizes[..]);
+    let noisy = input + noise * subject.spread() * options.number("noise");
+    Ok(subject.gradients(&noisy)?.mean_dim(0, false, Kind::Float))
+}

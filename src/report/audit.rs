@@ -1,0 +1,77 @@
+//! Findings as one page of HTML that needs nothing else, with thumbnails.
+
+use std::fmt::Write;
+
+use crate::data::Dataset;
+use crate::data::audit::{Audit, Finding};
+use crate::data::thumbnail::thumbnail;
+use crate::options::portable;
+use crate::report::html::{escaped, lossless, policy};
+
+/// The examples of a finding that are shown.
+const SHOWN: usize = 60;
+
+/// The side of a thumbnail in pixels.
+const SIDE: u32 = 96;
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
+h1,h2{line-height:1.2}h2{margin-top:2.5rem}.fault{color:#b00020}.warning{color:#8a5a00}.note{color:#555}\
+ul{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:1rem}li{width:9rem;font-size:.8rem;overflow-wrap:anywhere}\
+img{width:96px;height:96px;display:block;background:#eee}table{border-collapse:collapse}td,th{padding:.1rem .8rem .1rem 0;text-align:left}\
+td.n{text-align:right;font-variant-numeric:tabular-nums}.bar{background:#4a7bb5;height:.8rem}\
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}.fault{color:#ff8a8a}.warning{color:#e8b45a}.note{color:#aaa}img{background:#333}}";
+
+/// The page.
+pub fn to_page(audit: &Audit, dataset: &Dataset) -> String {
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\"><title>Audit of {name}</title><style>{STYLE}</style></head><body>\n<h1>Audit of {name}</h1>\n\
+         <p>{rows} examples, {classes} classes, {findings} findings</p>\n",
+        policy = policy(STYLE, None),
+        name = escaped(&portable("data", &audit.data)),
+        rows = audit.rows,
+        classes = audit.classes.len(),
+        findings = audit.findings.len()
+    );
+    page += "<table><tr><th>class</th><th>examples</th><th></th></tr>\n";
+    let most = audit.classes.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
+    for (class, count) in &audit.classes {
+        let width = 20. * *count as f64 / most as f64;
+        writeln!(
+            page,
+            "<tr><td>{}</td><td class=\"n\">{count}</td><td><div class=\"bar\" style=\"width:{width:.2}rem\"></div></td></tr>",
+            escaped(class)
+        )
+        .expect("text can be written");
+    }
+    page += "</table>\n";
+    if audit.findings.is_empty() {
+        page += "<p>Nothing was found.</p>\n";
+    }
+    audit.findings.iter().for_each(|finding| show(finding, dataset, &mut page));
+    page + "</body></html>\n"
+}
+
+fn show(finding: &Finding, dataset: &Dataset, page: &mut String) {
+    let word = finding.severity.word();
+    write!(
+        page,
+        "<h2><span class=\"{}\">{word}</span> {}</h2>\n<p>{}<br>→ {}</p>\n<ul>\n",
+        word.to_lowercase(),
+        finding.check,
+        escaped(&finding.summary),
+        escaped(finding.advice)
+    )
+    .expect("text can be written");
+    for mention in finding.examples.iter().take(SHOWN) {
+        let picture = thumbnail(dataset, mention.index, SIDE)
+            .map_or(String::new(), |picture| format!("<img src=\"{}\" alt=\"\">", lossless(&picture)));
+        let (name, label) = (escaped(&mention.name), escaped(&mention.label));
+        writeln!(page, "<li>{picture}<b>{name}</b><br>{label}<br>{}</li>", escaped(&mention.remark))
+            .expect("text can be written");
+    }
+    page.push_str("</ul>\n");
+    if finding.examples.len() > SHOWN {
+        writeln!(page, "<p>… and {} more</p>", finding.examples.len() - SHOWN).expect("text can be written");
+    }
+}

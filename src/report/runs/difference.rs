@@ -1,0 +1,206 @@
+//! What two runs differ in: options, data, figures, and the rows that one gets right and the other does not.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+use tch::Device;
+
+use super::facts::{Facts, column_names, facts};
+use super::held_out::{Compared, HeldOut};
+use crate::error::{Error, Result};
+use crate::evaluate::METRICS;
+use crate::options::Config;
+use crate::run::RunFolder;
+
+/// What two runs differ in.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// The folder of the first one.
+    pub a: PathBuf,
+    /// The folder of the second one.
+    pub b: PathBuf,
+    /// The options that are not the same, with defaults for those that were not given.
+    pub options: Vec<Change>,
+    /// Data and split.
+    pub data: DataDifference,
+    /// Figures on the held-out rows, and on the test rows if there are any.
+    pub figures: Vec<FigurePair>,
+    /// Both models on the rows that were held out of both trainings.
+    pub compared: Option<Compared>,
+    /// Why they cannot be compared so.
+    pub not_compared: Option<String>,
+}
+
+/// An option that is not the same.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    /// The option.
+    pub name: String,
+    /// Its value in the first run; none where it has no value.
+    pub a: Option<Value>,
+    /// Its value in the second run.
+    pub b: Option<Value>,
+}
+
+/// Data and split of two runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DataDifference {
+    /// Whether the fingerprints are the same.
+    pub same_data: bool,
+    /// SHA-256 of the first run's data.
+    pub a_sha256: Option<String>,
+    /// SHA-256 of the second run's data.
+    pub b_sha256: Option<String>,
+    /// The parts of the split: how many examples each run has in it.
+    pub parts: Vec<PartPair>,
+}
+
+/// A part of the split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartPair {
+    /// `train`, `heldout` or `test`.
+    pub part: String,
+    /// The examples of the first run.
+    pub a: usize,
+    /// The examples of the second run.
+    pub b: usize,
+    /// Those with one name; of different data, they need not be the same examples.
+    pub common: usize,
+}
+
+/// A figure of two runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FigurePair {
+    /// The column.
+    pub name: String,
+    /// Its value in the first run.
+    pub a: Option<f64>,
+    /// Its value in the second run.
+    pub b: Option<f64>,
+    /// The second less the first.
+    pub difference: Option<f64>,
+}
+
+/// Finds out what two runs differ in. Their models classify their held-out rows on `device`.
+///
+/// # Errors
+/// A folder that holds no run. Models that cannot be compared are no error: the reason is part of the answer.
+pub fn difference(a: &Path, b: &Path, device: Device) -> Result<Difference> {
+    let (facts_a, facts_b) = (facts(a, "a")?, facts(b, "b")?);
+    let compared = HeldOut::of(a, device).and_then(|of_a| Ok((of_a, HeldOut::of(b, device)?)));
+    let compared = match compared {
+        Ok((of_a, of_b)) => of_a.compare(&of_b),
+        Err(error @ (Error::Data { .. } | Error::Artifact { .. })) => Err(error.to_string()),
+        Err(error) => return Err(error),
+    };
+    let (compared, not_compared) = match compared {
+        Ok(compared) => (Some(compared), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    Ok(Difference {
+        a: a.to_path_buf(),
+        b: b.to_path_buf(),
+        options: changes(&options(a)?, &options(b)?),
+        data: data(a, b, &facts_a, &facts_b)?,
+        figures: figures(&facts_a, &facts_b),
+        compared,
+        not_compared,
+    })
+}
+
+fn options(path: &Path) -> Result<Vec<(String, Value)>> {
+    let config = Config::read(&RunFolder::open(path)?.config_file())?;
+    let entries = config.entries().into_iter().map(|(name, value)| {
+        (name.to_string(), serde_json::to_value(value).expect("an option is a number or a string"))
+    });
+    Ok(entries.collect())
+}
+
+fn changes(a: &[(String, Value)], b: &[(String, Value)]) -> Vec<Change> {
+    let of = |entries: &[(String, Value)], name: &str| {
+        entries.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    };
+    let names = crate::options::names().into_iter();
+    let change = |name: String| {
+        let (a, b) = (of(a, &name), of(b, &name));
+        (a != b).then_some(Change { name, a, b })
+    };
+    names.filter_map(change).collect()
+}
+
+fn data(a: &Path, b: &Path, facts_a: &Facts, facts_b: &Facts) -> Result<DataDifference> {
+    let sha256 = |facts: &Facts| facts.get("data_sha256").and_then(Value::as_str).map(str::to_string);
+    let (a_sha256, b_sha256) = (sha256(facts_a), sha256(facts_b));
+    let (split_a, split_b) = (split(a)?, split(b)?);
+    let part = |part: &str| {
+        let of = |split: &BTreeMap<String, String>| split.values().filter(|own| *own == part).count();
+        let in_both = |(name, own): &(&String, &String)| *own == part && split_b.get(*name) == Some(*own);
+        PartPair {
+            part: part.to_string(),
+            a: of(&split_a),
+            b: of(&split_b),
+            common: split_a.iter().filter(in_both).count(),
+        }
+    };
+    let parts = ["train", "heldout", "test"].map(part).into_iter();
+    Ok(DataDifference {
+        same_data: a_sha256.is_some() && a_sha256 == b_sha256,
+        a_sha256,
+        b_sha256,
+        parts: parts.filter(|part| part.a + part.b > 0).collect(),
+    })
+}
+
+/// The part of each example, by name; empty for a cross-validation, which has a split a fold.
+fn split(path: &Path) -> Result<BTreeMap<String, String>> {
+    let file = RunFolder::open(path)?.split();
+    if !file.is_file() {
+        return Ok(BTreeMap::new());
+    }
+    let text = std::fs::read(&file).map_err(Error::io("read", &file))?;
+    let rows = csv::Reader::from_reader(&text[..]).into_deserialize::<(String, String)>();
+    rows.collect::<std::result::Result<_, _>>()
+        .map_err(|problem| Error::artifact(&file, format!("this is no split of a run: {problem}")))
+}
+
+/// The figures that one of the runs has at least.
+fn figures(a: &Facts, b: &Facts) -> Vec<FigurePair> {
+    let metrics: Vec<String> = METRICS.iter().map(|metric| metric.column()).collect();
+    let is_figure = |name: &String| {
+        let plain = name.strip_prefix("test_").unwrap_or(name);
+        plain == "loss" || plain == "duration" || metrics.iter().any(|metric| metric == plain)
+    };
+    let pair = |name: String| {
+        let value = |facts: &Facts| facts.get(&name).and_then(Value::as_f64);
+        let (a, b) = (value(a), value(b));
+        let difference = a.zip(b).map(|(a, b)| b - a);
+        (a.is_some() || b.is_some()).then_some(FigurePair { name, a, b, difference })
+    };
+    column_names().into_iter().filter(is_figure).filter_map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_options_that_differ_are_changes() {
+        let options = |epochs: i64, patience: Option<i64>| {
+            let mut entries = vec![("epochs".to_string(), json!(epochs)), ("lr".to_string(), json!(0.1))];
+            entries.extend(patience.map(|patience| ("patience".to_string(), json!(patience))));
+            entries
+        };
+        let found = changes(&options(3, None), &options(4, Some(2)));
+        assert_eq!(
+            found,
+            [
+                Change { name: "epochs".into(), a: Some(json!(3)), b: Some(json!(4)) },
+                Change { name: "patience".into(), a: None, b: Some(json!(2)) },
+            ]
+        );
+        assert!(changes(&options(3, None), &options(3, None)).is_empty());
+    }
+}

@@ -1,0 +1,131 @@
+//! What two models make of the same held-out rows.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::Serialize;
+use tch::Device;
+
+use crate::error::{Result, guard};
+use crate::evaluate::McNemar;
+use crate::loader::{Batch, HeldOutFeed};
+use crate::predict::Classifier;
+use crate::run::Finished;
+use crate::run::RunFolder;
+
+/// What the model of a run makes of the rows that were held out of its training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldOut {
+    data_sha256: String,
+    /// By the example's name: its class, and the class that the model takes it for.
+    rows: HashMap<String, (String, String)>,
+}
+
+/// Two models on the rows that were held out of both trainings.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Compared {
+    /// The number of those rows.
+    pub rows: u64,
+    /// Whether they are all held-out rows of both.
+    pub same_rows: bool,
+    /// The share that the first model gets right.
+    pub accuracy_a: f64,
+    /// The share that the second one gets right.
+    pub accuracy_b: f64,
+    /// Whether the difference is chance.
+    pub test: McNemar,
+}
+
+impl HeldOut {
+    /// Has the exported model of a run classify its held-out rows.
+    ///
+    /// # Errors
+    /// A run without a model, and data that is gone or has changed since.
+    pub fn of(path: &Path, device: Device) -> Result<Self> {
+        guard(|| {
+            let folder = RunFolder::open(path)?;
+            let Finished { classifier, config, examples } = Finished::open(&folder, device)?;
+            let feed = examples.raw(&examples.split.held_out, &config, classifier.device());
+            let predicted = predicted(&classifier, &*feed)?;
+            let (dataset, names) = (&examples.dataset, &classifier.metadata().classes);
+            let kept = feed.kept().into_iter().map(|place| examples.split.held_out[place] as usize);
+            let row = |(row, predicted): (usize, i64)| {
+                let class = dataset.classes[dataset.labels[row] as usize].clone();
+                (dataset.names.name(row), (class, names[predicted as usize].clone()))
+            };
+            Ok(HeldOut { data_sha256: dataset.sha256.clone(), rows: kept.zip(predicted).map(row).collect() })
+        })
+    }
+
+    /// Compares two models on the rows that both trainings held out.
+    ///
+    /// # Errors
+    /// Why that cannot be done, as a sentence: other data, other labels, no row in common.
+    pub fn compare(&self, other: &HeldOut) -> std::result::Result<Compared, String> {
+        if self.data_sha256 != other.data_sha256 {
+            let problem =
+                "the runs were made with different data, so no row of one is known to be a row of the other";
+            return Err(problem.to_string());
+        }
+        let common: Vec<_> =
+            self.rows.iter().filter_map(|(name, own)| Some((own, other.rows.get(name)?))).collect();
+        if common.is_empty() {
+            return Err("no row was held out of both trainings".to_string());
+        }
+        if common.iter().any(|((a, _), (b, _))| a != b) {
+            return Err("the runs learned different labels of the same rows".to_string());
+        }
+        let test = McNemar::new(common.iter().map(|((class, a), (_, b))| (class == a, class == b)));
+        let rows = test.rows();
+        let share = |right: u64| right as f64 / rows as f64;
+        Ok(Compared {
+            rows,
+            same_rows: rows == self.rows.len() as u64 && rows == other.rows.len() as u64,
+            accuracy_a: share(test.both_right + test.only_a),
+            accuracy_b: share(test.both_right + test.only_b),
+            test,
+        })
+    }
+}
+
+/// The class that the model takes each row for.
+fn predicted(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<i64>> {
+    let mut predicted = Vec::with_capacity(feed.rows());
+    for batch in feed.in_order() {
+        let Batch { inputs, .. } = batch?;
+        let classes = classifier.logits(&inputs)?.argmax(-1, false).to_device(Device::Cpu);
+        predicted.extend(Vec::<i64>::try_from(&classes)?);
+    }
+    Ok(predicted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held_out(sha256: &str, rows: &[(&str, &str, &str)]) -> HeldOut {
+        let row = |(name, class, taken_for): &(&str, &str, &str)| {
+            (name.to_string(), (class.to_string(), taken_for.to_string()))
+        };
+        HeldOut { data_sha256: sha256.to_string(), rows: rows.iter().map(row).collect() }
+    }
+
+    #[test]
+    fn models_are_compared_on_the_rows_that_both_held_out() {
+        let a = held_out("x", &[("1", "a", "a"), ("2", "b", "b"), ("3", "a", "b")]);
+        let b = held_out("x", &[("2", "b", "a"), ("3", "a", "b"), ("4", "a", "a")]);
+        let compared = a.compare(&b).unwrap();
+        assert_eq!((compared.rows, compared.same_rows), (2, false));
+        assert_eq!((compared.accuracy_a, compared.accuracy_b), (0.5, 0.));
+        assert_eq!((compared.test.only_a, compared.test.only_b, compared.test.none_right), (1, 0, 1));
+        assert!(a.compare(&a).unwrap().same_rows);
+    }
+
+    #[test]
+    fn what_cannot_be_compared_says_why() {
+        let a = held_out("x", &[("1", "a", "a")]);
+        assert!(a.compare(&held_out("y", &[("1", "a", "a")])).unwrap_err().contains("different data"));
+        assert!(a.compare(&held_out("x", &[("2", "a", "a")])).unwrap_err().contains("no row was held out"));
+        assert!(a.compare(&held_out("x", &[("1", "b", "b")])).unwrap_err().contains("different labels"));
+    }
+}

@@ -1,0 +1,100 @@
+//! Event files: TFRecord's frames around `Event` messages (tensorflow/core/lib/io/record_writer.h, tensorboard/compat/proto/event.proto).
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::{Error, Result};
+use crate::export::proto::Message;
+
+/// What the names of all event files begin with; TensorBoard looks for the second half.
+pub(super) const PREFIX: &str = "events.out.tfevents.";
+
+/// A file that events are appended to.
+#[derive(Debug)]
+pub(super) struct EventFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl EventFile {
+    /// Makes a new file in a folder, of a name that tells when it was made. TensorBoard reads the files of a folder one after the
+    /// other, by their names.
+    pub fn create(folder: &Path) -> Result<Self> {
+        let (seconds, process) = (now() as u64, std::process::id());
+        for number in 0u64.. {
+            let path = folder.join(format!("{PREFIX}{seconds:010}.cresset.{process}.{number}"));
+            match OpenOptions::new().append(true).create_new(true).open(&path) {
+                Ok(file) => {
+                    let mut events = EventFile { file, path };
+                    events.write(Message::new().text(FILE_VERSION, "brain.Event:2"))?;
+                    return Ok(events);
+                }
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(Error::io("create", &path)(error)),
+            }
+        }
+        unreachable!("the numbers do not end")
+    }
+
+    /// Says that what other files hold of this step and later ones is void: a run went on from before it.
+    pub fn restart(&mut self, step: i64) -> Result<()> {
+        const START: i64 = 1;
+        let log = Message::new().int(1, START);
+        self.write(Message::new().int(STEP, step).message(SESSION_LOG, &log))
+    }
+
+    /// Adds summaries, which are `Summary.Value` messages, of one step.
+    pub fn add(&mut self, step: i64, values: impl IntoIterator<Item = Message>) -> Result<()> {
+        let summary = Message::new().messages(1, values);
+        self.write(Message::new().int(STEP, step).message(SUMMARY, &summary))
+    }
+
+    fn write(&mut self, event: Message) -> Result<()> {
+        let event = Message::new().double(WALL_TIME, now()).and(event);
+        self.file.write_all(&frame(&event.into_bytes())).map_err(Error::io("write", &self.path))
+    }
+}
+
+// The fields of `Event`.
+const WALL_TIME: u64 = 1;
+const STEP: u64 = 2;
+const FILE_VERSION: u64 = 3;
+const SUMMARY: u64 = 5;
+const SESSION_LOG: u64 = 7;
+
+/// Seconds since 1970.
+pub(super) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0., |time| time.as_secs_f64())
+}
+
+/// A record: its length, the length's checksum, its bytes, their checksum.
+fn frame(record: &[u8]) -> Vec<u8> {
+    let length = (record.len() as u64).to_le_bytes();
+    let mut frame = length.to_vec();
+    frame.extend(masked_checksum(&length).to_le_bytes());
+    frame.extend(record);
+    frame.extend(masked_checksum(record).to_le_bytes());
+    frame
+}
+
+/// CRC-32C, turned and shifted so that the checksum of data that holds checksums is none of them.
+fn masked_checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `tensorboard.compat.tensorflow_stub`'s own writer makes of the record `event`.
+    #[test]
+    fn a_frame_is_that_of_tensorboards_writer() {
+        let written = [
+            5, 0, 0, 0, 0, 0, 0, 0, 0xea, 0xb2, 0x04, 0x3e, b'e', b'v', b'e', b'n', b't', 0xe5, 0x69, 0x0b,
+            0xf6,
+        ];
+        assert_eq!(frame(b"event"), written);
+    }
+}

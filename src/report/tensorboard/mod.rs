@@ -1,0 +1,97 @@
+//! A training as TensorBoard shows it: event files in the folder of the run, so that `tensorboard --logdir runs` finds all runs by
+//! their names.
+
+mod event_file;
+mod summary;
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::evaluate::picture;
+use crate::model::Network;
+use crate::report::card::markdown::plain;
+use crate::run::Run;
+use crate::train::{Callback, EpochRecord, Flow, Training};
+use event_file::EventFile;
+
+/// Writes scalars, histograms of the weights and the confusion matrix of each epoch, and the options as hyper-parameters.
+#[derive(Debug)]
+pub struct TensorBoard {
+    file: EventFile,
+    classes: Vec<String>,
+    epochs: u32,
+}
+
+/// The tags that runs are compared by.
+const COMPARED: [&str; 2] = ["accuracy/held_out", "loss/held_out"];
+
+impl TensorBoard {
+    /// Begins a file in the folder of a run that is about to train.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn create(run: &Run) -> Result<Self> {
+        let finished = run.position().epoch - 1;
+        let mut file = EventFile::create(run.folder.path())?;
+        if finished > 0 {
+            file.restart(i64::from(finished) + 1)?;
+        }
+        let options = run.config.portable_entries();
+        file.add(0, [summary::experiment(&COMPARED), summary::session_start(&options)])?;
+        Ok(TensorBoard { file, classes: run.prepared.dataset.classes.clone(), epochs: finished })
+    }
+
+    /// Says that training is over, and whether it came to its end.
+    pub fn end(mut self, is_complete: bool) -> Result<()> {
+        self.file.add(self.epochs.into(), [summary::session_end(is_complete)])
+    }
+
+    /// The names of the classes in the order of rows and columns.
+    fn legend(&self) -> String {
+        // TensorBoard reads it as Markdown.
+        let classes: Vec<_> = self.classes.iter().map(|class| plain(class)).collect();
+        format!("Rows: true classes, columns: predicted classes: {}", classes.join(", "))
+    }
+}
+
+/// The event files in a folder.
+pub(crate) fn event_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match folder.read_dir() {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("read the folder", folder)(error)),
+    };
+    let is_events = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(event_file::PREFIX))
+    };
+    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_events).collect())
+}
+
+impl Callback for TensorBoard {
+    fn epoch_ended(&mut self, training: &Training, network: &Network, record: &EpochRecord) -> Result<Flow> {
+        self.epochs = record.epoch;
+        let mut values: Vec<_> = [
+            ("loss/train", record.train_loss),
+            (COMPARED[1], record.held_out_loss),
+            ("accuracy/train", record.train_accuracy),
+            (COMPARED[0], record.held_out_accuracy),
+            ("learning_rate", record.lr),
+            ("seconds", record.seconds),
+        ]
+        .map(|(tag, value)| summary::scalar(tag, value))
+        .into();
+        let weights = network.parameters();
+        values.extend(
+            weights
+                .iter()
+                .filter_map(|(name, weight)| summary::histogram(&format!("weights/{name}"), weight)),
+        );
+        if let Some(confusion) = training.confusion() {
+            let picture = picture::confusion(confusion);
+            values.push(summary::picture("confusion/held_out", &picture, &self.legend()));
+        }
+        self.file.add(record.epoch.into(), values)?;
+        Ok(Flow::Continue)
+    }
+}

@@ -1,0 +1,124 @@
+//! Where the examples of each part come from.
+
+use std::sync::Arc;
+
+use tch::{Device, Tensor};
+
+use crate::data::image::channel_by_channel;
+use crate::data::{Dataset, Part, Split, TrainPart};
+use crate::distributed::{World, share};
+use crate::error::{Error, Result};
+use crate::feedback::{Corrections, own_rows};
+use crate::loader::augment::Augmentation;
+use crate::loader::masking::Masking;
+use crate::loader::{
+    Augmenter, Gallery, HeldOutFeed, InMemory, MemoryFeed, StreamFeed, StreamHeldOut, TrainFeed,
+};
+use crate::model::preprocessing::Preprocessing;
+use crate::options::Config;
+
+/// What feeds are made of.
+pub(super) struct Sources<'a> {
+    pub config: &'a Config,
+    pub dataset: &'a Dataset,
+    pub split: &'a Split,
+    pub corrected: Option<&'a Corrections>,
+    pub augmentation: Augmentation,
+    pub device: Device,
+    pub world: &'a World,
+}
+
+/// The feeds of a run, as [`Prepared`](super::Prepared) has them.
+pub(super) struct Feeds {
+    pub preprocessing: Preprocessing,
+    pub train: Box<dyn TrainFeed>,
+    pub held_out: Box<dyn HeldOutFeed>,
+    pub share: Option<Box<dyn HeldOutFeed>>,
+    pub test: Option<Box<dyn HeldOutFeed>>,
+}
+
+impl Sources<'_> {
+    /// Examples that are in memory.
+    pub fn in_memory(self) -> Feeds {
+        let Sources { config, dataset, split, corrected, device, .. } = self;
+        let train = TrainPart(dataset.part(&split.train, device));
+        let preprocessing = match corrected {
+            None => Preprocessing::fit(dataset, &train, config.reading.missing),
+            Some(_) => {
+                let own = TrainPart(dataset.part(&own_rows(&split.train, corrected), device));
+                Preprocessing::fit(dataset, &own, config.reading.missing)
+            }
+        };
+        let (held_out, share, test) =
+            self.measured(|rows| Box::new(InMemory::raw(dataset.part(rows, device), &preprocessing)));
+        let augmentation = self.augmentation;
+        let augmenter = dataset.range.filter(|_| !augmentation.is_none());
+        let augmenter =
+            augmenter.map(|range| Augmenter { augmentation, shape: dataset.shape.clone(), range });
+        let train = match augmenter {
+            Some(_) => InMemory::still_raw(train.0, &preprocessing),
+            None => InMemory::raw(train.0, &preprocessing),
+        };
+        let masking = Masking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
+        let train = Box::new(MemoryFeed::new(train, config.sampling, augmenter).masked(masking));
+        Feeds { preprocessing, train, held_out, share, test }
+    }
+
+    /// Pictures that are decoded while the model works.
+    pub fn streamed(self, gallery: &Arc<Gallery>) -> Result<Feeds> {
+        let Sources { config, dataset, split, corrected, device, .. } = self;
+        let sample = sample(dataset, &own_rows(&split.train, corrected), gallery)?;
+        let preprocessing = Preprocessing::fit(dataset, &sample, config.reading.missing);
+        let (held_out, share, test) =
+            self.measured(|rows| Box::new(StreamHeldOut::new(gallery, rows, Some(&preprocessing), device)));
+        let augmentation = Arc::new(self.augmentation);
+        let train =
+            StreamFeed::new(gallery, &split.train, config.sampling, &augmentation, &preprocessing, device);
+        Ok(Feeds { preprocessing, train: Box::new(train), held_out, share, test })
+    }
+
+    /// The held-out rows, this process's share of those that are measured while it trains, and the test rows. Only process 0
+    /// measures the final model, and needs all of them. With corrections, an epoch is measured on those that are kept, too.
+    fn measured(&self, feed: impl Fn(&[i64]) -> Box<dyn HeldOutFeed>) -> Measured {
+        let Split { held_out, test, .. } = self.split;
+        let watched =
+            self.corrected.map(|corrected| [held_out.clone(), corrected.watched(self.split)].concat());
+        if self.world.is_alone() {
+            let watched = watched.map(|rows| feed(&rows));
+            return (feed(held_out), watched, (!test.is_empty()).then(|| feed(test)));
+        }
+        let watched = watched.as_ref().unwrap_or(held_out);
+        let (start, length) = share(watched.len(), self.world.rank(), self.world.size());
+        let own = feed(&watched[start..start + length]);
+        if !self.world.is_first() {
+            return (own, None, None);
+        }
+        (feed(held_out), Some(own), (!test.is_empty()).then(|| feed(test)))
+    }
+}
+
+type Measured = (Box<dyn HeldOutFeed>, Option<Box<dyn HeldOutFeed>>, Option<Box<dyn HeldOutFeed>>);
+
+/// The pictures whose values stand for all when streamed pictures are standardised.
+const SAMPLED: usize = 256;
+
+/// Some of the pictures to train on, evenly over all of them.
+fn sample(dataset: &Dataset, train: &[i64], gallery: &Arc<Gallery>) -> Result<TrainPart> {
+    let count = train.len().min(SAMPLED);
+    let rows: Vec<i64> = (0..count).map(|index| train[index * train.len() / count]).collect();
+    let (mut bytes, mut labels) = (Vec::new(), Vec::new());
+    for (row, decoded) in rows.iter().zip(gallery.middles(&rows)) {
+        match decoded {
+            Ok(pixels) => {
+                channel_by_channel(&pixels, gallery.channel_count(), &mut bytes);
+                labels.push(dataset.labels[*row as usize]);
+            }
+            Err(problem) => gallery.report(*row as usize, problem)?,
+        }
+    }
+    if labels.is_empty() {
+        return Err(Error::data(dataset.path.as_path(), "none of the pictures to train on can be read"));
+    }
+    let inputs = Tensor::from_slice(&bytes).view([labels.len() as i64, dataset.shape.features()]);
+    Ok(TrainPart(Part { inputs, labels: Tensor::from_slice(&labels) }))
+}

@@ -1,0 +1,81 @@
+//! Likely wrong labels, from the folds of a cross-validation.
+
+use std::path::Path;
+
+use tch::{Kind, Tensor};
+
+use super::{CrossValidation, Prepared, load_weights};
+use crate::data::atomic;
+use crate::error::{Result, guard};
+use crate::evaluate::label_errors::{Suspicion, rank};
+use crate::loader::Batch;
+
+/// What was found, and where it was written.
+#[derive(Debug)]
+pub struct LabelErrors {
+    /// The labels that were ranked.
+    pub ranked: usize,
+    /// Those that confident learning counts as wrong.
+    pub errors: usize,
+}
+
+/// Ranks the labels of all examples by how improbable they are to a model that did not see them, and writes the ranking
+/// to `output`. All folds must be complete.
+pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<LabelErrors> {
+    guard(|| {
+        let mut rows: Vec<i64> = Vec::new();
+        let mut probabilities = Vec::new();
+        let mut last = None;
+        for fold in 1..=folds.folds() {
+            let (config, folder) = folds.complete(fold)?;
+            let mut prepared = Prepared::again(&config, &folder)?;
+            load_weights(&mut prepared.network, &folder.best_checkpoint())?;
+            probabilities.extend(held_out_probabilities(&prepared)?);
+            rows.extend(prepared.held_out.kept().into_iter().map(|place| prepared.split.held_out[place]));
+            last = Some(prepared.dataset);
+        }
+        let dataset = last.expect("there are folds");
+        let labels: Vec<_> = rows.iter().map(|row| dataset.labels[*row as usize]).collect();
+        let ranking = rank(&probabilities, &labels);
+        let name = |suspicion: &Suspicion| dataset.names.name(rows[suspicion.index] as usize);
+        write(output, &ranking, &dataset.classes, name)?;
+        let errors = ranking.iter().filter(|suspicion| suspicion.is_error).count();
+        Ok(LabelErrors { ranked: ranking.len(), errors })
+    })
+}
+
+/// A row an example: the probability of each class.
+fn held_out_probabilities(prepared: &Prepared) -> Result<Vec<Vec<f64>>> {
+    let mut probabilities = Vec::new();
+    tch::no_grad(|| {
+        for batch in prepared.held_out.in_order() {
+            let Batch { inputs, .. } = batch?;
+            let rows: Tensor = prepared.network.forward(&inputs, false)?.softmax(-1, Kind::Double);
+            probabilities.extend(Vec::<Vec<f64>>::try_from(rows.to_device(tch::Device::Cpu))?);
+        }
+        Ok(probabilities)
+    })
+}
+
+fn write(
+    path: &Path,
+    ranking: &[Suspicion],
+    classes: &[String],
+    name: impl Fn(&Suspicion) -> String,
+) -> Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut write = |record: &[&str]| writer.write_record(record).expect("a record can be written to memory");
+    write(&["example", "label", "suggestion", "label_probability", "suggestion_probability", "is_error"]);
+    for suspicion in ranking {
+        write(&[
+            &name(suspicion),
+            &classes[suspicion.label],
+            &classes[suspicion.suggestion],
+            &format!("{:.6}", suspicion.label_probability),
+            &format!("{:.6}", suspicion.suggestion_probability),
+            if suspicion.is_error { "yes" } else { "no" },
+        ]);
+    }
+    let bytes = writer.into_inner().expect("a record can be written to memory");
+    atomic::write(path, &bytes)
+}

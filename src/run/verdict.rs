@@ -1,0 +1,89 @@
+//! What a result is worth beside no training at all.
+
+use std::cmp::Reverse;
+
+use crate::error::quoted;
+use crate::evaluate::Evaluation;
+use crate::options::Config;
+use crate::train::EpochRecord;
+
+/// A loss of so many times that of equal probabilities, or of the first epoch, is no noise.
+const EXPLOSION: f64 = 2.;
+
+/// What is wrong with a result, and what to try, if something is: the training diverged, or the model is not better than an answer
+/// that is always the same.
+pub(super) fn concern(
+    config: &Config,
+    records: &[EpochRecord],
+    held_out: &Evaluation,
+    classes: &[String],
+) -> Option<String> {
+    let chance = (classes.len() as f64).ln();
+    let advice = format!("try a lower --lr (it was {}), or let `cresset lr-find` suggest one", config.lr);
+    if held_out.loss > EXPLOSION * chance {
+        return Some(format!(
+            "the training diverged: the lowest validation loss is {:.4}, and equal probabilities for all {} classes give {chance:.4}; \
+             {advice}",
+            held_out.loss,
+            classes.len()
+        ));
+    }
+    if let (Some(first), Some(last)) = (records.first(), records.last())
+        && last.train_loss > EXPLOSION * first.train_loss.max(chance)
+    {
+        return Some(format!(
+            "the training diverged: the training loss is {:.4} in epoch {}, after {:.4} in epoch {}; {advice}",
+            last.train_loss, last.epoch, first.train_loss, first.epoch
+        ));
+    }
+    let confusion = &held_out.confusion;
+    let majority = (0..classes.len()).max_by_key(|class| (confusion.support(*class), Reverse(*class)))?;
+    let baseline = confusion.support(majority) as f64 / confusion.total() as f64;
+    let accuracy = confusion.accuracy();
+    (accuracy <= baseline && accuracy < 1.).then(|| {
+        format!(
+            "the validation accuracy, {:.2} %, is not above the majority-class baseline: always answering {} is right in {:.2} %. \
+             More --epochs, another --lr (`cresset lr-find` suggests one) or another --model may help",
+            100. * accuracy,
+            quoted(&classes[majority]),
+            100. * baseline
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::Confusion;
+
+    fn said(loss: f64, counts: [[u64; 2]; 2], train_losses: &[f64]) -> Option<String> {
+        let confusion = Confusion::new(2, counts.as_flattened().to_vec());
+        let held_out = Evaluation { loss, confusion, scores: None };
+        let record = |(index, train_loss): (usize, &f64)| EpochRecord {
+            epoch: index as u32 + 1,
+            train_loss: *train_loss,
+            train_accuracy: 0.5,
+            held_out_loss: loss,
+            held_out_accuracy: 0.5,
+            lr: 1.,
+            seconds: 1.,
+        };
+        let records: Vec<_> = train_losses.iter().enumerate().map(record).collect();
+        concern(&Config::default(), &records, &held_out, &["no".into(), "yes".into()])
+    }
+
+    #[test]
+    fn a_result_that_is_worth_nothing_is_called_so() {
+        assert_eq!(said(0.3, [[8, 1], [1, 8]], &[0.7, 0.3]), None);
+        // All rows of one class, all right.
+        assert_eq!(said(0.3, [[9, 0], [0, 0]], &[0.7, 0.3]), None);
+        let exploded = said(5e7, [[8, 1], [1, 8]], &[0.7, 0.3]).unwrap();
+        assert!(exploded.contains("the lowest validation loss is 50000000.0000"), "{exploded}");
+        assert!(exploded.contains("lower --lr") && exploded.contains("lr-find"), "{exploded}");
+        let later = said(0.3, [[8, 1], [1, 8]], &[0.7, 0.3, 1.5]).unwrap();
+        assert!(later.contains("the training loss is 1.5000 in epoch 3, after 0.7000 in epoch 1"), "{later}");
+        let constant = said(0.6, [[12, 0], [6, 0]], &[0.7, 0.7]).unwrap();
+        assert!(constant.contains("66.67 %") && constant.contains("always answering `no`"), "{constant}");
+        assert_eq!(said(0.6, [[12, 0], [5, 1]], &[0.7, 0.6]), None);
+    }
+}

@@ -1,0 +1,35 @@
+//! Options of what is chosen by name, such as the width of an architecture, which a space has as `model_options.width`.
+
+use crate::model::ARCHITECTURES;
+use crate::number_options::NumberOption;
+use crate::options::ModelChoice;
+use crate::train::objective::OBJECTIVES;
+use crate::train::optimizer::OPTIMIZERS;
+use crate::train::schedule::SCHEDULES;
+
+/// Options that hold such options, each with the option that chooses whose they are.
+pub const OWNERS: [(&str, &str); 4] = [
+    ("model_options", "model"),
+    ("optimizer_options", "optimizer"),
+    ("loss_options", "loss"),
+    ("schedule_options", "schedule"),
+];
+
+/// What can be set by `option` (`model_options`) where `chosen` is chosen (`cnn`); nothing for a model from a file.
+pub fn known(option: &str, chosen: &str) -> &'static [NumberOption] {
+    let found = match option {
+        "model_options" => match ModelChoice::of(chosen) {
+            ModelChoice::Architecture(name) => {
+                ARCHITECTURES.iter().find(|known| known.name == name).map(|known| known.options)
+            }
+            ModelChoice::File(_) | ModelChoice::Own(_) => None,
+        },
+        "optimizer_options" => {
+            OPTIMIZERS.iter().find(|known| known.name == chosen).map(|known| known.options)
+        }
+        "loss_options" => OBJECTIVES.iter().find(|known| known.name == chosen).map(|known| known.options),
+        "schedule_options" => SCHEDULES.iter().find(|known| known.name == chosen).map(|known| known.options),
+        _ => None,
+    };
+    found.unwrap_or(&[])
+}

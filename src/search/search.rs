@@ -1,0 +1,315 @@
+//! A search under way.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::brackets::{Bracket, Rung, brackets};
+use super::settings::Method;
+use super::space::Space;
+use super::trials::{self, Trial, TrialState, compare};
+use super::{SPACE_FILE, TRIALS_FILE};
+use crate::data::atomic;
+use crate::data::terminal;
+use crate::error::{Error, Result};
+use crate::model::Network;
+use crate::options::Config;
+use crate::run::claim_named;
+use crate::run::{self, Examples, Outcome};
+use crate::train::{Callback, EpochRecord, Flow, Training};
+
+/// A search. What is done stands in its folder, so it can be left and opened again at any moment.
+pub struct Search {
+    space: Space,
+    path: PathBuf,
+    /// All trials, as far as they have come.
+    trials: Vec<Trial>,
+    /// Held for as long as the search is worked on, so that no two processes do.
+    _lock: File,
+}
+
+/// A part of a trial: training from where it stands to the next rung.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The trial, from 1.
+    pub trial: u32,
+    /// All trials of the search.
+    pub trials: u32,
+    /// The epochs that the trial has behind it afterwards.
+    pub epochs: u32,
+}
+
+/// Is told how a search goes. Every method does nothing unless it is given a body.
+pub trait Watch {
+    /// A part of a trial begins.
+    fn begins(&mut self, step: &Step, trial: &Trial) -> Result<()> {
+        let _ = (step, trial);
+        Ok(())
+    }
+
+    /// It is over: the trial reached its rung, or failed.
+    fn ended(&mut self, step: &Step, trial: &Trial) -> Result<()> {
+        let _ = (step, trial);
+        Ok(())
+    }
+
+    /// Is told of the training itself.
+    fn training(&mut self) -> &mut dyn Callback;
+}
+
+/// How a search ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finished {
+    /// All trials are done; these are they, the best one first.
+    Complete(Vec<Trial>),
+    /// It was asked to stop, and can be gone on with.
+    Interrupted,
+}
+
+impl Search {
+    /// Begins a search in a new folder: `out`, or the next free `runs/tune-<name of the space>-<number>`. If `out` holds a search of
+    /// the same space, goes on with it.
+    ///
+    /// # Errors
+    /// A faulty space, data that cannot be read, a folder that cannot be used or holds another search.
+    pub fn start(space_file: &Path, out: Option<&Path>) -> Result<Self> {
+        let space = Space::read(space_file)?;
+        let bytes = std::fs::read(space_file).map_err(Error::io("read", space_file))?;
+        if let Some(out) = out
+            && let Ok(own) = std::fs::read(out.join(SPACE_FILE))
+        {
+            if own != bytes {
+                let problem = format!(
+                    "this folder holds the search of another space (its {SPACE_FILE} is not the same); name another \
+                     folder by --out"
+                );
+                return Err(Error::artifact(out, problem));
+            }
+            return Search::open(out);
+        }
+        // Faults of the fixed options and the data are found before a folder is made.
+        let config = space.config(1);
+        config.split_plan()?;
+        Examples::read(&Config { augment: "none".to_string(), ..config })?;
+        let stem = space_file.file_stem().unwrap_or_default().to_string_lossy();
+        let path = claim_named(out, &format!("tune-{stem}"))?;
+        let search = Search { trials: read_all(&path, &space)?, space, _lock: lock(&path)?, path };
+        search.write_trials()?;
+        atomic::write(&search.path.join(SPACE_FILE), &bytes)?;
+        Ok(search)
+    }
+
+    /// Opens a search that was begun.
+    ///
+    /// # Errors
+    /// A folder that holds none, or one that another process works on.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = path.join(SPACE_FILE);
+        // Not a folder in which somebody keeps spaces.
+        if let Some(missing) = [SPACE_FILE, TRIALS_FILE].into_iter().find(|name| !path.join(name).is_file()) {
+            return Err(Error::artifact(path, format!("this folder holds no search (it has no {missing})")));
+        }
+        let space = Space::read(&file)?;
+        let lock = lock(path)?;
+        atomic::clear(path)?;
+        Ok(Search { trials: read_all(path, &space)?, space, path: path.to_path_buf(), _lock: lock })
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is searched.
+    pub fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// The run file of the best trial.
+    pub fn best_file(&self) -> PathBuf {
+        self.path.join("best.toml")
+    }
+
+    /// Trains what is not done yet, until `stop` says so after a step.
+    ///
+    /// # Errors
+    /// A trial that fails by its options or its loss is noted and left; anything else, such as a full disk, ends the search.
+    pub fn run(&mut self, watch: &mut dyn Watch, stop: &dyn Fn() -> bool) -> Result<Finished> {
+        let brackets = brackets(&self.space.settings);
+        self.write_trials()?;
+        for bracket in &brackets {
+            if !self.run_bracket(bracket, watch, stop)? {
+                return Ok(Finished::Interrupted);
+            }
+        }
+        let mut trials = self.trials.clone();
+        let goal = self.space.settings.metric;
+        let is_complete = |trial: &Trial| trial.state == TrialState::Complete;
+        trials.sort_by(|a, b| {
+            is_complete(b).cmp(&is_complete(a)).then_with(|| compare(goal, a.best.as_ref(), b.best.as_ref()))
+        });
+        match &trials[..] {
+            [best, ..] if is_complete(best) => self.write_best(best)?,
+            [first, ..] => {
+                let reason = match &first.state {
+                    TrialState::Failed(reason) => format!("; trial {}: {reason}", first.number),
+                    _ => String::new(),
+                };
+                return Err(Error::Diverged(format!("no trial of the search came to its end{reason}")));
+            }
+            [] => {}
+        }
+        Ok(Finished::Complete(trials))
+    }
+
+    /// Whether the bracket is done.
+    fn run_bracket(
+        &mut self,
+        bracket: &Bracket,
+        watch: &mut dyn Watch,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool> {
+        let mut going: Vec<u32> = bracket.trials().collect();
+        for (place, rung) in bracket.rungs.iter().enumerate() {
+            let is_last = place + 1 == bracket.rungs.len();
+            going =
+                self.best_of(going, place.checked_sub(1).map(|before| bracket.rungs[before]), rung.trials)?;
+            for number in &going {
+                if !self.run_to(*number, rung.epochs, is_last, watch, stop)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The best trials by what they reached at a rung; all, before the first one.
+    fn best_of(&self, trials: Vec<u32>, at: Option<Rung>, count: u32) -> Result<Vec<u32>> {
+        let Some(Rung { epochs, .. }) = at else { return Ok(trials) };
+        let mut standings = Vec::with_capacity(trials.len());
+        for number in trials {
+            // One that failed on its way to the next rung had reached this one, and was among those that went on.
+            let Trial { state, epochs: own, .. } = self.trial(number);
+            let has_reached = *state == TrialState::Complete || *own >= epochs;
+            let best = if has_reached { Trial::at(&self.path, number, epochs)? } else { None };
+            standings.push((number, best));
+        }
+        let goal = self.space.settings.metric;
+        standings.sort_by(|(_, a), (_, b)| compare(goal, a.as_ref(), b.as_ref()));
+        let mut best: Vec<u32> = standings
+            .iter()
+            .filter(|(_, best)| best.is_some())
+            .take(count as usize)
+            .map(|(number, _)| *number)
+            .collect();
+        best.sort_unstable();
+        Ok(best)
+    }
+
+    /// Trains a trial to a rung, if it has not reached it yet. False when it was asked to stop before.
+    fn run_to(
+        &mut self,
+        number: u32,
+        epochs: u32,
+        is_last: bool,
+        watch: &mut dyn Watch,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool> {
+        let config = self.space.config(number);
+        let epochs = if is_last { config.epochs } else { epochs };
+        let before = self.trial(number);
+        match before.state {
+            TrialState::Complete | TrialState::Failed(_) => return Ok(true),
+            TrialState::Stopped if before.epochs >= epochs && !is_last => return Ok(true),
+            TrialState::Stopped | TrialState::Waiting => {}
+        }
+        let step = Step { trial: number, trials: self.trials.len() as u32, epochs };
+        watch.begins(&step, before)?;
+        let path = trials::folder(&self.path, number);
+        let mut callback = Until { epochs, inner: watch.training() };
+        let outcome =
+            run::start_or_go_on(&config, &path).and_then(|run| run::finish(run, &mut callback, stop));
+        let has_stopped = match outcome {
+            Ok(Outcome::Trained(_) | Outcome::Helped) => false,
+            Ok(Outcome::Interrupted { epoch, step }) => step > 0 || epoch <= epochs,
+            // Its own options are to blame, or what they lead to.
+            Err(error @ (Error::Diverged(_) | Error::Memory(_) | Error::Usage(_))) => {
+                Trial::fail(&self.path, number, &error.to_string())?;
+                false
+            }
+            Err(error) => return Err(error),
+        };
+        self.trials[number as usize - 1] = Trial::read(&self.path, &self.space, number)?;
+        self.write_trials()?;
+        if has_stopped {
+            return Ok(false);
+        }
+        watch.ended(&step, self.trial(number))?;
+        Ok(!stop())
+    }
+
+    fn trial(&self, number: u32) -> &Trial {
+        &self.trials[number as usize - 1]
+    }
+
+    fn write_trials(&self) -> Result<()> {
+        trials::write(&self.path.join(TRIALS_FILE), &self.space, &self.trials)
+    }
+
+    fn write_best(&self, best: &Trial) -> Result<()> {
+        let text = format!(
+            "# Trial {} of {}. Train it again: cresset train --config {}\n{}",
+            best.number,
+            terminal::path(&self.path),
+            terminal::argument(&self.best_file()),
+            self.space.config(best.number).to_toml()
+        );
+        atomic::write(&self.best_file(), text.as_bytes())
+    }
+
+    /// The name of its method, as people know it.
+    pub fn method_name(&self) -> &'static str {
+        match self.space.settings.method {
+            Method::Random => "random search",
+            Method::Halving => "successive halving",
+            Method::Hyperband => "Hyperband",
+        }
+    }
+}
+
+/// All trials of a search, as far as they have come.
+fn read_all(path: &Path, space: &Space) -> Result<Vec<Trial>> {
+    let count: u32 = brackets(&space.settings).iter().map(|bracket| bracket.trials().len() as u32).sum();
+    (1..=count).map(|number| Trial::read(path, space, number)).collect()
+}
+
+/// Keeps others from working on the same search; a file system that knows no locks cannot.
+fn lock(path: &Path) -> Result<File> {
+    let folder = File::open(path).map_err(Error::io("open", path))?;
+    match folder.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::artifact(path, "another process works on this search; wait for it, or stop it"))
+        }
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(folder),
+    }
+}
+
+/// Pauses a run at a rung. Its plan, and so its schedule, is that of a whole run.
+struct Until<'a> {
+    epochs: u32,
+    inner: &'a mut dyn Callback,
+}
+
+impl Callback for Until<'_> {
+    fn epoch_started(&mut self, training: &Training) -> Result<()> {
+        self.inner.epoch_started(training)
+    }
+
+    fn step_ended(&mut self, training: &Training, network: &Network) -> Result<Flow> {
+        self.inner.step_ended(training, network)
+    }
+
+    fn epoch_ended(&mut self, training: &Training, network: &Network, record: &EpochRecord) -> Result<Flow> {
+        let flow = self.inner.epoch_ended(training, network, record)?;
+        Ok(if record.epoch >= self.epochs { flow.max(Flow::Pause) } else { flow })
+    }
+}

@@ -1,0 +1,354 @@
+//! What is searched: a TOML file with the tables `[run]` (options that are the same in all trials), `[space]` (options that are
+//! drawn) and `[tune]` (how).
+
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::distribution::{Distribution, NAMES};
+use super::number_options::{OWNERS, known};
+use super::settings::{Method, Settings};
+use crate::data::random::{Purpose, stream};
+use crate::error::{Error, Result, did_you_mean, quoted};
+use crate::number_options::Options;
+use crate::options::entries::{Source, scalar};
+use crate::options::{Config, DECIDE_THE_ROWS, checked};
+
+/// What is searched, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Space {
+    /// How.
+    pub settings: Settings,
+    /// The options that are drawn, in the order of their names.
+    pub parameters: Vec<Parameter>,
+    /// The options that are the same in all trials.
+    fixed: Config,
+    arguments: Vec<String>,
+}
+
+/// An option that is drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// Its name: `lr`, or `model_options.width`.
+    pub name: String,
+    /// Where its values come from.
+    pub distribution: Distribution,
+}
+
+const TABLES: [&str; 3] = ["run", "space", "tune"];
+
+impl Parameter {
+    /// The option of the run file, and the name in it where that holds several.
+    fn parts(&self) -> (&str, Option<&str>) {
+        self.name.split_once('.').map_or((self.name.as_str(), None), |(option, name)| (option, Some(name)))
+    }
+}
+
+impl Space {
+    /// Reads a space.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no TOML; unknown names, values that an option does not take, and options that cannot be
+    /// drawn, each with line and column.
+    pub fn read(path: &Path) -> Result<Self> {
+        let source = Source::read(path, "search space")?;
+        let whole = source.table()?;
+        for key in whole.get_ref().keys() {
+            let name = key.get_ref().as_ref();
+            if !TABLES.contains(&name) {
+                let hint = did_you_mean(name, TABLES).unwrap_or_else(|| ".".to_string());
+                let problem = format!(
+                    "there is no table {}{hint} A search space has [run] with the options of all trials, [space] with those that \
+                     are drawn, and [tune]",
+                    quoted(name)
+                );
+                return Err(Error::data(source.at(key.span().start), problem));
+            }
+        }
+        let table = |name: &str| whole.get_ref().iter().find(|(key, _)| key.get_ref().as_ref() == name);
+        let arguments = match table("run") {
+            Some((key, value)) => fixed(&source, tabled(&source, key.span().start, "run", value)?.get_ref())?,
+            None => Vec::new(),
+        };
+        let fixed = Config::from_arguments(&arguments);
+        let tune =
+            table("tune").map(|(key, value)| tabled(&source, key.span().start, "tune", value)).transpose()?;
+        let settings = Settings::read(&source, tune.as_ref(), fixed.epochs)?;
+        let Some((key, value)) = table("space") else {
+            let problem = "there is no table [space], so there is nothing to search; write one, such as \
+                           `lr = { log_uniform = [1e-4, 1e-1] }`";
+            return Err(Error::data(path, problem));
+        };
+        let parameters = parameters(&source, tabled(&source, key.span().start, "space", value)?.get_ref())?;
+        let space = Space { settings, parameters: Vec::new(), fixed, arguments };
+        let space = Space {
+            parameters: parameters.iter().map(|(parameter, _)| parameter.clone()).collect(),
+            ..space
+        };
+        for (parameter, at) in &parameters {
+            space.check(parameter).map_err(|problem| Error::data(source.at(*at), problem))?;
+        }
+        space.refuse_other_lengths(&source, table("run").map(|(_, value)| value), &parameters)?;
+        Ok(space)
+    }
+
+    /// The options that are drawn for a trial (from 1), as (name, value). Options of something that the trial does not use,
+    /// such as the momentum of another optimizer, are left out.
+    pub fn draw(&self, trial: u32) -> Vec<(String, String)> {
+        let mut generator = stream(self.settings.seed, Purpose::Search, trial.into());
+        let drawn =
+            self.parameters.iter().map(|parameter| (parameter, parameter.distribution.draw(&mut generator)));
+        let drawn: Vec<_> = drawn.collect();
+        let chosen = |owner: &str| {
+            let own =
+                drawn.iter().find(|(parameter, _)| parameter.name == owner).map(|(_, value)| value.clone());
+            own.unwrap_or_else(|| self.fixed_value(owner))
+        };
+        let is_used = |parameter: &Parameter| match parameter.parts() {
+            (option, Some(name)) => {
+                let owner = owner(option).expect("it was checked");
+                known(option, &chosen(owner)).iter().any(|known| known.name == name)
+            }
+            (_, None) => true,
+        };
+        let used = drawn.iter().filter(|(parameter, _)| is_used(parameter));
+        used.map(|(parameter, value)| (parameter.name.clone(), value.clone())).collect()
+    }
+
+    /// The options of a trial.
+    pub fn config(&self, trial: u32) -> Config {
+        let mut arguments = self.arguments.clone();
+        let mut parts: Vec<(&str, String)> = Vec::new();
+        let drawn = self.draw(trial);
+        for (name, value) in &drawn {
+            match name.split_once('.') {
+                None => arguments.push(checked(name, Some(value)).expect("its ends were checked")),
+                Some((option, name)) => {
+                    let part = format!("{name}={value}");
+                    match parts.iter_mut().find(|(known, _)| *known == option) {
+                        Some((_, text)) => *text += &format!(",{part}"),
+                        None => parts.push((option, part)),
+                    }
+                }
+            }
+        }
+        for (option, text) in parts {
+            let fixed = self.fixed_value(option);
+            let text = if fixed.is_empty() { text } else { format!("{fixed},{text}") };
+            arguments.push(checked(option, Some(&text)).expect("options are text"));
+        }
+        let config = Config::from_arguments(&arguments);
+        match self.settings.method {
+            Method::Random => config,
+            // The schedule is that of a whole run, whether the trial comes to its end or not.
+            Method::Halving | Method::Hyperband => Config { epochs: self.settings.max_epochs, ..config },
+        }
+    }
+
+    fn fixed_value(&self, option: &str) -> String {
+        let value =
+            self.fixed.entries().into_iter().find(|(name, _)| *name == option).map(|(_, value)| value);
+        value.map_or(String::new(), |value| value.as_str().map_or_else(|| value.to_string(), str::to_string))
+    }
+
+    /// Everything that can be chosen by an option: in the space, or fixed.
+    fn choices(&self, option: &str) -> Vec<String> {
+        let own = self.parameters.iter().find(|parameter| parameter.name == option);
+        own.map_or_else(|| vec![self.fixed_value(option)], |own| own.distribution.extremes())
+    }
+
+    /// What is wrong with an option that is drawn.
+    fn check(&self, parameter: &Parameter) -> std::result::Result<(), String> {
+        let (option, name) = parameter.parts();
+        if option == "seed" {
+            return Err("`seed` decides which rows are held out, so trials that differ in it cannot be compared; put it \
+                        into [run]"
+                .to_string());
+        }
+        if DECIDE_THE_ROWS.contains(&option) {
+            return Err(format!(
+                "`{option}` decides which rows are measured, so trials that differ in it cannot be compared; put it into [run]"
+            ));
+        }
+        let Some(name) = name else {
+            let extremes = parameter.distribution.extremes();
+            return extremes.iter().try_for_each(|value| checked(option, Some(value)).map(|_| ()));
+        };
+        let Some(owner) = owner(option) else {
+            let options: Vec<_> = OWNERS.iter().map(|(option, _)| *option).collect();
+            return Err(format!("`{option}` holds no options; those that do are {}", options.join(", ")));
+        };
+        let choices = self.choices(owner);
+        // Of several choices, it is for those that have it.
+        let having =
+            choices.iter().filter(|chosen| known(option, chosen).iter().any(|known| known.name == name));
+        let having: Vec<_> = having.collect();
+        for chosen in if having.is_empty() { vec![&choices[0]] } else { having } {
+            for value in parameter.distribution.extremes() {
+                let text = format!("{name}={value}");
+                Options::parse(&text, &format!("{owner} {chosen}"), known(option, chosen))
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        let is_fixed = self
+            .fixed_value(option)
+            .split(',')
+            .any(|part| part.split('=').next().is_some_and(|own| own.trim() == name));
+        if is_fixed { Err(format!("`{name}` stands in [run], too")) } else { Ok(()) }
+    }
+
+    /// Where the method says how long a trial is, nothing else may.
+    fn refuse_other_lengths(
+        &self,
+        source: &Source,
+        run: Option<&Spanned<DeValue>>,
+        parameters: &[(Parameter, usize)],
+    ) -> Result<()> {
+        if self.fixed.folds.is_some() && self.fixed.fold.is_none() {
+            let problem =
+                "a search trains one model a trial; name one of the folds by `fold`, or leave `folds` out";
+            return Err(Error::Usage(problem.to_string()));
+        }
+        if self.settings.method == Method::Random {
+            return Ok(());
+        }
+        let in_run = run.and_then(|run| run.get_ref().as_table()).and_then(|run| {
+            run.keys().find(|key| key.get_ref().as_ref() == "epochs").map(|key| key.span().start)
+        });
+        let in_space = parameters.iter().find(|(parameter, _)| parameter.name == "epochs").map(|(_, at)| *at);
+        match in_run.or(in_space) {
+            None => Ok(()),
+            Some(at) => {
+                let problem =
+                    "with this method, `max_epochs` in [tune] says how long a trial is; leave `epochs` out";
+                Err(Error::data(source.at(at), problem))
+            }
+        }
+    }
+}
+
+/// The option that chooses whose options `option` holds.
+fn owner(option: &str) -> Option<&'static str> {
+    OWNERS.iter().find(|(known, _)| *known == option).map(|(_, owner)| *owner)
+}
+
+fn tabled<'a>(
+    source: &Source,
+    at: usize,
+    name: &str,
+    value: &Spanned<DeValue<'a>>,
+) -> Result<Spanned<DeTable<'a>>> {
+    match value.get_ref() {
+        DeValue::Table(table) => Ok(Spanned::new(value.span(), table.clone())),
+        _ => Err(Error::data(
+            source.at(at),
+            format!("`{name}` is a table; write [{name}] on a line of its own"),
+        )),
+    }
+}
+
+/// The options of `[run]` as arguments.
+fn fixed(source: &Source, table: &DeTable) -> Result<Vec<String>> {
+    let argument = |(key, value): (&Spanned<std::borrow::Cow<str>>, &Spanned<DeValue>)| {
+        let value = scalar(value.get_ref());
+        checked(key.get_ref(), value.as_deref())
+            .map_err(|problem| Error::data(source.at(key.span().start), problem))
+    };
+    table.iter().map(argument).collect()
+}
+
+/// The options of `[space]`, each with its place.
+fn parameters(source: &Source, table: &DeTable) -> Result<Vec<(Parameter, usize)>> {
+    let mut parameters = Vec::new();
+    for (key, value) in table {
+        let (name, at) = (key.get_ref().to_string(), key.span().start);
+        let inner = value.get_ref().as_table().filter(|_| owner(&name).is_some());
+        let inner = inner.filter(|table| !table.keys().any(|key| NAMES.contains(&key.get_ref().as_ref())));
+        match inner {
+            Some(table) => {
+                for (key, value) in table {
+                    let name = format!("{name}.{}", key.get_ref());
+                    let distribution = distribution(source, &name, value)?;
+                    parameters.push((Parameter { name, distribution }, key.span().start));
+                }
+            }
+            None => {
+                // An unknown name is the first thing to be told.
+                if let Some(problem) =
+                    checked(&name, Some("")).err().filter(|text| text.starts_with("unknown"))
+                {
+                    return Err(Error::data(source.at(at), problem));
+                }
+                let distribution = distribution(source, &name, value)?;
+                parameters.push((Parameter { name, distribution }, at));
+            }
+        }
+    }
+    if parameters.is_empty() {
+        return Err(Error::data(source.at(0), "the table [space] is empty, so there is nothing to search"));
+    }
+    parameters.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    Ok(parameters)
+}
+
+fn distribution(source: &Source, name: &str, value: &Spanned<DeValue>) -> Result<Distribution> {
+    let fault = |at: usize, problem: String| Error::data(source.at(at), problem);
+    let table = value.get_ref().as_table().filter(|table| table.len() == 1);
+    let Some((key, values)) = table.and_then(|table| table.iter().next()) else {
+        let problem = format!(
+            "`{name}` is drawn from one of {}; write it as `{name} = {{ choice = [A, B] }}`, or put a fixed value into [run]",
+            NAMES.join(", ")
+        );
+        return Err(fault(value.span().start, problem));
+    };
+    let (kind, at) = (key.get_ref().as_ref(), values.span().start);
+    if !NAMES.contains(&kind) {
+        let hint = did_you_mean(kind, NAMES).unwrap_or_else(|| ".".to_string());
+        let problem =
+            format!("there is no distribution {}{hint} They are {}", quoted(kind), NAMES.join(", "));
+        return Err(fault(key.span().start, problem));
+    }
+    let texts = values
+        .get_ref()
+        .as_array()
+        .map(|values| values.iter().map(|value| scalar(value.get_ref())).collect::<Option<Vec<String>>>());
+    let texts = texts.flatten().filter(|texts| !texts.is_empty());
+    let texts = texts.ok_or_else(|| fault(at, format!("`{kind}` takes a list of values, such as [1, 8]")))?;
+    if kind == "choice" {
+        return Ok(Distribution::Choice(texts));
+    }
+    let [least, most] = &texts[..] else {
+        return Err(fault(at, format!("`{kind}` takes two numbers, the least and the greatest")));
+    };
+    range(kind, least, most).map_err(|problem| fault(at, problem))
+}
+
+/// A range of numbers, whose ends TOML may write with `_` between digits.
+fn range(kind: &str, least: &str, most: &str) -> std::result::Result<Distribution, String> {
+    let real = |text: &str| text.replace('_', "").parse::<f64>().ok().filter(|number| number.is_finite());
+    let whole = |text: &str| text.replace('_', "").parse::<i64>().ok();
+    let problem = || format!("{} to {} is no range of `{kind}`", quoted(least), quoted(most));
+    let rising = |is_rising: bool| match is_rising {
+        true => Ok(()),
+        false => Err(format!("{}: the first number is the least one", problem())),
+    };
+    if kind.ends_with("integer") {
+        let ends = whole(least).zip(whole(most));
+        let (least, most) = ends.ok_or_else(|| format!("{}: its ends are whole numbers", problem()))?;
+        rising(least <= most && most.checked_sub(least).is_some_and(|width| width < 1 << 53))?;
+        return match kind {
+            "integer" => Ok(Distribution::Integer(least, most)),
+            _ if least < 1 => Err(format!("{}: a logarithm takes numbers above 0", problem())),
+            _ => Ok(Distribution::LogInteger(least, most)),
+        };
+    }
+    let ends = real(least).zip(real(most));
+    let (least, most) = ends.ok_or_else(|| format!("{}: its ends are numbers", problem()))?;
+    rising(least <= most)?;
+    match kind {
+        "uniform" => Ok(Distribution::Uniform(least, most)),
+        _ if least <= 0. => Err(format!("{}: a logarithm takes numbers above 0", problem())),
+        _ => Ok(Distribution::LogUniform(least, most)),
+    }
+}
