@@ -79,7 +79,7 @@ fn epoch(size: Size) -> (f64, f64) {
     tch::manual_seed(0);
     let inputs = Tensor::rand([size.rows, FEATURES], (Kind::Float, Device::Cpu));
     let labels = Tensor::randint(CLASSES, [size.rows], (Kind::Int64, Device::Cpu));
-    let feed = MemoryFeed::new(InMemory::ready(Part { inputs, labels }), Sampling::Shuffled, None);
+    let feed = MemoryFeed::new(InMemory::ready(TensorDataset { inputs, labels }), Sampling::Shuffled, None);
     let task = Task { input: InputShape(vec![FEATURES]), classes: CLASSES };
     let options = format!("width={},depth={}", size.width, size.depth);
     let network = Network::new("mlp", &options, &task, Device::Cpu, 0).expect("a perceptron");

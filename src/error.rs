@@ -1,9 +1,10 @@
 //! What can go wrong, as sentences with a subject, a place and a remedy.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::data::terminal;
+use cresset_data::atomic::NamesPath;
+pub use cresset_data::error::{Place, did_you_mean, excerpt, nearest, quoted};
+use cresset_data::terminal;
 
 /// The result of the library's functions.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -69,13 +70,14 @@ impl Error {
         Error::Artifact { path: path.to_path_buf(), problem: problem.into() }
     }
 
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |reason| Error::Io { action, path, reason: explained(reason) }
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let error = cresset_data::error::Error::io(action, path);
+        move |reason| error(reason).into()
     }
+}
 
-    /// An error on something in the folder `from`, said of its place in the folder `to`, where it would have gone.
-    pub(crate) fn moved(mut self, from: &Path, to: &Path) -> Self {
+impl NamesPath for Error {
+    fn moved(mut self, from: &Path, to: &Path) -> Self {
         if let Error::Io { path, .. } | Error::Artifact { path, .. } = &mut self
             && let Ok(rest) = path.strip_prefix(from)
         {
@@ -85,15 +87,14 @@ impl Error {
     }
 }
 
-/// The system's reason, with a remedy where its own words suggest none.
-fn explained(reason: std::io::Error) -> std::io::Error {
-    match reason.kind() {
-        std::io::ErrorKind::FileTooLarge => {
-            let problem =
-                format!("{reason}; this shell (`ulimit -f`) or the file system limits the size of a file");
-            std::io::Error::new(reason.kind(), problem)
+impl From<cresset_data::error::Error> for Error {
+    fn from(error: cresset_data::error::Error) -> Self {
+        use cresset_data::error::Error as DataError;
+        match error {
+            DataError::Data { place, problem } => Error::Data { place, problem },
+            DataError::Usage(problem) => Error::Usage(problem),
+            DataError::Io { action, path, reason } => Error::Io { action, path, reason },
         }
-        _ => reason,
     }
 }
 
@@ -111,64 +112,6 @@ impl From<tch::TchError> for Error {
             other => other.to_string(),
         };
         Error::Libtorch(cresset_bridge::Error(cresset_bridge::first_line(&message)))
-    }
-}
-
-/// A place in a file: its path, and as far as known the line and the column (both from 1) or the example.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file.
-    pub path: PathBuf,
-    /// The line.
-    pub line: Option<u64>,
-    /// In a file that has no lines, the number of the example, from 0.
-    pub row: Option<u64>,
-    /// The column, by number and, where the file has a header, by name.
-    pub column: Option<String>,
-}
-
-impl Place {
-    /// The place as other programs like it: a path, or `path:line`.
-    pub fn name(&self) -> String {
-        let path = self.path.display();
-        self.line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"))
-    }
-
-    /// A line of a file.
-    pub fn line(path: &Path, line: u64) -> Self {
-        Place { line: Some(line), ..path.into() }
-    }
-
-    /// A row of a file that has no lines, by its number from 0.
-    pub fn row(path: &Path, row: u64) -> Self {
-        Place { row: Some(row), ..path.into() }
-    }
-
-    /// The same place, with a column.
-    pub fn column(self, column: String) -> Self {
-        Place { column: Some(column), ..self }
-    }
-}
-
-impl From<&Path> for Place {
-    fn from(path: &Path) -> Self {
-        Place { path: path.to_path_buf(), line: None, row: None, column: None }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&terminal::path(&self.path))?;
-        if let Some(line) = self.line {
-            write!(f, ", line {line}")?;
-        }
-        if let Some(row) = self.row {
-            write!(f, ", example {row}")?;
-        }
-        if let Some(column) = &self.column {
-            write!(f, ", column {}", terminal::line(column))?;
-        }
-        Ok(())
     }
 }
 
@@ -195,34 +138,6 @@ pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// Foreign text as a message shows it: on one line, without what would confuse a terminal, and not too long.
-pub fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let start: String = text.chars().take(LONGEST).collect();
-    let end = if start.len() < text.len() { "…" } else { "" };
-    format!("{}{end}", terminal::line(&start))
-}
-
-/// [`excerpt`] in quotation marks.
-pub fn quoted(text: &str) -> String {
-    format!("`{}`", excerpt(text))
-}
-
-/// `; did you mean …?` with the member of `candidates` that `word` was probably meant to be, if one is near.
-pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(word, candidates).map(|near| format!("; did you mean `{near}`?"))
-}
-
-/// The member of `candidates` that `word` was probably meant to be.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,30 +152,10 @@ mod tests {
     }
 
     #[test]
-    fn a_place_names_file_line_and_column() {
-        let place = Place::line(Path::new("a.csv"), 3).column("2 (width)".into());
-        assert_eq!(place.to_string(), "a.csv, line 3, column 2 (width)");
-    }
-
-    #[test]
-    fn foreign_text_stays_on_one_short_line() {
-        assert_eq!(quoted("a b"), "`a b`");
-        assert_eq!(quoted("a\nb\u{1b}[31m"), "`a\\nb\\u{1b}[31m`");
-        assert_eq!(quoted(&"ü".repeat(1000)), format!("`{}…`", "ü".repeat(60)));
-        assert_eq!(Place::from(Path::new("a\nb.csv")).to_string(), "a\\nb.csv");
-    }
-
-    #[test]
     fn an_error_that_is_printed_with_its_sources_says_its_reason_once() {
         let refused = Error::io("write", Path::new("a"))(std::io::Error::other("disk full"));
         assert_eq!(format!("{:#}", anyhow::Error::from(refused)), "cannot write a: disk full");
         let failed = Error::from(cresset_bridge::Error("bad width".into()));
         assert_eq!(format!("{:#}", anyhow::Error::from(failed)), "libtorch: bad width");
-    }
-
-    #[test]
-    fn the_nearest_word_is_found_or_none() {
-        assert_eq!(nearest("epoch", ["lr", "epochs"]), Some("epochs"));
-        assert_eq!(nearest("xyz", ["lr", "epochs"]), None);
     }
 }

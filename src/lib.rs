@@ -15,7 +15,6 @@
 //! ```
 
 pub mod compress;
-pub mod data;
 pub mod distributed;
 pub mod error;
 pub mod evaluate;
@@ -31,3 +30,5 @@ pub mod run;
 pub mod search;
 pub mod serve;
 pub mod train;
+
+pub use cresset_data as data;

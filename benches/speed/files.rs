@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cresset::data::Part;
+use cresset::model::preprocessing::TensorDataset;
 use cresset::model::{Network, Tensors};
 use tch::Tensor;
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
-use crate::data::atomic;
+use crate::data::atomic::{self, NamesPath};
 use crate::data::sha256;
 use crate::error::{Error, Result, guard};
 use crate::export::{self, Compression, Dtype, Found, Metadata, Variant};

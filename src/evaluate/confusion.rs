@@ -105,7 +105,7 @@ mod tests {
     fn evaluation_counts_pairs_and_averages_the_loss_over_batches() {
         let rows = 2500;
         let labels: Vec<i64> = (0..rows).map(|row| row % 2).collect();
-        let part = crate::data::Part {
+        let part = crate::model::preprocessing::TensorDataset {
             inputs: Tensor::zeros([rows, 1], (tch::Kind::Float, tch::Device::Cpu)),
             labels: Tensor::from_slice(&labels),
         };

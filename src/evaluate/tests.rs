@@ -15,7 +15,7 @@ fn found(case: &Value) -> Evaluation {
     let labels: Vec<i64> = serde_json::from_value(case["labels"].clone()).unwrap();
     let inputs = Tensor::from_slice2(&rows).to_kind(Kind::Float);
     let classes = rows[0].len();
-    let part = crate::data::Part { inputs, labels: Tensor::from_slice(&labels) };
+    let part = crate::model::preprocessing::TensorDataset { inputs, labels: Tensor::from_slice(&labels) };
     evaluate(&crate::loader::InMemory::ready(part), classes, Keep::Scores, |x| Ok(x.shallow_clone())).unwrap()
 }
 
@@ -87,7 +87,7 @@ fn a_report_reads_back_from_json_and_csv() {
 
 #[test]
 fn scores_are_kept_only_where_they_are_wanted() {
-    let part = crate::data::Part {
+    let part = crate::model::preprocessing::TensorDataset {
         inputs: Tensor::zeros([3, 2], (Kind::Float, Device::Cpu)),
         labels: Tensor::from_slice(&[0i64, 1, 1]),
     };

@@ -47,7 +47,7 @@ fn write(exported: &Exported, path: &Path) -> Result<()> {
     }
     member("version", VERSION).map_err(Error::io("write", path))?;
     let bytes = archive.finish().map_err(|e| Error::io("write", path)(e.into()))?.into_inner();
-    atomic::write(path, &bytes)
+    Ok(atomic::write(path, &bytes)?)
 }
 
 /// The few opcodes of pickle's protocol 2 that a state_dict needs.

@@ -45,7 +45,7 @@ fn write(exported: &Exported, path: &Path) -> Result<()> {
     let mut header = serde_json::to_vec(&header).expect("a header is plain data");
     header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
     let length = (header.len() as u64).to_le_bytes();
-    atomic::write(path, &[length.as_slice(), &header, &data].concat())
+    Ok(atomic::write(path, &[length.as_slice(), &header, &data].concat())?)
 }
 
 /// `format` says to PyTorch's programs that the names and layouts are PyTorch's.

@@ -28,7 +28,7 @@ pub const FORMAT: ExportFormat = ExportFormat {
 /// What is exported is TorchScript already.
 fn copy(exported: &Exported, path: &Path) -> Result<()> {
     let bytes = std::fs::read(&exported.path).map_err(Error::io("read", &exported.path))?;
-    atomic::write(path, &bytes)
+    Ok(atomic::write(path, &bytes)?)
 }
 
 /// The attribute that holds the dtype of the network, as libtorch numbers dtypes: preprocessed inputs are brought to it.

@@ -245,8 +245,7 @@ impl<'a> Added<'a> {
             (Input::Values(values), _) => values.clone(),
             (Input::Image(_), Some(path)) => {
                 let reader = image::InputReader::new(shape, range)?.with_depth(self.dataset.depth);
-                let values = image::read_by(reader, path).map_err(|error| error.to_string())?;
-                Vec::<f32>::try_from(values.flatten(0, -1)).expect("a picture is float32")
+                image::read_by(reader, path).map_err(|error| error.to_string())?
             }
             (Input::Image(name), None) => return Err(format!("there is no picture {}", quoted(name))),
         };

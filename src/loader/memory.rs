@@ -4,15 +4,16 @@ use tch::{Device, Kind, Tensor};
 
 use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, Slice, TrainFeed, mixed, places};
 use crate::data::random::{Purpose, in_epoch, stream};
-use crate::data::{InputShape, Part, ValueRange};
+use crate::data::{InputShape, ValueRange};
 use crate::loader::augment::Augmentation;
 use crate::loader::masking::Masking;
 use crate::model::preprocessing::Preprocessing;
+use crate::model::preprocessing::TensorDataset;
 
 /// Examples in memory, and what is still to be done to them.
 #[derive(Debug)]
 pub struct InMemory {
-    part: Part,
+    part: TensorDataset,
     pending: Option<Preprocessing>,
 }
 
@@ -21,21 +22,21 @@ const EVALUATION_BATCH: i64 = 1024;
 
 impl InMemory {
     /// Examples that are fed as they are.
-    pub fn ready(part: Part) -> Self {
+    pub fn ready(part: TensorDataset) -> Self {
         InMemory { part, pending: None }
     }
 
     /// Raw examples. Floats are preprocessed here, once; bytes stay bytes, a quarter of the memory, until a batch is made.
-    pub fn raw(part: Part, preprocessing: &Preprocessing) -> Self {
+    pub fn raw(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
         if part.inputs.kind() == Kind::Uint8 {
             return InMemory::still_raw(part, preprocessing);
         }
-        let Part { inputs, labels } = part;
-        InMemory::ready(Part { inputs: preprocessed(inputs, preprocessing), labels })
+        let TensorDataset { inputs, labels } = part;
+        InMemory::ready(TensorDataset { inputs: preprocessed(inputs, preprocessing), labels })
     }
 
     /// Raw examples that are preprocessed when a batch is made, after what else is done to them.
-    pub fn still_raw(part: Part, preprocessing: &Preprocessing) -> Self {
+    pub fn still_raw(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
         InMemory { part, pending: Some(preprocessing.clone()) }
     }
 
@@ -58,7 +59,7 @@ impl HeldOutFeed for InMemory {
 
     fn in_order(&self) -> Batches<'_> {
         let rows = self.part.rows() as i64;
-        let Part { inputs, labels } = &self.part;
+        let TensorDataset { inputs, labels } = &self.part;
         Box::new((0..rows).step_by(EVALUATION_BATCH as usize).map(move |start| {
             let length = EVALUATION_BATCH.min(rows - start);
             Ok(self.batch(inputs.narrow(0, start, length), labels.narrow(0, start, length)))
@@ -163,7 +164,7 @@ impl TrainFeed for MemoryFeed {
         let own = slices.iter().flat_map(|slice| &order[slice.start..slice.start + slice.length]);
         let own: Vec<i64> = own.copied().collect();
         let own = Tensor::from_slice(&own).to_device(self.examples.device());
-        let Part { inputs, labels } = &self.examples.part;
+        let TensorDataset { inputs, labels } = &self.examples.part;
         let rows = own.size()[0];
         let at_once = match self.examples.device() {
             Device::Cpu => AT_ONCE * inputs.size()[0] / inputs.numel().max(1) as i64,
@@ -193,7 +194,7 @@ mod tests {
     fn feed() -> MemoryFeed {
         let inputs = Tensor::from_slice(&(0..10).map(|row| row as f32).collect::<Vec<_>>()).view([10, 1]);
         let labels = Tensor::from_slice(&(0..10i64).collect::<Vec<_>>());
-        MemoryFeed::new(InMemory::ready(Part { inputs, labels }), Sampling::Shuffled, None)
+        MemoryFeed::new(InMemory::ready(TensorDataset { inputs, labels }), Sampling::Shuffled, None)
     }
 
     fn labels(first: usize) -> Vec<Vec<i64>> {
@@ -223,7 +224,11 @@ mod tests {
         let width = AT_ONCE / 2;
         let rows = Tensor::from_slice(&[0f32, 1., 2., 3., 4.]).view([5, 1]).repeat([1, width]);
         let labels = Tensor::from_slice(&[0i64, 1, 2, 3, 4]);
-        let feed = MemoryFeed::new(InMemory::ready(Part { inputs: rows, labels }), Sampling::Shuffled, None);
+        let feed = MemoryFeed::new(
+            InMemory::ready(TensorDataset { inputs: rows, labels }),
+            Sampling::Shuffled,
+            None,
+        );
         for size in [1, 2, 3] {
             let mut seen = Vec::new();
             for batch in feed.epoch(Pass::new(1, size, 3)) {

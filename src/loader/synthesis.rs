@@ -58,7 +58,7 @@ impl Synthesis {
         let mut count = 0;
         atomic::folder(folder, |folder| {
             count = self.fill(dataset, shape, folder)?;
-            Ok(())
+            Ok::<_, Error>(())
         })?;
         Ok(count)
     }

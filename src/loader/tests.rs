@@ -26,7 +26,7 @@ fn dataset(folder: &tempfile::TempDir) -> Dataset {
 }
 
 fn identity(dataset: &Dataset) -> Preprocessing {
-    let part = crate::data::TrainPart(crate::data::Part {
+    let part = crate::model::preprocessing::TrainTensors(crate::model::preprocessing::TensorDataset {
         inputs: Tensor::zeros([1, dataset.shape.features()], (tch::Kind::Float, Device::Cpu)),
         labels: Tensor::from_slice(&[0i64]),
     });
@@ -69,7 +69,7 @@ fn streamed_and_decoded_pictures_are_the_same() {
     let streamed = batches(&stream_of(&dataset(&folder), 2, "none", 0.), 0);
     let data = decode_all(dataset(&folder), 2, 0.).unwrap();
     let rows: Vec<i64> = (0..data.rows() as i64).collect();
-    let memory = InMemory::raw(data.part(&rows, Device::Cpu), &identity(&data));
+    let memory = InMemory::raw(TensorDataset::of(&data, &rows, Device::Cpu), &identity(&data));
     let memory = batches(&MemoryFeed::new(memory, Sampling::Shuffled, None), 0);
     assert_eq!(streamed, memory);
 }
@@ -80,7 +80,7 @@ fn pictures_in_memory_are_augmented_anew_each_epoch_and_the_same_for_the_same_se
     let data = decode_all(dataset(&folder), 2, 0.).unwrap();
     let rows: Vec<i64> = (0..data.rows() as i64).collect();
     let feed = |augmentation: &str| {
-        let part = InMemory::still_raw(data.part(&rows, Device::Cpu), &identity(&data));
+        let part = InMemory::still_raw(TensorDataset::of(&data, &rows, Device::Cpu), &identity(&data));
         let augmenter = Augmenter {
             augmentation: augmentation.parse().unwrap(),
             shape: data.shape.clone(),
@@ -173,7 +173,7 @@ fn processes_share_every_batch_without_loss_or_repetition() {
     // The labels are the rows, so that it is seen who takes which.
     for rows in [1, 2, 7, 24, 25, 30] {
         let labels: Vec<i64> = (0..rows).collect();
-        let part = || crate::data::Part {
+        let part = || crate::model::preprocessing::TensorDataset {
             inputs: Tensor::from_slice(&labels).to_kind(tch::Kind::Float).view([-1, 1]),
             labels: Tensor::from_slice(&labels),
         };

@@ -45,7 +45,7 @@ impl Classifier {
             Some(path) => atomic::replace(path, |temporary| {
                 let embeddings = Embeddings::create(temporary)?;
                 summary = written(stream, Writer::new(out, form, classes), Some(embeddings))?;
-                Ok(())
+                Ok::<_, Error>(())
             })?,
         }
         Ok(summary)

@@ -25,11 +25,12 @@ use crate::data::image::{Channels, InputReader};
 use crate::data::notation::Notation;
 use crate::data::options::{ColumnChoice, ImageSize};
 use crate::data::unknown::OnUnknown;
-use crate::data::{DataOptions, Inputs as RawInputs, Names, Part, Table, TableLayout, ValueRange, image};
+use crate::data::{DataOptions, Inputs as RawInputs, Names, Table, TableLayout, ValueRange, image};
 use crate::error::{Error, Place, Result, guard};
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{Exported, METADATA, Metadata};
 use crate::loader::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
+use crate::model::preprocessing::TensorDataset;
 use fast::Fast;
 pub use load::metadata;
 pub use many::Summary;
@@ -231,7 +232,7 @@ impl Classifier {
             let labels = Tensor::from_slice(&table.class_indexes(&self.metadata.classes)?);
             let inputs = self.tensor(&table);
             let names = Names::Lines { rows: table.rows, lines: table.lines };
-            return Ok((self.in_memory(Part { inputs, labels }), names));
+            return Ok((self.in_memory(TensorDataset { inputs, labels }), names));
         }
         let mut dataset = format::of(path, &options)?.read(path, &options)?;
         let (own, shape) = (&self.metadata.input.shape, dataset.shape.clone());
@@ -248,14 +249,14 @@ impl Classifier {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let feed = match Gallery::of(&dataset, threads, options.max_bad_share) {
             Some(gallery) => Box::new(StreamHeldOut::new(&gallery, &rows, None, self.device)),
-            None => self.in_memory(dataset.part(&rows, self.device)),
+            None => self.in_memory(TensorDataset::of(&dataset, &rows, self.device)),
         };
         Ok((feed, dataset.names))
     }
 
-    fn in_memory(&self, part: Part) -> Box<dyn HeldOutFeed> {
+    fn in_memory(&self, part: TensorDataset) -> Box<dyn HeldOutFeed> {
         let labels = part.labels.to_device(self.device);
-        Box::new(InMemory::ready(Part { inputs: part.inputs, labels }))
+        Box::new(InMemory::ready(TensorDataset { inputs: part.inputs, labels }))
     }
 
     fn image_size(&self) -> ImageSize {
@@ -272,6 +273,7 @@ impl Classifier {
             let reader = InputReader::new(&self.metadata.input.shape, range);
             let reader = reader.map_err(|problem| Error::data(path, problem))?;
             let values = image::read_by(reader.with_depth(self.metadata.input.depth), path)?;
+            let values = Tensor::from_slice(&values).view([1, -1]);
             return Ok(Inputs { places: vec![path.into()], values });
         }
         let table = self.read_rows(path)?;

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use glob::MatchOptions;
 
 use super::Taken;
+use crate::data::error::{Error, Place, Result};
 use crate::data::format;
 use crate::data::format::csv::{Incoming, Stretch, Unread};
 use crate::data::format::folder::{entries, real};
 use crate::data::format::skipped::Skipped;
 use crate::data::image::Kind;
-use crate::error::{Error, Place, Result};
 
 /// The name of standard input.
 const STANDARD_INPUT: &str = "-";

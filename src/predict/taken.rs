@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::sources::{Job, of_table};
 use crate::data::column::{Column, ColumnKind};
+use crate::data::error::{Error, Place, Result, quoted};
 use crate::data::format::csv::{Allowed, Incoming, InputRow, Unread, read_row};
 use crate::data::image::{self, Channels, InputReader};
 use crate::data::unknown::UnknownText;
 use crate::data::{InputShape, TableLayout, ValueRange};
-use crate::error::{Error, Place, Result, quoted};
 
 /// An input on its way to the model.
 #[derive(Debug, Clone, PartialEq)]

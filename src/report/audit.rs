@@ -75,3 +75,38 @@ fn show(finding: &Finding, dataset: &Dataset, page: &mut String) {
         writeln!(page, "<p>… and {} more</p>", finding.examples.len() - SHOWN).expect("text can be written");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::DataOptions;
+    use crate::data::audit::audit;
+    use image::{GrayImage, Luma};
+
+    /// The page of a folder with twelve images a class, of which the first of each class is blank if so asked.
+    fn page(has_blanks: bool) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        for (class, number) in
+            ["a", "b"].into_iter().flat_map(|class| (0..12u32).map(move |number| (class, number)))
+        {
+            let place = folder.path().join(class);
+            std::fs::create_dir_all(&place).unwrap();
+            let value = |x: u32, y: u32| match has_blanks && number == 0 {
+                true => 0,
+                false => ((x * x + 7 * y) * (13 + 29 * number + 400 * u32::from(class == "b")) % 251) as u8,
+            };
+            let image = GrayImage::from_fn(32, 32, |x, y| Luma([value(x, y)]));
+            image.save(place.join(format!("{number}.png"))).unwrap();
+        }
+        let (audit, dataset) = audit(folder.path().to_str().unwrap(), &DataOptions::default(), 1).unwrap();
+        to_page(&audit, &dataset)
+    }
+
+    #[test]
+    fn a_page_shows_the_images_of_its_findings_and_needs_nothing_else() {
+        assert!(page(false).contains("Nothing was found"));
+        let page = page(true);
+        let is_alone = ["http:", "https:"].iter().all(|scheme| !page.contains(scheme));
+        assert!(page.contains("data:image/png;base64,") && is_alone, "{page}");
+    }
+}

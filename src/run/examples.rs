@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::feedback::Corrections;
 use crate::loader::augment::Augmentation;
 use crate::loader::{Gallery, HeldOutFeed, InMemory, StreamHeldOut, decode_all};
+use crate::model::preprocessing::TensorDataset;
 use crate::options::Config;
 use crate::run::RunFolder;
 
@@ -103,7 +104,7 @@ pub(super) fn raw_feed(
 ) -> Box<dyn HeldOutFeed> {
     match Gallery::of(dataset, config.threads.count().into(), config.reading.max_bad_share) {
         Some(gallery) => Box::new(StreamHeldOut::new(&gallery, rows, None, device)),
-        None => Box::new(InMemory::ready(dataset.part(rows, device))),
+        None => Box::new(InMemory::ready(TensorDataset::of(&dataset, rows, device))),
     }
 }
 

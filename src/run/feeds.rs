@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tch::{Device, Tensor};
 
 use crate::data::image::channel_by_channel;
-use crate::data::{Dataset, Part, Split, TrainPart};
+use crate::data::{Dataset, Split};
 use crate::distributed::{World, share};
 use crate::error::{Error, Result};
 use crate::feedback::{Corrections, own_rows};
@@ -15,6 +15,7 @@ use crate::loader::{
     Augmenter, Gallery, HeldOutFeed, InMemory, MemoryFeed, StreamFeed, StreamHeldOut, TrainFeed,
 };
 use crate::model::preprocessing::Preprocessing;
+use crate::model::preprocessing::{TensorDataset, TrainTensors};
 use crate::options::Config;
 
 /// What feeds are made of.
@@ -41,16 +42,18 @@ impl Sources<'_> {
     /// Examples that are in memory.
     pub fn in_memory(self) -> Feeds {
         let Sources { config, dataset, split, corrected, device, .. } = self;
-        let train = TrainPart(dataset.part(&split.train, device));
+        let train = TrainTensors(TensorDataset::of(&dataset, &split.train, device));
         let preprocessing = match corrected {
             None => Preprocessing::fit(dataset, &train, config.reading.missing),
             Some(_) => {
-                let own = TrainPart(dataset.part(&own_rows(&split.train, corrected), device));
+                let own =
+                    TrainTensors(TensorDataset::of(&dataset, &own_rows(&split.train, corrected), device));
                 Preprocessing::fit(dataset, &own, config.reading.missing)
             }
         };
-        let (held_out, share, test) =
-            self.measured(|rows| Box::new(InMemory::raw(dataset.part(rows, device), &preprocessing)));
+        let (held_out, share, test) = self.measured(|rows| {
+            Box::new(InMemory::raw(TensorDataset::of(&dataset, rows, device), &preprocessing))
+        });
         let augmentation = self.augmentation;
         let augmenter = dataset.range.filter(|_| !augmentation.is_none());
         let augmenter =
@@ -103,7 +106,7 @@ type Measured = (Box<dyn HeldOutFeed>, Option<Box<dyn HeldOutFeed>>, Option<Box<
 const SAMPLED: usize = 256;
 
 /// Some of the pictures to train on, evenly over all of them.
-fn sample(dataset: &Dataset, train: &[i64], gallery: &Arc<Gallery>) -> Result<TrainPart> {
+fn sample(dataset: &Dataset, train: &[i64], gallery: &Arc<Gallery>) -> Result<TrainTensors> {
     let count = train.len().min(SAMPLED);
     let rows: Vec<i64> = (0..count).map(|index| train[index * train.len() / count]).collect();
     let (mut bytes, mut labels) = (Vec::new(), Vec::new());
@@ -120,5 +123,5 @@ fn sample(dataset: &Dataset, train: &[i64], gallery: &Arc<Gallery>) -> Result<Tr
         return Err(Error::data(dataset.path.as_path(), "none of the pictures to train on can be read"));
     }
     let inputs = Tensor::from_slice(&bytes).view([labels.len() as i64, dataset.shape.features()]);
-    Ok(TrainPart(Part { inputs, labels: Tensor::from_slice(&labels) }))
+    Ok(TrainTensors(TensorDataset { inputs, labels: Tensor::from_slice(&labels) }))
 }

@@ -108,7 +108,7 @@ impl RunFolder {
     /// Removes what a process that was killed left half-written.
     pub fn clear_partial(&self) -> Result<()> {
         atomic::clear(&self.path)?;
-        atomic::clear(&self.path.join("checkpoints"))
+        Ok(atomic::clear(&self.path.join("checkpoints"))?)
     }
 
     /// Where training goes on from.
@@ -149,7 +149,7 @@ impl RunFolder {
             terminal::argument(&self.config_file()),
             config.to_toml()
         );
-        atomic::write(&self.config_file(), text.as_bytes())
+        Ok(atomic::write(&self.config_file(), text.as_bytes())?)
     }
 
     /// The notes of the run about itself, which stand behind its options.
@@ -214,7 +214,7 @@ impl RunFolder {
         write("example", "part");
         rows.iter().for_each(|(row, part)| write(&dataset.names.name(*row as usize), part));
         let bytes = writer.into_inner().expect("a record can be written to memory");
-        atomic::write(&self.split(), &bytes)
+        Ok(atomic::write(&self.split(), &bytes)?)
     }
 }
 

@@ -77,5 +77,5 @@ fn write(
         ]);
     }
     let bytes = writer.into_inner().expect("a record can be written to memory");
-    atomic::write(path, &bytes)
+    Ok(atomic::write(path, &bytes)?)
 }

@@ -88,7 +88,8 @@ mod tests {
     fn checked(network: &Network, rows: i64, batch_size: u32) -> Result<()> {
         let inputs = Tensor::zeros([rows, 1], (Kind::Float, Device::Cpu));
         let labels = Tensor::zeros([rows], (Kind::Int64, Device::Cpu));
-        let feed = MemoryFeed::new(InMemory::ready(Part { inputs, labels }), Sampling::Shuffled, None);
+        let feed =
+            MemoryFeed::new(InMemory::ready(TensorDataset { inputs, labels }), Sampling::Shuffled, None);
         let config = Config { batch_size, ..Config::default() };
         check(network, &feed, &config, &World::alone())
     }

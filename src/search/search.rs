@@ -263,7 +263,7 @@ impl Search {
             terminal::argument(&self.best_file()),
             self.space.config(best.number).to_toml()
         );
-        atomic::write(&self.best_file(), text.as_bytes())
+        Ok(atomic::write(&self.best_file(), text.as_bytes())?)
     }
 
     /// The name of its method, as people know it.

@@ -91,7 +91,7 @@ impl Trial {
     pub(super) fn fail(search: &Path, number: u32, reason: &str) -> Result<()> {
         let path = folder(search, number);
         std::fs::create_dir_all(&path).map_err(Error::io("create the folder", &path))?;
-        atomic::write(&path.join(FAILED), reason.as_bytes())
+        Ok(atomic::write(&path.join(FAILED), reason.as_bytes())?)
     }
 }
 
@@ -140,5 +140,5 @@ pub(super) fn write(path: &Path, space: &Space, trials: &[Trial]) -> Result<()> 
         row.push(problem);
         writer.write_record(row).expect("a record can be written to memory");
     }
-    atomic::write(path, &writer.into_inner().expect("a record can be written to memory"))
+    Ok(atomic::write(path, &writer.into_inner().expect("a record can be written to memory"))?)
 }

@@ -46,7 +46,7 @@ impl Bench {
     fn part(&self) -> InMemory {
         let labels =
             (Tensor::arange(ROWS, (Kind::Int64, Device::Cpu)) * 0.7).sin().gt(0.).to_kind(Kind::Int64);
-        InMemory::ready(Part { inputs: self.inputs.shallow_clone(), labels })
+        InMemory::ready(TensorDataset { inputs: self.inputs.shallow_clone(), labels })
     }
 
     fn train(
@@ -70,17 +70,18 @@ impl Bench {
         let folder = RunFolder::create(Some(&out), &config)?;
         let mut training = change(Training::new(Plan::of(&config, None), &network, &folder)?);
         training.save_last(&network)?;
-        let held_out = InMemory::ready(Part { inputs: self.held_out.shallow_clone(), ..self.labels() });
+        let held_out =
+            InMemory::ready(TensorDataset { inputs: self.held_out.shallow_clone(), ..self.labels() });
         let (train, name) =
             (MemoryFeed::new(self.part(), Sampling::Shuffled, None), |place| format!("row {place}"));
         training.run(&mut network, &Data { train: &train, held_out: &held_out, name: &name }, callbacks)?;
         Ok((training, network))
     }
 
-    fn labels(&self) -> Part {
+    fn labels(&self) -> TensorDataset {
         let labels =
             (Tensor::arange(ROWS, (Kind::Int64, Device::Cpu)) * 0.7).sin().gt(0.).to_kind(Kind::Int64);
-        Part { inputs: Tensor::new(), labels }
+        TensorDataset { inputs: Tensor::new(), labels }
     }
 }
 
@@ -300,7 +301,8 @@ fn a_paused_training_goes_on_to_the_same_bits() {
             let mut training = Training::new(paused.plan.clone(), &network, &paused.folder).unwrap();
             tch::manual_seed(99);
             training.resume(&mut network).unwrap();
-            let held_out = InMemory::ready(Part { inputs: bench.inputs.shallow_clone(), ..bench.labels() });
+            let held_out =
+                InMemory::ready(TensorDataset { inputs: bench.inputs.shallow_clone(), ..bench.labels() });
             let (train, name) =
                 (MemoryFeed::new(bench.part(), Sampling::Shuffled, None), |place| format!("row {place}"));
             let data = Data { train: &train, held_out: &held_out, name: &name };

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use cresset::data::Dataset;
+use cresset::model::preprocessing::TensorDataset;
 use tch::{Device, Tensor};
 
 /// `target/…/cresset`, to be run in the checkout.
@@ -105,7 +106,7 @@ pub fn assert_same_bits(a: &Path, b: &Path) {
 
 /// The first `count` examples of a data set, raw: (N, features).
 pub fn first_rows(dataset: &Dataset, count: i64) -> Tensor {
-    dataset.part(&(0..count).collect::<Vec<_>>(), Device::Cpu).inputs
+    TensorDataset::of(&dataset, &(0..count).collect::<Vec<_>>(), Device::Cpu).inputs
 }
 
 /// A folder of color pictures, 40 pixels wide and high, so many of each of three classes: mostly red, green or blue.

@@ -212,7 +212,7 @@ struct Trainer {
     network: Network,
     learner: Learner,
     feed: Rc<MemoryFeed>,
-    part: Part,
+    part: TensorDataset,
     running: Running,
     pass: Pass,
 }
@@ -225,7 +225,7 @@ impl Trainer {
         training.channels_last.lay_out(&mut network).expect("the layout can be had");
         let config = Config { batch_size: job.batch, lr: LEARNING_RATE, training, ..Config::default() };
         let learner = Learner::new(&Plan::of(&config, None), &network).expect("a plan");
-        let copy = Part { inputs: part.inputs.shallow_clone(), labels: part.labels.shallow_clone() };
+        let copy = TensorDataset { inputs: part.inputs.shallow_clone(), labels: part.labels.shallow_clone() };
         Trainer {
             network,
             learner,

@@ -45,7 +45,7 @@ fn write(exported: &Exported, path: &Path) -> Result<()> {
             "the model has more than 2 GB, which one ONNX file cannot hold; export safetensors or pth";
         return Err(Error::artifact(&exported.path, problem));
     }
-    atomic::write(path, &bytes)
+    Ok(atomic::write(path, &bytes)?)
 }
 
 /// A `ModelProto`.

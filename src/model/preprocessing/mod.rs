@@ -4,14 +4,16 @@
 mod channels;
 mod features;
 mod fit;
+mod tensors;
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::data::image::Channels;
 use crate::data::options::Missing;
-use crate::data::{Dataset, InputShape, TrainPart};
+use crate::data::{Dataset, InputShape};
 use crate::model::script::Class;
+pub use tensors::{TensorDataset, TrainTensors};
 
 /// `(x - offset) / scale`, with missing values filled in before, and the shape that the model takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +46,7 @@ pub enum PreprocessingKind {
 
 impl Preprocessing {
     /// The preprocessing for a data set: by its range where that is known, else by the statistics of `train`.
-    pub fn fit(dataset: &Dataset, train: &TrainPart, missing: Missing) -> Self {
+    pub fn fit(dataset: &Dataset, train: &TrainTensors, missing: Missing) -> Self {
         let shape = dataset.shape.clone();
         let inputs = &train.0.inputs;
         let kind = match (shape.image(), dataset.range) {
@@ -146,7 +148,7 @@ mod tests {
     use crate::data::{Inputs, Names, ValueRange};
     use tch::Device;
 
-    fn dataset(values: &[f32], shape: Vec<i64>, range: Option<ValueRange>) -> (Dataset, TrainPart) {
+    fn dataset(values: &[f32], shape: Vec<i64>, range: Option<ValueRange>) -> (Dataset, TrainTensors) {
         let shape = InputShape(shape);
         let rows = values.len() / shape.features() as usize;
         let dataset = Dataset {
@@ -163,7 +165,8 @@ mod tests {
             groups: None,
             depth: None,
         };
-        let train = TrainPart(dataset.part(&(0..rows as i64).collect::<Vec<_>>(), Device::Cpu));
+        let train =
+            TrainTensors(TensorDataset::of(&dataset, &(0..rows as i64).collect::<Vec<_>>(), Device::Cpu));
         (dataset, train)
     }
 
@@ -182,7 +185,7 @@ mod tests {
     fn pictures_of_bytes_are_standardised_by_channel() {
         let (mut dataset, _) = dataset(&[0.; 16], vec![2, 2, 2], Some(ValueRange { min: 0., max: 255. }));
         dataset.inputs = Inputs::Bytes((0..8).chain(200..208).collect());
-        let train = TrainPart(dataset.part(&[0, 1], Device::Cpu));
+        let train = TrainTensors(TensorDataset::of(&dataset, &[0, 1], Device::Cpu));
         let x = Preprocessing::fit(&dataset, &train, Missing::Error).apply(&train.0.inputs);
         assert_eq!(x.size(), [2, 2, 2, 2]);
         for channel in 0..2 {

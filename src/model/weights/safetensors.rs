@@ -35,7 +35,7 @@ pub const DTYPES: [(Kind, Dtype); 10] = [
 /// A tensor of a dtype that such files have none for, and a file that cannot be written; one that was there is then as it
 /// was.
 pub fn write(path: &Path, tensors: &[(String, &Tensor)], metadata: HashMap<String, String>) -> Result<()> {
-    atomic::write(path, &serialized(path, tensors, |_| metadata)?)
+    Ok(atomic::write(path, &serialized(path, tensors, |_| metadata)?)?)
 }
 
 /// Writes a checkpoint: tensors, and under [`CHECKPOINT`] the text that `text` makes of their checksums, which must be its last
@@ -54,7 +54,7 @@ pub fn write_checked(
     };
     let mut bytes = serialized(path, tensors, metadata)?;
     checksums::seal(&mut bytes);
-    atomic::write(path, &bytes)
+    Ok(atomic::write(path, &bytes)?)
 }
 
 /// A tensor with its name and its bytes.

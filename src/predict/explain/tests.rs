@@ -26,7 +26,7 @@ fn model(folder: &Path, name: &str, options: &str, epochs: u32) -> Classifier {
 
 fn digits(count: i64) -> Tensor {
     let dataset = data::load("digits", &DataOptions::default()).unwrap();
-    dataset.part(&(0..count).collect::<Vec<_>>(), Device::Cpu).inputs
+    TensorDataset::of(&dataset, &(0..count).collect::<Vec<_>>(), Device::Cpu).inputs
 }
 
 fn attribution(classifier: &Classifier, method: &str, options: &str, raw: &Tensor, class: usize) -> Tensor {

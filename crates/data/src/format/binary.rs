@@ -1,0 +1,196 @@
+//! What the binary formats have in common: reading a file of known size, packed or not, and making examples of arrays.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Place, Result};
+use crate::{
+    Dataset, InputShape, Inputs, LabelsBuilder, Names, Portion, ValueRange, hexadecimal, room, sha256,
+};
+
+/// The bytes of a file, unpacked if its name ends in `.gz`.
+pub fn open(path: &Path) -> Result<Box<dyn Read>> {
+    let file = room::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
+    let is_packed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+    Ok(if is_packed { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) })
+}
+
+/// Exactly `length` bytes. Memory grows with what is there, whatever `length` a damaged file claims.
+///
+/// # Errors
+/// A source that ends before.
+pub fn exactly(path: &Path, source: &mut dyn Read, length: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = source.take(length).read_to_end(&mut bytes);
+    read.map_err(|e| Error::data(path, format!("cannot read the file, or it is damaged: {e}")))?;
+    if (bytes.len() as u64) < length {
+        return Err(too_short(path, length, bytes.len() as u64));
+    }
+    Ok(bytes)
+}
+
+/// Refuses an unpacked file that is too short for what its header declares: `length` bytes of values behind `header` bytes.
+pub fn holds(path: &Path, header: u64, length: u64) -> Result<()> {
+    let is_packed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+    match path.metadata() {
+        Ok(known) if !is_packed && known.len() < header.saturating_add(length) => {
+            Err(too_short(path, length, known.len().saturating_sub(header)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn too_short(path: &Path, expected: u64, found: u64) -> Error {
+    Error::data(path, format!("the file ends too early: {expected} bytes were expected, {found} are there"))
+}
+
+/// Items of so many bytes each as float32, of which `float` makes one, without the bytes of more than a few in memory.
+///
+/// # Errors
+/// A source that ends before.
+pub fn floats(
+    path: &Path,
+    source: &mut dyn Read,
+    count: u64,
+    width: usize,
+    float: impl Fn(&[u8]) -> f32,
+) -> Result<Vec<f32>> {
+    const AT_ONCE: u64 = 1 << 16;
+    let mut values = Vec::new();
+    let mut bytes = Vec::new();
+    while (values.len() as u64) < count {
+        let wanted = AT_ONCE.min(count - values.len() as u64) * width as u64;
+        bytes.clear();
+        let read = (&mut *source).take(wanted).read_to_end(&mut bytes);
+        read.map_err(|e| Error::data(path, format!("cannot read the file, or it is damaged: {e}")))?;
+        if (bytes.len() as u64) < wanted {
+            let found = values.len() * width + bytes.len();
+            return Err(too_short(path, count * width as u64, found as u64));
+        }
+        values.extend(bytes.chunks_exact(width).map(&float));
+    }
+    Ok(values)
+}
+
+/// Refuses a source that goes on behind its end.
+pub fn ended(path: &Path, source: &mut dyn Read) -> Result<()> {
+    match source.read(&mut [0]) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(Error::data(path, "the file is longer than its header says")),
+        Err(e) => Err(Error::data(path, format!("cannot read the file, or it is damaged: {e}"))),
+    }
+}
+
+/// SHA-256 of files that are read together: of each one's name and SHA-256, a line each.
+pub fn sha256_of(files: &[&Path]) -> Result<String> {
+    let mut lines = String::new();
+    for path in files {
+        let mut hash = Sha256::new();
+        let hashed = room::open(path).map(BufReader::new).and_then(|mut file| {
+            loop {
+                let bytes = file.fill_buf()?;
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                hash.update(bytes);
+                let count = bytes.len();
+                file.consume(count);
+            }
+        });
+        hashed.map_err(|e| Error::data(*path, format!("cannot read the file: {e}")))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        lines += &format!("{}  {name}\n", hexadecimal(&hash.finalize()));
+    }
+    Ok(sha256(lines.as_bytes()))
+}
+
+/// Examples as arrays, before they are a data set.
+pub struct Arrays {
+    /// The values, row after row.
+    pub inputs: Inputs,
+    /// The shape of an example.
+    pub shape: InputShape,
+    /// The range of the values, where the format tells it.
+    pub range: Option<ValueRange>,
+    /// The label of each example, as text.
+    pub labels: Vec<String>,
+    /// The portion of each example, where the format tells it.
+    pub portions: Option<Vec<Portion>>,
+}
+
+impl Arrays {
+    /// Adds other examples behind these. A part that uses another stretch of its range leaves it open.
+    ///
+    /// # Errors
+    /// Examples of another shape or dtype, found at `path`.
+    pub fn append(&mut self, path: &Path, part: Arrays) -> Result<()> {
+        if self.shape != part.shape {
+            let problem = format!("its examples are {}, but those before are {}", part.shape, self.shape);
+            return Err(Error::data(path, problem));
+        }
+        match (&mut self.inputs, part.inputs) {
+            (Inputs::Bytes(all), Inputs::Bytes(part)) => all.extend(part),
+            (Inputs::Floats(all), Inputs::Floats(part)) => all.extend(part),
+            _ => return Err(Error::data(path, "its values have another dtype than those before")),
+        }
+        if self.range != part.range {
+            self.range = None;
+        }
+        self.labels.extend(part.labels);
+        if let (Some(all), Some(part)) = (&mut self.portions, part.portions) {
+            all.extend(part);
+        }
+        Ok(())
+    }
+
+    /// The data set, of this fingerprint.
+    ///
+    /// # Errors
+    /// No examples, another number of labels than of examples, and values that are not finite.
+    pub fn into_dataset(self, path: &Path, sha256: String) -> Result<Dataset> {
+        let features = self.shape.features();
+        let values = match &self.inputs {
+            Inputs::Floats(values) => values.len(),
+            Inputs::Bytes(values) => values.len(),
+            Inputs::Images(sources) => sources.len(),
+        };
+        if features == 0 || values == 0 {
+            return Err(Error::data(path, "there are no examples, or they have no values"));
+        }
+        let rows = values / features as usize;
+        if rows != self.labels.len() {
+            let problem = format!("there are {rows} examples, but {} labels", self.labels.len());
+            return Err(Error::data(path, problem));
+        }
+        if let Inputs::Floats(values) = &self.inputs
+            && let Some(at) = values.iter().position(|value| !value.is_finite())
+        {
+            let place = Place::row(path, at as u64 / features as u64);
+            return Err(Error::data(place, format!("the value {} is no finite number", values[at])));
+        }
+        let mut builder = LabelsBuilder::default();
+        self.labels.iter().for_each(|label| builder.push(label));
+        let (classes, labels) = builder.finish();
+        Ok(Dataset {
+            path: path.to_path_buf(),
+            sha256,
+            classes,
+            labels,
+            shape: self.shape,
+            range: self.range,
+            inputs: self.inputs,
+            names: Names::Rows((0..rows as u64).collect()),
+            table: None,
+            portions: self.portions,
+            groups: None,
+            depth: None,
+        })
+    }
+}
+
+/// The range of bytes.
+pub const BYTES: ValueRange = ValueRange { min: 0., max: 255. };

@@ -1,0 +1,253 @@
+//! Cells become numbers, codes and labels.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::fast::Fast;
+use super::layout::{Layout, is_missing};
+use super::pieces::Piece;
+use super::rows::{Row, for_each_row, text_of, trim};
+use crate::error::{Error, Place, Result, quoted};
+use crate::options::Missing;
+
+/// Texts that were seen, each with a number of its own.
+#[derive(Default)]
+pub struct Texts {
+    number_of: HashMap<Vec<u8>, u32>,
+    /// The texts, by number.
+    pub texts: Vec<String>,
+}
+
+impl Texts {
+    /// The number of a text; `None` if it is not UTF-8.
+    fn number(&mut self, cell: &[u8]) -> Option<u32> {
+        if let Some(number) = self.number_of.get(cell) {
+            return Some(*number);
+        }
+        let text = std::str::from_utf8(cell).ok()?;
+        let number = self.texts.len() as u32;
+        self.number_of.insert(cell.to_vec(), number);
+        self.texts.push(text.to_string());
+        Some(number)
+    }
+}
+
+/// The rows of a text, or of a part of it. Texts stand as numbers.
+#[derive(Default)]
+pub struct Parsed {
+    /// A value an input column, row after row. Of a column of texts it is the text's number; NaN where it is missing.
+    pub values: Vec<f32>,
+    /// The texts of each input column, where it has texts.
+    pub categories: Vec<Texts>,
+    /// The text of each row's label, by its number among `label_texts`.
+    pub labels: Vec<u32>,
+    /// The labels' texts.
+    pub label_texts: Texts,
+    /// The text of each row's group, likewise.
+    pub groups: Vec<u32>,
+    /// The groups' texts.
+    pub group_texts: Texts,
+    /// The number of each row, from 0; rows that are dropped have one too.
+    pub rows: Vec<u64>,
+    /// The line at which each row begins.
+    pub lines: Vec<u64>,
+    /// The number of rows, with those that are dropped.
+    pub seen: u64,
+}
+
+impl Parsed {
+    /// No rows yet.
+    pub fn of(layout: &Layout) -> Self {
+        let mut parsed = Parsed::default();
+        parsed.categories.resize_with(layout.inputs.len(), Texts::default);
+        parsed
+    }
+
+    /// The rows of a piece of a text.
+    ///
+    /// # Errors
+    /// The first row that does not fit the layout.
+    pub fn piece(path: &Path, piece: &Piece, layout: &Layout) -> Result<Self> {
+        let mut parsed = Parsed::of(layout);
+        // A row has more bytes than cells, so this is in proportion to the file whatever the file claims.
+        let cells = (1 + piece.line_ends as usize) * layout.inputs.len();
+        parsed.values.reserve_exact(cells.min(piece.text.len()));
+        match Fast::of(layout).filter(|_| memchr::memchr(b'"', &piece.text).is_none()) {
+            Some(fast) => parsed.add_lines(path, piece, layout, fast)?,
+            None => parsed.add_rows(path, &piece.text, piece.first_line, layout)?,
+        }
+        Ok(parsed)
+    }
+
+    /// Adds the lines of a piece without quotation marks, those that are plain in the fast way.
+    fn add_lines(&mut self, path: &Path, piece: &Piece, layout: &Layout, fast: Fast) -> Result<()> {
+        let header = layout.header.as_ref().map(|(_, line)| *line);
+        let (text, mut line) = (&piece.text[..], piece.first_line);
+        let mut at = 0;
+        while at < text.len() {
+            let plain = if Some(line) == header { None } else { fast.row(text, at, self) };
+            at = match plain {
+                Some(behind) => {
+                    self.keep(line);
+                    behind
+                }
+                None => {
+                    let behind = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end + 1);
+                    self.add_rows(path, &text[at..behind], line, layout)?;
+                    behind
+                }
+            };
+            line += 1;
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of a text whose first line has this number.
+    fn add_rows(&mut self, path: &Path, text: &[u8], first_line: u64, layout: &Layout) -> Result<()> {
+        let header = layout.header.as_ref().map(|(_, line)| *line);
+        for_each_row(path, text, layout.delimiter, first_line, &mut |row| {
+            if Some(row.line) == header {
+                return Ok(());
+            }
+            let length = self.values.len();
+            if self.add(path, &row, layout)? {
+                self.keep(row.line);
+            } else {
+                self.values.truncate(length);
+                self.seen += 1;
+            }
+            Ok(())
+        })
+    }
+
+    /// Counts a row that was added, of this line.
+    fn keep(&mut self, line: u64) {
+        self.rows.push(self.seen);
+        self.lines.push(line);
+        self.seen += 1;
+    }
+
+    /// Adds a label that has no ASCII white space around it, if the table has labels; false if there is more to it than a text.
+    pub(super) fn add_plain_label(&mut self, label: &[u8]) -> bool {
+        if label.is_empty() {
+            return true;
+        }
+        let is_whole = !is_missing(label) && trim(label).len() == label.len();
+        let number = if is_whole { self.label_texts.number(label) } else { None };
+        self.labels.extend(number);
+        number.is_some()
+    }
+
+    /// Adds a row; false if it lacks a value and is to be dropped.
+    pub fn add(&mut self, path: &Path, row: &Row, layout: &Layout) -> Result<bool> {
+        let place = || Place::line(path, row.line);
+        let at = |column| place().column(layout.shown(column));
+        if row.cells.len() != layout.width {
+            let first = if layout.header.is_some() { "the header" } else { "the first row" };
+            let problem = format!(
+                "the row has {} value(s), but {first} has {}{}",
+                row.cells.len(),
+                layout.width,
+                row.swallowed()
+            );
+            return Err(Error::data(place(), problem));
+        }
+        let drops = layout.missing == Missing::Drop;
+        for (input, texts) in layout.inputs.iter().zip(&mut self.categories) {
+            let cell = row.cells[input.position];
+            let number = if input.is_category { None } else { input.number(cell) };
+            let value = match number {
+                Some(number) if number.is_finite() => number,
+                _ if is_missing(cell) && drops => return Ok(false),
+                _ if is_missing(cell) && layout.missing != Missing::Error => f32::NAN,
+                _ if is_missing(cell) => {
+                    let problem = format!("{}{}", missing(cell), row.swallowed());
+                    return Err(Error::data(at(input.position), problem));
+                }
+                _ if input.is_category => match texts.number(cell) {
+                    Some(number) => number as f32,
+                    None => return Err(text_of(cell, || at(input.position)).expect_err("it is not UTF-8")),
+                },
+                number => {
+                    let text = quoted(text_of(cell, || at(input.position))?);
+                    let what = if number.is_some() { "is not a finite number" } else { "is not a number" };
+                    return Err(Error::data(at(input.position), format!("{text} {what}{}", row.swallowed())));
+                }
+            };
+            self.values.push(value);
+        }
+        let group = layout.group.map(|column| self.group_texts.number(row.cells[column]).ok_or(column));
+        let group = group.transpose().map_err(|column| not_utf8(row.cells[column], at(column)))?;
+        if let Some(column) = layout.label {
+            let cell = row.cells[column];
+            if is_missing(cell) && drops || cell.is_empty() && layout.drops_unlabelled {
+                return Ok(false);
+            }
+            let label = self.label(cell, row, &place, &at, column)?;
+            self.labels.push(label);
+        }
+        self.groups.extend(group);
+        Ok(true)
+    }
+
+    fn label(
+        &mut self,
+        cell: &[u8],
+        row: &Row,
+        place: &dyn Fn() -> Place,
+        at: &dyn Fn(usize) -> Place,
+        column: usize,
+    ) -> Result<u32> {
+        if cell.is_empty() {
+            let problem = format!("the row has no label (column {} is empty)", column + 1);
+            return Err(Error::data(place(), problem));
+        }
+        let number = self.label_texts.number(cell).ok_or_else(|| not_utf8(cell, at(column)))?;
+        if cell.contains(&b'\n') {
+            let text = quoted(&self.label_texts.texts[number as usize]);
+            let problem = format!("the label {text} has more than one line{}", row.swallowed());
+            return Err(Error::data(place(), problem));
+        }
+        Ok(number)
+    }
+
+    /// Adds the rows of the piece behind.
+    pub fn append(&mut self, part: Parsed, layout: &Layout) {
+        let renumbered = |own: &mut Texts, texts: &Texts| -> Vec<u32> {
+            let number = |text: &String| own.number(text.as_bytes()).expect("it is UTF-8");
+            texts.texts.iter().map(number).collect()
+        };
+        let mut values = part.values;
+        let columns = layout.inputs.len();
+        for (column, input) in layout.inputs.iter().enumerate().filter(|(_, input)| input.is_category) {
+            debug_assert!(input.is_category);
+            let number = renumbered(&mut self.categories[column], &part.categories[column]);
+            for value in values.iter_mut().skip(column).step_by(columns).filter(|value| !value.is_nan()) {
+                *value = number[*value as usize] as f32;
+            }
+        }
+        self.values.append(&mut values);
+        let labels = renumbered(&mut self.label_texts, &part.label_texts);
+        self.labels.extend(part.labels.iter().map(|label| labels[*label as usize]));
+        let groups = renumbered(&mut self.group_texts, &part.group_texts);
+        self.groups.extend(part.groups.iter().map(|group| groups[*group as usize]));
+        self.rows.extend(part.rows.iter().map(|row| self.seen + row));
+        self.lines.extend(part.lines);
+        self.seen += part.seen;
+    }
+}
+
+fn missing(cell: &[u8]) -> String {
+    let mark = if cell.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", quoted(&String::from_utf8_lossy(cell)))
+    };
+    format!(
+        "the value is missing{mark}; fill it in, leave the row out, or say what becomes of it with --missing"
+    )
+}
+
+fn not_utf8(cell: &[u8], place: Place) -> Error {
+    text_of(cell, || place).expect_err("it is not UTF-8")
+}

@@ -1,0 +1,440 @@
+mod written;
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::Inputs;
+use crate::options::ColumnChoice;
+use crate::unknown::OnUnknown;
+
+fn file(name: &str, text: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+fn table_with(name: &str, text: impl AsRef<[u8]>, options: &DataOptions) -> Result<Table> {
+    let (_folder, path) = file(name, text.as_ref());
+    read(&path, options)
+}
+
+fn table(text: impl AsRef<[u8]>) -> Result<Table> {
+    table_with("a.csv", text, &DataOptions::default())
+}
+
+/// The labels as text.
+fn labels(table: &Table) -> Vec<&str> {
+    table.labels.iter().map(|label| table.label_texts[*label as usize].as_str()).collect()
+}
+
+fn problem(text: impl AsRef<[u8]>) -> String {
+    problem_with(text, &DataOptions::default())
+}
+
+fn problem_with(text: impl AsRef<[u8]>, options: &DataOptions) -> String {
+    let (_folder, path) = file("a.csv", text.as_ref());
+    let text = Csv.read(&path, options).unwrap_err().to_string();
+    text.split_once("a.csv").unwrap().1.to_string()
+}
+
+fn choose(label: &str) -> DataOptions {
+    DataOptions { label: label.parse().unwrap(), ..DataOptions::default() }
+}
+
+#[test]
+fn a_header_is_recognised_and_not_needed() {
+    let with = table("x,y,kind\n1,2,a\n3,4,b\n").unwrap();
+    let without = table("1,2,a\n3,4,b\n").unwrap();
+    assert_eq!(with.values, without.values);
+    assert_eq!(labels(&with), ["a", "b"]);
+    assert_eq!((with.lines, without.lines), (vec![2, 3], vec![1, 2]));
+    assert_eq!((with.rows, without.rows), (vec![0, 1], vec![0, 1]));
+    assert_eq!(with.layout.feature_names(), ["x", "y"]);
+    assert_eq!(without.layout.feature_names(), ["1", "2"]);
+}
+
+#[test]
+fn a_header_over_texts_alone_is_recognised_because_its_names_do_not_come_again() {
+    let rows = "red,round,a\nblue,long,b\nred,long,a\nblue,round,b\n";
+    assert_eq!(table(format!("color,shape,kind\n{rows}")).unwrap().lines, [2, 3, 4, 5]);
+    assert_eq!(table(rows).unwrap().lines, [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_byte_order_mark_spaces_and_windows_line_ends_do_no_harm() {
+    let table = table("\u{feff}1, 2 ,a\r\n3,4, b\r\n").unwrap();
+    assert_eq!((&table.values[..], labels(&table)), (&[1., 2., 3., 4.][..], vec!["a", "b"]));
+}
+
+#[test]
+fn the_delimiter_is_recognised() {
+    for delimiter in [",", ";", "\t", "|"] {
+        let text = "x,y,kind\n1,2,a\n3,4,b\n".replace(',', delimiter);
+        let table = table(&text).unwrap();
+        assert_eq!((&table.values[..], labels(&table)), (&[1., 2., 3., 4.][..], vec!["a", "b"]), "{text}");
+    }
+    // A comma in every row does not make two columns of one with tabs in a .tsv.
+    let table = table_with("a.tsv", "1\t2\ta,b\n3\t4\tc,d\n", &DataOptions::default()).unwrap();
+    assert_eq!(labels(&table), ["a,b", "c,d"]);
+    // Delimiters in quotation marks are none.
+    let quoted = "\"a, b\";1;x\n\"c, d\";2;y\n\"a, b\";3;x\n\"c, d\";4;y\n";
+    assert_eq!(super::tests::table(quoted).unwrap().layout.columns.len(), 2);
+}
+
+#[test]
+fn any_column_can_be_the_label() {
+    let text = "kind,x,y\na,1,2\nb,3,4\n";
+    for label in ["first", "1", "kind"] {
+        let table = table_with("a.csv", text, &choose(label)).unwrap();
+        assert_eq!((&table.values[..], labels(&table)), (&[1., 2., 3., 4.][..], vec!["a", "b"]));
+        assert_eq!(table.layout.feature_names(), ["x", "y"]);
+    }
+    let said = problem_with(text, &choose("kin"));
+    assert!(
+        said.starts_with(": the header has no column `kin`; did you mean `kind`? It has: kind, x, y"),
+        "{said}"
+    );
+    assert_eq!(problem_with(text, &choose("4")), ": there is no column 4; the table has 3");
+}
+
+#[test]
+fn columns_are_left_out_and_groups_are_no_inputs() {
+    let options = DataOptions {
+        ignore: Some("id, note".into()),
+        group: Some(ColumnChoice::Name("who".into())),
+        ..DataOptions::default()
+    };
+    let text = "id,x,who,note,kind\n1,5,ann,free text,a\n2,6,bob,more of it,b\n3,7,ann,and more,a\n";
+    let table = table_with("a.csv", text, &options).unwrap();
+    assert_eq!(table.values, [5., 6., 7.]);
+    assert_eq!(table.groups.unwrap(), ["ann", "bob", "ann"]);
+    assert_eq!((table.layout.width, table.layout.columns[0].position), (5, 1));
+}
+
+#[test]
+fn texts_become_one_hot_columns() {
+    let text = "size,color,kind\n1,red,a\n2,blue,b\n3,red,a\n4,green,b\n";
+    let table = table(text).unwrap();
+    assert_eq!(table.layout.feature_names(), ["size", "color=blue", "color=green", "color=red"]);
+    assert_eq!(table.values, [1., 0., 0., 1., 2., 1., 0., 0., 3., 0., 0., 1., 4., 0., 1., 0.]);
+}
+
+#[test]
+fn a_column_of_names_is_no_category() {
+    let row = |row: u32| format!("name{row},{row},{}\n", row % 2);
+    let said = problem(format!("name,x,kind\n{}", (0..150).map(row).collect::<String>()));
+    assert!(said.starts_with(": column 1 (name) holds 150 different texts in 150 rows"), "{said}");
+    assert!(said.ends_with("leave it out with --ignore `name`"), "{said}");
+}
+
+#[test]
+fn missing_values_are_refused_dropped_or_left_to_be_filled() {
+    let text = "x,color,kind\n1,red,a\n,blue,b\n3,NA,a\n4,blue,b\n5,red,n/a\n";
+    let with = |missing| DataOptions { missing, ..DataOptions::default() };
+    let said = problem(&text[..text.len() - "3,NA,a\n4,blue,b\n5,red,n/a\n".len()]);
+    assert!(said.starts_with(", line 3, column 1 (x): the value is missing; fill it in"), "{said}");
+    let said = problem(text);
+    assert!(
+        said.contains("column 1 (x) lacks 1 value(s), the first in line 3; column 2 (color) lacks"),
+        "{said}"
+    );
+    let dropped = table_with("a.csv", text, &with(Missing::Drop)).unwrap();
+    assert_eq!((dropped.rows, dropped.lines), (vec![0, 3], vec![2, 5]));
+    assert_eq!(dropped.values, [1., 0., 1., 4., 1., 0.]);
+    let text = "x,color,kind\n1,red,a\n,blue,b\n3,?,a\n4,blue,b\n";
+    let filled = table_with("a.csv", text, &with(Missing::Median)).unwrap();
+    assert_eq!(filled.rows.len(), 4);
+    let missing: Vec<_> = filled.values.iter().map(|value| value.is_nan()).collect();
+    assert_eq!(missing.iter().filter(|missing| **missing).count(), 3);
+    assert!(missing[3] && missing[7] && missing[8]);
+}
+
+#[test]
+fn packed_tables_are_unpacked_and_bombs_are_not() {
+    use std::io::Write;
+    let pack = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let table = table_with("a.csv.gz", pack(b"1,2,a\n3,4,b\n"), &DataOptions::default()).unwrap();
+    assert_eq!(labels(&table), ["a", "b"]);
+    let (_folder, path) = file("a.csv.gz", &pack(b"1,2,a\n3,4,b\n")[..12]);
+    assert!(
+        read(&path, &DataOptions::default()).unwrap_err().to_string().contains("no gzip, or it is damaged")
+    );
+    let bomb = pack(&vec![b'1'; (1 << 30) + 1]);
+    let (_folder, path) = file("a.csv.gz", &bomb);
+    let said = read(&path, &DataOptions::default()).unwrap_err().to_string();
+    assert!(said.contains("unpacks to more than 100 times its size"), "{said}");
+}
+
+#[test]
+fn faults_name_line_and_column() {
+    assert_eq!(
+        problem("1,2,a\n3,x,b\n"),
+        ", line 2, column 2: `x` is not a number; correct it, or leave the column out with --ignore 2"
+    );
+    assert!(
+        problem("p,q,k\n1,2,a\n3,,b\n")
+            .starts_with(", line 3, column 2 (q): the value is missing; fill it in")
+    );
+    assert!(problem("1,2,a\n3,NaN,b\n").starts_with(", line 2, column 2: the value is missing (`NaN`)"));
+    assert!(problem("1,2,a\n3,1e99,b\n").starts_with(", line 2, column 2: `1e99` is not a finite number"));
+    assert_eq!(problem("1,2,a\n3,b\n"), ", line 2: the row has 2 value(s), but the first row has 3");
+    assert_eq!(problem("1,2,a\n3,4,\n"), ", line 2: the row has no label (column 3 is empty)");
+    assert!(problem("").starts_with(": the file is empty"));
+    assert!(problem("x,kind\n").starts_with(": the file holds a header and no rows"));
+    assert!(problem(b"1,2,a\n3,\xff,b\n").starts_with(", line 2, column 2: the text is not UTF-8"));
+    assert!(problem("1\n2\n").contains("single value"));
+    assert!(problem(b"1,2,a\n3\0,4,b\n").starts_with(", line 2: a NUL byte stands here"));
+}
+
+#[test]
+fn blank_lines_and_windows_line_ends_are_counted() {
+    assert_eq!(
+        problem("1,2,a\n\n\n3,x,b\n"),
+        ", line 4, column 2: `x` is not a number; correct it, or leave the column out with --ignore 2"
+    );
+    assert_eq!(
+        problem("\r\n1,2,a\r\n3,4,b\r\n\r\n3,x,b\r\n"),
+        ", line 5, column 2: `x` is not a number; correct it, or leave the column out with --ignore 2"
+    );
+    assert!(problem(b"1,2,a\n\n3,4,\xff\n").starts_with(", line 3, column 3: the text is not UTF-8"));
+    assert_eq!(table("\n\nx,k\n\n1,a\r\n\r\n\r\n2,b").unwrap().lines, [5, 8]);
+}
+
+#[test]
+fn a_quotation_mark_that_is_not_closed_swallows_no_rows_in_silence() {
+    for (text, expected) in [
+        ("1,2,a\n3,4,\"b\n5,6,a\n7,8,b\n", ", line 2: the label `b\\n5,6,a\\n7,8,b` has more than one line"),
+        ("1,2,a\n3,\"4,b\n5,6,a\n", ", line 2: the row has 2 value(s)"),
+        ("\"1,2,a\n3,4,b\n", ", line 1: a row needs at least one value"),
+        ("1,2,a\n\"3\n,\",4,b\n", ", line 2, column 1: `3\\n,` is not a number"),
+    ] {
+        let problem = problem(text);
+        assert!(problem.starts_with(expected) && problem.contains("quotation mark"), "{problem}");
+    }
+}
+
+#[test]
+fn a_first_row_with_one_bad_cell_is_no_header() {
+    assert_eq!(
+        problem("1,oops,a\n3,4,b\n"),
+        ", line 1, column 2: `oops` is not a number; correct it, or leave the column out with --ignore 2"
+    );
+}
+
+#[test]
+fn a_large_file_is_read_in_pieces_to_the_same_rows() {
+    let row = |row: u32| format!("{row},{},{}\n", ["red", "blue", "green"][(row / 7 % 3) as usize], row % 5);
+    let text: String = (0..300_000).map(row).collect();
+    assert!(text.len() > 3 << 20);
+    // Rows of a piece with a quotation mark are read in another way.
+    let whole = format!("\"0\"{}", &text[1..]);
+    let (cut, whole) = (table(&text).unwrap(), table(&whole).unwrap());
+    assert_eq!(labels(&cut), labels(&whole));
+    assert_eq!((cut.values, cut.lines, cut.rows), (whole.values, whole.lines, whole.rows));
+    // An error behind the first piece has its own line.
+    assert_eq!(
+        problem(format!("{text}1,red\n")),
+        ", line 300001: the row has 2 value(s), but the first row has 3"
+    );
+    // Of several, the first is told, whichever piece was parsed first.
+    let faulty = text.replacen("\n150000,", "\n150000,,", 1) + "1\n";
+    assert_eq!(problem(faulty), ", line 150001: the row has 4 value(s), but the first row has 3");
+}
+
+#[test]
+fn a_large_table_of_numbers_is_read_to_the_bit_and_its_fingerprint_is_that_of_the_file() {
+    // Numbers of all lengths, in rows that begin and end anywhere within the bytes that are looked at together.
+    let value = |row: u32, column: u32| {
+        let number = (row.wrapping_mul(2_654_435_761) ^ column.wrapping_mul(40_503)) % 20_000_000;
+        let sign = if number.is_multiple_of(3) { "-" } else { "" };
+        match number % 5 {
+            0 => format!("{sign}{}", number % 1000),
+            1 => format!("{sign}{}.5", number % 100),
+            2 => format!("{sign}0.{number}"),
+            _ => format!("{sign}{}.{:04}", number % 10, number % 10_000),
+        }
+    };
+    let rows: Vec<Vec<String>> =
+        (0..20_000).map(|row| (0..21).map(|column| value(row, column)).collect()).collect();
+    for label in [0, 9, 21] {
+        let line = |row: &Vec<String>| {
+            let mut cells = row.clone();
+            cells.insert(label, if row[0].len().is_multiple_of(2) { "even" } else { "odd" }.into());
+            cells.join(",") + "\n"
+        };
+        let text: String = rows.iter().map(line).collect();
+        assert!(text.len() > 2 << 20);
+        let table = table_with("a.csv", &text, &choose(&(label + 1).to_string())).unwrap();
+        assert_eq!(table.sha256, crate::sha256(text.as_bytes()));
+        assert_eq!(table.lines, (1..=20_000).collect::<Vec<_>>());
+        let expected = rows.iter().flatten().map(|cell| cell.parse::<f32>().unwrap().to_bits());
+        assert!(table.values.iter().map(|value| value.to_bits()).eq(expected), "label {label}");
+    }
+}
+
+fn model() -> TableLayout {
+    table("size,color,kind\n1,red,a\n2,blue,b\n3,red,a\n4,blue,b\n").unwrap().layout
+}
+
+fn rows_for_model(text: &str, missing: bool) -> Result<Table> {
+    let (_folder, path) = file("rows.csv", text.as_bytes());
+    read_rows(&path, &model(), Allowed { missing, unknown: OnUnknown::Error })
+}
+
+#[test]
+fn rows_for_a_model_are_found_by_the_names_of_the_header() {
+    let expected = [1., 0., 1., 2., 1., 0.];
+    for text in [
+        "color,id,size\nred,7,1\nblue,8,2\n",
+        "size,color,kind\n1,red,a\n2,blue,b\n",
+        "kind;color;size\na;red;1\nb;blue;2\n",
+        "1,red\n2,blue\n",
+        "1,red,a\n2,blue,b\n",
+    ] {
+        assert_eq!(rows_for_model(text, false).unwrap().values, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_category_that_training_never_saw_is_zeros_in_its_column() {
+    let mut model = model();
+    if let ColumnKind::Category { unknown, .. } = &mut model.columns[1].kind {
+        *unknown = true;
+    }
+    let (_folder, path) = file("rows.csv", b"size,color\n1,red\n2,pink\n");
+    let read = |unknown| read_rows(&path, &model, Allowed { missing: false, unknown });
+    assert_eq!(read(OnUnknown::Allow).unwrap().values, [1., 0., 1., 2., 0., 0.]);
+    let said = read(OnUnknown::Error).unwrap_err().to_string();
+    assert!(
+        said.ends_with("`pink` is none of the texts that the model knows in this column (blue, red)"),
+        "{said}"
+    );
+    let row = |text: &[u8]| {
+        let allowed = Allowed { missing: true, unknown: OnUnknown::Allow };
+        read_row(text, &std::sync::Arc::new(model.clone()), allowed)
+            .map(|row| (row.values, row.unknown.len()))
+    };
+    assert!(
+        row(b"size,color\n").unwrap_err().to_string().contains("column 1 (size): `size` is not a number")
+    );
+    assert_eq!(row(b"2,pink\n").unwrap(), (vec![2., 0., 0.], 1));
+    assert_eq!(row(b"2,blue\n").unwrap(), (vec![2., 1., 0.], 0));
+}
+
+#[test]
+fn columns_of_one_name_are_called_by_a_number_too_and_none_is_chosen_by_that_name() {
+    let text = "v,v,v.1,label\n1,2,3,a\n4,5,6,b\n";
+    assert_eq!(table(text).unwrap().layout.feature_names(), ["v", "v.2", "v.1"]);
+    let said = table_with("a.csv", text, &choose("v")).unwrap_err().to_string();
+    assert!(said.contains("several columns called `v`; choose one by its number (1, 2)"), "{said}");
+}
+
+#[test]
+fn rows_that_the_model_cannot_take_are_refused() {
+    let problem = |text, missing| {
+        let said = rows_for_model(text, missing).unwrap_err().to_string();
+        said.split_once("rows.csv").unwrap().1.to_string()
+    };
+    let said = problem("size,color\n1,red\n2,pink\n", false);
+    assert_eq!(
+        said,
+        ", line 3, column 2 (color): `pink` is none of the texts that the model knows in this column (blue, red); \
+         train it again, and it takes texts that it does not know"
+    );
+    assert!(problem("1\n2\n", false).contains("has 1 value(s), but the model takes 2"));
+    assert!(problem("size,color\n,red\n", false).contains("the value is missing"));
+    assert!(rows_for_model("size,color\n,red\n1,NA\n", true).unwrap().values[0].is_nan());
+}
+
+proptest! {
+    #[test]
+    fn numbers_and_labels_survive_the_file(
+        rows in prop::collection::vec((prop::collection::vec(-1e30f32..1e30, 3), "[a-z0-9 ,\"]{1,8}"), 1..20)
+    ) {
+        let mut writer = ::csv::Writer::from_writer(Vec::new());
+        let mut expected = Vec::new();
+        for (values, label) in &rows {
+            // What surrounds a cell is trimmed, so an expected label is trimmed too; an empty one is an error.
+            let label = if label.trim().is_empty() { "blank" } else { label.trim() };
+            expected.push(label.to_string());
+            let mut cells: Vec<_> = values.iter().map(f32::to_string).collect();
+            cells.push(label.to_string());
+            writer.write_record(&cells).unwrap();
+        }
+        let table = table(writer.into_inner().unwrap()).unwrap();
+        prop_assert_eq!(&table.values, &rows.iter().flat_map(|(values, _)| values.clone()).collect::<Vec<_>>());
+        prop_assert_eq!(labels(&table), expected);
+    }
+
+    /// A quoted cell anywhere has all rows read in the careful way.
+    #[test]
+    fn plain_rows_are_read_as_quoted_ones(
+        rows in prop::collection::vec(
+            (
+                prop::collection::vec(
+                    prop_oneof![
+                        20 => "-?[0-9]{1,4}[.]?[0-9]{0,4}",
+                        1 => "[0-9]{8,10}| 7|-1[.]5e-3|NA|x||nan|[.]5",
+                    ],
+                    20,
+                ),
+                "[ab]|NA||b b| a",
+            ),
+            1..12,
+        ),
+        columns in 1usize..20, end in "\n|\r\n", missing in 0usize..3, last_end: bool
+    ) {
+        let text = |mark: &str| {
+            let line = |(cells, label): &(Vec<String>, String)| format!("{},{mark}{label}{mark}", cells[..columns].join(","));
+            let lines = rows.iter().map(line).collect::<Vec<_>>().join(&end);
+            if last_end { lines + &end } else { lines }
+        };
+        let missing = [Missing::Error, Missing::Drop, Missing::Mean][missing];
+        let read = |mark| {
+            let options = DataOptions { missing, ..DataOptions::default() };
+            let (_folder, path) = file("a.csv", text(mark).as_bytes());
+            let said = |error: Error| error.to_string().replace(&path.display().to_string(), "");
+            read(&path, &options).map_err(said).map(|table| {
+                let bits: Vec<_> = table.values.iter().map(|value| value.to_bits()).collect();
+                (bits, table.labels, table.label_texts, table.rows, table.lines, table.layout)
+            })
+        };
+        prop_assert_eq!(read(""), read("\""));
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(
+        bytes: Vec<u8>, label in "first|last|2|x", missing in 0usize..4, group: bool
+    ) {
+        let missing = [Missing::Error, Missing::Drop, Missing::Mean, Missing::Median][missing];
+        let group = group.then_some(ColumnChoice::Number(1));
+        let options = DataOptions { missing, group, ..choose(&label) };
+        let (_folder, path) = file("a.csv", &bytes);
+        if let Ok(dataset) = Csv.read(&path, &options) {
+            let Inputs::Floats(values) = &dataset.inputs else { unreachable!() };
+            prop_assert_eq!(values.len(), dataset.rows() * dataset.shape.features() as usize);
+        }
+        let _ = read_rows(&path, &model(), Allowed { missing: true, unknown: OnUnknown::Allow });
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "[a-c1-9,;\n\"?. -]{0,80}") {
+        let (_folder, path) = file("a.csv", text.as_bytes());
+        let _ = Csv.read(&path, &DataOptions::default());
+        let _ = read_rows(&path, &model(), Allowed { missing: true, unknown: OnUnknown::Allow });
+    }
+}
+
+#[test]
+fn a_row_of_millions_of_columns_is_refused() {
+    let row = "1,".repeat(2_000_000);
+    let problem = table(format!("{row}a\n{row}b\n")).unwrap_err().to_string();
+    assert!(problem.contains("line 1: the row has 2000001 columns; at most 1048576 are read"), "{problem}");
+}

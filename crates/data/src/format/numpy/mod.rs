@@ -1,0 +1,365 @@
+//! NumPy's arrays: an `.npz` that holds inputs and labels, or an `.npy` of inputs with the labels beside it.
+
+mod array;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use array::Array;
+use zip::ZipArchive;
+
+use super::binary::{Arrays, BYTES, sha256_of};
+use super::{Format, has_extension};
+use crate::error::{Error, Result};
+use crate::options::ArrayLayout;
+use crate::room::{self, Room};
+use crate::{DataOptions, Dataset, InputShape, Inputs, Portion, ValueRange};
+
+/// The format.
+pub struct Numpy;
+
+/// What pairs of arrays are called, inputs and labels.
+const PAIRS: [(&str, &str); 5] =
+    [("x", "y"), ("images", "labels"), ("data", "target"), ("inputs", "labels"), ("features", "labels")];
+
+/// How the names begin or end of the arrays of a portion.
+const PORTIONS: [(&str, Portion); 4] = [
+    ("train", Portion::Train),
+    ("val", Portion::Validation),
+    ("valid", Portion::Validation),
+    ("test", Portion::Test),
+];
+
+impl Format for Numpy {
+    fn name(&self) -> &'static str {
+        "numpy"
+    }
+
+    fn summary(&self) -> &'static str {
+        "NumPy arrays (.npz with x and y, or .npy with its labels beside it)"
+    }
+
+    fn recognises(&self, path: &Path) -> bool {
+        has_extension(path, &["npz", "npy"])
+    }
+
+    fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
+        if has_extension(path, &["npz"]) {
+            return read_npz(path, options.room(), options.layout)?.into_dataset(path, sha256_of(&[path])?);
+        }
+        let labels = labels_of(path)?;
+        let open = |path: &Path| -> Result<Array> {
+            let file =
+                room::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
+            Array::read(path, &mut BufReader::new(file), &|bytes| options.room().check(path, bytes))
+        };
+        let arrays = arrays(path, open(path)?, open(&labels)?, options.layout)?;
+        arrays.into_dataset(path, sha256_of(&[path, &labels])?)
+    }
+}
+
+/// The labels beside `NAME.npy`: `NAME_labels.npy`, `NAME` with its word for inputs changed into that for labels (`x` and
+/// `y`, `images` and `labels`, `data` and `target`), or `labels.npy`.
+fn labels_of(path: &Path) -> Result<PathBuf> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut candidates = vec![format!("{stem}_labels.npy")];
+    for (inputs, labels) in PAIRS {
+        for (from, to) in [(inputs, labels), (&inputs.to_uppercase(), labels)] {
+            // A single letter is a word of the name, not any x in it.
+            let words: Vec<_> = stem.split(['_', '-']).collect();
+            if words.contains(&from) {
+                let separator = if stem.contains('-') { "-" } else { "_" };
+                let renamed: Vec<_> =
+                    words.iter().map(|word| if *word == from { to } else { word }).collect();
+                candidates.push(format!("{}.npy", renamed.join(separator)));
+            }
+        }
+    }
+    candidates.extend(["labels.npy".to_string(), "y.npy".to_string()]);
+    candidates.dedup();
+    let found = candidates
+        .iter()
+        .map(|name| path.with_file_name(name))
+        .find(|other| other != path && other.is_file());
+    found.ok_or_else(|| {
+        let problem = format!("its labels were not found beside it; looked for {}", candidates.join(", "));
+        Error::data(path, problem)
+    })
+}
+
+fn read_npz(path: &Path, room: Room, layout: Option<ArrayLayout>) -> Result<Arrays> {
+    let file = room::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
+    let damaged =
+        |e: zip::result::ZipError| Error::data(path, format!("this is no .npz, or it is damaged: {e}"));
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+    let names = archive.file_names().map(|name| name.map(|name| name.into_owned()));
+    let names = names.collect::<zip::result::ZipResult<Vec<_>>>().map_err(damaged)?;
+    // All of them together.
+    let taken = Cell::new(0u64);
+    let check = |bytes: u64| {
+        taken.set(taken.get().saturating_add(bytes));
+        room.check(path, taken.get())
+    };
+    let mut arrays_of: BTreeMap<(Portion, bool), Array> = BTreeMap::new();
+    for name in &names {
+        let Some((portion, is_label)) = role(name.trim_end_matches(".npy")) else { continue };
+        let mut member = archive.by_name(name).map_err(damaged)?;
+        let array = Array::read(&path.join(name), &mut member, &check)?;
+        arrays_of.insert((portion.unwrap_or(Portion::Train), is_label), array);
+    }
+    let mut all: Option<Arrays> = None;
+    let mut portions = Vec::new();
+    for portion in [Portion::Train, Portion::Validation, Portion::Test] {
+        let pair = (arrays_of.remove(&(portion, false)), arrays_of.remove(&(portion, true)));
+        let (Some(inputs), Some(labels)) = pair else { continue };
+        let part = arrays(path, inputs, labels, layout)?;
+        portions.resize(portions.len() + part.labels.len(), portion);
+        match &mut all {
+            Some(all) => all.append(path, part)?,
+            None => all = Some(part),
+        }
+    }
+    let mut all = all.ok_or_else(|| {
+        let problem = format!(
+            "no pair of inputs and labels was found, such as x and y, images and labels, or x_train and y_train; the arrays are: {}",
+            names.join(", ")
+        );
+        Error::data(path, problem)
+    })?;
+    let is_split = portions.iter().any(|portion| *portion != portions[0]);
+    all.portions = is_split.then_some(portions);
+    Ok(all)
+}
+
+/// What an array of this name holds: of which portion, if the name says, and whether labels.
+fn role(name: &str) -> Option<(Option<Portion>, bool)> {
+    let name = name.to_lowercase();
+    let mut words: Vec<_> = name.split(['_', '-']).collect();
+    let place = words.iter().position(|word| PORTIONS.iter().any(|(own, _)| own == word));
+    let portion = place.map(|place| {
+        let word = words.remove(place);
+        PORTIONS.iter().find(|(own, _)| *own == word).expect("it was found").1
+    });
+    let [word] = words[..] else { return None };
+    if PAIRS.iter().any(|(_, labels)| *labels == word) {
+        return Some((portion, true));
+    }
+    PAIRS.iter().any(|(inputs, _)| *inputs == word).then_some((portion, false))
+}
+
+fn arrays(path: &Path, inputs: Array, labels: Array, layout: Option<ArrayLayout>) -> Result<Arrays> {
+    let fault = |problem: String| Error::data(path, problem);
+    if labels.shape.len() != 1 && labels.shape.get(1) != Some(&1) {
+        return Err(fault(format!("labels have one dimension, but theirs are {:?}", labels.shape)));
+    }
+    let labels = labels
+        .into_labels()
+        .ok_or_else(|| fault("labels are whole numbers or texts, not fractions".to_string()))?;
+    let (shape, colors_last) = match inputs.shape[..] {
+        [_, features] => (vec![features], false),
+        [_, height, width] => (vec![1, height, width], false),
+        [_, a, b, c] => match layout.or_else(|| layout_by(a, c)) {
+            Some(ArrayLayout::Nhwc) => (vec![c, a, b], true),
+            Some(ArrayLayout::Nchw) => (vec![a, b, c], false),
+            None => {
+                let problem = format!(
+                    "where do the channels of its images stand, whose shape is {:?}? Say --layout nhwc if they are {c}, the last \
+                     size, and --layout nchw if they are {a}, the second",
+                    inputs.shape
+                );
+                return Err(fault(problem));
+            }
+        },
+        _ => {
+            let problem = format!(
+                "inputs have the shape (N, features), (N, H, W), (N, C, H, W) or (N, H, W, C), but theirs is {:?}",
+                inputs.shape
+            );
+            return Err(fault(problem));
+        }
+    };
+    let values = match inputs.into_numbers() {
+        Some(Inputs::Bytes(bytes)) => Inputs::Bytes(channels_first(bytes, &shape, colors_last)),
+        Some(Inputs::Floats(floats)) => Inputs::Floats(channels_first(floats, &shape, colors_last)),
+        _ => return Err(fault("inputs are numbers, not texts".to_string())),
+    };
+    let unit = ValueRange { min: 0., max: 1. };
+    let is_unit = |values: &[f32]| values.iter().all(|value| (0. ..=1.).contains(value));
+    let range = match &values {
+        Inputs::Bytes(_) => Some(BYTES),
+        // Pictures as fractions of white are in this range; columns of a table only happen to be.
+        Inputs::Floats(values) if shape.len() == 3 && is_unit(values) => Some(unit),
+        _ => None,
+    };
+    // Bytes of a table are numbers like others.
+    let (values, range) = match values {
+        Inputs::Bytes(bytes) if shape.len() == 1 => {
+            (Inputs::Floats(bytes.into_iter().map(f32::from).collect()), None)
+        }
+        other => (other, range),
+    };
+    let shape = InputShape(shape.into_iter().map(|size| size as i64).collect());
+    Ok(Arrays { inputs: values, shape, range, labels, portions: None })
+}
+
+/// Where the channels stand in images of sizes (N, first, …, last): where there are 1 to 4 and not in the other place.
+fn layout_by(first: usize, last: usize) -> Option<ArrayLayout> {
+    let may_be = |size: usize| (1..=4).contains(&size);
+    match (may_be(first), may_be(last)) {
+        (true, false) => Some(ArrayLayout::Nchw),
+        (false, true) => Some(ArrayLayout::Nhwc),
+        _ => None,
+    }
+}
+
+fn channels_first<T: Copy>(values: Vec<T>, shape: &[usize], colors_last: bool) -> Vec<T> {
+    let [channels, height, width] = shape[..] else { return values };
+    if !colors_last || channels == 1 {
+        return values;
+    }
+    let mut ordered = Vec::with_capacity(values.len());
+    for picture in values.chunks_exact(channels * height * width) {
+        for channel in 0..channels {
+            ordered.extend(picture.iter().skip(channel).step_by(channels));
+        }
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::fs::File;
+    use std::io::Write;
+
+    fn npy(descr: &str, shape: &[usize], items: &[u8]) -> Vec<u8> {
+        let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}), }}\n");
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), items].concat()
+    }
+
+    fn npz(arrays: &[(&str, Vec<u8>)]) -> Result<Dataset> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let mut archive = zip::ZipWriter::new(File::create(&path).unwrap());
+        for (name, bytes) in arrays {
+            archive.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
+            archive.write_all(bytes).unwrap();
+        }
+        archive.finish().unwrap();
+        Numpy.read(&path, &DataOptions::default())
+    }
+
+    #[test]
+    fn pictures_with_colors_last_are_turned() {
+        let pixels: Vec<u8> = (0..12).collect();
+        let images = npy("|u1", &[1, 5, 2, 3], &[pixels.clone(), vec![0; 18]].concat());
+        let data = npz(&[("images", images), ("labels", npy("|u1", &[1], &[4]))]).unwrap();
+        assert_eq!((data.shape, data.range), (InputShape(vec![3, 5, 2]), Some(BYTES)));
+        let of = |channel: usize| {
+            (0..10).map(move |pixel| if pixel < 4 { (3 * pixel + channel) as u8 } else { 0 })
+        };
+        let expected: Vec<u8> = (0..3).flat_map(of).collect();
+        assert!(matches!(data.inputs, Inputs::Bytes(v) if v == expected));
+    }
+
+    #[test]
+    fn channels_are_told_by_the_sizes_or_asked_for() {
+        let with = |sizes: [usize; 3], layout: Option<ArrayLayout>| {
+            let folder = tempfile::tempdir().unwrap();
+            let shape = [&[1][..], &sizes].concat();
+            let path = folder.path().join("x.npy");
+            std::fs::write(&path, npy("|u1", &shape, &vec![7; sizes.iter().product()])).unwrap();
+            std::fs::write(folder.path().join("y.npy"), npy("|u1", &[1], &[4])).unwrap();
+            let options = DataOptions { layout, ..DataOptions::default() };
+            Numpy.read(&path, &options).map(|data| data.shape.0)
+        };
+        for channels in 1..=4usize {
+            let expected = vec![channels as i64, 8, 9];
+            assert_eq!(with([8, 9, channels], None).unwrap(), expected);
+            assert_eq!(with([channels, 8, 9], None).unwrap(), expected);
+        }
+        for sizes in [[3, 4, 3], [4, 4, 3], [1, 28, 1], [8, 8, 16]] {
+            let said = with(sizes, None).unwrap_err().to_string();
+            assert!(said.contains("where do the channels") && said.contains("--layout nhwc"), "{said}");
+        }
+        assert_eq!(with([3, 4, 2], Some(ArrayLayout::Nhwc)).unwrap(), [2, 3, 4]);
+        assert_eq!(with([3, 4, 2], Some(ArrayLayout::Nchw)).unwrap(), [3, 4, 2]);
+        assert_eq!(with([16, 8, 8], Some(ArrayLayout::Nchw)).unwrap(), [16, 8, 8]);
+    }
+
+    #[test]
+    fn arrays_of_portions_are_split_as_they_are() {
+        let row = |value: f32| npy("<f4", &[1, 2], &[value.to_le_bytes(), value.to_le_bytes()].concat());
+        let label = |label: u8| npy("|u1", &[1], &[label]);
+        let data = npz(&[
+            ("x_test", row(7.)),
+            ("x_train", row(5.)),
+            ("y_test", label(1)),
+            ("y_train", label(0)),
+            ("note", b"no array".to_vec()),
+        ])
+        .unwrap();
+        assert_eq!(data.portions.unwrap(), [Portion::Train, Portion::Test]);
+        assert!(matches!(data.inputs, Inputs::Floats(v) if v == [5., 5., 7., 7.]));
+        assert_eq!((data.range, data.labels), (None, vec![0, 1]));
+    }
+
+    #[test]
+    fn the_labels_of_an_npy_stand_beside_it() {
+        for (inputs, labels) in [
+            ("images.npy", "labels.npy"),
+            ("x_train.npy", "y_train.npy"),
+            ("X.npy", "y.npy"),
+            ("mine.npy", "mine_labels.npy"),
+            ("box.npy", "labels.npy"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(inputs), npy("|u1", &[2, 1], &[1, 2])).unwrap();
+            let path = folder.path().join(inputs);
+            let said = Numpy.read(&path, &DataOptions::default()).unwrap_err().to_string();
+            assert!(said.contains("looked for") && said.contains(labels), "{said}");
+            std::fs::write(folder.path().join(labels), npy("|u1", &[2], &[0, 1])).unwrap();
+            assert_eq!(Numpy.read(&path, &DataOptions::default()).unwrap().labels, [0, 1]);
+        }
+    }
+
+    #[test]
+    fn pairs_that_do_not_fit_are_refused() {
+        let x = || npy("<f4", &[2, 1], &[0; 8]);
+        let problem = |arrays: &[(&str, Vec<u8>)]| npz(arrays).unwrap_err().to_string();
+        assert!(
+            problem(&[("x", x()), ("y", npy("|u1", &[3], &[0; 3]))]).contains("2 examples, but 3 labels")
+        );
+        let halves = [0.5f32.to_le_bytes(), [0; 4]].concat();
+        assert!(problem(&[("x", x()), ("y", npy("<f4", &[2], &halves))]).contains("not fractions"));
+        assert!(problem(&[("x", x())]).contains("the arrays are: x.npy"));
+        let nan = npy("<f4", &[2, 1], &[1f32.to_le_bytes(), f32::NAN.to_le_bytes()].concat());
+        assert!(
+            problem(&[("x", nan), ("y", npy("|u1", &[2], &[0; 2]))]).contains("example 1: the value NaN")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes: Vec<u8>, at in 0usize..2000, by in 1u8.., cut in 0usize..2000) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.npz");
+            let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+            for (name, array) in [("x.npy", npy("<f4", &[2, 1], &[0; 8])), ("y.npy", npy("|u1", &[2], &[0, 1]))] {
+                archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+                archive.write_all(&array).unwrap();
+            }
+            let mut file = archive.finish().unwrap().into_inner();
+            let place = at % file.len();
+            file[place] ^= by;
+            for bytes in [&bytes[..], &file, &file[..cut % file.len()]] {
+                std::fs::write(&path, bytes).unwrap();
+                let _ = Numpy.read(&path, &DataOptions::default());
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Which examples are trained on, which are held out, and which are kept for the last word.
+
+mod folds;
+mod grouped;
+mod stratified;
+
+use std::path::PathBuf;
+
+use super::{Dataset, Portion, lists};
+use crate::error::{Error, Result};
+
+/// What decides how data is split.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SplitPlan {
+    /// The share that is held out, where nothing else says what is.
+    pub share: f64,
+    /// One fold of several: its number, from 1, and how many there are.
+    pub fold: Option<(u32, u32)>,
+    /// A list of the examples to train on; all that no list names, if there is none.
+    pub train_list: Option<PathBuf>,
+    /// A list of the examples to hold out.
+    pub held_out_list: Option<PathBuf>,
+    /// A list of the examples to test on.
+    pub test_list: Option<PathBuf>,
+    /// Seed of what is drawn.
+    pub seed: u64,
+}
+
+/// The examples of the parts, as indexes in ascending order. No example is in two parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// To train on. Corrections stand behind the others, each as often as it weighs.
+    pub train: Vec<i64>,
+    /// To measure each epoch on, and to choose the best one by.
+    pub held_out: Vec<i64>,
+    /// To measure the finished model on, once; often empty.
+    pub test: Vec<i64>,
+}
+
+/// Two parts of some examples.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Parts {
+    train: Vec<i64>,
+    held_out: Vec<i64>,
+}
+
+impl Parts {
+    fn sorted(mut self) -> Self {
+        self.train.sort_unstable();
+        self.held_out.sort_unstable();
+        self
+    }
+}
+
+impl Split {
+    /// Splits a data set: by the lists if there are any; else by the portions that the data comes in; and what is still
+    /// to be held out is drawn by the seed, in whole groups where the data has groups, else class by class.
+    ///
+    /// # Errors
+    /// Lists that cannot be read or that share an example, and data of which nothing can be held out or trained on.
+    pub fn new(dataset: &Dataset, plan: &SplitPlan) -> Result<Self> {
+        let mut portions = listed(dataset, plan)?.unwrap_or_else(|| ready_made(dataset));
+        if plan.fold.is_some() {
+            // Folds are made of all that is not for the last word.
+            for portion in portions.iter_mut().filter(|portion| **portion == Some(Portion::Validation)) {
+                *portion = Some(Portion::Train);
+            }
+        }
+        let of = |wanted: Portion| -> Vec<i64> {
+            let rows = portions.iter().enumerate().filter(|(_, portion)| **portion == Some(wanted));
+            rows.map(|(row, _)| row as i64).collect()
+        };
+        let (train, held_out, test) = (of(Portion::Train), of(Portion::Validation), of(Portion::Test));
+        let split = if held_out.is_empty() {
+            let Parts { train, held_out } = drawn(dataset, &train, plan);
+            Split { train, held_out, test }
+        } else {
+            Split { train, held_out, test }
+        };
+        split.check(dataset)?;
+        Ok(split)
+    }
+
+    /// The number of the examples to train on, each counted once: some may stand among them several times, one behind the other.
+    pub fn train_rows(&self) -> usize {
+        self.train.chunk_by(|a, b| a == b).count()
+    }
+
+    /// The name of each part, as `split.csv` shows it, with its examples.
+    pub fn parts(&self) -> [(&'static str, &[i64]); 3] {
+        [("train", &self.train), ("heldout", &self.held_out), ("test", &self.test)]
+    }
+
+    fn check(&self, dataset: &Dataset) -> Result<()> {
+        let problem = if self.held_out.is_empty() && dataset.groups.is_some() {
+            "all examples are of one group, so none can be held out to measure the model"
+        } else if self.held_out.is_empty() {
+            "no class has two rows, so none can be held out to measure the model"
+        } else if self.train.is_empty() {
+            "no example is left to train on"
+        } else {
+            return Ok(());
+        };
+        Err(Error::data(dataset.path.as_path(), problem))
+    }
+}
+
+/// The portion of each example by the user's lists, if there are any. An example may be in none.
+fn listed(dataset: &Dataset, plan: &SplitPlan) -> Result<Option<Vec<Option<Portion>>>> {
+    let lists = [
+        (&plan.train_list, Portion::Train),
+        (&plan.held_out_list, Portion::Validation),
+        (&plan.test_list, Portion::Test),
+    ];
+    if lists.iter().all(|(list, _)| list.is_none()) {
+        return Ok(None);
+    }
+    let unnamed = plan.train_list.is_none().then_some(Portion::Train);
+    let mut portions = vec![None; dataset.rows()];
+    for (list, portion) in lists {
+        let Some(list) = list else { continue };
+        let mut indexes: Vec<_> = lists::read(dataset, list)?.into_iter().collect();
+        indexes.sort_unstable();
+        for index in indexes {
+            if portions[index].is_some() {
+                let name = dataset.names.name(index);
+                let problem = format!("the example {name} is on two lists, so it would be in two parts");
+                return Err(Error::data(list.as_path(), problem));
+            }
+            portions[index] = Some(portion);
+        }
+    }
+    Ok(Some(portions.into_iter().map(|portion| portion.or(unnamed)).collect()))
+}
+
+fn ready_made(dataset: &Dataset) -> Vec<Option<Portion>> {
+    match &dataset.portions {
+        Some(portions) => portions.iter().map(|portion| Some(*portion)).collect(),
+        None => vec![Some(Portion::Train); dataset.rows()],
+    }
+}
+
+/// Draws what is held out of `rows`.
+fn drawn(dataset: &Dataset, rows: &[i64], plan: &SplitPlan) -> Parts {
+    let labels: Vec<_> = rows.iter().map(|row| dataset.labels[*row as usize]).collect();
+    let groups = dataset.groups.as_ref().map(|groups| {
+        let of_row = |row: &i64| groups[*row as usize].clone();
+        rows.iter().map(of_row).collect::<Vec<_>>()
+    });
+    let (classes, seed) = (dataset.classes.len(), plan.seed);
+    let parts = match (plan.fold, groups) {
+        (None, None) => stratified::stratified(&labels, classes, plan.share, seed),
+        (None, Some(groups)) => grouped::grouped(&groups, &labels, classes, plan.share, seed),
+        (Some((fold, folds)), groups) => {
+            let fold_of = match groups {
+                None => folds::stratified_folds(&labels, classes, folds, seed),
+                Some(groups) => grouped::grouped_folds(&groups, &labels, classes, folds, seed),
+            };
+            let (held_out, train) =
+                (0..labels.len() as i64).partition(|row| fold_of[*row as usize] + 1 == fold);
+            Parts { train, held_out }
+        }
+    };
+    let named = |indexes: Vec<i64>| indexes.into_iter().map(|index| rows[index as usize]).collect();
+    Parts { train: named(parts.train), held_out: named(parts.held_out) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{InputShape, Inputs, Names};
+
+    fn dataset(portions: Option<&str>, groups: Option<&str>) -> Dataset {
+        let rows = 40;
+        let portion = |letter| match letter {
+            't' => Portion::Train,
+            'v' => Portion::Validation,
+            _ => Portion::Test,
+        };
+        Dataset {
+            path: "data".into(),
+            sha256: String::new(),
+            classes: vec!["a".into(), "b".into()],
+            labels: (0..rows).map(|row| row % 2).collect(),
+            shape: InputShape(vec![1]),
+            range: None,
+            inputs: Inputs::Bytes(vec![0; rows as usize]),
+            names: Names::Rows((0..rows as u64).collect()),
+            table: None,
+            portions: portions.map(|letters| letters.chars().map(portion).cycle().take(40).collect()),
+            groups: groups.map(|names| names.chars().map(String::from).cycle().take(40).collect()),
+            depth: None,
+        }
+    }
+
+    fn plan(fold: Option<(u32, u32)>) -> SplitPlan {
+        SplitPlan { share: 0.25, fold, train_list: None, held_out_list: None, test_list: None, seed: 1 }
+    }
+
+    fn sizes(split: &Split) -> [usize; 3] {
+        split.parts().map(|(_, rows)| rows.len())
+    }
+
+    #[test]
+    fn portions_that_the_data_comes_in_are_kept() {
+        let split = Split::new(&dataset(Some("ttvs"), None), &plan(None)).unwrap();
+        assert_eq!(sizes(&split), [20, 10, 10]);
+        assert!(split.held_out.iter().all(|row| row % 4 == 2) && split.test.iter().all(|row| row % 4 == 3));
+    }
+
+    #[test]
+    fn without_a_validation_portion_a_share_of_the_training_portion_is_held_out_and_never_of_the_test_portion()
+     {
+        let split = Split::new(&dataset(Some("ttts"), None), &plan(None)).unwrap();
+        assert_eq!(sizes(&split), [22, 8, 10]);
+        assert!(split.test.iter().all(|row| row % 4 == 3));
+    }
+
+    #[test]
+    fn folds_are_made_of_all_but_the_test_portion() {
+        let data = dataset(Some("ttvs"), None);
+        let mut held_out = Vec::new();
+        for fold in 1..=3 {
+            let split = Split::new(&data, &plan(Some((fold, 3)))).unwrap();
+            assert_eq!(sizes(&split), [20, 10, 10]);
+            held_out.extend(split.held_out);
+        }
+        held_out.sort_unstable();
+        assert_eq!(held_out, (0..40).filter(|row| row % 4 != 3).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn groups_stay_together_in_shares_and_in_folds() {
+        let data = dataset(None, Some("aabbccdd"));
+        for plan in [plan(None), plan(Some((2, 4)))] {
+            let split = Split::new(&data, &plan).unwrap();
+            let groups = data.groups.as_ref().unwrap();
+            let of = |rows: &[i64]| rows.iter().map(|row| groups[*row as usize].as_str()).collect::<Vec<_>>();
+            let held_out = of(&split.held_out);
+            assert_eq!(held_out.len(), 10);
+            assert!(!of(&split.train).iter().any(|group| held_out.contains(group)));
+        }
+    }
+
+    #[test]
+    fn data_of_one_group_or_without_a_training_portion_is_refused() {
+        let error = |data| Split::new(&data, &plan(None)).unwrap_err().to_string();
+        assert!(error(dataset(None, Some("a"))).contains("all examples are of one group"));
+        assert!(error(dataset(Some("v"), None)).contains("no example is left to train on"));
+    }
+}

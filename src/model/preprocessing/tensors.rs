@@ -1,0 +1,52 @@
+//! Examples of a data set as tensors, in memory.
+
+use cresset_data::{Dataset, Inputs, gather};
+use tch::{Device, Kind, Tensor};
+
+/// Some examples of a data set, in memory.
+#[derive(Debug)]
+pub struct TensorDataset {
+    /// Raw or preprocessed values, (N, …).
+    pub inputs: Tensor,
+    /// Classes, int64 (N).
+    pub labels: Tensor,
+}
+
+impl TensorDataset {
+    /// Some examples as tensors, on `device`.
+    ///
+    /// # Panics
+    /// If the inputs are pictures that are not decoded.
+    pub fn of(dataset: &Dataset, indexes: &[i64], device: Device) -> Self {
+        let width = dataset.shape.features() as usize;
+        let wanted = indexes.iter().map(|index| *index as usize);
+        let kind = if matches!(dataset.inputs, Inputs::Bytes(_)) { Kind::Uint8 } else { Kind::Float };
+        let inputs = Tensor::empty([indexes.len() as i64, width as i64], (kind, device));
+        // Some rows at once, so that no more than these are in memory twice.
+        let at_once = (GATHERED / width.max(1)).max(1);
+        for (place, indexes) in indexes.chunks(at_once).enumerate() {
+            let wanted = indexes.iter().map(|index| *index as usize);
+            let rows = match &dataset.inputs {
+                Inputs::Floats(values) => Tensor::from_slice(&gather(values, width, wanted)),
+                Inputs::Bytes(values) => Tensor::from_slice(&gather(values, width, wanted)),
+                Inputs::Images(_) => unreachable!("pictures are streamed or decoded before"),
+            };
+            let count = indexes.len() as i64;
+            inputs.narrow(0, (place * at_once) as i64, count).copy_(&rows.view([count, width as i64]));
+        }
+        let labels: Vec<_> = wanted.map(|index| dataset.labels[index]).collect();
+        TensorDataset { inputs, labels: Tensor::from_slice(&labels).to_device(device) }
+    }
+
+    /// The number of examples.
+    pub fn rows(&self) -> usize {
+        self.labels.size()[0] as usize
+    }
+}
+
+/// The raw examples that a model is fitted to: what is fitted to data takes this type, so that it cannot see others.
+#[derive(Debug)]
+pub struct TrainTensors(pub TensorDataset);
+
+/// The values that are gathered at once for a tensor.
+const GATHERED: usize = 1 << 20;
