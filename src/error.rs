@@ -61,7 +61,8 @@ impl Error {
         matches!(self, Error::Data { .. } | Error::Usage(_) | Error::Artifact { .. })
     }
 
-    pub(crate) fn data(place: impl Into<Place>, problem: impl Into<String>) -> Self {
+    /// Something in a file of the user's that cannot be used.
+    pub fn data(place: impl Into<Place>, problem: impl Into<String>) -> Self {
         Error::Data { place: place.into(), problem: problem.into() }
     }
 
@@ -70,7 +71,8 @@ impl Error {
         Error::Artifact { path: path.to_path_buf(), problem: problem.into() }
     }
 
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+    /// What the operating system refused, for `map_err`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let error = cresset_data::error::Error::io(action, path);
         move |reason| error(reason).into()
     }

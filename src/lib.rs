@@ -2,8 +2,7 @@
 //!
 //! The modules follow the data: [`data`] → [`loader`] → [`model`] → [`train`] (with [`distributed`]) → [`evaluate`] → [`export`] →
 //! [`predict`]. [`options`] has everything that can be set, [`run`] goes the whole way in a run folder, [`search`] looks for better
-//! options, [`compress`] makes models smaller, [`feedback`] keeps corrections of predictions, [`report`] shows runs, and [`serve`]
-//! answers over HTTP. The library never prints and never exits: it returns values, and reports progress to a [`train::Callback`].
+//! options, [`compress`] makes models smaller, [`feedback`] keeps corrections of predictions, and [`report`] shows runs. The library never prints and never exits: it returns values, and reports progress to a [`train::Callback`].
 //!
 //! ```no_run
 //! use cresset::{options::Config, distributed::World, run, train::Silent};
@@ -28,7 +27,6 @@ pub mod predict;
 pub mod report;
 pub mod run;
 pub mod search;
-pub mod serve;
 pub mod train;
 
 pub use cresset_data as data;

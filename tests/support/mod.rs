@@ -19,7 +19,9 @@ use tch::{Device, Tensor};
 
 /// `target/…/cresset`, to be run in the checkout.
 pub fn cresset() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_cresset"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
+    command.current_dir(root());
+    command
 }
 
 /// Runs the program with these arguments.
@@ -46,7 +48,11 @@ pub fn text(path: &Path) -> &str {
 
 /// The checkout.
 pub fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("crates/cli is in the checkout")
+        .to_path_buf()
 }
 
 /// A file with the first `count` rows of the digits, without their labels.

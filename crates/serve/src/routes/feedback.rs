@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{App, ask, state};
-use crate::feedback::{Answer, Correction, Given};
-use crate::run::date;
-use crate::serve::inputs::{self, Row};
-use crate::serve::problem::Problem;
-use crate::serve::reply;
+use crate::inputs::{self, Row};
+use crate::problem::Problem;
+use crate::reply;
+use cresset::feedback::{Answer, Correction, Given};
+use cresset::run::date;
 
 /// What was wrong: an input, the model's answer and the right one.
 #[derive(Debug, Deserialize)]

@@ -8,7 +8,7 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, LegendPosition, Paragraph};
 
-use crate::cli::progress::{Figures, duration, rounded, short};
+use crate::progress::{Figures, duration, rounded, short};
 
 /// All that is shown.
 #[derive(Default)]

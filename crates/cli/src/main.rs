@@ -1,4 +1,4 @@
-//! The command line: one file a command, each a table of contents.
+//! The `cresset` program: one file a command, each a table of contents.
 
 mod card;
 mod compress;
@@ -80,7 +80,7 @@ enum Ended {
 }
 
 /// Runs the program and ends the process. Exit codes: 0 well, 1 failed, 2 usage or input at fault, 130 interrupted.
-pub fn main() -> ! {
+fn main() -> ! {
     cresset_bridge::process::survive_file_size_limit();
     cresset_bridge::process::silence_warnings();
     let parsed = Cli::command().try_get_matches();

@@ -8,7 +8,7 @@ use cresset::error::Error;
 use cresset::loader::synthesis::Synthesis;
 
 use super::Source;
-use crate::cli::{Ended, show, thousands};
+use crate::{Ended, show, thousands};
 
 /// Make a larger set of pictures from a small one, as a folder to train on
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::report::html::hash;
+use cresset::report::html::hash;
 
 const FRAME: &str = include_str!("index.html");
 const STYLE: &str = include_str!("style.css");

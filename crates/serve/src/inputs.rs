@@ -14,11 +14,11 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use super::problem::Problem;
-use crate::data::column::folded;
-use crate::data::format::csv::InputRow;
-use crate::data::image::{Header, MOST_PIXELS};
-use crate::error::{nearest, quoted};
-use crate::predict::{Cell, Taken};
+use cresset::data::column::folded;
+use cresset::data::format::csv::InputRow;
+use cresset::data::image::{Header, MOST_PIXELS};
+use cresset::error::{nearest, quoted};
+use cresset::predict::{Cell, Taken};
 
 /// How large an input may be.
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use cresset::loader::augment::{AUGMENTATIONS, Augmentation, PRESETS};
 use cresset::loader::sheet::contact_sheet;
 
 use super::Source;
-use crate::cli::{Ended, show};
+use crate::{Ended, show};
 
 /// Show what augmentations make of pictures, as a contact sheet
 #[derive(Debug, Args)]

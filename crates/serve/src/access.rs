@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
-use crate::error::{Error, Result};
+use cresset::error::{Error, Result};
 
 /// The least length of a token: 16 letters and digits take longer to guess than anything lasts.
 const LEAST_TOKEN: usize = 16;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use cresset::data::terminal;
 use cresset::run::RunFolder;
-use cresset::serve::{Model, Options, Server, Token};
+use cresset_serve::{Model, Options, Server, Token};
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -9,7 +9,7 @@ use cresset::data::terminal;
 use cresset::report::audit::to_page;
 
 use super::Source;
-use crate::cli::{Ended, put, show};
+use crate::{Ended, put, show};
 
 /// Find what is wrong with data: unreadable files, duplicates, contradictions, leaks, imbalance, outliers
 #[derive(Debug, Args)]

@@ -8,9 +8,9 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::{App, ask};
-use crate::serve::problem::Problem;
-use crate::serve::worker::Job;
-use crate::serve::{inputs, reply};
+use crate::problem::Problem;
+use crate::worker::Job;
+use crate::{inputs, reply};
 
 pub(super) async fn explain(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let (uri, headers, body) = ask::whole(&app, request).await?;

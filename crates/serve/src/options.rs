@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::data::unknown::OnUnknown;
+use cresset::data::unknown::OnUnknown;
 
 /// The requests a second of a client that are answered beyond loopback, unless an option says otherwise.
 const RATE: u32 = 100;

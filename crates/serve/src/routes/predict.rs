@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{App, ask, state};
-use crate::predict::{Ranked, ranked};
-use crate::serve::problem::Problem;
-use crate::serve::worker::Job;
-use crate::serve::{inputs, reply};
+use crate::problem::Problem;
+use crate::worker::Job;
+use crate::{inputs, reply};
+use cresset::predict::{Ranked, ranked};
 
 #[derive(Serialize)]
 struct Reply<'a> {

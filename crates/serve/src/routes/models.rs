@@ -8,12 +8,12 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::App;
-use crate::data::column::{Column, ColumnKind};
-use crate::data::image::Channels;
-use crate::export::Metadata;
-use crate::serve::models::Models;
-use crate::serve::problem::Problem;
-use crate::serve::reply;
+use crate::models::Models;
+use crate::problem::Problem;
+use crate::reply;
+use cresset::data::column::{Column, ColumnKind};
+use cresset::data::image::Channels;
+use cresset::export::Metadata;
 
 pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
     reply::json(StatusCode::OK, &described(&app.models))

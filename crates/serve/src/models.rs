@@ -13,11 +13,11 @@ use std::thread::JoinHandle;
 use super::metrics::Metrics;
 use super::queue::Queue;
 use super::worker::{self, Computing, Job, Loaded};
-use crate::data::sha256;
-use crate::error::{Error, Result};
-use crate::export::Metadata;
-use crate::model::loading::open_file;
-use crate::predict::Taken;
+use cresset::data::sha256;
+use cresset::error::{Error, Result};
+use cresset::export::Metadata;
+use cresset::model::loading::open_file;
+use cresset::predict::Taken;
 
 /// A model, loaded, and what waits for it.
 pub(super) struct Served {

@@ -96,7 +96,7 @@ impl Explain {
 
         let name = free_name(place, explainer.name(), names);
         let numbers = self.out.join(format!("{name}.npy"));
-        atomic::replace(&numbers, |temporary| attribution.write_npy(temporary))?;
+        atomic::replace(&numbers, |temporary| attribution.write_npy(temporary).map_err(Error::from))?;
         let mut written = numbers;
         let range = classifier.metadata().input.value_range.filter(|_| subject.shape().len() == 3);
         if let Some(range) = range {

@@ -9,7 +9,7 @@ use cresset::data::terminal;
 use cresset::error::Error;
 
 use super::Source;
-use crate::cli::{Ended, show, thousands};
+use crate::{Ended, show, thousands};
 
 /// Write the list of the examples that had better be left out, for `cresset train --exclude`; the data stays as it is
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! use cresset::options::device::Threads;
-//! use cresset::serve::{Model, Options, Server};
+//! use cresset_serve::{Model, Options, Server};
 //! # fn options() -> Options { unimplemented!() }
 //!
 //! let model = Model { path: "runs/mine/model.pt".into(), device: tch::Device::Cpu, threads: Threads::Auto };
@@ -57,9 +57,9 @@ use rate::Rate;
 use routes::{App, Client};
 use worker::Computing;
 
-use crate::error::{Error, Result};
-use crate::feedback;
-use crate::options::device::Threads;
+use cresset::error::{Error, Result};
+use cresset::feedback;
+use cresset::options::device::Threads;
 
 /// How often the model's file is looked at.
 const LOOK: Duration = Duration::from_secs(1);

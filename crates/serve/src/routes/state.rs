@@ -5,15 +5,15 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::feedback;
-use crate::serve::access::Access;
-use crate::serve::inputs::Limits;
-use crate::serve::metrics::Metrics;
-use crate::serve::models::Models;
-use crate::serve::rate::Rate;
+use crate::access::Access;
+use crate::inputs::Limits;
+use crate::metrics::Metrics;
+use crate::models::Models;
+use crate::rate::Rate;
+use cresset::feedback;
 
 /// What the routes share.
-pub(in crate::serve) struct App {
+pub(crate) struct App {
     pub models: Arc<Models>,
     pub metrics: Arc<Metrics>,
     pub access: Access,

@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 
 use super::metrics::Metrics;
 use super::queue::Queue;
-use crate::data::unknown::OnUnknown;
-use crate::error::{Error, Result, guard};
-use crate::export::{Metadata, VERIFICATION};
-use crate::options::device::Threads;
-use crate::predict::explain::{Explainer, Subject};
-use crate::predict::{Classifier, Found, Taken};
+use cresset::data::unknown::OnUnknown;
+use cresset::error::{Error, Result, guard};
+use cresset::export::{Metadata, VERIFICATION};
+use cresset::options::device::Threads;
+use cresset::predict::explain::{Explainer, Subject};
+use cresset::predict::{Classifier, Found, Taken};
 
 /// What is asked of the model.
 pub(super) enum Job {

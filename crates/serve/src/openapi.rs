@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::data::column::{Column, ColumnKind};
-use crate::data::image::Channels;
-use crate::export::Metadata;
+use cresset::data::column::{Column, ColumnKind};
+use cresset::data::image::Channels;
+use cresset::export::Metadata;
 
 /// The document for a model. Its inputs and classes stand in the schemas, so that a program can make sound requests of them.
 pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {

@@ -9,11 +9,11 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::App;
-use crate::error::{did_you_mean, quoted};
-use crate::serve::metrics::Rejected;
-use crate::serve::models::Served;
-use crate::serve::problem::Problem;
-use crate::serve::worker::{Answer, Job};
+use crate::metrics::Rejected;
+use crate::models::Served;
+use crate::problem::Problem;
+use crate::worker::{Answer, Job};
+use cresset::error::{did_you_mean, quoted};
 
 type Result<T> = std::result::Result<T, Problem>;
 
