@@ -56,11 +56,11 @@ fn check_program(program: &Path, trained: &Prepared, model: &Path) {
     assert!(!stderr(&failed).is_empty());
 }
 
-/// The command of the README that begins like this.
-fn readme_command(start: &str) -> String {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let found = readme.lines().find(|line| line.starts_with(start));
-    found.unwrap_or_else(|| panic!("the README shows no `{start}`")).to_string()
+/// The command in docs/export.md that starts with this.
+fn shown_command(start: &str) -> String {
+    let page = std::fs::read_to_string(root().join("docs/export.md")).unwrap();
+    let found = page.lines().find(|line| line.starts_with(start));
+    found.unwrap_or_else(|| panic!("docs/export.md shows no `{start}`")).to_string()
 }
 
 fn bash(command: &str) {
@@ -74,8 +74,8 @@ fn a_cpp_program_computes_the_logits_of_the_training_process() {
     let folder = tempfile::tempdir().unwrap();
     let (trained, model) = train(folder.path());
     let program = folder.path().join("classify");
-    // The command of the README, with another output.
-    bash(&readme_command("g++ ").replace("-o classify", &format!("-o {}", text(&program))));
+    // The command in docs/export.md, with another output.
+    bash(&shown_command("g++ ").replace("-o classify", &format!("-o {}", text(&program))));
     check_program(&program, &trained, &model);
     let failed = Command::new(&program).args([&model, &model]).output().unwrap();
     assert!(stderr(&failed).contains("model.pt: Not a PNG file"), "{}", stderr(&failed));
@@ -89,7 +89,7 @@ fn a_cpp_program_built_by_cmake_computes_the_logits_of_the_training_process() {
     let cmake = std::env::var("CRESSET_CMAKE").expect("`make test` sets CRESSET_CMAKE");
     let build = folder.path().join("build");
     for line in ["cmake -S ", "cmake --build "] {
-        let command = readme_command(line).replacen("cmake", &cmake, 1);
+        let command = shown_command(line).replacen("cmake", &cmake, 1);
         bash(&command.replace("build/classify", text(&build)));
     }
     check_program(&build.join("classify"), &trained, &model);

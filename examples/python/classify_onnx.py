@@ -1,4 +1,4 @@
-"""Classifies rows of numbers with a model exported as ONNX. Usage: classify_onnx.py MODEL.onnx ROWS.csv"""
+"""Classifies the rows of a CSV file of numbers with an exported ONNX model. Usage: classify_onnx.py MODEL.onnx ROWS.csv"""
 import json
 import sys
 
@@ -12,7 +12,7 @@ _, *shape = session.get_inputs()[0].shape
 rows = numpy.loadtxt(sys.argv[2], delimiter=",", dtype=numpy.float32, ndmin=2)
 [logits] = session.run(["logits"], {"input": rows.reshape(-1, *shape)})
 
-odds = numpy.exp(logits - logits.max(axis=1, keepdims=True))
-probabilities = odds / odds.sum(axis=1, keepdims=True)
+exponentials = numpy.exp(logits - logits.max(axis=1, keepdims=True))
+probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
 for row, index in enumerate(probabilities.argmax(axis=1)):
     print(classes[index], f"{probabilities[row, index]:.4f}", *(f"{logit:.9g}" for logit in logits[row]))

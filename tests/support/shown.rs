@@ -85,8 +85,8 @@ impl Reader {
             ["tensorboard", "--logdir", runs] => {
                 assert!(has_events(&self.folder().join(runs)), "{line}: no event file is below {runs}");
             }
-            // tests/export.rs runs those of the README.
-            ["g++" | "cmake", ..] => assert!(page("README.md").contains(line), "nothing runs {line}"),
+            // tests/export.rs runs those of docs/export.md.
+            ["g++" | "cmake", ..] => assert!(page("docs/export.md").contains(line), "nothing runs {line}"),
             // tests/python.rs runs the programs.
             ["python", program, files @ ..] if program.starts_with("examples/") => {
                 for file in [program].iter().chain(&files.iter().collect::<Vec<_>>()) {
