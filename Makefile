@@ -1,5 +1,5 @@
-# `make train` and `make test` do everything; `make help` lists the rest.
-# Everything is built with the release profile, so that torch-sys (minutes of C++) is compiled once and no more.
+# Start with `make train` and `make test`; `make help` lists all targets.
+# Everything uses the release profile, so that torch-sys (minutes of C++) is compiled only once.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -8,10 +8,10 @@ SHELL := /bin/bash
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-train: build data ## Train the digits (ARGS="--epochs 20" passes options on)
+train: build data ## Train on the digits (ARGS="--epochs 20" passes options)
 	@target/release/cresset train $(ARGS)
 
-test: libtorch data ## Run all tests that need no Python torch
+test: libtorch data ## Run all tests that do not need PyTorch for Python
 	@scripts/check-tools examples
 	cargo test --release --workspace
 	cmake=$$(command -v cmake || { python=$$(scripts/python-env cmake) && echo "$${python%/*}/cmake"; }) && \
@@ -22,14 +22,14 @@ test: libtorch data ## Run all tests that need no Python torch
 	  CRESSET_PYTHON_TENSORBOARD=$$python cargo test --release --test tensorboard -- --ignored
 	python=$$(scripts/python-env schemathesis) && \
 	  CRESSET_SCHEMATHESIS=$${python%/*}/schemathesis cargo test --release --test openapi -- --ignored
-	@echo "Left out: the tests with Python torch (3 GB), which 'make test-python' runs, those of a network and of clusters ('make test-network', as root), and those in a browser ('make test-browser')."
+	@echo "Not run: the tests with PyTorch for Python (3 GB; 'make test-python'), the network and cluster tests ('make test-network', as root), and the browser tests ('make test-browser')."
 
-test-python: libtorch data ## Run the tests with Python torch, which is installed once into the cache
+test-python: libtorch data ## Run the tests with PyTorch for Python (installs it into the cache, once)
 	torch=$$(scripts/python-env torch) && onnx=$$(scripts/python-env onnx) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_ONNX=$$onnx && \
 	  cargo test --release --test python -- --include-ignored
 
-test-network: libtorch data ## Run the tests with two machines, which are network namespaces, and under mpirun and SLURM (as root)
+test-network: libtorch data ## Run the distributed tests in two network namespaces, under mpirun and SLURM (as root)
 	cargo test --release --test network --test starters -- --ignored
 
 test-browser: libtorch data ## Run the tests in Chromium (Debian: apt install chromium chromium-driver)
@@ -40,40 +40,40 @@ check: libtorch ## Check formatting, lints and documentation
 	cargo clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
 
-gpu-check: ## On a machine with an NVIDIA GPU: check all that needs one, and time training beside PyTorch
+gpu-check: ## Run the GPU tests, and time training against PyTorch (needs an NVIDIA GPU)
 	@scripts/gpu-check
 
-accuracy: build data ## Train the digits by each recipe with five seeds, and compare the accuracy with its goal
+accuracy: build data ## Train each recipe on the digits with five seeds, and compare the accuracy with its goal
 	cargo bench --bench accuracy
 
-bench: build data ## Time all that is to be fast beside PyTorch, Lightning, Keras, burn, pandas and torchvision (QUICK=1: in minutes)
+bench: build data ## Run the benchmarks against PyTorch, Lightning, Keras, burn, pandas and torchvision (QUICK=1: in minutes)
 	torch=$$(scripts/python-env torch) && keras=$$(scripts/python-env keras) && \
 	  cargo build --quiet --locked --release --manifest-path benches/peers/burn/Cargo.toml --target-dir target/peers && \
 	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_KERAS=$$keras CRESSET_BURN=target/peers/release/digits-burn cargo bench --bench speed
 
-bench-more: build data ## Time whole programs, training in two processes, scaling, and the server beside FastAPI
+bench-more: build data ## Run the benchmarks of prediction, distributed training, scaling, and serving
 	torch=$$(scripts/python-env torch) && serve=$$(scripts/python-env serve) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_SERVE=$$serve && \
 	  cargo bench --bench inference && cargo bench --bench distributed && cargo bench --bench scaling && \
 	  cargo bench --bench serve
 
-book: ## Build the book of docs/ into target/book (compiles mdBook into the cache, once)
+book: ## Build docs/ as a book in target/book (compiles mdBook into the cache, once)
 	@scripts/mdbook build docs
 	@echo "written to target/book/index.html"
 
 build: libtorch ## Build target/release/cresset
 	cargo build --release
 
-data: ## Fetch the data sets that are known by name into data/
+data: ## Download the named data sets into data/
 	@scripts/fetch-data
 
-libtorch: ## Fetch libtorch into the cache (or use the one that LIBTORCH names)
+libtorch: ## Download libtorch into the cache (or use the one in LIBTORCH)
 	@scripts/check-tools
 	@scripts/fetch-libtorch >/dev/null
 
-doctor: build ## Look at this machine and say what to do about each fault
+doctor: build ## Check this machine and suggest fixes
 	@target/release/cresset doctor
 
-clean: ## Remove what was built here; the cache and the runs stay
+clean: ## Remove build output; the cache and the runs stay
 	cargo clean
 	rm -f libtorch
