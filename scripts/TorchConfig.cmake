@@ -1,11 +1,11 @@
-# What find_package(Torch) reads in ./libtorch: the CPU half of libtorch as the target `torch`.
+# Package file for find_package(Torch) in ./libtorch: the CPU half of libtorch as the target `torch`.
 get_filename_component(_torch "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 if(NOT TARGET torch)
   add_library(torch INTERFACE IMPORTED)
   target_include_directories(torch SYSTEM INTERFACE "${_torch}/include" "${_torch}/include/torch/csrc/api/include")
   target_compile_features(torch INTERFACE cxx_std_17)
   foreach(_library torch_cpu c10)
-    # The libraries load from their real folder, where they find each other.
+    # Link to the resolved path, because the libraries find each other relative to their real folder.
     get_filename_component(_real "${_torch}/lib/lib${_library}.so" REALPATH)
     target_link_libraries(torch INTERFACE "${_real}")
   endforeach()

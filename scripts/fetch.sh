@@ -1,7 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the scripts that download something: how this project does it.
-# Everything comes through pip, pinned, into a cache outside the checkout. A download is made in a `.partial-*` folder
-# beside its destination and renamed when it is complete, so a half-made one is never used.
+# Shared functions of the scripts that download. Downloads are pinned, use pip, and go to a cache outside the checkout. A
+# download is written to a `.partial-*` folder next to its destination and renamed when complete.
 
 partial=""
 locked=""
@@ -19,9 +18,9 @@ discard_partial() {
   partial=""
 }
 
-# An interruption leaves nothing behind: the partial folder goes, and the lock with the process.
+# An interruption removes the partial folder; the lock ends with the process.
 interrupted() {
-  # A second Ctrl-C must not stop the cleaning up; the commands below inherit this.
+  # A second Ctrl-C must not stop the cleanup; the commands below inherit this.
   trap '' INT TERM HUP
   local child
   for child in $(jobs -p); do kill "$child" 2>/dev/null; done
@@ -37,8 +36,8 @@ trap interrupted INT TERM HUP
 cache="${XDG_CACHE_HOME:-${HOME:-}/.cache}/cresset"
 [ "${cache:0:1}" = / ] || die "the cache would be in $cache, which is no absolute path. Set XDG_CACHE_HOME to one."
 
-# take_lock: one process at a time works on the cache. The kernel drops the lock when this process and its pip have ended,
-# however they end, so the next one never meets a pip that still writes.
+# take_lock: allows one process at a time to use the cache. The kernel releases the lock when this process and its pip have
+# ended, even if they were killed, so no other process runs while pip still writes.
 take_lock() {
   [ -z "$locked" ] || return 0
   if ! { mkdir -p "$cache" && : >>"$cache/.lock"; } 2>/dev/null; then
@@ -53,21 +52,20 @@ take_lock() {
   locked=yes
 }
 
-# drop_lock: lets another process have it, such as a script that this one calls.
+# drop_lock: releases the lock, for example for a script that this one calls.
 drop_lock() {
   [ -z "$locked" ] || exec 9>&-
   locked=""
 }
 
-# new_partial FOLDER: sets $partial to a new empty folder in FOLDER, and clears what killed processes left there.
-# Call it with the lock held.
+# new_partial FOLDER: sets $partial to a new empty folder in FOLDER, and removes those of killed processes. Requires the lock.
 new_partial() {
   mkdir -p "$1" || die "cannot create $1."
   rm -rf "$1"/.partial-*
   partial=$(mktemp -d "$1/.partial-XXXXXX") || die "cannot create a folder in $1: is the disk full?"
 }
 
-# need_space FOLDER MB WHAT: call it after new_partial, which may free some.
+# need_space FOLDER MB WHAT: call it after new_partial, which can free space.
 need_space() {
   local free_mb
   free_mb=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
@@ -79,14 +77,14 @@ need_space() {
 need_python() {
   local install="Install it (Debian, Ubuntu: apt install python3-pip) or $2."
   command -v python3 >/dev/null || die "python3 was not found; it is needed once, to download $1. $install"
-  # The interpreter itself: python3 may be a wrapper (pyenv's is), and an interruption would end that alone.
+  # Use the real interpreter: python3 can be a wrapper (as in pyenv), and an interruption would end only the wrapper.
   if ! { python=$(python3 -c 'import sys; print(sys.executable)') && "$python" -m pip --version; } >/dev/null 2>&1; then
     die "python3 has no pip; it is needed once, to download $1. $install"
   fi
 }
 
-# pip_get download|install FOLDER REQUIREMENTS: the pinned wheels, checked by SHA-256, into FOLDER, the same whatever the
-# local Python's version is.
+# pip_get download|install FOLDER REQUIREMENTS: puts the pinned wheels into FOLDER, verified by SHA-256. The wheels do not
+# depend on the version of the local Python.
 pip_get() {
   local platforms=() n
   for n in $(seq 28 -1 5); do platforms+=(--platform "manylinux_2_${n}_x86_64"); done
@@ -97,14 +95,14 @@ pip_get() {
     "${platforms[@]}" "${into[@]}" -r "$3"
 }
 
-# run_pip PYTHON ARGUMENTS…: needs $partial.
+# run_pip PYTHON ARGUMENTS…: requires $partial.
 run_pip() {
   local python=$1 log="$partial/pip.log"
   shift
   mkdir -p "$partial/tmp" || die "cannot create a folder in $partial: is the disk full?"
-  # pip unpacks in TMPDIR: here that is the disk whose space was checked, and goes when the partial folder goes.
-  # PIP_USER and PIP_REQUIRE_VIRTUALENV undo what a user's pip.conf may demand; neither goes with a folder of our own.
-  # In the background, because bash acts on an interruption only when no command runs in the foreground.
+  # pip unpacks in TMPDIR. This one is on the disk whose space was checked, and is removed with the partial folder.
+  # PIP_USER and PIP_REQUIRE_VIRTUALENV override settings in pip.conf that are incompatible with a target folder.
+  # In the background, because bash handles an interruption only when no command runs in the foreground.
   TMPDIR="$partial/tmp" PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 "$python" -m pip --quiet --disable-pip-version-check \
     --no-cache-dir "$@" --only-binary=:all: >"$log" 2>&1 &
   wait $! || explain_pip_failure "$log"

@@ -1,7 +1,7 @@
-"""Takes the data sets out of the scikit-learn wheel: unpack_datasets.py FOLDER, which holds the wheel.
+"""Extracts the data sets from the scikit-learn wheel in FOLDER. Usage: unpack_datasets.py FOLDER
 
-The tables get a header and the names of their classes; in the wheel, the first line has the counts of rows and columns and
-the names of the classes, and a row ends in the number of its class.
+The tables get a header and class names. In the wheel, the first line has the numbers of rows and columns and the class names,
+and each row ends with its class index.
 """
 
 import gzip
@@ -14,7 +14,7 @@ PLACE = "sklearn/datasets/data/"
 MEASURED = ["radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points"]
 MEASURED += ["symmetry", "fractal dimension"]
 
-# The names of the columns, as scikit-learn's documentation has them.
+# The column names in the documentation of scikit-learn.
 COLUMNS = {
     "iris": ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"],
     "wine": [

@@ -1,6 +1,6 @@
-"""Takes the header files out of wheels: unpack_headers.py FOLDER, which holds the wheels, fills FOLDER/include.
+"""Extracts the headers of the wheels in FOLDER to FOLDER/include. Usage: unpack_headers.py FOLDER
 
-The wheels themselves are removed: they are mostly libraries, up to 400 MB each, and of those none is needed.
+The wheels are deleted: they consist mostly of libraries, up to 400 MB each, which are not needed.
 """
 
 import pathlib

@@ -1,4 +1,4 @@
-"""Prints tests/reference/metrics.json: figures of scikit-learn for some logits and labels.
+"""Prints tests/reference/metrics.json: metrics computed by scikit-learn for some logits and labels.
 
 Run it with scikit-learn: $(scripts/python-env torch) scripts/reference/metrics.py > tests/reference/metrics.json
 """
@@ -13,7 +13,7 @@ from sklearn import metrics
 
 
 def calibration_error(y, p, bins=15):
-    """scikit-learn has no such figure: the sum over bins (low, high] of |right - confidence|, divided by the rows."""
+    """Not in scikit-learn: the sum over bins (low, high] of |correct - confidence|, divided by the number of rows."""
     confidence, right = p.max(1), p.argmax(1) == y
     place = np.clip(np.ceil(confidence * bins) - 1, 0, bins - 1)
     return sum(abs((right[place == b] - confidence[place == b]).sum()) for b in range(bins)) / len(y)
@@ -24,7 +24,7 @@ def case(rows, classes, seed):
     y = random.integers(0, classes, rows)
     logits = random.normal(size=(rows, classes)).astype(np.float32)
     logits[np.arange(rows), y] += 1.5
-    logits = np.round(logits * 3, 1).astype(np.float32)  # some are equal
+    logits = np.round(logits * 3, 1).astype(np.float32)  # with ties
     p = softmax(logits.astype(np.float64), axis=1)
     predicted = logits.argmax(1)
     loss = lambda t: metrics.log_loss(y, softmax(logits.astype(np.float64) / t, axis=1), labels=range(classes))

@@ -1,4 +1,4 @@
-"""Prints tests/reference/optimizers.json: how PyTorch's optimizers and schedules move on a fixed problem.
+"""Prints tests/reference/optimizers.json: trajectories of PyTorch's optimizers and schedules on a fixed problem.
 
 Run it with Python torch: $(scripts/python-env torch) scripts/reference/optimizers.py > tests/reference/optimizers.json
 """
@@ -12,7 +12,7 @@ STEPS = 25
 
 
 def problem():
-    """A matrix and a bias, in float64, and a loss with a curved valley that no random number takes part in."""
+    """A matrix and a bias in float64, and a deterministic loss with a curved valley."""
     w = torch.tensor([[math.sin(i + 2 * j) for j in range(3)] for i in range(4)], dtype=torch.float64, requires_grad=True)
     b = torch.tensor([math.cos(i) for i in range(3)], dtype=torch.float64, requires_grad=True)
     x = torch.tensor([[math.cos(3 * i + j) for j in range(4)] for i in range(8)], dtype=torch.float64)
@@ -22,7 +22,7 @@ def problem():
 
 def trajectory(make):
     w, b, loss = problem()
-    # Weight decay for the matrix alone, as the library under test has it.
+    # Weight decay only for the matrix, as in the library under test.
     optimizer = make([{"params": [w]}, {"params": [b], "weight_decay": 0.0}])
     for _ in range(STEPS):
         optimizer.zero_grad()
