@@ -40,7 +40,11 @@ fn the_default_job_prints_what_is_shown() {
 
 /// What the README shows of a program: the language, the example, and the example's arguments in place of file names.
 const SHOWN: [(&str, &str, [(&str, &str); 2]); 2] = [
-    ("python", "python/classify.py", [(r#""runs/mine/model.pt""#, "sys.argv[1]"), (r#""digit.png""#, "path")]),
+    (
+        "python",
+        "python/classify.py",
+        [(r#""runs/mine/model.pt""#, "sys.argv[1]"), (r#""digit.png""#, "path")],
+    ),
     ("cpp", "cpp/classify.cpp", [(r#""runs/mine/model.pt""#, "argv[1]"), (r#""digit.png""#, "argv[i]")]),
 ];
 
@@ -51,7 +55,8 @@ fn the_programs_shown_are_lines_of_the_examples() {
         let mut lines = example.lines().map(str::trim);
         let [shown] = &readme(language)[..] else { panic!("the README shows one program in {language}") };
         for line in shown.lines() {
-            let expected = arguments.iter().fold(line.to_string(), |line, (name, own)| line.replace(name, own));
+            let expected =
+                arguments.iter().fold(line.to_string(), |line, (name, own)| line.replace(name, own));
             assert!(lines.any(|own| own == expected), "{file} has no line `{expected}` there");
         }
     }
