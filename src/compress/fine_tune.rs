@@ -22,7 +22,7 @@ pub fn fine_tune(
     })?;
     let folder = RunFolder::create(Some(&temporary.path().join("run")), config)?;
     let plan = Plan::of(config, prepared.class_weights.clone());
-    let mut training = Training::new(plan, network, &folder)?;
+    let mut training = Training::new(plan, network, folder.checkpoints())?;
     if let Some(teacher) = teacher {
         training = training.taught_by(teacher);
     }

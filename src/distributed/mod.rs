@@ -9,6 +9,7 @@ mod hosts;
 mod place;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,6 @@ use cresset_bridge::reducer::Reducer;
 use tch::{Device, Tensor};
 
 use crate::error::{Error, Result};
-use crate::model::Tensors;
 pub(crate) use agreement::Agreement;
 pub use place::Place;
 use watch::Watch;
@@ -194,7 +194,7 @@ impl World {
     }
 
     /// Gives tensors the values that they have in process 0.
-    pub fn equalise(&self, tensors: &Tensors) -> Result<()> {
+    pub fn equalise(&self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         for tensor in tensors.values() {
             self.together(|group| group.broadcast(&mut tensor.detach()))?;
         }

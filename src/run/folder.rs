@@ -9,9 +9,13 @@ use crate::data::{atomic, terminal};
 use crate::error::{Error, Result};
 use crate::options::{Config, ModelChoice, RECORD};
 use crate::run::Prepared;
+use crate::train::checkpoint::CheckpointFolder;
 
 /// The note of a run about the corrections that it learned from.
 const FEEDBACK_SHA256: &str = "feedback_sha256";
+
+/// How the names of TensorBoard's event files begin.
+pub(crate) const EVENT_FILE: &str = "events.out.tfevents.";
 
 /// The folder of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +103,7 @@ impl RunFolder {
         for file in [run.config_file(), run.split(), run.metrics()] {
             unless_absent(fs::remove_file(&file)).map_err(Error::io("remove", &file))?;
         }
-        for events in crate::report::tensorboard::event_files(path)? {
+        for events in event_files(path)? {
             fs::remove_file(&events).map_err(Error::io("remove", &events))?;
         }
         unless_absent(fs::remove_dir(&checkpoints)).map_err(Error::io("remove the folder", &checkpoints))
@@ -111,14 +115,19 @@ impl RunFolder {
         Ok(atomic::clear(&self.path.join("checkpoints"))?)
     }
 
-    /// Where training goes on from.
-    pub fn last_checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoints/last.safetensors")
+    /// Where training keeps its checkpoints.
+    pub fn checkpoints(&self) -> CheckpointFolder {
+        CheckpointFolder::new(self.path.join("checkpoints"))
     }
 
-    /// The weights of the epoch with the least held-out loss.
+    /// The checkpoint that training resumes from.
+    pub fn last_checkpoint(&self) -> PathBuf {
+        self.checkpoints().last()
+    }
+
+    /// The weights of the epoch with the lowest validation loss.
     pub fn best_checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoints/best.safetensors")
+        self.checkpoints().best()
     }
 
     /// The page that shows the run.
@@ -216,6 +225,18 @@ impl RunFolder {
         let bytes = writer.into_inner().expect("a record can be written to memory");
         Ok(atomic::write(&self.split(), &bytes)?)
     }
+}
+
+/// TensorBoard's files of events in a folder.
+fn event_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match folder.read_dir() {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("read the folder", folder)(error)),
+    };
+    let is_events =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(EVENT_FILE));
+    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_events).collect())
 }
 
 fn unless_absent(result: io::Result<()>) -> io::Result<()> {

@@ -43,7 +43,7 @@ use crate::train::{
 pub use examples::Examples;
 pub use finished::Finished;
 pub use folder::RunFolder;
-pub(crate) use folder::claim_named;
+pub(crate) use folder::{EVENT_FILE, claim_named};
 pub use folds::{CrossValidation, FoldFigures, Spread, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
 pub use prepared::{MakeNetwork, Prepared};
@@ -336,7 +336,7 @@ impl Run {
         if let Some(sha256) = prepared.network.fingerprint() {
             plan.identity.insert("the model file's SHA-256".to_string(), sha256.to_string());
         }
-        let training = Training::new(plan, &prepared.network, &folder)?.among(world);
+        let training = Training::new(plan, &prepared.network, folder.checkpoints())?.among(world);
         Ok(Run { config: config.clone(), folder, prepared, world: world.clone(), training, writer })
     }
 }

@@ -3,7 +3,7 @@
 //! The weights stand under their PyTorch names, everything else under a prefix that no weight has (`optimizer/…`), and
 //! the position of the run in the file's metadata. One file, because one rename is atomic and two are not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,27 @@ use crate::evaluate::numbers;
 use crate::model::Tensors;
 use crate::model::weights::checksums::{self, Checksums};
 use crate::model::weights::safetensors;
+
+/// The folder of a run's checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointFolder(PathBuf);
+
+impl CheckpointFolder {
+    /// The folder at this path.
+    pub fn new(path: PathBuf) -> Self {
+        CheckpointFolder(path)
+    }
+
+    /// The checkpoint that training resumes from.
+    pub fn last(&self) -> PathBuf {
+        self.0.join("last.safetensors")
+    }
+
+    /// The weights of the epoch with the lowest validation loss.
+    pub fn best(&self) -> PathBuf {
+        self.0.join("best.safetensors")
+    }
+}
 
 /// How far a run has come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -114,7 +114,7 @@ impl Training {
     }
 
     fn diverged(&self, account: &str, remedy: &str) -> Error {
-        let last = self.folder.last_checkpoint();
+        let last = self.checkpoints.last();
         Error::Diverged(format!(
             "{account}. A lower --lr or --clip 1 often helps; {remedy}. The last good checkpoint was kept: {}",
             last.display()

@@ -74,7 +74,7 @@ impl Training {
 
     /// Takes everything from the last checkpoint; gives the identity of the run that wrote it.
     pub(super) fn load_last(&mut self, network: &mut Network) -> Result<Identity> {
-        let path = self.folder.last_checkpoint();
+        let path = self.checkpoints.last();
         let checkpoint = Checkpoint::load(&path)?;
         let fault =
             |problem: String| Error::artifact(&path, format!("the checkpoint is not of this run: {problem}"));
@@ -153,7 +153,7 @@ impl Training {
             (RANDOM, &random),
         ];
         let position = Position { scale: self.learner.scale, ..self.position.clone() };
-        checkpoint::save(&self.folder.last_checkpoint(), &groups, &position, &self.plan.identity)?;
+        checkpoint::save(&self.checkpoints.last(), &groups, &position, &self.plan.identity)?;
         tracing::debug!(epoch = position.epoch, step = position.step, "wrote the last checkpoint");
         Ok(())
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
 use super::callback::Callback;
+use super::checkpoint::CheckpointFolder;
 use super::*;
 use crate::data::{InputShape, Part};
 use crate::error::Result;
 use crate::loader::{InMemory, MemoryFeed, Sampling};
 use crate::model::{Network, Task};
 use crate::options::Config;
-use crate::run::RunFolder;
 
 const ROWS: i64 = 60;
 
@@ -67,8 +67,9 @@ impl Bench {
         let task = Task { input: InputShape(vec![2]), classes: 2 };
         let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 1)?;
         let out = self.folder.path().join(format!("run-{}", self.folder.path().read_dir().unwrap().count()));
-        let folder = RunFolder::create(Some(&out), &config)?;
-        let mut training = change(Training::new(Plan::of(&config, None), &network, &folder)?);
+        std::fs::create_dir_all(out.join("checkpoints")).unwrap();
+        let checkpoints = CheckpointFolder::new(out.join("checkpoints"));
+        let mut training = change(Training::new(Plan::of(&config, None), &network, checkpoints)?);
         training.save_last(&network)?;
         let held_out =
             InMemory::ready(TensorDataset { inputs: self.held_out.shallow_clone(), ..self.labels() });
@@ -298,7 +299,8 @@ fn a_paused_training_goes_on_to_the_same_bits() {
         let (_, whole) = bench.train(options.clone(), &mut []).unwrap();
         for pause in [1, 5, 6, 9, 14] {
             let (paused, mut network) = bench.train(options.clone(), &mut [&mut PauseAt(pause)]).unwrap();
-            let mut training = Training::new(paused.plan.clone(), &network, &paused.folder).unwrap();
+            let mut training =
+                Training::new(paused.plan.clone(), &network, paused.checkpoints.clone()).unwrap();
             tch::manual_seed(99);
             training.resume(&mut network).unwrap();
             let held_out =

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::callback::{self, Callback, Flow};
-use super::checkpoint::{self, Best, Position};
+use super::checkpoint::{self, Best, CheckpointFolder, Position};
 use super::distillation::Distillation;
 use super::fault::Fault;
 use super::learner::{Learner, Outcome};
@@ -14,7 +14,6 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Confusion, Keep, evaluate};
 use crate::loader::{Batch, HeldOutFeed, Pass, TrainFeed};
 use crate::model::Network;
-use crate::run::RunFolder;
 
 /// How a call of [`Training::run`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +40,7 @@ pub struct Training {
     pub(super) learner: Learner,
     pub(super) running: Running,
     pub(super) position: Position,
-    pub(super) folder: RunFolder,
+    pub(super) checkpoints: CheckpointFolder,
     pub(super) world: World,
     schedule: Schedule,
     agreement: Agreement,
@@ -59,14 +58,14 @@ impl Training {
     ///
     /// # Errors
     /// A plan with unknown names or faulty options.
-    pub fn new(plan: Plan, network: &Network, folder: &RunFolder) -> Result<Self> {
+    pub fn new(plan: Plan, network: &Network, checkpoints: CheckpointFolder) -> Result<Self> {
         let options = &plan.options;
         let schedule = Schedule::new(&options.schedule, &options.schedule_options, options.warmup_epochs)?;
         Ok(Training {
             learner: Learner::new(&plan, network)?,
             running: Running::new(network.device()),
             position: Position::default(),
-            folder: folder.clone(),
+            checkpoints,
             world: World::alone(),
             schedule,
             agreement: Agreement::new(),
@@ -211,7 +210,7 @@ impl Training {
         let best = Best { epoch: record.epoch, held_out_loss: record.held_out_loss };
         let position = Position { best: Some(best), ..self.position.clone() };
         if self.world.is_first() {
-            let (path, state) = (self.folder.best_checkpoint(), network.state());
+            let (path, state) = (self.checkpoints.best(), network.state());
             checkpoint::save(&path, &[("", &state)], &position, &self.plan.identity)?;
         }
         Ok(best)

@@ -7,9 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
 use crate::export::proto::Message;
-
-/// What the names of all event files begin with; TensorBoard looks for the second half.
-pub(super) const PREFIX: &str = "events.out.tfevents.";
+use crate::run::EVENT_FILE;
 
 /// A file that events are appended to.
 #[derive(Debug)]
@@ -24,7 +22,7 @@ impl EventFile {
     pub fn create(folder: &Path) -> Result<Self> {
         let (seconds, process) = (now() as u64, std::process::id());
         for number in 0u64.. {
-            let path = folder.join(format!("{PREFIX}{seconds:010}.cresset.{process}.{number}"));
+            let path = folder.join(format!("{EVENT_FILE}{seconds:010}.cresset.{process}.{number}"));
             match OpenOptions::new().append(true).create_new(true).open(&path) {
                 Ok(file) => {
                     let mut events = EventFile { file, path };

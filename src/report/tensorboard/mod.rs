@@ -4,10 +4,7 @@
 mod event_file;
 mod summary;
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::picture;
 use crate::model::Network;
 use crate::report::card::markdown::plain;
@@ -53,19 +50,6 @@ impl TensorBoard {
         let classes: Vec<_> = self.classes.iter().map(|class| plain(class)).collect();
         format!("Rows: true classes, columns: predicted classes: {}", classes.join(", "))
     }
-}
-
-/// The event files in a folder.
-pub(crate) fn event_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match folder.read_dir() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("read the folder", folder)(error)),
-    };
-    let is_events = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(event_file::PREFIX))
-    };
-    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_events).collect())
 }
 
 impl Callback for TensorBoard {
