@@ -10,8 +10,9 @@ mod support;
 use std::time::Instant;
 
 use chart::Curve;
-use cresset::data::{InputShape, Part};
+use cresset::data::InputShape;
 use cresset::loader::{InMemory, MemoryFeed, Pass, Sampling, TrainFeed};
+use cresset::model::preprocessing::TensorDataset;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
 use cresset::train::{Learner, Outcome, Plan, Running};

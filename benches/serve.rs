@@ -139,7 +139,7 @@ fn compare(name: &str, model: &Path, rows: &[Vec<f32>], bodies: &Path) {
 
 /// The class of each row and its probability, one row after the other.
 fn expected(model: &Path, rows: &[Vec<f32>]) -> Vec<(String, f64)> {
-    let classifier = Classifier::load(model, Device::Cpu).expect("the model loads");
+    let classifier = Classifier::load_on(model, Device::Cpu).expect("the model loads");
     let of = |row: &Vec<f32>| {
         let probabilities = classifier
             .logits(&Tensor::from_slice(row).unsqueeze(0))

@@ -44,6 +44,19 @@ pub enum Error {
     /// Training came to nothing.
     #[error("{0}")]
     Diverged(String),
+    /// Training was stopped before its end, with a checkpoint.
+    #[error(
+        "training stopped in epoch {epoch} after step {step}; resume the run in {}",
+        terminal::path(folder)
+    )]
+    Interrupted {
+        /// The run folder.
+        folder: PathBuf,
+        /// The epoch under way, from 1.
+        epoch: u32,
+        /// The steps of it that are done.
+        step: usize,
+    },
     /// The memory of the device does not suffice.
     #[error("{0}")]
     Memory(String),

@@ -1,17 +1,38 @@
 //! Cresset trains classifiers on libtorch: raw files in, a trained, evaluated and exported TorchScript model out.
 //!
-//! The modules follow the data: [`data`] → [`loader`] → [`model`] → [`train`] (with [`distributed`]) → [`evaluate`] → [`export`] →
-//! [`predict`]. [`options`] has everything that can be set, [`run`] goes the whole way in a run folder, [`search`] looks for better
-//! options, [`compress`] makes models smaller, [`feedback`] keeps corrections of predictions, and [`report`] shows runs. The library never prints and never exits: it returns values, and reports progress to a [`train::Callback`].
+//! A [`Trainer`] trains, evaluates and exports; a [`Classifier`] predicts with the exported model, which C++, Python and Java load as well.
 //!
 //! ```no_run
-//! use cresset::{options::Config, distributed::World, run, train::Silent};
+//! use cresset::prelude::*;
 //!
-//! let config = Config { epochs: 3, ..Config::default() };
-//! let run = run::start(&config, None, &World::alone())?;
-//! let outcome = run::finish(run, &mut Silent, &|| false)?;
-//! # Ok::<(), cresset::error::Error>(())
+//! fn main() -> Result<()> {
+//!     let options = Config { epochs: 20, model: "cnn".into(), ..Config::default() };
+//!     let fitted = Trainer::new("digits").options(options).fit()?;
+//!     println!("validation accuracy {:.2} %", 100. * fitted.validation().accuracy());
+//!     fitted.export("digits.pt")?;
+//!
+//!     let classifier = Classifier::load("digits.pt")?;
+//!     for prediction in classifier.predict("digit.png")? {
+//!         println!("{}", prediction.predictions[0].class);
+//!     }
+//!     Ok(())
+//! }
 //! ```
+//!
+//! # Extending it
+//!
+//! Implement [`Model`](model::Model) for a custom model, [`Layer`](model::layer::Layer) for a building block of the architectures,
+//! [`Format`](data::format::Format) for a data format, [`Augment`](loader::augment::Augment) for an augmentation and
+//! [`Callback`](train::Callback) to follow or end training; a [`Metric`](evaluate::Metric) is a constant.
+//!
+//! # The stages
+//!
+//! The modules follow the data: [`data`] → [`loader`] → [`model`] → [`train`] (with [`distributed`]) → [`evaluate`] → [`export`] →
+//! [`predict`]. [`options`] has everything that can be set, [`run`] puts the stages together in a run folder, [`search`] looks for
+//! better options, [`compress`] makes models smaller, [`feedback`] keeps corrections of predictions, and [`report`] shows runs.
+//!
+//! The library never prints and never exits: it returns values, reports progress to a [`Callback`](train::Callback) and logs by
+//! `tracing`.
 
 pub mod compress;
 pub mod distributed;
@@ -24,9 +45,12 @@ pub mod model;
 pub mod number_options;
 pub mod options;
 pub mod predict;
+pub mod prelude;
 pub mod report;
 pub mod run;
 pub mod search;
 pub mod train;
 
 pub use cresset_data as data;
+pub use predict::Classifier;
+pub use run::{Fitted, Trainer};

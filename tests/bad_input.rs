@@ -428,7 +428,7 @@ fn logits(model: &[u8]) -> cresset::error::Result<Tensor> {
     let path = folder.path().join("m.pt");
     std::fs::write(&path, model).unwrap();
     let input = Tensor::arange(64, (Kind::Float, Device::Cpu)).view([1, 64]);
-    Classifier::load(&path, Device::Cpu)?.logits(&input)
+    Classifier::load_on(&path, Device::Cpu)?.logits(&input)
 }
 
 proptest! {

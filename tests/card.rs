@@ -307,7 +307,7 @@ fn test_rows_are_measured_too() {
     ] {
         assert!(body.contains(expected), "{expected} is not in {body}");
     }
-    let metadata = cresset::predict::Classifier::load(&out.join("model.pt"), tch::Device::Cpu)
+    let metadata = cresset::predict::Classifier::load_on(&out.join("model.pt"), tch::Device::Cpu)
         .unwrap()
         .metadata()
         .clone();

@@ -55,7 +55,7 @@ fn compressed_models_work_alone_and_are_as_their_table_says() {
         let agree = original.iter().zip(classes(&file)).filter(|(a, b)| *a == b).count();
         assert!(agree * 100 >= original.len() * 96, "{}: {agree}", row["model"]);
         // The accuracy that the file speaks of is the table's, and close to the original's.
-        let metadata = Classifier::load(&file, Device::Cpu).unwrap().metadata().clone();
+        let metadata = Classifier::load_on(&file, Device::Cpu).unwrap().metadata().clone();
         assert!(
             (metadata.metrics.held_out["accuracy"].as_f64().unwrap() - number(row, "accuracy")).abs() < 1e-6
         );
@@ -93,7 +93,7 @@ fn a_teacher_is_listened_to() {
         let options = ["--distill", text(&teacher), "--teacher-share", share, "--epochs", "3"];
         succeed(["compress", text(&run)].into_iter().chain(options));
         let file = run.join("compressed/distill.pt");
-        let metadata = Classifier::load(&file, Device::Cpu).unwrap().metadata().clone();
+        let metadata = Classifier::load_on(&file, Device::Cpu).unwrap().metadata().clone();
         assert!(metadata.compression.unwrap().teacher_sha256.is_some());
         agreement(&teacher.join("model.pt"), &file)
     };

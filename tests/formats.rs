@@ -14,7 +14,7 @@ fn train(data: &Path, options: &[&str]) -> Metadata {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     succeed(["train", "--data", text(data), "--out", text(&run)].iter().chain(options));
-    Classifier::load(&run.join("model.pt"), Device::Cpu).unwrap().metadata().clone()
+    Classifier::load_on(&run.join("model.pt"), Device::Cpu).unwrap().metadata().clone()
 }
 
 fn assert_digits(metadata: &Metadata) {

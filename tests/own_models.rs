@@ -182,7 +182,7 @@ fn models_from_elsewhere_are_made_ready_for_many_calls_too() {
     let folder = tempfile::tempdir().unwrap();
     let (file, out) = (foreign(folder.path(), 10), folder.path().join("run"));
     succeed(["train", "--model", text(&file), "--epochs", "1", "--out", text(&out)]);
-    let classifier = Classifier::load(&out.join("model.pt"), Device::Cpu).unwrap();
+    let classifier = Classifier::load_on(&out.join("model.pt"), Device::Cpu).unwrap();
     let raw = Tensor::randint(17, [7, 64], (Kind::Uint8, Device::Cpu));
     let before = classifier.logits(&raw).unwrap();
     classifier.optimize();

@@ -27,7 +27,7 @@ fn digits(folder: &Path, count: usize) {
 }
 
 fn accuracy(run: &Path) -> f64 {
-    let classifier = Classifier::load(&run.join("model.pt"), Device::Cpu).unwrap();
+    let classifier = Classifier::load_on(&run.join("model.pt"), Device::Cpu).unwrap();
     classifier.metadata().metrics.held_out["accuracy"].as_f64().unwrap()
 }
 
@@ -161,7 +161,7 @@ fn the_file_makes_of_pictures_of_any_size_what_predict_does() {
         let base = ["train", "--data", text(pictures), "--model", "cnn", "--epochs", "3"];
         succeed([&base[..], &["--image-size", "24x32", "--out", text(&out)]].concat());
         let file = out.join("model.pt");
-        let classifier = Classifier::load(&file, Device::Cpu).unwrap();
+        let classifier = Classifier::load_on(&file, Device::Cpu).unwrap();
         let module = CModule::load(&file).unwrap();
         let source = image::open(pictures.join("green/3.png")).unwrap();
         for (width, height, name, tolerance) in [

@@ -114,7 +114,7 @@ fn a_model_made_ready_for_many_calls_gives_the_same_logits_up_to_rounding() {
     succeed(["export", text(&run), "--freeze", "--output", text(&frozen)]);
     let raw = Tensor::randint(17, [70, 64], (Kind::Uint8, Device::Cpu));
     let of_file = |file: &Path, is_changed: bool| {
-        let classifier = Classifier::load(file, Device::Cpu).unwrap();
+        let classifier = Classifier::load_on(file, Device::Cpu).unwrap();
         let before = classifier.logits(&raw).unwrap();
         classifier.optimize();
         let logits = |inputs: &Tensor| classifier.logits(inputs).unwrap();

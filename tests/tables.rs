@@ -10,7 +10,7 @@ use support::{cresset, stderr, succeed, text};
 use tch::Device;
 
 fn metadata(run: &Path) -> cresset::export::Metadata {
-    Classifier::load(&run.join("model.pt"), Device::Cpu).unwrap().metadata().clone()
+    Classifier::load_on(&run.join("model.pt"), Device::Cpu).unwrap().metadata().clone()
 }
 
 /// The rows of a CSV file without its header, as numbers and labels.

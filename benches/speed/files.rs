@@ -19,12 +19,12 @@ pub fn write(folder: &Path, inputs: Tensor, labels: Tensor, network: &Network) {
 }
 
 /// Reads the rows, and gives the weights to `network`.
-pub fn read(folder: &Path, network: &mut Network) -> Part {
+pub fn read(folder: &Path, network: &mut Network) -> TensorDataset {
     let read = |name: &str| -> Tensors {
         Tensor::read_safetensors(folder.join(name)).expect("the file can be read").into_iter().collect()
     };
     network.load_state(&read(START)).expect("the model's own weights");
     let mut data = read(DATA);
     let mut take = |name: &str| data.remove(name).expect("a tensor of this name");
-    Part { inputs: take("x"), labels: take("y") }
+    TensorDataset { inputs: take("x"), labels: take("y") }
 }

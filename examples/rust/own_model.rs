@@ -1,9 +1,6 @@
 //! Trains a custom model on the digits. Usage: own_model NEW_FOLDER
 
-use cresset::distributed::World;
-use cresset::model::{Model, Network};
-use cresset::options::Config;
-use cresset::run::{self, Outcome};
+use cresset::prelude::*;
 use tch::Tensor;
 use tch::nn::{self, Module};
 
@@ -22,19 +19,16 @@ impl Model for Residual {
     }
 }
 
-fn main() -> anyhow::Result<()> {
-    let out = std::env::args().nth(1).map(std::path::PathBuf::from);
-    let config = Config { model: "own:residual".to_string(), epochs: 20, ..Config::default() };
+fn main() -> Result<()> {
     let layer = |path: nn::Path, from, to| nn::linear(path, from, to, nn::LinearConfig::default());
-    let run = run::start_with(&config, out.as_deref(), &World::alone(), &|task, device| {
-        Network::of(task, device, config.seed, |path| Residual {
-            hidden: layer(path / "hidden", task.input.features(), 64),
-            skip: layer(path / "skip", task.input.features(), 64),
-            head: layer(path / "head", 64, task.classes),
-        })
-    })?;
-    if let Outcome::Trained(trained) = run::finish(run, &mut cresset::train::Silent, &|| false)? {
-        println!("{:.2} %", 100. * trained.found.held_out.confusion.accuracy());
-    }
+    let build = |path: &nn::Path, task: &Task| Residual {
+        hidden: layer(path / "hidden", task.input.features(), 64),
+        skip: layer(path / "skip", task.input.features(), 64),
+        head: layer(path / "head", 64, task.classes),
+    };
+    let options = Config { epochs: 20, ..Config::default() };
+    let trainer = Trainer::new("digits").options(options).model("residual", build);
+    let trainer = std::env::args().nth(1).into_iter().fold(trainer, Trainer::out);
+    println!("{:.2} %", 100. * trainer.fit()?.validation().accuracy());
     Ok(())
 }

@@ -215,7 +215,7 @@ impl<'a> Work<'a> {
 
     /// The teacher, who is given raw values again, because it has preprocessing of its own.
     fn distillation(&self, file: &Path) -> Result<Distillation> {
-        let classifier = Classifier::load(file, self.prepared.device)?;
+        let classifier = Classifier::load_on(file, self.prepared.device)?;
         let (own, of_teacher) = (&self.prepared.dataset, classifier.metadata());
         if of_teacher.classes != own.classes || of_teacher.input.shape != own.shape {
             let problem = format!(
@@ -290,7 +290,7 @@ impl<'a> Work<'a> {
             name => self.file(name),
         };
         let file = self.file(&name);
-        let exported = Classifier::load(&plain, Device::Cpu)?.into_exported();
+        let exported = Classifier::load_on(&plain, Device::Cpu)?.into_exported();
         let variant = Variant { dtype, ..Variant::default() };
         let cast = variant.apply(exported, Device::Cpu, &file)?;
         let logits = |inputs: &Tensor| {

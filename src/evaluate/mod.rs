@@ -109,6 +109,11 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// The share of examples whose most probable class is their class; 0 without examples.
+    pub fn accuracy(&self) -> f64 {
+        self.confusion.accuracy()
+    }
+
     /// Loss and confusion matrix over the rows of all processes, of which each measured some.
     pub fn over(self, world: &World) -> Result<Self> {
         if world.is_alone() {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::data::options::Missing;
 use crate::data::{DataOptions, Dataset, read};
-use crate::model::preprocessing::{Preprocessing, PreprocessingKind};
+use crate::model::preprocessing::{Preprocessing, PreprocessingKind, TensorDataset};
 use image::{Rgb, RgbImage};
 use std::sync::Arc;
 

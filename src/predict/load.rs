@@ -13,6 +13,7 @@ use crate::error::{Error, Result, guard};
 use crate::export::{METADATA, Metadata, VERIFICATION, Verification, Verified};
 use crate::model::loading::{Unloaded, open_file};
 use crate::model::members;
+use crate::options::device::DeviceChoice;
 
 /// What a model file says of itself. Nothing in the file is run.
 ///
@@ -26,11 +27,19 @@ pub fn metadata(path: &Path) -> Result<Metadata> {
 }
 
 impl Classifier {
-    /// Loads a model that cresset exported. On a CPU, the process keeps more of the memory that it has freed from now on.
+    /// Loads a model that cresset exported, on the first GPU if there is one, else on the CPU.
+    ///
+    /// # Errors
+    /// As [`Classifier::load_on`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Classifier::load_on(path.as_ref(), DeviceChoice::Auto.resolve()?)
+    }
+
+    /// Loads a model that cresset exported on a device. On a CPU, the process keeps more of the memory that it has freed from now on.
     ///
     /// # Errors
     /// A file that is missing, damaged, no TorchScript, or not exported by cresset, and one with operations that no model needs.
-    pub fn load(path: &Path, device: Device) -> Result<Self> {
+    pub fn load_on(path: &Path, device: Device) -> Result<Self> {
         let fault = |problem: String| Error::artifact(path, problem);
         let file = Unloaded::open(path)?;
         // What another program made need not be run to say so.

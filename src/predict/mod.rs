@@ -281,11 +281,30 @@ impl Classifier {
         Ok(Inputs { places, values: self.tensor(&table) })
     }
 
+    /// The classes of each input in a file, the most probable one first: an image, or the rows of a CSV file.
+    ///
+    /// ```no_run
+    /// use cresset::prelude::*;
+    ///
+    /// let classifier = Classifier::load("model.pt")?;
+    /// for prediction in classifier.predict("photo.jpg")? {
+    ///     let best = &prediction.predictions[0];
+    ///     println!("{}: {} ({:.1} %)", prediction.input, best.class, 100. * best.probability);
+    /// }
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A file that cannot be read or does not fit the model, and the first input whose probabilities are NaN.
+    pub fn predict(&self, path: impl AsRef<Path>) -> Result<Vec<Prediction>> {
+        self.predict_inputs(&self.read_inputs(path.as_ref())?, self.metadata.classes.len())
+    }
+
     /// The `top_k` most probable classes of each input.
     ///
     /// # Errors
-    /// The first input for which the model gives no number.
-    pub fn predict(&self, inputs: &Inputs, top_k: usize) -> Result<Vec<Prediction>> {
+    /// The first input whose probabilities are NaN.
+    pub fn predict_inputs(&self, inputs: &Inputs, top_k: usize) -> Result<Vec<Prediction>> {
         guard(|| {
             let probabilities = self.probabilities(&inputs.values)?;
             let rows = probabilities.chunks_exact(self.metadata.classes.len());

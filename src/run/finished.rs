@@ -28,7 +28,7 @@ impl Finished {
     pub fn open(run: &RunFolder, device: Device) -> Result<Self> {
         let config = Config::read(&run.config_file())?;
         let path = Finished::model(run, &config)?;
-        let classifier = Classifier::load(&path, device)?;
+        let classifier = Classifier::load_on(&path, device)?;
         let examples = Examples::own_again(&config, run)?;
         classifier.metadata().refuse_other_data(&path, &examples.dataset)?;
         Ok(Finished { classifier, config, examples })

@@ -119,7 +119,7 @@ impl CrossValidation {
 
     fn figures_of(&self, fold: u32) -> Result<FoldFigures> {
         let path = self.path(fold).join("model.pt");
-        let classifier = Classifier::load(&path, Device::Cpu)?;
+        let classifier = Classifier::load_on(&path, Device::Cpu)?;
         let found = &classifier.metadata().metrics;
         // Some have no value on some rows, such as the ROC-AUC where a class has none.
         let metrics = METRICS.iter().map(|metric| found.held_out.get(metric.name).and_then(|m| m.as_f64()));

@@ -22,6 +22,7 @@ mod folds;
 mod label_errors;
 mod prepared;
 mod smallest_batch;
+mod trainer;
 mod verdict;
 mod writer;
 
@@ -47,6 +48,7 @@ pub(crate) use folder::{EVENT_FILE, claim_named};
 pub use folds::{CrossValidation, FoldFigures, Spread, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
 pub use prepared::{MakeNetwork, Prepared};
+pub use trainer::{Fitted, Trainer};
 pub use writer::Writer;
 
 /// A run that is ready to train.

@@ -75,9 +75,10 @@ fn layer_of(buffer: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{InputShape, Part};
+    use crate::data::InputShape;
     use crate::loader::{InMemory, MemoryFeed, Sampling};
     use crate::model::Task;
+    use crate::model::preprocessing::TensorDataset;
     use tch::{Device, nn};
 
     fn network(architecture: &str, size: i64) -> Network {

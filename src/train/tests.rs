@@ -7,9 +7,10 @@ use tch::{Device, Kind, Tensor};
 use super::callback::Callback;
 use super::checkpoint::CheckpointFolder;
 use super::*;
-use crate::data::{InputShape, Part};
+use crate::data::InputShape;
 use crate::error::Result;
 use crate::loader::{InMemory, MemoryFeed, Sampling};
+use crate::model::preprocessing::TensorDataset;
 use crate::model::{Network, Task};
 use crate::options::Config;
 

@@ -96,7 +96,7 @@ fn compare(results: &[Results]) -> String {
 pub fn work(arguments: &[String]) {
     let [model, table] = arguments else { panic!("a model and a table") };
     tch::set_num_threads(1);
-    let classifier = Classifier::load(Path::new(model), Device::Cpu).expect("the model loads");
+    let classifier = Classifier::load_on(Path::new(model), Device::Cpu).expect("the model loads");
     classifier.optimize();
     let text = std::fs::read_to_string(table).expect("a table");
     let values: Vec<f32> =

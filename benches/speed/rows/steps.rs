@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 
-use cresset::data::{InputShape, Part};
+use cresset::data::InputShape;
 use cresset::loader::{Batch, InMemory, MemoryFeed, Pass, Sampling, TrainFeed};
+use cresset::model::preprocessing::TensorDataset;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
 use cresset::train::{Learner, Outcome, Plan, Precision, Running, TrainOptions};

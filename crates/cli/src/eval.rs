@@ -60,7 +60,7 @@ impl Eval {
         let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
         let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
         let classifier =
-            Classifier::load(&path, device)?.with_unknown(self.unknown).with_views(&self.views)?;
+            Classifier::load_on(&path, device)?.with_unknown(self.unknown).with_views(&self.views)?;
         let (examples, grouping) = match (&self.data, &run) {
             (Some(data), _) => {
                 let (examples, names) = classifier.read_labelled_in(data, self.images.as_deref())?;

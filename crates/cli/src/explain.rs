@@ -56,7 +56,7 @@ impl Explain {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
         let explainer = Explainer::new(&self.method, &self.method_options)?;
-        let classifier = Classifier::load(&self.model, device)?;
+        let classifier = Classifier::load_on(&self.model, device)?;
         let class = self.class.as_deref().map(|name| class_of(&classifier, name)).transpose()?;
         std::fs::create_dir_all(&self.out).with_context(|| format!("cannot make {}", self.out.display()))?;
         put("input,class,probability,sum,file\n")?;

@@ -116,7 +116,7 @@ impl Export {
         };
         let model = folder.join(self.file_name());
         run::export(&run, &checkpoint, &model)?;
-        Ok(Classifier::load(&model, Device::Cpu)?.into_exported())
+        Ok(Classifier::load_on(&model, Device::Cpu)?.into_exported())
     }
 
     /// The name of the file. libtorch writes it into the file, so whatever is made on the way has it already.
@@ -131,7 +131,7 @@ impl Export {
         }
         match &self.input {
             Some(shape) => Ok(Exported::foreign(&self.source, shape.clone())?),
-            None => Ok(Classifier::load(&self.source, Device::Cpu)?.into_exported()),
+            None => Ok(Classifier::load_on(&self.source, Device::Cpu)?.into_exported()),
         }
     }
 }

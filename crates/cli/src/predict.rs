@@ -71,7 +71,7 @@ impl Predict {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
         let classifier =
-            Classifier::load(&self.model, device)?.with_unknown(self.unknown).with_views(&self.views)?;
+            Classifier::load_on(&self.model, device)?.with_unknown(self.unknown).with_views(&self.views)?;
         // A row takes a multiply-add a weight, or more.
         let work = classifier.values()?.saturating_mul(self.batch_size as usize);
         tch::set_num_threads(self.compute.threads.for_step(work).into());

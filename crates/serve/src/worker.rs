@@ -108,7 +108,7 @@ pub(super) fn start(
 }
 
 fn load(computing: &Computing, replays: bool) -> Result<(Classifier, Option<String>)> {
-    let classifier = Classifier::load(&computing.path, computing.device)?.with_unknown(computing.unknown);
+    let classifier = Classifier::load_on(&computing.path, computing.device)?.with_unknown(computing.unknown);
     let problem = if replays { problem_of(&classifier)? } else { None };
     // A row takes a multiply-add a weight, or more. The setting is the calling thread's own.
     let work = classifier.values()?.saturating_mul(computing.max_batch);

@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::*;
 use crate::data::{self, DataOptions};
 use crate::distributed::World;
+use crate::model::preprocessing::TensorDataset;
 use crate::options::Config;
 use crate::predict::Classifier;
 use crate::run::{self, Outcome};
@@ -16,7 +17,7 @@ fn trained(folder: &Path, config: Config) -> Classifier {
     let out = folder.join(&config.model);
     let run = run::start(&config, Some(&out), &World::alone()).unwrap();
     assert!(matches!(run::finish(run, &mut Silent, &|| false).unwrap(), Outcome::Trained(_)));
-    Classifier::load(&out.join("model.pt"), Device::Cpu).unwrap()
+    Classifier::load_on(&out.join("model.pt"), Device::Cpu).unwrap()
 }
 
 fn model(folder: &Path, name: &str, options: &str, epochs: u32) -> Classifier {

@@ -106,9 +106,9 @@ pub fn compare(
                 "this run was trained on no corrections, so there is nothing to compare",
             )
         })?;
-        let old = Classifier::load(before, device)?;
-        let new = Classifier::load(&after.model(), device)?;
-        let control = control.map(|run| Classifier::load(&run.model(), device)).transpose()?;
+        let old = Classifier::load_on(before, device)?;
+        let new = Classifier::load_on(&after.model(), device)?;
+        let control = control.map(|run| Classifier::load_on(&run.model(), device)).transpose()?;
         if old.metadata().classes != new.metadata().classes {
             return Err(Error::artifact(
                 before,
