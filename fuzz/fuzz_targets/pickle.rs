@@ -3,5 +3,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = cresset::weights::pickle::Pickle::read(bytes);
+    let _ = cresset::model::weights::pickle::Pickle::read(bytes);
 });
