@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use cresset_options::text::{did_you_mean, excerpt, nearest, quoted};
+
 use crate::terminal;
 
 /// The result of the library's functions.
@@ -193,34 +195,6 @@ pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
             None => std::panic::resume_unwind(payload),
         }
     })
-}
-
-/// Foreign text as a message shows it: on one line, without what would confuse a terminal, and not too long.
-pub fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let start: String = text.chars().take(LONGEST).collect();
-    let end = if start.len() < text.len() { "…" } else { "" };
-    format!("{}{end}", terminal::line(&start))
-}
-
-/// [`excerpt`] in quotation marks.
-pub fn quoted(text: &str) -> String {
-    format!("`{}`", excerpt(text))
-}
-
-/// `; did you mean …?` with the member of `candidates` that `word` was probably meant to be, if one is near.
-pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(word, candidates).map(|near| format!("; did you mean `{near}`?"))
-}
-
-/// The member of `candidates` that `word` was probably meant to be.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

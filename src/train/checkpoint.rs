@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::loss_scale::LossScale;
 use super::resume::Identity;
 use super::schedule::PlateauState;
+use crate::config::canonical;
 use crate::error::{Error, Result};
 use crate::model::Tensors;
 use crate::numbers;
@@ -138,6 +139,9 @@ impl Checkpoint {
             origin.ok_or_else(|| broken(path, "it does not say how far the run had come"))?;
         // Older versions took an epoch for the best one although its loss was NaN.
         position.best = position.best.filter(|best| best.held_out_loss.is_finite());
+        // Some options had other names in older versions.
+        let identity =
+            identity.into_iter().map(|(name, value)| (canonical(&name).to_string(), value)).collect();
         let tensors = safetensors::tensors(bytes, damaged)?;
         Ok(Checkpoint { tensors, position, identity })
     }
