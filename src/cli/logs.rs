@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::IsTerminal;
 
 use clap::{ArgAction, Args, ValueEnum};
+use cresset::config::headings::LOGGING;
 use cresset::terminal;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -24,7 +25,7 @@ enum LogFormat {
 
 /// What is logged, and how.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Logs")]
+#[command(next_help_heading = LOGGING)]
 pub struct Logs {
     /// Log more: -v what is done, -vv every detail; the variable RUST_LOG takes precedence
     #[arg(short, long, action = ArgAction::Count, global = true)]

@@ -17,7 +17,7 @@ pub struct LrFind {
     #[command(flatten)]
     config: Flags<Config>,
 
-    /// Read options from a run file (TOML); the command line takes precedence
+    /// Read options from a run file (TOML), such as `batch_size = 32`; the command line takes precedence
     #[arg(long = "config", value_name = "FILE", help_heading = "Range test")]
     config_file: Option<PathBuf>,
 

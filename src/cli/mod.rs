@@ -163,7 +163,7 @@ struct Compute {
 struct Trust {
     /// Run all code of a TorchScript file, also operations that no classifier needs, such as those on files: for files whose maker
     /// you trust as if it were a program
-    #[arg(long, help_heading = "Safety")]
+    #[arg(long, help_heading = "Safety", hide_short_help = true)]
     trust: bool,
 }
 

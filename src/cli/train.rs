@@ -37,12 +37,12 @@ pub struct Train {
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     out: Option<PathBuf>,
 
-    /// Read options from a run file (TOML); the command line takes precedence
+    /// Read options from a run file (TOML), such as `batch_size = 32`; the command line takes precedence
     #[arg(long = "config", value_name = "FILE", help_heading = "Run")]
     config_file: Option<PathBuf>,
 
     /// Resume the run in the folder of --out, or start it there if there is none: for jobs that are restarted
-    #[arg(long = "continue", help_heading = "Run", requires = "out")]
+    #[arg(long = "continue", help_heading = "Run", requires = "out", hide_short_help = true)]
     go_on: bool,
 
     /// Resume a run from its last checkpoint with its own options; those that decide how long and where it trains, such as
@@ -64,7 +64,7 @@ pub struct Train {
 
     /// With --from: replace the old model, unless the new one is worse on the validation data or no better on the corrections
     /// than the old model, as it is and trained as long without them (the exit code is then 1)
-    #[arg(long, help_heading = "After training", requires = "from")]
+    #[arg(long, help_heading = "After training", requires = "from", hide_short_help = true)]
     promote: bool,
 
     /// Write report.html to the run folder: learning curves, confusion matrix, errors

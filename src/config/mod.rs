@@ -95,8 +95,8 @@ options! {
         /// Options of the architecture, such as `width=64,dropout=0.2`; `cresset models` lists them
         pub model_options: String = option("OPTIONS").default("").heading(MODEL).essential(),
 
-        /// Initialize the weights from a file, where names and shapes match: safetensors, a checkpoint, TorchScript such as an
-        /// exported model.pt, or a PyTorch state_dict (.pt, .pth)
+        /// Initialize the weights from a file, as far as they match: safetensors, a checkpoint, TorchScript or a PyTorch
+        /// state_dict
         pub init: Option<PathBuf> = option("FILE").not_empty().heading(MODEL).essential(),
 
         /// Prefix of the weights in the file of --init if it holds several copies, such as `teacher` or `state_dict.model`
