@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use cresset_data::atomic::NamesPath;
-pub use cresset_data::error::{Place, did_you_mean, excerpt, nearest, quoted};
+pub use cresset_data::error::Place;
 use cresset_data::terminal;
+pub use cresset_options::text::{did_you_mean, excerpt, nearest, quoted};
 
 /// The result of the library's functions.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -42,7 +42,6 @@ pub mod export;
 pub mod feedback;
 pub mod loader;
 pub mod model;
-pub mod number_options;
 pub mod options;
 pub mod predict;
 pub mod prelude;

@@ -5,6 +5,8 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use cresset::config::Config;
+use cresset_options::OptionSet;
 use support::shown::{Reader, blocks, page, subcommands};
 use support::{cresset, root};
 
@@ -103,6 +105,21 @@ fn the_reference_is_what_the_program_says() {
     let differs = kept.lines().zip(reference.lines()).find(|(kept, printed)| kept != printed);
     let remedy = "write it anew: CRESSET_BLESS=1 cargo test --release --test book reference";
     assert!(kept == reference, "docs/commands.md is not what the program prints: {differs:?}; {remedy}");
+}
+
+#[test]
+fn the_reference_has_every_option_of_a_run() {
+    let help = help(&["train".to_string()]);
+    let text = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for spec in Config::specs() {
+        let value = if spec.alone.is_some() {
+            format!("[<{}>]", spec.value_name)
+        } else {
+            format!("<{}>", spec.value_name)
+        };
+        let expected = format!("--{} {value} {}", spec.flag, spec.help);
+        assert!(text.contains(&expected), "the help lacks: {expected}");
+    }
 }
 
 fn reference() -> String {

@@ -252,7 +252,7 @@ impl<'a> Work<'a> {
             self.int8(candidate)?;
         }
         if let Some(dtype) = self.options.dtype {
-            let name = candidate.named(dtype.short_name());
+            let name = candidate.named(dtype.name());
             watch.begins(&name)?;
             self.cast(name, candidate, dtype)?;
         }

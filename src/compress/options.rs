@@ -1,63 +1,54 @@
-//! What is made of a run's model.
+//! Options of compression.
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use cresset_options::{choices, option, options, parse};
 
 use crate::export::Dtype;
 use crate::options::device::Threads;
-use crate::options::values::{not_negative, positive, whole_above_0};
 
-/// Integers that a model can be made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Integers {
-    /// 8 bits: static where there are convolutions, dynamic elsewhere; for the CPU alone
-    Int8,
+choices! {
+    /// Integer formats for quantization.
+    pub enum Integers {
+        /// 8 bits, for the CPU: static quantization of convolutional networks, dynamic quantization of others
+        Int8 = "int8",
+    }
 }
 
-/// What is made of a run's model. Each option makes models of its own, and together they make all combinations.
-#[derive(Debug, Clone, PartialEq, Args)]
-pub struct Options {
-    /// Compute with integers
-    #[arg(long, value_name = "INTEGERS")]
-    pub quantize: Option<Integers>,
+options! {
+    /// How a model is compressed. Each option makes variants, and together they make all combinations.
+    pub struct Options {
+        /// Quantize weights and activations to integers
+        pub quantize: Option<Integers> = option("INTEGERS"),
 
-    /// Write and compute weights with fewer bits
-    #[arg(long, value_name = "DTYPE", value_parser = fewer_bits)]
-    pub dtype: Option<Dtype>,
+        /// Convert the weights and compute in a 16-bit format: `bf16` or `fp16`
+        pub dtype: Option<Dtype> = option("DTYPE").parser(sixteen_bits),
 
-    /// Take this share of the channels and hidden units out, and fine-tune what is left; several shares with commas between
-    /// them, such as `0.25,0.5`
-    #[arg(long, value_name = "SHARE", value_delimiter = ',', value_parser = share)]
-    pub prune: Vec<f64>,
+        /// Prune this share of the channels and hidden units and fine-tune the rest; several shares separated by commas, such
+        /// as `0.25,0.5`
+        pub prune: Vec<f64> = option("SHARE").parser(share),
 
-    /// Learn from a better model, too: a model.pt, or the folder of a run, on the same data
-    #[arg(long, value_name = "TEACHER")]
-    pub distill: Option<PathBuf>,
+        /// Distill knowledge from a teacher trained on the same data: a model.pt or the folder of a run
+        pub distill: Option<PathBuf> = option("TEACHER"),
 
-    /// What logits are divided by when the teacher is listened to
-    #[arg(long, value_name = "T", default_value = "4", value_parser = positive, allow_negative_numbers = true)]
-    pub temperature: f64,
+        /// Temperature of the softmax for distillation
+        pub temperature: f64 = option("T").default("4").parser(parse::positive),
 
-    /// How much the teacher counts; the labels have the rest
-    #[arg(long, value_name = "SHARE", default_value = "0.7", value_parser = part, allow_negative_numbers = true)]
-    pub teacher_share: f64,
+        /// Weight of the distillation loss; the loss of the labels has the rest
+        pub teacher_share: f64 = option("SHARE").default("0.7").parser(parse::from_0_to_1),
 
-    /// Epochs of fine-tuning [default: half of the run's]
-    #[arg(long, value_name = "N", value_parser = whole_above_0, allow_negative_numbers = true)]
-    pub epochs: Option<u32>,
+        /// Epochs of fine-tuning [default: half of the run's]
+        pub epochs: Option<u32> = option("N").parser(parse::within(1..=u32::MAX)),
 
-    /// Learning rate of fine-tuning [default: the run's]
-    #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true)]
-    pub lr: Option<f64>,
+        /// Learning rate of fine-tuning [default: the run's]
+        pub lr: Option<f64> = option("RATE").parser(parse::positive),
 
-    /// Points of accuracy (percent) that the model that is chosen may lose
-    #[arg(long, value_name = "POINTS", default_value = "0.3", value_parser = not_negative, allow_negative_numbers = true)]
-    pub max_loss: f64,
+        /// Maximum loss of accuracy, in percentage points, of the model that is chosen
+        pub max_loss: f64 = option("POINTS").default("0.3").parser(parse::not_negative),
 
-    /// CPU threads while latencies are taken: `auto` or a number
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub threads: Threads,
+        /// CPU threads for latency measurements: `auto` or a number
+        pub threads: Threads = option("N").default("1"),
+    }
 }
 
 impl Options {
@@ -77,8 +68,8 @@ impl Options {
     }
 }
 
-fn fewer_bits(text: &str) -> Result<Dtype, String> {
-    match Dtype::from_str(text, true) {
+fn sixteen_bits(text: &str) -> Result<Dtype, String> {
+    match text.to_lowercase().parse() {
         Ok(dtype) if dtype != Dtype::F32 => Ok(dtype),
         _ => Err("it is `bf16` or `fp16`".to_string()),
     }
@@ -87,9 +78,4 @@ fn fewer_bits(text: &str) -> Result<Dtype, String> {
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "a share is a number, such as 0.5".to_string())?;
     if share > 0. && share < 1. { Ok(share) } else { Err("a share is above 0 and below 1".to_string()) }
-}
-
-fn part(text: &str) -> Result<f64, String> {
-    let part: f64 = text.parse().map_err(|_| "it is a number, such as 0.7".to_string())?;
-    if (0. ..=1.).contains(&part) { Ok(part) } else { Err("it is a number from 0 to 1".to_string()) }
 }

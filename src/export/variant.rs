@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cresset_bridge::script::Module;
+use cresset_options::choices;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
@@ -12,19 +13,21 @@ use crate::error::{Error, Result};
 use crate::model::script;
 use crate::options::device;
 
-/// What a network computes in; logits and preprocessing are float32 in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
-pub enum Dtype {
-    /// float32
-    #[default]
-    #[serde(rename = "float32")]
-    F32,
-    /// bfloat16: half the size, the range of float32, three digits
-    #[serde(rename = "bfloat16")]
-    Bf16,
-    /// float16: half the size, values up to 65,504, four digits; for GPUs, as CPUs are slow at it
-    #[serde(rename = "float16")]
-    Fp16,
+choices! {
+    /// Data type of a network's weights and computation; logits and preprocessing are always float32.
+    #[derive(Default, Serialize, Deserialize)]
+    pub enum Dtype {
+        /// float32
+        #[default]
+        #[serde(rename = "float32")]
+        F32 = "f32",
+        /// bfloat16: half the size, the range of float32, three digits
+        #[serde(rename = "bfloat16")]
+        Bf16 = "bf16",
+        /// float16: half the size, values up to 65,504, four digits; for GPUs, as CPUs are slow at it
+        #[serde(rename = "float16")]
+        Fp16 = "fp16",
+    }
 }
 
 impl Dtype {
@@ -45,16 +48,8 @@ impl Dtype {
         }
     }
 
-    /// As options and names of files have it.
-    pub fn short_name(self) -> &'static str {
-        match self {
-            Dtype::F32 => "f32",
-            Dtype::Bf16 => "bf16",
-            Dtype::Fp16 => "fp16",
-        }
-    }
-
-    fn name(self) -> &'static str {
+    /// The name of libtorch.
+    fn torch_name(self) -> &'static str {
         match self {
             Dtype::F32 => "float32",
             Dtype::Bf16 => "bfloat16",
@@ -106,7 +101,7 @@ impl Variant {
             (true, false) => Some("frozen"),
             (false, false) => None,
         };
-        let words = [frozen, Some(self.dtype.name()), Some(self.device.as_str())];
+        let words = [frozen, Some(self.dtype.torch_name()), Some(self.device.as_str())];
         words.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 

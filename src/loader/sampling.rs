@@ -1,18 +1,19 @@
 //! Which examples an epoch takes, in which order, and how much each class counts.
 
-use clap::ValueEnum;
+use cresset_options::choices;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use crate::data::random::{Purpose, stream};
 
-/// How the examples of an epoch are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Sampling {
-    /// Every example once.
-    Shuffled,
-    /// As many examples as there are, each class equally often: of a rare class, examples come several times
-    Balanced,
+choices! {
+    /// How the training examples of an epoch are sampled.
+    pub enum Sampling {
+        /// each example once, in random order
+        Shuffled = "shuffled",
+        /// as many examples, with all classes equally frequent: examples of rare classes are repeated
+        Balanced = "balanced",
+    }
 }
 
 impl Sampling {
@@ -43,13 +44,14 @@ impl Sampling {
     }
 }
 
-/// How much the examples of a class count in the loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ClassWeights {
-    /// All examples count alike.
-    Equal,
-    /// All classes count alike: an example counts in inverse proportion to the size of its class
-    Balanced,
+choices! {
+    /// Class weights of the loss function.
+    pub enum ClassWeights {
+        /// all examples have the same weight
+        Equal = "equal",
+        /// inversely proportional to the size of the class, as `class_weight="balanced"` in scikit-learn
+        Balanced = "balanced",
+    }
 }
 
 impl ClassWeights {
@@ -69,17 +71,6 @@ impl ClassWeights {
         Some(counts.iter().map(weight).collect())
     }
 }
-
-macro_rules! shown_as_given {
-    ($($name:ty),*) => {$(
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.to_possible_value().expect("no value is hidden").get_name())
-            }
-        }
-    )*};
-}
-shown_as_given!(Sampling, ClassWeights);
 
 #[cfg(test)]
 mod tests {

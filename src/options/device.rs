@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use cresset_bridge::cuda::{self, Unavailable};
+use cresset_options::Text;
 use tch::Device;
 
 use crate::error::{Error, Result};
@@ -91,6 +92,8 @@ impl FromStr for DeviceChoice {
     }
 }
 
+impl Text for DeviceChoice {}
+
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -158,6 +161,10 @@ impl FromStr for Threads {
             _ => Err("it is `auto` or a number from 1 to 1024".to_string()),
         }
     }
+}
+
+impl Text for Threads {
+    const IS_NUMBER: bool = true;
 }
 
 impl fmt::Display for Threads {

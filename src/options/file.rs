@@ -1,69 +1,53 @@
-//! The run file: options by their names, in TOML, each validated with its line.
+//! The run file: options by name, in TOML, each checked at its line.
 
 use std::path::Path;
 
-use clap::error::{ContextKind, ContextValue};
+use cresset_options::OptionSet;
 
 use super::entries::{self, Entry};
-use super::{MASK_CATEGORIES, RECORD, argument, command, names};
-use crate::error::{Error, Result, did_you_mean, quoted};
+use super::{Config, MASK_CATEGORIES, RECORD};
+use crate::error::{Error, Result};
 
-/// The options of a run file as command-line arguments, each validated with its line.
-pub fn file_arguments(path: &Path) -> Result<Vec<String>> {
-    let mut arguments = Vec::new();
+/// An option and the text of its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The name of the option, never an alias.
+    pub name: &'static str,
+    /// The text.
+    pub value: String,
+}
+
+/// The options of a run file, each checked at its line.
+pub fn settings(path: &Path) -> Result<Vec<Setting>> {
+    let mut settings = Vec::new();
     let entries = entries::read(path, "run file")?;
     let has = |name: &str| entries.iter().any(|entry| entry.name == name);
     if has(RECORD) && !has(MASK_CATEGORIES) {
-        arguments.push(argument(MASK_CATEGORIES, "0"));
+        settings.push(Setting { name: MASK_CATEGORIES, value: "0".to_string() });
     }
     for Entry { name, value, place } in entries {
-        let name = name.as_str();
-        // What a finished run noted about itself is no option.
+        // The record of a finished run is not an option.
         if name == RECORD {
             continue;
         }
-        arguments.push(checked(name, value.as_deref()).map_err(|problem| Error::data(place, problem))?);
+        settings.push(checked(&name, value.as_deref()).map_err(|problem| Error::data(place, problem))?);
     }
-    Ok(arguments)
+    Ok(settings)
 }
 
-/// An option with its value (none where it is a list or a table) as a command-line argument.
+/// An option, by its name or an alias, with the text of its value (none if that is a list or a table).
 ///
 /// # Errors
-/// What is wrong with the name or the value.
-pub fn checked(name: &str, value: Option<&str>) -> std::result::Result<String, String> {
-    if !names().iter().any(|known| known == name) {
-        return Err(unknown(name));
-    }
+/// An unknown name, or a value that the option does not take.
+pub fn checked(name: &str, value: Option<&str>) -> std::result::Result<Setting, String> {
+    let mut config = Config::default();
+    let Some(spec) = Config::spec(name) else { return Err(config.set(name, "").expect_err("it is unknown")) };
     let value = value.ok_or_else(|| format!("`{name}` takes one value, a number or a string"))?;
-    let argument = argument(name, value);
-    match command().try_get_matches_from([&argument]) {
-        Ok(_) => Ok(argument),
-        Err(error) => Err(invalid(name, value, &error)),
-    }
+    config.set(name, value)?;
+    Ok(Setting { name: spec.name, value: value.to_string() })
 }
 
-fn unknown(name: &str) -> String {
-    let names = names();
-    format!(
-        "unknown option {}{} The options are {}",
-        quoted(name),
-        did_you_mean(name, names.iter().map(String::as_str)).unwrap_or_else(|| ".".to_string()),
-        names.join(", ")
-    )
-}
-
-/// What is wrong with an option's value, from clap's error on it.
-fn invalid(name: &str, value: &str, error: &clap::Error) -> String {
-    let what = format!("invalid value {} for `{name}`", quoted(value));
-    if value.is_empty() {
-        return format!("{what}: it cannot be empty");
-    }
-    if let Some(ContextValue::Strings(valid)) = error.get(ContextKind::ValidValue) {
-        let valid: Vec<_> = valid.iter().map(String::as_str).collect();
-        let hint = did_you_mean(value, valid.iter().copied()).unwrap_or_default();
-        return format!("{what}: it is one of {}{hint}", valid.join(", "));
-    }
-    let reason = std::error::Error::source(error).map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!("{what}{reason}")
+/// The name of an option that may have been written by an earlier version; other names as they are.
+pub fn canonical(name: &str) -> &str {
+    Config::spec(name).map_or(name, |spec| spec.name)
 }

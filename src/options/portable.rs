@@ -2,24 +2,19 @@
 //! machine.
 
 use std::path::Path;
-use std::sync::LazyLock;
 
-use super::{Config, command};
+use cresset_options::{OptionSet, Spec};
 
-/// The options that are paths, or may be.
-static PATHS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let is_path =
-        |name: &str| ["PATH", "FILE", "DIR"].iter().any(|kind| name.split('|').any(|own| own == *kind));
-    let command = command();
-    let names = |option: &clap::Arg| {
-        option.get_value_names().is_some_and(|names| names.iter().any(|name| is_path(name)))
-    };
-    command.get_arguments().filter(|option| names(option)).map(|option| option.get_id().to_string()).collect()
-});
+use super::Config;
+
+/// Whether an option is a path, or may be one.
+fn is_path(spec: &Spec) -> bool {
+    spec.value_name.split('|').any(|kind| ["PATH", "FILE", "DIR"].contains(&kind))
+}
 
 /// The value of an option as it travels.
 pub fn portable(name: &str, value: &str) -> String {
-    let file = Path::new(value).file_name().filter(|_| PATHS.iter().any(|path| path == name));
+    let file = Path::new(value).file_name().filter(|_| Config::spec(name).is_some_and(is_path));
     file.map_or_else(|| value.to_string(), |file| file.to_string_lossy().into_owned())
 }
 
@@ -65,13 +60,13 @@ mod tests {
             "images",
             "exclude",
             "train_list",
-            "held_out_list",
+            "validation_list",
             "test_list",
             "feedback",
             "init",
             "model",
         ] {
-            assert!(PATHS.iter().any(|path| path == name), "{name}");
+            assert!(Config::spec(name).is_some_and(is_path), "{name}");
         }
     }
 }

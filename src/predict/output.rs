@@ -2,21 +2,23 @@
 
 use std::io::{self, Write};
 
+use cresset_options::choices;
 use serde_json::{Map, Value};
 
 use super::{Classified, Ranked, ranked};
 use crate::data::terminal;
 
-/// A form of the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// A header and a row an input: input, class, probability, class_2, probability_2, …, p_CLASS, …, error
-    Csv,
-    /// A JSON object a line: {"input": …, "predictions": [{"class": …, "probability": …}, …]} or {"input": …, "error": …};
-    /// "unknown" holds the categories that the model was not trained on, by column
-    Jsonl,
-    /// The class alone, a line an input, which is empty where there is an error; further classes behind tabs
-    Plain,
+choices! {
+    /// Output format of predictions.
+    pub enum Output {
+        /// a header and one row per input: input, class, probability, class_2, probability_2, …, p_CLASS, …, error
+        Csv = "csv",
+        /// one JSON object per line: {"input": …, "predictions": [{"class": …, "probability": …}, …]} or {"input": …, "error":
+        /// …}; "unknown" holds the categories that the model was not trained on, by column
+        Jsonl = "jsonl",
+        /// the class alone, one line per input, empty for an error; further classes after tabs
+        Plain = "plain",
+    }
 }
 
 /// What is written of each input.

@@ -1,6 +1,6 @@
 //! Test-time augmentation: what a model makes of several views of a picture, averaged.
 
-use clap::Args;
+use cresset_options::{option, options, parse};
 use tch::{Kind, Tensor};
 
 use crate::data::random::{Purpose, stream};
@@ -9,17 +9,17 @@ use crate::error::{Error, Result};
 use crate::loader::augment::Augmentation;
 use crate::options::values::augmentation;
 
-/// Which views of a picture are averaged.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct ViewOptions {
-    /// Average the probabilities of each picture over changed views of it (test-time augmentation): changes as `--augment`
-    /// takes them, such as `affine=5:0.05`
-    #[arg(long, value_name = "CHANGES", default_value = "none", value_parser = augmentation)]
-    pub tta: String,
+options! {
+    /// Options of test-time augmentation.
+    #[derive(Eq)]
+    pub struct ViewOptions {
+        /// Test-time augmentation: average the probabilities of each image over augmented views; takes what `--augment` takes,
+        /// such as `affine=5:0.05`
+        pub tta: String = option("CHANGES").default("none").parser(augmentation),
 
-    /// How many changed views there are beside the picture itself
-    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub tta_views: u32,
+        /// Number of augmented views in addition to the image itself
+        pub tta_views: u32 = option("N").default("8").parser(parse::within(1..=1000)),
+    }
 }
 
 /// Views of pictures.

@@ -1,11 +1,11 @@
 //! Options of what is chosen by name, such as the width of an architecture, which a space has as `model_options.width`.
 
 use crate::model::ARCHITECTURES;
-use crate::number_options::NumberOption;
 use crate::options::ModelChoice;
 use crate::train::objective::OBJECTIVES;
 use crate::train::optimizer::OPTIMIZERS;
 use crate::train::schedule::SCHEDULES;
+use cresset_options::number::NumberOption;
 
 /// Options that hold such options, each with the option that chooses whose they are.
 pub const OWNERS: [(&str, &str); 4] = [

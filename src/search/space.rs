@@ -11,9 +11,9 @@ use super::number_options::{OWNERS, known};
 use super::settings::{Method, Settings};
 use crate::data::random::{Purpose, stream};
 use crate::error::{Error, Result, did_you_mean, quoted};
-use crate::number_options::Options;
 use crate::options::entries::{Source, scalar};
-use crate::options::{Config, DECIDE_THE_ROWS, checked};
+use crate::options::{Config, DECIDE_THE_ROWS, Setting, canonical, checked};
+use cresset_options::number::Options;
 
 /// What is searched, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Space {
     pub parameters: Vec<Parameter>,
     /// The options that are the same in all trials.
     fixed: Config,
-    arguments: Vec<String>,
+    given: Vec<Setting>,
 }
 
 /// An option that is drawn.
@@ -67,11 +67,11 @@ impl Space {
             }
         }
         let table = |name: &str| whole.get_ref().iter().find(|(key, _)| key.get_ref().as_ref() == name);
-        let arguments = match table("run") {
+        let given = match table("run") {
             Some((key, value)) => fixed(&source, tabled(&source, key.span().start, "run", value)?.get_ref())?,
             None => Vec::new(),
         };
-        let fixed = Config::from_arguments(&arguments);
+        let fixed = Config::of(&given).expect("each one was checked");
         let tune =
             table("tune").map(|(key, value)| tabled(&source, key.span().start, "tune", value)).transpose()?;
         let settings = Settings::read(&source, tune.as_ref(), fixed.epochs)?;
@@ -81,7 +81,7 @@ impl Space {
             return Err(Error::data(path, problem));
         };
         let parameters = parameters(&source, tabled(&source, key.span().start, "space", value)?.get_ref())?;
-        let space = Space { settings, parameters: Vec::new(), fixed, arguments };
+        let space = Space { settings, parameters: Vec::new(), fixed, given };
         let space = Space {
             parameters: parameters.iter().map(|(parameter, _)| parameter.clone()).collect(),
             ..space
@@ -118,12 +118,12 @@ impl Space {
 
     /// The options of a trial.
     pub fn config(&self, trial: u32) -> Config {
-        let mut arguments = self.arguments.clone();
+        let mut given = self.given.clone();
         let mut parts: Vec<(&str, String)> = Vec::new();
         let drawn = self.draw(trial);
         for (name, value) in &drawn {
             match name.split_once('.') {
-                None => arguments.push(checked(name, Some(value)).expect("its ends were checked")),
+                None => given.push(checked(name, Some(value)).expect("its ends were checked")),
                 Some((option, name)) => {
                     let part = format!("{name}={value}");
                     match parts.iter_mut().find(|(known, _)| *known == option) {
@@ -136,9 +136,9 @@ impl Space {
         for (option, text) in parts {
             let fixed = self.fixed_value(option);
             let text = if fixed.is_empty() { text } else { format!("{fixed},{text}") };
-            arguments.push(checked(option, Some(&text)).expect("options are text"));
+            given.push(checked(option, Some(&text)).expect("options are text"));
         }
-        let config = Config::from_arguments(&arguments);
+        let config = Config::of(&given).expect("each one was checked");
         match self.settings.method {
             Method::Random => config,
             // The schedule is that of a whole run, whether the trial comes to its end or not.
@@ -166,7 +166,7 @@ impl Space {
                         into [run]"
                 .to_string());
         }
-        if DECIDE_THE_ROWS.contains(&option) {
+        if DECIDE_THE_ROWS.contains(&canonical(option)) {
             return Err(format!(
                 "`{option}` decides which rows are measured, so trials that differ in it cannot be compared; put it into [run]"
             ));
@@ -248,14 +248,14 @@ fn tabled<'a>(
     }
 }
 
-/// The options of `[run]` as arguments.
-fn fixed(source: &Source, table: &DeTable) -> Result<Vec<String>> {
-    let argument = |(key, value): (&Spanned<std::borrow::Cow<str>>, &Spanned<DeValue>)| {
+/// The options of `[run]`.
+fn fixed(source: &Source, table: &DeTable) -> Result<Vec<Setting>> {
+    let setting = |(key, value): (&Spanned<std::borrow::Cow<str>>, &Spanned<DeValue>)| {
         let value = scalar(value.get_ref());
         checked(key.get_ref(), value.as_deref())
             .map_err(|problem| Error::data(source.at(key.span().start), problem))
     };
-    table.iter().map(argument).collect()
+    table.iter().map(setting).collect()
 }
 
 /// The options of `[space]`, each with its place.

@@ -1,147 +1,136 @@
-//! How training goes about it: the options beside the essential ones (epochs, batch size, learning rate, optimizer).
+//! Options of training, other than epochs, batch size, learning rate and optimizer.
 
-use clap::{Args, ValueEnum};
+use cresset_options::{Choice, choices, flag, option, options, parse};
 use tch::Device;
 
 use super::objective::OBJECTIVES;
 use super::schedule::SCHEDULES;
 use crate::error::Result;
 use crate::model::Network;
-use crate::options::values::{fraction, named, not_negative, positive, whole_above_0, yes_or_no};
+use cresset_options::headings::{DISTRIBUTED, HARDWARE, LOGGING, MODEL, OPTIMIZATION};
 
-/// How training goes about it.
-#[derive(Debug, Clone, PartialEq, Args)]
-pub struct TrainOptions {
-    /// Options of the optimizer, such as `momentum=0.8,nesterov=1`
-    #[arg(long, value_name = "OPTIONS", default_value = "")]
-    pub optimizer_options: String,
+options! {
+    /// Options of training.
+    pub struct TrainOptions {
+        /// Options of the optimizer, such as `momentum=0.8,nesterov=1`
+        pub optimizer_options: String = option("OPTIONS").default("").heading(OPTIMIZATION),
 
-    /// Weight decay of matrices and kernels; biases and normalisation have none
-    #[arg(long, value_name = "RATE", default_value = "0", value_parser = not_negative, allow_negative_numbers = true)]
-    pub weight_decay: f64,
+        /// Weight decay, not applied to biases and normalization layers
+        pub weight_decay: f64 =
+            option("RATE").default("0").parser(parse::not_negative).heading(OPTIMIZATION).essential(),
 
-    /// What training makes small
-    #[arg(long, value_name = "NAME", default_value = "cross-entropy", value_parser = named(OBJECTIVES.iter().map(|o| (o.name, o.summary))))]
-    pub loss: String,
+        /// Loss function
+        pub loss: String = option("NAME")
+            .default("cross-entropy")
+            .choices(OBJECTIVES.iter().map(|loss| Choice::new(loss.name, loss.summary)))
+            .heading(OPTIMIZATION)
+            .essential(),
 
-    /// Options of the loss, such as `smoothing=0.1`
-    #[arg(long, value_name = "OPTIONS", default_value = "")]
-    pub loss_options: String,
+        /// Options of the loss function, such as `smoothing=0.1`
+        pub loss_options: String = option("OPTIONS").default("").heading(OPTIMIZATION),
 
-    /// How the learning rate changes in the course of the run
-    #[arg(long, value_name = "NAME", default_value = "constant", value_parser = named(SCHEDULES.iter().map(|s| (s.name, s.summary))))]
-    pub schedule: String,
+        /// Learning rate schedule
+        pub schedule: String = option("NAME")
+            .default("constant")
+            .choices(SCHEDULES.iter().map(|schedule| Choice::new(schedule.name, schedule.summary)))
+            .heading(OPTIMIZATION)
+            .essential(),
 
-    /// Options of the schedule, such as `every=30,factor=0.2`
-    #[arg(long, value_name = "OPTIONS", default_value = "")]
-    pub schedule_options: String,
+        /// Options of the schedule, such as `every=30,factor=0.2`
+        pub schedule_options: String = option("OPTIONS").default("").heading(OPTIMIZATION),
 
-    /// Epochs in which the learning rate grows to its full height, before the schedule
-    #[arg(long, value_name = "N", default_value = "0", value_parser = not_negative, allow_negative_numbers = true)]
-    pub warmup_epochs: f64,
+        /// Epochs of linear learning rate warmup before the schedule
+        pub warmup_epochs: f64 = option("N").default("0").parser(parse::not_negative).heading(OPTIMIZATION),
 
-    /// Batches whose gradients are averaged for a step, so that a large batch fits into memory
-    #[arg(long, value_name = "N", default_value = "1", value_parser = whole_above_0, allow_negative_numbers = true)]
-    pub accumulate: u32,
+        /// Gradient accumulation: number of batches whose gradients are averaged for each optimizer step
+        pub accumulate: u32 = option("N").default("1").parser(parse::within(1..=u32::MAX)).heading(OPTIMIZATION),
 
-    /// Greatest norm of the gradients; longer ones are shortened to it
-    #[arg(long, value_name = "NORM", value_parser = positive, allow_negative_numbers = true)]
-    pub clip: Option<f64>,
+        /// Clip gradients to this norm (torch.nn.utils.clip_grad_norm_)
+        pub clip: Option<f64> = option("NORM").parser(parse::positive).heading(OPTIMIZATION),
 
-    /// Number format of the forward pass; the weights stay float32
-    #[arg(long, value_name = "FORMAT", default_value = "f32")]
-    pub precision: Precision,
+        /// Floating-point format of the forward pass (automatic mixed precision); the weights stay float32
+        pub precision: Precision = option("FORMAT").default("f32").heading(HARDWARE).essential(),
 
-    /// Round the factors of float32 products to 19 bits, on GPUs that are then faster
-    #[arg(long, value_name = "YES", default_value = "false", default_missing_value = "true", num_args = 0..=1, value_parser = yes_or_no)]
-    pub tf32: bool,
+        /// Use TF32 for float32 matrix products on GPUs that support it
+        pub tf32: bool = flag().default("false").heading(HARDWARE),
 
-    /// Keep the channels of a pixel side by side in memory, which most convolutions are faster with
-    #[arg(long, value_name = "WHEN", default_value = "auto", default_missing_value = "yes", num_args = 0..=1)]
-    pub channels_last: ChannelsLast,
+        /// Memory format channels last (NHWC), which makes most convolutions faster
+        pub channels_last: ChannelsLast =
+            option("WHEN").default("auto").alone("yes").entry(ChannelsLast::entry).heading(HARDWARE),
 
-    /// Normalise the batches of all processes as one (synchronised batch normalisation)
-    #[arg(long, value_name = "YES", default_value = "false", default_missing_value = "true", num_args = 0..=1, value_parser = yes_or_no)]
-    pub sync_batch_norm: bool,
+        /// Synchronize batch normalization across processes (torch.nn.SyncBatchNorm)
+        pub sync_batch_norm: bool = flag().default("false").heading(DISTRIBUTED),
 
-    /// Seconds that a process waits for the others of its job
-    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = positive, allow_negative_numbers = true)]
-    pub peer_timeout: f64,
+        /// Timeout for other processes of the job, in seconds
+        pub peer_timeout: f64 = option("SECONDS").default("600").parser(parse::positive).heading(DISTRIBUTED),
 
-    /// Record the training step as a CUDA graph and launch it as one, on GPUs
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub cuda_graph: CudaGraph,
+        /// Capture the training step as a CUDA graph
+        pub cuda_graph: CudaGraph = option("WHEN").default("auto").heading(HARDWARE),
 
-    /// Measure and export averaged weights
-    #[arg(long, value_name = "WAY", default_value = "none")]
-    pub average: AverageKind,
+        /// Weight averaging; the averaged weights are evaluated and exported
+        pub average: AverageKind = option("METHOD").default("none").heading(OPTIMIZATION),
 
-    /// Share of the averaged weights that a step keeps (`ema`)
-    #[arg(long, value_name = "SHARE", default_value = "0.999", value_parser = fraction, allow_negative_numbers = true)]
-    pub average_decay: f64,
+        /// Decay of the exponential moving average, per step
+        pub average_decay: f64 =
+            option("DECAY").default("0.999").parser(parse::from_0_below_1).heading(OPTIMIZATION),
 
-    /// Share of the epochs after which averaging begins (`swa`)
-    #[arg(long, value_name = "SHARE", default_value = "0.75", value_parser = fraction, allow_negative_numbers = true)]
-    pub average_start: f64,
+        /// Share of the epochs before stochastic weight averaging starts
+        pub average_start: f64 =
+            option("SHARE").default("0.75").parser(parse::from_0_below_1).heading(OPTIMIZATION),
 
-    /// Parameters that stay as they are: beginnings of names with commas between them, such as `conv1,layer1`
-    #[arg(long, value_name = "NAMES", default_value = "")]
-    pub freeze: String,
+        /// Freeze the parameters whose names begin with one of these prefixes, such as `conv1,layer1`
+        pub freeze: String = option("NAMES").default("").heading(MODEL),
 
-    /// Epochs at first in which only the last layer is trained
-    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u32), allow_negative_numbers = true)]
-    pub head_epochs: u32,
+        /// Number of first epochs that train only the last layer
+        pub head_epochs: u32 = option("N").default("0").heading(MODEL),
 
-    /// What the learning rate is multiplied with from each layer to the one before it
-    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = positive, allow_negative_numbers = true)]
-    pub layer_decay: f64,
+        /// Layer-wise learning rate decay: factor from each layer to the one before it
+        pub layer_decay: f64 = option("FACTOR").default("1").parser(parse::positive).heading(OPTIMIZATION),
 
-    /// What happens when the training loss or the validation loss is NaN or infinite
-    #[arg(long, value_name = "WAY", default_value = "stop")]
-    pub on_nan: OnNan,
+        /// What to do when the training loss or the validation loss is NaN or infinite
+        pub on_nan: OnNan = option("ACTION").default("stop").heading(OPTIMIZATION),
 
-    /// Stop after so many epochs without a lower held-out loss
-    #[arg(long, value_name = "N", value_parser = whole_above_0, allow_negative_numbers = true)]
-    pub patience: Option<u32>,
+        /// Early stopping: stop after this many epochs without a lower validation loss
+        pub patience: Option<u32> =
+            option("N").parser(parse::within(1..=u32::MAX)).heading(OPTIMIZATION).essential(),
 
-    /// Stop after so many minutes of training
-    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true)]
-    pub max_minutes: Option<f64>,
+        /// Stop after this many minutes of training
+        pub max_minutes: Option<f64> = option("N").parser(parse::positive).heading(OPTIMIZATION),
 
-    /// Minutes between two checkpoints within an epoch; one is written after every epoch anyway
-    #[arg(long, value_name = "N", default_value = "10", value_parser = positive, allow_negative_numbers = true)]
-    pub checkpoint_minutes: f64,
+        /// Minutes between checkpoints within an epoch; each epoch ends with one in any case
+        pub checkpoint_minutes: f64 = option("N").default("10").parser(parse::positive).heading(LOGGING),
+    }
 }
 
-/// The number format of the forward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Precision {
-    /// float32
-    F32,
-    /// bfloat16 where it is safe (autocast), half the memory and on many machines faster
-    Bf16,
-    /// float16 where it is safe, with the loss scaled so that small gradients are not lost
-    Fp16,
+choices! {
+    /// Floating-point format of the forward pass.
+    pub enum Precision {
+        /// float32
+        F32 = "f32",
+        /// bfloat16 autocast: half the memory, and faster on many machines
+        Bf16 = "bf16",
+        /// float16 autocast with loss scaling
+        Fp16 = "fp16",
+    }
 }
 
-/// Whether the channels of a pixel lie side by side in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ChannelsLast {
-    /// in convolutional networks on a CPU
-    Auto,
-    /// always
-    #[value(alias = "true")]
-    Yes,
-    /// never
-    #[value(alias = "false")]
-    No,
+choices! {
+    /// When the memory format channels last is used.
+    pub enum ChannelsLast {
+        /// for convolutional networks on the CPU
+        Auto = "auto",
+        /// always
+        Yes = "yes" | "true",
+        /// never
+        No = "no" | "false",
+    }
 }
 
 impl ChannelsLast {
-    /// Has a network keep them so, where it is to.
+    /// Converts a network to this memory format.
     ///
     /// # Errors
-    /// Parameters that cannot be laid out anew.
+    /// Parameters that cannot be converted.
     pub fn lay_out(self, network: &mut Network) -> Result<()> {
         let is_wanted = match self {
             ChannelsLast::Auto => network.device() == Device::Cpu && network.is_convolutional(),
@@ -151,91 +140,48 @@ impl ChannelsLast {
         if is_wanted { network.use_channels_last() } else { Ok(()) }
     }
 
-    /// As run files have it.
-    fn entry(self) -> toml::Value {
+    /// The value in run files, where earlier versions had only `true` and `false`.
+    fn entry(&self) -> toml::Value {
         match self {
-            ChannelsLast::Auto => name(self),
+            ChannelsLast::Auto => self.name().into(),
             ChannelsLast::Yes => true.into(),
             ChannelsLast::No => false.into(),
         }
     }
 }
 
-/// Whether training steps are recorded as a CUDA graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CudaGraph {
-    /// where it can be done
-    Auto,
-    /// likewise, with a warning where it cannot
-    Yes,
-    /// never: every operation is launched by itself, and every loss looked at
-    No,
-}
-
-/// Which weights are measured and exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum AverageKind {
-    /// those of the last step
-    None,
-    /// an exponential moving average over the steps
-    Ema,
-    /// the mean over the last epochs (stochastic weight averaging)
-    Swa,
-}
-
-/// What happens when the training loss or the validation loss is NaN or infinite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OnNan {
-    /// end the run, with the last good checkpoint kept
-    Stop,
-    /// leave the batch out (ten in a row end the run); an epoch is not taken for the best one
-    Skip,
-    /// go back to the last checkpoint, with half the learning rate
-    Rollback,
-}
-
-impl Default for TrainOptions {
-    fn default() -> Self {
-        crate::options::Config::default().training
+choices! {
+    /// Whether training steps are captured as a CUDA graph.
+    pub enum CudaGraph {
+        /// where possible
+        Auto = "auto",
+        /// where possible, with a warning where it is not
+        Yes = "yes",
+        /// never; each operation is launched separately, and each loss is checked
+        No = "no",
     }
 }
 
-impl TrainOptions {
-    /// The options that have a value, as (name, value), in the order of their definition.
-    pub fn entries(&self) -> Vec<(&'static str, toml::Value)> {
-        let mut entries: Vec<(_, toml::Value)> = vec![
-            ("optimizer_options", self.optimizer_options.clone().into()),
-            ("weight_decay", self.weight_decay.into()),
-            ("loss", self.loss.clone().into()),
-            ("loss_options", self.loss_options.clone().into()),
-            ("schedule", self.schedule.clone().into()),
-            ("schedule_options", self.schedule_options.clone().into()),
-            ("warmup_epochs", self.warmup_epochs.into()),
-            ("accumulate", i64::from(self.accumulate).into()),
-        ];
-        entries.extend(self.clip.map(|norm| ("clip", norm.into())));
-        entries.extend([
-            ("precision", name(self.precision)),
-            ("tf32", self.tf32.into()),
-            ("channels_last", self.channels_last.entry()),
-            ("sync_batch_norm", self.sync_batch_norm.into()),
-            ("peer_timeout", self.peer_timeout.into()),
-            ("cuda_graph", name(self.cuda_graph)),
-            ("average", name(self.average)),
-            ("average_decay", self.average_decay.into()),
-            ("average_start", self.average_start.into()),
-            ("freeze", self.freeze.clone().into()),
-            ("head_epochs", i64::from(self.head_epochs).into()),
-            ("layer_decay", self.layer_decay.into()),
-            ("on_nan", name(self.on_nan)),
-        ]);
-        entries.extend(self.patience.map(|epochs| ("patience", i64::from(epochs).into())));
-        entries.extend(self.max_minutes.map(|minutes| ("max_minutes", minutes.into())));
-        entries.push(("checkpoint_minutes", self.checkpoint_minutes.into()));
-        entries
+choices! {
+    /// Which weights are evaluated and exported.
+    pub enum AverageKind {
+        /// no averaging
+        None = "none",
+        /// exponential moving average over the steps
+        Ema = "ema",
+        /// stochastic weight averaging: mean over the last epochs
+        Swa = "swa",
     }
 }
 
-fn name(value: impl ValueEnum) -> toml::Value {
-    value.to_possible_value().expect("no value is hidden").get_name().into()
+choices! {
+    /// What happens when the training loss or the validation loss is NaN or infinite.
+    pub enum OnNan {
+        /// stop the run and keep the last good checkpoint
+        Stop = "stop",
+        /// skip the batch (ten in a row stop the run); such an epoch is never the best one
+        Skip = "skip",
+        /// return to the last checkpoint with half the learning rate
+        Rollback = "rollback",
+    }
 }

@@ -54,7 +54,7 @@ impl Shift {
         let config = Config {
             data: self.path("after").to_string_lossy().into_owned(),
             train_list: Some(train),
-            held_out_list: Some(held_out),
+            validation_list: Some(held_out),
             init: init.then(|| self.model_before()),
             fresh_head: init,
             epochs: 30,

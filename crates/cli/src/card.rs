@@ -10,6 +10,7 @@ use cresset::data::terminal;
 use cresset::report::card::{About, Card as ModelCard};
 use cresset::run::RunFolder;
 
+use super::arguments::Flags;
 use super::{Compute, Ended, put, show};
 
 /// Write a model card: what the model of a run is, how good it is and for whom, and what its limits are
@@ -28,13 +29,13 @@ pub struct Card {
     about: Option<PathBuf>,
 
     #[command(flatten)]
-    groups: GroupingOptions,
+    groups: Flags<GroupingOptions>,
 
     #[command(flatten)]
     compute: Compute,
 
     #[command(flatten)]
-    stated: About,
+    stated: Flags<About>,
 }
 
 impl Card {
@@ -42,7 +43,7 @@ impl Card {
         let device = self.compute.prepare()?;
         let run = RunFolder::open(&self.run)?;
         let file = self.about.as_deref().map(About::read).transpose()?.unwrap_or_default();
-        let card = ModelCard::of(&run, self.stated.or(file), &self.groups, device)?;
+        let card = ModelCard::of(&run, self.stated.into_options().or(file), &self.groups, device)?;
         let path = self.output.unwrap_or_else(|| run.path().join("card.md"));
         if path == Path::new("-") {
             put(&card.to_markdown())?;

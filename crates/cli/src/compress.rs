@@ -9,6 +9,7 @@ use cresset::error::{Error, Result};
 use cresset::run::RunFolder;
 use cresset::train::Callback;
 
+use super::arguments::Flags;
 use super::progress::Progress;
 use super::{Ended, Trust, show};
 
@@ -23,7 +24,7 @@ pub struct Compress {
     run: PathBuf,
 
     #[command(flatten)]
-    options: Options,
+    options: Flags<Options>,
 
     #[command(flatten)]
     trust: Trust,
@@ -33,7 +34,8 @@ impl Compress {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
         let folder = RunFolder::open(&self.run)?;
-        let models = compress(&folder, &self.options.or_usual(), &mut Narrator(Progress::new()))?;
+        let models =
+            compress(&folder, &self.options.into_options().or_usual(), &mut Narrator(Progress::new()))?;
         show(&report(&models))?;
         Ok(Ended::Well)
     }

@@ -15,6 +15,7 @@ use cresset::predict::{Classifier, ViewOptions};
 use cresset::run::Examples;
 use cresset::run::RunFolder;
 
+use super::arguments::{Flags, chosen};
 use super::{Compute, Ended, show, thousands};
 
 /// Measure an exported model on labelled examples
@@ -40,15 +41,15 @@ pub struct Eval {
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
 
-    /// What becomes of a category in a table that the model was not trained on
-    #[arg(long, value_name = "WAY", default_value = "allow")]
+    /// How to handle categories in a table that the model was not trained on
+    #[arg(long, value_name = "POLICY", default_value = "allow", value_parser = chosen::<OnUnknown>())]
     unknown: OnUnknown,
 
     #[command(flatten)]
-    groups: GroupingOptions,
+    groups: Flags<GroupingOptions>,
 
     #[command(flatten)]
-    views: ViewOptions,
+    views: Flags<ViewOptions>,
 
     #[command(flatten)]
     compute: Compute,

@@ -15,6 +15,7 @@ use cresset::run;
 use cresset::run::{RunFolder, Writer};
 use tch::Device;
 
+use super::arguments::chosen;
 use super::{Ended, Trust, models, show};
 
 /// A checkpoint of a run.
@@ -54,8 +55,8 @@ pub struct Export {
     #[arg(long)]
     optimize: bool,
 
-    /// What the network's weights are written in and computed with; logits stay float32
-    #[arg(long, value_name = "DTYPE", default_value = "f32")]
+    /// Data type of the weights and the computation; the logits stay float32
+    #[arg(long, value_name = "DTYPE", default_value = "f32", value_parser = chosen::<Dtype>())]
     dtype: Dtype,
 
     /// Where the tensors of the file are, and so where it runs when it is loaded: `cpu`, `cuda` or `cuda:N`

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::ArgMatches;
 use cresset::data::terminal;
-use cresset::options::{self, Config};
+use cresset::options::Config;
 use cresset::run::Examples;
 use cresset::run::RunFolder;
 use cresset::run::fine_tune::{self, Comparison, PREVIOUS, objections, promote};
@@ -15,14 +14,9 @@ use super::train::Train;
 use super::{Ended, show};
 
 /// Fine-tunes the model of a run on corrections, shows it before and after, and puts it in its place if that is wanted.
-pub fn run(
-    train: &Train,
-    from: &RunFolder,
-    flags: &ArgMatches,
-    asked: &Arc<AtomicBool>,
-) -> anyhow::Result<Ended> {
-    let config = Config::overlay(Some(&from.config_file()), flags)?;
-    let config = fine_tune::options(from, config, &options::given(flags))?;
+pub fn run(train: &Train, from: &RunFolder, asked: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
+    let config = Config::overlay(Some(&from.config_file()), train.given())?;
+    let config = fine_tune::options(from, config, train.given())?;
     // The data must be that of the run, or its held-out rows would be others.
     Examples::own_again(&config, from)?;
     let Some(folder) = train.fine_tune(&config, asked)? else { return Ok(Ended::Interrupted) };

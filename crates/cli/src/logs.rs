@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 
 use clap::{ArgAction, Args, ValueEnum};
 use cresset::data::terminal;
+use cresset_options::headings::LOGGING;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
@@ -24,7 +25,7 @@ enum LogFormat {
 
 /// What is logged, and how.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Logs")]
+#[command(next_help_heading = LOGGING)]
 pub struct Logs {
     /// Log more: -v what is done, -vv every detail; the variable RUST_LOG takes precedence
     #[arg(short, long, action = ArgAction::Count, global = true)]

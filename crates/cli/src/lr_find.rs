@@ -2,38 +2,39 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgMatches, Args};
+use clap::Args;
 use cresset::data::atomic;
 use cresset::options::Config;
 use cresset::run::Prepared;
 use cresset::train::{LrCurve, Plan, Range};
 
+use super::arguments::Flags;
 use super::{Ended, Trust, show};
 
 /// Train for a moment with growing learning rates, draw how the loss goes with them, and suggest one
 #[derive(Debug, Args)]
 pub struct LrFind {
     #[command(flatten)]
-    config: Config,
+    config: Flags<Config>,
 
-    /// Read options from a run file (TOML); those on the command line come first
-    #[arg(long = "config", value_name = "FILE", help_heading = "What is tried")]
+    /// Read options from a run file (TOML), such as `batch_size = 32`; the command line takes precedence
+    #[arg(long = "config", value_name = "FILE", help_heading = "Range test")]
     config_file: Option<PathBuf>,
 
     /// The first learning rate
-    #[arg(long, value_name = "RATE", default_value = "1e-6", help_heading = "What is tried")]
+    #[arg(long, value_name = "RATE", default_value = "1e-6", help_heading = "Range test")]
     from: f64,
 
     /// The last learning rate
-    #[arg(long, value_name = "RATE", default_value = "10", help_heading = "What is tried")]
+    #[arg(long, value_name = "RATE", default_value = "10", help_heading = "Range test")]
     to: f64,
 
     /// Steps from the first to the last
-    #[arg(long, value_name = "N", default_value = "200", help_heading = "What is tried")]
+    #[arg(long, value_name = "N", default_value = "200", help_heading = "Range test")]
     steps: usize,
 
     /// Write rates and losses to this file, as CSV
-    #[arg(long, value_name = "FILE", help_heading = "What is tried")]
+    #[arg(long, value_name = "FILE", help_heading = "Range test")]
     csv: Option<PathBuf>,
 
     #[command(flatten)]
@@ -41,9 +42,9 @@ pub struct LrFind {
 }
 
 impl LrFind {
-    pub fn run(self, flags: &ArgMatches) -> anyhow::Result<Ended> {
+    pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
-        let config = Config::overlay(self.config_file.as_deref(), flags)?;
+        let config = Config::overlay(self.config_file.as_deref(), self.config.given())?;
         let prepared = Prepared::new(&config)?;
         let plan = Plan::of(&config, prepared.class_weights.clone());
         let range = Range { from: self.from, to: self.to, steps: self.steps };

@@ -1,5 +1,6 @@
 //! The `cresset` program: one file a command, each a table of contents.
 
+mod arguments;
 mod card;
 mod compress;
 mod data;
@@ -28,7 +29,7 @@ mod tune;
 use std::io::{ErrorKind, Write};
 
 use anyhow::Context;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use cresset::data::terminal;
 use cresset::error::Error;
 use cresset::evaluate::numbers::thousands;
@@ -83,10 +84,8 @@ enum Ended {
 fn main() -> ! {
     cresset_bridge::process::survive_file_size_limit();
     cresset_bridge::process::silence_warnings();
-    let parsed = Cli::command().try_get_matches();
-    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
-    let code = match parsed {
-        Ok((cli, matches)) => run(cli, &matches),
+    let code = match Cli::try_parse() {
+        Ok(cli) => run(cli),
         Err(answer) => {
             print(&answer);
             answer.exit_code()
@@ -98,12 +97,11 @@ fn main() -> ! {
     cresset_bridge::process::exit_at_once(code)
 }
 
-fn run(cli: Cli, matches: &ArgMatches) -> i32 {
+fn run(cli: Cli) -> i32 {
     cli.logs.start();
     // What tch panics with becomes an error of the library; Rust's own account of the panic would only repeat it.
     std::panic::set_hook(Box::new(|panic| tracing::debug!("{panic}")));
-    let (_, flags) = matches.subcommand().expect("clap demands a command");
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cli.command.run(flags)));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cli.command.run()));
     match result {
         Ok(Ok(Ended::Well)) => 0,
         Ok(Ok(Ended::Badly)) => 1,
@@ -122,10 +120,10 @@ fn run(cli: Cli, matches: &ArgMatches) -> i32 {
 }
 
 impl Command {
-    fn run(self, flags: &ArgMatches) -> anyhow::Result<Ended> {
+    fn run(self) -> anyhow::Result<Ended> {
         match self {
-            Command::Train(command) => command.run(flags),
-            Command::LrFind(command) => command.run(flags),
+            Command::Train(command) => command.run(),
+            Command::LrFind(command) => command.run(),
             Command::Tune(command) => command.run(),
             Command::Runs(command) => command.run(),
             Command::Diff(command) => command.run(),
@@ -165,7 +163,7 @@ struct Compute {
 struct Trust {
     /// Run all code of a TorchScript file, also operations that no classifier needs, such as those on files: for files whose maker
     /// you trust as if it were a program
-    #[arg(long, help_heading = "Safety")]
+    #[arg(long, help_heading = "Safety", hide_short_help = true)]
     trust: bool,
 }
 
@@ -213,6 +211,8 @@ fn put(text: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]

@@ -7,6 +7,7 @@ use cresset::data::unknown::OnUnknown;
 use cresset::error::Error;
 use cresset::predict::{Batching, Classifier, Form, Output, Sources, ViewOptions};
 
+use super::arguments::{Flags, chosen};
 use super::screen::tell;
 use super::{Compute, Ended, thousands};
 
@@ -40,8 +41,8 @@ pub struct Predict {
     #[arg(long)]
     probabilities: bool,
 
-    /// The form of the output
-    #[arg(long, value_name = "FORM", default_value = "csv")]
+    /// Output format
+    #[arg(long, value_name = "FORMAT", default_value = "csv", value_parser = chosen::<Output>())]
     output: Output,
 
     /// In CSV, write ' before names that begin with =, +, - or @, which spreadsheets take for formulas
@@ -56,12 +57,12 @@ pub struct Predict {
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch_size: u32,
 
-    /// What becomes of a category in a table that the model was not trained on
-    #[arg(long, value_name = "WAY", default_value = "allow")]
+    /// How to handle categories in a table that the model was not trained on
+    #[arg(long, value_name = "POLICY", default_value = "allow", value_parser = chosen::<OnUnknown>())]
     unknown: OnUnknown,
 
     #[command(flatten)]
-    views: ViewOptions,
+    views: Flags<ViewOptions>,
 
     #[command(flatten)]
     compute: Compute,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use cresset::error::{Error, Result, did_you_mean, quoted};
+use cresset::options::canonical;
 use cresset::report::runs::{
     DEFAULT_COLUMNS, Filter, Order, best_order, column_names, list, to_csv, to_json, to_table,
 };
@@ -111,8 +112,10 @@ impl Runs {
     fn columns(&self) -> Result<Vec<String>> {
         let known = column_names();
         let check = |name: &String| {
-            if name == "help" || known.contains(name) {
-                return Ok(name.clone());
+            let current =
+                [name, canonical(name)].into_iter().find(|name| known.iter().any(|known| known == name));
+            if let Some(name) = current.or((name == "help").then_some(name)) {
+                return Ok(name.to_string());
             }
             let hint = did_you_mean(name, known.iter().map(String::as_str)).unwrap_or_default();
             let problem = format!("there is no column {}{hint} `--columns help` lists them", quoted(name));

@@ -10,6 +10,7 @@ use cresset_serve::{Model, Options, Server, Token};
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::arguments::Flags;
 use super::{Compute, Ended, show};
 
 /// Answer requests over HTTP with an exported model, show a playground, and keep corrections
@@ -27,7 +28,7 @@ pub struct Serve {
     token_file: Option<PathBuf>,
 
     #[command(flatten)]
-    options: Options,
+    options: Flags<Options>,
 
     #[command(flatten)]
     compute: Compute,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{ArgMatches, Args};
+use clap::Args;
 use cresset::data::audit;
 use cresset::data::terminal;
 use cresset::distributed::{Place, World};
@@ -14,63 +14,65 @@ use cresset::error::Error;
 use cresset::evaluate::Confusion;
 use cresset::export::usage;
 use cresset::options::device;
-use cresset::options::{self, Config, ModelChoice};
+use cresset::options::{Config, ModelChoice, Setting};
 use cresset::report::tensorboard::TensorBoard;
 use cresset::run::RunFolder;
 use cresset::run::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::train::{Callback, MAY_DIFFER, Silent, Together};
+use cresset_options::headings::LOGGING;
 
+use super::arguments::Flags;
 use super::progress::Progress;
 use super::screen::tell;
 use super::tui::{self, Dashboard};
 use super::{Ended, Trust, elastic, feedback, folds, report, show, thousands};
 
-/// Train a model, measure it on held-out rows, and export it
+/// Train a model, evaluate it on validation data, and export it
 #[derive(Debug, Args)]
 pub struct Train {
     #[command(flatten)]
-    config: Config,
+    config: Flags<Config>,
 
-    /// Folder of the run, which must be new or empty [default: the next free runs/DATA-MODEL-NUMBER]
-    #[arg(long, value_name = "DIR", help_heading = "Where")]
+    /// Run folder, which must be new or empty [default: the next free runs/DATA-MODEL-NUMBER]
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
     out: Option<PathBuf>,
 
-    /// Read options from a run file (TOML); those on the command line come first
-    #[arg(long = "config", value_name = "FILE", help_heading = "Where")]
+    /// Read options from a run file (TOML), such as `batch_size = 32`; the command line takes precedence
+    #[arg(long = "config", value_name = "FILE", help_heading = "Run")]
     config_file: Option<PathBuf>,
 
-    /// Go on with the run that is in the folder of --out, and begin it there if there is none: for jobs that are started again
-    #[arg(long = "continue", help_heading = "Where", requires = "out")]
+    /// Resume the run in the folder of --out, or start it there if there is none: for jobs that are restarted
+    #[arg(long = "continue", help_heading = "Run", requires = "out", hide_short_help = true)]
     go_on: bool,
 
-    /// Go on with a run from its last checkpoint, with its own options (what decides how long and where, such as --epochs and
-    /// --device, may differ)
-    #[arg(long, value_name = "RUN", help_heading = "Where", conflicts_with_all = ["out", "config_file", "go_on"])]
+    /// Resume a run from its last checkpoint with its own options; those that decide how long and where it trains, such as
+    /// --epochs and --device, may be changed
+    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["out", "config_file", "go_on"])]
     resume: Option<PathBuf>,
 
-    /// Fine-tune the model of a finished run: with its options, its data and the corrections of --feedback
-    #[arg(long, value_name = "RUN", help_heading = "Where", conflicts_with_all = ["resume", "config_file", "find_label_errors"])]
+    /// Fine-tune the model of a finished run on its data and the corrections of --feedback, with its options
+    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["resume", "config_file", "find_label_errors"])]
     from: Option<PathBuf>,
 
-    /// Show curves and figures on the whole terminal while it trains; q stops and saves
-    #[arg(long, help_heading = "Meanwhile")]
+    /// Show a full-screen dashboard with learning curves; q stops and saves
+    #[arg(long, help_heading = LOGGING)]
     tui: bool,
 
-    /// Write event files for TensorBoard into the run's folder: curves, histograms of the weights, confusion matrix, options
-    #[arg(long, help_heading = "Meanwhile")]
+    /// Write TensorBoard event files to the run folder: learning curves, weight histograms, confusion matrix, options
+    #[arg(long, help_heading = LOGGING)]
     tensorboard: bool,
 
-    /// With --from: put the new model in the place of the old one, unless it is worse on the old held-out rows or no better on the
-    /// corrections than the old one, as it is or trained as long without them (the exit code is then 1)
-    #[arg(long, help_heading = "Afterwards", requires = "from")]
+    /// With --from: replace the old model, unless the new one is worse on the validation data or no better on the corrections
+    /// than the old model, as it is and trained as long without them (the exit code is then 1)
+    #[arg(long, help_heading = "After training", requires = "from", hide_short_help = true)]
     promote: bool,
 
-    /// After training, write report.html into the folder of the run: curves, confusion, mistakes
-    #[arg(long, help_heading = "Afterwards")]
+    /// Write report.html to the run folder: learning curves, confusion matrix, errors
+    #[arg(long, help_heading = "After training")]
     report: bool,
 
-    /// After training, rank the labels that are probably wrong, by models that did not see them (5 folds, or --folds)
-    #[arg(long, help_heading = "Afterwards")]
+    /// Find label errors: rank the labels by out-of-fold predictions of cross-validated models (5 folds, or --folds)
+    #[arg(long, help_heading = "After training")]
     find_label_errors: bool,
 
     #[command(flatten)]
@@ -81,7 +83,7 @@ pub struct Train {
 const MAY_DIFFER_IN_FOLDS: [&str; 2] = ["device", "threads"];
 
 impl Train {
-    pub fn run(self, flags: &ArgMatches) -> anyhow::Result<Ended> {
+    pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
         if self.tui {
             tui::refuse_without_terminal()?;
@@ -89,21 +91,22 @@ impl Train {
         let stop = stop_on_interrupt()?;
         if let Some(from) = &self.from {
             refuse_several("--from")?;
-            return feedback::run(&self, &RunFolder::open(from)?, flags, &stop);
+            return feedback::run(&self, &RunFolder::open(from)?, &stop);
         }
+        let given = self.config.given();
         let (config, begun) = match &self.resume {
             Some(folder) => {
                 let folder = RunFolder::open(folder)?;
-                (Config::overlay(Some(&folder.config_file()), flags)?, Some(folder))
+                (Config::overlay(Some(&folder.config_file()), given)?, Some(folder))
             }
-            None => (Config::overlay(self.config_file.as_deref(), flags)?, None),
+            None => (Config::overlay(self.config_file.as_deref(), given)?, None),
         };
         if config.folds.is_some() && config.fold.is_none() {
             refuse_several("--folds")?;
             self.refuse_to_watch("--folds")?;
             let folds = match begun {
                 Some(folder) => {
-                    refuse_changes(flags, &MAY_DIFFER_IN_FOLDS)?;
+                    refuse_changes(given, &MAY_DIFFER_IN_FOLDS)?;
                     CrossValidation::open(&config, folder)?
                 }
                 None => CrossValidation::start(&config, self.out.as_deref())?,
@@ -115,7 +118,7 @@ impl Train {
         }
         let timeout = Duration::try_from_secs_f64(config.training.peer_timeout).unwrap_or(Duration::MAX);
         let world = World::from_environment(timeout)?;
-        let ended = self.one_run(&config, begun, flags, &world, stop);
+        let ended = self.one_run(&config, begun, &world, stop);
         ended.map_err(|error| elastic::report(error, &world))
     }
 
@@ -138,6 +141,11 @@ impl Train {
         Ok(Some(folder))
     }
 
+    /// The options that the command line gives.
+    pub fn given(&self) -> &[Setting] {
+        self.config.given()
+    }
+
     /// Whether the new model is to take the place of the old one.
     pub fn is_to_promote(&self) -> bool {
         self.promote
@@ -147,13 +155,12 @@ impl Train {
         &self,
         config: &Config,
         begun: Option<RunFolder>,
-        flags: &ArgMatches,
         world: &World,
         asked: Arc<AtomicBool>,
     ) -> anyhow::Result<Ended> {
         let run = match begun {
             Some(folder) => {
-                refuse_changes(flags, &MAY_DIFFER)?;
+                refuse_changes(self.config.given(), &MAY_DIFFER)?;
                 run::resume(config, folder, world)?
             }
             None => self.begin_or_go_on(config, world)?,
@@ -302,9 +309,9 @@ pub(super) fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-fn refuse_changes(flags: &ArgMatches, may_differ: &[&str]) -> anyhow::Result<()> {
-    if let Some(fixed) = options::given(flags).iter().find(|name| !may_differ.contains(&name.as_str())) {
-        let option = fixed.replace('_', "-");
+fn refuse_changes(given: &[Setting], may_differ: &[&str]) -> anyhow::Result<()> {
+    if let Some(fixed) = given.iter().find(|setting| !may_differ.contains(&setting.name)) {
+        let option = fixed.name.replace('_', "-");
         let problem =
             format!("--{option} cannot be changed when a run goes on; start a new run to change it");
         return Err(Error::Usage(problem).into());

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::terminal;
+pub use cresset_options::text::{did_you_mean, excerpt, nearest, quoted};
 
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -117,34 +118,6 @@ impl fmt::Display for Place {
     }
 }
 
-/// Foreign text as a message shows it: on one line, without what would confuse a terminal, and not too long.
-pub fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let start: String = text.chars().take(LONGEST).collect();
-    let end = if start.len() < text.len() { "…" } else { "" };
-    format!("{}{end}", terminal::line(&start))
-}
-
-/// [`excerpt`] in quotation marks.
-pub fn quoted(text: &str) -> String {
-    format!("`{}`", excerpt(text))
-}
-
-/// `; did you mean …?` with the member of `candidates` that `word` was probably meant to be, if one is near.
-pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(word, candidates).map(|near| format!("; did you mean `{near}`?"))
-}
-
-/// The member of `candidates` that `word` was probably meant to be.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,11 +134,5 @@ mod tests {
         assert_eq!(quoted("a\nb\u{1b}[31m"), "`a\\nb\\u{1b}[31m`");
         assert_eq!(quoted(&"ü".repeat(1000)), format!("`{}…`", "ü".repeat(60)));
         assert_eq!(Place::from(Path::new("a\nb.csv")).to_string(), "a\\nb.csv");
-    }
-
-    #[test]
-    fn the_nearest_word_is_found_or_none() {
-        assert_eq!(nearest("epoch", ["lr", "epochs"]), Some("epochs"));
-        assert_eq!(nearest("xyz", ["lr", "epochs"]), None);
     }
 }

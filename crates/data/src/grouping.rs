@@ -3,29 +3,26 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
+use cresset_options::{option, options, parse};
 
 use super::format::csv::{is_missing, read_column};
 use super::options::ColumnChoice;
 use super::{Names, sorted_classes};
 use crate::error::{Error, Place, Result, quoted};
 
-/// What the groups are.
-#[derive(Debug, Clone, PartialEq, Args)]
-pub struct GroupingOptions {
-    /// Column of the table whose values are groups to compare, also one that the model does not see: texts, or numbers; of
-    /// more than 20 different numbers, the quarters
-    #[arg(long, value_name = "COLUMN")]
-    pub group_by: Option<ColumnChoice>,
+options! {
+    /// Which groups of examples are compared.
+    pub struct GroupingOptions {
+        /// Compare groups by this column of the table, which need not be an input of the model: text, or numbers, of which more
+        /// than 20 different ones are split into quartiles
+        pub group_by: Option<ColumnChoice> = option("COLUMN"),
 
-    /// CSV file of the groups of examples, with a header: their names as in split.csv, and the group of each
-    #[arg(long, value_name = "FILE", conflicts_with = "group_by", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
-    pub groups: Option<PathBuf>,
+        /// Compare groups from a CSV file with a header: the name of each example as in split.csv, and its group
+        pub groups: Option<PathBuf> = option("FILE").not_empty().conflicts_with("group_by"),
 
-    /// Groups with fewer rows than this are shown, but left out of the differences
-    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u64).range(1..))]
-    pub least_group_rows: u64,
+        /// Minimum rows of a group for comparison; smaller groups are only listed
+        pub least_group_rows: u64 = option("N").default("20").parser(parse::within(1..=u64::MAX)),
+    }
 }
 
 /// Which group each example is in.

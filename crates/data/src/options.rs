@@ -3,75 +3,51 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum};
+use cresset_options::{Choice, Text, choices, option, options, parse};
 
 use super::format::FORMATS;
 use super::room::Room;
 
-/// How data is read.
-#[derive(Debug, Clone, PartialEq, Args)]
-pub struct DataOptions {
-    /// Format of the data
-    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = formats())]
-    pub format: String,
+/// The heading of these options in the help.
+const DATA: &str = "Data";
 
-    /// Column of a table that holds the label: `last`, `first`, a number from 1, or a name of the header
-    #[arg(long, value_name = "COLUMN", default_value = "last")]
-    pub label: ColumnChoice,
+options! {
+    /// How data is read.
+    pub struct DataOptions {
+        /// Data format
+        pub format: String = option("NAME").default("auto").choices(formats()).heading(DATA),
 
-    /// Columns of a table that are left out, such as numbers of rows: names or numbers, separated by commas
-    #[arg(long, value_name = "COLUMNS", value_parser = NonEmptyStringValueParser::new())]
-    pub ignore: Option<String>,
+        /// Label column of a table: `last`, `first`, a number from 1, or a name in the header
+        pub label: ColumnChoice = option("COLUMN").default("last").heading(DATA).essential(),
 
-    /// What becomes of a table's missing values: refuse them, drop their rows, or fill in the column's mean or median
-    #[arg(long, value_name = "POLICY", default_value = "error")]
-    pub missing: Missing,
+        /// Columns of a table to ignore, such as row IDs: names or numbers, separated by commas
+        pub ignore: Option<String> = option("COLUMNS").not_empty().heading(DATA),
 
-    /// Column of a table that names a row's group (a patient, a writer); a group is never on both sides of a split
-    #[arg(long, value_name = "COLUMN")]
-    pub group: Option<ColumnChoice>,
+        /// How to handle missing values in a table
+        pub missing: Missing = option("POLICY").default("error").heading(DATA),
 
-    /// List of examples to leave out, as `cresset data clean` writes it
-    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
-    pub exclude: Option<PathBuf>,
+        /// Group column of a table, such as a patient or a writer; a group is never split between training and validation
+        pub group: Option<ColumnChoice> = option("COLUMN").heading(DATA),
 
-    /// Folder of the images that a list (a table of file names and labels) names [default: that of the list, and those in it]
-    #[arg(long, value_name = "DIR", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
-    pub images: Option<PathBuf>,
+        /// List of examples to exclude, as `cresset data clean` writes it
+        pub exclude: Option<PathBuf> = option("FILE").not_empty().heading(DATA),
 
-    /// Where the channels stand in NumPy arrays of images: (N, H, W, C) or (N, C, H, W) [default: told by the sizes]
-    #[arg(long, value_name = "LAYOUT")]
-    pub layout: Option<ArrayLayout>,
+        /// Folder of the images that a table of file names and labels lists [default: the folder of the table and its
+        /// subfolders]
+        pub images: Option<PathBuf> = option("DIR").not_empty().heading(DATA),
 
-    /// Height and width that pictures are brought to: `auto`, one number for both, or HEIGHTxWIDTH
-    #[arg(long, value_name = "SIZE", default_value = "auto")]
-    pub image_size: ImageSize,
+        /// Layout of image arrays in NumPy files [default: inferred from the shape]
+        pub layout: Option<ArrayLayout> = option("LAYOUT").heading(DATA),
 
-    /// Share of the pictures that may turn out unreadable; each is named and left out, and more of them are an error
-    #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = share, allow_negative_numbers = true)]
-    pub max_bad_share: f64,
+        /// Resize images to this height and width: `auto` (their own size if it is small and the same for all, else 224x224),
+        /// one number for both, or HEIGHTxWIDTH
+        pub image_size: ImageSize = option("SIZE").default("auto").heading(DATA),
 
-    /// The most memory (GiB) that the values of a file may take [default: what its bytes on the disk make plausible, and the machine has]
-    #[arg(long, value_name = "GIB", value_parser = positive, allow_negative_numbers = true)]
-    pub max_memory: Option<f64>,
-}
+        /// Maximum share of unreadable images, which are reported and skipped; more are an error
+        pub max_bad_share: f64 = option("SHARE").default("0.01").parser(parse::from_0_to_1).heading(DATA),
 
-impl Default for DataOptions {
-    fn default() -> Self {
-        DataOptions {
-            format: "auto".to_string(),
-            label: ColumnChoice::Last,
-            ignore: None,
-            missing: Missing::Error,
-            group: None,
-            exclude: None,
-            images: None,
-            layout: None,
-            image_size: ImageSize::Auto,
-            max_bad_share: 0.01,
-            max_memory: None,
-        }
+        /// Memory limit in GiB for the decoded values of a file [default: from the file size and the available memory]
+        pub max_memory: Option<f64> = option("GIB").parser(parse::positive).heading(DATA),
     }
 }
 
@@ -80,49 +56,12 @@ impl DataOptions {
     pub fn room(&self) -> Room {
         Room(self.max_memory)
     }
-
-    /// The options that have a value, as (name, value), in the order of their definition.
-    pub fn entries(&self) -> Vec<(&'static str, toml::Value)> {
-        let DataOptions {
-            format,
-            label,
-            ignore,
-            missing,
-            group,
-            exclude,
-            images,
-            layout,
-            image_size,
-            max_bad_share,
-            ..
-        } = self;
-        let mut entries: Vec<(_, toml::Value)> =
-            vec![("format", format.clone().into()), ("label", label.to_string().into())];
-        entries.extend(ignore.clone().map(|columns| ("ignore", columns.into())));
-        entries.push(("missing", missing.to_string().into()));
-        entries.extend(group.as_ref().map(|column| ("group", column.to_string().into())));
-        entries.extend(exclude.as_ref().map(|file| ("exclude", file.to_string_lossy().into_owned().into())));
-        entries
-            .extend(images.as_ref().map(|folder| ("images", folder.to_string_lossy().into_owned().into())));
-        entries.extend(layout.map(|layout| ("layout", layout.to_string().into())));
-        entries.push(("image_size", image_size.to_string().into()));
-        entries.push(("max_bad_share", (*max_bad_share).into()));
-        entries.extend(self.max_memory.map(|gib| ("max_memory", gib.into())));
-        entries
-    }
 }
 
-fn formats() -> PossibleValuesParser {
-    let auto = PossibleValue::new("auto").help("recognised from the path");
-    let named = FORMATS.iter().map(|format| PossibleValue::new(format.name()).help(format.summary()));
-    PossibleValuesParser::new(std::iter::once(auto).chain(named))
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if (0. ..=1.).contains(&value) => Ok(value),
-        _ => Err("it is a number from 0 to 1".to_string()),
-    }
+/// The formats, and `auto`.
+fn formats() -> impl Iterator<Item = Choice> {
+    let auto = Choice::new("auto", "detect the format from the path");
+    std::iter::once(auto).chain(FORMATS.iter().map(|format| Choice::new(format.name(), format.summary())))
 }
 
 /// A column of a table, as a user names it.
@@ -153,6 +92,8 @@ impl FromStr for ColumnChoice {
     }
 }
 
+impl Text for ColumnChoice {}
+
 impl std::fmt::Display for ColumnChoice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -164,40 +105,29 @@ impl std::fmt::Display for ColumnChoice {
     }
 }
 
-/// What becomes of a table's missing values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Missing {
-    /// The first one is an error.
-    Error,
-    /// Rows that lack a value are left out.
-    Drop,
-    /// The mean of the column over the training rows takes their place, inside the exported model too.
-    Mean,
-    /// The median of the column over the training rows takes their place, inside the exported model too.
-    Median,
-}
-
-impl std::fmt::Display for Missing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let value = self.to_possible_value().expect("no policy is hidden");
-        f.write_str(value.get_name())
+choices! {
+    /// How missing values in a table are handled.
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Missing {
+        /// stop with an error at the first one
+        Error = "error",
+        /// drop the rows that have one
+        Drop = "drop",
+        /// impute the mean of the column over the training rows, also in the exported model
+        Mean = "mean",
+        /// impute the median of the column over the training rows, also in the exported model
+        Median = "median",
     }
 }
 
-/// Where the channels stand in an array of images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ArrayLayout {
-    /// Last: (N, height, width, channels).
-    Nhwc,
-    /// Before height and width: (N, channels, height, width).
-    Nchw,
-}
-
-impl std::fmt::Display for ArrayLayout {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let value = self.to_possible_value().expect("no layout is hidden");
-        f.write_str(value.get_name())
+choices! {
+    /// Layout of an array of images.
+    pub enum ArrayLayout {
+        /// (N, height, width, channels)
+        Nhwc = "nhwc",
+        /// (N, channels, height, width)
+        Nchw = "nchw",
     }
 }
 
@@ -226,6 +156,8 @@ impl FromStr for ImageSize {
     }
 }
 
+impl Text for ImageSize {}
+
 impl std::fmt::Display for ImageSize {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -249,13 +181,5 @@ mod tests {
         }
         assert_eq!("32".parse::<ImageSize>().unwrap(), ImageSize::Pixels(32, 32));
         assert!("0".parse::<ColumnChoice>().is_err() && "0x3".parse::<ImageSize>().is_err());
-    }
-}
-
-/// A number above 0.
-fn positive(text: &str) -> std::result::Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value > 0. => Ok(value),
-        _ => Err("it is a number above 0".to_string()),
     }
 }

@@ -1,25 +1,10 @@
 //! Foreign text on a terminal. The names of files, classes and columns may hold anything; none of it may break a line, steer
 //! the terminal or turn the direction of writing.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Whether a character does something to a terminal, or to the text beside it, instead of being seen.
-pub fn is_hidden(character: char) -> bool {
-    let turns = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns || character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
-}
-
-/// Text on one line, with escapes such as `\n` and `\u{1b}` for characters that are hidden.
-pub fn line(text: &str) -> Cow<'_, str> {
-    escaped(text, is_hidden)
-}
-
-/// Lines of text: like [`line()`], but line ends and tabs stay.
-pub fn lines(text: &str) -> Cow<'_, str> {
-    escaped(text, |character| is_hidden(character) && !['\n', '\t'].contains(&character))
-}
+pub use cresset_options::text::{is_hidden, line, lines};
 
 /// Names with commas between them, on one line.
 pub fn list(names: &[String]) -> String {
@@ -59,17 +44,6 @@ pub fn argument(path: &Path) -> String {
         true => text.into_owned(),
         false => format!("'{}'", text.replace('\'', "'\\''")),
     }
-}
-
-fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.chars().any(&is_escaped) {
-        return text.into();
-    }
-    let mut line = String::with_capacity(text.len() + 8);
-    for character in text.chars() {
-        if is_escaped(character) { line.extend(character.escape_default()) } else { line.push(character) }
-    }
-    line.into()
 }
 
 #[cfg(test)]

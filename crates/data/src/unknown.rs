@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use cresset_options::choices;
+
 use crate::error::quoted;
 
 /// A cell that holds a text that none of the training rows has in its column.
@@ -65,14 +67,16 @@ impl Unknowns {
     }
 }
 
-/// What becomes of a category that the model was not trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum OnUnknown {
-    /// It counts as unknown, which the model was trained on, too
-    #[default]
-    Allow,
-    /// The row is an error
-    Error,
+choices! {
+    /// How categories that the model was not trained on are handled.
+    #[derive(Default)]
+    pub enum OnUnknown {
+        /// treat the category as unknown, which the model was trained for
+        #[default]
+        Allow = "allow",
+        /// reject the row with an error
+        Error = "error",
+    }
 }
 
 #[cfg(test)]

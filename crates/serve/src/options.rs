@@ -4,67 +4,55 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use cresset_options::{option, options, parse};
 
 use cresset::data::unknown::OnUnknown;
 
 /// The requests a second of a client that are answered beyond loopback, unless an option says otherwise.
 const RATE: u32 = 100;
 
-/// How a model is served.
-#[derive(Debug, Clone, PartialEq, Args)]
-pub struct Options {
-    /// The address to listen on; beyond loopback, requests need a token
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    pub host: IpAddr,
+options! {
+    /// Options of a server.
+    pub struct Options {
+        /// Address to listen on; requests to addresses other than loopback need a token
+        pub host: IpAddr = option("ADDRESS").default("127.0.0.1"),
 
-    /// The port to listen on; 0 takes a free one
-    #[arg(long, value_name = "PORT", default_value = "8080")]
-    pub port: u16,
+        /// Port to listen on; 0 picks a free one
+        pub port: u16 = option("PORT").default("8080"),
 
-    /// The folder for corrections [default: feedback beside the model]
-    #[arg(long, value_name = "DIR")]
-    pub feedback: Option<PathBuf>,
+        /// Folder for corrections [default: feedback beside the model]
+        pub feedback: Option<PathBuf> = option("DIR"),
 
-    /// What becomes of a category in a row that the model was not trained on
-    #[arg(long, value_name = "WAY", default_value = "allow")]
-    pub unknown: OnUnknown,
+        /// How to handle categories that the model was not trained on
+        pub unknown: OnUnknown = option("POLICY").default("allow"),
 
-    /// Inputs that go through the model together
-    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=65536))]
-    pub max_batch: u32,
+        /// Maximum batch size
+        pub max_batch: u32 = option("N").default("64").parser(parse::within(1..=65536)),
 
-    /// How long to wait for others to fill a batch, in microseconds. At 0, what came while the last one was computed goes together
-    #[arg(long, value_name = "MICROSECONDS", default_value = "0", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
-    pub max_delay: u32,
+        /// Maximum delay to fill a batch, in microseconds. At 0, a batch holds the inputs that arrived during the previous one
+        pub max_delay: u32 = option("MICROSECONDS").default("0").parser(parse::within(0..=1_000_000)),
 
-    /// Threads that compute, each with the model in memory
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=256))]
-    pub workers: u32,
+        /// Inference threads, each with a copy of the model
+        pub workers: u32 = option("N").default("1").parser(parse::within(1..=256)),
 
-    /// Inputs that may wait for the model; beyond it, requests are refused (503)
-    #[arg(long, value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..))]
-    pub queue: u32,
+        /// Maximum number of inputs in the queue; further requests are rejected (503)
+        pub queue: u32 = option("N").default("1024").parser(parse::within(1..=u32::MAX)),
 
-    /// The most bytes of a request's body (413)
-    #[arg(long, value_name = "BYTES", default_value = "16777216", value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_body: u32,
+        /// Maximum size of a request body in bytes (413)
+        pub max_body: u32 = option("BYTES").default("16777216").parser(parse::within(1..=u32::MAX)),
 
-    /// The most rows of a request (413)
-    #[arg(long, value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_rows: u32,
+        /// Maximum number of rows in a request (413)
+        pub max_rows: u32 = option("N").default("1024").parser(parse::within(1..=u32::MAX)),
 
-    /// The most pixels that a picture may have, by its header (413)
-    #[arg(long, value_name = "N", default_value = "25000000", value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_pixels: u32,
+        /// Maximum number of pixels in an image, according to its header (413)
+        pub max_pixels: u32 = option("N").default("25000000").parser(parse::within(1..=u32::MAX)),
 
-    /// The most requests a second of a client (429); 0 is without limit [default: 0 on loopback, 100 beyond]
-    #[arg(long, value_name = "N")]
-    pub rate: Option<u32>,
+        /// Maximum requests per second from a client (429); 0 is no limit [default: 0 on loopback, 100 otherwise]
+        pub rate: Option<u32> = option("N"),
 
-    /// Seconds that a request may take to come in (408), and an answer to be computed (504)
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..=3600))]
-    pub timeout: u32,
+        /// Timeout in seconds to receive a request (408) and to compute its response (504)
+        pub timeout: u32 = option("SECONDS").default("30").parser(parse::within(1..=3600)),
+    }
 }
 
 impl Options {

@@ -17,7 +17,7 @@ use tch::nn;
 use super::Task;
 use super::layer::Sequential;
 use crate::error::{Error, Result, did_you_mean};
-pub(crate) use crate::number_options::{NumberOption, Options};
+pub(crate) use cresset_options::number::{NumberOption, Options};
 
 /// An architecture.
 ///
@@ -68,7 +68,8 @@ impl Architecture {
     /// # Errors
     /// Unknown options and values out of range; tasks that the architecture is not for.
     pub fn layers(&self, path: &nn::Path, task: &Task, options: &str) -> Result<Sequential> {
-        let options = Options::parse(options, &format!("the model {}", self.name), self.options)?;
+        let options = Options::parse(options, &format!("the model {}", self.name), self.options)
+            .map_err(Error::Usage)?;
         (self.build)(path, task, &options)
     }
 }

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use super::subject::gradient;
 use super::{ExplainerKind, Subject};
 use crate::error::{Error, Result};
-use crate::number_options::Options;
+use cresset_options::number::Options;
 
 /// The way.
 pub const GRAD_CAM: ExplainerKind = ExplainerKind {

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 
 use super::{ExplainerKind, Subject};
 use crate::error::Result;
-use crate::number_options::{NumberOption, Options};
+use cresset_options::number::{NumberOption, Options};
 
 /// The way.
 pub const INTEGRATED_GRADIENTS: ExplainerKind = ExplainerKind {

@@ -14,7 +14,7 @@ mod tests;
 use tch::Tensor;
 
 use crate::error::{Error, Result, did_you_mean, guard};
-use crate::number_options::{NumberOption, Options};
+use cresset_options::number::{NumberOption, Options};
 pub use overlay::{heat_map, overlay, plain};
 pub use subject::Subject;
 
@@ -57,7 +57,11 @@ impl Explainer {
             let hint = did_you_mean(name, EXPLAINERS.iter().map(|known| known.name)).unwrap_or_default();
             Error::Usage(format!("there is no method `{name}`{hint}"))
         })?;
-        Ok(Explainer { kind, options: Options::parse(options, &format!("the method {name}"), kind.options)? })
+        Ok(Explainer {
+            kind,
+            options: Options::parse(options, &format!("the method {name}"), kind.options)
+                .map_err(Error::Usage)?,
+        })
     }
 
     /// Its name.

@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 
 use super::{ExplainerKind, Subject};
 use crate::error::Result;
-use crate::number_options::{NumberOption, Options};
+use cresset_options::number::{NumberOption, Options};
 
 /// The way.
 pub const OCCLUSION: ExplainerKind = ExplainerKind {

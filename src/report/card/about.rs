@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
-use clap::builder::NonEmptyStringValueParser;
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use cresset_options::{OptionOf, OptionSet, Spec};
 
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::options::entries::{self, Entry};
@@ -12,39 +12,39 @@ use crate::options::entries::{self, Entry};
 /// Something that only people know.
 #[derive(Debug)]
 pub struct Field {
-    /// Its name in the file.
+    /// Its name in the file; on the command line, with dashes.
     pub name: &'static str,
-    /// Its name on the command line.
-    pub option: &'static str,
     /// What it is.
     pub help: &'static str,
 }
 
-const fn field(name: &'static str, option: &'static str, help: &'static str) -> Field {
-    Field { name, option, help }
+const fn field(name: &'static str, help: &'static str) -> Field {
+    Field { name, help }
 }
 
 /// All of them.
 pub const FIELDS: &[Field] = &[
-    field("name", "name", "What the model is called [default: the name of the run's folder]"),
-    field("model_version", "model-version", "Version of the model"),
-    field("authors", "authors", "Who made the model"),
-    field("contact", "contact", "Where to send questions and reports of faults"),
-    field("license", "license", "Licence of the model, best as an SPDX identifier such as Apache-2.0"),
-    field("license_link", "license-link", "Where the licence can be read"),
-    field("citation", "citation", "How to cite the model"),
-    field("intended_use", "intended-use", "What the model is for"),
-    field("intended_users", "intended-users", "Who is meant to use it"),
-    field("out_of_scope", "out-of-scope", "What it must not be used for"),
-    field("data_origin", "data-origin", "Where the data comes from, how it was collected and labelled"),
-    field("data_license", "data-license", "Licence of the data"),
+    field("name", "Name of the model [default: the name of the run's folder]"),
+    field("model_version", "Version of the model"),
+    field("authors", "Authors of the model"),
+    field("contact", "Contact for questions and bug reports"),
+    field("license", "License of the model, preferably an SPDX identifier such as Apache-2.0"),
+    field("license_link", "Link to the text of the license"),
+    field("citation", "How to cite the model"),
+    field("intended_use", "Intended use of the model"),
+    field("intended_users", "Intended users of the model"),
+    field("out_of_scope", "Uses that are out of scope"),
+    field("data_origin", "Origin of the data, how it was collected and labelled"),
+    field("data_license", "License of the data"),
     field(
         "ethical_considerations",
-        "ethical-considerations",
-        "Whom the data is about, what a wrong answer does to whom, what was done about it",
+        "Ethical considerations: whom the data is about, whom errors affect and how, mitigations",
     ),
-    field("recommendations", "recommendations", "What whoever uses the model should heed"),
+    field("recommendations", "Recommendations to users of the model"),
 ];
+
+/// The heading of the fields in the help.
+const HEADING: &str = "About the model (each may stand in the file of --about, as `license = \"MIT\"`)";
 
 /// Fields that a card is complete without.
 const OPTIONAL: [&str; 4] = ["name", "model_version", "license_link", "citation"];
@@ -106,41 +106,27 @@ impl About {
     pub fn not_stated(&self) -> Vec<String> {
         let is_missing = |field: &&Field| !OPTIONAL.contains(&field.name) && self.get(field.name).is_none();
         let missing = FIELDS.iter().filter(is_missing);
-        missing.map(|field| format!("--{}", field.option)).collect()
+        missing.map(|field| format!("--{}", field.name.replace('_', "-"))).collect()
     }
 }
 
-impl Args for About {
-    fn augment_args(command: Command) -> Command {
-        let arguments = FIELDS.iter().map(|field| {
-            Arg::new(field.name)
-                .long(field.option)
-                .help(field.help)
-                .value_name("TEXT")
-                .value_parser(NonEmptyStringValueParser::new())
-                .help_heading(
-                    "What only people know (each may stand in the file of --about, as `license = \"MIT\"`)",
-                )
-        });
-        command.args(arguments)
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
+impl OptionSet for About {
+    fn table() -> &'static [OptionOf<Self>] {
+        static TABLE: LazyLock<Vec<OptionOf<About>>> = LazyLock::new(|| FIELDS.iter().map(option).collect());
+        &TABLE
     }
 }
 
-impl FromArgMatches for About {
-    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
-        let given =
-            |field: &Field| Some((field.name, matches.get_one::<String>(field.name)?.trim().to_string()));
-        Ok(About(FIELDS.iter().filter_map(given).collect()))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
-        *self = About::from_arg_matches(matches)?.or(std::mem::take(self));
-        Ok(())
-    }
+fn option(field: &'static Field) -> OptionOf<About> {
+    let spec = Spec { heading: Some(HEADING), may_be_empty: false, ..Spec::new("TEXT") };
+    let set = |about: &mut About, text: &str| match text.trim() {
+        "" => Err("it cannot be empty".to_string()),
+        text => {
+            about.0.insert(field.name, text.to_string());
+            Ok(())
+        }
+    };
+    OptionOf::new(spec.named(field.name, field.help), set, |about| about.get(field.name).map(Into::into))
 }
 
 #[cfg(test)]
@@ -174,9 +160,9 @@ mod tests {
     #[test]
     fn the_command_line_goes_before_the_file() {
         let file = read(b"license = \"MIT\"\nmodel_version = 2\n").unwrap();
-        let command = About::augment_args(Command::new("card"));
-        let matches = command.try_get_matches_from(["card", "--license", "Apache-2.0"]).unwrap();
-        let about = About::from_arg_matches(&matches).unwrap().or(file);
+        let mut given = About::default();
+        given.set("license", "Apache-2.0").unwrap();
+        let about = given.or(file);
         assert_eq!((about.get("license"), about.get("model_version")), (Some("Apache-2.0"), Some("2")));
         assert!(about.or_how_to_state("intended_use").contains("`--intended-use` states it"));
         let not_stated = about.not_stated();
@@ -186,8 +172,13 @@ mod tests {
     }
 
     #[test]
-    fn a_field_and_its_option_have_the_same_name() {
-        FIELDS.iter().for_each(|field| assert_eq!(field.name.replace('_', "-"), field.option));
+    fn every_field_is_an_option_of_its_name() {
+        for field in FIELDS {
+            let mut about = About::default();
+            about.set(field.name, " a text ").unwrap();
+            assert_eq!(about.entries(), [(field.name, "a text".into())]);
+            assert_eq!(About::spec(field.name).unwrap().flag, field.name.replace('_', "-"));
+        }
     }
 
     proptest! {

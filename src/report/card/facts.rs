@@ -100,14 +100,14 @@ impl Rows {
 /// How the parts came about, and whether by drawing single rows.
 fn split_of(dataset: &Dataset, config: &Config) -> (String, bool) {
     let has_lists =
-        [&config.train_list, &config.held_out_list, &config.test_list].iter().any(|list| list.is_some());
+        [&config.train_list, &config.validation_list, &config.test_list].iter().any(|list| list.is_some());
     let has_validation =
         dataset.portions.as_ref().is_some_and(|portions| portions.contains(&Portion::Validation));
-    let is_given = if has_lists { config.held_out_list.is_some() } else { has_validation };
+    let is_given = if has_lists { config.validation_list.is_some() } else { has_validation };
     let is_drawn = config.fold.is_some() || !is_given;
     let amount = match (config.fold, config.folds) {
         (Some(fold), Some(folds)) => format!("part {fold} of {folds}"),
-        _ => format!("{:.0} %", 100. * config.held_out),
+        _ => format!("{:.0} %", 100. * config.validation),
     };
     let manner = match &config.reading.group {
         Some(group) => format!(" held out, in whole groups of the column {}", code(&group.to_string())),

@@ -122,12 +122,11 @@ fn changes(a: &[(String, Value)], b: &[(String, Value)]) -> Vec<Change> {
     let of = |entries: &[(String, Value)], name: &str| {
         entries.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     };
-    let names = crate::options::names().into_iter();
-    let change = |name: String| {
-        let (a, b) = (of(a, &name), of(b, &name));
-        (a != b).then_some(Change { name, a, b })
+    let change = |name: &'static str| {
+        let (a, b) = (of(a, name), of(b, name));
+        (a != b).then(|| Change { name: name.to_string(), a, b })
     };
-    names.filter_map(change).collect()
+    crate::options::names().filter_map(change).collect()
 }
 
 fn data(a: &Path, b: &Path, facts_a: &Facts, facts_b: &Facts) -> Result<DataDifference> {

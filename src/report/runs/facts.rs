@@ -87,7 +87,7 @@ pub fn column_names() -> Vec<String> {
     let test = METRICS.iter().map(|metric| format!("test_{}", metric.column()));
     let mut names: Vec<_> = figures.chain(metrics).chain(test).collect();
     for option in options::names() {
-        let name = option_column(&names, &option);
+        let name = option_column(&names, option);
         names.push(name);
     }
     names
@@ -235,11 +235,15 @@ fn insert(facts: &mut Facts, name: &str, value: f64) {
     }
 }
 
-/// Refuses a name that no column has.
+/// The name of the column that is called so, also by the name that an option had in earlier versions.
+///
+/// # Errors
+/// A name that no column has.
 pub(super) fn known(name: &str) -> Result<String> {
     let names = column_names();
-    if names.iter().any(|known| known == name) {
-        return Ok(name.to_string());
+    let current = options::canonical(name);
+    if let Some(known) = [name, current].into_iter().find(|name| names.iter().any(|known| known == name)) {
+        return Ok(known.to_string());
     }
     let hint = crate::error::did_you_mean(name, names.iter().map(String::as_str));
     Err(Error::Usage(format!(

@@ -5,7 +5,7 @@ mod control;
 mod promotion;
 
 use crate::error::{Error, Result};
-use crate::options::{Config, DECIDE_THE_ROWS};
+use crate::options::{Config, DECIDE_THE_ROWS, Setting};
 use crate::run::Finished;
 use crate::run::RunFolder;
 
@@ -21,9 +21,9 @@ const OF_THE_RUN: [&str; 7] =
 ///
 /// # Errors
 /// A run without a model, options that are the run's own, and no corrections.
-pub fn options(run: &RunFolder, config: Config, given: &[String]) -> Result<Config> {
+pub fn options(run: &RunFolder, config: Config, given: &[Setting]) -> Result<Config> {
     let fixed = [&OF_THE_RUN[..], &DECIDE_THE_ROWS].concat();
-    if let Some(name) = given.iter().find(|name| fixed.contains(&name.as_str())) {
+    if let Some(Setting { name, .. }) = given.iter().find(|setting| fixed.contains(&setting.name)) {
         let problem = format!(
             "--{} cannot be changed by --from, which goes on with the model and the data of {}",
             name.replace('_', "-"),
@@ -37,7 +37,7 @@ pub fn options(run: &RunFolder, config: Config, given: &[String]) -> Result<Conf
                        alone, use --init";
         return Err(Error::Usage(problem.to_string()));
     }
-    let is_given = |name: &str| given.iter().any(|known| known == name);
+    let is_given = |name: &str| given.iter().any(|setting| setting.name == name);
     // The corrections are all that there are now, however many the run was trained on.
     let feedback_rows = config.feedback_rows.filter(|_| is_given("feedback_rows"));
     let feedback_weight = config.feedback_weight.filter(|_| is_given("feedback_weight"));

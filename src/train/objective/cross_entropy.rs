@@ -1,7 +1,7 @@
 //! Cross-entropy, if wanted with smoothed labels (Szegedy et al., "Rethinking the Inception Architecture", 2016).
 
 use super::ObjectiveKind;
-use crate::number_options::NumberOption;
+use cresset_options::number::NumberOption;
 
 /// The objective.
 pub const CROSS_ENTROPY: ObjectiveKind = ObjectiveKind {

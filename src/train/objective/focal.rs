@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::ObjectiveKind;
-use crate::number_options::NumberOption;
+use cresset_options::number::NumberOption;
 
 /// The objective.
 pub const FOCAL: ObjectiveKind = ObjectiveKind {

@@ -11,7 +11,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::error::{Error, Result};
 use crate::loader::Batch;
-use crate::number_options::{NumberOption, Options};
+use cresset_options::number::{NumberOption, Options};
 
 /// An objective that is known by name.
 ///
@@ -87,7 +87,8 @@ impl Objective {
     pub fn new(name: &str, options: &str, weights: Option<&[f32]>, device: Device) -> Result<Self> {
         let known = OBJECTIVES.iter().find(|known| known.name == name);
         let kind = known.ok_or_else(|| Error::Usage(format!("there is no loss `{name}`")))?;
-        let options = Options::parse(options, &format!("the loss {name}"), kind.options)?;
+        let options =
+            Options::parse(options, &format!("the loss {name}"), kind.options).map_err(Error::Usage)?;
         Ok(Objective {
             kind,
             options,

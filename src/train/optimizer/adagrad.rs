@@ -1,7 +1,7 @@
 //! Adagrad: Duchi, Hazan and Singer, "Adaptive Subgradient Methods", JMLR 12, 2011.
 
 use super::{OptimizerKind, Rule};
-use crate::number_options::{NumberOption, Options};
+use cresset_options::number::{NumberOption, Options};
 
 /// The optimizer.
 pub const ADAGRAD: OptimizerKind = OptimizerKind {

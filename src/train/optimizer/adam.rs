@@ -3,7 +3,7 @@
 use cresset_bridge::optimizer::Adam;
 
 use super::{OptimizerKind, Rule};
-use crate::number_options::{NumberOption, Options};
+use cresset_options::number::{NumberOption, Options};
 
 /// The optimizer.
 pub const ADAM: OptimizerKind = OptimizerKind {

@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::model::Tensors;
-use crate::number_options::{NumberOption, Options};
+use cresset_options::number::{NumberOption, Options};
 
 /// An optimizer that is known by name.
 ///
@@ -93,7 +93,8 @@ impl Optimizer {
     pub fn new(name: &str, options: &str, weight_decay: f64, parameters: &[Parameter]) -> Result<Self> {
         let known = OPTIMIZERS.iter().find(|known| known.name == name);
         let kind = known.ok_or_else(|| Error::Usage(format!("there is no optimizer `{name}`")))?;
-        let options = Options::parse(options, &format!("the optimizer {name}"), kind.options)?;
+        let options =
+            Options::parse(options, &format!("the optimizer {name}"), kind.options).map_err(Error::Usage)?;
         let mut optimizer = Optimizer {
             rule: (kind.rule)(&options),
             reads_rate: kind.reads_rate,

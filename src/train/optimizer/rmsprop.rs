@@ -1,7 +1,7 @@
 //! RMSprop: Hinton, "Neural Networks for Machine Learning", lecture 6, 2012; the form is PyTorch's.
 
 use super::{OptimizerKind, Rule};
-use crate::number_options::{NumberOption, Options};
+use cresset_options::number::{NumberOption, Options};
 
 /// The optimizer.
 pub const RMSPROP: OptimizerKind = OptimizerKind {

@@ -1,7 +1,7 @@
 //! Stochastic gradient descent with momentum: Polyak 1964; the form is PyTorch's, v ← μv + g, w ← w − ηv.
 
 use super::{OptimizerKind, Rule};
-use crate::number_options::{NumberOption, Options};
+use cresset_options::number::{NumberOption, Options};
 
 /// The optimizer.
 pub const SGD: OptimizerKind = OptimizerKind {

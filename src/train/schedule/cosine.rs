@@ -1,7 +1,7 @@
 //! Half a wave of the cosine (Loshchilov and Hutter, "SGDR", ICLR 2017, without restarts).
 
 use super::ScheduleKind;
-use crate::number_options::NumberOption;
+use cresset_options::number::NumberOption;
 
 /// The schedule.
 pub const COSINE: ScheduleKind = ScheduleKind {

@@ -9,7 +9,7 @@ mod step;
 mod tests;
 
 use crate::error::{Error, Result};
-use crate::number_options::{NumberOption, Options};
+use cresset_options::number::{NumberOption, Options};
 pub use plateau::PlateauState;
 
 /// A schedule that is known by name.
@@ -61,7 +61,8 @@ impl Schedule {
     pub fn new(name: &str, options: &str, warmup_epochs: f64) -> Result<Self> {
         let known = SCHEDULES.iter().find(|known| known.name == name);
         let kind = known.ok_or_else(|| Error::Usage(format!("there is no schedule `{name}`")))?;
-        let options = Options::parse(options, &format!("the schedule {name}"), kind.options)?;
+        let options =
+            Options::parse(options, &format!("the schedule {name}"), kind.options).map_err(Error::Usage)?;
         Ok(Schedule { kind, options, warmup_epochs })
     }
 

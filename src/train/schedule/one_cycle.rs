@@ -2,7 +2,7 @@
 //! almost nothing, both along a cosine.
 
 use super::{Moment, ScheduleKind};
-use crate::number_options::{NumberOption, Options};
+use cresset_options::number::{NumberOption, Options};
 
 /// The schedule.
 pub const ONE_CYCLE: ScheduleKind = ScheduleKind {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ScheduleKind;
-use crate::number_options::{NumberOption, Options};
+use cresset_options::number::{NumberOption, Options};
 
 /// The schedule.
 pub const PLATEAU: ScheduleKind = ScheduleKind {

@@ -1,7 +1,7 @@
 //! A stair: the rate falls every so many epochs.
 
 use super::ScheduleKind;
-use crate::number_options::NumberOption;
+use cresset_options::number::NumberOption;
 
 /// The schedule.
 pub const STEP: ScheduleKind = ScheduleKind {

@@ -9,7 +9,9 @@ use cresset::data::terminal;
 use cresset::report::audit::to_page;
 
 use super::Source;
-use crate::{Ended, put, show};
+use crate::Ended;
+use crate::put;
+use crate::show;
 
 /// Find what is wrong with data: unreadable files, duplicates, contradictions, leaks, imbalance, outliers
 #[derive(Debug, Args)]

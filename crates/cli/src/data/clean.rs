@@ -9,7 +9,9 @@ use cresset::data::terminal;
 use cresset::error::Error;
 
 use super::Source;
-use crate::{Ended, show, thousands};
+use crate::Ended;
+use crate::show;
+use crate::thousands;
 
 /// Write the list of the examples that had better be left out, for `cresset train --exclude`; the data stays as it is
 #[derive(Debug, Args)]

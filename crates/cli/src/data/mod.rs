@@ -11,6 +11,7 @@ use cresset::loader::decode_all;
 use cresset::options::device::Threads;
 
 use super::Ended;
+use super::arguments::Flags;
 
 /// Look at data, clean it, preview its augmentation, or make more of it
 #[derive(Debug, Args)]
@@ -46,7 +47,7 @@ struct Source {
     data: String,
 
     #[command(flatten)]
-    reading: DataOptions,
+    reading: Flags<DataOptions>,
 
     /// CPU threads: `auto` or a number
     #[arg(long, value_name = "N", default_value = "auto")]

@@ -11,7 +11,8 @@ use cresset::loader::augment::{AUGMENTATIONS, Augmentation, PRESETS};
 use cresset::loader::sheet::contact_sheet;
 
 use super::Source;
-use crate::{Ended, show};
+use crate::Ended;
+use crate::show;
 
 /// Show what augmentations make of pictures, as a contact sheet
 #[derive(Debug, Args)]

@@ -8,7 +8,9 @@ use cresset::error::Error;
 use cresset::loader::synthesis::Synthesis;
 
 use super::Source;
-use crate::{Ended, show, thousands};
+use crate::Ended;
+use crate::show;
+use crate::thousands;
 
 /// Make a larger set of pictures from a small one, as a folder to train on
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result, did_you_mean, quoted};
+use crate::text::{did_you_mean, quoted};
 
 /// A number that an architecture, an optimizer, a schedule or an objective can be given.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +36,7 @@ impl NumberOption {
         NumberOption::real("dropout", default, (0., 0.95), "share of the values left out in training")
     }
 
-    fn read(&self, text: &str) -> std::result::Result<f64, String> {
+    fn read(&self, text: &str) -> Result<f64, String> {
         let (least, most) = self.range;
         let value = text.trim().parse::<f64>().ok();
         let is_fit = |value: &f64| (least..=most).contains(value) && !(self.is_whole && value.fract() != 0.);
@@ -56,8 +56,8 @@ impl Options {
     ///
     /// # Errors
     /// A name that is none of `known`, a value out of range, an option given twice.
-    pub fn parse(text: &str, owner: &str, known: &[NumberOption]) -> Result<Self> {
-        let fault = |problem: String| Error::Usage(format!("the options of {owner}: {problem}"));
+    pub fn parse(text: &str, owner: &str, known: &[NumberOption]) -> Result<Self, String> {
+        let fault = |problem: String| format!("the options of {owner}: {problem}");
         let mut given = BTreeMap::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let (name, value) =
@@ -102,9 +102,9 @@ fn unknown(name: &str, options: &[NumberOption]) -> String {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> std::result::Result<Options, String> {
+    fn parse(text: &str) -> Result<Options, String> {
         let known = [NumberOption::whole("width", 32, (1, 1024), "channels"), NumberOption::dropout(0.25)];
-        Options::parse(text, "the model cnn", &known).map_err(|error| error.to_string())
+        Options::parse(text, "the model cnn", &known)
     }
 
     #[test]
