@@ -75,7 +75,7 @@ impl Training {
     /// # Errors
     /// The fault itself, where training cannot go on.
     pub(super) fn recover_epoch(&mut self, network: &mut Network, record: &EpochRecord) -> Result<Recovery> {
-        let average = self.learner.average.state();
+        let average = self.learner.context.average.state();
         let broken = broken(network.state().iter()).or_else(|| broken(average.iter()));
         let blame = match &broken {
             Some(name) => format!("the weights or running figures `{name}` are not finite any more"),
@@ -126,7 +126,7 @@ impl Training {
     /// # Errors
     /// The fault: the weights have learned from it.
     pub(super) fn refuse_late_fault(&self, data: &Data) -> Result<()> {
-        if self.learner.looks_at_every_loss {
+        if self.learner.context.checks_every_loss {
             return Ok(());
         }
         let Some(bad) = self.running.bad_step() else { return Ok(()) };

@@ -1,7 +1,8 @@
 //! The learning-rate range test (Smith, "Cyclical Learning Rates for Training Neural Networks", 2017): a short training whose
 //! rate grows from step to step shows which rates make the loss fall.
 
-use super::learner::{Learner, Outcome};
+use super::learner::Learner;
+use super::step::Outcome;
 use super::{CudaGraph, Plan, TrainOptions};
 use crate::error::{Error, Result};
 use crate::loader::{Pass, TrainFeed};

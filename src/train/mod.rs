@@ -1,13 +1,12 @@
-//! Training: the loop, and what it is made of.
+//! Training: the loop, the step, and their parts.
 //!
-//! [`Training::run`] is the loop over epochs and batches, [`Learner::step`] what happens to a batch; everything else is a
-//! [`Callback`] or a part that they are given.
+//! [`Training::run`] is the loop over epochs and batches. It calls [`Learner::step`] for each batch, which takes one of the kinds
+//! of step in `step/`: eager, manual backward or captured graph. Everything else is a [`Callback`] or a part of a step.
 
 mod average;
 mod callback;
 mod callbacks;
 pub mod checkpoint;
-mod direct;
 mod distillation;
 mod epoch_record;
 mod fault;
@@ -22,7 +21,7 @@ mod plan;
 mod resume;
 mod running;
 pub mod schedule;
-mod step_graph;
+mod step;
 #[cfg(test)]
 mod tests;
 mod training;
@@ -31,7 +30,7 @@ pub use callback::{Callback, Flow, Silent, Together};
 pub use callbacks::{Checkpoints, EarlyStopping, TimeLimit};
 pub use distillation::{Distillation, Teacher};
 pub use epoch_record::{EpochRecord, MetricsLog};
-pub use learner::{Learner, Outcome};
+pub use learner::Learner;
 pub use loss_scale::LossScale;
 pub use lr_find::{LrCurve, Range};
 pub use objective::Objective;
@@ -39,4 +38,5 @@ pub use options::{AverageKind, ChannelsLast, CudaGraph, OnNan, Precision, TrainO
 pub use plan::Plan;
 pub use resume::{Identity, MAY_DIFFER};
 pub use running::Running;
+pub use step::Outcome;
 pub use training::{Data, Ending, Training};

@@ -82,10 +82,10 @@ impl Training {
             return Err(fault(difference));
         }
         network.load_state(&checkpoint.group("")).map_err(fault)?;
-        self.learner.optimizer.load_state(&checkpoint.group(OPTIMIZER)).map_err(fault)?;
-        self.learner.average.load_state(&checkpoint.group(AVERAGE)).map_err(fault)?;
+        self.learner.context.optimizer.load_state(&checkpoint.group(OPTIMIZER)).map_err(fault)?;
+        self.learner.context.average.load_state(&checkpoint.group(AVERAGE)).map_err(fault)?;
         self.running.load_state(&checkpoint.group(RUNNING)).map_err(fault)?;
-        self.learner.scale = checkpoint.position.scale.or(self.learner.scale);
+        self.learner.context.scaler = checkpoint.position.scale.or(self.learner.context.scaler);
         self.position = checkpoint.position.clone();
         self.restore_generators(&checkpoint.group(RANDOM), network.device()).map_err(fault)?;
         if !self.world.is_first() {
@@ -147,12 +147,12 @@ impl Training {
         }
         let groups = [
             ("", &network.state()),
-            (OPTIMIZER, self.learner.optimizer.state()),
-            (AVERAGE, &self.learner.average.state()),
+            (OPTIMIZER, self.learner.context.optimizer.state()),
+            (AVERAGE, &self.learner.context.average.state()),
             (RUNNING, &running.state()),
             (RANDOM, &random),
         ];
-        let position = Position { scale: self.learner.scale, ..self.position.clone() };
+        let position = Position { scale: self.learner.context.scaler, ..self.position.clone() };
         checkpoint::save(&self.checkpoints.last(), &groups, &position, &self.plan.identity)?;
         tracing::debug!(epoch = position.epoch, step = position.step, "wrote the last checkpoint");
         Ok(())

@@ -103,7 +103,7 @@ fn a_faulty_example_is_named_and_the_others_are_not() {
 fn a_fault_that_is_seen_late_is_named_all_the_same_and_never_saved() {
     let bench = Bench::with_fault(23);
     let unseen = |mut training: Training| {
-        training.learner.looks_at_every_loss = false;
+        training.learner.context.checks_every_loss = false;
         training
     };
     let late = bench.train_as(options(), &mut [], unseen).err().unwrap().to_string();
@@ -239,7 +239,7 @@ fn every_precision_learns_and_keeps_its_weights_in_float32() {
             Bench::new().train(TrainOptions { precision, ..options() }, &mut []).unwrap();
         assert!(training.position().best.unwrap().held_out_loss < 0.6, "{precision:?}");
         assert!(network.parameters().values().all(|tensor| tensor.kind() == Kind::Float));
-        assert_eq!(training.learner.scale.is_some(), precision == Precision::Fp16);
+        assert_eq!(training.learner.context.scaler.is_some(), precision == Precision::Fp16);
     }
 }
 

@@ -6,8 +6,9 @@ use super::callback::{self, Callback, Flow};
 use super::checkpoint::{self, Best, CheckpointFolder, Position};
 use super::distillation::Distillation;
 use super::fault::Fault;
-use super::learner::{Learner, Outcome};
+use super::learner::Learner;
 use super::schedule::Schedule;
+use super::step::Outcome;
 use super::{EpochRecord, Plan, Running, gpu_memory};
 use crate::distributed::{Agreement, World};
 use crate::error::{Error, Result};
@@ -186,9 +187,9 @@ impl Training {
         started: Instant,
     ) -> Result<EpochRecord> {
         let epoch = self.position.epoch;
-        self.learner.average.after_epoch(network, epoch, self.plan.epochs);
+        self.learner.context.average.after_epoch(network, epoch, self.plan.epochs);
         let best = self.position.best;
-        let (record, best, confusion) = self.learner.average.with(network, || {
+        let (record, best, confusion) = self.learner.context.average.with(network, || {
             let (record, confusion) = self.measure(network, held_out, started)?;
             let loss = record.held_out_loss;
             let is_best = loss.is_finite() && best.is_none_or(|best| loss < best.held_out_loss);

@@ -1,20 +1,20 @@
-//! What keeps a training step from being recorded.
+//! Reasons why a training step cannot be captured.
 
 use tch::Device;
 
 use crate::train::options::{OnNan, Precision, TrainOptions};
 
-/// All that decides whether training steps can be recorded.
+/// What decides whether training steps can be captured.
 pub struct Circumstances<'a> {
     /// Where the network is.
     pub device: Device,
     /// Whether the CUDA plugin could be opened.
     pub has_plugin: bool,
-    /// How training goes about it.
+    /// The options of the training.
     pub options: &'a TrainOptions,
     /// Whether the optimizer can read its learning rate from the device.
     pub optimizer_reads_rate: bool,
-    /// Whether a teacher is learned from, too.
+    /// Whether a teacher's outputs are part of the loss.
     pub has_teacher: bool,
     /// Whether the batches are mixed of two (mixup, CutMix).
     pub is_mixed: bool,
@@ -22,8 +22,8 @@ pub struct Circumstances<'a> {
     pub processes: u32,
 }
 
-/// The first thing that keeps a step from being recorded; none where it can be. Dropout is none: the generator is part of
-/// the graph, and each replay draws new numbers.
+/// The first reason why a step cannot be captured; none where it can be. Dropout is no reason: the generator is part of the
+/// graph, and each replay draws new numbers.
 pub fn obstacle(of: &Circumstances) -> Option<&'static str> {
     let options = of.options;
     let obstacles = [

@@ -10,7 +10,8 @@ use super::*;
 use crate::data::InputShape;
 use crate::model::Task;
 use crate::options::Config;
-use crate::train::{AverageKind, Plan, TrainOptions};
+use crate::train::step::Step;
+use crate::train::{AverageKind, Learner, Plan, TrainOptions};
 
 /// How often each was done: aside, record, replay.
 type Counts = Arc<[AtomicUsize; 3]>;
@@ -78,24 +79,25 @@ impl Bench {
     }
 
     fn recorded_by(mut self, recorder: impl Recorder + 'static) -> Self {
-        let steps = Steps::new(Box::new(recorder), &mut self.learner, &self.network).unwrap();
-        self.learner.graph = StepGraph::On(steps);
+        let optimizer = &mut self.learner.context.optimizer;
+        let capture = Capture::new(Box::new(recorder), optimizer, Device::Cpu).unwrap();
+        self.learner.step = Some(Step::CapturedGraph(capture));
         self
     }
 
     /// One step; the next one is recorded anew.
     fn step(&mut self, batch: &Batch, lr: f64) -> Result<(Tensor, Tensor)> {
         let outcome = self.learner.step(&self.network, batch, lr)?;
-        if let StepGraph::On(steps) = &mut self.learner.graph {
-            steps.recorded = None;
+        if let Some(Step::CapturedGraph(capture)) = &mut self.learner.step {
+            capture.captured = None;
         }
         let Outcome::Learned { loss, logits } = outcome else { panic!("the loss is no number") };
         Ok((loss.detach(), logits.detach()))
     }
 
     fn state(&self) -> Vec<Tensor> {
-        let optimizer = self.learner.optimizer.state().values().map(Tensor::copy);
-        let average = self.learner.average.state().into_values();
+        let optimizer = self.learner.context.optimizer.state().values().map(Tensor::copy);
+        let average = self.learner.context.average.state().into_values();
         self.network
             .state()
             .into_values()
@@ -133,7 +135,7 @@ fn recorded_steps_give_the_bits_of_others_with_every_optimizer_that_can() {
         let counts = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
         assert_eq!(counts, [3, 6, 6], "{optimizer}: aside, record, replay");
     }
-    assert!(!Bench::new("rmsprop").learner.optimizer.can_read_rate());
+    assert!(!Bench::new("rmsprop").learner.context.optimizer.can_read_rate());
 }
 
 #[test]
@@ -143,7 +145,7 @@ fn a_step_that_cannot_be_recorded_is_done_by_itself_and_so_are_all_after_it() {
     for number in 0..5 {
         drop(bench.step(&batch(number, BATCH), 0.0625).unwrap());
     }
-    assert!(matches!(bench.learner.graph, StepGraph::Off));
+    assert!(matches!(bench.learner.step, Some(Step::Eager)));
     let mut other = Bench::new("adam");
     tch::manual_seed(3);
     for number in 0..5 {
@@ -166,7 +168,10 @@ fn a_loss_that_is_no_number_updates_nothing_and_is_told_by_the_next_look() {
     assert!(bench.step(&fault, 0.0625).unwrap().0.double_value(&[]).is_nan());
     let after: Vec<_> = bench.network.parameters().into_values().map(|tensor| tensor.detach()).collect();
     assert!(before == after, "the weights changed");
-    assert!(bench.learner.optimizer.state()["step.0"].double_value(&[]) == 4., "the step was counted");
+    assert!(
+        bench.learner.context.optimizer.state()["step.0"].double_value(&[]) == 4.,
+        "the step was counted"
+    );
     for problem in [bench.learner.check(), bench.learner.update(&bench.network, 0.0625)] {
         let problem = problem.unwrap_err().to_string();
         assert!(problem.contains("1 of the last 2 batches was no number"), "{problem}");
@@ -202,8 +207,8 @@ fn parameters_that_join_the_training_are_recorded_after_steps_of_warm_up() {
 fn the_cpu_records_nothing_whatever_is_asked_for() {
     for choice in [CudaGraph::Auto, CudaGraph::Yes, CudaGraph::No] {
         let mut bench = Bench::new("adam");
-        bench.learner.graph = StepGraph::Undecided(choice);
+        bench.learner.context.options.cuda_graph = choice;
         drop(bench.step(&batch(0, BATCH), 0.0625).unwrap());
-        assert!(matches!(bench.learner.graph, StepGraph::Off), "{choice:?}");
+        assert!(matches!(bench.learner.step, Some(Step::Eager)), "{choice:?}");
     }
 }

@@ -1,0 +1,166 @@
+//! The parts of a training step that all kinds of step share.
+
+use cresset_bridge::autocast;
+use cresset_bridge::gradients::Gradients;
+use cresset_bridge::reducer::Reducer;
+use tch::{Device, Kind, Tensor};
+
+use crate::distributed::World;
+use crate::error::Result;
+use crate::model::Network;
+use crate::train::average::Average;
+use crate::train::distillation::Distillation;
+use crate::train::loss_scale::LossScale;
+use crate::train::optimizer::{Optimizer, Parameter};
+use crate::train::options::{OnNan, Precision, TrainOptions};
+use crate::train::{Objective, Plan};
+
+/// Loss, optimizer and the rest of the state that steps read and change. The network is passed beside it.
+pub struct Context {
+    pub optimizer: Optimizer,
+    pub average: Average,
+    /// Loss scaling, in float16 only.
+    pub scaler: Option<LossScale>,
+    pub objective: Objective,
+    pub distillation: Option<Distillation>,
+    pub gradients: Gradients,
+    pub options: TrainOptions,
+    pub batch_size: u32,
+    /// Batches whose gradients were accumulated since the last update.
+    pub accumulated: u32,
+    pub world: World,
+    /// Averages the gradients of the named parameters over all processes.
+    pub reducer: Option<(Vec<String>, Reducer)>,
+    /// Whether the loss of every step is checked before its backward pass.
+    pub checks_every_loss: bool,
+}
+
+impl Context {
+    /// The context of a single process that trains `network` by this plan.
+    ///
+    /// # Errors
+    /// Unknown names of the optimizer and the loss, and faulty options of theirs.
+    pub fn new(plan: &Plan, network: &Network) -> Result<Self> {
+        let options = &plan.options;
+        let parameters = with_rates(network, options.layer_decay);
+        let weights = plan.class_weights.as_deref();
+        Ok(Context {
+            objective: Objective::new(&options.loss, &options.loss_options, weights, network.device())?,
+            optimizer: Optimizer::new(
+                &plan.optimizer,
+                &options.optimizer_options,
+                options.weight_decay,
+                &parameters,
+            )?,
+            average: Average::new(options, network),
+            scaler: (options.precision == Precision::Fp16).then(LossScale::default),
+            distillation: None,
+            gradients: Gradients::of(parameters.iter().map(|parameter| &parameter.tensor))?,
+            options: options.clone(),
+            batch_size: plan.batch_size,
+            accumulated: 0,
+            world: World::alone(),
+            reducer: None,
+            // Reading a loss waits for the GPU. Where no recovery was asked for, a check now and then is enough.
+            checks_every_loss: options.on_nan != OnNan::Stop || !network.device().is_cuda(),
+        })
+    }
+
+    /// Joins other processes that have the same weights and average their gradients.
+    pub fn join(&mut self, world: &World) {
+        // Without recovery no check is needed for the others' sake: the averaged gradients are NaN for all.
+        self.checks_every_loss &= world.is_alone() || self.options.on_nan != OnNan::Stop;
+        self.world = world.clone();
+    }
+
+    /// Prepares the averaging of gradients over the processes for the parameters that are trained in this epoch.
+    pub fn begin_epoch(&mut self, network: &Network) -> Result<()> {
+        if self.world.is_alone() {
+            return Ok(());
+        }
+        let parameters = network.parameters().into_iter().filter(|(_, tensor)| tensor.requires_grad());
+        let (names, tensors): (Vec<_>, Vec<_>) = parameters.unzip();
+        if self.reducer.as_ref().is_none_or(|(reduced, _)| *reduced != names) {
+            // The old reducer removes its hooks first.
+            self.reducer = None;
+            self.reducer = self.world.reducer(&tensors)?.map(|reducer| (names, reducer));
+        }
+        Ok(())
+    }
+
+    /// Logits, float32 (N, classes), in the precision of the plan.
+    pub fn logits(&self, network: &Network, inputs: &Tensor, train: bool) -> Result<Tensor> {
+        let kind = match self.options.precision {
+            Precision::F32 if train => return network.forward(inputs, true),
+            Precision::F32 => return network.infer(inputs),
+            Precision::Bf16 => Kind::BFloat16,
+            Precision::Fp16 => Kind::Half,
+        };
+        let logits = autocast::with(network.device(), kind, || network.forward(inputs, train))??;
+        Ok(logits.to_kind(Kind::Float))
+    }
+
+    /// The factor that the loss is multiplied by before the backward pass.
+    pub fn loss_scale(&self) -> f64 {
+        self.scaler.map_or(1., |scaler| scaler.factor())
+    }
+
+    /// Updates the weights by the accumulated gradients and clears these; does nothing if there are none.
+    pub fn update(&mut self, network: &Network, lr: f64) -> Result<()> {
+        if self.accumulated == 0 {
+            return Ok(());
+        }
+        let share = 1. / f64::from(self.accumulated) / self.loss_scale();
+        if share != 1. {
+            self.gradients.scale(&scalar(share, network.device()))?;
+        }
+        if self.unscaled_gradients_are_finite()? {
+            self.clip_gradients()?;
+            self.optimizer.step(lr)?;
+            self.average.after_update(network);
+        }
+        self.clear_gradients()
+    }
+
+    /// Drops all gradients.
+    pub fn clear_gradients(&mut self) -> Result<()> {
+        self.accumulated = 0;
+        Ok(self.gradients.clear()?)
+    }
+
+    /// Whether the gradients did not overflow in float16; the loss scale adapts to it.
+    fn unscaled_gradients_are_finite(&mut self) -> Result<bool> {
+        let Some(scaler) = &mut self.scaler else { return Ok(true) };
+        Ok(scaler.adapt(self.gradients.norm()?.double_value(&[]).is_finite()))
+    }
+
+    fn clip_gradients(&mut self) -> Result<()> {
+        let Some(max_norm) = self.options.clip else { return Ok(()) };
+        // PyTorch's clip_grad_norm_ adds the same small number.
+        let factor = max_norm / (self.gradients.norm()? + 1e-6);
+        Ok(self.gradients.scale(&factor.clamp_max(1.))?)
+    }
+}
+
+/// All parameters with their learning-rate factors, which fall by `decay` from each layer to the one before it.
+fn with_rates(network: &Network, decay: f64) -> Vec<Parameter> {
+    let layers = network.blocks();
+    let depth_of = |name: &str| {
+        let place = layers.iter().position(|block| name.starts_with(&format!("{block}.")));
+        // A parameter outside all layers, such as a class token, belongs to the input.
+        layers.len().saturating_sub(1 + place.unwrap_or(0))
+    };
+    let parameters = network.parameters().into_iter();
+    parameters
+        .map(|(name, tensor)| Parameter {
+            rate: decay.powi(depth_of(&name) as i32),
+            is_head: network.is_head(&name),
+            name,
+            tensor,
+        })
+        .collect()
+}
+
+fn scalar(value: f64, device: Device) -> Tensor {
+    Tensor::from(value as f32).to_device(device)
+}

@@ -1,0 +1,52 @@
+//! The eager step: libtorch runs each operation, and autograd computes the gradients.
+
+use tch::Tensor;
+
+use super::{Context, Outcome};
+use crate::error::Result;
+use crate::loader::Batch;
+use crate::model::Network;
+
+/// Forward pass, loss, backward pass and, every `accumulate` batches and at the end of an epoch, an update with the
+/// learning rate `lr`.
+pub fn eager_step(context: &mut Context, network: &Network, batch: &Batch, lr: f64) -> Result<Outcome> {
+    let logits = context.logits(network, &batch.inputs, true)?;
+    let mut loss = context.objective.loss(&logits, batch);
+    if let Some(distillation) = &context.distillation {
+        loss = distillation.loss(&loss, &logits, &batch.inputs)?;
+    }
+    if context.checks_every_loss && !is_finite_everywhere(context, &loss)? {
+        return not_finite(context, &logits, &loss, batch);
+    }
+    context.accumulated += 1;
+    let is_due = context.accumulated == context.options.accumulate || batch.is_last;
+    // Processes exchange gradients only for an update; until then each accumulates its own.
+    if let (true, Some((_, reducer))) = (is_due, &context.reducer) {
+        reducer.prepare()?;
+    }
+    match batch.weight * context.loss_scale() {
+        1. => loss.f_backward()?,
+        factor => (&loss * factor).f_backward()?,
+    }
+    if is_due {
+        context.update(network, lr)?;
+    }
+    Ok(Outcome::Learned { loss, logits })
+}
+
+fn is_finite_everywhere(context: &Context, loss: &Tensor) -> Result<bool> {
+    let is_bad = !loss.double_value(&[]).is_finite();
+    if context.world.is_alone() {
+        return Ok(!is_bad);
+    }
+    Ok(context.world.greatest(&[f64::from(u8::from(is_bad))])?[0] == 0.)
+}
+
+/// Computes the loss of each example and the norm of the gradients for the error message, and drops the gradients.
+fn not_finite(context: &mut Context, logits: &Tensor, loss: &Tensor, batch: &Batch) -> Result<Outcome> {
+    let losses = context.objective.losses(&logits.detach(), batch);
+    loss.f_backward()?;
+    let gradient_norm = context.gradients.norm()?.double_value(&[]);
+    context.clear_gradients()?;
+    Ok(Outcome::NotFinite { losses, gradient_norm })
+}
