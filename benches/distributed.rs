@@ -15,7 +15,7 @@ use cresset::distributed::World;
 use cresset::loader::Batch;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
-use cresset::train::{Learner, Outcome, Plan};
+use cresset::train::{Learner, Outcome};
 use support::{Worker, median, ratio, spread};
 use tch::{Device, Kind, Tensor};
 
@@ -110,7 +110,7 @@ fn rank() {
     let world = World::from_environment(Duration::from_secs(60)).expect("the other process");
     let task = Task { input: InputShape(vec![3, 32, 32]), classes: CLASSES };
     let network = Network::new("resnet18", "stem=3", &task, Device::Cpu, 0).expect("a network");
-    let plan = Plan::of(&Config::default(), None);
+    let plan = Config::default().plan(None);
     let mut learner = Learner::new(&plan, &network).expect("a learner").among(&world);
     learner.begin_epoch(&network).expect("the same parameters in all processes");
     let inputs = Tensor::rand([BATCH, 3, 32, 32], (Kind::Float, Device::Cpu));

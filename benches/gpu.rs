@@ -13,7 +13,7 @@ use cresset::data::InputShape;
 use cresset::loader::Batch;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
-use cresset::train::{ChannelsLast, CudaGraph, Learner, Outcome, Plan, Precision, TrainOptions};
+use cresset::train::{ChannelsLast, CudaGraph, Learner, Outcome, Precision, TrainOptions};
 use cresset_bridge::cuda;
 use support::{Worker, ratio, spread};
 use tch::{Device, Kind, Tensor};
@@ -139,7 +139,7 @@ impl Ours {
         let mut network =
             Network::new(job.model, job.model_options, &task, GPU, 1).expect("the model is known");
         channels_last.lay_out(&mut network).expect("the kernels can be laid out anew");
-        let learner = Learner::new(&Plan::of(&config, None), &network).expect("the plan is sound");
+        let learner = Learner::new(&config.plan(None), &network).expect("the plan is sound");
         let sizes = [&[job.batch], job.input].concat();
         let inputs = Tensor::rand(&sizes, (Kind::Float, GPU));
         let labels = Tensor::randint(job.classes, [job.batch], (Kind::Int64, GPU));

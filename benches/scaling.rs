@@ -15,7 +15,7 @@ use cresset::loader::{InMemory, MemoryFeed, Pass, Sampling, TrainFeed};
 use cresset::model::preprocessing::TensorDataset;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
-use cresset::train::{Learner, Outcome, Plan, Running};
+use cresset::train::{Learner, Outcome, Running};
 use tch::{Device, Kind, Tensor};
 
 const FEATURES: i64 = 64;
@@ -85,7 +85,7 @@ fn epoch(size: Size) -> (f64, f64) {
     let options = format!("width={},depth={}", size.width, size.depth);
     let network = Network::new("mlp", &options, &task, Device::Cpu, 0).expect("a perceptron");
     let config = Config { batch_size: size.batch, ..Config::default() };
-    let mut learner = Learner::new(&Plan::of(&config, None), &network).expect("a plan");
+    let mut learner = Learner::new(&config.plan(None), &network).expect("a plan");
     let mut through = |number| {
         let mut running = Running::new(Device::Cpu);
         let begun = Instant::now();

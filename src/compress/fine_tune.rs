@@ -5,7 +5,7 @@ use crate::model::Network;
 use crate::options::Config;
 use crate::run::RunFolder;
 use crate::run::{Prepared, load_weights};
-use crate::train::{Callback, Data, Distillation, Plan, Training};
+use crate::train::{Callback, Data, Distillation, Training};
 
 /// Trains a network by the recipe of its run, which `config` shortens, and gives it the weights of the epoch with the least
 /// held-out loss, whose number it returns. What is written on the way goes into a temporary folder.
@@ -21,7 +21,7 @@ pub fn fine_tune(
         Error::artifact(&std::env::temp_dir(), problem)
     })?;
     let folder = RunFolder::create(Some(&temporary.path().join("run")), config)?;
-    let plan = Plan::of(config, prepared.class_weights.clone());
+    let plan = config.plan(prepared.class_weights.clone());
     let mut training = Training::new(plan, network, folder.checkpoints())?;
     if let Some(teacher) = teacher {
         training = training.taught_by(teacher);

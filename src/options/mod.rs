@@ -5,6 +5,7 @@ pub mod device;
 pub(crate) mod entries;
 mod file;
 mod model;
+mod plan;
 mod portable;
 #[cfg(test)]
 mod tests;

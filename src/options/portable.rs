@@ -8,7 +8,7 @@ use cresset_options::{OptionSet, Spec};
 use super::Config;
 
 /// Whether an option is a path, or may be one.
-fn is_path(spec: &Spec) -> bool {
+pub(super) fn is_path(spec: &Spec) -> bool {
     spec.value_name.split('|').any(|kind| ["PATH", "FILE", "DIR"].contains(&kind))
 }
 

@@ -39,7 +39,7 @@ use crate::model::Network;
 use crate::options::Config;
 use crate::train::checkpoint::{Best, Checkpoint, Position};
 use crate::train::{
-    Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Plan, Silent, TimeLimit, Training,
+    Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Silent, TimeLimit, Training,
 };
 pub use examples::Examples;
 pub use finished::Finished;
@@ -330,7 +330,7 @@ impl Run {
         world: &World,
         writer: Option<Writer>,
     ) -> Result<Self> {
-        let mut plan = Plan::of(config, prepared.class_weights.clone());
+        let mut plan = config.plan(prepared.class_weights.clone());
         plan.identity.insert("the data's SHA-256".to_string(), prepared.dataset.sha256.clone());
         if let Some(corrections) = &prepared.corrections {
             plan.identity.insert("the feedback's SHA-256".to_string(), corrections.sha256.clone());

@@ -15,7 +15,6 @@ use crate::evaluate::numbers;
 use crate::model::Tensors;
 use crate::model::weights::checksums::{self, Checksums};
 use crate::model::weights::safetensors;
-use crate::options::canonical;
 
 /// The folder of a run's checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,9 +159,6 @@ impl Checkpoint {
             origin.ok_or_else(|| broken(path, "it does not say how far the run had come"))?;
         // Older versions took an epoch for the best one although its loss was NaN.
         position.best = position.best.filter(|best| best.held_out_loss.is_finite());
-        // Some options had other names in older versions.
-        let identity =
-            identity.into_iter().map(|(name, value)| (canonical(&name).to_string(), value)).collect();
         let tensors = safetensors::tensors(bytes, damaged)?;
         Ok(Checkpoint { tensors, position, identity })
     }

@@ -2,59 +2,46 @@
 
 use super::options::TrainOptions;
 use super::resume::Identity;
-use crate::options::Config;
 
 /// What decides how training goes.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The epoch after which training ends.
     pub epochs: u32,
-    /// Examples a batch.
+    /// Batch size, of each process.
     pub batch_size: u32,
     /// Learning rate, before the schedule.
     pub lr: f64,
     /// The optimizer's name.
     pub optimizer: String,
-    /// Seed of the examples' order.
+    /// Seed of the order of the examples.
     pub seed: u64,
     /// The weight of each class in the loss; none where all classes weigh 1.
     pub class_weights: Option<Vec<f32>>,
-    /// Everything else.
+    /// All other options of training.
     pub options: TrainOptions,
-    /// What a checkpoint must have been written with to be gone on from.
+    /// What a checkpoint must have been written with to resume from it.
     pub identity: Identity,
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Plan::of(&Config::default(), None)
-    }
+    /// The present name of an entry of the identity, which earlier versions may have called otherwise.
+    pub canonical: fn(&str) -> &str,
+    /// Whether an entry of the identity is a path. Earlier versions recorded whole paths, so paths are compared by their file names.
+    pub is_path: fn(&str) -> bool,
 }
 
 impl Plan {
-    /// The plan that the options of a run make.
-    pub fn of(config: &Config, class_weights: Option<Vec<f32>>) -> Self {
+    /// Adam with the other options at their defaults, and an empty identity. A run makes its plan from all its options instead.
+    pub fn new(epochs: u32, batch_size: u32, lr: f64) -> Self {
         Plan {
-            epochs: config.epochs,
-            batch_size: config.batch_size,
-            lr: config.lr,
-            optimizer: config.optimizer.clone(),
-            seed: config.seed,
-            class_weights,
-            options: config.training.clone(),
-            identity: identity(config),
+            epochs,
+            batch_size,
+            lr,
+            optimizer: "adam".to_string(),
+            seed: 0,
+            class_weights: None,
+            options: TrainOptions::default(),
+            identity: Identity::new(),
+            canonical: |name| name,
+            is_path: |_| false,
         }
     }
-}
-
-fn identity(config: &Config) -> Identity {
-    let versions = [
-        ("the version of cresset".to_string(), env!("CARGO_PKG_VERSION").to_string()),
-        ("the version of libtorch".to_string(), cresset_bridge::LIBTORCH_VERSION.to_string()),
-    ];
-    let text = |value: toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
-    let options = config.portable_entries().into_iter().map(|(name, value)| (name.to_string(), text(value)));
-    // Runs of versions without the option masked nothing, and can go on.
-    let is_new = |(name, value): &(String, String)| name == "mask_categories" && value == "0.0";
-    versions.into_iter().chain(options.filter(|option| !is_new(option))).collect()
 }

@@ -1,16 +1,16 @@
 //! Saving where training stands, and going on from there.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use rand::RngExt;
 use tch::Device;
 
 use super::checkpoint::{self, Checkpoint, Position};
-use super::{Running, Training};
+use super::{Plan, Running, Training};
 use crate::data::random::{Purpose, in_epoch, stream};
 use crate::error::{Error, Result};
 use crate::model::{Network, Tensors};
-use crate::options::portable;
 
 /// What decides the bits of a run: its options, its data and the versions of the programs, by name.
 pub type Identity = BTreeMap<String, String>;
@@ -75,10 +75,13 @@ impl Training {
     /// Takes everything from the last checkpoint; gives the identity of the run that wrote it.
     pub(super) fn load_last(&mut self, network: &mut Network) -> Result<Identity> {
         let path = self.checkpoints.last();
-        let checkpoint = Checkpoint::load(&path)?;
+        let mut checkpoint = Checkpoint::load(&path)?;
+        let identity = std::mem::take(&mut checkpoint.identity).into_iter();
+        checkpoint.identity =
+            identity.map(|(name, value)| ((self.plan.canonical)(&name).to_string(), value)).collect();
         let fault =
             |problem: String| Error::artifact(&path, format!("the checkpoint is not of this run: {problem}"));
-        if let Some(difference) = difference(&checkpoint.identity, &self.plan.identity) {
+        if let Some(difference) = difference(&checkpoint.identity, &self.plan) {
             return Err(fault(difference));
         }
         network.load_state(&checkpoint.group("")).map_err(fault)?;
@@ -159,20 +162,20 @@ impl Training {
     }
 }
 
-/// The first thing that two identities differ in, if they may not.
-fn difference(theirs: &Identity, ours: &Identity) -> Option<String> {
-    // Older versions wrote whole paths; the data itself is compared by its SHA-256.
-    let of = |of: &Identity, name: &str| of.get(name).map(|value| portable(name, value));
-    let names = theirs.keys().chain(ours.keys()).filter(|name| !MAY_DIFFER.contains(&name.as_str()));
-    names
-        .filter(|name| of(theirs, name) != of(ours, name))
-        .map(|name| {
-            let value = |whose: &Identity| {
-                of(whose, name).map_or("not set".to_string(), |value| format!("`{value}`"))
-            };
-            format!("it was written with {name} {}, and here it is {}", value(theirs), value(ours))
-        })
-        .next()
+/// The first difference between the identity in a checkpoint and the plan's that rules out resuming.
+fn difference(theirs: &Identity, plan: &Plan) -> Option<String> {
+    let ours = &plan.identity;
+    let value = |of: &Identity, name: &str| {
+        let value = of.get(name)?;
+        let file = Path::new(value).file_name().filter(|_| (plan.is_path)(name));
+        Some(file.map_or_else(|| value.clone(), |file| file.to_string_lossy().into_owned()))
+    };
+    let mut names = theirs.keys().chain(ours.keys()).filter(|name| !MAY_DIFFER.contains(&name.as_str()));
+    names.find(|name| value(theirs, name) != value(ours, name)).map(|name| {
+        let shown =
+            |of: &Identity| value(of, name).map_or("not set".to_string(), |value| format!("`{value}`"));
+        format!("it was written with {name} {}, and here it is {}", shown(theirs), shown(ours))
+    })
 }
 
 #[cfg(test)]
@@ -185,7 +188,11 @@ mod tests {
 
     #[test]
     fn the_first_difference_that_matters_is_named() {
-        let ours = identity(&[("epochs", "3"), ("lr", "0.1"), ("model", "cnn")]);
+        let identity_of_plan = identity(&[("epochs", "3"), ("lr", "0.1"), ("model", "cnn")]);
+        let ours =
+            Plan { identity: identity_of_plan, is_path: |name| name == "model", ..Plan::new(3, 32, 0.1) };
+        let moved = identity(&[("lr", "0.1"), ("model", "/old/place/cnn")]);
+        assert_eq!(difference(&moved, &ours), None);
         assert_eq!(difference(&identity(&[("epochs", "9"), ("lr", "0.1"), ("model", "cnn")]), &ours), None);
         assert_eq!(
             difference(&identity(&[("epochs", "3"), ("lr", "0.2"), ("model", "mlp")]), &ours).unwrap(),

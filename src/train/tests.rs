@@ -12,7 +12,6 @@ use crate::error::Result;
 use crate::loader::{InMemory, MemoryFeed, Sampling};
 use crate::model::preprocessing::TensorDataset;
 use crate::model::{Network, Task};
-use crate::options::Config;
 
 const ROWS: i64 = 60;
 
@@ -64,13 +63,13 @@ impl Bench {
         callbacks: &mut [&mut dyn Callback],
         change: impl Fn(Training) -> Training,
     ) -> Result<(Training, Network)> {
-        let config = Config { epochs: 4, batch_size: 7, lr: 0.05, training: options, ..Config::default() };
+        let plan = Plan { options, ..Plan::new(4, 7, 0.05) };
         let task = Task { input: InputShape(vec![2]), classes: 2 };
         let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 1)?;
         let out = self.folder.path().join(format!("run-{}", self.folder.path().read_dir().unwrap().count()));
         std::fs::create_dir_all(out.join("checkpoints")).unwrap();
         let checkpoints = CheckpointFolder::new(out.join("checkpoints"));
-        let mut training = change(Training::new(Plan::of(&config, None), &network, checkpoints)?);
+        let mut training = change(Training::new(plan, &network, checkpoints)?);
         training.save_last(&network)?;
         let held_out =
             InMemory::ready(TensorDataset { inputs: self.held_out.shallow_clone(), ..self.labels() });
@@ -183,10 +182,10 @@ fn accumulated_small_batches_are_large_ones() {
     let bench = Bench::new();
     let train = |batch_size: u32, accumulate: u32| {
         let training = TrainOptions { accumulate, ..options() };
-        let config = Config { batch_size, training, ..Config::default() };
+        let plan = Plan { options: training, ..Plan::new(10, batch_size, 0.001) };
         let task = Task { input: InputShape(vec![2]), classes: 2 };
         let network = Network::new("mlp", "width=8", &task, Device::Cpu, 1).unwrap();
-        let mut learner = Learner::new(&Plan::of(&config, None), &network).unwrap();
+        let mut learner = Learner::new(&plan, &network).unwrap();
         let feed = MemoryFeed::new(bench.part(), Sampling::Shuffled, None);
         for batch in crate::loader::TrainFeed::epoch(&feed, crate::loader::Pass::new(1, batch_size, 1)) {
             learner.step(&network, &batch.unwrap(), 0.05).unwrap();
@@ -203,13 +202,13 @@ fn clipping_bounds_the_step() {
     let task = Task { input: InputShape(vec![2]), classes: 2 };
     let length_of_step = |clip: Option<f64>| {
         let network = Network::new("mlp", "width=8", &task, Device::Cpu, 1).unwrap();
-        let config = Config {
+        let plan = Plan {
             optimizer: "sgd".into(),
-            training: TrainOptions { clip, ..options() },
-            ..Config::default()
+            options: TrainOptions { clip, ..options() },
+            ..Plan::new(10, 32, 0.001)
         };
         let before = network.state()["fc1.weight"].copy();
-        let mut learner = Learner::new(&Plan::of(&config, None), &network).unwrap();
+        let mut learner = Learner::new(&plan, &network).unwrap();
         let batch = crate::loader::HeldOutFeed::in_order(&bench.part()).next().unwrap().unwrap();
         learner.step(&network, &batch, 1.).unwrap();
         (network.state()["fc1.weight"].detach() - before.detach()).norm().double_value(&[])

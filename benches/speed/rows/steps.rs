@@ -9,7 +9,7 @@ use cresset::loader::{Batch, InMemory, MemoryFeed, Pass, Sampling, TrainFeed};
 use cresset::model::preprocessing::TensorDataset;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
-use cresset::train::{Learner, Outcome, Plan, Precision, Running, TrainOptions};
+use cresset::train::{Learner, Outcome, Precision, Running, TrainOptions};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
@@ -225,7 +225,7 @@ impl Trainer {
         let training = TrainOptions { precision: job.precision, ..TrainOptions::default() };
         training.channels_last.lay_out(&mut network).expect("the layout can be had");
         let config = Config { batch_size: job.batch, lr: LEARNING_RATE, training, ..Config::default() };
-        let learner = Learner::new(&Plan::of(&config, None), &network).expect("a plan");
+        let learner = Learner::new(&config.plan(None), &network).expect("a plan");
         let copy = TensorDataset { inputs: part.inputs.shallow_clone(), labels: part.labels.shallow_clone() };
         Trainer {
             network,

@@ -6,7 +6,7 @@ use clap::Args;
 use cresset::data::atomic;
 use cresset::options::Config;
 use cresset::run::Prepared;
-use cresset::train::{LrCurve, Plan, Range};
+use cresset::train::{LrCurve, Range};
 
 use super::arguments::Flags;
 use super::{Ended, Trust, show};
@@ -46,7 +46,7 @@ impl LrFind {
         self.trust.apply();
         let config = Config::overlay(self.config_file.as_deref(), self.config.given())?;
         let prepared = Prepared::new(&config)?;
-        let plan = Plan::of(&config, prepared.class_weights.clone());
+        let plan = config.plan(prepared.class_weights.clone());
         let range = Range { from: self.from, to: self.to, steps: self.steps };
         let curve = LrCurve::find(&prepared.network, &plan, &*prepared.train, range)?;
         if let Some(path) = &self.csv {

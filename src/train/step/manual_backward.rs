@@ -80,7 +80,7 @@ mod tests {
     }
 
     fn manual(network: &Network, change: impl FnOnce(&mut Plan)) -> Option<ManualBackward> {
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(10, 32, 0.001);
         change(&mut plan);
         let context = Context::new(&plan, network).unwrap();
         ManualBackward::new_if_possible(&context, network).unwrap()
@@ -110,7 +110,7 @@ mod tests {
     fn both_ways(options: &str, rows: i64) -> [(Vec<f64>, Tensors); 2] {
         [true, false].map(|is_manual| {
             let network = network(options);
-            let mut learner = Learner::new(&Plan::default(), &network).unwrap();
+            let mut learner = Learner::new(&Plan::new(10, 32, 0.001), &network).unwrap();
             if !is_manual {
                 learner.step = Some(Step::Eager);
             }

@@ -9,7 +9,6 @@ use tch::Device;
 use super::*;
 use crate::data::InputShape;
 use crate::model::Task;
-use crate::options::Config;
 use crate::train::step::Step;
 use crate::train::{AverageKind, Learner, Plan, TrainOptions};
 
@@ -66,15 +65,14 @@ impl Bench {
     fn new(optimizer: &str) -> Self {
         let training =
             TrainOptions { average: AverageKind::Ema, weight_decay: 0.01, ..TrainOptions::default() };
-        let config = Config {
-            batch_size: BATCH as u32,
+        let plan = Plan {
             optimizer: optimizer.to_string(),
-            training,
-            ..Config::default()
+            options: training,
+            ..Plan::new(10, BATCH as u32, 0.001)
         };
         let task = Task { input: InputShape(vec![1, 8, 8]), classes: 3 };
         let network = Network::new("cnn", "width=2", &task, Device::Cpu, 1).unwrap();
-        let learner = Learner::new(&Plan::of(&config, None), &network).unwrap();
+        let learner = Learner::new(&plan, &network).unwrap();
         Bench { network, learner }
     }
 

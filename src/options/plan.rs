@@ -1,0 +1,37 @@
+//! The plan of training that the options of a run make.
+
+use cresset_options::OptionSet;
+
+use super::portable::is_path;
+use super::{Config, canonical};
+use crate::train::{Identity, Plan};
+
+impl Config {
+    /// The plan of training with these options.
+    pub fn plan(&self, class_weights: Option<Vec<f32>>) -> Plan {
+        Plan {
+            optimizer: self.optimizer.clone(),
+            seed: self.seed,
+            class_weights,
+            options: self.training.clone(),
+            identity: self.identity(),
+            canonical,
+            is_path: |name| Config::spec(name).is_some_and(is_path),
+            ..Plan::new(self.epochs, self.batch_size, self.lr)
+        }
+    }
+
+    /// What decides the bits of a run: versions and options, by name.
+    fn identity(&self) -> Identity {
+        let versions = [
+            ("the version of cresset".to_string(), env!("CARGO_PKG_VERSION").to_string()),
+            ("the version of libtorch".to_string(), cresset_bridge::LIBTORCH_VERSION.to_string()),
+        ];
+        let text = |value: toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+        let options =
+            self.portable_entries().into_iter().map(|(name, value)| (name.to_string(), text(value)));
+        // Runs of versions without the option masked nothing, and can be resumed.
+        let is_new = |(name, value): &(String, String)| name == "mask_categories" && value == "0.0";
+        versions.into_iter().chain(options.filter(|option| !is_new(option))).collect()
+    }
+}
