@@ -1,0 +1,6 @@
+//! The README and the book, and the structure of the source code.
+
+mod book;
+mod readme;
+#[path = "../support/mod.rs"]
+mod support;
