@@ -91,7 +91,7 @@ fn what_the_book_includes_is_there() {
     assert!(included >= 5, "only {included} were found");
 }
 
-/// `docs/commands.md`, which is written anew with `CRESSET_BLESS=1 cargo test --release --test book`.
+/// `docs/commands.md`, which is written anew with `CRESSET_BLESS=1 cargo test --release --workspace --test docs reference`.
 #[test]
 fn the_reference_is_what_the_program_says() {
     let reference = reference();
@@ -101,7 +101,7 @@ fn the_reference_is_what_the_program_says() {
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     let differs = kept.lines().zip(reference.lines()).find(|(kept, printed)| kept != printed);
-    let remedy = "write it anew: CRESSET_BLESS=1 cargo test --release --test book reference";
+    let remedy = "write it anew: CRESSET_BLESS=1 cargo test --release --workspace --test docs reference";
     assert!(kept == reference, "docs/commands.md is not what the program prints: {differs:?}; {remedy}");
 }
 

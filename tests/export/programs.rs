@@ -1,4 +1,4 @@
-//! The exported model, loaded by other programs: C++ and Rust here, Python in `python.rs`.
+//! The exported model, loaded by other programs: C++ and Rust here, Python in `python/`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,9 +29,10 @@ fn native_logits(trained: &Prepared, count: i64) -> Tensor {
 }
 
 /// The logits that the training process computes for a picture.
-fn native_logits_of(trained: &Prepared, picture: &Path) -> Vec<f32> {
+pub fn native_logits_of(trained: &Prepared, picture: &Path) -> Vec<f32> {
     let dataset = &trained.dataset;
-    let raw = image::read(picture, &dataset.shape, dataset.range.unwrap()).unwrap();
+    let values = image::read(picture, &dataset.shape, dataset.range.unwrap()).unwrap();
+    let raw = Tensor::from_slice(&values).view(&[&[1], &dataset.shape.0[..]].concat()[..]);
     let logits = tch::no_grad(|| trained.network.forward(&trained.preprocessing.apply(&raw), false).unwrap());
     Vec::try_from(logits.view(-1)).unwrap()
 }

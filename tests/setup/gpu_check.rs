@@ -87,7 +87,7 @@ fn the_table_has_a_row_for_each_check_and_the_times_and_a_failure_is_the_exit_co
             &format!(
                 "[ \"$CRESSET_PYTHON\" = /a/python ] || exit 9\n\
                  if [ \"$1\" = bench ]; then echo '| digits | cresset |'; exit; fi\n\
-                 echo 'running 2 tests'\necho 'test a_run ... ok'\necho 'test the_bits_of_two ... {result}'\n\
+                 echo 'running 2 tests'\necho 'test gpu::a_run ... ok'\necho 'test gpu::the_bits_of_two ... {result}'\n\
                  echo 'test result: done.'\nexit {code}"
             ),
         );

@@ -1,14 +1,14 @@
 //! What Python makes of an exported model, and the same job done by PyTorch.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use cresset::data::image;
 use cresset::distributed::World;
 use cresset::options::Config;
 use cresset::run::{self, Outcome};
 use cresset::train::Silent;
 
 use super::python;
+use crate::programs::native_logits_of;
 use crate::support::{self, largest_difference, logits_of, succeed, text};
 
 #[test]
@@ -23,13 +23,7 @@ fn the_python_example_computes_the_logits_of_the_training_process() {
     let model = folder.path().join("run/model.pt");
     let arguments: Vec<_> = [&model].into_iter().chain(&pictures).map(|path| text(path)).collect();
     let printed = python(&[&["examples/python/classify.py"], &arguments[..]].concat());
-    let native = |path: &PathBuf| {
-        let raw = image::read(path, &trained.dataset.shape, trained.dataset.range.unwrap()).unwrap();
-        let logits =
-            tch::no_grad(|| trained.network.forward(&trained.preprocessing.apply(&raw), false).unwrap());
-        Vec::<f32>::try_from(logits.view(-1)).unwrap()
-    };
-    let expected: Vec<_> = pictures.iter().map(native).collect();
+    let expected: Vec<_> = pictures.iter().map(|path| native_logits_of(&trained, path)).collect();
     let difference = largest_difference(&logits_of(&printed, 3), &expected);
     assert!(difference <= 1e-6, "{difference}");
 }
