@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::support::{cresset, stderr, succeed, text};
+use crate::support::{cresset, root, stderr, succeed, text};
 
 /// The examples of each part, by split.csv.
 fn split_of(run: &Path) -> BTreeMap<String, Vec<String>> {
@@ -60,7 +60,7 @@ fn lists_that_make_no_sense_are_refused_with_their_line() {
         (&["--fold", "6", "--folds", "5"], "--fold 6 of --folds 5: there is no such fold"),
         (&["--fold", "2"], "--fold 2 without --folds: there is no such fold"),
     ];
-    let digits = Path::new("data/digits.csv").canonicalize().unwrap();
+    let digits = root().join("data/digits.csv");
     for (arguments, expected) in cases {
         let output = cresset()
             .args(["train", "--data", text(&digits), "--out", "run"])
@@ -122,7 +122,7 @@ fn folds_that_were_cut_off_go_on_to_the_same_figures() {
 #[test]
 fn labels_that_were_changed_on_purpose_head_the_ranking() {
     let folder = tempfile::tempdir().unwrap();
-    let digits = std::fs::read_to_string("data/digits.csv").unwrap();
+    let digits = std::fs::read_to_string(root().join("data/digits.csv")).unwrap();
     // Every 20th label is moved on by one.
     let changed: Vec<String> = digits
         .lines()

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::support::{cresset, stderr, succeed, text};
+use crate::support::{cresset, root, stderr, succeed, text};
 use cresset::predict::Classifier;
 use tch::Device;
 
@@ -44,7 +44,7 @@ fn the_exported_statistics_are_those_of_the_training_rows_alone() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     succeed(["train", "--data", "wine", "--epochs", "1", "--out", text(&run)]);
-    let rows = rows(Path::new("data/wine.csv"));
+    let rows = rows(&root().join("data/wine.csv"));
     let trained: Vec<_> = csv::Reader::from_path(run.join("split.csv"))
         .unwrap()
         .into_records()

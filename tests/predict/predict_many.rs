@@ -249,8 +249,9 @@ fn results_have_the_same_bits_for_any_number_of_threads_and_hardly_differ_one_by
     let shown = folder.path().join("shown");
     pictures(&shown, 100);
     let classifier = Classifier::load_on(&path, Device::Cpu).unwrap();
+    let digits = support::root().join("data/digits.csv");
     let probabilities = |threads, size| -> Vec<f64> {
-        let sources = Sources::new(vec![shown.clone(), "data/digits.csv".into()], None).unwrap();
+        let sources = Sources::new(vec![shown.clone(), digits.clone()], None).unwrap();
         let stream = classifier.stream(sources, Batching { size, threads, features: false }).unwrap();
         stream.flat_map(|batch| batch.unwrap().rows).flat_map(|row| row.probabilities.unwrap()).collect()
     };
