@@ -15,8 +15,8 @@ pub fn blocks(page: &str, language: &str) -> Vec<String> {
 /// What no test has as the pages name it, and what is taken instead: it reads the same options, in seconds.
 const INSTEAD: [(&str, &str); 3] = [
     ("--device cuda", "--device cpu"),
-    ("--model resnet18", "--model resnet9"),
-    ("--model resnet50", "--model resnet9"),
+    ("--model resnet18", "--model resnet9 --model-options width=8"),
+    ("--model resnet50", "--model resnet9 --model-options width=8"),
 ];
 
 /// Starts what stands behind the first `cresset` of its arguments, once.
