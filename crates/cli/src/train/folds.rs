@@ -6,9 +6,9 @@ use cresset::options::Config;
 use cresset::run::RunFolder;
 use cresset::run::{self, CrossValidation, FoldFigures, Outcome, Spread, spread};
 
-use super::progress::Progress;
-use super::train::{interrupted, introduction, notes, warn_of_data};
-use super::{Ended, show, thousands};
+use super::{interrupted, introduction, notes, warn_of_data};
+use crate::progress::Progress;
+use crate::{Ended, show, thousands};
 
 /// The folds by which wrong labels are found where the run has none.
 const FOLDS: u32 = 5;

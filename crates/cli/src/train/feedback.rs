@@ -9,9 +9,9 @@ use cresset::run::Examples;
 use cresset::run::RunFolder;
 use cresset::run::fine_tune::{self, Comparison, PREVIOUS, objections, promote};
 
-use super::screen::tell;
-use super::train::Train;
-use super::{Ended, show};
+use super::Train;
+use crate::screen::tell;
+use crate::{Ended, show};
 
 /// Fine-tunes the model of a run on corrections, shows it before and after, and puts it in its place if that is wanted.
 pub fn run(train: &Train, from: &RunFolder, asked: &Arc<AtomicBool>) -> anyhow::Result<Ended> {

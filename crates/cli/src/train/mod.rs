@@ -1,5 +1,8 @@
 //! `cresset train`
 
+mod feedback;
+mod folds;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,11 +24,11 @@ use cresset::run::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::train::{Callback, MAY_DIFFER, Silent, Together};
 use cresset_options::headings::LOGGING;
 
-use super::arguments::Flags;
-use super::progress::Progress;
-use super::screen::tell;
-use super::tui::{self, Dashboard};
-use super::{Ended, Trust, elastic, feedback, folds, report, show, thousands};
+use crate::arguments::Flags;
+use crate::progress::Progress;
+use crate::screen::tell;
+use crate::tui::{self, Dashboard};
+use crate::{Ended, Trust, elastic, report, show, thousands};
 
 /// Train a model, evaluate it on validation data, and export it
 #[derive(Debug, Args)]
