@@ -15,25 +15,26 @@ test: libtorch data ## Run all tests that do not need PyTorch for Python
 	@scripts/check-tools examples
 	cargo test --release --workspace
 	cmake=$$(command -v cmake || { python=$$(scripts/python-env cmake) && echo "$${python%/*}/cmake"; }) && \
-	  CRESSET_CMAKE=$$cmake cargo test --release --test export -- --ignored
+	  CRESSET_CMAKE=$$cmake cargo test --release --workspace --test export -- --ignored programs::
 	python=$$(scripts/python-env onnx) && \
-	  CRESSET_PYTHON_ONNX=$$python cargo test --release --test onnx -- --ignored
+	  CRESSET_PYTHON_ONNX=$$python cargo test --release --workspace --test export -- --ignored onnx::
 	python=$$(scripts/python-env tensorboard) && \
-	  CRESSET_PYTHON_TENSORBOARD=$$python cargo test --release --test tensorboard -- --ignored
+	  CRESSET_PYTHON_TENSORBOARD=$$python cargo test --release --workspace --test runs -- --ignored tensorboard::
 	python=$$(scripts/python-env schemathesis) && \
-	  CRESSET_SCHEMATHESIS=$${python%/*}/schemathesis cargo test --release --test openapi -- --ignored
+	  CRESSET_SCHEMATHESIS=$${python%/*}/schemathesis cargo test --release --workspace --test serve -- --ignored openapi::
 	@echo "Not run: the tests with PyTorch for Python (3 GB; 'make test-python'), the network and cluster tests ('make test-network', as root), and the browser tests ('make test-browser')."
 
 test-python: libtorch data ## Run the tests with PyTorch for Python (installs it into the cache, once)
 	torch=$$(scripts/python-env torch) && onnx=$$(scripts/python-env onnx) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_ONNX=$$onnx && \
-	  cargo test --release --test python -- --include-ignored
+	  cargo test --release --workspace --test export -- --include-ignored python::
 
 test-network: libtorch data ## Run the distributed tests in two network namespaces, under mpirun and SLURM (as root)
-	cargo test --release --test network --test starters -- --ignored
+	cargo test --release --workspace --test train -- --ignored network:: starters::
 
 test-browser: libtorch data ## Run the tests in Chromium (Debian: apt install chromium chromium-driver)
-	driver=$$(command -v chromedriver) && CRESSET_CHROMEDRIVER=$$driver cargo test --release --test playground --test report -- --ignored
+	driver=$$(command -v chromedriver) && CRESSET_CHROMEDRIVER=$$driver \
+	  cargo test --release --workspace --test serve --test runs -- --ignored playground:: report::
 
 check: libtorch ## Check formatting, lints and documentation
 	cargo fmt --all --check

@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use crate::digits;
-use crate::digits_run;
+use crate::fixtures::{digits, digits_run};
 use crate::support::server::Server;
 use crate::support::{cresset, stderr, text};
 

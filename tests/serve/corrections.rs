@@ -5,8 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use cresset::feedback::{self, Input};
 use serde_json::{Value, json};
 
-use crate::digits;
-use crate::digits_run;
+use crate::fixtures::{digits, digits_run};
 use crate::support::server::Server;
 use crate::support::text;
 

@@ -4,8 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use crate::digits;
-use crate::digits_run;
+use crate::fixtures::{digits, digits_run};
 use crate::support::server::Server;
 
 /// A PNG of one colour, which says that it is as large.

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::digits;
-use crate::digits_run;
+use crate::fixtures::{digits, digits_run};
 use crate::support::server::Server;
 use crate::support::stderr;
 

@@ -7,6 +7,7 @@ pub mod job;
 pub mod onnx;
 pub mod samples;
 pub mod server;
+pub mod shift;
 pub mod shown;
 pub mod yaml;
 

@@ -15,8 +15,8 @@ pub fn blocks(page: &str, language: &str) -> Vec<String> {
 /// What no test has as the pages name it, and what is taken instead: it reads the same options, in seconds.
 const INSTEAD: [(&str, &str); 3] = [
     ("--device cuda", "--device cpu"),
-    ("--model resnet18", "--model resnet9"),
-    ("--model resnet50", "--model resnet9"),
+    ("--model resnet18", "--model resnet9 --model-options width=8"),
+    ("--model resnet50", "--model resnet9 --model-options width=8"),
 ];
 
 /// Starts what stands behind the first `cresset` of its arguments, once.
@@ -85,9 +85,9 @@ impl Reader {
             ["tensorboard", "--logdir", runs] => {
                 assert!(has_events(&self.folder().join(runs)), "{line}: no event file is below {runs}");
             }
-            // tests/export.rs runs those of docs/export.md.
+            // tests/export/programs.rs runs those of docs/export.md.
             ["g++" | "cmake", ..] => assert!(page("docs/export.md").contains(line), "nothing runs {line}"),
-            // tests/python.rs runs the programs.
+            // tests/export/python/ runs the programs.
             ["python", program, files @ ..] if program.starts_with("examples/") => {
                 for file in [program].iter().chain(&files.iter().collect::<Vec<_>>()) {
                     assert!(self.folder().join(file).is_file(), "{line}: there is no {file}");

@@ -10,8 +10,6 @@ mod elastic;
 mod eval;
 mod explain;
 mod export;
-mod feedback;
-mod folds;
 mod inspect;
 mod logs;
 mod lr_find;

@@ -63,9 +63,9 @@ impl Builtin {
     /// Where the file is, if it is anywhere.
     pub fn path(&self) -> Option<PathBuf> {
         let here = PathBuf::from("data").join(self.file);
-        // target/release/cresset stands three levels below the checkout.
+        // target/release/cresset is three levels below the checkout; examples, tests and benchmarks are four.
         let program = std::env::current_exe().and_then(|p| p.canonicalize()).unwrap_or_default();
-        let checkout = program.ancestors().nth(3).map(|root| root.join("data").join(self.file));
-        std::iter::once(here).chain(checkout).find(|path| path.is_file())
+        let checkouts = program.ancestors().skip(3).take(2).map(|root| root.join("data").join(self.file));
+        std::iter::once(here).chain(checkouts).find(|path| path.is_file())
     }
 }

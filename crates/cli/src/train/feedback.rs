@@ -1,0 +1,59 @@
+//! `cresset train --from RUN --feedback DIR`
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cresset::data::terminal;
+use cresset::options::Config;
+use cresset::run::Examples;
+use cresset::run::RunFolder;
+use cresset::run::fine_tune::{self, Comparison, PREVIOUS, objections, promote};
+
+use super::Train;
+use crate::screen::tell;
+use crate::{Ended, show};
+
+/// Fine-tunes the model of a run on corrections, shows it before and after, and puts it in its place if that is wanted.
+pub fn run(train: &Train, from: &RunFolder, asked: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
+    let config = Config::overlay(Some(&from.config_file()), train.given())?;
+    let config = fine_tune::options(from, config, train.given())?;
+    // The data must be that of the run, or its held-out rows would be others.
+    Examples::own_again(&config, from)?;
+    let Some(folder) = train.fine_tune(&config, asked)? else { return Ok(Ended::Interrupted) };
+    let control = if train.is_to_promote() {
+        show("training the old model for as long without the corrections, to compare\n\n")?;
+        let control = fine_tune::train_control(&folder, &|| asked.load(Ordering::Relaxed))?;
+        let Some(control) = control else {
+            tell("interrupted; everything is saved. Go on with the same command and");
+            tell(&format!("  --continue --out {}", terminal::argument(folder.path())));
+            return Ok(Ended::Interrupted);
+        };
+        Some(control)
+    } else {
+        None
+    };
+    let device = config.device.resolve()?;
+    let comparison = fine_tune::compare(&from.model(), &folder, control.as_ref(), device)?;
+    show(&format!(
+        "before → after\n{}\nwritten to {}/\n",
+        comparison.to_text(),
+        terminal::path(folder.path())
+    ))?;
+    if train.is_to_promote() { decide(&comparison, from, &folder) } else { Ok(Ended::Well) }
+}
+
+fn decide(comparison: &Comparison, from: &RunFolder, new: &RunFolder) -> anyhow::Result<Ended> {
+    let against = objections(comparison);
+    if against.is_empty() {
+        let done = promote(from, new)?;
+        show(&format!(
+            "promoted: {} is the new model (SHA-256 {}…); the old one is {PREVIOUS} beside it\n",
+            from.model().display(),
+            &done.sha256[..12]
+        ))?;
+        return Ok(Ended::Well);
+    }
+    tell(&format!("not promoted: {} stays as it is, because of the new model", from.model().display()));
+    against.iter().for_each(|objection| tell(&format!("  {}", objection.text())));
+    Ok(Ended::Badly)
+}

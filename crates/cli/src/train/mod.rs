@@ -1,0 +1,437 @@
+//! `cresset train`
+
+mod feedback;
+mod folds;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use cresset::data::audit;
+use cresset::data::terminal;
+use cresset::distributed::{Place, World};
+use cresset::error::Error;
+use cresset::evaluate::Confusion;
+use cresset::export::usage;
+use cresset::options::device;
+use cresset::options::{Config, ModelChoice, Setting};
+use cresset::report::tensorboard::TensorBoard;
+use cresset::run::RunFolder;
+use cresset::run::{self, CrossValidation, Outcome, Prepared, Run, Trained};
+use cresset::train::{Callback, MAY_DIFFER, Silent, Together};
+use cresset_options::headings::LOGGING;
+
+use crate::arguments::Flags;
+use crate::progress::Progress;
+use crate::screen::tell;
+use crate::tui::{self, Dashboard};
+use crate::{Ended, Trust, elastic, report, show, thousands};
+
+/// Train a model, evaluate it on validation data, and export it
+#[derive(Debug, Args)]
+pub struct Train {
+    #[command(flatten)]
+    config: Flags<Config>,
+
+    /// Run folder, which must be new or empty [default: the next free runs/DATA-MODEL-NUMBER]
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    out: Option<PathBuf>,
+
+    /// Read options from a run file (TOML), such as `batch_size = 32`; the command line takes precedence
+    #[arg(long = "config", value_name = "FILE", help_heading = "Run")]
+    config_file: Option<PathBuf>,
+
+    /// Resume the run in the folder of --out, or start it there if there is none: for jobs that are restarted
+    #[arg(long = "continue", help_heading = "Run", requires = "out", hide_short_help = true)]
+    go_on: bool,
+
+    /// Resume a run from its last checkpoint with its own options; those that decide how long and where it trains, such as
+    /// --epochs and --device, may be changed
+    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["out", "config_file", "go_on"])]
+    resume: Option<PathBuf>,
+
+    /// Fine-tune the model of a finished run on its data and the corrections of --feedback, with its options
+    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["resume", "config_file", "find_label_errors"])]
+    from: Option<PathBuf>,
+
+    /// Show a full-screen dashboard with learning curves; q stops and saves
+    #[arg(long, help_heading = LOGGING)]
+    tui: bool,
+
+    /// Write TensorBoard event files to the run folder: learning curves, weight histograms, confusion matrix, options
+    #[arg(long, help_heading = LOGGING)]
+    tensorboard: bool,
+
+    /// With --from: replace the old model, unless the new one is worse on the validation data or no better on the corrections
+    /// than the old model, as it is and trained as long without them (the exit code is then 1)
+    #[arg(long, help_heading = "After training", requires = "from", hide_short_help = true)]
+    promote: bool,
+
+    /// Write report.html to the run folder: learning curves, confusion matrix, errors
+    #[arg(long, help_heading = "After training")]
+    report: bool,
+
+    /// Find label errors: rank the labels by out-of-fold predictions of cross-validated models (5 folds, or --folds)
+    #[arg(long, help_heading = "After training")]
+    find_label_errors: bool,
+
+    #[command(flatten)]
+    trust: Trust,
+}
+
+/// The same for a cross-validation, whose finished folds would not be trained for longer.
+const MAY_DIFFER_IN_FOLDS: [&str; 2] = ["device", "threads"];
+
+impl Train {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        self.trust.apply();
+        if self.tui {
+            tui::refuse_without_terminal()?;
+        }
+        let stop = stop_on_interrupt()?;
+        if let Some(from) = &self.from {
+            refuse_several("--from")?;
+            return feedback::run(&self, &RunFolder::open(from)?, &stop);
+        }
+        let given = self.config.given();
+        let (config, begun) = match &self.resume {
+            Some(folder) => {
+                let folder = RunFolder::open(folder)?;
+                (Config::overlay(Some(&folder.config_file()), given)?, Some(folder))
+            }
+            None => (Config::overlay(self.config_file.as_deref(), given)?, None),
+        };
+        if config.folds.is_some() && config.fold.is_none() {
+            refuse_several("--folds")?;
+            self.refuse_to_watch("--folds")?;
+            let folds = match begun {
+                Some(folder) => {
+                    refuse_changes(given, &MAY_DIFFER_IN_FOLDS)?;
+                    CrossValidation::open(&config, folder)?
+                }
+                None => CrossValidation::start(&config, self.out.as_deref())?,
+            };
+            return folds::run(&folds, self.find_label_errors, &|| stop.load(Ordering::Relaxed));
+        }
+        if self.find_label_errors {
+            refuse_several("--find-label-errors")?;
+        }
+        let timeout = Duration::try_from_secs_f64(config.training.peer_timeout).unwrap_or(Duration::MAX);
+        let world = World::from_environment(timeout)?;
+        let ended = self.one_run(&config, begun, &world, stop);
+        ended.map_err(|error| elastic::report(error, &world))
+    }
+
+    /// Trains one model in this process, and shows what came of it. None if it was interrupted.
+    pub fn fine_tune(&self, config: &Config, asked: &Arc<AtomicBool>) -> anyhow::Result<Option<RunFolder>> {
+        let run = self.begin_or_go_on(config, &World::alone())?;
+        let folder = run.folder.clone();
+        show(&introduction(&run))?;
+        match self.watched(run, asked)? {
+            Outcome::Trained(trained) => show(&accuracies(&trained))?,
+            Outcome::Helped => {}
+            Outcome::Interrupted { epoch, step } => {
+                tell(&format!(
+                    "interrupted in epoch {epoch}, after step {step}; everything is saved. Go on with the same command and"
+                ));
+                tell(&format!("  --continue --out {}", terminal::argument(folder.path())));
+                return Ok(None);
+            }
+        }
+        Ok(Some(folder))
+    }
+
+    /// The options that the command line gives.
+    pub fn given(&self) -> &[Setting] {
+        self.config.given()
+    }
+
+    /// Whether the new model is to take the place of the old one.
+    pub fn is_to_promote(&self) -> bool {
+        self.promote
+    }
+
+    fn one_run(
+        &self,
+        config: &Config,
+        begun: Option<RunFolder>,
+        world: &World,
+        asked: Arc<AtomicBool>,
+    ) -> anyhow::Result<Ended> {
+        let run = match begun {
+            Some(folder) => {
+                refuse_changes(self.config.given(), &MAY_DIFFER)?;
+                run::resume(config, folder, world)?
+            }
+            None => self.begin_or_go_on(config, world)?,
+        };
+        let folder = run.folder.clone();
+        if world.is_first() {
+            warn_of_data(&run);
+            show(&introduction(&run))?;
+        }
+        let stop = || asked.load(Ordering::Relaxed);
+        if run.is_finished()? {
+            return self.after_the_end(config, run, &stop);
+        }
+        match self.watched(run, &asked)? {
+            Outcome::Trained(trained) => {
+                show(&result(&folder, &trained))?;
+                if self.report {
+                    report::write(&folder, trained.prepared.device)?;
+                }
+            }
+            Outcome::Helped => return Ok(Ended::Well),
+            Outcome::Interrupted { .. } if !world.is_first() => return Ok(Ended::Interrupted),
+            Outcome::Interrupted { epoch, step } => {
+                return Ok(interrupted(&terminal::argument(folder.path()), epoch, step));
+            }
+        }
+        if self.find_label_errors {
+            return folds::find_label_errors(config, &folder, &stop);
+        }
+        Ok(Ended::Well)
+    }
+
+    /// Leaves a finished run as it is, and does what was asked for afterwards.
+    fn after_the_end(&self, config: &Config, run: Run, stop: &dyn Fn() -> bool) -> anyhow::Result<Ended> {
+        if !run.world.is_first() {
+            return Ok(Ended::Well);
+        }
+        show(&format!("{}\n", run.account_of_end()))?;
+        let (folder, device) = (run.folder.clone(), run.prepared.device);
+        drop(run);
+        if self.report {
+            report::write(&folder, device)?;
+        }
+        if self.find_label_errors {
+            return folds::find_label_errors(config, &folder, stop);
+        }
+        Ok(Ended::Well)
+    }
+
+    /// Trains and shows how it goes, in the ways that were asked for.
+    fn watched(&self, run: Run, asked: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+        let stop = || asked.load(Ordering::Relaxed);
+        if !run.world.is_first() {
+            return Ok(run::finish(run, &mut Silent, &stop)?);
+        }
+        let mut events = match self.tensorboard {
+            true => Some(TensorBoard::create(&run)?),
+            false => None,
+        };
+        let mut shown: Box<dyn Callback> = match self.tui {
+            true => Box::new(Dashboard::open(title(&run), &run.folder.metrics(), Arc::clone(asked))?),
+            false => Box::new(Progress::new()),
+        };
+        let mut callbacks = Together(vec![&mut *shown]);
+        if let Some(events) = &mut events {
+            callbacks.0.push(events);
+        }
+        let outcome = run::finish(run, &mut callbacks, &stop);
+        drop(shown);
+        if let Some(events) = events {
+            events.end(matches!(outcome, Ok(Outcome::Trained(_))))?;
+        }
+        Ok(outcome?)
+    }
+
+    fn refuse_to_watch(&self, option: &str) -> anyhow::Result<()> {
+        let asked = [("--tui", self.tui), ("--tensorboard", self.tensorboard), ("--report", self.report)];
+        match asked.into_iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => {
+                let problem =
+                    format!("{name} shows one training, and {option} makes several; leave one of them out");
+                Err(Error::Usage(problem).into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Begins a run, or goes on with the one in the folder if that is wanted: by the user, or by a starter that has started the
+    /// job again.
+    fn begin_or_go_on(&self, config: &Config, world: &World) -> anyhow::Result<Run> {
+        let out = self.out.as_deref();
+        let Some(path) = out.filter(|_| self.go_on || world.restarts() > 0) else {
+            if world.may_restart() && world.is_first() && out.is_none() {
+                tracing::warn!(
+                    "name the run's folder by --out, or the job begins anew when it is started again"
+                );
+            }
+            return Ok(run::start(config, out, world)?);
+        };
+        let has_begun = world.told_by_first(|| {
+            let has_begun = RunFolder::open(path).is_ok_and(|folder| folder.last_checkpoint().is_file());
+            if !has_begun {
+                RunFolder::clear_unbegun(path)?;
+            }
+            Ok(has_begun.to_string())
+        })?;
+        Ok(match has_begun.as_str() {
+            "true" => run::resume(config, RunFolder::open(path)?, world)?,
+            _ => run::start(config, out, world)?,
+        })
+    }
+}
+
+fn refuse_several(option: &str) -> anyhow::Result<()> {
+    match Place::from_environment()? {
+        Some(place) if place.size > 1 => {
+            let problem = format!(
+                "{option} trains several models and does so in one process; start it without torchrun, srun or mpirun"
+            );
+            Err(Error::Usage(problem).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says how to go on: `again` is what `--resume` takes.
+pub fn interrupted(again: &str, epoch: u32, step: usize) -> Ended {
+    tell(&format!("interrupted in epoch {epoch}, after step {step}; everything is saved. Go on with:"));
+    tell(&format!("  cresset train --resume {again}"));
+    Ended::Interrupted
+}
+
+/// The first Ctrl-C (or SIGTERM) asks the training to stop after its step, the second ends the program at once.
+pub(super) fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if asked.swap(true, Ordering::Relaxed) {
+            cresset_bridge::process::exit_at_once(130);
+        }
+        // Below what the terminal shows of the keys.
+        tell("");
+        tell("stopping after this step; press Ctrl-C again to end at once");
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(stop)
+}
+
+fn refuse_changes(given: &[Setting], may_differ: &[&str]) -> anyhow::Result<()> {
+    if let Some(fixed) = given.iter().find(|setting| !may_differ.contains(&setting.name)) {
+        let option = fixed.name.replace('_', "-");
+        let problem =
+            format!("--{option} cannot be changed when a run goes on; start a new run to change it");
+        return Err(Error::Usage(problem).into());
+    }
+    Ok(())
+}
+
+/// A run in a line.
+fn title(run: &Run) -> String {
+    let Prepared { dataset, device, .. } = &run.prepared;
+    format!(
+        "{}   {} on {}   {}",
+        terminal::path(run.folder.path()),
+        terminal::line(&run.config.model),
+        terminal::path(&dataset.path),
+        device::name(*device)
+    )
+}
+
+pub fn introduction(run: &Run) -> String {
+    let Prepared { dataset, split, network, init, device, threads, .. } = &run.prepared;
+    let range =
+        dataset.range.map(|range| format!(", values {}–{}", range.min, range.max)).unwrap_or_default();
+    let test = match split.test.len() {
+        0 => String::new(),
+        rows => format!(", {} to test on", thousands(rows)),
+    };
+    let corrected = run.prepared.corrections.as_ref().map_or(String::new(), |corrections| {
+        let (trained, kept) = (corrections.trained.len(), corrections.kept.len());
+        let kept = if kept > 0 { format!("; {kept} kept aside") } else { String::new() };
+        let waiting = match corrections.waiting {
+            0 => String::new(),
+            waiting => format!("; {waiting} left for a second opinion"),
+        };
+        format!("\n        corrections: {trained} to train on, ×{}{kept}{waiting}", corrections.weight)
+    });
+    let data = format!(
+        "{}: {} rows of {}{range}, {} classes; {} to train on, {} held out{test}{corrected}",
+        terminal::path(&dataset.path),
+        thousands(dataset.rows()),
+        dataset.shape,
+        dataset.classes.len(),
+        thousands(split.train_rows()),
+        thousands(split.held_out.len()),
+    );
+    let (model, parameters) = (terminal::line(&run.config.model), thousands(network.parameter_count()));
+    // Loading such a file may run what is in it.
+    let caution = match ModelChoice::of(&run.config.model) {
+        ModelChoice::File(_) => " (TorchScript is code: train only files that you trust)",
+        _ => "",
+    };
+    let init = init.as_ref().map_or(String::new(), |init| format!("start   {}\n", init.summary()));
+    let device = device::name(*device);
+    let others = match run.world.size() {
+        1 => String::new(),
+        size => format!("; {size} processes, batches of {} together", size * run.config.batch_size),
+    };
+    let folder = terminal::path(run.folder.path());
+    format!(
+        "data    {data}\nmodel   {model}: {parameters} parameters{caution}\n{init}device  {device}, {threads} CPU thread(s){others}\nrun     {folder}\n\n"
+    )
+}
+
+/// Warns of what quick checks find in the data.
+pub fn warn_of_data(run: &Run) {
+    let dataset = &run.prepared.dataset;
+    for problem in audit::quick(dataset, run.config.threads.count().into()) {
+        tracing::warn!("{}: {problem}", dataset.path.display());
+    }
+}
+
+/// Why training ended early, and what is wrong with its result; nothing where both are as they should be.
+pub fn notes(trained: &Trained) -> String {
+    let notes = [&trained.stopped_early, &trained.concern].into_iter().flatten();
+    notes.map(|note| format!("{note}\n")).collect()
+}
+
+/// The accuracies on the held-out rows, and on the test rows if there are any.
+fn accuracies(trained: &Trained) -> String {
+    let accuracy = |confusion: &Confusion| {
+        let right: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
+        (100. * confusion.accuracy(), right, confusion.total())
+    };
+    let (held_out, right, rows) = accuracy(&trained.found.held_out.confusion);
+    let test = trained.found.test.as_ref().map_or(String::new(), |test| {
+        let (accuracy, right, rows) = accuracy(&test.confusion);
+        format!("test accuracy      {accuracy:.2} %  ({right} of {rows} rows, by which nothing was chosen)\n")
+    });
+    let epoch = trained.best.epoch;
+    let notes = notes(trained);
+    let notes = if notes.is_empty() { notes } else { format!("\n{notes}") };
+    format!(
+        "{notes}\nheld-out accuracy  {held_out:.2} %  ({right} of {rows} rows, with the weights of epoch {epoch})\n{test}\n"
+    )
+}
+
+fn result(folder: &RunFolder, trained: &Trained) -> String {
+    format!(
+        r#"{accuracies}written to {folder}/
+  model.pt       the trained model, for any libtorch program
+  config.toml    every option, to run it again
+  metrics.csv    a row an epoch
+  split.csv      which rows were held out
+  checkpoints/   best and last weights
+
+See it  cresset report {argument}  (a page of curves, confusion and mistakes)
+C++     auto model = torch::jit::load({literal});
+        auto input = torch::zeros({{1, {features}}});  // raw values, any number of rows
+        auto logits = model.forward({{input}}).toTensor();
+Python  model = torch.jit.load({literal})
+        input = torch.zeros(1, {features})  # raw values, any number of rows
+        classes, probabilities = model.predict(input)
+"#,
+        accuracies = accuracies(trained),
+        folder = terminal::path(folder.path()),
+        argument = terminal::argument(folder.path()),
+        literal = usage::literal(&folder.model()),
+        features = trained.metadata.input.shape.features(),
+    )
+}

@@ -1,0 +1,176 @@
+//! How data is split, as a user sees it: lists, folds, and what is found with them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::support::{cresset, root, stderr, succeed, text};
+
+/// The examples of each part, by split.csv.
+fn split_of(run: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut parts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for record in csv::Reader::from_path(run.join("split.csv")).unwrap().into_records() {
+        let record = record.unwrap();
+        parts.entry(record[1].to_string()).or_default().push(record[0].to_string());
+    }
+    parts
+}
+
+#[test]
+fn lists_decide_who_is_in_which_part_and_test_rows_have_the_last_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = |name: &str, rows: std::ops::Range<u32>| {
+        let path = folder.path().join(name);
+        let names: Vec<_> = rows.map(|row| row.to_string()).collect();
+        std::fs::write(&path, names.join("\n")).unwrap();
+        path
+    };
+    let (held_out, test, exclude) = (list("h", 0..100), list("t", 100..300), list("x", 1700..1797));
+    let run = folder.path().join("run");
+    let lists = ["--held-out-list", text(&held_out), "--test-list", text(&test), "--exclude", text(&exclude)];
+    let said = succeed(["train", "--epochs", "2", "--out", text(&run)].into_iter().chain(lists));
+    assert!(said.contains("1,400 to train on, 100 held out, 200 to test on"), "{said}");
+    assert!(said.contains("test accuracy"), "{said}");
+    let parts = split_of(&run);
+    let names = |rows: std::ops::Range<u32>| rows.map(|row| row.to_string()).collect::<Vec<_>>();
+    assert_eq!(parts["heldout"], names(0..100));
+    assert_eq!(parts["test"], names(100..300));
+    assert_eq!(parts["train"], names(300..1700));
+
+    // A list made of split.csv's names repeats the split.
+    let train = folder.path().join("train");
+    std::fs::write(&train, parts["train"].join("\n")).unwrap();
+    let again = folder.path().join("again");
+    let lists =
+        ["--held-out-list", text(&held_out), "--test-list", text(&test), "--train-list", text(&train)];
+    succeed(["train", "--epochs", "2", "--out", text(&again)].into_iter().chain(lists));
+    assert_eq!(split_of(&again), parts);
+}
+
+#[test]
+fn lists_that_make_no_sense_are_refused_with_their_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = |name: &str, contents: &str| std::fs::write(folder.path().join(name), contents).unwrap();
+    list("a", "1\n2\n");
+    list("b", "2\n");
+    list("c", "1\nseven\n");
+    let cases = [
+        (&["--held-out-list", "a", "--test-list", "b"][..], "b: the example 2 is on two lists"),
+        (&["--held-out-list", "c"], "c, line 2: no example of "),
+        (&["--exclude", "absent"], "absent: cannot read the list of examples"),
+        (&["--fold", "6", "--folds", "5"], "--fold 6 of --folds 5: there is no such fold"),
+        (&["--fold", "2"], "--fold 2 without --folds: there is no such fold"),
+    ];
+    let digits = root().join("data/digits.csv");
+    for (arguments, expected) in cases {
+        let output = cresset()
+            .args(["train", "--data", text(&digits), "--out", "run"])
+            .args(arguments)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = stderr(&output);
+        assert!(output.status.code() == Some(2) && said.contains(expected), "{said}");
+        assert!(!folder.path().join("run").exists());
+    }
+}
+
+#[test]
+fn folds_measure_every_row_once_and_report_mean_and_deviation() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("cv");
+    let said = succeed(["train", "--folds", "3", "--epochs", "2", "--out", text(&run)]);
+    assert!(said.contains("fold 3 of 3") && said.contains("mean ± deviation"), "{said}");
+    let mut measured: Vec<u32> = Vec::new();
+    for fold in 1..=3 {
+        let parts = split_of(&run.join(format!("fold-{fold}")));
+        measured.extend(parts["heldout"].iter().map(|name| name.parse::<u32>().unwrap()));
+    }
+    measured.sort_unstable();
+    assert_eq!(measured, (0..1797).collect::<Vec<_>>());
+
+    let figures: Vec<f64> = csv::Reader::from_path(run.join("folds.csv"))
+        .unwrap()
+        .into_records()
+        .map(|record| record.unwrap()[3].parse().unwrap())
+        .collect();
+    let mean = figures.iter().sum::<f64>() / 3.;
+    let deviation = (figures.iter().map(|figure| (figure - mean).powi(2)).sum::<f64>() / 2.).sqrt();
+    let shown = format!("{:.2} ± {:.2} %", 100. * mean, 100. * deviation);
+    assert!(said.contains(&shown), "{shown} is not in {said}");
+}
+
+#[test]
+fn folds_that_were_cut_off_go_on_to_the_same_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
+    let train = |run: &Path| succeed(["train", "--folds", "3", "--epochs", "2", "--out", text(run)]);
+    train(&whole);
+    train(&cut);
+    // As a kill leaves it: one fold done, one between its first checkpoint and its model, one that has just begun.
+    std::fs::remove_file(cut.join("folds.csv")).unwrap();
+    std::fs::remove_file(cut.join("fold-2/model.pt")).unwrap();
+    std::fs::remove_file(cut.join("fold-3/model.pt")).unwrap();
+    std::fs::remove_dir_all(cut.join("fold-3/checkpoints")).unwrap();
+    succeed(["train", "--resume", text(&cut)]);
+    for file in ["folds.csv", "fold-1/model.pt", "fold-2/model.pt", "fold-3/model.pt"] {
+        assert!(std::fs::read(whole.join(file)).unwrap() == std::fs::read(cut.join(file)).unwrap(), "{file}");
+    }
+    let output = cresset().args(["train", "--epochs", "9", "--resume", text(&cut)]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+#[test]
+fn labels_that_were_changed_on_purpose_head_the_ranking() {
+    let folder = tempfile::tempdir().unwrap();
+    let digits = std::fs::read_to_string(root().join("data/digits.csv")).unwrap();
+    // Every 20th label is moved on by one.
+    let changed: Vec<String> = digits
+        .lines()
+        .enumerate()
+        .map(|(row, line)| {
+            let (values, label) = line.rsplit_once(',').unwrap();
+            let label: u32 = label.parse().unwrap();
+            format!("{values},{}", if row % 20 == 7 { (label + 1) % 10 } else { label })
+        })
+        .collect();
+    let data = folder.path().join("digits.csv");
+    std::fs::write(&data, changed.join("\n")).unwrap();
+    let run = folder.path().join("run");
+    let said = succeed(["train", "--data", text(&data), "--find-label-errors", "--out", text(&run)]);
+    assert!(said.contains("labels are probably wrong"), "{said}");
+    let ranking: Vec<u32> = csv::Reader::from_path(run.join("label_errors.csv"))
+        .unwrap()
+        .into_records()
+        .map(|record| record.unwrap()[0].parse().unwrap())
+        .collect();
+    assert_eq!(ranking.len(), 1797);
+    let first = &ranking[..1797 * 7 / 100];
+    let changed = (0..1797).filter(|row| row % 20 == 7).collect::<Vec<_>>();
+    let found = changed.iter().filter(|row| first.contains(row)).count();
+    assert!(found * 10 >= changed.len() * 8, "{found} of {}", changed.len());
+}
+
+/// 19 rows of one class for each of the other, which overlaps it: without help, the rare class is hardly predicted.
+#[test]
+fn a_rare_class_is_found_when_classes_are_balanced() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("rare.csv");
+    let row = |row: u32| {
+        let (a, b) = (f64::from(row * 37 % 101) / 101., f64::from(row * 53 % 97) / 97.);
+        if row.is_multiple_of(20) { format!("{},{b},rare\n", a + 0.4) } else { format!("{a},{b},common\n") }
+    };
+    std::fs::write(&data, (0..2000).map(row).collect::<String>()).unwrap();
+    let recall = |name: &str, arguments: &[&str]| {
+        let run = folder.path().join(name);
+        succeed(
+            ["train", "--data", text(&data), "--epochs", "5", "--out", text(&run)].iter().chain(arguments),
+        );
+        let said = succeed(["eval", text(&run)]);
+        let line = said.lines().find(|line| line.starts_with("rare")).unwrap().to_string();
+        line.split_whitespace().nth(4).unwrap().parse::<f64>().unwrap()
+    };
+    let plain = recall("plain", &[]);
+    let sampled = recall("sampled", &["--sampling", "balanced"]);
+    let weighted = recall("weighted", &["--class-weights", "balanced"]);
+    assert!(sampled > plain + 20. && weighted > plain + 20., "{plain} {sampled} {weighted}");
+}

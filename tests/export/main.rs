@@ -1,0 +1,8 @@
+//! Exported files, in this and in other programs.
+
+mod onnx;
+mod programs;
+mod python;
+#[path = "../support/mod.rs"]
+mod support;
+mod variants;

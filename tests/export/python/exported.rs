@@ -1,0 +1,165 @@
+//! What Python makes of an exported model, and the same job done by PyTorch.
+
+use std::path::Path;
+
+use cresset::distributed::World;
+use cresset::options::Config;
+use cresset::run::{self, Outcome};
+use cresset::train::Silent;
+
+use super::python;
+use crate::programs::native_logits_of;
+use crate::support::{self, largest_difference, logits_of, succeed, text};
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn the_python_example_computes_the_logits_of_the_training_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { epochs: 2, ..Config::default() };
+    let run = run::start(&config, Some(&folder.path().join("run")), &World::alone()).unwrap();
+    let Outcome::Trained(trained) = run::finish(run, &mut Silent, &|| false).unwrap() else { unreachable!() };
+    let trained = trained.prepared;
+    let pictures = support::digit_pictures(folder.path(), &trained.dataset, 16);
+    let model = folder.path().join("run/model.pt");
+    let arguments: Vec<_> = [&model].into_iter().chain(&pictures).map(|path| text(path)).collect();
+    let printed = python(&[&["examples/python/classify.py"], &arguments[..]].concat());
+    let expected: Vec<_> = pictures.iter().map(|path| native_logits_of(&trained, path)).collect();
+    let difference = largest_difference(&logits_of(&printed, 3), &expected);
+    assert!(difference <= 1e-6, "{difference}");
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn python_runs_a_model_of_integers() {
+    let folder = tempfile::tempdir().unwrap();
+    for model in ["cnn", "lstm"] {
+        let run = folder.path().join(model);
+        succeed(["train", "--model", model, "--epochs", "1", "--out", text(&run)]);
+        succeed(["compress", text(&run), "--quantize", "int8"]);
+        let int8 = run.join("compressed/int8.pt");
+        let script = r#"
+import base64, json, sys, torch
+extra = {"verification.json": ""}
+model = torch.jit.load(sys.argv[1], _extra_files=extra)
+recorded = json.loads(extra["verification.json"])
+inputs, logits = (
+    torch.frombuffer(bytearray(base64.b64decode(of["values"])), dtype=getattr(torch, of["dtype"])).view(of["shape"])
+    for of in (recorded["inputs"], recorded["logits"])
+)
+with torch.inference_mode():
+    assert (model(inputs) - logits).abs().max() < 1e-4
+    classes, probabilities = model.predict(inputs)
+assert torch.equal(classes, logits.argmax(-1)) and len(model.classes) == probabilities.shape[1]
+"#;
+        python(&["-c", script, text(&int8)]);
+    }
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn python_sees_names_modes_dtypes_and_metadata() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(["train", "--epochs", "1", "--out", text(&run)]);
+    let script = r#"
+import json, sys, torch
+extra = {"metadata.json": ""}
+model = torch.jit.load(sys.argv[1], _extra_files=extra)
+assert list(model.state_dict()) == ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias", "preprocess.offset", "preprocess.scale"], list(model.state_dict())
+assert json.loads(extra["metadata.json"])["classes"] == list(model.classes) == [str(i) for i in range(10)]
+assert not model.training
+model.train(); assert model.training and model.fc1.training
+model.eval(); assert not model.fc1.training
+x = torch.randint(0, 17, (3, 64))
+expected = model(x.float())
+for shape in [(3, 64), (3, 8, 8), (3, 1, 8, 8)]:
+    for dtype in [torch.uint8, torch.float32]:
+        assert torch.equal(model(x.reshape(shape).to(dtype)), expected), (shape, dtype)
+classes, probabilities = model.predict(x)
+assert torch.equal(classes, expected.argmax(-1)) and torch.allclose(probabilities, expected.softmax(-1))
+try:
+    model(torch.zeros(2, 32))
+    raise SystemExit("a wrong width was accepted")
+except Exception as error:
+    assert "must have 64 values" in str(error), error
+linear = torch.nn.Sequential(); linear.fc1 = torch.nn.Linear(64, 128); linear.fc2 = torch.nn.Linear(128, 10)
+weights = {name: value for name, value in model.state_dict().items() if name.startswith("fc")}
+linear.load_state_dict(weights, strict=True)
+"#;
+    python(&["-c", script, text(&run.join("model.pt"))]);
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn python_loads_the_variants() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(["train", "--model", "cnn", "--model-options", "width=8", "--epochs", "1", "--out", text(&run)]);
+    let script = r#"
+import sys, torch
+plain, variant = (torch.jit.load(path) for path in sys.argv[1:3])
+x = torch.randint(0, 17, (5, 1, 11, 9), dtype=torch.uint8)
+with torch.inference_mode():
+    expected = plain(x)
+    assert torch.allclose(variant(x), expected, atol=float(sys.argv[3])), (variant(x) - expected).abs().max()
+    assert variant(x).dtype == variant.features(x).dtype == torch.float32
+    assert variant.class_names() == list(plain.classes) == list(variant.classes)
+    assert variant.predict(variant.pixels(x))[1].shape == (5, 10)
+"#;
+    for (number, (options, tolerance)) in
+        [(&["--optimize"] as &[&str], "1e-5"), (&["--dtype", "bf16", "--freeze"], "0.3")].iter().enumerate()
+    {
+        let variant = folder.path().join(format!("{number}.pt"));
+        succeed([&["export", text(&run), "--output", text(&variant)], *options].concat());
+        python(&["-c", script, text(&run.join("model.pt")), text(&variant), tolerance]);
+    }
+}
+
+/// One seed of the job in PyTorch, on the rows that a run of ours held out.
+fn accuracy_of_pytorch(seed: &str, split: &Path) -> f64 {
+    let printed =
+        python(&["benches/peers/digits_torch.py", "--mode", "plain", "--seed", seed, "--split", text(split)]);
+    let figures: serde_json::Value = serde_json::from_str(printed.trim()).unwrap();
+    figures["accuracy"].as_f64().unwrap()
+}
+
+/// The accuracy after the last epoch, which is when PyTorch's script measures.
+fn accuracy_of_cresset(run: &Path) -> f64 {
+    let metrics = std::fs::read_to_string(run.join("metrics.csv")).unwrap();
+    metrics.lines().last().unwrap().split(',').nth(4).unwrap().parse().unwrap()
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn over_ten_seeds_the_accuracy_is_that_of_pytorch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut ours, mut theirs) = (0., 0.);
+    for seed in 0..10 {
+        let (run, seed) = (folder.path().join(seed.to_string()), seed.to_string());
+        succeed(["train", "--seed", &seed, "--out", text(&run)]);
+        ours += accuracy_of_cresset(&run) / 10.;
+        theirs += accuracy_of_pytorch(&seed, &run.join("split.csv")) / 10.;
+    }
+    println!(
+        "mean held-out accuracy over 10 seeds: cresset {:.2} %, PyTorch {:.2} %",
+        100. * ours,
+        100. * theirs
+    );
+    assert!((ours - theirs).abs() <= 0.003, "cresset {ours}, PyTorch {theirs}");
+}
+
+/// The metrics are checked in Rust against figures; this shows where the figures are from.
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn the_figures_in_the_metrics_test_are_those_of_scikit_learn() {
+    let script = r#"
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+t, p = [0, 0, 0, 0, 1, 1, 2], [0, 0, 0, 1, 1, 2, 2]
+print(accuracy_score(t, p), balanced_accuracy_score(t, p), f1_score(t, p, average="macro"))
+"#;
+    let figures: Vec<f64> =
+        python(&["-c", script]).split_whitespace().map(|word| word.parse().unwrap()).collect();
+    for (figure, expected) in figures.iter().zip([5. / 7., 0.75, 0.674_603_174_603_174_6]) {
+        assert!((figure - expected).abs() < 1e-12, "{figures:?}");
+    }
+}

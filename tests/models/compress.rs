@@ -1,0 +1,149 @@
+//! `cresset compress`: what it makes works alone, and its table is right.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{root, run, stderr, succeed, text};
+use cresset::predict::Classifier;
+use tch::Device;
+
+/// A run of a small convolutional network, one thread, so that tests beside it do not slow it down.
+fn trained(folder: &Path, options: &[&str]) -> PathBuf {
+    let out = folder.join("run");
+    let base = ["train", "--threads", "1", "--out", text(&out)];
+    succeed(base.iter().chain(options));
+    out
+}
+
+fn cnn(folder: &Path) -> PathBuf {
+    let recipe = root().join("recipes/cnn.toml");
+    trained(folder, &["--config", text(&recipe), "--epochs", "6", "--model-options", "width=16"])
+}
+
+/// The rows of compression.csv, by column.
+fn table(run: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
+    let mut reader = csv::Reader::from_path(run.join("compressed/compression.csv")).unwrap();
+    reader.deserialize().collect::<Result<_, _>>().unwrap()
+}
+
+fn number(row: &std::collections::BTreeMap<String, String>, column: &str) -> f64 {
+    row[column].parse().unwrap()
+}
+
+/// The classes that a model gives the digits.
+fn classes(model: &Path) -> Vec<String> {
+    let said = succeed(["predict", text(model), text(&root().join("data/digits.csv"))]);
+    said.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().to_string()).collect()
+}
+
+#[test]
+fn compressed_models_work_alone_and_are_as_their_table_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = cnn(folder.path());
+    let said = succeed(["compress", text(&run), "--epochs", "3"]);
+    let rows = table(&run);
+    let names: Vec<_> = rows.iter().map(|row| row["model"].as_str()).collect();
+    assert_eq!(names, ["original", "int8", "prune-0.5", "prune-0.5-int8"]);
+    assert!(names.iter().all(|name| said.contains(name)), "{said}");
+
+    let original = classes(&run.join("model.pt"));
+    for row in &rows[1..] {
+        let file = run.join("compressed").join(&row["file"]);
+        assert_eq!(std::fs::metadata(&file).unwrap().len() as f64, number(row, "bytes"));
+        succeed(["inspect", text(&file), "--verify"]);
+        let agree = original.iter().zip(classes(&file)).filter(|(a, b)| *a == b).count();
+        assert!(agree * 100 >= original.len() * 96, "{}: {agree}", row["model"]);
+        // The accuracy that the file speaks of is the table's, and close to the original's.
+        let metadata = Classifier::load_on(&file, Device::Cpu).unwrap().metadata().clone();
+        assert!(
+            (metadata.metrics.held_out["accuracy"].as_f64().unwrap() - number(row, "accuracy")).abs() < 1e-6
+        );
+        assert!(number(row, "accuracy") > number(&rows[0], "accuracy") - 0.03, "{row:?}");
+        let compression = metadata.compression.unwrap();
+        assert_eq!(compression.pruned.is_some(), row["model"].starts_with("prune"));
+        assert_eq!(compression.int8.as_deref(), row["model"].ends_with("int8").then_some("static"));
+    }
+    let bytes: Vec<_> = rows.iter().map(|row| number(row, "bytes")).collect();
+    assert!(bytes[1] < bytes[0] / 2. && bytes[2] < bytes[0] / 2. && bytes[3] < bytes[2] / 1.5, "{bytes:?}");
+    assert!(number(&rows[2], "parameters") < number(&rows[0], "parameters") * 0.35);
+    assert!(rows.iter().all(|row| number(row, "latency_1_us") > 0. && number(row, "latency_64_us") > 0.));
+    assert!(rows.iter().filter(|row| row["chosen"] == "true").all(|row| row["pareto"] == "true"));
+}
+
+#[test]
+fn the_same_run_is_compressed_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = trained(folder.path(), &["--epochs", "4"]);
+    let files = ["int8.pt", "prune-0.5.pt", "prune-0.5-int8.pt"];
+    let made = || {
+        succeed(["compress", text(&run)]);
+        files.map(|file| std::fs::read(run.join("compressed").join(file)).unwrap())
+    };
+    assert!(made() == made());
+}
+
+#[test]
+fn a_teacher_is_listened_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = trained(folder.path(), &["--epochs", "2", "--model-options", "width=16"]);
+    let teacher = folder.path().join("teacher");
+    succeed(["train", "--epochs", "20", "--lr", "0.003", "--threads", "1", "--out", text(&teacher)]);
+    let loss = |share: &str| {
+        let options = ["--distill", text(&teacher), "--teacher-share", share, "--epochs", "3"];
+        succeed(["compress", text(&run)].into_iter().chain(options));
+        let file = run.join("compressed/distill.pt");
+        let metadata = Classifier::load_on(&file, Device::Cpu).unwrap().metadata().clone();
+        assert!(metadata.compression.unwrap().teacher_sha256.is_some());
+        agreement(&teacher.join("model.pt"), &file)
+    };
+    // Who listens to the teacher alone says what it says more often than who listens to the labels alone.
+    let (labels, taught) = (loss("0"), loss("1"));
+    assert!(taught > labels, "{labels} {taught}");
+}
+
+/// How alike the probabilities are that two models give: the mean of those that the second gives the first one's classes.
+fn agreement(teacher: &Path, student: &Path) -> f64 {
+    let digits = root().join("data/digits.csv");
+    let classes = classes(teacher);
+    let said = succeed(["predict", text(student), text(&digits), "--top-k", "10"]);
+    let of_line = |(line, class): (&str, &String)| {
+        let cells: Vec<_> = line.split(',').skip(1).collect();
+        let pair = cells.chunks(2).find(|pair| pair[0] == class).expect("every class is named");
+        pair[1].parse::<f64>().unwrap()
+    };
+    said.lines().skip(1).zip(&classes).map(of_line).sum::<f64>() / classes.len() as f64
+}
+
+#[test]
+fn what_cannot_be_compressed_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |arguments: &[&str], part: &str| {
+        let output = run(["compress"].iter().chain(arguments));
+        assert!(!output.status.success() && stderr(&output).contains(part), "{}", stderr(&output));
+    };
+    refused(&["/no/such/run"], "there is no such run folder");
+    let lstm = trained(folder.path(), &["--model", "lstm", "--epochs", "1"]);
+    refused(&[text(&lstm), "--prune", "0.5"], "no channels or hidden units");
+    refused(&[text(&lstm), "--prune", "1.5"], "a share is above 0 and below 1");
+    let iris = folder.path().join("iris");
+    succeed(["train", "--data", "iris", "--epochs", "1", "--threads", "1", "--out", text(&iris)]);
+    refused(&[text(&lstm), "--distill", text(&iris)], "it cannot teach this model");
+
+    // Cells of integers are no weights that another format could hold.
+    succeed(["compress", text(&lstm), "--quantize", "int8"]);
+    let int8 = lstm.join("compressed/int8.pt");
+    succeed(["inspect", text(&int8), "--verify"]);
+    assert!(
+        std::fs::metadata(&int8).unwrap().len() < std::fs::metadata(lstm.join("model.pt")).unwrap().len()
+    );
+    for format in ["safetensors", "pth", "onnx"] {
+        let output = folder.path().join(format!("x.{format}"));
+        let said = run(["export", text(&int8), "--output", text(&output)]);
+        assert!(!said.status.success() && !output.exists(), "{format}: {}", stderr(&said));
+    }
+    let (digits, embeddings) = (root().join("data/digits.csv"), folder.path().join("e.npy"));
+    let said = run(["predict", text(&int8), text(&digits), "--embeddings", text(&embeddings)]);
+    assert_eq!(said.status.code(), Some(2));
+    assert!(stderr(&said).contains("the model has no method `features`"), "{}", stderr(&said));
+    std::fs::remove_file(lstm.join("model.pt")).unwrap();
+    refused(&[text(&lstm)], "the run has no model.pt yet");
+}

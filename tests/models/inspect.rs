@@ -1,0 +1,64 @@
+//! `cresset inspect`
+
+use std::path::Path;
+
+use crate::support::{run, stderr, succeed, text};
+use cresset_bridge::script::Module;
+use tch::{Device, Tensor};
+
+#[test]
+fn a_model_says_what_is_in_it_and_computes_its_samples_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    succeed(["train", "--epochs", "2", "--out", text(&out)]);
+    let model = out.join("model.pt");
+    let said = succeed(["inspect", text(&model)]);
+    for says in [
+        "input       1×8×8, values 0–16",
+        "classes     0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
+        "of 359 held-out rows, epoch 2",
+        "fc1.weight         float             128×64         8,192",
+        "predict",
+        "features",
+        "parameters               38,440 bytes",
+        "buffers                       8 bytes",
+        "code ",
+        "verification.json ",
+    ] {
+        assert!(said.contains(says), "{says} is not in {said}");
+    }
+    let verified = succeed(["inspect", text(&model), "--verify"]);
+    assert!(verified.contains("as recorded") && verified.contains("4 computed again"), "{verified}");
+}
+
+/// The same file with another weight, and what it recorded.
+fn changed(model: &Path, to: &Path, recorded: bool) {
+    let names = ["metadata.json", "verification.json"];
+    let (mut module, extra) = Module::load(model, Device::Cpu, &names).unwrap();
+    let weight = module.parameters().unwrap().into_iter().find(|(name, _)| name == "fc2.weight").unwrap().1;
+    module
+        .set_parameter("fc2.weight", &(weight.detach() + 0.5 * Tensor::rand_like(&weight.detach())))
+        .unwrap();
+    let extra: Vec<_> = names.into_iter().zip(extra.iter().map(String::as_str)).collect();
+    module.save(to, if recorded { &extra } else { &[] }).unwrap();
+}
+
+#[test]
+fn a_changed_weight_is_found_and_a_foreign_file_is_called_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    succeed(["train", "--epochs", "1", "--out", text(&out)]);
+    let (other, foreign) = (folder.path().join("other.pt"), folder.path().join("foreign.pt"));
+    changed(&out.join("model.pt"), &other, true);
+    let found = run(["inspect", text(&other), "--verify"]);
+    assert_eq!(found.status.code(), Some(1));
+    let said = String::from_utf8(found.stdout).unwrap();
+    assert!(said.contains("CHANGED since") && said.contains("OTHER RESULTS"), "{said}");
+
+    changed(&out.join("model.pt"), &foreign, false);
+    let said = succeed(["inspect", text(&foreign)]);
+    assert!(said.contains("TorchScript is code, so run it only if you trust its source"), "{said}");
+    let refused = run(["inspect", text(&foreign), "--verify"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("it holds no verification.json"), "{}", stderr(&refused));
+}

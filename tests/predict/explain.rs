@@ -1,0 +1,80 @@
+//! `cresset explain`
+
+use crate::support::{self, run, stderr, succeed, text};
+use tch::Tensor;
+
+#[test]
+fn a_picture_is_explained_by_an_overlay_and_by_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pictures, out) = (folder.path().join("pictures"), folder.path().join("run"));
+    support::color_pictures(&pictures, 12);
+    succeed([
+        "train",
+        "--data",
+        text(&pictures),
+        "--model",
+        "cnn",
+        "--model-options",
+        "width=4",
+        "--out",
+        text(&out),
+    ]);
+    let (model, explained) = (out.join("model.pt"), folder.path().join("explained"));
+    let picture = pictures.join("red/1.png");
+    for method in ["integrated-gradients", "smooth-grad", "grad-cam", "occlusion"] {
+        let said = succeed([
+            "explain",
+            text(&model),
+            text(&picture),
+            "--method",
+            method,
+            "--class",
+            "red",
+            "--out",
+            text(&explained),
+        ]);
+        let line: Vec<_> = said.lines().nth(1).unwrap().split(',').collect();
+        assert_eq!((line[0], line[1]), (text(&picture), "red"), "{said}");
+        let overlay = image::open(explained.join(format!("1.{method}.png"))).unwrap();
+        assert_eq!((overlay.width(), overlay.height()), (2 * 240 + 6, 240), "{method}");
+        let numbers = Tensor::read_npy(explained.join(format!("1.{method}.npy"))).unwrap();
+        assert_eq!(numbers.size()[1..], [40, 40]);
+        let sum: f64 = line[3].parse().unwrap();
+        assert!(
+            (numbers.sum(tch::Kind::Double).double_value(&[]) - sum).abs() < 1e-3 * sum.abs().max(1.),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn rows_of_a_file_have_files_of_their_own_up_to_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, explained) = (folder.path().join("run"), folder.path().join("explained"));
+    succeed(["train", "--epochs", "2", "--out", text(&out)]);
+    let model = out.join("model.pt");
+    let arguments = ["explain", text(&model), "data/digits.csv", "--limit", "3", "--out", text(&explained)];
+    let output = run(arguments);
+    assert!(
+        output.status.success() && stderr(&output).contains("only the first 3 inputs"),
+        "{}",
+        stderr(&output)
+    );
+    let mut names: Vec<_> = explained
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let expected =
+        (1..=3).flat_map(|row| ["npy", "png"].map(|end| format!("digits-{row}.integrated-gradients.{end}")));
+    assert_eq!(names, expected.collect::<Vec<_>>());
+    for (arguments, says) in [
+        (["--class", "11"], "--class: the model knows no class `11`"),
+        (["--method-options", "step=3"], "there is no `step`; did you mean `steps`?"),
+    ] {
+        let refused = run([&["explain", text(&model), "data/digits.csv"], &arguments[..]].concat());
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(stderr(&refused).contains(says), "{}", stderr(&refused));
+    }
+}

@@ -1,0 +1,8 @@
+//! Predictions, their explanations, and learning from corrections.
+
+mod explain;
+mod feedback;
+mod predict;
+mod predict_many;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,8 @@
+//! Runs that are listed, compared and reported.
+
+mod card;
+mod list;
+mod report;
+#[path = "../support/mod.rs"]
+mod support;
+mod tensorboard;

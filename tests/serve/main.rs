@@ -1,0 +1,12 @@
+//! The HTTP server and its page.
+
+mod access;
+mod corrections;
+mod fixtures;
+mod limits;
+mod openapi;
+mod playground;
+mod requests;
+mod running;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,9 @@
+//! The scripts that set up a checkout, and the devices of a machine.
+
+mod cuda_plugin;
+mod device;
+mod fetch;
+mod gpu;
+mod gpu_check;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,165 @@
+//! Training, as a user sees it.
+
+use std::path::Path;
+
+use crate::support::{self, assert_same_bits, bits, cresset, run, stderr, succeed, text};
+
+#[test]
+fn the_default_job_leaves_a_complete_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let printed = succeed(["train", "--out", text(&out)]);
+    for expected in [
+        "1,797 rows of 1×8×8, values 0–16, 10 classes; 1,438 to train on, 359 held out",
+        "mlp: 9,610 parameters",
+        "held-out accuracy  9",
+        "torch::jit::load",
+        "torch.jit.load",
+    ] {
+        assert!(printed.contains(expected), "{expected} is not in\n{printed}");
+    }
+    let metrics = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
+    assert_eq!(metrics.lines().count(), 11);
+    assert!(
+        metrics.starts_with("epoch,train_loss,train_accuracy,held_out_loss,held_out_accuracy,lr,seconds\n1,")
+    );
+    let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    let options =
+        ["data = \"digits\"", "model = \"mlp\"", "epochs = 10", "batch_size = 32", "lr = 0.001", "seed = 0"];
+    for option in
+        options.iter().chain(&["optimizer = \"adam\"", "device = \"auto\"", "data_sha256 = \"6ebb3d2f"])
+    {
+        assert!(config.contains(option), "{option} is not in\n{config}");
+    }
+    assert_eq!(std::fs::read_to_string(out.join("split.csv")).unwrap().lines().count(), 1798);
+    let left = out.read_dir().unwrap().count() + out.join("checkpoints").read_dir().unwrap().count();
+    assert_eq!(left, 5 + 2, "nothing half-written is left");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = |name: &str| folder.path().join(name);
+    for (name, seed) in [("a", "5"), ("b", "5"), ("c", "6")] {
+        succeed(["train", "--epochs", "3", "--threads", "2", "--seed", seed, "--out", text(&out(name))]);
+    }
+    assert_same_bits(&out("a"), &out("b"));
+    assert!(bits(&out("a")).iter().zip(bits(&out("c"))).all(|(a, c)| a.1 != c.1));
+}
+
+#[test]
+fn a_run_repeats_from_its_own_config() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    succeed([
+        "train",
+        "--epochs",
+        "2",
+        "--lr",
+        "0.01",
+        "--optimizer",
+        "sgd",
+        "--held-out",
+        "0.3",
+        "--out",
+        text(&first),
+    ]);
+    succeed(["train", "--config", text(&first.join("config.toml")), "--out", text(&second)]);
+    assert_same_bits(&first, &second);
+}
+
+#[test]
+fn the_command_line_comes_before_the_run_file_and_that_before_the_defaults() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("run.toml"), folder.path().join("run"));
+    std::fs::write(&file, "epochs = 2\nbatch_size = 64\n").unwrap();
+    succeed(["train", "--config", text(&file), "--epochs", "1", "--out", text(&out)]);
+    let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    for option in ["epochs = 1\n", "batch_size = 64\n", "lr = 0.001\n"] {
+        assert!(config.contains(option), "{option} is not in\n{config}");
+    }
+}
+
+#[test]
+fn a_table_with_a_header_and_named_classes_trains() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("pets.csv"), folder.path().join("run"));
+    // Features of very different size, which standardisation makes equal.
+    let row = |i: usize| match i % 2 {
+        0 => format!("{},{},cat\n", 4000 + i % 7, 0.001 * (i % 5) as f64),
+        _ => format!("{},{},dog\n", 4010 + i % 7, 0.001 * (3 + i % 5) as f64),
+    };
+    let rows: String = std::iter::once("weight,height,kind\n".to_string()).chain((0..200).map(row)).collect();
+    std::fs::write(&file, rows).unwrap();
+    let printed =
+        succeed(["train", "--data", text(&file), "--epochs", "30", "--lr", "0.01", "--out", text(&out)]);
+    assert!(printed.contains("held-out accuracy  100.00 %"), "{printed}");
+    let predicted = succeed(["predict", text(&out.join("model.pt")), text(&file)]);
+    assert!(predicted.lines().nth(1).unwrap().contains(":2,cat,"), "{predicted}");
+}
+
+#[test]
+fn runs_without_a_name_are_numbered_and_never_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = support::root().join("data/digits.csv");
+    let start = || {
+        let mut command = cresset();
+        command.args(["train", "--epochs", "1", "--data", text(&data)]).current_dir(folder.path());
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command.spawn().unwrap()
+    };
+    let started = [start(), start(), start()];
+    assert!(started.map(|mut child| child.wait().unwrap().success()).iter().all(|well| *well));
+    for number in 1..=3 {
+        assert!(folder.path().join(format!("runs/digits-mlp-{number}/model.pt")).is_file());
+    }
+}
+
+#[test]
+fn the_program_runs_with_no_environment_variable_and_from_any_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let output =
+        cresset().args(["train", "--epochs", "1"]).env_clear().current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(folder.path().join("runs/digits-mlp-1/model.pt").is_file());
+}
+
+#[test]
+fn logs_are_silent_by_default_and_json_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = |name: &str| folder.path().join(name);
+    let quiet = run(["train", "--epochs", "1", "--out", text(&out("a"))]);
+    assert!(stderr(&quiet).lines().all(|line| line.starts_with("epoch ")), "{}", stderr(&quiet));
+    let output = run(["train", "--epochs", "1", "-v", "--log-format", "json", "--out", text(&out("b"))]);
+    let stderr = stderr(&output);
+    let logs: Vec<serde_json::Value> = stderr
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(logs.iter().any(|log| log["fields"]["message"] == "exported the model"), "{stderr}");
+}
+
+#[test]
+fn a_loss_that_explodes_is_reported_and_the_last_good_checkpoint_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let output = run(["train", "--optimizer", "sgd", "--lr", "1e30", "--out", text(&out)]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let says = stderr(&output);
+    for part in
+        ["epoch 1, step 2 (learning rate 1.000e30, norm of the gradients", "the weights have grown too large"]
+    {
+        assert!(says.contains(part), "{says}");
+    }
+    let kept = out.join("checkpoints/last.safetensors");
+    assert!(says.contains(text(&kept)) && kept.is_file(), "{says}");
+    assert!(!Path::new(&out.join("model.pt")).exists());
+}
+
+#[test]
+fn doctor_finds_libtorch_and_the_digits() {
+    let printed = succeed(["doctor"]);
+    assert!(printed.contains("ok     libtorch      2.11.0 in "), "{printed}");
+    assert!(printed.contains("ok     digits"), "{printed}");
+}

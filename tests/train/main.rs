@@ -1,0 +1,16 @@
+//! Training: runs that end, stop, resume, or take several processes, and searches for better options.
+
+mod distributed;
+mod engine;
+mod job;
+mod memory;
+mod network;
+mod one_writer;
+mod progress;
+mod resume;
+mod starters;
+#[path = "../support/mod.rs"]
+mod support;
+mod transfer;
+mod tune;
+mod unfinished;
