@@ -12,6 +12,7 @@ mod export;
 mod feedback;
 mod folds;
 mod inspect;
+mod kernels;
 mod logs;
 mod lr_find;
 mod models;
@@ -47,6 +48,9 @@ struct Cli {
 
     #[command(flatten)]
     logs: logs::Logs,
+
+    #[command(flatten)]
+    kernels: kernels::Kernels,
 }
 
 #[derive(Debug, Subcommand)]
@@ -100,10 +104,12 @@ pub fn main() -> ! {
 
 fn run(cli: Cli, matches: &ArgMatches) -> i32 {
     cli.logs.start();
+    cli.kernels.select();
     // What tch panics with becomes an error of the library; Rust's own account of the panic would only repeat it.
     std::panic::set_hook(Box::new(|panic| tracing::debug!("{panic}")));
     let (_, flags) = matches.subcommand().expect("clap demands a command");
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cli.command.run(flags)));
+    kernels::log_runs();
     match result {
         Ok(Ok(Ended::Well)) => 0,
         Ok(Ok(Ended::Badly)) => 1,
