@@ -139,8 +139,8 @@ fn kernels() -> String {
 /// What stands before the table.
 const KERNELS: &str = "# Kernels
 
-Cresset computes with libtorch. Where libtorch is slow for small or particular work, Cresset has kernels of its own, each listed here. \
-They are generated from the table in `crates/bridge/src/kernels/table.rs`.
+Cresset computes with libtorch. Where libtorch is slow for small or special work, Cresset has kernels of its own. This page lists all of \
+them; it is generated from the table in `crates/bridge/src/kernels/table.rs`.
 
 - `--kernels libtorch`, an option of all commands, switches all of them off; libtorch then computes everything, and results differ \
 by rounding. In Rust: `cresset_bridge::kernels::use_libtorch_only()`.
