@@ -13,8 +13,9 @@ pub(super) struct Sums {
 }
 
 enum Kept {
+    /// By our own kernel, on the CPU.
     Here(Tally),
-    /// On another device, which adding never waits for.
+    /// By libtorch's operations, on any device, which adding never waits for.
     There {
         /// Sum over rows, float64.
         loss: Tensor,
@@ -26,13 +27,14 @@ enum Kept {
 impl Sums {
     /// Nothing yet, of logits on `device`.
     pub fn new(classes: usize, device: Device) -> Self {
-        let kept = match device {
-            Device::Cpu => Kept::Here(Tally::new(classes)),
-            _ => Kept::There {
+        let tally = if device == Device::Cpu { Tally::new_if_enabled(classes) } else { None };
+        let kept = tally.map_or_else(
+            || Kept::There {
                 loss: Tensor::zeros([], (Kind::Double, device)),
                 pairs: Tensor::zeros([(classes * classes) as i64], (Kind::Int64, device)),
             },
-        };
+            Kept::Here,
+        );
         Sums { classes, kept }
     }
 

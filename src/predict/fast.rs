@@ -34,9 +34,9 @@ struct Network {
 }
 
 impl Fast {
-    /// None for a module that cannot be made ready.
+    /// None for a module that cannot be made ready, and where the kernel is switched off.
     pub fn of(module: &Module, metadata: &Metadata) -> Option<Self> {
-        let forward = Compiled::new(module, "forward").ok()?;
+        let forward = Compiled::new(module, "forward").ok()??;
         // The network of a file in fewer bits takes other numbers than preprocessing gives.
         let is_plain = metadata.variant.is_plain();
         let network = is_plain.then(|| Network::of(module, &metadata.preprocessing)).flatten();
@@ -68,7 +68,10 @@ impl Fast {
     /// Logits (N, classes) of raw inputs (N, …) on the CPU, without gradients.
     pub fn logits(&self, raw: &Tensor) -> Result<Tensor> {
         match &self.network {
-            Some(network) if network.takes(raw) => self.run(&network.logits, &network.preprocessed(raw)?),
+            Some(network) if network.takes(raw) => match network.preprocessed(raw)? {
+                Some(inputs) => self.run(&network.logits, &inputs),
+                None => Ok(self.forward.run(raw)?),
+            },
             None => self.run(&self.forward, raw),
             // Also says what is wrong with an input of another width.
             Some(_) => Ok(self.forward.run(raw)?),
@@ -128,13 +131,13 @@ impl Network {
             _ => of.expand(sizes.as_slice(), false).contiguous(),
         };
         let (offset, scale) = (whole(offset), whole(scale));
-        let logits = Compiled::new(module, "logits").ok()?;
+        let logits = Compiled::new(module, "logits").ok()??;
         let network = Network { logits, offset, scale, sizes };
         // The module's own preprocessing has the last word.
         let row = Tensor::linspace(-1., 2., preprocessing.shape.features(), (Kind::Float, Device::Cpu));
         let raw = (row.view(network.sizes.as_slice()) * &network.scale + &network.offset).unsqueeze(0);
         let own = module.child("preprocess").ok()??.call("forward", &raw).ok()?;
-        (own[..] == [network.preprocessed(&raw).ok()?]).then_some(network)
+        (own[..] == [network.preprocessed(&raw).ok()??]).then_some(network)
     }
 
     /// Whether inputs are as many examples of the model's size, flattened or not. What has another size, or may have, is left to
@@ -148,7 +151,8 @@ impl Network {
             || (is_grey && of_example == &self.sizes[1..])
     }
 
-    fn preprocessed(&self, raw: &Tensor) -> Result<Tensor> {
+    /// None where the kernel is switched off.
+    fn preprocessed(&self, raw: &Tensor) -> Result<Option<Tensor>> {
         Ok(scaled(raw, &self.offset, &self.scale, &self.sizes)?)
     }
 }

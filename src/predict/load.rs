@@ -3,7 +3,7 @@
 use std::io::BufReader;
 use std::path::Path;
 
-use cresset_bridge::memory::keep_freed_memory;
+use cresset_bridge::kernels::allocator::keep_freed_memory;
 use tch::Device;
 
 use super::Classifier;

@@ -45,7 +45,7 @@ impl Learner {
         Ok(Learner {
             context: Context::new(plan, network)?,
             step: None,
-            _memory: (network.device() == Device::Cpu).then(KeptMemory::start),
+            _memory: if network.device() == Device::Cpu { KeptMemory::start_if_enabled() } else { None },
         })
     }
 

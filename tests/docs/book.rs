@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::support::shown::{Reader, blocks, page, subcommands};
 use crate::support::{cresset, root};
 use cresset::options::Config;
+use cresset_bridge::kernels::TABLE;
 use cresset_options::OptionSet;
 
 /// The names of the pages, without the table of contents.
@@ -91,18 +92,27 @@ fn what_the_book_includes_is_there() {
     assert!(included >= 5, "only {included} were found");
 }
 
-/// `docs/commands.md`, which is written anew with `CRESSET_BLESS=1 cargo test --release --workspace --test docs reference`.
 #[test]
 fn the_reference_is_what_the_program_says() {
-    let reference = reference();
-    let path = root().join("docs/commands.md");
+    check_generated("docs/commands.md", &reference());
+}
+
+#[test]
+fn the_page_of_kernels_is_what_their_table_says() {
+    check_generated("docs/kernels.md", &kernels());
+}
+
+/// Compares a generated page with the one in the repository; `CRESSET_BLESS=1` writes it instead.
+fn check_generated(name: &str, generated: &str) {
+    let path = root().join(name);
     if std::env::var_os("CRESSET_BLESS").is_some() {
-        std::fs::write(&path, &reference).unwrap();
+        std::fs::write(&path, generated).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    let differs = kept.lines().zip(reference.lines()).find(|(kept, printed)| kept != printed);
-    let remedy = "write it anew: CRESSET_BLESS=1 cargo test --release --workspace --test docs reference";
-    assert!(kept == reference, "docs/commands.md is not what the program prints: {differs:?}; {remedy}");
+    let differs = kept.lines().zip(generated.lines()).find(|(kept, printed)| kept != printed);
+    let remedy =
+        "write it anew: CRESSET_BLESS=1 cargo test --release --workspace --test docs -- reference kernels";
+    assert!(kept == generated, "{name} is out of date: {differs:?}; {remedy}");
 }
 
 #[test]
@@ -119,6 +129,49 @@ fn the_reference_has_every_option_of_a_run() {
         assert!(text.contains(&expected), "the help lacks: {expected}");
     }
 }
+
+/// The table of kernels as a page.
+fn kernels() -> String {
+    let mut text = KERNELS.to_string();
+    for entry in &TABLE {
+        let (file, test) = entry.proof;
+        let bits = if entry.is_exact { "those of libtorch" } else { "differ by rounding" };
+        text += &format!("\n## {}\n\n", entry.name);
+        for (title, value) in [
+            ("Replaces", entry.replaces),
+            ("Used for", entry.condition),
+            ("Time with it / without it", entry.gain),
+            ("Bits", bits),
+            ("Switch", &format!("`--kernels libtorch`, `Kernel::{:?}.set_enabled(false)`", entry.kernel)),
+            ("Source", &format!("`{}`", entry.source)),
+            ("Proof that it runs", &format!("`{test}` in `{file}`")),
+        ] {
+            text += &format!("- **{title}**: {value}\n");
+        }
+    }
+    text
+}
+
+/// What stands before the table.
+const KERNELS: &str = "# Kernels
+
+Cresset computes with libtorch. Where libtorch is slow for small or special work, Cresset has kernels of its own. This page lists all of \
+them; it is generated from the table in `crates/bridge/src/kernels/table.rs`.
+
+- `--kernels libtorch`, an option of all commands, switches all of them off; libtorch then computes everything, and results differ \
+by rounding. In Rust: `cresset_bridge::kernels::use_libtorch_only()`.
+- `-v` logs at the end of a command which of them ran, and how often.
+- `cargo bench --bench kernels` measures each kernel with itself on and off in turns, in one process. The ratios below are medians \
+of it, on an AMD EPYC with two cores unless another machine is named.
+
+```sh
+cresset train --kernels libtorch
+```
+
+Two other choices save time in training and have options of their own: the captured CUDA graph of a step (`--cuda-graph`) and the \
+layout of images (`--channels-last`). Both use operations of libtorch, as do the fused optimizers of more parameters and the \
+quantized layers of `cresset compress`.
+";
 
 fn reference() -> String {
     let mut text =

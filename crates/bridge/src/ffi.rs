@@ -228,6 +228,7 @@ pub(crate) mod bridge {
         fn new_group(step: &Tensor) -> UniquePtr<Group>;
         fn add(self: Pin<&mut Group>, parameter: &Tensor, first: &Tensor, second: &Tensor) -> Result<()>;
         fn read_from(self: Pin<&mut Group>, lr: &Tensor, skip: &Tensor) -> Result<()>;
+        fn select(self: Pin<&mut Group>, small_adam: bool, flush_subnormals: bool);
         fn adam_step(
             self: Pin<&mut Group>,
             lr: f64,
@@ -236,7 +237,7 @@ pub(crate) mod bridge {
             eps: f64,
             weight_decay: f64,
             decoupled: bool,
-        ) -> Result<()>;
+        ) -> Result<bool>;
         fn sgd_step(
             self: Pin<&mut Group>,
             lr: f64,

@@ -11,6 +11,7 @@ mod eval;
 mod explain;
 mod export;
 mod inspect;
+mod kernels;
 mod logs;
 mod lr_find;
 mod models;
@@ -46,6 +47,9 @@ struct Cli {
 
     #[command(flatten)]
     logs: logs::Logs,
+
+    #[command(flatten)]
+    kernels: kernels::Kernels,
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,9 +101,11 @@ fn main() -> ! {
 
 fn run(cli: Cli) -> i32 {
     cli.logs.start();
+    cli.kernels.select();
     // What tch panics with becomes an error of the library; Rust's own account of the panic would only repeat it.
     std::panic::set_hook(Box::new(|panic| tracing::debug!("{panic}")));
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cli.command.run()));
+    kernels::log_runs();
     match result {
         Ok(Ok(Ended::Well)) => 0,
         Ok(Ok(Ended::Badly)) => 1,

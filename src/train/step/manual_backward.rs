@@ -17,7 +17,7 @@ pub struct ManualBackward {
 }
 
 impl ManualBackward {
-    /// None for other models and losses, and where options need autograd.
+    /// None for other models and losses, where options need autograd, and where the kernel is switched off.
     ///
     /// # Errors
     /// Parameters that are not float32 on the CPU.
@@ -33,7 +33,8 @@ impl ManualBackward {
         let Some(layers) = perceptron::layers(network, true).filter(|_| is_possible) else { return Ok(None) };
         let parameters: Vec<_> =
             layers.iter().flat_map(|(weight, bias)| [weight.shallow_clone(), bias.shallow_clone()]).collect();
-        Ok(Some(ManualBackward { perceptron: Perceptron::of(layers)?, parameters }))
+        let perceptron = Perceptron::for_training(layers)?;
+        Ok(perceptron.map(|perceptron| ManualBackward { perceptron, parameters }))
     }
 
     /// A step; none for a batch that needs the eager one: mixed or weighted batches, several labels an example, frozen

@@ -1,5 +1,7 @@
 //! Short decimal numbers of a table's text, several at once by the vector instructions of the processor.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 #[cxx::bridge(namespace = "cresset")]
 mod ffi {
     unsafe extern "C++" {
@@ -15,21 +17,70 @@ mod ffi {
     }
 }
 
-/// Reads numbers from a place of a text on, each of which ends at `delimiter`, into `values`: how many there were, and the place
-/// behind the last one's delimiter.
-///
-/// A number has at most eight bytes: a sign, if it is negative, and one to seven digits, with a point or without. What is read is
-/// the nearest float32. Reading ends when `values` are full, and may end at any cell before that: in front of one that is no such
-/// number, within the first eight and the last 64 bytes of the text, and at once on a processor without AVX2.
-pub fn read(text: &[u8], from: usize, delimiter: u8, values: &mut [f32]) -> (usize, usize) {
-    let mut behind = from;
-    let count = ffi::read_decimals(text, from, delimiter, values, &mut behind);
-    (count, behind)
+static IS_ENABLED: AtomicBool = AtomicBool::new(true);
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
+/// Switches the kernel on or off for the whole process. It is on at first.
+pub fn set_enabled(is_enabled: bool) {
+    IS_ENABLED.store(is_enabled, Ordering::Relaxed);
+}
+
+/// Whether the kernel is switched on.
+pub fn is_enabled() -> bool {
+    IS_ENABLED.load(Ordering::Relaxed)
+}
+
+/// How many numbers the kernel has read in this process.
+pub fn runs() -> u64 {
+    NUMBERS.load(Ordering::Relaxed)
+}
+
+/// Reads numbers that are followed by a delimiter.
+#[derive(Debug)]
+pub struct Decimals {
+    delimiter: u8,
+    /// Added to the counter of the process at the end, so that threads do not share a cache line for each row.
+    numbers: u64,
+}
+
+impl Decimals {
+    /// None where the kernel is switched off.
+    pub fn new(delimiter: u8) -> Option<Self> {
+        is_enabled().then_some(Decimals { delimiter, numbers: 0 })
+    }
+
+    /// Reads numbers from a place of a text on, each of which ends at the delimiter, into `values`: how many there were, and the
+    /// place behind the last one's delimiter.
+    ///
+    /// A number has at most eight bytes: a sign, if it is negative, and one to seven digits, with a point or without. What is
+    /// read is the nearest float32. Reading ends when `values` are full, and may end at any cell before that: in front of one
+    /// that is no such number, within the first eight and the last 64 bytes of the text, and at once on a processor without AVX2.
+    pub fn read(&mut self, text: &[u8], from: usize, values: &mut [f32]) -> (usize, usize) {
+        let mut behind = from;
+        let count = ffi::read_decimals(text, from, self.delimiter, values, &mut behind);
+        self.numbers += count as u64;
+        (count, behind)
+    }
+}
+
+impl Drop for Decimals {
+    fn drop(&mut self) {
+        NUMBERS.fetch_add(self.numbers, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(text: &[u8], from: usize, delimiter: u8, values: &mut [f32]) -> (usize, usize) {
+        let before = runs();
+        let mut decimals = Decimals::new(delimiter).expect("it is switched on");
+        let read = decimals.read(text, from, values);
+        drop(decimals);
+        assert!(runs() >= before + read.0 as u64);
+        read
+    }
 
     /// Whether the processor has the instructions that the kernel needs: asked of the processor itself.
     fn has_vectors() -> bool {

@@ -1,4 +1,4 @@
-//! Where the values of tensors stand in memory, and what becomes of memory that is freed.
+//! Where the values of tensors are in memory.
 
 use tch::Tensor;
 
@@ -28,13 +28,6 @@ pub fn sole_floats(tensor: &mut Tensor) -> Option<&mut [f32]> {
 /// A process without CUDA, which has no such memory.
 pub fn pinned(tensor: &Tensor) -> Result<Tensor> {
     Ok(own(ffi::pinned(lend(tensor))?))
-}
-
-/// Lets the process keep freed memory, up to 64 MiB of it, for the next use. Otherwise the C library gives the larger tensors of
-/// each forward pass back to the system, which hands them out again page by page: 64 pictures through a small convolutional
-/// network took 2.7 ms without and 1.8 ms with it.
-pub fn keep_freed_memory() {
-    ffi::keep_freed_memory();
 }
 
 #[cfg(test)]

@@ -49,6 +49,11 @@ void Group::read_from(const at::Tensor& lr, const at::Tensor& skip) {
   skip_ = skip;
 }
 
+void Group::select(bool small_adam, bool flush_subnormals) {
+  small_adam_ = small_adam;
+  flush_subnormals_ = flush_subnormals;
+}
+
 Group::Active Group::begin() {
   Active active;
   const auto count = parameters_.size();
@@ -73,17 +78,18 @@ Group::Active Group::begin() {
   return active;
 }
 
-void Group::adam_step(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled) {
+bool Group::adam_step(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled) {
   at::NoGradGuard no_grad;
-  if (adam_of_few(lr, beta1, beta2, eps, weight_decay, decoupled)) return;
+  if (small_adam_ && adam_of_few(lr, beta1, beta2, eps, weight_decay, decoupled)) return true;
   auto a = begin();
-  if (a.parameters.empty()) return;
-  const FlushedSubnormals flushed(at::get_num_threads());
+  if (a.parameters.empty()) return false;
+  const FlushedSubnormals flushed(flushing(at::get_num_threads()));
   const auto step = [&](auto kernel, const auto& rate) {
     kernel(a.parameters, a.gradients, a.first, a.second, {}, a.steps, rate, beta1, beta2, weight_decay, eps,
            /*amsgrad=*/false, /*maximize=*/false, {}, skip_);
   };
   lr_ ? step(adam<const at::Tensor&>(decoupled), *lr_) : step(adam<double>(decoupled), lr);
+  return false;
 }
 
 bool Group::adam_of_few(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled) {
@@ -99,7 +105,7 @@ bool Group::adam_of_few(double lr, double beta1, double beta2, double eps, doubl
   if (skip_ && *skip_->const_data_ptr<float>() == 1) return true;
   if (lr_) lr = *lr_->const_data_ptr<float>();
   const auto number = *step_.mutable_data_ptr<float>() += 1;
-  const FlushedSubnormals flushed(1);
+  const FlushedSubnormals flushed(flushing(1));
   const AdamStep step{lr, beta1, beta2, eps, weight_decay, decoupled, number};
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const auto& gradient = parameters_[i].grad();
@@ -114,7 +120,7 @@ void Group::sgd_step(double lr, double momentum, bool nesterov, double weight_de
   at::NoGradGuard no_grad;
   auto a = begin();
   if (a.parameters.empty()) return;
-  const FlushedSubnormals flushed(at::get_num_threads());
+  const FlushedSubnormals flushed(flushing(at::get_num_threads()));
   // Without momentum the kernel takes no buffers. With it, buffers that start at zero are what the first step would make.
   const auto buffers = momentum == 0 ? at::TensorList{} : at::TensorList(a.first);
   const auto step = [&](const auto& rate) {
@@ -128,7 +134,7 @@ void Group::adagrad_step(double lr, double lr_decay, double eps, double weight_d
   at::NoGradGuard no_grad;
   auto a = begin();
   if (a.parameters.empty()) return;
-  const FlushedSubnormals flushed(at::get_num_threads());
+  const FlushedSubnormals flushed(flushing(at::get_num_threads()));
   const auto step = [&](const auto& rate) {
     at::_fused_adagrad_(a.parameters, a.gradients, a.first, a.steps, rate, lr_decay, weight_decay, eps,
                         /*maximize=*/false, {}, skip_);
@@ -142,7 +148,7 @@ void Group::rmsprop_step(double lr, double alpha, double momentum, double eps, d
   TORCH_CHECK(!lr_, "RMSprop has no kernel that reads the learning rate from the device");
   auto a = begin();
   if (a.parameters.empty()) return;
-  const FlushedSubnormals flushed(at::get_num_threads());
+  const FlushedSubnormals flushed(flushing(at::get_num_threads()));
   if (weight_decay != 0) a.gradients = at::_foreach_add(a.gradients, a.parameters, weight_decay);
   at::_foreach_mul_(a.first, alpha);
   at::_foreach_addcmul_(a.first, a.gradients, a.gradients, 1 - alpha);

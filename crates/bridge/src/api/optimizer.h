@@ -20,7 +20,10 @@ class Group {
   // From here on, a step reads the learning rate from `lr`, whatever it is told, and is none while `skip` is 1. Both are
   // float32 scalars on the parameters' device. RMSprop has no kernel that does so.
   void read_from(const at::Tensor& lr, const at::Tensor& skip);
-  void adam_step(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled);
+  // Whether steps of Adam may be those of our own kernel, and whether subnormal numbers are zero meanwhile. Both are off at first.
+  void select(bool small_adam, bool flush_subnormals);
+  // Whether our own kernel took the step.
+  bool adam_step(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled);
   void sgd_step(double lr, double momentum, bool nesterov, double weight_decay);
   void adagrad_step(double lr, double lr_decay, double eps, double weight_decay);
   void rmsprop_step(double lr, double alpha, double momentum, double eps, double weight_decay);
@@ -35,6 +38,10 @@ class Group {
   // The same step by one core, where there are so few parameters that this is faster; whether it was done.
   bool adam_of_few(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled);
 
+  // The number of threads for which subnormal numbers are zero during a step.
+  int flushing(int threads) const { return flush_subnormals_ ? threads : 0; }
+
+  bool small_adam_ = false, flush_subnormals_ = false;
   at::Tensor step_;
   // Given by read_from.
   std::optional<at::Tensor> lr_, skip_;

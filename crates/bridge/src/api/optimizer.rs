@@ -8,6 +8,7 @@ use tch::Tensor;
 
 use crate::Result;
 use crate::ffi::{self, lend};
+use crate::kernels::Kernel;
 
 /// Parameters that are updated together. It shares memory with the tensors given to [`Group::add`], whose state
 /// can so be saved and restored from outside.
@@ -60,16 +61,23 @@ impl Group {
     /// One step of Adam on the gradients that the last backward pass left.
     pub fn adam_step(&mut self, lr: f64, adam: Adam) -> Result<()> {
         let Adam { beta1, beta2, eps, weight_decay, decoupled } = adam;
-        Ok(self.0.pin_mut().adam_step(lr, beta1, beta2, eps, weight_decay, decoupled)?)
+        self.select_kernels();
+        let is_own = self.0.pin_mut().adam_step(lr, beta1, beta2, eps, weight_decay, decoupled)?;
+        if is_own {
+            Kernel::SmallAdam.count_run();
+        }
+        Ok(())
     }
 
     /// One step of stochastic gradient descent; `first` is the momentum buffer.
     pub fn sgd_step(&mut self, lr: f64, momentum: f64, nesterov: bool, weight_decay: f64) -> Result<()> {
+        self.select_kernels();
         Ok(self.0.pin_mut().sgd_step(lr, momentum, nesterov, weight_decay)?)
     }
 
     /// One step of Adagrad; `first` is the sum of squared gradients.
     pub fn adagrad_step(&mut self, lr: f64, lr_decay: f64, eps: f64, weight_decay: f64) -> Result<()> {
+        self.select_kernels();
         Ok(self.0.pin_mut().adagrad_step(lr, lr_decay, eps, weight_decay)?)
     }
 
@@ -83,7 +91,16 @@ impl Group {
         eps: f64,
         weight_decay: f64,
     ) -> Result<()> {
+        self.select_kernels();
         Ok(self.0.pin_mut().rmsprop_step(lr, alpha, momentum, eps, weight_decay)?)
+    }
+
+    fn select_kernels(&mut self) {
+        let flushes = cfg!(target_arch = "x86_64") && Kernel::SubnormalFlush.is_enabled();
+        if flushes {
+            Kernel::SubnormalFlush.count_run();
+        }
+        self.0.pin_mut().select(Kernel::SmallAdam.is_enabled(), flushes);
     }
 }
 

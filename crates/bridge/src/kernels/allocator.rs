@@ -1,5 +1,6 @@
 //! Memory of tensors on the CPU that is kept for the next tensors.
 
+use super::Kernel;
 use crate::ffi;
 
 /// While one of these lives, the CPU keeps the larger blocks of memory (128 KiB and more) that tensors give back, and hands them
@@ -12,8 +13,15 @@ use crate::ffi;
 pub struct KeptMemory(());
 
 impl KeptMemory {
-    /// Keeps memory from here on.
-    pub fn start() -> Self {
+    /// Keeps memory from here on; none where the kernel is switched off.
+    pub fn start_if_enabled() -> Option<Self> {
+        Kernel::TensorMemory.is_enabled().then(|| {
+            Kernel::TensorMemory.count_run();
+            KeptMemory::start()
+        })
+    }
+
+    fn start() -> Self {
         ffi::start_keeping_memory();
         KeptMemory(())
     }
@@ -27,6 +35,15 @@ impl KeptMemory {
 impl Drop for KeptMemory {
     fn drop(&mut self) {
         ffi::stop_keeping_memory();
+    }
+}
+
+/// Lets the C library keep up to 64 MiB of freed memory for the next use, from now on and for the whole process. Otherwise it
+/// returns the larger tensors of each forward pass to the system, which hands them out again page by page.
+pub fn keep_freed_memory() {
+    if Kernel::HeapMemory.is_enabled() {
+        Kernel::HeapMemory.count_run();
+        ffi::keep_freed_memory();
     }
 }
 

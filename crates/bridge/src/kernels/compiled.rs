@@ -3,13 +3,17 @@
 use cxx::UniquePtr;
 use tch::Tensor;
 
+use super::Kernel;
 use crate::Result;
 use crate::ffi::{self, lend, own};
 use crate::script::Module;
 
 /// A method as a single list of operations, without what costs time between them; the operations and so the bits of the
 /// results are the same. (Freezing the module first gains another 0.2 µs of 5 on a perceptron, and takes 0.5 s on a ResNet-18.)
-pub struct Compiled(UniquePtr<ffi::Compiled>);
+pub struct Compiled {
+    code: UniquePtr<ffi::Compiled>,
+    kernel: Kernel,
+}
 
 /// The batches that a method is called with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +25,17 @@ pub enum Batches {
 }
 
 impl Compiled {
-    /// Makes `method`, which takes a tensor and returns one, ready. It shares the module's parameters.
+    /// Makes `method`, which takes a tensor and returns one, ready. It shares the module's parameters. None where the kernel is
+    /// switched off.
     ///
     /// # Errors
     /// A method that the module has not.
-    pub fn new(module: &Module, method: &str) -> Result<Self> {
-        Ok(Compiled(ffi::compile(module.inner(), method)?))
+    pub fn new(module: &Module, method: &str) -> Result<Option<Self>> {
+        let kernel = Kernel::GraphInterpreter;
+        if !kernel.is_enabled() {
+            return Ok(None);
+        }
+        Ok(Some(Compiled { code: ffi::compile(module.inner(), method)?, kernel }))
     }
 
     /// The same with batch normalisation folded into convolutions, their kernels laid out for batches of a few rows or of many, and
@@ -41,23 +50,34 @@ impl Compiled {
     /// # Errors
     /// A method that the module has not.
     pub fn folded(module: &Module, method: &str, batches: Batches) -> Result<Option<Self>> {
-        let compiled = ffi::compile_folded(module.inner(), method, batches == Batches::Large)?;
-        Ok((!compiled.is_null()).then_some(Compiled(compiled)))
+        let kernel = Kernel::FoldedGraph;
+        if !kernel.is_enabled() {
+            return Ok(None);
+        }
+        let code = ffi::compile_folded(module.inner(), method, batches == Batches::Large)?;
+        Ok((!code.is_null()).then_some(Compiled { code, kernel }))
     }
 
     /// Calls the method, without gradients; nor can any flow through the result.
     pub fn run(&self, input: &Tensor) -> Result<Tensor> {
-        Ok(own(self.0.run(lend(input))?))
+        let output = own(self.code.run(lend(input))?);
+        self.kernel.count_run();
+        Ok(output)
     }
 }
 
 /// `(raw - offset) / scale`, float32 (N, sizes…), of raw values (N, …) on the CPU, in any shape with as many values a row.
-/// `offset` and `scale` are float32, with one value or as many as a row has.
+/// `offset` and `scale` are float32, with one value or as many as a row has. None where the kernel is switched off.
 ///
 /// # Errors
 /// Values of another number.
-pub fn scaled(raw: &Tensor, offset: &Tensor, scale: &Tensor, sizes: &[i64]) -> Result<Tensor> {
-    Ok(own(ffi::scaled(lend(raw), lend(offset), lend(scale), sizes)?))
+pub fn scaled(raw: &Tensor, offset: &Tensor, scale: &Tensor, sizes: &[i64]) -> Result<Option<Tensor>> {
+    if !Kernel::Preprocessing.is_enabled() {
+        return Ok(None);
+    }
+    let scaled = own(ffi::scaled(lend(raw), lend(offset), lend(scale), sizes)?);
+    Kernel::Preprocessing.count_run();
+    Ok(Some(scaled))
 }
 
 #[cfg(test)]
@@ -90,7 +110,7 @@ class Linear(Module):
     #[test]
     fn a_compiled_method_gives_the_same_bits() {
         let module = linear();
-        let compiled = Compiled::new(&module, "forward").unwrap();
+        let compiled = Compiled::new(&module, "forward").unwrap().unwrap();
         for rows in [1, 7] {
             let x = Tensor::randn([rows, 3], (Kind::Float, Device::Cpu));
             assert_eq!(compiled.run(&x).unwrap(), module.call("forward", &x).unwrap()[0]);
@@ -102,8 +122,8 @@ class Linear(Module):
         let module = linear();
         assert!(Compiled::new(&module, "absent").is_err());
         let x = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
-        assert!(Compiled::new(&module, "pair").unwrap().run(&x).is_err());
-        assert!(Compiled::new(&module, "forward").unwrap().run(&x.tr()).is_err());
+        assert!(Compiled::new(&module, "pair").unwrap().unwrap().run(&x).is_err());
+        assert!(Compiled::new(&module, "forward").unwrap().unwrap().run(&x.tr()).is_err());
     }
 
     const CONVOLUTION: &str = r#"
@@ -274,12 +294,13 @@ class Perceptron(Module):
             let (offset, scale) = (random(&offset), random(&scale));
             for raw in [random(&[4, 6]), random(&[6, 4]).tr(), random(&[4, 1, 2, 3]), random(&[0, 6])] {
                 let expected = (raw.reshape([-1, 6]) - &offset) / &scale;
-                assert_eq!(scaled(&raw, &offset, &scale, &[2, 3]).unwrap(), expected.view([-1, 2, 3]));
+                let found = scaled(&raw, &offset, &scale, &[2, 3]).unwrap();
+                assert_eq!(found, Some(expected.view([-1, 2, 3])));
             }
         }
         let bytes = Tensor::from_slice(&[0u8, 255]).view([2, 1]);
         let (offset, scale) = (Tensor::from(1f32), Tensor::from(2f32));
-        let found = scaled(&bytes, &offset, &scale, &[1]).unwrap();
+        let found = scaled(&bytes, &offset, &scale, &[1]).unwrap().unwrap();
         assert_eq!(Vec::<f32>::try_from(found.view(-1)).unwrap(), [-0.5, 127.]);
         assert!(scaled(&bytes, &offset, &scale, &[2]).is_err());
     }

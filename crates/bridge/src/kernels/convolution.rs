@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::Kernel;
 use crate::Result;
 use crate::ffi::{self, lend, own};
 
@@ -9,10 +10,11 @@ use crate::ffi::{self, lend, own};
 /// does; autograd can be sent back through it once. None where libtorch's operation is the better or the only one: on processors
 /// without AMX, without autocast, for results of more than eight columns, and for channels that do not lie side by side.
 pub fn convolve(pictures: &Tensor, weight: &Tensor, stride: i64, padding: i64) -> Result<Option<Tensor>> {
-    if !ffi::multiplies_bfloat16_tiles() {
+    if !Kernel::Bf16Convolution.is_enabled() || !ffi::multiplies_bfloat16_tiles() {
         return Ok(None);
     }
-    on_any_processor(pictures, weight, stride, padding)
+    let convolved = on_any_processor(pictures, weight, stride, padding)?;
+    Ok(convolved.inspect(|_| Kernel::Bf16Convolution.count_run()))
 }
 
 fn on_any_processor(pictures: &Tensor, weight: &Tensor, stride: i64, padding: i64) -> Result<Option<Tensor>> {

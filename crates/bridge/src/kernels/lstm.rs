@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::Kernel;
 use crate::Result;
 use crate::ffi::{self, bridge::LstmDirection, lend, own};
 
@@ -33,8 +34,12 @@ impl Direction<'_> {
 /// The outputs, (length, N, 2 · hidden), of sequences, (length, N, inputs), which autograd can be sent back through once. None where
 /// libtorch does better: on other devices, in other precisions, and for states that are wide, or no multiple of 16.
 pub fn layer(inputs: &Tensor, forwards: &Direction, backwards: &Direction) -> Result<Option<Tensor>> {
+    if !Kernel::Lstm.is_enabled() {
+        return Ok(None);
+    }
     let outputs = ffi::lstm_layer(lend(inputs), &forwards.lent(), &backwards.lent())?;
-    Ok((!outputs.is_null()).then(|| own(outputs)))
+    let outputs = (!outputs.is_null()).then(|| own(outputs));
+    Ok(outputs.inspect(|_| Kernel::Lstm.count_run()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,8 @@
 //! Kernels that compute what libtorch could compute, too, and are faster where they are used.
+//!
+//! [`TABLE`] lists them: what each replaces, when it runs, what it gains and which test proves that it runs. The entry point
+//! of a kernel asks [`Kernel::is_enabled`] and counts its runs; where the kernel is switched off or does not apply, the entry
+//! point returns `None` and the caller uses libtorch's operations.
 
 pub mod allocator;
 pub mod compiled;
@@ -6,4 +10,85 @@ pub mod convolution;
 pub mod lstm;
 pub mod norm;
 pub mod perceptron;
+mod table;
 pub mod tally;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+pub use table::{Entry, TABLE};
+
+/// A kernel of this project. Its row of [`TABLE`] is the one of the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the table describes each")]
+pub enum Kernel {
+    TensorMemory,
+    HeapMemory,
+    MlpTraining,
+    MlpInference,
+    BatchNorm,
+    Bf16Convolution,
+    Lstm,
+    SmallAdam,
+    SubnormalFlush,
+    LossAndConfusion,
+    GraphInterpreter,
+    FoldedGraph,
+    Preprocessing,
+    DecimalParser,
+}
+
+const COUNT: usize = Kernel::DecimalParser as usize + 1;
+
+static IS_ENABLED: [AtomicBool; COUNT] = [const { AtomicBool::new(true) }; COUNT];
+static RUNS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
+
+impl Kernel {
+    /// Whether the kernel may run in this process.
+    pub fn is_enabled(self) -> bool {
+        IS_ENABLED[self as usize].load(Ordering::Relaxed)
+    }
+
+    /// Switches the kernel on or off for the whole process. All kernels are on at first. What was made while a kernel was on, such
+    /// as a compiled module, keeps it.
+    pub fn set_enabled(self, is_enabled: bool) {
+        IS_ENABLED[self as usize].store(is_enabled, Ordering::Relaxed);
+        if self == Kernel::DecimalParser {
+            cresset_decimals::set_enabled(is_enabled);
+        }
+    }
+
+    /// How often the kernel has run in this process: calls, for the decimal parser numbers.
+    pub fn runs(self) -> u64 {
+        match self {
+            Kernel::DecimalParser => cresset_decimals::runs(),
+            _ => RUNS[self as usize].load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn count_run(self) {
+        RUNS[self as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Switches all kernels off for the whole process, so that libtorch computes everything.
+pub fn use_libtorch_only() {
+    TABLE.iter().for_each(|entry| entry.kernel.set_enabled(false));
+}
+
+/// The kernels that have run in this process, with the number of their runs.
+pub fn that_ran() -> impl Iterator<Item = (&'static Entry, u64)> {
+    TABLE.iter().map(|entry| (entry, entry.kernel.runs())).filter(|(_, runs)| *runs > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_each_kernel_in_its_place() {
+        assert_eq!(TABLE.len(), COUNT);
+        for (place, entry) in TABLE.iter().enumerate() {
+            assert_eq!(entry.kernel as usize, place, "{}", entry.name);
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::Kernel;
 use crate::Result;
 use crate::ffi::{self, bridge, lend, own};
 
@@ -28,6 +29,9 @@ impl BatchNorm<'_> {
     /// it: on other devices, for pictures neither of float32 nor of bfloat16, for channels that do not lie side by side or are no
     /// multiple of 16. What is learned and followed is float32.
     pub fn normalise(&self, pictures: &Tensor, is_rectified: bool) -> Result<Option<Tensor>> {
+        if !Kernel::BatchNorm.is_enabled() {
+            return Ok(None);
+        }
         let norm = bridge::BatchNorm {
             weight: lend(self.weight),
             bias: lend(self.bias),
@@ -38,7 +42,8 @@ impl BatchNorm<'_> {
             is_rectified,
         };
         let normalised = ffi::batch_norm(lend(pictures), &norm)?;
-        Ok((!normalised.is_null()).then(|| own(normalised)))
+        let normalised = (!normalised.is_null()).then(|| own(normalised));
+        Ok(normalised.inspect(|_| Kernel::BatchNorm.count_run()))
     }
 }
 

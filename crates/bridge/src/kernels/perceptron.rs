@@ -3,6 +3,7 @@
 use cxx::UniquePtr;
 use tch::Tensor;
 
+use super::Kernel;
 use crate::Result;
 use crate::ffi::{self, lend, own};
 
@@ -39,12 +40,23 @@ impl Perceptron {
         Ok(Perceptron(perceptron))
     }
 
+    /// The same for [`Perceptron::forward`] and [`Perceptron::backward`]; none where that kernel is switched off.
+    ///
+    /// # Errors
+    /// Parameters that are not float32 on the CPU.
+    pub fn for_training<'a>(
+        layers: impl IntoIterator<Item = (&'a Tensor, &'a Tensor)>,
+    ) -> Result<Option<Self>> {
+        Kernel::MlpTraining.is_enabled().then(|| Perceptron::of(layers)).transpose()
+    }
+
     /// The mean loss of inputs, float32 (N, …), with labels, int64 (N). Nothing is changed by it.
     ///
     /// # Errors
     /// Inputs of other sizes than the layers'; labels that are no classes.
     pub fn forward(&mut self, inputs: &Tensor, labels: &Tensor) -> Result<Forward> {
         let value = self.0.pin_mut().forward(lend(inputs), lend(labels))?;
+        Kernel::MlpTraining.count_run();
         Ok(Forward { value, loss: own(self.0.loss()), logits: own(self.0.logits()) })
     }
 
@@ -57,8 +69,12 @@ impl Perceptron {
     /// The logits, float32 (N, classes), of inputs, float32 (N, …); none where gradients are recorded, and where libtorch's
     /// operations are the faster. Each row's depend on that row alone.
     pub fn infer(&self, inputs: &Tensor) -> Result<Option<Tensor>> {
+        if !Kernel::MlpInference.is_enabled() {
+            return Ok(None);
+        }
         let logits = self.0.infer(lend(inputs))?;
-        Ok((!logits.is_null()).then(|| own(logits)))
+        let logits = (!logits.is_null()).then(|| own(logits));
+        Ok(logits.inspect(|_| Kernel::MlpInference.count_run()))
     }
 }
 

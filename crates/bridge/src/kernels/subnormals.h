@@ -13,17 +13,18 @@ namespace cresset {
 // makes it zero.
 class FlushedSubnormals {
  public:
-  // `threads` is the size of the team that works meanwhile.
+  // `threads` is the size of the team that works meanwhile; 0 changes nothing.
   explicit FlushedSubnormals([[maybe_unused]] int threads) {
 #if defined(__x86_64__)
     threads_ = threads;
+    if (threads == 0) return;
     before_ = _mm_getcsr();
     set(before_ | kFlush);
 #endif
   }
   ~FlushedSubnormals() {
 #if defined(__x86_64__)
-    set(before_);
+    if (threads_ > 0) set(before_);
 #endif
   }
   FlushedSubnormals(const FlushedSubnormals&) = delete;

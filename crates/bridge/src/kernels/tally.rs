@@ -3,6 +3,7 @@
 use cxx::UniquePtr;
 use tch::Tensor;
 
+use super::Kernel;
 use crate::Result;
 use crate::ffi::{self, lend};
 
@@ -10,8 +11,12 @@ use crate::ffi::{self, lend};
 pub struct Tally(UniquePtr<ffi::Tally>);
 
 impl Tally {
-    /// Nothing yet, of so many classes.
-    pub fn new(classes: usize) -> Self {
+    /// Nothing yet, of so many classes; none where the kernel is switched off.
+    pub fn new_if_enabled(classes: usize) -> Option<Self> {
+        Kernel::LossAndConfusion.is_enabled().then(|| Tally::new(classes))
+    }
+
+    fn new(classes: usize) -> Self {
         Tally(ffi::new_tally(classes as i64))
     }
 
@@ -20,7 +25,9 @@ impl Tally {
     /// # Errors
     /// Tensors of other sizes or types, and labels that are no classes.
     pub fn add(&mut self, logits: &Tensor, labels: &Tensor) -> Result<()> {
-        Ok(self.0.pin_mut().add(lend(logits), lend(labels))?)
+        self.0.pin_mut().add(lend(logits), lend(labels))?;
+        Kernel::LossAndConfusion.count_run();
+        Ok(())
     }
 
     /// The sum of the cross-entropy over all rows.

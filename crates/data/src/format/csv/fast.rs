@@ -1,13 +1,16 @@
 //! Rows of short plain numbers, cut and parsed in one walk over their bytes. Whatever is not that plain is left to the careful
 //! way, which knows all that a cell may hold and what to say of it.
 
+use cresset_decimals::Decimals;
+
 use super::layout::{Input, Layout};
 use super::parse::Parsed;
 
 /// How plain rows of a text are read.
-#[derive(Clone, Copy)]
 pub(super) struct Fast {
     delimiter: u8,
+    /// None where the kernel is switched off.
+    decimals: Option<Decimals>,
     width: usize,
     label: Option<usize>,
 }
@@ -19,12 +22,13 @@ impl Fast {
         let is_plain = |input: &Input| !input.is_category && input.notation.is_plain();
         let plain = layout.inputs.iter().map(|input| (input.position, is_plain(input)));
         let fits = layout.group.is_none() && plain.eq(columns.map(|column| (column, true)));
-        fits.then_some(Fast { delimiter: layout.delimiter, width: layout.width, label: layout.label })
+        let Layout { delimiter, width, label, .. } = *layout;
+        fits.then(|| Fast { delimiter, decimals: Decimals::new(delimiter), width, label })
     }
 
     /// Adds the values and the label of the row that begins at a place of `text`, and gives the place behind its line end. None, and
     /// nothing added, if it is not plain.
-    pub fn row(self, text: &[u8], from: usize, parsed: &mut Parsed) -> Option<usize> {
+    pub fn row(&mut self, text: &[u8], from: usize, parsed: &mut Parsed) -> Option<usize> {
         let before = parsed.values.len();
         // Room for all of them once, instead of a look at what room there is for each.
         parsed.values.resize(before + self.width - usize::from(self.label.is_some()), 0.);
@@ -38,7 +42,7 @@ impl Fast {
     }
 
     /// The same for the values alone, with the bytes of the label, which are none where there is no such column.
-    fn cells<'a>(self, text: &'a [u8], from: usize, values: &mut [f32]) -> Option<(usize, &'a [u8])> {
+    fn cells<'a>(&mut self, text: &'a [u8], from: usize, values: &mut [f32]) -> Option<(usize, &'a [u8])> {
         let (mut at, mut label) = (from, &text[..0]);
         let (in_front, behind) = values.split_at_mut(self.label.unwrap_or(values.len()));
         at = self.numbers(text, at, in_front, self.label.is_none())?;
@@ -60,9 +64,12 @@ impl Fast {
     }
 
     /// Reads neighbouring numbers, and gives the place behind the delimiter of the last one; behind itself, if it ends the row.
-    fn numbers(self, text: &[u8], from: usize, values: &mut [f32], ends_row: bool) -> Option<usize> {
+    fn numbers(&mut self, text: &[u8], from: usize, values: &mut [f32], ends_row: bool) -> Option<usize> {
         let delimited = values.len() - usize::from(ends_row);
-        let (count, mut at) = cresset_decimals::read(text, from, self.delimiter, &mut values[..delimited]);
+        let (count, mut at) = match &mut self.decimals {
+            Some(decimals) => decimals.read(text, from, &mut values[..delimited]),
+            None => (0, from),
+        };
         for (column, value) in values.iter_mut().enumerate().skip(count) {
             (*value, at) = number(text, at)?;
             if column < delimited {
@@ -72,7 +79,7 @@ impl Fast {
         Some(at)
     }
 
-    fn behind_delimiter(self, text: &[u8], at: usize) -> Option<usize> {
+    fn behind_delimiter(&self, text: &[u8], at: usize) -> Option<usize> {
         (text.get(at) == Some(&self.delimiter)).then_some(at + 1)
     }
 }

@@ -80,7 +80,7 @@ impl Parsed {
     }
 
     /// Adds the lines of a piece without quotation marks, those that are plain in the fast way.
-    fn add_lines(&mut self, path: &Path, piece: &Piece, layout: &Layout, fast: Fast) -> Result<()> {
+    fn add_lines(&mut self, path: &Path, piece: &Piece, layout: &Layout, mut fast: Fast) -> Result<()> {
         let header = layout.header.as_ref().map(|(_, line)| *line);
         let (text, mut line) = (&piece.text[..], piece.first_line);
         let mut at = 0;

@@ -1,0 +1,111 @@
+//! Training steps.
+
+use cresset::data::InputShape;
+use cresset::loader::Batch;
+use cresset::model::{Network, Task, Tensors};
+use cresset::options::Config;
+use cresset::train::optimizer::{Optimizer, Parameter};
+use cresset::train::{Learner, Outcome, Plan, Precision, TrainOptions};
+use cresset_bridge::kernels::Kernel;
+use tch::{Device, Kind, Tensor};
+
+use super::{Row, Work};
+
+const CLASSES: i64 = 10;
+
+/// A network in training.
+#[derive(Clone, Copy)]
+struct Job {
+    model: &'static str,
+    options: &'static str,
+    shape: [i64; 3],
+    batch: i64,
+    precision: Precision,
+    threads: i32,
+    steps: usize,
+}
+
+const MLP: Job = Job {
+    model: "mlp",
+    options: "",
+    shape: [1, 8, 8],
+    batch: 32,
+    precision: Precision::F32,
+    threads: 1,
+    steps: 2000,
+};
+const CNN: Job = Job { model: "cnn", batch: 64, steps: 20, ..MLP };
+const LSTM: Job = Job { model: "lstm", shape: [1, 28, 28], batch: 64, threads: 2, steps: 10, ..MLP };
+const SMALL_LSTM: Job = Job { options: "width=16", batch: 16, threads: 1, steps: 50, ..LSTM };
+const VIT: Job = Job { model: "vit", shape: [3, 32, 32], batch: 64, threads: 2, steps: 2, ..MLP };
+const RESNET: Job =
+    Job { model: "resnet18", options: "stem=3", shape: [3, 32, 32], batch: 64, threads: 2, steps: 1, ..MLP };
+
+/// The rows.
+pub fn rows() -> Vec<Row> {
+    let job = |kernel, name, job: Job| Row::new(kernel, name, move || job.prepare());
+    let bf16 = |job: Job| Job { precision: Precision::Bf16, ..job };
+    vec![
+        job(Kernel::MlpTraining, "digits MLP, batch 32: step", MLP),
+        job(Kernel::SmallAdam, "digits MLP, batch 32: step", MLP),
+        job(Kernel::TensorMemory, "digits CNN, batch 64: step", CNN),
+        job(Kernel::BatchNorm, "digits CNN, batch 64: step", CNN),
+        job(Kernel::Bf16Convolution, "digits CNN, batch 64, bfloat16: step", bf16(CNN)),
+        job(Kernel::BatchNorm, "digits CNN, batch 64, bfloat16: step", bf16(CNN)),
+        job(Kernel::Lstm, "LSTM of width 16 on 28×28, batch 16: step", SMALL_LSTM),
+        job(Kernel::Lstm, "LSTM on 28×28, batch 64: step", LSTM),
+        job(Kernel::TensorMemory, "ViT-tiny on 32×32, batch 64: step", VIT).slow(),
+        job(Kernel::TensorMemory, "ResNet-18 on 32×32, batch 64: step", RESNET).slow(),
+        job(Kernel::BatchNorm, "ResNet-18 on 32×32, batch 64: step", RESNET).slow(),
+        job(Kernel::Bf16Convolution, "ResNet-18 on 32×32, batch 64, bfloat16: step", bf16(RESNET)).slow(),
+        Row::new(
+            Kernel::SubnormalFlush,
+            "Adam, moments of 100,000 parameters subnormal: step",
+            subnormal_adam,
+        ),
+    ]
+}
+
+impl Job {
+    fn prepare(self) -> Work {
+        tch::set_num_threads(self.threads);
+        let task = Task { input: InputShape(self.shape.to_vec()), classes: CLASSES };
+        let mut network =
+            Network::new(self.model, self.options, &task, Device::Cpu, 0).expect("a model of the registry");
+        let training = TrainOptions { precision: self.precision, ..TrainOptions::default() };
+        training.channels_last.lay_out(&mut network).expect("the layout can be had");
+        let config = Config { batch_size: self.batch as u32, training, ..Config::default() };
+        let mut learner = Learner::new(&config.plan(None), &network).expect("a plan");
+        let sizes: Vec<i64> = [&[self.batch], &self.shape[..]].concat();
+        let inputs = Tensor::rand(&sizes, (Kind::Float, Device::Cpu));
+        let batch = Batch::new(inputs, Tensor::randint(CLASSES, [self.batch], (Kind::Int64, Device::Cpu)));
+        Box::new(move || {
+            for _ in 0..self.steps {
+                let outcome = learner.step(&network, &batch, 1e-4).expect("a step");
+                assert!(matches!(outcome, Outcome::Learned { .. }), "a finite loss");
+            }
+            self.steps
+        })
+    }
+}
+
+/// Steps without gradients' news, in which moments have become subnormal, as those of units do that are always zero.
+fn subnormal_adam() -> Work {
+    tch::set_num_threads(1);
+    let options = (Kind::Float, Device::Cpu);
+    let mut tensor = Tensor::rand([100_000], options).set_requires_grad(true);
+    (&tensor * 0.).sum(Kind::Float).backward();
+    let name = "weight".to_string();
+    let parameter = Parameter { name, tensor: tensor.shallow_clone(), rate: 1., is_head: false };
+    let mut optimizer = Optimizer::new("adam", "", 0., &[parameter]).expect("an optimizer");
+    let state = optimizer.state().iter();
+    let subnormal: Tensors = state.map(|(name, value)| (name.clone(), value.full_like(1e-40))).collect();
+    optimizer.load_state(&subnormal).expect("its own state");
+    Box::new(move || {
+        const STEPS: usize = 200;
+        (0..STEPS).for_each(|_| optimizer.step(1e-3).expect("a step"));
+        assert!(tensor.grad().defined());
+        tensor = tensor.shallow_clone();
+        STEPS
+    })
+}

@@ -1,0 +1,175 @@
+//! What each kernel replaces, when it runs, what it gains, and how that is known.
+
+use super::Kernel;
+
+/// A kernel as the table has it.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its switch and its counter.
+    pub kernel: Kernel,
+    /// Its name, as `-v` reports it.
+    pub name: &'static str,
+    /// Where it is, from the root of the repository.
+    pub source: &'static str,
+    /// What it replaces.
+    pub replaces: &'static str,
+    /// When it is used.
+    pub condition: &'static str,
+    /// Time with the kernel / time without it, each with its row of `benches/kernels/`, on an AMD EPYC with two cores unless another
+    /// machine is named.
+    pub gain: &'static str,
+    /// Whether results have the bits of libtorch.
+    pub is_exact: bool,
+    /// The test that proves by the counter that it runs, as file and function.
+    pub proof: (&'static str, &'static str),
+}
+
+const DIGITS: (&str, &str) = ("tests/kernels.rs", "an_mlp_trains_by_its_kernels");
+const CNN: (&str, &str) = ("tests/kernels.rs", "a_cnn_trains_by_its_kernels");
+const LSTM: (&str, &str) = ("tests/kernels.rs", "an_lstm_trains_by_its_kernels");
+const BF16: (&str, &str) = ("tests/kernels.rs", "a_cnn_in_bfloat16_trains_by_its_kernels");
+const PREDICT: (&str, &str) = ("tests/kernels.rs", "a_table_is_predicted_by_its_kernels");
+
+/// All kernels, in the order of [`Kernel`].
+pub static TABLE: [Entry; 14] = [
+    Entry {
+        kernel: Kernel::TensorMemory,
+        name: "tensor memory",
+        source: "crates/bridge/src/kernels/allocator.cc",
+        replaces: "the C library's allocator, which returns large blocks to the system after each step",
+        condition: "training on a CPU, blocks of 128 KiB and more; never more memory than was in use at once",
+        gain: "0.85 (digits CNN, batch 64: step), 0.75 to 0.84 (ResNet-18 in float32: step)",
+        is_exact: true,
+        proof: DIGITS,
+    },
+    Entry {
+        kernel: Kernel::HeapMemory,
+        name: "heap memory",
+        source: "crates/bridge/src/api/memory.cc",
+        replaces: "the C library's limits for freed memory (`mallopt`)",
+        condition: "an exported model is loaded on a CPU; glibc; up to 64 MiB, for the rest of the process",
+        gain: "0.76 (digits CNN, 64 rows: call)",
+        is_exact: true,
+        proof: PREDICT,
+    },
+    Entry {
+        kernel: Kernel::MlpTraining,
+        name: "MLP training",
+        source: "crates/bridge/src/kernels/perceptron.cc",
+        replaces: "forward pass, cross-entropy and autograd's backward pass",
+        condition: "MLP without dropout, float32 on the CPU, plain cross-entropy, one process, no `--accumulate`, no teacher; small batches by matrix products of our own (`product.cc`), batches of more than 4 million multiplications by libtorch's",
+        gain: "0.22 (digits MLP, batch 32: step)",
+        is_exact: false,
+        proof: DIGITS,
+    },
+    Entry {
+        kernel: Kernel::MlpInference,
+        name: "MLP inference",
+        source: "crates/bridge/src/kernels/packed_layers.cc",
+        replaces: "`linear` and `relu` in the evaluation of a network in training",
+        condition: "MLP with small layers in float32 on a CPU with AVX2, no gradients recorded",
+        gain: "0.82 (digits MLP, 100,000 rows: evaluation)",
+        is_exact: false,
+        proof: DIGITS,
+    },
+    Entry {
+        kernel: Kernel::BatchNorm,
+        name: "batch norm with ReLU",
+        source: "crates/bridge/src/kernels/norm.cc",
+        replaces: "`batch_norm` and `relu` in training, forward and backward",
+        condition: "float32 or bfloat16 on a CPU with AVX2, channels last, channels a multiple of 16, one process",
+        gain: "0.93 (digits CNN, batch 64: step) on an AMD EPYC, 0.76 on an Intel Xeon",
+        is_exact: false,
+        proof: CNN,
+    },
+    Entry {
+        kernel: Kernel::Bf16Convolution,
+        name: "bfloat16 convolution",
+        source: "crates/bridge/src/kernels/convolution.cc",
+        replaces: "oneDNN's gradient of the weights of `conv2d`",
+        condition: "training with `--precision bf16` on a CPU with AMX, channels last, results of at most eight columns",
+        gain: "0.25 (gradient of the weights, 512 channels at 4×4, batch 128) on an Intel Xeon",
+        is_exact: false,
+        proof: BF16,
+    },
+    Entry {
+        kernel: Kernel::Lstm,
+        name: "LSTM",
+        source: "crates/bridge/src/kernels/lstm.cc",
+        replaces: "`lstm` in training, forward and backward",
+        condition: "float32 on a CPU with AVX2, at most 256 values of state, a multiple of 16",
+        gain: "0.42 (LSTM of width 16 on 28×28, batch 16: step), 0.93 (width 128, batch 64)",
+        is_exact: false,
+        proof: LSTM,
+    },
+    Entry {
+        kernel: Kernel::SmallAdam,
+        name: "Adam of few parameters",
+        source: "crates/bridge/src/kernels/adam.cc",
+        replaces: "`_fused_adam_` and `_fused_adamw_`",
+        condition: "at most 65,536 float32 parameters on the CPU",
+        gain: "0.78 (digits MLP, batch 32: step)",
+        is_exact: false,
+        proof: DIGITS,
+    },
+    Entry {
+        kernel: Kernel::SubnormalFlush,
+        name: "flushed subnormals",
+        source: "crates/bridge/src/kernels/subnormals.h",
+        replaces: "arithmetic with subnormal numbers in the steps of all optimizers, which take them for zero instead",
+        condition: "x86-64",
+        gain: "0.33 (Adam, moments of 100,000 parameters subnormal: step)",
+        is_exact: false,
+        proof: DIGITS,
+    },
+    Entry {
+        kernel: Kernel::LossAndConfusion,
+        name: "loss and confusion matrix",
+        source: "crates/bridge/src/kernels/tally.cc",
+        replaces: "`log_softmax`, `nll_loss`, `argmax` and `bincount` in evaluation",
+        condition: "logits on the CPU",
+        gain: "0.57 (digits MLP, 100,000 rows: evaluation)",
+        is_exact: false,
+        proof: DIGITS,
+    },
+    Entry {
+        kernel: Kernel::GraphInterpreter,
+        name: "graph interpreter",
+        source: "crates/bridge/src/kernels/compiled.cc",
+        replaces: "TorchScript's graph executor, which records and looks up shapes at each call",
+        condition: "an exported model on a CPU",
+        gain: "0.58 (digits MLP, one row, not optimized: call), 0.86 (digits CNN)",
+        is_exact: true,
+        proof: PREDICT,
+    },
+    Entry {
+        kernel: Kernel::FoldedGraph,
+        name: "folded graph",
+        source: "crates/bridge/src/kernels/compiled.cc",
+        replaces: "`conv2d`, `batch_norm` and `linear` of an exported model: normalization is folded into the convolutions, their weights are in the order of memory that suits the batch, and chains of small linear layers are one operation (`linear_chains.cc`)",
+        condition: "an exported model in float32 on a CPU that is called often (evaluation, prediction of many rows, serving), with the graph interpreter on; logits of two examples agree to 10⁻⁴ with the model's own",
+        gain: "0.34 (digits MLP, one row: call), 0.67 (digits MLP, 64 rows), 0.81 (digits CNN, one row and 64 rows)",
+        is_exact: false,
+        proof: PREDICT,
+    },
+    Entry {
+        kernel: Kernel::Preprocessing,
+        name: "preprocessing",
+        source: "crates/bridge/src/kernels/compiled.cc",
+        replaces: "`sub` and `div` of an exported model's preprocessing",
+        condition: "an exported model on a CPU whose preprocessing is a shift and a scale, with the graph interpreter on",
+        gain: "0.47 (digits MLP, one row: call)",
+        is_exact: true,
+        proof: PREDICT,
+    },
+    Entry {
+        kernel: Kernel::DecimalParser,
+        name: "decimal parser",
+        source: "crates/bridge/decimals/src/decimals.cc",
+        replaces: "parsing the numbers of a CSV file one by one",
+        condition: "numbers of at most seven digits on a CPU with AVX2",
+        gain: "0.58 (CSV of 64 numbers and a label, 100,000 rows: load)",
+        is_exact: true,
+        proof: DIGITS,
+    },
+];
