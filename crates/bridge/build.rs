@@ -5,40 +5,46 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-/// What libtorch can do, one C++ file a topic, beside the Rust file of the same name, and what these are made of.
-const API: [&str; 16] = [
-    "autocast",
-    "conforming",
-    "cutting",
-    "freezing",
-    "gradients",
-    "graph",
-    "memory",
-    "model_file",
-    "operations",
-    "optimizer",
-    "process_group",
-    "quantization",
-    "random",
-    "recording",
-    "reducer",
-    "script",
-];
-
-/// The kernels, likewise.
-const KERNELS: [&str; 12] = [
-    "adam",
-    "allocator",
-    "compiled",
-    "convolution",
-    "linear_chains",
-    "lstm",
-    "norm",
-    "packed_layers",
-    "perceptron",
-    "product",
-    "small_perceptron",
-    "tally",
+/// What the compiler reads as one file (a unity build): reading libtorch's headers takes 5 to 12 s, ten times as long as the
+/// rest of a source file, so those that need the same headers share them. Names in anonymous namespaces are thus shared, too.
+const UNITS: [(&str, &[&str]); 3] = [
+    (
+        "torchscript",
+        &[
+            "api/conforming",
+            "api/cutting",
+            "api/freezing",
+            "api/graph",
+            "api/model_file",
+            "api/operations",
+            "api/quantization",
+            "api/recording",
+            "api/script",
+            "kernels/compiled",
+            "kernels/linear_chains",
+        ],
+    ),
+    (
+        "autograd",
+        &["api/process_group", "api/reducer", "kernels/convolution", "kernels/lstm", "kernels/norm"],
+    ),
+    (
+        "tensors",
+        &[
+            "api/autocast",
+            "api/gradients",
+            "api/memory",
+            "api/optimizer",
+            "api/random",
+            "kernels/adam",
+            "kernels/allocator",
+            "kernels/packed_layers",
+            "kernels/perceptron",
+            "kernels/product",
+            "kernels/small_perceptron",
+            "kernels/tally",
+        ],
+    ),
 ];
 
 fn main() {
@@ -51,29 +57,7 @@ fn main() {
     // Touched when ./libtorch is made to lead elsewhere.
     println!("cargo:rerun-if-changed={}", version_file.display());
 
-    let include = libtorch.join("include");
-    let mut build = cxx_build::bridge("src/ffi.rs");
-    let api = API.map(|name| format!("src/api/{name}"));
-    for name in api.into_iter().chain(KERNELS.map(|name| format!("src/kernels/{name}"))) {
-        build.file(format!("{name}.cc"));
-    }
-    for folder in ["src", "src/api", "src/kernels"] {
-        files_of(folder, &["cc", "h"])
-            .iter()
-            .for_each(|path| println!("cargo:rerun-if-changed={}", path.display()));
-    }
-    println!("cargo:rerun-if-changed=gloo");
-    // Stand-ins for the headers of gloo, which libtorch's packages leave out.
-    build.include("gloo").define("USE_DISTRIBUTED", None).define("USE_C10D_GLOO", None);
-    for folder in [include.clone(), include.join("torch/csrc/api/include")] {
-        build.flag("-isystem").flag(folder);
-    }
-    // A product and a sum are rounded once where the processor can, and roots of many values are taken together.
-    build.flag_if_supported("-ffp-contract=fast").flag_if_supported("-fno-math-errno");
-    // Without it, `at::parallel_for` is a loop on one core.
-    build.flag("-fopenmp");
-    // NDEBUG as libtorch was built: without it, some of its classes have members more.
-    build.std("c++17").define("_GLIBCXX_USE_CXX11_ABI", "1").define("NDEBUG", None).compile("cresset_bridge");
+    compile(&libtorch.join("include"));
 
     let plugin = std::fs::canonicalize(&lib).expect("lib/ exists").join(plugin_name());
     println!("cargo:rustc-env=CUDA_PLUGIN={}", plugin.display());
@@ -87,6 +71,43 @@ fn main() {
     let real =
         std::fs::canonicalize(Path::new(&lib).join("libtorch_cpu.so")).expect("libtorch_cpu.so exists");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", real.parent().expect("a file has a folder").display());
+}
+
+/// Compiles all C++ but the plugin with libtorch's headers, `include`.
+fn compile(include: &Path) {
+    let mut build = cxx_build::bridge("src/ffi.rs");
+    build.files(UNITS.map(|(name, sources)| write_unit(name, sources)));
+    for folder in ["src", "src/api", "src/kernels"] {
+        files_of(folder, &["cc", "h"])
+            .iter()
+            .for_each(|path| println!("cargo:rerun-if-changed={}", path.display()));
+    }
+    println!("cargo:rerun-if-changed=gloo");
+    // Stand-ins for the headers of gloo, which libtorch's packages leave out.
+    build.include("gloo").define("USE_DISTRIBUTED", None).define("USE_C10D_GLOO", None);
+    // libtorch's own headers then include those of single operations instead of all.
+    build.define("AT_PER_OPERATOR_HEADERS", None);
+    for folder in [include, &include.join("torch/csrc/api/include")] {
+        build.flag("-isystem").flag(folder);
+    }
+    // A product and a sum are rounded once where the processor can, and roots of many values are taken together.
+    build.flag_if_supported("-ffp-contract=fast").flag_if_supported("-fno-math-errno");
+    // Without it, `at::parallel_for` is a loop on one core.
+    build.flag("-fopenmp");
+    // NDEBUG as libtorch was built: without it, some of its classes have members more.
+    build.std("c++17").define("_GLIBCXX_USE_CXX11_ABI", "1").define("NDEBUG", None).compile("cresset_bridge");
+}
+
+/// Writes a file that includes these sources, given without their ending.
+fn write_unit(name: &str, sources: &[&str]) -> PathBuf {
+    let includes = sources.iter().fold(String::new(), |mut text, source| {
+        writeln!(text, "#include \"cresset-bridge/src/{source}.cc\"").expect("a string takes all");
+        text
+    });
+    let out = std::env::var_os("OUT_DIR").expect("cargo gives a build script its folder");
+    let path = Path::new(&out).join(format!("{name}.cc"));
+    std::fs::write(&path, includes).expect("OUT_DIR can be written to");
+    path
 }
 
 /// The file of the CUDA plugin that fits this crate, as scripts/build-cuda-plugin names it.

@@ -22,7 +22,7 @@ namespace {
 
 // Bounds for a file that would never end.
 constexpr size_t kMostSteps = 1'000'000;
-constexpr size_t kDeepestCall = 200;
+constexpr size_t kDeepestTracedCall = 200;
 
 // What looks at sizes and dtypes of a tensor and not at its values.
 const std::set<std::string> kReadsNoValue = {
@@ -74,7 +74,7 @@ class Recorder {
   using Values = std::unordered_map<const torch::jit::Value*, IValue>;
 
   IValue call(torch::jit::Function& function, const std::vector<IValue>& arguments) {
-    TORCH_CHECK(++depth_ < kDeepestCall, "the methods of the model call each other too deep");
+    TORCH_CHECK(++depth_ < kDeepestTracedCall, "the methods of the model call each other too deep");
     Values values;
     auto graph = torch::jit::toGraphFunction(function).graph();
     TORCH_CHECK(graph->inputs().size() == arguments.size(), "the method ", function.name(), " takes ",

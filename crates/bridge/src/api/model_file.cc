@@ -27,8 +27,6 @@ namespace {
 using at::IValue;
 using caffe2::serialize::PyTorchStreamReader;
 
-std::string text(rust::Str s) { return std::string(s.data(), s.size()); }
-
 // The file behind a descriptor, whatever has its name by now.
 class Descriptor final : public caffe2::serialize::ReadAdapterInterface {
  public:
@@ -153,12 +151,12 @@ ModelFile::ModelFile(int descriptor)
     : bytes_(std::make_shared<Descriptor>(descriptor)), reader_(std::make_shared<PyTorchStreamReader>(bytes_)) {}
 
 int64_t ModelFile::size(rust::Str record) const {
-  auto name = text(record);
+  auto name = std::string(record);
   return reader_->hasRecord(name) ? static_cast<int64_t>(reader_->getRecordSize(name)) : -1;
 }
 
 rust::Vec<uint8_t> ModelFile::read(rust::Str record) const {
-  auto [bytes, size] = reader_->getRecord(text(record));
+  auto [bytes, size] = reader_->getRecord(std::string(record));
   rust::Vec<uint8_t> read;
   read.reserve(size);
   const auto* begin = static_cast<const uint8_t*>(bytes.get());
@@ -168,9 +166,9 @@ rust::Vec<uint8_t> ModelFile::read(rust::Str record) const {
 
 std::unique_ptr<ScriptModule> ModelFile::load(rust::Str device, rust::Str allowed,
                                               rust::Vec<FoundOperation>& found) const {
-  Operations operations(text(allowed));
+  Operations operations{std::string(allowed)};
   try {
-    auto module = Loader(*reader_, c10::Device(text(device)), operations).load();
+    auto module = Loader(*reader_, c10::Device(std::string(device)), operations).load();
     put(operations, false, found);
     return std::make_unique<ScriptModule>(std::move(module));
   } catch (...) {
@@ -182,7 +180,7 @@ std::unique_ptr<ScriptModule> ModelFile::load(rust::Str device, rust::Str allowe
 std::unique_ptr<ScriptModule> ModelFile::load_trusted(rust::Str device, rust::Vec<FoundOperation>& found) const {
   torch::jit::ExtraFilesMap extra;
   auto unit = std::make_shared<torch::jit::CompilationUnit>();
-  auto module = torch::jit::import_ir_module(unit, bytes_, c10::Device(text(device)), extra);
+  auto module = torch::jit::import_ir_module(unit, bytes_, c10::Device(std::string(device)), extra);
   Operations operations("");
   operations.look(*unit);
   put(operations, true, found);

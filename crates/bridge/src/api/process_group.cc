@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <torch/version.h>
@@ -76,6 +78,15 @@ std::string agreed_name(c10d::Store& store, int rank, int size, Milliseconds tim
 }
 
 }  // namespace
+
+Board::Board(c10::intrusive_ptr<c10d::Store> store) : store_(std::move(store)) {}
+
+Board::~Board() = default;
+
+ProcessGroup::ProcessGroup(c10::intrusive_ptr<c10d::Store> store, c10::intrusive_ptr<c10d::ProcessGroup> group)
+    : store_(std::move(store)), group_(std::move(group)) {}
+
+ProcessGroup::~ProcessGroup() = default;
 
 std::unique_ptr<ProcessGroup> join_process_group(rust::Str host, uint16_t port, bool serves, bool was_used, int32_t rank,
                                                  int32_t size, int64_t timeout_ms) {

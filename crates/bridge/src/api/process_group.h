@@ -5,17 +5,22 @@
 #include <memory>
 
 #include <ATen/core/Tensor.h>
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include "rust/cxx.h"
+
+// Declared here, because the headers of c10d take seconds to compile: only process_group.cc and reducer.cc include them.
+namespace c10d {
+class ProcessGroup;
+class Store;
+}  // namespace c10d
 
 namespace cresset {
 
 // Texts that the processes of a group leave for each other, by a connection of its own.
 class Board {
  public:
-  explicit Board(c10::intrusive_ptr<c10d::Store> store) : store_(std::move(store)) {}
+  explicit Board(c10::intrusive_ptr<c10d::Store> store);
+  ~Board();
 
   void set(rust::Str key, rust::Str value) const;
   // An empty text where no process has set it.
@@ -27,8 +32,8 @@ class Board {
 
 class ProcessGroup {
  public:
-  ProcessGroup(c10::intrusive_ptr<c10d::Store> store, c10::intrusive_ptr<c10d::ProcessGroup> group)
-      : store_(std::move(store)), group_(std::move(group)) {}
+  ProcessGroup(c10::intrusive_ptr<c10d::Store> store, c10::intrusive_ptr<c10d::ProcessGroup> group);
+  ~ProcessGroup();
 
   // Makes NCCL, which the open CUDA plugin holds, the way of tensors on the GPU.
   void open_nccl(int64_t timeout_ms) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/comm.hpp>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
@@ -33,6 +34,10 @@ struct Summed : torch::autograd::Function<Summed> {
 };
 
 }  // namespace
+
+Reducer::Reducer(const ProcessGroup& group) : group_(group.group()) {}
+
+Reducer::~Reducer() = default;
 
 std::unique_ptr<Reducer> new_reducer(const ProcessGroup& group) { return std::make_unique<Reducer>(group); }
 

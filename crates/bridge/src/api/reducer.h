@@ -16,7 +16,8 @@ namespace cresset {
 
 class Reducer {
  public:
-  explicit Reducer(const ProcessGroup& group) : group_(group.group()) {}
+  explicit Reducer(const ProcessGroup& group);
+  ~Reducer();
 
   void add_parameter(const at::Tensor& parameter) { parameters_.push_back(parameter); }
   // Checks that all processes have the same parameters, and gives them the values of process 0. Gradients are sent when

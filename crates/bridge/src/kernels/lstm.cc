@@ -36,7 +36,7 @@ constexpr int64_t kLeastRows = 16;
 
 // What the walk over the gates of some rows needs, each given by its first row and the distance of rows. `gates` and
 // `gate_gradients` are input, forget, candidate and output beside each other.
-struct Walk {
+struct LstmPass {
   int64_t rows, hidden;
   // Forwards: before and after their squashing. Backwards: after it.
   float* gates;
@@ -52,7 +52,7 @@ struct Walk {
 };
 
 template <typename L>
-[[gnu::always_inline]] inline void go_on(const Walk& w) {
+[[gnu::always_inline]] inline void go_on(const LstmPass& w) {
   using V = typename L::Vector;
   for (int64_t row = 0; row < w.rows; ++row) {
     auto* const gates = w.gates + row * w.gates_row;
@@ -73,7 +73,7 @@ template <typename L>
 }
 
 template <typename L>
-[[gnu::always_inline]] inline void go_back(const Walk& w) {
+[[gnu::always_inline]] inline void go_back(const LstmPass& w) {
   using V = typename L::Vector;
   for (int64_t row = 0; row < w.rows; ++row) {
     const auto* const gates = w.gates + row * w.gates_row;
@@ -100,12 +100,12 @@ template <typename L>
   }
 }
 
-CRESSET_AVX512 void go_on_by_16(const Walk& w) { go_on<Lanes<16>>(w); }
-CRESSET_AVX2 void go_on_by_8(const Walk& w) { go_on<Lanes<8>>(w); }
-void go_on_by_4(const Walk& w) { go_on<Lanes<4>>(w); }
-CRESSET_AVX512 void go_back_by_16(const Walk& w) { go_back<Lanes<16>>(w); }
-CRESSET_AVX2 void go_back_by_8(const Walk& w) { go_back<Lanes<8>>(w); }
-void go_back_by_4(const Walk& w) { go_back<Lanes<4>>(w); }
+CRESSET_AVX512 void go_on_by_16(const LstmPass& w) { go_on<Lanes<16>>(w); }
+CRESSET_AVX2 void go_on_by_8(const LstmPass& w) { go_on<Lanes<8>>(w); }
+void go_on_by_4(const LstmPass& w) { go_on<Lanes<4>>(w); }
+CRESSET_AVX512 void go_back_by_16(const LstmPass& w) { go_back<Lanes<16>>(w); }
+CRESSET_AVX2 void go_back_by_8(const LstmPass& w) { go_back<Lanes<8>>(w); }
+void go_back_by_4(const LstmPass& w) { go_back<Lanes<4>>(w); }
 
 // The sizes of a layer's work, and where a direction's part of a member begins in each of its tensors.
 struct Layout {

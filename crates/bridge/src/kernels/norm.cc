@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <ATen/Parallel.h>
+#include <ATen/TensorIterator.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -31,7 +32,7 @@ constexpr int64_t kSums = 4;
 
 // Some pixels, (pixels, channels), and what is said of each channel: the forward pass makes max(pictures · scale + shift, 0).
 template <typename T>
-struct Walk {
+struct NormPass {
   int64_t pixels, channels;
   bool is_rectified;
   const T* pictures;
@@ -57,7 +58,7 @@ template <typename Work>
 
 // The mean, and the squares of the distances from it.
 template <typename L, typename T>
-[[gnu::always_inline]] inline void measure(const Walk<T>& w) {
+[[gnu::always_inline]] inline void measure(const NormPass<T>& w) {
   using V = typename L::Vector;
   for (int64_t c = 0; c < w.channels; c += L::width) {
     const auto* const from = w.pictures + c;
@@ -81,7 +82,7 @@ template <typename L, typename T>
 }
 
 template <typename L, typename T>
-[[gnu::always_inline]] inline void normalise(const Walk<T>& w) {
+[[gnu::always_inline]] inline void normalise(const NormPass<T>& w) {
   using V = typename L::Vector;
   for (int64_t i = 0; i < w.pixels; ++i) {
     const auto* const from = w.pictures + i * w.channels;
@@ -98,7 +99,7 @@ template <typename L, typename T>
 
 // The picture's value, and the gradient of the normalised one, which the rectifier lets through or not.
 template <typename L, typename T>
-[[gnu::always_inline]] inline void let_through(const Walk<T>& w, int64_t place, int64_t c, typename L::Vector& value,
+[[gnu::always_inline]] inline void let_through(const NormPass<T>& w, int64_t place, int64_t c, typename L::Vector& value,
                                                typename L::Vector& gradient) {
   using V = typename L::Vector;
   read<L>(w.pictures + place, value);
@@ -110,7 +111,7 @@ template <typename L, typename T>
 
 // The gradients, and their products with the distances from the mean.
 template <typename L, typename T>
-[[gnu::always_inline]] inline void sum_up(const Walk<T>& w) {
+[[gnu::always_inline]] inline void sum_up(const NormPass<T>& w) {
   using V = typename L::Vector;
   for (int64_t c = 0; c < w.channels; c += L::width) {
     const V mean = at<L>(w.mean + c);
@@ -128,7 +129,7 @@ template <typename L, typename T>
 }
 
 template <typename L, typename T>
-[[gnu::always_inline]] inline void go_back(const Walk<T>& w) {
+[[gnu::always_inline]] inline void backpropagate(const NormPass<T>& w) {
   using V = typename L::Vector;
   for (int64_t i = 0; i < w.pixels; ++i) {
     for (int64_t c = 0; c < w.channels; c += L::width) {
@@ -143,14 +144,14 @@ template <typename L, typename T>
 }
 
 #define CRESSET_FOR_EACH_WIDTH(name, T)                                      \
-  CRESSET_AVX512 void name##_by_16(const Walk<T>& w) { name<Lanes<16>>(w); } \
-  CRESSET_AVX2 void name##_by_8(const Walk<T>& w) { name<Lanes<8>>(w); }     \
-  void name##_by_4(const Walk<T>& w) { name<Lanes<4>>(w); }
+  CRESSET_AVX512 void name##_by_16(const NormPass<T>& w) { name<Lanes<16>>(w); } \
+  CRESSET_AVX2 void name##_by_8(const NormPass<T>& w) { name<Lanes<8>>(w); }     \
+  void name##_by_4(const NormPass<T>& w) { name<Lanes<4>>(w); }
 #define CRESSET_FOR_EACH_STEP(T)      \
   CRESSET_FOR_EACH_WIDTH(measure, T)   \
   CRESSET_FOR_EACH_WIDTH(normalise, T) \
   CRESSET_FOR_EACH_WIDTH(sum_up, T)    \
-  CRESSET_FOR_EACH_WIDTH(go_back, T)
+  CRESSET_FOR_EACH_WIDTH(backpropagate, T)
 
 CRESSET_FOR_EACH_STEP(float)
 CRESSET_FOR_EACH_STEP(at::BFloat16)
@@ -159,7 +160,7 @@ CRESSET_FOR_EACH_STEP(at::BFloat16)
 #undef CRESSET_FOR_EACH_WIDTH
 
 template <typename T>
-using Step = void (*)(const Walk<T>&);
+using Step = void (*)(const NormPass<T>&);
 
 // Chunks of the pixels, and what is summed up for each of them.
 struct Chunks {
@@ -170,7 +171,7 @@ struct Chunks {
 
   // Takes a step over each chunk, on all cores; gives the sums, (chunks, 2, channels), of a step that makes some.
   template <typename T>
-  std::vector<float> walk(Step<T> step, const Walk<T>& whole) const {
+  std::vector<float> walk(Step<T> step, const NormPass<T>& whole) const {
     std::vector<float> sums(count() * 2 * channels);
     // As many pixels a core as make up for waking it.
     const auto least = std::max<int64_t>(1, at::internal::GRAIN_SIZE / (kChunk * channels));
@@ -222,7 +223,7 @@ struct Normalisation : torch::autograd::Function<Normalisation<T>> {
     static const auto normalised = for_processor<Step<T>>(normalise_by_16, normalise_by_8, normalise_by_4);
     const auto channels = pictures.size(1);
     const Chunks chunks{pictures.numel() / channels, channels};
-    Walk<T> walk{};
+    NormPass<T> walk{};
     walk.channels = channels;
     walk.is_rectified = is_rectified;
     walk.pictures = pictures.const_data_ptr<T>();
@@ -255,14 +256,14 @@ struct Normalisation : torch::autograd::Function<Normalisation<T>> {
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     static const auto summed = for_processor<Step<T>>(sum_up_by_16, sum_up_by_8, sum_up_by_4);
-    static const auto taken_back = for_processor<Step<T>>(go_back_by_16, go_back_by_8, go_back_by_4);
+    static const auto taken_back = for_processor<Step<T>>(backpropagate_by_16, backpropagate_by_8, backpropagate_by_4);
     const auto saved = context->get_saved_variables();
     const auto &pictures = saved[0], &weight = saved[1];
     const auto channels = pictures.size(1);
     const Chunks chunks{pictures.numel() / channels, channels};
     const auto out_gradient = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
     const auto* const of = saved[2].const_data_ptr<float>();
-    Walk<T> walk{};
+    NormPass<T> walk{};
     walk.channels = channels;
     walk.is_rectified = context->saved_data["is_rectified"].toBool();
     walk.pictures = pictures.const_data_ptr<T>();
