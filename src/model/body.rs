@@ -86,7 +86,7 @@ fn example(network: &Network, rows: i64) -> Tensor {
 }
 
 /// Other numbers of rows than that of the recording, which tell a model that depends on it, and how far their values go: to
-/// both sides of zero, as standardised ones do, for a model that depends on values.
+/// both sides of zero, as standardized ones do, for a model that depends on values.
 const ROWS: [(i64, f64); 2] = [(1, 1.), (5, 8.)];
 
 fn check(network: &Network, module: &Module) -> Result<()> {

@@ -74,9 +74,9 @@ mod tests {
             // Running figures as after training, or the values of deep networks would be far from any that are met.
             tch::no_grad(|| (0..60).for_each(|_| drop(network.forward(&x, true).unwrap())));
             let int8 = Int8::of(&network, &[x.shallow_clone()]).unwrap();
-            let centred = |logits: Tensor| (&logits - logits.mean_dim(0, true, Kind::Float)).flatten(0, -1);
-            let expected = centred(tch::no_grad(|| network.forward(&x, false).unwrap()));
-            let found = centred(int8.forward(&x).unwrap());
+            let centered = |logits: Tensor| (&logits - logits.mean_dim(0, true, Kind::Float)).flatten(0, -1);
+            let expected = centered(tch::no_grad(|| network.forward(&x, false).unwrap()));
+            let found = centered(int8.forward(&x).unwrap());
             assert!(found != expected, "{} computes with floats", architecture.name);
             let cosine = (found.dot(&expected) / (found.norm() * expected.norm())).double_value(&[]);
             let is_deep = architecture.name.starts_with("resnet") && architecture.name != "resnet9";

@@ -260,7 +260,7 @@ impl Network {
         Ok(())
     }
 
-    /// Normalises the batches of all processes of `world` as one (synchronised batch normalisation).
+    /// Normalises the batches of all processes of `world` as one (synchronised batch normalization).
     ///
     /// # Errors
     /// A model whose layers are not known.
@@ -320,7 +320,7 @@ impl Network {
     }
 
     /// Takes the share `share` (above 0, below 1) of the least important channels and units out of every layer whose
-    /// neighbours allow it, for good. Input and logits keep their sizes.
+    /// neighbors allow it, for good. Input and logits keep their sizes.
     ///
     /// # Errors
     /// A model that is no architecture of the registry, and one without such layers.

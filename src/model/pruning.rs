@@ -122,7 +122,7 @@ impl Flow {
     }
 }
 
-/// How much each channel of a stream matters: the norm of the kernel that makes it, times what a normalisation behind it
+/// How much each channel of a stream matters: the norm of the kernel that makes it, times what a normalization behind it
 /// makes of it, with a mean of 1 over the channels. (channels)
 fn importance(stream: &Stream, state: &Tensors) -> Option<Tensor> {
     let weight = state.get(&format!("{}.weight", stream.maker.as_ref()?))?.detach().to_kind(Kind::Float);

@@ -20,7 +20,7 @@ fn parameters_have_pytorchs_names() {
 }
 
 #[test]
-fn every_architecture_takes_any_picture_and_exports_with_a_free_batch_size() {
+fn every_architecture_takes_any_image_and_exports_with_a_free_batch_size() {
     for architecture in ARCHITECTURES {
         for shape in [[1, 8, 8], [3, 32, 32], [2, 1, 9], [4, 37, 20]] {
             let task = Task { input: InputShape(shape.to_vec()), classes: 7 };

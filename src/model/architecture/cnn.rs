@@ -1,9 +1,9 @@
-//! A plain convolutional network: stages of two 3×3 convolutions with batch normalisation and ReLU, each stage ending in a
-//! halving of the picture (after VGG: Simonyan and Zisserman, 2015; Ioffe and Szegedy, 2015), then two linear layers.
+//! A plain convolutional network: stages of two 3×3 convolutions with batch normalization and ReLU, each stage ending in a
+//! halving of the image (after VGG: Simonyan and Zisserman, 2015; Ioffe and Szegedy, 2015), then two linear layers.
 
 use tch::nn;
 
-use super::{Architecture, NumberOption, Options, picture};
+use super::{Architecture, NumberOption, Options, image};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
@@ -30,11 +30,11 @@ pub const ARCHITECTURE: Architecture = Architecture {
 /// The channels of a stage are at most so many times those of the first.
 const MOST_WIDENING: i64 = 8;
 
-/// Pictures larger than this on a side after the last stage are averaged, so that the linear layer stays small.
+/// Images larger than this on a side after the last stage are averaged, so that the linear layer stays small.
 const MOST_SIDE: i64 = 8;
 
 fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
-    let [mut channels, mut height, mut width] = picture(task, "cnn")?;
+    let [mut channels, mut height, mut width] = image(task, "cnn")?;
     let mut layers = Sequential::default();
     for stage in 0..stages(height.min(width)) {
         let outputs = options.whole("width") * (1 << stage).min(MOST_WIDENING);

@@ -1,4 +1,4 @@
-//! Long short-term memory over the rows of a picture (Hochreiter and Schmidhuber, 1997).
+//! Long short-term memory over the rows of an image (Hochreiter and Schmidhuber, 1997).
 
 use super::Architecture;
 use super::recurrent::{OPTIONS, network};
@@ -7,7 +7,7 @@ use crate::model::layer::Cell;
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "lstm",
-    summary: "bidirectional LSTM over the rows of the picture",
+    summary: "bidirectional LSTM over the rows of the image",
     options: OPTIONS,
     build: |path, task, options| network(path, task, options, Cell::Lstm, "lstm"),
 };

@@ -73,14 +73,14 @@ impl Architecture {
     }
 }
 
-/// Channels, height and width of the pictures that a task is about.
+/// Channels, height and width of the images that a task is about.
 ///
 /// # Errors
 /// A task about rows of a table.
-fn picture(task: &Task, model: &str) -> Result<[i64; 3]> {
+fn image(task: &Task, model: &str) -> Result<[i64; 3]> {
     <[i64; 3]>::try_from(task.input.0.as_slice()).map_err(|_| {
         Error::Usage(format!(
-            "the model {model} is for pictures, but the examples are {}; `--model mlp` takes them",
+            "the model {model} is for images, but the examples are {}; `--model mlp` takes them",
             task.input
         ))
     })

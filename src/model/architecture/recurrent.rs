@@ -1,8 +1,8 @@
-//! What the recurrent models have in common: the rows of the picture, from top to bottom and back, as a sequence.
+//! What the recurrent models have in common: the rows of the image, from top to bottom and back, as a sequence.
 
 use tch::nn;
 
-use super::{NumberOption, Options, picture};
+use super::{NumberOption, Options, image};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{Average, Cell, Dropout, Linear, Recurrent, Rows, Sequential};
@@ -23,7 +23,7 @@ pub fn network(
     cell: Cell,
     name: &str,
 ) -> Result<Sequential> {
-    let [channels, _, width] = picture(task, name)?;
+    let [channels, _, width] = image(task, name)?;
     let (hidden, depth, dropout) =
         (options.whole("width"), options.whole("depth"), options.number("dropout"));
     let recurrent = Recurrent::new(&(path / "rnn"), cell, channels * width, hidden, depth, dropout);

@@ -3,7 +3,7 @@
 
 use tch::nn;
 
-use super::{NumberOption, Options, picture};
+use super::{NumberOption, Options, image};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
@@ -15,7 +15,7 @@ pub const OPTIONS: &[NumberOption] = &[NumberOption::whole(
     "stem",
     7,
     (3, 7),
-    "7: a 7×7 convolution and pooling reduce the picture to a quarter; 3: a 3×3 convolution keeps its size, for pictures \
+    "7: a 7×7 convolution and pooling reduce the image to a quarter; 3: a 3×3 convolution keeps its size, for images \
      of about 32×32",
 )];
 
@@ -86,7 +86,7 @@ pub fn network(
     blocks: [usize; 4],
     name: &str,
 ) -> Result<Sequential> {
-    let [inputs, ..] = picture(task, name)?;
+    let [inputs, ..] = image(task, name)?;
     let stem = match options.whole("stem") {
         7 => Convolution::new(inputs, 64, 7).stride(2),
         kernel => Convolution::new(inputs, 64, kernel),

@@ -1,9 +1,9 @@
 //! The vision transformer (Dosovitskiy et al., "An Image is Worth 16×16 Words", 2021), with torchvision's names: the
-//! picture in patches as a sequence of tokens, a class token, and encoder blocks with the normalisation in front.
+//! image in patches as a sequence of tokens, a class token, and encoder blocks with the normalization in front.
 
 use tch::nn;
 
-use super::{Architecture, NumberOption, Options, picture};
+use super::{Architecture, NumberOption, Options, image};
 use crate::error::{Error, Result};
 use crate::model::Task;
 use crate::model::layer::{
@@ -14,13 +14,13 @@ use crate::model::layer::{
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "vit",
-    summary: "vision transformer: patches of the picture, multi-head self-attention",
+    summary: "vision transformer: patches of the image, multi-head self-attention",
     options: &[
         NumberOption::whole(
             "patch",
             0,
             (0, 64),
-            "pixels on a side of a patch; 0: by the size of the picture",
+            "pixels on a side of a patch; 0: by the size of the image",
         ),
         NumberOption::whole("width", 128, (2, 4096), "values of a token"),
         NumberOption::whole("depth", 6, (1, 48), "encoder blocks"),
@@ -31,7 +31,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
 };
 
 fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
-    let [channels, height, width] = picture(task, "vit")?;
+    let [channels, height, width] = image(task, "vit")?;
     let (dim, heads) = (options.whole("width"), options.whole("heads"));
     if dim % heads != 0 {
         let problem = format!("the options of the model vit: heads={heads} does not divide width={dim}");

@@ -1,4 +1,4 @@
-//! Convolution of pictures.
+//! Convolution of images.
 
 use cresset_bridge::kernels::convolution;
 use tch::Tensor;
@@ -20,7 +20,7 @@ pub struct Convolution {
 
 impl Convolution {
     /// Square kernels over `inputs` channels, one for each of `outputs` channels, moved by one pixel, without bias, and
-    /// with a border of zeros that keeps the size of the picture where `kernel` is odd.
+    /// with a border of zeros that keeps the size of the image where `kernel` is odd.
     pub fn new(inputs: i64, outputs: i64, kernel: i64) -> Self {
         Convolution { inputs, outputs, kernel, stride: 1, padding: kernel / 2, has_bias: false }
     }
@@ -35,7 +35,7 @@ impl Convolution {
         Convolution { has_bias: true, ..self }
     }
 
-    /// Cuts the picture into patches: the kernels are moved by their own size, and there is no border.
+    /// Cuts the image into patches: the kernels are moved by their own size, and there is no border.
     pub fn patches(self) -> Self {
         Convolution { stride: self.kernel, padding: 0, ..self }
     }

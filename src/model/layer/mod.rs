@@ -52,7 +52,7 @@ pub trait Layer: Send {
         0
     }
 
-    /// What it does with the channels of a picture, or the units of a hidden layer.
+    /// What it does with the channels of an image, or the units of a hidden layer.
     fn channels(&self) -> Channels {
         Channels::Opaque
     }
@@ -72,7 +72,7 @@ pub trait Layer: Send {
     }
 }
 
-/// What a layer does with the channels of a picture, or the units of a hidden layer: the second dimension of its input.
+/// What a layer does with the channels of an image, or the units of a hidden layer: the second dimension of its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channels {
     /// Each channel is passed on by itself.

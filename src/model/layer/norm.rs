@@ -1,4 +1,4 @@
-//! Normalisation.
+//! Normalization.
 
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ const MOMENTUM: f64 = 0.1;
 
 const EPS: f64 = 1e-5;
 
-/// Batch normalisation of pictures (Ioffe and Szegedy, 2015): each channel to mean 0 and deviation 1, over the batch in
+/// Batch normalization of images (Ioffe and Szegedy, 2015): each channel to mean 0 and deviation 1, over the batch in
 /// training, by running figures in evaluation; then scaled and shifted as is learned.
 #[derive(Debug)]
 pub struct BatchNorm2d {
@@ -26,7 +26,7 @@ pub struct BatchNorm2d {
     running_var: Tensor,
     /// Int64. Nothing reads it here; PyTorch's modules have it, and their `load_state_dict` wants it.
     num_batches_tracked: Tensor,
-    /// The processes whose batches are normalised as one.
+    /// The processes whose batches are normalized as one.
     world: OnceLock<World>,
 }
 
@@ -59,7 +59,7 @@ impl BatchNorm2d {
             epsilon: EPS,
         };
         // What libtorch refuses in them, it says in its own operation.
-        norm.normalise(x, is_rectified).ok().flatten()
+        norm.normalize(x, is_rectified).ok().flatten()
     }
 
     fn count_batch(&self) {
@@ -76,8 +76,8 @@ impl BatchNorm2d {
         let sums = world.summed(&Tensor::cat(&[sums, own], 0))?;
         let count = sums.narrow(0, channels, 1);
         let mean = sums.narrow(0, 0, channels) / &count;
-        let centred = wide - mean.view([1, channels, 1, 1]);
-        let squares = centred.square().sum_dim_intlist(&places[..], false, Kind::Float);
+        let centered = wide - mean.view([1, channels, 1, 1]);
+        let squares = centered.square().sum_dim_intlist(&places[..], false, Kind::Float);
         let variance = world.summed(&squares)? / &count;
         tch::no_grad(|| {
             let unbiased = &variance * (&count / (&count - 1.).clamp_min(1.));
@@ -85,7 +85,7 @@ impl BatchNorm2d {
             let _ = self.running_var.shallow_clone().lerp_(&unbiased, MOMENTUM);
         });
         let scale = (variance + EPS).rsqrt() * &self.weight;
-        let output = centred * scale.view([1, channels, 1, 1]) + self.bias.view([1, channels, 1, 1]);
+        let output = centered * scale.view([1, channels, 1, 1]) + self.bias.view([1, channels, 1, 1]);
         Ok(output.to_kind(x.kind()))
     }
 }
@@ -94,8 +94,8 @@ impl Layer for BatchNorm2d {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         if train {
             self.count_batch();
-            if let Some(normalised) = self.by_own_loops(x, false) {
-                return normalised;
+            if let Some(normalized) = self.by_own_loops(x, false) {
+                return normalized;
             }
         }
         if let Some(world) = self.world.get().filter(|_| train) {
@@ -143,7 +143,7 @@ impl Layer for BatchNorm2d {
     }
 }
 
-/// Layer normalisation (Ba, Kiros and Hinton, 2016): the values of each token to mean 0 and deviation 1, (…, width).
+/// Layer normalization (Ba, Kiros and Hinton, 2016): the values of each token to mean 0 and deviation 1, (…, width).
 #[derive(Debug)]
 pub struct LayerNorm {
     weight: Tensor,

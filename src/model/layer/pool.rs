@@ -1,4 +1,4 @@
-//! Pooling of pictures.
+//! Pooling of images.
 
 use tch::Tensor;
 
@@ -19,7 +19,7 @@ impl MaxPool2d {
         MaxPool2d { kernel: [kernel, kernel], stride, padding }
     }
 
-    /// Halves a picture of this height and width; a side of one pixel stays.
+    /// Halves an image of this height and width; a side of one pixel stays.
     pub fn halving(height: i64, width: i64) -> Self {
         MaxPool2d { kernel: [height.min(2), width.min(2)], stride: 2, padding: 0 }
     }

@@ -32,7 +32,7 @@ impl Layer for Flatten {
     }
 }
 
-/// A picture as a sequence of its rows: (N, channels, height, width) to (N, height, channels · width).
+/// An image as a sequence of its rows: (N, channels, height, width) to (N, height, channels · width).
 #[derive(Debug)]
 pub struct Rows;
 
@@ -50,7 +50,7 @@ impl Layer for Rows {
     }
 }
 
-/// The places of a picture as a sequence: (N, channels, height, width) to (N, height · width, channels).
+/// The places of an image as a sequence: (N, channels, height, width) to (N, height · width, channels).
 #[derive(Debug)]
 pub struct Tokens;
 
@@ -104,7 +104,7 @@ impl Layer for Average {
     }
 }
 
-/// Zeros at the bottom and at the right of a picture.
+/// Zeros at the bottom and at the right of an image.
 #[derive(Debug)]
 pub struct Pad {
     /// So many rows.

@@ -73,7 +73,7 @@ fn containers_and_residual_connections_compute_the_same_in_torchscript() {
 }
 
 #[test]
-fn normalisation_and_rectifier_are_the_same_together_as_one_by_one() {
+fn normalization_and_rectifier_are_the_same_together_as_one_by_one() {
     let vs = nn::VarStore::new(Device::Cpu);
     let norm = BatchNorm2d::new(&(vs.root() / "bn"), 16);
     let layers = Sequential::default().then("bn", norm).then("relu", Relu).then("last", GlobalAverage);

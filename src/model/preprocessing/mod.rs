@@ -32,7 +32,7 @@ pub struct Preprocessing {
     pub shape: InputShape,
 }
 
-/// How raw values are normalised.
+/// How raw values are normalized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PreprocessingKind {
@@ -40,7 +40,7 @@ pub enum PreprocessingKind {
     Range,
     /// Each feature gets mean 0 and standard deviation 1 over the training part.
     Standardize,
-    /// Each channel of a picture gets mean 0 and standard deviation 1 over the training part.
+    /// Each channel of an image gets mean 0 and standard deviation 1 over the training part.
     StandardizeChannels,
 }
 
@@ -77,7 +77,7 @@ impl Preprocessing {
             raw = fill.to_device(raw.device()).where_self(&raw.isnan(), &raw);
         }
         if is_copy {
-            // In place, for batches of large pictures are worth their memory.
+            // In place, for batches of large images are worth their memory.
             return raw.g_sub_(&offset).g_div_(&scale);
         }
         (raw - offset) / scale
@@ -89,7 +89,7 @@ impl Preprocessing {
         inputs * scale.to_device(inputs.device()) + offset.to_device(inputs.device())
     }
 
-    /// The same computation in TorchScript, which also brings pictures of another size to the model's, and
+    /// The same computation in TorchScript, which also brings images of another size to the model's, and
     /// refuses inputs that are none.
     pub fn script(&self) -> Class {
         let (offset, scale) = self.tensors();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_of_bytes_are_standardised_by_channel() {
+    fn images_of_bytes_are_standardized_by_channel() {
         let (mut dataset, _) = dataset(&[0.; 16], vec![2, 2, 2], Some(ValueRange { min: 0., max: 255. }));
         dataset.inputs = Inputs::Bytes((0..8).chain(200..208).collect());
         let train = TrainTensors(TensorDataset::of(&dataset, &[0, 1], Device::Cpu));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn standardised_features_have_mean_0_and_deviation_1_and_constant_ones_are_0() {
+    fn standardized_features_have_mean_0_and_deviation_1_and_constant_ones_are_0() {
         let (dataset, train) = dataset(&[1e6, 7., 1e6 + 2., 7., 1e6 + 4., 7.], vec![2], None);
         let x = Preprocessing::fit(&dataset, &train, Missing::Error).apply(&train.0.inputs);
         let column = |index| x.select(1, index);

@@ -16,7 +16,7 @@ impl TensorDataset {
     /// Some examples as tensors, on `device`.
     ///
     /// # Panics
-    /// If the inputs are pictures that are not decoded.
+    /// If the inputs are images that are not decoded.
     pub fn of(dataset: &Dataset, indexes: &[i64], device: Device) -> Self {
         let width = dataset.shape.features() as usize;
         let wanted = indexes.iter().map(|index| *index as usize);
@@ -29,7 +29,7 @@ impl TensorDataset {
             let rows = match &dataset.inputs {
                 Inputs::Floats(values) => Tensor::from_slice(&gather(values, width, wanted)),
                 Inputs::Bytes(values) => Tensor::from_slice(&gather(values, width, wanted)),
-                Inputs::Images(_) => unreachable!("pictures are streamed or decoded before"),
+                Inputs::Images(_) => unreachable!("images are streamed or decoded before"),
             };
             let count = indexes.len() as i64;
             inputs.narrow(0, (place * at_once) as i64, count).copy_(&rows.view([count, width as i64]));

@@ -26,7 +26,7 @@ pub struct Matching {
     pub unused: Vec<String>,
 }
 
-/// PyTorch's counter of the batches that a normalisation has seen: old files lack it, and it is of use only with a momentum
+/// PyTorch's counter of the batches that a normalization has seen: old files lack it, and it is of use only with a momentum
 /// of none.
 const COUNTER: &str = "num_batches_tracked";
 
@@ -179,7 +179,7 @@ fn size(size: &[i64]) -> String {
 }
 
 fn some_of(tensors: &Tensors) -> String {
-    // Those of layers say more than biases and figures of a normalisation.
+    // Those of layers say more than biases and figures of a normalization.
     let (layers, others): (Vec<_>, Vec<_>) = tensors.iter().partition(|(_, tensor)| tensor.dim() > 1);
     let named = |(name, tensor): (&String, &Tensor)| format!("{} ({})", excerpt(name), size(&tensor.size()));
     listed(&layers.into_iter().chain(others).map(named).collect::<Vec<_>>())
