@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_name_the_option_and_what_it_takes() {
+    fn errors_name_the_option_and_its_range() {
         for (text, says) in [
             ("widht=8", "unknown option `widht`; did you mean `width`?"),
             ("width=8.5", "`width` must be an integer from 1 to "),

@@ -123,7 +123,9 @@ impl Collator {
         }
         self.bytes.clear();
         for image in &images {
-            let DecodedImage::Bytes(bytes) = image else { unreachable!("all images are of the same variant") };
+            let DecodedImage::Bytes(bytes) = image else {
+                unreachable!("all images are of the same variant")
+            };
             self.bytes.extend_from_slice(bytes);
         }
         Tensor::from_slice(&self.bytes).view([-1, height, width, channels])
@@ -141,7 +143,9 @@ impl Collator {
         for (image, place) in
             images.into_iter().zip(memory.chunks_exact_mut((channels * height * width) as usize))
         {
-            let DecodedImage::Floats(values) = image else { unreachable!("all images are of the same variant") };
+            let DecodedImage::Floats(values) = image else {
+                unreachable!("all images are of the same variant")
+            };
             place.copy_from_slice(&values);
             buffers.push(values);
         }

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hidden_depends_on_seed_epoch_and_place_alone() {
+    fn masking_depends_on_seed_epoch_and_position_only() {
         let masking = masking(0.3).unwrap();
         let rows = Tensor::from_slice(&[7f32; 300]).view([50, 6]);
         let all = values(&masking.apply(&rows, 3, 2, 0));

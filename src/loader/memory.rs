@@ -144,7 +144,8 @@ impl MemoryFeed {
         let Some(augmenter) = &self.augmenter else {
             return self.examples.batch(inputs, labels).with_slice(slice);
         };
-        let batch = self.examples.batch(augmenter.apply(&inputs, pass, slice.start), labels).with_slice(slice);
+        let batch =
+            self.examples.batch(augmenter.apply(&inputs, pass, slice.start), labels).with_slice(slice);
         mix(batch, &augmenter.augmentation, pass)
     }
 }

@@ -180,13 +180,13 @@ pub trait HeldOutFeed {
     fn in_order(&self) -> Batches<'_>;
 
     /// Whether the example at this index was skipped because it could not be read.
-    fn is_left_out(&self, _place: usize) -> bool {
+    fn is_unreadable(&self, _place: usize) -> bool {
         false
     }
 
     /// The indexes of the examples that were not skipped.
     fn kept(&self) -> Vec<usize> {
-        (0..self.rows()).filter(|place| !self.is_left_out(*place)).collect()
+        (0..self.rows()).filter(|place| !self.is_unreadable(*place)).collect()
     }
 }
 

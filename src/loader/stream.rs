@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tch::{Device, Tensor};
 
-use super::collate::{Converter, DecodedImage, Collator, BufferPool, inputs};
+use super::collate::{BufferPool, Collator, Converter, DecodedImage, inputs};
 use super::gallery::{Decoder, Gallery};
 use super::transfer::to_device;
 use super::{Batch, BatchSlice, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, batch_indexes, mix};
@@ -178,7 +178,7 @@ impl HeldOutFeed for StreamHeldOut {
         on_device(batches, self.preprocessing.as_ref(), self.device)
     }
 
-    fn is_left_out(&self, place: usize) -> bool {
+    fn is_unreadable(&self, place: usize) -> bool {
         self.gallery.is_bad(self.rows[place] as usize)
     }
 }

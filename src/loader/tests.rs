@@ -98,7 +98,7 @@ fn images_in_memory_are_augmented_anew_each_epoch_and_the_same_for_the_same_seed
 }
 
 #[test]
-fn a_damaged_image_is_left_out_and_too_many_are_an_error() {
+fn a_damaged_image_is_skipped_and_too_many_are_an_error() {
     let folder = images();
     std::fs::write(folder.path().join("a/03.png"), b"\x89PNG\r\n\x1a\n and no more").unwrap();
     let data = dataset(&folder);
@@ -107,7 +107,7 @@ fn a_damaged_image_is_left_out_and_too_many_are_an_error() {
     assert_eq!(sizes, 11);
     let held_out = StreamHeldOut::new(&feed_gallery(&data), &[2, 3, 4], None, Device::Cpu);
     assert_eq!(held_out.in_order().map(|batch| batch.unwrap().labels.size()[0]).sum::<i64>(), 2);
-    assert_eq!((0..3).map(|place| held_out.is_left_out(place)).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!((0..3).map(|place| held_out.is_unreadable(place)).collect::<Vec<_>>(), [false, true, false]);
 
     let kept = decode_all(dataset(&folder), 2, 0.1).unwrap();
     assert_eq!((kept.rows(), kept.names.name(3)), (11, "a/04.png".to_string()));
@@ -169,7 +169,7 @@ fn shared(
 }
 
 #[test]
-fn processes_share_every_batch_without_loss_or_repetition() {
+fn ranks_split_every_batch_exactly() {
     // The labels are the row indexes, which shows which rank takes which example.
     for rows in [1, 2, 7, 24, 25, 30] {
         let labels: Vec<i64> = (0..rows).collect();
@@ -200,7 +200,7 @@ fn processes_share_every_batch_without_loss_or_repetition() {
 }
 
 #[test]
-fn no_process_is_left_with_a_batch_of_one() {
+fn no_rank_gets_a_batch_of_one() {
     let sizes = |rows: usize, batch_size, processes, rank| -> Vec<usize> {
         let pass = Pass { rank, processes, ..Pass::new(1, batch_size, 4) };
         pass.slices(rows).map(|slice| slice.length).collect()
@@ -218,7 +218,8 @@ fn no_process_is_left_with_a_batch_of_one() {
     {
         let place = format!("{rows} by {processes} times {batch_size}");
         let pass = |rank| Pass { rank, processes, ..Pass::new(1, batch_size, 4) };
-        let slices: Vec<Vec<BatchSlice>> = (0..processes).map(|rank| pass(rank).slices(rows).collect()).collect();
+        let slices: Vec<Vec<BatchSlice>> =
+            (0..processes).map(|rank| pass(rank).slices(rows).collect()).collect();
         assert!(slices.iter().all(|of_rank| of_rank.len() == slices[0].len()), "{place}");
         let counted = slices.iter().flatten().filter(|slice| slice.weight > 0.);
         assert_eq!(counted.map(|slice| slice.length).sum::<usize>(), rows, "{place}");
@@ -235,7 +236,7 @@ fn no_process_is_left_with_a_batch_of_one() {
 }
 
 #[test]
-fn the_one_image_of_a_batch_that_can_be_read_is_taken_twice() {
+fn the_only_readable_image_of_a_batch_is_duplicated() {
     let folder = images();
     for number in 0..11 {
         let class = if number < 6 { "a" } else { "b" };
@@ -255,7 +256,7 @@ fn the_one_image_of_a_batch_that_can_be_read_is_taken_twice() {
 }
 
 #[test]
-fn processes_augment_and_decode_what_one_would() {
+fn augmentation_does_not_depend_on_the_number_of_processes() {
     let folder = images();
     let data = dataset(&folder);
     let feed = stream_of(&data, 2, "random-resized-crop,flip", 0.);

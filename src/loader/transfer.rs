@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn each_batch_is_sent_before_the_one_in_front_of_it_is_handed_out() {
+    fn each_batch_is_sent_before_the_one_before_it_is_returned() {
         let notes = RefCell::new(Vec::new());
         let mut ahead = Prefetch { batches: batches(None), carrier: Recorder(&notes), next: None };
         ahead.next().unwrap().unwrap();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_fails_comes_in_its_turn() {
+    fn a_failing_batch_keeps_its_position() {
         let notes = RefCell::new(Vec::new());
         let ahead = Prefetch { batches: batches(Some("unreadable")), carrier: Recorder(&notes), next: None };
         assert_eq!(numbers(ahead), [Ok(0), Err("unreadable".to_string()), Ok(2)]);

@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use tch::Tensor;
 
-use super::{Augment, AugmentKind, Made, parameter};
+use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
 pub const KIND: AugmentKind = AugmentKind {
@@ -17,7 +17,7 @@ pub const KIND: AugmentKind = AugmentKind {
         parameter("shear in degrees", 5., 0., 60.),
     ],
     build: |values| {
-        Made::Single(Box::new(Affine {
+        BuiltAugment::Single(Box::new(Affine {
             degrees: values[0],
             shift: values[1],
             scale: values[2],

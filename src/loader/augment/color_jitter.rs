@@ -4,14 +4,14 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use tch::{Kind, Tensor};
 
-use super::{Augment, AugmentKind, Made, parameter};
+use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
 pub const KIND: AugmentKind = AugmentKind {
     name: "color-jitter",
     summary: "brightness, contrast, saturation and hue, each changed up to the given strength",
     parameters: &[parameter("strength", 0.4, 0., 1.), parameter("hue as a share of a turn", 0.05, 0., 0.5)],
-    build: |values| Made::Single(Box::new(ColorJitter { strength: values[0], hue: values[1] })),
+    build: |values| BuiltAugment::Single(Box::new(ColorJitter { strength: values[0], hue: values[1] })),
 };
 
 #[derive(Debug)]

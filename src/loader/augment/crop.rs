@@ -4,14 +4,14 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use tch::Tensor;
 
-use super::{Augment, AugmentKind, Made, parameter};
+use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
 pub const KIND: AugmentKind = AugmentKind {
     name: "crop",
     summary: "random crop after zero padding by the given number of pixels",
     parameters: &[parameter("pixels", 4., 0., 64.)],
-    build: |values| Made::Single(Box::new(Crop(values[0] as i64))),
+    build: |values| BuiltAugment::Single(Box::new(Crop(values[0] as i64))),
 };
 
 #[derive(Debug)]

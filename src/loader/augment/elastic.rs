@@ -5,7 +5,7 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use tch::{Kind, Tensor};
 
-use super::{Augment, AugmentKind, Made, parameter};
+use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
 pub const KIND: AugmentKind = AugmentKind {
@@ -15,7 +15,7 @@ pub const KIND: AugmentKind = AugmentKind {
         parameter("strength as a share of the side", 0.03, 0., 0.5),
         parameter("smoothness as a share of the side", 0.15, 0.01, 1.),
     ],
-    build: |values| Made::Single(Box::new(Elastic { strength: values[0], smoothness: values[1] })),
+    build: |values| BuiltAugment::Single(Box::new(Elastic { strength: values[0], smoothness: values[1] })),
 };
 
 #[derive(Debug)]
@@ -39,11 +39,14 @@ impl Augment for Elastic {
                 (0..count).map(displacement).collect::<Vec<_>>()
             })
             .collect();
-        let displacements = Tensor::from_slice(&displacements).view([-1, 2, points, points]).to_device(images.device());
-        let displacements = displacements.upsample_bicubic2d([height, width], true, None, None).permute([0, 2, 3, 1]);
+        let displacements =
+            Tensor::from_slice(&displacements).view([-1, 2, points, points]).to_device(images.device());
+        let displacements =
+            displacements.upsample_bicubic2d([height, width], true, None, None).permute([0, 2, 3, 1]);
         let identity =
             Tensor::from_slice(&[1f32, 0., 0., 0., 1., 0.]).view([1, 2, 3]).to_device(images.device());
-        let grid = Tensor::affine_grid_generator(&identity, [1, 1, height, width], false).to_kind(Kind::Float);
+        let grid =
+            Tensor::affine_grid_generator(&identity, [1, 1, height, width], false).to_kind(Kind::Float);
         images.grid_sampler(&(grid + displacements), 0, 0, false)
     }
 }

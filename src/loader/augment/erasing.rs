@@ -4,14 +4,14 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use tch::Tensor;
 
-use super::{Augment, AugmentKind, Made, parameter};
+use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
 pub const KIND: AugmentKind = AugmentKind {
     name: "erasing",
     summary: "a random rectangle set to black, with the given probability",
     parameters: &[parameter("probability", 0.25, 0., 1.)],
-    build: |values| Made::Single(Box::new(Erasing(values[0]))),
+    build: |values| BuiltAugment::Single(Box::new(Erasing(values[0]))),
 };
 
 #[derive(Debug)]

@@ -4,14 +4,14 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use tch::Tensor;
 
-use super::{Augment, AugmentKind, Made, Pixels, parameter};
+use super::{Augment, AugmentKind, BuiltAugment, Pixels, parameter};
 
 /// The augmentation.
 pub const KIND: AugmentKind = AugmentKind {
     name: "flip",
     summary: "horizontal flip",
     parameters: &[parameter("probability", 0.5, 0., 1.)],
-    build: |values| Made::Single(Box::new(Flip(values[0]))),
+    build: |values| BuiltAugment::Single(Box::new(Flip(values[0]))),
 };
 
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use rand_distr::Beta;
 use tch::Tensor;
 
-use super::{AugmentKind, Made, parameter};
+use super::{AugmentKind, BuiltAugment, parameter};
 use crate::loader::{Batch, Mixed};
 
 /// Blends pairs of images (H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018).
@@ -14,7 +14,7 @@ pub const MIXUP: AugmentKind = AugmentKind {
     name: "mixup",
     summary: "blend of two images and their labels",
     parameters: &[parameter("alpha", 0.2, 0.01, 10.)],
-    build: |values| Made::Mixing(Mixing::Mixup(values[0])),
+    build: |values| BuiltAugment::Mixing(Mixing::Mixup(values[0])),
 };
 
 /// Pastes a rectangle of another image (S. Yun et al., "CutMix", 2019).
@@ -22,7 +22,7 @@ pub const CUTMIX: AugmentKind = AugmentKind {
     name: "cutmix",
     summary: "a rectangle of another image pasted in, with mixed labels",
     parameters: &[parameter("alpha", 1., 0.01, 10.)],
-    build: |values| Made::Mixing(Mixing::CutMix(values[0])),
+    build: |values| BuiltAugment::Mixing(Mixing::CutMix(values[0])),
 };
 
 /// A mixing augmentation, with the alpha of the Beta distribution of the mixing weight.

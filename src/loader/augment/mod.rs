@@ -88,11 +88,11 @@ pub struct AugmentKind {
     /// Parameters after the name, as in `name=1:2`.
     pub parameters: &'static [Parameter],
     /// Builds it from one value per parameter.
-    pub build: fn(&[f64]) -> Made,
+    pub build: fn(&[f64]) -> BuiltAugment,
 }
 
 /// The augmentation that an [`AugmentKind`] builds.
-pub enum Made {
+pub enum BuiltAugment {
     /// An augmentation of single images.
     Single(Box<dyn Augment>),
     /// An augmentation that mixes the images of a batch.
@@ -152,8 +152,8 @@ impl Augmentation {
             }
             let kind = AUGMENTATIONS.iter().find(|kind| kind.name == name).ok_or_else(|| unknown(name))?;
             match (kind.build)(&kind.values(values)?) {
-                Made::Single(step) => self.steps.push(step),
-                Made::Mixing(mixing) => self.mixing.push(mixing),
+                BuiltAugment::Single(step) => self.steps.push(step),
+                BuiltAugment::Mixing(mixing) => self.mixing.push(mixing),
             }
         }
         Ok(())
@@ -245,9 +245,10 @@ impl AugmentKind {
             let (least, greatest) = parameter.range;
             match text.parse::<f64>() {
                 Ok(value) if (least..=greatest).contains(&value) => Ok(value),
-                _ => {
-                    Err(format!("{} of {} must be a number from {least} to {greatest}", parameter.name, self.name))
-                }
+                _ => Err(format!(
+                    "{} of {} must be a number from {least} to {greatest}",
+                    parameter.name, self.name
+                )),
             }
         };
         self.parameters.iter().enumerate().map(value).collect()

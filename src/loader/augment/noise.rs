@@ -5,14 +5,14 @@ use rand::rngs::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use tch::Tensor;
 
-use super::{Augment, AugmentKind, Made, parameter};
+use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
 pub const KIND: AugmentKind = AugmentKind {
     name: "noise",
     summary: "Gaussian noise with the given standard deviation (white is 1)",
     parameters: &[parameter("standard deviation", 0.05, 0., 1.)],
-    build: |values| Made::Single(Box::new(Noise(values[0]))),
+    build: |values| BuiltAugment::Single(Box::new(Noise(values[0]))),
 };
 
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use rand::rngs::ChaCha8Rng;
 use tch::Tensor;
 
 use super::affine::{Map, warp};
-use super::{Augment, AugmentKind, Made, parameter};
+use super::{Augment, AugmentKind, BuiltAugment, parameter};
 use crate::data::image::Region;
 
 /// The augmentation.
@@ -14,7 +14,7 @@ pub const KIND: AugmentKind = AugmentKind {
     name: "random-resized-crop",
     summary: "random crop with at least the given share of the area, resized to the size of the image",
     parameters: &[parameter("minimum area", 0.08, 0.01, 1.)],
-    build: |values| Made::Single(Box::new(ResizedCrop { least_area: values[0] })),
+    build: |values| BuiltAugment::Single(Box::new(ResizedCrop { least_area: values[0] })),
 };
 
 #[derive(Debug)]

@@ -45,7 +45,7 @@ fn every_change_keeps_shape_and_range_and_changes_something() {
 
 /// An image depends only on its own generator, so batches and threads make no difference.
 #[test]
-fn an_image_alone_is_changed_as_in_a_batch() {
+fn an_image_is_augmented_alone_as_in_a_batch() {
     for name in singles() {
         let before = images(Kind::Float, 3, 9);
         let together = augmentation(name).apply(&before, 1., &mut generators(5));
@@ -67,7 +67,7 @@ fn white_may_be_any_value() {
 }
 
 #[test]
-fn nothing_is_done_at_strength_zero() {
+fn strength_zero_is_the_identity() {
     let before = images(Kind::Float, 3, 10);
     for spec in
         ["flip=0", "crop=0", "affine=0:0:0:0", "elastic=0", "color-jitter=0:0", "noise=0", "erasing=0"]
@@ -78,7 +78,7 @@ fn nothing_is_done_at_strength_zero() {
 }
 
 #[test]
-fn a_flip_is_left_for_right_and_a_turn_by_half_is_both() {
+fn a_horizontal_flip_and_a_half_turn_rotation_are_exact() {
     let before = images(Kind::Float, 1, 6);
     let flipped = augmentation("flip=1").apply(&before, 1., &mut generators(1));
     assert_eq!(flipped, before.flip([3]));
@@ -122,7 +122,7 @@ fn mixed_batches_have_both_labels_in_their_shares() {
 }
 
 #[test]
-fn faults_in_a_specification_are_named() {
+fn errors_in_a_specification_are_named() {
     let problem = |spec: &str| spec.parse::<Augmentation>().unwrap_err();
     assert!(problem("flop").contains("did you mean `flip`?"));
     assert!(problem("flip=2").contains("probability of flip must be a number from 0 to 1"));

@@ -7,14 +7,14 @@ use tch::{Kind, Tensor};
 
 use super::affine::{Map, warp};
 use super::color_jitter::LUMA;
-use super::{Augment, AugmentKind, Made};
+use super::{Augment, AugmentKind, BuiltAugment};
 
 /// The augmentation.
 pub const KIND: AugmentKind = AugmentKind {
     name: "trivial-augment",
     summary: "one of fourteen operations, with a random strength",
     parameters: &[],
-    build: |_| Made::Single(Box::new(TrivialAugment)),
+    build: |_| BuiltAugment::Single(Box::new(TrivialAugment)),
 };
 
 #[derive(Debug)]
@@ -47,8 +47,7 @@ const OPERATIONS: [Operation; 14] = [
         inverted.where_self(&image.ge(1. - strength.abs()), image)
     },
     |image, _| {
-        let (least, greatest) =
-            (image.amin([2, 3].as_slice(), true), image.amax([2, 3].as_slice(), true));
+        let (least, greatest) = (image.amin([2, 3].as_slice(), true), image.amax([2, 3].as_slice(), true));
         let span = &greatest - &least;
         let stretched: Tensor = (image - least) / span.clamp_min(1e-6);
         stretched.where_self(&span.gt(0.), image)

@@ -2,12 +2,12 @@
 
 use super::Architecture;
 use super::recurrent::{OPTIONS, network};
-use crate::model::layer::Cell;
+use crate::model::layer::RecurrentCell;
 
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "lstm",
     summary: "bidirectional LSTM over the rows of the image",
     options: OPTIONS,
-    build: |path, task, options| network(path, task, options, Cell::Lstm, "lstm"),
+    build: |path, task, options| network(path, task, options, RecurrentCell::Lstm, "lstm"),
 };

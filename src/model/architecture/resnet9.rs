@@ -1,5 +1,5 @@
 //! The nine-layer residual network for small images of David Page's "How to train your ResNet" (2018): a stem, three
-//! widening stages, the first and the last with a residual block, global maximum, one linear layer.
+//! stages, the first and the last with a residual block, global max pooling, one linear layer.
 
 use tch::nn;
 

@@ -1,15 +1,13 @@
-//! Images of any size to a model's, within the exported file: what [`crate::data::image::Fitter`] does to the images
-//! that are trained on.
+//! Resizing of images in the exported file, equivalent to [`crate::data::image::Fitter`] in training.
 //!
-//! Each side is a product with a matrix of the filter's weights. libtorch's own antialiased resize can neither begin between
-//! two pixels, where the middle of an image may lie, nor see beyond the part that it is given, as the filter does.
+//! Each side is resized by a product with the matrix of filter weights. libtorch's antialiased resize cannot start between two
+//! pixels, where a center crop may start, and does not use pixels outside of the crop, as the filter does.
 
 use crate::data::image::Channels;
 
-/// The methods of a TorchScript class that bring images, float32 (N, height, width) or (N, channels, height, width), to
-/// this size by `fit`, (N, channels, height, width): to gray by the luma of ITU-R BT.601, and to the largest part in the
-/// middle that has the model's proportions, resized by an antialiased triangle filter. What has the size already is given
-/// back as it is.
+/// Methods of a TorchScript class that convert images, float32 (N, height, width) or (N, channels, height, width), to
+/// (N, channels, height, width) with `fit`: to gray by the luma of ITU-R BT.601, and to the size by the largest center crop
+/// with the aspect ratio of the model and an antialiased triangle filter. Images of the right size are unchanged.
 pub fn script(channels: Channels, height: u32, width: u32) -> String {
     let (forms, shaped, convert) = match channels {
         Channels::Grey => (
@@ -78,14 +76,14 @@ mod tests {
         bytes.into_inner()
     }
 
-    /// The image as a program decodes it: float32 (1, channels, height, width).
+    /// The decoded image: float32 (1, channels, height, width).
     fn decoded(image: &DynamicImage) -> Tensor {
         let size = [i64::from(image.height()), i64::from(image.width()), -1];
         let pixels = Tensor::from_slice(image.as_bytes()).view(size.as_slice());
         pixels.permute([2, 0, 1]).unsqueeze(0).to_kind(Kind::Float)
     }
 
-    /// The image as it is trained on: float32 (1, channels, height, width).
+    /// The image as in training: float32 (1, channels, height, width).
     fn trained_on(image: &DynamicImage, channels: Channels, height: u32, width: u32) -> Tensor {
         let mut fitter = Fitter::new(channels, height, width);
         let mut pixels = vec![0; fitter.bytes()];
@@ -101,7 +99,7 @@ mod tests {
 
     /// Training rounds to bytes twice: after the rows and after the columns.
     #[test]
-    fn images_of_any_size_become_what_is_trained_on_up_to_rounding() {
+    fn images_of_any_size_match_training_up_to_rounding() {
         for (width, height) in [(40, 30), (31, 50), (9, 200), (7, 5), (8, 13), (64, 64), (1, 1), (101, 20)] {
             for channels in [Channels::Grey, Channels::Color] {
                 for (to_height, to_width) in [(8, 8), (12, 20), (30, 17)] {
@@ -121,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_the_models_size_keeps_its_bits_and_three_equal_channels_are_their_grey() {
+    fn an_image_of_the_right_size_is_unchanged_and_equal_channels_become_gray() {
         let gray: DynamicImage = GrayImage::from_fn(8, 8, |x, y| Luma([(x * 31 + y * 7) as u8])).into();
         let module = fitting(Channels::Grey, 8, 8);
         let x = decoded(&gray);
@@ -132,18 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_refused_with_the_forms_that_are() {
+    fn invalid_images_are_refused_with_the_valid_shapes() {
         for (channels, size, says) in [
-            (
-                Channels::Grey,
-                vec![2, 2, 8, 8],
-                "images must be (N, height, width), (N, 1, height, width) or",
-            ),
-            (
-                Channels::Color,
-                vec![3, 8, 8],
-                "images must be (N, 3, height, width) or (N, 1, height, width)",
-            ),
+            (Channels::Grey, vec![2, 2, 8, 8], "images must be (N, height, width), (N, 1, height, width) or"),
+            (Channels::Color, vec![3, 8, 8], "images must be (N, 3, height, width) or (N, 1, height, width)"),
             (Channels::Grey, vec![1, 1, 0, 8], "the images have no pixels"),
             (Channels::Grey, vec![1, 1, 1, 8, 8], "images must be"),
         ] {
