@@ -112,10 +112,8 @@ fn load(
             Entry::Vacant(vacant) => vacant.insert((storage.bytes, storage_tensor(fetch(storage)?, *kind)?)),
         };
         if *bytes != storage.bytes {
-            let problem = format!(
-                "the storage {} is declared with two sizes, so the file is damaged",
-                quoted(&storage.key)
-            );
+            let problem =
+                format!("the storage {} has two sizes, so the file is damaged", quoted(&storage.key));
             return Err(Error::artifact(path, problem));
         }
         tensors.insert(name, view.on(values)?);
