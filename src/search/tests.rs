@@ -102,9 +102,9 @@ fn faults_name_file_line_column_and_what_was_meant() {
         ("[space]\nmodel = { choice = [\"mlp\", \"cnm\"] }", "did you mean `cnn`?"),
         (
             "[space]\nmodel_options.widht = { integer = [1, 2] }",
-            "line 2, column 15: the options of model mlp: there is no `widht`",
+            "line 2, column 15: the options of model mlp: unknown option `widht`",
         ),
-        ("[space]\nmodel_options.dropout = { uniform = [0, 2] }", "is a number from 0 to 0.95, not `2`"),
+        ("[space]\nmodel_options.dropout = { uniform = [0, 2] }", "must be a number from 0 to 0.95, not `2`"),
         (
             "[run]\nmodel_options = \"dropout=0.1\"\n[space]\nmodel_options.dropout = { uniform = [0, 0.2] }",
             "stands in [run], too",

@@ -383,15 +383,15 @@ fn foreign_models_are_refused() {
         save_foreign(&folder.path().join("foreign.pt"), &[("metadata.json", &metadata)]);
         refuse("foreign.pt", expected);
     }
-    refuse("run/checkpoints/best.safetensors", "this is no TorchScript model, or it is damaged");
-    refuse("run/split.csv", "this is no TorchScript model, or it is damaged");
+    refuse("run/checkpoints/best.safetensors", "this is not a TorchScript model, or it is damaged");
+    refuse("run/split.csv", "this is not a TorchScript model, or it is damaged");
     refuse("absent.pt", "cannot read the model");
-    refuse("run", "this is a folder; name a model file");
+    refuse("run", "this is a folder; give a model file");
 
     let mut archive = zip::ZipWriter::new(std::fs::File::create(folder.path().join("zip.pt")).unwrap());
     archive.start_file("letter.txt", zip::write::SimpleFileOptions::default()).unwrap();
     archive.finish().unwrap();
-    refuse("zip.pt", "this is no TorchScript model, or it is damaged");
+    refuse("zip.pt", "this is not a TorchScript model, or it is damaged");
 }
 
 #[test]

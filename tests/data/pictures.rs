@@ -88,8 +88,7 @@ fn unreadable_pictures_are_named_and_past_the_stated_share_an_error() {
         let output = run(base.iter().chain(&["--max-bad-share", "0", "--out", text(&out)]));
         assert_eq!(output.status.code(), Some(2));
         assert!(
-            stderr(&output)
-                .contains("1 of 200 pictures cannot be read, which is more than --max-bad-share 0"),
+            stderr(&output).contains("1 of 200 images cannot be read, more than --max-bad-share 0"),
             "{}",
             stderr(&output)
         );

@@ -136,7 +136,7 @@ fn a_variant_that_makes_no_sense_is_refused_with_a_remedy() {
     }
     let refused = run(["train", "--model", text(&frozen), "--out", text(&folder.path().join("again"))]);
     assert!(
-        stderr(&refused).contains("no parameters to train (a frozen one has lost them)"),
+        stderr(&refused).contains("no parameters to train (freezing removes them)"),
         "{}",
         stderr(&refused)
     );

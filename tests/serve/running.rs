@@ -147,7 +147,7 @@ fn a_model_that_is_unsafe_or_computes_something_else_is_not_taken_and_metrics_sa
     let faults = [
         (
             with_member(&good, "/data/0", Vec::clear),
-            "its storage `data/0` should have 32768 bytes, but has 0",
+            "the storage `data/0` should have 32768 bytes, but has 0",
         ),
         (
             with_member(&good, "/data/2", |bytes| bytes.fill(0)),
