@@ -40,9 +40,9 @@ impl McNemar {
     /// Compares two models, given whether each classified each example correctly (McNemar, "Note on the sampling error of the
     /// difference between correlated proportions or percentages", 1947). The test uses the discordant examples, those that exactly
     /// one model classified correctly.
-    pub fn new(right: impl IntoIterator<Item = (bool, bool)>) -> Self {
+    pub fn new(correct: impl IntoIterator<Item = (bool, bool)>) -> Self {
         let mut counts = [[0u64; 2]; 2];
-        for (a, b) in right {
+        for (a, b) in correct {
             counts[usize::from(a)][usize::from(b)] += 1;
         }
         let [[none_right, only_b], [only_a, both_right]] = counts;
@@ -88,7 +88,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn test(only_a: u64, only_b: u64) -> McNemar {
-        let rows = |count: u64, right| std::iter::repeat_n(right, count as usize);
+        let rows = |count: u64, correct| std::iter::repeat_n(correct, count as usize);
         McNemar::new(
             rows(3, (true, true)).chain(rows(only_a, (true, false))).chain(rows(only_b, (false, true))),
         )

@@ -49,10 +49,10 @@ fn the_figures_of_the_classes_agree_with_scikit_learn() {
         assert_eq!(report["confusion"], case["confusion"]);
         for (class, expected) in report["classes"].as_array().unwrap().iter().zip(expected) {
             assert_eq!(class["rows"], expected["rows"]);
-            for figure in ["precision", "recall", "f1"] {
+            for metric in ["precision", "recall", "f1"] {
                 // scikit-learn returns 0 for a division by zero.
-                let value = class[figure].as_f64().unwrap_or(0.);
-                assert!((value - expected[figure].as_f64().unwrap()).abs() < 1e-12, "{figure} of {class}");
+                let value = class[metric].as_f64().unwrap_or(0.);
+                assert!((value - expected[metric].as_f64().unwrap()).abs() < 1e-12, "{metric} of {class}");
             }
         }
     }
@@ -66,7 +66,7 @@ fn undefined_metrics_have_no_value() {
     assert_eq!(value("accuracy"), Some(1.));
     assert_eq!((value("ROC-AUC"), value("top-5 accuracy")), (None, None));
     let report = Report::new(&evaluation, &["a".into(), "b".into(), "c".into()]);
-    assert!(report.metrics.iter().all(|figure| figure.name != "ROC-AUC"));
+    assert!(report.metrics.iter().all(|metric| metric.name != "ROC-AUC"));
     assert_eq!((report.classes[1].precision, report.classes[1].recall), (None, None));
 }
 

@@ -3,12 +3,12 @@
 mod compiled;
 mod embeddings;
 pub mod explain;
+mod input_spec;
 mod load;
 mod many;
 mod output;
 mod sources;
 mod stream;
-mod taken;
 mod views;
 
 use std::path::{Path, PathBuf};
@@ -32,13 +32,13 @@ use crate::export::{Exported, METADATA, Metadata};
 use crate::loader::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
 use crate::model::preprocessing::TensorDataset;
 use compiled::CompiledModel;
+pub use input_spec::{Cell, Input, Notes, Taken};
 pub use load::metadata;
 pub use many::Summary;
 pub use output::{Form, Output, Writer};
 pub use sources::Sources;
 use sources::is_read_as_image;
 pub use stream::{Batching, Classified, ClassifiedBatch, Found, Stream};
-pub use taken::{Cell, Input, Notes, Taken};
 pub use views::ViewOptions;
 use views::Views;
 

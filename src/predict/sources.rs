@@ -68,34 +68,34 @@ impl Sources {
     }
 
     /// A lazy iterator over all inputs.
-    pub(super) fn jobs(self, taken: &Arc<Taken>) -> Jobs {
-        let (named_taken, listed_taken) = (Arc::clone(taken), Arc::clone(taken));
-        let named = self.named.into_iter().flat_map(move |name| of_name(&name, &named_taken));
-        let listed = self.list.into_iter().flat_map(move |list| listed(&list, &listed_taken));
+    pub(super) fn jobs(self, spec: &Arc<Taken>) -> Jobs {
+        let (named_spec, listed_spec) = (Arc::clone(spec), Arc::clone(spec));
+        let named = self.named.into_iter().flat_map(move |name| name_jobs(&name, &named_spec));
+        let listed = self.list.into_iter().flat_map(move |list| list_jobs(&list, &listed_spec));
         Box::new(named.chain(listed))
     }
 }
 
-fn of_name(name: &Path, taken: &Arc<Taken>) -> Jobs {
+fn name_jobs(name: &Path, spec: &Arc<Taken>) -> Jobs {
     if name.as_os_str() == STANDARD_INPUT {
-        return of_table(Ok(Incoming::new(name.into(), Box::new(stdin()), &taken.layout, taken.allowed)));
+        return table_jobs(Ok(Incoming::new(name.into(), Box::new(stdin()), &spec.layout, spec.allowed)));
     }
     let pattern = name.to_str().filter(|text| text.contains(['*', '?', '[']));
     match pattern.filter(|_| name.symlink_metadata().is_err()) {
-        Some(pattern) => of_pattern(pattern, taken),
-        None => of_path(name, taken),
+        Some(pattern) => pattern_jobs(pattern, spec),
+        None => path_jobs(name, spec),
     }
 }
 
-fn of_path(path: &Path, taken: &Arc<Taken>) -> Jobs {
+fn path_jobs(path: &Path, spec: &Arc<Taken>) -> Jobs {
     if path.is_dir() {
         Box::new(FolderImages::below(path))
-    } else if is_for_pictures(path, taken.takes_images()) {
-        Box::new(std::iter::once(of_kind(path.to_path_buf(), Kind::of(path))))
-    } else if let Some(images) = listed_images(path, taken) {
+    } else if is_read_as_image(path, spec.takes_images()) {
+        Box::new(std::iter::once(file_job(path.to_path_buf(), Kind::of(path))))
+    } else if let Some(images) = listed_images(path, spec) {
         images
     } else {
-        of_table(Incoming::open(path, &taken.layout, taken.allowed))
+        table_jobs(Incoming::open(path, &spec.layout, spec.allowed))
     }
 }
 
@@ -110,9 +110,9 @@ pub(super) fn is_read_as_image(path: &Path, takes_images: bool) -> bool {
 }
 
 /// The images listed in a table, if it is such a list and the model takes images.
-fn listed_images(path: &Path, taken: &Taken) -> Option<Jobs> {
+fn listed_images(path: &Path, spec: &Taken) -> Option<Jobs> {
     let images =
-        taken.takes_images().then(|| format::listed::images(path, taken.images.as_deref())).flatten()?;
+        spec.takes_images().then(|| format::listed::images(path, spec.images.as_deref())).flatten()?;
     let path = path.to_path_buf();
     Some(match images {
         Err(error) => Box::new(std::iter::once(Job::Bad(error.into()))),
@@ -123,14 +123,14 @@ fn listed_images(path: &Path, taken: &Taken) -> Option<Jobs> {
     })
 }
 
-pub(super) fn of_table(rows: Result<Incoming>) -> Jobs {
+pub(super) fn table_jobs(rows: Result<Incoming>) -> Jobs {
     match rows {
         Ok(rows) => Box::new(rows.map(|stretch| stretch.map_or_else(Job::Bad, Job::Rows))),
         Err(error) => Box::new(std::iter::once(Job::Bad(error.into()))),
     }
 }
 
-fn of_pattern(pattern: &str, taken: &Arc<Taken>) -> Jobs {
+fn pattern_jobs(pattern: &str, spec: &Arc<Taken>) -> Jobs {
     let bad = |problem: String| -> Jobs {
         Box::new(std::iter::once(Job::Bad(Error::data(Path::new(pattern), problem).into())))
     };
@@ -148,9 +148,9 @@ fn of_pattern(pattern: &str, taken: &Arc<Taken>) -> Jobs {
     if matches.peek().is_none() {
         return bad("no file matches this pattern".to_string());
     }
-    let taken = Arc::clone(taken);
+    let spec = Arc::clone(spec);
     Box::new(matches.flat_map(move |entry| match entry {
-        Ok(path) => of_path(&path, &taken),
+        Ok(path) => path_jobs(&path, &spec),
         Err(error) => {
             let problem = format!("cannot read the folder: {}", error.error());
             Box::new(std::iter::once(Job::Bad(Error::data(error.path(), problem).into())))
@@ -161,7 +161,7 @@ fn of_pattern(pattern: &str, taken: &Arc<Taken>) -> Jobs {
 /// The maximum length of a line of a list, far above the path length limit of any file system.
 const MAX_PATH_LENGTH: u64 = 1 << 16;
 
-fn listed(list: &Path, taken: &Arc<Taken>) -> Jobs {
+fn list_jobs(list: &Path, spec: &Arc<Taken>) -> Jobs {
     let source: Box<dyn Read + Send> = match list.as_os_str() == STANDARD_INPUT {
         true => Box::new(stdin()),
         false => match File::open(list) {
@@ -172,7 +172,7 @@ fn listed(list: &Path, taken: &Arc<Taken>) -> Jobs {
             }
         },
     };
-    let (list, taken, mut source) = (list.to_path_buf(), Arc::clone(taken), BufReader::new(source));
+    let (list, spec, mut source) = (list.to_path_buf(), Arc::clone(spec), BufReader::new(source));
     let mut is_over = false;
     let lines = std::iter::from_fn(move || {
         let mut line = Vec::new();
@@ -187,7 +187,7 @@ fn listed(list: &Path, taken: &Arc<Taken>) -> Jobs {
         }
     });
     Box::new(lines.flat_map(move |line| match line.map(path_of) {
-        Ok(Some(path)) => of_path(&path, &taken),
+        Ok(Some(path)) => path_jobs(&path, &spec),
         Ok(None) => Box::new(std::iter::empty()),
         Err(error) => Box::new(std::iter::once(Job::Bad(error.into()))),
     }))
@@ -242,7 +242,7 @@ impl FolderImages {
 }
 
 /// The job of a file of this kind. A file that is not an image is not opened: it may be huge, or an endless device.
-fn of_kind(path: PathBuf, kind: Kind) -> Job {
+fn file_job(path: PathBuf, kind: Kind) -> Job {
     if path.metadata().is_ok_and(|file| !file.is_file()) {
         return Job::Bad(Error::data(&*path, "this is not a regular file").into());
     }
@@ -270,7 +270,7 @@ impl Iterator for FolderImages {
                     Kind::Beside => self.skipped.add(&path, Kind::Beside),
                     kind => {
                         self.is_empty = false;
-                        return Some(of_kind(path, kind));
+                        return Some(file_job(path, kind));
                     }
                 },
             }
@@ -297,7 +297,7 @@ mod tests {
         let layout = Arc::new(TableLayout::default());
         let shape = InputShape(vec![0]);
         let allowed = Allowed { missing: false, unknown: OnUnknown::Allow };
-        let taken = Arc::new(Taken { shape, range: None, depth: None, images: None, layout, allowed });
+        let spec = Arc::new(Taken { shape, range: None, depth: None, images: None, layout, allowed });
         let below = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
         let name = |job| match job {
             Job::Image(path) => below(&path),
@@ -307,7 +307,7 @@ mod tests {
             }
             Job::Bad(unread) => unread.error.to_string(),
         };
-        sources.jobs(&taken).map(name).collect()
+        sources.jobs(&spec).map(name).collect()
     }
 
     fn folder(files: &[&str]) -> tempfile::TempDir {

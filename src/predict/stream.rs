@@ -71,14 +71,14 @@ impl Classifier {
                            exported";
             return Err(Error::artifact(&self.path, problem));
         }
-        let taken = Arc::new(Taken { images: sources.images.clone(), ..self.taken() });
+        let spec = Arc::new(Taken { images: sources.images.clone(), ..self.taken() });
         let worker = || {
-            let taken = Arc::clone(&taken);
+            let spec = Arc::clone(&spec);
             let mut reader = None;
-            move |job| taken.read(job, &mut reader)
+            move |job| spec.read(job, &mut reader)
         };
         let ahead = (batching.size + AHEAD * batching.threads).min(MAX_AHEAD);
-        let read = Ordered::new(batching.threads, sources.jobs(&taken), ahead, worker);
+        let read = Ordered::new(batching.threads, sources.jobs(&spec), ahead, worker);
         Ok(Stream { classifier: self, batching, read, waiting: VecDeque::new(), remarks: 0 })
     }
 

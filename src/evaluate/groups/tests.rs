@@ -28,7 +28,7 @@ const ROWS: [(usize, i64, i64); 9] =
 #[test]
 fn the_metrics_match_a_manual_calculation() {
     let result = report(&ROWS, 4);
-    let of = |group: &str| result.groups.iter().find(|figures| figures.group == group).unwrap();
+    let of = |group: &str| result.groups.iter().find(|metrics| metrics.group == group).unwrap();
     assert_eq!((of("f").rows, of("f").accuracy, of("m").accuracy), (4, 0.75, 0.5));
     let rates = |group: &str, class: usize| {
         let Rates { true_positive_rate, false_positive_rate, selection_rate, .. } =
@@ -103,8 +103,8 @@ proptest! {
     fn the_group_accuracies_average_to_the_overall_accuracy(rows in rows()) {
         let (evaluation, _) = evaluation(&rows, 2);
         let groups = report(&rows, 1).groups;
-        let right: f64 = groups.iter().map(|group| group.rows as f64 * group.accuracy).sum();
-        prop_assert!((right / rows.len() as f64 - evaluation.confusion.accuracy()).abs() < 1e-12);
+        let correct: f64 = groups.iter().map(|group| group.rows as f64 * group.accuracy).sum();
+        prop_assert!((correct / rows.len() as f64 - evaluation.confusion.accuracy()).abs() < 1e-12);
         for group in &groups {
             prop_assert!(group.accuracy_interval.low <= group.accuracy && group.accuracy <= group.accuracy_interval.high);
         }

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::sources::{Job, of_table};
+use super::sources::{Job, table_jobs};
 use crate::data::column::{Column, ColumnKind};
 use crate::data::error::{Error, Place, Result, quoted};
 use crate::data::format::csv::{Allowed, Incoming, InputRow, Unread, read_row};
@@ -72,7 +72,7 @@ impl Taken {
     pub fn table(self: &Arc<Self>, name: &str, text: Vec<u8>) -> Vec<Input> {
         let source = Box::new(Cursor::new(text));
         let rows = Incoming::new(PathBuf::from(name), source, &self.layout, self.allowed);
-        of_table(Ok(rows)).flat_map(|job| self.read(job, &mut None)).collect()
+        table_jobs(Ok(rows)).flat_map(|job| self.read(job, &mut None)).collect()
     }
 
     /// The number of cells in a row.
