@@ -273,7 +273,7 @@ fn an_export_that_makes_no_sense_is_refused_with_a_remedy() {
     let output = folder.path().join("a.onnx");
     let run = text(model.parent().unwrap());
     for (arguments, says) in [
-        (vec![run, "--format", "hdf5"], "--format: there is no format `hdf5`. There are torchscript, onnx"),
+        (vec![run, "--format", "hdf5"], "--format: unknown format `hdf5`; the formats are torchscript, onnx"),
         (vec![text(&model), "--checkpoint", "last"], "--checkpoint is for the folder of a run"),
         (vec![run, "--input", "1x8x8"], "--input: a run knows the shape of its examples"),
         (vec![text(&model), "--input", "2x8x8"], "images must be (N, height, width)"),

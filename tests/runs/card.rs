@@ -324,7 +324,7 @@ fn a_run_whose_data_changed_and_a_model_of_another_run_are_refused() {
     std::fs::copy(iris.join("model.pt"), out.join("model.pt")).unwrap();
     let refused = run(["card", text(&out)]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains("was trained on other data than this run's"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("was not trained on the data of this run"), "{}", stderr(&refused));
 
     std::fs::write(out.join("model.pt"), own).unwrap();
     let more = std::fs::read_to_string(&path).unwrap() + "0,f,30,no\n";

@@ -151,7 +151,7 @@ fn a_model_that_is_unsafe_or_computes_something_else_is_not_taken_and_metrics_sa
         ),
         (
             with_member(&good, "/data/2", |bytes| bytes.fill(0)),
-            "it computes other results than when it was written",
+            "it computes different results than when it was written",
         ),
         (with_member(&good, "cresset.py", writes), "calls `aten::from_file`"),
     ];
