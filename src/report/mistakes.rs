@@ -1,4 +1,4 @@
-//! The mistakes that a model is surest of, with what it saw.
+//! The most confident errors of a model, each with its attribution.
 
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
@@ -13,35 +13,35 @@ use crate::predict::Classifier;
 use crate::predict::explain::{Explainer, Subject, heat_map, plain};
 use crate::run::Examples;
 
-/// An example that was taken for another class.
+/// A misclassified example.
 pub struct Mistake {
-    /// What it is called in the data.
+    /// Name of the example in the data.
     pub name: String,
-    /// Its class, and the one that it was taken for.
+    /// The actual class.
     pub truth: usize,
-    /// The class that it was taken for.
+    /// The predicted class.
     pub predicted: usize,
-    /// The probability of that class.
+    /// Probability of the predicted class.
     pub confidence: f64,
-    /// The picture, and what in it speaks for that class; none of a table.
+    /// The image and its attribution to the predicted class; `None` for tables.
     pub seen: Option<(RgbImage, Option<RgbImage>)>,
-    /// The columns of a table that speak for that class most, with their values and shares.
+    /// The columns of a table with the largest attribution to the predicted class: name, value, attribution.
     pub columns: Vec<(String, f32, f64)>,
 }
 
-/// Mistakes that are shown.
+/// Maximum number of errors shown.
 const SHOWN: i64 = 24;
 
-/// The greatest side of a shown picture.
+/// Maximum side of a shown image in pixels.
 const SIDE: u32 = 160;
 
-/// Columns that are named.
+/// Number of columns named per example.
 const COLUMNS: usize = 4;
 
-/// Below this side, a map of the last convolution has too few places to show anything.
+/// Minimum image side for Grad-CAM: the last feature map of a smaller image is too coarse.
 const LEAST_FOR_GRAD_CAM: i64 = 64;
 
-/// The surest mistakes among examples, whose figures are `found` and whose rows in the data are `rows`, the surest first.
+/// The most confident errors in an evaluation, most confident first. `rows` maps its examples to the dataset.
 pub fn surest(
     classifier: &Classifier,
     examples: &Examples,
@@ -96,10 +96,10 @@ fn explained(mistake: Mistake, classifier: &Classifier, dataset: &Dataset, raw: 
     Ok(Mistake { columns, ..mistake })
 }
 
-/// What of an input speaks for the class; none of a model that no way can explain.
+/// The attribution to the predicted class; `None` if no method supports the model.
 fn attribution(subject: &Subject, raw: &Tensor) -> Option<Tensor> {
     let side = subject.shape().iter().skip(1).min().copied().unwrap_or(0);
-    // Integrated gradients go through the model some 50 times, which takes seconds for a large picture.
+    // Integrated gradients run the model about 50 times, which takes seconds for a large image.
     let ways: &[(&str, &str)] = match side >= LEAST_FOR_GRAD_CAM {
         true => &[("grad-cam", ""), ("integrated-gradients", "steps=8")],
         false => &[("integrated-gradients", "")],
@@ -107,7 +107,7 @@ fn attribution(subject: &Subject, raw: &Tensor) -> Option<Tensor> {
     ways.iter().find_map(|(name, options)| Explainer::new(name, options).ok()?.attribute(subject, raw).ok())
 }
 
-/// The columns that speak for the class most.
+/// The columns with the largest attribution.
 fn strongest(attribution: &Tensor, raw: &Tensor, names: Vec<String>) -> Result<Vec<(String, f32, f64)>> {
     let weights = Vec::<f64>::try_from(attribution.to_kind(Kind::Double).view(-1))?;
     let values = Vec::<f32>::try_from(raw.to_device(tch::Device::Cpu).to_kind(Kind::Float).view(-1))?;

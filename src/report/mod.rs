@@ -1,6 +1,6 @@
-//! A run as one page of HTML that needs nothing else: no network, no program but a browser.
+//! The HTML report of a run: one self-contained page that loads nothing from the network.
 //!
-//! Curves and options come from the files of the run; everything else is measured anew, as for the model card.
+//! Curves and options come from the run folder; everything else is measured again, as for the model card.
 
 pub mod audit;
 pub mod card;
@@ -31,7 +31,7 @@ use crate::train::{EpochRecord, MetricsLog};
 use mistakes::Mistake;
 use speed::Speed;
 
-/// All that a report tells.
+/// The contents of a report.
 pub struct Report {
     name: String,
     config: Config,
@@ -39,28 +39,28 @@ pub struct Report {
     file: File,
     parameters: usize,
     epochs: Vec<EpochRecord>,
-    /// On the held-out rows.
+    /// Evaluation on the validation set.
     found: Evaluation,
     figures: evaluate::Report,
     mistakes: Vec<Mistake>,
-    /// Pictures as they are, and as training changed them.
+    /// Original and augmented training images.
     sheet: Option<RgbImage>,
-    /// None where looking through the data would take too long.
+    /// `None` if the dataset is too large to audit for a report.
     audit: Option<Audit>,
     speed: Speed,
 }
 
-/// More examples than this are not audited for a report, which people wait for.
+/// Maximum number of examples for an audit: a report should not take long.
 const MOST_AUDITED: usize = 20_000;
 
-/// Rows of the sheet of augmented pictures.
+/// Number of rows in the sheet of augmented images.
 const SHEET_ROWS: usize = 4;
 
 impl Report {
-    /// Measures the exported model of a run on its held-out rows, and explains the mistakes it is surest of.
+    /// Evaluates the exported model of a run on its validation set, and explains its most confident errors.
     ///
     /// # Errors
-    /// A run without a model, or with another run's, and data that is gone or has changed since.
+    /// If the run has no model or the model of another run, or if the data is missing or has changed.
     pub fn of(run: &RunFolder, device: Device) -> Result<Self> {
         guard(|| {
             let Finished { classifier, config, examples } = Finished::open(run, device)?;
@@ -86,13 +86,13 @@ impl Report {
         })
     }
 
-    /// The page.
+    /// Renders the page.
     pub fn to_html(&self) -> String {
         page::of(self)
     }
 }
 
-/// What augmentation makes of the first training pictures.
+/// A contact sheet of augmented training images.
 fn sheet(examples: &Examples, config: &Config) -> Result<Option<RgbImage>> {
     let Examples { dataset, split, augmentation, .. } = examples;
     if augmentation.is_none() {

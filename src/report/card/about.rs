@@ -1,4 +1,4 @@
-//! What a card says that no program can know: options, or a file of them.
+//! The fields of a card that the author states: with options or in a TOML file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,14 +9,14 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::options::entries::{self, Entry};
 
-/// Something that only people know.
+/// A field that the author states.
 #[derive(Debug)]
 pub struct Field {
-    /// Its name in the file.
+    /// Name in the TOML file.
     pub name: &'static str,
-    /// Its name on the command line.
+    /// Name on the command line.
     pub option: &'static str,
-    /// What it is.
+    /// Help text.
     pub help: &'static str,
 }
 
@@ -24,43 +24,43 @@ const fn field(name: &'static str, option: &'static str, help: &'static str) -> 
     Field { name, option, help }
 }
 
-/// All of them.
+/// All fields.
 pub const FIELDS: &[Field] = &[
-    field("name", "name", "What the model is called [default: the name of the run's folder]"),
+    field("name", "name", "Name of the model [default: name of the run folder]"),
     field("model_version", "model-version", "Version of the model"),
-    field("authors", "authors", "Who made the model"),
-    field("contact", "contact", "Where to send questions and reports of faults"),
-    field("license", "license", "Licence of the model, best as an SPDX identifier such as Apache-2.0"),
-    field("license_link", "license-link", "Where the licence can be read"),
+    field("authors", "authors", "Authors of the model"),
+    field("contact", "contact", "Contact for questions and bug reports"),
+    field("license", "license", "License of the model, preferably an SPDX identifier such as Apache-2.0"),
+    field("license_link", "license-link", "URL of the license"),
     field("citation", "citation", "How to cite the model"),
-    field("intended_use", "intended-use", "What the model is for"),
-    field("intended_users", "intended-users", "Who is meant to use it"),
-    field("out_of_scope", "out-of-scope", "What it must not be used for"),
-    field("data_origin", "data-origin", "Where the data comes from, how it was collected and labelled"),
-    field("data_license", "data-license", "Licence of the data"),
+    field("intended_use", "intended-use", "Intended use of the model"),
+    field("intended_users", "intended-users", "Intended users"),
+    field("out_of_scope", "out-of-scope", "Out-of-scope uses"),
+    field("data_origin", "data-origin", "Origin of the data: source, collection and labeling"),
+    field("data_license", "data-license", "License of the data"),
     field(
         "ethical_considerations",
         "ethical-considerations",
-        "Whom the data is about, what a wrong answer does to whom, what was done about it",
+        "Ethical considerations: people in the data, harm from errors, mitigations",
     ),
-    field("recommendations", "recommendations", "What whoever uses the model should heed"),
+    field("recommendations", "recommendations", "Recommendations for users of the model"),
 ];
 
-/// Fields that a card is complete without.
+/// Fields that may be missing from a complete card.
 const OPTIONAL: [&str; 4] = ["name", "model_version", "license_link", "citation"];
 
-/// What was stated of them.
+/// The stated fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About(BTreeMap<&'static str, String>);
 
 impl About {
-    /// Reads a TOML file of texts, such as `license = "MIT"`.
+    /// Reads a TOML file of strings, such as `license = "MIT"`.
     ///
     /// # Errors
-    /// A file that cannot be read or is no TOML, and fields that are unknown, empty or no texts, each with its line.
+    /// If the file cannot be read or is not TOML, or a field is unknown, empty or not a string; the error names the line.
     pub fn read(path: &Path) -> Result<Self> {
         let mut about = BTreeMap::new();
-        for Entry { name, value, place } in entries::read(path, "file about the model")? {
+        for Entry { name, value, place } in entries::read(path, "model card file")? {
             let names = FIELDS.iter().map(|field| field.name);
             let Some(known) = names.clone().find(|known| *known == name) else {
                 let hint = did_you_mean(&name, names.clone()).unwrap_or_else(|| ".".to_string());
@@ -74,7 +74,7 @@ impl About {
             let text = text.ok_or_else(|| {
                 Error::data(
                     place,
-                    format!("`{name}` takes a text; leave the field out if there is nothing to state"),
+                    format!("`{name}` must be a non-empty string; omit the field if there is nothing to state"),
                 )
             })?;
             about.insert(known, text);
@@ -82,7 +82,7 @@ impl About {
         Ok(About(about))
     }
 
-    /// This, and what only `other` states.
+    /// These fields, completed by those of `other`.
     pub fn or(mut self, other: Self) -> Self {
         other.0.into_iter().for_each(|(name, text)| {
             self.0.entry(name).or_insert(text);
@@ -90,19 +90,19 @@ impl About {
         self
     }
 
-    /// What was stated of a field.
+    /// The value of a field.
     pub fn get(&self, name: &str) -> Option<&str> {
         debug_assert!(FIELDS.iter().any(|field| field.name == name), "there is no field {name}");
         self.0.get(name).map(String::as_str)
     }
 
-    /// What was stated of a field, or else that nothing was, and how to state it.
+    /// The value of a field, or a note on how to state it.
     pub fn or_how_to_state(&self, name: &str) -> String {
         let stated = self.get(name).map(str::to_string);
-        stated.unwrap_or_else(|| format!("*Not stated; `--{}` states it.*", name.replace('_', "-")))
+        stated.unwrap_or_else(|| format!("*Not stated; use `--{}`.*", name.replace('_', "-")))
     }
 
-    /// The options of the fields that nothing was stated of, though a card wants them.
+    /// The options of the required fields that are not stated.
     pub fn not_stated(&self) -> Vec<String> {
         let is_missing = |field: &&Field| !OPTIONAL.contains(&field.name) && self.get(field.name).is_none();
         let missing = FIELDS.iter().filter(is_missing);
@@ -119,7 +119,7 @@ impl Args for About {
                 .value_name("TEXT")
                 .value_parser(NonEmptyStringValueParser::new())
                 .help_heading(
-                    "What only people know (each may stand in the file of --about, as `license = \"MIT\"`)",
+                    "Model card fields (also in the file of --about, as `license = \"MIT\"`)",
                 )
         });
         command.args(arguments)
@@ -162,8 +162,8 @@ mod tests {
                 "\nlicence = \"MIT\"\n",
                 "about.toml, line 2: unknown field `licence`; did you mean `license`? The fields are name,",
             ),
-            ("license = \" \"\n", "line 1: `license` takes a text"),
-            ("authors = [\"a\", \"b\"]\n", "line 1: `authors` takes a text"),
+            ("license = \" \"\n", "line 1: `license` must be a non-empty string"),
+            ("authors = [\"a\", \"b\"]\n", "line 1: `authors` must be a non-empty string"),
             ("license = \n", "this is no TOML"),
         ] {
             let problem = read(text.as_bytes()).unwrap_err().to_string();
@@ -178,7 +178,7 @@ mod tests {
         let matches = command.try_get_matches_from(["card", "--license", "Apache-2.0"]).unwrap();
         let about = About::from_arg_matches(&matches).unwrap().or(file);
         assert_eq!((about.get("license"), about.get("model_version")), (Some("Apache-2.0"), Some("2")));
-        assert!(about.or_how_to_state("intended_use").contains("`--intended-use` states it"));
+        assert!(about.or_how_to_state("intended_use").contains("use `--intended-use`"));
         let not_stated = about.not_stated();
         assert!(
             not_stated.contains(&"--authors".to_string()) && !not_stated.contains(&"--license".to_string())

@@ -1,10 +1,10 @@
-//! What stands above a card for programs: YAML, as Hugging Face reads it
+//! The YAML front matter of a card, in the format of the Hugging Face Hub
 //! (<https://github.com/huggingface/hub-docs/blob/main/modelcard.md>).
 
 use super::markdown::scalar;
 use super::{Card, Measured};
 
-/// Metrics that Hugging Face knows, by our names.
+/// Metric names and their identifiers on the Hugging Face Hub.
 const KNOWN: &[(&str, &str)] = &[
     ("accuracy", "accuracy"),
     ("balanced accuracy", "balanced_accuracy"),
@@ -15,7 +15,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("calibration error", "expected_calibration_error"),
 ];
 
-/// The front matter of a card, between its two lines of dashes.
+/// The front matter between its two `---` lines.
 pub fn of(card: &Card) -> String {
     let task = if card.has_pictures() { "image-classification" } else { "tabular-classification" };
     let mut text = format!("---\n{}pipeline_tag: {task}\ntags:\n", license(card));
@@ -48,7 +48,7 @@ fn results(card: &Card, task: &str, measured: &Measured) -> String {
     text
 }
 
-/// Hugging Face knows licences by identifiers in lower case; any other is `other`, with a name.
+/// The Hub identifies licenses in lower case; any other is `other` with a name.
 fn license(card: &Card) -> String {
     let link = card.about.get("license_link").map(|link| format!("license_link: {}\n", scalar(link)));
     let license = match card.about.get("license") {

@@ -1,8 +1,6 @@
-//! What people should know of a model before they use it: a model card (Mitchell et al., "Model Cards for Model Reporting",
-//! 2019), in Markdown with the front matter of Hugging Face's.
+//! Model cards (Mitchell et al., "Model Cards for Model Reporting", 2019) in Markdown with Hugging Face front matter.
 //!
-//! Figures are measured anew; facts come from the files of the run; what only people know is what they state, and is never
-//! made up.
+//! Metrics are measured again, facts come from the run folder, and the author states the rest. Nothing is made up.
 
 mod about;
 mod facts;
@@ -24,31 +22,31 @@ use crate::options::Config;
 use crate::run::RunFolder;
 use crate::run::{Examples, Finished};
 
-/// All that a card tells.
+/// The contents of a model card.
 pub struct Card {
-    /// What people state.
+    /// The fields that the author states.
     pub about: About,
-    /// What the model is called.
+    /// Name of the model.
     pub name: String,
-    /// The options of the run.
+    /// Options of the run.
     pub config: Config,
-    /// What the model says of itself.
+    /// Metadata of the model.
     pub metadata: Metadata,
-    /// The file of the model.
+    /// The model file.
     pub file: File,
-    /// The number of trainable values.
+    /// Number of trainable parameters.
     pub parameters: usize,
-    /// The rows of the data, by class, part and group.
+    /// Number of examples by class, part and group.
     pub rows: Rows,
-    /// What was found on the held-out rows, and on the test rows if there are any.
+    /// Evaluation on the validation set, and on the test set if there is one.
     pub measured: Vec<Measured>,
 }
 
 impl Card {
-    /// Measures the exported model of a run on the rows that it was not trained on.
+    /// Evaluates the exported model of a run on its validation and test sets.
     ///
     /// # Errors
-    /// A run without a model, data that is gone or has changed since, and groups that cannot be told.
+    /// If the run has no model, the data is missing or has changed, or the groups cannot be determined.
     pub fn of(run: &RunFolder, about: About, groups: &GroupingOptions, device: Device) -> Result<Self> {
         guard(|| {
             let Finished { classifier, config, examples } = Finished::open(run, device)?;
@@ -77,7 +75,7 @@ impl Card {
         })
     }
 
-    /// The card.
+    /// Renders the card.
     pub fn to_markdown(&self) -> String {
         let mut text = front_matter::of(self);
         text += &format!("\n# {}\n\n{}", plain(&self.name), section::summary(self));
@@ -87,15 +85,15 @@ impl Card {
         text
     }
 
-    /// Whether the examples are pictures.
+    /// Whether the examples are images.
     fn has_pictures(&self) -> bool {
         self.metadata.input.shape.image().is_some()
     }
 }
 
-/// The parts that a model is measured on.
+/// The parts of the split that the model is evaluated on.
 fn parts(split: &Split) -> impl Iterator<Item = (&'static str, &[i64])> {
-    [("held-out", &split.held_out[..]), ("test", &split.test)]
+    [("validation", &split.held_out[..]), ("test", &split.test)]
         .into_iter()
         .filter(|(_, rows)| !rows.is_empty())
 }

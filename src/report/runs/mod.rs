@@ -1,4 +1,4 @@
-//! Runs side by side: a list of those in a folder, and what two of them differ in.
+//! Lists the runs in a folder and compares two runs.
 
 mod difference;
 mod facts;

@@ -1,4 +1,4 @@
-//! What two runs differ in, as people read it.
+//! Formats the differences between two runs.
 
 use serde_json::Value;
 
@@ -13,12 +13,12 @@ use crate::evaluate::mcnemar::{McNemar, Method};
 use crate::evaluate::numbers::{percent, thousands};
 
 impl Difference {
-    /// As JSON.
+    /// Formats as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a difference is plain data") + "\n"
     }
 
-    /// As CSV with the columns kind, name, a and b: a row for each option and figure.
+    /// Formats as CSV with the columns kind, name, a and b: one row per option and figure.
     pub fn to_csv(&self) -> Vec<u8> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut write = |row: [&str; 4]| writer.write_record(row).expect("a record can be written to memory");
@@ -42,15 +42,15 @@ impl Difference {
         writer.into_inner().expect("a record can be written to memory")
     }
 
-    /// As tables and sentences.
+    /// Formats as tables and sentences.
     pub fn to_text(&self) -> String {
         let names = format!("a  {}\nb  {}\n", terminal::path(&self.a), terminal::path(&self.b));
         let figures = self.figures.iter().map(figure_row);
-        let figures = rows(["held out", "a", "b", "b − a"], figures.collect());
+        let figures = rows(["metric", "a", "b", "b − a"], figures.collect());
         let verdict = match (&self.compared, &self.not_compared) {
             (Some(compared), _) => verdict(compared),
             (None, Some(reason)) => {
-                format!("The models are not compared row by row: {}.\n", terminal::line(reason))
+                format!("The models were not compared by example: {}.\n", terminal::line(reason))
             }
             (None, None) => String::new(),
         };
@@ -71,17 +71,17 @@ fn option_table(options: &[Change]) -> String {
 fn data_words(data: &DataDifference) -> String {
     let head = match data.same_data {
         true => "The data is the same",
-        false => "The data is not the same",
+        false => "The data differs",
     };
     let part = |PartPair { part, a, b, common }: &PartPair| {
-        let part = if part == "heldout" { "held-out" } else { part };
+        let part = if part == "heldout" { "validation" } else { part };
         match (a == b && a == common, data.same_data) {
-            (true, true) => format!("the {} {part} rows are the same", thousands(*a)),
+            (true, true) => format!("the {} {part} examples are the same", thousands(*a)),
             (_, true) => {
                 let (a, b, common) = (thousands(*a), thousands(*b), thousands(*common));
-                format!("{part} rows: {a} and {b}, of which {common} are in both")
+                format!("{part} examples: {a} and {b}, {common} in common")
             }
-            (_, false) => format!("{part} rows: {} and {}", thousands(*a), thousands(*b)),
+            (_, false) => format!("{part} examples: {} and {}", thousands(*a), thousands(*b)),
         }
     };
     let parts: Vec<_> = data.parts.iter().map(part).collect();
@@ -107,7 +107,7 @@ fn figure_row(pair: &FigurePair) -> [String; 4] {
     [pair.name.clone(), shown(pair.a), shown(pair.b), difference]
 }
 
-/// A table of four columns, of which the first one is text and the others stand at the right.
+/// A table of four columns: the first is left-aligned, the others right-aligned.
 fn rows(header: [&str; 4], rows: Vec<[String; 4]>) -> String {
     let all: Vec<[String; 4]> = std::iter::once(header.map(String::from)).chain(rows).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -119,15 +119,15 @@ fn rows(header: [&str; 4], rows: Vec<[String; 4]>) -> String {
     all.iter().map(line).collect()
 }
 
-/// What McNemar's test says, in plain words.
+/// The result of McNemar's test.
 fn verdict(compared: &Compared) -> String {
     let Compared { rows, same_rows, accuracy_a, accuracy_b, test } = compared;
     let which = match same_rows {
-        true => format!("On the {} held-out rows of both", thousands(*rows as usize)),
-        false => format!("On the {} rows that were held out of both trainings", thousands(*rows as usize)),
+        true => format!("On the {} validation examples of both runs", thousands(*rows as usize)),
+        false => format!("On the {} examples in both validation sets", thousands(*rows as usize)),
     };
     let shares = format!(
-        "a gets {} right and b {}; {} a alone, {} b alone.",
+        "accuracy: a {}, b {}; only a correct: {}, only b correct: {}.",
         percent(Some(*accuracy_a)),
         percent(Some(*accuracy_b)),
         test.only_a,
@@ -143,12 +143,12 @@ fn judgement(test: &McNemar) -> String {
     };
     let cited = format!("McNemar's test (1947), {method}: p = {}", probability(test.p));
     if test.only_a + test.only_b == 0 {
-        return "Both models get the same rows right, so there is no difference.".to_string();
+        return "Both models are correct on the same examples, so there is no difference.".to_string();
     }
     match (test.is_real(), test.only_a > test.only_b) {
-        (true, true) => format!("a is really better, at the 5 % level ({cited})."),
-        (true, false) => format!("b is really better, at the 5 % level ({cited})."),
-        (false, _) => format!("The difference may well be chance, at the 5 % level ({cited})."),
+        (true, true) => format!("a is significantly better at the 5 % level ({cited})."),
+        (true, false) => format!("b is significantly better at the 5 % level ({cited})."),
+        (false, _) => format!("The difference is not significant at the 5 % level ({cited})."),
     }
 }
 
@@ -170,15 +170,15 @@ mod tests {
     fn the_verdict_is_plain() {
         assert_eq!(
             verdict_of(1, 9),
-            "b is really better, at the 5 % level (McNemar's test (1947), exact binomial: p = 0.0215)."
+            "b is significantly better at the 5 % level (McNemar's test (1947), exact binomial: p = 0.0215)."
         );
-        assert!(verdict_of(30, 5).starts_with("a is really better"));
+        assert!(verdict_of(30, 5).starts_with("a is significantly better"));
         assert!(
             verdict_of(30, 5).contains("chi-squared with continuity correction: p = 5.0e-5"),
             "{}",
             verdict_of(30, 5)
         );
-        assert!(verdict_of(6, 5).starts_with("The difference may well be chance"));
+        assert!(verdict_of(6, 5).starts_with("The difference is not significant"));
         assert!(verdict_of(0, 0).contains("there is no difference"));
     }
 }

@@ -1,4 +1,4 @@
-//! What training made of the pictures.
+//! Augmented training images.
 
 use super::Report;
 use crate::report::html::{embedded, escaped};
@@ -6,8 +6,8 @@ use crate::report::html::{embedded, escaped};
 pub fn section(report: &Report) -> Option<String> {
     let sheet = report.sheet.as_ref()?;
     Some(format!(
-        "<p>Each row begins with a picture as it is, and goes on with what <code>--augment {}</code> may make of it.</p>\n\
-         <img class=\"sheet\" src=\"{}\" alt=\"Augmented pictures\">\n",
+        "<p>Each row shows an original image and random augmentations of it with <code>--augment {}</code>.</p>\n\
+         <img class=\"sheet\" src=\"{}\" alt=\"Augmented images\">\n",
         escaped(&report.config.augment),
         embedded(sheet)
     ))

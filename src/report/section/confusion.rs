@@ -1,21 +1,21 @@
-//! Which classes were taken for which.
+//! The confusion matrix.
 
 use super::Report;
 use crate::evaluate::picture;
 use crate::report::html::{embedded, escaped};
 
-/// More classes than this are shown as a picture and a list.
+/// With more classes than this, the matrix is shown as an image with a list of pairs.
 const MOST_CELLS: usize = 24;
 
-/// Pairs of the list.
+/// Maximum number of listed pairs.
 const LISTED: usize = 15;
 
 pub fn section(report: &Report) -> Option<String> {
     let classes = &report.metadata.classes;
     let matrix = if classes.len() <= MOST_CELLS { table(report) } else { as_picture(report) };
     Some(format!(
-        "<p class=\"soft\">A row is a true class, a column the class that its examples were taken for; the stronger the colour, the \
-         greater the share of the row.</p>\n{matrix}{}",
+        "<p class=\"soft\">Rows are actual classes, columns are predicted classes; a stronger color is a greater share of the \
+         row.</p>\n{matrix}{}",
         pairs(report)
     ))
 }
@@ -33,8 +33,8 @@ fn table(report: &Report) -> String {
         let share = count as f64 / confusion.support(truth) as f64;
         let kind = if truth == predicted { "right" } else { "wrong" };
         format!(
-            "<td class=\"{kind}\" style=\"--share:{:.2}\" title=\"{} taken for {}: {count}\">{count}</td>",
-            // The root makes single mistakes visible.
+            "<td class=\"{kind}\" style=\"--share:{:.2}\" title=\"actual {}, predicted {}: {count}\">{count}</td>",
+            // The square root makes single errors visible.
             0.6 * share.sqrt().max(0.25),
             names[truth],
             names[predicted]
@@ -55,7 +55,7 @@ fn as_picture(report: &Report) -> String {
     format!("<img class=\"sheet\" src=\"{}\" alt=\"The confusion matrix\">\n", embedded(&picture))
 }
 
-/// The pairs that are mixed up most often.
+/// The most frequent confusions.
 fn pairs(report: &Report) -> String {
     let (classes, confusion) = (&report.metadata.classes, &report.found.confusion);
     let all =
@@ -66,7 +66,7 @@ fn pairs(report: &Report) -> String {
     pairs.retain(|(count, ..)| *count > 0);
     pairs.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
     if pairs.is_empty() {
-        return "<p>No example was taken for another class.</p>\n".to_string();
+        return "<p>There are no errors.</p>\n".to_string();
     }
     let row = |(count, truth, predicted): &(u64, usize, usize)| {
         let share = 100. * *count as f64 / confusion.support(*truth) as f64;
@@ -74,8 +74,8 @@ fn pairs(report: &Report) -> String {
         format!("<tr><td>{truth}</td><td>{predicted}</td><td>{count}</td><td>{share:.1} %</td></tr>")
     };
     format!(
-        "<details open><summary>Mixed up most often</summary><div class=\"wide\"><table><tr><th>class</th><th>taken \
-         for</th><th>times</th><th>of the class</th></tr>{}</table></div></details>\n",
+        "<details open><summary>Most frequent confusions</summary><div class=\"wide\"><table><tr><th>actual</th>\
+         <th>predicted</th><th>examples</th><th>share of the class</th></tr>{}</table></div></details>\n",
         pairs.iter().take(LISTED).map(row).collect::<String>()
     )
 }

@@ -4,7 +4,7 @@ use super::Report;
 use crate::report::plot::{Curve, curves};
 use crate::train::EpochRecord;
 
-/// Epochs of the table below the curves.
+/// Maximum number of epochs in the table below the curves.
 const MOST_LISTED: usize = 200;
 
 pub fn section(report: &Report) -> Option<String> {
@@ -24,7 +24,7 @@ pub fn section(report: &Report) -> Option<String> {
             &epochs,
             &[
                 curve("training", "--one", |record| record.train_loss),
-                curve("held out", "--two", |record| record.held_out_loss),
+                curve("validation", "--two", |record| record.held_out_loss),
             ],
         ),
         curves(
@@ -33,7 +33,7 @@ pub fn section(report: &Report) -> Option<String> {
             &epochs,
             &[
                 curve("training", "--one", |record| 100. * record.train_accuracy),
-                curve("held out", "--two", |record| 100. * record.held_out_accuracy),
+                curve("validation", "--two", |record| 100. * record.held_out_accuracy),
             ],
         ),
         curves("Learning rate", "", &epochs, &[curve("learning rate", "--one", |record| record.lr)]),
@@ -55,7 +55,7 @@ fn table(report: &Report) -> String {
     };
     format!(
         "<details><summary>The last {} epochs as a table</summary><div class=\"wide\"><table><tr><th>epoch</th><th>training \
-         loss</th><th>accuracy</th><th>held-out loss</th><th>accuracy</th></tr>{}</table></div></details>\n",
+         loss</th><th>accuracy</th><th>validation loss</th><th>accuracy</th></tr>{}</table></div></details>\n",
         report.epochs.len() - skipped,
         report.epochs[skipped..].iter().map(row).collect::<String>()
     )

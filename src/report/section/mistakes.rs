@@ -1,4 +1,4 @@
-//! The mistakes that the model is surest of.
+//! The most confident errors.
 
 use super::Report;
 use crate::report::html::{embedded, escaped};
@@ -6,18 +6,18 @@ use crate::report::mistakes::Mistake;
 
 pub fn section(report: &Report) -> Option<String> {
     if report.mistakes.is_empty() {
-        return Some("<p>There is none among the held-out examples.</p>\n".to_string());
+        return Some("<p>There are no errors on the validation set.</p>\n".to_string());
     }
     let has_pictures = report.mistakes.iter().any(|mistake| mistake.seen.is_some());
     let what = if has_pictures {
-        "Beside each picture stands what the model saw in it: red speaks for the class that it chose, blue against it."
+        "The heatmap next to each image shows the attribution: red supports the predicted class, blue opposes it."
     } else {
-        "Below each stand the columns that spoke for the wrong class most, with their values."
+        "Below each example are the columns with the largest attribution to the predicted class, with their values."
     };
     let items: String =
         report.mistakes.iter().map(|mistake| item(mistake, &report.metadata.classes)).collect();
     Some(format!(
-        "<p>Those that the model is surest of; wrong labels are often among them. {what}</p>\n<ul class=\"mistakes\">\n{items}</ul>\n"
+        "<p>Errors with the highest confidence; some may be label errors. {what}</p>\n<ul class=\"mistakes\">\n{items}</ul>\n"
     ))
 }
 
@@ -26,7 +26,7 @@ fn item(mistake: &Mistake, classes: &[String]) -> String {
     let name = escaped(&mistake.name);
     let pictures = mistake.seen.as_ref().map_or(String::new(), |(picture, heat)| {
         let heat = heat.as_ref().map_or(String::new(), |heat| {
-            format!("<img src=\"{}\" alt=\"What speaks for {predicted} in it\">", embedded(heat))
+            format!("<img src=\"{}\" alt=\"Attribution to {predicted}\">", embedded(heat))
         });
         format!("<div class=\"pair\"><img src=\"{}\" alt=\"Example {name}\">{heat}</div>", embedded(picture))
     });
@@ -38,7 +38,7 @@ fn item(mistake: &Mistake, classes: &[String]) -> String {
         })
         .collect();
     format!(
-        "<li>{pictures}<b>{truth}</b> taken for <b class=\"fault\">{predicted}</b>, {:.1} % sure<br><span class=\"soft\">{name}{columns}</span></li>\n",
+        "<li>{pictures}predicted <b class=\"fault\">{predicted}</b>, actual <b>{truth}</b>, confidence {:.1} %<br><span class=\"soft\">{name}{columns}</span></li>\n",
         100. * mistake.confidence
     )
 }

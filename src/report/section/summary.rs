@@ -1,4 +1,4 @@
-//! The figures that are looked for first.
+//! The key figures.
 
 use super::Report;
 use crate::evaluate::interval::wilson;
@@ -14,9 +14,9 @@ pub fn section(report: &Report) -> Option<String> {
     });
     let rows = report.metadata.metrics.train_rows;
     let mut tiles = vec![
-        ("held-out accuracy", percent(Some(confusion.accuracy())), range),
-        ("held-out loss", format!("{:.4}", report.found.loss), "cross-entropy, nats".to_string()),
-        ("rows", thousands(rows), format!("{} held out", thousands(confusion.total() as usize))),
+        ("validation accuracy", percent(Some(confusion.accuracy())), range),
+        ("validation loss", format!("{:.4}", report.found.loss), "cross-entropy, nats".to_string()),
+        ("training examples", thousands(rows), format!("{} for validation", thousands(confusion.total() as usize))),
         ("classes", report.metadata.classes.len().to_string(), String::new()),
         (
             "model",
@@ -33,7 +33,7 @@ pub fn section(report: &Report) -> Option<String> {
         let accuracy = test.figures.get("accuracy").and_then(serde_json::Value::as_f64);
         tiles.insert(
             1,
-            ("test accuracy", percent(accuracy), format!("{} rows", thousands(test.rows as usize))),
+            ("test accuracy", percent(accuracy), format!("{} examples", thousands(test.rows as usize))),
         );
     }
     Some(super::tiles(&tiles))

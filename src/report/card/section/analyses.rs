@@ -1,4 +1,4 @@
-//! The figures class by class, where the model errs, and whether its probabilities are what they say.
+//! Metrics per class, errors and calibration.
 
 use super::groups;
 use crate::evaluate::calibration::{self, Bin};
@@ -7,13 +7,13 @@ use crate::evaluate::{ClassFigures, interval::wilson};
 use crate::report::card::markdown::{plain, table};
 use crate::report::card::{Card, Measured};
 
-/// Of more classes than this, the worst are shown.
+/// With more classes than this, only the worst are shown.
 const MOST_CLASSES: usize = 50;
 
-/// So many confusions are shown.
+/// Maximum number of confusions shown.
 const CONFUSIONS: usize = 10;
 
-/// The section.
+/// Renders the section.
 pub fn section(card: &Card) -> String {
     let of_part = |measured: &Measured| {
         let parts = [
@@ -32,11 +32,11 @@ pub fn section(card: &Card) -> String {
     card.measured.iter().map(of_part).collect::<Vec<_>>().join("\n")
 }
 
-/// Names the part in the heading.
+/// Adds the part to the headings if there are several.
 fn in_part(card: &Card, measured: &Measured, text: &str) -> String {
     match card.measured.len() {
         1 => text.to_string(),
-        _ => text.replacen('\n', &format!(", {} rows\n", measured.name), 1),
+        _ => text.replacen('\n', &format!(", {} set\n", measured.name), 1),
     }
 }
 
@@ -56,9 +56,9 @@ fn classes(measured: &Measured) -> String {
         let rows = thousands(*rows as usize);
         vec![plain(class), rows, percent(*precision), percent(*recall), interval, percent(*f1)]
     };
-    let columns = ["class", "rows:", "precision:", "recall:", "95 % interval of the recall:", "F1:"];
+    let columns = ["class", "examples:", "precision:", "recall:", "95 % interval of the recall:", "F1:"];
     let note = if all > MOST_CLASSES {
-        format!("\nThe {MOST_CLASSES} classes of {all} with the lowest F1 are shown.\n")
+        format!("\nOnly the {MOST_CLASSES} of {all} classes with the lowest F1 are shown.\n")
     } else {
         String::new()
     };
@@ -74,7 +74,7 @@ fn confusions(measured: &Measured) -> String {
         .collect();
     errors.sort_by_key(|(truth, predicted)| std::cmp::Reverse(confusion.count(*truth, *predicted)));
     if errors.is_empty() {
-        return "### Errors\n\nNone of these rows was classified wrongly.\n".to_string();
+        return "### Errors\n\nNo example was misclassified.\n".to_string();
     }
     let name = |class: usize| plain(&measured.report.classes[class].class);
     let row = |(truth, predicted): &(usize, usize)| {
@@ -84,11 +84,11 @@ fn confusions(measured: &Measured) -> String {
     };
     let (shown, all) = (errors.len().min(CONFUSIONS), errors.len());
     let note = if all > shown {
-        format!("\nThe {shown} most frequent of {all} kinds of error.\n")
+        format!("\nThe {shown} most frequent of {all} confusions.\n")
     } else {
         String::new()
     };
-    let columns = ["class", "taken for", "rows:", "share of the class:"];
+    let columns = ["actual", "predicted", "examples:", "share of the class:"];
     format!("### Errors\n\n{}{note}", table(&columns, errors.iter().take(CONFUSIONS).map(row)))
 }
 
@@ -100,9 +100,9 @@ fn calibration(measured: &Measured) -> String {
     };
     let (confidence, accuracy) = (mean(|bin| bin.confidence), mean(|bin| bin.accuracy));
     let verdict = match confidence - accuracy {
-        difference if difference.abs() < 0.01 => "about as sure as it is right",
-        difference if difference > 0. => "surer than it is right",
-        _ => "less sure than it is right",
+        difference if difference.abs() < 0.01 => "well calibrated",
+        difference if difference > 0. => "overconfident",
+        _ => "underconfident",
     };
     let row = |bin: &Bin| {
         let between = format!("{:.0} to {:.0} %", 100. * bin.low, 100. * bin.high);
@@ -113,11 +113,11 @@ fn calibration(measured: &Measured) -> String {
             percent(Some(bin.accuracy)),
         ]
     };
-    let columns = ["probability of the answer", "rows:", "mean probability:", "right:"];
+    let columns = ["confidence", "examples:", "mean confidence:", "accuracy:"];
     format!(
-        "### Calibration\n\nThe expected calibration error is {:.4}: the mean distance between the probability of the answer and \
-         the share that is right, over bins. On the whole, the model is {verdict}: it gives its answers a probability of {}, and \
-         {} of them are right.\n\n{}",
+        "### Calibration\n\nThe expected calibration error is {:.4}: the mean difference between confidence and accuracy over \
+         bins. Overall, the model is {verdict}: its mean confidence is {}, and its accuracy is \
+         {}.\n\n{}",
         calibration::error(scores, 1.),
         percent(Some(confidence)),
         percent(Some(accuracy)),
