@@ -1,4 +1,4 @@
-//! A model before and after it learned from corrections, on the old held-out rows and on the corrections.
+//! Compares a model before and after fine-tuning on corrections.
 
 use std::path::Path;
 
@@ -13,69 +13,69 @@ use crate::predict::Classifier;
 use crate::run::Examples;
 use crate::run::RunFolder;
 
-/// A model before and after.
+/// The model before and after fine-tuning.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
-    /// On the rows that the old run held out.
+    /// On the validation set of the old run.
     pub held_out: Pair,
-    /// On the corrections that were kept from the training; none if there are too few.
+    /// On the corrections in the validation set; `None` if there are too few.
     pub kept: Option<Pair>,
-    /// On the corrections that it was trained on.
+    /// On the corrections in the training set.
     pub trained: Pair,
 }
 
-/// Both models on some rows.
+/// Both models on the same examples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pair {
-    /// A row each: before.
+    /// Before, one entry per example.
     pub before: Vec<Judged>,
-    /// A row each: after.
+    /// After, one entry per example.
     pub after: Vec<Judged>,
-    /// A row each: the control, if there is one.
+    /// The control, one entry per example.
     pub control: Option<Vec<Judged>>,
 }
 
-/// What a model makes of a row.
+/// The prediction for one example.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judged {
-    /// Whether it takes it for its class.
+    /// Whether it is correct.
     pub is_right: bool,
-    /// The cross-entropy, in nats.
+    /// The cross-entropy in nats.
     pub loss: f64,
 }
 
 impl Pair {
-    /// The control and the model that learned from corrections.
+    /// The control and the fine-tuned model.
     pub fn beside_control(&self) -> Option<Pair> {
         let before = self.control.clone()?;
         Some(Pair { before, after: self.after.clone(), control: None })
     }
 
-    /// The number of rows.
+    /// Number of examples.
     pub fn rows(&self) -> usize {
         self.before.len()
     }
 
-    /// How many rows each got right.
+    /// Number of correct predictions before and after.
     pub fn right(&self) -> (usize, usize) {
         let count = |rows: &[Judged]| rows.iter().filter(|row| row.is_right).count();
         (count(&self.before), count(&self.after))
     }
 
-    /// The mean loss of each.
+    /// Mean loss before and after.
     pub fn loss(&self) -> (f64, f64) {
         let mean = |rows: &[Judged]| rows.iter().map(|row| row.loss).sum::<f64>() / rows.len().max(1) as f64;
         (mean(&self.before), mean(&self.after))
     }
 
-    /// Whether a difference of what they get right is chance.
+    /// McNemar's test of the difference in accuracy.
     pub fn test(&self) -> McNemar {
         McNemar::new(
             self.before.iter().zip(&self.after).map(|(before, after)| (before.is_right, after.is_right)),
         )
     }
 
-    /// How much the mean loss rose, and the standard error of that, over the rows.
+    /// Increase of the mean loss, and its standard error over the examples.
     pub fn loss_rise(&self) -> (f64, f64) {
         let rises = self.before.iter().zip(&self.after).map(|(before, after)| after.loss - before.loss);
         let rises: Vec<f64> = rises.collect();
@@ -86,10 +86,10 @@ impl Pair {
     }
 }
 
-/// Measures the model that `before` holds and the one of the run `after`, which was fine-tuned; and its control, if there is one.
+/// Evaluates the model `before`, the fine-tuned model of the run `after`, and the control if there is one.
 ///
 /// # Errors
-/// Models that do not go together, and data that is gone or has changed since.
+/// If the models do not match, or data is missing or has changed.
 pub fn compare(
     before: &Path,
     after: &RunFolder,
@@ -103,7 +103,7 @@ pub fn compare(
         let corrections = corrections.ok_or_else(|| {
             Error::artifact(
                 after.path(),
-                "this run was trained on no corrections, so there is nothing to compare",
+                "this run was not trained on corrections, so there is nothing to compare",
             )
         })?;
         let old = Classifier::load_on(before, device)?;
@@ -112,7 +112,7 @@ pub fn compare(
         if old.metadata().classes != new.metadata().classes {
             return Err(Error::artifact(
                 before,
-                "the model has other classes than the one that was made of it",
+                "the model and the fine-tuned model have different classes",
             ));
         }
         let pair = |rows: &[i64]| {
@@ -143,18 +143,18 @@ fn judged(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<Judged>
 }
 
 impl Comparison {
-    /// The corrections that the new model is judged by: the kept ones, or else those that it was trained on.
+    /// The corrections for validation, or else those for training.
     pub fn feedback(&self) -> &Pair {
         self.kept.as_ref().unwrap_or(&self.trained)
     }
 
-    /// As a table.
+    /// Formats as a table.
     pub fn to_text(&self) -> String {
         let head = format!("{:<30} {:>7}  {:>17}  {:>17}\n", "", "rows", "accuracy", "loss");
-        let pairs = [
-            ("old held-out rows", Some(&self.held_out)),
-            ("corrections, kept aside", self.kept.as_ref()),
-            ("corrections, seen in training", Some(&self.trained)),
+        let head = format!("{:<30} {:>7}  {:>17}  {:>17}\n", "", "examples", "accuracy", "loss");
+            ("validation set", Some(&self.held_out)),
+            ("corrections, validation", self.kept.as_ref()),
+            ("corrections, training", Some(&self.trained)),
         ];
         let own = pairs.iter().filter_map(|(what, pair)| Some(line(what, (*pair)?)));
         let text = head + &own.collect::<String>();
@@ -163,7 +163,7 @@ impl Comparison {
         if beside.is_empty() {
             return text;
         }
-        format!("{text}\ncontrol, trained as long without the corrections → after\n{beside}")
+        format!("{text}\ncontrol (trained equally long without corrections) → after\n{beside}")
     }
 }
 
