@@ -85,7 +85,8 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
     let feedback::Set { mut corrections, mut notes } = feedback::read(folder)?;
     if let Some(wanted) = config.feedback_rows.map(|rows| rows as usize) {
         if corrections.len() < wanted {
-            let problem = format!("expected at least {wanted} corrections, but there are {}", corrections.len());
+            let problem =
+                format!("expected at least {wanted} corrections, but there are {}", corrections.len());
             return Err(Error::data(file.as_path(), problem));
         }
         corrections.truncate(wanted);
@@ -119,9 +120,7 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
                 let row = first + added.taken.labels.len() as i64 - 1;
                 if is_kept { kept.push(row) } else { trained.push(row) }
             }
-            Err(problem) => {
-                notes.push(format!("skipped correction {}: {problem}", quoted(&correction.id)))
-            }
+            Err(problem) => notes.push(format!("skipped correction {}: {problem}", quoted(&correction.id))),
         }
     }
     notes.extend(waiting.iter().take(NAMED).cloned());
@@ -192,8 +191,8 @@ impl<'a> Added<'a> {
     ) -> std::result::Result<Verdict, String> {
         let classes = &self.dataset.classes;
         let label = classes.iter().position(|class| *class == correction.correction);
-        let label = label
-            .ok_or_else(|| format!("{} is not a class of the model", quoted(&correction.correction)))?;
+        let label =
+            label.ok_or_else(|| format!("{} is not a class of the model", quoted(&correction.correction)))?;
         let picture = correction.input.picture(folder);
         match (&self.dataset.inputs, &correction.input, picture) {
             (Inputs::Images(_), Input::Values(_), _) | (Inputs::Images(_), _, None) => {

@@ -33,9 +33,7 @@ pub fn read(folder: &Path) -> Result<Set> {
         }
         match of_line(text) {
             Ok(correction) => set.corrections.push(correction),
-            Err(problem) => {
-                set.notes.push(format!("{}: skipped: {problem}", Place::line(&path, line)))
-            }
+            Err(problem) => set.notes.push(format!("{}: skipped: {problem}", Place::line(&path, line))),
         }
     }
     Ok(set)

@@ -24,7 +24,7 @@ use crate::export::Metadata;
 use crate::loader::decode_all;
 use crate::loader::sheet::contact_sheet;
 use crate::options::Config;
-use crate::report::card::File;
+use crate::report::card::ModelFile;
 use crate::run::RunFolder;
 use crate::run::{Examples, Finished};
 use crate::train::{EpochRecord, MetricsLog};
@@ -36,7 +36,7 @@ pub struct Report {
     name: String,
     config: Config,
     metadata: Metadata,
-    file: File,
+    file: ModelFile,
     parameters: usize,
     epochs: Vec<EpochRecord>,
     /// Evaluation on the validation set.
@@ -71,7 +71,7 @@ impl Report {
                 feed.kept().into_iter().map(|place| examples.split.held_out[place]).collect();
             Ok(Report {
                 name: run.name(),
-                file: File::of(&run.model())?,
+                file: ModelFile::of(&run.model())?,
                 parameters: classifier.parameters()?,
                 epochs: MetricsLog::read(&run.metrics())?,
                 figures: evaluate::Report::new(&found, &metadata.classes),

@@ -40,8 +40,7 @@ impl Finished {
     /// If the run is a cross-validation or has no model.
     pub fn model(run: &RunFolder, config: &Config) -> Result<PathBuf> {
         if config.folds.is_some() && config.fold.is_none() {
-            let problem =
-                "this is a cross-validation with one model per fold; use the folder of a fold, such as fold-1";
+            let problem = "this is a cross-validation with one model per fold; use the folder of a fold, such as fold-1";
             return Err(Error::artifact(run.path(), problem));
         }
         let path = run.model();

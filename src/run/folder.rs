@@ -277,9 +277,7 @@ fn claim(path: &Path) -> Result<()> {
             path,
             "this folder holds a run; continue it with `--resume`, or use another folder. Nothing was changed",
         )),
-        Ok(_) => {
-            Err(Error::artifact(path, "this folder is not empty; use another one. Nothing was changed"))
-        }
+        Ok(_) => Err(Error::artifact(path, "this folder is not empty; use another one. Nothing was changed")),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             fs::create_dir_all(path).map_err(|error| no_folder(path, error))
         }

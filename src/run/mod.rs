@@ -318,7 +318,9 @@ impl Run {
                 self.folder.config_file().display(),
                 self.folder.best_checkpoint().display()
             ),
-            false => format!("to continue training: cresset train --resume {run} --epochs N, with N above {epochs}"),
+            false => format!(
+                "to continue training: cresset train --resume {run} --epochs N, with N above {epochs}"
+            ),
         };
         format!("the run is finished ({reason}) and was not changed; {remedy}")
     }

@@ -192,8 +192,7 @@ fn network(config: &Config, task: &Task, device: Device) -> Result<Network> {
             Network::new(name, &config.model_options, task, device, config.seed)
         }
         ModelChoice::File(_) if !config.model_options.is_empty() => {
-            let problem =
-                "--model-options applies only to the architectures that `cresset models` lists, not to a model file";
+            let problem = "--model-options applies only to the architectures that `cresset models` lists, not to a model file";
             Err(Error::Usage(problem.to_string()))
         }
         ModelChoice::File(file) => Network::imported(file, task, device, config.seed),

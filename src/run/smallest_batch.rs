@@ -22,7 +22,9 @@ pub(super) fn check(network: &Network, train: &dyn TrainFeed, config: &Config, w
     }
     let Some(layer) = broken_by_one(network)? else { return Ok(()) };
     let remedy = match (config.batch_size, rows) {
-        (_, 1) => "there is only one training example, and batch normalization needs at least two".to_string(),
+        (_, 1) => {
+            "there is only one training example, and batch normalization needs at least two".to_string()
+        }
         (1, _) => "use --batch-size 2 or more, or a model without batch normalization".to_string(),
         _ => format!(
             "with {processes} processes, some ranks have only one of the {rows} training examples in a batch; start fewer processes"

@@ -90,8 +90,7 @@ fn held(folder: &Path, file: &mut File) -> Error {
     let _ = file.rewind().and_then(|()| file.read_to_string(&mut holder));
     let holder: String = holder.chars().filter(|character| !character.is_control()).take(200).collect();
     let holder = if holder.is_empty() { "another process" } else { &holder };
-    let problem =
-        format!("{holder} is writing to this folder; wait for it, or stop it. Nothing was changed");
+    let problem = format!("{holder} is writing to this folder; wait for it, or stop it. Nothing was changed");
     Error::artifact(folder, problem)
 }
 

@@ -206,8 +206,7 @@ impl Space {
         parameters: &[(Parameter, usize)],
     ) -> Result<()> {
         if self.fixed.folds.is_some() && self.fixed.fold.is_none() {
-            let problem =
-                "a search trains one model per trial; set `fold`, or remove `folds`";
+            let problem = "a search trains one model per trial; set `fold`, or remove `folds`";
             return Err(Error::Usage(problem.to_string()));
         }
         if self.settings.method == Method::Random {
@@ -314,7 +313,8 @@ fn distribution(source: &Source, name: &str, value: &Spanned<DeValue>) -> Result
         .as_array()
         .map(|values| values.iter().map(|value| scalar(value.get_ref())).collect::<Option<Vec<String>>>());
     let texts = texts.flatten().filter(|texts| !texts.is_empty());
-    let texts = texts.ok_or_else(|| fault(at, format!("`{kind}` requires a list of values, such as [1, 8]")))?;
+    let texts =
+        texts.ok_or_else(|| fault(at, format!("`{kind}` requires a list of values, such as [1, 8]")))?;
     if kind == "choice" {
         return Ok(Distribution::Choice(texts));
     }

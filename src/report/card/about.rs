@@ -74,7 +74,9 @@ impl About {
             let text = text.ok_or_else(|| {
                 Error::data(
                     place,
-                    format!("`{name}` must be a non-empty string; omit the field if there is nothing to state"),
+                    format!(
+                        "`{name}` must be a non-empty string; omit the field if there is nothing to state"
+                    ),
                 )
             })?;
             about.insert(known, text);
@@ -118,9 +120,7 @@ impl Args for About {
                 .help(field.help)
                 .value_name("TEXT")
                 .value_parser(NonEmptyStringValueParser::new())
-                .help_heading(
-                    "Model card fields (also in the file of --about, as `license = \"MIT\"`)",
-                )
+                .help_heading("Model card fields (also in the file of --about, as `license = \"MIT\"`)")
         });
         command.args(arguments)
     }

@@ -27,12 +27,12 @@ pub struct ModelFile {
     pub date: Option<String>,
 }
 
-impl File {
+impl ModelFile {
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let written = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
         let date = written.filter(|time| *time <= SystemTime::now()).and_then(date::day);
-        Ok(File { bytes: bytes.len(), sha256: sha256(&bytes), date })
+        Ok(ModelFile { bytes: bytes.len(), sha256: sha256(&bytes), date })
     }
 }
 
@@ -192,8 +192,10 @@ impl Measured {
 
     /// The accuracy and its interval.
     pub fn accuracy(&self) -> (f64, Interval) {
-        let (_, value, interval) =
-            self.metrics().find(|(metric, ..)| metric.name == "accuracy").expect("accuracy is always defined");
+        let (_, value, interval) = self
+            .metrics()
+            .find(|(metric, ..)| metric.name == "accuracy")
+            .expect("accuracy is always defined");
         (value, interval.unwrap_or(Interval { low: 0., high: 1. }))
     }
 }

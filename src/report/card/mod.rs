@@ -11,7 +11,7 @@ mod section;
 use tch::Device;
 
 pub use about::{About, FIELDS, Field};
-pub use facts::{File, Measured, Rows};
+pub use facts::{Measured, ModelFile, Rows};
 use markdown::plain;
 use section::SECTIONS;
 
@@ -33,7 +33,7 @@ pub struct Card {
     /// Metadata of the model.
     pub metadata: Metadata,
     /// The model file.
-    pub file: File,
+    pub file: ModelFile,
     /// Number of trainable parameters.
     pub parameters: usize,
     /// Number of examples by class, part and group.
@@ -64,7 +64,7 @@ impl Card {
             let name = about.get("name").map_or_else(|| run.name(), str::to_string);
             Ok(Card {
                 name,
-                file: File::of(&run.model())?,
+                file: ModelFile::of(&run.model())?,
                 parameters: classifier.parameters()?,
                 rows: Rows::new(dataset, split, &config, grouping.as_ref())?,
                 about,

@@ -63,8 +63,7 @@ impl HeldOut {
     /// Why they cannot be compared: different data, different labels, no common example.
     pub fn compare(&self, other: &HeldOut) -> std::result::Result<Compared, String> {
         if self.data_sha256 != other.data_sha256 {
-            let problem =
-                "the runs use different data, so examples cannot be matched";
+            let problem = "the runs use different data, so examples cannot be matched";
             return Err(problem.to_string());
         }
         let common: Vec<_> =

@@ -70,7 +70,7 @@ fn subfolders(dir: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(dir).map_err(Error::io("read the folder", dir))?;
     let folders = entries.flatten().filter(|entry| entry.path().is_dir());
     let names = folders.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        // Names with a leading dot are hidden files or left from unfinished writes.
+    // Names with a leading dot are hidden files or left from unfinished writes.
     Ok(names.filter(|name| !name.starts_with('.')).collect())
 }
 

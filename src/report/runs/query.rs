@@ -75,8 +75,11 @@ impl Filter {
         let order = match (own.as_f64(), number(&self.value)) {
             (Some(own), Some(wanted)) => own.partial_cmp(&wanted),
             (Some(_), None) => {
-                let problem =
-                    format!("the column {} holds numbers, but {} is not a number", self.column, quoted(&self.value));
+                let problem = format!(
+                    "the column {} holds numbers, but {} is not a number",
+                    self.column,
+                    quoted(&self.value)
+                );
                 return Err(Error::Usage(problem));
             }
             (None, _) => Some(own_text.cmp(&self.value)),

@@ -16,7 +16,11 @@ pub fn section(report: &Report) -> Option<String> {
     let mut tiles = vec![
         ("validation accuracy", percent(Some(confusion.accuracy())), range),
         ("validation loss", format!("{:.4}", report.found.loss), "cross-entropy, nats".to_string()),
-        ("training examples", thousands(rows), format!("{} for validation", thousands(confusion.total() as usize))),
+        (
+            "training examples",
+            thousands(rows),
+            format!("{} for validation", thousands(confusion.total() as usize)),
+        ),
         ("classes", report.metadata.classes.len().to_string(), String::new()),
         (
             "model",

@@ -110,10 +110,7 @@ pub fn compare(
         let new = Classifier::load_on(&after.model(), device)?;
         let control = control.map(|run| Classifier::load_on(&run.model(), device)).transpose()?;
         if old.metadata().classes != new.metadata().classes {
-            return Err(Error::artifact(
-                before,
-                "the model and the fine-tuned model have different classes",
-            ));
+            return Err(Error::artifact(before, "the model and the fine-tuned model have different classes"));
         }
         let pair = |rows: &[i64]| {
             let feed = examples.raw(rows, &config, old.device());
@@ -150,8 +147,8 @@ impl Comparison {
 
     /// Formats as a table.
     pub fn to_text(&self) -> String {
-        let head = format!("{:<30} {:>7}  {:>17}  {:>17}\n", "", "rows", "accuracy", "loss");
-        let head = format!("{:<30} {:>7}  {:>17}  {:>17}\n", "", "examples", "accuracy", "loss");
+        let head = format!("{:<30} {:>8}  {:>17}  {:>17}\n", "", "examples", "accuracy", "loss");
+        let pairs = [
             ("validation set", Some(&self.held_out)),
             ("corrections, validation", self.kept.as_ref()),
             ("corrections, training", Some(&self.trained)),
@@ -173,5 +170,5 @@ fn line(what: &str, pair: &Pair) -> String {
     let share = |right: usize| format!("{:.2}", 100. * right as f64 / rows.max(1) as f64);
     let accuracy = format!("{} → {} %", share(right_before), share(right_after));
     let loss = format!("{loss_before:.4} → {loss_after:.4}");
-    format!("{what:<30} {:>7}  {accuracy:>17}  {loss:>17}\n", thousands(rows))
+    format!("{what:<30} {:>8}  {accuracy:>17}  {loss:>17}\n", thousands(rows))
 }

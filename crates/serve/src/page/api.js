@@ -1,4 +1,4 @@
-// Asking the server. The token, where one is needed, stays in this tab.
+// Requests to the server. The token is stored for this tab only.
 const api = {
   async ask(path, options = {}) {
     const token = sessionStorage.getItem("token");
@@ -15,7 +15,7 @@ const api = {
     return api.ask(path, { method: "POST", headers: { "Content-Type": type }, body });
   },
 
-  // An input is a picture (a Blob) or a row (a list of cells).
+  // An input is an image (a Blob) or a row (a list of cells).
   classify(input) {
     return api.send("/v1/predict", input);
   },

@@ -1,7 +1,7 @@
-// A drawing: white on black, as the model's pictures are, black being the least value and white the greatest.
-// Lines are kept as points, so that they can be brought to the frame with the width that lines have there.
+// A drawing, white on black as in the training images: black is the minimum value, white the maximum.
+// Strokes are stored as points, so that they can be scaled to the frame with constant stroke width.
 class Drawing {
-  // `shape` is [channels, height, width] of the model's pictures.
+  // `shape` is [channels, height, width] of the model's images.
   constructor(canvas, shape, changed) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
@@ -9,7 +9,7 @@ class Drawing {
     const unit = 336 / Math.max(height, width);
     canvas.width = Math.round(unit * width);
     canvas.height = Math.round(unit * height);
-    // A line is hardly wider than a pixel of a small picture, and a twelfth of a large one.
+    // Stroke width: about one pixel of a small image, or a twelfth of a large one.
     this.pen = Math.max(canvas.width / 12, 1.1 * canvas.width / width);
     this.cursor = { x: canvas.width / 2, y: canvas.height / 2 };
     this.changed = changed;
@@ -28,7 +28,7 @@ class Drawing {
     return this.lines.length === 0 && !this.picture;
   }
 
-  // Takes a picture from elsewhere, as it is.
+  // Takes an image file unchanged.
   async take(file) {
     const shown = await createImageBitmap(file);
     this.lines = [];
@@ -128,7 +128,7 @@ class Drawing {
     }
   }
 
-  // Where a point goes for the lines to stand in the middle, and fill the frame as far as their proportions allow.
+  // Maps points so that the drawing is centered and fills the frame with its aspect ratio.
   fitting() {
     const points = this.lines.flat();
     const [xs, ys] = ["x", "y"].map((axis) => points.map((point) => point[axis]));
@@ -143,7 +143,7 @@ class Drawing {
     });
   }
 
-  // What is sent: the file itself, or the lines as a PNG.
+  // The request body: the file itself, or the drawing as a PNG.
   blob(isFitted) {
     if (this.picture) return Promise.resolve(this.picture.file);
     const sent = Object.assign(document.createElement("canvas"), { width: this.canvas.width, height: this.canvas.height });

@@ -1,5 +1,5 @@
-// From an input to what is shown of it: while somebody draws, the newest input is asked about, and an answer that is older
-// than one that is shown already is dropped.
+// Requests and results: while the user draws, the newest input is sent, and responses older than the shown one are
+// dropped.
 let asked = 0;
 let shown = 0;
 let current = null;
@@ -22,7 +22,7 @@ async function begin() {
   const accuracy = model.metrics.held_out?.accuracy;
   byId("about").textContent = [
     model.architecture, `${model.classes.length} classes`,
-    accuracy === undefined ? null : `${percent(accuracy)} right on held-out rows`, model.sha256.slice(0, 12),
+    accuracy === undefined ? null : `validation accuracy ${percent(accuracy)}`, model.sha256.slice(0, 12),
   ].filter(Boolean).join(" · ");
   const results = new Results(model.classes, (name) => correct(results, name));
   const source = model.input.kind === "image" ? pictures(model, later) : rows(model, later);
@@ -33,7 +33,7 @@ async function begin() {
   source.begin();
 }
 
-// The pictures that are drawn or chosen.
+// Image input: drawn, chosen, dropped or pasted.
 function pictures(model, changed) {
   byId("picture-input").hidden = false;
   const drawing = new Drawing(byId("drawing"), model.input.shape, changed);
@@ -42,7 +42,7 @@ function pictures(model, changed) {
   byId("clear").addEventListener("click", () => drawing.clear());
   const take = (file) => file && drawing.take(file).catch(() => {
     byId("problem").hidden = false;
-    byId("problem").textContent = `${file.name} is no picture that this browser reads.`;
+    byId("problem").textContent = `This browser cannot read ${file.name} as an image.`;
   });
   byId("file").addEventListener("change", (event) => { take(event.target.files[0]); event.target.value = ""; });
   const area = byId("picture-input");
@@ -62,7 +62,7 @@ function pictures(model, changed) {
   };
 }
 
-// The row that is edited.
+// Row input.
 function rows(model, changed) {
   byId("row-input").hidden = false;
   byId("map").hidden = true;

@@ -19,8 +19,8 @@ pub(super) async fn explain(State(app): State<Arc<App>>, request: Request) -> Re
     let class = options.get("class").map(|name| ask::class_of(&served, name)).transpose()?;
     let mut rows = inputs::read(&served.taken, app.limits, &headers, body)?;
     let row = rows.pop().filter(|_| rows.is_empty());
-    let row = row.ok_or_else(|| Problem::unusable("one input is explained at a time"))?.values;
-    // Computed first: gradients of values that the model gives no number for are none.
+    let row = row.ok_or_else(|| Problem::unusable("explain requires exactly one input"))?.values;
+    // Compute outputs first, to report NaN or infinite outputs.
     let classified = vec![row.clone()];
     let found = ask::answer(&app, &served, 1, |answer| Job::Classify { rows: classified, answer }).await?;
     if let Some(Err(problem)) = found.into_iter().next() {

@@ -16,7 +16,7 @@ use crate::reply;
 use cresset::feedback::{Answer, Correction, Given};
 use cresset::run::date;
 
-/// What was wrong: an input, the model's answer and the right one.
+/// A correction: input, predicted class and correct class.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
@@ -28,13 +28,13 @@ struct Body {
     model_version: Option<String>,
 }
 
-/// The input, read.
+/// The decoded input.
 enum Read {
     Picture(Vec<u8>),
     Values(Vec<f32>),
 }
 
-/// The longest name of a model's version, in characters.
+/// Maximum length of a model version in characters.
 const LONGEST_VERSION: usize = 200;
 
 pub(super) async fn correct(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
@@ -73,22 +73,24 @@ pub(super) async fn correct(State(app): State<Arc<App>>, request: Request) -> Re
     ))
 }
 
-/// Refuses a correction that nothing could be learned from.
+/// Rejects invalid corrections.
 fn check(app: &App, body: &Body) -> Result<Read, Problem> {
     let served = app.models.current();
     ask::class_of(&served, &body.correction)?;
     ask::class_of(&served, &body.answer.class)?;
     if !body.answer.is_sound() {
-        return Err(Problem::unusable("the probability of the answer must be from 0 to 1"));
+        return Err(Problem::unusable("the probability in `answer` must be from 0 to 1"));
     }
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if body.model_sha256.len() != 64 || !body.model_sha256.bytes().all(is_digit) {
         return Err(Problem::unusable(
-            "model_sha256 must be the 64 hexadecimal digits that came with the answer",
+            "model_sha256 must be the 64 hexadecimal digits of the prediction response",
         ));
     }
     if body.model_version.as_ref().is_some_and(|version| version.chars().count() > LONGEST_VERSION) {
-        return Err(Problem::unusable(format!("model_version may have {LONGEST_VERSION} characters")));
+        return Err(Problem::unusable(format!(
+            "model_version may have at most {LONGEST_VERSION} characters"
+        )));
     }
     match (&body.image, &body.values) {
         (Some(image), None) => {
@@ -100,11 +102,11 @@ fn check(app: &App, body: &Body) -> Result<Read, Problem> {
             let row = values.values(&served.taken).map_err(Problem::unusable)?;
             Ok(Read::Values(row.values))
         }
-        _ => Err(Problem::unusable("a correction needs either `image` or `values`")),
+        _ => Err(Problem::unusable("a correction must have either `image` or `values`")),
     }
 }
 
-/// How the name of a picture's file ends, by what it holds.
+/// File extension of an encoded image, by content.
 fn ending(bytes: &[u8]) -> &'static str {
     let format = image::guess_format(bytes).ok();
     format.and_then(|format| format.extensions_str().first()).copied().unwrap_or("png")

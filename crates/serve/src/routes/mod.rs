@@ -1,4 +1,4 @@
-//! What is answered, a file a group of routes.
+//! Routes, one file per group.
 
 mod ask;
 mod explain;
@@ -23,7 +23,7 @@ use super::problem::Problem;
 use super::{openapi, page, reply};
 pub(super) use state::App;
 
-/// The client at the other end of a connection.
+/// Address of the client.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client(pub IpAddr);
 
@@ -41,12 +41,12 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(description))
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(Arc::clone(&app), at_the_door))
+        .layer(from_fn_with_state(Arc::clone(&app), admit))
         .with_state(app)
 }
 
-/// What every request passes: it is counted, and answered only if it may be.
-async fn at_the_door(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Middleware for all requests: access control and metrics.
+async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let path = request.uri().path().to_string();
     let response = match admitted(&app, &request, begun) {
@@ -66,7 +66,7 @@ fn admitted(app: &App, request: &Request, now: Instant) -> Result<(), Problem> {
     }
     rate.count(*client, now).map_err(|seconds| {
         app.metrics.rejected(Rejected::Rate);
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, "the client sends too many requests").retry_after(seconds)
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests from this client").retry_after(seconds)
     })
 }
 
@@ -91,12 +91,9 @@ async fn description(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn nothing() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "there is nothing here; /openapi.json tells what there is")
+    Problem::new(StatusCode::NOT_FOUND, "not found; see /openapi.json")
 }
 
 async fn wrong_method() -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "this address takes another method; /openapi.json tells which",
-    )
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; see /openapi.json")
 }

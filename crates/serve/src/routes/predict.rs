@@ -21,11 +21,11 @@ struct Reply<'a> {
     results: Vec<Classes>,
 }
 
-/// The classes of an input, the most probable one first.
+/// The classes of an input, most probable first.
 #[derive(Serialize)]
 struct Classes {
     predictions: Vec<Ranked>,
-    /// The categories that the model was not trained on, by column.
+    /// Unknown categories by column.
     #[serde(skip_serializing_if = "Map::is_empty")]
     unknown: Map<String, Value>,
 }
@@ -36,7 +36,7 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let served = app.models.current();
     let classes = &served.metadata.classes;
     let top_k = options.get("top_k").map_or(Some(classes.len()), |text| count(text));
-    let top_k = top_k.ok_or_else(|| Problem::malformed("top_k must be a whole number above 0"))?;
+    let top_k = top_k.ok_or_else(|| Problem::malformed("top_k must be a positive integer"))?;
     let top_k = top_k.min(classes.len());
     let rows = inputs::read(&served.taken, app.limits, &headers, body)?;
     let (rows, unknown): (Vec<_>, Vec<_>) = rows.into_iter().map(|row| (row.values, row.unknown)).unzip();
@@ -64,7 +64,7 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     }
 }
 
-/// A whole number above 0; one that is too large for the machine is as good as the largest.
+/// Parses a positive integer, saturating.
 fn count(text: &str) -> Option<usize> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(usize::MAX)).filter(|count| *count > 0)

@@ -34,9 +34,7 @@ pub fn section(card: &Card) -> String {
     facts.extend(rows.left_out.iter().map(|what| format!("Left out: {what}")));
     let unreadable: usize = card.measured.iter().map(|measured| measured.unreadable).sum();
     if unreadable > 0 {
-        facts.push(format!(
-            "Left out: {unreadable} images that could not be read during evaluation"
-        ));
+        facts.push(format!("Left out: {unreadable} images that could not be read during evaluation"));
     }
     facts.push(format!("Preprocessing (part of the model): {}", preprocessing(card)));
     format!(
@@ -52,13 +50,16 @@ fn preprocessing(card: &Card) -> String {
     use crate::model::preprocessing::PreprocessingKind;
     let preprocessing = &card.metadata.preprocessing;
     let what = match (preprocessing.kind, card.metadata.input.value_range) {
-        (PreprocessingKind::Range, Some(range)) => format!("values from {} to {} are scaled to the range 0 to 1", range.min, range.max),
+        (PreprocessingKind::Range, Some(range)) => {
+            format!("values from {} to {} are scaled to the range 0 to 1", range.min, range.max)
+        }
         (PreprocessingKind::Range, None) => "values are scaled to the range 0 to 1".to_string(),
         (PreprocessingKind::Standardize, _) => {
             "each column is standardized with the mean and standard deviation of the training set".to_string()
         }
         (PreprocessingKind::StandardizeChannels, _) => {
-            "each channel is standardized with the mean and standard deviation of the training set".to_string()
+            "each channel is standardized with the mean and standard deviation of the training set"
+                .to_string()
         }
     };
     let fill = preprocessing.fill.as_ref().map(|_| {

@@ -61,8 +61,7 @@ pub fn section(card: &Card) -> String {
     ];
     rows.retain(|(_, text)| !text.is_empty());
     let rows = rows.into_iter().map(|(name, text)| vec![name.to_string(), text]);
-    let config =
-        "All options of the run are in its `config.toml` and in `metadata.json` inside the file.";
+    let config = "All options of the run are in its `config.toml` and in `metadata.json` inside the file.";
     format!("{}\n{config}\n", table(&["", ""], rows))
 }
 

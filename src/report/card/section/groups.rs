@@ -77,7 +77,8 @@ fn alike(report: &GroupReport) -> bool {
 
 fn rates(report: &GroupReport) -> String {
     if report.groups.first().is_none_or(|group| group.classes.len() > MOST_SHOWN) {
-        return "There are too many classes to list the rates here; `cresset eval --json` writes them.\n".to_string();
+        return "There are too many classes to list the rates here; `cresset eval --json` writes them.\n"
+            .to_string();
     }
     let rows = report.groups.iter().flat_map(|group| {
         group.classes.iter().map(|rates| {

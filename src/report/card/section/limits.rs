@@ -48,10 +48,14 @@ pub fn section(card: &Card) -> String {
 /// Whether the evaluation data was also used for model selection.
 fn choice(card: &Card) -> String {
     let epoch = card.metadata.metrics.epoch;
-    let chose =
-        format!("The validation set also selected epoch {epoch} of {}, and possibly options", card.config.epochs);
+    let chose = format!(
+        "The validation set also selected epoch {epoch} of {}, and possibly options",
+        card.config.epochs
+    );
     match card.measured.iter().find(|measured| measured.name == "test") {
-        Some(_) => format!("{chose}, so its metrics are slightly optimistic. The test set was not used for any selection."),
+        Some(_) => format!(
+            "{chose}, so its metrics are slightly optimistic. The test set was not used for any selection."
+        ),
         None => format!(
             "{chose}, so the metrics are slightly optimistic. There is no separate test set (`--test-list`, or a test split in \
              the dataset)."
@@ -124,8 +128,7 @@ fn of_groups(card: &Card, report: &GroupReport) -> Vec<String> {
         card.rows.of_groups.iter().filter(|(name, _)| report.groups.iter().all(|group| group.group != *name));
     let unmeasured: Vec<_> = unmeasured.map(|(name, _)| plain(name)).collect();
     let unmeasured = named(&unmeasured).map(|names| format!("Groups without evaluated examples: {names}."));
-    let small =
-        "The calibration error of a small group is biased upwards; compare it with care.".to_string();
+    let small = "The calibration error of a small group is biased upwards; compare it with care.".to_string();
     few.into_iter().chain(unmeasured).chain([small]).collect()
 }
 
@@ -147,18 +150,14 @@ fn closed_world(card: &Card) -> String {
 /// Which inputs are rejected.
 fn refusals(card: &Card) -> String {
     let input = &card.metadata.input;
-    let width = format!(
-        "`forward` only checks that an input has {} features",
-        input.shape.features()
-    );
+    let width = format!("`forward` only checks that an input has {} features", input.shape.features());
     let predict = match (&input.table, input.value_range) {
         (_, Some(range)) if card.has_pictures() => format!(
             "`cresset predict` rejects values outside {} to {} in a table, and resizes images to {}",
             range.min, range.max, input.shape
         ),
         (Some(_), _) if card.metadata.preprocessing.fill.is_some() => {
-            "`cresset predict` rejects unknown categories and imputes missing values"
-                .to_string()
+            "`cresset predict` rejects unknown categories and imputes missing values".to_string()
         }
         _ => "`cresset predict` rejects missing values and unknown categories".to_string(),
     };

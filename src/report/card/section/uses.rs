@@ -32,8 +32,11 @@ pub fn ethics(card: &Card) -> String {
 /// The section on the license.
 pub fn license(card: &Card) -> String {
     let link = card.about.get("license_link").map(|link| format!(" ({link})")).unwrap_or_default();
-    let terms =
-        if card.about.get("license").is_some() { "" } else { " Without a stated license, no rights are granted." };
+    let terms = if card.about.get("license").is_some() {
+        ""
+    } else {
+        " Without a stated license, no rights are granted."
+    };
     format!(
         "**Model.** {}{link}{terms}\n\n**Data.** {}\n",
         card.about.or_how_to_state("license"),
