@@ -36,7 +36,7 @@ pub struct Corrections {
 }
 
 /// Maximum number of waiting corrections that are listed.
-const NAMED: usize = 10;
+const MAX_NAMED: usize = 10;
 
 /// Advice about waiting corrections.
 const CONFIRM: &str = "a correction that waits is used once the same input is corrected to the same class again; \
@@ -44,14 +44,14 @@ const CONFIRM: &str = "a correction that waits is used once the same input is co
 
 /// Starting with the tenth, every fifth correction is used for validation. The choice depends on the number of the correction, so that
 /// a correction never moves from training to validation when the set grows.
-const FIRST_KEPT: usize = 10;
-const EVERY: usize = 5;
+const FIRST_VALIDATION: usize = 10;
+const VALIDATION_INTERVAL: usize = 5;
 
 /// Default share of corrections in an epoch: enough for a few to have an effect, and few enough to avoid forgetting.
 const SHARE: f64 = 0.2;
 
 /// Maximum default number of repetitions of a correction, to avoid memorization.
-const MOST_TIMES: u32 = 50;
+const MAX_WEIGHT: u32 = 50;
 
 impl Corrections {
     /// The options of a run with these corrections, so that a resumed run uses the same ones.
@@ -94,10 +94,10 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
     if corrections.is_empty() {
         return Err(Error::data(file.as_path(), "there are no corrections in this file"));
     }
-    let mut added = Added::new(&dataset, split);
+    let mut examples = CorrectionExamples::new(&dataset, split);
     if !config.accept_contradictions.unwrap_or(false) {
         let digests = corrections.iter().map(|correction| (correction, digest_of(correction, folder)));
-        added.review = Some(Review::new(&dataset, split, digests));
+        examples.review = Some(Review::new(&dataset, split, digests));
     }
     let mut waiting = Vec::new();
     let mut hash = Sha256::new();
@@ -108,7 +108,7 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
         if let Some(picture) = correction.input.picture(folder) {
             hash.update(std::fs::read(picture).unwrap_or_default());
         }
-        match added.take(correction, folder, config) {
+        match examples.take(correction, folder, config) {
             Ok(Verdict::Repeated) => (),
             Ok(Verdict::Waits(reason)) => waiting.push(format!(
                 "correction {} to {} waits for a second opinion: {reason}",
@@ -116,16 +116,16 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
                 quoted(&correction.correction)
             )),
             Ok(Verdict::Taken) => {
-                let is_kept = number >= FIRST_KEPT && number % EVERY == 0;
-                let row = first + added.taken.labels.len() as i64 - 1;
+                let is_kept = number >= FIRST_VALIDATION && number % VALIDATION_INTERVAL == 0;
+                let row = first + examples.taken.labels.len() as i64 - 1;
                 if is_kept { kept.push(row) } else { trained.push(row) }
             }
             Err(problem) => notes.push(format!("skipped correction {}: {problem}", quoted(&correction.id))),
         }
     }
-    notes.extend(waiting.iter().take(NAMED).cloned());
-    if waiting.len() > NAMED {
-        notes.push(format!("{} more corrections wait for a second opinion", waiting.len() - NAMED));
+    notes.extend(waiting.iter().take(MAX_NAMED).cloned());
+    if waiting.len() > MAX_NAMED {
+        notes.push(format!("{} more corrections wait for a second opinion", waiting.len() - MAX_NAMED));
     }
     if !waiting.is_empty() {
         notes.push(CONFIRM.to_string());
@@ -143,28 +143,28 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
             format!("there are no usable corrections in this file{reasons}{confirm}"),
         ));
     }
-    let weight = config.feedback_weight.unwrap_or_else(|| usual_weight(split.train.len(), trained.len()));
+    let weight = config.feedback_weight.unwrap_or_else(|| default_weight(split.train.len(), trained.len()));
     split.train.extend(trained.iter().flat_map(|row| std::iter::repeat_n(*row, weight as usize)));
     let sha256 = hexadecimal(&hash.finalize());
     let read = corrections.len() as u32;
-    let taken = added.taken;
-    let dataset = taken.onto(dataset, folder);
+    let taken = examples.taken;
+    let dataset = taken.append_to(dataset, folder);
     Ok((dataset, Some(Corrections { sha256, read, weight, first, trained, kept, waiting, notes })))
 }
 
 /// Default number of repetitions, for corrections to be a fifth of an epoch.
-fn usual_weight(rows: usize, corrections: usize) -> u32 {
+fn default_weight(rows: usize, corrections: usize) -> u32 {
     let times = rows as f64 * SHARE / (1. - SHARE) / corrections as f64;
-    (times.round() as u32).clamp(1, MOST_TIMES)
+    (times.round() as u32).clamp(1, MAX_WEIGHT)
 }
 
 /// Corrections as examples of the dataset.
-struct Added<'a> {
+struct CorrectionExamples<'a> {
     dataset: &'a Dataset,
     /// `None` if all corrections are accepted.
     review: Option<Review<'a>>,
     /// The evaluated examples, which must not be in the training set.
-    measured: Measured,
+    measured: EvaluatedInputs,
     taken: Taken,
 }
 
@@ -177,9 +177,14 @@ struct Taken {
     ids: Vec<String>,
 }
 
-impl<'a> Added<'a> {
+impl<'a> CorrectionExamples<'a> {
     fn new(dataset: &'a Dataset, split: &Split) -> Self {
-        Added { dataset, review: None, measured: Measured::of(dataset, split), taken: Taken::default() }
+        CorrectionExamples {
+            dataset,
+            review: None,
+            measured: EvaluatedInputs::of(dataset, split),
+            taken: Taken::default(),
+        }
     }
 
     /// Accepts a correction unless it must wait, or returns why it cannot be used.
@@ -268,7 +273,7 @@ impl<'a> Added<'a> {
 
 impl Taken {
     /// The dataset followed by the corrections.
-    fn onto(self, dataset: Dataset, folder: &Path) -> Dataset {
+    fn append_to(self, dataset: Dataset, folder: &Path) -> Dataset {
         let Taken { floats, sources, labels, ids } = self;
         let inputs = match dataset.inputs {
             Inputs::Floats(own) => Inputs::Floats([own, floats].concat()),
@@ -292,9 +297,9 @@ impl Taken {
 }
 
 /// The evaluated inputs: hashes of their values, or of the encoded images.
-struct Measured(HashSet<[u8; 32]>);
+struct EvaluatedInputs(HashSet<[u8; 32]>);
 
-impl Measured {
+impl EvaluatedInputs {
     fn of(dataset: &Dataset, split: &Split) -> Self {
         let rows = split.held_out.iter().chain(&split.test).map(|row| *row as usize);
         let width = dataset.shape.features() as usize;
@@ -309,7 +314,7 @@ impl Measured {
             // An unreadable image is not evaluated either.
             Inputs::Images(sources) => sources[row].read(&mut encoded).ok().map(|()| digest(&encoded)),
         };
-        Measured(rows.filter_map(of_row).collect())
+        EvaluatedInputs(rows.filter_map(of_row).collect())
     }
 
     fn refuse(&self, bytes: &[u8]) -> std::result::Result<(), String> {
@@ -442,7 +447,10 @@ mod tests {
 
     #[test]
     fn few_corrections_weigh_more() {
-        assert_eq!([usual_weight(1438, 8), usual_weight(1438, 40), usual_weight(1438, 1000)], [45, 9, 1]);
-        assert_eq!(usual_weight(1_000_000, 1), 50);
+        assert_eq!(
+            [default_weight(1438, 8), default_weight(1438, 40), default_weight(1438, 1000)],
+            [45, 9, 1]
+        );
+        assert_eq!(default_weight(1_000_000, 1), 50);
     }
 }

@@ -31,7 +31,7 @@ pub fn read(folder: &Path) -> Result<Set> {
         if text.trim_ascii().is_empty() {
             continue;
         }
-        match of_line(text) {
+        match parse_line(text) {
             Ok(correction) => set.corrections.push(correction),
             Err(problem) => set.notes.push(format!("{}: skipped: {problem}", Place::line(&path, line))),
         }
@@ -39,11 +39,11 @@ pub fn read(folder: &Path) -> Result<Set> {
     Ok(set)
 }
 
-fn of_line(text: &[u8]) -> std::result::Result<Correction, String> {
+fn parse_line(text: &[u8]) -> std::result::Result<Correction, String> {
     let correction: Correction =
         serde_json::from_slice(text).map_err(|e| format!("this is not a complete correction ({e})"))?;
     match &correction.input {
-        Input::Image(name) if !is_of_set(name) => {
+        Input::Image(name) if !is_in_set(name) => {
             Err(format!("the image {} is not in the folder {INPUTS}", quoted(name)))
         }
         _ => Ok(correction),
@@ -51,7 +51,7 @@ fn of_line(text: &[u8]) -> std::result::Result<Correction, String> {
 }
 
 /// Whether the path of an image is directly in [`INPUTS`], not elsewhere on the disk.
-fn is_of_set(name: &str) -> bool {
+fn is_in_set(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     parts.next() == Some(Component::Normal(INPUTS.as_ref()))
         && matches!(parts.next(), Some(Component::Normal(_)))

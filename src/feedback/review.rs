@@ -11,19 +11,19 @@ use crate::error::quoted;
 use crate::feedback::Correction;
 
 /// Number of nearest neighbors.
-const NEIGHBOURS: usize = 5;
+const NEIGHBORS: usize = 5;
 /// Minimum number of training examples.
-const FEWEST: usize = 50;
+const MIN_EXAMPLES: usize = 50;
 /// Maximum number of training examples, evenly spaced, to limit the time to seconds.
-const MOST: usize = 10_000;
+const MAX_EXAMPLES: usize = 10_000;
 /// Number of training examples for the estimate of the usual distance.
 const PROBES: usize = 200;
 /// Maximum distance of a neighbor, as a multiple of the usual distance. For the digits, hand-drawn images are
 /// within 2.5 times, and inverted ones beyond 4.5 times.
 const REACH: f64 = 3.;
 /// Minimum confidence for the prediction to count, with and without neighbors.
-const SURE: f64 = 0.9;
-const SURE_ALONE: f64 = 0.95;
+const MIN_CONFIDENCE: f64 = 0.9;
+const MIN_CONFIDENCE_ALONE: f64 = 0.95;
 
 /// Decision about a correction.
 #[derive(Debug, PartialEq)]
@@ -39,7 +39,7 @@ pub enum Verdict {
 /// Reviews corrections in order.
 pub struct Review<'a> {
     dataset: &'a Dataset,
-    neighbours: Option<Neighbours>,
+    neighbors: Option<Neighbors>,
     /// The corrected classes of each input, by hash.
     opinions: HashMap<[u8; 32], Vec<&'a str>>,
     seen: HashSet<([u8; 32], &'a str)>,
@@ -57,7 +57,7 @@ impl<'a> Review<'a> {
         for (correction, digest) in known {
             opinions.entry(digest).or_default().push(&correction.correction);
         }
-        Review { dataset, neighbours: Neighbours::of(dataset, split), opinions, seen: HashSet::new() }
+        Review { dataset, neighbors: Neighbors::of(dataset, split), opinions, seen: HashSet::new() }
     }
 
     /// Reviews a correction. `values` are the raw values of the input; `None` for images that are not kept in memory.
@@ -67,13 +67,13 @@ impl<'a> Review<'a> {
         digest: [u8; 32],
         values: Option<&[f32]>,
     ) -> Verdict {
-        let said = correction.correction.as_str();
-        if !self.seen.insert((digest, said)) {
+        let class = correction.correction.as_str();
+        if !self.seen.insert((digest, class)) {
             return Verdict::Repeated;
         }
         let opinions = self.opinions.get(&digest).map_or(&[][..], Vec::as_slice);
-        let agreeing = opinions.iter().filter(|other| **other == said).count();
-        let other = opinions.iter().filter(|other| **other != said);
+        let agreeing = opinions.iter().filter(|other| **other == class).count();
+        let other = opinions.iter().filter(|other| **other != class);
         // It waits if another class was given at least as often.
         for class in other {
             if opinions.iter().filter(|other| *other == class).count() >= agreeing {
@@ -83,41 +83,42 @@ impl<'a> Review<'a> {
         if agreeing > 1 {
             return Verdict::Taken;
         }
-        match self.denial(correction, values) {
+        match self.objection(correction, values) {
             Some(reason) => Verdict::Waits(reason),
             None => Verdict::Taken,
         }
     }
 
     /// The reason against a correction.
-    fn denial(&self, correction: &Correction, values: Option<&[f32]>) -> Option<String> {
-        let (answer, said) = (&correction.answer, &correction.correction);
-        let is_denied = |surety| answer.class != *said && answer.probability >= surety;
-        let answered =
+    fn objection(&self, correction: &Correction, values: Option<&[f32]>) -> Option<String> {
+        let (answer, class) = (&correction.answer, &correction.correction);
+        let contradicts = |threshold| answer.class != *class && answer.probability >= threshold;
+        let prediction =
             || format!("the model predicted {} ({:.1} %)", quoted(&answer.class), 100. * answer.probability);
-        let (Some(neighbours), Some(values)) = (&self.neighbours, values) else {
-            return is_denied(SURE_ALONE).then(answered);
+        let (Some(neighbors), Some(values)) = (&self.neighbors, values) else {
+            return contradicts(MIN_CONFIDENCE_ALONE).then(prediction);
         };
-        let nearest = neighbours.nearest(values)?;
+        let nearest = neighbors.nearest(values)?;
         let classes: Vec<&String> =
             nearest.iter().map(|row| &self.dataset.classes[self.dataset.labels[*row] as usize]).collect();
         let of = |class: &String| classes.iter().filter(|other| ***other == *class).count();
-        if classes[0] != said && of(classes[0]) == NEIGHBOURS {
+        if classes[0] != class && of(classes[0]) == NEIGHBORS {
             return Some(format!(
                 "its {NEIGHBOURS} nearest training examples are all {}",
                 quoted(classes[0])
             ));
         }
-        let is_outvoted = is_denied(SURE) && of(said) == 0 && 2 * of(&answer.class) > NEIGHBOURS;
-        is_outvoted.then(|| {
+        let contradicts_neighbors =
+            contradicts(MIN_CONFIDENCE) && of(class) == 0 && 2 * of(&answer.class) > NEIGHBORS;
+        contradicts_neighbors.then(|| {
             let share = format!("{} of its {NEIGHBOURS} nearest training examples", of(&answer.class));
-            format!("{}, the class of {share}", answered())
+            format!("{}, the class of {share}", prediction())
         })
     }
 }
 
 /// Training examples in memory for nearest-neighbor search.
-struct Neighbours {
+struct Neighbors {
     /// Rows in the dataset.
     rows: Vec<usize>,
     /// Scaled values, row-major.
@@ -128,13 +129,13 @@ struct Neighbours {
     reach: f64,
 }
 
-impl Neighbours {
+impl Neighbors {
     /// `None` if the dataset is not in memory or has too few examples.
     fn of(dataset: &Dataset, split: &Split) -> Option<Self> {
         let width = dataset.shape.features() as usize;
-        let every = split.train.len().div_ceil(MOST).max(1);
+        let every = split.train.len().div_ceil(MAX_EXAMPLES).max(1);
         let rows: Vec<usize> = split.train.iter().step_by(every).map(|row| *row as usize).collect();
-        if rows.len() < FEWEST {
+        if rows.len() < MIN_EXAMPLES {
             return None;
         }
         let mut values = Vec::with_capacity(rows.len() * width);
@@ -152,15 +153,15 @@ impl Neighbours {
             Some(_) => vec![1.; width],
             None => (0..width).map(|feature| scale(values.iter().skip(feature).step_by(width))).collect(),
         };
-        let mut neighbours =
-            Neighbours { rows, values: scaled(&values, &scales), scales, reach: f64::INFINITY };
-        neighbours.reach = neighbours.usual() * REACH * REACH;
-        Some(neighbours)
+        let mut neighbors =
+            Neighbors { rows, values: scaled(&values, &scales), scales, reach: f64::INFINITY };
+        neighbors.reach = neighbors.median_distance() * REACH * REACH;
+        Some(neighbors)
     }
 
     /// The rows of the nearest neighbors; `None` if any is out of reach.
     fn nearest(&self, values: &[f32]) -> Option<Vec<usize>> {
-        let found = self.sorted(&scaled(values, &self.scales), NEIGHBOURS);
+        let found = self.sorted(&scaled(values, &self.scales), NEIGHBORS);
         found
             .iter()
             .all(|(distance, _)| *distance <= self.reach)
@@ -168,7 +169,7 @@ impl Neighbours {
     }
 
     /// Median squared distance between an example and its nearest neighbor.
-    fn usual(&self) -> f64 {
+    fn median_distance(&self) -> f64 {
         let every = self.rows.len().div_ceil(PROBES).max(1);
         let width = self.scales.len();
         // The nearest one is the example itself.

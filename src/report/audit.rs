@@ -6,7 +6,7 @@ use crate::data::Dataset;
 use crate::data::audit::{Audit, Finding};
 use crate::data::thumbnail::thumbnail;
 use crate::options::portable;
-use crate::report::html::{escaped, lossless, policy};
+use crate::report::html::{escaped, png_url, policy};
 
 /// Maximum number of examples shown per finding.
 const SHOWN: usize = 60;
@@ -65,7 +65,7 @@ fn show(finding: &Finding, dataset: &Dataset, page: &mut String) {
     .expect("text can be written");
     for mention in finding.examples.iter().take(SHOWN) {
         let picture = thumbnail(dataset, mention.index, SIDE)
-            .map_or(String::new(), |picture| format!("<img src=\"{}\" alt=\"\">", lossless(&picture)));
+            .map_or(String::new(), |picture| format!("<img src=\"{}\" alt=\"\">", png_url(&picture)));
         let (name, label) = (escaped(&mention.name), escaped(&mention.label));
         writeln!(page, "<li>{picture}<b>{name}</b><br>{label}<br>{}</li>", escaped(&mention.remark))
             .expect("text can be written");

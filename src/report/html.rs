@@ -34,22 +34,22 @@ pub fn hash(text: &str) -> String {
 }
 
 /// Images with more pixels are encoded as JPEG.
-const MOST_LOSSLESS: u32 = 64 * 64;
+const MAX_LOSSLESS: u32 = 64 * 64;
 
 /// JPEG quality (0 to 100).
 const QUALITY: u8 = 82;
 
 /// An image as a PNG `data:` URL.
-pub fn lossless(picture: &RgbImage) -> String {
+pub fn png_url(picture: &RgbImage) -> String {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).expect("writing to memory does not fail");
     format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes.into_inner()))
 }
 
 /// An image as a `data:` URL: PNG for small images, JPEG for larger ones.
-pub fn embedded(picture: &RgbImage) -> String {
-    if picture.width() * picture.height() <= MOST_LOSSLESS {
-        return lossless(picture);
+pub fn image_url(picture: &RgbImage) -> String {
+    if picture.width() * picture.height() <= MAX_LOSSLESS {
+        return png_url(picture);
     }
     let mut bytes = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
@@ -70,10 +70,10 @@ mod tests {
 
     #[test]
     fn small_pictures_keep_each_pixel() {
-        let address = embedded(&RgbImage::from_fn(8, 8, |x, y| image::Rgb([x as u8, y as u8, 7])));
+        let address = image_url(&RgbImage::from_fn(8, 8, |x, y| image::Rgb([x as u8, y as u8, 7])));
         let bytes = BASE64_STANDARD.decode(address.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
         let read = image::load_from_memory(&bytes).unwrap().to_rgb8();
         assert_eq!(read.get_pixel(3, 5).0, [3, 5, 7]);
-        assert!(embedded(&RgbImage::new(100, 100)).starts_with("data:image/jpeg;base64,"));
+        assert!(image_url(&RgbImage::new(100, 100)).starts_with("data:image/jpeg;base64,"));
     }
 }

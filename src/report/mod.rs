@@ -4,8 +4,8 @@
 
 pub mod audit;
 pub mod card;
+mod confident_errors;
 pub mod html;
-mod mistakes;
 mod page;
 mod plot;
 pub mod runs;
@@ -28,7 +28,7 @@ use crate::report::card::ModelFile;
 use crate::run::RunFolder;
 use crate::run::{Examples, Finished};
 use crate::train::{EpochRecord, MetricsLog};
-use mistakes::Mistake;
+use confident_errors::ConfidentError;
 use speed::Speed;
 
 /// The contents of a report.
@@ -40,9 +40,9 @@ pub struct Report {
     parameters: usize,
     epochs: Vec<EpochRecord>,
     /// Evaluation on the validation set.
-    found: Evaluation,
+    evaluation: Evaluation,
     figures: evaluate::Report,
-    mistakes: Vec<Mistake>,
+    confident_errors: Vec<ConfidentError>,
     /// Original and augmented training images.
     sheet: Option<RgbImage>,
     /// `None` if the dataset is too large to audit for a report.
@@ -51,7 +51,7 @@ pub struct Report {
 }
 
 /// Maximum number of examples for an audit: a report should not take long.
-const MOST_AUDITED: usize = 20_000;
+const MAX_AUDITED: usize = 20_000;
 
 /// Number of rows in the sheet of augmented images.
 const SHEET_ROWS: usize = 4;
@@ -66,7 +66,7 @@ impl Report {
             let Finished { classifier, config, examples } = Finished::open(run, device)?;
             let metadata = classifier.metadata().clone();
             let feed = examples.raw(&examples.split.held_out, &config, device);
-            let found = classifier.evaluate(&*feed)?;
+            let evaluation = classifier.evaluate(&*feed)?;
             let rows: Vec<i64> =
                 feed.kept().into_iter().map(|place| examples.split.held_out[place]).collect();
             Ok(Report {
@@ -74,14 +74,20 @@ impl Report {
                 file: ModelFile::of(&run.model())?,
                 parameters: classifier.parameters()?,
                 epochs: MetricsLog::read(&run.metrics())?,
-                figures: evaluate::Report::new(&found, &metadata.classes),
-                mistakes: mistakes::surest(&classifier, &examples, &config, &found, &rows)?,
+                figures: evaluate::Report::new(&evaluation, &metadata.classes),
+                confident_errors: confident_errors::most_confident_errors(
+                    &classifier,
+                    &examples,
+                    &config,
+                    &evaluation,
+                    &rows,
+                )?,
                 sheet: sheet(&examples, &config)?,
-                audit: audited(&examples.dataset, &config)?,
+                audit: audit_if_small(&examples.dataset, &config)?,
                 speed: Speed::of(&classifier, &examples, &config, &rows)?,
                 config,
                 metadata,
-                found,
+                evaluation,
             })
         })
     }
@@ -108,8 +114,8 @@ fn sheet(examples: &Examples, config: &Config) -> Result<Option<RgbImage>> {
     contact_sheet(&few, &rows.collect::<Result<Vec<_>>>()?, config.seed).map(Some)
 }
 
-fn audited(dataset: &Dataset, config: &Config) -> Result<Option<Audit>> {
-    if dataset.rows() > MOST_AUDITED {
+fn audit_if_small(dataset: &Dataset, config: &Config) -> Result<Option<Audit>> {
+    if dataset.rows() > MAX_AUDITED {
         return Ok(None);
     }
     Ok(Some(audit(&config.data, &config.reading, config.threads.count().into())?.0))

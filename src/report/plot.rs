@@ -20,11 +20,11 @@ const TOP: f64 = 10.;
 const BOTTOM: f64 = 28.;
 
 /// Maximum number of points: a screen cannot show more.
-const MOST_POINTS: usize = 500;
+const MAX_POINTS: usize = 500;
 
 /// Curves over epochs. The script of the page reads the values for the pointer from `data-` attributes.
 pub fn curves(title: &str, unit: &str, epochs: &[u32], curves: &[Curve]) -> String {
-    let every = epochs.len().div_ceil(MOST_POINTS).max(1);
+    let every = epochs.len().div_ceil(MAX_POINTS).max(1);
     // Sample from the end, to keep the last epoch.
     let kept: Vec<usize> =
         (0..epochs.len()).rev().step_by(every).collect::<Vec<_>>().into_iter().rev().collect();
@@ -45,7 +45,7 @@ pub fn curves(title: &str, unit: &str, epochs: &[u32], curves: &[Curve]) -> Stri
             WIDTH - RIGHT,
             LEFT - 6.,
             y + 4.,
-            short(tick)
+            tick_label(tick)
         )
         .expect(INFALLIBLE);
     }
@@ -123,7 +123,7 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
 }
 
 /// Formats a number for an axis.
-fn short(value: f64) -> String {
+fn tick_label(value: f64) -> String {
     if value != 0. && value.abs() < 1e-3 {
         return format!("{value:.0e}");
     }
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn ticks_are_round_numbers_within_the_bounds() {
-        let shown = |low, high| ticks(low, high).into_iter().map(short).collect::<Vec<_>>();
+        let shown = |low, high| ticks(low, high).into_iter().map(tick_label).collect::<Vec<_>>();
         assert_eq!(shown(0.03, 1.02), ["0.2", "0.4", "0.6", "0.8", "1"]);
         assert_eq!(shown(91.5, 99.9), ["92", "94", "96", "98"]);
         assert_eq!(shown(0., 3e-4), ["0", "1e-4", "2e-4", "3e-4"]);

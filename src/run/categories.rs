@@ -22,7 +22,7 @@ pub fn of_training(dataset: Dataset, split: &Split) -> Dataset {
         let row = &values[*row as usize * width..][..width];
         row.iter().zip(&mut is_kept).for_each(|(value, is_kept)| *is_kept |= *value == 1.);
     }
-    let dropped = keep(&mut table, &mut is_kept);
+    let dropped = drop_categories(&mut table, &mut is_kept);
     let inputs = if dropped.is_empty() {
         dataset.inputs
     } else {
@@ -47,7 +47,7 @@ pub fn of_training(dataset: Dataset, split: &Split) -> Dataset {
 
 /// Removes categories without the flag `is_kept` from the category columns, and returns their names. Numeric columns are
 /// kept, and so is a column that would become empty.
-fn keep(table: &mut TableLayout, is_kept: &mut [bool]) -> Vec<String> {
+fn drop_categories(table: &mut TableLayout, is_kept: &mut [bool]) -> Vec<String> {
     let (mut first, mut dropped) = (0, Vec::new());
     for column in &mut table.columns {
         let count = column.features();

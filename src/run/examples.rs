@@ -32,7 +32,7 @@ impl Examples {
     pub fn read(config: &Config) -> Result<Self> {
         let dataset = data::load(&config.data, &config.reading)?;
         let augmentation = augmentation(config, &dataset)?;
-        let dataset = if is_for_memory(&dataset, &augmentation) {
+        let dataset = if fits_in_memory(&dataset, &augmentation) {
             decode_all(dataset, config.threads.count().into(), config.reading.max_bad_share)?
         } else {
             dataset
@@ -109,11 +109,11 @@ pub(super) fn raw_feed(
 }
 
 /// Maximum size of decoded images in memory, in bytes; larger sets are streamed.
-const MOST_IN_MEMORY: i64 = 1 << 30;
+const MAX_IN_MEMORY: i64 = 1 << 30;
 
-fn is_for_memory(dataset: &Dataset, augmentation: &Augmentation) -> bool {
+fn fits_in_memory(dataset: &Dataset, augmentation: &Augmentation) -> bool {
     let bytes = (dataset.rows() as i64).saturating_mul(dataset.shape.features());
-    bytes <= MOST_IN_MEMORY && !augmentation.has_region()
+    bytes <= MAX_IN_MEMORY && !augmentation.has_region()
 }
 
 /// Parses the augmentation.

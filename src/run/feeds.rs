@@ -51,7 +51,7 @@ impl Sources<'_> {
                 Preprocessing::fit(dataset, &own, config.reading.missing)
             }
         };
-        let (held_out, share, test) = self.measured(|rows| {
+        let (held_out, share, test) = self.evaluation_feeds(|rows| {
             Box::new(InMemory::raw(TensorDataset::of(&dataset, rows, device), &preprocessing))
         });
         let augmentation = self.augmentation;
@@ -72,8 +72,9 @@ impl Sources<'_> {
         let Sources { config, dataset, split, corrected, device, .. } = self;
         let sample = sample(dataset, &own_rows(&split.train, corrected), gallery)?;
         let preprocessing = Preprocessing::fit(dataset, &sample, config.reading.missing);
-        let (held_out, share, test) =
-            self.measured(|rows| Box::new(StreamHeldOut::new(gallery, rows, Some(&preprocessing), device)));
+        let (held_out, share, test) = self.evaluation_feeds(|rows| {
+            Box::new(StreamHeldOut::new(gallery, rows, Some(&preprocessing), device))
+        });
         let augmentation = Arc::new(self.augmentation);
         let train =
             StreamFeed::new(gallery, &split.train, config.sampling, &augmentation, &preprocessing, device);
@@ -82,7 +83,7 @@ impl Sources<'_> {
 
     /// The validation set, this rank's shard for validation during training, and the test set. Rank 0 evaluates the final
     /// model, and needs the whole sets. With corrections, validation includes those in the validation set.
-    fn measured(&self, feed: impl Fn(&[i64]) -> Box<dyn HeldOutFeed>) -> Measured {
+    fn evaluation_feeds(&self, feed: impl Fn(&[i64]) -> Box<dyn HeldOutFeed>) -> EvaluationFeeds {
         let Split { held_out, test, .. } = self.split;
         let watched =
             self.corrected.map(|corrected| [held_out.clone(), corrected.watched(self.split)].concat());
@@ -100,7 +101,7 @@ impl Sources<'_> {
     }
 }
 
-type Measured = (Box<dyn HeldOutFeed>, Option<Box<dyn HeldOutFeed>>, Option<Box<dyn HeldOutFeed>>);
+type EvaluationFeeds = (Box<dyn HeldOutFeed>, Option<Box<dyn HeldOutFeed>>, Option<Box<dyn HeldOutFeed>>);
 
 /// Number of images for the statistics when streamed images are standardized.
 const SAMPLED: usize = 256;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::writer::Writer;
+use super::lock::Writer;
 use crate::data::{atomic, terminal};
 use crate::error::{Error, Result};
 use crate::options::{Config, ModelChoice, RECORD};
@@ -27,7 +27,7 @@ impl RunFolder {
     /// Creates the folder of a new run: `out`, which must not exist or be empty, or by default the first free
     /// `runs/<data>-<model>-<number>`.
     pub fn create(out: Option<&Path>, config: &Config) -> Result<Self> {
-        let run = RunFolder { path: claim_new(out, config)? };
+        let run = RunFolder { path: create_for(out, config)? };
         let checkpoints = run.path.join("checkpoints");
         fs::create_dir(&checkpoints).map_err(Error::io("create the folder", &checkpoints))?;
         Ok(run)
@@ -35,7 +35,7 @@ impl RunFolder {
 
     /// Creates the folder of a cross-validation in the same way, with only its options.
     pub fn create_parent(out: Option<&Path>, config: &Config) -> Result<Self> {
-        let run = RunFolder { path: claim_new(out, config)? };
+        let run = RunFolder { path: create_for(out, config)? };
         let text = format!(
             "# To reproduce: cresset train --config {}\n{}",
             terminal::argument(&run.config_file()),
@@ -101,12 +101,12 @@ impl RunFolder {
             atomic::clear(folder)?;
         }
         for file in [run.config_file(), run.split(), run.metrics()] {
-            unless_absent(fs::remove_file(&file)).map_err(Error::io("remove", &file))?;
+            ignore_missing(fs::remove_file(&file)).map_err(Error::io("remove", &file))?;
         }
         for events in event_files(path)? {
             fs::remove_file(&events).map_err(Error::io("remove", &events))?;
         }
-        unless_absent(fs::remove_dir(&checkpoints)).map_err(Error::io("remove the folder", &checkpoints))
+        ignore_missing(fs::remove_dir(&checkpoints)).map_err(Error::io("remove the folder", &checkpoints))
     }
 
     /// Removes the temporary files of a killed process.
@@ -239,39 +239,39 @@ fn event_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_events).collect())
 }
 
-fn unless_absent(result: io::Result<()>) -> io::Result<()> {
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
-fn claim_new(out: Option<&Path>, config: &Config) -> Result<PathBuf> {
+fn create_for(out: Option<&Path>, config: &Config) -> Result<PathBuf> {
     let data = Path::new(&config.data).file_stem().unwrap_or_default().to_string_lossy();
     let model = ModelChoice::of(&config.model).short_name();
-    claim_named(out, &format!("{data}-{model}"))
+    create_unique(out, &format!("{data}-{model}"))
 }
 
 /// Creates a new folder: `out`, which must not exist or be empty, or by default the first free `runs/<stem>-<number>`.
-pub(crate) fn claim_named(out: Option<&Path>, stem: &str) -> Result<PathBuf> {
+pub(crate) fn create_unique(out: Option<&Path>, stem: &str) -> Result<PathBuf> {
     match out {
         Some(path) if path.to_str().is_none() => {
             let problem = "the path is not UTF-8, which libtorch requires; use another folder";
             Err(Error::artifact(path, problem))
         }
         Some(path) => {
-            claim(path)?;
+            create_empty(path)?;
             Ok(path.to_path_buf())
         }
-        None => claim_numbered(stem),
+        None => create_numbered(stem),
     }
 }
 
-fn claim(path: &Path) -> Result<()> {
+fn create_empty(path: &Path) -> Result<()> {
     match path.read_dir().map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
         // Check this first, because resuming is not possible then.
         Ok(false) if Writer::is_taken(path) => {
             // The other process may just have ended.
             drop(Writer::of(path)?);
-            claim(path)
+            create_empty(path)
         }
         Ok(_) if path.join("config.toml").exists() => Err(Error::artifact(
             path,
@@ -279,13 +279,13 @@ fn claim(path: &Path) -> Result<()> {
         )),
         Ok(_) => Err(Error::artifact(path, "this folder is not empty; use another one. Nothing was changed")),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(path).map_err(|error| no_folder(path, error))
+            fs::create_dir_all(path).map_err(|error| folder_error(path, error))
         }
-        Err(error) => Err(no_folder(path, error)),
+        Err(error) => Err(folder_error(path, error)),
     }
 }
 
-fn no_folder(path: &Path, error: io::Error) -> Error {
+fn folder_error(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         ErrorKind::NotADirectory | ErrorKind::AlreadyExists => Error::artifact(
             path,
@@ -295,9 +295,9 @@ fn no_folder(path: &Path, error: io::Error) -> Error {
     }
 }
 
-fn claim_numbered(stem: &str) -> Result<PathBuf> {
+fn create_numbered(stem: &str) -> Result<PathBuf> {
     let runs = Path::new("runs");
-    fs::create_dir_all(runs).map_err(|error| no_folder(runs, error))?;
+    fs::create_dir_all(runs).map_err(|error| folder_error(runs, error))?;
     for number in 1u64.. {
         let path = runs.join(format!("{stem}-{number}"));
         // Creating the folder claims the name, so concurrent runs get different folders.

@@ -61,8 +61,8 @@ impl CrossValidation {
         // Check options and data before creating a folder.
         super::Prepared::new(&Config { fold: Some(1), ..config.clone() })?;
         let folder = RunFolder::create_parent(out, config)?;
-        let writer = folder.writer()?;
-        Ok(CrossValidation { config: config.clone(), folds, folder, _writer: writer })
+        let lock = folder.writer()?;
+        Ok(CrossValidation { config: config.clone(), folds, folder, _writer: lock })
     }
 
     /// Opens an existing cross-validation. `config` has its options, possibly with another device.
@@ -70,8 +70,8 @@ impl CrossValidation {
     /// # Errors
     /// If another process is running it.
     pub fn open(config: &Config, folder: RunFolder) -> Result<Self> {
-        let (folds, writer) = (folds_of(config)?, folder.writer()?);
-        Ok(CrossValidation { config: config.clone(), folds, folder, _writer: writer })
+        let (folds, lock) = (folds_of(config)?, folder.writer()?);
+        Ok(CrossValidation { config: config.clone(), folds, folder, _writer: lock })
     }
 
     /// The folder.
@@ -90,7 +90,7 @@ impl CrossValidation {
         let Some(fold) = (1..=self.folds).find(|fold| !self.path(*fold).join("model.pt").is_file()) else {
             return Ok(None);
         };
-        Ok(Some((fold, super::start_or_go_on(&self.config_of(fold), &self.path(fold))?)))
+        Ok(Some((fold, super::start_or_resume(&self.config_of(fold), &self.path(fold))?)))
     }
 
     /// Options and folder of a complete fold.

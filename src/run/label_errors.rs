@@ -30,7 +30,7 @@ pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<Label
             let (config, folder) = folds.complete(fold)?;
             let mut prepared = Prepared::again(&config, &folder)?;
             load_weights(&mut prepared.network, &folder.best_checkpoint())?;
-            probabilities.extend(held_out_probabilities(&prepared)?);
+            probabilities.extend(validation_probabilities(&prepared)?);
             rows.extend(prepared.held_out.kept().into_iter().map(|place| prepared.split.held_out[place]));
             last = Some(prepared.dataset);
         }
@@ -45,7 +45,7 @@ pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<Label
 }
 
 /// Class probabilities, one row per validation example.
-fn held_out_probabilities(prepared: &Prepared) -> Result<Vec<Vec<f64>>> {
+fn validation_probabilities(prepared: &Prepared) -> Result<Vec<Vec<f64>>> {
     let mut probabilities = Vec::new();
     tch::no_grad(|| {
         for batch in prepared.held_out.in_order() {

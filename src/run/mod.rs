@@ -11,6 +11,7 @@
 //!   .lock          the process that writes to the folder
 //! ```
 
+mod batch_norm_check;
 mod categories;
 pub mod date;
 mod examples;
@@ -20,11 +21,10 @@ mod finished;
 mod folder;
 mod folds;
 mod label_errors;
+mod lock;
 mod prepared;
-mod smallest_batch;
+mod result_check;
 mod trainer;
-mod verdict;
-mod writer;
 
 use std::path::Path;
 
@@ -44,12 +44,12 @@ use crate::train::{
 pub use examples::Examples;
 pub use finished::Finished;
 pub use folder::RunFolder;
-pub(crate) use folder::{EVENT_FILE, claim_named};
+pub(crate) use folder::{EVENT_FILE, create_unique};
 pub use folds::{CrossValidation, FoldFigures, Spread, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
+pub use lock::Writer;
 pub use prepared::{MakeNetwork, Prepared};
 pub use trainer::{Fitted, Trainer};
-pub use writer::Writer;
 
 /// A run that is ready to train.
 pub struct Run {
@@ -63,7 +63,7 @@ pub struct Run {
     pub world: World,
     training: Training,
     /// The lock of the folder, on rank 0.
-    writer: Option<Writer>,
+    lock: Option<Writer>,
 }
 
 /// Results of a completed run.
@@ -110,24 +110,25 @@ pub fn start_with(config: &Config, out: Option<&Path>, world: &World, make: Make
     world.attempt(|| {
         guard(|| {
             let prepared = Prepared::with(config, world, make)?;
-            let settled = prepared.corrections.as_ref().map(|corrections| corrections.settle(config));
-            begin(settled.as_ref().unwrap_or(config), out, world, prepared)
+            let with_stored_corrections =
+                prepared.corrections.as_ref().map(|corrections| corrections.settle(config));
+            start_prepared(with_stored_corrections.as_ref().unwrap_or(config), out, world, prepared)
         })
     })
 }
 
-fn begin(config: &Config, out: Option<&Path>, world: &World, prepared: Prepared) -> Result<Run> {
+fn start_prepared(config: &Config, out: Option<&Path>, world: &World, prepared: Prepared) -> Result<Run> {
     world.same("options", &config.to_toml())?;
-    let mut writer = None;
+    let mut lock = None;
     let path = world.told_by_first(|| {
         let folder = RunFolder::create(out, config)?;
-        writer = Some(folder.writer()?);
+        lock = Some(folder.writer()?);
         folder.write_config(config, &prepared)?;
         folder.write_split(&prepared)?;
         Ok(folder.path().to_string_lossy().into_owned())
     })?;
     tracing::info!(folder = %path, "started a run");
-    Run::new(config, RunFolder::at(Path::new(&path)), prepared, world, writer)
+    Run::new(config, RunFolder::at(Path::new(&path)), prepared, world, lock)
 }
 
 /// Resumes a run from its last checkpoint. `config` has the options of the run, possibly with more epochs or another device.
@@ -141,17 +142,17 @@ pub fn resume(config: &Config, folder: RunFolder, world: &World) -> Result<Run> 
 /// Like [`resume`], with a custom model from `make`.
 pub fn resume_with(config: &Config, folder: RunFolder, world: &World, make: MakeNetwork) -> Result<Run> {
     let resume = || {
-        refuse_unbegun(&folder)?;
-        let writer = sole_writer(&folder, world)?;
-        let config = &settled(config, &folder)?;
+        require_checkpoint(&folder)?;
+        let lock = lock_on_rank0(&folder, world)?;
+        let config = &with_stored_corrections(config, &folder)?;
         let prepared = Prepared::again_with(config, &folder, world, make)?;
-        go_on(config, folder, prepared, world, writer)
+        resume_prepared(config, folder, prepared, world, lock)
     };
     world.attempt(|| guard(resume))
 }
 
 /// Resumes the run in the folder `path`, or starts it if it has no checkpoint. `config` has the options of the run.
-pub(crate) fn start_or_go_on(config: &Config, path: &Path) -> Result<Run> {
+pub(crate) fn start_or_resume(config: &Config, path: &Path) -> Result<Run> {
     match RunFolder::open(path) {
         Ok(folder) if folder.last_checkpoint().is_file() => resume(config, folder, &World::alone()),
         _ => {
@@ -162,7 +163,7 @@ pub(crate) fn start_or_go_on(config: &Config, path: &Path) -> Result<Run> {
 }
 
 /// The options with the number of corrections at the start of the run: more may have been added since.
-fn settled(config: &Config, folder: &RunFolder) -> Result<Config> {
+fn with_stored_corrections(config: &Config, folder: &RunFolder) -> Result<Config> {
     if config.feedback.is_none() {
         return Ok(config.clone());
     }
@@ -175,7 +176,7 @@ fn settled(config: &Config, folder: &RunFolder) -> Result<Config> {
     })
 }
 
-fn refuse_unbegun(folder: &RunFolder) -> Result<()> {
+fn require_checkpoint(folder: &RunFolder) -> Result<()> {
     if folder.last_checkpoint().is_file() {
         return Ok(());
     }
@@ -184,23 +185,23 @@ fn refuse_unbegun(folder: &RunFolder) -> Result<()> {
 }
 
 /// Locks the run folder on rank 0; other ranks write nothing.
-fn sole_writer(folder: &RunFolder, world: &World) -> Result<Option<Writer>> {
-    let mut writer = None;
+fn lock_on_rank0(folder: &RunFolder, world: &World) -> Result<Option<Writer>> {
+    let mut lock = None;
     world.told_by_first(|| {
-        writer = Some(folder.writer()?);
+        lock = Some(folder.writer()?);
         Ok(String::new())
     })?;
-    Ok(writer)
+    Ok(lock)
 }
 
-fn go_on(
+fn resume_prepared(
     config: &Config,
     folder: RunFolder,
     prepared: Prepared,
     world: &World,
-    writer: Option<Writer>,
+    lock: Option<Writer>,
 ) -> Result<Run> {
-    let mut run = Run::new(config, folder, prepared, world, writer)?;
+    let mut run = Run::new(config, folder, prepared, world, lock)?;
     run.training.resume(&mut run.prepared.network)?;
     // Rank 0 writes only after all ranks have read the checkpoint folder.
     world.told_by_first(|| {
@@ -215,7 +216,7 @@ fn go_on(
 
 /// Trains until the last epoch or until `stop` returns true after a step, and exports the best model.
 pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) -> Result<Outcome> {
-    let Run { config, folder, mut prepared, mut training, world, writer: _writer } = run;
+    let Run { config, folder, mut prepared, mut training, world, lock: _writer } = run;
     let ending =
         world.attempt(|| guard(|| train(&config, &folder, &mut prepared, &mut training, callback, stop)))?;
     let position = training.position();
@@ -235,7 +236,7 @@ pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) ->
         load_weights(&mut prepared.network, &folder.best_checkpoint())?;
         let (metadata, found) = write_model(&config, &prepared, best.epoch, &folder.model())?;
         let records = MetricsLog::so_far(&folder.metrics())?;
-        let concern = verdict::concern(&config, &records, &found.held_out, &metadata.classes);
+        let concern = result_check::warning(&config, &records, &found.held_out, &metadata.classes);
         let stopped_early = training.stopped_early();
         Ok(Outcome::Trained(Box::new(Trained { best, found, metadata, prepared, stopped_early, concern })))
     })
@@ -273,7 +274,7 @@ fn train(
     };
     let callbacks: &mut [&mut dyn Callback] =
         &mut [log, callback, &mut checkpoints, &mut patience, &mut limit];
-    training.run(network, &data, callbacks).map_err(advise_on_memory(config))
+    training.run(network, &data, callbacks).map_err(add_memory_advice(config))
 }
 
 /// Exports a checkpoint of a run to `output`, with a new evaluation on the validation set.
@@ -330,7 +331,7 @@ impl Run {
         folder: RunFolder,
         prepared: Prepared,
         world: &World,
-        writer: Option<Writer>,
+        lock: Option<Writer>,
     ) -> Result<Self> {
         let mut plan = Plan::of(config, prepared.class_weights.clone());
         plan.identity.insert("the data's SHA-256".to_string(), prepared.dataset.sha256.clone());
@@ -341,7 +342,7 @@ impl Run {
             plan.identity.insert("the model file's SHA-256".to_string(), sha256.to_string());
         }
         let training = Training::new(plan, &prepared.network, folder.checkpoints())?.among(world);
-        Ok(Run { config: config.clone(), folder, prepared, world: world.clone(), training, writer })
+        Ok(Run { config: config.clone(), folder, prepared, world: world.clone(), training, lock })
     }
 }
 
@@ -378,7 +379,7 @@ fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) ->
 }
 
 /// Adds advice to an out-of-memory error.
-fn advise_on_memory(config: &Config) -> impl Fn(Error) -> Error {
+fn add_memory_advice(config: &Config) -> impl Fn(Error) -> Error {
     let (batch, accumulate) = (config.batch_size, config.training.accumulate);
     move |error| match error {
         Error::Libtorch(problem) if problem.0.contains("out of memory") => Error::Memory(format!(
@@ -400,7 +401,7 @@ mod tests {
         let config = Config { batch_size: 256, ..Config::default() };
         let problem =
             Error::Libtorch(cresset_bridge::Error("CUDA out of memory. Tried to allocate 2 GiB".into()));
-        let advice = advise_on_memory(&config)(problem).to_string();
+        let advice = add_memory_advice(&config)(problem).to_string();
         assert!(advice.contains("--batch-size 128 --accumulate 2") && advice.contains("2 GiB"), "{advice}");
     }
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use super::Examples;
+use super::batch_norm_check;
 use super::examples::raw_feed;
 use super::feeds::{Feeds, Sources};
-use super::smallest_batch;
 use crate::data::{Dataset, Split};
 use crate::distributed::World;
 use crate::error::{Error, Result};
@@ -62,7 +62,7 @@ impl Prepared {
     /// Like [`Prepared::new`], with a model from `make`, for one rank of `world`.
     pub fn with(config: &Config, world: &World, make: MakeNetwork) -> Result<Self> {
         let prepared = Prepared::of(Examples::read(config)?, config, world, make)?;
-        smallest_batch::check(&prepared.network, &*prepared.train, config, world)?;
+        batch_norm_check::check(&prepared.network, &*prepared.train, config, world)?;
         let init = match (&config.init, &config.init_key) {
             (None, Some(_)) => {
                 let problem = "--init-key requires --init FILE";

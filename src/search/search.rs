@@ -13,7 +13,7 @@ use crate::data::terminal;
 use crate::error::{Error, Result};
 use crate::model::Network;
 use crate::options::Config;
-use crate::run::claim_named;
+use crate::run::create_unique;
 use crate::run::{self, Examples, Outcome};
 use crate::train::{Callback, EpochRecord, Flow, Training};
 
@@ -91,7 +91,7 @@ impl Search {
         config.split_plan()?;
         Examples::read(&Config { augment: "none".to_string(), ..config })?;
         let stem = space_file.file_stem().unwrap_or_default().to_string_lossy();
-        let path = claim_named(out, &format!("tune-{stem}"))?;
+        let path = create_unique(out, &format!("tune-{stem}"))?;
         let search = Search { trials: read_all(&path, &space)?, space, _lock: lock(&path)?, path };
         search.write_trials()?;
         atomic::write(&search.path.join(SPACE_FILE), &bytes)?;
@@ -225,9 +225,9 @@ impl Search {
         let step = Step { trial: number, trials: self.trials.len() as u32, epochs };
         watch.begins(&step, before)?;
         let path = trials::folder(&self.path, number);
-        let mut callback = Until { epochs, inner: watch.training() };
+        let mut callback = StopAtRung { epochs, inner: watch.training() };
         let outcome =
-            run::start_or_go_on(&config, &path).and_then(|run| run::finish(run, &mut callback, stop));
+            run::start_or_resume(&config, &path).and_then(|run| run::finish(run, &mut callback, stop));
         let has_stopped = match outcome {
             Ok(Outcome::Trained(_) | Outcome::Helped) => false,
             Ok(Outcome::Interrupted { epoch, step }) => step > 0 || epoch <= epochs,
@@ -294,12 +294,12 @@ fn lock(path: &Path) -> Result<File> {
 }
 
 /// Stops a run at a rung. The learning rate schedule is that of the whole run.
-struct Until<'a> {
+struct StopAtRung<'a> {
     epochs: u32,
     inner: &'a mut dyn Callback,
 }
 
-impl Callback for Until<'_> {
+impl Callback for StopAtRung<'_> {
     fn epoch_started(&mut self, training: &Training) -> Result<()> {
         self.inner.epoch_started(training)
     }

@@ -68,19 +68,23 @@ impl Space {
         }
         let table = |name: &str| whole.get_ref().iter().find(|(key, _)| key.get_ref().as_ref() == name);
         let arguments = match table("run") {
-            Some((key, value)) => fixed(&source, tabled(&source, key.span().start, "run", value)?.get_ref())?,
+            Some((key, value)) => {
+                fixed(&source, expect_table(&source, key.span().start, "run", value)?.get_ref())?
+            }
             None => Vec::new(),
         };
         let fixed = Config::from_arguments(&arguments);
-        let tune =
-            table("tune").map(|(key, value)| tabled(&source, key.span().start, "tune", value)).transpose()?;
+        let tune = table("tune")
+            .map(|(key, value)| expect_table(&source, key.span().start, "tune", value))
+            .transpose()?;
         let settings = Settings::read(&source, tune.as_ref(), fixed.epochs)?;
         let Some((key, value)) = table("space") else {
             let problem = "missing table [space], so there is nothing to search; add one, such as \
                            `lr = { log_uniform = [1e-4, 1e-1] }`";
             return Err(Error::data(path, problem));
         };
-        let parameters = parameters(&source, tabled(&source, key.span().start, "space", value)?.get_ref())?;
+        let parameters =
+            parameters(&source, expect_table(&source, key.span().start, "space", value)?.get_ref())?;
         let space = Space { settings, parameters: Vec::new(), fixed, arguments };
         let space = Space {
             parameters: parameters.iter().map(|(parameter, _)| parameter.clone()).collect(),
@@ -89,7 +93,7 @@ impl Space {
         for (parameter, at) in &parameters {
             space.check(parameter).map_err(|problem| Error::data(source.at(*at), problem))?;
         }
-        space.refuse_other_lengths(&source, table("run").map(|(_, value)| value), &parameters)?;
+        space.check_lengths(&source, table("run").map(|(_, value)| value), &parameters)?;
         Ok(space)
     }
 
@@ -107,7 +111,7 @@ impl Space {
         };
         let is_used = |parameter: &Parameter| match parameter.parts() {
             (option, Some(name)) => {
-                let owner = owner(option).expect("checked on reading");
+                let owner = selecting_option(option).expect("checked on reading");
                 known(option, &chosen(owner)).iter().any(|known| known.name == name)
             }
             (_, None) => true,
@@ -175,7 +179,7 @@ impl Space {
             let extremes = parameter.distribution.extremes();
             return extremes.iter().try_for_each(|value| checked(option, Some(value)).map(|_| ()));
         };
-        let Some(owner) = owner(option) else {
+        let Some(owner) = selecting_option(option) else {
             let options: Vec<_> = OWNERS.iter().map(|(option, _)| *option).collect();
             return Err(format!("`{option}` has no nested options; these do: {}", options.join(", ")));
         };
@@ -199,7 +203,7 @@ impl Space {
     }
 
     /// Rejects other lengths if the method determines the number of epochs.
-    fn refuse_other_lengths(
+    fn check_lengths(
         &self,
         source: &Source,
         run: Option<&Spanned<DeValue>>,
@@ -228,11 +232,11 @@ impl Space {
 }
 
 /// The option that selects the nested options in `option`.
-fn owner(option: &str) -> Option<&'static str> {
+fn selecting_option(option: &str) -> Option<&'static str> {
     OWNERS.iter().find(|(known, _)| *known == option).map(|(_, owner)| *owner)
 }
 
-fn tabled<'a>(
+fn expect_table<'a>(
     source: &Source,
     at: usize,
     name: &str,
@@ -262,7 +266,7 @@ fn parameters(source: &Source, table: &DeTable) -> Result<Vec<(Parameter, usize)
     let mut parameters = Vec::new();
     for (key, value) in table {
         let (name, at) = (key.get_ref().to_string(), key.span().start);
-        let inner = value.get_ref().as_table().filter(|_| owner(&name).is_some());
+        let inner = value.get_ref().as_table().filter(|_| selecting_option(&name).is_some());
         let inner = inner.filter(|table| !table.keys().any(|key| NAMES.contains(&key.get_ref().as_ref())));
         match inner {
             Some(table) => {

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use cresset::error::{Error, Result};
 
 /// Minimum length of a token.
-const LEAST_TOKEN: usize = 16;
+const MIN_TOKEN: usize = 16;
 
 /// The token of requests (`Authorization: Bearer TOKEN`). Only its hash is stored.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ impl Token {
     /// If it is too short, or not valid in a header.
     pub fn new(text: &str) -> Result<Self> {
         let text = text.trim();
-        if text.len() < LEAST_TOKEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if text.len() < MIN_TOKEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::Usage(format!(
                 "the token must have at least {LEAST_TOKEN} characters, only letters, digits and punctuation in ASCII; \
                  `openssl rand -hex 32` generates one"

@@ -65,8 +65,8 @@ pub(super) fn read(
             let body: Body = json(&body)?;
             match (body.inputs, body.image) {
                 (Some(inputs), None) => rows(taken, limits, &inputs),
-                (None, Some(image)) => Ok(vec![picture(taken, limits, &decoded(&image)?)?.into()]),
-                _ => Err(Problem::unusable("the body must have either `inputs` or `image`")),
+                (None, Some(image)) => Ok(vec![picture(taken, limits, &decode_base64(&image)?)?.into()]),
+                _ => Err(Problem::unprocessable("the body must have either `inputs` or `image`")),
             }
         }
     }
@@ -85,14 +85,14 @@ pub(super) fn expect_json(headers: &HeaderMap) -> Result<()> {
 /// Parses a JSON body.
 pub(super) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Problem::unusable(format!("invalid body: {error}")),
+        serde_json::error::Category::Data => Problem::unprocessable(format!("invalid body: {error}")),
         _ => Problem::malformed(format!("the body is not valid JSON: {error}")),
     })
 }
 
 /// Decodes a base64 image.
-pub(super) fn decoded(text: &str) -> Result<Vec<u8>> {
-    STANDARD.decode(text).map_err(|e| Problem::unusable(format!("`image` is not valid base64: {e}")))
+pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>> {
+    STANDARD.decode(text).map_err(|e| Problem::unprocessable(format!("`image` is not valid base64: {e}")))
 }
 
 /// The raw values of an encoded image. Its size is checked before decoding.
@@ -109,11 +109,11 @@ pub(super) fn picture(taken: &Taken, limits: Limits, encoded: &[u8]) -> Result<V
         Ok(header) => counted((header.width, header.height))?,
         Err(problem) => {
             Header::claimed_size(encoded).map_or(Ok(0), counted)?;
-            return Err(Problem::unusable(problem));
+            return Err(Problem::unprocessable(problem));
         }
     };
     // Decode large images on a blocking thread, so that other requests can proceed.
-    let read = || taken.picture(encoded).map_err(Problem::unusable);
+    let read = || taken.picture(encoded).map_err(Problem::unprocessable);
     if pixels > FEW_PIXELS { tokio::task::block_in_place(read) } else { read() }
 }
 
@@ -139,7 +139,7 @@ fn table(taken: &Arc<Taken>, limits: Limits, text: Bytes) -> Result<Vec<InputRow
 
 fn counted(rows: usize, limits: Limits) -> Result<()> {
     match rows {
-        0 => Err(Problem::unusable("the body has no inputs")),
+        0 => Err(Problem::unprocessable("the body has no inputs")),
         rows if rows > limits.rows => Err(Problem::too_large(format!(
             "the body has {rows} inputs, but at most {} are allowed",
             limits.rows
@@ -149,7 +149,7 @@ fn counted(rows: usize, limits: Limits) -> Result<()> {
 }
 
 /// Maximum number of invalid rows in an error.
-const MOST_NAMED: usize = 20;
+const MAX_NAMED: usize = 20;
 
 /// All values, or an error with the invalid rows.
 pub(super) fn sound(
@@ -162,11 +162,11 @@ pub(super) fn sound(
             Err(problem) => faults.push((place, problem)),
         }
     }
-    faulty(&faults).map_or(Ok(sound), Err)
+    invalid_rows(&faults).map_or(Ok(sound), Err)
 }
 
 /// An error about invalid rows; `None` if there are none.
-pub(super) fn faulty(faults: &[(String, String)]) -> Option<Problem> {
+pub(super) fn invalid_rows(faults: &[(String, String)]) -> Option<Problem> {
     let (place, problem) = faults.first()?;
     let colon = if place.is_empty() { "" } else { ": " };
     let others = match faults.len() {
@@ -175,10 +175,10 @@ pub(super) fn faulty(faults: &[(String, String)]) -> Option<Problem> {
     };
     let named: Vec<_> = faults
         .iter()
-        .take(MOST_NAMED)
+        .take(MAX_NAMED)
         .map(|(place, problem)| json!({ "input": place, "message": problem }))
         .collect();
-    Some(Problem::unusable(format!("{place}{colon}{problem}{others}")).with("inputs", named))
+    Some(Problem::unprocessable(format!("{place}{colon}{problem}{others}")).with("inputs", named))
 }
 
 fn kind(headers: &HeaderMap) -> Result<Kind> {
@@ -387,7 +387,7 @@ mod tests {
             let _ = json::<Body>(&body);
             let _ = json::<Body>(text.as_bytes());
             let _ = json::<Body>(format!("{{\"inputs\": {text}}}").as_bytes());
-            let _ = decoded(&text);
+            let _ = decode_base64(&text);
         }
     }
 }

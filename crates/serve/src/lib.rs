@@ -55,20 +55,20 @@ use models::Models;
 pub use options::Options;
 use rate::Rate;
 use routes::{App, Client};
-use worker::Computing;
+use worker::WorkerOptions;
 
 use cresset::error::{Error, Result};
 use cresset::feedback;
 use cresset::options::device::Threads;
 
 /// Interval between checks of the model file.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Maximum read buffer of a connection in bytes.
-const MOST_BUFFERED: usize = 64 * 1024;
+const MAX_BUFFERED: usize = 64 * 1024;
 
 /// Number of blocking threads: for decoding large images, which takes memory, and for disk access.
-const MOST_BLOCKING: usize = 16;
+const MAX_BLOCKING: usize = 16;
 
 /// The model to serve.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ impl Server {
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let metrics = Arc::new(Metrics::new());
-        let computing = Computing {
+        let computing = WorkerOptions {
             path: model.path,
             device: model.device,
             threads: model.threads,
@@ -126,7 +126,7 @@ impl Server {
             time: options.time(),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .max_blocking_threads(MOST_BLOCKING)
+            .max_blocking_threads(MAX_BLOCKING)
             .enable_all()
             .build();
         let runtime = runtime.map_err(|e| Error::Usage(format!("cannot start threads: {e}")))?;
@@ -183,7 +183,7 @@ async fn serve(listener: tokio::net::TcpListener, app: &Arc<App>, stop: impl Fut
     }
     drop(listener);
     tracing::info!("shutting down: finishing open requests");
-    let most = 2 * app.time + LOOK;
+    let most = 2 * app.time + CHECK_INTERVAL;
     if timeout(most, connections.shutdown()).await.is_err() {
         tracing::warn!("aborted requests that did not finish within {} s", most.as_secs());
     }
@@ -207,7 +207,7 @@ fn connect(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(time)
-        .max_buf_size(MOST_BUFFERED)
+        .max_buf_size(MAX_BUFFERED)
         .serve_connection(TokioIo::new(stream), service);
     let connection = connections.watch(connection);
     tokio::spawn(async move {
@@ -219,7 +219,7 @@ fn connect(
 
 /// Checks the model file periodically.
 async fn watch(models: Arc<Models>) {
-    let mut turns = interval(LOOK);
+    let mut turns = interval(CHECK_INTERVAL);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;

@@ -70,8 +70,8 @@ impl<const N: usize> Histogram<N> {
     }
 
     fn add(&self, value: f64) {
-        if let Some(place) = self.bounds.iter().position(|bound| value <= *bound) {
-            self.counts[place].fetch_add(1, Relaxed);
+        if let Some(index) = self.bounds.iter().position(|bound| value <= *bound) {
+            self.counts[index].fetch_add(1, Relaxed);
         }
         self.count.fetch_add(1, Relaxed);
         self.sum.fetch_add((value * 1e6) as u64, Relaxed);
@@ -111,8 +111,8 @@ impl Metrics {
 
     /// Records a response.
     pub fn answered(&self, path: &str, status: u16, after: Duration) {
-        let route = place(&ROUTES, &path);
-        self.requests[route][place(&STATUSES, &status)].fetch_add(1, Relaxed);
+        let route = index_of(&ROUTES, &path);
+        self.requests[route][index_of(&STATUSES, &status)].fetch_add(1, Relaxed);
         self.latency[route].add(after.as_secs_f64());
     }
 
@@ -202,7 +202,7 @@ fn zeros<const N: usize>() -> [AtomicU64; N] {
 }
 
 /// The index of a value, or the last one.
-fn place<T: PartialEq>(among: &[T], value: &T) -> usize {
+fn index_of<T: PartialEq>(among: &[T], value: &T) -> usize {
     among.iter().position(|known| known == value).unwrap_or(among.len() - 1)
 }
 

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use super::metrics::Metrics;
 use super::queue::Queue;
-use super::worker::{self, Computing, Job, Loaded};
+use super::worker::{self, Job, LoadedModel, WorkerOptions};
 use cresset::data::sha256;
 use cresset::error::{Error, Result};
 use cresset::export::Metadata;
@@ -20,7 +20,7 @@ use cresset::model::loading::open_file;
 use cresset::predict::Taken;
 
 /// A loaded model and its queue.
-pub(super) struct Served {
+pub(super) struct ServedModel {
     pub sha256: String,
     pub metadata: Metadata,
     pub taken: Arc<Taken>,
@@ -28,7 +28,7 @@ pub(super) struct Served {
     file: FileId,
 }
 
-impl Drop for Served {
+impl Drop for ServedModel {
     /// Closes the queue, so that the workers exit after the remaining jobs.
     fn drop(&mut self) {
         self.queue.close();
@@ -59,38 +59,38 @@ impl FileId {
 
 /// The current model.
 pub(super) struct Models {
-    computing: Computing,
-    most_waiting: usize,
+    options: WorkerOptions,
+    queue_capacity: usize,
     metrics: Arc<Metrics>,
-    current: RwLock<Arc<Served>>,
+    current: RwLock<Arc<ServedModel>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// The file that was rejected last, to avoid repeated attempts; `Some(None)` stands for a missing file.
     refused: Mutex<Option<Option<FileId>>>,
     /// Locked while a model is loaded, on blocking threads.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    reload_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Models {
     /// Loads the model.
-    pub fn load(computing: Computing, most_waiting: usize, metrics: Arc<Metrics>) -> Result<Self> {
-        let (served, threads, problem) = load(&computing, most_waiting, &metrics)?;
+    pub fn load(options: WorkerOptions, queue_capacity: usize, metrics: Arc<Metrics>) -> Result<Self> {
+        let (served, threads, problem) = load(&options, queue_capacity, &metrics)?;
         if let Some(problem) = problem {
-            tracing::warn!("{}: {problem}", computing.path.display());
+            tracing::warn!("{}: {problem}", options.path.display());
         }
         Ok(Models {
-            computing,
-            most_waiting,
+            options,
+            queue_capacity,
             metrics,
             current: RwLock::new(Arc::new(served)),
             threads: Mutex::new(threads),
             refused: Mutex::new(None),
-            turn: Arc::default(),
+            reload_lock: Arc::default(),
         })
     }
 
     /// Path of the model file.
     pub fn path(&self) -> &Path {
-        &self.computing.path
+        &self.options.path
     }
 
     /// Name of the model: the folder of its run, or the file name if it is not that of a run.
@@ -103,7 +103,7 @@ impl Models {
     }
 
     /// The current model.
-    pub fn current(&self) -> Arc<Served> {
+    pub fn current(&self) -> Arc<ServedModel> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -113,10 +113,10 @@ impl Models {
     /// # Errors
     /// If the file cannot be loaded or its outputs do not match the recorded ones; the old model stays.
     pub async fn reload(self: &Arc<Self>, again: bool) -> Result<bool> {
-        let (turn, models) = (Arc::clone(&self.turn).lock_owned().await, Arc::clone(self));
+        let (reload_lock, models) = (Arc::clone(&self.reload_lock).lock_owned().await, Arc::clone(self));
         let loading = tokio::task::spawn_blocking(move || {
             // The lock is held until loading ends, even if the caller is dropped.
-            let _turn = turn;
+            let _turn = reload_lock;
             models.reload_now(again)
         });
         loading.await.unwrap_or_else(|_| Err(Error::artifact(self.path(), "the model could not be loaded")))
@@ -145,7 +145,7 @@ impl Models {
     }
 
     fn take(&self) -> Result<()> {
-        let (served, mut threads, problem) = load(&self.computing, self.most_waiting, &self.metrics)?;
+        let (served, mut threads, problem) = load(&self.options, self.queue_capacity, &self.metrics)?;
         if let Some(problem) = problem {
             // The workers exit with it.
             return Err(Error::artifact(self.path(), problem));
@@ -166,10 +166,10 @@ impl Models {
 }
 
 /// The model, its worker threads, and the mismatch with its recorded outputs if there is one.
-type Loading = (Served, Vec<JoinHandle<()>>, Option<String>);
+type Loading = (ServedModel, Vec<JoinHandle<()>>, Option<String>);
 
-fn load(computing: &Computing, most_waiting: usize, metrics: &Arc<Metrics>) -> Result<Loading> {
-    let path = &computing.path;
+fn load(options: &WorkerOptions, queue_capacity: usize, metrics: &Arc<Metrics>) -> Result<Loading> {
+    let path = &options.path;
     loop {
         let file = FileId::of(path)?;
         let mut bytes = Vec::new();
@@ -177,12 +177,16 @@ fn load(computing: &Computing, most_waiting: usize, metrics: &Arc<Metrics>) -> R
         read.map_err(|e| Error::artifact(path, format!("cannot read the model: {e}")))?;
         let sha256 = sha256(&bytes);
         drop(bytes);
-        let queue = Arc::new(Queue::new(most_waiting));
-        let loaded = worker::start(computing, &queue, metrics);
+        let queue = Arc::new(Queue::new(queue_capacity));
+        let loaded = worker::start(options, &queue, metrics);
         // The hash must be that of the loaded file.
         if FileId::of(path).is_ok_and(|now| now == file) {
-            let (Loaded { metadata, taken, problem }, threads) = loaded?;
-            return Ok((Served { sha256, metadata, taken: Arc::new(taken), queue, file }, threads, problem));
+            let (LoadedModel { metadata, taken, problem }, threads) = loaded?;
+            return Ok((
+                ServedModel { sha256, metadata, taken: Arc::new(taken), queue, file },
+                threads,
+                problem,
+            ));
         }
         queue.close();
     }

@@ -28,7 +28,7 @@ impl Problem {
     }
 
     /// 422: well-formed but invalid.
-    pub fn unusable(message: impl Into<String>) -> Self {
+    pub fn unprocessable(message: impl Into<String>) -> Self {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, message)
     }
 

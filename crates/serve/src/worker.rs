@@ -21,13 +21,13 @@ use cresset::predict::{Classifier, Found, Taken};
 /// A request to the model.
 pub(super) enum Job {
     /// Class probabilities of rows.
-    Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<Answer<Vec<Found>>> },
+    Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<JobResult<Vec<Found>>> },
     /// Attribution of a row to a class, by default the predicted one.
-    Explain { row: Vec<f32>, class: Option<usize>, answer: oneshot::Sender<Answer<Explanation>> },
+    Explain { row: Vec<f32>, class: Option<usize>, answer: oneshot::Sender<JobResult<Explanation>> },
 }
 
 /// The result of a job, or the error of the model.
-pub(super) type Answer<T> = std::result::Result<T, String>;
+pub(super) type JobResult<T> = std::result::Result<T, String>;
 
 /// An attribution.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(super) struct Explanation {
 
 /// How workers compute.
 #[derive(Debug, Clone)]
-pub(super) struct Computing {
+pub(super) struct WorkerOptions {
     pub path: PathBuf,
     pub device: Device,
     pub threads: Threads,
@@ -55,7 +55,7 @@ pub(super) struct Computing {
 }
 
 /// A model that the workers have loaded.
-pub(super) struct Loaded {
+pub(super) struct LoadedModel {
     pub metadata: Metadata,
     pub taken: Taken,
     /// The mismatch with the recorded outputs, if there is one.
@@ -67,26 +67,26 @@ pub(super) struct Loaded {
 /// # Errors
 /// If the model cannot be loaded; no thread is left then.
 pub(super) fn start(
-    computing: &Computing,
+    options: &WorkerOptions,
     queue: &Arc<Queue<Job>>,
     metrics: &Arc<Metrics>,
-) -> Result<(Loaded, Vec<JoinHandle<()>>)> {
+) -> Result<(LoadedModel, Vec<JoinHandle<()>>)> {
     let (sender, receiver) = mpsc::channel();
-    let threads: Vec<_> = (0..computing.workers)
+    let threads: Vec<_> = (0..options.workers)
         .map(|number| {
-            let (computing, queue, metrics) = (computing.clone(), Arc::clone(queue), Arc::clone(metrics));
+            let (options, queue, metrics) = (options.clone(), Arc::clone(queue), Arc::clone(metrics));
             let sender = sender.clone();
             std::thread::spawn(move || {
                 // One worker compares with the recorded outputs.
-                let loaded = catch_unwind(|| load(&computing, number == 0)).unwrap_or_else(|_| {
-                    Err(Error::artifact(&computing.path, "libtorch failed to load the model"))
+                let loaded = catch_unwind(|| load(&options, number == 0)).unwrap_or_else(|_| {
+                    Err(Error::artifact(&options.path, "libtorch failed to load the model"))
                 });
                 match loaded {
                     Ok((classifier, problem)) => {
                         let (metadata, taken) = (classifier.metadata().clone(), classifier.taken());
-                        let _ = sender.send(Ok(Loaded { metadata, taken, problem }));
+                        let _ = sender.send(Ok(LoadedModel { metadata, taken, problem }));
                         drop(sender);
-                        work(&classifier, &computing, &queue, &metrics);
+                        work(&classifier, &options, &queue, &metrics);
                     }
                     Err(error) => drop(sender.send(Err(error))),
                 }
@@ -94,39 +94,40 @@ pub(super) fn start(
         })
         .collect();
     drop(sender);
-    let loaded: Result<Vec<Loaded>> = receiver.iter().collect();
-    let with_problem = |loaded: Vec<Loaded>| loaded.into_iter().max_by_key(|loaded| loaded.problem.is_some());
+    let loaded: Result<Vec<LoadedModel>> = receiver.iter().collect();
+    let with_problem =
+        |loaded: Vec<LoadedModel>| loaded.into_iter().max_by_key(|loaded| loaded.problem.is_some());
     match loaded.map(with_problem) {
         Ok(Some(loaded)) => Ok((loaded, threads)),
         failed => {
             queue.close();
             threads.into_iter().for_each(|thread| drop(thread.join()));
-            let unknown = || Error::artifact(&computing.path, "the workers exited while loading the model");
+            let unknown = || Error::artifact(&options.path, "the workers exited while loading the model");
             Err(failed.err().unwrap_or_else(unknown))
         }
     }
 }
 
-fn load(computing: &Computing, replays: bool) -> Result<(Classifier, Option<String>)> {
-    let classifier = Classifier::load_on(&computing.path, computing.device)?.with_unknown(computing.unknown);
-    let problem = if replays { problem_of(&classifier)? } else { None };
+fn load(options: &WorkerOptions, replays: bool) -> Result<(Classifier, Option<String>)> {
+    let classifier = Classifier::load_on(&options.path, options.device)?.with_unknown(options.unknown);
+    let problem = if replays { output_mismatch(&classifier)? } else { None };
     // One row takes at least one multiply-add per weight. The setting is per thread.
-    let work = classifier.values()?.saturating_mul(computing.max_batch);
-    tch::set_num_threads(computing.threads.for_step(work).into());
+    let work = classifier.values()?.saturating_mul(options.max_batch);
+    tch::set_num_threads(options.threads.for_step(work).into());
     classifier.optimize();
     Ok((classifier, problem))
 }
 
 /// The mismatch between the outputs of the model and the recorded ones.
-fn problem_of(classifier: &Classifier) -> Result<Option<String>> {
+fn output_mismatch(classifier: &Classifier) -> Result<Option<String>> {
     Ok(match classifier.replay()? {
         Some(verified) => verified.problem(),
         None => Some(format!("it has no {VERIFICATION} with recorded outputs; export it again")),
     })
 }
 
-fn work(classifier: &Classifier, computing: &Computing, queue: &Queue<Job>, metrics: &Metrics) {
-    while let Some(jobs) = queue.take(computing.max_batch, computing.max_delay) {
+fn work(classifier: &Classifier, options: &WorkerOptions, queue: &Queue<Job>, metrics: &Metrics) {
+    while let Some(jobs) = queue.take(options.max_batch, options.max_delay) {
         let (mut all, mut waiting) = (Vec::new(), Vec::new());
         for job in jobs {
             match job {
@@ -143,13 +144,13 @@ fn work(classifier: &Classifier, computing: &Computing, queue: &Queue<Job>, metr
             }
         }
         if !waiting.is_empty() {
-            give(sound(|| classify(classifier, computing.max_batch, &all, metrics)), waiting);
+            send_results(sound(|| classify(classifier, options.max_batch, &all, metrics)), waiting);
         }
     }
 }
 
 /// Runs a job and returns its result or error. Catches panics: an exiting worker would leave requests without a response.
-fn sound<T>(work: impl FnOnce() -> Result<T>) -> Answer<T> {
+fn sound<T>(work: impl FnOnce() -> Result<T>) -> JobResult<T> {
     match catch_unwind(AssertUnwindSafe(|| guard(work))) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("internal error in the model".to_string()),
@@ -172,7 +173,7 @@ fn classify(
 }
 
 /// Sends each request its rows.
-fn give(found: Answer<Vec<Found>>, waiting: Vec<(usize, oneshot::Sender<Answer<Vec<Found>>>)>) {
+fn send_results(found: JobResult<Vec<Found>>, waiting: Vec<(usize, oneshot::Sender<JobResult<Vec<Found>>>)>) {
     match found {
         Ok(found) => {
             let mut found = found.into_iter();

@@ -37,7 +37,7 @@ impl ModelFile {
 }
 
 /// Number of examples by class, group and part of the split.
-pub struct Rows {
+pub struct SplitCounts {
     /// The non-empty parts, `training` first, with the number of examples per class.
     pub of_classes: Vec<(&'static str, Vec<usize>)>,
     /// The attribute that defines the groups, if groups are compared.
@@ -54,7 +54,7 @@ pub struct Rows {
     pub is_table: bool,
 }
 
-impl Rows {
+impl SplitCounts {
     pub(super) fn new(
         dataset: &Dataset,
         split: &Split,
@@ -74,7 +74,7 @@ impl Rows {
             grouping.names.iter().enumerate().map(|(index, name)| (name.clone(), of(index))).collect()
         };
         let (how, is_row_by_row) = split_of(dataset, config);
-        Ok(Rows {
+        Ok(SplitCounts {
             of_classes: all.iter().map(|(name, rows)| (*name, of_class(rows))).collect(),
             grouped_by: groups.map(|grouping| grouping.by.clone()),
             of_groups: groups.map(of_groups).unwrap_or_default(),
@@ -151,11 +151,11 @@ fn left_out(dataset: &Dataset, split: &Split, config: &Config) -> Result<Vec<Str
 }
 
 /// Evaluation on a part of the split.
-pub struct Measured {
+pub struct PartEvaluation {
     /// The part: `validation` or `test`.
     pub name: &'static str,
     /// The evaluation.
-    pub found: Evaluation,
+    pub evaluation: Evaluation,
     /// Its metrics, with those of the groups.
     pub report: Report,
     /// Number of examples that could not be read.
@@ -163,23 +163,23 @@ pub struct Measured {
     intervals: Vec<Option<Interval>>,
 }
 
-impl Measured {
+impl PartEvaluation {
     pub(super) fn new(
         name: &'static str,
         classifier: &Classifier,
         feed: &dyn HeldOutFeed,
         groups: Option<(Grouping, u64)>,
     ) -> Result<Self> {
-        let found = classifier.evaluate(feed)?;
+        let evaluation = classifier.evaluate(feed)?;
         let classes = &classifier.metadata().classes;
         let kept = feed.kept();
         let of_groups = |(grouping, least): (Grouping, u64)| {
-            GroupReport::new(&found, classes, &grouping.select(kept.iter().copied()), least)
+            GroupReport::new(&evaluation, classes, &grouping.select(kept.iter().copied()), least)
         };
         let groups = groups.map(of_groups).transpose()?;
-        let report = Report { groups, ..Report::new(&found, classes) };
-        let intervals = intervals(&found);
-        Ok(Measured { name, report, unreadable: feed.rows() - kept.len(), intervals, found })
+        let report = Report { groups, ..Report::new(&evaluation, classes) };
+        let intervals = intervals(&evaluation);
+        Ok(PartEvaluation { name, report, unreadable: feed.rows() - kept.len(), intervals, evaluation })
     }
 
     /// The metrics with a value, each with its value and interval.

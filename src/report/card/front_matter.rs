@@ -2,7 +2,7 @@
 //! (<https://github.com/huggingface/hub-docs/blob/main/modelcard.md>).
 
 use super::markdown::scalar;
-use super::{Card, Measured};
+use super::{Card, PartEvaluation};
 
 /// Metric names and their identifiers on the Hugging Face Hub.
 const KNOWN: &[(&str, &str)] = &[
@@ -34,7 +34,7 @@ fn kind_of(metric: &str) -> Option<&'static str> {
     KNOWN.iter().find(|(name, _)| *name == metric).map(|(_, kind)| *kind)
 }
 
-fn results(card: &Card, task: &str, measured: &Measured) -> String {
+fn results(card: &Card, task: &str, measured: &PartEvaluation) -> String {
     let data = scalar(&card.metadata.data_file);
     let mut text = format!(
         "  - task:\n      type: {task}\n    dataset:\n      name: {data}\n      type: {data}\n      split: {}\n    metrics:\n",

@@ -11,7 +11,7 @@ mod section;
 use tch::Device;
 
 pub use about::{About, FIELDS, Field};
-pub use facts::{Measured, ModelFile, Rows};
+pub use facts::{ModelFile, PartEvaluation, SplitCounts};
 use markdown::plain;
 use section::SECTIONS;
 
@@ -37,9 +37,9 @@ pub struct Card {
     /// Number of trainable parameters.
     pub parameters: usize,
     /// Number of examples by class, part and group.
-    pub rows: Rows,
+    pub rows: SplitCounts,
     /// Evaluation on the validation set, and on the test set if there is one.
-    pub measured: Vec<Measured>,
+    pub measured: Vec<PartEvaluation>,
 }
 
 impl Card {
@@ -59,14 +59,14 @@ impl Card {
                 let of_part = grouping
                     .as_ref()
                     .map(|grouping| (grouping.select(indexes(rows)), groups.least_group_rows));
-                measured.push(Measured::new(name, &classifier, &*feed, of_part)?);
+                measured.push(PartEvaluation::new(name, &classifier, &*feed, of_part)?);
             }
             let name = about.get("name").map_or_else(|| run.name(), str::to_string);
             Ok(Card {
                 name,
                 file: ModelFile::of(&run.model())?,
                 parameters: classifier.parameters()?,
-                rows: Rows::new(dataset, split, &config, grouping.as_ref())?,
+                rows: SplitCounts::new(dataset, split, &config, grouping.as_ref())?,
                 about,
                 config,
                 metadata,

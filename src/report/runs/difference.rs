@@ -8,7 +8,7 @@ use serde_json::Value;
 use tch::Device;
 
 use super::facts::{Facts, column_names, facts};
-use super::held_out::{Compared, HeldOut};
+use super::predictions::{ModelComparison, ValidationPredictions};
 use crate::error::{Error, Result};
 use crate::evaluate::METRICS;
 use crate::options::Config;
@@ -28,7 +28,7 @@ pub struct Difference {
     /// Metrics on the validation set, and on the test set if there is one.
     pub figures: Vec<FigurePair>,
     /// Both models on the examples in both validation sets.
-    pub compared: Option<Compared>,
+    pub compared: Option<ModelComparison>,
     /// Why the models cannot be compared.
     pub not_compared: Option<String>,
 }
@@ -89,7 +89,8 @@ pub struct FigurePair {
 /// If a folder holds no run. Models that cannot be compared are not an error: the result states the reason.
 pub fn difference(a: &Path, b: &Path, device: Device) -> Result<Difference> {
     let (facts_a, facts_b) = (facts(a, "a")?, facts(b, "b")?);
-    let compared = HeldOut::of(a, device).and_then(|of_a| Ok((of_a, HeldOut::of(b, device)?)));
+    let compared = ValidationPredictions::of(a, device)
+        .and_then(|of_a| Ok((of_a, ValidationPredictions::of(b, device)?)));
     let compared = match compared {
         Ok((of_a, of_b)) => of_a.compare(&of_b),
         Err(error @ (Error::Data { .. } | Error::Artifact { .. })) => Err(error.to_string()),

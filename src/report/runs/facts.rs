@@ -108,8 +108,8 @@ pub fn facts(path: &Path, name: &str) -> Result<Facts> {
     facts.insert("name".into(), name.into());
     options(&config, &mut facts);
     record(&folder, &mut facts);
-    if let Some(begun) = begun(&folder) {
-        facts.insert("when".into(), begun.into());
+    if let Some(start_time) = start_time(&folder) {
+        facts.insert("when".into(), start_time.into());
     }
     match config.folds.filter(|_| config.fold.is_none()) {
         Some(folds) => folds_figures(path, folds, &mut facts),
@@ -137,7 +137,7 @@ fn record(folder: &RunFolder, facts: &mut Facts) {
 }
 
 /// The start time: the split is written once, when the run starts; a cross-validation writes its options then.
-fn begun(folder: &RunFolder) -> Option<String> {
+fn start_time(folder: &RunFolder) -> Option<String> {
     let modified = |path: &Path| path.metadata().and_then(|found| found.modified()).ok();
     let time: SystemTime = modified(&folder.split()).or_else(|| modified(&folder.config_file()))?;
     date::second(time)
@@ -236,7 +236,7 @@ fn insert(facts: &mut Facts, name: &str, value: f64) {
 }
 
 /// Checks that a column exists.
-pub(super) fn known(name: &str) -> Result<String> {
+pub(super) fn check_column(name: &str) -> Result<String> {
     let names = column_names();
     if names.iter().any(|known| known == name) {
         return Ok(name.to_string());

@@ -25,7 +25,7 @@ pub fn list(dir: &Path, all: bool) -> Result<Listing> {
     }
     let mut listing = Listing::default();
     let mut names: Vec<String> = subfolders(dir)?;
-    names.sort_by_key(|name| natural(name));
+    names.sort_by_key(|name| natural_key(name));
     for name in names {
         let path = dir.join(&name);
         match facts(&path, &name) {
@@ -35,7 +35,7 @@ pub fn list(dir: &Path, all: bool) -> Result<Listing> {
                     folds(&path, &name, &mut listing);
                 }
             }
-            Err(error) => listing.notes.push(skipped(&path, &error)),
+            Err(error) => listing.notes.push(skip_note(&path, &error)),
         }
     }
     Ok(listing)
@@ -49,12 +49,12 @@ fn folds(path: &Path, name: &str, listing: &mut Listing) {
         }
         match facts(&fold, &format!("{name}/fold-{number}")) {
             Ok(facts) => listing.runs.push(facts),
-            Err(error) => listing.notes.push(skipped(&fold, &error)),
+            Err(error) => listing.notes.push(skip_note(&fold, &error)),
         }
     }
 }
 
-fn skipped(path: &Path, error: &Error) -> String {
+fn skip_note(path: &Path, error: &Error) -> String {
     match error {
         _ if path.join(crate::search::SPACE_FILE).is_file() => {
             format!("{0} is a hyperparameter search; `cresset runs {0}` lists its trials", path.display())
@@ -75,7 +75,7 @@ fn subfolders(dir: &Path) -> Result<Vec<String>> {
 }
 
 /// A natural sort key, where `run-10` follows `run-9`.
-fn natural(name: &str) -> Vec<(String, u64)> {
+fn natural_key(name: &str) -> Vec<(String, u64)> {
     let mut parts = vec![(String::new(), 0u64)];
     for character in name.chars() {
         let (text, number) = parts.last_mut().expect("there is a part");
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn the_tenth_run_comes_behind_the_ninth() {
         let mut names = ["b-1", "a-10", "a-9-x2", "a-9"];
-        names.sort_by_key(|name| natural(name));
+        names.sort_by_key(|name| natural_key(name));
         assert_eq!(names, ["a-9", "a-9-x2", "a-10", "b-1"]);
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::facts::{Facts, known};
+use super::facts::{Facts, check_column};
 use crate::error::{Error, Result, quoted};
 use crate::evaluate::METRICS;
 
@@ -57,7 +57,11 @@ impl FromStr for Filter {
         let (column, rest) = text.split_at(start);
         let (sign, relation) =
             RELATIONS.into_iter().find(|(sign, _)| rest.starts_with(sign)).ok_or_else(fault)?;
-        Ok(Filter { column: known(column.trim())?, relation, value: rest[sign.len()..].trim().to_string() })
+        Ok(Filter {
+            column: check_column(column.trim())?,
+            relation,
+            value: rest[sign.len()..].trim().to_string(),
+        })
     }
 }
 
@@ -122,7 +126,7 @@ impl FromStr for Order {
     /// Parses a column name; a leading `-` sorts in descending order.
     fn from_str(text: &str) -> Result<Self> {
         let (column, is_descending) = text.strip_prefix('-').map_or((text, false), |column| (column, true));
-        Ok(Order { column: known(column)?, is_descending })
+        Ok(Order { column: check_column(column)?, is_descending })
     }
 }
 
@@ -154,7 +158,7 @@ fn compare(a: &Value, b: &Value) -> Ordering {
 /// # Errors
 /// If the column is not a metric.
 pub fn best_order(column: &str) -> Result<Order> {
-    let column = known(column)?;
+    let column = check_column(column)?;
     let plain = column.strip_prefix("test_").or(column.strip_prefix("train_")).unwrap_or(&column);
     let metric = METRICS.iter().find(|metric| metric.column() == plain);
     let is_share = match metric {

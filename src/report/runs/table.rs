@@ -11,10 +11,11 @@ pub const DEFAULT_COLUMNS: [&str; 10] =
     ["name", "model", "data", "epochs", "accuracy", "loss", "test_accuracy", "duration", "when", "state"];
 
 /// The default columns that a narrow terminal drops, in this order.
-const DROPPED: [&str; 8] = ["when", "duration", "data", "test_accuracy", "epochs", "loss", "model", "state"];
+const DROP_ORDER: [&str; 8] =
+    ["when", "duration", "data", "test_accuracy", "epochs", "loss", "model", "state"];
 
 /// Minimum width of a text column.
-const LEAST_WIDTH: usize = 12;
+const MIN_WIDTH: usize = 12;
 
 const GAP: &str = "  ";
 
@@ -44,20 +45,20 @@ pub fn to_csv(runs: &[Facts], columns: &[String]) -> Vec<u8> {
 
 /// Runs as a table of at most `width` characters. Without `columns`, shows the default columns that have values and fit.
 pub fn to_table(runs: &[Facts], columns: Option<&[String]>, width: Option<usize>) -> String {
-    let mut shown: Vec<Shown> = match columns {
-        Some(columns) => columns.iter().map(|name| Shown::new(name, runs)).collect(),
+    let mut shown: Vec<Column> = match columns {
+        Some(columns) => columns.iter().map(|name| Column::new(name, runs)).collect(),
         None => {
-            let all = DEFAULT_COLUMNS.iter().map(|name| Shown::new(name, runs));
-            all.filter(Shown::has_values).collect()
+            let all = DEFAULT_COLUMNS.iter().map(|name| Column::new(name, runs));
+            all.filter(Column::has_values).collect()
         }
     };
     let width = width.unwrap_or(usize::MAX);
-    let mut dropped = DROPPED.iter().filter(|_| columns.is_none());
-    while total(&shown) > width && !is_cut_enough(&shown, width) {
+    let mut dropped = DROP_ORDER.iter().filter(|_| columns.is_none());
+    while total(&shown) > width && !fits_after_narrowing(&shown, width) {
         let Some(name) = dropped.next() else { break };
         shown.retain(|column| column.name != *name);
     }
-    cut(&mut shown, width);
+    narrow(&mut shown, width);
     let line = |cells: Vec<String>| cells.join(GAP).trim_end().to_string() + "\n";
     let mut table = line(shown.iter().map(|column| column.padded(&column.name)).collect());
     for row in 0..runs.len() {
@@ -67,27 +68,27 @@ pub fn to_table(runs: &[Facts], columns: Option<&[String]>, width: Option<usize>
 }
 
 /// A column of the table.
-struct Shown {
+struct Column {
     name: String,
     cells: Vec<String>,
     is_number: bool,
     width: usize,
 }
 
-impl Shown {
+impl Column {
     fn new(name: &str, runs: &[Facts]) -> Self {
         let cells: Vec<String> = runs.iter().map(|run| cell(run, name)).collect();
         let is_number = runs.iter().all(|run| run.get(name).is_none_or(Value::is_number));
         let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
-        Shown { name: name.to_string(), cells, is_number, width: width.max(name.chars().count()) }
+        Column { name: name.to_string(), cells, is_number, width: width.max(name.chars().count()) }
     }
 
     fn has_values(&self) -> bool {
         self.cells.is_empty() || self.cells.iter().any(|cell| !cell.is_empty())
     }
 
-    fn least_width(&self) -> usize {
-        if self.is_number { self.width } else { self.width.min(LEAST_WIDTH.max(self.name.len())) }
+    fn min_width(&self) -> usize {
+        if self.is_number { self.width } else { self.width.min(MIN_WIDTH.max(self.name.len())) }
     }
 
     fn padded(&self, text: &str) -> String {
@@ -100,20 +101,20 @@ impl Shown {
     }
 }
 
-fn total(columns: &[Shown]) -> usize {
+fn total(columns: &[Column]) -> usize {
     columns.iter().map(|column| column.width + GAP.len()).sum::<usize>().saturating_sub(GAP.len())
 }
 
 /// Whether shortening text columns by at most a third is enough.
-fn is_cut_enough(columns: &[Shown], width: usize) -> bool {
-    let spare = |column: &Shown| (column.width - column.least_width()).min(column.width / 3);
+fn fits_after_narrowing(columns: &[Column], width: usize) -> bool {
+    let spare = |column: &Column| (column.width - column.min_width()).min(column.width / 3);
     total(columns) <= width.saturating_add(columns.iter().map(spare).sum())
 }
 
 /// Narrows the text columns, widest first, until the table fits or all have their minimum width.
-fn cut(columns: &mut [Shown], width: usize) {
+fn narrow(columns: &mut [Column], width: usize) {
     while total(columns) > width {
-        let wide = columns.iter_mut().filter(|column| column.width > column.least_width());
+        let wide = columns.iter_mut().filter(|column| column.width > column.min_width());
         let Some(widest) = wide.max_by_key(|column| column.width) else { return };
         widest.width -= 1;
     }

@@ -1,7 +1,7 @@
 //! Augmented training images.
 
 use super::Report;
-use crate::report::html::{embedded, escaped};
+use crate::report::html::{escaped, image_url};
 
 pub fn section(report: &Report) -> Option<String> {
     let sheet = report.sheet.as_ref()?;
@@ -9,6 +9,6 @@ pub fn section(report: &Report) -> Option<String> {
         "<p>Each row shows an original image and random augmentations of it with <code>--augment {}</code>.</p>\n\
          <img class=\"sheet\" src=\"{}\" alt=\"Augmented images\">\n",
         escaped(&report.config.augment),
-        embedded(sheet)
+        image_url(sheet)
     ))
 }

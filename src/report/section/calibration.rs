@@ -12,13 +12,13 @@ const EDGE: f64 = 10.;
 const BOTTOM: f64 = 40.;
 
 pub fn section(report: &Report) -> Option<String> {
-    let scores = report.found.scores.as_ref()?;
-    let (found, best) = (error(scores, 1.), temperature(scores));
+    let scores = report.evaluation.scores.as_ref()?;
+    let (ece, best) = (error(scores, 1.), temperature(scores));
     Some(format!(
         "<p>Accuracy (vertical) by confidence (horizontal). On the diagonal, confidence equals accuracy; below it the model is \
          overconfident. The expected calibration error is {:.2} %; after temperature scaling with T = {best:.2} it \
          would be {:.2} %.</p>\n<div class=\"plots\"><figure class=\"plot\">{}</figure></div>\n",
-        100. * found,
+        100. * ece,
         100. * error(scores, best),
         diagram(&bins(scores, 1.))
     ))

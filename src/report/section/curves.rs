@@ -5,7 +5,7 @@ use crate::report::plot::{Curve, curves};
 use crate::train::EpochRecord;
 
 /// Maximum number of epochs in the table below the curves.
-const MOST_LISTED: usize = 200;
+const MAX_LISTED: usize = 200;
 
 pub fn section(report: &Report) -> Option<String> {
     let epochs: Vec<u32> = report.epochs.iter().map(|record| record.epoch).collect();
@@ -42,7 +42,7 @@ pub fn section(report: &Report) -> Option<String> {
 }
 
 fn table(report: &Report) -> String {
-    let skipped = report.epochs.len().saturating_sub(MOST_LISTED);
+    let skipped = report.epochs.len().saturating_sub(MAX_LISTED);
     let row = |record: &EpochRecord| {
         format!(
             "<tr><td>{}</td><td>{:.4}</td><td>{:.2} %</td><td>{:.4}</td><td>{:.2} %</td></tr>",

@@ -10,7 +10,7 @@ use crate::options::portable;
 use crate::report::html::escaped;
 
 /// Maximum number of classes listed with their number of examples.
-const MOST_LISTED: usize = 50;
+const MAX_LISTED: usize = 50;
 
 pub fn section(report: &Report) -> Option<String> {
     let name = portable("data", &report.config.data);
@@ -43,7 +43,7 @@ pub fn section(report: &Report) -> Option<String> {
     let class = |(class, count): &(String, usize)| {
         format!("<tr><td>{}</td><td>{}</td></tr>", escaped(class), thousands(*count))
     };
-    let hidden = audit.classes.len().saturating_sub(MOST_LISTED);
+    let hidden = audit.classes.len().saturating_sub(MAX_LISTED);
     let more = if hidden > 0 {
         format!("<p class=\"soft\">… and {hidden} more classes</p>")
     } else {
@@ -53,6 +53,6 @@ pub fn section(report: &Report) -> Option<String> {
         "{shape}{findings}<details><summary>{} examples by class</summary><div class=\"wide\"><table><tr><th>class</th><th>examples</th></tr>{}\
          </table></div>{more}</details>\n",
         thousands(audit.rows),
-        audit.classes.iter().take(MOST_LISTED).map(class).collect::<String>()
+        audit.classes.iter().take(MAX_LISTED).map(class).collect::<String>()
     ))
 }

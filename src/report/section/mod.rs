@@ -3,11 +3,11 @@
 mod augmentation;
 mod calibration;
 mod classes;
+mod confident_errors;
 mod confusion;
 mod curves;
 mod data;
 mod loading;
-mod mistakes;
 mod options;
 mod summary;
 mod timings;
@@ -24,7 +24,7 @@ pub const SECTIONS: &[(&str, Section)] = &[
     ("Confusion matrix", confusion::section),
     ("Classes", classes::section),
     ("Calibration", calibration::section),
-    ("Most confident errors", mistakes::section),
+    ("Most confident errors", confident_errors::section),
     ("Augmentation", augmentation::section),
     ("Data", data::section),
     ("Timings", timings::section),

@@ -7,7 +7,7 @@ use crate::options::portable;
 use crate::report::html::escaped;
 
 pub fn section(report: &Report) -> Option<String> {
-    let confusion = &report.found.confusion;
+    let confusion = &report.evaluation.confusion;
     let range = wilson(confusion.right(), confusion.total());
     let range = range.map_or(String::new(), |range| {
         format!("95 % interval: {} to {}", percent(Some(range.low)), percent(Some(range.high)))
@@ -15,7 +15,7 @@ pub fn section(report: &Report) -> Option<String> {
     let rows = report.metadata.metrics.train_rows;
     let mut tiles = vec![
         ("validation accuracy", percent(Some(confusion.accuracy())), range),
-        ("validation loss", format!("{:.4}", report.found.loss), "cross-entropy, nats".to_string()),
+        ("validation loss", format!("{:.4}", report.evaluation.loss), "cross-entropy, nats".to_string()),
         (
             "training examples",
             thousands(rows),

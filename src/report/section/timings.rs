@@ -11,8 +11,12 @@ pub fn section(report: &Report) -> Option<String> {
     let rows = report.metadata.metrics.train_rows as f64;
     let speed = &report.speed;
     let mut tiles = vec![
-        ("training", time(seconds), format!("{} per epoch, including validation", time(seconds / epochs))),
-        ("latency, one example", time(speed.one), format!("on {}", escaped(&speed.device))),
+        (
+            "training",
+            format_time(seconds),
+            format!("{} per epoch, including validation", format_time(seconds / epochs)),
+        ),
+        ("latency, one example", format_time(speed.one), format!("on {}", escaped(&speed.device))),
         ("throughput, examples/s", thousands((1. / speed.of_many) as usize), format!("batch size {BATCH}")),
         ("model.pt", format!("{} kB", thousands(report.file.bytes.div_ceil(1000))), String::new()),
     ];
@@ -24,7 +28,7 @@ pub fn section(report: &Report) -> Option<String> {
 }
 
 /// Formats a time in a suitable unit.
-fn time(seconds: f64) -> String {
+fn format_time(seconds: f64) -> String {
     match seconds {
         _ if seconds >= 120. => format!("{:.1} min", seconds / 60.),
         _ if seconds >= 1. => format!("{seconds:.2} s"),

@@ -71,14 +71,14 @@ pub(super) fn now() -> f64 {
 fn frame(record: &[u8]) -> Vec<u8> {
     let length = (record.len() as u64).to_le_bytes();
     let mut frame = length.to_vec();
-    frame.extend(masked_checksum(&length).to_le_bytes());
+    frame.extend(masked_crc(&length).to_le_bytes());
     frame.extend(record);
-    frame.extend(masked_checksum(record).to_le_bytes());
+    frame.extend(masked_crc(record).to_le_bytes());
     frame
 }
 
 /// The masked CRC-32C of TFRecord, so that the checksum of data which contains checksums differs from them.
-fn masked_checksum(bytes: &[u8]) -> u32 {
+fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 

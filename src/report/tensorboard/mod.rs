@@ -20,7 +20,7 @@ pub struct TensorBoard {
 }
 
 /// The tags of the metrics on the HParams tab.
-const COMPARED: [&str; 2] = ["accuracy/held_out", "loss/held_out"];
+const HPARAMS_METRICS: [&str; 2] = ["accuracy/held_out", "loss/held_out"];
 
 impl TensorBoard {
     /// Creates an event file in the folder of a run before training.
@@ -34,7 +34,7 @@ impl TensorBoard {
             file.restart(i64::from(finished) + 1)?;
         }
         let options = run.config.portable_entries();
-        file.add(0, [summary::experiment(&COMPARED), summary::session_start(&options)])?;
+        file.add(0, [summary::experiment(&HPARAMS_METRICS), summary::session_start(&options)])?;
         Ok(TensorBoard { file, classes: run.prepared.dataset.classes.clone(), epochs: finished })
     }
 
@@ -56,9 +56,9 @@ impl Callback for TensorBoard {
         self.epochs = record.epoch;
         let mut values: Vec<_> = [
             ("loss/train", record.train_loss),
-            (COMPARED[1], record.held_out_loss),
+            (HPARAMS_METRICS[1], record.held_out_loss),
             ("accuracy/train", record.train_accuracy),
-            (COMPARED[0], record.held_out_accuracy),
+            (HPARAMS_METRICS[0], record.held_out_accuracy),
             ("learning_rate", record.lr),
             ("seconds", record.seconds),
         ]

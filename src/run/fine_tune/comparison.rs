@@ -17,38 +17,38 @@ use crate::run::RunFolder;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// On the validation set of the old run.
-    pub held_out: Pair,
+    pub held_out: PairedResults,
     /// On the corrections in the validation set; `None` if there are too few.
-    pub kept: Option<Pair>,
+    pub kept: Option<PairedResults>,
     /// On the corrections in the training set.
-    pub trained: Pair,
+    pub trained: PairedResults,
 }
 
 /// Both models on the same examples.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pair {
+pub struct PairedResults {
     /// Before, one entry per example.
-    pub before: Vec<Judged>,
+    pub before: Vec<ExampleResult>,
     /// After, one entry per example.
-    pub after: Vec<Judged>,
+    pub after: Vec<ExampleResult>,
     /// The control, one entry per example.
-    pub control: Option<Vec<Judged>>,
+    pub control: Option<Vec<ExampleResult>>,
 }
 
 /// The prediction for one example.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Judged {
+pub struct ExampleResult {
     /// Whether it is correct.
     pub is_right: bool,
     /// The cross-entropy in nats.
     pub loss: f64,
 }
 
-impl Pair {
+impl PairedResults {
     /// The control and the fine-tuned model.
-    pub fn beside_control(&self) -> Option<Pair> {
+    pub fn against_control(&self) -> Option<PairedResults> {
         let before = self.control.clone()?;
-        Some(Pair { before, after: self.after.clone(), control: None })
+        Some(PairedResults { before, after: self.after.clone(), control: None })
     }
 
     /// Number of examples.
@@ -58,13 +58,14 @@ impl Pair {
 
     /// Number of correct predictions before and after.
     pub fn right(&self) -> (usize, usize) {
-        let count = |rows: &[Judged]| rows.iter().filter(|row| row.is_right).count();
+        let count = |rows: &[ExampleResult]| rows.iter().filter(|row| row.is_right).count();
         (count(&self.before), count(&self.after))
     }
 
     /// Mean loss before and after.
     pub fn loss(&self) -> (f64, f64) {
-        let mean = |rows: &[Judged]| rows.iter().map(|row| row.loss).sum::<f64>() / rows.len().max(1) as f64;
+        let mean =
+            |rows: &[ExampleResult]| rows.iter().map(|row| row.loss).sum::<f64>() / rows.len().max(1) as f64;
         (mean(&self.before), mean(&self.after))
     }
 
@@ -114,8 +115,12 @@ pub fn compare(
         }
         let pair = |rows: &[i64]| {
             let feed = examples.raw(rows, &config, old.device());
-            let control = control.as_ref().map(|control| judged(control, &*feed)).transpose()?;
-            Ok::<_, Error>(Pair { before: judged(&old, &*feed)?, after: judged(&new, &*feed)?, control })
+            let control = control.as_ref().map(|control| predict_all(control, &*feed)).transpose()?;
+            Ok::<_, Error>(PairedResults {
+                before: predict_all(&old, &*feed)?,
+                after: predict_all(&new, &*feed)?,
+                control,
+            })
         };
         Ok(Comparison {
             held_out: pair(&examples.split.held_out)?,
@@ -125,7 +130,7 @@ pub fn compare(
     })
 }
 
-fn judged(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<Judged>> {
+fn predict_all(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<ExampleResult>> {
     let mut rows = Vec::with_capacity(feed.rows());
     for batch in feed.in_order() {
         let Batch { inputs, labels, .. } = batch?;
@@ -134,14 +139,14 @@ fn judged(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<Judged>
         let right = Vec::<bool>::try_from(&logits.argmax(-1, false).eq_tensor(&labels))?;
         let logarithms: Tensor = logits.log_softmax(-1, Kind::Double);
         let losses = Vec::<f64>::try_from(-logarithms.gather(1, &labels.unsqueeze(1), false).squeeze_dim(1))?;
-        rows.extend(right.into_iter().zip(losses).map(|(is_right, loss)| Judged { is_right, loss }));
+        rows.extend(right.into_iter().zip(losses).map(|(is_right, loss)| ExampleResult { is_right, loss }));
     }
     Ok(rows)
 }
 
 impl Comparison {
     /// The corrections for validation, or else those for training.
-    pub fn feedback(&self) -> &Pair {
+    pub fn feedback(&self) -> &PairedResults {
         self.kept.as_ref().unwrap_or(&self.trained)
     }
 
@@ -155,7 +160,7 @@ impl Comparison {
         ];
         let own = pairs.iter().filter_map(|(what, pair)| Some(line(what, (*pair)?)));
         let text = head + &own.collect::<String>();
-        let beside = pairs.iter().filter_map(|(what, pair)| Some(line(what, &(*pair)?.beside_control()?)));
+        let beside = pairs.iter().filter_map(|(what, pair)| Some(line(what, &(*pair)?.against_control()?)));
         let beside: String = beside.collect();
         if beside.is_empty() {
             return text;
@@ -164,7 +169,7 @@ impl Comparison {
     }
 }
 
-fn line(what: &str, pair: &Pair) -> String {
+fn line(what: &str, pair: &PairedResults) -> String {
     let rows = pair.rows();
     let ((right_before, right_after), (loss_before, loss_after)) = (pair.right(), pair.loss());
     let share = |right: usize| format!("{:.2}", 100. * right as f64 / rows.max(1) as f64);

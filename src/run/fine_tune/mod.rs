@@ -9,12 +9,12 @@ use crate::options::{Config, DECIDE_THE_ROWS};
 use crate::run::Finished;
 use crate::run::RunFolder;
 
-pub use comparison::{Comparison, Judged, Pair, compare};
+pub use comparison::{Comparison, ExampleResult, PairedResults, compare};
 pub use control::train_control;
 pub use promotion::{Objection, PREVIOUS, Promotion, objections, promote};
 
 /// Options that, like those of the split, cannot change in fine-tuning.
-const OF_THE_RUN: [&str; 7] =
+const FIXED_OPTIONS: [&str; 7] =
     ["image_size", "model", "model_options", "init", "init_key", "fresh_head", "seed"];
 
 /// The options for fine-tuning the model of `run`. `config` has the options of the run, overridden by the `given` ones.
@@ -22,7 +22,7 @@ const OF_THE_RUN: [&str; 7] =
 /// # Errors
 /// If the run has no model, an option cannot change, or there are no corrections.
 pub fn options(run: &RunFolder, config: Config, given: &[String]) -> Result<Config> {
-    let fixed = [&OF_THE_RUN[..], &DECIDE_THE_ROWS].concat();
+    let fixed = [&FIXED_OPTIONS[..], &DECIDE_THE_ROWS].concat();
     if let Some(name) = given.iter().find(|name| fixed.contains(&name.as_str())) {
         let problem = format!(
             "--{} cannot be changed with --from, which uses the model and the data of {}",

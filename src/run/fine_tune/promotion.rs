@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::comparison::{Comparison, Pair};
+use super::comparison::{Comparison, PairedResults};
 use crate::data::atomic;
 use crate::data::sha256;
 use crate::error::{Error, Result};
@@ -13,10 +13,10 @@ use crate::run::RunFolder;
 pub const PREVIOUS: &str = "model.previous.pt";
 
 /// Relative increase of the mean loss that counts as higher …
-const RISE: f64 = 0.1;
+const MAX_LOSS_RISE: f64 = 0.1;
 
 /// … if it also exceeds this number of standard errors.
-const ERRORS: f64 = 2.;
+const MAX_STANDARD_ERRORS: f64 = 2.;
 
 /// A reason not to promote a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,14 +59,17 @@ impl Objection {
 pub fn objections(comparison: &Comparison) -> Vec<Objection> {
     let held_out = &comparison.held_out;
     let (rise, error) = held_out.loss_rise();
-    let beside_control = held_out.beside_control().zip(comparison.feedback().beside_control());
+    let against_control = held_out.against_control().zip(comparison.feedback().against_control());
     let found = [
         (is_less_accurate(held_out), Objection::LessAccurate),
         // NaN counts as higher.
-        (!(rise <= RISE * held_out.loss().0 || rise <= ERRORS * error), Objection::HigherLoss),
+        (
+            !(rise <= MAX_LOSS_RISE * held_out.loss().0 || rise <= MAX_STANDARD_ERRORS * error),
+            Objection::HigherLoss,
+        ),
         (!is_better(comparison.feedback()), Objection::NoBetterOnCorrections),
     ];
-    let of_control = beside_control.into_iter().flat_map(|(held_out, feedback)| {
+    let of_control = against_control.into_iter().flat_map(|(held_out, feedback)| {
         [
             (is_less_accurate(&held_out), Objection::LessAccurateThanControl),
             (!is_better(&feedback), Objection::NoBetterThanControl),
@@ -80,12 +83,12 @@ pub fn objections(comparison: &Comparison) -> Vec<Objection> {
         .collect()
 }
 
-fn is_less_accurate(pair: &Pair) -> bool {
+fn is_less_accurate(pair: &PairedResults) -> bool {
     let (right_before, right_after) = pair.right();
     right_after < right_before && pair.test().is_real()
 }
 
-fn is_better(pair: &Pair) -> bool {
+fn is_better(pair: &PairedResults) -> bool {
     let ((right_before, right_after), (loss_before, loss_after)) = (pair.right(), pair.loss());
     right_after > right_before || right_after == right_before && loss_after < loss_before
 }
@@ -118,24 +121,24 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::comparison::Judged;
+    use super::super::comparison::ExampleResult;
     use super::*;
 
     /// A pair with these numbers of correct predictions and losses; the second model errs on different examples.
-    fn pair(rows: usize, right: (usize, usize), loss: (f64, f64)) -> Pair {
-        let judged = |is_right, loss| Judged { is_right, loss };
-        Pair {
-            before: (0..rows).map(|row| judged(row < right.0, loss.0)).collect(),
-            after: (0..rows).map(|row| judged(row >= rows - right.1, loss.1)).collect(),
+    fn pair(rows: usize, right: (usize, usize), loss: (f64, f64)) -> PairedResults {
+        let result = |is_right, loss| ExampleResult { is_right, loss };
+        PairedResults {
+            before: (0..rows).map(|row| result(row < right.0, loss.0)).collect(),
+            after: (0..rows).map(|row| result(row >= rows - right.1, loss.1)).collect(),
             control: None,
         }
     }
 
-    fn better() -> Pair {
+    fn better() -> PairedResults {
         pair(10, (2, 9), (3., 0.2))
     }
 
-    fn of(held_out: Pair, trained: Pair) -> Vec<Objection> {
+    fn of(held_out: PairedResults, trained: PairedResults) -> Vec<Objection> {
         objections(&Comparison { held_out, kept: None, trained })
     }
 
@@ -158,9 +161,12 @@ mod tests {
 
     #[test]
     fn what_the_control_gains_too_is_not_credited_to_the_corrections() {
-        let beside = |control: Pair, pair: Pair| Pair { control: Some(control.before), ..pair };
+        let beside = |control: PairedResults, pair: PairedResults| PairedResults {
+            control: Some(control.before),
+            ..pair
+        };
         let held_out = pair(359, (340, 350), (0.2, 0.1));
-        let of = |control: Pair, corrected: Pair| {
+        let of = |control: PairedResults, corrected: PairedResults| {
             of(beside(control, held_out.clone()), beside(corrected, pair(10, (2, 6), (3., 0.5))))
         };
         assert_eq!(of(pair(359, (350, 0), (0.1, 0.)), pair(10, (2, 0), (3., 0.))), []);

@@ -1,10 +1,10 @@
 //! Routes, one file per group.
 
-mod ask;
 mod explain;
 mod feedback;
 mod models;
 mod predict;
+mod request;
 mod state;
 
 use std::net::IpAddr;
@@ -39,7 +39,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(description))
-        .fallback(nothing)
+        .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(&app), admit))
         .with_state(app)
@@ -49,7 +49,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
 async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let path = request.uri().path().to_string();
-    let response = match admitted(&app, &request, begun) {
+    let response = match check_access(&app, &request, begun) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
@@ -57,7 +57,7 @@ async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     response
 }
 
-fn admitted(app: &App, request: &Request, now: Instant) -> Result<(), Problem> {
+fn check_access(app: &App, request: &Request, now: Instant) -> Result<(), Problem> {
     app.access.check(request.method(), request.uri(), request.headers())?;
     let client = request.extensions().get::<Client>();
     let (Some(rate), Some(Client(client))) = (&app.rate, client) else { return Ok(()) };
@@ -90,7 +90,7 @@ async fn description(State(app): State<Arc<App>>) -> Response {
     reply::json(StatusCode::OK, &openapi::document(&app.models.current().metadata, app.access.needs_token()))
 }
 
-async fn nothing() -> Problem {
+async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not found; see /openapi.json")
 }
 

@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{App, ask, state};
+use super::{App, request, state};
 use crate::problem::Problem;
 use crate::worker::Job;
 use crate::{inputs, reply};
@@ -31,8 +31,8 @@ struct Classes {
 }
 
 pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let (uri, headers, body) = ask::whole(&app, request).await?;
-    let options = ask::options(&uri, &["top_k"])?;
+    let (uri, headers, body) = request::read_request(&app, request).await?;
+    let options = request::options(&uri, &["top_k"])?;
     let served = app.models.current();
     let classes = &served.metadata.classes;
     let top_k = options.get("top_k").map_or(Some(classes.len()), |text| count(text));
@@ -40,7 +40,7 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let top_k = top_k.min(classes.len());
     let rows = inputs::read(&served.taken, app.limits, &headers, body)?;
     let (rows, unknown): (Vec<_>, Vec<_>) = rows.into_iter().map(|row| (row.values, row.unknown)).unzip();
-    let found = ask::answer(&app, &served, rows.len(), |answer| Job::Classify { rows, answer }).await?;
+    let found = request::answer(&app, &served, rows.len(), |answer| Job::Classify { rows, answer }).await?;
     let is_alone = found.len() == 1;
     let (mut results, mut faults) = (Vec::with_capacity(found.len()), Vec::new());
     for ((number, found), unknown) in (1..).zip(found).zip(unknown) {
@@ -55,7 +55,7 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
             }
         }
     }
-    match inputs::faulty(&faults) {
+    match inputs::invalid_rows(&faults) {
         Some(problem) => Err(problem),
         None => {
             let reply = Reply { id: state::new_id(), model_sha256: &served.sha256, results };

@@ -5,17 +5,17 @@ use crate::evaluate::calibration::{self, Bin};
 use crate::evaluate::numbers::{percent, thousands};
 use crate::evaluate::{ClassFigures, interval::wilson};
 use crate::report::card::markdown::{plain, table};
-use crate::report::card::{Card, Measured};
+use crate::report::card::{Card, PartEvaluation};
 
 /// With more classes than this, only the worst are shown.
-const MOST_CLASSES: usize = 50;
+const MAX_CLASSES: usize = 50;
 
 /// Maximum number of confusions shown.
 const CONFUSIONS: usize = 10;
 
 /// Renders the section.
 pub fn section(card: &Card) -> String {
-    let of_part = |measured: &Measured| {
+    let of_part = |measured: &PartEvaluation| {
         let parts = [
             classes(measured),
             confusions(measured),
@@ -25,7 +25,7 @@ pub fn section(card: &Card) -> String {
         parts
             .iter()
             .filter(|part| !part.is_empty())
-            .map(|part| in_part(card, measured, part))
+            .map(|part| with_part(card, measured, part))
             .collect::<Vec<_>>()
             .join("\n")
     };
@@ -33,23 +33,23 @@ pub fn section(card: &Card) -> String {
 }
 
 /// Adds the part to the headings if there are several.
-fn in_part(card: &Card, measured: &Measured, text: &str) -> String {
+fn with_part(card: &Card, measured: &PartEvaluation, text: &str) -> String {
     match card.measured.len() {
         1 => text.to_string(),
         _ => text.replacen('\n', &format!(", {} set\n", measured.name), 1),
     }
 }
 
-fn classes(measured: &Measured) -> String {
+fn classes(measured: &PartEvaluation) -> String {
     let mut classes: Vec<(usize, &ClassFigures)> = measured.report.classes.iter().enumerate().collect();
     let all = classes.len();
-    if all > MOST_CLASSES {
+    if all > MAX_CLASSES {
         classes.sort_by(|(_, a), (_, b)| a.f1.unwrap_or(0.).total_cmp(&b.f1.unwrap_or(0.)));
-        classes.truncate(MOST_CLASSES);
+        classes.truncate(MAX_CLASSES);
     }
     let row = |(index, figures): &(usize, &ClassFigures)| {
         let ClassFigures { class, rows, precision, recall, f1 } = figures;
-        let interval = wilson(measured.found.confusion.count(*index, *index), *rows);
+        let interval = wilson(measured.evaluation.confusion.count(*index, *index), *rows);
         let interval = interval.map_or("–".to_string(), |ends| {
             format!("{} to {}", percent(Some(ends.low)), percent(Some(ends.high)))
         });
@@ -57,7 +57,7 @@ fn classes(measured: &Measured) -> String {
         vec![plain(class), rows, percent(*precision), percent(*recall), interval, percent(*f1)]
     };
     let columns = ["class", "examples:", "precision:", "recall:", "95 % interval of the recall:", "F1:"];
-    let note = if all > MOST_CLASSES {
+    let note = if all > MAX_CLASSES {
         format!("\nOnly the {MOST_CLASSES} of {all} classes with the lowest F1 are shown.\n")
     } else {
         String::new()
@@ -65,8 +65,8 @@ fn classes(measured: &Measured) -> String {
     format!("### Classes\n\n{}{note}", table(&columns, classes.iter().map(row)))
 }
 
-fn confusions(measured: &Measured) -> String {
-    let confusion = &measured.found.confusion;
+fn confusions(measured: &PartEvaluation) -> String {
+    let confusion = &measured.evaluation.confusion;
     let classes = confusion.classes();
     let mut errors: Vec<_> = (0..classes)
         .flat_map(|truth| (0..classes).map(move |predicted| (truth, predicted)))
@@ -92,8 +92,8 @@ fn confusions(measured: &Measured) -> String {
     format!("### Errors\n\n{}{note}", table(&columns, errors.iter().take(CONFUSIONS).map(row)))
 }
 
-fn calibration(measured: &Measured) -> String {
-    let Some(scores) = &measured.found.scores else { return String::new() };
+fn calibration(measured: &PartEvaluation) -> String {
+    let Some(scores) = &measured.evaluation.scores else { return String::new() };
     let bins: Vec<Bin> = calibration::bins(scores, 1.).into_iter().filter(|bin| bin.rows > 0.).collect();
     let mean = |of: fn(&Bin) -> f64| {
         bins.iter().map(|bin| bin.rows * of(bin)).sum::<f64>() / measured.report.rows as f64

@@ -8,7 +8,7 @@ use crate::report::card::Card;
 use crate::report::card::markdown::{code, plain, table};
 
 /// With more classes than this, only the smallest and largest are shown.
-const MOST_CLASSES: usize = 50;
+const MAX_CLASSES: usize = 50;
 
 /// Renders the section.
 pub fn section(card: &Card) -> String {
@@ -87,10 +87,10 @@ fn classes(card: &Card) -> String {
         std::iter::once("*all*".to_string()).chain(sums).chain(["100.00 %".to_string()]).collect()
     };
     let mut order: Vec<usize> = (0..all.len()).collect();
-    if order.len() > MOST_CLASSES {
+    if order.len() > MAX_CLASSES {
         order.sort_by_key(|class| all[*class]);
-        let behind = order.split_off(MOST_CLASSES / 2);
-        order.extend(&behind[behind.len() - MOST_CLASSES / 2..]);
+        let behind = order.split_off(MAX_CLASSES / 2);
+        order.extend(&behind[behind.len() - MAX_CLASSES / 2..]);
     }
     let shown = if order.len() < all.len() {
         "\nOnly the classes with the fewest and the most examples are shown.\n"

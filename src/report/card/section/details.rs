@@ -6,7 +6,7 @@ use crate::report::card::Card;
 use crate::report::card::markdown::{code, plain, table};
 
 /// Options that have their own line here or in another section.
-const TOLD: &[&str] = &[
+const COVERED_ELSEWHERE: &[&str] = &[
     "data",
     "format",
     "label",
@@ -44,7 +44,7 @@ pub fn section(card: &Card) -> String {
     let date = file.date.as_ref().map(|date| format!(", written on {date} (UTC)")).unwrap_or_default();
     let mut rows = vec![
         ("Architecture", format!("{}; {} parameters", architecture(config), thousands(card.parameters))),
-        ("Initialization", start(config)),
+        ("Initialization", initialization(config)),
         ("Training", training(config)),
         ("Weights", weights(card)),
         ("Other options", other_options(config)),
@@ -79,7 +79,7 @@ fn architecture(config: &Config) -> String {
     }
 }
 
-fn start(config: &Config) -> String {
+fn initialization(config: &Config) -> String {
     let file = match (&config.init, ModelChoice::of(&config.model)) {
         (Some(file), _) => file.as_path(),
         (None, ModelChoice::File(file)) => file,
@@ -107,8 +107,9 @@ fn weights(card: &Card) -> String {
 /// The other options with non-default values.
 fn other_options(config: &Config) -> String {
     let defaults = Config::default().entries();
-    let is_other =
-        |entry: &(&'static str, toml::Value)| !TOLD.contains(&entry.0) && !defaults.contains(entry);
+    let is_other = |entry: &(&'static str, toml::Value)| {
+        !COVERED_ELSEWHERE.contains(&entry.0) && !defaults.contains(entry)
+    };
     let others = config.portable_entries().into_iter().filter(is_other);
     let shown: Vec<_> = others.map(|(name, value)| code(&format!("{name} = {value}"))).collect();
     shown.join(", ")

@@ -25,12 +25,12 @@ pub fn section(card: &Card) -> String {
          *Quantitative analyses*.{}\n",
         code(by),
         table(&columns, rows),
-        seen(&card.config, by, card)
+        input_use(&card.config, by, card)
     )
 }
 
 /// Whether the group attribute is a model input.
-fn seen(config: &Config, by: &str, card: &Card) -> String {
+fn input_use(config: &Config, by: &str, card: &Card) -> String {
     let Some(layout) = &card.metadata.input.table else { return String::new() };
     if layout.columns.iter().any(|column| column.name == by) {
         return " It is a model input.".to_string();

@@ -54,7 +54,7 @@ fn differences(report: &GroupReport) -> String {
         table(&["difference", "value:", "where", "examples:"], report.differences().into_iter().map(row));
     let verdict = if report.groups.iter().filter(|group| group.is_compared).count() < 2 {
         "Fewer than two groups have enough examples, so groups are not compared.\n"
-    } else if alike(report) {
+    } else if intervals_overlap(report) {
         "All accuracy intervals overlap, so the accuracy gap may be due to sampling; a larger true gap is also \
          possible.\n"
     } else {
@@ -69,7 +69,7 @@ fn differences(report: &GroupReport) -> String {
 }
 
 /// Whether the differences in accuracy may be due to chance.
-fn alike(report: &GroupReport) -> bool {
+fn intervals_overlap(report: &GroupReport) -> bool {
     let intervals: Vec<_> =
         report.groups.iter().filter(|group| group.is_compared).map(|group| group.accuracy_interval).collect();
     intervals.iter().all(|a| intervals.iter().all(|b| a.overlaps(b)))

@@ -6,7 +6,7 @@ use crate::evaluate::groups::GroupReport;
 use crate::evaluate::numbers::thousands;
 use crate::options::ModelChoice;
 use crate::report::card::markdown::plain;
-use crate::report::card::{Card, Measured};
+use crate::report::card::{Card, PartEvaluation};
 
 /// Classes with fewer examples than this have uncertain metrics.
 const FEW_ROWS: u64 = 20;
@@ -21,20 +21,20 @@ const WIDE: f64 = 0.01;
 const MISLEADING: f64 = 0.05;
 
 /// Maximum number of listed names.
-const MOST_NAMED: usize = 10;
+const MAX_NAMED: usize = 10;
 
 /// Renders the section.
 pub fn section(card: &Card) -> String {
     let last = card.measured.last().expect("the model was evaluated");
-    let mut limits = vec![choice(card), precision(last)];
+    let mut limits = vec![selection_bias(card), precision(last)];
     limits.extend(single_split(card));
     limits.extend(rare_classes(last));
     limits.extend(imbalance(card));
     limits.extend(miscalibration(last));
-    limits.extend(last.report.groups.iter().flat_map(|groups| of_groups(card, groups)));
-    limits.extend(foreign_weights(card));
+    limits.extend(last.report.groups.iter().flat_map(|groups| group_limits(card, groups)));
+    limits.extend(initial_weights(card));
     limits.push(closed_world(card));
-    limits.push(refusals(card));
+    limits.push(input_checks(card));
     limits.push(
         "The model was not evaluated on data from another time, place or device, nor on adversarial examples.".to_string(),
     );
@@ -46,7 +46,7 @@ pub fn section(card: &Card) -> String {
 }
 
 /// Whether the evaluation data was also used for model selection.
-fn choice(card: &Card) -> String {
+fn selection_bias(card: &Card) -> String {
     let epoch = card.metadata.metrics.epoch;
     let chose = format!(
         "The validation set also selected epoch {epoch} of {}, and possibly options",
@@ -63,7 +63,7 @@ fn choice(card: &Card) -> String {
     }
 }
 
-fn precision(measured: &Measured) -> String {
+fn precision(measured: &PartEvaluation) -> String {
     let (accuracy, interval) = measured.accuracy();
     let (rows, below, above) =
         (thousands(measured.report.rows as usize), accuracy - interval.low, interval.high - accuracy);
@@ -84,7 +84,7 @@ fn single_split(card: &Card) -> Option<String> {
     card.rows.is_row_by_row.then(|| text.to_string())
 }
 
-fn rare_classes(measured: &Measured) -> Option<String> {
+fn rare_classes(measured: &PartEvaluation) -> Option<String> {
     let classes = &measured.report.classes;
     let rare = classes.iter().filter(|class| class.rows < FEW_ROWS);
     let rare: Vec<_> = rare.map(|class| format!("{} ({})", plain(&class.class), class.rows)).collect();
@@ -107,8 +107,8 @@ fn imbalance(card: &Card) -> Option<String> {
     })
 }
 
-fn miscalibration(measured: &Measured) -> Option<String> {
-    let scores = measured.found.scores.as_ref()?;
+fn miscalibration(measured: &PartEvaluation) -> Option<String> {
+    let scores = measured.evaluation.scores.as_ref()?;
     let error = calibration::error(scores, 1.);
     let temperature = calibration::temperature(scores);
     (error > MISLEADING).then(|| {
@@ -120,7 +120,7 @@ fn miscalibration(measured: &Measured) -> Option<String> {
     })
 }
 
-fn of_groups(card: &Card, report: &GroupReport) -> Vec<String> {
+fn group_limits(card: &Card, report: &GroupReport) -> Vec<String> {
     let few: Vec<_> =
         report.groups.iter().filter(|group| !group.is_compared).map(|group| plain(&group.group)).collect();
     let few = named(&few).map(|names| format!("Groups with too few examples to compare: {names}."));
@@ -132,7 +132,7 @@ fn of_groups(card: &Card, report: &GroupReport) -> Vec<String> {
     few.into_iter().chain(unmeasured).chain([small]).collect()
 }
 
-fn foreign_weights(card: &Card) -> Option<String> {
+fn initial_weights(card: &Card) -> Option<String> {
     let is_file = matches!(ModelChoice::of(&card.config.model), ModelChoice::File(_));
     (card.config.init.is_some() || is_file).then(|| {
         "Training started from the weights of another file. Their training data and license are not known."
@@ -148,7 +148,7 @@ fn closed_world(card: &Card) -> String {
 }
 
 /// Which inputs are rejected.
-fn refusals(card: &Card) -> String {
+fn input_checks(card: &Card) -> String {
     let input = &card.metadata.input;
     let width = format!("`forward` only checks that an input has {} features", input.shape.features());
     let predict = match (&input.table, input.value_range) {
@@ -166,7 +166,7 @@ fn refusals(card: &Card) -> String {
 
 /// A list of names, shortened; `None` if it is empty.
 fn named(names: &[String]) -> Option<String> {
-    let more = names.len().saturating_sub(MOST_NAMED);
+    let more = names.len().saturating_sub(MAX_NAMED);
     let shown = names[..names.len() - more].join(", ");
     match (names.is_empty(), more) {
         (true, _) => None,

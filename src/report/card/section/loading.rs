@@ -5,7 +5,7 @@ use crate::report::card::Card;
 use crate::report::card::markdown::code;
 
 /// With more columns than this, the names are not listed.
-const MOST_COLUMNS: usize = 100;
+const MAX_COLUMNS: usize = 100;
 
 /// Renders the section.
 pub fn section(card: &Card) -> String {
@@ -33,7 +33,7 @@ fn inputs(card: &Card) -> String {
         );
     };
     let names = layout.feature_names();
-    if names.len() > MOST_COLUMNS {
+    if names.len() > MAX_COLUMNS {
         return format!(
             "An input has {features} raw values in the column order of the table; see `metadata.json`."
         );

@@ -4,7 +4,7 @@ use crate::evaluate::interval::{MOST_SCORES, RESAMPLES};
 use crate::evaluate::numbers::{percent, thousands};
 use crate::evaluate::{Interval, Metric};
 use crate::report::card::markdown::{plain, table};
-use crate::report::card::{Card, Measured};
+use crate::report::card::{Card, PartEvaluation};
 
 /// Renders the section.
 pub fn section(card: &Card) -> String {
@@ -17,7 +17,7 @@ pub fn section(card: &Card) -> String {
         .chain(card.measured[0].metrics().map(|(metric, ..)| row(card, metric)))
         .collect();
     let parts: Vec<_> = card.measured.iter().map(|measured| baseline(card, measured)).collect();
-    let scores = |measured: &Measured| measured.report.rows as usize * measured.report.classes.len();
+    let scores = |measured: &PartEvaluation| measured.report.rows as usize * measured.report.classes.len();
     let many = if card.measured.iter().any(|measured| scores(measured) > MOST_SCORES) {
         ", which are omitted for this many examples"
     } else {
@@ -43,8 +43,8 @@ fn count(card: &Card) -> Vec<String> {
 
 fn row(card: &Card, metric: &Metric) -> Vec<String> {
     let cells = card.measured.iter().flat_map(|measured| {
-        let found = measured.metrics().find(|(own, ..)| own.name == metric.name);
-        let (value, interval) = found.map_or((None, None), |(_, value, interval)| (Some(value), interval));
+        let entry = measured.metrics().find(|(own, ..)| own.name == metric.name);
+        let (value, interval) = entry.map_or((None, None), |(_, value, interval)| (Some(value), interval));
         let shown = |value: Option<f64>| value.map_or("–".to_string(), |value| metric.show(value));
         let ends = |Interval { low, high }| format!("{} to {}", metric.show(low), metric.show(high));
         [shown(value), interval.map_or("–".to_string(), ends)]
@@ -53,7 +53,7 @@ fn row(card: &Card, metric: &Metric) -> Vec<String> {
 }
 
 /// The majority-class baseline.
-fn baseline(card: &Card, measured: &Measured) -> String {
+fn baseline(card: &Card, measured: &PartEvaluation) -> String {
     let classes = &measured.report.classes;
     let Some(largest) = classes.iter().max_by_key(|class| class.rows) else { return String::new() };
     let share = largest.rows as f64 / measured.report.rows as f64;

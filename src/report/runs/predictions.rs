@@ -15,7 +15,7 @@ use crate::run::RunFolder;
 
 /// Predictions of a model on its validation set.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HeldOut {
+pub struct ValidationPredictions {
     data_sha256: String,
     /// Actual and predicted class by name of the example.
     rows: HashMap<String, (String, String)>,
@@ -23,7 +23,7 @@ pub struct HeldOut {
 
 /// Two models on the examples in both validation sets.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Compared {
+pub struct ModelComparison {
     /// Number of examples.
     pub rows: u64,
     /// Whether both validation sets are equal.
@@ -36,7 +36,7 @@ pub struct Compared {
     pub test: McNemar,
 }
 
-impl HeldOut {
+impl ValidationPredictions {
     /// Runs the exported model of a run on its validation set.
     ///
     /// # Errors
@@ -53,7 +53,10 @@ impl HeldOut {
                 let class = dataset.classes[dataset.labels[row] as usize].clone();
                 (dataset.names.name(row), (class, names[predicted as usize].clone()))
             };
-            Ok(HeldOut { data_sha256: dataset.sha256.clone(), rows: kept.zip(predicted).map(row).collect() })
+            Ok(ValidationPredictions {
+                data_sha256: dataset.sha256.clone(),
+                rows: kept.zip(predicted).map(row).collect(),
+            })
         })
     }
 
@@ -61,7 +64,7 @@ impl HeldOut {
     ///
     /// # Errors
     /// Why they cannot be compared: different data, different labels, no common example.
-    pub fn compare(&self, other: &HeldOut) -> std::result::Result<Compared, String> {
+    pub fn compare(&self, other: &ValidationPredictions) -> std::result::Result<ModelComparison, String> {
         if self.data_sha256 != other.data_sha256 {
             let problem = "the runs use different data, so examples cannot be matched";
             return Err(problem.to_string());
@@ -77,7 +80,7 @@ impl HeldOut {
         let test = McNemar::new(common.iter().map(|((class, a), (_, b))| (class == a, class == b)));
         let rows = test.rows();
         let share = |right: u64| right as f64 / rows as f64;
-        Ok(Compared {
+        Ok(ModelComparison {
             rows,
             same_rows: rows == self.rows.len() as u64 && rows == other.rows.len() as u64,
             accuracy_a: share(test.both_right + test.only_a),
@@ -102,11 +105,11 @@ fn predicted(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<i64>
 mod tests {
     use super::*;
 
-    fn held_out(sha256: &str, rows: &[(&str, &str, &str)]) -> HeldOut {
+    fn held_out(sha256: &str, rows: &[(&str, &str, &str)]) -> ValidationPredictions {
         let row = |(name, class, taken_for): &(&str, &str, &str)| {
             (name.to_string(), (class.to_string(), taken_for.to_string()))
         };
-        HeldOut { data_sha256: sha256.to_string(), rows: rows.iter().map(row).collect() }
+        ValidationPredictions { data_sha256: sha256.to_string(), rows: rows.iter().map(row).collect() }
     }
 
     #[test]

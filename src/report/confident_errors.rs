@@ -14,17 +14,17 @@ use crate::predict::explain::{Explainer, Subject, heat_map, plain};
 use crate::run::Examples;
 
 /// A misclassified example.
-pub struct Mistake {
+pub struct ConfidentError {
     /// Name of the example in the data.
     pub name: String,
     /// The actual class.
-    pub truth: usize,
+    pub actual: usize,
     /// The predicted class.
     pub predicted: usize,
     /// Probability of the predicted class.
     pub confidence: f64,
     /// The image and its attribution to the predicted class; `None` for tables.
-    pub seen: Option<(RgbImage, Option<RgbImage>)>,
+    pub images: Option<(RgbImage, Option<RgbImage>)>,
     /// The columns of a table with the largest attribution to the predicted class: name, value, attribution.
     pub columns: Vec<(String, f32, f64)>,
 }
@@ -39,76 +39,83 @@ const SIDE: u32 = 160;
 const COLUMNS: usize = 4;
 
 /// Minimum image side for Grad-CAM: the last feature map of a smaller image is too coarse.
-const LEAST_FOR_GRAD_CAM: i64 = 64;
+const MIN_FOR_GRAD_CAM: i64 = 64;
 
 /// The most confident errors in an evaluation, most confident first. `rows` maps its examples to the dataset.
-pub fn surest(
+pub fn most_confident_errors(
     classifier: &Classifier,
     examples: &Examples,
     config: &Config,
-    found: &Evaluation,
+    evaluation: &Evaluation,
     rows: &[i64],
-) -> Result<Vec<Mistake>> {
-    let Some(scores) = &found.scores else { return Ok(Vec::new()) };
+) -> Result<Vec<ConfidentError>> {
+    let Some(scores) = &evaluation.scores else { return Ok(Vec::new()) };
     let (confidence, predicted) = scores.probabilities(1.).max_dim(1, false);
     let wrong = predicted.ne_tensor(&scores.labels).nonzero().view(-1);
     let order = confidence.index_select(0, &wrong).argsort(0, true);
     let wrong = wrong.index_select(0, &order.narrow(0, 0, SHOWN.min(order.numel() as i64)));
-    let places = Vec::<i64>::try_from(&wrong)?;
-    let chosen: Vec<i64> = places.iter().map(|place| rows[*place as usize]).collect();
+    let indices = Vec::<i64>::try_from(&wrong)?;
+    let error_rows: Vec<i64> = indices.iter().map(|index| rows[*index as usize]).collect();
 
-    let mut mistakes = Vec::new();
-    let feed = examples.raw(&chosen, config, classifier.device());
+    let mut errors = Vec::new();
+    let feed = examples.raw(&error_rows, config, classifier.device());
     for batch in feed.in_order() {
         let Batch { inputs, .. } = batch?;
         for raw in inputs.split(1, 0) {
-            let (place, row) = (places[mistakes.len()], chosen[mistakes.len()]);
-            let predicted = predicted.int64_value(&[place]) as usize;
-            let mistake = Mistake {
+            let (index, row) = (indices[errors.len()], error_rows[errors.len()]);
+            let predicted = predicted.int64_value(&[index]) as usize;
+            let error = ConfidentError {
                 name: examples.dataset.names.name(row as usize),
-                truth: scores.labels.int64_value(&[place]) as usize,
+                actual: scores.labels.int64_value(&[index]) as usize,
                 predicted,
-                confidence: confidence.double_value(&[place]),
-                seen: None,
+                confidence: confidence.double_value(&[index]),
+                images: None,
                 columns: Vec::new(),
             };
-            mistakes.push(explained(mistake, classifier, &examples.dataset, &raw)?);
+            errors.push(explain(error, classifier, &examples.dataset, &raw)?);
         }
     }
-    Ok(mistakes)
+    Ok(errors)
 }
 
-fn explained(mistake: Mistake, classifier: &Classifier, dataset: &Dataset, raw: &Tensor) -> Result<Mistake> {
-    let subject = Subject::new(classifier, mistake.predicted);
+fn explain(
+    error: ConfidentError,
+    classifier: &Classifier,
+    dataset: &Dataset,
+    raw: &Tensor,
+) -> Result<ConfidentError> {
+    let subject = Subject::new(classifier, error.predicted);
     let attribution = attribution(&subject, raw);
     let picture = classifier.metadata().input.value_range.filter(|_| dataset.shape.image().is_some());
     if let Some(range) = picture {
         let raw = raw.to_device(tch::Device::Cpu).view(subject.shape());
         let heat = attribution.map(|attribution| heat_map(&raw, &attribution, range)).transpose()?;
-        let seen = Some((small(plain(&raw, range)?), heat.map(small)));
-        return Ok(Mistake { seen, ..mistake });
+        let images = Some((shrink(plain(&raw, range)?), heat.map(shrink)));
+        return Ok(ConfidentError { images, ..error });
     }
     let names = classifier.metadata().input.table.as_ref().map(|table| table.feature_names());
     let columns = match (attribution, names) {
-        (Some(attribution), Some(names)) => strongest(&attribution, raw, names)?,
+        (Some(attribution), Some(names)) => top_columns(&attribution, raw, names)?,
         _ => Vec::new(),
     };
-    Ok(Mistake { columns, ..mistake })
+    Ok(ConfidentError { columns, ..error })
 }
 
 /// The attribution to the predicted class; `None` if no method supports the model.
 fn attribution(subject: &Subject, raw: &Tensor) -> Option<Tensor> {
     let side = subject.shape().iter().skip(1).min().copied().unwrap_or(0);
     // Integrated gradients run the model about 50 times, which takes seconds for a large image.
-    let ways: &[(&str, &str)] = match side >= LEAST_FOR_GRAD_CAM {
+    let methods: &[(&str, &str)] = match side >= MIN_FOR_GRAD_CAM {
         true => &[("grad-cam", ""), ("integrated-gradients", "steps=8")],
         false => &[("integrated-gradients", "")],
     };
-    ways.iter().find_map(|(name, options)| Explainer::new(name, options).ok()?.attribute(subject, raw).ok())
+    methods
+        .iter()
+        .find_map(|(name, options)| Explainer::new(name, options).ok()?.attribute(subject, raw).ok())
 }
 
 /// The columns with the largest attribution.
-fn strongest(attribution: &Tensor, raw: &Tensor, names: Vec<String>) -> Result<Vec<(String, f32, f64)>> {
+fn top_columns(attribution: &Tensor, raw: &Tensor, names: Vec<String>) -> Result<Vec<(String, f32, f64)>> {
     let weights = Vec::<f64>::try_from(attribution.to_kind(Kind::Double).view(-1))?;
     let values = Vec::<f32>::try_from(raw.to_device(tch::Device::Cpu).to_kind(Kind::Float).view(-1))?;
     let mut columns: Vec<_> = names
@@ -122,7 +129,7 @@ fn strongest(attribution: &Tensor, raw: &Tensor, names: Vec<String>) -> Result<V
     Ok(columns)
 }
 
-fn small(picture: RgbImage) -> RgbImage {
+fn shrink(picture: RgbImage) -> RgbImage {
     let side = picture.width().max(picture.height());
     if side <= SIDE {
         return picture;

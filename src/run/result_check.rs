@@ -11,7 +11,7 @@ use crate::train::EpochRecord;
 const EXPLOSION: f64 = 2.;
 
 /// A warning with advice if training diverged or the model is not better than the majority-class baseline.
-pub(super) fn concern(
+pub(super) fn warning(
     config: &Config,
     records: &[EpochRecord],
     held_out: &Evaluation,
@@ -68,7 +68,7 @@ mod tests {
             seconds: 1.,
         };
         let records: Vec<_> = train_losses.iter().enumerate().map(record).collect();
-        concern(&Config::default(), &records, &held_out, &["no".into(), "yes".into()])
+        warning(&Config::default(), &records, &held_out, &["no".into(), "yes".into()])
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(super) fn check(network: &Network, train: &dyn TrainFeed, config: &Config, w
     if pass.smallest_share(rows) != 1 {
         return Ok(());
     }
-    let Some(layer) = broken_by_one(network)? else { return Ok(()) };
+    let Some(layer) = failing_layer(network)? else { return Ok(()) };
     let remedy = match (config.batch_size, rows) {
         (_, 1) => {
             "there is only one training example, and batch normalization needs at least two".to_string()
@@ -38,7 +38,7 @@ pub(super) fn check(network: &Network, train: &dyn TrainFeed, config: &Config, w
 
 /// The layer whose running statistics become NaN or infinite after a batch of one example. Restores the network and the
 /// random generators.
-fn broken_by_one(network: &Network) -> Result<Option<String>> {
+fn failing_layer(network: &Network) -> Result<Option<String>> {
     let buffers: Tensors =
         network.state().into_iter().filter(|(name, _)| !network.is_parameter(name)).collect();
     let before: Vec<Tensor> = buffers.values().map(Tensor::copy).collect();
@@ -130,7 +130,7 @@ mod tests {
         let network = network("resnet18", 32);
         let before: Vec<Tensor> = network.state().values().map(Tensor::copy).collect();
         tch::manual_seed(5);
-        assert!(broken_by_one(&network).unwrap().is_some());
+        assert!(failing_layer(&network).unwrap().is_some());
         let drawn = Tensor::rand([3], (Kind::Float, Device::Cpu));
         tch::manual_seed(5);
         assert_eq!(drawn, Tensor::rand([3], (Kind::Float, Device::Cpu)));

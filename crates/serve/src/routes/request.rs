@@ -10,15 +10,15 @@ use tokio::time::timeout;
 
 use super::App;
 use crate::metrics::Rejected;
-use crate::models::Served;
+use crate::models::ServedModel;
 use crate::problem::Problem;
-use crate::worker::{Answer, Job};
+use crate::worker::{Job, JobResult};
 use cresset::error::{did_you_mean, quoted};
 
 type Result<T> = std::result::Result<T, Problem>;
 
 /// Reads head and body of a request.
-pub(super) async fn whole(app: &App, request: Request) -> Result<(Uri, HeaderMap, Bytes)> {
+pub(super) async fn read_request(app: &App, request: Request) -> Result<(Uri, HeaderMap, Bytes)> {
     let (head, body) = request.into_parts();
     let too_large = || Problem::too_large(format!("the body is larger than {} bytes", app.most_bytes));
     let length = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
@@ -58,20 +58,20 @@ pub(super) fn options(uri: &Uri, known: &[&str]) -> Result<BTreeMap<String, Stri
 }
 
 /// The index of a class.
-pub(super) fn class_of(served: &Served, name: &str) -> Result<usize> {
+pub(super) fn class_of(served: &ServedModel, name: &str) -> Result<usize> {
     let classes = &served.metadata.classes;
     classes.iter().position(|class| class == name).ok_or_else(|| {
         let hint = did_you_mean(name, classes.iter().map(String::as_str)).unwrap_or_default();
-        Problem::unusable(format!("the model has no class {}{hint}", quoted(name)))
+        Problem::unprocessable(format!("the model has no class {}{hint}", quoted(name)))
     })
 }
 
 /// Queues a job and waits for its result.
 pub(super) async fn answer<T>(
     app: &App,
-    served: &Served,
+    served: &ServedModel,
     rows: usize,
-    job: impl FnOnce(oneshot::Sender<Answer<T>>) -> Job,
+    job: impl FnOnce(oneshot::Sender<JobResult<T>>) -> Job,
 ) -> Result<T> {
     let (sender, receiver) = oneshot::channel();
     if !served.queue.push(rows, job(sender)) {

@@ -38,7 +38,7 @@ impl Writer {
             match file.try_lock() {
                 Ok(()) if is_at(&file, &path) => {
                     // For the error message of other processes only.
-                    let _ = file.set_len(0).and_then(|()| file.write_all(own_name().as_bytes()));
+                    let _ = file.set_len(0).and_then(|()| file.write_all(process_name().as_bytes()));
                     return Ok(Writer { path, lock: Some(file) });
                 }
                 // The previous holder has just removed the file.
@@ -47,7 +47,7 @@ impl Writer {
                     tries += 1;
                     std::thread::sleep(PAUSE);
                 }
-                Err(TryLockError::WouldBlock) => return Err(held(folder, &mut file)),
+                Err(TryLockError::WouldBlock) => return Err(locked_error(folder, &mut file)),
                 Err(TryLockError::Error(error)) => {
                     tracing::debug!("{}: cannot be locked: {error}", path.display());
                     return Ok(Writer { path, lock: None });
@@ -79,13 +79,13 @@ fn is_at(file: &File, path: &Path) -> bool {
     matches!((file.metadata(), fs::metadata(path)), (Ok(own), Ok(there)) if number(&own) == number(&there))
 }
 
-fn own_name() -> String {
+fn process_name() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let since = date::second(SystemTime::now()).map_or(String::new(), |time| format!(" since {time}"));
     format!("process {} on {}{since}", std::process::id(), host.trim())
 }
 
-fn held(folder: &Path, file: &mut File) -> Error {
+fn locked_error(folder: &Path, file: &mut File) -> Error {
     let mut holder = String::new();
     let _ = file.rewind().and_then(|()| file.read_to_string(&mut holder));
     let holder: String = holder.chars().filter(|character| !character.is_control()).take(200).collect();

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::difference::{Change, DataDifference, Difference, FigurePair, PartPair};
 use super::facts::Facts;
-use super::held_out::Compared;
+use super::predictions::ModelComparison;
 use super::query::text;
 use super::table::cell;
 use crate::data::terminal;
@@ -34,7 +34,7 @@ impl Difference {
         for FigurePair { name, a, b, .. } in &self.figures {
             write(["figure", name, &number(*a), &number(*b)]);
         }
-        if let Some(Compared { test, accuracy_a, accuracy_b, .. }) = &self.compared {
+        if let Some(ModelComparison { test, accuracy_a, accuracy_b, .. }) = &self.compared {
             write(["common rows", "accuracy", &accuracy_a.to_string(), &accuracy_b.to_string()]);
             write(["common rows", "right alone", &test.only_a.to_string(), &test.only_b.to_string()]);
             write(["common rows", "p", &test.p.to_string(), &test.p.to_string()]);
@@ -48,13 +48,17 @@ impl Difference {
         let figures = self.figures.iter().map(figure_row);
         let figures = rows(["metric", "a", "b", "b − a"], figures.collect());
         let verdict = match (&self.compared, &self.not_compared) {
-            (Some(compared), _) => verdict(compared),
+            (Some(compared), _) => comparison_text(compared),
             (None, Some(reason)) => {
                 format!("The models were not compared by example: {}.\n", terminal::line(reason))
             }
             (None, None) => String::new(),
         };
-        format!("{names}\n{}\n{}\n{figures}\n{verdict}", option_table(&self.options), data_words(&self.data))
+        format!(
+            "{names}\n{}\n{}\n{figures}\n{verdict}",
+            option_table(&self.options),
+            data_summary(&self.data)
+        )
     }
 }
 
@@ -68,7 +72,7 @@ fn option_table(options: &[Change]) -> String {
     rows(["option", "a", "b", ""], options.iter().map(row).collect())
 }
 
-fn data_words(data: &DataDifference) -> String {
+fn data_summary(data: &DataDifference) -> String {
     let head = match data.same_data {
         true => "The data is the same",
         false => "The data differs",
@@ -120,8 +124,8 @@ fn rows(header: [&str; 4], rows: Vec<[String; 4]>) -> String {
 }
 
 /// The result of McNemar's test.
-fn verdict(compared: &Compared) -> String {
-    let Compared { rows, same_rows, accuracy_a, accuracy_b, test } = compared;
+fn comparison_text(compared: &ModelComparison) -> String {
+    let ModelComparison { rows, same_rows, accuracy_a, accuracy_b, test } = compared;
     let which = match same_rows {
         true => format!("On the {} validation examples of both runs", thousands(*rows as usize)),
         false => format!("On the {} examples in both validation sets", thousands(*rows as usize)),
@@ -133,10 +137,10 @@ fn verdict(compared: &Compared) -> String {
         test.only_a,
         test.only_b
     );
-    format!("{which}, {shares}\n{}\n", judgement(test))
+    format!("{which}, {shares}\n{}\n", significance(test))
 }
 
-fn judgement(test: &McNemar) -> String {
+fn significance(test: &McNemar) -> String {
     let method = match test.method {
         Method::ExactBinomial => "exact binomial",
         Method::ChiSquared => "chi-squared with continuity correction",
@@ -160,25 +164,25 @@ fn probability(p: f64) -> String {
 mod tests {
     use super::*;
 
-    fn verdict_of(only_a: usize, only_b: usize) -> String {
+    fn significance_of(only_a: usize, only_b: usize) -> String {
         let right =
             std::iter::repeat_n((true, false), only_a).chain(std::iter::repeat_n((false, true), only_b));
-        judgement(&McNemar::new(right))
+        significance(&McNemar::new(right))
     }
 
     #[test]
     fn the_verdict_is_plain() {
         assert_eq!(
-            verdict_of(1, 9),
+            significance_of(1, 9),
             "b is significantly better at the 5 % level (McNemar's test (1947), exact binomial: p = 0.0215)."
         );
-        assert!(verdict_of(30, 5).starts_with("a is significantly better"));
+        assert!(significance_of(30, 5).starts_with("a is significantly better"));
         assert!(
-            verdict_of(30, 5).contains("chi-squared with continuity correction: p = 5.0e-5"),
+            significance_of(30, 5).contains("chi-squared with continuity correction: p = 5.0e-5"),
             "{}",
-            verdict_of(30, 5)
+            significance_of(30, 5)
         );
-        assert!(verdict_of(6, 5).starts_with("The difference is not significant"));
-        assert!(verdict_of(0, 0).contains("there is no difference"));
+        assert!(significance_of(6, 5).starts_with("The difference is not significant"));
+        assert!(significance_of(0, 0).contains("there is no difference"));
     }
 }
