@@ -71,7 +71,7 @@ fn pairs(report: &Report) -> String {
     let row = |(count, actual, predicted): &(u64, usize, usize)| {
         let share = 100. * *count as f64 / confusion.support(*actual) as f64;
         let (actual, predicted) = (escaped(&classes[*actual]), escaped(&classes[*predicted]));
-        format!("<tr><td>{truth}</td><td>{predicted}</td><td>{count}</td><td>{share:.1} %</td></tr>")
+        format!("<tr><td>{actual}</td><td>{predicted}</td><td>{count}</td><td>{share:.1} %</td></tr>")
     };
     format!(
         "<details open><summary>Most frequent confusions</summary><div class=\"wide\"><table><tr><th>actual</th>\
