@@ -12,7 +12,7 @@ use crate::error::{Error, Result, quoted};
 use crate::feedback::{self, CORRECTIONS, Correction, Input};
 use crate::options::Config;
 
-use super::review::{Review, Verdict};
+use super::review::{Decision, Review};
 
 /// The corrections among the examples of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,15 +109,15 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
             hash.update(std::fs::read(picture).unwrap_or_default());
         }
         match examples.take(correction, folder, config) {
-            Ok(Verdict::Repeated) => (),
-            Ok(Verdict::Waits(reason)) => waiting.push(format!(
+            Ok(Decision::Repeated) => (),
+            Ok(Decision::Waits(reason)) => waiting.push(format!(
                 "correction {} to {} waits for a second opinion: {reason}",
                 quoted(&correction.id),
                 quoted(&correction.correction)
             )),
-            Ok(Verdict::Taken) => {
+            Ok(Decision::Accepted) => {
                 let is_kept = number >= FIRST_VALIDATION && number % VALIDATION_INTERVAL == 0;
-                let row = first + examples.taken.labels.len() as i64 - 1;
+                let row = first + examples.accepted.labels.len() as i64 - 1;
                 if is_kept { kept.push(row) } else { trained.push(row) }
             }
             Err(problem) => notes.push(format!("skipped correction {}: {problem}", quoted(&correction.id))),
@@ -147,8 +147,8 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
     split.train.extend(trained.iter().flat_map(|row| std::iter::repeat_n(*row, weight as usize)));
     let sha256 = hexadecimal(&hash.finalize());
     let read = corrections.len() as u32;
-    let taken = examples.taken;
-    let dataset = taken.append_to(dataset, folder);
+    let accepted = examples.accepted;
+    let dataset = accepted.append_to(dataset, folder);
     Ok((dataset, Some(Corrections { sha256, read, weight, first, trained, kept, waiting, notes })))
 }
 
@@ -165,12 +165,12 @@ struct CorrectionExamples<'a> {
     review: Option<Review<'a>>,
     /// The evaluated examples, which must not be in the training set.
     measured: EvaluatedInputs,
-    taken: Taken,
+    accepted: AcceptedInputs,
 }
 
 /// The accepted corrections, one entry each.
 #[derive(Default)]
-struct Taken {
+struct AcceptedInputs {
     floats: Vec<f32>,
     sources: Vec<ImageSource>,
     labels: Vec<i64>,
@@ -183,7 +183,7 @@ impl<'a> CorrectionExamples<'a> {
             dataset,
             review: None,
             measured: EvaluatedInputs::of(dataset, split),
-            taken: Taken::default(),
+            accepted: AcceptedInputs::default(),
         }
     }
 
@@ -193,7 +193,7 @@ impl<'a> CorrectionExamples<'a> {
         correction: &'a Correction,
         folder: &Path,
         config: &Config,
-    ) -> std::result::Result<Verdict, String> {
+    ) -> std::result::Result<Decision, String> {
         let classes = &self.dataset.classes;
         let label = classes.iter().position(|class| *class == correction.correction);
         let label =
@@ -207,29 +207,29 @@ impl<'a> CorrectionExamples<'a> {
                 let bytes = std::fs::read(&path).map_err(|e| format!("cannot read the image: {e}"))?;
                 image::Header::read(&bytes)?;
                 self.measured.refuse(&bytes)?;
-                let verdict = self.verdict(correction, digest(&bytes), None);
-                if verdict != Verdict::Taken {
+                let verdict = self.decide(correction, digest(&bytes), None);
+                if verdict != Decision::Accepted {
                     return Ok(verdict);
                 }
-                self.taken.sources.push(ImageSource::File(path));
+                self.accepted.sources.push(ImageSource::File(path));
             }
             (Inputs::Floats(_) | Inputs::Bytes(_), input, path) => {
                 let values = self.values(input, path.as_deref(), config)?;
                 self.measured.refuse(&bits(&values))?;
-                let verdict = self.verdict(correction, digest_of(correction, folder), Some(&values));
-                if verdict != Verdict::Taken {
+                let verdict = self.decide(correction, digest_of(correction, folder), Some(&values));
+                if verdict != Decision::Accepted {
                     return Ok(verdict);
                 }
-                self.taken.floats.extend(values);
+                self.accepted.floats.extend(values);
             }
         }
-        self.taken.labels.push(label as i64);
-        self.taken.ids.push(correction.id.clone());
-        Ok(Verdict::Taken)
+        self.accepted.labels.push(label as i64);
+        self.accepted.ids.push(correction.id.clone());
+        Ok(Decision::Accepted)
     }
 
-    fn verdict(&mut self, correction: &'a Correction, digest: [u8; 32], values: Option<&[f32]>) -> Verdict {
-        self.review.as_mut().map_or(Verdict::Taken, |review| review.verdict(correction, digest, values))
+    fn decide(&mut self, correction: &'a Correction, digest: [u8; 32], values: Option<&[f32]>) -> Decision {
+        self.review.as_mut().map_or(Decision::Accepted, |review| review.decide(correction, digest, values))
     }
 
     /// An input as raw values of the dataset.
@@ -271,10 +271,10 @@ impl<'a> CorrectionExamples<'a> {
     }
 }
 
-impl Taken {
+impl AcceptedInputs {
     /// The dataset followed by the corrections.
     fn append_to(self, dataset: Dataset, folder: &Path) -> Dataset {
-        let Taken { floats, sources, labels, ids } = self;
+        let AcceptedInputs { floats, sources, labels, ids } = self;
         let inputs = match dataset.inputs {
             Inputs::Floats(own) => Inputs::Floats([own, floats].concat()),
             Inputs::Bytes(own) => {

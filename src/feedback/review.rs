@@ -27,7 +27,7 @@ const MIN_CONFIDENCE_ALONE: f64 = 0.95;
 
 /// Decision about a correction.
 #[derive(Debug, PartialEq)]
-pub enum Verdict {
+pub enum Decision {
     /// It is used.
     Taken,
     /// It repeats an earlier correction.
@@ -61,15 +61,15 @@ impl<'a> Review<'a> {
     }
 
     /// Reviews a correction. `values` are the raw values of the input; `None` for images that are not kept in memory.
-    pub fn verdict(
+    pub fn decide(
         &mut self,
         correction: &'a Correction,
         digest: [u8; 32],
         values: Option<&[f32]>,
-    ) -> Verdict {
+    ) -> Decision {
         let class = correction.correction.as_str();
         if !self.seen.insert((digest, class)) {
-            return Verdict::Repeated;
+            return Decision::Repeated;
         }
         let opinions = self.opinions.get(&digest).map_or(&[][..], Vec::as_slice);
         let agreeing = opinions.iter().filter(|other| **other == class).count();
@@ -77,15 +77,15 @@ impl<'a> Review<'a> {
         // It waits if another class was given at least as often.
         for class in other {
             if opinions.iter().filter(|other| *other == class).count() >= agreeing {
-                return Verdict::Waits(format!("the same input was also corrected to {}", quoted(class)));
+                return Decision::Waits(format!("the same input was also corrected to {}", quoted(class)));
             }
         }
         if agreeing > 1 {
-            return Verdict::Taken;
+            return Decision::Accepted;
         }
         match self.objection(correction, values) {
-            Some(reason) => Verdict::Waits(reason),
-            None => Verdict::Taken,
+            Some(reason) => Decision::Waits(reason),
+            None => Decision::Accepted,
         }
     }
 
@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    fn verdicts(corrections: &[Correction]) -> Vec<Verdict> {
+    fn verdicts(corrections: &[Correction]) -> Vec<Decision> {
         let (dataset, split) = dataset();
         let digest = |correction: &Correction| {
             let Input::Values(values) = &correction.input else { unreachable!("values") };
@@ -261,35 +261,35 @@ mod tests {
         let mut review = Review::new(&dataset, &split, corrections.iter().map(|c| (c, digest(c).0)));
         let verdict = |c| {
             let (digest, values) = digest(c);
-            review.verdict(c, digest, Some(&values))
+            review.decide(c, digest, Some(&values))
         };
         corrections.iter().map(verdict).collect()
     }
 
-    fn waits(verdict: &Verdict, because: &str) {
-        assert!(matches!(verdict, Verdict::Waits(reason) if reason.contains(because)), "{verdict:?}");
+    fn waits(verdict: &Decision, because: &str) {
+        assert!(matches!(verdict, Decision::Waits(reason) if reason.contains(because)), "{verdict:?}");
     }
 
     #[test]
     fn what_the_neighbours_deny_waits_and_what_they_do_not_is_taken() {
         let verdict = |values, class| verdicts(&[correction(values, ("low", 0.5), class)]).remove(0);
         waits(&verdict([0.3, 0.3], "high"), "its 5 nearest training examples are all `low`");
-        assert_eq!(verdict([0.3, 0.3], "low"), Verdict::Taken);
+        assert_eq!(verdict([0.3, 0.3], "low"), Decision::Accepted);
         // Far from all examples.
-        assert_eq!(verdict([5., 5.], "high"), Verdict::Taken);
-        assert_eq!(verdict([-40., 3.], "high"), Verdict::Taken);
+        assert_eq!(verdict([5., 5.], "high"), Decision::Accepted);
+        assert_eq!(verdict([-40., 3.], "high"), Decision::Accepted);
     }
 
     #[test]
     fn a_second_opinion_confirms_and_a_contrary_one_holds_up() {
         let [high, low] = ["high", "low"].map(|class| correction([0.3, 0.3], ("low", 0.9), class));
         let twice = [high.clone(), high.clone()];
-        assert_eq!(verdicts(&twice), [Verdict::Taken, Verdict::Repeated]);
+        assert_eq!(verdicts(&twice), [Decision::Accepted, Decision::Repeated]);
         let both = verdicts(&[low.clone(), high.clone()]);
         waits(&both[0], "also corrected to `high`");
         waits(&both[1], "also corrected to `low`");
         let most = verdicts(&[high.clone(), low, high]);
-        assert_eq!((&most[0], &most[2]), (&Verdict::Taken, &Verdict::Repeated));
+        assert_eq!((&most[0], &most[2]), (&Decision::Accepted, &Decision::Repeated));
         waits(&most[1], "also corrected to `high`");
     }
 
@@ -299,13 +299,13 @@ mod tests {
         let few = Split { train: vec![1, 50], held_out: vec![], test: vec![] };
         let verdict = |probability| {
             let correction = correction([0.3, 0.3], ("low", probability), "high");
-            Review::new(&dataset, &few, [(&correction, [0; 32])].into_iter()).verdict(
+            Review::new(&dataset, &few, [(&correction, [0; 32])].into_iter()).decide(
                 &correction,
                 [0; 32],
                 None,
             )
         };
-        assert_eq!(verdict(0.94), Verdict::Taken);
+        assert_eq!(verdict(0.94), Decision::Accepted);
         waits(&verdict(0.96), "the model predicted `low` (96.0 %)");
     }
 
@@ -317,14 +317,14 @@ mod tests {
         dataset.labels[18] = 2;
         let verdict = |probability, class: &str| {
             let correction = correction([0.25, 0.25], ("low", probability), class);
-            Review::new(&dataset, &split, [(&correction, [0; 32])].into_iter()).verdict(
+            Review::new(&dataset, &split, [(&correction, [0; 32])].into_iter()).decide(
                 &correction,
                 [0; 32],
                 Some(&[0.25, 0.25]),
             )
         };
         waits(&verdict(0.97, "high"), "the model predicted `low` (97.0 %), the class of 4 of its 5");
-        assert_eq!(verdict(0.6, "high"), Verdict::Taken);
-        assert_eq!(verdict(0.97, "middle"), Verdict::Taken);
+        assert_eq!(verdict(0.6, "high"), Decision::Accepted);
+        assert_eq!(verdict(0.97, "middle"), Decision::Accepted);
     }
 }

@@ -22,7 +22,7 @@ pub struct Options {
     #[arg(long, value_name = "PORT", default_value = "8080")]
     pub port: u16,
 
-    /// Folder for corrections [default: `feedback` next to the model]
+    /// Folder for corrections [default: feedback next to the model]
     #[arg(long, value_name = "DIR")]
     pub feedback: Option<PathBuf>,
 
