@@ -105,8 +105,8 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
     let first = dataset.rows() as i64;
     for (number, correction) in (1..).zip(&corrections) {
         hash.update(serde_json::to_vec(correction).expect("a correction serializes"));
-        if let Some(picture) = correction.input.picture(folder) {
-            hash.update(std::fs::read(picture).unwrap_or_default());
+        if let Some(image) = correction.input.picture(folder) {
+            hash.update(std::fs::read(image).unwrap_or_default());
         }
         match examples.take(correction, folder, config) {
             Ok(Decision::Repeated) => (),
@@ -198,8 +198,8 @@ impl<'a> CorrectionExamples<'a> {
         let label = classes.iter().position(|class| *class == correction.correction);
         let label =
             label.ok_or_else(|| format!("{} is not a class of the model", quoted(&correction.correction)))?;
-        let picture = correction.input.picture(folder);
-        match (&self.dataset.inputs, &correction.input, picture) {
+        let image = correction.input.picture(folder);
+        match (&self.dataset.inputs, &correction.input, image) {
             (Inputs::Images(_), Input::Values(_), _) | (Inputs::Images(_), _, None) => {
                 return Err("the input is a table row, but the model expects images".to_string());
             }
@@ -236,7 +236,7 @@ impl<'a> CorrectionExamples<'a> {
     fn values(
         &self,
         input: &Input,
-        picture: Option<&Path>,
+        image: Option<&Path>,
         config: &Config,
     ) -> std::result::Result<Vec<f32>, String> {
         let Dataset { shape, range, inputs, .. } = self.dataset;
@@ -244,7 +244,7 @@ impl<'a> CorrectionExamples<'a> {
             Inputs::Bytes(_) => ValueRange { min: 0., max: 255. },
             _ => range.unwrap_or(ValueRange { min: 0., max: 255. }),
         };
-        let values = match (input, picture) {
+        let values = match (input, image) {
             (Input::Values(values), _) => values.clone(),
             (Input::Image(_), Some(path)) => {
                 let reader = image::InputReader::new(shape, range)?.with_depth(self.dataset.depth);

@@ -59,7 +59,7 @@ impl Writer {
             Given::Values(values) => Input::Values(values.to_vec()),
             Given::Image(bytes, ending) => {
                 let name = format!("{id}.{ending}");
-                write_picture(&inputs, &name, bytes)?;
+                write_image(&inputs, &name, bytes)?;
                 Input::Image(format!("{INPUTS}/{name}"))
             }
         };
@@ -107,7 +107,7 @@ fn ends_its_last_line(file: &mut File) -> std::io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-fn write_picture(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+fn write_image(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let path = folder.join(name);
     let mut file = File::create_new(&path).map_err(Error::io("create", &path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &path))?;

@@ -64,10 +64,10 @@ fn show(finding: &Finding, dataset: &Dataset, page: &mut String) {
     )
     .expect("text can be written");
     for mention in finding.examples.iter().take(SHOWN) {
-        let picture = thumbnail(dataset, mention.index, SIDE)
-            .map_or(String::new(), |picture| format!("<img src=\"{}\" alt=\"\">", png_url(&picture)));
+        let image = thumbnail(dataset, mention.index, SIDE)
+            .map_or(String::new(), |image| format!("<img src=\"{}\" alt=\"\">", png_url(&image)));
         let (name, label) = (escaped(&mention.name), escaped(&mention.label));
-        writeln!(page, "<li>{picture}<b>{name}</b><br>{label}<br>{}</li>", escaped(&mention.remark))
+        writeln!(page, "<li>{image}<b>{name}</b><br>{label}<br>{}</li>", escaped(&mention.remark))
             .expect("text can be written");
     }
     page.push_str("</ul>\n");

@@ -86,8 +86,8 @@ fn explain(
 ) -> Result<ConfidentError> {
     let subject = Subject::new(classifier, error.predicted);
     let attribution = attribution(&subject, raw);
-    let picture = classifier.metadata().input.value_range.filter(|_| dataset.shape.image().is_some());
-    if let Some(range) = picture {
+    let image_range = classifier.metadata().input.value_range.filter(|_| dataset.shape.image().is_some());
+    if let Some(range) = image_range {
         let raw = raw.to_device(tch::Device::Cpu).view(subject.shape());
         let heat = attribution.map(|attribution| heat_map(&raw, &attribution, range)).transpose()?;
         let images = Some((shrink(plain(&raw, range)?), heat.map(shrink)));
@@ -129,11 +129,11 @@ fn top_columns(attribution: &Tensor, raw: &Tensor, names: Vec<String>) -> Result
     Ok(columns)
 }
 
-fn shrink(picture: RgbImage) -> RgbImage {
-    let side = picture.width().max(picture.height());
+fn shrink(image: RgbImage) -> RgbImage {
+    let side = image.width().max(image.height());
     if side <= SIDE {
-        return picture;
+        return image;
     }
     let shrunk = |length: u32| (length * SIDE / side).max(1);
-    resize(&picture, shrunk(picture.width()), shrunk(picture.height()), FilterType::Triangle)
+    resize(&image, shrunk(image.width()), shrunk(image.height()), FilterType::Triangle)
 }

@@ -40,20 +40,20 @@ const MAX_LOSSLESS: u32 = 64 * 64;
 const QUALITY: u8 = 82;
 
 /// An image as a PNG `data:` URL.
-pub fn png_url(picture: &RgbImage) -> String {
+pub fn png_url(image: &RgbImage) -> String {
     let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png).expect("writing to memory does not fail");
+    image.write_to(&mut bytes, ImageFormat::Png).expect("writing to memory does not fail");
     format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes.into_inner()))
 }
 
 /// An image as a `data:` URL: PNG for small images, JPEG for larger ones.
-pub fn image_url(picture: &RgbImage) -> String {
-    if picture.width() * picture.height() <= MAX_LOSSLESS {
-        return png_url(picture);
+pub fn image_url(image: &RgbImage) -> String {
+    if image.width() * image.height() <= MAX_LOSSLESS {
+        return png_url(image);
     }
     let mut bytes = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
-    picture.write_with_encoder(encoder).expect("writing to memory does not fail");
+    image.write_with_encoder(encoder).expect("writing to memory does not fail");
     format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(bytes))
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Limits {
 
 /// Kind of body, from the content type.
 enum Kind {
-    Picture,
+    Image,
     Json,
     Csv,
 }
@@ -59,13 +59,13 @@ pub(super) fn read(
     body: Bytes,
 ) -> Result<Vec<InputRow>> {
     match kind(headers)? {
-        Kind::Picture => Ok(vec![picture(taken, limits, &body)?.into()]),
+        Kind::Image => Ok(vec![read_image(taken, limits, &body)?.into()]),
         Kind::Csv => table(taken, limits, body),
         Kind::Json => {
             let body: Body = json(&body)?;
             match (body.inputs, body.image) {
                 (Some(inputs), None) => rows(taken, limits, &inputs),
-                (None, Some(image)) => Ok(vec![picture(taken, limits, &decode_base64(&image)?)?.into()]),
+                (None, Some(image)) => Ok(vec![read_image(taken, limits, &decode_base64(&image)?)?.into()]),
                 _ => Err(Problem::unprocessable("the body must have either `inputs` or `image`")),
             }
         }
@@ -96,7 +96,7 @@ pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>> {
 }
 
 /// The raw values of an encoded image. Its size is checked before decoding.
-pub(super) fn picture(taken: &Taken, limits: Limits, encoded: &[u8]) -> Result<Vec<f32>> {
+pub(super) fn read_image(taken: &Taken, limits: Limits, encoded: &[u8]) -> Result<Vec<f32>> {
     let most = limits.pixels.min(MOST_PIXELS);
     let counted = |(width, height): (u32, u32)| match u64::from(width) * u64::from(height) {
         pixels if pixels > most => {
@@ -196,8 +196,8 @@ fn kind(headers: &HeaderMap) -> Result<Kind> {
     match text.as_str() {
         "application/json" => Ok(Kind::Json),
         "text/csv" => Ok(Kind::Csv),
-        "application/octet-stream" => Ok(Kind::Picture),
-        text if text.starts_with("image/") => Ok(Kind::Picture),
+        "application/octet-stream" => Ok(Kind::Image),
+        text if text.starts_with("image/") => Ok(Kind::Image),
         text => Err(unsupported(format!("unsupported Content-Type {}", quoted(text)))),
     }
 }

@@ -8,7 +8,7 @@ use cresset::export::Metadata;
 
 /// The document for a model. Its schemas contain the inputs and classes of the model.
 pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
-    let takes_pictures = Channels::of(&metadata.input.shape).is_some();
+    let takes_images = Channels::of(&metadata.input.shape).is_some();
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -20,13 +20,13 @@ pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
         "paths": {
             "/v1/predict": { "post": operation(
                 "predict", "Class probabilities of inputs",
-                Some(input_body("Inputs", takes_pictures)),
+                Some(input_body("Inputs", takes_images)),
                 &[parameter("top_k", "Number of classes, most probable first [default: all]", json!({ "type": "integer", "minimum": 1 }))],
                 &reference("Predictions"),
             ) },
             "/v1/explain": { "post": operation(
                 "explain", "Attribution of a class to the features of an input",
-                Some(input_body("OneInput", takes_pictures)),
+                Some(input_body("OneInput", takes_images)),
                 &[parameter("class", "The class [default: the predicted one]", reference("Class"))],
                 &reference("Explanation"),
             ) },
@@ -97,21 +97,21 @@ fn object(properties: &[(&str, Value)]) -> Value {
     json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false })
 }
 
-fn input_body(rows: &str, takes_pictures: bool) -> Value {
+fn input_body(rows: &str, takes_images: bool) -> Value {
     let mut body = json!({
         "application/json": { "schema": reference(rows) },
         "text/csv": { "schema": { "type": "string", "description": "Table rows, in the format of `cresset predict`" } },
     });
-    if takes_pictures {
+    if takes_images {
         body["application/json"]["schema"] = json!({ "oneOf": [reference(rows), reference("Image")] });
         for kind in ["image/png", "image/jpeg", "application/octet-stream"] {
-            body[kind] = json!({ "schema": picture() });
+            body[kind] = json!({ "schema": image_body() });
         }
     }
     body
 }
 
-fn picture() -> Value {
+fn image_body() -> Value {
     json!({ "type": "string", "format": "binary", "description": "An encoded image; the format is detected" })
 }
 

@@ -17,7 +17,7 @@ const KNOWN: &[(&str, &str)] = &[
 
 /// The front matter between its two `---` lines.
 pub fn of(card: &Card) -> String {
-    let task = if card.has_pictures() { "image-classification" } else { "tabular-classification" };
+    let task = if card.has_images() { "image-classification" } else { "tabular-classification" };
     let mut text = format!("---\n{}pipeline_tag: {task}\ntags:\n", license(card));
     for tag in [task, "torchscript", "libtorch", "cresset"] {
         text += &format!("- {tag}\n");

@@ -86,7 +86,7 @@ impl Card {
     }
 
     /// Whether the examples are images.
-    fn has_pictures(&self) -> bool {
+    fn has_images(&self) -> bool {
         self.metadata.input.shape.image().is_some()
     }
 }

@@ -8,8 +8,8 @@ pub fn section(report: &Report) -> Option<String> {
     if report.confident_errors.is_empty() {
         return Some("<p>There are no errors on the validation set.</p>\n".to_string());
     }
-    let has_pictures = report.confident_errors.iter().any(|error| error.images.is_some());
-    let what = if has_pictures {
+    let has_images = report.confident_errors.iter().any(|error| error.images.is_some());
+    let what = if has_images {
         "The heatmap next to each image shows the attribution: red supports the predicted class, blue opposes it."
     } else {
         "Below each example are the columns with the largest attribution to the predicted class, with their values."
@@ -24,11 +24,11 @@ pub fn section(report: &Report) -> Option<String> {
 fn list_item(error: &ConfidentError, classes: &[String]) -> String {
     let (actual, predicted) = (escaped(&classes[error.actual]), escaped(&classes[error.predicted]));
     let name = escaped(&error.name);
-    let pictures = error.images.as_ref().map_or(String::new(), |(picture, heat)| {
+    let images = error.images.as_ref().map_or(String::new(), |(image, heat)| {
         let heat = heat.as_ref().map_or(String::new(), |heat| {
             format!("<img src=\"{}\" alt=\"Attribution to {predicted}\">", image_url(heat))
         });
-        format!("<div class=\"pair\"><img src=\"{}\" alt=\"Example {name}\">{heat}</div>", image_url(picture))
+        format!("<div class=\"pair\"><img src=\"{}\" alt=\"Example {name}\">{heat}</div>", image_url(image))
     });
     let columns: String = error
         .columns
@@ -38,7 +38,7 @@ fn list_item(error: &ConfidentError, classes: &[String]) -> String {
         })
         .collect();
     format!(
-        "<li>{pictures}predicted <b class=\"fault\">{predicted}</b>, actual <b>{actual}</b>, confidence {:.1} %<br><span class=\"soft\">{name}{columns}</span></li>\n",
+        "<li>{images}predicted <b class=\"fault\">{predicted}</b>, actual <b>{actual}</b>, confidence {:.1} %<br><span class=\"soft\">{name}{columns}</span></li>\n",
         100. * error.confidence
     )
 }

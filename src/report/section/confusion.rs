@@ -51,8 +51,8 @@ fn table(report: &Report) -> String {
 }
 
 fn as_image(report: &Report) -> String {
-    let picture = picture::confusion(&report.evaluation.confusion);
-    format!("<img class=\"sheet\" src=\"{}\" alt=\"The confusion matrix\">\n", image_url(&picture))
+    let image = picture::confusion(&report.evaluation.confusion);
+    format!("<img class=\"sheet\" src=\"{}\" alt=\"The confusion matrix\">\n", image_url(&image))
 }
 
 /// The most frequent confusions.

@@ -71,8 +71,8 @@ impl Callback for TensorBoard {
                 .filter_map(|(name, weight)| summary::histogram(&format!("weights/{name}"), weight)),
         );
         if let Some(confusion) = training.confusion() {
-            let picture = picture::confusion(confusion);
-            values.push(summary::picture("confusion/held_out", &picture, &self.legend()));
+            let image = picture::confusion(confusion);
+            values.push(summary::image("confusion/held_out", &image, &self.legend()));
         }
         self.file.add(record.epoch.into(), values)?;
         Ok(Flow::Continue)

@@ -57,14 +57,14 @@ pub fn histogram(tag: &str, tensor: &Tensor) -> Option<Message> {
 }
 
 /// An image with a caption.
-pub fn picture(tag: &str, picture: &RgbImage, text: &str) -> Message {
+pub fn image(tag: &str, image: &RgbImage, text: &str) -> Message {
     const RGB: i64 = 3;
     let mut png = Cursor::new(Vec::new());
-    picture.write_to(&mut png, ImageFormat::Png).expect("writing to memory does not fail");
-    let (width, height) = (picture.width().into(), picture.height().into());
-    let picture = Message::new().int(1, height).int(2, width).int(3, RGB).bytes(4, &png.into_inner());
+    image.write_to(&mut png, ImageFormat::Png).expect("writing to memory does not fail");
+    let (width, height) = (image.width().into(), image.height().into());
+    let image = Message::new().int(1, height).int(2, width).int(3, RGB).bytes(4, &png.into_inner());
     let metadata = Message::new().message(1, &Message::new().text(1, "images")).text(3, text);
-    Message::new().text(TAG, tag).message(IMAGE, &picture).message(METADATA, &metadata)
+    Message::new().text(TAG, tag).message(IMAGE, &image).message(METADATA, &metadata)
 }
 
 /// The metrics of the experiment.

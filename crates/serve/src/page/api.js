@@ -25,13 +25,13 @@ const api = {
   },
 
   send(path, input) {
-    return input.picture
-      ? api.post(path, input.picture, "application/octet-stream")
+    return input.image
+      ? api.post(path, input.image, "application/octet-stream")
       : api.post(path, JSON.stringify({ inputs: [input.row] }));
   },
 
   async correct(input, answer, sha256, correction) {
-    const what = input.picture ? { image: await base64(input.picture) } : { values: input.row };
+    const what = input.image ? { image: await base64(input.image) } : { values: input.row };
     return api.post("/v1/feedback", JSON.stringify({ ...what, answer, correction, model_sha256: sha256 }));
   },
 };

@@ -19,20 +19,20 @@ class Drawing {
 
   clear() {
     this.lines = [];
-    this.picture = null;
+    this.image = null;
     this.show();
     this.changed();
   }
 
   get isEmpty() {
-    return this.lines.length === 0 && !this.picture;
+    return this.lines.length === 0 && !this.image;
   }
 
   // Takes an image file unchanged.
   async take(file) {
     const shown = await createImageBitmap(file);
     this.lines = [];
-    this.picture = { file, shown };
+    this.image = { file, shown };
     this.show();
     this.changed();
   }
@@ -85,7 +85,7 @@ class Drawing {
   }
 
   begin(point) {
-    this.picture = null;
+    this.image = null;
     const line = [point];
     this.lines.push(line);
     this.drawn();
@@ -110,8 +110,8 @@ class Drawing {
     const { width, height } = this.canvas;
     context.fillStyle = "#000";
     context.fillRect(0, 0, width, height);
-    if (this.picture) {
-      const { shown } = this.picture;
+    if (this.image) {
+      const { shown } = this.image;
       const scale = Math.max(width / shown.width, height / shown.height);
       const [w, h] = [shown.width * scale, shown.height * scale];
       context.drawImage(shown, (width - w) / 2, (height - h) / 2, w, h);
@@ -145,7 +145,7 @@ class Drawing {
 
   // The request body: the file itself, or the drawing as a PNG.
   blob(isFitted) {
-    if (this.picture) return Promise.resolve(this.picture.file);
+    if (this.image) return Promise.resolve(this.image.file);
     const sent = Object.assign(document.createElement("canvas"), { width: this.canvas.width, height: this.canvas.height });
     this.paint(sent.getContext("2d"), isFitted ? this.fitting() : (point) => point);
     return new Promise((resolve) => { sent.toBlob(resolve, "image/png"); });

@@ -25,7 +25,7 @@ async function begin() {
     accuracy === undefined ? null : `validation accuracy ${percent(accuracy)}`, model.sha256.slice(0, 12),
   ].filter(Boolean).join(" · ");
   const results = new Results(model.classes, (name) => correct(results, name));
-  const source = model.input.kind === "image" ? pictures(model, later) : rows(model, later);
+  const source = model.input.kind === "image" ? imageInput(model, later) : rowInput(model, later);
   function later() {
     clearTimeout(timer);
     timer = setTimeout(() => classify(source, results), WAIT_MS);
@@ -34,8 +34,8 @@ async function begin() {
 }
 
 // Image input: drawn, chosen, dropped or pasted.
-function pictures(model, changed) {
-  byId("picture-input").hidden = false;
+function imageInput(model, changed) {
+  byId("image-input").hidden = false;
   const drawing = new Drawing(byId("drawing"), model.input.shape, changed);
   const fitted = byId("fitted");
   fitted.addEventListener("change", changed);
@@ -45,7 +45,7 @@ function pictures(model, changed) {
     byId("problem").textContent = `This browser cannot read ${file.name} as an image.`;
   });
   byId("file").addEventListener("change", (event) => { take(event.target.files[0]); event.target.value = ""; });
-  const area = byId("picture-input");
+  const area = byId("image-input");
   area.addEventListener("dragover", (event) => { event.preventDefault(); drawing.canvas.classList.add("dropping"); });
   area.addEventListener("dragleave", () => drawing.canvas.classList.remove("dropping"));
   area.addEventListener("drop", (event) => {
@@ -57,13 +57,13 @@ function pictures(model, changed) {
   byId("reasons").hidden = true;
   return {
     begin() {},
-    input: async () => (drawing.isEmpty ? null : { picture: await drawing.blob(fitted.checked) }),
-    explain: (found, input) => showMap(found, input.picture),
+    input: async () => (drawing.isEmpty ? null : { image: await drawing.blob(fitted.checked) }),
+    explain: (found, input) => showMap(found, input.image),
   };
 }
 
 // Row input.
-function rows(model, changed) {
+function rowInput(model, changed) {
   byId("row-input").hidden = false;
   byId("map").hidden = true;
   const count = model.input.shape.reduce((product, side) => product * side, 1);

@@ -59,11 +59,11 @@ class Results {
 }
 
 // Attribution map over the grayscale model input: red supports the class, blue opposes it.
-async function showMap(found, picture) {
+async function showMap(found, image) {
   const [height, width] = found.shape;
   const small = Object.assign(document.createElement("canvas"), { width, height });
   const context = small.getContext("2d", { willReadFrequently: true });
-  const shown = await createImageBitmap(picture);
+  const shown = await createImageBitmap(image);
   const scale = Math.max(width / shown.width, height / shown.height);
   const [w, h] = [shown.width * scale, shown.height * scale];
   context.imageSmoothingQuality = "high";

@@ -30,7 +30,7 @@ struct Body {
 
 /// The decoded input.
 enum Read {
-    Picture(Vec<u8>),
+    Image(Vec<u8>),
     Values(Vec<f32>),
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn correct(State(app): State<Arc<App>>, request: Request) -> Re
     let writer = Arc::clone(&app);
     let written = tokio::task::spawn_blocking(move || {
         let given = match &read {
-            Read::Picture(bytes) => Given::Image(bytes, extension(bytes)),
+            Read::Image(bytes) => Given::Image(bytes, extension(bytes)),
             Read::Values(values) => Given::Values(values),
         };
         let correction = |input| Correction {
@@ -95,8 +95,8 @@ fn check(app: &App, body: &Body) -> Result<Read, Problem> {
     match (&body.image, &body.values) {
         (Some(image), None) => {
             let bytes = inputs::decode_base64(image)?;
-            inputs::picture(&served.taken, app.limits, &bytes)?;
-            Ok(Read::Picture(bytes))
+            inputs::read_image(&served.taken, app.limits, &bytes)?;
+            Ok(Read::Image(bytes))
         }
         (None, Some(values)) => {
             let row = values.values(&served.taken).map_err(Problem::unprocessable)?;

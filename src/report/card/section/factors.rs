@@ -8,7 +8,7 @@ use crate::report::card::markdown::{code, plain, table};
 /// Renders the section.
 pub fn section(card: &Card) -> String {
     let Some(by) = &card.rows.grouped_by else {
-        let is_table = card.rows.is_table && !card.has_pictures();
+        let is_table = card.rows.is_table && !card.has_images();
         let how = if is_table { "`--group-by COLUMN`" } else { "`--groups FILE`" };
         return format!(
             "*No groups were compared; use {how}.* This card does not state whether the model performs worse for some people, \

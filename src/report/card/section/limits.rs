@@ -152,7 +152,7 @@ fn input_checks(card: &Card) -> String {
     let input = &card.metadata.input;
     let width = format!("`forward` only checks that an input has {} features", input.shape.features());
     let predict = match (&input.table, input.value_range) {
-        (_, Some(range)) if card.has_pictures() => format!(
+        (_, Some(range)) if card.has_images() => format!(
             "`cresset predict` rejects values outside {} to {} in a table, and resizes images to {}",
             range.min, range.max, input.shape
         ),

@@ -17,14 +17,14 @@ pub fn section(card: &Card) -> String {
         inputs(card),
         usage::python("model.pt", features),
         usage::cpp("model.pt", features),
-        if card.has_pictures() { "picture.png" } else { "rows.csv" }
+        if card.has_images() { "picture.png" } else { "rows.csv" }
     )
 }
 
 fn inputs(card: &Card) -> String {
     let input = &card.metadata.input;
     let features = input.shape.features();
-    let Some(layout) = input.table.as_ref().filter(|_| !card.has_pictures()) else {
+    let Some(layout) = input.table.as_ref().filter(|_| !card.has_images()) else {
         let range =
             input.value_range.map(|range| format!(", {} to {}", range.min, range.max)).unwrap_or_default();
         return format!(

@@ -35,7 +35,7 @@ pub const SECTIONS: &[(&str, Section)] = &[
 pub fn summary(card: &Card) -> String {
     let classes = &card.metadata.classes;
     let inputs = match &card.metadata.input.table {
-        _ if card.has_pictures() => format!("images ({})", card.metadata.input.shape),
+        _ if card.has_images() => format!("images ({})", card.metadata.input.shape),
         Some(table) => format!("table rows ({} columns)", table.columns.len()),
         None => format!("inputs ({})", card.metadata.input.shape),
     };
