@@ -264,10 +264,10 @@ fn folders_and_files_that_exist_are_never_overwritten() {
     let out = |out: &str, expected: &str| {
         refuse(folder.path(), &format!("train --data t.csv --out {out}"), expected)
     };
-    out("run", "run: this folder holds a run; go on with it by `--resume`");
+    out("run", "run: this folder holds a run; continue it with `--resume`");
     out("full", "full: this folder is not empty");
-    out("full/thesis.txt", "no folder can be made here");
-    out("full/thesis.txt/below", "no folder can be made here");
+    out("full/thesis.txt", "cannot create a folder");
+    out("full/thesis.txt/below", "cannot create a folder");
     refuse(folder.path(), "export run --output t.csv", "--output t.csv: the file exists");
     // Where the system lets nobody write, not even root.
     for unwritable in ["t.csv/m.pt", "absent/m.pt", "/proc/m.pt"] {

@@ -188,7 +188,7 @@ fn the_file_makes_of_pictures_of_any_size_what_predict_does() {
 #[test]
 fn tables_and_unknown_changes_are_refused() {
     for (options, problem) in [
-        (["--data", "iris", "--augment", "flip"], "--augment flip changes pictures, but the examples"),
+        (["--data", "iris", "--augment", "flip"], "--augment flip requires images, but the examples"),
         (["--data", "digits", "--augment", "flop"], "did you mean `flip`?"),
     ] {
         let output = cresset().arg("train").args(options).output().unwrap();

@@ -86,7 +86,7 @@ fn a_model_is_replaced_without_a_lost_request_and_a_faulty_one_is_not_taken() {
         // … refused, …
         replace(&model, &second[..second.len() / 2]);
         let refused = connection.ask("POST", "/v1/models/reload", &[], b"").refused(409);
-        assert!(refused.contains("the old one goes on"), "{refused}");
+        assert!(refused.contains("the old model stays"), "{refused}");
         assert_eq!(served(&mut connection), of_second);
         // … and on demand.
         replace(&model, &first);
