@@ -24,10 +24,7 @@ const UNITS: [(&str, &[&str]); 3] = [
             "kernels/linear_chains",
         ],
     ),
-    (
-        "autograd",
-        &["api/process_group", "api/reducer", "kernels/convolution", "kernels/lstm", "kernels/norm"],
-    ),
+    ("autograd", &["kernels/convolution", "kernels/lstm", "kernels/norm"]),
     (
         "tensors",
         &[
@@ -46,6 +43,9 @@ const UNITS: [(&str, &[&str]); 3] = [
         ],
     ),
 ];
+
+/// The source files of the feature `distributed`, which share a unit with "autograd".
+const DISTRIBUTED: [&str; 2] = ["api/process_group", "api/reducer"];
 
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");
@@ -75,8 +75,13 @@ fn main() {
 
 /// Compiles all C++ but the plugin with libtorch's headers, `include`.
 fn compile(include: &Path) {
-    let mut build = cxx_build::bridge("src/ffi.rs");
-    build.files(UNITS.map(|(name, sources)| write_unit(name, sources)));
+    let is_distributed = std::env::var_os("CARGO_FEATURE_DISTRIBUTED").is_some();
+    let bridges = ["src/ffi.rs", "src/ffi_distributed.rs"];
+    let mut build = cxx_build::bridges(&bridges[..if is_distributed { 2 } else { 1 }]);
+    build.files(UNITS.map(|(name, sources)| {
+        let more = if is_distributed && name == "autograd" { &DISTRIBUTED[..] } else { &[] };
+        write_unit(name, &[sources, more].concat())
+    }));
     for folder in ["src", "src/api", "src/kernels"] {
         files_of(folder, &["cc", "h"])
             .iter()

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cresset_bridge::cuda::Plugin;
-use cresset_bridge::process_group::{Meeting, ProcessGroup};
+use cresset_bridge::process_group::{ProcessGroup, Rendezvous};
 use cresset_bridge::reducer::Reducer;
 use tch::{Device, Tensor};
 
@@ -63,16 +63,16 @@ impl World {
     /// # Errors
     /// A timeout.
     pub fn join(place: Place, timeout: Duration) -> Result<Self> {
-        let meeting = Meeting {
+        let rendezvous = Rendezvous {
             host: place.host.clone(),
             port: place.port,
-            serves: place.rank == 0 && !place.starter_serves,
+            hosts_store: place.rank == 0 && !place.starter_serves,
             was_used: place.starter_serves && place.most_restarts > 0,
             rank: place.rank,
             size: place.size,
             timeout,
         };
-        let group = ProcessGroup::join(&meeting).map_err(|problem| {
+        let group = ProcessGroup::join(&rendezvous).map_err(|problem| {
             Error::Peer(format!(
                 "process {} could not connect to the other {} at {}:{} within {} s ({problem}); check that all processes are \
                  running and that this address is reachable",
@@ -84,7 +84,7 @@ impl World {
             ))
         })?;
         let store_rank = (!place.starter_serves).then_some(0);
-        let watch = Watch::begin(group.board()?, place.rank, place.size, store_rank);
+        let watch = Watch::begin(group.key_value_store()?, place.rank, place.size, store_rank);
         tracing::info!(rank = place.rank, size = place.size, "joined the process group");
         Ok(World(Some(Arc::new(Joined { place, watch, group, timeout }))))
     }
@@ -141,20 +141,20 @@ impl World {
 
     /// All-reduces a CPU tensor in place (sum).
     pub fn sum(&self, tensor: &mut Tensor) -> Result<()> {
-        self.together(|group| group.sum(tensor))
+        self.together(|group| group.all_reduce_sum(tensor))
     }
 
     /// All-reduces values (element-wise maximum).
     pub fn greatest(&self, values: &[f64]) -> Result<Vec<f64>> {
         let mut tensor = Tensor::from_slice(values);
-        self.together(|group| group.max(&mut tensor))?;
+        self.together(|group| group.all_reduce_max(&mut tensor))?;
         Ok(Vec::try_from(tensor)?)
     }
 
     /// All-gathers tensors of the same shape, (world size, …).
     pub fn gather(&self, tensor: &Tensor) -> Result<Tensor> {
         match &self.0 {
-            Some(joined) => Ok(joined.group.gather(tensor, joined.place.size)?),
+            Some(joined) => Ok(joined.group.all_gather(tensor, joined.place.size)?),
             None => Ok(tensor.unsqueeze(0)),
         }
     }
@@ -214,7 +214,7 @@ impl World {
     /// A differentiable all-reduce (sum).
     pub(crate) fn summed(&self, tensor: &Tensor) -> Result<Tensor> {
         match &self.0 {
-            Some(joined) => Ok(joined.group.summed(tensor)?),
+            Some(joined) => Ok(joined.group.all_reduce_with_grad(tensor)?),
             None => Ok(tensor.shallow_clone()),
         }
     }

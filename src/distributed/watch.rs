@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use cresset_bridge::process_group::Board;
+use cresset_bridge::process_group::KeyValueStore;
 
 /// Interval of the heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ const REASON: &str = "reason";
 
 /// Writes the heartbeats of this rank to the store, and reads those of the others.
 pub(super) struct Watch {
-    board: Arc<Mutex<Board>>,
+    store: Arc<Mutex<KeyValueStore>>,
     /// The reason, once it was read: the store may be gone later.
     reason: Arc<Mutex<Option<String>>>,
     rank: u32,
@@ -35,10 +35,10 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Starts the heartbeats.
-    pub fn begin(board: Board, rank: u32, size: u32, store_rank: Option<u32>) -> Self {
-        let (board, reason) = (Arc::new(Mutex::new(board)), Arc::default());
+    pub fn begin(store: KeyValueStore, rank: u32, size: u32, store_rank: Option<u32>) -> Self {
+        let (store, reason) = (Arc::new(Mutex::new(store)), Arc::default());
         let (end, ended) = mpsc::channel();
-        let (store, seen) = (Arc::clone(&board), Arc::clone(&reason));
+        let (store, seen) = (Arc::clone(&store), Arc::clone(&reason));
         let thread = std::thread::spawn(move || {
             let who = format!("pid {} on {}", std::process::id(), machine());
             for beat in 0u64.. {
@@ -52,14 +52,14 @@ impl Watch {
                 }
             }
         });
-        Watch { board, reason, rank, size, store_rank, end: Some(end), thread: Some(thread) }
+        Watch { store, reason, rank, size, store_rank, end: Some(end), thread: Some(thread) }
     }
 
     /// Reports to the other ranks why this one fails.
     pub fn report(&self, error: &str) {
         let reason = format!("process {} of {} failed: {error}", self.rank, self.size);
-        let board = Arc::clone(&self.board);
-        let _ = within(STORE_TIMEOUT, move || store_reason(&lock(&board), reason));
+        let store = Arc::clone(&self.store);
+        let _ = within(STORE_TIMEOUT, move || store_reason(&lock(&store), reason));
     }
 
     /// On the rank that hosts the store, waits until the others have read the reason.
@@ -71,8 +71,8 @@ impl Watch {
 
     /// The failure of another rank: the reason that it reported, or the ranks without heartbeats. None if all are alive.
     pub fn failure(&self) -> Option<String> {
-        let (board, rank, size) = (Arc::clone(&self.board), self.rank, self.size);
-        let found = within(STORE_TIMEOUT, move || find_failure(&board, rank, size)).flatten();
+        let (store, rank, size) = (Arc::clone(&self.store), self.rank, self.size);
+        let found = within(STORE_TIMEOUT, move || find_failure(&store, rank, size)).flatten();
         let seen = lock(&self.reason).clone().map(Some);
         seen.or(found).unwrap_or_else(|| {
             Some(match self.store_rank {
@@ -90,7 +90,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.end = None;
         // Do not join a thread that is blocked on an unreachable store.
-        if self.board.try_lock().is_ok()
+        if self.store.try_lock().is_ok()
             && let Some(thread) = self.thread.take()
         {
             let _ = thread.join();
@@ -99,13 +99,13 @@ impl Drop for Watch {
 }
 
 /// The failure of another rank, if any. The outer None means that the store is unreachable.
-fn find_failure(board: &Mutex<Board>, rank: u32, size: u32) -> Option<Option<String>> {
-    if let Some(reason) = lock(board).get(REASON).ok()? {
+fn find_failure(store: &Mutex<KeyValueStore>, rank: u32, size: u32) -> Option<Option<String>> {
+    if let Some(reason) = lock(store).get(REASON).ok()? {
         return Some(Some(reason));
     }
     let others: Vec<u32> = (0..size).filter(|other| *other != rank).collect();
     let heartbeats = || {
-        let values = others.iter().map(|other| lock(board).get(&heartbeat_key(*other)));
+        let values = others.iter().map(|other| lock(store).get(&heartbeat_key(*other)));
         values.collect::<Result<Vec<_>, _>>().ok()
     };
     let before = heartbeats()?;
@@ -115,15 +115,15 @@ fn find_failure(board: &Mutex<Board>, rank: u32, size: u32) -> Option<Option<Str
     let silent: Vec<_> =
         silent.map(|(other, (_, heartbeat))| described(*other, size, heartbeat.as_deref())).collect();
     if !silent.is_empty() {
-        store_reason(&lock(board), silent.join("; "))?;
+        store_reason(&lock(store), silent.join("; "))?;
     }
-    lock(board).get(REASON).ok()
+    lock(store).get(REASON).ok()
 }
 
 /// Stores a reason unless there is one: later failures follow from the first one.
-fn store_reason(board: &Board, reason: String) -> Option<()> {
-    if board.get(REASON).ok()?.is_none() {
-        board.set(REASON, &reason).ok()?;
+fn store_reason(store: &KeyValueStore, reason: String) -> Option<()> {
+    if store.get(REASON).ok()?.is_none() {
+        store.set(REASON, &reason).ok()?;
     }
     Some(())
 }

@@ -11,6 +11,7 @@ mod plot;
 pub mod runs;
 mod section;
 mod speed;
+#[cfg(feature = "tensorboard")]
 pub mod tensorboard;
 
 use image::RgbImage;

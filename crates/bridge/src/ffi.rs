@@ -98,11 +98,9 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/api/optimizer.h");
         include!("cresset-bridge/src/kernels/perceptron.h");
         include!("cresset-bridge/src/api/process.h");
-        include!("cresset-bridge/src/api/process_group.h");
         include!("cresset-bridge/src/api/quantization.h");
         include!("cresset-bridge/src/api/random.h");
         include!("cresset-bridge/src/api/recording.h");
-        include!("cresset-bridge/src/api/reducer.h");
         include!("cresset-bridge/src/kernels/tally.h");
 
         type Tensor;
@@ -298,34 +296,6 @@ pub(crate) mod bridge {
         fn add(self: Pin<&mut Tally>, logits: &Tensor, labels: &Tensor) -> Result<()>;
         fn loss(self: &Tally) -> f64;
         fn pairs(self: &Tally) -> &CxxVector<u64>;
-
-        type ProcessGroup;
-        fn join_process_group(
-            host: &str,
-            port: u16,
-            serves: bool,
-            was_used: bool,
-            rank: i32,
-            size: i32,
-            timeout_ms: i64,
-        ) -> Result<UniquePtr<ProcessGroup>>;
-        fn open_nccl(self: &ProcessGroup, timeout_ms: i64) -> Result<()>;
-        fn sum(self: &ProcessGroup, tensor: &Tensor) -> Result<()>;
-        fn max(self: &ProcessGroup, tensor: &Tensor) -> Result<()>;
-        fn broadcast(self: &ProcessGroup, tensor: &Tensor) -> Result<()>;
-        fn gather(self: &ProcessGroup, tensor: &Tensor, all: &Tensor) -> Result<()>;
-        fn board(self: &ProcessGroup) -> Result<UniquePtr<Board>>;
-
-        type Board;
-        fn set(self: &Board, key: &str, value: &str) -> Result<()>;
-        fn get(self: &Board, key: &str) -> Result<String>;
-
-        type Reducer;
-        fn new_reducer(group: &ProcessGroup) -> Result<UniquePtr<Reducer>>;
-        fn add_parameter(self: Pin<&mut Reducer>, parameter: &Tensor) -> Result<()>;
-        fn begin(self: Pin<&mut Reducer>, bucket_bytes: i64) -> Result<()>;
-        fn prepare(self: &Reducer) -> Result<()>;
-        fn summed(group: &ProcessGroup, tensor: &Tensor) -> Result<UniquePtr<Tensor>>;
 
         type Autocast;
         fn enter_autocast(cuda: bool, half: bool) -> Result<UniquePtr<Autocast>>;

@@ -11,6 +11,8 @@ mod error;
 #[cfg(test)]
 mod error_beside;
 mod ffi;
+#[cfg(feature = "distributed")]
+mod ffi_distributed;
 pub mod kernels;
 #[cfg(test)]
 mod processor;

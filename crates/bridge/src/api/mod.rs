@@ -10,9 +10,16 @@ pub mod memory;
 pub mod model_file;
 pub mod optimizer;
 pub mod process;
+#[cfg(feature = "distributed")]
 pub mod process_group;
 pub mod quantization;
 pub mod random;
 mod recording;
+#[cfg(feature = "distributed")]
 pub mod reducer;
 pub mod script;
+#[cfg(not(feature = "distributed"))]
+mod without_distributed;
+
+#[cfg(not(feature = "distributed"))]
+pub use without_distributed::{process_group, reducer};

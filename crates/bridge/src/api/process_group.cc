@@ -79,24 +79,24 @@ std::string agreed_name(c10d::Store& store, int rank, int size, Milliseconds tim
 
 }  // namespace
 
-Board::Board(c10::intrusive_ptr<c10d::Store> store) : store_(std::move(store)) {}
+KeyValueStore::KeyValueStore(c10::intrusive_ptr<c10d::Store> store) : store_(std::move(store)) {}
 
-Board::~Board() = default;
+KeyValueStore::~KeyValueStore() = default;
 
 ProcessGroup::ProcessGroup(c10::intrusive_ptr<c10d::Store> store, c10::intrusive_ptr<c10d::ProcessGroup> group)
     : store_(std::move(store)), group_(std::move(group)) {}
 
 ProcessGroup::~ProcessGroup() = default;
 
-std::unique_ptr<ProcessGroup> join_process_group(rust::Str host, uint16_t port, bool serves, bool was_used, int32_t rank,
+std::unique_ptr<ProcessGroup> join_process_group(rust::Str host, uint16_t port, bool hosts_store, bool was_used, int32_t rank,
                                                  int32_t size, int64_t timeout_ms) {
   const Milliseconds timeout(timeout_ms);
   c10d::TCPStoreOptions options;
   options.port = port;
-  options.isServer = serves;
-  options.multiTenant = serves;
+  options.isServer = hosts_store;
+  options.multiTenant = hosts_store;
   options.numWorkers = size;
-  // As Python does: every process announces itself, and the one that serves waits for all.
+  // As Python does: every process announces itself, and the host of the store waits for all.
   options.waitWorkers = true;
   options.timeout = timeout;
   c10::intrusive_ptr<c10d::Store> store = c10::make_intrusive<c10d::TCPStore>(std::string(host), options);
@@ -127,28 +127,28 @@ void ProcessGroup::open_nccl(int64_t timeout_ms) const {
                      c10::intrusive_ptr<c10d::Backend>::reclaim(nccl));
 }
 
-void ProcessGroup::sum(const at::Tensor& tensor) const { all_reduce(*group_, tensor, c10d::ReduceOp::SUM); }
+void ProcessGroup::all_reduce_sum(const at::Tensor& tensor) const { all_reduce(*group_, tensor, c10d::ReduceOp::SUM); }
 
-void ProcessGroup::max(const at::Tensor& tensor) const { all_reduce(*group_, tensor, c10d::ReduceOp::MAX); }
+void ProcessGroup::all_reduce_max(const at::Tensor& tensor) const { all_reduce(*group_, tensor, c10d::ReduceOp::MAX); }
 
 void ProcessGroup::broadcast(const at::Tensor& tensor) const {
   std::vector<at::Tensor> tensors{tensor};
   group_->broadcast(tensors)->wait();
 }
 
-void ProcessGroup::gather(const at::Tensor& tensor, const at::Tensor& all) const {
+void ProcessGroup::all_gather(const at::Tensor& tensor, const at::Tensor& all) const {
   std::vector<std::vector<at::Tensor>> rows{all.unbind(0)};
   std::vector<at::Tensor> tensors{tensor};
   group_->allgather(rows, tensors)->wait();
 }
 
-std::unique_ptr<Board> ProcessGroup::board() const {
-  return std::make_unique<Board>(below("cresset/", store_->clone()));
+std::unique_ptr<KeyValueStore> ProcessGroup::key_value_store() const {
+  return std::make_unique<KeyValueStore>(below("cresset/", store_->clone()));
 }
 
-void Board::set(rust::Str key, rust::Str value) const { store_->set(std::string(key), bytes(value)); }
+void KeyValueStore::set(rust::Str key, rust::Str value) const { store_->set(std::string(key), bytes(value)); }
 
-rust::String Board::get(rust::Str key) const {
+rust::String KeyValueStore::get(rust::Str key) const {
   const std::string name(key);
   if (!store_->check({name})) return {};
   const auto value = store_->get(name);

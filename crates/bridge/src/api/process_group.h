@@ -16,11 +16,11 @@ class Store;
 
 namespace cresset {
 
-// Texts that the processes of a group leave for each other, by a connection of its own.
-class Board {
+// A key-value store of the processes of a group, on a separate connection.
+class KeyValueStore {
  public:
-  explicit Board(c10::intrusive_ptr<c10d::Store> store);
-  ~Board();
+  explicit KeyValueStore(c10::intrusive_ptr<c10d::Store> store);
+  ~KeyValueStore();
 
   void set(rust::Str key, rust::Str value) const;
   // An empty text where no process has set it.
@@ -39,13 +39,13 @@ class ProcessGroup {
   void open_nccl(int64_t timeout_ms) const;
 
   // Each changes `tensor` in place, and returns when that is done.
-  void sum(const at::Tensor& tensor) const;
-  void max(const at::Tensor& tensor) const;
+  void all_reduce_sum(const at::Tensor& tensor) const;
+  void all_reduce_max(const at::Tensor& tensor) const;
   void broadcast(const at::Tensor& tensor) const;
   // Row r of `all` becomes `tensor` of process r.
-  void gather(const at::Tensor& tensor, const at::Tensor& all) const;
+  void all_gather(const at::Tensor& tensor, const at::Tensor& all) const;
 
-  std::unique_ptr<Board> board() const;
+  std::unique_ptr<KeyValueStore> key_value_store() const;
 
   const c10::intrusive_ptr<c10d::ProcessGroup>& group() const { return group_; }
 
@@ -54,9 +54,9 @@ class ProcessGroup {
   c10::intrusive_ptr<c10d::ProcessGroup> group_;
 };
 
-// Joins the group of `size` processes that meet at `host`:`port`. `serves` makes this process the one that keeps the
-// meeting place, `was_used` tells that processes may have met there before, whose texts are still there.
-std::unique_ptr<ProcessGroup> join_process_group(rust::Str host, uint16_t port, bool serves, bool was_used, int32_t rank,
+// Joins the group of `size` processes with the rendezvous `host`:`port`. `hosts_store` makes this process host
+// the store. `was_used` says that an earlier group may have used the store, so that old keys remain.
+std::unique_ptr<ProcessGroup> join_process_group(rust::Str host, uint16_t port, bool hosts_store, bool was_used, int32_t rank,
                                                  int32_t size, int64_t timeout_ms);
 
 }  // namespace cresset

@@ -1,7 +1,6 @@
-//! Processes that compute together, on one machine or several, by c10d: libtorch's engine for it, which
-//! `torch.distributed` is made on. A Python process can be one of the group.
+//! Process groups by c10d, the C++ half of `torch.distributed`. A Python process can be in the same group.
 //!
-//! What it says to the others goes by Gloo (TCP) for tensors on the CPU, and by NCCL for those on a GPU once it is open.
+//! Collectives use Gloo (TCP) for tensors on the CPU, and NCCL for tensors on a GPU once it is open.
 
 use std::time::Duration;
 
@@ -9,28 +8,29 @@ use cxx::UniquePtr;
 use tch::{Kind, Tensor};
 
 use crate::Result;
-use crate::ffi::{self, lend};
+use crate::ffi::{lend, own};
+use crate::ffi_distributed as ffi;
 
-/// Where the processes of a group meet, and which of them this is.
+/// The rendezvous of a process group, and the place of this process in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meeting {
-    /// The machine where the meeting place is kept.
+pub struct Rendezvous {
+    /// Host of the store.
     pub host: String,
-    /// Its port.
+    /// Port of the store.
     pub port: u16,
-    /// Whether this process keeps it, rather than the program that started it.
-    pub serves: bool,
-    /// Whether processes may have met there before, as in a job that is started again.
+    /// Whether this process hosts the store, rather than the launcher.
+    pub hosts_store: bool,
+    /// Whether an earlier group may have used the store, as in a restarted job.
     pub was_used: bool,
-    /// Which process this is, from 0.
+    /// Rank of this process, from 0.
     pub rank: u32,
-    /// The number of processes.
+    /// Number of processes (world size).
     pub size: u32,
-    /// How long a process waits for the others, here and in everything that they do together.
+    /// Timeout of the rendezvous and of all collectives.
     pub timeout: Duration,
 }
 
-/// A group of processes. All of them must call its methods in the same order.
+/// A process group. All processes must call its methods in the same order.
 pub struct ProcessGroup(UniquePtr<ffi::ProcessGroup>);
 
 // SAFETY: c10d's process groups and stores lock what they share between threads.
@@ -45,60 +45,60 @@ impl std::fmt::Debug for ProcessGroup {
 }
 
 impl ProcessGroup {
-    /// Meets the other processes.
+    /// Joins the other processes.
     ///
     /// # Errors
-    /// Processes that do not come in time, and a meeting place that cannot be reached.
-    pub fn join(meeting: &Meeting) -> Result<Self> {
-        let Meeting { host, port, serves, was_used, rank, size, timeout } = meeting;
+    /// Processes that do not join in time, and a store that cannot be reached.
+    pub fn join(rendezvous: &Rendezvous) -> Result<Self> {
+        let Rendezvous { host, port, hosts_store, was_used, rank, size, timeout } = rendezvous;
         let (rank, size) = (*rank as i32, *size as i32);
         let timeout = milliseconds(*timeout);
-        Ok(ProcessGroup(ffi::join_process_group(host, *port, *serves, *was_used, rank, size, timeout)?))
+        Ok(ProcessGroup(ffi::join_process_group(host, *port, *hosts_store, *was_used, rank, size, timeout)?))
     }
 
-    /// Makes NCCL the way of tensors on the GPU. The plugin must be open ([`Plugin`](crate::cuda::Plugin)), and the GPU of
+    /// Opens NCCL for tensors on the GPU. The plugin must be open ([`Plugin`](crate::cuda::Plugin)), and the GPU of
     /// this process the current one.
     ///
     /// # Errors
-    /// A plugin that is not open, and whatever NCCL fails with.
+    /// A plugin that is not open, and errors of NCCL.
     pub fn open_nccl(&self, timeout: Duration) -> Result<()> {
         Ok(self.0.open_nccl(milliseconds(timeout))?)
     }
 
-    /// Gives `tensor` the sum over all processes.
-    pub fn sum(&self, tensor: &mut Tensor) -> Result<()> {
-        Ok(self.0.sum(lend(tensor))?)
+    /// All-reduces `tensor` in place by the sum.
+    pub fn all_reduce_sum(&self, tensor: &mut Tensor) -> Result<()> {
+        Ok(self.0.all_reduce_sum(lend(tensor))?)
     }
 
-    /// Gives `tensor` the greatest values of all processes.
-    pub fn max(&self, tensor: &mut Tensor) -> Result<()> {
-        Ok(self.0.max(lend(tensor))?)
+    /// All-reduces `tensor` in place by the maximum.
+    pub fn all_reduce_max(&self, tensor: &mut Tensor) -> Result<()> {
+        Ok(self.0.all_reduce_max(lend(tensor))?)
     }
 
-    /// Gives `tensor` the values that it has in process 0.
+    /// Broadcasts `tensor` from rank 0.
     pub fn broadcast(&self, tensor: &mut Tensor) -> Result<()> {
         Ok(self.0.broadcast(lend(tensor))?)
     }
 
-    /// The tensors of all processes, (size, …), which have the same shape and dtype in each.
-    pub fn gather(&self, tensor: &Tensor, size: u32) -> Result<Tensor> {
+    /// All-gathers tensors of equal shape and dtype: (size, …).
+    pub fn all_gather(&self, tensor: &Tensor, size: u32) -> Result<Tensor> {
         let sizes: Vec<i64> = std::iter::once(i64::from(size)).chain(tensor.size()).collect();
         let all = Tensor::zeros(sizes, (tensor.kind(), tensor.device()));
-        self.0.gather(lend(&tensor.contiguous()), lend(&all))?;
+        self.0.all_gather(lend(&tensor.contiguous()), lend(&all))?;
         Ok(all)
     }
 
-    /// Where the processes leave texts for each other, by a connection of its own.
-    pub fn board(&self) -> Result<Board> {
-        Ok(Board(self.0.board()?))
+    /// The key-value store of the group, on a separate connection.
+    pub fn key_value_store(&self) -> Result<KeyValueStore> {
+        Ok(KeyValueStore(self.0.key_value_store()?))
     }
 
-    /// The sum of `tensor` over all processes, through which gradients flow.
-    pub fn summed(&self, tensor: &Tensor) -> Result<Tensor> {
-        Ok(ffi::own(ffi::summed(&self.0, lend(tensor))?))
+    /// All-reduces `tensor` by the sum, differentiably: gradients are all-reduced in the backward pass.
+    pub fn all_reduce_with_grad(&self, tensor: &Tensor) -> Result<Tensor> {
+        Ok(own(ffi::all_reduce_with_grad(&self.0, lend(tensor))?))
     }
 
-    /// Gives `text` what it is in process 0.
+    /// Broadcasts `text` from rank 0.
     pub fn broadcast_text(&self, text: &mut String) -> Result<()> {
         let mut length = Tensor::from_slice(&[text.len() as i64]);
         self.broadcast(&mut length)?;
@@ -120,19 +120,19 @@ impl ProcessGroup {
     }
 }
 
-/// Texts by name that the processes of a group leave for each other. Nobody has to wait for anybody here.
-pub struct Board(UniquePtr<ffi::Board>);
+/// A key-value store that the processes of a group share. Its methods do not wait for other processes.
+pub struct KeyValueStore(UniquePtr<ffi::KeyValueStore>);
 
 // SAFETY: the C++ object holds a reference-counted connection, which locks itself, and nothing bound to a thread.
-unsafe impl Send for Board {}
+unsafe impl Send for KeyValueStore {}
 
-impl Board {
-    /// Leaves a text, which must not be empty.
+impl KeyValueStore {
+    /// Sets a value, which must not be empty.
     pub fn set(&self, key: &str, value: &str) -> Result<()> {
         Ok(self.0.set(key, value)?)
     }
 
-    /// The text of that name, if a process left one.
+    /// The value of a key, if it was set.
     pub fn get(&self, key: &str) -> Result<Option<String>> {
         let value = self.0.get(key)?;
         Ok((!value.is_empty()).then_some(value))

@@ -66,7 +66,7 @@ void Reducer::prepare() const {
   reducer_->prepare_for_backward({});
 }
 
-std::unique_ptr<at::Tensor> summed(const ProcessGroup& group, const at::Tensor& tensor) {
+std::unique_ptr<at::Tensor> all_reduce_with_grad(const ProcessGroup& group, const at::Tensor& tensor) {
   return std::make_unique<at::Tensor>(Summed::apply(tensor, group.group()));
 }
 

@@ -35,6 +35,6 @@ class Reducer {
 std::unique_ptr<Reducer> new_reducer(const ProcessGroup& group);
 
 // The sum of `tensor` over the group, through which gradients flow: theirs are summed too.
-std::unique_ptr<at::Tensor> summed(const ProcessGroup& group, const at::Tensor& tensor);
+std::unique_ptr<at::Tensor> all_reduce_with_grad(const ProcessGroup& group, const at::Tensor& tensor);
 
 }  // namespace cresset

@@ -1,17 +1,18 @@
-//! Gradients that are averaged over processes while the backward pass goes on: c10d's Reducer, the engine of PyTorch's
-//! DistributedDataParallel (Li et al., 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training").
+//! Gradient all-reduce during the backward pass: c10d's Reducer, the engine of PyTorch's DistributedDataParallel
+//! (Li et al., 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training").
 
 use cxx::UniquePtr;
 use tch::Tensor;
 
 use crate::Result;
-use crate::ffi::{self, lend};
+use crate::ffi::lend;
+use crate::ffi_distributed as ffi;
 use crate::process_group::ProcessGroup;
 
-/// Averages the gradients of a set of parameters over a group.
+/// Averages the gradients of a set of parameters over a process group.
 pub struct Reducer(UniquePtr<ffi::Reducer>);
 
-/// Gradients are sent when so many bytes of them have come together, as DistributedDataParallel does.
+/// Bucket size of the gradient all-reduce, that of DistributedDataParallel.
 const BUCKET_BYTES: i64 = 25 * 1024 * 1024;
 
 // SAFETY: the C++ object holds reference-counted tensors and nothing bound to a thread, and locks what its hooks share
@@ -19,8 +20,8 @@ const BUCKET_BYTES: i64 = 25 * 1024 * 1024;
 unsafe impl Send for Reducer {}
 
 impl Reducer {
-    /// Gives the parameters the values of process 0, and averages their gradients from then on. All of them must require
-    /// gradients, and come in the same order in every process.
+    /// Broadcasts the parameters from rank 0 and averages their gradients from then on. All parameters must require gradients, and
+    /// have the same order in each process.
     ///
     /// # Errors
     /// Processes whose parameters differ in number or shape.
@@ -33,8 +34,8 @@ impl Reducer {
         Ok(Reducer(reducer))
     }
 
-    /// Makes ready for a forward pass whose backward pass ends with gradients that are means over the processes. Without
-    /// it, a backward pass adds to this process's own gradients, which the next prepared one takes along.
+    /// Prepares a forward pass whose backward pass averages the gradients over the processes. Without it, the backward pass
+    /// accumulates local gradients, which the next prepared one includes.
     pub fn prepare(&self) -> Result<()> {
         Ok(self.0.prepare()?)
     }

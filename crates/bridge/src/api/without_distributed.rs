@@ -1,0 +1,123 @@
+//! Process groups of a build without the feature `distributed`: they cannot be joined, so their methods are never called.
+
+/// The counterpart of the module of the same name that the feature compiles.
+pub mod process_group {
+    use std::time::Duration;
+
+    use tch::Tensor;
+
+    use crate::{Error, Result};
+
+    /// The rendezvous of a process group, and the place of this process in it.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Rendezvous {
+        /// Host of the store.
+        pub host: String,
+        /// Port of the store.
+        pub port: u16,
+        /// Whether this process hosts the store, rather than the launcher.
+        pub hosts_store: bool,
+        /// Whether an earlier group may have used the store, as in a restarted job.
+        pub was_used: bool,
+        /// Rank of this process, from 0.
+        pub rank: u32,
+        /// Number of processes (world size).
+        pub size: u32,
+        /// Timeout of the rendezvous and of all collectives.
+        pub timeout: Duration,
+    }
+
+    /// A process group, of which there is none.
+    #[derive(Debug)]
+    pub enum ProcessGroup {}
+
+    impl ProcessGroup {
+        /// Fails.
+        ///
+        /// # Errors
+        /// Always.
+        pub fn join(_: &Rendezvous) -> Result<Self> {
+            Err(Error("this program was built without the feature `distributed`".to_string()))
+        }
+
+        /// Cannot be called.
+        pub fn open_nccl(&self, _: Duration) -> Result<()> {
+            match *self {}
+        }
+
+        /// Cannot be called.
+        pub fn all_reduce_sum(&self, _: &mut Tensor) -> Result<()> {
+            match *self {}
+        }
+
+        /// Cannot be called.
+        pub fn all_reduce_max(&self, _: &mut Tensor) -> Result<()> {
+            match *self {}
+        }
+
+        /// Cannot be called.
+        pub fn broadcast(&self, _: &mut Tensor) -> Result<()> {
+            match *self {}
+        }
+
+        /// Cannot be called.
+        pub fn all_gather(&self, _: &Tensor, _: u32) -> Result<Tensor> {
+            match *self {}
+        }
+
+        /// Cannot be called.
+        pub fn key_value_store(&self) -> Result<KeyValueStore> {
+            match *self {}
+        }
+
+        /// Cannot be called.
+        pub fn all_reduce_with_grad(&self, _: &Tensor) -> Result<Tensor> {
+            match *self {}
+        }
+
+        /// Cannot be called.
+        pub fn broadcast_text(&self, _: &mut String) -> Result<()> {
+            match *self {}
+        }
+    }
+
+    /// A key-value store, of which there is none.
+    #[derive(Debug)]
+    pub enum KeyValueStore {}
+
+    impl KeyValueStore {
+        /// Cannot be called.
+        pub fn set(&self, _: &str, _: &str) -> Result<()> {
+            match *self {}
+        }
+
+        /// Cannot be called.
+        pub fn get(&self, _: &str) -> Result<Option<String>> {
+            match *self {}
+        }
+    }
+}
+
+/// The counterpart of the module of the same name that the feature compiles.
+pub mod reducer {
+    use tch::Tensor;
+
+    use super::process_group::ProcessGroup;
+    use crate::Result;
+
+    /// Averages gradients over a process group, of which there is none.
+    #[derive(Debug)]
+    pub enum Reducer {}
+
+    impl Reducer {
+        /// Cannot be called.
+        pub fn new<'a>(group: &ProcessGroup, _: impl IntoIterator<Item = &'a Tensor>) -> Result<Self> {
+            match *group {}
+        }
+
+        /// Cannot be called.
+        pub fn prepare(&self) -> Result<()> {
+            match *self {}
+        }
+    }
+}
