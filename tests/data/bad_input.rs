@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::support::{cresset, stderr, succeed, text};
+use crate::support::{cresset, stderr, succeed, text, train_once};
 use cresset::predict::Classifier;
 use cresset_bridge::script::{Module, Values};
 use proptest::prelude::*;
@@ -59,7 +59,7 @@ fn good_table() -> String {
 /// Makes run/model.pt of the digits in `folder`, after one epoch.
 fn digits_model(folder: &Path) -> PathBuf {
     let run = folder.join("run");
-    succeed(["train", "--epochs", "1", "--out", text(&run)]);
+    train_once(&run, &["--epochs", "1"]);
     run.join("model.pt")
 }
 

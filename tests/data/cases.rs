@@ -3,8 +3,9 @@
 //! a copy of the folder. `CRESSET_CASE=NAME` runs the cases whose names contain NAME.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
-use crate::support::{self, cresset, stderr};
+use crate::support::{self, cresset, stderr, two_at_a_time};
 use serde::Deserialize;
 
 /// What libtorch and Rust say to programmers.
@@ -115,6 +116,28 @@ fn faults(step: &Step, folder: &Path) -> Vec<String> {
     faults
 }
 
+fn name_of(folder: &Path) -> String {
+    folder.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// What is wrong with the first step of a case that does not end as it should.
+fn failure(folder: &Path) -> Option<String> {
+    let name = name_of(folder);
+    let text = std::fs::read_to_string(folder.join("case.toml")).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let case: Case = toml::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let place = tempfile::tempdir().unwrap();
+    copy(folder, place.path());
+    case.step.iter().find_map(|step| {
+        let faults = faults(step, place.path());
+        if faults.is_empty() {
+            return None;
+        }
+        let source = case.source.as_deref().unwrap_or("no report");
+        let faults = faults.join("\n  ");
+        Some(format!("{name} ({}; {source}): cresset {}\n  {faults}", case.about, step.run))
+    })
+}
+
 #[test]
 fn every_case_ends_as_its_file_says() {
     let wanted = std::env::var("CRESSET_CASE").unwrap_or_default();
@@ -122,28 +145,15 @@ fn every_case_ends_as_its_file_says() {
     let folders = cases.read_dir().unwrap().map(|entry| entry.unwrap().path());
     let mut folders: Vec<_> = folders.filter(|folder| folder.is_dir()).collect();
     folders.sort();
-    let (mut run, mut failed) = (0, Vec::new());
-    for folder in folders {
-        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        if !name.contains(&wanted) {
-            continue;
+    folders.retain(|folder| name_of(folder).contains(&wanted));
+    let failed = Mutex::new(Vec::new());
+    two_at_a_time(&folders, |folder| {
+        if let Some(failure) = failure(folder) {
+            failed.lock().unwrap().push(failure);
         }
-        let text =
-            std::fs::read_to_string(folder.join("case.toml")).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let case: Case = toml::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let place = tempfile::tempdir().unwrap();
-        copy(&folder, place.path());
-        run += 1;
-        for step in &case.step {
-            let faults = faults(step, place.path());
-            if !faults.is_empty() {
-                let source = case.source.as_deref().unwrap_or("no report");
-                let faults = faults.join("\n  ");
-                failed.push(format!("{name} ({}; {source}): cresset {}\n  {faults}", case.about, step.run));
-                break;
-            }
-        }
-    }
+    });
+    let (run, mut failed) = (folders.len(), failed.into_inner().unwrap());
+    failed.sort();
     assert!(run > 0, "no case is called {wanted}");
     assert!(failed.is_empty(), "{} of {run} cases failed\n\n{}", failed.len(), failed.join("\n\n"));
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::samples::{Digits, correction, inverted};
-use crate::support::{self, assert_same_bits, run, stderr, succeed, text};
+use crate::support::{self, assert_same_bits, run, stderr, succeed, text, train_once};
 use cresset::feedback::{Correction, Given, Writer};
 
 const FIXED: [&str; 4] = ["--threads", "1", "--device", "cpu"];
@@ -11,7 +11,7 @@ const FIXED: [&str; 4] = ["--threads", "1", "--device", "cpu"];
 /// A trained model of the digits.
 fn trained(folder: &Path) -> PathBuf {
     let out = folder.join("run");
-    succeed(["train", "--epochs", "10", "--out", text(&out)].iter().chain(&FIXED));
+    train_once(&out, &[&["--epochs", "10"], &FIXED[..]].concat());
     out
 }
 

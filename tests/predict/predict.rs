@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{self, root, succeed, text};
+use crate::support::{self, root, succeed, text, train_once};
 use cresset::predict::Classifier;
 use image::{GrayImage, Luma};
 use tch::{Device, Kind, Tensor};
 
 fn model(folder: &Path) -> PathBuf {
     let run = folder.join("run");
-    succeed(["train", "--out", text(&run)]);
+    train_once(&run, &[]);
     run.join("model.pt")
 }
 

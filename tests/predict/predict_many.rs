@@ -4,14 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use crate::support::{self, cresset, root, run, stderr, succeed, text};
+use crate::support::{self, cresset, root, run, stderr, succeed, text, train_once};
 use cresset::predict::{Batching, Classifier, Sources};
 use image::{GrayImage, Luma};
 use tch::{Device, Kind, Tensor};
 
 fn model(folder: &Path) -> PathBuf {
     let run = folder.join("run");
-    succeed(["train", "--epochs", "3", "--out", text(&run)]);
+    train_once(&run, &["--epochs", "3"]);
     run.join("model.pt")
 }
 

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{root, succeed, text};
+use crate::support::{root, train_once};
 
 /// A run on the digits.
 pub fn digits_run(folder: &Path, options: &[&str]) -> PathBuf {
     let run = folder.join("run");
-    succeed(["train", "--device", "cpu", "--out", text(&run)].iter().chain(options));
+    train_once(&run, &[&["--device", "cpu"], options].concat());
     run
 }
 

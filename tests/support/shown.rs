@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::server::Server;
-use super::{cresset, root, samples, stderr, succeed, text};
+use super::{cresset, root, samples, stderr, text, train_once};
 
 /// The contents of a page's code blocks in a language.
 pub fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -53,8 +53,7 @@ impl Reader {
 
     /// Trains the model that pages go on from.
     pub fn train(&self, run: &str) {
-        let run = self.folder().join(run);
-        succeed(["train", "--threads", "1", "--device", "cpu", "--out", text(&run)]);
+        train_once(&self.folder().join(run), &["--threads", "1", "--device", "cpu"]);
     }
 
     /// Types what a page's `sh` blocks show, in their order. A block that begins with `#!` is a script.

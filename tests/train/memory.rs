@@ -122,7 +122,7 @@ fn what_is_no_data_takes_no_memory_and_no_time() {
 
 /// Names of a picture, as many as are wanted, in two classes.
 fn write_pictures(data: &Path, count: usize) {
-    let (width, height) = (600u16, 450u16);
+    let (width, height) = (320u16, 240u16);
     let size = usize::from(width) * usize::from(height) * 3;
     for class in ["a", "b"] {
         let original = data.join(class).join("0.jpg");

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::job::{kill, send, wait_for};
-use crate::support::{self, assert_same_bits, cresset, run, stderr, succeed, text};
+use crate::support::{self, assert_same_bits, cresset, run, stderr, succeed, text, train_once};
 
 const EPOCHS: &str = "120";
 
@@ -17,7 +17,7 @@ fn start(arguments: &[&str]) -> Child {
 /// A run that nothing disturbs, to compare with.
 fn undisturbed(folder: &Path) -> std::path::PathBuf {
     let out = folder.join("undisturbed");
-    succeed(["train", "--epochs", EPOCHS, "--out", text(&out)]);
+    train_once(&out, &["--epochs", EPOCHS]);
     out
 }
 
