@@ -1,4 +1,4 @@
-//! How data is read: the options that `train` and the commands on data have in common.
+//! Options for reading data, shared by `train` and the `data` commands.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,50 +9,54 @@ use clap::{Args, ValueEnum};
 use super::format::FORMATS;
 use super::room::Room;
 
-/// How data is read.
+/// Options for reading data.
 #[derive(Debug, Clone, PartialEq, Args)]
 pub struct DataOptions {
-    /// Format of the data
+    /// Data format
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = formats())]
     pub format: String,
 
-    /// Column of a table that holds the label: `last`, `first`, a number from 1, or a name of the header
+    /// Label column of a table: `last`, `first`, a number from 1, or a name from the header
     #[arg(long, value_name = "COLUMN", default_value = "last")]
     pub label: ColumnChoice,
 
-    /// Columns of a table that are left out, such as numbers of rows: names or numbers, separated by commas
+    /// Columns of a table to ignore, such as row numbers: names or numbers, separated by commas
     #[arg(long, value_name = "COLUMNS", value_parser = NonEmptyStringValueParser::new())]
     pub ignore: Option<String>,
 
-    /// What becomes of a table's missing values: refuse them, drop their rows, or fill in the column's mean or median
+    /// Handling of missing values in a table: report an error, drop the rows, or fill in the column's mean or
+    /// median
     #[arg(long, value_name = "POLICY", default_value = "error")]
     pub missing: Missing,
 
-    /// Column of a table that names a row's group (a patient, a writer); a group is never on both sides of a split
+    /// Group column of a table, such as patient or writer; all rows of a group are in the same subset of a
+    /// split
     #[arg(long, value_name = "COLUMN")]
     pub group: Option<ColumnChoice>,
 
-    /// List of examples to leave out, as `cresset data clean` writes it
+    /// List of examples to exclude, as written by `cresset data clean`
     #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     pub exclude: Option<PathBuf>,
 
-    /// Folder of the images that a list (a table of file names and labels) names [default: that of the list, and those in it]
+    /// Folder of the images named in a table of file names and labels [default: the table's folder and its
+    /// subfolders]
     #[arg(long, value_name = "DIR", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     pub images: Option<PathBuf>,
 
-    /// Where the channels stand in NumPy arrays of images: (N, H, W, C) or (N, C, H, W) [default: told by the sizes]
+    /// Memory layout of NumPy image arrays: (N, H, W, C) or (N, C, H, W) [default: inferred from the sizes]
     #[arg(long, value_name = "LAYOUT")]
     pub layout: Option<ArrayLayout>,
 
-    /// Height and width that pictures are brought to: `auto`, one number for both, or HEIGHTxWIDTH
+    /// Image size after resizing: `auto`, one number for both sides, or HEIGHTxWIDTH
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub image_size: ImageSize,
 
-    /// Share of the pictures that may turn out unreadable; each is named and left out, and more of them are an error
-    #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = share, allow_negative_numbers = true)]
+    /// Maximum fraction of unreadable images; they are skipped with a warning, and more are an error
+    #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = fraction, allow_negative_numbers = true)]
     pub max_bad_share: f64,
 
-    /// The most memory (GiB) that the values of a file may take [default: what its bytes on the disk make plausible, and the machine has]
+    /// Memory budget (GiB) for the values of a file [default: limited by the file's size on disk and the
+    /// machine's memory]
     #[arg(long, value_name = "GIB", value_parser = positive, allow_negative_numbers = true)]
     pub max_memory: Option<f64>,
 }
@@ -76,12 +80,12 @@ impl Default for DataOptions {
 }
 
 impl DataOptions {
-    /// What the values of a file may take.
+    /// The memory budget for the values of a file.
     pub fn room(&self) -> Room {
         Room(self.max_memory)
     }
 
-    /// The options that have a value, as (name, value), in the order of their definition.
+    /// The options with a value, as (name, value), in the order of their definition.
     pub fn entries(&self) -> Vec<(&'static str, toml::Value)> {
         let DataOptions {
             format,
@@ -113,19 +117,19 @@ impl DataOptions {
 }
 
 fn formats() -> PossibleValuesParser {
-    let auto = PossibleValue::new("auto").help("recognised from the path");
+    let auto = PossibleValue::new("auto").help("detect from the path");
     let named = FORMATS.iter().map(|format| PossibleValue::new(format.name()).help(format.summary()));
     PossibleValuesParser::new(std::iter::once(auto).chain(named))
 }
 
-fn share(text: &str) -> Result<f64, String> {
+fn fraction(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if (0. ..=1.).contains(&value) => Ok(value),
-        _ => Err("it is a number from 0 to 1".to_string()),
+        _ => Err("expected a number from 0 to 1".to_string()),
     }
 }
 
-/// A column of a table, as a user names it.
+/// A column of a table, selected by the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnChoice {
     /// The first column.
@@ -143,7 +147,7 @@ impl FromStr for ColumnChoice {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match (text, text.parse()) {
-            ("", _) => Err("a column has a name or a number".to_string()),
+            ("", _) => Err("expected a column name or number".to_string()),
             ("first", _) => Ok(ColumnChoice::First),
             ("last", _) => Ok(ColumnChoice::Last),
             (_, Ok(0)) => Err("columns are numbered from 1".to_string()),
@@ -164,17 +168,18 @@ impl std::fmt::Display for ColumnChoice {
     }
 }
 
-/// What becomes of a table's missing values.
+/// How missing values in a table are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
-    /// The first one is an error.
+    /// A missing value is an error.
     Error,
-    /// Rows that lack a value are left out.
+    /// Rows with missing values are dropped.
     Drop,
-    /// The mean of the column over the training rows takes their place, inside the exported model too.
+    /// Missing values are replaced by the column's mean over the training set, inside the exported model too.
     Mean,
-    /// The median of the column over the training rows takes their place, inside the exported model too.
+    /// Missing values are replaced by the column's median over the training set, inside the exported model
+    /// too.
     Median,
 }
 
@@ -185,12 +190,12 @@ impl std::fmt::Display for Missing {
     }
 }
 
-/// Where the channels stand in an array of images.
+/// The memory layout of an array of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ArrayLayout {
-    /// Last: (N, height, width, channels).
+    /// Channels last: (N, height, width, channels).
     Nhwc,
-    /// Before height and width: (N, channels, height, width).
+    /// Channels first: (N, channels, height, width).
     Nchw,
 }
 
@@ -201,10 +206,10 @@ impl std::fmt::Display for ArrayLayout {
     }
 }
 
-/// The size that pictures are brought to.
+/// The image size after resizing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageSize {
-    /// The size of the pictures if they all have the same small one, else 224 × 224.
+    /// The original size if it is small and the same for all images, else 224 × 224.
     Auto,
     /// Height and width in pixels.
     Pixels(u32, u32),
@@ -216,7 +221,7 @@ impl FromStr for ImageSize {
     fn from_str(text: &str) -> Result<Self, String> {
         let side = |text: &str| match text.parse() {
             Ok(side @ 1..=4096) => Ok(side),
-            _ => Err("it is `auto`, a number from 1 to 4096, or two such as 240x320".to_string()),
+            _ => Err("expected `auto`, a number from 1 to 4096, or HEIGHTxWIDTH such as 240x320".to_string()),
         };
         match text.split_once('x') {
             _ if text == "auto" => Ok(ImageSize::Auto),
@@ -240,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_is_read_back() {
+    fn displayed_values_parse_back() {
         for text in ["first", "last", "3", "petal width"] {
             assert_eq!(text.parse::<ColumnChoice>().unwrap().to_string(), text);
         }
@@ -252,10 +257,10 @@ mod tests {
     }
 }
 
-/// A number above 0.
+/// Parses a number above 0.
 fn positive(text: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && value > 0. => Ok(value),
-        _ => Err("it is a number above 0".to_string()),
+        _ => Err("expected a number above 0".to_string()),
     }
 }

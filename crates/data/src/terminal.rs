@@ -1,41 +1,42 @@
-//! Foreign text on a terminal. The names of files, classes and columns may hold anything; none of it may break a line, steer
-//! the terminal or turn the direction of writing.
+//! Escaping of untrusted text for terminals. Names of files, classes and columns may contain any character,
+//! including line breaks, terminal control sequences and bidirectional overrides.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Whether a character does something to a terminal, or to the text beside it, instead of being seen.
+/// Whether a character is a control, line break or bidirectional formatting character.
 pub fn is_hidden(character: char) -> bool {
-    let turns = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns || character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+    let is_bidirectional = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    is_bidirectional || character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
-/// Text on one line, with escapes such as `\n` and `\u{1b}` for characters that are hidden.
+/// Escapes hidden characters, such as `
+/// ` and `\u{1b}`, so that the text stays on one line.
 pub fn line(text: &str) -> Cow<'_, str> {
-    escaped(text, is_hidden)
+    escape(text, is_hidden)
 }
 
-/// Lines of text: like [`line()`], but line ends and tabs stay.
+/// Like [`line()`], but keeps line breaks and tabs.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    escaped(text, |character| is_hidden(character) && !['\n', '\t'].contains(&character))
+    escape(text, |character| is_hidden(character) && !['\n', '\t'].contains(&character))
 }
 
-/// Names with commas between them, on one line.
+/// Joins names with commas, on one line.
 pub fn list(names: &[String]) -> String {
     line(&names.join(", ")).into_owned()
 }
 
-/// A path on one line.
+/// Formats a path on one line.
 pub fn path(path: &Path) -> String {
     line(&path.to_string_lossy()).into_owned()
 }
 
-/// A path as the argument of a command, which can be copied to a shell: in quotation marks if it needs them.
+/// Formats a path as a shell argument, quoted if needed.
 pub fn argument(path: &Path) -> String {
     let text = path.to_string_lossy();
     if text.chars().any(is_hidden) {
-        // What POSIX (2024), bash and zsh read.
+        // Syntax of POSIX (2024), bash and zsh.
         let mut quoted = "$'".to_string();
         for character in text.chars() {
             match character {
@@ -61,7 +62,7 @@ pub fn argument(path: &Path) -> String {
     }
 }
 
-fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.chars().any(&is_escaped) {
         return text.into();
     }
@@ -80,7 +81,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_steers_a_terminal_is_seen_and_does_nothing() {
+    fn control_characters_are_escaped() {
         assert_eq!(line("a\nb\u{1b}[31m\u{202e}c\u{9b}2J"), "a\\nb\\u{1b}[31m\\u{202e}c\\u{9b}2J");
         assert_eq!(lines("a\tb\nc\r\u{2028}"), "a\tb\nc\\r\\u{2028}");
         assert_eq!(line("Äpfel 猫 👩‍🔬"), "Äpfel 猫 👩‍🔬");

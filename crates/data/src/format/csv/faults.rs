@@ -13,7 +13,7 @@ use super::rows::{Row, for_each_row};
 use crate::DataOptions;
 use crate::error::{Error, Result, quoted};
 use crate::options::{ColumnChoice, Missing};
-use crate::table::{LabelFault, are_no_classes};
+use crate::table::{LabelFault, are_too_many_classes};
 
 /// Something that is wrong with a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -308,7 +308,7 @@ impl Tally {
         let (different, rows) = (self.labels.len(), self.rows);
         let many =
             format!("column {label} holds {different} different values in {rows} rows, so it is no label");
-        faults.push("many-labels", advice, are_no_classes(different, rows as usize).then_some(many));
+        faults.push("many-labels", advice, are_too_many_classes(different, rows as usize).then_some(many));
         faults.push("broken", "correct the file", self.broken.clone());
     }
 }

@@ -33,7 +33,7 @@ use parse::Parsed;
 use reading::Reading;
 
 use super::{Format, has_extension};
-use crate::column::{Column, ColumnKind, LabelColumn, TableLayout, unique};
+use crate::column::{Column, ColumnKind, LabelColumn, TableLayout, unique_names};
 use crate::error::{Error, Place, Result, quoted};
 use crate::options::{DataOptions, Missing};
 use crate::{Dataset, InputShape, Table, sorted_classes};
@@ -145,7 +145,7 @@ fn columns(path: &Path, parsed: &Parsed, layout: &Layout) -> Result<Vec<Column>>
 fn names(layout: &Layout) -> Vec<String> {
     match &layout.header {
         Some((names, _)) => {
-            unique(names.iter().map(String::as_str)).into_iter().map(|name| name.into_owned()).collect()
+            unique_names(names.iter().map(String::as_str)).into_iter().map(|name| name.into_owned()).collect()
         }
         None => (0..layout.width).map(|column| layout.name(column)).collect(),
     }

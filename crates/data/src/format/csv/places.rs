@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::layout::{is_missing, number};
-use crate::column::{Column, ColumnKind, TableLayout, folded, unique};
+use crate::column::{Column, ColumnKind, TableLayout, folded, unique_names};
 use crate::error::{Error, Place, excerpt, nearest, quoted};
 
 /// Where the model's columns stand.
@@ -176,7 +176,7 @@ impl<'a> Named<'a> {
     fn of(cells: &'a [String], model: &'a TableLayout) -> Self {
         let mut wanted = model.names();
         wanted.extend(model.label.iter().map(|label| Cow::Borrowed(label.name.as_str())));
-        let names = unique(cells.iter().map(String::as_str));
+        let names = unique_names(cells.iter().map(String::as_str));
         let exact: HashMap<&str, usize> =
             names.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
         let find = |name: &Cow<str>| exact.get(&**name).map_or(Found::Nowhere, |place| Found::At(*place));

@@ -92,10 +92,10 @@ fn any_column_can_be_the_label() {
         assert_eq!((&table.values[..], labels(&table)), (&[1., 2., 3., 4.][..], vec!["a", "b"]));
         assert_eq!(table.layout.feature_names(), ["x", "y"]);
     }
-    let said = problem_with(text, &choose("kin"));
+    let message = problem_with(text, &choose("kin"));
     assert!(
-        said.starts_with(": the header has no column `kin`; did you mean `kind`? It has: kind, x, y"),
-        "{said}"
+        message.starts_with(": the header has no column `kin`; did you mean `kind`? It has: kind, x, y"),
+        "{message}"
     );
     assert_eq!(problem_with(text, &choose("4")), ": there is no column 4; the table has 3");
 }
@@ -125,21 +125,21 @@ fn texts_become_one_hot_columns() {
 #[test]
 fn a_column_of_names_is_no_category() {
     let row = |row: u32| format!("name{row},{row},{}\n", row % 2);
-    let said = problem(format!("name,x,kind\n{}", (0..150).map(row).collect::<String>()));
-    assert!(said.starts_with(": column 1 (name) holds 150 different texts in 150 rows"), "{said}");
-    assert!(said.ends_with("leave it out with --ignore `name`"), "{said}");
+    let message = problem(format!("name,x,kind\n{}", (0..150).map(row).collect::<String>()));
+    assert!(message.starts_with(": column 1 (name) holds 150 different texts in 150 rows"), "{message}");
+    assert!(message.ends_with("leave it out with --ignore `name`"), "{message}");
 }
 
 #[test]
 fn missing_values_are_refused_dropped_or_left_to_be_filled() {
     let text = "x,color,kind\n1,red,a\n,blue,b\n3,NA,a\n4,blue,b\n5,red,n/a\n";
     let with = |missing| DataOptions { missing, ..DataOptions::default() };
-    let said = problem(&text[..text.len() - "3,NA,a\n4,blue,b\n5,red,n/a\n".len()]);
-    assert!(said.starts_with(", line 3, column 1 (x): the value is missing; fill it in"), "{said}");
-    let said = problem(text);
+    let message = problem(&text[..text.len() - "3,NA,a\n4,blue,b\n5,red,n/a\n".len()]);
+    assert!(message.starts_with(", line 3, column 1 (x): the value is missing; fill it in"), "{message}");
+    let message = problem(text);
     assert!(
-        said.contains("column 1 (x) lacks 1 value(s), the first in line 3; column 2 (color) lacks"),
-        "{said}"
+        message.contains("column 1 (x) lacks 1 value(s), the first in line 3; column 2 (color) lacks"),
+        "{message}"
     );
     let dropped = table_with("a.csv", text, &with(Missing::Drop)).unwrap();
     assert_eq!((dropped.rows, dropped.lines), (vec![0, 3], vec![2, 5]));
@@ -168,8 +168,8 @@ fn packed_tables_are_unpacked_and_bombs_are_not() {
     );
     let bomb = pack(&vec![b'1'; (1 << 30) + 1]);
     let (_folder, path) = file("a.csv.gz", &bomb);
-    let said = read(&path, &DataOptions::default()).unwrap_err().to_string();
-    assert!(said.contains("unpacks to more than 100 times its size"), "{said}");
+    let message = read(&path, &DataOptions::default()).unwrap_err().to_string();
+    assert!(message.contains("unpacks to more than 100 times its size"), "{message}");
 }
 
 #[test]
@@ -311,10 +311,10 @@ fn a_category_that_training_never_saw_is_zeros_in_its_column() {
     let (_folder, path) = file("rows.csv", b"size,color\n1,red\n2,pink\n");
     let read = |unknown| read_rows(&path, &model, Allowed { missing: false, unknown });
     assert_eq!(read(OnUnknown::Allow).unwrap().values, [1., 0., 1., 2., 0., 0.]);
-    let said = read(OnUnknown::Error).unwrap_err().to_string();
+    let message = read(OnUnknown::Error).unwrap_err().to_string();
     assert!(
-        said.ends_with("`pink` is none of the texts that the model knows in this column (blue, red)"),
-        "{said}"
+        message.ends_with("`pink` is none of the texts that the model knows in this column (blue, red)"),
+        "{message}"
     );
     let row = |text: &[u8]| {
         let allowed = Allowed { missing: true, unknown: OnUnknown::Allow };
@@ -332,19 +332,19 @@ fn a_category_that_training_never_saw_is_zeros_in_its_column() {
 fn columns_of_one_name_are_called_by_a_number_too_and_none_is_chosen_by_that_name() {
     let text = "v,v,v.1,label\n1,2,3,a\n4,5,6,b\n";
     assert_eq!(table(text).unwrap().layout.feature_names(), ["v", "v.2", "v.1"]);
-    let said = table_with("a.csv", text, &choose("v")).unwrap_err().to_string();
-    assert!(said.contains("several columns called `v`; choose one by its number (1, 2)"), "{said}");
+    let message = table_with("a.csv", text, &choose("v")).unwrap_err().to_string();
+    assert!(message.contains("several columns called `v`; choose one by its number (1, 2)"), "{message}");
 }
 
 #[test]
 fn rows_that_the_model_cannot_take_are_refused() {
     let problem = |text, missing| {
-        let said = rows_for_model(text, missing).unwrap_err().to_string();
-        said.split_once("rows.csv").unwrap().1.to_string()
+        let message = rows_for_model(text, missing).unwrap_err().to_string();
+        message.split_once("rows.csv").unwrap().1.to_string()
     };
-    let said = problem("size,color\n1,red\n2,pink\n", false);
+    let message = problem("size,color\n1,red\n2,pink\n", false);
     assert_eq!(
-        said,
+        message,
         ", line 3, column 2 (color): `pink` is none of the texts that the model knows in this column (blue, red); \
          train it again, and it takes texts that it does not know"
     );
@@ -400,8 +400,8 @@ proptest! {
         let read = |mark| {
             let options = DataOptions { missing, ..DataOptions::default() };
             let (_folder, path) = file("a.csv", text(mark).as_bytes());
-            let said = |error: Error| error.to_string().replace(&path.display().to_string(), "");
-            read(&path, &options).map_err(said).map(|table| {
+            let message = |error: Error| error.to_string().replace(&path.display().to_string(), "");
+            read(&path, &options).map_err(message).map(|table| {
                 let bits: Vec<_> = table.values.iter().map(|value| value.to_bits()).collect();
                 (bits, table.labels, table.label_texts, table.rows, table.lines, table.layout)
             })

@@ -4,9 +4,9 @@ use crate::notation::Notation;
 
 fn model(header: &str) -> TableLayout {
     let names: Vec<_> = header.split(',').map(String::from).collect();
-    let unique: Vec<_> =
-        unique(names.iter().map(String::as_str)).iter().map(|name| name.to_string()).collect();
-    let (label, inputs) = unique.split_last().unwrap();
+    let unique_names: Vec<_> =
+        unique_names(names.iter().map(String::as_str)).iter().map(|name| name.to_string()).collect();
+    let (label, inputs) = unique_names.split_last().unwrap();
     let column = |(position, name): (usize, &String)| Column {
         name: name.clone(),
         position,

@@ -49,17 +49,20 @@ fn a_comma_is_told_from_a_separator_of_thousands_by_the_column_or_the_table() {
 
 #[test]
 fn odd_cells_of_a_column_of_numbers_are_named() {
-    let said = problem("x;y\n5,1;a\n4,9;b\n4.7;a\n3,1;b\n");
+    let message = problem("x;y\n5,1;a\n4,9;b\n4.7;a\n3,1;b\n");
     assert_eq!(
-        said,
+        message,
         ", line 4, column 1 (x): `4.7` is not a number; correct it, or leave the column out with --ignore x"
     );
-    let said = problem("x,y\n$5,a\n€6,b\n$7,a\nn.d.,b\n$4,b\n");
-    assert!(said.starts_with(", line 3, column 1 (x): `€6` is not a number (one of 2 such cells)"), "{said}");
-    let said = problem("when,y\n3/4/2020,a\n5/6/2021,b\n7/7/2021,b\n");
+    let message = problem("x,y\n$5,a\n€6,b\n$7,a\nn.d.,b\n$4,b\n");
     assert!(
-        said.starts_with(", column 1 (when): day and month of dates such as `3/4/2020` cannot be told"),
-        "{said}"
+        message.starts_with(", line 3, column 1 (x): `€6` is not a number (one of 2 such cells)"),
+        "{message}"
+    );
+    let message = problem("when,y\n3/4/2020,a\n5/6/2021,b\n7/7/2021,b\n");
+    assert!(
+        message.starts_with(", column 1 (when): day and month of dates such as `3/4/2020` cannot be told"),
+        "{message}"
     );
     assert_eq!(table("when,y\n3/4/1970,a\n1/13/1970,b\n").unwrap().values, [62., 12.]);
 }
@@ -109,8 +112,8 @@ fn a_file_that_is_no_text_is_named_as_what_it_is() {
         (b"\0\0\0\x18ftypheic\0\0", "a HEIC or AVIF image"),
         (b"\x89PNG\r\n\x1a\n", "an image"),
     ] {
-        let said = problem(bytes);
-        assert!(said.starts_with(", line 1: the file is ") && said.contains(kind), "{said}");
+        let message = problem(bytes);
+        assert!(message.starts_with(", line 1: the file is ") && message.contains(kind), "{message}");
     }
     assert_eq!(super::tests::table("GIF8,y\n1,a\n2,b\n").unwrap().lines, [2, 3]);
 }
@@ -128,7 +131,7 @@ fn all_faults_are_told_together_with_one_command() {
     let good: String = (0..60).map(row).collect();
     let text = format!("name,x,z,kind\n{good}n60,,1,a\nn61,oops,1,b\nn62,1,1,\n");
     let (_folder, path) = file("a.csv", text.as_bytes());
-    let said = Csv.read(&path, &DataOptions::default()).unwrap_err().to_string();
+    let message = Csv.read(&path, &DataOptions::default()).unwrap_err().to_string();
     for part in [
         "a.csv: 4 things are wrong with the table: column 2 (x) lacks 1 value(s), the first in line 62",
         "1 row(s) have no label (column 4 (kind)), the first in line 64",
@@ -136,9 +139,9 @@ fn all_faults_are_told_together_with_one_command() {
         "`oops` in line 63, column 2 (x), is not a number",
         "a.csv --missing drop --ignore name,x",
     ] {
-        assert!(said.contains(part), "`{part}` is not in {said}");
+        assert!(message.contains(part), "`{part}` is not in {message}");
     }
-    assert!(said.len() < 1000, "{said}");
+    assert!(message.len() < 1000, "{message}");
     let faults = Faults::of(&path, &DataOptions::default()).unwrap();
     let table = read(&path, &faults.remedied.unwrap()).unwrap();
     assert_eq!((table.rows.len(), table.layout.feature_names()), (62, vec!["z".to_string()]));
@@ -148,11 +151,11 @@ fn all_faults_are_told_together_with_one_command() {
     let options = DataOptions { missing: Missing::Mean, ..DataOptions::default() };
     assert_eq!(table_with("a.csv", text, &options).unwrap().lines, [2, 3, 5]);
     // What no option passes over has no command.
-    let said = problem("x,z,kind\n1,2,a\n,3,b\n4,5\n6,7,b\n");
+    let message = problem("x,z,kind\n1,2,a\n,3,b\n4,5\n6,7,b\n");
     assert!(
-        said.contains("1 row(s) do not have 3 values, the first in line 4 with 2")
-            && said.ends_with("Correct the table"),
-        "{said}"
+        message.contains("1 row(s) do not have 3 values, the first in line 4 with 2")
+            && message.ends_with("Correct the table"),
+        "{message}"
     );
 }
 
@@ -176,6 +179,6 @@ fn a_pipe_that_nobody_writes_into_is_refused() {
     let pipe = folder.path().join("rows.csv");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let allowed = Allowed { missing: false, unknown: OnUnknown::Error };
-    let said = read_rows(&pipe, &model(), allowed).unwrap_err().to_string();
-    assert!(said.contains("this is a pipe; a regular file is needed here"), "{said}");
+    let message = read_rows(&pipe, &model(), allowed).unwrap_err().to_string();
+    assert!(message.contains("this is a pipe; a regular file is needed here"), "{message}");
 }
