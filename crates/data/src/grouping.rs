@@ -94,7 +94,7 @@ impl Grouping {
             let record = record.map_err(error)?;
             let index = index_of.get(&record[0]).ok_or_else(|| {
                 let line = record.position().map_or(1, csv::Position::line);
-                let problem = format!("{} has no example named {}", path.display(), quoted(&record[0]));
+                let problem = format!("no example named {} in {}", quoted(&record[0]), path.display());
                 Error::data(Place::line(file, line), problem)
             })?;
             cells[*index] = record[1].to_string();
@@ -241,7 +241,7 @@ mod tests {
         let grouping = read("example,camera\nb/1.png,old\na/1.png,new\n").unwrap().unwrap();
         assert_eq!((grouping.by.as_str(), grouping.of.as_slice()), ("camera", &[0, 2, 1][..]));
         let text = read("example,camera\na/1.png,new\na/7.png,new\n").unwrap_err().to_string();
-        assert!(text.contains("g.csv, line 3: photos has no example named `a/7.png`"), "{text}");
+        assert!(text.contains("g.csv, line 3: no example named `a/7.png` in photos"), "{text}");
         assert!(read("a/1.png\n").unwrap_err().to_string().contains("two columns"));
     }
 

@@ -34,9 +34,9 @@ pub fn read(dataset: &Dataset, list: &Path) -> Result<HashSet<usize>> {
     let index = |(name, line): (String, u64)| {
         index_of.get(&name).copied().ok_or_else(|| {
             let problem = format!(
-                "{} has no example named {}; example names are {}, …",
-                dataset.path.display(),
+                "no example named {} in {}; example names are {}, …",
                 quoted(&name),
+                dataset.path.display(),
                 quoted(&dataset.names.name(0))
             );
             Error::data(Place::line(list, line), problem)
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_reported_with_its_line() {
         let text = list("a/1.png\nb/7.png\n").unwrap_err().to_string();
-        assert!(text.contains("list.tsv, line 2: photos has no example named `b/7.png`"), "{text}");
+        assert!(text.contains("list.tsv, line 2: no example named `b/7.png` in photos"), "{text}");
     }
 
     #[test]
