@@ -14,14 +14,14 @@ pub struct Builtin {
     /// The file name in the folder `data/`.
     pub file: &'static str,
     /// The kind of its examples.
-    pub kind: Kind,
+    pub kind: ExampleKind,
 }
 
 /// The kind of examples of a built-in data set.
 #[derive(Debug)]
-pub enum Kind {
+pub enum ExampleKind {
     /// An image: channels, height and width, and the minimum and maximum of a pixel.
-    Picture([i64; 3], ValueRange),
+    Image([i64; 3], ValueRange),
     /// A row of a table with a header. The label is the last column.
     Row,
 }
@@ -33,11 +33,11 @@ pub const DATASETS: &[Builtin] = &[
         // pixels in 4×4 blocks.
         name: "digits",
         file: "digits.csv",
-        kind: Kind::Picture([1, 8, 8], ValueRange { min: 0., max: 16. }),
+        kind: ExampleKind::Image([1, 8, 8], ValueRange { min: 0., max: 16. }),
     },
-    Builtin { name: "iris", file: "iris.csv", kind: Kind::Row },
-    Builtin { name: "wine", file: "wine.csv", kind: Kind::Row },
-    Builtin { name: "breast-cancer", file: "breast-cancer.csv", kind: Kind::Row },
+    Builtin { name: "iris", file: "iris.csv", kind: ExampleKind::Row },
+    Builtin { name: "wine", file: "wine.csv", kind: ExampleKind::Row },
+    Builtin { name: "breast-cancer", file: "breast-cancer.csv", kind: ExampleKind::Row },
 ];
 
 impl Builtin {
@@ -48,7 +48,7 @@ impl Builtin {
             let problem = "data set not found; download it with `make data` (or scripts/fetch-data)";
             Error::data(PathBuf::from("data").join(self.file).as_path(), problem)
         })?;
-        let Kind::Picture(shape, range) = self.kind else {
+        let ExampleKind::Image(shape, range) = self.kind else {
             return csv::Csv.read(&path, options);
         };
         let table = csv::read(&path, options)?;

@@ -174,8 +174,8 @@ fn findings(audited: &AuditedData, mut groups: Vec<Vec<usize>>, relation: Relati
         counts[kind] += 1;
         // Keep the example of the test or validation set, because copies in the training set leak it. If
         // labels differ, keep none, because the correct one is unknown.
-        let by_portion = |index: &&usize| (portion(**index), std::cmp::Reverse(**index));
-        let kept = *group.iter().max_by_key(by_portion).expect("a group is not empty");
+        let by_subset = |index: &&usize| (portion(**index), std::cmp::Reverse(**index));
+        let kept = *group.iter().max_by_key(by_subset).expect("a group is not empty");
         for index in group {
             let other = if *index == kept { group.iter().find(|other| **other != kept) } else { None };
             let remark = format!("{relation_text} {}", dataset.names.name(*other.unwrap_or(&kept)));

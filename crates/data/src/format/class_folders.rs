@@ -116,7 +116,7 @@ impl FolderTree {
             .below
             .iter()
             .filter_map(|folder| {
-                let (portion, rest) = portion_in(&folder.name())?;
+                let (portion, rest) = subset_in(&folder.name())?;
                 Some((folder, portion, rest))
             })
             .collect();
@@ -153,7 +153,7 @@ fn name_of(path: &Path) -> String {
 /// Whether a subfolder repeats the name of its parent, as some archives do when extracted.
 fn is_same_name(inner: &str, outer: &str) -> bool {
     const GENERIC_NAMES: [&str; 4] = ["images", "data", "imgs", "dataset"];
-    let portion = |name: &str| portion_in(name).map(|(portion, _)| portion);
+    let portion = |name: &str| subset_in(name).map(|(portion, _)| portion);
     let (inner, outer) = (inner.to_lowercase(), outer.to_lowercase());
     inner == outer
         || GENERIC_NAMES.contains(&inner.as_str())
@@ -171,7 +171,7 @@ const SUFFIXES: [&str; 6] = ["dataset", "data", "images", "set", "imgs", "img"];
 
 /// The subset in a folder name, and the remaining words: `Training`, `test_set`, `train-images2`,
 /// `seg_train`, `trainset`.
-pub fn portion_in(name: &str) -> Option<(Portion, String)> {
+pub fn subset_in(name: &str) -> Option<(Portion, String)> {
     let words = words(name);
     let portion = |word: &String| {
         let word = word.as_str();
@@ -337,14 +337,14 @@ fn arrange_classes(tree: &FolderTree) -> std::result::Result<FolderLayout, Strin
     }
     note(tree.images, "outside the class folders".to_string());
     let mut classes = Vec::new();
-    let has_portions = tree.below.iter().all(contains_subsets);
+    let has_subset_folders = tree.below.iter().all(contains_subsets);
     for folder in &tree.below {
         let class = folder.name();
-        match has_portions {
+        match has_subset_folders {
             true => classes.extend(folder.below.iter().map(|part| ClassFolder {
                 path: part.path.clone(),
                 class: class.clone(),
-                portion: portion_in(&part.name()).map(|(portion, _)| portion),
+                portion: subset_in(&part.name()).map(|(portion, _)| portion),
             })),
             false => classes.push(ClassFolder { path: folder.path.clone(), class, portion: None }),
         }
@@ -355,7 +355,7 @@ fn arrange_classes(tree: &FolderTree) -> std::result::Result<FolderLayout, Strin
 /// Whether a class folder contains only subset folders, including a training set.
 fn contains_subsets(class: &FolderTree) -> bool {
     let mut portions =
-        class.below.iter().map(|part| portion_in(&part.name()).filter(|(_, rest)| rest.is_empty()));
+        class.below.iter().map(|part| subset_in(&part.name()).filter(|(_, rest)| rest.is_empty()));
     let is_all = portions.clone().all(|portion| portion.is_some());
     class.images == 0
         && is_all

@@ -41,7 +41,7 @@ impl Format for Idx {
         let mut all: Option<Arrays> = None;
         for images in &images {
             let labels = labels_of(images)?;
-            let part = read_pair(images, &labels, portion_of(images), options.room())?;
+            let part = read_pair(images, &labels, subset_of(images), options.room())?;
             files.extend([images.clone(), labels]);
             match &mut all {
                 Some(all) => all.append(images, part)?,
@@ -73,17 +73,17 @@ fn images_in(folder: &Path) -> Vec<PathBuf> {
     images.retain(|path| {
         path.extension().is_none_or(|end| end != "gz") || !all.contains(&path.with_extension(""))
     });
-    images.sort_by_key(|path| portion_of(path));
+    images.sort_by_key(|path| subset_of(path));
     images
 }
 
-fn portion_of(path: &Path) -> Portion {
-    portion_and_set(path).0.unwrap_or(Portion::Train)
+fn subset_of(path: &Path) -> Portion {
+    subset_and_set(path).0.unwrap_or(Portion::Train)
 }
 
 /// The subset in a file name and the rest of the name before the dtype, as in
 /// `emnist-letters-train-images-idx3-ubyte`.
-fn portion_and_set(path: &Path) -> (Option<Portion>, String) {
+fn subset_and_set(path: &Path) -> (Option<Portion>, String) {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let words = name.split(|c: char| !c.is_alphanumeric()).take_while(|word| !word.starts_with("idx"));
     let mut portion = None;
@@ -101,7 +101,7 @@ fn portion_and_set(path: &Path) -> (Option<Portion>, String) {
 
 /// Rejects a folder with several data sets, such as EMNIST's, because their labels have different meanings.
 fn refuse_several_sets(folder: &Path, images: &[PathBuf]) -> Result<()> {
-    let named = images.iter().map(|path| portion_and_set(path)).filter(|(portion, _)| portion.is_some());
+    let named = images.iter().map(|path| subset_and_set(path)).filter(|(portion, _)| portion.is_some());
     let sets: BTreeSet<String> = named.map(|(_, set)| set).collect();
     if sets.len() < 2 {
         return Ok(());

@@ -5,7 +5,7 @@ mod image_index;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::class_folders::{ClassFolder, FolderTree, arrange, portion_in, words};
+use super::class_folders::{ClassFolder, FolderTree, arrange, subset_in, words};
 use super::csv::{find_column, first_rows, is_missing, rows};
 use super::encoded_images::EncodedImages;
 use super::folder::entries;
@@ -30,18 +30,15 @@ impl Format for ImageList {
 
     fn recognises(&self, path: &Path) -> bool {
         if !path.is_dir() {
-            return List::recognised(path, None).is_some();
+            return List::detect(path, None).is_some();
         }
         !lists_in(path, None).is_empty() && !has_classes(path)
     }
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         let images = options.images.as_deref();
-        let lists = if path.is_dir() {
-            lists_in(path, images)
-        } else {
-            Vec::from_iter(List::recognised(path, images))
-        };
+        let lists =
+            if path.is_dir() { lists_in(path, images) } else { Vec::from_iter(List::detect(path, images)) };
         if lists.is_empty() {
             let problem = "no column contains image file names: existing files, or names such as cat.jpg";
             return Err(Error::data(path, problem));
@@ -84,7 +81,7 @@ type Line = (u64, std::result::Result<PathBuf, String>);
 /// Reads the images of a list for inference, with or without labels. `None` if the table is not an image
 /// list.
 pub fn images(path: &Path, images: Option<&Path>) -> Option<Result<Vec<Line>>> {
-    let list = List::recognised(path, images)?;
+    let list = List::detect(path, images)?;
     let cells = match list.cells() {
         Ok(cells) => cells,
         Err(error) => return Some(Err(error)),
@@ -126,7 +123,7 @@ fn lists_in(folder: &Path, images: Option<&Path>) -> Vec<List> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
         path.is_file() && !name.contains("submission")
     });
-    tables.filter_map(|path| List::recognised(&path, images)).collect()
+    tables.filter_map(|path| List::detect(&path, images)).collect()
 }
 
 /// Selects the lists to read: those of subsets with the same columns as the training list.
@@ -166,7 +163,7 @@ const MAX_COLUMNS: usize = 8;
 
 impl List {
     /// Opens the table at `path` if its first rows contain image file names.
-    fn recognised(path: &Path, images: Option<&Path>) -> Option<List> {
+    fn detect(path: &Path, images: Option<&Path>) -> Option<List> {
         if !path.is_file() || !has_extension(path, &["csv", "tsv", "txt", "csv.gz", "tsv.gz"]) {
             return None;
         }
@@ -221,7 +218,7 @@ impl List {
 
     fn portion(&self) -> Option<Portion> {
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Some(portion_in(&stem)?.0)
+        Some(subset_in(&stem)?.0)
     }
 
     /// The rows without the header, each with its line.

@@ -46,7 +46,7 @@ impl Format for WebDataset {
         for shard in &shards {
             let prefix = (shards.len() > 1).then(|| shard.file_name().unwrap_or_default().to_string_lossy());
             index(shard, prefix.as_deref(), &mut images)?;
-            portions.resize(images.labels.len(), portion_of(shard));
+            portions.resize(images.labels.len(), subset_of(shard));
         }
         let is_split = portions.iter().any(|portion| *portion != portions[0]);
         images.portions = is_split.then_some(portions);
@@ -100,7 +100,7 @@ fn tars_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The subset at the beginning of a shard's name, as in `train-0001.tar`.
-fn portion_of(shard: &Path) -> Portion {
+fn subset_of(shard: &Path) -> Portion {
     let name = shard.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let word = name.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
     Portion::of_name(word).unwrap_or(Portion::Train)

@@ -60,13 +60,13 @@ fn subset_names_are_recognized() {
         ("testdata", Test),
         ("test.images", Test),
     ] {
-        assert_eq!(portion_in(name), Some((portion, String::new())), "{name}");
+        assert_eq!(subset_in(name), Some((portion, String::new())), "{name}");
     }
     for name in ["cat", "steam train station of test", "contest", "detrain", "trains", "devil", "", "_", "12"]
     {
-        assert_eq!(portion_in(name), None, "{name}");
+        assert_eq!(subset_in(name), None, "{name}");
     }
-    assert_eq!(portion_in("dogs_train"), Some((Train, "dogs".to_string())));
+    assert_eq!(subset_in("dogs_train"), Some((Train, "dogs".to_string())));
 }
 
 #[test]

@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn rows_above_a_read_error_are_read() {
         assert_eq!(rows(b"1,b\n2,\0,b\n3,b\n", 100)[0], "1: [1.0, 1.0, 0.0]");
-        assert!(rows(b"1,b\n2,\0,b\n3,b\n", 2)[1].starts_with("a, line 2: a NUL byte"));
+        assert!(rows(b"1,b\n2,\0,b\n3,b\n", 2)[1].starts_with("a, line 2: unexpected NUL byte"));
         assert_eq!(rows(b"\n\n", 1), ["a: the file is empty; expected one row per input"]);
         assert_eq!(rows(b"n,t\n", 1), ["a: the file has a header but no rows"]);
     }

@@ -70,7 +70,7 @@ fn a_byte_order_mark_spaces_and_windows_line_ends_are_ignored() {
 }
 
 #[test]
-fn the_delimiter_is_recognised() {
+fn the_delimiter_is_recognized() {
     for delimiter in [",", ";", "\t", "|"] {
         let text = "x,y,kind\n1,2,a\n3,4,b\n".replace(',', delimiter);
         let table = table(&text).unwrap();

@@ -28,8 +28,9 @@ impl ImageIndex {
     /// Indexes the folder set by the user and its subfolders; otherwise the folder of the list and its
     /// subfolders, where the one with the list's name comes first.
     pub fn new(list: &Path, images: Option<&Path>) -> Self {
-        let beside = list.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let base = images.unwrap_or(beside).to_path_buf();
+        let list_folder =
+            list.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let base = images.unwrap_or(list_folder).to_path_buf();
         let stem = list.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let stem = stem.split('.').next().unwrap_or_default().to_string();
         let mut inner: Vec<_> =

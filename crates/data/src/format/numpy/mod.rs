@@ -25,7 +25,7 @@ const PAIRS: [(&str, &str); 5] =
     [("x", "y"), ("images", "labels"), ("data", "target"), ("inputs", "labels"), ("features", "labels")];
 
 /// Prefixes or suffixes of array names for subsets.
-const PORTIONS: [(&str, Portion); 4] = [
+const SUBSETS: [(&str, Portion); 4] = [
     ("train", Portion::Train),
     ("val", Portion::Validation),
     ("valid", Portion::Validation),
@@ -136,10 +136,10 @@ fn read_npz(path: &Path, budget: Room, layout: Option<ArrayLayout>) -> Result<Ar
 fn role(name: &str) -> Option<(Option<Portion>, bool)> {
     let name = name.to_lowercase();
     let mut words: Vec<_> = name.split(['_', '-']).collect();
-    let index = words.iter().position(|word| PORTIONS.iter().any(|(name, _)| name == word));
+    let index = words.iter().position(|word| SUBSETS.iter().any(|(name, _)| name == word));
     let portion = index.map(|index| {
         let word = words.remove(index);
-        PORTIONS.iter().find(|(name, _)| *name == word).expect("the word is in the list").1
+        SUBSETS.iter().find(|(name, _)| *name == word).expect("the word is in the list").1
     });
     let [word] = words[..] else { return None };
     if PAIRS.iter().any(|(_, labels)| *labels == word) {

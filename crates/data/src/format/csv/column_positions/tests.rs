@@ -127,13 +127,13 @@ fn columns_without_names_are_matched_by_position_and_width() {
 
 #[test]
 fn a_row_of_categories_is_recognized_by_known_values() {
-    let mut model = model("colour,size,label");
+    let mut model = model("color,size,label");
     for column in &mut model.columns {
         let categories = ["red", "size"].map(String::from).to_vec();
         column.kind = ColumnKind::Category { categories, unknown: true };
     }
     by_position("red,size", &model, &[0, 1], None);
     by_position("red,huge", &model, &[0, 1], None);
-    by_name("size,colour", &model, &[1, 0], None);
+    by_name("size,color", &model, &[1, 0], None);
     refused("hue,width", &model, "header", &["none of the 2 columns"]);
 }
