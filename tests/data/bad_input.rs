@@ -80,28 +80,28 @@ fn faulty_tables_name_file_line_and_column() {
     let long_line = "1,".repeat(100_000);
     let long_cell = format!("1,2,a\n3,{},b\n", "x".repeat(100_000));
     let shown = format!(", line 2, column 2: `{}…` is not a number", "x".repeat(60));
-    let open = "; a quotation mark is opened in this row and not closed";
+    let open = "; a quotation mark in this row is not closed";
     let cases: [(&[u8], &str); 25] = [
         (b"", ": the file is empty"),
         (b"\n\n\n", ": the file is empty"),
-        (b"x,y,k\n", ": the file holds a header and no rows"),
+        (b"x,y,k\n", ": the file has a header but no rows"),
         (b"1,2,a\n3,b\n", ", line 2: the row has 2 value(s), but the first row has 3"),
         (b"1,2,a\n3,x,b\n", ", line 2, column 2: `x` is not a number"),
-        (b"x,y,k\n1,2,a\n3,?,b\n", ", line 3, column 2 (y): the value is missing (`?`); fill it in, "),
+        (b"x,y,k\n1,2,a\n3,?,b\n", ", line 3, column 2 (y): missing value (`?`); fill it in, "),
         (b"x,y,k\n1,2,a\n3,!,b\n", ", line 3, column 2 (y): `!` is not a number"),
-        (b"1,2,a\nnan,2,b\n", ", line 2, column 1: the value is missing (`nan`)"),
+        (b"1,2,a\nnan,2,b\n", ", line 2, column 1: missing value (`nan`)"),
         (b"1,2,a\n-inf,2,b\n", ", line 2, column 1: `-inf` is not a finite number"),
         (b"1,2,a\n1e60,2,b\n", ", line 2, column 1: `1e60` is not a finite number"),
-        (b"1,2,a\n3,,b\n", ", line 2, column 2: the value is missing"),
+        (b"1,2,a\n3,,b\n", ", line 2, column 2: missing value"),
         (b"1,2,a\r\n\r\n\r\n3,x,b\r\n", ", line 4, column 2: `x` is not a number"),
         (b"1,2,a\n3,4,\n", ", line 2: the row has no label"),
-        (b"1,2,a\n3,4,NaN\n", ", line 2: `NaN` is no class"),
-        (b"1,2,0.5\n3,4,0.25\n", ", line 1: `0.5` is a fraction, so column 3 is no label"),
-        (b"1,2,a\n3,4,a\n", ": every row has the label `a`; a classifier needs at least two classes"),
-        (b"1,2,a\n", ": every row has the label `a`"),
-        (b"1,2,a\n3,4,b\n", ": no class has two rows"),
+        (b"1,2,a\n3,4,NaN\n", ", line 2: `NaN` is not a class"),
+        (b"1,2,0.5\n3,4,0.25\n", ", line 1: `0.5` is a fraction, so column 3 is not a label column"),
+        (b"1,2,a\n3,4,a\n", ": every example has the label `a`; a classifier needs at least two classes"),
+        (b"1,2,a\n", ": every example has the label `a`"),
+        (b"1,2,a\n3,4,b\n", ": no class has two examples"),
         (b"1,2,a\n3,\xff,b\n", ", line 2, column 2: the text is not UTF-8"),
-        (&[0; 5000], ", line 1: a NUL byte stands here"),
+        (&[0; 5000], ", line 1: unexpected NUL byte"),
         (
             b"1 2 a\n3 4 b\n",
             ", line 1: a row needs at least one value and a label, separated by commas, tabs, ",
@@ -136,7 +136,7 @@ fn data_that_cannot_be_read_is_named() {
         ("t.xyz/below.csv", "t.xyz/below.csv: cannot read the file: Not a directory"),
         (
             "t.xyz",
-            "t.xyz: this is no format that can be recognised; name it with --format. The formats are: a table that lists images and their labels (a .csv beside ",
+            "t.xyz: unknown data format; set it with --format. The formats are: a table of image file names and labels (a .csv next to ",
         ),
         ("", "a value is required for '--data"),
     ];
@@ -155,7 +155,11 @@ fn a_class_of_one_row_is_trained_on_with_a_warning() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(stderr(&output).contains("t.csv, line 11: `c` has this row alone"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("t.csv, line 11: this is the only example of class `c`"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -164,8 +168,8 @@ fn rows_that_do_not_fit_the_model_are_refused() {
     digits_model(folder.path());
     let cases = [
         ("eval", digits_row("17", "3"), ", column 1: the value 17 is outside the range 0 to 16"),
-        ("eval", digits_row("1", "11"), ": the label `11` is none of the classes (0, 1, 2"),
-        ("eval", digits_row("1", "0.5"), ": the label `0.5` is none of the classes"),
+        ("eval", digits_row("1", "11"), ": unknown label `11`; the classes are 0, 1, 2"),
+        ("eval", digits_row("1", "0.5"), ": unknown label `0.5`; the classes are"),
         ("eval", digits_row("1", ""), ": the rows have 64 value(s) and no label"),
         ("eval", "1,2,3\n".into(), ": the row has 3 value(s), but the model takes 64"),
     ];
@@ -203,7 +207,7 @@ fn an_input_that_does_not_fit_the_model_is_a_row_with_its_error() {
         ("1,2,3\n".into(), "t.csv:1", "the row has 3 value(s), but the model takes 64"),
         (digits_row("1", "3,4"), "t.csv:1", "the row has 66 value(s), but the model takes 64"),
         (digits_row("x", ""), "t.csv:1", "column 1: `x` is not a number"),
-        (digits_row("1\0", ""), "t.csv:1", "a NUL byte stands here"),
+        (digits_row("1\0", ""), "t.csv:1", "unexpected NUL byte"),
         (String::new(), "t.csv", "the file is empty"),
     ] {
         std::fs::write(folder.path().join("t.csv"), contents).unwrap();
@@ -225,9 +229,9 @@ fn damaged_pictures_and_pictures_for_tables_are_rows_with_their_errors() {
     image::GrayImage::new(8, 8).save(&picture).unwrap();
     let whole = std::fs::read(&picture).unwrap();
     for (contents, problem) in [
-        (&whole[..whole.len() / 2], "the picture is damaged"),
-        (b"", "this is no picture in a known format"),
-        (b"no picture", "this is no picture in a known format"),
+        (&whole[..whole.len() / 2], "the image is damaged"),
+        (b"", "this is not an image in a supported format"),
+        (b"no picture", "this is not an image in a supported format"),
     ] {
         std::fs::write(&picture, contents).unwrap();
         fail(folder.path(), "run/model.pt", "p.png", "p.png", problem);

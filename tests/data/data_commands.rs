@@ -26,7 +26,7 @@ fn an_audit_is_text_json_and_a_page_and_strict_fails() {
     let (data, page) = (folder.path().join("pets"), folder.path().join("audit.html"));
     pictures(&data);
     let said = succeed(["data", "audit", text(&data), "--html", text(&page)]);
-    assert!(said.contains("FAULT    unreadable: 1 of 22 pictures cannot be read"), "{said}");
+    assert!(said.contains("FAULT    unreadable: 1 of 22 images cannot be read"), "{said}");
     assert!(said.contains("cat/copy.png (cat): the same as cat/00.png"), "{said}");
     assert!(std::fs::read_to_string(&page).unwrap().contains("data:image/png;base64,"));
     let json: serde_json::Value =

@@ -109,7 +109,7 @@ fn texts_missing_values_tabs_gzip_and_a_label_by_name_work_together_and_predict_
     let said = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<_> = said.lines().collect();
     assert!(
-        lines[1].contains("fresh.csv:2,,,") && lines[1].contains("column 2 (color): `pink` is none of"),
+        lines[1].contains("fresh.csv:2,,,") && lines[1].contains("column 2 (color): unknown category `pink`"),
         "{said}"
     );
     assert!(lines[2].contains("fresh.csv:3,yes,"), "{said}");
@@ -143,7 +143,7 @@ fn rows_without_a_value_are_dropped_with_a_warning_and_keep_their_numbers() {
     let output =
         cresset().args(["train", "--data", text(&path), "--out", text(&run)]).args(options).output().unwrap();
     assert!(
-        output.status.success() && stderr(&output).contains("left out 20 of 200 rows"),
+        output.status.success() && stderr(&output).contains("dropped 20 of 200 rows"),
         "{}",
         stderr(&output)
     );

@@ -133,7 +133,7 @@ fn a_bad_input_in_the_middle_is_a_row_with_its_error_and_the_others_are_classifi
                 "csv" => {
                     let row = &rows(&output)[index];
                     assert_eq!(is_as_before(row, before), !is_bad, "{row:?} {before:?}");
-                    assert_eq!(row[3].starts_with("the picture is damaged"), is_bad);
+                    assert_eq!(row[3].starts_with("the image is damaged"), is_bad);
                 }
                 "jsonl" => {
                     let line: serde_json::Value =
@@ -145,7 +145,7 @@ fn a_bad_input_in_the_middle_is_a_row_with_its_error_and_the_others_are_classifi
                 _ => {
                     let line = printed.lines().nth(index).unwrap();
                     assert_eq!(line, if is_bad { "" } else { &before[1] });
-                    assert!(stderr(&output).contains("0004.png: the picture is damaged"));
+                    assert!(stderr(&output).contains("0004.png: the image is damaged"));
                 }
             }
         }

@@ -266,7 +266,7 @@ fn pictures_are_grouped_by_a_file() {
     ]);
     let refused = run(["card", text(&out), "--group-by", "1"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains("is no table and has no columns"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("is not a table and has no columns"), "{}", stderr(&refused));
     let cameras = folder.path().join("cameras.csv");
     let line = |number: u32| format!("red/{number}.png,{}\n", ["old", "new"][number as usize % 2]);
     std::fs::write(&cameras, "example,camera\n".to_string() + &(0..20).map(line).collect::<String>())

@@ -47,7 +47,7 @@ fn what_is_no_input_is_refused_with_the_reason() {
             "row 1: the row has 2 value(s), but the model takes 64",
         ),
         ("application/json", b"{\"image\": \"%%%\"}", 422, "not valid base64"),
-        ("application/json", b"{\"image\": \"AAAA\"}", 422, "no picture in a known format"),
+        ("application/json", b"{\"image\": \"AAAA\"}", 422, "not an image in a supported format"),
         ("text/csv", b"", 422, "empty"),
         ("text/csv", b"1,2\n", 422, "line 1: the row has 2 value(s)"),
         ("image/png", b"", 422, "no picture"),

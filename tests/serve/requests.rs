@@ -139,7 +139,10 @@ fn columns_of_text_and_missing_values_are_read_as_in_a_table() {
     let server = Server::start(&run.join("model.pt"), &["--unknown", "error"]);
     let refused = server.connect().post("/v1/predict", &json!({ "inputs": [[1, "pink"]] }));
     let said = refused.refused(422);
-    assert!(said.contains("column 2 (color): `pink` is none of the texts that the model knows"), "{said}");
+    assert!(
+        said.contains("column 2 (color): unknown category `pink` in this column; known categories are"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn what_is_no_data_takes_no_memory_and_no_time() {
     // Nobody writes into this pipe.
     let pipe = folder.path().join("pipe.npy");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    refuse(&pipe, "this is a pipe; a regular file is needed here");
+    refuse(&pipe, "this is a pipe; expected a regular file");
     refuse(Path::new("/dev/zero"), "this is a device");
     // A header that lies, alone and with a hole behind it.
     write_array(folder.path(), "lying", 1, "<f4", &[0; 1024]);

@@ -1,4 +1,4 @@
-//! Files and folders that are whole or not there.
+//! Atomic writes of files and folders.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,9 +8,10 @@ use tempfile::TempDir;
 
 use crate::error::{Error, Result};
 
-/// An error that may name the file or folder it is about.
+/// An error that may contain the path of a file or folder.
 pub trait NamesPath: From<Error> {
-    /// An error on something in the folder `from`, said of its place in the folder `to`, where it would have gone.
+    /// Replaces the prefix `from` of the error's path by `to`, so that the message names the final path and
+    /// not the temporary one.
     fn moved(self, from: &Path, to: &Path) -> Self;
 }
 
@@ -25,69 +26,69 @@ impl NamesPath for Error {
     }
 }
 
-/// What the folders of unfinished writes are called, before some random letters.
+/// Prefix of the temporary folders; random letters follow.
 const PARTIAL: &str = ".partial-";
 
-/// Writes a file in one step: whoever reads `path`, even after a crash at any moment, finds the old contents or the new.
+/// Writes a file atomically: after a crash at any moment, `path` has the old contents or the new ones.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     replace(path, |temporary| fs::write(temporary, bytes).map_err(Error::io("write", path)))
 }
 
-/// Like [`write()`], for contents that `fill` writes to the path that it is given.
+/// Like [`write()`], but `fill` writes the contents to the temporary path that it gets.
 pub fn replace<E: NamesPath>(
     path: &Path,
     fill: impl FnOnce(&Path) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
-    let folder = holder(path);
-    let place = partial(folder)?;
+    let folder = parent_folder(path);
+    let temporary_folder = partial(folder)?;
     // libtorch writes a file's name into the file.
-    let temporary = place.path().join(path.file_name().unwrap_or_default());
+    let temporary = temporary_folder.path().join(path.file_name().unwrap_or_default());
     fill(&temporary).map_err(|error| error.moved(&temporary, path))?;
     File::open(&temporary).and_then(|file| file.sync_all()).map_err(Error::io("write", path))?;
     fs::rename(&temporary, path).map_err(Error::io("write", path))?;
-    // The rename itself survives a crash of the machine only once the folder is on the disk.
+    // The rename is durable only once the folder is synced to disk.
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|reason| Error::io("write to the folder", folder)(reason).into())
 }
 
-/// Makes a folder in one step: `path`, which must not exist or be an empty folder, has all that `fill` writes to the folder that
-/// it is given, or is as before, also if the process is killed.
+/// Creates a folder atomically. `fill` writes its contents to the temporary folder that it gets. `path` must
+/// not exist or be an empty folder; if `fill` fails or the process is killed, it stays as it was.
 pub fn folder<E: NamesPath>(
     path: &Path,
     fill: impl FnOnce(&Path) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
     // A link to an empty folder stays a link.
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let folder = holder(path);
+    let folder = parent_folder(path);
     fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
-    let place = partial(folder)?;
-    let temporary = place.path().join(path.file_name().unwrap_or_default());
+    let temporary_folder = partial(folder)?;
+    let temporary = temporary_folder.path().join(path.file_name().unwrap_or_default());
     fs::create_dir(&temporary).map_err(Error::io("create the folder", path))?;
     fill(&temporary).map_err(|error| error.moved(&temporary, path))?;
-    // It takes the place of an empty folder.
+    // A rename replaces an empty folder.
     fs::rename(&temporary, path).map_err(|reason| Error::io("create the folder", path)(reason).into())
 }
 
-/// A folder for unfinished writes into `folder`, which goes away with what is returned. A rename is atomic within one file
-/// system only, so it is there.
+/// Creates a temporary folder inside `folder`, which is removed when the returned value is dropped. It is on
+/// the same file system as `folder`, because a rename is atomic only within one.
 pub fn partial(folder: &Path) -> Result<TempDir> {
-    let place = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(folder);
-    place.map_err(|error| Error::io("write to the folder", folder)(system_reason(error)))
+    let temporary_folder = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(folder);
+    temporary_folder.map_err(|error| Error::io("write to the folder", folder)(without_temporary_path(error)))
 }
 
-/// The folder that a path is in.
-fn holder(path: &Path) -> &Path {
+/// The parent folder of a path.
+fn parent_folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The error of a temporary folder without the random path that it speaks of.
-fn system_reason(error: io::Error) -> io::Error {
+/// Removes the random temporary path from an error message.
+fn without_temporary_path(error: io::Error) -> io::Error {
     let text = error.to_string();
     io::Error::new(error.kind(), text.split(" at path ").next().unwrap_or_default().to_string())
 }
 
-/// Removes what writes into `folder` left behind when their process was killed.
+/// Removes the temporary folders that killed processes left in `folder`.
 pub fn clear(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(Error::io("read the folder", folder))? {
         let entry = entry.map_err(Error::io("read the folder", folder))?;
@@ -117,9 +118,9 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_whole_or_as_before() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("new/set");
+    fn a_folder_is_complete_or_unchanged() {
+        let temporary_folder = tempfile::tempdir().unwrap();
+        let path = temporary_folder.path().join("new/set");
         let failed = folder(&path, |temporary| {
             fs::write(temporary.join("a"), "half").unwrap();
             Err(Error::io("write", &temporary.join("b"))(io::Error::other("disk full")))
@@ -135,11 +136,11 @@ mod tests {
         })
         .unwrap();
         assert_eq!(fs::read(path.join("a")).unwrap(), b"whole");
-        assert_eq!(place.path().join("new").read_dir().unwrap().count(), 1);
-        folder(&path, |_| Ok::<_, Error>(())).expect_err("it holds something");
+        assert_eq!(temporary_folder.path().join("new").read_dir().unwrap().count(), 1);
+        folder(&path, |_| Ok::<_, Error>(())).expect_err("the folder is not empty");
         assert_eq!(fs::read(path.join("a")).unwrap(), b"whole");
 
-        let empty = place.path().join("empty");
+        let empty = temporary_folder.path().join("empty");
         fs::create_dir(&empty).unwrap();
         folder(&empty, |temporary| {
             fs::write(temporary.join("a"), "x").map_err(Error::io("write", temporary))
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_cleared() {
+    fn temporary_folders_of_killed_processes_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join(".partial-abc")).unwrap();
         fs::write(folder.path().join(".partial-abc/model.pt"), "half").unwrap();

@@ -1,4 +1,4 @@
-//! Data sets that `make train` fetches and that are known by name.
+//! Built-in data sets, which `make data` downloads and which are known by name.
 
 use std::path::PathBuf;
 
@@ -6,61 +6,65 @@ use super::format::{Format, csv};
 use super::{DataOptions, Dataset, InputShape, ValueRange};
 use crate::error::{Error, Result};
 
-/// A data set that is known by name.
+/// A built-in data set.
 #[derive(Debug)]
 pub struct Builtin {
-    /// Its name, as `--data` takes it.
+    /// The name, as an argument of `--data`.
     pub name: &'static str,
-    /// Its file in the folder `data/`.
+    /// The file name in the folder `data/`.
     pub file: &'static str,
-    /// What an example is.
-    pub kind: Kind,
+    /// The kind of its examples.
+    pub kind: ExampleKind,
 }
 
-/// What an example of a built-in data set is.
+/// The kind of examples of a built-in data set.
 #[derive(Debug)]
-pub enum Kind {
-    /// A picture: channels, height and width, and the least and the greatest value of a pixel.
-    Picture([i64; 3], ValueRange),
-    /// A row of a table with a header, and the label last.
+pub enum ExampleKind {
+    /// An image: channels, height and width, and the minimum and maximum of a pixel.
+    Image([i64; 3], ValueRange),
+    /// A row of a table with a header. The label is the last column.
     Row,
 }
 
-/// All of them; `data/README.md` has their origins.
+/// All built-in data sets; see `data/README.md` for their sources.
 pub const DATASETS: &[Builtin] = &[
     Builtin {
-        // Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, UCI 1998: counts of ink in 4×4 blocks.
+        // Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, UCI 1998: number of dark
+        // pixels in 4×4 blocks.
         name: "digits",
         file: "digits.csv",
-        kind: Kind::Picture([1, 8, 8], ValueRange { min: 0., max: 16. }),
+        kind: ExampleKind::Image([1, 8, 8], ValueRange { min: 0., max: 16. }),
     },
-    Builtin { name: "iris", file: "iris.csv", kind: Kind::Row },
-    Builtin { name: "wine", file: "wine.csv", kind: Kind::Row },
-    Builtin { name: "breast-cancer", file: "breast-cancer.csv", kind: Kind::Row },
+    Builtin { name: "iris", file: "iris.csv", kind: ExampleKind::Row },
+    Builtin { name: "wine", file: "wine.csv", kind: ExampleKind::Row },
+    Builtin { name: "breast-cancer", file: "breast-cancer.csv", kind: ExampleKind::Row },
 ];
 
 impl Builtin {
-    /// Reads the data set from `data/` in the working folder, or from the `data/` of the checkout that the program was
-    /// built in.
+    /// Reads the data set from `data/` in the working directory, or else from `data/` in the checkout that
+    /// the program was built in.
     pub fn load(&self, options: &DataOptions) -> Result<Dataset> {
         let path = self.path().ok_or_else(|| {
-            let problem = "the data set was not found; fetch it with `make data` (or scripts/fetch-data)";
+            let problem = "data set not found; download it with `make data` (or scripts/fetch-data)";
             Error::data(PathBuf::from("data").join(self.file).as_path(), problem)
         })?;
-        let Kind::Picture(shape, range) = self.kind else {
+        let ExampleKind::Image(shape, range) = self.kind else {
             return csv::Csv.read(&path, options);
         };
         let table = csv::read(&path, options)?;
         let width = shape.iter().product::<i64>();
         if table.width() as i64 != width {
-            let problem =
-                format!("a row has {} values before the label, but {} has {width}", table.width(), self.name);
+            let problem = format!(
+                "a row has {} values before the label, but {} expects {width}",
+                table.width(),
+                self.name
+            );
             return Err(Error::data(path.as_path(), problem));
         }
         table.into_dataset(InputShape(shape.to_vec()), Some(range))
     }
 
-    /// Where the file is, if it is anywhere.
+    /// The path of the file, if it exists.
     pub fn path(&self) -> Option<PathBuf> {
         let here = PathBuf::from("data").join(self.file);
         // target/release/cresset is three levels below the checkout; examples, tests and benchmarks are four.

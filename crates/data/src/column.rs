@@ -1,4 +1,4 @@
-//! What the columns of a table mean.
+//! The layout of a table: the meaning of its columns.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -7,63 +7,65 @@ use serde::{Deserialize, Serialize};
 
 use super::notation::Notation;
 
-/// How a table's rows become examples. It goes into the exported model's metadata, so that rows of the same kind are read
-/// in the same way.
+/// How the rows of a table become examples. It is part of the exported model's metadata, so that new rows are
+/// parsed in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TableLayout {
-    /// The columns that are inputs, in their order.
+    /// The input columns, in order.
     pub columns: Vec<Column>,
-    /// The number of all columns.
+    /// The total number of columns.
     pub width: usize,
-    /// The column of the label.
+    /// The label column.
     pub label: Option<LabelColumn>,
-    /// The header, if the table has one: the names of all columns as they stand there. Files of older versions lack it.
+    /// The header, if the table has one: the names of all columns, unchanged. Missing in files of older
+    /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<Vec<String>>,
 }
 
-/// A column that is an input.
+/// An input column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
-    /// Its name in the header, or its number, from 1. The second column of a name is called `name.1`, and so on.
+    /// The name in the header, or the number, from 1. Repeated names get a suffix: `name.1`, `name.2`, …
     pub name: String,
-    /// Where it stands among all columns, from 0.
+    /// The index among all columns, from 0.
     pub position: usize,
-    /// What its cells hold.
+    /// The type of the cells.
     #[serde(flatten)]
     pub kind: ColumnKind,
-    /// How its numbers are written, if they are numbers.
+    /// The number notation, for a numeric column.
     #[serde(default, skip_serializing_if = "Notation::is_plain")]
     pub notation: Notation,
 }
 
-/// The column of the label.
+/// The label column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelColumn {
-    /// Its name in the header, or its number, from 1.
+    /// The name in the header, or the number, from 1.
     pub name: String,
-    /// Where it stands among all columns, from 0.
+    /// The index among all columns, from 0.
     pub position: usize,
 }
 
-/// What the cells of a column hold.
+/// The type of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ColumnKind {
-    /// Numbers: one feature.
+    /// Numeric: one feature.
     Number,
-    /// One of these texts, sorted: one-hot, as many features as there are texts.
+    /// Categorical, one-hot encoded: one feature per category.
     Category {
-        /// The texts.
+        /// The categories, sorted.
         categories: Vec<String>,
-        /// Whether the model was trained on unknown texts, too: zeros in all features of the column.
+        /// Whether the model was trained with unknown categories, encoded as zeros in all features of the
+        /// column.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unknown: bool,
     },
 }
 
 impl Column {
-    /// The number of features that it makes.
+    /// The number of features of the column.
     pub fn features(&self) -> usize {
         match &self.kind {
             ColumnKind::Number => 1,
@@ -78,18 +80,18 @@ impl TableLayout {
         self.columns.iter().map(Column::features).sum()
     }
 
-    /// The name of each feature: a column's, or of a one-hot column `name=text`.
+    /// The name of each feature: the column name, or `column=category` for a one-hot feature.
     pub fn feature_names(&self) -> Vec<String> {
-        let of = |column: &Column| match &column.kind {
+        let names_of = |column: &Column| match &column.kind {
             ColumnKind::Number => vec![column.name.clone()],
             ColumnKind::Category { categories, .. } => {
                 categories.iter().map(|text| format!("{}={text}", column.name)).collect()
             }
         };
-        self.columns.iter().flat_map(of).collect()
+        self.columns.iter().flat_map(names_of).collect()
     }
 
-    /// Whether the columns are called by the names of a header, and not by their numbers.
+    /// Whether the columns have names from a header, and not only numbers.
     pub fn has_names(&self) -> bool {
         let is_name = |name: &str, position: usize| name != (position + 1).to_string();
         self.header.is_some()
@@ -97,19 +99,19 @@ impl TableLayout {
             || self.label.as_ref().is_some_and(|label| is_name(&label.name, label.position))
     }
 
-    /// The names of the inputs, each once.
+    /// The unique names of the input columns.
     pub fn names(&self) -> Vec<Cow<'_, str>> {
-        unique(self.columns.iter().map(|column| column.name.as_str()))
+        unique_names(self.columns.iter().map(|column| column.name.as_str()))
     }
 }
 
-/// What is left of a column's name without case and the white space around it.
+/// A column name in lower case, without surrounding white space.
 pub fn folded(name: &str) -> String {
     name.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_lowercase()
 }
 
-/// The names of columns, each once: the second column of a name is called `name.1`, the third `name.2`.
-pub fn unique<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<Cow<'a, str>> {
+/// Makes column names unique: the second column called `name` becomes `name.1`, the third `name.2`.
+pub fn unique_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<Cow<'a, str>> {
     let first: HashSet<_> = names.clone().collect();
     let mut taken: HashSet<Cow<'_, str>> = HashSet::new();
     let mut unique = Vec::new();
@@ -136,7 +138,7 @@ mod tests {
     #[test]
     fn a_name_that_comes_again_gets_a_number_that_no_other_column_has() {
         let names = ["a", "b", "a", "a.1", "a", "b"];
-        assert_eq!(unique(names.into_iter()), ["a", "b", "a.2", "a.1", "a.3", "b.1"]);
+        assert_eq!(unique_names(names.into_iter()), ["a", "b", "a.2", "a.1", "a.3", "b.1"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A labelled data set as its format's reader gives it.
+//! A labelled data set, as read from its source.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use super::labels::indexes_among;
 use super::{TableLayout, ValueRange};
 use crate::error::{Error, Place, Result, quoted};
 
-/// The shape of one example, without the batch: `[features]` for a row of a table, `[channels, height, width]` for an
-/// image.
+/// The shape of one example, without the batch dimension: `[features]` for a row of a table, `[channels,
+/// height, width]` for an image.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct InputShape(pub Vec<i64>);
 
@@ -35,59 +35,59 @@ impl std::fmt::Display for InputShape {
     }
 }
 
-/// Labelled examples. Every list has an entry for each example, in the order of the source.
+/// Labelled examples. Every list has one entry per example, in the order of the source.
 #[derive(Debug)]
 pub struct Dataset {
-    /// The file or folder that they come from.
+    /// The file or folder that they were read from.
     pub path: PathBuf,
-    /// SHA-256 of the file; of a folder or of shards, SHA-256 of the names and sizes of what is in them.
+    /// SHA-256 of the file; for a folder or for shards, SHA-256 of the names and sizes of the files.
     pub sha256: String,
-    /// The names of the classes, sorted; a label is an index into them.
+    /// The class names, sorted; a label is an index into them.
     pub classes: Vec<String>,
-    /// Classes.
+    /// The class index of each example.
     pub labels: Vec<i64>,
     /// The shape of an example.
     pub shape: InputShape,
-    /// The range of the values, where it is known of the data set rather than seen in it.
+    /// The range of the values, if the format defines it.
     pub range: Option<ValueRange>,
-    /// The raw values of the examples, or where they are.
+    /// The raw values of the examples, or the locations of the encoded images.
     pub inputs: Inputs,
-    /// What the examples are called, and where they stand.
+    /// The names and locations of the examples.
     pub names: Names,
-    /// What a table's columns mean; none for anything else.
+    /// The column layout of a table; `None` for other data.
     pub table: Option<TableLayout>,
-    /// The portion that the source itself puts each example into, if it does.
+    /// The subset that the source assigns each example to, if it does.
     pub portions: Option<Vec<Portion>>,
-    /// The group of each example, if a column names it.
+    /// The group of each example, if there is a group column.
     pub groups: Option<Vec<String>>,
-    /// How many bits are used by the images that have 16 a value, if there are such images.
+    /// The number of bits in use by images with 16 bits per value, if there are any.
     pub depth: Option<u8>,
 }
 
-/// The raw values of examples.
+/// The raw inputs of the examples.
 #[derive(Debug)]
 pub enum Inputs {
-    /// Values of all examples, row after row. A missing value is NaN.
+    /// The values of all examples, concatenated. A missing value is NaN.
     Floats(Vec<f32>),
-    /// Values from 0 to 255 of all examples, row after row; of an image, channel by channel.
+    /// Values from 0 to 255 of all examples, concatenated; images are in (channels, height, width) order.
     Bytes(Vec<u8>),
-    /// Pictures that are decoded as they are needed.
+    /// Encoded images, decoded on demand.
     Images(Vec<ImageSource>),
 }
 
-/// What a source made for training, for choosing between models, and for the last word on one.
+/// A subset of the data: training, validation or test set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Portion {
-    /// To fit a model to.
+    /// The training set.
     Train,
-    /// To compare epochs and models by.
+    /// The validation set, for choosing between epochs and models.
     Validation,
-    /// To measure the finished model by, once.
+    /// The test set, for evaluating the final model once.
     Test,
 }
 
 impl Portion {
-    /// The portion that a name in lower case stands for.
+    /// The subset for a name in lower case.
     pub fn of_name(name: &str) -> Option<Self> {
         match name {
             "train" | "training" | "trn" | "trainval" => Some(Portion::Train),
@@ -100,36 +100,36 @@ impl Portion {
     }
 }
 
-/// What examples are called, and where they stand.
+/// The names and locations of examples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Names {
-    /// An example is called by its number in the source, from 0.
+    /// Each name is the index of the example in the source, from 0.
     Rows(Vec<u64>),
-    /// An example is a row of a text file: called by its number, from 0 and without the header, it begins at a line.
+    /// Rows of a text file: each name is the row number, from 0 and without the header.
     Lines {
-        /// The number.
+        /// The row numbers.
         rows: Vec<u64>,
-        /// The line, from 1.
+        /// The first line of each row, from 1.
         lines: Vec<u64>,
     },
-    /// An example is a file, called by its path below the data set's path, with `/` between its parts.
+    /// Files: each name is the path relative to the data set's path, with `/` as separator.
     Files(Vec<String>),
-    /// An example is a file that a table lists.
+    /// Files listed in a table.
     Listed {
         /// The folder that the names are relative to.
         folder: PathBuf,
-        /// The path of each, below the folder where it is there.
+        /// The path of each file, relative to `folder` if it is inside.
         names: Vec<String>,
-        /// The line of each in the table; empty where there are several tables.
+        /// The line of each file in the table; empty if there are several tables.
         lines: Vec<u64>,
     },
-    /// Examples from elsewhere stand behind the data set's own.
+    /// Examples of the data set, followed by examples from another folder.
     Joined {
-        /// What its own are called.
+        /// The names of the data set's examples.
         own: Box<Names>,
-        /// The folder of the others.
+        /// The other folder.
         folder: PathBuf,
-        /// What the others are called.
+        /// The names of the other examples.
         more: Vec<String>,
     },
 }
@@ -144,12 +144,12 @@ impl Names {
         }
     }
 
-    /// The index of each example by its name.
+    /// A map from name to index.
     pub fn indexes(&self) -> HashMap<String, usize> {
         (0..self.count()).map(|index| (self.name(index), index)).collect()
     }
 
-    /// What example `index` is called.
+    /// The name of example `index`.
     pub fn name(&self, index: usize) -> String {
         match self {
             Names::Rows(rows) | Names::Lines { rows, .. } => rows[index].to_string(),
@@ -161,7 +161,7 @@ impl Names {
         }
     }
 
-    /// Where example `index` stands, in the data set of this path.
+    /// The location of example `index` of the data set at `path`.
     pub fn place(&self, path: &Path, index: usize) -> Place {
         match self {
             Names::Rows(rows) => Place::row(path, rows[index]),
@@ -202,17 +202,17 @@ impl Dataset {
         self.labels.len()
     }
 
-    /// Whether the examples are pictures whose black and white are known.
+    /// Whether the examples are images with a known value range.
     pub fn has_pictures(&self) -> bool {
         self.shape.image().is_some() && self.range.is_some()
     }
 
-    /// Where an example stands.
+    /// The location of an example.
     pub fn place(&self, index: usize) -> Place {
         self.names.place(&self.path, index)
     }
 
-    /// These examples alone, with all classes.
+    /// The subset of examples at these indexes. It keeps all classes.
     pub fn select(&self, indexes: &[usize]) -> Self {
         let width = self.shape.features() as usize;
         let inputs = match &self.inputs {
@@ -236,37 +236,39 @@ impl Dataset {
         }
     }
 
-    /// The same examples, labelled by these classes.
+    /// The same examples, with labels as indexes into `classes`.
     ///
     /// # Errors
-    /// A label that is none of them.
+    /// A label that is not in `classes`.
     pub fn with_classes(self, classes: &[String]) -> Result<Self> {
-        let own = self.labels.iter().map(|label| *label as usize);
-        let labels = indexes_among(classes, &self.classes, own, |index| self.place(index))?;
+        let labels = self.labels.iter().map(|label| *label as usize);
+        let labels = indexes_among(classes, &self.classes, labels, |index| self.place(index))?;
         Ok(Dataset { labels, classes: classes.to_vec(), ..self })
     }
 
-    /// Refuses data that nothing can be learned from, and warns of classes that cannot be measured.
+    /// Rejects data with a single class, and warns about classes that a subset lacks.
     pub fn check(&self) -> Result<()> {
         if let [only] = &self.classes[..] {
-            let problem =
-                format!("every row has the label {}; a classifier needs at least two classes", quoted(only));
+            let problem = format!(
+                "every example has the label {}; a classifier needs at least two classes",
+                quoted(only)
+            );
             return Err(Error::data(self.path.as_path(), problem));
         }
-        self.warn_of_lone_rows();
-        for lacking in super::Lacking::of(self) {
-            tracing::warn!("{}: {}", Place::from(&*self.path), lacking.sentence());
+        self.warn_of_single_example_classes();
+        for missing in super::MissingClasses::of(self) {
+            tracing::warn!("{}: {}", Place::from(&*self.path), missing.sentence());
         }
         Ok(())
     }
 
-    /// A class of one row is trained on and never measured, which the figures do not show.
-    fn warn_of_lone_rows(&self) {
+    /// Warns about classes with one example, which is in the training set and never in the validation set.
+    fn warn_of_single_example_classes(&self) {
         let mut indexes_of = vec![Vec::new(); self.classes.len()];
         for (index, label) in self.labels.iter().enumerate() {
             indexes_of[*label as usize].push(index);
         }
-        // Where no class has more, nothing can be held out at all, and an error says so.
+        // If no class has more, there is no validation set, and `Split::new` returns an error.
         if indexes_of.iter().all(|indexes| indexes.len() < 2) {
             return;
         }
@@ -274,7 +276,7 @@ impl Dataset {
             if let [index] = indexes[..] {
                 let place = self.place(index);
                 tracing::warn!(
-                    "{place}: {} has this row alone, so it is not held out and never measured",
+                    "{place}: this is the only example of class {}, so the validation set does not contain the class",
                     quoted(class)
                 );
             }
@@ -282,7 +284,7 @@ impl Dataset {
     }
 }
 
-/// The values of some rows, one after the other.
+/// Concatenates the values of the examples at `indexes`, with `width` values each.
 pub fn gather<T: Copy>(values: &[T], width: usize, indexes: impl ExactSizeIterator<Item = usize>) -> Vec<T> {
     let mut gathered = Vec::with_capacity(indexes.len() * width);
     for index in indexes {

@@ -1,4 +1,4 @@
-//! What can go wrong with data, as sentences with a subject, a place and a remedy.
+//! Errors about data: messages with a subject, a location and a remedy.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,85 +12,85 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file of the user's holds something that cannot be used.
+    /// Invalid data in a user's file.
     #[error("{place}: {problem}")]
     Data {
-        /// Where it stands.
+        /// The location of the problem.
         place: Place,
-        /// What is wrong and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
-    /// An option has no usable value, or options contradict each other.
+    /// An invalid option value, or options that conflict.
     #[error("{0}")]
     Usage(String),
-    /// The operating system refused something.
+    /// A failed system call.
     #[error("cannot {action} {}: {reason}", terminal::path(path))]
     Io {
-        /// What was tried: "write", "create", …
+        /// The attempted action: "write", "create", …
         action: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         reason: std::io::Error,
     },
 }
 
 impl Error {
-    /// Something in a file of the user's that cannot be used.
+    /// Creates an error about invalid data.
     pub fn data(place: impl Into<Place>, problem: impl Into<String>) -> Self {
         Error::Data { place: place.into(), problem: problem.into() }
     }
 
-    /// What the operating system refused, for `map_err`.
+    /// Returns a function that creates an I/O error, for `map_err`.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_path_buf();
-        move |reason| Error::Io { action, path, reason: explained(reason) }
+        move |reason| Error::Io { action, path, reason: with_remedy(reason) }
     }
 }
 
-/// The system's reason, with a remedy where its own words suggest none.
-fn explained(reason: std::io::Error) -> std::io::Error {
+/// Adds a remedy to an operating system error that suggests none.
+fn with_remedy(reason: std::io::Error) -> std::io::Error {
     match reason.kind() {
         std::io::ErrorKind::FileTooLarge => {
             let problem =
-                format!("{reason}; this shell (`ulimit -f`) or the file system limits the size of a file");
+                format!("{reason}; the shell (`ulimit -f`) or the file system limits the file size");
             std::io::Error::new(reason.kind(), problem)
         }
         _ => reason,
     }
 }
 
-/// A place in a file: its path, and as far as known the line and the column (both from 1) or the example.
+/// A location in a file: its path and, if known, the line and column (from 1) or the index of the example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The file.
     pub path: PathBuf,
     /// The line.
     pub line: Option<u64>,
-    /// In a file that has no lines, the number of the example, from 0.
+    /// The index of the example, from 0, in a file without lines.
     pub row: Option<u64>,
-    /// The column, by number and, where the file has a header, by name.
+    /// The column: its number and, if the file has a header, its name.
     pub column: Option<String>,
 }
 
 impl Place {
-    /// The place as other programs like it: a path, or `path:line`.
+    /// The location in the usual notation of tools: `path` or `path:line`.
     pub fn name(&self) -> String {
         let path = self.path.display();
         self.line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"))
     }
 
-    /// A line of a file.
+    /// The location of a line.
     pub fn line(path: &Path, line: u64) -> Self {
         Place { line: Some(line), ..path.into() }
     }
 
-    /// A row of a file that has no lines, by its number from 0.
+    /// The location of an example in a file without lines, by its index from 0.
     pub fn row(path: &Path, row: u64) -> Self {
         Place { row: Some(row), ..path.into() }
     }
 
-    /// The same place, with a column.
+    /// Adds a column to the location.
     pub fn column(self, column: String) -> Self {
         Place { column: Some(column), ..self }
     }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_stays_on_one_short_line() {
+    fn untrusted_text_stays_on_one_short_line() {
         assert_eq!(quoted("a b"), "`a b`");
         assert_eq!(quoted("a\nb\u{1b}[31m"), "`a\\nb\\u{1b}[31m`");
         assert_eq!(quoted(&"ü".repeat(1000)), format!("`{}…`", "ü".repeat(60)));

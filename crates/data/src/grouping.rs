@@ -1,4 +1,4 @@
-//! Groups of examples that a model is measured on apart from each other: the values of a column, or what a file says.
+//! Groups of examples for comparing a model's metrics, from a column or a CSV file.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -25,99 +25,99 @@ options! {
     }
 }
 
-/// Which group each example is in.
+/// The assignment of examples to groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grouping {
-    /// What makes the groups: a column's name.
+    /// The name of the group column.
     pub by: String,
-    /// The groups, in order.
+    /// The group names, in order.
     pub names: Vec<String>,
     /// The group of each example, as an index into `names`.
     pub of: Vec<usize>,
 }
 
-/// More different numbers than this are no groups, but a quantity.
-const MOST_NUMBERS: usize = 20;
+/// A numeric column with more distinct values is split into quartiles.
+const MAX_NUMBERS: usize = 20;
 
-/// More different texts than this name things, or are free text.
-const MOST_TEXTS: usize = 100;
+/// A text column with more distinct values is probably an identifier or free text.
+const MAX_TEXTS: usize = 100;
 
-/// The group of the examples of which no group is known.
+/// Name of the group of examples without a value.
 const UNKNOWN: &str = "(not known)";
 
 impl Grouping {
-    /// The groups of examples of these names that were read from `path`; none if no groups are wanted.
+    /// Reads the groups of the examples called `names`, which come from `path`; `None` if no option is set.
     ///
     /// # Errors
-    /// A column that there is not, or that has too many different texts; a file that cannot be read or that names an example
-    /// that there is not.
+    /// A missing column or one with too many different texts; a file that cannot be read or that names an
+    /// unknown example.
     pub fn read(options: &GroupingOptions, path: &Path, names: &Names) -> Result<Option<Self>> {
         if let Some(column) = &options.group_by {
-            return Grouping::of_column(column, path, names).map(Some);
+            return Grouping::from_column(column, path, names).map(Some);
         }
-        options.groups.as_ref().map(|file| Grouping::of_file(file, path, names)).transpose()
+        options.groups.as_ref().map(|file| Grouping::from_file(file, path, names)).transpose()
     }
 
-    fn of_column(choice: &ColumnChoice, path: &Path, names: &Names) -> Result<Self> {
+    fn from_column(choice: &ColumnChoice, path: &Path, names: &Names) -> Result<Self> {
         let lines = match names {
             Names::Lines { lines, .. } | Names::Listed { lines, .. } => lines.as_slice(),
             _ => &[],
         };
         if lines.len() != names.count() {
             let problem = format!(
-                "--group-by {choice}: {} is no table and has no columns; write the group of each example into a file for --groups",
+                "--group-by {choice}: {} is not a table and has no columns; write the group of each example to a CSV file and use --groups",
                 path.display()
             );
             return Err(Error::Usage(problem));
         }
         let mut column = read_column(path, choice, lines.first().copied().unwrap_or(0))?;
         let cells = lines.iter().map(|line| column.cells.remove(line).unwrap_or_default()).collect();
-        let fault = |problem| Error::data(Place::from(path).column(column.name.clone()), problem);
-        Grouping::of_cells(column.name.clone(), cells).map_err(fault)
+        let error = |problem| Error::data(Place::from(path).column(column.name.clone()), problem);
+        Grouping::from_cells(column.name.clone(), cells).map_err(error)
     }
 
-    fn of_file(file: &Path, path: &Path, names: &Names) -> Result<Self> {
-        let fault = |e: csv::Error| Error::data(file, format!("cannot read the groups: {e}"));
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(file).map_err(fault)?;
-        let header = reader.headers().map_err(fault)?;
+    fn from_file(file: &Path, path: &Path, names: &Names) -> Result<Self> {
+        let error = |e: csv::Error| Error::data(file, format!("cannot read the groups: {e}"));
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(file).map_err(error)?;
+        let header = reader.headers().map_err(error)?;
         let [_, by] = header.iter().collect::<Vec<_>>()[..] else {
-            let problem = "a file of groups has two columns, the names of examples and their groups, and a header above them";
+            let problem = "a group file needs a header and two columns: example name and group";
             return Err(Error::data(file, problem));
         };
         let by = by.to_string();
-        let place_of = names.indexes();
+        let index_of = names.indexes();
         let mut cells = vec![String::new(); names.count()];
         for record in reader.records() {
-            let record = record.map_err(fault)?;
-            let index = place_of.get(&record[0]).ok_or_else(|| {
+            let record = record.map_err(error)?;
+            let index = index_of.get(&record[0]).ok_or_else(|| {
                 let line = record.position().map_or(1, csv::Position::line);
-                let problem = format!("no example of {} is called {}", path.display(), quoted(&record[0]));
+                let problem = format!("no example named {} in {}", quoted(&record[0]), path.display());
                 Error::data(Place::line(file, line), problem)
             })?;
             cells[*index] = record[1].to_string();
         }
-        Grouping::of_cells(by, cells).map_err(|problem| Error::data(file, problem))
+        Grouping::from_cells(by, cells).map_err(|problem| Error::data(file, problem))
     }
 
-    fn of_cells(by: String, cells: Vec<String>) -> std::result::Result<Self, String> {
+    fn from_cells(by: String, cells: Vec<String>) -> std::result::Result<Self, String> {
         let known = |cell: &&String| !is_missing(cell.as_bytes());
         let different: BTreeSet<&String> = cells.iter().filter(known).collect();
         let numbers =
             different.iter().map(|cell| cell.parse::<f64>().ok().filter(|number| number.is_finite()));
         let numbers: Option<Vec<f64>> = numbers.collect();
         let (names, group_of): (Vec<String>, HashMap<&String, usize>) = match numbers {
-            Some(_) if different.len() > MOST_NUMBERS => quarters(&cells),
-            _ if different.len() > MOST_TEXTS => {
+            Some(_) if different.len() > MAX_NUMBERS => quartiles(&cells),
+            _ if different.len() > MAX_TEXTS => {
                 return Err(format!(
-                    "it holds {} different texts, and at most {MOST_TEXTS} groups are compared; put some together in a file for --groups",
+                    "it has {} different texts, but at most {MAX_TEXTS} groups can be compared; merge some in a CSV file and use --groups",
                     different.len()
                 ));
             }
             _ => {
                 let names = sorted_classes(different.iter().map(|cell| cell.to_string()).collect());
-                let place =
+                let index =
                     |cell: &&String| names.iter().position(|name| name == *cell).expect("each has a name");
-                let of = different.iter().map(|cell| (*cell, place(cell))).collect();
+                let of = different.iter().map(|cell| (*cell, index(cell))).collect();
                 (names, of)
             }
         };
@@ -128,7 +128,7 @@ impl Grouping {
         Ok(Grouping { by, names, of })
     }
 
-    /// The same for some of the examples, in this order.
+    /// The grouping of a subset of examples, in the order of `indexes`.
     pub fn select(&self, indexes: impl IntoIterator<Item = usize>) -> Self {
         let of = indexes.into_iter().map(|index| self.of[index]).collect();
         Grouping { by: self.by.clone(), names: self.names.clone(), of }
@@ -142,13 +142,14 @@ impl Grouping {
     }
 }
 
-/// Numbers in four groups of about as many examples; equal numbers are in one group, so there may be fewer.
-fn quarters(cells: &[String]) -> (Vec<String>, HashMap<&String, usize>) {
+/// Splits numbers into quartiles. Equal numbers are in the same group, so there may be fewer than four
+/// groups.
+fn quartiles(cells: &[String]) -> (Vec<String>, HashMap<&String, usize>) {
     let number = |cell: &String| cell.parse::<f64>().ok().filter(|number| number.is_finite());
     let mut sorted: Vec<f64> = cells.iter().filter_map(number).collect();
     sorted.sort_unstable_by(f64::total_cmp);
     let mut cuts: Vec<f64> = (1..4).map(|quarter| sorted[(quarter * sorted.len()).div_ceil(4) - 1]).collect();
-    // The numbers up to a cut are below it, so a cut at the greatest number parts nothing.
+    // A cut is the upper bound of its group, so a cut at the maximum would leave an empty group.
     cuts.retain(|cut| *cut < sorted[sorted.len() - 1]);
     cuts.dedup();
     let group = |number: f64| cuts.iter().filter(|cut| number > **cut).count();
@@ -168,7 +169,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(cells: &[&str]) -> Grouping {
-        Grouping::of_cells("c".into(), cells.iter().map(|cell| cell.to_string()).collect()).unwrap()
+        Grouping::from_cells("c".into(), cells.iter().map(|cell| cell.to_string()).collect()).unwrap()
     }
 
     fn options(group_by: Option<&str>, groups: Option<PathBuf>) -> GroupingOptions {
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn few_values_are_groups_and_gaps_are_one_more() {
+    fn few_values_are_groups_and_missing_values_are_another() {
         let grouping = of(&["m", "f", "", "m", "NA"]);
         assert_eq!(grouping.names, ["f", "m", "(not known)"]);
         assert_eq!((grouping.of.as_slice(), grouping.counts()), (&[1, 0, 2, 1, 2][..], vec![1, 2, 2]));
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn many_numbers_become_quarters() {
+    fn many_numbers_become_quartiles() {
         let cells: Vec<_> = (1..=40).map(|number| (f64::from(number) / 2.).to_string()).collect();
         let grouping = of(&cells.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(grouping.names, ["to 5", "above 5 to 10", "above 10 to 15", "above 15"]);
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn too_many_texts_are_refused() {
         let cells: Vec<_> = (0..101).map(|number| format!("p{number}")).collect();
-        let problem = Grouping::of_cells("c".into(), cells).unwrap_err();
+        let problem = Grouping::from_cells("c".into(), cells).unwrap_err();
         assert!(problem.contains("101 different texts"), "{problem}");
     }
 
@@ -222,7 +223,7 @@ mod tests {
         let text = fails("sex", &Names::Lines { rows: vec![0], lines: vec![1] });
         assert!(text.contains("the table has no header"), "{text}");
         let text = fails("sex", &Names::Rows(vec![0]));
-        assert!(text.contains("is no table") && text.contains("--groups"), "{text}");
+        assert!(text.contains("is not a table") && text.contains("--groups"), "{text}");
     }
 
     #[test]
@@ -237,14 +238,14 @@ mod tests {
         let grouping = read("example,camera\nb/1.png,old\na/1.png,new\n").unwrap().unwrap();
         assert_eq!((grouping.by.as_str(), grouping.of.as_slice()), ("camera", &[0, 2, 1][..]));
         let text = read("example,camera\na/1.png,new\na/7.png,new\n").unwrap_err().to_string();
-        assert!(text.contains("g.csv, line 3: no example of photos is called `a/7.png`"), "{text}");
-        assert!(read("a/1.png\n").unwrap_err().to_string().contains("has two columns"));
+        assert!(text.contains("g.csv, line 3: no example named `a/7.png` in photos"), "{text}");
+        assert!(read("a/1.png\n").unwrap_err().to_string().contains("two columns"));
     }
 
     proptest! {
         #[test]
         fn every_example_is_in_one_group(cells in prop::collection::vec("[0-9]{0,3}|-?[0-9]{1,2}\\.[0-9]|inf", 0..80)) {
-            let grouping = Grouping::of_cells("c".into(), cells.clone()).unwrap();
+            let grouping = Grouping::from_cells("c".into(), cells.clone()).unwrap();
             prop_assert_eq!(grouping.of.len(), cells.len());
             prop_assert!(grouping.counts().iter().all(|count| *count > 0));
         }

@@ -1,10 +1,10 @@
-//! Labels as text become indexes into sorted classes.
+//! Converts text labels to indexes into sorted classes.
 
 use std::collections::HashMap;
 
 use crate::error::{Error, Place, Result, excerpt, quoted};
 
-/// Collects the labels of examples one by one, each text once.
+/// Collects the labels of examples and stores each distinct text once.
 #[derive(Debug, Default)]
 pub struct LabelsBuilder {
     names: Vec<String>,
@@ -27,26 +27,26 @@ impl LabelsBuilder {
         self.indexes.push(index);
     }
 
-    /// The classes in order ([`sorted_classes`]), and each example's index into them.
+    /// Returns the classes in order ([`sorted_classes`]) and each example's index into them.
     pub fn finish(self) -> (Vec<String>, Vec<i64>) {
         let classes = sorted_classes(self.names.clone());
-        let place: HashMap<&str, i64> =
+        let index_in_classes: HashMap<&str, i64> =
             classes.iter().enumerate().map(|(index, class)| (class.as_str(), index as i64)).collect();
-        let new_index: Vec<i64> = self.names.iter().map(|name| place[name.as_str()]).collect();
+        let new_index: Vec<i64> = self.names.iter().map(|name| index_in_classes[name.as_str()]).collect();
         let labels = self.indexes.iter().map(|index| new_index[*index as usize]).collect();
         (classes, labels)
     }
 }
 
-/// Different labels in numeric order if all are whole numbers, else in the order of the text.
+/// Sorts distinct labels: numerically if all are integers, else as text.
 pub fn sorted_classes(mut classes: Vec<String>) -> Vec<String> {
     classes.sort();
     let numbers: std::result::Result<Vec<i64>, _> =
         classes.iter().map(|label| label.parse::<i64>()).collect();
     if let Ok(mut numbers) = numbers {
-        // "01" and "1" are two labels, so they stay text.
-        let spelled_alike = numbers.iter().zip(&classes).all(|(number, label)| number.to_string() == *label);
-        if spelled_alike {
+        // "01" and "1" are different labels, so they are sorted as text.
+        let all_canonical = numbers.iter().zip(&classes).all(|(number, label)| number.to_string() == *label);
+        if all_canonical {
             numbers.sort_unstable();
             return numbers.iter().map(i64::to_string).collect();
         }
@@ -54,10 +54,11 @@ pub fn sorted_classes(mut classes: Vec<String>) -> Vec<String> {
     classes
 }
 
-/// Labels as indexes into `classes`: each is given as its number among `texts`.
+/// Converts `labels`, given as indexes into `texts`, to indexes into `classes`. `place` returns the location
+/// of an example for the error.
 ///
 /// # Errors
-/// A label that is none of the classes, at its place.
+/// A label that is not in `classes`, with its location.
 pub fn indexes_among(
     classes: &[String],
     texts: &[String],
@@ -69,18 +70,18 @@ pub fn indexes_among(
     let index_of = |(at, label): (usize, usize)| {
         known[label].ok_or_else(|| {
             let problem =
-                format!("the label {} is none of the classes ({})", quoted(&texts[label]), abridged(classes));
+                format!("unknown label {}; the classes are {}", quoted(&texts[label]), shortened(classes));
             Error::data(place(at), problem)
         })
     };
     labels.enumerate().map(index_of).collect()
 }
 
-/// The names of classes, of many the first and the last.
-fn abridged(classes: &[String]) -> String {
+/// The class names; only the first and last of more than 12.
+fn shortened(classes: &[String]) -> String {
     match classes {
         [first, .., last] if classes.len() > 12 => {
-            format!("{} … {}, {} in all", excerpt(first), excerpt(last), classes.len())
+            format!("{} … {} ({} classes)", excerpt(first), excerpt(last), classes.len())
         }
         _ => classes.iter().map(|class| excerpt(class)).collect::<Vec<_>>().join(", "),
     }

@@ -1,4 +1,4 @@
-//! Labelled data: reads it from files of many formats, describes it, checks it and splits it. Nothing here needs libtorch.
+//! Labelled data: reads, checks, audits and splits it, for many file formats. Independent of libtorch.
 
 pub mod atomic;
 pub mod audit;
@@ -11,7 +11,7 @@ mod grouping;
 pub mod image;
 mod labels;
 pub mod lists;
-mod lone;
+mod missing_classes;
 pub mod notation;
 pub mod options;
 pub mod parallel;
@@ -31,56 +31,53 @@ pub use column::TableLayout;
 pub use dataset::{Dataset, InputShape, Inputs, Names, Portion, gather};
 pub use grouping::{Grouping, GroupingOptions};
 pub use labels::{LabelsBuilder, sorted_classes};
-pub use lone::Lacking;
+pub use missing_classes::MissingClasses;
 pub use options::DataOptions;
 pub use split::{Split, SplitPlan};
 pub use table::{Table, ValueRange};
 
 use crate::error::{Error, Result, did_you_mean};
 
-/// Reads a data set, by the name of a built-in one or by the path of a file or folder.
+/// Reads and checks a data set, given the name of a built-in one or the path of a file or folder.
 ///
 /// # Errors
-/// Data that is missing, in no known format, damaged, or unfit for classification.
+/// Data that is missing, in an unknown format, damaged, or unsuitable for classification.
 pub fn load(source: &str, options: &DataOptions) -> Result<Dataset> {
     let dataset = read(source, options)?;
     let dataset = match &options.exclude {
-        Some(list) => lists::leave_out(dataset, list)?,
+        Some(list) => lists::exclude(dataset, list)?,
         None => dataset,
     };
     dataset.check()?;
     Ok(dataset)
 }
 
-/// Reads a data set whole, fit for classification or not.
+/// Reads a data set without checking that it is suitable for classification.
 ///
 /// # Errors
-/// Data that is missing, in no known format, or damaged.
+/// Data that is missing, in an unknown format, or damaged.
 pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
     if let Some(known) = builtin::DATASETS.iter().find(|dataset| dataset.name == source) {
         return known.load(options);
     }
     let path = PathBuf::from(source);
-    // A path that cannot even be looked at is left to the reader, which says why.
+    // If the path is not accessible, the reader reports the reason.
     if matches!(path.try_exists(), Ok(false)) && !format::webdataset::is_pattern(&path) {
         let known: Vec<_> = builtin::DATASETS.iter().map(|dataset| dataset.name).collect();
         let hint = did_you_mean(source, known.iter().copied()).unwrap_or_default();
-        let problem = format!(
-            "there is no such file, and no built-in data set of that name (they are: {}){hint}",
-            known.join(", ")
-        );
+        let problem = format!("no such file or built-in data set (built in: {}){hint}", known.join(", "));
         return Err(Error::data(path.as_path(), problem));
     }
     room::refuse_special(&path)?;
     format::of(&path, options)?.read(&path, options)
 }
 
-/// SHA-256 of bytes, as 64 hexadecimal digits.
+/// SHA-256 of `bytes` as 64 hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
-/// Bytes as hexadecimal digits.
+/// Formats bytes as hexadecimal digits.
 pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

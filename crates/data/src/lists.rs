@@ -1,6 +1,7 @@
-//! Lists of examples, as users and `cresset data clean` write them: a name a line, as `split.csv` shows names. What
-//! stands behind a tab is a remark, and so is a line that begins with `#`. A name that would not survive this stands there as a
-//! string of JSON, such as `"a\nb.png"`.
+//! Example lists, as written by users and `cresset data clean`: one name per line, as in `split.csv`. Text
+//! after a tab and lines that begin with `#` are comments. A name with special characters is written as a
+//! JSON string, such as `"a
+//! b.png"`.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -10,32 +11,32 @@ use super::Dataset;
 use crate::error::{Error, Place, Result, quoted};
 use crate::terminal;
 
-/// The data without the examples that a list names.
+/// Removes the examples in a list from the data set.
 ///
 /// # Errors
-/// A list that cannot be read, a name that no example has, and a list of everything.
-pub fn leave_out(dataset: Dataset, list: &Path) -> Result<Dataset> {
+/// A list that cannot be read, contains an unknown name, or contains every example.
+pub fn exclude(dataset: Dataset, list: &Path) -> Result<Dataset> {
     let excluded = read(&dataset, list)?;
     let kept: Vec<usize> = (0..dataset.rows()).filter(|index| !excluded.contains(index)).collect();
     if kept.is_empty() {
-        return Err(Error::data(list, "the list leaves out every example of the data"));
+        return Err(Error::data(list, "the list excludes every example of the data"));
     }
-    tracing::info!(list = %list.display(), excluded = excluded.len(), kept = kept.len(), "left examples out");
+    tracing::info!(list = %list.display(), excluded = excluded.len(), kept = kept.len(), "excluded examples");
     Ok(dataset.select(&kept))
 }
 
-/// The indexes of the examples that a list names.
+/// Reads the indexes of the examples in a list.
 ///
 /// # Errors
-/// A list that cannot be read, and a name that no example has.
+/// A list that cannot be read or that contains an unknown name.
 pub fn read(dataset: &Dataset, list: &Path) -> Result<HashSet<usize>> {
     let index_of = dataset.names.indexes();
     let index = |(name, line): (String, u64)| {
         index_of.get(&name).copied().ok_or_else(|| {
             let problem = format!(
-                "no example of {} is called {}; they are called {}, …",
-                dataset.path.display(),
+                "no example named {} in {}; example names are {}, …",
                 quoted(&name),
+                dataset.path.display(),
                 quoted(&dataset.names.name(0))
             );
             Error::data(Place::line(list, line), problem)
@@ -44,7 +45,7 @@ pub fn read(dataset: &Dataset, list: &Path) -> Result<HashSet<usize>> {
     names(list)?.into_iter().map(index).collect()
 }
 
-/// The names on a list, each with the first line that it stands on.
+/// Reads the distinct names in a list, each with the first line that contains it.
 ///
 /// # Errors
 /// A list that cannot be read.
@@ -65,13 +66,13 @@ pub fn names(list: &Path) -> Result<Vec<(String, u64)>> {
     Ok(names)
 }
 
-/// A name as it stands on a list.
+/// Formats a name for a list.
 pub fn written(name: &str) -> Cow<'_, str> {
     let is_plain = !name.is_empty() && name == name.trim() && !name.starts_with(['#', '"']);
     if is_plain && !name.chars().any(terminal::is_hidden) {
         return name.into();
     }
-    serde_json::to_string(name).expect("a text is JSON").into()
+    serde_json::to_string(name).expect("a string is valid JSON").into()
 }
 
 #[cfg(test)]
@@ -101,11 +102,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("list.tsv");
         std::fs::write(&path, text).unwrap();
-        leave_out(dataset(), &path)
+        exclude(dataset(), &path)
     }
 
     #[test]
-    fn examples_on_the_list_are_left_out_with_all_that_belongs_to_them() {
+    fn listed_examples_are_removed_with_all_their_data() {
         let kept = list("# found by hand\nb/1.png\tblurred\n\n").unwrap();
         assert_eq!((kept.labels.as_slice(), kept.classes.len()), (&[0, 1][..], 2));
         assert_eq!(kept.names, Names::Files(vec!["a/1.png".into(), "b/2.png".into()]));
@@ -113,15 +114,15 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_example_has_names_its_line() {
+    fn an_unknown_name_is_reported_with_its_line() {
         let text = list("a/1.png\nb/7.png\n").unwrap_err().to_string();
-        assert!(text.contains("list.tsv, line 2: no example of photos is called `b/7.png`"), "{text}");
+        assert!(text.contains("list.tsv, line 2: no example named `b/7.png` in photos"), "{text}");
     }
 
     #[test]
     fn a_list_of_everything_is_refused() {
         let text = list("a/1.png\nb/1.png\nb/2.png").unwrap_err().to_string();
-        assert!(text.contains("leaves out every example"), "{text}");
+        assert!(text.contains("excludes every example"), "{text}");
     }
 
     proptest! {

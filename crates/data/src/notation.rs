@@ -1,28 +1,29 @@
-//! How the numbers of a table's column are written: with a decimal comma, thousands separators, a percent sign or a currency
-//! symbol; or as dates.
+//! Number notations of a table's columns: decimal comma, thousands separators, percent sign, currency symbol,
+//! or dates.
 
 use serde::{Deserialize, Serialize};
 
-/// How the numbers of a column are written. It goes into the exported model, so that new rows are read in the same way.
+/// The number notation of a column. It is part of the exported model's metadata, so that new rows are parsed
+/// in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Notation {
-    /// As programs write them: digits, a point, an exponent.
+    /// Plain: digits, a decimal point, an exponent.
     #[default]
     Plain,
-    /// As people write them.
+    /// Formatted for people: thousands separators, percent sign, currency.
     Written {
-        /// What stands before the fraction; the other of the two may separate thousands, as blanks and apostrophes may.
+        /// The decimal mark. The other mark, spaces or apostrophes may separate thousands.
         decimal: Decimal,
-        /// The currency symbol before or behind a number, if cells have one.
+        /// The currency symbol before or after the number, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         currency: Option<String>,
     },
-    /// Dates with or without a time: days since 1970-01-01.
+    /// Dates with or without a time, as days since 1970-01-01.
     Date(DateOrder),
 }
 
-/// The mark before a fraction.
+/// The decimal mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decimal {
@@ -44,19 +45,19 @@ pub enum DateOrder {
     MonthFirst,
 }
 
-/// Symbols and codes of currencies that stand before or behind a number.
+/// Currency symbols and codes that are recognized before or after a number.
 const CURRENCIES: [&str; 20] = [
     "US$", "R$", "$", "€", "£", "¥", "₹", "₩", "₽", "₺", "₪", "₴", "USD", "EUR", "GBP", "JPY", "CHF", "CNY",
     "INR", "CAD",
 ];
 
 impl Notation {
-    /// Whether numbers are written as programs write them.
+    /// Whether this is the plain notation.
     pub fn is_plain(&self) -> bool {
         *self == Notation::Plain
     }
 
-    /// A cell as a finite number, if it is one in a notation other than the plain one.
+    /// Parses a cell as a finite number; `None` for plain notation.
     pub fn number(&self, cell: &[u8]) -> Option<f32> {
         let text = std::str::from_utf8(cell).ok()?;
         match self {
@@ -70,36 +71,35 @@ impl Notation {
     }
 }
 
-/// A number as people write it, and its currency symbol if it has one. A percentage is a share: `9%` is 0.09; and a number in
-/// parentheses is negative.
+/// Parses a formatted number and its currency symbol. `9%` is 0.09, and a number in parentheses is negative.
 pub fn written(text: &str, decimal: Decimal) -> Option<(f32, Option<&'static str>)> {
     let inner = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
-    let (is_debit, rest) = inner.map_or((false, text), |inner| (true, inner.trim()));
-    let (sign, rest) = signed(rest);
-    let (currency, rest) = without_currency(rest);
-    let (inner_sign, rest) = if sign { (false, rest) } else { signed(rest) };
-    if is_debit && (sign || inner_sign) {
+    let (is_parenthesized, rest) = inner.map_or((false, text), |inner| (true, inner.trim()));
+    let (sign, rest) = strip_sign(rest);
+    let (currency, rest) = strip_currency(rest);
+    let (inner_sign, rest) = if sign { (false, rest) } else { strip_sign(rest) };
+    if is_parenthesized && (sign || inner_sign) {
         return None;
     }
-    let share = rest.strip_suffix('%').map(str::trim_end);
-    let digits = plain(share.unwrap_or(rest), decimal)?;
-    let value = match share {
+    let percentage = rest.strip_suffix('%').map(str::trim_end);
+    let digits = to_plain(percentage.unwrap_or(rest), decimal)?;
+    let value = match percentage {
         Some(_) => (fast_float2::parse::<f64, _>(&digits).ok()? / 100.) as f32,
         None => fast_float2::parse::<f32, _>(&digits).ok()?,
     };
-    let value = if is_debit || sign || inner_sign { -value } else { value };
+    let value = if is_parenthesized || sign || inner_sign { -value } else { value };
     value.is_finite().then_some((value, currency))
 }
 
-/// Whether a number has a minus, and what stands behind its sign.
-fn signed(text: &str) -> (bool, &str) {
+/// Whether the text begins with a minus, and the text after the sign.
+fn strip_sign(text: &str) -> (bool, &str) {
     match text.strip_prefix(['-', '\u{2212}']) {
         Some(rest) => (true, rest.trim_start()),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     }
 }
 
-fn without_currency(text: &str) -> (Option<&'static str>, &str) {
+fn strip_currency(text: &str) -> (Option<&'static str>, &str) {
     let stripped = |symbol: &'static str| {
         let rest = text.strip_prefix(symbol).map(str::trim_start);
         Some((Some(symbol), rest.or_else(|| text.strip_suffix(symbol).map(str::trim_end))?))
@@ -107,8 +107,8 @@ fn without_currency(text: &str) -> (Option<&'static str>, &str) {
     CURRENCIES.iter().find_map(|symbol| stripped(symbol)).unwrap_or((None, text))
 }
 
-/// A number without separators of thousands and with a decimal point.
-fn plain(text: &str, decimal: Decimal) -> Option<String> {
+/// Removes thousands separators and replaces the decimal mark by a point.
+fn to_plain(text: &str, decimal: Decimal) -> Option<String> {
     let (mark, other) = match decimal {
         Decimal::Point => ('.', ','),
         Decimal::Comma => (',', '.'),
@@ -122,7 +122,7 @@ fn plain(text: &str, decimal: Decimal) -> Option<String> {
     let separates =
         |c: char| c == other || matches!(c, ' ' | '\u{a0}' | '\u{2009}' | '\u{202f}' | '\'' | '’');
     let mut number = match whole.find(separates) {
-        Some(at) => joined(whole, whole[at..].chars().next()?)?,
+        Some(at) => join_groups(whole, whole[at..].chars().next()?)?,
         None if whole.bytes().all(|byte| byte.is_ascii_digit()) => whole.to_string(),
         None => return None,
     };
@@ -132,8 +132,8 @@ fn plain(text: &str, decimal: Decimal) -> Option<String> {
     Some(number + exponent)
 }
 
-/// The digits of groups such as `1,234,567` (in India `12,34,567`).
-fn joined(text: &str, separator: char) -> Option<String> {
+/// Joins digit groups such as `1,234,567` (in India `12,34,567`).
+fn join_groups(text: &str, separator: char) -> Option<String> {
     let groups: Vec<&str> = text.split(separator).collect();
     let (first, rest) = groups.split_first()?;
     let (last, middle) = rest.split_last()?;
@@ -144,13 +144,13 @@ fn joined(text: &str, separator: char) -> Option<String> {
     (fits && middle.iter().all(|group| is_group(group, 2..=3))).then(|| groups.concat())
 }
 
-/// A date, perhaps with a time behind it, as days since 1970-01-01 in UTC.
+/// Parses a date with an optional time as days since 1970-01-01 in UTC.
 pub fn date(text: &str, order: DateOrder) -> Option<f32> {
     let (day, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
-    Some((days(day, order)? as f64 + share_of_day(time.trim())?) as f32)
+    Some((days_since_epoch(day, order)? as f64 + fraction_of_day(time.trim())?) as f32)
 }
 
-fn days(text: &str, order: DateOrder) -> Option<i64> {
+fn days_since_epoch(text: &str, order: DateOrder) -> Option<i64> {
     let separator = text.chars().find(|c| !c.is_ascii_digit()).filter(|c| "-/.".contains(*c))?;
     let parts: Vec<&str> = text.split(separator).collect();
     let [first, second, third] = parts[..] else { return None };
@@ -159,14 +159,14 @@ fn days(text: &str, order: DateOrder) -> Option<i64> {
         part.parse().ok().filter(|_| fits)
     };
     let year_last = || match third.len() {
-        // Two digits are written with slashes; of other marks they may be anything.
+        // Two-digit years are accepted only with slashes; with other separators they are ambiguous.
         2 if separator == '/' => number(third, 2..=2).map(|year| year + if year < 70 { 2000 } else { 1900 }),
         _ => number(third, 4..=4),
     };
     let (year, month, day) = match order {
         DateOrder::YearFirst => (number(first, 4..=4)?, number(second, 1..=2)?, number(third, 1..=2)?),
         DateOrder::DayFirst => (year_last()?, number(second, 1..=2)?, number(first, 1..=2)?),
-        // No country writes a month before the day with points.
+        // No country uses month-first dates with points.
         DateOrder::MonthFirst if separator == '.' => return None,
         DateOrder::MonthFirst => (year_last()?, number(first, 1..=2)?, number(second, 1..=2)?),
     };
@@ -182,10 +182,10 @@ fn days(text: &str, order: DateOrder) -> Option<i64> {
     Some(before(year) - before(1970) + months + day - 1)
 }
 
-/// `14:30`, `2:30 PM` or `14:30:00.5+02:00` as a share of a day.
-fn share_of_day(text: &str) -> Option<f64> {
-    let (text, zone) = match text.find(['Z', '+', '-']) {
-        Some(at) => (&text[..at], zone(&text[at..])?),
+/// Parses `14:30`, `2:30 PM` or `14:30:00.5+02:00` as a fraction of a day.
+fn fraction_of_day(text: &str) -> Option<f64> {
+    let (text, utc_offset) = match text.find(['Z', '+', '-']) {
+        Some(at) => (&text[..at], utc_offset(&text[at..])?),
         None => (text, 0.),
     };
     let upper = text.to_ascii_uppercase();
@@ -208,11 +208,11 @@ fn share_of_day(text: &str) -> Option<f64> {
         Some(half) => part(0, 13.)? % 12. + half,
         None => part(0, 24.)?,
     };
-    Some((hours + part(1, 60.)? / 60. + part(2, 61.)? / 3600. - zone) / 24.)
+    Some((hours + part(1, 60.)? / 60. + part(2, 61.)? / 3600. - utc_offset) / 24.)
 }
 
-/// The hours of `Z`, `+02:00`, `+0200` or `-05`.
-fn zone(text: &str) -> Option<f64> {
+/// Parses a UTC offset, `Z`, `+02:00`, `+0200` or `-05`, in hours.
+fn utc_offset(text: &str) -> Option<f64> {
     let digits: String = text[1..].chars().filter(|c| *c != ':').collect();
     let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
     let hours = match digits.len() {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_no_numbers() {
+    fn text_is_not_a_number() {
         for text in [
             "",
             "-",
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_currency_of_another_kind_is_no_number_of_the_column() {
+    fn a_number_with_another_currency_is_rejected() {
         let dollars = Notation::Written { decimal: Decimal::Point, currency: Some("$".into()) };
         assert_eq!(dollars.number(b"$1,000"), Some(1000.));
         assert_eq!(dollars.number(b"1000"), Some(1000.));

@@ -1,4 +1,4 @@
-//! How data is read: the options that `train` and the commands on data have in common.
+//! Options for reading data, shared by `train` and the `data` commands.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -52,7 +52,7 @@ options! {
 }
 
 impl DataOptions {
-    /// What the values of a file may take.
+    /// The memory budget for the values of a file.
     pub fn room(&self) -> Room {
         Room(self.max_memory)
     }
@@ -64,7 +64,7 @@ fn formats() -> impl Iterator<Item = Choice> {
     std::iter::once(auto).chain(FORMATS.iter().map(|format| Choice::new(format.name(), format.summary())))
 }
 
-/// A column of a table, as a user names it.
+/// A column of a table, selected by the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnChoice {
     /// The first column.
@@ -82,7 +82,7 @@ impl FromStr for ColumnChoice {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match (text, text.parse()) {
-            ("", _) => Err("a column has a name or a number".to_string()),
+            ("", _) => Err("expected a column name or number".to_string()),
             ("first", _) => Ok(ColumnChoice::First),
             ("last", _) => Ok(ColumnChoice::Last),
             (_, Ok(0)) => Err("columns are numbered from 1".to_string()),
@@ -131,10 +131,10 @@ choices! {
     }
 }
 
-/// The size that pictures are brought to.
+/// The image size after resizing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageSize {
-    /// The size of the pictures if they all have the same small one, else 224 × 224.
+    /// The original size if it is small and the same for all images, else 224 × 224.
     Auto,
     /// Height and width in pixels.
     Pixels(u32, u32),
@@ -146,7 +146,7 @@ impl FromStr for ImageSize {
     fn from_str(text: &str) -> Result<Self, String> {
         let side = |text: &str| match text.parse() {
             Ok(side @ 1..=4096) => Ok(side),
-            _ => Err("it is `auto`, a number from 1 to 4096, or two such as 240x320".to_string()),
+            _ => Err("expected `auto`, a number from 1 to 4096, or HEIGHTxWIDTH such as 240x320".to_string()),
         };
         match text.split_once('x') {
             _ if text == "auto" => Ok(ImageSize::Auto),
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_is_read_back() {
+    fn displayed_values_parse_back() {
         for text in ["first", "last", "3", "petal width"] {
             assert_eq!(text.parse::<ColumnChoice>().unwrap().to_string(), text);
         }

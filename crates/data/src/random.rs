@@ -1,37 +1,37 @@
-//! Every random choice of the pipeline comes from the run's seed.
+//! Random number generators, all derived from the run's seed.
 //!
-//! A choice has a stream of its own, found from the seed, its purpose and its number (the epoch, say), so that a resumed
-//! run draws what it would have drawn, with nothing to store.
+//! Each random choice uses a separate stream, derived from the seed, the purpose and a number such as the
+//! epoch. A resumed run therefore draws the same numbers without stored generator state.
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
-/// What the numbers are drawn for.
+/// The purpose of a stream.
 #[derive(Debug, Clone, Copy)]
 pub enum Purpose {
-    /// Which rows are held out.
+    /// The train/validation split.
     Split = 1,
-    /// The order of an epoch's rows.
+    /// The shuffled order of an epoch.
     Shuffle = 2,
-    /// How a picture is changed, by its epoch and place.
+    /// Augmentation of an image, by epoch and position.
     Augment = 3,
-    /// How the pictures of a batch are mixed.
+    /// Mixing of the images in a batch.
     Mix = 4,
-    /// What a synthetic picture is made of.
+    /// Synthetic images.
     Synthesis = 5,
-    /// The noise of inputs that an explanation looks at.
+    /// Noise that explanation methods add to inputs.
     Noise = 6,
-    /// The rows that a figure is measured on again.
+    /// Bootstrap samples for confidence intervals.
     Bootstrap = 7,
-    /// What one of several processes draws of its own, for dropout say.
+    /// Per-process randomness in distributed training, such as dropout.
     Process = 8,
-    /// The options of a trial of a search.
+    /// Options of a search trial.
     Search = 9,
-    /// Which cells of a table count as unknown, by epoch and place.
+    /// Table cells masked as unknown, by epoch and position.
     Mask = 10,
 }
 
-/// The generator of one stream. ChaCha8's output is fixed by its definition and does not change with the library.
+/// The generator of one stream. ChaCha8's output is specified, so it does not change with library versions.
 pub fn stream(seed: u64, purpose: Purpose, number: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -40,7 +40,7 @@ pub fn stream(seed: u64, purpose: Purpose, number: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key)
 }
 
-/// The number of the stream for place `place` (below 2³²) of an epoch.
+/// The stream number for position `place` (below 2³²) in an epoch.
 pub fn in_epoch(epoch: u32, place: usize) -> u64 {
     u64::from(epoch) << 32 | place as u64
 }

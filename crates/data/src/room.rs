@@ -1,7 +1,7 @@
-//! Whether there is room for what a file says that it holds, before memory is taken for it.
+//! Memory budget checks before allocation.
 //!
-//! A header can declare any size, a packed file can unpack to a thousand times its own, and a file with holes is as long as one
-//! likes: none of that is data. What is plausible is told by the bytes that are on the disk.
+//! A header can declare any size, a compressed file can expand a thousandfold, and a sparse file can have any
+//! length. The size on disk limits what is plausible.
 
 use std::fs::{File, FileType, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -9,75 +9,78 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// What a file may become in memory in any case, …
-const FREELY: u64 = 1 << 30;
-/// … and beyond it so many times its bytes on the disk. Images and tables pack to a tenth or a twentieth, bombs to a thousandth.
-const TIMES: u64 = 100;
+/// A file may always take this much memory, …
+const ALWAYS_ALLOWED: u64 = 1 << 30;
+/// … and above it, this multiple of its size on disk. Images and tables compress to a tenth or a twentieth,
+/// decompression bombs to a thousandth.
+const MAX_EXPANSION: u64 = 100;
 
-/// The limit that `--max-memory` sets, in GiB; without it, what is plausible.
+/// The memory budget from `--max-memory`, in GiB; if `None`, it depends on the file's size on disk and the
+/// machine's memory.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Room(pub Option<f64>);
 
 impl Room {
-    /// Refuses values that would take so many bytes in memory, read from `path`.
+    /// Checks that values read from `path` may take `bytes` in memory.
     ///
     /// # Errors
-    /// More than is plausible, than the machine has, or than the option allows.
+    /// More than is plausible for the file, than the machine has, or than the option allows.
     pub fn check(self, path: &Path, bytes: u64) -> Result<()> {
         let refuse = |reason: String| {
             Err(Error::data(path, format!("its values would take {}, {reason}", size(bytes))))
         };
         if let Some(gib) = self.0 {
-            let most = (gib * FREELY as f64) as u64;
-            return if bytes > most {
-                refuse(format!("but --max-memory allows {}", size(most)))
+            let limit = (gib * ALWAYS_ALLOWED as f64) as u64;
+            return if bytes > limit {
+                refuse(format!("but --max-memory allows {}", size(limit)))
             } else {
                 Ok(())
             };
         }
-        let on_disk = path.metadata().map_or(u64::MAX, |known| on_disk(&known));
-        if bytes > FREELY.max(on_disk.saturating_mul(TIMES)) {
+        let on_disk = path.metadata().map_or(u64::MAX, |metadata| on_disk(&metadata));
+        if bytes > ALWAYS_ALLOWED.max(on_disk.saturating_mul(MAX_EXPANSION)) {
             return refuse(format!(
-                "but the file has {} on the disk, so it is damaged or made to fill the memory; if it is sound, give \
+                "but the file has {} on disk, so it is damaged or a decompression bomb; if it is valid, use \
                  --max-memory GIB",
                 size(on_disk)
             ));
         }
-        let most = of_machine();
-        if bytes > most {
+        let limit = machine_memory();
+        if bytes > limit {
             return refuse(format!(
-                "but the machine has {} of memory; --max-memory GIB reads it all the same",
-                size(most)
+                "but the machine has {} of memory; use --max-memory GIB to read it anyway",
+                size(limit)
             ));
         }
         Ok(())
     }
 }
 
-/// Opens a regular file. Of anything else there is no end or no beginning: opening a pipe waits for somebody to write.
+/// Opens a regular file. Devices may have no end, and opening a pipe blocks until another process writes to
+/// it.
 ///
 /// # Errors
-/// A file that cannot be opened, and what is none, in words that go behind "cannot read the file".
+/// A file that cannot be opened or is not a regular file.
 pub fn open(path: &Path) -> std::io::Result<File> {
-    match special(path.metadata()?.file_type()) {
-        Some(what) => Err(std::io::Error::other(what_is_needed(what))),
+    match special_file_type(path.metadata()?.file_type()) {
+        Some(name) => Err(std::io::Error::other(special_file_problem(name))),
         None => File::open(path),
     }
 }
 
-/// Refuses what is neither a file nor a folder; what cannot be looked at is left to the reader.
+/// Rejects anything but files and folders. An inaccessible path is left to the reader.
 pub fn refuse_special(path: &Path) -> Result<()> {
-    match path.metadata().ok().and_then(|known| special(known.file_type())) {
-        Some(what) => Err(Error::data(path, what_is_needed(what))),
+    match path.metadata().ok().and_then(|metadata| special_file_type(metadata.file_type())) {
+        Some(name) => Err(Error::data(path, special_file_problem(name))),
         None => Ok(()),
     }
 }
 
-fn what_is_needed(what: &str) -> String {
-    format!("this is {what}; a regular file is needed here, so write what comes from it into one first")
+fn special_file_problem(name: &str) -> String {
+    format!("this is {name}; expected a regular file, so write its contents to one first")
 }
 
-fn special(kind: FileType) -> Option<&'static str> {
+fn special_file_type(kind: FileType) -> Option<&'static str> {
     Some(match kind {
         _ if kind.is_fifo() => "a pipe",
         _ if kind.is_socket() => "a socket",
@@ -86,23 +89,27 @@ fn special(kind: FileType) -> Option<&'static str> {
     })
 }
 
-/// The bytes of a file without its holes. Some file systems do not count blocks.
-fn on_disk(known: &Metadata) -> u64 {
-    if known.blocks() == 0 { known.len() } else { known.len().min(known.blocks().saturating_mul(512)) }
+/// The size of a file on disk, without holes. Some file systems do not count blocks.
+fn on_disk(metadata: &Metadata) -> u64 {
+    if metadata.blocks() == 0 {
+        metadata.len()
+    } else {
+        metadata.len().min(metadata.blocks().saturating_mul(512))
+    }
 }
 
-/// The memory of the machine, or of the part of it that this process may use.
-fn of_machine() -> u64 {
+/// The memory of the machine, or of its control group if that is less.
+fn machine_memory() -> u64 {
     let text = |path| std::fs::read_to_string(path).unwrap_or_default();
     let total = text("/proc/meminfo").lines().find_map(|line| {
         let kib = line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim();
         kib.parse::<u64>().ok()?.checked_mul(1024)
     });
-    let of_group = text("/sys/fs/cgroup/memory.max").trim().parse().unwrap_or(u64::MAX);
-    total.unwrap_or(u64::MAX).min(of_group)
+    let cgroup_limit = text("/sys/fs/cgroup/memory.max").trim().parse().unwrap_or(u64::MAX);
+    total.unwrap_or(u64::MAX).min(cgroup_limit)
 }
 
-/// A number of bytes for people.
+/// Formats a number of bytes for people.
 fn size(bytes: u64) -> String {
     const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     match UNITS.iter().find(|(_, shift)| bytes >> shift > 0) {
@@ -116,28 +123,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_file_can_hold_is_told_by_its_bytes_on_the_disk() {
+    fn the_size_on_disk_limits_the_memory() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.npy");
         std::fs::write(&path, vec![1; 1 << 20]).unwrap();
         let problem = |room: Room, bytes| room.check(&path, bytes).unwrap_err().to_string();
         assert!(Room(None).check(&path, 1 << 30).is_ok());
-        let said = problem(Room(None), (1 << 30) + 1);
-        assert!(said.contains("1.0 GiB, but the file has 1.0 MiB on the disk"), "{said}");
+        let message = problem(Room(None), (1 << 30) + 1);
+        assert!(message.contains("1.0 GiB, but the file has 1.0 MiB on disk"), "{message}");
         assert!(Room(Some(1.5)).check(&path, 3 << 29).is_ok());
-        let said = problem(Room(Some(1.5)), (3 << 29) + 1);
-        assert!(said.contains("--max-memory allows 1.5 GiB"), "{said}");
+        let message = problem(Room(Some(1.5)), (3 << 29) + 1);
+        assert!(message.contains("--max-memory allows 1.5 GiB"), "{message}");
         assert!(problem(Room(None), u64::MAX).contains("16777216.0 TiB"));
     }
 
     #[test]
-    fn holes_are_no_bytes() {
+    fn holes_do_not_count() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.npy");
         std::fs::write(&path, [1; 100]).unwrap();
         File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
-        let said = Room(None).check(&path, 1 << 40).unwrap_err().to_string();
-        assert!(said.contains("would take 1.0 TiB, but the file has"), "{said}");
+        let message = Room(None).check(&path, 1 << 40).unwrap_err().to_string();
+        assert!(message.contains("would take 1.0 TiB, but the file has"), "{message}");
     }
 
     #[test]
@@ -151,7 +158,7 @@ mod tests {
         );
         for (path, what) in [(Path::new("/dev/zero"), "a device"), (&socket, "a socket")] {
             assert!(open(path).unwrap_err().to_string().contains(what));
-            assert!(refuse_special(path).unwrap_err().to_string().contains("a regular file is needed"));
+            assert!(refuse_special(path).unwrap_err().to_string().contains("expected a regular file"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Rows of numbers with their labels and their place in a file.
+//! Tables: rows of numbers with labels and line numbers.
 
 use std::path::PathBuf;
 
@@ -7,25 +7,25 @@ use super::labels::indexes_among;
 use super::{Dataset, InputShape, Inputs, LabelsBuilder, Names};
 use crate::error::{Error, Place, Result, excerpt, quoted};
 
-/// The least and the greatest value that an input may have.
+/// The minimum and maximum of an input value.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ValueRange {
-    /// The least.
+    /// The minimum.
     pub min: f32,
-    /// The greatest.
+    /// The maximum.
     pub max: f32,
 }
 
 impl ValueRange {
-    /// The place of the first value that is outside, or no number.
+    /// The index of the first value that is outside the range or NaN.
     pub fn outside(&self, values: &[f32]) -> Option<usize> {
         values.iter().position(|value| !(self.min..=self.max).contains(value))
     }
 
-    /// What is said of a value that is outside, in this feature of a table's row.
+    /// The error for a value outside the range, in feature `feature` of the row at `row`.
     pub fn refusal(&self, value: f32, row: Place, feature: usize, layout: &TableLayout) -> Error {
         let problem = format!(
-            "the value {value} is outside the range {} to {} of this data; correct it or leave the row out",
+            "the value {value} is outside the range {} to {} of this data; correct it or remove the row",
             self.min, self.max
         );
         let name = excerpt(&layout.feature_names()[feature]);
@@ -40,31 +40,31 @@ impl ValueRange {
 pub struct Table {
     /// The file.
     pub path: PathBuf,
-    /// What its columns are.
+    /// The column layout.
     pub layout: TableLayout,
-    /// The inputs, row after row, with texts one-hot. A missing value is NaN.
+    /// The features of all rows, concatenated, with categories one-hot encoded. A missing value is NaN.
     pub values: Vec<f32>,
-    /// Each row's label, as an index into `label_texts`; empty when the rows have none.
+    /// The label of each row, as an index into `label_texts`; empty if the rows have none.
     pub labels: Vec<u32>,
-    /// The different labels, in the order of their first rows.
+    /// The distinct labels, in order of first occurrence.
     pub label_texts: Vec<String>,
-    /// Each row's group, if a column names it.
+    /// The group of each row, if there is a group column.
     pub groups: Option<Vec<String>>,
     /// The number of each row in the file, from 0 and without the header.
     pub rows: Vec<u64>,
-    /// The line in the file at which each row begins.
+    /// The line at which each row begins, from 1.
     pub lines: Vec<u64>,
     /// SHA-256 of the file.
     pub sha256: String,
 }
 
 impl Table {
-    /// The number of input values a row.
+    /// The number of features per row.
     pub fn width(&self) -> usize {
         self.layout.features()
     }
 
-    /// Refuses a value outside `range`.
+    /// Returns an error if a value is outside `range`.
     pub fn check_range(&self, range: ValueRange) -> Result<()> {
         match range.outside(&self.values) {
             None => Ok(()),
@@ -75,29 +75,29 @@ impl Table {
         }
     }
 
-    /// Each row's class as an index into `classes`.
+    /// The class of each row as an index into `classes`.
     ///
     /// # Errors
-    /// Rows without labels, and a label that is none of the classes.
+    /// Rows without labels, or a label that is not in `classes`.
     pub fn class_indexes(&self, classes: &[String]) -> Result<Vec<i64>> {
         if self.labels.is_empty() {
             let label = self.layout.label.as_ref().filter(|_| self.layout.has_names());
             let column = label
                 .map_or(String::new(), |label| format!(" (the table has no column {})", quoted(&label.name)));
             let problem = format!(
-                "the rows have {} value(s) and no label{column}; to be measured on, a row needs its label",
+                "the rows have {} value(s) and no label{column}; evaluation requires labels",
                 self.layout.columns.len()
             );
             return Err(Error::data(self.place(0), problem));
         }
-        let own = self.labels.iter().map(|label| *label as usize);
-        indexes_among(classes, &self.label_texts, own, |row| self.place(row))
+        let labels = self.labels.iter().map(|label| *label as usize);
+        indexes_among(classes, &self.label_texts, labels, |row| self.place(row))
     }
 
-    /// The rows as a data set of examples of this shape.
+    /// Converts the table to a data set with examples of this shape.
     ///
     /// # Errors
-    /// Values outside `range`, and a column of labels that looks like none.
+    /// Values outside `range`, or a label column that does not contain class labels.
     pub fn into_dataset(self, shape: InputShape, range: Option<ValueRange>) -> Result<Dataset> {
         if let Some(range) = range {
             self.check_range(range)?;
@@ -122,7 +122,7 @@ impl Table {
         })
     }
 
-    /// Refuses labels that stand for a quantity or for nothing.
+    /// Rejects labels that are missing values or quantities.
     pub(super) fn check_labels(&self) -> Result<()> {
         let column = self.layout.label.as_ref().map_or(String::new(), |label| {
             let number = (label.position + 1).to_string();
@@ -131,58 +131,58 @@ impl Table {
         for (index, label) in self.label_texts.iter().enumerate() {
             let Some(fault) = LabelFault::of(label, &self.label_texts) else { continue };
             let problem = match fault {
-                LabelFault::Nothing => "is no class; fill it in or leave the row out".to_string(),
+                LabelFault::Missing => "is not a class; fill it in or remove the row".to_string(),
                 LabelFault::Fraction => format!(
-                    "is a fraction, so column {column} is no label; name the column of the labels (names or whole numbers) with --label"
+                    "is a fraction, so column {column} is not a label column; select the label column (names or integers) with --label"
                 ),
             };
             let row = self.labels.iter().position(|label| *label as usize == index);
-            let place = self.place(row.expect("a label that was seen is of a row"));
+            let place = self.place(row.expect("every label occurs in a row"));
             return Err(Error::data(place, format!("{} {problem}", quoted(label))));
         }
         let (different, rows) = (self.label_texts.len(), self.rows.len());
-        if are_no_classes(different, rows) {
+        if are_too_many_classes(different, rows) {
             let problem = format!(
-                "column {column} holds {different} different values in {rows} rows, so it is no label; name the column of the labels with --label"
+                "column {column} has {different} different values in {rows} rows, so it is not a label column; select the label column with --label"
             );
             return Err(Error::data(self.path.as_path(), problem));
         }
         Ok(())
     }
 
-    /// Where a row stands.
+    /// The location of a row.
     pub fn place(&self, row: usize) -> Place {
         Place::line(&self.path, self.lines[row])
     }
 }
 
-/// Why a text is no label.
+/// Why a text is not a class label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LabelFault {
-    /// It stands for a value that is not known, or for none.
-    Nothing,
-    /// It is a quantity.
+    /// A missing or unknown value.
+    Missing,
+    /// A quantity.
     Fraction,
 }
 
 impl LabelFault {
-    /// What is wrong with one of these labels.
+    /// Checks one label of the list `all`.
     pub fn of(label: &str, all: &[String]) -> Option<Self> {
         match label.parse::<f64>() {
-            // Among texts, `inf` is a name as they are.
+            // Among text labels, `inf` is a name too.
             Ok(number) if number.is_infinite() => {
                 let is_name = |other: &String| other.parse::<f64>().is_err();
-                (!all.iter().any(is_name)).then_some(LabelFault::Nothing)
+                (!all.iter().any(is_name)).then_some(LabelFault::Missing)
             }
-            Ok(number) if number.is_nan() => Some(LabelFault::Nothing),
+            Ok(number) if number.is_nan() => Some(LabelFault::Missing),
             Ok(number) if number.fract() != 0. => Some(LabelFault::Fraction),
             _ => None,
         }
     }
 }
 
-/// Whether so many different labels are no classes.
-pub(super) fn are_no_classes(different: usize, rows: usize) -> bool {
+/// Whether `different` distinct labels in `rows` rows are too many for class labels.
+pub(super) fn are_too_many_classes(different: usize, rows: usize) -> bool {
     different > 20 && different * 2 > rows
 }
 
@@ -209,27 +209,27 @@ mod tests {
     }
 
     #[test]
-    fn a_column_of_fractions_is_no_label() {
+    fn a_column_of_fractions_is_not_a_label_column() {
         let text = problem(&["1", "0.5"]);
         assert!(text.starts_with("a.csv, line 2: `0.5` is a fraction"), "{text}");
     }
 
     #[test]
-    fn a_label_that_stands_for_nothing_names_its_line() {
+    fn a_missing_label_is_reported_with_its_line() {
         let text = problem(&["1", "2", "NaN"]);
-        assert!(text.starts_with("a.csv, line 3: `NaN` is no class"), "{text}");
+        assert!(text.starts_with("a.csv, line 3: `NaN` is not a class"), "{text}");
     }
 
     #[test]
-    fn inf_is_a_name_among_names_and_nothing_among_numbers() {
+    fn inf_is_a_class_among_names_and_missing_among_numbers() {
         assert!(labelled(&["zero", "inf", "-Infinity"]).check_labels().is_ok());
-        assert!(problem(&["1", "inf"]).starts_with("a.csv, line 2: `inf` is no class"));
-        assert!(problem(&["inf", "nan"]).starts_with("a.csv, line 1: `inf` is no class"));
+        assert!(problem(&["1", "inf"]).starts_with("a.csv, line 2: `inf` is not a class"));
+        assert!(problem(&["inf", "nan"]).starts_with("a.csv, line 1: `inf` is not a class"));
     }
 
     #[test]
     fn a_label_outside_the_classes_names_its_line() {
         let text = labelled(&["1", "7"]).class_indexes(&["1".into(), "2".into()]).unwrap_err().to_string();
-        assert_eq!(text, "a.csv, line 2: the label `7` is none of the classes (1, 2)");
+        assert_eq!(text, "a.csv, line 2: unknown label `7`; the classes are 1, 2");
     }
 }

@@ -1,26 +1,26 @@
-//! Foreign text on a terminal. The names of files, classes and columns may hold anything; none of it may break a line, steer
-//! the terminal or turn the direction of writing.
+//! Escaping of untrusted text for terminals. Names of files, classes and columns may contain any character,
+//! including line breaks, terminal control sequences and bidirectional overrides.
 
 use std::fmt::Write;
 use std::path::Path;
 
 pub use cresset_options::text::{is_hidden, line, lines};
 
-/// Names with commas between them, on one line.
+/// Joins names with commas, on one line.
 pub fn list(names: &[String]) -> String {
     line(&names.join(", ")).into_owned()
 }
 
-/// A path on one line.
+/// Formats a path on one line.
 pub fn path(path: &Path) -> String {
     line(&path.to_string_lossy()).into_owned()
 }
 
-/// A path as the argument of a command, which can be copied to a shell: in quotation marks if it needs them.
+/// Formats a path as a shell argument, quoted if needed.
 pub fn argument(path: &Path) -> String {
     let text = path.to_string_lossy();
     if text.chars().any(is_hidden) {
-        // What POSIX (2024), bash and zsh read.
+        // Syntax of POSIX (2024), bash and zsh.
         let mut quoted = "$'".to_string();
         for character in text.chars() {
             match character {
@@ -54,7 +54,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_steers_a_terminal_is_seen_and_does_nothing() {
+    fn control_characters_are_escaped() {
         assert_eq!(line("a\nb\u{1b}[31m\u{202e}c\u{9b}2J"), "a\\nb\\u{1b}[31m\\u{202e}c\\u{9b}2J");
         assert_eq!(lines("a\tb\nc\r\u{2028}"), "a\tb\nc\\r\\u{2028}");
         assert_eq!(line("Äpfel 猫 👩‍🔬"), "Äpfel 猫 👩‍🔬");

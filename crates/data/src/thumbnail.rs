@@ -1,4 +1,4 @@
-//! Small pictures of examples, to be looked at.
+//! Thumbnails of examples.
 
 use image::imageops::{FilterType, resize};
 use image::{Rgb, RgbImage};
@@ -6,8 +6,8 @@ use image::{Rgb, RgbImage};
 use super::image::{Channels, Fitter, Region};
 use super::{Dataset, Inputs};
 
-/// Example `index` as a picture of `side` × `side` pixels; none if it is no picture, or cannot be read. Pictures of few
-/// pixels are enlarged without smoothing, so that each pixel is seen.
+/// Example `index` as an image of `side` × `side` pixels; `None` if it is not an image or cannot be read.
+/// Small images are enlarged without smoothing, so that pixels stay visible.
 pub fn thumbnail(dataset: &Dataset, index: usize, side: u32) -> Option<RgbImage> {
     if let Inputs::Images(sources) = &dataset.inputs {
         let mut bytes = Vec::new();
@@ -17,12 +17,12 @@ pub fn thumbnail(dataset: &Dataset, index: usize, side: u32) -> Option<RgbImage>
         fitter.fit(&bytes, |size| Region::middle(size, (side, side)), &mut pixels).ok()?;
         return RgbImage::from_raw(side, side, pixels);
     }
-    let picture = from_values(&values(dataset, index), dataset.shape.image()?)?;
-    let filter = if picture.width() < side { FilterType::Nearest } else { FilterType::Triangle };
-    Some(resize(&picture, side, side, filter))
+    let image = from_values(&values(dataset, index), dataset.shape.image()?)?;
+    let filter = if image.width() < side { FilterType::Nearest } else { FilterType::Triangle };
+    Some(resize(&image, side, side, filter))
 }
 
-/// A picture of values from 0 (black) to 1, channel after channel.
+/// Converts values from 0 (black) to 1, in (channels, height, width) order, to an image.
 pub fn from_values(values: &[f32], (channels, height, width): (i64, i64, i64)) -> Option<RgbImage> {
     let (height, width) = (u32::try_from(height).ok()?, u32::try_from(width).ok()?);
     let size = (height * width) as usize;
@@ -37,19 +37,21 @@ pub fn from_values(values: &[f32], (channels, height, width): (i64, i64, i64)) -
     Some(RgbImage::from_fn(width, height, pixel))
 }
 
-/// The values of an example that is in memory, from 0 (black) to 1.
+/// The values of an example in memory, scaled to 0 (black) to 1.
 ///
 /// # Panics
-/// If the inputs are pictures that are not decoded.
+/// If the inputs are encoded images.
 pub fn values(dataset: &Dataset, index: usize) -> Vec<f32> {
     let width = dataset.shape.features() as usize;
     let range = dataset.range.unwrap_or(super::ValueRange { min: 0., max: 1. });
-    let unit = |value: f32| (value - range.min) / (range.max - range.min);
+    let scaled = |value: f32| (value - range.min) / (range.max - range.min);
     match &dataset.inputs {
-        Inputs::Floats(values) => values[index * width..][..width].iter().map(|value| unit(*value)).collect(),
-        Inputs::Bytes(values) => {
-            values[index * width..][..width].iter().map(|value| unit(f32::from(*value))).collect()
+        Inputs::Floats(values) => {
+            values[index * width..][..width].iter().map(|value| scaled(*value)).collect()
         }
-        Inputs::Images(_) => unreachable!("pictures are decoded before"),
+        Inputs::Bytes(values) => {
+            values[index * width..][..width].iter().map(|value| scaled(f32::from(*value))).collect()
+        }
+        Inputs::Images(_) => unreachable!("encoded images have no values"),
     }
 }

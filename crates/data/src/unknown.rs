@@ -1,4 +1,4 @@
-//! Texts of a table that the model was not trained on.
+//! Unknown categories in table rows.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use cresset_options::choices;
 
 use crate::error::quoted;
 
-/// A cell that holds a text that none of the training rows has in its column.
+/// A cell whose text does not occur in its column of the training set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownText {
     /// The name of the column.
@@ -15,52 +15,52 @@ pub struct UnknownText {
     pub text: String,
 }
 
-/// How many rows had unknown texts, and where.
+/// Counts of rows with unknown categories, by column.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unknowns {
     rows: usize,
-    columns: BTreeMap<String, OfColumn>,
+    columns: BTreeMap<String, ColumnCount>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct OfColumn {
+struct ColumnCount {
     rows: usize,
     first: Vec<String>,
 }
 
-/// The texts of a column, and the columns, that are shown.
+/// The maximum number of categories per column and of columns in a message.
 const SHOWN_TEXTS: usize = 3;
 const SHOWN_COLUMNS: usize = 5;
 
 impl Unknowns {
-    /// Counts a row with these unknown texts.
+    /// Counts a row with these unknown categories.
     pub fn add(&mut self, row: &[UnknownText]) {
         self.rows += usize::from(!row.is_empty());
         for UnknownText { column, text } in row {
-            let of_column = self.columns.entry(column.clone()).or_default();
-            of_column.rows += 1;
-            if of_column.first.len() < SHOWN_TEXTS && !of_column.first.contains(text) {
-                of_column.first.push(text.clone());
+            let column_count = self.columns.entry(column.clone()).or_default();
+            column_count.rows += 1;
+            if column_count.first.len() < SHOWN_TEXTS && !column_count.first.contains(text) {
+                column_count.first.push(text.clone());
             }
         }
     }
 
-    /// What is said of them among `all` rows; nothing if there were none.
+    /// A summary for `all` rows; `None` if there were no unknown categories.
     pub fn summary(&self, all: usize) -> Option<String> {
         if self.rows == 0 {
             return None;
         }
-        let of_column = |(name, column): (&String, &OfColumn)| {
+        let describe = |(name, column): (&String, &ColumnCount)| {
             let texts: Vec<_> = column.first.iter().map(|text| quoted(text)).collect();
             format!("column {} in {} ({})", quoted(name), column.rows, texts.join(", "))
         };
-        let shown: Vec<_> = self.columns.iter().take(SHOWN_COLUMNS).map(of_column).collect();
+        let shown: Vec<_> = self.columns.iter().take(SHOWN_COLUMNS).map(describe).collect();
         let more = match self.columns.len().saturating_sub(SHOWN_COLUMNS) {
             0 => String::new(),
             more => format!(", and {more} more column(s)"),
         };
         Some(format!(
-            "{} of {all} row(s) have a category that the model was not trained on, which counts as unknown: {}{more}; --unknown error refuses such rows",
+            "{} of {all} row(s) have a category that is not in the training set, encoded as unknown: {}{more}; use --unknown error to reject such rows",
             self.rows,
             shown.join(", ")
         ))

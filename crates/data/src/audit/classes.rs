@@ -1,15 +1,15 @@
-//! Classes that are rare beside others.
+//! Checks of classes: names, sizes and missing subsets.
 
-use super::{Finding, Severity, Subject};
+use super::{AuditedData, Finding, Severity};
 use crate::error::quoted;
 use crate::format::csv::is_missing;
-use crate::{Dataset, Lacking, Portion};
+use crate::{Dataset, MissingClasses, Portion};
 
-/// A class this many times as large as another is too large for plain accuracy to tell much.
-const UNEVEN: usize = 10;
+/// Size ratio of the largest to the smallest class above which accuracy is misleading.
+const MAX_RATIO: usize = 10;
 
-/// A class of fewer examples can hardly be learned, let alone measured.
-const FEW: usize = 10;
+/// A class with fewer examples is too small to train or evaluate on.
+const MIN_EXAMPLES: usize = 10;
 
 /// The number of examples of each class.
 pub fn counts(dataset: &Dataset) -> Vec<usize> {
@@ -18,49 +18,49 @@ pub fn counts(dataset: &Dataset) -> Vec<usize> {
     counts
 }
 
-/// Classes of a table that are called as values are that nobody knows.
-pub fn unknown(subject: &Subject) -> Vec<Finding> {
-    let Dataset { classes, table, .. } = subject.dataset;
-    let counts = counts(subject.dataset);
+/// Classes of a table whose names look like missing values.
+pub fn unknown(audited: &AuditedData) -> Vec<Finding> {
+    let Dataset { classes, table, .. } = audited.dataset;
+    let counts = counts(audited.dataset);
     let unknown =
         classes.iter().zip(counts).filter(|(class, _)| table.is_some() && is_missing(class.as_bytes()));
     let finding = |(class, count): (&String, usize)| Finding {
         check: "unknown-class",
         severity: Severity::Warning,
         summary: format!(
-            "the class {} ({count} examples) may stand for labels that are not known; leave them out with --missing drop if it does",
+            "the class {} ({count} examples) may stand for missing labels; if so, drop them with --missing drop",
             quoted(class)
         ),
-        advice: "leave the rows out with --missing drop, or give the class another name",
+        advice: "drop the rows with --missing drop, or rename the class",
         examples: Vec::new(),
     };
     unknown.map(finding).collect()
 }
 
-/// Classes that not every portion has.
-pub fn lacking(subject: &Subject) -> Vec<Finding> {
-    let finding = |lacking: Lacking| {
-        let (severity, advice) = match lacking.portion {
+/// Classes without examples in a subset.
+pub fn missing_in_subset(audited: &AuditedData) -> Vec<Finding> {
+    let finding = |missing: MissingClasses| {
+        let (severity, advice) = match missing.portion {
             Portion::Train => {
-                (Severity::Fault, "add examples to train on, or take the class out of the other portions")
+                (Severity::Fault, "add training examples, or remove the class from the other sets")
             }
-            _ => (Severity::Warning, "move some examples there, or do without the portion"),
+            _ => (Severity::Warning, "move some examples there, or remove the set"),
         };
         Finding {
             check: "portion-classes",
             severity,
-            summary: lacking.sentence(),
+            summary: missing.sentence(),
             advice,
             examples: Vec::new(),
         }
     };
-    Lacking::of(subject.dataset).into_iter().map(finding).collect()
+    MissingClasses::of(audited.dataset).into_iter().map(finding).collect()
 }
 
-/// Classes of very different sizes, and very small ones.
-pub fn imbalance(subject: &Subject) -> Vec<Finding> {
-    let counts = counts(subject.dataset);
-    let classes = &subject.dataset.classes;
+/// Imbalanced and very small classes.
+pub fn imbalance(audited: &AuditedData) -> Vec<Finding> {
+    let counts = counts(audited.dataset);
+    let classes = &audited.dataset.classes;
     let by_size = |index: &usize| counts[*index];
     let (Some(least), Some(most)) =
         ((0..counts.len()).min_by_key(by_size), (0..counts.len()).max_by_key(by_size))
@@ -76,7 +76,7 @@ pub fn imbalance(subject: &Subject) -> Vec<Finding> {
             advice: "a classifier needs at least two classes",
             examples: Vec::new(),
         });
-    } else if counts[most] >= UNEVEN * counts[least] {
+    } else if counts[most] >= MAX_RATIO * counts[least] {
         findings.push(Finding {
             check: "imbalance",
             severity: Severity::Warning,
@@ -87,18 +87,22 @@ pub fn imbalance(subject: &Subject) -> Vec<Finding> {
                 quoted(&classes[least]),
                 counts[least]
             ),
-            advice: "look at balanced accuracy, and try --sampling balanced or --class-weights balanced",
+            advice: "use balanced accuracy, and try --sampling balanced or --class-weights balanced",
             examples: Vec::new(),
         });
     }
-    let few: Vec<_> = (0..counts.len()).filter(|index| counts[*index] < FEW).collect();
+    let few: Vec<_> = (0..counts.len()).filter(|index| counts[*index] < MIN_EXAMPLES).collect();
     if !few.is_empty() {
         let names: Vec<_> = few.iter().take(10).map(|index| quoted(&classes[*index])).collect();
         findings.push(Finding {
             check: "small-classes",
             severity: Severity::Warning,
-            summary: format!("{} class(es) have fewer than {FEW} examples: {}", few.len(), names.join(", ")),
-            advice: "collect more, or put classes together",
+            summary: format!(
+                "{} class(es) have fewer than {MIN_EXAMPLES} examples: {}",
+                few.len(),
+                names.join(", ")
+            ),
+            advice: "collect more examples, or merge classes",
             examples: Vec::new(),
         });
     }

@@ -1,19 +1,19 @@
-//! Columns of a table that tell nothing, too much, or that lack values.
+//! Checks of table columns: constant, leaking the label, or with missing values.
 
-use super::{Finding, Severity, Subject};
+use super::{AuditedData, Finding, Severity};
 use crate::error::quoted;
 use crate::{Dataset, Inputs};
 
-/// Rows whose column alone says the label this often do not need a model.
+/// A column that predicts the label with this accuracy leaks it.
 const LEAKING: f64 = 0.99;
 
-/// Nor does a data set that has one label this often, so nothing is said of its columns.
+/// If one class has this share of the examples, prediction is trivial and leaks are not checked.
 const TRIVIAL: f64 = 0.95;
 
-/// The groups that the values of a column are put into.
-const GROUPS: usize = 64;
+/// The number of bins for the values of a column.
+const BINS: usize = 64;
 
-/// The names of a table's features; none for pictures and for undecoded data.
+/// The names of a table's features; empty for images.
 pub fn names(dataset: &Dataset) -> Vec<String> {
     let (None, Inputs::Floats(_)) = (dataset.shape.image(), &dataset.inputs) else { return Vec::new() };
     dataset.table.as_ref().map_or_else(
@@ -22,13 +22,13 @@ pub fn names(dataset: &Dataset) -> Vec<String> {
     )
 }
 
-/// The values of a feature of a table, row by row.
+/// The values of a feature of a table.
 pub fn values(dataset: &Dataset, feature: usize) -> impl Iterator<Item = f32> {
-    let Inputs::Floats(values) = &dataset.inputs else { unreachable!("it has no feature of a name") };
+    let Inputs::Floats(values) = &dataset.inputs else { unreachable!("only tables have named features") };
     values.iter().skip(feature).step_by(dataset.shape.features() as usize).copied()
 }
 
-/// The names of a table's features, and their values; none for pictures and for undecoded data.
+/// The names and values of a table's features; empty for images.
 pub fn of(dataset: &Dataset) -> Vec<(String, Vec<f32>)> {
     let column = |(feature, name)| (name, values(dataset, feature).collect());
     names(dataset).into_iter().enumerate().map(column).collect()
@@ -55,76 +55,76 @@ fn finding(
     }]
 }
 
-/// Columns that have one value.
-pub fn constant(subject: &Subject) -> Vec<Finding> {
+/// Constant columns.
+pub fn constant(audited: &AuditedData) -> Vec<Finding> {
     let is_constant = |values: &[f32]| {
         let mut present = values.iter().filter(|value| !value.is_nan());
         let first = present.next();
         present.all(|value| Some(value) == first)
     };
-    let constant = subject.columns.iter().filter(|(_, values)| is_constant(values));
+    let constant = audited.columns.iter().filter(|(_, values)| is_constant(values));
     let names: Vec<_> = constant.map(|(name, _)| name.clone()).collect();
     let summary = format!("{} column(s) have the same value in every row", names.len());
-    finding("constant-columns", Severity::Note, summary, "leave them out with --ignore", &names)
+    finding("constant-columns", Severity::Note, summary, "remove them with --ignore", &names)
 }
 
-/// Columns that lack values.
-pub fn missing(subject: &Subject) -> Vec<Finding> {
+/// Columns with missing values.
+pub fn missing(audited: &AuditedData) -> Vec<Finding> {
     let count = |values: &[f32]| values.iter().filter(|value| value.is_nan()).count();
-    let lacking = subject.columns.iter().map(|(name, values)| (name, count(values)));
+    let lacking = audited.columns.iter().map(|(name, values)| (name, count(values)));
     let names: Vec<_> =
         lacking.filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name} ({count})")).collect();
-    let summary = format!("{} column(s) lack values", names.len());
-    let advice = "say what becomes of them with --missing drop, mean or median";
+    let summary = format!("{} column(s) have missing values", names.len());
+    let advice = "handle them with --missing drop, mean or median";
     finding("missing-values", Severity::Warning, summary, advice, &names)
 }
 
-/// Columns by which alone the label can be told, such as a diagnosis code among the findings.
-pub fn leaking(subject: &Subject) -> Vec<Finding> {
-    let dataset = subject.dataset;
+/// Columns that predict the label on their own, such as a diagnosis code.
+pub fn leaking(audited: &AuditedData) -> Vec<Finding> {
+    let dataset = audited.dataset;
     let most = super::classes::counts(dataset).into_iter().max().unwrap_or(0);
     if most as f64 >= TRIVIAL * dataset.rows() as f64 {
         return Vec::new();
     }
-    let foretells = |values: &[f32]| foretells(values, &dataset.labels, dataset.classes.len());
-    let leaking = subject.columns.iter().filter(|(_, values)| foretells(values) >= LEAKING);
+    let accuracy = |values: &[f32]| prediction_accuracy(values, &dataset.labels, dataset.classes.len());
+    let leaking = audited.columns.iter().filter(|(_, values)| accuracy(values) >= LEAKING);
     let names: Vec<_> = leaking.map(|(name, _)| name.clone()).collect();
-    let summary = format!("{} column(s) tell the label by themselves", names.len());
-    let advice = "find out whether they are known before the label is; if not, leave them out with --ignore";
+    let summary = format!("{} column(s) predict the label on their own", names.len());
+    let advice = "check whether they are known before the label; if not, remove them with --ignore";
     finding("leaking-columns", Severity::Fault, summary, advice, &names)
 }
 
-/// How often a column alone tells the label: its values are put into groups of about equal size by one half of the rows,
-/// and the other half is told by the most frequent label of each group. A number that every row has for itself, such as a
-/// number of the row, so tells nothing unless the labels stand in order.
-pub(super) fn foretells(values: &[f32], labels: &[i64], classes: usize) -> f64 {
+/// The accuracy of predicting the label from one column. One half of the rows puts the values into bins of
+/// about equal size; the other half is predicted by the most frequent label of each bin. Unique values, such
+/// as row numbers, therefore predict nothing unless the rows are sorted by label.
+pub(super) fn prediction_accuracy(values: &[f32], labels: &[i64], classes: usize) -> f64 {
     let present = |row: &usize| !values[*row].is_nan();
-    let mut learned: Vec<usize> = (0..values.len()).step_by(2).filter(present).collect();
-    let told: Vec<usize> = (1..values.len()).step_by(2).filter(present).collect();
-    if learned.len() < 2 * classes || told.is_empty() {
+    let mut train: Vec<usize> = (0..values.len()).step_by(2).filter(present).collect();
+    let test: Vec<usize> = (1..values.len()).step_by(2).filter(present).collect();
+    if train.len() < 2 * classes || test.is_empty() {
         return 0.;
     }
-    learned.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
-    // A group ends where the value changes, so that equal values are together.
-    let size = learned.len().div_ceil(GROUPS);
-    let mut groups: Vec<(f32, Vec<usize>)> = Vec::new();
-    for row in &learned {
-        let is_full = groups.last().is_none_or(|(greatest, counts)| {
+    train.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    // A bin ends where the value changes, so that equal values share a bin.
+    let size = train.len().div_ceil(BINS);
+    let mut bins: Vec<(f32, Vec<usize>)> = Vec::new();
+    for row in &train {
+        let is_full = bins.last().is_none_or(|(greatest, counts)| {
             *greatest != values[*row] && counts.iter().sum::<usize>() >= size
         });
         if is_full {
-            groups.push((values[*row], vec![0; classes]));
+            bins.push((values[*row], vec![0; classes]));
         }
-        let (greatest, counts) = groups.last_mut().expect("a group was begun");
+        let (greatest, counts) = bins.last_mut().expect("there is a bin");
         *greatest = values[*row];
         counts[labels[*row] as usize] += 1;
     }
     let is_right = |row: &&usize| {
-        let at = groups.partition_point(|(greatest, _)| *greatest < values[**row]).min(groups.len() - 1);
-        let counts = &groups[at].1;
+        let at = bins.partition_point(|(greatest, _)| *greatest < values[**row]).min(bins.len() - 1);
+        let counts = &bins[at].1;
         let best = (0..classes).max_by_key(|class| counts[*class]).expect("there are classes");
         best as i64 == labels[**row]
     };
-    // A value that is missing tells nothing.
-    told.iter().filter(is_right).count() as f64 / (values.len() / 2) as f64
+    // A missing value counts as a wrong prediction.
+    test.iter().filter(is_right).count() as f64 / (values.len() / 2) as f64
 }

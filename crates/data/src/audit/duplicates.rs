@@ -1,25 +1,25 @@
-//! Examples that are there twice, or nearly.
+//! Duplicates and near-duplicates.
 
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{Finding, Mention, Severity, Subject};
+use super::{AuditedData, Finding, FlaggedExample, Severity};
 use crate::{Dataset, Inputs};
 
-/// Examples with the same bytes (of a picture: of its file), by what is wrong with that.
-pub fn exact(subject: &Subject) -> Vec<Finding> {
+/// Exact duplicates: examples with the same bytes (for images, of the file).
+pub fn exact(audited: &AuditedData) -> Vec<Finding> {
     let mut groups: HashMap<&[u8], Vec<usize>> = HashMap::new();
-    for (index, hash) in subject.hashes.iter().enumerate() {
+    for (index, hash) in audited.hashes.iter().enumerate() {
         if let Some(hash) = hash {
             groups.entry(hash).or_default().push(index);
         }
     }
     let groups = groups.into_values().filter(|group| group.len() > 1).collect();
-    findings(subject, groups, Relation::Same)
+    findings(audited, groups, Relation::Same)
 }
 
-/// SHA-256 of each example's bytes, of a picture those of its file.
+/// SHA-256 of each example's bytes; for images, of the file.
 pub fn hashes(dataset: &Dataset) -> Vec<Option<Vec<u8>>> {
     let width = dataset.shape.features() as usize;
     let mut bytes = Vec::new();
@@ -36,96 +36,98 @@ pub fn hashes(dataset: &Dataset) -> Vec<Option<Vec<u8>>> {
     (0..dataset.rows()).map(hash).collect()
 }
 
-/// How the examples of a group are alike.
+/// How the examples of a group are similar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Relation {
-    /// They are the same bytes.
+    /// Identical bytes.
     Same,
-    /// They look the same.
-    Looks,
+    /// Similar images.
+    Similar,
 }
 
-/// What is wrong with a group.
-struct Trouble {
+/// The finding for a group.
+struct Problem {
     check: &'static str,
     severity: Severity,
-    what: &'static str,
+    description: &'static str,
     advice: &'static str,
 }
 
-/// With labels that differ; in several parts; and merely superfluous.
-const SAME: [Trouble; 3] = [
-    Trouble {
+/// Findings for identical examples: with different labels, in several subsets, and in one subset.
+const SAME: [Problem; 3] = [
+    Problem {
         check: "same-input-two-labels",
         severity: Severity::Fault,
-        what: "group(s) of the same input with different labels",
-        advice: "look at them: at most one label is right",
+        description: "group(s) of the same input with different labels",
+        advice: "inspect them: at most one label is correct",
     },
-    Trouble {
+    Problem {
         check: "duplicates-across-splits",
         severity: Severity::Fault,
-        what: "group(s) of the same example in several parts, where one gives the other away",
-        advice: "leave them out of the training part",
+        description: "group(s) of the same example in several subsets, which leaks test data",
+        advice: "remove them from the training set",
     },
-    Trouble {
+    Problem {
         check: "duplicates",
         severity: Severity::Warning,
-        what: "group(s) of the same example",
+        description: "group(s) of the same example",
         advice: "keep one of each",
     },
 ];
 
-/// The same of pictures that look alike.
-const LOOKS: [Trouble; 3] = [
-    Trouble {
+/// Findings for similar images, in the same order.
+const SIMILAR: [Problem; 3] = [
+    Problem {
         check: "similar-with-two-labels",
         severity: Severity::Warning,
-        what: "group(s) of pictures that look the same, with different labels",
-        advice: "look at them: a label may be wrong",
+        description: "group(s) of near-duplicate images with different labels",
+        advice: "inspect them: a label may be wrong",
     },
-    Trouble {
+    Problem {
         check: "near-duplicates-across-splits",
         severity: Severity::Warning,
-        what: "group(s) of pictures that look the same, in several parts",
-        advice: "look at them, and leave those that are the same out of the training part",
+        description: "group(s) of near-duplicate images in several subsets",
+        advice: "inspect them, and remove duplicates from the training set",
     },
-    Trouble {
+    Problem {
         check: "near-duplicates",
         severity: Severity::Warning,
-        what: "group(s) of pictures that look the same",
-        advice: "look at them, and keep one of those that are the same",
+        description: "group(s) of near-duplicate images",
+        advice: "inspect them, and keep one of each group of duplicates",
     },
 ];
 
-/// The most pictures with a stretch of the hash in common that a picture is compared to.
-const COMPARED: usize = 64;
+/// The maximum number of images with a common part of the hash that an image is compared with.
+const MAX_COMPARISONS: usize = 64;
 
-/// Pictures with a shorter side are too small to be told apart by their looks.
-const SMALLEST: u32 = 16;
+/// Images with a shorter side have too little detail to compare.
+const MIN_SIDE: u32 = 16;
 
-/// Pictures that are nearer than this are the same one, saved again, cut or brightened a little.
-const NEAR: f64 = 0.12;
+/// Images with a smaller distance are near-duplicates: compressed again, cropped or brightened slightly.
+const MAX_DISTANCE: f64 = 0.12;
 
-/// Pictures that look the same and are not the same bytes: those that share a quarter of the perceptual hash, which is so
-/// for all whose hashes differ in up to three bits, and whose grey values hardly differ.
-pub fn near(subject: &Subject) -> Vec<Finding> {
+/// Near-duplicate images with different bytes: they share a quarter of the perceptual hash, as all hashes
+/// with at most three different bits do, and their gray values hardly differ.
+pub fn near(audited: &AuditedData) -> Vec<Finding> {
     let mut buckets: HashMap<(u32, u64), Vec<usize>> = HashMap::new();
-    let mut group_of: Vec<usize> = (0..subject.looks.len()).collect();
-    let mut is_near = vec![false; subject.looks.len()];
-    for (index, look) in subject.seen() {
-        // Blank pictures look all the same, and another check names them; very small ones have little to differ in.
-        if look.deviation < 2. || look.width.min(look.height) < SMALLEST {
+    let mut group_of: Vec<usize> = (0..audited.image_stats.len()).collect();
+    let mut is_near = vec![false; audited.image_stats.len()];
+    for (index, stats) in audited.readable() {
+        // Blank images are all similar and reported by another check; very small ones have too little detail.
+        if stats.deviation < 2. || stats.width.min(stats.height) < MIN_SIDE {
             continue;
         }
         for quarter in 0..4u32 {
-            let key = (quarter, look.hash >> (16 * quarter) & 0xffff);
+            let key = (quarter, stats.hash >> (16 * quarter) & 0xffff);
             let bucket = buckets.entry(key).or_default();
-            for other in bucket.iter().rev().take(COMPARED) {
-                let Ok(other_look) = &subject.looks[*other] else { continue };
-                if root(&group_of, *other) == root(&group_of, index) || look.distance(other_look) > NEAR {
+            for other in bucket.iter().rev().take(MAX_COMPARISONS) {
+                let Ok(other_look) = &audited.image_stats[*other] else { continue };
+                if root(&group_of, *other) == root(&group_of, index)
+                    || stats.distance(other_look) > MAX_DISTANCE
+                {
                     continue;
                 }
-                if subject.hashes[index] == subject.hashes[*other] {
+                if audited.hashes[index] == audited.hashes[*other] {
                     continue;
                 }
                 let (a, b) = (root(&group_of, *other), root(&group_of, index));
@@ -140,7 +142,7 @@ pub fn near(subject: &Subject) -> Vec<Finding> {
         groups.entry(root(&group_of, index)).or_default().push(index);
     }
     let groups = groups.into_values().filter(|group| group.len() > 1).collect();
-    findings(subject, groups, Relation::Looks)
+    findings(audited, groups, Relation::Similar)
 }
 
 fn root(group_of: &[usize], mut index: usize) -> usize {
@@ -150,17 +152,17 @@ fn root(group_of: &[usize], mut index: usize) -> usize {
     index
 }
 
-/// Findings on groups of like examples.
-fn findings(subject: &Subject, mut groups: Vec<Vec<usize>>, relation: Relation) -> Vec<Finding> {
+/// Findings on groups of similar examples.
+fn findings(audited: &AuditedData, mut groups: Vec<Vec<usize>>, relation: Relation) -> Vec<Finding> {
     groups.iter_mut().for_each(|group| group.sort_unstable());
     groups.sort();
-    let (words, troubles) = match relation {
-        Relation::Same => ("the same as", SAME),
-        Relation::Looks => ("looks like", LOOKS),
+    let (relation_text, problems) = match relation {
+        Relation::Same => ("same as", SAME),
+        Relation::Similar => ("similar to", SIMILAR),
     };
-    let dataset = subject.dataset;
+    let dataset = audited.dataset;
     let portion = |index: usize| dataset.portions.as_ref().map_or(0, |portions| portions[index] as i64);
-    let mut found: [Vec<Mention>; 3] = Default::default();
+    let mut found: [Vec<FlaggedExample>; 3] = Default::default();
     let mut counts = [0; 3];
     for group in &groups {
         let differ = |of: &dyn Fn(usize) -> i64| group.iter().any(|index| of(*index) != of(group[0]));
@@ -170,24 +172,24 @@ fn findings(subject: &Subject, mut groups: Vec<Vec<usize>>, relation: Relation) 
             (false, false) => 2,
         };
         counts[kind] += 1;
-        // What is kept is the one that measures, since the others would give its answer away. Which of two labels is
-        // right cannot be told, so none of those is kept.
-        let by_portion = |index: &&usize| (portion(**index), std::cmp::Reverse(**index));
-        let kept = *group.iter().max_by_key(by_portion).expect("a group is not empty");
+        // Keep the example of the test or validation set, because copies in the training set leak it. If
+        // labels differ, keep none, because the correct one is unknown.
+        let by_subset = |index: &&usize| (portion(**index), std::cmp::Reverse(**index));
+        let kept = *group.iter().max_by_key(by_subset).expect("a group is not empty");
         for index in group {
             let other = if *index == kept { group.iter().find(|other| **other != kept) } else { None };
-            let remark = format!("{words} {}", dataset.names.name(*other.unwrap_or(&kept)));
-            // What only looks alike may still be two examples; whoever looks at them decides.
+            let remark = format!("{relation_text} {}", dataset.names.name(*other.unwrap_or(&kept)));
+            // Near-duplicates may be different examples, so the user decides.
             let leave_out = relation == Relation::Same && (kind == 0 || *index != kept);
-            found[kind].push(subject.mention(*index, remark, leave_out));
+            found[kind].push(audited.flag(*index, remark, leave_out));
         }
     }
-    let finding = |((trouble, examples), count): ((Trouble, Vec<Mention>), usize)| Finding {
-        check: trouble.check,
-        severity: trouble.severity,
-        summary: format!("{count} {}", trouble.what),
-        advice: trouble.advice,
+    let finding = |((problem, examples), count): ((Problem, Vec<FlaggedExample>), usize)| Finding {
+        check: problem.check,
+        severity: problem.severity,
+        summary: format!("{count} {}", problem.description),
+        advice: problem.advice,
         examples,
     };
-    troubles.into_iter().zip(found).zip(counts).filter(|(_, count)| *count > 0).map(finding).collect()
+    problems.into_iter().zip(found).zip(counts).filter(|(_, count)| *count > 0).map(finding).collect()
 }

@@ -1,14 +1,14 @@
-//! What is wrong with data, before it costs a week. Nothing is changed: findings are reported, and examples that had
-//! better be left out are written to a list that `--exclude` takes.
+//! Data audit: finds problems before training. It changes nothing; findings are reported, and examples that
+//! should be removed are written to a list for `--exclude`.
 
 mod classes;
 mod columns;
 mod duplicates;
-mod index;
-mod lookalikes;
-mod looks;
+mod image_stats;
 mod outliers;
 mod report;
+mod row_numbers;
+mod similar_names;
 #[cfg(test)]
 mod tests;
 
@@ -19,135 +19,139 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::format::{self, csv};
 use crate::{DataOptions, Dataset, options::Missing, read};
-use looks::Look;
+use image_stats::ImageStatistics;
 pub use report::{to_list, to_text};
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Good to know.
+    /// Information.
     Note,
-    /// The model will probably be worse for it.
+    /// Probably makes the model worse.
     Warning,
-    /// Figures will be wrong, or training will fail.
+    /// Makes metrics wrong, or training fail.
     Fault,
 }
 
-/// An example that a finding is about.
+/// An example of a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mention {
-    /// Its index in the data set.
+pub struct FlaggedExample {
+    /// The index in the data set.
     #[serde(skip)]
     pub index: usize,
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// Its class.
+    /// The class.
     pub label: String,
-    /// What is to be said of it, such as the example that it equals.
+    /// A comment, such as the example that it duplicates.
     pub remark: String,
-    /// Whether it had better be left out.
+    /// Whether it should be excluded.
     pub leave_out: bool,
 }
 
-/// Something that was found.
+/// A problem found by a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The check that found it.
     pub check: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What was found, in a sentence.
+    /// The problem, as a sentence.
     pub summary: String,
-    /// What to do.
+    /// The remedy.
     pub advice: &'static str,
-    /// The examples that it is about, if it is about some.
-    pub examples: Vec<Mention>,
+    /// The affected examples, if any.
+    pub examples: Vec<FlaggedExample>,
 }
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Audit {
-    /// The data.
+    /// The path of the data.
     pub data: String,
     /// The number of examples.
     pub rows: usize,
-    /// The classes, with the number of their examples.
+    /// The classes, each with its number of examples.
     pub classes: Vec<(String, usize)>,
-    /// The findings, the worst first.
+    /// The findings, most severe first.
     pub findings: Vec<Finding>,
 }
 
 impl Audit {
-    /// Is there anything but notes?
+    /// Whether all findings are notes.
     pub fn is_sound(&self) -> bool {
         self.findings.iter().all(|finding| finding.severity == Severity::Note)
     }
 }
 
-/// The examples that are looked at, with what is needed to look.
-struct Subject<'a> {
+/// The audited data, with precomputed statistics.
+struct AuditedData<'a> {
     dataset: &'a Dataset,
-    /// What each picture looks like, or why it cannot be read; empty for tables.
-    looks: &'a [std::result::Result<Look, String>],
-    /// SHA-256 of each example's bytes (of a picture: of its file), if they can be read.
+    /// The statistics of each image, or why it cannot be read; empty for tables.
+    image_stats: &'a [std::result::Result<ImageStatistics, String>],
+    /// SHA-256 of each example's bytes (for images, of the file), if they can be read.
     hashes: &'a [Option<Vec<u8>>],
-    /// The columns of a table by name; empty for pictures.
+    /// The columns of a table by name; empty for images.
     columns: &'a [(String, Vec<f32>)],
 }
 
-/// A check: what it finds in the data.
-type Check = fn(&Subject) -> Vec<Finding>;
+/// A check: returns findings on the data.
+type Check = fn(&AuditedData) -> Vec<Finding>;
 
 /// All checks.
 const CHECKS: &[Check] = &[
-    looks::unreadable,
+    image_stats::unreadable,
     duplicates::exact,
     duplicates::near,
     classes::imbalance,
     classes::unknown,
-    lookalikes::classes,
-    lookalikes::categories,
-    index::counting,
-    classes::lacking,
+    similar_names::classes,
+    similar_names::categories,
+    row_numbers::row_numbers,
+    classes::missing_in_subset,
     columns::constant,
     columns::leaking,
     columns::missing,
     outliers::values,
-    outliers::pictures,
+    outliers::blank_images,
     outliers::nearly_empty,
     outliers::sizes,
 ];
 
-/// The checks that cost next to nothing.
-const QUICK: &[Check] = &[classes::unknown, lookalikes::classes, lookalikes::categories, index::counting];
+/// The cheap checks.
+const CHEAP_CHECKS: &[Check] =
+    &[classes::unknown, similar_names::classes, similar_names::categories, row_numbers::row_numbers];
 
-/// What the checks find that cost next to nothing, a sentence each, for whoever trains without an audit. Some images are decoded
-/// in `threads` threads.
+/// Runs the cheap checks before training and returns a sentence per finding. Samples of images are decoded in
+/// `threads` threads.
 pub fn quick(dataset: &Dataset, threads: usize) -> Vec<String> {
     // Without a copy of the columns, which may be large.
-    let subject = Subject { dataset, looks: &[], hashes: &[], columns: &[] };
-    let findings = QUICK.iter().flat_map(|check| check(&subject)).map(|finding| finding.summary);
-    let alike = looks::all_alike(dataset, threads);
-    findings.chain(alike.map(|problem| format!("{problem}; `cresset data audit` names them"))).collect()
+    let audited = AuditedData { dataset, image_stats: &[], hashes: &[], columns: &[] };
+    let findings = CHEAP_CHECKS.iter().flat_map(|check| check(&audited)).map(|finding| finding.summary);
+    let identical = image_stats::mostly_identical(dataset, threads);
+    findings
+        .chain(identical.map(|problem| format!("{problem}; run `cresset data audit` to list them")))
+        .collect()
 }
 
-/// Reads data and checks it, pictures in `threads` threads. What is wrong with a table's cells is found too, and the other
-/// checks are then made of what is left without them.
+/// Reads data and runs all checks, with images decoded in `threads` threads. If a table has invalid cells,
+/// they are reported and the other checks run without them.
 ///
 /// # Errors
 /// Data that cannot be read at all.
 pub fn audit(source: &str, options: &DataOptions, threads: usize) -> Result<(Audit, Dataset)> {
-    // Missing values are counted here, not refused.
+    // Missing values are reported as a finding instead of an error.
     let missing = if options.missing == Missing::Error { Missing::Mean } else { options.missing };
     let (dataset, mut findings) = match read(source, &DataOptions { missing, ..options.clone() }) {
         Ok(dataset) => (dataset, Vec::new()),
         Err(error) => read_without_faults(source, options).ok_or(error)?,
     };
-    let looks = looks::of(&dataset, threads);
+    let image_stats = image_stats::of(&dataset, threads);
     let (hashes, columns) = (duplicates::hashes(&dataset), columns::of(&dataset));
-    let subject = Subject { dataset: &dataset, looks: &looks, hashes: &hashes, columns: &columns };
-    findings.extend(CHECKS.iter().flat_map(|check| check(&subject)));
+    let audited =
+        AuditedData { dataset: &dataset, image_stats: &image_stats, hashes: &hashes, columns: &columns };
+    findings.extend(CHECKS.iter().flat_map(|check| check(&audited)));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let counts = classes::counts(&dataset);
     let audit = Audit {
@@ -159,7 +163,8 @@ pub fn audit(source: &str, options: &DataOptions, threads: usize) -> Result<(Aud
     Ok((audit, dataset))
 }
 
-/// Reads a table without its faults, and gives them as findings; none if it must be corrected first, or is no table.
+/// Reads a table without its invalid cells and reports them as findings; `None` if the table must be
+/// corrected first, or the data is not a table.
 fn read_without_faults(source: &str, options: &DataOptions) -> Option<(Dataset, Vec<Finding>)> {
     let path = Path::new(source);
     let is_table = path.is_file() && format::of(path, options).is_ok_and(|format| format.name() == "csv");
@@ -176,22 +181,22 @@ fn read_without_faults(source: &str, options: &DataOptions) -> Option<(Dataset, 
     findings.push(Finding {
         check: "without-faults",
         severity: Severity::Note,
-        summary: format!("the other checks were made without what is wrong, as by: {}", faults.command),
-        advice: "correct the table, or train in this way",
+        summary: format!("the other checks ignore the invalid cells, like this command: {}", faults.command),
+        advice: "correct the table, or train with these options",
         examples: Vec::new(),
     });
     Some((dataset, findings))
 }
 
-impl Subject<'_> {
-    fn mention(&self, index: usize, remark: impl Into<String>, leave_out: bool) -> Mention {
+impl AuditedData<'_> {
+    fn flag(&self, index: usize, remark: impl Into<String>, leave_out: bool) -> FlaggedExample {
         let Dataset { names, classes, labels, .. } = self.dataset;
         let label = classes[labels[index] as usize].clone();
-        Mention { index, name: names.name(index), label, remark: remark.into(), leave_out }
+        FlaggedExample { index, name: names.name(index), label, remark: remark.into(), leave_out }
     }
 
-    /// The looks of the pictures that could be read, with their indexes.
-    fn seen(&self) -> impl Iterator<Item = (usize, &Look)> {
-        self.looks.iter().enumerate().filter_map(|(index, look)| Some((index, look.as_ref().ok()?)))
+    /// The statistics of the readable images, with their indexes.
+    fn readable(&self) -> impl Iterator<Item = (usize, &ImageStatistics)> {
+        self.image_stats.iter().enumerate().filter_map(|(index, stats)| Some((index, stats.as_ref().ok()?)))
     }
 }

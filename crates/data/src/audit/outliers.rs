@@ -1,17 +1,17 @@
-//! Examples that are unlike all others.
+//! Outliers.
 
-use super::{Finding, Mention, Severity, Subject};
+use super::{AuditedData, Finding, FlaggedExample, Severity};
 
-/// Values further from the median than this many deviations are worth a look. Deviations are measured by the median of
-/// the distances, which the outliers themselves do not move.
-const FAR: f64 = 20.;
+/// Values further from the median than this many standard deviations are outliers. The deviation is estimated
+/// from the median absolute deviation, which outliers do not affect.
+const MAX_DEVIATIONS: f64 = 20.;
 
-/// A picture with so little of the ink that the others have is nearly empty.
-const LITTLE_INK: f64 = 0.05;
+/// An image with less than this fraction of the usual foreground is nearly empty.
+const MIN_FOREGROUND: f64 = 0.05;
 
-/// A picture whose area is so many times smaller than is usual, or whose proportions are so many times others.
-const ODD_AREA: f64 = 16.;
-const ODD_PROPORTIONS: f64 = 3.;
+/// Factors of the usual area and aspect ratio beyond which an image is unusual.
+const MAX_AREA_RATIO: f64 = 16.;
+const MAX_ASPECT_RATIO: f64 = 3.;
 
 fn median(values: &mut [f64]) -> f64 {
     if values.is_empty() {
@@ -23,93 +23,93 @@ fn median(values: &mut [f64]) -> f64 {
 
 fn finding(
     check: &'static str,
-    what: &str,
+    description: &str,
     advice: &'static str,
     severity: Severity,
-    examples: Vec<Mention>,
+    examples: Vec<FlaggedExample>,
 ) -> Vec<Finding> {
     if examples.is_empty() {
         return Vec::new();
     }
-    vec![Finding { check, severity, summary: format!("{} {what}", examples.len()), advice, examples }]
+    vec![Finding { check, severity, summary: format!("{} {description}", examples.len()), advice, examples }]
 }
 
-/// Rows of a table with a value far from all others of its column.
-pub fn values(subject: &Subject) -> Vec<Finding> {
+/// Table rows with an outlier in a numeric column.
+pub fn values(audited: &AuditedData) -> Vec<Finding> {
     let mut examples = Vec::new();
-    for (name, values) in subject.columns {
-        let own = || values.iter().map(|value| f64::from(*value));
-        let middle = median(&mut own().filter(|value| !value.is_nan()).collect::<Vec<_>>());
+    for (name, values) in audited.columns {
+        let as_f64 = || values.iter().map(|value| f64::from(*value));
+        let middle = median(&mut as_f64().filter(|value| !value.is_nan()).collect::<Vec<_>>());
         let distance = |value: f64| (value - middle).abs();
-        let spread = median(&mut own().filter(|value| !value.is_nan()).map(distance).collect::<Vec<_>>());
-        // The factor makes it the standard deviation for values that are normally distributed. A column that mostly has
-        // one value has no spread to measure by.
+        let spread = median(&mut as_f64().filter(|value| !value.is_nan()).map(distance).collect::<Vec<_>>());
+        // The factor gives the standard deviation for normally distributed values. If most values of a column
+        // are equal, the spread is 0 and the column is skipped.
         let deviation = 1.4826 * spread;
         if deviation == 0. {
             continue;
         }
-        for (row, value) in own().enumerate().filter(|(_, value)| distance(*value) > FAR * deviation) {
+        for (row, value) in
+            as_f64().enumerate().filter(|(_, value)| distance(*value) > MAX_DEVIATIONS * deviation)
+        {
             let remark = format!("{name} is {value}, the median {middle}");
-            examples.push(subject.mention(row, remark, false));
+            examples.push(audited.flag(row, remark, false));
         }
     }
     finding(
         "outliers",
-        "value(s) are far from all others",
-        "look for slips of the pen and wrong units",
+        "outlier value(s)",
+        "check for typing errors and wrong units",
         Severity::Note,
         examples,
     )
 }
 
-/// Pictures that show nothing.
-pub fn pictures(subject: &Subject) -> Vec<Finding> {
-    let blank = subject.seen().filter(|(_, look)| look.is_blank());
-    let remark = |look: &super::Look| {
-        let shade = format!("one shade of grey, {:.0} of 255", look.mean);
-        look.remark.as_ref().map_or(shade.clone(), |remark| format!("{shade}; {remark}"))
+/// Blank images.
+pub fn blank_images(audited: &AuditedData) -> Vec<Finding> {
+    let blank = audited.readable().filter(|(_, stats)| stats.is_blank());
+    let remark = |stats: &super::ImageStatistics| {
+        let shade = format!("a single gray value, {:.0} of 255", stats.mean);
+        stats.remark.as_ref().map_or(shade.clone(), |remark| format!("{shade}; {remark}"))
     };
-    let examples = blank.map(|(index, look)| subject.mention(index, remark(look), true)).collect();
-    finding("blank", "picture(s) show nothing", "leave them out", Severity::Warning, examples)
+    let examples = blank.map(|(index, stats)| audited.flag(index, remark(stats), true)).collect();
+    finding("blank", "blank image(s)", "exclude them", Severity::Warning, examples)
 }
 
-/// Pictures that show next to nothing beside the others.
-pub fn nearly_empty(subject: &Subject) -> Vec<Finding> {
-    let usual = median(&mut subject.seen().map(|(_, look)| look.ink).collect::<Vec<_>>());
-    let is_near = |look: &super::Look| !look.is_blank() && look.ink <= LITTLE_INK * usual;
-    let remark = |look: &super::Look| {
-        format!("{:.1} % differs from the ground, of the others {:.0} %", 100. * look.ink, 100. * usual)
+/// Images with much less foreground than the others.
+pub fn nearly_empty(audited: &AuditedData) -> Vec<Finding> {
+    let usual = median(&mut audited.readable().map(|(_, stats)| stats.ink).collect::<Vec<_>>());
+    let is_nearly_empty =
+        |stats: &super::ImageStatistics| !stats.is_blank() && stats.ink <= MIN_FOREGROUND * usual;
+    let remark = |stats: &super::ImageStatistics| {
+        format!("{:.1} % foreground pixels, usually {:.0} %", 100. * stats.ink, 100. * usual)
     };
-    let found = subject.seen().filter(|(_, look)| is_near(look));
-    let examples = found.map(|(index, look)| subject.mention(index, remark(look), false)).collect();
-    let advice = "look at them, and leave out those that show nothing";
-    finding(
-        "nearly-empty",
-        "image(s) show next to nothing beside the others",
-        advice,
-        Severity::Note,
-        examples,
-    )
+    let found = audited.readable().filter(|(_, stats)| is_nearly_empty(stats));
+    let examples = found.map(|(index, stats)| audited.flag(index, remark(stats), false)).collect();
+    let advice = "inspect them, and exclude empty ones";
+    finding("nearly-empty", "nearly empty image(s)", advice, Severity::Note, examples)
 }
 
-/// Pictures that are much smaller than the others, or of other proportions.
-pub fn sizes(subject: &Subject) -> Vec<Finding> {
-    let area = |(_, look): (usize, &super::Look)| f64::from(look.width) * f64::from(look.height);
-    let proportions = |(_, look): (usize, &super::Look)| f64::from(look.width) / f64::from(look.height);
-    let usual_area = median(&mut subject.seen().map(area).collect::<Vec<_>>());
-    let usual = median(&mut subject.seen().map(proportions).collect::<Vec<_>>());
-    let is_odd = |seen: &(usize, &super::Look)| {
-        let ratio = proportions(*seen) / usual;
-        area(*seen) * ODD_AREA <= usual_area || !(1. / ODD_PROPORTIONS..=ODD_PROPORTIONS).contains(&ratio)
+/// Images that are much smaller than the others or have an unusual aspect ratio.
+pub fn sizes(audited: &AuditedData) -> Vec<Finding> {
+    let area =
+        |(_, stats): (usize, &super::ImageStatistics)| f64::from(stats.width) * f64::from(stats.height);
+    let aspect_ratio =
+        |(_, stats): (usize, &super::ImageStatistics)| f64::from(stats.width) / f64::from(stats.height);
+    let usual_area = median(&mut audited.readable().map(area).collect::<Vec<_>>());
+    let usual = median(&mut audited.readable().map(aspect_ratio).collect::<Vec<_>>());
+    let is_unusual = |readable: &(usize, &super::ImageStatistics)| {
+        let ratio = aspect_ratio(*readable) / usual;
+        area(*readable) * MAX_AREA_RATIO <= usual_area
+            || !(1. / MAX_ASPECT_RATIO..=MAX_ASPECT_RATIO).contains(&ratio)
     };
-    let odd = subject.seen().filter(is_odd);
-    let examples = odd.map(|(index, look)| {
-        subject.mention(index, format!("{} × {} pixels", look.width, look.height), false)
+    let unusual = audited.readable().filter(is_unusual);
+    let examples = unusual.map(|(index, stats)| {
+        audited.flag(index, format!("{} × {} pixels", stats.width, stats.height), false)
     });
-    let advice = "look whether they are icons, strips or parts of pictures";
+    let advice = "check whether they are icons, strips or crops";
     finding(
         "odd-sizes",
-        "picture(s) have an unusual size or shape",
+        "image(s) have an unusual size or aspect ratio",
         advice,
         Severity::Note,
         examples.collect(),

@@ -4,7 +4,7 @@ use image::{Rgb, RgbImage};
 use rand::RngExt;
 use std::path::Path;
 
-/// A picture of soft blobs, different for each seed.
+/// An image of soft blobs, different for each seed.
 fn blobs(seed: u64) -> RgbImage {
     let mut generator = stream(seed, Purpose::Augment, 0);
     let blobs: Vec<[f32; 4]> =
@@ -19,10 +19,10 @@ fn blobs(seed: u64) -> RgbImage {
     })
 }
 
-fn save(folder: &Path, name: &str, picture: &RgbImage) {
+fn save(folder: &Path, name: &str, image: &RgbImage) {
     let path = folder.join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    picture.save(path).unwrap();
+    image.save(path).unwrap();
 }
 
 fn of(folder: &Path) -> (Audit, Dataset) {
@@ -39,22 +39,22 @@ fn finding<'a>(audit: &'a Audit, check: &str) -> &'a Finding {
 }
 
 fn names(finding: &Finding) -> Vec<&str> {
-    finding.examples.iter().map(|mention| mention.name.as_str()).collect()
+    finding.examples.iter().map(|example| example.name.as_str()).collect()
 }
 
 #[test]
-fn sound_pictures_give_no_findings() {
+fn images_without_problems_give_no_findings() {
     let folder = tempfile::tempdir().unwrap();
     for number in 0..24 {
         save(folder.path(), &format!("{}/{number}.png", ["a", "b"][number as usize % 2]), &blobs(number));
     }
     let (audit, _) = of(folder.path());
     assert_eq!(audit.findings, []);
-    assert!(audit.is_sound() && to_text(&audit).contains("nothing was found"));
+    assert!(audit.is_sound() && to_text(&audit).contains("no problems found"));
 }
 
 #[test]
-fn every_fault_of_pictures_is_found() {
+fn every_problem_of_images_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     for number in 0..30 {
@@ -67,7 +67,7 @@ fn every_fault_of_pictures_is_found() {
     copy("train/a/00.png", "train/a/copy.png");
     copy("train/a/02.png", "train/b/other.png");
     copy("test/a/20.png", "train/a/leak.png");
-    // Saved again, smaller and with losses.
+    // Resized and compressed.
     let small = image::imageops::resize(&blobs(5), 50, 38, image::imageops::FilterType::Triangle);
     save(path, "train/b/again.jpg", &small);
     save(path, "train/b/blank.png", &RgbImage::from_pixel(64, 48, Rgb([9, 9, 9])));
@@ -116,7 +116,7 @@ fn table(text: &str) -> Audit {
 }
 
 #[test]
-fn every_fault_of_tables_is_found() {
+fn every_problem_of_tables_is_found() {
     let mut text = "x,same,code,gap,label\n".to_string();
     for row in 0..200 {
         let label = row * 7 % 5 < 2;
@@ -127,19 +127,19 @@ fn every_fault_of_tables_is_found() {
     }
     text += "1.5,1,0,3,yes\n1.5,1,0,3,no\n";
     let audit = table(&text);
-    let says = |check: &str, what: &str| {
+    let assert_summary = |check: &str, text: &str| {
         let summary = &finding(&audit, check).summary;
-        assert!(summary.contains(what), "{summary}");
+        assert!(summary.contains(text), "{summary}");
     };
-    says("constant-columns", "`same`");
-    says("leaking-columns", "1 column(s) tell the label by themselves: `code`");
-    says("missing-values", "`gap (23)`");
+    assert_summary("constant-columns", "`same`");
+    assert_summary("leaking-columns", "1 column(s) predict the label on their own: `code`");
+    assert_summary("missing-values", "`gap (23)`");
     assert_eq!(names(finding(&audit, "outliers")), ["50"]);
     assert_eq!(names(finding(&audit, "same-input-two-labels")), ["200", "201"]);
 }
 
 #[test]
-fn a_class_that_is_called_as_a_gap_is_named_and_an_index_is_too() {
+fn a_class_named_like_a_missing_value_and_an_index_column_are_reported() {
     let row = |row: u32| format!("{row},{},{}\n", row * 37 % 101, ["NA", "yes", "no"][row as usize / 10]);
     let text = (0..30).map(row).collect::<String>();
     let audit = table(&format!("n,x,label\n{text}"));
@@ -147,24 +147,26 @@ fn a_class_that_is_called_as_a_gap_is_named_and_an_index_is_too() {
     let index = finding(&audit, "index-column");
     assert!(
         index.severity == Severity::Fault
-            && index.summary.contains("column 1 (n) numbers the rows and alone tells")
+            && index.summary.contains("column 1 (n) numbers the rows and predicts")
     );
 }
 
 #[test]
-fn a_column_that_rises_with_the_rows_is_named_only_where_it_tells_the_label() {
+fn an_increasing_column_is_reported_only_if_it_predicts_the_label() {
     let rows = |label: fn(u32) -> u32| {
         let row = |row: u32| format!("{},{},c{}\n", 5000 + 7 * row, row * 37 % 101, label(row));
         (0..30).map(row).collect::<String>()
     };
     let audit = table(&format!("time,x,label\n{}", rows(|row| row / 10)));
-    assert!(finding(&audit, "index-column").summary.contains("column 1 (time) numbers the rows and alone"));
+    assert!(
+        finding(&audit, "index-column").summary.contains("column 1 (time) numbers the rows and predicts")
+    );
     let audit = table(&format!("time,x,label\n{}", rows(|row| row % 3)));
     assert!(audit.findings.iter().all(|finding| finding.check != "index-column"));
 }
 
 #[test]
-fn sizes_of_classes_are_compared() {
+fn class_sizes_are_compared() {
     let row =
         |row: u32| format!("{},{}\n", row * 37 % 101, if row.is_multiple_of(40) { "rare" } else { "usual" });
     let audit = table(&(0..200).map(row).collect::<String>());
@@ -173,7 +175,7 @@ fn sizes_of_classes_are_compared() {
 }
 
 #[test]
-fn the_tables_known_by_name_leak_nothing() {
+fn builtin_tables_have_no_faults() {
     for name in ["iris", "wine", "breast-cancer", "digits"] {
         let (audit, _) = audit(name, &DataOptions::default(), 1).unwrap();
         let faults: Vec<_> =

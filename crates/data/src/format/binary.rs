@@ -1,4 +1,4 @@
-//! What the binary formats have in common: reading a file of known size, packed or not, and making examples of arrays.
+//! Shared code of the binary formats: reading files of known size, and building data sets from arrays.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -12,14 +12,15 @@ use crate::{
     Dataset, InputShape, Inputs, LabelsBuilder, Names, Portion, ValueRange, hexadecimal, room, sha256,
 };
 
-/// The bytes of a file, unpacked if its name ends in `.gz`.
+/// Opens a file, decompressing it if its name ends in `.gz`.
 pub fn open(path: &Path) -> Result<Box<dyn Read>> {
     let file = room::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
-    let is_packed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    Ok(if is_packed { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) })
+    let is_compressed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+    Ok(if is_compressed { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) })
 }
 
-/// Exactly `length` bytes. Memory grows with what is there, whatever `length` a damaged file claims.
+/// Reads exactly `length` bytes. Memory grows with the actual data, whatever `length` a damaged file
+/// declares.
 ///
 /// # Errors
 /// A source that ends before.
@@ -33,22 +34,24 @@ pub fn exactly(path: &Path, source: &mut dyn Read, length: u64) -> Result<Vec<u8
     Ok(bytes)
 }
 
-/// Refuses an unpacked file that is too short for what its header declares: `length` bytes of values behind `header` bytes.
-pub fn holds(path: &Path, header: u64, length: u64) -> Result<()> {
-    let is_packed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+/// Rejects an uncompressed file that is too short for its header: `length` bytes of values after `header`
+/// bytes.
+pub fn check_length(path: &Path, header: u64, length: u64) -> Result<()> {
+    let is_compressed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
     match path.metadata() {
-        Ok(known) if !is_packed && known.len() < header.saturating_add(length) => {
-            Err(too_short(path, length, known.len().saturating_sub(header)))
+        Ok(metadata) if !is_compressed && metadata.len() < header.saturating_add(length) => {
+            Err(too_short(path, length, metadata.len().saturating_sub(header)))
         }
         _ => Ok(()),
     }
 }
 
 fn too_short(path: &Path, expected: u64, found: u64) -> Error {
-    Error::data(path, format!("the file ends too early: {expected} bytes were expected, {found} are there"))
+    Error::data(path, format!("the file is truncated: expected {expected} bytes, found {found}"))
 }
 
-/// Items of so many bytes each as float32, of which `float` makes one, without the bytes of more than a few in memory.
+/// Reads `count` items of `width` bytes as float32, converted by `float`, with few raw bytes in memory at
+/// once.
 ///
 /// # Errors
 /// A source that ends before.
@@ -59,11 +62,11 @@ pub fn floats(
     width: usize,
     float: impl Fn(&[u8]) -> f32,
 ) -> Result<Vec<f32>> {
-    const AT_ONCE: u64 = 1 << 16;
+    const ITEMS_PER_READ: u64 = 1 << 16;
     let mut values = Vec::new();
     let mut bytes = Vec::new();
     while (values.len() as u64) < count {
-        let wanted = AT_ONCE.min(count - values.len() as u64) * width as u64;
+        let wanted = ITEMS_PER_READ.min(count - values.len() as u64) * width as u64;
         bytes.clear();
         let read = (&mut *source).take(wanted).read_to_end(&mut bytes);
         read.map_err(|e| Error::data(path, format!("cannot read the file, or it is damaged: {e}")))?;
@@ -76,16 +79,16 @@ pub fn floats(
     Ok(values)
 }
 
-/// Refuses a source that goes on behind its end.
-pub fn ended(path: &Path, source: &mut dyn Read) -> Result<()> {
+/// Rejects a source with bytes left.
+pub fn check_end(path: &Path, source: &mut dyn Read) -> Result<()> {
     match source.read(&mut [0]) {
         Ok(0) => Ok(()),
-        Ok(_) => Err(Error::data(path, "the file is longer than its header says")),
+        Ok(_) => Err(Error::data(path, "the file is longer than its header declares")),
         Err(e) => Err(Error::data(path, format!("cannot read the file, or it is damaged: {e}"))),
     }
 }
 
-/// SHA-256 of files that are read together: of each one's name and SHA-256, a line each.
+/// SHA-256 of a list of files: the hash of one line per file with its SHA-256 and name.
 pub fn sha256_of(files: &[&Path]) -> Result<String> {
     let mut lines = String::new();
     for path in files {
@@ -108,34 +111,35 @@ pub fn sha256_of(files: &[&Path]) -> Result<String> {
     Ok(sha256(lines.as_bytes()))
 }
 
-/// Examples as arrays, before they are a data set.
+/// Examples as arrays, not yet a data set.
 pub struct Arrays {
-    /// The values, row after row.
+    /// The values of all examples, concatenated.
     pub inputs: Inputs,
     /// The shape of an example.
     pub shape: InputShape,
-    /// The range of the values, where the format tells it.
+    /// The range of the values, if the format defines it.
     pub range: Option<ValueRange>,
     /// The label of each example, as text.
     pub labels: Vec<String>,
-    /// The portion of each example, where the format tells it.
+    /// The subset of each example, if the format defines it.
     pub portions: Option<Vec<Portion>>,
 }
 
 impl Arrays {
-    /// Adds other examples behind these. A part that uses another stretch of its range leaves it open.
+    /// Appends examples. If the ranges differ, the range becomes `None`.
     ///
     /// # Errors
-    /// Examples of another shape or dtype, found at `path`.
+    /// Examples at `path` with a different shape or dtype.
     pub fn append(&mut self, path: &Path, part: Arrays) -> Result<()> {
         if self.shape != part.shape {
-            let problem = format!("its examples are {}, but those before are {}", part.shape, self.shape);
+            let problem =
+                format!("its examples have shape {}, but previous ones have {}", part.shape, self.shape);
             return Err(Error::data(path, problem));
         }
         match (&mut self.inputs, part.inputs) {
             (Inputs::Bytes(all), Inputs::Bytes(part)) => all.extend(part),
             (Inputs::Floats(all), Inputs::Floats(part)) => all.extend(part),
-            _ => return Err(Error::data(path, "its values have another dtype than those before")),
+            _ => return Err(Error::data(path, "its values have a different dtype than previous ones")),
         }
         if self.range != part.range {
             self.range = None;
@@ -147,10 +151,10 @@ impl Arrays {
         Ok(())
     }
 
-    /// The data set, of this fingerprint.
+    /// Converts the arrays to a data set with this SHA-256.
     ///
     /// # Errors
-    /// No examples, another number of labels than of examples, and values that are not finite.
+    /// No examples, different numbers of labels and examples, or NaN or infinite values.
     pub fn into_dataset(self, path: &Path, sha256: String) -> Result<Dataset> {
         let features = self.shape.features();
         let values = match &self.inputs {
@@ -170,7 +174,7 @@ impl Arrays {
             && let Some(at) = values.iter().position(|value| !value.is_finite())
         {
             let place = Place::row(path, at as u64 / features as u64);
-            return Err(Error::data(place, format!("the value {} is no finite number", values[at])));
+            return Err(Error::data(place, format!("the value {} is not finite", values[at])));
         }
         let mut builder = LabelsBuilder::default();
         self.labels.iter().for_each(|label| builder.push(label));
@@ -192,5 +196,5 @@ impl Arrays {
     }
 }
 
-/// The range of bytes.
+/// The range of uint8 values.
 pub const BYTES: ValueRange = ValueRange { min: 0., max: 255. };

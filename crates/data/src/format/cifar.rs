@@ -1,5 +1,6 @@
-//! CIFAR-10 and CIFAR-100 in their binary version (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny
-//! Images", 2009): records of one label (or a coarse and a fine one) and 3 × 32 × 32 bytes, channel by channel.
+//! CIFAR-10 and CIFAR-100, binary version (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny
+//! Images", 2009): records of one label (or a coarse and a fine one) and 3 × 32 × 32 bytes in (channels,
+//! height, width) order.
 
 use std::path::{Path, PathBuf};
 
@@ -13,13 +14,13 @@ pub struct Cifar;
 
 const PIXELS: usize = 3 * 32 * 32;
 
-/// What tells the two versions apart.
+/// One of the two versions.
 struct Version {
-    /// The labels of a record; the last one is the class.
+    /// The number of labels per record; the last one is the class.
     labels: usize,
-    /// The file of the classes' names, a name a line.
+    /// The file of class names, one per line.
     names: &'static str,
-    /// The files, and the portion that each is of.
+    /// The files with their subsets.
     files: &'static [(&'static str, Portion)],
 }
 
@@ -54,22 +55,22 @@ impl Format for Cifar {
 
     fn recognises(&self, path: &Path) -> bool {
         if path.is_dir() {
-            return VERSIONS.iter().any(|version| !present(version, path).is_empty());
+            return VERSIONS.iter().any(|version| !existing_files(version, path).is_empty());
         }
         path.is_file() && version_of(path).is_some()
     }
 
     fn read(&self, path: &Path, _options: &DataOptions) -> Result<Dataset> {
         let (version, files) = if path.is_dir() {
-            let found = VERSIONS.iter().map(|version| (version, present(version, path)));
+            let found = VERSIONS.iter().map(|version| (version, existing_files(version, path)));
             let found = found.max_by_key(|(_, files)| files.len()).expect("there are versions");
             if found.1.is_empty() {
-                return Err(Error::data(path, "the folder has none of the files of CIFAR-10 or CIFAR-100"));
+                return Err(Error::data(path, "the folder contains no CIFAR-10 or CIFAR-100 files"));
             }
             found
         } else {
             let (version, portion) = version_of(path).ok_or_else(|| {
-                let problem = "the file's name does not tell whether it is CIFAR-10 (data_batch_1.bin, …) or CIFAR-100 (train.bin, test.bin)";
+                let problem = "cannot detect from the file name whether this is CIFAR-10 (data_batch_1.bin, …) or CIFAR-100 (train.bin, test.bin)";
                 Error::data(path, problem)
             })?;
             (version, vec![(path.to_path_buf(), portion)])
@@ -94,7 +95,7 @@ impl Format for Cifar {
     }
 }
 
-fn present(version: &Version, folder: &Path) -> Vec<(PathBuf, Portion)> {
+fn existing_files(version: &Version, folder: &Path) -> Vec<(PathBuf, Portion)> {
     let files = version.files.iter().map(|(name, portion)| (folder.join(name), *portion));
     files.filter(|(path, _)| path.is_file()).collect()
 }
@@ -102,12 +103,12 @@ fn present(version: &Version, folder: &Path) -> Vec<(PathBuf, Portion)> {
 fn version_of(file: &Path) -> Option<(&'static Version, Portion)> {
     let name = file.file_name()?.to_str()?;
     VERSIONS.iter().find_map(|version| {
-        let (_, portion) = version.files.iter().find(|(own, _)| *own == name)?;
+        let (_, portion) = version.files.iter().find(|(file, _)| *file == name)?;
         Some((version, *portion))
     })
 }
 
-/// The names of the classes, or none where the file is missing.
+/// The class names; empty if the file is missing.
 fn class_names(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_string).collect()
@@ -136,13 +137,13 @@ fn append(arrays: &mut Arrays, path: &Path, version: &Version, names: &[String])
         }
         let label = usize::from(record[version.labels - 1]);
         if !names.is_empty() && label >= names.len() {
-            let problem = format!("the label {label} is none of the {} classes", names.len());
+            let problem = format!("invalid label {label}; there are {} classes", names.len());
             return Err(Error::data(Place::row(path, row), problem));
         }
         arrays.labels.push(names.get(label).cloned().unwrap_or_else(|| label.to_string()));
         pixels.extend_from_slice(&record[version.labels..]);
     }
-    unreachable!("the records do not end")
+    unreachable!("the loop has no end")
 }
 
 #[cfg(test)]
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_classes_have_their_names_in_order_and_the_files_their_portions() {
+    fn classes_are_sorted_by_name_and_files_define_subsets() {
         let data = read(&[
             ("data_batch_1.bin", [record(&[1], 5), record(&[0], 6)].concat()),
             ("test_batch.bin", record(&[0], 7)),
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_labels_the_fine_one_is_the_class() {
+    fn the_fine_label_is_the_class() {
         let data = read(&[("train.bin", [record(&[4, 30], 1), record(&[1, 9], 2)].concat())]).unwrap();
         assert_eq!((data.classes, data.labels), (vec!["9".into(), "30".into()], vec![1, 0]));
     }
@@ -184,12 +185,13 @@ mod tests {
     fn damaged_files_are_refused_with_the_record() {
         let whole = [record(&[1], 5), record(&[0], 6)].concat();
         for length in [1, PIXELS, PIXELS + 2, whole.len() - 1] {
-            let said = read(&[("data_batch_1.bin", whole[..length].to_vec())]).unwrap_err().to_string();
-            assert!(said.contains("ends within a record"), "{said}");
+            let message = read(&[("data_batch_1.bin", whole[..length].to_vec())]).unwrap_err().to_string();
+            assert!(message.contains("ends within a record"), "{message}");
         }
         let names = b"cat\n".to_vec();
-        let said = read(&[("data_batch_1.bin", whole), ("batches.meta.txt", names)]).unwrap_err().to_string();
-        assert!(said.contains("example 0: the label 1 is none of the 1 classes"), "{said}");
+        let message =
+            read(&[("data_batch_1.bin", whole), ("batches.meta.txt", names)]).unwrap_err().to_string();
+        assert!(message.contains("example 0: invalid label 1; there are 1 classes"), "{message}");
         assert!(read(&[("data_batch_1.bin", Vec::new())]).unwrap_err().to_string().contains("no examples"));
     }
 

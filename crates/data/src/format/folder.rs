@@ -1,11 +1,11 @@
-//! A folder of pictures: a folder a class, by themselves or below `train`, `val` and `test`.
+//! Image folders: one folder per class, at the top level or inside `train`, `val` and `test`.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::pictures::Pictures;
-use super::portions::{ClassFolder, Tree, arrange};
+use super::class_folders::{ClassFolder, FolderTree, arrange};
+use super::encoded_images::EncodedImages;
 use super::skipped::Skipped;
 use super::{Format, listed};
 use crate::error::{Error, Place, Result, quoted};
@@ -21,55 +21,55 @@ impl Format for Folder {
     }
 
     fn summary(&self) -> &'static str {
-        "a folder of pictures (JPEG, PNG, BMP, GIF, WebP, TIFF), a class a folder"
+        "a folder of images (JPEG, PNG, BMP, GIF, WebP, TIFF) with one subfolder per class"
     }
 
     fn recognises(&self, path: &Path) -> bool {
-        let is_of_images = |entry: &PathBuf| entry.is_dir() || is_image(entry);
-        path.is_dir() && entries(path).is_ok_and(|entries| entries.iter().any(is_of_images))
+        let may_contain_images = |entry: &PathBuf| entry.is_dir() || is_image(entry);
+        path.is_dir() && entries(path).is_ok_and(|entries| entries.iter().any(may_contain_images))
     }
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         if !path.is_dir() {
-            return Err(Error::data(path, "this is no folder"));
+            return Err(Error::data(path, "this is not a folder"));
         }
-        let tree = Tree::of(path)?;
+        let tree = FolderTree::of(path)?;
         if tree.below.is_empty() {
             let problem = match tree.images {
-                0 => "there are no pictures in its folders; a class is a folder with pictures, as in photos/cat/1.jpg".to_string(),
+                0 => "no images found; expected one subfolder per class, as in photos/cat/1.jpg".to_string(),
                 count => format!(
-                    "its {count} images are in no folder of a class; sort them into a folder a class, as in photos/cat/1.jpg, or list \
+                    "its {count} images are not in class folders; sort them into one subfolder per class, as in photos/cat/1.jpg, or list \
                      them with their labels in a CSV file"
                 ),
             };
             return Err(Error::data(path, problem));
         }
         let arrangement = arrange(&tree).map_err(|problem| Error::data(path, problem))?;
-        let mut found = Found::default();
+        let mut collected = Collected::default();
         for class in &arrangement.classes {
-            found.add_class(path, class)?;
+            collected.add_class(path, class)?;
         }
-        found.skip_loose(path, &arrangement.classes)?;
-        for note in arrangement.notes.into_iter().chain(found.skipped.sentence()) {
+        collected.skip_loose(path, &arrangement.classes)?;
+        for note in arrangement.notes.into_iter().chain(collected.skipped.sentence()) {
             tracing::warn!("{}: {note}", Place::from(path));
         }
         if let Some(list) = listed::list_in(path) {
             tracing::warn!(
-                "{}: the folders are taken for the classes; the labels of the list {} are taken if it is named as --data",
+                "{}: using the folders as classes; to use the labels of the list {}, pass it as --data",
                 Place::from(path),
                 quoted(&list)
             );
         }
-        found.pictures.into_dataset(path, options)
+        collected.images.into_dataset(path, options)
     }
 }
 
-/// What is in a folder, sorted, without hidden files.
+/// The entries of a folder, sorted, without hidden files.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let fault = |e: std::io::Error| Error::data(folder, format!("cannot read the folder: {e}"));
+    let error = |e: std::io::Error| Error::data(folder, format!("cannot read the folder: {e}"));
     let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(fault)? {
-        let entry = entry.map_err(fault)?;
+    for entry in fs::read_dir(folder).map_err(error)? {
+        let entry = entry.map_err(error)?;
         if !entry.file_name().to_string_lossy().starts_with('.') {
             paths.push(entry.path());
         }
@@ -79,29 +79,26 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 #[derive(Default)]
-struct Found {
-    pictures: Pictures,
-    /// Files that are no images.
+struct Collected {
+    images: EncodedImages,
+    /// Files that are not images.
     skipped: Skipped,
 }
 
-impl Found {
-    /// Adds all pictures at and below the folder of a class.
+impl Collected {
+    /// Adds all images in the folder of a class and its subfolders.
     fn add_class(&mut self, root: &Path, class: &ClassFolder) -> Result<()> {
-        // Links may lead anywhere: no real folder is walked twice, and none that holds the class itself.
-        let own = real(&class.path)?;
-        let mut walked = HashSet::from([own.clone()]);
+        // Symbolic links may form cycles: skip visited folders and ancestors of the class folder.
+        let class_folder = resolve_links(&class.path)?;
+        let mut visited = HashSet::from([class_folder.clone()]);
         let mut pending = vec![class.path.clone()];
         while let Some(folder) = pending.pop() {
             for path in entries(&folder)? {
                 if path.is_dir() {
-                    let inner = real(&path)?;
-                    if own.starts_with(&inner) {
-                        tracing::warn!(
-                            "{}: leads back to a folder above it, so it is passed over",
-                            path.display()
-                        );
-                    } else if walked.insert(inner) {
+                    let target = resolve_links(&path)?;
+                    if class_folder.starts_with(&target) {
+                        tracing::warn!("{}: skipped a link to a parent folder", path.display());
+                    } else if visited.insert(target) {
                         pending.push(path);
                     }
                     continue;
@@ -113,13 +110,13 @@ impl Found {
             }
         }
         if let Some(portion) = class.portion {
-            let count = self.pictures.labels.len();
-            self.pictures.portions.get_or_insert_default().resize(count, portion);
+            let count = self.images.labels.len();
+            self.images.portions.get_or_insert_default().resize(count, portion);
         }
         Ok(())
     }
 
-    /// Counts the files beside the folders of classes, on the way to them.
+    /// Counts the other files in the parent folders of the classes.
     fn skip_loose(&mut self, root: &Path, classes: &[ClassFolder]) -> Result<()> {
         let above = classes.iter().flat_map(|class| class.path.ancestors().skip(1));
         let above: BTreeSet<&Path> = above.filter(|folder| folder.starts_with(root)).collect();
@@ -135,18 +132,18 @@ impl Found {
     }
 
     fn add(&mut self, root: &Path, path: PathBuf, label: &str) {
-        let below = path.strip_prefix(root).unwrap_or(&path);
-        let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
-        self.pictures.names.push(parts.join("/"));
-        // A file that cannot even be looked at is found damaged when it is read.
-        self.pictures.sizes.push(fs::metadata(&path).map_or(0, |metadata| metadata.len()));
-        self.pictures.labels.push(label.to_string());
-        self.pictures.sources.push(ImageSource::File(path));
+        let relative = path.strip_prefix(root).unwrap_or(&path);
+        let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
+        self.images.names.push(parts.join("/"));
+        // An inaccessible file is reported when it is decoded.
+        self.images.sizes.push(fs::metadata(&path).map_or(0, |metadata| metadata.len()));
+        self.images.labels.push(label.to_string());
+        self.images.sources.push(ImageSource::File(path));
     }
 }
 
-/// The folder that links lead to.
-pub fn real(folder: &Path) -> Result<PathBuf> {
+/// Resolves symbolic links.
+pub fn resolve_links(folder: &Path) -> Result<PathBuf> {
     folder.canonicalize().map_err(|e| Error::data(folder, format!("cannot read the folder: {e}")))
 }
 
@@ -175,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_is_a_folder_however_deep_its_pictures_are() {
+    fn a_class_folder_may_have_subfolders() {
         let data =
             read(&folder(&["dog/a.png", "cat/x/y/b.PNG", "cat/c.jpg", "cat/notes.txt", ".git/d/e.png"]))
                 .unwrap();
@@ -186,18 +183,18 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_portions_hold_folders_of_classes() {
+    fn subset_folders_contain_class_folders() {
         let data =
             read(&folder(&["train/1/a.png", "train/10/b.png", "val/1/c.png", "test/10/d.png"])).unwrap();
         assert_eq!(data.classes, ["1", "10"]);
         let portions = [Portion::Test, Portion::Train, Portion::Train, Portion::Validation];
         assert_eq!(data.portions.unwrap(), portions);
-        // Two classes that only happen to be called like portions.
+        // Two classes that are named like subsets.
         assert_eq!(read(&folder(&["test/a.png", "exam/b.png"])).unwrap().classes, ["exam", "test"]);
     }
 
     #[test]
-    fn one_picture_of_another_size_or_in_color_decides_for_all() {
+    fn one_image_of_another_size_or_in_color_changes_the_input_shape() {
         let folder = folder(&["a/1.png", "a/2.png", "b/1.png"]);
         RgbImage::from_pixel(300, 4, image::Rgb([1, 2, 3])).save(folder.path().join("b/2.png")).unwrap();
         assert_eq!(read(&folder).unwrap().shape, InputShape(vec![3, 224, 224]));
@@ -208,7 +205,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_that_lead_in_circles_come_to_an_end() {
+    fn cyclic_links_terminate() {
         use std::os::unix::fs::symlink;
         let folder = folder(&["a/1.png", "a/deep/2.png", "b/1.png"]);
         symlink(folder.path(), folder.path().join("a/deep/root")).unwrap();
@@ -219,11 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn folders_without_pictures_and_pictures_that_cannot_be_read_are_refused() {
+    fn folders_without_readable_images_are_rejected() {
         let problem = |folder: &tempfile::TempDir| read(folder).unwrap_err().to_string();
         assert!(problem(&folder(&["a/1.txt", "b/2.txt"])).contains("as in photos/cat/1.jpg"));
         let folder = folder(&["a/x", "b/x"]);
-        fs::write(folder.path().join("a/1.png"), "no picture").unwrap();
-        assert!(problem(&folder).contains("none of the pictures that were tried can be read: this is no"));
+        fs::write(folder.path().join("a/1.png"), "no image").unwrap();
+        assert!(problem(&folder).contains("none of the sampled images can be read: this is not"));
     }
 }

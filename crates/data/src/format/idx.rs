@@ -1,11 +1,12 @@
-//! IDX, the format of MNIST: <http://yann.lecun.com/exdb/mnist> as it was. A file of examples and one of labels, each a
-//! header (two zero bytes, a code of the dtype, the number of dimensions, their sizes) and the values, all big-endian.
+//! IDX, the format of MNIST, formerly documented at <http://yann.lecun.com/exdb/mnist>. Images and labels are
+//! separate files: a header (two zero bytes, dtype code, number of dimensions, sizes) and the values, all
+//! big-endian.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Format;
-use super::binary::{Arrays, BYTES, ended, exactly, floats, holds, open, sha256_of};
+use super::binary::{Arrays, BYTES, check_end, check_length, exactly, floats, open, sha256_of};
 use crate::error::{Error, Result, quoted};
 use crate::room::Room;
 use crate::{DataOptions, Dataset, InputShape, Inputs, Portion};
@@ -13,7 +14,7 @@ use crate::{DataOptions, Dataset, InputShape, Inputs, Portion};
 /// The format.
 pub struct Idx;
 
-/// What a file's name says that it holds, with the words that take each other's place in the names of a pair.
+/// The words for images and labels in the names of a pair of files.
 const PAIRS: [(&str, &str); 3] =
     [("images-idx", "labels-idx"), ("images.idx", "labels.idx"), ("images", "labels")];
 
@@ -23,7 +24,7 @@ impl Format for Idx {
     }
 
     fn summary(&self) -> &'static str {
-        "MNIST's IDX (a …-images-idx3-ubyte[.gz] beside its labels, or a folder of them)"
+        "IDX as used by MNIST (…-images-idx3-ubyte[.gz] next to its labels, or a folder of such files)"
     }
 
     fn recognises(&self, path: &Path) -> bool {
@@ -33,14 +34,14 @@ impl Format for Idx {
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         let images = if path.is_dir() { images_in(path) } else { vec![path.to_path_buf()] };
         if images.is_empty() {
-            return Err(Error::data(path, "the folder has no file such as train-images-idx3-ubyte"));
+            return Err(Error::data(path, "the folder contains no file such as train-images-idx3-ubyte"));
         }
         refuse_several_sets(path, &images)?;
         let mut files = Vec::new();
         let mut all: Option<Arrays> = None;
         for images in &images {
             let labels = labels_of(images)?;
-            let part = read_pair(images, &labels, portion_of(images), options.room())?;
+            let part = read_pair(images, &labels, subset_of(images), options.room())?;
             files.extend([images.clone(), labels]);
             match &mut all {
                 Some(all) => all.append(images, part)?,
@@ -62,7 +63,8 @@ fn is_images(path: &Path) -> bool {
     name.contains("images") && (name.contains("-idx") || name.contains(".idx"))
 }
 
-/// The files of images in a folder, those to train on first. Of a file and its packed copy, the file is taken.
+/// The image files in a folder, the training set first. If a file exists with and without `.gz`, the
+/// uncompressed one is used.
 fn images_in(folder: &Path) -> Vec<PathBuf> {
     let entries = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
     let mut images: Vec<_> = entries.filter(|path| path.is_file() && is_images(path)).collect();
@@ -71,46 +73,49 @@ fn images_in(folder: &Path) -> Vec<PathBuf> {
     images.retain(|path| {
         path.extension().is_none_or(|end| end != "gz") || !all.contains(&path.with_extension(""))
     });
-    images.sort_by_key(|path| portion_of(path));
+    images.sort_by_key(|path| subset_of(path));
     images
 }
 
-fn portion_of(path: &Path) -> Portion {
-    portion_and_set(path).0.unwrap_or(Portion::Train)
+fn subset_of(path: &Path) -> Portion {
+    subset_and_set(path).0.unwrap_or(Portion::Train)
 }
 
-/// The portion that a name says anywhere, and the rest of what it says before its dtype: `emnist-letters-train-images-idx3-ubyte`.
-fn portion_and_set(path: &Path) -> (Option<Portion>, String) {
+/// The subset in a file name and the rest of the name before the dtype, as in
+/// `emnist-letters-train-images-idx3-ubyte`.
+fn subset_and_set(path: &Path) -> (Option<Portion>, String) {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let words = name.split(|c: char| !c.is_alphanumeric()).take_while(|word| !word.starts_with("idx"));
     let mut portion = None;
     let mut rest = Vec::new();
     for word in words.filter(|word| *word != "images") {
-        let own = if word == "t10k" || word == "t50k" { Some(Portion::Test) } else { Portion::of_name(word) };
-        match own {
-            Some(own) if portion.is_none() => portion = Some(own),
+        let found =
+            if word == "t10k" || word == "t50k" { Some(Portion::Test) } else { Portion::of_name(word) };
+        match found {
+            Some(found) if portion.is_none() => portion = Some(found),
             _ => rest.push(word),
         }
     }
     (portion, rest.join("-"))
 }
 
-/// Refuses a folder with the portions of several data sets, as that of EMNIST has: their labels mean different things.
+/// Rejects a folder with several data sets, such as EMNIST's, because their labels have different meanings.
 fn refuse_several_sets(folder: &Path, images: &[PathBuf]) -> Result<()> {
-    let named = images.iter().map(|path| portion_and_set(path)).filter(|(portion, _)| portion.is_some());
+    let named = images.iter().map(|path| subset_and_set(path)).filter(|(portion, _)| portion.is_some());
     let sets: BTreeSet<String> = named.map(|(_, set)| set).collect();
     if sets.len() < 2 {
         return Ok(());
     }
     let sets: Vec<_> = sets.iter().map(|set| quoted(set)).collect();
     let problem = format!(
-        "it holds several data sets ({}); put the files of one into a folder of their own",
+        "it contains several data sets ({}); move the files of one into a separate folder",
         sets.join(", ")
     );
     Err(Error::data(folder, problem))
 }
 
-/// The file of labels beside a file of images: its name has `labels` for `images` and 1 dimension for 3.
+/// The label file of an image file: `images` is replaced by `labels` in its name, and the number of
+/// dimensions by 1.
 fn labels_of(images: &Path) -> Result<PathBuf> {
     let name = images.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut tried = Vec::new();
@@ -126,30 +131,31 @@ fn labels_of(images: &Path) -> Result<PathBuf> {
             tried.push(candidate);
         }
     }
-    let problem = format!("its labels were not found beside it; looked for {}", tried.join(", "));
+    let problem = format!("label file not found; looked for {}", tried.join(", "));
     Err(Error::data(images, problem))
 }
 
-fn read_pair(images: &Path, labels: &Path, portion: Portion, room: Room) -> Result<Arrays> {
-    let array = read_array(images, room)?;
+fn read_pair(images: &Path, labels: &Path, portion: Portion, budget: Room) -> Result<Arrays> {
+    let array = read_array(images, budget)?;
     let shape = match array.sizes[1..] {
         [features] => vec![features],
         [height, width] => vec![1, height, width],
         [channels, height, width] => vec![channels, height, width],
         _ => {
-            let problem = format!("the array has {} dimensions; images have 3 or 4", array.sizes.len());
+            let problem =
+                format!("the array has {} dimensions; expected 3 or 4 for images", array.sizes.len());
             return Err(Error::data(images, problem));
         }
     };
     let range = matches!(array.values, Inputs::Bytes(_)).then_some(BYTES);
-    let label_array = read_array(labels, room)?;
+    let label_array = read_array(labels, budget)?;
     if label_array.sizes.len() != 1 {
-        return Err(Error::data(labels, "labels have one dimension"));
+        return Err(Error::data(labels, "labels must have one dimension"));
     }
     let texts = match label_array.values {
         Inputs::Bytes(values) => values.iter().map(u8::to_string).collect::<Vec<_>>(),
         Inputs::Floats(values) => values.iter().map(f32::to_string).collect(),
-        Inputs::Images(_) => unreachable!("an array holds numbers"),
+        Inputs::Images(_) => unreachable!("an array contains numbers"),
     };
     if texts.len() as i64 != array.sizes[0] {
         let problem = format!("there are {} labels, but {} images", texts.len(), array.sizes[0]);
@@ -164,18 +170,23 @@ struct Array {
     values: Inputs,
 }
 
-fn read_array(path: &Path, room: Room) -> Result<Array> {
+fn read_array(path: &Path, budget: Room) -> Result<Array> {
     let mut source = open(path)?;
     let header = exactly(path, &mut *source, 4)?;
     let [0, 0, code, dimensions] = header[..] else {
-        return Err(Error::data(path, "this is no IDX file: it does not begin with two zero bytes"));
+        return Err(Error::data(path, "this is not an IDX file: it does not begin with two zero bytes"));
     };
     let width = match code {
         0x08 | 0x09 => 1u64,
         0x0b => 2,
         0x0c | 0x0d => 4,
         0x0e => 8,
-        _ => return Err(Error::data(path, format!("this is no IDX file: the dtype's code is {code:#04x}"))),
+        _ => {
+            return Err(Error::data(
+                path,
+                format!("this is not an IDX file: invalid dtype code {code:#04x}"),
+            ));
+        }
     };
     let sizes = exactly(path, &mut *source, 4 * u64::from(dimensions))?;
     let sizes: Vec<_> =
@@ -185,14 +196,14 @@ fn read_array(path: &Path, room: Room) -> Result<Array> {
     let Some((count, bytes)) =
         count.and_then(|count| Some((count, in_memory(count)?))).filter(|_| !sizes.is_empty())
     else {
-        return Err(Error::data(path, format!("the sizes of the array make no sense: {sizes:?}")));
+        return Err(Error::data(path, format!("invalid array sizes: {sizes:?}")));
     };
-    holds(path, 4 + 4 * u64::from(dimensions), count.saturating_mul(width))?;
-    room.check(path, bytes)?;
+    check_length(path, 4 + 4 * u64::from(dimensions), count.saturating_mul(width))?;
+    budget.check(path, bytes)?;
     let sizes = sizes.into_iter().map(i64::from).collect();
     if code == 0x08 {
         let bytes = exactly(path, &mut *source, count)?;
-        ended(path, &mut *source)?;
+        check_end(path, &mut *source)?;
         return Ok(Array { sizes, values: Inputs::Bytes(bytes) });
     }
     let values = floats(path, &mut *source, count, width as usize, |b| match code {
@@ -202,7 +213,7 @@ fn read_array(path: &Path, room: Room) -> Result<Array> {
         0x0d => f32::from_be_bytes(b.try_into().expect("four bytes")),
         _ => f64::from_be_bytes(b.try_into().expect("eight bytes")) as f32,
     })?;
-    ended(path, &mut *source)?;
+    check_end(path, &mut *source)?;
     Ok(Array { sizes, values: Inputs::Floats(values) })
 }
 
@@ -230,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_gives_its_portions_and_a_file_none() {
+    fn a_folder_defines_subsets_and_a_file_does_not() {
         let files = [
             ("t10k-images-idx3-ubyte", idx(8, &[1, 2, 2], &[9, 8, 7, 6])),
             ("t10k-labels-idx1-ubyte", idx(8, &[1], &[3])),
@@ -246,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn portions_are_found_wherever_they_stand_in_a_name() {
+    fn subsets_are_recognized_anywhere_in_a_name() {
         let pair = |name: &str, value: u8| {
             let file = |what: &str, bytes| (name.replace('*', what), bytes);
             [file("images-idx3", idx(8, &[1, 1, 1], &[value])), file("labels-idx1", idx(8, &[1], &[value]))]
@@ -265,8 +276,8 @@ mod tests {
             assert_eq!(data.portions.unwrap(), [Portion::Train, Portion::Test], "{names:?}");
             assert_eq!(data.labels, [0, 1]);
         }
-        let said = of(["emnist-balanced-train-*", "emnist-letters-train-*"]).unwrap_err().to_string();
-        assert!(said.contains("several data sets (`emnist-balanced`, `emnist-letters`)"), "{said}");
+        let message = of(["emnist-balanced-train-*", "emnist-letters-train-*"]).unwrap_err().to_string();
+        assert!(message.contains("several data sets (`emnist-balanced`, `emnist-letters`)"), "{message}");
     }
 
     #[test]
@@ -289,23 +300,23 @@ mod tests {
     fn damaged_files_are_refused() {
         let (images, labels) = (idx(8, &[2, 1, 1], &[1, 2]), idx(8, &[2], &[0, 1]));
         for length in 0..images.len() {
-            assert!(problem(images[..length].to_vec(), labels.clone()).contains("ends too early"));
+            assert!(problem(images[..length].to_vec(), labels.clone()).contains("truncated"));
         }
         assert!(
             problem([images.clone(), vec![0]].concat(), labels.clone()).contains("longer than its header")
         );
-        assert!(problem(idx(8, &[u32::MAX; 2], &[]), labels.clone()).contains("ends too early"));
-        assert!(problem(idx(8, &[u32::MAX; 9], &[]), labels.clone()).contains("make no sense"));
-        assert!(problem(b"PNG!".to_vec(), labels.clone()).contains("no IDX file"));
+        assert!(problem(idx(8, &[u32::MAX; 2], &[]), labels.clone()).contains("truncated"));
+        assert!(problem(idx(8, &[u32::MAX; 9], &[]), labels.clone()).contains("invalid array sizes"));
+        assert!(problem(b"PNG!".to_vec(), labels.clone()).contains("not an IDX file"));
         assert!(problem(images, idx(8, &[3], &[0, 1, 2])).contains("there are 3 labels, but 2 images"));
         assert!(problem(idx(8, &[0, 1, 1], &[]), idx(8, &[0], &[])).contains("no examples"));
     }
 
     #[test]
     fn missing_labels_are_named() {
-        let said =
+        let message =
             read(&[("a-images-idx3-ubyte", Vec::new())], "a-images-idx3-ubyte").unwrap_err().to_string();
-        assert!(said.contains("looked for a-labels-idx1-ubyte, a-labels-idx1-ubyte.gz"), "{said}");
+        assert!(message.contains("looked for a-labels-idx1-ubyte, a-labels-idx1-ubyte.gz"), "{message}");
     }
 
     proptest! {

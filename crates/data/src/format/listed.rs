@@ -1,20 +1,20 @@
-//! Images that a table lists, with their labels: a column of file names, and one of labels, as in `train.csv` beside `train/`.
+//! Image lists: a table with a column of file names and one of labels, such as `train.csv` next to `train/`.
 
-mod places;
+mod image_index;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::class_folders::{ClassFolder, FolderTree, arrange, subset_in, words};
 use super::csv::{find_column, first_rows, is_missing, rows};
+use super::encoded_images::EncodedImages;
 use super::folder::entries;
-use super::pictures::Pictures;
-use super::portions::{ClassFolder, Tree, arrange, portion_in, words};
 use super::{Format, has_extension};
 use crate::error::{Error, Place, Result, excerpt, quoted};
 use crate::image::{ImageSource, is_image};
 use crate::options::ColumnChoice;
 use crate::{DataOptions, Dataset, Names, Portion, sha256};
-use places::Places;
+use image_index::ImageIndex;
 
 /// The format.
 pub struct ImageList;
@@ -25,39 +25,36 @@ impl Format for ImageList {
     }
 
     fn summary(&self) -> &'static str {
-        "a table that lists images and their labels (a .csv beside the images, or the folder of both)"
+        "a table of image file names and labels (a .csv next to the images, or the folder with both)"
     }
 
     fn recognises(&self, path: &Path) -> bool {
         if !path.is_dir() {
-            return List::recognised(path, None).is_some();
+            return List::detect(path, None).is_some();
         }
         !lists_in(path, None).is_empty() && !has_classes(path)
     }
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         let images = options.images.as_deref();
-        let lists = if path.is_dir() {
-            lists_in(path, images)
-        } else {
-            Vec::from_iter(List::recognised(path, images))
-        };
+        let lists =
+            if path.is_dir() { lists_in(path, images) } else { Vec::from_iter(List::detect(path, images)) };
         if lists.is_empty() {
-            let problem = "no column holds the names of images: those of files that are there, or that end as in cat.jpg";
+            let problem = "no column contains image file names: existing files, or names such as cat.jpg";
             return Err(Error::data(path, problem));
         }
         let base = images.map_or_else(|| folder_of(path), Path::to_path_buf);
         let is_split = lists.len() > 1;
         let mut all = Rows::default();
-        for list in chosen(path, lists)? {
+        for list in select_lists(path, lists)? {
             let rows = list.read(options)?;
             let portion = list.portion().unwrap_or(Portion::Train);
             all.portions.extend(vec![portion; rows.files.len()]);
             all.append(&list, rows, is_split)?;
         }
-        let all = all.without_repeats(path)?;
+        let all = all.deduplicated(path)?;
         let name = |file: &PathBuf| file.strip_prefix(&base).unwrap_or(file).to_string_lossy().into_owned();
-        let pictures = Pictures {
+        let images = EncodedImages {
             names: all.files.iter().map(name).collect(),
             sizes: all
                 .files
@@ -69,30 +66,30 @@ impl Format for ImageList {
             groups: options.group.is_some().then_some(all.groups),
             sources: all.files.into_iter().map(ImageSource::File).collect(),
         };
-        let dataset = pictures.into_dataset(path, options)?;
+        let dataset = images.into_dataset(path, options)?;
         let Names::Files(names) = dataset.names else { unreachable!("images are files") };
-        // Other labels are other data, though the files are the same.
+        // The labels are part of the hash, because they are not in the image files.
         let sha256 = sha256(format!("{}\n{}", dataset.sha256, all.labels.join("\n")).as_bytes());
         let lines = if is_split { Vec::new() } else { all.lines };
         Ok(Dataset { sha256, names: Names::Listed { folder: base, names, lines }, ..dataset })
     }
 }
 
-/// An image that a table lists, by its line: its file, or why there is none.
+/// An image in a list: its line, and its file or why it was not found.
 type Line = (u64, std::result::Result<PathBuf, String>);
 
-/// The images that a table lists, with or without labels, to be classified: the line of each, and its file or why there is none.
-/// None if it is no such list.
+/// Reads the images of a list for inference, with or without labels. `None` if the table is not an image
+/// list.
 pub fn images(path: &Path, images: Option<&Path>) -> Option<Result<Vec<Line>>> {
-    let list = List::recognised(path, images)?;
+    let list = List::detect(path, images)?;
     let cells = match list.cells() {
         Ok(cells) => cells,
         Err(error) => return Some(Err(error)),
     };
-    let mut places = list.places;
+    let mut image_index = list.image_index;
     let image = |(line, row): (u64, Vec<String>)| {
         let cell = row.get(list.column).cloned().unwrap_or_default();
-        (line, places.find(&cell).map_err(|problem| format!("{}: {problem}", quoted(&cell))))
+        (line, image_index.find(&cell).map_err(|problem| format!("{}: {problem}", quoted(&cell))))
     };
     Some(Ok(cells.into_iter().map(image).collect()))
 }
@@ -101,9 +98,10 @@ fn folder_of(path: &Path) -> PathBuf {
     if path.is_dir() { path.to_path_buf() } else { path.parent().unwrap_or(Path::new("")).to_path_buf() }
 }
 
-/// Whether a folder holds folders of classes, which come first. Folders whose names differ in a number alone are parts.
+/// Whether a folder contains class folders, which take precedence. Folders whose names differ only in a
+/// number are parts of one class.
 fn has_classes(path: &Path) -> bool {
-    let of_two = |tree: Tree| {
+    let has_two_classes = |tree: FolderTree| {
         let classes = arrange(&tree).map_or(Vec::new(), |found| found.classes);
         let is_other = |class: &ClassFolder, first: &ClassFolder| {
             let own = words(&class.class);
@@ -111,63 +109,61 @@ fn has_classes(path: &Path) -> bool {
         };
         classes.iter().any(|class| is_other(class, &classes[0]))
     };
-    Tree::of(path).is_ok_and(of_two)
+    FolderTree::of(path).is_ok_and(has_two_classes)
 }
 
-/// The name of a list in a folder, if there is one.
+/// The name of the first image list in a folder.
 pub(super) fn list_in(folder: &Path) -> Option<String> {
     Some(lists_in(folder, None).first()?.name())
 }
 
-/// The lists in a folder, in the order of their names. What is handed in for a competition is none.
+/// The image lists in a folder, sorted by name, without sample submissions of competitions.
 fn lists_in(folder: &Path, images: Option<&Path>) -> Vec<List> {
     let tables = entries(folder).unwrap_or_default().into_iter().filter(|path| {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
         path.is_file() && !name.contains("submission")
     });
-    tables.filter_map(|path| List::recognised(&path, images)).collect()
+    tables.filter_map(|path| List::detect(&path, images)).collect()
 }
 
-/// Of several lists in a folder, those of its portions that have the columns of that to train on.
-fn chosen(path: &Path, lists: Vec<List>) -> Result<Vec<List>> {
+/// Selects the lists to read: those of subsets with the same columns as the training list.
+fn select_lists(path: &Path, lists: Vec<List>) -> Result<Vec<List>> {
     if lists.len() == 1 {
         return Ok(lists);
     }
     let names: Vec<_> = lists.iter().map(|list| quoted(&list.name())).collect();
-    let of_train: Vec<_> = lists.iter().filter(|list| list.portion() == Some(Portion::Train)).collect();
-    let [train] = of_train[..] else {
-        let problem = format!("it holds several lists of images ({}); name one of them", names.join(", "));
+    let training_lists: Vec<_> = lists.iter().filter(|list| list.portion() == Some(Portion::Train)).collect();
+    let [train] = training_lists[..] else {
+        let problem =
+            format!("it contains several image lists ({}); choose one with --data", names.join(", "));
         return Err(Error::data(path, problem));
     };
     let header = train.header.clone();
-    let (kept, left): (Vec<_>, Vec<_>) =
+    let (kept, skipped): (Vec<_>, Vec<_>) =
         lists.into_iter().partition(|list| list.portion().is_some() && list.header == header);
-    for list in left {
+    for list in skipped {
         let name = quoted(&list.name());
-        tracing::warn!(
-            "{}: skipped {name}, which has other columns than the list to train on",
-            Place::from(path)
-        );
+        tracing::warn!("{}: skipped {name}, whose columns differ from the training list", Place::from(path));
     }
     Ok(kept)
 }
 
-/// A table that lists images.
+/// An image list.
 struct List {
     path: PathBuf,
-    /// The column of the names.
+    /// The column of file names.
     column: usize,
     width: usize,
     header: Option<Vec<String>>,
-    places: Places,
+    image_index: ImageIndex,
 }
 
-/// A table of more columns may have numbers of rows beside images that are called by numbers, too.
-const MOST_COLUMNS: usize = 8;
+/// In wider tables, a numeric column may match image files named by numbers by chance.
+const MAX_COLUMNS: usize = 8;
 
 impl List {
-    /// The table in `path`, if its first rows show that it lists images.
-    fn recognised(path: &Path, images: Option<&Path>) -> Option<List> {
+    /// Opens the table at `path` if its first rows contain image file names.
+    fn detect(path: &Path, images: Option<&Path>) -> Option<List> {
         if !path.is_file() || !has_extension(path, &["csv", "tsv", "txt", "csv.gz", "tsv.gz"]) {
             return None;
         }
@@ -181,7 +177,8 @@ impl List {
         let is_half = |found: usize| 2 * found >= body.len();
         let is_of_numbers =
             |column: usize| cells(column).iter().all(|cell| cell.parse::<f64>().is_ok() && !is_padded(cell));
-        // The columns that may be names, with whether they are so by their looks: others are, if there are such files.
+        // Candidate columns, with whether their cells look like image file names; other columns count only if
+        // such files exist.
         let candidate = |column: usize| {
             let mut cells = cells(column);
             if is_most(cells.iter().filter(|cell| looks_like_an_image(cell)).count()) {
@@ -189,28 +186,30 @@ impl List {
             }
             cells.sort_unstable();
             cells.dedup();
-            let is_known = is_half(cells.len()) && !(is_of_numbers(column) && width > MOST_COLUMNS);
+            let is_known = is_half(cells.len()) && !(is_of_numbers(column) && width > MAX_COLUMNS);
             is_known.then_some((column, false))
         };
         let candidates: Vec<(usize, bool)> = (0..width).filter_map(candidate).collect();
         if candidates.is_empty() {
             return None;
         }
-        // Only now are folders looked into.
-        let mut places = Places::new(path, images);
+        // Folders are read only if there is a candidate.
+        let mut image_index = ImageIndex::new(path, images);
         let mut best = None;
-        for (column, looks_so) in candidates {
-            let there = cells(column).iter().filter(|cell| places.knows(cell)).count();
-            let is_enough = if is_of_numbers(column) { is_most(there) } else { is_half(there) };
-            if (looks_so || is_enough) && best.is_none_or(|(before, _)| (looks_so, there) > before) {
-                best = Some(((looks_so, there), column));
+        for (column, has_extensions) in candidates {
+            let existing = cells(column).iter().filter(|cell| image_index.contains(cell)).count();
+            let is_enough = if is_of_numbers(column) { is_most(existing) } else { is_half(existing) };
+            if (has_extensions || is_enough)
+                && best.is_none_or(|(before, _)| (has_extensions, existing) > before)
+            {
+                best = Some(((has_extensions, existing), column));
             }
         }
         let (_, column) = best?;
         let first = &sample[0][column];
-        let is_header = sample.len() > 1 && !looks_like_an_image(first) && !places.knows(first);
+        let is_header = sample.len() > 1 && !looks_like_an_image(first) && !image_index.contains(first);
         let header = is_header.then(|| sample[0].clone());
-        Some(List { path: path.to_path_buf(), column, width, header, places })
+        Some(List { path: path.to_path_buf(), column, width, header, image_index })
     }
 
     fn name(&self) -> String {
@@ -219,10 +218,10 @@ impl List {
 
     fn portion(&self) -> Option<Portion> {
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Some(portion_in(&stem)?.0)
+        Some(subset_in(&stem)?.0)
     }
 
-    /// The rows with their lines, without the header.
+    /// The rows without the header, each with its line.
     fn cells(&self) -> Result<Vec<(u64, Vec<String>)>> {
         let mut all = rows(&self.path)?;
         if self.header.is_some() && !all.is_empty() {
@@ -231,7 +230,7 @@ impl List {
         Ok(all)
     }
 
-    /// A column as messages name it.
+    /// A column's name or number for messages.
     fn shown(&self, column: usize) -> String {
         let name = self.header.as_ref().and_then(|names| names.get(column));
         name.map_or_else(|| (column + 1).to_string(), |name| quoted(name))
@@ -254,12 +253,12 @@ impl List {
         };
         if label == self.column {
             let problem = format!(
-                "column {} holds the names of the images, so it is not that of the labels",
+                "column {} contains the image file names, so it cannot be the label column",
                 self.shown(label)
             );
             return Err(Error::data(&*self.path, problem));
         }
-        let mut places = self.places.clone();
+        let mut image_index = self.image_index.clone();
         let (mut all, mut missing, mut unlabelled) = (Rows::default(), Vec::new(), Vec::new());
         for (line, row) in cells {
             let cell = |column: usize| row.get(column).map_or("", |cell| cell.trim());
@@ -269,7 +268,7 @@ impl List {
             if is_missing(cell(label).as_bytes()) {
                 unlabelled.push(format!("line {line}"));
             }
-            match places.find(cell(self.column)) {
+            match image_index.find(cell(self.column)) {
                 Ok(file) => all.files.push(file),
                 Err(problem) => missing.push((line, cell(self.column).to_string(), problem)),
             }
@@ -277,12 +276,12 @@ impl List {
             all.groups.push(group.map_or("", cell).to_string());
             all.lines.push(line);
         }
-        self.refuse_gaps(&all, &missing, &unlabelled, label)?;
+        self.check_complete(&all, &missing, &unlabelled, label)?;
         refuse_several_labels(&self.path, &all.labels)?;
         Ok(all)
     }
 
-    /// The column of the labels, where the user names none.
+    /// The label column, if the user does not select one.
     fn label_among(&self, others: &[usize], cells: &[(u64, Vec<String>)]) -> Result<usize> {
         const NAMES: [&str; 12] = [
             "label",
@@ -300,23 +299,23 @@ impl List {
         ];
         let name =
             |column: &usize| self.header.as_ref().and_then(|names| Some(names.get(*column)?.to_lowercase()));
-        let called: Vec<usize> = others
+        let with_known_name: Vec<usize> = others
             .iter()
             .copied()
             .filter(|column| name(column).is_some_and(|name| NAMES.contains(&name.as_str())))
             .collect();
-        let problem = match (others, &called[..]) {
-            ([], _) => "there is no column of labels beside that of the images".to_string(),
+        let problem = match (others, &with_known_name[..]) {
+            ([], _) => "the list has no label column".to_string(),
             ([only], _) => return Ok(*only),
             (_, [only]) => {
                 let (path, shown) = (Place::from(&*self.path), self.shown(*only));
-                tracing::warn!("{path}: the labels are taken from the column {shown}; --label names another");
+                tracing::warn!("{path}: using column {shown} as the label; select another with --label");
                 return Ok(*only);
             }
             _ if is_one_hot(others, cells) => {
                 let columns: Vec<_> = others.iter().take(6).map(|column| self.shown(*column)).collect();
                 format!(
-                    "the columns {}{} hold 0 and 1 for each class; write the name of an image's class into one column, and name it \
+                    "the columns {}{} are one-hot encoded classes; write the class names into one column, and select it \
                      with --label",
                     columns.join(", "),
                     if others.len() > 6 { ", …" } else { "" }
@@ -324,17 +323,14 @@ impl List {
             }
             _ => {
                 let columns: Vec<_> = others.iter().take(20).map(|column| self.shown(*column)).collect();
-                format!(
-                    "which column holds the labels? Name it with --label; there are {}",
-                    columns.join(", ")
-                )
+                format!("cannot infer the label column; select it with --label from {}", columns.join(", "))
             }
         };
         Err(Error::data(&*self.path, problem))
     }
 
-    /// Names all images that are not there and all rows without a label at once.
-    fn refuse_gaps(
+    /// Reports all missing images and rows without labels at once.
+    fn check_complete(
         &self,
         all: &Rows,
         missing: &[(u64, String, String)],
@@ -344,7 +340,7 @@ impl List {
         const SHOWN: usize = 5;
         let count = all.labels.len();
         if count == 0 {
-            return Err(Error::data(&*self.path, "the list holds a header and no rows"));
+            return Err(Error::data(&*self.path, "the list has a header but no rows"));
         }
         if let Some((_, _, problem)) = missing.first() {
             let first =
@@ -352,8 +348,8 @@ impl List {
             let first = first.collect::<Vec<_>>().join(", ");
             let (more, number) = (if missing.len() > SHOWN { ", …" } else { "" }, missing.len());
             let problem = format!(
-                "{number} of {count} listed images cannot be found: {first}{more}. Of the first: {problem}. Name the folder of the \
-                 images with --images, or take these rows out of the list"
+                "{number} of {count} listed images not found: {first}{more}. For the first: {problem}. Set the folder of the \
+                 images with --images, or remove these rows from the list"
             );
             return Err(Error::data(&*self.path, problem));
         }
@@ -361,7 +357,7 @@ impl List {
             let first = unlabelled.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
             let (more, number) = (if unlabelled.len() > SHOWN { ", …" } else { "" }, unlabelled.len());
             let problem = format!(
-                "{number} of {count} rows have no label in column {} ({first}{more}); fill them in, or take these rows out",
+                "{number} of {count} rows have no label in column {} ({first}{more}); fill them in, or remove these rows",
                 self.shown(label)
             );
             return Err(Error::data(&*self.path, problem));
@@ -370,12 +366,12 @@ impl List {
     }
 }
 
-/// A number with zeros before it, as names have and quantities have not.
+/// Whether a number has leading zeros, as in file names but not in quantities.
 fn is_padded(cell: &str) -> bool {
     cell.len() > 1 && cell.starts_with('0') && cell.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The name of an image, also of a kind that is not supported.
+/// Whether a cell is an image file name, also of an unsupported format.
 fn looks_like_an_image(cell: &str) -> bool {
     const FOREIGN: [&str; 8] = ["avif", "dcm", "dicom", "heic", "heif", "jp2", "jxl", "svg"];
     let path = Path::new(cell);
@@ -390,20 +386,21 @@ fn is_one_hot(columns: &[usize], cells: &[(u64, Vec<String>)]) -> bool {
     columns.len() > 1 && cells.iter().all(|(_, row)| columns.iter().all(|column| is_bit(row.get(*column))))
 }
 
-/// Refuses labels such as `cat|dog` where `cat` and `dog` are labels, too: an image has one class here.
+/// Rejects combined labels such as `cat|dog` if `cat` and `dog` are labels too, because each image has one
+/// class.
 fn refuse_several_labels(path: &Path, labels: &[String]) -> Result<()> {
-    let known: HashMap<&str, ()> = labels.iter().map(|label| (label.as_str(), ())).collect();
-    let several = |label: &&String| {
-        ['|', ';', ',', ' '].into_iter().any(|between| {
-            label.contains(between) && label.split(between).all(|part| known.contains_key(part.trim()))
+    let all: HashMap<&str, ()> = labels.iter().map(|label| (label.as_str(), ())).collect();
+    let is_combined = |label: &&String| {
+        ['|', ';', ',', ' '].into_iter().any(|separator| {
+            label.contains(separator) && label.split(separator).all(|part| all.contains_key(part.trim()))
         })
     };
-    match labels.iter().find(several) {
+    match labels.iter().find(is_combined) {
         None => Ok(()),
         Some(label) => {
             let problem = format!(
-                "the label {} names several classes that other images have alone; an image has one class here, so keep one of them \
-                 or make a class of each combination that has a name of its own",
+                "the label {} combines several classes; multi-label classification is not supported, so keep one of them \
+                 or rename each combination to a separate class",
                 quoted(label)
             );
             Err(Error::data(path, problem))
@@ -411,7 +408,7 @@ fn refuse_several_labels(path: &Path, labels: &[String]) -> Result<()> {
     }
 }
 
-/// Rows of lists, in their order.
+/// The rows of one or more lists, in order.
 #[derive(Default)]
 struct Rows {
     files: Vec<PathBuf>,
@@ -422,10 +419,10 @@ struct Rows {
 }
 
 impl Rows {
-    /// Adds the rows of a list. Of several lists, one that is not to train on may have no labels.
+    /// Appends the rows of a list.
     fn append(&mut self, list: &List, rows: Rows, is_split: bool) -> Result<()> {
         if is_split && rows.files.is_empty() {
-            return Err(Error::data(&*list.path, "the list holds no rows"));
+            return Err(Error::data(&*list.path, "the list has no rows"));
         }
         self.files.extend(rows.files);
         self.labels.extend(rows.labels);
@@ -434,11 +431,11 @@ impl Rows {
         Ok(())
     }
 
-    /// The same with each image once.
+    /// Removes repeated images.
     ///
     /// # Errors
     /// An image with two labels.
-    fn without_repeats(self, path: &Path) -> Result<Self> {
+    fn deduplicated(self, path: &Path) -> Result<Self> {
         let mut first: BTreeMap<&Path, usize> = BTreeMap::new();
         let (mut kept, mut repeats) = (Vec::new(), 0);
         for (row, file) in self.files.iter().enumerate() {
@@ -448,8 +445,8 @@ impl Rows {
             };
             if self.labels[before] != self.labels[row] {
                 let problem = format!(
-                    "{} is listed with the label {} in line {} and with {} in line {}; an image has one class, so take all but one \
-                     of its rows out",
+                    "{} is listed with the label {} in line {} and with {} in line {}; each image has one class, so remove all but one \
+                     of its rows",
                     quoted(&file.to_string_lossy()),
                     quoted(&self.labels[before]),
                     self.lines[before],
@@ -462,7 +459,7 @@ impl Rows {
         }
         if repeats > 0 {
             tracing::warn!(
-                "{}: {repeats} rows name an image that was listed before; each is taken once",
+                "{}: ignored {repeats} rows with images that are already listed",
                 Place::from(path)
             );
         }
@@ -477,7 +474,7 @@ impl Rows {
     }
 }
 
-/// Text of a list for messages.
+/// Shortens a path for messages.
 fn shown(path: &Path) -> String {
     excerpt(&path.to_string_lossy())
 }

@@ -1,14 +1,14 @@
-//! The formats that examples are read from, one file each.
+//! The data formats, one file each.
 
 mod binary;
 mod cifar;
+mod class_folders;
 pub mod csv;
+mod encoded_images;
 pub mod folder;
 mod idx;
 pub mod listed;
 mod numpy;
-mod pictures;
-mod portions;
 pub mod skipped;
 pub mod webdataset;
 
@@ -18,27 +18,28 @@ use super::options::DataOptions;
 use super::{Dataset, builtin};
 use crate::error::{Error, Result};
 
-/// A format that examples are read from.
+/// A data format.
 ///
-/// To add one, write a file beside `csv.rs` with a type that implements this trait, and put it in [`FORMATS`].
+/// To add one, implement this trait for a type in a new file next to `csv.rs`, and add it to [`FORMATS`].
 pub trait Format: Sync {
-    /// Its name, as `--format` takes it.
+    /// The name, as an argument of `--format`.
     fn name(&self) -> &'static str;
 
-    /// What it is, in a few words.
+    /// A short description.
     fn summary(&self) -> &'static str;
 
-    /// Whether data at this path is in this format, by its name or, for a folder, by what is in it. Nothing is decoded.
+    /// Whether data at this path has this format, judged by its name or, for a folder, its contents. Nothing
+    /// is decoded.
     fn recognises(&self, path: &Path) -> bool;
 
     /// Reads labelled examples.
     ///
     /// # Errors
-    /// Data that cannot be read, is damaged, or does not fit the options; with its place.
+    /// Data that is unreadable, damaged, or does not fit the options; with its location.
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset>;
 }
 
-/// All formats. Where several recognise a path, the first is taken.
+/// All formats. If several recognize a path, the first one is used.
 pub static FORMATS: &[&dyn Format] = &[
     &listed::ImageList,
     &csv::Csv,
@@ -49,21 +50,21 @@ pub static FORMATS: &[&dyn Format] = &[
     &folder::Folder,
 ];
 
-/// The format of the data at `path`: the one named by `--format`, or else the first that recognises it.
+/// The format of the data at `path`: the one set by `--format`, or else the first that recognizes it.
 ///
 /// # Errors
-/// Data that no format recognises.
+/// Data that no format recognizes.
 pub fn of(path: &Path, options: &DataOptions) -> Result<&'static dyn Format> {
-    let wanted = |format: &&&dyn Format| match options.format.as_str() {
+    let is_selected = |format: &&&dyn Format| match options.format.as_str() {
         "auto" if options.images.is_some() => format.name() == listed::ImageList.name(),
         "auto" => format.recognises(path),
         name => format.name() == name,
     };
-    FORMATS.iter().find(wanted).copied().ok_or_else(|| {
+    FORMATS.iter().find(is_selected).copied().ok_or_else(|| {
         let known: Vec<_> = FORMATS.iter().map(|format| format.summary()).collect();
         let builtin: Vec<_> = builtin::DATASETS.iter().map(|dataset| dataset.name).collect();
         let problem = format!(
-            "this is no format that can be recognised; name it with --format. The formats are: {}; built-in data sets are {}",
+            "unknown data format; set it with --format. The formats are: {}; built-in data sets are {}",
             known.join(", "),
             builtin.join(", ")
         );
@@ -71,7 +72,8 @@ pub fn of(path: &Path, options: &DataOptions) -> Result<&'static dyn Format> {
     })
 }
 
-/// Whether the name of `path` ends in one of these extensions (without the first dot, in lower case; "csv.gz" is one).
+/// Whether the name of `path` has one of these extensions (lower case, without the leading dot; "csv.gz" is
+/// one).
 pub fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     extensions.iter().any(|extension| {

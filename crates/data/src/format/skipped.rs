@@ -1,4 +1,4 @@
-//! Files among images that are none, counted by kind to be named in a line.
+//! Skipped files that are not images, counted by type.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,26 +6,26 @@ use std::path::Path;
 use crate::error::excerpt;
 use crate::image::Kind;
 
-/// What was skipped.
+/// The skipped files.
 #[derive(Debug, Default)]
 pub struct Skipped {
-    /// Of each kind how many, and the names of the first.
+    /// The number of files and the first names, by type.
     kinds: BTreeMap<String, (usize, Vec<String>)>,
-    /// Kinds of images that are not supported, by their names.
+    /// The names of unsupported image types.
     foreign: Vec<&'static str>,
 }
 
-/// The names and the kinds that are shown.
-const NAMES: usize = 3;
-const KINDS: usize = 8;
+/// The maximum number of names per type, and of types, in a message.
+const MAX_NAMES: usize = 3;
+const MAX_KINDS: usize = 8;
 
 impl Skipped {
-    /// Counts a file, of this kind.
+    /// Counts a file of this type.
     pub fn add(&mut self, path: &Path, kind: Kind) {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         let ending =
             extension.map_or("without an extension".to_string(), |end| format!(".{}", excerpt(&end)));
-        let own = match kind {
+        let description = match kind {
             Kind::Foreign(foreign) => {
                 if foreign.is_image && !self.foreign.contains(&foreign.name) {
                     self.foreign.push(foreign.name);
@@ -34,14 +34,14 @@ impl Skipped {
             }
             _ => ending,
         };
-        let (count, names) = self.kinds.entry(own).or_default();
+        let (count, names) = self.kinds.entry(description).or_default();
         *count += 1;
-        if names.len() < NAMES {
+        if names.len() < MAX_NAMES {
             names.push(excerpt(&path.file_name().unwrap_or_default().to_string_lossy()));
         }
     }
 
-    /// The sentence, if anything was skipped.
+    /// The message, if any file was skipped.
     pub fn sentence(&self) -> Option<String> {
         let total: usize = self.kinds.values().map(|(count, _)| count).sum();
         let mut kinds: Vec<_> = self.kinds.iter().collect();
@@ -50,11 +50,12 @@ impl Skipped {
             let more = if *count > names.len() { ", …" } else { "" };
             format!("{count} {kind}: {}{more}", names.join(", "))
         };
-        let shown: Vec<_> = kinds.iter().take(KINDS).map(|(kind, found)| of_kind((kind, found))).collect();
-        let more = if kinds.len() > KINDS { "; …" } else { "" };
+        let shown: Vec<_> =
+            kinds.iter().take(MAX_KINDS).map(|(kind, found)| of_kind((kind, found))).collect();
+        let more = if kinds.len() > MAX_KINDS { "; …" } else { "" };
         let remedy = match self.foreign[..] {
             [] => "",
-            _ => " — images of kinds that are not supported can be converted to JPEG or PNG",
+            _ => "; convert unsupported images to JPEG or PNG",
         };
         let files = if total == 1 { "1 file that is not an image" } else { "files that are not images" };
         let files = if total == 1 { files.to_string() } else { format!("{total} {files}") };
@@ -77,11 +78,11 @@ mod tests {
         skipped
             .add(Path::new("x/IMG_1.heic"), Kind::Foreign(Foreign { name: "a HEIC image", is_image: true }));
         skipped.add(Path::new("noext"), Kind::Unknown);
-        let said = skipped.sentence().unwrap();
+        let message = skipped.sentence().unwrap();
         assert_eq!(
-            said,
+            message,
             "skipped 6 files that are not images (4 .txt: a.txt, b.txt, c.TXT, …; 1 .heic (a HEIC image): IMG_1.heic; \
-             1 without an extension: noext) — images of kinds that are not supported can be converted to JPEG or PNG"
+             1 without an extension: noext); convert unsupported images to JPEG or PNG"
         );
     }
 }

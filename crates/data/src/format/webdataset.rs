@@ -1,5 +1,6 @@
-//! Tar shards in WebDataset's convention (<https://github.com/webdataset/webdataset>): members that share their name up
-//! to the first dot are one example, such as `000017.jpg` and `000017.cls`. Only an index is made; nothing is unpacked.
+//! Tar shards in WebDataset's convention (<https://github.com/webdataset/webdataset>): members with the same
+//! name up to the first dot are one example, such as `000017.jpg` and `000017.cls`. Members are indexed, not
+//! extracted.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::sync::Arc;
 
 use tar::{Archive, EntryType};
 
-use super::pictures::Pictures;
+use super::encoded_images::EncodedImages;
 use super::{Format, has_extension};
 use crate::error::{Error, Result, quoted};
 use crate::image::{ImageSource, is_image};
@@ -16,13 +17,13 @@ use crate::{DataOptions, Dataset, Portion, room};
 /// The format.
 pub struct WebDataset;
 
-/// What a label may take, in bytes; a member that claims more is no label.
-const LONGEST_LABEL: u64 = 1 << 20;
+/// The maximum size of a label in bytes.
+const MAX_LABEL_SIZE: u64 = 1 << 20;
 
-/// The most shards that a pattern may stand for.
-const MOST_SHARDS: u64 = 1_000_000;
+/// The maximum number of shards in a pattern.
+const MAX_SHARDS: u64 = 1_000_000;
 
-/// The entries of a `.json` that hold the label, the first that is there.
+/// The JSON keys of the label; the first existing one is used.
 const LABEL_KEYS: [&str; 4] = ["label", "cls", "class", "class_name"];
 
 impl Format for WebDataset {
@@ -31,7 +32,7 @@ impl Format for WebDataset {
     }
 
     fn summary(&self) -> &'static str {
-        "tar shards in WebDataset's convention (a .tar, a folder of them, or a pattern as shard-{000..009}.tar)"
+        "tar shards in WebDataset's convention (a .tar, a folder of them, or a pattern such as shard-{000..009}.tar)"
     }
 
     fn recognises(&self, path: &Path) -> bool {
@@ -40,52 +41,53 @@ impl Format for WebDataset {
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         let shards = shards(path)?;
-        let mut pictures = Pictures::default();
+        let mut images = EncodedImages::default();
         let mut portions = Vec::new();
         for shard in &shards {
             let prefix = (shards.len() > 1).then(|| shard.file_name().unwrap_or_default().to_string_lossy());
-            index(shard, prefix.as_deref(), &mut pictures)?;
-            portions.resize(pictures.labels.len(), portion_of(shard));
+            index(shard, prefix.as_deref(), &mut images)?;
+            portions.resize(images.labels.len(), subset_of(shard));
         }
         let is_split = portions.iter().any(|portion| *portion != portions[0]);
-        pictures.portions = is_split.then_some(portions);
-        pictures.into_dataset(path, options)
+        images.portions = is_split.then_some(portions);
+        images.into_dataset(path, options)
     }
 }
 
-/// Is this a pattern of shards, with a range in braces?
+/// Whether this is a pattern of shards, with a range in braces.
 pub fn is_pattern(path: &Path) -> bool {
     range(&path.to_string_lossy()).is_some() && !path.exists()
 }
 
-/// What stands before, in (first and last, as text) and behind the braces of a pattern.
+/// The parts of a pattern: before the braces, first and last number as text, after the braces.
 fn range(pattern: &str) -> Option<(&str, &str, &str, &str)> {
     let (before, rest) = pattern.split_once('{')?;
-    let (range, behind) = rest.split_once('}')?;
+    let (range, after) = rest.split_once('}')?;
     let (first, last) = range.split_once("..")?;
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number(first) && is_number(last)).then_some((before, first, last, behind))
+    (is_number(first) && is_number(last)).then_some((before, first, last, after))
 }
 
 fn shards(path: &Path) -> Result<Vec<PathBuf>> {
     let shards = if is_pattern(path) {
         let text = path.to_string_lossy();
-        let (before, first, last, behind) = range(&text).expect("it is a pattern");
+        let (before, first, last, after) = range(&text).expect("it is a pattern");
         let width = first.len();
-        let fault = || Error::data(path, format!("the range {first}..{last} has no end, or goes backwards"));
+        let error =
+            || Error::data(path, format!("invalid range {first}..{last}: it is too long or decreasing"));
         let (first, last): (u64, u64) =
-            (first.parse().map_err(|_| fault())?, last.parse().map_err(|_| fault())?);
-        if last < first || last - first >= MOST_SHARDS {
-            return Err(fault());
+            (first.parse().map_err(|_| error())?, last.parse().map_err(|_| error())?);
+        if last < first || last - first >= MAX_SHARDS {
+            return Err(error());
         }
-        (first..=last).map(|number| format!("{before}{number:0width$}{behind}").into()).collect()
+        (first..=last).map(|number| format!("{before}{number:0width$}{after}").into()).collect()
     } else if path.is_dir() {
         tars_in(path)
     } else {
         vec![path.to_path_buf()]
     };
     if shards.is_empty() {
-        return Err(Error::data(path, "there are no .tar files in the folder"));
+        return Err(Error::data(path, "the folder contains no .tar files"));
     }
     Ok(shards)
 }
@@ -97,34 +99,34 @@ fn tars_in(folder: &Path) -> Vec<PathBuf> {
     tars
 }
 
-/// The portion that a shard's name begins with, as `train-0001.tar` does.
-fn portion_of(shard: &Path) -> Portion {
+/// The subset at the beginning of a shard's name, as in `train-0001.tar`.
+fn subset_of(shard: &Path) -> Portion {
     let name = shard.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let word = name.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
     Portion::of_name(word).unwrap_or(Portion::Train)
 }
 
-/// An example whose members are still being found.
+/// An example whose members are being collected.
 #[derive(Default)]
 struct Sample {
     key: String,
-    picture: Option<(String, u64, u64)>,
+    image: Option<(String, u64, u64)>,
     label: Option<String>,
 }
 
-/// Adds the examples of a shard. Of several shards, each example is called by its shard first.
-fn index(shard: &Path, prefix: Option<&str>, pictures: &mut Pictures) -> Result<()> {
-    let fault = |e: std::io::Error| {
-        Error::data(shard, format!("this is no tar archive, or it is damaged: {}", quoted(&e.to_string())))
+/// Adds the examples of a shard. With several shards, names are prefixed with the shard's name.
+fn index(shard: &Path, prefix: Option<&str>, images: &mut EncodedImages) -> Result<()> {
+    let error = |e: std::io::Error| {
+        Error::data(shard, format!("not a tar archive, or damaged: {}", quoted(&e.to_string())))
     };
     let file = room::open(shard).map_err(|e| Error::data(shard, format!("cannot read the file: {e}")))?;
-    let length = file.metadata().map_err(fault)?.len();
+    let length = file.metadata().map_err(error)?.len();
     let archive: Arc<Path> = Arc::from(shard);
     let mut sample = Sample::default();
     let mut tar = Archive::new(file);
-    for entry in tar.entries_with_seek().map_err(fault)? {
-        let mut entry = entry.map_err(fault)?;
-        let path = entry.path().map_err(fault)?.into_owned();
+    for entry in tar.entries_with_seek().map_err(error)? {
+        let mut entry = entry.map_err(error)?;
+        let path = entry.path().map_err(error)?.into_owned();
         if entry.header().entry_type() != EntryType::Regular {
             continue;
         }
@@ -133,34 +135,35 @@ fn index(shard: &Path, prefix: Option<&str>, pictures: &mut Pictures) -> Result<
             .components()
             .any(|part| !matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir))
         {
-            let problem = format!(
-                "the member {} leads out of the archive, so the archive is not trusted",
-                quoted(&name)
-            );
+            let problem =
+                format!("the member {} has a path outside the archive, which is not allowed", quoted(&name));
             return Err(Error::data(shard, problem));
         }
         let (offset, size) = (entry.raw_file_position(), entry.size());
         if offset.checked_add(size).is_none_or(|end| end > length) {
-            return Err(Error::data(shard, format!("the archive ends within its member {}", quoted(&name))));
+            return Err(Error::data(
+                shard,
+                format!("the archive is truncated in its member {}", quoted(&name)),
+            ));
         }
         let (key, extension) = key_of(&name);
         if key != sample.key {
             let done = std::mem::replace(&mut sample, Sample { key: key.to_string(), ..Sample::default() });
-            done.finish(shard, &archive, prefix, pictures)?;
+            done.finish(shard, &archive, prefix, images)?;
         }
         match extension.to_lowercase().as_str() {
-            "cls" => sample.label = Some(text(&mut entry, size).map_err(fault)?.trim().to_string()),
+            "cls" => sample.label = Some(text(&mut entry, size).map_err(error)?.trim().to_string()),
             "json" if sample.label.is_none() => {
-                sample.label = label_in(&text(&mut entry, size).map_err(fault)?);
+                sample.label = label_in(&text(&mut entry, size).map_err(error)?);
             }
-            _ if is_image(&path) => sample.picture = Some((name, offset, size)),
+            _ if is_image(&path) => sample.image = Some((name, offset, size)),
             _ => {}
         }
     }
-    sample.finish(shard, &archive, prefix, pictures)
+    sample.finish(shard, &archive, prefix, images)
 }
 
-/// The name of a member up to the first dot behind its folders, and what follows that dot.
+/// Splits a member's name at the first dot after its folders.
 fn key_of(name: &str) -> (&str, &str) {
     let file = name.rfind('/').map_or(0, |slash| slash + 1);
     name[file..].find('.').map_or((name, ""), |dot| (&name[..file + dot], &name[file + dot + 1..]))
@@ -168,7 +171,7 @@ fn key_of(name: &str) -> (&str, &str) {
 
 fn text(entry: &mut impl Read, size: u64) -> std::io::Result<String> {
     let mut bytes = Vec::new();
-    entry.take(size.min(LONGEST_LABEL)).read_to_end(&mut bytes)?;
+    entry.take(size.min(MAX_LABEL_SIZE)).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -187,23 +190,23 @@ impl Sample {
         shard: &Path,
         archive: &Arc<Path>,
         prefix: Option<&str>,
-        pictures: &mut Pictures,
+        images: &mut EncodedImages,
     ) -> Result<()> {
-        // Members without a picture are notes, such as a list of the classes.
-        let Some((name, offset, length)) = self.picture else { return Ok(()) };
+        // Members without an image are metadata, such as a list of classes.
+        let Some((name, offset, length)) = self.image else { return Ok(()) };
         let label = self.label.filter(|label| !label.is_empty()).ok_or_else(|| {
             let problem = format!(
-                "the picture {} has no label: no {}.cls, and no .json with one of {}",
+                "the image {} has no label: no {}.cls, and no .json with one of {}",
                 quoted(&name),
                 self.key,
                 LABEL_KEYS.join(", ")
             );
             Error::data(shard, problem)
         })?;
-        pictures.names.push(prefix.map_or_else(|| name.clone(), |prefix| format!("{prefix}/{name}")));
-        pictures.sizes.push(length);
-        pictures.labels.push(label);
-        pictures.sources.push(ImageSource::Member { archive: Arc::clone(archive), offset, length });
+        images.names.push(prefix.map_or_else(|| name.clone(), |prefix| format!("{prefix}/{name}")));
+        images.sizes.push(length);
+        images.labels.push(label);
+        images.sources.push(ImageSource::Member { archive: Arc::clone(archive), offset, length });
         Ok(())
     }
 }
@@ -226,7 +229,7 @@ mod tests {
         for (name, bytes) in members {
             let mut header = tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
-            // Not by `set_path`, which refuses the paths that a hostile archive has.
+            // Not with `set_path`, which rejects the paths of hostile archives.
             header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
             header.set_cksum();
             builder.append(&header, *bytes).unwrap();
@@ -240,7 +243,7 @@ mod tests {
         let path = folder.path().join(name);
         assert!(WebDataset.recognises(&path));
         let data = WebDataset.read(&path, &DataOptions::default())?;
-        let Inputs::Images(sources) = &data.inputs else { panic!("they are pictures") };
+        let Inputs::Images(sources) = &data.inputs else { panic!("they are images") };
         let mut bytes = Vec::new();
         for source in sources {
             source.read(&mut bytes).unwrap();
@@ -266,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_are_found_without_unpacking() {
+    fn examples_are_indexed_without_extraction() {
         let data = read(&shards()[..1], "train-00.tar").unwrap();
         assert_eq!((data.classes, data.labels), (vec!["7".into(), "10".into()], vec![0, 1]));
         assert_eq!(data.names, Names::Files(vec!["x/1.png".into(), "x/2.png".into()]));
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_patterns_are_many_shards_and_their_names_tell_the_portion() {
+    fn shard_names_define_subsets() {
         let data = read(&shards(), "").unwrap();
         assert_eq!(data.portions.unwrap(), [Portion::Train, Portion::Train, Portion::Validation]);
         assert!(matches!(data.names, Names::Files(names) if names[2] == "val-01.tar/3.seg.png"));
@@ -285,20 +288,20 @@ mod tests {
 
     #[test]
     fn hostile_and_damaged_archives_are_refused() {
-        let picture = png(1);
+        let image = png(1);
         let problem = |bytes: Vec<u8>| read(&[("a.tar", bytes)], "a.tar").unwrap_err().to_string();
         for name in ["../out.png", "/etc/out.png", "a/../../out.png"] {
-            let said = problem(tar(&[(name, &picture), ("out.cls", b"1")]));
-            assert!(said.contains("leads out of the archive"), "{said}");
+            let message = problem(tar(&[(name, &image), ("out.cls", b"1")]));
+            assert!(message.contains("outside the archive"), "{message}");
         }
-        assert!(problem(tar(&[("1.png", &picture)])).contains("has no label: no 1.cls"));
-        assert!(problem(Vec::new()).contains("there are no pictures"));
-        assert!(problem(vec![7; 2000]).contains("no tar archive, or it is damaged"));
-        let whole = tar(&[("1.cls", b"1"), ("1.png", &picture)]);
-        assert!(problem(whole[..1600].to_vec()).contains("ends within its member"));
-        let said =
+        assert!(problem(tar(&[("1.png", &image)])).contains("has no label: no 1.cls"));
+        assert!(problem(Vec::new()).contains("no images found"));
+        assert!(problem(vec![7; 2000]).contains("not a tar archive, or damaged"));
+        let whole = tar(&[("1.cls", b"1"), ("1.png", &image)]);
+        assert!(problem(whole[..1600].to_vec()).contains("truncated in its member"));
+        let message =
             WebDataset.read(Path::new("s-{5..2}.tar"), &DataOptions::default()).unwrap_err().to_string();
-        assert!(said.contains("goes backwards"), "{said}");
+        assert!(message.contains("decreasing"), "{message}");
     }
 
     proptest! {

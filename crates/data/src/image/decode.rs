@@ -1,4 +1,4 @@
-//! Encoded pictures to pixels, in bounded memory whatever the file claims.
+//! Image decoding in bounded memory, whatever size the file declares.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,55 +11,58 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::depth::{bits_of, largest, most_of, stretch};
+use super::depth::{bits_of, largest, max_of_bits, stretch};
 use super::{Channels, FORMATS, Kind, Picture};
 
-/// The most pixels of a picture that is decoded, 2²⁷: some 400 MB in color. A file of a few bytes can claim far more.
+/// The maximum number of pixels of an image, 2²⁷: about 400 MB in color. A file of a few bytes can declare
+/// far more.
 pub const MOST_PIXELS: u64 = 1 << 27;
 
-/// The longest side that JPEG can have.
-const LONGEST_JPEG: usize = u16::MAX as usize;
+/// The maximum side length of a JPEG.
+const MAX_JPEG_SIDE: usize = u16::MAX as usize;
 
-/// A picture whose header has been read.
+/// The header of an encoded image.
 pub struct Header {
-    /// Its width as it is seen, after EXIF's turn.
+    /// The width after the EXIF rotation.
     pub width: u32,
-    /// Its height as it is seen.
+    /// The height after the EXIF rotation.
     pub height: u32,
-    /// Whether it has color.
+    /// Whether the image has color.
     pub is_color: bool,
-    /// Whether it has 16 bits a value.
+    /// Whether it has 16 bits per value.
     pub is_deep: bool,
-    /// The bits of these 16 that are used, if that is known of all images that it belongs to; else its own values tell.
+    /// The bits in use of these 16, if known for the whole data set; otherwise inferred from the image's
+    /// values.
     pub depth: Option<u8>,
     format: ImageFormat,
     orientation: Orientation,
-    /// A JPEG in YCbCr or grey, which can be decoded at a part of its size.
+    /// Whether it is a JPEG in YCbCr or gray, which can be decoded at reduced size.
     is_scalable: bool,
 }
 
 impl Header {
-    /// Reads the header of a picture in any of the formats, which is told by its bytes and not by its name.
+    /// Reads the header of an image in any supported format. The format is detected from the bytes, not from
+    /// the file name.
     ///
     /// # Errors
-    /// What is no picture, damaged at its head, or too large to be decoded.
+    /// Bytes that are not an image, a damaged header, or an image that is too large.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         if let Kind::Foreign(foreign) = Kind::of_bytes(bytes) {
             return Err(foreign.problem());
         }
         let format = image::guess_format(bytes).ok().filter(|format| FORMATS.contains(format));
-        let format = format.ok_or("this is no picture in a known format")?;
-        let header = guarded(|| match format {
+        let format = format.ok_or("this is not an image in a supported format")?;
+        let header = catch_panic(|| match format {
             ImageFormat::Jpeg => Header::of_jpeg(bytes),
             _ => Header::of_other(bytes, format),
         })?;
         let pixels = u64::from(header.width) * u64::from(header.height);
         if pixels == 0 {
-            return Err("the picture has no pixels".to_string());
+            return Err("the image has no pixels".to_string());
         }
         if pixels > MOST_PIXELS {
             return Err(format!(
-                "the picture claims to be {} × {} pixels; at most {} million are decoded",
+                "the image header declares {} × {} pixels; the maximum is {} million",
                 header.width,
                 header.height,
                 MOST_PIXELS / 1_000_000
@@ -68,16 +71,16 @@ impl Header {
         Ok(header)
     }
 
-    /// The width and height that a picture claims, which may be too many for it to be read; none if it claims none.
+    /// The width and height that the header declares, even if too large to decode; `None` if there are none.
     pub fn claimed_size(bytes: &[u8]) -> Option<(u32, u32)> {
-        let header = guarded(|| match image::guess_format(bytes) {
+        let header = catch_panic(|| match image::guess_format(bytes) {
             Ok(ImageFormat::Jpeg) => Header::of_jpeg(bytes),
             Ok(format) => Header::of_other(bytes, format),
             Err(error) => Err(error.to_string()),
         });
         match header {
             Ok(header) => Some((header.width, header.height)),
-            // Its decoder refuses sides of more than 16 bits.
+            // The BMP decoder rejects sides of more than 16 bits.
             Err(_) if bytes.starts_with(b"BM") => {
                 let side = |at: usize| {
                     Some(i32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?).unsigned_abs())
@@ -91,7 +94,7 @@ impl Header {
     fn of_jpeg(bytes: &[u8]) -> Result<Self, String> {
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), jpeg_options());
         decoder.decode_headers().map_err(|e| damaged(&e))?;
-        let (width, height) = decoder.dimensions().ok_or("the picture has no size")?;
+        let (width, height) = decoder.dimensions().ok_or("the image has no size")?;
         let orientation = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
         let space = decoder.input_colorspace();
         Ok(Header {
@@ -114,13 +117,14 @@ impl Header {
     fn upright(width: u32, height: u32, format: ImageFormat, orientation: Option<Orientation>) -> Self {
         use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
         let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-        let is_turned = matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH);
-        let (width, height) = if is_turned { (height, width) } else { (width, height) };
+        let is_rotated = matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH);
+        let (width, height) = if is_rotated { (height, width) } else { (width, height) };
         let (is_color, is_deep, is_scalable, depth) = (true, false, false, None);
         Header { width, height, is_color, is_deep, depth, format, orientation, is_scalable }
     }
 
-    /// How many of its 16 bits an image uses: 8, 10, 12, 14 or 16. None if all its values are 0, or it has 8 bits anyway.
+    /// How many of the 16 bits per value the image uses: 8, 10, 12, 14 or 16. `None` if all values are 0 or
+    /// the image has 8 bits per value.
     ///
     /// # Errors
     /// A damaged image.
@@ -128,20 +132,20 @@ impl Header {
         if !self.is_deep {
             return Ok(None);
         }
-        guarded(|| Ok(largest(&dynamic(bytes, self.format)?).and_then(bits_of)))
+        catch_panic(|| Ok(largest(&dynamic(bytes, self.format)?).and_then(bits_of)))
     }
 
-    /// Decodes the picture that the header was read of, upright, 8 bits a value; transparent parts over white.
+    /// Decodes the image with this header, rotated upright, with 8 bits per value; transparent areas are
+    /// blended over white.
     ///
-    /// Of 16 bits a value, as many count as [`Header::depth`] says, or else as the picture uses.
+    /// For 16 bits per value, [`Header::depth`] defines the bits in use, or else the image's values.
     ///
-    /// A JPEG may come at a part of its size that is not below `1 / shrink`, which takes less time and memory.
+    /// A JPEG may be decoded at reduced size, at least `1 / shrink`, which takes less time and memory.
     ///
-    /// The pixels may be written to `buffer`, whose contents are dropped.
+    /// `buffer` may be reused for the pixels; its contents are discarded.
     ///
     /// # Errors
-    /// A damaged picture; a JPEG that ends too early is one, though its beginning could be shown. One whose values need more
-    /// bits than are expected.
+    /// A damaged image, including a truncated JPEG; values with more bits than `depth`.
     pub fn decode(
         &self,
         bytes: &[u8],
@@ -149,26 +153,26 @@ impl Header {
         shrink: u32,
         buffer: Vec<u8>,
     ) -> Result<Picture, String> {
-        let picture = guarded(|| match self.format {
-            ImageFormat::Jpeg if !is_complete(bytes) => Err("the picture ends too early".to_string()),
+        let decoded = catch_panic(|| match self.format {
+            ImageFormat::Jpeg if !is_complete(bytes) => Err("the image is truncated".to_string()),
             ImageFormat::Jpeg if shrink > 1 && self.is_scalable => self.scaled_jpeg(bytes, shrink),
             ImageFormat::Jpeg => whole_jpeg(bytes, channels, buffer),
             _ => other(bytes, self.format, self.depth),
         })?;
-        let picture = if self.orientation == Orientation::NoTransforms {
-            picture
+        let decoded = if self.orientation == Orientation::NoTransforms {
+            decoded
         } else {
-            picture.turned(self.orientation)
+            decoded.rotated(self.orientation)
         };
-        Ok(picture.with_channels(channels))
+        Ok(decoded.with_channels(channels))
     }
 
     fn scaled_jpeg(&self, bytes: &[u8], shrink: u32) -> Result<Picture, String> {
         let mut decoder = jpeg_decoder::Decoder::new(bytes);
         let part = |side: u32| side.div_ceil(shrink).min(u32::from(u16::MAX)) as u16;
-        // The sides before they are turned; both are asked for with the same part.
+        // The sides before rotation; both are scaled by the same factor.
         let info = decoder.read_info().map_err(|e| damaged(&e)).map(|()| decoder.info());
-        let info = info?.ok_or("the picture has no size")?;
+        let info = info?.ok_or("the image has no size")?;
         let (width, height) = decoder
             .scale(part(u32::from(info.width)), part(u32::from(info.height)))
             .map_err(|e| damaged(&e))?;
@@ -176,18 +180,18 @@ impl Header {
         let channels = match info.pixel_format {
             PixelFormat::L8 => 1,
             PixelFormat::RGB24 => 3,
-            _ => return Err("the picture has colors that JPEG does not define".to_string()),
+            _ => return Err("the JPEG has an unsupported color format".to_string()),
         };
         Picture::new(u32::from(width), u32::from(height), channels, pixels)
     }
 }
 
 fn jpeg_options() -> DecoderOptions {
-    DecoderOptions::default().set_max_width(LONGEST_JPEG).set_max_height(LONGEST_JPEG)
+    DecoderOptions::default().set_max_width(MAX_JPEG_SIDE).set_max_height(MAX_JPEG_SIDE)
 }
 
-/// Whether the last scan of a JPEG is followed by the marker of the end. Within a scan, neither marker can occur; a
-/// preview in the header has both.
+/// Whether the end marker follows the last scan of a JPEG. Neither marker can occur within a scan; a preview
+/// in the header has both.
 fn is_complete(bytes: &[u8]) -> bool {
     let end = memchr::memmem::rfind(bytes, &[0xff, 0xd9]);
     end.is_some_and(|end| memchr::memmem::find(&bytes[end..], &[0xff, 0xda]).is_none())
@@ -201,8 +205,8 @@ fn whole_jpeg(bytes: &[u8], channels: Channels, mut pixels: Vec<u8>) -> Result<P
         _ => (ColorSpace::RGB, 3),
     };
     decoder.set_options(jpeg_options().jpeg_set_out_colorspace(out));
-    let (width, height) = decoder.dimensions().ok_or("the picture has no size")?;
-    pixels.resize(decoder.output_buffer_size().ok_or("the picture has no size")?, 0);
+    let (width, height) = decoder.dimensions().ok_or("the image has no size")?;
+    pixels.resize(decoder.output_buffer_size().ok_or("the image has no size")?, 0);
     decoder.decode_into(&mut pixels).map_err(|e| damaged(&e))?;
     Picture::new(width as u32, height as u32, count, pixels)
 }
@@ -210,7 +214,7 @@ fn whole_jpeg(bytes: &[u8], channels: Channels, mut pixels: Vec<u8>) -> Result<P
 fn other_decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, String> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
-    // Pictures of 16 bits, with alpha, take 8 bytes a pixel.
+    // RGBA images with 16 bits per value take 8 bytes per pixel.
     limits.max_alloc = Some(8 * MOST_PIXELS);
     reader.limits(limits);
     reader.into_decoder().map_err(|e| damaged(&e))
@@ -226,32 +230,32 @@ fn other(bytes: &[u8], format: ImageFormat, depth: Option<u8>) -> Result<Picture
     let remark = to_full_depth(&mut image, depth)?;
     let (width, height) = (image.width(), image.height());
     let alpha = image.color().has_alpha();
-    let picture = match (image.color().has_color(), alpha) {
+    let decoded = match (image.color().has_color(), alpha) {
         (false, false) => Picture::new(width, height, 1, image.into_luma8().into_raw())?,
         (true, false) => Picture::new(width, height, 3, image.into_rgb8().into_raw())?,
         (_, true) => over_white(&image.into_rgba8())?,
     };
-    Ok(Picture { remark: picture.remark.or(remark), ..picture })
+    Ok(Picture { remark: decoded.remark.or(remark), ..decoded })
 }
 
-/// Stretches the values of an image of 16 bits, of which it uses fewer, to all of them. Gives what is to be said of it.
+/// Scales the values of an image that uses fewer than 16 bits to the full range. Returns a warning, if any.
 fn to_full_depth(image: &mut DynamicImage, depth: Option<u8>) -> Result<Option<String>, String> {
     let Some(most) = largest(image) else { return Ok(None) };
     let Some(bits) = depth.or(bits_of(most)) else { return Ok(None) };
-    let limit = most_of(bits);
+    let limit = max_of_bits(bits);
     if most > limit {
         return Err(format!(
-            "its values go up to {most}, but those of the images that this was made for use {bits} bits (up to {limit}); scale it as they are"
+            "its values go up to {most}, but the training images use {bits} bits (up to {limit}); scale it in the same way"
         ));
     }
     stretch(image, limit);
     let is_guessed = depth.is_none() && bits < 16;
     Ok(is_guessed.then(|| {
-        format!("it has 16 bits a value and uses {bits} of them, so its white is taken to be {limit} and not 65535")
+        format!("it has 16 bits per value and uses {bits} of them, so white is assumed to be {limit} and not 65535")
     }))
 }
 
-/// Floating-point images go from 0 to 1; what goes beyond would be cut off without a word.
+/// Rejects floating-point images with values outside 0 to 1, which would be clipped.
 fn refuse_beyond_unit(image: &DynamicImage) -> Result<(), String> {
     let values: &[f32] = match image {
         DynamicImage::ImageRgb32F(image) => image.as_raw(),
@@ -261,37 +265,37 @@ fn refuse_beyond_unit(image: &DynamicImage) -> Result<(), String> {
     match values.iter().find(|value| !(0. ..=1.).contains(*value)) {
         None => Ok(()),
         Some(value) => Err(format!(
-            "it has floating-point values outside 0 (black) to 1 (white), such as {value}; scale them, or save it with 8 bits a value"
+            "it has floating-point values outside 0 (black) to 1 (white), such as {value}; scale them, or save it with 8 bits per value"
         )),
     }
 }
 
-/// An alpha from which on a pixel is seen.
+/// The minimum alpha of a visible pixel.
 const VISIBLE: u8 = 32;
 
-/// A value from which on a pixel is hard to tell from white.
+/// The minimum value of a pixel that looks white.
 const WHITE: u8 = 248;
 
-/// An image laid over white, on which dark ink stays visible.
+/// Blends an image over white, so that dark content on a transparent background stays visible.
 fn over_white(image: &RgbaImage) -> Result<Picture, String> {
-    let over = |value: u8, alpha: u8| {
+    let blend = |value: u8, alpha: u8| {
         ((u32::from(value) * u32::from(alpha) + 255 * u32::from(255 - alpha) + 127) / 255) as u8
     };
     let mut pixels = Vec::with_capacity(image.as_raw().len() / 4 * 3);
-    let (mut is_transparent, mut is_seen, mut darkest) = (false, false, 255);
+    let (mut is_transparent, mut is_visible, mut darkest) = (false, false, 255);
     for pixel in image.pixels() {
         let [red, green, blue, alpha] = pixel.0;
-        let laid = [red, green, blue].map(|value| over(value, alpha));
+        let blended = [red, green, blue].map(|value| blend(value, alpha));
         is_transparent |= alpha < 255;
-        is_seen |= alpha >= VISIBLE;
-        darkest = laid.into_iter().fold(darkest, u8::min);
-        pixels.extend(laid);
+        is_visible |= alpha >= VISIBLE;
+        darkest = blended.into_iter().fold(darkest, u8::min);
+        pixels.extend(blended);
     }
-    let remark = match (is_transparent && darkest >= WHITE, is_seen) {
+    let remark = match (is_transparent && darkest >= WHITE, is_visible) {
         (false, _) => None,
-        (true, false) => Some("it is transparent everywhere, so nothing is seen".to_string()),
+        (true, false) => Some("it is fully transparent, so it appears blank".to_string()),
         (true, true) => Some(
-            "it is transparent and its ink is white, so nothing is seen: transparent images are laid over white"
+            "it is transparent with white content, so it appears blank: transparent images are blended over white"
                 .to_string(),
         ),
     };
@@ -301,17 +305,17 @@ fn over_white(image: &RgbaImage) -> Result<Picture, String> {
 impl Picture {
     fn new(width: u32, height: u32, channels: usize, pixels: Vec<u8>) -> Result<Self, String> {
         if pixels.len() != width as usize * height as usize * channels {
-            return Err("the picture is damaged: it has another number of pixels than it says".to_string());
+            return Err("the image is damaged: the number of pixels differs from its header".to_string());
         }
         Ok(Picture { width, height, channels, pixels, remark: None })
     }
 
-    fn turned(self, orientation: Orientation) -> Self {
+    fn rotated(self, orientation: Orientation) -> Self {
         let Picture { width, height, channels, pixels, remark } = self;
-        let whole = "the pixels are as many as the size says";
+        let matches = "the number of pixels matches the size";
         let mut image = match channels {
-            1 => DynamicImage::from(GrayImage::from_raw(width, height, pixels).expect(whole)),
-            _ => DynamicImage::from(RgbImage::from_raw(width, height, pixels).expect(whole)),
+            1 => DynamicImage::from(GrayImage::from_raw(width, height, pixels).expect(matches)),
+            _ => DynamicImage::from(RgbImage::from_raw(width, height, pixels).expect(matches)),
         };
         image.apply_orientation(orientation);
         Picture { width: image.width(), height: image.height(), channels, pixels: image.into_bytes(), remark }
@@ -327,7 +331,7 @@ impl Picture {
     }
 }
 
-/// ITU-R BT.601, the luma of JPEG, so that a color JPEG and a PNG of it turn to the same grey.
+/// Luma by ITU-R BT.601, as in JPEG, so that a color JPEG and a PNG of it give the same gray.
 fn luma(pixel: &[u8]) -> u8 {
     let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
     ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16) as u8
@@ -335,11 +339,11 @@ fn luma(pixel: &[u8]) -> u8 {
 
 fn damaged(reason: &dyn std::fmt::Display) -> String {
     let reason = reason.to_string();
-    format!("the picture is damaged, or of a kind that is not read ({})", crate::error::excerpt(&reason))
+    format!("the image is damaged or not supported ({})", crate::error::excerpt(&reason))
 }
 
-/// A decoder that panics on a damaged file has found that it is damaged.
-fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+/// Treats a panic of a decoder as a damaged image.
+fn catch_panic<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err("the picture is damaged: its decoder failed".into()))
+        .unwrap_or_else(|_| Err("the image is damaged: its decoder failed".into()))
 }

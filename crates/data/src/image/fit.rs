@@ -1,26 +1,26 @@
-//! Pictures brought to a model's size.
+//! Crops and resizes images to a model's input size.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::{Channels, Header, Picture};
 
-/// A stretch of a picture, in pixels.
+/// A rectangle of an image, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Region {
-    /// Its left side.
+    /// The left edge.
     pub left: f64,
-    /// Its upper side.
+    /// The top edge.
     pub top: f64,
-    /// Its width.
+    /// The width.
     pub width: f64,
-    /// Its height.
+    /// The height.
     pub height: f64,
 }
 
 impl Region {
-    /// The largest part in the middle that has the shape of `height` × `width`: what is seen of a picture that is to be
-    /// whole in neither direction, but to have its proportions.
+    /// The largest centered rectangle with the aspect ratio of `height` × `width` (a center crop), for an
+    /// image of (width, height) `of`.
     pub fn middle(of: (u32, u32), (height, width): (u32, u32)) -> Self {
         let (full_width, full_height) = (f64::from(of.0), f64::from(of.1));
         let scale = (full_width / f64::from(width)).min(full_height / f64::from(height));
@@ -29,7 +29,7 @@ impl Region {
     }
 }
 
-/// Decodes pictures and brings them to one size. It keeps its buffers from picture to picture.
+/// Decodes, crops and resizes images. It reuses its buffers.
 #[derive(Debug)]
 pub struct Fitter {
     channels: Channels,
@@ -37,38 +37,38 @@ pub struct Fitter {
     width: u32,
     resizer: Resizer,
     pixels: Vec<u8>,
-    /// The bits that are used of 16, if that is known of all images.
+    /// The bits in use of 16, if known for the whole data set.
     depth: Option<u8>,
     remark: Option<String>,
 }
 
 impl Fitter {
-    /// For pictures of this size in pixels.
+    /// Creates a fitter for an output size in pixels.
     pub fn new(channels: Channels, height: u32, width: u32) -> Self {
         let (pixels, depth, remark) = (Vec::new(), None, None);
         Fitter { channels, height, width, resizer: Resizer::new(), pixels, depth, remark }
     }
 
-    /// The same for images that use so many of the 16 bits that they have a value, if that is known.
+    /// Sets the number of bits in use for images with 16 bits per value.
     pub fn with_depth(self, depth: Option<u8>) -> Self {
         Fitter { depth, ..self }
     }
 
-    /// What is to be said of the image that was decoded last, if anything is.
+    /// Takes the warning about the last decoded image, if any.
     pub fn take_remark(&mut self) -> Option<String> {
         self.remark.take()
     }
 
-    /// The number of bytes of a picture.
+    /// The number of output bytes.
     pub fn bytes(&self) -> usize {
         self.channels.count() * self.height as usize * self.width as usize
     }
 
-    /// Decodes a picture and writes the part that `region` names, given width and height, to `out`: uint8, row after row
-    /// and the channels of a pixel together.
+    /// Decodes an image, resizes the part that `region` returns for (width, height), and writes it to `out`:
+    /// uint8, in (height, width, channels) order.
     ///
     /// # Errors
-    /// No picture, or a damaged one.
+    /// Bytes that are not an image, or a damaged image.
     pub fn fit(
         &mut self,
         encoded: &[u8],
@@ -79,54 +79,54 @@ impl Fitter {
         let mut header = Header::read(encoded)?;
         header.depth = self.depth;
         let region = region((header.width, header.height));
-        // At the part of its size at which the region still has as many pixels as are wanted.
-        let spare = (region.width / f64::from(self.width)).min(region.height / f64::from(self.height));
-        let shrink = [8, 4, 2].into_iter().find(|part| spare >= f64::from(*part)).unwrap_or(1);
-        let picture = header.decode(encoded, self.channels, shrink, std::mem::take(&mut self.pixels))?;
-        let result = self.resize(&picture, &header, region, out);
-        self.remark = picture.remark;
-        self.pixels = picture.pixels;
+        // The largest reduction that keeps as many pixels in the region as the output needs.
+        let excess = (region.width / f64::from(self.width)).min(region.height / f64::from(self.height));
+        let shrink = [8, 4, 2].into_iter().find(|part| excess >= f64::from(*part)).unwrap_or(1);
+        let decoded = header.decode(encoded, self.channels, shrink, std::mem::take(&mut self.pixels))?;
+        let result = self.resize(&decoded, &header, region, out);
+        self.remark = decoded.remark;
+        self.pixels = decoded.pixels;
         result
     }
 
-    /// Brings a region, in pixels of the picture's full size, to size.
+    /// Resizes a region, given in pixels of the full-size image.
     fn resize(
         &mut self,
-        picture: &Picture,
+        decoded: &Picture,
         header: &Header,
         region: Region,
         out: &mut [u8],
     ) -> Result<(), String> {
         let Region { left, top, width, height } = region;
         let (x, y) = (
-            f64::from(picture.width) / f64::from(header.width),
-            f64::from(picture.height) / f64::from(header.height),
+            f64::from(decoded.width) / f64::from(header.width),
+            f64::from(decoded.height) / f64::from(header.height),
         );
         let is_whole = width == f64::from(self.width) && height == f64::from(self.height);
-        if is_whole && (picture.width, picture.height) == (self.width, self.height) {
-            out.copy_from_slice(&picture.pixels);
+        if is_whole && (decoded.width, decoded.height) == (self.width, self.height) {
+            out.copy_from_slice(&decoded.pixels);
             return Ok(());
         }
         let kind = match self.channels {
             Channels::Grey => PixelType::U8,
             Channels::Color => PixelType::U8x3,
         };
-        let fault = |e: &dyn std::fmt::Display| format!("the picture cannot be resized ({e})");
+        let error = |e: &dyn std::fmt::Display| format!("the image cannot be resized ({e})");
         let from =
-            ImageRef::new(picture.width, picture.height, &picture.pixels, kind).map_err(|e| fault(&e))?;
-        let mut to = Image::from_slice_u8(self.width, self.height, out, kind).map_err(|e| fault(&e))?;
-        // Rounding may take the sides a hair beyond the picture.
+            ImageRef::new(decoded.width, decoded.height, &decoded.pixels, kind).map_err(|e| error(&e))?;
+        let mut to = Image::from_slice_u8(self.width, self.height, out, kind).map_err(|e| error(&e))?;
+        // Rounding errors may exceed the image slightly.
         let (left, top) = (left * x, top * y);
-        let width = (width * x).min(f64::from(picture.width) - left);
-        let height = (height * y).min(f64::from(picture.height) - top);
+        let width = (width * x).min(f64::from(decoded.width) - left);
+        let height = (height * y).min(f64::from(decoded.height) - top);
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
             .crop(left, top, width, height);
-        self.resizer.resize(&from, &mut to, &options).map_err(|e| fault(&e))
+        self.resizer.resize(&from, &mut to, &options).map_err(|e| error(&e))
     }
 }
 
-/// Pixels with their channels together, (height · width, channels), to one channel after the other.
+/// Converts pixels from (height · width, channels) to (channels, height · width) order.
 pub fn channel_by_channel(pixels: &[u8], channels: usize, out: &mut Vec<u8>) {
     for channel in 0..channels {
         out.extend(pixels.iter().skip(channel).step_by(channels));

@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes, whatever it is called.
+//! Detects the type of a file from its first bytes.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,23 +6,23 @@ use std::path::Path;
 
 use super::{FORMATS, is_image};
 
-/// What a file is, for whoever looks for images.
+/// The type of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// An image in one of the formats that are decoded.
+    /// An image in a supported format.
     Image,
-    /// Something else that is known: see [`Foreign`].
+    /// Another known type, see [`Foreign`].
     Foreign(Foreign),
-    /// What usually lies beside images: text, tables, and the notes of file managers.
+    /// A file that is common next to images: text, tables, file manager metadata.
     Beside,
-    /// What cannot be told.
+    /// An unknown type.
     Unknown,
 }
 
-/// A known kind of file that is not decoded.
+/// A known file type that is not supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Foreign {
-    /// Its name with an article, as in "a HEIC image".
+    /// The name with an article, as in "a HEIC image".
     pub name: &'static str,
     /// Whether it is an image.
     pub is_image: bool,
@@ -37,7 +37,7 @@ impl Foreign {
         Foreign { name, is_image: false }
     }
 
-    /// What is said of such a file where an image is wanted.
+    /// The error message if an image is expected.
     pub fn problem(self) -> String {
         match self.is_image {
             true => format!("this is {}, which is not supported; convert it to JPEG or PNG", self.name),
@@ -46,11 +46,11 @@ impl Foreign {
     }
 }
 
-/// So many of a file's first bytes tell what it is.
+/// The number of bytes that are read to detect the type.
 const HEAD: u64 = 1024;
 
-/// How the names of files end that lie beside images.
-const BESIDE: [&str; 25] = [
+/// Extensions of files that are common next to images.
+const COMMON_EXTENSIONS: [&str; 25] = [
     "cfg", "csv", "db", "gz", "htm", "html", "ini", "ipynb", "json", "jsonl", "lock", "log", "md", "names",
     "py", "rst", "sha256", "toml", "tsv", "txt", "xls", "xlsx", "xml", "yaml", "yml",
 ];
@@ -59,7 +59,7 @@ const AVIF: Foreign = Foreign::image("an AVIF image");
 const HEIC: Foreign = Foreign::image("a HEIC image");
 const RAW: Foreign = Foreign::image("a camera's raw image");
 
-/// What the ends of names say, where the beginnings of the files do not.
+/// Types by extension, if the first bytes do not identify them.
 const BY_NAME: [(&[&str], Foreign); 6] = [
     (&["heic", "heif", "hif"], HEIC),
     (&["avif"], AVIF),
@@ -70,14 +70,14 @@ const BY_NAME: [(&[&str], Foreign); 6] = [
 ];
 
 impl Kind {
-    /// Looks at a file: at its name first, and at its beginning where that does not make it an image.
+    /// Detects the type of a file from its extension and, unless that is an image's, its first bytes.
     pub fn of(path: &Path) -> Kind {
         if is_image(path) {
             return Kind::Image;
         }
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         let extension = extension.as_str();
-        let is_beside = BESIDE.contains(&extension);
+        let is_beside = COMMON_EXTENSIONS.contains(&extension);
         let by_name =
             BY_NAME.iter().find(|(endings, _)| endings.contains(&extension)).map(|(_, foreign)| *foreign);
         let by_name = by_name.filter(|_| path.is_file());
@@ -85,7 +85,7 @@ impl Kind {
             (Kind::Foreign(AVIF), Some(HEIC)) => {
                 Kind::Foreign(Foreign::image("a HEIC image (its contents are AVIF)"))
             }
-            // A camera's raw image is a TIFF of a kind of its own.
+            // Raw camera images are TIFF files.
             (Kind::Unknown, Some(foreign)) | (Kind::Image, Some(foreign @ RAW)) => Kind::Foreign(foreign),
             (Kind::Unknown, _) if is_beside => Kind::Beside,
             (Kind::Foreign(foreign), _) if is_beside && !foreign.is_image => Kind::Beside,
@@ -93,7 +93,7 @@ impl Kind {
         }
     }
 
-    /// The same by the beginning of a file alone.
+    /// Detects the type from the first bytes only.
     pub fn of_bytes(bytes: &[u8]) -> Kind {
         let is_decoded = |bytes| image::guess_format(bytes).is_ok_and(|format| FORMATS.contains(&format));
         match foreign(bytes) {
@@ -104,20 +104,20 @@ impl Kind {
     }
 }
 
-/// The beginning of a regular file; nothing of what cannot be read, and of a pipe, which might never answer.
+/// The first bytes of a regular file; empty if it cannot be read or is a pipe, which might block.
 fn head(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     if path.is_file()
         && let Ok(file) = File::open(path)
     {
-        // What cannot be read has no beginning either, and is found damaged by whoever reads it.
+        // An unreadable file is reported when it is decoded.
         let _ = file.take(HEAD).read_to_end(&mut bytes);
     }
     bytes
 }
 
-/// What begins with these bytes, at this place.
-const BEGINNINGS: [(usize, &[u8], Foreign); 33] = [
+/// Signatures: offset, bytes and type.
+const SIGNATURES: [(usize, &[u8], Foreign); 33] = [
     (0, b"\xff\x0a", Foreign::image("a JPEG XL image")),
     (0, b"\0\0\0\x0cJXL \r\n\x87\n", Foreign::image("a JPEG XL image")),
     (0, b"\0\0\0\x0cjP  ", Foreign::image("a JPEG 2000 image")),
@@ -153,14 +153,14 @@ const BEGINNINGS: [(usize, &[u8], Foreign); 33] = [
     (8, b"WAVEfmt ", Foreign::other("a sound (WAV)")),
 ];
 
-/// The known kind, none of which is decoded, that begins with these bytes.
+/// The unsupported type with this signature, if any.
 fn foreign(bytes: &[u8]) -> Option<Foreign> {
-    let begins =
-        |at: usize, beginning: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(beginning));
-    if begins(4, b"ftyp") {
+    let has_signature =
+        |at: usize, signature: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(signature));
+    if has_signature(4, b"ftyp") {
         return Some(of_brands(bytes));
     }
-    if let Some((.., foreign)) = BEGINNINGS.iter().find(|(at, beginning, _)| begins(*at, beginning)) {
+    if let Some((.., foreign)) = SIGNATURES.iter().find(|(at, signature, _)| has_signature(*at, signature)) {
         return Some(*foreign);
     }
     if let [b'P', b'1'..=b'7', blank, ..] = bytes
@@ -183,7 +183,7 @@ fn foreign(bytes: &[u8]) -> Option<Foreign> {
     is_page.then_some(Foreign::other("a web page (HTML)"))
 }
 
-/// What an ISO base media file is, by its brands (ISO/IEC 14496-12).
+/// The type of an ISO base media file, from its brands (ISO/IEC 14496-12).
 fn of_brands(bytes: &[u8]) -> Foreign {
     let size = u32::from_be_bytes(bytes[..4].try_into().expect("four bytes")) as usize;
     let brands = &bytes[8..size.clamp(8, bytes.len().max(8)).min(bytes.len())];
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_that_is_read_is_called_by_its_name() {
+    fn unsupported_files_are_named() {
         assert_eq!(name(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), "a HEIC image");
         assert_eq!(name(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf"), "an AVIF image");
         assert_eq!(name(b"\0\0\0\x14ftypisom\0\0\0\0mp41"), "a video (MP4, QuickTime)");
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_beside_images_is_told_by_its_name_unless_it_is_an_image() {
+    fn files_next_to_images_are_recognized_by_extension() {
         let folder = tempfile::tempdir().unwrap();
         let kind = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);

@@ -1,4 +1,4 @@
-//! Pictures as examples and as a model's input.
+//! Images as examples and as model inputs.
 
 mod decode;
 mod depth;
@@ -15,22 +15,22 @@ use image::ImageFormat;
 use super::{InputShape, ValueRange};
 use crate::error::{Error, Place, Result};
 pub use decode::{Header, MOST_PIXELS};
-pub use depth::most_of;
+pub use depth::max_of_bits;
 pub use fit::{Fitter, Region, channel_by_channel};
 pub use kind::{Foreign, Kind};
 pub use source::ImageSource;
 
-/// How many values a pixel has.
+/// The number of values per pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channels {
-    /// One: its luma.
+    /// One: luma.
     Grey,
     /// Three: red, green and blue.
     Color,
 }
 
 impl Channels {
-    /// As a number.
+    /// The number of channels.
     pub fn count(self) -> usize {
         match self {
             Channels::Grey => 1,
@@ -38,7 +38,7 @@ impl Channels {
         }
     }
 
-    /// The channels of an image of this shape, if pictures can be brought to it.
+    /// The channels, height and width of an input shape, if image files can be converted to it.
     pub fn of(shape: &InputShape) -> Option<(Channels, u32, u32)> {
         let side = |side: i64| u32::try_from(side).ok();
         match shape.image()? {
@@ -49,22 +49,22 @@ impl Channels {
     }
 }
 
-/// A decoded picture.
+/// A decoded image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
     /// In pixels.
     pub width: u32,
     /// In pixels.
     pub height: u32,
-    /// 1 or 3.
+    /// The number of channels, 1 or 3.
     pub channels: usize,
-    /// Row after row, the channels of a pixel together; 0 is black.
+    /// The values in (height, width, channels) order; 0 is black.
     pub pixels: Vec<u8>,
-    /// What is to be said of it: that it was brightened, or that nothing is seen of it.
+    /// A warning: the image was brightened or appears blank.
     pub remark: Option<String>,
 }
 
-/// The formats that are decoded, as the ends of their files' names.
+/// The supported formats.
 const FORMATS: [ImageFormat; 6] = [
     ImageFormat::Bmp,
     ImageFormat::Gif,
@@ -74,21 +74,21 @@ const FORMATS: [ImageFormat; 6] = [
     ImageFormat::WebP,
 ];
 
-/// Is this the name of a picture in one of the formats that are decoded?
+/// Whether the extension is that of a supported image format.
 pub fn is_image(path: &Path) -> bool {
     ImageFormat::from_path(path).is_ok_and(|format| FORMATS.contains(&format))
 }
 
-/// Reads a picture as a model's raw input (channels, height, width), as [`InputReader`] does.
+/// Reads an image as a model's raw input (channels, height, width), like [`InputReader`].
 ///
 /// # Errors
-/// A file that is no picture or a damaged one, and a model whose input is no image.
+/// A file that is not an image or damaged, or a model whose input is not an image.
 pub fn read(path: &Path, shape: &InputShape, range: ValueRange) -> Result<Vec<f32>> {
     let reader = InputReader::new(shape, range).map_err(|problem| Error::data(path, problem))?;
     read_by(reader, path)
 }
 
-/// The same by a reader.
+/// Reads an image with an existing reader.
 pub fn read_by(mut reader: InputReader, path: &Path) -> Result<Vec<f32>> {
     let values = encoded(path).and_then(|encoded| reader.read(&encoded));
     let values = values.map_err(|problem| Error::data(path, problem))?;
@@ -98,37 +98,36 @@ pub fn read_by(mut reader: InputReader, path: &Path) -> Result<Vec<f32>> {
     Ok(values)
 }
 
-/// The bytes of a picture's file.
+/// Reads the bytes of an image file.
 pub fn encoded(path: &Path) -> std::result::Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|e| format!("cannot read the file: {e}"))
 }
 
-/// Reads pictures as a model's raw inputs, with buffers that are kept from one to the next.
+/// Reads images as a model's raw inputs. It reuses its buffers.
 pub struct InputReader {
     fitter: Fitter,
     /// Height and width.
     target: (u32, u32),
     channels: usize,
-    /// The raw value of each byte.
+    /// The raw value of each byte value.
     values: [f32; 256],
     pixels: Vec<u8>,
 }
 
 impl InputReader {
-    /// For a model that takes inputs of this shape, with black to white stretched over `range`.
+    /// Creates a reader for inputs of this shape, with black to white mapped to `range`.
     ///
     /// # Errors
-    /// A model whose input is no image.
+    /// A model whose input is not an image.
     pub fn new(shape: &InputShape, range: ValueRange) -> std::result::Result<Self, String> {
         let Some((channels, height, width)) = Channels::of(shape) else {
             return Err(match shape.image() {
                 Some((channels, ..)) => format!(
-                    "the model takes images of {channels} channels, and image files are read in grey or in color; give it a CSV file of values"
+                    "the model takes images with {channels} channels, but image files have 1 (gray) or 3 (color); use a CSV file of values"
                 ),
-                None => format!(
-                    "the model takes rows of {} values, and no pictures; give it a CSV file",
-                    shape.features()
-                ),
+                None => {
+                    format!("the model takes rows of {} values, not images; use a CSV file", shape.features())
+                }
             });
         };
         let fitter = Fitter::new(channels, height, width);
@@ -142,21 +141,21 @@ impl InputReader {
         })
     }
 
-    /// The same for images that use so many of the 16 bits that they have a value, if that is known.
+    /// Sets the number of bits in use for images with 16 bits per value.
     pub fn with_depth(self, depth: Option<u8>) -> Self {
         InputReader { fitter: self.fitter.with_depth(depth), ..self }
     }
 
-    /// What is to be said of the image that was read last, if anything is.
+    /// Takes the warning about the last image, if any.
     pub fn take_remark(&mut self) -> Option<String> {
         self.fitter.take_remark()
     }
 
-    /// An encoded picture as values (channels, height, width): its middle in the model's proportions, resized to the model's
-    /// size, in grey or in color as the model takes it.
+    /// Decodes an image to values (channels, height, width): center-cropped to the model's aspect ratio,
+    /// resized to its input size, in gray or color as the model requires.
     ///
     /// # Errors
-    /// Bytes that are no picture, or a damaged one.
+    /// Bytes that are not an image, or a damaged image.
     pub fn read(&mut self, encoded: &[u8]) -> std::result::Result<Vec<f32>, String> {
         self.fitter.fit(encoded, |size| Region::middle(size, self.target), &mut self.pixels)?;
         let mut values = Vec::with_capacity(self.pixels.len());

@@ -1,28 +1,28 @@
-//! Where an encoded picture is: a file, or a stretch of an archive.
+//! Locations of encoded images: files or archive members.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where an encoded picture is.
+/// The location of an encoded image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageSource {
-    /// A file of its own.
+    /// A file.
     File(PathBuf),
-    /// A stretch of an archive that holds many.
+    /// A member of an uncompressed archive.
     Member {
         /// The archive.
         archive: Arc<Path>,
-        /// Where its bytes begin.
+        /// The offset of its first byte.
         offset: u64,
-        /// The number of its bytes.
+        /// Its length in bytes.
         length: u64,
     },
 }
 
 impl ImageSource {
-    /// Reads the encoded picture into `bytes`, whose old contents are dropped.
+    /// Reads the encoded image into `bytes`, replacing their contents.
     pub fn read(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
         bytes.clear();
         match self {

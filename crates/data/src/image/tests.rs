@@ -21,61 +21,61 @@ fn two_colors() -> RgbImage {
     RgbImage::from_fn(32, 16, |x, _| Rgb(if x < 16 { [250, 10, 10] } else { [10, 10, 100] }))
 }
 
-fn assert_close(picture: &Picture, x: u32, y: u32, color: &[u8]) {
-    let at = (y * picture.width + x) as usize * picture.channels;
-    let pixel = &picture.pixels[at..at + picture.channels];
+fn assert_close(image: &Picture, x: u32, y: u32, color: &[u8]) {
+    let at = (y * image.width + x) as usize * image.channels;
+    let pixel = &image.pixels[at..at + image.channels];
     let is_close = pixel.iter().zip(color).all(|(a, b)| a.abs_diff(*b) <= 6);
     assert!(is_close && pixel.len() == color.len(), "{pixel:?} for {color:?}");
 }
 
 #[test]
-fn every_format_gives_the_same_picture() {
+fn every_format_gives_the_same_image() {
     use ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
     for format in [Bmp, Gif, Jpeg, Png, Tiff, WebP] {
         let bytes = encoded(two_colors(), format);
-        let picture = decoded(&bytes, Channels::Color);
-        assert_eq!((picture.width, picture.height), (32, 16), "{format:?}");
-        assert_close(&picture, 3, 8, &[250, 10, 10]);
-        assert_close(&picture, 28, 8, &[10, 10, 100]);
-        let grey = decoded(&bytes, Channels::Grey);
-        assert_close(&grey, 3, 8, &[82]);
+        let image = decoded(&bytes, Channels::Color);
+        assert_eq!((image.width, image.height), (32, 16), "{format:?}");
+        assert_close(&image, 3, 8, &[250, 10, 10]);
+        assert_close(&image, 28, 8, &[10, 10, 100]);
+        let gray = decoded(&bytes, Channels::Grey);
+        assert_close(&gray, 3, 8, &[82]);
     }
 }
 
 #[test]
-fn grey_deep_and_transparent_pictures_are_brought_to_eight_bits() {
+fn gray_deep_and_transparent_images_are_converted_to_eight_bits() {
     let deep: ImageBuffer<Luma<u16>, Vec<u16>> = ImageBuffer::from_pixel(4, 4, Luma([0x8080]));
-    let picture = decoded(&encoded(deep, ImageFormat::Png), Channels::Color);
-    assert_eq!(picture.pixels, [0x80; 48]);
-    let grey = GrayImage::from_pixel(4, 4, Luma([7]));
-    let bytes = encoded(grey, ImageFormat::Png);
+    let image = decoded(&encoded(deep, ImageFormat::Png), Channels::Color);
+    assert_eq!(image.pixels, [0x80; 48]);
+    let gray = GrayImage::from_pixel(4, 4, Luma([7]));
+    let bytes = encoded(gray, ImageFormat::Png);
     assert!(!Header::read(&bytes).unwrap().is_color);
     assert_eq!(decoded(&bytes, Channels::Grey).pixels, [7; 16]);
     let half = RgbaImage::from_pixel(2, 2, Rgba([200, 100, 0, 128]));
-    let picture = decoded(&encoded(half, ImageFormat::Png), Channels::Color);
-    assert_eq!(picture.pixels[..3], [227, 177, 127]);
+    let image = decoded(&encoded(half, ImageFormat::Png), Channels::Color);
+    assert_eq!(image.pixels[..3], [227, 177, 127]);
     let hidden = GrayAlphaImage::from_pixel(2, 2, image::LumaA([200, 0]));
-    let picture = decoded(&encoded(hidden, ImageFormat::Png), Channels::Grey);
-    assert_eq!(picture.pixels, [255; 4]);
-    assert!(picture.remark.unwrap().contains("transparent everywhere"));
+    let image = decoded(&encoded(hidden, ImageFormat::Png), Channels::Grey);
+    assert_eq!(image.pixels, [255; 4]);
+    assert!(image.remark.unwrap().contains("fully transparent"));
 }
 
 #[test]
-fn dark_ink_on_a_transparent_ground_stays_visible_in_every_format_and_opaque_pixels_keep_their_bits() {
+fn dark_content_on_a_transparent_background_stays_visible_and_opaque_pixels_are_unchanged() {
     let icon = RgbaImage::from_fn(8, 8, |x, y| match (x, y) {
         (2, _) => Rgba([0, 0, 0, 255]),
         (_, 5) => Rgba([201, 100, 3, 255]),
         _ => Rgba([0, 0, 0, 0]),
     });
     for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Tiff, ImageFormat::Gif] {
-        let picture = decoded(&encoded(icon.clone(), format), Channels::Color);
-        let pixel = |x: usize, y: usize| &picture.pixels[3 * (8 * y + x)..][..3];
+        let image = decoded(&encoded(icon.clone(), format), Channels::Color);
+        let pixel = |x: usize, y: usize| &image.pixels[3 * (8 * y + x)..][..3];
         assert_eq!((pixel(2, 0), pixel(0, 0)), (&[0; 3][..], &[255; 3][..]), "{format:?}");
-        assert_close(&picture, 4, 5, &[201, 100, 3]);
-        assert_eq!(picture.remark, None);
+        assert_close(&image, 4, 5, &[201, 100, 3]);
+        assert_eq!(image.remark, None);
     }
-    let grey = GrayAlphaImage::from_fn(2, 1, |x, _| image::LumaA([40, if x == 0 { 255 } else { 0 }]));
-    assert_eq!(decoded(&encoded(grey, ImageFormat::Png), Channels::Grey).pixels, [40, 255]);
+    let gray = GrayAlphaImage::from_fn(2, 1, |x, _| image::LumaA([40, if x == 0 { 255 } else { 0 }]));
+    assert_eq!(decoded(&encoded(gray, ImageFormat::Png), Channels::Grey).pixels, [40, 255]);
 }
 
 #[test]
@@ -90,15 +90,15 @@ fn a_transparent_color_of_a_palette_is_white() {
 }
 
 #[test]
-fn white_ink_on_a_transparent_ground_is_remarked_upon() {
+fn white_content_on_a_transparent_background_gives_a_warning() {
     let ink = RgbaImage::from_fn(4, 4, |x, _| Rgba([255, 255, 255, if x < 2 { 255 } else { 0 }]));
     let remark = decoded(&encoded(ink, ImageFormat::Png), Channels::Color).remark.unwrap();
-    assert!(remark.contains("its ink is white"), "{remark}");
+    assert!(remark.contains("white content"), "{remark}");
     let opaque = RgbaImage::from_pixel(4, 4, Rgba([255; 4]));
     assert_eq!(decoded(&encoded(opaque, ImageFormat::Png), Channels::Color).remark, None);
 }
 
-/// A grey image of 16 bits as PNG.
+/// A gray PNG with 16 bits per value.
 fn deep(values: &[u16]) -> Vec<u8> {
     let image: ImageBuffer<Luma<u16>, Vec<u16>> =
         ImageBuffer::from_raw(values.len() as u32, 1, values.to_vec()).unwrap();
@@ -106,23 +106,23 @@ fn deep(values: &[u16]) -> Vec<u8> {
 }
 
 #[test]
-fn of_sixteen_bits_those_that_are_used_are_the_range() {
+fn the_bits_in_use_define_the_range() {
     for (most, bits) in [(255, 8), (1023, 10), (4095, 12), (16383, 14), (65535, 16)] {
-        // Greys of 84, 226 and 255, in so many bits.
-        let at = |grey: u32| (u32::from(most) * grey / 255) as u16;
+        // Gray values of 84, 226 and 255, in this number of bits.
+        let at = |gray: u32| (u32::from(most) * gray / 255) as u16;
         let bytes = deep(&[0, at(84), at(226), most]);
         let header = Header::read(&bytes).unwrap();
         assert_eq!(header.used_bits(&bytes).unwrap(), Some(bits));
-        let picture = decoded(&bytes, Channels::Grey);
+        let image = decoded(&bytes, Channels::Grey);
         let expected = [0, 84, 226, 255];
-        assert!(picture.pixels.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 1), "{:?}", picture.pixels);
-        let remark = picture.remark.map_or(String::new(), |remark| remark);
+        assert!(image.pixels.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 1), "{:?}", image.pixels);
+        let remark = image.remark.map_or(String::new(), |remark| remark);
         assert_eq!(remark.contains(&format!("uses {bits} of them")), bits < 16, "{remark}");
     }
 }
 
 #[test]
-fn a_depth_that_is_known_keeps_dark_images_dark_and_refuses_brighter_ones() {
+fn a_known_depth_keeps_dark_images_dark_and_rejects_brighter_ones() {
     let dark = deep(&[0, 800, 900]);
     let with = |bytes: &[u8], depth| {
         let mut header = Header::read(bytes).unwrap();
@@ -138,14 +138,14 @@ fn a_depth_that_is_known_keeps_dark_images_dark_and_refuses_brighter_ones() {
 }
 
 #[test]
-fn what_is_no_image_that_is_read_is_called_by_its_name() {
+fn unsupported_files_are_named() {
     for (bytes, problem) in [
         (
             &b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..],
             "this is a HEIC image, which is not supported; convert it",
         ),
         (b"%PDF-1.4", "this is a PDF document, not an image"),
-        (b"no picture", "this is no picture in a known format"),
+        (b"no image", "this is not an image in a supported format"),
     ] {
         assert!(Header::read(bytes).err().unwrap().contains(problem));
     }
@@ -168,12 +168,12 @@ fn cmyk_jpegs_are_turned_to_rgb() {
     for color in [ColorType::Cmyk, ColorType::CmykAsYcck] {
         let mut bytes = Vec::new();
         Encoder::new(&mut bytes, 95).encode(&ink, 8, 8, color).unwrap();
-        let picture = decoded(&bytes, Channels::Color);
-        assert_close(&picture, 3, 3, &[0, 255, 255]);
+        let image = decoded(&bytes, Channels::Color);
+        assert_close(&image, 3, 3, &[0, 255, 255]);
     }
 }
 
-/// The 32 × 16 picture as a JPEG that EXIF turns.
+/// The 32 × 16 image as a JPEG with an EXIF orientation.
 fn turned_jpeg(orientation: u8) -> Vec<u8> {
     let entry = [0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0];
     let exif = [b"Exif\0\0MM\0*\0\0\0\x08\0\x01", &entry[..], &[0; 4]].concat();
@@ -191,8 +191,8 @@ fn exif_turns_a_jpeg_upright() {
         let header = Header::read(&bytes).unwrap();
         let size = if orientation > 4 { (16, 32) } else { (32, 16) };
         assert_eq!((header.width, header.height), size);
-        let picture = header.decode(&bytes, Channels::Color, 1, Vec::new()).unwrap();
-        assert_close(&picture, red.0, red.1, &[250, 10, 10]);
+        let image = header.decode(&bytes, Channels::Color, 1, Vec::new()).unwrap();
+        assert_close(&image, red.0, red.1, &[250, 10, 10]);
         let half = header.decode(&bytes, Channels::Color, 2, Vec::new()).unwrap();
         assert_eq!((half.width, half.height), (size.0 / 2, size.1 / 2));
         assert_close(&half, red.0 / 2, red.1 / 2, &[250, 10, 10]);
@@ -234,7 +234,7 @@ fn black_and_white_are_the_ends_of_the_range() {
 }
 
 #[test]
-fn a_picture_of_another_size_is_resized_and_colors_come_channel_by_channel() {
+fn images_are_resized_and_converted_to_channels_first() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.png");
     RgbImage::from_pixel(80, 40, Rgb([255, 0, 51])).save(&path).unwrap();
@@ -244,12 +244,12 @@ fn a_picture_of_another_size_is_resized_and_colors_come_channel_by_channel() {
 }
 
 #[test]
-fn a_damaged_picture_and_a_table_model_are_refused() {
+fn a_damaged_image_and_a_table_model_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.png");
-    std::fs::write(&path, b"no picture").unwrap();
+    std::fs::write(&path, b"no image").unwrap();
     let problem = |shape: Vec<i64>| read(&path, &InputShape(shape), RANGE).unwrap_err().to_string();
-    assert!(problem(vec![1, 8, 8]).contains("a.png: this is no picture"));
+    assert!(problem(vec![1, 8, 8]).contains("a.png: this is not an image"));
     assert!(problem(vec![4]).contains("rows of 4 values"));
 }
 
@@ -264,15 +264,15 @@ fn a_jpeg_cut_anywhere_is_damaged() {
 }
 
 #[test]
-fn a_bomb_is_refused_by_its_header() {
+fn a_decompression_bomb_is_rejected_by_its_header() {
     let mut png = encoded(GrayImage::from_pixel(4, 4, Luma([7])), ImageFormat::Png);
-    // The size stands behind the signature and the chunk's head; its checksum is put right.
+    // The size follows the signature and the chunk header; the checksum is corrected.
     png[16..24].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
     let mut checksum = flate2::Crc::new();
     checksum.update(&png[12..29]);
     png[29..33].copy_from_slice(&checksum.sum().to_be_bytes());
     let problem = Header::read(&png).err().unwrap();
-    assert!(problem.contains("claims to be 65535 × 65535"), "{problem}");
+    assert!(problem.contains("declares 65535 × 65535"), "{problem}");
 }
 
 proptest! {

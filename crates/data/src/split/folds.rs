@@ -4,8 +4,8 @@ use rand::seq::SliceRandom;
 
 use crate::random::{Purpose, stream};
 
-/// The fold (from 0) of each row: the rows of a class are dealt out in an order drawn by `seed`, one after the other, so
-/// that the folds differ by one row at most, in each class and in all.
+/// The fold (from 0) of each example. The examples of a class are dealt out in an order drawn by `seed`, so
+/// that fold sizes differ by at most one, per class and in total.
 pub fn stratified_folds(labels: &[i64], classes: usize, folds: u32, seed: u64) -> Vec<u32> {
     let mut rows_of = vec![Vec::new(); classes];
     for (row, label) in labels.iter().enumerate() {
@@ -13,12 +13,12 @@ pub fn stratified_folds(labels: &[i64], classes: usize, folds: u32, seed: u64) -
     }
     let mut generator = stream(seed, Purpose::Split, 0);
     let mut fold_of = vec![0; labels.len()];
-    // A class goes on where the one before it ended, or the first folds would get every odd row.
+    // Each class continues where the previous one ended; otherwise the first folds would get every remainder.
     let mut next = (0..folds).cycle();
     for mut rows in rows_of {
         rows.shuffle(&mut generator);
         for row in rows {
-            fold_of[row] = next.next().expect("a cycle does not end");
+            fold_of[row] = next.next().expect("a cycle is infinite");
         }
     }
     fold_of
@@ -31,7 +31,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn folds_are_of_equal_size_in_each_class_and_in_all(
+        fn folds_have_equal_sizes_per_class_and_in_total(
             labels in prop::collection::vec(0i64..4, 1..200), folds in 2u32..8, seed: u64
         ) {
             let fold_of = stratified_folds(&labels, 4, folds, seed);

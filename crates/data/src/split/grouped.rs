@@ -1,4 +1,4 @@
-//! Whole groups on one side.
+//! Splits that keep groups together.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,15 @@ use rand::seq::SliceRandom;
 use super::Parts;
 use crate::random::{Purpose, stream};
 
-/// Rows that stay together: a patient's, a writer's.
+/// Examples that stay together, such as those of one patient.
 struct Group {
     rows: Vec<i64>,
-    /// Rows by class.
+    /// The number of examples per class.
     counts: Vec<f64>,
 }
 
-/// The groups in an order drawn by `seed`, the large ones first, because the small ones fill the gaps that those leave.
+/// The groups in an order drawn by `seed`, sorted by decreasing size, so that small groups fill the remaining
+/// gaps.
 fn groups(names: &[String], labels: &[i64], classes: usize, seed: u64) -> Vec<Group> {
     let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
     for (row, (name, label)) in names.iter().zip(labels).enumerate() {
@@ -29,45 +30,45 @@ fn groups(names: &[String], labels: &[i64], classes: usize, seed: u64) -> Vec<Gr
     groups
 }
 
-/// How far `counts` are from `share` of `totals`, class by class.
+/// The distance of the class counts from `share` of `totals`.
 fn distance(counts: &[f64], totals: &[f64], share: f64) -> f64 {
     let classes = counts.iter().zip(totals).filter(|(_, total)| **total > 0.);
     classes.map(|(count, total)| (count - share * total).powi(2) / total).sum()
 }
 
-fn plus(a: &[f64], b: &[f64]) -> Vec<f64> {
+fn add(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a + b).collect()
 }
 
 fn totals(groups: &[Group], classes: usize) -> Vec<f64> {
-    groups.iter().fold(vec![0.; classes], |sum, group| plus(&sum, &group.counts))
+    groups.iter().fold(vec![0.; classes], |sum, group| add(&sum, &group.counts))
 }
 
-/// Holds out about `share` of each class in whole groups; at least one group, and never all of them (of one group, none
-/// is held out).
+/// Puts about `share` of each class into the validation set, in whole groups: at least one group, but never
+/// all of them (with a single group, none).
 pub fn grouped(names: &[String], labels: &[i64], classes: usize, share: f64, seed: u64) -> Parts {
     let groups = groups(names, labels, classes, seed);
     let totals = totals(&groups, classes);
-    let mut held_out = vec![0.; classes];
-    let mut is_held_out = vec![false; groups.len()];
+    let mut validation = vec![0.; classes];
+    let mut in_validation = vec![false; groups.len()];
     for (index, group) in groups.iter().enumerate() {
-        let with = plus(&held_out, &group.counts);
-        if distance(&with, &totals, share) < distance(&held_out, &totals, share) {
-            (held_out, is_held_out[index]) = (with, true);
+        let with = add(&validation, &group.counts);
+        if distance(&with, &totals, share) < distance(&validation, &totals, share) {
+            (validation, in_validation[index]) = (with, true);
         }
     }
-    let all_alike = is_held_out.iter().all(|held_out| *held_out == is_held_out[0]);
-    if all_alike && let [.., smallest] = &mut is_held_out[..] {
+    let all_on_one_side = in_validation.iter().all(|validation| *validation == in_validation[0]);
+    if all_on_one_side && let [.., smallest] = &mut in_validation[..] {
         *smallest = !*smallest && groups.len() > 1;
     }
     let mut parts = Parts::default();
-    for (group, held_out) in groups.into_iter().zip(is_held_out) {
-        if held_out { &mut parts.held_out } else { &mut parts.train }.extend(group.rows);
+    for (group, validation) in groups.into_iter().zip(in_validation) {
+        if validation { &mut parts.validation } else { &mut parts.train }.extend(group.rows);
     }
     parts.sorted()
 }
 
-/// The fold (from 0) of each row: whole groups, about equally many rows of each class in each fold.
+/// The fold (from 0) of each example: whole groups, with about equally many examples of each class per fold.
 pub fn grouped_folds(names: &[String], labels: &[i64], classes: usize, folds: u32, seed: u64) -> Vec<u32> {
     let groups = groups(names, labels, classes, seed);
     let (totals, share) = (totals(&groups, classes), 1. / f64::from(folds));
@@ -75,11 +76,11 @@ pub fn grouped_folds(names: &[String], labels: &[i64], classes: usize, folds: u3
     let mut fold_of = vec![0; labels.len()];
     for group in groups {
         let cost = |fold: usize| {
-            let with = plus(&counts[fold], &group.counts);
+            let with = add(&counts[fold], &group.counts);
             distance(&with, &totals, share) - distance(&counts[fold], &totals, share)
         };
         let best = (0..folds as usize).min_by(|a, b| cost(*a).total_cmp(&cost(*b))).expect("there are folds");
-        counts[best] = plus(&counts[best], &group.counts);
+        counts[best] = add(&counts[best], &group.counts);
         for row in group.rows {
             fold_of[row as usize] = best as u32;
         }
@@ -102,11 +103,11 @@ mod tests {
             let labels: Vec<_> = rows.iter().map(|(_, label)| *label).collect();
             let parts = grouped(&names, &labels, 3, share, seed);
             let of = |rows: &[i64]| rows.iter().map(|row| &names[*row as usize]).collect::<BTreeSet<_>>();
-            prop_assert!(of(&parts.train).is_disjoint(&of(&parts.held_out)));
-            prop_assert_eq!(parts.train.len() + parts.held_out.len(), rows.len());
+            prop_assert!(of(&parts.train).is_disjoint(&of(&parts.validation)));
+            prop_assert_eq!(parts.train.len() + parts.validation.len(), rows.len());
             prop_assert!(!parts.train.is_empty());
             let groups = names.iter().collect::<BTreeSet<_>>().len();
-            prop_assert_eq!(parts.held_out.is_empty(), groups == 1);
+            prop_assert_eq!(parts.validation.is_empty(), groups == 1);
         }
 
         #[test]
@@ -126,7 +127,7 @@ mod tests {
         let names: Vec<_> = (0..1000).map(|row| (row / 4).to_string()).collect();
         let labels: Vec<_> = (0..1000).map(|row| i64::from(row % 5 == 0)).collect();
         let parts = grouped(&names, &labels, 2, 0.2, 7);
-        let of_class = |class| parts.held_out.iter().filter(|row| labels[**row as usize] == class).count();
+        let of_class = |class| parts.validation.iter().filter(|row| labels[**row as usize] == class).count();
         assert!((158..=162).contains(&of_class(0)) && (38..=42).contains(&of_class(1)), "{parts:?}");
         let fold_of = grouped_folds(&names, &labels, 2, 5, 7);
         for fold in 0..5 {

@@ -1,4 +1,4 @@
-//! Which examples are trained on, which are held out, and which are kept for the last word.
+//! The split into training, validation and test set.
 
 mod folds;
 mod grouped;
@@ -9,59 +9,60 @@ use std::path::PathBuf;
 use super::{Dataset, Portion, lists};
 use crate::error::{Error, Result};
 
-/// What decides how data is split.
+/// Options of a split.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SplitPlan {
-    /// The share that is held out, where nothing else says what is.
+    /// The validation fraction, if neither lists nor the source define a validation set.
     pub share: f64,
-    /// One fold of several: its number, from 1, and how many there are.
+    /// A cross-validation fold: its number, from 1, and the number of folds.
     pub fold: Option<(u32, u32)>,
-    /// A list of the examples to train on; all that no list names, if there is none.
+    /// An example list of the training set; if `None`, all examples in no other list.
     pub train_list: Option<PathBuf>,
-    /// A list of the examples to hold out.
+    /// An example list of the validation set.
     pub held_out_list: Option<PathBuf>,
-    /// A list of the examples to test on.
+    /// An example list of the test set.
     pub test_list: Option<PathBuf>,
-    /// Seed of what is drawn.
+    /// The random seed.
     pub seed: u64,
 }
 
-/// The examples of the parts, as indexes in ascending order. No example is in two parts.
+/// The subsets, as example indexes in ascending order. No example is in two subsets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// To train on. Corrections stand behind the others, each as often as it weighs.
+    /// The training set. Corrections follow the other examples, each repeated by its weight.
     pub train: Vec<i64>,
-    /// To measure each epoch on, and to choose the best one by.
+    /// The validation set, which selects the best epoch.
     pub held_out: Vec<i64>,
-    /// To measure the finished model on, once; often empty.
+    /// The test set for the final evaluation; often empty.
     pub test: Vec<i64>,
 }
 
-/// Two parts of some examples.
+/// A training and a validation set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Parts {
     train: Vec<i64>,
-    held_out: Vec<i64>,
+    validation: Vec<i64>,
 }
 
 impl Parts {
     fn sorted(mut self) -> Self {
         self.train.sort_unstable();
-        self.held_out.sort_unstable();
+        self.validation.sort_unstable();
         self
     }
 }
 
 impl Split {
-    /// Splits a data set: by the lists if there are any; else by the portions that the data comes in; and what is still
-    /// to be held out is drawn by the seed, in whole groups where the data has groups, else class by class.
+    /// Splits a data set by the example lists, or else by the subsets that the source defines. If this gives
+    /// no validation set, it is drawn by the seed: in whole groups if there are groups, else stratified by
+    /// class.
     ///
     /// # Errors
-    /// Lists that cannot be read or that share an example, and data of which nothing can be held out or trained on.
+    /// Lists that cannot be read or that overlap, and data that leaves the training or validation set empty.
     pub fn new(dataset: &Dataset, plan: &SplitPlan) -> Result<Self> {
-        let mut portions = listed(dataset, plan)?.unwrap_or_else(|| ready_made(dataset));
+        let mut portions = listed(dataset, plan)?.unwrap_or_else(|| subsets_of_source(dataset));
         if plan.fold.is_some() {
-            // Folds are made of all that is not for the last word.
+            // Folds use all examples outside the test set.
             for portion in portions.iter_mut().filter(|portion| **portion == Some(Portion::Validation)) {
                 *portion = Some(Portion::Train);
             }
@@ -72,8 +73,8 @@ impl Split {
         };
         let (train, held_out, test) = (of(Portion::Train), of(Portion::Validation), of(Portion::Test));
         let split = if held_out.is_empty() {
-            let Parts { train, held_out } = drawn(dataset, &train, plan);
-            Split { train, held_out, test }
+            let Parts { train, validation } = draw(dataset, &train, plan);
+            Split { train, held_out: validation, test }
         } else {
             Split { train, held_out, test }
         };
@@ -81,23 +82,23 @@ impl Split {
         Ok(split)
     }
 
-    /// The number of the examples to train on, each counted once: some may stand among them several times, one behind the other.
+    /// The number of distinct training examples; repeated ones are adjacent.
     pub fn train_rows(&self) -> usize {
         self.train.chunk_by(|a, b| a == b).count()
     }
 
-    /// The name of each part, as `split.csv` shows it, with its examples.
+    /// The name of each subset, as in `split.csv`, with its examples.
     pub fn parts(&self) -> [(&'static str, &[i64]); 3] {
         [("train", &self.train), ("heldout", &self.held_out), ("test", &self.test)]
     }
 
     fn check(&self, dataset: &Dataset) -> Result<()> {
         let problem = if self.held_out.is_empty() && dataset.groups.is_some() {
-            "all examples are of one group, so none can be held out to measure the model"
+            "all examples are in one group, so there can be no validation set"
         } else if self.held_out.is_empty() {
-            "no class has two rows, so none can be held out to measure the model"
+            "no class has two examples, so there can be no validation set"
         } else if self.train.is_empty() {
-            "no example is left to train on"
+            "the training set is empty"
         } else {
             return Ok(());
         };
@@ -105,7 +106,7 @@ impl Split {
     }
 }
 
-/// The portion of each example by the user's lists, if there are any. An example may be in none.
+/// The subset of each example by the user's lists, if any. An example may be in none.
 fn listed(dataset: &Dataset, plan: &SplitPlan) -> Result<Option<Vec<Option<Portion>>>> {
     let lists = [
         (&plan.train_list, Portion::Train),
@@ -115,7 +116,7 @@ fn listed(dataset: &Dataset, plan: &SplitPlan) -> Result<Option<Vec<Option<Porti
     if lists.iter().all(|(list, _)| list.is_none()) {
         return Ok(None);
     }
-    let unnamed = plan.train_list.is_none().then_some(Portion::Train);
+    let unlisted = plan.train_list.is_none().then_some(Portion::Train);
     let mut portions = vec![None; dataset.rows()];
     for (list, portion) in lists {
         let Some(list) = list else { continue };
@@ -124,24 +125,24 @@ fn listed(dataset: &Dataset, plan: &SplitPlan) -> Result<Option<Vec<Option<Porti
         for index in indexes {
             if portions[index].is_some() {
                 let name = dataset.names.name(index);
-                let problem = format!("the example {name} is on two lists, so it would be in two parts");
+                let problem = format!("the example {name} is in two lists");
                 return Err(Error::data(list.as_path(), problem));
             }
             portions[index] = Some(portion);
         }
     }
-    Ok(Some(portions.into_iter().map(|portion| portion.or(unnamed)).collect()))
+    Ok(Some(portions.into_iter().map(|portion| portion.or(unlisted)).collect()))
 }
 
-fn ready_made(dataset: &Dataset) -> Vec<Option<Portion>> {
+fn subsets_of_source(dataset: &Dataset) -> Vec<Option<Portion>> {
     match &dataset.portions {
         Some(portions) => portions.iter().map(|portion| Some(*portion)).collect(),
         None => vec![Some(Portion::Train); dataset.rows()],
     }
 }
 
-/// Draws what is held out of `rows`.
-fn drawn(dataset: &Dataset, rows: &[i64], plan: &SplitPlan) -> Parts {
+/// Draws the validation set from `rows`.
+fn draw(dataset: &Dataset, rows: &[i64], plan: &SplitPlan) -> Parts {
     let labels: Vec<_> = rows.iter().map(|row| dataset.labels[*row as usize]).collect();
     let groups = dataset.groups.as_ref().map(|groups| {
         let of_row = |row: &i64| groups[*row as usize].clone();
@@ -156,13 +157,13 @@ fn drawn(dataset: &Dataset, rows: &[i64], plan: &SplitPlan) -> Parts {
                 None => folds::stratified_folds(&labels, classes, folds, seed),
                 Some(groups) => grouped::grouped_folds(&groups, &labels, classes, folds, seed),
             };
-            let (held_out, train) =
+            let (validation, train) =
                 (0..labels.len() as i64).partition(|row| fold_of[*row as usize] + 1 == fold);
-            Parts { train, held_out }
+            Parts { train, validation }
         }
     };
-    let named = |indexes: Vec<i64>| indexes.into_iter().map(|index| rows[index as usize]).collect();
-    Parts { train: named(parts.train), held_out: named(parts.held_out) }
+    let to_rows = |indexes: Vec<i64>| indexes.into_iter().map(|index| rows[index as usize]).collect();
+    Parts { train: to_rows(parts.train), validation: to_rows(parts.validation) }
 }
 
 #[cfg(test)]
@@ -202,22 +203,21 @@ mod tests {
     }
 
     #[test]
-    fn portions_that_the_data_comes_in_are_kept() {
+    fn subsets_of_the_source_are_kept() {
         let split = Split::new(&dataset(Some("ttvs"), None), &plan(None)).unwrap();
         assert_eq!(sizes(&split), [20, 10, 10]);
         assert!(split.held_out.iter().all(|row| row % 4 == 2) && split.test.iter().all(|row| row % 4 == 3));
     }
 
     #[test]
-    fn without_a_validation_portion_a_share_of_the_training_portion_is_held_out_and_never_of_the_test_portion()
-     {
+    fn a_missing_validation_set_is_drawn_from_the_training_set() {
         let split = Split::new(&dataset(Some("ttts"), None), &plan(None)).unwrap();
         assert_eq!(sizes(&split), [22, 8, 10]);
         assert!(split.test.iter().all(|row| row % 4 == 3));
     }
 
     #[test]
-    fn folds_are_made_of_all_but_the_test_portion() {
+    fn folds_exclude_the_test_set() {
         let data = dataset(Some("ttvs"), None);
         let mut held_out = Vec::new();
         for fold in 1..=3 {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_stay_together_in_shares_and_in_folds() {
+    fn groups_stay_together() {
         let data = dataset(None, Some("aabbccdd"));
         for plan in [plan(None), plan(Some((2, 4)))] {
             let split = Split::new(&data, &plan).unwrap();
@@ -243,9 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn data_of_one_group_or_without_a_training_portion_is_refused() {
+    fn data_of_one_group_or_without_a_training_set_is_rejected() {
         let error = |data| Split::new(&data, &plan(None)).unwrap_err().to_string();
-        assert!(error(dataset(None, Some("a"))).contains("all examples are of one group"));
-        assert!(error(dataset(Some("v"), None)).contains("no example is left to train on"));
+        assert!(error(dataset(None, Some("a"))).contains("all examples are in one group"));
+        assert!(error(dataset(Some("v"), None)).contains("the training set is empty"));
     }
 }

@@ -1,11 +1,11 @@
-//! The cells of one column, as they are.
+//! Reads single columns and unparsed rows of a table.
 
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::chunk_reader::ChunkReader;
 use super::delimiter;
 use super::layout::find;
-use super::reading::Reading;
 use super::rows::{Row, for_each_row, text_of};
 use super::text;
 use crate::error::{Error, Place, Result, quoted};
@@ -13,65 +13,66 @@ use crate::options::ColumnChoice;
 
 /// A column of a table.
 pub struct TextColumn {
-    /// Its name in the header, or its number, from 1.
+    /// The name in the header, or the number, from 1.
     pub name: String,
-    /// Its cells, by the line at which their row begins; that of the header too.
+    /// The cells, including the header's, by the line at which their row begins.
     pub cells: HashMap<u64, String>,
 }
 
-/// The cells of all rows of a table, with the line at which each row begins; a header is one of them.
+/// The cells of all rows of a table, including the header, with the line at which each row begins.
 ///
 /// # Errors
-/// A file that cannot be read, and a cell that is not UTF-8.
+/// A file that cannot be read, or a cell that is not UTF-8.
 pub fn rows(path: &Path) -> Result<Vec<(u64, Vec<String>)>> {
-    let mut reading = Reading::open(path)?;
-    let delimiter = delimiter::delimiter(path, reading.beginning());
-    reading.settle(delimiter);
+    let mut reader = ChunkReader::open(path)?;
+    let delimiter = delimiter::delimiter(path, reader.beginning());
+    reader.set_delimiter(delimiter);
     let mut rows = Vec::new();
     let mut take = |row: Row| {
         let cell = |cell: &&[u8]| text_of(cell, || Place::line(path, row.line)).map(str::to_string);
         rows.push((row.line, row.cells.iter().map(cell).collect::<Result<_>>()?));
         Ok(())
     };
-    for piece in reading {
-        let piece = piece?;
-        let text = piece.text.strip_prefix(text::BYTE_ORDER_MARK).unwrap_or(&piece.text);
-        for_each_row(path, text, delimiter, piece.first_line, &mut take)?;
+    for chunk in reader {
+        let chunk = chunk?;
+        let text = chunk.text.strip_prefix(text::BYTE_ORDER_MARK).unwrap_or(&chunk.text);
+        for_each_row(path, text, delimiter, chunk.first_line, &mut take)?;
     }
     Ok(rows)
 }
 
-/// Some of the first rows of a table, to find out what it is.
+/// The first rows of a table, for inferring its format.
 ///
 /// # Errors
 /// A file that cannot be read.
 pub fn first_rows(path: &Path) -> Result<Vec<Vec<String>>> {
-    const SHOWN: usize = 64;
-    let reading = Reading::open(path)?;
-    let text = reading.beginning();
+    const MAX_ROWS: usize = 64;
+    let reader = ChunkReader::open(path)?;
+    let text = reader.beginning();
     let mut rows = Vec::new();
     let text = text.strip_prefix(text::BYTE_ORDER_MARK).unwrap_or(text);
     let _ = for_each_row(path, text, delimiter::delimiter(path, text), 1, &mut |row| {
         rows.push(row.cells.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect());
-        // An error ends the walk.
-        if rows.len() < SHOWN { Ok(()) } else { Err(Error::Usage(String::new())) }
+        // An error stops the iteration.
+        if rows.len() < MAX_ROWS { Ok(()) } else { Err(Error::Usage(String::new())) }
     });
     Ok(rows)
 }
 
-/// Reads one column of a table whose first example begins at `first_line`. A row without that column has no cell.
+/// Reads one column of a table whose first example begins at `first_line`. Rows without the column have no
+/// cell.
 ///
 /// # Errors
-/// A file that cannot be read, a choice that names no column of it, and a cell that is not UTF-8.
+/// A file that cannot be read, a column that does not exist, or a cell that is not UTF-8.
 pub fn read_column(path: &Path, choice: &ColumnChoice, first_line: u64) -> Result<TextColumn> {
-    let mut reading = Reading::open(path)?;
-    let delimiter = delimiter::delimiter(path, reading.beginning());
-    reading.settle(delimiter);
-    let mut place = None;
+    let mut reader = ChunkReader::open(path)?;
+    let delimiter = delimiter::delimiter(path, reader.beginning());
+    reader.set_delimiter(delimiter);
+    let mut position = None;
     let mut name = String::new();
     let mut cells = HashMap::new();
     let mut take = |row: Row| {
-        let column = match place {
+        let column = match position {
             Some(column) => column,
             None => {
                 let has_header = row.line < first_line;
@@ -81,25 +82,25 @@ pub fn read_column(path: &Path, choice: &ColumnChoice, first_line: u64) -> Resul
                     && !has_header
                 {
                     let problem = format!(
-                        "the table has no header, and so no column {}; give its number",
+                        "the table has no header, so column {} cannot be selected by name; use its number",
                         quoted(name)
                     );
                     return Err(Error::data(path, problem));
                 }
                 let column = find(path, choice, row.cells.len(), Some(&names))?;
                 name = names.get(column).cloned().unwrap_or_else(|| (column + 1).to_string());
-                *place.insert(column)
+                *position.insert(column)
             }
         };
         if let Some(cell) = row.cells.get(column) {
-            let place = || Place::line(path, row.line).column((column + 1).to_string());
-            cells.insert(row.line, text_of(cell, place)?.to_string());
+            let position = || Place::line(path, row.line).column((column + 1).to_string());
+            cells.insert(row.line, text_of(cell, position)?.to_string());
         }
         Ok(())
     };
-    for piece in reading {
-        let piece = piece?;
-        for_each_row(path, &piece.text, delimiter, piece.first_line, &mut take)?;
+    for chunk in reader {
+        let chunk = chunk?;
+        for_each_row(path, &chunk.text, delimiter, chunk.first_line, &mut take)?;
     }
     Ok(TextColumn { name, cells })
 }

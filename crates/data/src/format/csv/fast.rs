@@ -1,12 +1,12 @@
-//! Rows of short plain numbers, cut and parsed in one walk over their bytes. Whatever is not that plain is left to the careful
-//! way, which knows all that a cell may hold and what to say of it.
+//! Fast parser for rows of plain numbers, in one pass over the bytes. Anything else is left to the general
+//! parser, which supports all notations and reports errors.
 
 use cresset_decimals::Decimals;
 
-use super::layout::{Input, Layout};
+use super::layout::{InputColumn, Layout};
 use super::parse::Parsed;
 
-/// How plain rows of a text are read.
+/// The layout of plain rows.
 pub(super) struct Fast {
     delimiter: u8,
     /// None where the kernel is switched off.
@@ -16,43 +16,44 @@ pub(super) struct Fast {
 }
 
 impl Fast {
-    /// What reads the rows of a table whose columns are numbers and the label; none if there are others.
+    /// Creates a parser for a table of numeric columns and a label; `None` for other tables.
     pub fn of(layout: &Layout) -> Option<Self> {
         let columns = (0..layout.width).filter(|column| Some(*column) != layout.label);
-        let is_plain = |input: &Input| !input.is_category && input.notation.is_plain();
+        let is_plain = |input: &InputColumn| !input.is_category && input.notation.is_plain();
         let plain = layout.inputs.iter().map(|input| (input.position, is_plain(input)));
         let fits = layout.group.is_none() && plain.eq(columns.map(|column| (column, true)));
         let Layout { delimiter, width, label, .. } = *layout;
         fits.then(|| Fast { delimiter, decimals: Decimals::new(delimiter), width, label })
     }
 
-    /// Adds the values and the label of the row that begins at a place of `text`, and gives the place behind its line end. None, and
-    /// nothing added, if it is not plain.
+    /// Parses the row at `text[from..]`, adds its values and label, and returns the position after its line
+    /// end. Returns `None` and adds nothing if the row is not plain.
     pub fn row(&mut self, text: &[u8], from: usize, parsed: &mut Parsed) -> Option<usize> {
         let before = parsed.values.len();
-        // Room for all of them once, instead of a look at what room there is for each.
+        // Grow once instead of checking the capacity for each value.
         parsed.values.resize(before + self.width - usize::from(self.label.is_some()), 0.);
         let row = self.cells(text, from, &mut parsed.values[before..]);
-        let Some((behind, label)) = row.filter(|(_, label)| parsed.add_plain_label(label)) else {
+        let Some((after, label)) = row.filter(|(_, label)| parsed.add_plain_label(label)) else {
             parsed.values.truncate(before);
             return None;
         };
         debug_assert_eq!(self.label.is_some(), !label.is_empty());
-        Some(behind)
+        Some(after)
     }
 
-    /// The same for the values alone, with the bytes of the label, which are none where there is no such column.
+    /// Parses the values, and returns the position after the row and the bytes of the label, empty if there
+    /// is no label column.
     fn cells<'a>(&mut self, text: &'a [u8], from: usize, values: &mut [f32]) -> Option<(usize, &'a [u8])> {
         let (mut at, mut label) = (from, &text[..0]);
-        let (in_front, behind) = values.split_at_mut(self.label.unwrap_or(values.len()));
+        let (in_front, after) = values.split_at_mut(self.label.unwrap_or(values.len()));
         at = self.numbers(text, at, in_front, self.label.is_none())?;
         if self.label.is_some() {
             let length = text[at..].iter().position(|byte| *byte == self.delimiter || *byte <= b' ')?;
             label = Some(&text[at..at + length]).filter(|label| !label.is_empty())?;
             at += length;
-            if !behind.is_empty() {
-                at = self.behind_delimiter(text, at)?;
-                at = self.numbers(text, at, behind, true)?;
+            if !after.is_empty() {
+                at = self.after_delimiter(text, at)?;
+                at = self.numbers(text, at, after, true)?;
             }
         }
         let end = match text[at..] {
@@ -63,7 +64,8 @@ impl Fast {
         Some((at + end, label))
     }
 
-    /// Reads neighbouring numbers, and gives the place behind the delimiter of the last one; behind itself, if it ends the row.
+    /// Parses adjacent numbers and returns the position after the delimiter of the last one, or after the
+    /// number if it ends the row.
     fn numbers(&mut self, text: &[u8], from: usize, values: &mut [f32], ends_row: bool) -> Option<usize> {
         let delimited = values.len() - usize::from(ends_row);
         let (count, mut at) = match &mut self.decimals {
@@ -73,18 +75,18 @@ impl Fast {
         for (column, value) in values.iter_mut().enumerate().skip(count) {
             (*value, at) = number(text, at)?;
             if column < delimited {
-                at = self.behind_delimiter(text, at)?;
+                at = self.after_delimiter(text, at)?;
             }
         }
         Some(at)
     }
 
-    fn behind_delimiter(&self, text: &[u8], at: usize) -> Option<usize> {
+    fn after_delimiter(&self, text: &[u8], at: usize) -> Option<usize> {
         (text.get(at) == Some(&self.delimiter)).then_some(at + 1)
     }
 }
 
-/// The finite number that begins at a place, and the place behind it.
+/// Parses a finite number at a position, and returns it with the position after it.
 fn number(text: &[u8], from: usize) -> Option<(f32, usize)> {
     short_decimal(text, from).or_else(|| {
         let (value, length) = fast_float2::parse_partial::<f32, _>(&text[from..]).ok()?;
@@ -92,37 +94,38 @@ fn number(text: &[u8], from: usize) -> Option<(f32, usize)> {
     })
 }
 
-/// The number at a place, if it has at most seven digits, as most cells do, and the place behind it. The digits without the point
-/// and the power of ten below them are both exact in float32, so the quotient is the nearest float32, as it is of any parser.
+/// Parses a number of at most seven digits, as most cells have, and returns it with the position after it.
+/// The digits without the point and the power of ten are both exact in float32, so the quotient is the
+/// nearest float32, as for any correct parser.
 ///
-/// Eight bytes are looked at together, as the bytes of one integer, so that there is no loop whose end must be guessed.
+/// Eight bytes are processed together as one integer, which avoids a loop with an unpredictable end.
 pub(super) fn short_decimal(text: &[u8], from: usize) -> Option<(f32, usize)> {
     const POWERS: [f32; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
     let is_negative = *text.get(from)? == b'-';
     let first = from + usize::from(is_negative);
-    // Digits become their values, 0 to 9, and all other bytes more.
-    let bytes = eight(text, first) ^ each(b'0');
-    let others = (((bytes & each(0x7f)) + each(0x7f - 9)) | bytes) & each(0x80);
-    let whole = places_before(others);
+    // Digits become 0 to 9; all other bytes become larger.
+    let bytes = eight(text, first) ^ splat(b'0');
+    let others = (((bytes & splat(0x7f)) + splat(0x7f - 9)) | bytes) & splat(0x80);
+    let whole = bytes_before(others);
     let has_point = text.get(first + whole) == Some(&b'.') && whole < 8;
     let (digits, fraction, length) = if has_point {
-        let length = places_before(others & (others - 1));
+        let length = bytes_before(others & (others - 1));
         let before = !(u64::MAX << (8 * whole));
         ((bytes & before) | ((bytes >> 8) & !before), length - whole - 1, length)
     } else {
         (bytes, 0, whole)
     };
     let count = length - usize::from(has_point);
-    let goes_on =
+    let continues =
         length == 8 && text.get(first + 8).is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.');
-    if !(1..=7).contains(&count) || goes_on {
+    if !(1..=7).contains(&count) || continues {
         return None;
     }
     let value = whole_number(digits << (8 * (8 - count))) as f32 / POWERS[fraction];
     Some((if is_negative { -value } else { value }, first + length))
 }
 
-/// Eight bytes from a place on, the first of which is the lowest byte; zeros behind the end.
+/// Eight bytes from a position, little-endian; zeros after the end.
 fn eight(text: &[u8], from: usize) -> u64 {
     if let Some(bytes) = text.get(from..).and_then(<[u8]>::first_chunk) {
         return u64::from_le_bytes(*bytes);
@@ -134,16 +137,17 @@ fn eight(text: &[u8], from: usize) -> u64 {
 }
 
 /// Eight times the same byte.
-const fn each(byte: u8) -> u64 {
+const fn splat(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
-/// The number of bytes before the first that is marked by its highest bit.
-fn places_before(marks: u64) -> usize {
+/// The number of bytes before the first one whose highest bit is set.
+fn bytes_before(marks: u64) -> usize {
     marks.trailing_zeros() as usize / 8
 }
 
-/// The number of eight digits, the first of which is the lowest byte: digits are joined to pairs, pairs to fours, and those to one.
+/// The value of eight digits, first digit in the lowest byte: digits are combined into pairs, pairs into
+/// fours, and fours into one number.
 fn whole_number(digits: u64) -> u32 {
     let join = |values: u64, weight: u64, bits: u32| values.wrapping_mul((weight << bits) + 1) >> bits;
     let pairs = join(digits, 10, 8) & 0x00ff_00ff_00ff_00ff;
@@ -158,8 +162,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_number_is_that_of_the_general_parser(cell in "-?[0-9]{0,9}[.]?[0-9]{0,9}", behind in "[,\n x-]|") {
-            if let Some((value, at)) = short_decimal(format!("{cell}{behind}").as_bytes(), 0) {
+        fn numbers_match_the_general_parser(cell in "-?[0-9]{0,9}[.]?[0-9]{0,9}", after in "[,\n x-]|") {
+            if let Some((value, at)) = short_decimal(format!("{cell}{after}").as_bytes(), 0) {
                 prop_assert_eq!(at, cell.len());
                 prop_assert_eq!(value.to_bits(), fast_float2::parse::<f32, _>(&cell).unwrap().to_bits());
             }

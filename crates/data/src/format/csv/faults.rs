@@ -1,93 +1,93 @@
-//! All that is wrong with a table, found in one pass, with one command that deals with it. Reading stops at the first fault;
-//! only then is this looked for.
+//! Collects all errors of a table in one pass, with a command that works around them. It runs only after
+//! reading stopped at the first error.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
-use super::are_many;
-use super::assumed::Assumed;
+use super::are_too_many;
+use super::chunk_reader::ChunkReader;
 use super::delimiter::delimiter;
-use super::layout::{Input, Layout, is_missing};
-use super::reading::Reading;
+use super::inferred::Inferred;
+use super::layout::{InputColumn, Layout, is_missing};
 use super::rows::{Row, for_each_row};
 use crate::DataOptions;
 use crate::error::{Error, Result, quoted};
 use crate::options::{ColumnChoice, Missing};
-use crate::table::{LabelFault, are_no_classes};
+use crate::table::{LabelFault, are_too_many_classes};
 
-/// Something that is wrong with a table.
+/// An error in a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// A word for its kind.
+    /// The kind of error.
     pub check: &'static str,
-    /// What is wrong, and where.
+    /// The problem and its location.
     pub summary: String,
-    /// What to do.
+    /// The remedy.
     pub advice: &'static str,
 }
 
-/// All that is wrong with a table.
+/// All errors of a table.
 #[derive(Debug)]
 pub struct Faults {
-    /// The faults, by kind.
+    /// The errors, by kind.
     pub all: Vec<Fault>,
-    /// The options with which the table can be read all the same; none if it must be corrected first.
+    /// Options with which the table can be read anyway; `None` if it must be corrected first.
     pub remedied: Option<DataOptions>,
-    /// The command that trains with these options.
+    /// The training command with these options.
     pub command: String,
-    /// The number of faults, each column counted.
+    /// The number of errors, counted per column.
     count: usize,
-    /// Of cells that are no numbers, where there is nothing else: how many, and the column.
-    odd: Option<(u64, String)>,
+    /// The number of non-numeric cells and their column, if there are no other errors.
+    non_numeric: Option<(u64, String)>,
 }
 
-/// The longest account, so that it fits a paragraph.
-const LONGEST: usize = 800;
+/// The maximum length of the message.
+const MAX_LENGTH: usize = 800;
 
 impl Faults {
-    /// `first`, or all faults of the table if there are more.
+    /// Returns `first`, or all errors of the table if there are more.
     pub(super) fn explain(path: &Path, options: &DataOptions, first: Error) -> Error {
-        // A pipe cannot be read again.
+        // A pipe cannot be read twice.
         let (Error::Data { place, problem }, true) = (&first, path.is_file()) else { return first };
         let Ok(faults) = Faults::of(path, options) else { return first };
-        match &faults.odd {
-            _ if faults.count > 1 => Error::data(path, faults.account()),
+        match &faults.non_numeric {
+            _ if faults.count > 1 => Error::data(path, faults.message()),
             Some((count, column)) => {
                 let more = if *count > 1 { format!(" (one of {count} such cells)") } else { String::new() };
-                let remedy = format!("; correct it, or leave the column out with --ignore {column}");
+                let remedy = format!("; correct it, or ignore the column with --ignore {column}");
                 Error::data(place.clone(), format!("{problem}{more}{remedy}"))
             }
             None => first,
         }
     }
 
-    /// All that is wrong with a table.
+    /// Collects all errors of a table.
     ///
     /// # Errors
-    /// A file that cannot be read at all, and options that name no column of it.
+    /// An unreadable file, or options with a column that does not exist.
     pub fn of(path: &Path, options: &DataOptions) -> Result<Self> {
-        let mut reading = Reading::open(path)?;
-        let beginning = reading.beginning();
-        let (layout, assumed) = Layout::of(path, beginning, delimiter(path, beginning), options)?;
-        reading.settle(layout.delimiter);
-        let mut tally = Tally::new(&layout);
-        for piece in reading {
-            let piece = match piece {
-                Ok(piece) => piece,
+        let mut reader = ChunkReader::open(path)?;
+        let beginning = reader.beginning();
+        let (layout, inferred) = Layout::of(path, beginning, delimiter(path, beginning), options)?;
+        reader.set_delimiter(layout.delimiter);
+        let mut stats = TableStats::new(&layout);
+        for chunk in reader {
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
                 Err(error) => {
-                    tally.broken = Some(error.to_string());
+                    stats.broken = Some(error.to_string());
                     break;
                 }
             };
-            for_each_row(path, &piece.text, layout.delimiter, piece.first_line, &mut |row| {
-                tally.add(&row, &layout);
+            for_each_row(path, &chunk.text, layout.delimiter, chunk.first_line, &mut |row| {
+                stats.add(&row, &layout);
                 Ok(())
             })?;
         }
-        Ok(tally.faults(path, &layout, &assumed, options))
+        Ok(stats.faults(path, &layout, &inferred, options))
     }
 
-    /// Adds a fault for several columns or one place, if there is any.
+    /// Adds an error for several columns or one location, if there is any.
     fn push(&mut self, check: &'static str, advice: &'static str, entries: impl IntoIterator<Item = String>) {
         let entries: Vec<_> = entries.into_iter().collect();
         if entries.is_empty() {
@@ -97,39 +97,39 @@ impl Faults {
         let more = entries.len().saturating_sub(SHOWN);
         let mut summary = entries.into_iter().take(SHOWN).collect::<Vec<_>>().join("; ");
         if more > 0 {
-            summary += &format!("; and {more} more columns likewise");
+            summary += &format!("; and {more} more columns");
         }
         self.all.push(Fault { check, summary, advice });
     }
 
-    /// All faults in a paragraph.
-    fn account(&self) -> String {
+    /// All errors in one message.
+    fn message(&self) -> String {
         let count = self.count;
-        let cure = match &self.remedied {
-            Some(_) => format!("Correct the table, or go on all the same: {}", self.command),
+        let remedy = match &self.remedied {
+            Some(_) => format!("Correct the table, or work around the problems with: {}", self.command),
             None => "Correct the table".to_string(),
         };
-        let mut account = format!("{count} things are wrong with the table");
+        let mut message = format!("the table has {count} problems");
         for (at, fault) in self.all.iter().enumerate() {
             let entry = format!("{}{}", if at == 0 { ": " } else { "; " }, fault.summary);
-            if account.len() + entry.len() + cure.len() > LONGEST {
-                account += "; and more";
+            if message.len() + entry.len() + remedy.len() > MAX_LENGTH {
+                message += "; and more";
                 break;
             }
-            account += &entry;
+            message += &entry;
         }
-        format!("{account}. {cure}")
+        format!("{message}. {remedy}")
     }
 }
 
-/// How often something was seen, and in what line first.
+/// The number of occurrences and the line of the first.
 #[derive(Default)]
-struct Seen {
+struct Occurrences {
     count: u64,
     line: u64,
 }
 
-impl Seen {
+impl Occurrences {
     fn add(&mut self, line: u64) {
         if self.count == 0 {
             self.line = line;
@@ -138,37 +138,40 @@ impl Seen {
     }
 }
 
-/// What was seen of a column.
+/// Statistics of a column.
 #[derive(Default)]
-struct Column {
-    missing: Seen,
-    /// Cells that should be numbers, and the first of them.
-    odd: Seen,
-    first_odd: String,
+struct ColumnStats {
+    missing: Occurrences,
+    /// Non-numeric cells of a numeric column, and the first of them.
+    non_numeric: Occurrences,
+    first_non_numeric: String,
     texts: HashSet<Vec<u8>>,
 }
 
-/// What was seen of a table.
+/// Statistics of a table.
 #[derive(Default)]
-struct Tally {
+struct TableStats {
     rows: u64,
-    columns: Vec<Column>,
-    unlabelled: Seen,
-    /// The different labels, with the line in which each stands first.
+    columns: Vec<ColumnStats>,
+    unlabelled: Occurrences,
+    /// The distinct labels, with the line of their first occurrence.
     labels: Vec<String>,
     label_lines: Vec<u64>,
     known_labels: HashSet<Vec<u8>>,
-    /// Rows of another length than the first, and the length of the first of them.
-    ragged: Seen,
+    /// Rows with a different number of cells, and the number of the first of them.
+    ragged: Occurrences,
     first_ragged: usize,
-    not_utf8: Seen,
-    /// Why the file cannot be read to its end.
+    not_utf8: Occurrences,
+    /// Why the end of the file cannot be read.
     broken: Option<String>,
 }
 
-impl Tally {
+impl TableStats {
     fn new(layout: &Layout) -> Self {
-        Tally { columns: layout.inputs.iter().map(|_| Column::default()).collect(), ..Tally::default() }
+        TableStats {
+            columns: layout.inputs.iter().map(|_| ColumnStats::default()).collect(),
+            ..TableStats::default()
+        }
     }
 
     fn add(&mut self, row: &Row, layout: &Layout) {
@@ -200,25 +203,25 @@ impl Tally {
         }
     }
 
-    fn faults(&self, path: &Path, layout: &Layout, assumed: &Assumed, options: &DataOptions) -> Faults {
+    fn faults(&self, path: &Path, layout: &Layout, inferred: &Inferred, options: &DataOptions) -> Faults {
         let mut faults =
-            Faults { all: Vec::new(), remedied: None, command: String::new(), count: 0, odd: None };
-        let (ignored, fills) = self.of_columns(layout, assumed, options, &mut faults);
-        let lacks_labels = self.unlabelled.count > 0 && !layout.drops_unlabelled;
-        let Seen { count, line } = self.unlabelled;
+            Faults { all: Vec::new(), remedied: None, command: String::new(), count: 0, non_numeric: None };
+        let (ignored, fills) = self.column_faults(layout, inferred, options, &mut faults);
+        let has_missing_labels = self.unlabelled.count > 0 && !layout.drops_unlabelled;
+        let Occurrences { count, line } = self.unlabelled;
         let column = layout.label.map_or(String::new(), |label| layout.shown(label));
         let summary = format!("{count} row(s) have no label (column {column}), the first in line {line}");
-        let advice = "fill them in, or leave the rows out with --missing drop";
-        faults.push("missing-labels", advice, lacks_labels.then_some(summary));
-        let corrigible = faults.count;
-        self.of_file(layout, &column, &mut faults);
+        let advice = "fill them in, or drop the rows with --missing drop";
+        faults.push("missing-labels", advice, has_missing_labels.then_some(summary));
+        let avoidable = faults.count;
+        self.file_faults(layout, &column, &mut faults);
         if faults.count != 1 {
-            faults.odd = None;
+            faults.non_numeric = None;
         }
-        if corrigible == faults.count && ignored.len() < layout.inputs.len() {
+        if avoidable == faults.count && ignored.len() < layout.inputs.len() {
             let missing = match options.missing {
                 Missing::Error if fills => Missing::Mean,
-                Missing::Error if lacks_labels => Missing::Drop,
+                Missing::Error if has_missing_labels => Missing::Drop,
                 own => own,
             };
             let own = options.ignore.iter().cloned();
@@ -232,89 +235,91 @@ impl Tally {
         faults
     }
 
-    /// The faults of the columns. Gives those that had better be left out, and whether there are gaps to fill in the others.
-    fn of_columns(
+    /// Adds the errors of the columns. Returns the columns to ignore, and whether missing values in others
+    /// must be filled.
+    fn column_faults(
         &self,
         layout: &Layout,
-        assumed: &Assumed,
+        inferred: &Inferred,
         options: &DataOptions,
         faults: &mut Faults,
     ) -> (BTreeSet<usize>, bool) {
-        let (mut ignored, mut with_gaps) = (BTreeSet::new(), Vec::new());
-        let (mut lacking, mut many, mut odd, mut dates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut ignored, mut fillable) = (BTreeSet::new(), Vec::new());
+        let (mut missing_values, mut many, mut non_numeric, mut dates) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (input, column) in layout.inputs.iter().zip(&self.columns) {
-            let (place, rows) = (input.position, self.rows);
-            let shown = layout.shown(place);
+            let (position, rows) = (input.position, self.rows);
+            let shown = layout.shown(position);
             if column.missing.count > 0 && options.missing == Missing::Error {
-                let Seen { count, line } = column.missing;
-                lacking.push(format!("column {shown} lacks {count} value(s), the first in line {line}"));
-                // Where most values would be made up, there is nothing to learn from.
-                if 2 * count > rows { ignored.extend([place]) } else { with_gaps.push(place) }
+                let Occurrences { count, line } = column.missing;
+                missing_values
+                    .push(format!("column {shown} has {count} missing value(s), the first in line {line}"));
+                // If most values would be filled in, the column is useless.
+                if 2 * count > rows { ignored.extend([position]) } else { fillable.push(position) }
             }
             let texts = column.texts.len();
-            if are_many(texts, rows as usize) {
-                ignored.insert(place);
+            if are_too_many(texts, rows as usize) {
+                ignored.insert(position);
                 many.push(format!(
-                    "column {shown} holds {texts} different texts in {rows} rows, so it is no category"
+                    "column {shown} has {texts} different texts in {rows} rows, so it is not categorical"
                 ));
             }
-            if column.odd.count > 0 {
-                ignored.insert(place);
-                let Seen { count, line } = column.odd;
+            if column.non_numeric.count > 0 {
+                ignored.insert(position);
+                let Occurrences { count, line } = column.non_numeric;
                 let more = if count > 1 { format!(" (one of {count} such cells)") } else { String::new() };
-                let cell = quoted(&column.first_odd);
-                odd.push(format!("{cell} in line {line}, column {shown}, is not a number{more}"));
-                faults.odd = Some((count, layout.choice(place)));
+                let cell = quoted(&column.first_non_numeric);
+                non_numeric.push(format!("{cell} in line {line}, column {shown}, is not a number{more}"));
+                faults.non_numeric = Some((count, layout.choice(position)));
             }
         }
-        for (column, date) in &assumed.ambiguous {
+        for (column, date) in &inferred.ambiguous {
             ignored.insert(*column);
             let (date, column) = (quoted(date), layout.shown(*column));
-            dates.push(format!(
-                "day and month of dates such as {date} in column {column} cannot be told apart"
-            ));
+            dates.push(format!("ambiguous day and month in dates such as {date} in column {column}"));
         }
-        faults.push("missing-values", "fill them in, or say what becomes of them with --missing", lacking);
-        faults.push("many-texts", "leave the columns out with --ignore", many);
-        faults.push("odd-cells", "correct the cells, or leave the columns out with --ignore", odd);
+        faults.push("missing-values", "fill them in, or handle them with --missing", missing_values);
+        faults.push("many-texts", "ignore the columns with --ignore", many);
+        faults.push("odd-cells", "correct the cells, or ignore the columns with --ignore", non_numeric);
         faults.push(
             "ambiguous-dates",
-            "write them as 2020-12-31, or leave the columns out with --ignore",
+            "write them as 2020-12-31, or ignore the columns with --ignore",
             dates,
         );
-        let fills = with_gaps.iter().any(|column| !ignored.contains(column));
+        let fills = fillable.iter().any(|column| !ignored.contains(column));
         (ignored, fills)
     }
 
-    /// The faults that no option can pass over. `label` is the column of the label.
-    fn of_file(&self, layout: &Layout, label: &str, faults: &mut Faults) {
-        let (Seen { count, line }, cells, width) = (&self.ragged, self.first_ragged, layout.width);
+    /// Adds the errors that no option can work around. `label` is the label column.
+    fn file_faults(&self, layout: &Layout, label: &str, faults: &mut Faults) {
+        let (Occurrences { count, line }, cells, width) = (&self.ragged, self.first_ragged, layout.width);
         let ragged =
             format!("{count} row(s) do not have {width} values, the first in line {line} with {cells}");
-        let advice = "correct these rows: a delimiter is missing or too many";
+        let advice = "correct these rows: a delimiter is missing or extra";
         faults.push("ragged-rows", advice, (*count > 0).then_some(ragged));
 
-        let Seen { count, line } = &self.not_utf8;
+        let Occurrences { count, line } = &self.not_utf8;
         let not_utf8 = format!("{count} row(s) are not UTF-8, the first in line {line}");
         faults.push("not-utf-8", "save the file as CSV in UTF-8", (*count > 0).then_some(not_utf8));
 
-        let is_wrong = |(label, _): &(&String, &u64)| LabelFault::of(label, &self.labels).is_some();
-        let wrong = self.labels.iter().zip(&self.label_lines).find(is_wrong);
-        let wrong =
-            wrong.map(|(text, line)| format!("the label {} in line {line} is no class", quoted(text)));
-        let advice = "name the column of the labels with --label, or correct it";
-        faults.push("no-class", advice, wrong);
+        let is_invalid = |(label, _): &(&String, &u64)| LabelFault::of(label, &self.labels).is_some();
+        let invalid_label = self.labels.iter().zip(&self.label_lines).find(is_invalid);
+        let invalid_label = invalid_label
+            .map(|(text, line)| format!("the label {} in line {line} is not a class", quoted(text)));
+        let advice = "select the label column with --label, or correct it";
+        faults.push("no-class", advice, invalid_label);
 
         let (different, rows) = (self.labels.len(), self.rows);
-        let many =
-            format!("column {label} holds {different} different values in {rows} rows, so it is no label");
-        faults.push("many-labels", advice, are_no_classes(different, rows as usize).then_some(many));
+        let many = format!(
+            "column {label} has {different} different values in {rows} rows, so it is not a label column"
+        );
+        faults.push("many-labels", advice, are_too_many_classes(different, rows as usize).then_some(many));
         faults.push("broken", "correct the file", self.broken.clone());
     }
 }
 
-impl Column {
-    fn add(&mut self, cell: &[u8], line: u64, input: &Input) {
+impl ColumnStats {
+    fn add(&mut self, cell: &[u8], line: u64, input: &InputColumn) {
         if is_missing(cell) {
             self.missing.add(line);
         } else if input.is_category {
@@ -322,15 +327,15 @@ impl Column {
                 self.texts.insert(cell.to_vec());
             }
         } else if !input.number(cell).is_some_and(f32::is_finite) {
-            self.odd.add(line);
-            if self.odd.count == 1 {
-                self.first_odd = String::from_utf8_lossy(cell).into_owned();
+            self.non_numeric.add(line);
+            if self.non_numeric.count == 1 {
+                self.first_non_numeric = String::from_utf8_lossy(cell).into_owned();
             }
         }
     }
 }
 
-/// Columns of a kind of fault that are told one by one.
+/// The maximum number of columns listed per kind of error.
 const SHOWN: usize = 3;
 
 /// The command that trains on a table with these options.

@@ -1,35 +1,35 @@
-//! Whether the first row of a table is a header. Names are texts above numbers; but they may be numbers too (of columns, years,
-//! wavelengths), which is told by what else sets the row apart from those below it.
+//! Header detection. Names are usually text above numbers; they may also be numbers (years, wavelengths),
+//! which is inferred from other differences to the rows below.
 
 use super::layout::{is_missing, number};
-use super::notation::looks_written;
+use super::notation::is_formatted;
 
 type Cells = Vec<Vec<u8>>;
 
-/// What the first row is.
+/// The role of the first row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstRow {
     /// An example.
     Example,
-    /// An example, although there are signs of a header.
-    ExampleAfterAll,
-    /// A header of names.
+    /// An example, despite signs of a header.
+    UnusualExample,
+    /// A header.
     Names,
-    /// A header some of whose names are numbers.
+    /// A header with numeric names.
     Numbers,
 }
 
 impl FirstRow {
-    /// What the first of these rows is, of which `label` is the column of the label, if that is known.
+    /// Infers the role of the first row. `label` is the label column, if known.
     pub fn of(rows: &[Cells], label: Option<usize>) -> Self {
         let (first, rest) = rows.split_first().expect("there is a row");
         let inputs = || (0..first.len()).filter(|column| Some(*column) != label);
         if inputs().all(|column| first[column].is_empty()) {
             return FirstRow::Example;
         }
-        // What is written as the cells below it are is one of them.
+        // A cell in the same notation as the cells below it is a value.
         let is_value = |column: usize| {
-            let is_written = || looks_written(&first[column]) && body(rest, column).any(looks_written);
+            let is_written = || is_formatted(&first[column]) && body(rest, column).any(is_formatted);
             number(&first[column]).is_some() || is_written()
         };
         if inputs().any(is_value) {
@@ -39,7 +39,7 @@ impl FirstRow {
             return FirstRow::Names;
         }
         let has_numbers =
-            |column: usize| body(rest, column).any(|cell| number(cell).is_some() || looks_written(cell));
+            |column: usize| body(rest, column).any(|cell| number(cell).is_some() || is_formatted(cell));
         let is_header = inputs().any(has_numbers) || !inputs().any(|column| recurs(first, rest, column));
         if is_header { FirstRow::Names } else { FirstRow::Example }
     }
@@ -53,14 +53,14 @@ fn recurs(first: &Cells, rest: &[Cells], column: usize) -> bool {
     body(rest, column).any(|cell| cell == first[column])
 }
 
-/// A header is believed with so many signs of it.
-const ENOUGH: i32 = 3;
+/// The score required for a header.
+const MIN_SCORE: i32 = 3;
 
-/// Rows below the first, of which there must be some to compare it with.
-const FEWEST: usize = 4;
+/// The minimum number of rows to compare the first one with.
+const MIN_ROWS: usize = 4;
 
-/// Whether a first row with numbers among its inputs is a header all the same: its numbers are names, and so are different and
-/// whole or equally spaced; no text comes again below; and there are enough other signs.
+/// Whether a first row with numbers is a header: its numbers are distinct and integers or equally spaced, its
+/// texts do not recur below, and there are enough other signs.
 fn with_numbers(first: &Cells, rest: &[Cells], label: Option<usize>) -> FirstRow {
     let is_input = |column: &usize| Some(*column) != label;
     let columns: Vec<usize> = (0..first.len()).filter(is_input).collect();
@@ -73,7 +73,7 @@ fn with_numbers(first: &Cells, rest: &[Cells], label: Option<usize>) -> FirstRow
     sorted.sort_by(f64::total_cmp);
     let are_different = sorted.windows(2).all(|pair| pair[0] < pair[1]);
     let are_whole = numbers.iter().all(|column| first[*column].iter().all(u8::is_ascii_digit));
-    if rest.len() < FEWEST
+    if rest.len() < MIN_ROWS
         || numbers.is_empty()
         || !are_different
         || texts().any(|column| recurs(first, rest, column))
@@ -81,9 +81,9 @@ fn with_numbers(first: &Cells, rest: &[Cells], label: Option<usize>) -> FirstRow
         return FirstRow::Example;
     }
     let spaced = spaced(&all_numbers);
-    let seen = rest.len().min(50);
-    let spaced_below = rest.iter().take(seen).filter(|row| self::spaced(&values(row)) > 0).count();
-    if !are_whole && spaced == 0 || 5 * spaced_below > seen {
+    let sampled = rest.len().min(50);
+    let spaced_below = rest.iter().take(sampled).filter(|row| self::spaced(&values(row)) > 0).count();
+    if !are_whole && spaced == 0 || 5 * spaced_below > sampled {
         return FirstRow::Example;
     }
     let above_numbers =
@@ -98,19 +98,19 @@ fn with_numbers(first: &Cells, rest: &[Cells], label: Option<usize>) -> FirstRow
     };
     let all_outside = are_whole && numbers.iter().filter(is_outside).count() == numbers.len();
     let of_label = label.map_or(0, |label| label_signs(first, rest, label));
-    let signs = of_label
+    let score = of_label
         + spaced
         + above_numbers.min(2) as i32
         + i32::from(are_whole && 3 * above_fractions >= 2 * numbers.len())
         + if all_outside { 1 + i32::from(numbers.len() > 2) } else { 0 };
-    match signs {
-        ENOUGH.. => FirstRow::Numbers,
-        _ if of_label >= 2 => FirstRow::ExampleAfterAll,
+    match score {
+        MIN_SCORE.. => FirstRow::Numbers,
+        _ if of_label >= 2 => FirstRow::UnusualExample,
         _ => FirstRow::Example,
     }
 }
 
-/// How much the label's cell of the first row is set apart from the labels below.
+/// The score for the difference between the first row's label and the labels below.
 fn label_signs(first: &Cells, rest: &[Cells], label: usize) -> i32 {
     let Some(own) = first.get(label).filter(|cell| !is_missing(cell)) else { return 0 };
     let is_number = number(own).is_some();
@@ -118,8 +118,8 @@ fn label_signs(first: &Cells, rest: &[Cells], label: usize) -> i32 {
         return 2;
     }
     if recurs(first, rest, label) {
-        // A number may come again by chance, as the name of a column and a class.
-        return if is_number { -1 } else { -ENOUGH };
+        // A number may occur by chance both as a column name and as a class.
+        return if is_number { -1 } else { -MIN_SCORE };
     }
     let mut labels: Vec<&[u8]> = body(rest, label).collect();
     labels.sort_unstable();
@@ -131,21 +131,21 @@ fn label_signs(first: &Cells, rest: &[Cells], label: usize) -> i32 {
     }
 }
 
-fn is_mostly(rest: &[Cells], column: usize, is: impl Fn(&[u8]) -> bool) -> bool {
+fn is_mostly(rest: &[Cells], column: usize, predicate: impl Fn(&[u8]) -> bool) -> bool {
     let cells = body(rest, column).count();
-    cells > 1 && 10 * body(rest, column).filter(|cell| is(cell)).count() >= 9 * cells
+    cells > 1 && 10 * body(rest, column).filter(|cell| predicate(cell)).count() >= 9 * cells
 }
 
 fn value(cell: &[u8]) -> Option<f64> {
     fast_float2::parse::<f64, _>(cell).ok().filter(|value| value.is_finite())
 }
 
-/// The numbers of a row.
+/// The numbers in a row.
 fn values(row: &Cells) -> Vec<f64> {
     row.iter().filter_map(|cell| value(cell)).collect()
 }
 
-/// How remarkable it is that numbers follow one another at the same distance: 0 if they do not.
+/// The score for equally spaced numbers: 0 if they are not.
 fn spaced(values: &[f64]) -> i32 {
     let steps: Vec<f64> = values.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let Some(step) = steps.first().copied().filter(|step| *step != 0.) else { return 0 };
@@ -171,7 +171,7 @@ mod tests {
         FirstRow::of(&rows, Some(rows[0].len() - 1))
     }
 
-    /// Rows of flowers, with this first one.
+    /// Iris rows with this first row.
     fn flowers(first: &str) -> FirstRow {
         let rows = [
             "6.1,2.8,4.0,1.3,versicolor",
@@ -184,7 +184,7 @@ mod tests {
         first_row(&format!("{first}\n{}", rows.join("\n")))
     }
 
-    /// Rows of whole numbers with the labels 0 and 1, with this first one.
+    /// Rows of integers with the labels 0 and 1 and this first row.
     fn counts(first: &str) -> FirstRow {
         let rows = ["3,17,5,1", "12,4,9,0", "7,7,2,1", "1,30,6,0", "22,3,8,1", "9,9,1,0"];
         first_row(&format!("{first}\n{}", rows.join("\n")))
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_are_no_header() {
+    fn examples_are_not_a_header() {
         for first in ["5.9,3.0,5.1,1.8,virginica", "6,3,5,2,setosa", "6.0,3.0,4.8,1.8,rare", "5,3,1,0,setosa"]
         {
             assert_eq!(flowers(first), FirstRow::Example, "{first}");
@@ -224,12 +224,12 @@ mod tests {
         for first in ["3,4,5,1", "8,2,2,0", "oops,4,9,0", "1,2,3,0", "9,4,oops,1"] {
             assert_eq!(counts(first), FirstRow::Example, "{first}");
         }
-        // A class of one row, and nothing else.
+        // A class with one example, and no other sign.
         assert_eq!(
             first_row("5,3,8,rare\n4,2,9,a\n7,1,6,b\n2,8,7,a\n5,5,5,b\n9,2,4,a\n3,3,8,b"),
-            FirstRow::ExampleAfterAll
+            FirstRow::UnusualExample
         );
-        // Rows that all count up.
+        // All rows are equally spaced.
         assert_eq!(first_row("1,2,3,a\n4,5,6,b\n7,8,9,b\n10,11,12,c\n13,14,15,c"), FirstRow::Example);
         assert_eq!(first_row("9%,1.5,a\n8%,2.5,b\n7%,3.5,a"), FirstRow::Example);
     }

@@ -1,50 +1,50 @@
-//! What the columns of a text are: by its first rows, and by what the user says.
+//! The column layout of a table, from its first rows and the user's options.
 
 use std::path::Path;
 
-use super::assumed::Assumed;
+use super::chunk_reader::SAMPLE;
 use super::fast::short_decimal;
 use super::header::FirstRow;
-use super::notation::{Kind, kinds};
-use super::reading::SAMPLE;
+use super::inferred::Inferred;
+use super::notation::{ColumnFormat, column_formats};
 use super::rows::{Row, for_each_row, text_of};
 use crate::DataOptions;
 use crate::error::{Error, Place, Result, excerpt, nearest, quoted};
 use crate::notation::Notation;
 use crate::options::{ColumnChoice, Missing};
 
-/// How the columns of a text are read.
+/// The column layout of a table.
 pub struct Layout {
-    /// The byte between cells.
+    /// The delimiter.
     pub delimiter: u8,
     /// The number of columns.
     pub width: usize,
-    /// The names of the columns, if the file has a header, and its line.
+    /// The column names and the line of the header, if there is one.
     pub header: Option<(Vec<String>, u64)>,
-    /// The columns that are inputs.
-    pub inputs: Vec<Input>,
-    /// The column of the label, if there is one.
+    /// The input columns.
+    pub inputs: Vec<InputColumn>,
+    /// The label column, if there is one.
     pub label: Option<usize>,
-    /// The column of the group, if there is one.
+    /// The group column, if there is one.
     pub group: Option<usize>,
-    /// What becomes of missing values.
+    /// How missing values are handled.
     pub missing: Missing,
-    /// Whether rows without a label are left out.
+    /// Whether rows without a label are dropped.
     pub drops_unlabelled: bool,
 }
 
-/// A column that is an input.
-pub struct Input {
-    /// Its place among all columns, from 0.
+/// An input column.
+pub struct InputColumn {
+    /// The index among all columns, from 0.
     pub position: usize,
-    /// Whether its cells are texts and not numbers.
+    /// Whether it is categorical rather than numeric.
     pub is_category: bool,
-    /// How its numbers are written.
+    /// The number notation.
     pub notation: Notation,
 }
 
-impl Input {
-    /// A cell of it as a number, finite or not.
+impl InputColumn {
+    /// Parses a cell as a number, finite or not.
     pub fn number(&self, cell: &[u8]) -> Option<f32> {
         match self.notation {
             Notation::Plain => number(cell),
@@ -54,26 +54,26 @@ impl Input {
 }
 
 impl Layout {
-    /// What the columns of a labelled table are, and what was assumed to tell it.
+    /// Infers the layout of a labelled table, and what to warn about.
     ///
     /// # Errors
-    /// A text without rows, and options that name no column of it.
-    pub fn of(path: &Path, text: &[u8], delimiter: u8, options: &DataOptions) -> Result<(Self, Assumed)> {
+    /// A text without rows, or options with a column that does not exist.
+    pub fn of(path: &Path, text: &[u8], delimiter: u8, options: &DataOptions) -> Result<(Self, Inferred)> {
         let sample = Sample::take(path, text, delimiter)?;
         let width = sample.rows[0].len();
         if width < 2 {
             let problem = format!(
-                "a row needs at least one value and a label, separated by commas, tabs, semicolons or bars; this one has a single value{}",
-                sample.swallowed
+                "a row needs at least one value and a label, separated by commas, tabs, semicolons or bars; this row has a single value{}",
+                sample.unclosed_quote_hint
             );
             return Err(Error::data(Place::line(path, sample.line), problem));
         }
         let by_name = |choice: &Option<ColumnChoice>| matches!(choice, Some(ColumnChoice::Name(_)));
-        let named = by_name(&Some(options.label.clone())) || by_name(&options.group);
+        let needs_names = by_name(&Some(options.label.clone())) || by_name(&options.group);
         let position = |choice: &ColumnChoice, names: Option<&[String]>| find(path, choice, width, names);
-        // Where the label stands is known without a header, unless it is called by its name.
-        let label = if named { None } else { Some(position(&options.label, None)?) };
-        let first = if named { FirstRow::Names } else { FirstRow::of(&sample.rows, label) };
+        // The label position is known without a header, unless it is selected by name.
+        let label = if needs_names { None } else { Some(position(&options.label, None)?) };
+        let first = if needs_names { FirstRow::Names } else { FirstRow::of(&sample.rows, label) };
         let is_header = matches!(first, FirstRow::Names | FirstRow::Numbers);
         let header = if is_header { Some(sample.header(path)?) } else { None };
         let names = header.as_ref().map(|(names, _)| names.as_slice());
@@ -94,23 +94,23 @@ impl Layout {
         let rows = if header.is_some() { &sample.rows[1..] } else { &sample.rows[..] };
         let columns: Vec<usize> = (0..width).filter(is_input).collect();
         if columns.is_empty() {
-            return Err(Error::data(path, "no column is left as an input"));
+            return Err(Error::data(path, "there are no input columns"));
         }
-        let kinds = kinds(rows, &columns, delimiter);
-        let assumed = Assumed::of(&sample, first, &columns, &kinds);
-        let input = |(position, kind): (usize, Kind)| Input {
+        let column_formats = column_formats(rows, &columns, delimiter);
+        let inferred = Inferred::of(&sample, first, &columns, &column_formats);
+        let input = |(position, format): (usize, ColumnFormat)| InputColumn {
             position,
-            is_category: kind.is_category,
-            notation: kind.notation,
+            is_category: format.is_category,
+            notation: format.notation,
         };
-        let inputs = columns.into_iter().zip(kinds).map(input).collect();
+        let inputs = columns.into_iter().zip(column_formats).map(input).collect();
         let (missing, drops_unlabelled) = (options.missing, options.missing != Missing::Error);
         let label = Some(label);
         let layout = Layout { delimiter, width, header, inputs, label, group, missing, drops_unlabelled };
-        Ok((layout, assumed))
+        Ok((layout, inferred))
     }
 
-    /// A column by its name in the header, or else by its number, from 1.
+    /// A column's name in the header, or else its number, from 1.
     pub fn name(&self, column: usize) -> String {
         match &self.header {
             Some((names, _)) => names[column].clone(),
@@ -118,7 +118,7 @@ impl Layout {
         }
     }
 
-    /// A column by its number, from 1, with its name if it has one, as messages name it.
+    /// A column's number, from 1, with its name if it has one, for messages.
     pub fn shown(&self, column: usize) -> String {
         match &self.header {
             Some((names, _)) if !names[column].is_empty() => {
@@ -128,7 +128,7 @@ impl Layout {
         }
     }
 
-    /// A column as `--ignore` takes it: its name, or its number where the name would be read as something else.
+    /// A column as an argument of `--ignore`: its name, or its number if the name would be ambiguous.
     pub fn choice(&self, column: usize) -> String {
         let is_plain = |name: &&String| {
             !name.is_empty()
@@ -141,19 +141,19 @@ impl Layout {
     }
 }
 
-/// Whether a cell stands for a value that nobody knows.
+/// Whether a cell marks a missing value.
 pub fn is_missing(cell: &[u8]) -> bool {
     const MARKS: [&[u8]; 7] = [b"", b"?", b"na", b"n/a", b"nan", b"null", b"none"];
     cell.len() <= 4 && MARKS.iter().any(|mark| cell.eq_ignore_ascii_case(mark))
 }
 
-/// A cell as a number, finite or not.
+/// Parses a cell as a number, finite or not.
 pub fn number(cell: &[u8]) -> Option<f32> {
-    let short = short_decimal(cell, 0).filter(|(_, behind)| *behind == cell.len());
+    let short = short_decimal(cell, 0).filter(|(_, end)| *end == cell.len());
     short.map(|(value, _)| value).or_else(|| fast_float2::parse(cell).ok())
 }
 
-/// The place of a column, from 0, among `width` columns of these names.
+/// The index of a column, from 0, among `width` columns with these names.
 pub fn find(path: &Path, choice: &ColumnChoice, width: usize, names: Option<&[String]>) -> Result<usize> {
     let names = names.unwrap_or_default();
     match choice {
@@ -163,19 +163,19 @@ pub fn find(path: &Path, choice: &ColumnChoice, width: usize, names: Option<&[St
         ColumnChoice::Number(number) => {
             Err(Error::data(path, format!("there is no column {number}; the table has {width}")))
         }
-        ColumnChoice::Name(name) if names.iter().filter(|own| *own == name).count() > 1 => {
-            let numbers = (1..).zip(names).filter(|(_, own)| *own == name);
+        ColumnChoice::Name(name) if names.iter().filter(|other| *other == name).count() > 1 => {
+            let numbers = (1..).zip(names).filter(|(_, other)| *other == name);
             let numbers: Vec<_> = numbers.map(|(number, _)| number.to_string()).take(10).collect();
             let problem = format!(
-                "the header has several columns called {}; choose one by its number ({})",
+                "the header has several columns named {}; select one by its number ({})",
                 quoted(name),
                 numbers.join(", ")
             );
             Err(Error::data(path, problem))
         }
-        ColumnChoice::Name(name) => names.iter().position(|own| own == name).ok_or_else(|| {
+        ColumnChoice::Name(name) => names.iter().position(|other| other == name).ok_or_else(|| {
             let hint = nearest(name, names.iter().map(String::as_str))
-                .map_or(String::new(), |near| format!("; did you mean {}?", quoted(near)));
+                .map_or(String::new(), |candidate| format!("; did you mean {}?", quoted(candidate)));
             let shown: Vec<_> = names.iter().take(20).map(|name| excerpt(name)).collect();
             let more = if names.len() > 20 { ", …" } else { "" };
             let problem =
@@ -185,30 +185,30 @@ pub fn find(path: &Path, choice: &ColumnChoice, width: usize, names: Option<&[St
     }
 }
 
-/// The first rows.
+/// The first rows of a table.
 pub(super) struct Sample {
     pub line: u64,
-    swallowed: &'static str,
+    unclosed_quote_hint: &'static str,
     pub rows: Vec<Vec<Vec<u8>>>,
 }
 
-/// The most columns of a table. What has more is no table with a model of its own, and would fill the memory.
-const MOST_COLUMNS: usize = 1 << 20;
+/// The maximum number of columns, to bound memory.
+const MAX_COLUMNS: usize = 1 << 20;
 
 impl Sample {
     fn take(path: &Path, text: &[u8], delimiter: u8) -> Result<Self> {
-        let mut sample = Sample { line: 0, swallowed: "", rows: Vec::new() };
+        let mut sample = Sample { line: 0, unclosed_quote_hint: "", rows: Vec::new() };
         let mut too_wide = None;
         let _ = for_each_row(path, text, delimiter, 1, &mut |row: Row| {
-            if row.cells.len() > MOST_COLUMNS {
+            if row.cells.len() > MAX_COLUMNS {
                 too_wide = Some((row.line, row.cells.len()));
                 return Err(Error::Usage(String::new()));
             }
             if sample.rows.is_empty() {
-                (sample.line, sample.swallowed) = (row.line, row.swallowed());
+                (sample.line, sample.unclosed_quote_hint) = (row.line, row.unclosed_quote_hint());
             }
             sample.rows.push(row.cells.iter().map(|cell| cell.to_vec()).collect());
-            // An error ends the walk. A few very wide rows tell as much as many narrow ones.
+            // An error stops the iteration. A few very wide rows are as informative as many narrow ones.
             let cells = sample.rows.len() * row.cells.len();
             if sample.rows.len() < SAMPLE && cells < 1_000_000 {
                 Ok(())
@@ -217,11 +217,11 @@ impl Sample {
             }
         });
         if let Some((line, count)) = too_wide {
-            let problem = format!("the row has {count} columns; at most {MOST_COLUMNS} are read");
+            let problem = format!("the row has {count} columns; the maximum is {MAX_COLUMNS}");
             return Err(Error::data(Place::line(path, line), problem));
         }
         if sample.rows.is_empty() {
-            let problem = "the file is empty; it needs a row an example, with a label among its values";
+            let problem = "the file is empty; expected one row per example, with a label";
             return Err(Error::data(path, problem));
         }
         Ok(sample)
@@ -243,17 +243,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn short_decimals_are_the_numbers_that_rust_reads(text in "-?[0-9]{0,5}\\.?[0-9]{0,5}") {
+        fn short_decimals_match_rust(text in "-?[0-9]{0,5}\\.?[0-9]{0,5}") {
             let expected = text.parse::<f32>().ok();
-            if let Some((value, behind)) = short_decimal(text.as_bytes(), 0) {
-                prop_assert_eq!(behind, text.len());
+            if let Some((value, end)) = short_decimal(text.as_bytes(), 0) {
+                prop_assert_eq!(end, text.len());
                 prop_assert_eq!(Some(value.to_bits()), expected.map(f32::to_bits), "{}", text);
             }
             prop_assert_eq!(number(text.as_bytes()), expected, "{}", text);
         }
 
         #[test]
-        fn all_numbers_are_those_that_rust_reads(value: f32) {
+        fn all_numbers_match_rust(value: f32) {
             prop_assert_eq!(number(value.to_string().as_bytes()).map(f32::to_bits), Some(value.to_bits()));
         }
     }

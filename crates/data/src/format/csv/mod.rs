@@ -1,39 +1,40 @@
-//! Tables as text: a row an example; numbers and texts, one of which is the label. Header and delimiter are recognised.
+//! Delimited text tables: one row per example, with numeric and categorical columns and a label. Header and
+//! delimiter are inferred.
 
-mod assumed;
+mod chunk_reader;
+mod chunks;
 mod column;
+mod column_positions;
 mod delimiter;
-mod expected;
 mod fast;
 mod faults;
 mod header;
-mod incoming;
+mod inferred;
 mod layout;
+mod model_rows;
 mod notation;
 mod parallel;
 mod parse;
-mod pieces;
-mod places;
-mod reading;
+mod row_stream;
 mod rows;
 mod text;
 
 use std::path::Path;
 
+use chunk_reader::ChunkReader;
 pub use column::{TextColumn, read_column};
 pub(super) use column::{first_rows, rows};
-pub use expected::{Allowed, InputRow, read_row, read_rows};
 pub use faults::{Fault, Faults};
-pub use incoming::{Incoming, Stretch, Unread};
 use layout::Layout;
 pub(super) use layout::find as find_column;
 pub use layout::is_missing;
+pub use model_rows::{Allowed, InputRow, read_row, read_rows};
 use parallel::parse;
 use parse::Parsed;
-use reading::Reading;
+pub use row_stream::{Incoming, Stretch, Unread};
 
 use super::{Format, has_extension};
-use crate::column::{Column, ColumnKind, LabelColumn, TableLayout, unique};
+use crate::column::{Column, ColumnKind, LabelColumn, TableLayout, unique_names};
 use crate::error::{Error, Place, Result, quoted};
 use crate::options::{DataOptions, Missing};
 use crate::{Dataset, InputShape, Table, sorted_classes};
@@ -47,7 +48,7 @@ impl Format for Csv {
     }
 
     fn summary(&self) -> &'static str {
-        "a table as text (.csv, .tsv, .txt, also .gz)"
+        "a delimited text table (.csv, .tsv, .txt, also .gz)"
     }
 
     fn recognises(&self, path: &Path) -> bool {
@@ -65,54 +66,54 @@ impl Format for Csv {
 /// Reads a table of labelled rows.
 ///
 /// # Errors
-/// A file that cannot be read or holds no rows, options that name no column of it, and cells that cannot be used, with
-/// line and column; of several faults, all of them.
+/// A file that is unreadable or has no rows, options with a column that does not exist, or invalid cells,
+/// with line and column; if there are several errors, all of them.
 pub fn read(path: &Path, options: &DataOptions) -> Result<Table> {
-    read_first_fault(path, options).map_err(|first| Faults::explain(path, options, first))
+    read_to_first_error(path, options).map_err(|first| Faults::explain(path, options, first))
 }
 
-fn read_first_fault(path: &Path, options: &DataOptions) -> Result<Table> {
-    let reading = Reading::open(path)?;
-    let beginning = reading.beginning();
-    let (layout, assumed) = Layout::of(path, beginning, delimiter::delimiter(path, beginning), options)?;
-    let fingerprint = reading.fingerprint();
-    let parsed = parse(reading, &layout)?;
+fn read_to_first_error(path: &Path, options: &DataOptions) -> Result<Table> {
+    let reader = ChunkReader::open(path)?;
+    let beginning = reader.beginning();
+    let (layout, inferred) = Layout::of(path, beginning, delimiter::delimiter(path, beginning), options)?;
+    let fingerprint = reader.fingerprint();
+    let parsed = parse(reader, &layout)?;
     if parsed.seen == 0 {
-        return Err(Error::data(path, "the file holds a header and no rows"));
+        return Err(Error::data(path, "the file has a header but no rows"));
     }
     let dropped = parsed.seen - parsed.rows.len() as u64;
     if parsed.rows.is_empty() {
-        return Err(Error::data(path, "every row lacks a value, so that no row is left"));
+        return Err(Error::data(path, "every row has a missing value, so no row is left"));
     }
-    if let Some((column, date)) = assumed.ambiguous.first() {
+    if let Some((column, date)) = inferred.ambiguous.first() {
         return Err(Error::data(
             Place::from(path).column(layout.shown(*column)),
-            two_ways(&layout, *column, date),
+            ambiguous_date(&layout, *column, date),
         ));
     }
     let columns = columns(path, &parsed, &layout)?;
     let table = table(path, fingerprint.sha256(), parsed, &layout, columns);
     table.check_labels()?;
-    assumed.say(path, &layout);
+    inferred.warn(path, &layout);
     if dropped > 0 {
         let (seen, path) = (dropped + table.rows.len() as u64, path.display());
-        let what = if options.missing == Missing::Drop { "value" } else { "label" };
-        tracing::warn!("{path}: left out {dropped} of {seen} rows, which lack a {what}");
+        let name = if options.missing == Missing::Drop { "value" } else { "label" };
+        tracing::warn!("{path}: dropped {dropped} of {seen} rows without a {name}");
     }
     Ok(table)
 }
 
-/// What is wrong with a column of dates such as `03/04/2020`.
-fn two_ways(layout: &Layout, column: usize, date: &str) -> String {
+/// The error for a column of dates such as `03/04/2020`.
+fn ambiguous_date(layout: &Layout, column: usize, date: &str) -> String {
     format!(
-        "day and month of dates such as {} cannot be told apart; write them as 2020-12-31, or leave the column out with --ignore {}",
+        "ambiguous day and month in dates such as {}; write them as 2020-12-31, or ignore the column with --ignore {}",
         quoted(date),
         layout.choice(column)
     )
 }
 
-/// Whether texts are too many to be categories: they name things, or are free text.
-fn are_many(texts: usize, rows: usize) -> bool {
+/// Whether there are too many distinct texts for categories, as in identifiers or free text.
+fn are_too_many(texts: usize, rows: usize) -> bool {
     texts > 100 || texts > 20 && texts * 2 > rows
 }
 
@@ -122,9 +123,9 @@ fn columns(path: &Path, parsed: &Parsed, layout: &Layout) -> Result<Vec<Column>>
     for (input, texts) in layout.inputs.iter().zip(&parsed.categories) {
         let name = names[input.position].clone();
         let (count, rows) = (texts.texts.len(), parsed.rows.len());
-        if are_many(count, rows) {
+        if are_too_many(count, rows) {
             let problem = format!(
-                "column {} holds {count} different texts in {rows} rows, so it is no category; leave it out with --ignore {}",
+                "column {} has {count} different texts in {rows} rows, so it is not categorical; ignore it with --ignore {}",
                 layout.shown(input.position),
                 quoted(&layout.choice(input.position))
             );
@@ -141,11 +142,11 @@ fn columns(path: &Path, parsed: &Parsed, layout: &Layout) -> Result<Vec<Column>>
     Ok(columns)
 }
 
-/// The names of all columns, each once.
+/// The unique names of all columns.
 fn names(layout: &Layout) -> Vec<String> {
     match &layout.header {
         Some((names, _)) => {
-            unique(names.iter().map(String::as_str)).into_iter().map(|name| name.into_owned()).collect()
+            unique_names(names.iter().map(String::as_str)).into_iter().map(|name| name.into_owned()).collect()
         }
         None => (0..layout.width).map(|column| layout.name(column)).collect(),
     }
@@ -159,7 +160,7 @@ fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, columns: 
     let header = layout.header.as_ref().map(|(names, _)| names.clone());
     let layout = TableLayout { columns, width: layout.width, label, header };
     let texts: Vec<_> = parsed.categories.into_iter().map(|texts| texts.texts).collect();
-    let values = one_hot(parsed.values, &category_places(&texts, &layout), &layout);
+    let values = one_hot(parsed.values, &category_indexes(&texts, &layout), &layout);
     Table {
         path: path.to_path_buf(),
         layout,
@@ -173,43 +174,43 @@ fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, columns: 
     }
 }
 
-/// The place of each text of a column among its categories, by the text's number; none of an unknown text.
-fn category_places<T: AsRef<[String]>>(texts: &[T], layout: &TableLayout) -> Vec<Vec<Option<usize>>> {
-    let places = |(column, texts): (&Column, &T)| match &column.kind {
+/// The category index of each text of a column, by the text's number; `None` for unknown categories.
+fn category_indexes<T: AsRef<[String]>>(texts: &[T], layout: &TableLayout) -> Vec<Vec<Option<usize>>> {
+    let indexes = |(column, texts): (&Column, &T)| match &column.kind {
         ColumnKind::Number => Vec::new(),
         ColumnKind::Category { categories, .. } => {
-            let place = |text| categories.iter().position(|category| category == text);
-            texts.as_ref().iter().map(place).collect()
+            let index = |text| categories.iter().position(|category| category == text);
+            texts.as_ref().iter().map(index).collect()
         }
     };
-    layout.columns.iter().zip(texts).map(places).collect()
+    layout.columns.iter().zip(texts).map(indexes).collect()
 }
 
-/// Puts as many values in the place of a text's number as its column has categories: 1 for its own and 0 for the others, 0
-/// for all where the text is unknown, and NaN for all where it is missing.
-fn one_hot(values: Vec<f32>, places: &[Vec<Option<usize>>], layout: &TableLayout) -> Vec<f32> {
+/// One-hot encodes the categorical columns: 1 for the category and 0 for the others; all 0 for an unknown
+/// category, and all NaN for a missing value.
+fn one_hot(values: Vec<f32>, indexes: &[Vec<Option<usize>>], layout: &TableLayout) -> Vec<f32> {
     if layout.columns.iter().all(|column| column.kind == ColumnKind::Number) {
         return values;
     }
-    let mut wide = Vec::with_capacity(values.len() / layout.columns.len() * layout.features());
+    let mut encoded = Vec::with_capacity(values.len() / layout.columns.len() * layout.features());
     for row in values.chunks_exact(layout.columns.len()) {
-        for ((value, column), places) in row.iter().zip(&layout.columns).zip(places) {
+        for ((value, column), indexes) in row.iter().zip(&layout.columns).zip(indexes) {
             match &column.kind {
-                ColumnKind::Number => wide.push(*value),
+                ColumnKind::Number => encoded.push(*value),
                 ColumnKind::Category { categories, .. } if value.is_nan() => {
-                    wide.extend(std::iter::repeat_n(f32::NAN, categories.len()));
+                    encoded.extend(std::iter::repeat_n(f32::NAN, categories.len()));
                 }
                 ColumnKind::Category { categories, .. } => {
-                    let start = wide.len();
-                    wide.resize(start + categories.len(), 0.);
-                    if let Some(place) = places[*value as usize] {
-                        wide[start + place] = 1.;
+                    let start = encoded.len();
+                    encoded.resize(start + categories.len(), 0.);
+                    if let Some(index) = indexes[*value as usize] {
+                        encoded[start + index] = 1.;
                     }
                 }
             }
         }
     }
-    wide
+    encoded
 }
 
 #[cfg(test)]

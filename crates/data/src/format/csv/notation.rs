@@ -1,30 +1,30 @@
-//! How the numbers of each column are written: told by the cells of the first rows.
+//! Infers the number notation of each column from the first rows.
 
 use std::collections::BTreeMap;
 
 use super::layout::{is_missing, number};
 use crate::notation::{DateOrder, Decimal, Notation, date, written};
 
-/// What the cells of a column are.
+/// The format of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Kind {
-    /// Whether they are texts and not numbers.
+pub struct ColumnFormat {
+    /// Whether the column is categorical rather than numeric.
     pub is_category: bool,
-    /// How its numbers are written.
+    /// The number notation.
     pub notation: Notation,
-    /// A date of which day and month cannot be told apart, as no other of the column tells them apart.
+    /// An example date, if day and month are ambiguous in the whole column.
     pub ambiguous: Option<String>,
 }
 
 /// Whether a cell is a number or a date in any notation.
 pub fn looks_like_number(cell: &[u8]) -> bool {
-    number(cell).is_some() || looks_written(cell)
+    number(cell).is_some() || is_formatted(cell)
 }
 
-/// Whether a cell is a date, or a number in a notation that is not plain.
-pub fn looks_written(cell: &[u8]) -> bool {
+/// Whether a cell is a date, or a number in a notation other than the plain one.
+pub fn is_formatted(cell: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(cell) else { return false };
-    // Free text and names are most of the cells that come here.
+    // Quickly rejects free text and names, which are the most frequent cells here.
     let begins = text.starts_with(|c: char| c.is_ascii_digit() || !c.is_alphabetic());
     let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
     has_digit
@@ -35,9 +35,9 @@ pub fn looks_written(cell: &[u8]) -> bool {
             || ORDERS.iter().any(|order| date(text, *order).is_some()))
 }
 
-/// Whether a cell holds what may stand between cells, as it does if another delimiter was meant.
-pub fn looks_like_text_of_cells(cell: &[u8]) -> bool {
-    // A comma or semicolon before a blank belongs to prose.
+/// Whether a cell contains another delimiter.
+pub fn contains_delimiter(cell: &[u8]) -> bool {
+    // A comma or semicolon before a space belongs to prose.
     let cuts = |at: usize| b",;\t|".contains(&cell[at]) && cell.get(at + 1).is_none_or(|next| *next != b' ');
     (0..cell.len()).any(cuts) && !looks_like_number(cell)
 }
@@ -45,66 +45,68 @@ pub fn looks_like_text_of_cells(cell: &[u8]) -> bool {
 const DECIMALS: [Decimal; 2] = [Decimal::Point, Decimal::Comma];
 const ORDERS: [DateOrder; 3] = [DateOrder::YearFirst, DateOrder::DayFirst, DateOrder::MonthFirst];
 
-/// What the cells of each of these columns are, by some rows. `delimiter` stands between cells.
-pub fn kinds(rows: &[Vec<Vec<u8>>], columns: &[usize], delimiter: u8) -> Vec<Kind> {
-    let tallies: Vec<Tally> = columns.iter().map(|column| Tally::of(rows, *column)).collect();
-    let own: Vec<Option<Decimal>> = tallies.iter().map(Tally::decimal).collect();
+/// Infers the format of each of these columns from some rows.
+pub fn column_formats(rows: &[Vec<Vec<u8>>], columns: &[usize], delimiter: u8) -> Vec<ColumnFormat> {
+    let all_counts: Vec<FormatCounts> =
+        columns.iter().map(|column| FormatCounts::of(rows, *column)).collect();
+    let own: Vec<Option<Decimal>> = all_counts.iter().map(FormatCounts::decimal).collect();
     let votes = |decimal: Decimal| own.iter().filter(|own| **own == Some(decimal)).count();
-    // What one column cannot tell, the others do: a program writes all its numbers alike.
-    let of_table = match (votes(Decimal::Point), votes(Decimal::Comma)) {
+    // If a column is ambiguous, the decimal mark of the other columns decides, because a program writes all
+    // numbers in the same way.
+    let table_decimal = match (votes(Decimal::Point), votes(Decimal::Comma)) {
         (0, 0) if delimiter == b';' => None,
         (point, comma) => Some(if comma > point { Decimal::Comma } else { Decimal::Point }),
     };
-    tallies.iter().zip(own).map(|(tally, own)| tally.kind(own, of_table)).collect()
+    all_counts.iter().zip(own).map(|(counts, own)| counts.format(own, table_decimal)).collect()
 }
 
-/// What the cells of a column could be.
+/// Counts of possible formats of a column's cells.
 #[derive(Default)]
-struct Tally {
-    /// The cells that are not missing.
+struct FormatCounts {
+    /// The number of cells with a value.
     cells: usize,
     plain: usize,
-    /// Numbers with a decimal point, and with a decimal comma.
+    /// Numbers valid with a decimal point, and with a decimal comma.
     written: [usize; 2],
-    /// Those of them that are none with the other mark.
+    /// Numbers valid only with this decimal mark.
     alone: [usize; 2],
-    /// Numbers that differ by what mark is the decimal one, such as `1,234`: with a comma, and with a point.
+    /// Numbers whose value depends on the decimal mark, such as `1,234`: with a comma, and with a point.
     either: [usize; 2],
     currencies: BTreeMap<&'static str, usize>,
     dates: [usize; 3],
-    /// A date that two orders read differently.
-    two_ways: Option<String>,
+    /// A date with different values as day-first and month-first.
+    ambiguous_date: Option<String>,
 }
 
-impl Tally {
+impl FormatCounts {
     fn of(rows: &[Vec<Vec<u8>>], column: usize) -> Self {
-        let mut tally = Tally::default();
+        let mut counts = FormatCounts::default();
         for cell in rows.iter().filter_map(|row| row.get(column)).filter(|cell| !is_missing(cell)) {
-            tally.cells += 1;
+            counts.cells += 1;
             let plain = number(cell);
-            tally.plain += usize::from(plain.is_some());
+            counts.plain += usize::from(plain.is_some());
             let Ok(text) = std::str::from_utf8(cell) else { continue };
-            if plain.is_none() && !looks_written(cell) {
+            if plain.is_none() && !is_formatted(cell) {
                 continue;
             }
             let [point, comma] = DECIMALS.map(|decimal| written(text, decimal));
             for (at, (own, other)) in [(point, comma), (comma, point)].into_iter().enumerate() {
-                tally.written[at] += usize::from(own.is_some());
-                tally.alone[at] += usize::from(own.is_some() && other.is_none());
+                counts.written[at] += usize::from(own.is_some());
+                counts.alone[at] += usize::from(own.is_some() && other.is_none());
             }
             if let (Some((with_point, _)), Some((with_comma, _))) = (point, comma)
                 && with_point != with_comma
             {
-                tally.either[usize::from(text.contains('.'))] += 1;
+                counts.either[usize::from(text.contains('.'))] += 1;
             }
             if let Some(currency) = point.or(comma).and_then(|(_, currency)| currency) {
-                *tally.currencies.entry(currency).or_default() += 1;
+                *counts.currencies.entry(currency).or_default() += 1;
             }
             if plain.is_none() {
-                tally.add_date(text);
+                counts.add_date(text);
             }
         }
-        tally
+        counts
     }
 
     fn add_date(&mut self, text: &str) {
@@ -113,11 +115,11 @@ impl Tally {
         if let [_, Some(day_first), Some(month_first)] = found
             && day_first != month_first
         {
-            self.two_ways.get_or_insert_with(|| text.to_string());
+            self.ambiguous_date.get_or_insert_with(|| text.to_string());
         }
     }
 
-    /// The decimal mark that the column itself tells.
+    /// The decimal mark that the column implies by itself.
     fn decimal(&self) -> Option<Decimal> {
         match self.alone {
             [0, 0] => None,
@@ -125,11 +127,12 @@ impl Tally {
         }
     }
 
-    fn kind(&self, own: Option<Decimal>, of_table: Option<Decimal>) -> Kind {
+    fn format(&self, own: Option<Decimal>, table_decimal: Option<Decimal>) -> ColumnFormat {
         let [commas, points] = self.either;
-        let decimal = own.unwrap_or(match of_table {
+        let decimal = own.unwrap_or(match table_decimal {
             Some(decimal) => decimal,
-            // Where semicolons part cells, commas are decimal; but not where some numbers are long enough for one and lack it.
+            // With semicolon delimiters, commas are decimal marks, unless some numbers long enough for a
+            // thousands separator lack it.
             None if commas > 0 && commas == self.cells => Decimal::Comma,
             None => Decimal::Point,
         });
@@ -140,22 +143,31 @@ impl Tally {
             .rev()
             .max_by_key(|(_, count)| *count)
             .expect("there are orders");
-        // A column is one of texts if more of its cells are texts than numbers: of a few faulty cells, the first is an error.
+        // A column is categorical if most cells are not numbers. Otherwise invalid cells are errors.
         let is_most = |count: usize| count > 0 && 2 * count >= self.cells;
         if is_most(numbers) && numbers == self.plain && !is_grouped {
-            return Kind::default();
+            return ColumnFormat::default();
         }
         if is_most(numbers) {
             let most = self.currencies.iter().max_by_key(|(_, count)| **count);
             let currency = most.map(|(symbol, _)| symbol.to_string());
-            return Kind { notation: Notation::Written { decimal, currency }, ..Kind::default() };
+            return ColumnFormat {
+                notation: Notation::Written { decimal, currency },
+                ..ColumnFormat::default()
+            };
         }
         if is_most(dates) {
-            let is_told = self.dates[1] != self.dates[2];
-            let ambiguous =
-                self.two_ways.clone().filter(|_| ORDERS[order] != DateOrder::YearFirst && !is_told);
-            return Kind { notation: Notation::Date(ORDERS[order]), ambiguous, ..Kind::default() };
+            let is_unambiguous = self.dates[1] != self.dates[2];
+            let ambiguous = self
+                .ambiguous_date
+                .clone()
+                .filter(|_| ORDERS[order] != DateOrder::YearFirst && !is_unambiguous);
+            return ColumnFormat {
+                notation: Notation::Date(ORDERS[order]),
+                ambiguous,
+                ..ColumnFormat::default()
+            };
         }
-        Kind { is_category: self.cells > 1, ..Kind::default() }
+        ColumnFormat { is_category: self.cells > 1, ..ColumnFormat::default() }
     }
 }

@@ -1,67 +1,67 @@
-//! A text is parsed while it is read: one thread reads, all cores parse, and what they find is joined in the order of the text.
+//! Parallel parsing: one thread reads, all cores parse, and the results are joined in order.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::chunk_reader::ChunkReader;
+use super::chunks::Chunk;
 use super::layout::Layout;
 use super::parse::Parsed;
-use super::pieces::Piece;
-use super::reading::Reading;
 use crate::error::Result;
 
-/// Parses all rows behind the header.
+/// Parses all rows after the header.
 ///
 /// # Errors
-/// A file that cannot be read further, and rows that do not fit the layout: what comes first.
-pub fn parse(mut reading: Reading, layout: &Layout) -> Result<Parsed> {
-    reading.settle(layout.delimiter);
-    let path = reading.path().to_path_buf();
-    let mut pieces = reading.peekable();
-    let mut all = match pieces.next() {
-        Some(beginning) => Parsed::piece(&path, &beginning?, layout)?,
+/// The first read error or row that does not match the layout.
+pub fn parse(mut reader: ChunkReader, layout: &Layout) -> Result<Parsed> {
+    reader.set_delimiter(layout.delimiter);
+    let path = reader.path().to_path_buf();
+    let mut chunks = reader.peekable();
+    let mut all = match chunks.next() {
+        Some(beginning) => Parsed::chunk(&path, &beginning?, layout)?,
         None => Parsed::of(layout),
     };
-    if pieces.peek().is_some() {
-        parse_on_all_cores(&path, pieces, layout, &mut all)?;
+    if chunks.peek().is_some() {
+        parse_on_all_cores(&path, chunks, layout, &mut all)?;
     }
     Ok(all)
 }
 
-/// Pieces that may be read before they are parsed: so much of the text is in memory.
-const AHEAD: usize = 8;
+/// The maximum number of chunks read ahead, which bounds memory.
+const MAX_QUEUED: usize = 8;
 
 fn parse_on_all_cores(
     path: &Path,
-    pieces: impl Iterator<Item = Result<Piece>> + Send,
+    chunks: impl Iterator<Item = Result<Chunk>> + Send,
     layout: &Layout,
     all: &mut Parsed,
 ) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (to_parse, unparsed) = sync_channel(AHEAD);
-    // Gone with the last that parses, and reading ends.
+    let (to_parse, unparsed) = sync_channel(MAX_QUEUED);
+    // Dropped with the last parser thread, which stops reading.
     let unparsed = Arc::new(Mutex::new(unparsed));
     let (to_join, parsed) = channel();
     std::thread::scope(|scope| {
-        scope.spawn(move || pieces.enumerate().try_for_each(|piece| to_parse.send(piece)));
+        scope.spawn(move || chunks.enumerate().try_for_each(|chunk| to_parse.send(chunk)));
         for _ in 0..cores {
             let (unparsed, to_join) = (Arc::clone(&unparsed), to_join.clone());
             scope.spawn(move || {
-                while let Some((place, piece)) = take(&unparsed) {
-                    let parsed = piece.and_then(|piece: Piece| Parsed::piece(path, &piece, layout));
-                    if to_join.send((place, parsed)).is_err() {
+                while let Some((index, chunk)) = take(&unparsed) {
+                    let parsed = chunk.and_then(|chunk: Chunk| Parsed::chunk(path, &chunk, layout));
+                    if to_join.send((index, parsed)).is_err() {
                         return;
                     }
                 }
             });
         }
         drop((unparsed, to_join));
-        let mut early = BTreeMap::new();
+        let mut waiting = BTreeMap::new();
         let mut next = 0;
-        for (place, part) in parsed {
-            early.insert(place, part);
-            while let Some(part) = early.remove(&next) {
+        for (index, part) in parsed {
+            waiting.insert(index, part);
+            while let Some(part) = waiting.remove(&next) {
                 all.append(part?, layout);
                 next += 1;
             }
@@ -70,7 +70,7 @@ fn parse_on_all_cores(
     })
 }
 
-/// The next of what several threads share; none when there will be no more.
+/// Receives the next item of a shared channel; `None` when it is closed.
 fn take<T>(shared: &Mutex<Receiver<T>>) -> Option<T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }

@@ -1,16 +1,16 @@
-//! Cells become numbers, codes and labels.
+//! Parses cells to numbers, category codes and labels.
 
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::chunks::Chunk;
 use super::fast::Fast;
 use super::layout::{Layout, is_missing};
-use super::pieces::Piece;
 use super::rows::{Row, for_each_row, text_of, trim};
 use crate::error::{Error, Place, Result, quoted};
 use crate::options::Missing;
 
-/// Texts that were seen, each with a number of its own.
+/// Distinct texts, each with a number.
 #[derive(Default)]
 pub struct Texts {
     number_of: HashMap<Vec<u8>, u32>,
@@ -32,69 +32,70 @@ impl Texts {
     }
 }
 
-/// The rows of a text, or of a part of it. Texts stand as numbers.
+/// The parsed rows of a text or a part of it. Texts are stored as numbers.
 #[derive(Default)]
 pub struct Parsed {
-    /// A value an input column, row after row. Of a column of texts it is the text's number; NaN where it is missing.
+    /// One value per input column, row by row. For a categorical column it is the text's number; NaN if
+    /// missing.
     pub values: Vec<f32>,
-    /// The texts of each input column, where it has texts.
+    /// The texts of each categorical column.
     pub categories: Vec<Texts>,
-    /// The text of each row's label, by its number among `label_texts`.
+    /// The label of each row, as a number in `label_texts`.
     pub labels: Vec<u32>,
-    /// The labels' texts.
+    /// The label texts.
     pub label_texts: Texts,
-    /// The text of each row's group, likewise.
+    /// The group of each row, as a number in `group_texts`.
     pub groups: Vec<u32>,
-    /// The groups' texts.
+    /// The group texts.
     pub group_texts: Texts,
-    /// The number of each row, from 0; rows that are dropped have one too.
+    /// The number of each row, from 0, including dropped rows.
     pub rows: Vec<u64>,
     /// The line at which each row begins.
     pub lines: Vec<u64>,
-    /// The number of rows, with those that are dropped.
+    /// The number of rows, including dropped rows.
     pub seen: u64,
 }
 
 impl Parsed {
-    /// No rows yet.
+    /// Creates an empty result.
     pub fn of(layout: &Layout) -> Self {
         let mut parsed = Parsed::default();
         parsed.categories.resize_with(layout.inputs.len(), Texts::default);
         parsed
     }
 
-    /// The rows of a piece of a text.
+    /// Parses a chunk.
     ///
     /// # Errors
-    /// The first row that does not fit the layout.
-    pub fn piece(path: &Path, piece: &Piece, layout: &Layout) -> Result<Self> {
+    /// The first row that does not match the layout.
+    pub fn chunk(path: &Path, chunk: &Chunk, layout: &Layout) -> Result<Self> {
         let mut parsed = Parsed::of(layout);
-        // A row has more bytes than cells, so this is in proportion to the file whatever the file claims.
-        let cells = (1 + piece.line_ends as usize) * layout.inputs.len();
-        parsed.values.reserve_exact(cells.min(piece.text.len()));
-        match Fast::of(layout).filter(|_| memchr::memchr(b'"', &piece.text).is_none()) {
-            Some(fast) => parsed.add_lines(path, piece, layout, fast)?,
-            None => parsed.add_rows(path, &piece.text, piece.first_line, layout)?,
+        // A row has more bytes than cells, so this is bounded by the file size.
+        let cells = (1 + chunk.line_ends as usize) * layout.inputs.len();
+        parsed.values.reserve_exact(cells.min(chunk.text.len()));
+        match Fast::of(layout).filter(|_| memchr::memchr(b'"', &chunk.text).is_none()) {
+            Some(fast) => parsed.add_lines(path, chunk, layout, fast)?,
+            None => parsed.add_rows(path, &chunk.text, chunk.first_line, layout)?,
         }
         Ok(parsed)
     }
 
-    /// Adds the lines of a piece without quotation marks, those that are plain in the fast way.
-    fn add_lines(&mut self, path: &Path, piece: &Piece, layout: &Layout, mut fast: Fast) -> Result<()> {
+    /// Adds the lines of a chunk without quotation marks, with the fast parser where possible.
+    fn add_lines(&mut self, path: &Path, chunk: &Chunk, layout: &Layout, mut fast: Fast) -> Result<()> {
         let header = layout.header.as_ref().map(|(_, line)| *line);
-        let (text, mut line) = (&piece.text[..], piece.first_line);
+        let (text, mut line) = (&chunk.text[..], chunk.first_line);
         let mut at = 0;
         while at < text.len() {
             let plain = if Some(line) == header { None } else { fast.row(text, at, self) };
             at = match plain {
-                Some(behind) => {
+                Some(end) => {
                     self.keep(line);
-                    behind
+                    end
                 }
                 None => {
-                    let behind = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end + 1);
-                    self.add_rows(path, &text[at..behind], line, layout)?;
-                    behind
+                    let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end + 1);
+                    self.add_rows(path, &text[at..end], line, layout)?;
+                    end
                 }
             };
             line += 1;
@@ -102,7 +103,7 @@ impl Parsed {
         Ok(())
     }
 
-    /// Adds the rows of a text whose first line has this number.
+    /// Adds the rows of a text that begins at line `first_line`.
     fn add_rows(&mut self, path: &Path, text: &[u8], first_line: u64, layout: &Layout) -> Result<()> {
         let header = layout.header.as_ref().map(|(_, line)| *line);
         for_each_row(path, text, layout.delimiter, first_line, &mut |row| {
@@ -120,14 +121,15 @@ impl Parsed {
         })
     }
 
-    /// Counts a row that was added, of this line.
+    /// Counts an added row.
     fn keep(&mut self, line: u64) {
         self.rows.push(self.seen);
         self.lines.push(line);
         self.seen += 1;
     }
 
-    /// Adds a label that has no ASCII white space around it, if the table has labels; false if there is more to it than a text.
+    /// Adds a label without surrounding ASCII white space, if the table has labels; returns false if it needs
+    /// the general parser.
     pub(super) fn add_plain_label(&mut self, label: &[u8]) -> bool {
         if label.is_empty() {
             return true;
@@ -138,7 +140,7 @@ impl Parsed {
         number.is_some()
     }
 
-    /// Adds a row; false if it lacks a value and is to be dropped.
+    /// Adds a row; returns false if it has a missing value and must be dropped.
     pub fn add(&mut self, path: &Path, row: &Row, layout: &Layout) -> Result<bool> {
         let place = || Place::line(path, row.line);
         let at = |column| place().column(layout.shown(column));
@@ -148,7 +150,7 @@ impl Parsed {
                 "the row has {} value(s), but {first} has {}{}",
                 row.cells.len(),
                 layout.width,
-                row.swallowed()
+                row.unclosed_quote_hint()
             );
             return Err(Error::data(place(), problem));
         }
@@ -161,17 +163,22 @@ impl Parsed {
                 _ if is_missing(cell) && drops => return Ok(false),
                 _ if is_missing(cell) && layout.missing != Missing::Error => f32::NAN,
                 _ if is_missing(cell) => {
-                    let problem = format!("{}{}", missing(cell), row.swallowed());
+                    let problem = format!("{}{}", missing(cell), row.unclosed_quote_hint());
                     return Err(Error::data(at(input.position), problem));
                 }
                 _ if input.is_category => match texts.number(cell) {
                     Some(number) => number as f32,
-                    None => return Err(text_of(cell, || at(input.position)).expect_err("it is not UTF-8")),
+                    None => {
+                        return Err(text_of(cell, || at(input.position)).expect_err("the cell is not UTF-8"));
+                    }
                 },
                 number => {
                     let text = quoted(text_of(cell, || at(input.position))?);
-                    let what = if number.is_some() { "is not a finite number" } else { "is not a number" };
-                    return Err(Error::data(at(input.position), format!("{text} {what}{}", row.swallowed())));
+                    let problem = if number.is_some() { "is not a finite number" } else { "is not a number" };
+                    return Err(Error::data(
+                        at(input.position),
+                        format!("{text} {problem}{}", row.unclosed_quote_hint()),
+                    ));
                 }
             };
             self.values.push(value);
@@ -205,31 +212,31 @@ impl Parsed {
         let number = self.label_texts.number(cell).ok_or_else(|| not_utf8(cell, at(column)))?;
         if cell.contains(&b'\n') {
             let text = quoted(&self.label_texts.texts[number as usize]);
-            let problem = format!("the label {text} has more than one line{}", row.swallowed());
+            let problem = format!("the label {text} has more than one line{}", row.unclosed_quote_hint());
             return Err(Error::data(place(), problem));
         }
         Ok(number)
     }
 
-    /// Adds the rows of the piece behind.
+    /// Appends the rows of the next chunk.
     pub fn append(&mut self, part: Parsed, layout: &Layout) {
-        let renumbered = |own: &mut Texts, texts: &Texts| -> Vec<u32> {
-            let number = |text: &String| own.number(text.as_bytes()).expect("it is UTF-8");
+        let renumber = |known: &mut Texts, texts: &Texts| -> Vec<u32> {
+            let number = |text: &String| known.number(text.as_bytes()).expect("the text is UTF-8");
             texts.texts.iter().map(number).collect()
         };
         let mut values = part.values;
         let columns = layout.inputs.len();
         for (column, input) in layout.inputs.iter().enumerate().filter(|(_, input)| input.is_category) {
             debug_assert!(input.is_category);
-            let number = renumbered(&mut self.categories[column], &part.categories[column]);
+            let number = renumber(&mut self.categories[column], &part.categories[column]);
             for value in values.iter_mut().skip(column).step_by(columns).filter(|value| !value.is_nan()) {
                 *value = number[*value as usize] as f32;
             }
         }
         self.values.append(&mut values);
-        let labels = renumbered(&mut self.label_texts, &part.label_texts);
+        let labels = renumber(&mut self.label_texts, &part.label_texts);
         self.labels.extend(part.labels.iter().map(|label| labels[*label as usize]));
-        let groups = renumbered(&mut self.group_texts, &part.group_texts);
+        let groups = renumber(&mut self.group_texts, &part.group_texts);
         self.groups.extend(part.groups.iter().map(|group| groups[*group as usize]));
         self.rows.extend(part.rows.iter().map(|row| self.seen + row));
         self.lines.extend(part.lines);
@@ -243,11 +250,9 @@ fn missing(cell: &[u8]) -> String {
     } else {
         format!(" ({})", quoted(&String::from_utf8_lossy(cell)))
     };
-    format!(
-        "the value is missing{mark}; fill it in, leave the row out, or say what becomes of it with --missing"
-    )
+    format!("missing value{mark}; fill it in, remove the row, or handle it with --missing")
 }
 
 fn not_utf8(cell: &[u8], place: Place) -> Error {
-    text_of(cell, || place).expect_err("it is not UTF-8")
+    text_of(cell, || place).expect_err("the cell is not UTF-8")
 }

@@ -6,29 +6,29 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use crate::error::{Error, Place, Result};
 
-/// A row of a text.
+/// A row of a table.
 pub struct Row<'a> {
-    /// The line at which it begins, from 1.
+    /// The first line, from 1.
     pub line: u64,
-    /// Its cells, without the blanks around them.
+    /// The cells, without surrounding white space.
     pub cells: &'a [&'a [u8]],
 }
 
 impl Row<'_> {
-    /// A hint for a row that goes over several lines, which hardly anyone means.
-    pub fn swallowed(&self) -> &'static str {
+    /// A hint for a row over several lines, which is rarely intended.
+    pub fn unclosed_quote_hint(&self) -> &'static str {
         if self.cells.iter().any(|cell| cell.contains(&b'\n')) {
-            "; a quotation mark is opened in this row and not closed, so the lines below it belong to it"
+            "; a quotation mark in this row is not closed, so it includes the following lines"
         } else {
             ""
         }
     }
 }
 
-/// Walks over the rows of a text whose first line has this number; blank lines are passed over.
+/// Calls `work` for each row of a text that begins at line `first_line`, skipping blank lines.
 ///
 /// # Errors
-/// Those of `work`, which end the walk.
+/// Errors of `work`, which stop the iteration.
 pub fn for_each_row(
     path: &Path,
     text: &[u8],
@@ -38,7 +38,7 @@ pub fn for_each_row(
 ) -> Result<()> {
     let mut cells = Vec::new();
     let (mut rest, mut line) = (text, first_line);
-    // Looked for row by row, because many a walk ends after a few of them.
+    // Quotation marks are searched row by row, because iteration often stops after a few rows.
     while !rest.is_empty() {
         let end = memchr::memchr(b'\n', rest);
         let row = &rest[..end.unwrap_or(rest.len())];
@@ -70,7 +70,7 @@ fn quoted_rows(
         match reader.read_byte_record(&mut record) {
             Ok(false) => return Ok(()),
             Ok(true) => {}
-            Err(error) => return Err(Error::data(path, format!("this is no CSV: {error}"))),
+            Err(error) => return Err(Error::data(path, format!("invalid CSV: {error}"))),
         }
         let position = record.position().expect("a record that was read has a position");
         let line = first_line - 1 + position.line() + blank_lines(&text[position.byte() as usize..]);
@@ -79,13 +79,13 @@ fn quoted_rows(
     }
 }
 
-/// The reader notes the position of a row before it passes over the blank lines above it.
+/// The csv reader's position of a row is before the blank lines above it.
 fn blank_lines(rest: &[u8]) -> u64 {
     let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
     blank.filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// A cell without the white space around it: that of ASCII and of Unicode, and what has no width, such as a byte order mark.
+/// Removes surrounding ASCII and Unicode white space and zero-width characters, such as a byte order mark.
 pub fn trim(cell: &[u8]) -> &[u8] {
     let cell = cell.trim_ascii();
     let is_ascii = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii);
@@ -98,7 +98,7 @@ pub fn trim(cell: &[u8]) -> &[u8] {
     std::str::from_utf8(cell).map_or(cell, |text| text.trim_matches(is_blank).as_bytes())
 }
 
-/// A cell as text.
+/// Decodes a cell as UTF-8.
 ///
 /// # Errors
 /// A cell that is not UTF-8.

@@ -1,4 +1,4 @@
-mod written;
+mod notations;
 
 use std::path::PathBuf;
 
@@ -45,7 +45,7 @@ fn choose(label: &str) -> DataOptions {
 }
 
 #[test]
-fn a_header_is_recognised_and_not_needed() {
+fn a_header_is_recognized_and_optional() {
     let with = table("x,y,kind\n1,2,a\n3,4,b\n").unwrap();
     let without = table("1,2,a\n3,4,b\n").unwrap();
     assert_eq!(with.values, without.values);
@@ -57,29 +57,29 @@ fn a_header_is_recognised_and_not_needed() {
 }
 
 #[test]
-fn a_header_over_texts_alone_is_recognised_because_its_names_do_not_come_again() {
+fn a_header_over_categories_is_recognized_because_its_names_do_not_recur() {
     let rows = "red,round,a\nblue,long,b\nred,long,a\nblue,round,b\n";
     assert_eq!(table(format!("color,shape,kind\n{rows}")).unwrap().lines, [2, 3, 4, 5]);
     assert_eq!(table(rows).unwrap().lines, [1, 2, 3, 4]);
 }
 
 #[test]
-fn a_byte_order_mark_spaces_and_windows_line_ends_do_no_harm() {
+fn a_byte_order_mark_spaces_and_windows_line_ends_are_ignored() {
     let table = table("\u{feff}1, 2 ,a\r\n3,4, b\r\n").unwrap();
     assert_eq!((&table.values[..], labels(&table)), (&[1., 2., 3., 4.][..], vec!["a", "b"]));
 }
 
 #[test]
-fn the_delimiter_is_recognised() {
+fn the_delimiter_is_recognized() {
     for delimiter in [",", ";", "\t", "|"] {
         let text = "x,y,kind\n1,2,a\n3,4,b\n".replace(',', delimiter);
         let table = table(&text).unwrap();
         assert_eq!((&table.values[..], labels(&table)), (&[1., 2., 3., 4.][..], vec!["a", "b"]), "{text}");
     }
-    // A comma in every row does not make two columns of one with tabs in a .tsv.
+    // A comma in every row of a .tsv is not a delimiter.
     let table = table_with("a.tsv", "1\t2\ta,b\n3\t4\tc,d\n", &DataOptions::default()).unwrap();
     assert_eq!(labels(&table), ["a,b", "c,d"]);
-    // Delimiters in quotation marks are none.
+    // Quoted delimiters do not count.
     let quoted = "\"a, b\";1;x\n\"c, d\";2;y\n\"a, b\";3;x\n\"c, d\";4;y\n";
     assert_eq!(super::tests::table(quoted).unwrap().layout.columns.len(), 2);
 }
@@ -92,16 +92,16 @@ fn any_column_can_be_the_label() {
         assert_eq!((&table.values[..], labels(&table)), (&[1., 2., 3., 4.][..], vec!["a", "b"]));
         assert_eq!(table.layout.feature_names(), ["x", "y"]);
     }
-    let said = problem_with(text, &choose("kin"));
+    let message = problem_with(text, &choose("kin"));
     assert!(
-        said.starts_with(": the header has no column `kin`; did you mean `kind`? It has: kind, x, y"),
-        "{said}"
+        message.starts_with(": the header has no column `kin`; did you mean `kind`? It has: kind, x, y"),
+        "{message}"
     );
     assert_eq!(problem_with(text, &choose("4")), ": there is no column 4; the table has 3");
 }
 
 #[test]
-fn columns_are_left_out_and_groups_are_no_inputs() {
+fn ignored_and_group_columns_are_not_inputs() {
     let options = DataOptions {
         ignore: Some("id, note".into()),
         group: Some(ColumnChoice::Name("who".into())),
@@ -123,23 +123,23 @@ fn texts_become_one_hot_columns() {
 }
 
 #[test]
-fn a_column_of_names_is_no_category() {
+fn a_column_of_names_is_not_categorical() {
     let row = |row: u32| format!("name{row},{row},{}\n", row % 2);
-    let said = problem(format!("name,x,kind\n{}", (0..150).map(row).collect::<String>()));
-    assert!(said.starts_with(": column 1 (name) holds 150 different texts in 150 rows"), "{said}");
-    assert!(said.ends_with("leave it out with --ignore `name`"), "{said}");
+    let message = problem(format!("name,x,kind\n{}", (0..150).map(row).collect::<String>()));
+    assert!(message.starts_with(": column 1 (name) has 150 different texts in 150 rows"), "{message}");
+    assert!(message.ends_with("ignore it with --ignore `name`"), "{message}");
 }
 
 #[test]
-fn missing_values_are_refused_dropped_or_left_to_be_filled() {
+fn missing_values_are_rejected_dropped_or_kept_for_filling() {
     let text = "x,color,kind\n1,red,a\n,blue,b\n3,NA,a\n4,blue,b\n5,red,n/a\n";
     let with = |missing| DataOptions { missing, ..DataOptions::default() };
-    let said = problem(&text[..text.len() - "3,NA,a\n4,blue,b\n5,red,n/a\n".len()]);
-    assert!(said.starts_with(", line 3, column 1 (x): the value is missing; fill it in"), "{said}");
-    let said = problem(text);
+    let message = problem(&text[..text.len() - "3,NA,a\n4,blue,b\n5,red,n/a\n".len()]);
+    assert!(message.starts_with(", line 3, column 1 (x): missing value; fill it in"), "{message}");
+    let message = problem(text);
     assert!(
-        said.contains("column 1 (x) lacks 1 value(s), the first in line 3; column 2 (color) lacks"),
-        "{said}"
+        message.contains("column 1 (x) has 1 missing value(s), the first in line 3; column 2 (color) has"),
+        "{message}"
     );
     let dropped = table_with("a.csv", text, &with(Missing::Drop)).unwrap();
     assert_eq!((dropped.rows, dropped.lines), (vec![0, 3], vec![2, 5]));
@@ -153,7 +153,7 @@ fn missing_values_are_refused_dropped_or_left_to_be_filled() {
 }
 
 #[test]
-fn packed_tables_are_unpacked_and_bombs_are_not() {
+fn compressed_tables_are_read_and_decompression_bombs_are_rejected() {
     use std::io::Write;
     let pack = |bytes: &[u8]| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -163,52 +163,47 @@ fn packed_tables_are_unpacked_and_bombs_are_not() {
     let table = table_with("a.csv.gz", pack(b"1,2,a\n3,4,b\n"), &DataOptions::default()).unwrap();
     assert_eq!(labels(&table), ["a", "b"]);
     let (_folder, path) = file("a.csv.gz", &pack(b"1,2,a\n3,4,b\n")[..12]);
-    assert!(
-        read(&path, &DataOptions::default()).unwrap_err().to_string().contains("no gzip, or it is damaged")
-    );
+    assert!(read(&path, &DataOptions::default()).unwrap_err().to_string().contains("not gzip, or damaged"));
     let bomb = pack(&vec![b'1'; (1 << 30) + 1]);
     let (_folder, path) = file("a.csv.gz", &bomb);
-    let said = read(&path, &DataOptions::default()).unwrap_err().to_string();
-    assert!(said.contains("unpacks to more than 100 times its size"), "{said}");
+    let message = read(&path, &DataOptions::default()).unwrap_err().to_string();
+    assert!(message.contains("expands to more than 100 times its size"), "{message}");
 }
 
 #[test]
-fn faults_name_line_and_column() {
+fn errors_name_line_and_column() {
     assert_eq!(
         problem("1,2,a\n3,x,b\n"),
-        ", line 2, column 2: `x` is not a number; correct it, or leave the column out with --ignore 2"
+        ", line 2, column 2: `x` is not a number; correct it, or ignore the column with --ignore 2"
     );
-    assert!(
-        problem("p,q,k\n1,2,a\n3,,b\n")
-            .starts_with(", line 3, column 2 (q): the value is missing; fill it in")
-    );
-    assert!(problem("1,2,a\n3,NaN,b\n").starts_with(", line 2, column 2: the value is missing (`NaN`)"));
+    assert!(problem("p,q,k\n1,2,a\n3,,b\n").starts_with(", line 3, column 2 (q): missing value; fill it in"));
+    assert!(problem("1,2,a\n3,NaN,b\n").starts_with(", line 2, column 2: missing value (`NaN`)"));
     assert!(problem("1,2,a\n3,1e99,b\n").starts_with(", line 2, column 2: `1e99` is not a finite number"));
     assert_eq!(problem("1,2,a\n3,b\n"), ", line 2: the row has 2 value(s), but the first row has 3");
     assert_eq!(problem("1,2,a\n3,4,\n"), ", line 2: the row has no label (column 3 is empty)");
     assert!(problem("").starts_with(": the file is empty"));
-    assert!(problem("x,kind\n").starts_with(": the file holds a header and no rows"));
+    assert!(problem("x,kind\n").starts_with(": the file has a header but no rows"));
     assert!(problem(b"1,2,a\n3,\xff,b\n").starts_with(", line 2, column 2: the text is not UTF-8"));
     assert!(problem("1\n2\n").contains("single value"));
-    assert!(problem(b"1,2,a\n3\0,4,b\n").starts_with(", line 2: a NUL byte stands here"));
+    assert!(problem(b"1,2,a\n3\0,4,b\n").starts_with(", line 2: unexpected NUL byte"));
 }
 
 #[test]
 fn blank_lines_and_windows_line_ends_are_counted() {
     assert_eq!(
         problem("1,2,a\n\n\n3,x,b\n"),
-        ", line 4, column 2: `x` is not a number; correct it, or leave the column out with --ignore 2"
+        ", line 4, column 2: `x` is not a number; correct it, or ignore the column with --ignore 2"
     );
     assert_eq!(
         problem("\r\n1,2,a\r\n3,4,b\r\n\r\n3,x,b\r\n"),
-        ", line 5, column 2: `x` is not a number; correct it, or leave the column out with --ignore 2"
+        ", line 5, column 2: `x` is not a number; correct it, or ignore the column with --ignore 2"
     );
     assert!(problem(b"1,2,a\n\n3,4,\xff\n").starts_with(", line 3, column 3: the text is not UTF-8"));
     assert_eq!(table("\n\nx,k\n\n1,a\r\n\r\n\r\n2,b").unwrap().lines, [5, 8]);
 }
 
 #[test]
-fn a_quotation_mark_that_is_not_closed_swallows_no_rows_in_silence() {
+fn an_unclosed_quotation_mark_is_reported() {
     for (text, expected) in [
         ("1,2,a\n3,4,\"b\n5,6,a\n7,8,b\n", ", line 2: the label `b\\n5,6,a\\n7,8,b` has more than one line"),
         ("1,2,a\n3,\"4,b\n5,6,a\n", ", line 2: the row has 2 value(s)"),
@@ -221,36 +216,36 @@ fn a_quotation_mark_that_is_not_closed_swallows_no_rows_in_silence() {
 }
 
 #[test]
-fn a_first_row_with_one_bad_cell_is_no_header() {
+fn a_first_row_with_one_invalid_cell_is_not_a_header() {
     assert_eq!(
         problem("1,oops,a\n3,4,b\n"),
-        ", line 1, column 2: `oops` is not a number; correct it, or leave the column out with --ignore 2"
+        ", line 1, column 2: `oops` is not a number; correct it, or ignore the column with --ignore 2"
     );
 }
 
 #[test]
-fn a_large_file_is_read_in_pieces_to_the_same_rows() {
+fn a_large_file_is_read_in_chunks_to_the_same_rows() {
     let row = |row: u32| format!("{row},{},{}\n", ["red", "blue", "green"][(row / 7 % 3) as usize], row % 5);
     let text: String = (0..300_000).map(row).collect();
     assert!(text.len() > 3 << 20);
-    // Rows of a piece with a quotation mark are read in another way.
+    // Chunks with a quotation mark use the general parser.
     let whole = format!("\"0\"{}", &text[1..]);
     let (cut, whole) = (table(&text).unwrap(), table(&whole).unwrap());
     assert_eq!(labels(&cut), labels(&whole));
     assert_eq!((cut.values, cut.lines, cut.rows), (whole.values, whole.lines, whole.rows));
-    // An error behind the first piece has its own line.
+    // An error after the first chunk has the right line.
     assert_eq!(
         problem(format!("{text}1,red\n")),
         ", line 300001: the row has 2 value(s), but the first row has 3"
     );
-    // Of several, the first is told, whichever piece was parsed first.
+    // The first of several errors is reported, whichever chunk was parsed first.
     let faulty = text.replacen("\n150000,", "\n150000,,", 1) + "1\n";
     assert_eq!(problem(faulty), ", line 150001: the row has 4 value(s), but the first row has 3");
 }
 
 #[test]
-fn a_large_table_of_numbers_is_read_to_the_bit_and_its_fingerprint_is_that_of_the_file() {
-    // Numbers of all lengths, in rows that begin and end anywhere within the bytes that are looked at together.
+fn a_large_table_of_numbers_is_read_exactly_and_has_the_hash_of_the_file() {
+    // Numbers of all lengths, in rows with any alignment to the eight-byte blocks.
     let value = |row: u32, column: u32| {
         let number = (row.wrapping_mul(2_654_435_761) ^ column.wrapping_mul(40_503)) % 20_000_000;
         let sign = if number.is_multiple_of(3) { "-" } else { "" };
@@ -303,7 +298,7 @@ fn rows_for_a_model_are_found_by_the_names_of_the_header() {
 }
 
 #[test]
-fn a_category_that_training_never_saw_is_zeros_in_its_column() {
+fn an_unknown_category_is_encoded_as_zeros() {
     let mut model = model();
     if let ColumnKind::Category { unknown, .. } = &mut model.columns[1].kind {
         *unknown = true;
@@ -311,10 +306,10 @@ fn a_category_that_training_never_saw_is_zeros_in_its_column() {
     let (_folder, path) = file("rows.csv", b"size,color\n1,red\n2,pink\n");
     let read = |unknown| read_rows(&path, &model, Allowed { missing: false, unknown });
     assert_eq!(read(OnUnknown::Allow).unwrap().values, [1., 0., 1., 2., 0., 0.]);
-    let said = read(OnUnknown::Error).unwrap_err().to_string();
+    let message = read(OnUnknown::Error).unwrap_err().to_string();
     assert!(
-        said.ends_with("`pink` is none of the texts that the model knows in this column (blue, red)"),
-        "{said}"
+        message.ends_with("unknown category `pink` in this column; known categories are blue, red"),
+        "{message}"
     );
     let row = |text: &[u8]| {
         let allowed = Allowed { missing: true, unknown: OnUnknown::Allow };
@@ -329,27 +324,27 @@ fn a_category_that_training_never_saw_is_zeros_in_its_column() {
 }
 
 #[test]
-fn columns_of_one_name_are_called_by_a_number_too_and_none_is_chosen_by_that_name() {
+fn repeated_column_names_get_a_number_and_cannot_be_selected() {
     let text = "v,v,v.1,label\n1,2,3,a\n4,5,6,b\n";
     assert_eq!(table(text).unwrap().layout.feature_names(), ["v", "v.2", "v.1"]);
-    let said = table_with("a.csv", text, &choose("v")).unwrap_err().to_string();
-    assert!(said.contains("several columns called `v`; choose one by its number (1, 2)"), "{said}");
+    let message = table_with("a.csv", text, &choose("v")).unwrap_err().to_string();
+    assert!(message.contains("several columns named `v`; select one by its number (1, 2)"), "{message}");
 }
 
 #[test]
-fn rows_that_the_model_cannot_take_are_refused() {
+fn rows_that_do_not_match_the_model_are_rejected() {
     let problem = |text, missing| {
-        let said = rows_for_model(text, missing).unwrap_err().to_string();
-        said.split_once("rows.csv").unwrap().1.to_string()
+        let message = rows_for_model(text, missing).unwrap_err().to_string();
+        message.split_once("rows.csv").unwrap().1.to_string()
     };
-    let said = problem("size,color\n1,red\n2,pink\n", false);
+    let message = problem("size,color\n1,red\n2,pink\n", false);
     assert_eq!(
-        said,
-        ", line 3, column 2 (color): `pink` is none of the texts that the model knows in this column (blue, red); \
-         train it again, and it takes texts that it does not know"
+        message,
+        ", line 3, column 2 (color): unknown category `pink` in this column; known categories are blue, red; \
+         retrain the model to support unknown categories"
     );
     assert!(problem("1\n2\n", false).contains("has 1 value(s), but the model takes 2"));
-    assert!(problem("size,color\n,red\n", false).contains("the value is missing"));
+    assert!(problem("size,color\n,red\n", false).contains("missing value"));
     assert!(rows_for_model("size,color\n,red\n1,NA\n", true).unwrap().values[0].is_nan());
 }
 
@@ -361,7 +356,7 @@ proptest! {
         let mut writer = ::csv::Writer::from_writer(Vec::new());
         let mut expected = Vec::new();
         for (values, label) in &rows {
-            // What surrounds a cell is trimmed, so an expected label is trimmed too; an empty one is an error.
+            // Cells are trimmed, so the expected label is trimmed too; an empty one is an error.
             let label = if label.trim().is_empty() { "blank" } else { label.trim() };
             expected.push(label.to_string());
             let mut cells: Vec<_> = values.iter().map(f32::to_string).collect();
@@ -373,9 +368,9 @@ proptest! {
         prop_assert_eq!(labels(&table), expected);
     }
 
-    /// A quoted cell anywhere has all rows read in the careful way.
+    /// A quoted cell makes all rows use the general parser.
     #[test]
-    fn plain_rows_are_read_as_quoted_ones(
+    fn the_fast_and_the_general_parser_agree(
         rows in prop::collection::vec(
             (
                 prop::collection::vec(
@@ -400,8 +395,8 @@ proptest! {
         let read = |mark| {
             let options = DataOptions { missing, ..DataOptions::default() };
             let (_folder, path) = file("a.csv", text(mark).as_bytes());
-            let said = |error: Error| error.to_string().replace(&path.display().to_string(), "");
-            read(&path, &options).map_err(said).map(|table| {
+            let message = |error: Error| error.to_string().replace(&path.display().to_string(), "");
+            read(&path, &options).map_err(message).map(|table| {
                 let bits: Vec<_> = table.values.iter().map(|value| value.to_bits()).collect();
                 (bits, table.labels, table.label_texts, table.rows, table.lines, table.layout)
             })
@@ -433,8 +428,8 @@ proptest! {
 }
 
 #[test]
-fn a_row_of_millions_of_columns_is_refused() {
+fn a_row_with_millions_of_columns_is_rejected() {
     let row = "1,".repeat(2_000_000);
     let problem = table(format!("{row}a\n{row}b\n")).unwrap_err().to_string();
-    assert!(problem.contains("line 1: the row has 2000001 columns; at most 1048576 are read"), "{problem}");
+    assert!(problem.contains("line 1: the row has 2000001 columns; the maximum is 1048576"), "{problem}");
 }

@@ -3,7 +3,7 @@ use crate::Inputs;
 use image::{GrayImage, Luma};
 use proptest::prelude::*;
 
-/// A folder with these images, and other files with their text.
+/// A folder with these images and text files.
 fn folder(images: &[&str], files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in
@@ -35,7 +35,7 @@ fn names(dataset: &Dataset) -> Vec<String> {
 const TWO: [&str; 2] = ["train/001.png", "train/002.png"];
 
 #[test]
-fn names_are_found_with_and_without_an_extension_beside_the_list_and_in_folders_beside_it() {
+fn images_are_found_with_and_without_extension_next_to_the_list_and_in_subfolders() {
     for (images, cells) in [
         (TWO, ["001", "002"]),
         (TWO, ["001.png", "002.png"]),
@@ -63,7 +63,7 @@ fn names_are_found_with_and_without_an_extension_beside_the_list_and_in_folders_
 }
 
 #[test]
-fn a_table_beside_images_is_a_table() {
+fn a_table_next_to_images_is_a_table() {
     let numbers = "id,a,b,c,d,e,f,g,h,label\n1,0,0,0,0,0,0,0,0,x\n2,1,1,1,1,1,1,1,1,y\n";
     let folder =
         folder(&["images/1.png", "images/2.png"], &[("wide.csv", numbers), ("t.csv", "x,y\n0.5,a\n1.5,b\n")]);
@@ -72,7 +72,7 @@ fn a_table_beside_images_is_a_table() {
 }
 
 #[test]
-fn folders_of_classes_come_before_a_list() {
+fn class_folders_take_precedence_over_a_list() {
     let folder =
         folder(&["cat/1.png", "dog/2.png"], &[("list.csv", "file,label\ncat/1.png,x\ndog/2.png,y\n")]);
     assert!(!ImageList.recognises(folder.path()) && ImageList.recognises(&folder.path().join("list.csv")));
@@ -80,20 +80,20 @@ fn folders_of_classes_come_before_a_list() {
 }
 
 #[test]
-fn images_that_are_not_there_are_all_named_with_their_lines() {
+fn missing_images_are_reported_with_their_lines() {
     let text = "id,label\n001,a\n009,b\n\n002,a\n010,b\n";
-    let said = problem(&folder(&TWO, &[("train.csv", text)]), "train.csv");
-    assert!(said.contains("2 of 4 listed images cannot be found: `009` (line 3), `010` (line 6)"), "{said}");
-    assert!(said.contains("--images"), "{said}");
-    let said = problem(&folder(&[], &[("train.csv", "file,label\na.jpg,x\nb.jpg,y\n")]), "train.csv");
+    let message = problem(&folder(&TWO, &[("train.csv", text)]), "train.csv");
+    assert!(message.contains("2 of 4 listed images not found: `009` (line 3), `010` (line 6)"), "{message}");
+    assert!(message.contains("--images"), "{message}");
+    let message = problem(&folder(&[], &[("train.csv", "file,label\na.jpg,x\nb.jpg,y\n")]), "train.csv");
     assert!(
-        said.contains("2 of 2 listed images cannot be found") && said.contains("there are no images in"),
-        "{said}"
+        message.contains("2 of 2 listed images not found") && message.contains("there are no images in"),
+        "{message}"
     );
 }
 
 #[test]
-fn the_folder_of_the_images_can_be_named() {
+fn the_image_folder_can_be_set() {
     let folder =
         folder(&["far/deep/a.png", "far/deep/b.png"], &[("lists/l.csv", "file,label\na.png,x\nb.png,y\n")]);
     let options = DataOptions { images: Some(folder.path().join("far/deep")), ..DataOptions::default() };
@@ -106,7 +106,7 @@ fn the_folder_of_the_images_can_be_named() {
 }
 
 #[test]
-fn an_image_in_two_folders_is_asked_about_unless_one_is_called_like_the_list() {
+fn an_image_in_two_folders_is_ambiguous_unless_one_has_the_name_of_the_list() {
     let images = ["train/001.png", "train/002.png", "test/001.png"];
     let text = "id,label\n001,a\n002,b\n";
     let folder = folder(&images, &[("labels.csv", text), ("train.csv", text)]);
@@ -115,7 +115,7 @@ fn an_image_in_two_folders_is_asked_about_unless_one_is_called_like_the_list() {
 }
 
 #[test]
-fn the_column_of_the_labels_is_the_other_one_or_a_known_name_or_asked_for() {
+fn the_label_column_is_the_only_other_one_or_has_a_known_name_or_must_be_selected() {
     let with = |text: &str, label: &str, group: Option<&str>| {
         let folder = folder(&TWO, &[("train.csv", text)]);
         let group = group.map(|group| group.parse().unwrap());
@@ -133,33 +133,36 @@ fn the_column_of_the_labels_is_the_other_one_or_a_known_name_or_asked_for() {
         (vec!["cat".into(), "dog".into()], vec!["p1".to_string(), "p2".into()])
     );
     let unnamed = "id,kind,fold\n001,cat,p1\n002,dog,p2\n";
-    let said = with(unnamed, "last", None).unwrap_err().to_string();
-    assert!(said.contains("which column holds the labels?") && said.contains("`kind`, `fold`"), "{said}");
+    let message = with(unnamed, "last", None).unwrap_err().to_string();
+    assert!(
+        message.contains("cannot infer the label column") && message.contains("`kind`, `fold`"),
+        "{message}"
+    );
     assert_eq!(with(unnamed, "kind", None).unwrap().classes, ["cat", "dog"]);
-    let said = with(unnamed, "id", None).unwrap_err().to_string();
-    assert!(said.contains("holds the names of the images"), "{said}");
-    let said = with("id,cat,dog\n001,1,0\n002,0.0,1\n", "last", None).unwrap_err().to_string();
-    assert!(said.contains("hold 0 and 1 for each class"), "{said}");
+    let message = with(unnamed, "id", None).unwrap_err().to_string();
+    assert!(message.contains("contains the image file names"), "{message}");
+    let message = with("id,cat,dog\n001,1,0\n002,0.0,1\n", "last", None).unwrap_err().to_string();
+    assert!(message.contains("are one-hot encoded classes"), "{message}");
 }
 
 #[test]
-fn gaps_repeats_and_several_labels_are_named() {
+fn missing_labels_repeats_and_combined_labels_are_reported() {
     let of = |text: &str| problem(&folder(&TWO, &[("train.csv", text)]), "train.csv");
     assert!(of("id,label\n001,\n002,b\n").contains("1 of 2 rows have no label in column `label` (line 2)"));
     assert!(
         of("id,label\n001,a\n001,b\n002,a\n").contains("with the label `a` in line 2 and with `b` in line 3")
     );
-    let said = problem(
+    let message = problem(
         &folder(&["a.png", "b.png", "c.png"], &[("l.csv", "f,l\na.png,x\nb.png,y\nc.png,x|y\n")]),
         "l.csv",
     );
-    assert!(said.contains("`x|y` names several classes"), "{said}");
+    assert!(message.contains("`x|y` combines several classes"), "{message}");
     let folder = folder(&TWO, &[("train.csv", "id,label\n001,a\n002,b\n001,a\n")]);
     assert_eq!(read(&folder, "train.csv", &DataOptions::default()).unwrap().labels, [0, 1]);
 }
 
 #[test]
-fn lists_of_portions_are_taken_together() {
+fn lists_of_subsets_are_combined() {
     let list = |names: [&str; 2]| format!("id,label\n{},a\n{},b\n", names[0], names[1]);
     let files = [
         ("train.csv", list(["001", "002"])),
@@ -178,7 +181,7 @@ fn lists_of_portions_are_taken_together() {
 }
 
 #[test]
-fn other_labels_are_other_data() {
+fn the_hash_depends_on_the_labels() {
     let of = |label: &str| {
         let folder = folder(&TWO, &[("train.csv", &format!("id,label\n001,a\n002,{label}\n"))]);
         read(&folder, "train.csv", &DataOptions::default()).unwrap().sha256

@@ -1,52 +1,52 @@
-//! One array in NumPy's format NPY (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>).
+//! Reads arrays in NumPy's NPY format
+//! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>).
 
 use std::io::Read;
 use std::path::Path;
 
 use crate::Inputs;
 use crate::error::{Error, Result, quoted};
-use crate::format::binary::{ended, exactly, floats};
+use crate::format::binary::{check_end, exactly, floats};
 
-/// An array as it was saved.
+/// A NumPy array.
 pub struct Array {
-    /// The sizes of its dimensions.
+    /// The shape.
     pub shape: Vec<usize>,
-    /// Its items, the last dimension fastest.
+    /// The items in C order.
     items: Items,
 }
 
 /// The items of an array.
 enum Items {
-    /// Bytes from 0 to 255.
+    /// uint8.
     Bytes(Vec<u8>),
-    /// Other numbers, and whether they are whole ones.
+    /// Other numbers, and whether they are integers.
     Numbers(Vec<f32>, bool),
-    /// Texts.
+    /// Strings.
     Texts(Vec<String>),
 }
 
-/// Longer headers are of no array that we can use; NumPy itself warns of them.
-const LONGEST_HEADER: u64 = 10_000;
+/// The maximum header length; NumPy warns about longer headers too.
+const MAX_HEADER_LENGTH: u64 = 10_000;
 
 impl Array {
-    /// Reads an array to the end of `source`.
+    /// Reads an array to the end of `source`. `budget` gets the number of bytes in memory and may reject
+    /// them.
     ///
     /// # Errors
-    /// What is no NPY, of a dtype that holds Python objects or records, of another length than it says, and what `room` refuses, which is told how many bytes it takes in memory.
-    pub fn read(path: &Path, source: &mut dyn Read, room: &dyn Fn(u64) -> Result<()>) -> Result<Self> {
-        let fault = |problem: String| Error::data(path, problem);
+    /// Data that is not NPY, has a dtype of Python objects or records, has a different length than declared,
+    /// or exceeds the memory budget.
+    pub fn read(path: &Path, source: &mut dyn Read, budget: &dyn Fn(u64) -> Result<()>) -> Result<Self> {
+        let error = |problem: String| Error::data(path, problem);
         let header = Header::read(path, source)?;
         let item = header.item_size().ok_or_else(|| {
-            fault(format!(
-                "arrays of the dtype {} cannot be read; save numbers or texts",
-                quoted(&header.descr)
-            ))
+            error(format!("the dtype {} is not supported; save numbers or strings", quoted(&header.descr)))
         })?;
         let count = header.shape.iter().try_fold(1u64, |count, size| count.checked_mul(*size as u64));
         let sizes = count.and_then(|count| Some((count, count.checked_mul(item.max(4) as u64)?)));
         let (count, bytes) =
-            sizes.ok_or_else(|| fault(format!("the shape {:?} of the array is too large", header.shape)))?;
-        room(if header.kind() == "u1" { count } else { bytes })?;
+            sizes.ok_or_else(|| error(format!("the shape {:?} of the array is too large", header.shape)))?;
+        budget(if header.kind() == "u1" { count } else { bytes })?;
         let items = match header.kind() {
             "u1" => Items::Bytes(header.ordered(exactly(path, source, count)?)),
             kind if kind.starts_with(['S', 'U']) => {
@@ -60,11 +60,11 @@ impl Array {
                 Items::Numbers(header.ordered(values), !kind.starts_with('f'))
             }
         };
-        ended(path, source)?;
+        check_end(path, source)?;
         Ok(Array { shape: header.shape, items })
     }
 
-    /// The items as inputs: the bytes, or the other numbers; none if they are texts.
+    /// The items as inputs; `None` for strings.
     pub fn into_numbers(self) -> Option<Inputs> {
         match self.items {
             Items::Bytes(bytes) => Some(Inputs::Bytes(bytes)),
@@ -73,13 +73,13 @@ impl Array {
         }
     }
 
-    /// The items as labels: whole numbers or texts; none if they are fractions.
+    /// The items as labels: integers or strings; `None` for fractions.
     pub fn into_labels(self) -> Option<Vec<String>> {
         match self.items {
             Items::Bytes(bytes) => Some(bytes.iter().map(u8::to_string).collect()),
             Items::Numbers(values, true) => Some(values.iter().map(f32::to_string).collect()),
             Items::Numbers(values, false) => {
-                // Whole numbers that were saved as fractions, up to where they are exact.
+                // Integers saved as floats, up to the limit of exact float32.
                 let is_whole = |value: &f32| value.fract() == 0. && value.abs() <= (1 << 24) as f32;
                 values.iter().map(|value| is_whole(value).then(|| (*value as i64).to_string())).collect()
             }
@@ -88,7 +88,7 @@ impl Array {
     }
 }
 
-/// What makes a number of the bytes of an item.
+/// Converts the bytes of an item to a number.
 type Number = Box<dyn Fn(&[u8]) -> f32>;
 
 struct Header {
@@ -98,7 +98,7 @@ struct Header {
 }
 
 impl Header {
-    /// The header is a Python dictionary of three entries.
+    /// Parses the header, a Python dictionary with three entries.
     fn parse(text: &str) -> Option<Self> {
         let value = |key: &str| Some(text.split_once(key)?.1.trim_start().strip_prefix(':')?.trim_start());
         let descr = value("'descr'")?.strip_prefix('\'')?.split_once('\'')?.0.to_string();
@@ -112,33 +112,32 @@ impl Header {
         })
     }
 
-    /// Reads what stands before the items.
+    /// Reads the header.
     fn read(path: &Path, source: &mut dyn Read) -> Result<Self> {
-        let fault = |problem: String| Error::data(path, problem);
+        let error = |problem: String| Error::data(path, problem);
         let start = exactly(path, source, 8)?;
         if &start[..6] != b"\x93NUMPY" {
-            return Err(fault("this is no NumPy array: it does not begin as one".to_string()));
+            return Err(error("this is not a NumPy array: the signature is missing".to_string()));
         }
         let length = match start[6] {
             1 => u64::from(u16::from_le_bytes(two(&exactly(path, source, 2)?))),
             2 | 3 => u64::from(u32::from_le_bytes(four(&exactly(path, source, 4)?))),
-            version => return Err(fault(format!("version {version} of NumPy's format is not known"))),
+            version => return Err(error(format!("unknown version {version} of the NPY format"))),
         };
-        if length > LONGEST_HEADER {
-            return Err(fault(format!("the header of the array is {length} bytes long, so it is damaged")));
+        if length > MAX_HEADER_LENGTH {
+            return Err(error(format!("the array header has {length} bytes, so it is damaged")));
         }
         let header = exactly(path, source, length)?;
         let header = String::from_utf8_lossy(&header);
-        Header::parse(&header)
-            .ok_or_else(|| fault(format!("the header of the array cannot be read: {}", quoted(&header))))
+        Header::parse(&header).ok_or_else(|| error(format!("invalid array header: {}", quoted(&header))))
     }
 
-    /// The kind and the size of an item, without the order of its bytes.
+    /// The type and size of an item, without the byte order.
     fn kind(&self) -> &str {
         self.descr.trim_start_matches(['<', '>', '|', '='])
     }
 
-    /// Whether the bytes of an item are in the other order than those of this machine.
+    /// Whether the byte order differs from this machine's.
     fn is_reversed(&self) -> bool {
         self.descr.starts_with('>') != cfg!(target_endian = "big") && !self.descr.starts_with('|')
     }
@@ -154,7 +153,7 @@ impl Header {
         }
     }
 
-    /// What makes a number of the bytes of an item.
+    /// Converts the bytes of an item to a number.
     fn number(&self) -> Number {
         let is_reversed = self.is_reversed();
         macro_rules! read {
@@ -180,7 +179,7 @@ impl Header {
         }
     }
 
-    /// The text of an item.
+    /// Decodes an item as a string.
     fn text(&self, item: &[u8]) -> String {
         let text: String = match self.kind().starts_with('S') {
             true => String::from_utf8_lossy(item).into(),
@@ -196,7 +195,7 @@ impl Header {
         text.trim_end_matches('\0').to_string()
     }
 
-    /// Items with the last dimension fastest, whichever was so in the file.
+    /// The items in C order, converted from Fortran order if necessary.
     fn ordered<T: Clone>(&self, items: Vec<T>) -> Vec<T> {
         if !self.fortran_order {
             return items;
@@ -211,19 +210,19 @@ impl Header {
         for _ in 0..items.len() {
             let at: usize = index.iter().zip(&strides).map(|(index, stride)| index * stride).sum();
             ordered.push(items[at].clone());
-            for (place, size) in index.iter_mut().zip(&self.shape).rev() {
-                *place += 1;
-                if *place < *size {
+            for (coordinate, size) in index.iter_mut().zip(&self.shape).rev() {
+                *coordinate += 1;
+                if *coordinate < *size {
                     break;
                 }
-                *place = 0;
+                *coordinate = 0;
             }
         }
         ordered
     }
 }
 
-/// A float16 as float32 (IEEE 754).
+/// Converts a float16 to float32 (IEEE 754).
 fn half(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1. } else { 1. };
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
@@ -254,15 +253,15 @@ mod tests {
     }
 
     fn array(bytes: &[u8]) -> Result<Array> {
-        let room = |bytes| match bytes {
+        let budget = |bytes| match bytes {
             0..1_000_000 => Ok(()),
-            _ => Err(Error::Usage(format!("no room for {bytes}"))),
+            _ => Err(Error::Usage(format!("over budget: {bytes}"))),
         };
-        Array::read(Path::new("a.npy"), &mut &bytes[..], &room)
+        Array::read(Path::new("a.npy"), &mut &bytes[..], &budget)
     }
 
     #[test]
-    fn every_dtype_is_read_in_both_orders_of_bytes() {
+    fn every_dtype_is_read_in_both_byte_orders() {
         let cases: [(&str, Vec<u8>); 16] = [
             ("|b1", vec![1, 0]),
             ("|u1", vec![1, 0]),
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_whole_numbers_or_texts() {
+    fn labels_are_integers_or_strings() {
         let labels = |descr, items: &[u8]| array(&npy(descr, "False", "(2,)", items)).unwrap().into_labels();
         assert_eq!(labels("|u1", &[7, 0]).unwrap(), ["7", "0"]);
         assert_eq!(labels(">i2", &[0, 7, 255, 255]).unwrap(), ["7", "-1"]);
@@ -323,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_fortran_is_turned() {
+    fn fortran_order_is_converted() {
         let columns_first = npy("|u1", "True", "(2, 3)", &[1, 4, 2, 5, 3, 6]);
         let values = array(&columns_first).unwrap().into_numbers().unwrap();
         assert!(matches!(values, Inputs::Bytes(values) if values == [1, 2, 3, 4, 5, 6]));
@@ -332,19 +331,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_or_no_numbers_is_refused() {
+    fn damaged_arrays_and_unsupported_dtypes_are_rejected() {
         let whole = npy("<f4", "False", "(2, 1)", &[0; 8]);
         for length in 0..whole.len() {
             assert!(array(&whole[..length]).is_err());
         }
         let problem = |bytes: Vec<u8>| array(&bytes).err().unwrap().to_string();
-        assert!(
-            problem(npy("|O", "False", "(1,)", b"pickle"))
-                .contains("arrays of the dtype `|O` cannot be read")
-        );
+        assert!(problem(npy("|O", "False", "(1,)", b"pickle")).contains("the dtype `|O` is not supported"));
         assert!(problem(npy("<f4", "False", "(99999999999, 99999999999)", &[])).contains("is too large"));
-        assert!(problem(npy("<f4", "False", "(9999999999,)", &[])).contains("no room for 39999999996"));
-        assert!(problem(npy("<f4", "False", "(9999,)", &[])).contains("ends too early"));
+        assert!(problem(npy("<f4", "False", "(9999999999,)", &[])).contains("over budget: 39999999996"));
+        assert!(problem(npy("<f4", "False", "(9999,)", &[])).contains("truncated"));
         assert!(problem([whole, vec![0]].concat()).contains("longer than its header"));
         assert!(problem(b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec()).contains("so it is damaged"));
     }

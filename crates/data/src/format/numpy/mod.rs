@@ -1,4 +1,4 @@
-//! NumPy's arrays: an `.npz` that holds inputs and labels, or an `.npy` of inputs with the labels beside it.
+//! NumPy arrays: an `.npz` with inputs and labels, or an `.npy` of inputs with its labels next to it.
 
 mod array;
 
@@ -20,12 +20,12 @@ use crate::{DataOptions, Dataset, InputShape, Inputs, Portion, ValueRange};
 /// The format.
 pub struct Numpy;
 
-/// What pairs of arrays are called, inputs and labels.
+/// The names of pairs of arrays: inputs and labels.
 const PAIRS: [(&str, &str); 5] =
     [("x", "y"), ("images", "labels"), ("data", "target"), ("inputs", "labels"), ("features", "labels")];
 
-/// How the names begin or end of the arrays of a portion.
-const PORTIONS: [(&str, Portion); 4] = [
+/// Prefixes or suffixes of array names for subsets.
+const SUBSETS: [(&str, Portion); 4] = [
     ("train", Portion::Train),
     ("val", Portion::Validation),
     ("valid", Portion::Validation),
@@ -38,7 +38,7 @@ impl Format for Numpy {
     }
 
     fn summary(&self) -> &'static str {
-        "NumPy arrays (.npz with x and y, or .npy with its labels beside it)"
+        "NumPy arrays (.npz with x and y, or .npy with its labels next to it)"
     }
 
     fn recognises(&self, path: &Path) -> bool {
@@ -60,14 +60,14 @@ impl Format for Numpy {
     }
 }
 
-/// The labels beside `NAME.npy`: `NAME_labels.npy`, `NAME` with its word for inputs changed into that for labels (`x` and
-/// `y`, `images` and `labels`, `data` and `target`), or `labels.npy`.
+/// The label file of `NAME.npy`: `NAME_labels.npy`, `NAME` with the word for inputs replaced by the word for
+/// labels (`x` and `y`, `images` and `labels`, `data` and `target`), or `labels.npy`.
 fn labels_of(path: &Path) -> Result<PathBuf> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut candidates = vec![format!("{stem}_labels.npy")];
     for (inputs, labels) in PAIRS {
         for (from, to) in [(inputs, labels), (&inputs.to_uppercase(), labels)] {
-            // A single letter is a word of the name, not any x in it.
+            // A single letter counts only as a separate word of the name.
             let words: Vec<_> = stem.split(['_', '-']).collect();
             if words.contains(&from) {
                 let separator = if stem.contains('-') { "-" } else { "_" };
@@ -84,23 +84,22 @@ fn labels_of(path: &Path) -> Result<PathBuf> {
         .map(|name| path.with_file_name(name))
         .find(|other| other != path && other.is_file());
     found.ok_or_else(|| {
-        let problem = format!("its labels were not found beside it; looked for {}", candidates.join(", "));
+        let problem = format!("label file not found; looked for {}", candidates.join(", "));
         Error::data(path, problem)
     })
 }
 
-fn read_npz(path: &Path, room: Room, layout: Option<ArrayLayout>) -> Result<Arrays> {
+fn read_npz(path: &Path, budget: Room, layout: Option<ArrayLayout>) -> Result<Arrays> {
     let file = room::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
-    let damaged =
-        |e: zip::result::ZipError| Error::data(path, format!("this is no .npz, or it is damaged: {e}"));
+    let damaged = |e: zip::result::ZipError| Error::data(path, format!("not an .npz file, or damaged: {e}"));
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     let names = archive.file_names().map(|name| name.map(|name| name.into_owned()));
     let names = names.collect::<zip::result::ZipResult<Vec<_>>>().map_err(damaged)?;
-    // All of them together.
-    let taken = Cell::new(0u64);
+    // The budget applies to all arrays together.
+    let used = Cell::new(0u64);
     let check = |bytes: u64| {
-        taken.set(taken.get().saturating_add(bytes));
-        room.check(path, taken.get())
+        used.set(used.get().saturating_add(bytes));
+        budget.check(path, used.get())
     };
     let mut arrays_of: BTreeMap<(Portion, bool), Array> = BTreeMap::new();
     for name in &names {
@@ -123,7 +122,7 @@ fn read_npz(path: &Path, room: Room, layout: Option<ArrayLayout>) -> Result<Arra
     }
     let mut all = all.ok_or_else(|| {
         let problem = format!(
-            "no pair of inputs and labels was found, such as x and y, images and labels, or x_train and y_train; the arrays are: {}",
+            "no pair of inputs and labels found, such as x and y, images and labels, or x_train and y_train; the arrays are: {}",
             names.join(", ")
         );
         Error::data(path, problem)
@@ -133,14 +132,14 @@ fn read_npz(path: &Path, room: Room, layout: Option<ArrayLayout>) -> Result<Arra
     Ok(all)
 }
 
-/// What an array of this name holds: of which portion, if the name says, and whether labels.
+/// The role of an array by its name: its subset, if any, and whether it contains labels.
 fn role(name: &str) -> Option<(Option<Portion>, bool)> {
     let name = name.to_lowercase();
     let mut words: Vec<_> = name.split(['_', '-']).collect();
-    let place = words.iter().position(|word| PORTIONS.iter().any(|(own, _)| own == word));
-    let portion = place.map(|place| {
-        let word = words.remove(place);
-        PORTIONS.iter().find(|(own, _)| *own == word).expect("it was found").1
+    let index = words.iter().position(|word| SUBSETS.iter().any(|(name, _)| name == word));
+    let portion = index.map(|index| {
+        let word = words.remove(index);
+        SUBSETS.iter().find(|(name, _)| *name == word).expect("the word is in the list").1
     });
     let [word] = words[..] else { return None };
     if PAIRS.iter().any(|(_, labels)| *labels == word) {
@@ -150,50 +149,50 @@ fn role(name: &str) -> Option<(Option<Portion>, bool)> {
 }
 
 fn arrays(path: &Path, inputs: Array, labels: Array, layout: Option<ArrayLayout>) -> Result<Arrays> {
-    let fault = |problem: String| Error::data(path, problem);
+    let error = |problem: String| Error::data(path, problem);
     if labels.shape.len() != 1 && labels.shape.get(1) != Some(&1) {
-        return Err(fault(format!("labels have one dimension, but theirs are {:?}", labels.shape)));
+        return Err(error(format!("labels must have one dimension, but their shape is {:?}", labels.shape)));
     }
     let labels = labels
         .into_labels()
-        .ok_or_else(|| fault("labels are whole numbers or texts, not fractions".to_string()))?;
-    let (shape, colors_last) = match inputs.shape[..] {
+        .ok_or_else(|| error("labels must be integers or strings, not fractions".to_string()))?;
+    let (shape, channels_last) = match inputs.shape[..] {
         [_, features] => (vec![features], false),
         [_, height, width] => (vec![1, height, width], false),
-        [_, a, b, c] => match layout.or_else(|| layout_by(a, c)) {
+        [_, a, b, c] => match layout.or_else(|| infer_layout(a, c)) {
             Some(ArrayLayout::Nhwc) => (vec![c, a, b], true),
             Some(ArrayLayout::Nchw) => (vec![a, b, c], false),
             None => {
                 let problem = format!(
-                    "where do the channels of its images stand, whose shape is {:?}? Say --layout nhwc if they are {c}, the last \
-                     size, and --layout nchw if they are {a}, the second",
+                    "cannot infer the memory layout from the shape {:?}; use --layout nhwc if the last size, {c}, is the \
+                     number of channels, or --layout nchw if the second, {a}, is",
                     inputs.shape
                 );
-                return Err(fault(problem));
+                return Err(error(problem));
             }
         },
         _ => {
             let problem = format!(
-                "inputs have the shape (N, features), (N, H, W), (N, C, H, W) or (N, H, W, C), but theirs is {:?}",
+                "inputs must have the shape (N, features), (N, H, W), (N, C, H, W) or (N, H, W, C), but their shape is {:?}",
                 inputs.shape
             );
-            return Err(fault(problem));
+            return Err(error(problem));
         }
     };
     let values = match inputs.into_numbers() {
-        Some(Inputs::Bytes(bytes)) => Inputs::Bytes(channels_first(bytes, &shape, colors_last)),
-        Some(Inputs::Floats(floats)) => Inputs::Floats(channels_first(floats, &shape, colors_last)),
-        _ => return Err(fault("inputs are numbers, not texts".to_string())),
+        Some(Inputs::Bytes(bytes)) => Inputs::Bytes(channels_first(bytes, &shape, channels_last)),
+        Some(Inputs::Floats(floats)) => Inputs::Floats(channels_first(floats, &shape, channels_last)),
+        _ => return Err(error("inputs must be numbers, not strings".to_string())),
     };
     let unit = ValueRange { min: 0., max: 1. };
     let is_unit = |values: &[f32]| values.iter().all(|value| (0. ..=1.).contains(value));
     let range = match &values {
         Inputs::Bytes(_) => Some(BYTES),
-        // Pictures as fractions of white are in this range; columns of a table only happen to be.
+        // Images with values from 0 to 1 have this range; table columns may have such values by chance.
         Inputs::Floats(values) if shape.len() == 3 && is_unit(values) => Some(unit),
         _ => None,
     };
-    // Bytes of a table are numbers like others.
+    // Bytes of a table are ordinary numbers.
     let (values, range) = match values {
         Inputs::Bytes(bytes) if shape.len() == 1 => {
             (Inputs::Floats(bytes.into_iter().map(f32::from).collect()), None)
@@ -204,25 +203,26 @@ fn arrays(path: &Path, inputs: Array, labels: Array, layout: Option<ArrayLayout>
     Ok(Arrays { inputs: values, shape, range, labels, portions: None })
 }
 
-/// Where the channels stand in images of sizes (N, first, …, last): where there are 1 to 4 and not in the other place.
-fn layout_by(first: usize, last: usize) -> Option<ArrayLayout> {
-    let may_be = |size: usize| (1..=4).contains(&size);
-    match (may_be(first), may_be(last)) {
+/// Infers the memory layout of images with sizes (N, first, …, last): the dimension of size 1 to 4, if there
+/// is only one.
+fn infer_layout(first: usize, last: usize) -> Option<ArrayLayout> {
+    let may_be_channels = |size: usize| (1..=4).contains(&size);
+    match (may_be_channels(first), may_be_channels(last)) {
         (true, false) => Some(ArrayLayout::Nchw),
         (false, true) => Some(ArrayLayout::Nhwc),
         _ => None,
     }
 }
 
-fn channels_first<T: Copy>(values: Vec<T>, shape: &[usize], colors_last: bool) -> Vec<T> {
+fn channels_first<T: Copy>(values: Vec<T>, shape: &[usize], channels_last: bool) -> Vec<T> {
     let [channels, height, width] = shape[..] else { return values };
-    if !colors_last || channels == 1 {
+    if !channels_last || channels == 1 {
         return values;
     }
     let mut ordered = Vec::with_capacity(values.len());
-    for picture in values.chunks_exact(channels * height * width) {
+    for image in values.chunks_exact(channels * height * width) {
         for channel in 0..channels {
-            ordered.extend(picture.iter().skip(channel).step_by(channels));
+            ordered.extend(image.iter().skip(channel).step_by(channels));
         }
     }
     ordered
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_with_colors_last_are_turned() {
+    fn channels_last_images_are_converted() {
         let pixels: Vec<u8> = (0..12).collect();
         let images = npy("|u1", &[1, 5, 2, 3], &[pixels.clone(), vec![0; 18]].concat());
         let data = npz(&[("images", images), ("labels", npy("|u1", &[1], &[4]))]).unwrap();
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_are_told_by_the_sizes_or_asked_for() {
+    fn the_memory_layout_is_inferred_or_must_be_set() {
         let with = |sizes: [usize; 3], layout: Option<ArrayLayout>| {
             let folder = tempfile::tempdir().unwrap();
             let shape = [&[1][..], &sizes].concat();
@@ -283,8 +283,11 @@ mod tests {
             assert_eq!(with([channels, 8, 9], None).unwrap(), expected);
         }
         for sizes in [[3, 4, 3], [4, 4, 3], [1, 28, 1], [8, 8, 16]] {
-            let said = with(sizes, None).unwrap_err().to_string();
-            assert!(said.contains("where do the channels") && said.contains("--layout nhwc"), "{said}");
+            let message = with(sizes, None).unwrap_err().to_string();
+            assert!(
+                message.contains("cannot infer the memory layout") && message.contains("--layout nhwc"),
+                "{message}"
+            );
         }
         assert_eq!(with([3, 4, 2], Some(ArrayLayout::Nhwc)).unwrap(), [2, 3, 4]);
         assert_eq!(with([3, 4, 2], Some(ArrayLayout::Nchw)).unwrap(), [3, 4, 2]);
@@ -292,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays_of_portions_are_split_as_they_are() {
+    fn array_names_define_subsets() {
         let row = |value: f32| npy("<f4", &[1, 2], &[value.to_le_bytes(), value.to_le_bytes()].concat());
         let label = |label: u8| npy("|u1", &[1], &[label]);
         let data = npz(&[
@@ -309,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_labels_of_an_npy_stand_beside_it() {
+    fn the_labels_of_an_npy_are_next_to_it() {
         for (inputs, labels) in [
             ("images.npy", "labels.npy"),
             ("x_train.npy", "y_train.npy"),
@@ -320,15 +323,15 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join(inputs), npy("|u1", &[2, 1], &[1, 2])).unwrap();
             let path = folder.path().join(inputs);
-            let said = Numpy.read(&path, &DataOptions::default()).unwrap_err().to_string();
-            assert!(said.contains("looked for") && said.contains(labels), "{said}");
+            let message = Numpy.read(&path, &DataOptions::default()).unwrap_err().to_string();
+            assert!(message.contains("looked for") && message.contains(labels), "{message}");
             std::fs::write(folder.path().join(labels), npy("|u1", &[2], &[0, 1])).unwrap();
             assert_eq!(Numpy.read(&path, &DataOptions::default()).unwrap().labels, [0, 1]);
         }
     }
 
     #[test]
-    fn pairs_that_do_not_fit_are_refused() {
+    fn mismatched_pairs_are_rejected() {
         let x = || npy("<f4", &[2, 1], &[0; 8]);
         let problem = |arrays: &[(&str, Vec<u8>)]| npz(arrays).unwrap_err().to_string();
         assert!(
@@ -354,8 +357,8 @@ mod tests {
                 archive.write_all(&array).unwrap();
             }
             let mut file = archive.finish().unwrap().into_inner();
-            let place = at % file.len();
-            file[place] ^= by;
+            let index = at % file.len();
+            file[index] ^= by;
             for bytes in [&bytes[..], &file, &file[..cut % file.len()]] {
                 std::fs::write(&path, bytes).unwrap();
                 let _ = Numpy.read(&path, &DataOptions::default());

@@ -1,23 +1,23 @@
-//! Classes that not every portion of the data has.
+//! Classes without examples in one of the subsets.
 
 use super::{Dataset, Portion};
 use crate::error::quoted;
 
-/// Classes that a portion lacks.
+/// Classes without examples in a subset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lacking {
-    /// The portion.
+pub struct MissingClasses {
+    /// The subset.
     pub portion: Portion,
-    /// The classes, each with the number of its examples elsewhere.
+    /// The classes, each with its number of examples in the other subsets.
     pub classes: Vec<(String, usize)>,
 }
 
-/// The classes that shall be named.
-const NAMED: usize = 5;
+/// The maximum number of classes in a message.
+const MAX_NAMED: usize = 5;
 
-impl Lacking {
-    /// The classes that each portion lacks, where the data comes in portions.
-    pub fn of(dataset: &Dataset) -> Vec<Lacking> {
+impl MissingClasses {
+    /// Finds the classes without examples in each subset, if the source defines subsets.
+    pub fn of(dataset: &Dataset) -> Vec<MissingClasses> {
         let Some(portions) = &dataset.portions else { return Vec::new() };
         let mut counts = vec![[0; 3]; dataset.classes.len()];
         for (label, portion) in dataset.labels.iter().zip(portions) {
@@ -25,42 +25,42 @@ impl Lacking {
         }
         let lacking = |portion: Portion| {
             let is_present = portions.contains(&portion);
-            // A class that cannot be learned need not be measured.
+            // A class without training examples is reported once, for the training set.
             let lacks = |counts: &&[usize; 3]| {
                 let [train, ..] = **counts;
                 is_present && counts[portion as usize] == 0 && (portion == Portion::Train || train > 0)
             };
             let classes = dataset.classes.iter().zip(&counts).filter(|(_, counts)| lacks(counts));
             let classes = classes.map(|(class, counts)| (class.clone(), counts.iter().sum())).collect();
-            Lacking { portion, classes }
+            MissingClasses { portion, classes }
         };
         let all = [Portion::Train, Portion::Validation, Portion::Test].map(lacking);
-        // Classes that none has, which a list left out, lack nothing.
-        let known = |lacking: Lacking| {
+        // Ignores classes without any examples, which `--exclude` may have removed.
+        let known = |lacking: MissingClasses| {
             let classes = lacking.classes.into_iter().filter(|(_, count)| *count > 0).collect();
-            Lacking { classes, ..lacking }
+            MissingClasses { classes, ..lacking }
         };
         all.into_iter().map(known).filter(|lacking| !lacking.classes.is_empty()).collect()
     }
 
-    /// What is wrong, in a sentence.
+    /// The warning as a sentence.
     pub fn sentence(&self) -> String {
         let (portion, consequence) = match self.portion {
             Portion::Train => {
-                ("training", "the model cannot learn them, and each of these examples counts as a mistake")
+                ("training", "the model cannot learn them and misclassifies each of their examples")
             }
-            Portion::Validation => ("validation", "the figures there say nothing of them"),
-            Portion::Test => ("test", "the figures there say nothing of them"),
+            Portion::Validation => ("validation", "validation metrics do not cover them"),
+            Portion::Test => ("test", "test metrics do not cover them"),
         };
         let count = self.classes.len();
-        let named = self.classes.iter().take(NAMED).map(|(class, examples)| match self.portion {
+        let named = self.classes.iter().take(MAX_NAMED).map(|(class, examples)| match self.portion {
             Portion::Train => format!("{} ({examples} elsewhere)", quoted(class)),
             _ => quoted(class),
         });
-        let more = if count > NAMED { ", …" } else { "" };
+        let more = if count > MAX_NAMED { ", …" } else { "" };
         let classes = if count == 1 { "1 class has" } else { &format!("{count} classes have") };
         let named = named.collect::<Vec<_>>().join(", ");
-        format!("{classes} no example in the {portion} portion, {named}{more}: {consequence}")
+        format!("{classes} no example in the {portion} set, {named}{more}: {consequence}")
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_of_one_portion_alone_are_named() {
+    fn classes_missing_in_a_subset_are_named() {
         use Portion::{Test, Train, Validation};
         let data = dataset(&[
             (1, Train),
@@ -98,15 +98,18 @@ mod tests {
             (1, Test),
             (2, Test),
         ]);
-        let said: Vec<_> = Lacking::of(&data).iter().map(Lacking::sentence).collect();
-        assert_eq!(said.len(), 2, "{said:?}");
+        let sentences: Vec<_> = MissingClasses::of(&data).iter().map(MissingClasses::sentence).collect();
+        assert_eq!(sentences.len(), 2, "{sentences:?}");
         assert!(
-            said[0].starts_with("1 class has no example in the training portion, `bird` (2 elsewhere)"),
-            "{said:?}"
+            sentences[0].starts_with("1 class has no example in the training set, `bird` (2 elsewhere)"),
+            "{sentences:?}"
         );
-        assert!(said[1].starts_with("1 class has no example in the validation portion, `dog`"), "{said:?}");
+        assert!(
+            sentences[1].starts_with("1 class has no example in the validation set, `dog`"),
+            "{sentences:?}"
+        );
         let all = dataset(&[(0, Train), (1, Train), (2, Train), (0, Test), (1, Test), (2, Test)]);
-        assert_eq!(Lacking::of(&all), []);
-        assert_eq!(Lacking::of(&Dataset { portions: None, ..dataset(&[(0, Train)]) }), []);
+        assert_eq!(MissingClasses::of(&all), []);
+        assert_eq!(MissingClasses::of(&Dataset { portions: None, ..dataset(&[(0, Train)]) }), []);
     }
 }

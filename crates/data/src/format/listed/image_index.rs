@@ -1,4 +1,4 @@
-//! Where the images of a list are: beside it, in a folder beside it, or where the user says.
+//! Finds the images of a list: next to it, in a folder next to it, or in a folder set by the user.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,60 +8,61 @@ use super::shown;
 use crate::format::folder::entries;
 use crate::image::is_image;
 
-/// The images of some folders by their names, and by their names without an extension.
+/// An index of the images in some folders by file name and by name without extension.
 #[derive(Clone)]
-pub struct Places {
-    /// Against which paths are relative.
+pub struct ImageIndex {
+    /// The base of relative paths.
     base: PathBuf,
-    /// The folders, the likeliest first, with what is in them.
+    /// The folders, in order of preference, with their images.
     folders: Vec<(PathBuf, Arc<Files>)>,
-    /// The first folder alone decides where several have an image.
-    has_own: bool,
-    /// Folders that paths lead to, as they are needed.
+    /// Whether the first folder takes precedence if several contain an image.
+    prefers_first: bool,
+    /// Other folders that are referenced by paths, read on demand.
     others: HashMap<PathBuf, Arc<Files>>,
 }
 
-/// More folders beside a list are not looked into.
-const MOST_FOLDERS: usize = 64;
+/// The maximum number of folders next to a list that are read.
+const MAX_FOLDERS: usize = 64;
 
-impl Places {
-    /// For a list: the folder that the user names and those in it; else that of the list, and those beside the list, of which
-    /// that with the list's name comes first.
+impl ImageIndex {
+    /// Indexes the folder set by the user and its subfolders; otherwise the folder of the list and its
+    /// subfolders, where the one with the list's name comes first.
     pub fn new(list: &Path, images: Option<&Path>) -> Self {
-        let beside = list.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let base = images.unwrap_or(beside).to_path_buf();
+        let list_folder =
+            list.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let base = images.unwrap_or(list_folder).to_path_buf();
         let stem = list.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let stem = stem.split('.').next().unwrap_or_default().to_string();
         let mut inner: Vec<_> =
             entries(&base).unwrap_or_default().into_iter().filter(|path| path.is_dir()).collect();
-        let is_own =
+        let has_list_name =
             |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().to_lowercase() == stem;
-        inner.sort_by_key(|path| !is_own(path));
-        let has_own = inner.first().is_some_and(is_own);
-        let folders = inner.into_iter().take(MOST_FOLDERS);
-        // The folder's own files come before all others.
+        inner.sort_by_key(|path| !has_list_name(path));
+        let prefers_first = inner.first().is_some_and(has_list_name);
+        let folders = inner.into_iter().take(MAX_FOLDERS);
+        // Files in the folder itself take precedence.
         let folders = folders.chain([base.clone()]).map(|path| {
             let files = Arc::new(Files::of(&path));
             (path, files)
         });
         let folders = folders.filter(|(_, files)| !files.by_name.is_empty()).collect();
-        Places { base, folders, has_own, others: HashMap::new() }
+        ImageIndex { base, folders, prefers_first, others: HashMap::new() }
     }
 
-    /// The image that a cell names.
+    /// The image with the name or path in a cell.
     ///
     /// # Errors
-    /// None, or several.
+    /// No image, or several.
     pub fn find(&mut self, cell: &str) -> Result<PathBuf, String> {
-        self.found(cell).unwrap_or_else(|| Err(self.nowhere()))
+        self.find_all(cell).unwrap_or_else(|| Err(self.not_found()))
     }
 
-    /// Whether a cell names an image, or several.
-    pub fn knows(&mut self, cell: &str) -> bool {
-        self.found(cell).is_some()
+    /// Whether at least one image has the name or path in a cell.
+    pub fn contains(&mut self, cell: &str) -> bool {
+        self.find_all(cell).is_some()
     }
 
-    fn found(&mut self, cell: &str) -> Option<Result<PathBuf, String>> {
+    fn find_all(&mut self, cell: &str) -> Option<Result<PathBuf, String>> {
         let cell = cell.trim();
         if cell.is_empty() || cell.contains('\0') {
             return None;
@@ -69,27 +70,27 @@ impl Places {
         if cell.contains(['/', '\\']) {
             let mut folders = vec![self.base.clone()];
             folders.extend(self.folders.iter().map(|(path, _)| path.clone()));
-            let found = folders.iter().find_map(|folder| {
+            let find_all = folders.iter().find_map(|folder| {
                 self.in_folder(folder, cell).or_else(|| self.in_folder(folder, &cell.replace('\\', "/")))
             });
-            return found;
+            return find_all;
         }
-        let found: Vec<_> =
+        let find_all: Vec<_> =
             self.folders.iter().filter_map(|(path, files)| Some((path.clone(), files.find(cell)?))).collect();
-        match &found[..] {
+        match &find_all[..] {
             [] => None,
             [(_, file)] => Some(file.clone()),
-            [(own, file), ..] if self.has_own && *own == self.folders[0].0 => Some(file.clone()),
+            [(first, file), ..] if self.prefers_first && *first == self.folders[0].0 => Some(file.clone()),
             [.., (folder, file)] if *folder == self.base => Some(file.clone()),
             [(one, _), (other, _), ..] => Some(Err(format!(
-                "there is such an image in {} and in {}; name one of them with --images",
+                "the image exists in {} and in {}; choose one with --images",
                 shown(one),
                 shown(other)
             ))),
         }
     }
 
-    /// What a path in a folder names.
+    /// The image at a path relative to a folder.
     fn in_folder(&mut self, folder: &Path, path: &str) -> Option<Result<PathBuf, String>> {
         let path = folder.join(path);
         if path.is_file() {
@@ -100,10 +101,10 @@ impl Places {
         files.find(&name)
     }
 
-    fn nowhere(&self) -> String {
+    fn not_found(&self) -> String {
         let folders: Vec<_> = self.folders.iter().take(4).map(|(path, _)| shown(path)).collect();
         match folders.len() {
-            0 => format!("there are no images in {} and in the folders in it", shown(&self.base)),
+            0 => format!("there are no images in {} and its subfolders", shown(&self.base)),
             _ => format!("there is no such image in {}", folders.join(", ")),
         }
     }
@@ -130,7 +131,7 @@ impl Files {
         files
     }
 
-    /// The image of this name, or of this name and an extension.
+    /// The image with this name, with or without its extension.
     fn find(&self, name: &str) -> Option<Result<PathBuf, String>> {
         if let Some(path) = self.by_name.get(name) {
             return Some(Ok(path.clone()));
@@ -140,10 +141,7 @@ impl Files {
             several => {
                 let names: Vec<_> =
                     several.iter().filter_map(|path| path.file_name()).map(Path::new).map(shown).collect();
-                Some(Err(format!(
-                    "several images are called so ({}); write the extension, too",
-                    names.join(", ")
-                )))
+                Some(Err(format!("several images have this name ({}); add the extension", names.join(", "))))
             }
         }
     }

@@ -1,36 +1,36 @@
-//! Rows for a model that is trained: read as those that it was trained on.
+//! Reads rows as inputs of a trained model.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use super::chunk_reader::ChunkReader;
+use super::column_positions::{ColumnPositions, RowMismatch, positions};
 use super::delimiter::ranked;
-use super::layout::{Input, Layout};
+use super::layout::{InputColumn, Layout};
 use super::parallel::parse;
 use super::parse::Parsed;
-use super::places::{Misfit, Places, places};
-use super::reading::Reading;
 use super::rows::{Row, for_each_row, text_of};
-use super::{Missing, category_places, one_hot};
+use super::{Missing, category_indexes, one_hot};
 use crate::Table;
 use crate::column::{Column, ColumnKind, TableLayout};
 use crate::error::{Error, Place, Result, excerpt, quoted};
 use crate::unknown::{OnUnknown, UnknownText, Unknowns};
 
-/// What the cells of a row may be, beside values like those that the model was trained on.
+/// How missing values and unknown categories are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowed {
-    /// Whether a value may be missing.
+    /// Whether missing values are allowed.
     pub missing: bool,
-    /// What becomes of a category that the model was not trained on.
+    /// How unknown categories are handled.
     pub unknown: OnUnknown,
 }
 
-/// A row for a model.
+/// An input row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputRow {
-    /// A value a feature; NaN where one is missing.
+    /// One value per feature; NaN if missing.
     pub values: Vec<f32>,
-    /// The categories that the model was not trained on.
+    /// The unknown categories of the row.
     pub unknown: Vec<UnknownText>,
 }
 
@@ -40,32 +40,32 @@ impl From<Vec<f32>> for InputRow {
     }
 }
 
-/// Reads rows for a model that was trained on a table of this layout. A header says by its names where the model's columns
-/// are. Without one, they stand as in the file that it was trained on, or alone. Where that was no table, the label may
-/// stand behind them.
+/// Reads rows for a model that was trained on a table with this layout. With a header, columns are found by
+/// name. Without one, the columns are those of the training table or only the inputs; if the model was not
+/// trained on a table, a label may follow the inputs.
 ///
 /// # Errors
-/// A file that cannot be read or holds no rows, a header that lacks columns of the model, and rows that do not fit it, with
-/// line and column.
+/// A file that is unreadable or has no rows, a header without the model's columns, or rows that do not match
+/// the model, with line and column.
 pub fn read_rows(path: &Path, model: &TableLayout, allowed: Allowed) -> Result<Table> {
-    let reading = Reading::open(path)?;
-    let beginning = reading.beginning();
+    let reader = ChunkReader::open(path)?;
+    let beginning = reader.beginning();
     let layout = layout_of(path, beginning, 1, model, allowed)
-        .map_err(|misfit| misfit.error)?
-        .ok_or_else(|| Error::data(path, "the file is empty; it needs a row an input"))?;
+        .map_err(|mismatch| mismatch.error)?
+        .ok_or_else(|| Error::data(path, "the file is empty; expected one row per input"))?;
     let first = First::take(path, beginning, 1, layout.delimiter)?;
-    let fingerprint = reading.fingerprint();
-    let mut parsed = parse(reading, &layout)?;
+    let fingerprint = reader.fingerprint();
+    let mut parsed = parse(reader, &layout)?;
     if parsed.rows.is_empty() {
-        let swallowed = first.map_or("", |first| first.swallowed);
-        return Err(Error::data(path, format!("{HEADER_ALONE}{swallowed}")));
+        let unclosed_quote_hint = first.map_or("", |first| first.unclosed_quote_hint);
+        return Err(Error::data(path, format!("{HEADER_ALONE}{unclosed_quote_hint}")));
     }
     let texts: Vec<_> = parsed.categories.iter_mut().map(|texts| std::mem::take(&mut texts.texts)).collect();
-    let places = category_places(&texts, model);
+    let indexes = category_indexes(&texts, model);
     let check = Check { path, model, layout: &layout, allowed };
     let mut unknowns = Unknowns::default();
     for (row, line) in parsed.values.chunks_exact(model.columns.len().max(1)).zip(&parsed.lines) {
-        unknowns.add(&check.unknown(*line, row, &texts, &places)?);
+        unknowns.add(&check.unknown(*line, row, &texts, &indexes)?);
     }
     if let Some(summary) = unknowns.summary(parsed.rows.len()) {
         tracing::warn!("{}: {summary}", Place::from(path).name());
@@ -73,7 +73,7 @@ pub fn read_rows(path: &Path, model: &TableLayout, allowed: Allowed) -> Result<T
     Ok(Table {
         path: path.to_path_buf(),
         layout: model.clone(),
-        values: one_hot(parsed.values, &places, model),
+        values: one_hot(parsed.values, &indexes, model),
         labels: parsed.labels,
         label_texts: parsed.label_texts.texts,
         groups: None,
@@ -83,35 +83,38 @@ pub fn read_rows(path: &Path, model: &TableLayout, allowed: Allowed) -> Result<T
     })
 }
 
-pub(super) const HEADER_ALONE: &str = "the file holds a header and no rows";
+pub(super) const HEADER_ALONE: &str = "the file has a header but no rows";
 
-/// How the rows of a text become inputs of a model.
-pub(super) struct Expected {
+/// Parses rows as inputs of a model.
+pub(super) struct RowParser {
     layout: Layout,
     model: Arc<TableLayout>,
     allowed: Allowed,
 }
 
-impl Expected {
-    /// What the first row of a text, whose first line has this number, says of those below; none if all lines are blank.
-    /// Labels are passed over.
+impl RowParser {
+    /// Infers the layout from the first row of a text that begins at line `first_line`; `None` if all lines
+    /// are blank. Labels are ignored.
     ///
     /// # Errors
-    /// A first row that does not fit the model.
+    /// A first row that does not match the model.
     pub fn of(
         path: &Path,
         text: &[u8],
         first_line: u64,
         model: &Arc<TableLayout>,
         allowed: Allowed,
-    ) -> std::result::Result<Option<Self>, Misfit> {
+    ) -> std::result::Result<Option<Self>, RowMismatch> {
         let layout = layout_of(path, text, first_line, model, allowed)?;
-        let unlabelled =
-            |layout| Expected { layout: Layout { label: None, ..layout }, model: Arc::clone(model), allowed };
+        let unlabelled = |layout| RowParser {
+            layout: Layout { label: None, ..layout },
+            model: Arc::clone(model),
+            allowed,
+        };
         Ok(layout.map(unlabelled))
     }
 
-    /// The byte between cells.
+    /// The delimiter.
     pub fn delimiter(&self) -> u8 {
         self.layout.delimiter
     }
@@ -121,45 +124,45 @@ impl Expected {
         self.layout.header.as_ref().map(|(_, line)| *line)
     }
 
-    /// The rows of a stretch of the text, each with its line, or what is wrong with the row.
+    /// Parses the rows of a part of the text. Each has its line, and its values or error.
     pub fn rows(&self, path: &Path, text: &[u8], first_line: u64) -> Vec<(u64, Result<InputRow>)> {
         let mut rows = Vec::new();
         let mut parsed = Parsed::of(&self.layout);
-        let walked = for_each_row(path, text, self.layout.delimiter, first_line, &mut |row| {
+        let result = for_each_row(path, text, self.layout.delimiter, first_line, &mut |row| {
             if Some(row.line) != self.header() {
                 rows.push((row.line, self.row(path, &row, &mut parsed)));
             }
             Ok(())
         });
-        rows.extend(walked.err().map(|error| (first_line, Err(error))));
+        rows.extend(result.err().map(|error| (first_line, Err(error))));
         rows
     }
 
     fn row(&self, path: &Path, row: &Row, parsed: &mut Parsed) -> Result<InputRow> {
-        if parsed.categories.iter().any(|texts| texts.texts.len() > MOST_TEXTS) {
+        if parsed.categories.iter().any(|texts| texts.texts.len() > MAX_CACHED_TEXTS) {
             *parsed = Parsed::of(&self.layout);
         }
         parsed.values.clear();
         parsed.add(path, row, &self.layout)?;
         let texts: Vec<_> = parsed.categories.iter().map(|texts| &texts.texts[..]).collect();
-        let places = category_places(&texts, &self.model);
+        let indexes = category_indexes(&texts, &self.model);
         let check = Check { path, model: &self.model, layout: &self.layout, allowed: self.allowed };
-        let unknown = check.unknown(row.line, &parsed.values, &texts, &places)?;
-        Ok(InputRow { values: one_hot(parsed.values.clone(), &places, &self.model), unknown })
+        let unknown = check.unknown(row.line, &parsed.values, &texts, &indexes)?;
+        Ok(InputRow { values: one_hot(parsed.values.clone(), &indexes, &self.model), unknown })
     }
 }
 
-/// Texts of a column that are remembered from row to row. Each is looked up among the categories for every row.
-const MOST_TEXTS: usize = 200;
+/// The maximum number of distinct texts of a column that are cached between rows.
+const MAX_CACHED_TEXTS: usize = 200;
 
-/// Reads the text of a single row without a header, whose cells stand in the order of the model's columns.
+/// Parses a single row without a header, with cells in the order of the model's columns.
 ///
 /// # Errors
-/// What is wrong with the row.
+/// An invalid row.
 pub fn read_row(text: &[u8], model: &Arc<TableLayout>, allowed: Allowed) -> Result<InputRow> {
     let path = Path::new("");
     let names: Vec<_> = model.names().iter().map(|name| name.to_string()).collect();
-    let places = Places {
+    let positions = ColumnPositions {
         columns: (0..names.len()).collect(),
         label: None,
         has_header: true,
@@ -167,64 +170,66 @@ pub fn read_row(text: &[u8], model: &Arc<TableLayout>, allowed: Allowed) -> Resu
         is_row: false,
         extra: Vec::new(),
     };
-    // A header above the first line.
-    let first = First { line: 0, cells: names, swallowed: "" };
-    let layout = first.layout(&places, model, b',', allowed);
-    let expected = Expected { layout, model: Arc::clone(model), allowed };
-    match expected.rows(path, text, 1).pop() {
+    // The header is above the first line.
+    let first = First { line: 0, cells: names, unclosed_quote_hint: "" };
+    let layout = first.layout(&positions, model, b',', allowed);
+    let parser = RowParser { layout, model: Arc::clone(model), allowed };
+    match parser.rows(path, text, 1).pop() {
         Some((_, row)) => row,
-        None => Err(Error::data(path, "this is no row")),
+        None => Err(Error::data(path, "the row is empty")),
     }
 }
 
-/// How the columns of a text, whose first line has this number, are read; none if all lines are blank. Of the delimiters, the
-/// first is taken with which the first row fits the model, best by the names of its columns.
+/// Infers the layout of a text that begins at line `first_line`; `None` if all lines are blank. Uses the
+/// first delimiter for which the first row matches the model, preferring a match by column names.
 fn layout_of(
     path: &Path,
     text: &[u8],
     first_line: u64,
     model: &TableLayout,
     allowed: Allowed,
-) -> std::result::Result<Option<Layout>, Misfit> {
-    let mut found: Option<(First, Places, u8)> = None;
-    let mut fault: Option<Misfit> = None;
-    let mut greatest = (false, 0);
+) -> std::result::Result<Option<Layout>, RowMismatch> {
+    let mut found: Option<(First, ColumnPositions, u8)> = None;
+    let mut mismatch: Option<RowMismatch> = None;
+    let mut best_rank = (false, 0);
     for delimiter in &ranked(path, text, first_line, 1) {
         let first = First::take(path, text, first_line, *delimiter);
-        let first = first.map_err(|error| Misfit { error, is_header: false })?;
+        let first = first.map_err(|error| RowMismatch { error, is_header: false })?;
         let Some(first) = first else { return Ok(None) };
-        match places(path, first.line, &first.cells, model) {
-            Ok(places) if found.is_none() || places.by_name => {
-                let is_over = places.by_name;
-                found = Some((first, places, *delimiter));
-                if is_over {
+        match positions(path, first.line, &first.cells, model) {
+            Ok(positions) if found.is_none() || positions.by_name => {
+                let is_final = positions.by_name;
+                found = Some((first, positions, *delimiter));
+                if is_final {
                     break;
                 }
             }
             Ok(_) => {}
-            Err(misfit) => {
-                // What can be told of most cells, best of a header.
-                let rank = (misfit.is_header, first.cells.len());
-                if rank > greatest {
-                    greatest = rank;
-                    fault = Some(misfit.behind(first.swallowed));
+            Err(error) => {
+                // Report the mismatch of the delimiter with the most cells, preferring headers.
+                let rank = (error.is_header, first.cells.len());
+                if rank > best_rank {
+                    best_rank = rank;
+                    mismatch = Some(error.with_note(first.unclosed_quote_hint));
                 }
             }
         }
     }
-    match (found, fault) {
-        // A header, cut by another delimiter, may have as many cells as the model takes values.
-        (Some((_, places, _)), Some(fault)) if fault.is_header && !places.by_name && !places.is_row => {
-            Err(fault)
+    match (found, mismatch) {
+        // With another delimiter, a header may have as many cells as the model has inputs.
+        (Some((_, positions, _)), Some(mismatch))
+            if mismatch.is_header && !positions.by_name && !positions.is_row =>
+        {
+            Err(mismatch)
         }
-        (Some((first, places, delimiter)), _) => {
-            // A request has no name, and its sender does not read the log.
+        (Some((first, positions, delimiter)), _) => {
+            // A request has no path, and its sender does not see the log.
             if !path.as_os_str().is_empty() {
-                places.say(path);
+                positions.warn(path);
             }
-            Ok(Some(first.layout(&places, model, delimiter, allowed)))
+            Ok(Some(first.layout(&positions, model, delimiter, allowed)))
         }
-        (None, fault) => Err(fault.expect("a row has cells")),
+        (None, mismatch) => Err(mismatch.expect("a row has cells")),
     }
 }
 
@@ -232,43 +237,52 @@ fn layout_of(
 struct First {
     line: u64,
     cells: Vec<String>,
-    swallowed: &'static str,
+    unclosed_quote_hint: &'static str,
 }
 
 impl First {
     fn take(path: &Path, text: &[u8], first_line: u64, delimiter: u8) -> Result<Option<Self>> {
         let mut first = None;
-        let mut fault = None;
+        let mut failure = None;
         let _ = for_each_row(path, text, delimiter, first_line, &mut |row| {
             let place = || Place::line(path, row.line);
             let cells = row.cells.iter().enumerate().map(|(column, cell)| {
                 text_of(cell, || place().column((column + 1).to_string())).map(str::to_string)
             });
             match cells.collect() {
-                Ok(cells) => first = Some(First { line: row.line, cells, swallowed: row.swallowed() }),
-                Err(error) => fault = Some(error),
+                Ok(cells) => {
+                    first =
+                        Some(First { line: row.line, cells, unclosed_quote_hint: row.unclosed_quote_hint() })
+                }
+                Err(error) => failure = Some(error),
             }
-            // An error ends the walk.
+            // An error stops the iteration.
             Err(Error::Usage(String::new()))
         });
-        fault.map_or(Ok(first), Err)
+        failure.map_or(Ok(first), Err)
     }
 
-    fn layout(self, places: &Places, model: &TableLayout, delimiter: u8, allowed: Allowed) -> Layout {
-        let inputs = model.columns.iter().zip(&places.columns);
+    fn layout(
+        self,
+        positions: &ColumnPositions,
+        model: &TableLayout,
+        delimiter: u8,
+        allowed: Allowed,
+    ) -> Layout {
+        let inputs = model.columns.iter().zip(&positions.columns);
         let is_category = |column: &Column| matches!(column.kind, ColumnKind::Category { .. });
         Layout {
             delimiter,
             width: self.cells.len(),
             inputs: inputs
-                .map(|(column, position)| Input {
+                .map(|(column, position)| InputColumn {
                     position: *position,
                     is_category: is_category(column),
                     notation: column.notation.clone(),
                 })
                 .collect(),
-            header: places.has_header.then_some((self.cells, self.line)),
-            label: places.label,
+            header: positions.has_header.then_some((self.cells, self.line)),
+            label: positions.label,
             group: None,
             missing: if allowed.missing { Missing::Mean } else { Missing::Error },
             drops_unlabelled: false,
@@ -276,7 +290,7 @@ impl First {
     }
 }
 
-/// What tells unknown categories.
+/// Detects unknown categories.
 struct Check<'a> {
     path: &'a Path,
     model: &'a TableLayout,
@@ -285,21 +299,21 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// The categories of a row, a value an input column, that the model was not trained on.
+    /// The unknown categories in a row with one value per input column.
     ///
     /// # Errors
-    /// One that may not be.
+    /// An unknown category that is not allowed.
     fn unknown<T: AsRef<[String]>>(
         &self,
         line: u64,
         row: &[f32],
         texts: &[T],
-        places: &[Vec<Option<usize>>],
+        indexes: &[Vec<Option<usize>>],
     ) -> Result<Vec<UnknownText>> {
         let mut found = Vec::new();
         for (index, (value, column)) in row.iter().zip(&self.model.columns).enumerate() {
             let ColumnKind::Category { categories, unknown } = &column.kind else { continue };
-            if value.is_nan() || places[index][*value as usize].is_some() {
+            if value.is_nan() || indexes[index][*value as usize].is_some() {
                 continue;
             }
             let text = &texts[index].as_ref()[*value as usize];
@@ -309,10 +323,9 @@ impl Check<'_> {
             }
             let known: Vec<_> = categories.iter().take(SHOWN).map(|category| excerpt(category)).collect();
             let more = if categories.len() > SHOWN { ", …" } else { "" };
-            let remedy =
-                if *unknown { "" } else { "; train it again, and it takes texts that it does not know" };
+            let remedy = if *unknown { "" } else { "; retrain the model to support unknown categories" };
             let problem = format!(
-                "{} is none of the texts that the model knows in this column ({}{more}){remedy}",
+                "unknown category {} in this column; known categories are {}{more}{remedy}",
                 quoted(text),
                 known.join(", ")
             );
@@ -324,5 +337,5 @@ impl Check<'_> {
     }
 }
 
-/// The categories that an error lists.
+/// The maximum number of categories in an error.
 const SHOWN: usize = 10;

@@ -1,66 +1,66 @@
-//! What the formats that hold encoded pictures have in common.
+//! Shared code of the formats with encoded images.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::image::{Channels, Header, ImageSource, most_of};
+use crate::image::{Channels, Header, ImageSource, max_of_bits};
 use crate::options::ImageSize;
 use crate::{DataOptions, Dataset, InputShape, Inputs, LabelsBuilder, Names, Portion, ValueRange, sha256};
 
-/// Pictures with their labels, not yet decoded. Every list has an entry for each picture.
+/// Encoded images with their labels. Every list has one entry per image.
 #[derive(Debug, Default)]
-pub struct Pictures {
-    /// Where they are.
+pub struct EncodedImages {
+    /// The locations of the encoded images.
     pub sources: Vec<ImageSource>,
-    /// What they are called below the data set's path.
+    /// The names, relative to the data set's path.
     pub names: Vec<String>,
-    /// Their labels as text.
+    /// The labels as text.
     pub labels: Vec<String>,
-    /// The size of each encoded picture in bytes.
+    /// The size of each encoded image in bytes.
     pub sizes: Vec<u64>,
-    /// Their portions, where the format tells them.
+    /// The subset of each image, if the format defines it.
     pub portions: Option<Vec<Portion>>,
-    /// Their groups, where the format tells them.
+    /// The group of each image, if the format defines it.
     pub groups: Option<Vec<String>>,
 }
 
-/// The pictures whose headers are read to find out what all are like.
-const PROBED: usize = 512;
+/// The number of images whose headers are read to infer color, size and depth.
+const SAMPLED: usize = 512;
 
-/// The pixels that are decoded at most to find out how many bits are used of 16: those of a few seconds.
-const PROBED_PIXELS: u64 = 1 << 27;
+/// The maximum number of pixels decoded to infer the bits in use of 16-bit images: a few seconds of work.
+const MAX_SAMPLED_PIXELS: u64 = 1 << 27;
 
-/// The longest side up to which pictures that all have one size keep it.
-const LONGEST_KEPT: u32 = 256;
+/// If all images have the same size and no longer side than this, the size is kept.
+const MAX_KEPT_SIDE: u32 = 256;
 
-/// The size of the others, that of nearly all models that were trained on ImageNet.
-const USUAL: u32 = 224;
+/// The default size otherwise, as used by most models trained on ImageNet.
+const DEFAULT_SIDE: u32 = 224;
 
-impl Pictures {
-    /// The data set.
+impl EncodedImages {
+    /// Converts the images to a data set.
     ///
     /// # Errors
-    /// No pictures, or only such as cannot be read.
+    /// No images, or none that can be read.
     pub fn into_dataset(self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         if self.sources.is_empty() {
-            return Err(Error::data(path, "there are no pictures in it"));
+            return Err(Error::data(path, "no images found"));
         }
-        let probed = Probed::of(path, &self.sources)?;
+        let properties = ImageProperties::of(path, &self.sources)?;
         let (height, width) = match options.image_size {
             ImageSize::Pixels(height, width) => (height, width),
-            ImageSize::Auto => match probed.size {
-                Some((height, width)) if height.max(width) <= LONGEST_KEPT => (height, width),
-                _ => (USUAL, USUAL),
+            ImageSize::Auto => match properties.size {
+                Some((height, width)) if height.max(width) <= MAX_KEPT_SIDE => (height, width),
+                _ => (DEFAULT_SIDE, DEFAULT_SIDE),
             },
         };
-        if let Some(bits) = probed.depth.filter(|bits| *bits < 16) {
+        if let Some(bits) = properties.depth.filter(|bits| *bits < 16) {
             tracing::warn!(
-                "{}: the images with 16 bits a value use {bits} of them, so their white is taken to be {} and not 65535; the model will take such images alike",
+                "{}: the images with 16 bits per value use {bits} of them, so white is assumed to be {} and not 65535; the model will treat new images in the same way",
                 path.display(),
-                most_of(bits)
+                max_of_bits(bits)
             );
         }
-        let channels = if probed.is_color { Channels::Color } else { Channels::Grey };
+        let channels = if properties.is_color { Channels::Color } else { Channels::Grey };
         let listing: String =
             self.sizes.iter().zip(&self.names).map(|(size, name)| format!("{size}  {name}\n")).collect();
         let mut builder = LabelsBuilder::default();
@@ -78,26 +78,26 @@ impl Pictures {
             table: None,
             portions: self.portions,
             groups: self.groups,
-            depth: probed.depth,
+            depth: properties.depth,
         })
     }
 }
 
-/// What pictures are like, from some of them.
-struct Probed {
+/// Properties of a sample of images.
+struct ImageProperties {
     is_color: bool,
-    /// Height and width, where all have the same.
+    /// Height and width, if all are equal.
     size: Option<(u32, u32)>,
-    /// The bits that are used by those that have 16 a value.
+    /// The bits in use by images with 16 bits per value.
     depth: Option<u8>,
 }
 
-impl Probed {
+impl ImageProperties {
     fn of(path: &Path, sources: &[ImageSource]) -> Result<Self> {
-        let count = sources.len().min(PROBED);
+        let count = sources.len().min(SAMPLED);
         let mut bytes = Vec::new();
         let mut first_problem = None;
-        let mut probed: Option<Probed> = None;
+        let mut properties: Option<ImageProperties> = None;
         let mut pixels = 0;
         for index in 0..count {
             let source = &sources[index * sources.len() / count];
@@ -106,14 +106,14 @@ impl Probed {
                 Ok(header) => {
                     let size = (header.height, header.width);
                     let mut depth = None;
-                    if header.is_deep && pixels < PROBED_PIXELS {
+                    if header.is_deep && pixels < MAX_SAMPLED_PIXELS {
                         pixels += u64::from(header.width) * u64::from(header.height);
-                        // A damaged one is found when it is read.
+                        // A damaged image is reported when it is decoded.
                         depth = header.used_bits(&bytes).unwrap_or_default();
                     }
-                    probed = Some(match probed {
-                        None => Probed { is_color: header.is_color, size: Some(size), depth },
-                        Some(before) => Probed {
+                    properties = Some(match properties {
+                        None => ImageProperties { is_color: header.is_color, size: Some(size), depth },
+                        Some(before) => ImageProperties {
                             is_color: before.is_color || header.is_color,
                             size: before.size.filter(|before| *before == size),
                             depth: before.depth.max(depth),
@@ -123,9 +123,9 @@ impl Probed {
                 Err(problem) => first_problem = first_problem.or(Some(problem)),
             }
         }
-        probed.ok_or_else(|| {
-            let problem = first_problem.expect("a picture that was not read has a problem");
-            Error::data(path, format!("none of the pictures that were tried can be read: {problem}"))
+        properties.ok_or_else(|| {
+            let problem = first_problem.expect("an unreadable image has a problem");
+            Error::data(path, format!("none of the sampled images can be read: {problem}"))
         })
     }
 }

@@ -1,83 +1,88 @@
-//! What was assumed of a table, in words: so that nobody is surprised who meant something else.
+//! Warnings about what was inferred from a table and may be unexpected.
 
 use std::path::Path;
 
 use super::header::FirstRow;
 use super::layout::{Layout, Sample, is_missing, number};
-use super::notation::Kind;
+use super::notation::ColumnFormat;
 use crate::error::{excerpt, quoted};
 use crate::notation::{DateOrder, Notation};
 
-/// What was assumed to tell the layout of a table.
-pub struct Assumed {
+/// Facts inferred about a table.
+pub struct Inferred {
     first: FirstRow,
     line: u64,
-    /// Of each column whose numbers are not plain, its place and a cell of it.
+    /// Columns with a number notation other than the plain one, each with an example cell.
     examples: Vec<(usize, String)>,
-    /// Columns of dates of which day and month cannot be told apart, with one of them.
+    /// Date columns with ambiguous day and month, each with an example.
     pub ambiguous: Vec<(usize, String)>,
-    /// Columns of texts of which many are numbers, with their share in percent.
+    /// Text columns with many numbers, each with their percentage.
     mixed: Vec<(usize, usize)>,
 }
 
-/// Columns that are named.
+/// The maximum number of columns in a warning.
 const SHOWN: usize = 8;
 
-impl Assumed {
-    pub(super) fn of(sample: &Sample, first: FirstRow, columns: &[usize], kinds: &[Kind]) -> Self {
+impl Inferred {
+    pub(super) fn of(
+        sample: &Sample,
+        first: FirstRow,
+        columns: &[usize],
+        column_formats: &[ColumnFormat],
+    ) -> Self {
         let is_header = matches!(first, FirstRow::Names | FirstRow::Numbers);
         let rows = &sample.rows[usize::from(is_header)..];
         let cells = |column: usize| {
             rows.iter().filter_map(move |row| row.get(column)).filter(|cell| !is_missing(cell))
         };
-        let mut assumed = Assumed {
+        let mut inferred = Inferred {
             first,
             line: sample.line,
             examples: Vec::new(),
             ambiguous: Vec::new(),
             mixed: Vec::new(),
         };
-        for (column, kind) in columns.iter().copied().zip(kinds) {
-            assumed.ambiguous.extend(kind.ambiguous.clone().map(|date| (column, date)));
-            if !kind.notation.is_plain() && kind.ambiguous.is_none() {
-                // One that shows the notation, where there is one.
-                let read = || cells(column).filter(|cell| kind.notation.number(cell).is_some());
-                let example = read().find(|cell| number(cell).is_none()).or_else(|| read().next());
+        for (column, format) in columns.iter().copied().zip(column_formats) {
+            inferred.ambiguous.extend(format.ambiguous.clone().map(|date| (column, date)));
+            if !format.notation.is_plain() && format.ambiguous.is_none() {
+                // Prefer a cell that shows the notation.
+                let parsed = || cells(column).filter(|cell| format.notation.number(cell).is_some());
+                let example = parsed().find(|cell| number(cell).is_none()).or_else(|| parsed().next());
                 let text = example.map(|cell| String::from_utf8_lossy(cell).into_owned());
-                assumed.examples.extend(text.map(|text| (column, text)));
+                inferred.examples.extend(text.map(|text| (column, text)));
             }
-            if kind.is_category {
+            if format.is_category {
                 let numbers = cells(column).filter(|cell| number(cell).is_some()).count();
                 let share = 100 * numbers / cells(column).count().max(1);
-                assumed.mixed.extend((share >= 10).then_some((column, share)));
+                inferred.mixed.extend((share >= 10).then_some((column, share)));
             }
         }
-        assumed
+        inferred
     }
 
-    /// Says it, in a warning each.
-    pub fn say(&self, path: &Path, layout: &Layout) {
+    /// Logs the warnings.
+    pub fn warn(&self, path: &Path, layout: &Layout) {
         let path = path.display();
         match self.first {
             FirstRow::Numbers => {
                 let names = layout.header.iter().flat_map(|(names, _)| names).take(SHOWN);
                 let names: Vec<_> = names.map(|name| excerpt(name)).collect();
                 tracing::warn!(
-                    "{path}: line {} is read as a header ({}, …), although some names are numbers; write other names above the rows if it is an example",
+                    "{path}: reading line {} as a header ({}, …), although some names are numbers; if it is an example, add a header above it",
                     self.line,
                     names.join(", ")
                 );
             }
-            FirstRow::ExampleAfterAll => tracing::warn!(
-                "{path}: line {} is read as an example, but its label comes nowhere else; if it is a header, write names with letters",
+            FirstRow::UnusualExample => tracing::warn!(
+                "{path}: reading line {} as an example, although its label occurs nowhere else; if it is a header, use names with letters",
                 self.line
             ),
             FirstRow::Example | FirstRow::Names => {}
         }
-        let read: Vec<_> =
-            self.examples.iter().take(SHOWN).map(|(column, cell)| read(layout, *column, cell)).collect();
-        if !read.is_empty() {
-            tracing::warn!("{path}: read as numbers: {}{}", read.join("; "), more(self.examples.len()));
+        let parsed: Vec<_> =
+            self.examples.iter().take(SHOWN).map(|(column, cell)| parsed(layout, *column, cell)).collect();
+        if !parsed.is_empty() {
+            tracing::warn!("{path}: parsed as numbers: {}{}", parsed.join("; "), more(self.examples.len()));
         }
         let mixed: Vec<_> = self
             .mixed
@@ -86,11 +91,7 @@ impl Assumed {
             .map(|(column, share)| format!("column {} ({share} % are numbers)", layout.shown(*column)))
             .collect();
         if !mixed.is_empty() {
-            tracing::warn!(
-                "{path}: read as texts, each a category of its own: {}{}",
-                mixed.join("; "),
-                more(self.mixed.len())
-            );
+            tracing::warn!("{path}: parsed as categories: {}{}", mixed.join("; "), more(self.mixed.len()));
         }
     }
 }
@@ -102,8 +103,8 @@ fn more(count: usize) -> String {
         .map_or(String::new(), |more| format!("; and {more} more columns"))
 }
 
-/// How a column is read, with a cell of it.
-fn read(layout: &Layout, column: usize, cell: &str) -> String {
+/// Describes how a column is parsed, with an example.
+fn parsed(layout: &Layout, column: usize, cell: &str) -> String {
     let input = layout.inputs.iter().find(|input| input.position == column);
     let notation = input.map_or(&Notation::Plain, |input| &input.notation);
     let value = notation.number(cell.as_bytes()).unwrap_or(f32::NAN);

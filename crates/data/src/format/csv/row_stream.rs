@@ -1,4 +1,4 @@
-//! Rows for a model, taken up as they come in: from a file of any length, or from a pipe that is still open.
+//! Streams rows for a model from a file of any length or an open pipe.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -7,26 +7,26 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use super::expected::{Allowed, Expected, HEADER_ALONE, InputRow};
-use super::pieces::{Piece, Pieces};
-use super::places::Misfit;
+use super::chunks::{Chunk, Chunks};
+use super::column_positions::RowMismatch;
+use super::model_rows::{Allowed, HEADER_ALONE, InputRow, RowParser};
 use super::rows::for_each_row;
 use super::text;
 use crate::column::TableLayout;
 use crate::error::{Error, Place, Result};
 
-/// Some whole rows of a text, not yet parsed.
+/// Complete rows of a text, not yet parsed.
 pub struct Stretch {
     path: Arc<Path>,
     first_line: u64,
     text: Vec<u8>,
-    expected: Arc<Expected>,
+    parser: Arc<RowParser>,
 }
 
 impl Stretch {
-    /// The rows, each with its line, or what is wrong with the row.
+    /// Parses the rows. Each has its line, and its values or error.
     pub fn rows(&self) -> Vec<(u64, Result<InputRow>)> {
-        self.expected.rows(&self.path, &self.text, self.first_line)
+        self.parser.rows(&self.path, &self.text, self.first_line)
     }
 
     /// The file.
@@ -35,12 +35,12 @@ impl Stretch {
     }
 }
 
-/// What of a text cannot be read.
+/// An error while streaming rows.
 #[derive(Debug)]
 pub struct Unread {
-    /// What is wrong.
+    /// The error.
     pub error: Error,
-    /// Whether no row of the table can be used, because its header does not fit the model.
+    /// Whether the whole table is unusable, because its header does not match the model.
     pub is_table: bool,
 }
 
@@ -50,39 +50,40 @@ impl From<Error> for Unread {
     }
 }
 
-/// The rows of a text for a model that was trained on a table, stretch by stretch. Header and columns are told as
-/// [`read_rows`](super::read_rows) does, by the first row that fits the model.
+/// An iterator over the rows of a text in chunks, for a model that was trained on a table. Header and columns
+/// are inferred as in [`read_rows`](super::read_rows), from the first row that matches the model.
 ///
-/// A row above that, and what makes the rest of the text unreadable, comes as an error with its place.
+/// Rows above that, and errors that make the rest unreadable, are returned as errors with their location.
 pub struct Incoming {
     path: Arc<Path>,
-    pieces: Pieces,
+    chunks: Chunks,
     model: Arc<TableLayout>,
     allowed: Allowed,
-    expected: Option<Arc<Expected>>,
-    /// A piece that is to be looked at again, without its first row.
-    again: Option<(u64, Vec<u8>)>,
-    /// The rows so far that do not fit.
-    misfits: usize,
+    parser: Option<Arc<RowParser>>,
+    /// The rest of a chunk whose first row did not match.
+    remaining: Option<(u64, Vec<u8>)>,
+    /// The number of rows so far that do not match.
+    mismatches: usize,
     has_rows: bool,
-    is_over: bool,
+    is_finished: bool,
 }
 
-/// Bytes that are taken up together, if so many are there.
-const AT_ONCE: usize = 1 << 16;
+/// The chunk size in bytes.
+const CHUNK_SIZE: usize = 1 << 16;
 
-/// A text whose first rows, so many of them, do not fit the model is no table for it.
-const MOST_MISFITS: usize = 20;
+/// After this number of rows that do not match, the text is rejected.
+const MAX_MISMATCHES: usize = 20;
 
 impl Incoming {
-    /// The rows of a file, unpacked if it is gzip, for a model that was trained on a table of this layout.
+    /// Streams the rows of a file, decompressed if it is gzip, for a model that was trained on a table with
+    /// this layout.
     ///
     /// # Errors
     /// A file that cannot be opened.
     pub fn open(path: &Path, model: &Arc<TableLayout>, allowed: Allowed) -> Result<Self> {
         let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
         let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
-        // What cannot be read says so with the first row.
+        // Read errors are reported with the first row.
         let is_gzip = text::is_gzip(path, file.fill_buf().unwrap_or_default());
         let source: Box<dyn Read + Send> = match is_gzip {
             true => Box::new(MultiGzDecoder::new(file)),
@@ -91,68 +92,68 @@ impl Incoming {
         Ok(Incoming::new(path.to_path_buf(), source, model, allowed))
     }
 
-    /// The rows of what comes from `source`, which is called `path`.
+    /// Streams the rows of `source`; `path` is its name in messages.
     pub fn new(
         path: PathBuf,
         source: Box<dyn Read + Send>,
         model: &Arc<TableLayout>,
         allowed: Allowed,
     ) -> Self {
-        let pieces = Pieces::new(source, AT_ONCE, text::delimiters(&path));
+        let chunks = Chunks::new(source, CHUNK_SIZE, text::delimiters(&path));
         Incoming {
             path: path.into(),
-            pieces,
+            chunks,
             model: Arc::clone(model),
             allowed,
-            expected: None,
-            again: None,
-            misfits: 0,
+            parser: None,
+            remaining: None,
+            mismatches: 0,
             has_rows: false,
-            is_over: false,
+            is_finished: false,
         }
     }
 
-    /// What the rows of a piece are; none if it holds none.
-    fn expected(
+    /// The parser for a chunk; `None` if it has no rows.
+    fn parser(
         &mut self,
         first_line: u64,
         text: &[u8],
-    ) -> std::result::Result<Option<Arc<Expected>>, Misfit> {
-        if self.expected.is_none() {
-            let found = Expected::of(&self.path, text, first_line, &self.model, self.allowed)?;
+    ) -> std::result::Result<Option<Arc<RowParser>>, RowMismatch> {
+        if self.parser.is_none() {
+            let found = RowParser::of(&self.path, text, first_line, &self.model, self.allowed)?;
             if let Some(found) = &found {
-                self.pieces.settle(found.delimiter());
+                self.chunks.set_delimiter(found.delimiter());
             }
-            self.expected = found.map(Arc::new);
+            self.parser = found.map(Arc::new);
         }
-        Ok(self.expected.clone())
+        Ok(self.parser.clone())
     }
 
-    /// What is said of a row that does not fit, after which the rest of its piece is looked at. What stands below a header
-    /// that does not fit is left out.
-    fn misfit(&mut self, misfit: Misfit, first_line: u64, text: &[u8]) -> Unread {
-        let Misfit { error, is_header } = misfit;
+    /// The error for a row that does not match. The rest of its chunk is read next; after a header that does
+    /// not match, reading stops.
+    fn mismatch(&mut self, mismatch: RowMismatch, first_line: u64, text: &[u8]) -> Unread {
+        let RowMismatch { error, is_header } = mismatch;
         if is_header {
-            self.is_over = true;
+            self.is_finished = true;
             return Unread { error, is_table: true };
         }
         self.has_rows = true;
-        self.misfits += 1;
-        if let (Error::Data { place, problem }, true) = (&error, self.misfits == MOST_MISFITS) {
-            self.is_over = true;
-            let problem = format!("{problem}; none of the rows above fits either, so the rest is left out");
+        self.mismatches += 1;
+        if let (Error::Data { place, problem }, true) = (&error, self.mismatches == MAX_MISMATCHES) {
+            self.is_finished = true;
+            let problem = format!("{problem}; the rows above do not match either, so the rest is skipped");
             return Error::data(place.clone(), problem).into();
         }
-        let (mut first, mut behind) = (None, None);
+        let (mut first, mut next_line) = (None, None);
         let _ = for_each_row(&self.path, text, text::delimiters(&self.path)[0], first_line, &mut |row| {
-            behind = Some(row.line).filter(|line| line > first.get_or_insert(row.line));
-            // An error ends the walk.
-            if behind.is_none() { Ok(()) } else { Err(Error::Usage(String::new())) }
+            next_line = Some(row.line).filter(|line| line > first.get_or_insert(row.line));
+            // An error stops the iteration.
+            if next_line.is_none() { Ok(()) } else { Err(Error::Usage(String::new())) }
         });
-        if let Some(line) = behind {
+        if let Some(line) = next_line {
             let mut ends = memchr::memchr_iter(b'\n', text);
-            let end = ends.nth((line - first_line - 1) as usize).expect("a line begins behind an end");
-            self.again = Some((line, text[end + 1..].to_vec()));
+            let end = ends.nth((line - first_line - 1) as usize).expect("a line begins after a line end");
+            self.remaining = Some((line, text[end + 1..].to_vec()));
         }
         error.into()
     }
@@ -162,42 +163,45 @@ impl Iterator for Incoming {
     type Item = std::result::Result<Stretch, Unread>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.is_over {
+        while !self.is_finished {
             let next = || {
-                self.pieces.next().map(|piece| piece.map(|Piece { first_line, text, .. }| (first_line, text)))
+                self.chunks.next().map(|chunk| chunk.map(|Chunk { first_line, text, .. }| (first_line, text)))
             };
-            let (first_line, text) = match self.again.take().map(Ok).or_else(next) {
-                Some(Ok(piece)) => piece,
+            let (first_line, text) = match self.remaining.take().map(Ok).or_else(next) {
+                Some(Ok(chunk)) => chunk,
                 Some(Err((line, problem))) => {
-                    self.is_over = true;
+                    self.is_finished = true;
                     return Some(Err(Error::data(Place::line(&self.path, line), problem).into()));
                 }
                 None => break,
             };
-            match self.expected(first_line, &text) {
+            match self.parser(first_line, &text) {
                 Ok(None) => {}
-                Ok(Some(expected)) => {
-                    self.has_rows |= has_rows(&text, first_line, &expected);
-                    return Some(Ok(Stretch { path: Arc::clone(&self.path), first_line, text, expected }));
+                Ok(Some(parser)) => {
+                    self.has_rows |= has_rows(&text, first_line, &parser);
+                    return Some(Ok(Stretch { path: Arc::clone(&self.path), first_line, text, parser }));
                 }
-                Err(misfit) => return Some(Err(self.misfit(misfit, first_line, &text))),
+                Err(mismatch) => return Some(Err(self.mismatch(mismatch, first_line, &text))),
             }
         }
-        let nothing = !self.is_over && !self.has_rows;
-        self.is_over = true;
-        let problem =
-            if self.expected.is_some() { HEADER_ALONE } else { "the file is empty; it needs a row an input" };
-        nothing.then(|| Err(Error::data(&*self.path, problem).into()))
+        let is_empty = !self.is_finished && !self.has_rows;
+        self.is_finished = true;
+        let problem = if self.parser.is_some() {
+            HEADER_ALONE
+        } else {
+            "the file is empty; expected one row per input"
+        };
+        is_empty.then(|| Err(Error::data(&*self.path, problem).into()))
     }
 }
 
-/// Whether a text has a row that is no header.
-fn has_rows(text: &[u8], first_line: u64, expected: &Expected) -> bool {
+/// Whether a text has a row other than the header.
+fn has_rows(text: &[u8], first_line: u64, parser: &RowParser) -> bool {
     let is_row = |row: super::rows::Row| {
-        // An error ends the walk.
-        if Some(row.line) == expected.header() { Ok(()) } else { Err(Error::Usage(String::new())) }
+        // An error stops the iteration.
+        if Some(row.line) == parser.header() { Ok(()) } else { Err(Error::Usage(String::new())) }
     };
-    for_each_row(Path::new(""), text, expected.delimiter(), first_line, &mut { is_row }).is_err()
+    for_each_row(Path::new(""), text, parser.delimiter(), first_line, &mut { is_row }).is_err()
 }
 
 #[cfg(test)]
@@ -208,7 +212,7 @@ mod tests {
     use crate::unknown::OnUnknown;
     use proptest::prelude::*;
 
-    /// Gives so many bytes at once.
+    /// Returns at most this number of bytes per read.
     struct Slow(io::Cursor<Vec<u8>>, usize);
 
     impl Read for Slow {
@@ -233,7 +237,7 @@ mod tests {
         Arc::new(TableLayout { columns, width: 2, ..TableLayout::default() })
     }
 
-    /// Each row as text: its place, and its values or what is wrong.
+    /// Each row as text: its line and values, or its error.
     fn rows(text: &[u8], at_once: usize) -> Vec<String> {
         rows_of(&model(false), text, at_once)
     }
@@ -263,7 +267,7 @@ mod tests {
         let expected = [
             "2: [1.0, 1.0, 0.0]",
             "a, line 3, column 1 (n): `oops` is not a number",
-            "a, line 4, column 2 (t): `c` is none of the texts that the model knows in this column (b, x\\ny); train it again, and it takes texts that it does not know",
+            "a, line 4, column 2 (t): unknown category `c` in this column; known categories are b, x\\ny; retrain the model to support unknown categories",
             "a, line 5: the row has 2 value(s), but the header has 3",
             "6: [5.0, 0.0, 1.0]",
         ];
@@ -271,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_training_never_saw_is_all_zeros_and_is_told() {
+    fn an_unknown_category_is_all_zeros_and_is_reported() {
         assert_eq!(
             rows_of(&model(true), b"n,t\n1,b\n2,c\n3,\n", 4),
             ["2: [1.0, 1.0, 0.0]", "3: [2.0, 0.0, 0.0] c", "4: [3.0, NaN, NaN]"]
@@ -279,33 +283,33 @@ mod tests {
     }
 
     #[test]
-    fn below_a_header_that_does_not_fit_nothing_is_read() {
+    fn nothing_is_read_below_a_header_that_does_not_match() {
         let found = rows(b"n,u\n1,b\n2,b\n", 100);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with("a, line 1: the header has no column `t`"), "{found:?}");
     }
 
     #[test]
-    fn rows_above_the_first_that_fits_are_errors_up_to_a_limit() {
+    fn rows_above_the_first_match_are_errors_up_to_a_limit() {
         let found = rows(b"a title\n\n1,b\n2,b\n", 5);
         assert!(found[0].starts_with("a, line 1: the row has 1 value(s)"), "{found:?}");
         assert_eq!(found[1..], ["3: [1.0, 1.0, 0.0]", "4: [2.0, 1.0, 0.0]"]);
         let found = rows("a\n".repeat(1000).as_bytes(), 64);
-        assert_eq!(found.len(), MOST_MISFITS);
-        assert!(found[MOST_MISFITS - 1].contains("none of the rows above fits either"), "{found:?}");
+        assert_eq!(found.len(), MAX_MISMATCHES);
+        assert!(found[MAX_MISMATCHES - 1].contains("the rows above do not match either"), "{found:?}");
     }
 
     #[test]
-    fn what_ends_a_text_early_is_named_and_what_stands_above_is_read() {
+    fn rows_above_a_read_error_are_read() {
         assert_eq!(rows(b"1,b\n2,\0,b\n3,b\n", 100)[0], "1: [1.0, 1.0, 0.0]");
-        assert!(rows(b"1,b\n2,\0,b\n3,b\n", 2)[1].starts_with("a, line 2: a NUL byte"));
-        assert_eq!(rows(b"\n\n", 1), ["a: the file is empty; it needs a row an input"]);
-        assert_eq!(rows(b"n,t\n", 1), ["a: the file holds a header and no rows"]);
+        assert!(rows(b"1,b\n2,\0,b\n3,b\n", 2)[1].starts_with("a, line 2: unexpected NUL byte"));
+        assert_eq!(rows(b"\n\n", 1), ["a: the file is empty; expected one row per input"]);
+        assert_eq!(rows(b"n,t\n", 1), ["a: the file has a header but no rows"]);
     }
 
     proptest! {
         #[test]
-        fn rows_do_not_depend_on_how_the_text_comes_in(
+        fn rows_do_not_depend_on_the_read_size(
             text in "(\u{feff})?([1-3b,;\"\n\r]|\r\n|\"x\ny\"|1,b\n){0,40}", at_once in 1usize..9
         ) {
             prop_assert_eq!(rows(text.as_bytes(), at_once), rows(text.as_bytes(), 1 << 20));

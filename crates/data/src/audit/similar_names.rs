@@ -1,37 +1,38 @@
-//! Classes and categories that are probably one: their names differ in case, white space, accents or number format alone.
+//! Classes and categories whose names differ only in case, white space, accents or number format, and are
+//! probably the same.
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Severity, Subject};
+use super::{AuditedData, Finding, Severity};
 use crate::column::ColumnKind;
 use crate::error::excerpt;
 
-/// Groups that are named.
+/// The maximum number of groups in a message.
 const SHOWN: usize = 8;
 
-/// Classes whose names look alike.
-pub fn classes(subject: &Subject) -> Vec<Finding> {
-    let counts = super::classes::counts(subject.dataset);
-    let alike: Vec<String> = alike(&subject.dataset.classes)
+/// Classes with similar names.
+pub fn classes(audited: &AuditedData) -> Vec<Finding> {
+    let counts = super::classes::counts(audited.dataset);
+    let similar_names: Vec<String> = similar_names(&audited.dataset.classes)
         .into_iter()
         .map(|group| {
             let named = group
                 .into_iter()
-                .map(|at| format!("{} ({})", shown(&subject.dataset.classes[at]), counts[at]));
+                .map(|at| format!("{} ({})", shown(&audited.dataset.classes[at]), counts[at]));
             named.collect::<Vec<_>>().join(" and ")
         })
         .collect();
     let summary = "classes differ only in case, white space, accents or number format";
-    finding("lookalike-classes", summary, "give them one name if they are one class", &alike)
+    finding("lookalike-classes", summary, "if they are the same class, use one name", &similar_names)
 }
 
-/// Categories of a table's column whose names look alike.
-pub fn categories(subject: &Subject) -> Vec<Finding> {
-    let columns = subject.dataset.table.iter().flat_map(|table| &table.columns);
+/// Categories of a table column with similar names.
+pub fn categories(audited: &AuditedData) -> Vec<Finding> {
+    let columns = audited.dataset.table.iter().flat_map(|table| &table.columns);
     let mut found = Vec::new();
     for column in columns {
         let ColumnKind::Category { categories, .. } = &column.kind else { continue };
-        for group in alike(categories) {
+        for group in similar_names(categories) {
             let names: Vec<_> = group.into_iter().map(|at| shown(&categories[at])).collect();
             found.push(format!(
                 "{} in column {} ({})",
@@ -42,40 +43,40 @@ pub fn categories(subject: &Subject) -> Vec<Finding> {
         }
     }
     let summary = "categories differ only in case, white space, accents or number format";
-    finding("lookalike-categories", summary, "write them alike if they are one category", &found)
+    finding("lookalike-categories", summary, "if they are the same category, use one name", &found)
 }
 
-fn finding(check: &'static str, what: &str, advice: &'static str, groups: &[String]) -> Vec<Finding> {
+fn finding(check: &'static str, description: &str, advice: &'static str, groups: &[String]) -> Vec<Finding> {
     if groups.is_empty() {
         return Vec::new();
     }
     let shown = groups.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
     let more = groups.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    let summary = format!("{what}: {shown}{more}");
+    let summary = format!("{description}: {shown}{more}");
     vec![Finding { check, severity: Severity::Warning, summary, advice, examples: Vec::new() }]
 }
 
-/// The names that look alike, by their places.
-fn alike(names: &[String]) -> Vec<Vec<usize>> {
+/// Groups of similar names, as indexes.
+fn similar_names(names: &[String]) -> Vec<Vec<usize>> {
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, name) in names.iter().enumerate() {
-        groups.entry(folded(name)).or_default().push(at);
+        groups.entry(normalized(name)).or_default().push(at);
     }
     let mut groups: Vec<_> = groups.into_values().filter(|group| group.len() > 1).collect();
     groups.sort();
     groups
 }
 
-/// A name as it sounds: without case, white space and accents; of a number, its value.
-fn folded(name: &str) -> String {
+/// A name without case, white space and accents; for a number, its value.
+fn normalized(name: &str) -> String {
     let lower: String =
         name.chars().flat_map(char::to_lowercase).filter(|c| !is_blank(*c)).map(without_accent).collect();
-    // Combining accents stand behind their letters.
+    // Combining accents follow their letters.
     let plain: String = lower.chars().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).collect();
     match plain.parse::<f64>() {
         Ok(value) if value.is_finite() => value.to_string(),
-        // A name that is nothing but blanks and accents is its own.
+        // A name of only white space and accents stays as it is.
         _ if plain.is_empty() => name.to_string(),
         _ => plain,
     }
@@ -85,7 +86,7 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
 }
 
-/// Small Latin letters with accents, by the letter that they are without.
+/// Lower-case Latin letters and punctuation with their variants.
 const ACCENTS: [(char, &str); 22] = [
     ('a', "àáâãäåāăą"),
     ('c', "çćĉċč"),
@@ -116,7 +117,7 @@ fn without_accent(c: char) -> char {
     base.map_or(c, |(base, _)| *base)
 }
 
-/// A name in quotation marks, with the blanks visible that do not look like one.
+/// A quoted name, with unusual white space escaped.
 fn shown(name: &str) -> String {
     let mut text = String::new();
     for c in excerpt(name).chars() {
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_differ_in_writing_alone_are_alike() {
+    fn names_that_differ_only_in_spelling_are_similar() {
         for (a, b) in [
             ("Setosa", "setosa"),
             ("New York", "new  york"),
@@ -146,7 +147,7 @@ mod tests {
             ("1e2", "100"),
             ("a-b", "a–b"),
         ] {
-            assert_eq!(folded(a), folded(b), "{a:?} and {b:?}");
+            assert_eq!(normalized(a), normalized(b), "{a:?} and {b:?}");
         }
         for (a, b) in [
             ("a", "b"),
@@ -158,12 +159,12 @@ mod tests {
             ("+", "-"),
             ("猫", "犬"),
         ] {
-            assert_ne!(folded(a), folded(b), "{a:?} and {b:?}");
+            assert_ne!(normalized(a), normalized(b), "{a:?} and {b:?}");
         }
     }
 
     #[test]
-    fn a_blank_that_looks_like_none_is_shown() {
+    fn unusual_white_space_is_escaped() {
         assert_eq!(shown("New\u{a0}York"), "`New\\u{a0}York`");
     }
 }

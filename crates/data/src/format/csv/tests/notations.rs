@@ -1,13 +1,13 @@
-//! Tables as people and their programs write them.
+//! Tables in various number notations.
 
 use super::*;
 
 #[test]
-fn numbers_are_read_as_people_write_them() {
+fn formatted_numbers_and_dates_are_parsed() {
     let text = "when;sl;income;share;kind\n31.12.1970;5,1;1.234,50 €;9%;a\n1.1.1970;0,25;999 €;10 %;b\n2.1.1970;7;12.000 €;100%;a\n";
     let table = table(text).unwrap();
     assert_eq!(table.values, [364., 5.1, 1234.5, 0.09, 0., 0.25, 999., 0.1, 1., 7., 12_000., 1.]);
-    // The same for rows that a model is given.
+    // New rows for a model are parsed in the same way.
     let (_folder, path) = file("rows.csv", b"5,15;1.1.1971;(3.000,00 \xe2\x82\xac);50%\n");
     let text = "sl;when;income;share\n".to_string() + &std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text).unwrap();
@@ -17,7 +17,7 @@ fn numbers_are_read_as_people_write_them() {
             .values,
         [365., 5.15, -3000., 0.5]
     );
-    // Also where only commas part cells, and no header helps.
+    // Also without a header.
     let semicolons = super::tests::table("5,1;3,5;a\n4,9;3,0;b\n4,7;3,2;a\n").unwrap();
     assert_eq!(semicolons.values, [5.1, 3.5, 4.9, 3., 4.7, 3.2]);
     let (_folder, path) = file("rows.csv", b"5,15;3,5\n");
@@ -30,9 +30,9 @@ fn numbers_are_read_as_people_write_them() {
 }
 
 #[test]
-fn a_comma_is_told_from_a_separator_of_thousands_by_the_column_or_the_table() {
+fn decimal_and_thousands_separators_are_inferred_from_the_column_or_the_table() {
     for (text, expected) in [
-        // Quoted, and nothing tells: thousands.
+        // Quoted and ambiguous: thousands.
         ("x,y\n\"23,000\",a\n\"2,000\",b\n\"5,000\",a\n", [23_000., 2000., 5000.]),
         ("x;y\n23,500;a\n2,125;b\n5,250;a\n", [23.5, 2.125, 5.25]),
         ("x;y\n23,500;a\n900;b\n5,250;a\n", [23_500., 900., 5250.]),
@@ -42,30 +42,33 @@ fn a_comma_is_told_from_a_separator_of_thousands_by_the_column_or_the_table() {
     ] {
         assert_eq!(table(text).unwrap().values, expected, "{text}");
     }
-    // Another column tells it of this one.
+    // Another column decides.
     let table = table("x;z;y\n1.250;0,5;a\n2.125;1,5;b\n12;2,5;a\n").unwrap();
     assert_eq!(table.values, [1250., 0.5, 2125., 1.5, 12., 2.5]);
 }
 
 #[test]
-fn odd_cells_of_a_column_of_numbers_are_named() {
-    let said = problem("x;y\n5,1;a\n4,9;b\n4.7;a\n3,1;b\n");
+fn invalid_cells_of_a_numeric_column_are_reported() {
+    let message = problem("x;y\n5,1;a\n4,9;b\n4.7;a\n3,1;b\n");
     assert_eq!(
-        said,
-        ", line 4, column 1 (x): `4.7` is not a number; correct it, or leave the column out with --ignore x"
+        message,
+        ", line 4, column 1 (x): `4.7` is not a number; correct it, or ignore the column with --ignore x"
     );
-    let said = problem("x,y\n$5,a\n€6,b\n$7,a\nn.d.,b\n$4,b\n");
-    assert!(said.starts_with(", line 3, column 1 (x): `€6` is not a number (one of 2 such cells)"), "{said}");
-    let said = problem("when,y\n3/4/2020,a\n5/6/2021,b\n7/7/2021,b\n");
+    let message = problem("x,y\n$5,a\n€6,b\n$7,a\nn.d.,b\n$4,b\n");
     assert!(
-        said.starts_with(", column 1 (when): day and month of dates such as `3/4/2020` cannot be told"),
-        "{said}"
+        message.starts_with(", line 3, column 1 (x): `€6` is not a number (one of 2 such cells)"),
+        "{message}"
+    );
+    let message = problem("when,y\n3/4/2020,a\n5/6/2021,b\n7/7/2021,b\n");
+    assert!(
+        message.starts_with(", column 1 (when): ambiguous day and month in dates such as `3/4/2020`"),
+        "{message}"
     );
     assert_eq!(table("when,y\n3/4/1970,a\n1/13/1970,b\n").unwrap().values, [62., 12.]);
 }
 
 #[test]
-fn a_header_of_numbers_is_one_in_training_and_prediction() {
+fn a_numeric_header_is_recognized_in_training_and_prediction() {
     let rows: String =
         (0..12).map(|row| format!("{0}.5,{0}.25,{1}.1,{2}\n", row, row % 5, ["a", "b"][row % 2])).collect();
     let table = table(format!("0,1,2,target\n{rows}")).unwrap();
@@ -84,7 +87,7 @@ fn a_header_of_numbers_is_one_in_training_and_prediction() {
 }
 
 #[test]
-fn lines_end_in_any_way() {
+fn all_line_ends_are_supported() {
     for end in ["\r", "\r\n", "\r\r\n", "\n"] {
         let text = ["x,y", "1,a", "2,\"b\"", "3,a", ""].join(end);
         let table = table(&text).unwrap();
@@ -95,7 +98,7 @@ fn lines_end_in_any_way() {
 }
 
 #[test]
-fn a_file_that_is_no_text_is_named_as_what_it_is() {
+fn the_type_of_a_binary_file_is_reported() {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(b"1,2,a\n3,4,b\n").unwrap();
@@ -104,61 +107,61 @@ fn a_file_that_is_no_text_is_named_as_what_it_is() {
     for (bytes, kind) in [
         (&b"PK\x03\x04\x14\0\x06\0[Content_Types].xml"[..], "an Excel workbook"),
         (b"PK\x03\x04\x14\0\0\0a.csv1,2,a", "a zip archive"),
-        (b"\xff\xfe1\0,\0a\0", "text in UTF-16, not a table as text in UTF-8; save it as CSV in UTF-8"),
+        (b"\xff\xfe1\0,\0a\0", "text in UTF-16, not a text table in UTF-8; save it as CSV in UTF-8"),
         (b"\xfe\xff\x001\0,\0a", "text in UTF-16"),
         (b"\0\0\0\x18ftypheic\0\0", "a HEIC or AVIF image"),
         (b"\x89PNG\r\n\x1a\n", "an image"),
     ] {
-        let said = problem(bytes);
-        assert!(said.starts_with(", line 1: the file is ") && said.contains(kind), "{said}");
+        let message = problem(bytes);
+        assert!(message.starts_with(", line 1: the file is ") && message.contains(kind), "{message}");
     }
     assert_eq!(super::tests::table("GIF8,y\n1,a\n2,b\n").unwrap().lines, [2, 3]);
 }
 
 #[test]
-fn blanks_of_unicode_are_trimmed_from_cells_labels_and_names() {
+fn unicode_white_space_is_trimmed() {
     let table = table("x\u{a0},\u{200b}kind\n1\u{a0},a\u{a0}\n\u{202f}2,a\n3,b\u{feff}\n").unwrap();
     assert_eq!((&table.values[..], labels(&table)), (&[1., 2., 3.][..], vec!["a", "a", "b"]));
     assert_eq!(table.layout.feature_names(), ["x"]);
 }
 
 #[test]
-fn all_faults_are_told_together_with_one_command() {
+fn all_errors_are_reported_with_one_command() {
     let row = |row: usize| format!("n{row},{},{},{}\n", row * 7 % 10, row % 3, ["a", "b"][row % 2]);
     let good: String = (0..60).map(row).collect();
     let text = format!("name,x,z,kind\n{good}n60,,1,a\nn61,oops,1,b\nn62,1,1,\n");
     let (_folder, path) = file("a.csv", text.as_bytes());
-    let said = Csv.read(&path, &DataOptions::default()).unwrap_err().to_string();
+    let message = Csv.read(&path, &DataOptions::default()).unwrap_err().to_string();
     for part in [
-        "a.csv: 4 things are wrong with the table: column 2 (x) lacks 1 value(s), the first in line 62",
+        "a.csv: the table has 4 problems: column 2 (x) has 1 missing value(s), the first in line 62",
         "1 row(s) have no label (column 4 (kind)), the first in line 64",
-        "column 1 (name) holds 63 different texts in 63 rows",
+        "column 1 (name) has 63 different texts in 63 rows",
         "`oops` in line 63, column 2 (x), is not a number",
         "a.csv --missing drop --ignore name,x",
     ] {
-        assert!(said.contains(part), "`{part}` is not in {said}");
+        assert!(message.contains(part), "`{part}` is not in {message}");
     }
-    assert!(said.len() < 1000, "{said}");
+    assert!(message.len() < 1000, "{message}");
     let faults = Faults::of(&path, &DataOptions::default()).unwrap();
     let table = read(&path, &faults.remedied.unwrap()).unwrap();
     assert_eq!((table.rows.len(), table.layout.feature_names()), (62, vec!["z".to_string()]));
-    // Where values are filled in, rows without a label are left out.
+    // If values are filled in, rows without a label are dropped.
     let text = "x,z,kind\n1,2,a\n,3,b\n4,5,\n6,7,b\n";
     assert!(problem(text).ends_with("a.csv --missing mean"), "{}", problem(text));
     let options = DataOptions { missing: Missing::Mean, ..DataOptions::default() };
     assert_eq!(table_with("a.csv", text, &options).unwrap().lines, [2, 3, 5]);
-    // What no option passes over has no command.
-    let said = problem("x,z,kind\n1,2,a\n,3,b\n4,5\n6,7,b\n");
+    // Errors that no option works around have no command.
+    let message = problem("x,z,kind\n1,2,a\n,3,b\n4,5\n6,7,b\n");
     assert!(
-        said.contains("1 row(s) do not have 3 values, the first in line 4 with 2")
-            && said.ends_with("Correct the table"),
-        "{said}"
+        message.contains("1 row(s) do not have 3 values, the first in line 4 with 2")
+            && message.ends_with("Correct the table"),
+        "{message}"
     );
 }
 
 #[test]
-fn the_delimiter_is_told_by_many_rows_and_by_the_cells() {
-    // Rows of which a few are faulty.
+fn the_delimiter_is_inferred_from_rows_and_cells() {
+    // A few rows are invalid.
     assert!(problem("x;y\n1,5;a\n2,5;b\n3,5;a;b\n4,5;b\n").starts_with(", line 4: the row has 3 value(s)"));
     for (text, width) in [
         ("Doe, John;1;a\nRoe, Ann;2;b\nDoe, Jane;3;a\n", 3),
@@ -171,11 +174,11 @@ fn the_delimiter_is_told_by_many_rows_and_by_the_cells() {
 }
 
 #[test]
-fn a_pipe_that_nobody_writes_into_is_refused() {
+fn a_pipe_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("rows.csv");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let allowed = Allowed { missing: false, unknown: OnUnknown::Error };
-    let said = read_rows(&pipe, &model(), allowed).unwrap_err().to_string();
-    assert!(said.contains("this is a pipe; a regular file is needed here"), "{said}");
+    let message = read_rows(&pipe, &model(), allowed).unwrap_err().to_string();
+    assert!(message.contains("this is a pipe; expected a regular file"), "{message}");
 }

@@ -3,21 +3,21 @@ use std::fs;
 
 use proptest::prelude::*;
 
-fn tree(files: &[&str]) -> (tempfile::TempDir, Tree) {
+fn tree(files: &[&str]) -> (tempfile::TempDir, FolderTree) {
     let folder = tempfile::tempdir().unwrap();
     for file in files {
         let path = folder.path().join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "").unwrap();
     }
-    let tree = Tree::of(folder.path()).unwrap();
+    let tree = FolderTree::of(folder.path()).unwrap();
     (folder, tree)
 }
 
-/// The classes with the letters of their portions, and the notes.
+/// The classes with a letter for their subsets, and the notes.
 fn arranged(files: &[&str]) -> (Vec<String>, String) {
     let (_folder, tree) = tree(files);
-    let Arrangement { classes, notes } = arrange(&tree).unwrap();
+    let FolderLayout { classes, notes } = arrange(&tree).unwrap();
     let shown =
         |class: ClassFolder| class.class + class.portion.map_or("", |p| ["/t", "/v", "/s"][p as usize]);
     (classes.into_iter().map(shown).collect(), notes.join("; "))
@@ -28,7 +28,7 @@ fn problem(files: &[&str]) -> String {
 }
 
 #[test]
-fn portions_have_many_names() {
+fn subset_names_are_recognized() {
     use Portion::{Test, Train, Validation};
     for (name, portion) in [
         ("train", Train),
@@ -60,17 +60,17 @@ fn portions_have_many_names() {
         ("testdata", Test),
         ("test.images", Test),
     ] {
-        assert_eq!(portion_in(name), Some((portion, String::new())), "{name}");
+        assert_eq!(subset_in(name), Some((portion, String::new())), "{name}");
     }
     for name in ["cat", "steam train station of test", "contest", "detrain", "trains", "devil", "", "_", "12"]
     {
-        assert_eq!(portion_in(name), None, "{name}");
+        assert_eq!(subset_in(name), None, "{name}");
     }
-    assert_eq!(portion_in("dogs_train"), Some((Train, "dogs".to_string())));
+    assert_eq!(subset_in("dogs_train"), Some((Train, "dogs".to_string())));
 }
 
 #[test]
-fn portions_are_found_among_what_lies_beside_them() {
+fn subsets_are_found_among_other_folders() {
     let (classes, notes) = arranged(&[
         "train/cat/1.png",
         "train/dog/1.png",
@@ -89,9 +89,9 @@ fn portions_are_found_among_what_lies_beside_them() {
     ]);
     assert_eq!(classes, ["dog/s", "cat/t", "dog/t", "cat/v"]);
     for note in [
-        "skipped the folder `test1`: it holds 1 image in no folder of a class",
-        "skipped the folder `sample` with 1 image, which is not called like a portion",
-        "skipped 1 image in `train`, in no folder of a class",
+        "skipped the folder `test1`: it has 1 image outside class folders",
+        "skipped the folder `sample` with 1 image, which is not named like a subset",
+        "skipped 1 image in `train`, outside its class folders",
         "skipped folders without images in `train`: `empty`",
         "skipped 2 folders without images: `__MACOSX`, `annotations`",
     ] {
@@ -100,13 +100,13 @@ fn portions_are_found_among_what_lies_beside_them() {
 }
 
 #[test]
-fn images_beside_portions_are_noted() {
+fn images_next_to_subsets_are_reported() {
     let (classes, notes) = arranged(&["1.png", "train/a/1.png", "test/a/2.png"]);
-    assert_eq!((classes.len(), notes.as_str()), (2, "skipped 1 image in no folder of a class"));
+    assert_eq!((classes.len(), notes.as_str()), (2, "skipped 1 image outside the class folders"));
 }
 
 #[test]
-fn portions_are_found_one_level_deep_and_a_copy_is_not_taken_twice() {
+fn nested_subsets_are_found_and_copies_are_ignored() {
     let xray = ["train/a/1.png", "train/b/1.png", "test/a/2.png"].map(|file| format!("xray/{file}"));
     let copy = xray.iter().map(|file| format!("xray/{file}"));
     let files: Vec<String> = xray.iter().cloned().chain(copy).chain(["more/9.png".to_string()]).collect();
@@ -130,7 +130,7 @@ fn portions_are_found_one_level_deep_and_a_copy_is_not_taken_twice() {
 }
 
 #[test]
-fn classes_that_happen_to_be_called_like_portions_are_classes() {
+fn classes_named_like_subsets_are_classes() {
     assert_eq!(arranged(&["train/1.png", "bus/1.png", "car/x/1.png"]).0, ["bus", "car", "train"]);
     assert_eq!(arranged(&["test/a.png", "exam/b.png"]).0, ["exam", "test"]);
     assert_eq!(arranged(&["dress_train/a.png", "coat/b.png"]).0, ["coat", "dress_train"]);
@@ -138,14 +138,14 @@ fn classes_that_happen_to_be_called_like_portions_are_classes() {
 }
 
 #[test]
-fn what_is_called_like_portions_and_cannot_be_is_refused() {
-    assert!(problem(&["train/1.png", "test1/2.png"]).contains("`test1`, `train` are called like portions"));
-    assert!(problem(&["train/1.png", "test/2.png", "extra/3.png"]).contains("not in a folder a class"));
-    assert!(problem(&["train/1.png"]).contains("not in a folder a class"));
-    assert!(problem(&["val/a/1.png", "test/a/1.png"]).contains("none is to train on"));
+fn invalid_subset_folders_are_rejected() {
+    assert!(problem(&["train/1.png", "test1/2.png"]).contains("`test1`, `train` are named like subsets"));
+    assert!(problem(&["train/1.png", "test/2.png", "extra/3.png"]).contains("not in class folders"));
+    assert!(problem(&["train/1.png"]).contains("not in class folders"));
+    assert!(problem(&["val/a/1.png", "test/a/1.png"]).contains("none is a training set"));
     assert!(problem(&["train/x/1.png", "bus/1.png"]).contains("if it is a class, rename it"));
-    let said = problem(&["x/train/a/1.png", "x/test/a/1.png", "y/train/a/1.png", "y/test/a/1.png"]);
-    assert!(said.contains("several data sets") && said.contains("`x`, `y`"), "{said}");
+    let message = problem(&["x/train/a/1.png", "x/test/a/1.png", "y/train/a/1.png", "y/test/a/1.png"]);
+    assert!(message.contains("several data sets") && message.contains("`x`, `y`"), "{message}");
 }
 
 proptest! {
@@ -156,8 +156,8 @@ proptest! {
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         let (_folder, tree) = tree(&files);
         prop_assert_eq!(tree.total(), files.len());
-        if let Ok(Arrangement { classes, notes }) = arrange(&tree) {
-            let counts = classes.iter().map(|class| Tree::of(&class.path).unwrap().total());
+        if let Ok(FolderLayout { classes, notes }) = arrange(&tree) {
+            let counts = classes.iter().map(|class| FolderTree::of(&class.path).unwrap().total());
             prop_assert!(counts.sum::<usize>() == files.len() || !notes.is_empty());
             prop_assert!(classes.iter().all(|class| class.portion.is_some() == classes[0].portion.is_some()));
         }
