@@ -29,7 +29,7 @@ const MIN_CONFIDENCE_ALONE: f64 = 0.95;
 #[derive(Debug, PartialEq)]
 pub enum Decision {
     /// It is used.
-    Taken,
+    Accepted,
     /// It repeats an earlier correction.
     Repeated,
     /// It waits for a second opinion, for this reason.
@@ -103,15 +103,12 @@ impl<'a> Review<'a> {
             nearest.iter().map(|row| &self.dataset.classes[self.dataset.labels[*row] as usize]).collect();
         let of = |class: &String| classes.iter().filter(|other| ***other == *class).count();
         if classes[0] != class && of(classes[0]) == NEIGHBORS {
-            return Some(format!(
-                "its {NEIGHBOURS} nearest training examples are all {}",
-                quoted(classes[0])
-            ));
+            return Some(format!("its {NEIGHBORS} nearest training examples are all {}", quoted(classes[0])));
         }
         let contradicts_neighbors =
             contradicts(MIN_CONFIDENCE) && of(class) == 0 && 2 * of(&answer.class) > NEIGHBORS;
         contradicts_neighbors.then(|| {
-            let share = format!("{} of its {NEIGHBOURS} nearest training examples", of(&answer.class));
+            let share = format!("{} of its {NEIGHBORS} nearest training examples", of(&answer.class));
             format!("{}, the class of {share}", prediction())
         })
     }

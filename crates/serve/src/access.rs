@@ -25,7 +25,7 @@ impl Token {
         let text = text.trim();
         if text.len() < MIN_TOKEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::Usage(format!(
-                "the token must have at least {LEAST_TOKEN} characters, only letters, digits and punctuation in ASCII; \
+                "the token must have at least {MIN_TOKEN} characters, only letters, digits and punctuation in ASCII; \
                  `openssl rand -hex 32` generates one"
             )));
         }

@@ -89,7 +89,7 @@ fn check(app: &App, body: &Body) -> Result<Read, Problem> {
     }
     if body.model_version.as_ref().is_some_and(|version| version.chars().count() > MAX_VERSION_LENGTH) {
         return Err(Problem::unprocessable(format!(
-            "model_version may have at most {LONGEST_VERSION} characters"
+            "model_version may have at most {MAX_VERSION_LENGTH} characters"
         )));
     }
     match (&body.image, &body.values) {

@@ -58,7 +58,7 @@ fn classes(measured: &PartEvaluation) -> String {
     };
     let columns = ["class", "examples:", "precision:", "recall:", "95 % interval of the recall:", "F1:"];
     let note = if all > MAX_CLASSES {
-        format!("\nOnly the {MOST_CLASSES} of {all} classes with the lowest F1 are shown.\n")
+        format!("\nOnly the {MAX_CLASSES} of {all} classes with the lowest F1 are shown.\n")
     } else {
         String::new()
     };
