@@ -1,5 +1,6 @@
 //! What a program that trains or uses a classifier needs: `use cresset::prelude::*;`.
 
+pub use crate::data::InputShape;
 pub use crate::data::format::Format;
 pub use crate::error::{Error, Result};
 pub use crate::evaluate::{Evaluation, Metric};

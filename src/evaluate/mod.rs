@@ -38,6 +38,19 @@ pub use report::{ClassFigures, Figure, MOST_SHOWN, Report};
 /// A metric.
 ///
 /// To add a metric, create a file next to `accuracy.rs` with a constant of this type and add it to [`METRICS`].
+///
+/// ```no_run
+/// use cresset::evaluate::METRICS;
+/// use cresset::prelude::*;
+///
+/// let fitted = Trainer::new("digits").fit()?;
+/// for metric in METRICS {
+///     if let Some(value) = (metric.of)(fitted.validation()) {
+///         println!("{}: {value:.4}", metric.name);
+///     }
+/// }
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Metric {
     /// The name shown in reports.

@@ -34,7 +34,36 @@ pub struct Task {
     pub classes: i64,
 }
 
-/// A custom model, such as a closure `|x, train| …`. [`Network::of`] makes it trainable.
+/// A custom model, such as a closure `|x, train| …`. [`Trainer::model`](crate::Trainer::model) and [`Network::of`] make it trainable.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use tch::nn::{self, Module};
+/// use tch::{Device, Kind, Tensor};
+///
+/// struct Mlp {
+///     hidden: nn::Linear,
+///     head: nn::Linear,
+/// }
+///
+/// impl Model for Mlp {
+///     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+///         let hidden = self.hidden.forward(&x.flatten(1, -1)).relu();
+///         self.head.forward(&hidden.dropout(0.1, train))
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+/// let network = Network::of(&task, Device::Cpu, 0, |path| Mlp {
+///     hidden: nn::linear(path / "hidden", 64, 32, Default::default()),
+///     head: nn::linear(path / "head", 32, task.classes, Default::default()),
+/// })?;
+/// let images = Tensor::rand([5, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// assert_eq!(network.forward(&images, false)?.size(), [5, 10]);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Model {
     /// Logits, float32 (N, classes), for preprocessed inputs, float32 (N, …). `train` is true in training, for layers such as
     /// dropout.

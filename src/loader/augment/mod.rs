@@ -25,6 +25,28 @@ use crate::error::{did_you_mean, quoted};
 pub use mixing::Mixing;
 
 /// An augmentation of images.
+///
+/// ```
+/// use cresset::loader::augment::Augment;
+/// use rand::rngs::ChaCha8Rng;
+/// use rand::{RngExt, SeedableRng};
+/// use tch::{Device, Kind, Tensor};
+///
+/// /// Scales the brightness of each image by a random factor.
+/// #[derive(Debug)]
+/// struct Dim;
+///
+/// impl Augment for Dim {
+///     fn apply(&self, images: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor {
+///         let factors: Vec<f32> = generators.iter_mut().map(|generator| generator.random_range(0.5..1.)).collect();
+///         images * Tensor::from_slice(&factors).to_device(images.device()).view([-1, 1, 1, 1])
+///     }
+/// }
+///
+/// let images = Tensor::ones([2, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// let mut generators = [1, 2].map(ChaCha8Rng::seed_from_u64);
+/// assert!(Dim.apply(&images, &mut generators).max().double_value(&[]) < 1.);
+/// ```
 pub trait Augment: fmt::Debug + Send + Sync {
     /// Augments images, float32 (N, channels, height, width) from 0 (black) to 1, with one generator per image.
     fn apply(&self, images: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor;

@@ -31,6 +31,32 @@ use super::script::Script;
 use crate::distributed::World;
 
 /// A layer of a model.
+///
+/// ```
+/// use cresset::model::layer::Layer;
+/// use cresset::model::script::Script;
+/// use tch::Tensor;
+///
+/// /// The absolute value.
+/// struct Abs;
+///
+/// impl Layer for Abs {
+///     fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
+///         x.abs()
+///     }
+///
+///     fn script(&self) -> Script {
+///         Script::expression("torch.abs({x})")
+///     }
+///
+///     fn describe(&self) -> String {
+///         "Abs".to_string()
+///     }
+/// }
+///
+/// let x = Tensor::from_slice(&[-1.5f32, 2.]);
+/// assert_eq!(Abs.forward(&x, false), Tensor::from_slice(&[1.5f32, 2.]));
+/// ```
 pub trait Layer: Send {
     /// The output for `x`, (N, …). `train` is true in training, for layers such as dropout.
     fn forward(&self, x: &Tensor, train: bool) -> Tensor;

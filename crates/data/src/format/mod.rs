@@ -21,6 +21,18 @@ use crate::error::{Error, Result};
 /// A data format.
 ///
 /// To add one, implement this trait for a type in a new file next to `csv.rs`, and add it to [`FORMATS`].
+///
+/// ```
+/// use cresset_data::{DataOptions, read};
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let table = folder.path().join("table.csv");
+/// std::fs::write(&table, "width,label\n1.5,a\n2.5,b\n").unwrap();
+///
+/// let dataset = read(table.to_str().unwrap(), &DataOptions::default())?;
+/// assert_eq!((dataset.rows(), dataset.classes), (2, vec!["a".to_string(), "b".to_string()]));
+/// # Ok::<(), cresset_data::error::Error>(())
+/// ```
 pub trait Format: Sync {
     /// The name, as an argument of `--format`.
     fn name(&self) -> &'static str;
