@@ -1,4 +1,4 @@
-//! What can go wrong, as sentences with a subject, a place and a remedy.
+//! Error type of the library. Messages state the problem, its location and a remedy.
 
 use std::path::{Path, PathBuf};
 
@@ -7,45 +7,45 @@ pub use cresset_data::error::Place;
 use cresset_data::terminal;
 pub use cresset_options::text::{did_you_mean, excerpt, nearest, quoted};
 
-/// The result of the library's functions.
+/// The result type of the library.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error of the library.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file of the user's holds something that cannot be used.
+    /// Invalid data in a user's file.
     #[error("{place}: {problem}")]
     Data {
-        /// Where it stands.
+        /// The location of the problem.
         place: Place,
-        /// What is wrong and what to do.
+        /// The problem and a remedy.
         problem: String,
     },
-    /// An option has no usable value, or options contradict each other.
+    /// An invalid option value, or conflicting options.
     #[error("{0}")]
     Usage(String),
-    /// A model file or run folder is not what it should be.
+    /// An invalid model file or run folder.
     #[error("{}: {problem}", terminal::path(path))]
     Artifact {
         /// The file or folder.
         path: PathBuf,
-        /// What is wrong and what to do.
+        /// The problem and a remedy.
         problem: String,
     },
-    /// The operating system refused something.
+    /// An I/O error.
     #[error("cannot {action} {}: {reason}", terminal::path(path))]
     Io {
-        /// What was tried: "write", "create", …
+        /// The action that failed: "write", "create", …
         action: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the operating system.
         reason: std::io::Error,
     },
-    /// Training came to nothing.
+    /// Training diverged.
     #[error("{0}")]
     Diverged(String),
-    /// Training was stopped before its end, with a checkpoint.
+    /// Training was interrupted after writing a checkpoint.
     #[error(
         "training stopped in epoch {epoch} after step {step}; resume the run in {}",
         terminal::path(folder)
@@ -53,39 +53,39 @@ pub enum Error {
     Interrupted {
         /// The run folder.
         folder: PathBuf,
-        /// The epoch under way, from 1.
+        /// The current epoch, from 1.
         epoch: u32,
-        /// The steps of it that are done.
+        /// The number of completed steps of the epoch.
         step: usize,
     },
-    /// The memory of the device does not suffice.
+    /// Out of memory on the device.
     #[error("{0}")]
     Memory(String),
-    /// Another process of the job failed, or cannot be reached.
+    /// Another rank failed, or is unreachable.
     #[error("{0}")]
     Peer(String),
-    /// libtorch failed.
+    /// An error of libtorch.
     #[error("libtorch: {0}")]
     Libtorch(cresset_bridge::Error),
 }
 
 impl Error {
-    /// Is what the user gave at fault (exit code 2), rather than its execution (1)?
+    /// Whether the error is caused by the user's input (exit code 2) rather than a failure at run time (exit code 1).
     pub fn is_users(&self) -> bool {
         matches!(self, Error::Data { .. } | Error::Usage(_) | Error::Artifact { .. })
     }
 
-    /// Something in a file of the user's that cannot be used.
+    /// Creates an [`Error::Data`].
     pub fn data(place: impl Into<Place>, problem: impl Into<String>) -> Self {
         Error::Data { place: place.into(), problem: problem.into() }
     }
 
-    /// A file or folder of ours, or one that is read as such, that is not as it should be.
+    /// Creates an [`Error::Artifact`].
     pub fn artifact(path: &Path, problem: impl Into<String>) -> Self {
         Error::Artifact { path: path.to_path_buf(), problem: problem.into() }
     }
 
-    /// What the operating system refused, for `map_err`.
+    /// Returns a function that creates an [`Error::Io`], for `map_err`.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let error = cresset_data::error::Error::io(action, path);
         move |reason| error(reason).into()
@@ -114,7 +114,7 @@ impl From<cresset_data::error::Error> for Error {
     }
 }
 
-// Not by `#[from]`, which would make the inner error a source too: whoever prints the chain would print it twice.
+// Not `#[from]`, which would also make the inner error a source, so that printing the error chain would repeat it.
 impl From<cresset_bridge::Error> for Error {
     fn from(error: cresset_bridge::Error) -> Self {
         Error::Libtorch(error)
@@ -131,11 +131,11 @@ impl From<tch::TchError> for Error {
     }
 }
 
-/// Runs `work`, and turns a panic inside tch (most of its operations panic on a libtorch error) or with an
-/// [`Error`] into an [`Error`].
+/// Runs `work` and converts a panic of tch (most of its operations panic on a libtorch error), or a panic with an [`Error`] as its
+/// payload, to an [`Error`].
 pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        // Where a layer's function cannot return an error.
+        // Layer functions that cannot return an error panic with one.
         let payload = match payload.downcast::<Error>() {
             Ok(error) => return Err(*error),
             Err(payload) => payload,
@@ -143,7 +143,7 @@ pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
         let text = payload.downcast_ref::<String>().cloned();
         let text = text.or_else(|| payload.downcast_ref::<&str>().map(|s| s.to_string())).unwrap_or_default();
         match text.split_once("Torch(\"") {
-            // tch's panic shows the message as Rust's Debug does, with the line ends escaped.
+            // tch's panic message has Debug format, with escaped newlines.
             Some((_, message)) => {
                 let message = message.replace("\\n", "\n").replace("\\\"", "\"");
                 let line = cresset_bridge::first_line(message.trim_end_matches("\")"));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_is_printed_with_its_sources_says_its_reason_once() {
+    fn an_error_chain_shows_its_reason_once() {
         let refused = Error::io("write", Path::new("a"))(std::io::Error::other("disk full"));
         assert_eq!(format!("{:#}", anyhow::Error::from(refused)), "cannot write a: disk full");
         let failed = Error::from(cresset_bridge::Error("bad width".into()));

@@ -1,4 +1,4 @@
-//! Training that goes on with a network that was changed, or with a teacher.
+//! Fine-tunes a pruned network, or trains with a teacher.
 
 use crate::error::{Error, Result};
 use crate::model::Network;
@@ -7,8 +7,8 @@ use crate::run::RunFolder;
 use crate::run::{Prepared, load_weights};
 use crate::train::{Callback, Data, Distillation, Training};
 
-/// Trains a network by the recipe of its run, which `config` shortens, and gives it the weights of the epoch with the least
-/// held-out loss, whose number it returns. What is written on the way goes into a temporary folder.
+/// Trains a network with the options of its run, adapted in `config`, loads the weights of the epoch with the lowest validation
+/// loss, and returns that epoch. Checkpoints go to a temporary folder.
 pub fn fine_tune(
     config: &Config,
     prepared: &Prepared,
@@ -17,7 +17,7 @@ pub fn fine_tune(
     callback: &mut dyn Callback,
 ) -> Result<u32> {
     let temporary = tempfile::tempdir().map_err(|e| {
-        let problem = format!("cannot make a temporary folder: {e}");
+        let problem = format!("cannot create a temporary folder: {e}");
         Error::artifact(&std::env::temp_dir(), problem)
     })?;
     let folder = RunFolder::create(Some(&temporary.path().join("run")), config)?;
@@ -26,7 +26,7 @@ pub fn fine_tune(
     if let Some(teacher) = teacher {
         training = training.taught_by(teacher);
     }
-    let name = |place: usize| prepared.dataset.names.name(prepared.split.train[place] as usize);
+    let name = |index: usize| prepared.dataset.names.name(prepared.split.train[index] as usize);
     let data = Data { train: &*prepared.train, held_out: &*prepared.held_out, name: &name };
     training.save_last(network)?;
     training.run(network, &data, &mut [callback])?;

@@ -1,32 +1,30 @@
-//! Which of several models is worth having.
+//! Selects models by accuracy, size and latency.
 
 use super::Compressed;
 
-/// Marks the models of which no other one is better in something and worse in nothing (the Pareto front), of accuracy, size
-/// and latency; and among those of them whose accuracy is no more than
-/// `most_lost` below the original's, the one whose size times latency is least.
-/// The first model is the original.
-pub fn mark(models: &mut [Compressed], most_lost: f64) {
+/// Marks the Pareto front of accuracy, size and latency, and chooses a model from it: the one with the smallest size times latency
+/// whose accuracy is at most `max_loss` below that of the original. The first model is the original.
+pub fn mark(models: &mut [Compressed], max_loss: f64) {
     let Some(original) = models.first().map(|model| model.accuracy) else { return };
     let on_front: Vec<bool> =
-        models.iter().map(|model| !models.iter().any(|other| is_better(other, model))).collect();
+        models.iter().map(|model| !models.iter().any(|other| dominates(other, model))).collect();
     for (model, on_front) in models.iter_mut().zip(on_front) {
         model.is_on_front = on_front;
         model.is_chosen = false;
     }
-    // Shares such as 1436/1438 are compared, so what is equal may differ in the last bit.
-    let least = original - most_lost - 1e-9;
-    let chosen = models.iter_mut().filter(|model| model.is_on_front && model.accuracy >= least);
-    if let Some(chosen) = chosen.min_by(|a, b| burden(a).total_cmp(&burden(b))) {
+    // The margin allows for rounding errors in fractions such as 1436/1438.
+    let min_accuracy = original - max_loss - 1e-9;
+    let chosen = models.iter_mut().filter(|model| model.is_on_front && model.accuracy >= min_accuracy);
+    if let Some(chosen) = chosen.min_by(|a, b| cost(a).total_cmp(&cost(b))) {
         chosen.is_chosen = true;
     }
 }
 
-fn burden(model: &Compressed) -> f64 {
+fn cost(model: &Compressed) -> f64 {
     model.bytes as f64 * model.latency_1
 }
 
-fn is_better(a: &Compressed, b: &Compressed) -> bool {
+fn dominates(a: &Compressed, b: &Compressed) -> bool {
     let pairs = [
         (-a.accuracy, -b.accuracy),
         (a.bytes as f64, b.bytes as f64),
@@ -56,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lightest_model_of_the_front_that_loses_little_is_chosen() {
+    fn the_cheapest_model_of_the_front_within_the_accuracy_limit_is_chosen() {
         let mut models = [
             model(0.99, 100, 10.),
             model(0.99, 50, 5.),

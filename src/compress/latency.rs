@@ -1,4 +1,4 @@
-//! How long model files take to answer.
+//! Measures the latency of model files.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,13 +9,13 @@ use tch::{Device, Tensor};
 use crate::error::Result;
 use crate::model::script;
 
-/// Rounds in which the files take turns, so that what else the machine does falls on all of them.
+/// Rounds over all files, so that other load on the machine affects all of them.
 const ROUNDS: usize = 7;
 
-/// How long each file is called in a round.
-const TURN: Duration = Duration::from_millis(60);
+/// The time per file and round.
+const ROUND_TIME: Duration = Duration::from_millis(60);
 
-/// The median time of a call, in microseconds, of each of some model files on the CPU, for a batch of raw inputs (N, …).
+/// The median latency of each file on the CPU, in microseconds, for a batch of raw inputs (N, …).
 pub fn latencies(files: &[&Path], inputs: &Tensor) -> Result<Vec<f64>> {
     let load = |file: &&Path| Ok(script::load(file, Device::Cpu, &[])?.0);
     let mut models: Vec<Module> = files.iter().map(load).collect::<Result<_>>()?;
@@ -23,11 +23,11 @@ pub fn latencies(files: &[&Path], inputs: &Tensor) -> Result<Vec<f64>> {
     let mut times = vec![Vec::new(); models.len()];
     for round in 0..=ROUNDS {
         for (model, times) in models.iter().zip(&mut times) {
-            let begun = Instant::now();
-            while begun.elapsed() < TURN {
+            let start = Instant::now();
+            while start.elapsed() < ROUND_TIME {
                 let call = Instant::now();
                 tch::no_grad(|| model.call("forward", inputs))?;
-                // In the first round, libtorch still makes itself ready.
+                // The first round is warm-up.
                 if round > 0 {
                     times.push(call.elapsed().as_secs_f64() * 1e6);
                 }

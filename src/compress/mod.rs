@@ -1,4 +1,4 @@
-//! A trained model made smaller and faster: fewer channels, fewer bits, taught by a better model.
+//! Model compression: pruning, quantization, reduced precision and distillation.
 
 mod fine_tune;
 mod front;
@@ -25,53 +25,53 @@ use crate::train::{Callback, Distillation};
 pub use options::{Integers, Options};
 pub use table::{to_csv, to_table};
 
-/// A model that was made, and what it is worth.
+/// A compressed model with its metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compressed {
-    /// What was done: `original`, `int8`, `prune-0.5-int8`.
+    /// The variant: `original`, `int8`, `prune-0.5-int8`.
     pub name: String,
-    /// Its file.
+    /// The file of the model.
     pub file: PathBuf,
-    /// Accuracy on the held-out rows, from 0 to 1.
+    /// Validation accuracy, from 0 to 1.
     pub accuracy: f64,
-    /// The size of the file.
+    /// The size of the file in bytes.
     pub bytes: u64,
     /// The number of parameters.
     pub parameters: usize,
-    /// The median time for one example, in microseconds.
+    /// Median latency for one example, in microseconds.
     pub latency_1: f64,
-    /// The median time for a batch of 64, in microseconds.
+    /// Median latency for a batch of 64, in microseconds.
     pub latency_64: f64,
-    /// Whether no other model is better in something and worse in nothing.
+    /// Whether the model is on the Pareto front of accuracy, size and latency.
     pub is_on_front: bool,
-    /// Whether it is the lightest one that loses little.
+    /// Whether this is the chosen model: the cheapest within the accuracy limit.
     pub is_chosen: bool,
 }
 
-/// What happens meanwhile.
+/// An observer of a compression.
 pub trait Watch {
-    /// A model is being made.
+    /// Called before each model is created.
     fn begins(&mut self, name: &str) -> Result<()>;
 
-    /// What watches it being fine-tuned.
+    /// The callback for fine-tuning.
     fn training(&mut self) -> &mut dyn Callback;
 }
 
-/// Makes the models that are wished for of a complete run, in the folder `compressed` of it, with `compression.csv`. They come there
-/// when all are finished. The first one of the result is the run's own.
+/// Creates the requested models of a complete run and `compression.csv` in its folder `compressed`. The files are moved there when
+/// all models are finished. The first model of the result is the original.
 ///
 /// # Errors
-/// A run that is not complete, whose data has changed, or whose model does not allow what is wished for.
+/// A run that is not complete, data that has changed, or a model that does not support the requested compression.
 pub fn compress(folder: &RunFolder, options: &Options, watch: &mut dyn Watch) -> Result<Vec<Compressed>> {
     guard(|| {
         let out = folder.path().join("compressed");
-        let place = atomic::partial(folder.path())?;
-        let made = place.path().join("compressed");
-        let work = Work::begin(folder, options, &made)?;
-        let mut models = make(work, watch).map_err(|error| error.moved(&made, &out))?;
-        publish(&made, &out)?;
+        let temporary = atomic::partial(folder.path())?;
+        let staging = temporary.path().join("compressed");
+        let job = Job::begin(folder, options, &staging)?;
+        let mut models = run(job, watch).map_err(|error| error.moved(&staging, &out))?;
+        publish(&staging, &out)?;
         for model in &mut models {
-            if let Ok(name) = model.file.strip_prefix(&made) {
+            if let Ok(name) = model.file.strip_prefix(&staging) {
                 model.file = out.join(name);
             }
         }
@@ -79,30 +79,30 @@ pub fn compress(folder: &RunFolder, options: &Options, watch: &mut dyn Watch) ->
     })
 }
 
-fn make(mut work: Work, watch: &mut dyn Watch) -> Result<Vec<Compressed>> {
-    let original = work.trained()?;
-    work.original(&original)?;
-    work.forms(&original, watch)?;
-    if work.options.distill.is_some() && work.options.prune.is_empty() {
-        let taught = work.tuned("distill", None, watch)?;
-        work.plain(&taught)?;
-        work.forms(&taught, watch)?;
+fn run(mut job: Job, watch: &mut dyn Watch) -> Result<Vec<Compressed>> {
+    let original = job.trained()?;
+    job.add_original(&original)?;
+    job.write_variants(&original, watch)?;
+    if job.options.distill.is_some() && job.options.prune.is_empty() {
+        let distilled = job.fine_tuned("distill", None, watch)?;
+        job.write_float32(&distilled)?;
+        job.write_variants(&distilled, watch)?;
     }
-    for share in &work.options.prune {
-        let pruned = work.tuned(&format!("prune-{share}"), Some(*share), watch)?;
-        work.plain(&pruned)?;
-        work.forms(&pruned, watch)?;
+    for share in &job.options.prune {
+        let pruned = job.fine_tuned(&format!("prune-{share}"), Some(*share), watch)?;
+        job.write_float32(&pruned)?;
+        job.write_variants(&pruned, watch)?;
     }
-    work.finish()
+    job.finish()
 }
 
-/// What the table of the models is called.
+/// The file name of the table.
 const TABLE: &str = "compression.csv";
 
-/// Puts the folder of finished models into its place, and of an earlier one replaces what was made anew. The table, which says what
-/// is there, is not there while it does not fit the models.
-fn publish(made: &Path, out: &Path) -> Result<()> {
-    if fs::rename(made, out).is_ok() {
+/// Moves the folder of finished models to `out`, or replaces files of an existing folder. The table is removed first and moved last,
+/// so it never lists models that do not match it.
+fn publish(staging: &Path, out: &Path) -> Result<()> {
+    if fs::rename(staging, out).is_ok() {
         return Ok(());
     }
     let fault = || Error::io("write to the folder", out);
@@ -110,53 +110,54 @@ fn publish(made: &Path, out: &Path) -> Result<()> {
     if table.exists() {
         fs::remove_file(&table).map_err(fault())?;
     }
-    for entry in fs::read_dir(made).map_err(fault())? {
+    for entry in fs::read_dir(staging).map_err(fault())? {
         let name = entry.map_err(fault())?.file_name();
         if name != TABLE {
-            fs::rename(made.join(&name), out.join(&name)).map_err(fault())?;
+            fs::rename(staging.join(&name), out.join(&name)).map_err(fault())?;
         }
     }
-    fs::rename(made.join(TABLE), &table).map_err(fault())
+    fs::rename(staging.join(TABLE), &table).map_err(fault())
 }
 
-/// A network, and how it came about.
+/// A network and its history.
 struct Candidate {
-    /// Empty for the run's own.
+    /// The name of the variant; empty for the original.
     name: String,
     network: Network,
-    /// The epoch that its weights are of.
+    /// The epoch of the weights.
     epoch: u32,
     compression: Compression,
 }
 
 impl Candidate {
-    /// The name of another form of it.
-    fn named(&self, form: &str) -> String {
-        if self.name.is_empty() { form.to_string() } else { format!("{}-{form}", self.name) }
+    /// The name of a variant of this candidate.
+    fn named(&self, variant: &str) -> String {
+        if self.name.is_empty() { variant.to_string() } else { format!("{}-{variant}", self.name) }
     }
 }
 
-struct Work<'a> {
+/// The state of a compression.
+struct Job<'a> {
     folder: &'a RunFolder,
     options: &'a Options,
     out: PathBuf,
     config: Config,
     prepared: Prepared,
-    /// SHA-256 of the run's own model, and of the teacher.
+    /// SHA-256 of the original model file and of the teacher.
     from_sha256: String,
     teacher_sha256: Option<String>,
-    /// Raw examples, which travel with the models.
+    /// Raw examples to store in the model files.
     samples: Tensor,
-    /// Preprocessed batches, which tell the ranges of values; none if nothing is made of integers.
+    /// Preprocessed batches to calibrate quantization; empty without quantization.
     calibration: Vec<Tensor>,
     models: Vec<Compressed>,
     _writer: Writer,
 }
 
-impl<'a> Work<'a> {
+impl<'a> Job<'a> {
     fn begin(folder: &'a RunFolder, options: &'a Options, out: &Path) -> Result<Self> {
         if !folder.model().is_file() {
-            let problem = "the run has no model.pt yet; complete it with `cresset train --resume`";
+            let problem = "the run has no model.pt yet; finish it with `cresset train --resume`";
             return Err(Error::artifact(folder.path(), problem));
         }
         let writer = folder.writer()?;
@@ -170,7 +171,7 @@ impl<'a> Work<'a> {
         let from_sha256 = sha256_of(&folder.model())?;
         let teacher_sha256 = options.teacher().as_deref().map(sha256_of).transpose()?;
         fs::create_dir(out).map_err(Error::io("create the folder", out))?;
-        Ok(Work {
+        Ok(Job {
             folder,
             options,
             out: out.to_path_buf(),
@@ -185,7 +186,7 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// The run's network with the weights that it exported.
+    /// The network of the run with its exported weights.
     fn trained(&self) -> Result<Candidate> {
         let mut network = self.prepared.untrained(&self.config)?;
         let position = load_weights(&mut network, &self.folder.best_checkpoint())?;
@@ -194,8 +195,8 @@ impl<'a> Work<'a> {
         Ok(Candidate { name: String::new(), network, epoch, compression })
     }
 
-    /// The same with a share of its channels taken out, or whole, trained on.
-    fn tuned(&self, name: &str, share: Option<f64>, watch: &mut dyn Watch) -> Result<Candidate> {
+    /// The network, pruned by `share` if given, after fine-tuning.
+    fn fine_tuned(&self, name: &str, share: Option<f64>, watch: &mut dyn Watch) -> Result<Candidate> {
         watch.begins(name)?;
         let mut tuned = Candidate { name: name.to_string(), ..self.trained()? };
         if let Some(share) = share {
@@ -213,15 +214,15 @@ impl<'a> Work<'a> {
         Ok(tuned)
     }
 
-    /// The teacher, who is given raw values again, because it has preprocessing of its own.
+    /// Loads the teacher. It has its own preprocessing, so it takes raw values.
     fn distillation(&self, file: &Path) -> Result<Distillation> {
         let classifier = Classifier::load_on(file, self.prepared.device)?;
-        let (own, of_teacher) = (&self.prepared.dataset, classifier.metadata());
-        if of_teacher.classes != own.classes || of_teacher.input.shape != own.shape {
+        let (student, teacher) = (&self.prepared.dataset, classifier.metadata());
+        if teacher.classes != student.classes || teacher.input.shape != student.shape {
             let problem = format!(
-                "it cannot teach this model, which takes {} and tells apart {}",
-                own.shape,
-                own.classes.join(", ")
+                "it cannot teach this model, which takes {} and has the classes {}",
+                student.shape,
+                student.classes.join(", ")
             );
             return Err(Error::artifact(file, problem));
         }
@@ -231,13 +232,13 @@ impl<'a> Work<'a> {
         Ok(Distillation { teacher: Box::new(logits), temperature, share: teacher_share })
     }
 
-    fn original(&mut self, original: &Candidate) -> Result<()> {
+    fn add_original(&mut self, original: &Candidate) -> Result<()> {
         let found = found(&self.prepared, original.epoch, |inputs| original.network.forward(inputs, false))?;
         self.add("original".to_string(), self.folder.model(), original, &found)
     }
 
-    /// Writes a network as it is.
-    fn plain(&mut self, candidate: &Candidate) -> Result<()> {
+    /// Writes a network in float32.
+    fn write_float32(&mut self, candidate: &Candidate) -> Result<()> {
         let Candidate { name, network, epoch, compression } = candidate;
         let found = found(&self.prepared, *epoch, |inputs| network.forward(inputs, false))?;
         let metadata = self.metadata(&found, compression.clone());
@@ -245,21 +246,21 @@ impl<'a> Work<'a> {
         self.write(name.clone(), candidate, module, &metadata, &found)
     }
 
-    /// Writes a network in the other forms that are wished for.
-    fn forms(&mut self, candidate: &Candidate, watch: &mut dyn Watch) -> Result<()> {
+    /// Writes the requested quantized and reduced-precision variants of a network.
+    fn write_variants(&mut self, candidate: &Candidate, watch: &mut dyn Watch) -> Result<()> {
         if self.options.quantize.is_some() {
             watch.begins(&candidate.named("int8"))?;
-            self.int8(candidate)?;
+            self.write_int8(candidate)?;
         }
         if let Some(dtype) = self.options.dtype {
             let name = candidate.named(dtype.name());
             watch.begins(&name)?;
-            self.cast(name, candidate, dtype)?;
+            self.write_cast(name, candidate, dtype)?;
         }
         Ok(())
     }
 
-    fn int8(&mut self, candidate: &Candidate) -> Result<()> {
+    fn write_int8(&mut self, candidate: &Candidate) -> Result<()> {
         let int8 = Int8::of(&candidate.network, &self.calibration)?;
         let device = self.prepared.device;
         let logits = |inputs: &Tensor| Ok(int8.forward(&inputs.to_device(Device::Cpu))?.to_device(device));
@@ -273,24 +274,24 @@ impl<'a> Work<'a> {
     fn write(
         &mut self,
         name: String,
-        of: &Candidate,
+        candidate: &Candidate,
         module: Module,
         metadata: &Metadata,
         found: &Found,
     ) -> Result<()> {
         let file = self.file(&name);
         export::torchscript(module, metadata, &self.samples, &file)?;
-        self.add(name, file, of, found)
+        self.add(name, file, candidate, found)
     }
 
-    /// The file of the plain form with weights of fewer bits.
-    fn cast(&mut self, name: String, candidate: &Candidate, dtype: Dtype) -> Result<()> {
-        let plain = match candidate.name.as_str() {
+    /// Casts the float32 file of a candidate to `dtype`.
+    fn write_cast(&mut self, name: String, candidate: &Candidate, dtype: Dtype) -> Result<()> {
+        let source = match candidate.name.as_str() {
             "" => self.folder.model(),
             name => self.file(name),
         };
         let file = self.file(&name);
-        let exported = Classifier::load_on(&plain, Device::Cpu)?.into_exported();
+        let exported = Classifier::load_on(&source, Device::Cpu)?.into_exported();
         let variant = Variant { dtype, ..Variant::default() };
         let cast = variant.apply(exported, Device::Cpu, &file)?;
         let logits = |inputs: &Tensor| {
@@ -311,14 +312,14 @@ impl<'a> Work<'a> {
         self.out.join(format!("{name}.pt"))
     }
 
-    fn add(&mut self, name: String, file: PathBuf, of: &Candidate, found: &Found) -> Result<()> {
+    fn add(&mut self, name: String, file: PathBuf, candidate: &Candidate, found: &Found) -> Result<()> {
         let bytes = fs::metadata(&file).map_err(Error::io("read", &file))?.len();
         self.models.push(Compressed {
             name,
             file,
             accuracy: found.held_out.confusion.accuracy(),
             bytes,
-            parameters: of.network.parameter_count(),
+            parameters: candidate.network.parameter_count(),
             latency_1: 0.,
             latency_64: 0.,
             is_on_front: false,
@@ -327,7 +328,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Takes the latencies, all in one go, and writes the table.
+    /// Measures the latencies of all models and writes the table.
     fn finish(mut self) -> Result<Vec<Compressed>> {
         tch::set_num_threads(self.options.threads.count().into());
         let files: Vec<&Path> = self.models.iter().map(|model| model.file.as_path()).collect();
@@ -344,12 +345,12 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Training examples that tell the ranges of values.
-const CALIBRATION: usize = 1024;
+/// The number of training examples for calibration.
+const CALIBRATION_EXAMPLES: usize = 1024;
 
-/// Preprocessed training examples without augmentation, evenly over all of them.
+/// Preprocessed training examples without augmentation, evenly spaced over the training set.
 fn calibration(prepared: &Prepared, config: &Config) -> Result<Vec<Tensor>> {
-    let feed = prepared.training_sample(config, CALIBRATION);
+    let feed = prepared.training_sample(config, CALIBRATION_EXAMPLES);
     feed.in_order().map(|batch| Ok(prepared.preprocessing.apply(&batch?.inputs))).collect()
 }
 

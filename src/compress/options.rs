@@ -52,7 +52,7 @@ options! {
 }
 
 impl Options {
-    /// The same; where nothing is asked for, integers and half of the channels.
+    /// Falls back to int8 quantization and pruning half of the channels if no compression is selected.
     pub fn or_usual(self) -> Self {
         if self.quantize.is_some() || self.dtype.is_some() || !self.prune.is_empty() || self.distill.is_some()
         {
@@ -61,7 +61,7 @@ impl Options {
         Options { quantize: Some(Integers::Int8), prune: vec![0.5], ..self }
     }
 
-    /// The file of the teacher.
+    /// The model file of the teacher.
     pub fn teacher(&self) -> Option<PathBuf> {
         let path = self.distill.as_ref()?;
         Some(if path.is_dir() { path.join("model.pt") } else { path.clone() })

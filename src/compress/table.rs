@@ -1,10 +1,10 @@
-//! Compressed models as a table.
+//! Compressed models as CSV and as a text table.
 
 use std::fmt::Write;
 
 use super::Compressed;
 
-/// A row a model, for other programs: accuracy as a share, latencies in microseconds.
+/// CSV with a row for each model: accuracy from 0 to 1, latencies in microseconds.
 pub fn to_csv(models: &[Compressed]) -> String {
     let mut text =
         "model,file,accuracy,bytes,parameters,latency_1_us,latency_64_us,pareto,chosen\n".to_string();
@@ -21,8 +21,8 @@ pub fn to_csv(models: &[Compressed]) -> String {
     text
 }
 
-/// A table for people, with how many times smaller and faster each model is than the first one. `*` marks the front, `→` the
-/// model that is chosen.
+/// A text table with the size reduction and speedup of each model relative to the first one. `*` marks the Pareto front, `→` the
+/// chosen model.
 pub fn to_table(models: &[Compressed]) -> String {
     let Some(first) = models.first() else { return String::new() };
     let width = models.iter().map(|model| model.name.chars().count()).max().unwrap_or(0).max(5);
@@ -42,7 +42,7 @@ pub fn to_table(models: &[Compressed]) -> String {
             model.bytes as f64 / 1e3,
             times(first.bytes as f64 / model.bytes as f64)
         );
-        let latency = |own: f64, of_first: f64| format!("{own:.0} µs {:>8}", times(of_first / own));
+        let latency = |value: f64, first: f64| format!("{value:.0} µs {:>8}", times(first / value));
         writeln!(
             text,
             "{mark} {:<width$}  {:>7.2} %  {size:>18}  {:>11}  {:>20}  {:>20}",

@@ -1,6 +1,6 @@
-//! SLURM's lists of machines.
+//! SLURM node lists.
 
-/// The first machine of a list such as `gpu[07-09,12],login`: `gpu07`.
+/// The first host of a node list such as `gpu[07-09,12],login`: `gpu07`.
 pub(super) fn first_host(list: &str) -> Option<String> {
     let mut name = String::new();
     let mut rest = list;

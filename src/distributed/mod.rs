@@ -1,8 +1,8 @@
-//! Training in several processes, on one machine or many: who they are, and what they do together.
+//! Distributed data-parallel training in several processes, on one machine or many.
 //!
-//! Each process has all data and takes its share of every batch; gradients are averaged while the backward pass goes on
-//! (c10d's Reducer), so that all have the same weights at every step. The processes are started by `torchrun`, `srun` or
-//! `mpirun`; without one of them, a process is a world of its own, in which everything here costs nothing.
+//! Each rank has all data and takes its share of every batch. Gradients are averaged during the backward pass (c10d's
+//! Reducer), so that all ranks have the same weights at every step. `torchrun`, `srun` or `mpirun` launches the processes.
+//! Without a launcher, the world size is 1 and everything here costs nothing.
 
 mod agreement;
 mod hosts;
@@ -23,7 +23,7 @@ pub(crate) use agreement::Agreement;
 pub use place::Place;
 use watch::Watch;
 
-/// All processes that train together, seen from one of them.
+/// The process group of a training job, as seen from one rank.
 #[derive(Debug, Clone, Default)]
 pub struct World(Option<Arc<Joined>>);
 
@@ -41,15 +41,16 @@ impl std::fmt::Debug for Joined {
 }
 
 impl World {
-    /// A world of one process.
+    /// A world with one process.
     pub fn alone() -> Self {
         World(None)
     }
 
-    /// The world that the environment tells of. `timeout` is how long a process waits for the others, now and later.
+    /// Joins the world that the environment variables of the launcher describe. `timeout` limits the rendezvous and all later
+    /// collectives.
     ///
     /// # Errors
-    /// Variables that cannot be; processes that do not come in time.
+    /// Invalid environment variables, and a timeout of the rendezvous.
     pub fn from_environment(timeout: Duration) -> Result<Self> {
         match Place::from_environment()? {
             Some(place) if place.size > 1 => World::join(place, timeout),
@@ -57,7 +58,10 @@ impl World {
         }
     }
 
-    /// Meets the other processes.
+    /// Joins the other processes (rendezvous).
+    ///
+    /// # Errors
+    /// A timeout.
     pub fn join(place: Place, timeout: Duration) -> Result<Self> {
         let meeting = Meeting {
             host: place.host.clone(),
@@ -70,8 +74,8 @@ impl World {
         };
         let group = ProcessGroup::join(&meeting).map_err(|problem| {
             Error::Peer(format!(
-                "process {} could not meet the other {} at {}:{} within {} s ({problem}); is each of them started, and is \
-                 that machine reachable from here?",
+                "process {} could not connect to the other {} at {}:{} within {} s ({problem}); check that all processes are \
+                 running and that this address is reachable",
                 place.rank,
                 place.size - 1,
                 place.host,
@@ -79,75 +83,75 @@ impl World {
                 timeout.as_secs(),
             ))
         })?;
-        let keeper = (!place.starter_serves).then_some(0);
-        let watch = Watch::begin(group.board()?, place.rank, place.size, keeper);
-        tracing::info!(rank = place.rank, size = place.size, "joined the other processes");
+        let store_rank = (!place.starter_serves).then_some(0);
+        let watch = Watch::begin(group.board()?, place.rank, place.size, store_rank);
+        tracing::info!(rank = place.rank, size = place.size, "joined the process group");
         Ok(World(Some(Arc::new(Joined { place, watch, group, timeout }))))
     }
 
-    /// Which process this is, from 0.
+    /// The rank of this process, from 0.
     pub fn rank(&self) -> u32 {
         self.0.as_ref().map_or(0, |joined| joined.place.rank)
     }
 
-    /// The number of processes.
+    /// The world size.
     pub fn size(&self) -> u32 {
         self.0.as_ref().map_or(1, |joined| joined.place.size)
     }
 
-    /// Whether there are no others.
+    /// Whether this is the only process.
     pub fn is_alone(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Whether this is the process that writes files and speaks to the user.
+    /// Whether this is rank 0, which writes files and prints.
     pub fn is_first(&self) -> bool {
         self.rank() == 0
     }
 
-    /// Which of the processes on this machine this is, from 0, and how many there are.
+    /// The local rank on this machine, from 0, and the local world size.
     pub fn on_this_machine(&self) -> (u32, u32) {
         self.0.as_ref().map_or((0, 1), |joined| (joined.place.local_rank, joined.place.local_size))
     }
 
-    /// How often the starter has started the job again.
+    /// How often the launcher has restarted the job.
     pub fn restarts(&self) -> u32 {
         self.0.as_ref().map_or(0, |joined| joined.place.restarts)
     }
 
-    /// Whether the starter may start the job again.
+    /// Whether the launcher may restart the job.
     pub fn may_restart(&self) -> bool {
         self.0.as_ref().is_some_and(|joined| joined.place.most_restarts > 0)
     }
 
-    /// Makes ready for tensors on `device`: those on GPUs go by NCCL, which the CUDA plugin holds.
+    /// Prepares collectives for tensors on `device`. GPUs use NCCL, which is part of the CUDA plugin.
     ///
     /// # Errors
-    /// A plugin that is missing.
+    /// A missing CUDA plugin.
     pub fn speak_on(&self, device: Device) -> Result<()> {
         let Some(joined) = self.0.as_ref().filter(|_| device.is_cuda()) else { return Ok(()) };
         Plugin::open().map_err(|reason| {
             Error::Usage(format!(
-                "several processes with GPUs need NCCL, and {reason}; {}, or train by --device cpu",
+                "several processes with GPUs need NCCL, but {reason}; {}, or use --device cpu",
                 reason.remedy()
             ))
         })?;
         Ok(joined.group.open_nccl(joined.timeout)?)
     }
 
-    /// Gives numbers on the CPU their sums over all processes.
+    /// All-reduces a CPU tensor in place (sum).
     pub fn sum(&self, tensor: &mut Tensor) -> Result<()> {
         self.together(|group| group.sum(tensor))
     }
 
-    /// The greatest of each of the values of all processes.
+    /// All-reduces values (element-wise maximum).
     pub fn greatest(&self, values: &[f64]) -> Result<Vec<f64>> {
         let mut tensor = Tensor::from_slice(values);
         self.together(|group| group.max(&mut tensor))?;
         Ok(Vec::try_from(tensor)?)
     }
 
-    /// The tensors of all processes, (size, …), which have the same shape in each.
+    /// All-gathers tensors of the same shape, (world size, …).
     pub fn gather(&self, tensor: &Tensor) -> Result<Tensor> {
         match &self.0 {
             Some(joined) => Ok(joined.group.gather(tensor, joined.place.size)?),
@@ -155,10 +159,10 @@ impl World {
         }
     }
 
-    /// What process 0 makes, told to all.
+    /// Runs `make` on rank 0 and broadcasts its text.
     ///
     /// # Errors
-    /// In process 0 its own error, in the others that it had one.
+    /// The error of `make` on rank 0; on the other ranks, an error that contains its message.
     pub fn told_by_first(&self, make: impl FnOnce() -> Result<String>) -> Result<String> {
         let Some(joined) = &self.0 else { return make() };
         let made = if self.is_first() { Some(make()) } else { None };
@@ -171,29 +175,29 @@ impl World {
         match (made, message.split_at_checked(1)) {
             (Some(made), _) => made,
             (None, Some(("+", text))) => Ok(text.to_string()),
-            (None, told) => {
-                let problem = told.map_or("", |(_, problem)| problem);
+            (None, failure) => {
+                let problem = failure.map_or("", |(_, problem)| problem);
                 Err(Error::Peer(format!("process 0 of {} failed: {problem}", joined.place.size)))
             }
         }
     }
 
-    /// Sees that all processes have the same of something, by a text that stands for it.
+    /// Checks that all ranks have the same value of `what`, given as a text that identifies it.
     ///
     /// # Errors
-    /// In the processes that have other than process 0.
+    /// On the ranks whose value differs from that of rank 0.
     pub fn same(&self, what: &str, own: &str) -> Result<()> {
         let first = self.told_by_first(|| Ok(own.to_string()))?;
         if first == own {
             return Ok(());
         }
         Err(Error::Usage(format!(
-            "process {} has other {what} than process 0 ({own} and {first}); all processes need the same",
+            "process {} has different {what} than process 0 ({own} and {first}); all processes need the same",
             self.rank()
         )))
     }
 
-    /// Gives tensors the values that they have in process 0.
+    /// Broadcasts tensors from rank 0.
     pub fn equalise(&self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         for tensor in tensors.values() {
             self.together(|group| group.broadcast(&mut tensor.detach()))?;
@@ -201,13 +205,13 @@ impl World {
         Ok(())
     }
 
-    /// What averages the gradients of these parameters; nothing in a world of one.
+    /// The reducer that averages the gradients of these parameters. None with a world size of 1.
     pub fn reducer<'a>(&self, parameters: impl IntoIterator<Item = &'a Tensor>) -> Result<Option<Reducer>> {
         let Some(joined) = &self.0 else { return Ok(None) };
         Ok(Some(Reducer::new(&joined.group, parameters)?))
     }
 
-    /// The sum of a tensor over all processes, through which gradients flow.
+    /// A differentiable all-reduce (sum).
     pub(crate) fn summed(&self, tensor: &Tensor) -> Result<Tensor> {
         match &self.0 {
             Some(joined) => Ok(joined.group.summed(tensor)?),
@@ -215,21 +219,21 @@ impl World {
         }
     }
 
-    /// Does something that all processes have a part in. Where it fails, the others are told of it; and where it fails
-    /// because of another one, the error names that one.
+    /// Runs work in which all ranks take part. If it fails, reports the error to the other ranks; if it fails because of
+    /// another rank, the error names that rank.
     pub fn attempt<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let result = work();
         let (Some(joined), Err(error)) = (&self.0, &result) else { return result };
-        let may_be_anothers = matches!(error, Error::Libtorch(_) | Error::Peer(_));
-        let account = if may_be_anothers { joined.watch.account() } else { None };
-        if account.is_none() {
-            joined.watch.say(&error.to_string());
+        let may_be_remote = matches!(error, Error::Libtorch(_) | Error::Peer(_));
+        let cause = if may_be_remote { joined.watch.failure() } else { None };
+        if cause.is_none() {
+            joined.watch.report(&error.to_string());
         }
-        joined.watch.stay_for_others();
-        match account {
-            Some(account) => {
-                tracing::debug!("what was seen of it here: {error}");
-                Err(Error::Peer(account))
+        joined.watch.wait_for_readers();
+        match cause {
+            Some(cause) => {
+                tracing::debug!("the local error: {error}");
+                Err(Error::Peer(cause))
             }
             None => result,
         }
@@ -243,7 +247,7 @@ impl World {
     }
 }
 
-/// The share of this process of `rows` examples that come one after the other: where it begins, and its length.
+/// The share of a rank of `rows` consecutive examples: start and length.
 pub(crate) fn share(rows: usize, rank: u32, size: u32) -> (usize, usize) {
     let edge = |rank: u32| (rows as u128 * u128::from(rank) / u128::from(size)) as usize;
     (edge(rank), edge(rank + 1) - edge(rank))
@@ -256,7 +260,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shares_are_all_of_it_and_even(rows in 0usize..5000, size in 1u32..70) {
+        fn shares_are_complete_and_even(rows in 0usize..5000, size in 1u32..70) {
             let shares: Vec<_> = (0..size).map(|rank| share(rows, rank, size)).collect();
             let mut next = 0;
             for (start, length) in &shares {
@@ -270,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_world_of_one_does_everything_at_no_cost() {
+    fn a_world_of_size_one_needs_no_communication() {
         let world = World::alone();
         assert_eq!((world.rank(), world.size(), world.is_first()), (0, 1, true));
         assert_eq!(world.greatest(&[1., 2.]).unwrap(), [1., 2.]);

@@ -1,4 +1,5 @@
-//! Which process of a job this is, as the program that started it says: torchrun, SLURM, Open MPI, MPICH or Intel MPI.
+//! Rank, world size and rendezvous address from the environment variables of the launcher: torchrun, SLURM, Open MPI, MPICH or
+//! Intel MPI.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -6,47 +7,47 @@ use std::hash::{Hash, Hasher};
 use super::hosts::first_host;
 use crate::error::{Error, Result};
 
-/// One of the processes of a job.
+/// The rank of a process in a job, and the rendezvous.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Which process this is, from 0.
+    /// Rank, from 0.
     pub rank: u32,
-    /// The number of processes.
+    /// World size.
     pub size: u32,
-    /// Which of the processes on this machine this is, from 0.
+    /// Local rank on this machine, from 0.
     pub local_rank: u32,
-    /// The number of processes on this machine.
+    /// Local world size on this machine.
     pub local_size: u32,
-    /// The machine where they meet.
+    /// Host of the rendezvous.
     pub host: String,
-    /// The port where they meet.
+    /// Port of the rendezvous.
     pub port: u16,
-    /// Whether the starter keeps the meeting place, rather than process 0.
+    /// Whether the launcher hosts the store, rather than rank 0.
     pub starter_serves: bool,
-    /// How often the starter has started the job again.
+    /// How often the launcher has restarted the job.
     pub restarts: u32,
-    /// How often it may.
+    /// Maximum number of restarts.
     pub most_restarts: u32,
 }
 
-/// A variable of the environment by its name.
+/// Looks up an environment variable.
 type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The variables by which a starter says who is who.
-struct Starter {
+/// The environment variables of a launcher.
+struct Launcher {
     name: &'static str,
     rank: &'static str,
     size: &'static str,
     local_rank: &'static [&'static str],
     local_size: fn(Variables) -> Option<u32>,
     host: fn(Variables) -> Option<String>,
-    /// What tells one job from another on the same machine.
+    /// Variables that identify the job.
     job: &'static [&'static str],
 }
 
-/// In the order in which they are looked for: `srun` may set MPI's variables too.
-const STARTERS: [Starter; 4] = [
-    Starter {
+/// Launchers in the order of detection: `srun` may set MPI's variables too.
+const LAUNCHERS: [Launcher; 4] = [
+    Launcher {
         name: "torchrun",
         rank: "RANK",
         size: "WORLD_SIZE",
@@ -55,8 +56,8 @@ const STARTERS: [Starter; 4] = [
         host: |_| None,
         job: &[],
     },
-    // A step of srun's. The script of a batch job, which is not one of many, has SLURM_PROCID but no SLURM_STEP_NUM_TASKS.
-    Starter {
+    // A job step of srun. The script of a batch job, which is a single process, has no SLURM_STEP_NUM_TASKS.
+    Launcher {
         name: "srun",
         rank: "SLURM_PROCID",
         size: "SLURM_STEP_NUM_TASKS",
@@ -65,7 +66,7 @@ const STARTERS: [Starter; 4] = [
         host: |get| first_host(&get("SLURM_STEP_NODELIST").or_else(|| get("SLURM_JOB_NODELIST"))?),
         job: &["SLURM_JOB_ID", "SLURM_STEP_ID"],
     },
-    Starter {
+    Launcher {
         name: "mpirun (Open MPI)",
         rank: "OMPI_COMM_WORLD_RANK",
         size: "OMPI_COMM_WORLD_SIZE",
@@ -74,7 +75,7 @@ const STARTERS: [Starter; 4] = [
         host: |get| alone_on_machine(get, "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"),
         job: &["OMPI_MCA_ess_base_jobid", "PMIX_NAMESPACE"],
     },
-    Starter {
+    Launcher {
         name: "mpirun (MPICH, Intel MPI)",
         rank: "PMI_RANK",
         size: "PMI_SIZE",
@@ -85,48 +86,52 @@ const STARTERS: [Starter; 4] = [
     },
 ];
 
-/// The first of the ports that are chosen for jobs whose starter names none, and how many there are.
+/// The first port for jobs without MASTER_PORT, and the number of ports.
 const PORTS: (u16, u16) = (20_000, 12_000);
 
 impl Place {
-    /// The place that the environment tells of; none where this is a process of its own.
+    /// Reads the environment variables of the launcher. None without a launcher.
     ///
     /// # Errors
-    /// Variables that contradict each other or are no numbers.
+    /// Contradictory variables, and values that are not numbers.
     pub fn from_environment() -> Result<Option<Self>> {
         Place::find(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
     fn find(get: Variables) -> Result<Option<Self>> {
         let found =
-            STARTERS.iter().find(|starter| get(starter.rank).is_some() && get(starter.size).is_some());
-        let Some(starter) = found else { return Ok(None) };
+            LAUNCHERS.iter().find(|launcher| get(launcher.rank).is_some() && get(launcher.size).is_some());
+        let Some(launcher) = found else { return Ok(None) };
         let whole = |name: &str| match get(name) {
-            Some(text) => text.parse::<u32>().map(Some).map_err(|_| faulty(starter, name, &text)),
+            Some(text) => text.parse::<u32>().map(Some).map_err(|_| invalid(launcher, name, &text)),
             None => Ok(None),
         };
-        let (rank, size) = (whole(starter.rank)?.unwrap_or(0), whole(starter.size)?.unwrap_or(1));
+        let (rank, size) = (whole(launcher.rank)?.unwrap_or(0), whole(launcher.size)?.unwrap_or(1));
         if rank >= size {
-            return Err(faulty(starter, starter.rank, &format!("{rank} where {} is {size}", starter.size)));
+            return Err(invalid(
+                launcher,
+                launcher.rank,
+                &format!("{rank} where {} is {size}", launcher.size),
+            ));
         }
-        let host = get("MASTER_ADDR").or_else(|| (starter.host)(get));
+        let host = get("MASTER_ADDR").or_else(|| (launcher.host)(get));
         if host.is_none() && size > 1 {
             return Err(Error::Usage(format!(
-                "{} started {size} processes and does not say where they meet; set MASTER_ADDR to the name of the machine \
-                 of process 0 (and MASTER_PORT to a free port there)",
-                starter.name
+                "{} started {size} processes without a rendezvous address; set MASTER_ADDR to the host name of process 0 (and \
+                 MASTER_PORT to a free port there)",
+                launcher.name
             )));
         }
         let port = match get("MASTER_PORT") {
-            Some(text) => text.parse().map_err(|_| faulty(starter, "MASTER_PORT", &text))?,
-            None => port_of(starter.job.iter().filter_map(|name| get(name))),
+            Some(text) => text.parse().map_err(|_| invalid(launcher, "MASTER_PORT", &text))?,
+            None => port_of(launcher.job.iter().filter_map(|name| get(name))),
         };
-        let local_rank = starter.local_rank.iter().find_map(|name| number(get, name)).unwrap_or(0);
+        let local_rank = launcher.local_rank.iter().find_map(|name| number(get, name)).unwrap_or(0);
         Ok(Some(Place {
             rank,
             size,
             local_rank,
-            local_size: (starter.local_size)(get).unwrap_or(1).max(local_rank + 1),
+            local_size: (launcher.local_size)(get).unwrap_or(1).max(local_rank + 1),
             host: host.unwrap_or_default(),
             port,
             starter_serves: get("TORCHELASTIC_USE_AGENT_STORE").as_deref() == Some("True"),
@@ -140,19 +145,19 @@ fn number(get: Variables, name: &str) -> Option<u32> {
     get(name)?.parse().ok()
 }
 
-fn faulty(starter: &Starter, name: &str, value: &str) -> Error {
+fn invalid(launcher: &Launcher, name: &str, value: &str) -> Error {
     Error::Usage(format!(
-        "the environment variable {name} is `{value}`, which cannot be; {} sets it, or unset it to train alone",
-        starter.name
+        "the environment variable {name}, set by {}, has the invalid value `{value}`; unset it to train in a single process",
+        launcher.name
     ))
 }
 
-/// Where all processes are on one machine, they meet there.
+/// The local host, if all processes are on one machine.
 fn alone_on_machine(get: Variables, size: &str, local_size: &str) -> Option<String> {
     (number(get, size)? == number(get, local_size)?).then(|| "127.0.0.1".to_string())
 }
 
-/// From `2(x3),1`, which is 2, 2, 2 and 1 tasks on the nodes of the step, and the number of this node.
+/// The number of tasks on this node, from a list such as `2(x3),1` (2, 2, 2 and 1 tasks) and the index of the node.
 fn slurm_local_size(get: Variables) -> Option<u32> {
     let (counts, mut node) = (get("SLURM_STEP_TASKS_PER_NODE")?, number(get, "SLURM_NODEID")?);
     for group in counts.split(',') {
@@ -168,7 +173,7 @@ fn slurm_local_size(get: Variables) -> Option<u32> {
     None
 }
 
-/// The same port for all processes of a job, and very likely another one for another job.
+/// A port that is the same for all processes of a job, and very likely different for other jobs.
 fn port_of(job: impl Iterator<Item = String>) -> u16 {
     let mut hasher = DefaultHasher::new();
     job.for_each(|part| part.hash(&mut hasher));
@@ -190,14 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_starter_there_is_no_place() {
+    fn without_a_launcher_there_is_none() {
         assert_eq!(found(&[]).unwrap(), None);
-        // The script of a batch job of SLURM's.
+        // The script of a SLURM batch job.
         assert_eq!(found(&[("SLURM_PROCID", "0"), ("SLURM_NTASKS", "4")]).unwrap(), None);
     }
 
     #[test]
-    fn torchrun_says_everything() {
+    fn torchrun_sets_all_variables() {
         let place = place(&[
             ("RANK", "3"),
             ("WORLD_SIZE", "4"),
@@ -224,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_slurm_meets_on_its_first_node_at_a_port_of_its_own() {
+    fn a_slurm_step_uses_its_first_node_and_a_port_per_job() {
         let step = |job: &'static str| {
             place(&[
                 ("SLURM_PROCID", "5"),
@@ -245,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn mpirun_on_one_machine_meets_there_and_on_several_asks_where() {
+    fn mpirun_needs_master_addr_only_on_several_machines() {
         let started = |local: &'static str| {
             found(&[
                 ("OMPI_COMM_WORLD_RANK", "1"),
@@ -260,10 +265,13 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_cannot_be_is_named() {
+    fn an_invalid_variable_is_named() {
         let problem = found(&[("RANK", "2"), ("WORLD_SIZE", "2")]).unwrap_err().to_string();
-        assert!(problem.contains("RANK is `2 where WORLD_SIZE is 2`"), "{problem}");
+        assert!(
+            problem.contains("RANK, set by torchrun, has the invalid value `2 where WORLD_SIZE is 2`"),
+            "{problem}"
+        );
         let problem = found(&[("RANK", "x"), ("WORLD_SIZE", "2")]).unwrap_err().to_string();
-        assert!(problem.contains("RANK is `x`"), "{problem}");
+        assert!(problem.contains("RANK, set by torchrun, has the invalid value `x`"), "{problem}");
     }
 }

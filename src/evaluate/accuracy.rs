@@ -1,7 +1,8 @@
-//! The share of rows classified rightly.
+//! Accuracy: the fraction of examples classified correctly.
 
 use super::{Metric, Uncertainty};
 
 /// The metric.
-pub const METRIC: Metric =
-    Metric::share("accuracy", |found| Some(found.confusion.accuracy())).with(Uncertainty::Share).headline();
+pub const METRIC: Metric = Metric::share("accuracy", |evaluation| Some(evaluation.confusion.accuracy()))
+    .with(Uncertainty::Share)
+    .headline();

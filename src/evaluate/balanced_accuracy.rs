@@ -1,7 +1,8 @@
-//! The mean of the classes' recalls: accuracy as it would be if all classes were equally frequent.
+//! Balanced accuracy: the mean recall over the classes.
 
 use super::{Confusion, Metric};
 
 /// The metric.
 pub const METRIC: Metric =
-    Metric::share("balanced accuracy", |found| Some(found.confusion.mean(Confusion::recall))).headline();
+    Metric::share("balanced accuracy", |evaluation| Some(evaluation.confusion.mean(Confusion::recall)))
+        .headline();

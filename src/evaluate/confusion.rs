@@ -1,8 +1,8 @@
-//! The confusion matrix, from which the metrics are computed.
+//! Confusion matrix.
 
 use tch::Tensor;
 
-/// Counts of (true class, predicted class).
+/// Counts of (actual class, predicted class).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
@@ -10,13 +10,13 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// From `classes`² counts, row by row; a row is a true class.
+    /// Creates a matrix from `classes`² counts in row-major order; rows are actual classes.
     pub fn new(classes: usize, counts: Vec<u64>) -> Self {
         assert_eq!(counts.len(), classes * classes, "a confusion matrix is square");
         Confusion { classes, counts }
     }
 
-    /// Of logits (N, classes) and the right classes, int64 (N), on the CPU.
+    /// Computes the matrix from logits (N, classes) and labels, int64 (N), on the CPU.
     pub fn of(logits: &Tensor, labels: &Tensor, classes: i64) -> Self {
         let pairs = labels * classes + logits.argmax(-1, false);
         let counts = Vec::<i64>::try_from(pairs.bincount::<Tensor>(None, classes * classes));
@@ -29,66 +29,66 @@ impl Confusion {
         self.classes
     }
 
-    /// How many rows of class `truth` were taken for `predicted`.
-    pub fn count(&self, truth: usize, predicted: usize) -> u64 {
-        self.counts[truth * self.classes + predicted]
+    /// The number of examples of class `actual` that were predicted as `predicted`.
+    pub fn count(&self, actual: usize, predicted: usize) -> u64 {
+        self.counts[actual * self.classes + predicted]
     }
 
-    /// How many rows there are.
+    /// The number of examples.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// How many rows are of this class.
+    /// The number of examples of this class.
     pub fn support(&self, class: usize) -> u64 {
         (0..self.classes).map(|predicted| self.count(class, predicted)).sum()
     }
 
-    /// How many rows were taken for this class.
+    /// The number of examples predicted as this class.
     pub fn predicted(&self, class: usize) -> u64 {
-        (0..self.classes).map(|truth| self.count(truth, class)).sum()
+        (0..self.classes).map(|actual| self.count(actual, class)).sum()
     }
 
-    /// How many rows were classified rightly.
+    /// The number of examples classified correctly.
     pub fn right(&self) -> u64 {
         (0..self.classes).map(|class| self.count(class, class)).sum()
     }
 
-    /// The share of the rows of other classes that were taken for a class; none without such rows.
+    /// The false positive rate of a class against the rest; `None` without examples of other classes.
     pub fn false_positive_rate(&self, class: usize) -> Option<f64> {
         ratio(self.predicted(class) - self.count(class, class), self.total() - self.support(class))
     }
 
-    /// The share of the rows of a class that were recognised; none without such rows.
+    /// The recall of a class; `None` without examples of it.
     pub fn recall(&self, class: usize) -> Option<f64> {
         ratio(self.count(class, class), self.support(class))
     }
 
-    /// The share of the rows taken for a class that are of it; none if no row was.
+    /// The precision of a class; `None` if it is never predicted.
     pub fn precision(&self, class: usize) -> Option<f64> {
         ratio(self.count(class, class), self.predicted(class))
     }
 
-    /// The harmonic mean of precision and recall; none for a class that neither occurs nor is predicted.
+    /// The F1 score of a class; `None` if the class neither occurs nor is predicted.
     pub fn f1(&self, class: usize) -> Option<f64> {
         ratio(2 * self.count(class, class), self.support(class) + self.predicted(class))
     }
 
-    /// The share of all rows that were classified rightly; 0 without rows.
+    /// Accuracy; 0 without examples.
     pub fn accuracy(&self) -> f64 {
         ratio(self.right(), self.total()).unwrap_or(0.)
     }
 
-    /// The F1 score of the decisions for all classes together; 0 without rows.
+    /// Micro-averaged F1 score; 0 without examples.
     pub fn micro_f1(&self) -> f64 {
-        // Each row that is wrong is missed by one class and claimed by another.
+        // Each error is a false negative of one class and a false positive of another.
         ratio(2 * self.right(), 2 * self.total()).unwrap_or(0.)
     }
 
-    /// The mean of a figure over the classes that have one.
-    pub(super) fn mean(&self, of: impl Fn(&Self, usize) -> Option<f64>) -> f64 {
-        let figures: Vec<_> = (0..self.classes).filter_map(|class| of(self, class)).collect();
-        figures.iter().sum::<f64>() / figures.len().max(1) as f64
+    /// The mean of a per-class metric over the classes for which it is defined.
+    pub(super) fn mean(&self, metric: impl Fn(&Self, usize) -> Option<f64>) -> f64 {
+        let values: Vec<_> = (0..self.classes).filter_map(|class| metric(self, class)).collect();
+        values.iter().sum::<f64>() / values.len().max(1) as f64
     }
 }
 
@@ -109,12 +109,12 @@ mod tests {
             inputs: Tensor::zeros([rows, 1], (tch::Kind::Float, tch::Device::Cpu)),
             labels: Tensor::from_slice(&labels),
         };
-        // Always class 0, with even odds.
-        let found = evaluate(&crate::loader::InMemory::ready(part), 2, Keep::Sums, |x| {
+        // Equal logits: argmax predicts class 0.
+        let evaluation = evaluate(&crate::loader::InMemory::ready(part), 2, Keep::Sums, |x| {
             Ok(Tensor::zeros([x.size()[0], 2], (tch::Kind::Float, tch::Device::Cpu)))
         })
         .unwrap();
-        assert_eq!(found.confusion, Confusion::new(2, vec![1250, 0, 1250, 0]));
-        assert!((found.loss - 2f64.ln()).abs() < 1e-6);
+        assert_eq!(evaluation.confusion, Confusion::new(2, vec![1250, 0, 1250, 0]));
+        assert!((evaluation.loss - 2f64.ln()).abs() < 1e-6);
     }
 }

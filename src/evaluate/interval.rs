@@ -1,4 +1,4 @@
-//! What a figure would be on other rows of the same kind: intervals with 95 % confidence.
+//! 95 % confidence intervals of metrics.
 
 use rand::RngExt;
 use serde::Serialize;
@@ -7,69 +7,70 @@ use tch::Tensor;
 use super::{Confusion, Evaluation, METRICS, Metric, Scores, cross_entropy};
 use crate::data::random::{Purpose, stream};
 
-/// An interval.
+/// A confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
-    /// Its lower end.
+    /// Lower bound.
     pub low: f64,
-    /// Its upper end.
+    /// Upper bound.
     pub high: f64,
 }
 
 impl Interval {
-    /// Whether two intervals have a value in common.
+    /// Whether two intervals overlap.
     pub fn overlaps(&self, other: &Interval) -> bool {
         self.low <= other.high && other.low <= self.high
     }
 }
 
-/// How the interval of a metric is found.
+/// How the confidence interval of a metric is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Uncertainty {
-    /// It is a share of the rows: Wilson's score interval.
+    /// The metric is a fraction of the examples: Wilson score interval.
     Share,
-    /// The rows are drawn again and again: the percentile bootstrap (Efron, 1979).
+    /// Percentile bootstrap (Efron, 1979).
     Resampled,
-    /// Not at all: rows that are drawn twice distort it, or it is fitted to them.
+    /// No interval: resampling with replacement biases the metric, or it is fitted to the examples.
     Unknown,
 }
 
 /// The 97.5th percentile of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// The interval of a share, `hits` of `rows` (Wilson, "Probable inference, the law of succession, and statistical inference",
-/// 1927); none without rows. It stays within 0 and 1, and has a width also where all rows are right.
+/// Wilson score interval of the fraction `hits` / `rows` (Wilson, "Probable inference, the law of succession, and statistical
+/// inference", 1927); `None` if `rows` is 0. The bounds lie in \[0, 1\], and the width is positive even if the fraction is 1.
 pub fn wilson(hits: u64, rows: u64) -> Option<Interval> {
     let n = rows as f64;
     let share = hits as f64 / n;
     let scale = 1. + Z * Z / n;
     let middle = (share + Z * Z / (2. * n)) / scale;
     let half = Z / scale * (share * (1. - share) / n + Z * Z / (4. * n * n)).sqrt();
-    // Rounding would put the ends a little beyond 0, 1 or the share itself.
+    // Rounding may push the bounds past 0, 1 or the fraction itself.
     (rows > 0).then(|| Interval {
         low: (middle - half).min(share).max(0.),
         high: (middle + half).max(share).min(1.),
     })
 }
 
-/// So many times the rows are drawn.
+/// The number of bootstrap resamples.
 pub const RESAMPLES: usize = 1000;
 
-/// More scores (rows times classes) than this are not resampled: it would take minutes, and the intervals would be narrow.
+/// The largest number of scores (examples times classes) that is resampled. More would take minutes, and the intervals would be
+/// narrow.
 pub const MOST_SCORES: usize = 1 << 17;
 
-/// The interval of each of [`METRICS`], where it has one.
-pub fn intervals(found: &Evaluation) -> Vec<Option<Interval>> {
-    let rows = found.confusion.total();
+/// The confidence interval of each of [`METRICS`], if it has one.
+pub fn intervals(evaluation: &Evaluation) -> Vec<Option<Interval>> {
+    let rows = evaluation.confusion.total();
     let mut samples = vec![Vec::new(); METRICS.len()];
-    if let Some(scores) = &found.scores
-        && rows as usize * found.confusion.classes() <= MOST_SCORES
+    if let Some(scores) = &evaluation.scores
+        && rows as usize * evaluation.confusion.classes() <= MOST_SCORES
     {
-        // So little work is done ten times as fast by one thread as by two that wait for each other.
+        // Tensors this small are ten times as fast with one thread as with two.
         let threads = tch::get_num_threads();
         tch::set_num_threads(1);
         for number in 0..RESAMPLES {
-            let drawn = drawn(scores, number as u64);
+            let drawn = resample(scores, number as u64);
             for (samples, metric) in samples.iter_mut().zip(METRICS) {
                 if metric.uncertainty == Uncertainty::Resampled {
                     samples.extend((metric.of)(&drawn));
@@ -79,21 +80,21 @@ pub fn intervals(found: &Evaluation) -> Vec<Option<Interval>> {
         tch::set_num_threads(threads);
     }
     let interval = |(metric, samples): (&Metric, &mut Vec<f64>)| match metric.uncertainty {
-        Uncertainty::Share => wilson(((metric.of)(found)? * rows as f64).round() as u64, rows),
-        // A metric that some of the draws give no value, for want of a class, is not described by the others.
+        Uncertainty::Share => wilson(((metric.of)(evaluation)? * rows as f64).round() as u64, rows),
+        // No interval if the metric is undefined in some resamples, because a class is missing there.
         Uncertainty::Resampled if samples.len() == RESAMPLES => Some(percentiles(samples)),
         Uncertainty::Resampled | Uncertainty::Unknown => None,
     };
     METRICS.iter().zip(&mut samples).map(interval).collect()
 }
 
-/// As many rows as there are, each drawn from all of them.
-fn drawn(scores: &Scores, number: u64) -> Evaluation {
+/// A bootstrap resample: N examples drawn with replacement.
+fn resample(scores: &Scores, number: u64) -> Evaluation {
     let (rows, classes) = scores.logits.size2().expect("logits have two dimensions");
     let mut generator = stream(0, Purpose::Bootstrap, number);
-    let places: Vec<i64> = (0..rows).map(|_| generator.random_range(0..rows)).collect();
-    let places = Tensor::from_slice(&places);
-    let (logits, labels) = (scores.logits.index_select(0, &places), scores.labels.index_select(0, &places));
+    let indices: Vec<i64> = (0..rows).map(|_| generator.random_range(0..rows)).collect();
+    let indices = Tensor::from_slice(&indices);
+    let (logits, labels) = (scores.logits.index_select(0, &indices), scores.labels.index_select(0, &indices));
     let loss = cross_entropy(&logits, &labels).double_value(&[]);
     Evaluation {
         loss,
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_interval_of_a_share_is_wilsons() {
-        // Worked out by hand: 8 of 10, z² = 3.8415; (0.8 + 0.19207) / 1.38415 ± 1.96 / 1.38415 · √(0.016 + 0.0096037).
+        // Computed by hand: 8 of 10, z² = 3.8415; (0.8 + 0.19207) / 1.38415 ± 1.96 / 1.38415 · √(0.016 + 0.0096037).
         let interval = wilson(8, 10).unwrap();
         assert!(
             (interval.low - 0.49016).abs() < 1e-4 && (interval.high - 0.94331).abs() < 1e-4,
@@ -129,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_interval_of_a_share_holds_it_and_shrinks_with_the_rows(rows in 1u64..10_000, part in 0f64..=1.) {
+        fn the_interval_contains_the_fraction_and_shrinks_with_the_rows(rows in 1u64..10_000, part in 0f64..=1.) {
             let hits = (rows as f64 * part) as u64;
             let (few, many) = (wilson(hits, rows).unwrap(), wilson(hits * 4, rows * 4).unwrap());
             let share = hits as f64 / rows as f64;
@@ -140,16 +141,16 @@ mod tests {
 
     #[test]
     fn resampling_gives_the_interval_that_theory_expects() {
-        // 400 rows of two classes, of which a quarter is wrong in both: the balanced accuracy has a standard error of
-        // √(0.75 · 0.25 / 400), and so nearly an interval of ± 4.2 points.
+        // 400 examples of two classes, a quarter of each misclassified: the standard error of the balanced accuracy is
+        // √(0.75 · 0.25 / 400), so the interval is about ± 4.2 points.
         let labels: Vec<i64> = (0..400).map(|row| row % 2).collect();
         let predicted = |row: usize| if row % 8 < 6 { labels[row] } else { 1 - labels[row] };
         let logits: Vec<f32> =
             (0..400).flat_map(|row| [0., if predicted(row) == 1 { 2. } else { -2. }]).collect();
         let (logits, labels) = (Tensor::from_slice(&logits).view([400, 2]), Tensor::from_slice(&labels));
         let confusion = Confusion::of(&logits, &labels, 2);
-        let found = Evaluation { loss: 0., confusion, scores: Some(Scores { logits, labels }) };
-        let all = intervals(&found);
+        let evaluation = Evaluation { loss: 0., confusion, scores: Some(Scores { logits, labels }) };
+        let all = intervals(&evaluation);
         let of = |name: &str| all[METRICS.iter().position(|metric| metric.name == name).unwrap()];
         let interval = of("balanced accuracy").unwrap();
         assert!(
@@ -158,6 +159,6 @@ mod tests {
         );
         assert_eq!(of("accuracy"), wilson(300, 400));
         assert_eq!(of("calibration error"), None);
-        assert_eq!(intervals(&found), all);
+        assert_eq!(intervals(&evaluation), all);
     }
 }

@@ -1,33 +1,33 @@
-//! Confident learning: which labels are probably wrong (Northcutt, Jiang and Chuang, "Confident Learning: Estimating
+//! Confident learning: finds labels that are probably wrong (Northcutt, Jiang and Chuang, "Confident Learning: Estimating
 //! Uncertainty in Dataset Labels", JAIR 70, 2021).
 
-/// A label and what speaks against it.
+/// A label, with the most probable other class.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Suspicion {
-    /// The example, as an index into what was given.
+    /// The index of the example.
     pub index: usize,
-    /// The class that it is labelled with.
+    /// The labeled class.
     pub label: usize,
     /// The most probable other class.
     pub suggestion: usize,
-    /// The probability of the label.
+    /// The predicted probability of the label.
     pub label_probability: f64,
-    /// The probability of the suggestion.
+    /// The predicted probability of the suggestion.
     pub suggestion_probability: f64,
-    /// Whether confident learning counts the label as wrong: another class is as probable as it usually is for examples
-    /// that bear its label, and more probable than any other class of which the same holds.
+    /// Whether confident learning considers the label wrong: among the classes whose probability reaches their threshold,
+    /// the most probable is not the label. The threshold of a class is its mean probability over the examples labeled with it.
     pub is_error: bool,
 }
 
 impl Suspicion {
-    /// The probability of the label less that of the suggestion, from -1 (surely wrong) to 1.
+    /// The probability of the label minus that of the suggestion, from -1 (most likely wrong) to 1.
     pub fn margin(&self) -> f64 {
         self.label_probability - self.suggestion_probability
     }
 }
 
-/// Ranks all labels, the most suspicious first. `probabilities` has a row an example and a column a class, each row by a
-/// model that did not see the example.
+/// Ranks all labels, the most likely errors first. `probabilities` is (examples, classes); each row must come from a model
+/// that was not trained on that example.
 pub fn rank(probabilities: &[Vec<f64>], labels: &[i64]) -> Vec<Suspicion> {
     let classes = probabilities.first().map_or(0, Vec::len);
     let thresholds = thresholds(probabilities, labels, classes);
@@ -51,7 +51,7 @@ pub fn rank(probabilities: &[Vec<f64>], labels: &[i64]) -> Vec<Suspicion> {
     ranking
 }
 
-/// The mean probability of each class over the examples that bear its label: how sure the model usually is of it.
+/// The mean probability of each class over the examples labeled with it.
 fn thresholds(probabilities: &[Vec<f64>], labels: &[i64], classes: usize) -> Vec<f64> {
     let (mut sums, mut counts) = (vec![0.; classes], vec![0.; classes]);
     for (row, label) in probabilities.iter().zip(labels) {
@@ -59,7 +59,7 @@ fn thresholds(probabilities: &[Vec<f64>], labels: &[i64], classes: usize) -> Vec
         sums[label] += row[label];
         counts[label] += 1.;
     }
-    // A class that no label names suggests nothing.
+    // A class without labels is never suggested.
     let threshold = |(sum, count): (&f64, &f64)| if *count > 0. { sum / count } else { f64::INFINITY };
     sums.iter().zip(&counts).map(threshold).collect()
 }
@@ -70,7 +70,7 @@ mod tests {
 
     /// Class 0 has the threshold (0.9 + 0.8 + 0.2) / 3, class 1 (0.7 + 0.6) / 2.
     #[test]
-    fn a_label_is_wrong_where_another_class_is_as_probable_as_it_usually_is() {
+    fn a_label_is_wrong_if_another_class_reaches_its_threshold() {
         let probabilities = [vec![0.9, 0.1], vec![0.8, 0.2], vec![0.2, 0.8], vec![0.3, 0.7], vec![0.4, 0.6]];
         let ranking = rank(&probabilities, &[0, 0, 0, 1, 1]);
         assert_eq!(ranking[0].index, 2);

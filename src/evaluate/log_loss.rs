@@ -1,6 +1,6 @@
-//! The mean cross-entropy of the probabilities, in nats.
+//! Log-loss: the mean cross-entropy, in nats.
 
 use super::Metric;
 
 /// The metric.
-pub const METRIC: Metric = Metric::loss("log-loss", |found| Some(found.loss));
+pub const METRIC: Metric = Metric::loss("log-loss", |evaluation| Some(evaluation.loss));

@@ -1,7 +1,7 @@
-//! The mean of the classes' F1 scores.
+//! Macro-averaged F1 score.
 
 use super::{Confusion, Metric};
 
 /// The metric.
 pub const METRIC: Metric =
-    Metric::share("macro F1", |found| Some(found.confusion.mean(Confusion::f1))).headline();
+    Metric::share("macro F1", |evaluation| Some(evaluation.confusion.mean(Confusion::f1))).headline();

@@ -1,77 +1,77 @@
-//! Is one of two models better, or is it chance? McNemar's test on the same rows.
+//! McNemar's test: whether the difference between two models on the same examples is significant.
 
 use serde::Serialize;
 use tch::Tensor;
 
-/// How often two models were right on the same rows, and what that says.
+/// The result of McNemar's test for two models on the same examples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct McNemar {
-    /// Rows that both got right.
+    /// Examples that both models classified correctly.
     pub both_right: u64,
-    /// Rows that the first one alone got right.
+    /// Examples that only the first model classified correctly.
     pub only_a: u64,
-    /// Rows that the second one alone got right.
+    /// Examples that only the second model classified correctly.
     pub only_b: u64,
-    /// Rows that none got right.
+    /// Examples that neither model classified correctly.
     pub none_right: u64,
-    /// How the probability was found.
+    /// How the p-value was computed.
     pub method: Method,
-    /// The probability of a difference as large as this one, or larger, between models that are equally good.
+    /// The two-sided p-value.
     pub p: f64,
 }
 
-/// How the probability of a difference is found.
+/// How the p-value is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// The binomial distribution, two-sided: for few rows.
+    /// Exact two-sided binomial test, for few discordant examples.
     ExactBinomial,
-    /// The chi-squared distribution with a degree of freedom, with Edwards's correction for continuity (1948).
+    /// Chi-squared distribution with one degree of freedom and Edwards' continuity correction (1948).
     ChiSquared,
 }
 
-/// From so many rows on that the models disagree on, chi-squared is near enough.
-const MANY: u64 = 25;
+/// The smallest number of discordant examples for which the chi-squared approximation is used.
+const MIN_CHI_SQUARED: u64 = 25;
 
-/// A difference that chance makes less often than this is called real.
-pub const LEVEL: f64 = 0.05;
+/// The significance level.
+pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
 
 impl McNemar {
-    /// Compares two models by whether each was right on each row (McNemar, "Note on the sampling error of the difference between
-    /// correlated proportions or percentages", 1947). Only rows on which one was right and the other wrong tell them apart: of equal
-    /// models, each would get half of those.
-    pub fn new(right: impl IntoIterator<Item = (bool, bool)>) -> Self {
+    /// Compares two models, given whether each classified each example correctly (McNemar, "Note on the sampling error of the
+    /// difference between correlated proportions or percentages", 1947). The test uses the discordant examples, those that exactly
+    /// one model classified correctly.
+    pub fn new(correct: impl IntoIterator<Item = (bool, bool)>) -> Self {
         let mut counts = [[0u64; 2]; 2];
-        for (a, b) in right {
+        for (a, b) in correct {
             counts[usize::from(a)][usize::from(b)] += 1;
         }
         let [[none_right, only_b], [only_a, both_right]] = counts;
         let (method, p) = match only_a + only_b {
-            0..MANY => (Method::ExactBinomial, exact(only_a, only_b)),
+            0..MIN_CHI_SQUARED => (Method::ExactBinomial, exact(only_a, only_b)),
             _ => (Method::ChiSquared, chi_squared(only_a, only_b)),
         };
         McNemar { both_right, only_a, only_b, none_right, method, p }
     }
 
-    /// The number of rows.
+    /// The number of examples.
     pub fn rows(&self) -> u64 {
         self.both_right + self.only_a + self.only_b + self.none_right
     }
 
-    /// Whether chance makes so large a difference less than once in twenty times.
+    /// Whether the difference is significant at the 5 % level.
     pub fn is_real(&self) -> bool {
-        self.p < LEVEL
+        self.p < SIGNIFICANCE_LEVEL
     }
 }
 
-/// Twice the lesser tail of the binomial distribution with a half, as far as it is no more than 1.
+/// Twice the smaller tail of the binomial distribution with probability 1/2, at most 1.
 fn exact(b: u64, c: u64) -> f64 {
     let count = b + c;
-    let mut ways = 1f64;
-    let mut tail = ways;
-    for taken in 1..=b.min(c) {
-        ways *= (count + 1 - taken) as f64 / taken as f64;
-        tail += ways;
+    let mut combinations = 1f64;
+    let mut tail = combinations;
+    for k in 1..=b.min(c) {
+        combinations *= (count + 1 - k) as f64 / k as f64;
+        tail += combinations;
     }
     (2. * tail * 0.5f64.powi(count as i32)).min(1.)
 }
@@ -88,22 +88,22 @@ mod tests {
     use proptest::prelude::*;
 
     fn test(only_a: u64, only_b: u64) -> McNemar {
-        let rows = |count: u64, right| std::iter::repeat_n(right, count as usize);
+        let rows = |count: u64, correct| std::iter::repeat_n(correct, count as usize);
         McNemar::new(
             rows(3, (true, true)).chain(rows(only_a, (true, false))).chain(rows(only_b, (false, true))),
         )
     }
 
-    /// Figures of SciPy 1.17.1: `binomtest(b, b + c).pvalue` below 25 rows, else `chi2.sf((abs(b - c) - 1) ** 2 / (b + c), 1)`.
+    /// Computed with SciPy 1.17.1: `binomtest(b, b + c).pvalue` below 25 rows, else `chi2.sf((abs(b - c) - 1) ** 2 / (b + c), 1)`.
     #[test]
-    fn probabilities_are_those_of_scipy() {
-        for (b, c, p) in FIGURES {
-            let found = test(b, c).p;
-            assert!((found - p).abs() < 1e-12 + 1e-9 * p, "{b}, {c}: {found} and not {p}");
+    fn p_values_agree_with_scipy() {
+        for (b, c, p) in EXPECTED {
+            let value = test(b, c).p;
+            assert!((value - p).abs() < 1e-12 + 1e-9 * p, "{b}, {c}: {value}, SciPy has {p}");
         }
     }
 
-    const FIGURES: [(u64, u64, f64); 10] = [
+    const EXPECTED: [(u64, u64, f64); 10] = [
         (0, 1, 1.0),
         (5, 1, 0.21875),
         (10, 2, 0.03857421875),
@@ -117,7 +117,7 @@ mod tests {
     ];
 
     #[test]
-    fn few_rows_are_counted_exactly_and_many_are_not() {
+    fn few_discordant_examples_use_the_exact_test() {
         assert_eq!((test(20, 4).method, test(21, 4).method), (Method::ExactBinomial, Method::ChiSquared));
         assert!(test(15, 3).is_real() && !test(10, 8).is_real() && !test(0, 0).is_real());
         assert_eq!(test(7, 2).rows(), 12);

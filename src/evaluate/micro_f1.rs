@@ -1,7 +1,7 @@
-//! The F1 score of all rows together. Where each row has one class, it is the accuracy.
+//! Micro-averaged F1 score. With one label per example, it equals the accuracy.
 
 use super::{Metric, Uncertainty};
 
 /// The metric.
 pub const METRIC: Metric =
-    Metric::share("micro F1", |found| Some(found.confusion.micro_f1())).with(Uncertainty::Share);
+    Metric::share("micro F1", |evaluation| Some(evaluation.confusion.micro_f1())).with(Uncertainty::Share);

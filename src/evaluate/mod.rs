@@ -1,5 +1,6 @@
-//! Measuring a model on labelled rows.
+//! Evaluates a model on labeled examples.
 
+mod accumulator;
 mod accuracy;
 mod balanced_accuracy;
 mod brier;
@@ -17,12 +18,13 @@ pub mod numbers;
 pub(crate) mod picture;
 mod report;
 mod roc_auc;
-mod sums;
 #[cfg(test)]
 mod tests;
 mod top_k;
 
 use tch::{Device, Kind, Tensor};
+
+use accumulator::MetricAccumulator;
 
 use crate::distributed::World;
 use crate::error::Result;
@@ -32,27 +34,26 @@ pub use cross_entropy::cross_entropy;
 pub use interval::{Interval, Uncertainty};
 pub use mcnemar::McNemar;
 pub use report::{ClassFigures, Figure, MOST_SHOWN, Report};
-use sums::Sums;
 
-/// A figure that says how good a model is.
+/// A metric.
 ///
-/// To add one, write a file beside `accuracy.rs` with a constant of this type and put it in [`METRICS`].
+/// To add a metric, create a file next to `accuracy.rs` with a constant of this type and add it to [`METRICS`].
 #[derive(Debug)]
 pub struct Metric {
-    /// Its name, as the outputs show it.
+    /// The name shown in reports.
     pub name: &'static str,
-    /// Its value; none where it has no meaning, or needs scores that were not kept.
+    /// Computes the value. `None` if the metric is undefined here or needs scores that were not kept.
     pub of: fn(&Evaluation) -> Option<f64>,
-    /// Whether it is a share from 0 (worst) to 1 (best), shown in percent; else it is a loss, better the less it is.
+    /// Whether the value is a fraction from 0 (worst) to 1 (best), shown in percent. Otherwise it is a loss: lower is better.
     pub is_share: bool,
-    /// Whether short tables show it.
+    /// Whether short tables include it.
     pub is_headline: bool,
-    /// How its interval is found.
+    /// How its confidence interval is computed.
     pub uncertainty: Uncertainty,
 }
 
 impl Metric {
-    /// A share from 0 to 1.
+    /// A fraction from 0 to 1.
     const fn share(name: &'static str, of: fn(&Evaluation) -> Option<f64>) -> Self {
         Metric { name, of, is_share: true, is_headline: false, uncertainty: Uncertainty::Resampled }
     }
@@ -70,12 +71,12 @@ impl Metric {
         Metric { uncertainty, ..self }
     }
 
-    /// Its name as the column of a file.
+    /// The name as a column of a file.
     pub fn column(&self) -> String {
         self.name.replace(',', "").replace(' ', "_").to_lowercase()
     }
 
-    /// A value of it, as people read it.
+    /// Formats a value for display.
     pub fn show(&self, value: f64) -> String {
         if self.is_share { format!("{:.2} %", 100. * value) } else { format!("{value:.4}") }
     }
@@ -97,35 +98,36 @@ pub const METRICS: &[Metric] = &[
     calibration::TEMPERATURE,
 ];
 
-/// What was found on some rows.
+/// The evaluation of a model on a set of examples.
 #[derive(Debug)]
 pub struct Evaluation {
     /// Mean cross-entropy, in nats.
     pub loss: f64,
-    /// How often each class was taken for which.
+    /// The confusion matrix.
     pub confusion: Confusion,
-    /// What the model said of each row, if it was kept.
+    /// The logits and labels of all examples, if they were kept.
     pub scores: Option<Scores>,
 }
 
 impl Evaluation {
-    /// The share of examples whose most probable class is their class; 0 without examples.
+    /// Accuracy, from 0 to 1; 0 without examples.
     pub fn accuracy(&self) -> f64 {
         self.confusion.accuracy()
     }
 
-    /// Loss and confusion matrix over the rows of all processes, of which each measured some.
+    /// All-reduces the loss and the confusion matrix over all ranks, each of which evaluated a part of the examples.
+    /// Drops the scores.
     pub fn over(self, world: &World) -> Result<Self> {
         if world.is_alone() {
             return Ok(self);
         }
         let (classes, rows) = (self.confusion.classes(), self.confusion.total());
-        let pairs = (0..classes).flat_map(|of| (0..classes).map(move |taken_for| (of, taken_for)));
+        let pairs = (0..classes).flat_map(|actual| (0..classes).map(move |predicted| (actual, predicted)));
         let counts: Vec<_> =
-            pairs.map(|(of, taken_for)| self.confusion.count(of, taken_for) as i64).collect();
+            pairs.map(|(actual, predicted)| self.confusion.count(actual, predicted) as i64).collect();
         let mut counts = Tensor::from_slice(&counts);
         world.sum(&mut counts)?;
-        // A process without rows has no mean.
+        // The mean loss of a rank without examples is NaN.
         let mut loss = Tensor::from_slice(&[if rows > 0 { self.loss * rows as f64 } else { 0. }]);
         world.sum(&mut loss)?;
         let counts = Vec::<i64>::try_from(&counts)?.into_iter().map(|count| count as u64).collect();
@@ -135,59 +137,59 @@ impl Evaluation {
     }
 }
 
-/// What a model said of each row, on the CPU.
+/// The logits and labels of all examples, on the CPU.
 #[derive(Debug)]
 pub struct Scores {
     /// Float32 (N, classes).
     pub logits: Tensor,
-    /// The right classes, int64 (N).
+    /// Class indices, int64 (N).
     pub labels: Tensor,
 }
 
 impl Scores {
-    /// Probabilities, float64 (N, classes), of the logits divided by a temperature.
+    /// The softmax of the logits divided by `temperature`, float64 (N, classes).
     pub fn probabilities(&self, temperature: f64) -> Tensor {
         (self.logits.to_kind(Kind::Double) / temperature).softmax(-1, Kind::Double)
     }
 }
 
-/// Whether what a model says of each row is kept.
+/// What an evaluation keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
-    /// Loss and confusion matrix are enough, as during training.
+    /// The loss and the confusion matrix only, as during training.
     Sums,
-    /// All metrics are wanted.
+    /// Also the logits of each example, for all metrics.
     Scores,
 }
 
-/// Scores that would take more memory than this, 4 bytes each, are not kept.
-const MOST_SCORES: usize = 1 << 28;
+/// The largest number of scores (4 bytes each) that an evaluation keeps.
+const MAX_KEPT_SCORES: usize = 1 << 28;
 
-/// Runs `logits_of`, inputs (N, …) to logits (N, classes), over the examples of a feed.
+/// Evaluates `logits_of`, a function from inputs (N, …) to logits (N, classes), on all examples of `feed`.
 pub fn evaluate(
     feed: &dyn HeldOutFeed,
     classes: usize,
     keep: Keep,
     mut logits_of: impl FnMut(&Tensor) -> Result<Tensor>,
 ) -> Result<Evaluation> {
-    let mut sums = Sums::new(classes, feed.device());
+    let mut accumulator = MetricAccumulator::new(classes, feed.device());
     let mut kept = Vec::new();
-    let is_kept = keep == Keep::Scores && feed.rows().saturating_mul(classes) <= MOST_SCORES;
+    let is_kept = keep == Keep::Scores && feed.rows().saturating_mul(classes) <= MAX_KEPT_SCORES;
     tch::no_grad(|| {
         for batch in feed.in_order() {
             let Batch { inputs, labels, .. } = batch?;
             let logits = logits_of(&inputs)?.to_kind(Kind::Float);
-            sums.add(&logits, &labels)?;
+            accumulator.add(&logits, &labels)?;
             if is_kept {
                 kept.push((logits.to_device(Device::Cpu), labels.to_device(Device::Cpu)));
             }
         }
-        let (loss, confusion) = sums.read()?;
-        Ok(Evaluation { loss, confusion, scores: joined(&kept) })
+        let (loss, confusion) = accumulator.result()?;
+        Ok(Evaluation { loss, confusion, scores: concatenate(&kept) })
     })
 }
 
-fn joined(kept: &[(Tensor, Tensor)]) -> Option<Scores> {
+fn concatenate(kept: &[(Tensor, Tensor)]) -> Option<Scores> {
     if kept.is_empty() {
         return None;
     }

@@ -1,8 +1,8 @@
-//! Numbers as people read them, and as JSON has them.
+//! Number formatting.
 
 use serde::{Deserialize, Deserializer};
 
-/// 12345 as `12,345`.
+/// Formats 12345 as `12,345`.
 pub fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -15,12 +15,12 @@ pub fn thousands(number: usize) -> String {
     text
 }
 
-/// A share from 0 to 1, or a dash where there is none.
+/// Formats a fraction from 0 to 1 in percent, and `None` as a dash.
 pub fn percent(share: Option<f64>) -> String {
     share.map_or("–".to_string(), |share| format!("{:.2} %", 100. * share))
 }
 
-/// A number of JSON, which knows no NaN: it is written as null.
+/// Deserializes a number, and null as NaN: JSON has no NaN, so serde_json writes null.
 pub fn or_nan<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(value)?.unwrap_or(f64::NAN))
 }
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated_by_commas() {
         assert_eq!([thousands(7), thousands(1797), thousands(1234567)], ["7", "1,797", "1,234,567"]);
     }
 }

@@ -1,4 +1,4 @@
-//! All that was found on some rows, for people (a table), programs (JSON) and spreadsheets (CSV).
+//! Evaluation reports as text, JSON and CSV.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -10,18 +10,18 @@ use super::{Evaluation, METRICS};
 use crate::data::terminal;
 use crate::evaluate::numbers::percent;
 
-/// All that was found on some rows.
+/// An evaluation report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// The number of rows.
+    /// The number of examples.
     pub rows: u64,
-    /// The metrics that have a value here, in the order of [`METRICS`].
+    /// The metrics that are defined here, in the order of [`METRICS`].
     pub metrics: Vec<Figure>,
-    /// A row a class.
+    /// Metrics of each class.
     pub classes: Vec<ClassFigures>,
-    /// How often each class (a row) was taken for which (a column), in the order of `classes`.
+    /// The confusion matrix: a row for each actual class, a column for each predicted class, in the order of `classes`.
     pub confusion: Vec<Vec<u64>>,
-    /// What was found of each group, if groups were compared.
+    /// Metrics of each group, if groups were compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<GroupReport>,
 }
@@ -29,39 +29,39 @@ pub struct Report {
 /// The value of a metric.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
-    /// The metric.
+    /// The name of the metric.
     pub name: String,
-    /// Its value.
+    /// The value.
     pub value: f64,
-    /// The same, as people read it.
+    /// The value, formatted for display.
     #[serde(skip)]
     pub shown: String,
 }
 
-/// What was found of a class; shares from 0 to 1, none where there is nothing to divide by.
+/// Metrics of a class, from 0 to 1; `None` if the denominator is 0.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassFigures {
-    /// The class.
+    /// The name of the class.
     pub class: String,
-    /// Its rows.
+    /// The number of examples of the class.
     pub rows: u64,
-    /// The share of the rows taken for it that are of it.
+    /// Precision.
     pub precision: Option<f64>,
-    /// The share of its rows that were recognised.
+    /// Recall.
     pub recall: Option<f64>,
-    /// The harmonic mean of both.
+    /// F1 score.
     pub f1: Option<f64>,
 }
 
-/// More classes than this make no matrix that can be read on a screen.
+/// The largest number of classes for which text reports show the confusion matrix.
 pub const MOST_SHOWN: usize = 20;
 
 impl Report {
-    /// From what was found, with the names of the classes.
-    pub fn new(found: &Evaluation, classes: &[String]) -> Self {
-        let confusion = &found.confusion;
+    /// Creates a report from an evaluation and the names of the classes.
+    pub fn new(evaluation: &Evaluation, classes: &[String]) -> Self {
+        let confusion = &evaluation.confusion;
         let figure = |metric: &super::Metric| {
-            let value = (metric.of)(found).filter(|value| value.is_finite())?;
+            let value = (metric.of)(evaluation).filter(|value| value.is_finite())?;
             Some(Figure { name: metric.name.to_string(), value, shown: metric.show(value) })
         };
         let of_class = |(index, class): (usize, &String)| ClassFigures {
@@ -71,7 +71,7 @@ impl Report {
             recall: confusion.recall(index),
             f1: confusion.f1(index),
         };
-        let row = |truth| (0..classes.len()).map(|predicted| confusion.count(truth, predicted)).collect();
+        let row = |actual| (0..classes.len()).map(|predicted| confusion.count(actual, predicted)).collect();
         Report {
             rows: confusion.total(),
             metrics: METRICS.iter().filter_map(figure).collect(),
@@ -81,12 +81,12 @@ impl Report {
         }
     }
 
-    /// As JSON.
+    /// The report as JSON.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("a report is plain data") + "\n"
+        serde_json::to_string_pretty(self).expect("a report serializes to JSON") + "\n"
     }
 
-    /// As CSV with the columns figure, class and value: a row a figure.
+    /// The report as CSV with the columns figure, class and value, one row for each value.
     pub fn to_csv(&self) -> Vec<u8> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut write = |record: [&str; 3]| {
@@ -105,9 +105,9 @@ impl Report {
                 write([figure, &of_class.class, &share.map_or(String::new(), |share| share.to_string())]);
             }
         }
-        for (truth, counts) in self.classes.iter().zip(&self.confusion) {
+        for (actual, counts) in self.classes.iter().zip(&self.confusion) {
             for (predicted, count) in self.classes.iter().zip(counts) {
-                write([&format!("taken for {}", predicted.class), &truth.class, &count.to_string()]);
+                write([&format!("taken for {}", predicted.class), &actual.class, &count.to_string()]);
             }
         }
         if let Some(groups) = &self.groups {
@@ -116,21 +116,21 @@ impl Report {
         writer.into_inner().expect("a record can be written to memory")
     }
 
-    /// As tables.
+    /// The report as text tables.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for Figure { name, shown, .. } in &self.metrics {
             text += &format!("{name:<26} {shown}\n");
         }
         let names: Vec<_> = self.classes.iter().map(|class| terminal::line(&class.class)).collect();
-        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(6);
         text += &format!(
-            "\n{:<width$}  {:>6}  {:>9}  {:>8}  {:>8}\n",
-            "class", "rows", "precision", "recall", "F1"
+            "\n{:<width$}  {:>8}  {:>9}  {:>8}  {:>8}\n",
+            "class", "examples", "precision", "recall", "F1"
         );
         for (class, ClassFigures { rows, precision, recall, f1, .. }) in names.iter().zip(&self.classes) {
             let (precision, recall, f1) = (percent(*precision), percent(*recall), percent(*f1));
-            text += &format!("{class:<width$}  {rows:>6}  {precision:>9}  {recall:>8}  {f1:>8}\n");
+            text += &format!("{class:<width$}  {rows:>8}  {precision:>9}  {recall:>8}  {f1:>8}\n");
         }
         if self.classes.len() <= MOST_SHOWN {
             text += &self.matrix(&names, width);
@@ -140,7 +140,7 @@ impl Report {
 
     fn matrix(&self, names: &[Cow<str>], width: usize) -> String {
         let cell = |text: &str| text.chars().take(8).collect::<String>();
-        let mut text = format!("\n{:<width$}  taken for\n{:<width$}", "", "class");
+        let mut text = format!("\n{:<width$}  predicted\n{:<width$}", "", "actual");
         names.iter().for_each(|name| write!(text, "  {:>8}", cell(name)).expect(INFALLIBLE));
         for (name, counts) in names.iter().zip(&self.confusion) {
             write!(text, "\n{name:<width$}").expect(INFALLIBLE);

@@ -1,13 +1,14 @@
-//! The area under the receiver operating characteristic: how probable it is that a row of a class is given more of it than a
-//! row of another class (Hanley and McNeil, 1982); the mean over the classes, each against the rest.
+//! The area under the receiver operating characteristic curve (Hanley and McNeil, 1982), one-vs-rest, macro-averaged over the
+//! classes.
 
 use super::{Metric, Scores};
 
 /// The metric.
-pub const METRIC: Metric = Metric::share("ROC-AUC", |found| found.scores.as_ref().and_then(of_all));
+pub const METRIC: Metric =
+    Metric::share("ROC-AUC", |evaluation| evaluation.scores.as_ref().and_then(macro_average));
 
-/// None where a class has no rows, or all.
-fn of_all(scores: &Scores) -> Option<f64> {
+/// `None` if a class has no examples, or all of them.
+fn macro_average(scores: &Scores) -> Option<f64> {
     let probabilities = scores.probabilities(1.).transpose(0, 1).contiguous();
     let labels = Vec::<i64>::try_from(&scores.labels).ok()?;
     let classes = probabilities.size()[0];
@@ -19,7 +20,7 @@ fn of_all(scores: &Scores) -> Option<f64> {
     Some(areas.iter().sum::<f64>() / classes as f64)
 }
 
-/// The area for one class, from the ranks of its rows; rows of the same score share the mean of their ranks.
+/// The area for one class, from the ranks of its examples. Tied examples share the mean of their ranks.
 fn area(scores: &[f64], is_positive: impl Fn(usize) -> bool) -> Option<f64> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_unstable_by(|a, b| scores[*a].total_cmp(&scores[*b]));

@@ -2,15 +2,15 @@ use super::*;
 use serde_json::Value;
 use std::path::Path;
 
-/// The figures of scripts/reference/metrics.py.
+/// Reference values, computed by scripts/reference/metrics.py.
 fn reference() -> Vec<(Evaluation, Value)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/metrics.json");
     let mut file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let Value::Array(cases) = file["cases"].take() else { panic!("there are cases") };
-    cases.into_iter().map(|case| (found(&case), case)).collect()
+    let Value::Array(cases) = file["cases"].take() else { panic!("`cases` is an array") };
+    cases.into_iter().map(|case| (evaluation(&case), case)).collect()
 }
 
-fn found(case: &Value) -> Evaluation {
+fn evaluation(case: &Value) -> Evaluation {
     let rows: Vec<Vec<f64>> = serde_json::from_value(case["logits"].clone()).unwrap();
     let labels: Vec<i64> = serde_json::from_value(case["labels"].clone()).unwrap();
     let inputs = Tensor::from_slice2(&rows).to_kind(Kind::Float);
@@ -21,13 +21,13 @@ fn found(case: &Value) -> Evaluation {
 
 #[test]
 fn every_metric_agrees_with_scikit_learn() {
-    for (found, case) in reference() {
+    for (evaluation, case) in reference() {
         for metric in METRICS {
             let expected = &case["metrics"][metric.name];
-            let value = (metric.of)(&found);
+            let value = (metric.of)(&evaluation);
             match (value, expected.as_f64()) {
                 (Some(value), Some(expected)) => {
-                    // The loss is summed in float32.
+                    // Losses are summed in float32.
                     assert!(
                         (value - expected).abs() < 2e-6,
                         "{}: {value}, scikit-learn has {expected}",
@@ -42,51 +42,51 @@ fn every_metric_agrees_with_scikit_learn() {
 
 #[test]
 fn the_figures_of_the_classes_agree_with_scikit_learn() {
-    for (found, case) in reference() {
+    for (evaluation, case) in reference() {
         let expected = case["classes"].as_array().unwrap();
         let names: Vec<_> = (0..expected.len()).map(|class| class.to_string()).collect();
-        let report = serde_json::to_value(Report::new(&found, &names)).unwrap();
+        let report = serde_json::to_value(Report::new(&evaluation, &names)).unwrap();
         assert_eq!(report["confusion"], case["confusion"]);
         for (class, expected) in report["classes"].as_array().unwrap().iter().zip(expected) {
             assert_eq!(class["rows"], expected["rows"]);
-            for figure in ["precision", "recall", "f1"] {
-                // scikit-learn writes 0 where there is nothing to divide by.
-                let value = class[figure].as_f64().unwrap_or(0.);
-                assert!((value - expected[figure].as_f64().unwrap()).abs() < 1e-12, "{figure} of {class}");
+            for metric in ["precision", "recall", "f1"] {
+                // scikit-learn returns 0 for a division by zero.
+                let value = class[metric].as_f64().unwrap_or(0.);
+                assert!((value - expected[metric].as_f64().unwrap()).abs() < 1e-12, "{metric} of {class}");
             }
         }
     }
 }
 
 #[test]
-fn what_has_no_meaning_has_no_value() {
+fn undefined_metrics_have_no_value() {
     let case = serde_json::json!({ "logits": [[3., 0., 0.], [4., 1., 2.]], "labels": [0, 0] });
-    let found = found(&case);
-    let value = |name: &str| (METRICS.iter().find(|metric| metric.name == name).unwrap().of)(&found);
+    let evaluation = evaluation(&case);
+    let value = |name: &str| (METRICS.iter().find(|metric| metric.name == name).unwrap().of)(&evaluation);
     assert_eq!(value("accuracy"), Some(1.));
     assert_eq!((value("ROC-AUC"), value("top-5 accuracy")), (None, None));
-    let report = Report::new(&found, &["a".into(), "b".into(), "c".into()]);
-    assert!(report.metrics.iter().all(|figure| figure.name != "ROC-AUC"));
+    let report = Report::new(&evaluation, &["a".into(), "b".into(), "c".into()]);
+    assert!(report.metrics.iter().all(|metric| metric.name != "ROC-AUC"));
     assert_eq!((report.classes[1].precision, report.classes[1].recall), (None, None));
 }
 
 #[test]
 fn a_report_reads_back_from_json_and_csv() {
-    let (found, _) = reference().remove(1);
-    let report = Report::new(&found, &["zero".into(), "one, or so".into(), "two".into()]);
+    let (evaluation, _) = reference().remove(1);
+    let report = Report::new(&evaluation, &["zero".into(), "one, or so".into(), "two".into()]);
     let json: Value = serde_json::from_str(&report.to_json()).unwrap();
     assert_eq!(json["rows"], 40);
     let csv = report.to_csv();
     let mut reader = csv::Reader::from_reader(&csv[..]);
     let rows: Vec<(String, String, Option<f64>)> = reader.deserialize().map(|row| row.unwrap()).collect();
     let accuracy = rows.iter().find(|row| row.0 == "accuracy").unwrap().2.unwrap();
-    assert_eq!(accuracy, found.confusion.accuracy());
-    let right = rows.iter().find(|row| row.0 == "taken for two" && row.1 == "one, or so").unwrap();
-    assert_eq!(right.2.unwrap() as u64, found.confusion.count(1, 2));
+    assert_eq!(accuracy, evaluation.confusion.accuracy());
+    let off_diagonal = rows.iter().find(|row| row.0 == "taken for two" && row.1 == "one, or so").unwrap();
+    assert_eq!(off_diagonal.2.unwrap() as u64, evaluation.confusion.count(1, 2));
 }
 
 #[test]
-fn scores_are_kept_only_where_they_are_wanted() {
+fn scores_are_kept_only_on_request() {
     let part = crate::model::preprocessing::TensorDataset {
         inputs: Tensor::zeros([3, 2], (Kind::Float, Device::Cpu)),
         labels: Tensor::from_slice(&[0i64, 1, 1]),

@@ -1,17 +1,19 @@
-//! The share of rows whose class is among the most probable ones.
+//! Top-k accuracy: the fraction of examples whose label is among the k most probable classes.
 
 use tch::Kind;
 
 use super::{Evaluation, Metric, Uncertainty};
 
-/// Among the two most probable; of two classes, that would be all.
-pub const TOP_2: Metric = Metric::share("top-2 accuracy", |found| share(found, 2)).with(Uncertainty::Share);
+/// Top-2 accuracy; undefined for two classes.
+pub const TOP_2: Metric =
+    Metric::share("top-2 accuracy", |evaluation| top_k(evaluation, 2)).with(Uncertainty::Share);
 
-/// Among the five most probable.
-pub const TOP_5: Metric = Metric::share("top-5 accuracy", |found| share(found, 5)).with(Uncertainty::Share);
+/// Top-5 accuracy; undefined for five classes or fewer.
+pub const TOP_5: Metric =
+    Metric::share("top-5 accuracy", |evaluation| top_k(evaluation, 5)).with(Uncertainty::Share);
 
-fn share(found: &Evaluation, k: i64) -> Option<f64> {
-    let scores = found.scores.as_ref()?;
+fn top_k(evaluation: &Evaluation, k: i64) -> Option<f64> {
+    let scores = evaluation.scores.as_ref()?;
     if scores.logits.size()[1] <= k {
         return None;
     }

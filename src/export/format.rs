@@ -1,4 +1,4 @@
-//! The formats that a trained model can be written in.
+//! Export formats.
 
 use std::path::{Path, PathBuf};
 
@@ -10,21 +10,23 @@ use crate::data::InputShape;
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::model::script;
 
-/// A format. A new one is a file in this folder with a constant of this type, and a line in [`EXPORT_FORMATS`].
+/// An export format.
+///
+/// To add a format, create a file in this folder with a constant of this type and add it to [`EXPORT_FORMATS`].
 pub struct ExportFormat {
-    /// What `--format` calls it.
+    /// The name for `--format`.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// A one-line description.
     pub summary: &'static str,
-    /// How the names of its files end, without the dot.
+    /// The file name extension, without the dot.
     pub extension: &'static str,
-    /// Which forms of a model it can hold.
+    /// The supported variants.
     pub variants: Variants,
     /// Writes the model to a path.
     pub write: fn(&Exported, &Path) -> Result<()>,
 }
 
-/// All formats; the first one is what is written if nothing else is said.
+/// All formats; the first is the default.
 pub const EXPORT_FORMATS: &[ExportFormat] =
     &[torchscript::FORMAT, onnx::FORMAT, safetensors::FORMAT, pth::FORMAT];
 
@@ -32,59 +34,59 @@ impl ExportFormat {
     /// The format with this name.
     ///
     /// # Errors
-    /// A name that no format has.
+    /// An unknown name.
     pub fn named(name: &str) -> Result<&'static Self> {
         EXPORT_FORMATS.iter().find(|format| format.name == name).ok_or_else(|| {
             let names: Vec<_> = EXPORT_FORMATS.iter().map(|format| format.name).collect();
             let hint = did_you_mean(name, names.iter().copied());
-            let hint = hint.unwrap_or_else(|| format!(". There are {}", names.join(", ")));
-            Error::Usage(format!("--format: there is no format {}{hint}", quoted(name)))
+            let hint = hint.unwrap_or_else(|| format!("; the formats are {}", names.join(", ")));
+            Error::Usage(format!("--format: unknown format {}{hint}", quoted(name)))
         })
     }
 
-    /// The format that the name of a file speaks of; TorchScript if it speaks of none.
+    /// The format for the extension of a file; TorchScript if the extension is unknown.
     pub fn of_file(path: &Path) -> &'static Self {
         let extension = path.extension().unwrap_or_default();
         EXPORT_FORMATS.iter().find(|format| extension == format.extension).unwrap_or(&EXPORT_FORMATS[0])
     }
 }
 
-/// A trained model as a TorchScript file, which the other formats are made from.
+/// A trained model as a TorchScript file, from which the other formats are written.
 pub struct Exported {
     /// The file.
     pub path: PathBuf,
-    /// What it holds, in evaluation mode on the CPU.
+    /// The module, in evaluation mode on the CPU.
     pub module: Module,
-    /// What it says of itself; none if it is not from cresset.
+    /// Its metadata; `None` if it was not exported by cresset.
     pub metadata: Option<Metadata>,
     /// The shape of one example of the input, float32.
     pub input: InputShape,
 }
 
 impl Exported {
-    /// Loads a TorchScript file from elsewhere, whose `forward` takes examples of this shape.
+    /// Loads a TorchScript file that was not exported by cresset, whose `forward` takes examples of this shape.
     ///
     /// # Errors
-    /// A file that is missing, damaged or no TorchScript.
+    /// A file that is missing, damaged or not TorchScript.
     pub fn foreign(path: &Path, input: InputShape) -> Result<Self> {
         let (mut module, _) = script::load(path, Device::Cpu, &[])?;
         module.set_training(false)?;
         Ok(Exported { path: path.to_path_buf(), module, metadata: None, input })
     }
 
-    /// The network's parameters and buffers under PyTorch's names, in its order. The figures of our preprocessing are none
-    /// of them: a network's own program has no place for them.
+    /// The state_dict of the network: parameters and buffers with PyTorch's names, in order, without those of the
+    /// preprocessing.
     ///
     /// # Errors
-    /// A model of 8-bit integers, whose weights only libtorch can read, and a frozen one, whose weights have no names.
+    /// A quantized model, whose packed weights only libtorch can read, and a frozen model, whose weights have no names.
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
         if self.metadata.as_ref().is_some_and(Metadata::is_int8) {
-            let problem = "its weights are 8-bit integers in a form of libtorch's own; export the model that it was made of";
+            let problem = "it is quantized, and its packed weights can be read by libtorch only; export the original model";
             return Err(Error::artifact(&self.path, problem));
         }
         let mut state = self.module.state()?;
         if self.metadata.as_ref().is_some_and(|metadata| metadata.variant.frozen) {
-            let problem = "it is frozen, so its weights have lost their names; export the run, or the file that it was made of";
+            let problem = "it is frozen, so its weights have no names; export the run or the original model";
             return Err(Error::artifact(&self.path, problem));
         }
         if self.metadata.is_some() {
@@ -93,26 +95,26 @@ impl Exported {
         Ok(state)
     }
 
-    /// What is known of the model, as pairs for the formats that have a place for text.
+    /// The metadata as key-value pairs, for formats with text metadata.
     pub fn notes(&self) -> Vec<(&'static str, String)> {
         let Some(metadata) = &self.metadata else { return Vec::new() };
-        let json = |value: serde_json::Result<String>| value.expect("metadata is plain data");
+        let json = |value: serde_json::Result<String>| value.expect("metadata serializes to JSON");
         vec![
-            (NOTE, json(serde_json::to_string(metadata))),
+            (METADATA_KEY, json(serde_json::to_string(metadata))),
             ("classes", json(serde_json::to_string(&metadata.classes))),
         ]
     }
 }
 
-/// The name under which a file in another format holds the contents of `metadata.json`.
-const NOTE: &str = "cresset.metadata";
+/// The key of `metadata.json` in files of other formats.
+const METADATA_KEY: &str = "cresset.metadata";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_written_in_the_format_that_its_name_speaks_of() {
+    fn the_extension_of_a_file_selects_its_format() {
         for (file, name) in [
             ("a.onnx", "onnx"),
             ("a.safetensors", "safetensors"),
@@ -125,9 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_format_is_named_with_the_known_ones() {
+    fn an_unknown_format_is_reported_with_the_known_ones() {
         let problem = |name| ExportFormat::named(name).err().unwrap().to_string();
         assert!(problem("onxx").contains("`onxx`; did you mean `onnx`?"));
-        assert!(problem("hdf5").contains("There are torchscript, onnx, safetensors, pth"));
+        assert!(problem("hdf5").contains("the formats are torchscript, onnx, safetensors, pth"));
     }
 }

@@ -1,4 +1,4 @@
-//! What an exported model says of itself: the extra file `metadata.json`.
+//! The metadata of an exported model: the extra file `metadata.json`.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::options::{Config, portable};
 /// The name of the extra file.
 pub const METADATA: &str = "metadata.json";
 
-/// The version of the metadata's form. A reader refuses any other.
+/// The version of the metadata format. Readers reject any other version.
 pub const FORMAT: &str = "cresset-model-1";
 
 /// The contents of `metadata.json`.
@@ -26,106 +26,105 @@ pub const FORMAT: &str = "cresset-model-1";
 pub struct Metadata {
     /// [`FORMAT`].
     pub format: String,
-    /// The classes; a predicted index points into them.
+    /// The names of the classes, by class index.
     pub classes: Vec<String>,
-    /// What `forward` and `predict` take.
+    /// The input of `forward` and `predict`.
     pub input: InputDescription,
     /// How the file differs from the plain export.
     #[serde(default)]
     pub variant: Variant,
-    /// What the model does to raw values, inside.
+    /// The preprocessing of raw values, which is part of the model.
     pub preprocessing: Preprocessing,
-    /// How well it does.
+    /// Metrics of the exported weights.
     pub metrics: Metrics,
-    /// How it was made of another model, if it was.
+    /// How the model was compressed, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
-    /// The options of the run; of paths, the names of the files alone.
+    /// The options of the run. Paths are reduced to file names.
     pub config: Map<String, Value>,
-    /// Seed of the run.
+    /// The seed of the run.
     pub seed: u64,
-    /// The file that it was trained on.
+    /// The name of the training data file.
     pub data_file: String,
-    /// SHA-256 of that file.
+    /// SHA-256 of the training data file.
     pub data_sha256: String,
-    /// Version of cresset.
+    /// The version of cresset.
     pub cresset: String,
-    /// Version of libtorch.
+    /// The version of libtorch.
     pub libtorch: String,
 }
 
-/// How a model was made of another one.
+/// How a model was compressed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Compression {
-    /// SHA-256 of the other one's file.
+    /// SHA-256 of the original model file.
     pub from_sha256: String,
-    /// The share of the channels that was taken out of each layer that can lose some.
+    /// The fraction of channels that was pruned from each prunable layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruned: Option<f64>,
-    /// SHA-256 of the file of the model that taught it.
+    /// SHA-256 of the teacher's model file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher_sha256: Option<String>,
-    /// `static` or `dynamic`, if it computes with 8-bit integers, which the CPU alone can.
+    /// `static` or `dynamic` if the model is quantized to 8-bit integers, which runs on the CPU only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8: Option<String>,
 }
 
-/// What `forward` and `predict` take.
+/// The input of `forward` and `predict`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InputDescription {
-    /// The shape of one example. A batch may come as (N, shape…), flattened as (N, features), or without a channel
-    /// dimension of 1; of pictures, in grey or color alike.
+    /// The shape of one example. A batch may be (N, shape…), flattened as (N, features), or without a channel dimension
+    /// of 1. Images may be grayscale or color.
     pub shape: InputShape,
-    /// The dtypes that are taken.
+    /// The accepted dtypes.
     pub dtypes: Vec<String>,
-    /// The range of raw values, where it is known.
+    /// The range of raw values, if known.
     pub value_range: Option<ValueRange>,
-    /// How many bits are used by the images that have 16 a value, if the model was trained on such images.
+    /// The bit depth of 16-bit images, if the model was trained on such images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depth: Option<u8>,
-    /// What becomes of pictures of another size.
+    /// The handling of images of another size.
     #[serde(default)]
     pub sizing: Sizing,
-    /// What the columns of a table are that the model was trained on; none for anything else. Texts come one-hot.
+    /// The columns of the training table; `None` for other data. Categories are one-hot encoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<TableLayout>,
 }
 
-/// What the file does to pictures of another size than the model's.
+/// How a model handles images of another size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sizing {
-    /// It refuses them.
+    /// They are rejected.
     #[default]
     Refused,
-    /// The largest part in the middle that has the model's proportions is resized by an antialiased triangle filter
-    /// (bilinear), as it was for training.
+    /// As in training: a center crop to the model's aspect ratio, then an antialiased bilinear resize (triangle filter).
     MiddleBilinear,
 }
 
-/// Figures of the exported weights on the held-out rows.
+/// Validation and test metrics of the exported weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// The epoch that the weights are of.
+    /// The epoch of the weights.
     pub epoch: u32,
-    /// The number of rows trained on.
+    /// The number of training examples.
     pub train_rows: usize,
-    /// The number of rows held out.
+    /// The number of validation examples.
     pub held_out_rows: usize,
-    /// Mean cross-entropy on the held-out rows, in nats.
+    /// Validation loss: mean cross-entropy, in nats.
     #[serde(deserialize_with = "numbers::or_nan")]
     pub held_out_loss: f64,
-    /// The metrics by name, on the held-out rows.
+    /// Validation metrics by name.
     pub held_out: Map<String, Value>,
-    /// The last word: figures on rows that no epoch was chosen by. None where the data has no such part.
+    /// Test metrics; `None` if the data has no test set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestMetrics>,
 }
 
-/// Figures of the exported weights on the test rows.
+/// Test metrics of the exported weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TestMetrics {
-    /// The number of rows.
+    /// The number of test examples.
     pub rows: u64,
     /// Mean cross-entropy, in nats.
     #[serde(deserialize_with = "numbers::or_nan")]
@@ -134,31 +133,31 @@ pub struct TestMetrics {
     pub figures: Map<String, Value>,
 }
 
-/// What the exported weights were found to be worth.
+/// The evaluations of the exported weights.
 #[derive(Debug)]
 pub struct Found {
-    /// The epoch that the weights are of.
+    /// The epoch of the weights.
     pub epoch: u32,
-    /// On the held-out rows.
+    /// On the validation set.
     pub held_out: Evaluation,
-    /// On the test rows, if there are any.
+    /// On the test set, if there is one.
     pub test: Option<Evaluation>,
 }
 
-fn figures(found: &Evaluation) -> Map<String, Value> {
-    let figure = |metric: &Metric| Some((metric.name.to_string(), (metric.of)(found)?.into()));
-    METRICS.iter().filter_map(figure).collect()
+fn metrics_by_name(evaluation: &Evaluation) -> Map<String, Value> {
+    let entry = |metric: &Metric| Some((metric.name.to_string(), (metric.of)(evaluation)?.into()));
+    METRICS.iter().filter_map(entry).collect()
 }
 
 impl Metadata {
-    /// Reads the text of `metadata.json`.
+    /// Parses the text of `metadata.json`.
     ///
     /// # Errors
-    /// What is wrong with it: a text that is empty, no JSON, of another format, or that would not describe any model.
+    /// Text that is empty, not JSON, of another format version, or inconsistent.
     pub fn read(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err(format!(
-                "this TorchScript model was not exported by cresset: it holds no {METADATA}; TorchScript is code, so run it \
+                "this TorchScript model was not exported by cresset: it has no {METADATA}; TorchScript is code, so run it \
                  elsewhere only if you trust its source"
             ));
         }
@@ -166,13 +165,13 @@ impl Metadata {
             .map_err(|e| format!("its {METADATA} cannot be read ({e}); export the model again"))?;
         if metadata.format != FORMAT {
             return Err(format!(
-                "its {METADATA} has the format {}, this version of cresset reads `{FORMAT}`; export the model again",
+                "its {METADATA} has the format {}, but this version of cresset reads `{FORMAT}`; export the model again",
                 quoted(&metadata.format)
             ));
         }
-        let nonsense = |problem| format!("its {METADATA} makes no sense: {problem}; export the model again");
-        metadata.check().map_err(nonsense)?;
-        // Older versions wrote whole paths, which would travel on in what is made of the model.
+        let invalid = |problem| format!("its {METADATA} is invalid: {problem}; export the model again");
+        metadata.check().map_err(invalid)?;
+        // Older versions wrote full paths; keep them out of files derived from the model.
         for (name, value) in &mut metadata.config {
             if let Value::String(text) = value {
                 *text = portable(name, text);
@@ -181,28 +180,31 @@ impl Metadata {
         Ok(metadata)
     }
 
-    /// Refuses what would not describe any model.
+    /// Checks the metadata for consistency.
     fn check(&self) -> Result<(), String> {
         let InputShape(sizes) = &self.input.shape;
         let features = sizes.iter().try_fold(1i64, |features, size| features.checked_mul(*size));
         let Some(features) = features.filter(|_| !sizes.is_empty() && sizes.iter().all(|size| *size > 0))
         else {
-            return Err(format!("the shape of an input is {sizes:?}"));
+            return Err(format!("the input shape is {sizes:?}"));
         };
         if self.classes.is_empty() {
-            return Err("it names no classes".to_string());
+            return Err("it has no classes".to_string());
         }
         if let Some(table) = &self.input.table {
             if table.features() as i64 != features {
-                return Err("the columns of its table do not make an input".to_string());
+                return Err("the number of features of the table does not match the input shape".to_string());
             }
             if table.header.as_ref().is_some_and(|header| header.len() != table.width) {
-                return Err("the header of its table has another number of columns".to_string());
+                return Err("the header of the table has a different number of columns".to_string());
             }
             let mut positions = table.columns.iter().map(|column| column.position);
             let label = table.label.as_ref().map(|label| label.position);
             if positions.any(|position| position >= table.width) || label >= Some(table.width) {
-                return Err(format!("of its table's {} columns, one stands behind the last", table.width));
+                return Err(format!(
+                    "a column position is out of range for a table of {} columns",
+                    table.width
+                ));
             }
         }
         let Preprocessing { offset, scale, fill, .. } = &self.preprocessing;
@@ -210,34 +212,34 @@ impl Metadata {
             [1, sizes[0], features].contains(&(values.len() as i64)) && values.len() == offset.len()
         };
         if !fits(offset) || !fits(scale) || fill.as_ref().is_some_and(|fill| fill.len() as i64 != features) {
-            return Err("the figures of its preprocessing do not fit an input".to_string());
+            return Err("the sizes of the preprocessing values do not match the input shape".to_string());
         }
         match self.input.value_range {
             Some(ValueRange { min, max }) if min.partial_cmp(&max) != Some(Ordering::Less) => {
-                Err(format!("the values of an input go from {min} to {max}"))
+                Err(format!("the input value range is {min} to {max}"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Refuses the model in `path` where it was trained on other data than the run that it is taken for.
+    /// Checks that the model in `path` was trained on `dataset`.
     ///
     /// # Errors
-    /// Other data, or other classes.
+    /// Different data, or different classes.
     pub fn refuse_other_data(&self, path: &Path, dataset: &Dataset) -> Result<(), Error> {
         if self.data_sha256 == dataset.sha256 && self.classes == dataset.classes {
             return Ok(());
         }
-        let problem = "this model was trained on other data than this run's; bring the run's own back by `cresset export`";
+        let problem = "this model was not trained on the data of this run; restore the run's model with `cresset export`";
         Err(Error::artifact(path, problem))
     }
 
-    /// Whether the model computes with 8-bit integers.
+    /// Whether the model is quantized to 8-bit integers.
     pub fn is_int8(&self) -> bool {
         self.compression.as_ref().is_some_and(|compression| compression.int8.is_some())
     }
 
-    /// Describes weights that were found to be worth `found`.
+    /// Describes weights with the evaluations `found`.
     pub fn new(
         config: &Config,
         dataset: &Dataset,
@@ -248,7 +250,7 @@ impl Metadata {
         let test = found.test.as_ref().map(|test| TestMetrics {
             rows: test.confusion.total(),
             loss: test.loss,
-            figures: figures(test),
+            figures: metrics_by_name(test),
         });
         let options = config.portable_entries().into_iter().map(|(name, value)| {
             (name.to_string(), serde_json::to_value(value).expect("an option is a number or a string"))
@@ -271,7 +273,7 @@ impl Metadata {
                 train_rows: split.train_rows(),
                 held_out_rows: split.held_out.len(),
                 held_out_loss: found.held_out.loss,
-                held_out: figures(&found.held_out),
+                held_out: metrics_by_name(&found.held_out),
                 test,
             },
             compression: None,
@@ -291,7 +293,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn sound() -> Value {
+    fn valid() -> Value {
         json!({
             "format": FORMAT, "classes": ["a", "b"],
             "input": {
@@ -317,40 +319,47 @@ mod tests {
     }
 
     fn problem(change: impl FnOnce(&mut Value)) -> String {
-        let mut metadata = sound();
+        let mut metadata = valid();
         change(&mut metadata);
         Metadata::read(&metadata.to_string()).unwrap_err()
     }
 
     #[test]
-    fn what_describes_no_model_is_refused_with_the_reason() {
-        assert!(Metadata::read(&sound().to_string()).is_ok());
+    fn inconsistent_metadata_is_rejected_with_the_reason() {
+        assert!(Metadata::read(&valid().to_string()).is_ok());
         assert!(Metadata::read("").unwrap_err().contains("was not exported by cresset"));
         assert!(Metadata::read("{").unwrap_err().contains("cannot be read"));
         assert!(
             problem(|m| m["format"] = "cresset-model-9".into()).contains("has the format `cresset-model-9`")
         );
-        assert!(problem(|m| m["classes"] = json!([])).contains("it names no classes"));
+        assert!(problem(|m| m["classes"] = json!([])).contains("it has no classes"));
         for shape in [json!([]), json!([0]), json!([-3]), json!([i64::MAX, 2])] {
-            assert!(problem(|m| m["input"]["shape"] = shape).contains("the shape of an input is ["));
+            assert!(problem(|m| m["input"]["shape"] = shape).contains("the input shape is ["));
         }
-        assert!(problem(|m| m["input"]["shape"] = json!([4])).contains("the columns of its table"));
         assert!(
-            problem(|m| m["input"]["table"]["header"] = json!(["a"])).contains("the header of its table")
+            problem(|m| m["input"]["shape"] = json!([4])).contains("the number of features of the table")
         );
-        assert!(problem(|m| m["input"]["table"]["width"] = json!(1)).contains("stands behind the last"));
-        assert!(problem(|m| m["input"]["table"]["label"]["position"] = json!(3)).contains("stands behind"));
         assert!(
-            problem(|m| m["input"]["value_range"] = json!({"min": 1, "max": 1})).contains("go from 1 to 1")
+            problem(|m| m["input"]["table"]["header"] = json!(["a"])).contains("the header of the table")
         );
-        for figure in ["offset", "scale", "fill"] {
-            assert!(problem(|m| m["preprocessing"][figure] = json!([0., 0.])).contains("its preprocessing"));
+        assert!(
+            problem(|m| m["input"]["table"]["width"] = json!(1))
+                .contains("a column position is out of range")
+        );
+        assert!(problem(|m| m["input"]["table"]["label"]["position"] = json!(3)).contains("out of range"));
+        assert!(
+            problem(|m| m["input"]["value_range"] = json!({"min": 1, "max": 1})).contains("range is 1 to 1")
+        );
+        for field in ["offset", "scale", "fill"] {
+            assert!(
+                problem(|m| m["preprocessing"][field] = json!([0., 0.])).contains("the preprocessing values")
+            );
         }
     }
 
     #[test]
     fn paths_of_older_versions_are_reduced() {
-        let mut metadata = sound();
+        let mut metadata = valid();
         metadata["config"] =
             json!({ "data": "/home/ann/t.csv", "label": "km/h", "model": "/home/ann/net.pt" });
         let read = Metadata::read(&metadata.to_string()).unwrap();
@@ -361,16 +370,16 @@ mod tests {
         #[test]
         fn no_text_makes_the_reader_panic(text in ".{0,200}", at in 0usize..900, with in "[\\[\\]{}\",:0-9a-z-]{0,12}") {
             let _ = Metadata::read(&text);
-            let sound = sound().to_string();
-            let at = at.min(sound.len());
-            let rest = (at + with.len()).min(sound.len());
-            let _ = Metadata::read(&format!("{}{with}{}", &sound[..at], &sound[rest..]));
-            let _ = Metadata::read(&sound[..at]);
+            let valid = valid().to_string();
+            let at = at.min(valid.len());
+            let rest = (at + with.len()).min(valid.len());
+            let _ = Metadata::read(&format!("{}{with}{}", &valid[..at], &valid[rest..]));
+            let _ = Metadata::read(&valid[..at]);
         }
 
         #[test]
         fn no_sizes_make_the_reader_panic(shape: Vec<i64>, offset: Vec<f32>, fill: Option<Vec<f32>>, position: usize) {
-            let mut metadata = sound();
+            let mut metadata = valid();
             metadata["input"]["shape"] = json!(shape);
             metadata["input"]["table"]["columns"][0]["position"] = json!(position);
             metadata["preprocessing"]["offset"] = json!(offset);

@@ -1,4 +1,4 @@
-//! A trained model as a file that other programs load.
+//! Exports trained models to files for other programs.
 
 mod format;
 mod metadata;

@@ -1,4 +1,4 @@
-//! What takes the room in a TorchScript file.
+//! The sizes of the parts of a TorchScript file.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -12,18 +12,18 @@ use crate::model::archive::open as open_archive;
 /// A part of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePart {
-    /// What it is: `parameters`, `buffers`, `code`, `constants of the code`, `other`, or the name of an extra file.
+    /// The part: `parameters`, `buffers`, `code`, `constants of the code`, `other`, or the name of an extra file.
     pub name: String,
-    /// The bytes that it takes, of the code compressed.
+    /// The size in bytes; the compressed size for code.
     pub bytes: u64,
 }
 
-/// The parts of a file with these bytes, which holds this module, the largest first; none that is empty.
+/// Lists the non-empty parts of a TorchScript file, the largest first. `module` is the module loaded from `bytes`.
 ///
 /// # Errors
-/// Bytes that are no archive.
+/// Bytes that are not an archive.
 pub fn file_parts(bytes: &[u8], module: &Module) -> Result<Vec<FilePart>> {
-    let fault = |e: zip::result::ZipError| Error::Usage(format!("the file's parts cannot be listed ({e})"));
+    let fault = |e: zip::result::ZipError| Error::Usage(format!("cannot list the parts of the file ({e})"));
     let mut archive = open_archive(Cursor::new(bytes)).map_err(fault)?;
     let mut parts = BTreeMap::from([
         ("parameters".to_string(), size(&module.parameters()?)),
@@ -31,11 +31,11 @@ pub fn file_parts(bytes: &[u8], module: &Module) -> Result<Vec<FilePart>> {
     ]);
     for index in 0..archive.len() {
         let member = archive.by_index_raw(index).map_err(fault)?;
-        // Behind the folder that the whole file is in.
+        // All members are in one top-level folder.
         let name = member.name().map_err(fault)?;
         let path = name.split_once('/').map_or(&*name, |(_, path)| path);
         let part = match path.split_once('/') {
-            // Parameters and buffers, which are told apart above.
+            // Parameters and buffers, counted separately above.
             Some(("data", _)) => continue,
             Some(("code", _)) => "code",
             Some(("constants", _)) => "constants of the code",

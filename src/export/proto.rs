@@ -1,9 +1,9 @@
-//! Messages in the encoding of Protocol Buffers, which ONNX files and TensorBoard's event files are made of.
+//! Protocol Buffers encoder for ONNX files and TensorBoard event files.
 //!
-//! Written by hand: a crate would be several times as long as the few messages that they need, whose numbers
-//! (onnx/onnx.proto, tensorboard/compat/proto) never change.
+//! Written by hand: only a few messages are needed, and their field numbers (onnx/onnx.proto, tensorboard/compat/proto) never
+//! change. A generated crate would be several times as long.
 
-/// A message under construction. Fields stand in the order in which they are put.
+/// A message under construction. Fields are encoded in the order in which they are added.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Message(Vec<u8>);
 
@@ -13,7 +13,7 @@ const BYTES: u64 = 2;
 const FIXED_32: u64 = 5;
 
 impl Message {
-    /// No fields.
+    /// An empty message.
     pub fn new() -> Self {
         Message::default()
     }
@@ -21,7 +21,7 @@ impl Message {
     /// Adds an int64 or an enumeration.
     pub fn int(mut self, field: u64, value: i64) -> Self {
         self.varint(field << 3 | VARINT);
-        // A negative number takes all ten bytes.
+        // A negative number takes ten bytes.
         self.varint(value as u64);
         self
     }
@@ -45,7 +45,7 @@ impl Message {
         self
     }
 
-    /// Adds a repeated double in its packed form.
+    /// Adds a packed repeated double.
     pub fn doubles(self, field: u64, values: &[f64]) -> Self {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.bytes(field, &bytes)
@@ -98,9 +98,9 @@ impl Message {
 mod tests {
     use super::*;
 
-    /// The examples of the encoding's own description (protobuf.dev, "Encoding").
+    /// Examples from the specification (protobuf.dev, "Encoding").
     #[test]
-    fn fields_are_encoded_as_the_description_says() {
+    fn fields_are_encoded_as_in_the_specification() {
         let nested = Message::new().int(1, 150);
         assert_eq!(nested.clone().into_bytes(), [0x08, 0x96, 0x01]);
         assert_eq!(Message::new().message(3, &nested).into_bytes(), [0x1a, 0x03, 0x08, 0x96, 0x01]);

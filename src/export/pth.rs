@@ -1,7 +1,7 @@
 //! `.pth`: a state_dict for PyTorch's `torch.load`, also with `weights_only=True` and `mmap=True`.
 //!
-//! The form is that of `torch.save`: a zip archive without compression, in which `data.pkl` is a pickle of an
-//! `OrderedDict` whose tensors refer to the members `data/0`, `data/1`, … with their values.
+//! The layout is that of `torch.save`: an uncompressed zip archive in which `data.pkl` is a pickled `OrderedDict`, whose tensors
+//! refer to their values in the members `data/0`, `data/1`, …
 
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -24,10 +24,10 @@ pub const FORMAT: ExportFormat = ExportFormat {
     write,
 };
 
-/// PyTorch maps the values from the file into memory, which wants them at such multiples.
+/// The alignment of the values in the file, in bytes, for memory mapping.
 const ALIGNMENT: u16 = 64;
 
-/// The version of the archive's form, as PyTorch writes it.
+/// The version of the archive format that PyTorch writes.
 const VERSION: &[u8] = b"3\n";
 
 fn write(exported: &Exported, path: &Path) -> Result<()> {
@@ -50,7 +50,7 @@ fn write(exported: &Exported, path: &Path) -> Result<()> {
     Ok(atomic::write(path, &bytes)?)
 }
 
-/// The few opcodes of pickle's protocol 2 that a state_dict needs.
+/// A writer for the subset of pickle protocol 2 that a state_dict needs.
 struct Pickle(Vec<u8>);
 
 impl Pickle {
@@ -64,7 +64,7 @@ impl Pickle {
     const SET_ITEMS: &[u8] = b"u";
     const STOP: &[u8] = b".";
 
-    /// The state as an `OrderedDict` of tensors; the values of the one with index i are the storage of the key i.
+    /// Pickles the state as an `OrderedDict` of tensors; tensor i uses the storage with key i.
     fn of(state: &[(String, Tensor)]) -> std::result::Result<Vec<u8>, String> {
         let mut pickle = Pickle(Vec::new());
         pickle.put(&[Self::PROTOCOL_2]);
@@ -90,7 +90,7 @@ impl Pickle {
         self.put(&[b"X", &(text.len() as u32).to_le_bytes(), text.as_bytes()]);
     }
 
-    /// Eight bytes, whatever the size.
+    /// Always eight bytes.
     fn int(&mut self, value: i64) {
         self.put(&[b"\x8a\x08", &value.to_le_bytes()]);
     }
@@ -108,8 +108,9 @@ impl Pickle {
 
     /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)`.
     fn tensor(&mut self, index: usize, tensor: &Tensor) -> std::result::Result<(), String> {
-        let storage = storage(tensor.kind())
-            .ok_or_else(|| format!("is {:?}, which this format has no storage for", tensor.kind()))?;
+        let storage = storage(tensor.kind()).ok_or_else(|| {
+            format!("has the dtype {:?}, which this format does not support", tensor.kind())
+        })?;
         self.global("torch._utils", "_rebuild_tensor_v2");
         self.put(&[Self::MARK, Self::MARK]);
         self.text("storage");
@@ -128,7 +129,7 @@ impl Pickle {
     }
 }
 
-/// The strides of values that stand row by row, as they are written.
+/// The strides of a contiguous tensor.
 fn contiguous_strides(size: &[i64]) -> Vec<i64> {
     let mut strides = vec![1; size.len()];
     for dimension in (1..size.len()).rev() {
@@ -159,7 +160,7 @@ mod tests {
     use tch::Device;
 
     #[test]
-    fn strides_are_those_of_values_row_by_row() {
+    fn strides_are_contiguous() {
         for size in [vec![], vec![3], vec![2, 3, 4]] {
             let tensor = Tensor::zeros(&size[..], (Kind::Float, Device::Cpu));
             assert_eq!(contiguous_strides(&size), tensor.stride());
@@ -167,8 +168,8 @@ mod tests {
     }
 
     #[test]
-    fn a_tensor_without_a_storage_is_named() {
+    fn a_tensor_of_an_unsupported_dtype_is_reported() {
         let state = [("w".to_string(), Tensor::zeros([2], (Kind::ComplexFloat, Device::Cpu)))];
-        assert!(Pickle::of(&state).unwrap_err().starts_with("the tensor `w` is ComplexFloat"));
+        assert!(Pickle::of(&state).unwrap_err().starts_with("the tensor `w` has the dtype ComplexFloat"));
     }
 }

@@ -1,4 +1,4 @@
-//! TorchScript: what `torch::jit::load` and `torch.jit.load` read.
+//! TorchScript, for `torch::jit::load` and `torch.jit.load`.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -25,19 +25,19 @@ pub const FORMAT: ExportFormat = ExportFormat {
     write: copy,
 };
 
-/// What is exported is TorchScript already.
+/// Copies the file: the exported model is TorchScript already.
 fn copy(exported: &Exported, path: &Path) -> Result<()> {
     let bytes = std::fs::read(&exported.path).map_err(Error::io("read", &exported.path))?;
     Ok(atomic::write(path, &bytes)?)
 }
 
-/// The attribute that holds the dtype of the network, as libtorch numbers dtypes: preprocessed inputs are brought to it.
+/// The attribute with the dtype of the network, as a number of libtorch. Preprocessed inputs are cast to it.
 pub(super) const DTYPE: &str = "network_dtype";
 
-/// The number of float32.
+/// The number of float32 in libtorch.
 const FLOAT32: i64 = 6;
 
-/// The methods of the exported module. `logits` is the network alone.
+/// The methods of the exported module. `logits` is the network without preprocessing.
 const METHODS: &str = r#"
 def prepared(self, x: Tensor) -> Tensor:
     return self.preprocess.forward(x).to(self.network_dtype)
@@ -53,13 +53,13 @@ def class_names(self) -> List[str]:
     return self.classes
 "#;
 
-/// What a network has besides of which the last layer is known.
+/// An additional method for networks whose last layer is known.
 const FEATURES: &str = r#"
 def features(self, x: Tensor) -> Tensor:
     return self.penultimate(self.prepared(x)).to(6)
 "#;
 
-/// The method that brings decoded pictures, 0 to 255, to raw values, for programs that only decode.
+/// The method that converts decoded images with values from 0 to 255 to raw values.
 fn pixels(range: ValueRange) -> String {
     let value = match range {
         ValueRange { min: 0., max: 255. } => "x".to_string(),
@@ -70,7 +70,7 @@ fn pixels(range: ValueRange) -> String {
     format!("def pixels(self, x: Tensor) -> Tensor:\n    return {value}\n")
 }
 
-/// What the class of a model has beside its network, when it is exported.
+/// Adds preprocessing, dtype and class names to the class of a network for export.
 pub fn dress(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Class) -> Class {
     |class| {
         let class = class.child("preprocess", preprocessing.script()).int(DTYPE, FLOAT32);
@@ -78,14 +78,17 @@ pub fn dress(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Clas
     }
 }
 
-/// Writes a model, the script of a network in its [`dress`], to `path`, on the CPU and in evaluation mode, with free batch
-/// size and named parameters.
+/// Writes a model, the script of a network extended by [`dress`], to `path`, on the CPU and in evaluation mode, with dynamic
+/// batch size and named parameters.
 ///
-/// Its methods: `forward(x)` takes raw values, uint8 or float (N, …), and returns logits (N, classes); `predict(x)`
-/// returns classes int64 (N) and probabilities (N, classes); `features(x)`, which a network has not whose last layer
-/// cannot be told, returns what the last layer is given, (N, width); `class_names()` returns the attribute `classes`. A
-/// model of pictures takes them in any size, and has `pixels(x)`, which makes raw values of decoded pictures, 0 to 255. The
-/// extra files are `metadata.json` and `verification.json`, the latter with some raw `samples`, (N, …), and their logits.
+/// Methods:
+/// - `forward(x)` maps raw values, uint8 or float (N, …), to logits (N, classes);
+/// - `predict(x)` returns class indices int64 (N) and probabilities (N, classes);
+/// - `features(x)` returns the inputs of the last layer, (N, width); only if the last layer is known;
+/// - `class_names()` returns the attribute `classes`;
+/// - `pixels(x)` converts decoded images, 0 to 255, to raw values; only for models of images, which take any image size.
+///
+/// The extra files are `metadata.json` and `verification.json`, the latter with raw `samples`, (N, …), and their logits.
 pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
     module.define(METHODS)?;
     if module.methods()?.iter().any(|method| method == "penultimate") {
@@ -106,16 +109,16 @@ pub(super) fn write(
     verification: &Verification,
     path: &Path,
 ) -> Result<()> {
-    let verification = serde_json::to_string(verification).expect("samples are plain data");
-    let metadata = serde_json::to_string_pretty(metadata).expect("metadata is plain data");
+    let verification = serde_json::to_string(verification).expect("samples serialize to JSON");
+    let metadata = serde_json::to_string_pretty(metadata).expect("metadata serializes to JSON");
     let extra = [(METADATA, metadata.as_str()), (VERIFICATION, verification.as_str())];
     atomic::replace(path, |temporary| {
-        module.save(temporary, &extra).map_err(|error| refusal(temporary, path).unwrap_or(error.into()))
+        module.save(temporary, &extra).map_err(|error| write_error(temporary, path).unwrap_or(error.into()))
     })
 }
 
-/// What the system says to one more write to a file that libtorch could not write: it does not tell the reason.
-fn refusal(temporary: &Path, path: &Path) -> Option<Error> {
+/// The system error of another write to a file that libtorch could not write; libtorch does not report the reason.
+fn write_error(temporary: &Path, path: &Path) -> Option<Error> {
     let mut file = OpenOptions::new().append(true).open(temporary).ok()?;
     file.write_all(&[0; 1 << 16]).err().map(Error::io("write", path))
 }

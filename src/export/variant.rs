@@ -1,4 +1,4 @@
-//! Forms of the TorchScript file for inference: frozen, in fewer bits, for a GPU.
+//! Variants of the TorchScript file for inference: frozen, in reduced precision, for a GPU.
 
 use std::path::Path;
 
@@ -39,7 +39,7 @@ impl Dtype {
         }
     }
 
-    /// As libtorch numbers dtypes.
+    /// The number of the dtype in libtorch.
     fn number(self) -> i64 {
         match self {
             Dtype::F32 => 6,
@@ -58,27 +58,27 @@ impl Dtype {
     }
 }
 
-/// How a file differs from the plain export.
+/// How a file differs from the default export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variant {
-    /// Whether parameters and submodules have become constants of the code.
+    /// Whether parameters and submodules are inlined as constants.
     pub frozen: bool,
-    /// Whether normalisation is folded into the layers before it.
+    /// Whether normalization is folded into the preceding layers.
     pub optimized: bool,
-    /// What the network computes in.
+    /// The dtype of the network.
     pub dtype: Dtype,
-    /// Where the tensors of the file are: `cpu`, `cuda:0`.
+    /// The device of the tensors: `cpu`, `cuda:0`.
     pub device: String,
 }
 
-/// Which forms of a model a format can hold.
+/// The variants that a format supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variants {
-    /// All.
+    /// All variants.
     All,
-    /// Weights of any dtype, and no code.
+    /// Weights of any dtype, without code.
     Dtype,
-    /// The plain export alone.
+    /// The default export only.
     None,
 }
 
@@ -89,12 +89,12 @@ impl Default for Variant {
 }
 
 impl Variant {
-    /// Whether it is the plain export.
+    /// Whether this is the default export.
     pub fn is_plain(&self) -> bool {
         *self == Variant::default()
     }
 
-    /// In a few words: `frozen, bfloat16, cuda:0`.
+    /// A short description: `frozen, bfloat16, cuda:0`.
     pub fn describe(&self) -> String {
         let frozen = match (self.frozen, self.optimized) {
             (_, true) => Some("optimized"),
@@ -105,19 +105,17 @@ impl Variant {
         words.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    /// Refuses what a format cannot hold.
+    /// Checks that a format supports this variant.
     ///
     /// # Errors
-    /// Code to freeze, or a device, in a format of weights alone; anything but the plain export in ONNX.
+    /// Freezing or a device in a format that stores weights only; anything but the default export in ONNX.
     pub fn check(&self, format: &ExportFormat) -> Result<()> {
-        let is_for_code = Variant { dtype: Dtype::F32, ..self.clone() } != Variant::default();
+        let needs_code = Variant { dtype: Dtype::F32, ..self.clone() } != Variant::default();
         let problem = match format.variants {
             Variants::None if !self.is_plain() => {
-                "is float32 on the CPU, and what reads it optimizes by itself"
+                "is always float32 on the CPU, and ONNX runtimes optimize it when they load it"
             }
-            Variants::Dtype if is_for_code => {
-                "holds weights alone, which have a dtype but no code and no device"
-            }
+            Variants::Dtype if needs_code => "stores weights only, without code or a device",
             _ => return Ok(()),
         };
         Err(Error::Usage(format!(
@@ -126,24 +124,26 @@ impl Variant {
         )))
     }
 
-    /// Makes this variant of an exported model, whose tensors go to `device`, and writes it to `path`.
+    /// Converts an exported model to this variant, with its tensors on `device`, and writes it to `path`.
     ///
     /// # Errors
-    /// A model that is none of cresset's or a variant already, and one that cannot compute in the dtype.
+    /// A model that was not exported by cresset or is a variant already, and one that cannot run in the dtype.
     pub fn apply(&self, exported: Exported, device: Device, path: &Path) -> Result<Exported> {
         let Some(mut metadata) = exported.metadata else {
-            let problem = "--freeze, --optimize, --dtype and --device are for models that cresset exported";
+            let problem = "--freeze, --optimize, --dtype and --device need a model exported by cresset";
             return Err(Error::Usage(problem.to_string()));
         };
         let fault = |problem: String| Error::artifact(&exported.path, problem);
         if !metadata.variant.is_plain() {
-            let problem =
-                format!("it is {} already; export the run, or the plain model", metadata.variant.describe());
+            let problem = format!(
+                "it is already {}; export the run or the original model",
+                metadata.variant.describe()
+            );
             return Err(fault(problem));
         }
         let (mut module, extra) = script::load(&exported.path, device, &[VERIFICATION])?;
         let recorded: Verification = serde_json::from_str(&extra[0])
-            .map_err(|_| fault(format!("it holds no {VERIFICATION}; export it again")))?;
+            .map_err(|_| fault(format!("it has no valid {VERIFICATION}; export it again")))?;
         module.set_training(false)?;
         if self.dtype != Dtype::F32 {
             cast(&mut module, self.dtype)?;
@@ -158,7 +158,7 @@ impl Variant {
             tch::no_grad(|| Verification::of(&module, &recorded.inputs()?, device, self.dtype)).map_err(
                 |error| match error {
                     Error::Libtorch(problem) => {
-                        Error::Usage(format!("the model does not run as {} ({problem})", self.describe()))
+                        Error::Usage(format!("the model does not run as {}: {problem}", self.describe()))
                     }
                     other => other,
                 },
@@ -169,7 +169,7 @@ impl Variant {
     }
 }
 
-/// Brings the network's tensors to a dtype. Those of preprocessing stay float32: raw values may need it.
+/// Casts the tensors of the network. Preprocessing stays in float32, since raw values may need the precision.
 fn cast(module: &mut Module, dtype: Dtype) -> Result<()> {
     let tensors = module.parameters()?.into_iter().chain(module.buffers()?);
     for (_, mut tensor) in tensors.filter(|(name, _)| !name.starts_with("preprocess.")) {
@@ -180,7 +180,7 @@ fn cast(module: &mut Module, dtype: Dtype) -> Result<()> {
     Ok(module.set_int(DTYPE, dtype.number())?)
 }
 
-/// The methods and attributes of a plain export that other programs use, as far as this one has them.
+/// The methods and attributes of the default export that must survive freezing.
 fn kept(module: &Module) -> Result<Vec<&'static str>> {
     const METHODS: [&str; 4] = ["predict", "features", "class_names", "pixels"];
     let known = module.methods()?;

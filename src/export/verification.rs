@@ -1,5 +1,4 @@
-//! What travels in a model file to tell whether it still computes what it did when it was written: the extra file
-//! `verification.json`.
+//! The extra file `verification.json`: sample inputs and logits, to verify that a model file still computes the same results.
 
 use std::collections::BTreeSet;
 
@@ -18,11 +17,10 @@ use crate::model::weights::safetensors::bytes_of;
 /// The name of the extra file.
 pub const VERIFICATION: &str = "verification.json";
 
-/// Held-out inputs that travel with the model.
+/// The number of validation examples stored with a model.
 pub const SAMPLES: usize = 4;
 
-/// How far a logit may be from the one of the machine that wrote the file, as a share of the largest one: a model of many
-/// layers rounds some ten times.
+/// The tolerance of a logit relative to the largest one. Hardware differs in rounding, and a deep model accumulates the errors.
 fn tolerance(dtype: Dtype) -> f64 {
     match dtype {
         Dtype::F32 => 1e-3,
@@ -36,16 +34,16 @@ fn tolerance(dtype: Dtype) -> f64 {
 pub struct Verification {
     /// SHA-256 of names, dtypes, sizes and values of all parameters and buffers, and of the tensors in the code.
     pub state_sha256: String,
-    /// What the network computes in.
+    /// The dtype of the network.
     #[serde(default)]
     dtype: Dtype,
     /// Raw inputs.
     inputs: Packed,
-    /// The logits that the model gave for them, float32.
+    /// The logits of these inputs, float32.
     logits: Packed,
 }
 
-/// A tensor as text.
+/// A serialized tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Packed {
     dtype: PackedDtype,
@@ -61,29 +59,29 @@ enum PackedDtype {
     Float32,
 }
 
-/// What a check found.
+/// The result of a verification.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Verified {
-    /// Whether parameters and buffers are those that were written.
+    /// Whether the parameters and buffers are unchanged.
     pub has_same_state: bool,
-    /// Samples that were computed again.
+    /// The number of samples.
     pub samples: i64,
-    /// The largest difference of a logit from the recorded one.
+    /// The largest difference from a recorded logit.
     pub largest_difference: f64,
-    /// Whether that is no more than rounding.
+    /// Whether that difference is within the tolerance.
     pub computes_the_same: bool,
 }
 
 impl Verification {
-    /// Describes a module in evaluation mode, on this device, by what it makes of some raw inputs, (N, …).
+    /// Records the logits of raw inputs, (N, …), for a module in evaluation mode on this device.
     ///
     /// # Errors
-    /// A module that fails, and one that gives no numbers.
+    /// A module that fails, and infinite or NaN logits in float16.
     pub fn of(module: &Module, inputs: &Tensor, device: Device, dtype: Dtype) -> Result<Self> {
-        let there = inputs.f_to_device(device)?;
-        let logits = tch::no_grad(|| module.call("forward", &there))?.remove(0);
+        let on_device = inputs.f_to_device(device)?;
+        let logits = tch::no_grad(|| module.call("forward", &on_device))?.remove(0);
         if dtype == Dtype::Fp16 && logits.isfinite().all().int64_value(&[]) == 0 {
-            let problem = "--dtype fp16: the model's values are too large for float16 (65,504); bf16 has the range of float32";
+            let problem = "--dtype fp16: the model's values exceed the range of float16 (65,504); bf16 has the range of float32";
             return Err(Error::Usage(problem.to_string()));
         }
         Ok(Verification {
@@ -97,21 +95,21 @@ impl Verification {
     /// The raw inputs, (N, …).
     ///
     /// # Errors
-    /// A record that makes no sense.
+    /// An invalid record.
     pub fn inputs(&self) -> Result<Tensor> {
         self.inputs.tensor()
     }
 
-    /// Compares a module in evaluation mode, on this device, with what was recorded.
+    /// Compares a module in evaluation mode, on this device, with the record.
     ///
     /// # Errors
-    /// A record that makes no sense, and a module that fails.
+    /// An invalid record, and a module that fails.
     pub fn check(&self, module: &Module, device: Device) -> Result<Verified> {
         let (inputs, expected) = (self.inputs.tensor()?, self.logits.tensor()?);
         let inputs = inputs.f_to_device(device)?;
         let logits = tch::no_grad(|| module.call("forward", &inputs))?.remove(0).f_to_device(Device::Cpu)?;
         if logits.size() != expected.size() {
-            return Err(nonsense("the model gives logits of another size"));
+            return Err(invalid("the model returns logits of a different size"));
         }
         let largest_difference = (logits - &expected).abs().max().double_value(&[]);
         let scale = expected.abs().max().double_value(&[]).max(1.);
@@ -125,15 +123,15 @@ impl Verification {
 }
 
 impl Verified {
-    /// What is wrong, if something is.
+    /// The reason of a failed verification.
     pub fn problem(&self) -> Option<String> {
         if !self.computes_the_same {
             return Some(format!(
-                "it computes other results than when it was written: for its recorded samples, logits differ by up to {:.1e}",
+                "it computes different results than when it was written: the logits of its recorded samples differ by up to {:.1e}",
                 self.largest_difference
             ));
         }
-        let changed = "its parameters have changed since it was written (their SHA-256 is another one)";
+        let changed = "its parameters have changed since it was written (their SHA-256 differs)";
         (!self.has_same_state).then(|| changed.to_string())
     }
 }
@@ -148,7 +146,7 @@ impl Packed {
     }
 
     fn tensor(&self) -> Result<Tensor> {
-        let values = STANDARD.decode(&self.values).map_err(|_| nonsense("its values are no base64"))?;
+        let values = STANDARD.decode(&self.values).map_err(|_| invalid("its values are not valid base64"))?;
         let kind = match self.dtype {
             PackedDtype::Uint8 => Kind::Uint8,
             PackedDtype::Float32 => Kind::Float,
@@ -156,14 +154,14 @@ impl Packed {
         let count = self.shape.iter().try_fold(1i64, |n, size| n.checked_mul(*size).filter(|n| *n >= 0));
         let bytes = count.and_then(|n| n.checked_mul(kind.elt_size_in_bytes() as i64));
         if bytes != Some(values.len() as i64) || self.shape.first().is_none_or(|rows| *rows < 1) {
-            return Err(nonsense("the sizes of its samples do not fit their values"));
+            return Err(invalid("the shape of its samples does not match their values"));
         }
         Ok(Tensor::f_from_data_size(&values, &self.shape, kind)?)
     }
 }
 
-fn nonsense(problem: &str) -> Error {
-    Error::Usage(format!("its {VERIFICATION} makes no sense: {problem}"))
+fn invalid(problem: &str) -> Error {
+    Error::Usage(format!("its {VERIFICATION} is invalid: {problem}"))
 }
 
 fn state_sha256(module: &Module) -> Result<String> {
@@ -172,7 +170,7 @@ fn state_sha256(module: &Module) -> Result<String> {
         hash.update(format!("{name} {:?} {:?}\n", tensor.kind(), tensor.size()));
         hash.update(bytes_of(&tensor)?);
     }
-    // Several methods have the same constants, and a file may give them back in another order.
+    // Methods may share constants, and their order may change when a file is loaded.
     let constants: BTreeSet<_> = module.constants()?.iter().map(constant_sha256).collect::<Result<_>>()?;
     constants.iter().for_each(|constant| hash.update(constant));
     Ok(hexadecimal(&hash.finalize()))
@@ -197,7 +195,7 @@ mod tests {
         }
 
         #[test]
-        fn tensors_survive(rows in 1i64..4, columns in 0i64..5, bytes: bool) {
+        fn tensors_round_trip(rows in 1i64..4, columns in 0i64..5, bytes: bool) {
             let tensor = Tensor::rand([rows, columns], (Kind::Float, Device::Cpu)) * 255.;
             let tensor = if bytes { tensor.to_kind(Kind::Uint8) } else { tensor };
             prop_assert_eq!(Packed::new(&tensor).unwrap().tensor().unwrap(), tensor);

@@ -1,4 +1,4 @@
-//! Corrections of what a model answered, added to the data that it is trained on.
+//! Adds corrections of predictions to the dataset.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -12,50 +12,49 @@ use crate::error::{Error, Result, quoted};
 use crate::feedback::{self, CORRECTIONS, Correction, Input};
 use crate::options::Config;
 
-use super::review::{Review, Verdict};
+use super::review::{Decision, Review};
 
 /// The corrections among the examples of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corrections {
-    /// SHA-256 of what was corrected and how, with the pictures.
+    /// SHA-256 of the inputs and corrected classes.
     pub sha256: String,
-    /// The corrections that were read, from the first one on; the set may have grown since.
+    /// Number of corrections that were read; the set may have grown since.
     pub read: u32,
-    /// How often each of those trained on stands among the examples of an epoch.
+    /// Number of repetitions of each training correction per epoch.
     pub weight: u32,
-    /// The row of the first one: those before it are the data's own.
+    /// Row of the first correction; earlier rows are those of the dataset.
     pub first: i64,
-    /// The rows of those that are trained on, each once.
+    /// Rows of the corrections in the training set, each once.
     pub trained: Vec<i64>,
-    /// The rows of those that are kept to measure the model on.
+    /// Rows of the corrections in the validation set.
     pub kept: Vec<i64>,
-    /// How many wait for a second opinion.
+    /// Number of corrections that wait for a second opinion.
     pub waiting: usize,
-    /// Why others were left out.
+    /// Reasons for skipped corrections.
     pub notes: Vec<String>,
 }
 
-/// How many of those that wait are named.
-const NAMED: usize = 10;
+/// Maximum number of waiting corrections that are listed.
+const MAX_NAMED: usize = 10;
 
-/// What is to be done about corrections that wait.
-const CONFIRM: &str = "a correction that waits is trained on once the same input is corrected to the same class again; \
-                       --accept-contradictions trains on all as they are";
+/// Advice about waiting corrections.
+const CONFIRM: &str = "a correction that waits is used once the same input is corrected to the same class again; \
+                       --accept-contradictions uses all";
 
-/// From the tenth correction on, every fifth one is kept to measure the model on. It goes by the number, so that no correction
-/// that one training saw is kept by a later one, when there are more.
-const FIRST_KEPT: usize = 10;
-const EVERY: usize = 5;
+/// Starting with the tenth, every fifth correction is used for validation. The choice depends on the number of the correction, so that
+/// a correction never moves from training to validation when the set grows.
+const FIRST_VALIDATION: usize = 10;
+const VALIDATION_INTERVAL: usize = 5;
 
-/// The share of an epoch that corrections make up where no weight is given: enough for a few to count, and few enough for the rest
-/// to be remembered.
+/// Default share of corrections in an epoch: enough for a few to have an effect, and few enough to avoid forgetting.
 const SHARE: f64 = 0.2;
 
-/// No correction stands in an epoch more often, where no weight is given: it would be learned by heart.
-const MOST_TIMES: u32 = 50;
+/// Maximum default number of repetitions of a correction, to avoid memorization.
+const MAX_WEIGHT: u32 = 50;
 
 impl Corrections {
-    /// The options of a run with these corrections, so that it finds the same ones again.
+    /// The options of a run with these corrections, so that a resumed run uses the same ones.
     pub fn settle(&self, config: &Config) -> Config {
         Config {
             feedback_rows: Some(self.read),
@@ -65,8 +64,8 @@ impl Corrections {
         }
     }
 
-    /// The rows that it is looked at while a model is trained which epoch is the best: the kept ones, or all where none is kept. They
-    /// come so often that they count as much beside `held_out` rows as the corrections do in training.
+    /// The corrections that help select the best epoch: those in the validation set, or all if it has none. They are
+    /// repeated to have the same share next to the validation examples as in training.
     pub fn watched(&self, split: &Split) -> Vec<i64> {
         let rows = if self.kept.is_empty() { &self.trained } else { &self.kept };
         let own = split.train.iter().filter(|row| **row < self.first).count().max(1);
@@ -76,58 +75,57 @@ impl Corrections {
     }
 }
 
-/// Adds the corrections that `config` names, if it names some: to the data set, and to the rows that are trained on.
+/// Adds the corrections in `config`, if there are any, to the dataset and the training set.
 ///
 /// # Errors
-/// A set that cannot be read, one of which nothing can be used, and one that has lost lines.
+/// If the set cannot be read, has no usable correction, or has lost lines.
 pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Dataset, Option<Corrections>)> {
     let Some(folder) = &config.feedback else { return Ok((dataset, None)) };
     let file = folder.join(CORRECTIONS);
     let feedback::Set { mut corrections, mut notes } = feedback::read(folder)?;
     if let Some(wanted) = config.feedback_rows.map(|rows| rows as usize) {
         if corrections.len() < wanted {
-            let problem = format!("there are {} corrections, and not {wanted} any more", corrections.len());
+            let problem =
+                format!("expected at least {wanted} corrections, but there are {}", corrections.len());
             return Err(Error::data(file.as_path(), problem));
         }
         corrections.truncate(wanted);
     }
     if corrections.is_empty() {
-        return Err(Error::data(file.as_path(), "there is no correction here to learn from"));
+        return Err(Error::data(file.as_path(), "there are no corrections in this file"));
     }
-    let mut added = Added::new(&dataset, split);
+    let mut examples = CorrectionExamples::new(&dataset, split);
     if !config.accept_contradictions.unwrap_or(false) {
         let digests = corrections.iter().map(|correction| (correction, digest_of(correction, folder)));
-        added.review = Some(Review::new(&dataset, split, digests));
+        examples.review = Some(Review::new(&dataset, split, digests));
     }
     let mut waiting = Vec::new();
     let mut hash = Sha256::new();
     let (mut trained, mut kept) = (Vec::new(), Vec::new());
     let first = dataset.rows() as i64;
     for (number, correction) in (1..).zip(&corrections) {
-        hash.update(serde_json::to_vec(correction).expect("a correction can be written to memory"));
-        if let Some(picture) = correction.input.picture(folder) {
-            hash.update(std::fs::read(picture).unwrap_or_default());
+        hash.update(serde_json::to_vec(correction).expect("a correction serializes"));
+        if let Some(image) = correction.input.picture(folder) {
+            hash.update(std::fs::read(image).unwrap_or_default());
         }
-        match added.take(correction, folder, config) {
-            Ok(Verdict::Repeated) => (),
-            Ok(Verdict::Waits(reason)) => waiting.push(format!(
-                "the correction {} to {} waits for a second opinion: {reason}",
+        match examples.take(correction, folder, config) {
+            Ok(Decision::Repeated) => (),
+            Ok(Decision::Waits(reason)) => waiting.push(format!(
+                "correction {} to {} waits for a second opinion: {reason}",
                 quoted(&correction.id),
                 quoted(&correction.correction)
             )),
-            Ok(Verdict::Taken) => {
-                let is_kept = number >= FIRST_KEPT && number % EVERY == 0;
-                let row = first + added.taken.labels.len() as i64 - 1;
+            Ok(Decision::Accepted) => {
+                let is_kept = number >= FIRST_VALIDATION && number % VALIDATION_INTERVAL == 0;
+                let row = first + examples.accepted.labels.len() as i64 - 1;
                 if is_kept { kept.push(row) } else { trained.push(row) }
             }
-            Err(problem) => {
-                notes.push(format!("the correction {}: {problem}; left out", quoted(&correction.id)))
-            }
+            Err(problem) => notes.push(format!("skipped correction {}: {problem}", quoted(&correction.id))),
         }
     }
-    notes.extend(waiting.iter().take(NAMED).cloned());
-    if waiting.len() > NAMED {
-        notes.push(format!("{} more corrections wait for a second opinion", waiting.len() - NAMED));
+    notes.extend(waiting.iter().take(MAX_NAMED).cloned());
+    if waiting.len() > MAX_NAMED {
+        notes.push(format!("{} more corrections wait for a second opinion", waiting.len() - MAX_NAMED));
     }
     if !waiting.is_empty() {
         notes.push(CONFIRM.to_string());
@@ -142,98 +140,103 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
         let reasons = notes.first().map(|note| format!(": {note}")).unwrap_or_default();
         return Err(Error::data(
             file.as_path(),
-            format!("no correction here can be learned from{reasons}{confirm}"),
+            format!("there are no usable corrections in this file{reasons}{confirm}"),
         ));
     }
-    let weight = config.feedback_weight.unwrap_or_else(|| usual_weight(split.train.len(), trained.len()));
+    let weight = config.feedback_weight.unwrap_or_else(|| default_weight(split.train.len(), trained.len()));
     split.train.extend(trained.iter().flat_map(|row| std::iter::repeat_n(*row, weight as usize)));
     let sha256 = hexadecimal(&hash.finalize());
     let read = corrections.len() as u32;
-    let taken = added.taken;
-    let dataset = taken.onto(dataset, folder);
+    let accepted = examples.accepted;
+    let dataset = accepted.append_to(dataset, folder);
     Ok((dataset, Some(Corrections { sha256, read, weight, first, trained, kept, waiting, notes })))
 }
 
-/// So often that the corrections are a fifth of an epoch.
-fn usual_weight(rows: usize, corrections: usize) -> u32 {
+/// Default number of repetitions, for corrections to be a fifth of an epoch.
+fn default_weight(rows: usize, corrections: usize) -> u32 {
     let times = rows as f64 * SHARE / (1. - SHARE) / corrections as f64;
-    (times.round() as u32).clamp(1, MOST_TIMES)
+    (times.round() as u32).clamp(1, MAX_WEIGHT)
 }
 
-/// Corrections as examples of a data set.
-struct Added<'a> {
+/// Corrections as examples of the dataset.
+struct CorrectionExamples<'a> {
     dataset: &'a Dataset,
-    /// None where all corrections are accepted.
+    /// `None` if all corrections are accepted.
     review: Option<Review<'a>>,
-    /// What the model is measured on, which it must not be trained on.
-    measured: Measured,
-    taken: Taken,
+    /// The evaluated examples, which must not be in the training set.
+    measured: EvaluatedInputs,
+    accepted: AcceptedInputs,
 }
 
-/// What was taken, an entry a correction.
+/// The accepted corrections, one entry each.
 #[derive(Default)]
-struct Taken {
+struct AcceptedInputs {
     floats: Vec<f32>,
     sources: Vec<ImageSource>,
     labels: Vec<i64>,
     ids: Vec<String>,
 }
 
-impl<'a> Added<'a> {
+impl<'a> CorrectionExamples<'a> {
     fn new(dataset: &'a Dataset, split: &Split) -> Self {
-        Added { dataset, review: None, measured: Measured::of(dataset, split), taken: Taken::default() }
+        CorrectionExamples {
+            dataset,
+            review: None,
+            measured: EvaluatedInputs::of(dataset, split),
+            accepted: AcceptedInputs::default(),
+        }
     }
 
-    /// Takes a correction if it need not wait, or says why it cannot be used.
+    /// Accepts a correction unless it must wait, or returns why it cannot be used.
     fn take(
         &mut self,
         correction: &'a Correction,
         folder: &Path,
         config: &Config,
-    ) -> std::result::Result<Verdict, String> {
+    ) -> std::result::Result<Decision, String> {
         let classes = &self.dataset.classes;
         let label = classes.iter().position(|class| *class == correction.correction);
-        let label = label
-            .ok_or_else(|| format!("{} is none of the model's classes", quoted(&correction.correction)))?;
-        let picture = correction.input.picture(folder);
-        match (&self.dataset.inputs, &correction.input, picture) {
+        let label =
+            label.ok_or_else(|| format!("{} is not a class of the model", quoted(&correction.correction)))?;
+        let image = correction.input.picture(folder);
+        match (&self.dataset.inputs, &correction.input, image) {
             (Inputs::Images(_), Input::Values(_), _) | (Inputs::Images(_), _, None) => {
-                return Err("it is a row of values, but the model takes pictures".to_string());
+                return Err("the input is a table row, but the model expects images".to_string());
             }
             (Inputs::Images(_), Input::Image(_), Some(path)) => {
-                let bytes = std::fs::read(&path).map_err(|e| format!("cannot read the picture: {e}"))?;
+                let bytes = std::fs::read(&path).map_err(|e| format!("cannot read the image: {e}"))?;
                 image::Header::read(&bytes)?;
                 self.measured.refuse(&bytes)?;
-                let verdict = self.verdict(correction, digest(&bytes), None);
-                if verdict != Verdict::Taken {
+                let verdict = self.decide(correction, digest(&bytes), None);
+                if verdict != Decision::Accepted {
                     return Ok(verdict);
                 }
-                self.taken.sources.push(ImageSource::File(path));
+                self.accepted.sources.push(ImageSource::File(path));
             }
             (Inputs::Floats(_) | Inputs::Bytes(_), input, path) => {
                 let values = self.values(input, path.as_deref(), config)?;
                 self.measured.refuse(&bits(&values))?;
-                let verdict = self.verdict(correction, digest_of(correction, folder), Some(&values));
-                if verdict != Verdict::Taken {
+                let verdict = self.decide(correction, digest_of(correction, folder), Some(&values));
+                if verdict != Decision::Accepted {
                     return Ok(verdict);
                 }
-                self.taken.floats.extend(values);
+                self.accepted.floats.extend(values);
             }
         }
-        self.taken.labels.push(label as i64);
-        self.taken.ids.push(correction.id.clone());
-        Ok(Verdict::Taken)
+        self.accepted.labels.push(label as i64);
+        self.accepted.ids.push(correction.id.clone());
+        Ok(Decision::Accepted)
     }
 
-    fn verdict(&mut self, correction: &'a Correction, digest: [u8; 32], values: Option<&[f32]>) -> Verdict {
-        self.review.as_mut().map_or(Verdict::Taken, |review| review.verdict(correction, digest, values))
+    fn decide(&mut self, correction: &'a Correction, digest: [u8; 32], values: Option<&[f32]>) -> Decision {
+        self.review.as_mut().map_or(Decision::Accepted, |review| review.decide(correction, digest, values))
     }
 
-    /// An input as raw values of the data set.
+    /// An input as raw values of the dataset.
     fn values(
         &self,
         input: &Input,
-        picture: Option<&Path>,
+        image: Option<&Path>,
         config: &Config,
     ) -> std::result::Result<Vec<f32>, String> {
         let Dataset { shape, range, inputs, .. } = self.dataset;
@@ -241,25 +244,25 @@ impl<'a> Added<'a> {
             Inputs::Bytes(_) => ValueRange { min: 0., max: 255. },
             _ => range.unwrap_or(ValueRange { min: 0., max: 255. }),
         };
-        let values = match (input, picture) {
+        let values = match (input, image) {
             (Input::Values(values), _) => values.clone(),
             (Input::Image(_), Some(path)) => {
                 let reader = image::InputReader::new(shape, range)?.with_depth(self.dataset.depth);
                 image::read_by(reader, path).map_err(|error| error.to_string())?
             }
-            (Input::Image(name), None) => return Err(format!("there is no picture {}", quoted(name))),
+            (Input::Image(name), None) => return Err(format!("there is no image {}", quoted(name))),
         };
         let features = shape.features();
         if values.len() as i64 != features {
-            return Err(format!("it has {} values, but the model takes {features}", values.len()));
+            return Err(format!("it has {} values, but the model expects {features}", values.len()));
         }
         let may_lack = matches!(config.reading.missing, Missing::Mean | Missing::Median);
         if values.iter().any(|value| value.is_infinite() || value.is_nan() && !may_lack) {
-            return Err("it lacks a value".to_string());
+            return Err("a value is missing".to_string());
         }
         let is_known = self.dataset.range.is_some() || matches!(inputs, Inputs::Bytes(_));
         if is_known && values.iter().any(|value| !(range.min..=range.max).contains(value)) {
-            return Err(format!("a value is not within {} to {}", range.min, range.max));
+            return Err(format!("a value is outside the range {} to {}", range.min, range.max));
         }
         Ok(match inputs {
             Inputs::Bytes(_) => values.iter().map(|value| value.round()).collect(),
@@ -268,10 +271,10 @@ impl<'a> Added<'a> {
     }
 }
 
-impl Taken {
-    /// The data set with the corrections behind its own examples.
-    fn onto(self, dataset: Dataset, folder: &Path) -> Dataset {
-        let Taken { floats, sources, labels, ids } = self;
+impl AcceptedInputs {
+    /// The dataset followed by the corrections.
+    fn append_to(self, dataset: Dataset, folder: &Path) -> Dataset {
+        let AcceptedInputs { floats, sources, labels, ids } = self;
         let inputs = match dataset.inputs {
             Inputs::Floats(own) => Inputs::Floats([own, floats].concat()),
             Inputs::Bytes(own) => {
@@ -293,10 +296,10 @@ impl Taken {
     }
 }
 
-/// The inputs that a model is measured on: as bits of their values, or as encoded pictures.
-struct Measured(HashSet<[u8; 32]>);
+/// The evaluated inputs: hashes of their values, or of the encoded images.
+struct EvaluatedInputs(HashSet<[u8; 32]>);
 
-impl Measured {
+impl EvaluatedInputs {
     fn of(dataset: &Dataset, split: &Split) -> Self {
         let rows = split.held_out.iter().chain(&split.test).map(|row| *row as usize);
         let width = dataset.shape.features() as usize;
@@ -308,21 +311,21 @@ impl Measured {
                     values[row * width..][..width].iter().map(|byte| f32::from(*byte)).collect();
                 Some(digest(&bits(&values)))
             }
-            // One that cannot be read is not measured on either.
+            // An unreadable image is not evaluated either.
             Inputs::Images(sources) => sources[row].read(&mut encoded).ok().map(|()| digest(&encoded)),
         };
-        Measured(rows.filter_map(of_row).collect())
+        EvaluatedInputs(rows.filter_map(of_row).collect())
     }
 
     fn refuse(&self, bytes: &[u8]) -> std::result::Result<(), String> {
         match self.0.contains(&digest(bytes)) {
-            true => Err("it is one of the examples that the model is measured on".to_string()),
+            true => Err("it is an example of the validation or test set".to_string()),
             false => Ok(()),
         }
     }
 }
 
-/// What tells an input from others; that of a picture which cannot be read is of no matter.
+/// Hash of the input; arbitrary for an unreadable image.
 fn digest_of(correction: &Correction, folder: &Path) -> [u8; 32] {
     match (&correction.input, correction.input.picture(folder)) {
         (Input::Values(values), _) => digest(&bits(values)),
@@ -336,13 +339,12 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// Values as bytes; the two zeros are one.
+/// Values as bytes; −0 is stored as 0.
 fn bits(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| (value + 0.).to_le_bytes()).collect()
 }
 
-/// The rows of a part that are the data's own, to which the preprocessing is fitted: it stays the one of the model that is
-/// corrected.
+/// The rows of a part without corrections. Preprocessing is fitted to these, so that it stays the one of the old model.
 pub fn own_rows(rows: &[i64], corrections: Option<&Corrections>) -> Vec<i64> {
     let first = corrections.map_or(i64::MAX, |corrections| corrections.first);
     rows.iter().copied().filter(|row| *row < first).collect()
@@ -407,14 +409,14 @@ mod tests {
         assert_eq!((data.names.name(13), data.labels[13], data.rows()), ("feedback/c10".into(), 1, 24));
         assert_eq!(own_rows(&split.train, Some(&corrections)), [0, 1, 2]);
 
-        // The set grows, and a run that was begun before finds what it had.
+        // The set grows, and an older run still uses its corrections.
         let (first, mut split) = (dataset().0, dataset().1);
         correct(folder.path(), "late", &[9., 9.], "a");
         let again = add(first, &mut split, &config(folder.path(), Some(20))).unwrap().1.unwrap();
         assert_eq!(again, corrections);
         let more =
             add(dataset().0, &mut dataset().1, &config(folder.path(), Some(22))).unwrap_err().to_string();
-        assert!(more.contains("there are 21 corrections, and not 22"), "{more}");
+        assert!(more.contains("expected at least 22 corrections, but there are 21"), "{more}");
     }
 
     #[test]
@@ -429,10 +431,10 @@ mod tests {
         let corrections = add(data, &mut split, &config(folder.path(), None)).unwrap().1.unwrap();
         assert_eq!(corrections.trained, [4]);
         for (note, says) in corrections.notes.iter().zip([
-            "`c` is none of the model's classes",
-            "it has 1 values, but the model takes 2",
-            "it lacks a value",
-            "it is one of the examples that the model is measured on",
+            "`c` is not a class of the model",
+            "it has 1 values, but the model expects 2",
+            "a value is missing",
+            "it is an example of the validation or test set",
         ]) {
             assert!(note.contains(says), "{note}");
         }
@@ -440,12 +442,15 @@ mod tests {
         let empty = tempfile::tempdir().unwrap();
         let problem =
             add(dataset().0, &mut dataset().1, &config(empty.path(), None)).unwrap_err().to_string();
-        assert!(problem.contains("there is no correction here"), "{problem}");
+        assert!(problem.contains("there are no corrections"), "{problem}");
     }
 
     #[test]
     fn few_corrections_weigh_more() {
-        assert_eq!([usual_weight(1438, 8), usual_weight(1438, 40), usual_weight(1438, 1000)], [45, 9, 1]);
-        assert_eq!(usual_weight(1_000_000, 1), 50);
+        assert_eq!(
+            [default_weight(1438, 8), default_weight(1438, 40), default_weight(1438, 1000)],
+            [45, 9, 1]
+        );
+        assert_eq!(default_weight(1_000_000, 1), 50);
     }
 }

@@ -1,9 +1,9 @@
-//! Corrections of what a model answered: a set that grows while a model is served, and that it can be trained on.
+//! Feedback sets: corrections of predictions, collected while a model is served and used to fine-tune it.
 //!
 //! ```text
 //! feedback/
-//!   feedback.jsonl   a JSON object a line, a correction each, in the order in which they came
-//!   inputs/ID.png    the pictures, with the bytes that were sent (.jpg, .gif, … by what they hold)
+//!   feedback.jsonl   one JSON object per line and correction, in order of arrival
+//!   inputs/ID.png    the images, byte for byte (.jpg, .gif, … by content)
 //! ```
 //!
 //! ```json
@@ -11,12 +11,11 @@
 //!  "answer": {"class": "3", "probability": 0.61}, "correction": "8", "model_sha256": "…"}
 //! ```
 //!
-//! A row of a table has `"input": {"values": […]}` instead: raw values as the model takes them, a number a feature, with texts
-//! one-hot and `null` where a value is missing. `model_version` is the name that whoever answered gives to the model, if it has
-//! one.
+//! A table row has `"input": {"values": […]}` instead: raw values, one number per feature, with categories
+//! one-hot and `null` for missing values. `model_version` is the optional name of the served model.
 //!
-//! A correction is on the disk before its writer says so. A process that is killed in between leaves at most a line without its
-//! end, which is passed over when the set is read, and gets its end before the next line is written.
+//! [`Writer::add`] returns once the correction is on disk. A process that is killed while writing leaves at most one incomplete
+//! line, which [`read`] skips and the next writer terminates.
 
 mod corrections;
 mod read;
@@ -34,55 +33,55 @@ pub(crate) use corrections::{add, own_rows};
 pub use read::{Set, read};
 pub use write::{Given, Writer};
 
-/// The name of the file with the corrections.
+/// Name of the file with the corrections.
 pub const CORRECTIONS: &str = "feedback.jsonl";
 
-/// The name of the folder with the pictures.
+/// Name of the folder with the images.
 const INPUTS: &str = "inputs";
 
 /// A correction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Correction {
-    /// A name that no other has; letters and digits.
+    /// Unique name of letters and digits.
     pub id: String,
-    /// When it was made: RFC 3339, UTC.
+    /// Time in UTC, as RFC 3339.
     pub time: String,
-    /// What the model was asked.
+    /// Input of the model.
     pub input: Input,
-    /// What it answered.
+    /// Prediction of the model.
     pub answer: Answer,
-    /// The class that it should have answered.
+    /// The correct class.
     pub correction: String,
-    /// SHA-256 of the model's file.
+    /// SHA-256 of the model file.
     pub model_sha256: String,
-    /// What the model is called by whoever answered.
+    /// Name of the served model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_version: Option<String>,
 }
 
-/// What a model was asked.
+/// An input of the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Input {
-    /// A picture: where it stands in the set's folder, `inputs/NAME`.
+    /// Path of an image in the folder of the set: `inputs/NAME`.
     Image(String),
-    /// Raw values, a number a feature; NaN where one is missing.
+    /// Raw values, one per feature; NaN if missing.
     #[serde(serialize_with = "write_values", deserialize_with = "read_values")]
     Values(Vec<f32>),
 }
 
-/// What a model answered.
+/// A prediction of the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
-    /// The most probable class.
+    /// The predicted class.
     pub class: String,
-    /// Its probability, from 0 to 1.
+    /// Its probability (0 to 1).
     pub probability: f64,
 }
 
 impl Input {
-    /// The picture's file in the set of this folder; none for values.
+    /// Path of the image in the set of this folder; `None` for values.
     pub fn picture(&self, folder: &Path) -> Option<PathBuf> {
         match self {
             Input::Image(name) => Some(folder.join(name)),

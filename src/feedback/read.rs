@@ -1,4 +1,4 @@
-//! Reading a feedback set.
+//! Reads feedback sets.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,16 +10,16 @@ use crate::error::{Error, Place, Result, quoted};
 /// A feedback set.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Set {
-    /// The corrections, in the order in which they came.
+    /// The corrections in order of arrival.
     pub corrections: Vec<Correction>,
-    /// What was passed over, and why: lines of processes that were killed while they wrote them.
+    /// Notes on skipped lines, which killed processes left incomplete.
     pub notes: Vec<String>,
 }
 
-/// Reads the feedback set of a folder; one without corrections is empty.
+/// Reads the feedback set in a folder; a missing file is an empty set.
 ///
 /// # Errors
-/// A file that cannot be read.
+/// If the file cannot be read.
 pub fn read(folder: &Path) -> Result<Set> {
     let path = folder.join(CORRECTIONS);
     let bytes = match fs::read(&path) {
@@ -31,29 +31,27 @@ pub fn read(folder: &Path) -> Result<Set> {
         if text.trim_ascii().is_empty() {
             continue;
         }
-        match of_line(text) {
+        match parse_line(text) {
             Ok(correction) => set.corrections.push(correction),
-            Err(problem) => {
-                set.notes.push(format!("{}: passed over, for {problem}", Place::line(&path, line)))
-            }
+            Err(problem) => set.notes.push(format!("{}: skipped: {problem}", Place::line(&path, line))),
         }
     }
     Ok(set)
 }
 
-fn of_line(text: &[u8]) -> std::result::Result<Correction, String> {
+fn parse_line(text: &[u8]) -> std::result::Result<Correction, String> {
     let correction: Correction =
-        serde_json::from_slice(text).map_err(|e| format!("this is no whole correction ({e})"))?;
+        serde_json::from_slice(text).map_err(|e| format!("this is not a complete correction ({e})"))?;
     match &correction.input {
-        Input::Image(name) if !is_of_set(name) => {
-            Err(format!("the picture {} does not stand in the folder {INPUTS}", quoted(name)))
+        Input::Image(name) if !is_in_set(name) => {
+            Err(format!("the image {} is not in the folder {INPUTS}", quoted(name)))
         }
         _ => Ok(correction),
     }
 }
 
-/// Whether a picture's name leads to a file right below [`INPUTS`], and not anywhere else on the disk.
-fn is_of_set(name: &str) -> bool {
+/// Whether the path of an image is directly in [`INPUTS`], not elsewhere on the disk.
+fn is_in_set(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     parts.next() == Some(Component::Normal(INPUTS.as_ref()))
         && matches!(parts.next(), Some(Component::Normal(_)))

@@ -1,8 +1,8 @@
-//! Which corrections are trained on at once, and which wait for a second opinion.
+//! Decides which corrections are used at once, and which wait for a second opinion.
 //!
-//! One wrong correction that is repeated in every epoch makes a model worse. It is told by the training data around it: where the
-//! nearest examples all have one class and the correction another, the correction is more likely to be wrong. An input that is
-//! unlike all examples has no neighbours in this sense, and what people say of it counts at once.
+//! A wrong correction that is repeated in every epoch harms a model. The review compares it with the training set: if all
+//! nearest neighbors have one class and the correction has another, the correction is probably wrong. An input that is
+//! unlike all training examples has no neighbors in this sense, and its correction is used at once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,43 +10,43 @@ use crate::data::{Dataset, Inputs, Split};
 use crate::error::quoted;
 use crate::feedback::Correction;
 
-/// How many training examples are asked.
-const NEIGHBOURS: usize = 5;
-/// Fewer training examples say nothing.
-const FEWEST: usize = 50;
-/// So many training examples at most, evenly over all, so that it takes seconds at most.
-const MOST: usize = 10_000;
-/// The training examples by which it is told how near a neighbour is.
+/// Number of nearest neighbors.
+const NEIGHBORS: usize = 5;
+/// Minimum number of training examples.
+const MIN_EXAMPLES: usize = 50;
+/// Maximum number of training examples, evenly spaced, to limit the time to seconds.
+const MAX_EXAMPLES: usize = 10_000;
+/// Number of training examples for the estimate of the usual distance.
 const PROBES: usize = 200;
-/// Further away than so many times the usual distance between neighbours, an example is none. Of the digits, hand-drawn ones are
+/// Maximum distance of a neighbor, as a multiple of the usual distance. For the digits, hand-drawn images are
 /// within 2.5 times, and inverted ones beyond 4.5 times.
 const REACH: f64 = 3.;
-/// How sure the model must have been to be heard beside its neighbours, and without any.
-const SURE: f64 = 0.9;
-const SURE_ALONE: f64 = 0.95;
+/// Minimum confidence for the prediction to count, with and without neighbors.
+const MIN_CONFIDENCE: f64 = 0.9;
+const MIN_CONFIDENCE_ALONE: f64 = 0.95;
 
-/// What becomes of a correction.
+/// Decision about a correction.
 #[derive(Debug, PartialEq)]
-pub enum Verdict {
-    /// It is trained on.
+pub enum Decision {
+    /// It is used.
     Taken,
-    /// The same was said before.
+    /// It repeats an earlier correction.
     Repeated,
     /// It waits for a second opinion, for this reason.
     Waits(String),
 }
 
-/// Looks at corrections one by one, in their order.
+/// Reviews corrections in order.
 pub struct Review<'a> {
     dataset: &'a Dataset,
-    neighbours: Option<Neighbours>,
-    /// What was said of each input, by its digest.
+    neighbors: Option<Neighbors>,
+    /// The corrected classes of each input, by hash.
     opinions: HashMap<[u8; 32], Vec<&'a str>>,
     seen: HashSet<([u8; 32], &'a str)>,
 }
 
 impl<'a> Review<'a> {
-    /// A review of corrections with these digests of their inputs.
+    /// Creates a review of corrections with these input hashes.
     pub fn new(
         dataset: &'a Dataset,
         split: &Split,
@@ -57,84 +57,85 @@ impl<'a> Review<'a> {
         for (correction, digest) in known {
             opinions.entry(digest).or_default().push(&correction.correction);
         }
-        Review { dataset, neighbours: Neighbours::of(dataset, split), opinions, seen: HashSet::new() }
+        Review { dataset, neighbors: Neighbors::of(dataset, split), opinions, seen: HashSet::new() }
     }
 
-    /// What becomes of a correction, whose raw values are these; none for a picture of a data set that is not kept in memory.
-    pub fn verdict(
+    /// Reviews a correction. `values` are the raw values of the input; `None` for images that are not kept in memory.
+    pub fn decide(
         &mut self,
         correction: &'a Correction,
         digest: [u8; 32],
         values: Option<&[f32]>,
-    ) -> Verdict {
-        let said = correction.correction.as_str();
-        if !self.seen.insert((digest, said)) {
-            return Verdict::Repeated;
+    ) -> Decision {
+        let class = correction.correction.as_str();
+        if !self.seen.insert((digest, class)) {
+            return Decision::Repeated;
         }
         let opinions = self.opinions.get(&digest).map_or(&[][..], Vec::as_slice);
-        let agreeing = opinions.iter().filter(|other| **other == said).count();
-        let other = opinions.iter().filter(|other| **other != said);
-        // Each other class is given less often, or people contradict each other.
+        let agreeing = opinions.iter().filter(|other| **other == class).count();
+        let other = opinions.iter().filter(|other| **other != class);
+        // It waits if another class was given at least as often.
         for class in other {
             if opinions.iter().filter(|other| *other == class).count() >= agreeing {
-                return Verdict::Waits(format!("the same input was also corrected to {}", quoted(class)));
+                return Decision::Waits(format!("the same input was also corrected to {}", quoted(class)));
             }
         }
         if agreeing > 1 {
-            return Verdict::Taken;
+            return Decision::Accepted;
         }
-        match self.denial(correction, values) {
-            Some(reason) => Verdict::Waits(reason),
-            None => Verdict::Taken,
+        match self.objection(correction, values) {
+            Some(reason) => Decision::Waits(reason),
+            None => Decision::Accepted,
         }
     }
 
-    /// What speaks against a correction.
-    fn denial(&self, correction: &Correction, values: Option<&[f32]>) -> Option<String> {
-        let (answer, said) = (&correction.answer, &correction.correction);
-        let is_denied = |surety| answer.class != *said && answer.probability >= surety;
-        let answered =
-            || format!("the model answered {} ({:.1} %)", quoted(&answer.class), 100. * answer.probability);
-        let (Some(neighbours), Some(values)) = (&self.neighbours, values) else {
-            return is_denied(SURE_ALONE).then(answered);
+    /// The reason against a correction.
+    fn objection(&self, correction: &Correction, values: Option<&[f32]>) -> Option<String> {
+        let (answer, class) = (&correction.answer, &correction.correction);
+        let contradicts = |threshold| answer.class != *class && answer.probability >= threshold;
+        let prediction =
+            || format!("the model predicted {} ({:.1} %)", quoted(&answer.class), 100. * answer.probability);
+        let (Some(neighbors), Some(values)) = (&self.neighbors, values) else {
+            return contradicts(MIN_CONFIDENCE_ALONE).then(prediction);
         };
-        let nearest = neighbours.nearest(values)?;
+        let nearest = neighbors.nearest(values)?;
         let classes: Vec<&String> =
             nearest.iter().map(|row| &self.dataset.classes[self.dataset.labels[*row] as usize]).collect();
         let of = |class: &String| classes.iter().filter(|other| ***other == *class).count();
-        if classes[0] != said && of(classes[0]) == NEIGHBOURS {
+        if classes[0] != class && of(classes[0]) == NEIGHBORS {
             return Some(format!(
                 "its {NEIGHBOURS} nearest training examples are all {}",
                 quoted(classes[0])
             ));
         }
-        let is_outvoted = is_denied(SURE) && of(said) == 0 && 2 * of(&answer.class) > NEIGHBOURS;
-        is_outvoted.then(|| {
+        let contradicts_neighbors =
+            contradicts(MIN_CONFIDENCE) && of(class) == 0 && 2 * of(&answer.class) > NEIGHBORS;
+        contradicts_neighbors.then(|| {
             let share = format!("{} of its {NEIGHBOURS} nearest training examples", of(&answer.class));
-            format!("{}, and so are {share}", answered())
+            format!("{}, the class of {share}", prediction())
         })
     }
 }
 
-/// Training examples in memory, to find those that are nearest to an input.
-struct Neighbours {
-    /// The rows of the data set.
+/// Training examples in memory for nearest-neighbor search.
+struct Neighbors {
+    /// Rows in the dataset.
     rows: Vec<usize>,
-    /// Their values, a row after another, scaled.
+    /// Scaled values, row-major.
     values: Vec<f32>,
-    /// What each feature is multiplied by; 0 for one that never differs.
+    /// Scale of each feature; 0 for a constant feature.
     scales: Vec<f32>,
-    /// The greatest distance of a neighbour, squared.
+    /// Maximum squared distance of a neighbor.
     reach: f64,
 }
 
-impl Neighbours {
-    /// None for a data set that is not in memory, and for too few examples.
+impl Neighbors {
+    /// `None` if the dataset is not in memory or has too few examples.
     fn of(dataset: &Dataset, split: &Split) -> Option<Self> {
         let width = dataset.shape.features() as usize;
-        let every = split.train.len().div_ceil(MOST).max(1);
+        let every = split.train.len().div_ceil(MAX_EXAMPLES).max(1);
         let rows: Vec<usize> = split.train.iter().step_by(every).map(|row| *row as usize).collect();
-        if rows.len() < FEWEST {
+        if rows.len() < MIN_EXAMPLES {
             return None;
         }
         let mut values = Vec::with_capacity(rows.len() * width);
@@ -147,28 +148,28 @@ impl Neighbours {
                 Inputs::Images(_) => return None,
             }
         }
-        // Pixels are all of one scale, columns of a table each of their own.
+        // Pixels share a scale; table columns have individual scales.
         let scales = match dataset.range {
             Some(_) => vec![1.; width],
             None => (0..width).map(|feature| scale(values.iter().skip(feature).step_by(width))).collect(),
         };
-        let mut neighbours =
-            Neighbours { rows, values: scaled(&values, &scales), scales, reach: f64::INFINITY };
-        neighbours.reach = neighbours.usual() * REACH * REACH;
-        Some(neighbours)
+        let mut neighbors =
+            Neighbors { rows, values: scaled(&values, &scales), scales, reach: f64::INFINITY };
+        neighbors.reach = neighbors.median_distance() * REACH * REACH;
+        Some(neighbors)
     }
 
-    /// The rows of the nearest examples; none if they are not all within reach.
+    /// The rows of the nearest neighbors; `None` if any is out of reach.
     fn nearest(&self, values: &[f32]) -> Option<Vec<usize>> {
-        let found = self.sorted(&scaled(values, &self.scales), NEIGHBOURS);
+        let found = self.sorted(&scaled(values, &self.scales), NEIGHBORS);
         found
             .iter()
             .all(|(distance, _)| *distance <= self.reach)
             .then(|| found.iter().map(|(_, place)| self.rows[*place]).collect())
     }
 
-    /// The median of the squared distances between examples and their nearest ones.
-    fn usual(&self) -> f64 {
+    /// Median squared distance between an example and its nearest neighbor.
+    fn median_distance(&self) -> f64 {
         let every = self.rows.len().div_ceil(PROBES).max(1);
         let width = self.scales.len();
         // The nearest one is the example itself.
@@ -178,7 +179,7 @@ impl Neighbours {
         distances[distances.len() / 2]
     }
 
-    /// Squared distances to the nearest examples and their places, the nearest first.
+    /// Squared distances and indices of the nearest examples, nearest first.
     fn sorted(&self, values: &[f32], count: usize) -> Vec<(f64, usize)> {
         let squared = |row: &[f32]| row.iter().zip(values).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
         let distances = self.values.chunks_exact(self.scales.len()).map(squared);
@@ -191,7 +192,7 @@ impl Neighbours {
     }
 }
 
-/// What brings a column to a standard deviation of one.
+/// Inverse standard deviation of a column.
 fn scale<'a>(column: impl Iterator<Item = &'a f32> + Clone) -> f32 {
     let known = column.filter(|value| value.is_finite()).map(|value| f64::from(*value));
     let count = known.clone().count().max(1) as f64;
@@ -200,7 +201,7 @@ fn scale<'a>(column: impl Iterator<Item = &'a f32> + Clone) -> f32 {
     if variance > 0. { (1. / variance.sqrt()) as f32 } else { 0. }
 }
 
-/// Rows of values, scaled; those that are missing lie at zero.
+/// Scaled values; missing ones become 0.
 fn scaled(values: &[f32], scales: &[f32]) -> Vec<f32> {
     let scaled = values.iter().zip(scales.iter().cycle()).map(|(value, scale)| value * scale);
     scaled.map(|value| if value.is_finite() { value } else { 0. }).collect()
@@ -212,7 +213,7 @@ mod tests {
     use crate::data::{InputShape, Names};
     use crate::feedback::{Answer, Input};
 
-    /// Two clouds of forty points each, around 0 and around 10.
+    /// Two clusters of forty points each, around 0 and around 10.
     fn dataset() -> (Dataset, Split) {
         let rows = 80;
         let inputs = (0..rows).flat_map(|row| {
@@ -248,7 +249,7 @@ mod tests {
         }
     }
 
-    fn verdicts(corrections: &[Correction]) -> Vec<Verdict> {
+    fn verdicts(corrections: &[Correction]) -> Vec<Decision> {
         let (dataset, split) = dataset();
         let digest = |correction: &Correction| {
             let Input::Values(values) = &correction.input else { unreachable!("values") };
@@ -260,35 +261,35 @@ mod tests {
         let mut review = Review::new(&dataset, &split, corrections.iter().map(|c| (c, digest(c).0)));
         let verdict = |c| {
             let (digest, values) = digest(c);
-            review.verdict(c, digest, Some(&values))
+            review.decide(c, digest, Some(&values))
         };
         corrections.iter().map(verdict).collect()
     }
 
-    fn waits(verdict: &Verdict, because: &str) {
-        assert!(matches!(verdict, Verdict::Waits(reason) if reason.contains(because)), "{verdict:?}");
+    fn waits(verdict: &Decision, because: &str) {
+        assert!(matches!(verdict, Decision::Waits(reason) if reason.contains(because)), "{verdict:?}");
     }
 
     #[test]
     fn what_the_neighbours_deny_waits_and_what_they_do_not_is_taken() {
         let verdict = |values, class| verdicts(&[correction(values, ("low", 0.5), class)]).remove(0);
         waits(&verdict([0.3, 0.3], "high"), "its 5 nearest training examples are all `low`");
-        assert_eq!(verdict([0.3, 0.3], "low"), Verdict::Taken);
-        // Far from all examples, those have nothing to say.
-        assert_eq!(verdict([5., 5.], "high"), Verdict::Taken);
-        assert_eq!(verdict([-40., 3.], "high"), Verdict::Taken);
+        assert_eq!(verdict([0.3, 0.3], "low"), Decision::Accepted);
+        // Far from all examples.
+        assert_eq!(verdict([5., 5.], "high"), Decision::Accepted);
+        assert_eq!(verdict([-40., 3.], "high"), Decision::Accepted);
     }
 
     #[test]
     fn a_second_opinion_confirms_and_a_contrary_one_holds_up() {
         let [high, low] = ["high", "low"].map(|class| correction([0.3, 0.3], ("low", 0.9), class));
         let twice = [high.clone(), high.clone()];
-        assert_eq!(verdicts(&twice), [Verdict::Taken, Verdict::Repeated]);
+        assert_eq!(verdicts(&twice), [Decision::Accepted, Decision::Repeated]);
         let both = verdicts(&[low.clone(), high.clone()]);
         waits(&both[0], "also corrected to `high`");
         waits(&both[1], "also corrected to `low`");
         let most = verdicts(&[high.clone(), low, high]);
-        assert_eq!((&most[0], &most[2]), (&Verdict::Taken, &Verdict::Repeated));
+        assert_eq!((&most[0], &most[2]), (&Decision::Accepted, &Decision::Repeated));
         waits(&most[1], "also corrected to `high`");
     }
 
@@ -298,14 +299,14 @@ mod tests {
         let few = Split { train: vec![1, 50], held_out: vec![], test: vec![] };
         let verdict = |probability| {
             let correction = correction([0.3, 0.3], ("low", probability), "high");
-            Review::new(&dataset, &few, [(&correction, [0; 32])].into_iter()).verdict(
+            Review::new(&dataset, &few, [(&correction, [0; 32])].into_iter()).decide(
                 &correction,
                 [0; 32],
                 None,
             )
         };
-        assert_eq!(verdict(0.94), Verdict::Taken);
-        waits(&verdict(0.96), "the model answered `low` (96.0 %)");
+        assert_eq!(verdict(0.94), Decision::Accepted);
+        waits(&verdict(0.96), "the model predicted `low` (96.0 %)");
     }
 
     #[test]
@@ -316,14 +317,14 @@ mod tests {
         dataset.labels[18] = 2;
         let verdict = |probability, class: &str| {
             let correction = correction([0.25, 0.25], ("low", probability), class);
-            Review::new(&dataset, &split, [(&correction, [0; 32])].into_iter()).verdict(
+            Review::new(&dataset, &split, [(&correction, [0; 32])].into_iter()).decide(
                 &correction,
                 [0; 32],
                 Some(&[0.25, 0.25]),
             )
         };
-        waits(&verdict(0.97, "high"), "the model answered `low` (97.0 %), and so are 4 of its 5");
-        assert_eq!(verdict(0.6, "high"), Verdict::Taken);
-        assert_eq!(verdict(0.97, "middle"), Verdict::Taken);
+        waits(&verdict(0.97, "high"), "the model predicted `low` (97.0 %), the class of 4 of its 5");
+        assert_eq!(verdict(0.6, "high"), Decision::Accepted);
+        assert_eq!(verdict(0.97, "middle"), Decision::Accepted);
     }
 }

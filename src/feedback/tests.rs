@@ -1,4 +1,4 @@
-//! What is written is read again, whatever happened in between.
+//! Feedback sets are read as written, also after crashes.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -34,7 +34,7 @@ fn a_line_that_was_torn_is_passed_over_with_a_note_and_ended_before_the_next_one
     tear(folder.path(), b"{\"id\":\"torn");
     let set = read(folder.path()).unwrap();
     assert_eq!((set.corrections.len(), set.notes.len()), (1, 1));
-    assert!(set.notes[0].contains("feedback.jsonl, line 2: passed over"), "{:?}", set.notes);
+    assert!(set.notes[0].contains("feedback.jsonl, line 2: skipped"), "{:?}", set.notes);
 
     let second = add(&Writer::new(folder.path()).unwrap(), "b", Given::Values(&[2.]), "y", None);
     let set = read(folder.path()).unwrap();
@@ -58,14 +58,14 @@ fn a_picture_keeps_its_bytes_and_no_other_file_is_taken_for_one() {
     for elsewhere in ["../a.png", "/etc/passwd", "inputs/../../a.png", "inputs", "other/a.png"] {
         fs::write(set_folder.join(CORRECTIONS), line.replace("inputs/a.png", elsewhere)).unwrap();
         let set = read(&set_folder).unwrap();
-        assert!(set.corrections.is_empty() && set.notes[0].contains("does not stand in"), "{elsewhere}");
+        assert!(set.corrections.is_empty() && set.notes[0].contains("is not in"), "{elsewhere}");
     }
 }
 
 #[test]
 fn threads_and_processes_that_share_a_set_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    // A writer each, as processes have.
+    // One writer each, as for processes.
     let writers = [(); 4].map(|()| Writer::new(folder.path()).unwrap());
     std::thread::scope(|scope| {
         for (number, writer) in writers.iter().enumerate() {
@@ -91,7 +91,7 @@ proptest! {
         let writer = Writer::new(folder.path()).unwrap();
         let mut written = Vec::new();
         for (number, (values, class, has_version)) in rows.iter().enumerate() {
-            // JSON has no infinity either, and no input that a model answered holds one.
+            // JSON has no infinity either, and inputs are finite.
             let values: Option<Vec<f32>> =
                 values.as_ref().map(|values| values.iter().map(|v| if v.is_infinite() { f32::NAN } else { *v }).collect());
             let given = values.as_ref().map_or(Given::Image(class.as_bytes(), "jpg"), |values| Given::Values(values));
@@ -102,7 +102,7 @@ proptest! {
             tear(folder.path(), torn.as_bytes());
         }
         let set = read(folder.path()).unwrap();
-        // NaN is equal to nothing.
+        // NaN is not equal to itself.
         prop_assert_eq!(format!("{:?}", &set.corrections), format!("{:?}", written));
         prop_assert_eq!(set.notes.len(), usize::from(torn.is_some_and(|torn| !torn.trim_ascii().is_empty())));
     }

@@ -1,4 +1,4 @@
-//! Adding to a feedback set, so that what was said to be there is there, whatever happens then.
+//! Appends to feedback sets durably.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -8,45 +8,45 @@ use std::sync::Mutex;
 use super::{Answer, CORRECTIONS, Correction, INPUTS, Input};
 use crate::error::{Error, Result};
 
-/// Adds corrections to a set. Any number of threads may share it, and any number of processes the set.
+/// Appends corrections to a set. Threads may share a writer, and processes may share a set.
 #[derive(Debug)]
 pub struct Writer {
     folder: PathBuf,
-    /// The number of corrections in the set.
+    /// Number of corrections in the set.
     count: Mutex<u64>,
 }
 
-/// The input of a correction that is to be added.
+/// The input of a new correction.
 #[derive(Debug, Clone, Copy)]
 pub enum Given<'a> {
-    /// A picture: its bytes, and how its file's name is to end (`png`).
+    /// An image: encoded bytes and file extension (`png`).
     Image(&'a [u8], &'a str),
     /// Raw values.
     Values(&'a [f32]),
 }
 
 impl Writer {
-    /// A writer for the set of this folder, which is made when the first correction comes.
+    /// A writer for the set in this folder, which is created with the first correction.
     ///
     /// # Errors
-    /// A set that is there and cannot be read.
+    /// If an existing set cannot be read.
     pub fn new(folder: &Path) -> Result<Self> {
         let count = super::read(folder)?.corrections.len() as u64;
         Ok(Writer { folder: folder.to_path_buf(), count: Mutex::new(count) })
     }
 
-    /// Adds a correction, with `id` as the name of its picture. It is on the disk when this returns. Gives the number of
-    /// corrections that there are then, as far as this process knows.
+    /// Appends a correction, with `id` as the name of its image, and flushes it to disk. Returns the number of corrections
+    /// known to this process.
     ///
     /// # Errors
-    /// What the system refuses to write.
+    /// If writing fails.
     pub fn add(
         &self,
         given: Given,
         fill: impl FnOnce(Input) -> Correction,
         id: &str,
     ) -> Result<(Correction, u64)> {
-        // Held to the end: a line that is begun is ended before the next one.
+        // Held until the line is complete.
         let mut count = self.count.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let inputs = self.folder.join(INPUTS);
         let is_new = !inputs.is_dir();
@@ -59,7 +59,7 @@ impl Writer {
             Given::Values(values) => Input::Values(values.to_vec()),
             Given::Image(bytes, ending) => {
                 let name = format!("{id}.{ending}");
-                write_picture(&inputs, &name, bytes)?;
+                write_image(&inputs, &name, bytes)?;
                 Input::Image(format!("{INPUTS}/{name}"))
             }
         };
@@ -74,7 +74,7 @@ impl Writer {
         &self.folder
     }
 
-    /// The number of corrections that there are, as far as this process knows.
+    /// Number of corrections known to this process.
     pub fn count(&self) -> u64 {
         *self.count.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -86,7 +86,7 @@ impl Writer {
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(refused())?;
         file.lock().map_err(refused())?;
-        let mut line = serde_json::to_vec(correction).expect("a correction can be written to memory");
+        let mut line = serde_json::to_vec(correction).expect("a correction serializes");
         line.push(b'\n');
         if !ends_its_last_line(&mut file).map_err(refused())? {
             line.insert(0, b'\n');
@@ -96,7 +96,7 @@ impl Writer {
     }
 }
 
-/// Whether a file is empty or ends with a line's end, as it does unless somebody was killed while writing.
+/// Whether a file is empty or ends with a newline. It may not if a process was killed while writing.
 fn ends_its_last_line(file: &mut File) -> std::io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(true);
@@ -107,14 +107,14 @@ fn ends_its_last_line(file: &mut File) -> std::io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-fn write_picture(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+fn write_image(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let path = folder.join(name);
     let mut file = File::create_new(&path).map_err(Error::io("create", &path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &path))?;
     sync_folder(folder)
 }
 
-/// A file that was made survives a crash of the machine only once its folder is on the disk.
+/// Syncs a folder: a new file only survives a system crash once its folder is on disk.
 fn sync_folder(folder: &Path) -> Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
@@ -122,7 +122,7 @@ fn sync_folder(folder: &Path) -> Result<()> {
 }
 
 impl Answer {
-    /// Whether the probability is one.
+    /// Whether the probability is valid.
     pub fn is_sound(&self) -> bool {
         (0. ..=1.).contains(&self.probability)
     }

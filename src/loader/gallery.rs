@@ -1,4 +1,4 @@
-//! Encoded pictures and their decoding in threads.
+//! Encoded images, decoded in threads.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::data::parallel::Ordered;
 use crate::data::{Dataset, Inputs, Names};
 use crate::error::{Error, Result};
 
-/// The pictures of a data set, and the size that they are brought to.
+/// The encoded images of a data set, and their target size.
 #[derive(Debug)]
 pub struct Gallery {
     path: PathBuf,
@@ -22,21 +22,22 @@ pub struct Gallery {
     depth: Option<u8>,
     pub(super) threads: usize,
     most_bad: f64,
-    /// The pictures that could not be read so far, and why.
+    /// The unreadable images found so far, with the reasons.
     bad: Mutex<BTreeMap<usize, String>>,
 }
 
-/// Pictures that are worked on ahead of the one that is waited for, for each thread.
+/// Images decoded ahead, per thread.
 const AHEAD: usize = 4;
 
-/// Bad pictures that an error names.
+/// Unreadable images listed in an error.
 const NAMED: usize = 3;
 
-/// A picture's bytes, (height, width, channels), or why it cannot be read.
+/// An image's bytes, (height, width, channels), or why it cannot be read.
 pub type Decoded = std::result::Result<Vec<u8>, String>;
 
 impl Gallery {
-    /// The pictures of a data set, to be decoded in so many threads. None if its examples are no pictures.
+    /// The images of a data set, to be decoded in `threads` threads. At most `most_bad`, a share of all, may be unreadable.
+    /// None if the examples are not encoded images.
     pub fn of(dataset: &Dataset, threads: usize, most_bad: f64) -> Option<Arc<Self>> {
         let Inputs::Images(sources) = &dataset.inputs else { return None };
         let (channels, height, width) = Channels::of(&dataset.shape)?;
@@ -55,19 +56,19 @@ impl Gallery {
         }))
     }
 
-    /// What a thread needs to decode pictures one after the other.
+    /// A decoder for one thread.
     pub fn decoder(self: &Arc<Self>) -> Decoder {
         let fitter = Fitter::new(self.channels, self.height, self.width).with_depth(self.depth);
         Decoder { gallery: Arc::clone(self), fitter, encoded: Vec::new(), spare: Vec::new() }
     }
 
-    /// Decodes the middle of each of `rows`, in threads, in their order.
+    /// Decodes the center crops of `rows` in threads, in order.
     pub fn middles(self: &Arc<Self>, rows: &[i64]) -> Ordered<Decoded> {
-        self.finished_middles(rows, 1, || |pixels, _: &mut Decoder| pixels)
+        self.converted_center_crops(rows, 1, || |pixels, _: &mut Decoder| pixels)
     }
 
-    /// The same for batches of so many, with what a thread does last to the pixels.
-    pub(super) fn finished_middles<T: Send + 'static, F>(
+    /// Like [`Gallery::middles`], for batches of `batch` images, with `finish` as the last step of each thread.
+    pub(super) fn converted_center_crops<T: Send + 'static, F>(
         self: &Arc<Self>,
         rows: &[i64],
         batch: usize,
@@ -93,21 +94,21 @@ impl Gallery {
         self.channels.count()
     }
 
-    /// How far to work ahead where `batch` pictures are taken at once.
+    /// The number of images to decode ahead for batches of `batch` images.
     pub fn ahead(&self, batch: usize) -> usize {
         batch + AHEAD * self.threads
     }
 
-    /// Counts and names a picture that cannot be read.
+    /// Records an unreadable image and logs a warning.
     ///
     /// # Errors
-    /// More of them than may be.
+    /// More unreadable images than allowed.
     pub fn report(&self, row: usize, problem: String) -> Result<()> {
         let mut bad = self.bad.lock().expect("no thread panics while it holds the lock");
         if bad.contains_key(&row) {
             return Ok(());
         }
-        tracing::warn!("{}: {problem}; left out", self.names.place(&self.path, row));
+        tracing::warn!("{}: {problem}; skipped", self.names.place(&self.path, row));
         bad.insert(row, problem);
         let (count, all) = (bad.len(), self.sources.len());
         if count as f64 <= self.most_bad * all as f64 {
@@ -119,20 +120,20 @@ impl Gallery {
             .map(|(row, problem)| format!("{}: {problem}", self.names.name(*row)))
             .collect();
         let problem = format!(
-            "{count} of {all} pictures cannot be read, which is more than --max-bad-share {} allows; among them {}",
+            "{count} of {all} images cannot be read, more than --max-bad-share {} allows, including {}",
             self.most_bad,
             named.join("; ")
         );
         Err(Error::data(self.path.as_path(), problem))
     }
 
-    /// Whether a picture was found that it cannot be read.
+    /// Whether an image was found to be unreadable.
     pub fn is_bad(&self, row: usize) -> bool {
         self.bad.lock().expect("no thread panics while it holds the lock").contains_key(&row)
     }
 }
 
-/// Decodes pictures of a gallery, with buffers that are kept.
+/// Decodes images of a gallery, reusing its buffers.
 pub struct Decoder {
     gallery: Arc<Gallery>,
     fitter: Fitter,
@@ -141,7 +142,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// The region of a picture that is chosen by its width and height, brought to size.
+    /// Decodes an image, and crops and resizes the region that `region` gives for its width and height.
     pub fn decode(&mut self, row: usize, region: impl FnOnce((u32, u32)) -> Region) -> Decoded {
         let source = &self.gallery.sources[row];
         source.read(&mut self.encoded).map_err(|e| format!("cannot read the file: {e}"))?;
@@ -151,16 +152,16 @@ impl Decoder {
         Ok(pixels)
     }
 
-    /// Takes back the pixels of a picture that are needed no more, for the next one.
+    /// Returns a buffer of pixels for reuse.
     pub fn give_back(&mut self, pixels: Vec<u8>) {
         self.spare = pixels;
     }
 }
 
-/// Decodes all pictures of a data set into memory. Those that cannot be read are left out.
+/// Decodes all images of a data set into memory. Unreadable images are dropped.
 ///
 /// # Errors
-/// More of them than `most_bad`, a share of all.
+/// A larger share of unreadable images than `most_bad`.
 pub fn decode_all(dataset: Dataset, threads: usize, most_bad: f64) -> Result<Dataset> {
     let Some(gallery) = Gallery::of(&dataset, threads, most_bad) else { return Ok(dataset) };
     let rows: Vec<i64> = (0..dataset.rows() as i64).collect();

@@ -1,4 +1,4 @@
-//! Categories that count as unknown while a model is trained, so that it learns what to make of those it has never seen.
+//! Random masking of categories in training, so that the model learns to handle unknown categories.
 
 use rand::RngExt;
 use tch::{Device, Tensor};
@@ -8,18 +8,18 @@ use crate::data::column::ColumnKind;
 use crate::data::random::{Purpose, in_epoch, stream};
 use crate::model::preprocessing::Preprocessing;
 
-/// What hides categories of preprocessed rows (N, features).
+/// Replaces categories in preprocessed rows (N, features) by the unknown category.
 #[derive(Debug)]
 pub struct Masking {
     share: f64,
-    /// The features of each column of texts: the first one, and their number.
+    /// The features of each categorical column: index of the first one, and count.
     columns: Vec<(usize, usize)>,
-    /// The features of an unknown category, preprocessed: of raw zeros.
+    /// The preprocessed features of an unknown category, which is all zeros before preprocessing.
     unknown: Tensor,
 }
 
 impl Masking {
-    /// Hides this share of the categories; none where there is nothing to hide.
+    /// Masks this share of the categories. None if there is nothing to mask.
     pub fn new(
         layout: Option<&TableLayout>,
         preprocessing: &Preprocessing,
@@ -41,8 +41,8 @@ impl Masking {
         Some(Masking { share, columns, unknown: preprocessing.apply(&zeros) })
     }
 
-    /// Rows that stand at `first` and behind it in an epoch, with some of their categories hidden. What is drawn for a row
-    /// depends on its place alone, so several processes draw what one would.
+    /// Masks categories at random in rows that start at position `first` of an epoch. The random numbers of a row depend on
+    /// its position alone, so the result does not depend on the number of processes.
     pub fn apply(&self, rows: &Tensor, seed: u64, epoch: u32, first: usize) -> Tensor {
         let (count, width) = (rows.size()[0] as usize, self.unknown.numel());
         let mut hidden = vec![false; count * width];
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hidden_depends_on_seed_epoch_and_place_alone() {
+    fn masking_depends_on_seed_epoch_and_position_only() {
         let masking = masking(0.3).unwrap();
         let rows = Tensor::from_slice(&[7f32; 300]).view([50, 6]);
         let all = values(&masking.apply(&rows, 3, 2, 0));

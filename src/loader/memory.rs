@@ -1,8 +1,8 @@
-//! Examples that are in memory, as one tensor on the device.
+//! Examples in memory, as one tensor on the device.
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, Slice, TrainFeed, mixed, places};
+use super::{Batch, BatchSlice, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, batch_indexes, mix};
 use crate::data::random::{Purpose, in_epoch, stream};
 use crate::data::{InputShape, ValueRange};
 use crate::loader::augment::Augmentation;
@@ -10,23 +10,23 @@ use crate::loader::masking::Masking;
 use crate::model::preprocessing::Preprocessing;
 use crate::model::preprocessing::TensorDataset;
 
-/// Examples in memory, and what is still to be done to them.
+/// Examples in memory, and their preprocessing if it is done per batch.
 #[derive(Debug)]
 pub struct InMemory {
     part: TensorDataset,
     pending: Option<Preprocessing>,
 }
 
-/// Rows a forward pass in evaluation: enough to keep the cores busy, few enough to stay in memory.
+/// Batch size of evaluation: large enough to keep the cores busy, small enough for memory.
 const EVALUATION_BATCH: i64 = 1024;
 
 impl InMemory {
-    /// Examples that are fed as they are.
+    /// Preprocessed examples.
     pub fn ready(part: TensorDataset) -> Self {
         InMemory { part, pending: None }
     }
 
-    /// Raw examples. Floats are preprocessed here, once; bytes stay bytes, a quarter of the memory, until a batch is made.
+    /// Raw examples. Floats are preprocessed once, here; bytes are preprocessed per batch, which takes a quarter of the memory.
     pub fn raw(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
         if part.inputs.kind() == Kind::Uint8 {
             return InMemory::still_raw(part, preprocessing);
@@ -35,7 +35,7 @@ impl InMemory {
         InMemory::ready(TensorDataset { inputs: preprocessed(inputs, preprocessing), labels })
     }
 
-    /// Raw examples that are preprocessed when a batch is made, after what else is done to them.
+    /// Raw examples that are preprocessed per batch, after augmentation.
     pub fn still_raw(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
         InMemory { part, pending: Some(preprocessing.clone()) }
     }
@@ -67,7 +67,7 @@ impl HeldOutFeed for InMemory {
     }
 }
 
-/// Preprocesses raw values, float32 (N, features), in their own memory if what they become has as many: some rows at once.
+/// Preprocesses raw values, float32 (N, features): in place and in chunks if the number of values stays the same.
 fn preprocessed(raw: Tensor, preprocessing: &Preprocessing) -> Tensor {
     let rows = raw.size()[0];
     let first = preprocessing.apply(&raw.narrow(0, 0, rows.min(1)));
@@ -88,22 +88,22 @@ fn preprocessed(raw: Tensor, preprocessing: &Preprocessing) -> Tensor {
     raw.view(sizes.as_slice())
 }
 
-/// Values that are preprocessed, or gathered for batches, at once.
+/// Values per chunk of preprocessing and of gathering.
 const AT_ONCE: i64 = 1 << 20;
 
-/// Random changes of raw pictures in memory, a batch at once.
+/// Augments raw images in memory, per batch.
 #[derive(Debug)]
 pub struct Augmenter {
-    /// What is done.
+    /// The augmentation.
     pub augmentation: Augmentation,
-    /// The shape of a picture.
+    /// The shape of an image.
     pub shape: InputShape,
-    /// Black and white.
+    /// The values of black and white.
     pub range: ValueRange,
 }
 
 impl Augmenter {
-    /// Changes raw pictures (N, features) that stand at `first` and behind it in an epoch.
+    /// Augments raw images (N, features) that start at position `first` of an epoch.
     fn apply(&self, raw: &Tensor, pass: Pass, first: usize) -> Tensor {
         let rows = raw.size()[0];
         let sizes: Vec<i64> = std::iter::once(rows).chain(self.shape.0.iter().copied()).collect();
@@ -124,26 +124,29 @@ pub struct MemoryFeed {
 }
 
 impl MemoryFeed {
-    /// Feeds the examples as `sampling` draws them.
+    /// Feeds the examples in the order of `sampling`.
     pub fn new(examples: InMemory, sampling: Sampling, augmenter: Option<Augmenter>) -> Self {
         let labels = Vec::<i64>::try_from(&examples.part.labels).expect("labels are int64 (N)");
         MemoryFeed { examples, labels, sampling, augmenter, masking: None }
     }
 
-    /// The same examples, some of whose categories are hidden in each epoch.
+    /// Sets the masking of categories.
     pub fn masked(self, masking: Option<Masking>) -> Self {
         MemoryFeed { masking, ..self }
     }
 
-    /// The batch of a slice of an epoch, from inputs that are raw if they are to be changed.
-    fn batch(&self, inputs: Tensor, labels: Tensor, pass: Pass, slice: Slice) -> Batch {
+    /// The batch of a slice. `inputs` are raw if there is an augmentation.
+    fn batch(&self, inputs: Tensor, labels: Tensor, pass: Pass, slice: BatchSlice) -> Batch {
         if let Some(masking) = &self.masking {
             let inputs = masking.apply(&inputs, pass.seed, pass.epoch, slice.start);
-            return self.examples.batch(inputs, labels).of(slice);
+            return self.examples.batch(inputs, labels).with_slice(slice);
         }
-        let Some(augmenter) = &self.augmenter else { return self.examples.batch(inputs, labels).of(slice) };
-        let batch = self.examples.batch(augmenter.apply(&inputs, pass, slice.start), labels).of(slice);
-        mixed(batch, &augmenter.augmentation, pass)
+        let Some(augmenter) = &self.augmenter else {
+            return self.examples.batch(inputs, labels).with_slice(slice);
+        };
+        let batch =
+            self.examples.batch(augmenter.apply(&inputs, pass, slice.start), labels).with_slice(slice);
+        mix(batch, &augmenter.augmentation, pass)
     }
 }
 
@@ -153,11 +156,11 @@ impl TrainFeed for MemoryFeed {
     }
 
     fn places(&self, pass: Pass) -> Vec<usize> {
-        places(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
+        batch_indexes(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
     }
 
-    /// Many batches are gathered at once, so that a batch is a view and costs no copy: one large `index_select` instead of one for
-    /// every step. On a device, that is the whole epoch; in main memory, so much that large data is not there twice.
+    /// Gathers many batches with one large `index_select`, so that a batch is a view without a copy: the whole epoch on a GPU,
+    /// and chunks on the CPU, so that large data is not in memory twice.
     fn epoch(&self, pass: Pass) -> Batches<'_> {
         let order = self.sampling.order(&self.labels, pass.seed, pass.epoch);
         let slices: Vec<_> = pass.slices(order.len()).collect();
@@ -218,9 +221,9 @@ mod tests {
         assert_eq!(seen, (0..10).collect::<Vec<_>>());
     }
 
-    /// Of wide rows, two are gathered at once, and more only for a batch of more.
+    /// A chunk holds two of these wide rows, or one batch if that is larger.
     #[test]
-    fn batches_of_large_data_are_gathered_by_and_by() {
+    fn batches_of_large_data_are_gathered_in_chunks() {
         let width = AT_ONCE / 2;
         let rows = Tensor::from_slice(&[0f32, 1., 2., 3., 4.]).view([5, 1]).repeat([1, width]);
         let labels = Tensor::from_slice(&[0i64, 1, 2, 3, 4]);

@@ -1,7 +1,7 @@
-//! Batches for training and for measuring, from memory or streamed.
+//! Batches for training and evaluation, from memory or streamed from disk.
 
 pub mod augment;
-mod finish;
+mod collate;
 mod gallery;
 pub mod masking;
 mod memory;
@@ -27,84 +27,84 @@ use crate::distributed::share;
 use crate::error::Result;
 use crate::loader::augment::Augmentation;
 
-/// Some examples that go through the model together.
+/// A batch of examples.
 #[derive(Debug)]
 pub struct Batch {
     /// Preprocessed inputs, float32 (N, shape…).
     pub inputs: Tensor,
     /// Classes, int64 (N).
     pub labels: Tensor,
-    /// The other class of each input, where inputs are mixed.
+    /// The second label of each input, if inputs are mixed (mixup, CutMix).
     pub mixed: Option<Mixed>,
-    /// How much its mean loss counts in the mean over all processes, which have shares of one batch together: 1 where the
-    /// shares are equal, 0 where this process has none of its own and only keeps the others company.
+    /// Weight of its mean loss in the mean over all ranks, which share one global batch: 1 if the shares are equal, 0 if
+    /// this rank has no example and only takes part in the collectives.
     pub weight: f64,
-    /// Its number in the epoch, from 0.
+    /// Index in the epoch, from 0.
     pub number: usize,
-    /// Whether it is the last one of the epoch.
+    /// Whether it is the last batch of the epoch.
     pub is_last: bool,
-    /// The place in the epoch's order behind it, where the next batch begins.
+    /// Position in the epoch's order at which the next batch starts.
     pub end: usize,
 }
 
 impl Batch {
-    /// The first batch of a single process, with more to come.
+    /// The first batch of an epoch in a single process, not the last.
     pub fn new(inputs: Tensor, labels: Tensor) -> Self {
         Batch { inputs, labels, mixed: None, weight: 1., number: 0, is_last: false, end: 0 }
     }
 
-    /// The same, as this slice of an epoch.
-    fn of(self, slice: Slice) -> Self {
-        let Slice { number, weight, is_last, end, .. } = slice;
+    /// The batch with the index, weight and position of `slice`.
+    fn with_slice(self, slice: BatchSlice) -> Self {
+        let BatchSlice { number, weight, is_last, end, .. } = slice;
         Batch { number, weight, is_last, end, ..self }
     }
 }
 
-/// The second half of inputs that are mixed of two (mixup, CutMix).
+/// Labels of the second inputs of a mixed batch (mixup, CutMix).
 #[derive(Debug)]
 pub struct Mixed {
-    /// The other class, int64 (N).
+    /// Class of the second input, int64 (N).
     pub labels: Tensor,
-    /// How much the first class counts, float32 (N), from 0 to 1; the other one has the rest.
+    /// Weight of the first class, float32 (N), from 0 to 1. The second class has the rest.
     pub weight: Tensor,
 }
 
-/// Batches one after the other, each made when it is asked for.
+/// A lazy iterator over batches.
 pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch>> + 'a>;
 
-/// One epoch's way through the training examples.
+/// One pass over the training examples.
 #[derive(Debug, Clone, Copy)]
 pub struct Pass {
     /// The epoch, from 1.
     pub epoch: u32,
-    /// Examples a batch of one process; the last one may be smaller, or a little larger.
+    /// Batch size of one rank. The last batch may be smaller or slightly larger.
     pub batch_size: u32,
     /// The seed of the run.
     pub seed: u64,
-    /// The place of the epoch's order to begin at, from 0, as if the examples before it had been taken.
+    /// Position in the epoch's order to start at, from 0. Examples before it are skipped.
     pub start: usize,
-    /// Which of the processes that share every batch this is, from 0.
+    /// Rank of this process, from 0.
     pub rank: u32,
-    /// How many they are.
+    /// World size: the number of processes that share every batch.
     pub processes: u32,
 }
 
 impl Pass {
-    /// A whole epoch of a single process.
+    /// A whole epoch in a single process.
     pub fn new(epoch: u32, batch_size: u32, seed: u64) -> Self {
         Pass { epoch, batch_size, seed, start: 0, rank: 0, processes: 1 }
     }
 
-    /// Examples a batch of all processes together.
+    /// Global batch size, over all ranks.
     pub fn step(&self) -> usize {
         self.batch_size as usize * self.processes as usize
     }
 
-    /// This process's shares of the batches of an epoch of `rows` examples.
+    /// This rank's slices of the batches of an epoch of `rows` examples.
     ///
-    /// What is left at the end of the epoch is a batch of its own, unless a process would have less than two examples of it:
-    /// then it belongs to the batch before, because batch normalisation can make nothing of a single value.
-    fn slices(self, rows: usize) -> impl ExactSizeIterator<Item = Slice> + use<> {
+    /// The remainder of the epoch is one more batch, unless a rank would get fewer than two examples of it: then it is merged
+    /// into the batch before, because batch normalization cannot train on a single value.
+    fn slices(self, rows: usize) -> impl ExactSizeIterator<Item = BatchSlice> + use<> {
         let left = rows.saturating_sub(self.start);
         let (whole, rest) = (left / self.step(), left % self.step());
         let is_merged = whole > 0 && self.batch_size > 1 && rest < 2 * self.processes as usize;
@@ -116,93 +116,92 @@ impl Pass {
         })
     }
 
-    /// The fewest examples that a process has of any batch of an epoch of `rows` examples.
+    /// The smallest number of examples that a rank gets of any batch, in an epoch of `rows` examples.
     pub fn smallest_share(&self, rows: usize) -> usize {
         let shares = |rank| Pass { rank, ..*self }.slices(rows).map(|slice| slice.length);
         (0..self.processes).flat_map(shares).min().unwrap_or(0)
     }
 
-    /// This process's share of the `length` examples from `start` on.
-    fn slice(&self, start: usize, length: usize, rows: usize) -> Slice {
+    /// This rank's slice of the batch of `length` examples at `start`.
+    fn slice(&self, start: usize, length: usize, rows: usize) -> BatchSlice {
         let end = start + length;
         let (number, is_last) = (start / self.step(), end == rows);
         let (offset, own) = share(length, self.rank, self.processes);
         if own == 0 {
-            // All take part in every step, and the model needs an example for it.
-            return Slice { start, length: 1, number, weight: 0., is_last, end };
+            // Every rank takes part in every step, and the model needs at least one example.
+            return BatchSlice { start, length: 1, number, weight: 0., is_last, end };
         }
         let weight = own as f64 * f64::from(self.processes) / length as f64;
-        Slice { start: start + offset, length: own, number, weight, is_last, end }
+        BatchSlice { start: start + offset, length: own, number, weight, is_last, end }
     }
 }
 
-/// A process's share of a batch.
+/// The part of a batch that one rank takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Slice {
-    /// Where it begins in the epoch's order.
+struct BatchSlice {
+    /// Start in the epoch's order.
     start: usize,
-    /// Its examples.
+    /// Number of examples.
     length: usize,
-    /// The number of the batch.
+    /// Index of the batch.
     number: usize,
     weight: f64,
     is_last: bool,
-    /// The place behind all shares of the batch.
+    /// End of the global batch in the epoch's order.
     end: usize,
 }
 
-/// Where the examples come from that a model is fitted to.
+/// A source of training batches.
 pub trait TrainFeed {
-    /// The examples of an epoch.
+    /// The number of examples of an epoch.
     fn rows(&self) -> usize;
 
-    /// The batches of an epoch from `pass.start` on. They depend on nothing but `pass`.
+    /// The batches of an epoch from `pass.start`. They depend only on `pass`.
     fn epoch(&self, pass: Pass) -> Batches<'_>;
 
-    /// The places, among the training examples, of those in the batch at `pass.start`. One that could not be read is
-    /// counted as if it were there.
+    /// Indexes, in the training set, of the examples in the batch at `pass.start`, unreadable ones included.
     fn places(&self, pass: Pass) -> Vec<usize>;
 
-    /// The number of batches of an epoch from `pass.start` on.
+    /// The number of batches of an epoch from `pass.start`.
     fn batches(&self, pass: Pass) -> usize {
         pass.slices(self.rows()).len()
     }
 }
 
-/// Where the examples come from that a model is measured on, and never fitted to.
+/// A source of batches for evaluation.
 pub trait HeldOutFeed {
     /// The number of examples.
     fn rows(&self) -> usize;
 
-    /// Where the batches are.
+    /// The device of the batches.
     fn device(&self) -> Device;
 
-    /// All examples in their order, as they are.
+    /// All examples in order, without augmentation.
     fn in_order(&self) -> Batches<'_>;
 
-    /// Whether the example at this place was found to be unreadable when it was its turn, and left out.
-    fn is_left_out(&self, _place: usize) -> bool {
+    /// Whether the example at this index was skipped because it could not be read.
+    fn is_unreadable(&self, _place: usize) -> bool {
         false
     }
 
-    /// The places of the examples that were not left out.
+    /// The indexes of the examples that were not skipped.
     fn kept(&self) -> Vec<usize> {
-        (0..self.rows()).filter(|place| !self.is_left_out(*place)).collect()
+        (0..self.rows()).filter(|place| !self.is_unreadable(*place)).collect()
     }
 }
 
-/// The part of an epoch's order that this process takes for the batch at `pass.start`.
-fn places(order: &[i64], pass: Pass) -> Vec<usize> {
+/// The examples that this rank takes for the batch at `pass.start`.
+fn batch_indexes(order: &[i64], pass: Pass) -> Vec<usize> {
     let Some(slice) = pass.slices(order.len()).next() else { return Vec::new() };
     order[slice.start..slice.start + slice.length].iter().map(|place| *place as usize).collect()
 }
 
-/// A batch as the augmentation mixes it.
-fn mixed(batch: Batch, augmentation: &Augmentation, pass: Pass) -> Batch {
-    let ways = augmentation.mixing();
-    if ways.is_empty() {
+/// Applies one of the mixing augmentations, chosen at random for each batch.
+fn mix(batch: Batch, augmentation: &Augmentation, pass: Pass) -> Batch {
+    let choices = augmentation.mixing();
+    if choices.is_empty() {
         return batch;
     }
     let mut generator = random_stream(pass.seed, Purpose::Mix, in_epoch(pass.epoch, batch.number));
-    ways[generator.random_range(0..ways.len())].apply(batch, &mut generator)
+    choices[generator.random_range(0..choices.len())].apply(batch, &mut generator)
 }

@@ -1,4 +1,4 @@
-//! Which examples an epoch takes, in which order, and how much each class counts.
+//! Sampling of the training examples, and class weights of the loss.
 
 use cresset_options::choices;
 use rand::RngExt;
@@ -17,7 +17,7 @@ choices! {
 }
 
 impl Sampling {
-    /// The examples of an epoch, as indexes into `labels`.
+    /// The order of the examples in an epoch, as indexes into `labels`.
     pub fn order(self, labels: &[i64], seed: u64, epoch: u32) -> Vec<i64> {
         let mut generator = stream(seed, Purpose::Shuffle, epoch.into());
         let mut order: Vec<i64> = (0..labels.len() as i64).collect();
@@ -31,8 +31,8 @@ impl Sampling {
             rows_of[labels[*row as usize] as usize].push(*row);
         }
         rows_of.retain(|rows| !rows.is_empty());
-        // Round after round through each class, so that no example comes twice before all of its class came once. Where
-        // the rounds begin is drawn, or the first classes would have the odd examples in every epoch.
+        // Round-robin over the classes, so that no example repeats before all of its class have been used. The first class
+        // is random; otherwise the first classes would get the extra examples in every epoch.
         let offset = generator.random_range(0..rows_of.len().max(1));
         let taken = (0..labels.len()).map(|turn| {
             let rows = &rows_of[(turn + offset) % rows_of.len()];
@@ -55,8 +55,8 @@ choices! {
 }
 
 impl ClassWeights {
-    /// The weight of each class, or none where all weigh alike. The mean weight of an example is 1, as scikit-learn's
-    /// `class_weight="balanced"` has it; a class without examples weighs nothing.
+    /// The weight of each class, or None if all are equal. The mean weight of an example is 1, as with scikit-learn's
+    /// `class_weight="balanced"`. A class without examples has the weight 0.
     pub fn of(self, labels: &[i64], classes: usize) -> Option<Vec<f32>> {
         if self == ClassWeights::Equal {
             return None;
@@ -108,7 +108,7 @@ mod tests {
         }
     }
 
-    /// `sklearn.utils.class_weight.compute_class_weight("balanced", …)` gives these.
+    /// Expected values from `sklearn.utils.class_weight.compute_class_weight("balanced", …)`.
     #[test]
     fn balanced_weights_are_those_of_scikit_learn() {
         let labels = [0, 0, 0, 0, 0, 0, 1, 1, 2, 2];

@@ -1,4 +1,4 @@
-//! A contact sheet: pictures as they are and as augmentations change them.
+//! A contact sheet of original and augmented images.
 
 use image::imageops::overlay;
 use image::{Rgb, RgbImage};
@@ -10,19 +10,19 @@ use crate::data::{Dataset, thumbnail};
 use crate::error::Result;
 use crate::loader::Batch;
 
-/// Pictures a row, the first one as it is.
+/// Images per row. The first one is the original.
 pub const COLUMNS: usize = 9;
 
-/// The least side of a shown picture, and the gap between two, in pixels.
+/// Minimum side of an image and gap between images, in pixels.
 const SIDE: u32 = 64;
 const GAP: u32 = 4;
 
-/// A row for each augmentation: a picture of the data set, which is in memory, and what is made of it. The rows show one
-/// picture after the other.
+/// A contact sheet with one row per augmentation: an image of the data set, which must be in memory, and augmented versions
+/// of it. Each row shows another image.
 pub fn contact_sheet(dataset: &Dataset, augmentations: &[Augmentation], seed: u64) -> Result<RgbImage> {
-    let shape = dataset.shape.image().expect("the examples are pictures");
+    let shape = dataset.shape.image().expect("the examples are images");
     let (channels, height, width) = shape;
-    // Pictures of few pixels are shown larger, by a whole factor.
+    // Enlarge small images by an integer factor.
     let factor = SIDE.div_ceil(height.max(width) as u32).max(1);
     let (tall, wide) = (height as u32 * factor + GAP, width as u32 * factor + GAP);
     let size = (COLUMNS as u32 * wide + GAP, augmentations.len() as u32 * tall + GAP);
@@ -33,12 +33,12 @@ pub fn contact_sheet(dataset: &Dataset, augmentations: &[Augmentation], seed: u6
         let versions = Vec::<f32>::try_from(versions.contiguous().view(-1))?;
         let size = (channels * height * width) as usize;
         for (column, values) in std::iter::once(&values[..]).chain(versions.chunks_exact(size)).enumerate() {
-            let Some(picture) = thumbnail::from_values(values, shape) else { continue };
+            let Some(image) = thumbnail::from_values(values, shape) else { continue };
             let filter = image::imageops::FilterType::Nearest;
-            let picture = image::imageops::resize(&picture, wide - GAP, tall - GAP, filter);
+            let image = image::imageops::resize(&image, wide - GAP, tall - GAP, filter);
             overlay(
                 &mut sheet,
-                &picture,
+                &image,
                 i64::from(GAP + column as u32 * wide),
                 i64::from(GAP + row as u32 * tall),
             );
@@ -47,25 +47,25 @@ pub fn contact_sheet(dataset: &Dataset, augmentations: &[Augmentation], seed: u6
     Ok(sheet)
 }
 
-/// What an augmentation makes of a picture, float32 (columns - 1, channels, height, width).
+/// Augmented versions of an image, float32 (columns - 1, channels, height, width).
 fn versions(dataset: &Dataset, index: usize, augmentation: &Augmentation, seed: u64) -> Tensor {
-    let (channels, height, width) = dataset.shape.image().expect("the examples are pictures");
+    let (channels, height, width) = dataset.shape.image().expect("the examples are images");
     let count = COLUMNS - 1;
-    let picture = |index: usize| {
+    let image = |index: usize| {
         Tensor::from_slice(&thumbnail::values(dataset, index)).view([1, channels, height, width])
     };
-    let own = picture(index).repeat([count as i64, 1, 1, 1]);
+    let own = image(index).repeat([count as i64, 1, 1, 1]);
     let mut generators: Vec<_> =
         (0..count).map(|column| stream(seed, Purpose::Augment, in_epoch(0, column))).collect();
     let changed = augmentation.apply(&own, 1., &mut generators);
     let Some(mixing) = augmentation.mixing().first() else { return changed };
-    // Each version is mixed with another picture, so it is the first of a batch of its own.
+    // Mix each version with another image: the two form one batch.
     let mixed = (0..count).map(|column| {
         let step = (dataset.rows() / count).max(1);
-        let other = picture((index + 1 + column * step) % dataset.rows());
+        let other = image((index + 1 + column * step) % dataset.rows());
         let inputs = Tensor::cat(&[changed.narrow(0, column as i64, 1), other], 0);
         let labels = Tensor::zeros([2], (Kind::Int64, Device::Cpu));
-        // Drawn until the two change places, for a picture that is mixed with itself shows nothing.
+        // Repeat until the permutation swaps the two: an image mixed with itself does not change.
         let batch = |attempt: usize| {
             let batch = Batch::new(inputs.copy(), labels.copy());
             mixing.apply(batch, &mut stream(seed, Purpose::Mix, in_epoch(attempt as u32, column))).inputs

@@ -1,13 +1,13 @@
-//! Pictures that are decoded while the model works, because they are too many for memory or wanted in their full size.
+//! Images decoded during training and evaluation, for data sets larger than memory and for crops from full-size images.
 
 use std::sync::Arc;
 
 use tch::{Device, Tensor};
 
-use super::finish::{Finish, Finished, Gathered, Spares, inputs};
+use super::collate::{BufferPool, Collator, Converter, DecodedImage, inputs};
 use super::gallery::{Decoder, Gallery};
 use super::transfer::to_device;
-use super::{Batch, Batches, HeldOutFeed, Pass, Sampling, Slice, TrainFeed, mixed, places};
+use super::{Batch, BatchSlice, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, batch_indexes, mix};
 use crate::data::image::Region;
 use crate::data::parallel::Ordered;
 use crate::data::random::{Purpose, in_epoch, stream};
@@ -15,10 +15,10 @@ use crate::error::{Error, Result};
 use crate::loader::augment::{Augmentation, Pixels};
 use crate::model::preprocessing::Preprocessing;
 
-/// A picture that is ready for a batch, or why it cannot be read.
-type Decoded = std::result::Result<Finished, String>;
+/// A decoded image, or the reason why it cannot be read.
+type Decoded = std::result::Result<DecodedImage, String>;
 
-/// Pictures to train on.
+/// Training images decoded on the fly.
 pub struct StreamFeed {
     gallery: Arc<Gallery>,
     rows: Arc<[i64]>,
@@ -29,11 +29,11 @@ pub struct StreamFeed {
     device: Device,
 }
 
-/// Pictures a forward pass in evaluation, which are large.
+/// Batch size of evaluation. Images are large.
 const EVALUATION_BATCH: usize = 64;
 
 impl StreamFeed {
-    /// Feeds the pictures `rows` of a gallery.
+    /// Feeds the images `rows` of a gallery.
     pub fn new(
         gallery: &Arc<Gallery>,
         rows: &[i64],
@@ -53,22 +53,22 @@ impl StreamFeed {
         }
     }
 
-    /// Decodes and changes the pictures at `places` of an epoch's order, in threads.
+    /// Decodes and augments the images at `places` of an epoch's order, in threads.
     fn decoded(
         &self,
         pass: Pass,
         order: &Arc<[i64]>,
         places: Arc<[usize]>,
-        spares: &Spares,
+        pool: &BufferPool,
     ) -> Ordered<Decoded> {
         let target = (self.gallery.height, self.gallery.width);
         let worker = || {
             let (rows, order, places) = (Arc::clone(&self.rows), Arc::clone(order), Arc::clone(&places));
             let (mut decoder, augmentation) = (self.gallery.decoder(), Arc::clone(&self.augmentation));
-            let finish = Finish::new(&self.gallery, Some(&self.preprocessing), self.device, spares);
+            let finish = Converter::new(&self.gallery, Some(&self.preprocessing), self.device, pool);
             let mut is_first = true;
             move |piece: usize| {
-                // Each thread works on a picture of its own; more threads within would only be in their way.
+                // Each thread works on one image; intra-op threads would only compete with the workers.
                 if std::mem::take(&mut is_first) {
                     tch::set_num_threads(1);
                 }
@@ -97,7 +97,7 @@ impl TrainFeed for StreamFeed {
     }
 
     fn places(&self, pass: Pass) -> Vec<usize> {
-        places(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
+        batch_indexes(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
     }
 
     fn epoch(&self, pass: Pass) -> Batches<'_> {
@@ -106,23 +106,23 @@ impl TrainFeed for StreamFeed {
         let places: Arc<[usize]> =
             slices.iter().flat_map(|slice| slice.start..slice.start + slice.length).collect();
         let rows = places.iter().map(|place| self.rows[order[*place] as usize]).collect::<Vec<_>>();
-        let spares = Spares::default();
-        let batches = Assembled {
+        let pool = BufferPool::default();
+        let batches = Collated {
             gallery: &self.gallery,
-            decoded: self.decoded(pass, &order, places, &spares),
-            gathered: Gathered::new(&self.gallery, largest(&slices), spares),
+            decoded: self.decoded(pass, &order, places, &pool),
+            gathered: Collator::new(&self.gallery, largest(&slices), pool),
             rows: rows.into_iter(),
             slices: slices.into_iter(),
-            // A process that left a batch out would let the others wait for it.
-            may_leave_out: pass.processes == 1,
-            doubles: pass.batch_size > 1,
+            // A rank that skips a batch would block the others.
+            may_skip: pass.processes == 1,
+            duplicates_single: pass.batch_size > 1,
         };
-        let batches = arrived(batches, Some(&self.preprocessing), self.device);
-        Box::new(batches.map(move |batch| Ok(mixed(batch?, &self.augmentation, pass))))
+        let batches = on_device(batches, Some(&self.preprocessing), self.device);
+        Box::new(batches.map(move |batch| Ok(mix(batch?, &self.augmentation, pass))))
     }
 }
 
-/// Pictures to measure a model on.
+/// Evaluation images decoded on the fly.
 pub struct StreamHeldOut {
     gallery: Arc<Gallery>,
     rows: Vec<i64>,
@@ -131,7 +131,7 @@ pub struct StreamHeldOut {
 }
 
 impl StreamHeldOut {
-    /// Feeds the pictures `rows` of a gallery, raw where no preprocessing is given.
+    /// Feeds the images `rows` of a gallery, raw without preprocessing.
     pub fn new(
         gallery: &Arc<Gallery>,
         rows: &[i64],
@@ -146,9 +146,9 @@ impl StreamHeldOut {
         }
     }
 
-    fn middles(&self, spares: &Spares) -> Ordered<Decoded> {
-        self.gallery.finished_middles(&self.rows, EVALUATION_BATCH, || {
-            let finish = Finish::new(&self.gallery, self.preprocessing.as_ref(), self.device, spares);
+    fn middles(&self, pool: &BufferPool) -> Ordered<Decoded> {
+        self.gallery.converted_center_crops(&self.rows, EVALUATION_BATCH, || {
+            let finish = Converter::new(&self.gallery, self.preprocessing.as_ref(), self.device, pool);
             move |pixels, decoder: &mut Decoder| finish.apply(pixels, decoder)
         })
     }
@@ -164,32 +164,32 @@ impl HeldOutFeed for StreamHeldOut {
     }
 
     fn in_order(&self) -> Batches<'_> {
-        let spares = Spares::default();
+        let pool = BufferPool::default();
         let slices: Vec<_> = Pass::new(0, EVALUATION_BATCH as u32, 0).slices(self.rows.len()).collect();
-        let batches = Assembled {
+        let batches = Collated {
             gallery: &self.gallery,
-            decoded: self.middles(&spares),
-            gathered: Gathered::new(&self.gallery, largest(&slices), spares),
+            decoded: self.middles(&pool),
+            gathered: Collator::new(&self.gallery, largest(&slices), pool),
             rows: self.rows.clone().into_iter(),
             slices: slices.into_iter(),
-            may_leave_out: true,
-            doubles: false,
+            may_skip: true,
+            duplicates_single: false,
         };
-        arrived(batches, self.preprocessing.as_ref(), self.device)
+        on_device(batches, self.preprocessing.as_ref(), self.device)
     }
 
-    fn is_left_out(&self, place: usize) -> bool {
+    fn is_unreadable(&self, place: usize) -> bool {
         self.gallery.is_bad(self.rows[place] as usize)
     }
 }
 
-/// The number of pictures of the largest batch.
-fn largest(slices: &[Slice]) -> usize {
+/// The size of the largest batch.
+fn largest(slices: &[BatchSlice]) -> usize {
     slices.iter().map(|slice| slice.length).max().unwrap_or(0)
 }
 
-/// Batches on the device and preprocessed there, as far as they are not yet.
-fn arrived<'a>(
+/// Moves batches to the device, and preprocesses them there if they are raw.
+fn on_device<'a>(
     batches: impl Iterator<Item = Result<Batch>> + 'a,
     preprocessing: Option<&'a Preprocessing>,
     device: Device,
@@ -200,30 +200,30 @@ fn arrived<'a>(
     }))
 }
 
-/// Decoded pictures, put together to batches on the CPU. What cannot be read is left out, so a batch may be smaller.
-struct Assembled<'a> {
+/// Collates decoded images into batches on the CPU. Unreadable images are skipped, so a batch may be smaller.
+struct Collated<'a> {
     gallery: &'a Gallery,
     decoded: Ordered<Decoded>,
-    gathered: Gathered,
+    gathered: Collator,
     rows: std::vec::IntoIter<i64>,
-    slices: std::vec::IntoIter<Slice>,
-    /// Whether a batch may be left out none of whose pictures can be read.
-    may_leave_out: bool,
-    /// Whether the one picture of a batch that can be read is taken twice: batch normalisation can make nothing of a single value.
-    doubles: bool,
+    slices: std::vec::IntoIter<BatchSlice>,
+    /// Whether a batch without readable images may be skipped.
+    may_skip: bool,
+    /// Whether to duplicate the image of a batch with a single readable one: batch normalization cannot train on one value.
+    duplicates_single: bool,
 }
 
-impl Iterator for Assembled<'_> {
+impl Iterator for Collated<'_> {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
         for slice in self.slices.by_ref() {
-            let mut pictures = Vec::with_capacity(slice.length);
+            let mut images = Vec::with_capacity(slice.length);
             let mut labels = Vec::with_capacity(slice.length);
             for row in self.rows.by_ref().take(slice.length) {
                 match self.decoded.next().expect("there is a result for each row") {
-                    Ok(picture) => {
-                        pictures.push(picture);
+                    Ok(image) => {
+                        images.push(image);
                         labels.push(self.gallery.labels[row as usize]);
                     }
                     Err(problem) => {
@@ -233,22 +233,22 @@ impl Iterator for Assembled<'_> {
                     }
                 }
             }
-            if labels.is_empty() && self.may_leave_out {
+            if labels.is_empty() && self.may_skip {
                 continue;
             }
             if labels.is_empty() {
                 return Some(Err(Error::Usage(format!(
-                    "none of the {} pictures of a batch can be read; `cresset data clean` leaves bad pictures out for good",
+                    "none of the {} images of a batch can be read; `cresset data clean` removes unreadable images",
                     slice.length
                 ))));
             }
-            let mut inputs = self.gathered.gather(pictures);
-            if self.doubles && labels.len() == 1 && slice.length > 1 {
+            let mut inputs = self.gathered.collate(images);
+            if self.duplicates_single && labels.len() == 1 && slice.length > 1 {
                 inputs = Tensor::cat(&[&inputs, &inputs], 0);
                 labels.push(labels[0]);
             }
             let labels = Tensor::from_slice(&labels);
-            return Some(Ok(Batch::new(inputs, labels).of(slice)));
+            return Some(Ok(Batch::new(inputs, labels).with_slice(slice)));
         }
         None
     }

@@ -1,4 +1,4 @@
-//! Synthetic pictures from a few real ones: two of a class laid over each other in part, then changed at random.
+//! Synthetic images from a few real ones: blends of two images of a class, then augmented.
 
 use std::fs;
 use std::io::Cursor;
@@ -14,45 +14,45 @@ use crate::data::random::{Purpose, stream};
 use crate::data::{Dataset, thumbnail};
 use crate::error::{Error, Result};
 
-/// What is made.
+/// Options of the synthetic images.
 #[derive(Debug)]
 pub struct Synthesis {
-    /// Synthetic pictures a class.
+    /// Synthetic images per class.
     pub per_class: u32,
-    /// How often a picture is mixed of two.
+    /// Probability of blending two images.
     pub mixed: f64,
-    /// How each picture is changed.
+    /// Augmentation of each image.
     pub augmentation: Augmentation,
-    /// Seed of all that is drawn.
+    /// Random seed.
     pub seed: u64,
 }
 
 impl Synthesis {
-    /// Writes the real pictures of a data set in memory, and synthetic ones of each class beside them, as a folder with a
-    /// folder a class: `CLASS/real-00001.png` and `CLASS/synthetic-00001.png`. Gives the number of synthetic ones.
+    /// Writes the real images of a data set in memory and synthetic images of each class to a new folder, with a subfolder
+    /// per class: `CLASS/real-00001.png` and `CLASS/synthetic-00001.png`. Returns the number of synthetic images.
     ///
     /// # Errors
-    /// Examples that are no pictures, classes that cannot be names of folders, and a folder that exists and is not empty.
+    /// Examples that are not images, classes that are not valid folder names, and a folder that is not empty.
     pub fn write(&self, dataset: &Dataset, folder: &Path) -> Result<usize> {
         let Some(shape) = dataset.shape.image().filter(|_| dataset.has_pictures()) else {
             return Err(Error::data(
                 dataset.path.as_path(),
-                "its examples are no pictures, so none can be made of them",
+                "its examples are not images, so no images can be synthesized from them",
             ));
         };
         let is_taken = folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
         if is_taken {
-            let problem = format!("{} exists and is not empty; name a new folder", folder.display());
+            let problem = format!("{} is not empty; give a new folder", folder.display());
             return Err(Error::Usage(problem));
         }
-        // A folder that begins with a dot is not read.
+        // The reader ignores folders whose names start with a dot.
         let is_name = |class: &&String| {
             Path::new(class).file_name() == Some(class.as_ref())
                 && !class.starts_with('.')
                 && !class.contains('\0')
         };
         if let Some(class) = dataset.classes.iter().find(|class| !is_name(class)) {
-            let problem = format!("the class {} cannot be the name of a folder", crate::error::quoted(class));
+            let problem = format!("the class {} is not a valid folder name", crate::error::quoted(class));
             return Err(Error::data(dataset.path.as_path(), problem));
         }
         let mut count = 0;
@@ -78,7 +78,7 @@ impl Synthesis {
                 )?;
             }
             for number in 1..=self.per_class {
-                let values = self.picture(dataset, shape, &own, label, number);
+                let values = self.image(dataset, shape, &own, label, number);
                 save(&values, shape, &inside.join(format!("synthetic-{number:05}.png")))?;
                 count += 1;
             }
@@ -86,8 +86,8 @@ impl Synthesis {
         Ok(count)
     }
 
-    /// Values of synthetic picture `number` of a class whose real pictures are `own`.
-    fn picture(
+    /// Values of the synthetic image `number` of a class with the real images `own`.
+    fn image(
         &self,
         dataset: &Dataset,
         (channels, height, width): (i64, i64, i64),
@@ -105,19 +105,19 @@ impl Synthesis {
                 .zip(other)
                 .for_each(|(value, other)| *value = share * *value + (1. - share) * other);
         }
-        let picture = Tensor::from_slice(&values).view([1, channels, height, width]);
-        let changed = self.augmentation.apply(&picture, 1., &mut [generator]);
-        Vec::try_from(changed.contiguous().view(-1)).expect("pictures are float32")
+        let image = Tensor::from_slice(&values).view([1, channels, height, width]);
+        let changed = self.augmentation.apply(&image, 1., &mut [generator]);
+        Vec::try_from(changed.contiguous().view(-1)).expect("images are float32")
     }
 }
 
 fn save(values: &[f32], shape: (i64, i64, i64), path: &Path) -> Result<()> {
-    let picture = thumbnail::from_values(values, shape)
-        .ok_or_else(|| Error::data(path, "a picture of this size cannot be written"))?;
-    let picture = DynamicImage::from(picture);
-    let picture = if shape.0 == 1 { DynamicImage::from(picture.into_luma8()) } else { picture };
+    let image = thumbnail::from_values(values, shape)
+        .ok_or_else(|| Error::data(path, "an image of this size cannot be written"))?;
+    let image = DynamicImage::from(image);
+    let image = if shape.0 == 1 { DynamicImage::from(image.into_luma8()) } else { image };
     let fault = |e: image::ImageError| Error::io("write", path)(std::io::Error::other(e));
     let mut png = Cursor::new(Vec::new());
-    picture.write_to(&mut png, ImageFormat::Png).map_err(fault)?;
+    image.write_to(&mut png, ImageFormat::Png).map_err(fault)?;
     fs::write(path, png.into_inner()).map_err(Error::io("write", path))
 }

@@ -5,8 +5,8 @@ use crate::model::preprocessing::{Preprocessing, PreprocessingKind, TensorDatase
 use image::{Rgb, RgbImage};
 use std::sync::Arc;
 
-/// A folder of 12 pictures in two classes, each of one color.
-fn pictures() -> tempfile::TempDir {
+/// A folder of 12 images in two classes, each of one color.
+fn images() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for class in ["a", "b"] {
         std::fs::create_dir(folder.path().join(class)).unwrap();
@@ -14,8 +14,8 @@ fn pictures() -> tempfile::TempDir {
     for number in 0..12u8 {
         let class = if number < 6 { "a" } else { "b" };
         let path = folder.path().join(format!("{class}/{number:02}.png"));
-        let picture = |x: u32, y: u32| Rgb([number * 20, (x * 5) as u8, (y * 5) as u8]);
-        RgbImage::from_fn(40, 30, picture).save(path).unwrap();
+        let image = |x: u32, y: u32| Rgb([number * 20, (x * 5) as u8, (y * 5) as u8]);
+        RgbImage::from_fn(40, 30, image).save(path).unwrap();
     }
     folder
 }
@@ -51,21 +51,21 @@ fn batches(feed: &dyn TrainFeed, first: usize) -> Vec<(Tensor, Vec<i64>)> {
 
 #[test]
 fn the_number_of_threads_changes_nothing() {
-    let folder = pictures();
+    let folder = images();
     let data = dataset(&folder);
     for augmentation in ["none", "random-resized-crop,flip", "photos,mixup", "elastic,noise,cutmix"] {
         let one = batches(&stream_of(&data, 1, augmentation, 0.), 0);
         let four = batches(&stream_of(&data, 4, augmentation, 0.), 0);
         assert_eq!(one, four, "{augmentation}");
         assert_eq!(one.iter().map(|(inputs, _)| inputs.size()[0]).collect::<Vec<_>>(), [5, 5, 2]);
-        // An epoch that is begun in its middle goes on as it would have.
+        // An epoch resumed in the middle yields the remaining batches unchanged.
         assert_eq!(batches(&stream_of(&data, 2, augmentation, 0.), 1), one[1..], "{augmentation}");
     }
 }
 
 #[test]
-fn streamed_and_decoded_pictures_are_the_same() {
-    let folder = pictures();
+fn streamed_and_decoded_images_are_the_same() {
+    let folder = images();
     let streamed = batches(&stream_of(&dataset(&folder), 2, "none", 0.), 0);
     let data = decode_all(dataset(&folder), 2, 0.).unwrap();
     let rows: Vec<i64> = (0..data.rows() as i64).collect();
@@ -75,8 +75,8 @@ fn streamed_and_decoded_pictures_are_the_same() {
 }
 
 #[test]
-fn pictures_in_memory_are_augmented_anew_each_epoch_and_the_same_for_the_same_seed() {
-    let folder = pictures();
+fn images_in_memory_are_augmented_anew_each_epoch_and_the_same_for_the_same_seed() {
+    let folder = images();
     let data = decode_all(dataset(&folder), 2, 0.).unwrap();
     let rows: Vec<i64> = (0..data.rows() as i64).collect();
     let feed = |augmentation: &str| {
@@ -98,8 +98,8 @@ fn pictures_in_memory_are_augmented_anew_each_epoch_and_the_same_for_the_same_se
 }
 
 #[test]
-fn a_damaged_picture_is_left_out_and_too_many_are_an_error() {
-    let folder = pictures();
+fn a_damaged_image_is_skipped_and_too_many_are_an_error() {
+    let folder = images();
     std::fs::write(folder.path().join("a/03.png"), b"\x89PNG\r\n\x1a\n and no more").unwrap();
     let data = dataset(&folder);
     let feed = stream_of(&data, 2, "none", 0.1);
@@ -107,13 +107,13 @@ fn a_damaged_picture_is_left_out_and_too_many_are_an_error() {
     assert_eq!(sizes, 11);
     let held_out = StreamHeldOut::new(&feed_gallery(&data), &[2, 3, 4], None, Device::Cpu);
     assert_eq!(held_out.in_order().map(|batch| batch.unwrap().labels.size()[0]).sum::<i64>(), 2);
-    assert_eq!((0..3).map(|place| held_out.is_left_out(place)).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!((0..3).map(|place| held_out.is_unreadable(place)).collect::<Vec<_>>(), [false, true, false]);
 
     let kept = decode_all(dataset(&folder), 2, 0.1).unwrap();
     assert_eq!((kept.rows(), kept.names.name(3)), (11, "a/04.png".to_string()));
     let said = decode_all(dataset(&folder), 2, 0.05).unwrap_err().to_string();
     assert!(
-        said.contains("1 of 12 pictures cannot be read") && said.contains("a/03.png: the picture"),
+        said.contains("1 of 12 images cannot be read") && said.contains("a/03.png: the picture"),
         "{said}"
     );
     let strict = stream_of(&data, 2, "none", 0.05);
@@ -125,10 +125,10 @@ fn feed_gallery(data: &Dataset) -> Arc<Gallery> {
     Gallery::of(data, 2, 0.1).unwrap()
 }
 
-/// What a GPU is sent, preprocessed by libtorch there, as what a thread looks up for a model on the CPU.
+/// Bytes preprocessed by libtorch, as on a GPU, equal the table lookup that decoding threads do for the CPU.
 #[test]
 fn bytes_that_the_device_preprocesses_give_the_same_bits() {
-    let folder = pictures();
+    let folder = images();
     let data = dataset(&folder);
     let gallery = Gallery::of(&data, 1, 0.).unwrap();
     let own = Preprocessing {
@@ -137,20 +137,20 @@ fn bytes_that_the_device_preprocesses_give_the_same_bits() {
         scale: vec![3., 7., 11.],
         ..identity(&data)
     };
-    let spares = finish::Spares::default();
+    let pool = collate::BufferPool::default();
     let mut decoder = gallery.decoder();
     let pixels: Vec<u8> = (0..16 * 16 * 3).map(|value| (value * 7 % 256) as u8).collect();
     let floats =
-        finish::Finish::new(&gallery, Some(&own), Device::Cpu, &spares).apply(pixels.clone(), &mut decoder);
-    assert!(matches!(floats, finish::Finished::Floats(_)));
-    let mut gathered = finish::Gathered::new(&gallery, 2, spares);
-    let looked_up = finish::inputs(gathered.gather(vec![floats]), Some(&own));
-    let computed = finish::inputs(gathered.gather(vec![finish::Finished::Bytes(pixels)]), Some(&own));
+        collate::Converter::new(&gallery, Some(&own), Device::Cpu, &pool).apply(pixels.clone(), &mut decoder);
+    assert!(matches!(floats, collate::DecodedImage::Floats(_)));
+    let mut gathered = collate::Collator::new(&gallery, 2, pool);
+    let looked_up = collate::inputs(gathered.collate(vec![floats]), Some(&own));
+    let computed = collate::inputs(gathered.collate(vec![collate::DecodedImage::Bytes(pixels)]), Some(&own));
     assert_eq!(looked_up, computed);
     assert_eq!(computed.size(), [1, 3, 16, 16]);
 }
 
-/// What all processes take together in an epoch, step by step, with the weight of each.
+/// The batches of every rank in an epoch: labels, weight and whether the batch is the last.
 fn shared(
     feed: &dyn TrainFeed,
     processes: u32,
@@ -169,8 +169,8 @@ fn shared(
 }
 
 #[test]
-fn processes_share_every_batch_without_loss_or_repetition() {
-    // The labels are the rows, so that it is seen who takes which.
+fn ranks_split_every_batch_exactly() {
+    // The labels are the row indexes, which shows which rank takes which example.
     for rows in [1, 2, 7, 24, 25, 30] {
         let labels: Vec<i64> = (0..rows).collect();
         let part = || crate::model::preprocessing::TensorDataset {
@@ -200,7 +200,7 @@ fn processes_share_every_batch_without_loss_or_repetition() {
 }
 
 #[test]
-fn no_process_is_left_with_a_batch_of_one() {
+fn no_rank_gets_a_batch_of_one() {
     let sizes = |rows: usize, batch_size, processes, rank| -> Vec<usize> {
         let pass = Pass { rank, processes, ..Pass::new(1, batch_size, 4) };
         pass.slices(rows).map(|slice| slice.length).collect()
@@ -210,7 +210,7 @@ fn no_process_is_left_with_a_batch_of_one() {
     assert_eq!(sizes(34, 3, 1, 0), [[3].repeat(10), vec![4]].concat());
     assert_eq!(sizes(34, 32, 1, 0), [32, 2]);
     assert_eq!(sizes(1438, 32, 1, 0)[44], 30);
-    // A batch size of one is what was asked for.
+    // A requested batch size of 1 is kept.
     assert_eq!(sizes(3, 1, 1, 0), [1, 1, 1]);
     assert_eq!((sizes(11, 4, 2, 0), sizes(11, 4, 2, 1)), (vec![5], vec![6]));
     for (processes, batch_size, rows) in
@@ -218,14 +218,15 @@ fn no_process_is_left_with_a_batch_of_one() {
     {
         let place = format!("{rows} by {processes} times {batch_size}");
         let pass = |rank| Pass { rank, processes, ..Pass::new(1, batch_size, 4) };
-        let slices: Vec<Vec<Slice>> = (0..processes).map(|rank| pass(rank).slices(rows).collect()).collect();
+        let slices: Vec<Vec<BatchSlice>> =
+            (0..processes).map(|rank| pass(rank).slices(rows).collect()).collect();
         assert!(slices.iter().all(|of_rank| of_rank.len() == slices[0].len()), "{place}");
         let counted = slices.iter().flatten().filter(|slice| slice.weight > 0.);
         assert_eq!(counted.map(|slice| slice.length).sum::<usize>(), rows, "{place}");
         if rows >= 2 * processes as usize {
             assert!(pass(0).smallest_share(rows) >= 2, "{place}");
         }
-        // An epoch goes on behind any of its batches, and has nothing left behind the last one.
+        // An epoch can resume after any batch, and has none left after the last one.
         for (index, slice) in slices[0].iter().enumerate() {
             let rest: Vec<_> = Pass { start: slice.end, ..pass(0) }.slices(rows).collect();
             assert_eq!(rest, slices[0][index + 1..], "{place}");
@@ -235,8 +236,8 @@ fn no_process_is_left_with_a_batch_of_one() {
 }
 
 #[test]
-fn the_one_picture_of_a_batch_that_can_be_read_is_taken_twice() {
-    let folder = pictures();
+fn the_only_readable_image_of_a_batch_is_duplicated() {
+    let folder = images();
     for number in 0..11 {
         let class = if number < 6 { "a" } else { "b" };
         std::fs::write(
@@ -255,8 +256,8 @@ fn the_one_picture_of_a_batch_that_can_be_read_is_taken_twice() {
 }
 
 #[test]
-fn processes_augment_and_decode_what_one_would() {
-    let folder = pictures();
+fn augmentation_does_not_depend_on_the_number_of_processes() {
+    let folder = images();
     let data = dataset(&folder);
     let feed = stream_of(&data, 2, "random-resized-crop,flip", 0.);
     let inputs = |processes, rank, batch_size| -> Vec<Tensor> {

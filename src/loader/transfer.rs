@@ -1,4 +1,4 @@
-//! Batches on their way to the device: the next one travels while the one before it is computed with.
+//! Transfer of batches to the device, overlapped with computation.
 
 use cresset_bridge::cuda::{Sent, SideStream};
 use cresset_bridge::memory::pinned;
@@ -7,17 +7,17 @@ use tch::{Device, Tensor};
 use super::{Batch, Batches};
 use crate::error::Result;
 
-/// Batches, not mixed yet, from the CPU on `device`. A GPU copies them out of pinned memory; with the CUDA plugin it does so
-/// on a stream of its own, a batch ahead. Batches for the CPU stay as they are.
+/// Moves batches, not mixed yet, from the CPU to `device`. A GPU copies them from pinned memory; with the CUDA plugin, on a
+/// side stream, one batch ahead. For the CPU, batches are unchanged.
 pub fn to_device<'a>(batches: impl Iterator<Item = Result<Batch>> + 'a, device: Device) -> Batches<'a> {
     if !device.is_cuda() {
         return Box::new(batches);
     }
     match SideStream::new(device) {
-        Ok(stream) => Box::new(Ahead { batches, carrier: stream, next: None }),
+        Ok(stream) => Box::new(Prefetch { batches, carrier: stream, next: None }),
         Err(reason) => {
-            tracing::debug!("batches travel on the stream that computes: {reason}");
-            Box::new(batches.map(move |batch| moved(batch?, |tensor| plainly(tensor, device))))
+            tracing::debug!("batches are copied on the compute stream: {reason}");
+            Box::new(batches.map(move |batch| moved(batch?, |tensor| to_device_async(tensor, device))))
         }
     }
 }
@@ -26,20 +26,20 @@ fn moved(batch: Batch, mut each: impl FnMut(&Tensor) -> Result<Tensor>) -> Resul
     Ok(Batch { inputs: each(&batch.inputs)?, labels: each(&batch.labels)?, ..batch })
 }
 
-/// On the stream that computes, but without the host having to wait.
-fn plainly(tensor: &Tensor, device: Device) -> Result<Tensor> {
+/// Copies on the compute stream, without blocking the host.
+fn to_device_async(tensor: &Tensor, device: Device) -> Result<Tensor> {
     Ok(pinned(tensor)?.f_to_device_(device, tensor.kind(), true, false)?)
 }
 
-/// Takes tensors to where they are computed with, in two parts, between which other work can be done.
+/// An asynchronous copy in two steps, between which other work can run.
 trait Carrier {
-    /// A tensor under way.
+    /// A pending copy.
     type Sent;
 
-    /// Starts.
+    /// Starts a copy.
     fn send(&mut self, tensor: &Tensor) -> Result<Self::Sent>;
 
-    /// Arrives, with all that was sent before.
+    /// Waits for a copy, and for all that were started before it.
     fn receive(&mut self, sent: Self::Sent) -> Result<Tensor>;
 }
 
@@ -55,19 +55,19 @@ impl Carrier for SideStream {
     }
 }
 
-/// Sends each batch before the one in front of it is handed out.
-struct Ahead<I, C: Carrier> {
+/// Starts the copy of each batch before returning the one before it.
+struct Prefetch<I, C: Carrier> {
     batches: I,
     carrier: C,
-    next: Option<Result<UnderWay<C::Sent>>>,
+    next: Option<Result<PendingBatch<C::Sent>>>,
 }
 
-/// A batch that is under way, and its inputs and labels as they are sent.
-type UnderWay<Sent> = (Batch, Sent, Sent);
+/// A batch and the pending copies of its inputs and labels.
+type PendingBatch<Sent> = (Batch, Sent, Sent);
 
-impl<I: Iterator<Item = Result<Batch>>, C: Carrier> Ahead<I, C> {
-    fn send(&mut self) -> Option<Result<UnderWay<C::Sent>>> {
-        let Ahead { batches, carrier, .. } = self;
+impl<I: Iterator<Item = Result<Batch>>, C: Carrier> Prefetch<I, C> {
+    fn send(&mut self) -> Option<Result<PendingBatch<C::Sent>>> {
+        let Prefetch { batches, carrier, .. } = self;
         let send = |batch: Result<Batch>| {
             let batch = batch?;
             let (inputs, labels) = (carrier.send(&batch.inputs)?, carrier.send(&batch.labels)?);
@@ -77,7 +77,7 @@ impl<I: Iterator<Item = Result<Batch>>, C: Carrier> Ahead<I, C> {
     }
 }
 
-impl<I: Iterator<Item = Result<Batch>>, C: Carrier> Iterator for Ahead<I, C> {
+impl<I: Iterator<Item = Result<Batch>>, C: Carrier> Iterator for Prefetch<I, C> {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Result<Batch>> {
@@ -85,7 +85,7 @@ impl<I: Iterator<Item = Result<Batch>>, C: Carrier> Iterator for Ahead<I, C> {
             Some(sent) => sent,
             None => self.send()?,
         };
-        // Received first: what was sent later must not be waited for.
+        // Receive before sending the next, which must not be waited for.
         let batch = current.and_then(|(batch, inputs, labels)| {
             let (inputs, labels) = (self.carrier.receive(inputs)?, self.carrier.receive(labels)?);
             Ok(Batch { inputs, labels, ..batch })
@@ -101,7 +101,7 @@ mod tests {
     use crate::error::Error;
     use std::cell::RefCell;
 
-    /// Three batches, and what goes wrong with the second one, if anything.
+    /// Three batches; the second one is an error if `problem` is given.
     fn batches(problem: Option<&'static str>) -> impl Iterator<Item = Result<Batch>> {
         (0..3i64).map(move |number| match problem {
             Some(problem) if number == 1 => Err(Error::Usage(problem.to_string())),
@@ -122,10 +122,10 @@ mod tests {
         batches.map(number).collect()
     }
 
-    /// Notes what it is asked to do.
-    struct Noting<'a>(&'a RefCell<Vec<String>>);
+    /// Records the calls.
+    struct Recorder<'a>(&'a RefCell<Vec<String>>);
 
-    impl Carrier for Noting<'_> {
+    impl Carrier for Recorder<'_> {
         type Sent = Tensor;
 
         fn send(&mut self, tensor: &Tensor) -> Result<Tensor> {
@@ -149,9 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn each_batch_is_sent_before_the_one_in_front_of_it_is_handed_out() {
+    fn each_batch_is_sent_before_the_one_before_it_is_returned() {
         let notes = RefCell::new(Vec::new());
-        let mut ahead = Ahead { batches: batches(None), carrier: Noting(&notes), next: None };
+        let mut ahead = Prefetch { batches: batches(None), carrier: Recorder(&notes), next: None };
         ahead.next().unwrap().unwrap();
         // Inputs and labels each.
         let expected = ["send 0", "send 0", "receive 0", "receive 0", "send 1", "send 1"];
@@ -161,16 +161,16 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_fails_comes_in_its_turn() {
+    fn a_failing_batch_keeps_its_position() {
         let notes = RefCell::new(Vec::new());
-        let ahead = Ahead { batches: batches(Some("unreadable")), carrier: Noting(&notes), next: None };
+        let ahead = Prefetch { batches: batches(Some("unreadable")), carrier: Recorder(&notes), next: None };
         assert_eq!(numbers(ahead), [Ok(0), Err("unreadable".to_string()), Ok(2)]);
     }
 
     #[test]
     fn an_empty_epoch_sends_nothing() {
         let notes = RefCell::new(Vec::new());
-        let ahead = Ahead { batches: batches(None).take(0), carrier: Noting(&notes), next: None };
+        let ahead = Prefetch { batches: batches(None).take(0), carrier: Recorder(&notes), next: None };
         assert_eq!(numbers(ahead), []);
         assert!(notes.borrow().is_empty());
     }

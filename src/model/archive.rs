@@ -1,5 +1,4 @@
-//! A TorchScript file as the archive that it is: the sizes that it declares are looked at before libtorch makes room for
-//! them.
+//! Checks of the zip archive of a TorchScript file, before libtorch allocates the sizes that it declares.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -9,39 +8,39 @@ use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::quoted;
 
-/// The most bytes of a text that travels with a model. Ours take some kilobytes, with a hundred thousand classes some
-/// megabytes.
+/// Maximum size in bytes of an extra file. Those of exported models take some kilobytes, or some megabytes for a hundred
+/// thousand classes.
 pub const MOST_TEXT: u64 = 64 << 20;
 
-/// The most bytes that a packed part may unpack to. libtorch packs code alone.
+/// Maximum uncompressed size in bytes of a compressed member. libtorch compresses code only.
 const MOST_PACKED: u64 = 256 << 20;
 
-/// Opens an archive whose first byte is the first one of the file. The zip crate, if it is to look for the beginning itself,
-/// takes some of libtorch's for others: those where the first entry of the directory is as long as what stands behind it.
+/// Opens an archive that starts at offset 0 of the file. The offset detection of the zip crate misreads some archives of
+/// libtorch: those whose first directory entry is as long as the data after it.
 pub fn open<R: Read + Seek>(file: R) -> ZipResult<ZipArchive<R>> {
     ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, file)
 }
 
-/// Refuses an archive with a part that declares an absurd size. A file that is no archive is left to libtorch, which says
-/// so.
+/// Rejects an archive with a member that declares an implausible size. A file that is not an archive passes: libtorch
+/// reports it.
 ///
 /// # Errors
-/// Which part it is, and what it declares.
+/// The member and its declared size.
 pub fn check_sizes(mut file: impl Read + Seek) -> Result<(), String> {
     let Ok(length) = file.seek(SeekFrom::End(0)) else { return Ok(()) };
     let Ok(mut archive) = open(file) else { return Ok(()) };
     for index in 0..archive.len() {
-        let part =
-            archive.by_index_raw(index).map_err(|e| format!("its part {} is damaged: {e}", index + 1))?;
-        let (name, size) = (part.name().unwrap_or_default(), part.size());
-        let most = match part.compression() {
+        let member =
+            archive.by_index_raw(index).map_err(|e| format!("member {} is damaged: {e}", index + 1))?;
+        let (name, size) = (member.name().unwrap_or_default(), member.size());
+        let most = match member.compression() {
             _ if name.split('/').nth(1) == Some("extra") => MOST_TEXT,
             CompressionMethod::Stored => length,
             _ => MOST_PACKED,
         };
         if size > most {
             let name = quoted(&name);
-            return Err(format!("its part {name} is said to have {size} bytes; it can have {most} at most"));
+            return Err(format!("member {name} declares {size} bytes, more than the maximum of {most}"));
         }
     }
     Ok(())
@@ -55,7 +54,7 @@ mod tests {
     use proptest::prelude::*;
     use zip::write::{SimpleFileOptions, ZipWriter};
 
-    /// An archive of one part, and where its entry declares the part's size.
+    /// An archive with one member, and the offset of the member's size in its directory entry.
     fn archive(name: &str, method: CompressionMethod) -> (Vec<u8>, usize) {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         writer.start_file(name, SimpleFileOptions::default().compression_method(method)).unwrap();
@@ -72,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_declares_an_absurd_size_is_named() {
+    fn a_member_with_an_implausible_size_is_named() {
         let (stored, packed) = (CompressionMethod::Stored, CompressionMethod::Deflated);
         for (name, method, least) in [
             ("m/extra/metadata.json", stored, 64 << 20),
@@ -82,7 +81,7 @@ mod tests {
         ] {
             assert_eq!(declaring(name, method, 500), Ok(()));
             let problem = declaring(name, method, least + 1).unwrap_err();
-            assert!(problem.contains(&format!("`{name}` is said to have {} bytes", least + 1)), "{problem}");
+            assert!(problem.contains(&format!("`{name}` declares {} bytes", least + 1)), "{problem}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! A TorchScript file that is trained as it is.
+//! Imported TorchScript modules, trained by libtorch's interpreter.
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
@@ -11,37 +11,38 @@ use super::script::{self, Class, INSIDE};
 use crate::data::sha256;
 use crate::error::{Error, Result, quoted};
 
-/// A module that somebody else made, run by libtorch's interpreter.
+/// An imported TorchScript module.
 pub(super) struct Imported {
     module: RefCell<Module>,
     is_training: Cell<bool>,
-    /// Whether it gives a tuple, the logits first.
-    gives_tuple: bool,
+    /// Whether it returns a tuple, with the logits as the first element.
+    returns_tuple: bool,
 }
 
 impl Imported {
-    /// Loads a file, and fits its last layer to the classes; gives the SHA-256 of the file too.
+    /// Loads a file and replaces its last layer if the number of classes differs. Also returns the SHA-256 of the file.
     pub fn load(file: &Path, task: &Task, device: Device, seed: u64) -> Result<(Self, String)> {
         let fault = |problem: String| Error::artifact(file, problem);
         let (module, _) = script::load(file, device, &[])?;
         let bytes = std::fs::read(file).map_err(|e| fault(format!("cannot read the model: {e}")))?;
         let fingerprint = sha256(&bytes);
-        let module = inside(module)?.ok_or_else(|| {
+        let module = trainable_part(module)?.ok_or_else(|| {
             fault(
-                "cresset exported this model from one of its architectures; go on from its weights by \
+                "this model was exported from an architecture of cresset; continue from its weights with \
                  `--model ARCHITECTURE --init FILE`"
                     .to_string(),
             )
         })?;
         if module.parameters()?.is_empty() {
             let problem =
-                "the module has no parameters to train (a frozen one has lost them); save it before freezing";
+                "the module has no parameters to train (freezing removes them); save it before freezing";
             return Err(fault(problem.to_string()));
         }
-        let result =
-            module.result_type("forward").map_err(|e| fault(format!("it has no method `forward` ({e})")))?;
-        let gives_tuple = result != "Tensor";
-        let imported = Imported { module: RefCell::new(module), is_training: Cell::new(true), gives_tuple };
+        let result = module
+            .result_type("forward")
+            .map_err(|e| fault(format!("the module has no method `forward` ({e})")))?;
+        let returns_tuple = result != "Tensor";
+        let imported = Imported { module: RefCell::new(module), is_training: Cell::new(true), returns_tuple };
         imported.fit(task, device, seed).map_err(|problem| fault(problem.to_string()))?;
         Ok((imported, fingerprint))
     }
@@ -51,17 +52,16 @@ impl Imported {
         if self.is_training.replace(train) != train {
             self.module.borrow_mut().set_training(train)?;
         }
-        // The optimizing executor spends its first calls compiling and gains nothing on such modules; the setting is the
-        // thread's.
+        // The optimizing executor compiles in its first calls and is no faster on such modules. The setting is per thread.
         tch::jit::set_graph_executor_optimize(false);
         let mut results = self.module.borrow().call("forward", x)?;
         if results.is_empty() {
-            return Err(Error::Usage("the imported model gives nothing".to_string()));
+            return Err(Error::Usage("the imported model returns an empty tuple".to_string()));
         }
         Ok(results.swap_remove(0))
     }
 
-    /// The parameters, in the order of their definition.
+    /// The parameters, in definition order.
     pub fn parameters(&self) -> Result<Vec<(String, Tensor)>> {
         Ok(self.module.borrow().parameters()?)
     }
@@ -71,20 +71,19 @@ impl Imported {
         Ok(self.module.borrow().buffers()?)
     }
 
-    /// A copy of the module within one of the class `name`, which has the method `method` for its logits, and what `dress`
-    /// adds.
+    /// A copy of the module, wrapped in a class `name` with the method `method` for the logits and the additions of `extend`.
     pub fn wrapped(
         &self,
-        dress: &dyn Fn(Class) -> Class,
+        extend: &dyn Fn(Class) -> Class,
         name: &'static str,
         method: &str,
     ) -> Result<Module> {
         let copy = self.module.borrow().copy()?;
-        let first = if self.gives_tuple { "[0]" } else { "" };
-        script::wrap(&copy, name, (method, &format!("((self.{INSIDE}).forward(x)){first}")), dress)
+        let first = if self.returns_tuple { "[0]" } else { "" };
+        script::wrap(&copy, name, (method, &format!("((self.{INSIDE}).forward(x)){first}")), extend)
     }
 
-    /// Tries the module on an example, and replaces its last layer if that gives another number of figures.
+    /// Runs the module on an example, and replaces its last layer if the number of outputs is not the number of classes.
     fn fit(&self, task: &Task, device: Device, seed: u64) -> Result<()> {
         let outputs = self.outputs(task, device)?;
         if outputs == task.classes {
@@ -94,8 +93,7 @@ impl Imported {
         let is_head = |(_, tensor): &&(String, Tensor)| tensor.dim() > 1 && tensor.size()[0] == outputs;
         let Some((weight, old)) = parameters.iter().rfind(is_head) else {
             let problem = format!(
-                "the model gives {outputs} figures, but there are {} classes, and none of its parameters looks like a last \
-                 layer that could be replaced",
+                "the model has {outputs} outputs, but the data have {} classes, and no last layer to replace was found",
                 task.classes
             );
             return Err(Error::Usage(problem));
@@ -114,40 +112,40 @@ impl Imported {
         match self.outputs(task, device)? {
             outputs if outputs == task.classes => Ok(()),
             outputs => Err(Error::Usage(format!(
-                "the model gives {outputs} figures, but there are {} classes, and replacing {} did not change that",
+                "the model has {outputs} outputs, but the data have {} classes, and replacing {} did not change that",
                 task.classes,
                 quoted(weight)
             ))),
         }
     }
 
-    /// The number of figures that it gives for an example.
+    /// The number of outputs.
     fn outputs(&self, task: &Task, device: Device) -> Result<i64> {
         let size: Vec<i64> = std::iter::once(2).chain(task.input.0.iter().copied()).collect();
         let example = Tensor::zeros(size, (Kind::Float, device));
         let result = tch::no_grad(|| self.forward(&example, false)).map_err(|error| {
-            Error::Usage(format!("the model does not take examples of shape {} ({error})", task.input))
+            Error::Usage(format!("the model does not accept examples of shape {} ({error})", task.input))
         })?;
         match result.size()[..] {
             [2, outputs] => Ok(outputs),
             ref size => Err(Error::Usage(format!(
-                "of 2 examples the model makes a tensor of {size:?}, where logits (2, classes) are expected"
+                "for 2 examples the model returns a tensor of shape {size:?}, but logits (2, classes) are expected"
             ))),
         }
     }
 }
 
-/// The part of a loaded module that is to be trained: itself, or what cresset wrapped when it exported it. None of a module
-/// that cresset exported from an architecture of its own, whose preprocessing would be done twice.
-fn inside(module: Module) -> Result<Option<Module>> {
+/// The part of a loaded module to train: the module itself, or the module that an earlier export wrapped. None for the export
+/// of a built-in architecture, whose preprocessing would be applied twice.
+fn trainable_part(module: Module) -> Result<Option<Module>> {
     match (module.child("preprocess")?, module.child(INSIDE)?) {
         (None, _) => Ok(Some(module)),
-        (Some(_), inside) => Ok(inside),
+        (Some(_), wrapped) => Ok(wrapped),
     }
 }
 
-/// Values of a last layer's tensor of this size, for other classes, drawn uniformly from ±1/√(inputs of a unit) as
-/// `torch.nn.Linear` does.
+/// A new tensor of the last layer for another number of classes, initialized uniformly from ±1/√`fan_in` like
+/// `torch.nn.Linear`. `old` is the size of the old tensor.
 fn new_head(old: &[i64], classes: i64, fan_in: i64) -> Tensor {
     let size: Vec<i64> = std::iter::once(classes).chain(old[1..].iter().copied()).collect();
     let bound = 1. / (fan_in as f64).sqrt();

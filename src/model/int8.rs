@@ -1,4 +1,4 @@
-//! A network of 8-bit integers.
+//! Quantized networks (int8).
 
 use cresset_bridge::quantization::Scheme;
 use cresset_bridge::script::Module;
@@ -9,15 +9,16 @@ use super::body::{LOGITS, NAME};
 use super::script::{self, Class, INSIDE};
 use crate::error::Result;
 
-/// A network whose linear layers, convolutions and recurrent layers compute with 8-bit integers, on the CPU alone.
+/// A quantized network: linear layers, convolutions and recurrent layers compute in int8, on the CPU only.
 pub struct Int8 {
     module: Module,
     scheme: Scheme,
 }
 
 impl Int8 {
-    /// Makes it of a trained network. One with convolutions is quantized statically: preprocessed examples, `calibration`,
-    /// (N, …) each, tell the range of what each layer gives. Any other one finds the ranges anew in each batch.
+    /// Quantizes a trained network. A network with convolutions is quantized statically: batches of preprocessed examples,
+    /// `calibration`, (N, …) each, determine the activation ranges. Any other network is quantized dynamically: the ranges
+    /// are computed for each batch.
     ///
     /// # Errors
     /// A network that libtorch cannot quantize.
@@ -37,7 +38,7 @@ impl Int8 {
         Ok(Int8 { module: observed.quantized(Scheme::Static)?, scheme: Scheme::Static })
     }
 
-    /// The scheme, in a word.
+    /// Name of the scheme.
     pub fn scheme(&self) -> &'static str {
         match self.scheme {
             Scheme::Dynamic => "dynamic",
@@ -50,10 +51,10 @@ impl Int8 {
         Ok(tch::no_grad(|| self.module.call("forward", inputs))?.remove(0))
     }
 
-    /// The module to be exported, as [`Network::script`] gives it.
-    pub fn script(&self, dress: &dyn Fn(Class) -> Class) -> Result<Module> {
+    /// The module for export, like [`Network::script`].
+    pub fn script(&self, extend: &dyn Fn(Class) -> Class) -> Result<Module> {
         let logits = format!("(self.{INSIDE}).forward(x)");
-        script::wrap(&self.module, NAME, (LOGITS, &logits), dress)
+        script::wrap(&self.module, NAME, (LOGITS, &logits), extend)
     }
 }
 
@@ -71,17 +72,17 @@ mod tests {
             let network = Network::new(architecture.name, "", &task, Device::Cpu, 3).unwrap();
             tch::manual_seed(0);
             let x = Tensor::rand([64, 1, 8, 8], (Kind::Float, Device::Cpu));
-            // Running figures as after training, or the values of deep networks would be far from any that are met.
+            // Running statistics as after training; otherwise the activations of deep networks would be out of range.
             tch::no_grad(|| (0..60).for_each(|_| drop(network.forward(&x, true).unwrap())));
             let int8 = Int8::of(&network, &[x.shallow_clone()]).unwrap();
-            let centred = |logits: Tensor| (&logits - logits.mean_dim(0, true, Kind::Float)).flatten(0, -1);
-            let expected = centred(tch::no_grad(|| network.forward(&x, false).unwrap()));
-            let found = centred(int8.forward(&x).unwrap());
+            let centered = |logits: Tensor| (&logits - logits.mean_dim(0, true, Kind::Float)).flatten(0, -1);
+            let expected = centered(tch::no_grad(|| network.forward(&x, false).unwrap()));
+            let found = centered(int8.forward(&x).unwrap());
             assert!(found != expected, "{} computes with floats", architecture.name);
             let cosine = (found.dot(&expected) / (found.norm() * expected.norm())).double_value(&[]);
             let is_deep = architecture.name.starts_with("resnet") && architecture.name != "resnet9";
-            // Of random weights, deep networks make nearly the same of all inputs, and seven bits an activation tell little of
-            // what is left.
+            // With random weights, deep networks give nearly the same output for all inputs, and seven bits per activation
+            // resolve little of the difference.
             assert!(cosine > if is_deep { 0.2 } else { 0.7 }, "{}: {cosine}", architecture.name);
         }
     }

@@ -1,9 +1,8 @@
-//! From a TorchScript file to a module, past all that can be wrong with it: the one way by which a file that came from elsewhere
-//! reaches libtorch.
+//! Safe loading of TorchScript files. Every untrusted file reaches libtorch through this module.
 //!
-//! libtorch trusts what it loads. It takes the sizes in a file as they are written, and reads memory by them; and it runs code of
-//! the file while it loads it. So the file is looked through before: that it is a file, its checksums, the sizes of its
-//! parts, the storages of its tensors, and the operations of its code, of which none may be outside a list.
+//! libtorch trusts the files that it loads: it uses their sizes without checks, and runs code of the file while loading. The
+//! following is therefore checked first: that it is a regular file, its checksums, the sizes of its members, the storages of
+//! its tensors, and the operations of its code, which must all be in an allowlist.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,13 +19,13 @@ use crate::error::{Error, Result, quoted};
 use crate::model::weights::pickle::Pickle;
 use crate::model::weights::storages;
 
-/// The operations that a model may have: those on tensors, numbers, texts, lists and dictionaries, the control of flow, and the
-/// classes of libtorch's own that hold weights of 8-bit integers.
+/// The allowlist of operations: those on tensors, numbers, strings, lists and dictionaries, control flow, and the libtorch
+/// classes that hold quantized weights.
 const ALLOWED: &str = include_str!("operations.txt");
 
 static TRUSTS_FILES: AtomicBool = AtomicBool::new(false);
 
-/// From now on, code of any operations is run in this process.
+/// Disables the allowlist of operations for this process.
 pub fn trust_files() {
     TRUSTS_FILES.store(true, Ordering::Relaxed);
 }
@@ -35,7 +34,7 @@ fn trusts_files() -> bool {
     TRUSTS_FILES.load(Ordering::Relaxed)
 }
 
-/// A TorchScript file, of which nothing has run: its parts and the storages of its tensors are as they should be.
+/// A TorchScript file with valid members and storages. None of its code has run.
 pub struct Unloaded {
     path: PathBuf,
     file: ModelFile,
@@ -45,7 +44,7 @@ impl Unloaded {
     /// Opens a file and checks it.
     ///
     /// # Errors
-    /// A file that is missing, damaged or no TorchScript, and what is no file.
+    /// A file that is missing, damaged or not TorchScript, and a path that is not a regular file.
     pub fn open(path: &Path) -> Result<Self> {
         let fault = |problem: String| Error::artifact(path, problem);
         let file = open_file(path)?;
@@ -58,23 +57,23 @@ impl Unloaded {
         let file = ModelFile::open(&file).map_err(|reason| damaged(path, &reason.to_string()))?;
         let unloaded = Unloaded { path: path.to_path_buf(), file };
         if !unloaded.has("constants.pkl")? && !unloaded.has("model.json")? {
-            let without = if unloaded.has("data.pkl")? {
-                "values without code, as torch.save writes them"
+            let content = if unloaded.has("data.pkl")? {
+                "values without code, as written by torch.save"
             } else {
                 "no code"
             };
-            return Err(damaged(path, &format!("it holds {without}")));
+            return Err(damaged(path, &format!("it contains {content}")));
         }
         for folder in ["constants", "data"] {
             unloaded.check_storages(folder).map_err(|problem| {
-                let problem = format!("the file is damaged, and libtorch was not given it: {problem}");
+                let problem = format!("the file is damaged and was not loaded: {problem}");
                 fault(problem)
             })?;
         }
         Ok(unloaded)
     }
 
-    /// The text of an extra file, if it has one of this name.
+    /// The text of the extra file `name`, if it exists.
     ///
     /// # Errors
     /// A record that cannot be read.
@@ -86,10 +85,10 @@ impl Unloaded {
         })
     }
 
-    /// The module on a device, and the operations of its code.
+    /// Loads the module onto a device. Also returns the operations of its code.
     ///
     /// # Errors
-    /// Code that does not compile, and operations that no model needs, unless files are trusted.
+    /// Code that does not compile, and operations outside the allowlist, unless files are trusted.
     pub fn load(&self, device: Device) -> std::result::Result<(Module, Vec<Operation>), Refusal> {
         if trusts_files() {
             return self.file.load_trusted(device).map_err(Refusal::Damaged);
@@ -97,7 +96,7 @@ impl Unloaded {
         self.file.load(device, ALLOWED)
     }
 
-    /// The same, with the refusal as a sentence.
+    /// Like [`Unloaded::load`], with the refusal as an [`Error`].
     ///
     /// # Errors
     /// Those of [`Unloaded::load`].
@@ -105,7 +104,7 @@ impl Unloaded {
         self.load(device).map(|(module, _)| module).map_err(|refusal| self.error(&refusal))
     }
 
-    /// What a refusal says to people.
+    /// The error message of a refusal.
     pub fn error(&self, refusal: &Refusal) -> Error {
         match refusal {
             Refusal::Damaged(reason) => damaged(&self.path, &reason.to_string()),
@@ -118,22 +117,22 @@ impl Unloaded {
     }
 
     fn check_storages(&self, folder: &str) -> std::result::Result<(), String> {
-        let said = |error: cresset_bridge::Error| error.to_string();
+        let to_text = |error: cresset_bridge::Error| error.to_string();
         let record = format!("{folder}.pkl");
-        if self.file.size(&record).map_err(said)?.is_none() {
-            // libtorch says what is missing.
+        if self.file.size(&record).map_err(to_text)?.is_none() {
+            // libtorch reports the missing record.
             return Ok(());
         }
-        let pickle = Pickle::read(&self.file.read(&record).map_err(said)?)?;
-        storages::check(&pickle, folder, &|record| self.file.size(record).map_err(said))
+        let pickle = Pickle::read(&self.file.read(&record).map_err(to_text)?)?;
+        storages::check(&pickle, folder, &|record| self.file.size(record).map_err(to_text))
     }
 }
 
 fn damaged(path: &Path, reason: &str) -> Error {
-    Error::artifact(path, format!("this is no TorchScript model, or it is damaged ({reason})"))
+    Error::artifact(path, format!("this is not a TorchScript model, or it is damaged ({reason})"))
 }
 
-/// Names the operations that are refused, those of the first method that has one.
+/// The message for refused operations. It lists those of the first method.
 fn refused(found: &[Operation]) -> String {
     let mut methods: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for operation in found.iter().filter(|operation| !operation.is_allowed) {
@@ -150,29 +149,29 @@ fn refused(found: &[Operation]) -> String {
     };
     let others = match methods.len() {
         0 => String::new(),
-        1 => ", and another method calls more of the kind".to_string(),
-        count => format!(", and {count} other methods call more of the kind"),
+        1 => ", and 1 other method has refused operations".to_string(),
+        count => format!(", and {count} other methods have refused operations"),
     };
     format!(
-        "the model's {does}, which no classifier needs{others}. Nothing of the file was run. `cresset inspect` lists its \
-         operations; if you trust whoever made it, --trust runs them"
+        "the model's {does}, which no classifier needs{others}. No code of the file was run. `cresset inspect` lists its \
+         operations; use --trust if you trust the author of the file"
     )
 }
 
-/// Opens a file that is to be read as a model, which must be one: a FIFO or a device may never end.
+/// Opens a model file. It must be a regular file, because reading a FIFO or a device may never end.
 ///
 /// # Errors
-/// What is missing, and what is no regular file.
+/// A missing file, and a path that is not a regular file.
 pub fn open_file(path: &Path) -> Result<File> {
     use std::os::unix::fs::FileTypeExt;
     let cannot = |e: std::io::Error| Error::artifact(path, format!("cannot read the model: {e}"));
     let kind = std::fs::metadata(path).map_err(cannot)?.file_type();
     let problem = match () {
         () if kind.is_file() => return File::open(path).map_err(cannot),
-        () if kind.is_dir() => "this is a folder; name a model file, such as the model.pt in it",
-        () if kind.is_fifo() => "this is a FIFO, and a model is read from a regular file; copy it into one",
-        () if kind.is_socket() => "this is a socket, and a model is read from a regular file",
-        () => "this is a device, and a model is read from a regular file",
+        () if kind.is_dir() => "this is a folder; give a model file, such as the model.pt in it",
+        () if kind.is_fifo() => "this is a FIFO, not a regular file; copy it to a regular file",
+        () if kind.is_socket() => "this is a socket, not a regular file",
+        () => "this is a device, not a regular file",
     };
     Err(Error::artifact(path, problem))
 }
@@ -182,8 +181,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_sorted_and_libtorch_has_all_that_is_in_it() {
-        // What the compiler knows without an implementation, and classes.
+    fn the_allowlist_is_sorted_and_libtorch_knows_every_entry() {
+        // Operations without an implementation of their own, and classes.
         const BUILT_IN: [&str; 20] = [
             "prim::CallFunction",
             "prim::CallMethod",
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reads_or_writes_outside_the_model_is_not_in_the_list() {
+    fn operations_with_side_effects_are_not_allowed() {
         for name in
             ["aten::from_file", "aten::save", "aten::_print", "prim::Print", "prim::fork", "c10d::send"]
         {

@@ -1,23 +1,23 @@
-//! Is a model file as it was written, and is it ours? libtorch passes over the checksums in it, so a damaged weight would show
-//! in wrong predictions alone; and it runs code before it can be asked.
+//! Checksums and extra files of a model file, read without libtorch. libtorch ignores the checksums, so a damaged weight would
+//! only show in wrong predictions, and it runs code before it returns an extra file.
 
 use std::io::{Read, Seek, sink};
 
 use super::archive::{MOST_TEXT, open as open_archive};
 
-/// The name of the first member of a zip archive whose bytes do not have the checksum that the archive gives for them.
+/// The name of the first member of a zip archive with a wrong checksum.
 ///
-/// A file that is no archive at all is left to libtorch, which says so.
+/// A file that is not an archive passes: libtorch reports it.
 pub fn damaged_member(file: impl Read + Seek) -> Option<String> {
     let mut archive = open_archive(file).ok()?;
     (0..archive.len()).find(|index| !is_whole(&mut archive, *index)).map(|index| {
         let name = archive.name_for_index(index).and_then(Result::ok);
-        name.map_or_else(|| format!("its part {}", index + 1), |name| name.into_owned())
+        name.map_or_else(|| format!("member {}", index + 1), |name| name.into_owned())
     })
 }
 
-/// The text of the extra file `name` of a TorchScript archive, of which nothing is run: none if it has no such file. The outer
-/// `None` is for what is no such archive.
+/// The text of the extra file `name` of a TorchScript archive, without running code. The inner `None` means that there is no
+/// such file, the outer one that this is not a TorchScript archive.
 pub fn extra_file(file: impl Read + Seek, name: &str) -> Option<Option<String>> {
     let mut archive = open_archive(file).ok()?;
     let ending = format!("/extra/{name}");
@@ -29,7 +29,7 @@ pub fn extra_file(file: impl Read + Seek, name: &str) -> Option<Option<String>> 
             archive.by_name(member).ok()?.take(MOST_TEXT).read_to_end(&mut bytes).ok()?;
             Some(Some(String::from_utf8_lossy(&bytes).into_owned()))
         }
-        // Every module that libtorch saves has the first, or had the second long ago, and it loads none without.
+        // Every saved module has the first, or in an old format the second. libtorch loads no file without one of them.
         None => {
             let is_of_module = |member: &String| {
                 ["/constants.pkl", "/model.json"].iter().any(|ending| member.ends_with(ending))
@@ -39,7 +39,7 @@ pub fn extra_file(file: impl Read + Seek, name: &str) -> Option<Option<String>> 
     }
 }
 
-/// Reading a member to its end compares its checksum. Its size is declared apart from that, and believed by libtorch.
+/// Whether the checksum and the declared size of a member are right. Reading to the end compares the checksum.
 fn is_whole(archive: &mut zip::ZipArchive<impl Read + Seek>, index: usize) -> bool {
     archive.by_index(index).is_ok_and(|mut member| {
         let size = member.size();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flipped_bit_in_a_weight_or_a_note_is_found() {
+    fn a_flipped_bit_in_a_weight_or_an_extra_file_is_found() {
         let model = model();
         assert_eq!(damaged_member(Cursor::new(&model)), None);
         let weight = 0x5EED_F00D_i64.to_le_bytes();
@@ -99,7 +99,7 @@ mod tests {
 
     /// libtorch writes the name into the archive, and with it the lengths of its entries.
     #[test]
-    fn a_file_of_any_name_is_looked_through() {
+    fn a_file_of_any_name_is_checked() {
         for length in 1..40 {
             let model = named(&format!("{}.pt", "m".repeat(length)));
             assert_eq!(damaged_member(Cursor::new(&model)), None);
@@ -109,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_and_no_cut_make_the_check_panic(bytes: Vec<u8>, length in 0usize..4000, at in 0usize..4000, byte: u8) {
+        fn no_bytes_make_the_check_panic(bytes: Vec<u8>, length in 0usize..4000, at in 0usize..4000, byte: u8) {
             let _ = damaged_member(Cursor::new(bytes));
             let mut file = model();
             let place = file.len() - 1 - at.min(file.len() - 1);

@@ -1,5 +1,5 @@
-//! Models. Each architecture is written once, as a stack of layers that run in Rust and describe themselves in TorchScript;
-//! beside them stand models of one's own ([`Model`]) and TorchScript files that are trained as they are.
+//! Models: architectures, custom models ([`Model`]) and imported TorchScript modules. An architecture is a stack of layers,
+//! each of which runs in Rust and generates its TorchScript.
 
 mod architecture;
 pub mod archive;
@@ -25,19 +25,19 @@ pub use architecture::{ARCHITECTURES, Architecture};
 pub use int8::Int8;
 pub use network::{Network, Tensors};
 
-/// What a model is to do: the shape of an input, and the number of classes to tell apart.
+/// The classification task of a model: input shape and number of classes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// The shape of one example, as preprocessing gives it.
+    /// The shape of one preprocessed example.
     pub input: InputShape,
     /// The number of classes.
     pub classes: i64,
 }
 
-/// A model of one's own. A closure `|x, train| …` is one; [`Network::of`] makes it trainable.
+/// A custom model, such as a closure `|x, train| …`. [`Network::of`] makes it trainable.
 pub trait Model {
-    /// Logits, float32 (N, classes), of preprocessed inputs, float32 (N, …). `train` switches what behaves otherwise in
-    /// training, such as dropout.
+    /// Logits, float32 (N, classes), for preprocessed inputs, float32 (N, …). `train` is true in training, for layers such as
+    /// dropout.
     fn forward(&self, x: &Tensor, train: bool) -> Tensor;
 }
 

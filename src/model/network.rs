@@ -26,7 +26,7 @@ pub struct Network {
     state: Tensors,
     /// The parameters.
     parameters: Tensors,
-    /// Those that are trained at some time.
+    /// The parameters that are not frozen for good.
     trainable: Tensors,
     /// The layers that have parameters, from the input to the output.
     layer_names: Vec<String>,
@@ -35,11 +35,10 @@ pub struct Network {
 }
 
 impl Network {
-    /// Makes the architecture of this name with these options, with its parameters drawn from libtorch's generator as
-    /// seeded by `seed`.
+    /// Builds a built-in architecture with options, and initializes its parameters with `seed`.
     ///
     /// # Errors
-    /// An unknown name, faulty options, and a task that the architecture is not for.
+    /// An unknown name, invalid options, and a task that the architecture does not support.
     pub fn new(architecture: &str, options: &str, task: &Task, device: Device, seed: u64) -> Result<Self> {
         let architecture = Architecture::named(architecture)?;
         Network::drawn(task, device, seed, |path| {
@@ -49,29 +48,29 @@ impl Network {
         })
     }
 
-    /// A model of one's own: `build` makes it, with its parameters in the path that it is given, which are drawn as
-    /// seeded by `seed`. It is exported by recording what it computes, so it must not read sizes that depend on the number
-    /// of rows: `x.flatten(1, -1)` instead of `x.view([x.size()[0], -1])`.
+    /// Wraps a custom model. `build` creates it with its parameters in the given path, initialized with `seed`. The export
+    /// traces the model, so it must not read sizes that depend on the batch size: use `x.flatten(1, -1)` instead of
+    /// `x.view([x.size()[0], -1])`.
     pub fn of<M: Model + 'static>(
         task: &Task,
         device: Device,
         seed: u64,
         build: impl FnOnce(&nn::Path) -> M,
     ) -> Result<Self> {
-        Network::drawn(task, device, seed, |path| Ok((Body::Own(Box::new(build(path))), Vec::new())))
+        Network::drawn(task, device, seed, |path| Ok((Body::Custom(Box::new(build(path))), Vec::new())))
     }
 
-    /// A TorchScript file as it is. If it gives another number of figures than there are classes, its last layer is
-    /// replaced by one that is drawn as seeded by `seed`.
+    /// Imports a TorchScript file. If its number of outputs is not the number of classes, its last layer is replaced by a new
+    /// one, initialized with `seed`.
     ///
     /// # Errors
-    /// A file that is no TorchScript, has no parameters, or does not take such inputs; a last layer that cannot be found.
+    /// A file that is not TorchScript, has no parameters, or does not accept the inputs; a last layer that cannot be found.
     pub fn imported(file: &Path, task: &Task, device: Device, seed: u64) -> Result<Self> {
         let (imported, fingerprint) = Imported::load(file, task, device, seed)?;
         let parameters = imported.parameters()?;
         let layer_names = layers_of(parameters.iter().map(|(name, _)| name.as_str()));
         let parameters: Tensors = parameters.into_iter().collect();
-        let state = imported.buffers()?.into_iter().chain(copied(&parameters)).collect();
+        let state = imported.buffers()?.into_iter().chain(shallow_clones(&parameters)).collect();
         let network = Network::made(task, device, Body::Imported(imported), state, parameters, layer_names);
         Ok(Network { fingerprint: Some(fingerprint), ..network })
     }
@@ -82,7 +81,7 @@ impl Network {
         seed: u64,
         build: impl FnOnce(&nn::Path) -> Result<(Body, Vec<String>)>,
     ) -> Result<Self> {
-        // Drawn on the CPU, so that a run starts from the same weights on every device.
+        // Initialize on the CPU, so that the initial weights are the same on every device.
         tch::manual_seed(seed as i64);
         let mut store = nn::VarStore::new(Device::Cpu);
         let (body, mut layer_names) = build(&store.root())?;
@@ -92,7 +91,7 @@ impl Network {
         let parameters: Tensors =
             trained.map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
         if layer_names.is_empty() {
-            // The store knows the order in which the parameters were made.
+            // The store keeps the order in which the parameters were created.
             let name_of = |made: &Tensor| {
                 parameters.iter().find(|(_, known)| known.data_ptr() == made.data_ptr()).map(|(name, _)| name)
             };
@@ -110,7 +109,7 @@ impl Network {
         parameters: Tensors,
         layer_names: Vec<String>,
     ) -> Self {
-        let trainable = copied(&parameters).collect();
+        let trainable = shallow_clones(&parameters).collect();
         Network {
             task: task.clone(),
             body,
@@ -127,10 +126,10 @@ impl Network {
     /// Logits (N, classes) of preprocessed inputs (N, …).
     ///
     /// # Errors
-    /// What an imported model fails with.
+    /// Errors of an imported model.
     pub fn forward(&self, inputs: &Tensor, train: bool) -> Result<Tensor> {
         if self.is_channels_last {
-            // The layout is no matter of the values: if it cannot be had, the inputs go in as they are.
+            // The memory format does not change values, so a failure to convert is harmless.
             let inputs =
                 cresset_bridge::memory::channels_last(inputs).unwrap_or_else(|_| inputs.shallow_clone());
             return self.body.forward(&inputs, train);
@@ -138,11 +137,11 @@ impl Network {
         self.body.forward(inputs, train)
     }
 
-    /// The same outside of training, by the fastest way: while no gradients are recorded, logits may differ from those of
-    /// [`Network::forward`], whose bits the exported model has, by rounding.
+    /// The fastest forward pass in evaluation mode. Without gradients, logits may differ by rounding from those of
+    /// [`Network::forward`], which are bit-equal to those of the exported model.
     ///
     /// # Errors
-    /// What an imported model fails with.
+    /// Errors of an imported model.
     pub fn infer(&self, inputs: &Tensor) -> Result<Tensor> {
         match perceptron::infer(self, inputs)? {
             Some(logits) => Ok(logits),
@@ -150,17 +149,16 @@ impl Network {
         }
     }
 
-    /// The network as a TorchScript module on the CPU: an instance of `Classifier`, with its parameters, the method
-    /// `logits`, also `penultimate` (what the last layer is given) if its last layer can be told, and what `dress` adds to
-    /// the class.
+    /// The network as a TorchScript module on the CPU: an instance of `Classifier` with the parameters, the method `logits`,
+    /// the method `penultimate` (input of the last layer) if the last layer is known, and the additions of `extend`.
     ///
     /// # Errors
-    /// A model of one's own that computes something else when its recording is run.
-    pub fn script(&self, dress: &dyn Fn(Class) -> Class) -> Result<Module> {
-        self.body.script(self, dress)
+    /// A custom model that gives different results when its trace runs.
+    pub fn script(&self, extend: &dyn Fn(Class) -> Class) -> Result<Module> {
+        self.body.script(self, extend)
     }
 
-    /// The task that it was made for.
+    /// The task.
     pub fn task(&self) -> &Task {
         &self.task
     }
@@ -170,7 +168,7 @@ impl Network {
         self.task.classes as usize
     }
 
-    /// The layers of an architecture; none of a model that was imported or is one's own.
+    /// The layers of a built-in architecture. None for imported and custom models.
     pub fn layers(&self) -> Option<&Sequential> {
         match &self.body {
             Body::Layers(layers) => Some(layers),
@@ -183,23 +181,23 @@ impl Network {
         self.fingerprint.as_deref()
     }
 
-    /// All parameters and buffers in the order of their names, which are those of PyTorch's `state_dict()`.
+    /// All parameters and buffers, sorted by name, with the names of PyTorch's `state_dict()`.
     pub fn state(&self) -> Tensors {
-        copied(&self.state).collect()
+        shallow_clones(&self.state).collect()
     }
 
-    /// Whether the tensor of this name is a parameter and no buffer.
+    /// Whether the tensor of this name is a parameter (not a buffer).
     pub fn is_parameter(&self, name: &str) -> bool {
         self.parameters.contains_key(name)
     }
 
-    /// The ones of [`Network::state`] that are trained, now or later.
+    /// The parameters that are not frozen, including those that [`Network::train_only_head`] disables for now.
     pub fn parameters(&self) -> Tensors {
-        copied(&self.trainable).collect()
+        shallow_clones(&self.trainable).collect()
     }
 
-    /// The blocks of the model, from the input to the output, by the beginnings of their parameters' names: `conv1`,
-    /// `layer1`, …; the last one is the head.
+    /// The blocks of the model from input to output, as name prefixes of parameters: `conv1`, `layer1`, …. The last one is
+    /// the head.
     pub fn blocks(&self) -> Vec<String> {
         let mut blocks: Vec<String> = Vec::new();
         for name in &self.layer_names {
@@ -211,24 +209,24 @@ impl Network {
         blocks
     }
 
-    /// Whether a parameter is of the last layer, which gives the logits.
+    /// Whether a parameter belongs to the last layer, which computes the logits.
     pub fn is_head(&self, name: &str) -> bool {
-        self.layer_names.last().is_some_and(|head| is_of(name, head))
+        self.layer_names.last().is_some_and(|head| is_in(name, head))
     }
 
-    /// Leaves all parameters as they are whose names begin with one of these; gives the number of those values.
+    /// Freezes all parameters with one of these comma-separated name prefixes. Returns the number of frozen values.
     ///
     /// # Errors
-    /// A beginning that no parameter has.
-    pub fn freeze(&mut self, beginnings: &str) -> Result<usize> {
+    /// A prefix that matches no parameter.
+    pub fn freeze(&mut self, prefixes: &str) -> Result<usize> {
         let mut frozen = 0;
-        for beginning in beginnings.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let parameters = self.parameters().into_iter().filter(|(name, _)| is_of(name, beginning));
+        for prefix in prefixes.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let parameters = self.parameters().into_iter().filter(|(name, _)| is_in(name, prefix));
             let count: usize = parameters.map(|(_, tensor)| tensor.set_requires_grad(false).numel()).sum();
             if count == 0 {
                 let blocks = self.blocks().join(", ");
                 let problem =
-                    format!("--freeze: the model has no parameters in `{beginning}`. It has {blocks}");
+                    format!("--freeze: the model has no parameters in `{prefix}`. Its blocks are {blocks}");
                 return Err(Error::Usage(problem));
             }
             frozen += count;
@@ -237,20 +235,20 @@ impl Network {
         Ok(frozen)
     }
 
-    /// Trains the last layer alone, or everything that is not frozen.
+    /// Trains only the last layer, or all parameters that are not frozen.
     pub fn train_only_head(&mut self, only_head: bool) {
         for (name, tensor) in &self.trainable {
             let _ = tensor.set_requires_grad(!only_head || self.is_head(name));
         }
     }
 
-    /// Whether it is made of convolutions above all, as far as is known of it. One alone, as that of a vision transformer, cuts patches.
+    /// Whether it is a convolutional architecture. A single convolution, as in a vision transformer, does not count.
     pub fn is_convolutional(&self) -> bool {
         let kernels = self.parameters.iter().filter(|(_, tensor)| tensor.dim() == 4);
         self.layers().is_some() && kernels.count() > 1
     }
 
-    /// Keeps the channels of a place side by side in memory, in kernels and inputs.
+    /// Uses the memory format channels last for kernels and inputs.
     pub fn use_channels_last(&mut self) -> Result<()> {
         self.is_channels_last = true;
         for (_, mut tensor) in self.state() {
@@ -260,30 +258,30 @@ impl Network {
         Ok(())
     }
 
-    /// Normalises the batches of all processes of `world` as one (synchronised batch normalisation).
+    /// Synchronizes batch normalization over all ranks of `world`.
     ///
     /// # Errors
-    /// A model whose layers are not known.
+    /// A model that is not a built-in architecture.
     pub fn synchronise_batch_norm(&mut self, world: &World) -> Result<()> {
         let Some(layers) = self.layers() else {
-            let problem = "--sync-batch-norm is for the architectures that `cresset models` lists";
+            let problem = "--sync-batch-norm works only with the architectures that `cresset models` lists";
             return Err(Error::Usage(problem.to_string()));
         };
-        layers.span(world);
+        layers.synchronize(world);
         Ok(())
     }
 
-    /// Where the parameters are.
+    /// The device of the parameters.
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// The number of values of all parameters.
+    /// The total number of values of all parameters.
     pub fn parameter_count(&self) -> usize {
         self.parameters.values().map(Tensor::numel).sum()
     }
 
-    /// The layers of an architecture, as they are run for an example of this shape, with their outputs and costs.
+    /// The layers of a built-in architecture in execution order, with output shapes and costs for an example of shape `input`.
     pub fn summary(&self, input: &InputShape) -> Vec<LayerRow> {
         let size: Vec<i64> = std::iter::once(1).chain(input.0.iter().copied()).collect();
         let mut rows = Vec::new();
@@ -297,7 +295,7 @@ impl Network {
     /// Copies values into the tensors of [`Network::state`].
     ///
     /// # Errors
-    /// A tensor that is missing, not the model's, or of another shape; it is named.
+    /// A tensor that is missing, unknown, or of another shape.
     pub fn load_state(&mut self, from: &Tensors) -> std::result::Result<(), String> {
         let state = self.state();
         if let Some(name) = from.keys().find(|name| !state.contains_key(*name)) {
@@ -308,7 +306,7 @@ impl Network {
                 let value = from.get(&name).ok_or_else(|| format!("the tensor `{name}` is missing"))?;
                 if value.size() != tensor.size() {
                     return Err(format!(
-                        "the tensor `{name}` is {:?}, the model's is {:?}",
+                        "the tensor `{name}` is {:?}, but the model expects {:?}",
                         value.size(),
                         tensor.size()
                     ));
@@ -319,32 +317,30 @@ impl Network {
         })
     }
 
-    /// Takes the share `share` (above 0, below 1) of the least important channels and units out of every layer whose
-    /// neighbours allow it, for good. Input and logits keep their sizes.
+    /// Removes the share `share` (above 0, below 1) of the least important channels and units of every layer that can be
+    /// pruned. Input and logits keep their sizes.
     ///
     /// # Errors
-    /// A model that is no architecture of the registry, and one without such layers.
+    /// A model that is not a built-in architecture, and one without prunable layers.
     pub fn prune(&mut self, share: f64) -> Result<()> {
         let layers = self.layers().ok_or_else(|| {
-            let problem = "--prune: channels can be taken out of the architectures that `cresset models` lists, whose layers are \
-                           known; this model is another one";
+            let problem = "--prune: only the architectures that `cresset models` lists can be pruned";
             Error::Usage(problem.to_string())
         })?;
         let cuts = pruning::cuts(layers, &self.state, share);
         if cuts.is_empty() {
-            let problem =
-                "--prune: this model has no channels or hidden units that could be taken out by themselves";
+            let problem = "--prune: this model has no channels or hidden units that can be pruned";
             return Err(Error::Usage(problem.to_string()));
         }
         for cut in cuts {
-            let tensor = self.state.get_mut(&cut.tensor).expect("a cut is of a tensor of the model");
-            let left = cut.of(&tensor.detach());
-            tensor.set_data(&left);
+            let tensor = self.state.get_mut(&cut.tensor).expect("a cut names a tensor of the model");
+            let kept = cut.apply(&tensor.detach());
+            tensor.set_data(&kept);
         }
         Ok(())
     }
 
-    /// Makes all floating-point tensors float64, for checks that need the precision.
+    /// Converts all floating-point tensors to float64, for numerical checks.
     pub fn double(&mut self) {
         for tensor in self.state.values_mut().filter(|tensor| tensor.is_floating_point()) {
             tensor.set_data(&tensor.to_kind(Kind::Double));
@@ -352,12 +348,12 @@ impl Network {
     }
 }
 
-/// The same tensors once more, with their names.
-fn copied(tensors: &Tensors) -> impl Iterator<Item = (String, Tensor)> {
+/// Shallow clones of the tensors, with their names.
+fn shallow_clones(tensors: &Tensors) -> impl Iterator<Item = (String, Tensor)> {
     tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
 }
 
-/// The layers that parameters are of, each once: `fc` for `fc.weight` and `fc.bias`.
+/// The layers of parameters, without duplicates: `fc` for `fc.weight` and `fc.bias`.
 fn layers_of<'a>(parameters: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut layers: Vec<String> =
         parameters.map(|name| name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_string()).collect();
@@ -365,12 +361,12 @@ fn layers_of<'a>(parameters: impl Iterator<Item = &'a str>) -> Vec<String> {
     layers
 }
 
-/// Whether a name is that of something, or of something in it.
-fn is_of(name: &str, whole: &str) -> bool {
-    name.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+/// Whether a dotted name is `prefix` or lies below it.
+fn is_in(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// The block that a layer is of: its name up to the first part that is numbered, such as `layer1` of `layer1.0.conv2`.
+/// The block of a layer: its name up to the first component that ends with a digit, such as `layer1` for `layer1.0.conv2`.
 fn block(layer: &str) -> String {
     let mut length = 0;
     for part in layer.split('.') {

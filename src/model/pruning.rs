@@ -1,32 +1,32 @@
-//! Structured pruning: whole channels are taken out, so that what is left is a smaller network of the same kind and not
-//! one with zeros in it (Li et al., "Pruning Filters for Efficient ConvNets", 2017).
+//! Structured pruning: removes whole channels, which gives a smaller dense network (Li et al., "Pruning Filters for Efficient
+//! ConvNets", 2017).
 //!
-//! Channels that are added to each other, as at the end of a residual block, go together or stay together.
+//! Channels that are added to each other, as at the end of a residual block, are pruned together.
 
 use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor};
 
 use super::Tensors;
-use super::layer::{Channels, Part, Sequential};
+use super::layer::{ChannelEffect, FlatStep, Sequential};
 
-/// Which indexes of a tensor are kept, along which dimension.
+/// The indexes of a tensor to keep, along one dimension.
 pub(super) struct Cut {
-    /// The tensor's name.
+    /// Name of the tensor.
     pub tensor: String,
     dim: i64,
     indexes: Tensor,
 }
 
 impl Cut {
-    /// What is left of the tensor.
-    pub fn of(&self, tensor: &Tensor) -> Tensor {
+    /// The pruned tensor.
+    pub fn apply(&self, tensor: &Tensor) -> Tensor {
         tensor.index_select(self.dim, &self.indexes.to_device(tensor.device()))
     }
 }
 
-/// The cuts that take the share `share` (above 0, below 1) of the least important channels out of every group of channels
-/// that can lose some; at least one channel stays. What comes in and the logits keep their sizes.
+/// The cuts that remove the share `share` (above 0, below 1) of the least important channels of every prunable group. At least
+/// one channel stays. Input and logits keep their sizes.
 pub(super) fn cuts(layers: &Sequential, state: &Tensors, share: f64) -> Vec<Cut> {
     let mut flow = Flow::default();
     let input = flow.streams.len();
@@ -36,17 +36,17 @@ pub(super) fn cuts(layers: &Sequential, state: &Tensors, share: f64) -> Vec<Cut>
     flow.groups().iter().flat_map(|group| flow.cuts_of(group, state, share)).collect()
 }
 
-/// Channels between two layers.
+/// The channels between two layers.
 #[derive(Default)]
 struct Stream {
-    /// The layer that makes them, if one does whose channels can be taken out.
-    maker: Option<String>,
-    /// The layers that hold figures of each channel.
-    followers: Vec<String>,
-    /// The layers that take them in.
-    takers: Vec<String>,
+    /// The layer that produces them, if it can be pruned.
+    producer: Option<String>,
+    /// Layers with per-channel parameters.
+    per_channel: Vec<String>,
+    /// Layers that consume them.
+    consumers: Vec<String>,
     is_fixed: bool,
-    /// A stream with the same channels, by a sum.
+    /// A stream that shares its channels through a sum.
     same_as: Option<usize>,
 }
 
@@ -56,25 +56,25 @@ struct Flow {
 }
 
 impl Flow {
-    /// Follows the channels of the stream `from` through layers; gives the stream that comes out.
-    fn through(&mut self, parts: Vec<Part>, from: usize) -> usize {
+    /// Follows the channels of the stream `from` through layers. Returns the output stream.
+    fn through(&mut self, parts: Vec<FlatStep>, from: usize) -> usize {
         parts.into_iter().fold(from, |from, part| match part {
-            Part::Sum(body, shortcut) => {
+            FlatStep::Sum(body, shortcut) => {
                 let (body, shortcut) = (self.through(body, from), self.through(shortcut, from));
                 self.join(body, shortcut);
                 body
             }
-            Part::Layer(name, layer) => match layer.channels() {
-                Channels::Keeps => from,
-                Channels::Follows => {
-                    self.streams[from].followers.push(name);
+            FlatStep::Layer(name, layer) => match layer.channel_effect() {
+                ChannelEffect::Keeps => from,
+                ChannelEffect::PerChannel => {
+                    self.streams[from].per_channel.push(name);
                     from
                 }
-                Channels::Makes => {
-                    self.streams[from].takers.push(name.clone());
-                    self.begin(Stream { maker: Some(name), ..Stream::default() })
+                ChannelEffect::Mixes => {
+                    self.streams[from].consumers.push(name.clone());
+                    self.begin(Stream { producer: Some(name), ..Stream::default() })
                 }
-                Channels::Opaque => {
+                ChannelEffect::Opaque => {
                     self.streams[from].is_fixed = true;
                     self.begin(Stream { is_fixed: true, ..Stream::default() })
                 }
@@ -98,7 +98,7 @@ impl Flow {
         }
     }
 
-    /// The streams whose channels go together, where they can be taken out.
+    /// Groups of streams that share channels, if they can be pruned.
     fn groups(&self) -> Vec<Vec<&Stream>> {
         let mut groups: BTreeMap<usize, Vec<&Stream>> = BTreeMap::new();
         for (index, stream) in self.streams.iter().enumerate() {
@@ -114,22 +114,22 @@ impl Flow {
         let (kept, _) = importance.topk(kept, 0, true, true).1.sort(0, false);
         let mut cuts = Vec::new();
         for stream in group {
-            let own = stream.maker.iter().chain(&stream.followers);
-            cuts.extend(own.flat_map(|layer| own_cuts(layer, state, &kept)));
-            cuts.extend(stream.takers.iter().map(|layer| taking_cut(layer, state, &kept, channels)));
+            let own = stream.producer.iter().chain(&stream.per_channel);
+            cuts.extend(own.flat_map(|layer| output_cuts(layer, state, &kept)));
+            cuts.extend(stream.consumers.iter().map(|layer| input_cut(layer, state, &kept, channels)));
         }
         cuts
     }
 }
 
-/// How much each channel of a stream matters: the norm of the kernel that makes it, times what a normalisation behind it
-/// makes of it, with a mean of 1 over the channels. (channels)
+/// The importance of each channel, (channels): the norm of its kernel, times the scale of a following batch normalization,
+/// divided by the mean over the channels.
 fn importance(stream: &Stream, state: &Tensors) -> Option<Tensor> {
-    let weight = state.get(&format!("{}.weight", stream.maker.as_ref()?))?.detach().to_kind(Kind::Float);
+    let weight = state.get(&format!("{}.weight", stream.producer.as_ref()?))?.detach().to_kind(Kind::Float);
     let mut norm = weight.flatten(1, -1).square().sum_dim_intlist(1, false, Kind::Float).sqrt();
-    for follower in &stream.followers {
-        let figure = |name: &str| state.get(&format!("{follower}.{name}")).map(Tensor::detach);
-        if let (Some(weight), Some(variance)) = (figure("weight"), figure("running_var")) {
+    for layer in &stream.per_channel {
+        let tensor = |name: &str| state.get(&format!("{layer}.{name}")).map(Tensor::detach);
+        if let (Some(weight), Some(variance)) = (tensor("weight"), tensor("running_var")) {
             norm = norm * weight.abs() / (variance + 1e-5).sqrt();
         }
     }
@@ -137,15 +137,15 @@ fn importance(stream: &Stream, state: &Tensors) -> Option<Tensor> {
     Some(norm / mean)
 }
 
-/// Along the first dimension, all that a layer has of its own channels.
-fn own_cuts(layer: &str, state: &Tensors, kept: &Tensor) -> Vec<Cut> {
+/// Cuts all tensors of a layer along its output channels, the first dimension.
+fn output_cuts(layer: &str, state: &Tensors, kept: &Tensor) -> Vec<Cut> {
     let of_layer = |name: &str| name.rsplit_once('.').is_some_and(|(of, _)| of == layer);
     let tensors = state.iter().filter(|(name, tensor)| of_layer(name) && tensor.dim() > 0);
     tensors.map(|(name, _)| Cut { tensor: name.clone(), dim: 0, indexes: kept.shallow_clone() }).collect()
 }
 
-/// Along the second dimension, the weights of what comes in. Behind a flattening, a channel is several values.
-fn taking_cut(layer: &str, state: &Tensors, kept: &Tensor, channels: i64) -> Cut {
+/// Cuts the weight of a layer along its inputs, the second dimension. After a flatten, a channel has several values.
+fn input_cut(layer: &str, state: &Tensors, kept: &Tensor, channels: i64) -> Cut {
     let tensor = format!("{layer}.weight");
     let values = state[&tensor].size()[1] / channels;
     let places = Tensor::arange(values, (Kind::Int64, kept.device()));
@@ -163,7 +163,7 @@ mod tests {
     fn network(name: &str) -> Network {
         let task = Task { input: InputShape(vec![3, 16, 16]), classes: 7 };
         let network = Network::new(name, "", &task, Device::Cpu, 1).unwrap();
-        // As if it had been trained: each channel has figures of its own.
+        // Distinct values in each channel, as after training.
         for (_, mut tensor) in network.state().into_iter().filter(|(_, tensor)| tensor.is_floating_point()) {
             let figures = tensor.rand_like() + 0.5;
             tensor.set_data(&(if tensor.dim() == 1 { figures } else { tensor.detach() * figures }));
@@ -171,7 +171,7 @@ mod tests {
         network
     }
 
-    /// Sets to zero what makes the channels that the cuts take out.
+    /// Sets the kernels of the channels that the cuts remove to zero.
     fn silence(network: &Network, cuts: &[Cut]) {
         for cut in cuts.iter().filter(|cut| cut.dim == 0 && network.is_parameter(&cut.tensor)) {
             let tensor = &network.state()[&cut.tensor];
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pruned_network_computes_what_the_whole_one_does_without_those_channels() {
+    fn a_pruned_network_equals_the_full_one_with_zeroed_channels() {
         let x = Tensor::randn([4, 3, 16, 16], (Kind::Float, Device::Cpu));
         for (name, share) in [
             ("mlp", 0.5),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_weakest_kernels_go_first() {
+    fn the_least_important_kernels_are_pruned_first() {
         let mut network = network("mlp");
         let weight = &network.state()["fc1.weight"];
         tch::no_grad(|| drop(weight.narrow(0, 10, 3).g_mul_scalar_(1e-3)));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_such_channels_says_so() {
+    fn models_that_cannot_be_pruned_are_refused() {
         let problem = network("lstm").prune(0.5).unwrap_err().to_string();
         assert!(problem.contains("no channels or hidden units"), "{problem}");
     }

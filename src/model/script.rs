@@ -1,4 +1,4 @@
-//! TorchScript source, composed from classes: the dialect of the `code/` folder of a saved module.
+//! Generation of TorchScript source from classes, in the dialect of the `code/` folder of a saved module.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,35 +11,35 @@ use super::Tensors;
 use super::loading::Unloaded;
 use crate::error::Result;
 
-/// Where the classes are, so that none has the name of one in a module of somebody else.
+/// The package of the classes, which avoids name clashes with imported modules.
 pub const PACKAGE: &str = "__torch__.cresset";
 
-/// The type of a recurrent cell of 8-bit integers.
+/// The type of a quantized recurrent cell.
 const CELL: &str = "__torch__.torch.classes.rnn.CellParamsBase";
 
-/// The attribute that a wrapped module is.
+/// The attribute that holds a wrapped module.
 pub const INSIDE: &str = "network";
 
-/// A module around another one: an instance of a class of this name, with what `dress` adds to it and a method for the
-/// logits, whose expression calls the module `self.network`.
+/// Wraps a module in an instance of a new class `name` with the additions of `extend` and a method for the logits, whose
+/// expression accesses the module as `self.network`.
 pub fn wrap(
     module: &Module,
     name: &'static str,
     (method, expression): (&str, &str),
-    dress: &dyn Fn(Class) -> Class,
+    extend: &dyn Fn(Class) -> Class,
 ) -> Result<Module> {
     let logits = format!("  def {method}(self: {{class}}, x: Tensor) -> Tensor:\n    return {expression}\n");
     let class = Class::new(name, logits).existing(INSIDE, module.class_name()?);
-    // The module may have classes of the same names.
+    // The module may have a class of the same name.
     let mut package = PACKAGE.to_string();
     while module.knows_class(&format!("{package}.{name}"))? {
         package.push_str("_outer");
     }
-    let (source, class_name, values) = dress(class).compile_in(&package)?;
+    let (source, class_name, values) = extend(class).compile_in(&package)?;
     Ok(module.wrapped(&source, &class_name, &values, INSIDE)?)
 }
 
-/// Loads a TorchScript file onto a device, with the text of the extra files that `extra` names; an absent one is empty.
+/// Loads a TorchScript file onto a device. Also returns the text of the extra files `extra`, empty for a missing one.
 ///
 /// # Errors
 /// Those of [`Unloaded`].
@@ -49,17 +49,17 @@ pub fn load(path: &Path, device: Device, extra: &[&str]) -> Result<(Module, Vec<
     Ok((file.module(device)?, texts))
 }
 
-/// What a layer is in TorchScript.
+/// The TorchScript of a layer.
 pub enum Script {
-    /// An expression with `{x}` for its input, which may stand in it several times; for layers without parameters.
+    /// An expression of the input `{x}`, which may occur several times; for layers without parameters.
     Expression(String),
     /// An expression with a parameter that belongs to the enclosing module.
     Own {
-        /// The parameter's name, by which the expression calls it `self.name`.
+        /// The parameter's name. The expression accesses it as `self.name`.
         name: &'static str,
         /// Its value.
         tensor: Tensor,
-        /// The expression, with `{x}` for its input.
+        /// The expression of the input `{x}`.
         expression: String,
     },
     /// A submodule.
@@ -87,10 +87,10 @@ impl Script {
     }
 }
 
-/// A TorchScript class and the values of one instance of it.
+/// A TorchScript class and the attribute values of one instance.
 ///
-/// Methods are given as source, indented by two spaces, in which `{class}` stands for the class's own type. Attributes
-/// are used as `self.name`, submodules called as `(self.name).forward(x)`.
+/// Methods are source code, indented by two spaces, with `{class}` for the type of the class. Code accesses attributes as
+/// `self.name` and calls submodules as `(self.name).forward(x)`.
 #[derive(Debug)]
 pub struct Class {
     name: &'static str,
@@ -101,7 +101,7 @@ pub struct Class {
     children: Vec<(String, Class)>,
     existing: Vec<(&'static str, String)>,
     cells: Vec<(String, [Tensor; 4])>,
-    /// What takes its place in a model of 8-bit integers.
+    /// Its replacement in a quantized model.
     int8: Option<Box<Class>>,
 }
 
@@ -155,8 +155,8 @@ impl Class {
         self
     }
 
-    /// A class of nothing but tensors under dotted names (`layer1.0.weight`), with a submodule for each part of a name; a
-    /// tensor is a parameter if `is_parameter` says so of its whole name.
+    /// A class that holds tensors with dotted names (`layer1.0.weight`), with a submodule for each component of a name.
+    /// `is_parameter` decides by the full name whether a tensor is a parameter or a buffer.
     pub fn of_tensors(name: &'static str, tensors: &Tensors, is_parameter: &dyn Fn(&str) -> bool) -> Self {
         let mut class = Class::new(name, "");
         for (path, tensor) in tensors {
@@ -179,25 +179,25 @@ impl Class {
         &mut self.children[place].1
     }
 
-    /// Adds a submodule that exists already and takes part as it is, of this qualified type.
+    /// Adds an existing submodule of this qualified type.
     pub fn existing(mut self, name: &'static str, class_name: String) -> Self {
         self.existing.push((name, class_name));
         self
     }
 
-    /// Adds a recurrent cell for `torch.quantized_lstm` and its like: weights from the input and from the state before, which
-    /// become 8-bit integers, and their biases.
+    /// Adds a recurrent cell for `torch.quantized_lstm` or `torch.quantized_gru`: input and recurrent weights, which are
+    /// quantized, and their biases.
     pub fn quantized_cell(mut self, name: String, weights: [&Tensor; 4]) -> Self {
         self.cells.push((name, weights.map(Tensor::shallow_clone)));
         self
     }
 
-    /// Names the class that computes the same with 8-bit integers.
+    /// Sets the class that replaces this one in a quantized model.
     pub fn with_int8(self, class: Class) -> Self {
         Class { int8: Some(Box::new(class)), ..self }
     }
 
-    /// The class with all such classes in the place of their originals.
+    /// Replaces all classes by their quantized versions, if they have one.
     pub fn into_int8(self) -> Self {
         if let Some(class) = self.int8 {
             return *class;
@@ -206,12 +206,12 @@ impl Class {
         Class { children, ..self }
     }
 
-    /// The source of this class and all that it is made of, its qualified name, and the values of its attributes.
+    /// The source of this class and its submodules, its qualified name, and the values of its attributes.
     pub fn compile(&self) -> cresset_bridge::Result<(String, String, Values)> {
         self.compile_in(PACKAGE)
     }
 
-    /// The same with the classes in another package, for a module that knows classes of that name already.
+    /// Like [`Class::compile`], with another package, for modules that already have classes of the same names.
     pub fn compile_in(&self, package: &str) -> cresset_bridge::Result<(String, String, Values)> {
         let mut source = Source { package: package.to_string(), ..Source::default() };
         let name = source.define(self);
@@ -234,7 +234,7 @@ impl Class {
 
     fn collect(&self, prefix: &str, values: &mut Values) -> cresset_bridge::Result<()> {
         for (name, tensor, role) in &self.tensors {
-            // On the CPU, so that the file loads everywhere; there, the memory is shared with the model.
+            // On the CPU, so that the file loads everywhere. CPU tensors share memory with the model.
             let tensor = tensor.detach().to_device(Device::Cpu).set_requires_grad(*role == Role::Parameter);
             values.put_tensor(&format!("{prefix}{name}"), &tensor)?;
         }
@@ -252,17 +252,17 @@ impl Class {
     }
 }
 
-/// The text so far. Two instances of the same layer share one class.
+/// The generated source. Equal layers share one class.
 #[derive(Default)]
 struct Source {
     package: String,
     text: String,
-    /// The qualified name of each class, by its definition without the name.
+    /// Qualified names of the classes, by definition.
     defined: BTreeMap<String, String>,
 }
 
 impl Source {
-    /// Writes the class, after those that it needs, and gives its qualified name.
+    /// Writes the class after its dependencies. Returns its qualified name.
     fn define(&mut self, class: &Class) -> String {
         let children: Vec<_> =
             class.children.iter().map(|(name, child)| (name.as_str(), self.define(child))).collect();
@@ -271,7 +271,7 @@ impl Source {
         if let Some(name) = self.defined.get(&key) {
             return name.clone();
         }
-        // Classes of one name that differ (a stack of two layers, a stack of three) are numbered.
+        // Number different classes of the same name, such as stacks of two and of three layers.
         let alike = self.defined.keys().filter(|key| key.lines().next() == Some(class.name)).count();
         let short = if alike == 0 { class.name.to_string() } else { format!("{}{alike}", class.name) };
         let name = format!("{}.{short}", self.package);

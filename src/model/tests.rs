@@ -1,4 +1,4 @@
-//! Networks of every architecture: names, shapes, costs, starts, exports and gradients.
+//! Networks of every architecture: names, shapes, costs, initialization, export and gradients.
 
 use tch::{Device, Kind, Tensor};
 
@@ -20,7 +20,7 @@ fn parameters_have_pytorchs_names() {
 }
 
 #[test]
-fn every_architecture_takes_any_picture_and_exports_with_a_free_batch_size() {
+fn every_architecture_takes_any_image_and_exports_with_a_free_batch_size() {
     for architecture in ARCHITECTURES {
         for shape in [[1, 8, 8], [3, 32, 32], [2, 1, 9], [4, 37, 20]] {
             let task = Task { input: InputShape(shape.to_vec()), classes: 7 };
@@ -39,7 +39,7 @@ fn every_architecture_takes_any_picture_and_exports_with_a_free_batch_size() {
 }
 
 #[test]
-fn convolutional_are_those_with_more_convolutions_than_patches_need() {
+fn architectures_with_several_convolutions_are_convolutional() {
     let task = Task { input: InputShape(vec![1, 8, 8]), classes: 3 };
     for architecture in ARCHITECTURES {
         let network = Network::new(architecture.name, "", &task, Device::Cpu, 1).unwrap();
@@ -70,7 +70,7 @@ fn sizes_and_costs_are_those_of_torchvision() {
 }
 
 #[test]
-fn what_is_frozen_stays_so_when_the_rest_is_trained() {
+fn frozen_parameters_stay_frozen() {
     let mut network = digits_mlp(0);
     assert_eq!(network.freeze("fc1.weight").unwrap(), 64 * 128);
     network.train_only_head(true);
@@ -81,13 +81,13 @@ fn what_is_frozen_stays_so_when_the_rest_is_trained() {
 }
 
 #[test]
-fn the_seed_decides_the_start() {
+fn the_seed_determines_the_initial_weights() {
     assert_eq!(digits_mlp(1).state()["fc1.weight"], digits_mlp(1).state()["fc1.weight"]);
     assert_ne!(digits_mlp(1).state()["fc1.weight"], digits_mlp(2).state()["fc1.weight"]);
 }
 
 #[test]
-fn foreign_state_is_refused_by_name() {
+fn mismatched_state_is_refused_by_name() {
     let mut state = digits_mlp(0).state();
     state.insert("fc3.weight".into(), Tensor::from(0f32));
     assert_eq!(digits_mlp(1).load_state(&state).unwrap_err(), "the model has no tensor `fc3.weight`");

@@ -1,5 +1,5 @@
-//! What the last layer is given, as one array in NumPy's format NPY
-//! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>), written row by row.
+//! Writes embeddings, the inputs of the last layer, as an array in NumPy's NPY format
+//! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>), row by row.
 
 use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
@@ -10,20 +10,20 @@ use tch::Tensor;
 use super::ClassifiedBatch;
 use crate::error::{Error, Result};
 
-/// Writes the array, float32 (N, width), whose length is known at the end.
+/// A writer of a float32 array (N, width); N is written at the end.
 pub(super) struct Embeddings {
     path: PathBuf,
     file: BufWriter<File>,
     rows: u64,
-    /// None until an input could be classified.
+    /// `None` until an input was classified.
     width: Option<usize>,
 }
 
-/// The bytes of the header, a multiple of 64 as the format wants it, with room for any shape.
+/// The size of the header in bytes: a multiple of 64, as the format requires, and enough for any shape.
 const HEADER: usize = 128;
 
 impl Embeddings {
-    /// Begins a file.
+    /// Creates the file.
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).map_err(Error::io("create", path))?;
         let mut embeddings =
@@ -32,17 +32,17 @@ impl Embeddings {
         Ok(embeddings)
     }
 
-    /// Adds a row an input; of one that could not be classified, of NaN.
+    /// Adds a row for each input, NaN if the input could not be classified.
     pub fn add(&mut self, batch: &ClassifiedBatch) -> Result<()> {
         let values =
             batch.features.as_ref().map_or_else(|| Ok(Vec::new()), |features| self.values(features))?;
         let width = self.width.unwrap_or(0);
-        let nothing = vec![f32::NAN; width];
-        let mut found = values.chunks_exact(width.max(1));
+        let missing = vec![f32::NAN; width];
+        let mut rows = values.chunks_exact(width.max(1));
         for row in &batch.rows {
             let values = match row.probabilities {
-                Ok(_) => found.next().expect("there are features of each input that was classified"),
-                Err(_) => &nothing,
+                Ok(_) => rows.next().expect("each classified input has features"),
+                Err(_) => &missing,
             };
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             self.bytes(&bytes)?;
@@ -51,20 +51,20 @@ impl Embeddings {
         Ok(())
     }
 
-    /// The values of features; the first ones tell the width, which rows of NaN before them still lack.
+    /// The values of `features`. The first call sets the width and writes the NaN rows of earlier inputs.
     fn values(&mut self, features: &Tensor) -> Result<Vec<f32>> {
         if self.width.is_none() {
             let width = features.size()[1] as usize;
             self.width = Some(width);
             for _ in 0..self.rows {
-                let nothing: Vec<u8> = (0..width).flat_map(|_| f32::NAN.to_le_bytes()).collect();
-                self.bytes(&nothing)?;
+                let missing: Vec<u8> = (0..width).flat_map(|_| f32::NAN.to_le_bytes()).collect();
+                self.bytes(&missing)?;
             }
         }
         Ok(Vec::try_from(features.contiguous().view(-1))?)
     }
 
-    /// Ends the file.
+    /// Writes the header and closes the file.
     pub fn finish(mut self) -> Result<()> {
         let shape = format!("({}, {})", self.rows, self.width.unwrap_or(0));
         let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_stand_in_their_order_and_bad_ones_are_nan_also_before_the_width_is_known() {
+    fn rows_are_in_order_and_failed_ones_are_nan_even_before_the_width_is_known() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("e.npy");
         let mut embeddings = Embeddings::create(&path).unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_without_rows_is_one() {
+    fn an_empty_array_can_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("e.npy");
         Embeddings::create(&path).unwrap().finish().unwrap();

@@ -1,4 +1,4 @@
-//! From a file to a model that can be trusted to be what it says.
+//! Loads and verifies model files.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -7,7 +7,7 @@ use cresset_bridge::kernels::allocator::keep_freed_memory;
 use tch::Device;
 
 use super::Classifier;
-use super::fast::Fast;
+use super::compiled::CompiledModel;
 use crate::data::unknown::OnUnknown;
 use crate::error::{Error, Result, guard};
 use crate::export::{METADATA, Metadata, VERIFICATION, Verification, Verified};
@@ -15,19 +15,19 @@ use crate::model::loading::{Unloaded, open_file};
 use crate::model::members;
 use crate::options::device::DeviceChoice;
 
-/// What a model file says of itself. Nothing in the file is run.
+/// Reads the metadata of a model file without executing its code.
 ///
 /// # Errors
-/// A file that is missing, no TorchScript, or not exported by cresset.
+/// A file that is missing, is not TorchScript, or was not exported by cresset.
 pub fn metadata(path: &Path) -> Result<Metadata> {
     let fault = |problem: String| Error::artifact(path, problem);
     let text = members::extra_file(BufReader::new(open_file(path)?), METADATA);
-    let text = text.ok_or_else(|| fault("this is no TorchScript file, or it is damaged".to_string()))?;
+    let text = text.ok_or_else(|| fault("this is not a TorchScript file, or it is damaged".to_string()))?;
     Metadata::read(&text.unwrap_or_default()).map_err(fault)
 }
 
 impl Classifier {
-    /// Loads a model that cresset exported, on the first GPU if there is one, else on the CPU.
+    /// Loads a model exported by cresset, on the first GPU if there is one, otherwise on the CPU.
     ///
     /// # Errors
     /// As [`Classifier::load_on`].
@@ -35,16 +35,16 @@ impl Classifier {
         Classifier::load_on(path.as_ref(), DeviceChoice::Auto.resolve()?)
     }
 
-    /// Loads a model that cresset exported on a device. On a CPU, the process keeps more of the memory that it has freed from now on.
+    /// Loads a model exported by cresset on `device`. On a CPU, this sets the allocator to keep more freed memory.
     ///
     /// # Errors
-    /// A file that is missing, damaged, no TorchScript, or not exported by cresset, and one with operations that no model needs.
+    /// A file that is missing, damaged, not TorchScript, or not exported by cresset, and one with operations that no model needs.
     pub fn load_on(path: &Path, device: Device) -> Result<Self> {
         let fault = |problem: String| Error::artifact(path, problem);
         let file = Unloaded::open(path)?;
-        // What another program made need not be run to say so.
+        // Check the metadata first: the code of a file from another program is not executed.
         let metadata = Metadata::read(&file.extra(METADATA)?.unwrap_or_default()).map_err(fault)?;
-        // libtorch has 8-bit integers on the CPU alone.
+        // libtorch supports quantized models on the CPU only.
         let device = if metadata.is_int8() { Device::Cpu } else { device };
         let mut module = file.module(device)?;
         module.set_training(false)?;
@@ -52,12 +52,12 @@ impl Classifier {
         if is_on_cpu {
             keep_freed_memory();
         }
-        let fast = if is_on_cpu { Fast::of(&module, &metadata) } else { None };
+        let compiled = if is_on_cpu { CompiledModel::of(&module, &metadata) } else { None };
         let recorded = file.extra(VERIFICATION)?;
         Ok(Classifier {
             path: path.to_path_buf(),
             module,
-            fast,
+            compiled,
             device,
             metadata,
             views: None,
@@ -66,10 +66,10 @@ impl Classifier {
         })
     }
 
-    /// Computes the samples that the file recorded again; none if it recorded none.
+    /// Recomputes the recorded samples of the file and compares the logits; `None` if it has no samples.
     ///
     /// # Errors
-    /// A record that makes no sense, and a model that fails.
+    /// An invalid record, and a model that fails.
     pub fn replay(&self) -> Result<Option<Verified>> {
         let Some(text) = &self.recorded else { return Ok(None) };
         let record: Verification = serde_json::from_str(text)

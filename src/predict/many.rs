@@ -1,4 +1,4 @@
-//! A stream of inputs, classified and written down.
+//! Writes the predictions of a stream of inputs.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -10,27 +10,27 @@ use crate::data::atomic;
 use crate::data::unknown::Unknowns;
 use crate::error::{Error, Result};
 
-/// What became of the inputs.
+/// A summary of the predictions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
-    /// All inputs.
+    /// The number of inputs.
     pub inputs: usize,
-    /// Those that could not be read or classified.
+    /// The number of inputs that could not be read or classified.
     pub failed: usize,
     /// Categories that the model was not trained on.
     pub unknowns: Unknowns,
-    /// The first table that does not fit the model, and why.
+    /// The first table that does not match the model's input, and the error.
     pub misfit: Option<String>,
 }
 
 impl Classifier {
-    /// Writes what the model makes of a stream of its own to `out`, as each batch is ready, and to `embeddings`, if the stream
-    /// has features, what the last layer is given: float32 (N, width), NaN for an input that failed.
+    /// Writes the predictions for a stream of this classifier to `out`, batch by batch. If the stream computes features, also writes
+    /// the inputs of the last layer to `embeddings`: float32 (N, width), NaN for an input that failed.
     ///
-    /// A reader of `out` that goes away ends it, unless embeddings are wanted, too.
+    /// A closed pipe on `out` ends it early, unless embeddings are written as well.
     ///
     /// # Errors
-    /// A model that fails, and what the system refuses to write.
+    /// A model that fails, and failed writes.
     pub fn write(
         &self,
         stream: Stream,
@@ -41,10 +41,10 @@ impl Classifier {
         let classes = &self.metadata().classes;
         let mut summary = Summary::default();
         match embeddings {
-            None => summary = written(stream, Writer::new(out, form, classes), None)?,
+            None => summary = write_predictions(stream, Writer::new(out, form, classes), None)?,
             Some(path) => atomic::replace(path, |temporary| {
                 let embeddings = Embeddings::create(temporary)?;
-                summary = written(stream, Writer::new(out, form, classes), Some(embeddings))?;
+                summary = write_predictions(stream, Writer::new(out, form, classes), Some(embeddings))?;
                 Ok::<_, Error>(())
             })?,
         }
@@ -52,7 +52,7 @@ impl Classifier {
     }
 }
 
-fn written(
+fn write_predictions(
     stream: Stream,
     writer: Writer<'_, &mut dyn Write>,
     mut embeddings: Option<Embeddings>,
@@ -72,7 +72,7 @@ fn written(
                 }
             }
         }
-        // An empty line alone does not say why it is empty.
+        // Plain output has an empty line for an error, so warn with the reason.
         for row in batch.rows.iter().filter(|_| is_plain) {
             if let Err(problem) = &row.probabilities {
                 tracing::warn!("{}: {problem}", row.input);
@@ -82,7 +82,7 @@ fn written(
             embeddings.add(&batch)?;
         }
         if let Some(open) = &mut writer
-            && !is_read(open.write(&batch.rows))?
+            && !is_open(open.write(&batch.rows))?
         {
             writer = None;
             if embeddings.is_none() {
@@ -91,14 +91,14 @@ fn written(
         }
     }
     if let Some(writer) = writer {
-        is_read(writer.finish())?;
+        is_open(writer.finish())?;
     }
     embeddings.map_or(Ok(()), Embeddings::finish)?;
     Ok(summary)
 }
 
-/// Whether there was a reader for what was written: `| head` goes away when it has seen enough, which is no failure.
-fn is_read(written: io::Result<()>) -> Result<bool> {
+/// Whether standard output is still open: a closed pipe, as with `| head`, is not an error.
+fn is_open(written: io::Result<()>) -> Result<bool> {
     match written {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),

@@ -1,14 +1,14 @@
-//! An exported model at work.
+//! Inference with exported models.
 
+mod compiled;
 mod embeddings;
 pub mod explain;
-mod fast;
+mod input_spec;
 mod load;
 mod many;
 mod output;
 mod sources;
 mod stream;
-mod taken;
 mod views;
 
 use std::path::{Path, PathBuf};
@@ -31,50 +31,50 @@ use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{Exported, METADATA, Metadata};
 use crate::loader::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
 use crate::model::preprocessing::TensorDataset;
-use fast::Fast;
+use compiled::CompiledModel;
+pub use input_spec::{Cell, Input, Notes, Taken};
 pub use load::metadata;
 pub use many::Summary;
 pub use output::{Form, Output, Writer};
 pub use sources::Sources;
-use sources::is_for_pictures;
+use sources::is_read_as_image;
 pub use stream::{Batching, Classified, ClassifiedBatch, Found, Stream};
-pub use taken::{Cell, Input, Notes, Taken};
 pub use views::ViewOptions;
 use views::Views;
 
-/// A `model.pt`, loaded.
+/// A model loaded from `model.pt`.
 pub struct Classifier {
     path: PathBuf,
     module: Module,
-    /// On a CPU, the ways that are taken where no gradients are wanted.
-    fast: Option<Fast>,
+    /// On a CPU, the compiled methods for inference without gradients.
+    compiled: Option<CompiledModel>,
     device: Device,
     metadata: Metadata,
     views: Option<Views>,
     on_unknown: OnUnknown,
-    /// The samples that the file recorded, as it has them.
+    /// The contents of `verification.json`, if the file has it.
     recorded: Option<String>,
 }
 
 /// A class and its probability.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Ranked {
-    /// The class's name.
+    /// The name of the class.
     pub class: String,
     /// Its probability, from 0 to 1.
     pub probability: f64,
 }
 
-/// What the model makes of one input.
+/// The prediction for one input.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Prediction {
-    /// Where the input stands: a picture's path, or `file:line`.
+    /// The path of an image, or `file:line`.
     pub input: String,
     /// The most probable classes, the most probable one first.
     pub predictions: Vec<Ranked>,
 }
 
-/// Inputs read from a file, raw, with the place of each.
+/// Raw inputs read from a file, with the location of each.
 pub struct Inputs {
     places: Vec<Place>,
     values: Tensor,
@@ -91,72 +91,73 @@ impl Inputs {
         self.places.is_empty()
     }
 
-    /// The inputs one by one: the place of each, and its raw values, (1, …).
+    /// Iterates over the inputs: the location of each and its raw values, (1, …).
     pub fn iter(&self) -> impl Iterator<Item = (&Place, Tensor)> {
         (0..).zip(&self.places).map(|(row, place)| (place, self.values.narrow(0, row, 1)))
     }
 }
 
 impl Classifier {
-    /// The model for the formats that it can be exported in.
+    /// Converts the model for export to other formats.
     pub fn into_exported(self) -> Exported {
         let input = self.metadata.input.shape.clone();
         Exported { path: self.path, module: self.module, metadata: Some(self.metadata), input }
     }
 
-    /// What the model says of itself.
+    /// The metadata of the model.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// Where the model is.
+    /// The device of the model.
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// The number of its trainable values.
+    /// The number of trainable parameters (elements).
     pub fn parameters(&self) -> Result<usize> {
         Ok(self.module.parameters()?.iter().map(|(_, values)| values.numel()).sum())
     }
 
-    /// The number of the values in its parameters and buffers.
+    /// The number of elements of all parameters and buffers.
     pub fn values(&self) -> Result<usize> {
         Ok(self.module.state()?.iter().map(|(_, tensor)| tensor.numel()).sum())
     }
 
-    /// The module.
+    /// The TorchScript module.
     pub(crate) fn module(&self) -> &Module {
         &self.module
     }
 
-    /// The same model, which from now on averages its probabilities over views of each picture.
+    /// Enables test-time augmentation: probabilities are averaged over augmented views of each image.
     ///
     /// # Errors
-    /// A model that takes no pictures.
+    /// A model whose inputs are not images.
     pub fn with_views(self, options: &ViewOptions) -> Result<Self> {
         let input = &self.metadata.input;
         Ok(Classifier { views: Views::new(options, &input.shape, input.value_range)?, ..self })
     }
 
-    /// The same model, which from now on takes categories that it was not trained on, or refuses them.
+    /// Sets whether categories that the model was not trained on are accepted or rejected.
     pub fn with_unknown(self, on_unknown: OnUnknown) -> Self {
         Classifier { on_unknown, ..self }
     }
 
-    /// Makes the model ready for many calls: on a CPU, batch normalisation is folded into the convolutions, which takes as long as
-    /// a few calls and the memory of their kernels a second time.
+    /// Optimizes the model for many calls: on a CPU, folds batch normalization into the convolutions. This takes about as long as
+    /// a few calls, and a second copy of the convolution kernels in memory.
     ///
-    /// From then on, [`Classifier::logits`] and all that is made of them differ from the file's own by rounding, some 10⁻⁶. A
-    /// model of fewer bits or without convolutions, and one that would not give the same, stays as it is.
+    /// Afterwards, logits and everything computed from them differ from those of the unoptimized model by rounding, about 10⁻⁶.
+    /// Models in reduced precision or without convolutions, and models whose outputs would differ by more, stay unchanged.
     pub fn optimize(&self) {
-        if let Some(fast) = &self.fast {
-            fast.optimize(&self.module, &self.metadata);
+        if let Some(compiled) = &self.compiled {
+            compiled.optimize(&self.module, &self.metadata);
         }
     }
 
-    /// Logits (N, classes) of raw inputs (N, …), uint8 or float; over several views, logarithms of mean probabilities.
+    /// Logits (N, classes) of raw inputs (N, …), uint8 or float. With test-time augmentation, the logarithm of the mean
+    /// probabilities.
     ///
-    /// No gradients flow through them; on a CPU they are an inference tensor, which nothing can be written to.
+    /// The logits have no gradients. On a CPU they are an inference tensor, which cannot be modified in place.
     pub fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
         match &self.views {
             Some(views) => tch::no_grad(|| {
@@ -167,8 +168,8 @@ impl Classifier {
     }
 
     fn forward(&self, inputs: &Tensor) -> Result<Tensor> {
-        let logits = match &self.fast {
-            Some(fast) if inputs.device() == Device::Cpu => Some(fast.logits(inputs)?),
+        let logits = match &self.compiled {
+            Some(compiled) if inputs.device() == Device::Cpu => Some(compiled.logits(inputs)?),
             _ => {
                 let inputs = inputs.f_to_device(self.device)?;
                 tch::no_grad(|| self.module.call("forward", &inputs))?.into_iter().next()
@@ -177,39 +178,39 @@ impl Classifier {
         let expected = [inputs.size().first().copied().unwrap_or(0), self.metadata.classes.len() as i64];
         logits.filter(|logits| logits.size() == expected).ok_or_else(|| {
             let problem = format!(
-                "the model does not give one figure for each of the {} classes that its {METADATA} names; export it again",
+                "the model does not return one logit for each of the {} classes in its {METADATA}; export it again",
                 self.metadata.classes.len()
             );
             Error::artifact(&self.path, problem)
         })
     }
 
-    /// Measures the model on labelled raw examples.
+    /// Evaluates the model on labeled raw examples.
     pub fn evaluate(&self, feed: &dyn HeldOutFeed) -> Result<Evaluation> {
         guard(|| {
-            let found =
+            let evaluation =
                 evaluate(feed, self.metadata.classes.len(), Keep::Scores, |inputs| self.logits(inputs))?;
-            if !found.loss.is_finite() {
-                let problem = "the model gives no number for some of the rows: their values are too large";
+            if !evaluation.loss.is_finite() {
+                let problem =
+                    "the logits of some examples are NaN or infinite: their input values are too large";
                 return Err(Error::artifact(&self.path, problem));
             }
-            Ok(found)
+            Ok(evaluation)
         })
     }
 
-    /// Reads labelled examples that the model is to be measured on: a CSV file, or data in any other format. Gives what they
-    /// are called, too.
+    /// Reads labeled examples for evaluation from a CSV file or any other data format, and the names of the examples.
     ///
     /// # Errors
-    /// Examples that do not fit the model, or have no label, or one that is none of the model's classes.
+    /// Examples that do not match the model's input, have no label, or have a label that is not one of the model's classes.
     pub fn read_labelled(&self, path: &Path) -> Result<(Box<dyn HeldOutFeed>, Names)> {
         self.read_labelled_in(path, None)
     }
 
-    /// The same where a list names images that are in the folder `images`.
+    /// Like [`Classifier::read_labelled`], for a list of images in the folder `images`.
     ///
     /// # Errors
-    /// Likewise.
+    /// As [`Classifier::read_labelled`].
     pub fn read_labelled_in(
         &self,
         path: &Path,
@@ -219,7 +220,7 @@ impl Classifier {
             && path.is_file()
             && (images.is_some() || ImageList.recognises(path));
         let is_table = !is_list && path.is_file() && csv::Csv.recognises(path);
-        // The labels are in the column that they were in for training.
+        // Use the label column of the training data.
         let label = self.metadata.config.get("label").and_then(|label| label.as_str());
         let options = DataOptions {
             image_size: self.image_size(),
@@ -235,12 +236,12 @@ impl Classifier {
             return Ok((self.in_memory(TensorDataset { inputs, labels }), names));
         }
         let mut dataset = format::of(path, &options)?.read(path, &options)?;
-        let (own, shape) = (&self.metadata.input.shape, dataset.shape.clone());
-        // Pictures are brought to the model's channels, whatever theirs are.
-        if matches!(dataset.inputs, RawInputs::Images(_)) && Channels::of(own).is_some() {
-            dataset.shape = own.clone();
-        } else if shape != *own {
-            let problem = format!("its examples are {shape}, but the model takes {own}");
+        let (expected, shape) = (&self.metadata.input.shape, dataset.shape.clone());
+        // Images are converted to the number of channels of the model.
+        if matches!(dataset.inputs, RawInputs::Images(_)) && Channels::of(expected).is_some() {
+            dataset.shape = expected.clone();
+        } else if shape != *expected {
+            let problem = format!("its examples are {shape}, but the model takes {expected}");
             return Err(Error::data(path, problem));
         }
         dataset.depth = self.metadata.input.depth.or(dataset.depth);
@@ -266,9 +267,9 @@ impl Classifier {
         }
     }
 
-    /// Reads a picture, or the rows of a CSV file (a label behind a row's values is passed over).
+    /// Reads an image, or the rows of a CSV file (a label after the values of a row is ignored).
     pub fn read_inputs(&self, path: &Path) -> Result<Inputs> {
-        if is_for_pictures(path, Channels::of(&self.metadata.input.shape).is_some()) {
+        if is_read_as_image(path, Channels::of(&self.metadata.input.shape).is_some()) {
             let range = self.metadata.input.value_range.unwrap_or(ValueRange { min: 0., max: 255. });
             let reader = InputReader::new(&self.metadata.input.shape, range);
             let reader = reader.map_err(|problem| Error::data(path, problem))?;
@@ -281,7 +282,8 @@ impl Classifier {
         Ok(Inputs { places, values: self.tensor(&table) })
     }
 
-    /// The classes of each input in a file, the most probable one first: an image, or the rows of a CSV file.
+    /// Classifies the inputs in a file: an image, or the rows of a CSV file. Each prediction lists all classes, the most probable
+    /// first.
     ///
     /// ```no_run
     /// use cresset::prelude::*;
@@ -295,7 +297,7 @@ impl Classifier {
     /// ```
     ///
     /// # Errors
-    /// A file that cannot be read or does not fit the model, and the first input whose probabilities are NaN.
+    /// A file that cannot be read or does not match the model's input, and the first input whose probabilities are NaN.
     pub fn predict(&self, path: impl AsRef<Path>) -> Result<Vec<Prediction>> {
         self.predict_inputs(&self.read_inputs(path.as_ref())?, self.metadata.classes.len())
     }
@@ -310,7 +312,7 @@ impl Classifier {
             let rows = probabilities.chunks_exact(self.metadata.classes.len());
             let prediction = |(place, row): (&Place, &[f64])| {
                 if row.iter().any(|probability| !probability.is_finite()) {
-                    return Err(Error::data(place.clone(), NO_NUMBER));
+                    return Err(Error::data(place.clone(), NON_FINITE));
                 }
                 let predictions = ranked(row, top_k.clamp(1, row.len()), &self.metadata.classes);
                 Ok(Prediction { input: place.name(), predictions })
@@ -319,7 +321,7 @@ impl Classifier {
         })
     }
 
-    /// What the threads that read inputs need to know.
+    /// The input specification, for the threads that read inputs.
     pub fn taken(&self) -> Taken {
         let input = &self.metadata.input;
         Taken {
@@ -355,10 +357,10 @@ impl Classifier {
     }
 }
 
-/// What is said of an input for which a model gives no number.
-const NO_NUMBER: &str = "the model gives no number for this input: its values are too large";
+/// The error of an input whose probabilities are NaN.
+const NON_FINITE: &str = "the logits of this input are NaN or infinite: its values are too large";
 
-/// The `top_k` most probable classes, the most probable first; of equals, the first of the classes.
+/// The `top_k` most probable classes, the most probable first. Ties are in the order of the classes.
 pub fn ranked(probabilities: &[f64], top_k: usize, classes: &[String]) -> Vec<Ranked> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     let descending = |a: &usize, b: &usize| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b));
@@ -371,7 +373,7 @@ pub fn ranked(probabilities: &[f64], top_k: usize, classes: &[String]) -> Vec<Ra
     order.into_iter().map(ranked).collect()
 }
 
-/// The columns of a table for a model that was trained on none: as many numbers as an input has values.
+/// The columns of a table for a model that was not trained on a table: one number for each feature.
 fn unnamed_columns(features: usize) -> TableLayout {
     let column = |position: usize| Column {
         name: (position + 1).to_string(),

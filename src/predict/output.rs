@@ -1,4 +1,4 @@
-//! Predictions as text for other programs.
+//! Writes predictions as CSV, JSON lines or plain text.
 
 use std::io::{self, Write};
 
@@ -21,20 +21,20 @@ choices! {
     }
 }
 
-/// What is written of each input.
+/// How predictions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Form {
-    /// As what.
+    /// The output format.
     pub output: Output,
-    /// The number of classes, the most probable first; at most all.
+    /// The number of classes per input, the most probable first; capped at the number of classes.
     pub top_k: usize,
-    /// Whether the probabilities of all classes are given, too.
+    /// Whether to include the probabilities of all classes.
     pub probabilities: bool,
-    /// Whether `'` stands before the cells of a CSV that a spreadsheet would take for formulas.
+    /// Whether to put `'` in front of CSV cells that a spreadsheet would interpret as formulas.
     pub escape_formulas: bool,
 }
 
-/// Writes what a model makes of its inputs, line by line.
+/// Writes predictions line by line.
 pub struct Writer<'a, W: Write> {
     out: W,
     form: Form,
@@ -42,7 +42,7 @@ pub struct Writer<'a, W: Write> {
     has_begun: bool,
 }
 
-/// A line of JSON.
+/// A line of JSON output.
 #[derive(serde::Serialize)]
 struct Line<'a> {
     input: &'a str,
@@ -50,7 +50,7 @@ struct Line<'a> {
     predictions: Option<Vec<Ranked>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     probabilities: Option<Map<String, Value>>,
-    /// By column.
+    /// Unknown categories by column.
     #[serde(skip_serializing_if = "Map::is_empty")]
     unknown: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,18 +58,18 @@ struct Line<'a> {
 }
 
 impl<'a, W: Write> Writer<'a, W> {
-    /// Writes to `out` of a model of these classes.
+    /// Creates a writer for a model with these classes.
     pub fn new(out: W, form: Form, classes: &'a [String]) -> Self {
         let top_k = form.top_k.clamp(1, classes.len());
         Writer { out, form: Form { top_k, ..form }, classes, has_begun: false }
     }
 
-    /// What is written.
+    /// How predictions are written.
     pub fn form(&self) -> Form {
         self.form
     }
 
-    /// Writes some inputs, whole lines that a reader sees at once.
+    /// Writes and flushes the lines of some inputs.
     pub fn write(&mut self, rows: &[Classified]) -> io::Result<()> {
         let mut text = Vec::new();
         match self.form.output {
@@ -82,7 +82,7 @@ impl<'a, W: Write> Writer<'a, W> {
         self.out.flush()
     }
 
-    /// Ends the text, which has a header even if it had no inputs.
+    /// Finishes the output; CSV has a header even without inputs.
     pub fn finish(mut self) -> io::Result<()> {
         if self.has_begun { Ok(()) } else { self.write(&[]) }
     }
@@ -118,7 +118,7 @@ impl<'a, W: Write> Writer<'a, W> {
         Ok(())
     }
 
-    /// A text as a cell.
+    /// Escapes the text of a CSV cell.
     fn cell(&self, text: &str) -> String {
         let is_formula = self.form.escape_formulas && text.starts_with(['=', '+', '-', '@']);
         format!("{}{}", if is_formula { "'" } else { "" }, terminal::line(text))
@@ -138,14 +138,15 @@ impl<'a, W: Write> Writer<'a, W> {
     }
 
     fn json(&self, row: &Classified, text: &mut Vec<u8>) -> io::Result<()> {
-        let found = row.probabilities.as_ref().ok();
+        let probabilities = row.probabilities.as_ref().ok();
         let all = |probabilities: &Vec<f64>| {
             self.classes.iter().cloned().zip(probabilities.iter().map(|p| Value::from(*p))).collect()
         };
         let line = Line {
             input: &row.input,
-            predictions: found.map(|found| ranked(found, self.form.top_k, self.classes)),
-            probabilities: found.filter(|_| self.form.probabilities).map(all),
+            predictions: probabilities
+                .map(|probabilities| ranked(probabilities, self.form.top_k, self.classes)),
+            probabilities: probabilities.filter(|_| self.form.probabilities).map(all),
             unknown: row
                 .notes
                 .unknown
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_has_one_header_whatever_fails_and_quotes_what_needs_it() {
+    fn csv_has_one_header_despite_errors_and_quotes_cells() {
         let expected = "input,class,probability,class_2,probability_2,error\n\
                         \"a,b.csv:1\",x,0.750000,y,0.250000,\nb.png,,,,,\"it is \"\"bad\"\"\"\n";
         assert_eq!(text(Output::Csv, false), expected);
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_lines_keep_step_with_the_inputs() {
+    fn plain_output_has_a_line_for_each_input() {
         assert_eq!(text(Output::Plain, false), "x\ty\n\n");
     }
 }

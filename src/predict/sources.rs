@@ -1,4 +1,4 @@
-//! What is to be classified: files, folders, patterns, tables and lists, one after the other as they were named.
+//! The inputs of a prediction: files, folders, glob patterns, tables and lists, in the given order.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -21,13 +21,12 @@ use crate::data::image::Kind;
 /// The name of standard input.
 const STANDARD_INPUT: &str = "-";
 
-/// What is to be classified.
+/// The inputs of a prediction.
 ///
-/// A folder stands for all files below it, in the order of their names, without hidden ones and without text and tables that lie
-/// beside images; a pattern (`*`, `?`,
-/// `[…]`, and `**` for folders of any depth) that is no file's name for the files that it matches, likewise; and `-` for the
-/// rows of a table on standard input. No folder is walked twice; only `**` follows a link that leads back, as far as the system
-/// does.
+/// A folder means all files below it, sorted by name, except hidden files and except text files and tables next to images. A glob
+/// pattern (`*`, `?`, `[…]`, and `**` for folders at any depth) that is not the name of a file means the files that it matches,
+/// sorted by name. `-` means the rows of a table on standard input. No folder is walked twice; only `**` follows symbolic link
+/// cycles, up to the limit of the system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sources {
     named: Vec<PathBuf>,
@@ -35,27 +34,26 @@ pub struct Sources {
     pub(super) images: Option<PathBuf>,
 }
 
-/// Something to be read.
+/// A unit of work for the reading threads.
 pub(super) enum Job {
-    Picture(PathBuf),
+    Image(PathBuf),
     Rows(Stretch),
-    /// What cannot be read.
+    /// An input that cannot be read.
     Bad(Unread),
 }
 
 pub(super) type Jobs = Box<dyn Iterator<Item = Job> + Send>;
 
 impl Sources {
-    /// The inputs `named`, and those in `list`: a path of a file or folder a line, taken as it is. `-` is standard input.
+    /// The inputs `named`, followed by those in the file `list`: one path of a file or folder per line, without globbing. `-` is
+    /// standard input.
     ///
     /// # Errors
-    /// Standard input for two purposes, and a list that cannot be opened.
+    /// `-` given more than once, and a list that cannot be opened.
     pub fn new(named: Vec<PathBuf>, list: Option<PathBuf>) -> Result<Self> {
         let is_standard = |path: &PathBuf| path.as_os_str() == STANDARD_INPUT;
         if named.iter().chain(&list).filter(|path| is_standard(path)).count() > 1 {
-            return Err(Error::Usage(
-                "`-` stands for standard input, which can be read only once".to_string(),
-            ));
+            return Err(Error::Usage("`-` means standard input, which can be read only once".to_string()));
         }
         if let Some(path) = list.as_ref().filter(|path| !is_standard(path)) {
             File::open(path)
@@ -64,46 +62,46 @@ impl Sources {
         Ok(Sources { named, list, images: None })
     }
 
-    /// The same where the images that a table names are in the folder `images`.
+    /// Sets the folder of the images that tables list.
     pub fn with_images(self, images: Option<PathBuf>) -> Self {
         Sources { images, ..self }
     }
 
-    /// Everything that is to be read, found when it is asked for.
-    pub(super) fn jobs(self, taken: &Arc<Taken>) -> Jobs {
-        let (of_named, of_list) = (Arc::clone(taken), Arc::clone(taken));
-        let named = self.named.into_iter().flat_map(move |name| of_name(&name, &of_named));
-        let listed = self.list.into_iter().flat_map(move |list| listed(&list, &of_list));
+    /// A lazy iterator over all inputs.
+    pub(super) fn jobs(self, spec: &Arc<Taken>) -> Jobs {
+        let (named_spec, listed_spec) = (Arc::clone(spec), Arc::clone(spec));
+        let named = self.named.into_iter().flat_map(move |name| name_jobs(&name, &named_spec));
+        let listed = self.list.into_iter().flat_map(move |list| list_jobs(&list, &listed_spec));
         Box::new(named.chain(listed))
     }
 }
 
-fn of_name(name: &Path, taken: &Arc<Taken>) -> Jobs {
+fn name_jobs(name: &Path, spec: &Arc<Taken>) -> Jobs {
     if name.as_os_str() == STANDARD_INPUT {
-        return of_table(Ok(Incoming::new(name.into(), Box::new(stdin()), &taken.layout, taken.allowed)));
+        return table_jobs(Ok(Incoming::new(name.into(), Box::new(stdin()), &spec.layout, spec.allowed)));
     }
     let pattern = name.to_str().filter(|text| text.contains(['*', '?', '[']));
     match pattern.filter(|_| name.symlink_metadata().is_err()) {
-        Some(pattern) => of_pattern(pattern, taken),
-        None => of_path(name, taken),
+        Some(pattern) => pattern_jobs(pattern, spec),
+        None => path_jobs(name, spec),
     }
 }
 
-fn of_path(path: &Path, taken: &Arc<Taken>) -> Jobs {
+fn path_jobs(path: &Path, spec: &Arc<Taken>) -> Jobs {
     if path.is_dir() {
-        Box::new(Pictures::below(path))
-    } else if is_for_pictures(path, taken.takes_images()) {
-        Box::new(std::iter::once(of_kind(path.to_path_buf(), Kind::of(path))))
-    } else if let Some(images) = listed_images(path, taken) {
+        Box::new(FolderImages::below(path))
+    } else if is_read_as_image(path, spec.takes_images()) {
+        Box::new(std::iter::once(file_job(path.to_path_buf(), Kind::of(path))))
+    } else if let Some(images) = listed_images(path, spec) {
         images
     } else {
-        of_table(Incoming::open(path, &taken.layout, taken.allowed))
+        table_jobs(Incoming::open(path, &spec.layout, spec.allowed))
     }
 }
 
-/// Whether a file is read as an image, which says what it is if it is none: by its name or its beginning, and where the model takes
-/// images, other known kinds that are no tables.
-pub(super) fn is_for_pictures(path: &Path, takes_images: bool) -> bool {
+/// Whether a file is read as an image, judged by its name or its first bytes. If the model takes images, this includes other known
+/// file types that are not tables, for which the image reader has a better error message.
+pub(super) fn is_read_as_image(path: &Path, takes_images: bool) -> bool {
     match Kind::of(path) {
         Kind::Image => true,
         Kind::Foreign(foreign) => foreign.is_image || takes_images,
@@ -111,46 +109,48 @@ pub(super) fn is_for_pictures(path: &Path, takes_images: bool) -> bool {
     }
 }
 
-/// The images that a table lists, if it does and the model takes images.
-fn listed_images(path: &Path, taken: &Taken) -> Option<Jobs> {
+/// The images listed in a table, if it is such a list and the model takes images.
+fn listed_images(path: &Path, spec: &Taken) -> Option<Jobs> {
     let images =
-        taken.takes_images().then(|| format::listed::images(path, taken.images.as_deref())).flatten()?;
+        spec.takes_images().then(|| format::listed::images(path, spec.images.as_deref())).flatten()?;
     let path = path.to_path_buf();
     Some(match images {
         Err(error) => Box::new(std::iter::once(Job::Bad(error.into()))),
         Ok(images) => Box::new(images.into_iter().map(move |(line, image)| match image {
-            Ok(image) => Job::Picture(image),
+            Ok(image) => Job::Image(image),
             Err(problem) => Job::Bad(Error::data(Place::line(&path, line), problem).into()),
         })),
     })
 }
 
-pub(super) fn of_table(rows: Result<Incoming>) -> Jobs {
+pub(super) fn table_jobs(rows: Result<Incoming>) -> Jobs {
     match rows {
         Ok(rows) => Box::new(rows.map(|stretch| stretch.map_or_else(Job::Bad, Job::Rows))),
         Err(error) => Box::new(std::iter::once(Job::Bad(error.into()))),
     }
 }
 
-fn of_pattern(pattern: &str, taken: &Arc<Taken>) -> Jobs {
+fn pattern_jobs(pattern: &str, spec: &Arc<Taken>) -> Jobs {
     let bad = |problem: String| -> Jobs {
         Box::new(std::iter::once(Job::Bad(Error::data(Path::new(pattern), problem).into())))
     };
-    let as_shells = MatchOptions {
+    let like_a_shell = MatchOptions {
         case_sensitive: true,
         require_literal_separator: true,
         require_literal_leading_dot: true,
     };
-    let mut found = match glob::glob_with(pattern, as_shells) {
-        Ok(found) => found.peekable(),
-        Err(error) => return bad(format!("there is no such file, and this is no pattern ({})", error.msg)),
+    let mut matches = match glob::glob_with(pattern, like_a_shell) {
+        Ok(matches) => matches.peekable(),
+        Err(error) => {
+            return bad(format!("there is no such file, and this is not a valid pattern ({})", error.msg));
+        }
     };
-    if found.peek().is_none() {
-        return bad("no file has a name of this pattern".to_string());
+    if matches.peek().is_none() {
+        return bad("no file matches this pattern".to_string());
     }
-    let taken = Arc::clone(taken);
-    Box::new(found.flat_map(move |found| match found {
-        Ok(path) => of_path(&path, &taken),
+    let spec = Arc::clone(spec);
+    Box::new(matches.flat_map(move |entry| match entry {
+        Ok(path) => path_jobs(&path, &spec),
         Err(error) => {
             let problem = format!("cannot read the folder: {}", error.error());
             Box::new(std::iter::once(Job::Bad(Error::data(error.path(), problem).into())))
@@ -158,10 +158,10 @@ fn of_pattern(pattern: &str, taken: &Arc<Taken>) -> Jobs {
     }))
 }
 
-/// The longest line of a list, far beyond the longest path of any file system.
-const LONGEST_PATH: u64 = 1 << 16;
+/// The maximum length of a line of a list, far above the path length limit of any file system.
+const MAX_PATH_LENGTH: u64 = 1 << 16;
 
-fn listed(list: &Path, taken: &Arc<Taken>) -> Jobs {
+fn list_jobs(list: &Path, spec: &Arc<Taken>) -> Jobs {
     let source: Box<dyn Read + Send> = match list.as_os_str() == STANDARD_INPUT {
         true => Box::new(stdin()),
         false => match File::open(list) {
@@ -172,11 +172,11 @@ fn listed(list: &Path, taken: &Arc<Taken>) -> Jobs {
             }
         },
     };
-    let (list, taken, mut source) = (list.to_path_buf(), Arc::clone(taken), BufReader::new(source));
+    let (list, spec, mut source) = (list.to_path_buf(), Arc::clone(spec), BufReader::new(source));
     let mut is_over = false;
     let lines = std::iter::from_fn(move || {
         let mut line = Vec::new();
-        match (&mut source).take(LONGEST_PATH).read_until(b'\n', &mut line) {
+        match (&mut source).take(MAX_PATH_LENGTH).read_until(b'\n', &mut line) {
             _ if is_over => None,
             Ok(0) => None,
             Ok(_) => Some(Ok(line)),
@@ -187,13 +187,13 @@ fn listed(list: &Path, taken: &Arc<Taken>) -> Jobs {
         }
     });
     Box::new(lines.flat_map(move |line| match line.map(path_of) {
-        Ok(Some(path)) => of_path(&path, &taken),
+        Ok(Some(path)) => path_jobs(&path, &spec),
         Ok(None) => Box::new(std::iter::empty()),
         Err(error) => Box::new(std::iter::once(Job::Bad(error.into()))),
     }))
 }
 
-/// The path that a line of a list names; none if the line is empty. Blanks belong to it.
+/// The path on a line of a list, including any spaces; `None` if the line is empty.
 fn path_of(mut line: Vec<u8>) -> Option<PathBuf> {
     for end in *b"\n\r" {
         line.pop_if(|last| *last == end);
@@ -201,39 +201,39 @@ fn path_of(mut line: Vec<u8>) -> Option<PathBuf> {
     (!line.is_empty()).then(|| OsString::from_vec(line).into())
 }
 
-/// The pictures below a folder.
-struct Pictures {
+/// The images below a folder.
+struct FolderImages {
     root: PathBuf,
-    /// What is left of each folder on the way down.
-    left: Vec<std::vec::IntoIter<PathBuf>>,
-    /// The folders that were walked: links may lead anywhere, also back.
+    /// The remaining entries of each open folder.
+    stack: Vec<std::vec::IntoIter<PathBuf>>,
+    /// The folders that were walked, to break symbolic link cycles.
     walked: HashSet<PathBuf>,
-    /// An error that was met on opening a folder.
+    /// The error of a folder that could not be opened.
     error: Option<Error>,
     is_empty: bool,
-    /// What lies beside them.
+    /// Files that are not images.
     skipped: Skipped,
 }
 
-impl Pictures {
+impl FolderImages {
     fn below(root: &Path) -> Self {
-        let mut pictures = Pictures {
+        let mut images = FolderImages {
             root: root.to_path_buf(),
-            left: Vec::new(),
+            stack: Vec::new(),
             walked: HashSet::new(),
             error: None,
             is_empty: true,
             skipped: Skipped::default(),
         };
-        pictures.enter(root);
-        pictures
+        images.enter(root);
+        images
     }
 
     fn enter(&mut self, folder: &Path) {
         match real(folder).and_then(|real| Ok((real, entries(folder)?))) {
             Ok((real, entries)) => {
                 if self.walked.insert(real) {
-                    self.left.push(entries.into_iter());
+                    self.stack.push(entries.into_iter());
                 }
             }
             Err(error) => self.error = Some(error),
@@ -241,19 +241,19 @@ impl Pictures {
     }
 }
 
-/// A file in a folder, or what is wrong with it. What is no image is not read as one: it may be of any size, or never end.
-fn of_kind(path: PathBuf, kind: Kind) -> Job {
+/// The job of a file of this kind. A file that is not an image is not opened: it may be huge, or an endless device.
+fn file_job(path: PathBuf, kind: Kind) -> Job {
     if path.metadata().is_ok_and(|file| !file.is_file()) {
         return Job::Bad(Error::data(&*path, "this is not a regular file").into());
     }
     match kind {
         Kind::Foreign(foreign) => Job::Bad(Error::data(&*path, foreign.problem()).into()),
-        Kind::Unknown => Job::Bad(Error::data(&*path, "this is no picture in a known format").into()),
-        Kind::Image | Kind::Beside => Job::Picture(path),
+        Kind::Unknown => Job::Bad(Error::data(&*path, "this is not an image in a known format").into()),
+        Kind::Image | Kind::Beside => Job::Image(path),
     }
 }
 
-impl Iterator for Pictures {
+impl Iterator for FolderImages {
     type Item = Job;
 
     fn next(&mut self) -> Option<Job> {
@@ -262,15 +262,15 @@ impl Iterator for Pictures {
                 self.is_empty = false;
                 return Some(Job::Bad(error.into()));
             }
-            let Some(folder) = self.left.last_mut() else { break };
+            let Some(folder) = self.stack.last_mut() else { break };
             match folder.next() {
-                None => drop(self.left.pop()),
+                None => drop(self.stack.pop()),
                 Some(path) if path.is_dir() => self.enter(&path),
                 Some(path) => match Kind::of(&path) {
                     Kind::Beside => self.skipped.add(&path, Kind::Beside),
                     kind => {
                         self.is_empty = false;
-                        return Some(of_kind(path, kind));
+                        return Some(file_job(path, kind));
                     }
                 },
             }
@@ -279,7 +279,7 @@ impl Iterator for Pictures {
             tracing::warn!("{}: {sentence}", Place::from(&*self.root));
         }
         std::mem::take(&mut self.is_empty)
-            .then(|| Job::Bad(Error::data(&*self.root, "there are no pictures in this folder").into()))
+            .then(|| Job::Bad(Error::data(&*self.root, "there are no images in this folder").into()))
     }
 }
 
@@ -292,22 +292,22 @@ mod tests {
     use proptest::prelude::*;
     use std::fs;
 
-    /// The names below `folder` of what is to be read, or what cannot be.
-    fn found(folder: &Path, sources: Sources) -> Vec<String> {
+    /// The paths of all jobs relative to `folder`, or their errors.
+    fn job_names(folder: &Path, sources: Sources) -> Vec<String> {
         let layout = Arc::new(TableLayout::default());
         let shape = InputShape(vec![0]);
         let allowed = Allowed { missing: false, unknown: OnUnknown::Allow };
-        let taken = Arc::new(Taken { shape, range: None, depth: None, images: None, layout, allowed });
+        let spec = Arc::new(Taken { shape, range: None, depth: None, images: None, layout, allowed });
         let below = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
         let name = |job| match job {
-            Job::Picture(path) => below(&path),
+            Job::Image(path) => below(&path),
             Job::Rows(rows) => below(rows.path()),
             Job::Bad(Unread { error: Error::Data { place, problem }, .. }) => {
                 format!("{}: {problem}", below(&place.path))
             }
             Job::Bad(unread) => unread.error.to_string(),
         };
-        sources.jobs(&taken).map(name).collect()
+        sources.jobs(&spec).map(name).collect()
     }
 
     fn folder(files: &[&str]) -> tempfile::TempDir {
@@ -321,39 +321,39 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_patterns_give_their_pictures_in_the_order_of_their_names() {
+    fn folders_and_patterns_yield_their_images_sorted_by_name() {
         let folder =
             folder(&["b/2.png", "b/10.PNG", "b/c/1.jpg", "a.png", "b/notes.txt", ".git/x.png", "b/.h.png"]);
         let found = |name: &str| {
             let name = folder.path().join(name);
-            found(folder.path(), Sources::new(vec![name], None).unwrap())
+            job_names(folder.path(), Sources::new(vec![name], None).unwrap())
         };
         assert_eq!(found(""), ["a.png", "b/10.PNG", "b/2.png", "b/c/1.jpg"]);
         assert_eq!(found("b/[0-9]*"), ["b/10.PNG", "b/2.png"]);
         assert_eq!(found("**/*.?p?"), ["b/c/1.jpg"]);
         std::os::unix::fs::symlink(folder.path(), folder.path().join("b/up")).unwrap();
         assert_eq!(found(""), ["a.png", "b/10.PNG", "b/2.png", "b/c/1.jpg"]);
-        assert_eq!(found("b/*.bmp"), ["b/*.bmp: no file has a name of this pattern"]);
-        assert!(found("b/[")[0].starts_with("b/[: there is no such file, and this is no pattern"));
+        assert_eq!(found("b/*.bmp"), ["b/*.bmp: no file matches this pattern"]);
+        assert!(found("b/[")[0].starts_with("b/[: there is no such file, and this is not a valid pattern"));
         fs::write(folder.path().join("a*[.png"), "").unwrap();
         assert_eq!(found("a*[.png"), ["a*[.png"]);
         fs::create_dir(folder.path().join("empty")).unwrap();
-        assert_eq!(found("empty"), ["empty: there are no pictures in this folder"]);
+        assert_eq!(found("empty"), ["empty: there are no images in this folder"]);
     }
 
     proptest! {
         #[test]
-        fn the_paths_of_a_list_are_those_that_were_written(
+        fn the_paths_of_a_list_are_read_verbatim(
             names in prop::collection::vec("[^/\u{0}\n\r]{1,12}", 0..6), windows: bool, last: bool
         ) {
             let folder = tempfile::tempdir().unwrap();
             let list = folder.path().join("list");
-            // A name of a picture, so that each path is one thing to be read.
+            // The name of an image, so that each path is one job.
             let paths: Vec<_> = names.iter().map(|name| format!("absent/{name}.png")).collect();
             let end = if windows { "\r\n" } else { "\n" };
             let text = paths.join(end) + end;
             fs::write(&list, text.strip_suffix(end).filter(|_| last).unwrap_or(&text)).unwrap();
-            prop_assert_eq!(found(folder.path(), Sources::new(vec![], Some(list)).unwrap()), paths);
+            prop_assert_eq!(job_names(folder.path(), Sources::new(vec![], Some(list)).unwrap()), paths);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Test-time augmentation: what a model makes of several views of a picture, averaged.
+//! Test-time augmentation: averages probabilities over augmented views of an image.
 
 use cresset_options::{option, options, parse};
 use tch::{Kind, Tensor};
@@ -22,7 +22,7 @@ options! {
     }
 }
 
-/// Views of pictures.
+/// Test-time augmentation of images.
 #[derive(Debug)]
 pub(super) struct Views {
     augmentation: Augmentation,
@@ -32,10 +32,10 @@ pub(super) struct Views {
 }
 
 impl Views {
-    /// Views of pictures of this shape, whose values have this range; none if there are no changes.
+    /// Augmented views of images of this shape and value range; `None` if there is no augmentation.
     ///
     /// # Errors
-    /// Changes that mix pictures, and inputs that are no pictures.
+    /// Augmentations that mix images, and inputs that are not images.
     pub fn new(options: &ViewOptions, shape: &InputShape, range: Option<ValueRange>) -> Result<Option<Self>> {
         let augmentation: Augmentation = options.tta.parse().map_err(Error::Usage)?;
         if augmentation.is_none() {
@@ -43,24 +43,25 @@ impl Views {
         }
         let fault = |problem: &str| Error::Usage(format!("--tta {augmentation}: {problem}"));
         if !augmentation.mixing().is_empty() {
-            return Err(fault("what mixes pictures gives no views of one"));
+            return Err(fault("augmentations that mix images cannot be used for test-time augmentation"));
         }
         let range = range.filter(|_| shape.0.len() == 3);
-        let range =
-            range.ok_or_else(|| fault("the model takes rows of a table, of which there are no views"))?;
+        let range = range.ok_or_else(|| {
+            fault("test-time augmentation needs images, but the model takes rows of a table")
+        })?;
         Ok(Some(Views { augmentation, count: options.tta_views, shape: shape.clone(), range }))
     }
 
-    /// The logarithm of the mean probabilities (N, classes) of raw pictures (N, …) and of their views. A view is the same
-    /// change of all of them, so that what is said of one does not depend on the others.
+    /// The logarithm of the mean probabilities (N, classes) of raw images (N, …) and their views. Each view applies the same
+    /// augmentation to all images, so the result of an image does not depend on the rest of the batch.
     pub fn logits(&self, raw: &Tensor, logits: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
         let rows = raw.size()[0];
         let sizes: Vec<i64> = std::iter::once(rows).chain(self.shape.0.iter().copied()).collect();
-        let pictures = raw.reshape(sizes.as_slice());
+        let images = raw.reshape(sizes.as_slice());
         let mut all = vec![logits(raw)?.log_softmax(-1, Kind::Float)];
         for view in 0..u64::from(self.count) {
             let mut generators: Vec<_> = (0..rows).map(|_| stream(0, Purpose::Augment, view)).collect();
-            let changed = self.augmentation.apply_raw(&pictures, self.range, &mut generators);
+            let changed = self.augmentation.apply_raw(&images, self.range, &mut generators);
             all.push(logits(&changed)?.log_softmax(-1, Kind::Float));
         }
         Ok(Tensor::stack(&all, 0).logsumexp([0], false) - (all.len() as f64).ln())
@@ -77,7 +78,7 @@ mod tests {
         Views::new(&options, &InputShape(vec![1, 2, 3]), Some(ValueRange { min: 0., max: 16. }))
     }
 
-    /// A model that tells by the first column alone: the picture and its mirror image differ.
+    /// A model that depends on the first column only, so an image and its horizontal flip differ.
     fn by_first_column(x: &Tensor) -> Result<Tensor> {
         let column = x.view([-1, 2, 3]).select(2, 0).sum_dim_intlist(1, false, Kind::Float);
         Ok(Tensor::stack(&[&column, &column.zeros_like()], 1))
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     fn probabilities_are_the_mean_over_the_views() {
         let raw = Tensor::from_slice(&[0f32, 0., 2., 0., 0., 0.]).view([1, 6]);
-        // A flip with probability 1: one view, the mirror image.
+        // A horizontal flip with probability 1.
         let views = views("flip=1", 1).unwrap().unwrap();
         let found = views.logits(&raw, by_first_column).unwrap().exp().double_value(&[0, 0]);
         let expected = (0.5 + 1. / (1. + (-2f64).exp())) / 2.;
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_picture_does_not_depend_on_the_others() {
+    fn the_result_of_an_image_does_not_depend_on_the_batch() {
         let raw = Tensor::rand([5, 6], (Kind::Float, Device::Cpu)) * 16.;
         let views = views("affine=20:0.2,noise=0.1", 3).unwrap().unwrap();
         let all = views.logits(&raw, by_first_column).unwrap();
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn mixing_and_tables_are_refused() {
         assert!(views("none", 3).unwrap().is_none());
-        assert!(views("mixup", 3).unwrap_err().to_string().contains("gives no views of one"));
+        assert!(views("mixup", 3).unwrap_err().to_string().contains("augmentations that mix images"));
         let options = ViewOptions { tta: "flip".to_string(), tta_views: 2 };
         let refused = Views::new(&options, &InputShape(vec![4]), None).unwrap_err().to_string();
         assert!(refused.contains("rows of a table"), "{refused}");

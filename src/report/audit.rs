@@ -1,4 +1,4 @@
-//! Findings as one page of HTML that needs nothing else, with thumbnails.
+//! The data audit as a self-contained HTML page with thumbnails.
 
 use std::fmt::Write;
 
@@ -6,12 +6,12 @@ use crate::data::Dataset;
 use crate::data::audit::{Audit, Finding};
 use crate::data::thumbnail::thumbnail;
 use crate::options::portable;
-use crate::report::html::{escaped, lossless, policy};
+use crate::report::html::{escaped, png_url, policy};
 
-/// The examples of a finding that are shown.
+/// Maximum number of examples shown per finding.
 const SHOWN: usize = 60;
 
-/// The side of a thumbnail in pixels.
+/// Side of a thumbnail in pixels.
 const SIDE: u32 = 96;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
@@ -21,7 +21,7 @@ img{width:96px;height:96px;display:block;background:#eee}table{border-collapse:c
 td.n{text-align:right;font-variant-numeric:tabular-nums}.bar{background:#4a7bb5;height:.8rem}\
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}.fault{color:#ff8a8a}.warning{color:#e8b45a}.note{color:#aaa}img{background:#333}}";
 
-/// The page.
+/// Renders the page.
 pub fn to_page(audit: &Audit, dataset: &Dataset) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
@@ -46,7 +46,7 @@ pub fn to_page(audit: &Audit, dataset: &Dataset) -> String {
     }
     page += "</table>\n";
     if audit.findings.is_empty() {
-        page += "<p>Nothing was found.</p>\n";
+        page += "<p>No findings.</p>\n";
     }
     audit.findings.iter().for_each(|finding| show(finding, dataset, &mut page));
     page + "</body></html>\n"
@@ -64,10 +64,10 @@ fn show(finding: &Finding, dataset: &Dataset, page: &mut String) {
     )
     .expect("text can be written");
     for mention in finding.examples.iter().take(SHOWN) {
-        let picture = thumbnail(dataset, mention.index, SIDE)
-            .map_or(String::new(), |picture| format!("<img src=\"{}\" alt=\"\">", lossless(&picture)));
+        let image = thumbnail(dataset, mention.index, SIDE)
+            .map_or(String::new(), |image| format!("<img src=\"{}\" alt=\"\">", png_url(&image)));
         let (name, label) = (escaped(&mention.name), escaped(&mention.label));
-        writeln!(page, "<li>{picture}<b>{name}</b><br>{label}<br>{}</li>", escaped(&mention.remark))
+        writeln!(page, "<li>{image}<b>{name}</b><br>{label}<br>{}</li>", escaped(&mention.remark))
             .expect("text can be written");
     }
     page.push_str("</ul>\n");
@@ -83,7 +83,7 @@ mod tests {
     use crate::data::audit::audit;
     use image::{GrayImage, Luma};
 
-    /// The page of a folder with twelve images a class, of which the first of each class is blank if so asked.
+    /// The page of a folder with twelve images per class. With `has_blanks`, the first image of each class is blank.
     fn page(has_blanks: bool) -> String {
         let folder = tempfile::tempdir().unwrap();
         for (class, number) in
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_page_shows_the_images_of_its_findings_and_needs_nothing_else() {
-        assert!(page(false).contains("Nothing was found"));
+        assert!(page(false).contains("No findings"));
         let page = page(true);
         let is_alone = ["http:", "https:"].iter().all(|scheme| !page.contains(scheme));
         assert!(page.contains("data:image/png;base64,") && is_alone, "{page}");

@@ -1,4 +1,4 @@
-//! What pages of HTML have in common.
+//! Helpers shared by the HTML pages.
 
 use std::io::Cursor;
 
@@ -10,15 +10,15 @@ use sha2::{Digest, Sha256};
 
 use crate::data::terminal;
 
-/// Text of the data on one line, which must not be taken for HTML, in text or in an attribute.
+/// Escapes untrusted text for HTML text and attributes, on one line.
 pub fn escaped(text: &str) -> String {
     let text = terminal::line(text);
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     text.replace('"', "&quot;").replace('\'', "&#39;")
 }
 
-/// What a browser allows a page (Content-Security-Policy): this style and this script, attributes for what is computed, such as
-/// the length of a bar, and pictures within the page. Nothing else runs, and nothing is fetched, whatever names in the data say.
+/// The Content-Security-Policy of a page: this style, this script, inline `style` attributes for computed values such
+/// as the length of a bar, and embedded images. Nothing else runs and nothing is fetched, whatever names the data holds.
 pub fn policy(style: &str, script: Option<&str>) -> String {
     let script = script.map_or("'none'".to_string(), hash);
     format!(
@@ -28,32 +28,32 @@ pub fn policy(style: &str, script: Option<&str>) -> String {
     )
 }
 
-/// The contents of a `style` or `script` element, as a policy names them.
+/// The hash source of a `style` or `script` element in a Content-Security-Policy.
 pub fn hash(text: &str) -> String {
     format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)))
 }
 
-/// Pictures of more pixels are written as JPEG.
-const MOST_LOSSLESS: u32 = 64 * 64;
+/// Images with more pixels are encoded as JPEG.
+const MAX_LOSSLESS: u32 = 64 * 64;
 
-/// JPEG's quality, of 100.
+/// JPEG quality (0 to 100).
 const QUALITY: u8 = 82;
 
-/// A picture as a `data:` address, lossless, so that each pixel of it is seen.
-pub fn lossless(picture: &RgbImage) -> String {
+/// An image as a PNG `data:` URL.
+pub fn png_url(image: &RgbImage) -> String {
     let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png).expect("a picture can be written to memory");
+    image.write_to(&mut bytes, ImageFormat::Png).expect("writing to memory does not fail");
     format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes.into_inner()))
 }
 
-/// The same, smaller: lossless only if it has few pixels.
-pub fn embedded(picture: &RgbImage) -> String {
-    if picture.width() * picture.height() <= MOST_LOSSLESS {
-        return lossless(picture);
+/// An image as a `data:` URL: PNG for small images, JPEG for larger ones.
+pub fn image_url(image: &RgbImage) -> String {
+    if image.width() * image.height() <= MAX_LOSSLESS {
+        return png_url(image);
     }
     let mut bytes = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
-    picture.write_with_encoder(encoder).expect("a picture can be written to memory");
+    image.write_with_encoder(encoder).expect("writing to memory does not fail");
     format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(bytes))
 }
 
@@ -70,10 +70,10 @@ mod tests {
 
     #[test]
     fn small_pictures_keep_each_pixel() {
-        let address = embedded(&RgbImage::from_fn(8, 8, |x, y| image::Rgb([x as u8, y as u8, 7])));
+        let address = image_url(&RgbImage::from_fn(8, 8, |x, y| image::Rgb([x as u8, y as u8, 7])));
         let bytes = BASE64_STANDARD.decode(address.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
         let read = image::load_from_memory(&bytes).unwrap().to_rgb8();
         assert_eq!(read.get_pixel(3, 5).0, [3, 5, 7]);
-        assert!(embedded(&RgbImage::new(100, 100)).starts_with("data:image/jpeg;base64,"));
+        assert!(image_url(&RgbImage::new(100, 100)).starts_with("data:image/jpeg;base64,"));
     }
 }

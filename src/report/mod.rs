@@ -1,11 +1,11 @@
-//! A run as one page of HTML that needs nothing else: no network, no program but a browser.
+//! The HTML report of a run: one self-contained page that loads nothing from the network.
 //!
-//! Curves and options come from the files of the run; everything else is measured anew, as for the model card.
+//! Curves and options come from the run folder; everything else is measured again, as for the model card.
 
 pub mod audit;
 pub mod card;
+mod confident_errors;
 pub mod html;
-mod mistakes;
 mod page;
 mod plot;
 pub mod runs;
@@ -24,75 +24,81 @@ use crate::export::Metadata;
 use crate::loader::decode_all;
 use crate::loader::sheet::contact_sheet;
 use crate::options::Config;
-use crate::report::card::File;
+use crate::report::card::ModelFile;
 use crate::run::RunFolder;
 use crate::run::{Examples, Finished};
 use crate::train::{EpochRecord, MetricsLog};
-use mistakes::Mistake;
+use confident_errors::ConfidentError;
 use speed::Speed;
 
-/// All that a report tells.
+/// The contents of a report.
 pub struct Report {
     name: String,
     config: Config,
     metadata: Metadata,
-    file: File,
+    file: ModelFile,
     parameters: usize,
     epochs: Vec<EpochRecord>,
-    /// On the held-out rows.
-    found: Evaluation,
+    /// Evaluation on the validation set.
+    evaluation: Evaluation,
     figures: evaluate::Report,
-    mistakes: Vec<Mistake>,
-    /// Pictures as they are, and as training changed them.
+    confident_errors: Vec<ConfidentError>,
+    /// Original and augmented training images.
     sheet: Option<RgbImage>,
-    /// None where looking through the data would take too long.
+    /// `None` if the dataset is too large to audit for a report.
     audit: Option<Audit>,
     speed: Speed,
 }
 
-/// More examples than this are not audited for a report, which people wait for.
-const MOST_AUDITED: usize = 20_000;
+/// Maximum number of examples for an audit: a report should not take long.
+const MAX_AUDITED: usize = 20_000;
 
-/// Rows of the sheet of augmented pictures.
+/// Number of rows in the sheet of augmented images.
 const SHEET_ROWS: usize = 4;
 
 impl Report {
-    /// Measures the exported model of a run on its held-out rows, and explains the mistakes it is surest of.
+    /// Evaluates the exported model of a run on its validation set, and explains its most confident errors.
     ///
     /// # Errors
-    /// A run without a model, or with another run's, and data that is gone or has changed since.
+    /// If the run has no model or the model of another run, or if the data is missing or has changed.
     pub fn of(run: &RunFolder, device: Device) -> Result<Self> {
         guard(|| {
             let Finished { classifier, config, examples } = Finished::open(run, device)?;
             let metadata = classifier.metadata().clone();
             let feed = examples.raw(&examples.split.held_out, &config, device);
-            let found = classifier.evaluate(&*feed)?;
+            let evaluation = classifier.evaluate(&*feed)?;
             let rows: Vec<i64> =
                 feed.kept().into_iter().map(|place| examples.split.held_out[place]).collect();
             Ok(Report {
                 name: run.name(),
-                file: File::of(&run.model())?,
+                file: ModelFile::of(&run.model())?,
                 parameters: classifier.parameters()?,
                 epochs: MetricsLog::read(&run.metrics())?,
-                figures: evaluate::Report::new(&found, &metadata.classes),
-                mistakes: mistakes::surest(&classifier, &examples, &config, &found, &rows)?,
+                figures: evaluate::Report::new(&evaluation, &metadata.classes),
+                confident_errors: confident_errors::most_confident_errors(
+                    &classifier,
+                    &examples,
+                    &config,
+                    &evaluation,
+                    &rows,
+                )?,
                 sheet: sheet(&examples, &config)?,
-                audit: audited(&examples.dataset, &config)?,
+                audit: audit_if_small(&examples.dataset, &config)?,
                 speed: Speed::of(&classifier, &examples, &config, &rows)?,
                 config,
                 metadata,
-                found,
+                evaluation,
             })
         })
     }
 
-    /// The page.
+    /// Renders the page.
     pub fn to_html(&self) -> String {
         page::of(self)
     }
 }
 
-/// What augmentation makes of the first training pictures.
+/// A contact sheet of augmented training images.
 fn sheet(examples: &Examples, config: &Config) -> Result<Option<RgbImage>> {
     let Examples { dataset, split, augmentation, .. } = examples;
     if augmentation.is_none() {
@@ -108,8 +114,8 @@ fn sheet(examples: &Examples, config: &Config) -> Result<Option<RgbImage>> {
     contact_sheet(&few, &rows.collect::<Result<Vec<_>>>()?, config.seed).map(Some)
 }
 
-fn audited(dataset: &Dataset, config: &Config) -> Result<Option<Audit>> {
-    if dataset.rows() > MOST_AUDITED {
+fn audit_if_small(dataset: &Dataset, config: &Config) -> Result<Option<Audit>> {
+    if dataset.rows() > MAX_AUDITED {
         return Ok(None);
     }
     Ok(Some(audit(&config.data, &config.reading, config.threads.count().into())?.0))

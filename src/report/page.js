@@ -1,5 +1,5 @@
 "use strict";
-// Shows the figures of the epoch below the pointer, or of the one chosen by the arrow keys.
+// Shows the values of the epoch under the pointer, or of the one selected with the arrow keys.
 for (const plot of document.querySelectorAll(".plot[data-points]")) {
   const points = plot.dataset.points.split(";").map((point) => point.split(",").map(Number));
   const names = [...plot.querySelectorAll(".legend span")].map((name) => name.textContent);

@@ -7,7 +7,7 @@ use crate::report::html::{escaped, policy};
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// The page.
+/// Renders the page.
 pub fn of(report: &Report) -> String {
     let name = escaped(&report.name);
     let sections: Vec<_> = SECTIONS
@@ -28,7 +28,7 @@ pub fn of(report: &Report) -> String {
          initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<meta http-equiv=\"Content-Security-Policy\" \
          content=\"{policy}\">\n<title>{name}</title>\n<style>{STYLE}</style></head>\n<body><header><h1>{name}</h1>\
          <nav>{links}</nav></header>\n<main>\n{bodies}</main>\n<footer>Written by cresset {version} with libtorch {libtorch}; \
-         measured on the held-out rows, which also chose the epoch.</footer>\n<script>{SCRIPT}</script></body></html>\n",
+         measured on the validation set, which also selected the epoch.</footer>\n<script>{SCRIPT}</script></body></html>\n",
         policy = policy(STYLE, Some(SCRIPT)),
         version = env!("CARGO_PKG_VERSION"),
         libtorch = cresset_bridge::LIBTORCH_VERSION,

@@ -1,17 +1,17 @@
-//! Curves as inline SVG.
+//! Line plots as inline SVG.
 
 use std::fmt::Write;
 
 use crate::report::html::escaped;
 
-/// A curve: its name, the variable of its colour in the style sheet, and its values by epoch; those that are no numbers are gaps.
+/// A curve: its name, the CSS variable of its color, and one value per epoch. NaN and infinite values are gaps.
 pub struct Curve<'a> {
     pub name: &'a str,
     pub color: &'a str,
     pub values: Vec<f64>,
 }
 
-/// Size of a plot in its own units, and its margins.
+/// Size of a plot and its margins in SVG units.
 const WIDTH: f64 = 560.;
 const HEIGHT: f64 = 260.;
 const LEFT: f64 = 52.;
@@ -19,13 +19,13 @@ const RIGHT: f64 = 10.;
 const TOP: f64 = 10.;
 const BOTTOM: f64 = 28.;
 
-/// More points than this are more than a screen shows.
-const MOST_POINTS: usize = 500;
+/// Maximum number of points: a screen cannot show more.
+const MAX_POINTS: usize = 500;
 
-/// Curves over epochs. What the pointer shows is read from `data-` attributes by the page's script.
+/// Curves over epochs. The script of the page reads the values for the pointer from `data-` attributes.
 pub fn curves(title: &str, unit: &str, epochs: &[u32], curves: &[Curve]) -> String {
-    let every = epochs.len().div_ceil(MOST_POINTS).max(1);
-    // From the last one, which is the one that matters most.
+    let every = epochs.len().div_ceil(MAX_POINTS).max(1);
+    // Sample from the end, to keep the last epoch.
     let kept: Vec<usize> =
         (0..epochs.len()).rev().step_by(every).collect::<Vec<_>>().into_iter().rev().collect();
     let finite = curves.iter().flat_map(|curve| kept.iter().map(|at| curve.values[*at]));
@@ -45,7 +45,7 @@ pub fn curves(title: &str, unit: &str, epochs: &[u32], curves: &[Curve]) -> Stri
             WIDTH - RIGHT,
             LEFT - 6.,
             y + 4.,
-            short(tick)
+            tick_label(tick)
         )
         .expect(INFALLIBLE);
     }
@@ -69,7 +69,7 @@ pub fn curves(title: &str, unit: &str, epochs: &[u32], curves: &[Curve]) -> Stri
             }
             let letter = if is_down { 'L' } else { 'M' };
             write!(svg, "{letter}{:.1} {:.1}", across(epochs[*at]), down(value)).expect(INFALLIBLE);
-            // A curve of one point is still seen.
+            // Draw a single point as a short line, so that it is visible.
             if !is_down {
                 svg.push_str("h0");
             }
@@ -99,7 +99,7 @@ pub fn curves(title: &str, unit: &str, epochs: &[u32], curves: &[Curve]) -> Stri
     )
 }
 
-/// The least and the greatest value, a little apart even where all are alike.
+/// Minimum and maximum, widened if they are equal.
 fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) =
         values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
@@ -116,14 +116,14 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
     let power = 10f64.powf(rough.log10().floor());
     let step = [1., 2., 5., 10.].into_iter().map(|factor| factor * power).find(|step| *step >= rough);
     let step = step.unwrap_or(10. * power);
-    // A bound that is itself round is a tick, whatever rounding makes of it.
+    // Include a round bound despite rounding errors.
     let slack = 1e-9 * step;
     let first = ((low - slack) / step).ceil() as i64;
     (first..).map(|count| count as f64 * step).take_while(|tick| *tick <= high + slack).collect()
 }
 
-/// A number on an axis.
-fn short(value: f64) -> String {
+/// Formats a number for an axis.
+fn tick_label(value: f64) -> String {
     if value != 0. && value.abs() < 1e-3 {
         return format!("{value:.0e}");
     }
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn ticks_are_round_numbers_within_the_bounds() {
-        let shown = |low, high| ticks(low, high).into_iter().map(short).collect::<Vec<_>>();
+        let shown = |low, high| ticks(low, high).into_iter().map(tick_label).collect::<Vec<_>>();
         assert_eq!(shown(0.03, 1.02), ["0.2", "0.4", "0.6", "0.8", "1"]);
         assert_eq!(shown(91.5, 99.9), ["92", "94", "96", "98"]);
         assert_eq!(shown(0., 3e-4), ["0", "1e-4", "2e-4", "3e-4"]);

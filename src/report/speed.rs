@@ -1,4 +1,4 @@
-//! How long the model takes for an answer.
+//! Inference latency and throughput of the model.
 
 use std::time::Instant;
 
@@ -9,23 +9,23 @@ use crate::options::Config;
 use crate::predict::Classifier;
 use crate::run::Examples;
 
-/// Times of the model on the device that it was measured on.
+/// Inference times on the device of the evaluation.
 pub struct Speed {
-    /// The device.
+    /// Name of the device.
     pub device: String,
-    /// Seconds for one input, the median of some calls.
+    /// Median seconds for one example.
     pub one: f64,
-    /// Seconds for each input of a batch of [`BATCH`].
+    /// Seconds per example in a batch of [`BATCH`].
     pub of_many: f64,
 }
 
-/// The larger batch.
+/// Batch size of the throughput measurement.
 pub const BATCH: i64 = 64;
 
 const CALLS: usize = 15;
 
 impl Speed {
-    /// Times raw inputs: one of these rows of the data, again and again.
+    /// Measures raw inputs: one example of these rows, repeated.
     pub fn of(classifier: &Classifier, examples: &Examples, config: &Config, rows: &[i64]) -> Result<Self> {
         let feed = examples.raw(&rows[..1], config, classifier.device());
         let one = feed.in_order().next().expect("a row was measured")?.inputs;
@@ -43,11 +43,11 @@ impl Speed {
 fn median(classifier: &Classifier, inputs: &Tensor) -> Result<f64> {
     let call = || {
         let begun = Instant::now();
-        // Read, so that a GPU is waited for.
+        // Read the result, which waits for the GPU.
         classifier.logits(inputs)?.sum(tch::Kind::Double).double_value(&[]);
         Ok(begun.elapsed().as_secs_f64())
     };
-    // libtorch optimises a module in its first calls.
+    // libtorch optimizes a module in its first calls.
     call()?;
     call()?;
     let mut times = (0..CALLS).map(|_| call()).collect::<Result<Vec<_>>>()?;

@@ -1,13 +1,13 @@
-//! The categories that a model is trained on: those of its training rows. Others count as unknown.
+//! Restricts category columns to the categories in the training set; others become unknown.
 
 use crate::data::column::ColumnKind;
 use crate::data::{Dataset, InputShape, Inputs, Split, TableLayout};
 use crate::error::quoted;
 
-/// Categories that are named.
+/// Maximum number of categories in the warning.
 const SHOWN: usize = 5;
 
-/// The data set with the categories of the training rows alone, and with all others as unknown ones: zeros in all features of
+/// The dataset with only the categories of the training set. Other categories become unknown: zeros in all features of
 /// their column.
 pub fn of_training(dataset: Dataset, split: &Split) -> Dataset {
     let (Some(mut table), Inputs::Floats(values)) = (dataset.table.clone(), &dataset.inputs) else {
@@ -22,7 +22,7 @@ pub fn of_training(dataset: Dataset, split: &Split) -> Dataset {
         let row = &values[*row as usize * width..][..width];
         row.iter().zip(&mut is_kept).for_each(|(value, is_kept)| *is_kept |= *value == 1.);
     }
-    let dropped = keep(&mut table, &mut is_kept);
+    let dropped = drop_categories(&mut table, &mut is_kept);
     let inputs = if dropped.is_empty() {
         dataset.inputs
     } else {
@@ -33,7 +33,7 @@ pub fn of_training(dataset: Dataset, split: &Split) -> Dataset {
             String::new()
         };
         tracing::warn!(
-            "{}: {} category(s) are in no training row, so they count as unknown: {}{more}",
+            "{}: {} category(s) do not occur in the training set and are treated as unknown: {}{more}",
             dataset.path.display(),
             dropped.len(),
             first.join(", ")
@@ -45,9 +45,9 @@ pub fn of_training(dataset: Dataset, split: &Split) -> Dataset {
     Dataset { shape, table: Some(table), inputs, ..dataset }
 }
 
-/// Takes out of the columns of texts the categories whose features are not to be kept, and names them. Numbers are kept, and
-/// so is a column of which nothing would be left.
-fn keep(table: &mut TableLayout, is_kept: &mut [bool]) -> Vec<String> {
+/// Removes categories without the flag `is_kept` from the category columns, and returns their names. Numeric columns are
+/// kept, and so is a column that would become empty.
+fn drop_categories(table: &mut TableLayout, is_kept: &mut [bool]) -> Vec<String> {
     let (mut first, mut dropped) = (0, Vec::new());
     for column in &mut table.columns {
         let count = column.features();
@@ -64,7 +64,7 @@ fn keep(table: &mut TableLayout, is_kept: &mut [bool]) -> Vec<String> {
         let gone = categories.iter().zip(&*is_kept).filter(|(_, is_kept)| !**is_kept);
         dropped.extend(gone.map(|(text, _)| format!("{} in column {}", quoted(text), quoted(&column.name))));
         let mut is_kept = is_kept.iter();
-        categories.retain(|_| *is_kept.next().expect("a category has a feature"));
+        categories.retain(|_| *is_kept.next().expect("one feature per category"));
     }
     dropped
 }

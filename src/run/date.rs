@@ -1,19 +1,18 @@
-//! Dates and times.
+//! UTC dates and times.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A time in UTC, to the second, as RFC 3339 writes it: 2026-07-31T12:34:56Z; none before 1970.
+/// A time in UTC as RFC 3339, to the second: 2026-07-31T12:34:56Z. `None` before 1970.
 pub fn second(time: SystemTime) -> Option<String> {
     let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs() % 86_400;
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
     Some(format!("{}T{hours:02}:{minutes:02}:{:02}Z", day(time)?, seconds % 60))
 }
 
-/// The day of a time, in UTC, as 2026-07-31; none before 1970.
+/// The UTC date of a time: 2026-07-31. `None` before 1970.
 pub fn day(time: SystemTime) -> Option<String> {
     let days = time.duration_since(UNIX_EPOCH).ok()?.as_secs() / 86_400;
-    // Years that begin in March, so that a leap day is the last one; counted in cycles of 400, of which 1970-01-01 is the
-    // 719,468th day.
+    // Years start in March, so that the leap day is the last day; in cycles of 400 years, of which 1970-01-01 is day 719,468.
     let days = days + 719_468;
     let (cycle, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
@@ -31,7 +30,7 @@ mod tests {
 
     #[test]
     fn days_are_those_of_the_calendar() {
-        // Seconds as `date -u -d DAY +%s` gives them.
+        // From `date -u -d DAY +%s`.
         for (seconds, expected) in [
             (0, "1970-01-01"),
             (951_782_399, "2000-02-28"),

@@ -1,4 +1,4 @@
-//! The data of a run, before anything is made of it.
+//! The raw examples of a run and their split.
 
 use tch::Device;
 
@@ -12,15 +12,15 @@ use crate::model::preprocessing::TensorDataset;
 use crate::options::Config;
 use crate::run::RunFolder;
 
-/// Labelled examples, and which of them are for what.
+/// Labeled examples and their split.
 pub struct Examples {
-    /// The data set.
+    /// The dataset.
     pub dataset: Dataset,
-    /// The rows of its parts.
+    /// The rows of each part.
     pub split: Split,
-    /// The changes of the training examples.
+    /// Augmentation of the training examples.
     pub augmentation: Augmentation,
-    /// The corrections among the examples, if there are any.
+    /// The corrections among the examples.
     pub corrections: Option<Corrections>,
 }
 
@@ -28,11 +28,11 @@ impl Examples {
     /// Reads and splits the data.
     ///
     /// # Errors
-    /// Data that cannot be read, and options that do not fit it.
+    /// If the data cannot be read, or the options do not fit it.
     pub fn read(config: &Config) -> Result<Self> {
         let dataset = data::load(&config.data, &config.reading)?;
         let augmentation = augmentation(config, &dataset)?;
-        let dataset = if is_for_memory(&dataset, &augmentation) {
+        let dataset = if fits_in_memory(&dataset, &augmentation) {
             decode_all(dataset, config.threads.count().into(), config.reading.max_bad_share)?
         } else {
             dataset
@@ -52,18 +52,18 @@ impl Examples {
         Ok(Examples { dataset, split, augmentation, corrections })
     }
 
-    /// The same for a run that was begun with `config`.
+    /// Reads the examples of an existing run with options `config`.
     ///
     /// # Errors
-    /// Data that has changed since.
+    /// If the data has changed since the run started.
     pub fn again(config: &Config, folder: &RunFolder) -> Result<Self> {
-        // Runs that say nothing of contradictions were begun when all corrections were trained on.
+        // Runs without this entry trained on all corrections, including contradictory ones.
         let accept_contradictions = config.accept_contradictions.or(Some(true));
         let examples = Examples::read(&Config { accept_contradictions, ..config.clone() })?;
         if folder.data_sha256()? != examples.dataset.sha256 {
             let problem = format!(
-                "the data has changed since the run {} began, so it can neither go on nor be measured on its held-out \
-                 rows; bring the old data back, or start a new run",
+                "the data has changed since the run {} started, so the run can neither resume nor be evaluated on its \
+                 validation set; restore the old data, or start a new run",
                 folder.path().display()
             );
             return Err(Error::artifact(&examples.dataset.path, problem));
@@ -72,8 +72,8 @@ impl Examples {
             && folder.feedback_sha256()?.is_some_and(|sha256| sha256 != corrections.sha256)
         {
             let problem = format!(
-                "corrections have changed since the run {} began, which added lines would not do; bring the old ones back, or start \
-                 a new run",
+                "existing corrections have changed since the run {} started (only appending is allowed); restore them, or \
+                 start a new run",
                 folder.path().display()
             );
             return Err(Error::artifact(feedback, problem));
@@ -81,21 +81,21 @@ impl Examples {
         Ok(examples)
     }
 
-    /// The same without corrections, for what looks at the data's own rows alone: the corrections may be gone.
+    /// Like [`Examples::again`], but without corrections, which may be missing.
     ///
     /// # Errors
-    /// Data that has changed since.
+    /// If the data has changed since the run started.
     pub fn own_again(config: &Config, folder: &RunFolder) -> Result<Self> {
         Examples::again(&Config { feedback: None, ..config.clone() }, folder)
     }
 
-    /// Some rows as they are, on `device`, for a model that preprocesses them itself.
+    /// A feed of raw examples on `device`, for a model that includes its preprocessing.
     pub fn raw(&self, rows: &[i64], config: &Config, device: Device) -> Box<dyn HeldOutFeed> {
         raw_feed(&self.dataset, rows, config, device)
     }
 }
 
-/// Examples of a data set as they are, on `device`.
+/// A feed of raw examples on `device`.
 pub(super) fn raw_feed(
     dataset: &Dataset,
     rows: &[i64],
@@ -108,23 +108,23 @@ pub(super) fn raw_feed(
     }
 }
 
-/// Pictures that take no more than this many bytes are decoded once, into memory.
-const MOST_IN_MEMORY: i64 = 1 << 30;
+/// Maximum size of decoded images in memory, in bytes; larger sets are streamed.
+const MAX_IN_MEMORY: i64 = 1 << 30;
 
-fn is_for_memory(dataset: &Dataset, augmentation: &Augmentation) -> bool {
+fn fits_in_memory(dataset: &Dataset, augmentation: &Augmentation) -> bool {
     let bytes = (dataset.rows() as i64).saturating_mul(dataset.shape.features());
-    bytes <= MOST_IN_MEMORY && !augmentation.has_region()
+    bytes <= MAX_IN_MEMORY && !augmentation.has_region()
 }
 
-/// The changes of the training examples.
+/// Parses the augmentation.
 ///
 /// # Errors
-/// Changes of examples that are no pictures.
+/// If it is for images and the examples are not.
 fn augmentation(config: &Config, dataset: &Dataset) -> Result<Augmentation> {
     let augmentation: Augmentation = config.augment.parse().map_err(Error::Usage)?;
     if !augmentation.is_none() && !dataset.has_pictures() {
         let problem = format!(
-            "--augment {augmentation} changes pictures, but the examples of {} are rows of a table",
+            "--augment {augmentation} requires images, but the examples of {} are table rows",
             dataset.path.display()
         );
         return Err(Error::Usage(problem));

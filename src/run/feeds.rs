@@ -1,4 +1,4 @@
-//! Where the examples of each part come from.
+//! Creates the feed of each part.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::model::preprocessing::Preprocessing;
 use crate::model::preprocessing::{TensorDataset, TrainTensors};
 use crate::options::Config;
 
-/// What feeds are made of.
+/// Inputs for creating the feeds.
 pub(super) struct Sources<'a> {
     pub config: &'a Config,
     pub dataset: &'a Dataset,
@@ -29,7 +29,7 @@ pub(super) struct Sources<'a> {
     pub world: &'a World,
 }
 
-/// The feeds of a run, as [`Prepared`](super::Prepared) has them.
+/// The feeds of a run; see [`Prepared`](super::Prepared).
 pub(super) struct Feeds {
     pub preprocessing: Preprocessing,
     pub train: Box<dyn TrainFeed>,
@@ -39,7 +39,7 @@ pub(super) struct Feeds {
 }
 
 impl Sources<'_> {
-    /// Examples that are in memory.
+    /// Feeds of examples in memory.
     pub fn in_memory(self) -> Feeds {
         let Sources { config, dataset, split, corrected, device, .. } = self;
         let train = TrainTensors(TensorDataset::of(&dataset, &split.train, device));
@@ -51,7 +51,7 @@ impl Sources<'_> {
                 Preprocessing::fit(dataset, &own, config.reading.missing)
             }
         };
-        let (held_out, share, test) = self.measured(|rows| {
+        let (held_out, share, test) = self.evaluation_feeds(|rows| {
             Box::new(InMemory::raw(TensorDataset::of(&dataset, rows, device), &preprocessing))
         });
         let augmentation = self.augmentation;
@@ -67,22 +67,23 @@ impl Sources<'_> {
         Feeds { preprocessing, train, held_out, share, test }
     }
 
-    /// Pictures that are decoded while the model works.
+    /// Feeds of images that are decoded during training.
     pub fn streamed(self, gallery: &Arc<Gallery>) -> Result<Feeds> {
         let Sources { config, dataset, split, corrected, device, .. } = self;
         let sample = sample(dataset, &own_rows(&split.train, corrected), gallery)?;
         let preprocessing = Preprocessing::fit(dataset, &sample, config.reading.missing);
-        let (held_out, share, test) =
-            self.measured(|rows| Box::new(StreamHeldOut::new(gallery, rows, Some(&preprocessing), device)));
+        let (held_out, share, test) = self.evaluation_feeds(|rows| {
+            Box::new(StreamHeldOut::new(gallery, rows, Some(&preprocessing), device))
+        });
         let augmentation = Arc::new(self.augmentation);
         let train =
             StreamFeed::new(gallery, &split.train, config.sampling, &augmentation, &preprocessing, device);
         Ok(Feeds { preprocessing, train: Box::new(train), held_out, share, test })
     }
 
-    /// The held-out rows, this process's share of those that are measured while it trains, and the test rows. Only process 0
-    /// measures the final model, and needs all of them. With corrections, an epoch is measured on those that are kept, too.
-    fn measured(&self, feed: impl Fn(&[i64]) -> Box<dyn HeldOutFeed>) -> Measured {
+    /// The validation set, this rank's shard for validation during training, and the test set. Rank 0 evaluates the final
+    /// model, and needs the whole sets. With corrections, validation includes those in the validation set.
+    fn evaluation_feeds(&self, feed: impl Fn(&[i64]) -> Box<dyn HeldOutFeed>) -> EvaluationFeeds {
         let Split { held_out, test, .. } = self.split;
         let watched =
             self.corrected.map(|corrected| [held_out.clone(), corrected.watched(self.split)].concat());
@@ -100,12 +101,12 @@ impl Sources<'_> {
     }
 }
 
-type Measured = (Box<dyn HeldOutFeed>, Option<Box<dyn HeldOutFeed>>, Option<Box<dyn HeldOutFeed>>);
+type EvaluationFeeds = (Box<dyn HeldOutFeed>, Option<Box<dyn HeldOutFeed>>, Option<Box<dyn HeldOutFeed>>);
 
-/// The pictures whose values stand for all when streamed pictures are standardised.
+/// Number of images for the statistics when streamed images are standardized.
 const SAMPLED: usize = 256;
 
-/// Some of the pictures to train on, evenly over all of them.
+/// An evenly spaced sample of the training images.
 fn sample(dataset: &Dataset, train: &[i64], gallery: &Arc<Gallery>) -> Result<TrainTensors> {
     let count = train.len().min(SAMPLED);
     let rows: Vec<i64> = (0..count).map(|index| train[index * train.len() / count]).collect();
@@ -120,7 +121,7 @@ fn sample(dataset: &Dataset, train: &[i64], gallery: &Arc<Gallery>) -> Result<Tr
         }
     }
     if labels.is_empty() {
-        return Err(Error::data(dataset.path.as_path(), "none of the pictures to train on can be read"));
+        return Err(Error::data(dataset.path.as_path(), "none of the training images can be read"));
     }
     let inputs = Tensor::from_slice(&bytes).view([labels.len() as i64, dataset.shape.features()]);
     Ok(TrainTensors(TensorDataset { inputs, labels: Tensor::from_slice(&labels) }))

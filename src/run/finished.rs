@@ -1,4 +1,4 @@
-//! A run that is done.
+//! A finished run.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::options::Config;
 use crate::predict::Classifier;
 use crate::run::RunFolder;
 
-/// A finished run: its model, its options, and its data as it was split.
+/// A finished run: model, options, and split data.
 pub struct Finished {
     /// The exported model.
     pub classifier: Classifier,
@@ -21,10 +21,10 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Reads a run, with its model on `device`.
+    /// Opens a run, with its model on `device`.
     ///
     /// # Errors
-    /// A run that has no model, or another run's, a cross-validation, and data that is gone or has changed since.
+    /// If the run has no model or the model of another run, is a cross-validation, or its data is missing or has changed.
     pub fn open(run: &RunFolder, device: Device) -> Result<Self> {
         let config = Config::read(&run.config_file())?;
         let path = Finished::model(run, &config)?;
@@ -34,20 +34,19 @@ impl Finished {
         Ok(Finished { classifier, config, examples })
     }
 
-    /// The exported model of a run with these options.
+    /// Path of the exported model of a run with these options.
     ///
     /// # Errors
-    /// A cross-validation, and a run that has none.
+    /// If the run is a cross-validation or has no model.
     pub fn model(run: &RunFolder, config: &Config) -> Result<PathBuf> {
         if config.folds.is_some() && config.fold.is_none() {
-            let problem =
-                "this is a cross-validation, which has a model a fold; name one of its folds, such as fold-1";
+            let problem = "this is a cross-validation with one model per fold; use the folder of a fold, such as fold-1";
             return Err(Error::artifact(run.path(), problem));
         }
         let path = run.model();
         if !path.is_file() {
             let problem =
-                "the run is not finished, so it has no model.pt; `cresset train --resume` goes on with it";
+                "the run is not finished, so it has no model.pt; `cresset train --resume` continues it";
             return Err(Error::artifact(run.path(), problem));
         }
         Ok(path)

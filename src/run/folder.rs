@@ -1,43 +1,43 @@
-//! The folder of a run, and what is in it.
+//! The run folder and its files.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::writer::Writer;
+use super::lock::Writer;
 use crate::data::{atomic, terminal};
 use crate::error::{Error, Result};
 use crate::options::{Config, ModelChoice, RECORD};
 use crate::run::Prepared;
 use crate::train::checkpoint::CheckpointFolder;
 
-/// The note of a run about the corrections that it learned from.
+/// The entry of the run record with the SHA-256 of the corrections.
 const FEEDBACK_SHA256: &str = "feedback_sha256";
 
-/// How the names of TensorBoard's event files begin.
+/// Prefix of the names of TensorBoard event files.
 pub(crate) const EVENT_FILE: &str = "events.out.tfevents.";
 
-/// The folder of a run.
+/// A run folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder {
     path: PathBuf,
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run: `out`, which must not exist or be empty, or else the first free name
+    /// Creates the folder of a new run: `out`, which must not exist or be empty, or by default the first free
     /// `runs/<data>-<model>-<number>`.
     pub fn create(out: Option<&Path>, config: &Config) -> Result<Self> {
-        let run = RunFolder { path: claim_new(out, config)? };
+        let run = RunFolder { path: create_for(out, config)? };
         let checkpoints = run.path.join("checkpoints");
         fs::create_dir(&checkpoints).map_err(Error::io("create the folder", &checkpoints))?;
         Ok(run)
     }
 
-    /// Makes the folder of a cross-validation, in the same places, with its options and nothing else.
+    /// Creates the folder of a cross-validation in the same way, with only its options.
     pub fn create_parent(out: Option<&Path>, config: &Config) -> Result<Self> {
-        let run = RunFolder { path: claim_new(out, config)? };
+        let run = RunFolder { path: create_for(out, config)? };
         let text = format!(
-            "# Run it again: cresset train --config {}\n{}",
+            "# To reproduce: cresset train --config {}\n{}",
             terminal::argument(&run.config_file()),
             config.to_toml()
         );
@@ -45,15 +45,15 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// The folder of a run that another process has made.
+    /// The run folder that another process has created.
     pub(crate) fn at(path: &Path) -> Self {
         RunFolder { path: path.to_path_buf() }
     }
 
-    /// Opens the folder of a run that was begun.
+    /// Opens an existing run folder.
     ///
     /// # Errors
-    /// A folder that is missing or holds no run.
+    /// If the folder does not exist or holds no run.
     pub fn open(path: &Path) -> Result<Self> {
         let run = RunFolder { path: path.to_path_buf() };
         if !path.is_dir() {
@@ -65,34 +65,34 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// The folder.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the folder is called.
+    /// Name of the folder.
     pub fn name(&self) -> String {
         let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
         path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// The options of the run.
+    /// Path of the options file.
     pub fn config_file(&self) -> PathBuf {
         self.path.join("config.toml")
     }
 
-    /// Which example is in which part.
+    /// Path of the split file.
     pub fn split(&self) -> PathBuf {
         self.path.join("split.csv")
     }
 
-    /// The figures of every epoch.
+    /// Path of the metrics of each epoch.
     pub fn metrics(&self) -> PathBuf {
         self.path.join("metrics.csv")
     }
 
-    /// Removes what a run wrote at `path` that was killed before its first checkpoint, so that it can begin there again.
-    /// Anything else in the folder stays, and then keeps it from being used.
+    /// Removes the files of a run that was killed before its first checkpoint, so that it can start again at `path`.
+    /// Other files stay, and make the folder unusable for a new run.
     pub fn clear_unbegun(path: &Path) -> Result<()> {
         let run = RunFolder { path: path.to_path_buf() };
         let checkpoints = path.join("checkpoints");
@@ -101,46 +101,46 @@ impl RunFolder {
             atomic::clear(folder)?;
         }
         for file in [run.config_file(), run.split(), run.metrics()] {
-            unless_absent(fs::remove_file(&file)).map_err(Error::io("remove", &file))?;
+            ignore_missing(fs::remove_file(&file)).map_err(Error::io("remove", &file))?;
         }
         for events in event_files(path)? {
             fs::remove_file(&events).map_err(Error::io("remove", &events))?;
         }
-        unless_absent(fs::remove_dir(&checkpoints)).map_err(Error::io("remove the folder", &checkpoints))
+        ignore_missing(fs::remove_dir(&checkpoints)).map_err(Error::io("remove the folder", &checkpoints))
     }
 
-    /// Removes what a process that was killed left half-written.
+    /// Removes the temporary files of a killed process.
     pub fn clear_partial(&self) -> Result<()> {
         atomic::clear(&self.path)?;
         Ok(atomic::clear(&self.path.join("checkpoints"))?)
     }
 
-    /// Where training keeps its checkpoints.
+    /// The checkpoint folder.
     pub fn checkpoints(&self) -> CheckpointFolder {
         CheckpointFolder::new(self.path.join("checkpoints"))
     }
 
-    /// The checkpoint that training resumes from.
+    /// Path of the checkpoint to resume from.
     pub fn last_checkpoint(&self) -> PathBuf {
         self.checkpoints().last()
     }
 
-    /// The weights of the epoch with the lowest validation loss.
+    /// Path of the weights with the lowest validation loss.
     pub fn best_checkpoint(&self) -> PathBuf {
         self.checkpoints().best()
     }
 
-    /// The page that shows the run.
+    /// Path of the HTML report.
     pub fn report(&self) -> PathBuf {
         self.path.join("report.html")
     }
 
-    /// The exported model.
+    /// Path of the exported model.
     pub fn model(&self) -> PathBuf {
         self.path.join("model.pt")
     }
 
-    /// Writes config.toml: the options, and what else it takes to repeat the run.
+    /// Writes config.toml: the options, and the run record.
     pub fn write_config(&self, config: &Config, prepared: &Prepared) -> Result<()> {
         let Prepared { dataset, corrections, threads, .. } = prepared;
         let mut record = toml::Table::from_iter([
@@ -154,14 +154,14 @@ impl RunFolder {
             record.insert(FEEDBACK_SHA256.to_string(), corrections.sha256.clone().into());
         }
         let text = format!(
-            "# Run it again: cresset train --config {}\n{}\n# Notes of the run, ignored when this file is read.\n[{RECORD}]\n{record}",
+            "# To reproduce: cresset train --config {}\n{}\n# Record of the run, ignored when this file is read.\n[{RECORD}]\n{record}",
             terminal::argument(&self.config_file()),
             config.to_toml()
         );
         Ok(atomic::write(&self.config_file(), text.as_bytes())?)
     }
 
-    /// The notes of the run about itself, which stand behind its options.
+    /// The run record: the table after the options.
     pub fn record(&self) -> Result<toml::Table> {
         let path = self.config_file();
         let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
@@ -170,7 +170,7 @@ impl RunFolder {
         Ok(record.unwrap_or_default())
     }
 
-    /// The fingerprint of the data that the run was begun with.
+    /// SHA-256 of the data at the start of the run.
     pub fn data_sha256(&self) -> Result<String> {
         let record = self.record()?;
         let sha256 = record.get("data_sha256").and_then(|sha256| sha256.as_str());
@@ -179,34 +179,34 @@ impl RunFolder {
         })
     }
 
-    /// The fingerprint of the corrections that the run was begun with, if there were any.
+    /// SHA-256 of the corrections at the start of the run, if there were any.
     pub fn feedback_sha256(&self) -> Result<Option<String>> {
         let record = self.record()?;
         Ok(record.get(FEEDBACK_SHA256).and_then(|sha256| sha256.as_str()).map(str::to_string))
     }
 
-    /// The right to write into the folder, for as long as what is returned lives.
+    /// Locks the folder for writing until the returned value is dropped.
     ///
     /// # Errors
-    /// Another process that has it.
+    /// If another process holds the lock.
     pub fn writer(&self) -> Result<Writer> {
         Writer::of(&self.path)
     }
 
-    /// Whether a process writes into the folder.
+    /// Whether a process holds the lock of the folder.
     pub fn is_in_use(&self) -> bool {
         Writer::is_taken(&self.path)
     }
 
-    /// Whether there is a model that is no older than the last checkpoint: training has gone no step since it was exported.
+    /// Whether the model is at least as new as the last checkpoint, so that no training step followed its export.
     pub fn has_current_model(&self) -> bool {
         let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
         let model = changed(&self.model());
         model.is_some() && model >= changed(&self.last_checkpoint())
     }
 
-    /// Writes split.csv: an example by its name (a row of a table by its number, from 0 and without the header) and its
-    /// part, `train`, `heldout` or `test`; or `feedback`, for corrections that are kept to measure the model on.
+    /// Writes split.csv: the name of each example (for tables the row number, from 0 without the header) and its
+    /// part, `train`, `heldout` or `test`; or `feedback` for corrections used for validation.
     pub fn write_split(&self, prepared: &Prepared) -> Result<()> {
         let Prepared { dataset, split, corrections, .. } = prepared;
         let kept = corrections.as_ref().map(|corrections| ("feedback", &corrections.kept[..]));
@@ -214,20 +214,20 @@ impl RunFolder {
         let mut rows: Vec<_> =
             parts.flat_map(|(part, rows)| rows.iter().map(move |row| (*row, part))).collect();
         rows.sort_unstable();
-        // A correction stands among the examples of an epoch several times.
+        // Corrections are repeated in the training set.
         rows.dedup();
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut write = |name: &str, part: &str| {
-            writer.write_record([name, part]).expect("a record can be written to memory");
+            writer.write_record([name, part]).expect("writing to memory does not fail");
         };
         write("example", "part");
         rows.iter().for_each(|(row, part)| write(&dataset.names.name(*row as usize), part));
-        let bytes = writer.into_inner().expect("a record can be written to memory");
+        let bytes = writer.into_inner().expect("writing to memory does not fail");
         Ok(atomic::write(&self.split(), &bytes)?)
     }
 }
 
-/// TensorBoard's files of events in a folder.
+/// The TensorBoard event files in a folder.
 fn event_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match folder.read_dir() {
         Ok(entries) => entries,
@@ -239,70 +239,68 @@ fn event_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_events).collect())
 }
 
-fn unless_absent(result: io::Result<()>) -> io::Result<()> {
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
-fn claim_new(out: Option<&Path>, config: &Config) -> Result<PathBuf> {
+fn create_for(out: Option<&Path>, config: &Config) -> Result<PathBuf> {
     let data = Path::new(&config.data).file_stem().unwrap_or_default().to_string_lossy();
     let model = ModelChoice::of(&config.model).short_name();
-    claim_named(out, &format!("{data}-{model}"))
+    create_unique(out, &format!("{data}-{model}"))
 }
 
-/// Makes a new folder: `out`, which must not exist or be empty, or else the first free name `runs/<stem>-<number>`.
-pub(crate) fn claim_named(out: Option<&Path>, stem: &str) -> Result<PathBuf> {
+/// Creates a new folder: `out`, which must not exist or be empty, or by default the first free `runs/<stem>-<number>`.
+pub(crate) fn create_unique(out: Option<&Path>, stem: &str) -> Result<PathBuf> {
     match out {
         Some(path) if path.to_str().is_none() => {
-            let problem = "the name of this folder is not UTF-8, which libtorch needs; name another one";
+            let problem = "the path is not UTF-8, which libtorch requires; use another folder";
             Err(Error::artifact(path, problem))
         }
         Some(path) => {
-            claim(path)?;
+            create_empty(path)?;
             Ok(path.to_path_buf())
         }
-        None => claim_numbered(stem),
+        None => create_numbered(stem),
     }
 }
 
-fn claim(path: &Path) -> Result<()> {
+fn create_empty(path: &Path) -> Result<()> {
     match path.read_dir().map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
-        // Which is said first, because going on is no remedy then.
+        // Check this first, because resuming is not possible then.
         Ok(false) if Writer::is_taken(path) => {
-            // Whoever it was may have ended just now.
+            // The other process may just have ended.
             drop(Writer::of(path)?);
-            claim(path)
+            create_empty(path)
         }
         Ok(_) if path.join("config.toml").exists() => Err(Error::artifact(
             path,
-            "this folder holds a run; go on with it by `--resume`, or name another folder. Nothing was changed",
+            "this folder holds a run; continue it with `--resume`, or use another folder. Nothing was changed",
         )),
-        Ok(_) => {
-            Err(Error::artifact(path, "this folder is not empty; name another one. Nothing was changed"))
-        }
+        Ok(_) => Err(Error::artifact(path, "this folder is not empty; use another one. Nothing was changed")),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(path).map_err(|error| no_folder(path, error))
+            fs::create_dir_all(path).map_err(|error| folder_error(path, error))
         }
-        Err(error) => Err(no_folder(path, error)),
+        Err(error) => Err(folder_error(path, error)),
     }
 }
 
-fn no_folder(path: &Path, error: io::Error) -> Error {
+fn folder_error(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         ErrorKind::NotADirectory | ErrorKind::AlreadyExists => Error::artifact(
             path,
-            "no folder can be made here, because this path or a part of it is something else; name another folder with `--out`. Nothing was changed",
+            "cannot create a folder: this path or one of its parents is not a folder; use another one with `--out`. Nothing was changed",
         ),
         _ => Error::io("create the run folder", path)(error),
     }
 }
 
-fn claim_numbered(stem: &str) -> Result<PathBuf> {
+fn create_numbered(stem: &str) -> Result<PathBuf> {
     let runs = Path::new("runs");
-    fs::create_dir_all(runs).map_err(|error| no_folder(runs, error))?;
+    fs::create_dir_all(runs).map_err(|error| folder_error(runs, error))?;
     for number in 1u64.. {
         let path = runs.join(format!("{stem}-{number}"));
-        // Creating it is what claims the name, so two runs that begin at once get two folders.
+        // Creating the folder claims the name, so concurrent runs get different folders.
         match fs::create_dir(&path) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
@@ -335,7 +333,7 @@ mod tests {
         ) {
             let folder = tempfile::tempdir().unwrap();
             let config = Config { data: data.clone(), train_list: Some(data.into()), ..Config::default() };
-            // A name that is not that of a folder would be one of a folder above it.
+            // A name with a separator would be a path.
             let run = RunFolder::create_parent(Some(&folder.path().join(format!("run{name}"))), &config).unwrap();
             prop_assert_eq!(Config::read(&run.config_file()).unwrap(), config);
         }

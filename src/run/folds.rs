@@ -1,10 +1,10 @@
-//! Cross-validation: a model a fold, each measured on the rows that it did not see.
+//! Cross-validation: one model per fold, each evaluated on the examples of its fold.
 //!
 //! ```text
 //! runs/iris-mlp-1/
-//!   config.toml    the options of all folds
-//!   fold-1/ …      a run a fold, like any other
-//!   folds.csv      the figures of each fold
+//!   config.toml    options of all folds
+//!   fold-1/ …      one run per fold
+//!   folds.csv      metrics of each fold
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::options::Config;
 use crate::predict::Classifier;
 use crate::run::{RunFolder, Writer};
 
-/// A cross-validation under way. What is done stands in its folder, so it can be left and opened again at any moment.
+/// A cross-validation. Its state is in its folder, so it can be interrupted and resumed at any time.
 #[derive(Debug)]
 pub struct CrossValidation {
     config: Config,
@@ -29,52 +29,52 @@ pub struct CrossValidation {
     _writer: Writer,
 }
 
-/// The figures of one fold's model on the rows that it did not see.
+/// Metrics of the model of one fold.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FoldFigures {
     /// The fold, from 1.
     pub fold: u32,
-    /// The number of rows measured on.
+    /// Number of validation examples.
     pub rows: usize,
-    /// Mean cross-entropy, in nats.
+    /// Mean cross-entropy in nats.
     pub loss: f64,
-    /// The metrics that have a value, in the order of [`METRICS`].
+    /// The metrics that are defined, in the order of [`METRICS`].
     pub metrics: Vec<Option<f64>>,
 }
 
-/// Mean and standard deviation (of the sample, so with K − 1 below) of a figure over the folds.
+/// Mean and sample standard deviation (with K − 1) of a metric over the folds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     /// The mean.
     pub mean: f64,
-    /// The deviation.
+    /// The standard deviation.
     pub deviation: f64,
 }
 
 impl CrossValidation {
-    /// Begins a cross-validation in a new folder: `out`, or the next free one below `runs/`.
+    /// Starts a cross-validation in a new folder: `out`, or the next free one in `runs/`.
     ///
     /// # Errors
-    /// Options without `folds`, or with a single fold; a folder that cannot be used.
+    /// If `folds` is not set or `fold` is, or the folder cannot be used.
     pub fn start(config: &Config, out: Option<&Path>) -> Result<Self> {
         let folds = folds_of(config)?;
-        // Faults of the options and the data are found before a folder is made.
+        // Check options and data before creating a folder.
         super::Prepared::new(&Config { fold: Some(1), ..config.clone() })?;
         let folder = RunFolder::create_parent(out, config)?;
-        let writer = folder.writer()?;
-        Ok(CrossValidation { config: config.clone(), folds, folder, _writer: writer })
+        let lock = folder.writer()?;
+        Ok(CrossValidation { config: config.clone(), folds, folder, _writer: lock })
     }
 
-    /// Opens a cross-validation that was begun. `config` is its own, perhaps with another device.
+    /// Opens an existing cross-validation. `config` has its options, possibly with another device.
     ///
     /// # Errors
-    /// A process that works on it.
+    /// If another process is running it.
     pub fn open(config: &Config, folder: RunFolder) -> Result<Self> {
-        let (folds, writer) = (folds_of(config)?, folder.writer()?);
-        Ok(CrossValidation { config: config.clone(), folds, folder, _writer: writer })
+        let (folds, lock) = (folds_of(config)?, folder.writer()?);
+        Ok(CrossValidation { config: config.clone(), folds, folder, _writer: lock })
     }
 
-    /// Its folder.
+    /// The folder.
     pub fn folder(&self) -> &RunFolder {
         &self.folder
     }
@@ -84,34 +84,34 @@ impl CrossValidation {
         self.folds
     }
 
-    /// The run of the first fold that is not complete, with its number: begun anew, or at its last checkpoint. None when
-    /// all are complete.
+    /// The run of the first incomplete fold with its number: new, or resumed from its last checkpoint. `None` if all folds
+    /// are complete.
     pub fn next(&self) -> Result<Option<(u32, Run)>> {
         let Some(fold) = (1..=self.folds).find(|fold| !self.path(*fold).join("model.pt").is_file()) else {
             return Ok(None);
         };
-        Ok(Some((fold, super::start_or_go_on(&self.config_of(fold), &self.path(fold))?)))
+        Ok(Some((fold, super::start_or_resume(&self.config_of(fold), &self.path(fold))?)))
     }
 
-    /// The complete run of a fold: its options and its folder.
+    /// Options and folder of a complete fold.
     pub fn complete(&self, fold: u32) -> Result<(Config, RunFolder)> {
         Ok((self.config_of(fold), RunFolder::open(&self.path(fold))?))
     }
 
-    /// The figures of all folds, once all are complete; written to folds.csv too.
+    /// Metrics of all folds, also written to folds.csv. All folds must be complete.
     pub fn figures(&self) -> Result<Vec<FoldFigures>> {
         guard(|| {
             let figures: Vec<_> =
                 (1..=self.folds).map(|fold| self.figures_of(fold)).collect::<Result<_>>()?;
-            // The names of the metrics are the header's last columns, which serde cannot know.
+            // The last columns are metrics with dynamic names, which serde does not know.
             let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
             let names = METRICS.iter().map(|metric| metric.column());
             let header = ["fold", "rows", "loss"].map(String::from).into_iter().chain(names);
-            writer.write_record(header).expect("a record can be written to memory");
+            writer.write_record(header).expect("writing to memory does not fail");
             for fold in &figures {
-                writer.serialize(fold).expect("a record can be written to memory");
+                writer.serialize(fold).expect("writing to memory does not fail");
             }
-            let bytes = writer.into_inner().expect("a record can be written to memory");
+            let bytes = writer.into_inner().expect("writing to memory does not fail");
             atomic::write(&self.folder.path().join("folds.csv"), &bytes)?;
             Ok(figures)
         })
@@ -121,7 +121,7 @@ impl CrossValidation {
         let path = self.path(fold).join("model.pt");
         let classifier = Classifier::load_on(&path, Device::Cpu)?;
         let found = &classifier.metadata().metrics;
-        // Some have no value on some rows, such as the ROC-AUC where a class has none.
+        // Some metrics may be undefined, such as ROC-AUC if a class has no examples.
         let metrics = METRICS.iter().map(|metric| found.held_out.get(metric.name).and_then(|m| m.as_f64()));
         let metrics = metrics.collect();
         Ok(FoldFigures { fold, rows: found.held_out_rows, loss: found.held_out_loss, metrics })
@@ -138,16 +138,16 @@ impl CrossValidation {
 
 fn folds_of(config: &Config) -> Result<u32> {
     if config.feedback.is_some() {
-        let problem = "a cross-validation takes no --feedback: corrections are held out of none of its folds";
+        let problem = "cross-validation does not support --feedback";
         return Err(Error::Usage(problem.to_string()));
     }
     match (config.folds, config.fold) {
         (Some(folds), None) => Ok(folds),
-        _ => Err(Error::Usage("a cross-validation takes --folds, and no --fold".to_string())),
+        _ => Err(Error::Usage("cross-validation requires --folds without --fold".to_string())),
     }
 }
 
-/// Mean and deviation of a figure over the folds.
+/// Mean and standard deviation of a metric over the folds.
 pub fn spread(figures: &[FoldFigures], of: impl Fn(&FoldFigures) -> f64) -> Spread {
     let count = figures.len() as f64;
     let mean = figures.iter().map(&of).sum::<f64>() / count;
@@ -159,7 +159,7 @@ pub fn spread(figures: &[FoldFigures], of: impl Fn(&FoldFigures) -> f64) -> Spre
 mod tests {
     use super::*;
 
-    /// Of 2, 4, 4, 4, 5, 5, 7, 9 the mean is 5, and the deviation of the sample √(32 / 7).
+    /// Mean of 2, 4, 4, 4, 5, 5, 7, 9: 5; sample standard deviation: √(32 / 7).
     #[test]
     fn the_deviation_is_that_of_the_sample() {
         let figures: Vec<_> = [2., 4., 4., 4., 5., 5., 7., 9.]

@@ -1,4 +1,4 @@
-//! Likely wrong labels, from the folds of a cross-validation.
+//! Finds likely label errors with the models of a cross-validation.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use crate::error::{Result, guard};
 use crate::evaluate::label_errors::{Suspicion, rank};
 use crate::loader::Batch;
 
-/// What was found, and where it was written.
+/// Result of the search for label errors.
 #[derive(Debug)]
 pub struct LabelErrors {
-    /// The labels that were ranked.
+    /// Number of ranked labels.
     pub ranked: usize,
-    /// Those that confident learning counts as wrong.
+    /// Number of label errors by confident learning.
     pub errors: usize,
 }
 
-/// Ranks the labels of all examples by how improbable they are to a model that did not see them, and writes the ranking
+/// Ranks the labels of all examples by their out-of-fold probability, lowest first, and writes the ranking
 /// to `output`. All folds must be complete.
 pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<LabelErrors> {
     guard(|| {
@@ -30,11 +30,11 @@ pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<Label
             let (config, folder) = folds.complete(fold)?;
             let mut prepared = Prepared::again(&config, &folder)?;
             load_weights(&mut prepared.network, &folder.best_checkpoint())?;
-            probabilities.extend(held_out_probabilities(&prepared)?);
+            probabilities.extend(validation_probabilities(&prepared)?);
             rows.extend(prepared.held_out.kept().into_iter().map(|place| prepared.split.held_out[place]));
             last = Some(prepared.dataset);
         }
-        let dataset = last.expect("there are folds");
+        let dataset = last.expect("there is at least one fold");
         let labels: Vec<_> = rows.iter().map(|row| dataset.labels[*row as usize]).collect();
         let ranking = rank(&probabilities, &labels);
         let name = |suspicion: &Suspicion| dataset.names.name(rows[suspicion.index] as usize);
@@ -44,8 +44,8 @@ pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<Label
     })
 }
 
-/// A row an example: the probability of each class.
-fn held_out_probabilities(prepared: &Prepared) -> Result<Vec<Vec<f64>>> {
+/// Class probabilities, one row per validation example.
+fn validation_probabilities(prepared: &Prepared) -> Result<Vec<Vec<f64>>> {
     let mut probabilities = Vec::new();
     tch::no_grad(|| {
         for batch in prepared.held_out.in_order() {
@@ -64,7 +64,7 @@ fn write(
     name: impl Fn(&Suspicion) -> String,
 ) -> Result<()> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut write = |record: &[&str]| writer.write_record(record).expect("a record can be written to memory");
+    let mut write = |record: &[&str]| writer.write_record(record).expect("writing to memory does not fail");
     write(&["example", "label", "suggestion", "label_probability", "suggestion_probability", "is_error"]);
     for suspicion in ranking {
         write(&[
@@ -76,6 +76,6 @@ fn write(
             if suspicion.is_error { "yes" } else { "no" },
         ]);
     }
-    let bytes = writer.into_inner().expect("a record can be written to memory");
+    let bytes = writer.into_inner().expect("writing to memory does not fail");
     Ok(atomic::write(path, &bytes)?)
 }

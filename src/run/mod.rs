@@ -1,16 +1,17 @@
-//! A run from end to end: data, split, preprocessing, training, evaluation, export. A run is a folder:
+//! A run: read and split data, preprocess, train, evaluate, export. The run folder:
 //!
 //! ```text
 //! runs/digits-mlp-1/
-//!   config.toml    every option, and under [record] the versions and the data's fingerprint
-//!   split.csv      which example of the data is in which part
-//!   metrics.csv    a row an epoch
+//!   config.toml    all options, and in [record] the versions and the SHA-256 of the data
+//!   split.csv      the part of each example
+//!   metrics.csv    one row per epoch
 //!   checkpoints/   last.safetensors, best.safetensors
 //!   model.pt       the TorchScript export of the best checkpoint
-//!   report.html    what there is to see of it, if it was asked for
-//!   .lock          who writes into the folder, while somebody does
+//!   report.html    the HTML report, if requested
+//!   .lock          the process that writes to the folder
 //! ```
 
+mod batch_norm_check;
 mod categories;
 pub mod date;
 mod examples;
@@ -20,11 +21,10 @@ mod finished;
 mod folder;
 mod folds;
 mod label_errors;
+mod lock;
 mod prepared;
-mod smallest_batch;
+mod result_check;
 mod trainer;
-mod verdict;
-mod writer;
 
 use std::path::Path;
 
@@ -44,114 +44,115 @@ use crate::train::{
 pub use examples::Examples;
 pub use finished::Finished;
 pub use folder::RunFolder;
-pub(crate) use folder::{EVENT_FILE, claim_named};
+pub(crate) use folder::{EVENT_FILE, create_unique};
 pub use folds::{CrossValidation, FoldFigures, Spread, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
+pub use lock::Writer;
 pub use prepared::{MakeNetwork, Prepared};
 pub use trainer::{Fitted, Trainer};
-pub use writer::Writer;
 
 /// A run that is ready to train.
 pub struct Run {
-    /// Its options.
+    /// Options.
     pub config: Config,
-    /// Its folder.
+    /// Run folder.
     pub folder: RunFolder,
-    /// Its data and its model.
+    /// Data and model.
     pub prepared: Prepared,
-    /// The processes that train it.
+    /// The process group.
     pub world: World,
     training: Training,
-    /// Of the process that writes.
-    writer: Option<Writer>,
+    /// The lock of the folder, on rank 0.
+    lock: Option<Writer>,
 }
 
-/// What a complete run has to show.
+/// Results of a completed run.
 pub struct Trained {
-    /// The epoch whose weights were exported: the one with the least held-out loss.
+    /// The exported epoch: the one with the lowest validation loss.
     pub best: Best,
-    /// The exported model on the held-out rows, and on the test rows if there are any.
+    /// Evaluation of the exported model on the validation set, and on the test set if there is one.
     pub found: Found,
-    /// What the exported file says of itself.
+    /// Metadata of the exported model.
     pub metadata: Metadata,
-    /// Data and model, with the weights that were exported.
+    /// Data and model, with the exported weights.
     pub prepared: Prepared,
-    /// Why training ended before its last epoch, if it did.
+    /// Reason for early stopping.
     pub stopped_early: Option<String>,
-    /// What is wrong with the result, and what to try, if it diverged or is not better than the majority class.
+    /// A warning if training diverged or the model is not better than the majority-class baseline.
     pub concern: Option<String>,
 }
 
 /// How a run ended.
 pub enum Outcome {
-    /// All epochs are done and the model is exported.
+    /// All epochs are complete and the model is exported.
     Trained(Box<Trained>),
-    /// All epochs are done, and another process exports the model.
+    /// All epochs are complete, and rank 0 exports the model.
     Helped,
-    /// It was asked to stop in this epoch, after this step, and can be resumed.
+    /// Training stopped on request and can be resumed.
     Interrupted {
-        /// The epoch under way, from 1.
+        /// The current epoch, from 1.
         epoch: u32,
-        /// The steps of it that are done.
+        /// The number of complete steps in this epoch.
         step: usize,
     },
 }
 
-/// Begins a run in a new folder: `out`, or the next free one below `runs/`. All processes of `world` must call it.
+/// Starts a run in a new folder: `out`, or the next free one in `runs/`. All ranks of `world` must call it.
 ///
 /// # Errors
-/// Options, data or folders that cannot be used; the folder is then not made.
+/// If options, data or folder cannot be used. No folder is created then.
 pub fn start(config: &Config, out: Option<&Path>, world: &World) -> Result<Run> {
     start_with(config, out, world, &prepared::named(config))
 }
 
-/// The same with a model that `make` makes. `config.model` is `own:` and a name for it.
+/// Like [`start`], with a custom model from `make`. `config.model` is `own:` and a name for it.
 pub fn start_with(config: &Config, out: Option<&Path>, world: &World, make: MakeNetwork) -> Result<Run> {
     world.attempt(|| {
         guard(|| {
             let prepared = Prepared::with(config, world, make)?;
-            let settled = prepared.corrections.as_ref().map(|corrections| corrections.settle(config));
-            begin(settled.as_ref().unwrap_or(config), out, world, prepared)
+            let with_stored_corrections =
+                prepared.corrections.as_ref().map(|corrections| corrections.settle(config));
+            start_prepared(with_stored_corrections.as_ref().unwrap_or(config), out, world, prepared)
         })
     })
 }
 
-fn begin(config: &Config, out: Option<&Path>, world: &World, prepared: Prepared) -> Result<Run> {
+fn start_prepared(config: &Config, out: Option<&Path>, world: &World, prepared: Prepared) -> Result<Run> {
     world.same("options", &config.to_toml())?;
-    let mut writer = None;
+    let mut lock = None;
     let path = world.told_by_first(|| {
         let folder = RunFolder::create(out, config)?;
-        writer = Some(folder.writer()?);
+        lock = Some(folder.writer()?);
         folder.write_config(config, &prepared)?;
         folder.write_split(&prepared)?;
         Ok(folder.path().to_string_lossy().into_owned())
     })?;
-    tracing::info!(folder = %path, "began a run");
-    Run::new(config, RunFolder::at(Path::new(&path)), prepared, world, writer)
+    tracing::info!(folder = %path, "started a run");
+    Run::new(config, RunFolder::at(Path::new(&path)), prepared, world, lock)
 }
 
-/// Goes on with a run from its last checkpoint. `config` is the run's own, perhaps with more epochs or another device.
+/// Resumes a run from its last checkpoint. `config` has the options of the run, possibly with more epochs or another device.
 ///
 /// # Errors
-/// A folder without a checkpoint, and data that has changed since.
+/// If the folder has no checkpoint, or the data has changed.
 pub fn resume(config: &Config, folder: RunFolder, world: &World) -> Result<Run> {
     resume_with(config, folder, world, &prepared::named(config))
 }
 
-/// The same with a model that `make` makes.
+/// Like [`resume`], with a custom model from `make`.
 pub fn resume_with(config: &Config, folder: RunFolder, world: &World, make: MakeNetwork) -> Result<Run> {
     let resume = || {
-        refuse_unbegun(&folder)?;
-        let writer = sole_writer(&folder, world)?;
-        let config = &settled(config, &folder)?;
+        require_checkpoint(&folder)?;
+        let lock = lock_on_rank0(&folder, world)?;
+        let config = &with_stored_corrections(config, &folder)?;
         let prepared = Prepared::again_with(config, &folder, world, make)?;
-        go_on(config, folder, prepared, world, writer)
+        resume_prepared(config, folder, prepared, world, lock)
     };
     world.attempt(|| guard(resume))
 }
 
-/// Goes on with the run in the folder `path`, or begins it there if it has no checkpoint yet. `config` is the run's own.
-pub(crate) fn start_or_go_on(config: &Config, path: &Path) -> Result<Run> {
+/// Resumes the run in the folder `path`, or starts it if it has no checkpoint. `config` has the options of the run.
+pub(crate) fn start_or_resume(config: &Config, path: &Path) -> Result<Run> {
     match RunFolder::open(path) {
         Ok(folder) if folder.last_checkpoint().is_file() => resume(config, folder, &World::alone()),
         _ => {
@@ -161,8 +162,8 @@ pub(crate) fn start_or_go_on(config: &Config, path: &Path) -> Result<Run> {
     }
 }
 
-/// The options with as many corrections as the run was begun with: the set may have grown.
-fn settled(config: &Config, folder: &RunFolder) -> Result<Config> {
+/// The options with the number of corrections at the start of the run: more may have been added since.
+fn with_stored_corrections(config: &Config, folder: &RunFolder) -> Result<Config> {
     if config.feedback.is_none() {
         return Ok(config.clone());
     }
@@ -175,47 +176,47 @@ fn settled(config: &Config, folder: &RunFolder) -> Result<Config> {
     })
 }
 
-fn refuse_unbegun(folder: &RunFolder) -> Result<()> {
+fn require_checkpoint(folder: &RunFolder) -> Result<()> {
     if folder.last_checkpoint().is_file() {
         return Ok(());
     }
-    let problem = "the run has no checkpoint yet, so there is nothing to go on from; start it again";
+    let problem = "the run has no checkpoint to resume from; start it again";
     Err(Error::artifact(folder.path(), problem))
 }
 
-/// The right of process 0 to write into the folder of a run; the others write nothing.
-fn sole_writer(folder: &RunFolder, world: &World) -> Result<Option<Writer>> {
-    let mut writer = None;
+/// Locks the run folder on rank 0; other ranks write nothing.
+fn lock_on_rank0(folder: &RunFolder, world: &World) -> Result<Option<Writer>> {
+    let mut lock = None;
     world.told_by_first(|| {
-        writer = Some(folder.writer()?);
+        lock = Some(folder.writer()?);
         Ok(String::new())
     })?;
-    Ok(writer)
+    Ok(lock)
 }
 
-fn go_on(
+fn resume_prepared(
     config: &Config,
     folder: RunFolder,
     prepared: Prepared,
     world: &World,
-    writer: Option<Writer>,
+    lock: Option<Writer>,
 ) -> Result<Run> {
-    let mut run = Run::new(config, folder, prepared, world, writer)?;
+    let mut run = Run::new(config, folder, prepared, world, lock)?;
     run.training.resume(&mut run.prepared.network)?;
-    // Told by the first, so that none goes on before all have read the checkpoint's folder as it was.
+    // Rank 0 writes only after all ranks have read the checkpoint folder.
     world.told_by_first(|| {
         run.folder.clear_partial()?;
         run.folder.write_config(config, &run.prepared)?;
         Ok(String::new())
     })?;
     let position = run.training.position();
-    tracing::info!(epoch = position.epoch, step = position.step, "went on from the last checkpoint");
+    tracing::info!(epoch = position.epoch, step = position.step, "resumed from the last checkpoint");
     Ok(run)
 }
 
-/// Trains a run to its end, or until `stop` says so after a step, and exports the best model.
+/// Trains until the last epoch or until `stop` returns true after a step, and exports the best model.
 pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) -> Result<Outcome> {
-    let Run { config, folder, mut prepared, mut training, world, writer: _writer } = run;
+    let Run { config, folder, mut prepared, mut training, world, lock: _writer } = run;
     let ending =
         world.attempt(|| guard(|| train(&config, &folder, &mut prepared, &mut training, callback, stop)))?;
     let position = training.position();
@@ -235,13 +236,13 @@ pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) ->
         load_weights(&mut prepared.network, &folder.best_checkpoint())?;
         let (metadata, found) = write_model(&config, &prepared, best.epoch, &folder.model())?;
         let records = MetricsLog::so_far(&folder.metrics())?;
-        let concern = verdict::concern(&config, &records, &found.held_out, &metadata.classes);
+        let concern = result_check::warning(&config, &records, &found.held_out, &metadata.classes);
         let stopped_early = training.stopped_early();
         Ok(Outcome::Trained(Box::new(Trained { best, found, metadata, prepared, stopped_early, concern })))
     })
 }
 
-/// Trains to the end, with the callbacks that every run has.
+/// Trains with the standard callbacks.
 fn train(
     config: &Config,
     folder: &RunFolder,
@@ -273,19 +274,19 @@ fn train(
     };
     let callbacks: &mut [&mut dyn Callback] =
         &mut [log, callback, &mut checkpoints, &mut patience, &mut limit];
-    training.run(network, &data, callbacks).map_err(advise_on_memory(config))
+    training.run(network, &data, callbacks).map_err(add_memory_advice(config))
 }
 
-/// Exports a checkpoint of a run to `output`, measured anew on the run's held-out rows.
+/// Exports a checkpoint of a run to `output`, with a new evaluation on the validation set.
 ///
 /// # Errors
-/// A run without that checkpoint, and data that is gone or has changed since.
+/// If the run has no such checkpoint, or the data is missing or has changed.
 pub fn export(folder: &RunFolder, checkpoint: &Path, output: &Path) -> Result<Metadata> {
     guard(|| {
         let config = Config::read(&folder.config_file())?;
         let mut prepared = Prepared::again(&config, folder)?;
         let position = load_weights(&mut prepared.network, checkpoint)?;
-        // Between two steps, a checkpoint holds an epoch that is under way.
+        // A checkpoint within an epoch belongs to that epoch.
         let epoch = if position.step == 0 { position.epoch - 1 } else { position.epoch };
         let epoch =
             position.best.filter(|_| checkpoint == folder.best_checkpoint()).map_or(epoch, |best| best.epoch);
@@ -294,33 +295,35 @@ pub fn export(folder: &RunFolder, checkpoint: &Path, output: &Path) -> Result<Me
 }
 
 impl Run {
-    /// How far it has come.
+    /// Training progress.
     pub fn position(&self) -> &Position {
         self.training.position()
     }
 
-    /// Whether it is finished, with its model written, so that nothing is left to train. All its processes must ask.
+    /// Whether training is complete and the model exported. All ranks must call it.
     pub fn is_finished(&self) -> Result<bool> {
         let has_model = self.world.told_by_first(|| Ok(self.folder.has_current_model().to_string()))?;
         Ok(self.training.is_over() && has_model == "true")
     }
 
-    /// That a finished run is finished, and how it can go on.
+    /// A message that the run is finished, with the way to continue training.
     pub fn account_of_end(&self) -> String {
         let (run, epochs) = (self.folder.path().display(), self.training.position().epoch - 1);
         let reason = match self.training.stopped_early() {
             Some(reason) => reason,
-            None => format!("its {epochs} epochs are done"),
+            None => format!("all {epochs} epochs are complete"),
         };
         let remedy = match self.training.schedule_has_end() {
             true => format!(
-                "its learning rate ends with its last epoch, so to train on, begin a new run: cresset train --config {} --init {}",
+                "its learning rate schedule has ended, so to continue training, start a new run: cresset train --config {} --init {}",
                 self.folder.config_file().display(),
                 self.folder.best_checkpoint().display()
             ),
-            false => format!("to train on: cresset train --resume {run} --epochs N, with N above {epochs}"),
+            false => format!(
+                "to continue training: cresset train --resume {run} --epochs N, with N above {epochs}"
+            ),
         };
-        format!("the run is finished ({reason}) and stays as it is; {remedy}")
+        format!("the run is finished ({reason}) and was not changed; {remedy}")
     }
 
     fn new(
@@ -328,7 +331,7 @@ impl Run {
         folder: RunFolder,
         prepared: Prepared,
         world: &World,
-        writer: Option<Writer>,
+        lock: Option<Writer>,
     ) -> Result<Self> {
         let mut plan = config.plan(prepared.class_weights.clone());
         plan.identity.insert("the data's SHA-256".to_string(), prepared.dataset.sha256.clone());
@@ -339,19 +342,19 @@ impl Run {
             plan.identity.insert("the model file's SHA-256".to_string(), sha256.to_string());
         }
         let training = Training::new(plan, &prepared.network, folder.checkpoints())?.among(world);
-        Ok(Run { config: config.clone(), folder, prepared, world: world.clone(), training, writer })
+        Ok(Run { config: config.clone(), folder, prepared, world: world.clone(), training, lock })
     }
 }
 
-/// Gives a network the weights of a checkpoint.
+/// Loads the weights of a checkpoint into a network.
 pub(crate) fn load_weights(network: &mut Network, path: &Path) -> Result<Position> {
     let checkpoint = Checkpoint::load(path)?;
     network.load_state(&checkpoint.group("")).map_err(|problem| Error::artifact(path, problem))?;
     Ok(checkpoint.position)
 }
 
-/// Measures a model of the run on its held-out rows, and on its test rows if there are any. `logits` takes preprocessed inputs
-/// on the run's device, and gives logits there.
+/// Evaluates a model on the validation set, and on the test set if there is one. `logits` maps preprocessed inputs
+/// to logits on the device of the run.
 pub(crate) fn found(
     prepared: &Prepared,
     epoch: u32,
@@ -375,13 +378,13 @@ fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) ->
     Ok((metadata, found))
 }
 
-/// Says what to do when the memory of a GPU does not suffice.
-fn advise_on_memory(config: &Config) -> impl Fn(Error) -> Error {
+/// Adds advice to an out-of-memory error.
+fn add_memory_advice(config: &Config) -> impl Fn(Error) -> Error {
     let (batch, accumulate) = (config.batch_size, config.training.accumulate);
     move |error| match error {
         Error::Libtorch(problem) if problem.0.contains("out of memory") => Error::Memory(format!(
-            "the memory of the device does not suffice for batches of {batch}. The same steps in less memory: \
-             --batch-size {} --accumulate {}; --precision bf16 saves memory too ({problem})",
+            "out of memory with batch size {batch}. For the same steps with less memory, use \
+             --batch-size {} --accumulate {}; --precision bf16 also saves memory ({problem})",
             (batch / 2).max(1),
             accumulate * 2,
         )),
@@ -398,7 +401,7 @@ mod tests {
         let config = Config { batch_size: 256, ..Config::default() };
         let problem =
             Error::Libtorch(cresset_bridge::Error("CUDA out of memory. Tried to allocate 2 GiB".into()));
-        let advice = advise_on_memory(&config)(problem).to_string();
+        let advice = add_memory_advice(&config)(problem).to_string();
         assert!(advice.contains("--batch-size 128 --accumulate 2") && advice.contains("2 GiB"), "{advice}");
     }
 }

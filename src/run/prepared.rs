@@ -1,13 +1,13 @@
-//! What is made of the options before anything is trained or written.
+//! Prepares a run: data, preprocessing and an untrained model.
 
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
 use super::Examples;
+use super::batch_norm_check;
 use super::examples::raw_feed;
 use super::feeds::{Feeds, Sources};
-use super::smallest_batch;
 use crate::data::{Dataset, Split};
 use crate::distributed::World;
 use crate::error::{Error, Result};
@@ -20,52 +20,52 @@ use crate::model::{Network, Task};
 use crate::options::{Config, ModelChoice};
 use crate::run::RunFolder;
 
-/// Makes an untrained model for a task on a device.
+/// Creates an untrained model for a task on a device.
 pub type MakeNetwork<'a> = &'a dyn Fn(&Task, Device) -> Result<Network>;
 
 /// Data, split, preprocessing and an untrained model.
 pub struct Prepared {
-    /// The data set.
+    /// The dataset.
     pub dataset: Dataset,
-    /// The rows of its parts.
+    /// The rows of each part.
     pub split: Split,
-    /// The corrections among the examples, if there are any.
+    /// The corrections among the examples.
     pub corrections: Option<Corrections>,
-    /// What is done to raw values.
+    /// Preprocessing of raw values.
     pub preprocessing: Preprocessing,
-    /// The rows to train on.
+    /// The training set.
     pub train: Box<dyn TrainFeed>,
-    /// The rows held out; in a process that does not measure the final model, its share of them.
+    /// The validation set; on ranks other than 0, only the shard of the rank.
     pub held_out: Box<dyn HeldOutFeed>,
-    /// What this process measures while it trains, if that is not the held-out rows: some of them, or corrections beside them.
+    /// The validation set during training, if different: a shard, or the validation set with corrections.
     pub share: Option<Box<dyn HeldOutFeed>>,
-    /// The rows for the last word, if there are any.
+    /// The test set.
     pub test: Option<Box<dyn HeldOutFeed>>,
-    /// The weight of each class in the loss; none where all weigh 1.
+    /// The weight of each class in the loss; `None` for equal weights.
     pub class_weights: Option<Vec<f32>>,
     /// The model.
     pub network: Network,
-    /// Which weights of the file that it starts from are in it.
+    /// Which weights of the initial file were loaded.
     pub init: Option<Matching>,
-    /// Where it computes.
+    /// The device.
     pub device: Device,
-    /// The number of CPU threads that libtorch was told to use.
+    /// The number of CPU threads of libtorch.
     pub threads: u16,
 }
 
 impl Prepared {
-    /// Reads and splits the data and makes the model that the options name.
+    /// Reads and splits the data and creates the model in the options.
     pub fn new(config: &Config) -> Result<Self> {
         Prepared::with(config, &World::alone(), &named(config))
     }
 
-    /// The same with a model that `make` makes, for one of the processes of `world`.
+    /// Like [`Prepared::new`], with a model from `make`, for one rank of `world`.
     pub fn with(config: &Config, world: &World, make: MakeNetwork) -> Result<Self> {
         let prepared = Prepared::of(Examples::read(config)?, config, world, make)?;
-        smallest_batch::check(&prepared.network, &*prepared.train, config, world)?;
+        batch_norm_check::check(&prepared.network, &*prepared.train, config, world)?;
         let init = match (&config.init, &config.init_key) {
             (None, Some(_)) => {
-                let problem = "--init-key chooses among the weights of a file, so it goes with --init FILE";
+                let problem = "--init-key requires --init FILE";
                 return Err(Error::Usage(problem.to_string()));
             }
             (file, _) => file.as_deref().map(|file| init(&prepared.network, file, config)).transpose()?,
@@ -73,42 +73,42 @@ impl Prepared {
         Ok(Prepared { init, ..prepared })
     }
 
-    /// The same for a run that was begun with `config`.
+    /// Like [`Prepared::new`], for an existing run with options `config`.
     ///
     /// # Errors
-    /// Data that has changed since.
+    /// If the data has changed since the run started.
     pub fn again(config: &Config, folder: &RunFolder) -> Result<Self> {
         Prepared::again_with(config, folder, &World::alone(), &named(config))
     }
 
-    /// The same for a run that was begun with `config`, one of the processes of `world`, and a model that `make` makes.
+    /// Like [`Prepared::again`], with a model from `make`, for one rank of `world`.
     pub fn again_with(config: &Config, folder: &RunFolder, world: &World, make: MakeNetwork) -> Result<Self> {
         Prepared::of(Examples::again(config, folder)?, config, world, make)
     }
 
-    /// A few held-out examples as they are, (N, …), which travel with the exported model.
+    /// A few raw validation examples, shape (N, …), which the exported model includes.
     pub fn samples(&self, config: &Config) -> Result<Tensor> {
         let rows = &self.split.held_out[..SAMPLES.min(self.split.held_out.len())];
         let feed = raw_feed(&self.dataset, rows, config, Device::Cpu);
         let first = feed.in_order().next().transpose()?;
         Ok(first.map_or_else(
-            // None of them can be read.
+            // None of them is readable.
             || Tensor::zeros([1, self.dataset.shape.features()], (Kind::Float, Device::Cpu)),
             |batch| batch.inputs.copy(),
         ))
     }
 
-    /// About `count` of the training examples as they are, evenly over all of them, on the CPU.
+    /// About `count` raw training examples, evenly spaced, on the CPU.
     pub(crate) fn training_sample(&self, config: &Config, count: usize) -> Box<dyn HeldOutFeed> {
         let every = self.split.train.len().div_ceil(count).max(1);
         let rows: Vec<i64> = self.split.train.iter().copied().step_by(every).collect();
         raw_feed(&self.dataset, &rows, config, Device::Cpu)
     }
 
-    /// The model that the options name once more, untrained.
+    /// Creates the untrained model in the options again.
     ///
     /// # Errors
-    /// A model that a program of its own makes.
+    /// If it is a custom model.
     pub(crate) fn untrained(&self, config: &Config) -> Result<Network> {
         let mut network = network(config, self.network.task(), self.device)?;
         config.training.channels_last.lay_out(&mut network)?;
@@ -130,7 +130,7 @@ impl Prepared {
             network.synchronise_batch_norm(world)?;
         }
         cresset_bridge::autocast::allow_tf32(config.training.tf32)?;
-        // Before anything is summed up, because the order of a sum depends on the number of threads.
+        // Set the number of threads before any sum, because it determines the order of summation.
         let own_threads = config.threads.of_several(local_size);
         let threads = own_threads.for_step(network.parameter_count() * config.batch_size as usize);
         tch::set_num_threads(threads.into());
@@ -163,7 +163,7 @@ impl Prepared {
     }
 }
 
-/// Takes over the weights of a file that fit, those of the last layer only if they are wanted.
+/// Loads the matching weights of a file; those of the last layer only if requested.
 fn init(network: &Network, file: &Path, config: &Config) -> Result<Matching> {
     let weights = weights::read_within(file, config.reading.room())?;
     let state = network.state();
@@ -176,29 +176,28 @@ fn init(network: &Network, file: &Path, config: &Config) -> Result<Matching> {
     matching.refuse_chance(&state, &weights, is_head).map_err(fault)?;
     let matching = if config.fresh_head { matching.without(is_head) } else { matching };
     matching.apply(&state, &weights).map_err(fault)?;
-    tracing::info!(file = %file.display(), "took over weights: {}", matching.summary());
+    tracing::info!(file = %file.display(), "loaded weights: {}", matching.summary());
     Ok(matching)
 }
 
-/// Makes the model that the options name.
+/// Returns a function that creates the model in the options.
 pub(super) fn named(config: &Config) -> impl Fn(&Task, Device) -> Result<Network> {
     move |task, device| network(config, task, device)
 }
 
-/// The model that the options name: a file, or an architecture.
+/// Creates the model in the options: from a file, or an architecture.
 fn network(config: &Config, task: &Task, device: Device) -> Result<Network> {
     match ModelChoice::of(&config.model) {
         ModelChoice::Architecture(name) => {
             Network::new(name, &config.model_options, task, device, config.seed)
         }
         ModelChoice::File(_) if !config.model_options.is_empty() => {
-            let problem =
-                "--model-options are for the architectures that `cresset models` lists, and none for a file";
+            let problem = "--model-options applies only to the architectures that `cresset models` lists, not to a model file";
             Err(Error::Usage(problem.to_string()))
         }
         ModelChoice::File(file) => Network::imported(file, task, device, config.seed),
         ModelChoice::Own(name) => Err(Error::Usage(format!(
-            "the model {name} is made by a program of its own, which alone can train and export it"
+            "{name} is a custom model; train and export it with the program that defines it"
         ))),
     }
 }

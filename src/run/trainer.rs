@@ -1,4 +1,4 @@
-//! Training from a program, in a few lines.
+//! The high-level training API.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::train::{Callback, Together};
 
 type Build<'a> = Box<dyn Fn(&Task, Device, u64) -> Result<Network> + 'a>;
 
-/// Trains, evaluates and exports a classifier, in a run folder as `cresset train` makes it.
+/// Trains, evaluates and exports a classifier, with the same run folder as `cresset train`.
 ///
 /// ```
 /// use cresset::prelude::*;
@@ -44,7 +44,7 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// Trains on `data`: the name of a built-in data set such as `digits`, or the path of a file or folder of labelled examples.
+    /// Trains on `data`: the name of a built-in dataset such as `digits`, or the path of a file or folder of labeled examples.
     pub fn new(data: impl Into<String>) -> Self {
         Trainer {
             config: Config { data: data.into(), ..Config::default() },
@@ -55,18 +55,18 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Sets all options but the data, which stays that of [`Trainer::new`].
+    /// Sets all options except the data, which [`Trainer::new`] sets.
     pub fn options(self, options: Config) -> Self {
         Trainer { config: Config { data: self.config.data, ..options }, ..self }
     }
 
-    /// Sets the run folder, which must not exist or be empty. By default it is the first free `runs/DATA-MODEL-NUMBER`.
+    /// Sets the run folder, which must not exist or be empty. The default is the first free `runs/DATA-MODEL-NUMBER`.
     pub fn out(self, folder: impl Into<PathBuf>) -> Self {
         Trainer { out: Some(folder.into()), ..self }
     }
 
-    /// Trains a custom model, called `name` in the run. `build` makes it, with its parameters in the path that it is given; their
-    /// initial values depend on the seed alone.
+    /// Trains a custom model with the name `name`. `build` creates it, with its parameters in the given path;
+    /// initial values depend only on the seed.
     ///
     /// ```no_run
     /// use cresset::prelude::*;
@@ -86,30 +86,30 @@ impl<'a> Trainer<'a> {
         Trainer { config, build: Some(build), ..self }
     }
 
-    /// Adds a callback, which follows training and can end it.
+    /// Adds a callback, which observes training and can stop it.
     pub fn callback(mut self, callback: &'a mut dyn Callback) -> Self {
         self.callbacks.push(callback);
         self
     }
 
-    /// Stops after a step once `stop` returns true, with a checkpoint that [`Trainer::resume`] goes on from.
+    /// Stops after a step once `stop` returns true, with a checkpoint for [`Trainer::resume`].
     pub fn stop_when(self, stop: impl Fn() -> bool + 'a) -> Self {
         Trainer { stop: Box::new(stop), ..self }
     }
 
-    /// Trains to the end, evaluates the epoch with the lowest validation loss and exports it.
+    /// Trains to the last epoch, evaluates the epoch with the lowest validation loss and exports it.
     ///
     /// # Errors
-    /// Data, options and folders that cannot be used, training that diverged, and [`Error::Interrupted`] if it was stopped.
+    /// If data, options or folder cannot be used, if training diverges, and [`Error::Interrupted`] if it was stopped.
     pub fn fit(self) -> Result<Fitted> {
         self.run(None)
     }
 
-    /// Resumes the run in `folder` from its last checkpoint, to the same bits as if it had not been interrupted. The options, the
-    /// data and the architecture are the run's own; a custom model is set again by [`Trainer::model`].
+    /// Resumes the run in `folder` from its last checkpoint. The result is bit-identical to an uninterrupted run. Options,
+    /// data and architecture come from the run; set a custom model again with [`Trainer::model`].
     ///
     /// # Errors
-    /// As [`Trainer::fit`], and a folder without a checkpoint.
+    /// Like [`Trainer::fit`], and if the folder has no checkpoint.
     pub fn resume(self, folder: impl AsRef<Path>) -> Result<Fitted> {
         let folder = RunFolder::open(folder.as_ref())?;
         let config = Config::read(&folder.config_file())?;
@@ -134,12 +134,12 @@ impl<'a> Trainer<'a> {
             Outcome::Interrupted { epoch, step } => {
                 Err(Error::Interrupted { folder: folder.path().to_path_buf(), epoch, step })
             }
-            Outcome::Helped => unreachable!("a single process exports its model itself"),
+            Outcome::Helped => unreachable!("rank 0 exports the model"),
         }
     }
 }
 
-/// A trained model with its metrics, in its run folder.
+/// A trained model with its metrics and run folder.
 pub struct Fitted {
     folder: RunFolder,
     trained: Box<Trained>,
@@ -151,36 +151,36 @@ impl Fitted {
         self.folder.path()
     }
 
-    /// The epoch with the lowest validation loss, from 1, whose weights were exported.
+    /// The exported epoch (from 1): the one with the lowest validation loss.
     pub fn best_epoch(&self) -> u32 {
         self.trained.best.epoch
     }
 
-    /// The exported model on the validation examples: loss, confusion matrix and scores; [`METRICS`](crate::evaluate::METRICS)
-    /// are computed from it. Validation chose the epoch, so it is slightly optimistic.
+    /// Evaluation of the exported model on the validation set: loss, confusion matrix and scores, from which
+    /// [`METRICS`](crate::evaluate::METRICS) are computed. The validation set also selected the epoch, so it is slightly optimistic.
     pub fn validation(&self) -> &Evaluation {
         &self.trained.found.held_out
     }
 
-    /// The exported model on the test examples, if there are any.
+    /// Evaluation of the exported model on the test set, if there is one.
     pub fn test(&self) -> Option<&Evaluation> {
         self.trained.found.test.as_ref()
     }
 
-    /// Copies the exported TorchScript model to `path`, in one step.
+    /// Copies the exported TorchScript model to `path` atomically.
     ///
     /// # Errors
-    /// A place that cannot be written to.
+    /// If `path` is not writable.
     pub fn export(&self, path: impl AsRef<Path>) -> Result<()> {
         let model = self.folder.model();
         let bytes = std::fs::read(&model).map_err(Error::io("read", &model))?;
         Ok(atomic::write(path.as_ref(), &bytes)?)
     }
 
-    /// The exported model, ready for predictions on the CPU or, if there is one, a GPU.
+    /// Loads the exported model for inference on the GPU if there is one, or else on the CPU.
     ///
     /// # Errors
-    /// A model file that was changed since.
+    /// If the model file has changed.
     pub fn classifier(&self) -> Result<Classifier> {
         Classifier::load(self.folder.model())
     }

@@ -1,33 +1,33 @@
-//! Which trials are trained for how many epochs.
+//! Schedules of trials: brackets and rungs.
 
 use super::settings::{Method, Settings};
 
-/// Trials of which some are given up after each rung.
+/// A set of trials that is reduced after each rung.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bracket {
-    /// The number of its first trial, from 1.
+    /// Number of the first trial, from 1.
     pub first: u32,
-    /// From the first rung, that all of its trials reach, to the last one, that the best of them reach.
+    /// All rungs: every trial reaches the first, only the best reach the last.
     pub rungs: Vec<Rung>,
 }
 
 /// A point at which trials are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rung {
-    /// The epochs that a trial has behind it then.
+    /// Number of epochs of a trial at this rung.
     pub epochs: u32,
-    /// The number of the trials that reach it.
+    /// Number of trials that reach this rung.
     pub trials: u32,
 }
 
 impl Bracket {
-    /// The numbers of its trials.
+    /// The numbers of the trials.
     pub fn trials(&self) -> std::ops::Range<u32> {
         self.first..self.first + self.rungs[0].trials
     }
 }
 
-/// The brackets of a search. In a random search, all trials reach the one rung, the end of their run.
+/// The brackets of a search. In a random search, there is one rung at the end.
 pub fn brackets(settings: &Settings) -> Vec<Bracket> {
     let Settings { method, trials, min_epochs, max_epochs, factor, .. } = *settings;
     match method {
@@ -37,7 +37,7 @@ pub fn brackets(settings: &Settings) -> Vec<Bracket> {
             let levels = rungs(1, min_epochs, max_epochs, factor).len() as u32;
             let mut first = 1;
             let bracket = |level: u32| {
-                // n = ⌈(s + 1 levels) / (s + 1) · ηˢ⌉ trials, which begin with max / ηˢ epochs (Li et al., 2018, algorithm 1).
+                // n = ⌈(s + 1 levels) / (s + 1) · ηˢ⌉ trials, starting with max / ηˢ epochs (Li et al., 2018, algorithm 1).
                 let trials =
                     (u64::from(levels) * u64::from(factor).pow(level)).div_ceil(u64::from(level) + 1) as u32;
                 let least = (f64::from(max_epochs) / f64::from(factor).powi(level as i32)).round() as u32;
@@ -51,7 +51,7 @@ pub fn brackets(settings: &Settings) -> Vec<Bracket> {
     }
 }
 
-/// After each rung, one in `factor` trials goes on, for `factor` times the epochs, and at least one to the end.
+/// After each rung, one in `factor` trials continues with `factor` times the epochs; at least one trial reaches the end.
 fn rungs(trials: u32, min_epochs: u32, max_epochs: u32, factor: u32) -> Vec<Rung> {
     let mut rungs = vec![Rung { epochs: min_epochs, trials }];
     while let Some(Rung { epochs, trials }) = rungs.last().copied().filter(|rung| rung.epochs < max_epochs) {
@@ -78,17 +78,17 @@ mod tests {
     #[test]
     fn halving_gives_a_third_of_the_trials_three_times_the_epochs() {
         let [bracket] = &brackets(&settings(Method::Halving, 27, 1, 27, 3))[..] else {
-            panic!("there is one")
+            panic!("there is one bracket")
         };
         assert_eq!(shown(bracket), [(27, 1), (9, 3), (3, 9), (1, 27)]);
         let [bracket] = &brackets(&settings(Method::Halving, 5, 2, 10, 2))[..] else {
-            panic!("there is one")
+            panic!("there is one bracket")
         };
         assert_eq!(shown(bracket), [(5, 2), (2, 4), (1, 8), (1, 10)]);
     }
 
-    /// Li et al., 2018, table 1, for R = 81 and η = 3. The table rounds n of the middle brackets otherwise than algorithm 1 does,
-    /// which is followed here.
+    /// Li et al., 2018, table 1, for R = 81 and η = 3. The table rounds n of the middle brackets differently from algorithm 1,
+    /// which this implementation follows.
     #[test]
     fn the_brackets_of_hyperband_are_those_of_its_paper() {
         let all = brackets(&settings(Method::Hyperband, 1, 1, 81, 3));

@@ -1,28 +1,28 @@
-//! Where the values of an option are drawn from.
+//! Distributions of option values.
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
-/// Where the values of an option are drawn from; both ends belong to it.
+/// Distribution of an option. Both bounds are included.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Distribution {
-    /// Numbers, each part as probable as any other as wide.
+    /// Uniform real numbers.
     Uniform(f64, f64),
-    /// Numbers above 0 whose logarithms are uniform: each power of ten is as probable as any other.
+    /// Positive real numbers with uniform logarithms.
     LogUniform(f64, f64),
-    /// Whole numbers, all as probable.
+    /// Uniform integers.
     Integer(i64, i64),
-    /// Whole numbers from 1, whose logarithms are about uniform.
+    /// Positive integers with approximately uniform logarithms.
     LogInteger(i64, i64),
-    /// Some values, all as probable.
+    /// One of several values with equal probability.
     Choice(Vec<String>),
 }
 
-/// The names of the distributions, as a space has them.
+/// Names of the distributions in a search space file.
 pub const NAMES: [&str; 5] = ["uniform", "log_uniform", "integer", "log_integer", "choice"];
 
 impl Distribution {
-    /// Draws a value, as a run file has it. Each takes one number of the generator.
+    /// Draws a value as text for a run file. Each draw uses one number of the generator.
     pub fn draw(&self, generator: &mut ChaCha8Rng) -> String {
         let share: f64 = generator.random();
         match self {
@@ -35,7 +35,7 @@ impl Distribution {
                 (least + (share * count) as i64).min(*most).to_string()
             }
             Distribution::LogInteger(least, most) => {
-                // Half a step beyond both ends, so that they are as probable as their neighbours.
+                // Extend both ends by half a step, so that the bounds are as probable as other integers.
                 let (low, high) = ((*least as f64 - 0.5).ln(), (*most as f64 + 0.5).ln());
                 let value = (low + share * (high - low)).exp().round() as i64;
                 value.clamp(*least, *most).to_string()
@@ -44,7 +44,7 @@ impl Distribution {
         }
     }
 
-    /// The values that show whether all are allowed: both ends, or all choices.
+    /// The values to validate: both bounds, or all choices.
     pub fn extremes(&self) -> Vec<String> {
         match self {
             Distribution::Uniform(least, most) | Distribution::LogUniform(least, most) => {
@@ -58,9 +58,9 @@ impl Distribution {
     }
 }
 
-/// With four digits, which is more than matters and can be read.
+/// Rounds to four significant digits, within the bounds.
 fn number(value: f64, least: f64, most: f64) -> String {
-    let rounded: f64 = format!("{value:.3e}").parse().expect("a number was written");
+    let rounded: f64 = format!("{value:.3e}").parse().expect("a formatted number parses");
     rounded.clamp(least, most).to_string()
 }
 
@@ -78,14 +78,14 @@ mod tests {
         draws(distribution, 4000).iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    /// The share of the draws that are below a bound.
+    /// The fraction of draws below a bound.
     fn below(draws: &[f64], bound: f64) -> f64 {
         draws.iter().filter(|value| **value < bound).count() as f64 / draws.len() as f64
     }
 
     #[test]
     fn draws_are_as_probable_as_they_should_be() {
-        // Of 4000 draws with a probability of a half, the share is within 4 standard errors of 0.8 %.
+        // For 4000 draws with probability 0.5, the fraction is within 4 standard errors of 0.8 %.
         let uniform = numbers(&Distribution::Uniform(-1., 3.));
         assert!((below(&uniform, 1.) - 0.5).abs() < 0.032);
         let log = numbers(&Distribution::LogUniform(1e-4, 1e-1));

@@ -1,14 +1,14 @@
-//! A search for better options: many runs with options that are drawn, of which the best one is kept.
+//! Hyperparameter search: trains runs with sampled options and keeps the best.
 //!
 //! ```text
 //! runs/tune-space-1/
-//!   space.toml     what is searched, as it was given
-//!   trial-1/ …     a run a trial, like any other
-//!   trials.csv     a row a trial: its options and figures
-//!   best.toml      the run file of the best trial
+//!   space.toml     copy of the search space file
+//!   trial-1/ …     one run per trial
+//!   trials.csv     one row per trial: options and metrics
+//!   best.toml      options of the best trial
 //! ```
-//!
-//! What is done stands in the folder, so a search can be killed and gone on with at any moment: a trial's options depend on the
+//! The state is in the folder, so a search can be killed and resumed at any time: the options of a trial depend only on the
+//! seed and its number, and its run resumes bit-identically.
 //! seed and its number alone, and its run resumes to the same bits.
 
 mod brackets;
@@ -28,8 +28,8 @@ pub use settings::{Goal, Method, Settings};
 pub use space::{Parameter, Space};
 pub use trials::{Trial, TrialState};
 
-/// The copy of what is searched, in the folder of a search.
+/// Copy of the search space in the search folder.
 pub const SPACE_FILE: &str = "space.toml";
 
-/// The trials, in the folder of a search.
+/// Table of trials in the search folder.
 pub const TRIALS_FILE: &str = "trials.csv";

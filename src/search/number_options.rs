@@ -1,4 +1,4 @@
-//! Options of what is chosen by name, such as the width of an architecture, which a space has as `model_options.width`.
+//! Nested options, such as the width of an architecture: `model_options.width` in a search space.
 
 use crate::model::ARCHITECTURES;
 use crate::options::ModelChoice;
@@ -7,7 +7,7 @@ use crate::train::optimizer::OPTIMIZERS;
 use crate::train::schedule::SCHEDULES;
 use cresset_options::number::NumberOption;
 
-/// Options that hold such options, each with the option that chooses whose they are.
+/// Options that contain nested options, each with the option that selects them.
 pub const OWNERS: [(&str, &str); 4] = [
     ("model_options", "model"),
     ("optimizer_options", "optimizer"),
@@ -15,7 +15,7 @@ pub const OWNERS: [(&str, &str); 4] = [
     ("schedule_options", "schedule"),
 ];
 
-/// What can be set by `option` (`model_options`) where `chosen` is chosen (`cnn`); nothing for a model from a file.
+/// The nested options of `option` (`model_options`) for the choice `chosen` (`cnn`); empty for a model from a file.
 pub fn known(option: &str, chosen: &str) -> &'static [NumberOption] {
     let found = match option {
         "model_options" => match ModelChoice::of(chosen) {

@@ -1,4 +1,4 @@
-//! A search under way.
+//! Runs a search.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -13,64 +13,64 @@ use crate::data::terminal;
 use crate::error::{Error, Result};
 use crate::model::Network;
 use crate::options::Config;
-use crate::run::claim_named;
+use crate::run::create_unique;
 use crate::run::{self, Examples, Outcome};
 use crate::train::{Callback, EpochRecord, Flow, Training};
 
-/// A search. What is done stands in its folder, so it can be left and opened again at any moment.
+/// A search. Its state is in its folder, so it can be interrupted and resumed at any time.
 pub struct Search {
     space: Space,
     path: PathBuf,
-    /// All trials, as far as they have come.
+    /// All trials and their progress.
     trials: Vec<Trial>,
-    /// Held for as long as the search is worked on, so that no two processes do.
+    /// A lock against other processes.
     _lock: File,
 }
 
-/// A part of a trial: training from where it stands to the next rung.
+/// A step of a search: training of one trial to its next rung.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// The trial, from 1.
+    /// Number of the trial, from 1.
     pub trial: u32,
-    /// All trials of the search.
+    /// Number of trials in the search.
     pub trials: u32,
-    /// The epochs that the trial has behind it afterwards.
+    /// Number of epochs of the trial after this step.
     pub epochs: u32,
 }
 
-/// Is told how a search goes. Every method does nothing unless it is given a body.
+/// Receives the progress of a search. All methods except `training` do nothing by default.
 pub trait Watch {
-    /// A part of a trial begins.
+    /// A step begins.
     fn begins(&mut self, step: &Step, trial: &Trial) -> Result<()> {
         let _ = (step, trial);
         Ok(())
     }
 
-    /// It is over: the trial reached its rung, or failed.
+    /// A step ends: the trial reached its rung or failed.
     fn ended(&mut self, step: &Step, trial: &Trial) -> Result<()> {
         let _ = (step, trial);
         Ok(())
     }
 
-    /// Is told of the training itself.
+    /// The callback of the training.
     fn training(&mut self) -> &mut dyn Callback;
 }
 
 /// How a search ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finished {
-    /// All trials are done; these are they, the best one first.
+    /// All trials are complete; they are sorted, best first.
     Complete(Vec<Trial>),
-    /// It was asked to stop, and can be gone on with.
+    /// Stopped on request; can be resumed.
     Interrupted,
 }
 
 impl Search {
-    /// Begins a search in a new folder: `out`, or the next free `runs/tune-<name of the space>-<number>`. If `out` holds a search of
-    /// the same space, goes on with it.
+    /// Starts a search in a new folder: `out`, or the next free `runs/tune-<name of the space>-<number>`. Resumes it if `out`
+    /// holds a search of the same space.
     ///
     /// # Errors
-    /// A faulty space, data that cannot be read, a folder that cannot be used or holds another search.
+    /// If the space is invalid, the data cannot be read, or the folder cannot be used or holds another search.
     pub fn start(space_file: &Path, out: Option<&Path>) -> Result<Self> {
         let space = Space::read(space_file)?;
         let bytes = std::fs::read(space_file).map_err(Error::io("read", space_file))?;
@@ -79,32 +79,32 @@ impl Search {
         {
             if own != bytes {
                 let problem = format!(
-                    "this folder holds the search of another space (its {SPACE_FILE} is not the same); name another \
-                     folder by --out"
+                    "this folder holds the search of another space (its {SPACE_FILE} differs); use another \
+                     folder with --out"
                 );
                 return Err(Error::artifact(out, problem));
             }
             return Search::open(out);
         }
-        // Faults of the fixed options and the data are found before a folder is made.
+        // Check fixed options and data before creating a folder.
         let config = space.config(1);
         config.split_plan()?;
         Examples::read(&Config { augment: "none".to_string(), ..config })?;
         let stem = space_file.file_stem().unwrap_or_default().to_string_lossy();
-        let path = claim_named(out, &format!("tune-{stem}"))?;
+        let path = create_unique(out, &format!("tune-{stem}"))?;
         let search = Search { trials: read_all(&path, &space)?, space, _lock: lock(&path)?, path };
         search.write_trials()?;
         atomic::write(&search.path.join(SPACE_FILE), &bytes)?;
         Ok(search)
     }
 
-    /// Opens a search that was begun.
+    /// Opens an existing search.
     ///
     /// # Errors
-    /// A folder that holds none, or one that another process works on.
+    /// If the folder holds no search, or another process is running it.
     pub fn open(path: &Path) -> Result<Self> {
         let file = path.join(SPACE_FILE);
-        // Not a folder in which somebody keeps spaces.
+        // Reject a folder that only contains search space files.
         if let Some(missing) = [SPACE_FILE, TRIALS_FILE].into_iter().find(|name| !path.join(name).is_file()) {
             return Err(Error::artifact(path, format!("this folder holds no search (it has no {missing})")));
         }
@@ -114,25 +114,25 @@ impl Search {
         Ok(Search { trials: read_all(path, &space)?, space, path: path.to_path_buf(), _lock: lock })
     }
 
-    /// Its folder.
+    /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is searched.
+    /// The search space.
     pub fn space(&self) -> &Space {
         &self.space
     }
 
-    /// The run file of the best trial.
+    /// Path of the options of the best trial.
     pub fn best_file(&self) -> PathBuf {
         self.path.join("best.toml")
     }
 
-    /// Trains what is not done yet, until `stop` says so after a step.
+    /// Trains the incomplete trials until `stop` returns true after a step.
     ///
     /// # Errors
-    /// A trial that fails by its options or its loss is noted and left; anything else, such as a full disk, ends the search.
+    /// A trial that fails because of its options or loss is recorded as failed; any other error, such as a full disk, ends the search.
     pub fn run(&mut self, watch: &mut dyn Watch, stop: &dyn Fn() -> bool) -> Result<Finished> {
         let brackets = brackets(&self.space.settings);
         self.write_trials()?;
@@ -154,14 +154,14 @@ impl Search {
                     TrialState::Failed(reason) => format!("; trial {}: {reason}", first.number),
                     _ => String::new(),
                 };
-                return Err(Error::Diverged(format!("no trial of the search came to its end{reason}")));
+                return Err(Error::Diverged(format!("no trial of the search completed{reason}")));
             }
             [] => {}
         }
         Ok(Finished::Complete(trials))
     }
 
-    /// Whether the bracket is done.
+    /// Runs a bracket. Returns whether it is complete.
     fn run_bracket(
         &mut self,
         bracket: &Bracket,
@@ -182,12 +182,12 @@ impl Search {
         Ok(true)
     }
 
-    /// The best trials by what they reached at a rung; all, before the first one.
+    /// The best trials by their result at a rung; all trials before the first rung.
     fn best_of(&self, trials: Vec<u32>, at: Option<Rung>, count: u32) -> Result<Vec<u32>> {
         let Some(Rung { epochs, .. }) = at else { return Ok(trials) };
         let mut standings = Vec::with_capacity(trials.len());
         for number in trials {
-            // One that failed on its way to the next rung had reached this one, and was among those that went on.
+            // A trial that failed on its way to the next rung was among those that continued from this one.
             let Trial { state, epochs: own, .. } = self.trial(number);
             let has_reached = *state == TrialState::Complete || *own >= epochs;
             let best = if has_reached { Trial::at(&self.path, number, epochs)? } else { None };
@@ -205,7 +205,7 @@ impl Search {
         Ok(best)
     }
 
-    /// Trains a trial to a rung, if it has not reached it yet. False when it was asked to stop before.
+    /// Trains a trial up to a rung. Returns false if it was interrupted.
     fn run_to(
         &mut self,
         number: u32,
@@ -225,13 +225,13 @@ impl Search {
         let step = Step { trial: number, trials: self.trials.len() as u32, epochs };
         watch.begins(&step, before)?;
         let path = trials::folder(&self.path, number);
-        let mut callback = Until { epochs, inner: watch.training() };
+        let mut callback = StopAtRung { epochs, inner: watch.training() };
         let outcome =
-            run::start_or_go_on(&config, &path).and_then(|run| run::finish(run, &mut callback, stop));
+            run::start_or_resume(&config, &path).and_then(|run| run::finish(run, &mut callback, stop));
         let has_stopped = match outcome {
             Ok(Outcome::Trained(_) | Outcome::Helped) => false,
             Ok(Outcome::Interrupted { epoch, step }) => step > 0 || epoch <= epochs,
-            // Its own options are to blame, or what they lead to.
+            // Caused by the options of the trial.
             Err(error @ (Error::Diverged(_) | Error::Memory(_) | Error::Usage(_))) => {
                 Trial::fail(&self.path, number, &error.to_string())?;
                 false
@@ -257,7 +257,7 @@ impl Search {
 
     fn write_best(&self, best: &Trial) -> Result<()> {
         let text = format!(
-            "# Trial {} of {}. Train it again: cresset train --config {}\n{}",
+            "# Trial {} of {}. To reproduce: cresset train --config {}\n{}",
             best.number,
             terminal::path(&self.path),
             terminal::argument(&self.best_file()),
@@ -266,7 +266,7 @@ impl Search {
         Ok(atomic::write(&self.best_file(), text.as_bytes())?)
     }
 
-    /// The name of its method, as people know it.
+    /// The name of the method for display.
     pub fn method_name(&self) -> &'static str {
         match self.space.settings.method {
             Method::Random => "random search",
@@ -276,30 +276,30 @@ impl Search {
     }
 }
 
-/// All trials of a search, as far as they have come.
+/// Reads the progress of all trials.
 fn read_all(path: &Path, space: &Space) -> Result<Vec<Trial>> {
     let count: u32 = brackets(&space.settings).iter().map(|bracket| bracket.trials().len() as u32).sum();
     (1..=count).map(|number| Trial::read(path, space, number)).collect()
 }
 
-/// Keeps others from working on the same search; a file system that knows no locks cannot.
+/// Locks the search against other processes, unless the file system does not support locks.
 fn lock(path: &Path) -> Result<File> {
     let folder = File::open(path).map_err(Error::io("open", path))?;
     match folder.try_lock() {
         Err(TryLockError::WouldBlock) => {
-            Err(Error::artifact(path, "another process works on this search; wait for it, or stop it"))
+            Err(Error::artifact(path, "another process is running this search; wait for it, or stop it"))
         }
         Ok(()) | Err(TryLockError::Error(_)) => Ok(folder),
     }
 }
 
-/// Pauses a run at a rung. Its plan, and so its schedule, is that of a whole run.
-struct Until<'a> {
+/// Stops a run at a rung. The learning rate schedule is that of the whole run.
+struct StopAtRung<'a> {
     epochs: u32,
     inner: &'a mut dyn Callback,
 }
 
-impl Callback for Until<'_> {
+impl Callback for StopAtRung<'_> {
     fn epoch_started(&mut self, training: &Training) -> Result<()> {
         self.inner.epoch_started(training)
     }

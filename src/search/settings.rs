@@ -1,4 +1,4 @@
-//! How a search goes about it: the table `[tune]` of a space.
+//! Settings of a search: the table `[tune]` of a search space file.
 
 use toml::Spanned;
 use toml::de::DeTable;
@@ -6,44 +6,44 @@ use toml::de::DeTable;
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::options::entries::{Source, scalar};
 
-/// How a search goes about it.
+/// Settings of a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Which trials are given how many epochs.
+    /// Search method.
     pub method: Method,
-    /// The number of trials; Hyperband has its own.
+    /// Number of trials; Hyperband determines its own.
     pub trials: u32,
-    /// Seed of the trials' options.
+    /// Seed of the sampled options.
     pub seed: u64,
-    /// By what trials are compared.
+    /// Metric to compare trials by.
     pub metric: Goal,
-    /// The fewest epochs of a trial that is given up.
+    /// Minimum number of epochs of a pruned trial.
     pub min_epochs: u32,
-    /// The epochs of a trial that is not given up, and of its schedule.
+    /// Number of epochs of a complete trial and its learning rate schedule.
     pub max_epochs: u32,
-    /// Of so many trials, one goes on, for so many times the epochs.
+    /// Reduction factor: one in `factor` trials continues, with `factor` times the epochs.
     pub factor: u32,
 }
 
-/// Which trials are given how many epochs.
+/// Search method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// All are trained to their end (Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", 2012).
+    /// Random search without pruning (Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", 2012).
     Random,
-    /// The worst ones are given up, again and again (successive halving: Jamieson and Talwalkar, "Non-stochastic Best Arm
+    /// Repeatedly prunes the worst trials (successive halving: Jamieson and Talwalkar, "Non-stochastic Best Arm
     /// Identification and Hyperparameter Optimization", 2016).
     Halving,
-    /// Several halvings, from many trials with few epochs to few trials with many (Li et al., "Hyperband: A Novel Bandit-Based
+    /// Several halvings, from many trials with few epochs to few trials with many epochs (Li et al., "Hyperband: A Novel Bandit-Based
     /// Approach to Hyperparameter Optimization", 2018).
     Hyperband,
 }
 
-/// By what trials are compared: figures on the held-out rows after the epoch with the least loss.
+/// Metric to compare trials by: on the validation set, after the epoch with the lowest validation loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// The least mean cross-entropy.
+    /// Lowest mean cross-entropy.
     Loss,
-    /// The greatest accuracy; of equal ones, the least loss.
+    /// Highest accuracy, then lowest loss.
     Accuracy,
 }
 
@@ -52,17 +52,17 @@ const METHODS: [(&str, Method); 3] =
 const GOALS: [(&str, Goal); 2] = [("loss", Goal::Loss), ("accuracy", Goal::Accuracy)];
 const NAMES: [&str; 7] = ["method", "trials", "seed", "metric", "min_epochs", "max_epochs", "factor"];
 
-/// As many trials as keep hardly anything of value from being tried, and few enough to wait for.
+/// Default number of trials.
 const TRIALS: u32 = 20;
 
-/// What Jamieson and Talwalkar's successors found to work (Li et al., 2018, section 2.6).
+/// Default reduction factor (Li et al., 2018, section 2.6).
 const FACTOR: u32 = 3;
 
 impl Settings {
-    /// Reads the table; without one, it is a random search of 20 trials. `epochs` is what a run has without a search.
+    /// Reads the table; without one, the search is a random search of 20 trials. `epochs` is the default number of epochs of a run.
     ///
     /// # Errors
-    /// Unknown names, values out of range, and settings that do not go together, each at its place.
+    /// If a name is unknown, a value is out of range, or settings conflict; the error names the position.
     pub(super) fn read(source: &Source, table: Option<&Spanned<DeTable>>, epochs: u32) -> Result<Self> {
         let mut settings = Settings {
             method: Method::Random,
@@ -80,7 +80,7 @@ impl Settings {
             if !NAMES.contains(&name) {
                 let hint = did_you_mean(name, NAMES).unwrap_or_else(|| ".".to_string());
                 let problem = format!(
-                    "there is no setting {} of a search{hint} They are {}",
+                    "unknown setting {} in [tune]{hint} Settings: {}",
                     quoted(name),
                     NAMES.join(", ")
                 );
@@ -90,7 +90,7 @@ impl Settings {
             let whole = |least: u64, most: u64| {
                 let number = text.parse::<u64>().ok().filter(|number| (least..=most).contains(number));
                 let problem =
-                    || format!("`{name}` is a whole number from {least} to {most}, not {}", quoted(&text));
+                    || format!("`{name}` must be an integer from {least} to {most}, not {}", quoted(&text));
                 number.ok_or_else(|| fault(at, problem()))
             };
             match name {
@@ -121,7 +121,7 @@ impl Settings {
             for name in ["min_epochs", "max_epochs", "factor"] {
                 refuse(
                     name,
-                    "is for the methods halving and hyperband; in a random search, `epochs` says how long a run is",
+                    "applies to the methods halving and hyperband; in a random search, set `epochs` instead",
                 )?;
             }
             return Ok(());
@@ -129,11 +129,11 @@ impl Settings {
         if self.method == Method::Hyperband {
             refuse(
                 "trials",
-                "follows from the epochs and the factor where the method is hyperband; leave it out",
+                "is computed from the epochs and the factor with the method hyperband; remove it",
             )?;
         }
         if self.min_epochs > self.max_epochs {
-            let problem = format!("is more than `max_epochs`, {}", self.max_epochs);
+            let problem = format!("is greater than `max_epochs`, {}", self.max_epochs);
             let name = if given("min_epochs").is_some() { "min_epochs" } else { "max_epochs" };
             return refuse(name, &problem);
         }
@@ -141,12 +141,12 @@ impl Settings {
     }
 }
 
-/// One of some names.
+/// Parses one of several names.
 fn named<T: Copy>(name: &str, text: &str, known: &[(&'static str, T)]) -> std::result::Result<T, String> {
     if let Some((_, value)) = known.iter().find(|(known, _)| *known == text) {
         return Ok(*value);
     }
     let names: Vec<_> = known.iter().map(|(known, _)| *known).collect();
     let hint = did_you_mean(text, names.iter().copied()).unwrap_or_default();
-    Err(format!("`{name}` is one of {}, not {}{hint}", names.join(", "), quoted(text)))
+    Err(format!("`{name}` must be one of {}, not {}{hint}", names.join(", "), quoted(text)))
 }

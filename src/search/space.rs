@@ -1,5 +1,5 @@
-//! What is searched: a TOML file with the tables `[run]` (options that are the same in all trials), `[space]` (options that are
-//! drawn) and `[tune]` (how).
+//! Search spaces: TOML files with the tables `[run]` (fixed options), `[space]` (sampled options) and `[tune]` (settings of
+//! the search).
 
 use std::path::Path;
 
@@ -15,42 +15,42 @@ use crate::options::entries::{Source, scalar};
 use crate::options::{Config, DECIDE_THE_ROWS, Setting, canonical, checked};
 use cresset_options::number::Options;
 
-/// What is searched, and how.
+/// A search space with the settings of the search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
-    /// How.
+    /// Settings of the search.
     pub settings: Settings,
-    /// The options that are drawn, in the order of their names.
+    /// Sampled options, sorted by name.
     pub parameters: Vec<Parameter>,
-    /// The options that are the same in all trials.
+    /// Fixed options.
     fixed: Config,
     given: Vec<Setting>,
 }
 
-/// An option that is drawn.
+/// A sampled option.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
-    /// Its name: `lr`, or `model_options.width`.
+    /// Name: `lr`, or `model_options.width`.
     pub name: String,
-    /// Where its values come from.
+    /// Distribution of the values.
     pub distribution: Distribution,
 }
 
 const TABLES: [&str; 3] = ["run", "space", "tune"];
 
 impl Parameter {
-    /// The option of the run file, and the name in it where that holds several.
+    /// The option of the run file, and the name of the nested option if there is one.
     fn parts(&self) -> (&str, Option<&str>) {
         self.name.split_once('.').map_or((self.name.as_str(), None), |(option, name)| (option, Some(name)))
     }
 }
 
 impl Space {
-    /// Reads a space.
+    /// Reads a search space.
     ///
     /// # Errors
-    /// A file that cannot be read or is no TOML; unknown names, values that an option does not take, and options that cannot be
-    /// drawn, each with line and column.
+    /// If the file cannot be read or is not TOML, a name is unknown, a value is invalid, or an option cannot be
+    /// sampled; the error names line and column.
     pub fn read(path: &Path) -> Result<Self> {
         let source = Source::read(path, "search space")?;
         let whole = source.table()?;
@@ -59,8 +59,8 @@ impl Space {
             if !TABLES.contains(&name) {
                 let hint = did_you_mean(name, TABLES).unwrap_or_else(|| ".".to_string());
                 let problem = format!(
-                    "there is no table {}{hint} A search space has [run] with the options of all trials, [space] with those that \
-                     are drawn, and [tune]",
+                    "unknown table {}{hint} A search space has [run] with the fixed options, [space] with the sampled \
+                     options, and [tune]",
                     quoted(name)
                 );
                 return Err(Error::data(source.at(key.span().start), problem));
@@ -68,19 +68,23 @@ impl Space {
         }
         let table = |name: &str| whole.get_ref().iter().find(|(key, _)| key.get_ref().as_ref() == name);
         let given = match table("run") {
-            Some((key, value)) => fixed(&source, tabled(&source, key.span().start, "run", value)?.get_ref())?,
+            Some((key, value)) => {
+                fixed(&source, expect_table(&source, key.span().start, "run", value)?.get_ref())?
+            }
             None => Vec::new(),
         };
         let fixed = Config::of(&given).expect("each one was checked");
-        let tune =
-            table("tune").map(|(key, value)| tabled(&source, key.span().start, "tune", value)).transpose()?;
+        let tune = table("tune")
+            .map(|(key, value)| expect_table(&source, key.span().start, "tune", value))
+            .transpose()?;
         let settings = Settings::read(&source, tune.as_ref(), fixed.epochs)?;
         let Some((key, value)) = table("space") else {
-            let problem = "there is no table [space], so there is nothing to search; write one, such as \
+            let problem = "missing table [space], so there is nothing to search; add one, such as \
                            `lr = { log_uniform = [1e-4, 1e-1] }`";
             return Err(Error::data(path, problem));
         };
-        let parameters = parameters(&source, tabled(&source, key.span().start, "space", value)?.get_ref())?;
+        let parameters =
+            parameters(&source, expect_table(&source, key.span().start, "space", value)?.get_ref())?;
         let space = Space { settings, parameters: Vec::new(), fixed, given };
         let space = Space {
             parameters: parameters.iter().map(|(parameter, _)| parameter.clone()).collect(),
@@ -89,12 +93,12 @@ impl Space {
         for (parameter, at) in &parameters {
             space.check(parameter).map_err(|problem| Error::data(source.at(*at), problem))?;
         }
-        space.refuse_other_lengths(&source, table("run").map(|(_, value)| value), &parameters)?;
+        space.check_lengths(&source, table("run").map(|(_, value)| value), &parameters)?;
         Ok(space)
     }
 
-    /// The options that are drawn for a trial (from 1), as (name, value). Options of something that the trial does not use,
-    /// such as the momentum of another optimizer, are left out.
+    /// Samples the options of a trial (from 1), as (name, value). Nested options that the trial does not use,
+    /// such as the momentum of another optimizer, are omitted.
     pub fn draw(&self, trial: u32) -> Vec<(String, String)> {
         let mut generator = stream(self.settings.seed, Purpose::Search, trial.into());
         let drawn =
@@ -107,7 +111,7 @@ impl Space {
         };
         let is_used = |parameter: &Parameter| match parameter.parts() {
             (option, Some(name)) => {
-                let owner = owner(option).expect("it was checked");
+                let owner = selecting_option(option).expect("checked on reading");
                 known(option, &chosen(owner)).iter().any(|known| known.name == name)
             }
             (_, None) => true,
@@ -123,7 +127,7 @@ impl Space {
         let drawn = self.draw(trial);
         for (name, value) in &drawn {
             match name.split_once('.') {
-                None => given.push(checked(name, Some(value)).expect("its ends were checked")),
+                None => given.push(checked(name, Some(value)).expect("bounds are checked")),
                 Some((option, name)) => {
                     let part = format!("{name}={value}");
                     match parts.iter_mut().find(|(known, _)| *known == option) {
@@ -136,12 +140,12 @@ impl Space {
         for (option, text) in parts {
             let fixed = self.fixed_value(option);
             let text = if fixed.is_empty() { text } else { format!("{fixed},{text}") };
-            given.push(checked(option, Some(&text)).expect("options are text"));
+            given.push(checked(option, Some(&text)).expect("options are strings"));
         }
         let config = Config::of(&given).expect("each one was checked");
         match self.settings.method {
             Method::Random => config,
-            // The schedule is that of a whole run, whether the trial comes to its end or not.
+            // The learning rate schedule is that of a whole run, even if the trial is pruned.
             Method::Halving | Method::Hyperband => Config { epochs: self.settings.max_epochs, ..config },
         }
     }
@@ -152,35 +156,35 @@ impl Space {
         value.map_or(String::new(), |value| value.as_str().map_or_else(|| value.to_string(), str::to_string))
     }
 
-    /// Everything that can be chosen by an option: in the space, or fixed.
+    /// All values of an option: sampled, or fixed.
     fn choices(&self, option: &str) -> Vec<String> {
         let own = self.parameters.iter().find(|parameter| parameter.name == option);
         own.map_or_else(|| vec![self.fixed_value(option)], |own| own.distribution.extremes())
     }
 
-    /// What is wrong with an option that is drawn.
+    /// Validates a sampled option.
     fn check(&self, parameter: &Parameter) -> std::result::Result<(), String> {
         let (option, name) = parameter.parts();
         if option == "seed" {
-            return Err("`seed` decides which rows are held out, so trials that differ in it cannot be compared; put it \
-                        into [run]"
+            return Err("`seed` determines the validation split, so trials with different seeds cannot be compared; move it \
+                        to [run]"
                 .to_string());
         }
         if DECIDE_THE_ROWS.contains(&canonical(option)) {
             return Err(format!(
-                "`{option}` decides which rows are measured, so trials that differ in it cannot be compared; put it into [run]"
+                "`{option}` determines the evaluated examples, so trials that differ in it cannot be compared; move it to [run]"
             ));
         }
         let Some(name) = name else {
             let extremes = parameter.distribution.extremes();
             return extremes.iter().try_for_each(|value| checked(option, Some(value)).map(|_| ()));
         };
-        let Some(owner) = owner(option) else {
+        let Some(owner) = selecting_option(option) else {
             let options: Vec<_> = OWNERS.iter().map(|(option, _)| *option).collect();
-            return Err(format!("`{option}` holds no options; those that do are {}", options.join(", ")));
+            return Err(format!("`{option}` has no nested options; these do: {}", options.join(", ")));
         };
         let choices = self.choices(owner);
-        // Of several choices, it is for those that have it.
+        // Check it for the choices that have it.
         let having =
             choices.iter().filter(|chosen| known(option, chosen).iter().any(|known| known.name == name));
         let having: Vec<_> = having.collect();
@@ -195,19 +199,18 @@ impl Space {
             .fixed_value(option)
             .split(',')
             .any(|part| part.split('=').next().is_some_and(|own| own.trim() == name));
-        if is_fixed { Err(format!("`{name}` stands in [run], too")) } else { Ok(()) }
+        if is_fixed { Err(format!("`{name}` is also in [run]")) } else { Ok(()) }
     }
 
-    /// Where the method says how long a trial is, nothing else may.
-    fn refuse_other_lengths(
+    /// Rejects other lengths if the method determines the number of epochs.
+    fn check_lengths(
         &self,
         source: &Source,
         run: Option<&Spanned<DeValue>>,
         parameters: &[(Parameter, usize)],
     ) -> Result<()> {
         if self.fixed.folds.is_some() && self.fixed.fold.is_none() {
-            let problem =
-                "a search trains one model a trial; name one of the folds by `fold`, or leave `folds` out";
+            let problem = "a search trains one model per trial; set `fold`, or remove `folds`";
             return Err(Error::Usage(problem.to_string()));
         }
         if self.settings.method == Method::Random {
@@ -221,19 +224,19 @@ impl Space {
             None => Ok(()),
             Some(at) => {
                 let problem =
-                    "with this method, `max_epochs` in [tune] says how long a trial is; leave `epochs` out";
+                    "with this method, `max_epochs` in [tune] sets the number of epochs; remove `epochs`";
                 Err(Error::data(source.at(at), problem))
             }
         }
     }
 }
 
-/// The option that chooses whose options `option` holds.
-fn owner(option: &str) -> Option<&'static str> {
+/// The option that selects the nested options in `option`.
+fn selecting_option(option: &str) -> Option<&'static str> {
     OWNERS.iter().find(|(known, _)| *known == option).map(|(_, owner)| *owner)
 }
 
-fn tabled<'a>(
+fn expect_table<'a>(
     source: &Source,
     at: usize,
     name: &str,
@@ -243,7 +246,7 @@ fn tabled<'a>(
         DeValue::Table(table) => Ok(Spanned::new(value.span(), table.clone())),
         _ => Err(Error::data(
             source.at(at),
-            format!("`{name}` is a table; write [{name}] on a line of its own"),
+            format!("`{name}` must be a table; write [{name}] on a separate line"),
         )),
     }
 }
@@ -258,12 +261,12 @@ fn fixed(source: &Source, table: &DeTable) -> Result<Vec<Setting>> {
     table.iter().map(setting).collect()
 }
 
-/// The options of `[space]`, each with its place.
+/// The options in `[space]` with their positions.
 fn parameters(source: &Source, table: &DeTable) -> Result<Vec<(Parameter, usize)>> {
     let mut parameters = Vec::new();
     for (key, value) in table {
         let (name, at) = (key.get_ref().to_string(), key.span().start);
-        let inner = value.get_ref().as_table().filter(|_| owner(&name).is_some());
+        let inner = value.get_ref().as_table().filter(|_| selecting_option(&name).is_some());
         let inner = inner.filter(|table| !table.keys().any(|key| NAMES.contains(&key.get_ref().as_ref())));
         match inner {
             Some(table) => {
@@ -274,7 +277,7 @@ fn parameters(source: &Source, table: &DeTable) -> Result<Vec<(Parameter, usize)
                 }
             }
             None => {
-                // An unknown name is the first thing to be told.
+                // Report an unknown name first.
                 if let Some(problem) =
                     checked(&name, Some("")).err().filter(|text| text.starts_with("unknown"))
                 {
@@ -297,7 +300,7 @@ fn distribution(source: &Source, name: &str, value: &Spanned<DeValue>) -> Result
     let table = value.get_ref().as_table().filter(|table| table.len() == 1);
     let Some((key, values)) = table.and_then(|table| table.iter().next()) else {
         let problem = format!(
-            "`{name}` is drawn from one of {}; write it as `{name} = {{ choice = [A, B] }}`, or put a fixed value into [run]",
+            "`{name}` needs a distribution, one of {}; write `{name} = {{ choice = [A, B] }}`, or move a fixed value to [run]",
             NAMES.join(", ")
         );
         return Err(fault(value.span().start, problem));
@@ -306,7 +309,7 @@ fn distribution(source: &Source, name: &str, value: &Spanned<DeValue>) -> Result
     if !NAMES.contains(&kind) {
         let hint = did_you_mean(kind, NAMES).unwrap_or_else(|| ".".to_string());
         let problem =
-            format!("there is no distribution {}{hint} They are {}", quoted(kind), NAMES.join(", "));
+            format!("unknown distribution {}{hint} Distributions: {}", quoted(kind), NAMES.join(", "));
         return Err(fault(key.span().start, problem));
     }
     let texts = values
@@ -314,41 +317,42 @@ fn distribution(source: &Source, name: &str, value: &Spanned<DeValue>) -> Result
         .as_array()
         .map(|values| values.iter().map(|value| scalar(value.get_ref())).collect::<Option<Vec<String>>>());
     let texts = texts.flatten().filter(|texts| !texts.is_empty());
-    let texts = texts.ok_or_else(|| fault(at, format!("`{kind}` takes a list of values, such as [1, 8]")))?;
+    let texts =
+        texts.ok_or_else(|| fault(at, format!("`{kind}` requires a list of values, such as [1, 8]")))?;
     if kind == "choice" {
         return Ok(Distribution::Choice(texts));
     }
     let [least, most] = &texts[..] else {
-        return Err(fault(at, format!("`{kind}` takes two numbers, the least and the greatest")));
+        return Err(fault(at, format!("`{kind}` requires two numbers, minimum and maximum")));
     };
     range(kind, least, most).map_err(|problem| fault(at, problem))
 }
 
-/// A range of numbers, whose ends TOML may write with `_` between digits.
+/// Parses a range of numbers; TOML allows `_` between digits.
 fn range(kind: &str, least: &str, most: &str) -> std::result::Result<Distribution, String> {
     let real = |text: &str| text.replace('_', "").parse::<f64>().ok().filter(|number| number.is_finite());
     let whole = |text: &str| text.replace('_', "").parse::<i64>().ok();
-    let problem = || format!("{} to {} is no range of `{kind}`", quoted(least), quoted(most));
+    let problem = || format!("{} to {} is not a valid range for `{kind}`", quoted(least), quoted(most));
     let rising = |is_rising: bool| match is_rising {
         true => Ok(()),
-        false => Err(format!("{}: the first number is the least one", problem())),
+        false => Err(format!("{}: the minimum comes first", problem())),
     };
     if kind.ends_with("integer") {
         let ends = whole(least).zip(whole(most));
-        let (least, most) = ends.ok_or_else(|| format!("{}: its ends are whole numbers", problem()))?;
+        let (least, most) = ends.ok_or_else(|| format!("{}: expected integers", problem()))?;
         rising(least <= most && most.checked_sub(least).is_some_and(|width| width < 1 << 53))?;
         return match kind {
             "integer" => Ok(Distribution::Integer(least, most)),
-            _ if least < 1 => Err(format!("{}: a logarithm takes numbers above 0", problem())),
+            _ if least < 1 => Err(format!("{}: expected positive numbers", problem())),
             _ => Ok(Distribution::LogInteger(least, most)),
         };
     }
     let ends = real(least).zip(real(most));
-    let (least, most) = ends.ok_or_else(|| format!("{}: its ends are numbers", problem()))?;
+    let (least, most) = ends.ok_or_else(|| format!("{}: expected numbers", problem()))?;
     rising(least <= most)?;
     match kind {
         "uniform" => Ok(Distribution::Uniform(least, most)),
-        _ if least <= 0. => Err(format!("{}: a logarithm takes numbers above 0", problem())),
+        _ if least <= 0. => Err(format!("{}: expected positive numbers", problem())),
         _ => Ok(Distribution::LogUniform(least, most)),
     }
 }

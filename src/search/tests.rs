@@ -1,4 +1,4 @@
-//! Spaces that are read, and what is drawn from them.
+//! Reading search spaces and sampling from them.
 
 use std::path::Path;
 
@@ -55,7 +55,7 @@ fn a_space_is_read_and_drawn_from() {
         assert!((1e-4..=1e-1).contains(&config.lr) && [16, 32, 64].contains(&config.batch_size));
         assert!(config.model_options.starts_with("dropout=0.1,width="), "{}", config.model_options);
         assert_eq!(config.epochs, 9);
-        // What another optimizer is for is left out.
+        // Nested options of another optimizer are omitted.
         assert_eq!(config.optimizer == "sgd", config.training.optimizer_options.starts_with("momentum="));
         with_momentum += usize::from(config.optimizer == "sgd");
         optimizers.insert(config.optimizer);
@@ -79,7 +79,7 @@ fn faults_name_file_line_column_and_what_was_meant() {
     for (text, says) in [
         (
             "[space]\nlr = { log_unifrm = [1, 2] }",
-            "space.toml, line 2, column 8: there is no distribution `log_unifrm`; did you mean `log_uniform`?",
+            "space.toml, line 2, column 8: unknown distribution `log_unifrm`; did you mean `log_uniform`?",
         ),
         ("[space]\nlrr = { uniform = [1, 2] }", "line 2, column 1: unknown option `lrr`; did you mean `lr`?"),
         ("[run]\nepoch = 3\n[space]", "line 2, column 1: unknown option `epoch`; did you mean `epochs`?"),
@@ -91,47 +91,47 @@ fn faults_name_file_line_column_and_what_was_meant() {
         ("[space]\nepochs = { uniform = [1, 2.5] }", "invalid value `2.5` for `epochs`"),
         (
             "[space]\nlr = { log_uniform = [0, 1] }",
-            "line 2, column 22: `0` to `1` is no range of `log_uniform`: a logarithm",
+            "line 2, column 22: `0` to `1` is not a valid range for `log_uniform`: expected positive",
         ),
-        ("[space]\nlr = { uniform = [3, 1] }", "the first number is the least one"),
-        ("[space]\nlr = { uniform = [3] }", "takes two numbers"),
-        ("[space]\nlr = { choice = [] }", "takes a list of values"),
-        ("[space]\nlr = 0.1", "`lr` is drawn from one of uniform, "),
-        ("[space]\nseed = { integer = [0, 9] }", "decides which rows are held out"),
-        ("[space]\nheld_out = { uniform = [0.1, 0.2] }", "decides which rows are measured"),
+        ("[space]\nlr = { uniform = [3, 1] }", "the minimum comes first"),
+        ("[space]\nlr = { uniform = [3] }", "requires two numbers"),
+        ("[space]\nlr = { choice = [] }", "requires a list of values"),
+        ("[space]\nlr = 0.1", "`lr` needs a distribution, one of uniform, "),
+        ("[space]\nseed = { integer = [0, 9] }", "determines the validation split"),
+        ("[space]\nheld_out = { uniform = [0.1, 0.2] }", "determines the evaluated examples"),
         ("[space]\nmodel = { choice = [\"mlp\", \"cnm\"] }", "did you mean `cnn`?"),
         (
             "[space]\nmodel_options.widht = { integer = [1, 2] }",
-            "line 2, column 15: the options of model mlp: there is no `widht`",
+            "line 2, column 15: the options of model mlp: unknown option `widht`",
         ),
-        ("[space]\nmodel_options.dropout = { uniform = [0, 2] }", "is a number from 0 to 0.95, not `2`"),
+        ("[space]\nmodel_options.dropout = { uniform = [0, 2] }", "must be a number from 0 to 0.95, not `2`"),
         (
             "[run]\nmodel_options = \"dropout=0.1\"\n[space]\nmodel_options.dropout = { uniform = [0, 0.2] }",
-            "stands in [run], too",
+            "is also in [run]",
         ),
         (
             "[tune]\nmethod = \"halvin\"\n[space]",
-            "line 2, column 10: `method` is one of random, halving, hyperband, not `halvin`; did you mean `halving`?",
+            "line 2, column 10: `method` must be one of random, halving, hyperband, not `halvin`; did you mean `halving`?",
         ),
         (
             "[tune]\ntrails = 3\n[space]",
-            "line 2, column 1: there is no setting `trails` of a search; did you mean `trials`?",
+            "line 2, column 1: unknown setting `trails` in [tune]; did you mean `trials`?",
         ),
-        ("[tune]\ntrials = 0\n[space]", "line 2, column 10: `trials` is a whole number from 1"),
-        ("[tune]\nfactor = 3\n[space]", "`factor` is for the methods halving and hyperband"),
-        ("[tune]\nmethod = \"hyperband\"\ntrials = 3\n[space]", "`trials` follows from the epochs"),
+        ("[tune]\ntrials = 0\n[space]", "line 2, column 10: `trials` must be an integer from 1"),
+        ("[tune]\nfactor = 3\n[space]", "`factor` applies to the methods halving and hyperband"),
+        ("[tune]\nmethod = \"hyperband\"\ntrials = 3\n[space]", "`trials` is computed from the epochs"),
         (
             "[tune]\nmethod = \"halving\"\nmin_epochs = 30\n[space]",
-            "`min_epochs` is more than `max_epochs`, 10",
+            "`min_epochs` is greater than `max_epochs`, 10",
         ),
         (
             "[tune]\nmethod = \"halving\"\n[run]\nepochs = 3\n[space]\nlr = { choice = [1] }",
             "line 4, column 1: with this method, `max_epochs`",
         ),
-        ("[tun]\n[space]", "line 1, column 2: there is no table `tun`; did you mean `tune`?"),
-        ("[run]\nlr = 0.1", "there is no table [space]"),
+        ("[tun]\n[space]", "line 1, column 2: unknown table `tun`; did you mean `tune`?"),
+        ("[run]\nlr = 0.1", "missing table [space]"),
         ("[space]", "is empty"),
-        ("space = 3", "`space` is a table"),
+        ("space = 3", "`space` must be a table"),
         ("[space]\nlr = = 3", "line 2, column 6: this is no TOML"),
     ] {
         let problem = problem(text);

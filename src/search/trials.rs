@@ -1,4 +1,4 @@
-//! How far the trials of a search have come, and the file that says so.
+//! Progress of the trials, and the table of trials.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -11,36 +11,36 @@ use crate::run::RunFolder;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::{EpochRecord, MetricsLog};
 
-/// A trial, as far as it has come.
+/// A trial and its progress.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// Its number, from 1.
+    /// Number, from 1.
     pub number: u32,
-    /// How it stands.
+    /// State.
     pub state: TrialState,
-    /// The epochs that it has behind it.
+    /// Number of finished epochs.
     pub epochs: u32,
-    /// The epoch with the least held-out loss.
+    /// The epoch with the lowest validation loss.
     pub best: Option<EpochRecord>,
-    /// The options that were drawn for it, as (name, value).
+    /// The sampled options as (name, value).
     pub drawn: Vec<(String, String)>,
 }
 
-/// How a trial stands.
+/// State of a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrialState {
-    /// It has not begun.
+    /// Not started.
     Waiting,
-    /// It has begun, and neither come to its end nor failed: it goes on, or was given up.
+    /// Started and incomplete: it will continue, or was pruned.
     Stopped,
-    /// It was trained to its end.
+    /// Complete.
     Complete,
-    /// It came to nothing, for this reason.
+    /// Failed for this reason.
     Failed(String),
 }
 
 impl TrialState {
-    /// As it is shown.
+    /// The name for display.
     pub fn name(&self) -> &'static str {
         match self {
             TrialState::Waiting => "waiting",
@@ -51,11 +51,11 @@ impl TrialState {
     }
 }
 
-/// Holds why a trial came to nothing, in its folder.
+/// File in the folder of a trial with the reason of its failure.
 const FAILED: &str = "failed.txt";
 
 impl Trial {
-    /// Reads how far a trial has come from its folder.
+    /// Reads the progress of a trial from its folder.
     pub(super) fn read(search: &Path, space: &Space, number: u32) -> Result<Self> {
         let path = folder(search, number);
         let drawn = space.draw(number);
@@ -72,14 +72,14 @@ impl Trial {
             None if run.model().is_file() => TrialState::Complete,
             None => TrialState::Stopped,
         };
-        // The log may be an epoch ahead of the checkpoint that the run goes on from.
+        // The log may be one epoch ahead of the checkpoint.
         let epochs = Checkpoint::load(&run.last_checkpoint())?.position.epoch - 1;
         let mut records = MetricsLog::so_far(&run.metrics())?;
         records.retain(|record| record.epoch <= epochs);
         Ok(Trial { state, epochs, best: EpochRecord::best(&records).copied(), ..waiting })
     }
 
-    /// Its standing after so many epochs, by which it is compared with others at a rung.
+    /// The best epoch among the first `epochs`, to compare trials at a rung.
     pub(super) fn at(search: &Path, number: u32, epochs: u32) -> Result<Option<EpochRecord>> {
         let path = folder(search, number).join("metrics.csv");
         let mut records = MetricsLog::so_far(&path)?;
@@ -87,7 +87,7 @@ impl Trial {
         Ok(EpochRecord::best(&records).copied())
     }
 
-    /// Notes that it came to nothing.
+    /// Records a failure.
     pub(super) fn fail(search: &Path, number: u32, reason: &str) -> Result<()> {
         let path = folder(search, number);
         std::fs::create_dir_all(&path).map_err(Error::io("create the folder", &path))?;
@@ -100,7 +100,7 @@ pub(super) fn folder(search: &Path, number: u32) -> PathBuf {
     search.join(format!("trial-{number}"))
 }
 
-/// Which of two standings is better: that one is less. Nothing is worse than none.
+/// Orders results, best first. `None` comes last.
 pub(super) fn compare(goal: Goal, a: Option<&EpochRecord>, b: Option<&EpochRecord>) -> Ordering {
     let by_loss = |a: &EpochRecord, b: &EpochRecord| a.held_out_loss.total_cmp(&b.held_out_loss);
     match (a, b) {
@@ -112,14 +112,14 @@ pub(super) fn compare(goal: Goal, a: Option<&EpochRecord>, b: Option<&EpochRecor
     }
 }
 
-/// Writes trials.csv: a row a trial. It holds nothing that differs when a search is killed and gone on with, such as times.
+/// Writes trials.csv: one row per trial. It contains nothing that depends on interruptions, such as times.
 pub(super) fn write(path: &Path, space: &Space, trials: &[Trial]) -> Result<()> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let fixed = ["trial", "state", "epochs", "best_epoch", "loss", "accuracy"].map(String::from);
     let names: Vec<&str> = space.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
     let header =
         fixed.into_iter().chain(names.iter().map(|name| name.to_string())).chain(["problem".to_string()]);
-    writer.write_record(header).expect("a record can be written to memory");
+    writer.write_record(header).expect("writing to memory does not fail");
     for trial in trials {
         let best = |of: fn(&EpochRecord) -> String| trial.best.as_ref().map(of).unwrap_or_default();
         let problem = match &trial.state {
@@ -138,7 +138,7 @@ pub(super) fn write(path: &Path, space: &Space, trials: &[Trial]) -> Result<()> 
             |name: &&str| trial.drawn.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone());
         row.extend(names.iter().map(|name| drawn(name).unwrap_or_default()));
         row.push(problem);
-        writer.write_record(row).expect("a record can be written to memory");
+        writer.write_record(row).expect("writing to memory does not fail");
     }
-    Ok(atomic::write(path, &writer.into_inner().expect("a record can be written to memory"))?)
+    Ok(atomic::write(path, &writer.into_inner().expect("writing to memory does not fail"))?)
 }

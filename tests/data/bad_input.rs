@@ -214,7 +214,7 @@ fn an_input_that_does_not_fit_the_model_is_a_row_with_its_error() {
     for absent in ["absent.csv", "absent.png"] {
         fail(folder.path(), "run/model.pt", absent, absent, "cannot read the file: No such file");
     }
-    fail(folder.path(), "run/model.pt", "*.bmp", "*.bmp", "no file has a name of this pattern");
+    fail(folder.path(), "run/model.pt", "*.bmp", "*.bmp", "no file matches this pattern");
 }
 
 #[test]
@@ -249,9 +249,9 @@ fn values_that_no_model_can_compute_with_give_no_figures() {
         "table/model.pt",
         "huge.csv",
         "huge.csv:1",
-        "the model gives no number for this input",
+        "the logits of this input are NaN or infinite",
     );
-    refuse(folder.path(), "eval table/model.pt huge.csv", "the model gives no number for some of the rows");
+    refuse(folder.path(), "eval table/model.pt huge.csv", "the logits of some examples are NaN or infinite");
 }
 
 #[test]
@@ -264,10 +264,10 @@ fn folders_and_files_that_exist_are_never_overwritten() {
     let out = |out: &str, expected: &str| {
         refuse(folder.path(), &format!("train --data t.csv --out {out}"), expected)
     };
-    out("run", "run: this folder holds a run; go on with it by `--resume`");
+    out("run", "run: this folder holds a run; continue it with `--resume`");
     out("full", "full: this folder is not empty");
-    out("full/thesis.txt", "no folder can be made here");
-    out("full/thesis.txt/below", "no folder can be made here");
+    out("full/thesis.txt", "cannot create a folder");
+    out("full/thesis.txt/below", "cannot create a folder");
     refuse(folder.path(), "export run --output t.csv", "--output t.csv: the file exists");
     // Where the system lets nobody write, not even root.
     for unwritable in ["t.csv/m.pt", "absent/m.pt", "/proc/m.pt"] {
@@ -359,7 +359,7 @@ fn foreign_models_are_refused() {
     save_foreign(&folder.path().join("foreign.pt"), &[]);
     refuse(
         "foreign.pt",
-        "this TorchScript model was not exported by cresset: it holds no metadata.json; TorchScript is code",
+        "this TorchScript model was not exported by cresset: it has no metadata.json; TorchScript is code",
     );
     let (_, mut extra) = Module::load(&model, Device::Cpu, &["metadata.json"]).unwrap();
     let own = extra.remove(0);
@@ -371,27 +371,27 @@ fn foreign_models_are_refused() {
         ("{\"classes\":".to_string(), "its metadata.json cannot be read"),
         (
             changed("cresset-model-1", "cresset-model-9"),
-            "its metadata.json has the format `cresset-model-9`, this version of cresset reads `cresset-model-1`",
+            "its metadata.json has the format `cresset-model-9`, but this version of cresset reads `cresset-model-1`",
         ),
         (
             changed("\"min\": 0.0", "\"min\": 99.0"),
-            "its metadata.json makes no sense: the values of an input go from 99 to 16",
+            "its metadata.json is invalid: the input value range is 99 to 16",
         ),
-        (own.clone(), "the model does not give one figure for each of the 10 classes"),
+        (own.clone(), "the model does not return one logit for each of the 10 classes"),
     ];
     for (metadata, expected) in cases {
         save_foreign(&folder.path().join("foreign.pt"), &[("metadata.json", &metadata)]);
         refuse("foreign.pt", expected);
     }
-    refuse("run/checkpoints/best.safetensors", "this is no TorchScript model, or it is damaged");
-    refuse("run/split.csv", "this is no TorchScript model, or it is damaged");
+    refuse("run/checkpoints/best.safetensors", "this is not a TorchScript model, or it is damaged");
+    refuse("run/split.csv", "this is not a TorchScript model, or it is damaged");
     refuse("absent.pt", "cannot read the model");
-    refuse("run", "this is a folder; name a model file");
+    refuse("run", "this is a folder; give a model file");
 
     let mut archive = zip::ZipWriter::new(std::fs::File::create(folder.path().join("zip.pt")).unwrap());
     archive.start_file("letter.txt", zip::write::SimpleFileOptions::default()).unwrap();
     archive.finish().unwrap();
-    refuse("zip.pt", "this is no TorchScript model, or it is damaged");
+    refuse("zip.pt", "this is not a TorchScript model, or it is damaged");
 }
 
 #[test]

@@ -88,8 +88,7 @@ fn unreadable_pictures_are_named_and_past_the_stated_share_an_error() {
         let output = run(base.iter().chain(&["--max-bad-share", "0", "--out", text(&out)]));
         assert_eq!(output.status.code(), Some(2));
         assert!(
-            stderr(&output)
-                .contains("1 of 200 pictures cannot be read, which is more than --max-bad-share 0"),
+            stderr(&output).contains("1 of 200 images cannot be read, more than --max-bad-share 0"),
             "{}",
             stderr(&output)
         );
@@ -189,7 +188,7 @@ fn the_file_makes_of_pictures_of_any_size_what_predict_does() {
 #[test]
 fn tables_and_unknown_changes_are_refused() {
     for (options, problem) in [
-        (["--data", "iris", "--augment", "flip"], "--augment flip changes pictures, but the examples"),
+        (["--data", "iris", "--augment", "flip"], "--augment flip requires images, but the examples"),
         (["--data", "digits", "--augment", "flop"], "did you mean `flip`?"),
     ] {
         let output = cresset().arg("train").args(options).output().unwrap();

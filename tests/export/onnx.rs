@@ -267,12 +267,15 @@ fn refusal(forward: &str) -> String {
 }
 
 #[test]
-fn what_cannot_be_said_in_onnx_is_named() {
+fn operations_without_a_translation_are_named() {
     for (forward, says) in [
-        ("    return torch.special_erfcx(x)\n", "`aten::special_erfcx` in the model's forward is not known"),
+        (
+            "    return torch.special_erfcx(x)\n",
+            "`aten::special_erfcx` in the model's forward is not supported",
+        ),
         (
             "    return torch.avg_pool2d(x, [2, 2], [2, 2], [0, 0], False, True, 3)\n",
-            "`aten::avg_pool2d` in the model's forward cannot be said in ONNX: it divides by a number of its own",
+            "cannot export `aten::avg_pool2d` in the model's forward: it uses divisor_override",
         ),
         (
             "    if bool(torch.gt(torch.sum(x), 0)):\n      y = x\n    else:\n      y = torch.neg(x)\n    return y\n",
@@ -280,10 +283,10 @@ fn what_cannot_be_said_in_onnx_is_named() {
         ),
         (
             "    if torch.gt(torch.size(x, 0), 3):\n      y = x\n    else:\n      y = torch.neg(x)\n    return y\n",
-            "depends on the size of the batch",
+            "depend on the batch size",
         ),
-        ("    return torch.mul(x, torch.size(x, 0))\n", "its `other` depends on the size of the batch"),
-        ("    return torch.slice(x, 0, 1)\n", "which are no multiples of it"),
+        ("    return torch.mul(x, torch.size(x, 0))\n", "its `other` depends on the batch size"),
+        ("    return torch.slice(x, 0, 1)\n", "which are not multiples of the batch size"),
     ] {
         let message = refusal(forward);
         assert!(message.contains(says), "{forward}: {message}");

@@ -156,9 +156,9 @@ fn an_input_that_is_no_example_is_refused_with_a_sentence() {
         (vec![64], "needs a batch dimension: (N, 64)"),
         (
             vec![1, 2, 8, 8],
-            "pictures must be (N, height, width), (N, 1, height, width) or (N, 3, height, width)",
+            "images must be (N, height, width), (N, 1, height, width) or (N, 3, height, width)",
         ),
-        (vec![1, 1, 0, 8], "the pictures have no pixels"),
+        (vec![1, 1, 0, 8], "the images have no pixels"),
     ] {
         let input = Tensor::zeros(&shape[..], (Kind::Float, Device::Cpu));
         let error = module.forward_ts(&[&input]).unwrap_err().to_string();
@@ -273,10 +273,10 @@ fn an_export_that_makes_no_sense_is_refused_with_a_remedy() {
     let output = folder.path().join("a.onnx");
     let run = text(model.parent().unwrap());
     for (arguments, says) in [
-        (vec![run, "--format", "hdf5"], "--format: there is no format `hdf5`. There are torchscript, onnx"),
+        (vec![run, "--format", "hdf5"], "--format: unknown format `hdf5`; the formats are torchscript, onnx"),
         (vec![text(&model), "--checkpoint", "last"], "--checkpoint is for the folder of a run"),
         (vec![run, "--input", "1x8x8"], "--input: a run knows the shape of its examples"),
-        (vec![text(&model), "--input", "2x8x8"], "pictures must be (N, height, width)"),
+        (vec![text(&model), "--input", "2x8x8"], "images must be (N, height, width)"),
         (vec!["/no/such/model.pt"], "cannot read the model"),
     ] {
         let arguments = [&["export"], arguments.as_slice(), &["--output", text(&output)]].concat();

@@ -125,18 +125,18 @@ fn a_variant_that_makes_no_sense_is_refused_with_a_remedy() {
         assert!(!output.exists());
     };
     let (run_folder, model) = (text(&out), out.join("model.pt"));
-    refuse(&[run_folder, "--freeze"], "a.onnx", "--format onnx: it is float32 on the CPU");
+    refuse(&[run_folder, "--freeze"], "a.onnx", "--format onnx: it is always float32 on the CPU");
     refuse(&[run_folder, "--dtype", "fp16"], "a.onnx", "are for torchscript");
-    refuse(&[run_folder, "--freeze"], "a.safetensors", "--format safetensors: it holds weights alone");
-    refuse(&[text(&frozen), "--dtype", "bf16"], "a.pt", "it is frozen, float32, cpu already; export the run");
-    refuse(&[text(&frozen)], "a.pth", "it is frozen, so its weights have lost their names");
-    refuse(&[text(&model), "--input", "1x8x8", "--freeze"], "a.pt", "are for models that cresset exported");
+    refuse(&[run_folder, "--freeze"], "a.safetensors", "--format safetensors: it stores weights only");
+    refuse(&[text(&frozen), "--dtype", "bf16"], "a.pt", "it is already frozen, float32, cpu; export the run");
+    refuse(&[text(&frozen)], "a.pth", "it is frozen, so its weights have no names");
+    refuse(&[text(&model), "--input", "1x8x8", "--freeze"], "a.pt", "need a model exported by cresset");
     if !tch::Cuda::is_available() {
         refuse(&[run_folder, "--device", "cuda"], "a.pt", "--device cuda");
     }
     let refused = run(["train", "--model", text(&frozen), "--out", text(&folder.path().join("again"))]);
     assert!(
-        stderr(&refused).contains("no parameters to train (a frozen one has lost them)"),
+        stderr(&refused).contains("no parameters to train (freezing removes them)"),
         "{}",
         stderr(&refused)
     );

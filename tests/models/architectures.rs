@@ -20,7 +20,7 @@ fn a_table_has_models_of_its_own() {
     assert!(list.contains("\nmlp ") && !list.contains("resnet"), "{list}");
     let refused = run(["train", "--data", "iris", "--model", "cnn"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains("the model cnn is for pictures"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("the model cnn is for images"), "{}", stderr(&refused));
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn rows_of_a_file_have_files_of_their_own_up_to_the_limit() {
     assert_eq!(names, expected.collect::<Vec<_>>());
     for (arguments, says) in [
         (["--class", "11"], "--class: the model knows no class `11`"),
-        (["--method-options", "step=3"], "there is no `step`; did you mean `steps`?"),
+        (["--method-options", "step=3"], "unknown option `step`; did you mean `steps`?"),
     ] {
         let refused = run([&["explain", text(&model), "data/digits.csv"], &arguments[..]].concat());
         assert_eq!(refused.status.code(), Some(2));

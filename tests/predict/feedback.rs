@@ -57,18 +57,18 @@ fn a_model_learns_inputs_of_a_new_kind_keeps_the_old_ones_and_is_promoted() {
     let shown = succeed(fine_tune(&old, &set, &new, &["--promote", "--epochs", "30"]));
     assert!(shown.contains("corrections: 49 to train on, ×7; 11 kept aside"), "{shown}");
 
-    let (held_out_before, held_out_after) = accuracies(&shown, "old held-out rows");
+    let (held_out_before, held_out_after) = accuracies(&shown, "validation set");
     let told = |model: &Path| cresset::predict::metadata(model).unwrap();
     let accuracy = |model: &Path| 100. * told(model).metrics.held_out["accuracy"].as_f64().unwrap();
     assert!((held_out_after - accuracy(&new.join("model.pt"))).abs() < 0.01, "{shown}");
     assert!(held_out_after > held_out_before - 1., "{shown}");
-    let (kept_before, kept_after) = accuracies(&shown, "corrections, kept aside");
+    let (kept_before, kept_after) = accuracies(&shown, "corrections, validation");
     assert!(kept_before < 40. && kept_after > kept_before + 30., "{shown}");
-    assert!(accuracies(&shown, "corrections, seen in training").1 > 95., "{shown}");
+    assert!(accuracies(&shown, "corrections, training").1 > 95., "{shown}");
 
     // What the corrections gained is shown beside what as many epochs without them did.
-    let control = shown.split("control, trained as long without the corrections").nth(1).unwrap();
-    let (control_kept, _) = accuracies(control, "corrections, kept aside");
+    let control = shown.split("control (trained equally long without corrections)").nth(1).unwrap();
+    let (control_kept, _) = accuracies(control, "corrections, validation");
     assert!(control_kept < 40., "{shown}");
     assert!(new.join("control/model.pt").is_file());
 
@@ -162,7 +162,7 @@ fn few_corrections_count_and_are_all_learned_from() {
     let shown = succeed(fine_tune(&old, &set, &new, &["--epochs", "20"]));
     assert!(shown.contains("corrections: 4 to train on, ×50\n"), "{shown}");
     assert!(!shown.contains("kept aside") && !shown.contains("promoted"), "{shown}");
-    assert_eq!(accuracies(&shown, "corrections, seen in training").1, 100., "{shown}");
+    assert_eq!(accuracies(&shown, "corrections, training").1, 100., "{shown}");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_run_finds_its_corrections_again_when_the_set_has_grown() {
     succeed(["diff", text(&old), text(&whole)]);
     let card = folder.path().join("card.md");
     succeed(["card", text(&whole), "--output", text(&card)]);
-    assert!(std::fs::read_to_string(&card).unwrap().contains("a set of 20 corrections"));
+    assert!(std::fs::read_to_string(&card).unwrap().contains("In addition, 20 corrections"));
 }
 
 #[test]
@@ -222,10 +222,7 @@ fn pictures_are_corrections_too_and_those_of_the_held_out_part_are_left_out() {
     assert!(output.status.success(), "{}", stderr(&output));
     let (shown, warned) = (String::from_utf8_lossy(&output.stdout).into_owned(), stderr(&output));
     assert!(shown.contains("corrections: 1 to train on"), "{shown}");
-    assert!(
-        warned.contains("`heldout`: it is one of the examples that the model is measured on"),
-        "{warned}"
-    );
+    assert!(warned.contains("`heldout`: it is an example of the validation or test set"), "{warned}");
     assert!(warned.contains("`broken`: "), "{warned}");
     assert_eq!(held_out(&new), held_out(&old));
 }
@@ -240,12 +237,15 @@ fn what_does_not_go_together_is_refused() {
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         assert!(stderr(&output).contains(says), "{}", stderr(&output));
     };
-    refused(&["train", "--from", text(&old)], "--from goes with --feedback DIR");
-    refused(&["train", "--from", text(&old), "--feedback", text(&set)], "there is no correction here");
+    refused(&["train", "--from", text(&old)], "--from requires --feedback DIR");
+    refused(
+        &["train", "--from", text(&old), "--feedback", text(&set)],
+        "there are no corrections in this file",
+    );
     corrections(&set, 0..5, inverted, same);
     let both = ["train", "--from", text(&old), "--feedback", text(&set)];
     for (option, value) in [("--seed", "3"), ("--model", "cnn"), ("--held-out", "0.5"), ("--data", "iris")] {
-        refused(&[&both[..], &[option, value]].concat(), "cannot be changed by --from");
+        refused(&[&both[..], &[option, value]].concat(), "cannot be changed with --from");
     }
     refused(&["train", "--promote"], "--from");
     refused(&["train", "--folds", "3", "--feedback", text(&set)], "takes no --feedback");

@@ -149,9 +149,14 @@ fn eval_writes_its_figures_for_programs_and_spreadsheets() {
     succeed(["train", "--epochs", "2", "--out", text(&out)]);
     let (json, csv) = (folder.path().join("figures.json"), folder.path().join("figures.csv"));
     let shown = succeed(["eval", text(&out), "--json", text(&json), "--csv", text(&csv)]);
-    for name in
-        ["top-5 accuracy", "ROC-AUC", "Brier score", "calibration error, scaled", "temperature", "taken for"]
-    {
+    for name in [
+        "top-5 accuracy",
+        "ROC-AUC",
+        "Brier score",
+        "calibration error, scaled",
+        "temperature",
+        "predicted\n",
+    ] {
         assert!(shown.contains(name), "{shown}");
     }
     let figures: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
@@ -178,5 +183,5 @@ fn views_of_a_picture_are_averaged_the_same_way_each_time() {
     assert_eq!(said.lines().count(), 1798);
     let refused = support::run(["eval", text(&out), "--tta", "mixup"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(support::stderr(&refused).contains("--tta mixup: what mixes pictures"));
+    assert!(support::stderr(&refused).contains("--tta mixup: augmentations that mix images"));
 }

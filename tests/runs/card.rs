@@ -50,7 +50,7 @@ fn a_card_has_every_section_and_the_figures_of_eval() {
             "Quantitative analyses",
             "Ethical considerations",
             "Caveats and recommendations",
-            "Licence",
+            "License",
             "How to use it",
         ];
         assert_eq!(headings, expected.map(|heading| format!("## {heading}")));
@@ -60,7 +60,7 @@ fn a_card_has_every_section_and_the_figures_of_eval() {
         assert_eq!((&front["license"], &front["pipeline_tag"]), (&json!("unknown"), &json!(task)));
         assert_eq!(
             (&front["model-index"][0]["name"], &result["dataset"]["split"]),
-            (&json!(data), &json!("held-out"))
+            (&json!(data), &json!("validation"))
         );
         assert_eq!(front["tags"][0], task);
         let value_of = |name: &str| {
@@ -128,8 +128,8 @@ fn what_people_state_is_in_the_card_and_nothing_else_is_claimed() {
         "Naming irises.",
         "Roses.",
         "| Contact | a\\|b@example.org |",
-        "**Who is meant to use it.** *Not stated; `--intended-users` states it.*",
-        "*No groups were compared; `--group-by COLUMN` compares them.*",
+        "**Intended users.** *Not stated; use `--intended-users`.*",
+        "*No groups were compared; use `--group-by COLUMN`.*",
     ] {
         assert!(body.contains(expected), "{expected} is not in {body}");
     }
@@ -224,15 +224,15 @@ fn figures_of_groups_are_those_worked_out_by_hand() {
         "| f | 88 | 40 |",
         "| m | 40 | 75.00 % |",
         "| z (few) | 5 | 100.00 % |",
-        "| equalised odds difference | 25.00 points | true positive rate of no: least for m, most for f | 20 |",
-        "It is no input of the model",
-        "Groups with too few rows to be compared: z.",
+        "| equalised odds difference | 25.00 points | true positive rate of no: lowest for m, highest for f | 20 |",
+        "It is not a model input",
+        "Groups with too few examples to compare: z.",
         "Left out: from the inputs: `sex,age`",
     ] {
         assert!(card.contains(expected), "{expected} is not in {card}");
     }
     let all = succeed(["card", text(&out), "--group-by", "sex", "--least-group-rows", "41", "--output", "-"]);
-    assert!(all.contains("Fewer than two groups have rows enough"), "{all}");
+    assert!(all.contains("Fewer than two groups have enough examples"), "{all}");
     // 70 different ages are quarters.
     let said = succeed(["eval", text(&out), "--group-by", "age"]);
     assert!(
@@ -279,7 +279,7 @@ fn pictures_are_grouped_by_a_file() {
         (30, 10, &json!("(not known)"))
     );
     let card = succeed(["card", text(&out), "--groups", text(&cameras), "--output", "-"]);
-    assert!(card.contains("### Groups by camera") && card.contains("pictures (3×8×8)"), "{card}");
+    assert!(card.contains("### Groups by camera") && card.contains("images (3×8×8)"), "{card}");
 }
 
 #[test]
@@ -296,12 +296,12 @@ fn test_rows_are_measured_too() {
         .iter()
         .map(|result| &result["dataset"]["split"])
         .collect();
-    assert_eq!(splits, ["held-out", "test"]);
+    assert_eq!(splits, ["validation", "test"]);
     for expected in [
-        "### Classes, held-out rows",
-        "### Classes, test rows",
-        "of 300 test rows (95 %",
-        "The test rows chose nothing.",
+        "### Classes, validation set",
+        "### Classes, test set",
+        "on 300 test examples (95 %",
+        "The test set was not used for any selection.",
     ] {
         assert!(body.contains(expected), "{expected} is not in {body}");
     }
@@ -324,7 +324,7 @@ fn a_run_whose_data_changed_and_a_model_of_another_run_are_refused() {
     std::fs::copy(iris.join("model.pt"), out.join("model.pt")).unwrap();
     let refused = run(["card", text(&out)]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains("was trained on other data than this run's"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("was not trained on the data of this run"), "{}", stderr(&refused));
 
     std::fs::write(out.join("model.pt"), own).unwrap();
     let more = std::fs::read_to_string(&path).unwrap() + "0,f,30,no\n";

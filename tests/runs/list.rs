@@ -92,7 +92,7 @@ fn columns_and_metrics_that_there_are_not_are_refused_with_the_nearest_name() {
     assert!(refused(&run(["runs", path, "--filter", "acuracy>0.9"])).contains("did you mean `accuracy`?"));
     assert!(refused(&run(["runs", path, "--sort", "-los"])).contains("did you mean `loss`?"));
     assert!(refused(&run(["runs", path, "--columns", "name,epoch"])).contains("did you mean `epochs`?"));
-    assert!(refused(&run(["runs", path, "--best", "lr"])).contains("lr is no metric"));
+    assert!(refused(&run(["runs", path, "--best", "lr"])).contains("lr is not a metric"));
     assert!(refused(&run(["runs", "no/such/folder"])).contains("there is no such folder"));
     assert!(succeed(["runs", path, "--columns", "help"]).contains("\ntest_accuracy\n"));
 }
@@ -118,9 +118,9 @@ fn two_runs_on_the_same_rows_are_compared_by_mcnemars_test() {
     train(folder.path(), "a", &["--epochs", "1"]);
     train(folder.path(), "b", &["--epochs", "10", "--patience", "5"]);
     let shown = succeed(["diff", text(&a), text(&b)]);
-    assert!(shown.contains("b is really better, at the 5 % level (McNemar's test (1947)"), "{shown}");
+    assert!(shown.contains("b is significantly better at the 5 % level (McNemar's test (1947)"), "{shown}");
     assert!(
-        shown.contains("The data is the same") && shown.contains("the 359 held-out rows are the same"),
+        shown.contains("The data is the same") && shown.contains("the 359 validation examples are the same"),
         "{shown}"
     );
     let found: Value =
@@ -151,10 +151,10 @@ fn rows_held_out_of_both_are_compared_and_other_data_is_not() {
     assert_eq!(found["compared"]["rows"], held_out.unwrap()["common"]);
     assert_eq!(found["compared"]["same_rows"], false);
     let shown = succeed(["diff", text(&a), text(&b)]);
-    assert!(shown.contains("rows that were held out of both trainings"), "{shown}");
+    assert!(shown.contains("examples in both validation sets"), "{shown}");
 
     let other = succeed(["diff", text(&a), text(&iris)]);
-    assert!(other.contains("not compared row by row") && other.contains("different data"), "{other}");
+    assert!(other.contains("not compared by example") && other.contains("different data"), "{other}");
     std::fs::remove_file(b.join("model.pt")).unwrap();
     let unfinished = succeed(["diff", text(&a), text(&b)]);
     assert!(unfinished.contains("the run is not finished"), "{unfinished}");

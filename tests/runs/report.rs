@@ -48,15 +48,15 @@ fn the_page_of_the_digits_holds_every_section_and_fetches_nothing() {
     for title in [
         "Summary",
         "Curves",
-        "Confusion",
+        "Confusion matrix",
         "Classes",
         "Calibration",
-        "Mistakes",
+        "Most confident errors",
         "Augmentation",
         "Data",
         "Timings",
         "Options",
-        "Loading",
+        "Usage",
     ] {
         assert!(html.contains(&format!("<h2>{title}</h2>")), "{title} is missing");
     }
@@ -78,7 +78,10 @@ fn the_page_of_the_digits_holds_every_section_and_fetches_nothing() {
 fn a_table_shows_which_columns_misled_the_model() {
     let folder = tempfile::tempdir().unwrap();
     let (_, html) = page(folder.path(), "run", &["--data", "iris", "--epochs", "3"]);
-    assert!(html.contains("columns that spoke for the wrong class") && !html.contains("class=\"pair\""));
+    assert!(
+        html.contains("columns with the largest attribution to the predicted class")
+            && !html.contains("class=\"pair\"")
+    );
     let named = html.contains("<br>petal length")
         || html.contains("<br>sepal width")
         || html.contains("<br>petal width");
@@ -168,7 +171,7 @@ fn the_page_is_seen_at_the_width_of_a_phone_and_of_a_desk_light_and_dark() {
             // The arrow keys and the pointer go from epoch to epoch.
             browser.type_into(".plot svg", "\u{e012}");
             let shown = browser.text(".plot output");
-            assert!(shown.starts_with("epoch ") && shown.contains("held out 0."), "{shown}");
+            assert!(shown.starts_with("epoch ") && shown.contains("validation 0."), "{shown}");
             browser.photograph(&pictures.join(format!("{name}-{width}-{scheme}.png")));
             browser.value("document.querySelector('#mistakes').scrollIntoView()");
             browser.photograph(&pictures.join(format!("{name}-{width}-{scheme}-mistakes.png")));

@@ -35,7 +35,7 @@ def picture(tag):
     return {
         "size": pixels.size,
         "corner": pixels.getpixel((0, 0)),
-        # True class 0 taken for 1, which never happens.
+        # Actual class 0, predicted class 1, which never happens.
         "beside": pixels.getpixel((40, 0)),
         "text": events.SummaryMetadata(tag).summary_description,
     }

@@ -31,11 +31,11 @@ fn what_is_no_input_is_refused_with_the_reason() {
     let middle = damaged.len() / 2;
     damaged.truncate(middle);
     let bodies: [(&str, &[u8], u16, &str); 18] = [
-        ("application/json", b"", 400, "no JSON"),
-        ("application/json", b"{\"inputs\": [[1, 2", 400, "no JSON"),
-        ("application/json", b"\xff\xfe", 400, "no JSON"),
-        ("application/json", b"{\"inputs\": [[1e999]]}", 400, "no JSON"),
-        ("application/json", b"[]", 422, "does not fit"),
+        ("application/json", b"", 400, "not valid JSON"),
+        ("application/json", b"{\"inputs\": [[1, 2", 400, "not valid JSON"),
+        ("application/json", b"\xff\xfe", 400, "not valid JSON"),
+        ("application/json", b"{\"inputs\": [[1e999]]}", 400, "not valid JSON"),
+        ("application/json", b"[]", 422, "invalid body"),
         ("application/json", b"{}", 422, "either `inputs` or `image`"),
         ("application/json", b"{\"inputs\": [], \"image\": \"\"}", 422, "either `inputs` or `image`"),
         ("application/json", b"{\"inputs\": [[1]], \"x\": 1}", 422, "unknown field `x`"),
@@ -46,7 +46,7 @@ fn what_is_no_input_is_refused_with_the_reason() {
             422,
             "row 1: the row has 2 value(s), but the model takes 64",
         ),
-        ("application/json", b"{\"image\": \"%%%\"}", 422, "no base64"),
+        ("application/json", b"{\"image\": \"%%%\"}", 422, "not valid base64"),
         ("application/json", b"{\"image\": \"AAAA\"}", 422, "no picture in a known format"),
         ("text/csv", b"", 422, "empty"),
         ("text/csv", b"1,2\n", 422, "line 1: the row has 2 value(s)"),
@@ -83,7 +83,7 @@ fn what_is_too_large_is_refused_before_it_is_decoded() {
     let server = Server::start(&run, &["--max-body", "40000", "--max-rows", "3", "--max-pixels", "10000"]);
     let mut connection = server.connect();
     let said = connection.post("/v1/predict", &json!({ "inputs": digits(4) })).refused(413);
-    assert!(said.contains("4 inputs, and 3 are taken"), "{said}");
+    assert!(said.contains("4 inputs, but at most 3 are allowed"), "{said}");
     let rows = digits(4);
     let csv = rows.iter().map(|row| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",") + "\n");
     let csv = csv.collect::<String>();
@@ -108,7 +108,7 @@ fn what_is_too_large_is_refused_before_it_is_decoded() {
     bmp.extend([0xa0, 0x86, 1, 0, 0xa0, 0x86, 1, 0, 1, 0, 24, 0]);
     bmp.extend([0; 24]);
     for (kind, claims, size) in [
-        ("image/png", &claims[..], "100000 × 100000 pixels, and 10000 in all"),
+        ("image/png", &claims[..], "100000 × 100000 pixels, but at most 10000"),
         ("image/jpeg", jpeg, "65520 × 65520 pixels"),
         ("image/bmp", &bmp, "100000 × 100000 pixels"),
     ] {

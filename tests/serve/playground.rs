@@ -81,7 +81,7 @@ fn a_drawn_digit_is_recognised_explained_and_corrected() {
         browser.wait_for("document.querySelector('#kept').innerText != ''");
         let kept = browser.text("#kept");
         assert!(
-            kept.starts_with("Thank you: kept as 2.") && kept.contains(&format!("{} correction", number + 1)),
+            kept.starts_with("Saved as 2.") && kept.contains(&format!("{} in total", number + 1)),
             "{kept}"
         );
         let set = feedback::read(&run.join("feedback")).unwrap();
@@ -148,7 +148,7 @@ fn a_row_of_a_table_is_edited_and_pasted_and_a_token_is_asked_for() {
     browser.type_into("#field-3", "\u{e003}");
     browser.wait_for("document.querySelector('#problem').hidden");
     browser.click("#classes li:nth-child(2) button");
-    browser.wait_for("document.querySelector('#kept').innerText.includes('1 correction')");
+    browser.wait_for("document.querySelector('#kept').innerText.includes('1 in total')");
     photograph(&mut browser, "table");
     let set = feedback::read(&run.join("feedback")).unwrap();
     assert_eq!(json!(set.corrections[0].input), json!({ "values": [5.1f32, 3.5f32, 1.4f32, 0.2f32] }));
@@ -187,7 +187,7 @@ fn a_model_learns_in_the_browser_what_it_did_not_know() {
         assert_ne!(answer, "1", "the model knows this already");
         browser.click("#classes li:nth-child(2) button");
         browser.wait_for(&format!(
-            "document.querySelector('#kept').innerText.includes('{} correction')",
+            "document.querySelector('#kept').innerText.includes('{} in total')",
             number + 1
         ));
     }

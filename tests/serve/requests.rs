@@ -116,7 +116,7 @@ fn columns_of_text_and_missing_values_are_read_as_in_a_table() {
     for (row, problem) in [
         (json!(["x", "red"]), "column 1 (size): `x` is not a number"),
         (json!([1]), "the row has 1 value(s), but the model takes 2"),
-        (json!({ "weight": 1 }), "the row has no column `size`, but `weight`, which the model does not know"),
+        (json!({ "weight": 1 }), "the row has no column `size`, but the unknown column `weight`"),
     ] {
         let reply = connection.post("/v1/predict", &json!({ "inputs": [[1, "red"], row] }));
         let said = reply.refused(422);

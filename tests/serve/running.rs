@@ -86,7 +86,7 @@ fn a_model_is_replaced_without_a_lost_request_and_a_faulty_one_is_not_taken() {
         // … refused, …
         replace(&model, &second[..second.len() / 2]);
         let refused = connection.ask("POST", "/v1/models/reload", &[], b"").refused(409);
-        assert!(refused.contains("the old one goes on"), "{refused}");
+        assert!(refused.contains("the old model stays"), "{refused}");
         assert_eq!(served(&mut connection), of_second);
         // … and on demand.
         replace(&model, &first);
@@ -147,11 +147,11 @@ fn a_model_that_is_unsafe_or_computes_something_else_is_not_taken_and_metrics_sa
     let faults = [
         (
             with_member(&good, "/data/0", Vec::clear),
-            "its storage `data/0` should have 32768 bytes, but has 0",
+            "the storage `data/0` should have 32768 bytes, but has 0",
         ),
         (
             with_member(&good, "/data/2", |bytes| bytes.fill(0)),
-            "it computes other results than when it was written",
+            "it computes different results than when it was written",
         ),
         (with_member(&good, "cresset.py", writes), "calls `aten::from_file`"),
     ];

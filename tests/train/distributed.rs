@@ -102,7 +102,7 @@ fn a_killed_process_ends_the_others_who_name_it_and_another_number_goes_on() {
     for output in &outputs[..2] {
         assert_eq!(output.status.code(), Some(1));
         let said = stderr(output);
-        assert!(said.contains("process 2 of 3 (pid ") && said.contains("gives no sign of life"), "{said}");
+        assert!(said.contains("process 2 of 3 (pid ") && said.contains("does not respond"), "{said}");
     }
 
     let done = epochs(&out).len();
@@ -124,12 +124,12 @@ fn an_error_of_one_process_is_told_by_all() {
     let outputs = Job::start_each(3, arguments).end();
     let said: Vec<_> = outputs.iter().map(stderr).collect();
     assert!(
-        said[1].contains("error: process 1 of 3: process 1 has other data than process 0"),
+        said[1].contains("error: process 1 of 3: process 1 has different data than process 0"),
         "{}",
         said[1]
     );
     for said in [&said[0], &said[2]] {
-        assert!(said.contains("process 1 of 3 failed: process 1 has other data"), "{said}");
+        assert!(said.contains("process 1 of 3 failed: process 1 has different data"), "{said}");
     }
 }
 
@@ -178,7 +178,7 @@ fn a_process_that_never_comes_is_waited_for_as_long_as_is_said() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
-    assert!(said.contains("process 0 could not meet the other 1 at 127.0.0.1:"), "{said}");
+    assert!(said.contains("process 0 could not connect to the other 1 at 127.0.0.1:"), "{said}");
     assert!(said.contains("within 2 s"), "{said}");
     assert!(!out.exists());
 }

@@ -128,7 +128,7 @@ fn what_cannot_be_frozen_is_named() {
     let refused = run(["train", "--freeze", "fc9"]);
     assert_eq!(refused.status.code(), Some(2));
     let says = stderr(&refused);
-    assert!(says.contains("the model has no parameters in `fc9`. It has fc1, fc2"), "{says}");
+    assert!(says.contains("the model has no parameters in `fc9`. Its blocks are fc1, fc2"), "{says}");
 }
 
 #[test]

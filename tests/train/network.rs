@@ -88,11 +88,11 @@ fn a_machine_that_is_cut_off_is_named_and_the_job_goes_on_when_it_is_back() {
     let said: Vec<_> = outputs.iter().map(stderr).collect();
     assert!(outputs.iter().all(|output| output.status.code() == Some(1)), "{said:?}");
     assert!(
-        said[0].contains("process 1 of 2 (pid ") && said[0].contains(" on machine1) gives no sign"),
+        said[0].contains("process 1 of 2 (pid ") && said[0].contains(" on machine1) does not respond"),
         "{}",
         said[0]
     );
-    assert!(said[1].contains("process 0 of 2, where the others meet, cannot be reached"), "{}", said[1]);
+    assert!(said[1].contains("process 0 of 2, which hosts the store, is unreachable"), "{}", said[1]);
     assert!(!said.concat().contains("frame #"), "a C++ back trace: {said:?}");
 
     machines[1].run("ip link set cable up");

@@ -33,7 +33,7 @@ fn a_second_writer_is_told_of_the_first_and_a_killed_one_leaves_nothing_in_the_w
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
         let who = format!("process {} ", child.id());
         assert!(stderr(&output).contains(&who), "{arguments:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains("is writing into this folder"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("is writing to this folder"), "{}", stderr(&output));
     }
     assert!(std::fs::read(out.join("config.toml")).unwrap() == config && !snapshot.exists());
     assert!(child.try_wait().unwrap().is_none(), "the first one goes on");
@@ -60,7 +60,7 @@ fn a_finished_run_says_so_and_takes_no_fewer_epochs() {
         [vec!["train", "--resume", text(&out)], vec!["train", "--resume", text(&out), "--epochs", "4"]]
     {
         let said = succeed(same);
-        assert!(said.contains("the run is finished (its 4 epochs are done)"), "{said}");
+        assert!(said.contains("the run is finished (all 4 epochs are complete)"), "{said}");
         assert!(said.contains("--epochs N, with N above 4"), "{said}");
     }
     assert!(before == (support::bits(&out), std::fs::read(out.join("config.toml")).unwrap()));
@@ -91,7 +91,7 @@ fn the_end_of_a_training_has_its_reason() {
     let output = run(["train", "--out", text(&out), "--lr", "1000", "--epochs", "3"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("the training diverged: ") && said.contains("lower --lr (it was 1000)"), "{said}");
+    assert!(said.contains("training diverged: ") && said.contains("lower --lr (it was 1000)"), "{said}");
     let out = folder.path().join("constant");
     let said = succeed(["train", "--out", text(&out), "--lr", "1e-9", "--epochs", "1", "--seed", "3"]);
     assert!(!said.contains("diverged"), "{said}");

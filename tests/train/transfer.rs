@@ -49,7 +49,7 @@ fn a_run_starts_from_any_file_of_another_and_says_what_matched() {
     ]);
     assert!(
         said.contains(
-            "2 of 6 tensors matched; left as they were drawn: fc2.bias (128 here, 10 in the file), fc2.weight"
+            "2 of 6 tensors matched; randomly initialized: fc2.bias (128 here, 10 in the file), fc2.weight"
         ),
         "{said}"
     );
@@ -79,12 +79,12 @@ fn of_several_copies_in_a_file_the_one_that_is_taken_is_named_and_can_be_chosen(
     let shown = train(&["--init", text(&copies), "--out", text(&path("second"))]);
     assert!(
         shown.contains(
-            "tensors matched, those of `teacher`; --init-key chooses another copy: `student.module`"
+            "tensors matched, from `teacher`; choose another copy with --init-key: `student.module`"
         ),
         "{shown}"
     );
     let shown = train(&["--init", text(&copies), "--init-key", "student", "--out", text(&path("third"))]);
-    assert!(shown.contains("tensors matched, those of `student.module`"), "{shown}");
+    assert!(shown.contains("tensors matched, from `student.module`"), "{shown}");
     let refuse = |more: &[&str], says: &[&str]| {
         let refused = run([&options[..], more, &["--out", text(&path("refused"))]].concat());
         assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
@@ -115,11 +115,7 @@ fn of_several_copies_in_a_file_the_one_that_is_taken_is_named_and_can_be_chosen(
     });
     refuse(
         &["--init", text(&numbered)],
-        &[
-            "can be taken from the file by name and size",
-            "The file has 0.0.weight",
-            "the model has conv1.weight",
-        ],
+        &["match the file by name and size", "The file has 0.0.weight", "the model has conv1.weight"],
     );
 }
 
@@ -164,8 +160,8 @@ fn a_file_that_does_not_fit_or_holds_no_weights_is_refused() {
     };
     refuse(&path("none.pth"), "none.pth: cannot read the weights");
     std::fs::write(path("list.txt"), "not weights").unwrap();
-    refuse(&path("list.txt"), "it is neither safetensors nor a file of torch.save");
+    refuse(&path("list.txt"), "neither safetensors nor a file of torch.save");
     std::fs::write(path("bad.pth"), b"PK\x03\x04\0\0\0\0").unwrap();
     refuse(&path("bad.pth"), "bad.pth: ");
-    refuse(&path("gru/checkpoints/last.safetensors"), "tensors can be taken from the file by name and size");
+    refuse(&path("gru/checkpoints/last.safetensors"), "tensors match the file by name and size");
 }

@@ -172,7 +172,7 @@ fn an_interrupted_search_says_how_to_go_on_and_no_two_processes_work_on_one() {
     wait_for(&out.join("trial-2/checkpoints/last.safetensors"), &mut child);
     let second = run(["tune", "--resume", text(&out)]);
     assert_eq!(second.status.code(), Some(2));
-    assert!(stderr(&second).contains("another process works on this search"), "{}", stderr(&second));
+    assert!(stderr(&second).contains("another process is running this search"), "{}", stderr(&second));
     send("-INT", &child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
@@ -204,8 +204,7 @@ fn faulty_spaces_and_folders_are_refused_before_anything_is_made() {
     };
     let problem = refused(&["tune", text(&space), "--out", text(&out)]);
     assert!(
-        problem
-            .contains("space.toml, line 9, column 8: there is no distribution `log_unifrom`; did you mean"),
+        problem.contains("space.toml, line 9, column 8: unknown distribution `log_unifrom`; did you mean"),
         "{problem}"
     );
     std::fs::write(&space, RANDOM.replace("iris", "irises")).unwrap();

@@ -1,4 +1,4 @@
-//! Who may ask: whoever has the token, and on loopback no web page of somebody else's.
+//! Access control: a token, and on loopback protection against web pages of other sites.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -9,61 +9,61 @@ use sha2::{Digest, Sha256};
 use super::problem::Problem;
 use cresset::error::{Error, Result};
 
-/// The least length of a token: 16 letters and digits take longer to guess than anything lasts.
-const LEAST_TOKEN: usize = 16;
+/// Minimum length of a token.
+const MIN_TOKEN: usize = 16;
 
-/// The secret that requests carry (`Authorization: Bearer TOKEN`). Its fingerprint is kept, not itself.
+/// The token of requests (`Authorization: Bearer TOKEN`). Only its hash is stored.
 #[derive(Clone)]
 pub struct Token([u8; 32]);
 
 impl Token {
-    /// The token of this text, without the blanks around it.
+    /// Creates a token, without surrounding whitespace.
     ///
     /// # Errors
-    /// One that is short, or cannot be sent in a header.
+    /// If it is too short, or not valid in a header.
     pub fn new(text: &str) -> Result<Self> {
         let text = text.trim();
-        if text.len() < LEAST_TOKEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if text.len() < MIN_TOKEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::Usage(format!(
-                "the token must have {LEAST_TOKEN} characters or more, all of them letters, digits and signs of ASCII; \
-                 `openssl rand -hex 32` makes one"
+                "the token must have at least {LEAST_TOKEN} characters, only letters, digits and punctuation in ASCII; \
+                 `openssl rand -hex 32` generates one"
             )));
         }
         Ok(Token(Sha256::digest(text).into()))
     }
 
-    /// The token in a file.
+    /// Reads a token from a file.
     ///
     /// # Errors
-    /// As [`Token::new`], and a file that cannot be read.
+    /// Like [`Token::new`], and if the file cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::data(path, format!("cannot read the token: {e}")))?;
         Token::new(&text)
     }
 
-    /// Whether a text is the token. Takes the same time whatever they have in common.
+    /// Whether a text equals the token, in constant time.
     fn is(&self, text: &str) -> bool {
         let own = Sha256::digest(text);
         self.0.iter().zip(own).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
     }
 }
 
-/// What is asked of each request.
+/// The access rules of the server.
 pub(super) struct Access {
     token: Option<Token>,
     host: IpAddr,
 }
 
 impl Access {
-    /// For a server that listens on this address.
+    /// The rules for a server with this listen address.
     ///
     /// # Errors
-    /// No token beyond loopback.
+    /// If the address is not loopback and there is no token.
     pub fn new(token: Option<Token>, host: IpAddr) -> Result<Self> {
         if token.is_none() && !host.is_loopback() {
             return Err(Error::Usage(format!(
-                "--host {host}: beyond this machine, requests must carry a token; name a file that holds it with --token-file, \
+                "--host {host} is not loopback, so requests must carry a token; use --token-file, \
                  or set CRESSET_TOKEN"
             )));
         }
@@ -75,7 +75,7 @@ impl Access {
         self.token.is_some()
     }
 
-    /// Refuses a request that may not be sent.
+    /// Rejects unauthorized requests.
     pub fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> std::result::Result<(), Problem> {
         let path = uri.path();
         if path == "/healthz" {
@@ -83,15 +83,14 @@ impl Access {
         }
         self.check_host(uri, headers)?;
         check_origin(method, headers)?;
-        // A browser cannot send a token with the page's address; the page holds nothing of the model.
+        // A browser cannot send a token when it opens the page; the page contains nothing of the model.
         match &self.token {
             Some(token) if path != "/" => check_token(token, headers),
             _ => Ok(()),
         }
     }
 
-    /// On loopback, the name in the browser's address must be this machine's: another one may have been made to lead here
-    /// (DNS rebinding).
+    /// On loopback, requires a loopback host name, as protection against DNS rebinding.
     fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> std::result::Result<(), Problem> {
         if !self.host.is_loopback() {
             return Ok(());
@@ -103,13 +102,12 @@ impl Access {
         if is_own {
             return Ok(());
         }
-        let problem =
-            "this server answers to localhost alone; the request names another host in its header Host";
+        let problem = "this server only accepts requests for localhost, but the Host header has another name";
         Err(Problem::new(StatusCode::FORBIDDEN, problem))
     }
 }
 
-/// What a browser sends for a page of another site is refused, where it could change something.
+/// Rejects state-changing cross-site requests of browsers.
 fn check_origin(method: &Method, headers: &HeaderMap) -> std::result::Result<(), Problem> {
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());
@@ -123,7 +121,7 @@ fn check_origin(method: &Method, headers: &HeaderMap) -> std::result::Result<(),
         ),
     };
     match is_foreign {
-        true => Err(Problem::new(StatusCode::FORBIDDEN, "the request comes from a page of another site")),
+        true => Err(Problem::new(StatusCode::FORBIDDEN, "cross-site request")),
         false => Ok(()),
     }
 }
@@ -136,10 +134,10 @@ fn check_token(token: &Token, headers: &HeaderMap) -> std::result::Result<(), Pr
     });
     match given {
         Some(given) if token.is(given) => Ok(()),
-        Some(_) => Err(Problem::new(StatusCode::UNAUTHORIZED, "the token is another one")),
+        Some(_) => Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong token")),
         None => Err(Problem::new(
             StatusCode::UNAUTHORIZED,
-            "the request needs a token, in the header Authorization: Bearer TOKEN",
+            "missing token; send the header Authorization: Bearer TOKEN",
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! From the body of a request to inputs of the model, by what `cresset predict` reads them with.
+//! Parses request bodies into model inputs, with the readers of `cresset predict`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -20,21 +20,21 @@ use cresset::data::image::{Header, MOST_PIXELS};
 use cresset::error::{nearest, quoted};
 use cresset::predict::{Cell, Taken};
 
-/// How large an input may be.
+/// Size limits of inputs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub rows: usize,
     pub pixels: u64,
 }
 
-/// What a body holds, by its content type.
+/// Kind of body, from the content type.
 enum Kind {
-    Picture,
+    Image,
     Json,
     Csv,
 }
 
-/// A body in JSON.
+/// A JSON body.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
@@ -42,7 +42,7 @@ struct Body {
     image: Option<String>,
 }
 
-/// A row of raw values: in the order of the model's columns, or by their names.
+/// A row of raw values: in column order, or by column name.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Row {
     Cells(Vec<Cell>),
@@ -51,7 +51,7 @@ pub(super) enum Row {
 
 type Result<T> = std::result::Result<T, Problem>;
 
-/// The inputs in a body: raw values each.
+/// Reads the inputs in a body as raw values.
 pub(super) fn read(
     taken: &Arc<Taken>,
     limits: Limits,
@@ -59,20 +59,20 @@ pub(super) fn read(
     body: Bytes,
 ) -> Result<Vec<InputRow>> {
     match kind(headers)? {
-        Kind::Picture => Ok(vec![picture(taken, limits, &body)?.into()]),
+        Kind::Image => Ok(vec![read_image(taken, limits, &body)?.into()]),
         Kind::Csv => table(taken, limits, body),
         Kind::Json => {
             let body: Body = json(&body)?;
             match (body.inputs, body.image) {
                 (Some(inputs), None) => rows(taken, limits, &inputs),
-                (None, Some(image)) => Ok(vec![picture(taken, limits, &decoded(&image)?)?.into()]),
-                _ => Err(Problem::unusable("the body needs either `inputs` or `image`")),
+                (None, Some(image)) => Ok(vec![read_image(taken, limits, &decode_base64(&image)?)?.into()]),
+                _ => Err(Problem::unprocessable("the body must have either `inputs` or `image`")),
             }
         }
     }
 }
 
-/// Refuses a body that is not said to be JSON.
+/// Rejects a body without a JSON content type.
 pub(super) fn expect_json(headers: &HeaderMap) -> Result<()> {
     match kind(headers)? {
         Kind::Json => Ok(()),
@@ -82,25 +82,25 @@ pub(super) fn expect_json(headers: &HeaderMap) -> Result<()> {
     }
 }
 
-/// What a body in JSON says.
+/// Parses a JSON body.
 pub(super) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Problem::unusable(format!("the body does not fit: {error}")),
-        _ => Problem::malformed(format!("the body is no JSON: {error}")),
+        serde_json::error::Category::Data => Problem::unprocessable(format!("invalid body: {error}")),
+        _ => Problem::malformed(format!("the body is not valid JSON: {error}")),
     })
 }
 
-/// The bytes of a picture in JSON.
-pub(super) fn decoded(text: &str) -> Result<Vec<u8>> {
-    STANDARD.decode(text).map_err(|e| Problem::unusable(format!("`image` is no base64: {e}")))
+/// Decodes a base64 image.
+pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>> {
+    STANDARD.decode(text).map_err(|e| Problem::unprocessable(format!("`image` is not valid base64: {e}")))
 }
 
-/// The raw values of an encoded picture, whose size is looked at before it is decoded.
-pub(super) fn picture(taken: &Taken, limits: Limits, encoded: &[u8]) -> Result<Vec<f32>> {
+/// The raw values of an encoded image. Its size is checked before decoding.
+pub(super) fn read_image(taken: &Taken, limits: Limits, encoded: &[u8]) -> Result<Vec<f32>> {
     let most = limits.pixels.min(MOST_PIXELS);
     let counted = |(width, height): (u32, u32)| match u64::from(width) * u64::from(height) {
         pixels if pixels > most => {
-            let problem = format!("the picture has {width} × {height} pixels, and {most} in all are taken");
+            let problem = format!("the image has {width} × {height} pixels, but at most {most} are allowed");
             Err(Problem::too_large(problem))
         }
         pixels => Ok(pixels),
@@ -109,15 +109,15 @@ pub(super) fn picture(taken: &Taken, limits: Limits, encoded: &[u8]) -> Result<V
         Ok(header) => counted((header.width, header.height))?,
         Err(problem) => {
             Header::claimed_size(encoded).map_or(Ok(0), counted)?;
-            return Err(Problem::unusable(problem));
+            return Err(Problem::unprocessable(problem));
         }
     };
-    // What takes long must not keep other requests from being read.
-    let read = || taken.picture(encoded).map_err(Problem::unusable);
+    // Decode large images on a blocking thread, so that other requests can proceed.
+    let read = || taken.picture(encoded).map_err(Problem::unprocessable);
     if pixels > FEW_PIXELS { tokio::task::block_in_place(read) } else { read() }
 }
 
-/// A picture of so many pixels is decoded in less than a millisecond or hardly more.
+/// Images with at most this many pixels decode in about a millisecond.
 const FEW_PIXELS: u64 = 1 << 16;
 
 /// The raw values of rows of cells.
@@ -139,18 +139,19 @@ fn table(taken: &Arc<Taken>, limits: Limits, text: Bytes) -> Result<Vec<InputRow
 
 fn counted(rows: usize, limits: Limits) -> Result<()> {
     match rows {
-        0 => Err(Problem::unusable("the body holds no inputs")),
-        rows if rows > limits.rows => {
-            Err(Problem::too_large(format!("the body holds {rows} inputs, and {} are taken", limits.rows)))
-        }
+        0 => Err(Problem::unprocessable("the body has no inputs")),
+        rows if rows > limits.rows => Err(Problem::too_large(format!(
+            "the body has {rows} inputs, but at most {} are allowed",
+            limits.rows
+        ))),
         _ => Ok(()),
     }
 }
 
-/// The most faulty rows that an answer names.
-const MOST_NAMED: usize = 20;
+/// Maximum number of invalid rows in an error.
+const MAX_NAMED: usize = 20;
 
-/// All values; or what is wrong, if anything is.
+/// All values, or an error with the invalid rows.
 pub(super) fn sound(
     inputs: impl Iterator<Item = (String, std::result::Result<InputRow, String>)>,
 ) -> Result<Vec<InputRow>> {
@@ -161,11 +162,11 @@ pub(super) fn sound(
             Err(problem) => faults.push((place, problem)),
         }
     }
-    faulty(&faults).map_or(Ok(sound), Err)
+    invalid_rows(&faults).map_or(Ok(sound), Err)
 }
 
-/// What is said of faulty rows; nothing if there are none.
-pub(super) fn faulty(faults: &[(String, String)]) -> Option<Problem> {
+/// An error about invalid rows; `None` if there are none.
+pub(super) fn invalid_rows(faults: &[(String, String)]) -> Option<Problem> {
     let (place, problem) = faults.first()?;
     let colon = if place.is_empty() { "" } else { ": " };
     let others = match faults.len() {
@@ -174,37 +175,35 @@ pub(super) fn faulty(faults: &[(String, String)]) -> Option<Problem> {
     };
     let named: Vec<_> = faults
         .iter()
-        .take(MOST_NAMED)
+        .take(MAX_NAMED)
         .map(|(place, problem)| json!({ "input": place, "message": problem }))
         .collect();
-    Some(Problem::unusable(format!("{place}{colon}{problem}{others}")).with("inputs", named))
+    Some(Problem::unprocessable(format!("{place}{colon}{problem}{others}")).with("inputs", named))
 }
 
 fn kind(headers: &HeaderMap) -> Result<Kind> {
     let unsupported = |what: String| {
         Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!(
-                "{what}; it must be application/json, text/csv, or the type of a picture such as image/png"
-            ),
+            format!("{what}; expected application/json, text/csv or an image type such as image/png"),
         )
     };
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return Err(unsupported("the request has no Content-Type".to_string()));
+        return Err(unsupported("missing Content-Type".to_string()));
     };
     let text =
         value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match text.as_str() {
         "application/json" => Ok(Kind::Json),
         "text/csv" => Ok(Kind::Csv),
-        "application/octet-stream" => Ok(Kind::Picture),
-        text if text.starts_with("image/") => Ok(Kind::Picture),
-        text => Err(unsupported(format!("the Content-Type is {}", quoted(text)))),
+        "application/octet-stream" => Ok(Kind::Image),
+        text if text.starts_with("image/") => Ok(Kind::Image),
+        text => Err(unsupported(format!("unsupported Content-Type {}", quoted(text)))),
     }
 }
 
 impl Row {
-    /// The row as raw values.
+    /// Converts the row to raw values.
     pub fn values(&self, taken: &Arc<Taken>) -> std::result::Result<InputRow, String> {
         match self {
             Row::Cells(cells) => taken.row(cells),
@@ -213,8 +212,8 @@ impl Row {
     }
 }
 
-/// The cells of these columns, which are found by their names as in the header of a table. Others are ignored. A column
-/// without a cell lacks its value, unless a name that nobody knows may be meant for it.
+/// Arranges named cells in column order, with the name matching of table headers. Unknown names are ignored, and a missing cell is a
+/// missing value, unless an unknown name may be a misspelling of its column.
 fn in_order(
     named: &[(String, Cell)],
     columns: &[Cow<str>],
@@ -231,7 +230,7 @@ fn in_order(
         let name = || quoted(column);
         match (exact.get(&**column), others.remove(&folded(column)).as_deref()) {
             (Some(cell), others_of_name) => {
-                // Of two columns that differ by case alone, the other one may still be looked for.
+                // For columns that differ only by case, try the exact name.
                 let others_of_name = others_of_name.map(<[_]>::to_vec);
                 others.extend(others_of_name.map(|others| (folded(column), others)));
                 cells.push((*cell).clone());
@@ -239,7 +238,7 @@ fn in_order(
             (None, Some([(_, cell)])) => cells.push((*cell).clone()),
             (None, Some(several)) => {
                 let names: Vec<_> = several.iter().map(|(name, _)| quoted(name)).collect();
-                return Err(format!("the row has {} for the column {}", names.join(" and "), name()));
+                return Err(format!("the row has {} for column {}", names.join(" and "), name()));
             }
             (None, None) => {
                 absent.push(&**column);
@@ -252,11 +251,7 @@ fn in_order(
     match (absent.first(), unknown.first()) {
         (Some(absent), Some(first)) => {
             let near = nearest(absent, unknown.iter().copied()).unwrap_or(first);
-            Err(format!(
-                "the row has no column {}, but {}, which the model does not know",
-                quoted(absent),
-                quoted(near)
-            ))
+            Err(format!("the row has no column {}, but the unknown column {}", quoted(absent), quoted(near)))
         }
         _ => Ok(cells),
     }
@@ -269,7 +264,7 @@ impl<'de> Deserialize<'de> for Row {
             type Value = Row;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a row: a list of values, or an object with a value a column")
+                f.write_str("a row: a list of values, or an object with one value per column")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> std::result::Result<Row, A::Error> {
@@ -288,7 +283,7 @@ impl<'de> Deserialize<'de> for Row {
                 while let Some((name, Nested(cell))) = row.next_entry()? {
                     named.push((
                         name,
-                        cell.map_err(|_| A::Error::custom("a column has one value, and no list"))?,
+                        cell.map_err(|_| A::Error::custom("expected one value per column, not a list"))?,
                     ));
                 }
                 Ok(Row::Named(named))
@@ -298,7 +293,7 @@ impl<'de> Deserialize<'de> for Row {
     }
 }
 
-/// A cell, or the cells of a list: pictures may come as rows of pixels.
+/// A cell, or the cells of a list: images may be nested rows of pixels.
 struct Nested(std::result::Result<Cell, Vec<Cell>>);
 
 impl<'de> Deserialize<'de> for Nested {
@@ -308,7 +303,7 @@ impl<'de> Deserialize<'de> for Nested {
             type Value = Nested;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a number, a text or null")
+                f.write_str("a number, a string or null")
             }
 
             fn visit_f64<E>(self, value: f64) -> std::result::Result<Nested, E> {
@@ -380,8 +375,10 @@ mod tests {
         assert_eq!(find(&["sl", "SL", "sw"]).unwrap(), "[Number(1.0), Number(3.0)]");
         assert_eq!(find(&["sw"]).unwrap(), "[Missing, Number(1.0)]");
         assert_eq!(find(&["sw", "species"]).unwrap(), "[Missing, Number(1.0)]");
-        assert!(find(&["sw", "id", "sl_"]).unwrap_err().contains("no column `sl`, but `sl_`"));
-        assert!(find(&["sw", "SL", "Sl"]).unwrap_err().contains("for the column `sl`"));
+        assert!(
+            find(&["sw", "id", "sl_"]).unwrap_err().contains("no column `sl`, but the unknown column `sl_`")
+        );
+        assert!(find(&["sw", "SL", "Sl"]).unwrap_err().contains("for column `sl`"));
     }
 
     proptest! {
@@ -390,7 +387,7 @@ mod tests {
             let _ = json::<Body>(&body);
             let _ = json::<Body>(text.as_bytes());
             let _ = json::<Body>(format!("{{\"inputs\": {text}}}").as_bytes());
-            let _ = decoded(&text);
+            let _ = decode_base64(&text);
         }
     }
 }

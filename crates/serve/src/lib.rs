@@ -1,7 +1,7 @@
-//! A model at work for other programs and for people, over HTTP.
+//! Serves a model over HTTP, with a playground.
 //!
-//! A request is read and its inputs are made ready by the threads that serve connections. They wait in a queue, from which the
-//! threads that have the model take all that is there, and classify it together: the busier the server, the larger the batches.
+//! Connection tasks read requests and preprocess inputs into a queue. Worker threads take everything in the queue and classify it
+//! as one batch: the higher the load, the larger the batches.
 //!
 //! ```no_run
 //! use cresset::options::device::Threads;
@@ -55,33 +55,33 @@ use models::Models;
 pub use options::Options;
 use rate::Rate;
 use routes::{App, Client};
-use worker::Computing;
+use worker::WorkerOptions;
 
 use cresset::error::{Error, Result};
 use cresset::feedback;
 use cresset::options::device::Threads;
 
-/// How often the model's file is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// Interval between checks of the model file.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a connection may keep in memory of what it has read and nobody has asked for.
-const MOST_BUFFERED: usize = 64 * 1024;
+/// Maximum read buffer of a connection in bytes.
+const MAX_BUFFERED: usize = 64 * 1024;
 
-/// Threads for what takes long beside the model: large pictures, which take memory, and the disk.
-const MOST_BLOCKING: usize = 16;
+/// Number of blocking threads: for decoding large images, which takes memory, and for disk access.
+const MAX_BLOCKING: usize = 16;
 
-/// The model that is to be served.
+/// The model to serve.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// The model.pt. When another file takes its place by a rename, that is served.
+    /// Path of model.pt. A file that replaces it by a rename is loaded.
     pub path: PathBuf,
-    /// Where it computes.
+    /// Device.
     pub device: tch::Device,
-    /// The CPU threads of a pass.
+    /// Number of CPU threads per forward pass.
     pub threads: Threads,
 }
 
-/// A server that has its model and its address.
+/// A server with a loaded model and a bound address.
 pub struct Server {
     runtime: Runtime,
     listener: TcpListener,
@@ -90,23 +90,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// Loads the model and takes the address; connections wait until [`Server::run`]. Beyond loopback it takes a token.
+    /// Loads the model and binds the address; connections wait until [`Server::run`]. A host beyond loopback requires a token.
     ///
     /// # Errors
-    /// A model that cannot be loaded, an address that is taken or is not this machine's, no token where one is needed, and a
-    /// feedback set that cannot be read.
+    /// If the model cannot be loaded, the address cannot be bound, a required token is missing, or the
+    /// feedback set cannot be read.
     pub fn new(model: Model, options: &Options, token: Option<Token>) -> Result<Self> {
         let access = Access::new(token, options.host)?;
         let beside = model.path.parent().unwrap_or(Path::new("")).join("feedback");
         let corrections = feedback::Writer::new(options.feedback.as_deref().unwrap_or(&beside))?;
         let wanted = SocketAddr::new(options.host, options.port);
-        let refused =
-            |error| Error::Usage(format!("cannot listen on {wanted}: {error}; --port takes another port"));
+        let refused = |error| Error::Usage(format!("cannot listen on {wanted}: {error}; use another --port"));
         let listener = TcpListener::bind(wanted).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let metrics = Arc::new(Metrics::new());
-        let computing = Computing {
+        let computing = WorkerOptions {
             path: model.path,
             device: model.device,
             threads: model.threads,
@@ -127,14 +126,14 @@ impl Server {
             time: options.time(),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .max_blocking_threads(MOST_BLOCKING)
+            .max_blocking_threads(MAX_BLOCKING)
             .enable_all()
             .build();
         let runtime = runtime.map_err(|e| Error::Usage(format!("cannot start threads: {e}")))?;
         Ok(Server { runtime, listener, address, app })
     }
 
-    /// Where it listens, with the port that it has.
+    /// The address with the actual port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -144,11 +143,11 @@ impl Server {
         self.app.corrections.folder()
     }
 
-    /// Answers requests until `stop` is done; then takes no more connections, answers the requests that came in, and ends.
-    /// Whatever takes longer than the time for a request and the one for its answer is cut off.
+    /// Serves requests until `stop` completes; then accepts no more connections, and finishes open requests.
+    /// Requests that take longer than the request time plus the response time are aborted.
     ///
     /// # Errors
-    /// What the system refuses at the start.
+    /// If the server cannot start.
     pub fn run(self, stop: impl Future<Output = ()>) -> Result<()> {
         let Server { runtime, listener, address, app } = self;
         let _within = runtime.enter();
@@ -157,7 +156,7 @@ impl Server {
         runtime.spawn(watch(Arc::clone(&app.models)));
         runtime.block_on(serve(listener, &app, stop));
         drop(_within);
-        // A model that is being loaded is loaded to its end: the process must not end within libtorch.
+        // Wait for a model that is being loaded: the process must not exit within libtorch.
         runtime.shutdown_timeout(app.time);
         app.models.stop();
         Ok(())
@@ -176,21 +175,21 @@ async fn serve(listener: tokio::net::TcpListener, app: &Arc<App>, stop: impl Fut
         match accepted {
             Ok((stream, client)) => connect(stream, client, &router, &connections, app.time),
             Err(error) => {
-                // Too many files are open, say: that passes when a connection ends.
-                tracing::warn!("cannot take a connection: {error}");
+                // For example, too many open files: that ends when a connection is closed.
+                tracing::warn!("cannot accept a connection: {error}");
                 sleep(Duration::from_millis(50)).await;
             }
         }
     }
     drop(listener);
-    tracing::info!("answering the requests that came in");
-    let most = 2 * app.time + LOOK;
+    tracing::info!("shutting down: finishing open requests");
+    let most = 2 * app.time + CHECK_INTERVAL;
     if timeout(most, connections.shutdown()).await.is_err() {
-        tracing::warn!("some requests were not answered within {} s, and are cut off", most.as_secs());
+        tracing::warn!("aborted requests that did not finish within {} s", most.as_secs());
     }
 }
 
-/// Serves a connection in a task of its own.
+/// Serves a connection in a task.
 fn connect(
     stream: TcpStream,
     client: SocketAddr,
@@ -198,7 +197,7 @@ fn connect(
     connections: &GracefulShutdown,
     time: Duration,
 ) {
-    // An answer is small, and waits for nothing.
+    // Responses are small; send them without delay.
     let _ = stream.set_nodelay(true);
     let router = TowerToHyperService::new(router.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -208,7 +207,7 @@ fn connect(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(time)
-        .max_buf_size(MOST_BUFFERED)
+        .max_buf_size(MAX_BUFFERED)
         .serve_connection(TokioIo::new(stream), service);
     let connection = connections.watch(connection);
     tokio::spawn(async move {
@@ -218,9 +217,9 @@ fn connect(
     });
 }
 
-/// Looks at the model's file again and again.
+/// Checks the model file periodically.
 async fn watch(models: Arc<Models>) {
-    let mut turns = interval(LOOK);
+    let mut turns = interval(CHECK_INTERVAL);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
@@ -228,7 +227,7 @@ async fn watch(models: Arc<Models>) {
             Ok(true) => tracing::info!("serving {}", models.current().sha256),
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!("the old model goes on, for the new one cannot be served: {error}")
+                tracing::warn!("the new model cannot be served, so the old one stays: {error}")
             }
         }
     }

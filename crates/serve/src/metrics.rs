@@ -1,4 +1,4 @@
-//! What a server has done, in the text format of Prometheus
+//! Server metrics in the Prometheus text format
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Routes that requests are counted by; all others are one.
+/// Routes with a label; all others are `other`.
 const ROUTES: [&str; 10] = [
     "/",
     "/v1/predict",
@@ -20,30 +20,30 @@ const ROUTES: [&str; 10] = [
     "other",
 ];
 
-/// The statuses that are given; all others would be one.
+/// Statuses with a counter.
 const STATUSES: [u16; 17] =
     [200, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 500, 503, 504, 0];
 
-/// The reasons for which requests are refused because of their number.
+/// Reasons for rejected requests.
 const REASONS: [&str; 2] = ["queue", "rate"];
 
-/// Upper bounds of the latencies, in seconds.
+/// Upper bounds of the latency buckets in seconds.
 const SECONDS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1., 10.];
 
-/// Upper bounds of the rows of a batch.
+/// Upper bounds of the batch size buckets.
 const ROWS: [f64; 11] = [1., 2., 4., 8., 16., 32., 64., 128., 256., 512., 1024.];
 
-/// Why a request was refused though it may be sound.
+/// Why a valid request was rejected.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rejected {
     /// The queue is full.
     Queue,
-    /// Its client sends too many.
+    /// The client exceeds its rate limit.
     Rate,
 }
 
-/// Counters that any thread adds to.
+/// Thread-safe counters.
 pub(super) struct Metrics {
     requests: [[AtomicU64; STATUSES.len()]; ROUTES.len()],
     latency: [Histogram<{ SECONDS.len() }>; ROUTES.len()],
@@ -51,16 +51,16 @@ pub(super) struct Metrics {
     rejected: [AtomicU64; REASONS.len()],
     reloads: AtomicU64,
     refusals: AtomicU64,
-    /// Why the file that is now in the model's place is not served.
+    /// Why the current model file is not served.
     refused: Mutex<Option<String>>,
 }
 
 struct Histogram<const N: usize> {
     bounds: &'static [f64; N],
-    /// The values up to each bound and beyond the one before, and those beyond all are in `count` alone.
+    /// Counts per bucket, not cumulative; values above the last bound are only in `count`.
     counts: [AtomicU64; N],
     count: AtomicU64,
-    /// In millionths.
+    /// Sum in millionths.
     sum: AtomicU64,
 }
 
@@ -70,8 +70,8 @@ impl<const N: usize> Histogram<N> {
     }
 
     fn add(&self, value: f64) {
-        if let Some(place) = self.bounds.iter().position(|bound| value <= *bound) {
-            self.counts[place].fetch_add(1, Relaxed);
+        if let Some(index) = self.bounds.iter().position(|bound| value <= *bound) {
+            self.counts[index].fetch_add(1, Relaxed);
         }
         self.count.fetch_add(1, Relaxed);
         self.sum.fetch_add((value * 1e6) as u64, Relaxed);
@@ -87,7 +87,7 @@ impl<const N: usize> Histogram<N> {
             sum += count.load(Relaxed);
             line(text, format_args!("{name}_bucket{{{labels}le=\"{bound}\"}} {sum}"));
         }
-        // Another thread may have added to a bucket between two looks.
+        // Another thread may have added a value since.
         let count = count.max(sum);
         line(text, format_args!("{name}_bucket{{{labels}le=\"+Inf\"}} {count}"));
         let labels = labels.strip_suffix(',').map_or(String::new(), |labels| format!("{{{labels}}}"));
@@ -109,44 +109,44 @@ impl Metrics {
         }
     }
 
-    /// A request was answered.
+    /// Records a response.
     pub fn answered(&self, path: &str, status: u16, after: Duration) {
-        let route = place(&ROUTES, &path);
-        self.requests[route][place(&STATUSES, &status)].fetch_add(1, Relaxed);
+        let route = index_of(&ROUTES, &path);
+        self.requests[route][index_of(&STATUSES, &status)].fetch_add(1, Relaxed);
         self.latency[route].add(after.as_secs_f64());
     }
 
-    /// So many rows went through the model together.
+    /// Records the size of a batch.
     pub fn computed(&self, rows: usize) {
         self.batches.add(rows as f64);
     }
 
-    /// A request was refused.
+    /// Records a rejected request.
     pub fn rejected(&self, reason: Rejected) {
         self.rejected[reason as usize].fetch_add(1, Relaxed);
     }
 
-    /// Another model has taken the place of the one before.
+    /// Records a replaced model.
     pub fn reloaded(&self) {
         self.reloads.fetch_add(1, Relaxed);
         self.accepted();
     }
 
-    /// The file in the model's place is the one that is served.
+    /// Records that the current model file is served.
     pub fn accepted(&self) {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The file in the model's place is not taken.
+    /// Records that the current model file is not served.
     pub fn refused(&self, why: &str) {
         self.refusals.fetch_add(1, Relaxed);
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_string());
     }
 
-    /// All of it, with the rows that wait and the corrections that there are.
+    /// Formats all metrics, with the size of the queue and the number of corrections.
     pub fn text(&self, waiting: usize, corrections: u64) -> String {
         let mut text = String::new();
-        head(&mut text, "cresset_requests_total", "counter", "Requests that were answered.");
+        head(&mut text, "cresset_requests_total", "counter", "Number of requests.");
         for (route, statuses) in ROUTES.iter().zip(&self.requests) {
             for (status, count) in STATUSES.iter().zip(statuses) {
                 let count = count.load(Relaxed);
@@ -156,29 +156,29 @@ impl Metrics {
                 }
             }
         }
-        head(&mut text, "cresset_request_seconds", "histogram", "Time from a request to its answer.");
+        head(&mut text, "cresset_request_seconds", "histogram", "Latency of requests in seconds.");
         for (route, latency) in ROUTES.iter().zip(&self.latency) {
             latency.write(&mut text, "cresset_request_seconds", &format!("route=\"{route}\","));
         }
-        head(&mut text, "cresset_batch_rows", "histogram", "Inputs that went through the model together.");
+        head(&mut text, "cresset_batch_rows", "histogram", "Batch size.");
         self.batches.write(&mut text, "cresset_batch_rows", "");
-        head(&mut text, "cresset_rejected_total", "counter", "Requests refused because there were too many.");
+        head(
+            &mut text,
+            "cresset_rejected_total",
+            "counter",
+            "Requests rejected by the rate limit or the full queue.",
+        );
         for (reason, count) in REASONS.iter().zip(&self.rejected) {
             let count = count.load(Relaxed);
             line(&mut text, format_args!("cresset_rejected_total{{reason=\"{reason}\"}} {count}"));
         }
         let figures = [
-            ("cresset_queue_rows", "gauge", "Inputs that wait for the model.", waiting as u64),
-            (
-                "cresset_reloads_total",
-                "counter",
-                "Models that took another's place.",
-                self.reloads.load(Relaxed),
-            ),
+            ("cresset_queue_rows", "gauge", "Inputs in the queue.", waiting as u64),
+            ("cresset_reloads_total", "counter", "Number of model reloads.", self.reloads.load(Relaxed)),
             (
                 "cresset_refused_models_total",
                 "counter",
-                "Models that were not taken; the old one went on.",
+                "Number of model files that could not be served.",
                 self.refusals.load(Relaxed),
             ),
             ("cresset_corrections", "gauge", "Corrections in the feedback set.", corrections),
@@ -188,7 +188,7 @@ impl Metrics {
             line(&mut text, format_args!("{name} {value}"));
         }
         let name = "cresset_model_refused";
-        head(&mut text, name, "gauge", "Whether the file in the model's place is refused, and why.");
+        head(&mut text, name, "gauge", "Whether the current model file cannot be served, and why.");
         match &*self.refused.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(why) => line(&mut text, format_args!("{name}{{reason=\"{}\"}} 1", label(why))),
             None => line(&mut text, format_args!("{name} 0")),
@@ -201,8 +201,8 @@ fn zeros<const N: usize>() -> [AtomicU64; N] {
     std::array::from_fn(|_| AtomicU64::new(0))
 }
 
-/// The place of a value, or the last one.
-fn place<T: PartialEq>(among: &[T], value: &T) -> usize {
+/// The index of a value, or the last one.
+fn index_of<T: PartialEq>(among: &[T], value: &T) -> usize {
     among.iter().position(|known| known == value).unwrap_or(among.len() - 1)
 }
 
@@ -210,13 +210,13 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) {
     line(text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
 }
 
-/// A text as the value of a label.
+/// Escapes the value of a label.
 fn label(text: &str) -> String {
     text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments) {
-    writeln!(text, "{line}").expect("a string takes all");
+    writeln!(text, "{line}").expect("writing to a string does not fail");
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The model that is served, and the one that takes its place.
+//! The served model, and its replacement.
 //!
-//! A request keeps hold of the model that it came to, with its queue and its threads, until it is answered. So a new model takes
-//! the place of the old one at once, and no request is lost or meets a model of another shape.
+//! A request holds a reference to its model, with its queue and workers, until it is answered. So a new model replaces
+//! the old one at once, and no request is lost or runs on a model of another shape.
 
 use std::fs;
 use std::io::Read;
@@ -12,15 +12,15 @@ use std::thread::JoinHandle;
 
 use super::metrics::Metrics;
 use super::queue::Queue;
-use super::worker::{self, Computing, Job, Loaded};
+use super::worker::{self, Job, LoadedModel, WorkerOptions};
 use cresset::data::sha256;
 use cresset::error::{Error, Result};
 use cresset::export::Metadata;
 use cresset::model::loading::open_file;
 use cresset::predict::Taken;
 
-/// A model, loaded, and what waits for it.
-pub(super) struct Served {
+/// A loaded model and its queue.
+pub(super) struct ServedModel {
     pub sha256: String,
     pub metadata: Metadata,
     pub taken: Arc<Taken>,
@@ -28,14 +28,14 @@ pub(super) struct Served {
     file: FileId,
 }
 
-impl Drop for Served {
-    /// Nobody can ask it any more: its threads end when they have answered what waits.
+impl Drop for ServedModel {
+    /// Closes the queue, so that the workers exit after the remaining jobs.
     fn drop(&mut self) {
         self.queue.close();
     }
 }
 
-/// What tells a file from the one that was there before: it is replaced by a rename, which gives it another inode.
+/// Identifies a file: a replacement by rename has another inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId {
     device: u64,
@@ -57,43 +57,43 @@ impl FileId {
     }
 }
 
-/// The place of the model.
+/// The current model.
 pub(super) struct Models {
-    computing: Computing,
-    most_waiting: usize,
+    options: WorkerOptions,
+    queue_capacity: usize,
     metrics: Arc<Metrics>,
-    current: RwLock<Arc<Served>>,
+    current: RwLock<Arc<ServedModel>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// What stood in the model's place when it was refused last, none being that nothing did: it is not tried again and again.
+    /// The file that was rejected last, to avoid repeated attempts; `Some(None)` stands for a missing file.
     refused: Mutex<Option<Option<FileId>>>,
-    /// Held while a model is loaded. Whoever waits for it holds no thread, which others may need.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Locked while a model is loaded, on blocking threads.
+    reload_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Models {
     /// Loads the model.
-    pub fn load(computing: Computing, most_waiting: usize, metrics: Arc<Metrics>) -> Result<Self> {
-        let (served, threads, problem) = load(&computing, most_waiting, &metrics)?;
+    pub fn load(options: WorkerOptions, queue_capacity: usize, metrics: Arc<Metrics>) -> Result<Self> {
+        let (served, threads, problem) = load(&options, queue_capacity, &metrics)?;
         if let Some(problem) = problem {
-            tracing::warn!("{}: {problem}", computing.path.display());
+            tracing::warn!("{}: {problem}", options.path.display());
         }
         Ok(Models {
-            computing,
-            most_waiting,
+            options,
+            queue_capacity,
             metrics,
             current: RwLock::new(Arc::new(served)),
             threads: Mutex::new(threads),
             refused: Mutex::new(None),
-            turn: Arc::default(),
+            reload_lock: Arc::default(),
         })
     }
 
-    /// The model's file.
+    /// Path of the model file.
     pub fn path(&self) -> &Path {
-        &self.computing.path
+        &self.options.path
     }
 
-    /// What the model is called: the folder of its run, or its file if that has another name than those in runs.
+    /// Name of the model: the folder of its run, or the file name if it is not that of a run.
     pub fn name(&self) -> String {
         let path: PathBuf = fs::canonicalize(self.path()).unwrap_or_else(|_| self.path().to_path_buf());
         let stem = path.file_stem();
@@ -102,21 +102,21 @@ impl Models {
         folder.or(stem).unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// The model as it is now.
-    pub fn current(&self) -> Arc<Served> {
+    /// The current model.
+    pub fn current(&self) -> Arc<ServedModel> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes the file that is now in the model's place, if it is another one, however long the disk takes; requests meet the old
-    /// model until then. A file that was refused is tried again only if `again` says so.
+    /// Loads the model file if it has changed. Requests use the old model until then. A file that was rejected before is only
+    /// tried again with `again`. Returns whether the model was replaced.
     ///
     /// # Errors
-    /// A file that cannot be loaded, or does not compute what it recorded: the old model stays.
+    /// If the file cannot be loaded or its outputs do not match the recorded ones; the old model stays.
     pub async fn reload(self: &Arc<Self>, again: bool) -> Result<bool> {
-        let (turn, models) = (Arc::clone(&self.turn).lock_owned().await, Arc::clone(self));
+        let (reload_lock, models) = (Arc::clone(&self.reload_lock).lock_owned().await, Arc::clone(self));
         let loading = tokio::task::spawn_blocking(move || {
-            // The turn is over when the loading is, whether or not anybody waits for it.
-            let _turn = turn;
+            // The lock is held until loading ends, even if the caller is dropped.
+            let _turn = reload_lock;
             models.reload_now(again)
         });
         loading.await.unwrap_or_else(|_| Err(Error::artifact(self.path(), "the model could not be loaded")))
@@ -145,9 +145,9 @@ impl Models {
     }
 
     fn take(&self) -> Result<()> {
-        let (served, mut threads, problem) = load(&self.computing, self.most_waiting, &self.metrics)?;
+        let (served, mut threads, problem) = load(&self.options, self.queue_capacity, &self.metrics)?;
         if let Some(problem) = problem {
-            // Its threads end with it.
+            // The workers exit with it.
             return Err(Error::artifact(self.path(), problem));
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(served);
@@ -157,7 +157,7 @@ impl Models {
         Ok(())
     }
 
-    /// Ends the threads when they have answered what waits. No request may be sent any more.
+    /// Closes the queue, so that the workers exit after the remaining jobs. No request may follow.
     pub fn stop(&self) {
         self.current().queue.close();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
@@ -165,11 +165,11 @@ impl Models {
     }
 }
 
-/// The model, its threads, and what is wrong with its answers to the samples that it recorded.
-type Loading = (Served, Vec<JoinHandle<()>>, Option<String>);
+/// The model, its worker threads, and the mismatch with its recorded outputs if there is one.
+type Loading = (ServedModel, Vec<JoinHandle<()>>, Option<String>);
 
-fn load(computing: &Computing, most_waiting: usize, metrics: &Arc<Metrics>) -> Result<Loading> {
-    let path = &computing.path;
+fn load(options: &WorkerOptions, queue_capacity: usize, metrics: &Arc<Metrics>) -> Result<Loading> {
+    let path = &options.path;
     loop {
         let file = FileId::of(path)?;
         let mut bytes = Vec::new();
@@ -177,12 +177,16 @@ fn load(computing: &Computing, most_waiting: usize, metrics: &Arc<Metrics>) -> R
         read.map_err(|e| Error::artifact(path, format!("cannot read the model: {e}")))?;
         let sha256 = sha256(&bytes);
         drop(bytes);
-        let queue = Arc::new(Queue::new(most_waiting));
-        let loaded = worker::start(computing, &queue, metrics);
-        // The fingerprint must be that of the file that was loaded.
+        let queue = Arc::new(Queue::new(queue_capacity));
+        let loaded = worker::start(options, &queue, metrics);
+        // The hash must be that of the loaded file.
         if FileId::of(path).is_ok_and(|now| now == file) {
-            let (Loaded { metadata, taken, problem }, threads) = loaded?;
-            return Ok((Served { sha256, metadata, taken: Arc::new(taken), queue, file }, threads, problem));
+            let (LoadedModel { metadata, taken, problem }, threads) = loaded?;
+            return Ok((
+                ServedModel { sha256, metadata, taken: Arc::new(taken), queue, file },
+                threads,
+                problem,
+            ));
         }
         queue.close();
     }

@@ -1,4 +1,4 @@
-//! The description of the interface for programs: OpenAPI 3.1 (<https://spec.openapis.org/oas/v3.1.0>).
+//! The OpenAPI 3.1 description (<https://spec.openapis.org/oas/v3.1.0>).
 
 use serde_json::{Value, json};
 
@@ -6,48 +6,48 @@ use cresset::data::column::{Column, ColumnKind};
 use cresset::data::image::Channels;
 use cresset::export::Metadata;
 
-/// The document for a model. Its inputs and classes stand in the schemas, so that a program can make sound requests of them.
+/// The document for a model. Its schemas contain the inputs and classes of the model.
 pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
-    let takes_pictures = Channels::of(&metadata.input.shape).is_some();
+    let takes_images = Channels::of(&metadata.input.shape).is_some();
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "cresset serve",
-            "description": "Classifies inputs with an exported model, and takes corrections.",
+            "description": "Classifies inputs with an exported model, and accepts corrections.",
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "paths": {
             "/v1/predict": { "post": operation(
-                "predict", "The classes of inputs with their probabilities",
-                Some(input_body("Inputs", takes_pictures)),
-                &[parameter("top_k", "The number of classes, the most probable first [default: all]", json!({ "type": "integer", "minimum": 1 }))],
+                "predict", "Class probabilities of inputs",
+                Some(input_body("Inputs", takes_images)),
+                &[parameter("top_k", "Number of classes, most probable first [default: all]", json!({ "type": "integer", "minimum": 1 }))],
                 &reference("Predictions"),
             ) },
             "/v1/explain": { "post": operation(
-                "explain", "What speaks for a class of an input and what against it",
-                Some(input_body("OneInput", takes_pictures)),
-                &[parameter("class", "The class [default: the most probable one]", reference("Class"))],
+                "explain", "Attribution of a class to the features of an input",
+                Some(input_body("OneInput", takes_images)),
+                &[parameter("class", "The class [default: the predicted one]", reference("Class"))],
                 &reference("Explanation"),
             ) },
             "/v1/feedback": { "post": operation(
-                "correct", "Keeps the right class of an input, for training",
+                "correct", "Stores the correct class of an input, for fine-tuning",
                 Some(json!({ "application/json": { "schema": reference("Correction") } })), &[], &reference("Kept"),
             ) },
-            "/v1/models": { "get": operation("models", "The model that is served", None, &[], &reference("Models")) },
+            "/v1/models": { "get": operation("models", "The served model", None, &[], &reference("Models")) },
             "/v1/models/reload": { "post": operation(
-                "reload", "Serves the file that is now in the model's place; it is looked at every second, too",
+                "reload", "Reloads the model file; the server also checks it every second",
                 None, &[], &reference("Models"),
             ) },
-            "/healthz": { "get": operation("health", "Whether the server answers", None, &[], &object(
+            "/healthz": { "get": operation("health", "Health check", None, &[], &object(
                 &[("status", json!({ "const": "ok" }))],
             )) },
         },
         "components": { "schemas": schemas(metadata) },
     });
     document["paths"]["/metrics"] = json!({ "get": {
-        "operationId": "metrics", "summary": "Counters for Prometheus",
-        "responses": { "200": { "description": "Text", "content": { "text/plain": { "schema": { "type": "string" } } } }, "default": error() },
+        "operationId": "metrics", "summary": "Metrics for Prometheus",
+        "responses": { "200": { "description": "Metrics as text", "content": { "text/plain": { "schema": { "type": "string" } } } }, "default": error() },
     } });
     if needs_token {
         document["components"]["securitySchemes"] =
@@ -63,7 +63,7 @@ fn operation(id: &str, summary: &str, body: Option<Value>, parameters: &[Value],
         "operationId": id,
         "summary": summary,
         "responses": {
-            "200": { "description": "The answer", "content": { "application/json": { "schema": answer } } },
+            "200": { "description": "Success", "content": { "application/json": { "schema": answer } } },
             "default": error(),
         },
     });
@@ -78,7 +78,7 @@ fn operation(id: &str, summary: &str, body: Option<Value>, parameters: &[Value],
 
 fn error() -> Value {
     let content = json!({ "application/json": { "schema": reference("Error") } });
-    json!({ "description": "What is wrong with the request, or why it cannot be answered now", "content": content })
+    json!({ "description": "Error message", "content": content })
 }
 
 fn parameter(name: &str, description: &str, schema: Value) -> Value {
@@ -89,7 +89,7 @@ fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// An object that has all of these and nothing else.
+/// An object with exactly these properties, all required.
 fn object(properties: &[(&str, Value)]) -> Value {
     let required: Vec<_> = properties.iter().map(|(name, _)| *name).collect();
     let properties: serde_json::Map<_, _> =
@@ -97,36 +97,36 @@ fn object(properties: &[(&str, Value)]) -> Value {
     json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false })
 }
 
-fn input_body(rows: &str, takes_pictures: bool) -> Value {
+fn input_body(rows: &str, takes_images: bool) -> Value {
     let mut body = json!({
         "application/json": { "schema": reference(rows) },
-        "text/csv": { "schema": { "type": "string", "description": "Rows, as `cresset predict` reads them" } },
+        "text/csv": { "schema": { "type": "string", "description": "Table rows, in the format of `cresset predict`" } },
     });
-    if takes_pictures {
+    if takes_images {
         body["application/json"]["schema"] = json!({ "oneOf": [reference(rows), reference("Image")] });
         for kind in ["image/png", "image/jpeg", "application/octet-stream"] {
-            body[kind] = json!({ "schema": picture() });
+            body[kind] = json!({ "schema": image_body() });
         }
     }
     body
 }
 
-fn picture() -> Value {
-    json!({ "type": "string", "format": "binary", "description": "A picture; its bytes tell what it is" })
+fn image_body() -> Value {
+    json!({ "type": "string", "format": "binary", "description": "An encoded image; the format is detected" })
 }
 
 fn schemas(metadata: &Metadata) -> Value {
     let probability = json!({ "type": "number", "minimum": 0, "maximum": 1 });
     let sha256 = json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" });
     let base64 =
-        json!({ "type": "string", "contentEncoding": "base64", "description": "A picture in base64" });
+        json!({ "type": "string", "contentEncoding": "base64", "description": "An encoded image in base64" });
     let any = json!({ "type": "object" });
     let ranked = object(&[("class", json!({ "type": "string" })), ("probability", probability.clone())]);
     let mut result = object(&[("predictions", json!({ "type": "array", "items": ranked, "minItems": 1 }))]);
     result["properties"]["unknown"] = json!({
         "type": "object",
         "additionalProperties": { "type": "string" },
-        "description": "The categories that the model was not trained on, by column",
+        "description": "Unknown categories by column",
     });
     let answer = object(&[("class", reference("Class")), ("probability", probability)]);
     let mut correction =
@@ -177,7 +177,7 @@ fn schemas(metadata: &Metadata) -> Value {
     })
 }
 
-/// A row of the model's raw values.
+/// Schema of a row of raw values.
 fn row(metadata: &Metadata) -> Value {
     let input = &metadata.input;
     let mut number = json!({ "type": "number", "minimum": -1e30, "maximum": 1e30 });
@@ -193,7 +193,7 @@ fn row(metadata: &Metadata) -> Value {
         let mut schema = match &column.kind {
             ColumnKind::Number => number.clone(),
             ColumnKind::Category { categories, unknown: false } => json!({ "enum": categories }),
-            // Any other text counts as unknown.
+            // Any other string is an unknown category.
             ColumnKind::Category { categories, unknown: true } => {
                 json!({ "anyOf": [{ "enum": categories }, { "type": "string", "minLength": 5 }] })
             }

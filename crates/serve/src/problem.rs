@@ -1,4 +1,4 @@
-//! What is wrong with a request, as an answer to it.
+//! Error responses.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::reply;
 
-/// A request that cannot be answered as it was meant.
+/// An error response.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
     message: String,
-    /// More about it, beside the message.
+    /// Additional fields besides the message.
     details: Option<Box<(&'static str, Value)>>,
-    /// Seconds after which it may be tried again.
+    /// Seconds until a retry may succeed (Retry-After).
     retry_after: Option<u64>,
 }
 
@@ -22,22 +22,22 @@ impl Problem {
         Problem { status, message: message.into(), details: None, retry_after: None }
     }
 
-    /// Something is too large.
+    /// 413: a request exceeds a limit.
     pub fn too_large(message: impl Into<String>) -> Self {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
-    /// The request has a sound form, and cannot be used.
-    pub fn unusable(message: impl Into<String>) -> Self {
+    /// 422: well-formed but invalid.
+    pub fn unprocessable(message: impl Into<String>) -> Self {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, message)
     }
 
-    /// The request has no sound form.
+    /// 400: malformed.
     pub fn malformed(message: impl Into<String>) -> Self {
         Problem::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// The server failed, which is not the request's fault.
+    /// 500: internal error.
     pub fn failed(message: impl Into<String>) -> Self {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }

@@ -1,10 +1,10 @@
-//! Requests on their way to the model: as many as the queue holds, and taken together.
+//! A bounded queue of jobs, taken in batches.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// What waits for the model. The rows of what waits are bounded, for they take the memory.
+/// A queue of jobs with a bounded total number of rows, which determines the memory.
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
@@ -14,19 +14,19 @@ pub(super) struct Queue<T> {
 struct State<T> {
     jobs: VecDeque<(usize, T)>,
     rows: usize,
-    /// Threads that wait for a job; the others need not be woken.
+    /// Number of threads that wait for a job; others need no wake-up.
     idle: usize,
     is_closed: bool,
 }
 
 impl<T> Queue<T> {
-    /// An empty one. A job of more than `most_rows` rows is taken if nothing else waits.
+    /// An empty queue. A job larger than `most_rows` is accepted only by an empty queue.
     pub fn new(most_rows: usize) -> Self {
         let state = State { jobs: VecDeque::new(), rows: 0, idle: 0, is_closed: false };
         Queue { state: Mutex::new(state), changed: Condvar::new(), most_rows }
     }
 
-    /// Adds a job of so many rows; false if there is no room for it.
+    /// Adds a job with `rows` rows; false if the queue is full.
     pub fn push(&self, rows: usize, job: T) -> bool {
         let mut state = self.lock();
         if state.is_closed || (!state.jobs.is_empty() && state.rows + rows > self.most_rows) {
@@ -42,8 +42,8 @@ impl<T> Queue<T> {
         true
     }
 
-    /// The next jobs, of so many rows or hardly more, when there is one: whatever waits, and what comes within `delay`. None
-    /// once the queue is closed and empty.
+    /// Takes the next jobs, with about `rows` rows in total: all in the queue, and those that arrive within `delay`. Blocks while the
+    /// queue is empty. `None` once it is closed and empty.
     pub fn take(&self, rows: usize, delay: Duration) -> Option<Vec<T>> {
         let mut state = self.lock();
         while state.jobs.is_empty() {
@@ -66,20 +66,20 @@ impl<T> Queue<T> {
             jobs.push(job);
         }
         state.rows -= taken;
-        // Another thread may have been woken for what is left, and gone for a time to compute.
+        // A thread that was woken for the remaining jobs may be busy by now.
         if !state.jobs.is_empty() && state.idle > 0 {
             self.changed.notify_one();
         }
         Some(jobs)
     }
 
-    /// Takes no more jobs. Those that wait are still given out.
+    /// Closes the queue: no jobs are added, the remaining ones can be taken.
     pub fn close(&self) {
         self.lock().is_closed = true;
         self.changed.notify_all();
     }
 
-    /// The rows that wait.
+    /// Number of rows in the queue.
     pub fn rows(&self) -> usize {
         self.lock().rows
     }

@@ -1,11 +1,11 @@
-//! How many requests a client may send.
+//! Rate limit per client.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Instant;
 
-/// A bucket of requests for each client, filled at a steady rate up to what it takes in a second.
+/// A token bucket per client, with a capacity of one second.
 pub(super) struct Rate {
     a_second: f64,
     clients: Mutex<HashMap<IpAddr, Bucket>>,
@@ -16,20 +16,20 @@ struct Bucket {
     at: Instant,
 }
 
-/// Clients that are remembered. Beyond it, those whose buckets are full again are forgotten, and all if there are none.
-const MOST_CLIENTS: usize = 10_000;
+/// Maximum number of stored clients. Beyond it, clients with full buckets are removed, or all if there are none.
+const MAX_CLIENTS: usize = 10_000;
 
 impl Rate {
     pub fn new(a_second: u32) -> Self {
         Rate { a_second: a_second.into(), clients: Mutex::new(HashMap::new()) }
     }
 
-    /// Counts a request that comes at a time; or says in how many seconds it may be sent.
+    /// Counts a request; or returns the seconds until it is allowed.
     pub fn count(&self, client: IpAddr, now: Instant) -> Result<(), u64> {
         let mut clients = self.clients.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if clients.len() >= MOST_CLIENTS && !clients.contains_key(&client) {
+        if clients.len() >= MAX_CLIENTS && !clients.contains_key(&client) {
             clients.retain(|_, bucket| self.filled(bucket, now) < self.a_second);
-            if clients.len() >= MOST_CLIENTS {
+            if clients.len() >= MAX_CLIENTS {
                 clients.clear();
             }
         }
@@ -70,10 +70,10 @@ mod tests {
     fn the_memory_for_clients_is_bounded() {
         let rate = Rate::new(1);
         let begin = Instant::now();
-        for number in 0..3 * MOST_CLIENTS as u32 {
+        for number in 0..3 * MAX_CLIENTS as u32 {
             let now = begin + Duration::from_millis(u64::from(number));
             let _ = rate.count(IpAddr::from(number.to_be_bytes()), now);
         }
-        assert!(rate.clients.lock().unwrap().len() <= MOST_CLIENTS);
+        assert!(rate.clients.lock().unwrap().len() <= MAX_CLIENTS);
     }
 }

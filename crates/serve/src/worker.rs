@@ -1,4 +1,4 @@
-//! The threads that compute: each has the model, for libtorch's modules do not move from thread to thread.
+//! Worker threads. Each has a copy of the model, because libtorch modules cannot move between threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -18,33 +18,33 @@ use cresset::options::device::Threads;
 use cresset::predict::explain::{Explainer, Subject};
 use cresset::predict::{Classifier, Found, Taken};
 
-/// What is asked of the model.
+/// A request to the model.
 pub(super) enum Job {
-    /// The probabilities of some rows.
-    Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<Answer<Vec<Found>>> },
-    /// What speaks for a class of a row, the most probable one if none is named.
-    Explain { row: Vec<f32>, class: Option<usize>, answer: oneshot::Sender<Answer<Explanation>> },
+    /// Class probabilities of rows.
+    Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<JobResult<Vec<Found>>> },
+    /// Attribution of a row to a class, by default the predicted one.
+    Explain { row: Vec<f32>, class: Option<usize>, answer: oneshot::Sender<JobResult<Explanation>> },
 }
 
-/// What came of a job, or why the model failed.
-pub(super) type Answer<T> = std::result::Result<T, String>;
+/// The result of a job, or the error of the model.
+pub(super) type JobResult<T> = std::result::Result<T, String>;
 
-/// What speaks for a class.
+/// An attribution.
 #[derive(Debug)]
 pub(super) struct Explanation {
     /// The class.
     pub class: usize,
-    /// The way that it was found out.
+    /// The attribution method.
     pub method: &'static str,
-    /// The shape of the values: (height, width) of pictures, (features) of others.
+    /// Shape of the values: (height, width) for images, (features) otherwise.
     pub shape: Vec<i64>,
-    /// Above 0 speaks for the class, below 0 against it.
+    /// Attribution: positive supports the class, negative opposes it.
     pub values: Vec<f32>,
 }
 
-/// How the threads compute.
+/// How workers compute.
 #[derive(Debug, Clone)]
-pub(super) struct Computing {
+pub(super) struct WorkerOptions {
     pub path: PathBuf,
     pub device: Device,
     pub threads: Threads,
@@ -54,39 +54,39 @@ pub(super) struct Computing {
     pub max_delay: Duration,
 }
 
-/// What is known of a model that the threads have.
-pub(super) struct Loaded {
+/// A model that the workers have loaded.
+pub(super) struct LoadedModel {
     pub metadata: Metadata,
     pub taken: Taken,
-    /// What is wrong with its answers to the samples that it recorded.
+    /// The mismatch with the recorded outputs, if there is one.
     pub problem: Option<String>,
 }
 
-/// Starts the threads, which load the model and then work on what is in the queue until that is closed.
+/// Starts the workers, which load the model and process the queue until it is closed.
 ///
 /// # Errors
-/// A model that cannot be loaded; no thread is left then.
+/// If the model cannot be loaded; no thread is left then.
 pub(super) fn start(
-    computing: &Computing,
+    options: &WorkerOptions,
     queue: &Arc<Queue<Job>>,
     metrics: &Arc<Metrics>,
-) -> Result<(Loaded, Vec<JoinHandle<()>>)> {
+) -> Result<(LoadedModel, Vec<JoinHandle<()>>)> {
     let (sender, receiver) = mpsc::channel();
-    let threads: Vec<_> = (0..computing.workers)
+    let threads: Vec<_> = (0..options.workers)
         .map(|number| {
-            let (computing, queue, metrics) = (computing.clone(), Arc::clone(queue), Arc::clone(metrics));
+            let (options, queue, metrics) = (options.clone(), Arc::clone(queue), Arc::clone(metrics));
             let sender = sender.clone();
             std::thread::spawn(move || {
-                // One replay speaks for all of them.
-                let loaded = catch_unwind(|| load(&computing, number == 0)).unwrap_or_else(|_| {
-                    Err(Error::artifact(&computing.path, "libtorch failed to load the model"))
+                // One worker compares with the recorded outputs.
+                let loaded = catch_unwind(|| load(&options, number == 0)).unwrap_or_else(|_| {
+                    Err(Error::artifact(&options.path, "libtorch failed to load the model"))
                 });
                 match loaded {
                     Ok((classifier, problem)) => {
                         let (metadata, taken) = (classifier.metadata().clone(), classifier.taken());
-                        let _ = sender.send(Ok(Loaded { metadata, taken, problem }));
+                        let _ = sender.send(Ok(LoadedModel { metadata, taken, problem }));
                         drop(sender);
-                        work(&classifier, &computing, &queue, &metrics);
+                        work(&classifier, &options, &queue, &metrics);
                     }
                     Err(error) => drop(sender.send(Err(error))),
                 }
@@ -94,43 +94,44 @@ pub(super) fn start(
         })
         .collect();
     drop(sender);
-    let loaded: Result<Vec<Loaded>> = receiver.iter().collect();
-    let with_problem = |loaded: Vec<Loaded>| loaded.into_iter().max_by_key(|loaded| loaded.problem.is_some());
+    let loaded: Result<Vec<LoadedModel>> = receiver.iter().collect();
+    let with_problem =
+        |loaded: Vec<LoadedModel>| loaded.into_iter().max_by_key(|loaded| loaded.problem.is_some());
     match loaded.map(with_problem) {
         Ok(Some(loaded)) => Ok((loaded, threads)),
         failed => {
             queue.close();
             threads.into_iter().for_each(|thread| drop(thread.join()));
-            let unknown = || Error::artifact(&computing.path, "the threads that load the model have ended");
+            let unknown = || Error::artifact(&options.path, "the workers exited while loading the model");
             Err(failed.err().unwrap_or_else(unknown))
         }
     }
 }
 
-fn load(computing: &Computing, replays: bool) -> Result<(Classifier, Option<String>)> {
-    let classifier = Classifier::load_on(&computing.path, computing.device)?.with_unknown(computing.unknown);
-    let problem = if replays { problem_of(&classifier)? } else { None };
-    // A row takes a multiply-add a weight, or more. The setting is the calling thread's own.
-    let work = classifier.values()?.saturating_mul(computing.max_batch);
-    tch::set_num_threads(computing.threads.for_step(work).into());
+fn load(options: &WorkerOptions, replays: bool) -> Result<(Classifier, Option<String>)> {
+    let classifier = Classifier::load_on(&options.path, options.device)?.with_unknown(options.unknown);
+    let problem = if replays { output_mismatch(&classifier)? } else { None };
+    // One row takes at least one multiply-add per weight. The setting is per thread.
+    let work = classifier.values()?.saturating_mul(options.max_batch);
+    tch::set_num_threads(options.threads.for_step(work).into());
     classifier.optimize();
     Ok((classifier, problem))
 }
 
-/// What is wrong with the model's answers to the samples that it recorded.
-fn problem_of(classifier: &Classifier) -> Result<Option<String>> {
+/// The mismatch between the outputs of the model and the recorded ones.
+fn output_mismatch(classifier: &Classifier) -> Result<Option<String>> {
     Ok(match classifier.replay()? {
         Some(verified) => verified.problem(),
-        None => Some(format!("it holds no {VERIFICATION} to compare its answers with; export it again")),
+        None => Some(format!("it has no {VERIFICATION} with recorded outputs; export it again")),
     })
 }
 
-fn work(classifier: &Classifier, computing: &Computing, queue: &Queue<Job>, metrics: &Metrics) {
-    while let Some(jobs) = queue.take(computing.max_batch, computing.max_delay) {
+fn work(classifier: &Classifier, options: &WorkerOptions, queue: &Queue<Job>, metrics: &Metrics) {
+    while let Some(jobs) = queue.take(options.max_batch, options.max_delay) {
         let (mut all, mut waiting) = (Vec::new(), Vec::new());
         for job in jobs {
             match job {
-                // Whoever has gone away needs no answer.
+                // The client may have disconnected.
                 Job::Classify { answer, .. } if answer.is_closed() => {}
                 Job::Explain { answer, .. } if answer.is_closed() => {}
                 Job::Classify { rows, answer } => {
@@ -143,17 +144,16 @@ fn work(classifier: &Classifier, computing: &Computing, queue: &Queue<Job>, metr
             }
         }
         if !waiting.is_empty() {
-            give(sound(|| classify(classifier, computing.max_batch, &all, metrics)), waiting);
+            send_results(sound(|| classify(classifier, options.max_batch, &all, metrics)), waiting);
         }
     }
 }
 
-/// What a piece of work gives, or what it fails with, in libtorch's own words. A thread that ended would leave requests without
-/// an answer.
-fn sound<T>(work: impl FnOnce() -> Result<T>) -> Answer<T> {
+/// Runs a job and returns its result or error. Catches panics: an exiting worker would leave requests without a response.
+fn sound<T>(work: impl FnOnce() -> Result<T>) -> JobResult<T> {
     match catch_unwind(AssertUnwindSafe(|| guard(work))) {
         Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the model failed in a way that it should not".to_string()),
+        Err(_) => Err("internal error in the model".to_string()),
     }
 }
 
@@ -172,8 +172,8 @@ fn classify(
     Ok(found)
 }
 
-/// Gives each request its own rows.
-fn give(found: Answer<Vec<Found>>, waiting: Vec<(usize, oneshot::Sender<Answer<Vec<Found>>>)>) {
+/// Sends each request its rows.
+fn send_results(found: JobResult<Vec<Found>>, waiting: Vec<(usize, oneshot::Sender<JobResult<Vec<Found>>>)>) {
     match found {
         Ok(found) => {
             let mut found = found.into_iter();
@@ -185,8 +185,8 @@ fn give(found: Answer<Vec<Found>>, waiting: Vec<(usize, oneshot::Sender<Answer<V
     }
 }
 
-/// A way that takes milliseconds for small models, so that a map follows a drawing: few points of integrated gradients, or what
-/// needs no gradients where there are none.
+/// A method that takes milliseconds for small models, so that the playground can update while drawing: integrated gradients with few
+/// steps, or a method without gradients where there are none.
 fn explain(classifier: &Classifier, row: &[f32], class: Option<usize>) -> Result<Explanation> {
     let (name, options) = match classifier.metadata().is_int8() {
         true => ("occlusion", ""),

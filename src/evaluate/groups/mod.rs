@@ -1,8 +1,8 @@
-//! Whether a model serves all groups alike: figures a group, and how far they lie apart.
+//! Group fairness: metrics by group, and the differences between groups.
 //!
-//! The differences are those of fairlearn, each class against the rest: demographic parity is about how often a class is
-//! said, equalised odds (Hardt, Price and Srebro, "Equality of opportunity in supervised learning", 2016) about how often it
-//! is said rightly and wrongly. Other than there, a group without rows of a class has no rate, not a rate of 0.
+//! The differences are defined as in fairlearn, one-vs-rest for each class. Demographic parity compares selection rates;
+//! equalized odds (Hardt, Price and Srebro, "Equality of opportunity in supervised learning", 2016) compares true and false
+//! positive rates. Unlike in fairlearn, the rate of a group without examples of a class is undefined, not 0.
 
 #[cfg(test)]
 mod tests;
@@ -16,84 +16,89 @@ use super::{Confusion, Evaluation, Interval, Scores, calibration};
 use crate::data::Grouping;
 use crate::error::{Error, Result};
 
-/// What was found of each group.
+/// Metrics by group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GroupReport {
-    /// What makes the groups: a column.
+    /// The column that defines the groups.
     pub by: String,
-    /// Groups with fewer rows take no part in the differences.
+    /// Groups with fewer examples are excluded from the differences.
     pub least_rows: u64,
-    /// The groups that have rows.
+    /// The groups that have examples.
     pub groups: Vec<GroupFigures>,
-    /// The largest accuracy less the smallest.
+    /// The largest minus the smallest accuracy.
     pub accuracy_gap: Option<Difference>,
-    /// The largest difference of a selection rate.
+    /// The largest difference in selection rate.
     pub demographic_parity_difference: Option<Difference>,
-    /// The largest difference of a true or a false positive rate.
+    /// The largest difference in true or false positive rate.
     pub equalized_odds_difference: Option<Difference>,
 }
 
-/// What was found of a group.
+/// Metrics of a group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GroupFigures {
-    /// The group.
+    /// The name of the group.
     pub group: String,
-    /// Its rows.
+    /// The number of examples in the group.
     pub rows: u64,
-    /// Whether it has rows enough to take part in the differences.
+    /// Whether the group has enough examples to be included in the differences.
     pub is_compared: bool,
-    /// The share of its rows that were classified rightly.
+    /// Accuracy.
     pub accuracy: f64,
-    /// Wilson's interval of that, with 95 % confidence.
+    /// 95 % confidence interval of the accuracy (Wilson).
     pub accuracy_interval: Interval,
-    /// The expected calibration error.
+    /// Expected calibration error.
     pub calibration_error: f64,
-    /// Each class against the rest.
+    /// One-vs-rest rates of each class.
     pub classes: Vec<Rates>,
 }
 
-/// Shares from 0 to 1 of a group's rows; none where there is nothing to divide by.
+/// One-vs-rest rates of a class in a group, from 0 to 1; `None` if the denominator is 0.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rates {
     /// The class.
     pub class: String,
-    /// The rows of the group that are of it.
+    /// The number of examples of the class in the group.
     pub rows: u64,
-    /// The share of these that were recognised.
+    /// True positive rate (recall).
     pub true_positive_rate: Option<f64>,
-    /// The share of the group's other rows that were taken for it.
+    /// False positive rate.
     pub false_positive_rate: Option<f64>,
-    /// The share of all the group's rows that were taken for it.
+    /// The fraction of the group's examples predicted as the class.
     pub selection_rate: f64,
 }
 
-/// How far two groups lie apart.
+/// The largest difference in a metric between two groups.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
     /// The difference, from 0 to 1.
     pub value: f64,
-    /// The group with the smallest figure.
+    /// The group with the smallest value.
     pub least: String,
-    /// The group with the largest figure.
+    /// The group with the largest value.
     pub most: String,
-    /// The class, if it is about one.
+    /// The class, for one-vs-rest rates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
-    /// The figure that lies apart.
+    /// The name of the metric.
     pub figure: &'static str,
-    /// The rows that it was found on in the one of the two groups that has fewer of them.
+    /// The number of examples behind the value in the smaller of the two groups.
     pub rows: u64,
 }
 
 impl GroupReport {
-    /// From what was found on some rows, of which `grouping` has the groups, in their order. A difference is about groups of
-    /// at least `least_rows` rows.
+    /// Computes the report. `grouping` assigns a group to each example, in the order of the evaluation. Only groups of at
+    /// least `least_rows` examples are included in the differences.
     ///
     /// # Errors
-    /// Rows of which it was not kept what the model says.
-    pub fn new(found: &Evaluation, classes: &[String], grouping: &Grouping, least_rows: u64) -> Result<Self> {
-        let scores = found.scores.as_ref().ok_or_else(|| {
-            let problem = "there are too many rows and classes to keep what the model says of each, so there are no figures of groups; measure it on fewer rows";
+    /// An evaluation without scores.
+    pub fn new(
+        evaluation: &Evaluation,
+        classes: &[String],
+        grouping: &Grouping,
+        least_rows: u64,
+    ) -> Result<Self> {
+        let scores = evaluation.scores.as_ref().ok_or_else(|| {
+            let problem = "cannot compute metrics by group: the scores of that many examples and classes do not fit the memory limit; evaluate on fewer examples";
             Error::Usage(problem.to_string())
         })?;
         let mut groups = Vec::new();
@@ -105,16 +110,16 @@ impl GroupReport {
             }
         }
         let accuracy = difference("accuracy", None, &groups, |group| Some((group.accuracy, group.rows)));
-        let largest = |figures: &[(&'static str, RateOf)]| {
+        let largest = |metrics: &[(&'static str, RateFn)]| {
             let of_class = |class: usize| {
                 let groups = &groups;
-                figures.iter().filter_map(move |(figure, rate)| {
+                metrics.iter().filter_map(move |(figure, rate)| {
                     difference(figure, Some(&classes[class]), groups, |group| {
                         rate(group, &group.classes[class])
                     })
                 })
             };
-            // Of equals, but for rounding, the first: the rates of two classes mirror each other.
+            // Prefer the first of equal differences; with two classes, their rates mirror each other up to rounding.
             let larger = |a: Difference, b: Difference| if b.value > a.value + 1e-12 { b } else { a };
             (0..classes.len()).flat_map(of_class).reduce(larger)
         };
@@ -135,7 +140,7 @@ impl GroupReport {
         })
     }
 
-    /// The differences, each with its name.
+    /// The differences with their names.
     pub fn differences(&self) -> [(&'static str, &Option<Difference>); 3] {
         [
             ("accuracy gap", &self.accuracy_gap),
@@ -165,17 +170,17 @@ impl GroupFigures {
             rows: total,
             is_compared: total >= least_rows,
             accuracy: confusion.accuracy(),
-            accuracy_interval: wilson(confusion.right(), total).expect("the group has rows"),
+            accuracy_interval: wilson(confusion.right(), total).expect("the group has examples"),
             calibration_error: calibration::error(&scores, 1.),
             classes: classes.iter().enumerate().map(rates).collect(),
         }
     }
 }
 
-/// A rate of a class in a group, and the number of rows that it was found on.
-type RateOf = fn(&GroupFigures, &Rates) -> Option<(f64, u64)>;
+/// Returns a rate of a class in a group and the size of its denominator.
+type RateFn = fn(&GroupFigures, &Rates) -> Option<(f64, u64)>;
 
-/// The largest figure less the smallest, over the groups that are compared and have one; none if no group has.
+/// The largest minus the smallest value over the compared groups for which it is defined; `None` if there are none.
 fn difference(
     figure: &'static str,
     class: Option<&String>,
@@ -183,13 +188,13 @@ fn difference(
     of: impl Fn(&GroupFigures) -> Option<(f64, u64)>,
 ) -> Option<Difference> {
     let compared = groups.iter().filter(|group| group.is_compared);
-    let figures: Vec<_> = compared.filter_map(|group| Some((of(group)?, &group.group))).collect();
-    let (least, of_least) = figures.iter().min_by(|(a, _), (b, _)| a.0.total_cmp(&b.0))?;
-    let (most, of_most) = figures.iter().max_by(|(a, _), (b, _)| a.0.total_cmp(&b.0))?;
+    let values: Vec<_> = compared.filter_map(|group| Some((of(group)?, &group.group))).collect();
+    let (least, least_group) = values.iter().min_by(|(a, _), (b, _)| a.0.total_cmp(&b.0))?;
+    let (most, most_group) = values.iter().max_by(|(a, _), (b, _)| a.0.total_cmp(&b.0))?;
     Some(Difference {
         value: most.0 - least.0,
-        least: of_least.to_string(),
-        most: of_most.to_string(),
+        least: least_group.to_string(),
+        most: most_group.to_string(),
         class: class.cloned(),
         figure,
         rows: least.1.min(most.1),

@@ -1,8 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
-/// Rows of (group, right class, predicted class), each said with odds of e² against one.
-fn found(rows: &[(usize, i64, i64)], classes: i64) -> (Evaluation, Grouping) {
+/// An evaluation of (group, label, predicted class) rows, each predicted with odds of e² to 1.
+fn evaluation(rows: &[(usize, i64, i64)], classes: i64) -> (Evaluation, Grouping) {
     let logits: Vec<f32> = rows
         .iter()
         .flat_map(|(.., predicted)| (0..classes).map(move |class| if class == *predicted { 2. } else { 0. }))
@@ -17,18 +17,18 @@ fn found(rows: &[(usize, i64, i64)], classes: i64) -> (Evaluation, Grouping) {
 }
 
 fn report(rows: &[(usize, i64, i64)], least_rows: u64) -> GroupReport {
-    let (found, grouping) = found(rows, 2);
-    GroupReport::new(&found, &["a".into(), "b".into()], &grouping, least_rows).unwrap()
+    let (evaluation, grouping) = evaluation(rows, 2);
+    GroupReport::new(&evaluation, &["a".into(), "b".into()], &grouping, least_rows).unwrap()
 }
 
-/// Of f, a is taken for a and b, and b twice for b; of m, a for a, and b for a, a and b; of x, b for a.
+/// Group f predicts a for a, b for a, b for b and b for b; m predicts a for a, and a, a and b for b; x predicts a for b.
 const ROWS: [(usize, i64, i64); 9] =
     [(0, 0, 0), (1, 1, 0), (0, 0, 1), (1, 0, 0), (0, 1, 1), (2, 1, 0), (0, 1, 1), (1, 1, 0), (1, 1, 1)];
 
 #[test]
-fn the_figures_are_those_worked_out_by_hand() {
-    let found = report(&ROWS, 4);
-    let of = |group: &str| found.groups.iter().find(|figures| figures.group == group).unwrap();
+fn the_metrics_match_a_manual_calculation() {
+    let result = report(&ROWS, 4);
+    let of = |group: &str| result.groups.iter().find(|metrics| metrics.group == group).unwrap();
     assert_eq!((of("f").rows, of("f").accuracy, of("m").accuracy), (4, 0.75, 0.5));
     let rates = |group: &str, class: usize| {
         let Rates { true_positive_rate, false_positive_rate, selection_rate, .. } =
@@ -37,39 +37,39 @@ fn the_figures_are_those_worked_out_by_hand() {
     };
     assert_eq!((rates("f", 0), rates("f", 1)), ((0.5, 0., 0.25), (1., 0.5, 0.75)));
     assert_eq!((rates("m", 0), rates("m", 1)), ((1., 2. / 3., 0.75), (1. / 3., 0., 0.25)));
-    // All rows are said with the same probability, e² of e² + 1.
-    let said = 2f64.exp() / (2f64.exp() + 1.);
-    assert!((of("m").calibration_error - (said - 0.5)).abs() < 1e-6);
+    // All predictions have the same confidence, e² / (e² + 1).
+    let confidence = 2f64.exp() / (2f64.exp() + 1.);
+    assert!((of("m").calibration_error - (confidence - 0.5)).abs() < 1e-6);
 
     let gap = |difference: &Option<Difference>| {
         let Difference { value, least, most, .. } = difference.clone().unwrap();
         (value, least, most)
     };
-    assert_eq!(gap(&found.accuracy_gap), (0.25, "m".into(), "f".into()));
-    assert_eq!(gap(&found.demographic_parity_difference), (0.5, "f".into(), "m".into()));
-    assert_eq!(gap(&found.equalized_odds_difference), (2. / 3., "f".into(), "m".into()));
-    let odds = found.equalized_odds_difference.unwrap();
+    assert_eq!(gap(&result.accuracy_gap), (0.25, "m".into(), "f".into()));
+    assert_eq!(gap(&result.demographic_parity_difference), (0.5, "f".into(), "m".into()));
+    assert_eq!(gap(&result.equalized_odds_difference), (2. / 3., "f".into(), "m".into()));
+    let odds = result.equalized_odds_difference.unwrap();
     assert_eq!((odds.class.as_deref(), odds.figure, odds.rows), (Some("a"), "false positive rate", 2));
 }
 
 #[test]
-fn small_groups_are_shown_and_left_out_of_the_differences() {
-    let found = report(&ROWS, 4);
-    assert_eq!(found.groups.iter().map(|group| group.is_compared).collect::<Vec<_>>(), [true, true, false]);
-    assert!(found.to_text().contains("* fewer than 4 rows"), "{}", found.to_text());
-    // With it, the gap is from none right to three quarters.
+fn small_groups_are_shown_but_excluded_from_the_differences() {
+    let result = report(&ROWS, 4);
+    assert_eq!(result.groups.iter().map(|group| group.is_compared).collect::<Vec<_>>(), [true, true, false]);
+    assert!(result.to_text().contains("* fewer than 4 examples"), "{}", result.to_text());
+    // With x included, the accuracies range from 0 to 0.75.
     assert_eq!(report(&ROWS, 1).accuracy_gap.unwrap().value, 0.75);
     let none = report(&ROWS, 5);
     assert_eq!((none.accuracy_gap, none.equalized_odds_difference), (None, None));
 }
 
 #[test]
-fn a_rate_that_a_group_does_not_have_makes_no_difference() {
-    // x has no row of a, so its true positive rate of a is not 0.
-    let found = report(&ROWS, 1);
-    let x = &found.groups[2];
+fn undefined_rates_are_excluded_from_the_differences() {
+    // x has no example of a, so its true positive rate of a is undefined, not 0.
+    let result = report(&ROWS, 1);
+    let x = &result.groups[2];
     assert_eq!((x.classes[0].true_positive_rate, x.classes[1].false_positive_rate), (None, None));
-    let odds = found.equalized_odds_difference.unwrap();
+    let odds = result.equalized_odds_difference.unwrap();
     assert_eq!((odds.value, odds.most.as_str()), (1., "x"));
 }
 
@@ -100,11 +100,11 @@ proptest! {
     }
 
     #[test]
-    fn the_accuracies_weighted_by_rows_make_the_whole(rows in rows()) {
-        let (found, _) = found(&rows, 2);
+    fn the_group_accuracies_average_to_the_overall_accuracy(rows in rows()) {
+        let (evaluation, _) = evaluation(&rows, 2);
         let groups = report(&rows, 1).groups;
-        let right: f64 = groups.iter().map(|group| group.rows as f64 * group.accuracy).sum();
-        prop_assert!((right / rows.len() as f64 - found.confusion.accuracy()).abs() < 1e-12);
+        let correct: f64 = groups.iter().map(|group| group.rows as f64 * group.accuracy).sum();
+        prop_assert!((correct / rows.len() as f64 - evaluation.confusion.accuracy()).abs() < 1e-12);
         for group in &groups {
             prop_assert!(group.accuracy_interval.low <= group.accuracy && group.accuracy <= group.accuracy_interval.high);
         }

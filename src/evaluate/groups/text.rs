@@ -1,4 +1,4 @@
-//! The figures of groups for people and for spreadsheets.
+//! Group reports as text and CSV records.
 
 use super::{Difference, GroupReport, Rates};
 use crate::data::terminal;
@@ -6,7 +6,7 @@ use crate::evaluate::numbers::percent;
 use crate::evaluate::{Interval, MOST_SHOWN};
 
 impl GroupReport {
-    /// The figures as records of (figure, class, value), with the group in the name of the figure.
+    /// The report as records of (figure, class, value); the name of the figure includes the group.
     pub fn records(&self) -> Vec<[String; 3]> {
         let value = |share: Option<f64>| share.map_or(String::new(), |share| share.to_string());
         let mut records = Vec::new();
@@ -32,16 +32,16 @@ impl GroupReport {
         records
     }
 
-    /// The figures as tables.
+    /// The report as text tables.
     pub fn to_text(&self) -> String {
-        let mut visible = self.clone();
-        let seen = |text: &mut String| *text = terminal::line(text).into_owned();
-        seen(&mut visible.by);
-        for group in &mut visible.groups {
-            seen(&mut group.group);
-            group.classes.iter_mut().for_each(|rates| seen(&mut rates.class));
+        let mut escaped = self.clone();
+        let escape = |text: &mut String| *text = terminal::line(text).into_owned();
+        escape(&mut escaped.by);
+        for group in &mut escaped.groups {
+            escape(&mut group.group);
+            group.classes.iter_mut().for_each(|rates| escape(&mut rates.class));
         }
-        visible.tables()
+        escaped.tables()
     }
 
     fn tables(&self) -> String {
@@ -49,8 +49,8 @@ impl GroupReport {
         let width =
             self.groups.iter().map(|group| length(&group.group)).chain([length(&self.by)]).max().unwrap_or(0);
         let mut text = format!(
-            "\n{:<width$}  {:>6}  {:>9}  {:>19}  {:>11}\n",
-            self.by, "rows", "accuracy", "95 % interval", "calibration"
+            "\n{:<width$}  {:>8}  {:>9}  {:>19}  {:>11}\n",
+            self.by, "examples", "accuracy", "95 % interval", "calibration"
         );
         for group in &self.groups {
             let Interval { low, high } = group.accuracy_interval;
@@ -58,17 +58,18 @@ impl GroupReport {
             let (accuracy, mark) =
                 (percent(Some(group.accuracy)), if group.is_compared { "" } else { "  *" });
             text += &format!(
-                "{:<width$}  {:>6}  {accuracy:>9}  {interval:>19}  {:>11.4}{mark}\n",
+                "{:<width$}  {:>8}  {accuracy:>9}  {interval:>19}  {:>11.4}{mark}\n",
                 group.group, group.rows, group.calibration_error
             );
         }
         if self.groups.iter().any(|group| !group.is_compared) {
-            text += &format!("* fewer than {} rows: left out of the differences\n", self.least_rows);
+            text += &format!("* fewer than {} examples: excluded from the differences\n", self.least_rows);
         }
         text += "\n";
         for (name, difference) in self.differences() {
-            let shown =
-                difference.as_ref().map_or("–, no group has rows enough".to_string(), Difference::to_text);
+            let shown = difference
+                .as_ref()
+                .map_or("–, no group has enough examples".to_string(), Difference::to_text);
             text += &format!("{name:<29}  {shown}\n");
         }
         if self.groups.first().is_some_and(|group| group.classes.len() <= MOST_SHOWN) {
@@ -81,15 +82,15 @@ impl GroupReport {
         let classes = self.groups.iter().flat_map(|group| &group.classes);
         let class_width = classes.map(|rates| rates.class.chars().count()).max().unwrap_or(0).max(5);
         let mut text = format!(
-            "\n{:<width$}  {:<class_width$}  {:>6}  {:>13}  {:>14}\n",
-            self.by, "class", "rows", "true positive", "false positive"
+            "\n{:<width$}  {:<class_width$}  {:>8}  {:>13}  {:>14}\n",
+            self.by, "class", "examples", "true positive", "false positive"
         );
         for (group, rates) in
             self.groups.iter().flat_map(|group| group.classes.iter().map(move |rates| (group, rates)))
         {
-            let (right, wrong) = (percent(rates.true_positive_rate), percent(rates.false_positive_rate));
+            let (tpr, fpr) = (percent(rates.true_positive_rate), percent(rates.false_positive_rate));
             let (group, Rates { class, rows, .. }) = (&group.group, rates);
-            text += &format!("{group:<width$}  {class:<class_width$}  {rows:>6}  {right:>13}  {wrong:>14}\n");
+            text += &format!("{group:<width$}  {class:<class_width$}  {rows:>8}  {tpr:>13}  {fpr:>14}\n");
         }
         text
     }
@@ -98,10 +99,10 @@ impl GroupReport {
 impl Difference {
     fn to_text(&self) -> String {
         let Difference { value, least, most, class, figure, rows } = self;
-        let of_class = class.as_ref().map_or(String::new(), |class| format!(" of {}", terminal::line(class)));
+        let class = class.as_ref().map_or(String::new(), |class| format!(" of {}", terminal::line(class)));
         let (least, most) = (terminal::line(least), terminal::line(most));
         format!(
-            "{:.2} points  ({figure}{of_class}: {least} least, {most} most; from {rows} rows or more)",
+            "{:.2} points  ({figure}{class}: lowest {least}, highest {most}; at least {rows} examples each)",
             100. * value
         )
     }

@@ -1,4 +1,4 @@
-//! The graph under construction.
+//! Builds an ONNX graph.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::export::proto::Message;
 use crate::model::weights::safetensors::bytes_of;
 
-/// The names of the model's input and output, and of the size of the batch.
+/// The names of the model's input and output, and of the batch dimension.
 pub const INPUT: &str = "input";
 pub const OUTPUT: &str = "logits";
 pub const BATCH: &str = "batch";
@@ -49,66 +49,66 @@ struct Node {
     attributes: Vec<(&'static str, Attribute)>,
 }
 
-/// Nodes and initialisers. Values are called by their names.
+/// An ONNX graph under construction. Values are identified by name.
 #[derive(Default)]
 pub struct Graph {
     nodes: Vec<Node>,
     initializers: Vec<(String, Tensor)>,
-    /// The names of the recording's values, as far as they have one.
+    /// The names of the recording's values in the graph.
     names: HashMap<usize, String>,
-    /// The operations behind values that cannot have one.
+    /// The unknown operations that produce the remaining values.
     unknown: HashMap<usize, String>,
-    taken: HashSet<String>,
+    used_names: HashSet<String>,
     batch: Option<String>,
     layer: String,
 }
 
 impl Graph {
-    /// A graph of which the recording's input is known.
+    /// Creates a graph with the input of the recording.
     pub fn new(recording: &Recording) -> Self {
         let names = HashMap::from([(recording.input, INPUT.to_string())]);
-        let taken = HashSet::from([INPUT.to_string(), OUTPUT.to_string()]);
-        Graph { names, taken, ..Graph::default() }
+        let used_names = HashSet::from([INPUT.to_string(), OUTPUT.to_string()]);
+        Graph { names, used_names, ..Graph::default() }
     }
 
-    /// The layer whose nodes come next, for their names.
+    /// Sets the layer of the following nodes, which prefixes their names.
     pub fn enter(&mut self, layer: &str) {
         self.layer = layer.to_string();
     }
 
-    /// Names a value of the recording that nodes have made.
+    /// Sets the name of a value of the recording.
     pub fn define(&mut self, value: usize, name: String) {
         self.names.insert(value, name);
     }
 
-    /// Notes that a value is made by an operation that is not known.
+    /// Records that an unknown operation produces a value.
     pub fn leave_unknown(&mut self, value: usize, operation: &str) {
         self.unknown.insert(value, operation.to_string());
     }
 
-    /// The name of a value of the recording: what nodes have made, or a constant.
+    /// The name of a value of the recording. Adds constants to the graph.
     ///
     /// # Errors
-    /// A value that is made by an operation that is not known.
+    /// A value produced by an unknown operation.
     pub fn name_of(&mut self, recording: &Recording, value: usize) -> Result<String> {
         if let Some(name) = self.names.get(&value) {
             return Ok(name.clone());
         }
-        let known = &recording.values[value];
-        let name = match (&known.constant, &known.example) {
+        let info = &recording.values[value];
+        let name = match (&info.constant, &info.example) {
             (Some(tensor), _) => {
-                let name = if known.name.is_empty() { "constant" } else { &known.name };
+                let name = if info.name.is_empty() { "constant" } else { &info.name };
                 self.initializer(name, tensor)
             }
             (None, Some(example)) => {
                 let example = self.initializer("constant", example);
-                self.expand(&example, &known.shape)
+                self.expand(&example, &info.shape)
             }
             (None, None) => {
                 let operation = self.unknown.get(&value).map_or("an operation", String::as_str);
                 let problem = format!(
-                    "ONNX: {operation} is not known to this export. Other formats hold the model as it is; \
-                     CONTRIBUTING.md shows how to add an operator"
+                    "ONNX: {operation} is not supported. Export to another format, or add the operator as described in \
+                     CONTRIBUTING.md"
                 );
                 return Err(Error::Usage(problem));
             }
@@ -117,24 +117,24 @@ impl Graph {
         Ok(name)
     }
 
-    /// Adds a constant under this name, or the next one that is free.
+    /// Adds a constant named `name`, with a numeric suffix if the name is taken.
     pub fn initializer(&mut self, name: &str, tensor: &Tensor) -> String {
         let name = self.free_name(name);
         self.initializers.push((name.clone(), tensor.shallow_clone()));
         name
     }
 
-    /// Adds whole numbers (n) as a constant.
+    /// Adds an int64 vector as a constant.
     pub fn ints(&mut self, values: &[i64]) -> String {
         self.initializer("constant", &Tensor::from_slice(values))
     }
 
-    /// Adds a number of this dtype as a constant without dimensions.
+    /// Adds a scalar constant of this dtype.
     pub fn number(&mut self, value: f64, kind: Kind) -> String {
         self.initializer("constant", &Tensor::from(value).to_kind(kind))
     }
 
-    /// Adds a node with one output, and gives its name.
+    /// Adds a node with one output, and returns the name of the output.
     pub fn node(
         &mut self,
         operator: &'static str,
@@ -144,7 +144,7 @@ impl Graph {
         self.nodes(operator, inputs, attributes, 1).remove(0)
     }
 
-    /// Adds a node with several outputs, and gives their names. An input that is left out has no name.
+    /// Adds a node with several outputs, and returns their names. The name of an absent input is empty.
     pub fn nodes(
         &mut self,
         operator: &'static str,
@@ -162,14 +162,14 @@ impl Graph {
         outputs
     }
 
-    /// The values of `x` in this shape.
+    /// Reshapes `x`.
     ///
     /// # Errors
-    /// A shape in which two sizes depend on the batch.
+    /// A shape in which two sizes depend on the batch size.
     pub fn reshape(&mut self, x: &str, shape: &[Dim]) -> Result<String> {
         if shape.iter().filter(|dim| matches!(dim, Dim::Batch(_))).count() > 1 {
             let problem = format!(
-                "ONNX: in the layer `{}`, two sizes of a tensor depend on the size of the batch",
+                "ONNX: in the layer `{}`, two dimensions of a tensor depend on the batch size",
                 self.layer
             );
             return Err(Error::Usage(problem));
@@ -185,18 +185,18 @@ impl Graph {
         Ok(self.node("Reshape", &[x, &shape], &[]))
     }
 
-    /// `x` spread to this shape.
+    /// Broadcasts `x` to this shape.
     pub fn expand(&mut self, x: &str, shape: &[Dim]) -> String {
         let shape = self.shape(shape);
         self.node("Expand", &[x, &shape], &[])
     }
 
-    /// `x` with its dimensions in another order.
+    /// Permutes the dimensions of `x`.
     pub fn transpose(&mut self, x: &str, order: &[i64]) -> String {
         self.node("Transpose", &[x], &[("perm", Attribute::Ints(order.to_vec()))])
     }
 
-    /// A shape as a value of the graph.
+    /// Adds a shape as an int64 vector.
     fn shape(&mut self, shape: &[Dim]) -> String {
         let parts: Vec<_> = shape
             .iter()
@@ -213,7 +213,7 @@ impl Graph {
         self.node("Concat", &parts, &[("axis", Attribute::Int(0))])
     }
 
-    /// The size of the batch, int64 (1).
+    /// The batch size, int64 (1).
     fn batch(&mut self) -> String {
         if let Some(batch) = &self.batch {
             return batch.clone();
@@ -227,15 +227,15 @@ impl Graph {
     fn free_name(&mut self, name: &str) -> String {
         let numbered = (1..).map(|number| format!("{name}_{number}"));
         let mut names = std::iter::once(name.to_string()).chain(numbered);
-        let free = names.find(|name| !self.taken.contains(name)).expect("the numbers do not end");
-        self.taken.insert(free.clone());
+        let free = names.find(|name| !self.used_names.contains(name)).expect("the numbers are unbounded");
+        self.used_names.insert(free.clone());
         free
     }
 
-    /// The graph whose result is the value `output`, without what it does not need.
+    /// Encodes the graph with the value `output` as its result, without unused nodes and constants.
     ///
     /// # Errors
-    /// A constant of a dtype that ONNX does not have.
+    /// A constant of a dtype that ONNX does not support.
     pub fn finish(mut self, output: &str, input: &Message, result: &Message) -> Result<Message> {
         self.layer.clear();
         self.nodes.push(Node {
@@ -261,7 +261,7 @@ impl Graph {
 }
 
 impl Node {
-    /// A `NodeProto`.
+    /// Encodes a `NodeProto`.
     fn message(&self) -> Message {
         let node = self.inputs.iter().fold(Message::new(), |node, input| node.text(1, input));
         let node = self.outputs.iter().fold(node, |node, output| node.text(2, output));
@@ -270,7 +270,7 @@ impl Node {
     }
 }
 
-/// An `AttributeProto`.
+/// Encodes an `AttributeProto`.
 fn attribute(name: &str, value: &Attribute) -> Message {
     const TYPE: u64 = 20;
     let named = Message::new().text(1, name);
@@ -282,23 +282,25 @@ fn attribute(name: &str, value: &Attribute) -> Message {
     }
 }
 
-/// A `TensorProto`.
+/// Encodes a `TensorProto`.
 fn tensor(name: &str, value: &Tensor) -> Result<Message> {
-    let data_type = data_type(value.kind())
-        .ok_or_else(|| Error::Usage(format!("ONNX: the tensor `{name}` is {:?}", value.kind())))?;
+    let data_type = data_type(value.kind()).ok_or_else(|| {
+        Error::Usage(format!("ONNX: the tensor `{name}` has the unsupported dtype {:?}", value.kind()))
+    })?;
     let tensor = Message::new().ints(1, &value.size()).int(2, data_type).text(8, name);
     Ok(tensor.bytes(9, &bytes_of(value)?))
 }
 
-/// A `ValueInfoProto`: a value's name, dtype and sizes.
+/// Encodes a `ValueInfoProto`: the name, dtype and shape of a value.
 pub fn value_info(name: &str, kind: Kind, shape: &[Dim]) -> Result<Message> {
     let sizes = shape.iter().map(|dim| match dim {
         Dim::Fixed(size) => Message::new().int(1, *size),
         Dim::Batch(1) => Message::new().text(2, BATCH),
         Dim::Batch(factor) => Message::new().text(2, &format!("{factor} * {BATCH}")),
     });
-    let data_type =
-        data_type(kind).ok_or_else(|| Error::Usage(format!("ONNX: the model's `{name}` is {kind:?}")))?;
+    let data_type = data_type(kind).ok_or_else(|| {
+        Error::Usage(format!("ONNX: the model's `{name}` has the unsupported dtype {kind:?}"))
+    })?;
     let tensor = Message::new().int(1, data_type).message(2, &Message::new().messages(1, sizes));
     Ok(Message::new().text(1, name).message(2, &Message::new().message(1, &tensor)))
 }

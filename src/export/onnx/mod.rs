@@ -1,8 +1,8 @@
-//! ONNX: the model as a graph of standard operations, for onnxruntime and many other programs and devices.
+//! ONNX: the model as a graph of standard operators, for onnxruntime and many other runtimes and devices.
 //!
-//! The module is run twice, with batches of two sizes ([`recording`]); each operation that was done is said in ONNX's words
-//! ([`operator`]), and what depends on the size of the batch is left free. Opset 17 is the oldest that has layer
-//! normalisation, so it is the one that most programs read.
+//! The module is traced twice, with two batch sizes ([`recording`]). Each traced operation is translated to ONNX operators
+//! ([`operator`]), with a dynamic batch size. Opset 17 is the oldest with layer normalization, so it is the most widely supported
+//! choice.
 
 mod call;
 mod graph;
@@ -32,23 +32,22 @@ pub const FORMAT: ExportFormat = ExportFormat {
 
 const OPSET: i64 = 17;
 
-/// The version of the file's form that came with the opset.
+/// The IR version that belongs to the opset.
 const IR_VERSION: i64 = 8;
 
-/// Protocol Buffers holds no message of more bytes.
-const LARGEST: usize = i32::MAX as usize;
+/// The maximum size of a Protocol Buffers message.
+const MAX_BYTES: usize = i32::MAX as usize;
 
 fn write(exported: &Exported, path: &Path) -> Result<()> {
     let bytes = guard(|| model(exported))?;
-    if bytes.len() > LARGEST {
-        let problem =
-            "the model has more than 2 GB, which one ONNX file cannot hold; export safetensors or pth";
+    if bytes.len() > MAX_BYTES {
+        let problem = "the model exceeds 2 GB, the limit of an ONNX file; export to safetensors or pth";
         return Err(Error::artifact(&exported.path, problem));
     }
     Ok(atomic::write(path, &bytes)?)
 }
 
-/// A `ModelProto`.
+/// Encodes a `ModelProto`.
 fn model(exported: &Exported) -> Result<Vec<u8>> {
     let recording = Recording::of(&exported.module, &exported.input)?;
     let mut graph = Graph::new(&recording);
@@ -69,8 +68,7 @@ fn model(exported: &Exported) -> Result<Vec<u8>> {
     Ok(model.messages(14, notes).into_bytes())
 }
 
-/// Adds the nodes of a step, unless what it makes is the same for every input. That an operation is not known matters only
-/// if something needs what it makes.
+/// Adds the nodes of a step, unless all its outputs are constant. An unknown operation is an error only if its output is used.
 fn translate(recording: &Recording, step: &Step, graph: &mut Graph) -> Result<()> {
     if step.outputs.iter().all(|value| recording.values[*value].constant.is_some()) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What a model computes, with the size of the batch left free: two runs with batches of two sizes, compared.
+//! Traces a model with two batch sizes, and compares the traces to find the sizes that depend on the batch.
 
 use std::collections::HashSet;
 
@@ -9,57 +9,57 @@ use tch::{Device, Kind, Tensor};
 use crate::data::InputShape;
 use crate::error::{Error, Result};
 
-/// The sizes of the two batches. Both are more than 1, for which tensors are spread, and their halves differ.
+/// The two batch sizes. Both are greater than 1, because dimensions of size 1 are broadcast, and their halves differ.
 const BATCHES: [i64; 2] = [2, 5];
 
-/// One size of a tensor.
+/// The size of a dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dim {
-    /// The same for every batch.
+    /// A fixed size.
     Fixed(i64),
-    /// So many times the size of the batch.
+    /// A multiple of the batch size.
     Batch(i64),
 }
 
-/// An argument of an operation; tensors are given by their index in [`Recording::values`].
+/// An argument of an operation. Tensors are indices into [`Recording::values`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Argument {
-    /// The same for every batch.
-    Same(graph::Argument),
-    /// Numbers that depend on the size of the batch.
-    Varying,
+    /// Independent of the batch size.
+    Fixed(graph::Argument),
+    /// Numbers that depend on the batch size.
+    BatchDependent,
 }
 
 /// An operation.
 #[derive(Debug)]
 pub struct Step {
-    /// What it does, such as `aten::conv2d`; what works in place is told by the name of what does not.
+    /// The name of the operation, such as `aten::conv2d`. In-place operations have the name of the out-of-place operation.
     pub kind: String,
     /// The dotted name of the layer; empty for the outermost module.
     pub layer: String,
     /// The arguments by name.
     pub arguments: Vec<(String, Argument)>,
-    /// The tensors that it makes.
+    /// The output tensors.
     pub outputs: Vec<usize>,
 }
 
 /// A tensor.
 #[derive(Debug)]
 pub struct Value {
-    /// The name of a parameter or a buffer; empty for anything else.
+    /// The name of a parameter or buffer; empty for other tensors.
     pub name: String,
-    /// Its sizes.
+    /// The shape.
     pub shape: Vec<Dim>,
-    /// Its dtype.
+    /// The dtype.
     pub kind: Kind,
-    /// Its value, if it is the same for every input and every batch.
+    /// The value, if it does not depend on the input or the batch size.
     pub constant: Option<Tensor>,
-    /// Its value for one example, if it is the same for every input and every example of a batch: with a 1 for each size
-    /// that depends on the batch.
+    /// The value for one example, if it is the same for every input and every example: size 1 in each dimension that depends
+    /// on the batch size.
     pub example: Option<Tensor>,
 }
 
-/// The operations of a model in order.
+/// The traced operations of a model, in order.
 pub struct Recording {
     /// The operations.
     pub steps: Vec<Step>,
@@ -67,27 +67,26 @@ pub struct Recording {
     pub values: Vec<Value>,
     /// The input.
     pub input: usize,
-    /// The result.
+    /// The output.
     pub output: usize,
 }
 
 impl Recording {
-    /// Runs the module for examples of this shape.
+    /// Traces the module with examples of this shape.
     ///
     /// # Errors
-    /// A module that cannot be run, or that does something else for another size of the batch.
+    /// A module that fails, or whose operations depend on the batch size.
     pub fn of(module: &Module, input: &InputShape) -> Result<Self> {
         let run = |batch: i64| {
             let size: Vec<i64> = std::iter::once(batch).chain(input.0.iter().copied()).collect();
             Trace::of(module, &Tensor::f_zeros(&size[..], (Kind::Float, Device::Cpu))?).map_err(Error::from)
         };
         let (a, b) = (run(BATCHES[0])?, run(BATCHES[1])?);
-        let skeleton = |trace: &Trace| -> Vec<_> {
+        let structure = |trace: &Trace| -> Vec<_> {
             trace.nodes.iter().map(|node| (node.kind.clone(), node.outputs.clone())).collect()
         };
-        if skeleton(&a) != skeleton(&b) || a.output != b.output || a.values.len() != b.values.len() {
-            let problem =
-                "ONNX: what the model does depends on the size of the batch, so one graph cannot say it";
+        if structure(&a) != structure(&b) || a.output != b.output || a.values.len() != b.values.len() {
+            let problem = "ONNX: the operations of the model depend on the batch size, so it cannot be exported as one graph";
             return Err(Error::Usage(problem.to_string()));
         }
         let mut steps: Vec<_> = a.nodes.iter().zip(&b.nodes).map(|(a, b)| step(a, b)).collect();
@@ -97,7 +96,7 @@ impl Recording {
     }
 }
 
-/// Leaves out the steps that the result does not need, such as those that an assertion is made of.
+/// Removes steps that the output does not depend on, such as assertions.
 fn keep_needed(steps: &mut Vec<Step>, output: usize) {
     let mut needed = HashSet::from([output]);
     steps.reverse();
@@ -105,8 +104,8 @@ fn keep_needed(steps: &mut Vec<Step>, output: usize) {
         let is_needed = step.outputs.iter().any(|value| needed.contains(value));
         for (_, argument) in step.arguments.iter().filter(|_| is_needed) {
             match argument {
-                Argument::Same(graph::Argument::Tensor(value)) => _ = needed.insert(*value),
-                Argument::Same(graph::Argument::Tensors(values)) => needed.extend(values),
+                Argument::Fixed(graph::Argument::Tensor(value)) => _ = needed.insert(*value),
+                Argument::Fixed(graph::Argument::Tensors(values)) => needed.extend(values),
                 _ => {}
             }
         }
@@ -117,12 +116,12 @@ fn keep_needed(steps: &mut Vec<Step>, output: usize) {
 
 fn step(a: &graph::Node, b: &graph::Node) -> Step {
     let arguments = a.arguments.iter().zip(&b.arguments).map(|((name, a), (_, b))| {
-        let argument = if a == b { Argument::Same(a.clone()) } else { Argument::Varying };
+        let argument = if a == b { Argument::Fixed(a.clone()) } else { Argument::BatchDependent };
         (name.clone(), argument)
     });
-    // `relu_` works in place; `__and__` does not.
+    // `relu_` is in-place; `__and__` is not.
     let kind = match a.kind.strip_suffix('_') {
-        Some(shorter) if !shorter.ends_with('_') => shorter.to_string(),
+        Some(name) if !name.ends_with('_') => name.to_string(),
         _ => a.kind.clone(),
     };
     Step { kind, layer: a.layer.clone(), arguments: arguments.collect(), outputs: a.outputs.clone() }
@@ -135,7 +134,7 @@ fn value(a: &Trace, b: &Trace, index: usize) -> Result<Value> {
     let shape = shape.collect::<Option<Vec<_>>>().filter(|_| of_a.sizes.len() == of_b.sizes.len());
     let shape = shape.ok_or_else(|| {
         let problem = format!(
-            "ONNX: a tensor of sizes {:?} in a batch of {} has sizes {:?} in a batch of {}, which are no multiples of it",
+            "ONNX: a tensor has the shape {:?} for batch size {} and {:?} for batch size {}, which are not multiples of the batch size",
             of_a.sizes, BATCHES[0], of_b.sizes, BATCHES[1],
         );
         Error::Usage(problem)
@@ -148,14 +147,14 @@ fn value(a: &Trace, b: &Trace, index: usize) -> Result<Value> {
         } else {
             let first = shape.iter().enumerate().filter(|(_, dim)| matches!(dim, Dim::Batch(_)));
             let first = first.fold(tensor.shallow_clone(), |t, (axis, _)| t.narrow(axis as i64, 0, 1));
-            let spreads = |t: &Tensor| same(&first.expand_as(t), t);
-            example = Some(first.shallow_clone()).filter(|_| spreads(&tensor) && spreads(&other));
+            let is_repeated = |t: &Tensor| same(&first.expand_as(t), t);
+            example = Some(first.shallow_clone()).filter(|_| is_repeated(&tensor) && is_repeated(&other));
         }
     }
     Ok(Value { name: of_a.name.clone(), shape, kind: tensor.kind(), constant, example })
 }
 
-/// Whether all values are the same; a NaN is the same as another.
+/// Whether all values are equal; NaN equals NaN.
 fn same(a: &Tensor, b: &Tensor) -> bool {
     a.eq_tensor(b).logical_or(&a.isnan().logical_and(&b.isnan())).all().int64_value(&[]) != 0
 }

@@ -1,17 +1,17 @@
-//! Brightness, contrast, saturation and hue, each changed a little.
+//! Random brightness, contrast, saturation and hue.
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use tch::{Kind, Tensor};
 
-use super::{Augment, AugmentKind, Made, parameter};
+use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
 pub const KIND: AugmentKind = AugmentKind {
     name: "color-jitter",
-    summary: "brightness, contrast, saturation and hue changed by up to so much",
+    summary: "brightness, contrast, saturation and hue, each changed up to the given strength",
     parameters: &[parameter("strength", 0.4, 0., 1.), parameter("hue as a share of a turn", 0.05, 0., 0.5)],
-    build: |values| Made::Single(Box::new(ColorJitter { strength: values[0], hue: values[1] })),
+    build: |values| BuiltAugment::Single(Box::new(ColorJitter { strength: values[0], hue: values[1] })),
 };
 
 #[derive(Debug)]
@@ -23,7 +23,7 @@ struct ColorJitter {
 /// ITU-R BT.601.
 pub const LUMA: [f64; 3] = [0.299, 0.587, 0.114];
 
-/// Colors to luma and two differences (YIQ), in which saturation scales and hue turns the differences.
+/// RGB to luma and chroma (YIQ): saturation scales the chroma and hue rotates it.
 const TO_YIQ: [[f64; 3]; 3] = [LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]];
 const FROM_YIQ: [[f64; 3]; 3] = [[1., 0.956, 0.619], [1., -0.272, -0.647], [1., -1.106, 1.703]];
 
@@ -33,7 +33,7 @@ fn product(a: [[f64; 3]; 3], b: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
     })
 }
 
-/// The matrix that changes saturation by a factor and turns hue by a share of a turn.
+/// The color matrix for a saturation factor and a hue rotation, as a share of a turn.
 fn color_matrix(saturation: f64, hue: f64) -> [[f64; 3]; 3] {
     let (sine, cosine) = (hue * std::f64::consts::TAU).sin_cos();
     let change = [
@@ -45,8 +45,8 @@ fn color_matrix(saturation: f64, hue: f64) -> [[f64; 3]; 3] {
 }
 
 impl Augment for ColorJitter {
-    fn apply(&self, pictures: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor {
-        let channels = pictures.size()[1];
+    fn apply(&self, images: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor {
+        let channels = images.size()[1];
         let (mut gains, mut contrasts, mut matrices) = (Vec::new(), Vec::new(), Vec::<f32>::new());
         for generator in generators.iter_mut() {
             let mut factor = || generator.random_range(1. - self.strength..=1. + self.strength);
@@ -57,13 +57,13 @@ impl Augment for ColorJitter {
             matrices.extend(color_matrix(saturation, hue).as_flattened().iter().map(|value| *value as f32));
         }
         let factors =
-            |values: &[f32]| Tensor::from_slice(values).view([-1, 1, 1, 1]).to_device(pictures.device());
-        let bright = (pictures * factors(&gains)).clamp(0., 1.);
+            |values: &[f32]| Tensor::from_slice(values).view([-1, 1, 1, 1]).to_device(images.device());
+        let bright = (images * factors(&gains)).clamp(0., 1.);
         let mean = bright.mean_dim([1, 2, 3].as_slice(), true, Kind::Float);
         let mut changed = ((bright - &mean) * factors(&contrasts) + mean).clamp(0., 1.);
         if channels == 3 {
-            let matrices = Tensor::from_slice(&matrices).view([-1, 3, 3]).to_device(pictures.device());
-            changed = matrices.bmm(&changed.flatten(2, 3)).view_as(pictures).clamp(0., 1.);
+            let matrices = Tensor::from_slice(&matrices).view([-1, 3, 3]).to_device(images.device());
+            changed = matrices.bmm(&changed.flatten(2, 3)).view_as(images).clamp(0., 1.);
         }
         changed
     }

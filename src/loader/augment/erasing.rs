@@ -1,30 +1,30 @@
-//! A rectangle blacked out (Z. Zhong et al., "Random Erasing Data Augmentation", 2020).
+//! Random erasing of a rectangle (Z. Zhong et al., "Random Erasing Data Augmentation", 2020).
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use tch::Tensor;
 
-use super::{Augment, AugmentKind, Made, parameter};
+use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
 pub const KIND: AugmentKind = AugmentKind {
     name: "erasing",
-    summary: "a rectangle blacked out, with this probability",
+    summary: "a random rectangle set to black, with the given probability",
     parameters: &[parameter("probability", 0.25, 0., 1.)],
-    build: |values| Made::Single(Box::new(Erasing(values[0]))),
+    build: |values| BuiltAugment::Single(Box::new(Erasing(values[0]))),
 };
 
 #[derive(Debug)]
 struct Erasing(f64);
 
-/// The share of the area that is blacked out, at the least and at the most; and height over width.
+/// Minimum and maximum of the erased share of the area, and of the aspect ratio (height over width).
 const AREA: (f64, f64) = (0.02, 0.33);
 const PROPORTIONS: (f64, f64) = (0.3, 3.3);
 
 impl Augment for Erasing {
-    fn apply(&self, pictures: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor {
-        let (_, _, height, width) = pictures.size4().expect("pictures are (N, C, H, W)");
-        let result = pictures.copy();
+    fn apply(&self, images: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor {
+        let (_, _, height, width) = images.size4().expect("images are (N, C, H, W)");
+        let result = images.copy();
         for (index, generator) in generators.iter_mut().enumerate() {
             if !generator.random_bool(self.0) {
                 continue;

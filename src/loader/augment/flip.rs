@@ -1,31 +1,31 @@
-//! Left for right.
+//! Random horizontal flip.
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use tch::Tensor;
 
-use super::{Augment, AugmentKind, Made, Pixels, parameter};
+use super::{Augment, AugmentKind, BuiltAugment, Pixels, parameter};
 
 /// The augmentation.
 pub const KIND: AugmentKind = AugmentKind {
     name: "flip",
-    summary: "left for right",
+    summary: "horizontal flip",
     parameters: &[parameter("probability", 0.5, 0., 1.)],
-    build: |values| Made::Single(Box::new(Flip(values[0]))),
+    build: |values| BuiltAugment::Single(Box::new(Flip(values[0]))),
 };
 
 #[derive(Debug)]
 struct Flip(f64);
 
 impl Augment for Flip {
-    fn apply(&self, pictures: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor {
+    fn apply(&self, images: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor {
         let flipped: Vec<bool> =
             generators.iter_mut().map(|generator| generator.random_bool(self.0)).collect();
         if let [flipped] = flipped[..] {
-            return if flipped { pictures.flip([3]) } else { pictures.shallow_clone() };
+            return if flipped { images.flip([3]) } else { images.shallow_clone() };
         }
-        let flipped = Tensor::from_slice(&flipped).to_device(pictures.device()).view([-1, 1, 1, 1]);
-        pictures.flip([3]).where_self(&flipped, pictures)
+        let flipped = Tensor::from_slice(&flipped).to_device(images.device()).view([-1, 1, 1, 1]);
+        images.flip([3]).where_self(&flipped, images)
     }
 
     fn takes_bytes(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Two pictures in one, with the labels of both.
+//! Mixtures of two images and their labels.
 
 use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
@@ -6,36 +6,36 @@ use rand::seq::SliceRandom;
 use rand_distr::Beta;
 use tch::Tensor;
 
-use super::{AugmentKind, Made, parameter};
+use super::{AugmentKind, BuiltAugment, parameter};
 use crate::loader::{Batch, Mixed};
 
-/// Pictures laid over each other (H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018).
+/// Blends pairs of images (H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018).
 pub const MIXUP: AugmentKind = AugmentKind {
     name: "mixup",
-    summary: "two pictures laid over each other",
+    summary: "blend of two images and their labels",
     parameters: &[parameter("alpha", 0.2, 0.01, 10.)],
-    build: |values| Made::Mixing(Mixing::Mixup(values[0])),
+    build: |values| BuiltAugment::Mixing(Mixing::Mixup(values[0])),
 };
 
-/// A rectangle of another picture pasted in (S. Yun et al., "CutMix", 2019).
+/// Pastes a rectangle of another image (S. Yun et al., "CutMix", 2019).
 pub const CUTMIX: AugmentKind = AugmentKind {
     name: "cutmix",
-    summary: "a rectangle of another picture pasted in",
+    summary: "a rectangle of another image pasted in, with mixed labels",
     parameters: &[parameter("alpha", 1., 0.01, 10.)],
-    build: |values| Made::Mixing(Mixing::CutMix(values[0])),
+    build: |values| BuiltAugment::Mixing(Mixing::CutMix(values[0])),
 };
 
-/// A way to mix the pictures of a batch, with the alpha of the Beta distribution that the share is drawn from.
+/// A mixing augmentation, with the alpha of the Beta distribution of the mixing weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mixing {
-    /// Laid over each other.
+    /// Blending.
     Mixup(f64),
-    /// Pasted in.
+    /// Pasting a rectangle.
     CutMix(f64),
 }
 
 impl Mixing {
-    /// Mixes each picture of a batch, inputs (N, C, H, W), with another one of it.
+    /// Mixes each image of a batch, inputs (N, C, H, W), with another one of the batch.
     pub fn apply(self, batch: Batch, generator: &mut ChaCha8Rng) -> Batch {
         let rows = batch.labels.size()[0];
         let mut order: Vec<i64> = (0..rows).collect();
@@ -54,11 +54,11 @@ impl Mixing {
     }
 }
 
-/// Pictures with a rectangle of others in them, and the share of the area that stays.
+/// Pastes a rectangle of `other` into the inputs. Also returns the share of the area that is unchanged.
 fn pasted(inputs: &Tensor, other: &Tensor, share: f64, generator: &mut ChaCha8Rng) -> (Tensor, f64) {
-    let (_, _, height, width) = inputs.size4().expect("pictures are (N, C, H, W)");
+    let (_, _, height, width) = inputs.size4().expect("images are (N, C, H, W)");
     let part = (1. - share).sqrt();
-    // A rectangle around any pixel, cut off at the sides.
+    // A rectangle around a random pixel, clipped to the image.
     let mut stretch = |full: i64| {
         let (middle, side) = (generator.random_range(0..full), (full as f64 * part) as i64);
         let first = (middle - side / 2).max(0);
@@ -66,7 +66,7 @@ fn pasted(inputs: &Tensor, other: &Tensor, share: f64, generator: &mut ChaCha8Rn
     };
     let ((left, wide), (top, tall)) = (stretch(width), stretch(height));
     let result = inputs.copy();
-    let cut = |pictures: &Tensor| pictures.narrow(2, top, tall).narrow(3, left, wide);
+    let cut = |images: &Tensor| images.narrow(2, top, tall).narrow(3, left, wide);
     cut(&result).copy_(&cut(other));
     (result, 1. - (wide * tall) as f64 / (width * height) as f64)
 }

@@ -1,4 +1,4 @@
-//! Random changes of training pictures that leave their class as it is. They are no part of the exported model.
+//! Data augmentation of training images. The exported model does not contain it.
 
 mod affine;
 mod color_jitter;
@@ -24,51 +24,52 @@ use crate::data::image::Region;
 use crate::error::{did_you_mean, quoted};
 pub use mixing::Mixing;
 
-/// A random change of pictures.
+/// An augmentation of images.
 pub trait Augment: fmt::Debug + Send + Sync {
-    /// Changes pictures, float32 (N, channels, height, width) from 0 (black) to 1, by what the generator of each draws.
-    fn apply(&self, pictures: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor;
+    /// Augments images, float32 (N, channels, height, width) from 0 (black) to 1, with one generator per image.
+    fn apply(&self, images: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor;
 
-    /// Whether uint8 pictures can be given too, so that they need not be turned to floats.
+    /// Whether [`Augment::apply`] accepts uint8 images too, which saves the conversion to floats.
     fn takes_bytes(&self) -> bool {
         false
     }
 
-    /// Changes one picture in place, uint8 of so many channels and `width`, if it can, drawing the same.
+    /// Augments one uint8 image in place, with the same random numbers as [`Augment::apply`]. Returns false if that is not
+    /// supported.
     fn change_pixels(&self, _pixels: &mut Pixels, _generator: &mut ChaCha8Rng) -> bool {
         false
     }
 
-    /// Whether it draws regions, which can be brought to size when a picture is decoded.
+    /// Whether it crops random regions, which the decoder can crop and resize.
     fn draws_region(&self) -> bool {
         false
     }
 
-    /// The region of a picture of this size (width, height), if it draws one.
+    /// The random region for an image of this size (width, height), if it crops one.
     fn region(&self, _size: (u32, u32), _generator: &mut ChaCha8Rng) -> Option<Region> {
         None
     }
 }
 
-/// A decoded picture.
+/// A decoded image, (height, width, channels).
 #[derive(Debug)]
 pub struct Pixels {
-    /// Row after row, the channels of a pixel together.
+    /// Values in row-major order, channels last.
     pub values: Vec<u8>,
-    /// Pixels a row.
+    /// Width in pixels.
     pub width: usize,
-    /// Values a pixel.
+    /// Number of channels.
     pub channels: usize,
 }
 
 /// A parameter of an augmentation.
 #[derive(Debug)]
 pub struct Parameter {
-    /// What it is.
+    /// Name, as shown in the usage.
     pub name: &'static str,
-    /// Its value where none is given.
+    /// Default value.
     pub default: f64,
-    /// The least and the greatest value.
+    /// Minimum and maximum.
     pub range: (f64, f64),
 }
 
@@ -76,25 +77,25 @@ const fn parameter(name: &'static str, default: f64, least: f64, greatest: f64) 
     Parameter { name, default, range: (least, greatest) }
 }
 
-/// An augmentation that can be chosen by its name.
+/// An augmentation that can be chosen by name.
 ///
 /// To add one, write a file beside `flip.rs` with a constant of this type, and put it in [`AUGMENTATIONS`].
 pub struct AugmentKind {
-    /// Its name in `--augment`.
+    /// Name in `--augment`.
     pub name: &'static str,
-    /// What it does.
+    /// One-line description.
     pub summary: &'static str,
-    /// What may stand behind the name, as in `name=1:2`.
+    /// Parameters after the name, as in `name=1:2`.
     pub parameters: &'static [Parameter],
-    /// Makes it, with a value of each parameter.
-    pub build: fn(&[f64]) -> Made,
+    /// Builds it from one value per parameter.
+    pub build: fn(&[f64]) -> BuiltAugment,
 }
 
-/// What an [`AugmentKind`] makes.
-pub enum Made {
-    /// A change of single pictures.
+/// The augmentation that an [`AugmentKind`] builds.
+pub enum BuiltAugment {
+    /// An augmentation of single images.
     Single(Box<dyn Augment>),
-    /// A change that mixes the pictures of a batch.
+    /// An augmentation that mixes the images of a batch.
     Mixing(Mixing),
 }
 
@@ -113,15 +114,15 @@ pub const AUGMENTATIONS: &[AugmentKind] = &[
     mixing::CUTMIX,
 ];
 
-/// Names for several augmentations that go well together.
+/// Presets: a name and the augmentations that it stands for.
 pub const PRESETS: &[(&str, &str)] = &[
     ("none", ""),
-    // A digit must not be mirrored, and a slant is what one hand differs by from another.
+    // No flip, because a mirrored digit is not the same digit; shear imitates different handwriting.
     ("digits", "affine=10:0.1:0.1:10,elastic=0.03:0.15"),
     ("photos", "random-resized-crop,flip,trivial-augment,erasing=0.1"),
 ];
 
-/// Augmentations one after the other, as `--augment` names them.
+/// A sequence of augmentations, as given to `--augment`.
 pub struct Augmentation {
     spec: String,
     steps: Vec<Box<dyn Augment>>,
@@ -151,35 +152,35 @@ impl Augmentation {
             }
             let kind = AUGMENTATIONS.iter().find(|kind| kind.name == name).ok_or_else(|| unknown(name))?;
             match (kind.build)(&kind.values(values)?) {
-                Made::Single(step) => self.steps.push(step),
-                Made::Mixing(mixing) => self.mixing.push(mixing),
+                BuiltAugment::Single(step) => self.steps.push(step),
+                BuiltAugment::Mixing(mixing) => self.mixing.push(mixing),
             }
         }
         Ok(())
     }
 
-    /// Is there nothing to do?
+    /// Whether the sequence is empty.
     pub fn is_none(&self) -> bool {
         self.steps.is_empty() && self.mixing.is_empty()
     }
 
-    /// Whether regions of pictures are drawn, for which pictures are wanted in their full size.
+    /// Whether random regions are cropped, which needs full-size images.
     pub fn has_region(&self) -> bool {
         self.steps.iter().any(|step| step.draws_region())
     }
 
-    /// What mixes the pictures of a batch; of several, one is drawn for each batch.
+    /// The mixing augmentations. One of them is chosen at random for each batch.
     pub fn mixing(&self) -> &[Mixing] {
         &self.mixing
     }
 
-    /// Changes pictures, each by its generator: uint8 or float32 (N, channels, height, width), with `white` as the
-    /// greatest value of a float. The result has the dtype of `pictures`.
-    pub fn apply(&self, pictures: &Tensor, white: f64, generators: &mut [ChaCha8Rng]) -> Tensor {
-        apply(&self.steps, pictures, white, generators)
+    /// Augments images, uint8 or float32 (N, channels, height, width), with one generator per image. `white` is the maximum of
+    /// float values. The result has the dtype of `images`.
+    pub fn apply(&self, images: &Tensor, white: f64, generators: &mut [ChaCha8Rng]) -> Tensor {
+        apply(&self.steps, images, white, generators)
     }
 
-    /// Changes raw pictures (N, channels, height, width) whose values lie in `range`, each by its generator.
+    /// Augments raw images (N, channels, height, width) with values in `range`, with one generator per image.
     pub fn apply_raw(&self, raw: &Tensor, range: ValueRange, generators: &mut [ChaCha8Rng]) -> Tensor {
         let (black, span) = (f64::from(range.min), f64::from(range.max - range.min));
         if black == 0. {
@@ -188,12 +189,12 @@ impl Augmentation {
         self.apply(&(raw - black), span, generators) + black
     }
 
-    /// The region to resize, if the first step is one that draws it.
+    /// The region to crop and resize, if the first step crops one.
     pub fn region(&self, size: (u32, u32), generator: &mut ChaCha8Rng) -> Option<Region> {
         self.steps.first()?.region(size, generator)
     }
 
-    /// Changes one decoded picture, without the first step if its region was taken already.
+    /// Augments one decoded image. Skips the first step if the decoder has cropped its region.
     pub fn change(&self, pixels: &mut Pixels, region_was_taken: bool, mut generator: ChaCha8Rng) {
         let mut steps = &self.steps[usize::from(region_was_taken)..];
         while let [step, rest @ ..] = steps
@@ -204,32 +205,32 @@ impl Augmentation {
         if steps.is_empty() {
             return;
         }
-        let picture = Tensor::from_slice(&pixels.values);
+        let image = Tensor::from_slice(&pixels.values);
         let (width, channels) = (pixels.width as i64, pixels.channels as i64);
-        let picture = picture.view([1, -1, width, channels]).permute([0, 3, 1, 2]);
-        let changed = apply(steps, &picture, 255., &mut [generator]);
+        let image = image.view([1, -1, width, channels]).permute([0, 3, 1, 2]);
+        let changed = apply(steps, &image, 255., &mut [generator]);
         let changed = changed.permute([0, 2, 3, 1]).contiguous().view(-1);
-        pixels.values = Vec::try_from(changed).expect("pictures are uint8");
+        pixels.values = Vec::try_from(changed).expect("images are uint8");
     }
 }
 
-fn apply(steps: &[Box<dyn Augment>], pictures: &Tensor, white: f64, generators: &mut [ChaCha8Rng]) -> Tensor {
-    let is_bytes = pictures.kind() == Kind::Uint8;
+fn apply(steps: &[Box<dyn Augment>], images: &Tensor, white: f64, generators: &mut [ChaCha8Rng]) -> Tensor {
+    let is_bytes = images.kind() == Kind::Uint8;
     let white = if is_bytes { 255. } else { white };
-    let mut pictures = pictures.shallow_clone();
+    let mut images = images.shallow_clone();
     let mut is_unit = false;
     for step in steps {
         let can_stay = is_bytes && step.takes_bytes();
         if !(is_unit || can_stay) {
-            pictures = pictures.to_kind(Kind::Float) / white;
+            images = images.to_kind(Kind::Float) / white;
             is_unit = true;
         }
-        pictures = step.apply(&pictures, generators);
+        images = step.apply(&images, generators);
     }
     match (is_unit, is_bytes) {
-        (false, _) => pictures,
-        (true, false) => pictures * white,
-        (true, true) => (pictures * white).round().clamp(0., 255.).to_kind(Kind::Uint8),
+        (false, _) => images,
+        (true, false) => images * white,
+        (true, true) => (images * white).round().clamp(0., 255.).to_kind(Kind::Uint8),
     }
 }
 
@@ -244,15 +245,16 @@ impl AugmentKind {
             let (least, greatest) = parameter.range;
             match text.parse::<f64>() {
                 Ok(value) if (least..=greatest).contains(&value) => Ok(value),
-                _ => {
-                    Err(format!("{} of {} is a number from {least} to {greatest}", parameter.name, self.name))
-                }
+                _ => Err(format!(
+                    "{} of {} must be a number from {least} to {greatest}",
+                    parameter.name, self.name
+                )),
             }
         };
         self.parameters.iter().enumerate().map(value).collect()
     }
 
-    /// How it is written with its default values, and what they are.
+    /// The syntax with default values and the names of the parameters.
     pub fn usage(&self) -> String {
         if self.parameters.is_empty() {
             return self.name.to_string();
@@ -267,7 +269,7 @@ fn unknown(name: &str) -> String {
     let kinds = AUGMENTATIONS.iter().map(|kind| kind.name);
     let names: Vec<_> = PRESETS.iter().map(|(name, _)| *name).chain(kinds).collect();
     let hint = did_you_mean(name, names.iter().copied()).unwrap_or_default();
-    format!("there is no augmentation {}{hint} There are {}", quoted(name), names.join(", "))
+    format!("unknown augmentation {}{hint} Available: {}", quoted(name), names.join(", "))
 }
 
 impl fmt::Display for Augmentation {

@@ -1,4 +1,4 @@
-//! A part of random area and proportions, brought to the size of the picture (C. Szegedy et al., "Going Deeper with
+//! Random crop of random area and aspect ratio, resized to the size of the image (C. Szegedy et al., "Going Deeper with
 //! Convolutions", 2015, in torchvision's version).
 
 use rand::RngExt;
@@ -6,15 +6,15 @@ use rand::rngs::ChaCha8Rng;
 use tch::Tensor;
 
 use super::affine::{Map, warp};
-use super::{Augment, AugmentKind, Made, parameter};
+use super::{Augment, AugmentKind, BuiltAugment, parameter};
 use crate::data::image::Region;
 
 /// The augmentation.
 pub const KIND: AugmentKind = AugmentKind {
     name: "random-resized-crop",
-    summary: "a part of the picture with at least this share of its area, brought to full size",
-    parameters: &[parameter("area", 0.08, 0.01, 1.)],
-    build: |values| Made::Single(Box::new(ResizedCrop { least_area: values[0] })),
+    summary: "random crop with at least the given share of the area, resized to the size of the image",
+    parameters: &[parameter("minimum area", 0.08, 0.01, 1.)],
+    build: |values| BuiltAugment::Single(Box::new(ResizedCrop { least_area: values[0] })),
 };
 
 #[derive(Debug)]
@@ -22,10 +22,10 @@ struct ResizedCrop {
     least_area: f64,
 }
 
-/// Width over height, at the least and at the most.
+/// Minimum and maximum aspect ratio (width over height).
 const PROPORTIONS: (f64, f64) = (3. / 4., 4. / 3.);
 
-/// How often a region is drawn before the middle is taken.
+/// Attempts to draw a region before falling back to the center.
 const ATTEMPTS: u32 = 10;
 
 impl ResizedCrop {
@@ -49,8 +49,8 @@ impl ResizedCrop {
 }
 
 impl Augment for ResizedCrop {
-    fn apply(&self, pictures: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor {
-        let (_, _, height, width) = pictures.size4().expect("pictures are (N, C, H, W)");
+    fn apply(&self, images: &Tensor, generators: &mut [ChaCha8Rng]) -> Tensor {
+        let (_, _, height, width) = images.size4().expect("images are (N, C, H, W)");
         let (full_width, full_height) = (width as f64, height as f64);
         let maps: Vec<_> = generators
             .iter_mut()
@@ -65,7 +65,7 @@ impl Augment for ResizedCrop {
                 }
             })
             .collect();
-        warp(pictures, &maps)
+        warp(images, &maps)
     }
 
     fn draws_region(&self) -> bool {

@@ -4,7 +4,7 @@ use crate::loader::Batch;
 use proptest::prelude::*;
 use tch::Device;
 
-fn pictures(kind: Kind, channels: i64, side: i64) -> Tensor {
+fn images(kind: Kind, channels: i64, side: i64) -> Tensor {
     let count = 4 * channels * side * (side + 2);
     let values = Tensor::arange(count, (Kind::Float, Device::Cpu)).fmod(251.) / 250.;
     let values = values.view([4, channels, side, side + 2]);
@@ -28,7 +28,7 @@ fn augmentation(spec: &str) -> Augmentation {
 fn every_change_keeps_shape_and_range_and_changes_something() {
     for name in singles().chain(["digits", "photos"]) {
         for (kind, channels) in [(Kind::Float, 1), (Kind::Float, 3), (Kind::Uint8, 3)] {
-            let before = pictures(kind, channels, 12);
+            let before = images(kind, channels, 12);
             let after = (0..20)
                 .map(|seed| augmentation(name).apply(&before, 1., &mut generators(seed)))
                 .collect::<Vec<_>>();
@@ -43,11 +43,11 @@ fn every_change_keeps_shape_and_range_and_changes_something() {
     }
 }
 
-/// A picture depends on its own generator and not on the pictures beside it, so batches and threads are no matter.
+/// An image depends only on its own generator, so batches and threads make no difference.
 #[test]
-fn a_picture_alone_is_changed_as_in_a_batch() {
+fn an_image_is_augmented_alone_as_in_a_batch() {
     for name in singles() {
-        let before = pictures(Kind::Float, 3, 9);
+        let before = images(Kind::Float, 3, 9);
         let together = augmentation(name).apply(&before, 1., &mut generators(5));
         for index in 0..4 {
             let mut own = generators(5).split_off(index as usize);
@@ -60,15 +60,15 @@ fn a_picture_alone_is_changed_as_in_a_batch() {
 
 #[test]
 fn white_may_be_any_value() {
-    let before = pictures(Kind::Float, 1, 8);
+    let before = images(Kind::Float, 1, 8);
     let unit = augmentation("digits").apply(&before, 1., &mut generators(1));
     let sixteen = augmentation("digits").apply(&(&before * 16.), 16., &mut generators(1));
     assert!(sixteen.allclose(&(unit * 16.), 1e-5, 1e-5, false));
 }
 
 #[test]
-fn nothing_is_done_at_strength_zero() {
-    let before = pictures(Kind::Float, 3, 10);
+fn strength_zero_is_the_identity() {
+    let before = images(Kind::Float, 3, 10);
     for spec in
         ["flip=0", "crop=0", "affine=0:0:0:0", "elastic=0", "color-jitter=0:0", "noise=0", "erasing=0"]
     {
@@ -78,14 +78,14 @@ fn nothing_is_done_at_strength_zero() {
 }
 
 #[test]
-fn a_flip_is_left_for_right_and_a_turn_by_half_is_both() {
-    let before = pictures(Kind::Float, 1, 6);
+fn a_horizontal_flip_and_a_half_turn_rotation_are_exact() {
+    let before = images(Kind::Float, 1, 6);
     let flipped = augmentation("flip=1").apply(&before, 1., &mut generators(1));
     assert_eq!(flipped, before.flip([3]));
     let turned = affine::warp(&before, &[affine::Map::new(180., 0., 1., [0., 0.]); 4]);
     assert!(turned.allclose(&before.flip([2, 3]), 1e-4, 1e-4, false));
     let enlarged = affine::warp(&before, &[affine::Map::new(0., 0., 2., [0., 0.]); 4]);
-    let middle = |picture: &Tensor| picture.mean(Kind::Float).double_value(&[]);
+    let middle = |image: &Tensor| image.mean(Kind::Float).double_value(&[]);
     assert!((middle(&enlarged) - middle(&before)).abs() < 0.1);
 }
 
@@ -100,7 +100,7 @@ fn regions_have_torchvisions_areas_and_proportions() {
         assert!((0.73..1.36).contains(&(width / height)));
         areas.push(width * height / (500. * 375.));
     }
-    // Where a drawn region does not fit, which large ones often do not, another is drawn: so the mean is below 0.54.
+    // Regions that do not fit, mostly large ones, are drawn again, so the mean is below 0.54.
     let mean = areas.iter().sum::<f64>() / 2000.;
     assert!((0.44..0.54).contains(&mean), "{mean}");
 }
@@ -122,12 +122,12 @@ fn mixed_batches_have_both_labels_in_their_shares() {
 }
 
 #[test]
-fn faults_in_a_specification_are_named() {
+fn errors_in_a_specification_are_named() {
     let problem = |spec: &str| spec.parse::<Augmentation>().unwrap_err();
     assert!(problem("flop").contains("did you mean `flip`?"));
-    assert!(problem("flip=2").contains("probability of flip is a number from 0 to 1"));
+    assert!(problem("flip=2").contains("probability of flip must be a number from 0 to 1"));
     assert!(problem("flip=0.1:3").contains("flip takes flip=0.5 (probability)"));
-    assert!(problem("flip,,crop").contains("there is no augmentation ``"));
+    assert!(problem("flip,,crop").contains("unknown augmentation ``"));
     assert!(augmentation("none").is_none() && !augmentation("none,flip").is_none());
 }
 

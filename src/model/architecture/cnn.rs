@@ -1,9 +1,9 @@
-//! A plain convolutional network: stages of two 3×3 convolutions with batch normalisation and ReLU, each stage ending in a
-//! halving of the picture (after VGG: Simonyan and Zisserman, 2015; Ioffe and Szegedy, 2015), then two linear layers.
+//! A plain convolutional network: stages of two 3×3 convolutions with batch normalization and ReLU, each followed by 2×2 max
+//! pooling (after VGG: Simonyan and Zisserman, 2015; Ioffe and Szegedy, 2015), then two linear layers.
 
 use tch::nn;
 
-use super::{Architecture, NumberOption, Options, picture};
+use super::{Architecture, NumberOption, Options, image};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
@@ -19,7 +19,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
             "width",
             32,
             (1, 1024),
-            "channels of the first stage; each further one has twice as many",
+            "channels of the first stage; the number doubles with each stage",
         ),
         NumberOption::whole("hidden", 128, (1, 65_536), "units of the hidden linear layer"),
         NumberOption::dropout(0.25),
@@ -27,14 +27,14 @@ pub const ARCHITECTURE: Architecture = Architecture {
     build,
 };
 
-/// The channels of a stage are at most so many times those of the first.
+/// Maximum factor between the channels of a stage and those of the first one.
 const MOST_WIDENING: i64 = 8;
 
-/// Pictures larger than this on a side after the last stage are averaged, so that the linear layer stays small.
+/// Global average pooling follows the last stage if a side is larger than this, which keeps the linear layer small.
 const MOST_SIDE: i64 = 8;
 
 fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
-    let [mut channels, mut height, mut width] = picture(task, "cnn")?;
+    let [mut channels, mut height, mut width] = image(task, "cnn")?;
     let mut layers = Sequential::default();
     for stage in 0..stages(height.min(width)) {
         let outputs = options.whole("width") * (1 << stage).min(MOST_WIDENING);
@@ -56,7 +56,7 @@ fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> 
         .then("fc2", Linear::new(&(path / "fc2"), hidden, task.classes)))
 }
 
-/// As many halvings as leave two pixels on the shorter side, but one at least and five at most.
+/// The number of stages: until the shorter side has two pixels, from 1 to 5.
 fn stages(side: i64) -> u32 {
     (side as u64).max(1).ilog2().saturating_sub(1).clamp(1, 5)
 }

@@ -1,13 +1,13 @@
-//! Gated recurrent units over the rows of a picture (Cho et al., 2014).
+//! Gated recurrent units over the rows of an image (Cho et al., 2014).
 
 use super::Architecture;
 use super::recurrent::{OPTIONS, network};
-use crate::model::layer::Cell;
+use crate::model::layer::RecurrentCell;
 
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "gru",
-    summary: "bidirectional GRU over the rows of the picture",
+    summary: "bidirectional GRU over the rows of the image",
     options: OPTIONS,
-    build: |path, task, options| network(path, task, options, Cell::Gru, "gru"),
+    build: |path, task, options| network(path, task, options, RecurrentCell::Gru, "gru"),
 };

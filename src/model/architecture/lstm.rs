@@ -1,13 +1,13 @@
-//! Long short-term memory over the rows of a picture (Hochreiter and Schmidhuber, 1997).
+//! Long short-term memory over the rows of an image (Hochreiter and Schmidhuber, 1997).
 
 use super::Architecture;
 use super::recurrent::{OPTIONS, network};
-use crate::model::layer::Cell;
+use crate::model::layer::RecurrentCell;
 
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "lstm",
-    summary: "bidirectional LSTM over the rows of the picture",
+    summary: "bidirectional LSTM over the rows of the image",
     options: OPTIONS,
-    build: |path, task, options| network(path, task, options, Cell::Lstm, "lstm"),
+    build: |path, task, options| network(path, task, options, RecurrentCell::Lstm, "lstm"),
 };

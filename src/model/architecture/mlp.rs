@@ -1,4 +1,4 @@
-//! The multilayer perceptron of the textbook: flatten, a hidden layer with ReLU, a linear layer to the logits.
+//! Multilayer perceptron: flatten, hidden layers with ReLU, a linear layer for the logits.
 
 use tch::nn;
 
@@ -10,7 +10,7 @@ use crate::model::layer::{Dropout, Flatten, Linear, Relu, Sequential};
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "mlp",
-    summary: "multilayer perceptron: flatten, hidden layers with ReLU, logits; takes tables too",
+    summary: "multilayer perceptron: flatten, hidden layers with ReLU, logits; for images and tables",
     options: &[
         NumberOption::whole("width", 128, (1, 65_536), "units of a hidden layer"),
         NumberOption::whole("depth", 1, (0, 32), "hidden layers"),

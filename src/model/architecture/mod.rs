@@ -23,17 +23,17 @@ pub(crate) use cresset_options::number::{NumberOption, Options};
 ///
 /// To add one, write a file beside `mlp.rs` with a constant of this type and put it in [`ARCHITECTURES`].
 pub struct Architecture {
-    /// Its name, as `--model` takes it.
+    /// Name in `--model`.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// One-line description.
     pub summary: &'static str,
-    /// What `--model-options` can set.
+    /// Options in `--model-options`.
     pub options: &'static [NumberOption],
-    /// Makes the layers. Their parameters are made in `path`, under the names that PyTorch would give them, and are drawn
-    /// from libtorch's default generator.
+    /// Builds the layers. Creates their parameters in `path` with PyTorch's names, initialized with libtorch's default
+    /// generator.
     ///
     /// # Errors
-    /// A task that the architecture is not for, and options that do not go together.
+    /// A task that the architecture does not support, and incompatible options.
     pub build: fn(&nn::Path, &Task, &Options) -> Result<Sequential>,
 }
 
@@ -54,19 +54,19 @@ impl Architecture {
     /// The architecture of this name.
     ///
     /// # Errors
-    /// An unknown name; the did_you_mean one is suggested.
+    /// An unknown name. The message suggests the closest one.
     pub fn named(name: &str) -> Result<&'static Architecture> {
         ARCHITECTURES.iter().find(|known| known.name == name).ok_or_else(|| {
             let names = ARCHITECTURES.iter().map(|known| known.name);
             let hint = did_you_mean(name, names);
-            Error::Usage(format!("there is no model `{name}`{}", hint.unwrap_or_default()))
+            Error::Usage(format!("unknown model `{name}`{}", hint.unwrap_or_default()))
         })
     }
 
-    /// Makes the layers for a task, with `options` as `--model-options` takes them.
+    /// Builds the layers for a task, with `options` in the syntax of `--model-options`.
     ///
     /// # Errors
-    /// Unknown options and values out of range; tasks that the architecture is not for.
+    /// Unknown options, values out of range, and tasks that the architecture does not support.
     pub fn layers(&self, path: &nn::Path, task: &Task, options: &str) -> Result<Sequential> {
         let options = Options::parse(options, &format!("the model {}", self.name), self.options)
             .map_err(Error::Usage)?;
@@ -74,14 +74,14 @@ impl Architecture {
     }
 }
 
-/// Channels, height and width of the pictures that a task is about.
+/// Channels, height and width of the input images.
 ///
 /// # Errors
-/// A task about rows of a table.
-fn picture(task: &Task, model: &str) -> Result<[i64; 3]> {
+/// A task with table rows as examples.
+fn image(task: &Task, model: &str) -> Result<[i64; 3]> {
     <[i64; 3]>::try_from(task.input.0.as_slice()).map_err(|_| {
         Error::Usage(format!(
-            "the model {model} is for pictures, but the examples are {}; `--model mlp` takes them",
+            "the model {model} is for images, but the examples are {}; use `--model mlp`",
             task.input
         ))
     })

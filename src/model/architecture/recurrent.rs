@@ -1,36 +1,36 @@
-//! What the recurrent models have in common: the rows of the picture, from top to bottom and back, as a sequence.
+//! Common code of the recurrent models, which read the rows of the image as a sequence, in both directions.
 
 use tch::nn;
 
-use super::{NumberOption, Options, picture};
+use super::{NumberOption, Options, image};
 use crate::error::Result;
 use crate::model::Task;
-use crate::model::layer::{Average, Cell, Dropout, Linear, Recurrent, Rows, Sequential};
+use crate::model::layer::{Dropout, Linear, Recurrent, RecurrentCell, RowSequence, SequenceMean, Sequential};
 
-/// The options of each of them.
+/// Options of the recurrent models.
 pub const OPTIONS: &[NumberOption] = &[
-    NumberOption::whole("width", 128, (1, 4096), "values of a state"),
-    NumberOption::whole("depth", 2, (1, crate::model::layer::MOST_LAYERS), "layers on top of each other"),
+    NumberOption::whole("width", 128, (1, 4096), "size of the hidden state"),
+    NumberOption::whole("depth", 2, (1, crate::model::layer::MOST_LAYERS), "stacked layers"),
     NumberOption::dropout(0.2),
 ];
 
-/// The network around such cells. What the class is read from is the mean over the sequence, which each row reaches on a
-/// short way.
+/// The network for a kind of cell. The classifier uses the mean over the sequence, which gives every row a short gradient
+/// path.
 pub fn network(
     path: &nn::Path,
     task: &Task,
     options: &Options,
-    cell: Cell,
+    cell: RecurrentCell,
     name: &str,
 ) -> Result<Sequential> {
-    let [channels, _, width] = picture(task, name)?;
+    let [channels, _, width] = image(task, name)?;
     let (hidden, depth, dropout) =
         (options.whole("width"), options.whole("depth"), options.number("dropout"));
     let recurrent = Recurrent::new(&(path / "rnn"), cell, channels * width, hidden, depth, dropout);
     Ok(Sequential::default()
-        .then("rows", Rows)
+        .then("rows", RowSequence)
         .then("rnn", recurrent)
-        .then("mean", Average)
+        .then("mean", SequenceMean)
         .then("dropout", Dropout(dropout))
         .then("fc", Linear::new(&(path / "fc"), 2 * hidden, task.classes)))
 }

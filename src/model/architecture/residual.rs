@@ -1,21 +1,21 @@
-//! What the residual networks of He et al., "Deep Residual Learning for Image Recognition" (2016) have in common, with
-//! torchvision's names, shapes and start, so that its weights load as they are.
+//! Common code of the residual networks of He et al., "Deep Residual Learning for Image Recognition" (2016), with
+//! torchvision's names, shapes and initialization, so that its weights can be loaded.
 
 use tch::nn;
 
-use super::{NumberOption, Options, picture};
+use super::{NumberOption, Options, image};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
     BatchNorm2d, Convolution, Flatten, GlobalAverage, Linear, MaxPool2d, Relu, Sequential,
 };
 
-/// The options of each of them.
+/// Options of the residual networks.
 pub const OPTIONS: &[NumberOption] = &[NumberOption::whole(
     "stem",
     7,
     (3, 7),
-    "7: a 7×7 convolution and pooling reduce the picture to a quarter; 3: a 3×3 convolution keeps its size, for pictures \
+    "7: a 7×7 convolution and max pooling, which divide each side by 4; 3: a 3×3 convolution without pooling, for images \
      of about 32×32",
 )];
 
@@ -36,7 +36,7 @@ impl Block {
         }
     }
 
-    /// The convolutions: name of their places, kernel, stride, output channels.
+    /// The convolutions: kernel size, stride and output channels.
     fn convolutions(self, channels: i64, stride: i64) -> Vec<(i64, i64, i64)> {
         match self {
             Block::Basic => vec![(3, stride, channels), (3, 1, channels)],
@@ -60,7 +60,7 @@ impl Block {
         layers
     }
 
-    /// The block with its shortcut, which changes the size only where the body does.
+    /// The block with its shortcut, which has a projection only if the body changes the size.
     fn make(self, path: &nn::Path, inputs: i64, channels: i64, stride: i64) -> Sequential {
         let outputs = channels * self.expansion();
         let mut shortcut = Sequential::default();
@@ -77,7 +77,7 @@ impl Block {
     }
 }
 
-/// The network with so many blocks in each of its four stages.
+/// The network with the given number of blocks in each of its four stages.
 pub fn network(
     path: &nn::Path,
     task: &Task,
@@ -86,7 +86,7 @@ pub fn network(
     blocks: [usize; 4],
     name: &str,
 ) -> Result<Sequential> {
-    let [inputs, ..] = picture(task, name)?;
+    let [inputs, ..] = image(task, name)?;
     let stem = match options.whole("stem") {
         7 => Convolution::new(inputs, 64, 7).stride(2),
         kernel => Convolution::new(inputs, 64, kernel),

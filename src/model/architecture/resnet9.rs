@@ -1,9 +1,9 @@
-//! The nine-layer residual network for small pictures of David Page's "How to train your ResNet" (2018): a stem, three
-//! widening stages, the first and the last with a residual block, global maximum, one linear layer.
+//! The nine-layer residual network for small images of David Page's "How to train your ResNet" (2018): a stem, three
+//! stages, the first and the last with a residual block, global max pooling, one linear layer.
 
 use tch::nn;
 
-use super::{Architecture, NumberOption, Options, picture};
+use super::{Architecture, NumberOption, Options, image};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
@@ -13,7 +13,7 @@ use crate::model::layer::{
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "resnet9",
-    summary: "residual network of nine layers, for small pictures",
+    summary: "residual network of nine layers, for small images",
     options: &[
         NumberOption::whole(
             "width",
@@ -27,7 +27,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
 };
 
 fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
-    let [channels, mut height, mut width] = picture(task, "resnet9")?;
+    let [channels, mut height, mut width] = image(task, "resnet9")?;
     let first = options.whole("width");
     let mut layers = Sequential::default().then("stem", block(&(path / "stem"), channels, first));
     for (stage, is_residual) in [true, false, true].into_iter().enumerate() {

@@ -1,37 +1,37 @@
-//! The vision transformer (Dosovitskiy et al., "An Image is Worth 16×16 Words", 2021), with torchvision's names: the
-//! picture in patches as a sequence of tokens, a class token, and encoder blocks with the normalisation in front.
+//! Vision transformer (Dosovitskiy et al., "An Image is Worth 16×16 Words", 2021), with torchvision's names: image patches as
+//! a sequence of tokens, a class token, and pre-norm encoder blocks.
 
 use tch::nn;
 
-use super::{Architecture, NumberOption, Options, picture};
+use super::{Architecture, NumberOption, Options, image};
 use crate::error::{Error, Result};
 use crate::model::Task;
 use crate::model::layer::{
-    ClassToken, Convolution, Dropout, Gelu, LayerNorm, Linear, Pad, Position, Select, SelfAttention,
-    Sequential, Tokens,
+    ClassToken, Convolution, Dropout, Gelu, LayerNorm, Linear, PositionEmbedding, SelectElement,
+    SelfAttention, Sequential, Tokens, ZeroPad,
 };
 
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "vit",
-    summary: "vision transformer: patches of the picture, multi-head self-attention",
+    summary: "vision transformer: patches of the image, multi-head self-attention",
     options: &[
         NumberOption::whole(
             "patch",
             0,
             (0, 64),
-            "pixels on a side of a patch; 0: by the size of the picture",
+            "side of a patch in pixels; 0: chosen by the size of the image",
         ),
-        NumberOption::whole("width", 128, (2, 4096), "values of a token"),
+        NumberOption::whole("width", 128, (2, 4096), "size of a token"),
         NumberOption::whole("depth", 6, (1, 48), "encoder blocks"),
-        NumberOption::whole("heads", 4, (1, 64), "attention heads, which divide the width"),
+        NumberOption::whole("heads", 4, (1, 64), "attention heads; must divide the width"),
         NumberOption::dropout(0.1),
     ],
     build,
 };
 
 fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
-    let [channels, height, width] = picture(task, "vit")?;
+    let [channels, height, width] = image(task, "vit")?;
     let (dim, heads) = (options.whole("width"), options.whole("heads"));
     if dim % heads != 0 {
         let problem = format!("the options of the model vit: heads={heads} does not divide width={dim}");
@@ -45,7 +45,7 @@ fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> 
     let mut layers = Sequential::default();
     let (bottom, right) = (rows * patch - height, columns * patch - width);
     if (bottom, right) != (0, 0) {
-        layers = layers.then("pad", Pad { bottom, right });
+        layers = layers.then("pad", ZeroPad { bottom, right });
     }
     let patches = Convolution::new(channels, dim, patch).patches().bias();
     Ok(layers
@@ -53,12 +53,11 @@ fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> 
         .then("tokens", Tokens)
         .then("class_token", ClassToken::new(path, dim))
         .then("encoder", encoder(&(path / "encoder"), options, rows * columns + 1))
-        .then("select", Select(0))
+        .then("select", SelectElement(0))
         .then("heads", head(&(path / "heads"), dim, task.classes)))
 }
 
-/// The power of two nearest to the root of the side, where as many patches stand beside each other as a patch has pixels:
-/// 2 for 8 pixels, 4 for 28 or 32, 16 for 224.
+/// The power of two closest to the square root of the side: 2 for 8 pixels, 4 for 28 or 32, 16 for 224.
 fn patch_for(side: i64) -> i64 {
     1 << ((side.max(1) as f64).log2() / 2. + 0.1).floor() as u32
 }
@@ -72,7 +71,7 @@ fn encoder(path: &nn::Path, options: &Options, length: i64) -> Sequential {
         blocks = blocks.then(name, block);
     }
     Sequential::default()
-        .then("pos_embedding", Position::new(path, length, dim))
+        .then("pos_embedding", PositionEmbedding::new(path, length, dim))
         .then("dropout", Dropout(dropout))
         .then("layers", blocks)
         .then("ln", LayerNorm::new(&(path / "ln"), dim))
@@ -91,8 +90,11 @@ fn block(path: &nn::Path, dim: i64, heads: i64, dropout: f64) -> Sequential {
         .then("2", Dropout(dropout))
         .then("3", Linear::xavier(&(&at / "3"), 4 * dim, dim))
         .then("4", Dropout(dropout));
-    let think = Sequential::default().then("ln_2", LayerNorm::new(&(path / "ln_2"), dim)).then("mlp", mlp);
-    Sequential::default().then_sum(attend, Sequential::default()).then_sum(think, Sequential::default())
+    let feed_forward =
+        Sequential::default().then("ln_2", LayerNorm::new(&(path / "ln_2"), dim)).then("mlp", mlp);
+    Sequential::default()
+        .then_sum(attend, Sequential::default())
+        .then_sum(feed_forward, Sequential::default())
 }
 
 fn head(path: &nn::Path, dim: i64, classes: i64) -> Sequential {

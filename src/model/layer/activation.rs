@@ -1,11 +1,11 @@
-//! Layers that work element by element.
+//! Element-wise layers.
 
 use tch::Tensor;
 
-use super::{Channels, Elementary, Layer};
+use super::{ChannelEffect, Layer, LayerFormula};
 use crate::model::script::Script;
 
-/// The rectifier, max(x, 0).
+/// ReLU, max(x, 0).
 #[derive(Debug)]
 pub struct Relu;
 
@@ -18,12 +18,12 @@ impl Layer for Relu {
         Script::expression("torch.relu({x})")
     }
 
-    fn channels(&self) -> Channels {
-        Channels::Keeps
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Keeps
     }
 
-    fn elementary(&self) -> Option<Elementary<'_>> {
-        Some(Elementary::Relu)
+    fn formula(&self) -> Option<LayerFormula<'_>> {
+        Some(LayerFormula::Relu)
     }
 
     fn describe(&self) -> String {
@@ -44,8 +44,8 @@ impl Layer for Gelu {
         Script::expression("torch.gelu({x})")
     }
 
-    fn channels(&self) -> Channels {
-        Channels::Keeps
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Keeps
     }
 
     fn describe(&self) -> String {
@@ -53,7 +53,7 @@ impl Layer for Gelu {
     }
 }
 
-/// In training, sets each value to zero with this probability and scales the others up (Srivastava et al., 2014).
+/// Dropout with the given probability (Srivastava et al., 2014). The identity in evaluation.
 #[derive(Debug)]
 pub struct Dropout(pub f64);
 
@@ -66,12 +66,12 @@ impl Layer for Dropout {
         Script::expression(format!("torch.dropout({{x}}, {:?}, self.training)", self.0))
     }
 
-    fn channels(&self) -> Channels {
-        Channels::Keeps
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Keeps
     }
 
-    fn elementary(&self) -> Option<Elementary<'_>> {
-        Some(Elementary::Dropout)
+    fn formula(&self) -> Option<LayerFormula<'_>> {
+        Some(LayerFormula::Dropout)
     }
 
     fn describe(&self) -> String {

@@ -6,7 +6,7 @@ use tch::nn::{self, Init};
 use super::{Layer, product};
 use crate::model::script::{Class, Script};
 
-/// Multi-head self-attention (Vaswani et al., 2017), (N, length, width), with the names, shapes and start of
+/// Multi-head self-attention (Vaswani et al., 2017), (N, length, width), with the names, shapes and initialization of
 /// `torch.nn.MultiheadAttention`.
 #[derive(Debug)]
 pub struct SelfAttention {
@@ -19,8 +19,7 @@ pub struct SelfAttention {
 }
 
 impl SelfAttention {
-    /// For tokens of `width` values, which `heads` divides; `dropout` is the share of the attention that is left out in
-    /// training.
+    /// For tokens of size `width`, a multiple of `heads`. `dropout` is the dropout probability of the attention weights.
     pub fn new(path: &nn::Path, width: i64, heads: i64, dropout: f64) -> Self {
         let bound = (6. / (4 * width) as f64).sqrt();
         let out_bound = 1. / (width as f64).sqrt();
@@ -91,7 +90,7 @@ impl Layer for SelfAttention {
 
     fn multiply_adds(&self, input: &[i64], _output: &[i64]) -> u64 {
         let (length, width) = (input[1] as u64, self.width() as u64);
-        // The projections to queries, keys and values and back, and the two products of tokens with tokens.
+        // The input and output projections, and the two token-by-token matrix products.
         product(input) * 4 * width + 2 * input[0] as u64 * length * length * width
     }
 }

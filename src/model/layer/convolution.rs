@@ -1,13 +1,13 @@
-//! Convolution of pictures.
+//! Convolution of images.
 
 use cresset_bridge::kernels::convolution;
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::{Channels, Layer, product};
+use super::{ChannelEffect, Layer, product};
 use crate::model::script::{Class, Script};
 
-/// What a convolution is: [`Convolution::make`] makes it.
+/// Builder of [`Conv2d`]: [`Convolution::make`] creates the layer.
 #[derive(Debug, Clone, Copy)]
 pub struct Convolution {
     inputs: i64,
@@ -19,35 +19,34 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// Square kernels over `inputs` channels, one for each of `outputs` channels, moved by one pixel, without bias, and
-    /// with a border of zeros that keeps the size of the picture where `kernel` is odd.
+    /// A convolution from `inputs` to `outputs` channels with a square kernel, stride 1, without bias, with zero padding that
+    /// keeps the size of the image if `kernel` is odd.
     pub fn new(inputs: i64, outputs: i64, kernel: i64) -> Self {
         Convolution { inputs, outputs, kernel, stride: 1, padding: kernel / 2, has_bias: false }
     }
 
-    /// Moves the kernels by so many pixels.
+    /// Sets the stride in pixels.
     pub fn stride(self, stride: i64) -> Self {
         Convolution { stride, ..self }
     }
 
-    /// Adds a number to each output channel.
+    /// Adds a bias.
     pub fn bias(self) -> Self {
         Convolution { has_bias: true, ..self }
     }
 
-    /// Cuts the picture into patches: the kernels are moved by their own size, and there is no border.
+    /// Splits the image into patches: the stride is the kernel size, without padding.
     pub fn patches(self) -> Self {
         Convolution { stride: self.kernel, padding: 0, ..self }
     }
 
-    /// The layer, with weights and bias drawn uniformly from ±1/√(values under a kernel), as `torch.nn.Conv2d` does.
+    /// Creates the layer, with weight and bias initialized uniformly from ±1/√(fan-in) like `torch.nn.Conv2d`.
     pub fn make(self, path: &nn::Path) -> Conv2d {
         let bound = 1. / ((self.inputs * self.kernel * self.kernel) as f64).sqrt();
         self.with(path, Init::Uniform { lo: -bound, up: bound })
     }
 
-    /// The layer, with weights drawn normally so that the backward pass keeps the variance (He et al., 2015, with the
-    /// fan-out), as torchvision's residual networks do.
+    /// Creates the layer with He initialization: normal, fan-out (He et al., 2015), like torchvision's residual networks.
     pub fn make_he(self, path: &nn::Path) -> Conv2d {
         let stdev = (2. / (self.outputs * self.kernel * self.kernel) as f64).sqrt();
         self.with(path, Init::Randn { mean: 0., stdev })
@@ -72,7 +71,7 @@ impl Layer for Conv2d {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let Convolution { stride, padding, .. } = self.of;
         if train && self.bias.is_none() {
-            // What libtorch refuses in them, it says in its own operation.
+            // On an error, libtorch's operation below reports it.
             if let Ok(Some(convolved)) = convolution::convolve(x, &self.weight, stride, padding) {
                 return convolved;
             }
@@ -96,8 +95,8 @@ impl Layer for Conv2d {
         })
     }
 
-    fn channels(&self) -> Channels {
-        Channels::Makes
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Mixes
     }
 
     fn describe(&self) -> String {

@@ -1,9 +1,9 @@
-//! The fully connected layer.
+//! Fully connected layer.
 
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::{Channels, Elementary, Layer, product};
+use super::{ChannelEffect, Layer, LayerFormula, product};
 use crate::model::script::{Class, Script};
 
 /// x · weightᵀ + bias: (…, inputs) to (…, outputs).
@@ -14,8 +14,8 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Makes `weight` (outputs, inputs) and `bias` (outputs) in `path`, drawn uniformly from ±1/√inputs as
-    /// `torch.nn.Linear` does. (tch's own layer draws from wider bounds.)
+    /// Creates `weight` (outputs, inputs) and `bias` (outputs) in `path`, initialized uniformly from ±1/√inputs like
+    /// `torch.nn.Linear`. (The layer of tch has wider bounds.)
     pub fn new(path: &nn::Path, inputs: i64, outputs: i64) -> Self {
         let bound = 1. / (inputs as f64).sqrt();
         let init = Init::Uniform { lo: -bound, up: bound };
@@ -25,8 +25,8 @@ impl Linear {
         }
     }
 
-    /// The same, with weights drawn uniformly from ±√(6 / (inputs + outputs)) and almost no bias, as the feed-forward
-    /// layers of transformers start (Glorot and Bengio, 2010).
+    /// Like [`Linear::new`], with Xavier initialization: uniform from ±√(6 / (inputs + outputs)) (Glorot and Bengio, 2010), and
+    /// a bias with standard deviation 10⁻⁶, like the feed-forward layers of transformers.
     pub fn xavier(path: &nn::Path, inputs: i64, outputs: i64) -> Self {
         let bound = (6. / (inputs + outputs) as f64).sqrt();
         Linear {
@@ -47,12 +47,12 @@ impl Layer for Linear {
         Script::Class(class.parameter("weight", &self.weight).parameter("bias", &self.bias))
     }
 
-    fn channels(&self) -> Channels {
-        Channels::Makes
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Mixes
     }
 
-    fn elementary(&self) -> Option<Elementary<'_>> {
-        Some(Elementary::Linear { weight: &self.weight, bias: &self.bias })
+    fn formula(&self) -> Option<LayerFormula<'_>> {
+        Some(LayerFormula::Linear { weight: &self.weight, bias: &self.bias })
     }
 
     fn describe(&self) -> String {

@@ -1,5 +1,5 @@
-//! Layers. Each knows its forward pass in Rust, the names of its parameters, and the TorchScript that does the same, so
-//! that a trained model and its export cannot disagree.
+//! Layers. Each one defines its forward pass in Rust, the names of its parameters, and the equivalent TorchScript, so that a
+//! trained model and its export agree.
 
 mod activation;
 mod attention;
@@ -21,74 +21,73 @@ pub use convolution::{Conv2d, Convolution};
 pub use linear::Linear;
 pub use norm::{BatchNorm2d, LayerNorm};
 pub use pool::{GlobalAverage, GlobalMax, MaxPool2d};
-pub use recurrent::{Cell, MOST_LAYERS, Recurrent};
-pub use sequential::{LayerRow, Part, Sequential};
-pub use shape::{Average, ClassToken, Flatten, Pad, Position, Rows, Select, Tokens};
+pub use recurrent::{MOST_LAYERS, Recurrent, RecurrentCell};
+pub use sequential::{FlatStep, LayerRow, Sequential};
+pub use shape::{
+    ClassToken, Flatten, PositionEmbedding, RowSequence, SelectElement, SequenceMean, Tokens, ZeroPad,
+};
 
 use super::script::Script;
 use crate::distributed::World;
 
-/// A step of a model.
+/// A layer of a model.
 pub trait Layer: Send {
-    /// The layer's output for `x`; batches come first (N, …). `train` switches what behaves otherwise in training, such
-    /// as dropout.
+    /// The output for `x`, (N, …). `train` is true in training, for layers such as dropout.
     fn forward(&self, x: &Tensor, train: bool) -> Tensor;
 
-    /// The layer's output in training with a rectifier behind it, if both together are less work.
-    fn train_rectified(&self, _x: &Tensor) -> Option<Tensor> {
+    /// The output in training of this layer followed by ReLU, if a fused kernel exists.
+    fn train_with_relu(&self, _x: &Tensor) -> Option<Tensor> {
         None
     }
 
-    /// The same computation as that of `forward` in TorchScript.
+    /// The equivalent of [`Layer::forward`] in TorchScript.
     fn script(&self) -> Script;
 
-    /// What it is, in a few words: `Conv2d 3→64, 7×7, stride 2`.
+    /// A short description: `Conv2d 3→64, 7×7, stride 2`.
     fn describe(&self) -> String;
 
-    /// The multiplications with a weight or of two activations, each with its addition, that make `output` of `input`;
-    /// both are sizes with the batch first. What costs nothing beside them (norms, activations, pooling) is not counted,
-    /// as in PyTorch's `FlopCounterMode`.
+    /// The number of multiply-adds for inputs of size `input` and outputs of size `output`, both with the batch dimension.
+    /// Cheap operations (normalization, activations, pooling) are not counted, as in PyTorch's `FlopCounterMode`.
     fn multiply_adds(&self, _input: &[i64], _output: &[i64]) -> u64 {
         0
     }
 
-    /// What it does with the channels of a picture, or the units of a hidden layer.
-    fn channels(&self) -> Channels {
-        Channels::Opaque
+    /// Its effect on the channels of an image, or on the units of a hidden layer.
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Opaque
     }
 
-    /// What it computes, if that is so little that it can be done without libtorch's operations or autograd's record of them.
-    fn elementary(&self) -> Option<Elementary<'_>> {
+    /// Its formula, if it is simple enough for a kernel without libtorch operations and autograd.
+    fn formula(&self) -> Option<LayerFormula<'_>> {
         None
     }
 
-    /// From now on, takes the batches of all processes of `world` together for one, if that is another matter than
-    /// taking each for itself.
-    fn span(&self, _world: &World) {}
+    /// Synchronizes batch statistics over all ranks of `world`, if the layer has any.
+    fn synchronize(&self, _world: &World) {}
 
-    /// The layers inside, if it is a container.
-    fn parts(&self) -> Option<&Sequential> {
+    /// The contained layers, if it is a container.
+    fn children(&self) -> Option<&Sequential> {
         None
     }
 }
 
-/// What a layer does with the channels of a picture, or the units of a hidden layer: the second dimension of its input.
+/// The effect of a layer on the channels of an image, or on the units of a hidden layer: the second dimension of its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Channels {
-    /// Each channel is passed on by itself.
+pub enum ChannelEffect {
+    /// Processes each channel separately, without parameters.
     Keeps,
-    /// Each channel is passed on by itself, with figures of its own: every tensor of the layer has one for each channel, or
-    /// has no dimension.
-    Follows,
-    /// Others are made of all of them, by a `weight` of (outputs, inputs, …); a `bias` has one figure for each output.
-    Makes,
+    /// Processes each channel separately, with parameters: every tensor of the layer has one value per channel, or is a
+    /// scalar.
+    PerChannel,
+    /// Combines all input channels with a `weight` (outputs, inputs, …) and an optional `bias` (outputs).
+    Mixes,
     /// Anything else.
     Opaque,
 }
 
-/// A layer that is a short formula.
+/// A layer with a simple formula.
 #[derive(Debug)]
-pub enum Elementary<'a> {
+pub enum LayerFormula<'a> {
     /// (N, …) to (N, values of an example).
     Flatten,
     /// x · weightᵀ + bias.
@@ -100,7 +99,7 @@ pub enum Elementary<'a> {
     },
     /// max(x, 0).
     Relu,
-    /// Values left out by chance in training, and nothing otherwise.
+    /// Dropout in training, the identity in evaluation.
     Dropout,
 }
 

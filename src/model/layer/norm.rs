@@ -1,4 +1,4 @@
-//! Normalisation.
+//! Normalization layers.
 
 use std::sync::OnceLock;
 
@@ -6,27 +6,27 @@ use cresset_bridge::kernels::norm;
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
 
-use super::{Channels, Layer};
+use super::{ChannelEffect, Layer};
 use crate::distributed::World;
 use crate::error::Result;
 use crate::model::script::{Class, Script};
 
-/// How fast the running figures follow the batches, as in PyTorch.
+/// Momentum of the running statistics, as in PyTorch.
 const MOMENTUM: f64 = 0.1;
 
 const EPS: f64 = 1e-5;
 
-/// Batch normalisation of pictures (Ioffe and Szegedy, 2015): each channel to mean 0 and deviation 1, over the batch in
-/// training, by running figures in evaluation; then scaled and shifted as is learned.
+/// Batch normalization of images (Ioffe and Szegedy, 2015), (N, channels, height, width): normalizes each channel with the
+/// statistics of the batch in training and with the running statistics in evaluation, then applies a learned scale and shift.
 #[derive(Debug)]
 pub struct BatchNorm2d {
     weight: Tensor,
     bias: Tensor,
     running_mean: Tensor,
     running_var: Tensor,
-    /// Int64. Nothing reads it here; PyTorch's modules have it, and their `load_state_dict` wants it.
+    /// Int64. Unused here, but required by `load_state_dict` in PyTorch.
     num_batches_tracked: Tensor,
-    /// The processes whose batches are normalised as one.
+    /// The ranks whose batches are normalized together.
     world: OnceLock<World>,
 }
 
@@ -45,8 +45,8 @@ impl BatchNorm2d {
         }
     }
 
-    /// Normalises a batch in training, and rectifies it if wanted, by our own loops; none where they do not fit.
-    fn by_own_loops(&self, x: &Tensor, is_rectified: bool) -> Option<Tensor> {
+    /// Normalizes a batch in training, optionally followed by ReLU, with a fused kernel. None if the kernel does not apply.
+    fn fused(&self, x: &Tensor, with_relu: bool) -> Option<Tensor> {
         if self.world.get().is_some() {
             return None;
         }
@@ -58,16 +58,16 @@ impl BatchNorm2d {
             momentum: MOMENTUM,
             epsilon: EPS,
         };
-        // What libtorch refuses in them, it says in its own operation.
-        norm.normalise(x, is_rectified).ok().flatten()
+        // On an error, libtorch's operation reports it.
+        norm.normalise(x, with_relu).ok().flatten()
     }
 
     fn count_batch(&self) {
         let _ = self.num_batches_tracked.shallow_clone().g_add_scalar_(1);
     }
 
-    /// Normalises the batches (N, channels, height, width) of all processes as one. The mean is found first and the
-    /// variance by it: the mean of squares less the square of the mean would lose the small variances.
+    /// Normalizes the batches (N, channels, height, width) of all ranks together. Computes the mean first and the variance
+    /// from the centered values: the mean of squares minus the squared mean is inaccurate for small variances.
     fn across(&self, x: &Tensor, world: &World) -> Result<Tensor> {
         let (channels, places) = (self.weight.numel() as i64, [0, 2, 3]);
         let wide = x.to_kind(Kind::Float);
@@ -76,8 +76,8 @@ impl BatchNorm2d {
         let sums = world.summed(&Tensor::cat(&[sums, own], 0))?;
         let count = sums.narrow(0, channels, 1);
         let mean = sums.narrow(0, 0, channels) / &count;
-        let centred = wide - mean.view([1, channels, 1, 1]);
-        let squares = centred.square().sum_dim_intlist(&places[..], false, Kind::Float);
+        let centered = wide - mean.view([1, channels, 1, 1]);
+        let squares = centered.square().sum_dim_intlist(&places[..], false, Kind::Float);
         let variance = world.summed(&squares)? / &count;
         tch::no_grad(|| {
             let unbiased = &variance * (&count / (&count - 1.).clamp_min(1.));
@@ -85,7 +85,7 @@ impl BatchNorm2d {
             let _ = self.running_var.shallow_clone().lerp_(&unbiased, MOMENTUM);
         });
         let scale = (variance + EPS).rsqrt() * &self.weight;
-        let output = centred * scale.view([1, channels, 1, 1]) + self.bias.view([1, channels, 1, 1]);
+        let output = centered * scale.view([1, channels, 1, 1]) + self.bias.view([1, channels, 1, 1]);
         Ok(output.to_kind(x.kind()))
     }
 }
@@ -94,8 +94,8 @@ impl Layer for BatchNorm2d {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         if train {
             self.count_batch();
-            if let Some(normalised) = self.by_own_loops(x, false) {
-                return normalised;
+            if let Some(normalized) = self.fused(x, false) {
+                return normalized;
             }
         }
         if let Some(world) = self.world.get().filter(|_| train) {
@@ -105,8 +105,8 @@ impl Layer for BatchNorm2d {
         x.batch_norm(Some(&self.weight), Some(&self.bias), mean, variance, train, MOMENTUM, EPS, true)
     }
 
-    fn train_rectified(&self, x: &Tensor) -> Option<Tensor> {
-        self.by_own_loops(x, true).inspect(|_| self.count_batch())
+    fn train_with_relu(&self, x: &Tensor) -> Option<Tensor> {
+        self.fused(x, true).inspect(|_| self.count_batch())
     }
 
     fn script(&self) -> Script {
@@ -128,11 +128,11 @@ impl Layer for BatchNorm2d {
         Script::Class(class)
     }
 
-    fn channels(&self) -> Channels {
-        Channels::Follows
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::PerChannel
     }
 
-    fn span(&self, world: &World) {
+    fn synchronize(&self, world: &World) {
         if !world.is_alone() {
             let _ = self.world.set(world.clone());
         }
@@ -143,18 +143,18 @@ impl Layer for BatchNorm2d {
     }
 }
 
-/// Layer normalisation (Ba, Kiros and Hinton, 2016): the values of each token to mean 0 and deviation 1, (…, width).
+/// Layer normalization (Ba, Kiros and Hinton, 2016), (…, width): normalizes each token to mean 0 and standard deviation 1.
 #[derive(Debug)]
 pub struct LayerNorm {
     weight: Tensor,
     bias: Tensor,
 }
 
-/// As torchvision's vision transformers have it.
+/// As in torchvision's vision transformers.
 const LAYER_NORM_EPS: f64 = 1e-6;
 
 impl LayerNorm {
-    /// For tokens of `width` values.
+    /// For tokens of size `width`.
     pub fn new(path: &nn::Path, width: i64) -> Self {
         LayerNorm {
             weight: path.var("weight", &[width], Init::Const(1.)),

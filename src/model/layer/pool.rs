@@ -1,11 +1,11 @@
-//! Pooling of pictures.
+//! Pooling of images.
 
 use tch::Tensor;
 
-use super::{Channels, Layer};
+use super::{ChannelEffect, Layer};
 use crate::model::script::Script;
 
-/// The greatest value under a window, channel by channel.
+/// Max pooling.
 #[derive(Debug)]
 pub struct MaxPool2d {
     kernel: [i64; 2],
@@ -14,12 +14,12 @@ pub struct MaxPool2d {
 }
 
 impl MaxPool2d {
-    /// A square window that is moved by `stride` pixels, over a border of `padding` pixels that never win.
+    /// A square window with a stride and implicit padding by negative infinity, all in pixels.
     pub fn new(kernel: i64, stride: i64, padding: i64) -> Self {
         MaxPool2d { kernel: [kernel, kernel], stride, padding }
     }
 
-    /// Halves a picture of this height and width; a side of one pixel stays.
+    /// A 2×2 window with stride 2 for an image of this size. A side of one pixel is kept.
     pub fn halving(height: i64, width: i64) -> Self {
         MaxPool2d { kernel: [height.min(2), width.min(2)], stride: 2, padding: 0 }
     }
@@ -38,8 +38,8 @@ impl Layer for MaxPool2d {
         ))
     }
 
-    fn channels(&self) -> Channels {
-        Channels::Keeps
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Keeps
     }
 
     fn describe(&self) -> String {
@@ -48,7 +48,7 @@ impl Layer for MaxPool2d {
     }
 }
 
-/// The mean of each channel, (N, channels, height, width) to (N, channels, 1, 1).
+/// Global average pooling, (N, channels, height, width) to (N, channels, 1, 1).
 #[derive(Debug)]
 pub struct GlobalAverage;
 
@@ -61,16 +61,16 @@ impl Layer for GlobalAverage {
         Script::expression("torch.adaptive_avg_pool2d({x}, [1, 1])")
     }
 
-    fn channels(&self) -> Channels {
-        Channels::Keeps
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Keeps
     }
 
     fn describe(&self) -> String {
-        "global average".to_string()
+        "global average pooling".to_string()
     }
 }
 
-/// The greatest value of each channel, (N, channels, height, width) to (N, channels, 1, 1).
+/// Global max pooling, (N, channels, height, width) to (N, channels, 1, 1).
 #[derive(Debug)]
 pub struct GlobalMax;
 
@@ -83,11 +83,11 @@ impl Layer for GlobalMax {
         Script::expression("torch.amax({x}, [-2, -1], True)")
     }
 
-    fn channels(&self) -> Channels {
-        Channels::Keeps
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Keeps
     }
 
     fn describe(&self) -> String {
-        "global maximum".to_string()
+        "global max pooling".to_string()
     }
 }

@@ -7,48 +7,48 @@ use tch::nn::{self, Init};
 use super::Layer;
 use crate::model::script::{Class, Script};
 
-/// What happens at each member of the sequence.
+/// The kind of a recurrent cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cell {
+pub enum RecurrentCell {
     /// Long short-term memory (Hochreiter and Schmidhuber, 1997).
     Lstm,
     /// The gated recurrent unit (Cho et al., 2014).
     Gru,
 }
 
-impl Cell {
-    /// The gates, each with weights of its own.
+impl RecurrentCell {
+    /// The number of gates.
     fn gates(self) -> i64 {
         match self {
-            Cell::Lstm => 4,
-            Cell::Gru => 3,
+            RecurrentCell::Lstm => 4,
+            RecurrentCell::Gru => 3,
         }
     }
 
     fn class(self) -> &'static str {
         match self {
-            Cell::Lstm => "LSTM",
-            Cell::Gru => "GRU",
+            RecurrentCell::Lstm => "LSTM",
+            RecurrentCell::Gru => "GRU",
         }
     }
 }
 
-/// Recurrent layers on top of each other, each running over the sequence forwards and backwards: (N, length, inputs) to
-/// (N, length, 2 · hidden). Names, shapes and start are those of `torch.nn.LSTM` and `torch.nn.GRU`.
+/// Stacked bidirectional recurrent layers: (N, length, inputs) to (N, length, 2 · hidden). Names, shapes and initialization
+/// are those of `torch.nn.LSTM` and `torch.nn.GRU`.
 #[derive(Debug)]
 pub struct Recurrent {
-    cell: Cell,
+    cell: RecurrentCell,
     hidden: i64,
     layers: i64,
     dropout: f64,
-    /// By name, in the order that libtorch wants them.
+    /// Named weights, in libtorch's order.
     weights: Vec<(&'static str, Tensor)>,
 }
 
-/// The names of the weights of up to this many layers are known.
+/// Maximum number of layers.
 pub const MOST_LAYERS: i64 = 4;
 
-/// Of each layer and direction: from the input, from the state before, and their biases.
+/// Weight names of each layer and direction: input weights, recurrent weights, and their biases.
 const NAMES: [[[&str; 4]; 2]; MOST_LAYERS as usize] = [
     [
         ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"],
@@ -69,9 +69,15 @@ const NAMES: [[[&str; 4]; 2]; MOST_LAYERS as usize] = [
 ];
 
 impl Recurrent {
-    /// `layers` layers, at most [`MOST_LAYERS`], with states of `hidden` values; between them a share of `dropout` is left
-    /// out in training.
-    pub fn new(path: &nn::Path, cell: Cell, inputs: i64, hidden: i64, layers: i64, dropout: f64) -> Self {
+    /// `layers` layers, at most [`MOST_LAYERS`], with hidden states of size `hidden` and dropout between the layers.
+    pub fn new(
+        path: &nn::Path,
+        cell: RecurrentCell,
+        inputs: i64,
+        hidden: i64,
+        layers: i64,
+        dropout: f64,
+    ) -> Self {
         let bound = 1. / (hidden as f64).sqrt();
         let init = Init::Uniform { lo: -bound, up: bound };
         let rows = cell.gates() * hidden;
@@ -84,17 +90,17 @@ impl Recurrent {
                     .extend(names.iter().zip(sizes).map(|(name, size)| (*name, path.var(name, size, init))));
             }
         }
-        // Dropout works between the layers, so one layer has none.
+        // Dropout applies between layers.
         let dropout = if layers > 1 { dropout } else { 0. };
         Recurrent { cell, hidden, layers, dropout, weights }
     }
 }
 
 impl Recurrent {
-    /// The outputs of a long short-term memory in training, by the formulas of its gradients; none where libtorch does better.
-    fn trained(&self, x: &Tensor) -> Option<Tensor> {
+    /// The outputs of an LSTM in training, by kernels with explicit gradients. None where libtorch is faster.
+    fn train_lstm(&self, x: &Tensor) -> Option<Tensor> {
         let layers = self.weights.chunks_exact(8);
-        // What does not fit is libtorch's to complain about.
+        // On an error, libtorch's operation reports it.
         layers.enumerate().try_fold(x.transpose(0, 1), |x, (place, weights)| {
             let x = if place > 0 { x.dropout(self.dropout, true) } else { x };
             let [forwards, backwards] = [&weights[..4], &weights[4..]].map(|of| Direction {
@@ -107,20 +113,20 @@ impl Recurrent {
         })
     }
 
-    /// The layer with weights of 8-bit integers, in evaluation mode.
+    /// The quantized layer, for evaluation.
     fn int8(&self) -> Class {
         let Recurrent { cell, hidden, layers, .. } = self;
         let cells = self.weights.len() / 4;
         let names: Vec<_> = (0..cells).map(|index| format!("self.cell{index}")).collect();
         let (name, call, state, rest) = match cell {
-            Cell::Lstm => (
+            RecurrentCell::Lstm => (
                 "QuantizedLSTM",
                 "_0, _1, _2 = torch.quantized_lstm",
                 "[state, state]",
-                // 12 is int8, by which libtorch chooses the kernels.
+                // 12 is int8, which selects libtorch's kernels.
                 ", dtype=12, use_dynamic=True",
             ),
-            Cell::Gru => ("QuantizedGRU", "_0, _1 = torch.quantized_gru", "state", ""),
+            RecurrentCell::Gru => ("QuantizedGRU", "_0, _1 = torch.quantized_gru", "state", ""),
         };
         let forward = format!(
             r#"  def forward(self: {{class}}, x: Tensor) -> Tensor:
@@ -140,19 +146,21 @@ impl Recurrent {
 impl Layer for Recurrent {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         if train
-            && self.cell == Cell::Lstm
-            && let Some(outputs) = self.trained(x)
+            && self.cell == RecurrentCell::Lstm
+            && let Some(outputs) = self.train_lstm(x)
         {
             return outputs.transpose(0, 1);
         }
         let state = Tensor::zeros([2 * self.layers, x.size()[0], self.hidden], (x.kind(), x.device()));
         let weights: Vec<&Tensor> = self.weights.iter().map(|(_, weight)| weight).collect();
         match self.cell {
-            Cell::Lstm => {
+            RecurrentCell::Lstm => {
                 let states = [&state, &state];
                 x.lstm(&states, &weights, true, self.layers, self.dropout, train, true, true).0
             }
-            Cell::Gru => x.gru(&state, &weights, true, self.layers, self.dropout, train, true, true).0,
+            RecurrentCell::Gru => {
+                x.gru(&state, &weights, true, self.layers, self.dropout, train, true, true).0
+            }
         }
     }
 
@@ -160,8 +168,8 @@ impl Layer for Recurrent {
         let Recurrent { cell, hidden, layers, dropout, .. } = self;
         let weights: Vec<_> = self.weights.iter().map(|(name, _)| format!("self.{name}")).collect();
         let (call, state) = match cell {
-            Cell::Lstm => ("_0, _1, _2 = torch.lstm", "[state, state]"),
-            Cell::Gru => ("_0, _1 = torch.gru", "state"),
+            RecurrentCell::Lstm => ("_0, _1, _2 = torch.lstm", "[state, state]"),
+            RecurrentCell::Gru => ("_0, _1 = torch.gru", "state"),
         };
         let forward = format!(
             r#"  def forward(self: {{class}}, x: Tensor) -> Tensor:
@@ -179,7 +187,7 @@ impl Layer for Recurrent {
 
     fn describe(&self) -> String {
         let Recurrent { cell, hidden, layers, .. } = self;
-        format!("{} {hidden}, {layers} layer(s), both ways", cell.class())
+        format!("{} {hidden}, {layers} layer(s), bidirectional", cell.class())
     }
 
     fn multiply_adds(&self, input: &[i64], _output: &[i64]) -> u64 {

@@ -1,69 +1,69 @@
-//! The one container: layers one after the other, among them sums of two ways (residual connections).
+//! The container: a sequence of layers and residual connections.
 
 use tch::Tensor;
 
-use super::{Elementary, Layer};
+use super::{Layer, LayerFormula};
 use crate::distributed::World;
 use crate::model::script::{Class, Script};
 
-/// Named layers, one after the other.
+/// A sequence of named layers.
 #[derive(Default)]
 pub struct Sequential(Vec<Step>);
 
 enum Step {
     Layer(String, Box<dyn Layer>),
-    /// The sum of two ways from the same input; an empty one passes it on as it is.
+    /// The sum of two branches with the same input. An empty branch is the identity.
     Sum(Sequential, Sequential),
 }
 
-/// A step of a model, with all containers taken apart.
-pub enum Part<'a> {
-    /// A layer, and its path, as the names of its parameters begin.
+/// A step of a model, with all containers flattened.
+pub enum FlatStep<'a> {
+    /// A layer, and its path, which prefixes the names of its parameters.
     Layer(String, &'a dyn Layer),
-    /// The sum of two ways from the same input; an empty one passes it on as it is.
-    Sum(Vec<Part<'a>>, Vec<Part<'a>>),
+    /// The sum of two branches with the same input. An empty branch is the identity.
+    Sum(Vec<FlatStep<'a>>, Vec<FlatStep<'a>>),
 }
 
-/// A layer of a model, as a table shows it.
+/// A row of the table of layers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerRow {
-    /// Its path, as the names of its parameters begin.
+    /// Path, which prefixes the names of its parameters.
     pub name: String,
-    /// What it is.
+    /// Description.
     pub what: String,
-    /// The size of its output for one example, with a batch of 1 first.
+    /// Output size for a batch of one example.
     pub output: Vec<i64>,
-    /// The number of its trainable values.
+    /// Number of trainable values.
     pub parameters: usize,
-    /// Multiplications, each with its addition, for one example.
+    /// Multiply-adds for one example.
     pub multiply_adds: u64,
 }
 
 impl Sequential {
-    /// Appends a layer. Its name is that of its parameters' path.
+    /// Appends a layer. The name must be that of the path of its parameters.
     pub fn then(mut self, name: impl Into<String>, layer: impl Layer + 'static) -> Self {
         self.0.push(Step::Layer(name.into(), Box::new(layer)));
         self
     }
 
-    /// Appends a residual connection (He et al., 2016): `body` of the input plus `shortcut` of it, where an empty
-    /// `shortcut` is the input itself. The layers of both are named as if they stood here.
+    /// Appends a residual connection (He et al., 2016): the sum of `body` and `shortcut` of the input. An empty `shortcut` is
+    /// the identity. The names of the layers in both get no prefix.
     pub fn then_sum(mut self, body: Sequential, shortcut: Sequential) -> Self {
         self.0.push(Step::Sum(body, shortcut));
         self
     }
 
-    /// The steps in their order. `path` is the name of this container, empty at the top.
-    pub fn walk(&self, path: &str) -> Vec<Part<'_>> {
+    /// The steps in order. `path` is the name of this container, empty for the outermost one.
+    pub fn walk(&self, path: &str) -> Vec<FlatStep<'_>> {
         let mut parts = Vec::new();
         for step in &self.0 {
             match step {
-                Step::Sum(body, shortcut) => parts.push(Part::Sum(body.walk(path), shortcut.walk(path))),
+                Step::Sum(body, shortcut) => parts.push(FlatStep::Sum(body.walk(path), shortcut.walk(path))),
                 Step::Layer(name, layer) => {
                     let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                    match layer.parts() {
+                    match layer.children() {
                         Some(inside) => parts.extend(inside.walk(&name)),
-                        None => parts.push(Part::Layer(name, &**layer)),
+                        None => parts.push(FlatStep::Layer(name, &**layer)),
                     }
                 }
             }
@@ -71,26 +71,28 @@ impl Sequential {
         parts
     }
 
-    /// Has every layer take the batches of all processes together for one.
-    pub fn span(&self, world: &World) {
+    /// Synchronizes the batch statistics of all layers over the ranks of `world`.
+    pub fn synchronize(&self, world: &World) {
         for step in &self.0 {
             match step {
-                Step::Sum(body, shortcut) => [body, shortcut].iter().for_each(|way| way.span(world)),
-                Step::Layer(_, layer) => match layer.parts() {
-                    Some(parts) => parts.span(world),
-                    None => layer.span(world),
+                Step::Sum(body, shortcut) => {
+                    [body, shortcut].iter().for_each(|branch| branch.synchronize(world))
+                }
+                Step::Layer(_, layer) => match layer.children() {
+                    Some(layers) => layers.synchronize(world),
+                    None => layer.synchronize(world),
                 },
             }
         }
     }
 
-    /// The layers' rows, and the output for `x`. `path` is the name of this container, empty at the top.
+    /// Runs the layers on `x` and appends their table rows. `path` is the name of this container, empty for the outermost one.
     pub fn trace(&self, path: &str, x: &Tensor, rows: &mut Vec<LayerRow>) -> Tensor {
         self.0.iter().fold(x.shallow_clone(), |x, step| match step {
             Step::Sum(body, shortcut) => body.trace(path, &x, rows) + shortcut.trace(path, &x, rows),
             Step::Layer(name, layer) => {
                 let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                if let Some(parts) = layer.parts() {
+                if let Some(parts) = layer.children() {
                     return parts.trace(&name, &x, rows);
                 }
                 let output = layer.forward(&x, false);
@@ -106,11 +108,11 @@ impl Sequential {
         })
     }
 
-    /// The names of the layers that have parameters, in their order.
+    /// The names of the layers with parameters, in order.
     pub fn names(&self) -> Vec<String> {
         let of_step = |step: &Step| match step {
             Step::Sum(body, shortcut) => [body.names(), shortcut.names()].concat(),
-            Step::Layer(name, layer) => match (layer.parts(), layer.script().parameters()) {
+            Step::Layer(name, layer) => match (layer.children(), layer.script().parameters()) {
                 (Some(parts), _) => parts.names().iter().map(|part| format!("{name}.{part}")).collect(),
                 (None, 0) => Vec::new(),
                 (None, _) => vec![name.clone()],
@@ -119,14 +121,14 @@ impl Sequential {
         self.0.iter().flat_map(of_step).collect()
     }
 
-    /// The TorchScript class of this name, with the layers that have parameters as submodules, and a method that runs them.
+    /// The TorchScript class `name`, with the layers with parameters as submodules, and a method that runs all layers.
     pub fn class(&self, name: &'static str, method: &str) -> Class {
         let mut body = Body::default();
         let source = body.method(method, "x", &self.0);
         body.class(name, source)
     }
 
-    /// The same with two methods: `features` runs all layers but the last one, and `method` that one too.
+    /// Like [`Sequential::class`], with two methods: `features` runs all layers except the last one, `method` all layers.
     pub fn class_with_features(&self, name: &'static str, features: &str, method: &str) -> Class {
         let (last, rest) = self.0.split_last().expect("a model has layers");
         let mut body = Body::default();
@@ -137,11 +139,11 @@ impl Sequential {
 }
 
 impl Step {
-    fn is_rectifier(&self) -> bool {
-        matches!(self, Step::Layer(_, layer) if matches!(layer.elementary(), Some(Elementary::Relu)))
+    fn is_relu(&self) -> bool {
+        matches!(self, Step::Layer(_, layer) if matches!(layer.formula(), Some(LayerFormula::Relu)))
     }
 
-    /// Writes the step, and gives the name of its result.
+    /// Writes the step. Returns the name of its result.
     fn write(&self, x: String, body: &mut Body) -> String {
         let expression = match self {
             Step::Sum(first, second) => {
@@ -164,7 +166,7 @@ impl Step {
     }
 }
 
-/// Writes steps one after the other, and gives the name of their result.
+/// Writes a sequence of steps. Returns the name of their result.
 fn write(steps: &[Step], x: String, body: &mut Body) -> String {
     steps.iter().fold(x, |x, step| step.write(x, body))
 }
@@ -179,7 +181,7 @@ struct Body {
 }
 
 impl Body {
-    /// Keeps the value of an expression under a name of its own.
+    /// Assigns an expression to a new variable. Returns its name.
     fn variable(&mut self, expression: &str) -> String {
         self.variables += 1;
         let variable = format!("x{}", self.variables);
@@ -187,7 +189,7 @@ impl Body {
         variable
     }
 
-    /// The source of a method that runs steps on the value of an expression.
+    /// The source of a method that runs the steps on the expression `input`.
     fn method(&mut self, name: &str, input: &str, steps: &[Step]) -> String {
         self.lines.clear();
         let input = self.variable(input);
@@ -202,7 +204,7 @@ impl Body {
     }
 }
 
-/// How a submodule is reached. A name that is a number, as PyTorch's own containers give, is no attribute's.
+/// The expression for a submodule. Names of digits, as in PyTorch's `Sequential`, are not valid attribute names.
 fn attribute(name: &str) -> String {
     if name.starts_with(|first: char| first.is_ascii_digit()) {
         format!("getattr(self, \"{name}\")")
@@ -218,12 +220,12 @@ impl Layer for Sequential {
         while let Some(step) = steps.next() {
             x = match step {
                 Step::Layer(_, layer) => {
-                    let is_rectified = train && steps.peek().is_some_and(|next| next.is_rectifier());
-                    let both = if is_rectified { layer.train_rectified(&x) } else { None };
-                    if both.is_some() {
+                    let with_relu = train && steps.peek().is_some_and(|next| next.is_relu());
+                    let fused = if with_relu { layer.train_with_relu(&x) } else { None };
+                    if fused.is_some() {
                         steps.next();
                     }
-                    both.unwrap_or_else(|| layer.forward(&x, train))
+                    fused.unwrap_or_else(|| layer.forward(&x, train))
                 }
                 Step::Sum(body, shortcut) => body.forward(&x, train) + shortcut.forward(&x, train),
             };
@@ -239,7 +241,7 @@ impl Layer for Sequential {
         format!("{} steps", self.0.len())
     }
 
-    fn parts(&self) -> Option<&Sequential> {
+    fn children(&self) -> Option<&Sequential> {
         Some(self)
     }
 }

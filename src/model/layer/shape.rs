@@ -1,9 +1,9 @@
-//! Layers that bring values into another shape, and the tokens of transformers.
+//! Layers that change shapes, and token layers of transformers.
 
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::{Channels, Elementary, Layer};
+use super::{ChannelEffect, Layer, LayerFormula};
 use crate::model::script::Script;
 
 /// (N, …) to (N, values of an example).
@@ -19,12 +19,12 @@ impl Layer for Flatten {
         Script::expression("torch.flatten({x}, 1, -1)")
     }
 
-    fn channels(&self) -> Channels {
-        Channels::Keeps
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Keeps
     }
 
-    fn elementary(&self) -> Option<Elementary<'_>> {
-        Some(Elementary::Flatten)
+    fn formula(&self) -> Option<LayerFormula<'_>> {
+        Some(LayerFormula::Flatten)
     }
 
     fn describe(&self) -> String {
@@ -32,11 +32,11 @@ impl Layer for Flatten {
     }
 }
 
-/// A picture as a sequence of its rows: (N, channels, height, width) to (N, height, channels · width).
+/// An image as a sequence of its rows: (N, channels, height, width) to (N, height, channels · width).
 #[derive(Debug)]
-pub struct Rows;
+pub struct RowSequence;
 
-impl Layer for Rows {
+impl Layer for RowSequence {
     fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
         x.permute([0, 2, 1, 3]).flatten(2, -1)
     }
@@ -50,7 +50,7 @@ impl Layer for Rows {
     }
 }
 
-/// The places of a picture as a sequence: (N, channels, height, width) to (N, height · width, channels).
+/// The positions of an image as a sequence: (N, channels, height, width) to (N, height · width, channels).
 #[derive(Debug)]
 pub struct Tokens;
 
@@ -64,15 +64,15 @@ impl Layer for Tokens {
     }
 
     fn describe(&self) -> String {
-        "places as a sequence".to_string()
+        "positions as a sequence".to_string()
     }
 }
 
-/// One member of a sequence, from 0 or, below 0, from its end: (N, length, width) to (N, width).
+/// One element of a sequence: (N, length, width) to (N, width). A negative index counts from the end.
 #[derive(Debug)]
-pub struct Select(pub i64);
+pub struct SelectElement(pub i64);
 
-impl Layer for Select {
+impl Layer for SelectElement {
     fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
         x.select(1, self.0)
     }
@@ -82,15 +82,15 @@ impl Layer for Select {
     }
 
     fn describe(&self) -> String {
-        format!("member {} of the sequence", self.0)
+        format!("element {} of the sequence", self.0)
     }
 }
 
 /// The mean over a sequence: (N, length, width) to (N, width).
 #[derive(Debug)]
-pub struct Average;
+pub struct SequenceMean;
 
-impl Layer for Average {
+impl Layer for SequenceMean {
     fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
         x.mean_dim(1, false, None)
     }
@@ -104,16 +104,16 @@ impl Layer for Average {
     }
 }
 
-/// Zeros at the bottom and at the right of a picture.
+/// Zero padding at the bottom and right of an image.
 #[derive(Debug)]
-pub struct Pad {
-    /// So many rows.
+pub struct ZeroPad {
+    /// Rows of padding.
     pub bottom: i64,
-    /// So many columns.
+    /// Columns of padding.
     pub right: i64,
 }
 
-impl Layer for Pad {
+impl Layer for ZeroPad {
     fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
         x.constant_pad_nd([0, self.right, 0, self.bottom])
     }
@@ -126,17 +126,17 @@ impl Layer for Pad {
     }
 
     fn describe(&self) -> String {
-        format!("{} rows and {} columns of zeros", self.bottom, self.right)
+        format!("zero padding: {} rows, {} columns", self.bottom, self.right)
     }
 }
 
-/// A learned token at the head of the sequence, whose place the class is read from: (N, length, width) to
-/// (N, 1 + length, width) (Dosovitskiy et al., 2021).
+/// Prepends a learned class token, whose output the classifier uses: (N, length, width) to (N, 1 + length, width)
+/// (Dosovitskiy et al., 2021).
 #[derive(Debug)]
 pub struct ClassToken(Tensor);
 
 impl ClassToken {
-    /// Makes `class_token` (1, 1, width), zeros, in `path`, which is that of the enclosing module.
+    /// Creates `class_token` (1, 1, width), zeros, in `path`, the path of the enclosing module.
     pub fn new(path: &nn::Path, width: i64) -> Self {
         ClassToken(path.var("class_token", &[1, 1, width], Init::Const(0.)))
     }
@@ -161,19 +161,23 @@ impl Layer for ClassToken {
     }
 }
 
-/// Adds to each token what is learned of its place: (N, length, width).
+/// Adds learned position embeddings: (N, length, width).
 #[derive(Debug)]
-pub struct Position(Tensor);
+pub struct PositionEmbedding(Tensor);
 
-impl Position {
-    /// Makes `pos_embedding` (1, length, width), drawn normally with deviation 0.02 as the vision transformer does, in
-    /// `path`, which is that of the enclosing module.
+impl PositionEmbedding {
+    /// Creates `pos_embedding` (1, length, width), normal with standard deviation 0.02 as in the vision transformer, in
+    /// `path`, the path of the enclosing module.
     pub fn new(path: &nn::Path, length: i64, width: i64) -> Self {
-        Position(path.var("pos_embedding", &[1, length, width], Init::Randn { mean: 0., stdev: 0.02 }))
+        PositionEmbedding(path.var(
+            "pos_embedding",
+            &[1, length, width],
+            Init::Randn { mean: 0., stdev: 0.02 },
+        ))
     }
 }
 
-impl Layer for Position {
+impl Layer for PositionEmbedding {
     fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
         x + &self.0
     }
@@ -183,6 +187,6 @@ impl Layer for Position {
     }
 
     fn describe(&self) -> String {
-        "positions".to_string()
+        "position embeddings".to_string()
     }
 }

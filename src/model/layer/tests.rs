@@ -45,19 +45,19 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     check(MaxPool2d::halving(1, 9), &[2, 1, 9]);
     check(GlobalAverage, &[3, 4, 5]);
     check(GlobalMax, &[3, 4, 5]);
-    for (index, cell) in [Cell::Lstm, Cell::Gru].into_iter().enumerate() {
+    for (index, cell) in [RecurrentCell::Lstm, RecurrentCell::Gru].into_iter().enumerate() {
         check(Recurrent::new(&path(&format!("one{index}")), cell, 6, 5, 1, 0.5), &[7, 6]);
         check(Recurrent::new(&path(&format!("two{index}")), cell, 6, 5, 2, 0.5), &[7, 6]);
     }
     check(SelfAttention::new(&path("attention"), 8, 2, 0.), &[5, 8]);
     check(Flatten, &[1, 8, 8]);
-    check(Rows, &[3, 8, 6]);
+    check(RowSequence, &[3, 8, 6]);
     check(Tokens, &[3, 4, 4]);
-    check(Select(-1), &[4, 3]);
-    check(Average, &[4, 3]);
-    check(Pad { bottom: 2, right: 1 }, &[2, 6, 7]);
+    check(SelectElement(-1), &[4, 3]);
+    check(SequenceMean, &[4, 3]);
+    check(ZeroPad { bottom: 2, right: 1 }, &[2, 6, 7]);
     check(ClassToken::new(&path("token"), 6), &[4, 6]);
-    check(Position::new(&path("position"), 4, 6), &[4, 6]);
+    check(PositionEmbedding::new(&path("position"), 4, 6), &[4, 6]);
 }
 
 #[test]
@@ -73,12 +73,12 @@ fn containers_and_residual_connections_compute_the_same_in_torchscript() {
 }
 
 #[test]
-fn normalisation_and_rectifier_are_the_same_together_as_one_by_one() {
+fn fused_normalization_and_relu_equal_the_separate_layers() {
     let vs = nn::VarStore::new(Device::Cpu);
     let norm = BatchNorm2d::new(&(vs.root() / "bn"), 16);
     let layers = Sequential::default().then("bn", norm).then("relu", Relu).then("last", GlobalAverage);
     let x = Tensor::randn([4, 16, 5, 6], (Kind::Float, Device::Cpu)) * 3 + 1;
-    // libtorch's operations, because the channels do not lie side by side.
+    // libtorch's operations, because the memory format is contiguous and not channels last.
     let expected = layers.forward(&x, true);
     let running = || vs.variables()["bn.running_var"].shallow_clone();
     let followed = running().copy();
@@ -88,7 +88,7 @@ fn normalisation_and_rectifier_are_the_same_together_as_one_by_one() {
     assert!((&found - expected).abs().max().double_value(&[]) < 1e-5);
     assert!((running() - followed).abs().max().double_value(&[]) < 1e-5);
     assert_eq!(vs.variables()["bn.num_batches_tracked"].int64_value(&[]), 2);
-    // Outside of training they follow nothing, and the rectifier is still there.
+    // In evaluation the running statistics are used, and ReLU still applies.
     let y = layers.forward(&last, false);
     assert!(y.min().double_value(&[]) >= 0. && (&y - found).abs().max().double_value(&[]) > 1e-3);
 }

@@ -1,20 +1,20 @@
-//! Mean and deviation of each channel of many pictures.
+//! Mean and standard deviation of each channel of images.
 
 use tch::{Kind, Tensor};
 
-/// Values that are summed up at once, which takes 16 bytes each.
-const TOGETHER: i64 = 1 << 20;
+/// Values per chunk. Each takes 16 bytes.
+const CHUNK: i64 = 1 << 20;
 
-/// Mean and standard deviation of each channel over pictures as bytes, (N, channels · height · width). A constant channel
-/// carries nothing; its deviation is given as 1.
-pub fn statistics(pictures: &Tensor, channels: i64) -> (Vec<f32>, Vec<f32>) {
-    let rows = pictures.size()[0];
+/// Mean and standard deviation of each channel over uint8 images, (N, channels · height · width). The standard deviation of a
+/// constant channel is set to 1.
+pub fn statistics(images: &Tensor, channels: i64) -> (Vec<f32>, Vec<f32>) {
+    let rows = images.size()[0];
     let (mut sums, mut squares, mut count) = (vec![0.; channels as usize], vec![0.; channels as usize], 0.);
-    let together = (TOGETHER / pictures.size()[1]).max(1);
-    for start in (0..rows).step_by(together as usize) {
-        let length = together.min(rows - start);
-        // In float64, where bytes and their squares are summed without loss.
-        let values = pictures.narrow(0, start, length).view([length, channels, -1]).to_kind(Kind::Double);
+    let chunk = (CHUNK / images.size()[1]).max(1);
+    for start in (0..rows).step_by(chunk as usize) {
+        let length = chunk.min(rows - start);
+        // In float64, in which sums of bytes and of their squares are exact.
+        let values = images.narrow(0, start, length).view([length, channels, -1]).to_kind(Kind::Double);
         count += (length * values.size()[2]) as f64;
         add(&mut sums, &values.sum_dim_intlist([0, 2].as_slice(), false, Kind::Double));
         add(&mut squares, &values.square().sum_dim_intlist([0, 2].as_slice(), false, Kind::Double));

@@ -1,14 +1,14 @@
-//! Statistics of each feature of a table. A missing value is NaN, and no part of them.
+//! Statistics of each feature of a table, without missing values, which are NaN.
 
 use tch::{Kind, Tensor};
 
 use crate::data::options::Missing;
 
-/// Mean and standard deviation of each feature over rows (N, features). A constant feature carries nothing; its deviation
-/// is given as 1, which leaves it at 0.
+/// Mean and standard deviation of each feature over rows (N, features). The standard deviation of a constant feature is set
+/// to 1, so that it becomes 0.
 pub fn statistics(inputs: &Tensor) -> (Vec<f32>, Vec<f32>) {
     let (rows, features) = inputs.size2().expect("inputs are (N, features)");
-    // Some features at once, because float64 takes twice the memory of the values.
+    // In chunks of features, because float64 takes twice the memory of the values.
     let at_once = (AT_ONCE / rows.max(1)).clamp(1, features.max(1));
     let parts = (0..features).step_by(at_once as usize);
     let parts = parts.map(|start| statistics_of(&inputs.narrow(1, start, at_once.min(features - start))));
@@ -16,11 +16,11 @@ pub fn statistics(inputs: &Tensor) -> (Vec<f32>, Vec<f32>) {
     (means.concat(), deviations.concat())
 }
 
-/// Values of which float64 and the squares may be in memory, too.
+/// Values per chunk.
 const AT_ONCE: i64 = 1 << 20;
 
 fn statistics_of(inputs: &Tensor) -> (Vec<f32>, Vec<f32>) {
-    // In float64, because the sums of many large values lose their last digits in float32.
+    // In float64, because float32 sums of many large values are inaccurate.
     let values = inputs.to_kind(Kind::Double);
     let (mean, squares) = if values.isnan().any().int64_value(&[]) == 0 {
         let mean = values.mean_dim(0, false, Kind::Double);
@@ -36,8 +36,8 @@ fn statistics_of(inputs: &Tensor) -> (Vec<f32>, Vec<f32>) {
     (numbers(mean), numbers(deviation))
 }
 
-/// What takes the place of each feature's missing values: its mean or median over the rows (N, features) that have it, 0
-/// if none has. Of an even number of values, the median is the mean of the two in the middle.
+/// The replacement of missing values of each feature: its mean or median over the rows (N, features) in which it is present,
+/// 0 if there are none. The median of an even number of values is the mean of the two middle ones.
 pub fn fill(inputs: &Tensor, missing: Missing) -> Option<Vec<f32>> {
     match missing {
         Missing::Error | Missing::Drop => None,

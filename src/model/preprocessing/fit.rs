@@ -1,47 +1,45 @@
-//! Pictures of any size to a model's, within the exported file: what [`crate::data::image::Fitter`] does to the pictures
-//! that are trained on.
+//! Resizing of images in the exported file, equivalent to [`crate::data::image::Fitter`] in training.
 //!
-//! Each side is a product with a matrix of the filter's weights. libtorch's own antialiased resize can neither begin between
-//! two pixels, where the middle of a picture may lie, nor see beyond the part that it is given, as the filter does.
+//! Each side is resized by a product with the matrix of filter weights. libtorch's antialiased resize cannot start between two
+//! pixels, where a center crop may start, and does not use pixels outside of the crop, as the filter does.
 
 use crate::data::image::Channels;
 
-/// The methods of a TorchScript class that bring pictures, float32 (N, height, width) or (N, channels, height, width), to
-/// this size by `fit`, (N, channels, height, width): to grey by the luma of ITU-R BT.601, and to the largest part in the
-/// middle that has the model's proportions, resized by an antialiased triangle filter. What has the size already is given
-/// back as it is.
+/// Methods of a TorchScript class that convert images, float32 (N, height, width) or (N, channels, height, width), to
+/// (N, channels, height, width) with `fit`: to gray by the luma of ITU-R BT.601, and to the size by the largest center crop
+/// with the aspect ratio of the model and an antialiased triangle filter. Images of the right size are unchanged.
 pub fn script(channels: Channels, height: u32, width: u32) -> String {
     let (forms, shaped, convert) = match channels {
         Channels::Grey => (
             "(N, height, width), (N, 1, height, width) or (N, 3, height, width)",
             "torch.unsqueeze(x, 1) if x.dim() == 3 else x",
-            r#"    if pictures.size(1) == 3:
-      red, green, blue = torch.unbind(pictures, 1)
+            r#"    if images.size(1) == 3:
+      red, green, blue = torch.unbind(images, 1)
       weighted = torch.add(torch.add(torch.mul(red, 19595), torch.mul(green, 38470)), torch.mul(blue, 7471))
-      pictures = torch.unsqueeze(torch.div(weighted, 65536), 1)
+      images = torch.unsqueeze(torch.div(weighted, 65536), 1)
 "#,
         ),
         Channels::Color => (
             "(N, 3, height, width) or (N, 1, height, width)",
             "x",
-            "    if pictures.size(1) == 1:\n      pictures = torch.expand(pictures, [-1, 3, -1, -1])\n",
+            "    if images.size(1) == 1:\n      images = torch.expand(images, [-1, 3, -1, -1])\n",
         ),
     };
     format!(
         r#"  def fit(self: {{class}}, x: Tensor) -> Tensor:
-    pictures = {shaped}
-    assert pictures.dim() == 4, "pictures must be {forms}"
-    assert pictures.size(1) == 1 or pictures.size(1) == 3, "pictures must be {forms}"
-    assert pictures.size(2) > 0 and pictures.size(3) > 0, "the pictures have no pixels"
-{convert}    if pictures.size(2) == {height} and pictures.size(3) == {width}:
-      fitted = pictures
+    images = {shaped}
+    assert images.dim() == 4, "images must be {forms}"
+    assert images.size(1) == 1 or images.size(1) == 3, "images must be {forms}"
+    assert images.size(2) > 0 and images.size(3) > 0, "the images have no pixels"
+{convert}    if images.size(2) == {height} and images.size(3) == {width}:
+      fitted = images
     else:
-      by_height = pictures.size(2) / {height}
-      by_width = pictures.size(3) / {width}
+      by_height = images.size(2) / {height}
+      by_width = images.size(3) / {width}
       scale = by_height if by_height < by_width else by_width
-      rows = self.weights(pictures.size(2), {height}, scale, pictures)
-      columns = self.weights(pictures.size(3), {width}, scale, pictures)
-      fitted = torch.matmul(rows, torch.matmul(pictures, torch.t(columns)))
+      rows = self.weights(images.size(2), {height}, scale, images)
+      columns = self.weights(images.size(3), {width}, scale, images)
+      fitted = torch.matmul(rows, torch.matmul(images, torch.t(columns)))
     return fitted
   def weights(self: {{class}}, size: int, wanted: int, scale: float, x: Tensor) -> Tensor:
     start = (size - wanted * scale) / 2
@@ -72,24 +70,24 @@ mod tests {
         Module::from_source(&source, &class, &values).unwrap()
     }
 
-    fn png(picture: &DynamicImage) -> Vec<u8> {
+    fn png(image: &DynamicImage) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
+        image.write_to(&mut bytes, ImageFormat::Png).unwrap();
         bytes.into_inner()
     }
 
-    /// The picture as a program decodes it: float32 (1, channels, height, width).
-    fn decoded(picture: &DynamicImage) -> Tensor {
-        let size = [i64::from(picture.height()), i64::from(picture.width()), -1];
-        let pixels = Tensor::from_slice(picture.as_bytes()).view(size.as_slice());
+    /// The decoded image: float32 (1, channels, height, width).
+    fn decoded(image: &DynamicImage) -> Tensor {
+        let size = [i64::from(image.height()), i64::from(image.width()), -1];
+        let pixels = Tensor::from_slice(image.as_bytes()).view(size.as_slice());
         pixels.permute([2, 0, 1]).unsqueeze(0).to_kind(Kind::Float)
     }
 
-    /// The picture as it is trained on: float32 (1, channels, height, width).
-    fn trained_on(picture: &DynamicImage, channels: Channels, height: u32, width: u32) -> Tensor {
+    /// The image as in training: float32 (1, channels, height, width).
+    fn trained_on(image: &DynamicImage, channels: Channels, height: u32, width: u32) -> Tensor {
         let mut fitter = Fitter::new(channels, height, width);
         let mut pixels = vec![0; fitter.bytes()];
-        fitter.fit(&png(picture), |size| Region::middle(size, (height, width)), &mut pixels).unwrap();
+        fitter.fit(&png(image), |size| Region::middle(size, (height, width)), &mut pixels).unwrap();
         let pixels = Tensor::from_slice(&pixels).view([i64::from(height), i64::from(width), -1]);
         pixels.permute([2, 0, 1]).unsqueeze(0).to_kind(Kind::Float)
     }
@@ -101,14 +99,14 @@ mod tests {
 
     /// Training rounds to bytes twice: after the rows and after the columns.
     #[test]
-    fn pictures_of_any_size_become_what_is_trained_on_up_to_rounding() {
+    fn images_of_any_size_match_training_up_to_rounding() {
         for (width, height) in [(40, 30), (31, 50), (9, 200), (7, 5), (8, 13), (64, 64), (1, 1), (101, 20)] {
             for channels in [Channels::Grey, Channels::Color] {
                 for (to_height, to_width) in [(8, 8), (12, 20), (30, 17)] {
-                    for picture in [noisy(width, height), noisy(width, height).into_luma8().into()] {
+                    for image in [noisy(width, height), noisy(width, height).into_luma8().into()] {
                         let fitted = fitting(channels, to_height, to_width);
-                        let fitted = fitted.call("forward", &decoded(&picture)).unwrap().remove(0);
-                        let expected = trained_on(&picture, channels, to_height, to_width);
+                        let fitted = fitted.call("forward", &decoded(&image)).unwrap().remove(0);
+                        let expected = trained_on(&image, channels, to_height, to_width);
                         assert_eq!(fitted.size(), expected.size());
                         let difference = (fitted - expected).abs().max().double_value(&[]);
                         let case =
@@ -121,10 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_of_the_models_size_keeps_its_bits_and_three_equal_channels_are_their_grey() {
-        let grey: DynamicImage = GrayImage::from_fn(8, 8, |x, y| Luma([(x * 31 + y * 7) as u8])).into();
+    fn an_image_of_the_right_size_is_unchanged_and_equal_channels_become_gray() {
+        let gray: DynamicImage = GrayImage::from_fn(8, 8, |x, y| Luma([(x * 31 + y * 7) as u8])).into();
         let module = fitting(Channels::Grey, 8, 8);
-        let x = decoded(&grey);
+        let x = decoded(&gray);
         let call = |x: &Tensor| module.call("forward", x).unwrap().remove(0);
         assert_eq!(call(&x), x);
         assert_eq!(call(&x.squeeze_dim(1)), x);
@@ -132,20 +130,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_refused_with_the_forms_that_are() {
+    fn invalid_images_are_refused_with_the_valid_shapes() {
         for (channels, size, says) in [
-            (
-                Channels::Grey,
-                vec![2, 2, 8, 8],
-                "pictures must be (N, height, width), (N, 1, height, width) or",
-            ),
-            (
-                Channels::Color,
-                vec![3, 8, 8],
-                "pictures must be (N, 3, height, width) or (N, 1, height, width)",
-            ),
-            (Channels::Grey, vec![1, 1, 0, 8], "the pictures have no pixels"),
-            (Channels::Grey, vec![1, 1, 1, 8, 8], "pictures must be"),
+            (Channels::Grey, vec![2, 2, 8, 8], "images must be (N, height, width), (N, 1, height, width) or"),
+            (Channels::Color, vec![3, 8, 8], "images must be (N, 3, height, width) or (N, 1, height, width)"),
+            (Channels::Grey, vec![1, 1, 0, 8], "the images have no pixels"),
+            (Channels::Grey, vec![1, 1, 1, 8, 8], "images must be"),
         ] {
             let x = Tensor::zeros(&size[..], (Kind::Float, tch::Device::Cpu));
             let error = fitting(channels, 8, 8).call("forward", &x).unwrap_err().to_string();

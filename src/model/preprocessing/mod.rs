@@ -1,5 +1,5 @@
-//! What is done to raw values before a model sees them. It is fitted to the training part alone and exported with the
-//! model, so whoever loads the model feeds it raw values.
+//! Preprocessing of raw values. It is fitted to the training set only and exported with the model, which therefore takes raw
+//! values.
 
 mod channels;
 mod features;
@@ -15,37 +15,36 @@ use crate::data::{Dataset, InputShape};
 use crate::model::script::Class;
 pub use tensors::{TensorDataset, TrainTensors};
 
-/// `(x - offset) / scale`, with missing values filled in before, and the shape that the model takes.
+/// Imputation of missing values, then `(x - offset) / scale`, then a reshape to the input shape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
-    /// How offset and scale were found.
+    /// The source of offset and scale.
     pub kind: PreprocessingKind,
-    /// Subtracted from the raw values: one number, one a channel, or one a feature.
+    /// Subtracted from the raw values: one number, one per channel, or one per feature.
     pub offset: Vec<f32>,
-    /// Divides what is left; never 0.
+    /// Divisor after the subtraction, never 0. The same length as `offset`.
     pub scale: Vec<f32>,
-    /// Takes the place of a missing value (NaN), one a feature: what is known of the feature in the training part. None
-    /// where no value may be missing.
+    /// Replacements of missing values (NaN), one per feature, from the training set. None if no value may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fill: Option<Vec<f32>>,
     /// The shape of an example.
     pub shape: InputShape,
 }
 
-/// How raw values are normalised.
+/// The kind of normalization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PreprocessingKind {
-    /// The known range of the values becomes 0 to 1.
+    /// Scales the known range of the values to 0 to 1.
     Range,
-    /// Each feature gets mean 0 and standard deviation 1 over the training part.
+    /// Standardizes each feature by the statistics of the training set.
     Standardize,
-    /// Each channel of a picture gets mean 0 and standard deviation 1 over the training part.
+    /// Standardizes each channel of images by the statistics of the training set.
     StandardizeChannels,
 }
 
 impl Preprocessing {
-    /// The preprocessing for a data set: by its range where that is known, else by the statistics of `train`.
+    /// Fits the preprocessing of a data set: by its range if that is known, else by the statistics of `train`.
     pub fn fit(dataset: &Dataset, train: &TrainTensors, missing: Missing) -> Self {
         let shape = dataset.shape.clone();
         let inputs = &train.0.inputs;
@@ -77,20 +76,20 @@ impl Preprocessing {
             raw = fill.to_device(raw.device()).where_self(&raw.isnan(), &raw);
         }
         if is_copy {
-            // In place, for batches of large pictures are worth their memory.
+            // In place, to save memory for batches of large images.
             return raw.g_sub_(&offset).g_div_(&scale);
         }
         (raw - offset) / scale
     }
 
-    /// Raw values, float32 (N, shape…), of the model's input, up to rounding; missing ones stay filled in.
+    /// The inverse, up to rounding: raw values, float32 (N, shape…), from the model's input. Imputed values stay.
     pub fn undo(&self, inputs: &Tensor) -> Tensor {
         let (offset, scale) = self.tensors();
         inputs * scale.to_device(inputs.device()) + offset.to_device(inputs.device())
     }
 
-    /// The same computation in TorchScript, which also brings pictures of another size to the model's, and
-    /// refuses inputs that are none.
+    /// The equivalent of [`Preprocessing::apply`] in TorchScript. It also resizes images of another size, and rejects invalid
+    /// inputs.
     pub fn script(&self) -> Class {
         let (offset, scale) = self.tensors();
         let sizes: Vec<_> = self.shape.0.iter().map(i64::to_string).collect();
@@ -124,7 +123,7 @@ impl Preprocessing {
         }
     }
 
-    /// What takes the place of missing values, float32 (shape…).
+    /// The replacements of missing values, float32 (shape…).
     fn fill_tensor(&self) -> Option<Tensor> {
         self.fill.as_ref().map(|fill| Tensor::from_slice(fill).view(self.shape.0.as_slice()))
     }
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_of_bytes_are_standardised_by_channel() {
+    fn images_of_bytes_are_standardized_by_channel() {
         let (mut dataset, _) = dataset(&[0.; 16], vec![2, 2, 2], Some(ValueRange { min: 0., max: 255. }));
         dataset.inputs = Inputs::Bytes((0..8).chain(200..208).collect());
         let train = TrainTensors(TensorDataset::of(&dataset, &[0, 1], Device::Cpu));
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn standardised_features_have_mean_0_and_deviation_1_and_constant_ones_are_0() {
+    fn standardized_features_have_mean_0_and_deviation_1_and_constant_ones_are_0() {
         let (dataset, train) = dataset(&[1e6, 7., 1e6 + 2., 7., 1e6 + 4., 7.], vec![2], None);
         let x = Preprocessing::fit(&dataset, &train, Missing::Error).apply(&train.0.inputs);
         let column = |index| x.select(1, index);

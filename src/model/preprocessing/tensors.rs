@@ -1,9 +1,9 @@
-//! Examples of a data set as tensors, in memory.
+//! Examples of a data set as tensors.
 
 use cresset_data::{Dataset, Inputs, gather};
 use tch::{Device, Kind, Tensor};
 
-/// Some examples of a data set, in memory.
+/// Examples of a data set, in memory.
 #[derive(Debug)]
 pub struct TensorDataset {
     /// Raw or preprocessed values, (N, …).
@@ -13,23 +13,23 @@ pub struct TensorDataset {
 }
 
 impl TensorDataset {
-    /// Some examples as tensors, on `device`.
+    /// The examples `indexes` as tensors on `device`.
     ///
     /// # Panics
-    /// If the inputs are pictures that are not decoded.
+    /// If the inputs are encoded images.
     pub fn of(dataset: &Dataset, indexes: &[i64], device: Device) -> Self {
         let width = dataset.shape.features() as usize;
         let wanted = indexes.iter().map(|index| *index as usize);
         let kind = if matches!(dataset.inputs, Inputs::Bytes(_)) { Kind::Uint8 } else { Kind::Float };
         let inputs = Tensor::empty([indexes.len() as i64, width as i64], (kind, device));
-        // Some rows at once, so that no more than these are in memory twice.
+        // In chunks, so that only one chunk is in memory twice.
         let at_once = (GATHERED / width.max(1)).max(1);
         for (place, indexes) in indexes.chunks(at_once).enumerate() {
             let wanted = indexes.iter().map(|index| *index as usize);
             let rows = match &dataset.inputs {
                 Inputs::Floats(values) => Tensor::from_slice(&gather(values, width, wanted)),
                 Inputs::Bytes(values) => Tensor::from_slice(&gather(values, width, wanted)),
-                Inputs::Images(_) => unreachable!("pictures are streamed or decoded before"),
+                Inputs::Images(_) => unreachable!("images are streamed, or decoded before"),
             };
             let count = indexes.len() as i64;
             inputs.narrow(0, (place * at_once) as i64, count).copy_(&rows.view([count, width as i64]));
@@ -44,9 +44,9 @@ impl TensorDataset {
     }
 }
 
-/// The raw examples that a model is fitted to: what is fitted to data takes this type, so that it cannot see others.
+/// The raw training set. Code that fits to data takes this type, so that it cannot use other examples.
 #[derive(Debug)]
 pub struct TrainTensors(pub TensorDataset);
 
-/// The values that are gathered at once for a tensor.
+/// Values per chunk.
 const GATHERED: usize = 1 << 20;

@@ -1,6 +1,5 @@
-//! Zip archives of `torch.save` and `torch.jit.save`: `NAME/data.pkl`, which is a pickle of what was saved, and the storages
-//! as `NAME/data/KEY` (<https://pytorch.org/docs/stable/notes/serialization.html>). The code in those of TorchScript is not
-//! looked at.
+//! Zip archives of `torch.save` and `torch.jit.save`: `NAME/data.pkl`, the pickle of the saved object, and the storages as
+//! `NAME/data/KEY` (<https://pytorch.org/docs/stable/notes/serialization.html>). The code of TorchScript files is ignored.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -15,21 +14,20 @@ use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
 use crate::model::archive;
 
-/// What the parts may unpack to, beyond [`GROWTH`] times the size of the file.
+/// Uncompressed bytes allowed in addition to [`GROWTH`] times the size of the file.
 const ALLOWANCE: u64 = 1 << 16;
-/// PyTorch does not pack its parts, and weights that others packed do not shrink to a sixteenth.
+/// Maximum compression ratio. PyTorch does not compress, and compressed weights do not shrink to a sixteenth.
 const GROWTH: u64 = 16;
 
 /// Reads the tensors of an archive.
 pub fn read(path: &Path, file: File) -> Result<Tensors> {
     let length = file.metadata().map_err(Error::io("read", path))?.len();
-    let archive = archive::open(BufReader::new(file)).map_err(|e| {
-        Error::artifact(path, format!("the zip archive is damaged, or not all of it is there: {e}"))
-    })?;
+    let archive = archive::open(BufReader::new(file))
+        .map_err(|e| Error::artifact(path, format!("the zip archive is damaged or incomplete: {e}")))?;
     let mut parts = Parts { path, archive, folder: String::new(), left: ALLOWANCE + GROWTH * length };
     parts.folder = parts.find_folder()?;
     if parts.read("byteorder", None).is_ok_and(|order| order == b"big") {
-        return Err(Error::artifact(path, "it was written on a big-endian machine, which is not read here"));
+        return Err(Error::artifact(path, "it was written on a big-endian machine, which is not supported"));
     }
     let pickle = parts.read("data.pkl", None)?;
     let views = Pickle::read(&pickle).and_then(|pickle| names::views(&pickle));
@@ -40,9 +38,9 @@ pub fn read(path: &Path, file: File) -> Result<Tensors> {
 struct Parts<'a> {
     path: &'a Path,
     archive: ZipArchive<BufReader<File>>,
-    /// The folder in the archive that holds everything, with its `/`.
+    /// The top-level folder of the archive, with its `/`.
     folder: String,
-    /// How many bytes more the parts may unpack to.
+    /// Remaining bytes of the limit on the uncompressed size.
     left: u64,
 }
 
@@ -54,32 +52,33 @@ impl Parts<'_> {
         let found = names.filter_map(|name| folder(&name)).find(is_outermost);
         found.ok_or_else(|| {
             let problem =
-                "it is a zip archive, but none of torch.save or torch.jit.save (no data.pkl is in it)";
+                "it is a zip archive, but not one of torch.save or torch.jit.save (it has no data.pkl)";
             Error::artifact(self.path, problem)
         })
     }
 
-    /// A part's bytes, which must be as many as `length` says.
+    /// The bytes of a member, which must have the size `length` if it is given.
     fn read(&mut self, name: &str, length: Option<usize>) -> Result<Vec<u8>> {
         let damaged = |reason: String| {
-            Error::artifact(self.path, format!("its part {} cannot be read: {reason}", quoted(name)))
+            Error::artifact(self.path, format!("the member {} cannot be read: {reason}", quoted(name)))
         };
-        let part = self.archive.by_name(&format!("{}{name}", self.folder)).map_err(|e| match e {
-            ZipError::FileNotFound => damaged("it is not there".to_string()),
+        let member = self.archive.by_name(&format!("{}{name}", self.folder)).map_err(|e| match e {
+            ZipError::FileNotFound => damaged("it is missing".to_string()),
             other => damaged(other.to_string()),
         })?;
-        let size = part.size();
+        let size = member.size();
         if let Some(length) = length.filter(|length| *length as u64 != size) {
             return Err(damaged(format!("it should have {length} bytes, but has {size}")));
         }
         if size > self.left {
-            let problem =
-                format!("its parts unpack to more than {GROWTH} times its size; save it without packing");
+            let problem = format!(
+                "its uncompressed size is more than {GROWTH} times its size; save it without compression"
+            );
             return Err(Error::artifact(self.path, problem));
         }
         let mut bytes = Vec::new();
-        // One byte more than there should be: at the end of a part, its checksum is compared.
-        part.take(size + 1).read_to_end(&mut bytes).map_err(|e| damaged(e.to_string()))?;
+        // Read one byte more than the size: the checksum is compared at the end of the member.
+        member.take(size + 1).read_to_end(&mut bytes).map_err(|e| damaged(e.to_string()))?;
         if bytes.len() as u64 != size {
             return Err(damaged(format!("it should have {size} bytes, but has {}", bytes.len())));
         }

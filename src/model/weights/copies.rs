@@ -1,5 +1,5 @@
-//! The copies of a model in a file (`model` and `model_ema`, `student` and `teacher`), told by what stands before the model's
-//! names, and which of them is taken.
+//! Finds the copies of a model in a file (`model` and `model_ema`, `student` and `teacher`) by the prefixes of the tensor names,
+//! and ranks them.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,20 +11,21 @@ use crate::model::Tensors;
 /// A copy of a model in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {
-    /// What stands before the model's names: nothing, or keys that each end with a dot.
-    pub beginning: String,
-    /// The tensors that have the name and the size of one of the model's, without counters.
-    pub fitting: usize,
-    /// Whether hardly any tensor of the copy is left over. A deeper model has all tensors of a shallower one, too.
-    is_whole: bool,
+    /// The prefix of the names: empty, or keys that each end with a dot.
+    pub prefix: String,
+    /// The number of tensors with the name and size of one of the model, without counters.
+    pub matching: usize,
+    /// Whether nearly all tensors of the copy match. A deeper model contains all tensors of a shallower one.
+    is_complete: bool,
 }
 
-/// Words of keys whose tensors belong to the training, not to a model.
-const OF_TRAINING: [&str; 8] = ["optimizer", "optimizers", "optim", "exp", "grad", "grads", "adam", "sgd"];
+/// Words in keys of the optimizer state.
+const OPTIMIZER_WORDS: [&str; 8] =
+    ["optimizer", "optimizers", "optim", "exp", "grad", "grads", "adam", "sgd"];
 
-/// Words of keys, and how much a copy under them is to be preferred. Averages of the weights over the last steps are more accurate
-/// than the weights of the last one (Polyak & Juditsky 1992; Izmailov et al. 2018), and so is the teacher of DINO, which is one. Of
-/// MoCo and BYOL, the encoder that was trained is the one that people evaluate, and not the one that follows it.
+/// Words in keys, and the preference for a copy under such a key. Averaged weights are more accurate than those of the last step
+/// (Polyak & Juditsky 1992; Izmailov et al. 2018), and the teacher of DINO is an average. For MoCo and BYOL, the trained
+/// encoder is evaluated, not the momentum encoder.
 const PREFERENCES: [(&str, i8); 15] = [
     ("ema", 3),
     ("swa", 3),
@@ -44,79 +45,79 @@ const PREFERENCES: [(&str, i8); 15] = [
 ];
 
 impl Copy {
-    /// The key that [`of`] takes for it.
+    /// The key that selects it in [`of`].
     pub fn key(&self) -> &str {
-        self.beginning.trim_end_matches('.')
+        self.prefix.trim_end_matches('.')
     }
 
     fn preference(&self) -> i8 {
         let preference =
             |word: &String| PREFERENCES.iter().find(|(known, _)| known == word).map_or(0, |p| p.1);
-        words(&self.beginning).iter().map(preference).max_by_key(|preference| preference.abs()).unwrap_or(0)
+        words(&self.prefix).iter().map(preference).max_by_key(|preference| preference.abs()).unwrap_or(0)
     }
 }
 
-/// The copies of `model` that `file` holds, the one to take first: the one that most tensors are found in; of equals, the one that
-/// is preferred by its name, and then the shortest. With a `key`, only those below it. None if no tensor fits.
+/// The copies of `model` in `file`, best first: by the number of matching tensors, then by the preference for the key, then by
+/// the shortest prefix. With a `key`, only copies below it. Empty if no tensor matches.
 ///
 /// # Errors
-/// A key that the file does not have.
+/// A key that is not in the file.
 pub fn of(model: &Tensors, file: &Tensors, key: Option<&str>) -> Result<Vec<Copy>> {
     let found = all(model, file);
     let Some(key) = key else {
-        let of_models = found.into_iter().filter(|copy| !is_of_training(&copy.beginning)).collect();
-        return Ok(best_first(of_models, None));
+        let candidates = found.into_iter().filter(|copy| !is_optimizer_state(&copy.prefix)).collect();
+        return Ok(best_first(candidates, None));
     };
-    let beginning = format!("{}.", key.trim_end_matches('.'));
-    let is_below = |name: &str| beginning == "." || name.starts_with(&beginning);
+    let prefix = format!("{}.", key.trim_end_matches('.'));
+    let is_below = |name: &str| prefix == "." || name.starts_with(&prefix);
     if !file.keys().any(|name| is_below(name)) {
         return Err(Error::Usage(unknown(key, &best_first(found, None), file)));
     }
-    let below = found.into_iter().filter(|copy| is_below(&copy.beginning)).collect();
-    Ok(best_first(below, Some(beginning.trim_start_matches('.'))))
+    let below = found.into_iter().filter(|copy| is_below(&copy.prefix)).collect();
+    Ok(best_first(below, Some(prefix.trim_start_matches('.'))))
 }
 
-/// Whether a tensor of the file belongs to the training: to the optimizer, mostly.
-pub fn is_of_training(name: &str) -> bool {
-    words(name).iter().any(|word| OF_TRAINING.contains(&word.as_str()))
+/// Whether a tensor of the file belongs to the optimizer state.
+pub fn is_optimizer_state(name: &str) -> bool {
+    words(name).iter().any(|word| OPTIMIZER_WORDS.contains(&word.as_str()))
 }
 
 fn all(model: &Tensors, file: &Tensors) -> Vec<Copy> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (in_file, tensor) in file {
         let starts = std::iter::once(0).chain(in_file.match_indices('.').map(|(at, _)| at + 1));
-        for (beginning, name) in starts.map(|at| in_file.split_at(at)) {
+        for (prefix, name) in starts.map(|at| in_file.split_at(at)) {
             let fits = model.get(name).is_some_and(|known| known.size() == tensor.size());
-            // Every model has such counters, and all are of one size.
+            // Counters are in every model and all have the same size.
             if fits && !is_counter(name) {
-                *counts.entry(beginning).or_default() += 1;
+                *counts.entry(prefix).or_default() += 1;
             }
         }
     }
-    let copy = |(beginning, fitting): (&str, usize)| {
-        let from_here = file.range(beginning.to_string()..).map(|(name, _)| name);
+    let copy = |(prefix, matching): (&str, usize)| {
+        let from_here = file.range(prefix.to_string()..).map(|(name, _)| name);
         let below =
-            from_here.take_while(|name| name.starts_with(beginning)).filter(|name| !is_counter(name)).count();
-        Copy { beginning: beginning.to_string(), fitting, is_whole: (below - fitting) * 10 <= fitting }
+            from_here.take_while(|name| name.starts_with(prefix)).filter(|name| !is_counter(name)).count();
+        Copy { prefix: prefix.to_string(), matching, is_complete: (below - matching) * 10 <= matching }
     };
     counts.into_iter().map(copy).collect()
 }
 
-/// In the order in which they are to be taken, without those that fit by chance. `wanted` is taken before all others.
+/// Sorts copies, best first, and drops those that match by chance. The copy with the prefix `wanted` comes first.
 fn best_first(mut copies: Vec<Copy>, wanted: Option<&str>) -> Vec<Copy> {
-    let most = copies.iter().map(|copy| copy.fitting).max().unwrap_or(0);
-    copies.retain(|copy| 2 * copy.fitting > most);
+    let most = copies.iter().map(|copy| copy.matching).max().unwrap_or(0);
+    copies.retain(|copy| 2 * copy.matching > most);
     copies.sort_by_key(|copy| {
-        let is_wanted = Some(copy.beginning.as_str()) == wanted;
-        let (fitting, preference) = (copy.fitting, copy.preference());
-        Reverse((is_wanted, fitting, copy.is_whole, preference, Reverse(copy.beginning.len())))
+        let is_wanted = Some(copy.prefix.as_str()) == wanted;
+        let (matching, preference) = (copy.matching, copy.preference());
+        Reverse((is_wanted, matching, copy.is_complete, preference, Reverse(copy.prefix.len())))
     });
     copies
 }
 
 fn unknown(key: &str, copies: &[Copy], file: &Tensors) -> String {
-    let of_models = copies.iter().filter(|copy| !is_of_training(&copy.beginning));
-    let mut keys: Vec<String> = of_models.map(|copy| copy.key().to_string()).collect();
+    let candidates = copies.iter().filter(|copy| !is_optimizer_state(&copy.prefix));
+    let mut keys: Vec<String> = candidates.map(|copy| copy.key().to_string()).collect();
     keys.extend(file.keys().map(|name| name.split('.').next().unwrap_or_default().to_string()));
     keys.retain(|key| !key.is_empty());
     let mut known = Vec::new();
@@ -129,10 +130,10 @@ fn unknown(key: &str, copies: &[Copy], file: &Tensors) -> String {
     }
     let named: Vec<_> =
         known.iter().map(|(key, count)| format!("{} ({})", quoted(key), counted(*count, "tensor"))).collect();
-    format!("the file has no tensors below the key {}; its keys are {}", quoted(key), listed(&named))
+    format!("the file has no tensors under the key {}; its keys are {}", quoted(key), listed(&named))
 }
 
-/// The words of a name, in lower case: `modelEma.state_dict` has model, ema, state and dict.
+/// Splits a name into lowercase words: `modelEma.state_dict` gives model, ema, state and dict.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = '.';
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn of_copies_that_fit_alike_the_better_one_is_taken() {
+    fn of_equal_matches_the_preferred_copy_comes_first() {
         for (beginnings, first) in [
             (&["model.", "model_ema.module.", "optimizer.exp_avg."][..], "model_ema.module"),
             (&["state_dict.", "state_dict_ema."], "state_dict_ema"),
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_that_lacks_tensors_or_is_of_a_larger_model_is_taken_last() {
+    fn an_incomplete_copy_or_a_larger_model_comes_last() {
         let mut lacking = file(&["model."]);
         lacking.extend(below("ema.", &MODEL[..3]));
         assert_eq!(keys(&lacking, None), ["model", "ema"]);
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_chooses_a_copy_in_it() {
+    fn a_key_selects_a_copy_below_it() {
         let file = file(&["", "ckpt.model.", "ckpt.ema.", "optimizer.exp_avg."]);
         assert_eq!(keys(&file, None)[0], "ckpt.ema");
         for (key, first) in [
@@ -217,12 +218,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_answered_with_those_that_there_are() {
+    fn an_unknown_key_lists_the_available_keys() {
         let file = file(&["state_dict.model.", "state_dict.ema_model.", "optimizer.exp_avg."]);
         let problem = of(&below("", &MODEL), &file, Some("ema")).unwrap_err().to_string();
         assert_eq!(
             problem,
-            "the file has no tensors below the key `ema`; its keys are `state_dict.ema_model` (4 tensors), `state_dict.model` \
+            "the file has no tensors under the key `ema`; its keys are `state_dict.ema_model` (4 tensors), `state_dict.model` \
              (4 tensors), `optimizer` (4 tensors), `state_dict` (8 tensors)"
         );
     }

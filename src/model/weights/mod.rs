@@ -1,9 +1,8 @@
-//! Weights from files, of this program or another: named tensors ([`read`]), and which of them belong where in a model
+//! Weights from files of Cresset, PyTorch and others: reading of named tensors ([`read`]) and matching with a model
 //! ([`Matching`]).
 //!
-//! A file of PyTorch may hold a program that runs when Python opens it. Here nothing in a file is ever run: its pickle is
-//! read as data ([`pickle`]), and of that only the tensors are taken, each checked against the bytes that are there before
-//! memory is taken for it.
+//! A PyTorch file may contain code that runs when Python loads it. Here no code is ever run: the pickle is read as data
+//! ([`pickle`]), and each tensor is checked against the available bytes before memory is allocated.
 
 mod archive;
 pub mod checksums;
@@ -30,26 +29,25 @@ use crate::data::room::{self, Room};
 use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
 pub use matching::Matching;
-use view::{Storage, View};
+use view::{Storage, StorageView};
 
-/// Reads the tensors of a file, which is told by its first bytes: safetensors, a checkpoint of ours (of which it gives the
-/// weights), or what `torch.save` or `torch.jit.save` wrote, in the form of today or of before PyTorch 1.6.
+/// Reads the tensors of a file. The format is detected by the first bytes: safetensors, a checkpoint of Cresset (only its
+/// weights), or a file of `torch.save` or `torch.jit.save`, in the current format or that before PyTorch 1.6.
 ///
-/// The tensors are on the CPU, of the dtypes that the file has, and share memory and have strides as they had when they were
-/// saved. Those in nested dictionaries, and in modules, have the names of all that they are in, joined by dots:
-/// `state_dict.conv1.weight`.
+/// The tensors are on the CPU with the dtypes of the file. They share memory and have strides as when they were saved. The
+/// names of tensors in nested dictionaries and modules are joined by dots: `state_dict.conv1.weight`.
 ///
 /// # Errors
-/// A file that is missing, damaged, of another kind, without tensors, or with one of a dtype that [`safetensors::DTYPES`] has
-/// not.
+/// A file that is missing, damaged, of another format, without tensors, or with a dtype that is not in
+/// [`safetensors::DTYPES`].
 pub fn read(path: &Path) -> Result<Tensors> {
     read_within(path, Room::default())
 }
 
-/// Reads the tensors of a file that may take as much memory as `room` says.
+/// Like [`read`], with a memory budget.
 ///
 /// # Errors
-/// As [`read`], and a file that is larger.
+/// Those of [`read`], and a file that exceeds the budget.
 pub(crate) fn read_within(path: &Path, room: Room) -> Result<Tensors> {
     let cannot = |e: std::io::Error| Error::artifact(path, format!("cannot read the weights: {e}"));
     let mut file = room::open(path).map_err(cannot)?;
@@ -66,11 +64,11 @@ pub(crate) fn read_within(path: &Path, room: Room) -> Result<Tensors> {
     match start.as_slice() {
         [b'P', b'K', 3, 4, ..] => archive::read(path, file),
         start if start == legacy::MAGIC => legacy::read(path, &all(file)?),
-        // Its header, which is JSON, begins behind its length.
+        // A length of 8 bytes, then the JSON header.
         [_, _, _, _, _, _, _, _, b'{', ..] => of_safetensors(path, &all(file)?),
         _ => Err(Error::artifact(
             path,
-            "it holds no weights that can be read: it is neither safetensors nor a file of torch.save or torch.jit.save",
+            "it is not a file of weights: neither safetensors nor a file of torch.save or torch.jit.save",
         )),
     }
 }
@@ -80,7 +78,7 @@ fn of_safetensors(path: &Path, bytes: &[u8]) -> Result<Tensors> {
     let is_checked = match checksums::check(bytes) {
         Err(problem) => {
             let remedy = checksums::whole_sibling(path).map_or(String::new(), |other| {
-                format!("; the other checkpoint of the run is whole: --init {}", other.display())
+                format!("; the other checkpoint of the run is intact: use --init {}", other.display())
             });
             return Err(fault(&format!("{problem}{remedy}")));
         }
@@ -94,27 +92,28 @@ fn of_safetensors(path: &Path, bytes: &[u8]) -> Result<Tensors> {
         tensors.retain(|name, _| !name.contains('/'));
     }
     if tensors.is_empty() {
-        return Err(Error::artifact(path, "it holds no tensors"));
+        return Err(Error::artifact(path, "it contains no tensors"));
     }
     Ok(tensors)
 }
 
-/// The tensors of these views, from the bytes of their storages.
+/// Creates the tensors of views from the bytes of their storages.
 fn load(
     path: &Path,
-    views: Vec<(String, View)>,
+    views: Vec<(String, StorageView)>,
     mut fetch: impl FnMut(&Storage) -> Result<Vec<u8>>,
 ) -> Result<Tensors> {
     let mut storages: HashMap<(String, Kind), (usize, Tensor)> = HashMap::new();
     let mut tensors = Tensors::new();
     for (name, view) in views {
-        let View { storage, kind, .. } = &view;
+        let StorageView { storage, kind, .. } = &view;
         let (bytes, values) = match storages.entry((storage.key.clone(), *kind)) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(vacant) => vacant.insert((storage.bytes, whole(fetch(storage)?, *kind)?)),
+            Entry::Vacant(vacant) => vacant.insert((storage.bytes, storage_tensor(fetch(storage)?, *kind)?)),
         };
         if *bytes != storage.bytes {
-            let problem = format!("its storage {} has two sizes, so it is damaged", quoted(&storage.key));
+            let problem =
+                format!("the storage {} has two sizes, so the file is damaged", quoted(&storage.key));
             return Err(Error::artifact(path, problem));
         }
         tensors.insert(name, view.on(values)?);
@@ -122,10 +121,10 @@ fn load(
     Ok(tensors)
 }
 
-/// All values of a storage.
-fn whole(mut bytes: Vec<u8>, kind: Kind) -> Result<Tensor> {
+/// A storage as a one-dimensional tensor.
+fn storage_tensor(mut bytes: Vec<u8>, kind: Kind) -> Result<Tensor> {
     if kind == Kind::Bool {
-        // Of another byte than these two, libtorch's code may make anything.
+        // Other bytes than 0 and 1 are undefined behavior in libtorch.
         bytes.iter_mut().for_each(|byte| *byte = u8::from(*byte != 0));
     }
     let count = bytes.len() / kind.elt_size_in_bytes();

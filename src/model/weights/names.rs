@@ -1,29 +1,29 @@
-//! Finding the tensors in what was pickled, and their names.
+//! Finds the tensors in a pickle, and their names.
 
 use super::pickle::{Id, Object, Pickle, Value};
-use super::view::View;
+use super::view::StorageView;
 use crate::error::quoted;
 
-/// What was pickled may be nested so deep; what holds itself ends earlier.
+/// Maximum depth of nested containers.
 const DEEPEST: usize = 64;
-/// Values that are looked at, counted again wherever they stand again: dictionaries of shared dictionaries grow without end.
+/// Maximum number of visited values. Shared values count at each visit, because nested shared dictionaries grow exponentially.
 const MOST_VISITS: usize = 8_000_000;
-/// More tensors are in no classifier.
+/// Maximum number of tensors.
 const MOST_TENSORS: usize = 1 << 16;
 const LONGEST_NAME: usize = 256;
 
-/// The tensors of a pickled value, each with the keys or attributes that lead to it, joined by dots.
+/// The tensors in a pickle. The name of a tensor is the path of keys and attributes to it, joined by dots.
 ///
-/// A module that was pickled as a whole gives the names of its `state_dict()`. What is no container of tensors is passed
-/// over, whatever it would do in Python.
+/// The names in a pickled module are those of its `state_dict()`. Values that do not contain tensors are ignored, whatever
+/// they would do in Python.
 ///
 /// # Errors
-/// A value without tensors, a faulty tensor by its name, and more of anything than a file of weights has.
-pub fn views(pickle: &Pickle) -> Result<Vec<(String, View)>, String> {
-    let mut walk = Walk { pickle, path: Vec::new(), above: Vec::new(), visits: 0, found: Vec::new() };
+/// A pickle without tensors, an invalid tensor, and an exceeded limit.
+pub fn views(pickle: &Pickle) -> Result<Vec<(String, StorageView)>, String> {
+    let mut walk = Walk { pickle, path: Vec::new(), ancestors: Vec::new(), visits: 0, found: Vec::new() };
     walk.visit(pickle.root())?;
     if walk.found.is_empty() {
-        return Err(format!("it holds no tensors: it is {}", described(pickle)));
+        return Err(format!("it contains no tensors: it is {}", described(pickle)));
     }
     Ok(walk.found)
 }
@@ -31,10 +31,10 @@ pub fn views(pickle: &Pickle) -> Result<Vec<(String, View)>, String> {
 struct Walk<'a> {
     pickle: &'a Pickle,
     path: Vec<String>,
-    /// The values that hold the one that is looked at.
-    above: Vec<Id>,
+    /// The containers of the current value.
+    ancestors: Vec<Id>,
     visits: usize,
-    found: Vec<(String, View)>,
+    found: Vec<(String, StorageView)>,
 }
 
 impl<'a> Walk<'a> {
@@ -42,35 +42,35 @@ impl<'a> Walk<'a> {
         if !matches!(
             self.pickle.get(id),
             Value::Dict(_) | Value::List(_) | Value::Tuple(_) | Value::Object(_)
-        ) || self.above.contains(&id)
+        ) || self.ancestors.contains(&id)
         {
             return Ok(());
         }
-        if self.above.len() == DEEPEST {
+        if self.ancestors.len() == DEEPEST {
             return Err(format!("its values are nested more than {DEEPEST} deep"));
         }
-        self.above.push(id);
+        self.ancestors.push(id);
         match self.pickle.get(id) {
             Value::Dict(entries) => self.entries(entries)?,
             Value::List(members) | Value::Tuple(members) => self.members(members)?,
             Value::Object(object) => self.object(object)?,
             _ => (),
         }
-        self.above.pop();
+        self.ancestors.pop();
         Ok(())
     }
 
-    /// Takes note of so many values that are looked at.
+    /// Counts visited values.
     fn count(&mut self, values: usize) -> Result<(), String> {
         self.visits += values;
         if self.visits > MOST_VISITS {
-            return Err("its values hold one another in too many ways".to_string());
+            return Err("its values refer to each other too often".to_string());
         }
         Ok(())
     }
 
     fn object(&mut self, object: &'a Object) -> Result<(), String> {
-        let tensor = View::of_call(self.pickle, object)
+        let tensor = StorageView::of_call(self.pickle, object)
             .map_err(|problem| format!("the tensor {}: {problem}", quoted(&self.path.join("."))))?;
         if let Some(tensor) = tensor {
             return self.keep(tensor);
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
         if let ("collections.OrderedDict", [pairs]) = (callable, arguments) {
             self.pairs(*pairs)?;
         }
-        // How TorchScript says of what type a list or a dictionary is.
+        // A list or dictionary with a type annotation of TorchScript.
         if let (true, [value, ..]) = (callable.starts_with("torch.jit._pickle."), arguments) {
             self.visit(*value)?;
         }
@@ -91,7 +91,7 @@ impl<'a> Walk<'a> {
         self.members(&object.items)
     }
 
-    /// The attributes of an object; those of a module in three dictionaries, whose names are no part of the tensors' names.
+    /// The attributes of an object. A module has three dictionaries, whose names are not part of the tensor names.
     fn state(&mut self, state: Id) -> Result<(), String> {
         self.count(self.pickle.entries(state).unwrap_or_default().len())?;
         let of_module = ["_parameters", "_buffers", "_modules"].map(|name| self.pickle.entry(state, name));
@@ -103,7 +103,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The entries of a dictionary as Python 2 wrote it.
+    /// The entries of a dictionary in the format of Python 2.
     fn pairs(&mut self, pairs: Id) -> Result<(), String> {
         let pairs = self.pickle.members(pairs).unwrap_or_default();
         self.count(pairs.len())?;
@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn keep(&mut self, tensor: View) -> Result<(), String> {
+    fn keep(&mut self, tensor: StorageView) -> Result<(), String> {
         let name = self.path.join(".");
         if name.len() > LONGEST_NAME {
             return Err(format!("the name {} is longer than {LONGEST_NAME} bytes", quoted(&name)));
@@ -148,14 +148,14 @@ impl<'a> Walk<'a> {
         if self.found.len() == MOST_TENSORS {
             return Err(format!("it has more than {MOST_TENSORS} tensors"));
         }
-        // A tensor that was saved on its own.
+        // The pickle is a single tensor.
         let name = if name.is_empty() { "tensor".to_string() } else { name };
         self.found.push((name, tensor));
         Ok(())
     }
 }
 
-/// What a pickle is of, for people.
+/// A description of a pickle for error messages.
 fn described(pickle: &Pickle) -> String {
     match pickle.get(pickle.root()) {
         Value::Dict(entries) => {
@@ -167,12 +167,12 @@ fn described(pickle: &Pickle) -> String {
             }
         }
         Value::Object(object) => match pickle.global(object.callable) {
-            Some(name) => format!("what Python would get from {}, which is never called here", quoted(name)),
-            None => "what Python would get from a call, which is never made here".to_string(),
+            Some(name) => format!("the result of a call of {}, which is not executed", quoted(name)),
+            None => "the result of a call, which is not executed".to_string(),
         },
-        Value::Global(name) => format!("{}, which is never imported here", quoted(name)),
+        Value::Global(name) => format!("{}, which is not imported", quoted(name)),
         Value::List(_) | Value::Tuple(_) => "a list".to_string(),
-        Value::Text(_) | Value::Bytes(_) => "a text".to_string(),
+        Value::Text(_) | Value::Bytes(_) => "a string".to_string(),
         Value::None => "None".to_string(),
         Value::Bool(_) | Value::Int(_) | Value::Long(_) | Value::Float(_) => "a number".to_string(),
         Value::Persistent(_) => "a storage without a tensor".to_string(),

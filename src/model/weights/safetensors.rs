@@ -1,4 +1,4 @@
-//! Safetensors (<https://github.com/huggingface/safetensors>): a header in JSON, then the values.
+//! Safetensors (<https://github.com/huggingface/safetensors>): a JSON header, then the values.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,11 +11,10 @@ use crate::error::{Error, Result};
 use crate::model::Tensors;
 use crate::model::weights::checksums::{self, Checksums};
 
-/// The key under which a checkpoint of ours says what its tensors are of. One key, because several would be written in a random
-/// order.
+/// The metadata key of checkpoints. A single key, because the order of several keys would be random.
 pub const CHECKPOINT: &str = "cresset.checkpoint";
 
-/// The dtypes that tensors of files may have here, whatever wrote the file.
+/// The supported dtypes of tensors in files of all formats.
 pub const DTYPES: [(Kind, Dtype); 10] = [
     (Kind::Float, Dtype::F32),
     (Kind::Double, Dtype::F64),
@@ -29,27 +28,26 @@ pub const DTYPES: [(Kind, Dtype); 10] = [
     (Kind::Bool, Dtype::BOOL),
 ];
 
-/// Writes tensors and texts beside them, as a whole or not at all.
+/// Writes tensors and metadata atomically.
 ///
 /// # Errors
-/// A tensor of a dtype that such files have none for, and a file that cannot be written; one that was there is then as it
-/// was.
+/// An unsupported dtype, and a file that cannot be written. An existing file is then unchanged.
 pub fn write(path: &Path, tensors: &[(String, &Tensor)], metadata: HashMap<String, String>) -> Result<()> {
     Ok(atomic::write(path, &serialized(path, tensors, |_| metadata)?)?)
 }
 
-/// Writes a checkpoint: tensors, and under [`CHECKPOINT`] the text that `text` makes of their checksums, which must be its last
-/// fields.
+/// Writes a checkpoint: tensors, and the metadata entry [`CHECKPOINT`] with the result of `text` for their checksums, which must
+/// be its last fields.
 ///
 /// # Errors
-/// As [`write()`].
+/// Those of [`write()`].
 pub fn write_checked(
     path: &Path,
     tensors: &[(String, &Tensor)],
     text: impl FnOnce(Checksums) -> String,
 ) -> Result<()> {
-    let metadata = |held: &[Held]| {
-        let sums = Checksums::of(held.iter().map(|(name, _, bytes)| (name.as_str(), &bytes[..])));
+    let metadata = |tensors: &[NamedBytes]| {
+        let sums = Checksums::of(tensors.iter().map(|(name, _, bytes)| (name.as_str(), &bytes[..])));
         HashMap::from([(CHECKPOINT.to_string(), text(sums))])
     };
     let mut bytes = serialized(path, tensors, metadata)?;
@@ -57,14 +55,14 @@ pub fn write_checked(
     Ok(atomic::write(path, &bytes)?)
 }
 
-/// A tensor with its name and its bytes.
-type Held<'a> = (&'a String, &'a Tensor, Vec<u8>);
+/// A tensor with its name and bytes.
+type NamedBytes<'a> = (&'a String, &'a Tensor, Vec<u8>);
 
-/// The bytes of a file of these tensors.
+/// The bytes of a file with these tensors.
 fn serialized(
     path: &Path,
     tensors: &[(String, &Tensor)],
-    metadata: impl FnOnce(&[Held]) -> HashMap<String, String>,
+    metadata: impl FnOnce(&[NamedBytes]) -> HashMap<String, String>,
 ) -> Result<Vec<u8>> {
     let held = tensors.iter().map(|(name, tensor)| Ok((name, *tensor, bytes_of(tensor)?)));
     let held = held.collect::<Result<Vec<_>>>()?;
@@ -77,19 +75,19 @@ fn serialized(
     safetensors::serialize(views, Some(metadata(&held))).map_err(fault)
 }
 
-/// The texts beside the tensors of a file with these bytes.
+/// The metadata of a file, given as bytes.
 ///
 /// # Errors
-/// What `fault` makes of the reason why the bytes are no such file.
+/// `fault` of the reason, if the bytes are not a safetensors file.
 pub fn metadata(bytes: &[u8], fault: impl Fn(&str) -> Error) -> Result<HashMap<String, String>> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| fault(&e.to_string()))?;
     Ok(header.metadata().clone().unwrap_or_default())
 }
 
-/// The tensors of a file with these bytes.
+/// The tensors of a file, given as bytes.
 ///
 /// # Errors
-/// What `fault` makes of the reason why the bytes are no such file, and of a dtype that is not known here.
+/// `fault` of the reason, if the bytes are not a safetensors file or have an unsupported dtype.
 pub fn tensors(bytes: &[u8], fault: impl Fn(&str) -> Error) -> Result<Tensors> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| fault(&e.to_string()))?;
     let tensor = |(name, view): (String, TensorView)| {
@@ -102,7 +100,7 @@ pub fn tensors(bytes: &[u8], fault: impl Fn(&str) -> Error) -> Result<Tensors> {
     file.tensors().into_iter().map(tensor).collect()
 }
 
-/// A tensor's values, row by row, as the machine holds them (little-endian on x86-64).
+/// The values of a tensor in row-major order and native byte order (little-endian on x86-64).
 pub fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
     let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
     let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
@@ -112,10 +110,10 @@ pub fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
 
 fn dtype(kind: Kind) -> Result<Dtype> {
     known_dtype(kind)
-        .ok_or_else(|| Error::Usage(format!("tensors of kind {kind:?} cannot be kept in a file")))
+        .ok_or_else(|| Error::Usage(format!("tensors of dtype {kind:?} cannot be stored in a file")))
 }
 
-/// What such files call a dtype, if they have it.
+/// The safetensors dtype, if it is supported.
 pub fn known_dtype(kind: Kind) -> Option<Dtype> {
     DTYPES.iter().find(|(known, _)| *known == kind).map(|(_, dtype)| *dtype)
 }
@@ -155,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(
+        fn files_round_trip(
             size in prop::collection::vec(0i64..4, 0..4),
             which in 0..DTYPES.len(),
             name in "[a-z]{1,8}(\\.[a-z]{1,8}){0,3}",

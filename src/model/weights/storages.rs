@@ -1,11 +1,11 @@
-//! The values in a TorchScript file, looked through before libtorch reads them: it takes sizes, strides and the lengths of
-//! storages as they are written, and reads memory by them.
+//! Checks of the tensors in a TorchScript file before libtorch loads them: libtorch uses sizes, strides and storage lengths of
+//! the file without checks.
 
 use super::pickle::{Object, Pickle, Value};
-use super::view::{Extent, Stored};
+use super::view::{Extent, StorageRef};
 use crate::error::quoted;
 
-/// What TorchScript writes into its pickles beside tensors and objects of its classes.
+/// Globals in pickles of TorchScript other than tensors and its own classes.
 const KNOWN: [&str; 12] = [
     "builtins.complex",
     "collections.OrderedDict",
@@ -21,17 +21,17 @@ const KNOWN: [&str; 12] = [
     "torch.per_tensor_affine",
 ];
 
-/// What makes a tensor of a storage.
+/// Functions that create a tensor from a storage.
 const TENSORS: [&str; 2] = ["torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_qtensor"];
 
-/// Where the classes of the code are.
+/// The package of the classes in the code.
 const CLASSES: &str = "__torch__.";
 
-/// Checks what is pickled in `FOLDER.pkl`, whose storages are `FOLDER/KEY`: each must have the bytes that are said of it, and
-/// each tensor must stay within its storage. `size` gives the bytes of a record.
+/// Checks the pickle `FOLDER.pkl` with the storages `FOLDER/KEY`: each storage must have its declared size, and each tensor must
+/// lie within its storage. `size` returns the size of a record in bytes.
 ///
 /// # Errors
-/// A sentence that names the storage, and anything that TorchScript does not write.
+/// A message with the storage, and anything that TorchScript does not write.
 pub fn check(
     pickle: &Pickle,
     folder: &str,
@@ -39,7 +39,7 @@ pub fn check(
 ) -> Result<(), String> {
     pickle.values().iter().try_for_each(|value| match value {
         Value::Persistent(id) => {
-            let Stored { storage, .. } = Stored::of(pickle, *id)?;
+            let StorageRef { storage, .. } = StorageRef::of(pickle, *id)?;
             check_storage(&storage.key, storage.bytes as u64, folder, size)
         }
         Value::Object(object) => check_object(pickle, object),
@@ -56,31 +56,31 @@ fn check_storage(
 ) -> Result<(), String> {
     let record = format!("{folder}/{key}");
     let named = quoted(&record);
-    // A key of other bytes may be another one for libtorch.
+    // libtorch may read other bytes as another key.
     if !key.is_ascii() {
-        return Err(format!("its storage {named} has a name that PyTorch does not give"));
+        return Err(format!("the storage {named} has a name that PyTorch does not write"));
     }
-    // libtorch does not look for the values of an empty one.
+    // libtorch does not read the values of an empty storage.
     match size(&record)? {
-        None if needed > 0 => Err(format!("its storage {named} is not there")),
+        None if needed > 0 => Err(format!("the storage {named} is missing")),
         Some(has) if has < needed => {
-            Err(format!("its storage {named} should have {needed} bytes, but has {has}"))
+            Err(format!("the storage {named} should have {needed} bytes, but has {has}"))
         }
         _ => Ok(()),
     }
 }
 
 fn check_object(pickle: &Pickle, object: &Object) -> Result<(), String> {
-    let name = pickle.global(object.callable).ok_or("it calls what has no name")?;
+    let name = pickle.global(object.callable).ok_or("it calls an unnamed object")?;
     let is_filled = !object.items.is_empty() || !object.entries.is_empty();
     if is_filled || (object.state.is_some() && !name.starts_with(CLASSES)) {
-        return Err(format!("it makes {} in a way that TorchScript does not", quoted(name)));
+        return Err(format!("it creates {} in a way that TorchScript does not", quoted(name)));
     }
     if TENSORS.contains(&name) {
         let arguments = pickle.members(object.arguments).unwrap_or_default();
         let (stored, extent) = Extent::of_arguments(pickle, arguments)?;
         let held = (stored.storage.bytes / stored.width) as i64;
-        let named = |problem| format!("a tensor of its storage {}: {problem}", quoted(&stored.storage.key));
+        let named = |problem| format!("a tensor of the storage {}: {problem}", quoted(&stored.storage.key));
         extent.check(held).map_err(named)?;
     }
     Ok(())
@@ -91,14 +91,14 @@ fn check_name(name: &str) -> Result<(), String> {
     if is_storage || name.starts_with(CLASSES) || TENSORS.contains(&name) || KNOWN.contains(&name) {
         return Ok(());
     }
-    Err(format!("its values name {}, which TorchScript does not write", quoted(name)))
+    Err(format!("it refers to {}, which TorchScript does not write", quoted(name)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The pickle of one float32 tensor: `count` values in the storage, and the size that the tensor has.
+    /// The pickle of one float32 tensor with a storage of `count` values.
     fn tensor(count: u8, offset: u8, size: u8) -> Vec<u8> {
         let mut bytes =
             b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n\
@@ -114,27 +114,27 @@ mod tests {
     }
 
     #[test]
-    fn a_storage_must_have_the_bytes_that_are_said_of_it() {
+    fn a_storage_must_have_its_declared_size() {
         assert_eq!(problem(&tensor(4, 0, 4), Some(16)), None);
         assert_eq!(problem(&tensor(4, 0, 4), Some(17)), None);
         assert_eq!(problem(&tensor(0, 0, 0), None), None);
         let short = problem(&tensor(4, 0, 4), Some(15)).unwrap();
-        assert_eq!(short, "its storage `data/0` should have 16 bytes, but has 15");
-        assert_eq!(problem(&tensor(4, 0, 4), None).unwrap(), "its storage `data/0` is not there");
+        assert_eq!(short, "the storage `data/0` should have 16 bytes, but has 15");
+        assert_eq!(problem(&tensor(4, 0, 4), None).unwrap(), "the storage `data/0` is missing");
     }
 
     #[test]
     fn a_tensor_must_stay_within_its_storage() {
         let beyond = problem(&tensor(4, 1, 4), Some(16)).unwrap();
-        assert!(beyond.contains("storage `0`: it reaches beyond its storage"), "{beyond}");
+        assert!(beyond.contains("storage `0`: it exceeds its storage"), "{beyond}");
     }
 
-    /// libtorch keeps what is to be called as a number on the stack, where a number from the file may stand, and takes what fills
-    /// an object for the arguments of a call.
+    /// libtorch stores callables as numbers on the stack, where the file may put any number, and uses the state of an object as
+    /// the arguments of a call.
     #[test]
-    fn calls_by_a_number_and_by_a_state_are_refused() {
+    fn calls_of_numbers_and_states_are_refused() {
         for (pickle, says) in [
-            (&b"\x80\x02K\x00)R."[..], "calls what has no name"),
+            (&b"\x80\x02K\x00)R."[..], "calls an unnamed object"),
             (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)\x81)b.", "in a way that TorchScript does not"),
             (b"\x80\x02ctorch.distributed.rpc\nrref\n.", "`torch.distributed.rpc.rref`, which TorchScript"),
             (b"\x80\x02cposix\nsystem\n.", "`posix.system`, which TorchScript"),

@@ -11,7 +11,7 @@ use crate::train::Identity;
 use crate::train::checkpoint;
 use crate::train::checkpoint::Position;
 
-/// Pieces of pickles, as PyTorch writes them.
+/// Parts of pickles, as PyTorch writes them.
 mod pickled {
     pub fn text(text: &str) -> Vec<u8> {
         [&b"X"[..], &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()
@@ -81,7 +81,7 @@ fn read_bytes(bytes: &[u8]) -> Result<Tensors> {
     read(&path)
 }
 
-/// The reason why these bytes are refused, without the path.
+/// The error for these bytes, without the path.
 fn problem(bytes: &[u8]) -> String {
     match read_bytes(bytes) {
         Err(Error::Artifact { problem, .. }) => problem,
@@ -89,7 +89,7 @@ fn problem(bytes: &[u8]) -> String {
     }
 }
 
-/// The same, of an archive with one tensor of a storage of six floats.
+/// The error for an archive with one tensor in a storage of six floats.
 fn problem_of(class: &str, offset: i64, size: &[i64], stride: &[i64]) -> String {
     problem(&zipped(&dictionary(&[("w", tensor(class, "0", 6, offset, size, stride))]), &bytes()))
 }
@@ -115,7 +115,7 @@ fn views_of_one_storage_are_read_from_both_forms_of_file() {
 }
 
 #[test]
-fn what_stands_beside_the_tensors_is_passed_over_and_names_are_joined() {
+fn other_values_are_ignored_and_names_are_joined() {
     let weight = || tensor("FloatStorage", "0", 6, 0, &[6], &[1]);
     let arguments = b"cargparse\nNamespace\n)\x81}U\x02lrG\0\0\0\0\0\0\0\0sb".to_vec();
     // A module as a whole, with a parameter, a submodule and a plain attribute.
@@ -156,7 +156,7 @@ fn a_module_that_libtorch_saved_is_read() {
 }
 
 #[test]
-fn of_a_checkpoint_only_the_weights_are_read() {
+fn only_the_weights_of_a_checkpoint_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("last.safetensors");
     let weights = Tensors::from([("fc.weight".to_string(), Tensor::from_slice(&FLOATS))]);
@@ -170,18 +170,17 @@ fn of_a_checkpoint_only_the_weights_are_read() {
 }
 
 #[test]
-fn a_program_in_a_pickle_is_refused_and_not_run() {
+fn code_in_a_pickle_is_refused_and_not_run() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace");
     let program = format!("cos\nsystem\n(S'touch {}'\ntR", trace.display());
     let alone = format!("{program}.");
     assert!(problem(alone.as_bytes()).contains("neither safetensors nor a file of torch.save"));
-    let refusal =
-        "it holds no tensors: it is what Python would get from `os.system`, which is never called here";
+    let refusal = "it contains no tensors: it is the result of a call of `os.system`, which is not executed";
     for file in [zipped(program.as_bytes(), &[]), legacy_file(program.as_bytes(), &[])] {
         assert_eq!(problem(&file), refusal);
     }
-    // Beside a tensor it is passed over.
+    // Next to a tensor it is ignored.
     let both =
         dictionary(&[("a", program.into_bytes()), ("w", tensor("FloatStorage", "0", 6, 0, &[6], &[1]))]);
     assert_eq!(read_bytes(&zipped(&both, &bytes())).unwrap().keys().collect::<Vec<_>>(), ["w"]);
@@ -192,32 +191,29 @@ fn a_program_in_a_pickle_is_refused_and_not_run() {
 fn a_tensor_that_is_not_within_its_storage_is_refused_by_its_name() {
     const FLOAT: &str = "FloatStorage";
     let beyond = problem_of(FLOAT, 1, &[2, 3], &[3, 1]);
-    assert_eq!(
-        beyond,
-        "the tensor `w`: it reaches beyond its storage (size [2, 3], stride [3, 1], offset 1)"
-    );
-    assert!(problem_of(FLOAT, 6, &[1], &[1]).contains("reaches beyond"));
-    assert!(problem_of(FLOAT, 0, &[2], &[i64::MAX]).contains("reaches beyond"));
-    assert!(problem_of(FLOAT, -1, &[1], &[1]).contains("cannot be negative"));
-    assert!(problem_of(FLOAT, 0, &[-1], &[1]).contains("cannot be negative"));
-    assert!(problem_of(FLOAT, 3, &[2], &[-1]).contains("cannot be negative"));
-    assert!(problem_of(FLOAT, 0, &[1 << 40], &[0]).contains("again and again"));
-    assert!(problem_of(FLOAT, 0, &[3, 3], &[1, 1]).contains("again and again"));
+    assert_eq!(beyond, "the tensor `w`: it exceeds its storage (size [2, 3], stride [3, 1], offset 1)");
+    assert!(problem_of(FLOAT, 6, &[1], &[1]).contains("exceeds its storage"));
+    assert!(problem_of(FLOAT, 0, &[2], &[i64::MAX]).contains("exceeds its storage"));
+    assert!(problem_of(FLOAT, -1, &[1], &[1]).contains("a value is negative"));
+    assert!(problem_of(FLOAT, 0, &[-1], &[1]).contains("a value is negative"));
+    assert!(problem_of(FLOAT, 3, &[2], &[-1]).contains("a value is negative"));
+    assert!(problem_of(FLOAT, 0, &[1 << 40], &[0]).contains("repeats values of its storage"));
+    assert!(problem_of(FLOAT, 0, &[3, 3], &[1, 1]).contains("repeats values of its storage"));
     assert!(problem_of(FLOAT, 0, &[1 << 40; 2], &[0; 2]).contains("too large"));
     assert!(problem_of(FLOAT, 0, &[0, 1 << 40, 1 << 40], &[1; 3]).contains("too large"));
-    assert!(problem_of(FLOAT, 7, &[0], &[1]).contains("beyond"));
+    assert!(problem_of(FLOAT, 7, &[0], &[1]).contains("exceeds its storage"));
     assert!(problem_of(FLOAT, i64::MAX, &[2], &[i64::MAX]).contains("too large"));
-    assert!(problem_of(FLOAT, 0, &[1; 65], &[1; 65]).contains("do not belong together"));
-    assert!(problem_of(FLOAT, 0, &[1], &[1, 1]).contains("do not belong together"));
+    assert!(problem_of(FLOAT, 0, &[1; 65], &[1; 65]).contains("different or too many dimensions"));
+    assert!(problem_of(FLOAT, 0, &[1], &[1, 1]).contains("different or too many dimensions"));
     assert!(
         problem_of("ComplexFloatStorage", 0, &[1], &[1])
-            .contains("its dtype is not read (torch.ComplexFloatStorage)")
+            .contains("its dtype is not supported (torch.ComplexFloatStorage)")
     );
-    assert!(problem_of("OddStorage", 0, &[1], &[1]).contains("of an unknown class, `torch.OddStorage`"));
-    // The file has fewer values than the pickle says.
+    assert!(problem_of("OddStorage", 0, &[1], &[1]).contains("has the unknown class `torch.OddStorage`"));
+    // The file has fewer values than the pickle declares.
     assert!(problem_of("DoubleStorage", 0, &[1], &[1]).contains("should have 48 bytes, but has 24"));
     let sparse = dictionary(&[("w", b"ctorch._utils\n_rebuild_sparse_tensor\n)R".to_vec())]);
-    assert!(problem(&zipped(&sparse, &[])).contains("no dense tensor of plain numbers, but a sparse_tensor"));
+    assert!(problem(&zipped(&sparse, &[])).contains("not a dense tensor, but a sparse_tensor"));
 }
 
 #[test]
@@ -242,19 +238,22 @@ fn files_that_grow_when_they_are_read_are_refused() {
     let zeros = vec![0; 4 << 20];
     let value = dictionary(&[("w", tensor("FloatStorage", "0", 1 << 20, 0, &[1 << 20], &[1]))]);
     let parts = [("m/data.pkl", &pickle(&value)[..]), ("m/data/0", &zeros[..])];
-    assert!(problem(&archive(&parts, CompressionMethod::Deflated)).contains("unpack to more than 16 times"));
+    assert!(
+        problem(&archive(&parts, CompressionMethod::Deflated))
+            .contains("uncompressed size is more than 16 times")
+    );
     assert_eq!(read_bytes(&archive(&parts, CompressionMethod::Stored)).unwrap()["w"].numel(), 1 << 20);
-    // Each list holds the one before it ten times.
+    // Each list contains the one before it ten times.
     let mut laughs = tensor("FloatStorage", "0", 6, 0, &[6], &[1]);
     for _ in 0..30 {
         laughs = [&laughs[..], b"q\x010](", &b"h\x01".repeat(10), b"e"].concat();
     }
     let refused = problem(&zipped(&laughs, &bytes()));
     assert!(refused.contains("more than 65536 tensors"), "{refused}");
-    // The same without a tensor, and a list that holds itself.
+    // The same without a tensor, and a list that contains itself.
     let hollow = [&b"}"[..], &[&b"q\x010]("[..], &b"h\x01".repeat(10), b"e"].concat().repeat(30)].concat();
-    assert!(problem(&zipped(&hollow, &[])).contains("in too many ways"));
-    assert!(problem(&zipped(b"]q\0h\0a", &[])).contains("holds no tensors: it is a list"));
+    assert!(problem(&zipped(&hollow, &[])).contains("refer to each other too often"));
+    assert!(problem(&zipped(b"]q\0h\0a", &[])).contains("contains no tensors: it is a list"));
     let deep = [vec![b']'; 1000], vec![b'a'; 999]].concat();
     assert!(problem(&zipped(&deep, &[])).contains("nested more than 64 deep"));
 }
@@ -275,12 +274,12 @@ fn packed_archives_are_read_and_other_archives_are_named() {
     );
     assert!(problem(&zip(b"big", CompressionMethod::Stored)).contains("big-endian"));
     let other = archive(&[("notes.txt", b"x")], CompressionMethod::Stored);
-    assert!(problem(&other).contains("none of torch.save"));
+    assert!(problem(&other).contains("not one of torch.save"));
     let no_storage = archive(&[("m/data.pkl", &value)], CompressionMethod::Stored);
-    assert!(problem(&no_storage).contains("its part `data/0` cannot be read: it is not there"));
+    assert!(problem(&no_storage).contains("the member `data/0` cannot be read: it is missing"));
     let no_tensors = pickle(&dictionary(&[("epoch", b"K\x03".to_vec()), ("args", b"N".to_vec())]));
     let no_tensors = archive(&[("m/data.pkl", &no_tensors)], CompressionMethod::Stored);
-    assert_eq!(problem(&no_tensors), "it holds no tensors: it is a dictionary with `epoch`, `args`");
+    assert_eq!(problem(&no_tensors), "it contains no tensors: it is a dictionary with `epoch`, `args`");
 }
 
 #[test]
@@ -323,7 +322,7 @@ proptest! {
             }
             let _ = read_bytes(&changed);
         }
-        // Bytes that begin as each kind does, and pickles of any bytes.
+        // Bytes with the prefix of each format, and pickles of random bytes.
         let beginnings = [&b""[..], b"PK\x03\x04", legacy::MAGIC, b"\x10\0\0\0\0\0\0\0{"];
         for beginning in beginnings {
             let _ = read_bytes(&[beginning, &bytes].concat());
@@ -332,7 +331,7 @@ proptest! {
     }
 
     #[test]
-    fn a_view_has_the_values_that_its_strides_say(
+    fn a_view_has_the_values_of_its_strides(
         rows in 1i64..5,
         columns in 1i64..5,
         is_turned: bool,

@@ -1,52 +1,51 @@
-//! Tensors as files of PyTorch describe them: a part of a storage, seen with a size and strides.
+//! Tensors in PyTorch files: views of a storage with an offset, a size and strides.
 
 use tch::{Kind, Tensor};
 
 use super::pickle::{Id, Object, Pickle, Value};
 
-/// The values of one tensor or of several, as one run of bytes.
+/// A storage: contiguous bytes that one or several tensors share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Storage {
-    /// What the file knows it by.
+    /// Key in the file.
     pub key: String,
-    /// Its length in bytes.
+    /// Size in bytes.
     pub bytes: usize,
 }
 
-/// A tensor: which values of a storage it has.
+/// A tensor as a view of a storage.
 #[derive(Debug, Clone, PartialEq)]
-pub struct View {
-    /// Where its values are.
+pub struct StorageView {
+    /// The storage.
     pub storage: Storage,
     /// The dtype.
     pub kind: Kind,
     extent: Extent,
 }
 
-/// Which values of its storage a tensor has.
+/// Offset, size and strides of a tensor in its storage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extent {
-    /// The number of values before its first.
+    /// Offset of the first value.
     offset: i64,
     size: Vec<i64>,
     stride: Vec<i64>,
 }
 
-/// More dimensions are not possible in libtorch's kernels.
+/// Maximum number of dimensions of libtorch's kernels.
 const MOST_DIMENSIONS: usize = 64;
 
-/// PyTorch's keys are numbers.
+/// Maximum length of a storage key. Those of PyTorch are numbers.
 const LONGEST_KEY: usize = 64;
 
-impl View {
-    /// The tensor that a call would make; none if the call makes something else.
+impl StorageView {
+    /// The tensor that a call creates. None if the call creates something else.
     ///
     /// # Errors
-    /// A tensor that is not dense, of another dtype than those of weights, or not within its storage.
-    pub fn of_call(pickle: &Pickle, call: &Object) -> Result<Option<View>, String> {
+    /// A tensor that is not dense, has an unsupported dtype, or exceeds its storage.
+    pub fn of_call(pickle: &Pickle, call: &Object) -> Result<Option<StorageView>, String> {
         let mut call = (call.callable, call.arguments);
-        // A parameter is made of a tensor, and an instance of a class of tensors by a function of its own. Real files do
-        // so once or twice.
+        // Parameters and tensor subclasses wrap the call. Real files nest one or two calls.
         for _ in 0..4 {
             let (Some(callable), Some(arguments)) = (pickle.global(call.0), pickle.members(call.1)) else {
                 return Ok(None);
@@ -63,14 +62,14 @@ impl View {
                     call = (*function, *arguments);
                 }
                 ("torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2", arguments) => {
-                    return View::of_arguments(pickle, arguments, None).map(Some);
+                    return StorageView::of_arguments(pickle, arguments, None).map(Some);
                 }
                 ("torch._utils._rebuild_tensor_v3", [_, _, _, _, _, _, dtype, ..]) => {
-                    return View::of_arguments(pickle, arguments, pickle.global(*dtype)).map(Some);
+                    return StorageView::of_arguments(pickle, arguments, pickle.global(*dtype)).map(Some);
                 }
                 (other, _) => match other.strip_prefix("torch._utils._rebuild_") {
                     Some(kind) => {
-                        return Err(format!("it is no dense tensor of plain numbers, but a {kind}"));
+                        return Err(format!("it is not a dense tensor, but a {kind}"));
                     }
                     None => return Ok(None),
                 },
@@ -79,24 +78,24 @@ impl View {
         Ok(None)
     }
 
-    fn of_arguments(pickle: &Pickle, arguments: &[Id], dtype: Option<&str>) -> Result<View, String> {
+    fn of_arguments(pickle: &Pickle, arguments: &[Id], dtype: Option<&str>) -> Result<StorageView, String> {
         let (stored, extent) = Extent::of_arguments(pickle, arguments)?;
         let kind = match dtype {
             Some(dtype) => kind_of_dtype(dtype),
             None => stored.kind,
         };
         let kind =
-            kind.ok_or_else(|| format!("its dtype is not read ({})", dtype.unwrap_or(&stored.class)))?;
+            kind.ok_or_else(|| format!("its dtype is not supported ({})", dtype.unwrap_or(&stored.class)))?;
         let held = (stored.storage.bytes / kind.elt_size_in_bytes()) as i64;
         extent.check(held)?;
         extent.check_repeats(held)?;
-        Ok(View { storage: stored.storage, kind, extent })
+        Ok(StorageView { storage: stored.storage, kind, extent })
     }
 
-    /// The tensor, which shares the memory of `storage`, all its storage as one dimension.
+    /// The tensor as a view of `storage`, the whole storage as a one-dimensional tensor.
     ///
     /// # Errors
-    /// libtorch's refusal.
+    /// An error of libtorch.
     pub fn on(&self, storage: &Tensor) -> Result<Tensor, tch::TchError> {
         let Extent { offset, size, stride } = &self.extent;
         storage.f_as_strided(size, stride, *offset)
@@ -104,37 +103,37 @@ impl View {
 }
 
 impl Extent {
-    /// What the arguments of a call that makes a tensor say, and the storage that they name.
+    /// Parses the arguments of a call that creates a tensor. Returns the storage too.
     ///
     /// # Errors
-    /// Arguments of another form.
-    pub fn of_arguments(pickle: &Pickle, arguments: &[Id]) -> Result<(Stored, Self), String> {
-        let faulty = || "its description is damaged".to_string();
+    /// Invalid arguments.
+    pub fn of_arguments(pickle: &Pickle, arguments: &[Id]) -> Result<(StorageRef, Self), String> {
+        let faulty = || "its metadata is damaged".to_string();
         let [storage, offset, size, stride, ..] = arguments else { return Err(faulty()) };
         let ints = |id: &Id| -> Option<Vec<i64>> {
             pickle.members(*id)?.iter().map(|member| pickle.int(*member)).collect()
         };
         let (Some(size), Some(stride)) = (ints(size), ints(stride)) else { return Err(faulty()) };
         let Value::Persistent(storage) = pickle.get(*storage) else {
-            return Err("its values are not beside the pickle, as torch.save puts them".to_string());
+            return Err("its values are inside the pickle, where torch.save does not store them".to_string());
         };
-        let stored = Stored::of(pickle, *storage)?;
+        let stored = StorageRef::of(pickle, *storage)?;
         let offset =
             pickle.int(*offset).and_then(|offset| offset.checked_add(stored.offset)).ok_or_else(faulty)?;
         Ok((stored, Extent { offset, size, stride }))
     }
 
-    /// Is every value within a storage that holds so many?
+    /// Checks that all values lie within a storage of `held` values.
     ///
     /// # Errors
-    /// What is wrong, with the numbers.
+    /// A message with the offset, size and strides.
     pub fn check(&self, held: i64) -> Result<(), String> {
-        // Without the numbers, of which there may be millions.
+        // Without the size and strides, which may have millions of entries.
         if self.size.len() != self.stride.len() || self.size.len() > MOST_DIMENSIONS {
-            return Err("its size and its stride do not belong together".to_string());
+            return Err("its size and stride have different or too many dimensions".to_string());
         }
         if self.offset < 0 || self.size.iter().chain(&self.stride).any(|number| *number < 0) {
-            return Err(self.faulty("a number that cannot be negative is so"));
+            return Err(self.faulty("a value is negative"));
         }
         let dimensions = || self.size.iter().zip(&self.stride);
         let last = dimensions().try_fold(self.offset, |last, (size, stride)| {
@@ -145,18 +144,18 @@ impl Extent {
             (Some(_), _) if self.size.contains(&0) => self.offset <= held,
             (Some(last), _) => last < held,
         };
-        if is_within { Ok(()) } else { Err(self.faulty("it reaches beyond its storage")) }
+        if is_within { Ok(()) } else { Err(self.faulty("it exceeds its storage")) }
     }
 
-    /// Are there no more values than the storage has? Else a small file could hold a tensor that takes all memory.
+    /// Checks that there are no more values than in the storage. Otherwise a small file could define a huge tensor.
     fn check_repeats(&self, held: i64) -> Result<(), String> {
         if !self.size.contains(&0) && self.count().is_none_or(|count| count > held) {
-            return Err(self.faulty("it shows the same values again and again; save a copy of it (.clone())"));
+            return Err(self.faulty("it repeats values of its storage; save a contiguous copy (.clone())"));
         }
         Ok(())
     }
 
-    /// The number of values; sizes of 0 are left out, so that the others of an empty tensor are bounded too.
+    /// The number of values. Sizes of 0 count as 1, so that the other sizes of an empty tensor are bounded too.
     fn count(&self) -> Option<i64> {
         self.size.iter().try_fold(1i64, |count, size| count.checked_mul(*size.max(&1)))
     }
@@ -167,53 +166,55 @@ impl Extent {
     }
 }
 
-/// A storage as a persistent id names it: `('storage', class, key, location, number of values)`, and in old files where in
-/// it another storage begins.
-pub struct Stored {
+/// A storage as described by a persistent id: `('storage', class, key, location, number of values)`, in old files followed by a
+/// view with an offset.
+pub struct StorageRef {
     /// The storage.
     pub storage: Storage,
-    /// The bytes a value.
+    /// Bytes per value.
     pub width: usize,
     class: String,
-    /// Only if it is a dtype of weights.
+    /// The dtype, if it is supported.
     kind: Option<Kind>,
     offset: i64,
 }
 
-impl Stored {
-    /// The storage that the persistent id of this number names.
+impl StorageRef {
+    /// Parses a persistent id.
     ///
     /// # Errors
-    /// A persistent id of another form, and a class that is no storage.
+    /// An invalid persistent id, and an unknown storage class.
     pub fn of(pickle: &Pickle, id: Id) -> Result<Self, String> {
         let fields = pickle.members(id).unwrap_or_default();
         let [word, class, key, _, count, rest @ ..] = fields else {
-            return Err("its storage has no description of a known form".to_string());
+            return Err("the persistent id of its storage is unknown".to_string());
         };
         let (Some("storage"), Some(class), Some(key), Some(count)) =
             (pickle.text(*word), pickle.global(*class), pickle.text(*key), pickle.int(*count))
         else {
-            return Err("the description of its storage is damaged".to_string());
+            return Err("the persistent id of its storage is damaged".to_string());
         };
         if key.len() > LONGEST_KEY {
             return Err("the key of its storage is too long".to_string());
         }
         let (kind, width) = class_of_storage(class)
-            .ok_or_else(|| format!("its storage is of an unknown class, {}", crate::error::quoted(class)))?;
+            .ok_or_else(|| format!("its storage has the unknown class {}", crate::error::quoted(class)))?;
         let bytes = usize::try_from(count).ok().and_then(|count| count.checked_mul(width));
         let bytes = bytes.filter(|bytes| *bytes <= i64::MAX as usize);
         let bytes = bytes.ok_or_else(|| format!("its storage cannot have {count} values"))?;
         let view = rest.first().and_then(|view| pickle.members(*view));
         let offset = match view {
-            Some([_, offset, _]) => pickle.int(*offset).ok_or("the description of its storage is damaged")?,
+            Some([_, offset, _]) => {
+                pickle.int(*offset).ok_or("the persistent id of its storage is damaged")?
+            }
             _ => 0,
         };
         let storage = Storage { key: key.to_string(), bytes };
-        Ok(Stored { storage, width, class: class.to_string(), kind, offset })
+        Ok(StorageRef { storage, width, class: class.to_string(), kind, offset })
     }
 }
 
-/// The dtype of a storage's class, if it is one of weights, and the bytes a value.
+/// The dtype of a storage class, if it is supported, and the bytes per value.
 fn class_of_storage(class: &str) -> Option<(Option<Kind>, usize)> {
     let (module, name) = class.rsplit_once('.')?;
     let kind = match name.strip_suffix("Storage").filter(|_| module.starts_with("torch"))? {

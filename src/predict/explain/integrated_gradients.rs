@@ -1,6 +1,5 @@
-//! Integrated gradients (Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", 2017): the gradients on the
-//! straight way from an input that says nothing to the one that is explained, averaged. The attributions sum up to the
-//! difference of the two logits.
+//! Integrated gradients (Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", 2017): the gradients
+//! averaged along the straight line from a baseline to the input. The attributions sum to the difference of the two logits.
 
 use tch::{Kind, Tensor};
 
@@ -8,81 +7,81 @@ use super::{ExplainerKind, Subject};
 use crate::error::Result;
 use cresset_options::number::{NumberOption, Options};
 
-/// The way.
+/// The method.
 pub const INTEGRATED_GRADIENTS: ExplainerKind = ExplainerKind {
     name: "integrated-gradients",
-    summary: "gradients averaged on the way from black; they sum up to the logit",
+    summary: "averaged gradients from a baseline; sum to the logit difference",
     options: &[NumberOption::whole(
         "steps",
         0,
         (0, 4096),
-        "points on the way; 0: as many as it takes for the sum to be exact within 1 %",
+        "integration steps; 0: increased until the sum is exact within 1 %",
     )],
     attribute,
 };
 
-/// The points on the way to begin with, and the most.
+/// The first and the largest number of integration steps.
 const STEPS: (i64, i64) = (32, 2048);
 
-/// How far the sum may be from the difference of the logits, as a share of it.
-const INEXACT: f64 = 0.005;
+/// The largest relative error of the sum with respect to the difference of the logits.
+const TOLERANCE: f64 = 0.005;
 
 fn attribute(options: &Options, subject: &Subject, input: &Tensor) -> Result<Tensor> {
     let baseline = subject.baseline();
     if options.whole("steps") > 0 {
-        return integrated(subject, input, &baseline, options.whole("steps"));
+        return integrate(subject, input, &baseline, options.whole("steps"));
     }
     let scores = subject.scores(&Tensor::cat(&[input, &baseline.unsqueeze(0)], 0))?;
     let difference = scores.double_value(&[0]) - scores.double_value(&[1]);
     let mut steps = STEPS.0;
     loop {
-        let attribution = integrated(subject, input, &baseline, steps)?;
+        let attribution = integrate(subject, input, &baseline, steps)?;
         let sum = attribution.sum(Kind::Double).double_value(&[]);
-        if steps >= STEPS.1 || (sum - difference).abs() <= INEXACT * difference.abs() {
+        if steps >= STEPS.1 || (sum - difference).abs() <= TOLERANCE * difference.abs() {
             return Ok(attribution);
         }
         steps *= 2;
     }
 }
 
-fn integrated(subject: &Subject, input: &Tensor, baseline: &Tensor, steps: i64) -> Result<Tensor> {
+fn integrate(subject: &Subject, input: &Tensor, baseline: &Tensor, steps: i64) -> Result<Tensor> {
     let (points, weights) = gauss_legendre(steps as usize);
     let along = |values: &[f64]| {
         let sizes: Vec<i64> = std::iter::once(steps).chain(input.size()[1..].iter().map(|_| 1)).collect();
         Tensor::from_slice(values).to_kind(Kind::Float).to_device(input.device()).view(&sizes[..])
     };
-    let way = input - baseline;
-    let gradients = subject.gradients(&(baseline + &way * along(&points)))?;
-    Ok((gradients * along(&weights)).sum_dim_intlist(0, false, Kind::Float) * way.squeeze_dim(0))
+    let path = input - baseline;
+    let gradients = subject.gradients(&(baseline + &path * along(&points)))?;
+    Ok((gradients * along(&weights)).sum_dim_intlist(0, false, Kind::Float) * path.squeeze_dim(0))
 }
 
-/// Points and weights of the Gauss–Legendre quadrature over 0 to 1, which is exact for polynomials of degree 2n − 1: the roots
-/// of the Legendre polynomial of degree n, by Newton's method (Abramowitz and Stegun, 25.4.29).
+/// Points and weights of the Gauss–Legendre quadrature on \[0, 1\], exact for polynomials up to degree 2n − 1. The points are the
+/// roots of the Legendre polynomial of degree n, computed with Newton's method (Abramowitz and Stegun, 25.4.29).
 fn gauss_legendre(n: usize) -> (Vec<f64>, Vec<f64>) {
     let root = |index: usize| {
         let mut x = (std::f64::consts::PI * (index as f64 + 0.75) / (n as f64 + 0.5)).cos();
         for _ in 0..100 {
-            let (value, slope) = legendre(n, x);
-            let step = value / slope;
+            let (value, derivative) = legendre(n, x);
+            let step = value / derivative;
             x -= step;
             if step.abs() < 1e-15 {
                 break;
             }
         }
-        let (_, slope) = legendre(n, x);
-        ((1. - x) / 2., 1. / ((1. - x * x) * slope * slope))
+        let (_, derivative) = legendre(n, x);
+        ((1. - x) / 2., 1. / ((1. - x * x) * derivative * derivative))
     };
     (0..n).map(root).unzip()
 }
 
 /// The Legendre polynomial of degree n at x, and its derivative.
 fn legendre(n: usize, x: f64) -> (f64, f64) {
-    let (mut before, mut value) = (1., x);
+    let (mut previous, mut value) = (1., x);
     for degree in 2..=n {
         let degree = degree as f64;
-        (before, value) = (value, ((2. * degree - 1.) * x * value - (degree - 1.) * before) / degree);
+        (previous, value) = (value, ((2. * degree - 1.) * x * value - (degree - 1.) * previous) / degree);
     }
-    (value, n as f64 * (x * value - before) / (x * x - 1.))
+    (value, n as f64 * (x * value - previous) / (x * x - 1.))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Why a model decides as it does: what each value of an input contributed to a class.
+//! Explanations: attributions of a prediction to the input values.
 //!
-//! Everything is computed from a `model.pt` alone, so it works on imported models too.
+//! All methods work on any `model.pt`, including imported models.
 
 mod grad_cam;
 mod integrated_gradients;
@@ -18,22 +18,22 @@ use cresset_options::number::{NumberOption, Options};
 pub use overlay::{heat_map, overlay, plain};
 pub use subject::Subject;
 
-/// A way to explain a decision.
+/// An attribution method.
 ///
-/// To add one, write a file beside `occlusion.rs` with a constant of this type and put it in [`EXPLAINERS`].
+/// To add a method, create a file next to `occlusion.rs` with a constant of this type and add it to [`EXPLAINERS`].
 pub struct ExplainerKind {
-    /// Its name, as `--method` takes it.
+    /// The name for `--method`.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// A one-line description.
     pub summary: &'static str,
-    /// What `--method-options` can set.
+    /// The options for `--method-options`.
     pub options: &'static [NumberOption],
-    /// The attribution of one raw input, float32 (1, shape…), to the subject's class: float32, (shape…) or, where it does
-    /// not tell channels apart, (1, height, width). Above 0 speaks for the class, below 0 against it.
+    /// Computes the attribution of one raw input, float32 (1, shape…), for the class of the subject: float32, (shape…), or
+    /// (1, height, width) for methods without an attribution per channel. Positive values support the class.
     pub attribute: fn(&Options, &Subject, &Tensor) -> Result<Tensor>,
 }
 
-/// All ways.
+/// All methods.
 pub const EXPLAINERS: &[ExplainerKind] = &[
     integrated_gradients::INTEGRATED_GRADIENTS,
     smooth_grad::SMOOTH_GRAD,
@@ -41,17 +41,17 @@ pub const EXPLAINERS: &[ExplainerKind] = &[
     occlusion::OCCLUSION,
 ];
 
-/// A way with its options.
+/// An attribution method with its options.
 pub struct Explainer {
     kind: &'static ExplainerKind,
     options: Options,
 }
 
 impl Explainer {
-    /// The way of this name with `options` as `--method-options` takes them.
+    /// Creates the method `name` with `options` in the syntax of `--method-options`.
     ///
     /// # Errors
-    /// An unknown name, and faulty options.
+    /// An unknown name, and invalid options.
     pub fn new(name: &str, options: &str) -> Result<Self> {
         let kind = EXPLAINERS.iter().find(|known| known.name == name).ok_or_else(|| {
             let hint = did_you_mean(name, EXPLAINERS.iter().map(|known| known.name)).unwrap_or_default();
@@ -64,20 +64,20 @@ impl Explainer {
         })
     }
 
-    /// Its name.
+    /// The name of the method.
     pub fn name(&self) -> &'static str {
         self.kind.name
     }
 
-    /// The attribution of one raw input, (1, …), as [`ExplainerKind::attribute`] describes it.
+    /// The attribution of one raw input, (1, …); see [`ExplainerKind::attribute`].
     ///
     /// # Errors
-    /// A model that this way cannot explain, and what the model fails with.
+    /// A model that this method cannot explain, and a model that fails.
     pub fn attribute(&self, subject: &Subject, raw: &Tensor) -> Result<Tensor> {
         guard(|| {
             let attribution = (self.kind.attribute)(&self.options, subject, &subject.shaped(raw))?;
             if attribution.isfinite().all().int64_value(&[]) != 1 {
-                let problem = "the model's gradients are no numbers here, so nothing can be said";
+                let problem = "the attribution of this input is NaN or infinite";
                 return Err(Error::Usage(problem.to_string()));
             }
             Ok(attribution.to_device(tch::Device::Cpu))

@@ -1,4 +1,4 @@
-//! An explanation as a picture.
+//! Draws attributions as images.
 
 use image::imageops::{FilterType, replace, resize};
 use image::{Rgb, RgbImage};
@@ -7,28 +7,27 @@ use tch::{Kind, Tensor};
 use crate::data::ValueRange;
 use crate::error::Result;
 
-/// The least side of the picture that is written.
-const LEAST_SIDE: u32 = 224;
+/// The smallest side of the overlay, in pixels.
+const MIN_SIDE: u32 = 224;
 
-/// The share of the values that the colors tell apart; a few very large ones would leave the rest pale.
-const SATURATED: f64 = 0.99;
+/// The quantile of the absolute attribution with full color, so that outliers do not make the rest pale.
+const SATURATION_QUANTILE: f64 = 0.99;
 
-/// A picture, raw (channels, height, width), and beside it the same one in grey with its attribution on it: red speaks for
-/// the class, blue against it.
+/// Draws a raw image (channels, height, width) next to its heat map: red supports the class, blue opposes it.
 pub fn overlay(raw: &Tensor, attribution: &Tensor, range: ValueRange) -> Result<RgbImage> {
-    let (own, heat) = (plain(raw, range)?, heat_map(raw, attribution, range)?);
-    let scale = LEAST_SIDE.div_ceil(own.height().min(own.width()));
+    let (original, heat) = (plain(raw, range)?, heat_map(raw, attribution, range)?);
+    let scale = MIN_SIDE.div_ceil(original.height().min(original.width()));
     let gap = scale.max(4);
-    let (width, height) = (own.width() * scale, own.height() * scale);
-    let mut picture = RgbImage::from_pixel(2 * width + gap, height, Rgb([255; 3]));
-    for (from, left) in [(&own, 0), (&heat, width + gap)] {
+    let (width, height) = (original.width() * scale, original.height() * scale);
+    let mut canvas = RgbImage::from_pixel(2 * width + gap, height, Rgb([255; 3]));
+    for (from, left) in [(&original, 0), (&heat, width + gap)] {
         let enlarged = resize(from, width, height, FilterType::Nearest);
-        replace(&mut picture, &enlarged, left.into(), 0);
+        replace(&mut canvas, &enlarged, left.into(), 0);
     }
-    Ok(picture)
+    Ok(canvas)
 }
 
-/// A raw picture as it is.
+/// Converts a raw image to RGB.
 pub fn plain(raw: &Tensor, range: ValueRange) -> Result<RgbImage> {
     let unit = unit(raw, range);
     let color = if unit.size()[0] == 3 { unit } else { unit.narrow(0, 0, 1).expand([3, -1, -1], false) };
@@ -38,23 +37,26 @@ pub fn plain(raw: &Tensor, range: ValueRange) -> Result<RgbImage> {
     Ok(RgbImage::from_raw(width, height, bytes).expect("each pixel has three values"))
 }
 
-/// A raw picture in grey, in its own size, with its attribution on it.
+/// Draws the attribution over a grayscale version of a raw image, in the size of the image.
 pub fn heat_map(raw: &Tensor, attribution: &Tensor, range: ValueRange) -> Result<RgbImage> {
-    let grey = unit(raw, range).mean_dim(0, false, Kind::Float);
-    let places = attribution.sum_dim_intlist(0, false, Kind::Float);
-    let most =
-        places.abs().flatten(0, -1).quantile_scalar(SATURATED, None, false, "linear").double_value(&[]);
-    let strength = (places / most.max(f64::MIN_POSITIVE)).clamp(-1., 1.);
-    let (height, width) = (grey.size()[0] as u32, grey.size()[1] as u32);
-    let grey = Vec::<f32>::try_from(grey.contiguous().view(-1))?;
+    let gray = unit(raw, range).mean_dim(0, false, Kind::Float);
+    let summed = attribution.sum_dim_intlist(0, false, Kind::Float);
+    let most = summed
+        .abs()
+        .flatten(0, -1)
+        .quantile_scalar(SATURATION_QUANTILE, None, false, "linear")
+        .double_value(&[]);
+    let strength = (summed / most.max(f64::MIN_POSITIVE)).clamp(-1., 1.);
+    let (height, width) = (gray.size()[0] as u32, gray.size()[1] as u32);
+    let gray = Vec::<f32>::try_from(gray.contiguous().view(-1))?;
     let strength = Vec::<f32>::try_from(strength.contiguous().view(-1))?;
     Ok(RgbImage::from_fn(width, height, |x, y| {
         let at = (y * width + x) as usize;
-        Rgb(painted(0.6 * grey[at] + 0.2, strength[at]).map(byte))
+        Rgb(blend(0.6 * gray[at] + 0.2, strength[at]).map(byte))
     }))
 }
 
-/// Values from 0 (black) to 1.
+/// Scales raw values to \[0, 1\].
 fn unit(raw: &Tensor, range: ValueRange) -> Tensor {
     ((raw.to_kind(Kind::Float) - f64::from(range.min)) / f64::from(range.max - range.min)).clamp(0., 1.)
 }
@@ -63,11 +65,11 @@ fn byte(value: f32) -> u8 {
     (255. * value).round() as u8
 }
 
-/// A grey with red or blue over it.
-fn painted(grey: f32, strength: f32) -> [f32; 3] {
-    let paint = if strength > 0. { [0.85, 0.1, 0.1] } else { [0.1, 0.25, 0.85] };
-    let cover = strength.abs();
-    paint.map(|channel| grey * (1. - cover) + channel * cover)
+/// Blends gray with red or blue.
+fn blend(gray: f32, strength: f32) -> [f32; 3] {
+    let color = if strength > 0. { [0.85, 0.1, 0.1] } else { [0.1, 0.25, 0.85] };
+    let alpha = strength.abs();
+    color.map(|channel| gray * (1. - alpha) + channel * alpha)
 }
 
 #[cfg(test)]
@@ -75,13 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_speaks_for_the_class_is_red_and_what_speaks_against_it_blue() {
+    fn positive_attributions_are_red_and_negative_ones_blue() {
         let raw = Tensor::from_slice(&[0f32, 16., 16., 0.]).view([1, 2, 2]);
         let attribution = Tensor::from_slice(&[1f32, -1., 0., 0.]).view([1, 2, 2]);
-        let picture = overlay(&raw, &attribution, ValueRange { min: 0., max: 16. }).unwrap();
-        assert_eq!((picture.width(), picture.height()), (2 * 224 + 112, 224));
-        assert_eq!((picture.get_pixel(0, 0).0, picture.get_pixel(120, 0).0), ([0; 3], [255; 3]));
-        let right = |x: u32, y: u32| picture.get_pixel(224 + 112 + x, y).0;
+        let image = overlay(&raw, &attribution, ValueRange { min: 0., max: 16. }).unwrap();
+        assert_eq!((image.width(), image.height()), (2 * 224 + 112, 224));
+        assert_eq!((image.get_pixel(0, 0).0, image.get_pixel(120, 0).0), ([0; 3], [255; 3]));
+        let right = |x: u32, y: u32| image.get_pixel(224 + 112 + x, y).0;
         assert!(right(0, 0)[0] > 200 && right(0, 0)[2] < 40, "{:?}", right(0, 0));
         assert!(right(120, 0)[2] > 200 && right(120, 0)[0] < 40);
         let [red, green, blue] = right(0, 120);

@@ -1,5 +1,5 @@
-//! SmoothGrad (Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017): the gradient, averaged over inputs with a
-//! little noise.
+//! SmoothGrad (Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017): the gradient, averaged over noisy
+//! copies of the input.
 
 use rand_distr::{Distribution, StandardNormal};
 use tch::{Kind, Tensor};
@@ -9,19 +9,19 @@ use crate::data::random::{Purpose, stream};
 use crate::error::Result;
 use cresset_options::number::{NumberOption, Options};
 
-/// The way.
+/// The method.
 pub const SMOOTH_GRAD: ExplainerKind = ExplainerKind {
     name: "smooth-grad",
-    summary: "gradients averaged over inputs with a little noise",
+    summary: "gradients averaged over noisy copies of the input",
     options: &[
-        NumberOption::whole("samples", 50, (1, 10_000), "inputs with noise"),
+        NumberOption::whole("samples", 50, (1, 10_000), "noisy copies"),
         NumberOption::real(
             "noise",
             0.15,
             (0., 10.),
-            "deviation of the noise, as a share of the values' range",
+            "standard deviation of the noise, as a fraction of the value range",
         ),
-        NumberOption::whole("seed", 0, (0, i64::MAX >> 12), "seed of the noise"),
+        NumberOption::whole("seed", 0, (0, i64::MAX >> 12), "random seed of the noise"),
     ],
     attribute,
 };

@@ -1,21 +1,21 @@
-//! A model and a class of it, as explanations ask them.
+//! The model and class to explain.
 
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::predict::Classifier;
 
-/// The question why a model finds an input to be of a class.
+/// A model and the class whose logit is explained.
 pub struct Subject<'a> {
     classifier: &'a Classifier,
     class: i64,
 }
 
-/// Inputs that go through the model together.
-const TOGETHER: i64 = 64;
+/// Batch size.
+const BATCH_SIZE: i64 = 64;
 
 impl<'a> Subject<'a> {
-    /// The question for the class of this index.
+    /// Explains the class with this index.
     pub fn new(classifier: &'a Classifier, class: usize) -> Self {
         Subject { classifier, class: class as i64 }
     }
@@ -26,13 +26,12 @@ impl<'a> Subject<'a> {
         raw.to_device(self.classifier.device()).to_kind(Kind::Float).reshape(sizes)
     }
 
-    /// The shape of an input.
+    /// The shape of one example.
     pub fn shape(&self) -> &[i64] {
         &self.classifier.metadata().input.shape.0
     }
 
-    /// An input that says nothing, (shape…): black of a picture; of a table, the means of its columns, where preprocessing
-    /// makes zero of everything.
+    /// The baseline input, (shape…): black for images; for tables the column means, which preprocessing maps to zero.
     pub fn baseline(&self) -> Tensor {
         match self.classifier.metadata().input.value_range {
             Some(range) => self.filled(&[range.min]),
@@ -40,8 +39,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// How far the values of an input are from each other, (shape…): the range of a picture's; of a table, the deviations of
-    /// its columns.
+    /// The scale of the input values, (shape…): the value range for images, the standard deviations of the columns for tables.
     pub fn spread(&self) -> Tensor {
         match self.classifier.metadata().input.value_range {
             Some(range) => self.filled(&[range.max - range.min]),
@@ -54,46 +52,46 @@ impl<'a> Subject<'a> {
         if values.numel() == 1 { values.expand(self.shape(), false) } else { values.view(self.shape()) }
     }
 
-    /// The logit of the class for each of some inputs, (N).
+    /// The logit of the class for each input, (N).
     pub fn scores(&self, inputs: &Tensor) -> Result<Tensor> {
-        tch::no_grad(|| self.in_portions(inputs, |inputs| Ok(self.logits(inputs)?.select(1, self.class))))
+        tch::no_grad(|| self.in_batches(inputs, |inputs| Ok(self.logits(inputs)?.select(1, self.class))))
     }
 
-    /// The derivative of the logit of the class by each value of some inputs, (N, shape…).
+    /// The gradient of the logit of the class with respect to the inputs, (N, shape…).
     pub fn gradients(&self, inputs: &Tensor) -> Result<Tensor> {
-        self.in_portions(inputs, |inputs| {
+        self.in_batches(inputs, |inputs| {
             let inputs = inputs.detach().copy().set_requires_grad(true);
             let score = self.logits(&inputs)?.select(1, self.class).sum(Kind::Float);
             gradient(&score, &inputs)
         })
     }
 
-    /// What the operations of the model make of an input on the way to the logit of the class, in their order, and that
-    /// logit.
+    /// The outputs of all operations in the forward pass of one input, in order, and the logit of the class.
     pub fn intermediates(&self, input: &Tensor) -> Result<(Vec<Tensor>, Tensor)> {
         let input = input.detach().copy().set_requires_grad(true);
-        let mut made = self.classifier.module().call_with_intermediates("forward", &input)?;
-        let logits = made.pop().ok_or_else(|| Error::Usage("the model computes nothing".to_string()))?;
-        Ok((made, logits.select(1, self.class).sum(Kind::Float)))
+        let mut intermediates = self.classifier.module().call_with_intermediates("forward", &input)?;
+        let logits =
+            intermediates.pop().ok_or_else(|| Error::Usage("the model has no operations".to_string()))?;
+        Ok((intermediates, logits.select(1, self.class).sum(Kind::Float)))
     }
 
     fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
         Ok(self.classifier.module().call("forward", inputs)?.remove(0))
     }
 
-    fn in_portions(&self, inputs: &Tensor, of: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-        let portions = inputs.split(TOGETHER, 0);
-        Ok(Tensor::cat(&portions.iter().map(of).collect::<Result<Vec<_>>>()?, 0))
+    fn in_batches(&self, inputs: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        let batches = inputs.split(BATCH_SIZE, 0);
+        Ok(Tensor::cat(&batches.iter().map(f).collect::<Result<Vec<_>>>()?, 0))
     }
 }
 
-/// The derivative of a scalar by a tensor that it was computed from.
+/// The gradient of a scalar with respect to a tensor.
 ///
 /// # Errors
-/// A scalar that does not depend on it by operations that have a derivative.
+/// A scalar that does not depend on the tensor by differentiable operations.
 pub fn gradient(score: &Tensor, by: &Tensor) -> Result<Tensor> {
     if !score.requires_grad() {
-        let problem = "the model cannot be differentiated (a quantised one, say); `--method occlusion` needs no gradients";
+        let problem = "the model is not differentiable (for example because it is quantized); `--method occlusion` needs no gradients";
         return Err(Error::Usage(problem.to_string()));
     }
     Ok(Tensor::f_run_backward(&[score], &[by], false, false)?.remove(0))

@@ -1,4 +1,4 @@
-//! The explanations of small models that were trained here.
+//! Explanations of small models trained in the tests.
 
 use std::path::Path;
 
@@ -55,7 +55,7 @@ fn integrated_gradients_sum_up_to_the_difference_of_the_logits() {
     }
 }
 
-/// Where the highest values of a map are, at its own resolution.
+/// The ranks of the values of a map.
 fn ranks(map: &Tensor) -> Tensor {
     map.flatten(0, -1).argsort(-1, false).argsort(-1, false).to_kind(Kind::Double)
 }
@@ -67,14 +67,14 @@ fn correlation(a: &Tensor, b: &Tensor) -> f64 {
     ((&a * &b).sum(Kind::Double) / (a.norm() * b.norm())).double_value(&[])
 }
 
-/// A map that stays when the weights are drawn anew shows the input and not the model (Adebayo et al., "Sanity Checks for
+/// A map that does not change with random weights reflects the input, not the model (Adebayo et al., "Sanity Checks for
 /// Saliency Maps", 2018).
 #[test]
 fn no_map_survives_random_weights() {
     let folder = tempfile::tempdir().unwrap();
     let classifier = model(folder.path(), "cnn", "width=16", 6);
     let elsewhere = tempfile::tempdir().unwrap();
-    // The same architecture and hardly any training.
+    // The same architecture, practically untrained.
     let random = Config {
         model: "cnn".into(),
         model_options: "width=16".into(),
@@ -101,7 +101,7 @@ fn no_map_survives_random_weights() {
 }
 
 #[test]
-fn what_a_linear_model_weighs_is_what_every_method_finds() {
+fn every_method_recovers_the_weights_of_a_linear_model() {
     let folder = tempfile::tempdir().unwrap();
     let classifier = model(folder.path(), "mlp", "depth=0", 3);
     let raw = digits(1);
@@ -114,7 +114,7 @@ fn what_a_linear_model_weighs_is_what_every_method_finds() {
 }
 
 #[test]
-fn a_table_is_explained_column_by_column_and_grad_cam_says_that_it_cannot() {
+fn a_table_is_explained_column_by_column_and_grad_cam_rejects_it() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config { data: "iris".into(), epochs: 30, ..Config::default() };
     let classifier = trained(folder.path(), config);
@@ -128,7 +128,7 @@ fn a_table_is_explained_column_by_column_and_grad_cam_says_that_it_cannot() {
 }
 
 #[test]
-fn grad_cam_looks_where_the_picture_is() {
+fn grad_cam_maps_have_the_size_of_the_image() {
     let folder = tempfile::tempdir().unwrap();
     let classifier = model(folder.path(), "resnet9", "width=8", 3);
     let raw = digits(4);

@@ -1,4 +1,4 @@
-//! What a card says that no program can know: options, or a file of them.
+//! The fields of a card that the author states: with options or in a TOML file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use cresset_options::{OptionOf, OptionSet, Spec};
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::options::entries::{self, Entry};
 
-/// Something that only people know.
+/// A field that the author states.
 #[derive(Debug)]
 pub struct Field {
     /// Its name in the file; on the command line, with dashes.
@@ -22,7 +22,7 @@ const fn field(name: &'static str, help: &'static str) -> Field {
     Field { name, help }
 }
 
-/// All of them.
+/// All fields.
 pub const FIELDS: &[Field] = &[
     field("name", "Name of the model [default: the name of the run's folder]"),
     field("model_version", "Version of the model"),
@@ -44,23 +44,23 @@ pub const FIELDS: &[Field] = &[
 ];
 
 /// The heading of the fields in the help.
-const HEADING: &str = "About the model (each may stand in the file of --about, as `license = \"MIT\"`)";
+const HEADING: &str = "Model card fields (also in the file of --about, as `license = \"MIT\"`)";
 
 /// Fields that a card is complete without.
 const OPTIONAL: [&str; 4] = ["name", "model_version", "license_link", "citation"];
 
-/// What was stated of them.
+/// The stated fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About(BTreeMap<&'static str, String>);
 
 impl About {
-    /// Reads a TOML file of texts, such as `license = "MIT"`.
+    /// Reads a TOML file of strings, such as `license = "MIT"`.
     ///
     /// # Errors
-    /// A file that cannot be read or is no TOML, and fields that are unknown, empty or no texts, each with its line.
+    /// If the file cannot be read or is not TOML, or a field is unknown, empty or not a string; the error names the line.
     pub fn read(path: &Path) -> Result<Self> {
         let mut about = BTreeMap::new();
-        for Entry { name, value, place } in entries::read(path, "file about the model")? {
+        for Entry { name, value, place } in entries::read(path, "model card file")? {
             let names = FIELDS.iter().map(|field| field.name);
             let Some(known) = names.clone().find(|known| *known == name) else {
                 let hint = did_you_mean(&name, names.clone()).unwrap_or_else(|| ".".to_string());
@@ -74,7 +74,9 @@ impl About {
             let text = text.ok_or_else(|| {
                 Error::data(
                     place,
-                    format!("`{name}` takes a text; leave the field out if there is nothing to state"),
+                    format!(
+                        "`{name}` must be a non-empty string; omit the field if there is nothing to state"
+                    ),
                 )
             })?;
             about.insert(known, text);
@@ -82,7 +84,7 @@ impl About {
         Ok(About(about))
     }
 
-    /// This, and what only `other` states.
+    /// These fields, completed by those of `other`.
     pub fn or(mut self, other: Self) -> Self {
         other.0.into_iter().for_each(|(name, text)| {
             self.0.entry(name).or_insert(text);
@@ -90,19 +92,19 @@ impl About {
         self
     }
 
-    /// What was stated of a field.
+    /// The value of a field.
     pub fn get(&self, name: &str) -> Option<&str> {
         debug_assert!(FIELDS.iter().any(|field| field.name == name), "there is no field {name}");
         self.0.get(name).map(String::as_str)
     }
 
-    /// What was stated of a field, or else that nothing was, and how to state it.
+    /// The value of a field, or a note on how to state it.
     pub fn or_how_to_state(&self, name: &str) -> String {
         let stated = self.get(name).map(str::to_string);
-        stated.unwrap_or_else(|| format!("*Not stated; `--{}` states it.*", name.replace('_', "-")))
+        stated.unwrap_or_else(|| format!("*Not stated; use `--{}`.*", name.replace('_', "-")))
     }
 
-    /// The options of the fields that nothing was stated of, though a card wants them.
+    /// The options of the required fields that are not stated.
     pub fn not_stated(&self) -> Vec<String> {
         let is_missing = |field: &&Field| !OPTIONAL.contains(&field.name) && self.get(field.name).is_none();
         let missing = FIELDS.iter().filter(is_missing);
@@ -148,8 +150,8 @@ mod tests {
                 "\nlicence = \"MIT\"\n",
                 "about.toml, line 2: unknown field `licence`; did you mean `license`? The fields are name,",
             ),
-            ("license = \" \"\n", "line 1: `license` takes a text"),
-            ("authors = [\"a\", \"b\"]\n", "line 1: `authors` takes a text"),
+            ("license = \" \"\n", "line 1: `license` must be a non-empty string"),
+            ("authors = [\"a\", \"b\"]\n", "line 1: `authors` must be a non-empty string"),
             ("license = \n", "this is no TOML"),
         ] {
             let problem = read(text.as_bytes()).unwrap_err().to_string();
@@ -164,7 +166,7 @@ mod tests {
         given.set("license", "Apache-2.0").unwrap();
         let about = given.or(file);
         assert_eq!((about.get("license"), about.get("model_version")), (Some("Apache-2.0"), Some("2")));
-        assert!(about.or_how_to_state("intended_use").contains("`--intended-use` states it"));
+        assert!(about.or_how_to_state("intended_use").contains("use `--intended-use`"));
         let not_stated = about.not_stated();
         assert!(
             not_stated.contains(&"--authors".to_string()) && !not_stated.contains(&"--license".to_string())

@@ -1,4 +1,4 @@
-//! The facts of a card: the file of the model, the rows of its data, and what was found on some of them.
+//! The facts of a card: model file, dataset and split, and evaluation results.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -17,44 +17,44 @@ use crate::options::Config;
 use crate::predict::Classifier;
 use crate::run::date;
 
-/// The file of a model.
-pub struct File {
-    /// Its size in bytes.
+/// The model file.
+pub struct ModelFile {
+    /// Size in bytes.
     pub bytes: usize,
-    /// Its SHA-256.
+    /// SHA-256.
     pub sha256: String,
-    /// The day that it was written, in UTC, if the file system has one that can be true.
+    /// Modification date in UTC; `None` if it is unknown or in the future.
     pub date: Option<String>,
 }
 
-impl File {
+impl ModelFile {
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let written = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
         let date = written.filter(|time| *time <= SystemTime::now()).and_then(date::day);
-        Ok(File { bytes: bytes.len(), sha256: sha256(&bytes), date })
+        Ok(ModelFile { bytes: bytes.len(), sha256: sha256(&bytes), date })
     }
 }
 
-/// The rows of the data.
-pub struct Rows {
-    /// The parts that have rows, `training` first, with the number of rows of each class.
+/// Number of examples by class, group and part of the split.
+pub struct SplitCounts {
+    /// The non-empty parts, `training` first, with the number of examples per class.
     pub of_classes: Vec<(&'static str, Vec<usize>)>,
-    /// What makes the groups, if they are compared.
+    /// The attribute that defines the groups, if groups are compared.
     pub grouped_by: Option<String>,
-    /// The groups, with the number of their rows in each of those parts.
+    /// The groups, with the number of examples in each part.
     pub of_groups: Vec<(String, Vec<usize>)>,
-    /// What of the data is in no part, and what the model does not see.
+    /// Examples that are in no part, and columns that are not model inputs.
     pub left_out: Vec<String>,
-    /// How the parts came about.
+    /// Description of the split.
     pub split: String,
-    /// Whether rows were drawn one by one, so that those of one source may be in several parts.
+    /// Whether examples were drawn individually, so that one source may be in several parts.
     pub is_row_by_row: bool,
-    /// Whether an example is called by its place in a table.
+    /// Whether examples are rows of a table.
     pub is_table: bool,
 }
 
-impl Rows {
+impl SplitCounts {
     pub(super) fn new(
         dataset: &Dataset,
         split: &Split,
@@ -74,7 +74,7 @@ impl Rows {
             grouping.names.iter().enumerate().map(|(index, name)| (name.clone(), of(index))).collect()
         };
         let (how, is_row_by_row) = split_of(dataset, config);
-        Ok(Rows {
+        Ok(SplitCounts {
             of_classes: all.iter().map(|(name, rows)| (*name, of_class(rows))).collect(),
             grouped_by: groups.map(|grouping| grouping.by.clone()),
             of_groups: groups.map(of_groups).unwrap_or_default(),
@@ -85,19 +85,19 @@ impl Rows {
         })
     }
 
-    /// The rows of all parts.
+    /// Number of examples in all parts.
     pub fn total(&self) -> usize {
         self.of_classes.iter().flat_map(|(_, counts)| counts).sum()
     }
 
-    /// The rows of each class, in all parts together.
+    /// Number of examples per class in all parts.
     pub fn by_class(&self) -> Vec<usize> {
         let classes = self.of_classes[0].1.len();
         (0..classes).map(|class| self.of_classes.iter().map(|(_, counts)| counts[class]).sum()).collect()
     }
 }
 
-/// How the parts came about, and whether by drawing single rows.
+/// A description of the split, and whether examples were drawn individually.
 fn split_of(dataset: &Dataset, config: &Config) -> (String, bool) {
     let has_lists =
         [&config.train_list, &config.validation_list, &config.test_list].iter().any(|list| list.is_some());
@@ -106,19 +106,19 @@ fn split_of(dataset: &Dataset, config: &Config) -> (String, bool) {
     let is_given = if has_lists { config.validation_list.is_some() } else { has_validation };
     let is_drawn = config.fold.is_some() || !is_given;
     let amount = match (config.fold, config.folds) {
-        (Some(fold), Some(folds)) => format!("part {fold} of {folds}"),
+        (Some(fold), Some(folds)) => format!("fold {fold} of {folds}"),
         _ => format!("{:.0} %", 100. * config.validation),
     };
     let manner = match &config.reading.group {
-        Some(group) => format!(" held out, in whole groups of the column {}", code(&group.to_string())),
-        None => " of each class held out".to_string(),
+        Some(group) => format!(" for validation, in whole groups of the column {}", code(&group.to_string())),
+        None => " of each class for validation".to_string(),
     };
-    let drawn = format!("{amount}{manner}, drawn by seed {}", config.seed);
+    let drawn = format!("{amount}{manner}, drawn with seed {}", config.seed);
     let text = match (has_lists, dataset.portions.is_some()) {
-        (true, _) if is_drawn => format!("by lists of rows; of those to train on, {drawn}"),
-        (true, _) => "by lists of rows".to_string(),
-        (false, true) if is_drawn => format!("as the data comes; of its training part, {drawn}"),
-        (false, true) => "as the data comes".to_string(),
+        (true, _) if is_drawn => format!("by lists of examples; from the training set, {drawn}"),
+        (true, _) => "by lists of examples".to_string(),
+        (false, true) if is_drawn => format!("the split of the dataset; from its training set, {drawn}"),
+        (false, true) => "the split of the dataset".to_string(),
         (false, false) => drawn,
     };
     (text, is_drawn && config.reading.group.is_none())
@@ -129,60 +129,60 @@ fn left_out(dataset: &Dataset, split: &Split, config: &Config) -> Result<Vec<Str
     if let Some(list) = &config.reading.exclude {
         let (count, name) =
             (lists::names(list)?.len(), list.file_name().unwrap_or_default().to_string_lossy());
-        left_out.push(format!("{} rows that the list {} names (`--exclude`)", thousands(count), code(&name)));
+        left_out.push(format!("{} examples on the list {} (`--exclude`)", thousands(count), code(&name)));
     }
     if config.reading.missing == Missing::Drop {
-        left_out.push("rows that lack a value (`--missing drop`)".to_string());
+        left_out.push("rows with missing values (`--missing drop`)".to_string());
     }
     if let Some(columns) = &config.reading.ignore {
         left_out.push(format!("from the inputs: {} (`--ignore`)", code(columns)));
     }
     if let Some(column) = &config.reading.group {
         left_out.push(format!(
-            "from the inputs: {}, which names the groups of the split (`--group`)",
+            "from the inputs: {}, the group column of the split (`--group`)",
             code(&column.to_string())
         ));
     }
     let parts: usize = split.parts().iter().map(|(_, rows)| rows.len()).sum();
     if parts < dataset.rows() {
-        left_out.push(format!("{} rows that are on none of the lists", thousands(dataset.rows() - parts)));
+        left_out.push(format!("{} examples that are on no list", thousands(dataset.rows() - parts)));
     }
     Ok(left_out)
 }
 
-/// What was found on a part of the data.
-pub struct Measured {
-    /// The part, `held-out` or `test`.
+/// Evaluation on a part of the split.
+pub struct PartEvaluation {
+    /// The part: `validation` or `test`.
     pub name: &'static str,
-    /// What was found.
-    pub found: Evaluation,
-    /// The same as figures, with those of the groups.
+    /// The evaluation.
+    pub evaluation: Evaluation,
+    /// Its metrics, with those of the groups.
     pub report: Report,
-    /// Rows of the part that could not be read.
+    /// Number of examples that could not be read.
     pub unreadable: usize,
     intervals: Vec<Option<Interval>>,
 }
 
-impl Measured {
+impl PartEvaluation {
     pub(super) fn new(
         name: &'static str,
         classifier: &Classifier,
         feed: &dyn HeldOutFeed,
         groups: Option<(Grouping, u64)>,
     ) -> Result<Self> {
-        let found = classifier.evaluate(feed)?;
+        let evaluation = classifier.evaluate(feed)?;
         let classes = &classifier.metadata().classes;
         let kept = feed.kept();
         let of_groups = |(grouping, least): (Grouping, u64)| {
-            GroupReport::new(&found, classes, &grouping.select(kept.iter().copied()), least)
+            GroupReport::new(&evaluation, classes, &grouping.select(kept.iter().copied()), least)
         };
         let groups = groups.map(of_groups).transpose()?;
-        let report = Report { groups, ..Report::new(&found, classes) };
-        let intervals = intervals(&found);
-        Ok(Measured { name, report, unreadable: feed.rows() - kept.len(), intervals, found })
+        let report = Report { groups, ..Report::new(&evaluation, classes) };
+        let intervals = intervals(&evaluation);
+        Ok(PartEvaluation { name, report, unreadable: feed.rows() - kept.len(), intervals, evaluation })
     }
 
-    /// The metrics that have a value here, each with its value and its interval.
+    /// The metrics with a value, each with its value and interval.
     pub fn metrics(&self) -> impl Iterator<Item = (&'static Metric, f64, Option<Interval>)> {
         METRICS.iter().zip(&self.intervals).filter_map(|(metric, interval)| {
             let figure = self.report.metrics.iter().find(|figure| figure.name == metric.name)?;
@@ -190,10 +190,12 @@ impl Measured {
         })
     }
 
-    /// The interval of the accuracy.
+    /// The accuracy and its interval.
     pub fn accuracy(&self) -> (f64, Interval) {
-        let (_, value, interval) =
-            self.metrics().find(|(metric, ..)| metric.name == "accuracy").expect("there is an accuracy");
+        let (_, value, interval) = self
+            .metrics()
+            .find(|(metric, ..)| metric.name == "accuracy")
+            .expect("accuracy is always defined");
         (value, interval.unwrap_or(Interval { low: 0., high: 1. }))
     }
 }

@@ -1,10 +1,10 @@
-//! What stands above a card for programs: YAML, as Hugging Face reads it
+//! The YAML front matter of a card, in the format of the Hugging Face Hub
 //! (<https://github.com/huggingface/hub-docs/blob/main/modelcard.md>).
 
 use super::markdown::scalar;
-use super::{Card, Measured};
+use super::{Card, PartEvaluation};
 
-/// Metrics that Hugging Face knows, by our names.
+/// Metric names and their identifiers on the Hugging Face Hub.
 const KNOWN: &[(&str, &str)] = &[
     ("accuracy", "accuracy"),
     ("balanced accuracy", "balanced_accuracy"),
@@ -15,9 +15,9 @@ const KNOWN: &[(&str, &str)] = &[
     ("calibration error", "expected_calibration_error"),
 ];
 
-/// The front matter of a card, between its two lines of dashes.
+/// The front matter between its two `---` lines.
 pub fn of(card: &Card) -> String {
-    let task = if card.has_pictures() { "image-classification" } else { "tabular-classification" };
+    let task = if card.has_images() { "image-classification" } else { "tabular-classification" };
     let mut text = format!("---\n{}pipeline_tag: {task}\ntags:\n", license(card));
     for tag in [task, "torchscript", "libtorch", "cresset"] {
         text += &format!("- {tag}\n");
@@ -34,7 +34,7 @@ fn kind_of(metric: &str) -> Option<&'static str> {
     KNOWN.iter().find(|(name, _)| *name == metric).map(|(_, kind)| *kind)
 }
 
-fn results(card: &Card, task: &str, measured: &Measured) -> String {
+fn results(card: &Card, task: &str, measured: &PartEvaluation) -> String {
     let data = scalar(&card.metadata.data_file);
     let mut text = format!(
         "  - task:\n      type: {task}\n    dataset:\n      name: {data}\n      type: {data}\n      split: {}\n    metrics:\n",
@@ -48,7 +48,7 @@ fn results(card: &Card, task: &str, measured: &Measured) -> String {
     text
 }
 
-/// Hugging Face knows licences by identifiers in lower case; any other is `other`, with a name.
+/// The Hub identifies licenses in lower case; any other is `other` with a name.
 fn license(card: &Card) -> String {
     let link = card.about.get("license_link").map(|link| format!("license_link: {}\n", scalar(link)));
     let license = match card.about.get("license") {

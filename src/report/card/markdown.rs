@@ -1,8 +1,8 @@
-//! Text in Markdown and YAML, whatever the names in it hold.
+//! Escapes untrusted text for Markdown and YAML.
 
 use crate::data::terminal;
 
-/// Foreign text on one line, with nothing in it that Markdown takes for more than text.
+/// Untrusted text on one line, escaped so that Markdown renders it literally.
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let text = terminal::line(text);
@@ -12,9 +12,9 @@ pub fn plain(text: &str) -> String {
         let is_word = |character: char| character.is_alphanumeric();
         let is_mark = match character {
             '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '~' | '#' | '&' | '$' => true,
-            // Within a word it is a letter.
+            // Literal within a word.
             '_' => !(is_word(before) && characters.peek().copied().is_some_and(is_word)),
-            // These begin a list, a rule or a heading.
+            // At the start: list, rule or heading.
             '-' | '+' | '=' => plain.is_empty(),
             _ => false,
         };
@@ -27,12 +27,12 @@ pub fn plain(text: &str) -> String {
     plain
 }
 
-/// Foreign text as code.
+/// Untrusted text as inline code.
 pub fn code(text: &str) -> String {
     format!("`{}`", terminal::line(text).replace('`', " ").replace('|', "\\|"))
 }
 
-/// A table: the names of the columns, and rows. A column whose name ends in `:` stands to the right.
+/// A table. A column whose name ends in `:` is right-aligned.
 pub fn table<S: AsRef<str>>(columns: &[S], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let names: Vec<_> = columns.iter().map(|name| name.as_ref().trim_end_matches(':').to_string()).collect();
@@ -42,7 +42,7 @@ pub fn table<S: AsRef<str>>(columns: &[S], rows: impl IntoIterator<Item = Vec<St
     format!("{}{}{rows}", line(&names), line(&rules))
 }
 
-/// A text as a scalar of YAML.
+/// A string as a YAML scalar.
 pub fn scalar(text: &str) -> String {
     const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     let is_word = text.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -50,8 +50,8 @@ pub fn scalar(text: &str) -> String {
     if is_word && !WORDS.contains(&text.to_ascii_lowercase().as_str()) {
         return text.to_string();
     }
-    // JSON's strings are YAML's, but for what YAML does not print.
-    let json = serde_json::to_string(text).expect("a text is JSON");
+    // JSON strings are YAML strings, except for characters that YAML does not allow.
+    let json = serde_json::to_string(text).expect("a string serializes");
     json.chars()
         .map(|character| match u32::from(character) {
             code @ (0x7f..=0x9f | 0x2028 | 0x2029 | 0xfeff | 0xfffe | 0xffff) => format!("\\u{code:04x}"),

@@ -1,8 +1,6 @@
-//! What people should know of a model before they use it: a model card (Mitchell et al., "Model Cards for Model Reporting",
-//! 2019), in Markdown with the front matter of Hugging Face's.
+//! Model cards (Mitchell et al., "Model Cards for Model Reporting", 2019) in Markdown with Hugging Face front matter.
 //!
-//! Figures are measured anew; facts come from the files of the run; what only people know is what they state, and is never
-//! made up.
+//! Metrics are measured again, facts come from the run folder, and the author states the rest. Nothing is made up.
 
 mod about;
 mod facts;
@@ -13,7 +11,7 @@ mod section;
 use tch::Device;
 
 pub use about::{About, FIELDS, Field};
-pub use facts::{File, Measured, Rows};
+pub use facts::{ModelFile, PartEvaluation, SplitCounts};
 use markdown::plain;
 use section::SECTIONS;
 
@@ -24,31 +22,31 @@ use crate::options::Config;
 use crate::run::RunFolder;
 use crate::run::{Examples, Finished};
 
-/// All that a card tells.
+/// The contents of a model card.
 pub struct Card {
-    /// What people state.
+    /// The fields that the author states.
     pub about: About,
-    /// What the model is called.
+    /// Name of the model.
     pub name: String,
-    /// The options of the run.
+    /// Options of the run.
     pub config: Config,
-    /// What the model says of itself.
+    /// Metadata of the model.
     pub metadata: Metadata,
-    /// The file of the model.
-    pub file: File,
-    /// The number of trainable values.
+    /// The model file.
+    pub file: ModelFile,
+    /// Number of trainable parameters.
     pub parameters: usize,
-    /// The rows of the data, by class, part and group.
-    pub rows: Rows,
-    /// What was found on the held-out rows, and on the test rows if there are any.
-    pub measured: Vec<Measured>,
+    /// Number of examples by class, part and group.
+    pub rows: SplitCounts,
+    /// Evaluation on the validation set, and on the test set if there is one.
+    pub measured: Vec<PartEvaluation>,
 }
 
 impl Card {
-    /// Measures the exported model of a run on the rows that it was not trained on.
+    /// Evaluates the exported model of a run on its validation and test sets.
     ///
     /// # Errors
-    /// A run without a model, data that is gone or has changed since, and groups that cannot be told.
+    /// If the run has no model, the data is missing or has changed, or the groups cannot be determined.
     pub fn of(run: &RunFolder, about: About, groups: &GroupingOptions, device: Device) -> Result<Self> {
         guard(|| {
             let Finished { classifier, config, examples } = Finished::open(run, device)?;
@@ -61,14 +59,14 @@ impl Card {
                 let of_part = grouping
                     .as_ref()
                     .map(|grouping| (grouping.select(indexes(rows)), groups.least_group_rows));
-                measured.push(Measured::new(name, &classifier, &*feed, of_part)?);
+                measured.push(PartEvaluation::new(name, &classifier, &*feed, of_part)?);
             }
             let name = about.get("name").map_or_else(|| run.name(), str::to_string);
             Ok(Card {
                 name,
-                file: File::of(&run.model())?,
+                file: ModelFile::of(&run.model())?,
                 parameters: classifier.parameters()?,
-                rows: Rows::new(dataset, split, &config, grouping.as_ref())?,
+                rows: SplitCounts::new(dataset, split, &config, grouping.as_ref())?,
                 about,
                 config,
                 metadata,
@@ -77,7 +75,7 @@ impl Card {
         })
     }
 
-    /// The card.
+    /// Renders the card.
     pub fn to_markdown(&self) -> String {
         let mut text = front_matter::of(self);
         text += &format!("\n# {}\n\n{}", plain(&self.name), section::summary(self));
@@ -87,15 +85,15 @@ impl Card {
         text
     }
 
-    /// Whether the examples are pictures.
-    fn has_pictures(&self) -> bool {
+    /// Whether the examples are images.
+    fn has_images(&self) -> bool {
         self.metadata.input.shape.image().is_some()
     }
 }
 
-/// The parts that a model is measured on.
+/// The parts of the split that the model is evaluated on.
 fn parts(split: &Split) -> impl Iterator<Item = (&'static str, &[i64])> {
-    [("held-out", &split.held_out[..]), ("test", &split.test)]
+    [("validation", &split.held_out[..]), ("test", &split.test)]
         .into_iter()
         .filter(|(_, rows)| !rows.is_empty())
 }

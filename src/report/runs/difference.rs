@@ -1,4 +1,4 @@
-//! What two runs differ in: options, data, figures, and the rows that one gets right and the other does not.
+//! The differences between two runs: options, data, metrics and predictions.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,52 +8,52 @@ use serde_json::Value;
 use tch::Device;
 
 use super::facts::{Facts, column_names, facts};
-use super::held_out::{Compared, HeldOut};
+use super::predictions::{ModelComparison, ValidationPredictions};
 use crate::error::{Error, Result};
 use crate::evaluate::METRICS;
 use crate::options::Config;
 use crate::run::RunFolder;
 
-/// What two runs differ in.
+/// The differences between two runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
-    /// The folder of the first one.
+    /// Folder of the first run.
     pub a: PathBuf,
-    /// The folder of the second one.
+    /// Folder of the second run.
     pub b: PathBuf,
-    /// The options that are not the same, with defaults for those that were not given.
+    /// Options with different values; defaults count as values.
     pub options: Vec<Change>,
     /// Data and split.
     pub data: DataDifference,
-    /// Figures on the held-out rows, and on the test rows if there are any.
+    /// Metrics on the validation set, and on the test set if there is one.
     pub figures: Vec<FigurePair>,
-    /// Both models on the rows that were held out of both trainings.
-    pub compared: Option<Compared>,
-    /// Why they cannot be compared so.
+    /// Both models on the examples in both validation sets.
+    pub compared: Option<ModelComparison>,
+    /// Why the models cannot be compared.
     pub not_compared: Option<String>,
 }
 
-/// An option that is not the same.
+/// An option with different values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Change {
-    /// The option.
+    /// Name of the option.
     pub name: String,
-    /// Its value in the first run; none where it has no value.
+    /// Value in the first run; `None` if it has none.
     pub a: Option<Value>,
-    /// Its value in the second run.
+    /// Value in the second run.
     pub b: Option<Value>,
 }
 
 /// Data and split of two runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DataDifference {
-    /// Whether the fingerprints are the same.
+    /// Whether the SHA-256 hashes are equal.
     pub same_data: bool,
-    /// SHA-256 of the first run's data.
+    /// SHA-256 of the data of the first run.
     pub a_sha256: Option<String>,
-    /// SHA-256 of the second run's data.
+    /// SHA-256 of the data of the second run.
     pub b_sha256: Option<String>,
-    /// The parts of the split: how many examples each run has in it.
+    /// Number of examples in each part of the split.
     pub parts: Vec<PartPair>,
 }
 
@@ -62,34 +62,35 @@ pub struct DataDifference {
 pub struct PartPair {
     /// `train`, `heldout` or `test`.
     pub part: String,
-    /// The examples of the first run.
+    /// Number of examples in the first run.
     pub a: usize,
-    /// The examples of the second run.
+    /// Number of examples in the second run.
     pub b: usize,
-    /// Those with one name; of different data, they need not be the same examples.
+    /// Number of examples with the same name in both; with different data, they may be different examples.
     pub common: usize,
 }
 
-/// A figure of two runs.
+/// A metric of two runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FigurePair {
-    /// The column.
+    /// Name of the column.
     pub name: String,
-    /// Its value in the first run.
+    /// Value in the first run.
     pub a: Option<f64>,
-    /// Its value in the second run.
+    /// Value in the second run.
     pub b: Option<f64>,
-    /// The second less the first.
+    /// Second minus first value.
     pub difference: Option<f64>,
 }
 
-/// Finds out what two runs differ in. Their models classify their held-out rows on `device`.
+/// Compares two runs. The models run on their validation sets on `device`.
 ///
 /// # Errors
-/// A folder that holds no run. Models that cannot be compared are no error: the reason is part of the answer.
+/// If a folder holds no run. Models that cannot be compared are not an error: the result states the reason.
 pub fn difference(a: &Path, b: &Path, device: Device) -> Result<Difference> {
     let (facts_a, facts_b) = (facts(a, "a")?, facts(b, "b")?);
-    let compared = HeldOut::of(a, device).and_then(|of_a| Ok((of_a, HeldOut::of(b, device)?)));
+    let compared = ValidationPredictions::of(a, device)
+        .and_then(|of_a| Ok((of_a, ValidationPredictions::of(b, device)?)));
     let compared = match compared {
         Ok((of_a, of_b)) => of_a.compare(&of_b),
         Err(error @ (Error::Data { .. } | Error::Artifact { .. })) => Err(error.to_string()),
@@ -152,7 +153,7 @@ fn data(a: &Path, b: &Path, facts_a: &Facts, facts_b: &Facts) -> Result<DataDiff
     })
 }
 
-/// The part of each example, by name; empty for a cross-validation, which has a split a fold.
+/// The part of each example by name; empty for a cross-validation, where each fold has its split.
 fn split(path: &Path) -> Result<BTreeMap<String, String>> {
     let file = RunFolder::open(path)?.split();
     if !file.is_file() {
@@ -161,10 +162,10 @@ fn split(path: &Path) -> Result<BTreeMap<String, String>> {
     let text = std::fs::read(&file).map_err(Error::io("read", &file))?;
     let rows = csv::Reader::from_reader(&text[..]).into_deserialize::<(String, String)>();
     rows.collect::<std::result::Result<_, _>>()
-        .map_err(|problem| Error::artifact(&file, format!("this is no split of a run: {problem}")))
+        .map_err(|problem| Error::artifact(&file, format!("not a valid split file: {problem}")))
 }
 
-/// The figures that one of the runs has at least.
+/// The metrics that at least one run has.
 fn figures(a: &Facts, b: &Facts) -> Vec<FigurePair> {
     let metrics: Vec<String> = METRICS.iter().map(|metric| metric.column()).collect();
     let is_figure = |name: &String| {

@@ -1,4 +1,4 @@
-//! What is known of a run without running anything: its options, its figures, how far it came.
+//! The facts of a run from its files: options, metrics, progress.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -13,24 +13,24 @@ use crate::run::RunFolder;
 use crate::run::date;
 use crate::train::{EpochRecord, MetricsLog};
 
-/// What is known of a run, by the names of the columns. What is not known is not there.
+/// The facts of a run by column name. Unknown values are missing.
 ///
-/// An option has its own name; one that is called like a figure (`loss`) has `option.` in front.
+/// An option keeps its name, unless a figure has the same name (`loss`): then its prefix is `option.`.
 pub type Facts = Map<String, Value>;
 
-/// How far a run has come.
+/// State of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Its model is exported.
+    /// The model is exported.
     Finished,
-    /// A process trains it.
+    /// A process is training.
     Running,
-    /// No process trains it, and `--resume` goes on with it.
+    /// No process is training; `--resume` continues the run.
     Interrupted,
 }
 
 impl State {
-    /// Of a run in its folder.
+    /// The state of the run in a folder.
     pub fn of(folder: &RunFolder) -> Self {
         match folder.model().is_file() {
             true => State::Finished,
@@ -39,7 +39,7 @@ impl State {
         }
     }
 
-    /// As it is shown.
+    /// The name for display.
     pub fn name(self) -> &'static str {
         match self {
             State::Finished => "finished",
@@ -49,38 +49,38 @@ impl State {
     }
 }
 
-/// How many folds of a cross-validation are complete.
+/// Progress of a cross-validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FoldsState {
-    /// The complete ones.
+    /// Number of complete folds.
     pub complete: u32,
-    /// All of them.
+    /// Number of folds.
     pub folds: u32,
 }
 
-/// The columns that are no options and no metrics, each with what it is.
+/// The columns other than options and metrics, each with a description.
 pub const FIGURES: &[(&str, &str)] = &[
-    ("name", "the folder"),
+    ("name", "name of the folder"),
     ("state", "finished, running or interrupted"),
-    ("when", "when it began, in UTC"),
-    ("duration", "seconds that its epochs took"),
-    ("epochs_done", "epochs that are over"),
-    ("best_epoch", "the epoch with the least held-out loss, whose weights are exported"),
-    ("loss", "mean cross-entropy on the held-out rows, in nats"),
-    ("train_loss", "that of the best epoch on the rows trained on, while the weights changed"),
-    ("train_accuracy", "the accuracy likewise"),
-    ("train_rows", "rows trained on"),
-    ("held_out_rows", "rows held out"),
-    ("test_loss", "mean cross-entropy on the test rows"),
-    ("test_rows", "rows of the test part"),
-    ("folds_done", "complete folds of a cross-validation"),
-    ("data_file", "the file that was trained on"),
+    ("when", "start time in UTC"),
+    ("duration", "total time of the epochs in seconds"),
+    ("epochs_done", "number of finished epochs"),
+    ("best_epoch", "the epoch with the lowest validation loss, whose weights are exported"),
+    ("loss", "mean cross-entropy on the validation set, in nats"),
+    ("train_loss", "mean training loss during the best epoch"),
+    ("train_accuracy", "mean training accuracy during the best epoch"),
+    ("train_rows", "number of training examples"),
+    ("held_out_rows", "number of validation examples"),
+    ("test_loss", "mean cross-entropy on the test set"),
+    ("test_rows", "number of test examples"),
+    ("folds_done", "number of complete folds of a cross-validation"),
+    ("data_file", "the file with the data"),
     ("data_sha256", "its SHA-256"),
     ("cresset", "the version of cresset"),
     ("libtorch", "the version of libtorch"),
 ];
 
-/// All columns that a run can have: figures, metrics on the held-out rows, the same on the test rows, options.
+/// All columns: figures, validation metrics, test metrics, options.
 pub fn column_names() -> Vec<String> {
     let figures = FIGURES.iter().map(|(name, _)| name.to_string());
     let metrics = METRICS.iter().map(|metric| metric.column());
@@ -97,10 +97,10 @@ fn option_column(figures: &[String], option: &str) -> String {
     if figures.iter().any(|name| name == option) { format!("option.{option}") } else { option.to_string() }
 }
 
-/// Reads what is known of the run in `path`, which is called `name`.
+/// Reads the facts of the run in `path`, with the name `name`.
 ///
 /// # Errors
-/// A folder that holds no run, or the run of another version whose options are others.
+/// If the folder holds no run, or a run of another version with other options.
 pub fn facts(path: &Path, name: &str) -> Result<Facts> {
     let folder = RunFolder::open(path)?;
     let config = Config::read(&folder.config_file())?;
@@ -108,8 +108,8 @@ pub fn facts(path: &Path, name: &str) -> Result<Facts> {
     facts.insert("name".into(), name.into());
     options(&config, &mut facts);
     record(&folder, &mut facts);
-    if let Some(begun) = begun(&folder) {
-        facts.insert("when".into(), begun.into());
+    if let Some(start_time) = start_time(&folder) {
+        facts.insert("when".into(), start_time.into());
     }
     match config.folds.filter(|_| config.fold.is_none()) {
         Some(folds) => folds_figures(path, folds, &mut facts),
@@ -126,7 +126,7 @@ fn options(config: &Config, facts: &mut Facts) {
     }
 }
 
-/// The notes of the run about itself that are no options.
+/// Copies the facts about data and versions from the run record.
 fn record(folder: &RunFolder, facts: &mut Facts) {
     let notes = folder.record().unwrap_or_default();
     for name in ["data_file", "data_sha256", "cresset", "libtorch"] {
@@ -136,8 +136,8 @@ fn record(folder: &RunFolder, facts: &mut Facts) {
     }
 }
 
-/// The split is written once, when the run begins; a cross-validation writes its options then.
-fn begun(folder: &RunFolder) -> Option<String> {
+/// The start time: the split is written once, when the run starts; a cross-validation writes its options then.
+fn start_time(folder: &RunFolder) -> Option<String> {
     let modified = |path: &Path| path.metadata().and_then(|found| found.modified()).ok();
     let time: SystemTime = modified(&folder.split()).or_else(|| modified(&folder.config_file()))?;
     date::second(time)
@@ -163,7 +163,7 @@ fn figures(folder: &RunFolder, facts: &mut Facts) -> Result<()> {
     Ok(())
 }
 
-/// The figures of the exported model, which its file tells.
+/// The metrics in the metadata of the exported model.
 fn exported(folder: &RunFolder, facts: &mut Facts) -> Result<()> {
     let found = predict::metadata(&folder.model())?.metrics;
     facts.insert("best_epoch".into(), found.epoch.into());
@@ -187,7 +187,7 @@ fn metrics(found: &Map<String, Value>, prefix: &str, facts: &mut Facts) {
     }
 }
 
-/// Means over the complete folds, and under `NAME_deviation` their standard deviations.
+/// Means over the complete folds, and their standard deviations as `NAME_deviation`.
 fn folds_figures(path: &Path, folds: u32, facts: &mut Facts) {
     let fold = |number| facts_of_fold(path, number);
     let found: Vec<(State, Facts)> = (1..=folds).filter_map(fold).collect();
@@ -228,18 +228,18 @@ fn facts_of_fold(path: &Path, number: u32) -> Option<(State, Facts)> {
     Some((State::of(&folder), facts))
 }
 
-/// Only numbers are facts: a loss that is none is left out.
+/// Inserts a value, unless it is NaN or infinite.
 fn insert(facts: &mut Facts, name: &str, value: f64) {
     if value.is_finite() {
         facts.insert(name.into(), value.into());
     }
 }
 
-/// The name of the column that is called so, also by the name that an option had in earlier versions.
+/// The name of a column; options are also found by their former names.
 ///
 /// # Errors
-/// A name that no column has.
-pub(super) fn known(name: &str) -> Result<String> {
+/// A name that is not a column.
+pub(super) fn check_column(name: &str) -> Result<String> {
     let names = column_names();
     let current = options::canonical(name);
     if let Some(known) = [name, current].into_iter().find(|name| names.iter().any(|known| known == name)) {

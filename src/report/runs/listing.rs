@@ -5,27 +5,27 @@ use std::path::Path;
 use super::facts::{Facts, facts};
 use crate::error::{Error, Result};
 
-/// The runs in a folder, and what else is in it.
+/// The runs in a folder, and notes on its other subfolders.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// What is known of each run, in the order of the names.
+    /// The facts of each run, sorted by name.
     pub runs: Vec<Facts>,
-    /// A sentence for each folder that is no run that can be read.
+    /// A note for each subfolder that is not a readable run.
     pub notes: Vec<String>,
 }
 
-/// Lists the runs in a folder: with `all`, also the folds of each cross-validation.
+/// Lists the runs in a folder. With `all`, includes the folds of each cross-validation.
 ///
 /// # Errors
-/// A folder that cannot be read. What is in it is never at fault: it is left out, with a note.
+/// If the folder cannot be read. Invalid subfolders are skipped with a note.
 pub fn list(dir: &Path, all: bool) -> Result<Listing> {
     if !dir.is_dir() {
-        let problem = "there is no such folder; name one that holds run folders";
+        let problem = "there is no such folder; expected a folder with run folders";
         return Err(Error::artifact(dir, problem));
     }
     let mut listing = Listing::default();
     let mut names: Vec<String> = subfolders(dir)?;
-    names.sort_by_key(|name| natural(name));
+    names.sort_by_key(|name| natural_key(name));
     for name in names {
         let path = dir.join(&name);
         match facts(&path, &name) {
@@ -35,7 +35,7 @@ pub fn list(dir: &Path, all: bool) -> Result<Listing> {
                     folds(&path, &name, &mut listing);
                 }
             }
-            Err(error) => listing.notes.push(skipped(&path, &error)),
+            Err(error) => listing.notes.push(skip_note(&path, &error)),
         }
     }
     Ok(listing)
@@ -49,20 +49,20 @@ fn folds(path: &Path, name: &str, listing: &mut Listing) {
         }
         match facts(&fold, &format!("{name}/fold-{number}")) {
             Ok(facts) => listing.runs.push(facts),
-            Err(error) => listing.notes.push(skipped(&fold, &error)),
+            Err(error) => listing.notes.push(skip_note(&fold, &error)),
         }
     }
 }
 
-fn skipped(path: &Path, error: &Error) -> String {
+fn skip_note(path: &Path, error: &Error) -> String {
     match error {
         _ if path.join(crate::search::SPACE_FILE).is_file() => {
-            format!("{0} is a search; `cresset runs {0}` lists its trials", path.display())
+            format!("{0} is a hyperparameter search; `cresset runs {0}` lists its trials", path.display())
         }
         Error::Artifact { path: of, problem } if of == path => {
-            format!("left out {}: {problem}", path.display())
+            format!("skipped {}: {problem}", path.display())
         }
-        error => format!("left out {}: {error}", path.display()),
+        error => format!("skipped {}: {error}", path.display()),
     }
 }
 
@@ -70,12 +70,12 @@ fn subfolders(dir: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(dir).map_err(Error::io("read the folder", dir))?;
     let folders = entries.flatten().filter(|entry| entry.path().is_dir());
     let names = folders.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    // What begins with a dot is hidden, and what an unfinished write left.
+    // Names with a leading dot are hidden files or left from unfinished writes.
     Ok(names.filter(|name| !name.starts_with('.')).collect())
 }
 
-/// A key by which `run-10` comes behind `run-9`: the text and the numbers in it.
-fn natural(name: &str) -> Vec<(String, u64)> {
+/// A natural sort key, where `run-10` follows `run-9`.
+fn natural_key(name: &str) -> Vec<(String, u64)> {
     let mut parts = vec![(String::new(), 0u64)];
     for character in name.chars() {
         let (text, number) = parts.last_mut().expect("there is a part");
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn the_tenth_run_comes_behind_the_ninth() {
         let mut names = ["b-1", "a-10", "a-9-x2", "a-9"];
-        names.sort_by_key(|name| natural(name));
+        names.sort_by_key(|name| natural_key(name));
         assert_eq!(names, ["a-9", "a-9-x2", "a-10", "b-1"]);
     }
 }

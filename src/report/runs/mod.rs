@@ -1,16 +1,16 @@
-//! Runs side by side: a list of those in a folder, and what two of them differ in.
+//! Lists the runs in a folder and compares two runs.
 
 mod difference;
 mod facts;
-mod held_out;
+mod format;
 mod listing;
+mod predictions;
 mod query;
 mod table;
-mod words;
 
 pub use difference::{Change, DataDifference, Difference, FigurePair, PartPair, difference};
 pub use facts::{FIGURES, Facts, FoldsState, State, column_names, facts};
-pub use held_out::{Compared, HeldOut};
 pub use listing::{Listing, list};
+pub use predictions::{ModelComparison, ValidationPredictions};
 pub use query::{Filter, Order, best_order};
 pub use table::{DEFAULT_COLUMNS, cell, to_csv, to_json, to_table};

@@ -1,11 +1,11 @@
-//! Which runs are wanted, and in which order.
+//! Filters and sorts runs.
 
 use std::cmp::Ordering;
 use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::facts::{Facts, known};
+use super::facts::{Facts, check_column};
 use crate::error::{Error, Result, quoted};
 use crate::evaluate::METRICS;
 
@@ -28,7 +28,7 @@ enum Relation {
     Contains,
 }
 
-/// The longer ones first, because the shorter ones are their beginnings.
+/// Operators, longest first, because a shorter one may be a prefix.
 const RELATIONS: [(&str, Relation); 8] = [
     ("!=", Relation::Unequal),
     ("<=", Relation::AtMost),
@@ -47,7 +47,7 @@ impl FromStr for Filter {
         let is_relation = |character: char| "!=<>~".contains(character);
         let fault = || {
             let problem = format!(
-                "{} is no condition; write a column, one of = != < <= > >= ~ (contains), and a value, such as \
+                "{} is not a condition; write a column, one of = != < <= > >= ~ (contains), and a value, such as \
                  `accuracy>0.97`",
                 quoted(text)
             );
@@ -57,15 +57,19 @@ impl FromStr for Filter {
         let (column, rest) = text.split_at(start);
         let (sign, relation) =
             RELATIONS.into_iter().find(|(sign, _)| rest.starts_with(sign)).ok_or_else(fault)?;
-        Ok(Filter { column: known(column.trim())?, relation, value: rest[sign.len()..].trim().to_string() })
+        Ok(Filter {
+            column: check_column(column.trim())?,
+            relation,
+            value: rest[sign.len()..].trim().to_string(),
+        })
     }
 }
 
 impl Filter {
-    /// Whether a run is wanted. One that has no such value is not, unless it is to be unequal to something.
+    /// Whether a run matches. A run without a value matches only `!=`.
     ///
     /// # Errors
-    /// A number that is compared with what is none.
+    /// If a number is compared with a value that is not a number.
     pub fn takes(&self, facts: &Facts) -> Result<bool> {
         let Some(own) = facts.get(&self.column) else { return Ok(self.relation == Relation::Unequal) };
         let own_text = text(own);
@@ -75,8 +79,11 @@ impl Filter {
         let order = match (own.as_f64(), number(&self.value)) {
             (Some(own), Some(wanted)) => own.partial_cmp(&wanted),
             (Some(_), None) => {
-                let problem =
-                    format!("the column {} holds numbers, and {} is none", self.column, quoted(&self.value));
+                let problem = format!(
+                    "the column {} holds numbers, but {} is not a number",
+                    self.column,
+                    quoted(&self.value)
+                );
                 return Err(Error::Usage(problem));
             }
             (None, _) => Some(own_text.cmp(&self.value)),
@@ -93,7 +100,7 @@ impl Filter {
     }
 }
 
-/// A number, also in percent.
+/// Parses a number or a percentage.
 fn number(text: &str) -> Option<f64> {
     match text.strip_suffix('%') {
         Some(percent) => percent.trim().parse::<f64>().ok().map(|percent| percent / 100.),
@@ -101,12 +108,12 @@ fn number(text: &str) -> Option<f64> {
     }
 }
 
-/// A value as text, without quotation marks.
+/// A value as text without quotation marks.
 pub(super) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_string)
 }
 
-/// A column to sort by.
+/// A column to sort by, and the direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     column: String,
@@ -116,15 +123,15 @@ pub struct Order {
 impl FromStr for Order {
     type Err = Error;
 
-    /// A column, with `-` in front for the greatest first.
+    /// Parses a column name; a leading `-` sorts in descending order.
     fn from_str(text: &str) -> Result<Self> {
         let (column, is_descending) = text.strip_prefix('-').map_or((text, false), |column| (column, true));
-        Ok(Order { column: known(column)?, is_descending })
+        Ok(Order { column: check_column(column)?, is_descending })
     }
 }
 
 impl Order {
-    /// Sorts runs; those without a value come last, and equal ones stay as they are.
+    /// Sorts runs stably; runs without a value come last.
     pub fn sort(&self, runs: &mut [Facts]) {
         runs.sort_by(|a, b| match (a.get(&self.column), b.get(&self.column)) {
             (Some(a), Some(b)) if self.is_descending => compare(b, a),
@@ -132,7 +139,7 @@ impl Order {
             (a, b) => b.is_some().cmp(&a.is_some()),
         });
     }
-
+    /// Whether a run has a value in the column.
     /// Whether a run has a value to sort by.
     pub fn applies_to(&self, facts: &Facts) -> bool {
         facts.contains_key(&self.column)
@@ -146,12 +153,12 @@ fn compare(a: &Value, b: &Value) -> Ordering {
     }
 }
 
-/// The order in which the best run by a metric comes first.
+/// The order that puts the best run by a metric first.
 ///
 /// # Errors
-/// A column of which nobody knows whether more of it is better.
+/// If the column is not a metric.
 pub fn best_order(column: &str) -> Result<Order> {
-    let column = known(column)?;
+    let column = check_column(column)?;
     let plain = column.strip_prefix("test_").or(column.strip_prefix("train_")).unwrap_or(&column);
     let metric = METRICS.iter().find(|metric| metric.column() == plain);
     let is_share = match metric {
@@ -160,7 +167,7 @@ pub fn best_order(column: &str) -> Result<Order> {
         None => {
             let names: Vec<_> = METRICS.iter().map(|metric| metric.column()).collect();
             let problem = format!(
-                "{column} is no metric, so none of its values is the best; sort by it with --sort, or name one of \
+                "{column} is not a metric, so it has no best value; use --sort, or one of \
                  loss, {}",
                 names.join(", ")
             );
@@ -211,10 +218,10 @@ mod tests {
     fn faults_name_what_was_meant() {
         let problem = |text: &str| text.parse::<Filter>().unwrap_err().to_string();
         assert!(problem("acuracy>1").contains("there is no column `acuracy`; did you mean `accuracy`?"));
-        assert!(problem("cnn").contains("`cnn` is no condition"));
+        assert!(problem("cnn").contains("`cnn` is not a condition"));
         let compared = "epochs>many".parse::<Filter>().unwrap().takes(&facts(json!({"epochs": 1})));
-        assert!(compared.unwrap_err().to_string().contains("holds numbers, and `many` is none"));
-        assert!(best_order("lr").unwrap_err().to_string().contains("lr is no metric"));
+        assert!(compared.unwrap_err().to_string().contains("holds numbers, but `many` is not a number"));
+        assert!(best_order("lr").unwrap_err().to_string().contains("lr is not a metric"));
     }
 
     fn sorted(order: Order) -> Vec<String> {

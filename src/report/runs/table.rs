@@ -1,4 +1,4 @@
-//! A list of runs for people (a table as wide as the terminal), spreadsheets (CSV) and programs (JSON).
+//! Lists of runs as a table for the terminal, CSV or JSON.
 
 use serde_json::Value;
 
@@ -6,19 +6,20 @@ use super::facts::Facts;
 use super::query::text;
 use crate::error::excerpt;
 
-/// What is shown if nothing else is asked for.
+/// The default columns.
 pub const DEFAULT_COLUMNS: [&str; 10] =
     ["name", "model", "data", "epochs", "accuracy", "loss", "test_accuracy", "duration", "when", "state"];
 
-/// Which of those a narrow terminal shows no more, the first one first.
-const DROPPED: [&str; 8] = ["when", "duration", "data", "test_accuracy", "epochs", "loss", "model", "state"];
+/// The default columns that a narrow terminal drops, in this order.
+const DROP_ORDER: [&str; 8] =
+    ["when", "duration", "data", "test_accuracy", "epochs", "loss", "model", "state"];
 
-/// A column of text is cut down to this many characters, if need be.
-const LEAST_WIDTH: usize = 12;
+/// Minimum width of a text column.
+const MIN_WIDTH: usize = 12;
 
 const GAP: &str = "  ";
 
-/// Runs as JSON: a list of objects, with these columns or with all that is known.
+/// Runs as JSON: a list of objects with these columns, or with all facts.
 pub fn to_json(runs: &[Facts], columns: Option<&[String]>) -> String {
     let chosen = |run: &Facts| match columns {
         None => Value::Object(run.clone()),
@@ -31,7 +32,7 @@ pub fn to_json(runs: &[Facts], columns: Option<&[String]>) -> String {
     serde_json::to_string_pretty(&runs).expect("facts are plain data") + "\n"
 }
 
-/// Runs as CSV: a header and a row a run; of what is not known, nothing.
+/// Runs as CSV: a header and one row per run; unknown values are empty.
 pub fn to_csv(runs: &[Facts], columns: &[String]) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns).expect("a record can be written to memory");
@@ -42,23 +43,22 @@ pub fn to_csv(runs: &[Facts], columns: &[String]) -> Vec<u8> {
     writer.into_inner().expect("a record can be written to memory")
 }
 
-/// Runs as a table that is no wider than `width`, if one is given. `columns` are those that are wanted; without them, the
-/// default ones that have a value are shown, as far as there is room.
+/// Runs as a table of at most `width` characters. Without `columns`, shows the default columns that have values and fit.
 pub fn to_table(runs: &[Facts], columns: Option<&[String]>, width: Option<usize>) -> String {
-    let mut shown: Vec<Shown> = match columns {
-        Some(columns) => columns.iter().map(|name| Shown::new(name, runs)).collect(),
+    let mut shown: Vec<Column> = match columns {
+        Some(columns) => columns.iter().map(|name| Column::new(name, runs)).collect(),
         None => {
-            let all = DEFAULT_COLUMNS.iter().map(|name| Shown::new(name, runs));
-            all.filter(Shown::has_values).collect()
+            let all = DEFAULT_COLUMNS.iter().map(|name| Column::new(name, runs));
+            all.filter(Column::has_values).collect()
         }
     };
     let width = width.unwrap_or(usize::MAX);
-    let mut dropped = DROPPED.iter().filter(|_| columns.is_none());
-    while total(&shown) > width && !is_cut_enough(&shown, width) {
+    let mut dropped = DROP_ORDER.iter().filter(|_| columns.is_none());
+    while total(&shown) > width && !fits_after_narrowing(&shown, width) {
         let Some(name) = dropped.next() else { break };
         shown.retain(|column| column.name != *name);
     }
-    cut(&mut shown, width);
+    narrow(&mut shown, width);
     let line = |cells: Vec<String>| cells.join(GAP).trim_end().to_string() + "\n";
     let mut table = line(shown.iter().map(|column| column.padded(&column.name)).collect());
     for row in 0..runs.len() {
@@ -67,28 +67,28 @@ pub fn to_table(runs: &[Facts], columns: Option<&[String]>, width: Option<usize>
     table
 }
 
-/// A column as it is shown.
-struct Shown {
+/// A column of the table.
+struct Column {
     name: String,
     cells: Vec<String>,
     is_number: bool,
     width: usize,
 }
 
-impl Shown {
+impl Column {
     fn new(name: &str, runs: &[Facts]) -> Self {
         let cells: Vec<String> = runs.iter().map(|run| cell(run, name)).collect();
         let is_number = runs.iter().all(|run| run.get(name).is_none_or(Value::is_number));
         let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
-        Shown { name: name.to_string(), cells, is_number, width: width.max(name.chars().count()) }
+        Column { name: name.to_string(), cells, is_number, width: width.max(name.chars().count()) }
     }
 
     fn has_values(&self) -> bool {
         self.cells.is_empty() || self.cells.iter().any(|cell| !cell.is_empty())
     }
 
-    fn least_width(&self) -> usize {
-        if self.is_number { self.width } else { self.width.min(LEAST_WIDTH.max(self.name.len())) }
+    fn min_width(&self) -> usize {
+        if self.is_number { self.width } else { self.width.min(MIN_WIDTH.max(self.name.len())) }
     }
 
     fn padded(&self, text: &str) -> String {
@@ -101,26 +101,26 @@ impl Shown {
     }
 }
 
-fn total(columns: &[Shown]) -> usize {
+fn total(columns: &[Column]) -> usize {
     columns.iter().map(|column| column.width + GAP.len()).sum::<usize>().saturating_sub(GAP.len())
 }
 
-/// Whether shorter names alone make it fit: a third of a name's column may go before another column does.
-fn is_cut_enough(columns: &[Shown], width: usize) -> bool {
-    let spare = |column: &Shown| (column.width - column.least_width()).min(column.width / 3);
+/// Whether shortening text columns by at most a third is enough.
+fn fits_after_narrowing(columns: &[Column], width: usize) -> bool {
+    let spare = |column: &Column| (column.width - column.min_width()).min(column.width / 3);
     total(columns) <= width.saturating_add(columns.iter().map(spare).sum())
 }
 
-/// Makes the columns of text narrower, the widest first, until all fit or none can give more.
-fn cut(columns: &mut [Shown], width: usize) {
+/// Narrows the text columns, widest first, until the table fits or all have their minimum width.
+fn narrow(columns: &mut [Column], width: usize) {
     while total(columns) > width {
-        let wide = columns.iter_mut().filter(|column| column.width > column.least_width());
+        let wide = columns.iter_mut().filter(|column| column.width > column.min_width());
         let Some(widest) = wide.max_by_key(|column| column.width) else { return };
         widest.width -= 1;
     }
 }
 
-/// A value of a run as people read it; nothing where there is none.
+/// Formats a value; empty if it is unknown.
 pub fn cell(run: &Facts, name: &str) -> String {
     let Some(value) = run.get(name) else { return String::new() };
     if let ("when", Some(time)) = (name, value.as_str()) {
@@ -139,7 +139,7 @@ pub fn cell(run: &Facts, name: &str) -> String {
         },
         _ if name.ends_with("loss") => format!("{number:.4}{}", deviation(1., 4)),
         _ if is_share(name) => format!("{:.2}{} %", 100. * number, deviation(100., 2)),
-        // Of a figure, no more than people read; an option as it was given.
+        // Round figures; show options exactly.
         _ if !value.is_f64() => text(value),
         _ if crate::evaluate::METRICS.iter().any(|metric| metric.column() == name) => {
             format!("{number:.4}{}", deviation(1., 4))

@@ -1,14 +1,14 @@
-//! What training made of the pictures.
+//! Augmented training images.
 
 use super::Report;
-use crate::report::html::{embedded, escaped};
+use crate::report::html::{escaped, image_url};
 
 pub fn section(report: &Report) -> Option<String> {
     let sheet = report.sheet.as_ref()?;
     Some(format!(
-        "<p>Each row begins with a picture as it is, and goes on with what <code>--augment {}</code> may make of it.</p>\n\
-         <img class=\"sheet\" src=\"{}\" alt=\"Augmented pictures\">\n",
+        "<p>Each row shows an original image and random augmentations of it with <code>--augment {}</code>.</p>\n\
+         <img class=\"sheet\" src=\"{}\" alt=\"Augmented images\">\n",
         escaped(&report.config.augment),
-        embedded(sheet)
+        image_url(sheet)
     ))
 }

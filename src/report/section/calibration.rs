@@ -1,24 +1,24 @@
-//! Whether probabilities are what they say.
+//! The reliability diagram and the expected calibration error.
 
 use std::fmt::Write;
 
 use super::Report;
 use crate::evaluate::calibration::{Bin, bins, error, temperature};
 
-/// The side of the diagram in its own units, and its margins.
+/// Side of the diagram and its margins in SVG units.
 const SIDE: f64 = 300.;
 const LEFT: f64 = 44.;
 const EDGE: f64 = 10.;
 const BOTTOM: f64 = 40.;
 
 pub fn section(report: &Report) -> Option<String> {
-    let scores = report.found.scores.as_ref()?;
-    let (found, best) = (error(scores, 1.), temperature(scores));
+    let scores = report.evaluation.scores.as_ref()?;
+    let (ece, best) = (error(scores, 1.), temperature(scores));
     Some(format!(
-        "<p>Of the examples that the model is so sure of (across), so many are right (up). On the diagonal the two agree; below it \
-         the model is too sure of itself. The expected calibration error is {:.2} %; with logits divided by a temperature of {best:.2} \
-         it would be {:.2} %.</p>\n<div class=\"plots\"><figure class=\"plot\">{}</figure></div>\n",
-        100. * found,
+        "<p>Accuracy (vertical) by confidence (horizontal). On the diagonal, confidence equals accuracy; below it the model is \
+         overconfident. The expected calibration error is {:.2} %; after temperature scaling with T = {best:.2} it \
+         would be {:.2} %.</p>\n<div class=\"plots\"><figure class=\"plot\">{}</figure></div>\n",
+        100. * ece,
         100. * error(scores, best),
         diagram(&bins(scores, 1.))
     ))
@@ -50,12 +50,12 @@ fn diagram(bins: &[Bin]) -> String {
         write!(
             svg,
             "<rect x=\"{:.1}\" width=\"{:.1}\" y=\"{:.1}\" height=\"{:.1}\" style=\"fill:var(--one);opacity:{:.2}\"><title>{:.0} to {:.0} \
-             %: {} examples, {:.1} % right, {:.1} % expected</title></rect>",
+             %: {} examples, accuracy {:.1} %, mean confidence {:.1} %</title></rect>",
             across(bin.low) + 0.5,
             across(bin.high) - across(bin.low) - 1.,
             down(bin.accuracy),
             (down(0.) - down(bin.accuracy)).max(1.),
-            // Bins of few examples are pale: chance alone moves them.
+            // Draw bins with few examples in a paler color: their accuracy is uncertain.
             0.3 + 0.7 * (bin.rows / most).sqrt(),
             100. * bin.low,
             100. * bin.high,

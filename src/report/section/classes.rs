@@ -1,4 +1,4 @@
-//! The figures of each class, and of all together.
+//! Metrics of each class and of the whole model.
 
 use super::Report;
 use crate::evaluate::ClassFigures;
@@ -20,7 +20,7 @@ pub fn section(report: &Report) -> Option<String> {
         )
     };
     Some(format!(
-        "<div class=\"wide\"><table><tr><th>class</th><th>rows</th><th>precision</th><th>recall</th><th>F1</th></tr>\n{}</table></div>\n\
+        "<div class=\"wide\"><table><tr><th>class</th><th>examples</th><th>precision</th><th>recall</th><th>F1</th></tr>\n{}</table></div>\n\
          <details><summary>All metrics</summary><div class=\"wide\"><table>{}</table></div></details>\n",
         report.figures.classes.iter().map(class).collect::<String>(),
         report.figures.metrics.iter().map(metric).collect::<String>()

@@ -4,8 +4,8 @@ use super::Report;
 use crate::report::plot::{Curve, curves};
 use crate::train::EpochRecord;
 
-/// Epochs of the table below the curves.
-const MOST_LISTED: usize = 200;
+/// Maximum number of epochs in the table below the curves.
+const MAX_LISTED: usize = 200;
 
 pub fn section(report: &Report) -> Option<String> {
     let epochs: Vec<u32> = report.epochs.iter().map(|record| record.epoch).collect();
@@ -24,7 +24,7 @@ pub fn section(report: &Report) -> Option<String> {
             &epochs,
             &[
                 curve("training", "--one", |record| record.train_loss),
-                curve("held out", "--two", |record| record.held_out_loss),
+                curve("validation", "--two", |record| record.held_out_loss),
             ],
         ),
         curves(
@@ -33,7 +33,7 @@ pub fn section(report: &Report) -> Option<String> {
             &epochs,
             &[
                 curve("training", "--one", |record| 100. * record.train_accuracy),
-                curve("held out", "--two", |record| 100. * record.held_out_accuracy),
+                curve("validation", "--two", |record| 100. * record.held_out_accuracy),
             ],
         ),
         curves("Learning rate", "", &epochs, &[curve("learning rate", "--one", |record| record.lr)]),
@@ -42,7 +42,7 @@ pub fn section(report: &Report) -> Option<String> {
 }
 
 fn table(report: &Report) -> String {
-    let skipped = report.epochs.len().saturating_sub(MOST_LISTED);
+    let skipped = report.epochs.len().saturating_sub(MAX_LISTED);
     let row = |record: &EpochRecord| {
         format!(
             "<tr><td>{}</td><td>{:.4}</td><td>{:.2} %</td><td>{:.4}</td><td>{:.2} %</td></tr>",
@@ -55,7 +55,7 @@ fn table(report: &Report) -> String {
     };
     format!(
         "<details><summary>The last {} epochs as a table</summary><div class=\"wide\"><table><tr><th>epoch</th><th>training \
-         loss</th><th>accuracy</th><th>held-out loss</th><th>accuracy</th></tr>{}</table></div></details>\n",
+         loss</th><th>accuracy</th><th>validation loss</th><th>accuracy</th></tr>{}</table></div></details>\n",
         report.epochs.len() - skipped,
         report.epochs[skipped..].iter().map(row).collect::<String>()
     )

@@ -1,4 +1,4 @@
-//! What the data is, and what is wrong with it.
+//! The dataset and the findings of its audit.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use crate::evaluate::numbers::thousands;
 use crate::options::portable;
 use crate::report::html::escaped;
 
-/// Classes whose numbers of examples are listed.
-const MOST_LISTED: usize = 50;
+/// Maximum number of classes listed with their number of examples.
+const MAX_LISTED: usize = 50;
 
 pub fn section(report: &Report) -> Option<String> {
     let name = portable("data", &report.config.data);
@@ -21,7 +21,7 @@ pub fn section(report: &Report) -> Option<String> {
     );
     let Some(audit) = &report.audit else {
         return Some(format!(
-            "{shape}<p>It is too large to be audited for this page; <code>cresset data audit {argument}</code> does.</p>\n"
+            "{shape}<p>The dataset is too large to audit here; run <code>cresset data audit {argument}</code>.</p>\n"
         ));
     };
     let finding = |finding: &Finding| {
@@ -34,16 +34,16 @@ pub fn section(report: &Report) -> Option<String> {
         )
     };
     let findings = match audit.findings.len() {
-        0 => "<p>The audit found nothing wrong.</p>\n".to_string(),
+        0 => "<p>The audit found no problems.</p>\n".to_string(),
         _ => format!(
-            "<ul>\n{}</ul>\n<p class=\"soft\"><code>cresset data audit {argument}</code> names the examples.</p>\n",
+            "<ul>\n{}</ul>\n<p class=\"soft\"><code>cresset data audit {argument}</code> lists the examples.</p>\n",
             audit.findings.iter().map(finding).collect::<String>()
         ),
     };
     let class = |(class, count): &(String, usize)| {
         format!("<tr><td>{}</td><td>{}</td></tr>", escaped(class), thousands(*count))
     };
-    let hidden = audit.classes.len().saturating_sub(MOST_LISTED);
+    let hidden = audit.classes.len().saturating_sub(MAX_LISTED);
     let more = if hidden > 0 {
         format!("<p class=\"soft\">… and {hidden} more classes</p>")
     } else {
@@ -53,6 +53,6 @@ pub fn section(report: &Report) -> Option<String> {
         "{shape}{findings}<details><summary>{} examples by class</summary><div class=\"wide\"><table><tr><th>class</th><th>examples</th></tr>{}\
          </table></div>{more}</details>\n",
         thousands(audit.rows),
-        audit.classes.iter().take(MOST_LISTED).map(class).collect::<String>()
+        audit.classes.iter().take(MAX_LISTED).map(class).collect::<String>()
     ))
 }

@@ -1,4 +1,4 @@
-//! How to use the model.
+//! How to load the model.
 
 use super::Report;
 use crate::export::usage;
@@ -15,7 +15,7 @@ pub fn section(report: &Report) -> Option<String> {
     ];
     let way = |(name, code): &(&str, String)| format!("<h3>{name}</h3>\n<pre>{}</pre>\n", escaped(code));
     Some(format!(
-        "<p>The file takes raw values and holds preprocessing, classes and metadata. Its SHA-256 is <code>{}</code>.</p>\n{}",
+        "<p>The file takes raw values and contains preprocessing, class names and metadata. Its SHA-256 is <code>{}</code>.</p>\n{}",
         report.file.sha256,
         ways.iter().map(way).collect::<String>()
     ))

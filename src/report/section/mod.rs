@@ -1,38 +1,38 @@
-//! The sections of the page, in the order in which they are read. To add one, write a file with a function and put it here.
+//! The sections of the page, in order. To add one, write a module with a `section` function and add it to [`SECTIONS`].
 
 mod augmentation;
 mod calibration;
 mod classes;
+mod confident_errors;
 mod confusion;
 mod curves;
 mod data;
 mod loading;
-mod mistakes;
 mod options;
 mod summary;
 mod timings;
 
 use super::Report;
 
-/// What is below a heading, as HTML; none where there is nothing to show.
+/// The HTML below a heading; `None` if there is nothing to show.
 type Section = fn(&Report) -> Option<String>;
 
-/// The sections, each with its heading.
+/// Headings and sections.
 pub const SECTIONS: &[(&str, Section)] = &[
     ("Summary", summary::section),
     ("Curves", curves::section),
-    ("Confusion", confusion::section),
+    ("Confusion matrix", confusion::section),
     ("Classes", classes::section),
     ("Calibration", calibration::section),
-    ("Mistakes", mistakes::section),
+    ("Most confident errors", confident_errors::section),
     ("Augmentation", augmentation::section),
     ("Data", data::section),
     ("Timings", timings::section),
     ("Options", options::section),
-    ("Loading", loading::section),
+    ("Usage", loading::section),
 ];
 
-/// Figures side by side: what each is, its value, and a remark; all HTML.
+/// Tiles of figures: label, value and note, all HTML.
 fn tiles(tiles: &[(&str, String, String)]) -> String {
     let tile = |(name, value, remark): &(&str, String, String)| {
         format!("<div><dt>{name}</dt><dd>{value}<small>{remark}</small></dd></div>")

@@ -1,4 +1,4 @@
-//! How to do it again.
+//! The options of the run.
 
 use std::path::Path;
 
@@ -20,17 +20,17 @@ pub fn section(report: &Report) -> Option<String> {
         format!("<tr><td>{name}</td><td>{}</td></tr>", escaped(&shown(value)))
     };
     Some(format!(
-        "<p>Again: <code>cresset train --config {name}/config.toml</code>. What differs from the defaults:</p>\n{changed}\
+        "<p>To reproduce this run: <code>cresset train --config {name}/config.toml</code>. Options that differ from the defaults:</p>\n{changed}\
          <details><summary>All options</summary><div class=\"wide\"><table class=\"options\">{}</table></div></details>\n",
         own.iter().map(row).collect::<String>(),
         name = escaped(&argument(Path::new(&report.name))),
     ))
 }
 
-/// A value of TOML on one line.
+/// A TOML value on one line.
 fn shown(value: &toml::Value) -> String {
     match value.as_str() {
-        Some(text) => serde_json::to_string(text).expect("a text is JSON"),
+        Some(text) => serde_json::to_string(text).expect("a string serializes"),
         None => value.to_string(),
     }
 }

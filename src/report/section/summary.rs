@@ -1,4 +1,4 @@
-//! The figures that are looked for first.
+//! The key figures.
 
 use super::Report;
 use crate::evaluate::interval::wilson;
@@ -7,16 +7,20 @@ use crate::options::portable;
 use crate::report::html::escaped;
 
 pub fn section(report: &Report) -> Option<String> {
-    let confusion = &report.found.confusion;
+    let confusion = &report.evaluation.confusion;
     let range = wilson(confusion.right(), confusion.total());
     let range = range.map_or(String::new(), |range| {
         format!("95 % interval: {} to {}", percent(Some(range.low)), percent(Some(range.high)))
     });
     let rows = report.metadata.metrics.train_rows;
     let mut tiles = vec![
-        ("held-out accuracy", percent(Some(confusion.accuracy())), range),
-        ("held-out loss", format!("{:.4}", report.found.loss), "cross-entropy, nats".to_string()),
-        ("rows", thousands(rows), format!("{} held out", thousands(confusion.total() as usize))),
+        ("validation accuracy", percent(Some(confusion.accuracy())), range),
+        ("validation loss", format!("{:.4}", report.evaluation.loss), "cross-entropy, nats".to_string()),
+        (
+            "training examples",
+            thousands(rows),
+            format!("{} for validation", thousands(confusion.total() as usize)),
+        ),
         ("classes", report.metadata.classes.len().to_string(), String::new()),
         (
             "model",
@@ -33,7 +37,7 @@ pub fn section(report: &Report) -> Option<String> {
         let accuracy = test.figures.get("accuracy").and_then(serde_json::Value::as_f64);
         tiles.insert(
             1,
-            ("test accuracy", percent(accuracy), format!("{} rows", thousands(test.rows as usize))),
+            ("test accuracy", percent(accuracy), format!("{} examples", thousands(test.rows as usize))),
         );
     }
     Some(super::tiles(&tiles))

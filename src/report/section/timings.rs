@@ -1,4 +1,4 @@
-//! How long it took, and how long an answer takes.
+//! Training time, and inference latency and throughput.
 
 use super::Report;
 use crate::evaluate::numbers::thousands;
@@ -11,20 +11,24 @@ pub fn section(report: &Report) -> Option<String> {
     let rows = report.metadata.metrics.train_rows as f64;
     let speed = &report.speed;
     let mut tiles = vec![
-        ("training", time(seconds), format!("{} an epoch, its evaluation included", time(seconds / epochs))),
-        ("one answer", time(speed.one), format!("on {}", escaped(&speed.device))),
-        ("answers a second", thousands((1. / speed.of_many) as usize), format!("in batches of {BATCH}")),
+        (
+            "training",
+            format_time(seconds),
+            format!("{} per epoch, including validation", format_time(seconds / epochs)),
+        ),
+        ("latency, one example", format_time(speed.one), format!("on {}", escaped(&speed.device))),
+        ("throughput, examples/s", thousands((1. / speed.of_many) as usize), format!("batch size {BATCH}")),
         ("model.pt", format!("{} kB", thousands(report.file.bytes.div_ceil(1000))), String::new()),
     ];
     if seconds > 0. {
         let rate = thousands((rows * epochs / seconds) as usize);
-        tiles.insert(1, ("examples a second", rate, "in training".to_string()));
+        tiles.insert(1, ("training examples/s", rate, "mean over all epochs".to_string()));
     }
     Some(super::tiles(&tiles))
 }
 
-/// A time in its own unit.
-fn time(seconds: f64) -> String {
+/// Formats a time in a suitable unit.
+fn format_time(seconds: f64) -> String {
     match seconds {
         _ if seconds >= 120. => format!("{:.1} min", seconds / 60.),
         _ if seconds >= 1. => format!("{seconds:.2} s"),

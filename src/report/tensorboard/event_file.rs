@@ -1,4 +1,4 @@
-//! Event files: TFRecord's frames around `Event` messages (tensorflow/core/lib/io/record_writer.h, tensorboard/compat/proto/event.proto).
+//! Event files: TFRecord frames around `Event` messages (tensorflow/core/lib/io/record_writer.h, tensorboard/compat/proto/event.proto).
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::export::proto::Message;
 use crate::run::EVENT_FILE;
 
-/// A file that events are appended to.
+/// An event file, open for appending.
 #[derive(Debug)]
 pub(super) struct EventFile {
     file: File,
@@ -17,8 +17,8 @@ pub(super) struct EventFile {
 }
 
 impl EventFile {
-    /// Makes a new file in a folder, of a name that tells when it was made. TensorBoard reads the files of a folder one after the
-    /// other, by their names.
+    /// Creates a file in a folder, named by its creation time. TensorBoard reads the files of a folder in the order of
+    /// their names.
     pub fn create(folder: &Path) -> Result<Self> {
         let (seconds, process) = (now() as u64, std::process::id());
         for number in 0u64.. {
@@ -36,14 +36,14 @@ impl EventFile {
         unreachable!("the numbers do not end")
     }
 
-    /// Says that what other files hold of this step and later ones is void: a run went on from before it.
+    /// Discards the events of this step and later ones in earlier files: a resumed run repeats them.
     pub fn restart(&mut self, step: i64) -> Result<()> {
         const START: i64 = 1;
         let log = Message::new().int(1, START);
         self.write(Message::new().int(STEP, step).message(SESSION_LOG, &log))
     }
 
-    /// Adds summaries, which are `Summary.Value` messages, of one step.
+    /// Appends `Summary.Value` messages for one step.
     pub fn add(&mut self, step: i64, values: impl IntoIterator<Item = Message>) -> Result<()> {
         let summary = Message::new().messages(1, values);
         self.write(Message::new().int(STEP, step).message(SUMMARY, &summary))
@@ -62,23 +62,23 @@ const FILE_VERSION: u64 = 3;
 const SUMMARY: u64 = 5;
 const SESSION_LOG: u64 = 7;
 
-/// Seconds since 1970.
+/// Seconds since the Unix epoch.
 pub(super) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0., |time| time.as_secs_f64())
 }
 
-/// A record: its length, the length's checksum, its bytes, their checksum.
+/// A record: length, CRC of the length, data, CRC of the data.
 fn frame(record: &[u8]) -> Vec<u8> {
     let length = (record.len() as u64).to_le_bytes();
     let mut frame = length.to_vec();
-    frame.extend(masked_checksum(&length).to_le_bytes());
+    frame.extend(masked_crc(&length).to_le_bytes());
     frame.extend(record);
-    frame.extend(masked_checksum(record).to_le_bytes());
+    frame.extend(masked_crc(record).to_le_bytes());
     frame
 }
 
-/// CRC-32C, turned and shifted so that the checksum of data that holds checksums is none of them.
-fn masked_checksum(bytes: &[u8]) -> u32 {
+/// The masked CRC-32C of TFRecord, so that the checksum of data which contains checksums differs from them.
+fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
@@ -86,7 +86,7 @@ fn masked_checksum(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// What `tensorboard.compat.tensorflow_stub`'s own writer makes of the record `event`.
+    /// The bytes that the writer in `tensorboard.compat.tensorflow_stub` writes for the record `event`.
     #[test]
     fn a_frame_is_that_of_tensorboards_writer() {
         let written = [

@@ -1,5 +1,4 @@
-//! A training as TensorBoard shows it: event files in the folder of the run, so that `tensorboard --logdir runs` finds all runs by
-//! their names.
+//! TensorBoard event files in the run folder, so that `tensorboard --logdir runs` lists all runs by name.
 
 mod event_file;
 mod summary;
@@ -12,7 +11,7 @@ use crate::run::Run;
 use crate::train::{Callback, EpochRecord, Flow, Training};
 use event_file::EventFile;
 
-/// Writes scalars, histograms of the weights and the confusion matrix of each epoch, and the options as hyper-parameters.
+/// Writes scalars, weight histograms and the confusion matrix after each epoch, and the options as hyperparameters.
 #[derive(Debug)]
 pub struct TensorBoard {
     file: EventFile,
@@ -20,14 +19,14 @@ pub struct TensorBoard {
     epochs: u32,
 }
 
-/// The tags that runs are compared by.
-const COMPARED: [&str; 2] = ["accuracy/held_out", "loss/held_out"];
+/// The tags of the metrics on the HParams tab.
+const HPARAMS_METRICS: [&str; 2] = ["accuracy/held_out", "loss/held_out"];
 
 impl TensorBoard {
-    /// Begins a file in the folder of a run that is about to train.
+    /// Creates an event file in the folder of a run before training.
     ///
     /// # Errors
-    /// A folder that cannot be written to.
+    /// If the folder is not writable.
     pub fn create(run: &Run) -> Result<Self> {
         let finished = run.position().epoch - 1;
         let mut file = EventFile::create(run.folder.path())?;
@@ -35,20 +34,20 @@ impl TensorBoard {
             file.restart(i64::from(finished) + 1)?;
         }
         let options = run.config.portable_entries();
-        file.add(0, [summary::experiment(&COMPARED), summary::session_start(&options)])?;
+        file.add(0, [summary::experiment(&HPARAMS_METRICS), summary::session_start(&options)])?;
         Ok(TensorBoard { file, classes: run.prepared.dataset.classes.clone(), epochs: finished })
     }
 
-    /// Says that training is over, and whether it came to its end.
+    /// Writes the end of the session: success if training is complete, else failure.
     pub fn end(mut self, is_complete: bool) -> Result<()> {
         self.file.add(self.epochs.into(), [summary::session_end(is_complete)])
     }
 
-    /// The names of the classes in the order of rows and columns.
+    /// The class names in the order of the rows and columns.
     fn legend(&self) -> String {
-        // TensorBoard reads it as Markdown.
+        // TensorBoard renders it as Markdown.
         let classes: Vec<_> = self.classes.iter().map(|class| plain(class)).collect();
-        format!("Rows: true classes, columns: predicted classes: {}", classes.join(", "))
+        format!("Rows: actual classes, columns: predicted classes: {}", classes.join(", "))
     }
 }
 
@@ -57,9 +56,9 @@ impl Callback for TensorBoard {
         self.epochs = record.epoch;
         let mut values: Vec<_> = [
             ("loss/train", record.train_loss),
-            (COMPARED[1], record.held_out_loss),
+            (HPARAMS_METRICS[1], record.held_out_loss),
             ("accuracy/train", record.train_accuracy),
-            (COMPARED[0], record.held_out_accuracy),
+            (HPARAMS_METRICS[0], record.held_out_accuracy),
             ("learning_rate", record.lr),
             ("seconds", record.seconds),
         ]
@@ -72,8 +71,8 @@ impl Callback for TensorBoard {
                 .filter_map(|(name, weight)| summary::histogram(&format!("weights/{name}"), weight)),
         );
         if let Some(confusion) = training.confusion() {
-            let picture = picture::confusion(confusion);
-            values.push(summary::picture("confusion/held_out", &picture, &self.legend()));
+            let image = picture::confusion(confusion);
+            values.push(summary::image("confusion/held_out", &image, &self.legend()));
         }
         self.file.add(record.epoch.into(), values)?;
         Ok(Flow::Continue)

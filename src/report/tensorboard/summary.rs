@@ -1,4 +1,4 @@
-//! `Summary.Value` messages: scalars, histograms, pictures and hyper-parameters (tensorboard/compat/proto/summary.proto,
+//! `Summary.Value` messages: scalars, histograms, images and hyperparameters (tensorboard/compat/proto/summary.proto,
 //! tensorboard/plugins/hparams/plugin_data.proto).
 
 use std::io::Cursor;
@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 use super::event_file::now;
 use crate::export::proto::Message;
 
-/// Bins of a histogram.
+/// Number of histogram bins.
 const BINS: i64 = 64;
 
 // The fields of `Summary.Value`.
@@ -19,12 +19,12 @@ const IMAGE: u64 = 4;
 const HISTOGRAM: u64 = 5;
 const METADATA: u64 = 9;
 
-/// A number.
+/// A scalar.
 pub fn scalar(tag: &str, value: f64) -> Message {
     Message::new().text(TAG, tag).float(SIMPLE_VALUE, value as f32)
 }
 
-/// How the values of a tensor are distributed, counted where the tensor is. None if it is empty or not all of it is finite.
+/// A histogram of the values of a tensor, computed on its device. `None` if the tensor is empty or has a NaN or infinite value.
 pub fn histogram(tag: &str, tensor: &Tensor) -> Option<Message> {
     let values = tensor.detach().to_kind(Kind::Float).flatten(0, -1);
     if values.numel() == 0 {
@@ -56,25 +56,25 @@ pub fn histogram(tag: &str, tensor: &Tensor) -> Option<Message> {
     Some(Message::new().text(TAG, tag).message(HISTOGRAM, &histogram))
 }
 
-/// A picture, with a text that stands beside it.
-pub fn picture(tag: &str, picture: &RgbImage, text: &str) -> Message {
+/// An image with a caption.
+pub fn image(tag: &str, image: &RgbImage, text: &str) -> Message {
     const RGB: i64 = 3;
     let mut png = Cursor::new(Vec::new());
-    picture.write_to(&mut png, ImageFormat::Png).expect("a picture can be written to memory");
-    let (width, height) = (picture.width().into(), picture.height().into());
-    let picture = Message::new().int(1, height).int(2, width).int(3, RGB).bytes(4, &png.into_inner());
+    image.write_to(&mut png, ImageFormat::Png).expect("writing to memory does not fail");
+    let (width, height) = (image.width().into(), image.height().into());
+    let image = Message::new().int(1, height).int(2, width).int(3, RGB).bytes(4, &png.into_inner());
     let metadata = Message::new().message(1, &Message::new().text(1, "images")).text(3, text);
-    Message::new().text(TAG, tag).message(IMAGE, &picture).message(METADATA, &metadata)
+    Message::new().text(TAG, tag).message(IMAGE, &image).message(METADATA, &metadata)
 }
 
-/// Which numbers the runs of one experiment are compared by.
+/// The metrics of the experiment.
 pub fn experiment(metrics: &[&str]) -> Message {
     let metric = |tag: &&str| Message::new().message(1, &Message::new().text(2, tag));
     let experiment = Message::new().double(3, now()).messages(5, metrics.iter().map(metric));
     hyper_parameters("_hparams_/experiment", &Message::new().message(2, &experiment))
 }
 
-/// The options of a run.
+/// The start of a session, with the options of the run.
 pub fn session_start(options: &[(&str, toml::Value)]) -> Message {
     let entry = |(name, value): &(&str, toml::Value)| {
         let value = match value {
@@ -90,7 +90,7 @@ pub fn session_start(options: &[(&str, toml::Value)]) -> Message {
     hyper_parameters("_hparams_/session_start_info", &Message::new().message(3, &start))
 }
 
-/// That a run is over, and whether it is complete.
+/// The end of a session.
 pub fn session_end(is_complete: bool) -> Message {
     const SUCCESS: i64 = 1;
     const FAILURE: i64 = 2;
@@ -98,7 +98,7 @@ pub fn session_end(is_complete: bool) -> Message {
     hyper_parameters("_hparams_/session_end_info", &Message::new().message(4, &end))
 }
 
-/// The plugin keeps its messages in the metadata, beside an empty tensor.
+/// The HParams plugin stores its messages in the metadata of an empty tensor.
 fn hyper_parameters(tag: &str, data: &Message) -> Message {
     let plugin = Message::new().text(1, "hparams").bytes(2, &data.clone().into_bytes());
     let metadata = Message::new().message(1, &plugin);

@@ -1,4 +1,4 @@
-//! A model before and after it learned from corrections, on the old held-out rows and on the corrections.
+//! Compares a model before and after fine-tuning on corrections.
 
 use std::path::Path;
 
@@ -13,69 +13,70 @@ use crate::predict::Classifier;
 use crate::run::Examples;
 use crate::run::RunFolder;
 
-/// A model before and after.
+/// The model before and after fine-tuning.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
-    /// On the rows that the old run held out.
-    pub held_out: Pair,
-    /// On the corrections that were kept from the training; none if there are too few.
-    pub kept: Option<Pair>,
-    /// On the corrections that it was trained on.
-    pub trained: Pair,
+    /// On the validation set of the old run.
+    pub held_out: PairedResults,
+    /// On the corrections in the validation set; `None` if there are too few.
+    pub kept: Option<PairedResults>,
+    /// On the corrections in the training set.
+    pub trained: PairedResults,
 }
 
-/// Both models on some rows.
+/// Both models on the same examples.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pair {
-    /// A row each: before.
-    pub before: Vec<Judged>,
-    /// A row each: after.
-    pub after: Vec<Judged>,
-    /// A row each: the control, if there is one.
-    pub control: Option<Vec<Judged>>,
+pub struct PairedResults {
+    /// Before, one entry per example.
+    pub before: Vec<ExampleResult>,
+    /// After, one entry per example.
+    pub after: Vec<ExampleResult>,
+    /// The control, one entry per example.
+    pub control: Option<Vec<ExampleResult>>,
 }
 
-/// What a model makes of a row.
+/// The prediction for one example.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Judged {
-    /// Whether it takes it for its class.
+pub struct ExampleResult {
+    /// Whether it is correct.
     pub is_right: bool,
-    /// The cross-entropy, in nats.
+    /// The cross-entropy in nats.
     pub loss: f64,
 }
 
-impl Pair {
-    /// The control and the model that learned from corrections.
-    pub fn beside_control(&self) -> Option<Pair> {
+impl PairedResults {
+    /// The control and the fine-tuned model.
+    pub fn against_control(&self) -> Option<PairedResults> {
         let before = self.control.clone()?;
-        Some(Pair { before, after: self.after.clone(), control: None })
+        Some(PairedResults { before, after: self.after.clone(), control: None })
     }
 
-    /// The number of rows.
+    /// Number of examples.
     pub fn rows(&self) -> usize {
         self.before.len()
     }
 
-    /// How many rows each got right.
+    /// Number of correct predictions before and after.
     pub fn right(&self) -> (usize, usize) {
-        let count = |rows: &[Judged]| rows.iter().filter(|row| row.is_right).count();
+        let count = |rows: &[ExampleResult]| rows.iter().filter(|row| row.is_right).count();
         (count(&self.before), count(&self.after))
     }
 
-    /// The mean loss of each.
+    /// Mean loss before and after.
     pub fn loss(&self) -> (f64, f64) {
-        let mean = |rows: &[Judged]| rows.iter().map(|row| row.loss).sum::<f64>() / rows.len().max(1) as f64;
+        let mean =
+            |rows: &[ExampleResult]| rows.iter().map(|row| row.loss).sum::<f64>() / rows.len().max(1) as f64;
         (mean(&self.before), mean(&self.after))
     }
 
-    /// Whether a difference of what they get right is chance.
+    /// McNemar's test of the difference in accuracy.
     pub fn test(&self) -> McNemar {
         McNemar::new(
             self.before.iter().zip(&self.after).map(|(before, after)| (before.is_right, after.is_right)),
         )
     }
 
-    /// How much the mean loss rose, and the standard error of that, over the rows.
+    /// Increase of the mean loss, and its standard error over the examples.
     pub fn loss_rise(&self) -> (f64, f64) {
         let rises = self.before.iter().zip(&self.after).map(|(before, after)| after.loss - before.loss);
         let rises: Vec<f64> = rises.collect();
@@ -86,10 +87,10 @@ impl Pair {
     }
 }
 
-/// Measures the model that `before` holds and the one of the run `after`, which was fine-tuned; and its control, if there is one.
+/// Evaluates the model `before`, the fine-tuned model of the run `after`, and the control if there is one.
 ///
 /// # Errors
-/// Models that do not go together, and data that is gone or has changed since.
+/// If the models do not match, or data is missing or has changed.
 pub fn compare(
     before: &Path,
     after: &RunFolder,
@@ -103,22 +104,23 @@ pub fn compare(
         let corrections = corrections.ok_or_else(|| {
             Error::artifact(
                 after.path(),
-                "this run was trained on no corrections, so there is nothing to compare",
+                "this run was not trained on corrections, so there is nothing to compare",
             )
         })?;
         let old = Classifier::load_on(before, device)?;
         let new = Classifier::load_on(&after.model(), device)?;
         let control = control.map(|run| Classifier::load_on(&run.model(), device)).transpose()?;
         if old.metadata().classes != new.metadata().classes {
-            return Err(Error::artifact(
-                before,
-                "the model has other classes than the one that was made of it",
-            ));
+            return Err(Error::artifact(before, "the model and the fine-tuned model have different classes"));
         }
         let pair = |rows: &[i64]| {
             let feed = examples.raw(rows, &config, old.device());
-            let control = control.as_ref().map(|control| judged(control, &*feed)).transpose()?;
-            Ok::<_, Error>(Pair { before: judged(&old, &*feed)?, after: judged(&new, &*feed)?, control })
+            let control = control.as_ref().map(|control| predict_all(control, &*feed)).transpose()?;
+            Ok::<_, Error>(PairedResults {
+                before: predict_all(&old, &*feed)?,
+                after: predict_all(&new, &*feed)?,
+                control,
+            })
         };
         Ok(Comparison {
             held_out: pair(&examples.split.held_out)?,
@@ -128,7 +130,7 @@ pub fn compare(
     })
 }
 
-fn judged(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<Judged>> {
+fn predict_all(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<ExampleResult>> {
     let mut rows = Vec::with_capacity(feed.rows());
     for batch in feed.in_order() {
         let Batch { inputs, labels, .. } = batch?;
@@ -137,41 +139,41 @@ fn judged(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<Judged>
         let right = Vec::<bool>::try_from(&logits.argmax(-1, false).eq_tensor(&labels))?;
         let logarithms: Tensor = logits.log_softmax(-1, Kind::Double);
         let losses = Vec::<f64>::try_from(-logarithms.gather(1, &labels.unsqueeze(1), false).squeeze_dim(1))?;
-        rows.extend(right.into_iter().zip(losses).map(|(is_right, loss)| Judged { is_right, loss }));
+        rows.extend(right.into_iter().zip(losses).map(|(is_right, loss)| ExampleResult { is_right, loss }));
     }
     Ok(rows)
 }
 
 impl Comparison {
-    /// The corrections that the new model is judged by: the kept ones, or else those that it was trained on.
-    pub fn feedback(&self) -> &Pair {
+    /// The corrections for validation, or else those for training.
+    pub fn feedback(&self) -> &PairedResults {
         self.kept.as_ref().unwrap_or(&self.trained)
     }
 
-    /// As a table.
+    /// Formats as a table.
     pub fn to_text(&self) -> String {
-        let head = format!("{:<30} {:>7}  {:>17}  {:>17}\n", "", "rows", "accuracy", "loss");
+        let head = format!("{:<30} {:>8}  {:>17}  {:>17}\n", "", "examples", "accuracy", "loss");
         let pairs = [
-            ("old held-out rows", Some(&self.held_out)),
-            ("corrections, kept aside", self.kept.as_ref()),
-            ("corrections, seen in training", Some(&self.trained)),
+            ("validation set", Some(&self.held_out)),
+            ("corrections, validation", self.kept.as_ref()),
+            ("corrections, training", Some(&self.trained)),
         ];
         let own = pairs.iter().filter_map(|(what, pair)| Some(line(what, (*pair)?)));
         let text = head + &own.collect::<String>();
-        let beside = pairs.iter().filter_map(|(what, pair)| Some(line(what, &(*pair)?.beside_control()?)));
+        let beside = pairs.iter().filter_map(|(what, pair)| Some(line(what, &(*pair)?.against_control()?)));
         let beside: String = beside.collect();
         if beside.is_empty() {
             return text;
         }
-        format!("{text}\ncontrol, trained as long without the corrections → after\n{beside}")
+        format!("{text}\ncontrol (trained equally long without corrections) → after\n{beside}")
     }
 }
 
-fn line(what: &str, pair: &Pair) -> String {
+fn line(what: &str, pair: &PairedResults) -> String {
     let rows = pair.rows();
     let ((right_before, right_after), (loss_before, loss_after)) = (pair.right(), pair.loss());
     let share = |right: usize| format!("{:.2}", 100. * right as f64 / rows.max(1) as f64);
     let accuracy = format!("{} → {} %", share(right_before), share(right_after));
     let loss = format!("{loss_before:.4} → {loss_after:.4}");
-    format!("{what:<30} {:>7}  {accuracy:>17}  {loss:>17}\n", thousands(rows))
+    format!("{what:<30} {:>8}  {accuracy:>17}  {loss:>17}\n", thousands(rows))
 }

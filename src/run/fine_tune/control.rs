@@ -1,5 +1,5 @@
-//! What a fine-tuned model is compared with, beside the old one: the old one trained for as long without the corrections. What both
-//! gain comes from the additional epochs, and not from what people said.
+//! The control of a fine-tuning: the old model trained equally long without the corrections. An improvement of both comes from
+//! the additional epochs, not from the corrections.
 
 use crate::error::Result;
 use crate::options::Config;
@@ -7,18 +7,18 @@ use crate::run::RunFolder;
 use crate::run::{self, Outcome};
 use crate::train::Silent;
 
-/// The folder of the control in the folder of the fine-tuned run.
+/// Folder of the control in the folder of the fine-tuned run.
 const CONTROL: &str = "control";
 
-/// Trains the control of a fine-tuned run, or goes on with it. None if it was asked to stop.
+/// Trains or resumes the control of a fine-tuned run. `None` if `stop` interrupted it.
 ///
 /// # Errors
-/// Those of a training.
+/// The errors of training.
 pub fn train_control(new: &RunFolder, stop: &dyn Fn() -> bool) -> Result<Option<RunFolder>> {
     let config = Config::read(&new.config_file())?;
     let (feedback, feedback_rows, feedback_weight, accept_contradictions) = (None, None, None, None);
     let config = Config { feedback, feedback_rows, feedback_weight, accept_contradictions, ..config };
-    let run = run::start_or_go_on(&config, &new.path().join(CONTROL))?;
+    let run = run::start_or_resume(&config, &new.path().join(CONTROL))?;
     let folder = run.folder.clone();
     Ok(match run::finish(run, &mut Silent, stop)? {
         Outcome::Interrupted { .. } => None,

@@ -1,72 +1,75 @@
-//! Whether a new model takes the place of the old one, and how.
+//! Decides whether a fine-tuned model replaces the old one.
 
 use std::fs;
 use std::path::Path;
 
-use super::comparison::{Comparison, Pair};
+use super::comparison::{Comparison, PairedResults};
 use crate::data::atomic;
 use crate::data::sha256;
 use crate::error::{Error, Result};
 use crate::run::RunFolder;
 
-/// The copy of the model that was replaced, in the folder of its run.
+/// Copy of the replaced model in its run folder.
 pub const PREVIOUS: &str = "model.previous.pt";
 
-/// A mean loss is clearly higher if it rose by more than this share of itself …
-const RISE: f64 = 0.1;
+/// Relative increase of the mean loss that counts as higher …
+const MAX_LOSS_RISE: f64 = 0.1;
 
-/// … and by more than so many standard errors of the rise.
-const ERRORS: f64 = 2.;
+/// … if it also exceeds this number of standard errors.
+const MAX_STANDARD_ERRORS: f64 = 2.;
 
-/// Why a new model does not take the place of the old one.
+/// A reason not to promote a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Objection {
-    /// It gets fewer of the old held-out rows right, and that is not chance (McNemar's test at 5 %).
+    /// Lower accuracy on the validation set, significant by McNemar's test at 5 %.
     LessAccurate,
-    /// Its mean loss on the old held-out rows is higher by more than a tenth, and by more than two standard errors.
+    /// Mean loss on the validation set higher by more than 10 % and two standard errors.
     HigherLoss,
-    /// It gets no more of the corrections right than the old one and, where both get as many right, is no surer of them.
+    /// Not more accurate on the corrections than the old model, and with equal accuracy no lower loss.
     NoBetterOnCorrections,
-    /// It gets fewer of the old held-out rows right than the control, and that is not chance: the corrections harm it.
+    /// Significantly lower accuracy on the validation set than the control: the corrections are harmful.
     LessAccurateThanControl,
-    /// It is no better on the corrections than the control: the additional epochs gained what was gained.
+    /// No better on the corrections than the control: the improvement comes from the additional epochs.
     NoBetterThanControl,
 }
 
 impl Objection {
-    /// As a sentence.
+    /// The reason as text.
     pub fn text(self) -> &'static str {
         match self {
             Objection::LessAccurate => {
-                "it gets fewer of the old held-out rows right, and that is not chance (McNemar's test at 5 %)"
+                "its validation accuracy is significantly lower (McNemar's test at 5 %)"
             }
             Objection::HigherLoss => {
-                "its mean loss on the old held-out rows is higher by more than a tenth and two standard errors"
+                "its validation loss is higher by more than 10 % and two standard errors"
             }
             Objection::NoBetterOnCorrections => "it is no better on the corrections",
             Objection::LessAccurateThanControl => {
-                "it gets fewer of the old held-out rows right than the old model trained as long without the corrections, and that \
-                 is not chance (McNemar's test at 5 %)"
+                "its validation accuracy is significantly lower than that of the control, the old model trained equally long without \
+                 corrections (McNemar's test at 5 %)"
             }
             Objection::NoBetterThanControl => {
-                "it is no better on the corrections than the old model trained as long without them"
+                "it is no better on the corrections than the control, the old model trained equally long without them"
             }
         }
     }
 }
 
-/// Everything that speaks against the new model.
+/// All reasons against promotion.
 pub fn objections(comparison: &Comparison) -> Vec<Objection> {
     let held_out = &comparison.held_out;
     let (rise, error) = held_out.loss_rise();
-    let beside_control = held_out.beside_control().zip(comparison.feedback().beside_control());
+    let against_control = held_out.against_control().zip(comparison.feedback().against_control());
     let found = [
         (is_less_accurate(held_out), Objection::LessAccurate),
-        // What is no number is no small one.
-        (!(rise <= RISE * held_out.loss().0 || rise <= ERRORS * error), Objection::HigherLoss),
+        // NaN counts as higher.
+        (
+            !(rise <= MAX_LOSS_RISE * held_out.loss().0 || rise <= MAX_STANDARD_ERRORS * error),
+            Objection::HigherLoss,
+        ),
         (!is_better(comparison.feedback()), Objection::NoBetterOnCorrections),
     ];
-    let of_control = beside_control.into_iter().flat_map(|(held_out, feedback)| {
+    let of_control = against_control.into_iter().flat_map(|(held_out, feedback)| {
         [
             (is_less_accurate(&held_out), Objection::LessAccurateThanControl),
             (!is_better(&feedback), Objection::NoBetterThanControl),
@@ -80,30 +83,30 @@ pub fn objections(comparison: &Comparison) -> Vec<Objection> {
         .collect()
 }
 
-fn is_less_accurate(pair: &Pair) -> bool {
+fn is_less_accurate(pair: &PairedResults) -> bool {
     let (right_before, right_after) = pair.right();
     right_after < right_before && pair.test().is_real()
 }
 
-fn is_better(pair: &Pair) -> bool {
+fn is_better(pair: &PairedResults) -> bool {
     let ((right_before, right_after), (loss_before, loss_after)) = (pair.right(), pair.loss());
     right_after > right_before || right_after == right_before && loss_after < loss_before
 }
 
-/// What was done.
+/// A completed promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promotion {
-    /// SHA-256 of the model that was replaced.
+    /// SHA-256 of the replaced model.
     pub previous_sha256: String,
-    /// SHA-256 of the one in its place.
+    /// SHA-256 of the new model.
     pub sha256: String,
 }
 
-/// Puts the model of `new` in the place of the one of `run`, of which a copy is kept ([`PREVIOUS`]). Whoever opens the file
-/// meanwhile, even after a crash, finds the old one or the new one, whole.
+/// Replaces the model of `run` with the model of `new`, and keeps a copy ([`PREVIOUS`]). The replacement is atomic: a reader
+/// sees either model in full, even after a crash.
 ///
 /// # Errors
-/// A process that trains `run`, and files that cannot be read or written; the old model is then in its place.
+/// If a process trains `run`, or a file cannot be read or written; the old model then stays in place.
 pub fn promote(run: &RunFolder, new: &RunFolder) -> Result<Promotion> {
     let _writer = run.writer()?;
     let (old, promoted) = (read(&run.model())?, read(&new.model())?);
@@ -118,31 +121,31 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::comparison::Judged;
+    use super::super::comparison::ExampleResult;
     use super::*;
 
-    /// Rows of which each model gets so many right, with these losses; the second model errs on other rows than the first.
-    fn pair(rows: usize, right: (usize, usize), loss: (f64, f64)) -> Pair {
-        let judged = |is_right, loss| Judged { is_right, loss };
-        Pair {
-            before: (0..rows).map(|row| judged(row < right.0, loss.0)).collect(),
-            after: (0..rows).map(|row| judged(row >= rows - right.1, loss.1)).collect(),
+    /// A pair with these numbers of correct predictions and losses; the second model errs on different examples.
+    fn pair(rows: usize, right: (usize, usize), loss: (f64, f64)) -> PairedResults {
+        let result = |is_right, loss| ExampleResult { is_right, loss };
+        PairedResults {
+            before: (0..rows).map(|row| result(row < right.0, loss.0)).collect(),
+            after: (0..rows).map(|row| result(row >= rows - right.1, loss.1)).collect(),
             control: None,
         }
     }
 
-    fn better() -> Pair {
+    fn better() -> PairedResults {
         pair(10, (2, 9), (3., 0.2))
     }
 
-    fn of(held_out: Pair, trained: Pair) -> Vec<Objection> {
+    fn of(held_out: PairedResults, trained: PairedResults) -> Vec<Objection> {
         objections(&Comparison { held_out, kept: None, trained })
     }
 
     #[test]
     fn a_model_that_is_better_on_corrections_and_as_good_elsewhere_is_taken() {
         assert_eq!(of(pair(359, (340, 340), (0.2, 0.2)), better()), []);
-        // Three rows fewer may be chance.
+        // A difference of three examples is not significant.
         assert_eq!(of(pair(359, (340, 337), (0.2, 0.21)), better()), []);
     }
 
@@ -158,9 +161,12 @@ mod tests {
 
     #[test]
     fn what_the_control_gains_too_is_not_credited_to_the_corrections() {
-        let beside = |control: Pair, pair: Pair| Pair { control: Some(control.before), ..pair };
+        let beside = |control: PairedResults, pair: PairedResults| PairedResults {
+            control: Some(control.before),
+            ..pair
+        };
         let held_out = pair(359, (340, 350), (0.2, 0.1));
-        let of = |control: Pair, corrected: Pair| {
+        let of = |control: PairedResults, corrected: PairedResults| {
             of(beside(control, held_out.clone()), beside(corrected, pair(10, (2, 6), (3., 0.5))))
         };
         assert_eq!(of(pair(359, (350, 0), (0.1, 0.)), pair(10, (2, 0), (3., 0.))), []);

@@ -1,4 +1,4 @@
-// Asking the server. The token, where one is needed, stays in this tab.
+// Requests to the server. The token is stored for this tab only.
 const api = {
   async ask(path, options = {}) {
     const token = sessionStorage.getItem("token");
@@ -15,7 +15,7 @@ const api = {
     return api.ask(path, { method: "POST", headers: { "Content-Type": type }, body });
   },
 
-  // An input is a picture (a Blob) or a row (a list of cells).
+  // An input is an image (a Blob) or a row (a list of cells).
   classify(input) {
     return api.send("/v1/predict", input);
   },
@@ -25,13 +25,13 @@ const api = {
   },
 
   send(path, input) {
-    return input.picture
-      ? api.post(path, input.picture, "application/octet-stream")
+    return input.image
+      ? api.post(path, input.image, "application/octet-stream")
       : api.post(path, JSON.stringify({ inputs: [input.row] }));
   },
 
   async correct(input, answer, sha256, correction) {
-    const what = input.picture ? { image: await base64(input.picture) } : { values: input.row };
+    const what = input.image ? { image: await base64(input.image) } : { values: input.row };
     return api.post("/v1/feedback", JSON.stringify({ ...what, answer, correction, model_sha256: sha256 }));
   },
 };

@@ -1,7 +1,7 @@
-// A drawing: white on black, as the model's pictures are, black being the least value and white the greatest.
-// Lines are kept as points, so that they can be brought to the frame with the width that lines have there.
+// A drawing, white on black as in the training images: black is the minimum value, white the maximum.
+// Strokes are stored as points, so that they can be scaled to the frame with constant stroke width.
 class Drawing {
-  // `shape` is [channels, height, width] of the model's pictures.
+  // `shape` is [channels, height, width] of the model's images.
   constructor(canvas, shape, changed) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
@@ -9,7 +9,7 @@ class Drawing {
     const unit = 336 / Math.max(height, width);
     canvas.width = Math.round(unit * width);
     canvas.height = Math.round(unit * height);
-    // A line is hardly wider than a pixel of a small picture, and a twelfth of a large one.
+    // Stroke width: about one pixel of a small image, or a twelfth of a large one.
     this.pen = Math.max(canvas.width / 12, 1.1 * canvas.width / width);
     this.cursor = { x: canvas.width / 2, y: canvas.height / 2 };
     this.changed = changed;
@@ -19,20 +19,20 @@ class Drawing {
 
   clear() {
     this.lines = [];
-    this.picture = null;
+    this.image = null;
     this.show();
     this.changed();
   }
 
   get isEmpty() {
-    return this.lines.length === 0 && !this.picture;
+    return this.lines.length === 0 && !this.image;
   }
 
-  // Takes a picture from elsewhere, as it is.
+  // Takes an image file unchanged.
   async take(file) {
     const shown = await createImageBitmap(file);
     this.lines = [];
-    this.picture = { file, shown };
+    this.image = { file, shown };
     this.show();
     this.changed();
   }
@@ -85,7 +85,7 @@ class Drawing {
   }
 
   begin(point) {
-    this.picture = null;
+    this.image = null;
     const line = [point];
     this.lines.push(line);
     this.drawn();
@@ -110,8 +110,8 @@ class Drawing {
     const { width, height } = this.canvas;
     context.fillStyle = "#000";
     context.fillRect(0, 0, width, height);
-    if (this.picture) {
-      const { shown } = this.picture;
+    if (this.image) {
+      const { shown } = this.image;
       const scale = Math.max(width / shown.width, height / shown.height);
       const [w, h] = [shown.width * scale, shown.height * scale];
       context.drawImage(shown, (width - w) / 2, (height - h) / 2, w, h);
@@ -128,7 +128,7 @@ class Drawing {
     }
   }
 
-  // Where a point goes for the lines to stand in the middle, and fill the frame as far as their proportions allow.
+  // Maps points so that the drawing is centered and fills the frame with its aspect ratio.
   fitting() {
     const points = this.lines.flat();
     const [xs, ys] = ["x", "y"].map((axis) => points.map((point) => point[axis]));
@@ -143,9 +143,9 @@ class Drawing {
     });
   }
 
-  // What is sent: the file itself, or the lines as a PNG.
+  // The request body: the file itself, or the drawing as a PNG.
   blob(isFitted) {
-    if (this.picture) return Promise.resolve(this.picture.file);
+    if (this.image) return Promise.resolve(this.image.file);
     const sent = Object.assign(document.createElement("canvas"), { width: this.canvas.width, height: this.canvas.height });
     this.paint(sent.getContext("2d"), isFitted ? this.fitting() : (point) => point);
     return new Promise((resolve) => { sent.toBlob(resolve, "image/png"); });

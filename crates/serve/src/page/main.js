@@ -1,5 +1,5 @@
-// From an input to what is shown of it: while somebody draws, the newest input is asked about, and an answer that is older
-// than one that is shown already is dropped.
+// Requests and results: while the user draws, the newest input is sent, and responses older than the shown one are
+// dropped.
 let asked = 0;
 let shown = 0;
 let current = null;
@@ -22,10 +22,10 @@ async function begin() {
   const accuracy = model.metrics.held_out?.accuracy;
   byId("about").textContent = [
     model.architecture, `${model.classes.length} classes`,
-    accuracy === undefined ? null : `${percent(accuracy)} right on held-out rows`, model.sha256.slice(0, 12),
+    accuracy === undefined ? null : `validation accuracy ${percent(accuracy)}`, model.sha256.slice(0, 12),
   ].filter(Boolean).join(" · ");
   const results = new Results(model.classes, (name) => correct(results, name));
-  const source = model.input.kind === "image" ? pictures(model, later) : rows(model, later);
+  const source = model.input.kind === "image" ? imageInput(model, later) : rowInput(model, later);
   function later() {
     clearTimeout(timer);
     timer = setTimeout(() => classify(source, results), WAIT_MS);
@@ -33,19 +33,19 @@ async function begin() {
   source.begin();
 }
 
-// The pictures that are drawn or chosen.
-function pictures(model, changed) {
-  byId("picture-input").hidden = false;
+// Image input: drawn, chosen, dropped or pasted.
+function imageInput(model, changed) {
+  byId("image-input").hidden = false;
   const drawing = new Drawing(byId("drawing"), model.input.shape, changed);
   const fitted = byId("fitted");
   fitted.addEventListener("change", changed);
   byId("clear").addEventListener("click", () => drawing.clear());
   const take = (file) => file && drawing.take(file).catch(() => {
     byId("problem").hidden = false;
-    byId("problem").textContent = `${file.name} is no picture that this browser reads.`;
+    byId("problem").textContent = `This browser cannot read ${file.name} as an image.`;
   });
   byId("file").addEventListener("change", (event) => { take(event.target.files[0]); event.target.value = ""; });
-  const area = byId("picture-input");
+  const area = byId("image-input");
   area.addEventListener("dragover", (event) => { event.preventDefault(); drawing.canvas.classList.add("dropping"); });
   area.addEventListener("dragleave", () => drawing.canvas.classList.remove("dropping"));
   area.addEventListener("drop", (event) => {
@@ -57,13 +57,13 @@ function pictures(model, changed) {
   byId("reasons").hidden = true;
   return {
     begin() {},
-    input: async () => (drawing.isEmpty ? null : { picture: await drawing.blob(fitted.checked) }),
-    explain: (found, input) => showMap(found, input.picture),
+    input: async () => (drawing.isEmpty ? null : { image: await drawing.blob(fitted.checked) }),
+    explain: (found, input) => showMap(found, input.image),
   };
 }
 
-// The row that is edited.
-function rows(model, changed) {
+// Row input.
+function rowInput(model, changed) {
   byId("row-input").hidden = false;
   byId("map").hidden = true;
   const count = model.input.shape.reduce((product, side) => product * side, 1);

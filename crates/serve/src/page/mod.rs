@@ -1,4 +1,4 @@
-//! The playground: one page that needs nothing else, put together of small files.
+//! The playground: one self-contained page, assembled from small files.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use cresset::report::html::hash;
 
 const FRAME: &str = include_str!("index.html");
 const STYLE: &str = include_str!("style.css");
-/// In the order in which they need each other.
+/// In dependency order.
 const SCRIPTS: [&str; 4] =
     [include_str!("api.js"), include_str!("drawing.js"), include_str!("results.js"), include_str!("main.js")];
 
@@ -17,7 +17,7 @@ static HTML: LazyLock<String> = LazyLock::new(|| {
     frame.replacen("/*style*/", STYLE, 1).replacen("/*script*/", &SCRIPT, 1)
 });
 
-/// Nothing but this style and this script runs, and they reach this server alone.
+/// Only this style and this script run, and they can only reach this server.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let (style, script) = (hash(STYLE), hash(&SCRIPT));
     format!(
@@ -31,7 +31,7 @@ pub(super) fn html() -> &'static str {
     &HTML
 }
 
-/// What the browser allows the page (Content-Security-Policy); it is in the page, too, but for what only a header can say.
+/// The Content-Security-Policy header; the page also contains it, without directives that only work in a header.
 pub(super) fn policy() -> String {
     format!("{}; frame-ancestors 'none'", *POLICY)
 }

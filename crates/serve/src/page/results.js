@@ -1,14 +1,14 @@
-// What the model says, and why.
+// Prediction and attribution.
 const byId = (id) => document.getElementById(id);
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 class Results {
-  // `corrected` is called with the class whose button was pressed.
+  // `corrected` is called with the class of the pressed button.
   constructor(classes, corrected) {
     this.buttons = new Map(classes.map((name) => [name, this.button(name, corrected)]));
     byId("classes").replaceChildren(...[...this.buttons.values()].map((button) => button.parentElement));
-    // All bars begin at one place.
+    // Align all bars.
     const longest = Math.max(...classes.map((name) => name.length));
     byId("classes").style.setProperty("--named", `${Math.min(longest, 14) + 1}ch`);
     this.clear();
@@ -38,7 +38,7 @@ class Results {
     button.querySelector(".bar").style.transform = `scaleX(${probability ?? 0})`;
     button.querySelector(".share").textContent = probability === null ? "" : percent(probability);
     button.setAttribute("aria-label",
-      probability === null ? name : `${name}, ${percent(probability)}. Press if this is the right class.`);
+      probability === null ? name : `${name}, ${percent(probability)}. Press if this is the correct class.`);
   }
 
   show(predictions) {
@@ -49,7 +49,7 @@ class Results {
 
   kept(name, corrections) {
     const count = corrections === 1 ? "1 correction" : `${corrections} corrections`;
-    byId("kept").textContent = `Thank you: kept as ${name}. There are ${count} now.`;
+    byId("kept").textContent = `Saved as ${name}. ${count} in total.`;
   }
 
   problem(message) {
@@ -58,18 +58,18 @@ class Results {
   }
 }
 
-// The map of a picture over what the model sees of it, in grey: red for the class, blue against it.
-async function showMap(found, picture) {
+// Attribution map over the grayscale model input: red supports the class, blue opposes it.
+async function showMap(found, image) {
   const [height, width] = found.shape;
   const small = Object.assign(document.createElement("canvas"), { width, height });
   const context = small.getContext("2d", { willReadFrequently: true });
-  const shown = await createImageBitmap(picture);
+  const shown = await createImageBitmap(image);
   const scale = Math.max(width / shown.width, height / shown.height);
   const [w, h] = [shown.width * scale, shown.height * scale];
   context.imageSmoothingQuality = "high";
   context.drawImage(shown, (width - w) / 2, (height - h) / 2, w, h);
   const pixels = context.getImageData(0, 0, width, height);
-  // A few very large values would leave the rest pale.
+    // Clip to the 99th percentile, so that a few large values do not hide the rest.
   const sorted = found.values.map(Math.abs).sort((a, b) => a - b);
   const most = sorted[Math.floor(0.99 * (sorted.length - 1))] || 1;
   found.values.forEach((value, place) => {
@@ -88,7 +88,7 @@ async function showMap(found, picture) {
   large.drawImage(small, 0, 0, map.width, map.height);
 }
 
-// The features of a row that matter most.
+// The features with the largest attribution.
 function showReasons(found, names) {
   const all = found.values.map((value, place) => ({ value, name: names[place] ?? `value ${place + 1}` }));
   all.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));

@@ -7,26 +7,27 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
-use super::{App, ask};
+use super::{App, request};
 use crate::problem::Problem;
 use crate::worker::Job;
 use crate::{inputs, reply};
 
 pub(super) async fn explain(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let (uri, headers, body) = ask::whole(&app, request).await?;
-    let options = ask::options(&uri, &["class"])?;
+    let (uri, headers, body) = request::read_request(&app, request).await?;
+    let options = request::options(&uri, &["class"])?;
     let served = app.models.current();
-    let class = options.get("class").map(|name| ask::class_of(&served, name)).transpose()?;
+    let class = options.get("class").map(|name| request::class_of(&served, name)).transpose()?;
     let mut rows = inputs::read(&served.taken, app.limits, &headers, body)?;
     let row = rows.pop().filter(|_| rows.is_empty());
-    let row = row.ok_or_else(|| Problem::unusable("one input is explained at a time"))?.values;
-    // Computed first: gradients of values that the model gives no number for are none.
+    let row = row.ok_or_else(|| Problem::unprocessable("explain requires exactly one input"))?.values;
+    // Compute outputs first, to report NaN or infinite outputs.
     let classified = vec![row.clone()];
-    let found = ask::answer(&app, &served, 1, |answer| Job::Classify { rows: classified, answer }).await?;
+    let found =
+        request::answer(&app, &served, 1, |answer| Job::Classify { rows: classified, answer }).await?;
     if let Some(Err(problem)) = found.into_iter().next() {
-        return Err(Problem::unusable(problem));
+        return Err(Problem::unprocessable(problem));
     }
-    let found = ask::answer(&app, &served, 1, |answer| Job::Explain { row, class, answer }).await?;
+    let found = request::answer(&app, &served, 1, |answer| Job::Explain { row, class, answer }).await?;
     let answer = json!({
         "class": served.metadata.classes[found.class],
         "method": found.method,

@@ -9,14 +9,14 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{App, ask, state};
+use super::{App, request, state};
 use crate::inputs::{self, Row};
 use crate::problem::Problem;
 use crate::reply;
 use cresset::feedback::{Answer, Correction, Given};
 use cresset::run::date;
 
-/// What was wrong: an input, the model's answer and the right one.
+/// A correction: input, predicted class and correct class.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
@@ -28,18 +28,18 @@ struct Body {
     model_version: Option<String>,
 }
 
-/// The input, read.
+/// The decoded input.
 enum Read {
-    Picture(Vec<u8>),
+    Image(Vec<u8>),
     Values(Vec<f32>),
 }
 
-/// The longest name of a model's version, in characters.
-const LONGEST_VERSION: usize = 200;
+/// Maximum length of a model version in characters.
+const MAX_VERSION_LENGTH: usize = 200;
 
 pub(super) async fn correct(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let (uri, headers, body) = ask::whole(&app, request).await?;
-    ask::options(&uri, &[])?;
+    let (uri, headers, body) = request::read_request(&app, request).await?;
+    request::options(&uri, &[])?;
     inputs::expect_json(&headers)?;
     let body: Body = inputs::json(&body)?;
     let read = check(&app, &body)?;
@@ -48,7 +48,7 @@ pub(super) async fn correct(State(app): State<Arc<App>>, request: Request) -> Re
     let writer = Arc::clone(&app);
     let written = tokio::task::spawn_blocking(move || {
         let given = match &read {
-            Read::Picture(bytes) => Given::Image(bytes, ending(bytes)),
+            Read::Image(bytes) => Given::Image(bytes, extension(bytes)),
             Read::Values(values) => Given::Values(values),
         };
         let correction = |input| Correction {
@@ -73,39 +73,41 @@ pub(super) async fn correct(State(app): State<Arc<App>>, request: Request) -> Re
     ))
 }
 
-/// Refuses a correction that nothing could be learned from.
+/// Rejects invalid corrections.
 fn check(app: &App, body: &Body) -> Result<Read, Problem> {
     let served = app.models.current();
-    ask::class_of(&served, &body.correction)?;
-    ask::class_of(&served, &body.answer.class)?;
+    request::class_of(&served, &body.correction)?;
+    request::class_of(&served, &body.answer.class)?;
     if !body.answer.is_sound() {
-        return Err(Problem::unusable("the probability of the answer must be from 0 to 1"));
+        return Err(Problem::unprocessable("the probability in `answer` must be from 0 to 1"));
     }
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if body.model_sha256.len() != 64 || !body.model_sha256.bytes().all(is_digit) {
-        return Err(Problem::unusable(
-            "model_sha256 must be the 64 hexadecimal digits that came with the answer",
+        return Err(Problem::unprocessable(
+            "model_sha256 must be the 64 hexadecimal digits of the prediction response",
         ));
     }
-    if body.model_version.as_ref().is_some_and(|version| version.chars().count() > LONGEST_VERSION) {
-        return Err(Problem::unusable(format!("model_version may have {LONGEST_VERSION} characters")));
+    if body.model_version.as_ref().is_some_and(|version| version.chars().count() > MAX_VERSION_LENGTH) {
+        return Err(Problem::unprocessable(format!(
+            "model_version may have at most {LONGEST_VERSION} characters"
+        )));
     }
     match (&body.image, &body.values) {
         (Some(image), None) => {
-            let bytes = inputs::decoded(image)?;
-            inputs::picture(&served.taken, app.limits, &bytes)?;
-            Ok(Read::Picture(bytes))
+            let bytes = inputs::decode_base64(image)?;
+            inputs::read_image(&served.taken, app.limits, &bytes)?;
+            Ok(Read::Image(bytes))
         }
         (None, Some(values)) => {
-            let row = values.values(&served.taken).map_err(Problem::unusable)?;
+            let row = values.values(&served.taken).map_err(Problem::unprocessable)?;
             Ok(Read::Values(row.values))
         }
-        _ => Err(Problem::unusable("a correction needs either `image` or `values`")),
+        _ => Err(Problem::unprocessable("a correction must have either `image` or `values`")),
     }
 }
 
-/// How the name of a picture's file ends, by what it holds.
-fn ending(bytes: &[u8]) -> &'static str {
+/// File extension of an encoded image, by content.
+fn extension(bytes: &[u8]) -> &'static str {
     let format = image::guess_format(bytes).ok();
     format.and_then(|format| format.extensions_str().first()).copied().unwrap_or("png")
 }

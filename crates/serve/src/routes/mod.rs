@@ -1,10 +1,10 @@
-//! What is answered, a file a group of routes.
+//! Routes, one file per group.
 
-mod ask;
 mod explain;
 mod feedback;
 mod models;
 mod predict;
+mod request;
 mod state;
 
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ use super::problem::Problem;
 use super::{openapi, page, reply};
 pub(super) use state::App;
 
-/// The client at the other end of a connection.
+/// Address of the client.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client(pub IpAddr);
 
@@ -39,17 +39,17 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(description))
-        .fallback(nothing)
+        .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(Arc::clone(&app), at_the_door))
+        .layer(from_fn_with_state(Arc::clone(&app), admit))
         .with_state(app)
 }
 
-/// What every request passes: it is counted, and answered only if it may be.
-async fn at_the_door(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Middleware for all requests: access control and metrics.
+async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let path = request.uri().path().to_string();
-    let response = match admitted(&app, &request, begun) {
+    let response = match check_access(&app, &request, begun) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
@@ -57,7 +57,7 @@ async fn at_the_door(State(app): State<Arc<App>>, request: Request, next: Next) 
     response
 }
 
-fn admitted(app: &App, request: &Request, now: Instant) -> Result<(), Problem> {
+fn check_access(app: &App, request: &Request, now: Instant) -> Result<(), Problem> {
     app.access.check(request.method(), request.uri(), request.headers())?;
     let client = request.extensions().get::<Client>();
     let (Some(rate), Some(Client(client))) = (&app.rate, client) else { return Ok(()) };
@@ -66,7 +66,7 @@ fn admitted(app: &App, request: &Request, now: Instant) -> Result<(), Problem> {
     }
     rate.count(*client, now).map_err(|seconds| {
         app.metrics.rejected(Rejected::Rate);
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, "the client sends too many requests").retry_after(seconds)
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests from this client").retry_after(seconds)
     })
 }
 
@@ -90,13 +90,10 @@ async fn description(State(app): State<Arc<App>>) -> Response {
     reply::json(StatusCode::OK, &openapi::document(&app.models.current().metadata, app.access.needs_token()))
 }
 
-async fn nothing() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "there is nothing here; /openapi.json tells what there is")
+async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not found; see /openapi.json")
 }
 
 async fn wrong_method() -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "this address takes another method; /openapi.json tells which",
-    )
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; see /openapi.json")
 }

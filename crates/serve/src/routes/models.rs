@@ -23,7 +23,7 @@ pub(super) async fn reload(State(app): State<Arc<App>>) -> Result<Response, Prob
     match app.models.reload(true).await {
         Ok(_) => Ok(reply::json(StatusCode::OK, &described(&app.models))),
         Err(error) => {
-            let problem = format!("the model in the file cannot be served, and the old one goes on: {error}");
+            let problem = format!("the model file cannot be served, so the old model stays: {error}");
             Err(Problem::new(StatusCode::CONFLICT, problem))
         }
     }
@@ -45,10 +45,10 @@ fn described(models: &Models) -> Value {
     json!({ "models": [model] })
 }
 
-/// What the model takes. The columns of a table come with a value that says nothing: the mean of the training rows.
+/// Input schema of the model. Table columns include a typical value: the mean of the training set.
 fn input(metadata: &Metadata) -> Value {
     let input = &metadata.input;
-    // Digits, say, come as a table and are pictures.
+    // For example, digits are table rows and images.
     let kind = match (&input.table, Channels::of(&input.shape)) {
         (_, Some(_)) => "image",
         (Some(_), None) => "table",

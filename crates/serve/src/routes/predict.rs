@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{App, ask, state};
+use super::{App, request, state};
 use crate::problem::Problem;
 use crate::worker::Job;
 use crate::{inputs, reply};
@@ -21,26 +21,26 @@ struct Reply<'a> {
     results: Vec<Classes>,
 }
 
-/// The classes of an input, the most probable one first.
+/// The classes of an input, most probable first.
 #[derive(Serialize)]
 struct Classes {
     predictions: Vec<Ranked>,
-    /// The categories that the model was not trained on, by column.
+    /// Unknown categories by column.
     #[serde(skip_serializing_if = "Map::is_empty")]
     unknown: Map<String, Value>,
 }
 
 pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let (uri, headers, body) = ask::whole(&app, request).await?;
-    let options = ask::options(&uri, &["top_k"])?;
+    let (uri, headers, body) = request::read_request(&app, request).await?;
+    let options = request::options(&uri, &["top_k"])?;
     let served = app.models.current();
     let classes = &served.metadata.classes;
     let top_k = options.get("top_k").map_or(Some(classes.len()), |text| count(text));
-    let top_k = top_k.ok_or_else(|| Problem::malformed("top_k must be a whole number above 0"))?;
+    let top_k = top_k.ok_or_else(|| Problem::malformed("top_k must be a positive integer"))?;
     let top_k = top_k.min(classes.len());
     let rows = inputs::read(&served.taken, app.limits, &headers, body)?;
     let (rows, unknown): (Vec<_>, Vec<_>) = rows.into_iter().map(|row| (row.values, row.unknown)).unzip();
-    let found = ask::answer(&app, &served, rows.len(), |answer| Job::Classify { rows, answer }).await?;
+    let found = request::answer(&app, &served, rows.len(), |answer| Job::Classify { rows, answer }).await?;
     let is_alone = found.len() == 1;
     let (mut results, mut faults) = (Vec::with_capacity(found.len()), Vec::new());
     for ((number, found), unknown) in (1..).zip(found).zip(unknown) {
@@ -55,7 +55,7 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
             }
         }
     }
-    match inputs::faulty(&faults) {
+    match inputs::invalid_rows(&faults) {
         Some(problem) => Err(problem),
         None => {
             let reply = Reply { id: state::new_id(), model_sha256: &served.sha256, results };
@@ -64,7 +64,7 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     }
 }
 
-/// A whole number above 0; one that is too large for the machine is as good as the largest.
+/// Parses a positive integer, saturating.
 fn count(text: &str) -> Option<usize> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(usize::MAX)).filter(|count| *count > 0)

@@ -1,4 +1,4 @@
-//! What the routes share.
+//! State shared by the routes.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -12,7 +12,7 @@ use crate::models::Models;
 use crate::rate::Rate;
 use cresset::feedback;
 
-/// What the routes share.
+/// State shared by the routes.
 pub(crate) struct App {
     pub models: Arc<Models>,
     pub metrics: Arc<Metrics>,
@@ -24,10 +24,10 @@ pub(crate) struct App {
     pub time: Duration,
 }
 
-/// A name that no other request has, nor one of another process: the time, which sorts it, and what cannot be guessed.
+/// A unique ID: the time, for sorting, and random digits.
 pub(super) fn new_id() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Its keys are random to begin with, and other ones each time.
+    // `RandomState` has new random keys each time.
     let random = RandomState::new().hash_one(now);
     format!("{:012x}{random:016x}", now.as_millis() as u64 & 0xffff_ffff_ffff)
 }

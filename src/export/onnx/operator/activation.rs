@@ -1,27 +1,27 @@
-//! Functions of single numbers that layers end with.
+//! Activation functions and softmax.
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use tch::Kind;
 
 use super::Operator;
-use super::Translation::{One, Same};
+use super::Translation::{One, Unary};
 use crate::error::Result;
 use crate::export::onnx::call::Call;
 use crate::export::onnx::graph::Attribute::{Float, Int};
 
 /// The operations of this group.
 pub const OPERATORS: &[Operator] = &[
-    ("aten::relu", Same("Relu")),
+    ("aten::relu", Unary("Relu")),
     ("aten::relu6", One(relu6)),
     ("aten::hardtanh", One(hardtanh)),
     ("aten::clamp", One(clamp)),
     ("aten::clamp_min", One(clamp)),
     ("aten::clamp_max", One(clamp)),
-    ("aten::sigmoid", Same("Sigmoid")),
-    ("aten::tanh", Same("Tanh")),
+    ("aten::sigmoid", Unary("Sigmoid")),
+    ("aten::tanh", Unary("Tanh")),
     ("aten::hardsigmoid", One(hardsigmoid)),
-    ("aten::hardswish", Same("HardSwish")),
+    ("aten::hardswish", Unary("HardSwish")),
     ("aten::silu", One(silu)),
     ("aten::mish", One(mish)),
     ("aten::gelu", One(gelu)),
@@ -33,12 +33,12 @@ pub const OPERATORS: &[Operator] = &[
     ("aten::log_softmax", One(log_softmax)),
 ];
 
-/// `x` no less than and no more than these; none where the one or the other has no end.
-fn clip(call: &mut Call, least: Option<f64>, most: Option<f64>) -> Result<String> {
+/// Clamps to a range; `None` for an open bound.
+fn clip(call: &mut Call, min: Option<f64>, max: Option<f64>) -> Result<String> {
     let (x, kind) = (call.tensor("self")?, call.output(0).kind);
     let mut bound = |value: Option<f64>| value.map_or(String::new(), |value| call.graph.number(value, kind));
-    let (least, most) = (bound(least), bound(most));
-    Ok(call.node("Clip", &[&x, &least, &most], &[]))
+    let (min, max) = (bound(min), bound(max));
+    Ok(call.node("Clip", &[&x, &min, &max], &[]))
 }
 
 fn relu6(call: &mut Call) -> Result<String> {
@@ -46,14 +46,14 @@ fn relu6(call: &mut Call) -> Result<String> {
 }
 
 fn hardtanh(call: &mut Call) -> Result<String> {
-    let (least, most) = (call.number("min_val")?, call.number("max_val")?);
-    clip(call, Some(least), Some(most))
+    let (min, max) = (call.number("min_val")?, call.number("max_val")?);
+    clip(call, Some(min), Some(max))
 }
 
 fn clamp(call: &mut Call) -> Result<String> {
     let bound = |name| if call.is_none(name) { Ok(None) } else { call.number(name).map(Some) };
-    let (least, most) = (bound("min")?, bound("max")?);
-    clip(call, least, most)
+    let (min, max) = (bound("min")?, bound("max")?);
+    clip(call, min, max)
 }
 
 /// max(0, min(1, x / 6 + 1 / 2)).
@@ -64,18 +64,18 @@ fn hardsigmoid(call: &mut Call) -> Result<String> {
 
 fn silu(call: &mut Call) -> Result<String> {
     let x = call.tensor("self")?;
-    let share = call.node("Sigmoid", &[&x], &[]);
-    Ok(call.node("Mul", &[&x, &share], &[]))
+    let gate = call.node("Sigmoid", &[&x], &[]);
+    Ok(call.node("Mul", &[&x, &gate], &[]))
 }
 
 fn mish(call: &mut Call) -> Result<String> {
     let x = call.tensor("self")?;
     let soft = call.node("Softplus", &[&x], &[]);
-    let share = call.node("Tanh", &[&soft], &[]);
-    Ok(call.node("Mul", &[&x, &share], &[]))
+    let gate = call.node("Tanh", &[&soft], &[]);
+    Ok(call.node("Mul", &[&x, &gate], &[]))
 }
 
-/// x · Φ(x), by the error function or by its approximation with tanh.
+/// x · Φ(x), with the error function or its tanh approximation.
 fn gelu(call: &mut Call) -> Result<String> {
     let (x, kind) = (call.tensor("self")?, call.output(0).kind);
     let curve = match call.text("approximate") {
@@ -90,18 +90,18 @@ fn gelu(call: &mut Call) -> Result<String> {
         }
     };
     let (one, half) = (call.graph.number(1., kind), call.graph.number(0.5, kind));
-    let share = call.node("Add", &[&curve, &one], &[]);
-    let twice = call.node("Mul", &[&x, &share], &[]);
-    Ok(call.node("Mul", &[&twice, &half], &[]))
+    let gate = call.node("Add", &[&curve, &one], &[]);
+    let product = call.node("Mul", &[&x, &gate], &[]);
+    Ok(call.node("Mul", &[&product, &half], &[]))
 }
 
 /// √(2 / π) · (x + 0.044715 · x³) (Hendrycks and Gimpel, 2016).
 fn approximate_argument(call: &mut Call, x: &str, kind: Kind) -> String {
     let square = call.node("Mul", &[x, x], &[]);
     let cube = call.node("Mul", &[&square, x], &[]);
-    let (bend, scale) = (call.graph.number(0.044715, kind), call.graph.number((2. / PI).sqrt(), kind));
-    let bent = call.node("Mul", &[&cube, &bend], &[]);
-    let sum = call.node("Add", &[x, &bent], &[]);
+    let (coefficient, scale) = (call.graph.number(0.044715, kind), call.graph.number((2. / PI).sqrt(), kind));
+    let cubic = call.node("Mul", &[&cube, &coefficient], &[]);
+    let sum = call.node("Add", &[x, &cubic], &[]);
     call.node("Mul", &[&sum, &scale], &[])
 }
 
@@ -109,8 +109,8 @@ fn approximate_argument(call: &mut Call, x: &str, kind: Kind) -> String {
 fn glu(call: &mut Call) -> Result<String> {
     let (x, axis) = (call.tensor("self")?, call.axis("dim", call.output(0).shape.len())?);
     let halves = call.graph.nodes("Split", &[&x], &[("axis", Int(axis))], 2);
-    let share = call.node("Sigmoid", &[&halves[1]], &[]);
-    Ok(call.node("Mul", &[&halves[0], &share], &[]))
+    let gate = call.node("Sigmoid", &[&halves[1]], &[]);
+    Ok(call.node("Mul", &[&halves[0], &gate], &[]))
 }
 
 fn leaky_relu(call: &mut Call) -> Result<String> {
@@ -120,13 +120,13 @@ fn leaky_relu(call: &mut Call) -> Result<String> {
 
 fn elu(call: &mut Call) -> Result<String> {
     if (call.number("scale")?, call.number("input_scale")?) != (1., 1.) {
-        return Err(call.refused("it is scaled"));
+        return Err(call.unsupported("it uses scale or input_scale"));
     }
     let (x, alpha) = (call.tensor("self")?, call.number("alpha")?);
     Ok(call.node("Elu", &[&x], &[("alpha", Float(alpha))]))
 }
 
-/// A slope for each channel, which ONNX wants in line with the channels.
+/// A slope for each channel, reshaped to broadcast along the channel dimension.
 fn prelu(call: &mut Call) -> Result<String> {
     let (x, slope, rank) = (call.tensor("self")?, call.constant("weight")?, call.output(0).shape.len());
     let mut size = vec![1; rank.saturating_sub(1).max(1)];
@@ -136,14 +136,14 @@ fn prelu(call: &mut Call) -> Result<String> {
 }
 
 fn softmax(call: &mut Call) -> Result<String> {
-    along(call, "Softmax")
+    along_axis(call, "Softmax")
 }
 
 fn log_softmax(call: &mut Call) -> Result<String> {
-    along(call, "LogSoftmax")
+    along_axis(call, "LogSoftmax")
 }
 
-fn along(call: &mut Call, operator: &'static str) -> Result<String> {
+fn along_axis(call: &mut Call, operator: &'static str) -> Result<String> {
     let kind = call.output(0).kind;
     let (x, axis) = (call.operand("self", kind)?, call.axis("dim", call.output(0).shape.len())?);
     Ok(call.node(operator, &[&x], &[("axis", Int(axis))]))

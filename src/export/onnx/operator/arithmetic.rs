@@ -3,7 +3,7 @@
 use tch::Kind;
 
 use super::Operator;
-use super::Translation::{One, Same};
+use super::Translation::{One, Unary};
 use crate::error::Result;
 use crate::export::onnx::call::Call;
 
@@ -22,18 +22,18 @@ pub const OPERATORS: &[Operator] = &[
     ("aten::lt", One(|call| binary(call, "Less"))),
     ("aten::le", One(|call| binary(call, "LessOrEqual"))),
     ("aten::eq", One(|call| binary(call, "Equal"))),
-    ("aten::neg", Same("Neg")),
-    ("aten::abs", Same("Abs")),
-    ("aten::exp", Same("Exp")),
-    ("aten::log", Same("Log")),
-    ("aten::sqrt", Same("Sqrt")),
+    ("aten::neg", Unary("Neg")),
+    ("aten::abs", Unary("Abs")),
+    ("aten::exp", Unary("Exp")),
+    ("aten::log", Unary("Log")),
+    ("aten::sqrt", Unary("Sqrt")),
     ("aten::rsqrt", One(rsqrt)),
-    ("aten::reciprocal", Same("Reciprocal")),
-    ("aten::erf", Same("Erf")),
-    ("aten::floor", Same("Floor")),
-    ("aten::ceil", Same("Ceil")),
-    ("aten::isnan", Same("IsNaN")),
-    ("aten::logical_not", Same("Not")),
+    ("aten::reciprocal", Unary("Reciprocal")),
+    ("aten::erf", Unary("Erf")),
+    ("aten::floor", Unary("Floor")),
+    ("aten::ceil", Unary("Ceil")),
+    ("aten::isnan", Unary("IsNaN")),
+    ("aten::logical_not", Unary("Not")),
     ("aten::where", One(select)),
     ("aten::to", One(convert)),
     ("aten::type_as", One(convert)),
@@ -44,7 +44,7 @@ pub const OPERATORS: &[Operator] = &[
     ("aten::contiguous", One(convert)),
 ];
 
-/// An operation on two values, the second of which may be a number. A comparison is made in the dtype of the first one.
+/// A binary operation; the second operand may be a number. Comparisons use the dtype of the first operand.
 fn binary(call: &mut Call, operator: &'static str) -> Result<String> {
     let (a, b) = operands(call)?;
     Ok(call.node(operator, &[&a, &b], &[]))
@@ -77,7 +77,7 @@ fn rsub(call: &mut Call) -> Result<String> {
     Ok(call.node("Sub", &[&b, &a], &[]))
 }
 
-/// A value times the operation's `alpha`.
+/// Multiplies a value by `alpha`.
 fn scaled(call: &mut Call, value: String) -> Result<String> {
     let alpha = call.number_or("alpha", 1.)?;
     if alpha == 1. {
@@ -95,7 +95,7 @@ fn div(call: &mut Call) -> Result<String> {
             let quotient = binary(call, "Div")?;
             Ok(call.node("Floor", &[&quotient], &[]))
         }
-        Some(mode) => Err(call.refused(&format!("it rounds by `{mode}`"))),
+        Some(mode) => Err(call.unsupported(&format!("its rounding mode is `{mode}`"))),
     }
 }
 
@@ -114,11 +114,11 @@ fn rsqrt(call: &mut Call) -> Result<String> {
 fn select(call: &mut Call) -> Result<String> {
     let kind = call.output(0).kind;
     let condition = call.operand("condition", Kind::Bool)?;
-    let (yes, no) = (call.operand("self", kind)?, call.operand("other", kind)?);
-    Ok(call.node("Where", &[&condition, &yes, &no], &[]))
+    let (x, other) = (call.operand("self", kind)?, call.operand("other", kind)?);
+    Ok(call.node("Where", &[&condition, &x, &other], &[]))
 }
 
-/// The same values in the dtype of the result. Their order in memory is none of ONNX's matters.
+/// Casts to the dtype of the output. Memory formats do not exist in ONNX.
 fn convert(call: &mut Call) -> Result<String> {
     let kind = call.output(0).kind;
     call.operand("self", kind)

@@ -15,7 +15,7 @@ pub const OPERATORS: &[Operator] = &[
     ("aten::_native_multi_head_attention", One(multi_head_attention)),
 ];
 
-/// What the attention is computed of.
+/// The inputs of scaled dot-product attention.
 struct Attention {
     queries: String,
     keys: String,
@@ -23,13 +23,13 @@ struct Attention {
     /// The number of dimensions of each.
     rank: usize,
     scale: f64,
-    /// What is added to the scores; empty for nothing.
+    /// The additive mask; empty for none.
     mask: String,
     kind: Kind,
 }
 
 impl Attention {
-    /// softmax(queries · keysᵀ · scale + mask) · values, in its parts: an operation of that name came with opset 23.
+    /// softmax(queries · keysᵀ · scale + mask) · values. ONNX has an attention operator only since opset 23.
     fn write(&self, call: &mut Call) -> String {
         let scale = call.graph.number(self.scale, self.kind);
         let queries = call.node("Mul", &[&self.queries, &scale], &[]);
@@ -47,16 +47,16 @@ impl Attention {
 
 fn attention(call: &mut Call) -> Result<String> {
     if call.number("dropout_p")? != 0. {
-        return Err(call.refused("it leaves out a share of the attention, as in training"));
+        return Err(call.unsupported("it applies dropout"));
     }
     if call.flag("enable_gqa")? {
-        return Err(call.refused("its heads share keys"));
+        return Err(call.unsupported("it uses grouped-query attention"));
     }
-    let (of_queries, of_keys) = (&call.info("query")?.shape, &call.info("key")?.shape);
-    let (kind, rank) = (call.output(0).kind, of_queries.len());
-    let width = call.fixed_sizes(&of_queries[rank - 1..])?[0];
+    let (query_shape, key_shape) = (&call.info("query")?.shape, &call.info("key")?.shape);
+    let (kind, rank) = (call.output(0).kind, query_shape.len());
+    let width = call.fixed_sizes(&query_shape[rank - 1..])?[0];
     let mask = if call.flag("is_causal")? {
-        let length = call.fixed_sizes(&[of_queries[rank - 2], of_keys[rank - 2]])?;
+        let length = call.fixed_sizes(&[query_shape[rank - 2], key_shape[rank - 2]])?;
         call.graph.initializer("constant", &causal_mask(length[0], length[1], kind))
     } else {
         mask(call, kind)?
@@ -66,30 +66,30 @@ fn attention(call: &mut Call) -> Result<String> {
     Ok(Attention { queries, keys, values, rank, scale, mask, kind }.write(call))
 }
 
-/// PyTorch's fused operation: projection to queries, keys and values, attention in heads, and projection back. It is
-/// what becomes of `torch.nn.MultiheadAttention` in evaluation.
+/// PyTorch's fused multi-head attention, which `torch.nn.MultiheadAttention` calls in evaluation mode: projection to queries,
+/// keys and values, attention per head, and output projection.
 fn multi_head_attention(call: &mut Call) -> Result<String> {
     let x = call.tensor("query")?;
     if [call.tensor("key")?, call.tensor("value")?].iter().any(|other| *other != x) {
-        return Err(call.refused("its keys are not made of what its queries are made of"));
+        return Err(call.unsupported("it is cross-attention: its queries, keys and values differ"));
     }
     if !call.is_none("mask") || call.flag("need_weights")? {
-        return Err(call.refused("it has a mask, or gives its weights"));
+        return Err(call.unsupported("it has a mask or returns the attention weights"));
     }
     let (heads, shape, kind) = (call.int("num_head")?, &call.output(0).shape, call.output(0).kind);
     let width = call.int("embed_dim")? / heads.max(1);
-    let all = project(call, &x, "qkv")?;
-    let in_heads = [shape[0], shape[1], Dim::Fixed(3), Dim::Fixed(heads), Dim::Fixed(width)];
-    let all = call.graph.reshape(&all, &in_heads)?;
-    // (3, N, heads, length, width of a head)
-    let all = call.graph.transpose(&all, &[2, 0, 3, 1, 4]);
+    let qkv = project(call, &x, "qkv")?;
+    let head_shape = [shape[0], shape[1], Dim::Fixed(3), Dim::Fixed(heads), Dim::Fixed(width)];
+    let qkv = call.graph.reshape(&qkv, &head_shape)?;
+    // (3, N, heads, length, head width)
+    let qkv = call.graph.transpose(&qkv, &[2, 0, 3, 1, 4]);
     let [queries, keys, values] = [0., 1., 2.].map(|part| {
         let index = call.graph.number(part, Kind::Int64);
-        call.node("Gather", &[&all, &index], &[("axis", Int(0))])
+        call.node("Gather", &[&qkv, &index], &[("axis", Int(0))])
     });
     let scale = scale_for(width);
-    let seen = Attention { queries, keys, values, rank: 4, scale, mask: String::new(), kind }.write(call);
-    let joined = call.graph.transpose(&seen, &[0, 2, 1, 3]);
+    let attended = Attention { queries, keys, values, rank: 4, scale, mask: String::new(), kind }.write(call);
+    let joined = call.graph.transpose(&attended, &[0, 2, 1, 3]);
     let joined = call.graph.reshape(&joined, shape)?;
     project(call, &joined, "proj")
 }
@@ -102,22 +102,22 @@ fn project(call: &mut Call, x: &str, name: &str) -> Result<String> {
     Ok(call.node("Add", &[&product, &bias], &[]))
 }
 
-/// What keeps the deviation of the scores (Vaswani et al., 2017).
+/// The default scale, 1 / √width (Vaswani et al., 2017).
 fn scale_for(width: i64) -> f64 {
     1. / (width as f64).sqrt()
 }
 
-/// What is added to the scores: the mask itself, or for one of yes and no, nothing and −∞.
+/// The additive mask: the mask itself, or for a boolean mask, 0 where it is true and −∞ elsewhere.
 fn mask(call: &mut Call, kind: Kind) -> Result<String> {
     if call.is_none("attn_mask") || call.info("attn_mask")?.kind != Kind::Bool {
         return call.tensor_or_none("attn_mask");
     }
     let mask = call.tensor("attn_mask")?;
-    let (seen, unseen) = (call.graph.number(0., kind), call.graph.number(f64::NEG_INFINITY, kind));
-    Ok(call.node("Where", &[&mask, &seen, &unseen], &[]))
+    let (zero, infinity) = (call.graph.number(0., kind), call.graph.number(f64::NEG_INFINITY, kind));
+    Ok(call.node("Where", &[&mask, &zero, &infinity], &[]))
 }
 
-/// −∞ where a key comes after the query.
+/// The causal mask: −∞ where the key is after the query.
 fn causal_mask(queries: i64, keys: i64, kind: Kind) -> Tensor {
     Tensor::full([queries, keys], f64::NEG_INFINITY, (kind, Device::Cpu)).triu(1)
 }

@@ -1,4 +1,4 @@
-//! Products of matrices.
+//! Matrix products.
 
 use super::Operator;
 use super::Translation::One;
@@ -16,14 +16,14 @@ pub const OPERATORS: &[Operator] = &[
     ("aten::einsum", One(einsum)),
 ];
 
-/// x · weightᵀ + bias. For more than two dimensions there is no single operation.
+/// x · weightᵀ + bias. `Gemm` takes matrices only.
 fn linear(call: &mut Call) -> Result<String> {
     let (x, weight, bias) = (call.tensor("input")?, call.tensor("weight")?, call.tensor_or_none("bias")?);
     if call.output(0).shape.len() == 2 {
         return Ok(call.node("Gemm", &[&x, &weight, &bias], &[("transB", Int(1))]));
     }
-    let turned = call.graph.transpose(&weight, &[1, 0]);
-    let product = call.node("MatMul", &[&x, &turned], &[]);
+    let transposed = call.graph.transpose(&weight, &[1, 0]);
+    let product = call.node("MatMul", &[&x, &transposed], &[]);
     if bias.is_empty() { Ok(product) } else { Ok(call.node("Add", &[&product, &bias], &[])) }
 }
 
@@ -39,7 +39,7 @@ fn product(call: &mut Call, other: &str) -> Result<String> {
     Ok(call.node("MatMul", &[&a, &b], &[]))
 }
 
-/// Einstein's sums are written alike; ONNX takes no spaces.
+/// The equation has the same syntax; ONNX allows no spaces.
 fn einsum(call: &mut Call) -> Result<String> {
     let equation: String = call.text("equation").unwrap_or_default().split_whitespace().collect();
     let factors = call.tensors("tensors")?;

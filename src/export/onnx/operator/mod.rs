@@ -1,4 +1,4 @@
-//! What each operation of PyTorch is in ONNX, one file a group of operations.
+//! Translations of PyTorch operations to ONNX, one file per group of operations.
 
 mod activation;
 mod arithmetic;
@@ -14,20 +14,20 @@ mod shape;
 use super::call::Call;
 use crate::error::Result;
 
-/// How an operation is said in ONNX. A function gives the names of what its nodes make.
+/// How an operation is translated to ONNX. The functions return the names of the outputs.
 pub enum Translation {
-    /// By one node without attributes, whose only input is the operation's first argument, `self`.
-    Same(&'static str),
-    /// By nodes that make one tensor.
+    /// One node without attributes, whose only input is the argument `self`.
+    Unary(&'static str),
+    /// Nodes with one output tensor.
     One(fn(&mut Call) -> Result<String>),
-    /// By nodes that make several tensors.
+    /// Nodes with several output tensors.
     Many(fn(&mut Call) -> Result<Vec<String>>),
 }
 
-/// An operation by PyTorch's name, and its translation.
+/// The PyTorch name of an operation and its translation.
 pub type Operator = (&'static str, Translation);
 
-/// All operations that are known.
+/// All supported operations.
 const GROUPS: &[&[Operator]] = &[
     activation::OPERATORS,
     arithmetic::OPERATORS,
@@ -41,17 +41,17 @@ const GROUPS: &[&[Operator]] = &[
     shape::OPERATORS,
 ];
 
-/// The translation of an operation, if it is known.
+/// The translation of an operation, if it is supported.
 pub fn translation(kind: &str) -> Option<&'static Translation> {
     let known = GROUPS.iter().copied().flatten().find(|(known, _)| *known == kind);
     known.map(|(_, translation)| translation)
 }
 
 impl Translation {
-    /// Adds the nodes of an operation, and gives the names of what they make.
+    /// Adds the nodes of an operation, and returns the names of its outputs.
     pub fn apply(&self, call: &mut Call) -> Result<Vec<String>> {
         match self {
-            Translation::Same(operator) => {
+            Translation::Unary(operator) => {
                 let x = call.tensor("self")?;
                 Ok(vec![call.node(operator, &[&x], &[])])
             }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_operation_is_there_twice() {
+    fn operations_are_unique() {
         let mut names: Vec<_> = GROUPS.iter().copied().flatten().map(|(name, _)| *name).collect();
         let count = names.len();
         names.sort_unstable();

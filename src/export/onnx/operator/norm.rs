@@ -1,4 +1,4 @@
-//! Normalisation.
+//! Normalization.
 
 use tch::{Device, Kind, Tensor};
 
@@ -18,7 +18,7 @@ pub const OPERATORS: &[Operator] = &[
 
 fn batch_norm(call: &mut Call) -> Result<String> {
     if call.flag("training")? || call.is_none("running_mean") {
-        return Err(call.refused("it goes by the figures of the batch, as in training"));
+        return Err(call.unsupported("it uses batch statistics, as in training"));
     }
     let size = [call.constant("running_mean")?.numel() as i64];
     let (scale, bias) = (or_constant(call, "weight", 1., &size)?, or_constant(call, "bias", 0., &size)?);
@@ -36,32 +36,32 @@ fn layer_norm(call: &mut Call) -> Result<String> {
     Ok(call.node("LayerNormalization", &[&x, &scale, &bias], &attributes))
 }
 
-/// Each group of channels as one long channel, which is normalised by itself; then scale and shift of each channel.
+/// Reshapes each group to one channel for `InstanceNormalization`, then applies the scale and bias of each channel.
 fn group_norm(call: &mut Call) -> Result<String> {
     let (groups, shape) = (call.int("num_groups")?, &call.output(0).shape);
     let sizes = call.fixed_sizes(&shape[1..])?;
-    let together = [shape[0], Dim::Fixed(groups), Dim::Fixed(sizes.iter().product::<i64>() / groups)];
+    let grouped_shape = [shape[0], Dim::Fixed(groups), Dim::Fixed(sizes.iter().product::<i64>() / groups)];
     let x = call.tensor("input")?;
-    let grouped = call.graph.reshape(&x, &together)?;
-    let number = |value: f64| Tensor::full([groups], value, (Kind::Float, Device::Cpu));
-    let ones = call.graph.initializer("constant", &number(1.));
-    let zeros = call.graph.initializer("constant", &number(0.));
+    let grouped = call.graph.reshape(&x, &grouped_shape)?;
+    let constant = |value: f64| Tensor::full([groups], value, (Kind::Float, Device::Cpu));
+    let ones = call.graph.initializer("constant", &constant(1.));
+    let zeros = call.graph.initializer("constant", &constant(0.));
     let eps = Float(call.number("eps")?);
-    let normal = call.node("InstanceNormalization", &[&grouped, &ones, &zeros], &[("epsilon", eps)]);
-    let mut normal = call.graph.reshape(&normal, shape)?;
-    let mut by_channel = vec![Dim::Fixed(1); sizes.len()];
-    by_channel[0] = Dim::Fixed(sizes[0]);
+    let normalized = call.node("InstanceNormalization", &[&grouped, &ones, &zeros], &[("epsilon", eps)]);
+    let mut normalized = call.graph.reshape(&normalized, shape)?;
+    let mut channel_shape = vec![Dim::Fixed(1); sizes.len()];
+    channel_shape[0] = Dim::Fixed(sizes[0]);
     for (name, operator) in [("weight", "Mul"), ("bias", "Add")] {
         if !call.is_none(name) {
             let parameter = call.tensor(name)?;
-            let parameter = call.graph.reshape(&parameter, &by_channel)?;
-            normal = call.node(operator, &[&normal, &parameter], &[]);
+            let parameter = call.graph.reshape(&parameter, &channel_shape)?;
+            normalized = call.node(operator, &[&normalized, &parameter], &[]);
         }
     }
-    Ok(normal)
+    Ok(normalized)
 }
 
-/// A parameter, or numbers that stand for its absence.
+/// A parameter, or a constant if it is absent.
 fn or_constant(call: &mut Call, name: &str, value: f64, size: &[i64]) -> Result<String> {
     if !call.is_none(name) {
         return call.tensor(name);

@@ -18,45 +18,45 @@ pub const OPERATORS: &[Operator] = &[
     ("aten::adaptive_avg_pool2d", One(adaptive_avg_pool)),
 ];
 
-/// A window that is moved over a picture or a sequence.
+/// A pooling window.
 struct Window {
     kernel: Vec<i64>,
     stride: Vec<i64>,
     padding: Vec<i64>,
-    /// In front of each side, then behind each.
+    /// The padding at the begin of each dimension, then at the end of each.
     pads: Vec<i64>,
     dilation: Vec<i64>,
 }
 
 impl Window {
-    /// The window of an operation. Where the size is rounded up, what the last window needs is added behind, so that no
-    /// program's own way of rounding matters.
+    /// The window of an operation. With `ceil_mode`, the padding at the end is extended to the last window, since runtimes
+    /// differ in rounding.
     fn of(call: &Call) -> Result<Self> {
         let kernel = call.ints("kernel_size")?;
-        let sides = kernel.len();
-        let or = |name, absent: &[i64]| match call.ints(name) {
+        let dims = kernel.len();
+        let or = |name, default: &[i64]| match call.ints(name) {
             Ok(values) if !values.is_empty() => values,
-            _ => absent.to_vec(),
+            _ => default.to_vec(),
         };
         let (stride, padding) = (or("stride", &kernel), call.ints("padding")?);
-        let dilation = or("dilation", &vec![1; sides]);
+        let dilation = or("dilation", &vec![1; dims]);
         let mut pads = padding.repeat(2);
         if call.flag("ceil_mode")? {
             let (input, output) =
-                (sizes(call, &call.info("self")?.shape, sides)?, sizes(call, &call.output(0).shape, sides)?);
-            for side in 0..sides {
-                let reach = (output[side] - 1) * stride[side] + dilation[side] * (kernel[side] - 1) + 1;
-                pads[sides + side] = padding[side].max(reach - input[side] - padding[side]);
+                (sizes(call, &call.info("self")?.shape, dims)?, sizes(call, &call.output(0).shape, dims)?);
+            for dim in 0..dims {
+                let reach = (output[dim] - 1) * stride[dim] + dilation[dim] * (kernel[dim] - 1) + 1;
+                pads[dims + dim] = padding[dim].max(reach - input[dim] - padding[dim]);
             }
         }
         Ok(Window { kernel, stride, padding, pads, dilation })
     }
 }
 
-/// The sizes of the last dimensions.
-fn sizes(call: &Call, shape: &[crate::export::onnx::recording::Dim], sides: usize) -> Result<Vec<i64>> {
-    if shape.len() != sides + 2 {
-        return Err(call.refused("its input has no batch dimension"));
+/// The sizes of the spatial dimensions.
+fn sizes(call: &Call, shape: &[crate::export::onnx::recording::Dim], dims: usize) -> Result<Vec<i64>> {
+    if shape.len() != dims + 2 {
+        return Err(call.unsupported("its input has no batch dimension"));
     }
     call.fixed_sizes(&shape[2..])
 }
@@ -75,59 +75,61 @@ fn max_pool(call: &mut Call) -> Result<String> {
 
 fn avg_pool(call: &mut Call) -> Result<String> {
     let Window { kernel, stride, padding, pads, .. } = Window::of(call)?;
-    let counts_padding = call.flag("count_include_pad")? && padding.iter().any(|pad| *pad > 0);
-    if counts_padding && pads != padding.repeat(2) {
-        return Err(call.refused("its windows count the padding and reach beyond it"));
+    let includes_padding = call.flag("count_include_pad")? && padding.iter().any(|pad| *pad > 0);
+    if includes_padding && pads != padding.repeat(2) {
+        return Err(
+            call.unsupported("it combines count_include_pad with ceil_mode windows beyond the padding")
+        );
     }
     if !call.is_none("divisor_override") {
-        return Err(call.refused("it divides by a number of its own"));
+        return Err(call.unsupported("it uses divisor_override"));
     }
     let x = call.tensor("self")?;
     let attributes = [
         ("kernel_shape", Ints(kernel)),
         ("strides", Ints(stride)),
         ("pads", Ints(pads)),
-        ("count_include_pad", Int(i64::from(counts_padding))),
+        ("count_include_pad", Int(i64::from(includes_padding))),
     ];
     Ok(call.node("AveragePool", &[&x], &attributes))
 }
 
-/// To a given size. To one value a channel there is an operation; else each output is the mean of a stretch of the input,
-/// which is a product with a matrix for each side.
+/// Pools to a given output size. `GlobalAveragePool` covers size 1; otherwise each output is the mean of a range of the input,
+/// computed as a matrix product for each dimension.
 fn adaptive_avg_pool(call: &mut Call) -> Result<String> {
-    let sides = call.ints("output_size")?.len();
-    let input = sizes(call, &call.info("self")?.shape, sides)?;
-    let output = sizes(call, &call.output(0).shape, sides)?;
+    let dims = call.ints("output_size")?.len();
+    let input = sizes(call, &call.info("self")?.shape, dims)?;
+    let output = sizes(call, &call.output(0).shape, dims)?;
     let x = call.tensor("self")?;
     if output.iter().all(|size| *size == 1) {
         return Ok(call.node("GlobalAveragePool", &[&x], &[]));
     }
     let mut pooled = x;
-    for side in 0..sides {
-        if input[side] == output[side] {
+    for dim in 0..dims {
+        if input[dim] == output[dim] {
             continue;
         }
-        let shares = shares(input[side], output[side]);
-        // The last side stands in the columns, the one before it in the rows.
-        pooled = if side + 1 == sides {
-            let shares = call.graph.initializer("constant", &shares.transpose(0, 1));
-            call.node("MatMul", &[&pooled, &shares], &[])
+        let weights = pooling_weights(input[dim], output[dim]);
+        // Multiply the last dimension from the right and the one before it from the left.
+        pooled = if dim + 1 == dims {
+            let weights = call.graph.initializer("constant", &weights.transpose(0, 1));
+            call.node("MatMul", &[&pooled, &weights], &[])
         } else {
-            let shares = call.graph.initializer("constant", &shares);
-            call.node("MatMul", &[&shares, &pooled], &[])
+            let weights = call.graph.initializer("constant", &weights);
+            call.node("MatMul", &[&weights, &pooled], &[])
         };
     }
     Ok(pooled)
 }
 
-/// The share that each input has in each output, (output, input).
-fn shares(input: i64, output: i64) -> Tensor {
-    let shares = Tensor::zeros([output, input], (Kind::Float, Device::Cpu));
+/// The weight of each input in each output, (output, input).
+fn pooling_weights(input: i64, output: i64) -> Tensor {
+    let weights = Tensor::zeros([output, input], (Kind::Float, Device::Cpu));
     for row in 0..output {
         let (start, end) = (row * input / output, ((row + 1) * input + output - 1) / output);
-        let _ = shares.get(row).narrow(0, start, end - start).fill_(1. / (end - start) as f64);
+        let _ = weights.get(row).narrow(0, start, end - start).fill_(1. / (end - start) as f64);
     }
-    shares
+    weights
 }
 
 #[cfg(test)]
@@ -135,10 +137,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_pool_as_libtorch_does() {
+    fn pooling_weights_agree_with_libtorch() {
         let x = Tensor::randn([1, 1, 7], (Kind::Float, Device::Cpu));
         for output in 1..=9 {
-            let pooled = x.matmul(&shares(7, output).transpose(0, 1));
+            let pooled = x.matmul(&pooling_weights(7, output).transpose(0, 1));
             let difference = (pooled - x.adaptive_avg_pool1d(output)).abs().max().double_value(&[]);
             assert!(difference < 1e-6, "{output}: {difference}");
         }

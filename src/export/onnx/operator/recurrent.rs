@@ -12,35 +12,36 @@ use crate::export::onnx::recording::Value;
 /// The operations of this group.
 pub const OPERATORS: &[Operator] = &[("aten::lstm", Many(lstm)), ("aten::gru", Many(gru))];
 
-/// What the two kinds of cell differ in.
-struct Cell {
+/// The differences between LSTM and GRU cells.
+struct RecurrentCell {
     operator: &'static str,
-    /// The places of ONNX's gates among PyTorch's.
+    /// The indices of ONNX's gates in PyTorch's order.
     gates: &'static [i64],
-    /// The states that go from one member of the sequence to the next.
+    /// The number of states passed from one time step to the next.
     states: usize,
     attributes: &'static [(&'static str, i64)],
 }
 
-/// PyTorch's gates are input, forget, cell, output; ONNX's are input, output, forget, cell.
+/// Gate order: input, forget, cell, output in PyTorch; input, output, forget, cell in ONNX.
 fn lstm(call: &mut Call) -> Result<Vec<String>> {
     let states = call.infos("hx")?;
     let names = call.tensors("hx")?;
-    let cell = Cell { operator: "LSTM", gates: &[0, 3, 1, 2], states: 2, attributes: &[] };
+    let cell = RecurrentCell { operator: "LSTM", gates: &[0, 3, 1, 2], states: 2, attributes: &[] };
     cell.stack(call, &states, &names)
 }
 
-/// PyTorch's gates are reset, update, new; ONNX's are update, reset, new. PyTorch resets after the product.
+/// Gate order: reset, update, new in PyTorch; update, reset, new in ONNX. PyTorch applies the reset gate after the matrix
+/// product (`linear_before_reset`).
 fn gru(call: &mut Call) -> Result<Vec<String>> {
     let states = vec![call.info("hx")?];
     let names = vec![call.tensor("hx")?];
     let attributes = &[("linear_before_reset", 1)];
-    let cell = Cell { operator: "GRU", gates: &[1, 0, 2], states: 1, attributes };
+    let cell = RecurrentCell { operator: "GRU", gates: &[1, 0, 2], states: 1, attributes };
     cell.stack(call, &states, &names)
 }
 
-impl Cell {
-    /// The layers on top of each other: the sequence of the last one's outputs, and the last states of all.
+impl RecurrentCell {
+    /// Adds all layers. Returns the output sequence of the last layer and the final states of all layers.
     fn stack(&self, call: &mut Call, states: &[&Value], state_names: &[String]) -> Result<Vec<String>> {
         let (layers, is_batch_first) = (call.int("num_layers")?, call.flag("batch_first")?);
         let directions = 1 + i64::from(call.flag("bidirectional")?);
@@ -50,36 +51,36 @@ impl Cell {
             x = call.graph.transpose(&x, &[1, 0, 2]);
         }
         let is_zero = states.iter().all(|state| is_zero(state));
-        let mut last = vec![Vec::new(); self.states];
+        let mut final_states = vec![Vec::new(); self.states];
         for layer in 0..layers {
             let range = (layer * directions) as usize..((layer + 1) * directions) as usize;
-            let starts = if is_zero {
+            let initial = if is_zero {
                 vec![String::new(); self.states]
             } else {
                 state_names.iter().map(|state| rows(call, state, layer * directions, directions)).collect()
             };
-            let (output, ends) = self.layer(call, &x, &weights[range], &starts)?;
-            last.iter_mut().zip(ends).for_each(|(all, end)| all.push(end));
+            let (output, ends) = self.layer(call, &x, &weights[range], &initial)?;
+            final_states.iter_mut().zip(ends).for_each(|(all, end)| all.push(end));
             x = output;
         }
         if is_batch_first {
             x = call.graph.transpose(&x, &[1, 0, 2]);
         }
         let mut outputs = vec![x];
-        for ends in &last {
+        for ends in &final_states {
             let ends: Vec<_> = ends.iter().map(String::as_str).collect();
             outputs.push(call.node("Concat", &ends, &[("axis", Int(0))]));
         }
         Ok(outputs)
     }
 
-    /// One layer in all its directions: (length, N, inputs) to (length, N, directions · hidden), and the last states.
+    /// Adds one layer with all its directions: (length, N, inputs) to (length, N, directions · hidden), and the final states.
     fn layer(
         &self,
         call: &mut Call,
         x: &str,
         weights: &[[Tensor; 3]],
-        starts: &[String],
+        initial: &[String],
     ) -> Result<(String, Vec<String>)> {
         let stacked = |part: usize| {
             let parts: Vec<_> = weights.iter().map(|direction| &direction[part]).collect();
@@ -95,33 +96,35 @@ impl Cell {
         attributes.extend(self.attributes.iter().map(|(name, value)| (*name, Int(*value))));
         let (input, state, bias) = (input?, state?, bias?);
         let mut inputs = vec![x, &input, &state, &bias, ""];
-        inputs.extend(starts.iter().map(String::as_str));
+        inputs.extend(initial.iter().map(String::as_str));
         let mut outputs = call.graph.nodes(self.operator, &inputs, &attributes, 1 + self.states);
         // (length, directions, N, hidden)
-        let turned = call.graph.transpose(&outputs.remove(0), &[0, 2, 1, 3]);
+        let transposed = call.graph.transpose(&outputs.remove(0), &[0, 2, 1, 3]);
         let sizes = call.graph.ints(&[0, 0, weights.len() as i64 * hidden]);
-        Ok((call.node("Reshape", &[&turned, &sizes], &[]), outputs))
+        Ok((call.node("Reshape", &[&transposed, &sizes], &[]), outputs))
     }
 
-    /// For each layer and direction: the weights of the input, those of the state, and both biases one behind the other,
-    /// with the gates in ONNX's order.
+    /// For each layer and direction: the input weights, the recurrent weights, and both biases concatenated, with the gates in
+    /// ONNX's order.
     fn weights(&self, call: &Call, count: i64) -> Result<Vec<[Tensor; 3]>> {
         let parameters = call.infos("params")?;
         let constants = parameters.iter().map(|parameter| parameter.constant.as_ref());
         let constants: Option<Vec<_>> = constants.collect();
-        let constants = constants.ok_or_else(|| call.refused("its weights depend on the input"))?;
-        let each = if call.flag("has_biases")? { 4 } else { 2 };
-        if constants.len() as i64 != count * each {
-            return Err(call.refused("its states are projected"));
+        let constants = constants.ok_or_else(|| call.unsupported("its weights are not constant"))?;
+        let per_layer = if call.flag("has_biases")? { 4 } else { 2 };
+        if constants.len() as i64 != count * per_layer {
+            return Err(call.unsupported("it uses projections (`proj_size`)"));
         }
         constants
-            .chunks_exact(each as usize)
-            .map(|of| {
+            .chunks_exact(per_layer as usize)
+            .map(|tensors| {
                 let reordered: Vec<_> =
-                    of.iter().map(|tensor| self.reorder(tensor)).collect::<Result<_>>()?;
+                    tensors.iter().map(|tensor| self.reorder(tensor)).collect::<Result<_>>()?;
                 let bias = match &reordered[2..] {
-                    [of_input, of_state] => Tensor::f_cat(&[of_input, of_state], 0)?,
-                    _ => Tensor::f_zeros([2 * of[0].size()[0]], (of[0].kind(), of[0].device()))?,
+                    [input_bias, state_bias] => Tensor::f_cat(&[input_bias, state_bias], 0)?,
+                    _ => {
+                        Tensor::f_zeros([2 * tensors[0].size()[0]], (tensors[0].kind(), tensors[0].device()))?
+                    }
                 };
                 Ok([reordered[0].shallow_clone(), reordered[1].shallow_clone(), bias])
             })
@@ -130,18 +133,18 @@ impl Cell {
 
     fn reorder(&self, tensor: &Tensor) -> Result<Tensor> {
         let gates = tensor.f_chunk(self.gates.len() as i64, 0)?;
-        let reordered: Vec<_> = self.gates.iter().map(|place| &gates[*place as usize]).collect();
+        let reordered: Vec<_> = self.gates.iter().map(|gate| &gates[*gate as usize]).collect();
         Ok(Tensor::f_cat(&reordered, 0)?)
     }
 }
 
-/// Whether a state is zero for every input, which is what ONNX takes for granted.
+/// Whether an initial state is always zero, which is ONNX's default.
 fn is_zero(state: &Value) -> bool {
     let known = state.constant.as_ref().or(state.example.as_ref());
     known.is_some_and(|value| value.count_nonzero(None).int64_value(&[]) == 0)
 }
 
-/// Some rows of a state, from `start` on.
+/// Slices `count` rows of a state, from `start`.
 fn rows(call: &mut Call, state: &str, start: i64, count: i64) -> String {
     let [from, to, axis] = [start, start + count, 0].map(|number| call.graph.ints(&[number]));
     call.node("Slice", &[state, &from, &to, &axis], &[])

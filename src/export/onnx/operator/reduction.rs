@@ -1,4 +1,4 @@
-//! Means, sums and greatest values over dimensions.
+//! Reductions: mean, sum, maximum and minimum over dimensions.
 
 use super::Operator;
 use super::Translation::One;
@@ -16,19 +16,19 @@ pub const OPERATORS: &[Operator] = &[
 
 fn reduce(call: &mut Call, operator: &'static str) -> Result<String> {
     let kind = call.output(0).kind;
-    let (x, axes, kept) = (call.operand("self", kind)?, axes(call)?, call.flag("keepdim")?);
-    Ok(call.node(operator, &[&x], &[("axes", Ints(axes)), ("keepdims", Int(i64::from(kept)))]))
+    let (x, axes, keepdim) = (call.operand("self", kind)?, axes(call)?, call.flag("keepdim")?);
+    Ok(call.node(operator, &[&x], &[("axes", Ints(axes)), ("keepdims", Int(i64::from(keepdim)))]))
 }
 
-/// A sum takes its dimensions as a value since opset 13.
+/// Since opset 13, `ReduceSum` takes the axes as an input.
 fn sum(call: &mut Call) -> Result<String> {
     let kind = call.output(0).kind;
-    let (x, axes, kept) = (call.operand("self", kind)?, axes(call)?, call.flag("keepdim")?);
+    let (x, axes, keepdim) = (call.operand("self", kind)?, axes(call)?, call.flag("keepdim")?);
     let axes = call.graph.ints(&axes);
-    Ok(call.node("ReduceSum", &[&x, &axes], &[("keepdims", Int(i64::from(kept)))]))
+    Ok(call.node("ReduceSum", &[&x, &axes], &[("keepdims", Int(i64::from(keepdim)))]))
 }
 
-/// The dimensions; all if none is given.
+/// The dimensions; all if none are given.
 fn axes(call: &Call) -> Result<Vec<i64>> {
     let shape = &call.info("self")?.shape;
     let axes = if call.is_none("dim") { Vec::new() } else { call.axes("dim", shape.len())? };

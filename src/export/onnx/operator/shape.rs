@@ -1,4 +1,4 @@
-//! Changes of shape, and parts of tensors put together and taken apart.
+//! Reshaping, slicing, splitting, concatenation and padding.
 
 use super::Operator;
 use super::Translation::{Many, One};
@@ -20,7 +20,7 @@ pub const OPERATORS: &[Operator] = &[
     ("aten::unsqueeze", One(reshape)),
     ("aten::permute", One(permute)),
     ("aten::transpose", One(transpose)),
-    ("aten::t", One(turn)),
+    ("aten::t", One(transpose_matrix)),
     ("aten::expand", One(expand)),
     ("aten::expand_as", One(expand)),
     ("aten::broadcast_to", One(expand)),
@@ -41,7 +41,7 @@ pub const OPERATORS: &[Operator] = &[
     ("aten::replication_pad2d", One(|call| pad_by(call, "edge"))),
 ];
 
-/// Every new shape of the same values, whatever its arguments say: the result's shape is known.
+/// All operations that only change the shape: the output shape is known from the trace.
 fn reshape(call: &mut Call) -> Result<String> {
     let (x, to) = (call.tensor("self")?, &call.output(0).shape);
     if call.info("self")?.shape == *to { Ok(x) } else { call.graph.reshape(&x, to) }
@@ -61,7 +61,7 @@ fn transpose(call: &mut Call) -> Result<String> {
     Ok(call.graph.transpose(&x, &order))
 }
 
-fn turn(call: &mut Call) -> Result<String> {
+fn transpose_matrix(call: &mut Call) -> Result<String> {
     let x = call.tensor("self")?;
     let is_matrix = call.output(0).shape.len() == 2;
     Ok(if is_matrix { call.graph.transpose(&x, &[1, 0]) } else { x })
@@ -72,11 +72,14 @@ fn expand(call: &mut Call) -> Result<String> {
     if from == to {
         return Ok(x);
     }
-    // A size that stays is said by a 1, so that the size of the batch is asked for only where it is new.
-    let new = to.len() - from.len();
-    let stays = |axis: usize| axis >= new && from[axis - new] == to[axis];
-    let sizes: Vec<_> =
-        to.iter().enumerate().map(|(axis, dim)| if stays(axis) { Dim::Fixed(1) } else { *dim }).collect();
+    // Use 1 for unchanged sizes, so that the batch size is needed only in new dimensions.
+    let added = to.len() - from.len();
+    let is_unchanged = |axis: usize| axis >= added && from[axis - added] == to[axis];
+    let sizes: Vec<_> = to
+        .iter()
+        .enumerate()
+        .map(|(axis, dim)| if is_unchanged(axis) { Dim::Fixed(1) } else { *dim })
+        .collect();
     Ok(call.graph.expand(&x, &sizes))
 }
 
@@ -84,7 +87,7 @@ fn cat(call: &mut Call) -> Result<String> {
     let axis = call.axis("dim", call.output(0).shape.len())?;
     let kind = call.output(0).kind;
     if call.infos("tensors")?.iter().any(|part| part.kind != kind) {
-        return Err(call.refused("its tensors are of several dtypes"));
+        return Err(call.unsupported("its tensors have different dtypes"));
     }
     let parts = call.tensors("tensors")?;
     let parts: Vec<_> = parts.iter().map(String::as_str).collect();
@@ -114,26 +117,26 @@ fn slice(call: &mut Call) -> Result<String> {
     }
     let axis = call.axis("dim", to.len())?;
     let (start, end) = (call.number_or("start", 0.)? as i64, call.number_or("end", i64::MAX as f64)? as i64);
-    part(call, axis, start, end, call.int("step")?)
+    slice_self(call, axis, start, end, call.int("step")?)
 }
 
 fn narrow(call: &mut Call) -> Result<String> {
     let (axis, start) = (call.axis("dim", call.output(0).shape.len())?, call.int("start")?);
-    part(call, axis, start, start + call.int("length")?, 1)
+    slice_self(call, axis, start, start + call.int("length")?, 1)
 }
 
-/// From `start` up to, not including, `end`.
-fn part(call: &mut Call, axis: i64, start: i64, end: i64, step: i64) -> Result<String> {
+/// Slices `self` from `start` to `end` (exclusive).
+fn slice_self(call: &mut Call, axis: i64, start: i64, end: i64, step: i64) -> Result<String> {
     let x = call.tensor("self")?;
-    part_of(call, &x, axis, start, end, step)
+    slice_tensor(call, &x, axis, start, end, step)
 }
 
-fn part_of(call: &mut Call, x: &str, axis: i64, start: i64, end: i64, step: i64) -> Result<String> {
+fn slice_tensor(call: &mut Call, x: &str, axis: i64, start: i64, end: i64, step: i64) -> Result<String> {
     let [start, end, axis, step] = [start, end, axis, step].map(|number| call.graph.ints(&[number]));
     Ok(call.node("Slice", &[x, &start, &end, &axis, &step], &[]))
 }
 
-/// What leaves a dimension at its end comes in again at its start.
+/// Slices and concatenates; elements that move past the end of a dimension reappear at its start.
 fn roll(call: &mut Call) -> Result<String> {
     let shape = &call.output(0).shape;
     let (shifts, axes) = (call.ints("shifts")?, call.axes("dims", shape.len())?);
@@ -141,13 +144,14 @@ fn roll(call: &mut Call) -> Result<String> {
     for (shift, axis) in shifts.into_iter().zip(axes) {
         let size = call.fixed_sizes(&shape[axis as usize..=axis as usize])?[0];
         let cut = (size - shift).rem_euclid(size.max(1));
-        let (front, back) = (part_of(call, &x, axis, 0, cut, 1)?, part_of(call, &x, axis, cut, size, 1)?);
+        let (front, back) =
+            (slice_tensor(call, &x, axis, 0, cut, 1)?, slice_tensor(call, &x, axis, cut, size, 1)?);
         x = call.node("Concat", &[&back, &front], &[("axis", Int(axis))]);
     }
     Ok(x)
 }
 
-/// Into parts whose sizes are known, whatever the arguments say.
+/// Splits into parts whose sizes are known from the trace.
 fn split(call: &mut Call) -> Result<Vec<String>> {
     let axis = call.axis("dim", call.output(0).shape.len())?;
     let mut sizes = Vec::new();
@@ -162,11 +166,11 @@ fn split(call: &mut Call) -> Result<Vec<String>> {
 fn unbind(call: &mut Call) -> Result<Vec<String>> {
     let (rank, count) = (call.info("self")?.shape.len(), call.output_count());
     let (x, axis) = (call.tensor("self")?, call.axis("dim", rank)?);
-    let member = |index: usize| {
+    let element = |index: usize| {
         let index = call.graph.number(index as f64, tch::Kind::Int64);
         call.node("Gather", &[&x, &index], &[("axis", Int(axis))])
     };
-    Ok((0..count).map(member).collect())
+    Ok((0..count).map(element).collect())
 }
 
 fn pad(call: &mut Call) -> Result<String> {
@@ -174,11 +178,11 @@ fn pad(call: &mut Call) -> Result<String> {
         None | Some("constant") => pad_by(call, "constant"),
         Some("reflect") => pad_by(call, "reflect"),
         Some("replicate") => pad_by(call, "edge"),
-        Some(mode) => Err(call.refused(&format!("it pads by `{mode}`"))),
+        Some(mode) => Err(call.unsupported(&format!("its padding mode is `{mode}`"))),
     }
 }
 
-/// PyTorch names pairs from the last dimension on; ONNX the fronts of all dimensions, then their ends.
+/// PyTorch lists (begin, end) pairs from the last dimension; ONNX lists all begins, then all ends.
 fn pad_by(call: &mut Call, mode: &'static str) -> Result<String> {
     let (rank, given, kind) = (
         call.output(0).shape.len(),

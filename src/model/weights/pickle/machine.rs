@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use super::opcode as op;
 use super::{Id, Object, Pickle, Value};
 
-/// More instructions are of no weights: a tensor takes some thirty.
+/// Maximum number of instructions. A tensor takes about thirty.
 pub const MOST_INSTRUCTIONS: usize = 4_000_000;
 
-/// The longest name from the stack of what Python would import.
+/// Maximum length of a global name from the stack.
 const LONGEST_NAME: usize = 256;
 
-/// Runs the pickle that `bytes` begin with.
+/// Runs the pickle at the start of `bytes`.
 pub fn run(bytes: &[u8]) -> Result<Pickle, String> {
     let mut machine = Machine {
         bytes,
@@ -33,7 +33,7 @@ pub fn run(bytes: &[u8]) -> Result<Pickle, String> {
             return Ok(Pickle { values: machine.values, root, length: machine.at });
         }
     }
-    Err(format!("its pickle has more than {MOST_INSTRUCTIONS} instructions; save the weights alone"))
+    Err(format!("its pickle has more than {MOST_INSTRUCTIONS} instructions; save only the weights"))
 }
 
 type Step<T = ()> = Result<T, String>;
@@ -43,7 +43,7 @@ struct Machine<'a> {
     at: usize,
     values: Vec<Value>,
     stack: Vec<Id>,
-    /// How high the stack was at each mark.
+    /// The stack height at each mark.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
 }
@@ -55,7 +55,7 @@ impl<'a> Machine<'a> {
         }
         match opcode {
             op::PROTO => self.take(1).map(drop),
-            // How the bytes were sent, which is of no matter when they are all there.
+            // The frame size is only needed for streaming.
             op::FRAME => self.take(8).map(drop),
             op::MARK => {
                 self.marks.push(self.stack.len());
@@ -68,7 +68,7 @@ impl<'a> Machine<'a> {
                 self.stack.push(top);
                 Ok(())
             }
-            op::PUT | op::BINPUT | op::LONG_BINPUT | op::MEMOIZE => self.memoise(opcode),
+            op::PUT | op::BINPUT | op::LONG_BINPUT | op::MEMOIZE => self.memoize(opcode),
             op::GET | op::BINGET | op::LONG_BINGET => self.recall(opcode),
             op::APPEND | op::APPENDS | op::ADDITEMS | op::SETITEM | op::SETITEMS | op::BUILD => {
                 self.fill(opcode)
@@ -80,7 +80,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A value that is made of no others.
+    /// A value without operands from the stack.
     fn plain(&mut self, opcode: u8) -> Step<Option<Value>> {
         Ok(Some(match opcode {
             op::NONE => Value::None,
@@ -121,7 +121,7 @@ impl<'a> Machine<'a> {
         }))
     }
 
-    /// A value that is made of those on the stack.
+    /// A value with operands from the stack.
     fn compound(&mut self, opcode: u8) -> Step<Value> {
         Ok(match opcode {
             op::LIST => Value::List(self.above_mark()?),
@@ -136,12 +136,12 @@ impl<'a> Machine<'a> {
                 object(callable, arguments)
             }
             op::NEWOBJ_EX => {
-                // The last one holds arguments by their names, which no tensor is made with.
+                // The last one has keyword arguments, which no tensor uses.
                 let [callable, arguments, _] = self.pop_many()?;
                 object(callable, arguments)
             }
             op::BINPERSID => Value::Persistent(self.pop()?),
-            _ => return Err("no file of weights needs this instruction".to_string()),
+            _ => return Err("this instruction is not supported".to_string()),
         })
     }
 
@@ -152,14 +152,14 @@ impl<'a> Machine<'a> {
         });
         let (module, name) = (module?, name?);
         let length = module.len() + 1 + name.len();
-        // The two may be texts that are used again and again: without a bound, so would be their memory.
+        // Both may be shared strings. Without a limit, repeated concatenation would exhaust memory.
         if length > LONGEST_NAME {
-            return Err(format!("the name of what it would import is {length} bytes long"));
+            return Err(format!("the name of a global is {length} bytes long"));
         }
         Ok(Value::Global(format!("{module}.{name}").into()))
     }
 
-    /// Puts values of the stack into the one below them.
+    /// Adds values from the stack to the container below them.
     fn fill(&mut self, opcode: u8) -> Step {
         let added = match opcode {
             op::APPEND | op::BUILD => vec![self.pop()?],
@@ -174,21 +174,21 @@ impl<'a> Machine<'a> {
             (Value::Object(object), true) => object.entries.extend(pairs(&added)?),
             (Value::List(items), false) if opcode != op::BUILD => items.extend(added),
             (Value::Object(object), false) => object.items.extend(added),
-            _ => return Err("what it would fill cannot be filled".to_string()),
+            _ => return Err("the value is not a container".to_string()),
         }
         Ok(())
     }
 
-    fn memoise(&mut self, opcode: u8) -> Step {
+    fn memoize(&mut self, opcode: u8) -> Step {
         let place = match opcode {
             op::MEMOIZE => self.memo.len() as u32,
             op::PUT => parsed(&self.line()?)?,
             op::BINPUT => u32::from(self.byte()?),
             _ => u32::from_le_bytes(self.array()?),
         };
-        // libtorch has a vector for the places.
+        // libtorch uses a vector for the memo.
         if place as usize > MOST_INSTRUCTIONS {
-            return Err(format!("a value is kept under {place}, as if there were so many"));
+            return Err(format!("the memo index {place} is too large"));
         }
         let top = self.top()?;
         self.memo.insert(place, top);
@@ -201,7 +201,7 @@ impl<'a> Machine<'a> {
             op::BINGET => u32::from(self.byte()?),
             _ => u32::from_le_bytes(self.array()?),
         };
-        let id = self.memo.get(&place).ok_or_else(|| format!("nothing was kept under {place}"))?;
+        let id = self.memo.get(&place).ok_or_else(|| format!("nothing is stored at memo index {place}"))?;
         self.stack.push(*id);
         Ok(())
     }
@@ -232,7 +232,7 @@ impl<'a> Machine<'a> {
         Ok(popped)
     }
 
-    /// Takes off the uppermost value or mark.
+    /// Pops the top value or mark.
     fn discard(&mut self) -> Step {
         match self.marks.last() {
             Some(height) if *height == self.stack.len() => {
@@ -251,7 +251,7 @@ impl<'a> Machine<'a> {
     fn take(&mut self, length: usize) -> Step<&'a [u8]> {
         let left = &self.bytes[self.at..];
         let taken = left.get(..length).ok_or_else(|| {
-            format!("{length} bytes should follow, but the pickle ends after {}", left.len())
+            format!("{length} more bytes are expected, but the pickle ends after {}", left.len())
         })?;
         self.at += length;
         Ok(taken)
@@ -265,7 +265,7 @@ impl<'a> Machine<'a> {
         Ok(self.array::<1>()?[0])
     }
 
-    /// A length that takes this many bytes.
+    /// A length of `width` bytes.
     fn length(&mut self, width: usize) -> Step<usize> {
         let mut bytes = [0; 8];
         bytes[..width].copy_from_slice(self.take(width)?);
@@ -282,7 +282,7 @@ impl<'a> Machine<'a> {
         Ok(Value::Bytes(self.take(length)?.into()))
     }
 
-    /// The text up to the end of the line.
+    /// The text to the end of the line.
     fn line(&mut self) -> Step<String> {
         let end = memchr::memchr(b'\n', &self.bytes[self.at..]).ok_or("its line does not end")?;
         let line = self.take(end)?;
@@ -309,7 +309,7 @@ fn pairs(ids: &[Id]) -> Step<Vec<(Id, Id)>> {
     Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect())
 }
 
-/// A whole number in two's complement, the least byte first.
+/// An integer in little-endian two's complement.
 fn long(bytes: &[u8]) -> Value {
     if bytes.len() > 8 {
         return Value::Long(bytes.into());
@@ -321,5 +321,5 @@ fn long(bytes: &[u8]) -> Value {
 }
 
 fn parsed<T: std::str::FromStr>(text: &str) -> Step<T> {
-    text.trim().parse().map_err(|_| format!("{} is no number", crate::error::quoted(text)))
+    text.trim().parse().map_err(|_| format!("{} is not a number", crate::error::quoted(text)))
 }

@@ -1,35 +1,35 @@
-//! Pickles of Python, read as data.
+//! Python pickles, read as data.
 //!
-//! A pickle is a program for a stack machine, some of whose instructions make Python import and call whatever the file
-//! names (<https://docs.python.org/3/library/pickletools.html>). Here nothing is imported or called: such an instruction
-//! leaves a [`Value`] that says what it named and with what.
+//! A pickle is a program for a stack machine. Some of its instructions make Python import and call arbitrary globals
+//! (<https://docs.python.org/3/library/pickletools.html>). Here nothing is imported or called: such an instruction produces a
+//! [`Value`] that describes the import or call.
 //!
-//! The values stand in one vector and refer to one another by number. A value that the pickle uses twice is there once, and
-//! one that holds itself, or is nested ten thousand deep, is as easily dropped as any other.
+//! The values are in one vector and refer to each other by index, so shared values are stored once, and cyclic or deeply nested
+//! values are dropped without recursion.
 
 mod machine;
 mod opcode;
 #[cfg(test)]
 mod tests;
 
-/// The number of a value in its [`Pickle`].
+/// The index of a value in its [`Pickle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id(u32);
 
-/// A value of Python.
+/// A Python value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `None`.
     None,
     /// `True` or `False`.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
-    /// A whole number that needs more than 64 bits: its two's complement, the least byte first.
+    /// An integer of more than 64 bits in little-endian two's complement.
     Long(Box<[u8]>),
     /// A float.
     Float(f64),
-    /// A text, of Python 3 or 2.
+    /// A string of Python 3 or 2.
     Text(Box<str>),
     /// Bytes.
     Bytes(Box<[u8]>),
@@ -37,28 +37,28 @@ pub enum Value {
     List(Vec<Id>),
     /// A tuple or a frozen set.
     Tuple(Vec<Id>),
-    /// A dictionary: keys and values in their order.
+    /// A dictionary: keys and values in order.
     Dict(Vec<(Id, Id)>),
-    /// What Python would import: module and name with a dot between, as in `torch.FloatStorage`.
+    /// A global: module and name joined by a dot, as in `torch.FloatStorage`.
     Global(Box<str>),
-    /// What Python would get from a call.
+    /// The result of a call.
     Object(Box<Object>),
-    /// What whoever wrote the pickle keeps elsewhere, under this key.
+    /// An object stored outside of the pickle, by its persistent id.
     Persistent(Id),
 }
 
-/// What Python would get from calling something, or from making an instance of a class.
+/// The result of a call or of the instantiation of a class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
-    /// What would be called: nearly always a [`Value::Global`].
+    /// The callable, usually a [`Value::Global`].
     pub callable: Id,
-    /// With what: nearly always a [`Value::Tuple`].
+    /// The arguments, usually a [`Value::Tuple`].
     pub arguments: Id,
-    /// What the object would then be told to be: mostly the dictionary of its attributes.
+    /// The argument of `__setstate__`, usually a dictionary of attributes.
     pub state: Option<Id>,
-    /// What would be appended to it.
+    /// Appended items.
     pub items: Vec<Id>,
-    /// What would be set in it, if it is a kind of dictionary.
+    /// Dictionary entries.
     pub entries: Vec<(Id, Id)>,
 }
 
@@ -71,16 +71,15 @@ pub struct Pickle {
 }
 
 impl Pickle {
-    /// Reads the pickle that `bytes` begin with. Memory is bounded by some 100 bytes for each one of the pickle.
+    /// Reads the pickle at the start of `bytes`. Takes at most about 100 bytes of memory for each byte of the pickle.
     ///
     /// # Errors
-    /// What is no pickle, uses instructions that weights have no need of, or has more than four million of them: a
-    /// sentence with the place.
+    /// An invalid pickle, an unsupported instruction, and more than four million instructions. The message has the offset.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         machine::run(bytes)
     }
 
-    /// The number of the value that the pickle is of.
+    /// The index of the root value.
     pub fn root(&self) -> Id {
         self.root
     }
@@ -90,17 +89,17 @@ impl Pickle {
         &self.values[id.0 as usize]
     }
 
-    /// All values, in the order in which they were begun.
+    /// All values, in the order of creation.
     pub fn values(&self) -> &[Value] {
         &self.values
     }
 
-    /// The bytes that the pickle takes.
+    /// Size of the pickle in bytes.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// The text that a value is.
+    /// The value as a string.
     pub fn text(&self, id: Id) -> Option<&str> {
         match self.get(id) {
             Value::Text(text) => Some(text),
@@ -108,7 +107,7 @@ impl Pickle {
         }
     }
 
-    /// The whole number that a value is.
+    /// The value as an integer.
     pub fn int(&self, id: Id) -> Option<i64> {
         match self.get(id) {
             Value::Int(number) => Some(*number),
@@ -116,7 +115,7 @@ impl Pickle {
         }
     }
 
-    /// The members of the tuple or list that a value is.
+    /// The elements of a tuple or list.
     pub fn members(&self, id: Id) -> Option<&[Id]> {
         match self.get(id) {
             Value::Tuple(members) | Value::List(members) => Some(members),
@@ -124,7 +123,7 @@ impl Pickle {
         }
     }
 
-    /// The entries of the dictionary that a value is.
+    /// The entries of a dictionary.
     pub fn entries(&self, id: Id) -> Option<&[(Id, Id)]> {
         match self.get(id) {
             Value::Dict(entries) => Some(entries),
@@ -133,7 +132,7 @@ impl Pickle {
         }
     }
 
-    /// What Python would import for a value.
+    /// The name of a global.
     pub fn global(&self, id: Id) -> Option<&str> {
         match self.get(id) {
             Value::Global(name) => Some(name),
@@ -141,7 +140,7 @@ impl Pickle {
         }
     }
 
-    /// The value of a dictionary under this key.
+    /// The value for a key of a dictionary.
     pub fn entry(&self, dictionary: Id, key: &str) -> Option<Id> {
         let entries = self.entries(dictionary)?;
         entries.iter().find(|(name, _)| self.text(*name) == Some(key)).map(|(_, value)| *value)

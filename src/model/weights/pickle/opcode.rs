@@ -1,10 +1,10 @@
-//! The opcodes of pickles that are understood, by the names that Python's `pickletools` has for them.
+//! The supported opcodes of pickles, with the names of Python's `pickletools`.
 
 macro_rules! opcodes {
     ($($name:ident = $byte:literal;)*) => {
         $(pub const $name: u8 = $byte;)*
 
-        /// What an opcode is called.
+        /// The name of an opcode.
         pub fn name(opcode: u8) -> &'static str {
             match opcode {
                 $($byte => stringify!($name),)*

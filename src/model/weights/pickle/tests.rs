@@ -54,7 +54,7 @@ fn every_kind_of_number_and_text_is_read() {
 }
 
 #[test]
-fn what_is_shared_is_there_once_and_lists_may_hold_themselves() {
+fn shared_values_are_stored_once_and_lists_may_be_cyclic() {
     let pickle = read(b"\x80\x02]q\0(h\0h\0K\x01e.and more");
     assert_eq!(pickle.get(pickle.root()), &Value::List(vec![Id(0), Id(0), Id(1)]));
     assert_eq!(pickle.values().len(), 2);
@@ -62,27 +62,27 @@ fn what_is_shared_is_there_once_and_lists_may_hold_themselves() {
 }
 
 #[test]
-fn a_call_is_kept_and_not_made() {
+fn a_call_is_recorded_and_not_executed() {
     let pickle = read(b"cos\nsystem\n(S'touch /tmp/x'\ntR}S'a'\nNsb.");
     let Value::Object(object) = pickle.get(pickle.root()) else { panic!("{pickle:?}") };
     assert_eq!(pickle.global(object.callable), Some("os.system"));
     let arguments = pickle.members(object.arguments).unwrap();
     assert_eq!(pickle.text(arguments[0]), Some("touch /tmp/x"));
     assert_eq!(pickle.entry(object.state.unwrap(), "a").map(|id| pickle.get(id)), Some(&Value::None));
-    // As protocol 4 writes it, in a frame and with names from the stack.
+    // Protocol 4, with a frame and names from the stack.
     let pickle = read(b"\x80\x04\x95\x1d\0\0\0\0\0\0\0\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x02ls\x94\x85\x94R\x94.");
     let Value::Object(object) = pickle.get(pickle.root()) else { panic!("{pickle:?}") };
     assert_eq!(pickle.global(object.callable), Some("posix.system"));
 }
 
 #[test]
-fn a_long_name_cannot_be_put_together_again_and_again() {
+fn repeated_concatenation_of_a_long_name_is_refused() {
     let name = [&b"\x80\x04X\x00\x00\x10\x00"[..], &vec![b'a'; 1 << 20], b"\x94"].concat();
     assert!(problem(&[name, b"h\0h\0\x93".repeat(1000)].concat()).contains("2097153 bytes long"));
 }
 
 #[test]
-fn a_fault_is_named_with_its_place_and_its_instruction() {
+fn errors_name_the_offset_and_the_instruction() {
     assert_eq!(
         problem(b"\x80\x02K\x01R."),
         "at byte 4 of its pickle, opcode 0x52 (REDUCE): the stack is empty"
@@ -90,25 +90,22 @@ fn a_fault_is_named_with_its_place_and_its_instruction() {
     assert_eq!(problem(b"(K\x01a."), "at byte 3 of its pickle, opcode 0x61 (APPEND): the stack is empty");
     assert!(
         problem(b"\x8e\xff\xff\xff\xff\xff\xff\xff\xff.")
-            .contains("bytes should follow, but the pickle ends after 1")
+            .contains("more bytes are expected, but the pickle ends after 1")
     );
-    assert!(problem(b"X\xff\xff\xff\x7fab").contains("2147483647 bytes should follow"));
-    assert!(
-        problem(b"(ios\nsystem\n.")
-            .contains("opcode 0x69 (unknown): no file of weights needs this instruction")
-    );
-    assert!(problem(b"h\x05.").contains("nothing was kept under 5"));
+    assert!(problem(b"X\xff\xff\xff\x7fab").contains("2147483647 more bytes are expected"));
+    assert!(problem(b"(ios\nsystem\n.").contains("opcode 0x69 (unknown): this instruction is not supported"));
+    assert!(problem(b"h\x05.").contains("nothing is stored at memo index 5"));
     assert!(problem(b"}(Nu.").contains("a key has no value"));
-    assert!(problem(b"N(Ne.").contains("cannot be filled"));
-    assert!(problem(b"]Nb.").contains("cannot be filled"));
-    assert!(problem(b"Ione\n.").contains("`one` is no number"));
+    assert!(problem(b"N(Ne.").contains("the value is not a container"));
+    assert!(problem(b"]Nb.").contains("the value is not a container"));
+    assert!(problem(b"Ione\n.").contains("`one` is not a number"));
     assert!(problem(b"t.").contains("there is no mark"));
     assert!(problem(b"cos").contains("its line does not end"));
-    assert!(problem(b"").starts_with("at byte 0 of its pickle: 1 bytes should follow"));
+    assert!(problem(b"").starts_with("at byte 0 of its pickle: 1 more bytes are expected"));
 }
 
 #[test]
-fn deep_nesting_and_many_instructions_end_well() {
+fn deep_nesting_and_many_instructions_are_handled() {
     let deep = [vec![b']'; 1_000_000], vec![b'a'; 999_999], vec![b'.']].concat();
     assert_eq!(read(&deep).values().len(), 1_000_000);
     let endless = vec![b'N'; machine::MOST_INSTRUCTIONS + 1];
@@ -119,7 +116,7 @@ proptest! {
     #[test]
     fn no_bytes_make_the_machine_panic(
         bytes: Vec<u8>,
-        // Instructions that follow one another sensibly more often than any bytes do.
+        // Instructions that form valid programs more often than random bytes.
         steps in prop::collection::vec(prop::sample::select(vec![
             &b"N"[..], b"K\x01", b"]", b"}", b")", b"(", b"q\0", b"h\0", b"\x94", b"a", b"e", b"s", b"u", b"t", b"d",
             b"\x85", b"\x86", b"U\x01a", b"cm\nn\n", b"\x93", b"R", b"\x81", b"\x92", b"b", b"Q", b"0", b"1", b"2",

@@ -1,4 +1,4 @@
-//! What the model was trained and measured on.
+//! The data for training and evaluation.
 
 use serde_json::Value;
 
@@ -7,40 +7,38 @@ use crate::evaluate::numbers::{percent, thousands};
 use crate::report::card::Card;
 use crate::report::card::markdown::{code, plain, table};
 
-/// Of more classes than this, those with the fewest and the most rows are shown.
-const MOST_CLASSES: usize = 50;
+/// With more classes than this, only the smallest and largest are shown.
+const MAX_CLASSES: usize = 50;
 
-/// The section.
+/// Renders the section.
 pub fn section(card: &Card) -> String {
     let (metadata, rows) = (&card.metadata, &card.rows);
     let mut facts = vec![
         format!(
-            "Data: {}, {} rows in {} classes",
+            "Data: {}, {} examples in {} classes",
             code(&metadata.data_file),
             thousands(rows.total()),
             metadata.classes.len()
         ),
         format!("SHA-256: {}", code(&metadata.data_sha256)),
-        format!("Split: {}. Which row is where, `split.csv` in the run's folder tells", rows.split),
+        format!("Split: {}. `split.csv` in the run folder lists it", rows.split),
     ];
     if let Some(corrections) = metadata.config.get("feedback_rows").and_then(Value::as_u64) {
         let times = metadata.config.get("feedback_weight").and_then(Value::as_u64).unwrap_or(1);
         facts.push(format!(
-            "Besides, a set of {} corrections of an earlier model's answers; each of those trained on stands {times} times among the \
-             training rows",
+            "In addition, {} corrections of an earlier model's predictions; each one in the training set is repeated {times} \
+             times",
             thousands(corrections as usize)
         ));
     }
     facts.extend(rows.left_out.iter().map(|what| format!("Left out: {what}")));
     let unreadable: usize = card.measured.iter().map(|measured| measured.unreadable).sum();
     if unreadable > 0 {
-        facts.push(format!(
-            "Left out: {unreadable} pictures that could not be read when the model was measured"
-        ));
+        facts.push(format!("Left out: {unreadable} images that could not be read during evaluation"));
     }
-    facts.push(format!("Preprocessing, inside the model: {}", preprocessing(card)));
+    facts.push(format!("Preprocessing (part of the model): {}", preprocessing(card)));
     format!(
-        "{}\n{}\n{}\n\n**Where the data comes from.** {}\n",
+        "{}\n{}\n{}\n\n**Origin of the data.** {}\n",
         list(facts),
         classes(card),
         balance(card),
@@ -52,18 +50,21 @@ fn preprocessing(card: &Card) -> String {
     use crate::model::preprocessing::PreprocessingKind;
     let preprocessing = &card.metadata.preprocessing;
     let what = match (preprocessing.kind, card.metadata.input.value_range) {
-        (PreprocessingKind::Range, Some(range)) => format!("{} to {} becomes 0 to 1", range.min, range.max),
-        (PreprocessingKind::Range, None) => "the range of the values becomes 0 to 1".to_string(),
+        (PreprocessingKind::Range, Some(range)) => {
+            format!("values from {} to {} are scaled to the range 0 to 1", range.min, range.max)
+        }
+        (PreprocessingKind::Range, None) => "values are scaled to the range 0 to 1".to_string(),
         (PreprocessingKind::Standardize, _) => {
-            "each column is brought to mean 0 and deviation 1 of the training rows".to_string()
+            "each column is standardized with the mean and standard deviation of the training set".to_string()
         }
         (PreprocessingKind::StandardizeChannels, _) => {
-            "each channel is brought to mean 0 and deviation 1 of the training pictures".to_string()
+            "each channel is standardized with the mean and standard deviation of the training set"
+                .to_string()
         }
     };
     let fill = preprocessing.fill.as_ref().map(|_| {
         format!(
-            "; a missing value is replaced by the {} of its column over the training rows",
+            "; missing values are imputed with the {} of the column in the training set",
             card.config.reading.missing
         )
     });
@@ -86,13 +87,13 @@ fn classes(card: &Card) -> String {
         std::iter::once("*all*".to_string()).chain(sums).chain(["100.00 %".to_string()]).collect()
     };
     let mut order: Vec<usize> = (0..all.len()).collect();
-    if order.len() > MOST_CLASSES {
+    if order.len() > MAX_CLASSES {
         order.sort_by_key(|class| all[*class]);
-        let behind = order.split_off(MOST_CLASSES / 2);
-        order.extend(&behind[behind.len() - MOST_CLASSES / 2..]);
+        let behind = order.split_off(MAX_CLASSES / 2);
+        order.extend(&behind[behind.len() - MAX_CLASSES / 2..]);
     }
     let shown = if order.len() < all.len() {
-        "\nOf the classes, those with the fewest and the most rows are shown.\n"
+        "\nOnly the classes with the fewest and the most examples are shown.\n"
     } else {
         ""
     };
@@ -103,7 +104,7 @@ fn balance(card: &Card) -> String {
     let all = card.rows.by_class();
     let (least, most) = (all.iter().min().copied().unwrap_or(0), all.iter().max().copied().unwrap_or(0));
     format!(
-        "The largest class has {:.1} times as many rows as the smallest.",
+        "The largest class has {:.1} times as many examples as the smallest.",
         most as f64 / least.max(1) as f64
     )
 }

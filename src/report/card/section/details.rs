@@ -1,12 +1,12 @@
-//! What the model is, and how it came about.
+//! Model details: architecture, training, file and authors.
 
 use crate::evaluate::numbers::thousands;
 use crate::options::{Config, ModelChoice};
 use crate::report::card::Card;
 use crate::report::card::markdown::{code, plain, table};
 
-/// Options that another section, or another line, tells of.
-const TOLD: &[&str] = &[
+/// Options that have their own line here or in another section.
+const COVERED_ELSEWHERE: &[&str] = &[
     "data",
     "format",
     "label",
@@ -36,7 +36,7 @@ const TOLD: &[&str] = &[
     "threads",
 ];
 
-/// The section.
+/// Renders the section.
 pub fn section(card: &Card) -> String {
     let Card { config, metadata, file, about, .. } = card;
     let stated = |field: &str| about.get(field).map_or_else(|| about.or_how_to_state(field), plain);
@@ -44,14 +44,14 @@ pub fn section(card: &Card) -> String {
     let date = file.date.as_ref().map(|date| format!(", written on {date} (UTC)")).unwrap_or_default();
     let mut rows = vec![
         ("Architecture", format!("{}; {} parameters", architecture(config), thousands(card.parameters))),
-        ("Starts from", start(config)),
+        ("Initialization", initialization(config)),
         ("Training", training(config)),
         ("Weights", weights(card)),
         ("Other options", other_options(config)),
         ("File", format!("`model.pt` (TorchScript), {} bytes{date}", thousands(file.bytes))),
         ("SHA-256 of the file", code(&file.sha256)),
         (
-            "Made with",
+            "Created with",
             format!("cresset {}, libtorch {}", plain(&metadata.cresset), plain(&metadata.libtorch)),
         ),
         ("Version", optional("model_version")),
@@ -61,8 +61,7 @@ pub fn section(card: &Card) -> String {
     ];
     rows.retain(|(_, text)| !text.is_empty());
     let rows = rows.into_iter().map(|(name, text)| vec![name.to_string(), text]);
-    let config =
-        "Every option of the run is in its `config.toml`, and in the `metadata.json` inside the file.";
+    let config = "All options of the run are in its `config.toml` and in `metadata.json` inside the file.";
     format!("{}\n{config}\n", table(&["", ""], rows))
 }
 
@@ -72,22 +71,22 @@ fn architecture(config: &Config) -> String {
         ModelChoice::Architecture(name) => format!("{} with {}", code(name), code(&config.model_options)),
         ModelChoice::File(path) => {
             format!(
-                "that of the TorchScript file {}",
+                "from the TorchScript file {}",
                 code(&path.file_name().unwrap_or_default().to_string_lossy())
             )
         }
-        ModelChoice::Own(name) => format!("{}, written in a program of its own", code(name)),
+        ModelChoice::Own(name) => format!("{} (custom model)", code(name)),
     }
 }
 
-fn start(config: &Config) -> String {
+fn initialization(config: &Config) -> String {
     let file = match (&config.init, ModelChoice::of(&config.model)) {
         (Some(file), _) => file.as_path(),
         (None, ModelChoice::File(file)) => file,
-        (None, _) => return format!("random weights, seed {}", config.seed),
+        (None, _) => return format!("random, seed {}", config.seed),
     };
     format!(
-        "the weights of {}; seed {}",
+        "weights of {}; seed {}",
         code(&file.file_name().unwrap_or_default().to_string_lossy()),
         config.seed
     )
@@ -96,20 +95,21 @@ fn start(config: &Config) -> String {
 fn training(config: &Config) -> String {
     let Config { optimizer, lr, batch_size, epochs, training, .. } = config;
     format!(
-        "{optimizer}, learning rate {lr}, batches of {batch_size}, {}, at most {epochs} epochs",
+        "{optimizer}, learning rate {lr}, batch size {batch_size}, {} loss, at most {epochs} epochs",
         training.loss
     )
 }
 
 fn weights(card: &Card) -> String {
-    format!("those of epoch {}, which had the least loss on the held-out rows", card.metadata.metrics.epoch)
+    format!("from epoch {}, which had the lowest validation loss", card.metadata.metrics.epoch)
 }
 
-/// The options that have not their defaults, of those that nothing else tells of.
+/// The other options with non-default values.
 fn other_options(config: &Config) -> String {
     let defaults = Config::default().entries();
-    let is_other =
-        |entry: &(&'static str, toml::Value)| !TOLD.contains(&entry.0) && !defaults.contains(entry);
+    let is_other = |entry: &(&'static str, toml::Value)| {
+        !COVERED_ELSEWHERE.contains(&entry.0) && !defaults.contains(entry)
+    };
     let others = config.portable_entries().into_iter().filter(is_other);
     let shown: Vec<_> = others.map(|(name, value)| code(&format!("{name} = {value}"))).collect();
     shown.join(", ")

@@ -1,11 +1,11 @@
-//! The figures of the groups.
+//! Metrics per group.
 
 use crate::evaluate::MOST_SHOWN;
 use crate::evaluate::groups::{Difference, GroupFigures, GroupReport};
 use crate::evaluate::numbers::{percent, thousands};
 use crate::report::card::markdown::{plain, table};
 
-/// What was found of the groups.
+/// Renders the group metrics.
 pub fn of(report: &GroupReport) -> String {
     let row = |group: &GroupFigures| {
         let interval = group.accuracy_interval;
@@ -18,10 +18,10 @@ pub fn of(report: &GroupReport) -> String {
             format!("{:.4}", group.calibration_error),
         ]
     };
-    let columns = ["group", "rows:", "accuracy:", "95 % interval:", "calibration error:"];
+    let columns = ["group", "examples:", "accuracy:", "95 % interval:", "calibration error:"];
     let few = if report.groups.iter().any(|group| !group.is_compared) {
         format!(
-            "\nGroups marked as few have less than {} rows and take no part in the differences.\n",
+            "\nGroups marked as few have fewer than {} examples and are excluded from the differences.\n",
             report.least_rows
         )
     } else {
@@ -42,34 +42,34 @@ fn differences(report: &GroupReport) -> String {
             return vec![
                 name.to_string(),
                 "–".to_string(),
-                "no group has rows enough".to_string(),
+                "no group has enough examples".to_string(),
                 "–".to_string(),
             ];
         };
         let of_class = class.as_ref().map_or(String::new(), |class| format!(" of {}", plain(class)));
-        let ends = format!("{figure}{of_class}: least for {}, most for {}", plain(least), plain(most));
+        let ends = format!("{figure}{of_class}: lowest for {}, highest for {}", plain(least), plain(most));
         vec![name.to_string(), format!("{:.2} points", 100. * value), ends, thousands(*rows as usize)]
     };
     let table =
-        table(&["difference", "value:", "where", "from rows:"], report.differences().into_iter().map(row));
+        table(&["difference", "value:", "where", "examples:"], report.differences().into_iter().map(row));
     let verdict = if report.groups.iter().filter(|group| group.is_compared).count() < 2 {
-        "Fewer than two groups have rows enough, so nothing is compared.\n"
-    } else if alike(report) {
-        "The intervals of all accuracies overlap, so the accuracy gap can come from the choice of rows alone, and so can the absence \
-         of a larger one.\n"
+        "Fewer than two groups have enough examples, so groups are not compared.\n"
+    } else if intervals_overlap(report) {
+        "All accuracy intervals overlap, so the accuracy gap may be due to sampling; a larger true gap is also \
+         possible.\n"
     } else {
-        "The intervals of the accuracies of some groups do not overlap: the model serves them differently.\n"
+        "The accuracy intervals of some groups do not overlap: the model performs differently for them.\n"
     };
     format!(
-        "{table}\nThe accuracy gap is the largest accuracy less the smallest. Demographic parity asks how often a class is \
-         answered, equalised odds (Hardt et al., 2016) how often rightly (true positive rate) and wrongly (false positive rate); \
-         each class stands against all others, and the largest difference counts. The last column is the number of rows behind the figure \
-         of the group that has fewer: a difference from a handful of rows says little. {verdict}"
+        "{table}\nThe accuracy gap is the largest accuracy minus the smallest. Demographic parity compares the selection rate of \
+         a class, equalized odds (Hardt et al., 2016) its true positive rate and false positive rate; \
+         each class is compared with all others, and the largest difference is reported. The last column is the number of examples \
+         of the smaller of the two groups: a difference from few examples is uncertain. {verdict}"
     )
 }
 
-/// Whether chance may make the accuracies differ as they do.
-fn alike(report: &GroupReport) -> bool {
+/// Whether the differences in accuracy may be due to chance.
+fn intervals_overlap(report: &GroupReport) -> bool {
     let intervals: Vec<_> =
         report.groups.iter().filter(|group| group.is_compared).map(|group| group.accuracy_interval).collect();
     intervals.iter().all(|a| intervals.iter().all(|b| a.overlaps(b)))
@@ -77,7 +77,8 @@ fn alike(report: &GroupReport) -> bool {
 
 fn rates(report: &GroupReport) -> String {
     if report.groups.first().is_none_or(|group| group.classes.len() > MOST_SHOWN) {
-        return "The rates of so many classes are in the file of `cresset eval --json`.\n".to_string();
+        return "There are too many classes to list the rates here; `cresset eval --json` writes them.\n"
+            .to_string();
     }
     let rows = report.groups.iter().flat_map(|group| {
         group.classes.iter().map(|rates| {
@@ -92,6 +93,6 @@ fn rates(report: &GroupReport) -> String {
         })
     });
     let columns =
-        ["group", "class", "rows:", "true positive rate:", "false positive rate:", "selection rate:"];
+        ["group", "class", "examples:", "true positive rate:", "false positive rate:", "selection rate:"];
     table(&columns, rows)
 }

@@ -1,4 +1,4 @@
-//! What the figures do not say, and what the model does not do: found from the facts.
+//! Limitations of the model and its metrics, derived from the facts.
 
 use super::list;
 use crate::evaluate::calibration;
@@ -6,66 +6,71 @@ use crate::evaluate::groups::GroupReport;
 use crate::evaluate::numbers::thousands;
 use crate::options::ModelChoice;
 use crate::report::card::markdown::plain;
-use crate::report::card::{Card, Measured};
+use crate::report::card::{Card, PartEvaluation};
 
-/// A class of fewer measured rows is hardly measured.
+/// Classes with fewer examples than this have uncertain metrics.
 const FEW_ROWS: u64 = 20;
 
-/// A class this many times as large as another outweighs it in the accuracy.
+/// Ratio of class sizes above which the larger class dominates accuracy.
 const UNEVEN: usize = 3;
 
-/// An accuracy whose interval reaches farther than this is not known to a point.
+/// Half-width of the accuracy interval above which the accuracy is uncertain.
 const WIDE: f64 = 0.01;
 
-/// A calibration error above this makes probabilities misleading.
+/// Calibration error above which probabilities are misleading.
 const MISLEADING: f64 = 0.05;
 
-/// Of more classes or groups than this, the number is told and some names.
-const MOST_NAMED: usize = 10;
+/// Maximum number of listed names.
+const MAX_NAMED: usize = 10;
 
-/// The section.
+/// Renders the section.
 pub fn section(card: &Card) -> String {
-    let last = card.measured.last().expect("something is measured");
-    let mut limits = vec![choice(card), precision(last)];
+    let last = card.measured.last().expect("the model was evaluated");
+    let mut limits = vec![selection_bias(card), precision(last)];
     limits.extend(single_split(card));
     limits.extend(rare_classes(last));
     limits.extend(imbalance(card));
     limits.extend(miscalibration(last));
-    limits.extend(last.report.groups.iter().flat_map(|groups| of_groups(card, groups)));
-    limits.extend(foreign_weights(card));
+    limits.extend(last.report.groups.iter().flat_map(|groups| group_limits(card, groups)));
+    limits.extend(initial_weights(card));
     limits.push(closed_world(card));
-    limits.push(refusals(card));
+    limits.push(input_checks(card));
     limits.push(
-        "Nothing was measured on data of another time, place or device, nor on inputs made to deceive the model.".to_string(),
+        "The model was not evaluated on data from another time, place or device, nor on adversarial examples.".to_string(),
     );
     format!(
-        "**Recommendations.** {}\n\nFound from the facts:\n\n{}",
+        "**Recommendations.** {}\n\nDerived from the facts:\n\n{}",
         card.about.or_how_to_state("recommendations"),
         list(limits)
     )
 }
 
-/// What the rows were used for beside measuring.
-fn choice(card: &Card) -> String {
+/// Whether the evaluation data was also used for model selection.
+fn selection_bias(card: &Card) -> String {
     let epoch = card.metadata.metrics.epoch;
-    let chose =
-        format!("The held-out rows also chose epoch {epoch} of {}, and perhaps options", card.config.epochs);
+    let chose = format!(
+        "The validation set also selected epoch {epoch} of {}, and possibly options",
+        card.config.epochs
+    );
     match card.measured.iter().find(|measured| measured.name == "test") {
-        Some(_) => format!("{chose}, so their figures are a little flattered. The test rows chose nothing."),
+        Some(_) => format!(
+            "{chose}, so its metrics are slightly optimistic. The test set was not used for any selection."
+        ),
         None => format!(
-            "{chose}, so the figures are a little flattered. No rows were kept aside for a last measurement (`--test-list`, or a \
-             test portion)."
+            "{chose}, so the metrics are slightly optimistic. There is no separate test set (`--test-list`, or a test split in \
+             the dataset)."
         ),
     }
 }
 
-fn precision(measured: &Measured) -> String {
+fn precision(measured: &PartEvaluation) -> String {
     let (accuracy, interval) = measured.accuracy();
     let (rows, below, above) =
         (thousands(measured.report.rows as usize), accuracy - interval.low, interval.high - accuracy);
-    let only = if below > WIDE { "only " } else { "" };
+    let uncertain = if below > WIDE { ", so it is uncertain" } else { "" };
     format!(
-        "From {rows} {} rows, the accuracy is {only}known to lie between {:.1} points below and {:.1} points above its figure.",
+        "With {rows} {} examples, the 95 % interval of the accuracy extends {:.1} points below and {:.1} points above \
+         it{uncertain}.",
         measured.name,
         100. * below,
         100. * above
@@ -73,18 +78,18 @@ fn precision(measured: &Measured) -> String {
 }
 
 fn single_split(card: &Card) -> Option<String> {
-    let text = "Rows were drawn one by one: if several come from one person, place or device, they are on both sides of the \
-                split, and the figures are better than on new ones (`--group` prevents it). Other draws give other figures; \
-                `--folds` shows how far they scatter.";
+    let text = "Examples were drawn individually: if several come from one person, place or device, they may be in both the \
+                training and the validation set, and the metrics are optimistic (use `--group` to prevent this). Other random splits \
+                give other metrics; `--folds` measures the variation.";
     card.rows.is_row_by_row.then(|| text.to_string())
 }
 
-fn rare_classes(measured: &Measured) -> Option<String> {
+fn rare_classes(measured: &PartEvaluation) -> Option<String> {
     let classes = &measured.report.classes;
     let rare = classes.iter().filter(|class| class.rows < FEW_ROWS);
     let rare: Vec<_> = rare.map(|class| format!("{} ({})", plain(&class.class), class.rows)).collect();
     let named = named(&rare)?;
-    Some(format!("Fewer than {FEW_ROWS} {} rows, so hardly measured: {named}.", measured.name))
+    Some(format!("Fewer than {FEW_ROWS} {} examples, so metrics are uncertain: {named}.", measured.name))
 }
 
 fn imbalance(card: &Card) -> Option<String> {
@@ -93,7 +98,7 @@ fn imbalance(card: &Card) -> Option<String> {
     let most = (0..all.len()).max_by_key(|class| all[*class])?;
     (all[most] >= UNEVEN * all[least].max(1)).then(|| {
         format!(
-            "{} has {} rows and {} has {}: accuracy speaks mostly of the larger classes, balanced accuracy and macro F1 of all alike.",
+            "{} has {} examples and {} has {}: the larger classes dominate accuracy, while balanced accuracy and macro F1 weight all classes equally.",
             plain(&classes[most]),
             thousands(all[most]),
             plain(&classes[least]),
@@ -102,71 +107,66 @@ fn imbalance(card: &Card) -> Option<String> {
     })
 }
 
-fn miscalibration(measured: &Measured) -> Option<String> {
-    let scores = measured.found.scores.as_ref()?;
+fn miscalibration(measured: &PartEvaluation) -> Option<String> {
+    let scores = measured.evaluation.scores.as_ref()?;
     let error = calibration::error(scores, 1.);
     let temperature = calibration::temperature(scores);
     (error > MISLEADING).then(|| {
         format!(
-            "Probabilities are off by {:.1} points on average. Dividing the logits by {temperature:.2} would suit these rows \
-             best; the file does not do so.",
+            "Probabilities are off by {:.1} points on average. Temperature scaling with T = {temperature:.2} fits these examples \
+             best; the model file does not apply it.",
             100. * error
         )
     })
 }
 
-fn of_groups(card: &Card, report: &GroupReport) -> Vec<String> {
+fn group_limits(card: &Card, report: &GroupReport) -> Vec<String> {
     let few: Vec<_> =
         report.groups.iter().filter(|group| !group.is_compared).map(|group| plain(&group.group)).collect();
-    let few = named(&few).map(|names| format!("Groups with too few rows to be compared: {names}."));
+    let few = named(&few).map(|names| format!("Groups with too few examples to compare: {names}."));
     let unmeasured =
         card.rows.of_groups.iter().filter(|(name, _)| report.groups.iter().all(|group| group.group != *name));
     let unmeasured: Vec<_> = unmeasured.map(|(name, _)| plain(name)).collect();
-    let unmeasured = named(&unmeasured).map(|names| format!("Groups of which no row was measured: {names}."));
-    let small =
-        "The calibration error of a small group is large by chance alone; compare it with care.".to_string();
+    let unmeasured = named(&unmeasured).map(|names| format!("Groups without evaluated examples: {names}."));
+    let small = "The calibration error of a small group is biased upwards; compare it with care.".to_string();
     few.into_iter().chain(unmeasured).chain([small]).collect()
 }
 
-fn foreign_weights(card: &Card) -> Option<String> {
+fn initial_weights(card: &Card) -> Option<String> {
     let is_file = matches!(ModelChoice::of(&card.config.model), ModelChoice::File(_));
     (card.config.init.is_some() || is_file).then(|| {
-        "Training began with the weights of another file. What data they come from, and on what terms, this card does not know."
+        "Training started from the weights of another file. Their training data and license are not known."
             .to_string()
     })
 }
 
 fn closed_world(card: &Card) -> String {
     format!(
-        "The model answers with one of its {} classes whatever it is given; it does not notice an input that is of none of them.",
+        "The model always predicts one of its {} classes; it does not detect inputs that belong to none of them.",
         card.metadata.classes.len()
     )
 }
 
-/// What is refused, and what is not.
-fn refusals(card: &Card) -> String {
+/// Which inputs are rejected.
+fn input_checks(card: &Card) -> String {
     let input = &card.metadata.input;
-    let width = format!(
-        "`forward` refuses inputs of another width than {}, and checks nothing else",
-        input.shape.features()
-    );
+    let width = format!("`forward` only checks that an input has {} features", input.shape.features());
     let predict = match (&input.table, input.value_range) {
-        (_, Some(range)) if card.has_pictures() => format!(
-            "`cresset predict` refuses values outside {} to {} in a table, and brings pictures of any size to {}",
+        (_, Some(range)) if card.has_images() => format!(
+            "`cresset predict` rejects values outside {} to {} in a table, and resizes images to {}",
             range.min, range.max, input.shape
         ),
         (Some(_), _) if card.metadata.preprocessing.fill.is_some() => {
-            "`cresset predict` refuses texts that it was not trained on; missing values it fills in"
-                .to_string()
+            "`cresset predict` rejects unknown categories and imputes missing values".to_string()
         }
-        _ => "`cresset predict` refuses missing values, and texts that it was not trained on".to_string(),
+        _ => "`cresset predict` rejects missing values and unknown categories".to_string(),
     };
     format!("{width}. {predict}.")
 }
 
-/// Names, of many the first ones; none if there are none.
+/// A list of names, shortened; `None` if it is empty.
 fn named(names: &[String]) -> Option<String> {
-    let more = names.len().saturating_sub(MOST_NAMED);
+    let more = names.len().saturating_sub(MAX_NAMED);
     let shown = names[..names.len() - more].join(", ");
     match (names.is_empty(), more) {
         (true, _) => None,

@@ -14,10 +14,10 @@ use super::Card;
 use super::markdown::plain;
 use crate::evaluate::numbers::{percent, thousands};
 
-/// What is below a heading: whole lines.
+/// The lines below a heading.
 type Section = fn(&Card) -> String;
 
-/// The sections, each with its heading.
+/// Headings and sections.
 pub const SECTIONS: &[(&str, Section)] = &[
     ("Model details", details::section),
     ("Intended use", uses::section),
@@ -27,37 +27,37 @@ pub const SECTIONS: &[(&str, Section)] = &[
     ("Quantitative analyses", analyses::section),
     ("Ethical considerations", uses::ethics),
     ("Caveats and recommendations", limits::section),
-    ("Licence", uses::licence),
+    ("License", uses::license),
     ("How to use it", loading::section),
 ];
 
-/// What stands above the sections.
+/// The introduction above the sections.
 pub fn summary(card: &Card) -> String {
     let classes = &card.metadata.classes;
     let inputs = match &card.metadata.input.table {
-        _ if card.has_pictures() => format!("pictures ({})", card.metadata.input.shape),
-        Some(table) => format!("rows of a table ({} columns)", table.columns.len()),
+        _ if card.has_images() => format!("images ({})", card.metadata.input.shape),
+        Some(table) => format!("table rows ({} columns)", table.columns.len()),
         None => format!("inputs ({})", card.metadata.input.shape),
     };
     let names = match &classes[..] {
         [first, .., last] if classes.len() > 12 => format!("{} … {}", plain(first), plain(last)),
         few => few.iter().map(|class| plain(class)).collect::<Vec<_>>().join(", "),
     };
-    let measured = card.measured.last().expect("something is measured");
+    let measured = card.measured.last().expect("the model was evaluated");
     let (accuracy, interval) = measured.accuracy();
-    let caution = if measured.name == "held-out" { ", which also chose the epoch" } else { "" };
+    let caution = if measured.name == "validation" { ", which also selected the epoch" } else { "" };
     let not_stated = card.about.not_stated();
     let missing = match not_stated.len() {
         0 => String::new(),
         _ => format!(
-            "\n\nNot stated so far: {}.",
+            "\n\nNot stated: {}.",
             not_stated.iter().map(|option| format!("`{option}`")).collect::<Vec<_>>().join(", ")
         ),
     };
     format!(
-        "A classifier of {inputs} into {} classes: {names}. It is right on **{}** of {} {} rows{caution} (95 % interval: {} to {}).\n\n\
-         Figures and facts in this card come from the files of the run and from measuring `model.pt` anew, by \
-         `cresset card`. What only people can know is told in their words, and where they told nothing, the card says so.{missing}\n",
+        "A classifier of {inputs} into {} classes: {names}. Its accuracy is **{}** on {} {} examples{caution} (95 % interval: {} to {}).\n\n\
+         `cresset card` generated this card: facts come from the run folder, and metrics from a new evaluation of `model.pt`. \
+         The author states the other fields; fields without a statement are marked.{missing}\n",
         classes.len(),
         percent(Some(accuracy)),
         thousands(measured.report.rows as usize),
@@ -67,7 +67,7 @@ pub fn summary(card: &Card) -> String {
     )
 }
 
-/// Lines of a list.
+/// A Markdown list.
 fn list(items: impl IntoIterator<Item = String>) -> String {
     items.into_iter().map(|item| format!("- {item}\n")).collect()
 }

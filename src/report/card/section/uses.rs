@@ -1,4 +1,4 @@
-//! What only people know: what the model is for, whom it concerns, and on what terms it is given.
+//! The fields that the author states: intended use, ethical considerations and license.
 
 use crate::report::card::Card;
 
@@ -8,34 +8,37 @@ fn entries(card: &Card, entries: &[(&str, &str)]) -> String {
     entries.iter().map(entry).collect::<Vec<_>>().join("\n")
 }
 
-/// The section on use.
+/// The section on intended use.
 pub fn section(card: &Card) -> String {
     let uses = [
-        ("What it is for.", "intended_use"),
-        ("Who is meant to use it.", "intended_users"),
-        ("What it is not for.", "out_of_scope"),
+        ("Intended use.", "intended_use"),
+        ("Intended users.", "intended_users"),
+        ("Out of scope.", "out_of_scope"),
     ];
     entries(card, &uses)
 }
 
-/// The section on ethics.
+/// The section on ethical considerations.
 pub fn ethics(card: &Card) -> String {
     match card.about.get("ethical_considerations") {
         Some(text) => format!("{text}\n"),
         None => format!(
-            "{} No program can tell from the data whom it is about, and what a wrong answer does to them.\n",
+            "{} The people that the data concerns, and the consequences of errors for them, cannot be derived from the data.\n",
             card.about.or_how_to_state("ethical_considerations")
         ),
     }
 }
 
-/// The section on the terms.
-pub fn licence(card: &Card) -> String {
+/// The section on the license.
+pub fn license(card: &Card) -> String {
     let link = card.about.get("license_link").map(|link| format!(" ({link})")).unwrap_or_default();
-    let terms =
-        if card.about.get("license").is_some() { "" } else { " As long as none is stated, none is given." };
+    let terms = if card.about.get("license").is_some() {
+        ""
+    } else {
+        " Without a stated license, no rights are granted."
+    };
     format!(
-        "**Of the model.** {}{link}{terms}\n\n**Of the data.** {}\n",
+        "**Model.** {}{link}{terms}\n\n**Data.** {}\n",
         card.about.or_how_to_state("license"),
         card.about.or_how_to_state("data_license")
     )

@@ -1,4 +1,4 @@
-//! What two models make of the same held-out rows.
+//! Compares two models on the same validation examples.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,34 +13,34 @@ use crate::predict::Classifier;
 use crate::run::Finished;
 use crate::run::RunFolder;
 
-/// What the model of a run makes of the rows that were held out of its training.
+/// Predictions of a model on its validation set.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HeldOut {
+pub struct ValidationPredictions {
     data_sha256: String,
-    /// By the example's name: its class, and the class that the model takes it for.
+    /// Actual and predicted class by name of the example.
     rows: HashMap<String, (String, String)>,
 }
 
-/// Two models on the rows that were held out of both trainings.
+/// Two models on the examples in both validation sets.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Compared {
-    /// The number of those rows.
+pub struct ModelComparison {
+    /// Number of examples.
     pub rows: u64,
-    /// Whether they are all held-out rows of both.
+    /// Whether both validation sets are equal.
     pub same_rows: bool,
-    /// The share that the first model gets right.
+    /// Accuracy of the first model.
     pub accuracy_a: f64,
-    /// The share that the second one gets right.
+    /// Accuracy of the second model.
     pub accuracy_b: f64,
-    /// Whether the difference is chance.
+    /// McNemar's test of the difference.
     pub test: McNemar,
 }
 
-impl HeldOut {
-    /// Has the exported model of a run classify its held-out rows.
+impl ValidationPredictions {
+    /// Runs the exported model of a run on its validation set.
     ///
     /// # Errors
-    /// A run without a model, and data that is gone or has changed since.
+    /// If the run has no model, or the data is missing or has changed.
     pub fn of(path: &Path, device: Device) -> Result<Self> {
         guard(|| {
             let folder = RunFolder::open(path)?;
@@ -53,32 +53,34 @@ impl HeldOut {
                 let class = dataset.classes[dataset.labels[row] as usize].clone();
                 (dataset.names.name(row), (class, names[predicted as usize].clone()))
             };
-            Ok(HeldOut { data_sha256: dataset.sha256.clone(), rows: kept.zip(predicted).map(row).collect() })
+            Ok(ValidationPredictions {
+                data_sha256: dataset.sha256.clone(),
+                rows: kept.zip(predicted).map(row).collect(),
+            })
         })
     }
 
-    /// Compares two models on the rows that both trainings held out.
+    /// Compares two models on the examples in both validation sets.
     ///
     /// # Errors
-    /// Why that cannot be done, as a sentence: other data, other labels, no row in common.
-    pub fn compare(&self, other: &HeldOut) -> std::result::Result<Compared, String> {
+    /// Why they cannot be compared: different data, different labels, no common example.
+    pub fn compare(&self, other: &ValidationPredictions) -> std::result::Result<ModelComparison, String> {
         if self.data_sha256 != other.data_sha256 {
-            let problem =
-                "the runs were made with different data, so no row of one is known to be a row of the other";
+            let problem = "the runs use different data, so examples cannot be matched";
             return Err(problem.to_string());
         }
         let common: Vec<_> =
             self.rows.iter().filter_map(|(name, own)| Some((own, other.rows.get(name)?))).collect();
         if common.is_empty() {
-            return Err("no row was held out of both trainings".to_string());
+            return Err("the validation sets have no example in common".to_string());
         }
         if common.iter().any(|((a, _), (b, _))| a != b) {
-            return Err("the runs learned different labels of the same rows".to_string());
+            return Err("the runs have different labels for the same examples".to_string());
         }
         let test = McNemar::new(common.iter().map(|((class, a), (_, b))| (class == a, class == b)));
         let rows = test.rows();
         let share = |right: u64| right as f64 / rows as f64;
-        Ok(Compared {
+        Ok(ModelComparison {
             rows,
             same_rows: rows == self.rows.len() as u64 && rows == other.rows.len() as u64,
             accuracy_a: share(test.both_right + test.only_a),
@@ -88,7 +90,7 @@ impl HeldOut {
     }
 }
 
-/// The class that the model takes each row for.
+/// The predicted class of each example.
 fn predicted(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<i64>> {
     let mut predicted = Vec::with_capacity(feed.rows());
     for batch in feed.in_order() {
@@ -103,11 +105,11 @@ fn predicted(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<i64>
 mod tests {
     use super::*;
 
-    fn held_out(sha256: &str, rows: &[(&str, &str, &str)]) -> HeldOut {
+    fn held_out(sha256: &str, rows: &[(&str, &str, &str)]) -> ValidationPredictions {
         let row = |(name, class, taken_for): &(&str, &str, &str)| {
             (name.to_string(), (class.to_string(), taken_for.to_string()))
         };
-        HeldOut { data_sha256: sha256.to_string(), rows: rows.iter().map(row).collect() }
+        ValidationPredictions { data_sha256: sha256.to_string(), rows: rows.iter().map(row).collect() }
     }
 
     #[test]
@@ -125,7 +127,7 @@ mod tests {
     fn what_cannot_be_compared_says_why() {
         let a = held_out("x", &[("1", "a", "a")]);
         assert!(a.compare(&held_out("y", &[("1", "a", "a")])).unwrap_err().contains("different data"));
-        assert!(a.compare(&held_out("x", &[("2", "a", "a")])).unwrap_err().contains("no row was held out"));
+        assert!(a.compare(&held_out("x", &[("2", "a", "a")])).unwrap_err().contains("no example in common"));
         assert!(a.compare(&held_out("x", &[("1", "b", "b")])).unwrap_err().contains("different labels"));
     }
 }

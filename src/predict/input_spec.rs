@@ -1,11 +1,11 @@
-//! From what is sent to what a model takes: encoded pictures, text with rows, and cells become raw values.
+//! Converts encoded images, tables and cells to raw input values.
 
 use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::sources::{Job, of_table};
+use super::sources::{Job, table_jobs};
 use crate::data::column::{Column, ColumnKind};
 use crate::data::error::{Error, Place, Result, quoted};
 use crate::data::format::csv::{Allowed, Incoming, InputRow, Unread, read_row};
@@ -13,36 +13,36 @@ use crate::data::image::{self, Channels, InputReader};
 use crate::data::unknown::UnknownText;
 use crate::data::{InputShape, TableLayout, ValueRange};
 
-/// An input on its way to the model.
+/// An input that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
-    /// Where it stands: a picture's path, or `file:line`.
+    /// The path of an image, or `file:line`.
     pub name: String,
-    /// Its raw values, as many as the model has features, or why there are none.
+    /// The raw values, one for each feature of the model, or the error.
     pub values: std::result::Result<Vec<f32>, String>,
-    /// What else is to be said of it.
+    /// Warnings.
     pub notes: Notes,
 }
 
-/// What is to be said of an input beside its result.
+/// Warnings about an input.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Notes {
-    /// The categories of a row that the model was not trained on.
+    /// The categories in a row that the model was not trained on.
     pub unknown: Vec<UnknownText>,
-    /// The input stands for a whole table, none of whose rows can be used.
+    /// Whether the error is about a whole table, none of whose rows can be used.
     pub is_table: bool,
-    /// What is to be said of an image although it could be read.
+    /// A warning about an image that could be read.
     pub remark: Option<String>,
 }
 
-/// What a model takes. Threads that read inputs share it.
+/// The input specification of a model. The threads that read inputs share it.
 #[derive(Debug)]
 pub struct Taken {
     pub(super) shape: InputShape,
     pub(super) range: Option<ValueRange>,
-    /// The bits that images of 16 a value use, if the model was trained on such images.
+    /// The bit depth of 16-bit images, if the model was trained on such images.
     pub(super) depth: Option<u8>,
-    /// Where the images are that lists name, if the user says.
+    /// The folder of the images in lists, if given.
     pub(super) images: Option<PathBuf>,
     pub(super) layout: Arc<TableLayout>,
     pub(super) allowed: Allowed,
@@ -55,47 +55,46 @@ pub enum Cell {
     Number(f32),
     /// A text.
     Text(String),
-    /// Nothing.
+    /// A missing value.
     Missing,
 }
 
 impl Taken {
-    /// Reads an encoded picture as `cresset predict` does.
+    /// Decodes an image as `cresset predict` does.
     ///
     /// # Errors
-    /// What is wrong with it: no picture, a damaged one, or a model that takes none.
+    /// Data that is not an image, a damaged image, or a model that does not take images.
     pub fn picture(&self, encoded: &[u8]) -> std::result::Result<Vec<f32>, String> {
-        self.picture_reader()?.read(encoded)
+        self.image_reader()?.read(encoded)
     }
 
-    /// Reads the rows of a table, which is called `name`, as `cresset predict` does: each row, or what is wrong with it.
+    /// Reads the rows of a table named `name` as `cresset predict` does: the values or the error of each row.
     pub fn table(self: &Arc<Self>, name: &str, text: Vec<u8>) -> Vec<Input> {
         let source = Box::new(Cursor::new(text));
         let rows = Incoming::new(PathBuf::from(name), source, &self.layout, self.allowed);
-        of_table(Ok(rows)).flat_map(|job| self.read(job, &mut None)).collect()
+        table_jobs(Ok(rows)).flat_map(|job| self.read(job, &mut None)).collect()
     }
 
-    /// The number of cells of a row: one a column.
+    /// The number of cells in a row.
     pub fn cells(&self) -> usize {
         self.layout.columns.len()
     }
 
-    /// The names of a row's cells, in their order, each once.
+    /// The unique names of the columns, in order.
     pub fn names(&self) -> Vec<Cow<'_, str>> {
         self.layout.names()
     }
 
-    /// The name of the column of labels, if the model was trained on a table.
+    /// The name of the label column, if the model was trained on a table.
     pub fn label(&self) -> Option<&str> {
         self.layout.label.as_ref().map(|label| label.name.as_str())
     }
 
-    /// A row's cells, in the order of the model's columns, as raw values. What is more than numbers is read as the row of a
-    /// table.
+    /// Converts the cells of a row, in the order of the model's columns, to raw values. Cells other than numbers are parsed
+    /// like the cells of a CSV row.
     ///
     /// # Errors
-    /// What is wrong with them: another number, a text that is no category of its column, a value that is missing or outside
-    /// the model's range.
+    /// A wrong number of cells, an unknown category, a missing value, or a value outside the model's range.
     pub fn row(self: &Arc<Self>, cells: &[Cell]) -> std::result::Result<InputRow, String> {
         if cells.len() != self.cells() {
             return Err(format!(
@@ -133,15 +132,15 @@ impl Taken {
         Ok(InputRow { values, unknown })
     }
 
-    /// Reads a job's inputs. `pictures` is kept by each thread.
-    pub(super) fn read(&self, job: Job, pictures: &mut Option<InputReader>) -> Vec<Input> {
+    /// Reads the inputs of a job. Each thread reuses its image `reader`.
+    pub(super) fn read(&self, job: Job, reader: &mut Option<InputReader>) -> Vec<Input> {
         match job {
-            Job::Picture(path) => {
-                let values = image::encoded(&path).and_then(|encoded| match pictures {
+            Job::Image(path) => {
+                let values = image::encoded(&path).and_then(|encoded| match reader {
                     Some(reader) => reader.read(&encoded),
-                    None => pictures.insert(self.picture_reader()?).read(&encoded),
+                    None => reader.insert(self.image_reader()?).read(&encoded),
                 });
-                let remark = pictures.as_mut().and_then(InputReader::take_remark);
+                let remark = reader.as_mut().and_then(InputReader::take_remark);
                 let notes = Notes { remark, ..Notes::default() };
                 vec![Input { name: Place::from(&*path).name(), values, notes }]
             }
@@ -168,13 +167,13 @@ impl Taken {
         }
     }
 
-    /// Whether the model takes images, as files of them hold.
+    /// Whether the model takes images.
     pub(super) fn takes_images(&self) -> bool {
         Channels::of(&self.shape).is_some()
     }
 
-    /// What reads pictures for the model.
-    fn picture_reader(&self) -> std::result::Result<InputReader, String> {
+    /// Creates an image reader for the model.
+    fn image_reader(&self) -> std::result::Result<InputReader, String> {
         let range = self.range.unwrap_or(ValueRange { min: 0., max: 255. });
         Ok(InputReader::new(&self.shape, range)?.with_depth(self.depth))
     }
@@ -198,7 +197,7 @@ impl Cell {
     }
 }
 
-/// What is wrong, for a row that has its place beside it.
+/// The message of an error, without the file and line.
 fn problem(error: Error) -> String {
     match error {
         Error::Data { place: Place { column: Some(column), .. }, problem } => {

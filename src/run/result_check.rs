@@ -1,4 +1,4 @@
-//! What a result is worth beside no training at all.
+//! Checks the result of training: divergence, and the majority-class baseline.
 
 use std::cmp::Reverse;
 
@@ -7,12 +7,11 @@ use crate::evaluate::Evaluation;
 use crate::options::Config;
 use crate::train::EpochRecord;
 
-/// A loss of so many times that of equal probabilities, or of the first epoch, is no noise.
+/// Factor over the loss of uniform predictions or of the first epoch that counts as divergence.
 const EXPLOSION: f64 = 2.;
 
-/// What is wrong with a result, and what to try, if something is: the training diverged, or the model is not better than an answer
-/// that is always the same.
-pub(super) fn concern(
+/// A warning with advice if training diverged or the model is not better than the majority-class baseline.
+pub(super) fn warning(
     config: &Config,
     records: &[EpochRecord],
     held_out: &Evaluation,
@@ -22,7 +21,7 @@ pub(super) fn concern(
     let advice = format!("try a lower --lr (it was {}), or let `cresset lr-find` suggest one", config.lr);
     if held_out.loss > EXPLOSION * chance {
         return Some(format!(
-            "the training diverged: the lowest validation loss is {:.4}, and equal probabilities for all {} classes give {chance:.4}; \
+            "training diverged: the lowest validation loss is {:.4}, and uniform predictions over {} classes give {chance:.4}; \
              {advice}",
             held_out.loss,
             classes.len()
@@ -32,7 +31,7 @@ pub(super) fn concern(
         && last.train_loss > EXPLOSION * first.train_loss.max(chance)
     {
         return Some(format!(
-            "the training diverged: the training loss is {:.4} in epoch {}, after {:.4} in epoch {}; {advice}",
+            "training diverged: the training loss is {:.4} in epoch {}, after {:.4} in epoch {}; {advice}",
             last.train_loss, last.epoch, first.train_loss, first.epoch
         ));
     }
@@ -42,7 +41,7 @@ pub(super) fn concern(
     let accuracy = confusion.accuracy();
     (accuracy <= baseline && accuracy < 1.).then(|| {
         format!(
-            "the validation accuracy, {:.2} %, is not above the majority-class baseline: always answering {} is right in {:.2} %. \
+            "the validation accuracy, {:.2} %, is not above the majority-class baseline (always {}: {:.2} %). \
              More --epochs, another --lr (`cresset lr-find` suggests one) or another --model may help",
             100. * accuracy,
             quoted(&classes[majority]),
@@ -69,13 +68,13 @@ mod tests {
             seconds: 1.,
         };
         let records: Vec<_> = train_losses.iter().enumerate().map(record).collect();
-        concern(&Config::default(), &records, &held_out, &["no".into(), "yes".into()])
+        warning(&Config::default(), &records, &held_out, &["no".into(), "yes".into()])
     }
 
     #[test]
     fn a_result_that_is_worth_nothing_is_called_so() {
         assert_eq!(said(0.3, [[8, 1], [1, 8]], &[0.7, 0.3]), None);
-        // All rows of one class, all right.
+        // All examples are of one class and correct.
         assert_eq!(said(0.3, [[9, 0], [0, 0]], &[0.7, 0.3]), None);
         let exploded = said(5e7, [[8, 1], [1, 8]], &[0.7, 0.3]).unwrap();
         assert!(exploded.contains("the lowest validation loss is 50000000.0000"), "{exploded}");
@@ -83,7 +82,7 @@ mod tests {
         let later = said(0.3, [[8, 1], [1, 8]], &[0.7, 0.3, 1.5]).unwrap();
         assert!(later.contains("the training loss is 1.5000 in epoch 3, after 0.7000 in epoch 1"), "{later}");
         let constant = said(0.6, [[12, 0], [6, 0]], &[0.7, 0.7]).unwrap();
-        assert!(constant.contains("66.67 %") && constant.contains("always answering `no`"), "{constant}");
+        assert!(constant.contains("66.67 %") && constant.contains("always `no`"), "{constant}");
         assert_eq!(said(0.6, [[12, 0], [5, 1]], &[0.7, 0.6]), None);
     }
 }

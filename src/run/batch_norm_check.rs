@@ -1,4 +1,4 @@
-//! Whether a model can learn from the smallest batches of a run.
+//! Checks that batch normalization can train on the smallest batch of a run.
 
 use tch::{Kind, Tensor};
 
@@ -8,35 +8,37 @@ use crate::loader::{Pass, TrainFeed};
 use crate::model::{Network, Tensors};
 use crate::options::Config;
 
-/// Refuses a batch normalisation that would have a single value to normalise over, which has no variance: the running figures
-/// would become NaN, and with them all that the trained model says. It is tried rather than looked up, so that it is known of
-/// models of any origin. All processes of `world` must call it.
+/// Rejects batch normalization over a single value, which has no variance: the running statistics
+/// would become NaN, and with them all outputs in evaluation mode. A trial forward pass detects this for any model.
+/// All ranks of `world` must call it.
 ///
 /// # Errors
-/// The layer, and what to change.
+/// Names the layer and the remedy.
 pub(super) fn check(network: &Network, train: &dyn TrainFeed, config: &Config, world: &World) -> Result<()> {
     let (rows, processes) = (train.rows(), world.size());
     let pass = Pass { processes, ..Pass::new(1, config.batch_size, config.seed) };
     if pass.smallest_share(rows) != 1 {
         return Ok(());
     }
-    let Some(layer) = broken_by_one(network)? else { return Ok(()) };
+    let Some(layer) = failing_layer(network)? else { return Ok(()) };
     let remedy = match (config.batch_size, rows) {
-        (_, 1) => "there is only one example to train on, and it takes two or more".to_string(),
+        (_, 1) => {
+            "there is only one training example, and batch normalization needs at least two".to_string()
+        }
         (1, _) => "use --batch-size 2 or more, or a model without batch normalization".to_string(),
         _ => format!(
-            "with {processes} processes, some have only one of the {rows} training examples in a batch; start fewer processes"
+            "with {processes} processes, some ranks have only one of the {rows} training examples in a batch; start fewer processes"
         ),
     };
     Err(Error::Usage(format!(
-        "{layer} uses batch normalization, which cannot be trained on a single value, and a batch of one example gives it no \
-         more: {remedy}"
+        "{layer} uses batch normalization, which cannot be trained with a single value per channel, as in a batch of one example: \
+         {remedy}"
     )))
 }
 
-/// The layer whose running figures are NaN or infinite after a batch of one example. The network stays as it was, and so do the
+/// The layer whose running statistics become NaN or infinite after a batch of one example. Restores the network and the
 /// random generators.
-fn broken_by_one(network: &Network) -> Result<Option<String>> {
+fn failing_layer(network: &Network) -> Result<Option<String>> {
     let buffers: Tensors =
         network.state().into_iter().filter(|(name, _)| !network.is_parameter(name)).collect();
     let before: Vec<Tensor> = buffers.values().map(Tensor::copy).collect();
@@ -57,16 +59,16 @@ fn broken_by_one(network: &Network) -> Result<Option<String>> {
         cresset_bridge::random::set_cuda_generator_state(device, &state)?;
     }
     match forward {
-        // What PyTorch's own modules say, where they were scripted and not traced.
+        // The message of PyTorch's own modules if they were scripted, not traced.
         Err(error) if error.to_string().contains("more than 1 value per channel") => {
             Ok(Some("a layer of the model".to_string()))
         }
-        // What else it fails with is known better where it is trained.
+        // Training reports other errors with more context.
         _ => Ok(broken),
     }
 }
 
-/// The layer of a buffer, as an error names it.
+/// The layer of a buffer for an error message.
 fn layer_of(buffer: &str) -> String {
     let layer = buffer.rsplit_once('.').map_or(buffer, |(layer, _)| layer);
     format!("the layer `{layer}` of the model")
@@ -101,7 +103,7 @@ mod tests {
         let said = checked(&small, 40, 1).unwrap_err().to_string();
         assert!(said.contains("`layer4.0.bn1`") && said.contains("--batch-size 2 or more"), "{said}");
         let said = checked(&small, 1, 32).unwrap_err().to_string();
-        assert!(said.contains("only one example to train on"), "{said}");
+        assert!(said.contains("only one training example"), "{said}");
         for (rows, batch_size) in [(2, 2), (3, 2), (33, 32), (34, 3)] {
             checked(&small, rows, batch_size).unwrap();
         }
@@ -128,7 +130,7 @@ mod tests {
         let network = network("resnet18", 32);
         let before: Vec<Tensor> = network.state().values().map(Tensor::copy).collect();
         tch::manual_seed(5);
-        assert!(broken_by_one(&network).unwrap().is_some());
+        assert!(failing_layer(&network).unwrap().is_some());
         let drawn = Tensor::rand([3], (Kind::Float, Device::Cpu));
         tch::manual_seed(5);
         assert_eq!(drawn, Tensor::rand([3], (Kind::Float, Device::Cpu)));

@@ -1,4 +1,4 @@
-//! What the routes that ask the model have in common: reading a request in time, and waiting for the answer in time.
+//! Reads requests and waits for the model, both with a time limit.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,19 @@ use tokio::time::timeout;
 
 use super::App;
 use crate::metrics::Rejected;
-use crate::models::Served;
+use crate::models::ServedModel;
 use crate::problem::Problem;
-use crate::worker::{Answer, Job};
+use crate::worker::{Job, JobResult};
 use cresset::error::{did_you_mean, quoted};
 
 type Result<T> = std::result::Result<T, Problem>;
 
-/// A request's head and body.
-pub(super) async fn whole(app: &App, request: Request) -> Result<(Uri, HeaderMap, Bytes)> {
+/// Reads head and body of a request.
+pub(super) async fn read_request(app: &App, request: Request) -> Result<(Uri, HeaderMap, Bytes)> {
     let (head, body) = request.into_parts();
-    let too_large = || Problem::too_large(format!("the body has more than {} bytes", app.most_bytes));
+    let too_large = || Problem::too_large(format!("the body is larger than {} bytes", app.most_bytes));
     let length = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    // It need not be sent before it is refused.
+    // Reject a large body before it is sent.
     if length.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > app.most_bytes as u64)
     {
         return Err(too_large());
@@ -32,49 +32,51 @@ pub(super) async fn whole(app: &App, request: Request) -> Result<(Uri, HeaderMap
         Ok(Err(error)) => {
             let is_long = std::error::Error::source(&error)
                 .is_some_and(|source| source.to_string().contains("length limit"));
-            Err(if is_long { too_large() } else { Problem::malformed("the body did not come in whole") })
+            Err(if is_long { too_large() } else { Problem::malformed("the body is incomplete") })
         }
-        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in within the time")),
+        Err(_) => {
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive within the time limit"))
+        }
     }
 }
 
-/// The options behind the question mark; each must be one of `known` and stand there once.
+/// Parses the query; each parameter must be in `known` and occur once.
 pub(super) fn options(uri: &Uri, known: &[&str]) -> Result<BTreeMap<String, String>> {
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|e| Problem::malformed(format!("the options behind the ? cannot be read: {e}")))?;
+        .map_err(|e| Problem::malformed(format!("invalid query: {e}")))?;
     let mut options = BTreeMap::new();
     for (name, value) in pairs.0 {
         if !known.contains(&name.as_str()) {
             let hint = did_you_mean(&name, known.iter().copied()).unwrap_or_default();
-            return Err(Problem::malformed(format!("there is no option {}{hint}", quoted(&name))));
+            return Err(Problem::malformed(format!("unknown query parameter {}{hint}", quoted(&name))));
         }
         if options.insert(name.clone(), value).is_some() {
-            return Err(Problem::malformed(format!("the option {} stands there twice", quoted(&name))));
+            return Err(Problem::malformed(format!("duplicate query parameter {}", quoted(&name))));
         }
     }
     Ok(options)
 }
 
-/// The index of a class of the model.
-pub(super) fn class_of(served: &Served, name: &str) -> Result<usize> {
+/// The index of a class.
+pub(super) fn class_of(served: &ServedModel, name: &str) -> Result<usize> {
     let classes = &served.metadata.classes;
     classes.iter().position(|class| class == name).ok_or_else(|| {
         let hint = did_you_mean(name, classes.iter().map(String::as_str)).unwrap_or_default();
-        Problem::unusable(format!("the model knows no class {}{hint}", quoted(name)))
+        Problem::unprocessable(format!("the model has no class {}{hint}", quoted(name)))
     })
 }
 
-/// Puts a job of so many rows into the queue, and waits for its answer.
+/// Queues a job and waits for its result.
 pub(super) async fn answer<T>(
     app: &App,
-    served: &Served,
+    served: &ServedModel,
     rows: usize,
-    job: impl FnOnce(oneshot::Sender<Answer<T>>) -> Job,
+    job: impl FnOnce(oneshot::Sender<JobResult<T>>) -> Job,
 ) -> Result<T> {
     let (sender, receiver) = oneshot::channel();
     if !served.queue.push(rows, job(sender)) {
         app.metrics.rejected(Rejected::Queue);
-        let problem = "too many requests wait for the model";
+        let problem = "the queue is full";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, problem).retry_after(1));
     }
     match timeout(app.time, receiver).await {
@@ -83,7 +85,9 @@ pub(super) async fn answer<T>(
             tracing::error!("the model failed: {problem}");
             Err(Problem::failed(format!("the model failed: {problem}")))
         }
-        Ok(Err(_)) => Err(Problem::failed("the model was taken away before it answered")),
-        Err(_) => Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "the model did not answer within the time")),
+        Ok(Err(_)) => Err(Problem::failed("the worker exited before it finished the request")),
+        Err(_) => {
+            Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, "the model did not finish within the time limit"))
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! One process at a time writes into the folder of a run.
+//! A lock for run folders: only one process may write.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -9,27 +9,26 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Error, Result};
 use crate::run::date;
 
-/// What the file is called that a writer locks.
+/// Name of the lock file.
 pub const LOCK: &str = ".lock";
 
-/// Somebody who only asks holds the lock for a moment, too.
+/// Number of attempts: a process that only tests the lock also holds it briefly.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The right to write into a folder. It ends with the process at the latest, however that ends, because the system holds the lock
-/// (flock) and not the file that is locked.
+/// The lock of a folder. It ends with the process at the latest, because the operating system holds it (flock), not the file.
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
-    /// None where the file system knows no locks.
+    /// `None` if the file system does not support locks.
     lock: Option<File>,
 }
 
 impl Writer {
-    /// The right to write into `folder`.
+    /// Locks `folder`.
     ///
     /// # Errors
-    /// Another process that has it, which is named.
+    /// If another process holds the lock; the error names it.
     pub fn of(folder: &Path) -> Result<Self> {
         let path = folder.join(LOCK);
         let mut tries = 0;
@@ -38,17 +37,17 @@ impl Writer {
             let mut file = open.map_err(Error::io("open", &path))?;
             match file.try_lock() {
                 Ok(()) if is_at(&file, &path) => {
-                    // For those who are refused; the lock is one without it.
-                    let _ = file.set_len(0).and_then(|()| file.write_all(own_name().as_bytes()));
+                    // For the error message of other processes only.
+                    let _ = file.set_len(0).and_then(|()| file.write_all(process_name().as_bytes()));
                     return Ok(Writer { path, lock: Some(file) });
                 }
-                // The one who had it has just removed the file.
+                // The previous holder has just removed the file.
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) if tries < TRIES => {
                     tries += 1;
                     std::thread::sleep(PAUSE);
                 }
-                Err(TryLockError::WouldBlock) => return Err(held(folder, &mut file)),
+                Err(TryLockError::WouldBlock) => return Err(locked_error(folder, &mut file)),
                 Err(TryLockError::Error(error)) => {
                     tracing::debug!("{}: cannot be locked: {error}", path.display());
                     return Ok(Writer { path, lock: None });
@@ -57,7 +56,7 @@ impl Writer {
         }
     }
 
-    /// Whether a process has the right to write into `folder`.
+    /// Whether a process holds the lock of `folder`.
     pub fn is_taken(folder: &Path) -> bool {
         let Ok(file) = File::open(folder.join(LOCK)) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
@@ -66,7 +65,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // While it is locked, so that it is nobody else's.
+        // Remove the file while it is locked, so that it is not the file of another process.
         let is_own = self.lock.as_ref().is_none_or(|file| is_at(file, &self.path));
         if is_own {
             let _ = fs::remove_file(&self.path);
@@ -80,19 +79,18 @@ fn is_at(file: &File, path: &Path) -> bool {
     matches!((file.metadata(), fs::metadata(path)), (Ok(own), Ok(there)) if number(&own) == number(&there))
 }
 
-fn own_name() -> String {
+fn process_name() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let since = date::second(SystemTime::now()).map_or(String::new(), |time| format!(" since {time}"));
     format!("process {} on {}{since}", std::process::id(), host.trim())
 }
 
-fn held(folder: &Path, file: &mut File) -> Error {
+fn locked_error(folder: &Path, file: &mut File) -> Error {
     let mut holder = String::new();
     let _ = file.rewind().and_then(|()| file.read_to_string(&mut holder));
     let holder: String = holder.chars().filter(|character| !character.is_control()).take(200).collect();
     let holder = if holder.is_empty() { "another process" } else { &holder };
-    let problem =
-        format!("{holder} is writing into this folder; wait for it, or stop it. Nothing was changed");
+    let problem = format!("{holder} is writing to this folder; wait for it, or stop it. Nothing was changed");
     Error::artifact(folder, problem)
 }
 

@@ -1,10 +1,10 @@
-//! What two runs differ in, as people read it.
+//! Formats the differences between two runs.
 
 use serde_json::Value;
 
 use super::difference::{Change, DataDifference, Difference, FigurePair, PartPair};
 use super::facts::Facts;
-use super::held_out::Compared;
+use super::predictions::ModelComparison;
 use super::query::text;
 use super::table::cell;
 use crate::data::terminal;
@@ -13,12 +13,12 @@ use crate::evaluate::mcnemar::{McNemar, Method};
 use crate::evaluate::numbers::{percent, thousands};
 
 impl Difference {
-    /// As JSON.
+    /// Formats as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a difference is plain data") + "\n"
     }
 
-    /// As CSV with the columns kind, name, a and b: a row for each option and figure.
+    /// Formats as CSV with the columns kind, name, a and b: one row per option and figure.
     pub fn to_csv(&self) -> Vec<u8> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut write = |row: [&str; 4]| writer.write_record(row).expect("a record can be written to memory");
@@ -34,7 +34,7 @@ impl Difference {
         for FigurePair { name, a, b, .. } in &self.figures {
             write(["figure", name, &number(*a), &number(*b)]);
         }
-        if let Some(Compared { test, accuracy_a, accuracy_b, .. }) = &self.compared {
+        if let Some(ModelComparison { test, accuracy_a, accuracy_b, .. }) = &self.compared {
             write(["common rows", "accuracy", &accuracy_a.to_string(), &accuracy_b.to_string()]);
             write(["common rows", "right alone", &test.only_a.to_string(), &test.only_b.to_string()]);
             write(["common rows", "p", &test.p.to_string(), &test.p.to_string()]);
@@ -42,19 +42,23 @@ impl Difference {
         writer.into_inner().expect("a record can be written to memory")
     }
 
-    /// As tables and sentences.
+    /// Formats as tables and sentences.
     pub fn to_text(&self) -> String {
         let names = format!("a  {}\nb  {}\n", terminal::path(&self.a), terminal::path(&self.b));
         let figures = self.figures.iter().map(figure_row);
-        let figures = rows(["held out", "a", "b", "b − a"], figures.collect());
+        let figures = rows(["metric", "a", "b", "b − a"], figures.collect());
         let verdict = match (&self.compared, &self.not_compared) {
-            (Some(compared), _) => verdict(compared),
+            (Some(compared), _) => comparison_text(compared),
             (None, Some(reason)) => {
-                format!("The models are not compared row by row: {}.\n", terminal::line(reason))
+                format!("The models were not compared by example: {}.\n", terminal::line(reason))
             }
             (None, None) => String::new(),
         };
-        format!("{names}\n{}\n{}\n{figures}\n{verdict}", option_table(&self.options), data_words(&self.data))
+        format!(
+            "{names}\n{}\n{}\n{figures}\n{verdict}",
+            option_table(&self.options),
+            data_summary(&self.data)
+        )
     }
 }
 
@@ -68,20 +72,20 @@ fn option_table(options: &[Change]) -> String {
     rows(["option", "a", "b", ""], options.iter().map(row).collect())
 }
 
-fn data_words(data: &DataDifference) -> String {
+fn data_summary(data: &DataDifference) -> String {
     let head = match data.same_data {
         true => "The data is the same",
-        false => "The data is not the same",
+        false => "The data differs",
     };
     let part = |PartPair { part, a, b, common }: &PartPair| {
-        let part = if part == "heldout" { "held-out" } else { part };
+        let part = if part == "heldout" { "validation" } else { part };
         match (a == b && a == common, data.same_data) {
-            (true, true) => format!("the {} {part} rows are the same", thousands(*a)),
+            (true, true) => format!("the {} {part} examples are the same", thousands(*a)),
             (_, true) => {
                 let (a, b, common) = (thousands(*a), thousands(*b), thousands(*common));
-                format!("{part} rows: {a} and {b}, of which {common} are in both")
+                format!("{part} examples: {a} and {b}, {common} in common")
             }
-            (_, false) => format!("{part} rows: {} and {}", thousands(*a), thousands(*b)),
+            (_, false) => format!("{part} examples: {} and {}", thousands(*a), thousands(*b)),
         }
     };
     let parts: Vec<_> = data.parts.iter().map(part).collect();
@@ -107,7 +111,7 @@ fn figure_row(pair: &FigurePair) -> [String; 4] {
     [pair.name.clone(), shown(pair.a), shown(pair.b), difference]
 }
 
-/// A table of four columns, of which the first one is text and the others stand at the right.
+/// A table of four columns: the first is left-aligned, the others right-aligned.
 fn rows(header: [&str; 4], rows: Vec<[String; 4]>) -> String {
     let all: Vec<[String; 4]> = std::iter::once(header.map(String::from)).chain(rows).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -119,36 +123,36 @@ fn rows(header: [&str; 4], rows: Vec<[String; 4]>) -> String {
     all.iter().map(line).collect()
 }
 
-/// What McNemar's test says, in plain words.
-fn verdict(compared: &Compared) -> String {
-    let Compared { rows, same_rows, accuracy_a, accuracy_b, test } = compared;
+/// The result of McNemar's test.
+fn comparison_text(compared: &ModelComparison) -> String {
+    let ModelComparison { rows, same_rows, accuracy_a, accuracy_b, test } = compared;
     let which = match same_rows {
-        true => format!("On the {} held-out rows of both", thousands(*rows as usize)),
-        false => format!("On the {} rows that were held out of both trainings", thousands(*rows as usize)),
+        true => format!("On the {} validation examples of both runs", thousands(*rows as usize)),
+        false => format!("On the {} examples in both validation sets", thousands(*rows as usize)),
     };
     let shares = format!(
-        "a gets {} right and b {}; {} a alone, {} b alone.",
+        "accuracy: a {}, b {}; only a correct: {}, only b correct: {}.",
         percent(Some(*accuracy_a)),
         percent(Some(*accuracy_b)),
         test.only_a,
         test.only_b
     );
-    format!("{which}, {shares}\n{}\n", judgement(test))
+    format!("{which}, {shares}\n{}\n", significance(test))
 }
 
-fn judgement(test: &McNemar) -> String {
+fn significance(test: &McNemar) -> String {
     let method = match test.method {
         Method::ExactBinomial => "exact binomial",
         Method::ChiSquared => "chi-squared with continuity correction",
     };
     let cited = format!("McNemar's test (1947), {method}: p = {}", probability(test.p));
     if test.only_a + test.only_b == 0 {
-        return "Both models get the same rows right, so there is no difference.".to_string();
+        return "Both models are correct on the same examples, so there is no difference.".to_string();
     }
     match (test.is_real(), test.only_a > test.only_b) {
-        (true, true) => format!("a is really better, at the 5 % level ({cited})."),
-        (true, false) => format!("b is really better, at the 5 % level ({cited})."),
-        (false, _) => format!("The difference may well be chance, at the 5 % level ({cited})."),
+        (true, true) => format!("a is significantly better at the 5 % level ({cited})."),
+        (true, false) => format!("b is significantly better at the 5 % level ({cited})."),
+        (false, _) => format!("The difference is not significant at the 5 % level ({cited})."),
     }
 }
 
@@ -160,25 +164,25 @@ fn probability(p: f64) -> String {
 mod tests {
     use super::*;
 
-    fn verdict_of(only_a: usize, only_b: usize) -> String {
+    fn significance_of(only_a: usize, only_b: usize) -> String {
         let right =
             std::iter::repeat_n((true, false), only_a).chain(std::iter::repeat_n((false, true), only_b));
-        judgement(&McNemar::new(right))
+        significance(&McNemar::new(right))
     }
 
     #[test]
     fn the_verdict_is_plain() {
         assert_eq!(
-            verdict_of(1, 9),
-            "b is really better, at the 5 % level (McNemar's test (1947), exact binomial: p = 0.0215)."
+            significance_of(1, 9),
+            "b is significantly better at the 5 % level (McNemar's test (1947), exact binomial: p = 0.0215)."
         );
-        assert!(verdict_of(30, 5).starts_with("a is really better"));
+        assert!(significance_of(30, 5).starts_with("a is significantly better"));
         assert!(
-            verdict_of(30, 5).contains("chi-squared with continuity correction: p = 5.0e-5"),
+            significance_of(30, 5).contains("chi-squared with continuity correction: p = 5.0e-5"),
             "{}",
-            verdict_of(30, 5)
+            significance_of(30, 5)
         );
-        assert!(verdict_of(6, 5).starts_with("The difference may well be chance"));
-        assert!(verdict_of(0, 0).contains("there is no difference"));
+        assert!(significance_of(6, 5).starts_with("The difference is not significant"));
+        assert!(significance_of(0, 0).contains("there is no difference"));
     }
 }
