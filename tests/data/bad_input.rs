@@ -177,7 +177,7 @@ fn rows_that_do_not_fit_the_model_are_refused() {
         std::fs::write(folder.path().join("t.csv"), contents).unwrap();
         refuse(folder.path(), &format!("{command} run/model.pt t.csv"), &format!("t.csv, line 1{expected}"));
     }
-    refuse(folder.path(), "eval run/model.pt", "name the data to measure");
+    refuse(folder.path(), "eval run/model.pt", "missing argument DATA");
 }
 
 /// Runs `cresset predict` on one input, which must be a row with an error that holds the words `expected`, and leave

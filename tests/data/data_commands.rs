@@ -49,7 +49,7 @@ fn a_cleaned_data_set_trains_and_nothing_of_it_is_changed() {
     let before: Vec<_> =
         ["cat/copy.png", "dog/broken.png"].map(|name| std::fs::read(data.join(name)).unwrap()).into();
     let said = succeed(["data", "clean", text(&data), "--output", text(&list)]);
-    assert!(said.contains("2 of 22 examples had better be left out"), "{said}");
+    assert!(said.contains("2 of 22 examples should be excluded"), "{said}");
     succeed([
         "train",
         "--data",
@@ -102,7 +102,7 @@ fn a_synthetic_set_is_a_folder_to_train_on() {
     let folder = tempfile::tempdir().unwrap();
     let (made, again) = (folder.path().join("made"), folder.path().join("again"));
     let make = |to: &Path| succeed(["data", "synth", "digits", "--per-class", "20", "--output", text(to)]);
-    assert!(make(&made).contains("1,797 real and 200 synthetic pictures"));
+    assert!(make(&made).contains("1,797 real and 200 synthetic images"));
     make(&again);
     for name in ["3/synthetic-00007.png", "3/real-00001.png"] {
         assert_eq!(std::fs::read(made.join(name)).unwrap(), std::fs::read(again.join(name)).unwrap());

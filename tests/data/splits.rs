@@ -28,7 +28,7 @@ fn lists_decide_who_is_in_which_part_and_test_rows_have_the_last_word() {
     let run = folder.path().join("run");
     let lists = ["--held-out-list", text(&held_out), "--test-list", text(&test), "--exclude", text(&exclude)];
     let said = succeed(["train", "--epochs", "2", "--out", text(&run)].into_iter().chain(lists));
-    assert!(said.contains("1,400 to train on, 100 held out, 200 to test on"), "{said}");
+    assert!(said.contains("1,400 for training, 100 for validation, 200 for testing"), "{said}");
     assert!(said.contains("test accuracy"), "{said}");
     let parts = split_of(&run);
     let names = |rows: std::ops::Range<u32>| rows.map(|row| row.to_string()).collect::<Vec<_>>();

@@ -129,7 +129,7 @@ fn a_trained_run_is_exported_with_names_and_metadata() {
         succeed(command.iter().chain(&arguments));
         // From the run and from its file: the same bytes.
         let printed = succeed(["export", text(&out), "--output", text(&model)]);
-        assert!(printed.contains("held-out accuracy"), "{printed}");
+        assert!(printed.contains("validation accuracy"), "{printed}");
         let again = folder.path().join("again");
         succeed(["export", text(&out.join("model.pt")), "--format", "onnx", "--output", text(&again)]);
         assert!(std::fs::read(&model).unwrap() == std::fs::read(&again).unwrap());

@@ -223,7 +223,7 @@ fn a_checkpoint_exports_again_to_the_same_file() {
     std::fs::create_dir(folder.path().join("again")).unwrap();
     succeed(["train", "--epochs", "3", "--out", text(&run)]);
     let printed = succeed(["export", text(&run), "--output", text(&again)]);
-    assert!(printed.contains("held-out accuracy"), "{printed}");
+    assert!(printed.contains("validation accuracy"), "{printed}");
     assert!(std::fs::read(run.join("model.pt")).unwrap() == std::fs::read(&again).unwrap());
 
     let last = folder.path().join("last.pt");

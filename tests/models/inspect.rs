@@ -16,7 +16,7 @@ fn a_model_says_what_is_in_it_and_computes_its_samples_again() {
     for says in [
         "input       1×8×8, values 0–16",
         "classes     0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
-        "of 359 held-out rows, epoch 2",
+        "of 359 validation rows, epoch 2",
         "fc1.weight         float             128×64         8,192",
         "predict",
         "features",
@@ -53,7 +53,7 @@ fn a_changed_weight_is_found_and_a_foreign_file_is_called_code() {
     let found = run(["inspect", text(&other), "--verify"]);
     assert_eq!(found.status.code(), Some(1));
     let said = String::from_utf8(found.stdout).unwrap();
-    assert!(said.contains("CHANGED since") && said.contains("OTHER RESULTS"), "{said}");
+    assert!(said.contains("CHANGED since") && said.contains("DIFFERENT RESULTS"), "{said}");
 
     changed(&out.join("model.pt"), &foreign, false);
     let said = succeed(["inspect", text(&foreign)]);

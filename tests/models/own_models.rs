@@ -23,7 +23,7 @@ fn foreign(folder: &Path, classes: i64) -> PathBuf {
 }
 
 fn held_out_accuracy(said: &str) -> f64 {
-    said.split("held-out accuracy  ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
+    said.split("validation accuracy  ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn recipes() -> Vec<PathBuf> {
     files
 }
 
-/// The held-out accuracy after the last epoch.
+/// The validation accuracy after the last epoch.
 fn last_accuracy(run: &Path) -> f64 {
     let metrics = std::fs::read_to_string(run.join("metrics.csv")).unwrap();
     let last = metrics.lines().last().unwrap();

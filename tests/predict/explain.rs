@@ -70,7 +70,7 @@ fn rows_of_a_file_have_files_of_their_own_up_to_the_limit() {
         (1..=3).flat_map(|row| ["npy", "png"].map(|end| format!("digits-{row}.integrated-gradients.{end}")));
     assert_eq!(names, expected.collect::<Vec<_>>());
     for (arguments, says) in [
-        (["--class", "11"], "--class: the model knows no class `11`"),
+        (["--class", "11"], "--class: the model has no class `11`"),
         (["--method-options", "step=3"], "unknown option `step`; did you mean `steps`?"),
     ] {
         let refused = run([&["explain", text(&model), "data/digits.csv"], &arguments[..]].concat());

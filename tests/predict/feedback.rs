@@ -55,7 +55,7 @@ fn a_model_learns_inputs_of_a_new_kind_keeps_the_old_ones_and_is_promoted() {
     corrections(&set, 0..60, inverted, same);
     let before = std::fs::read(old.join("model.pt")).unwrap();
     let shown = succeed(fine_tune(&old, &set, &new, &["--promote", "--epochs", "30"]));
-    assert!(shown.contains("corrections: 49 to train on, ×7; 11 kept aside"), "{shown}");
+    assert!(shown.contains("corrections: 49 for training, ×7; 11 for validation"), "{shown}");
 
     let (held_out_before, held_out_after) = accuracies(&shown, "validation set");
     let told = |model: &Path| cresset::predict::metadata(model).unwrap();
@@ -137,16 +137,16 @@ fn a_correction_that_the_training_data_deny_waits_until_it_is_confirmed() {
     };
     let one_waits = shown("waits", &[]);
     assert!(
-        one_waits.contains("corrections: 6 to train on, ×50; 1 left for a second opinion"),
+        one_waits.contains("corrections: 6 for training, ×50; 1 waiting for a second opinion"),
         "{one_waits}"
     );
     let config = std::fs::read_to_string(out("waits").join("config.toml")).unwrap();
     assert!(config.contains("accept_contradictions = false"), "{config}");
     let accepted = shown("accepted", &["--accept-contradictions"]);
-    assert!(accepted.contains("corrections: 7 to train on, ×50\n"), "{accepted}");
+    assert!(accepted.contains("corrections: 7 for training, ×50\n"), "{accepted}");
     add("again");
     let confirmed = shown("confirmed", &[]);
-    assert!(confirmed.contains("corrections: 7 to train on, ×50\n"), "{confirmed}");
+    assert!(confirmed.contains("corrections: 7 for training, ×50\n"), "{confirmed}");
     // The runs find what they trained on again.
     for name in ["waits", "accepted"] {
         succeed(["eval", text(&out(name))]);
@@ -160,8 +160,8 @@ fn few_corrections_count_and_are_all_learned_from() {
     let (old, set, new) = (trained(folder.path()), folder.path().join("feedback"), folder.path().join("new"));
     corrections(&set, 100..104, inverted, same);
     let shown = succeed(fine_tune(&old, &set, &new, &["--epochs", "20"]));
-    assert!(shown.contains("corrections: 4 to train on, ×50\n"), "{shown}");
-    assert!(!shown.contains("kept aside") && !shown.contains("promoted"), "{shown}");
+    assert!(shown.contains("corrections: 4 for training, ×50\n"), "{shown}");
+    assert!(!shown.contains("corrections, validation") && !shown.contains("promoted"), "{shown}");
     assert_eq!(accuracies(&shown, "corrections, training").1, 100., "{shown}");
 }
 
@@ -221,7 +221,7 @@ fn pictures_are_corrections_too_and_those_of_the_held_out_part_are_left_out() {
     let output = run(fine_tune(&old, &set, &new, &["--epochs", "2"]));
     assert!(output.status.success(), "{}", stderr(&output));
     let (shown, warned) = (String::from_utf8_lossy(&output.stdout).into_owned(), stderr(&output));
-    assert!(shown.contains("corrections: 1 to train on"), "{shown}");
+    assert!(shown.contains("corrections: 1 for training"), "{shown}");
     assert!(warned.contains("`heldout`: it is an example of the validation or test set"), "{warned}");
     assert!(warned.contains("`broken`: "), "{warned}");
     assert_eq!(held_out(&new), held_out(&old));

@@ -93,7 +93,7 @@ fn evaluation_of_a_run_repeats_its_held_out_accuracy() {
         line.split(' ').next().unwrap().to_string()
     };
     let evaluated = succeed(["eval", text(&run)]);
-    assert_eq!(accuracy(&trained, "held-out accuracy"), accuracy(&evaluated, "accuracy"));
+    assert_eq!(accuracy(&trained, "validation accuracy"), accuracy(&evaluated, "accuracy"));
     assert!(evaluated.contains("rows                       359"), "{evaluated}");
 
     let all = succeed(["eval", text(&run.join("model.pt")), "data/digits.csv"]);

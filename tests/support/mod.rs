@@ -149,7 +149,7 @@ pub fn bits(run: &Path) -> Vec<(&'static str, Vec<u8>)> {
     files.map(|file| (file, std::fs::read(run.join(file)).unwrap_or_else(|e| panic!("{file}: {e}")))).to_vec()
 }
 
-/// The held-out accuracy (0 to 1) after the last epoch of a run.
+/// The validation accuracy (0 to 1) after the last epoch of a run.
 pub fn last_accuracy(run: &Path) -> f64 {
     let records = cresset::train::MetricsLog::read(&run.join("metrics.csv")).unwrap();
     records.last().expect("an epoch ended").held_out_accuracy

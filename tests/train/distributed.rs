@@ -54,7 +54,7 @@ fn processes_with_shares_of_a_batch_follow_one_with_all_of_it() {
             }
             let said: Vec<_> = outputs.iter().map(|output| String::from_utf8_lossy(&output.stdout)).collect();
             assert!(
-                said[0].contains(&format!("{processes} processes, batches of 32 together")),
+                said[0].contains(&format!("{processes} processes, global batch size 32")),
                 "{}",
                 said[0]
             );

@@ -10,9 +10,9 @@ fn the_default_job_leaves_a_complete_run() {
     let out = folder.path().join("run");
     let printed = succeed(["train", "--out", text(&out)]);
     for expected in [
-        "1,797 rows of 1×8×8, values 0–16, 10 classes; 1,438 to train on, 359 held out",
+        "1,797 rows of 1×8×8, values 0–16, 10 classes; 1,438 for training, 359 for validation",
         "mlp: 9,610 parameters",
-        "held-out accuracy  9",
+        "validation accuracy  9",
         "torch::jit::load",
         "torch.jit.load",
     ] {
@@ -93,7 +93,7 @@ fn a_table_with_a_header_and_named_classes_trains() {
     std::fs::write(&file, rows).unwrap();
     let printed =
         succeed(["train", "--data", text(&file), "--epochs", "30", "--lr", "0.01", "--out", text(&out)]);
-    assert!(printed.contains("held-out accuracy  100.00 %"), "{printed}");
+    assert!(printed.contains("validation accuracy  100.00 %"), "{printed}");
     let predicted = succeed(["predict", text(&out.join("model.pt")), text(&file)]);
     assert!(predicted.lines().nth(1).unwrap().contains(":2,cat,"), "{predicted}");
 }

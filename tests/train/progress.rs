@@ -86,7 +86,7 @@ fn the_dashboard_shows_curves_and_gives_the_terminal_back() {
     let (dashboard, after) = dashboard.split_once(leave).expect("it gives it back");
     assert!(dashboard.contains("accuracy,") && dashboard.contains("held"), "{dashboard}");
     assert!(dashboard.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "no curve: {dashboard}");
-    assert!(after.contains("held-out accuracy"), "{after}");
+    assert!(after.contains("validation accuracy"), "{after}");
 }
 
 #[test]
@@ -133,9 +133,9 @@ fn the_dashboard_needs_a_terminal_and_one_training() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     for (options, problem) in [
-        (&["--tui"][..], "--tui draws on the terminal"),
+        (&["--tui"][..], "--tui needs a terminal"),
         (&["--tui", "--folds", "3"], "--tui"),
-        (&["--tensorboard", "--folds", "3"], "--tensorboard shows one training"),
+        (&["--tensorboard", "--folds", "3"], "--tensorboard is for a single run"),
     ] {
         let output = piped(&run, options);
         assert_eq!(output.status.code(), Some(2));

@@ -34,7 +34,7 @@ fn an_interrupted_run_saves_says_how_to_go_on_and_ends_with_the_same_bits() {
         assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
         let hint = format!("cresset train --resume {}", out.display());
         assert!(
-            stderr(&output).contains(&hint) && stderr(&output).contains("everything is saved"),
+            stderr(&output).contains(&hint) && stderr(&output).contains("the state is saved"),
             "{}",
             stderr(&output)
         );
@@ -96,11 +96,11 @@ fn a_second_interrupt_ends_the_program_at_once() {
     send("-INT", &child);
     // Two signals at the same moment would be one.
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("press Ctrl-C again to end at once")));
+    assert!(lines.any(|line| line.contains("press Ctrl-C again to exit immediately")));
     send("-INT", &child);
     let rest: Vec<_> = lines.collect();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
-    assert!(!rest.iter().any(|line| line.contains("everything is saved")), "the step was finished: {rest:?}");
+    assert!(!rest.iter().any(|line| line.contains("the state is saved")), "the step was finished: {rest:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::support::{root, stderr, text};
 fn two_trained(output: &Output, run: &Path) {
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", stderr(output));
-    assert_eq!(printed.matches("; 2 processes, batches of 64 together").count(), 1, "{printed}");
+    assert_eq!(printed.matches("; 2 processes, global batch size 64").count(), 1, "{printed}");
     assert_eq!(epochs(run), ["1", "2"]);
 }
 

@@ -31,8 +31,8 @@ fn a_run_starts_from_any_file_of_another_and_says_what_matched() {
         let init = first.join(file);
         let base = ["train", "--init", text(&init), "--epochs", "1", "--lr", "1e-6", "--out", text(&out)];
         let said = succeed(base);
-        assert!(said.contains("start   4 of 4 tensors matched"), "{said}");
-        let accuracy = said.split("held-out accuracy  ").nth(1).unwrap().split(' ').next().unwrap();
+        assert!(said.contains("init    4 of 4 tensors matched"), "{said}");
+        let accuracy = said.split("validation accuracy  ").nth(1).unwrap().split(' ').next().unwrap();
         assert!(accuracy.parse::<f64>().unwrap() > 96., "{said}");
     }
     let out = folder.path().join("wider");

@@ -1,4 +1,4 @@
-//! The options of the library as arguments of a command: built from their specifications, and read back by their names.
+//! The library's options as command line arguments, built from their specifications.
 
 use std::ops::Deref;
 
@@ -20,12 +20,12 @@ pub struct Flags<O> {
 }
 
 impl<O> Flags<O> {
-    /// The options that the command line gives.
+    /// The options given on the command line.
     pub fn given(&self) -> &[Setting] {
         &self.given
     }
 
-    /// All options, by default where they are not given.
+    /// All options, with defaults for those not given.
     pub fn into_options(self) -> O {
         self.options
     }
@@ -99,7 +99,7 @@ fn argument<O: OptionSet>(option: &'static OptionOf<O>) -> Arg {
     if spec.is_list { argument.action(ArgAction::Append).value_delimiter(',') } else { argument }
 }
 
-/// Checks a value as the option does. The text stays as it is, for [`OptionSet::set`].
+/// Validates a value with the option's parser. Returns the text unchanged, for [`OptionSet::set`].
 fn parser<O: OptionSet>(option: &'static OptionOf<O>) -> ValueParser {
     let check = move |text: &str| option.set(&mut O::default(), text).map(|()| text.to_string());
     match &option.spec {
@@ -109,9 +109,9 @@ fn parser<O: OptionSet>(option: &'static OptionOf<O>) -> ValueParser {
     }
 }
 
-/// The parser of an argument that is chosen by name.
+/// The parser of an argument with named choices.
 pub fn chosen<T: Text + Clone + Send + Sync>() -> impl TypedValueParser<Value = T> {
-    // The parser is made once a command, and clap wants what it shows to live as long as the program.
+    // Clap requires 'static choices. The parser is built once per command, so the leak is bounded.
     let choices: &'static [Choice] = T::choices().leak();
     PossibleValuesParser::new(possible_values(choices))
         .map(|name| name.parse().expect("the name is one of the choices"))

@@ -13,18 +13,18 @@ use cresset::run::RunFolder;
 use super::arguments::Flags;
 use super::{Compute, Ended, put, show};
 
-/// Write a model card: what the model of a run is, how good it is and for whom, and what its limits are
+/// Write a model card: description, evaluation, intended use and limitations of a run's model
 #[derive(Debug, Args)]
 pub struct Card {
-    /// The folder of a run
+    /// Run folder
     #[arg(value_name = "RUN")]
     run: PathBuf,
 
-    /// Where to write the card, in Markdown; `-` is standard output [default: card.md in the folder of the run]
+    /// Output file, in Markdown; `-` is standard output [default: card.md in the run folder]
     #[arg(long, short, value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     output: Option<PathBuf>,
 
-    /// TOML file of what only people know, such as `license = "MIT"`; the options below go before it
+    /// TOML file with facts about the model, such as `license = "MIT"`; the options below take precedence
     #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     about: Option<PathBuf>,
 
@@ -53,7 +53,7 @@ impl Card {
         show(&format!("written to {}\n", terminal::path(&path)))?;
         let missing = card.about.not_stated();
         if !missing.is_empty() {
-            show(&format!("not stated: {} (or in a file, --about)\n", missing.join(" ")))?;
+            show(&format!("not stated: {} (set them here or in the file of --about)\n", missing.join(" ")))?;
         }
         Ok(Ended::Well)
     }

@@ -13,13 +13,12 @@ use super::arguments::Flags;
 use super::progress::Progress;
 use super::{Ended, Trust, show};
 
-/// Make the model of a run smaller and faster, and show what that costs
+/// Compress the model of a run (quantization, pruning, distillation), and show the loss in accuracy
 ///
-/// Each option makes models of its own, and together they make all combinations. With none, it is as with
-/// `--quantize int8 --prune 0.5`.
+/// Writes a model for each option and for each combination of them. The default is `--quantize int8 --prune 0.5`.
 #[derive(Debug, Args)]
 pub struct Compress {
-    /// The folder of a complete run
+    /// Folder of a finished run
     #[arg(value_name = "RUN")]
     run: PathBuf,
 
@@ -35,18 +34,18 @@ impl Compress {
         self.trust.apply();
         let folder = RunFolder::open(&self.run)?;
         let models =
-            compress(&folder, &self.options.into_options().or_usual(), &mut Narrator(Progress::new()))?;
+            compress(&folder, &self.options.into_options().or_usual(), &mut ProgressPrinter(Progress::new()))?;
         show(&report(&models))?;
         Ok(Ended::Well)
     }
 }
 
-/// Says what is being made.
-struct Narrator(Progress);
+/// Prints the name of each model before it is built.
+struct ProgressPrinter(Progress);
 
-impl Watch for Narrator {
+impl Watch for ProgressPrinter {
     fn begins(&mut self, name: &str) -> Result<()> {
-        show(&format!("making {name}\n")).map_err(|error| Error::Usage(format!("{error:#}")))
+        show(&format!("building {name}\n")).map_err(|error| Error::Usage(format!("{error:#}")))
     }
 
     fn training(&mut self) -> &mut dyn Callback {
@@ -56,9 +55,9 @@ impl Watch for Narrator {
 
 fn report(models: &[Compressed]) -> String {
     let mut text =
-        format!("\n{}\n* no other is better in something and worse in nothing\n", to_table(models));
+        format!("\n{}\n* Pareto-optimal: no other model is better in one column and at least as good in all others\n", to_table(models));
     if let Some(chosen) = models.iter().find(|model| model.is_chosen) {
-        text += &format!("→ {}, the lightest of those that lose little\n", terminal::path(&chosen.file));
+        text += &format!("→ {}, the smallest model with little loss in accuracy\n", terminal::path(&chosen.file));
     }
     text
 }

@@ -8,20 +8,20 @@ use cresset::report::runs::difference;
 use super::runs::Format;
 use super::{Compute, Ended, put, show};
 
-/// Show what two runs differ in: options, data, figures, and whether one is really better
+/// Compare two runs: options, data, metrics, and whether the difference in accuracy is significant
 ///
-/// Both models classify the rows that were held out of both trainings, and McNemar's test says whether the difference is chance.
+/// Both models classify the examples in the validation set of both runs. McNemar's test decides on significance.
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// The folder of a run
+    /// Run folder
     #[arg(value_name = "A")]
     a: PathBuf,
 
-    /// The folder of another run
+    /// Other run folder
     #[arg(value_name = "B")]
     b: PathBuf,
 
-    /// How the answer is written
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
 

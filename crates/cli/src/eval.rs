@@ -18,26 +18,26 @@ use cresset::run::RunFolder;
 use super::arguments::{Flags, chosen};
 use super::{Compute, Ended, show, thousands};
 
-/// Measure an exported model on labelled examples
+/// Evaluate an exported model on labeled examples
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// A model.pt, or the folder of a run
+    /// Exported model (model.pt), or run folder
     #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 
-    /// Labelled examples: a CSV file, a folder of pictures, or any other format [default: the held-out ones of the run]
+    /// Labeled examples: a CSV file, an image folder, or any other format [default: the validation set of the run]
     #[arg(value_name = "DATA")]
     data: Option<PathBuf>,
 
-    /// Folder of the images that a table names [default: that of the table, and those in it]
+    /// Folder of the images listed in a table [default: the folder of the table and its subfolders]
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
 
-    /// Write all figures to this file, as JSON
+    /// Write all metrics to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Write all figures to this file, as CSV: a row a figure
+    /// Write all metrics to this file, as CSV with one metric per row
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
 
@@ -67,9 +67,9 @@ impl Eval {
                 let (examples, names) = classifier.read_labelled_in(data, self.images.as_deref())?;
                 (examples, Grouping::read(&self.groups, data, &names)?)
             }
-            (None, Some(run)) => self.held_out(run, device)?,
+            (None, Some(run)) => self.validation_set(run, device)?,
             (None, None) => {
-                let problem = "name the data to measure the model on, behind the model";
+                let problem = "missing argument DATA: the labeled examples to evaluate the model on";
                 return Err(Error::Usage(format!("{}: {problem}", path.display())).into());
             }
         };
@@ -89,7 +89,7 @@ impl Eval {
         Ok(Ended::Well)
     }
 
-    fn held_out(
+    fn validation_set(
         &self,
         run: &RunFolder,
         device: tch::Device,

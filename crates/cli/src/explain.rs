@@ -17,18 +17,18 @@ use tch::{Kind, Tensor};
 use super::screen::tell;
 use super::{Compute, Ended, put};
 
-/// Show which parts of an input speak for a class and which against it, as pictures and numbers
+/// Attribute a prediction to the parts of the input, as saliency images and arrays
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// The model.pt
+    /// Exported model (model.pt)
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
-    /// Pictures and CSV files of rows
+    /// Images and CSV files
     #[arg(value_name = "FILE", required = true)]
     inputs: Vec<PathBuf>,
 
-    /// How it is found out
+    /// Attribution method
     #[arg(long, value_name = "NAME", default_value = "integrated-gradients", value_parser = methods())]
     method: String,
 
@@ -36,15 +36,15 @@ pub struct Explain {
     #[arg(long, value_name = "OPTIONS", default_value = "")]
     method_options: String,
 
-    /// The class that is explained [default: the most probable one of each input]
+    /// Class to explain [default: the most probable one of each input]
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
 
-    /// Inputs that are explained at most
+    /// Maximum number of inputs to explain
     #[arg(long, value_name = "N", default_value = "20")]
     limit: usize,
 
-    /// Folder for the pictures (.png) and the numbers (.npy)
+    /// Folder for the images (.png) and the arrays (.npy)
     #[arg(long, value_name = "DIR", default_value = "explained")]
     out: PathBuf,
 
@@ -58,28 +58,28 @@ impl Explain {
         let explainer = Explainer::new(&self.method, &self.method_options)?;
         let classifier = Classifier::load_on(&self.model, device)?;
         let class = self.class.as_deref().map(|name| class_of(&classifier, name)).transpose()?;
-        std::fs::create_dir_all(&self.out).with_context(|| format!("cannot make {}", self.out.display()))?;
+        std::fs::create_dir_all(&self.out).with_context(|| format!("cannot create {}", self.out.display()))?;
         put("input,class,probability,sum,file\n")?;
-        let (mut names, mut left) = (HashSet::new(), self.limit);
+        let (mut names, mut remaining) = (HashSet::new(), self.limit);
         for path in &self.inputs {
             let inputs = classifier.read_inputs(path)?;
-            for (place, raw) in inputs.iter().take(left) {
+            for (place, raw) in inputs.iter().take(remaining) {
                 let line = self.explain(&classifier, &explainer, class, place, &raw, &mut names)?;
                 put(&line)?;
             }
-            if inputs.len() > left {
+            if inputs.len() > remaining {
                 tell(&format!(
-                    "only the first {} inputs were explained; --limit takes another number",
+                    "explained only the first {} inputs; set --limit for more",
                     self.limit
                 ));
                 break;
             }
-            left -= inputs.len();
+            remaining -= inputs.len();
         }
         Ok(Ended::Well)
     }
 
-    /// Writes what is found out about an input; gives a line on it.
+    /// Writes the attribution of an input and returns its CSV line.
     fn explain(
         &self,
         classifier: &Classifier,
@@ -94,16 +94,16 @@ impl Explain {
         let subject = Subject::new(classifier, class);
         let attribution = explainer.attribute(&subject, raw)?;
 
-        let name = free_name(place, explainer.name(), names);
-        let numbers = self.out.join(format!("{name}.npy"));
-        atomic::replace(&numbers, |temporary| attribution.write_npy(temporary).map_err(Error::from))?;
-        let mut written = numbers;
+        let name = unique_name(place, explainer.name(), names);
+        let array = self.out.join(format!("{name}.npy"));
+        atomic::replace(&array, |temporary| attribution.write_npy(temporary).map_err(Error::from))?;
+        let mut written = array;
         let range = classifier.metadata().input.value_range.filter(|_| subject.shape().len() == 3);
         if let Some(range) = range {
-            let picture = overlay(&raw.view(subject.shape()), &attribution, range)?;
+            let image = overlay(&raw.view(subject.shape()), &attribution, range)?;
             written = self.out.join(format!("{name}.png"));
             let mut png = Cursor::new(Vec::new());
-            picture.write_to(&mut png, ImageFormat::Png)?;
+            image.write_to(&mut png, ImageFormat::Png)?;
             atomic::write(&written, &png.into_inner())?;
         }
         let (label, probability) =
@@ -128,12 +128,12 @@ fn class_of(classifier: &Classifier, name: &str) -> Result<usize, Error> {
     let classes = &classifier.metadata().classes;
     classes.iter().position(|class| class == name).ok_or_else(|| {
         let hint = did_you_mean(name, classes.iter().map(String::as_str)).unwrap_or_default();
-        Error::Usage(format!("--class: the model knows no class `{name}`{hint}"))
+        Error::Usage(format!("--class: the model has no class `{name}`{hint}"))
     })
 }
 
-/// A name for the files on an input that no other has.
-fn free_name(place: &Place, method: &str, names: &mut HashSet<String>) -> String {
+/// A unique name for the files of an input.
+fn unique_name(place: &Place, method: &str, names: &mut HashSet<String>) -> String {
     let stem = Path::new(&place.path).file_stem().unwrap_or_default().to_string_lossy();
     let line = place.line.map(|line| format!("-{line}")).unwrap_or_default();
     let base = format!("{stem}{line}.{method}");

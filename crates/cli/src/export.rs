@@ -20,10 +20,10 @@ use super::{Ended, Trust, models, show};
 
 /// A checkpoint of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Which {
-    /// The epoch with the least held-out loss
+enum CheckpointChoice {
+    /// The epoch with the lowest validation loss
     Best,
-    /// Where training stands, also of a run that is not complete
+    /// The last checkpoint, also of an unfinished run
     Last,
 }
 
@@ -31,27 +31,27 @@ enum Which {
 #[derive(Debug, Args)]
 #[command(after_help = formats())]
 pub struct Export {
-    /// The folder of a run, or a TorchScript model
+    /// Run folder, or TorchScript model
     #[arg(value_name = "RUN|MODEL")]
     source: PathBuf,
 
-    /// What to write [default: by the output's name, else torchscript]
+    /// Output format [default: by the extension of the output, else torchscript]
     #[arg(long, value_name = "NAME")]
     format: Option<String>,
 
-    /// Which weights of a run [default: best]
+    /// Checkpoint of a run [default: best]
     #[arg(long, value_name = "WHICH")]
-    checkpoint: Option<Which>,
+    checkpoint: Option<CheckpointChoice>,
 
     /// Shape of one example, such as 3x224x224, for a TorchScript model that is not from cresset
     #[arg(long, value_name = "SHAPE", value_parser = models::shape)]
     input: Option<InputShape>,
 
-    /// Make the weights constants of the code, for inference alone
+    /// Freeze: make the weights constants in the code, for inference only (torch.jit.freeze)
     #[arg(long)]
     freeze: bool,
 
-    /// Freeze, and fold normalisation into the layers before it
+    /// Freeze, and fold batch normalization into the preceding layers
     #[arg(long)]
     optimize: bool,
 
@@ -59,7 +59,7 @@ pub struct Export {
     #[arg(long, value_name = "DTYPE", default_value = "f32", value_parser = chosen::<Dtype>())]
     dtype: Dtype,
 
-    /// Where the tensors of the file are, and so where it runs when it is loaded: `cpu`, `cuda` or `cuda:N`
+    /// Device of the tensors in the file, where it runs when loaded: `cpu`, `cuda` or `cuda:N`
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: DeviceChoice,
 
@@ -79,7 +79,7 @@ impl Export {
             None => ExportFormat::of_file(&self.output),
         };
         if self.output.exists() {
-            let problem = "the file exists and was left as it is; name another one";
+            let problem = "the file exists and was not overwritten; choose another name";
             return Err(Error::Usage(format!("--output {}: {problem}", self.output.display())).into());
         }
         let device = self.device.resolve()?;
@@ -90,44 +90,44 @@ impl Export {
             device: device::name(device),
         };
         variant.check(format)?;
-        let _writer = writer_beside(&self.output)?;
-        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let mut exported = if self.source.is_dir() { self.of_run(folder.path()) } else { self.of_model() }?;
+        let _lock = lock_run_of(&self.output)?;
+        let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+        let mut exported = if self.source.is_dir() { self.load_checkpoint(folder.path()) } else { self.load_model() }?;
         if !variant.is_plain() {
             let path = folder.path().join("variant").join(self.file_name());
-            std::fs::create_dir(folder.path().join("variant")).context("cannot make a temporary folder")?;
+            std::fs::create_dir(folder.path().join("variant")).context("cannot create a temporary folder")?;
             exported = guard(|| variant.apply(exported, device, &path))?;
         }
         guard(|| (format.write)(&exported, &self.output))?;
         let accuracy = exported.metadata.and_then(|metadata| metadata.metrics.held_out["accuracy"].as_f64());
-        let accuracy = accuracy.map(|share| format!(": held-out accuracy {:.2} %", 100. * share));
-        show(&format!("written {}{}\n", terminal::path(&self.output), accuracy.unwrap_or_default()))?;
+        let accuracy = accuracy.map(|share| format!(": validation accuracy {:.2} %", 100. * share));
+        show(&format!("written to {}{}\n", terminal::path(&self.output), accuracy.unwrap_or_default()))?;
         Ok(Ended::Well)
     }
 
-    /// The model of a checkpoint, measured anew; the file that it is read from stays in `folder`.
-    fn of_run(&self, folder: &Path) -> anyhow::Result<Exported> {
+    /// Exports the model of a checkpoint to `folder`, evaluates it and loads it.
+    fn load_checkpoint(&self, folder: &Path) -> anyhow::Result<Exported> {
         if self.input.is_some() {
-            return Err(Error::Usage("--input: a run knows the shape of its examples".into()).into());
+            return Err(Error::Usage("--input: a run folder has the shape of its examples; remove the option".into()).into());
         }
         let run = RunFolder::open(&self.source)?;
         let checkpoint = match self.checkpoint {
-            Some(Which::Last) => run.last_checkpoint(),
-            Some(Which::Best) | None => run.best_checkpoint(),
+            Some(CheckpointChoice::Last) => run.last_checkpoint(),
+            Some(CheckpointChoice::Best) | None => run.best_checkpoint(),
         };
         let model = folder.join(self.file_name());
         run::export(&run, &checkpoint, &model)?;
         Ok(Classifier::load_on(&model, Device::Cpu)?.into_exported())
     }
 
-    /// The name of the file. libtorch writes it into the file, so whatever is made on the way has it already.
+    /// The name of the output. Intermediate files have the same name, because libtorch writes it into the file.
     fn file_name(&self) -> &OsStr {
         self.output.file_name().unwrap_or("model.pt".as_ref())
     }
 
-    fn of_model(&self) -> anyhow::Result<Exported> {
+    fn load_model(&self) -> anyhow::Result<Exported> {
         if self.checkpoint.is_some() {
-            let problem = "--checkpoint is for the folder of a run, and this is a file";
+            let problem = "--checkpoint needs a run folder, and this is a file";
             return Err(Error::Usage(problem.into()).into());
         }
         match &self.input {
@@ -137,13 +137,13 @@ impl Export {
     }
 }
 
-/// The right to write into the folder of the output, if that is the folder of a run.
-fn writer_beside(output: &Path) -> cresset::error::Result<Option<Writer>> {
+/// The lock of the output's folder, if that is a run folder.
+fn lock_run_of(output: &Path) -> cresset::error::Result<Option<Writer>> {
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     RunFolder::open(folder).ok().map(|run| run.writer()).transpose()
 }
 
-/// The formats, as the help lists them.
+/// The list of formats for the help.
 fn formats() -> String {
     let line = |format: &ExportFormat| format!("\n  {:<11}  {}", format.name, format.summary);
     format!("Formats:{}", EXPORT_FORMATS.iter().map(line).collect::<String>())

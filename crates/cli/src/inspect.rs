@@ -16,14 +16,14 @@ use tch::{Device, Tensor};
 
 use super::{Ended, Trust, show, thousands};
 
-/// Show what is in a TorchScript file: metadata, methods, parameters and sizes; or replay what it recorded
+/// Show the contents of a TorchScript file: metadata, methods, parameters and sizes; or verify it against its record
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A model.pt, or any TorchScript file
+    /// TorchScript file
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
-    /// Compute the samples that the file holds again, and compare its parameters with their recorded SHA-256
+    /// Compute the recorded samples again, and compare the parameters with their recorded SHA-256
     #[arg(long)]
     verify: bool,
 
@@ -35,15 +35,15 @@ impl Inspect {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
         let file = Unloaded::open(&self.model)?;
-        let fault = |problem: String| Error::artifact(&self.model, problem);
-        let bytes = std::fs::read(&self.model).map_err(|e| fault(format!("cannot read the model: {e}")))?;
+        let invalid = |problem: String| Error::artifact(&self.model, problem);
+        let bytes = std::fs::read(&self.model).map_err(|e| invalid(format!("cannot read the model: {e}")))?;
         let metadata: Option<Metadata> =
             file.extra(METADATA)?.and_then(|text| serde_json::from_str(&text).ok());
-        let head = described(&bytes, metadata.as_ref())?;
+        let header = describe(&bytes, metadata.as_ref())?;
         let (mut module, operations) = match file.load(Device::Cpu) {
             Ok(loaded) => loaded,
             Err(Refusal::Operations(found)) if !self.verify => {
-                show(&format!("{head}{}", listed(&found)))?;
+                show(&format!("{header}{}", operation_table(&found)))?;
                 return Ok(Ended::Well);
             }
             Err(refusal) => return Err(file.error(&refusal).into()),
@@ -52,7 +52,7 @@ impl Inspect {
         if self.verify {
             return verify(&self.model, &module, &file.extra(VERIFICATION)?.unwrap_or_default());
         }
-        show(&format!("{head}{}\n{}", contents(&bytes, &module)?, listed(&operations)))?;
+        show(&format!("{header}{}\n{}", contents(&bytes, &module)?, operation_table(&operations)))?;
         Ok(Ended::Well)
     }
 }
@@ -60,25 +60,25 @@ impl Inspect {
 fn verify(path: &Path, module: &Module, record: &str) -> anyhow::Result<Ended> {
     let record: Verification = serde_json::from_str(record).map_err(|_| {
         let problem =
-            format!("it holds no {VERIFICATION} to compare with; cresset writes one when it exports");
+            format!("the file has no {VERIFICATION}; files exported by cresset have one");
         Error::artifact(path, problem)
     })?;
     let Verified { has_same_state, samples, largest_difference, computes_the_same } =
         guard(|| record.check(module, Device::Cpu))?;
-    let verdict = |good: bool, bad: &str| if good { "as recorded".to_string() } else { bad.to_string() };
+    let result = |good: bool, bad: &str| if good { "as recorded".to_string() } else { bad.to_string() };
     show(&format!(
         "parameters  {} (SHA-256 {})\nsamples     {}: {samples} computed again, largest difference {largest_difference:.1e}\n",
-        verdict(has_same_state, "CHANGED since the file was written"),
+        result(has_same_state, "CHANGED since the file was written"),
         terminal::line(&record.state_sha256),
-        verdict(computes_the_same, "OTHER RESULTS than when the file was written"),
+        result(computes_the_same, "DIFFERENT RESULTS than when the file was written"),
     ))?;
     Ok(if has_same_state && computes_the_same { Ended::Well } else { Ended::Badly })
 }
 
-fn described(bytes: &[u8], metadata: Option<&Metadata>) -> anyhow::Result<String> {
+fn describe(bytes: &[u8], metadata: Option<&Metadata>) -> anyhow::Result<String> {
     let mut text = format!("file        {} bytes, SHA-256 {}\n", thousands(bytes.len()), sha256(bytes));
     match metadata {
-        Some(metadata) => text += &of_cresset(metadata)?,
+        Some(metadata) => text += &describe_metadata(metadata)?,
         None => {
             text += "origin      not exported by cresset; TorchScript is code, so run it only if you trust its source\n"
         }
@@ -86,8 +86,8 @@ fn described(bytes: &[u8], metadata: Option<&Metadata>) -> anyhow::Result<String
     Ok(text)
 }
 
-/// The operations of the code, and how often each stands in it; first those that are not run.
-fn listed(operations: &[Operation]) -> String {
+/// The operations in the code and their counts; refused operations first.
+fn operation_table(operations: &[Operation]) -> String {
     let mut kinds: BTreeMap<(bool, &str), (u64, BTreeSet<&str>)> = BTreeMap::new();
     for Operation { method, kind, count, is_allowed } in operations {
         let (sum, methods) = kinds.entry((*is_allowed, kind)).or_default();
@@ -96,20 +96,20 @@ fn listed(operations: &[Operation]) -> String {
     }
     let mut text = String::new();
     if kinds.keys().any(|(is_allowed, _)| !is_allowed) {
-        text += "REFUSED     the model is not run: it has operations that no classifier needs\n";
+        text += "REFUSED     the model was not run: it has operations that no classifier needs\n";
     }
     for ((is_allowed, kind), (count, methods)) in kinds {
-        let place = if is_allowed { String::new() } else { format!("  REFUSED, in {}", shown(&methods)) };
+        let place = if is_allowed { String::new() } else { format!("  REFUSED, in {}", first_methods(&methods)) };
         text += &format!("{:<40} {:>6}{place}\n", excerpt(kind), thousands(count as usize));
     }
     text
 }
 
-/// The first of some methods.
-fn shown(methods: &BTreeSet<&str>) -> String {
+/// The names of the first three methods.
+fn first_methods(methods: &BTreeSet<&str>) -> String {
     let names: Vec<_> = methods.iter().filter(|method| !method.is_empty()).take(3).collect();
     match names.as_slice() {
-        [] => "its values".to_string(),
+        [] => "its constants".to_string(),
         names => names.iter().map(|name| excerpt(name)).collect::<Vec<_>>().join(", "),
     }
 }
@@ -132,15 +132,15 @@ fn contents(bytes: &[u8], module: &Module) -> anyhow::Result<String> {
         writeln!(text, "{name:<width$}  {kind:<8}  {:>14}  {:>12}", size(tensor), thousands(tensor.numel()))?;
     }
     let values: usize = state.iter().map(|(_, tensor)| tensor.numel()).sum();
-    writeln!(text, "{:<width$}  {:<8}  {:>14}  {:>12}", "in all", "", "", thousands(values))?;
+    writeln!(text, "{:<width$}  {:<8}  {:>14}  {:>12}", "total", "", "", thousands(values))?;
     if state.is_empty() {
         let constants: usize = module.constants()?.iter().map(Tensor::numel).sum();
-        writeln!(text, "frozen: the weights are constants of the code, {} values", thousands(constants))?;
+        writeln!(text, "frozen: the weights are constants in the code, {} values", thousands(constants))?;
     }
     Ok(text)
 }
 
-fn of_cresset(metadata: &Metadata) -> anyhow::Result<String> {
+fn describe_metadata(metadata: &Metadata) -> anyhow::Result<String> {
     let mut text = String::new();
     let accuracy = metadata.metrics.held_out.get("accuracy").and_then(|value| value.as_f64());
     let [cresset, libtorch] = [&metadata.cresset, &metadata.libtorch].map(|version| terminal::line(version));
@@ -157,7 +157,7 @@ fn of_cresset(metadata: &Metadata) -> anyhow::Result<String> {
     writeln!(text, "data        {file} (SHA-256 {sha256})")?;
     if let Some(accuracy) = accuracy {
         let (rows, epoch) = (metadata.metrics.held_out_rows, metadata.metrics.epoch);
-        writeln!(text, "accuracy    {:.2} % of {rows} held-out rows, epoch {epoch}", 100. * accuracy)?;
+        writeln!(text, "accuracy    {:.2} % of {rows} validation rows, epoch {epoch}", 100. * accuracy)?;
     }
     Ok(text)
 }

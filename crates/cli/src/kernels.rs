@@ -1,21 +1,21 @@
-//! Which kernels compute.
+//! The choice between Cresset's kernels and libtorch's.
 
 use clap::{Args, ValueEnum};
 use cresset_bridge::kernels;
 
-/// Which kernels compute.
+/// The choice of kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Choice {
-    /// Cresset's own where they are faster, libtorch's elsewhere
+    /// Cresset's kernels where they are faster, libtorch's elsewhere
     Auto,
-    /// libtorch's only
+    /// only libtorch's kernels
     Libtorch,
 }
 
-/// The choice of kernels, for all commands.
+/// The option for the kernels, for all commands.
 #[derive(Debug, Args)]
 pub struct Kernels {
-    /// Which kernels compute: Cresset's own where they are faster, or libtorch's only; results differ by rounding
+    /// Kernels: Cresset's where they are faster, or only libtorch's; results differ by rounding
     #[arg(long, value_name = "KERNELS", default_value = "auto", global = true, help_heading = "Kernels")]
     kernels: Choice,
 }
@@ -31,7 +31,7 @@ impl Kernels {
 
 /// Logs which of Cresset's kernels ran, and how often.
 pub fn log_runs() {
-    let runs: Vec<_> = kernels::that_ran().map(|(entry, runs)| format!("{} {runs}", entry.name)).collect();
-    let runs = if runs.is_empty() { "none".to_string() } else { runs.join(", ") };
-    tracing::info!("kernels that ran: {runs}");
+    let counts: Vec<_> = kernels::that_ran().map(|(entry, count)| format!("{} {count}", entry.name)).collect();
+    let counts = if counts.is_empty() { "none".to_string() } else { counts.join(", ") };
+    tracing::info!("kernels that ran: {counts}");
 }

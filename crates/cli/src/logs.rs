@@ -1,4 +1,4 @@
-//! Logs, on standard error.
+//! Logging to standard error.
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -14,30 +14,30 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::screen;
 
-/// How logs look.
+/// Log format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
-    /// Lines for people
+    /// readable lines
     Text,
-    /// A JSON object a line, for programs
+    /// one JSON object per line
     Json,
 }
 
-/// What is logged, and how.
+/// Options of logging.
 #[derive(Debug, Args)]
 #[command(next_help_heading = LOGGING)]
 pub struct Logs {
-    /// Log more: -v what is done, -vv every detail; the variable RUST_LOG takes precedence
+    /// Verbose logging: -v for information, -vv for debugging; the variable RUST_LOG takes precedence
     #[arg(short, long, action = ArgAction::Count, global = true)]
     verbose: u8,
 
-    /// How logs look
+    /// Log format
     #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
     log_format: LogFormat,
 }
 
 impl Logs {
-    /// Turns logging on.
+    /// Starts logging.
     pub fn start(&self) {
         let level = ["warn", "cresset=info", "cresset=debug"][usize::from(self.verbose.min(2))];
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
@@ -53,7 +53,7 @@ impl Logs {
     }
 }
 
-/// An event as a line, whatever stands in what it tells.
+/// Formats an event as one line, with control characters escaped.
 struct Line;
 
 impl<S, N> FormatEvent<S, N> for Line

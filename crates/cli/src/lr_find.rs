@@ -11,7 +11,7 @@ use cresset::train::{LrCurve, Range};
 use super::arguments::Flags;
 use super::{Ended, Trust, show};
 
-/// Train for a moment with growing learning rates, draw how the loss goes with them, and suggest one
+/// Run a learning rate range test: train briefly with increasing rates, plot the loss, and suggest a rate
 #[derive(Debug, Args)]
 pub struct LrFind {
     #[command(flatten)]
@@ -21,19 +21,19 @@ pub struct LrFind {
     #[arg(long = "config", value_name = "FILE", help_heading = "Range test")]
     config_file: Option<PathBuf>,
 
-    /// The first learning rate
+    /// First learning rate
     #[arg(long, value_name = "RATE", default_value = "1e-6", help_heading = "Range test")]
     from: f64,
 
-    /// The last learning rate
+    /// Last learning rate
     #[arg(long, value_name = "RATE", default_value = "10", help_heading = "Range test")]
     to: f64,
 
-    /// Steps from the first to the last
+    /// Number of steps
     #[arg(long, value_name = "N", default_value = "200", help_heading = "Range test")]
     steps: usize,
 
-    /// Write rates and losses to this file, as CSV
+    /// Write learning rates and losses to this file, as CSV
     #[arg(long, value_name = "FILE", help_heading = "Range test")]
     csv: Option<PathBuf>,
 
@@ -53,10 +53,10 @@ impl LrFind {
             let rows = curve.points.iter().map(|(rate, loss)| format!("{rate:e},{loss}\n"));
             atomic::write(path, format!("lr,loss\n{}", rows.collect::<String>()).as_bytes())?;
         }
-        show(&drawn(&curve.points))?;
+        show(&plot(&curve.points))?;
         show(&match curve.suggestion {
-            Some(rate) => format!("\nsuggested: --lr {rate:.1e} (a tenth of the rate with the least loss)\n"),
-            None => "\nthe loss falls too little to tell; give it more steps by --steps, or other rates by --from and --to\n".to_string(),
+            Some(rate) => format!("\nsuggested: --lr {rate:.1e} (a tenth of the rate with the lowest loss)\n"),
+            None => "\nno suggestion: the loss decreases too little; try more --steps, or other rates with --from and --to\n".to_string(),
         })?;
         Ok(Ended::Well)
     }
@@ -65,26 +65,26 @@ impl LrFind {
 const WIDTH: usize = 72;
 const HEIGHT: usize = 16;
 
-/// The curve: loss upwards, the logarithm of the rate to the right.
-fn drawn(points: &[(f64, f64)]) -> String {
+/// Plots the loss over the logarithm of the learning rate.
+fn plot(points: &[(f64, f64)]) -> String {
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
-        return "the loss was no number from the first step on\n".to_string();
+        return "the loss was NaN or infinite at the first step\n".to_string();
     };
     let losses = points.iter().map(|(_, loss)| *loss);
-    let (least, most) =
-        losses.fold((f64::MAX, f64::MIN), |(least, most), loss| (least.min(loss), most.max(loss)));
+    let (min, max) =
+        losses.fold((f64::MAX, f64::MIN), |(min, max), loss| (min.min(loss), max.max(loss)));
     let mut field = vec![[' '; WIDTH]; HEIGHT];
     for (index, (_, loss)) in points.iter().enumerate() {
         let column = index * (WIDTH - 1) / (points.len() - 1).max(1);
-        let height = (loss - least) / (most - least).max(f64::MIN_POSITIVE);
+        let height = (loss - min) / (max - min).max(f64::MIN_POSITIVE);
         let row = ((1. - height) * (HEIGHT - 1) as f64).round() as usize;
         field[row][column] = '•';
     }
     let mut text = String::from("loss\n");
     for (row, cells) in field.iter().enumerate() {
         let label = match row {
-            0 => format!("{most:8.4}"),
-            row if row == HEIGHT - 1 => format!("{least:8.4}"),
+            0 => format!("{max:8.4}"),
+            row if row == HEIGHT - 1 => format!("{min:8.4}"),
             _ => " ".repeat(8),
         };
         text += &format!("{label} │{}\n", cells.iter().collect::<String>().trim_end());

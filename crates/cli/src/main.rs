@@ -1,4 +1,4 @@
-//! The `cresset` program: one file a command, each a table of contents.
+//! The `cresset` program, one file per command.
 
 mod arguments;
 mod card;
@@ -39,7 +39,7 @@ use screen::tell;
 #[command(
     version,
     max_term_width = 120,
-    after_help = "Start here:  cresset train      (the handwritten digits, in seconds)\nThen:        cresset predict runs/digits-mlp-1/model.pt picture.png"
+    after_help = "Start here:  cresset train      (handwritten digits, takes seconds)\nThen:        cresset predict runs/digits-mlp-1/model.pt image.png"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -73,36 +73,36 @@ enum Command {
     Doctor(doctor::Doctor),
 }
 
-/// How a command ended, other than by an error.
+/// The outcome of a command that did not fail with an error.
 enum Ended {
     Well,
-    /// Something that was looked for is not as it should be.
+    /// A check failed.
     Badly,
-    /// Stopped by the user, at a point that it can go on from.
+    /// Stopped by the user; it can be resumed.
     Interrupted,
 }
 
-/// Runs the program and ends the process. Exit codes: 0 well, 1 failed, 2 usage or input at fault, 130 interrupted.
+/// Runs the program and ends the process. Exit codes: 0 success, 1 failure, 2 error in usage or input, 130 interrupted.
 fn main() -> ! {
     cresset_bridge::process::survive_file_size_limit();
     cresset_bridge::process::silence_warnings();
     let code = match Cli::try_parse() {
         Ok(cli) => run(cli),
-        Err(answer) => {
-            print(&answer);
-            answer.exit_code()
+        Err(message) => {
+            print(&message);
+            message.exit_code()
         }
     };
-    // What a pipe's reader that went away does not take is lost, as it is by an orderly end.
+    // An error is ignored, as in a normal exit: the reader of a pipe may be gone.
     let _ = std::io::stdout().flush();
-    // An orderly end takes libtorch's operators off one by one, which is 80 ms of the 400 of the digits.
+    // A normal exit unregisters libtorch's operators one by one, which takes 80 ms of 400 ms for digits.
     cresset_bridge::process::exit_at_once(code)
 }
 
 fn run(cli: Cli) -> i32 {
     cli.logs.start();
     cli.kernels.select();
-    // What tch panics with becomes an error of the library; Rust's own account of the panic would only repeat it.
+    // The library turns panics of tch into errors; Rust's panic message would repeat them.
     std::panic::set_hook(Box::new(|panic| tracing::debug!("{panic}")));
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cli.command.run()));
     kernels::log_runs();
@@ -116,7 +116,7 @@ fn run(cli: Cli) -> i32 {
         }
         Err(_) => {
             tell(
-                "error: cresset failed in a way that it should not; run it again with -vv to see where, and report it",
+                "error: internal error; run the command again with -vv for details, and please report it",
             );
             1
         }
@@ -147,10 +147,10 @@ impl Command {
     }
 }
 
-/// Where to compute, for the commands that are given a trained model.
+/// Device and threads, for commands that run a trained model.
 #[derive(Debug, Args)]
 struct Compute {
-    /// Where to compute: `auto`, `cpu`, `cuda` or `cuda:N`
+    /// Device: `auto`, `cpu`, `cuda` or `cuda:N`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: cresset::options::device::DeviceChoice,
 
@@ -162,11 +162,11 @@ struct Compute {
     trust: Trust,
 }
 
-/// Whether code in model files is believed, for all commands that load one.
+/// Whether to trust the code in model files, for all commands that load one.
 #[derive(Debug, Args)]
 struct Trust {
-    /// Run all code of a TorchScript file, also operations that no classifier needs, such as those on files: for files whose maker
-    /// you trust as if it were a program
+    /// Run all code of a TorchScript file, including operations that no classifier needs, such as file access; use it only for
+    /// files you trust like a program
     #[arg(long, help_heading = "Safety", hide_short_help = true)]
     trust: bool,
 }
@@ -187,22 +187,22 @@ impl Compute {
     }
 }
 
-/// Shows what the parser of the command line answers: help, the version, or what is wrong. A reader that went away is no matter.
-fn print(answer: &clap::Error) {
-    let plain = answer.render().to_string();
-    // What is wrong is quoted as it was given.
-    match answer.use_stderr() && terminal::lines(&plain) != plain {
+/// Prints a message of the command line parser: help, version or an error. Ignores a closed pipe.
+fn print(message: &clap::Error) {
+    let plain = message.render().to_string();
+    // An error quotes the arguments, which may hold control characters.
+    match message.use_stderr() && terminal::lines(&plain) != plain {
         true => plain.trim_end().lines().for_each(tell),
-        false => drop(answer.print()),
+        false => drop(message.print()),
     }
 }
 
-/// Writes text for people to standard output. A reader that has gone away (`| head`) is no failure.
+/// Writes text for people to standard output. Ignores a closed pipe (`| head`).
 fn show(text: &str) -> anyhow::Result<()> {
     put(&terminal::lines(text))
 }
 
-/// The same of text for other programs, which is written as it is.
+/// Writes text for other programs to standard output, unescaped. Ignores a closed pipe.
 fn put(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -9,14 +9,14 @@ use tch::Device;
 
 use super::{Ended, show, thousands};
 
-/// List the architectures with their sizes and costs, or one of them layer by layer
+/// List the architectures with their parameters and FLOPs, or the layers of one of them
 #[derive(Debug, Args)]
 pub struct Models {
-    /// The architecture to show [default: all]
+    /// Architecture to show [default: all]
     #[arg(value_name = "NAME")]
     name: Option<String>,
 
-    /// Shape of an example: channels, height and width of a picture, or the number of columns of a table
+    /// Shape of an example: channels, height and width of an image, or the number of columns of a table
     #[arg(long, value_name = "SHAPE", default_value = "1x8x8", value_parser = shape)]
     input: InputShape,
 
@@ -47,7 +47,7 @@ fn list(task: &Task) -> anyhow::Result<String> {
         "model", "parameters", "FLOPs", task.input, task.classes
     );
     for architecture in ARCHITECTURES {
-        // A table's rows are for some of them only.
+        // Some architectures do not accept tables.
         let Ok(network) = Network::new(architecture.name, "", task, Device::Cpu, 0) else { continue };
         let flops: u64 = network.summary(&task.input).iter().map(|row| 2 * row.multiply_adds).sum();
         let parameters = thousands(network.parameter_count());
@@ -59,21 +59,21 @@ fn list(task: &Task) -> anyhow::Result<String> {
             architecture.summary
         )?;
     }
-    text += "\nFLOPs: operations for one example, a multiplication and an addition counting two.\n";
-    text += "cresset models NAME shows the layers and the options; --input 3x224x224 --classes 1000 another size.\n";
+    text += "\nFLOPs: operations for one example; a multiply-add counts as two.\n";
+    text += "`cresset models NAME` shows the layers and the options; --input and --classes set the size.\n";
     Ok(text)
 }
 
 fn layers(architecture: &Architecture, options: &str, task: &Task) -> anyhow::Result<String> {
     let network = Network::new(architecture.name, options, task, Device::Cpu, 0)?;
     let rows = network.summary(&task.input);
-    let width = |of: fn(&cresset::model::layer::LayerRow) -> &str, least: usize| {
-        rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0).max(least)
+    let width = |of: fn(&cresset::model::layer::LayerRow) -> &str, minimum: usize| {
+        rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0).max(minimum)
     };
-    let (names, whats) = (width(|row| &row.name, 5), width(|row| &row.what, 5));
+    let (name_width, what_width) = (width(|row| &row.name, 5), width(|row| &row.what, 5));
     let mut text = format!("{}: {}\n\n", architecture.name, architecture.summary);
     let line = |name: &str, what: &str, output: &str, parameters: &str, flops: &str| {
-        format!("{name:<names$}  {what:<whats$}  {output:<14}  {parameters:>10}  {flops:>8}\n")
+        format!("{name:<name_width$}  {what:<what_width$}  {output:<14}  {parameters:>10}  {flops:>8}\n")
     };
     text += &line("layer", "", "output", "parameters", "FLOPs");
     for row in &rows {
@@ -82,7 +82,7 @@ fn layers(architecture: &Architecture, options: &str, task: &Task) -> anyhow::Re
         text += &line(&row.name, &row.what, &output.join("×"), &thousands(row.parameters), &flops);
     }
     let flops = rounded(rows.iter().map(|row| 2 * row.multiply_adds).sum());
-    text += &line("in all", "", "", &thousands(network.parameter_count()), &flops);
+    text += &line("total", "", "", &thousands(network.parameter_count()), &flops);
     text += "\noptions (--model-options NAME=NUMBER,…)\n";
     for option in architecture.options {
         writeln!(text, "  {:<8}  {} [default: {}]", option.name, option.help, option.default)?;
@@ -107,7 +107,7 @@ pub fn shape(text: &str) -> Result<InputShape, String> {
     match sizes.collect::<Option<Vec<i64>>>() {
         Some(sizes) if [1, 3].contains(&sizes.len()) => Ok(InputShape(sizes)),
         _ => {
-            Err("it is CHANNELSxHEIGHTxWIDTH, such as 3x32x32, or the number of columns of a table"
+            Err("expected CHANNELSxHEIGHTxWIDTH, such as 3x32x32, or the number of columns of a table"
                 .to_string())
         }
     }

@@ -11,33 +11,33 @@ use super::arguments::{Flags, chosen};
 use super::screen::tell;
 use super::{Compute, Ended, thousands};
 
-/// Classify pictures or rows with an exported model
+/// Classify images or table rows with an exported model
 ///
-/// What cannot be read or classified is a row with its error; all others are classified, and the exit code is 1, or 2 where a
-/// table does not fit the model.
+/// An input that cannot be read or classified gives a row with the error, and the exit code is 1. If a table does not match the
+/// model, the exit code is 2.
 #[derive(Debug, Args)]
 pub struct Predict {
-    /// The model.pt
+    /// Exported model (model.pt)
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
-    /// Pictures, folders of pictures, patterns such as 'scans/**/*.png', CSV files of rows, or - for CSV on standard input
+    /// Images, image folders, patterns such as 'scans/**/*.png', CSV files, or - for CSV on standard input
     #[arg(value_name = "INPUT", required_unless_present = "paths_from")]
     inputs: Vec<PathBuf>,
 
-    /// Classify what this list names, too: the path of a picture, a folder or a CSV file a line; - is standard input
+    /// File with more inputs, one path per line; - is standard input
     #[arg(long, value_name = "FILE")]
     paths_from: Option<PathBuf>,
 
-    /// Folder of the images that a table names [default: that of the table, and those in it]
+    /// Folder of the images listed in a table [default: the folder of the table and its subfolders]
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
 
-    /// How many classes to give for each input, the most probable first
+    /// Number of classes to output for each input, the most probable first
     #[arg(long, value_name = "K", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
 
-    /// Give the probabilities of all classes, too
+    /// Output the probabilities of all classes
     #[arg(long)]
     probabilities: bool,
 
@@ -45,15 +45,15 @@ pub struct Predict {
     #[arg(long, value_name = "FORMAT", default_value = "csv", value_parser = chosen::<Output>())]
     output: Output,
 
-    /// In CSV, write ' before names that begin with =, +, - or @, which spreadsheets take for formulas
+    /// In CSV, write ' before names that begin with =, +, - or @, so that spreadsheets do not run them as formulas
     #[arg(long)]
     escape_formulas: bool,
 
-    /// Write what the last layer is given to this file: a NumPy array, float32 (inputs, width), NaN where there is an error
+    /// Write the embeddings (inputs of the last layer) to this file: a NumPy array, float32 (inputs, width), NaN for errors
     #[arg(long, value_name = "FILE.npy")]
     embeddings: Option<PathBuf>,
 
-    /// Inputs that go through the model together, and whose results are written together
+    /// Batch size
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch_size: u32,
 
@@ -73,7 +73,7 @@ impl Predict {
         let device = self.compute.prepare()?;
         let classifier =
             Classifier::load_on(&self.model, device)?.with_unknown(self.unknown).with_views(&self.views)?;
-        // A row takes a multiply-add a weight, or more.
+        // An example takes at least one multiply-add per weight.
         let work = classifier.values()?.saturating_mul(self.batch_size as usize);
         tch::set_num_threads(self.compute.threads.for_step(work).into());
         let batching = Batching {
@@ -100,7 +100,7 @@ impl Predict {
         let (failed, inputs) = (thousands(found.failed), thousands(found.inputs));
         tell(&format!("{failed} of {inputs} inputs could not be classified"));
         match found.misfit {
-            // Not one of many inputs is at fault, but what they were given as.
+            // The table as a whole does not match, rather than one of its inputs.
             Some(problem) => Err(Error::Usage(problem).into()),
             None => Ok(Ended::Badly),
         }

@@ -11,14 +11,14 @@ use tch::Device;
 
 use super::{Compute, Ended, show};
 
-/// Write a page that shows a run: curves, confusion, the surest mistakes and what the model saw in them
+/// Write an HTML report of a run: learning curves, confusion matrix, and the most confident errors with their saliency
 #[derive(Debug, Args)]
 pub struct Report {
-    /// The folder of a run
+    /// Run folder
     #[arg(value_name = "RUN")]
     run: PathBuf,
 
-    /// Where to write the page [default: report.html in the folder of the run]
+    /// Output file [default: report.html in the run folder]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -36,7 +36,7 @@ impl Report {
     }
 }
 
-/// Writes the page of a run into its folder.
+/// Writes report.html to the run folder.
 pub fn write(run: &RunFolder, device: Device) -> anyhow::Result<()> {
     write_to(run, device, &run.report())
 }

@@ -12,37 +12,37 @@ use cresset::report::runs::{
 use super::screen::tell;
 use super::{Ended, put, show};
 
-/// List runs with their figures, the best ones first if wanted
+/// List runs with their metrics, optionally sorted
 ///
-/// A column is a figure (accuracy, loss, test_accuracy, …), an option of the run file, or a note of the run; `--columns help` lists
-/// them. A cross-validation is a row with means and deviations over its folds.
+/// A column is a metric (accuracy, loss, test_accuracy, …), an option of the run file, or an entry of the run's record;
+/// `--columns help` lists them. A cross-validation is one row with means and standard deviations over its folds.
 #[derive(Debug, Args)]
 pub struct Runs {
     /// Folder that holds the runs
     #[arg(value_name = "DIR", default_value = "runs")]
     dir: PathBuf,
 
-    /// Column to sort by, with `-` in front for the greatest first
+    /// Column to sort by; `-COLUMN` sorts in descending order
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     sort: Option<String>,
 
-    /// Condition that a run must meet, such as `model=cnn`, `accuracy>0.97`, `epochs>=10`; may be given several times
+    /// Condition on the runs, such as `model=cnn`, `accuracy>0.97`, `epochs>=10`; may be repeated
     #[arg(long, value_name = "EXPR")]
     filter: Vec<String>,
 
-    /// Show only the run that is best by this metric
+    /// Show only the best run by this metric
     #[arg(long, value_name = "METRIC", conflicts_with = "sort")]
     best: Option<String>,
 
-    /// Columns to show, with commas between them, instead of those that fit
+    /// Columns to show, separated by commas [default: those that fit]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     columns: Vec<String>,
 
-    /// List the folds of each cross-validation, too
+    /// Also list the folds of each cross-validation
     #[arg(long)]
     all: bool,
 
-    /// How the list is written
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
 
@@ -51,14 +51,14 @@ pub struct Runs {
     json: bool,
 }
 
-/// How a list or a difference is written.
+/// Output format of a list or a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// for people
+    /// readable text
     Table,
-    /// for spreadsheets
+    /// comma-separated values
     Csv,
-    /// for programs
+    /// JSON
     Json,
 }
 

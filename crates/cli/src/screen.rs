@@ -1,4 +1,4 @@
-//! Standard error, which lines of the log share with a progress bar or a dashboard.
+//! Standard error, shared by log lines with a progress bar or the dashboard.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,56 +6,56 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cresset::data::terminal;
 use indicatif::ProgressBar;
 
-/// What is shown on the terminal beside lines.
+/// What the terminal shows besides log lines.
 enum Screen {
     Nothing,
-    /// Lines go above the bar.
+    /// Lines are printed above the bar.
     Bar(ProgressBar),
-    /// Lines are kept until the whole screen is given back.
-    Whole(Vec<u8>),
+    /// Lines are buffered until the dashboard closes.
+    Full(Vec<u8>),
 }
 
 static SCREEN: Mutex<Screen> = Mutex::new(Screen::Nothing);
 
 fn screen() -> MutexGuard<'static, Screen> {
-    // A writer that panicked leaves a screen that can still be written to.
+    // The state stays valid if a thread panicked while it held the lock.
     SCREEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lines go above this bar from now on.
+/// Prints lines above this bar from now on.
 pub fn show_bar(bar: &ProgressBar) {
     *screen() = Screen::Bar(bar.clone());
 }
 
-/// Lines are kept from now on.
-pub fn take_whole() {
-    *screen() = Screen::Whole(Vec::new());
+/// Buffers lines from now on.
+pub fn start_full_screen() {
+    *screen() = Screen::Full(Vec::new());
 }
 
-/// The last line that was kept while the screen was taken.
-pub fn last_kept() -> Option<String> {
+/// The last buffered line.
+pub fn last_buffered_line() -> Option<String> {
     match &*screen() {
-        Screen::Whole(kept) => String::from_utf8_lossy(kept).lines().next_back().map(str::to_string),
+        Screen::Full(buffer) => String::from_utf8_lossy(buffer).lines().next_back().map(str::to_string),
         _ => None,
     }
 }
 
-/// Lines go to the terminal again, those that were kept first.
-pub fn give_back() {
+/// Prints the buffered lines, and writes lines to the terminal directly from now on.
+pub fn release() {
     let before = std::mem::replace(&mut *screen(), Screen::Nothing);
-    if let Screen::Whole(kept) = before {
-        // Where standard error is closed there is nobody to tell.
-        let _ = io::stderr().write_all(&kept);
+    if let Screen::Full(buffer) = before {
+        // An error is ignored: standard error may be closed.
+        let _ = io::stderr().write_all(&buffer);
     }
 }
 
-/// Says something to the user beside the output: a line.
+/// Prints a line to standard error.
 pub fn tell(text: &str) {
-    // Where standard error is closed there is nobody to tell.
+    // An error is ignored: standard error may be closed.
     let _ = Lines.write_all(format!("{}\n", terminal::line(text)).as_bytes());
 }
 
-/// Writes lines where they disturb nothing.
+/// Writes lines without disturbing the bar or the dashboard.
 pub struct Lines;
 
 impl Write for Lines {
@@ -63,7 +63,7 @@ impl Write for Lines {
         match &mut *screen() {
             Screen::Nothing => io::stderr().write_all(bytes)?,
             Screen::Bar(bar) => bar.suspend(|| io::stderr().write_all(bytes))?,
-            Screen::Whole(kept) => kept.extend(bytes),
+            Screen::Full(buffer) => buffer.extend(bytes),
         }
         Ok(bytes.len())
     }

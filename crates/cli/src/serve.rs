@@ -13,17 +13,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::arguments::Flags;
 use super::{Compute, Ended, show};
 
-/// Answer requests over HTTP with an exported model, show a playground, and keep corrections
+/// Serve an exported model over HTTP, with a playground, and record corrections
 ///
-/// When another file takes the place of the model.pt by a rename, that is served from then on. SIGINT and SIGTERM end the
-/// server when the requests that came in are answered.
+/// When the model.pt is replaced by a rename, the server loads the new file. On SIGINT and SIGTERM it finishes the pending
+/// requests and exits.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// A model.pt, or the folder of a run
+    /// Exported model (model.pt), or run folder
     #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 
-    /// A file with the token that requests must carry, which they must beyond loopback; the variable CRESSET_TOKEN gives it, too
+    /// File with the token that requests must send, required on addresses other than loopback; the variable CRESSET_TOKEN also sets it
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
@@ -42,7 +42,7 @@ impl Serve {
         let model = Model { path, device, threads: self.compute.threads };
         let server = Server::new(model, &self.options, self.token()?)?;
         let feedback = terminal::path(server.feedback());
-        show(&format!("http://{}/\ncorrections go to {feedback}\n", server.address()))?;
+        show(&format!("http://{}/\ncorrections are written to {feedback}\n", server.address()))?;
         server.run(interrupted())?;
         Ok(Ended::Well)
     }
@@ -56,7 +56,7 @@ impl Serve {
     }
 }
 
-/// Ends with the first Ctrl-C or SIGTERM; where neither can be listened for, never.
+/// Completes at the first Ctrl-C or SIGTERM; never if their handlers cannot be installed.
 async fn interrupted() {
     let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {

@@ -13,22 +13,21 @@ use super::screen::tell;
 use super::train::stop_on_interrupt;
 use super::{Ended, Trust, show};
 
-/// Search for better options: train many runs with options that are drawn, and keep the best
+/// Search hyperparameters: train many runs with sampled options, and keep the best
 ///
-/// A search space is a TOML file: [run] has the options of all trials, [space] those that are drawn, such as
-/// `lr = { log_uniform = [1e-4, 1e-1] }`, and [tune] says how. docs/tuning.md shows one.
+/// A search space is a TOML file: [run] has the options of all trials, [space] the distributions of the sampled ones, such as
+/// `lr = { log_uniform = [1e-4, 1e-1] }`, and [tune] the search method. docs/tuning.md shows an example.
 #[derive(Debug, Args)]
 pub struct Tune {
-    /// What is searched (TOML)
+    /// Search space (TOML)
     #[arg(value_name = "SPACE", required_unless_present = "resume")]
     space: Option<PathBuf>,
 
-    /// Folder of the search; one that holds a search of the same space is gone on with [default: the next free
-    /// runs/tune-SPACE-NUMBER]
+    /// Folder of the search; a search of the same space in it is resumed [default: the next free runs/tune-SPACE-NUMBER]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Go on with the search in this folder
+    /// Resume the search in this folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["space", "out"])]
     resume: Option<PathBuf>,
 
@@ -36,8 +35,8 @@ pub struct Tune {
     trust: Trust,
 }
 
-/// So many trials are shown at the end; trials.csv has all.
-const SHOWN: usize = 10;
+/// Number of trials shown at the end; trials.csv has all.
+const MAX_SHOWN: usize = 10;
 
 impl Tune {
     pub fn run(self) -> anyhow::Result<Ended> {
@@ -50,10 +49,10 @@ impl Tune {
         };
         let path = search.path().to_path_buf();
         show(&format!("{} in {}\n\n", search.method_name(), terminal::path(&path)))?;
-        match search.run(&mut Narrator(Silent), &|| stop.load(Ordering::Relaxed))? {
+        match search.run(&mut TrialPrinter(Silent), &|| stop.load(Ordering::Relaxed))? {
             Finished::Complete(trials) => show(&result(&search, &trials))?,
             Finished::Interrupted => {
-                tell("interrupted; everything is saved. Go on with:");
+                tell("interrupted; the state is saved. Resume with:");
                 tell(&format!("  cresset tune --resume {}", terminal::argument(&path)));
                 return Ok(Ended::Interrupted);
             }
@@ -62,17 +61,17 @@ impl Tune {
     }
 }
 
-/// Says what each trial came to, on standard error.
-struct Narrator(Silent);
+/// Prints the result of each trial to standard error.
+struct TrialPrinter(Silent);
 
-impl Watch for Narrator {
+impl Watch for TrialPrinter {
     fn ended(&mut self, step: &Step, trial: &Trial) -> Result<()> {
         let width = step.trials.to_string().len();
         tell(&format!(
             "trial {:>width$}/{}  {}  {}",
             step.trial,
             step.trials,
-            figures(trial),
+            metrics(trial),
             options(trial)
         ));
         Ok(())
@@ -83,7 +82,7 @@ impl Watch for Narrator {
     }
 }
 
-fn figures(trial: &Trial) -> String {
+fn metrics(trial: &Trial) -> String {
     match (&trial.state, &trial.best) {
         (TrialState::Failed(reason), _) => format!("failed: {}", terminal::line(reason)),
         (_, Some(best)) => format!(
@@ -107,18 +106,18 @@ fn options(trial: &Trial) -> String {
 }
 
 fn result(search: &Search, trials: &[Trial]) -> String {
-    let mut text = "\nheld out, the best first\n".to_string();
-    for trial in trials.iter().take(SHOWN) {
-        let state = if trial.state == TrialState::Stopped { "  (given up)" } else { "" };
-        text += &format!("trial {:>4}  {}  {}{state}\n", trial.number, figures(trial), options(trial));
+    let mut text = "\nvalidation results, best first\n".to_string();
+    for trial in trials.iter().take(MAX_SHOWN) {
+        let state = if trial.state == TrialState::Stopped { "  (pruned)" } else { "" };
+        text += &format!("trial {:>4}  {}  {}{state}\n", trial.number, metrics(trial), options(trial));
     }
     let best = &trials[0];
     text + &format!(
         r#"
 best       trial {number}: {run}
-           chosen among {count} by the held-out rows, so its figures on them are flattered; measure it on others
+           selected among {count} trials by the validation loss, so its validation results are optimistic; use a test set
 trials     {path}/trials.csv
-again      cresset train --config {best_file}
+retrain    cresset train --config {best_file}
 "#,
         number = best.number,
         run = terminal::path(&search.path().join(format!("trial-{}", best.number))),

@@ -141,7 +141,7 @@ fn over_ten_seeds_the_accuracy_is_that_of_pytorch() {
         theirs += accuracy_of_pytorch(&seed, &run.join("split.csv")) / 10.;
     }
     println!(
-        "mean held-out accuracy over 10 seeds: cresset {:.2} %, PyTorch {:.2} %",
+        "mean validation accuracy over 10 seeds: cresset {:.2} %, PyTorch {:.2} %",
         100. * ours,
         100. * theirs
     );

@@ -13,7 +13,7 @@ use crate::Ended;
 use crate::put;
 use crate::show;
 
-/// Find what is wrong with data: unreadable files, duplicates, contradictions, leaks, imbalance, outliers
+/// Find problems in data: unreadable files, duplicates, contradictory labels, leakage, imbalance, outliers
 #[derive(Debug, Args)]
 pub struct AuditData {
     #[command(flatten)]
@@ -23,11 +23,11 @@ pub struct AuditData {
     #[arg(long)]
     json: bool,
 
-    /// Write a page with thumbnails, which needs nothing else to be looked at
+    /// Write a self-contained HTML report with thumbnails
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
-    /// Exit with 1 if anything but notes is found
+    /// Exit with code 1 if there are findings other than notes
     #[arg(long)]
     strict: bool,
 }

@@ -13,13 +13,13 @@ use crate::Ended;
 use crate::show;
 use crate::thousands;
 
-/// Write the list of the examples that had better be left out, for `cresset train --exclude`; the data stays as it is
+/// Write a list of the examples to exclude, for `cresset train --exclude`; the data is not modified
 #[derive(Debug, Args)]
 pub struct Clean {
     #[command(flatten)]
     source: Source,
 
-    /// The list, which must not exist
+    /// Output file, which must not exist
     #[arg(long, value_name = "FILE", default_value = "exclude.tsv")]
     output: PathBuf,
 }
@@ -28,7 +28,7 @@ impl Clean {
     pub fn run(self) -> anyhow::Result<Ended> {
         if self.output.exists() {
             let problem = format!(
-                "{} exists, and may hold what you chose; name another file with --output",
+                "{} exists and was not overwritten; choose another file with --output",
                 self.output.display()
             );
             return Err(Error::Usage(problem).into());
@@ -39,8 +39,8 @@ impl Clean {
         atomic::write(&self.output, list.as_bytes())?;
         let (count, rows) = (thousands(count), thousands(audit.rows));
         show(&format!(
-            "{count} of {rows} examples had better be left out; they are listed in {}, each with the reason.\n\
-             Look through it, then:  cresset train --data {} --exclude {}\n",
+            "{count} of {rows} examples should be excluded; {} lists them with the reasons.\n\
+             Check the list, then run:  cresset train --data {} --exclude {}\n",
             terminal::path(&self.output),
             terminal::argument(Path::new(&self.source.data)),
             terminal::argument(&self.output),

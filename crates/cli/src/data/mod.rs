@@ -13,7 +13,7 @@ use cresset::options::device::Threads;
 use super::Ended;
 use super::arguments::Flags;
 
-/// Look at data, clean it, preview its augmentation, or make more of it
+/// Audit data, clean it, preview its augmentation, or synthesize more of it
 #[derive(Debug, Args)]
 pub struct Data {
     #[command(subcommand)]
@@ -39,10 +39,10 @@ impl Data {
     }
 }
 
-/// Which data, for all of these commands.
+/// The data of these commands.
 #[derive(Debug, Args)]
 struct Source {
-    /// A built-in data set, or a file or folder of labelled examples
+    /// Built-in dataset, or a file or folder of labeled examples
     #[arg(value_name = "NAME|PATH")]
     data: String,
 
@@ -59,7 +59,7 @@ impl Source {
         self.threads.count().into()
     }
 
-    /// The data set, its pictures decoded.
+    /// Loads the dataset and decodes its images.
     fn decoded(&self) -> cresset::error::Result<Dataset> {
         let dataset = data::load(&self.data, &self.reading)?;
         decode_all(dataset, self.threads(), self.reading.max_bad_share)

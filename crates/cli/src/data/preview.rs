@@ -14,25 +14,25 @@ use super::Source;
 use crate::Ended;
 use crate::show;
 
-/// Show what augmentations make of pictures, as a contact sheet
+/// Preview augmentations on example images, as a contact sheet
 #[derive(Debug, Args)]
 pub struct Preview {
     #[command(flatten)]
     source: Source,
 
-    /// What to show, as `cresset train --augment` takes it [default: each augmentation and each preset, a row each]
+    /// Augmentation, as in `cresset train --augment` [default: each transform and each preset, one per row]
     #[arg(long, value_name = "CHANGES")]
     augment: Option<String>,
 
-    /// Rows of the sheet, where `--augment` is given
+    /// Number of rows with `--augment`
     #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=100))]
     rows: u32,
 
-    /// Seed of what is drawn
+    /// Random seed
     #[arg(long, value_name = "N", default_value = "0")]
     seed: u64,
 
-    /// The sheet, a PNG file
+    /// Output file (PNG)
     #[arg(long, value_name = "FILE", default_value = "preview.png")]
     output: PathBuf,
 }
@@ -51,7 +51,7 @@ impl Preview {
         let dataset = self.source.decoded()?;
         if !dataset.has_pictures() {
             let problem =
-                format!("{}: its examples are no pictures, so nothing can be shown", self.source.data);
+                format!("{}: the examples are not images, so there is nothing to preview", self.source.data);
             return Err(Error::Usage(problem).into());
         }
         let sheet = contact_sheet(&dataset, &augmentations, self.seed)?;
@@ -59,7 +59,7 @@ impl Preview {
         sheet.write_to(&mut bytes, image::ImageFormat::Png)?;
         atomic::write(&self.output, &bytes.into_inner())?;
         let mut text =
-            format!("written to {}; each row begins with a picture as it is\n", terminal::path(&self.output));
+            format!("written to {}; each row begins with the original image\n", terminal::path(&self.output));
         if self.augment.is_none() {
             for (number, spec) in (1..).zip(&specs) {
                 let kind = AUGMENTATIONS.iter().find(|kind| kind.name == spec);

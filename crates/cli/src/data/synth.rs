@@ -12,29 +12,29 @@ use crate::Ended;
 use crate::show;
 use crate::thousands;
 
-/// Make a larger set of pictures from a small one, as a folder to train on
+/// Synthesize a larger set of images from a small one, as a folder for training
 #[derive(Debug, Args)]
 pub struct Synth {
     #[command(flatten)]
     source: Source,
 
-    /// The folder, which must be new or empty; the real pictures are written there too
+    /// Output folder, which must be new or empty; the original images are written there, too
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
 
-    /// Synthetic pictures a class
+    /// Number of synthetic images per class
     #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     per_class: u32,
 
-    /// How each is changed, as `cresset train --augment` takes it
+    /// Augmentation of each image, as in `cresset train --augment`
     #[arg(long, value_name = "CHANGES", default_value = "digits")]
     augment: String,
 
-    /// How often a picture is mixed of two real ones of its class
+    /// Share of images that are mixed from two real ones of their class
     #[arg(long, value_name = "SHARE", default_value = "0.5")]
     mixed: f64,
 
-    /// Seed of what is drawn
+    /// Random seed
     #[arg(long, value_name = "N", default_value = "0")]
     seed: u64,
 }
@@ -42,14 +42,14 @@ pub struct Synth {
 impl Synth {
     pub fn run(self) -> anyhow::Result<Ended> {
         if !(0. ..=1.).contains(&self.mixed) {
-            return Err(Error::Usage(format!("--mixed {}: it is a number from 0 to 1", self.mixed)).into());
+            return Err(Error::Usage(format!("--mixed {}: expected a number from 0 to 1", self.mixed)).into());
         }
         let augmentation = self.augment.parse().map_err(Error::Usage)?;
         let dataset = self.source.decoded()?;
         let Synth { per_class, mixed, seed, .. } = self;
         let count = Synthesis { per_class, mixed, augmentation, seed }.write(&dataset, &self.output)?;
         show(&format!(
-            "{} real and {} synthetic pictures are in {}\n",
+            "wrote {} real and {} synthetic images to {}\n",
             thousands(dataset.rows()),
             thousands(count),
             terminal::path(&self.output)

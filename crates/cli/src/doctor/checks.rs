@@ -1,4 +1,4 @@
-//! Looks at the machine and says what is missing and what to do about it.
+//! Checks of the machine, with a remedy for each problem.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,35 +9,35 @@ use tch::Device;
 use cresset::data::builtin::DATASETS;
 use cresset::options::device::{self, Threads};
 
-/// How a thing stands.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// As it should be.
+    /// No problem.
     Good,
-    /// Something is absent that not everybody needs.
+    /// An optional part is missing.
     Absent,
-    /// Something is broken that everybody needs.
+    /// A required part is broken.
     Fault,
 }
 
-/// One thing that was looked at.
+/// A check of one part of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// The thing.
+    /// The name of the part.
     pub name: &'static str,
-    /// How it stands.
+    /// The result.
     pub state: State,
-    /// What was found.
+    /// Details, such as a version or a path.
     pub found: String,
-    /// What to do, where something is to be done.
+    /// The remedy, if there is a problem.
     pub remedy: Option<String>,
 }
 
-/// Looks at everything.
+/// Runs all checks.
 pub fn examine() -> Vec<Check> {
     let mut checks = vec![
-        tool("Rust", "cargo", "install Rust with rustup, to build cresset again"),
-        tool("C++ compiler", "c++", "install g++ (Debian, Ubuntu: apt install g++), to build cresset again"),
+        tool("Rust", "cargo", "install Rust with rustup, to rebuild cresset"),
+        tool("C++ compiler", "c++", "install g++ (Debian, Ubuntu: apt install g++), to rebuild cresset"),
         libtorch(),
         cuda_state(),
     ];
@@ -45,7 +45,7 @@ pub fn examine() -> Vec<Check> {
     checks.extend([threads(), cache()]);
     checks.extend(DATASETS.iter().map(|dataset| match dataset.path() {
         Some(path) => good(dataset.name, path.display().to_string()),
-        None => absent(dataset.name, "not fetched", "run `make data`"),
+        None => absent(dataset.name, "not downloaded", "run `make data`"),
     }));
     checks
 }
@@ -69,18 +69,18 @@ fn tool(name: &'static str, program: &str, remedy: &str) -> Check {
     }
 }
 
-/// The libraries that this very process runs on, computing something with them.
+/// Computes a sum with the libtorch of this process.
 fn libtorch() -> Check {
     let version = cresset_bridge::LIBTORCH_VERSION;
-    let place = loaded_from("libtorch_cpu.so").unwrap_or_else(|| PathBuf::from("an unknown place"));
+    let folder = loaded_from("libtorch_cpu.so").unwrap_or_else(|| PathBuf::from("an unknown folder"));
     let sum = tch::Tensor::from_slice(&[1f32, 2., 3.]).f_sum(tch::Kind::Float);
     match sum.map(|sum| sum.double_value(&[])) {
-        Ok(6.) => good("libtorch", format!("{version} in {}", place.display())),
+        Ok(6.) => good("libtorch", format!("{version} in {}", folder.display())),
         _ => Check {
             name: "libtorch",
             state: State::Fault,
-            found: format!("{version} in {} cannot add three numbers", place.display()),
-            remedy: Some(format!("delete {} and run `make train`, which fetches it again", place.display())),
+            found: format!("{version} in {} cannot add three numbers", folder.display()),
+            remedy: Some(format!("delete {} and run `make train`, which downloads it again", folder.display())),
         },
     }
 }
@@ -104,7 +104,7 @@ fn cuda_state() -> Check {
     }
 }
 
-/// A GPU by its name, with its memory if that can be told.
+/// The name of a GPU, and its memory if that is known.
 fn gpu(index: usize) -> String {
     let name = device::name(Device::Cuda(index));
     match cuda::memory(Device::Cuda(index)) {
@@ -115,7 +115,7 @@ fn gpu(index: usize) -> String {
     }
 }
 
-/// What CUDA graphs, transfers beside the computation, NCCL and figures of memory need: nothing to speak of without a GPU.
+/// The plugin for CUDA graphs, asynchronous transfers, NCCL and memory statistics. None without a GPU.
 fn cuda_plugin() -> Option<Check> {
     match Plugin::open() {
         Ok(_) => Some(good("CUDA plugin", Plugin::path().display().to_string())),
@@ -133,6 +133,6 @@ fn cache() -> Check {
     let home = home.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
     match home.map(|home| home.join("cresset")).filter(|cache| cache.is_dir()) {
         Some(cache) => good("cache", cache.display().to_string()),
-        None => absent("cache", "there is none", "nothing; `make train` makes it when it fetches something"),
+        None => absent("cache", "missing", "nothing to do; `make train` creates it when it downloads files"),
     }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{Ended, show};
 
-/// Look at this machine (toolchain, libtorch, CUDA, threads, caches) and say what to do about each fault
+/// Check this machine (toolchain, libtorch, CUDA, threads, caches) and suggest a remedy for each problem
 #[derive(Debug, Args)]
 pub struct Doctor {}
 
@@ -29,7 +29,7 @@ impl Doctor {
             }
         }
         show(&text)?;
-        let sound = checks.iter().all(|check| check.state != State::Fault);
-        Ok(if sound { Ended::Well } else { Ended::Badly })
+        let is_healthy = checks.iter().all(|check| check.state != State::Fault);
+        Ok(if is_healthy { Ended::Well } else { Ended::Badly })
     }
 }

@@ -1,17 +1,17 @@
-//! What can be said of a training under way.
+//! Metrics of a training run in progress.
 
 use std::time::{Duration, Instant};
 
 use cresset::train::Training;
 use tch::Device;
 
-/// How long a training has been watched, and what it has done in that time.
+/// Measures throughput since the first call of [`Pace::figures`].
 pub struct Pace {
-    /// When it was first seen, the steps that were done then, and the rows.
-    begun: Option<(Instant, u64, u64)>,
+    /// Time, steps and examples at the first call.
+    started: Option<(Instant, u64, u64)>,
 }
 
-/// The figures of a moment.
+/// A snapshot of the metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
     /// Mean loss of the epoch so far.
@@ -20,48 +20,48 @@ pub struct Figures {
     pub accuracy: f64,
     /// Learning rate.
     pub lr: f64,
-    /// Rows a second, of all processes together.
+    /// Throughput of all processes, in examples per second.
     pub rate: Option<f64>,
-    /// Time until the last epoch is over.
-    pub left: Option<Duration>,
-    /// Bytes of memory: the GPU's, or those of this process.
+    /// Time until the end of the last epoch.
+    pub remaining: Option<Duration>,
+    /// Memory in bytes: allocated on the GPU, or resident in this process.
     pub memory: Option<u64>,
 }
 
 impl Pace {
     pub fn new() -> Self {
-        Pace { begun: None }
+        Pace { started: None }
     }
 
-    /// The figures of now. Reading them waits for the device.
+    /// The current metrics. Reading them waits for the device.
     pub fn figures(&mut self, training: &Training, device: Device) -> Figures {
         let (steps, all, rows) = steps(training);
-        let (since, first, first_rows) = *self.begun.get_or_insert((Instant::now(), steps, rows));
+        let (since, first, first_rows) = *self.started.get_or_insert((Instant::now(), steps, rows));
         let (seconds, done) = (since.elapsed().as_secs_f64(), steps - first);
         let running = training.running();
         let is_known = done > 0 && seconds > 0.;
-        let left = || Duration::try_from_secs_f64(seconds / done as f64 * (all - steps) as f64).ok();
+        let remaining = || Duration::try_from_secs_f64(seconds / done as f64 * (all - steps) as f64).ok();
         Figures {
             loss: running.loss(),
             accuracy: running.accuracy(),
             lr: training.lr(),
             rate: is_known.then(|| (rows - first_rows) as f64 / seconds),
-            left: is_known.then(left).flatten(),
+            remaining: is_known.then(remaining).flatten(),
             memory: memory(device),
         }
     }
 }
 
-/// The steps that are done, all there are, and the rows that were seen in them.
+/// Finished steps, total steps, and examples in the finished steps.
 fn steps(training: &Training) -> (u64, u64, u64) {
-    let (position, an_epoch) = (training.position(), training.steps() as u64);
+    let (position, per_epoch) = (training.position(), training.steps() as u64);
     let epochs = u64::from(position.epoch) - 1;
-    let done = epochs * an_epoch + position.step as u64;
+    let done = epochs * per_epoch + position.step as u64;
     let batch = training.plan().batch_size as u64 * u64::from(training.world().size());
-    (done, (u64::from(training.plan().epochs) * an_epoch).max(done), done * batch)
+    (done, (u64::from(training.plan().epochs) * per_epoch).max(done), done * batch)
 }
 
-/// Bytes that training takes: of the GPU, if its plugin is there to ask, or of this process (on Linux).
+/// Memory in bytes: of the GPU if the CUDA plugin can be opened, or of this process (on Linux).
 fn memory(device: Device) -> Option<u64> {
     if device.is_cuda() {
         return cresset_bridge::cuda::memory(device).ok().map(|memory| memory.allocated as u64);
@@ -72,12 +72,12 @@ fn memory(device: Device) -> Option<u64> {
 }
 
 impl Figures {
-    /// As many of the figures as `room` columns hold, the most wanted ones first.
+    /// As many metrics as fit into `room` columns, the most important first.
     pub fn within(&self, room: usize) -> String {
         let parts = [
             Some(format!("loss {:.4}", self.loss)),
             Some(format!("accuracy {:.2} %", 100. * self.accuracy)),
-            self.left.map(|left| format!("ETA {}", duration(left))),
+            self.remaining.map(|remaining| format!("ETA {}", duration(remaining))),
             self.rate.map(|rate| format!("{}/s", short(rate))),
             Some(format!("lr {}", rounded(self.lr))),
             self.memory.map(|bytes| format!("{}B", short(bytes as f64))),
@@ -104,7 +104,7 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
-/// Three digits and a letter: 12300 as `12.3 k`.
+/// Three digits and an SI prefix: 12300 as `12.3 k`.
 pub fn short(number: f64) -> String {
     const STEPS: [(f64, &str); 3] = [(1e9, " G"), (1e6, " M"), (1e3, " k")];
     let (number, letter) = STEPS
@@ -115,7 +115,7 @@ pub fn short(number: f64) -> String {
     format!("{number:.decimals$}{letter}")
 }
 
-/// A learning rate with three digits: `0.001`, or `3.16e-5` where that is shorter.
+/// A learning rate with three digits: `0.001`, or `3.16e-5` if that is shorter.
 pub fn rounded(rate: f64) -> String {
     let exponent = if rate > 0. { rate.log10().floor() as i32 } else { 0 };
     match exponent {
@@ -133,13 +133,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_narrow_line_holds_the_most_wanted_figures() {
+    fn a_narrow_line_shows_the_most_important_metrics() {
         let figures = Figures {
             loss: 0.5,
             accuracy: 0.75,
             lr: 1e-3,
             rate: Some(12_345.),
-            left: Some(Duration::from_secs(3723)),
+            remaining: Some(Duration::from_secs(3723)),
             memory: Some(312_000_000),
         };
         let whole = "loss 0.5000  accuracy 75.00 %  ETA 1:02:03  12.3 k/s  lr 0.001  312 MB";

@@ -1,4 +1,4 @@
-//! Lines and a bar that tell how training goes, on standard error.
+//! Training progress on standard error: a progress bar and a line per epoch.
 
 mod figures;
 
@@ -12,8 +12,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::screen;
 pub use figures::{Figures, Pace, duration, rounded, short};
 
-/// Shows a bar for the epoch under way and leaves a line for each that is over. Where no bar can be drawn, in a file or in CI,
-/// a line tells of a long epoch now and then.
+/// A progress bar for the current epoch and a line for each finished one. Without a terminal (a file, CI), it prints a line every
+/// minute of a long epoch instead of the bar.
 pub struct Progress {
     bar: ProgressBar,
     pace: Pace,
@@ -22,17 +22,17 @@ pub struct Progress {
     width: usize,
 }
 
-/// Reading the loss waits for the device, so it is done this often and not at every step.
+/// Interval between updates. Reading the loss waits for the device, so it is not read at every step.
 pub const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The same where each time leaves a line.
-const INTERVAL_OF_LINES: Duration = Duration::from_secs(60);
+/// Interval between updates that print a line.
+const LINE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Columns of the bar itself, where there is room.
+/// Maximum width of the bar in columns.
 const BAR: usize = 24;
 
 impl Progress {
-    /// A bar that is not shown yet.
+    /// A hidden bar.
     pub fn new() -> Self {
         Progress { bar: ProgressBar::hidden(), pace: Pace::new(), shown: Instant::now(), epochs: 0, width: 0 }
     }
@@ -41,7 +41,7 @@ impl Progress {
         if self.bar.is_hidden() { screen::tell(&text) } else { self.bar.println(text) }
     }
 
-    /// Fits the bar to the terminal, which may have become narrower.
+    /// Fits the bar to the terminal, which may have been resized.
     fn fit(&mut self) {
         let width = ratatui::crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns));
         if width == self.width {
@@ -54,14 +54,14 @@ impl Progress {
         self.bar.set_style(style.progress_chars("━╸ "));
     }
 
-    /// Columns that are left for figures beside `epoch   3/10  ━━━  45 %  `.
+    /// Columns available for metrics after `epoch   3/10  ━━━  45 %  `.
     fn room(&self) -> usize {
         let taken = "epoch ".len() + self.bar.prefix().len() + 2 + BAR.min(self.width / 4) + " 100 %  ".len();
         self.width.saturating_sub(taken + 1)
     }
 }
 
-/// Whether a bar would be read by nobody: it is drawn anew all the time, which logs of CI keep as one line after the other.
+/// Whether to print lines instead of a bar: CI logs would keep every redraw of the bar as a line.
 fn is_plain() -> bool {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     variable("TERM") == "dumb" || !["", "0", "false"].contains(&variable("CI").as_str())
@@ -82,7 +82,7 @@ impl Callback for Progress {
     }
 
     fn step_ended(&mut self, training: &Training, network: &Network) -> Result<Flow> {
-        let interval = if self.bar.is_hidden() { INTERVAL_OF_LINES } else { INTERVAL };
+        let interval = if self.bar.is_hidden() { LINE_INTERVAL } else { INTERVAL };
         if self.shown.elapsed() < interval {
             return Ok(Flow::Continue);
         }
@@ -106,7 +106,7 @@ impl Callback for Progress {
 
     fn epoch_ended(&mut self, _: &Training, _: &Network, record: &EpochRecord) -> Result<Flow> {
         self.line(format!(
-            "epoch {:>3}/{}  loss {:.4}  accuracy {:6.2} %   held out: loss {:.4}  accuracy {:6.2} %   {:.2} s",
+            "epoch {:>3}/{}  loss {:.4}  accuracy {:6.2} %   validation: loss {:.4}  accuracy {:6.2} %   {:.2} s",
             record.epoch,
             self.epochs,
             record.train_loss,
@@ -116,15 +116,15 @@ impl Callback for Progress {
             record.seconds,
         ));
         self.bar.finish_and_clear();
-        screen::give_back();
+        screen::release();
         Ok(Flow::Continue)
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        // Where training ended within an epoch.
+        // Training may have ended within an epoch.
         self.bar.finish_and_clear();
-        screen::give_back();
+        screen::release();
     }
 }

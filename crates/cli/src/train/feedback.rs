@@ -13,18 +13,18 @@ use super::Train;
 use crate::screen::tell;
 use crate::{Ended, show};
 
-/// Fine-tunes the model of a run on corrections, shows it before and after, and puts it in its place if that is wanted.
-pub fn run(train: &Train, from: &RunFolder, asked: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
+/// Fine-tunes the model of a run on corrections, compares it with the old one, and replaces that with `--promote`.
+pub fn run(train: &Train, from: &RunFolder, stop_flag: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
     let config = Config::overlay(Some(&from.config_file()), train.given())?;
     let config = fine_tune::options(from, config, train.given())?;
-    // The data must be that of the run, or its held-out rows would be others.
+    // Fails if the data has changed since the run, because the validation split would differ.
     Examples::own_again(&config, from)?;
-    let Some(folder) = train.fine_tune(&config, asked)? else { return Ok(Ended::Interrupted) };
-    let control = if train.is_to_promote() {
-        show("training the old model for as long without the corrections, to compare\n\n")?;
-        let control = fine_tune::train_control(&folder, &|| asked.load(Ordering::Relaxed))?;
+    let Some(folder) = train.fine_tune(&config, stop_flag)? else { return Ok(Ended::Interrupted) };
+    let control = if train.wants_promotion() {
+        show("training the old model equally long without the corrections, for comparison\n\n")?;
+        let control = fine_tune::train_control(&folder, &|| stop_flag.load(Ordering::Relaxed))?;
         let Some(control) = control else {
-            tell("interrupted; everything is saved. Go on with the same command and");
+            tell("interrupted; the state is saved. Resume with the same command and");
             tell(&format!("  --continue --out {}", terminal::argument(folder.path())));
             return Ok(Ended::Interrupted);
         };
@@ -39,7 +39,7 @@ pub fn run(train: &Train, from: &RunFolder, asked: &Arc<AtomicBool>) -> anyhow::
         comparison.to_text(),
         terminal::path(folder.path())
     ))?;
-    if train.is_to_promote() { decide(&comparison, from, &folder) } else { Ok(Ended::Well) }
+    if train.wants_promotion() { decide(&comparison, from, &folder) } else { Ok(Ended::Well) }
 }
 
 fn decide(comparison: &Comparison, from: &RunFolder, new: &RunFolder) -> anyhow::Result<Ended> {
@@ -47,13 +47,13 @@ fn decide(comparison: &Comparison, from: &RunFolder, new: &RunFolder) -> anyhow:
     if against.is_empty() {
         let done = promote(from, new)?;
         show(&format!(
-            "promoted: {} is the new model (SHA-256 {}…); the old one is {PREVIOUS} beside it\n",
+            "promoted: {} is now the new model (SHA-256 {}…); the old one was renamed to {PREVIOUS}\n",
             from.model().display(),
             &done.sha256[..12]
         ))?;
         return Ok(Ended::Well);
     }
-    tell(&format!("not promoted: {} stays as it is, because of the new model", from.model().display()));
+    tell(&format!("not promoted: {} was left unchanged, because the new model has a problem:", from.model().display()));
     against.iter().for_each(|objection| tell(&format!("  {}", objection.text())));
     Ok(Ended::Badly)
 }

@@ -46,11 +46,11 @@ pub struct Train {
 
     /// Resume the run in the folder of --out, or start it there if there is none: for jobs that are restarted
     #[arg(long = "continue", help_heading = "Run", requires = "out", hide_short_help = true)]
-    go_on: bool,
+    resume_or_start: bool,
 
     /// Resume a run from its last checkpoint with its own options; those that decide how long and where it trains, such as
     /// --epochs and --device, may be changed
-    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["out", "config_file", "go_on"])]
+    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["out", "config_file", "resume_or_start"])]
     resume: Option<PathBuf>,
 
     /// Fine-tune the model of a finished run on its data and the corrections of --feedback, with its options
@@ -82,7 +82,7 @@ pub struct Train {
     trust: Trust,
 }
 
-/// The same for a cross-validation, whose finished folds would not be trained for longer.
+/// Options that may change when a cross-validation is resumed. Finished folds are not trained further, so --epochs is not one.
 const MAY_DIFFER_IN_FOLDS: [&str; 2] = ["device", "threads"];
 
 impl Train {
@@ -97,7 +97,7 @@ impl Train {
             return feedback::run(&self, &RunFolder::open(from)?, &stop);
         }
         let given = self.config.given();
-        let (config, begun) = match &self.resume {
+        let (config, resumed) = match &self.resume {
             Some(folder) => {
                 let folder = RunFolder::open(folder)?;
                 (Config::overlay(Some(&folder.config_file()), given)?, Some(folder))
@@ -106,8 +106,8 @@ impl Train {
         };
         if config.folds.is_some() && config.fold.is_none() {
             refuse_several("--folds")?;
-            self.refuse_to_watch("--folds")?;
-            let folds = match begun {
+            self.refuse_single_run_options("--folds")?;
+            let folds = match resumed {
                 Some(folder) => {
                     refuse_changes(given, &MAY_DIFFER_IN_FOLDS)?;
                     CrossValidation::open(&config, folder)?
@@ -121,21 +121,21 @@ impl Train {
         }
         let timeout = Duration::try_from_secs_f64(config.training.peer_timeout).unwrap_or(Duration::MAX);
         let world = World::from_environment(timeout)?;
-        let ended = self.one_run(&config, begun, &world, stop);
+        let ended = self.one_run(&config, resumed, &world, stop);
         ended.map_err(|error| elastic::report(error, &world))
     }
 
-    /// Trains one model in this process, and shows what came of it. None if it was interrupted.
-    pub fn fine_tune(&self, config: &Config, asked: &Arc<AtomicBool>) -> anyhow::Result<Option<RunFolder>> {
-        let run = self.begin_or_go_on(config, &World::alone())?;
+    /// Trains one model in this process and shows its accuracies. None if it was interrupted.
+    pub fn fine_tune(&self, config: &Config, stop_flag: &Arc<AtomicBool>) -> anyhow::Result<Option<RunFolder>> {
+        let run = self.start_or_resume(config, &World::alone())?;
         let folder = run.folder.clone();
         show(&introduction(&run))?;
-        match self.watched(run, asked)? {
+        match self.train_with_callbacks(run, stop_flag)? {
             Outcome::Trained(trained) => show(&accuracies(&trained))?,
             Outcome::Helped => {}
             Outcome::Interrupted { epoch, step } => {
                 tell(&format!(
-                    "interrupted in epoch {epoch}, after step {step}; everything is saved. Go on with the same command and"
+                    "interrupted in epoch {epoch}, after step {step}; the state is saved. Resume with the same command and"
                 ));
                 tell(&format!("  --continue --out {}", terminal::argument(folder.path())));
                 return Ok(None);
@@ -144,40 +144,40 @@ impl Train {
         Ok(Some(folder))
     }
 
-    /// The options that the command line gives.
+    /// The options given on the command line.
     pub fn given(&self) -> &[Setting] {
         self.config.given()
     }
 
-    /// Whether the new model is to take the place of the old one.
-    pub fn is_to_promote(&self) -> bool {
+    /// Whether the new model replaces the old one (`--promote`).
+    pub fn wants_promotion(&self) -> bool {
         self.promote
     }
 
     fn one_run(
         &self,
         config: &Config,
-        begun: Option<RunFolder>,
+        resumed: Option<RunFolder>,
         world: &World,
-        asked: Arc<AtomicBool>,
+        stop_flag: Arc<AtomicBool>,
     ) -> anyhow::Result<Ended> {
-        let run = match begun {
+        let run = match resumed {
             Some(folder) => {
                 refuse_changes(self.config.given(), &MAY_DIFFER)?;
                 run::resume(config, folder, world)?
             }
-            None => self.begin_or_go_on(config, world)?,
+            None => self.start_or_resume(config, world)?,
         };
         let folder = run.folder.clone();
         if world.is_first() {
-            warn_of_data(&run);
+            warn_about_data(&run);
             show(&introduction(&run))?;
         }
-        let stop = || asked.load(Ordering::Relaxed);
+        let stop = || stop_flag.load(Ordering::Relaxed);
         if run.is_finished()? {
-            return self.after_the_end(config, run, &stop);
+            return self.handle_finished(config, run, &stop);
         }
-        match self.watched(run, &asked)? {
+        match self.train_with_callbacks(run, &stop_flag)? {
             Outcome::Trained(trained) => {
                 show(&result(&folder, &trained))?;
                 if self.report {
@@ -196,8 +196,8 @@ impl Train {
         Ok(Ended::Well)
     }
 
-    /// Leaves a finished run as it is, and does what was asked for afterwards.
-    fn after_the_end(&self, config: &Config, run: Run, stop: &dyn Fn() -> bool) -> anyhow::Result<Ended> {
+    /// Leaves a finished run unchanged; writes the report and finds label errors if the options request it.
+    fn handle_finished(&self, config: &Config, run: Run, stop: &dyn Fn() -> bool) -> anyhow::Result<Ended> {
         if !run.world.is_first() {
             return Ok(Ended::Well);
         }
@@ -213,9 +213,9 @@ impl Train {
         Ok(Ended::Well)
     }
 
-    /// Trains and shows how it goes, in the ways that were asked for.
-    fn watched(&self, run: Run, asked: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
-        let stop = || asked.load(Ordering::Relaxed);
+    /// Trains with the progress display and the TensorBoard writer that the options select.
+    fn train_with_callbacks(&self, run: Run, stop_flag: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+        let stop = || stop_flag.load(Ordering::Relaxed);
         if !run.world.is_first() {
             return Ok(run::finish(run, &mut Silent, &stop)?);
         }
@@ -224,7 +224,7 @@ impl Train {
             false => None,
         };
         let mut shown: Box<dyn Callback> = match self.tui {
-            true => Box::new(Dashboard::open(title(&run), &run.folder.metrics(), Arc::clone(asked))?),
+            true => Box::new(Dashboard::open(title(&run), &run.folder.metrics(), Arc::clone(stop_flag))?),
             false => Box::new(Progress::new()),
         };
         let mut callbacks = Together(vec![&mut *shown]);
@@ -239,38 +239,37 @@ impl Train {
         Ok(outcome?)
     }
 
-    fn refuse_to_watch(&self, option: &str) -> anyhow::Result<()> {
-        let asked = [("--tui", self.tui), ("--tensorboard", self.tensorboard), ("--report", self.report)];
-        match asked.into_iter().find(|(_, is_given)| *is_given) {
+    fn refuse_single_run_options(&self, option: &str) -> anyhow::Result<()> {
+        let options = [("--tui", self.tui), ("--tensorboard", self.tensorboard), ("--report", self.report)];
+        match options.into_iter().find(|(_, is_given)| *is_given) {
             Some((name, _)) => {
                 let problem =
-                    format!("{name} shows one training, and {option} makes several; leave one of them out");
+                    format!("{name} is for a single run, and {option} trains several models; use only one of them");
                 Err(Error::Usage(problem).into())
             }
             None => Ok(()),
         }
     }
 
-    /// Begins a run, or goes on with the one in the folder if that is wanted: by the user, or by a starter that has started the
-    /// job again.
-    fn begin_or_go_on(&self, config: &Config, world: &World) -> anyhow::Result<Run> {
+    /// Starts a run, or resumes the one in the folder if the user (`--continue`) or a launcher that restarted the job wants that.
+    fn start_or_resume(&self, config: &Config, world: &World) -> anyhow::Result<Run> {
         let out = self.out.as_deref();
-        let Some(path) = out.filter(|_| self.go_on || world.restarts() > 0) else {
+        let Some(path) = out.filter(|_| self.resume_or_start || world.restarts() > 0) else {
             if world.may_restart() && world.is_first() && out.is_none() {
                 tracing::warn!(
-                    "name the run's folder by --out, or the job begins anew when it is started again"
+                    "without --out, a restarted job trains from the beginning; set the run folder with --out"
                 );
             }
             return Ok(run::start(config, out, world)?);
         };
-        let has_begun = world.told_by_first(|| {
-            let has_begun = RunFolder::open(path).is_ok_and(|folder| folder.last_checkpoint().is_file());
-            if !has_begun {
+        let has_checkpoint = world.told_by_first(|| {
+            let has_checkpoint = RunFolder::open(path).is_ok_and(|folder| folder.last_checkpoint().is_file());
+            if !has_checkpoint {
                 RunFolder::clear_unbegun(path)?;
             }
-            Ok(has_begun.to_string())
+            Ok(has_checkpoint.to_string())
         })?;
-        Ok(match has_begun.as_str() {
+        Ok(match has_checkpoint.as_str() {
             "true" => run::resume(config, RunFolder::open(path)?, world)?,
             _ => run::start(config, out, world)?,
         })
@@ -281,7 +280,7 @@ fn refuse_several(option: &str) -> anyhow::Result<()> {
     match Place::from_environment()? {
         Some(place) if place.size > 1 => {
             let problem = format!(
-                "{option} trains several models and does so in one process; start it without torchrun, srun or mpirun"
+                "{option} trains several models in one process; start it without torchrun, srun or mpirun"
             );
             Err(Error::Usage(problem).into())
         }
@@ -289,26 +288,26 @@ fn refuse_several(option: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Says how to go on: `again` is what `--resume` takes.
-pub fn interrupted(again: &str, epoch: u32, step: usize) -> Ended {
-    tell(&format!("interrupted in epoch {epoch}, after step {step}; everything is saved. Go on with:"));
-    tell(&format!("  cresset train --resume {again}"));
+/// Prints the command that resumes; `resume_arguments` are those of `--resume`.
+pub fn interrupted(resume_arguments: &str, epoch: u32, step: usize) -> Ended {
+    tell(&format!("interrupted in epoch {epoch}, after step {step}; the state is saved. Resume with:"));
+    tell(&format!("  cresset train --resume {resume_arguments}"));
     Ended::Interrupted
 }
 
-/// The first Ctrl-C (or SIGTERM) asks the training to stop after its step, the second ends the program at once.
+/// The first Ctrl-C (or SIGTERM) stops training after the current step, the second one exits immediately.
 pub(super) fn stop_on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
+    let requested = Arc::clone(&stop);
     ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
+        if requested.swap(true, Ordering::Relaxed) {
             cresset_bridge::process::exit_at_once(130);
         }
-        // Below what the terminal shows of the keys.
+        // The terminal echoes ^C; start a new line after it.
         tell("");
-        tell("stopping after this step; press Ctrl-C again to end at once");
+        tell("stopping after this step; press Ctrl-C again to exit immediately");
     })
-    .context("cannot listen for Ctrl-C")?;
+    .context("cannot install the handler for Ctrl-C")?;
     Ok(stop)
 }
 
@@ -316,13 +315,13 @@ fn refuse_changes(given: &[Setting], may_differ: &[&str]) -> anyhow::Result<()> 
     if let Some(fixed) = given.iter().find(|setting| !may_differ.contains(&setting.name)) {
         let option = fixed.name.replace('_', "-");
         let problem =
-            format!("--{option} cannot be changed when a run goes on; start a new run to change it");
+            format!("--{option} cannot be changed when a run is resumed; start a new run to change it");
         return Err(Error::Usage(problem).into());
     }
     Ok(())
 }
 
-/// A run in a line.
+/// The title of the dashboard: folder, model, device and data.
 fn title(run: &Run) -> String {
     let Prepared { dataset, device, .. } = &run.prepared;
     format!(
@@ -340,19 +339,19 @@ pub fn introduction(run: &Run) -> String {
         dataset.range.map(|range| format!(", values {}–{}", range.min, range.max)).unwrap_or_default();
     let test = match split.test.len() {
         0 => String::new(),
-        rows => format!(", {} to test on", thousands(rows)),
+        rows => format!(", {} for testing", thousands(rows)),
     };
     let corrected = run.prepared.corrections.as_ref().map_or(String::new(), |corrections| {
         let (trained, kept) = (corrections.trained.len(), corrections.kept.len());
-        let kept = if kept > 0 { format!("; {kept} kept aside") } else { String::new() };
+        let kept = if kept > 0 { format!("; {kept} for validation") } else { String::new() };
         let waiting = match corrections.waiting {
             0 => String::new(),
-            waiting => format!("; {waiting} left for a second opinion"),
+            waiting => format!("; {waiting} waiting for a second opinion"),
         };
-        format!("\n        corrections: {trained} to train on, ×{}{kept}{waiting}", corrections.weight)
+        format!("\n        corrections: {trained} for training, ×{}{kept}{waiting}", corrections.weight)
     });
     let data = format!(
-        "{}: {} rows of {}{range}, {} classes; {} to train on, {} held out{test}{corrected}",
+        "{}: {} rows of {}{range}, {} classes; {} for training, {} for validation{test}{corrected}",
         terminal::path(&dataset.path),
         thousands(dataset.rows()),
         dataset.shape,
@@ -361,53 +360,53 @@ pub fn introduction(run: &Run) -> String {
         thousands(split.held_out.len()),
     );
     let (model, parameters) = (terminal::line(&run.config.model), thousands(network.parameter_count()));
-    // Loading such a file may run what is in it.
+    // Loading a TorchScript file may run its code.
     let caution = match ModelChoice::of(&run.config.model) {
-        ModelChoice::File(_) => " (TorchScript is code: train only files that you trust)",
+        ModelChoice::File(_) => " (TorchScript is code: train only files you trust)",
         _ => "",
     };
-    let init = init.as_ref().map_or(String::new(), |init| format!("start   {}\n", init.summary()));
+    let init = init.as_ref().map_or(String::new(), |init| format!("init    {}\n", init.summary()));
     let device = device::name(*device);
-    let others = match run.world.size() {
+    let processes = match run.world.size() {
         1 => String::new(),
-        size => format!("; {size} processes, batches of {} together", size * run.config.batch_size),
+        size => format!("; {size} processes, global batch size {}", size * run.config.batch_size),
     };
     let folder = terminal::path(run.folder.path());
     format!(
-        "data    {data}\nmodel   {model}: {parameters} parameters{caution}\n{init}device  {device}, {threads} CPU thread(s){others}\nrun     {folder}\n\n"
+        "data    {data}\nmodel   {model}: {parameters} parameters{caution}\n{init}device  {device}, {threads} CPU thread(s){processes}\nrun     {folder}\n\n"
     )
 }
 
-/// Warns of what quick checks find in the data.
-pub fn warn_of_data(run: &Run) {
+/// Warns about the problems that quick checks find in the data.
+pub fn warn_about_data(run: &Run) {
     let dataset = &run.prepared.dataset;
     for problem in audit::quick(dataset, run.config.threads.count().into()) {
         tracing::warn!("{}: {problem}", dataset.path.display());
     }
 }
 
-/// Why training ended early, and what is wrong with its result; nothing where both are as they should be.
+/// Why training stopped early, and a warning about a poor result; empty if there is neither.
 pub fn notes(trained: &Trained) -> String {
     let notes = [&trained.stopped_early, &trained.concern].into_iter().flatten();
     notes.map(|note| format!("{note}\n")).collect()
 }
 
-/// The accuracies on the held-out rows, and on the test rows if there are any.
+/// The validation accuracy, and the test accuracy if there is a test set.
 fn accuracies(trained: &Trained) -> String {
     let accuracy = |confusion: &Confusion| {
-        let right: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
-        (100. * confusion.accuracy(), right, confusion.total())
+        let correct: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
+        (100. * confusion.accuracy(), correct, confusion.total())
     };
-    let (held_out, right, rows) = accuracy(&trained.found.held_out.confusion);
+    let (validation, correct, rows) = accuracy(&trained.found.held_out.confusion);
     let test = trained.found.test.as_ref().map_or(String::new(), |test| {
-        let (accuracy, right, rows) = accuracy(&test.confusion);
-        format!("test accuracy      {accuracy:.2} %  ({right} of {rows} rows, by which nothing was chosen)\n")
+        let (accuracy, correct, rows) = accuracy(&test.confusion);
+        format!("test accuracy        {accuracy:.2} %  ({correct} of {rows} rows)\n")
     });
     let epoch = trained.best.epoch;
     let notes = notes(trained);
     let notes = if notes.is_empty() { notes } else { format!("\n{notes}") };
     format!(
-        "{notes}\nheld-out accuracy  {held_out:.2} %  ({right} of {rows} rows, with the weights of epoch {epoch})\n{test}\n"
+        "{notes}\nvalidation accuracy  {validation:.2} %  ({correct} of {rows} rows, with the weights of epoch {epoch})\n{test}\n"
     )
 }
 
@@ -415,12 +414,12 @@ fn result(folder: &RunFolder, trained: &Trained) -> String {
     format!(
         r#"{accuracies}written to {folder}/
   model.pt       the trained model, for any libtorch program
-  config.toml    every option, to run it again
-  metrics.csv    a row an epoch
-  split.csv      which rows were held out
+  config.toml    all options, to repeat the run
+  metrics.csv    loss and accuracy of each epoch
+  split.csv      the split of each row
   checkpoints/   best and last weights
 
-See it  cresset report {argument}  (a page of curves, confusion and mistakes)
+Report  cresset report {argument}  (learning curves, confusion matrix, errors)
 C++     auto model = torch::jit::load({literal});
         auto input = torch::zeros({{1, {features}}});  // raw values, any number of rows
         auto logits = model.forward({{input}}).toTensor();

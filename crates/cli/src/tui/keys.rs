@@ -1,4 +1,4 @@
-//! The keys that end training, read beside it, so that a long step does not keep them waiting.
+//! The keys that stop training, read in a thread, so that they work during a long step.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
@@ -8,62 +8,62 @@ use std::time::{Duration, Instant};
 
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, poll, read};
 
-use super::leave;
+use super::restore_terminal;
 
-/// Reads keys until it is dropped, which gives the terminal back too.
+/// Reads keys until it is dropped, which also restores the terminal.
 pub struct Keys {
     stop: Arc<AtomicBool>,
-    is_over: Arc<AtomicBool>,
+    is_finished: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
-/// How long the thread takes to see that it is over.
+/// Polling interval of the thread.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// How long it is waited for in the end.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Timeout for the thread to end.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Keys {
     pub fn listen(stop: Arc<AtomicBool>) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (asked, over) = (Arc::clone(&stop), Arc::clone(&is_over));
+        let is_finished = Arc::new(AtomicBool::new(false));
+        let (requested, finished) = (Arc::clone(&stop), Arc::clone(&is_finished));
         let thread = std::thread::spawn(move || {
-            // Asking a terminal that has gone away never returns, so it is only asked while it is there, and never waited for.
-            while !over.load(Ordering::Relaxed) && stderr().is_terminal() {
+            // Polling a closed terminal never returns, so check that it is open, and do not block in `poll`.
+            while !finished.load(Ordering::Relaxed) && stderr().is_terminal() {
                 let Ok(true) = poll(Duration::ZERO) else {
                     std::thread::sleep(WAIT);
                     continue;
                 };
-                if read().is_ok_and(|event| is_end(&event)) && asked.swap(true, Ordering::Relaxed) {
-                    leave();
+                if read().is_ok_and(|event| is_stop_key(&event)) && requested.swap(true, Ordering::Relaxed) {
+                    restore_terminal();
                     cresset_bridge::process::exit_at_once(130);
                 }
             }
         });
-        Keys { stop, is_over, thread }
+        Keys { stop, is_finished, thread }
     }
 
-    /// What the user should know of a key that was pressed.
+    /// The message to show after a stop key was pressed.
     pub fn note(&self) -> Option<&'static str> {
-        let is_ending = self.stop.load(Ordering::Relaxed);
-        is_ending.then_some("stopping after this step; press again to end at once")
+        let is_stopping = self.stop.load(Ordering::Relaxed);
+        is_stopping.then_some("stopping after this step; press again to exit immediately")
     }
 }
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        // A thread that does not end is asking a terminal that went away just then; it ends with the process.
-        let begun = Instant::now();
-        while !self.thread.is_finished() && begun.elapsed() < PATIENCE {
+        self.is_finished.store(true, Ordering::Relaxed);
+        // A thread that does not end hangs on a closed terminal; it ends with the process.
+        let started = Instant::now();
+        while !self.thread.is_finished() && started.elapsed() < TIMEOUT {
             std::thread::sleep(WAIT / 10);
         }
-        leave();
+        restore_terminal();
     }
 }
 
-/// `q`, and Ctrl-C, which is no signal while the terminal is taken.
-fn is_end(event: &Event) -> bool {
+/// `q`, and Ctrl-C, which sends no signal in raw mode.
+fn is_stop_key(event: &Event) -> bool {
     let Event::Key(KeyEvent { code, modifiers, kind: KeyEventKind::Press, .. }) = event else { return false };
     match code {
         KeyCode::Char('q') => true,

@@ -1,4 +1,4 @@
-//! `cresset train --tui`: the terminal as a dashboard.
+//! `cresset train --tui`: a full-screen dashboard.
 
 mod keys;
 mod view;
@@ -25,9 +25,9 @@ use super::screen;
 use keys::Keys;
 use view::State;
 
-/// Shows curves and figures of the training under way on the whole terminal, until it is dropped.
+/// Full-screen learning curves and metrics of a training run, until it is dropped.
 pub struct Dashboard {
-    // Dropped first: nothing is read from the terminal any more when it is given back.
+    // Dropped first: its thread stops reading from the terminal, and the terminal is restored.
     keys: Keys,
     terminal: Terminal<CrosstermBackend<std::io::Stderr>>,
     state: State,
@@ -35,57 +35,57 @@ pub struct Dashboard {
     shown: Instant,
 }
 
-/// Refuses to begin where nothing could be drawn.
+/// Fails if standard error is not a terminal.
 pub fn refuse_without_terminal() -> Result<()> {
     if stderr().is_terminal() {
         return Ok(());
     }
-    let problem = "--tui draws on the terminal, and standard error is none here; leave the option out";
+    let problem = "--tui needs a terminal, and standard error is not one; remove the option";
     Err(Error::Usage(problem.into()))
 }
 
 impl Dashboard {
-    /// Takes the terminal. `title` is the run's, `metrics` its metrics.csv; the keys that end training set `stop`.
+    /// Switches the terminal to full screen. `metrics` is the run's metrics.csv; q and Ctrl-C set `stop`.
     pub fn open(title: String, metrics: &Path, stop: Arc<AtomicBool>) -> anyhow::Result<Self> {
         if !stderr().is_terminal() {
             let problem =
-                "--tui draws on the terminal, and standard error is none here; leave the option out";
+                "--tui needs a terminal, and standard error is not one; remove the option";
             return Err(Error::Usage(problem.into()).into());
         }
         let history = MetricsLog::so_far(metrics)?;
         let backend = CrosstermBackend::new(stderr());
-        enable_raw_mode().context("cannot take the terminal")?;
-        // From here on, dropping it gives the terminal back.
+        enable_raw_mode().context("cannot set up the terminal")?;
+        // From here on, dropping the keys restores the terminal.
         let keys = Keys::listen(stop);
-        screen::take_whole();
-        execute!(stderr(), EnterAlternateScreen).context("cannot take the terminal")?;
-        let terminal = Terminal::new(backend).context("cannot take the terminal")?;
+        screen::start_full_screen();
+        execute!(stderr(), EnterAlternateScreen).context("cannot set up the terminal")?;
+        let terminal = Terminal::new(backend).context("cannot set up the terminal")?;
         let state = State { title, history, ..State::default() };
         Ok(Dashboard { keys, terminal, state, pace: Pace::new(), shown: Instant::now() })
     }
 
-    /// A terminal that has gone away is no reason to end training.
+    /// Errors are only logged: training goes on if the terminal is closed.
     fn draw(&mut self) {
         self.shown = Instant::now();
-        self.state.note = self.keys.note().map(str::to_string).or_else(screen::last_kept);
+        self.state.note = self.keys.note().map(str::to_string).or_else(screen::last_buffered_line);
         if let Err(error) = self.terminal.draw(|frame| view::draw(&self.state, frame)) {
             tracing::debug!("cannot draw on the terminal: {error}");
         }
     }
 }
 
-/// Gives the terminal back as it was.
-fn leave() {
-    // Where the terminal is gone there is nobody to tell.
+/// Restores the terminal.
+fn restore_terminal() {
+    // Errors are ignored: the terminal may be closed.
     let _ = execute!(stderr(), LeaveAlternateScreen);
     let _ = disable_raw_mode();
-    screen::give_back();
+    screen::release();
 }
 
 impl Callback for Dashboard {
     fn epoch_started(&mut self, training: &Training) -> Result<()> {
         let finished = training.position().epoch - 1;
-        // A run that was killed may have written an epoch that its last checkpoint does not know.
+        // A killed run may have logged an epoch that is not in its last checkpoint.
         self.state.history.retain(|record| record.epoch <= finished);
         self.state.epochs = training.plan().epochs;
         self.state.steps = training.steps();

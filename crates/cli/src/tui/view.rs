@@ -1,4 +1,4 @@
-//! What the dashboard looks like.
+//! Layout of the dashboard.
 
 use cresset::train::EpochRecord;
 use ratatui::Frame;
@@ -10,7 +10,7 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, LegendPosi
 
 use crate::progress::{Figures, duration, rounded, short};
 
-/// All that is shown.
+/// The contents of the dashboard.
 #[derive(Default)]
 pub struct State {
     pub title: String,
@@ -23,22 +23,22 @@ pub struct State {
     pub note: Option<String>,
 }
 
-/// A curve's name, colour, and its value in an epoch.
+/// A curve's name, color, and its value in an epoch.
 type Curve = (&'static str, Color, fn(&EpochRecord) -> f64);
 
 const LOSS: [Curve; 2] = [
     ("training", Color::Cyan, |record| record.train_loss),
-    ("held out", Color::Yellow, |record| record.held_out_loss),
+    ("validation", Color::Yellow, |record| record.held_out_loss),
 ];
 
 const ACCURACY: [Curve; 2] = [
     ("training", Color::Cyan, |record| 100. * record.train_accuracy),
-    ("held out", Color::Yellow, |record| 100. * record.held_out_accuracy),
+    ("validation", Color::Yellow, |record| 100. * record.held_out_accuracy),
 ];
 
-/// Rows and columns below which the curves are left out, or stand one above the other.
-const LEAST_ROWS: u16 = 12;
-const LEAST_COLUMNS: u16 = 80;
+/// Minimum height for the charts, and minimum width to place them side by side.
+const MIN_ROWS: u16 = 12;
+const MIN_COLUMNS: u16 = 80;
 
 pub fn draw(state: &State, frame: &mut Frame) {
     let [title, gauge, figures, curves, last, keys] = Layout::vertical([
@@ -53,9 +53,9 @@ pub fn draw(state: &State, frame: &mut Frame) {
     frame.render_widget(state.title.as_str().bold(), title);
     frame.render_widget(epoch_gauge(state), gauge);
     frame.render_widget(figures_line(state), figures);
-    if frame.area().height >= LEAST_ROWS {
+    if frame.area().height >= MIN_ROWS {
         let halves = [Constraint::Fill(1), Constraint::Fill(1)];
-        let layout = match frame.area().width < LEAST_COLUMNS {
+        let layout = match frame.area().width < MIN_COLUMNS {
             true => Layout::vertical(halves),
             false => Layout::horizontal(halves),
         };
@@ -82,8 +82,8 @@ fn figures_line(state: &State) -> Line<'_> {
     let optional = |name, value: Option<String>| value.into_iter().flat_map(move |value| figure(name, value));
     let spans = figure("loss", format!("{:.4}", now.loss))
         .chain(figure("accuracy", format!("{:.2} %", 100. * now.accuracy)))
-        .chain(optional("ETA", now.left.map(duration)))
-        .chain(optional("rows/s", now.rate.map(|rate| short(rate).trim().to_string())))
+        .chain(optional("ETA", now.remaining.map(duration)))
+        .chain(optional("examples/s", now.rate.map(|rate| short(rate).trim().to_string())))
         .chain(figure("lr", rounded(now.lr)))
         .chain(optional("memory", now.memory.map(|bytes| format!("{}B", short(bytes as f64)))));
     Line::from_iter(spans)
@@ -93,7 +93,7 @@ fn last_epoch(state: &State) -> Line<'_> {
     let Some(last) = state.history.last() else { return Line::default() };
     let best = EpochRecord::best(&state.history).unwrap_or(last);
     Line::from(format!(
-        "held out after epoch {}: loss {:.4}, accuracy {:.2} %; least loss {:.4} (epoch {})",
+        "validation after epoch {}: loss {:.4}, accuracy {:.2} %; lowest loss {:.4} (epoch {})",
         last.epoch,
         last.held_out_loss,
         100. * last.held_out_accuracy,
@@ -133,7 +133,7 @@ fn chart(
     frame.render_widget(chart, area);
 }
 
-/// The least and the greatest value, a little apart even where there is one value or none.
+/// Minimum and maximum of the values, always different, also for one value or none.
 fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) =
         values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
@@ -185,9 +185,9 @@ mod tests {
         for part in [
             "runs/photos",
             "epoch 5 of 10, step 50 of 100",
-            "held out",
+            "validation",
             "2.50",
-            "least loss 0.6250 (epoch 4)",
+            "lowest loss 0.6250 (epoch 4)",
             "q  stop",
         ] {
             assert!(wide.contains(part), "{part} is missing:\n{wide}");
