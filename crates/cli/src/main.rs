@@ -20,8 +20,10 @@ mod progress;
 mod report;
 mod runs;
 mod screen;
+#[cfg(feature = "serve")]
 mod serve;
 mod train;
+#[cfg(feature = "tui")]
 mod tui;
 mod tune;
 
@@ -64,6 +66,7 @@ enum Command {
     Card(card::Card),
     Predict(predict::Predict),
     Explain(explain::Explain),
+    #[cfg(feature = "serve")]
     Serve(serve::Serve),
     Export(export::Export),
     Compress(compress::Compress),
@@ -115,9 +118,7 @@ fn run(cli: Cli) -> i32 {
             if error.downcast_ref::<Error>().is_some_and(Error::is_users) { 2 } else { 1 }
         }
         Err(_) => {
-            tell(
-                "error: internal error; run the command again with -vv for details, and please report it",
-            );
+            tell("error: internal error; run the command again with -vv for details, and please report it");
             1
         }
     }
@@ -136,6 +137,7 @@ impl Command {
             Command::Card(command) => command.run(),
             Command::Predict(command) => command.run(),
             Command::Explain(command) => command.run(),
+            #[cfg(feature = "serve")]
             Command::Serve(command) => command.run(),
             Command::Export(command) => command.run(),
             Command::Compress(command) => command.run(),

@@ -43,7 +43,8 @@ impl Progress {
 
     /// Fits the bar to the terminal, which may have been resized.
     fn fit(&mut self) {
-        let width = ratatui::crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns));
+        let width = terminal_size::terminal_size_of(std::io::stderr())
+            .map_or(80, |(columns, _)| usize::from(columns.0));
         if width == self.width {
             return;
         }

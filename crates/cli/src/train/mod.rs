@@ -1,5 +1,6 @@
 //! `cresset train`
 
+mod display;
 mod feedback;
 mod folds;
 
@@ -18,16 +19,12 @@ use cresset::evaluate::Confusion;
 use cresset::export::usage;
 use cresset::options::device;
 use cresset::options::{Config, ModelChoice, Setting};
-use cresset::report::tensorboard::TensorBoard;
 use cresset::run::RunFolder;
 use cresset::run::{self, CrossValidation, Outcome, Prepared, Run, Trained};
-use cresset::train::{Callback, MAY_DIFFER, Silent, Together};
-use cresset_options::headings::LOGGING;
+use cresset::train::{MAY_DIFFER, Silent};
 
 use crate::arguments::Flags;
-use crate::progress::Progress;
 use crate::screen::tell;
-use crate::tui::{self, Dashboard};
 use crate::{Ended, Trust, elastic, report, show, thousands};
 
 /// Train a model, evaluate it on validation data, and export it
@@ -57,13 +54,8 @@ pub struct Train {
     #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["resume", "config_file", "find_label_errors"])]
     from: Option<PathBuf>,
 
-    /// Show a full-screen dashboard with learning curves; q stops and saves
-    #[arg(long, help_heading = LOGGING)]
-    tui: bool,
-
-    /// Write TensorBoard event files to the run folder: learning curves, weight histograms, confusion matrix, options
-    #[arg(long, help_heading = LOGGING)]
-    tensorboard: bool,
+    #[command(flatten)]
+    display: DisplayOptions,
 
     /// With --from: replace the old model, unless the new one is worse on the validation data or no better on the corrections
     /// than the old model, as it is and trained as long without them (the exit code is then 1)
@@ -88,9 +80,7 @@ const MAY_DIFFER_IN_FOLDS: [&str; 2] = ["device", "threads"];
 impl Train {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
-        if self.tui {
-            tui::refuse_without_terminal()?;
-        }
+        self.display.check()?;
         let stop = stop_on_interrupt()?;
         if let Some(from) = &self.from {
             refuse_several("--from")?;
@@ -126,7 +116,11 @@ impl Train {
     }
 
     /// Trains one model in this process and shows its accuracies. None if it was interrupted.
-    pub fn fine_tune(&self, config: &Config, stop_flag: &Arc<AtomicBool>) -> anyhow::Result<Option<RunFolder>> {
+    pub fn fine_tune(
+        &self,
+        config: &Config,
+        stop_flag: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Option<RunFolder>> {
         let run = self.start_or_resume(config, &World::alone())?;
         let folder = run.folder.clone();
         show(&introduction(&run))?;
@@ -213,38 +207,24 @@ impl Train {
         Ok(Ended::Well)
     }
 
-    /// Trains with the progress display and the TensorBoard writer that the options select.
+    /// Trains with the display that the options select.
     fn train_with_callbacks(&self, run: Run, stop_flag: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
         let stop = || stop_flag.load(Ordering::Relaxed);
         if !run.world.is_first() {
             return Ok(run::finish(run, &mut Silent, &stop)?);
         }
-        let mut events = match self.tensorboard {
-            true => Some(TensorBoard::create(&run)?),
-            false => None,
-        };
-        let mut shown: Box<dyn Callback> = match self.tui {
-            true => Box::new(Dashboard::open(title(&run), &run.folder.metrics(), Arc::clone(stop_flag))?),
-            false => Box::new(Progress::new()),
-        };
-        let mut callbacks = Together(vec![&mut *shown]);
-        if let Some(events) = &mut events {
-            callbacks.0.push(events);
-        }
-        let outcome = run::finish(run, &mut callbacks, &stop);
-        drop(shown);
-        if let Some(events) = events {
-            events.end(matches!(outcome, Ok(Outcome::Trained(_))))?;
-        }
+        let mut display = self.display.open(&run, stop_flag)?;
+        let outcome = run::finish(run, &mut display.callbacks(), &stop);
+        display.close(matches!(outcome, Ok(Outcome::Trained(_))))?;
         Ok(outcome?)
     }
 
     fn refuse_single_run_options(&self, option: &str) -> anyhow::Result<()> {
-        let options = [("--tui", self.tui), ("--tensorboard", self.tensorboard), ("--report", self.report)];
-        match options.into_iter().find(|(_, is_given)| *is_given) {
-            Some((name, _)) => {
-                let problem =
-                    format!("{name} is for a single run, and {option} trains several models; use only one of them");
+        match self.display.given().or(self.report.then_some("--report")) {
+            Some(name) => {
+                let problem = format!(
+                    "{name} is for a single run, and {option} trains several models; use only one of them"
+                );
                 Err(Error::Usage(problem).into())
             }
             None => Ok(()),
@@ -321,6 +301,7 @@ fn refuse_changes(given: &[Setting], may_differ: &[&str]) -> anyhow::Result<()> 
     Ok(())
 }
 
+#[cfg(feature = "tui")]
 /// The title of the dashboard: folder, model, device and data.
 fn title(run: &Run) -> String {
     let Prepared { dataset, device, .. } = &run.prepared;
