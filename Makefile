@@ -39,6 +39,7 @@ test-browser: libtorch data ## Run the tests in Chromium (Debian: apt install ch
 check: libtorch ## Check formatting, lints and documentation
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo clippy --release --package cresset-cli --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
 
 gpu-check: ## Run the GPU tests, and time training against PyTorch (needs an NVIDIA GPU)
