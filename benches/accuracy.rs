@@ -31,6 +31,7 @@ struct Figures {
 }
 
 fn main() -> ExitCode {
+    support::enter_checkout();
     let mut recipes: Vec<_> = std::fs::read_dir("recipes")
         .expect("the checkout has recipes")
         .map(|entry| {

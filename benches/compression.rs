@@ -3,6 +3,8 @@
 //! Each is compressed by integers and by taking channels out, with itself as the teacher of what is left. The figures are of
 //! seed 0; the latencies are of one thread.
 
+mod support;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -11,6 +13,7 @@ const MODELS: [(&str, &str); 5] =
     [("resnet9", "0.5,0.75"), ("cnn", "0.5,0.75"), ("mlp", "0.5"), ("vit", "0.5"), ("lstm", "")];
 
 fn main() {
+    support::enter_checkout();
     let folder = tempfile::tempdir().expect("a folder for the runs");
     for (recipe, shares) in MODELS {
         let run = folder.path().join(recipe);

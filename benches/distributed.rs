@@ -25,9 +25,10 @@ const BATCH: i64 = 32;
 const CLASSES: i64 = 10;
 const MEGABYTES: i64 = 25;
 
-const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/ddp_torch.py");
+const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches/peers/ddp_torch.py");
 
 fn main() {
+    support::enter_checkout();
     if std::env::var_os("RANK").is_some() {
         return rank();
     }

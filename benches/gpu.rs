@@ -74,6 +74,7 @@ const JOBS: [Job; 3] = [
 ];
 
 fn main() {
+    support::enter_checkout();
     if let Err(reason) = cuda::load() {
         println!("not measured: {reason}; {}", reason.remedy());
         return;
@@ -171,7 +172,7 @@ impl Peer {
     /// None if there is no interpreter, or the job does not run, on a GPU with too little memory, say.
     fn start(job: &Job, mode: &str) -> Option<Self> {
         let python = std::env::var_os("CRESSET_PYTHON")?;
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/gpu_torch.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches/peers/gpu_torch.py");
         let mut worker = Worker::start(Command::new(python).args([script, job.name, mode])).ok()?;
         (worker.answer()? == "ready").then_some(Peer(worker))
     }

@@ -14,9 +14,10 @@ const ROUNDS: usize = 3;
 const PICTURES: usize = 2_000;
 const ROWS: usize = 100_000;
 
-const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/inference_torch.py");
+const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches/peers/inference_torch.py");
 
 fn main() {
+    support::enter_checkout();
     let folder = tempfile::tempdir().expect("a folder");
     let rows = digits();
     let run = folder.path().join("run");

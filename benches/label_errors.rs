@@ -2,6 +2,8 @@
 //!
 //! Run it with `cargo bench --bench label_errors`. Every run trains six models, so that ten runs take half a minute.
 
+mod support;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -16,6 +18,7 @@ const FLIPPED: f64 = 0.05;
 const LOOKED_AT: f64 = 0.07;
 
 fn main() {
+    support::enter_checkout();
     let digits = std::fs::read_to_string("data/digits.csv").expect("`make data` fetches the digits");
     let rows: Vec<_> = digits.lines().map(|line| line.rsplit_once(',').expect("a row has a label")).collect();
     println!("seed  labels flipped  found in the first {:.0} % of the ranking", 100. * LOOKED_AT);

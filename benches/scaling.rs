@@ -36,6 +36,7 @@ struct Size {
 const USUAL: Size = Size { rows: 4096, width: 128, depth: 1, batch: 32 };
 
 fn main() {
+    support::enter_checkout();
     tch::set_num_threads(THREADS);
     let curve = |name, unit, values: &[i64], of: fn(i64) -> Size, per_epoch: bool| {
         let points = values.iter().map(|value| {

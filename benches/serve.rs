@@ -27,9 +27,10 @@ const CONNECTIONS: usize = 64;
 const SECONDS: &str = "4s";
 const CHECKING: usize = 16;
 
-const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
+const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches/peers");
 
 fn main() {
+    support::enter_checkout();
     tch::set_num_threads(1);
     let folder = tempfile::tempdir().expect("a folder");
     let rows = digits();

@@ -172,7 +172,7 @@ pub fn own(group: &str, cores: usize) -> Command {
 pub fn python(variable: &str, script: &str, cores: usize) -> Command {
     let python = std::env::var(variable).unwrap_or_else(|_| panic!("`make bench` sets {variable}"));
     let mut command = pinned(python, cores);
-    command.arg(format!("{}/benches/peers/{script}", env!("CARGO_MANIFEST_DIR")));
+    command.arg(format!("{}/../../benches/peers/{script}", env!("CARGO_MANIFEST_DIR")));
     command
 }
 

@@ -34,6 +34,7 @@ const GROUPS: [Group; 6] = [
 ];
 
 fn main() {
+    support::enter_checkout();
     let arguments: Vec<_> = std::env::args().collect();
     if let [_, word, group, rest @ ..] = &arguments[..]
         && word == contest::WORK

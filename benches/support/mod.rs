@@ -7,6 +7,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+/// Makes the checkout the working folder. Cargo starts benchmarks in the folder of their package.
+pub fn enter_checkout() {
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).expect("the checkout is there");
+}
+
 /// The held-out accuracy (0 to 1) after the last epoch of a run, by which nothing was chosen: the epoch that is exported is
 /// the one with the least held-out loss, and its accuracy on the same rows is flattered.
 pub fn last_accuracy(run: &Path) -> f64 {

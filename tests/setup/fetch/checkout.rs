@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::support::root;
+
 /// Every program that the scripts need, besides python3.
 const TOOLS: [&str; 29] = [
     "awk",
@@ -352,7 +354,7 @@ pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
 
 fn copy_files(folder: &str, to: &Path) {
     fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
+    for entry in fs::read_dir(root().join(folder)).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_file() {
             fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
