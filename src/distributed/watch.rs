@@ -38,13 +38,13 @@ impl Watch {
     pub fn begin(store: KeyValueStore, rank: u32, size: u32, store_rank: Option<u32>) -> Self {
         let (store, reason) = (Arc::new(Mutex::new(store)), Arc::default());
         let (end, ended) = mpsc::channel();
-        let (store, seen) = (Arc::clone(&store), Arc::clone(&reason));
+        let (shared, seen) = (Arc::clone(&store), Arc::clone(&reason));
         let thread = std::thread::spawn(move || {
             let who = format!("pid {} on {}", std::process::id(), machine());
             for beat in 0u64.. {
                 // If the store is gone, the next collective fails and reports it.
-                let _ = lock(&store).set(&heartbeat_key(rank), &format!("{beat} {who}"));
-                if let Ok(Some(reason)) = lock(&store).get(REASON) {
+                let _ = lock(&shared).set(&heartbeat_key(rank), &format!("{beat} {who}"));
+                if let Ok(Some(reason)) = lock(&shared).get(REASON) {
                     *lock(&seen) = Some(reason);
                 }
                 if ended.recv_timeout(HEARTBEAT) != Err(RecvTimeoutError::Timeout) {

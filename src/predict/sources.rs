@@ -14,7 +14,7 @@ use super::Taken;
 use crate::data::error::{Error, Place, Result};
 use crate::data::format;
 use crate::data::format::csv::{Incoming, Stretch, Unread};
-use crate::data::format::folder::{entries, real};
+use crate::data::format::folder::{entries, resolve_links};
 use crate::data::format::skipped::Skipped;
 use crate::data::image::Kind;
 
@@ -230,7 +230,7 @@ impl FolderImages {
     }
 
     fn enter(&mut self, folder: &Path) {
-        match real(folder).and_then(|real| Ok((real, entries(folder)?))) {
+        match resolve_links(folder).and_then(|real| Ok((real, entries(folder)?))) {
             Ok((real, entries)) => {
                 if self.walked.insert(real) {
                     self.stack.push(entries.into_iter());

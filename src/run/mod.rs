@@ -43,8 +43,10 @@ use crate::train::{
 };
 pub use examples::Examples;
 pub use finished::Finished;
+#[cfg(feature = "tensorboard")]
+pub(crate) use folder::EVENT_FILE;
 pub use folder::RunFolder;
-pub(crate) use folder::{EVENT_FILE, create_unique};
+pub(crate) use folder::create_unique;
 pub use folds::{CrossValidation, FoldFigures, Spread, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
 pub use lock::Writer;
