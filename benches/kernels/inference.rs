@@ -46,7 +46,7 @@ fn train(run: &Path, model: &str) {
 
 fn calls_of(model: &Path, rows: i64, calls: usize, is_optimized: bool) -> Work {
     tch::set_num_threads(1);
-    let classifier = Classifier::load(model, Device::Cpu).expect("a model");
+    let classifier = Classifier::load_on(model, Device::Cpu).expect("a model");
     if is_optimized {
         classifier.optimize();
     }

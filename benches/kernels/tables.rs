@@ -4,9 +4,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 use cresset::data::format::csv;
-use cresset::data::{DataOptions, InputShape, Part};
+use cresset::data::{DataOptions, InputShape};
 use cresset::evaluate::{Keep, evaluate};
 use cresset::loader::InMemory;
+use cresset::model::preprocessing::TensorDataset;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
 use cresset_bridge::kernels::Kernel;
@@ -58,7 +59,7 @@ fn evaluation_of_mlp() -> Work {
     let network = Network::new(&model, &model_options, &task, Device::Cpu, 0).expect("the default model");
     let inputs = Tensor::rand([ROWS as i64, 64], (Kind::Float, Device::Cpu));
     let labels = Tensor::randint(10, [ROWS as i64], (Kind::Int64, Device::Cpu));
-    let feed = InMemory::ready(Part { inputs, labels });
+    let feed = InMemory::ready(TensorDataset { inputs, labels });
     Box::new(move || {
         let found = evaluate(&feed, 10, Keep::Sums, |inputs| network.infer(inputs)).expect("an evaluation");
         assert!(found.loss.is_finite());

@@ -5,7 +5,7 @@ use cresset::loader::Batch;
 use cresset::model::{Network, Task, Tensors};
 use cresset::options::Config;
 use cresset::train::optimizer::{Optimizer, Parameter};
-use cresset::train::{Learner, Outcome, Plan, Precision, TrainOptions};
+use cresset::train::{Learner, Outcome, Precision, TrainOptions};
 use cresset_bridge::kernels::Kernel;
 use tch::{Device, Kind, Tensor};
 

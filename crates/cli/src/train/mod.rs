@@ -25,6 +25,8 @@ use cresset::train::{MAY_DIFFER, Silent};
 
 use crate::arguments::Flags;
 use crate::screen::tell;
+use display::DisplayOptions;
+
 use crate::{Ended, Trust, elastic, report, show, thousands};
 
 /// Train a model, evaluate it on validation data, and export it
