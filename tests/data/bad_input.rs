@@ -295,8 +295,8 @@ fn a_run_file_is_refused_with_its_line() {
         (b"data = \"\"\n", "line 1: invalid value `` for `data`: it cannot be empty"),
         (b"epochs = [1]\n", "line 1: `epochs` takes one value, a number or a string"),
         (b"[epochs]\na = 1\n", "line 1: `epochs` takes one value"),
-        (b"lr = 1\nlr = 2\n", "line 2, column 1: this is no TOML: duplicate key"),
-        (b"seed = = 3\n", "line 1, column 8: this is no TOML"),
+        (b"lr = 1\nlr = 2\n", "line 2, column 1: invalid TOML: duplicate key"),
+        (b"seed = = 3\n", "line 1, column 8: invalid TOML"),
         (b"lr = 1\ndata = \"\xff\"\n", "line 2, column 9: the text is not UTF-8"),
     ];
     for (contents, expected) in cases {
