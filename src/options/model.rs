@@ -27,7 +27,10 @@ impl<'a> ModelChoice<'a> {
         let path = Path::new(text);
         match text.strip_prefix(OWN) {
             Some(name) => ModelChoice::Own(name),
-            None if EXTENSIONS.iter().any(|known| path.extension().is_some_and(|extension| extension == *known)) => {
+            None if EXTENSIONS
+                .iter()
+                .any(|known| path.extension().is_some_and(|extension| extension == *known)) =>
+            {
                 ModelChoice::File(path)
             }
             None => ModelChoice::Architecture(text),

@@ -197,9 +197,7 @@ fn remedy(path: &Path) -> Option<String> {
             other.display()
         ),
         None => {
-            format!(
-                "there is no intact checkpoint, so train again: `cresset train --config {config}`"
-            )
+            format!("there is no intact checkpoint, so train again: `cresset train --config {config}`")
         }
     })
 }

@@ -55,8 +55,10 @@ impl Training {
         let message = self.describe(&fault, &cause);
         match self.plan.options.on_nan {
             OnNan::Stop => Err(self.diverged(&message, "--on-nan skip skips such batches")),
-            OnNan::Skip if !is_finite(network) => Err(self
-                .diverged(&message, "skipping batches cannot help; --on-nan rollback returns to the last checkpoint")),
+            OnNan::Skip if !is_finite(network) => Err(self.diverged(
+                &message,
+                "skipping batches cannot help; --on-nan rollback returns to the last checkpoint",
+            )),
             OnNan::Skip => {
                 self.position.skipped_in_a_row += 1;
                 if self.position.skipped_in_a_row > MAX_SKIPPED {
@@ -91,8 +93,10 @@ impl Training {
             OnNan::Stop => {
                 Err(self.diverged(&message, "--on-nan rollback returns to the last checkpoint automatically"))
             }
-            OnNan::Skip if broken.is_some() => Err(self
-                .diverged(&message, "skipping batches cannot help; --on-nan rollback returns to the last checkpoint")),
+            OnNan::Skip if broken.is_some() => Err(self.diverged(
+                &message,
+                "skipping batches cannot help; --on-nan rollback returns to the last checkpoint",
+            )),
             OnNan::Skip => {
                 tracing::warn!("the epoch cannot be the best one: {message}");
                 Ok(Recovery::Skipped)
@@ -138,8 +142,7 @@ impl Training {
 
     /// The loss, its place in training, and the cause.
     fn describe(&self, fault: &Fault, cause: &str) -> String {
-        let norm =
-            fault.gradient_norm.map_or(String::new(), |norm| format!(", gradient norm {norm}"));
+        let norm = fault.gradient_norm.map_or(String::new(), |norm| format!(", gradient norm {norm}"));
         format!(
             "the loss became {} in epoch {}, step {} (learning rate {:.3e}{norm}): {cause}",
             fault.losses.mean(Kind::Double).double_value(&[]),

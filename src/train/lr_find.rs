@@ -43,7 +43,8 @@ impl LrCurve {
     pub fn find(network: &Network, plan: &Plan, train: &dyn TrainFeed, range: Range) -> Result<Self> {
         let Range { from, to, steps } = range;
         if !(from > 0. && from < to && to.is_finite()) || steps < 2 {
-            let problem = "the learning rates must be above 0 and increase, and there must be at least two steps";
+            let problem =
+                "the learning rates must be above 0 and increase, and there must be at least two steps";
             return Err(Error::Usage(problem.to_string()));
         }
         // No accumulation, so that each step shows the effect of its rate; no graph, so that each loss is checked.

@@ -78,8 +78,9 @@ impl Training {
         let identity = std::mem::take(&mut checkpoint.identity).into_iter();
         checkpoint.identity =
             identity.map(|(name, value)| ((self.plan.canonical)(&name).to_string(), value)).collect();
-        let fault =
-            |problem: String| Error::artifact(&path, format!("the checkpoint belongs to another run: {problem}"));
+        let fault = |problem: String| {
+            Error::artifact(&path, format!("the checkpoint belongs to another run: {problem}"))
+        };
         if let Some(difference) = difference(&checkpoint.identity, &self.plan) {
             return Err(fault(difference));
         }

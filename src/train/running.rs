@@ -60,7 +60,13 @@ impl Running {
     pub fn new(device: Device) -> Self {
         let (loss, correct) =
             (Tensor::zeros([], (Kind::Double, device)), Tensor::zeros([], (Kind::Int64, device)));
-        Running(RefCell::new(RunningSums { loss, correct, examples: 0, pending: Vec::new(), recent: Vec::new() }))
+        Running(RefCell::new(RunningSums {
+            loss,
+            correct,
+            examples: 0,
+            pending: Vec::new(),
+            recent: Vec::new(),
+        }))
     }
 
     /// Adds a step: its mean loss, logits (N, classes) and labels (N).
@@ -125,8 +131,11 @@ impl Running {
     /// The state for a checkpoint.
     pub fn state(&self) -> Tensors {
         let sums = self.sums();
-        let state =
-            [("loss", sums.loss.copy()), ("correct", sums.correct.copy()), ("rows", Tensor::from(sums.examples))];
+        let state = [
+            ("loss", sums.loss.copy()),
+            ("correct", sums.correct.copy()),
+            ("rows", Tensor::from(sums.examples)),
+        ];
         state.into_iter().map(|(name, tensor)| (name.to_string(), tensor)).collect()
     }
 

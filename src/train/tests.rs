@@ -93,7 +93,10 @@ fn options() -> TrainOptions {
 #[test]
 fn a_faulty_example_is_named_and_the_others_are_not() {
     let problem = Bench::with_fault(23).train(options(), &mut []).err().unwrap().to_string();
-    assert!(problem.contains("1 of the 7 examples of the batch have a NaN or infinite loss (row 23)"), "{problem}");
+    assert!(
+        problem.contains("1 of the 7 examples of the batch have a NaN or infinite loss (row 23)"),
+        "{problem}"
+    );
     assert!(problem.contains("in epoch 1, step ") && problem.contains("learning rate 5.000e-2"), "{problem}");
 }
 

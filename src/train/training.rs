@@ -128,7 +128,8 @@ impl Training {
             if !record.held_out_loss.is_finite() && self.recover_epoch(network, &record)?.is_rollback() {
                 continue 'epochs;
             }
-            let after_epoch = callback::all(callbacks, |callback| callback.epoch_ended(self, network, &record))?;
+            let after_epoch =
+                callback::all(callbacks, |callback| callback.epoch_ended(self, network, &record))?;
             let after_epoch = Flow::of(self.agreement.ask(&self.world, after_epoch as u8)?);
             self.position.is_over = [flow, after_epoch].contains(&Flow::Finish);
             self.save_last(network)?;

@@ -53,11 +53,7 @@ fn processes_with_shares_of_a_batch_follow_one_with_all_of_it() {
                 assert!((together - alone).abs() < 1e-5, "{name}: {together} and {alone}");
             }
             let said: Vec<_> = outputs.iter().map(|output| String::from_utf8_lossy(&output.stdout)).collect();
-            assert!(
-                said[0].contains(&format!("{processes} processes, global batch size 32")),
-                "{}",
-                said[0]
-            );
+            assert!(said[0].contains(&format!("{processes} processes, global batch size 32")), "{}", said[0]);
             assert!(said[1..].iter().all(|said| said.is_empty()), "only the first one speaks");
         }
     }

@@ -33,8 +33,11 @@ impl Compress {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
         let folder = RunFolder::open(&self.run)?;
-        let models =
-            compress(&folder, &self.options.into_options().or_usual(), &mut ProgressPrinter(Progress::new()))?;
+        let models = compress(
+            &folder,
+            &self.options.into_options().or_usual(),
+            &mut ProgressPrinter(Progress::new()),
+        )?;
         show(&report(&models))?;
         Ok(Ended::Well)
     }
@@ -54,10 +57,13 @@ impl Watch for ProgressPrinter {
 }
 
 fn report(models: &[Compressed]) -> String {
-    let mut text =
-        format!("\n{}\n* Pareto-optimal: no other model is better in one column and at least as good in all others\n", to_table(models));
+    let mut text = format!(
+        "\n{}\n* Pareto-optimal: no other model is better in one column and at least as good in all others\n",
+        to_table(models)
+    );
     if let Some(chosen) = models.iter().find(|model| model.is_chosen) {
-        text += &format!("→ {}, the smallest model with little loss in accuracy\n", terminal::path(&chosen.file));
+        text +=
+            &format!("→ {}, the smallest model with little loss in accuracy\n", terminal::path(&chosen.file));
     }
     text
 }

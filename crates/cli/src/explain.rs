@@ -58,7 +58,8 @@ impl Explain {
         let explainer = Explainer::new(&self.method, &self.method_options)?;
         let classifier = Classifier::load_on(&self.model, device)?;
         let class = self.class.as_deref().map(|name| class_of(&classifier, name)).transpose()?;
-        std::fs::create_dir_all(&self.out).with_context(|| format!("cannot create {}", self.out.display()))?;
+        std::fs::create_dir_all(&self.out)
+            .with_context(|| format!("cannot create {}", self.out.display()))?;
         put("input,class,probability,sum,file\n")?;
         let (mut names, mut remaining) = (HashSet::new(), self.limit);
         for path in &self.inputs {
@@ -68,10 +69,7 @@ impl Explain {
                 put(&line)?;
             }
             if inputs.len() > remaining {
-                tell(&format!(
-                    "explained only the first {} inputs; set --limit for more",
-                    self.limit
-                ));
+                tell(&format!("explained only the first {} inputs; set --limit for more", self.limit));
                 break;
             }
             remaining -= inputs.len();

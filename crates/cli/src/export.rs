@@ -92,7 +92,8 @@ impl Export {
         variant.check(format)?;
         let _lock = lock_run_of(&self.output)?;
         let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
-        let mut exported = if self.source.is_dir() { self.load_checkpoint(folder.path()) } else { self.load_model() }?;
+        let mut exported =
+            if self.source.is_dir() { self.load_checkpoint(folder.path()) } else { self.load_model() }?;
         if !variant.is_plain() {
             let path = folder.path().join("variant").join(self.file_name());
             std::fs::create_dir(folder.path().join("variant")).context("cannot create a temporary folder")?;
@@ -108,7 +109,10 @@ impl Export {
     /// Exports the model of a checkpoint to `folder`, evaluates it and loads it.
     fn load_checkpoint(&self, folder: &Path) -> anyhow::Result<Exported> {
         if self.input.is_some() {
-            return Err(Error::Usage("--input: a run folder has the shape of its examples; remove the option".into()).into());
+            return Err(Error::Usage(
+                "--input: a run folder has the shape of its examples; remove the option".into(),
+            )
+            .into());
         }
         let run = RunFolder::open(&self.source)?;
         let checkpoint = match self.checkpoint {

@@ -59,8 +59,7 @@ impl Inspect {
 
 fn verify(path: &Path, module: &Module, record: &str) -> anyhow::Result<Ended> {
     let record: Verification = serde_json::from_str(record).map_err(|_| {
-        let problem =
-            format!("the file has no {VERIFICATION}; files exported by cresset have one");
+        let problem = format!("the file has no {VERIFICATION}; files exported by cresset have one");
         Error::artifact(path, problem)
     })?;
     let Verified { has_same_state, samples, largest_difference, computes_the_same } =
@@ -99,7 +98,8 @@ fn operation_table(operations: &[Operation]) -> String {
         text += "REFUSED     the model was not run: it has operations that no classifier needs\n";
     }
     for ((is_allowed, kind), (count, methods)) in kinds {
-        let place = if is_allowed { String::new() } else { format!("  REFUSED, in {}", first_methods(&methods)) };
+        let place =
+            if is_allowed { String::new() } else { format!("  REFUSED, in {}", first_methods(&methods)) };
         text += &format!("{:<40} {:>6}{place}\n", excerpt(kind), thousands(count as usize));
     }
     text

@@ -31,7 +31,8 @@ impl Kernels {
 
 /// Logs which of Cresset's kernels ran, and how often.
 pub fn log_runs() {
-    let counts: Vec<_> = kernels::that_ran().map(|(entry, count)| format!("{} {count}", entry.name)).collect();
+    let counts: Vec<_> =
+        kernels::that_ran().map(|(entry, count)| format!("{} {count}", entry.name)).collect();
     let counts = if counts.is_empty() { "none".to_string() } else { counts.join(", ") };
     tracing::info!("kernels that ran: {counts}");
 }

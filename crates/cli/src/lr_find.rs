@@ -71,8 +71,7 @@ fn plot(points: &[(f64, f64)]) -> String {
         return "the loss was NaN or infinite at the first step\n".to_string();
     };
     let losses = points.iter().map(|(_, loss)| *loss);
-    let (min, max) =
-        losses.fold((f64::MAX, f64::MIN), |(min, max), loss| (min.min(loss), max.max(loss)));
+    let (min, max) = losses.fold((f64::MAX, f64::MIN), |(min, max), loss| (min.min(loss), max.max(loss)));
     let mut field = vec![[' '; WIDTH]; HEIGHT];
     for (index, (_, loss)) in points.iter().enumerate() {
         let column = index * (WIDTH - 1) / (points.len() - 1).max(1);

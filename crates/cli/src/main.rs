@@ -115,9 +115,7 @@ fn run(cli: Cli) -> i32 {
             if error.downcast_ref::<Error>().is_some_and(Error::is_users) { 2 } else { 1 }
         }
         Err(_) => {
-            tell(
-                "error: internal error; run the command again with -vv for details, and please report it",
-            );
+            tell("error: internal error; run the command again with -vv for details, and please report it");
             1
         }
     }

@@ -106,10 +106,8 @@ pub fn shape(text: &str) -> Result<InputShape, String> {
         .map(|size| size.trim().parse().ok().filter(|size| (1..=65_536).contains(size)));
     match sizes.collect::<Option<Vec<i64>>>() {
         Some(sizes) if [1, 3].contains(&sizes.len()) => Ok(InputShape(sizes)),
-        _ => {
-            Err("expected CHANNELSxHEIGHTxWIDTH, such as 3x32x32, or the number of columns of a table"
-                .to_string())
-        }
+        _ => Err("expected CHANNELSxHEIGHTxWIDTH, such as 3x32x32, or the number of columns of a table"
+            .to_string()),
     }
 }
 

@@ -7,12 +7,7 @@ use cresset_options::number::NumberOption;
 pub const CROSS_ENTROPY: ObjectiveKind = ObjectiveKind {
     name: "cross-entropy",
     summary: "cross-entropy of the softmax",
-    options: &[NumberOption::real(
-        "smoothing",
-        0.,
-        (0., 0.99),
-        "label smoothing",
-    )],
+    options: &[NumberOption::real("smoothing", 0., (0., 0.99), "label smoothing")],
     loss: |options, input| {
         let smoothing = options.number("smoothing");
         input.logits.cross_entropy_loss(input.labels, input.weights, input.reduction, IGNORE_INDEX, smoothing)

@@ -87,8 +87,8 @@ impl Objective {
     pub fn new(name: &str, options: &str, weights: Option<&[f32]>, device: Device) -> Result<Self> {
         let known = OBJECTIVES.iter().find(|known| known.name == name);
         let kind = known.ok_or_else(|| Error::Usage(format!("unknown loss function `{name}`")))?;
-        let options =
-            Options::parse(options, &format!("the loss function {name}"), kind.options).map_err(Error::Usage)?;
+        let options = Options::parse(options, &format!("the loss function {name}"), kind.options)
+            .map_err(Error::Usage)?;
         Ok(Objective {
             kind,
             options,

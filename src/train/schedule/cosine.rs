@@ -7,7 +7,12 @@ use cresset_options::number::NumberOption;
 pub const COSINE: ScheduleKind = ScheduleKind {
     name: "cosine",
     summary: "cosine annealing to zero",
-    options: &[NumberOption::real("floor", 0., (0., 1.), "final learning rate, as a share of the initial one")],
+    options: &[NumberOption::real(
+        "floor",
+        0.,
+        (0., 1.),
+        "final learning rate, as a share of the initial one",
+    )],
     has_end: true,
     factor: |options, progress| {
         let floor = options.number("floor");

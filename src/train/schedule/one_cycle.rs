@@ -1,7 +1,7 @@
 //! One-cycle policy (Smith and Topin, "Super-Convergence", 2018), in PyTorch's formulation and with its defaults: cosine
 //! annealing up to the full learning rate and down to almost zero.
 
-use super::{ScheduleProgress, ScheduleKind};
+use super::{ScheduleKind, ScheduleProgress};
 use cresset_options::number::{NumberOption, Options};
 
 /// The schedule.
@@ -10,8 +10,18 @@ pub const ONE_CYCLE: ScheduleKind = ScheduleKind {
     summary: "one-cycle policy: increases from a small learning rate, then decreases to almost zero",
     options: &[
         NumberOption::real("rise", 0.3, (0., 1.), "share of the steps with an increasing learning rate"),
-        NumberOption::real("start", 25., (1., 1e9), "the initial learning rate is the maximum divided by this"),
-        NumberOption::real("end", 1e4, (1., 1e12), "the final learning rate is the initial one divided by this"),
+        NumberOption::real(
+            "start",
+            25.,
+            (1., 1e9),
+            "the initial learning rate is the maximum divided by this",
+        ),
+        NumberOption::real(
+            "end",
+            1e4,
+            (1., 1e12),
+            "the final learning rate is the initial one divided by this",
+        ),
     ],
     has_end: true,
     factor,

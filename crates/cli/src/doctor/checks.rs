@@ -80,7 +80,10 @@ fn libtorch() -> Check {
             name: "libtorch",
             state: State::Fault,
             found: format!("{version} in {} cannot add three numbers", folder.display()),
-            remedy: Some(format!("delete {} and run `make train`, which downloads it again", folder.display())),
+            remedy: Some(format!(
+                "delete {} and run `make train`, which downloads it again",
+                folder.display()
+            )),
         },
     }
 }

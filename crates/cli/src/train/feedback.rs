@@ -53,7 +53,10 @@ fn decide(comparison: &Comparison, from: &RunFolder, new: &RunFolder) -> anyhow:
         ))?;
         return Ok(Ended::Well);
     }
-    tell(&format!("not promoted: {} was left unchanged, because the new model has a problem:", from.model().display()));
+    tell(&format!(
+        "not promoted: {} was left unchanged, because the new model has a problem:",
+        from.model().display()
+    ));
     against.iter().for_each(|objection| tell(&format!("  {}", objection.text())));
     Ok(Ended::Badly)
 }

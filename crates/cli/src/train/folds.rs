@@ -54,11 +54,7 @@ pub fn find_label_errors(config: &Config, run: &RunFolder, stop: &dyn Fn() -> bo
 }
 
 /// Trains the unfinished folds; `resume_arguments` are those of `--resume` after an interruption.
-fn train(
-    folds: &CrossValidation,
-    resume_arguments: &str,
-    stop: &dyn Fn() -> bool,
-) -> anyhow::Result<Ended> {
+fn train(folds: &CrossValidation, resume_arguments: &str, stop: &dyn Fn() -> bool) -> anyhow::Result<Ended> {
     while let Some((fold, run)) = folds.next()? {
         // All folds share the data.
         if fold == 1 {

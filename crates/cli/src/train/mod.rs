@@ -126,7 +126,11 @@ impl Train {
     }
 
     /// Trains one model in this process and shows its accuracies. None if it was interrupted.
-    pub fn fine_tune(&self, config: &Config, stop_flag: &Arc<AtomicBool>) -> anyhow::Result<Option<RunFolder>> {
+    pub fn fine_tune(
+        &self,
+        config: &Config,
+        stop_flag: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Option<RunFolder>> {
         let run = self.start_or_resume(config, &World::alone())?;
         let folder = run.folder.clone();
         show(&introduction(&run))?;
@@ -243,8 +247,9 @@ impl Train {
         let options = [("--tui", self.tui), ("--tensorboard", self.tensorboard), ("--report", self.report)];
         match options.into_iter().find(|(_, is_given)| *is_given) {
             Some((name, _)) => {
-                let problem =
-                    format!("{name} is for a single run, and {option} trains several models; use only one of them");
+                let problem = format!(
+                    "{name} is for a single run, and {option} trains several models; use only one of them"
+                );
                 Err(Error::Usage(problem).into())
             }
             None => Ok(()),

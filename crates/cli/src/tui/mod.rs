@@ -48,8 +48,7 @@ impl Dashboard {
     /// Switches the terminal to full screen. `metrics` is the run's metrics.csv; q and Ctrl-C set `stop`.
     pub fn open(title: String, metrics: &Path, stop: Arc<AtomicBool>) -> anyhow::Result<Self> {
         if !stderr().is_terminal() {
-            let problem =
-                "--tui needs a terminal, and standard error is not one; remove the option";
+            let problem = "--tui needs a terminal, and standard error is not one; remove the option";
             return Err(Error::Usage(problem.into()).into());
         }
         let history = MetricsLog::so_far(metrics)?;
