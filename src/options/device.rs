@@ -1,4 +1,4 @@
-//! Where the computation runs: the CPU, or a GPU by way of libtorch's CUDA half.
+//! The device (CPU or GPU) and the number of CPU threads.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use tch::Device;
 
 use crate::error::{Error, Result};
 
-/// What the user asks for.
+/// The value of `--device`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
     /// The first GPU if there is one, else the CPU.
@@ -22,17 +22,17 @@ pub enum DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The device itself. Call it before anything else touches CUDA (see [`cuda`]).
+    /// Resolves the choice to a device. Call it before anything else uses CUDA (see [`cuda`]).
     ///
     /// # Errors
-    /// A GPU was asked for and there is none; the error says why.
+    /// If a GPU was selected and is not available, with the reason.
     pub fn resolve(self) -> Result<Device> {
         match self {
             DeviceChoice::Cpu => Ok(Device::Cpu),
             DeviceChoice::Cuda(index) => match cuda::load() {
                 Ok(count) if index < count => Ok(Device::Cuda(index)),
                 Ok(count) => Err(Error::Usage(format!(
-                    "--device cuda:{index}: this machine has {count} GPU(s), counted from 0"
+                    "--device cuda:{index}: this machine has {count} GPU(s), numbered from 0"
                 ))),
                 Err(reason) => Err(Error::Usage(format!("--device cuda: {reason}; {}", reason.remedy()))),
             },
@@ -49,10 +49,10 @@ impl DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The device of one of `count` processes on this machine, the one of this rank: each has a GPU of its own.
+    /// Resolves the choice for local rank `rank` of `count` processes on this machine, each with its own GPU.
     ///
     /// # Errors
-    /// As [`DeviceChoice::resolve`], and fewer GPUs than processes.
+    /// As [`DeviceChoice::resolve`], and if there are fewer GPUs than processes.
     pub fn resolve_for(self, rank: u32, count: u32) -> Result<Device> {
         let device = self.resolve()?;
         if count == 1 || !device.is_cuda() {
@@ -60,14 +60,14 @@ impl DeviceChoice {
         }
         if let DeviceChoice::Cuda(index @ 1..) = self {
             return Err(Error::Usage(format!(
-                "--device cuda:{index}: {count} processes on this machine would share that GPU; write --device cuda, and \
-                 each takes one of its own"
+                "--device cuda:{index}: the {count} processes on this machine would share that GPU; use --device cuda for one GPU \
+                 per process"
             )));
         }
         let gpus = tch::Cuda::device_count();
         if gpus < i64::from(count) {
             return Err(Error::Usage(format!(
-                "there are {count} processes on this machine and {gpus} GPU(s); start one process a GPU, or write \
+                "there are {count} processes on this machine and {gpus} GPU(s); start one process per GPU, or use \
                  --device cpu"
             )));
         }
@@ -87,7 +87,7 @@ impl FromStr for DeviceChoice {
                 .strip_prefix("cuda:")
                 .and_then(|index| index.parse().ok())
                 .map(DeviceChoice::Cuda)
-                .ok_or_else(|| "it is `auto`, `cpu`, `cuda` or `cuda:N`".to_string()),
+                .ok_or_else(|| "expected `auto`, `cpu`, `cuda` or `cuda:N`".to_string()),
         }
     }
 }
@@ -107,33 +107,32 @@ impl fmt::Display for DeviceChoice {
 /// The number of threads that libtorch computes with on the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Threads {
-    /// As many as there are cores, or one where the work is too small to share.
+    /// One per core, or one thread if the model is too small for several.
     #[default]
     Auto,
-    /// The same, where so many processes share the cores.
+    /// As `Auto`, with the cores shared by this many processes.
     Shared(u32),
-    /// This many, at least 1.
+    /// This number, at least 1.
     Count(u16),
 }
 
-/// The multiply-adds of a forward pass from which more threads than one are used: about a millisecond's on one core, with
-/// the backward pass.
-const WORTH_SHARING: usize = 10_000_000;
+/// Minimum multiply-adds of a forward pass for several threads: about 1 ms on one core, including the backward pass.
+const MIN_PARALLEL_WORK: usize = 10_000_000;
 
 impl Threads {
-    /// The number for a training step of so many multiply-adds in the forward pass.
+    /// The number of threads for a training step with this many multiply-adds in the forward pass.
     ///
-    /// Handing work to a second thread costs some 5 µs each time, and much more on a busy machine, where the threads wait
-    /// for each other: digits with two threads took 1.0 to 1.2 times as long a step as with one, and up to 5 times in all
-    /// while another program ran (two cores of an EPYC).
+    /// Passing work to a second thread costs about 5 µs, and much more on a busy machine, where the threads wait for each
+    /// other: a digits step with two threads took 1.0 to 1.2 times as long as with one, and a run up to 5 times as long while
+    /// another program ran (two cores of an EPYC).
     pub fn for_step(self, multiply_adds: usize) -> u16 {
         match self {
-            Threads::Auto | Threads::Shared(_) if multiply_adds < WORTH_SHARING => 1,
+            Threads::Auto | Threads::Shared(_) if multiply_adds < MIN_PARALLEL_WORK => 1,
             _ => self.count(),
         }
     }
 
-    /// The choice for one of several processes on this machine, which share its cores.
+    /// The choice for each of several processes that share the cores of this machine.
     pub fn of_several(self, processes: u32) -> Self {
         match self {
             Threads::Auto if processes > 1 => Threads::Shared(processes),
@@ -141,7 +140,7 @@ impl Threads {
         }
     }
 
-    /// The number for work of any size.
+    /// The number of threads, regardless of the size of the work.
     pub fn count(self) -> u16 {
         match self {
             Threads::Count(count) => count,
@@ -158,7 +157,7 @@ impl FromStr for Threads {
         match text.parse() {
             _ if text == "auto" => Ok(Threads::Auto),
             Ok(count) if (1..=1024).contains(&count) => Ok(Threads::Count(count)),
-            _ => Err("it is `auto` or a number from 1 to 1024".to_string()),
+            _ => Err("expected `auto` or a number from 1 to 1024".to_string()),
         }
     }
 }
@@ -176,7 +175,7 @@ impl fmt::Display for Threads {
     }
 }
 
-/// The device as people write it: `cpu`, `cuda:0`.
+/// The name of a device: `cpu` or `cuda:0`.
 pub fn name(device: Device) -> String {
     match device {
         Device::Cuda(index) => format!("cuda:{index}"),

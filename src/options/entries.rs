@@ -1,4 +1,4 @@
-//! The entries of a TOML file, each with its line.
+//! The entries of a TOML file with their line numbers.
 
 use std::path::{Path, PathBuf};
 
@@ -11,20 +11,20 @@ use crate::error::{Error, Place, Result};
 pub struct Entry {
     /// The name.
     pub name: String,
-    /// The value as text; none if it is a list or a table.
+    /// The value as text; none for a list or a table.
     pub value: Option<String>,
     /// The line of the name.
     pub place: Place,
 }
 
-/// A TOML file, whose places have a line and a column.
+/// A TOML file, with the line and column of each offset.
 pub struct Source {
     path: PathBuf,
     text: String,
 }
 
 impl Source {
-    /// Reads a file that is called `what` ("run file").
+    /// Reads a file. `what` ("run file") names it in errors.
     ///
     /// # Errors
     /// A file that cannot be read or is not UTF-8.
@@ -39,14 +39,14 @@ impl Source {
         Ok(Source { path: path.to_path_buf(), text })
     }
 
-    /// The entries, nested as they are.
+    /// Parses the file.
     ///
     /// # Errors
-    /// A text that is no TOML.
+    /// Invalid TOML, with line and column.
     pub fn table(&self) -> Result<Spanned<DeTable<'_>>> {
         DeTable::parse(&self.text).map_err(|e| {
             let place = e.span().map_or(self.path.as_path().into(), |span| self.at(span.start));
-            Error::data(place, format!("this is no TOML: {}", e.message()))
+            Error::data(place, format!("invalid TOML: {}", e.message()))
         })
     }
 
@@ -61,10 +61,10 @@ impl Source {
     }
 }
 
-/// Reads a file of entries that is called `what` ("run file").
+/// Reads the top-level entries of a file. `what` ("run file") names it in errors.
 ///
 /// # Errors
-/// A file that cannot be read or is no TOML, with line and column.
+/// A file that cannot be read or is not TOML, with line and column.
 pub fn read(path: &Path, what: &str) -> Result<Vec<Entry>> {
     let source = Source::read(path, what)?;
     let table = source.table()?;
@@ -76,22 +76,22 @@ pub fn read(path: &Path, what: &str) -> Result<Vec<Entry>> {
     Ok(entries.collect())
 }
 
-/// The line behind the text `before`.
+/// The line after the text `before`.
 fn line(path: &Path, before: &[u8]) -> Place {
     Place::line(path, 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64)
 }
 
-/// The column behind the text `before`, from 1.
+/// The column after the text `before`, from 1.
 fn column(before: &[u8]) -> usize {
-    let own = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    1 + String::from_utf8_lossy(own).chars().count()
+    let last_line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    1 + String::from_utf8_lossy(last_line).chars().count()
 }
 
-/// A string, a number or a truth value as text.
+/// A string, number or boolean as text.
 pub fn scalar(value: &DeValue) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
-        // TOML writes integers in hexadecimal, octal and binary too.
+        // TOML integers may be hexadecimal, octal or binary.
         DeValue::Integer(number) => {
             let digits = number.as_str();
             let decimal = i128::from_str_radix(digits, number.radix()).map(|number| number.to_string());

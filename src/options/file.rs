@@ -1,4 +1,4 @@
-//! The run file: options by name, in TOML, each checked at its line.
+//! The run file: options by name, in TOML.
 
 use std::path::Path;
 
@@ -8,16 +8,16 @@ use super::entries::{self, Entry};
 use super::{Config, MASK_CATEGORIES, RECORD};
 use crate::error::{Error, Result};
 
-/// An option and the text of its value.
+/// An option and its value as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     /// The name of the option, never an alias.
     pub name: &'static str,
-    /// The text.
+    /// The value as text.
     pub value: String,
 }
 
-/// The options of a run file, each checked at its line.
+/// Reads and validates the options of a run file. An error names the line.
 pub fn settings(path: &Path) -> Result<Vec<Setting>> {
     let mut settings = Vec::new();
     let entries = entries::read(path, "run file")?;
@@ -35,19 +35,19 @@ pub fn settings(path: &Path) -> Result<Vec<Setting>> {
     Ok(settings)
 }
 
-/// An option, by its name or an alias, with the text of its value (none if that is a list or a table).
+/// Validates an option given by its name or an alias. `value` is its text, none for a list or a table.
 ///
 /// # Errors
-/// An unknown name, or a value that the option does not take.
+/// An unknown name or an invalid value.
 pub fn checked(name: &str, value: Option<&str>) -> std::result::Result<Setting, String> {
     let mut config = Config::default();
     let Some(spec) = Config::spec(name) else { return Err(config.set(name, "").expect_err("it is unknown")) };
-    let value = value.ok_or_else(|| format!("`{name}` takes one value, a number or a string"))?;
+    let value = value.ok_or_else(|| format!("`{name}` needs a single value, a number or a string"))?;
     config.set(name, value)?;
     Ok(Setting { name: spec.name, value: value.to_string() })
 }
 
-/// The name of an option that may have been written by an earlier version; other names as they are.
+/// The current name of an option that an earlier version may have written; other names are unchanged.
 pub fn canonical(name: &str) -> &str {
     Config::spec(name).map_or(name, |spec| spec.name)
 }

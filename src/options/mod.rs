@@ -1,5 +1,5 @@
-//! The options of a run: each is defined once, with its type, default, help and range. The command line, the run file
-//! (`--config run.toml`), the record in the run folder and docs/commands.md derive from these definitions.
+//! The options of a run. Each is defined once, with its type, default, help and range. The command line, the run file
+//! (`--config run.toml`), config.toml in the run folder and docs/commands.md derive from these definitions.
 
 pub mod device;
 pub(crate) mod entries;
@@ -168,17 +168,17 @@ impl Config {
         Ok(config)
     }
 
-    /// How the options say that the data is to be split.
+    /// The plan for splitting the data.
     ///
     /// # Errors
-    /// A fold that is none of the folds.
+    /// If `fold` is not one of the folds.
     pub fn split_plan(&self) -> Result<SplitPlan> {
         let fold = match (self.fold, self.folds) {
             (None, _) => None,
             (Some(fold), Some(folds)) if fold <= folds => Some((fold, folds)),
             (Some(fold), folds) => {
                 let of = folds.map_or("without --folds".to_string(), |folds| format!("of --folds {folds}"));
-                return Err(Error::Usage(format!("--fold {fold} {of}: there is no such fold")));
+                return Err(Error::Usage(format!("--fold {fold} {of}: the fold does not exist")));
             }
         };
         Ok(SplitPlan {
@@ -207,7 +207,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     Config::specs().map(|spec| spec.name)
 }
 
-/// Options that decide which rows a run is trained and measured on, beside the seed: runs that differ in them cannot be compared.
+/// Options that, besides the seed, determine the split of the data. Runs that differ in them cannot be compared.
 pub const DECIDE_THE_ROWS: [&str; 14] = [
     "data",
     "format",
@@ -225,8 +225,8 @@ pub const DECIDE_THE_ROWS: [&str; 14] = [
     "fold",
 ];
 
-/// The option without which older versions trained: their runs know no unknown categories.
+/// An option that older versions did not have. Their runs do not handle unknown categories.
 pub(crate) const MASK_CATEGORIES: &str = "mask_categories";
 
-/// The table of a run folder's config.toml that is not options but notes: versions, fingerprint of the data.
+/// The table in a run folder's config.toml with versions and the fingerprint of the data, which are not options.
 pub const RECORD: &str = "record";

@@ -1,53 +1,56 @@
-//! What the option `model` names.
+//! The value of the option `model`.
 
 use std::path::Path;
 
 use crate::error::did_you_mean;
 use crate::model::ARCHITECTURES;
 
-/// What the option `model` names.
+/// The value of the option `model`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelChoice<'a> {
     /// An architecture, by its name.
     Architecture(&'a str),
     /// A TorchScript file.
     File(&'a Path),
-    /// A model that a program makes for itself, by the name that it gives it (`own:NAME`).
+    /// A custom model of a program that uses the library, by its name (`own:NAME`).
     Own(&'a str),
 }
 
-/// The endings of TorchScript files.
-const ENDINGS: [&str; 4] = ["pt", "pth", "ts", "torchscript"];
+/// The extensions of TorchScript files.
+const EXTENSIONS: [&str; 4] = ["pt", "pth", "ts", "torchscript"];
 
 const OWN: &str = "own:";
 
 impl<'a> ModelChoice<'a> {
-    /// What a text names.
+    /// Parses a value of the option.
     pub fn of(text: &'a str) -> Self {
         let path = Path::new(text);
         match text.strip_prefix(OWN) {
             Some(name) => ModelChoice::Own(name),
-            None if ENDINGS.iter().any(|ending| path.extension().is_some_and(|own| own == *ending)) => {
+            None if EXTENSIONS
+                .iter()
+                .any(|known| path.extension().is_some_and(|extension| extension == *known)) =>
+            {
                 ModelChoice::File(path)
             }
             None => ModelChoice::Architecture(text),
         }
     }
 
-    /// Refuses the name of an architecture that there is not.
+    /// Fails for an unknown architecture.
     pub(crate) fn check(text: &str) -> Result<(), String> {
         let names: Vec<_> = ARCHITECTURES.iter().map(|known| known.name).collect();
         match ModelChoice::of(text) {
             ModelChoice::Architecture(name) if !names.contains(&name) => {
                 let hint = did_you_mean(name, names.iter().copied());
                 let (names, hint) = (names.join(", "), hint.unwrap_or_default());
-                Err(format!("it is one of {names}, or a TorchScript file such as model.pt{hint}"))
+                Err(format!("expected one of {names}, or a TorchScript file such as model.pt{hint}"))
             }
             _ => Ok(()),
         }
     }
 
-    /// A name that can be part of a folder's.
+    /// A short name for use in folder names.
     pub fn short_name(self) -> String {
         match self {
             ModelChoice::Architecture(name) | ModelChoice::Own(name) => name.replace(['/', '\\'], "-"),
@@ -61,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn architectures_files_and_own_models_are_told_apart() {
+    fn architectures_files_and_custom_models_are_distinguished() {
         assert_eq!(ModelChoice::of("cnn"), ModelChoice::Architecture("cnn"));
         assert_eq!(ModelChoice::of("nets/resnet18.pt"), ModelChoice::File(Path::new("nets/resnet18.pt")));
         assert_eq!(ModelChoice::of("own:two-layers"), ModelChoice::Own("two-layers"));

@@ -1,4 +1,4 @@
-//! The plan of training that the options of a run make.
+//! Converts the options of a run to a training plan.
 
 use cresset_options::OptionSet;
 
@@ -7,7 +7,7 @@ use super::{Config, canonical};
 use crate::train::{Identity, Plan};
 
 impl Config {
-    /// The plan of training with these options.
+    /// The training plan of these options.
     pub fn plan(&self, class_weights: Option<Vec<f32>>) -> Plan {
         Plan {
             optimizer: self.optimizer.clone(),
@@ -21,7 +21,7 @@ impl Config {
         }
     }
 
-    /// What decides the bits of a run: versions and options, by name.
+    /// Everything that determines the result of a run bit by bit: versions and options, by name.
     fn identity(&self) -> Identity {
         let versions = [
             ("the version of cresset".to_string(), env!("CARGO_PKG_VERSION").to_string()),
@@ -30,8 +30,8 @@ impl Config {
         let text = |value: toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
         let options =
             self.portable_entries().into_iter().map(|(name, value)| (name.to_string(), text(value)));
-        // Runs of versions without the option masked nothing, and can be resumed.
-        let is_new = |(name, value): &(String, String)| name == "mask_categories" && value == "0.0";
-        versions.into_iter().chain(options.filter(|option| !is_new(option))).collect()
+        // Versions without this option masked nothing. Their runs can be resumed.
+        let is_unmasked = |(name, value): &(String, String)| name == "mask_categories" && value == "0.0";
+        versions.into_iter().chain(options.filter(|option| !is_unmasked(option))).collect()
     }
 }

@@ -1,5 +1,4 @@
-//! The options as they travel in exported models and pages: of a path, the name of the file alone, which says nothing of the
-//! machine.
+//! Options in exported models and reports, which contain only the file names of paths and nothing else about the machine.
 
 use std::path::Path;
 
@@ -12,14 +11,14 @@ pub(super) fn is_path(spec: &Spec) -> bool {
     spec.value_name.split('|').any(|kind| ["PATH", "FILE", "DIR"].contains(&kind))
 }
 
-/// The value of an option as it travels.
+/// The value of an option, reduced to the file name if it is a path.
 pub fn portable(name: &str, value: &str) -> String {
     let file = Path::new(value).file_name().filter(|_| Config::spec(name).is_some_and(is_path));
     file.map_or_else(|| value.to_string(), |file| file.to_string_lossy().into_owned())
 }
 
 impl Config {
-    /// The options that have a value, as [`Config::entries`], for files that leave this machine.
+    /// As [`Config::entries`], with paths reduced to their file names.
     pub fn portable_entries(&self) -> Vec<(&'static str, toml::Value)> {
         let mut entries = self.entries();
         for (name, value) in &mut entries {
@@ -37,7 +36,7 @@ mod tests {
 
     #[test]
     fn a_path_is_reduced_to_its_file_and_nothing_else_is() {
-        for (name, value, travels) in [
+        for (name, value, expected) in [
             ("data", "/home/ann/photos/", "photos"),
             ("data", "digits", "digits"),
             ("train_list", "../lists/a b.txt", "a b.txt"),
@@ -49,7 +48,7 @@ mod tests {
             ("label", "km/h", "km/h"),
             ("ignore", "a/b", "a/b"),
         ] {
-            assert_eq!(portable(name, value), travels, "{name}");
+            assert_eq!(portable(name, value), expected, "{name}");
         }
     }
 

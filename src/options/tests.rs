@@ -52,7 +52,7 @@ fn an_unknown_option_names_its_line_and_the_nearest_one() {
 #[test]
 fn a_bad_value_names_its_line_and_the_valid_ones() {
     let text = read("\nmodel = \"mlpp\"\n").unwrap_err().to_string();
-    assert!(text.contains("line 2: invalid value `mlpp` for `model`: it is one of mlp, cnn, "), "{text}");
+    assert!(text.contains("line 2: invalid value `mlpp` for `model`: expected one of mlp, cnn, "), "{text}");
     let text = read("lr = -1\n").unwrap_err().to_string();
     assert!(text.contains("line 1") && text.contains("a number above 0"), "{text}");
 }
@@ -60,7 +60,7 @@ fn a_bad_value_names_its_line_and_the_valid_ones() {
 #[test]
 fn broken_toml_names_its_line() {
     let text = read("lr = 0.1\nseed = = 3\n").unwrap_err().to_string();
-    assert!(text.contains("run.toml, line 2, column 8: this is no TOML: "), "{text}");
+    assert!(text.contains("run.toml, line 2, column 8: invalid TOML: "), "{text}");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn text_that_is_not_utf8_names_its_line_and_column() {
 }
 
 #[test]
-fn a_layout_of_memory_that_was_yes_or_no_still_reads_and_is_written_so() {
+fn channels_last_reads_and_writes_booleans_as_earlier_versions_did() {
     for (text, expected) in [
         ("channels_last = true", ChannelsLast::Yes),
         ("channels_last = false", ChannelsLast::No),
@@ -121,7 +121,7 @@ fn every_option_is_in_a_group_and_has_a_help_and_a_valid_default() {
 }
 
 #[test]
-fn files_of_earlier_versions_name_the_validation_data_otherwise() {
+fn options_of_earlier_versions_are_aliases() {
     let config = read("held_out = 0.3\nheld_out_list = \"list.txt\"\n").unwrap();
     assert_eq!((config.validation, config.validation_list.clone()), (0.3, Some("list.txt".into())));
     assert!(config.to_toml().contains("validation = 0.3\n") && !config.to_toml().contains("held_out"));

@@ -132,7 +132,7 @@ fn faults_name_file_line_column_and_what_was_meant() {
         ("[run]\nlr = 0.1", "missing table [space]"),
         ("[space]", "is empty"),
         ("space = 3", "`space` must be a table"),
-        ("[space]\nlr = = 3", "line 2, column 6: this is no TOML"),
+        ("[space]\nlr = = 3", "line 2, column 6: invalid TOML"),
     ] {
         let problem = problem(text);
         assert!(problem.contains(says), "{text}\n{problem}");

@@ -1,24 +1,24 @@
-//! Averages of the weights, which often generalise better than the last ones.
+//! Weight averaging, which often generalizes better than the last weights.
 
 use tch::Tensor;
 
 use super::options::{AverageKind, TrainOptions};
 use crate::model::{Network, Tensors};
 
-/// An average of all parameters and buffers of a network in the course of its training: an exponential moving one over the
-/// updates (Polyak and Juditsky, 1992), or the mean over the last epochs (Izmailov et al., "Averaging Weights Leads to Wider
-/// Optima", 2018), of the buffers too.
+/// An average of the parameters and buffers of a network during training: an exponential moving average over the updates
+/// (Polyak and Juditsky, 1992), or the mean over the last epochs (Izmailov et al., "Averaging Weights Leads to Wider Optima",
+/// 2018).
 pub struct Average {
     kind: AverageKind,
     decay: f64,
     start: f64,
     values: Tensors,
-    /// How many states it is an average of.
+    /// Number of averaged states.
     count: u64,
 }
 
 impl Average {
-    /// An average of nothing yet.
+    /// An average of no states yet.
     pub fn new(options: &TrainOptions, network: &Network) -> Self {
         let values = match options.average {
             AverageKind::None => Tensors::new(),
@@ -28,22 +28,22 @@ impl Average {
         Average { kind: options.average, decay, start, values, count: 0 }
     }
 
-    /// Takes in the weights after an update. At first the average follows faster, so that it soon forgets the start.
+    /// Adds the weights after an update. The decay is smaller at first, so that the initial weights soon lose influence.
     pub fn after_update(&mut self, network: &Network) {
         if self.kind == AverageKind::Ema {
             let count = self.count as f64;
-            self.take_in(network, 1. - self.decay.min((1. + count) / (10. + count)));
+            self.add(network, 1. - self.decay.min((1. + count) / (10. + count)));
         }
     }
 
-    /// Takes in the weights after an epoch.
+    /// Adds the weights after an epoch.
     pub fn after_epoch(&mut self, network: &Network, epoch: u32, epochs: u32) {
         if self.kind == AverageKind::Swa && f64::from(epoch) > self.start * f64::from(epochs) {
-            self.take_in(network, 1. / (self.count as f64 + 1.));
+            self.add(network, 1. / (self.count as f64 + 1.));
         }
     }
 
-    fn take_in(&mut self, network: &Network, share: f64) {
+    fn add(&mut self, network: &Network, share: f64) {
         tch::no_grad(|| {
             for (name, value) in network.state() {
                 let average = self.values.get_mut(&name).expect("a network keeps its tensors");
@@ -57,19 +57,19 @@ impl Average {
         self.count += 1;
     }
 
-    /// Runs `measure` while the network has the averaged weights; with its own where there is no average yet.
-    pub fn with<R>(&self, network: &Network, measure: impl FnOnce() -> R) -> R {
+    /// Runs `evaluate` with the averaged weights in the network, or with the current ones if there is no average yet.
+    pub fn with<R>(&self, network: &Network, evaluate: impl FnOnce() -> R) -> R {
         if self.count == 0 {
-            return measure();
+            return evaluate();
         }
-        let own: Vec<Tensor> = network.state().values().map(|value| value.detach().copy()).collect();
+        let current: Vec<Tensor> = network.state().values().map(|value| value.detach().copy()).collect();
         copy(self.values.values(), network);
-        let result = measure();
-        copy(own.iter(), network);
+        let result = evaluate();
+        copy(current.iter(), network);
         result
     }
 
-    /// What a checkpoint keeps.
+    /// The state for a checkpoint.
     pub fn state(&self) -> Tensors {
         let mut state: Tensors =
             self.values.iter().map(|(name, value)| (name.clone(), value.shallow_clone())).collect();
@@ -77,12 +77,12 @@ impl Average {
         state
     }
 
-    /// Goes on from what a checkpoint kept.
+    /// Restores the state of a checkpoint.
     pub fn load_state(&mut self, state: &Tensors) -> Result<(), String> {
-        let missing = |name: &str| format!("the average of `{name}` is missing or of another shape");
+        let missing = |name: &str| format!("the average of `{name}` is missing or has a different shape");
         for (name, value) in &mut self.values {
-            let kept = state.get(name).filter(|kept| kept.size() == value.size());
-            value.copy_(kept.ok_or_else(|| missing(name))?);
+            let saved = state.get(name).filter(|saved| saved.size() == value.size());
+            value.copy_(saved.ok_or_else(|| missing(name))?);
         }
         self.count = state.get(COUNT).ok_or_else(|| missing(COUNT))?.int64_value(&[]) as u64;
         Ok(())

@@ -1,54 +1,54 @@
-//! What hangs on to the training loop.
+//! Callbacks of the training loop.
 
 use super::{EpochRecord, Training};
 use crate::error::Result;
 use crate::model::Network;
 
-/// How the loop goes on.
+/// How the training loop continues after a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flow {
-    /// With the next batch.
+    /// Continue with the next batch.
     Continue,
-    /// With the next batch, after a checkpoint.
+    /// Write a checkpoint and continue with the next batch.
     Save,
-    /// The epoch ends here and is measured, and training with it.
+    /// End the epoch here, evaluate it, and end training.
     Finish,
-    /// It ends at once, with a checkpoint, to be gone on with later.
+    /// Write a checkpoint and stop; training can be resumed.
     Pause,
 }
 
 impl Flow {
     const ALL: [Flow; 4] = [Flow::Continue, Flow::Save, Flow::Finish, Flow::Pause];
 
-    /// The one that stands for this number: the stronger, the greater.
+    /// The flow of this number. A greater number takes precedence.
     pub(super) fn of(number: u8) -> Self {
         Flow::ALL[usize::from(number).min(Flow::ALL.len() - 1)]
     }
 }
 
-/// Is called at the turning points of a training. Every method does nothing unless it is given a body.
+/// Callbacks of the training loop. The default methods do nothing.
 pub trait Callback {
-    /// An epoch begins or, in a resumed run, goes on.
+    /// Called when an epoch starts or, in a resumed run, continues.
     fn epoch_started(&mut self, training: &Training) -> Result<()> {
         let _ = training;
         Ok(())
     }
 
-    /// A step is done. Where several processes train together, the wish may be granted some steps later, when all have
-    /// been asked. Reading [`Training::running`] waits for the device, so do it now and then, not at every step.
+    /// Called after each step. With several processes, the result may take effect some steps later, after an all-reduce over
+    /// the processes. Reading [`Training::running`] waits for the device, so do not read it at every step.
     fn step_ended(&mut self, training: &Training, network: &Network) -> Result<Flow> {
         let _ = (training, network);
         Ok(Flow::Continue)
     }
 
-    /// An epoch is over and measured; `training` stands at the beginning of the next one.
+    /// Called when an epoch has ended and was evaluated; `training` is at the start of the next one.
     fn epoch_ended(&mut self, training: &Training, network: &Network, record: &EpochRecord) -> Result<Flow> {
         let _ = (training, network, record);
         Ok(Flow::Continue)
     }
 }
 
-/// Does nothing.
+/// A callback that does nothing.
 #[derive(Debug, Default)]
 pub struct Silent;
 
@@ -72,7 +72,7 @@ impl Callback for Together<'_> {
     }
 }
 
-/// Calls all callbacks in their order; the strongest wish is the answer.
+/// Calls the callbacks in order and returns the flow with the highest precedence.
 pub(super) fn all(
     callbacks: &mut [&mut dyn Callback],
     mut call: impl FnMut(&mut dyn Callback) -> Result<Flow>,

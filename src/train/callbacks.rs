@@ -1,4 +1,4 @@
-//! The callbacks that every run has.
+//! The callbacks of every run.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use super::{EpochRecord, Training};
 use crate::error::Result;
 use crate::model::Network;
 
-/// Wants a checkpoint every so often within an epoch, and a pause when training is asked to stop.
+/// Writes checkpoints periodically within an epoch, and pauses training when `stop` returns true.
 pub struct Checkpoints<'a> {
     every: Duration,
     written: Instant,
@@ -15,7 +15,7 @@ pub struct Checkpoints<'a> {
 }
 
 impl<'a> Checkpoints<'a> {
-    /// Every `minutes` within an epoch; `stop` is asked after every step.
+    /// A checkpoint every `minutes` within an epoch. `stop` is called after every step.
     pub fn new(minutes: f64, stop: &'a dyn Fn() -> bool) -> Self {
         let every = Duration::try_from_secs_f64(60. * minutes).unwrap_or(Duration::MAX);
         Checkpoints { every, written: Instant::now(), stop }
@@ -35,9 +35,9 @@ impl Callback for Checkpoints<'_> {
     }
 }
 
-/// Ends training when the validation loss has not become lower for so many epochs.
+/// Ends training when the validation loss has not decreased for `patience` epochs.
 pub struct EarlyStopping {
-    /// So many epochs; none: never.
+    /// Number of epochs without a lower validation loss; `None` disables early stopping.
     pub patience: Option<u32>,
 }
 
@@ -54,16 +54,16 @@ impl Callback for EarlyStopping {
     }
 }
 
-/// Ends training after so much time.
+/// Ends training after a time limit.
 pub struct TimeLimit {
     end: Option<Instant>,
 }
 
 impl TimeLimit {
-    /// After so many minutes, of which `spent` seconds are over; none: no limit.
+    /// A limit of `minutes`, of which `spent` seconds have passed; `None` is no limit.
     pub fn new(minutes: Option<f64>, spent: f64) -> Self {
-        let left = minutes.map(|minutes| Duration::try_from_secs_f64((60. * minutes - spent).max(0.)));
-        TimeLimit { end: left.and_then(|left| Instant::now().checked_add(left.ok()?)) }
+        let remaining = minutes.map(|minutes| Duration::try_from_secs_f64((60. * minutes - spent).max(0.)));
+        TimeLimit { end: remaining.and_then(|remaining| Instant::now().checked_add(remaining.ok()?)) }
     }
 
     fn flow(&self) -> Flow {

@@ -1,7 +1,7 @@
-//! Checkpoints: one safetensors file each, written whole or not at all.
+//! Checkpoints: one safetensors file each, written atomically.
 //!
-//! The weights stand under their PyTorch names, everything else under a prefix that no weight has (`optimizer/…`), and
-//! the position of the run in the file's metadata. One file, because one rename is atomic and two are not.
+//! Weights have their PyTorch names, other tensors a prefix that no weight has (`optimizer/…`). The file's metadata holds the
+//! position of the run. A checkpoint is a single file because renaming one file is atomic.
 
 use std::path::{Path, PathBuf};
 
@@ -37,27 +37,27 @@ impl CheckpointFolder {
     }
 }
 
-/// How far a run has come.
+/// The position of a run in training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Position {
-    /// The epoch under way, from 1; one more than the last when all are done.
+    /// The current epoch, from 1; the number of epochs plus one when all are finished.
     pub epoch: u32,
-    /// The steps of it that are done.
+    /// Finished steps of the epoch.
     pub step: usize,
-    /// The training examples of it that are done, by all processes together. Training goes on from here, so that it can do
-    /// so with another number of processes.
+    /// Training examples of the epoch that all processes together have finished. Training resumes here, also with a different
+    /// number of processes.
     pub rows: usize,
-    /// The epoch with the least held-out loss so far.
+    /// The epoch with the lowest validation loss so far.
     pub best: Option<Best>,
-    /// How the held-out loss has developed, for the schedule.
+    /// The state of the plateau schedule.
     pub plateau: PlateauState,
-    /// The scale of the loss, in float16.
+    /// The loss scale, in float16 only.
     pub scale: Option<LossScale>,
-    /// What the learning rate is multiplied with since training went back.
+    /// Factor of the learning rate after rollbacks.
     pub rate: f64,
-    /// How often it went back.
+    /// Number of rollbacks.
     pub rollbacks: u32,
-    /// Batches without a finite loss that were left out, up to now.
+    /// Number of consecutive batches skipped because of a NaN or infinite loss.
     pub skipped_in_a_row: u32,
     /// Whether training ended before its last epoch.
     pub is_over: bool,
@@ -80,44 +80,44 @@ impl Default for Position {
     }
 }
 
-/// The epoch whose weights are kept as the best.
+/// The epoch with the best weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// The epoch, from 1.
     pub epoch: u32,
-    /// Its mean loss over the held-out rows.
+    /// Its mean validation loss.
     #[serde(deserialize_with = "numbers::or_nan")]
     pub held_out_loss: f64,
 }
 
-/// What the tensors of a checkpoint are of.
+/// The metadata of a checkpoint.
 #[derive(Serialize, Deserialize)]
-struct Origin {
+struct CheckpointMetadata {
     position: Position,
     run: Identity,
-    /// Behind everything else.
+    /// Last in the file.
     #[serde(flatten)]
     checksums: Checksums,
 }
 
-/// Writes tensors, grouped under prefixes (`""` for the weights), and what they are of.
+/// Writes tensors, grouped by prefix (`""` for the weights), and the metadata.
 ///
 /// # Errors
-/// A file that cannot be written; one that was there is then as it was.
+/// A file that cannot be written. An existing file is then unchanged.
 pub fn save(
     path: &Path,
     groups: &[(&str, &Tensors)],
     position: &Position,
     identity: &Identity,
 ) -> Result<()> {
-    let held = groups.iter().flat_map(|(prefix, tensors)| {
+    let named = groups.iter().flat_map(|(prefix, tensors)| {
         tensors.iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
     });
-    let origin = |checksums| {
-        let origin = Origin { position: position.clone(), run: identity.clone(), checksums };
-        serde_json::to_string(&origin).expect("an origin is plain data")
+    let metadata = |checksums| {
+        let metadata = CheckpointMetadata { position: position.clone(), run: identity.clone(), checksums };
+        serde_json::to_string(&metadata).expect("the metadata can be serialized")
     };
-    safetensors::write_checked(path, &held.collect::<Vec<_>>(), origin).map_err(|error| match error {
+    safetensors::write_checked(path, &named.collect::<Vec<_>>(), metadata).map_err(|error| match error {
         Error::Io { path, reason, .. } if path.exists() => {
             let action = "save the checkpoint, so the last good one was kept:";
             Error::Io { action, path, reason }
@@ -130,9 +130,9 @@ pub fn save(
 #[derive(Debug)]
 pub struct Checkpoint {
     tensors: Tensors,
-    /// How far the run had come.
+    /// The position of the run.
     pub position: Position,
-    /// The run that wrote it.
+    /// The identity of the run that wrote it.
     pub identity: Identity,
 }
 
@@ -140,30 +140,30 @@ impl Checkpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// A file that is missing, damaged, or none of ours.
+    /// A file that is missing, damaged, or not a checkpoint of cresset.
     pub fn load(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path)
             .map_err(|e| Error::artifact(path, format!("cannot read the checkpoint: {e}")))?;
-        Checkpoint::of(path, &bytes)
+        Checkpoint::parse(path, &bytes)
     }
 
-    /// The checkpoint of the file `path` with these bytes.
-    fn of(path: &Path, bytes: &[u8]) -> Result<Self> {
+    /// Parses the bytes of the file `path`.
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         let damaged = |reason: &str| broken(path, reason);
         if !checksums::check(bytes).map_err(|problem| damaged(&problem))? {
             checksums::say_none(path);
         }
         let metadata = safetensors::metadata(bytes, damaged)?;
-        let origin = metadata.get(safetensors::CHECKPOINT).and_then(|text| serde_json::from_str(text).ok());
-        let Origin { mut position, run: identity, .. }: Origin =
-            origin.ok_or_else(|| broken(path, "it does not say how far the run had come"))?;
-        // Older versions took an epoch for the best one although its loss was NaN.
+        let parsed = metadata.get(safetensors::CHECKPOINT).and_then(|text| serde_json::from_str(text).ok());
+        let CheckpointMetadata { mut position, run: identity, .. }: CheckpointMetadata =
+            parsed.ok_or_else(|| broken(path, "the position of the run is missing"))?;
+        // In older versions, an epoch with a NaN loss could be the best one.
         position.best = position.best.filter(|best| best.held_out_loss.is_finite());
         let tensors = safetensors::tensors(bytes, damaged)?;
         Ok(Checkpoint { tensors, position, identity })
     }
 
-    /// The tensors under a prefix, without it; with `""`, the weights.
+    /// The tensors with a prefix, which is removed from their names; `""` gives the weights.
     pub fn group(&self, prefix: &str) -> Tensors {
         let of_group = self.tensors.iter().filter_map(|(name, tensor)| {
             let name = name.strip_prefix(prefix)?;
@@ -175,10 +175,10 @@ impl Checkpoint {
 
 fn broken(path: &Path, reason: &str) -> Error {
     let remedy = remedy(path).map_or(String::new(), |remedy| format!("; {remedy}"));
-    Error::artifact(path, format!("this is no checkpoint of cresset, or it is damaged ({reason}){remedy}"))
+    Error::artifact(path, format!("not a checkpoint of cresset, or damaged ({reason}){remedy}"))
 }
 
-/// What can be done without this checkpoint of a run.
+/// The remedy for a damaged checkpoint of a run.
 fn remedy(path: &Path) -> Option<String> {
     let run = path.parent()?.parent()?;
     let (config, run) = (run.join("config.toml"), run.display());
@@ -188,18 +188,16 @@ fn remedy(path: &Path) -> Option<String> {
     let config = config.display();
     Some(match checksums::whole_sibling(path) {
         Some(other) if other.ends_with("best.safetensors") => format!(
-            "{other} is whole: `cresset export {run} --output FILE` writes its model, and `cresset train --config {config} \
-             --init {other}` trains on from its weights",
+            "{other} is intact: `cresset export {run} --output FILE` exports its model, and `cresset train --config {config} \
+             --init {other}` continues training from its weights",
             other = other.display()
         ),
         Some(other) => format!(
-            "{} is whole: `cresset export {run} --checkpoint last --output FILE` writes its model",
+            "{} is intact: `cresset export {run} --checkpoint last --output FILE` exports its model",
             other.display()
         ),
         None => {
-            format!(
-                "there is no other checkpoint that is whole, so train again: `cresset train --config {config}`"
-            )
+            format!("there is no intact checkpoint, so train again: `cresset train --config {config}`")
         }
     })
 }
@@ -247,13 +245,13 @@ mod tests {
         }
     }
 
-    /// An epoch of the same loss would count as a better one otherwise.
+    /// Otherwise an epoch with the same loss would count as better.
     #[test]
     fn a_loss_comes_back_to_the_bit() {
         losses_come_back(&[2.3078998209581734, 0.1 + 0.2, f64::MIN_POSITIVE, 1e-320, f64::MAX]);
     }
 
-    /// As files of older versions have it.
+    /// As in files of older versions.
     #[test]
     fn an_epoch_without_a_finite_loss_is_not_the_best() {
         let folder = tempfile::tempdir().unwrap();
@@ -265,7 +263,7 @@ mod tests {
         }
     }
 
-    /// The checkpoint of a small run: weights, memory of the optimizer, and text that is not ASCII in its identity.
+    /// A small checkpoint: weights, optimizer state, and non-ASCII text in its identity.
     fn small(path: &Path) -> Vec<u8> {
         let weights = Tensors::from([
             ("fc.bias".to_string(), Tensor::from_slice(&[0.5f32])),
@@ -286,8 +284,8 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             let place = format!("bit {} of byte {}", bit % 8, bit / 8);
-            assert!(Checkpoint::of(&path, &bytes).is_err(), "{place}");
-            // All places and all bits, as far as a file each takes no long time.
+            assert!(Checkpoint::parse(&path, &bytes).is_err(), "{place}");
+            // Only every seventh bit, because writing a file for each takes long.
             if bit % 7 == 0 {
                 std::fs::write(&path, &bytes).unwrap();
                 assert!(crate::model::weights::read(&path).is_err(), "{place}, as weights");
@@ -309,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_checkpoint_is_named_if_it_is_whole() {
+    fn the_other_checkpoint_is_named_if_it_is_intact() {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = folder.path().join("checkpoints");
         std::fs::create_dir(&checkpoints).unwrap();
@@ -321,12 +319,12 @@ mod tests {
         std::fs::write(&last, &bad).unwrap();
         let said = Checkpoint::load(&last).unwrap_err().to_string();
         assert!(said.contains("the checksum of `optimizer/fc.weight` is wrong"), "{said}");
-        assert!(said.contains("best.safetensors is whole: `cresset export "), "{said}");
+        assert!(said.contains("best.safetensors is intact: `cresset export "), "{said}");
         let said = crate::model::weights::read(&last).unwrap_err().to_string();
-        assert!(said.contains(&format!("is whole: --init {}", best.display())), "{said}");
+        assert!(said.contains(&format!("is intact: use --init {}", best.display())), "{said}");
         std::fs::write(&best, &bad).unwrap();
         let said = Checkpoint::load(&last).unwrap_err().to_string();
-        assert!(said.contains("there is no other checkpoint that is whole"), "{said}");
+        assert!(said.contains("there is no intact checkpoint"), "{said}");
     }
 
     proptest! {

@@ -1,34 +1,34 @@
-//! Knowledge distillation: the loss also asks for what a better model says (Hinton, Vinyals and Dean, "Distilling the
-//! Knowledge in a Neural Network", 2015).
+//! Knowledge distillation: the loss includes the divergence from a teacher (Hinton, Vinyals and Dean, "Distilling the Knowledge
+//! in a Neural Network", 2015).
 
 use tch::{Kind, Tensor};
 
 use crate::error::Result;
 
-/// Logits (N, classes) of preprocessed inputs (N, …), on their device.
+/// Computes logits (N, classes) of preprocessed inputs (N, …), on the same device.
 pub type Teacher = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
 
-/// A teacher, and how much it counts.
+/// A teacher and its share in the loss.
 pub struct Distillation {
-    /// Who teaches.
+    /// The teacher.
     pub teacher: Teacher,
-    /// What logits are divided by, above 0: the greater, the more of what the teacher thinks of the other classes is seen.
+    /// Temperature that the logits are divided by, above 0. A higher temperature gives the improbable classes more weight.
     pub temperature: f64,
-    /// How much the teacher counts, from 0 to 1; the labels have the rest.
+    /// Weight of the teacher in the loss, from 0 to 1; the labels have the rest.
     pub share: f64,
 }
 
 impl Distillation {
-    /// The loss for logits (N, classes) of these inputs, of which `labels` is the loss by their labels; both a scalar.
-    pub fn loss(&self, labels: &Tensor, logits: &Tensor, inputs: &Tensor) -> Result<Tensor> {
-        let taught = tch::no_grad(|| (self.teacher)(inputs))?;
-        let expected = (taught / self.temperature).log_softmax(-1, Kind::Float);
-        let found = (logits / self.temperature).log_softmax(-1, Kind::Float);
+    /// The loss, a scalar, of logits (N, classes) for these inputs. `label_loss` is their loss by the labels, a scalar.
+    pub fn loss(&self, label_loss: &Tensor, logits: &Tensor, inputs: &Tensor) -> Result<Tensor> {
+        let teacher_logits = tch::no_grad(|| (self.teacher)(inputs))?;
+        let expected = (teacher_logits / self.temperature).log_softmax(-1, Kind::Float);
+        let actual = (logits / self.temperature).log_softmax(-1, Kind::Float);
         let divergence =
-            (expected.exp() * (expected - found)).sum_dim_intlist(-1, false, Kind::Float).mean(None);
-        // Its gradients shrink with the square of the temperature.
+            (expected.exp() * (expected - actual)).sum_dim_intlist(-1, false, Kind::Float).mean(None);
+        // The gradients of the divergence scale with 1/T², which this factor cancels.
         let scale = self.temperature * self.temperature;
-        Ok(labels * (1. - self.share) + divergence * (scale * self.share))
+        Ok(label_loss * (1. - self.share) + divergence * (scale * self.share))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is known of an epoch when it is over, and the file that it is written to.
+//! The metrics of an epoch, and metrics.csv.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -12,48 +12,48 @@ use crate::data::atomic;
 use crate::error::{Error, Result};
 use crate::model::Network;
 
-/// One epoch. Losses are mean cross-entropies in nats, accuracies shares from 0 to 1.
+/// The metrics of one epoch. Losses are means over examples (cross-entropy in nats), accuracies are from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// The epoch, from 1.
     pub epoch: u32,
-    /// Mean loss over the training rows, each seen while the weights changed.
+    /// Mean loss over the training set, computed during the epoch.
     pub train_loss: f64,
-    /// Accuracy over the training rows, likewise.
+    /// Accuracy on the training set, computed during the epoch.
     pub train_accuracy: f64,
-    /// Mean loss over the held-out rows, after the epoch.
+    /// Mean loss over the validation set, after the epoch.
     pub held_out_loss: f64,
-    /// Accuracy over the held-out rows, after the epoch.
+    /// Accuracy on the validation set, after the epoch.
     pub held_out_accuracy: f64,
     /// Learning rate.
     pub lr: f64,
-    /// Seconds that the epoch took, evaluation included.
+    /// Duration in seconds, including evaluation.
     pub seconds: f64,
 }
 
 impl EpochRecord {
-    /// The epoch with the least held-out loss, whose weights are exported; none where no loss is a number.
+    /// The epoch with the lowest validation loss, whose weights are exported; none if no loss is finite.
     pub fn best(records: &[EpochRecord]) -> Option<&EpochRecord> {
         let finite = records.iter().filter(|record| record.held_out_loss.is_finite());
         finite.min_by(|a, b| a.held_out_loss.total_cmp(&b.held_out_loss))
     }
 }
 
-/// metrics.csv: a row an epoch, appended as it ends, so that it can be read while the model trains.
+/// metrics.csv: one row per epoch, appended when the epoch ends.
 #[derive(Debug)]
 pub struct MetricsLog {
     path: PathBuf,
-    /// Seconds that the epochs took that were over when the file was opened.
+    /// Duration in seconds of the epochs in the file when it was opened.
     spent: f64,
 }
 
 impl MetricsLog {
-    /// Opens or creates the file, keeping the rows of the epochs up to `finished`: a run that was killed may have written
-    /// an epoch that its last checkpoint does not know.
+    /// Opens or creates the file and keeps the rows of the epochs up to `finished`. A killed run may have written an epoch that
+    /// is not in its last checkpoint.
     pub fn open(path: &Path, finished: u32) -> Result<Self> {
         let mut kept = csv::Writer::from_writer(Vec::new());
         let records = if finished > 0 { Self::read(path)? } else { Vec::new() };
-        // Of an epoch that stands there twice, what was written last.
+        // The last row wins if an epoch has two.
         let records: BTreeMap<_, _> = records.into_iter().map(|record| (record.epoch, record)).collect();
         let records: Vec<_> = records.into_values().filter(|record| record.epoch <= finished).collect();
         records.iter().for_each(|record| kept.serialize(record).expect("a record can be written to memory"));
@@ -62,17 +62,17 @@ impl MetricsLog {
         Ok(MetricsLog { path: path.to_path_buf(), spent: records.iter().map(|record| record.seconds).sum() })
     }
 
-    /// Seconds that the epochs took that were over when the file was opened.
+    /// Duration in seconds of the epochs in the file when it was opened.
     pub fn spent(&self) -> f64 {
         self.spent
     }
 
-    /// The records of a file, none if it is not there yet.
+    /// The records of a file; empty if it does not exist yet.
     pub fn so_far(path: &Path) -> Result<Vec<EpochRecord>> {
         if path.is_file() { Self::read(path) } else { Ok(Vec::new()) }
     }
 
-    /// The records of a file. A last row that was cut off in the middle is left out.
+    /// The records of a file. An incomplete last row is dropped.
     pub fn read(path: &Path) -> Result<Vec<EpochRecord>> {
         let text = std::fs::read(path).map_err(Error::io("read", path))?;
         Ok(csv::Reader::from_reader(&text[..]).deserialize().map_while(std::result::Result::ok).collect())

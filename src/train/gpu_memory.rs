@@ -1,9 +1,9 @@
-//! How much memory of a GPU an epoch took, for the log.
+//! Logs the GPU memory of an epoch.
 
 use cresset_bridge::cuda::{self, Plugin};
 use tch::Device;
 
-/// Logs the most that was in use since the last call, if the CUDA plugin is there to ask.
+/// Logs the peak memory since the last call, if the CUDA plugin can be opened.
 pub(super) fn report(device: Device, epoch: u32) {
     if !device.is_cuda() || Plugin::open().is_err() {
         return;
@@ -12,12 +12,12 @@ pub(super) fn report(device: Device, epoch: u32) {
     match found {
         Ok(memory) => tracing::info!(
             epoch,
-            "GPU memory: at most {} in tensors and {} reserved, of {}",
+            "GPU memory: peak {} allocated and {} reserved, of {}",
             gigabytes(memory.peak_allocated),
             gigabytes(memory.peak_reserved),
             gigabytes(memory.total)
         ),
-        Err(problem) => tracing::debug!("the memory of the GPU cannot be told: {problem}"),
+        Err(problem) => tracing::debug!("cannot read the GPU memory: {problem}"),
     }
 }
 

@@ -37,10 +37,10 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// A learner that trains `network` by this plan.
+    /// A learner for `network` with this plan.
     ///
     /// # Errors
-    /// Unknown names of the optimizer and the loss, and faulty options of theirs.
+    /// An unknown optimizer or loss, or invalid options.
     pub fn new(plan: &Plan, network: &Network) -> Result<Self> {
         Ok(Learner {
             context: Context::new(plan, network)?,
@@ -49,19 +49,19 @@ impl Learner {
         })
     }
 
-    /// The same, as one of several processes that have the same weights and average their gradients.
+    /// Joins other processes, which have the same weights and average their gradients.
     pub fn among(mut self, world: &World) -> Self {
         self.context.join(world);
         self
     }
 
-    /// The same, with a teacher whose outputs are part of the loss.
+    /// Adds a teacher to the loss.
     pub fn taught_by(mut self, distillation: Distillation) -> Self {
         self.context.distillation = Some(distillation);
         self
     }
 
-    /// Prepares an epoch in which the parameters are trained that require gradients now.
+    /// Starts an epoch that trains the parameters that require gradients now.
     pub fn begin_epoch(&mut self, network: &Network) -> Result<()> {
         self.context.begin_epoch(network)
     }
@@ -76,13 +76,13 @@ impl Learner {
         step.take(&mut self.context, network, batch, lr)
     }
 
-    /// Updates the weights by the gradients that were accumulated since the last update, if there are any.
+    /// Updates the weights with the accumulated gradients, if there are any.
     pub fn update(&mut self, network: &Network, lr: f64) -> Result<()> {
         self.check()?;
         self.context.update(network, lr)
     }
 
-    /// Checks losses that were not checked yet.
+    /// Checks the losses since the last check.
     ///
     /// # Errors
     /// A loss that was NaN or infinite.
@@ -90,7 +90,7 @@ impl Learner {
         self.step.as_ref().map_or(Ok(()), Step::check)
     }
 
-    /// Whether no gradients wait for an update.
+    /// Whether all gradients were applied.
     pub fn is_settled(&self) -> bool {
         self.context.accumulated == 0
     }

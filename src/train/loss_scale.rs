@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the loss is multiplied with before the backward pass, so that small gradients do not become zero. It halves when
-/// gradients overflow and doubles when they have not for a while, as in PyTorch's `GradScaler`.
+/// The factor of the loss in the backward pass, which keeps small gradients from underflowing. It is halved when gradients
+/// overflow and doubled after a number of updates without overflow, as in PyTorch's `GradScaler`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LossScale {
     factor: f64,
     good_updates: u32,
 }
 
-/// Updates without overflow before the scale is doubled.
-const PATIENCE: u32 = 2000;
+/// Number of updates without overflow until the scale is doubled.
+const GROWTH_INTERVAL: u32 = 2000;
 
 impl Default for LossScale {
     fn default() -> Self {
@@ -25,12 +25,12 @@ impl LossScale {
         self.factor
     }
 
-    /// Takes note whether the gradients are finite, and gives that back.
+    /// Adapts the scale to whether the gradients are finite, and returns `is_finite`.
     pub fn adapt(&mut self, is_finite: bool) -> bool {
         self.good_updates += 1;
         if !is_finite {
             *self = LossScale { factor: self.factor / 2., good_updates: 0 };
-        } else if self.good_updates == PATIENCE {
+        } else if self.good_updates == GROWTH_INTERVAL {
             *self = LossScale { factor: self.factor * 2., good_updates: 0 };
         }
         is_finite
@@ -42,11 +42,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scale_halves_on_overflow_and_doubles_after_a_long_good_time() {
+    fn the_scale_halves_on_overflow_and_doubles_after_the_growth_interval() {
         let mut scale = LossScale::default();
         assert!(!scale.adapt(false));
         assert_eq!(scale.factor(), 32768.);
-        for _ in 1..PATIENCE {
+        for _ in 1..GROWTH_INTERVAL {
             assert!(scale.adapt(true));
             assert_eq!(scale.factor(), 32768.);
         }

@@ -1,35 +1,35 @@
-//! What decides how training goes.
+//! The settings of a training run.
 
 use super::options::TrainOptions;
 use super::resume::Identity;
 
-/// What decides how training goes.
+/// The settings of a training run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The epoch after which training ends.
+    /// Number of epochs.
     pub epochs: u32,
-    /// Batch size, of each process.
+    /// Batch size per process.
     pub batch_size: u32,
     /// Learning rate, before the schedule.
     pub lr: f64,
-    /// The optimizer's name.
+    /// Name of the optimizer.
     pub optimizer: String,
-    /// Seed of the order of the examples.
+    /// Random seed, for the order of the examples.
     pub seed: u64,
-    /// The weight of each class in the loss; none where all classes weigh 1.
+    /// Class weights of the loss; none if all are 1.
     pub class_weights: Option<Vec<f32>>,
-    /// All other options of training.
+    /// Other options of training.
     pub options: TrainOptions,
-    /// What a checkpoint must have been written with to resume from it.
+    /// The identity that a checkpoint must have to resume from it.
     pub identity: Identity,
-    /// The present name of an entry of the identity, which earlier versions may have called otherwise.
+    /// Maps the name of an identity entry from an earlier version to the current name.
     pub canonical: fn(&str) -> &str,
     /// Whether an entry of the identity is a path. Earlier versions recorded whole paths, so paths are compared by their file names.
     pub is_path: fn(&str) -> bool,
 }
 
 impl Plan {
-    /// Adam with the other options at their defaults, and an empty identity. A run makes its plan from all its options instead.
+    /// A plan with Adam, default options and an empty identity. `Config::plan` makes the plan of a run.
     pub fn new(epochs: u32, batch_size: u32, lr: f64) -> Self {
         Plan {
             epochs,

@@ -1,4 +1,4 @@
-//! Saving where training stands, and going on from there.
+//! Saving checkpoints and resuming from them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,20 +12,20 @@ use crate::data::random::{Purpose, in_epoch, stream};
 use crate::error::{Error, Result};
 use crate::model::{Network, Tensors};
 
-/// What decides the bits of a run: its options, its data and the versions of the programs, by name.
+/// Everything that determines the result of a run bit by bit: options, data and program versions, by name.
 pub type Identity = BTreeMap<String, String>;
 
 const OPTIMIZER: &str = "optimizer/";
 const RUNNING: &str = "running/";
 const RANDOM: &str = "random/";
 
-/// The states of the generators of all processes, (size, bytes).
+/// The random generator states of all processes, (world size, bytes).
 const CPU: &str = "cpu";
 const CUDA: &str = "cuda";
 
 const AVERAGE: &str = "average/";
 
-/// Options that may differ when a run goes on: they decide how long and where it runs, but not what a step computes.
+/// Options that may change when a run is resumed: they affect how long and where it runs, but not what a step computes.
 pub const MAY_DIFFER: [&str; 9] = [
     "epochs",
     "device",
@@ -38,33 +38,32 @@ pub const MAY_DIFFER: [&str; 9] = [
     "cuda_graph",
 ];
 
-/// Of those, the ones that decide when it is over.
-const DECIDE_THE_END: [&str; 3] = ["epochs", "patience", "max_minutes"];
+/// The options in [`MAY_DIFFER`] that affect when training ends.
+const END_OPTIONS: [&str; 3] = ["epochs", "patience", "max_minutes"];
 
 impl Training {
-    /// Goes on from the run's last checkpoint: the steps that follow give the bits that an uninterrupted run would have
-    /// given.
+    /// Resumes from the run's last checkpoint. The result is bit-identical to that of an uninterrupted run.
     ///
     /// # Errors
-    /// A checkpoint that is damaged, or of another run: the difference is named.
+    /// A checkpoint that is damaged or belongs to another run; the message names the difference.
     pub fn resume(&mut self, network: &mut Network) -> Result<()> {
-        let before = self.load_last(network)?;
-        let done = self.position.epoch - 1;
-        if self.plan.epochs < done {
+        let saved_identity = self.load_last(network)?;
+        let finished = self.position.epoch - 1;
+        if self.plan.epochs < finished {
             return Err(Error::Usage(format!(
-                "--epochs {} is less than the {done} epochs that the run has behind it, which cannot be undone; name {done} to end \
-                 it here, or more to train on",
+                "--epochs {} is less than the {finished} finished epochs of the run; use {finished} to end the run here, or more to \
+                 continue training",
                 self.plan.epochs
             )));
         }
-        let changed = |name: &&str| before.get(*name) != self.plan.identity.get(*name);
-        if DECIDE_THE_END.iter().any(changed) {
+        let changed = |name: &&str| saved_identity.get(*name) != self.plan.identity.get(*name);
+        if END_OPTIONS.iter().any(changed) {
             self.position.is_over = false;
-            let has_other_end = changed(&"epochs") && self.schedule_has_end();
-            if has_other_end && self.position.epoch <= self.plan.epochs {
+            let schedule_changes = changed(&"epochs") && self.schedule_has_end();
+            if schedule_changes && self.position.epoch <= self.plan.epochs {
                 return Err(Error::Usage(format!(
-                    "--epochs cannot be changed when a run goes on whose learning rate follows the schedule {}, which \
-                     ends with the last epoch; start a new run to change it",
+                    "--epochs cannot be changed when a run is resumed with the learning rate schedule {}, which depends on the \
+                     number of epochs; start a new run to change it",
                     self.plan.options.schedule
                 )));
             }
@@ -72,15 +71,16 @@ impl Training {
         Ok(())
     }
 
-    /// Takes everything from the last checkpoint; gives the identity of the run that wrote it.
+    /// Loads the last checkpoint and returns the identity of the run that wrote it.
     pub(super) fn load_last(&mut self, network: &mut Network) -> Result<Identity> {
         let path = self.checkpoints.last();
         let mut checkpoint = Checkpoint::load(&path)?;
         let identity = std::mem::take(&mut checkpoint.identity).into_iter();
         checkpoint.identity =
             identity.map(|(name, value)| ((self.plan.canonical)(&name).to_string(), value)).collect();
-        let fault =
-            |problem: String| Error::artifact(&path, format!("the checkpoint is not of this run: {problem}"));
+        let fault = |problem: String| {
+            Error::artifact(&path, format!("the checkpoint belongs to another run: {problem}"))
+        };
         if let Some(difference) = difference(&checkpoint.identity, &self.plan) {
             return Err(fault(difference));
         }
@@ -92,13 +92,13 @@ impl Training {
         self.position = checkpoint.position.clone();
         self.restore_generators(&checkpoint.group(RANDOM), network.device()).map_err(fault)?;
         if !self.world.is_first() {
-            // The sums are those of all processes together, and process 0 goes on with them.
+            // The saved sums are those of all processes. Only rank 0 keeps them.
             self.running = Running::new(network.device());
         }
         Ok(checkpoint.identity)
     }
 
-    /// Gives the random generators the states that they had, where they are known: a job may go on with more processes.
+    /// Restores the random generators. Ranks without a saved state (a job may resume with more processes) are seeded anew.
     fn restore_generators(&self, random: &Tensors, device: Device) -> std::result::Result<(), String> {
         let rank = i64::from(self.world.rank());
         let of_rank = |name: &str| {
@@ -111,7 +111,7 @@ impl Training {
                 cresset_bridge::random::set_cpu_generator_state(&state).map_err(|error| error.to_string())?;
             }
             None if self.world.is_first() => return Err("the random generator's state is missing".into()),
-            None => self.draw_own_numbers(),
+            None => self.seed_rank(),
         }
         if let Some(state) = of_rank(CUDA) {
             cresset_bridge::random::set_cuda_generator_state(device, &state)
@@ -120,9 +120,9 @@ impl Training {
         Ok(())
     }
 
-    /// Has each process but the first draw numbers of its own, by the run's seed and the place where it stands: for dropout,
-    /// say, which would else leave out the same units in all of them.
-    pub(super) fn draw_own_numbers(&self) {
+    /// Seeds the random generator by rank, from the run's seed and position, on all ranks but 0. Otherwise dropout would drop
+    /// the same units on all ranks.
+    pub(super) fn seed_rank(&self) {
         let Position { epoch, rows, .. } = self.position;
         let rank = self.world.rank();
         if rank > 0 {
@@ -132,10 +132,10 @@ impl Training {
         }
     }
 
-    /// Writes the last checkpoint, which process 0 does with what all have to tell. A file that was there stays until the new one is whole.
+    /// Writes the last checkpoint on rank 0, with the state gathered from all ranks. The write is atomic.
     ///
     /// # Errors
-    /// A disk that is full, say.
+    /// A file that cannot be written, such as on a full disk.
     pub fn save_last(&self, network: &Network) -> Result<()> {
         self.learner.check()?;
         let state = cresset_bridge::random::cpu_generator_state()?;
@@ -162,19 +162,19 @@ impl Training {
     }
 }
 
-/// The first difference between the identity in a checkpoint and the plan's that rules out resuming.
-fn difference(theirs: &Identity, plan: &Plan) -> Option<String> {
-    let ours = &plan.identity;
+/// The first difference between the identities of a checkpoint and of the plan that prevents resuming.
+fn difference(saved: &Identity, plan: &Plan) -> Option<String> {
+    let current = &plan.identity;
     let value = |of: &Identity, name: &str| {
         let value = of.get(name)?;
         let file = Path::new(value).file_name().filter(|_| (plan.is_path)(name));
         Some(file.map_or_else(|| value.clone(), |file| file.to_string_lossy().into_owned()))
     };
-    let mut names = theirs.keys().chain(ours.keys()).filter(|name| !MAY_DIFFER.contains(&name.as_str()));
-    names.find(|name| value(theirs, name) != value(ours, name)).map(|name| {
+    let mut names = saved.keys().chain(current.keys()).filter(|name| !MAY_DIFFER.contains(&name.as_str()));
+    names.find(|name| value(saved, name) != value(current, name)).map(|name| {
         let shown =
             |of: &Identity| value(of, name).map_or("not set".to_string(), |value| format!("`{value}`"));
-        format!("it was written with {name} {}, and here it is {}", shown(theirs), shown(ours))
+        format!("it was written with {name} {}, and now it is {}", shown(saved), shown(current))
     })
 }
 
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(difference(&identity(&[("epochs", "9"), ("lr", "0.1"), ("model", "cnn")]), &ours), None);
         assert_eq!(
             difference(&identity(&[("epochs", "3"), ("lr", "0.2"), ("model", "mlp")]), &ours).unwrap(),
-            "it was written with lr `0.2`, and here it is `0.1`"
+            "it was written with lr `0.2`, and now it is `0.1`"
         );
         assert!(
             difference(&identity(&[("epochs", "3"), ("model", "cnn")]), &ours)

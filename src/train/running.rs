@@ -1,4 +1,4 @@
-//! Loss and accuracy over the steps of an epoch so far.
+//! Running loss and accuracy of an epoch.
 
 use std::cell::{Ref, RefCell};
 
@@ -8,163 +8,172 @@ use crate::distributed::World;
 use crate::error::Result;
 use crate::model::Tensors;
 
-/// Sums that stay on the device: adding to them never waits for it, reading them does.
+/// Running sums on the device. Adding to them does not wait for the device, reading them does.
 #[derive(Debug)]
-pub struct Running(RefCell<Sums>);
+pub struct Running(RefCell<RunningSums>);
 
 #[derive(Debug)]
-struct Sums {
-    /// Sum of the loss over rows, float64.
+struct RunningSums {
+    /// Sum of the loss over examples, float64.
     loss: Tensor,
-    /// Rows classified rightly, int64.
+    /// Number of correct predictions, int64.
     correct: Tensor,
-    /// Rows; on the CPU, where it costs no wait.
-    rows: i64,
-    /// Steps that are not in the sums yet.
-    pending: Vec<Step>,
-    /// The steps that were summed up last.
-    recent: Vec<Step>,
+    /// Number of examples; on the host, so that reading it does not wait.
+    examples: i64,
+    /// Steps not yet in the sums.
+    pending: Vec<PendingStep>,
+    /// The steps added to the sums last.
+    recent: Vec<PendingStep>,
 }
 
 #[derive(Debug)]
-struct Step {
-    rows: i64,
-    /// Mean, a scalar.
+struct PendingStep {
+    examples: i64,
+    /// Mean loss, a scalar.
     loss: Tensor,
     logits: Tensor,
     labels: Tensor,
 }
 
-/// A step whose loss was no number.
+/// A step with a NaN or infinite loss.
 #[derive(Debug)]
 pub(super) struct BadStep {
-    /// How many steps it is back: 1 for the last one.
-    pub back: usize,
+    /// How many steps ago it was: 1 for the last step.
+    pub steps_back: usize,
     /// Its logits (N, classes).
     pub logits: Tensor,
     /// Its labels (N).
     pub labels: Tensor,
 }
 
-/// Steps that are summed up together. Six small operations a step took 17 µs of the digits' 140; now they are done once
-/// in so many steps.
-const TOGETHER: usize = 32;
+/// Number of steps that are added to the sums together. Six small operations per step took 17 µs of the 140 µs of a digits step;
+/// now they run once per this many steps.
+const FLUSH_EVERY: usize = 32;
 
-/// The tensor without autograd's record of it, if it has one.
-fn unrecorded(tensor: &Tensor) -> Tensor {
+/// The tensor, detached from the autograd graph if necessary.
+fn detached(tensor: &Tensor) -> Tensor {
     if tensor.requires_grad() { tensor.detach() } else { tensor.shallow_clone() }
 }
 
 impl Running {
-    /// Nothing yet.
+    /// Empty sums.
     pub fn new(device: Device) -> Self {
         let (loss, correct) =
             (Tensor::zeros([], (Kind::Double, device)), Tensor::zeros([], (Kind::Int64, device)));
-        Running(RefCell::new(Sums { loss, correct, rows: 0, pending: Vec::new(), recent: Vec::new() }))
+        Running(RefCell::new(RunningSums {
+            loss,
+            correct,
+            examples: 0,
+            pending: Vec::new(),
+            recent: Vec::new(),
+        }))
     }
 
     /// Adds a step: its mean loss, logits (N, classes) and labels (N).
     pub fn add(&mut self, loss: &Tensor, logits: &Tensor, labels: &Tensor) {
         let sums = self.0.get_mut();
-        sums.pending.push(Step {
-            rows: labels.size()[0],
-            loss: unrecorded(loss),
-            logits: unrecorded(logits),
+        sums.pending.push(PendingStep {
+            examples: labels.size()[0],
+            loss: detached(loss),
+            logits: detached(logits),
             labels: labels.shallow_clone(),
         });
-        if sums.pending.len() >= TOGETHER {
-            sums.sum_up();
+        if sums.pending.len() >= FLUSH_EVERY {
+            sums.flush();
         }
     }
 
     /// The mean loss; NaN before the first step.
     pub fn loss(&self) -> f64 {
         let sums = self.sums();
-        sums.loss.double_value(&[]) / sums.rows as f64
+        sums.loss.double_value(&[]) / sums.examples as f64
     }
 
-    /// The share of rows classified rightly; NaN before the first step.
+    /// The accuracy, from 0 to 1; NaN before the first step.
     pub fn accuracy(&self) -> f64 {
         let sums = self.sums();
-        sums.correct.int64_value(&[]) as f64 / sums.rows as f64
+        sums.correct.int64_value(&[]) as f64 / sums.examples as f64
     }
 
-    /// Whether the sums have just taken in all steps.
-    pub(super) fn is_summed_up(&self) -> bool {
+    /// Whether the sums include all steps.
+    pub(super) fn is_flushed(&self) -> bool {
         self.0.borrow().pending.is_empty()
     }
 
-    /// The first of the last steps whose loss was no number, if the sum is none. Waits for the device.
+    /// The first of the last steps with a NaN or infinite loss, if the sum is NaN or infinite. Waits for the device.
     pub(super) fn bad_step(&self) -> Option<BadStep> {
         let sums = self.sums();
         if sums.loss.double_value(&[]).is_finite() {
             return None;
         }
-        let place = sums.recent.iter().position(|step| !step.loss.double_value(&[]).is_finite())?;
-        let Step { logits, labels, .. } = &sums.recent[place];
-        let back = sums.recent.len() - place;
-        Some(BadStep { back, logits: logits.shallow_clone(), labels: labels.shallow_clone() })
+        let index = sums.recent.iter().position(|step| !step.loss.double_value(&[]).is_finite())?;
+        let PendingStep { logits, labels, .. } = &sums.recent[index];
+        let steps_back = sums.recent.len() - index;
+        Some(BadStep { steps_back, logits: logits.shallow_clone(), labels: labels.shallow_clone() })
     }
 
-    /// The sums over all processes.
+    /// All-reduces the sums over all processes.
     pub fn over(&self, world: &World) -> Result<Running> {
         let sums = self.sums();
-        let own = [sums.loss.double_value(&[]), sums.correct.int64_value(&[]) as f64, sums.rows as f64];
-        let mut all = Tensor::from_slice(&own);
+        let local = [sums.loss.double_value(&[]), sums.correct.int64_value(&[]) as f64, sums.examples as f64];
+        let mut all = Tensor::from_slice(&local);
         world.sum(&mut all)?;
         let mut running = Running::new(Device::Cpu);
         let total = running.0.get_mut();
         total.loss = all.get(0);
-        // Whole numbers below 2⁵³ are exact.
+        // Integers below 2⁵³ are exact in float64.
         total.correct = all.get(1).to_kind(Kind::Int64);
-        total.rows = all.double_value(&[2]) as i64;
+        total.examples = all.double_value(&[2]) as i64;
         drop(sums);
         Ok(running)
     }
 
-    /// What a checkpoint keeps.
+    /// The state for a checkpoint.
     pub fn state(&self) -> Tensors {
         let sums = self.sums();
-        let state =
-            [("loss", sums.loss.copy()), ("correct", sums.correct.copy()), ("rows", Tensor::from(sums.rows))];
+        let state = [
+            ("loss", sums.loss.copy()),
+            ("correct", sums.correct.copy()),
+            ("rows", Tensor::from(sums.examples)),
+        ];
         state.into_iter().map(|(name, tensor)| (name.to_string(), tensor)).collect()
     }
 
-    /// Goes on from what a checkpoint kept.
+    /// Restores the state of a checkpoint.
     pub fn load_state(&mut self, state: &Tensors) -> std::result::Result<(), String> {
         let get = |name: &str| state.get(name).ok_or_else(|| format!("the running sum `{name}` is missing"));
         let sums = self.0.get_mut();
         sums.loss.copy_(get("loss")?);
         sums.correct.copy_(get("correct")?);
-        sums.rows = get("rows")?.int64_value(&[]);
+        sums.examples = get("rows")?.int64_value(&[]);
         sums.pending.clear();
         sums.recent.clear();
         Ok(())
     }
 
-    fn sums(&self) -> Ref<'_, Sums> {
-        self.0.borrow_mut().sum_up();
+    fn sums(&self) -> Ref<'_, RunningSums> {
+        self.0.borrow_mut().flush();
         self.0.borrow()
     }
 }
 
-impl Sums {
-    fn sum_up(&mut self) {
+impl RunningSums {
+    fn flush(&mut self) {
         if self.pending.is_empty() {
             return;
         }
         tch::no_grad(|| {
             let pending = std::mem::take(&mut self.pending);
-            let rows: Vec<_> = pending.iter().map(|step| step.rows as f64).collect();
+            let examples: Vec<_> = pending.iter().map(|step| step.examples as f64).collect();
             let losses = Tensor::stack(&pending.iter().map(|step| &step.loss).collect::<Vec<_>>(), 0);
             let logits = Tensor::cat(&pending.iter().map(|step| &step.logits).collect::<Vec<_>>(), 0);
             let labels = Tensor::cat(&pending.iter().map(|step| &step.labels).collect::<Vec<_>>(), 0);
-            // In float64, where the products of a float32 and a small whole number are exact, so the order is no matter.
+            // In float64, the products of a float32 and a small integer are exact, so the grouping does not matter.
             let weighted =
-                losses.to_kind(Kind::Double) * Tensor::from_slice(&rows).to_device(losses.device());
+                losses.to_kind(Kind::Double) * Tensor::from_slice(&examples).to_device(losses.device());
             let _ = self.loss.g_add_(&weighted.sum(Kind::Double));
             let _ = self.correct.g_add_(&logits.argmax(-1, false).eq_tensor(&labels).sum(Kind::Int64));
-            self.rows += labels.size()[0];
+            self.examples += labels.size()[0];
             self.recent = pending;
         })
     }
@@ -174,7 +183,7 @@ impl Sums {
 mod tests {
     use super::*;
 
-    /// 70 steps: two rounds of summing up, and some steps pending.
+    /// 70 steps: two flushes, and some pending steps.
     #[test]
     fn the_sums_are_those_of_all_steps_wherever_they_are_read_or_restored() {
         tch::manual_seed(1);

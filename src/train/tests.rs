@@ -18,28 +18,28 @@ const ROWS: i64 = 60;
 struct Bench {
     folder: tempfile::TempDir,
     inputs: Tensor,
-    /// What it is measured on.
-    held_out: Tensor,
+    /// The inputs of the validation set.
+    validation: Tensor,
 }
 
 impl Bench {
     fn new() -> Self {
         let place = Tensor::arange(ROWS, (Kind::Float, Device::Cpu));
         let inputs = Tensor::stack(&[&(&place * 0.7).sin(), &(&place * 1.3).cos()], 1);
-        Bench { folder: tempfile::tempdir().unwrap(), held_out: inputs.copy(), inputs }
+        Bench { folder: tempfile::tempdir().unwrap(), validation: inputs.copy(), inputs }
     }
 
-    /// The same problem, with a value of this row that is no number.
+    /// The same problem, with NaN in this row.
     fn with_fault(row: i64) -> Self {
         let bench = Bench::new();
         let _ = bench.inputs.get(row).fill_(f64::NAN);
         bench
     }
 
-    /// The same problem, with a value to measure on that is no number.
-    fn with_held_out_fault() -> Self {
+    /// The same problem, with NaN in the validation set.
+    fn with_validation_fault() -> Self {
         let bench = Bench::new();
-        let _ = bench.held_out.get(3).fill_(f64::NAN);
+        let _ = bench.validation.get(3).fill_(f64::NAN);
         bench
     }
 
@@ -72,7 +72,7 @@ impl Bench {
         let mut training = change(Training::new(plan, &network, checkpoints)?);
         training.save_last(&network)?;
         let held_out =
-            InMemory::ready(TensorDataset { inputs: self.held_out.shallow_clone(), ..self.labels() });
+            InMemory::ready(TensorDataset { inputs: self.validation.shallow_clone(), ..self.labels() });
         let (train, name) =
             (MemoryFeed::new(self.part(), Sampling::Shuffled, None), |place| format!("row {place}"));
         training.run(&mut network, &Data { train: &train, held_out: &held_out, name: &name }, callbacks)?;
@@ -93,11 +93,14 @@ fn options() -> TrainOptions {
 #[test]
 fn a_faulty_example_is_named_and_the_others_are_not() {
     let problem = Bench::with_fault(23).train(options(), &mut []).err().unwrap().to_string();
-    assert!(problem.contains("1 of the 7 examples of the batch have no finite loss (row 23)"), "{problem}");
+    assert!(
+        problem.contains("1 of the 7 examples of the batch have a NaN or infinite loss (row 23)"),
+        "{problem}"
+    );
     assert!(problem.contains("in epoch 1, step ") && problem.contains("learning rate 5.000e-2"), "{problem}");
 }
 
-/// As on a GPU, where looking at every loss would mean waiting for it.
+/// As on a GPU, where checking every loss would wait for the device.
 #[test]
 fn a_fault_that_is_seen_late_is_named_all_the_same_and_never_saved() {
     let bench = Bench::with_fault(23);
@@ -107,7 +110,7 @@ fn a_fault_that_is_seen_late_is_named_all_the_same_and_never_saved() {
     };
     let late = bench.train_as(options(), &mut [], unseen).err().unwrap().to_string();
     let at_once = bench.train(options(), &mut []).err().unwrap().to_string();
-    assert!(late.contains("1 of the 7 examples of the batch have no finite loss (row 23)"), "{late}");
+    assert!(late.contains("1 of the 7 examples of the batch have a NaN or infinite loss (row 23)"), "{late}");
     let step = |text: &str| text.split("step ").nth(1).unwrap().split(' ').next().unwrap().to_string();
     assert_eq!(step(&late), step(&at_once));
     let runs = bench.folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
@@ -118,7 +121,7 @@ fn a_fault_that_is_seen_late_is_named_all_the_same_and_never_saved() {
 }
 
 #[test]
-fn batches_without_a_finite_loss_can_be_left_out() {
+fn batches_with_a_nan_loss_can_be_skipped() {
     let skip = TrainOptions { on_nan: OnNan::Skip, ..options() };
     let (training, network) = Bench::with_fault(23).train(skip, &mut []).unwrap();
     assert_eq!(training.position().epoch, 5);
@@ -127,10 +130,10 @@ fn batches_without_a_finite_loss_can_be_left_out() {
 }
 
 #[test]
-fn going_back_halves_the_rate_and_has_an_end() {
+fn rollbacks_halve_the_learning_rate_and_are_limited() {
     let back = TrainOptions { on_nan: OnNan::Rollback, ..options() };
     let problem = Bench::with_fault(23).train(back, &mut []).err().unwrap().to_string();
-    assert!(problem.contains("training went back 5 times before it"), "{problem}");
+    assert!(problem.contains("training rolled back 5 times before it"), "{problem}");
     // 0.05 halved five times.
     assert!(problem.contains("learning rate 1.563e-3"), "{problem}");
 }
@@ -138,7 +141,7 @@ fn going_back_halves_the_rate_and_has_an_end() {
 #[test]
 fn a_validation_loss_that_is_no_number_is_a_fault_like_one_of_training() {
     let with = |on_nan| {
-        let bench = Bench::with_held_out_fault();
+        let bench = Bench::with_validation_fault();
         let trained = bench.train(TrainOptions { on_nan, ..options() }, &mut []);
         let best = bench.folder.path().join("run-0/checkpoints/best.safetensors");
         assert!(!best.exists());
@@ -150,12 +153,12 @@ fn a_validation_loss_that_is_no_number_is_a_fault_like_one_of_training() {
     let (training, _) = with(OnNan::Skip).unwrap();
     assert_eq!((training.position().epoch, training.position().best), (5, None));
     let back = with(OnNan::Rollback).err().unwrap().to_string();
-    assert!(back.contains("training went back 5 times before it"), "{back}");
+    assert!(back.contains("training rolled back 5 times before it"), "{back}");
 }
 
-/// Weights that are no numbers are nobody's but the training's.
+/// NaN in the weights is not the fault of a batch.
 #[test]
-fn running_figures_that_are_not_finite_are_named() {
+fn weights_that_are_nan_are_named() {
     struct Poison;
     impl Callback for Poison {
         fn step_ended(&mut self, training: &Training, network: &Network) -> Result<Flow> {
@@ -170,11 +173,11 @@ fn running_figures_that_are_not_finite_are_named() {
         let options = TrainOptions { on_nan, ..options() };
         let said = Bench::new().train(options, &mut [&mut Poison]).err().unwrap().to_string();
         assert!(said.contains("the validation loss became NaN in epoch 2"), "{said}");
-        assert!(said.contains("`fc2.bias` are not finite"), "{said}");
+        assert!(said.contains("`fc2.bias` are NaN or infinite"), "{said}");
     }
     let rollback = TrainOptions { on_nan: OnNan::Rollback, ..options() };
     let said = Bench::new().train(rollback, &mut [&mut Poison]).err().unwrap().to_string();
-    assert!(said.contains("training went back 5 times"), "{said}");
+    assert!(said.contains("training rolled back 5 times"), "{said}");
 }
 
 #[test]

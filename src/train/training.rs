@@ -19,23 +19,23 @@ use crate::model::Network;
 /// How a call of [`Training::run`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// All epochs are done, or a callback found it to be enough.
+    /// All epochs are finished, or a callback ended training.
     Complete,
-    /// A callback asked for a pause; a checkpoint of the very step was written.
+    /// A callback paused training, and a checkpoint of the current step was written.
     Paused,
 }
 
-/// What is trained and measured on: preprocessed inputs, on the network's device.
+/// The data of a training run: preprocessed inputs, on the network's device.
 pub struct Data<'a> {
-    /// The examples that weights are fitted to.
+    /// The training set.
     pub train: &'a dyn TrainFeed,
-    /// The examples that they are measured on.
+    /// The validation set.
     pub held_out: &'a dyn HeldOutFeed,
-    /// The name of a training example by its place among them.
+    /// The name of a training example, by its index in the training set.
     pub name: &'a dyn Fn(usize) -> String,
 }
 
-/// Training under way: where it stands, and all that its steps depend on.
+/// A training run: its plan, its state and its position.
 pub struct Training {
     pub(super) plan: Plan,
     pub(super) learner: Learner,
@@ -46,19 +46,19 @@ pub struct Training {
     schedule: Schedule,
     agreement: Agreement,
     lr: f64,
-    /// The steps of the epoch under way.
+    /// Number of steps in the current epoch.
     steps: usize,
-    /// The step and the row that it was begun at, or gone on at.
-    begun: (usize, usize),
-    /// Of the held-out rows, after the last epoch.
+    /// The step and the example of the epoch at which this process started or resumed.
+    started_at: (usize, usize),
+    /// The confusion matrix on the validation set after the last epoch.
     confusion: Option<Confusion>,
 }
 
 impl Training {
-    /// A training of `network` that begins at the first step.
+    /// A training run of `network`, at the first step.
     ///
     /// # Errors
-    /// A plan with unknown names or faulty options.
+    /// A plan with unknown names or invalid options.
     pub fn new(plan: Plan, network: &Network, checkpoints: CheckpointFolder) -> Result<Self> {
         let options = &plan.options;
         let schedule = Schedule::new(&options.schedule, &options.schedule_options, options.warmup_epochs)?;
@@ -72,25 +72,25 @@ impl Training {
             agreement: Agreement::new(),
             lr: 0.,
             steps: 0,
-            begun: (0, 0),
+            started_at: (0, 0),
             confusion: None,
             plan,
         })
     }
 
-    /// The same, as one of several processes. `data` has then this process's share of the held-out rows.
+    /// Joins other processes. The validation set in `data` is then the share of this rank.
     pub fn among(self, world: &World) -> Self {
         let training = Training { learner: self.learner.among(world), world: world.clone(), ..self };
-        training.draw_own_numbers();
+        training.seed_rank();
         training
     }
 
-    /// The same, by a teacher too.
+    /// Adds a teacher to the loss.
     pub fn taught_by(self, distillation: Distillation) -> Self {
         Training { learner: self.learner.taught_by(distillation), ..self }
     }
 
-    /// Trains to the end of the plan, or until a callback ends it.
+    /// Trains until the plan is complete or a callback ends training.
     pub fn run(
         &mut self,
         network: &mut Network,
@@ -105,14 +105,14 @@ impl Training {
             let mut flow = Flow::Continue;
             for batch in data.train.epoch(self.pass()) {
                 if let Some(fault) = self.step(network, data, &batch?)? {
-                    if self.recover(network, data, fault)?.is_back() {
+                    if self.recover(network, data, fault)?.is_rollback() {
                         continue 'epochs;
                     }
                     continue;
                 }
-                flow = self.ask(network, callbacks)?;
+                flow = self.call_step_ended(network, callbacks)?;
                 if [Flow::Save, Flow::Pause].contains(&flow) {
-                    self.refuse_late_fault(data)?;
+                    self.check_recent_losses(data)?;
                     self.save_last(network)?;
                 }
                 match flow {
@@ -121,25 +121,26 @@ impl Training {
                     Flow::Pause => return Ok(Ending::Paused),
                 }
             }
-            // What is left of an epoch whose batches are no multiple of those of an update.
+            // The number of batches may not be a multiple of `accumulate`.
             self.learner.update(network, self.lr)?;
-            self.refuse_late_fault(data)?;
+            self.check_recent_losses(data)?;
             let record = self.end_epoch(network, data.held_out, started)?;
-            if !record.held_out_loss.is_finite() && self.recover_epoch(network, &record)?.is_back() {
+            if !record.held_out_loss.is_finite() && self.recover_epoch(network, &record)?.is_rollback() {
                 continue 'epochs;
             }
-            let wish = callback::all(callbacks, |callback| callback.epoch_ended(self, network, &record))?;
-            let wish = Flow::of(self.agreement.ask(&self.world, wish as u8)?);
-            self.position.is_over = [flow, wish].contains(&Flow::Finish);
+            let after_epoch =
+                callback::all(callbacks, |callback| callback.epoch_ended(self, network, &record))?;
+            let after_epoch = Flow::of(self.agreement.ask(&self.world, after_epoch as u8)?);
+            self.position.is_over = [flow, after_epoch].contains(&Flow::Finish);
             self.save_last(network)?;
-            if wish == Flow::Pause && self.position.epoch <= self.plan.epochs {
+            if after_epoch == Flow::Pause && self.position.epoch <= self.plan.epochs {
                 return Ok(Ending::Paused);
             }
         }
         Ok(Ending::Complete)
     }
 
-    /// One batch: the learner learns from it, at the rate that the schedule has for this moment.
+    /// Trains on one batch with the learning rate of the schedule. Returns the fault if the loss is NaN or infinite.
     fn step(&mut self, network: &Network, data: &Data, batch: &Batch) -> Result<Option<Fault>> {
         self.lr = self.rate();
         let outcome = self.learner.step(network, batch, self.lr)?;
@@ -147,12 +148,12 @@ impl Training {
         self.position.rows = batch.end;
         match outcome {
             Outcome::Learned { loss, logits } => {
-                // What is no share of this process's is counted by another one.
+                // A batch of weight 0 only pads this rank; another rank counts its examples.
                 if batch.weight > 0. {
                     self.running.add(&loss, &logits, &batch.labels);
                 }
-                if self.running.is_summed_up() {
-                    self.refuse_late_fault(data)?;
+                if self.running.is_flushed() {
+                    self.check_recent_losses(data)?;
                 }
                 self.position.skipped_in_a_row = 0;
                 Ok(None)
@@ -163,37 +164,37 @@ impl Training {
         }
     }
 
-    /// What the callbacks wish after a step, of all processes.
-    fn ask(&mut self, network: &Network, callbacks: &mut [&mut dyn Callback]) -> Result<Flow> {
+    /// Calls the callbacks after a step, and combines the flow of all processes.
+    fn call_step_ended(&mut self, network: &Network, callbacks: &mut [&mut dyn Callback]) -> Result<Flow> {
         if !self.learner.is_settled() {
             return Ok(Flow::Continue);
         }
-        let wish = callback::all(callbacks, |callback| callback.step_ended(self, network))?;
-        Ok(Flow::of(self.agreement.after_step(&self.world, wish as u8)?))
+        let flow = callback::all(callbacks, |callback| callback.step_ended(self, network))?;
+        Ok(Flow::of(self.agreement.after_step(&self.world, flow as u8)?))
     }
 
     fn begin_epoch(&mut self, network: &mut Network, train: &dyn TrainFeed) -> Result<()> {
         network.train_only_head(self.position.epoch <= self.plan.options.head_epochs);
-        self.begun = (self.position.step, self.position.rows);
+        self.started_at = (self.position.step, self.position.rows);
         self.steps = self.position.step + train.batches(self.pass());
         self.learner.begin_epoch(network)
     }
 
-    /// Measures the epoch, keeps its weights if they are the best so far, and goes to the next one.
+    /// Evaluates the epoch, saves its weights if they are the best so far, and advances to the next epoch.
     fn end_epoch(
         &mut self,
         network: &Network,
-        held_out: &dyn HeldOutFeed,
+        validation: &dyn HeldOutFeed,
         started: Instant,
     ) -> Result<EpochRecord> {
         let epoch = self.position.epoch;
         self.learner.context.average.after_epoch(network, epoch, self.plan.epochs);
         let best = self.position.best;
         let (record, best, confusion) = self.learner.context.average.with(network, || {
-            let (record, confusion) = self.measure(network, held_out, started)?;
+            let (record, confusion) = self.evaluate(network, validation, started)?;
             let loss = record.held_out_loss;
             let is_best = loss.is_finite() && best.is_none_or(|best| loss < best.held_out_loss);
-            let best = if is_best { Some(self.keep_best(network, &record)?) } else { best };
+            let best = if is_best { Some(self.save_best(network, &record)?) } else { best };
             Ok::<_, Error>((record, best, confusion))
         })?;
         self.confusion = Some(confusion);
@@ -207,7 +208,7 @@ impl Training {
         Ok(record)
     }
 
-    fn keep_best(&self, network: &Network, record: &EpochRecord) -> Result<Best> {
+    fn save_best(&self, network: &Network, record: &EpochRecord) -> Result<Best> {
         let best = Best { epoch: record.epoch, held_out_loss: record.held_out_loss };
         let position = Position { best: Some(best), ..self.position.clone() };
         if self.world.is_first() {
@@ -217,16 +218,16 @@ impl Training {
         Ok(best)
     }
 
-    fn measure(
+    fn evaluate(
         &self,
         network: &Network,
-        held_out: &dyn HeldOutFeed,
+        validation: &dyn HeldOutFeed,
         started: Instant,
     ) -> Result<(EpochRecord, Confusion)> {
-        // Running figures are those of the process's own batches; those of process 0 are measured and exported.
+        // Running statistics differ by rank. Those of rank 0 are evaluated and exported.
         let buffers = network.state().into_iter().filter(|(name, _)| !network.is_parameter(name));
         self.world.equalise(&buffers.collect())?;
-        let found = evaluate(held_out, network.classes(), Keep::Sums, |inputs| {
+        let found = evaluate(validation, network.classes(), Keep::Sums, |inputs| {
             self.learner.logits(network, inputs, false)
         })?;
         let found = found.over(&self.world)?;
@@ -243,22 +244,22 @@ impl Training {
         Ok((record, found.confusion))
     }
 
-    /// What is left of the epoch.
+    /// The rest of the current epoch.
     fn pass(&self) -> Pass {
         self.pass_at(self.position.step)
     }
 
-    /// What is left of the epoch after so many steps.
+    /// The rest of the epoch after `step` steps.
     pub(super) fn pass_at(&self, step: usize) -> Pass {
         let Plan { batch_size, seed, .. } = self.plan;
         let (rank, processes) = (self.world.rank(), self.world.size());
         let pass = Pass { rank, processes, ..Pass::new(self.position.epoch, batch_size, seed) };
-        let (first, row) = self.begun;
-        // Steps before those of this process's own count were of any size: of another number of processes, say.
-        Pass { start: row + step.saturating_sub(first) * pass.step(), ..pass }
+        let (first_step, first_example) = self.started_at;
+        // Steps before the resumption may have had a different size, with another number of processes.
+        Pass { start: first_example + step.saturating_sub(first_step) * pass.step(), ..pass }
     }
 
-    /// The learning rate of the update that the next batch is for.
+    /// The learning rate for the next batch.
     fn rate(&self) -> f64 {
         let accumulate = self.plan.options.accumulate as usize;
         let updates = self.steps.div_ceil(accumulate);
@@ -267,35 +268,35 @@ impl Training {
         self.plan.lr * factor * self.position.rate
     }
 
-    /// What it goes by.
+    /// The settings.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// How far it has come.
+    /// The current position.
     pub fn position(&self) -> &Position {
         &self.position
     }
 
-    /// Loss and accuracy of the epoch under way. Reading them waits for the device.
+    /// Running loss and accuracy of the current epoch. Reading them waits for the device.
     pub fn running(&self) -> &Running {
         &self.running
     }
 
-    /// The confusion matrix of the held-out rows after the last epoch; none before the first one ends.
+    /// The confusion matrix on the validation set after the last epoch; none during the first epoch.
     pub fn confusion(&self) -> Option<&Confusion> {
         self.confusion.as_ref()
     }
 
-    /// Why it ended before its last epoch, if it did.
+    /// Why training stopped early, if it did.
     pub fn stopped_early(&self) -> Option<String> {
         let Position { epoch, is_over, best, .. } = &self.position;
-        let done = epoch - 1;
-        if !is_over || done >= self.plan.epochs {
+        let finished = epoch - 1;
+        if !is_over || finished >= self.plan.epochs {
             return None;
         }
-        let best = best.map_or(done, |best| best.epoch);
-        let waited = done - best;
+        let best = best.map_or(finished, |best| best.epoch);
+        let waited = finished - best;
         let Plan { options, .. } = &self.plan;
         match (options.patience, options.max_minutes) {
             (Some(patience), _) if waited >= patience => Some(format!(
@@ -303,19 +304,19 @@ impl Training {
                 if waited == 1 { "" } else { "s" }
             )),
             (_, Some(minutes)) => Some(format!(
-                "stopped early: the time of --max-minutes {minutes} was up in epoch {done} of {}",
+                "stopped early: reached --max-minutes {minutes} in epoch {finished} of {}",
                 self.plan.epochs
             )),
             _ => None,
         }
     }
 
-    /// Whether all its epochs are done, or enough of them.
+    /// Whether training is finished, by the number of epochs or early.
     pub fn is_over(&self) -> bool {
         self.position.is_over || self.position.epoch > self.plan.epochs
     }
 
-    /// Whether it has gone a step.
+    /// Whether it has taken a step.
     pub fn has_begun(&self) -> bool {
         self.position != Position::default()
     }
@@ -325,7 +326,7 @@ impl Training {
         &self.world
     }
 
-    /// The steps of an epoch.
+    /// Number of steps in the current epoch.
     pub fn steps(&self) -> usize {
         self.steps
     }
@@ -335,7 +336,7 @@ impl Training {
         self.lr
     }
 
-    /// Whether the number of epochs is part of the schedule's shape.
+    /// Whether the learning rate schedule depends on the number of epochs.
     pub fn schedule_has_end(&self) -> bool {
         self.schedule.has_end()
     }

@@ -291,16 +291,16 @@ fn a_run_file_is_refused_with_its_line() {
         (b"\n\"a\\nb\" = 1\n", "line 2: unknown option `a\\nb`. The options are data, "),
         (
             b"model = \"mlpp\"\n",
-            "line 1: invalid value `mlpp` for `model`: it is one of mlp, cnn, resnet9, resnet18, resnet34, resnet50, lstm, gru, vit, or a TorchScript file such as model.pt; did you mean `mlp`?",
+            "line 1: invalid value `mlpp` for `model`: expected one of mlp, cnn, resnet9, resnet18, resnet34, resnet50, lstm, gru, vit, or a TorchScript file such as model.pt; did you mean `mlp`?",
         ),
         (b"\nlr = -1\n", "line 2: invalid value `-1` for `lr`: it is a number above 0"),
         (b"seed = 1\nepochs = 0\n", "line 2: invalid value `0` for `epochs`: it is a whole number from 1"),
         (b"epochs = \"\"\"1\n2\"\"\"\n", "line 1: invalid value `1\\n2` for `epochs`"),
         (b"data = \"\"\n", "line 1: invalid value `` for `data`: it cannot be empty"),
-        (b"epochs = [1]\n", "line 1: `epochs` takes one value, a number or a string"),
-        (b"[epochs]\na = 1\n", "line 1: `epochs` takes one value"),
-        (b"lr = 1\nlr = 2\n", "line 2, column 1: this is no TOML: duplicate key"),
-        (b"seed = = 3\n", "line 1, column 8: this is no TOML"),
+        (b"epochs = [1]\n", "line 1: `epochs` needs a single value, a number or a string"),
+        (b"[epochs]\na = 1\n", "line 1: `epochs` needs a single value"),
+        (b"lr = 1\nlr = 2\n", "line 2, column 1: invalid TOML: duplicate key"),
+        (b"seed = = 3\n", "line 1, column 8: invalid TOML"),
         (b"lr = 1\ndata = \"\xff\"\n", "line 2, column 9: the text is not UTF-8"),
     ];
     for (contents, expected) in cases {

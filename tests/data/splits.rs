@@ -57,8 +57,8 @@ fn lists_that_make_no_sense_are_refused_with_their_line() {
         (&["--held-out-list", "a", "--test-list", "b"][..], "b: the example 2 is in two lists"),
         (&["--held-out-list", "c"], "c, line 2: no example named "),
         (&["--exclude", "absent"], "absent: cannot read the list of examples"),
-        (&["--fold", "6", "--folds", "5"], "--fold 6 of --folds 5: there is no such fold"),
-        (&["--fold", "2"], "--fold 2 without --folds: there is no such fold"),
+        (&["--fold", "6", "--folds", "5"], "--fold 6 of --folds 5: the fold does not exist"),
+        (&["--fold", "2"], "--fold 2 without --folds: the fold does not exist"),
     ];
     let digits = root().join("data/digits.csv");
     for (arguments, expected) in cases {

@@ -91,7 +91,7 @@ fn a_checkpoint_of_other_options_is_refused_with_the_difference() {
     let refused = run(["train", "--resume", text(&out)]);
     assert_eq!(refused.status.code(), Some(2));
     let says = stderr(&refused);
-    assert!(says.contains("it was written with lr `0.001`, and here it is `0.002`"), "{says}");
+    assert!(says.contains("it was written with lr `0.001`, and now it is `0.002`"), "{says}");
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn the_end_of_a_training_has_its_reason() {
     assert!(again.contains("the run is finished (stopped early: no improvement"), "{again}");
     let out = folder.path().join("minutes");
     let said = succeed(["train", "--out", text(&out), "--max-minutes", "0.0001", "--epochs", "100000"]);
-    assert!(said.contains("stopped early: the time of --max-minutes 0.0001 was up in epoch "), "{said}");
+    assert!(said.contains("stopped early: reached --max-minutes 0.0001 in epoch "), "{said}");
     let out = folder.path().join("diverged");
     let output = run(["train", "--out", text(&out), "--lr", "1000", "--epochs", "3"]);
     assert!(output.status.success(), "{}", stderr(&output));

@@ -142,7 +142,7 @@ fn what_cannot_be_resumed_is_refused_and_left_as_it_is() {
     std::fs::write(&last, &whole[..whole.len() / 2]).unwrap();
     let output = run(["train", "--resume", text(&out)]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("last.safetensors: this is no checkpoint of cresset, or it is damaged"));
+    assert!(stderr(&output).contains("last.safetensors: not a checkpoint of cresset, or damaged"));
     std::fs::remove_file(&last).unwrap();
     let output = run(["train", "--resume", text(&out)]);
     assert!(stderr(&output).contains("no checkpoint yet"), "{}", stderr(&output));

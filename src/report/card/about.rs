@@ -152,7 +152,7 @@ mod tests {
             ),
             ("license = \" \"\n", "line 1: `license` must be a non-empty string"),
             ("authors = [\"a\", \"b\"]\n", "line 1: `authors` must be a non-empty string"),
-            ("license = \n", "this is no TOML"),
+            ("license = \n", "invalid TOML"),
         ] {
             let problem = read(text.as_bytes()).unwrap_err().to_string();
             assert!(problem.contains(says), "{problem}");

@@ -1,18 +1,18 @@
-//! Binary cross-entropy: each class a question of its own, so that an example may be of several.
+//! Binary cross-entropy of each class, for multi-label classification.
 
 use tch::{Kind, Reduction, Tensor};
 
 use super::ObjectiveKind;
 
-/// The objective.
+/// The loss function.
 pub const BCE: ObjectiveKind = ObjectiveKind {
     name: "bce",
-    summary: "binary cross-entropy of each class by itself, for labels that do not exclude each other",
+    summary: "binary cross-entropy of each class, for labels that are not mutually exclusive",
     options: &[],
-    loss: |_, of| {
-        let targets = of.targets();
+    loss: |_, input| {
+        let targets = input.targets();
         let none = None::<&Tensor>;
-        let losses = of.logits.binary_cross_entropy_with_logits(&targets, none, none, Reduction::None);
-        of.reduced(&losses.mean_dim(1, false, None::<Kind>))
+        let losses = input.logits.binary_cross_entropy_with_logits(&targets, none, none, Reduction::None);
+        input.reduce(&losses.mean_dim(1, false, None::<Kind>))
     },
 };

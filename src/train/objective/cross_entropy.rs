@@ -1,23 +1,18 @@
-//! Cross-entropy, if wanted with smoothed labels (Szegedy et al., "Rethinking the Inception Architecture", 2016).
+//! Cross-entropy, optionally with label smoothing (Szegedy et al., "Rethinking the Inception Architecture", 2016).
 
 use super::ObjectiveKind;
 use cresset_options::number::NumberOption;
 
-/// The objective.
+/// The loss function.
 pub const CROSS_ENTROPY: ObjectiveKind = ObjectiveKind {
     name: "cross-entropy",
-    summary: "cross-entropy between the softmax of the logits and the class",
-    options: &[NumberOption::real(
-        "smoothing",
-        0.,
-        (0., 0.99),
-        "share of the label that is spread over all classes",
-    )],
-    loss: |options, of| {
+    summary: "cross-entropy of the softmax",
+    options: &[NumberOption::real("smoothing", 0., (0., 0.99), "label smoothing")],
+    loss: |options, input| {
         let smoothing = options.number("smoothing");
-        of.logits.cross_entropy_loss(of.labels, of.weights, of.reduction, IGNORED_LABEL, smoothing)
+        input.logits.cross_entropy_loss(input.labels, input.weights, input.reduction, IGNORE_INDEX, smoothing)
     },
 };
 
-/// PyTorch's mark of a row without a label; no data set of ours has such rows.
-const IGNORED_LABEL: i64 = -100;
+/// PyTorch's default `ignore_index`, which no label has here.
+const IGNORE_INDEX: i64 = -100;

@@ -1,4 +1,4 @@
-//! What training makes small.
+//! Loss functions.
 
 mod bce;
 mod cross_entropy;
@@ -13,38 +13,38 @@ use crate::error::{Error, Result};
 use crate::loader::Batch;
 use cresset_options::number::{NumberOption, Options};
 
-/// An objective that is known by name.
+/// A loss function with a name.
 ///
 /// To add one, write a file beside `focal.rs` with a constant of this type and put it in [`OBJECTIVES`].
 pub struct ObjectiveKind {
-    /// Its name, as `--loss` takes it.
+    /// The value of `--loss`.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// A one-line description.
     pub summary: &'static str,
-    /// What `--loss-options` can set.
+    /// The options of `--loss-options`.
     pub options: &'static [NumberOption],
-    /// The loss of some examples.
-    pub loss: fn(&Options, &Question) -> Tensor,
+    /// Computes the loss.
+    pub loss: fn(&Options, &LossInput) -> Tensor,
 }
 
-/// All objectives.
+/// All loss functions.
 pub const OBJECTIVES: &[ObjectiveKind] = &[cross_entropy::CROSS_ENTROPY, focal::FOCAL, mse::MSE, bce::BCE];
 
-/// Examples whose loss is asked for.
-pub struct Question<'a> {
-    /// Float (N, classes).
+/// The input of a loss function.
+pub struct LossInput<'a> {
+    /// Logits, float (N, classes).
     pub logits: &'a Tensor,
-    /// Int64 (N): a class an example; or float (N, classes): a 1 for each class that it is of.
+    /// Class indices, int64 (N), or multi-hot labels, float (N, classes).
     pub labels: &'a Tensor,
-    /// The weight of each class, float32 (classes); none where all classes weigh 1.
+    /// Class weights, float32 (classes); none if all are 1.
     pub weights: Option<&'a Tensor>,
-    /// `Mean`: the sum of the weighted losses divided by the sum of the weights, as PyTorch has it, a scalar; `None`: the
-    /// weighted loss of each example, (N).
+    /// `Mean`: the weighted mean as in PyTorch (the sum of the weighted losses divided by the sum of the weights), a scalar.
+    /// `None`: the weighted loss of each example, (N).
     pub reduction: Reduction,
 }
 
-impl Question<'_> {
-    /// The labels as float (N, classes), with a 1 for each class that an example is of.
+impl LossInput<'_> {
+    /// The labels as one-hot or multi-hot vectors, float (N, classes).
     fn targets(&self) -> Tensor {
         if self.labels.dim() == 2 {
             return self.labels.to_kind(self.logits.kind());
@@ -61,8 +61,8 @@ impl Question<'_> {
         })
     }
 
-    /// Reduces losses (N) of the examples as is asked for.
-    fn reduced(&self, losses: &Tensor) -> Tensor {
+    /// Applies the weights and the reduction to the losses (N) of the examples.
+    fn reduce(&self, losses: &Tensor) -> Tensor {
         match (self.example_weights(), self.reduction) {
             (None, Reduction::None) => losses.shallow_clone(),
             (None, _) => losses.mean(None),
@@ -72,7 +72,7 @@ impl Question<'_> {
     }
 }
 
-/// An objective with its options and the weights of the classes.
+/// A loss function with its options and class weights.
 pub struct Objective {
     kind: &'static ObjectiveKind,
     options: Options,
@@ -80,15 +80,15 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// The objective of this name with `options` as `--loss-options` takes them, and these weights of the classes, or none.
+    /// The loss function of this name, with `options` in the syntax of `--loss-options` and optional class weights.
     ///
     /// # Errors
-    /// An unknown name, and faulty options.
+    /// An unknown name or invalid options.
     pub fn new(name: &str, options: &str, weights: Option<&[f32]>, device: Device) -> Result<Self> {
         let known = OBJECTIVES.iter().find(|known| known.name == name);
-        let kind = known.ok_or_else(|| Error::Usage(format!("there is no loss `{name}`")))?;
-        let options =
-            Options::parse(options, &format!("the loss {name}"), kind.options).map_err(Error::Usage)?;
+        let kind = known.ok_or_else(|| Error::Usage(format!("unknown loss function `{name}`")))?;
+        let options = Options::parse(options, &format!("the loss function {name}"), kind.options)
+            .map_err(Error::Usage)?;
         Ok(Objective {
             kind,
             options,
@@ -96,19 +96,19 @@ impl Objective {
         })
     }
 
-    /// Whether it is the cross-entropy with labels as they are and classes of equal weight.
+    /// Whether it is cross-entropy without label smoothing and class weights.
     pub(super) fn is_plain_cross_entropy(&self) -> bool {
         let is_cross_entropy = self.kind.name == cross_entropy::CROSS_ENTROPY.name;
         is_cross_entropy && self.options.number("smoothing") == 0. && self.weights.is_none()
     }
 
-    /// The mean loss of logits (N, classes), as a scalar. Of a mixed input, each class counts with its share.
+    /// The mean loss of logits (N, classes), a scalar. The loss of a mixed example is the weighted mean over its two labels.
     pub fn loss(&self, logits: &Tensor, batch: &Batch) -> Tensor {
         let Some(mixed) = &batch.mixed else {
-            return self.ask(logits, &batch.labels, Reduction::Mean);
+            return self.compute(logits, &batch.labels, Reduction::Mean);
         };
         let share = &mixed.weight;
-        let losses = self.of_mixed(logits, batch);
+        let losses = self.mixed_losses(logits, batch);
         let weights = match &self.weights {
             Some(weights) => {
                 weights.index_select(0, &batch.labels) * share
@@ -122,20 +122,20 @@ impl Objective {
     /// The weighted loss of each example, (N).
     pub fn losses(&self, logits: &Tensor, batch: &Batch) -> Tensor {
         match &batch.mixed {
-            Some(_) => self.of_mixed(logits, batch),
-            None => self.ask(logits, &batch.labels, Reduction::None),
+            Some(_) => self.mixed_losses(logits, batch),
+            None => self.compute(logits, &batch.labels, Reduction::None),
         }
     }
 
-    fn of_mixed(&self, logits: &Tensor, batch: &Batch) -> Tensor {
+    fn mixed_losses(&self, logits: &Tensor, batch: &Batch) -> Tensor {
         let mixed = batch.mixed.as_ref().expect("the batch is mixed");
-        let first = self.ask(logits, &batch.labels, Reduction::None);
-        let second = self.ask(logits, &mixed.labels, Reduction::None);
+        let first = self.compute(logits, &batch.labels, Reduction::None);
+        let second = self.compute(logits, &mixed.labels, Reduction::None);
         first * &mixed.weight + second * (1. - &mixed.weight)
     }
 
-    fn ask(&self, logits: &Tensor, labels: &Tensor, reduction: Reduction) -> Tensor {
-        let question = Question { logits, labels, weights: self.weights.as_ref(), reduction };
-        (self.kind.loss)(&self.options, &question)
+    fn compute(&self, logits: &Tensor, labels: &Tensor, reduction: Reduction) -> Tensor {
+        let input = LossInput { logits, labels, weights: self.weights.as_ref(), reduction };
+        (self.kind.loss)(&self.options, &input)
     }
 }

@@ -4,13 +4,13 @@ use tch::Kind;
 
 use super::ObjectiveKind;
 
-/// The objective.
+/// The loss function.
 pub const MSE: ObjectiveKind = ObjectiveKind {
     name: "mse",
-    summary: "mean squared error of the softmax against a 1 for the class and a 0 for the others",
+    summary: "mean squared error between the softmax and the one-hot label",
     options: &[],
-    loss: |_, of| {
-        let errors = of.logits.softmax(-1, None::<Kind>) - of.targets();
-        of.reduced(&errors.square().mean_dim(1, false, None::<Kind>))
+    loss: |_, input| {
+        let errors = input.logits.softmax(-1, None::<Kind>) - input.targets();
+        input.reduce(&errors.square().mean_dim(1, false, None::<Kind>))
     },
 };

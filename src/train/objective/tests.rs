@@ -24,7 +24,7 @@ fn objective(name: &str, options: &str, weights: Option<&[f32]>) -> Objective {
 
 const WEIGHTS: Option<&[f32]> = Some(&[0.5, 2., 1.]);
 
-/// Figures of PyTorch 2.11 for these logits and the classes 0, 2, 1; `F` is torch.nn.functional, `w` the weights.
+/// Results of PyTorch 2.11 for these logits and the classes 0, 2, 1; `F` is torch.nn.functional, `w` the weights.
 #[test]
 fn losses_are_those_of_pytorch() {
     for (name, options, weights, expected) in [

@@ -6,12 +6,12 @@ use cresset_options::number::{NumberOption, Options};
 /// The optimizer.
 pub const ADAGRAD: OptimizerKind = OptimizerKind {
     name: "adagrad",
-    summary: "Adagrad, whose rates shrink with the sum of squared gradients",
+    summary: "Adagrad",
     options: &[
-        NumberOption::real("lr_decay", 0., (0., 1.), "how fast the learning rate shrinks with the steps"),
+        NumberOption::real("lr_decay", 0., (0., 1.), "learning rate decay"),
         NumberOption::real("eps", 1e-10, (0., 1.), "added to the denominator"),
     ],
-    memory: &["sum"],
+    state_names: &["sum"],
     reads_rate: true,
     rule,
 };

@@ -8,9 +8,9 @@ use cresset_options::number::{NumberOption, Options};
 /// The optimizer.
 pub const ADAM: OptimizerKind = OptimizerKind {
     name: "adam",
-    summary: "Adam, each weight with a rate of its own; weight decay is added to the gradient",
+    summary: "Adam; weight decay is added to the gradient (L2 regularization)",
     options: OPTIONS,
-    memory: &["exp_avg", "exp_avg_sq"],
+    state_names: &["exp_avg", "exp_avg_sq"],
     reads_rate: true,
     rule: |options| rule(options, false),
 };

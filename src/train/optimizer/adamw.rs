@@ -6,9 +6,9 @@ use super::adam::{OPTIONS, rule};
 /// The optimizer.
 pub const ADAMW: OptimizerKind = OptimizerKind {
     name: "adamw",
-    summary: "Adam whose weight decay is taken off the weights themselves",
+    summary: "Adam with decoupled weight decay",
     options: OPTIONS,
-    memory: &["exp_avg", "exp_avg_sq"],
+    state_names: &["exp_avg", "exp_avg_sq"],
     reads_rate: true,
     rule: |options| rule(options, true),
 };

@@ -1,4 +1,4 @@
-//! The rules that turn gradients into steps, on libtorch's fused kernels.
+//! Optimizers, on libtorch's fused kernels.
 
 mod adagrad;
 mod adam;
@@ -15,68 +15,68 @@ use crate::error::{Error, Result};
 use crate::model::Tensors;
 use cresset_options::number::{NumberOption, Options};
 
-/// An optimizer that is known by name.
+/// An optimizer with a name.
 ///
 /// To add one, write a file beside `adam.rs` with a constant of this type and put it in [`OPTIMIZERS`].
 pub struct OptimizerKind {
-    /// Its name, as `--optimizer` takes it.
+    /// The value of `--optimizer`.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// A one-line description.
     pub summary: &'static str,
-    /// What `--optimizer-options` can set.
+    /// The options of `--optimizer-options`.
     pub options: &'static [NumberOption],
-    /// What it remembers of each parameter, by PyTorch's names: one or two tensors that start at zero.
-    pub memory: &'static [&'static str],
-    /// Whether its kernel can read the learning rate from the device, so that a step can be recorded as a CUDA graph.
+    /// State tensors per parameter, by PyTorch's names: one or two, initialized to zero.
+    pub state_names: &'static [&'static str],
+    /// Whether its kernel can read the learning rate from the device, which CUDA graph capture requires.
     pub reads_rate: bool,
-    /// Makes its rule from its options.
+    /// Creates the update rule from the options.
     pub rule: fn(&Options) -> Rule,
 }
 
-/// One step of a group of parameters, with this learning rate and weight decay.
+/// Updates a parameter group, given the learning rate and weight decay.
 pub type Rule = Box<dyn Fn(&mut Group, f64, f64) -> cresset_bridge::Result<()> + Send>;
 
 /// All optimizers.
 pub const OPTIMIZERS: &[OptimizerKind] =
     &[adam::ADAM, adamw::ADAMW, sgd::SGD, adagrad::ADAGRAD, rmsprop::RMSPROP];
 
-/// A parameter, and how it is to be updated.
+/// A parameter with its settings for the optimizer.
 #[derive(Debug)]
 pub struct Parameter {
-    /// Its name, which its memory bears too.
+    /// The name, also used for its state tensors.
     pub name: String,
-    /// Itself.
+    /// The parameter.
     pub tensor: Tensor,
-    /// What the learning rate is multiplied with.
+    /// Factor of the learning rate.
     pub rate: f64,
-    /// Whether it is of the last layer, which may be trained alone at first, so that its steps are counted by themselves.
+    /// Whether it belongs to the last layer. Its steps are counted separately, because `--head-epochs` trains it alone.
     pub is_head: bool,
 }
 
-/// Updates the parameters that it was built with.
+/// An optimizer with its parameters and state.
 pub struct Optimizer {
     rule: Rule,
     reads_rate: bool,
-    groups: Vec<Member>,
+    groups: Vec<ParameterGroup>,
     state: Tensors,
-    /// What a step is none by, where steps are recorded.
+    /// In a captured graph: 1 to skip the step, else 0.
     skip: Option<Tensor>,
 }
 
-/// Parameters with the same rate and the same decay.
-struct Member {
+/// Parameters with the same learning rate factor and weight decay.
+struct ParameterGroup {
     group: Group,
     rate: f64,
     weight_decay: f64,
     is_head: bool,
     is_on_gpu: bool,
-    /// The learning rate on the device, where steps are recorded, and its value.
+    /// In a captured graph: the learning rate on the device, and its value.
     device_lr: Option<(Tensor, f64)>,
 }
 
-impl Member {
-    /// Its learning rate where that of all is `lr`. On a GPU it is rounded to float32, as a recorded step reads it, so that
-    /// steps have the same bits however they are launched.
+impl ParameterGroup {
+    /// The learning rate of the group. On a GPU it is rounded to float32, as captured steps read it, so that eager and captured
+    /// steps are bit-identical.
     fn lr(&self, lr: f64) -> f64 {
         let lr = lr * self.rate;
         if self.is_on_gpu { f64::from(lr as f32) } else { lr }
@@ -84,15 +84,15 @@ impl Member {
 }
 
 impl Optimizer {
-    /// The optimizer of this name with `options` as `--optimizer-options` takes them. The weight decay is for matrices and
-    /// kernels alone: biases and the parameters of normalisation, which have one dimension, are left as they are (as in He
-    /// et al., "Bag of Tricks for Image Classification", 2019).
+    /// The optimizer of this name, with `options` in the syntax of `--optimizer-options`. Weight decay does not apply to
+    /// one-dimensional parameters, which are biases and the parameters of normalization layers (as in He et al., "Bag of
+    /// Tricks for Image Classification", 2019).
     ///
     /// # Errors
-    /// An unknown name, and faulty options.
+    /// An unknown name or invalid options.
     pub fn new(name: &str, options: &str, weight_decay: f64, parameters: &[Parameter]) -> Result<Self> {
         let known = OPTIMIZERS.iter().find(|known| known.name == name);
-        let kind = known.ok_or_else(|| Error::Usage(format!("there is no optimizer `{name}`")))?;
+        let kind = known.ok_or_else(|| Error::Usage(format!("unknown optimizer `{name}`")))?;
         let options =
             Options::parse(options, &format!("the optimizer {name}"), kind.options).map_err(Error::Usage)?;
         let mut optimizer = Optimizer {
@@ -105,40 +105,40 @@ impl Optimizer {
         let decay_of = |parameter: &Parameter| if parameter.tensor.dim() > 1 { weight_decay } else { 0. };
         for parameter in parameters {
             let (rate, decay, is_head) = (parameter.rate, decay_of(parameter), parameter.is_head);
-            let same = |member: &Member| {
-                (member.rate, member.weight_decay, member.is_head) == (rate, decay, is_head)
+            let matches = |group: &ParameterGroup| {
+                (group.rate, group.weight_decay, group.is_head) == (rate, decay, is_head)
             };
-            let place = match optimizer.groups.iter().position(same) {
-                Some(place) => place,
-                None => optimizer.begin_group(parameter, decay),
+            let index = match optimizer.groups.iter().position(matches) {
+                Some(index) => index,
+                None => optimizer.add_group(parameter, decay),
             };
-            optimizer.add(place, parameter, kind.memory)?;
+            optimizer.add_parameter(index, parameter, kind.state_names)?;
         }
         Ok(optimizer)
     }
 
-    fn begin_group(&mut self, like: &Parameter, weight_decay: f64) -> usize {
-        let Parameter { rate, is_head, .. } = *like;
-        let step = Tensor::zeros([], (Kind::Float, like.tensor.device()));
-        let place = self.groups.len();
-        let is_on_gpu = like.tensor.device().is_cuda();
+    fn add_group(&mut self, first: &Parameter, weight_decay: f64) -> usize {
+        let Parameter { rate, is_head, .. } = *first;
+        let step = Tensor::zeros([], (Kind::Float, first.tensor.device()));
+        let index = self.groups.len();
+        let is_on_gpu = first.tensor.device().is_cuda();
         let group = Group::new(&step);
-        self.groups.push(Member { group, rate, weight_decay, is_head, is_on_gpu, device_lr: None });
-        self.state.insert(format!("step.{place}"), step);
-        place
+        self.groups.push(ParameterGroup { group, rate, weight_decay, is_head, is_on_gpu, device_lr: None });
+        self.state.insert(format!("step.{index}"), step);
+        index
     }
 
-    fn add(&mut self, place: usize, parameter: &Parameter, memory: &[&str]) -> Result<()> {
+    fn add_parameter(&mut self, group: usize, parameter: &Parameter, state_names: &[&str]) -> Result<()> {
         let tensor = &parameter.tensor;
-        let zeros: Vec<_> = memory.iter().map(|_| tensor.detach().zeros_like()).collect();
-        let (first, second) = (&zeros[0], zeros.last().expect("an optimizer has memory"));
-        self.groups[place].group.add(tensor, first, second)?;
-        let named = memory.iter().map(|kind| format!("{kind}.{}", parameter.name));
-        self.state.extend(named.zip(zeros));
+        let zeros: Vec<_> = state_names.iter().map(|_| tensor.detach().zeros_like()).collect();
+        let (first, second) = (&zeros[0], zeros.last().expect("an optimizer has state"));
+        self.groups[group].group.add(tensor, first, second)?;
+        let names = state_names.iter().map(|kind| format!("{kind}.{}", parameter.name));
+        self.state.extend(names.zip(zeros));
         Ok(())
     }
 
-    /// One step on the gradients that the last backward pass left; a parameter without one stays as it is.
+    /// Updates the parameters by their gradients. A parameter without a gradient is not changed.
     pub fn step(&mut self, lr: f64) -> Result<()> {
         if let Some(skip) = &mut self.skip {
             let _ = skip.zero_();
@@ -147,21 +147,21 @@ impl Optimizer {
         self.apply(lr)
     }
 
-    /// Whether [`Optimizer::read_from`] can be asked for.
+    /// Whether [`Optimizer::read_from`] is supported.
     pub fn can_read_rate(&self) -> bool {
         self.reads_rate
     }
 
-    /// From here on, the learning rate is read from the device, and [`Optimizer::apply`] is no step while `skip` is 1: a
-    /// float32 scalar there.
+    /// Prepares for graph capture: reads the learning rate from the device, and skips [`Optimizer::apply`] while `skip`, a
+    /// float32 scalar on the device, is 1.
     ///
     /// # Errors
-    /// An optimizer that cannot.
+    /// An optimizer that does not support this.
     pub fn read_from(&mut self, skip: &Tensor) -> Result<()> {
-        for member in &mut self.groups {
+        for group in &mut self.groups {
             let lr = skip.zeros_like();
-            member.group.read_from(&lr, skip)?;
-            member.device_lr = Some((lr, 0.));
+            group.group.read_from(&lr, skip)?;
+            group.device_lr = Some((lr, 0.));
         }
         self.skip = Some(skip.shallow_clone());
         Ok(())
@@ -169,40 +169,39 @@ impl Optimizer {
 
     /// Sets the learning rate on the device, if it is read from there.
     pub fn set_rate(&mut self, lr: f64) {
-        for member in &mut self.groups {
-            let value = member.lr(lr);
-            if let Some((tensor, known)) = &mut member.device_lr
-                && *known != value
+        for group in &mut self.groups {
+            let value = group.lr(lr);
+            if let Some((tensor, current)) = &mut group.device_lr
+                && *current != value
             {
                 let _ = tensor.fill_(value);
-                *known = value;
+                *current = value;
             }
         }
     }
 
-    /// A step that can be recorded: it is launched with the learning rate `lr`, unless that is read from the device.
+    /// A step that can be captured. Uses the learning rate `lr` unless it is read from the device.
     pub fn apply(&mut self, lr: f64) -> Result<()> {
-        for member in &mut self.groups {
-            let lr = member.lr(lr);
-            (self.rule)(&mut member.group, lr, member.weight_decay)?;
+        for group in &mut self.groups {
+            let lr = group.lr(lr);
+            (self.rule)(&mut group.group, lr, group.weight_decay)?;
         }
         Ok(())
     }
 
-    /// Its memory, under names such as `exp_avg.fc1.weight`. The tensors are the optimizer's own: copying into them sets
-    /// its memory.
+    /// The optimizer state, with names such as `exp_avg.fc1.weight`. The tensors are shared: copying into them changes the state.
     pub fn state(&self) -> &Tensors {
         &self.state
     }
 
-    /// Copies a checkpoint's values into its memory.
+    /// Restores the optimizer state of a checkpoint.
     ///
     /// # Errors
-    /// A tensor that is missing or of another shape; it is named.
+    /// A tensor that is missing or has a different shape.
     pub fn load_state(&mut self, from: &Tensors) -> std::result::Result<(), String> {
         for (name, tensor) in &mut self.state {
             let value = from.get(name).filter(|value| value.size() == tensor.size());
-            let problem = || format!("the optimizer's tensor `{name}` is missing or of another shape");
+            let problem = || format!("the optimizer state `{name}` is missing or has a different shape");
             tensor.copy_(value.ok_or_else(problem)?);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! RMSprop: Hinton, "Neural Networks for Machine Learning", lecture 6, 2012; the form is PyTorch's.
+//! RMSprop: Hinton, "Neural Networks for Machine Learning", lecture 6, 2012, in PyTorch's formulation.
 
 use super::{OptimizerKind, Rule};
 use cresset_options::number::{NumberOption, Options};
@@ -6,13 +6,13 @@ use cresset_options::number::{NumberOption, Options};
 /// The optimizer.
 pub const RMSPROP: OptimizerKind = OptimizerKind {
     name: "rmsprop",
-    summary: "RMSprop, gradients divided by a running mean of their size",
+    summary: "RMSprop",
     options: &[
         NumberOption::real("alpha", 0.99, (0., 0.999_999), "decay of the running mean of squared gradients"),
-        NumberOption::real("momentum", 0., (0., 0.9999), "share of the last step that is kept"),
+        NumberOption::real("momentum", 0., (0., 0.9999), "momentum factor"),
         NumberOption::real("eps", 1e-8, (0., 1.), "added to the denominator"),
     ],
-    memory: &["square_avg", "momentum_buffer"],
+    state_names: &["square_avg", "momentum_buffer"],
     reads_rate: false,
     rule,
 };

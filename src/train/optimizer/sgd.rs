@@ -1,4 +1,4 @@
-//! Stochastic gradient descent with momentum: Polyak 1964; the form is PyTorch's, v ← μv + g, w ← w − ηv.
+//! Stochastic gradient descent with momentum: Polyak 1964, in PyTorch's formulation: v ← μv + g, w ← w − ηv.
 
 use super::{OptimizerKind, Rule};
 use cresset_options::number::{NumberOption, Options};
@@ -8,17 +8,17 @@ pub const SGD: OptimizerKind = OptimizerKind {
     name: "sgd",
     summary: "stochastic gradient descent with momentum",
     options: &[
-        NumberOption::real("momentum", 0.9, (0., 0.9999), "share of the last step that is kept"),
-        NumberOption::whole("nesterov", 0, (0, 1), "1: Nesterov's momentum, which looks ahead"),
+        NumberOption::real("momentum", 0.9, (0., 0.9999), "momentum factor"),
+        NumberOption::whole("nesterov", 0, (0, 1), "1: Nesterov momentum"),
     ],
-    memory: &["momentum_buffer"],
+    state_names: &["momentum_buffer"],
     reads_rate: true,
     rule,
 };
 
 fn rule(options: &Options) -> Rule {
     let momentum = options.number("momentum");
-    // Without momentum there is nothing to look ahead by.
+    // Nesterov momentum requires a momentum.
     let nesterov = options.whole("nesterov") == 1 && momentum > 0.;
     Box::new(move |group, lr, weight_decay| group.sgd_step(lr, momentum, nesterov, weight_decay))
 }

@@ -57,11 +57,11 @@ fn every_optimizer_follows_pytorchs_own() {
 }
 
 #[test]
-fn parameters_without_a_gradient_rest_with_their_memory() {
+fn parameters_without_a_gradient_and_their_state_stay() {
     let [busy, idle] = ["busy", "idle"].map(|name| parameter(name, Tensor::from_slice(&[1f32, 2.])));
     let idle = Parameter { rate: 0.5, ..idle };
     let mut optimizer = Optimizer::new("adam", "", 0., &[busy, idle]).unwrap();
-    // The memory knows the names; the parameters themselves are shared.
+    // Two groups, because the learning rate factors differ.
     let state = optimizer.state();
     assert_eq!(state.keys().filter(|name| name.starts_with("step.")).count(), 2);
     optimizer.step(0.1).unwrap();

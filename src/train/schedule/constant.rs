@@ -1,11 +1,11 @@
-//! The same rate from the first step to the last.
+//! Constant learning rate.
 
 use super::ScheduleKind;
 
 /// The schedule.
 pub const CONSTANT: ScheduleKind = ScheduleKind {
     name: "constant",
-    summary: "the same rate all the time",
+    summary: "constant learning rate",
     options: &[],
     has_end: false,
     factor: |_, _| 1.,

@@ -1,4 +1,4 @@
-//! Half a wave of the cosine (Loshchilov and Hutter, "SGDR", ICLR 2017, without restarts).
+//! Cosine annealing (Loshchilov and Hutter, "SGDR", ICLR 2017, without restarts).
 
 use super::ScheduleKind;
 use cresset_options::number::NumberOption;
@@ -6,12 +6,17 @@ use cresset_options::number::NumberOption;
 /// The schedule.
 pub const COSINE: ScheduleKind = ScheduleKind {
     name: "cosine",
-    summary: "the rate falls to zero along a cosine",
-    options: &[NumberOption::real("floor", 0., (0., 1.), "share of the rate that is left at the end")],
+    summary: "cosine annealing to zero",
+    options: &[NumberOption::real(
+        "floor",
+        0.,
+        (0., 1.),
+        "final learning rate, as a share of the initial one",
+    )],
     has_end: true,
-    factor: |options, moment| {
+    factor: |options, progress| {
         let floor = options.number("floor");
-        let done = (moment.step / moment.steps).min(1.);
+        let done = (progress.step / progress.steps).min(1.);
         floor + (1. - floor) * (1. + (std::f64::consts::PI * done).cos()) / 2.
     },
 };

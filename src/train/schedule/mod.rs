@@ -1,4 +1,4 @@
-//! Learning-rate schedules: how the rate changes in the course of a run.
+//! Learning rate schedules.
 
 mod constant;
 mod cosine;
@@ -12,40 +12,40 @@ use crate::error::{Error, Result};
 use cresset_options::number::{NumberOption, Options};
 pub use plateau::PlateauState;
 
-/// A schedule that is known by name.
+/// A learning rate schedule with a name.
 ///
 /// To add one, write a file beside `cosine.rs` with a constant of this type and put it in [`SCHEDULES`].
 pub struct ScheduleKind {
-    /// Its name, as `--schedule` takes it.
+    /// The value of `--schedule`.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// A one-line description.
     pub summary: &'static str,
-    /// What `--schedule-options` can set.
+    /// The options of `--schedule-options`.
     pub options: &'static [NumberOption],
-    /// Whether the number of epochs is part of its shape, so that it cannot be changed on the way.
+    /// Whether it depends on the number of epochs, which then cannot change when a run is resumed.
     pub has_end: bool,
-    /// What the learning rate is multiplied with, from 0 to 1.
-    pub factor: fn(&Options, &Moment) -> f64,
+    /// The factor of the learning rate, from 0 to 1.
+    pub factor: fn(&Options, &ScheduleProgress) -> f64,
 }
 
 /// All schedules.
 pub const SCHEDULES: &[ScheduleKind] =
     &[constant::CONSTANT, step::STEP, cosine::COSINE, one_cycle::ONE_CYCLE, plateau::PLATEAU];
 
-/// A moment of a run, the warm-up left out.
+/// The progress of a run, not counting warmup.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moment {
-    /// Steps that are done.
+pub struct ScheduleProgress {
+    /// Finished steps.
     pub step: f64,
-    /// Steps of the run.
+    /// Total number of steps.
     pub steps: f64,
-    /// Steps of an epoch.
+    /// Steps per epoch.
     pub steps_per_epoch: f64,
-    /// How the held-out loss has developed.
+    /// The state of the plateau schedule.
     pub plateau: PlateauState,
 }
 
-/// A schedule with its options, and a warm-up in front.
+/// A schedule with its options and warmup.
 pub struct Schedule {
     kind: &'static ScheduleKind,
     options: Options,
@@ -53,20 +53,20 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of this name with `options` as `--schedule-options` takes them. In the first `warmup_epochs` the rate
-    /// grows evenly to its full height (Goyal et al., 2017), and the schedule runs over the steps that are left.
+    /// The schedule of this name, with `options` in the syntax of `--schedule-options`. In the first `warmup_epochs` the learning
+    /// rate increases linearly (Goyal et al., 2017). The schedule spans the remaining steps.
     ///
     /// # Errors
-    /// An unknown name, and faulty options.
+    /// An unknown name or invalid options.
     pub fn new(name: &str, options: &str, warmup_epochs: f64) -> Result<Self> {
         let known = SCHEDULES.iter().find(|known| known.name == name);
-        let kind = known.ok_or_else(|| Error::Usage(format!("there is no schedule `{name}`")))?;
+        let kind = known.ok_or_else(|| Error::Usage(format!("unknown schedule `{name}`")))?;
         let options =
             Options::parse(options, &format!("the schedule {name}"), kind.options).map_err(Error::Usage)?;
         Ok(Schedule { kind, options, warmup_epochs })
     }
 
-    /// What the learning rate is multiplied with for the step number `step`, from 0, of the run.
+    /// The factor of the learning rate at `step`, counted from 0 over the run.
     pub fn factor(&self, step: usize, epochs: u32, steps_per_epoch: usize, plateau: PlateauState) -> f64 {
         let (step, per_epoch) = (step as f64, steps_per_epoch as f64);
         let warmup = (self.warmup_epochs * per_epoch).round();
@@ -74,16 +74,16 @@ impl Schedule {
             return (step + 1.) / (warmup + 1.);
         }
         let steps = (f64::from(epochs) * per_epoch - warmup).max(1.);
-        let moment = Moment { step: step - warmup, steps, steps_per_epoch: per_epoch, plateau };
-        (self.kind.factor)(&self.options, &moment)
+        let progress = ScheduleProgress { step: step - warmup, steps, steps_per_epoch: per_epoch, plateau };
+        (self.kind.factor)(&self.options, &progress)
     }
 
-    /// Takes note of an epoch's held-out loss.
-    pub fn epoch_ended(&self, held_out_loss: f64, plateau: PlateauState) -> PlateauState {
-        plateau.after(held_out_loss, &self.options)
+    /// The state of the plateau schedule after an epoch with this validation loss.
+    pub fn epoch_ended(&self, validation_loss: f64, plateau: PlateauState) -> PlateauState {
+        plateau.after(validation_loss, &self.options)
     }
 
-    /// Whether the number of epochs is part of its shape.
+    /// Whether the schedule depends on the number of epochs.
     pub fn has_end(&self) -> bool {
         self.kind.has_end
     }

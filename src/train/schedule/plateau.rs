@@ -1,4 +1,4 @@
-//! The rate falls when the held-out loss no longer does, as PyTorch's `ReduceLROnPlateau` has it.
+//! Reduces the learning rate when the validation loss stops improving, as PyTorch's `ReduceLROnPlateau`.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,31 +8,31 @@ use cresset_options::number::{NumberOption, Options};
 /// The schedule.
 pub const PLATEAU: ScheduleKind = ScheduleKind {
     name: "plateau",
-    summary: "the rate is multiplied with a factor when the held-out loss stops falling",
+    summary: "reduces the learning rate by a factor when the validation loss stops improving",
     options: &[
-        NumberOption::real("factor", 0.1, (0., 1.), "what the rate is multiplied with"),
+        NumberOption::real("factor", 0.1, (0., 1.), "factor of the learning rate"),
         NumberOption::whole(
             "patience",
             10,
             (0, 1_000_000),
-            "epochs without a better loss that are put up with",
+            "epochs without a lower loss before the learning rate is reduced",
         ),
     ],
     has_end: false,
-    factor: |_, moment| moment.plateau.factor,
+    factor: |_, progress| progress.plateau.factor,
 };
 
-/// A loss is better if it is less than this share of the best one.
-const BETTER: f64 = 1. - 1e-4;
+/// An improvement is a loss below this share of the lowest one (PyTorch's relative threshold of 1e-4).
+const IMPROVEMENT: f64 = 1. - 1e-4;
 
-/// How the held-out loss has developed.
+/// The state of the plateau schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PlateauState {
-    /// What the learning rate is multiplied with.
+    /// Factor of the learning rate.
     pub factor: f64,
-    /// The least loss so far; none before the first epoch.
+    /// The lowest loss so far; none before the first epoch.
     pub best: Option<f64>,
-    /// Epochs since then.
+    /// Epochs since the last improvement or reduction.
     pub waited: u32,
 }
 
@@ -43,12 +43,12 @@ impl Default for PlateauState {
 }
 
 impl PlateauState {
-    /// The state after an epoch with this loss, by the options of the schedule in use; another schedule keeps it as it is.
+    /// The state after an epoch with this loss. `options` are those of the selected schedule; other schedules do not change it.
     pub(super) fn after(self, loss: f64, options: &Options) -> Self {
         let (Some(patience), Some(factor)) = (options.get("patience"), options.get("factor")) else {
             return self;
         };
-        if self.best.is_none_or(|best| loss < best * BETTER) {
+        if self.best.is_none_or(|best| loss < best * IMPROVEMENT) {
             return PlateauState { best: Some(loss), waited: 0, ..self };
         }
         let waited = self.waited + 1;

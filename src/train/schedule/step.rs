@@ -1,4 +1,4 @@
-//! A stair: the rate falls every so many epochs.
+//! Step decay: reduces the learning rate every few epochs.
 
 use super::ScheduleKind;
 use cresset_options::number::NumberOption;
@@ -6,14 +6,14 @@ use cresset_options::number::NumberOption;
 /// The schedule.
 pub const STEP: ScheduleKind = ScheduleKind {
     name: "step",
-    summary: "the rate is multiplied with a factor every so many epochs",
+    summary: "reduces the learning rate by a factor every few epochs",
     options: &[
-        NumberOption::whole("every", 10, (1, 1_000_000), "epochs between two falls"),
-        NumberOption::real("factor", 0.1, (0., 1.), "what the rate is multiplied with"),
+        NumberOption::whole("every", 10, (1, 1_000_000), "epochs between reductions"),
+        NumberOption::real("factor", 0.1, (0., 1.), "factor of the learning rate"),
     ],
     has_end: false,
-    factor: |options, moment| {
-        let epochs = (moment.step / moment.steps_per_epoch).floor();
+    factor: |options, progress| {
+        let epochs = (progress.step / progress.steps_per_epoch).floor();
         options.number("factor").powf((epochs / options.number("every")).floor())
     },
 };

@@ -34,7 +34,7 @@ fn the_plateau_follows_pytorchs_own() {
 }
 
 #[test]
-fn a_warm_up_rises_evenly_before_any_schedule() {
+fn warmup_increases_linearly_before_any_schedule() {
     for kind in SCHEDULES {
         let schedule = Schedule::new(kind.name, "", 2.).unwrap();
         let factor = |step| schedule.factor(step, 10, 4, PlateauState::default());
@@ -47,7 +47,7 @@ fn a_warm_up_rises_evenly_before_any_schedule() {
 }
 
 #[test]
-fn every_factor_is_between_nothing_and_one() {
+fn every_factor_is_between_zero_and_one() {
     for kind in SCHEDULES {
         let schedule = Schedule::new(kind.name, "", 0.5).unwrap();
         for (epochs, per_epoch) in [(1, 1), (1, 3), (3, 1), (7, 5)] {

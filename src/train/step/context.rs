@@ -39,7 +39,7 @@ impl Context {
     /// The context of a single process that trains `network` by this plan.
     ///
     /// # Errors
-    /// Unknown names of the optimizer and the loss, and faulty options of theirs.
+    /// An unknown optimizer or loss, or invalid options.
     pub fn new(plan: &Plan, network: &Network) -> Result<Self> {
         let options = &plan.options;
         let parameters = with_rates(network, options.layer_decay);
@@ -61,14 +61,14 @@ impl Context {
             accumulated: 0,
             world: World::alone(),
             reducer: None,
-            // Reading a loss waits for the GPU. Where no recovery was asked for, a check now and then is enough.
+            // Reading a loss waits for the GPU. With --on-nan stop, a periodic check is enough.
             checks_every_loss: options.on_nan != OnNan::Stop || !network.device().is_cuda(),
         })
     }
 
     /// Joins other processes that have the same weights and average their gradients.
     pub fn join(&mut self, world: &World) {
-        // Without recovery no check is needed for the others' sake: the averaged gradients are NaN for all.
+        // With --on-nan stop, the processes need not agree on each loss: the averaged gradients are NaN on all ranks.
         self.checks_every_loss &= world.is_alone() || self.options.on_nan != OnNan::Stop;
         self.world = world.clone();
     }
@@ -136,19 +136,19 @@ impl Context {
 
     fn clip_gradients(&mut self) -> Result<()> {
         let Some(max_norm) = self.options.clip else { return Ok(()) };
-        // PyTorch's clip_grad_norm_ adds the same small number.
+        // The same epsilon as in PyTorch's clip_grad_norm_.
         let factor = max_norm / (self.gradients.norm()? + 1e-6);
         Ok(self.gradients.scale(&factor.clamp_max(1.))?)
     }
 }
 
-/// All parameters with their learning-rate factors, which fall by `decay` from each layer to the one before it.
+/// All parameters with their learning rate factors, which decrease by `decay` from each layer to the preceding one.
 fn with_rates(network: &Network, decay: f64) -> Vec<Parameter> {
     let layers = network.blocks();
     let depth_of = |name: &str| {
-        let place = layers.iter().position(|block| name.starts_with(&format!("{block}.")));
+        let index = layers.iter().position(|block| name.starts_with(&format!("{block}.")));
         // A parameter outside all layers, such as a class token, belongs to the input.
-        layers.len().saturating_sub(1 + place.unwrap_or(0))
+        layers.len().saturating_sub(1 + index.unwrap_or(0))
     };
     let parameters = network.parameters().into_iter();
     parameters

@@ -21,7 +21,7 @@ use crate::train::optimizer::Optimizer;
 use crate::train::options::CudaGraph;
 use obstacle::{Circumstances, obstacle};
 
-/// Captures the work of a step and replays it: a CUDA graph, or a stand-in of a test.
+/// Captures the work of a step and replays it: a CUDA graph, or a fake in tests.
 pub(super) trait Recorder: Send {
     /// Runs work on the stream that is captured later.
     fn aside(&mut self, work: &mut dyn FnMut()) -> Result<()>;
@@ -50,7 +50,7 @@ impl Recorder for Graph {
 /// A training step as a CUDA graph.
 pub struct Capture {
     recorder: Box<dyn Recorder>,
-    /// Eager steps that are left before the capture. They run on the captured stream, so that all libraries are initialized.
+    /// Remaining eager steps before the capture. They run on the captured stream, so that all libraries are initialized.
     warm_up: u32,
     /// The batch that the graph reads.
     batch: Option<Batch>,
@@ -65,7 +65,7 @@ pub struct Capture {
     has_failed: bool,
 }
 
-/// What a capture leaves.
+/// The tensors of a capture.
 struct Captured {
     loss: Tensor,
     logits: Tensor,
@@ -246,8 +246,8 @@ impl Capture {
             return Ok(());
         }
         Err(Error::Diverged(format!(
-            "the loss of {faults} of the last {} batches was no number, and the weights were not updated by it. A lower --lr \
-             or --clip 1 often helps; --on-nan skip leaves such batches out",
+            "the loss of {faults} of the last {} batches was NaN or infinite, and the weights were not updated by it. A lower --lr \
+             or --clip 1 often helps; --on-nan skip skips such batches",
             self.unchecked
         )))
     }

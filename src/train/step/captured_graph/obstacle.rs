@@ -30,19 +30,19 @@ pub fn obstacle(of: &Circumstances) -> Option<&'static str> {
         (!of.device.is_cuda(), "the network is not on a CUDA device"),
         (!of.has_plugin, "the CUDA plugin cannot be opened (`cresset doctor` says why)"),
         (of.processes > 1, "several processes train together"),
-        (options.accumulate > 1, "with --accumulate, the steps are not all alike"),
-        (options.clip.is_some(), "--clip looks at the gradients of each step"),
+        (options.accumulate > 1, "with --accumulate, not all steps are the same"),
+        (options.clip.is_some(), "--clip reads the gradients of each step"),
         (
             options.precision == Precision::Fp16,
-            "--precision fp16 scales each loss by the gradients before it",
+            "--precision fp16 adapts the loss scale to the previous gradients",
         ),
-        (options.on_nan != OnNan::Stop, "--on-nan skip and rollback look at the loss of each step"),
+        (options.on_nan != OnNan::Stop, "--on-nan skip and rollback check the loss of each step"),
         (
             !of.optimizer_reads_rate,
             "the optimizer has no kernel that reads the learning rate from the device",
         ),
-        (of.has_teacher, "a teacher is learned from"),
-        (of.is_mixed, "each batch is mixed in its own way"),
+        (of.has_teacher, "the loss includes a teacher"),
+        (of.is_mixed, "the batches are mixed (mixup, CutMix)"),
     ];
     obstacles.into_iter().find(|(stands, _)| *stands).map(|(_, reason)| reason)
 }

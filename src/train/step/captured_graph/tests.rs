@@ -1,5 +1,5 @@
-//! Recorded steps on the CPU, where recording is running: each step is recorded anew, and its replay is nothing. All but the
-//! graph itself is so the same as on a GPU.
+//! Captured steps on the CPU, with a fake recorder: recording runs the step, and a replay does nothing. Everything but the graph
+//! itself is as on a GPU.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use crate::model::Task;
 use crate::train::step::Step;
 use crate::train::{AverageKind, Learner, Plan, TrainOptions};
 
-/// How often each was done: aside, record, replay.
+/// Number of calls of aside, record and replay.
 type Counts = Arc<[AtomicUsize; 3]>;
 
 struct Running(Counts);
