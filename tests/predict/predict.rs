@@ -137,8 +137,8 @@ fn a_reader_that_goes_away_is_no_error() {
     let model = model(folder.path());
     let command =
         format!("'{}' predict '{}' data/digits.csv | head -n 1", env!("CARGO_BIN_EXE_cresset"), text(&model));
-    let output =
-        std::process::Command::new("bash").args(["-o", "pipefail", "-c", &command]).output().unwrap();
+    let mut bash = std::process::Command::new("bash");
+    let output = bash.args(["-o", "pipefail", "-c", &command]).current_dir(root()).output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{}", support::stderr(&output));
 }
 

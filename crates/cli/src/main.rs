@@ -31,6 +31,7 @@ use std::io::{ErrorKind, Write};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use cresset::data::error::Error as DataError;
 use cresset::data::terminal;
 use cresset::error::Error;
 use cresset::evaluate::numbers::thousands;
@@ -115,13 +116,20 @@ fn run(cli: Cli) -> i32 {
         Ok(Ok(Ended::Interrupted)) => 130,
         Ok(Err(error)) => {
             tell(&format!("error: {error:#}"));
-            if error.downcast_ref::<Error>().is_some_and(Error::is_users) { 2 } else { 1 }
+            if is_users(&error) { 2 } else { 1 }
         }
         Err(_) => {
             tell("error: internal error; run the command again with -vv for details, and please report it");
             1
         }
     }
+}
+
+/// Whether an error is caused by the user's input. Commands on data return errors of the data crate.
+fn is_users(error: &anyhow::Error) -> bool {
+    let of_data = |error: &DataError| matches!(error, DataError::Data { .. } | DataError::Usage(_));
+    error.downcast_ref::<Error>().is_some_and(Error::is_users)
+        || error.downcast_ref::<DataError>().is_some_and(of_data)
 }
 
 impl Command {
