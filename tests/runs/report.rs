@@ -108,7 +108,18 @@ fn photographs_and_many_classes_stay_below_two_megabytes() {
     let folder = tempfile::tempdir().unwrap();
     photos(&folder.path().join("photos"), &["red", "green", "blue"], 24);
     let data = folder.path().join("photos");
-    let options = ["--data", text(&data), "--model", "cnn", "--epochs", "1", "--lr", "0.00001"];
+    let options = [
+        "--data",
+        text(&data),
+        "--model",
+        "cnn",
+        "--model-options",
+        "width=8",
+        "--epochs",
+        "1",
+        "--lr",
+        "0.00001",
+    ];
     let more = ["--image-size", "96", "--held-out", "0.5", "--augment", "photos"];
     let (_, html) = page(folder.path(), "photographs", &[&options[..], &more[..]].concat());
     assert!(html.matches("data:image/jpeg").count() > 20, "no photographs");
