@@ -15,7 +15,7 @@ use cresset::distributed::World;
 use cresset::loader::Batch;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
-use cresset::train::{Learner, Outcome};
+use cresset::train::{Learner, StepOutcome};
 use support::{Worker, median, ratio, spread};
 use tch::{Device, Kind, Tensor};
 
@@ -125,7 +125,7 @@ fn rank() {
         for _ in 0..count.parse::<u32>().expect("a number") {
             if what == "step" {
                 let outcome = learner.step(&network, &batch, 1e-3).expect("a step");
-                let Outcome::Learned { loss, .. } = outcome else { panic!("the loss is no number") };
+                let StepOutcome::Learned { loss, .. } = outcome else { panic!("the loss is no number") };
                 // As the peer does.
                 loss.double_value(&[]);
             } else {

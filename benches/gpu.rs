@@ -13,7 +13,7 @@ use cresset::data::InputShape;
 use cresset::loader::Batch;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
-use cresset::train::{ChannelsLast, CudaGraph, Learner, Outcome, Precision, TrainOptions};
+use cresset::train::{ChannelsLast, CudaGraph, Learner, Precision, StepOutcome, TrainOptions};
 use cresset_bridge::cuda;
 use support::{Worker, ratio, spread};
 use tch::{Device, Kind, Tensor};
@@ -152,7 +152,7 @@ impl Ours {
     fn take(&mut self, steps: usize) {
         for _ in 0..steps {
             let outcome = self.learner.step(&self.network, &self.batch, 1e-3).expect("the step succeeds");
-            assert!(matches!(outcome, Outcome::Learned { .. }), "the loss is no number");
+            assert!(matches!(outcome, StepOutcome::Learned { .. }), "the loss is no number");
         }
         tch::Cuda::synchronize(0);
     }

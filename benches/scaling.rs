@@ -11,11 +11,11 @@ use std::time::Instant;
 
 use chart::Curve;
 use cresset::data::InputShape;
-use cresset::loader::{InMemory, MemoryFeed, Pass, Sampling, TrainFeed};
+use cresset::loader::{MemoryExamples, MemoryLoader, Pass, Sampling, TrainLoader};
 use cresset::model::preprocessing::TensorDataset;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
-use cresset::train::{Learner, Outcome, Running};
+use cresset::train::{Learner, Running, StepOutcome};
 use tch::{Device, Kind, Tensor};
 
 const FEATURES: i64 = 64;
@@ -81,7 +81,8 @@ fn epoch(size: Size) -> (f64, f64) {
     tch::manual_seed(0);
     let inputs = Tensor::rand([size.rows, FEATURES], (Kind::Float, Device::Cpu));
     let labels = Tensor::randint(CLASSES, [size.rows], (Kind::Int64, Device::Cpu));
-    let feed = MemoryFeed::new(InMemory::ready(TensorDataset { inputs, labels }), Sampling::Shuffled, None);
+    let feed =
+        MemoryLoader::new(MemoryExamples::ready(TensorDataset { inputs, labels }), Sampling::Shuffled, None);
     let task = Task { input: InputShape(vec![FEATURES]), classes: CLASSES };
     let options = format!("width={},depth={}", size.width, size.depth);
     let network = Network::new("mlp", &options, &task, Device::Cpu, 0).expect("a perceptron");
@@ -93,7 +94,7 @@ fn epoch(size: Size) -> (f64, f64) {
         for batch in feed.epoch(Pass::new(number, size.batch, 0)) {
             let batch = batch.expect("a batch");
             let outcome = learner.step(&network, &batch, 1e-3).expect("a step");
-            let Outcome::Learned { loss, logits } = outcome else { panic!("a loss that is no number") };
+            let StepOutcome::Learned { loss, logits } = outcome else { panic!("a loss that is no number") };
             running.add(&loss, &logits, &batch.labels);
         }
         assert!(running.loss().is_finite());

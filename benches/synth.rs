@@ -79,6 +79,8 @@ fn train(data: &Path, out: &Path, epochs: u32, seed: u64) -> f64 {
     let run = run::start(&config, Some(out), &World::alone()).expect("the run begins");
     match run::finish(run, &mut Silent, &|| false).expect("the run ends") {
         Outcome::Trained(trained) => trained.found.test.expect("there is a test part").confusion.accuracy(),
-        Outcome::Interrupted { .. } | Outcome::Helped => unreachable!("it is alone, and nobody interrupts"),
+        Outcome::Interrupted { .. } | Outcome::CompletedOnRank0 => {
+            unreachable!("it is alone, and nobody interrupts")
+        }
     }
 }

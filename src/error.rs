@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cresset_data::atomic::NamesPath;
+use cresset_data::atomic::WithPath;
 pub use cresset_data::error::Place;
 use cresset_data::terminal;
 pub use cresset_options::text::{did_you_mean, excerpt, nearest, quoted};
@@ -71,7 +71,7 @@ pub enum Error {
 
 impl Error {
     /// Whether the error is caused by the user's input (exit code 2) rather than a failure at run time (exit code 1).
-    pub fn is_users(&self) -> bool {
+    pub fn is_user_error(&self) -> bool {
         matches!(self, Error::Data { .. } | Error::Usage(_) | Error::Artifact { .. })
     }
 
@@ -92,7 +92,7 @@ impl Error {
     }
 }
 
-impl NamesPath for Error {
+impl WithPath for Error {
     fn moved(mut self, from: &Path, to: &Path) -> Self {
         if let Error::Io { path, .. } | Error::Artifact { path, .. } = &mut self
             && let Ok(rest) = path.strip_prefix(from)
@@ -133,7 +133,7 @@ impl From<tch::TchError> for Error {
 
 /// Runs `work` and converts a panic of tch (most of its operations panic on a libtorch error), or a panic with an [`Error`] as its
 /// payload, to an [`Error`].
-pub fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn catch_panics<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         // Layer functions that cannot return an error panic with one.
         let payload = match payload.downcast::<Error>() {
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_panic_of_tch_becomes_one_line() {
-        let error = guard(|| Ok(Tensor::from_slice(&[1f32]).matmul(&Tensor::from_slice(&[1f32, 2.]))));
+        let error = catch_panics(|| Ok(Tensor::from_slice(&[1f32]).matmul(&Tensor::from_slice(&[1f32, 2.]))));
         let text = error.unwrap_err().to_string();
         assert!(text.starts_with("libtorch: ") && !text.contains("Exception raised"), "{text}");
         assert!(!text.contains('\n') && !text.contains("\\n"), "{text}");

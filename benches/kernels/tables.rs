@@ -6,7 +6,7 @@ use std::path::Path;
 use cresset::data::format::csv;
 use cresset::data::{DataOptions, InputShape};
 use cresset::evaluate::{Keep, evaluate};
-use cresset::loader::InMemory;
+use cresset::loader::MemoryExamples;
 use cresset::model::preprocessing::TensorDataset;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
@@ -59,7 +59,7 @@ fn evaluation_of_mlp() -> Work {
     let network = Network::new(&model, &model_options, &task, Device::Cpu, 0).expect("the default model");
     let inputs = Tensor::rand([ROWS as i64, 64], (Kind::Float, Device::Cpu));
     let labels = Tensor::randint(10, [ROWS as i64], (Kind::Int64, Device::Cpu));
-    let feed = InMemory::ready(TensorDataset { inputs, labels });
+    let feed = MemoryExamples::ready(TensorDataset { inputs, labels });
     Box::new(move || {
         let found = evaluate(&feed, 10, Keep::Sums, |inputs| network.infer(inputs)).expect("an evaluation");
         assert!(found.loss.is_finite());

@@ -5,7 +5,7 @@ use cresset::loader::Batch;
 use cresset::model::{Network, Task, Tensors};
 use cresset::options::Config;
 use cresset::train::optimizer::{Optimizer, Parameter};
-use cresset::train::{Learner, Outcome, Precision, TrainOptions};
+use cresset::train::{Learner, Precision, StepOutcome, TrainOptions};
 use cresset_bridge::kernels::Kernel;
 use tch::{Device, Kind, Tensor};
 
@@ -82,7 +82,7 @@ impl Job {
         Box::new(move || {
             for _ in 0..self.steps {
                 let outcome = learner.step(&network, &batch, 1e-4).expect("a step");
-                assert!(matches!(outcome, Outcome::Learned { .. }), "a finite loss");
+                assert!(matches!(outcome, StepOutcome::Learned { .. }), "a finite loss");
             }
             self.steps
         })

@@ -6,5 +6,5 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("model.pt");
     std::fs::write(&path, bytes).expect("a file");
-    let _ = cresset::model::loading::Unloaded::open(&path);
+    let _ = cresset::model::loading::CheckedModelFile::open(&path);
 });

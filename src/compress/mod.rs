@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
-use crate::data::atomic::{self, NamesPath};
+use crate::data::atomic::{self, WithPath};
 use crate::data::sha256;
-use crate::error::{Error, Result, guard};
+use crate::error::{Error, Result, catch_panics};
 use crate::export::{self, Compression, Dtype, Found, Metadata, Variant};
 use crate::model::{Int8, Network};
 use crate::options::Config;
@@ -22,7 +22,7 @@ use crate::predict::Classifier;
 use crate::run::{Prepared, found, load_weights};
 use crate::run::{RunFolder, Writer};
 use crate::train::{Callback, Distillation};
-pub use options::{Integers, Options};
+pub use options::{Options, QuantizedDtype};
 pub use table::{to_csv, to_table};
 
 /// A compressed model with its metrics.
@@ -63,7 +63,7 @@ pub trait Watch {
 /// # Errors
 /// A run that is not complete, data that has changed, or a model that does not support the requested compression.
 pub fn compress(folder: &RunFolder, options: &Options, watch: &mut dyn Watch) -> Result<Vec<Compressed>> {
-    guard(|| {
+    catch_panics(|| {
         let out = folder.path().join("compressed");
         let temporary = atomic::partial(folder.path())?;
         let staging = temporary.path().join("compressed");
@@ -242,7 +242,7 @@ impl<'a> Job<'a> {
         let Candidate { name, network, epoch, compression } = candidate;
         let found = found(&self.prepared, *epoch, |inputs| network.forward(inputs, false))?;
         let metadata = self.metadata(&found, compression.clone());
-        let module = network.script(&export::dress(&self.prepared.preprocessing, &metadata))?;
+        let module = network.script(&export::with_preprocessing(&self.prepared.preprocessing, &metadata))?;
         self.write(name.clone(), candidate, module, &metadata, &found)
     }
 
@@ -267,7 +267,7 @@ impl<'a> Job<'a> {
         let found = found(&self.prepared, candidate.epoch, logits)?;
         let scheme = Some(int8.scheme().to_string());
         let metadata = self.metadata(&found, Compression { int8: scheme, ..candidate.compression.clone() });
-        let module = int8.script(&export::dress(&self.prepared.preprocessing, &metadata))?;
+        let module = int8.script(&export::with_preprocessing(&self.prepared.preprocessing, &metadata))?;
         self.write(candidate.named("int8"), candidate, module, &metadata, &found)
     }
 

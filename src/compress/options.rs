@@ -9,7 +9,7 @@ use crate::options::device::Threads;
 
 choices! {
     /// Integer formats for quantization.
-    pub enum Integers {
+    pub enum QuantizedDtype {
         /// 8 bits, for the CPU: static quantization of convolutional networks, dynamic quantization of others
         Int8 = "int8",
     }
@@ -19,7 +19,7 @@ options! {
     /// How a model is compressed. Each option makes variants, and together they make all combinations.
     pub struct Options {
         /// Quantize weights and activations to integers
-        pub quantize: Option<Integers> = option("INTEGERS"),
+        pub quantize: Option<QuantizedDtype> = option("INTEGERS"),
 
         /// Convert the weights and compute in a 16-bit format: `bf16` or `fp16`
         pub dtype: Option<Dtype> = option("DTYPE").parser(sixteen_bits),
@@ -53,12 +53,12 @@ options! {
 
 impl Options {
     /// Falls back to int8 quantization and pruning half of the channels if no compression is selected.
-    pub fn or_usual(self) -> Self {
+    pub fn or_defaults(self) -> Self {
         if self.quantize.is_some() || self.dtype.is_some() || !self.prune.is_empty() || self.distill.is_some()
         {
             return self;
         }
-        Options { quantize: Some(Integers::Int8), prune: vec![0.5], ..self }
+        Options { quantize: Some(QuantizedDtype::Int8), prune: vec![0.5], ..self }
     }
 
     /// The model file of the teacher.

@@ -10,7 +10,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 
 /// All-reduces the signals of all ranks, every half second or so: quick enough to react, rare enough to cost nothing.
 #[derive(Debug)]
-pub(crate) struct Agreement {
+pub(crate) struct SignalSync {
     /// The maximum signal of this rank since the last all-reduce.
     signal: u8,
     /// Steps since the last all-reduce.
@@ -23,9 +23,9 @@ pub(crate) struct Agreement {
 /// Maximum number of steps between two all-reduces.
 const MOST_STEPS: f64 = 4096.;
 
-impl Agreement {
+impl SignalSync {
     pub fn new() -> Self {
-        Agreement { signal: 0, steps: 0, interval: 1, last: Instant::now() }
+        SignalSync { signal: 0, steps: 0, interval: 1, last: Instant::now() }
     }
 
     /// Records this rank's signal after a step. Returns the maximum over all ranks when an all-reduce is due, else 0. With a

@@ -19,8 +19,8 @@ use cresset_bridge::reducer::Reducer;
 use tch::{Device, Tensor};
 
 use crate::error::{Error, Result};
-pub(crate) use agreement::Agreement;
-pub use place::Place;
+pub(crate) use agreement::SignalSync;
+pub use place::LaunchInfo;
 use watch::Watch;
 
 /// The process group of a training job, as seen from one rank.
@@ -28,7 +28,7 @@ use watch::Watch;
 pub struct World(Option<Arc<Joined>>);
 
 struct Joined {
-    place: Place,
+    place: LaunchInfo,
     watch: Watch,
     group: ProcessGroup,
     timeout: Duration,
@@ -52,7 +52,7 @@ impl World {
     /// # Errors
     /// Invalid environment variables, and a timeout of the rendezvous.
     pub fn from_environment(timeout: Duration) -> Result<Self> {
-        match Place::from_environment()? {
+        match LaunchInfo::from_environment()? {
             Some(place) if place.size > 1 => World::join(place, timeout),
             _ => Ok(World::alone()),
         }
@@ -62,12 +62,12 @@ impl World {
     ///
     /// # Errors
     /// A timeout.
-    pub fn join(place: Place, timeout: Duration) -> Result<Self> {
+    pub fn join(place: LaunchInfo, timeout: Duration) -> Result<Self> {
         let rendezvous = Rendezvous {
             host: place.host.clone(),
             port: place.port,
-            hosts_store: place.rank == 0 && !place.starter_serves,
-            was_used: place.starter_serves && place.most_restarts > 0,
+            hosts_store: place.rank == 0 && !place.launcher_hosts_store,
+            was_used: place.launcher_hosts_store && place.max_restarts > 0,
             rank: place.rank,
             size: place.size,
             timeout,
@@ -83,7 +83,7 @@ impl World {
                 timeout.as_secs(),
             ))
         })?;
-        let store_rank = (!place.starter_serves).then_some(0);
+        let store_rank = (!place.launcher_hosts_store).then_some(0);
         let watch = Watch::begin(group.key_value_store()?, place.rank, place.size, store_rank);
         tracing::info!(rank = place.rank, size = place.size, "joined the process group");
         Ok(World(Some(Arc::new(Joined { place, watch, group, timeout }))))
@@ -110,7 +110,7 @@ impl World {
     }
 
     /// The local rank on this machine, from 0, and the local world size.
-    pub fn on_this_machine(&self) -> (u32, u32) {
+    pub fn local_rank_and_size(&self) -> (u32, u32) {
         self.0.as_ref().map_or((0, 1), |joined| (joined.place.local_rank, joined.place.local_size))
     }
 
@@ -121,14 +121,14 @@ impl World {
 
     /// Whether the launcher may restart the job.
     pub fn may_restart(&self) -> bool {
-        self.0.as_ref().is_some_and(|joined| joined.place.most_restarts > 0)
+        self.0.as_ref().is_some_and(|joined| joined.place.max_restarts > 0)
     }
 
     /// Prepares collectives for tensors on `device`. GPUs use NCCL, which is part of the CUDA plugin.
     ///
     /// # Errors
     /// A missing CUDA plugin.
-    pub fn speak_on(&self, device: Device) -> Result<()> {
+    pub fn prepare_device(&self, device: Device) -> Result<()> {
         let Some(joined) = self.0.as_ref().filter(|_| device.is_cuda()) else { return Ok(()) };
         Plugin::open().map_err(|reason| {
             Error::Usage(format!(
@@ -163,7 +163,7 @@ impl World {
     ///
     /// # Errors
     /// The error of `make` on rank 0; on the other ranks, an error that contains its message.
-    pub fn told_by_first(&self, make: impl FnOnce() -> Result<String>) -> Result<String> {
+    pub fn broadcast_result(&self, make: impl FnOnce() -> Result<String>) -> Result<String> {
         let Some(joined) = &self.0 else { return make() };
         let made = if self.is_first() { Some(make()) } else { None };
         let mut message = match &made {
@@ -187,7 +187,7 @@ impl World {
     /// # Errors
     /// On the ranks whose value differs from that of rank 0.
     pub fn same(&self, what: &str, own: &str) -> Result<()> {
-        let first = self.told_by_first(|| Ok(own.to_string()))?;
+        let first = self.broadcast_result(|| Ok(own.to_string()))?;
         if first == own {
             return Ok(());
         }
@@ -198,7 +198,7 @@ impl World {
     }
 
     /// Broadcasts tensors from rank 0.
-    pub fn equalise(&self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+    pub fn broadcast_tensors(&self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         for tensor in tensors.values() {
             self.together(|group| group.broadcast(&mut tensor.detach()))?;
         }
@@ -278,7 +278,7 @@ mod tests {
         let world = World::alone();
         assert_eq!((world.rank(), world.size(), world.is_first()), (0, 1, true));
         assert_eq!(world.greatest(&[1., 2.]).unwrap(), [1., 2.]);
-        assert_eq!(world.told_by_first(|| Ok("text".into())).unwrap(), "text");
+        assert_eq!(world.broadcast_result(|| Ok("text".into())).unwrap(), "text");
         assert!(world.reducer([]).unwrap().is_none());
     }
 }

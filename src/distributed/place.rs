@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 /// The rank of a process in a job, and the rendezvous.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct LaunchInfo {
     /// Rank, from 0.
     pub rank: u32,
     /// World size.
@@ -23,11 +23,11 @@ pub struct Place {
     /// Port of the rendezvous.
     pub port: u16,
     /// Whether the launcher hosts the store, rather than rank 0.
-    pub starter_serves: bool,
+    pub launcher_hosts_store: bool,
     /// How often the launcher has restarted the job.
     pub restarts: u32,
     /// Maximum number of restarts.
-    pub most_restarts: u32,
+    pub max_restarts: u32,
 }
 
 /// Looks up an environment variable.
@@ -89,13 +89,13 @@ const LAUNCHERS: [Launcher; 4] = [
 /// The first port for jobs without MASTER_PORT, and the number of ports.
 const PORTS: (u16, u16) = (20_000, 12_000);
 
-impl Place {
+impl LaunchInfo {
     /// Reads the environment variables of the launcher. None without a launcher.
     ///
     /// # Errors
     /// Contradictory variables, and values that are not numbers.
     pub fn from_environment() -> Result<Option<Self>> {
-        Place::find(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        LaunchInfo::find(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
     fn find(get: Variables) -> Result<Option<Self>> {
@@ -127,16 +127,16 @@ impl Place {
             None => port_of(launcher.job.iter().filter_map(|name| get(name))),
         };
         let local_rank = launcher.local_rank.iter().find_map(|name| number(get, name)).unwrap_or(0);
-        Ok(Some(Place {
+        Ok(Some(LaunchInfo {
             rank,
             size,
             local_rank,
             local_size: (launcher.local_size)(get).unwrap_or(1).max(local_rank + 1),
             host: host.unwrap_or_default(),
             port,
-            starter_serves: get("TORCHELASTIC_USE_AGENT_STORE").as_deref() == Some("True"),
+            launcher_hosts_store: get("TORCHELASTIC_USE_AGENT_STORE").as_deref() == Some("True"),
             restarts: whole("TORCHELASTIC_RESTART_COUNT")?.unwrap_or(0),
-            most_restarts: whole("TORCHELASTIC_MAX_RESTARTS")?.unwrap_or(0),
+            max_restarts: whole("TORCHELASTIC_MAX_RESTARTS")?.unwrap_or(0),
         }))
     }
 }
@@ -184,13 +184,13 @@ fn port_of(job: impl Iterator<Item = String>) -> u16 {
 mod tests {
     use super::*;
 
-    fn found(variables: &[(&str, &str)]) -> Result<Option<Place>> {
-        Place::find(&|name| {
+    fn found(variables: &[(&str, &str)]) -> Result<Option<LaunchInfo>> {
+        LaunchInfo::find(&|name| {
             variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string())
         })
     }
 
-    fn place(variables: &[(&str, &str)]) -> Place {
+    fn place(variables: &[(&str, &str)]) -> LaunchInfo {
         found(variables).unwrap().unwrap()
     }
 
@@ -214,16 +214,16 @@ mod tests {
             ("TORCHELASTIC_RESTART_COUNT", "1"),
             ("TORCHELASTIC_MAX_RESTARTS", "3"),
         ]);
-        let expected = Place {
+        let expected = LaunchInfo {
             rank: 3,
             size: 4,
             local_rank: 1,
             local_size: 2,
             host: "node0".into(),
             port: 29500,
-            starter_serves: true,
+            launcher_hosts_store: true,
             restarts: 1,
-            most_restarts: 3,
+            max_restarts: 3,
         };
         assert_eq!(place, expected);
     }

@@ -3,7 +3,7 @@
 use cresset_bridge::kernels::tally::Tally;
 use tch::{Device, Kind, Tensor};
 
-use super::{Confusion, cross_entropy};
+use super::{ConfusionMatrix, cross_entropy};
 use crate::error::Result;
 
 /// The loss and the confusion matrix so far.
@@ -53,7 +53,7 @@ impl MetricAccumulator {
     }
 
     /// The mean loss and the confusion matrix.
-    pub fn result(&self) -> Result<(f64, Confusion)> {
+    pub fn result(&self) -> Result<(f64, ConfusionMatrix)> {
         let (loss, counts) = match &self.sums {
             AccumulatedSums::Cpu(tally) => (tally.loss(), tally.pairs()),
             AccumulatedSums::Device { loss, pairs } => {
@@ -61,7 +61,7 @@ impl MetricAccumulator {
                 (loss.double_value(&[]), counts)
             }
         };
-        let confusion = Confusion::new(self.classes, counts);
+        let confusion = ConfusionMatrix::new(self.classes, counts);
         Ok((loss / confusion.total() as f64, confusion))
     }
 }

@@ -1,8 +1,8 @@
 //! Balanced accuracy: the mean recall over the classes.
 
-use super::{Confusion, Metric};
+use super::{ConfusionMatrix, Metric};
 
 /// The metric.
 pub const METRIC: Metric =
-    Metric::share("balanced accuracy", |evaluation| Some(evaluation.confusion.mean(Confusion::recall)))
+    Metric::share("balanced accuracy", |evaluation| Some(evaluation.confusion.mean(ConfusionMatrix::recall)))
         .headline();

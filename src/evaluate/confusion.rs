@@ -4,16 +4,16 @@ use tch::Tensor;
 
 /// Counts of (actual class, predicted class).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Confusion {
+pub struct ConfusionMatrix {
     classes: usize,
     counts: Vec<u64>,
 }
 
-impl Confusion {
+impl ConfusionMatrix {
     /// Creates a matrix from `classes`² counts in row-major order; rows are actual classes.
     pub fn new(classes: usize, counts: Vec<u64>) -> Self {
         assert_eq!(counts.len(), classes * classes, "a confusion matrix is square");
-        Confusion { classes, counts }
+        ConfusionMatrix { classes, counts }
     }
 
     /// Computes the matrix from logits (N, classes) and labels, int64 (N), on the CPU.
@@ -21,7 +21,7 @@ impl Confusion {
         let pairs = labels * classes + logits.argmax(-1, false);
         let counts = Vec::<i64>::try_from(pairs.bincount::<Tensor>(None, classes * classes));
         let counts = counts.expect("counts are whole numbers").into_iter().map(|count| count as u64);
-        Confusion::new(classes as usize, counts.collect())
+        ConfusionMatrix::new(classes as usize, counts.collect())
     }
 
     /// The number of classes.
@@ -110,11 +110,11 @@ mod tests {
             labels: Tensor::from_slice(&labels),
         };
         // Equal logits: argmax predicts class 0.
-        let evaluation = evaluate(&crate::loader::InMemory::ready(part), 2, Keep::Sums, |x| {
+        let evaluation = evaluate(&crate::loader::MemoryExamples::ready(part), 2, Keep::Sums, |x| {
             Ok(Tensor::zeros([x.size()[0], 2], (tch::Kind::Float, tch::Device::Cpu)))
         })
         .unwrap();
-        assert_eq!(evaluation.confusion, Confusion::new(2, vec![1250, 0, 1250, 0]));
+        assert_eq!(evaluation.confusion, ConfusionMatrix::new(2, vec![1250, 0, 1250, 0]));
         assert!((evaluation.loss - 2f64.ln()).abs() < 1e-6);
     }
 }

@@ -4,7 +4,7 @@ use rand::RngExt;
 use serde::Serialize;
 use tch::Tensor;
 
-use super::{Confusion, Evaluation, METRICS, Metric, Scores, cross_entropy};
+use super::{ConfusionMatrix, Evaluation, METRICS, Metric, Scores, cross_entropy};
 use crate::data::random::{Purpose, stream};
 
 /// A confidence interval.
@@ -57,14 +57,14 @@ pub const RESAMPLES: usize = 1000;
 
 /// The largest number of scores (examples times classes) that is resampled. More would take minutes, and the intervals would be
 /// narrow.
-pub const MOST_SCORES: usize = 1 << 17;
+pub const MAX_RESAMPLED_SCORES: usize = 1 << 17;
 
 /// The confidence interval of each of [`METRICS`], if it has one.
 pub fn intervals(evaluation: &Evaluation) -> Vec<Option<Interval>> {
     let rows = evaluation.confusion.total();
     let mut samples = vec![Vec::new(); METRICS.len()];
     if let Some(scores) = &evaluation.scores
-        && rows as usize * evaluation.confusion.classes() <= MOST_SCORES
+        && rows as usize * evaluation.confusion.classes() <= MAX_RESAMPLED_SCORES
     {
         // Tensors this small are ten times as fast with one thread as with two.
         let threads = tch::get_num_threads();
@@ -98,7 +98,7 @@ fn resample(scores: &Scores, number: u64) -> Evaluation {
     let loss = cross_entropy(&logits, &labels).double_value(&[]);
     Evaluation {
         loss,
-        confusion: Confusion::of(&logits, &labels, classes),
+        confusion: ConfusionMatrix::of(&logits, &labels, classes),
         scores: Some(Scores { logits, labels }),
     }
 }
@@ -148,7 +148,7 @@ mod tests {
         let logits: Vec<f32> =
             (0..400).flat_map(|row| [0., if predicted(row) == 1 { 2. } else { -2. }]).collect();
         let (logits, labels) = (Tensor::from_slice(&logits).view([400, 2]), Tensor::from_slice(&labels));
-        let confusion = Confusion::of(&logits, &labels, 2);
+        let confusion = ConfusionMatrix::of(&logits, &labels, 2);
         let evaluation = Evaluation { loss: 0., confusion, scores: Some(Scores { logits, labels }) };
         let all = intervals(&evaluation);
         let of = |name: &str| all[METRICS.iter().position(|metric| metric.name == name).unwrap()];

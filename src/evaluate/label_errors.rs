@@ -3,7 +3,7 @@
 
 /// A label, with the most probable other class.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Suspicion {
+pub struct LabelIssue {
     /// The index of the example.
     pub index: usize,
     /// The labeled class.
@@ -19,7 +19,7 @@ pub struct Suspicion {
     pub is_error: bool,
 }
 
-impl Suspicion {
+impl LabelIssue {
     /// The probability of the label minus that of the suggestion, from -1 (most likely wrong) to 1.
     pub fn margin(&self) -> f64 {
         self.label_probability - self.suggestion_probability
@@ -28,7 +28,7 @@ impl Suspicion {
 
 /// Ranks all labels, the most likely errors first. `probabilities` is (examples, classes); each row must come from a model
 /// that was not trained on that example.
-pub fn rank(probabilities: &[Vec<f64>], labels: &[i64]) -> Vec<Suspicion> {
+pub fn rank(probabilities: &[Vec<f64>], labels: &[i64]) -> Vec<LabelIssue> {
     let classes = probabilities.first().map_or(0, Vec::len);
     let thresholds = thresholds(probabilities, labels, classes);
     let suspicion = |(index, (row, label)): (usize, (&Vec<f64>, &i64))| {
@@ -37,7 +37,7 @@ pub fn rank(probabilities: &[Vec<f64>], labels: &[i64]) -> Vec<Suspicion> {
         let suggestion = others.max_by(|a, b| row[*a].total_cmp(&row[*b])).expect("there are two classes");
         let confident = (0..classes).filter(|class| row[*class] >= thresholds[*class]);
         let confident = confident.max_by(|a, b| row[*a].total_cmp(&row[*b]));
-        Suspicion {
+        LabelIssue {
             index,
             label,
             suggestion,

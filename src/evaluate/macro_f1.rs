@@ -1,7 +1,7 @@
 //! Macro-averaged F1 score.
 
-use super::{Confusion, Metric};
+use super::{ConfusionMatrix, Metric};
 
 /// The metric.
 pub const METRIC: Metric =
-    Metric::share("macro F1", |evaluation| Some(evaluation.confusion.mean(Confusion::f1))).headline();
+    Metric::share("macro F1", |evaluation| Some(evaluation.confusion.mean(ConfusionMatrix::f1))).headline();

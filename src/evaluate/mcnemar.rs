@@ -59,7 +59,7 @@ impl McNemar {
     }
 
     /// Whether the difference is significant at the 5 % level.
-    pub fn is_real(&self) -> bool {
+    pub fn is_significant(&self) -> bool {
         self.p < SIGNIFICANCE_LEVEL
     }
 }
@@ -119,7 +119,9 @@ mod tests {
     #[test]
     fn few_discordant_examples_use_the_exact_test() {
         assert_eq!((test(20, 4).method, test(21, 4).method), (Method::ExactBinomial, Method::ChiSquared));
-        assert!(test(15, 3).is_real() && !test(10, 8).is_real() && !test(0, 0).is_real());
+        assert!(
+            test(15, 3).is_significant() && !test(10, 8).is_significant() && !test(0, 0).is_significant()
+        );
         assert_eq!(test(7, 2).rows(), 12);
     }
 

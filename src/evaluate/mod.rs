@@ -28,12 +28,12 @@ use accumulator::MetricAccumulator;
 
 use crate::distributed::World;
 use crate::error::Result;
-use crate::loader::{Batch, HeldOutFeed};
-pub use confusion::Confusion;
+use crate::loader::{Batch, EvaluationLoader};
+pub use confusion::ConfusionMatrix;
 pub use cross_entropy::cross_entropy;
 pub use interval::{Interval, Uncertainty};
 pub use mcnemar::McNemar;
-pub use report::{ClassFigures, Figure, MOST_SHOWN, Report};
+pub use report::{ClassMetrics, MAX_SHOWN_CLASSES, MetricValue, Report};
 
 /// A metric.
 ///
@@ -117,7 +117,7 @@ pub struct Evaluation {
     /// Mean cross-entropy, in nats.
     pub loss: f64,
     /// The confusion matrix.
-    pub confusion: Confusion,
+    pub confusion: ConfusionMatrix,
     /// The logits and labels of all examples, if they were kept.
     pub scores: Option<Scores>,
 }
@@ -144,7 +144,7 @@ impl Evaluation {
         let mut loss = Tensor::from_slice(&[if rows > 0 { self.loss * rows as f64 } else { 0. }]);
         world.sum(&mut loss)?;
         let counts = Vec::<i64>::try_from(&counts)?.into_iter().map(|count| count as u64).collect();
-        let confusion = Confusion::new(classes, counts);
+        let confusion = ConfusionMatrix::new(classes, counts);
         let loss = loss.double_value(&[0]) / confusion.total() as f64;
         Ok(Evaluation { loss, confusion, scores: None })
     }
@@ -180,7 +180,7 @@ const MAX_KEPT_SCORES: usize = 1 << 28;
 
 /// Evaluates `logits_of`, a function from inputs (N, …) to logits (N, classes), on all examples of `feed`.
 pub fn evaluate(
-    feed: &dyn HeldOutFeed,
+    feed: &dyn EvaluationLoader,
     classes: usize,
     keep: Keep,
     mut logits_of: impl FnMut(&Tensor) -> Result<Tensor>,

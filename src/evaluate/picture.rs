@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use super::Confusion;
+use super::ConfusionMatrix;
 
 /// The largest side of the image, in pixels. It is exceeded only if there are more classes, with one pixel each.
 const SIDE: usize = 640;
@@ -11,7 +11,7 @@ const LARGEST_CELL: usize = 32;
 
 /// Draws the matrix, normalized by row: the darker the cell, the larger the fraction of the actual class (row) that was predicted
 /// as the class of the column.
-pub fn confusion(matrix: &Confusion) -> RgbImage {
+pub fn confusion(matrix: &ConfusionMatrix) -> RgbImage {
     let cell = (SIDE / matrix.classes()).clamp(1, LARGEST_CELL);
     let side = (cell * matrix.classes()) as u32;
     let support: Vec<u64> = (0..matrix.classes()).map(|class| matrix.support(class)).collect();

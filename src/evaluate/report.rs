@@ -16,9 +16,9 @@ pub struct Report {
     /// The number of examples.
     pub rows: u64,
     /// The metrics that are defined here, in the order of [`METRICS`].
-    pub metrics: Vec<Figure>,
+    pub metrics: Vec<MetricValue>,
     /// Metrics of each class.
-    pub classes: Vec<ClassFigures>,
+    pub classes: Vec<ClassMetrics>,
     /// The confusion matrix: a row for each actual class, a column for each predicted class, in the order of `classes`.
     pub confusion: Vec<Vec<u64>>,
     /// Metrics of each group, if groups were compared.
@@ -28,7 +28,7 @@ pub struct Report {
 
 /// The value of a metric.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Figure {
+pub struct MetricValue {
     /// The name of the metric.
     pub name: String,
     /// The value.
@@ -40,7 +40,7 @@ pub struct Figure {
 
 /// Metrics of a class, from 0 to 1; `None` if the denominator is 0.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ClassFigures {
+pub struct ClassMetrics {
     /// The name of the class.
     pub class: String,
     /// The number of examples of the class.
@@ -54,7 +54,7 @@ pub struct ClassFigures {
 }
 
 /// The largest number of classes for which text reports show the confusion matrix.
-pub const MOST_SHOWN: usize = 20;
+pub const MAX_SHOWN_CLASSES: usize = 20;
 
 impl Report {
     /// Creates a report from an evaluation and the names of the classes.
@@ -62,9 +62,9 @@ impl Report {
         let confusion = &evaluation.confusion;
         let figure = |metric: &super::Metric| {
             let value = (metric.of)(evaluation).filter(|value| value.is_finite())?;
-            Some(Figure { name: metric.name.to_string(), value, shown: metric.show(value) })
+            Some(MetricValue { name: metric.name.to_string(), value, shown: metric.show(value) })
         };
-        let of_class = |(index, class): (usize, &String)| ClassFigures {
+        let of_class = |(index, class): (usize, &String)| ClassMetrics {
             class: class.clone(),
             rows: confusion.support(index),
             precision: confusion.precision(index),
@@ -94,7 +94,7 @@ impl Report {
         };
         write(["figure", "class", "value"]);
         write(["rows", "", &self.rows.to_string()]);
-        for Figure { name, value, .. } in &self.metrics {
+        for MetricValue { name, value, .. } in &self.metrics {
             write([name, "", &value.to_string()]);
         }
         for of_class in &self.classes {
@@ -119,7 +119,7 @@ impl Report {
     /// The report as text tables.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
-        for Figure { name, shown, .. } in &self.metrics {
+        for MetricValue { name, shown, .. } in &self.metrics {
             text += &format!("{name:<26} {shown}\n");
         }
         let names: Vec<_> = self.classes.iter().map(|class| terminal::line(&class.class)).collect();
@@ -128,11 +128,11 @@ impl Report {
             "\n{:<width$}  {:>8}  {:>9}  {:>8}  {:>8}\n",
             "class", "examples", "precision", "recall", "F1"
         );
-        for (class, ClassFigures { rows, precision, recall, f1, .. }) in names.iter().zip(&self.classes) {
+        for (class, ClassMetrics { rows, precision, recall, f1, .. }) in names.iter().zip(&self.classes) {
             let (precision, recall, f1) = (percent(*precision), percent(*recall), percent(*f1));
             text += &format!("{class:<width$}  {rows:>8}  {precision:>9}  {recall:>8}  {f1:>8}\n");
         }
-        if self.classes.len() <= MOST_SHOWN {
+        if self.classes.len() <= MAX_SHOWN_CLASSES {
             text += &self.matrix(&names, width);
         }
         text + &self.groups.as_ref().map(GroupReport::to_text).unwrap_or_default()

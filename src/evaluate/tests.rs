@@ -16,7 +16,8 @@ fn evaluation(case: &Value) -> Evaluation {
     let inputs = Tensor::from_slice2(&rows).to_kind(Kind::Float);
     let classes = rows[0].len();
     let part = crate::model::preprocessing::TensorDataset { inputs, labels: Tensor::from_slice(&labels) };
-    evaluate(&crate::loader::InMemory::ready(part), classes, Keep::Scores, |x| Ok(x.shallow_clone())).unwrap()
+    evaluate(&crate::loader::MemoryExamples::ready(part), classes, Keep::Scores, |x| Ok(x.shallow_clone()))
+        .unwrap()
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn scores_are_kept_only_on_request() {
         inputs: Tensor::zeros([3, 2], (Kind::Float, Device::Cpu)),
         labels: Tensor::from_slice(&[0i64, 1, 1]),
     };
-    let feed = crate::loader::InMemory::ready(part);
+    let feed = crate::loader::MemoryExamples::ready(part);
     let sums = evaluate(&feed, 2, Keep::Sums, |x| Ok(x.shallow_clone())).unwrap();
     assert!(sums.scores.is_none());
     assert_eq!((METRICS.iter().find(|metric| metric.name == "ROC-AUC").unwrap().of)(&sums), None);

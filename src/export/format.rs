@@ -23,7 +23,7 @@ pub struct ExportFormat {
     /// The supported variants.
     pub variants: Variants,
     /// Writes the model to a path.
-    pub write: fn(&Exported, &Path) -> Result<()>,
+    pub write: fn(&ExportedModel, &Path) -> Result<()>,
 }
 
 /// All formats; the first is the default.
@@ -52,7 +52,7 @@ impl ExportFormat {
 }
 
 /// A trained model as a TorchScript file, from which the other formats are written.
-pub struct Exported {
+pub struct ExportedModel {
     /// The file.
     pub path: PathBuf,
     /// The module, in evaluation mode on the CPU.
@@ -63,7 +63,7 @@ pub struct Exported {
     pub input: InputShape,
 }
 
-impl Exported {
+impl ExportedModel {
     /// Loads a TorchScript file that was not exported by cresset, whose `forward` takes examples of this shape.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Exported {
     pub fn foreign(path: &Path, input: InputShape) -> Result<Self> {
         let (mut module, _) = script::load(path, Device::Cpu, &[])?;
         module.set_training(false)?;
-        Ok(Exported { path: path.to_path_buf(), module, metadata: None, input })
+        Ok(ExportedModel { path: path.to_path_buf(), module, metadata: None, input })
     }
 
     /// The state_dict of the network: parameters and buffers with PyTorch's names, in order, without those of the

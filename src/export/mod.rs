@@ -12,11 +12,11 @@ pub mod usage;
 mod variant;
 mod verification;
 
-pub use format::{EXPORT_FORMATS, ExportFormat, Exported};
+pub use format::{EXPORT_FORMATS, ExportFormat, ExportedModel};
 pub use metadata::{
     Compression, FORMAT, Found, InputDescription, METADATA, Metadata, Metrics, Sizing, TestMetrics,
 };
 pub use parts::{FilePart, file_parts};
-pub use torchscript::{dress, torchscript};
+pub use torchscript::{torchscript, with_preprocessing};
 pub use variant::{Dtype, Variant, Variants};
-pub use verification::{SAMPLES, VERIFICATION, Verification, Verified};
+pub use verification::{SAMPLES, VERIFICATION, Verification, VerificationResult};

@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{ExportFormat, Exported, Variants};
+use super::{ExportFormat, ExportedModel, Variants};
 use crate::data::atomic;
 use crate::error::{Error, Result};
 use crate::model::weights::safetensors::bytes_of;
@@ -30,7 +30,7 @@ const ALIGNMENT: u16 = 64;
 /// The version of the archive format that PyTorch writes.
 const VERSION: &[u8] = b"3\n";
 
-fn write(exported: &Exported, path: &Path) -> Result<()> {
+fn write(exported: &ExportedModel, path: &Path) -> Result<()> {
     let state = exported.state()?;
     let pickle = Pickle::of(&state).map_err(|problem| Error::artifact(&exported.path, problem))?;
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
-use super::{ExportFormat, Exported, Variants};
+use super::{ExportFormat, ExportedModel, Variants};
 use crate::data::atomic;
 use crate::error::{Error, Result};
 use crate::model::weights::safetensors::{bytes_of, known_dtype};
@@ -25,7 +25,7 @@ pub const FORMAT: ExportFormat = ExportFormat {
 /// The length of the header is a multiple of this, to align the data after it.
 const ALIGNMENT: usize = 8;
 
-fn write(exported: &Exported, path: &Path) -> Result<()> {
+fn write(exported: &ExportedModel, path: &Path) -> Result<()> {
     let mut state = exported.state()?;
     // The widest dtypes first, so that each tensor is aligned to its element size.
     state.sort_by(|(a, x), (b, y)| width(y).cmp(&width(x)).then_with(|| a.cmp(b)));
@@ -52,7 +52,7 @@ fn write(exported: &Exported, path: &Path) -> Result<()> {
 }
 
 /// The entry `format: pt` marks the names and layouts as PyTorch's.
-fn metadata_entries(exported: &Exported) -> Value {
+fn metadata_entries(exported: &ExportedModel) -> Value {
     let entries = exported.notes().into_iter().map(|(name, text)| (name.to_string(), text.into()));
     Map::from_iter([("format".to_string(), "pt".into())].into_iter().chain(entries)).into()
 }

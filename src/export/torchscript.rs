@@ -8,7 +8,7 @@ use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
 use super::{
-    Dtype, ExportFormat, Exported, METADATA, Metadata, Sizing, VERIFICATION, Variants, Verification,
+    Dtype, ExportFormat, ExportedModel, METADATA, Metadata, Sizing, VERIFICATION, Variants, Verification,
 };
 use crate::data::ValueRange;
 use crate::data::atomic;
@@ -26,7 +26,7 @@ pub const FORMAT: ExportFormat = ExportFormat {
 };
 
 /// Copies the file: the exported model is TorchScript already.
-fn copy(exported: &Exported, path: &Path) -> Result<()> {
+fn copy(exported: &ExportedModel, path: &Path) -> Result<()> {
     let bytes = std::fs::read(&exported.path).map_err(Error::io("read", &exported.path))?;
     Ok(atomic::write(path, &bytes)?)
 }
@@ -71,14 +71,14 @@ fn pixels(range: ValueRange) -> String {
 }
 
 /// Adds preprocessing, dtype and class names to the class of a network for export.
-pub fn dress(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Class) -> Class {
+pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Class) -> Class {
     |class| {
         let class = class.child("preprocess", preprocessing.script()).int(DTYPE, FLOAT32);
         class.strings("classes", &metadata.classes)
     }
 }
 
-/// Writes a model, the script of a network extended by [`dress`], to `path`, on the CPU and in evaluation mode, with dynamic
+/// Writes a model, the script of a network extended by [`with_preprocessing`], to `path`, on the CPU and in evaluation mode, with dynamic
 /// batch size and named parameters.
 ///
 /// Methods:

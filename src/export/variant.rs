@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
 use super::torchscript::{self, DTYPE};
-use super::{ExportFormat, Exported, VERIFICATION, Verification};
+use super::{ExportFormat, ExportedModel, VERIFICATION, Verification};
 use crate::error::{Error, Result};
 use crate::model::script;
 use crate::options::device;
@@ -128,7 +128,7 @@ impl Variant {
     ///
     /// # Errors
     /// A model that was not exported by cresset or is a variant already, and one that cannot run in the dtype.
-    pub fn apply(&self, exported: Exported, device: Device, path: &Path) -> Result<Exported> {
+    pub fn apply(&self, exported: ExportedModel, device: Device, path: &Path) -> Result<ExportedModel> {
         let Some(mut metadata) = exported.metadata else {
             let problem = "--freeze, --optimize, --dtype and --device need a model exported by cresset";
             return Err(Error::Usage(problem.to_string()));
@@ -165,7 +165,7 @@ impl Variant {
             )?;
         metadata.variant = self.clone();
         torchscript::write(&module, &metadata, &verification, path)?;
-        Ok(Exported { path: path.to_path_buf(), module, metadata: Some(metadata), ..exported })
+        Ok(ExportedModel { path: path.to_path_buf(), module, metadata: Some(metadata), ..exported })
     }
 }
 

@@ -61,7 +61,7 @@ enum PackedDtype {
 
 /// The result of a verification.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Verified {
+pub struct VerificationResult {
     /// Whether the parameters and buffers are unchanged.
     pub has_same_state: bool,
     /// The number of samples.
@@ -104,7 +104,7 @@ impl Verification {
     ///
     /// # Errors
     /// An invalid record, and a module that fails.
-    pub fn check(&self, module: &Module, device: Device) -> Result<Verified> {
+    pub fn check(&self, module: &Module, device: Device) -> Result<VerificationResult> {
         let (inputs, expected) = (self.inputs.tensor()?, self.logits.tensor()?);
         let inputs = inputs.f_to_device(device)?;
         let logits = tch::no_grad(|| module.call("forward", &inputs))?.remove(0).f_to_device(Device::Cpu)?;
@@ -113,7 +113,7 @@ impl Verification {
         }
         let largest_difference = (logits - &expected).abs().max().double_value(&[]);
         let scale = expected.abs().max().double_value(&[]).max(1.);
-        Ok(Verified {
+        Ok(VerificationResult {
             has_same_state: state_sha256(module)? == self.state_sha256,
             samples: inputs.size()[0],
             largest_difference,
@@ -122,7 +122,7 @@ impl Verification {
     }
 }
 
-impl Verified {
+impl VerificationResult {
     /// The reason of a failed verification.
     pub fn problem(&self) -> Option<String> {
         if !self.computes_the_same {

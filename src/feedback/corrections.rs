@@ -289,7 +289,7 @@ impl AcceptedInputs {
             inputs,
             labels: [dataset.labels, labels].concat(),
             names: Names::Joined { own: Box::new(dataset.names), folder: folder.to_path_buf(), more: names },
-            portions: dataset.portions.map(|own| [own, vec![crate::data::Portion::Train; more]].concat()),
+            portions: dataset.portions.map(|own| [own, vec![crate::data::Subset::Train; more]].concat()),
             groups: dataset.groups.map(|own| [own, ids].concat()),
             ..dataset
         }
@@ -354,7 +354,7 @@ pub fn own_rows(rows: &[i64], corrections: Option<&Corrections>) -> Vec<i64> {
 mod tests {
     use super::*;
     use crate::data::InputShape;
-    use crate::feedback::{Answer, Given, Writer};
+    use crate::feedback::{Answer, NewInput, Writer};
 
     fn dataset() -> (Dataset, Split) {
         let dataset = Dataset {
@@ -384,7 +384,7 @@ mod tests {
             model_sha256: "00".to_string(),
             model_version: None,
         };
-        Writer::new(folder).unwrap().add(Given::Values(values), fill, id).unwrap();
+        Writer::new(folder).unwrap().add(NewInput::Values(values), fill, id).unwrap();
     }
 
     fn config(folder: &Path, rows: Option<u32>) -> Config {

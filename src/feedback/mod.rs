@@ -31,7 +31,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use corrections::Corrections;
 pub(crate) use corrections::{add, own_rows};
 pub use read::{Set, read};
-pub use write::{Given, Writer};
+pub use write::{NewInput, Writer};
 
 /// Name of the file with the corrections.
 pub const CORRECTIONS: &str = "feedback.jsonl";

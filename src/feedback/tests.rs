@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn add(writer: &Writer, id: &str, given: Given, class: &str, version: Option<String>) -> Correction {
+fn add(writer: &Writer, id: &str, given: NewInput, class: &str, version: Option<String>) -> Correction {
     let fill = |input| Correction {
         id: id.to_string(),
         time: "2026-07-31T12:34:56Z".to_string(),
@@ -30,13 +30,13 @@ fn tear(folder: &Path, text: &[u8]) {
 fn a_line_that_was_torn_is_passed_over_with_a_note_and_ended_before_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
     let writer = Writer::new(folder.path()).unwrap();
-    let first = add(&writer, "a", Given::Values(&[1., f32::NAN]), "x", None);
+    let first = add(&writer, "a", NewInput::Values(&[1., f32::NAN]), "x", None);
     tear(folder.path(), b"{\"id\":\"torn");
     let set = read(folder.path()).unwrap();
     assert_eq!((set.corrections.len(), set.notes.len()), (1, 1));
     assert!(set.notes[0].contains("feedback.jsonl, line 2: skipped"), "{:?}", set.notes);
 
-    let second = add(&Writer::new(folder.path()).unwrap(), "b", Given::Values(&[2.]), "y", None);
+    let second = add(&Writer::new(folder.path()).unwrap(), "b", NewInput::Values(&[2.]), "y", None);
     let set = read(folder.path()).unwrap();
     assert_eq!(set.corrections[0].id, first.id);
     assert_eq!((&set.corrections[1], set.notes.len()), (&second, 1));
@@ -47,7 +47,7 @@ fn a_picture_keeps_its_bytes_and_no_other_file_is_taken_for_one() {
     let folder = tempfile::tempdir().unwrap();
     let set_folder = folder.path().join("below/feedback");
     let writer = Writer::new(&set_folder).unwrap();
-    add(&writer, "a", Given::Image(b"bytes", "png"), "x", None);
+    add(&writer, "a", NewInput::Image(b"bytes", "png"), "x", None);
     let line = fs::read_to_string(set_folder.join(CORRECTIONS)).unwrap();
     let set = read(&set_folder).unwrap();
     let picture = set.corrections[0].input.picture(&set_folder).unwrap();
@@ -72,7 +72,7 @@ fn threads_and_processes_that_share_a_set_lose_nothing() {
             scope.spawn(move || {
                 for turn in 0..20 {
                     let values = vec![turn as f32; 500];
-                    add(writer, &format!("{number}x{turn}"), Given::Values(&values), "x", None);
+                    add(writer, &format!("{number}x{turn}"), NewInput::Values(&values), "x", None);
                 }
             });
         }
@@ -94,7 +94,7 @@ proptest! {
             // JSON has no infinity either, and inputs are finite.
             let values: Option<Vec<f32>> =
                 values.as_ref().map(|values| values.iter().map(|v| if v.is_infinite() { f32::NAN } else { *v }).collect());
-            let given = values.as_ref().map_or(Given::Image(class.as_bytes(), "jpg"), |values| Given::Values(values));
+            let given = values.as_ref().map_or(NewInput::Image(class.as_bytes(), "jpg"), |values| NewInput::Values(values));
             written.push(add(&writer, &number.to_string(), given, class, has_version.then(|| class.clone())));
         }
         prop_assert_eq!(writer.count(), written.len() as u64);

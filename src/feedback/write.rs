@@ -18,7 +18,7 @@ pub struct Writer {
 
 /// The input of a new correction.
 #[derive(Debug, Clone, Copy)]
-pub enum Given<'a> {
+pub enum NewInput<'a> {
     /// An image: encoded bytes and file extension (`png`).
     Image(&'a [u8], &'a str),
     /// Raw values.
@@ -42,7 +42,7 @@ impl Writer {
     /// If writing fails.
     pub fn add(
         &self,
-        given: Given,
+        given: NewInput,
         fill: impl FnOnce(Input) -> Correction,
         id: &str,
     ) -> Result<(Correction, u64)> {
@@ -56,8 +56,8 @@ impl Writer {
             sync_folder(&self.folder)?;
         }
         let input = match given {
-            Given::Values(values) => Input::Values(values.to_vec()),
-            Given::Image(bytes, ending) => {
+            NewInput::Values(values) => Input::Values(values.to_vec()),
+            NewInput::Image(bytes, ending) => {
                 let name = format!("{id}.{ending}");
                 write_image(&inputs, &name, bytes)?;
                 Input::Image(format!("{INPUTS}/{name}"))
@@ -123,7 +123,7 @@ fn sync_folder(folder: &Path) -> Result<()> {
 
 impl Answer {
     /// Whether the probability is valid.
-    pub fn is_sound(&self) -> bool {
+    pub fn has_only_notes(&self) -> bool {
         (0. ..=1.).contains(&self.probability)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use cresset_bridge::memory::sole_floats;
 use tch::{Device, Kind, Tensor};
 
-use super::gallery::{Decoder, Gallery};
+use super::gallery::{Decoder, EncodedExamples};
 use crate::model::preprocessing::Preprocessing;
 
 /// A decoded image, to be copied into a batch.
@@ -32,7 +32,7 @@ pub struct Converter {
 impl Converter {
     /// For images of a gallery and a model on `device`. Without preprocessing, images stay raw.
     pub fn new(
-        gallery: &Gallery,
+        gallery: &EncodedExamples,
         preprocessing: Option<&Preprocessing>,
         device: Device,
         pool: &BufferPool,
@@ -109,7 +109,7 @@ const KEPT: usize = 2;
 
 impl Collator {
     /// For batches of up to `most` images of a gallery.
-    pub fn new(gallery: &Gallery, most: usize, pool: BufferPool) -> Self {
+    pub fn new(gallery: &EncodedExamples, most: usize, pool: BufferPool) -> Self {
         let sizes = [gallery.height.into(), gallery.width.into(), gallery.channel_count() as i64];
         Collator { sizes, most, bytes: Vec::new(), tensors: Vec::new(), pool }
     }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crate::data::image::{Channels, Fitter, ImageSource, Region, channel_by_channel};
-use crate::data::parallel::Ordered;
+use crate::data::image::{Channels, Fitter, ImageSource, Region, to_channels_first};
+use crate::data::parallel::OrderedMap;
 use crate::data::{Dataset, Inputs, Names};
 use crate::error::{Error, Result};
 
 /// The encoded images of a data set, and their target size.
 #[derive(Debug)]
-pub struct Gallery {
+pub struct EncodedExamples {
     path: PathBuf,
     names: Names,
     sources: Vec<ImageSource>,
@@ -35,13 +35,13 @@ const NAMED: usize = 3;
 /// An image's bytes, (height, width, channels), or why it cannot be read.
 pub type Decoded = std::result::Result<Vec<u8>, String>;
 
-impl Gallery {
+impl EncodedExamples {
     /// The images of a data set, to be decoded in `threads` threads. At most `most_bad`, a share of all, may be unreadable.
     /// None if the examples are not encoded images.
     pub fn of(dataset: &Dataset, threads: usize, most_bad: f64) -> Option<Arc<Self>> {
         let Inputs::Images(sources) = &dataset.inputs else { return None };
         let (channels, height, width) = Channels::of(&dataset.shape)?;
-        Some(Arc::new(Gallery {
+        Some(Arc::new(EncodedExamples {
             path: dataset.path.clone(),
             names: dataset.names.clone(),
             sources: sources.clone(),
@@ -63,17 +63,17 @@ impl Gallery {
     }
 
     /// Decodes the center crops of `rows` in threads, in order.
-    pub fn middles(self: &Arc<Self>, rows: &[i64]) -> Ordered<Decoded> {
+    pub fn middles(self: &Arc<Self>, rows: &[i64]) -> OrderedMap<Decoded> {
         self.converted_center_crops(rows, 1, || |pixels, _: &mut Decoder| pixels)
     }
 
-    /// Like [`Gallery::middles`], for batches of `batch` images, with `finish` as the last step of each thread.
+    /// Like [`EncodedExamples::middles`], for batches of `batch` images, with `finish` as the last step of each thread.
     pub(super) fn converted_center_crops<T: Send + 'static, F>(
         self: &Arc<Self>,
         rows: &[i64],
         batch: usize,
         finish: impl Fn() -> F,
-    ) -> Ordered<std::result::Result<T, String>>
+    ) -> OrderedMap<std::result::Result<T, String>>
     where
         F: Fn(Vec<u8>, &mut Decoder) -> T + Send + 'static,
     {
@@ -86,7 +86,7 @@ impl Gallery {
                 Ok(finish(pixels, &mut decoder))
             }
         };
-        Ordered::new(self.threads, 0..rows.len(), self.ahead(batch), worker)
+        OrderedMap::new(self.threads, 0..rows.len(), self.ahead(batch), worker)
     }
 
     /// The number of values of a pixel.
@@ -135,7 +135,7 @@ impl Gallery {
 
 /// Decodes images of a gallery, reusing its buffers.
 pub struct Decoder {
-    gallery: Arc<Gallery>,
+    gallery: Arc<EncodedExamples>,
     fitter: Fitter,
     encoded: Vec<u8>,
     spare: Vec<u8>,
@@ -163,14 +163,14 @@ impl Decoder {
 /// # Errors
 /// A larger share of unreadable images than `most_bad`.
 pub fn decode_all(dataset: Dataset, threads: usize, most_bad: f64) -> Result<Dataset> {
-    let Some(gallery) = Gallery::of(&dataset, threads, most_bad) else { return Ok(dataset) };
+    let Some(gallery) = EncodedExamples::of(&dataset, threads, most_bad) else { return Ok(dataset) };
     let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
     let mut bytes = Vec::with_capacity(dataset.rows() * dataset.shape.features() as usize);
     let mut kept = Vec::with_capacity(dataset.rows());
     for (row, decoded) in gallery.middles(&rows).enumerate() {
         match decoded {
             Ok(pixels) => {
-                channel_by_channel(&pixels, gallery.channels.count(), &mut bytes);
+                to_channels_first(&pixels, gallery.channels.count(), &mut bytes);
                 kept.push(row);
             }
             Err(problem) => gallery.report(row, problem)?,

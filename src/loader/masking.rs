@@ -5,12 +5,12 @@ use tch::{Device, Tensor};
 
 use crate::data::TableLayout;
 use crate::data::column::ColumnKind;
-use crate::data::random::{Purpose, in_epoch, stream};
+use crate::data::random::{Purpose, epoch_stream, stream};
 use crate::model::preprocessing::Preprocessing;
 
 /// Replaces categories in preprocessed rows (N, features) by the unknown category.
 #[derive(Debug)]
-pub struct Masking {
+pub struct CategoryMasking {
     share: f64,
     /// The features of each categorical column: index of the first one, and count.
     columns: Vec<(usize, usize)>,
@@ -18,7 +18,7 @@ pub struct Masking {
     unknown: Tensor,
 }
 
-impl Masking {
+impl CategoryMasking {
     /// Masks this share of the categories. None if there is nothing to mask.
     pub fn new(
         layout: Option<&TableLayout>,
@@ -38,7 +38,7 @@ impl Masking {
             return None;
         }
         let zeros = Tensor::zeros([1, first as i64], (tch::Kind::Float, device));
-        Some(Masking { share, columns, unknown: preprocessing.apply(&zeros) })
+        Some(CategoryMasking { share, columns, unknown: preprocessing.apply(&zeros) })
     }
 
     /// Masks categories at random in rows that start at position `first` of an epoch. The random numbers of a row depend on
@@ -47,7 +47,7 @@ impl Masking {
         let (count, width) = (rows.size()[0] as usize, self.unknown.numel());
         let mut hidden = vec![false; count * width];
         for (row, hidden) in hidden.chunks_exact_mut(width).enumerate() {
-            let mut generator = stream(seed, Purpose::Mask, in_epoch(epoch, first + row));
+            let mut generator = stream(seed, Purpose::Mask, epoch_stream(epoch, first + row));
             for (start, length) in &self.columns {
                 if generator.random::<f64>() < self.share {
                     hidden[*start..start + length].fill(true);
@@ -66,7 +66,7 @@ mod tests {
     use crate::data::column::Column;
     use crate::model::preprocessing::PreprocessingKind;
 
-    fn masking(share: f64) -> Option<Masking> {
+    fn masking(share: f64) -> Option<CategoryMasking> {
         let categories = |texts: &[&str]| ColumnKind::Category {
             categories: texts.iter().map(|text| text.to_string()).collect(),
             unknown: true,
@@ -79,7 +79,7 @@ mod tests {
         let kind = PreprocessingKind::Standardize;
         let (offset, scale) = (vec![1.; 6], vec![0.5; 6]);
         let preprocessing = Preprocessing { kind, offset, scale, fill: None, shape: InputShape(vec![6]) };
-        Masking::new(Some(&layout), &preprocessing, share, Device::Cpu)
+        CategoryMasking::new(Some(&layout), &preprocessing, share, Device::Cpu)
     }
 
     fn values(rows: &Tensor) -> Vec<f32> {

@@ -2,17 +2,17 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Batch, BatchSlice, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, batch_indexes, mix};
-use crate::data::random::{Purpose, in_epoch, stream};
+use super::{Batch, BatchSlice, Batches, EvaluationLoader, Pass, Sampling, TrainLoader, batch_indexes, mix};
+use crate::data::random::{Purpose, epoch_stream, stream};
 use crate::data::{InputShape, ValueRange};
 use crate::loader::augment::Augmentation;
-use crate::loader::masking::Masking;
+use crate::loader::masking::CategoryMasking;
 use crate::model::preprocessing::Preprocessing;
 use crate::model::preprocessing::TensorDataset;
 
 /// Examples in memory, and their preprocessing if it is done per batch.
 #[derive(Debug)]
-pub struct InMemory {
+pub struct MemoryExamples {
     part: TensorDataset,
     pending: Option<Preprocessing>,
 }
@@ -20,24 +20,24 @@ pub struct InMemory {
 /// Batch size of evaluation: large enough to keep the cores busy, small enough for memory.
 const EVALUATION_BATCH: i64 = 1024;
 
-impl InMemory {
+impl MemoryExamples {
     /// Preprocessed examples.
     pub fn ready(part: TensorDataset) -> Self {
-        InMemory { part, pending: None }
+        MemoryExamples { part, pending: None }
     }
 
     /// Raw examples. Floats are preprocessed once, here; bytes are preprocessed per batch, which takes a quarter of the memory.
     pub fn raw(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
         if part.inputs.kind() == Kind::Uint8 {
-            return InMemory::still_raw(part, preprocessing);
+            return MemoryExamples::raw_per_batch(part, preprocessing);
         }
         let TensorDataset { inputs, labels } = part;
-        InMemory::ready(TensorDataset { inputs: preprocessed(inputs, preprocessing), labels })
+        MemoryExamples::ready(TensorDataset { inputs: preprocessed(inputs, preprocessing), labels })
     }
 
     /// Raw examples that are preprocessed per batch, after augmentation.
-    pub fn still_raw(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
-        InMemory { part, pending: Some(preprocessing.clone()) }
+    pub fn raw_per_batch(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
+        MemoryExamples { part, pending: Some(preprocessing.clone()) }
     }
 
     fn batch(&self, inputs: Tensor, labels: Tensor) -> Batch {
@@ -48,7 +48,7 @@ impl InMemory {
     }
 }
 
-impl HeldOutFeed for InMemory {
+impl EvaluationLoader for MemoryExamples {
     fn rows(&self) -> usize {
         self.part.rows()
     }
@@ -107,7 +107,7 @@ impl Augmenter {
     fn apply(&self, raw: &Tensor, pass: Pass, first: usize) -> Tensor {
         let rows = raw.size()[0];
         let sizes: Vec<i64> = std::iter::once(rows).chain(self.shape.0.iter().copied()).collect();
-        let generator = |row| stream(pass.seed, Purpose::Augment, in_epoch(pass.epoch, first + row));
+        let generator = |row| stream(pass.seed, Purpose::Augment, epoch_stream(pass.epoch, first + row));
         let mut generators: Vec<_> = (0..rows as usize).map(generator).collect();
         self.augmentation.apply_raw(&raw.view(sizes.as_slice()), self.range, &mut generators)
     }
@@ -115,24 +115,24 @@ impl Augmenter {
 
 /// Training examples in memory.
 #[derive(Debug)]
-pub struct MemoryFeed {
-    examples: InMemory,
+pub struct MemoryLoader {
+    examples: MemoryExamples,
     labels: Vec<i64>,
     sampling: Sampling,
     augmenter: Option<Augmenter>,
-    masking: Option<Masking>,
+    masking: Option<CategoryMasking>,
 }
 
-impl MemoryFeed {
+impl MemoryLoader {
     /// Feeds the examples in the order of `sampling`.
-    pub fn new(examples: InMemory, sampling: Sampling, augmenter: Option<Augmenter>) -> Self {
+    pub fn new(examples: MemoryExamples, sampling: Sampling, augmenter: Option<Augmenter>) -> Self {
         let labels = Vec::<i64>::try_from(&examples.part.labels).expect("labels are int64 (N)");
-        MemoryFeed { examples, labels, sampling, augmenter, masking: None }
+        MemoryLoader { examples, labels, sampling, augmenter, masking: None }
     }
 
     /// Sets the masking of categories.
-    pub fn masked(self, masking: Option<Masking>) -> Self {
-        MemoryFeed { masking, ..self }
+    pub fn masked(self, masking: Option<CategoryMasking>) -> Self {
+        MemoryLoader { masking, ..self }
     }
 
     /// The batch of a slice. `inputs` are raw if there is an augmentation.
@@ -150,7 +150,7 @@ impl MemoryFeed {
     }
 }
 
-impl TrainFeed for MemoryFeed {
+impl TrainLoader for MemoryLoader {
     fn rows(&self) -> usize {
         self.labels.len()
     }
@@ -194,10 +194,10 @@ impl TrainFeed for MemoryFeed {
 mod tests {
     use super::*;
 
-    fn feed() -> MemoryFeed {
+    fn feed() -> MemoryLoader {
         let inputs = Tensor::from_slice(&(0..10).map(|row| row as f32).collect::<Vec<_>>()).view([10, 1]);
         let labels = Tensor::from_slice(&(0..10i64).collect::<Vec<_>>());
-        MemoryFeed::new(InMemory::ready(TensorDataset { inputs, labels }), Sampling::Shuffled, None)
+        MemoryLoader::new(MemoryExamples::ready(TensorDataset { inputs, labels }), Sampling::Shuffled, None)
     }
 
     fn labels(first: usize) -> Vec<Vec<i64>> {
@@ -227,8 +227,8 @@ mod tests {
         let width = AT_ONCE / 2;
         let rows = Tensor::from_slice(&[0f32, 1., 2., 3., 4.]).view([5, 1]).repeat([1, width]);
         let labels = Tensor::from_slice(&[0i64, 1, 2, 3, 4]);
-        let feed = MemoryFeed::new(
-            InMemory::ready(TensorDataset { inputs: rows, labels }),
+        let feed = MemoryLoader::new(
+            MemoryExamples::ready(TensorDataset { inputs: rows, labels }),
             Sampling::Shuffled,
             None,
         );

@@ -15,14 +15,14 @@ mod transfer;
 
 use tch::{Device, Tensor};
 
-pub use gallery::{Gallery, decode_all};
-pub use memory::{Augmenter, InMemory, MemoryFeed};
+pub use gallery::{EncodedExamples, decode_all};
+pub use memory::{Augmenter, MemoryExamples, MemoryLoader};
 pub use sampling::{ClassWeights, Sampling};
-pub use stream::{StreamFeed, StreamHeldOut};
+pub use stream::{StreamEvaluationLoader, StreamLoader};
 
 use rand::RngExt;
 
-use crate::data::random::{Purpose, in_epoch, stream as random_stream};
+use crate::data::random::{Purpose, epoch_stream, stream as random_stream};
 use crate::distributed::share;
 use crate::error::Result;
 use crate::loader::augment::Augmentation;
@@ -117,7 +117,7 @@ impl Pass {
     }
 
     /// The smallest number of examples that a rank gets of any batch, in an epoch of `rows` examples.
-    pub fn smallest_share(&self, rows: usize) -> usize {
+    pub fn smallest_local_batch(&self, rows: usize) -> usize {
         let shares = |rank| Pass { rank, ..*self }.slices(rows).map(|slice| slice.length);
         (0..self.processes).flat_map(shares).min().unwrap_or(0)
     }
@@ -152,7 +152,7 @@ struct BatchSlice {
 }
 
 /// A source of training batches.
-pub trait TrainFeed {
+pub trait TrainLoader {
     /// The number of examples of an epoch.
     fn rows(&self) -> usize;
 
@@ -169,7 +169,7 @@ pub trait TrainFeed {
 }
 
 /// A source of batches for evaluation.
-pub trait HeldOutFeed {
+pub trait EvaluationLoader {
     /// The number of examples.
     fn rows(&self) -> usize;
 
@@ -202,6 +202,6 @@ fn mix(batch: Batch, augmentation: &Augmentation, pass: Pass) -> Batch {
     if choices.is_empty() {
         return batch;
     }
-    let mut generator = random_stream(pass.seed, Purpose::Mix, in_epoch(pass.epoch, batch.number));
+    let mut generator = random_stream(pass.seed, Purpose::Mix, epoch_stream(pass.epoch, batch.number));
     choices[generator.random_range(0..choices.len())].apply(batch, &mut generator)
 }

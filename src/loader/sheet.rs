@@ -5,7 +5,7 @@ use image::{Rgb, RgbImage};
 use tch::{Device, Kind, Tensor};
 
 use super::augment::Augmentation;
-use crate::data::random::{Purpose, in_epoch, stream};
+use crate::data::random::{Purpose, epoch_stream, stream};
 use crate::data::{Dataset, thumbnail};
 use crate::error::Result;
 use crate::loader::Batch;
@@ -19,7 +19,7 @@ const GAP: u32 = 4;
 
 /// A contact sheet with one row per augmentation: an image of the data set, which must be in memory, and augmented versions
 /// of it. Each row shows another image.
-pub fn contact_sheet(dataset: &Dataset, augmentations: &[Augmentation], seed: u64) -> Result<RgbImage> {
+pub fn augmentation_sheet(dataset: &Dataset, augmentations: &[Augmentation], seed: u64) -> Result<RgbImage> {
     let shape = dataset.shape.image().expect("the examples are images");
     let (channels, height, width) = shape;
     // Enlarge small images by an integer factor.
@@ -56,7 +56,7 @@ fn versions(dataset: &Dataset, index: usize, augmentation: &Augmentation, seed: 
     };
     let own = image(index).repeat([count as i64, 1, 1, 1]);
     let mut generators: Vec<_> =
-        (0..count).map(|column| stream(seed, Purpose::Augment, in_epoch(0, column))).collect();
+        (0..count).map(|column| stream(seed, Purpose::Augment, epoch_stream(0, column))).collect();
     let changed = augmentation.apply(&own, 1., &mut generators);
     let Some(mixing) = augmentation.mixing().first() else { return changed };
     // Mix each version with another image: the two form one batch.
@@ -68,7 +68,7 @@ fn versions(dataset: &Dataset, index: usize, augmentation: &Augmentation, seed: 
         // Repeat until the permutation swaps the two: an image mixed with itself does not change.
         let batch = |attempt: usize| {
             let batch = Batch::new(inputs.copy(), labels.copy());
-            mixing.apply(batch, &mut stream(seed, Purpose::Mix, in_epoch(attempt as u32, column))).inputs
+            mixing.apply(batch, &mut stream(seed, Purpose::Mix, epoch_stream(attempt as u32, column))).inputs
         };
         let first = inputs.narrow(0, 0, 1);
         let attempts = (0..16).map(|attempt| batch(attempt).narrow(0, 0, 1));

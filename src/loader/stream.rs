@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tch::{Device, Tensor};
 
 use super::collate::{BufferPool, Collator, Converter, DecodedImage, inputs};
-use super::gallery::{Decoder, Gallery};
+use super::gallery::{Decoder, EncodedExamples};
 use super::transfer::to_device;
-use super::{Batch, BatchSlice, Batches, HeldOutFeed, Pass, Sampling, TrainFeed, batch_indexes, mix};
+use super::{Batch, BatchSlice, Batches, EvaluationLoader, Pass, Sampling, TrainLoader, batch_indexes, mix};
 use crate::data::image::Region;
-use crate::data::parallel::Ordered;
-use crate::data::random::{Purpose, in_epoch, stream};
+use crate::data::parallel::OrderedMap;
+use crate::data::random::{Purpose, epoch_stream, stream};
 use crate::error::{Error, Result};
 use crate::loader::augment::{Augmentation, Pixels};
 use crate::model::preprocessing::Preprocessing;
@@ -19,8 +19,8 @@ use crate::model::preprocessing::Preprocessing;
 type Decoded = std::result::Result<DecodedImage, String>;
 
 /// Training images decoded on the fly.
-pub struct StreamFeed {
-    gallery: Arc<Gallery>,
+pub struct StreamLoader {
+    gallery: Arc<EncodedExamples>,
     rows: Arc<[i64]>,
     labels: Vec<i64>,
     sampling: Sampling,
@@ -32,17 +32,17 @@ pub struct StreamFeed {
 /// Batch size of evaluation. Images are large.
 const EVALUATION_BATCH: usize = 64;
 
-impl StreamFeed {
+impl StreamLoader {
     /// Feeds the images `rows` of a gallery.
     pub fn new(
-        gallery: &Arc<Gallery>,
+        gallery: &Arc<EncodedExamples>,
         rows: &[i64],
         sampling: Sampling,
         augmentation: &Arc<Augmentation>,
         preprocessing: &Preprocessing,
         device: Device,
     ) -> Self {
-        StreamFeed {
+        StreamLoader {
             gallery: Arc::clone(gallery),
             rows: rows.into(),
             labels: rows.iter().map(|row| gallery.labels[*row as usize]).collect(),
@@ -60,7 +60,7 @@ impl StreamFeed {
         order: &Arc<[i64]>,
         places: Arc<[usize]>,
         pool: &BufferPool,
-    ) -> Ordered<Decoded> {
+    ) -> OrderedMap<Decoded> {
         let target = (self.gallery.height, self.gallery.width);
         let worker = || {
             let (rows, order, places) = (Arc::clone(&self.rows), Arc::clone(order), Arc::clone(&places));
@@ -73,7 +73,7 @@ impl StreamFeed {
                     tch::set_num_threads(1);
                 }
                 let place = places[piece];
-                let mut generator = stream(pass.seed, Purpose::Augment, in_epoch(pass.epoch, place));
+                let mut generator = stream(pass.seed, Purpose::Augment, epoch_stream(pass.epoch, place));
                 let mut was_taken = false;
                 let region = |size| {
                     let region = augmentation.region(size, &mut generator);
@@ -87,11 +87,11 @@ impl StreamFeed {
             }
         };
         let ahead = self.gallery.ahead(pass.batch_size as usize);
-        Ordered::new(self.gallery.threads, 0..places.len(), ahead, worker)
+        OrderedMap::new(self.gallery.threads, 0..places.len(), ahead, worker)
     }
 }
 
-impl TrainFeed for StreamFeed {
+impl TrainLoader for StreamLoader {
     fn rows(&self) -> usize {
         self.rows.len()
     }
@@ -123,22 +123,22 @@ impl TrainFeed for StreamFeed {
 }
 
 /// Evaluation images decoded on the fly.
-pub struct StreamHeldOut {
-    gallery: Arc<Gallery>,
+pub struct StreamEvaluationLoader {
+    gallery: Arc<EncodedExamples>,
     rows: Vec<i64>,
     preprocessing: Option<Preprocessing>,
     device: Device,
 }
 
-impl StreamHeldOut {
+impl StreamEvaluationLoader {
     /// Feeds the images `rows` of a gallery, raw without preprocessing.
     pub fn new(
-        gallery: &Arc<Gallery>,
+        gallery: &Arc<EncodedExamples>,
         rows: &[i64],
         preprocessing: Option<&Preprocessing>,
         device: Device,
     ) -> Self {
-        StreamHeldOut {
+        StreamEvaluationLoader {
             gallery: Arc::clone(gallery),
             rows: rows.to_vec(),
             preprocessing: preprocessing.cloned(),
@@ -146,7 +146,7 @@ impl StreamHeldOut {
         }
     }
 
-    fn middles(&self, pool: &BufferPool) -> Ordered<Decoded> {
+    fn middles(&self, pool: &BufferPool) -> OrderedMap<Decoded> {
         self.gallery.converted_center_crops(&self.rows, EVALUATION_BATCH, || {
             let finish = Converter::new(&self.gallery, self.preprocessing.as_ref(), self.device, pool);
             move |pixels, decoder: &mut Decoder| finish.apply(pixels, decoder)
@@ -154,7 +154,7 @@ impl StreamHeldOut {
     }
 }
 
-impl HeldOutFeed for StreamHeldOut {
+impl EvaluationLoader for StreamEvaluationLoader {
     fn rows(&self) -> usize {
         self.rows.len()
     }
@@ -202,8 +202,8 @@ fn on_device<'a>(
 
 /// Collates decoded images into batches on the CPU. Unreadable images are skipped, so a batch may be smaller.
 struct Collated<'a> {
-    gallery: &'a Gallery,
-    decoded: Ordered<Decoded>,
+    gallery: &'a EncodedExamples,
+    decoded: OrderedMap<Decoded>,
     gathered: Collator,
     rows: std::vec::IntoIter<i64>,
     slices: std::vec::IntoIter<BatchSlice>,

@@ -34,7 +34,7 @@ impl Synthesis {
     /// # Errors
     /// Examples that are not images, classes that are not valid folder names, and a folder that is not empty.
     pub fn write(&self, dataset: &Dataset, folder: &Path) -> Result<usize> {
-        let Some(shape) = dataset.shape.image().filter(|_| dataset.has_pictures()) else {
+        let Some(shape) = dataset.shape.image().filter(|_| dataset.is_image_data()) else {
             return Err(Error::data(
                 dataset.path.as_path(),
                 "its examples are not images, so no images can be synthesized from them",

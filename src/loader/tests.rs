@@ -33,14 +33,14 @@ fn identity(dataset: &Dataset) -> Preprocessing {
     Preprocessing::fit(dataset, &part, Missing::Error)
 }
 
-fn stream_of(dataset: &Dataset, threads: usize, augmentation: &str, most_bad: f64) -> StreamFeed {
-    let gallery = Gallery::of(dataset, threads, most_bad).unwrap();
+fn stream_of(dataset: &Dataset, threads: usize, augmentation: &str, most_bad: f64) -> StreamLoader {
+    let gallery = EncodedExamples::of(dataset, threads, most_bad).unwrap();
     let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
     let augmentation = Arc::new(augmentation.parse().unwrap());
-    StreamFeed::new(&gallery, &rows, Sampling::Shuffled, &augmentation, &identity(dataset), Device::Cpu)
+    StreamLoader::new(&gallery, &rows, Sampling::Shuffled, &augmentation, &identity(dataset), Device::Cpu)
 }
 
-fn batches(feed: &dyn TrainFeed, first: usize) -> Vec<(Tensor, Vec<i64>)> {
+fn batches(feed: &dyn TrainLoader, first: usize) -> Vec<(Tensor, Vec<i64>)> {
     let pass = Pass { start: 5 * first, ..Pass::new(2, 5, 9) };
     let batch = |batch: Result<Batch>| {
         let Batch { inputs, labels, .. } = batch.unwrap();
@@ -69,8 +69,8 @@ fn streamed_and_decoded_images_are_the_same() {
     let streamed = batches(&stream_of(&dataset(&folder), 2, "none", 0.), 0);
     let data = decode_all(dataset(&folder), 2, 0.).unwrap();
     let rows: Vec<i64> = (0..data.rows() as i64).collect();
-    let memory = InMemory::raw(TensorDataset::of(&data, &rows, Device::Cpu), &identity(&data));
-    let memory = batches(&MemoryFeed::new(memory, Sampling::Shuffled, None), 0);
+    let memory = MemoryExamples::raw(TensorDataset::of(&data, &rows, Device::Cpu), &identity(&data));
+    let memory = batches(&MemoryLoader::new(memory, Sampling::Shuffled, None), 0);
     assert_eq!(streamed, memory);
 }
 
@@ -80,13 +80,14 @@ fn images_in_memory_are_augmented_anew_each_epoch_and_the_same_for_the_same_seed
     let data = decode_all(dataset(&folder), 2, 0.).unwrap();
     let rows: Vec<i64> = (0..data.rows() as i64).collect();
     let feed = |augmentation: &str| {
-        let part = InMemory::still_raw(TensorDataset::of(&data, &rows, Device::Cpu), &identity(&data));
+        let part =
+            MemoryExamples::raw_per_batch(TensorDataset::of(&data, &rows, Device::Cpu), &identity(&data));
         let augmenter = Augmenter {
             augmentation: augmentation.parse().unwrap(),
             shape: data.shape.clone(),
             range: data.range.unwrap(),
         };
-        MemoryFeed::new(part, Sampling::Shuffled, Some(augmenter))
+        MemoryLoader::new(part, Sampling::Shuffled, Some(augmenter))
     };
     for augmentation in ["affine", "flip,crop", "photos,mixup"] {
         let first = batches(&feed(augmentation), 0);
@@ -105,7 +106,7 @@ fn a_damaged_image_is_skipped_and_too_many_are_an_error() {
     let feed = stream_of(&data, 2, "none", 0.1);
     let sizes: i64 = batches(&feed, 0).iter().map(|(inputs, _)| inputs.size()[0]).sum();
     assert_eq!(sizes, 11);
-    let held_out = StreamHeldOut::new(&feed_gallery(&data), &[2, 3, 4], None, Device::Cpu);
+    let held_out = StreamEvaluationLoader::new(&feed_gallery(&data), &[2, 3, 4], None, Device::Cpu);
     assert_eq!(held_out.in_order().map(|batch| batch.unwrap().labels.size()[0]).sum::<i64>(), 2);
     assert_eq!((0..3).map(|place| held_out.is_unreadable(place)).collect::<Vec<_>>(), [false, true, false]);
 
@@ -121,8 +122,8 @@ fn a_damaged_image_is_skipped_and_too_many_are_an_error() {
     assert!(strict.epoch(pass).any(|batch| batch.is_err()));
 }
 
-fn feed_gallery(data: &Dataset) -> Arc<Gallery> {
-    Gallery::of(data, 2, 0.1).unwrap()
+fn feed_gallery(data: &Dataset) -> Arc<EncodedExamples> {
+    EncodedExamples::of(data, 2, 0.1).unwrap()
 }
 
 /// Bytes preprocessed by libtorch, as on a GPU, equal the table lookup that decoding threads do for the CPU.
@@ -130,7 +131,7 @@ fn feed_gallery(data: &Dataset) -> Arc<Gallery> {
 fn bytes_that_the_device_preprocesses_give_the_same_bits() {
     let folder = images();
     let data = dataset(&folder);
-    let gallery = Gallery::of(&data, 1, 0.).unwrap();
+    let gallery = EncodedExamples::of(&data, 1, 0.).unwrap();
     let own = Preprocessing {
         kind: PreprocessingKind::StandardizeChannels,
         offset: vec![10., 20., 30.5],
@@ -152,7 +153,7 @@ fn bytes_that_the_device_preprocesses_give_the_same_bits() {
 
 /// The batches of every rank in an epoch: labels, weight and whether the batch is the last.
 fn shared(
-    feed: &dyn TrainFeed,
+    feed: &dyn TrainLoader,
     processes: u32,
     batch_size: u32,
     start: usize,
@@ -177,7 +178,7 @@ fn ranks_split_every_batch_exactly() {
             inputs: Tensor::from_slice(&labels).to_kind(tch::Kind::Float).view([-1, 1]),
             labels: Tensor::from_slice(&labels),
         };
-        let feed = MemoryFeed::new(InMemory::ready(part()), Sampling::Shuffled, None);
+        let feed = MemoryLoader::new(MemoryExamples::ready(part()), Sampling::Shuffled, None);
         for (processes, start) in [(2, 0), (3, 0), (3, 5), (4, 0)] {
             let alone = shared(&feed, 1, 4 * processes, start).remove(0);
             let together = shared(&feed, processes, 4, start);
@@ -224,7 +225,7 @@ fn no_rank_gets_a_batch_of_one() {
         let counted = slices.iter().flatten().filter(|slice| slice.weight > 0.);
         assert_eq!(counted.map(|slice| slice.length).sum::<usize>(), rows, "{place}");
         if rows >= 2 * processes as usize {
-            assert!(pass(0).smallest_share(rows) >= 2, "{place}");
+            assert!(pass(0).smallest_local_batch(rows) >= 2, "{place}");
         }
         // An epoch can resume after any batch, and has none left after the last one.
         for (index, slice) in slices[0].iter().enumerate() {

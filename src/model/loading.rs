@@ -35,12 +35,12 @@ fn trusts_files() -> bool {
 }
 
 /// A TorchScript file with valid members and storages. None of its code has run.
-pub struct Unloaded {
+pub struct CheckedModelFile {
     path: PathBuf,
     file: ModelFile,
 }
 
-impl Unloaded {
+impl CheckedModelFile {
     /// Opens a file and checks it.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Unloaded {
             return Err(fault(format!("the file is damaged ({member} has changed since it was written)")));
         }
         let file = ModelFile::open(&file).map_err(|reason| damaged(path, &reason.to_string()))?;
-        let unloaded = Unloaded { path: path.to_path_buf(), file };
+        let unloaded = CheckedModelFile { path: path.to_path_buf(), file };
         if !unloaded.has("constants.pkl")? && !unloaded.has("model.json")? {
             let content = if unloaded.has("data.pkl")? {
                 "values without code, as written by torch.save"
@@ -96,10 +96,10 @@ impl Unloaded {
         self.file.load(device, ALLOWED)
     }
 
-    /// Like [`Unloaded::load`], with the refusal as an [`Error`].
+    /// Like [`CheckedModelFile::load`], with the refusal as an [`Error`].
     ///
     /// # Errors
-    /// Those of [`Unloaded::load`].
+    /// Those of [`CheckedModelFile::load`].
     pub fn module(&self, device: Device) -> Result<Module> {
         self.load(device).map(|(module, _)| module).map_err(|refusal| self.error(&refusal))
     }

@@ -262,7 +262,7 @@ impl Network {
     ///
     /// # Errors
     /// A model that is not a built-in architecture.
-    pub fn synchronise_batch_norm(&mut self, world: &World) -> Result<()> {
+    pub fn synchronize_batch_norm(&mut self, world: &World) -> Result<()> {
         let Some(layers) = self.layers() else {
             let problem = "--sync-batch-norm works only with the architectures that `cresset models` lists";
             return Err(Error::Usage(problem.to_string()));

@@ -8,7 +8,7 @@ use cresset_bridge::script::{Module, Values};
 use tch::{Device, Tensor};
 
 use super::Tensors;
-use super::loading::Unloaded;
+use super::loading::CheckedModelFile;
 use crate::error::Result;
 
 /// The package of the classes, which avoids name clashes with imported modules.
@@ -42,9 +42,9 @@ pub fn wrap(
 /// Loads a TorchScript file onto a device. Also returns the text of the extra files `extra`, empty for a missing one.
 ///
 /// # Errors
-/// Those of [`Unloaded`].
+/// Those of [`CheckedModelFile`].
 pub fn load(path: &Path, device: Device, extra: &[&str]) -> Result<(Module, Vec<String>)> {
-    let file = Unloaded::open(path)?;
+    let file = CheckedModelFile::open(path)?;
     let texts = extra.iter().map(|name| Ok(file.extra(name)?.unwrap_or_default())).collect::<Result<_>>()?;
     Ok((file.module(device)?, texts))
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use cresset_options::{Choice, OptionSet, flag, nested, option, options, parse};
 
-use crate::data::{DataOptions, SplitPlan};
+use crate::data::{DataOptions, SplitOptions};
 use crate::error::{Error, Result};
 use crate::loader::{ClassWeights, Sampling};
 use crate::options::device::{DeviceChoice, Threads};
@@ -172,7 +172,7 @@ impl Config {
     ///
     /// # Errors
     /// If `fold` is not one of the folds.
-    pub fn split_plan(&self) -> Result<SplitPlan> {
+    pub fn split_plan(&self) -> Result<SplitOptions> {
         let fold = match (self.fold, self.folds) {
             (None, _) => None,
             (Some(fold), Some(folds)) if fold <= folds => Some((fold, folds)),
@@ -181,7 +181,7 @@ impl Config {
                 return Err(Error::Usage(format!("--fold {fold} {of}: the fold does not exist")));
             }
         };
-        Ok(SplitPlan {
+        Ok(SplitOptions {
             share: self.validation,
             fold,
             train_list: self.train_list.clone(),

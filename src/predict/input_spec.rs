@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::sources::{Job, table_jobs};
 use crate::data::column::{Column, ColumnKind};
 use crate::data::error::{Error, Place, Result, quoted};
-use crate::data::format::csv::{Allowed, Incoming, InputRow, Unread, read_row};
+use crate::data::format::csv::{InputRow, RowPolicy, RowStream, RowStreamError, read_row};
 use crate::data::image::{self, Channels, InputReader};
-use crate::data::unknown::UnknownText;
+use crate::data::unknown::UnknownCategory;
 use crate::data::{InputShape, TableLayout, ValueRange};
 
 /// An input that was read.
@@ -28,7 +28,7 @@ pub struct Input {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Notes {
     /// The categories in a row that the model was not trained on.
-    pub unknown: Vec<UnknownText>,
+    pub unknown: Vec<UnknownCategory>,
     /// Whether the error is about a whole table, none of whose rows can be used.
     pub is_table: bool,
     /// A warning about an image that could be read.
@@ -37,7 +37,7 @@ pub struct Notes {
 
 /// The input specification of a model. The threads that read inputs share it.
 #[derive(Debug)]
-pub struct Taken {
+pub struct InputSpec {
     pub(super) shape: InputShape,
     pub(super) range: Option<ValueRange>,
     /// The bit depth of 16-bit images, if the model was trained on such images.
@@ -45,7 +45,7 @@ pub struct Taken {
     /// The folder of the images in lists, if given.
     pub(super) images: Option<PathBuf>,
     pub(super) layout: Arc<TableLayout>,
-    pub(super) allowed: Allowed,
+    pub(super) allowed: RowPolicy,
 }
 
 /// A cell of a row.
@@ -59,7 +59,7 @@ pub enum Cell {
     Missing,
 }
 
-impl Taken {
+impl InputSpec {
     /// Decodes an image as `cresset predict` does.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Taken {
     /// Reads the rows of a table named `name` as `cresset predict` does: the values or the error of each row.
     pub fn table(self: &Arc<Self>, name: &str, text: Vec<u8>) -> Vec<Input> {
         let source = Box::new(Cursor::new(text));
-        let rows = Incoming::new(PathBuf::from(name), source, &self.layout, self.allowed);
+        let rows = RowStream::new(PathBuf::from(name), source, &self.layout, self.allowed);
         table_jobs(Ok(rows)).flat_map(|job| self.read(job, &mut None)).collect()
     }
 
@@ -140,7 +140,7 @@ impl Taken {
                     Some(reader) => reader.read(&encoded),
                     None => reader.insert(self.image_reader()?).read(&encoded),
                 });
-                let remark = reader.as_mut().and_then(InputReader::take_remark);
+                let remark = reader.as_mut().and_then(InputReader::take_warning);
                 let notes = Notes { remark, ..Notes::default() };
                 vec![Input { name: Place::from(&*path).name(), values, notes }]
             }
@@ -156,7 +156,7 @@ impl Taken {
                 };
                 rows.rows().into_iter().map(input).collect()
             }
-            Job::Bad(Unread { error, is_table }) => {
+            Job::Bad(RowStreamError { error, is_table }) => {
                 let (name, problem) = match error {
                     Error::Data { place, problem } => (place.name(), problem),
                     error => (String::new(), error.to_string()),

@@ -8,10 +8,10 @@ use tch::Device;
 
 use super::Classifier;
 use super::compiled::CompiledModel;
-use crate::data::unknown::OnUnknown;
-use crate::error::{Error, Result, guard};
-use crate::export::{METADATA, Metadata, VERIFICATION, Verification, Verified};
-use crate::model::loading::{Unloaded, open_file};
+use crate::data::unknown::UnknownPolicy;
+use crate::error::{Error, Result, catch_panics};
+use crate::export::{METADATA, Metadata, VERIFICATION, Verification, VerificationResult};
+use crate::model::loading::{CheckedModelFile, open_file};
 use crate::model::members;
 use crate::options::device::DeviceChoice;
 
@@ -41,7 +41,7 @@ impl Classifier {
     /// A file that is missing, damaged, not TorchScript, or not exported by cresset, and one with operations that no model needs.
     pub fn load_on(path: &Path, device: Device) -> Result<Self> {
         let fault = |problem: String| Error::artifact(path, problem);
-        let file = Unloaded::open(path)?;
+        let file = CheckedModelFile::open(path)?;
         // Check the metadata first: the code of a file from another program is not executed.
         let metadata = Metadata::read(&file.extra(METADATA)?.unwrap_or_default()).map_err(fault)?;
         // libtorch supports quantized models on the CPU only.
@@ -61,7 +61,7 @@ impl Classifier {
             device,
             metadata,
             views: None,
-            on_unknown: OnUnknown::Allow,
+            on_unknown: UnknownPolicy::Allow,
             recorded,
         })
     }
@@ -70,10 +70,10 @@ impl Classifier {
     ///
     /// # Errors
     /// An invalid record, and a model that fails.
-    pub fn replay(&self) -> Result<Option<Verified>> {
+    pub fn replay(&self) -> Result<Option<VerificationResult>> {
         let Some(text) = &self.recorded else { return Ok(None) };
         let record: Verification = serde_json::from_str(text)
             .map_err(|e| Error::artifact(&self.path, format!("its {VERIFICATION} cannot be read: {e}")))?;
-        guard(|| record.check(&self.module, self.device)).map(Some)
+        catch_panics(|| record.check(&self.module, self.device)).map(Some)
     }
 }

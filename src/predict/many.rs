@@ -4,10 +4,10 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use super::embeddings::Embeddings;
-use super::output::{Form, Output, Writer};
+use super::output::{Output, OutputOptions, Writer};
 use super::{Classifier, Stream};
 use crate::data::atomic;
-use crate::data::unknown::Unknowns;
+use crate::data::unknown::UnknownCounts;
 use crate::error::{Error, Result};
 
 /// A summary of the predictions.
@@ -18,7 +18,7 @@ pub struct Summary {
     /// The number of inputs that could not be read or classified.
     pub failed: usize,
     /// Categories that the model was not trained on.
-    pub unknowns: Unknowns,
+    pub unknowns: UnknownCounts,
     /// The first table that does not match the model's input, and the error.
     pub misfit: Option<String>,
 }
@@ -34,7 +34,7 @@ impl Classifier {
     pub fn write(
         &self,
         stream: Stream,
-        form: Form,
+        form: OutputOptions,
         out: &mut dyn Write,
         embeddings: Option<&Path>,
     ) -> Result<Summary> {

@@ -18,24 +18,24 @@ use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
 use crate::data::column::{Column, ColumnKind};
-use crate::data::format::csv::Allowed;
+use crate::data::format::csv::RowPolicy;
 use crate::data::format::listed::ImageList;
 use crate::data::format::{self, FORMATS, Format, csv};
 use crate::data::image::{Channels, InputReader};
 use crate::data::notation::Notation;
 use crate::data::options::{ColumnChoice, ImageSize};
-use crate::data::unknown::OnUnknown;
+use crate::data::unknown::UnknownPolicy;
 use crate::data::{DataOptions, Inputs as RawInputs, Names, Table, TableLayout, ValueRange, image};
-use crate::error::{Error, Place, Result, guard};
+use crate::error::{Error, Place, Result, catch_panics};
 use crate::evaluate::{Evaluation, Keep, evaluate};
-use crate::export::{Exported, METADATA, Metadata};
-use crate::loader::{Gallery, HeldOutFeed, InMemory, StreamHeldOut};
+use crate::export::{ExportedModel, METADATA, Metadata};
+use crate::loader::{EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader};
 use crate::model::preprocessing::TensorDataset;
 use compiled::CompiledModel;
-pub use input_spec::{Cell, Input, Notes, Taken};
+pub use input_spec::{Cell, Input, InputSpec, Notes};
 pub use load::metadata;
 pub use many::Summary;
-pub use output::{Form, Output, Writer};
+pub use output::{Output, OutputOptions, Writer};
 pub use sources::Sources;
 use sources::is_read_as_image;
 pub use stream::{Batching, Classified, ClassifiedBatch, Found, Stream};
@@ -51,7 +51,7 @@ pub struct Classifier {
     device: Device,
     metadata: Metadata,
     views: Option<Views>,
-    on_unknown: OnUnknown,
+    on_unknown: UnknownPolicy,
     /// The contents of `verification.json`, if the file has it.
     recorded: Option<String>,
 }
@@ -99,9 +99,9 @@ impl Inputs {
 
 impl Classifier {
     /// Converts the model for export to other formats.
-    pub fn into_exported(self) -> Exported {
+    pub fn into_exported(self) -> ExportedModel {
         let input = self.metadata.input.shape.clone();
-        Exported { path: self.path, module: self.module, metadata: Some(self.metadata), input }
+        ExportedModel { path: self.path, module: self.module, metadata: Some(self.metadata), input }
     }
 
     /// The metadata of the model.
@@ -139,7 +139,7 @@ impl Classifier {
     }
 
     /// Sets whether categories that the model was not trained on are accepted or rejected.
-    pub fn with_unknown(self, on_unknown: OnUnknown) -> Self {
+    pub fn with_unknown(self, on_unknown: UnknownPolicy) -> Self {
         Classifier { on_unknown, ..self }
     }
 
@@ -186,8 +186,8 @@ impl Classifier {
     }
 
     /// Evaluates the model on labeled raw examples.
-    pub fn evaluate(&self, feed: &dyn HeldOutFeed) -> Result<Evaluation> {
-        guard(|| {
+    pub fn evaluate(&self, feed: &dyn EvaluationLoader) -> Result<Evaluation> {
+        catch_panics(|| {
             let evaluation =
                 evaluate(feed, self.metadata.classes.len(), Keep::Scores, |inputs| self.logits(inputs))?;
             if !evaluation.loss.is_finite() {
@@ -203,23 +203,23 @@ impl Classifier {
     ///
     /// # Errors
     /// Examples that do not match the model's input, have no label, or have a label that is not one of the model's classes.
-    pub fn read_labelled(&self, path: &Path) -> Result<(Box<dyn HeldOutFeed>, Names)> {
-        self.read_labelled_in(path, None)
+    pub fn read_labeled(&self, path: &Path) -> Result<(Box<dyn EvaluationLoader>, Names)> {
+        self.read_labeled_from(path, None)
     }
 
-    /// Like [`Classifier::read_labelled`], for a list of images in the folder `images`.
+    /// Like [`Classifier::read_labeled`], for a list of images in the folder `images`.
     ///
     /// # Errors
-    /// As [`Classifier::read_labelled`].
-    pub fn read_labelled_in(
+    /// As [`Classifier::read_labeled`].
+    pub fn read_labeled_from(
         &self,
         path: &Path,
         images: Option<&Path>,
-    ) -> Result<(Box<dyn HeldOutFeed>, Names)> {
+    ) -> Result<(Box<dyn EvaluationLoader>, Names)> {
         let is_list = Channels::of(&self.metadata.input.shape).is_some()
             && path.is_file()
-            && (images.is_some() || ImageList.recognises(path));
-        let is_table = !is_list && path.is_file() && csv::Csv.recognises(path);
+            && (images.is_some() || ImageList.recognizes(path));
+        let is_table = !is_list && path.is_file() && csv::Csv.recognizes(path);
         // Use the label column of the training data.
         let label = self.metadata.config.get("label").and_then(|label| label.as_str());
         let options = DataOptions {
@@ -228,7 +228,7 @@ impl Classifier {
             label: label.and_then(|label| label.parse().ok()).unwrap_or(ColumnChoice::Last),
             ..DataOptions::default()
         };
-        if is_table || !FORMATS.iter().any(|format| format.recognises(path)) {
+        if is_table || !FORMATS.iter().any(|format| format.recognizes(path)) {
             let table = self.read_rows(path)?;
             let labels = Tensor::from_slice(&table.class_indexes(&self.metadata.classes)?);
             let inputs = self.tensor(&table);
@@ -248,16 +248,16 @@ impl Classifier {
         let dataset = dataset.with_classes(&self.metadata.classes)?;
         let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let feed = match Gallery::of(&dataset, threads, options.max_bad_share) {
-            Some(gallery) => Box::new(StreamHeldOut::new(&gallery, &rows, None, self.device)),
+        let feed = match EncodedExamples::of(&dataset, threads, options.max_bad_share) {
+            Some(gallery) => Box::new(StreamEvaluationLoader::new(&gallery, &rows, None, self.device)),
             None => self.in_memory(TensorDataset::of(&dataset, &rows, self.device)),
         };
         Ok((feed, dataset.names))
     }
 
-    fn in_memory(&self, part: TensorDataset) -> Box<dyn HeldOutFeed> {
+    fn in_memory(&self, part: TensorDataset) -> Box<dyn EvaluationLoader> {
         let labels = part.labels.to_device(self.device);
-        Box::new(InMemory::ready(TensorDataset { inputs: part.inputs, labels }))
+        Box::new(MemoryExamples::ready(TensorDataset { inputs: part.inputs, labels }))
     }
 
     fn image_size(&self) -> ImageSize {
@@ -307,7 +307,7 @@ impl Classifier {
     /// # Errors
     /// The first input whose probabilities are NaN.
     pub fn predict_inputs(&self, inputs: &Inputs, top_k: usize) -> Result<Vec<Prediction>> {
-        guard(|| {
+        catch_panics(|| {
             let probabilities = self.probabilities(&inputs.values)?;
             let rows = probabilities.chunks_exact(self.metadata.classes.len());
             let prediction = |(place, row): (&Place, &[f64])| {
@@ -322,9 +322,9 @@ impl Classifier {
     }
 
     /// The input specification, for the threads that read inputs.
-    pub fn taken(&self) -> Taken {
+    pub fn taken(&self) -> InputSpec {
         let input = &self.metadata.input;
-        Taken {
+        InputSpec {
             shape: input.shape.clone(),
             range: input.value_range,
             depth: input.depth,
@@ -334,8 +334,8 @@ impl Classifier {
         }
     }
 
-    fn allowed(&self) -> Allowed {
-        Allowed { missing: self.metadata.preprocessing.fill.is_some(), unknown: self.on_unknown }
+    fn allowed(&self) -> RowPolicy {
+        RowPolicy { missing: self.metadata.preprocessing.fill.is_some(), unknown: self.on_unknown }
     }
 
     fn layout(&self) -> TableLayout {

@@ -23,7 +23,7 @@ choices! {
 
 /// How predictions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Form {
+pub struct OutputOptions {
     /// The output format.
     pub output: Output,
     /// The number of classes per input, the most probable first; capped at the number of classes.
@@ -37,7 +37,7 @@ pub struct Form {
 /// Writes predictions line by line.
 pub struct Writer<'a, W: Write> {
     out: W,
-    form: Form,
+    form: OutputOptions,
     classes: &'a [String],
     has_begun: bool,
 }
@@ -59,13 +59,13 @@ struct Line<'a> {
 
 impl<'a, W: Write> Writer<'a, W> {
     /// Creates a writer for a model with these classes.
-    pub fn new(out: W, form: Form, classes: &'a [String]) -> Self {
+    pub fn new(out: W, form: OutputOptions, classes: &'a [String]) -> Self {
         let top_k = form.top_k.clamp(1, classes.len());
-        Writer { out, form: Form { top_k, ..form }, classes, has_begun: false }
+        Writer { out, form: OutputOptions { top_k, ..form }, classes, has_begun: false }
     }
 
     /// How predictions are written.
-    pub fn form(&self) -> Form {
+    pub fn form(&self) -> OutputOptions {
         self.form
     }
 
@@ -173,12 +173,12 @@ impl<'a, W: Write> Writer<'a, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::unknown::UnknownText;
+    use crate::data::unknown::UnknownCategory;
     use crate::predict::Notes;
 
     fn text(output: Output, probabilities: bool) -> String {
         let classes = ["y", "x"].map(String::from);
-        let unknown = vec![UnknownText { column: "c".into(), text: "new".into() }];
+        let unknown = vec![UnknownCategory { column: "c".into(), text: "new".into() }];
         let notes = Notes { unknown, ..Notes::default() };
         let rows = [
             Classified { input: "a,b.csv:1".into(), probabilities: Ok(vec![0.25, 0.75]), notes },
@@ -191,7 +191,7 @@ mod tests {
         let mut bytes = Vec::new();
         let mut writer = Writer::new(
             &mut bytes,
-            Form { output, top_k: 2, probabilities, escape_formulas: false },
+            OutputOptions { output, top_k: 2, probabilities, escape_formulas: false },
             &classes,
         );
         rows.chunks(1).for_each(|rows| writer.write(rows).unwrap());
@@ -219,7 +219,7 @@ mod tests {
                 notes: Notes::default(),
             };
             let mut bytes = Vec::new();
-            let form = Form { output, top_k: 1, probabilities: false, escape_formulas };
+            let form = OutputOptions { output, top_k: 1, probabilities: false, escape_formulas };
             let mut writer = Writer::new(&mut bytes, form, &classes);
             writer.write(&[row]).unwrap();
             String::from_utf8(bytes).unwrap().lines().last().unwrap().to_string()

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use glob::MatchOptions;
 
-use super::Taken;
+use super::InputSpec;
 use crate::data::error::{Error, Place, Result};
 use crate::data::format;
-use crate::data::format::csv::{Incoming, Stretch, Unread};
+use crate::data::format::csv::{RowChunk, RowStream, RowStreamError};
 use crate::data::format::folder::{entries, resolve_links};
 use crate::data::format::skipped::Skipped;
 use crate::data::image::Kind;
@@ -37,9 +37,9 @@ pub struct Sources {
 /// A unit of work for the reading threads.
 pub(super) enum Job {
     Image(PathBuf),
-    Rows(Stretch),
+    Rows(RowChunk),
     /// An input that cannot be read.
-    Bad(Unread),
+    Bad(RowStreamError),
 }
 
 pub(super) type Jobs = Box<dyn Iterator<Item = Job> + Send>;
@@ -68,7 +68,7 @@ impl Sources {
     }
 
     /// A lazy iterator over all inputs.
-    pub(super) fn jobs(self, spec: &Arc<Taken>) -> Jobs {
+    pub(super) fn jobs(self, spec: &Arc<InputSpec>) -> Jobs {
         let (named_spec, listed_spec) = (Arc::clone(spec), Arc::clone(spec));
         let named = self.named.into_iter().flat_map(move |name| name_jobs(&name, &named_spec));
         let listed = self.list.into_iter().flat_map(move |list| list_jobs(&list, &listed_spec));
@@ -76,9 +76,9 @@ impl Sources {
     }
 }
 
-fn name_jobs(name: &Path, spec: &Arc<Taken>) -> Jobs {
+fn name_jobs(name: &Path, spec: &Arc<InputSpec>) -> Jobs {
     if name.as_os_str() == STANDARD_INPUT {
-        return table_jobs(Ok(Incoming::new(name.into(), Box::new(stdin()), &spec.layout, spec.allowed)));
+        return table_jobs(Ok(RowStream::new(name.into(), Box::new(stdin()), &spec.layout, spec.allowed)));
     }
     let pattern = name.to_str().filter(|text| text.contains(['*', '?', '[']));
     match pattern.filter(|_| name.symlink_metadata().is_err()) {
@@ -87,7 +87,7 @@ fn name_jobs(name: &Path, spec: &Arc<Taken>) -> Jobs {
     }
 }
 
-fn path_jobs(path: &Path, spec: &Arc<Taken>) -> Jobs {
+fn path_jobs(path: &Path, spec: &Arc<InputSpec>) -> Jobs {
     if path.is_dir() {
         Box::new(FolderImages::below(path))
     } else if is_read_as_image(path, spec.takes_images()) {
@@ -95,7 +95,7 @@ fn path_jobs(path: &Path, spec: &Arc<Taken>) -> Jobs {
     } else if let Some(images) = listed_images(path, spec) {
         images
     } else {
-        table_jobs(Incoming::open(path, &spec.layout, spec.allowed))
+        table_jobs(RowStream::open(path, &spec.layout, spec.allowed))
     }
 }
 
@@ -110,7 +110,7 @@ pub(super) fn is_read_as_image(path: &Path, takes_images: bool) -> bool {
 }
 
 /// The images listed in a table, if it is such a list and the model takes images.
-fn listed_images(path: &Path, spec: &Taken) -> Option<Jobs> {
+fn listed_images(path: &Path, spec: &InputSpec) -> Option<Jobs> {
     let images =
         spec.takes_images().then(|| format::listed::images(path, spec.images.as_deref())).flatten()?;
     let path = path.to_path_buf();
@@ -123,14 +123,14 @@ fn listed_images(path: &Path, spec: &Taken) -> Option<Jobs> {
     })
 }
 
-pub(super) fn table_jobs(rows: Result<Incoming>) -> Jobs {
+pub(super) fn table_jobs(rows: Result<RowStream>) -> Jobs {
     match rows {
         Ok(rows) => Box::new(rows.map(|stretch| stretch.map_or_else(Job::Bad, Job::Rows))),
         Err(error) => Box::new(std::iter::once(Job::Bad(error.into()))),
     }
 }
 
-fn pattern_jobs(pattern: &str, spec: &Arc<Taken>) -> Jobs {
+fn pattern_jobs(pattern: &str, spec: &Arc<InputSpec>) -> Jobs {
     let bad = |problem: String| -> Jobs {
         Box::new(std::iter::once(Job::Bad(Error::data(Path::new(pattern), problem).into())))
     };
@@ -161,7 +161,7 @@ fn pattern_jobs(pattern: &str, spec: &Arc<Taken>) -> Jobs {
 /// The maximum length of a line of a list, far above the path length limit of any file system.
 const MAX_PATH_LENGTH: u64 = 1 << 16;
 
-fn list_jobs(list: &Path, spec: &Arc<Taken>) -> Jobs {
+fn list_jobs(list: &Path, spec: &Arc<InputSpec>) -> Jobs {
     let source: Box<dyn Read + Send> = match list.as_os_str() == STANDARD_INPUT {
         true => Box::new(stdin()),
         false => match File::open(list) {
@@ -286,8 +286,8 @@ impl Iterator for FolderImages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::format::csv::Allowed;
-    use crate::data::unknown::OnUnknown;
+    use crate::data::format::csv::RowPolicy;
+    use crate::data::unknown::UnknownPolicy;
     use crate::data::{InputShape, TableLayout};
     use proptest::prelude::*;
     use std::fs;
@@ -296,13 +296,13 @@ mod tests {
     fn job_names(folder: &Path, sources: Sources) -> Vec<String> {
         let layout = Arc::new(TableLayout::default());
         let shape = InputShape(vec![0]);
-        let allowed = Allowed { missing: false, unknown: OnUnknown::Allow };
-        let spec = Arc::new(Taken { shape, range: None, depth: None, images: None, layout, allowed });
+        let allowed = RowPolicy { missing: false, unknown: UnknownPolicy::Allow };
+        let spec = Arc::new(InputSpec { shape, range: None, depth: None, images: None, layout, allowed });
         let below = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
         let name = |job| match job {
             Job::Image(path) => below(&path),
             Job::Rows(rows) => below(rows.path()),
-            Job::Bad(Unread { error: Error::Data { place, problem }, .. }) => {
+            Job::Bad(RowStreamError { error: Error::Data { place, problem }, .. }) => {
                 format!("{}: {problem}", below(&place.path))
             }
             Job::Bad(unread) => unread.error.to_string(),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 use super::sources::Sources;
-use super::{Classifier, Input, Notes, Taken};
-use crate::data::parallel::Ordered;
-use crate::error::{Error, Result, guard};
+use super::{Classifier, Input, InputSpec, Notes};
+use crate::data::parallel::OrderedMap;
+use crate::error::{Error, Result, catch_panics};
 
 /// How inputs are read and batched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct ClassifiedBatch {
 pub struct Stream<'a> {
     classifier: &'a Classifier,
     batching: Batching,
-    read: Ordered<Vec<Input>>,
+    read: OrderedMap<Vec<Input>>,
     waiting: VecDeque<Input>,
     /// The number of warnings about inputs.
     remarks: usize,
@@ -71,14 +71,14 @@ impl Classifier {
                            exported";
             return Err(Error::artifact(&self.path, problem));
         }
-        let spec = Arc::new(Taken { images: sources.images.clone(), ..self.taken() });
+        let spec = Arc::new(InputSpec { images: sources.images.clone(), ..self.taken() });
         let worker = || {
             let spec = Arc::clone(&spec);
             let mut reader = None;
             move |job| spec.read(job, &mut reader)
         };
         let ahead = (batching.size + AHEAD * batching.threads).min(MAX_AHEAD);
-        let read = Ordered::new(batching.threads, sources.jobs(&spec), ahead, worker);
+        let read = OrderedMap::new(batching.threads, sources.jobs(&spec), ahead, worker);
         Ok(Stream { classifier: self, batching, read, waiting: VecDeque::new(), remarks: 0 })
     }
 
@@ -94,7 +94,7 @@ impl Classifier {
     /// Rows of the wrong width, and a model that fails.
     pub fn classify(&self, rows: &[&[f32]]) -> Result<Vec<Found>> {
         let size = [rows.len() as i64, self.metadata.input.shape.features()];
-        guard(|| self.classify_batch(&Tensor::from_slice(&rows.concat()).f_view(size)?))
+        catch_panics(|| self.classify_batch(&Tensor::from_slice(&rows.concat()).f_view(size)?))
     }
 
     /// Classifies raw inputs (N, …).
@@ -134,7 +134,7 @@ impl Iterator for Stream<'_> {
             self.classifier.optimize();
         }
         let inputs: Vec<_> = self.waiting.drain(..size).collect();
-        (!inputs.is_empty()).then(|| guard(|| self.classify_inputs(inputs)))
+        (!inputs.is_empty()).then(|| catch_panics(|| self.classify_inputs(inputs)))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::evaluate::Evaluation;
 use crate::loader::Batch;
 use crate::options::Config;
 use crate::predict::Classifier;
-use crate::predict::explain::{Explainer, Subject, heat_map, plain};
+use crate::predict::explain::{Explainer, Subject, draw_heat_map, plain};
 use crate::run::Examples;
 
 /// A misclassified example.
@@ -89,7 +89,7 @@ fn explain(
     let image_range = classifier.metadata().input.value_range.filter(|_| dataset.shape.image().is_some());
     if let Some(range) = image_range {
         let raw = raw.to_device(tch::Device::Cpu).view(subject.shape());
-        let heat = attribution.map(|attribution| heat_map(&raw, &attribution, range)).transpose()?;
+        let heat = attribution.map(|attribution| draw_heat_map(&raw, &attribution, range)).transpose()?;
         let images = Some((shrink(plain(&raw, range)?), heat.map(shrink)));
         return Ok(ConfidentError { images, ..error });
     }

@@ -19,11 +19,11 @@ use tch::Device;
 
 use crate::data::Dataset;
 use crate::data::audit::{Audit, audit};
-use crate::error::{Error, Result, guard};
+use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::{self, Evaluation};
 use crate::export::Metadata;
 use crate::loader::decode_all;
-use crate::loader::sheet::contact_sheet;
+use crate::loader::sheet::augmentation_sheet;
 use crate::options::Config;
 use crate::report::card::ModelFile;
 use crate::run::RunFolder;
@@ -63,7 +63,7 @@ impl Report {
     /// # Errors
     /// If the run has no model or the model of another run, or if the data is missing or has changed.
     pub fn of(run: &RunFolder, device: Device) -> Result<Self> {
-        guard(|| {
+        catch_panics(|| {
             let Finished { classifier, config, examples } = Finished::open(run, device)?;
             let metadata = classifier.metadata().clone();
             let feed = examples.raw(&examples.split.held_out, &config, device);
@@ -112,7 +112,7 @@ fn sheet(examples: &Examples, config: &Config) -> Result<Option<RgbImage>> {
         return Ok(None);
     }
     let rows = (0..SHEET_ROWS).map(|_| config.augment.parse().map_err(Error::Usage));
-    contact_sheet(&few, &rows.collect::<Result<Vec<_>>>()?, config.seed).map(Some)
+    augmentation_sheet(&few, &rows.collect::<Result<Vec<_>>>()?, config.seed).map(Some)
 }
 
 fn audit_if_small(dataset: &Dataset, config: &Config) -> Result<Option<Audit>> {

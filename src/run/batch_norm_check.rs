@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use crate::distributed::World;
 use crate::error::{Error, Result};
-use crate::loader::{Pass, TrainFeed};
+use crate::loader::{Pass, TrainLoader};
 use crate::model::{Network, Tensors};
 use crate::options::Config;
 
@@ -14,10 +14,15 @@ use crate::options::Config;
 ///
 /// # Errors
 /// Names the layer and the remedy.
-pub(super) fn check(network: &Network, train: &dyn TrainFeed, config: &Config, world: &World) -> Result<()> {
+pub(super) fn check(
+    network: &Network,
+    train: &dyn TrainLoader,
+    config: &Config,
+    world: &World,
+) -> Result<()> {
     let (rows, processes) = (train.rows(), world.size());
     let pass = Pass { processes, ..Pass::new(1, config.batch_size, config.seed) };
-    if pass.smallest_share(rows) != 1 {
+    if pass.smallest_local_batch(rows) != 1 {
         return Ok(());
     }
     let Some(layer) = failing_layer(network)? else { return Ok(()) };
@@ -50,7 +55,7 @@ fn failing_layer(network: &Network) -> Result<Option<String>> {
     };
     let size: Vec<i64> = std::iter::once(1).chain(network.task().input.0.iter().copied()).collect();
     let example = Tensor::zeros(size, (Kind::Float, device));
-    let forward = tch::no_grad(|| crate::error::guard(|| network.forward(&example, true)));
+    let forward = tch::no_grad(|| crate::error::catch_panics(|| network.forward(&example, true)));
     let is_broken = |(_, tensor): &(&String, &Tensor)| tensor.isfinite().all().int64_value(&[]) == 0;
     let broken = buffers.iter().find(is_broken).map(|(name, _)| layer_of(name));
     tch::no_grad(|| buffers.into_values().zip(&before).for_each(|(mut own, before)| own.copy_(before)));
@@ -78,7 +83,7 @@ fn layer_of(buffer: &str) -> String {
 mod tests {
     use super::*;
     use crate::data::InputShape;
-    use crate::loader::{InMemory, MemoryFeed, Sampling};
+    use crate::loader::{MemoryExamples, MemoryLoader, Sampling};
     use crate::model::Task;
     use crate::model::preprocessing::TensorDataset;
     use tch::{Device, nn};
@@ -91,8 +96,11 @@ mod tests {
     fn checked(network: &Network, rows: i64, batch_size: u32) -> Result<()> {
         let inputs = Tensor::zeros([rows, 1], (Kind::Float, Device::Cpu));
         let labels = Tensor::zeros([rows], (Kind::Int64, Device::Cpu));
-        let feed =
-            MemoryFeed::new(InMemory::ready(TensorDataset { inputs, labels }), Sampling::Shuffled, None);
+        let feed = MemoryLoader::new(
+            MemoryExamples::ready(TensorDataset { inputs, labels }),
+            Sampling::Shuffled,
+            None,
+        );
         let config = Config { batch_size, ..Config::default() };
         check(network, &feed, &config, &World::alone())
     }

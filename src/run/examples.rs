@@ -7,7 +7,7 @@ use crate::data::{self, Dataset, Split};
 use crate::error::{Error, Result};
 use crate::feedback::Corrections;
 use crate::loader::augment::Augmentation;
-use crate::loader::{Gallery, HeldOutFeed, InMemory, StreamHeldOut, decode_all};
+use crate::loader::{EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader, decode_all};
 use crate::model::preprocessing::TensorDataset;
 use crate::options::Config;
 use crate::run::RunFolder;
@@ -85,12 +85,12 @@ impl Examples {
     ///
     /// # Errors
     /// If the data has changed since the run started.
-    pub fn own_again(config: &Config, folder: &RunFolder) -> Result<Self> {
+    pub fn reopen_without_corrections(config: &Config, folder: &RunFolder) -> Result<Self> {
         Examples::again(&Config { feedback: None, ..config.clone() }, folder)
     }
 
     /// A feed of raw examples on `device`, for a model that includes its preprocessing.
-    pub fn raw(&self, rows: &[i64], config: &Config, device: Device) -> Box<dyn HeldOutFeed> {
+    pub fn raw(&self, rows: &[i64], config: &Config, device: Device) -> Box<dyn EvaluationLoader> {
         raw_feed(&self.dataset, rows, config, device)
     }
 }
@@ -101,10 +101,10 @@ pub(super) fn raw_feed(
     rows: &[i64],
     config: &Config,
     device: Device,
-) -> Box<dyn HeldOutFeed> {
-    match Gallery::of(dataset, config.threads.count().into(), config.reading.max_bad_share) {
-        Some(gallery) => Box::new(StreamHeldOut::new(&gallery, rows, None, device)),
-        None => Box::new(InMemory::ready(TensorDataset::of(&dataset, rows, device))),
+) -> Box<dyn EvaluationLoader> {
+    match EncodedExamples::of(dataset, config.threads.count().into(), config.reading.max_bad_share) {
+        Some(gallery) => Box::new(StreamEvaluationLoader::new(&gallery, rows, None, device)),
+        None => Box::new(MemoryExamples::ready(TensorDataset::of(&dataset, rows, device))),
     }
 }
 
@@ -122,7 +122,7 @@ fn fits_in_memory(dataset: &Dataset, augmentation: &Augmentation) -> bool {
 /// If it is for images and the examples are not.
 fn augmentation(config: &Config, dataset: &Dataset) -> Result<Augmentation> {
     let augmentation: Augmentation = config.augment.parse().map_err(Error::Usage)?;
-    if !augmentation.is_none() && !dataset.has_pictures() {
+    if !augmentation.is_none() && !dataset.is_image_data() {
         let problem = format!(
             "--augment {augmentation} requires images, but the examples of {} are table rows",
             dataset.path.display()

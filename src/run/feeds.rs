@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use tch::{Device, Tensor};
 
-use crate::data::image::channel_by_channel;
+use crate::data::image::to_channels_first;
 use crate::data::{Dataset, Split};
 use crate::distributed::{World, share};
 use crate::error::{Error, Result};
 use crate::feedback::{Corrections, own_rows};
 use crate::loader::augment::Augmentation;
-use crate::loader::masking::Masking;
+use crate::loader::masking::CategoryMasking;
 use crate::loader::{
-    Augmenter, Gallery, HeldOutFeed, InMemory, MemoryFeed, StreamFeed, StreamHeldOut, TrainFeed,
+    Augmenter, EncodedExamples, EvaluationLoader, MemoryExamples, MemoryLoader, StreamEvaluationLoader,
+    StreamLoader, TrainLoader,
 };
 use crate::model::preprocessing::Preprocessing;
 use crate::model::preprocessing::{TensorDataset, TrainTensors};
@@ -32,10 +33,10 @@ pub(super) struct Sources<'a> {
 /// The feeds of a run; see [`Prepared`](super::Prepared).
 pub(super) struct Feeds {
     pub preprocessing: Preprocessing,
-    pub train: Box<dyn TrainFeed>,
-    pub held_out: Box<dyn HeldOutFeed>,
-    pub share: Option<Box<dyn HeldOutFeed>>,
-    pub test: Option<Box<dyn HeldOutFeed>>,
+    pub train: Box<dyn TrainLoader>,
+    pub held_out: Box<dyn EvaluationLoader>,
+    pub share: Option<Box<dyn EvaluationLoader>>,
+    pub test: Option<Box<dyn EvaluationLoader>>,
 }
 
 impl Sources<'_> {
@@ -52,38 +53,39 @@ impl Sources<'_> {
             }
         };
         let (held_out, share, test) = self.evaluation_feeds(|rows| {
-            Box::new(InMemory::raw(TensorDataset::of(&dataset, rows, device), &preprocessing))
+            Box::new(MemoryExamples::raw(TensorDataset::of(&dataset, rows, device), &preprocessing))
         });
         let augmentation = self.augmentation;
         let augmenter = dataset.range.filter(|_| !augmentation.is_none());
         let augmenter =
             augmenter.map(|range| Augmenter { augmentation, shape: dataset.shape.clone(), range });
         let train = match augmenter {
-            Some(_) => InMemory::still_raw(train.0, &preprocessing),
-            None => InMemory::raw(train.0, &preprocessing),
+            Some(_) => MemoryExamples::raw_per_batch(train.0, &preprocessing),
+            None => MemoryExamples::raw(train.0, &preprocessing),
         };
-        let masking = Masking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
-        let train = Box::new(MemoryFeed::new(train, config.sampling, augmenter).masked(masking));
+        let masking =
+            CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
+        let train = Box::new(MemoryLoader::new(train, config.sampling, augmenter).masked(masking));
         Feeds { preprocessing, train, held_out, share, test }
     }
 
     /// Feeds of images that are decoded during training.
-    pub fn streamed(self, gallery: &Arc<Gallery>) -> Result<Feeds> {
+    pub fn streamed(self, gallery: &Arc<EncodedExamples>) -> Result<Feeds> {
         let Sources { config, dataset, split, corrected, device, .. } = self;
         let sample = sample(dataset, &own_rows(&split.train, corrected), gallery)?;
         let preprocessing = Preprocessing::fit(dataset, &sample, config.reading.missing);
         let (held_out, share, test) = self.evaluation_feeds(|rows| {
-            Box::new(StreamHeldOut::new(gallery, rows, Some(&preprocessing), device))
+            Box::new(StreamEvaluationLoader::new(gallery, rows, Some(&preprocessing), device))
         });
         let augmentation = Arc::new(self.augmentation);
         let train =
-            StreamFeed::new(gallery, &split.train, config.sampling, &augmentation, &preprocessing, device);
+            StreamLoader::new(gallery, &split.train, config.sampling, &augmentation, &preprocessing, device);
         Ok(Feeds { preprocessing, train: Box::new(train), held_out, share, test })
     }
 
     /// The validation set, this rank's shard for validation during training, and the test set. Rank 0 evaluates the final
     /// model, and needs the whole sets. With corrections, validation includes those in the validation set.
-    fn evaluation_feeds(&self, feed: impl Fn(&[i64]) -> Box<dyn HeldOutFeed>) -> EvaluationFeeds {
+    fn evaluation_feeds(&self, feed: impl Fn(&[i64]) -> Box<dyn EvaluationLoader>) -> EvaluationFeeds {
         let Split { held_out, test, .. } = self.split;
         let watched =
             self.corrected.map(|corrected| [held_out.clone(), corrected.watched(self.split)].concat());
@@ -101,20 +103,21 @@ impl Sources<'_> {
     }
 }
 
-type EvaluationFeeds = (Box<dyn HeldOutFeed>, Option<Box<dyn HeldOutFeed>>, Option<Box<dyn HeldOutFeed>>);
+type EvaluationFeeds =
+    (Box<dyn EvaluationLoader>, Option<Box<dyn EvaluationLoader>>, Option<Box<dyn EvaluationLoader>>);
 
 /// Number of images for the statistics when streamed images are standardized.
 const SAMPLED: usize = 256;
 
 /// An evenly spaced sample of the training images.
-fn sample(dataset: &Dataset, train: &[i64], gallery: &Arc<Gallery>) -> Result<TrainTensors> {
+fn sample(dataset: &Dataset, train: &[i64], gallery: &Arc<EncodedExamples>) -> Result<TrainTensors> {
     let count = train.len().min(SAMPLED);
     let rows: Vec<i64> = (0..count).map(|index| train[index * train.len() / count]).collect();
     let (mut bytes, mut labels) = (Vec::new(), Vec::new());
     for (row, decoded) in rows.iter().zip(gallery.middles(&rows)) {
         match decoded {
             Ok(pixels) => {
-                channel_by_channel(&pixels, gallery.channel_count(), &mut bytes);
+                to_channels_first(&pixels, gallery.channel_count(), &mut bytes);
                 labels.push(dataset.labels[*row as usize]);
             }
             Err(problem) => gallery.report(*row as usize, problem)?,

@@ -29,7 +29,7 @@ impl Finished {
         let config = Config::read(&run.config_file())?;
         let path = Finished::model(run, &config)?;
         let classifier = Classifier::load_on(&path, device)?;
-        let examples = Examples::own_again(&config, run)?;
+        let examples = Examples::reopen_without_corrections(&config, run)?;
         classifier.metadata().refuse_other_data(&path, &examples.dataset)?;
         Ok(Finished { classifier, config, examples })
     }

@@ -93,7 +93,7 @@ impl RunFolder {
 
     /// Removes the files of a run that was killed before its first checkpoint, so that it can start again at `path`.
     /// Other files stay, and make the folder unusable for a new run.
-    pub fn clear_unbegun(path: &Path) -> Result<()> {
+    pub fn remove_unstarted(path: &Path) -> Result<()> {
         let run = RunFolder { path: path.to_path_buf() };
         let checkpoints = path.join("checkpoints");
         let _writer = path.is_dir().then(|| run.writer()).transpose()?;
@@ -199,7 +199,7 @@ impl RunFolder {
     }
 
     /// Whether the model is at least as new as the last checkpoint, so that no training step followed its export.
-    pub fn has_current_model(&self) -> bool {
+    pub fn is_model_current(&self) -> bool {
         let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
         let model = changed(&self.model());
         model.is_some() && model >= changed(&self.last_checkpoint())

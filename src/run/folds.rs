@@ -14,7 +14,7 @@ use tch::Device;
 
 use super::Run;
 use crate::data::atomic;
-use crate::error::{Error, Result, guard};
+use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::METRICS;
 use crate::options::Config;
 use crate::predict::Classifier;
@@ -100,7 +100,7 @@ impl CrossValidation {
 
     /// Metrics of all folds, also written to folds.csv. All folds must be complete.
     pub fn figures(&self) -> Result<Vec<FoldFigures>> {
-        guard(|| {
+        catch_panics(|| {
             let figures: Vec<_> =
                 (1..=self.folds).map(|fold| self.figures_of(fold)).collect::<Result<_>>()?;
             // The last columns are metrics with dynamic names, which serde does not know.

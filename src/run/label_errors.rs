@@ -6,8 +6,8 @@ use tch::{Kind, Tensor};
 
 use super::{CrossValidation, Prepared, load_weights};
 use crate::data::atomic;
-use crate::error::{Result, guard};
-use crate::evaluate::label_errors::{Suspicion, rank};
+use crate::error::{Result, catch_panics};
+use crate::evaluate::label_errors::{LabelIssue, rank};
 use crate::loader::Batch;
 
 /// Result of the search for label errors.
@@ -22,7 +22,7 @@ pub struct LabelErrors {
 /// Ranks the labels of all examples by their out-of-fold probability, lowest first, and writes the ranking
 /// to `output`. All folds must be complete.
 pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<LabelErrors> {
-    guard(|| {
+    catch_panics(|| {
         let mut rows: Vec<i64> = Vec::new();
         let mut probabilities = Vec::new();
         let mut last = None;
@@ -37,7 +37,7 @@ pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<Label
         let dataset = last.expect("there is at least one fold");
         let labels: Vec<_> = rows.iter().map(|row| dataset.labels[*row as usize]).collect();
         let ranking = rank(&probabilities, &labels);
-        let name = |suspicion: &Suspicion| dataset.names.name(rows[suspicion.index] as usize);
+        let name = |suspicion: &LabelIssue| dataset.names.name(rows[suspicion.index] as usize);
         write(output, &ranking, &dataset.classes, name)?;
         let errors = ranking.iter().filter(|suspicion| suspicion.is_error).count();
         Ok(LabelErrors { ranked: ranking.len(), errors })
@@ -59,9 +59,9 @@ fn validation_probabilities(prepared: &Prepared) -> Result<Vec<Vec<f64>>> {
 
 fn write(
     path: &Path,
-    ranking: &[Suspicion],
+    ranking: &[LabelIssue],
     classes: &[String],
-    name: impl Fn(&Suspicion) -> String,
+    name: impl Fn(&LabelIssue) -> String,
 ) -> Result<()> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut write = |record: &[&str]| writer.write_record(record).expect("writing to memory does not fail");

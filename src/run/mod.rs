@@ -31,10 +31,10 @@ use std::path::Path;
 use tch::Tensor;
 
 use crate::distributed::World;
-use crate::error::{Error, Result, guard};
+use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::{Keep, evaluate};
 use crate::export::{self, Found, Metadata};
-use crate::loader::HeldOutFeed;
+use crate::loader::EvaluationLoader;
 use crate::model::Network;
 use crate::options::Config;
 use crate::train::checkpoint::{Best, Checkpoint, Position};
@@ -89,7 +89,7 @@ pub enum Outcome {
     /// All epochs are complete and the model is exported.
     Trained(Box<Trained>),
     /// All epochs are complete, and rank 0 exports the model.
-    Helped,
+    CompletedOnRank0,
     /// Training stopped on request and can be resumed.
     Interrupted {
         /// The current epoch, from 1.
@@ -110,7 +110,7 @@ pub fn start(config: &Config, out: Option<&Path>, world: &World) -> Result<Run> 
 /// Like [`start`], with a custom model from `make`. `config.model` is `own:` and a name for it.
 pub fn start_with(config: &Config, out: Option<&Path>, world: &World, make: MakeNetwork) -> Result<Run> {
     world.attempt(|| {
-        guard(|| {
+        catch_panics(|| {
             let prepared = Prepared::with(config, world, make)?;
             let with_stored_corrections =
                 prepared.corrections.as_ref().map(|corrections| corrections.settle(config));
@@ -122,7 +122,7 @@ pub fn start_with(config: &Config, out: Option<&Path>, world: &World, make: Make
 fn start_prepared(config: &Config, out: Option<&Path>, world: &World, prepared: Prepared) -> Result<Run> {
     world.same("options", &config.to_toml())?;
     let mut lock = None;
-    let path = world.told_by_first(|| {
+    let path = world.broadcast_result(|| {
         let folder = RunFolder::create(out, config)?;
         lock = Some(folder.writer()?);
         folder.write_config(config, &prepared)?;
@@ -147,10 +147,10 @@ pub fn resume_with(config: &Config, folder: RunFolder, world: &World, make: Make
         require_checkpoint(&folder)?;
         let lock = lock_on_rank0(&folder, world)?;
         let config = &with_stored_corrections(config, &folder)?;
-        let prepared = Prepared::again_with(config, &folder, world, make)?;
+        let prepared = Prepared::reopen_with(config, &folder, world, make)?;
         resume_prepared(config, folder, prepared, world, lock)
     };
-    world.attempt(|| guard(resume))
+    world.attempt(|| catch_panics(resume))
 }
 
 /// Resumes the run in the folder `path`, or starts it if it has no checkpoint. `config` has the options of the run.
@@ -158,7 +158,7 @@ pub(crate) fn start_or_resume(config: &Config, path: &Path) -> Result<Run> {
     match RunFolder::open(path) {
         Ok(folder) if folder.last_checkpoint().is_file() => resume(config, folder, &World::alone()),
         _ => {
-            RunFolder::clear_unbegun(path)?;
+            RunFolder::remove_unstarted(path)?;
             start(config, Some(path), &World::alone())
         }
     }
@@ -189,7 +189,7 @@ fn require_checkpoint(folder: &RunFolder) -> Result<()> {
 /// Locks the run folder on rank 0; other ranks write nothing.
 fn lock_on_rank0(folder: &RunFolder, world: &World) -> Result<Option<Writer>> {
     let mut lock = None;
-    world.told_by_first(|| {
+    world.broadcast_result(|| {
         lock = Some(folder.writer()?);
         Ok(String::new())
     })?;
@@ -206,7 +206,7 @@ fn resume_prepared(
     let mut run = Run::new(config, folder, prepared, world, lock)?;
     run.training.resume(&mut run.prepared.network)?;
     // Rank 0 writes only after all ranks have read the checkpoint folder.
-    world.told_by_first(|| {
+    world.broadcast_result(|| {
         run.folder.clear_partial()?;
         run.folder.write_config(config, &run.prepared)?;
         Ok(String::new())
@@ -219,16 +219,16 @@ fn resume_prepared(
 /// Trains until the last epoch or until `stop` returns true after a step, and exports the best model.
 pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) -> Result<Outcome> {
     let Run { config, folder, mut prepared, mut training, world, lock: _writer } = run;
-    let ending =
-        world.attempt(|| guard(|| train(&config, &folder, &mut prepared, &mut training, callback, stop)))?;
+    let ending = world
+        .attempt(|| catch_panics(|| train(&config, &folder, &mut prepared, &mut training, callback, stop)))?;
     let position = training.position();
     if ending == Ending::Paused {
         return Ok(Outcome::Interrupted { epoch: position.epoch, step: position.step });
     }
     if !world.is_first() {
-        return Ok(Outcome::Helped);
+        return Ok(Outcome::CompletedOnRank0);
     }
-    guard(|| {
+    catch_panics(|| {
         let best = position.best.ok_or_else(|| {
             Error::Diverged(format!(
                 "no epoch of {} has a finite validation loss, so there is no model to export. A lower --lr or --clip 1 often helps",
@@ -284,7 +284,7 @@ fn train(
 /// # Errors
 /// If the run has no such checkpoint, or the data is missing or has changed.
 pub fn export(folder: &RunFolder, checkpoint: &Path, output: &Path) -> Result<Metadata> {
-    guard(|| {
+    catch_panics(|| {
         let config = Config::read(&folder.config_file())?;
         let mut prepared = Prepared::again(&config, folder)?;
         let position = load_weights(&mut prepared.network, checkpoint)?;
@@ -304,12 +304,12 @@ impl Run {
 
     /// Whether training is complete and the model exported. All ranks must call it.
     pub fn is_finished(&self) -> Result<bool> {
-        let has_model = self.world.told_by_first(|| Ok(self.folder.has_current_model().to_string()))?;
+        let has_model = self.world.broadcast_result(|| Ok(self.folder.is_model_current().to_string()))?;
         Ok(self.training.is_over() && has_model == "true")
     }
 
     /// A message that the run is finished, with the way to continue training.
-    pub fn account_of_end(&self) -> String {
+    pub fn finished_message(&self) -> String {
         let (run, epochs) = (self.folder.path().display(), self.training.position().epoch - 1);
         let reason = match self.training.stopped_early() {
             Some(reason) => reason,
@@ -363,7 +363,7 @@ pub(crate) fn found(
     logits: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Found> {
     let classes = prepared.dataset.classes.len();
-    let measure = |feed: &dyn HeldOutFeed| evaluate(feed, classes, Keep::Scores, &logits);
+    let measure = |feed: &dyn EvaluationLoader| evaluate(feed, classes, Keep::Scores, &logits);
     let held_out = measure(&*prepared.held_out)?;
     let test = prepared.test.as_deref().map(measure).transpose()?;
     Ok(Found { epoch, held_out, test })
@@ -374,7 +374,7 @@ fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) ->
     let found = found(prepared, epoch, |inputs| network.forward(inputs, false))?;
     let metadata = Metadata::new(config, dataset, split, preprocessing, &found);
     let samples = prepared.samples(config)?;
-    let module = network.script(&export::dress(preprocessing, &metadata))?;
+    let module = network.script(&export::with_preprocessing(preprocessing, &metadata))?;
     export::torchscript(module, &metadata, &samples, path)?;
     tracing::info!(file = %path.display(), epoch, "exported the model");
     Ok((metadata, found))

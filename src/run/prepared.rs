@@ -13,7 +13,7 @@ use crate::distributed::World;
 use crate::error::{Error, Result};
 use crate::export::SAMPLES;
 use crate::feedback::Corrections;
-use crate::loader::{Gallery, HeldOutFeed, TrainFeed};
+use crate::loader::{EncodedExamples, EvaluationLoader, TrainLoader};
 use crate::model::preprocessing::Preprocessing;
 use crate::model::weights::{self, Matching};
 use crate::model::{Network, Task};
@@ -34,13 +34,13 @@ pub struct Prepared {
     /// Preprocessing of raw values.
     pub preprocessing: Preprocessing,
     /// The training set.
-    pub train: Box<dyn TrainFeed>,
+    pub train: Box<dyn TrainLoader>,
     /// The validation set; on ranks other than 0, only the shard of the rank.
-    pub held_out: Box<dyn HeldOutFeed>,
+    pub held_out: Box<dyn EvaluationLoader>,
     /// The validation set during training, if different: a shard, or the validation set with corrections.
-    pub share: Option<Box<dyn HeldOutFeed>>,
+    pub share: Option<Box<dyn EvaluationLoader>>,
     /// The test set.
-    pub test: Option<Box<dyn HeldOutFeed>>,
+    pub test: Option<Box<dyn EvaluationLoader>>,
     /// The weight of each class in the loss; `None` for equal weights.
     pub class_weights: Option<Vec<f32>>,
     /// The model.
@@ -78,11 +78,16 @@ impl Prepared {
     /// # Errors
     /// If the data has changed since the run started.
     pub fn again(config: &Config, folder: &RunFolder) -> Result<Self> {
-        Prepared::again_with(config, folder, &World::alone(), &named(config))
+        Prepared::reopen_with(config, folder, &World::alone(), &named(config))
     }
 
     /// Like [`Prepared::again`], with a model from `make`, for one rank of `world`.
-    pub fn again_with(config: &Config, folder: &RunFolder, world: &World, make: MakeNetwork) -> Result<Self> {
+    pub fn reopen_with(
+        config: &Config,
+        folder: &RunFolder,
+        world: &World,
+        make: MakeNetwork,
+    ) -> Result<Self> {
         Prepared::of(Examples::again(config, folder)?, config, world, make)
     }
 
@@ -99,7 +104,7 @@ impl Prepared {
     }
 
     /// About `count` raw training examples, evenly spaced, on the CPU.
-    pub(crate) fn training_sample(&self, config: &Config, count: usize) -> Box<dyn HeldOutFeed> {
+    pub(crate) fn training_sample(&self, config: &Config, count: usize) -> Box<dyn EvaluationLoader> {
         let every = self.split.train.len().div_ceil(count).max(1);
         let rows: Vec<i64> = self.split.train.iter().copied().step_by(every).collect();
         raw_feed(&self.dataset, &rows, config, Device::Cpu)
@@ -119,15 +124,15 @@ impl Prepared {
         let Examples { dataset, split, augmentation, corrections } = examples;
         world.same("data", &dataset.sha256)?;
         world.same("feedback", corrections.as_ref().map_or("", |corrections| &corrections.sha256))?;
-        let (local_rank, local_size) = world.on_this_machine();
+        let (local_rank, local_size) = world.local_rank_and_size();
         let device = config.device.resolve_for(local_rank, local_size)?;
-        world.speak_on(device)?;
+        world.prepare_device(device)?;
         let task = Task { input: dataset.shape.clone(), classes: dataset.classes.len() as i64 };
         let mut network = make(&task, device)?;
         network.freeze(&config.training.freeze)?;
         config.training.channels_last.lay_out(&mut network)?;
         if config.training.sync_batch_norm {
-            network.synchronise_batch_norm(world)?;
+            network.synchronize_batch_norm(world)?;
         }
         cresset_bridge::autocast::allow_tf32(config.training.tf32)?;
         // Set the number of threads before any sum, because it determines the order of summation.
@@ -138,10 +143,11 @@ impl Prepared {
         let corrected = corrections.as_ref();
         let sources =
             Sources { config, dataset: &dataset, split: &split, corrected, augmentation, device, world };
-        let feeds = match Gallery::of(&dataset, own_threads.count().into(), config.reading.max_bad_share) {
-            Some(gallery) => sources.streamed(&gallery)?,
-            None => sources.in_memory(),
-        };
+        let feeds =
+            match EncodedExamples::of(&dataset, own_threads.count().into(), config.reading.max_bad_share) {
+                Some(gallery) => sources.streamed(&gallery)?,
+                None => sources.in_memory(),
+            };
         let labels: Vec<_> = split.train.iter().map(|row| dataset.labels[*row as usize]).collect();
         let class_weights = config.class_weights.of(&labels, dataset.classes.len());
         let Feeds { preprocessing, train, held_out, share, test } = feeds;
@@ -173,7 +179,7 @@ fn init(network: &Network, file: &Path, config: &Config) -> Result<Matching> {
     };
     let is_head = |name: &str| network.is_head(name);
     let matching = Matching::of(&state, &weights, config.init_key.as_deref()).map_err(fault)?;
-    matching.refuse_chance(&state, &weights, is_head).map_err(fault)?;
+    matching.reject_chance_match(&state, &weights, is_head).map_err(fault)?;
     let matching = if config.fresh_head { matching.without(is_head) } else { matching };
     matching.apply(&state, &weights).map_err(fault)?;
     tracing::info!(file = %file.display(), "loaded weights: {}", matching.summary());

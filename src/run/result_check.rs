@@ -53,10 +53,10 @@ pub(super) fn warning(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::Confusion;
+    use crate::evaluate::ConfusionMatrix;
 
     fn said(loss: f64, counts: [[u64; 2]; 2], train_losses: &[f64]) -> Option<String> {
-        let confusion = Confusion::new(2, counts.as_flattened().to_vec());
+        let confusion = ConfusionMatrix::new(2, counts.as_flattened().to_vec());
         let held_out = Evaluation { loss, confusion, scores: None };
         let record = |(index, train_loss): (usize, &f64)| EpochRecord {
             epoch: index as u32 + 1,

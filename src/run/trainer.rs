@@ -134,7 +134,7 @@ impl<'a> Trainer<'a> {
             Outcome::Interrupted { epoch, step } => {
                 Err(Error::Interrupted { folder: folder.path().to_path_buf(), epoch, step })
             }
-            Outcome::Helped => unreachable!("rank 0 exports the model"),
+            Outcome::CompletedOnRank0 => unreachable!("rank 0 exports the model"),
         }
     }
 }

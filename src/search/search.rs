@@ -229,7 +229,7 @@ impl Search {
         let outcome =
             run::start_or_resume(&config, &path).and_then(|run| run::finish(run, &mut callback, stop));
         let has_stopped = match outcome {
-            Ok(Outcome::Trained(_) | Outcome::Helped) => false,
+            Ok(Outcome::Trained(_) | Outcome::CompletedOnRank0) => false,
             Ok(Outcome::Interrupted { epoch, step }) => step > 0 || epoch <= epochs,
             // Caused by the options of the trial.
             Err(error @ (Error::Diverged(_) | Error::Memory(_) | Error::Usage(_))) => {

@@ -151,7 +151,7 @@ impl Checkpoint {
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         let damaged = |reason: &str| broken(path, reason);
         if !checksums::check(bytes).map_err(|problem| damaged(&problem))? {
-            checksums::say_none(path);
+            checksums::warn_missing(path);
         }
         let metadata = safetensors::metadata(bytes, damaged)?;
         let parsed = metadata.get(safetensors::CHECKPOINT).and_then(|text| serde_json::from_str(text).ok());

@@ -5,7 +5,7 @@ use tch::{Device, Tensor};
 
 use super::Plan;
 use super::distillation::Distillation;
-use super::step::{Context, Outcome, Step};
+use super::step::{Context, Step, StepOutcome};
 use crate::distributed::World;
 use crate::error::Result;
 use crate::loader::Batch;
@@ -68,7 +68,7 @@ impl Learner {
 
     /// One training step: forward pass, loss, backward pass and, every `accumulate` batches and at the end of an epoch, an
     /// update with the learning rate `lr`.
-    pub fn step(&mut self, network: &Network, batch: &Batch, lr: f64) -> Result<Outcome> {
+    pub fn step(&mut self, network: &Network, batch: &Batch, lr: f64) -> Result<StepOutcome> {
         let step = match &mut self.step {
             Some(step) => step,
             None => self.step.insert(Step::choose(&mut self.context, network, batch)?),

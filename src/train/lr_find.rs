@@ -2,10 +2,10 @@
 //! increasing learning rate to see which rates decrease the loss.
 
 use super::learner::Learner;
-use super::step::Outcome;
+use super::step::StepOutcome;
 use super::{CudaGraph, Plan, TrainOptions};
 use crate::error::{Error, Result};
-use crate::loader::{Pass, TrainFeed};
+use crate::loader::{Pass, TrainLoader};
 use crate::model::Network;
 
 /// The learning rates to test.
@@ -40,7 +40,7 @@ impl LrCurve {
     ///
     /// # Errors
     /// An empty range, or a plan with unknown names.
-    pub fn find(network: &Network, plan: &Plan, train: &dyn TrainFeed, range: Range) -> Result<Self> {
+    pub fn find(network: &Network, plan: &Plan, train: &dyn TrainLoader, range: Range) -> Result<Self> {
         let Range { from, to, steps } = range;
         if !(from > 0. && from < to && to.is_finite()) || steps < 2 {
             let problem =
@@ -55,7 +55,7 @@ impl LrCurve {
         let (mut points, mut smoothed, mut lowest) = (Vec::new(), 0., f64::INFINITY);
         for (step, batch) in batches.enumerate() {
             let rate = from * (to / from).powf(step as f64 / (steps - 1) as f64);
-            let Outcome::Learned { loss, .. } = learner.step(network, &batch?, rate)? else { break };
+            let StepOutcome::Learned { loss, .. } = learner.step(network, &batch?, rate)? else { break };
             smoothed = SMOOTHING * smoothed + (1. - SMOOTHING) * loss.double_value(&[]);
             // Bias correction, because the average starts at zero.
             let value = smoothed / (1. - SMOOTHING.powi(step as i32 + 1));

@@ -38,5 +38,5 @@ pub use options::{AverageKind, ChannelsLast, CudaGraph, OnNan, Precision, TrainO
 pub use plan::Plan;
 pub use resume::{Identity, MAY_DIFFER};
 pub use running::Running;
-pub use step::Outcome;
+pub use step::StepOutcome;
 pub use training::{Data, Ending, Training};

@@ -8,7 +8,7 @@ use tch::Device;
 
 use super::checkpoint::{self, Checkpoint, Position};
 use super::{Plan, Running, Training};
-use crate::data::random::{Purpose, in_epoch, stream};
+use crate::data::random::{Purpose, epoch_stream, stream};
 use crate::error::{Error, Result};
 use crate::model::{Network, Tensors};
 
@@ -126,7 +126,7 @@ impl Training {
         let Position { epoch, rows, .. } = self.position;
         let rank = self.world.rank();
         if rank > 0 {
-            let number = in_epoch(epoch, rows) ^ (u64::from(rank) << 48);
+            let number = epoch_stream(epoch, rows) ^ (u64::from(rank) << 48);
             let mut generator = stream(self.plan.seed, Purpose::Process, number);
             tch::manual_seed(generator.random::<i64>());
         }

@@ -9,7 +9,7 @@ use super::checkpoint::CheckpointFolder;
 use super::*;
 use crate::data::InputShape;
 use crate::error::Result;
-use crate::loader::{InMemory, MemoryFeed, Sampling};
+use crate::loader::{MemoryExamples, MemoryLoader, Sampling};
 use crate::model::preprocessing::TensorDataset;
 use crate::model::{Network, Task};
 
@@ -43,10 +43,10 @@ impl Bench {
         bench
     }
 
-    fn part(&self) -> InMemory {
+    fn part(&self) -> MemoryExamples {
         let labels =
             (Tensor::arange(ROWS, (Kind::Int64, Device::Cpu)) * 0.7).sin().gt(0.).to_kind(Kind::Int64);
-        InMemory::ready(TensorDataset { inputs: self.inputs.shallow_clone(), labels })
+        MemoryExamples::ready(TensorDataset { inputs: self.inputs.shallow_clone(), labels })
     }
 
     fn train(
@@ -72,9 +72,9 @@ impl Bench {
         let mut training = change(Training::new(plan, &network, checkpoints)?);
         training.save_last(&network)?;
         let held_out =
-            InMemory::ready(TensorDataset { inputs: self.validation.shallow_clone(), ..self.labels() });
+            MemoryExamples::ready(TensorDataset { inputs: self.validation.shallow_clone(), ..self.labels() });
         let (train, name) =
-            (MemoryFeed::new(self.part(), Sampling::Shuffled, None), |place| format!("row {place}"));
+            (MemoryLoader::new(self.part(), Sampling::Shuffled, None), |place| format!("row {place}"));
         training.run(&mut network, &Data { train: &train, held_out: &held_out, name: &name }, callbacks)?;
         Ok((training, network))
     }
@@ -189,8 +189,8 @@ fn accumulated_small_batches_are_large_ones() {
         let task = Task { input: InputShape(vec![2]), classes: 2 };
         let network = Network::new("mlp", "width=8", &task, Device::Cpu, 1).unwrap();
         let mut learner = Learner::new(&plan, &network).unwrap();
-        let feed = MemoryFeed::new(bench.part(), Sampling::Shuffled, None);
-        for batch in crate::loader::TrainFeed::epoch(&feed, crate::loader::Pass::new(1, batch_size, 1)) {
+        let feed = MemoryLoader::new(bench.part(), Sampling::Shuffled, None);
+        for batch in crate::loader::TrainLoader::epoch(&feed, crate::loader::Pass::new(1, batch_size, 1)) {
             learner.step(&network, &batch.unwrap(), 0.05).unwrap();
         }
         network.state()["fc1.weight"].copy()
@@ -212,7 +212,7 @@ fn clipping_bounds_the_step() {
         };
         let before = network.state()["fc1.weight"].copy();
         let mut learner = Learner::new(&plan, &network).unwrap();
-        let batch = crate::loader::HeldOutFeed::in_order(&bench.part()).next().unwrap().unwrap();
+        let batch = crate::loader::EvaluationLoader::in_order(&bench.part()).next().unwrap().unwrap();
         learner.step(&network, &batch, 1.).unwrap();
         (network.state()["fc1.weight"].detach() - before.detach()).norm().double_value(&[])
     };
@@ -306,10 +306,12 @@ fn a_paused_training_goes_on_to_the_same_bits() {
                 Training::new(paused.plan.clone(), &network, paused.checkpoints.clone()).unwrap();
             tch::manual_seed(99);
             training.resume(&mut network).unwrap();
-            let held_out =
-                InMemory::ready(TensorDataset { inputs: bench.inputs.shallow_clone(), ..bench.labels() });
+            let held_out = MemoryExamples::ready(TensorDataset {
+                inputs: bench.inputs.shallow_clone(),
+                ..bench.labels()
+            });
             let (train, name) =
-                (MemoryFeed::new(bench.part(), Sampling::Shuffled, None), |place| format!("row {place}"));
+                (MemoryLoader::new(bench.part(), Sampling::Shuffled, None), |place| format!("row {place}"));
             let data = Data { train: &train, held_out: &held_out, name: &name };
             training.run(&mut network, &data, &mut []).unwrap();
             assert_eq!(

@@ -8,12 +8,12 @@ use super::distillation::Distillation;
 use super::fault::Fault;
 use super::learner::Learner;
 use super::schedule::Schedule;
-use super::step::Outcome;
+use super::step::StepOutcome;
 use super::{EpochRecord, Plan, Running, gpu_memory};
-use crate::distributed::{Agreement, World};
+use crate::distributed::{SignalSync, World};
 use crate::error::{Error, Result};
-use crate::evaluate::{Confusion, Keep, evaluate};
-use crate::loader::{Batch, HeldOutFeed, Pass, TrainFeed};
+use crate::evaluate::{ConfusionMatrix, Keep, evaluate};
+use crate::loader::{Batch, EvaluationLoader, Pass, TrainLoader};
 use crate::model::Network;
 
 /// How a call of [`Training::run`] ended.
@@ -28,9 +28,9 @@ pub enum Ending {
 /// The data of a training run: preprocessed inputs, on the network's device.
 pub struct Data<'a> {
     /// The training set.
-    pub train: &'a dyn TrainFeed,
+    pub train: &'a dyn TrainLoader,
     /// The validation set.
-    pub held_out: &'a dyn HeldOutFeed,
+    pub held_out: &'a dyn EvaluationLoader,
     /// The name of a training example, by its index in the training set.
     pub name: &'a dyn Fn(usize) -> String,
 }
@@ -44,14 +44,14 @@ pub struct Training {
     pub(super) checkpoints: CheckpointFolder,
     pub(super) world: World,
     schedule: Schedule,
-    agreement: Agreement,
+    agreement: SignalSync,
     lr: f64,
     /// Number of steps in the current epoch.
     steps: usize,
     /// The step and the example of the epoch at which this process started or resumed.
     started_at: (usize, usize),
     /// The confusion matrix on the validation set after the last epoch.
-    confusion: Option<Confusion>,
+    confusion: Option<ConfusionMatrix>,
 }
 
 impl Training {
@@ -69,7 +69,7 @@ impl Training {
             checkpoints,
             world: World::alone(),
             schedule,
-            agreement: Agreement::new(),
+            agreement: SignalSync::new(),
             lr: 0.,
             steps: 0,
             started_at: (0, 0),
@@ -97,7 +97,7 @@ impl Training {
         data: &Data,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<Ending> {
-        self.world.equalise(&network.state())?;
+        self.world.broadcast_tensors(&network.state())?;
         'epochs: while !self.is_over() {
             let started = Instant::now();
             self.begin_epoch(network, data.train)?;
@@ -147,7 +147,7 @@ impl Training {
         self.position.step += 1;
         self.position.rows = batch.end;
         match outcome {
-            Outcome::Learned { loss, logits } => {
+            StepOutcome::Learned { loss, logits } => {
                 // A batch of weight 0 only pads this rank; another rank counts its examples.
                 if batch.weight > 0. {
                     self.running.add(&loss, &logits, &batch.labels);
@@ -158,7 +158,7 @@ impl Training {
                 self.position.skipped_in_a_row = 0;
                 Ok(None)
             }
-            Outcome::NotFinite { losses, gradient_norm } => {
+            StepOutcome::NotFinite { losses, gradient_norm } => {
                 Ok(Some(Fault { losses, gradient_norm: Some(gradient_norm), step: self.position.step }))
             }
         }
@@ -173,7 +173,7 @@ impl Training {
         Ok(Flow::of(self.agreement.after_step(&self.world, flow as u8)?))
     }
 
-    fn begin_epoch(&mut self, network: &mut Network, train: &dyn TrainFeed) -> Result<()> {
+    fn begin_epoch(&mut self, network: &mut Network, train: &dyn TrainLoader) -> Result<()> {
         network.train_only_head(self.position.epoch <= self.plan.options.head_epochs);
         self.started_at = (self.position.step, self.position.rows);
         self.steps = self.position.step + train.batches(self.pass());
@@ -184,7 +184,7 @@ impl Training {
     fn end_epoch(
         &mut self,
         network: &Network,
-        validation: &dyn HeldOutFeed,
+        validation: &dyn EvaluationLoader,
         started: Instant,
     ) -> Result<EpochRecord> {
         let epoch = self.position.epoch;
@@ -221,12 +221,12 @@ impl Training {
     fn evaluate(
         &self,
         network: &Network,
-        validation: &dyn HeldOutFeed,
+        validation: &dyn EvaluationLoader,
         started: Instant,
-    ) -> Result<(EpochRecord, Confusion)> {
+    ) -> Result<(EpochRecord, ConfusionMatrix)> {
         // Running statistics differ by rank. Those of rank 0 are evaluated and exported.
         let buffers = network.state().into_iter().filter(|(name, _)| !network.is_parameter(name));
-        self.world.equalise(&buffers.collect())?;
+        self.world.broadcast_tensors(&buffers.collect())?;
         let found = evaluate(validation, network.classes(), Keep::Sums, |inputs| {
             self.learner.logits(network, inputs, false)
         })?;
@@ -284,7 +284,7 @@ impl Training {
     }
 
     /// The confusion matrix on the validation set after the last epoch; none during the first epoch.
-    pub fn confusion(&self) -> Option<&Confusion> {
+    pub fn confusion(&self) -> Option<&ConfusionMatrix> {
         self.confusion.as_ref()
     }
 

@@ -443,7 +443,7 @@ proptest! {
             Ok(found) => prop_assert_eq!(found, logits(trained_model()).unwrap()),
             Err(error) => {
                 let said = error.to_string();
-                prop_assert!(error.is_users(), "{}", said);
+                prop_assert!(error.is_user_error(), "{}", said);
                 prop_assert!(!said.contains('\n') && FORBIDDEN.iter().all(|words| !said.contains(words)), "{}", said);
             }
         }

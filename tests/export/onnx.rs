@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::onnx::{Bench, python};
 use crate::support::{largest_difference, logits_of, root, run, stderr, succeed, text, unlabelled_digits};
 use cresset::data::InputShape;
-use cresset::export::{ExportFormat, Exported};
+use cresset::export::{ExportFormat, ExportedModel};
 use cresset::model::preprocessing::{Preprocessing, PreprocessingKind};
 use cresset::model::{ARCHITECTURES, Network, Task};
 use cresset_bridge::script::{Module, Values};
@@ -25,14 +25,14 @@ fn wear_in(network: &Network) {
 }
 
 /// The network behind its preprocessing, as a run exports it.
-fn exported(folder: &Path, network: &Network, preprocessing: &Preprocessing) -> Exported {
+fn exported(folder: &Path, network: &Network, preprocessing: &Preprocessing) -> ExportedModel {
     let mut module = network.script(&|class| class.child("preprocess", preprocessing.script())).unwrap();
     let forward =
         "def forward(self, x: Tensor) -> Tensor:\n    return self.logits(self.preprocess.forward(x))\n";
     module.define(forward).unwrap();
     let path = folder.join("model.pt");
     module.save(&path, &[]).unwrap();
-    Exported::foreign(&path, preprocessing.shape.clone()).unwrap()
+    ExportedModel::foreign(&path, preprocessing.shape.clone()).unwrap()
 }
 
 fn pictures(shape: [i64; 3]) -> Preprocessing {
@@ -172,7 +172,7 @@ fn the_onnxruntime_example_computes_our_logits() {
 
 /// A model whose forward is this source, for pictures of one channel and 6 × 6 pixels, with the parameters `w` (3, 1, 3, 3)
 /// and `v` (3).
-fn small(folder: &Path, forward: &str) -> Exported {
+fn small(folder: &Path, forward: &str) -> ExportedModel {
     let head = "class M(Module):\n  __parameters__ = [\"w\", \"v\", ]\n  __buffers__ = []\n  w : Tensor\n  v : Tensor\n  training : bool\n";
     let source = format!("{head}  def forward(self: __torch__.M, x: Tensor) -> Tensor:\n{forward}");
     let mut values = Values::new();
@@ -180,7 +180,7 @@ fn small(folder: &Path, forward: &str) -> Exported {
     values.put_tensor("v", &Tensor::randn([3], (Kind::Float, Device::Cpu))).unwrap();
     let path = folder.join("small.pt");
     Module::from_source(&source, "__torch__.M", &values).unwrap().save(&path, &[]).unwrap();
-    Exported::foreign(&path, InputShape(vec![1, 6, 6])).unwrap()
+    ExportedModel::foreign(&path, InputShape(vec![1, 6, 6])).unwrap()
 }
 
 /// Operations that none of our own models has, each as the last lines of a method.

@@ -18,7 +18,9 @@ fn train(folder: &Path) -> (Prepared, PathBuf) {
     let run = run::start(&config, Some(&folder.join("run")), &World::alone()).unwrap();
     match run::finish(run, &mut Silent, &|| false).unwrap() {
         Outcome::Trained(trained) => (trained.prepared, folder.join("run/model.pt")),
-        Outcome::Interrupted { .. } | Outcome::Helped => unreachable!("it is alone, and nobody interrupts"),
+        Outcome::Interrupted { .. } | Outcome::CompletedOnRank0 => {
+            unreachable!("it is alone, and nobody interrupts")
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::samples::{Digits, correction, inverted};
 use crate::support::{self, assert_same_bits, run, stderr, succeed, text, train_once};
-use cresset::feedback::{Correction, Given, Writer};
+use cresset::feedback::{Correction, NewInput, Writer};
 
 const FIXED: [&str; 4] = ["--threads", "1", "--device", "cpu"];
 
@@ -114,7 +114,7 @@ fn a_correction_that_the_training_data_deny_waits_until_it_is_confirmed() {
     let writer = Writer::new(&set).unwrap();
     let add = |id: &str| {
         let fill = |input| correction(id, input, 7);
-        writer.add(Given::Values(&stroke), fill, id).unwrap();
+        writer.add(NewInput::Values(&stroke), fill, id).unwrap();
     };
     add("wrong");
     let before = std::fs::read(old.join("model.pt")).unwrap();
@@ -208,7 +208,7 @@ fn pictures_are_corrections_too_and_those_of_the_held_out_part_are_left_out() {
     let writer = Writer::new(&set).unwrap();
     let add = |id: &str, bytes: &[u8], class: &str| {
         let fill = |input| Correction { correction: class.to_string(), ..correction(id, input, 0) };
-        writer.add(Given::Image(bytes, "png"), fill, id).unwrap();
+        writer.add(NewInput::Image(bytes, "png"), fill, id).unwrap();
     };
     let mut bytes = std::io::Cursor::new(Vec::new());
     let yellow = image::RgbImage::from_fn(50, 30, |x, y| image::Rgb([200, 200 + ((x * y) % 50) as u8, 20]));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use cresset::export::{ExportFormat, Exported};
+use cresset::export::{ExportFormat, ExportedModel};
 use cresset_bridge::script::Module;
 use tch::Tensor;
 
@@ -45,7 +45,13 @@ impl Bench {
     }
 
     /// Writes the model as ONNX, inputs of each batch size beside it, and keeps the module's own logits.
-    pub fn add(&mut self, folder: &Path, name: &str, exported: &Exported, input: impl Fn(i64) -> Tensor) {
+    pub fn add(
+        &mut self,
+        folder: &Path,
+        name: &str,
+        exported: &ExportedModel,
+        input: impl Fn(i64) -> Tensor,
+    ) {
         let format = ExportFormat::named("onnx").unwrap();
         (format.write)(exported, &folder.join(format!("{name}.onnx")))
             .unwrap_or_else(|e| panic!("{name}: {e}"));

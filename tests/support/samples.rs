@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use cresset::data::{self, DataOptions, Inputs};
-use cresset::feedback::{Answer, Correction, Given, Input, Writer};
+use cresset::feedback::{Answer, Correction, Input, NewInput, Writer};
 
 use super::{color_pictures, root};
 
@@ -83,7 +83,7 @@ impl Digits {
             let values: Vec<f32> =
                 self.values[64 * row..64 * (row + 1)].iter().map(|value| change(*value)).collect();
             let (id, class) = (format!("c{row}"), label(self.labels[row].into()));
-            writer.add(Given::Values(&values), |input| correction(&id, input, class), &id).unwrap();
+            writer.add(NewInput::Values(&values), |input| correction(&id, input, class), &id).unwrap();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use cresset::data::InputShape;
 use cresset::evaluate::{Keep, evaluate};
-use cresset::loader::InMemory;
+use cresset::loader::MemoryExamples;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
 use serde_json::json;
@@ -74,7 +74,7 @@ pub fn work(arguments: &[String]) {
     let [folder] = arguments else { panic!("a folder") };
     tch::set_num_threads(CORES as i32);
     let mut network = network();
-    let feed = InMemory::ready(files::read(Path::new(folder), &mut network));
+    let feed = MemoryExamples::ready(files::read(Path::new(folder), &mut network));
     let run = || {
         let begun = Instant::now();
         let found = evaluate(&feed, 10, Keep::Sums, |inputs| network.infer(inputs)).expect("an evaluation");

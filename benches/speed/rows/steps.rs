@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use cresset::data::InputShape;
-use cresset::loader::{Batch, InMemory, MemoryFeed, Pass, Sampling, TrainFeed};
+use cresset::loader::{Batch, MemoryExamples, MemoryLoader, Pass, Sampling, TrainLoader};
 use cresset::model::preprocessing::TensorDataset;
 use cresset::model::{Network, Task};
 use cresset::options::Config;
-use cresset::train::{Learner, Outcome, Precision, Running, TrainOptions};
+use cresset::train::{Learner, Precision, Running, StepOutcome, TrainOptions};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
@@ -212,7 +212,7 @@ pub fn work(arguments: &[String]) {
 struct Trainer {
     network: Network,
     learner: Learner,
-    feed: Rc<MemoryFeed>,
+    feed: Rc<MemoryLoader>,
     part: TensorDataset,
     running: Running,
     pass: Pass,
@@ -230,7 +230,7 @@ impl Trainer {
         Trainer {
             network,
             learner,
-            feed: Rc::new(MemoryFeed::new(InMemory::ready(copy), Sampling::Shuffled, None)),
+            feed: Rc::new(MemoryLoader::new(MemoryExamples::ready(copy), Sampling::Shuffled, None)),
             part,
             running: Running::new(Device::Cpu),
             pass: Pass::new(1, job.batch, 0),
@@ -246,7 +246,7 @@ impl Trainer {
 
     fn step(&mut self, batch: &Batch) -> f64 {
         let outcome = self.learner.step(&self.network, batch, LEARNING_RATE).expect("a step");
-        let Outcome::Learned { loss, logits } = outcome else { panic!("a loss that is no number") };
+        let StepOutcome::Learned { loss, logits } = outcome else { panic!("a loss that is no number") };
         self.running.add(&loss, &logits, &batch.labels);
         loss.double_value(&[])
     }

@@ -35,7 +35,7 @@ impl Compress {
         let folder = RunFolder::open(&self.run)?;
         let models = compress(
             &folder,
-            &self.options.into_options().or_usual(),
+            &self.options.into_options().or_defaults(),
             &mut ProgressPrinter(Progress::new()),
         )?;
         show(&report(&models))?;

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cresset::data::atomic;
-use cresset::data::unknown::OnUnknown;
+use cresset::data::unknown::UnknownPolicy;
 use cresset::data::{Grouping, GroupingOptions};
 use cresset::error::Error;
 use cresset::evaluate::Report;
 use cresset::evaluate::groups::GroupReport;
-use cresset::loader::HeldOutFeed;
+use cresset::loader::EvaluationLoader;
 use cresset::options::Config;
 use cresset::predict::{Classifier, ViewOptions};
 use cresset::run::Examples;
@@ -42,8 +42,8 @@ pub struct Eval {
     csv: Option<PathBuf>,
 
     /// How to handle categories in a table that the model was not trained on
-    #[arg(long, value_name = "POLICY", default_value = "allow", value_parser = chosen::<OnUnknown>())]
-    unknown: OnUnknown,
+    #[arg(long, value_name = "POLICY", default_value = "allow", value_parser = chosen::<UnknownPolicy>())]
+    unknown: UnknownPolicy,
 
     #[command(flatten)]
     groups: Flags<GroupingOptions>,
@@ -64,7 +64,7 @@ impl Eval {
             Classifier::load_on(&path, device)?.with_unknown(self.unknown).with_views(&self.views)?;
         let (examples, grouping) = match (&self.data, &run) {
             (Some(data), _) => {
-                let (examples, names) = classifier.read_labelled_in(data, self.images.as_deref())?;
+                let (examples, names) = classifier.read_labeled_from(data, self.images.as_deref())?;
                 (examples, Grouping::read(&self.groups, data, &names)?)
             }
             (None, Some(run)) => self.validation_set(run, device)?,
@@ -93,9 +93,9 @@ impl Eval {
         &self,
         run: &RunFolder,
         device: tch::Device,
-    ) -> anyhow::Result<(Box<dyn HeldOutFeed>, Option<Grouping>)> {
+    ) -> anyhow::Result<(Box<dyn EvaluationLoader>, Option<Grouping>)> {
         let config = Config::read(&run.config_file())?;
-        let examples = Examples::own_again(&config, run)?;
+        let examples = Examples::reopen_without_corrections(&config, run)?;
         let (dataset, rows) = (&examples.dataset, &examples.split.held_out);
         let grouping = Grouping::read(&self.groups, &dataset.path, &dataset.names)?;
         let grouping = grouping.map(|grouping| grouping.select(rows.iter().map(|row| *row as usize)));

@@ -7,8 +7,8 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use cresset::data::InputShape;
 use cresset::data::terminal;
-use cresset::error::{Error, guard};
-use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, Exported, Variant};
+use cresset::error::{Error, catch_panics};
+use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, ExportedModel, Variant};
 use cresset::options::device::{self, DeviceChoice};
 use cresset::predict::Classifier;
 use cresset::run;
@@ -97,9 +97,9 @@ impl Export {
         if !variant.is_plain() {
             let path = folder.path().join("variant").join(self.file_name());
             std::fs::create_dir(folder.path().join("variant")).context("cannot create a temporary folder")?;
-            exported = guard(|| variant.apply(exported, device, &path))?;
+            exported = catch_panics(|| variant.apply(exported, device, &path))?;
         }
-        guard(|| (format.write)(&exported, &self.output))?;
+        catch_panics(|| (format.write)(&exported, &self.output))?;
         let accuracy = exported.metadata.and_then(|metadata| metadata.metrics.held_out["accuracy"].as_f64());
         let accuracy = accuracy.map(|share| format!(": validation accuracy {:.2} %", 100. * share));
         show(&format!("written to {}{}\n", terminal::path(&self.output), accuracy.unwrap_or_default()))?;
@@ -107,7 +107,7 @@ impl Export {
     }
 
     /// Exports the model of a checkpoint to `folder`, evaluates it and loads it.
-    fn load_checkpoint(&self, folder: &Path) -> anyhow::Result<Exported> {
+    fn load_checkpoint(&self, folder: &Path) -> anyhow::Result<ExportedModel> {
         if self.input.is_some() {
             return Err(Error::Usage(
                 "--input: a run folder has the shape of its examples; remove the option".into(),
@@ -129,13 +129,13 @@ impl Export {
         self.output.file_name().unwrap_or("model.pt".as_ref())
     }
 
-    fn load_model(&self) -> anyhow::Result<Exported> {
+    fn load_model(&self) -> anyhow::Result<ExportedModel> {
         if self.checkpoint.is_some() {
             let problem = "--checkpoint needs a run folder, and this is a file";
             return Err(Error::Usage(problem.into()).into());
         }
         match &self.input {
-            Some(shape) => Ok(Exported::foreign(&self.source, shape.clone())?),
+            Some(shape) => Ok(ExportedModel::foreign(&self.source, shape.clone())?),
             None => Ok(Classifier::load_on(&self.source, Device::Cpu)?.into_exported()),
         }
     }

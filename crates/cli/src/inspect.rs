@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use cresset::data::sha256;
 use cresset::data::terminal;
-use cresset::error::{Error, excerpt, guard};
-use cresset::export::{FilePart, METADATA, Metadata, VERIFICATION, Verification, Verified, file_parts};
-use cresset::model::loading::Unloaded;
+use cresset::error::{Error, catch_panics, excerpt};
+use cresset::export::{
+    FilePart, METADATA, Metadata, VERIFICATION, Verification, VerificationResult, file_parts,
+};
+use cresset::model::loading::CheckedModelFile;
 use cresset_bridge::model_file::{Operation, Refusal};
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
@@ -34,7 +36,7 @@ pub struct Inspect {
 impl Inspect {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
-        let file = Unloaded::open(&self.model)?;
+        let file = CheckedModelFile::open(&self.model)?;
         let invalid = |problem: String| Error::artifact(&self.model, problem);
         let bytes = std::fs::read(&self.model).map_err(|e| invalid(format!("cannot read the model: {e}")))?;
         let metadata: Option<Metadata> =
@@ -62,8 +64,8 @@ fn verify(path: &Path, module: &Module, record: &str) -> anyhow::Result<Ended> {
         let problem = format!("the file has no {VERIFICATION}; files exported by cresset have one");
         Error::artifact(path, problem)
     })?;
-    let Verified { has_same_state, samples, largest_difference, computes_the_same } =
-        guard(|| record.check(module, Device::Cpu))?;
+    let VerificationResult { has_same_state, samples, largest_difference, computes_the_same } =
+        catch_panics(|| record.check(module, Device::Cpu))?;
     let result = |good: bool, bad: &str| if good { "as recorded".to_string() } else { bad.to_string() };
     show(&format!(
         "parameters  {} (SHA-256 {})\nsamples     {}: {samples} computed again, largest difference {largest_difference:.1e}\n",

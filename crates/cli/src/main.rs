@@ -116,7 +116,7 @@ fn run(cli: Cli) -> i32 {
         Ok(Ok(Ended::Interrupted)) => 130,
         Ok(Err(error)) => {
             tell(&format!("error: {error:#}"));
-            if is_users(&error) { 2 } else { 1 }
+            if is_user_error(&error) { 2 } else { 1 }
         }
         Err(_) => {
             tell("error: internal error; run the command again with -vv for details, and please report it");
@@ -126,9 +126,9 @@ fn run(cli: Cli) -> i32 {
 }
 
 /// Whether an error is caused by the user's input. Commands on data return errors of the data crate.
-fn is_users(error: &anyhow::Error) -> bool {
+fn is_user_error(error: &anyhow::Error) -> bool {
     let of_data = |error: &DataError| matches!(error, DataError::Data { .. } | DataError::Usage(_));
-    error.downcast_ref::<Error>().is_some_and(Error::is_users)
+    error.downcast_ref::<Error>().is_some_and(Error::is_user_error)
         || error.downcast_ref::<DataError>().is_some_and(of_data)
 }
 

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use cresset::data::unknown::OnUnknown;
+use cresset::data::unknown::UnknownPolicy;
 use cresset::error::Error;
-use cresset::predict::{Batching, Classifier, Form, Output, Sources, ViewOptions};
+use cresset::predict::{Batching, Classifier, Output, OutputOptions, Sources, ViewOptions};
 
 use super::arguments::{Flags, chosen};
 use super::screen::tell;
@@ -58,8 +58,8 @@ pub struct Predict {
     batch_size: u32,
 
     /// How to handle categories in a table that the model was not trained on
-    #[arg(long, value_name = "POLICY", default_value = "allow", value_parser = chosen::<OnUnknown>())]
-    unknown: OnUnknown,
+    #[arg(long, value_name = "POLICY", default_value = "allow", value_parser = chosen::<UnknownPolicy>())]
+    unknown: UnknownPolicy,
 
     #[command(flatten)]
     views: Flags<ViewOptions>,
@@ -83,7 +83,7 @@ impl Predict {
         };
         let stream = classifier
             .stream(Sources::new(self.inputs, self.paths_from)?.with_images(self.images), batching)?;
-        let form = Form {
+        let form = OutputOptions {
             output: self.output,
             top_k: self.top_k as usize,
             probabilities: self.probabilities,

@@ -9,13 +9,13 @@ use tempfile::TempDir;
 use crate::error::{Error, Result};
 
 /// An error that may contain the path of a file or folder.
-pub trait NamesPath: From<Error> {
+pub trait WithPath: From<Error> {
     /// Replaces the prefix `from` of the error's path by `to`, so that the message names the final path and
     /// not the temporary one.
     fn moved(self, from: &Path, to: &Path) -> Self;
 }
 
-impl NamesPath for Error {
+impl WithPath for Error {
     fn moved(mut self, from: &Path, to: &Path) -> Self {
         if let Error::Io { path, .. } = &mut self
             && let Ok(rest) = path.strip_prefix(from)
@@ -35,7 +35,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Like [`write()`], but `fill` writes the contents to the temporary path that it gets.
-pub fn replace<E: NamesPath>(
+pub fn replace<E: WithPath>(
     path: &Path,
     fill: impl FnOnce(&Path) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
@@ -54,7 +54,7 @@ pub fn replace<E: NamesPath>(
 
 /// Creates a folder atomically. `fill` writes its contents to the temporary folder that it gets. `path` must
 /// not exist or be an empty folder; if `fill` fails or the process is killed, it stays as it was.
-pub fn folder<E: NamesPath>(
+pub fn folder<E: WithPath>(
     path: &Path,
     fill: impl FnOnce(&Path) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {

@@ -57,7 +57,7 @@ pub struct Dataset {
     /// The column layout of a table; `None` for other data.
     pub table: Option<TableLayout>,
     /// The subset that the source assigns each example to, if it does.
-    pub portions: Option<Vec<Portion>>,
+    pub portions: Option<Vec<Subset>>,
     /// The group of each example, if there is a group column.
     pub groups: Option<Vec<String>>,
     /// The number of bits in use by images with 16 bits per value, if there are any.
@@ -77,7 +77,7 @@ pub enum Inputs {
 
 /// A subset of the data: training, validation or test set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Portion {
+pub enum Subset {
     /// The training set.
     Train,
     /// The validation set, for choosing between epochs and models.
@@ -86,15 +86,15 @@ pub enum Portion {
     Test,
 }
 
-impl Portion {
+impl Subset {
     /// The subset for a name in lower case.
     pub fn of_name(name: &str) -> Option<Self> {
         match name {
-            "train" | "training" | "trn" | "trainval" => Some(Portion::Train),
+            "train" | "training" | "trn" | "trainval" => Some(Subset::Train),
             "val" | "valid" | "validate" | "validation" | "dev" | "eval" | "evaluation" => {
-                Some(Portion::Validation)
+                Some(Subset::Validation)
             }
-            "test" | "testing" | "tst" => Some(Portion::Test),
+            "test" | "testing" | "tst" => Some(Subset::Test),
             _ => None,
         }
     }
@@ -203,7 +203,7 @@ impl Dataset {
     }
 
     /// Whether the examples are images with a known value range.
-    pub fn has_pictures(&self) -> bool {
+    pub fn is_image_data(&self) -> bool {
         self.shape.image().is_some() && self.range.is_some()
     }
 

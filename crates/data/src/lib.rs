@@ -28,12 +28,12 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 pub use column::TableLayout;
-pub use dataset::{Dataset, InputShape, Inputs, Names, Portion, gather};
+pub use dataset::{Dataset, InputShape, Inputs, Names, Subset, gather};
 pub use grouping::{Grouping, GroupingOptions};
 pub use labels::{LabelsBuilder, sorted_classes};
 pub use missing_classes::MissingClasses;
 pub use options::DataOptions;
-pub use split::{Split, SplitPlan};
+pub use split::{Split, SplitOptions};
 pub use table::{Table, ValueRange};
 
 use crate::error::{Error, Result, did_you_mean};
@@ -68,7 +68,7 @@ pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
         let problem = format!("no such file or built-in data set (built in: {}){hint}", known.join(", "));
         return Err(Error::data(path.as_path(), problem));
     }
-    room::refuse_special(&path)?;
+    room::reject_special(&path)?;
     format::of(&path, options)?.read(&path, options)
 }
 

@@ -1,13 +1,13 @@
 //! Classes without examples in one of the subsets.
 
-use super::{Dataset, Portion};
+use super::{Dataset, Subset};
 use crate::error::quoted;
 
 /// Classes without examples in a subset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingClasses {
     /// The subset.
-    pub portion: Portion,
+    pub portion: Subset,
     /// The classes, each with its number of examples in the other subsets.
     pub classes: Vec<(String, usize)>,
 }
@@ -23,18 +23,18 @@ impl MissingClasses {
         for (label, portion) in dataset.labels.iter().zip(portions) {
             counts[*label as usize][*portion as usize] += 1;
         }
-        let lacking = |portion: Portion| {
+        let lacking = |portion: Subset| {
             let is_present = portions.contains(&portion);
             // A class without training examples is reported once, for the training set.
             let lacks = |counts: &&[usize; 3]| {
                 let [train, ..] = **counts;
-                is_present && counts[portion as usize] == 0 && (portion == Portion::Train || train > 0)
+                is_present && counts[portion as usize] == 0 && (portion == Subset::Train || train > 0)
             };
             let classes = dataset.classes.iter().zip(&counts).filter(|(_, counts)| lacks(counts));
             let classes = classes.map(|(class, counts)| (class.clone(), counts.iter().sum())).collect();
             MissingClasses { portion, classes }
         };
-        let all = [Portion::Train, Portion::Validation, Portion::Test].map(lacking);
+        let all = [Subset::Train, Subset::Validation, Subset::Test].map(lacking);
         // Ignores classes without any examples, which `--exclude` may have removed.
         let known = |lacking: MissingClasses| {
             let classes = lacking.classes.into_iter().filter(|(_, count)| *count > 0).collect();
@@ -46,15 +46,15 @@ impl MissingClasses {
     /// The warning as a sentence.
     pub fn sentence(&self) -> String {
         let (portion, consequence) = match self.portion {
-            Portion::Train => {
+            Subset::Train => {
                 ("training", "the model cannot learn them and misclassifies each of their examples")
             }
-            Portion::Validation => ("validation", "validation metrics do not cover them"),
-            Portion::Test => ("test", "test metrics do not cover them"),
+            Subset::Validation => ("validation", "validation metrics do not cover them"),
+            Subset::Test => ("test", "test metrics do not cover them"),
         };
         let count = self.classes.len();
         let named = self.classes.iter().take(MAX_NAMED).map(|(class, examples)| match self.portion {
-            Portion::Train => format!("{} ({examples} elsewhere)", quoted(class)),
+            Subset::Train => format!("{} ({examples} elsewhere)", quoted(class)),
             _ => quoted(class),
         });
         let more = if count > MAX_NAMED { ", …" } else { "" };
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::{InputShape, Inputs, Names};
 
-    fn dataset(rows: &[(i64, Portion)]) -> Dataset {
+    fn dataset(rows: &[(i64, Subset)]) -> Dataset {
         Dataset {
             path: "data".into(),
             sha256: String::new(),
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn classes_missing_in_a_subset_are_named() {
-        use Portion::{Test, Train, Validation};
+        use Subset::{Test, Train, Validation};
         let data = dataset(&[
             (1, Train),
             (2, Train),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use cresset_options::{Choice, Text, choices, option, options, parse};
 
 use super::format::FORMATS;
-use super::room::Room;
+use super::room::MemoryBudget;
 
 /// The heading of these options in the help.
 const DATA: &str = "Data";
@@ -53,8 +53,8 @@ options! {
 
 impl DataOptions {
     /// The memory budget for the values of a file.
-    pub fn room(&self) -> Room {
-        Room(self.max_memory)
+    pub fn room(&self) -> MemoryBudget {
+        MemoryBudget(self.max_memory)
     }
 }
 

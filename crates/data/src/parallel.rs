@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 /// An iterator over the results of a parallel map, in the order of the items. The threads work at most
 /// `ahead` items ahead of the consumer, and stop when this is dropped.
-pub struct Ordered<T: Send + 'static> {
+pub struct OrderedMap<T: Send + 'static> {
     shared: Arc<Shared<T>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -30,7 +30,7 @@ struct State<T> {
     is_stopped: bool,
 }
 
-impl<T: Send + 'static> Ordered<T> {
+impl<T: Send + 'static> OrderedMap<T> {
     /// Processes `items` in `threads` threads. Free threads fetch items one at a time; `worker` creates the
     /// function that a thread calls for its items.
     pub fn new<I, W>(threads: usize, items: I, ahead: usize, worker: impl Fn() -> W) -> Self
@@ -54,7 +54,7 @@ impl<T: Send + 'static> Ordered<T> {
             let (shared, items, work) = (Arc::clone(&shared), Arc::clone(&items), worker());
             std::thread::spawn(move || shared.work(thread, &items, work))
         });
-        Ordered { threads: threads.collect(), shared }
+        OrderedMap { threads: threads.collect(), shared }
     }
 }
 
@@ -116,7 +116,7 @@ impl<T> Shared<T> {
     }
 }
 
-impl<T: Send + 'static> Iterator for Ordered<T> {
+impl<T: Send + 'static> Iterator for OrderedMap<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
@@ -140,7 +140,7 @@ impl<T: Send + 'static> Iterator for Ordered<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Ordered<T> {
+impl<T: Send + 'static> Drop for OrderedMap<T> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.is_stopped = true;
@@ -172,7 +172,7 @@ mod tests {
                     item * 2
                 }
             };
-            let results: Vec<_> = Ordered::new(threads, 0..50, 8, work).collect();
+            let results: Vec<_> = OrderedMap::new(threads, 0..50, 8, work).collect();
             assert_eq!(results, (0..50).map(|item| item * 2).collect::<Vec<_>>());
         }
     }
@@ -181,7 +181,7 @@ mod tests {
     fn threads_do_not_run_far_ahead_and_stop_on_drop() {
         let begun = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&begun);
-        let mut ordered = Ordered::new(3, 0..1000, 5, || {
+        let mut ordered = OrderedMap::new(3, 0..1000, 5, || {
             let count = Arc::clone(&count);
             move |item| {
                 count.fetch_add(1, Ordering::SeqCst);
@@ -199,13 +199,13 @@ mod tests {
     #[should_panic(expected = "a worker thread panicked")]
     fn a_panic_in_a_thread_stops_the_iterator() {
         let work = || |item: usize| assert!(item < 3, "piece 3 fails");
-        Ordered::new(2, 0..10, 4, work).for_each(drop);
+        OrderedMap::new(2, 0..10, 4, work).for_each(drop);
     }
 
     #[test]
     fn received_items_are_processed_while_the_iterator_blocks_and_drop_does_not_wait_for_it() {
         let (sender, receiver) = std::sync::mpsc::channel();
-        let mut ordered = Ordered::new(2, receiver.into_iter(), 8, || |item: usize| item * 2);
+        let mut ordered = OrderedMap::new(2, receiver.into_iter(), 8, || |item: usize| item * 2);
         for item in 0..3 {
             sender.send(item).unwrap();
             assert_eq!(ordered.next(), Some(item * 2));

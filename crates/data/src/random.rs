@@ -41,6 +41,6 @@ pub fn stream(seed: u64, purpose: Purpose, number: u64) -> ChaCha8Rng {
 }
 
 /// The stream number for position `place` (below 2³²) in an epoch.
-pub fn in_epoch(epoch: u32, place: usize) -> u64 {
+pub fn epoch_stream(epoch: u32, place: usize) -> u64 {
     u64::from(epoch) << 32 | place as u64
 }

@@ -18,9 +18,9 @@ const MAX_EXPANSION: u64 = 100;
 /// The memory budget from `--max-memory`, in GiB; if `None`, it depends on the file's size on disk and the
 /// machine's memory.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Room(pub Option<f64>);
+pub struct MemoryBudget(pub Option<f64>);
 
-impl Room {
+impl MemoryBudget {
     /// Checks that values read from `path` may take `bytes` in memory.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ pub fn open(path: &Path) -> std::io::Result<File> {
 }
 
 /// Rejects anything but files and folders. An inaccessible path is left to the reader.
-pub fn refuse_special(path: &Path) -> Result<()> {
+pub fn reject_special(path: &Path) -> Result<()> {
     match path.metadata().ok().and_then(|metadata| special_file_type(metadata.file_type())) {
         Some(name) => Err(Error::data(path, special_file_problem(name))),
         None => Ok(()),
@@ -127,14 +127,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.npy");
         std::fs::write(&path, vec![1; 1 << 20]).unwrap();
-        let problem = |room: Room, bytes| room.check(&path, bytes).unwrap_err().to_string();
-        assert!(Room(None).check(&path, 1 << 30).is_ok());
-        let message = problem(Room(None), (1 << 30) + 1);
+        let problem = |room: MemoryBudget, bytes| room.check(&path, bytes).unwrap_err().to_string();
+        assert!(MemoryBudget(None).check(&path, 1 << 30).is_ok());
+        let message = problem(MemoryBudget(None), (1 << 30) + 1);
         assert!(message.contains("1.0 GiB, but the file has 1.0 MiB on disk"), "{message}");
-        assert!(Room(Some(1.5)).check(&path, 3 << 29).is_ok());
-        let message = problem(Room(Some(1.5)), (3 << 29) + 1);
+        assert!(MemoryBudget(Some(1.5)).check(&path, 3 << 29).is_ok());
+        let message = problem(MemoryBudget(Some(1.5)), (3 << 29) + 1);
         assert!(message.contains("--max-memory allows 1.5 GiB"), "{message}");
-        assert!(problem(Room(None), u64::MAX).contains("16777216.0 TiB"));
+        assert!(problem(MemoryBudget(None), u64::MAX).contains("16777216.0 TiB"));
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
         let path = folder.path().join("a.npy");
         std::fs::write(&path, [1; 100]).unwrap();
         File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
-        let message = Room(None).check(&path, 1 << 40).unwrap_err().to_string();
+        let message = MemoryBudget(None).check(&path, 1 << 40).unwrap_err().to_string();
         assert!(message.contains("would take 1.0 TiB, but the file has"), "{message}");
     }
 
@@ -154,11 +154,11 @@ mod tests {
         std::fs::write(&path, "x").unwrap();
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         assert!(
-            open(&path).is_ok() && refuse_special(&path).is_ok() && refuse_special(folder.path()).is_ok()
+            open(&path).is_ok() && reject_special(&path).is_ok() && reject_special(folder.path()).is_ok()
         );
         for (path, what) in [(Path::new("/dev/zero"), "a device"), (&socket, "a socket")] {
             assert!(open(path).unwrap_err().to_string().contains(what));
-            assert!(refuse_special(path).unwrap_err().to_string().contains("expected a regular file"));
+            assert!(reject_special(path).unwrap_err().to_string().contains("expected a regular file"));
         }
     }
 }

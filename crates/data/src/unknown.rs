@@ -8,7 +8,7 @@ use crate::error::quoted;
 
 /// A cell whose text does not occur in its column of the training set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownText {
+pub struct UnknownCategory {
     /// The name of the column.
     pub column: String,
     /// The text.
@@ -17,7 +17,7 @@ pub struct UnknownText {
 
 /// Counts of rows with unknown categories, by column.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Unknowns {
+pub struct UnknownCounts {
     rows: usize,
     columns: BTreeMap<String, ColumnCount>,
 }
@@ -32,11 +32,11 @@ struct ColumnCount {
 const SHOWN_TEXTS: usize = 3;
 const SHOWN_COLUMNS: usize = 5;
 
-impl Unknowns {
+impl UnknownCounts {
     /// Counts a row with these unknown categories.
-    pub fn add(&mut self, row: &[UnknownText]) {
+    pub fn add(&mut self, row: &[UnknownCategory]) {
         self.rows += usize::from(!row.is_empty());
-        for UnknownText { column, text } in row {
+        for UnknownCategory { column, text } in row {
             let column_count = self.columns.entry(column.clone()).or_default();
             column_count.rows += 1;
             if column_count.first.len() < SHOWN_TEXTS && !column_count.first.contains(text) {
@@ -70,7 +70,7 @@ impl Unknowns {
 choices! {
     /// How categories that the model was not trained on are handled.
     #[derive(Default)]
-    pub enum OnUnknown {
+    pub enum UnknownPolicy {
         /// treat the category as unknown, which the model was trained for
         #[default]
         Allow = "allow",
@@ -85,8 +85,8 @@ mod tests {
 
     #[test]
     fn rows_are_counted_once_and_the_first_texts_are_named() {
-        let cell = |column: &str, text: &str| UnknownText { column: column.into(), text: text.into() };
-        let mut unknowns = Unknowns::default();
+        let cell = |column: &str, text: &str| UnknownCategory { column: column.into(), text: text.into() };
+        let mut unknowns = UnknownCounts::default();
         assert_eq!(unknowns.summary(9), None);
         unknowns.add(&[cell("b", "x\ny"), cell("a", "u")]);
         unknowns.add(&[]);

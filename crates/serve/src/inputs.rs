@@ -16,9 +16,9 @@ use serde_json::json;
 use super::problem::Problem;
 use cresset::data::column::folded;
 use cresset::data::format::csv::InputRow;
-use cresset::data::image::{Header, MOST_PIXELS};
+use cresset::data::image::{Header, MAX_PIXELS};
 use cresset::error::{nearest, quoted};
-use cresset::predict::{Cell, Taken};
+use cresset::predict::{Cell, InputSpec};
 
 /// Size limits of inputs.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +53,7 @@ type Result<T> = std::result::Result<T, Problem>;
 
 /// Reads the inputs in a body as raw values.
 pub(super) fn read(
-    taken: &Arc<Taken>,
+    taken: &Arc<InputSpec>,
     limits: Limits,
     headers: &HeaderMap,
     body: Bytes,
@@ -96,8 +96,8 @@ pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>> {
 }
 
 /// The raw values of an encoded image. Its size is checked before decoding.
-pub(super) fn read_image(taken: &Taken, limits: Limits, encoded: &[u8]) -> Result<Vec<f32>> {
-    let most = limits.pixels.min(MOST_PIXELS);
+pub(super) fn read_image(taken: &InputSpec, limits: Limits, encoded: &[u8]) -> Result<Vec<f32>> {
+    let most = limits.pixels.min(MAX_PIXELS);
     let counted = |(width, height): (u32, u32)| match u64::from(width) * u64::from(height) {
         pixels if pixels > most => {
             let problem = format!("the image has {width} × {height} pixels, but at most {most} are allowed");
@@ -108,7 +108,7 @@ pub(super) fn read_image(taken: &Taken, limits: Limits, encoded: &[u8]) -> Resul
     let pixels = match Header::read(encoded) {
         Ok(header) => counted((header.width, header.height))?,
         Err(problem) => {
-            Header::claimed_size(encoded).map_or(Ok(0), counted)?;
+            Header::declared_size(encoded).map_or(Ok(0), counted)?;
             return Err(Problem::unprocessable(problem));
         }
     };
@@ -121,13 +121,13 @@ pub(super) fn read_image(taken: &Taken, limits: Limits, encoded: &[u8]) -> Resul
 const FEW_PIXELS: u64 = 1 << 16;
 
 /// The raw values of rows of cells.
-pub(super) fn rows(taken: &Arc<Taken>, limits: Limits, rows: &[Row]) -> Result<Vec<InputRow>> {
+pub(super) fn rows(taken: &Arc<InputSpec>, limits: Limits, rows: &[Row]) -> Result<Vec<InputRow>> {
     counted(rows.len(), limits)?;
     let values = (1..).zip(rows).map(|(number, row)| (format!("row {number}"), row.values(taken)));
     sound(values)
 }
 
-fn table(taken: &Arc<Taken>, limits: Limits, text: Bytes) -> Result<Vec<InputRow>> {
+fn table(taken: &Arc<InputSpec>, limits: Limits, text: Bytes) -> Result<Vec<InputRow>> {
     let inputs = tokio::task::block_in_place(|| taken.table("", text.into()));
     counted(inputs.len(), limits)?;
     sound(inputs.into_iter().map(|input| {
@@ -204,7 +204,7 @@ fn kind(headers: &HeaderMap) -> Result<Kind> {
 
 impl Row {
     /// Converts the row to raw values.
-    pub fn values(&self, taken: &Arc<Taken>) -> std::result::Result<InputRow, String> {
+    pub fn values(&self, taken: &Arc<InputSpec>) -> std::result::Result<InputRow, String> {
         match self {
             Row::Cells(cells) => taken.row(cells),
             Row::Named(named) => taken.row(&in_order(named, &taken.names(), taken.label())?),

@@ -17,13 +17,13 @@ use cresset::data::sha256;
 use cresset::error::{Error, Result};
 use cresset::export::Metadata;
 use cresset::model::loading::open_file;
-use cresset::predict::Taken;
+use cresset::predict::InputSpec;
 
 /// A loaded model and its queue.
 pub(super) struct ServedModel {
     pub sha256: String,
     pub metadata: Metadata,
-    pub taken: Arc<Taken>,
+    pub taken: Arc<InputSpec>,
     pub queue: Arc<Queue<Job>>,
     file: FileId,
 }

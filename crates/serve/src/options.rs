@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cresset_options::{option, options, parse};
 
-use cresset::data::unknown::OnUnknown;
+use cresset::data::unknown::UnknownPolicy;
 
 /// The requests a second of a client that are answered beyond loopback, unless an option says otherwise.
 const RATE: u32 = 100;
@@ -24,7 +24,7 @@ options! {
         pub feedback: Option<PathBuf> = option("DIR"),
 
         /// How to handle categories that the model was not trained on
-        pub unknown: OnUnknown = option("POLICY").default("allow"),
+        pub unknown: UnknownPolicy = option("POLICY").default("allow"),
 
         /// Maximum batch size
         pub max_batch: u32 = option("N").default("64").parser(parse::within(1..=65536)),

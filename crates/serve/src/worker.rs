@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 
 use super::metrics::Metrics;
 use super::queue::Queue;
-use cresset::data::unknown::OnUnknown;
-use cresset::error::{Error, Result, guard};
+use cresset::data::unknown::UnknownPolicy;
+use cresset::error::{Error, Result, catch_panics};
 use cresset::export::{Metadata, VERIFICATION};
 use cresset::options::device::Threads;
 use cresset::predict::explain::{Explainer, Subject};
-use cresset::predict::{Classifier, Found, Taken};
+use cresset::predict::{Classifier, Found, InputSpec};
 
 /// A request to the model.
 pub(super) enum Job {
@@ -48,7 +48,7 @@ pub(super) struct WorkerOptions {
     pub path: PathBuf,
     pub device: Device,
     pub threads: Threads,
-    pub unknown: OnUnknown,
+    pub unknown: UnknownPolicy,
     pub workers: u32,
     pub max_batch: usize,
     pub max_delay: Duration,
@@ -57,7 +57,7 @@ pub(super) struct WorkerOptions {
 /// A model that the workers have loaded.
 pub(super) struct LoadedModel {
     pub metadata: Metadata,
-    pub taken: Taken,
+    pub taken: InputSpec,
     /// The mismatch with the recorded outputs, if there is one.
     pub problem: Option<String>,
 }
@@ -151,7 +151,7 @@ fn work(classifier: &Classifier, options: &WorkerOptions, queue: &Queue<Job>, me
 
 /// Runs a job and returns its result or error. Catches panics: an exiting worker would leave requests without a response.
 fn sound<T>(work: impl FnOnce() -> Result<T>) -> JobResult<T> {
-    match catch_unwind(AssertUnwindSafe(|| guard(work))) {
+    match catch_unwind(AssertUnwindSafe(|| catch_panics(work))) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("internal error in the model".to_string()),
     }

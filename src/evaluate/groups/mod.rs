@@ -12,7 +12,7 @@ use serde::Serialize;
 use tch::Tensor;
 
 use super::interval::wilson;
-use super::{Confusion, Evaluation, Interval, Scores, calibration};
+use super::{ConfusionMatrix, Evaluation, Interval, Scores, calibration};
 use crate::data::Grouping;
 use crate::error::{Error, Result};
 
@@ -24,7 +24,7 @@ pub struct GroupReport {
     /// Groups with fewer examples are excluded from the differences.
     pub least_rows: u64,
     /// The groups that have examples.
-    pub groups: Vec<GroupFigures>,
+    pub groups: Vec<GroupMetrics>,
     /// The largest minus the smallest accuracy.
     pub accuracy_gap: Option<Difference>,
     /// The largest difference in selection rate.
@@ -35,7 +35,7 @@ pub struct GroupReport {
 
 /// Metrics of a group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct GroupFigures {
+pub struct GroupMetrics {
     /// The name of the group.
     pub group: String,
     /// The number of examples in the group.
@@ -106,7 +106,7 @@ impl GroupReport {
             let rows: Vec<i64> =
                 (0i64..).zip(&grouping.of).filter(|(_, of)| **of == index).map(|(row, _)| row).collect();
             if !rows.is_empty() {
-                groups.push(GroupFigures::new(name, scores, &Tensor::from_slice(&rows), classes, least_rows));
+                groups.push(GroupMetrics::new(name, scores, &Tensor::from_slice(&rows), classes, least_rows));
             }
         }
         let accuracy = difference("accuracy", None, &groups, |group| Some((group.accuracy, group.rows)));
@@ -150,13 +150,13 @@ impl GroupReport {
     }
 }
 
-impl GroupFigures {
+impl GroupMetrics {
     fn new(group: &str, scores: &Scores, rows: &Tensor, classes: &[String], least_rows: u64) -> Self {
         let scores = Scores {
             logits: scores.logits.index_select(0, rows),
             labels: scores.labels.index_select(0, rows),
         };
-        let confusion = Confusion::of(&scores.logits, &scores.labels, classes.len() as i64);
+        let confusion = ConfusionMatrix::of(&scores.logits, &scores.labels, classes.len() as i64);
         let total = confusion.total();
         let rates = |(index, class): (usize, &String)| Rates {
             class: class.clone(),
@@ -165,7 +165,7 @@ impl GroupFigures {
             false_positive_rate: confusion.false_positive_rate(index),
             selection_rate: confusion.predicted(index) as f64 / total as f64,
         };
-        GroupFigures {
+        GroupMetrics {
             group: group.to_string(),
             rows: total,
             is_compared: total >= least_rows,
@@ -178,14 +178,14 @@ impl GroupFigures {
 }
 
 /// Returns a rate of a class in a group and the size of its denominator.
-type RateFn = fn(&GroupFigures, &Rates) -> Option<(f64, u64)>;
+type RateFn = fn(&GroupMetrics, &Rates) -> Option<(f64, u64)>;
 
 /// The largest minus the smallest value over the compared groups for which it is defined; `None` if there are none.
 fn difference(
     figure: &'static str,
     class: Option<&String>,
-    groups: &[GroupFigures],
-    of: impl Fn(&GroupFigures) -> Option<(f64, u64)>,
+    groups: &[GroupMetrics],
+    of: impl Fn(&GroupMetrics) -> Option<(f64, u64)>,
 ) -> Option<Difference> {
     let compared = groups.iter().filter(|group| group.is_compared);
     let values: Vec<_> = compared.filter_map(|group| Some((of(group)?, &group.group))).collect();

@@ -9,7 +9,7 @@ fn evaluation(rows: &[(usize, i64, i64)], classes: i64) -> (Evaluation, Grouping
         .collect();
     let logits = Tensor::from_slice(&logits).view([rows.len() as i64, classes]);
     let labels = Tensor::from_slice(&rows.iter().map(|(_, label, _)| *label).collect::<Vec<_>>());
-    let confusion = Confusion::of(&logits, &labels, classes);
+    let confusion = ConfusionMatrix::of(&logits, &labels, classes);
     let names = ["f", "m", "x"].map(String::from).to_vec();
     let of = rows.iter().map(|(group, ..)| *group).collect();
     let scores = Some(Scores { logits, labels });

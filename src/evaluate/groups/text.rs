@@ -3,7 +3,7 @@
 use super::{Difference, GroupReport, Rates};
 use crate::data::terminal;
 use crate::evaluate::numbers::percent;
-use crate::evaluate::{Interval, MOST_SHOWN};
+use crate::evaluate::{Interval, MAX_SHOWN_CLASSES};
 
 impl GroupReport {
     /// The report as records of (figure, class, value); the name of the figure includes the group.
@@ -72,7 +72,7 @@ impl GroupReport {
                 .map_or("–, no group has enough examples".to_string(), Difference::to_text);
             text += &format!("{name:<29}  {shown}\n");
         }
-        if self.groups.first().is_some_and(|group| group.classes.len() <= MOST_SHOWN) {
+        if self.groups.first().is_some_and(|group| group.classes.len() <= MAX_SHOWN_CLASSES) {
             text += &self.rates(width);
         }
         text

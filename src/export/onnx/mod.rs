@@ -16,9 +16,9 @@ use tch::Kind;
 use self::call::{Call, described};
 use self::graph::{Graph, INPUT, OUTPUT, value_info};
 use self::recording::{Dim, Recording, Step};
-use super::{ExportFormat, Exported, Variants};
+use super::{ExportFormat, ExportedModel, Variants};
 use crate::data::atomic;
-use crate::error::{Error, Result, guard};
+use crate::error::{Error, Result, catch_panics};
 use crate::export::proto::Message;
 
 /// The format.
@@ -38,8 +38,8 @@ const IR_VERSION: i64 = 8;
 /// The maximum size of a Protocol Buffers message.
 const MAX_BYTES: usize = i32::MAX as usize;
 
-fn write(exported: &Exported, path: &Path) -> Result<()> {
-    let bytes = guard(|| model(exported))?;
+fn write(exported: &ExportedModel, path: &Path) -> Result<()> {
+    let bytes = catch_panics(|| model(exported))?;
     if bytes.len() > MAX_BYTES {
         let problem = "the model exceeds 2 GB, the limit of an ONNX file; export to safetensors or pth";
         return Err(Error::artifact(&exported.path, problem));
@@ -48,7 +48,7 @@ fn write(exported: &Exported, path: &Path) -> Result<()> {
 }
 
 /// Encodes a `ModelProto`.
-fn model(exported: &Exported) -> Result<Vec<u8>> {
+fn model(exported: &ExportedModel) -> Result<Vec<u8>> {
     let recording = Recording::of(&exported.module, &exported.input)?;
     let mut graph = Graph::new(&recording);
     for step in &recording.steps {

@@ -74,7 +74,7 @@ pub fn check(file: &[u8]) -> Result<bool, String> {
 }
 
 /// Warns that a checkpoint has no checksums.
-pub fn say_none(path: &Path) {
+pub fn warn_missing(path: &Path) {
     tracing::warn!(
         "{}: this checkpoint has no checksums because an older version of cresset wrote it; damage cannot be detected",
         path.display()

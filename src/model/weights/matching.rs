@@ -62,7 +62,7 @@ impl Matching {
     ///
     /// # Errors
     /// Less than half matches.
-    pub fn refuse_chance(
+    pub fn reject_chance_match(
         &self,
         model: &Tensors,
         file: &Tensors,
@@ -293,7 +293,10 @@ mod tests {
         let model = layers(&["conv1", "bn1", "conv2", "bn2", "conv3", "fc"]);
         let is_refused = |file: &Tensors| {
             let matching = Matching::of(&model, file, None).unwrap();
-            matching.refuse_chance(&model, file, |name| name.starts_with("fc.")).err().map(|e| e.to_string())
+            matching
+                .reject_chance_match(&model, file, |name| name.starts_with("fc."))
+                .err()
+                .map(|e| e.to_string())
         };
         let whole = layers(&["conv1", "bn1", "conv2", "bn2", "conv3", "fc"]);
         assert_eq!(is_refused(&whole), None);

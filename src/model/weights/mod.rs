@@ -25,7 +25,7 @@ use std::path::Path;
 
 use tch::{Kind, Tensor};
 
-use crate::data::room::{self, Room};
+use crate::data::room::{self, MemoryBudget};
 use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
 pub use matching::Matching;
@@ -41,14 +41,14 @@ use view::{Storage, StorageView};
 /// A file that is missing, damaged, of another format, without tensors, or with a dtype that is not in
 /// [`safetensors::DTYPES`].
 pub fn read(path: &Path) -> Result<Tensors> {
-    read_within(path, Room::default())
+    read_within(path, MemoryBudget::default())
 }
 
 /// Like [`read`], with a memory budget.
 ///
 /// # Errors
 /// Those of [`read`], and a file that exceeds the budget.
-pub(crate) fn read_within(path: &Path, room: Room) -> Result<Tensors> {
+pub(crate) fn read_within(path: &Path, room: MemoryBudget) -> Result<Tensors> {
     let cannot = |e: std::io::Error| Error::artifact(path, format!("cannot read the weights: {e}"));
     let mut file = room::open(path).map_err(cannot)?;
     let length = file.metadata().map_err(cannot)?.len();
@@ -87,7 +87,7 @@ fn of_safetensors(path: &Path, bytes: &[u8]) -> Result<Tensors> {
     let mut tensors = safetensors::tensors(bytes, fault)?;
     if safetensors::metadata(bytes, fault)?.contains_key(safetensors::CHECKPOINT) {
         if !is_checked {
-            checksums::say_none(path);
+            checksums::warn_missing(path);
         }
         tensors.retain(|name, _| !name.contains('/'));
     }

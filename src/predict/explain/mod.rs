@@ -13,9 +13,9 @@ mod tests;
 
 use tch::Tensor;
 
-use crate::error::{Error, Result, did_you_mean, guard};
+use crate::error::{Error, Result, catch_panics, did_you_mean};
 use cresset_options::number::{NumberOption, Options};
-pub use overlay::{heat_map, overlay, plain};
+pub use overlay::{draw_heat_map, overlay, plain};
 pub use subject::Subject;
 
 /// An attribution method.
@@ -74,7 +74,7 @@ impl Explainer {
     /// # Errors
     /// A model that this method cannot explain, and a model that fails.
     pub fn attribute(&self, subject: &Subject, raw: &Tensor) -> Result<Tensor> {
-        guard(|| {
+        catch_panics(|| {
             let attribution = (self.kind.attribute)(&self.options, subject, &subject.shaped(raw))?;
             if attribution.isfinite().all().int64_value(&[]) != 1 {
                 let problem = "the attribution of this input is NaN or infinite";

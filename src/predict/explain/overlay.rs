@@ -15,7 +15,7 @@ const SATURATION_QUANTILE: f64 = 0.99;
 
 /// Draws a raw image (channels, height, width) next to its heat map: red supports the class, blue opposes it.
 pub fn overlay(raw: &Tensor, attribution: &Tensor, range: ValueRange) -> Result<RgbImage> {
-    let (original, heat) = (plain(raw, range)?, heat_map(raw, attribution, range)?);
+    let (original, heat) = (plain(raw, range)?, draw_heat_map(raw, attribution, range)?);
     let scale = MIN_SIDE.div_ceil(original.height().min(original.width()));
     let gap = scale.max(4);
     let (width, height) = (original.width() * scale, original.height() * scale);
@@ -38,7 +38,7 @@ pub fn plain(raw: &Tensor, range: ValueRange) -> Result<RgbImage> {
 }
 
 /// Draws the attribution over a grayscale version of a raw image, in the size of the image.
-pub fn heat_map(raw: &Tensor, attribution: &Tensor, range: ValueRange) -> Result<RgbImage> {
+pub fn draw_heat_map(raw: &Tensor, attribution: &Tensor, range: ValueRange) -> Result<RgbImage> {
     let gray = unit(raw, range).mean_dim(0, false, Kind::Float);
     let summed = attribution.sum_dim_intlist(0, false, Kind::Float);
     let most = summed

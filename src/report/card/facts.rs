@@ -6,13 +6,13 @@ use std::time::SystemTime;
 use super::markdown::code;
 use super::{indexes, parts};
 use crate::data::options::Missing;
-use crate::data::{Dataset, Grouping, Names, Portion, Split, lists, sha256};
+use crate::data::{Dataset, Grouping, Names, Split, Subset, lists, sha256};
 use crate::error::{Error, Result};
 use crate::evaluate::groups::GroupReport;
 use crate::evaluate::interval::intervals;
 use crate::evaluate::numbers::thousands;
 use crate::evaluate::{Evaluation, Interval, METRICS, Metric, Report};
-use crate::loader::HeldOutFeed;
+use crate::loader::EvaluationLoader;
 use crate::options::Config;
 use crate::predict::Classifier;
 use crate::run::date;
@@ -102,7 +102,7 @@ fn split_of(dataset: &Dataset, config: &Config) -> (String, bool) {
     let has_lists =
         [&config.train_list, &config.validation_list, &config.test_list].iter().any(|list| list.is_some());
     let has_validation =
-        dataset.portions.as_ref().is_some_and(|portions| portions.contains(&Portion::Validation));
+        dataset.portions.as_ref().is_some_and(|portions| portions.contains(&Subset::Validation));
     let is_given = if has_lists { config.validation_list.is_some() } else { has_validation };
     let is_drawn = config.fold.is_some() || !is_given;
     let amount = match (config.fold, config.folds) {
@@ -167,7 +167,7 @@ impl PartEvaluation {
     pub(super) fn new(
         name: &'static str,
         classifier: &Classifier,
-        feed: &dyn HeldOutFeed,
+        feed: &dyn EvaluationLoader,
         groups: Option<(Grouping, u64)>,
     ) -> Result<Self> {
         let evaluation = classifier.evaluate(feed)?;

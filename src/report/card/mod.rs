@@ -16,7 +16,7 @@ use markdown::plain;
 use section::SECTIONS;
 
 use crate::data::{Grouping, GroupingOptions, Split};
-use crate::error::{Result, guard};
+use crate::error::{Result, catch_panics};
 use crate::export::Metadata;
 use crate::options::Config;
 use crate::run::RunFolder;
@@ -48,7 +48,7 @@ impl Card {
     /// # Errors
     /// If the run has no model, the data is missing or has changed, or the groups cannot be determined.
     pub fn of(run: &RunFolder, about: About, groups: &GroupingOptions, device: Device) -> Result<Self> {
-        guard(|| {
+        catch_panics(|| {
             let Finished { classifier, config, examples } = Finished::open(run, device)?;
             let metadata = classifier.metadata().clone();
             let Examples { dataset, split, .. } = &examples;

@@ -149,7 +149,7 @@ fn significance(test: &McNemar) -> String {
     if test.only_a + test.only_b == 0 {
         return "Both models are correct on the same examples, so there is no difference.".to_string();
     }
-    match (test.is_real(), test.only_a > test.only_b) {
+    match (test.is_significant(), test.only_a > test.only_b) {
         (true, true) => format!("a is significantly better at the 5 % level ({cited})."),
         (true, false) => format!("b is significantly better at the 5 % level ({cited})."),
         (false, _) => format!("The difference is not significant at the 5 % level ({cited})."),

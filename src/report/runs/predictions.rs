@@ -6,9 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 use tch::Device;
 
-use crate::error::{Result, guard};
+use crate::error::{Result, catch_panics};
 use crate::evaluate::McNemar;
-use crate::loader::{Batch, HeldOutFeed};
+use crate::loader::{Batch, EvaluationLoader};
 use crate::predict::Classifier;
 use crate::run::Finished;
 use crate::run::RunFolder;
@@ -42,7 +42,7 @@ impl ValidationPredictions {
     /// # Errors
     /// If the run has no model, or the data is missing or has changed.
     pub fn of(path: &Path, device: Device) -> Result<Self> {
-        guard(|| {
+        catch_panics(|| {
             let folder = RunFolder::open(path)?;
             let Finished { classifier, config, examples } = Finished::open(&folder, device)?;
             let feed = examples.raw(&examples.split.held_out, &config, classifier.device());
@@ -91,7 +91,7 @@ impl ValidationPredictions {
 }
 
 /// The predicted class of each example.
-fn predicted(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<i64>> {
+fn predicted(classifier: &Classifier, feed: &dyn EvaluationLoader) -> Result<Vec<i64>> {
     let mut predicted = Vec::with_capacity(feed.rows());
     for batch in feed.in_order() {
         let Batch { inputs, .. } = batch?;

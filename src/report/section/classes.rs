@@ -1,15 +1,15 @@
 //! Metrics of each class and of the whole model.
 
 use super::Report;
-use crate::evaluate::ClassFigures;
+use crate::evaluate::ClassMetrics;
 use crate::evaluate::numbers::{percent, thousands};
 use crate::report::html::escaped;
 
 pub fn section(report: &Report) -> Option<String> {
-    let metric = |figure: &crate::evaluate::Figure| {
+    let metric = |figure: &crate::evaluate::MetricValue| {
         format!("<tr><td>{}</td><td>{}</td></tr>", figure.name, figure.shown)
     };
-    let class = |class: &ClassFigures| {
+    let class = |class: &ClassMetrics| {
         format!(
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             escaped(&class.class),

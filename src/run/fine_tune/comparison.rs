@@ -4,10 +4,10 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::error::{Error, Result, guard};
+use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::McNemar;
 use crate::evaluate::numbers::thousands;
-use crate::loader::{Batch, HeldOutFeed};
+use crate::loader::{Batch, EvaluationLoader};
 use crate::options::Config;
 use crate::predict::Classifier;
 use crate::run::Examples;
@@ -97,7 +97,7 @@ pub fn compare(
     control: Option<&RunFolder>,
     device: Device,
 ) -> Result<Comparison> {
-    guard(|| {
+    catch_panics(|| {
         let config = Config::read(&after.config_file())?;
         let examples = Examples::again(&config, after)?;
         let corrections = examples.corrections.as_ref();
@@ -130,7 +130,7 @@ pub fn compare(
     })
 }
 
-fn predict_all(classifier: &Classifier, feed: &dyn HeldOutFeed) -> Result<Vec<ExampleResult>> {
+fn predict_all(classifier: &Classifier, feed: &dyn EvaluationLoader) -> Result<Vec<ExampleResult>> {
     let mut rows = Vec::with_capacity(feed.rows());
     for batch in feed.in_order() {
         let Batch { inputs, labels, .. } = batch?;

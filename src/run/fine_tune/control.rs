@@ -22,6 +22,6 @@ pub fn train_control(new: &RunFolder, stop: &dyn Fn() -> bool) -> Result<Option<
     let folder = run.folder.clone();
     Ok(match run::finish(run, &mut Silent, stop)? {
         Outcome::Interrupted { .. } => None,
-        Outcome::Trained(_) | Outcome::Helped => Some(folder),
+        Outcome::Trained(_) | Outcome::CompletedOnRank0 => Some(folder),
     })
 }

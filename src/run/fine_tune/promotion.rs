@@ -85,7 +85,7 @@ pub fn objections(comparison: &Comparison) -> Vec<Objection> {
 
 fn is_less_accurate(pair: &PairedResults) -> bool {
     let (right_before, right_after) = pair.right();
-    right_after < right_before && pair.test().is_real()
+    right_after < right_before && pair.test().is_significant()
 }
 
 fn is_better(pair: &PairedResults) -> bool {

@@ -2,14 +2,14 @@
 
 use tch::Tensor;
 
-use super::{Context, Outcome};
+use super::{Context, StepOutcome};
 use crate::error::Result;
 use crate::loader::Batch;
 use crate::model::Network;
 
 /// Forward pass, loss, backward pass and, every `accumulate` batches and at the end of an epoch, an update with the
 /// learning rate `lr`.
-pub fn eager_step(context: &mut Context, network: &Network, batch: &Batch, lr: f64) -> Result<Outcome> {
+pub fn eager_step(context: &mut Context, network: &Network, batch: &Batch, lr: f64) -> Result<StepOutcome> {
     let logits = context.logits(network, &batch.inputs, true)?;
     let mut loss = context.objective.loss(&logits, batch);
     if let Some(distillation) = &context.distillation {
@@ -31,7 +31,7 @@ pub fn eager_step(context: &mut Context, network: &Network, batch: &Batch, lr: f
     if is_due {
         context.update(network, lr)?;
     }
-    Ok(Outcome::Learned { loss, logits })
+    Ok(StepOutcome::Learned { loss, logits })
 }
 
 fn is_finite_everywhere(context: &Context, loss: &Tensor) -> Result<bool> {
@@ -43,10 +43,10 @@ fn is_finite_everywhere(context: &Context, loss: &Tensor) -> Result<bool> {
 }
 
 /// Computes the loss of each example and the norm of the gradients for the error message, and drops the gradients.
-fn not_finite(context: &mut Context, logits: &Tensor, loss: &Tensor, batch: &Batch) -> Result<Outcome> {
+fn not_finite(context: &mut Context, logits: &Tensor, loss: &Tensor, batch: &Batch) -> Result<StepOutcome> {
     let losses = context.objective.losses(&logits.detach(), batch);
     loss.f_backward()?;
     let gradient_norm = context.gradients.norm()?.double_value(&[]);
     context.clear_gradients()?;
-    Ok(Outcome::NotFinite { losses, gradient_norm })
+    Ok(StepOutcome::NotFinite { losses, gradient_norm })
 }

@@ -4,7 +4,7 @@
 use cresset_bridge::kernels::perceptron::{Forward, Perceptron};
 use tch::{Device, Tensor};
 
-use super::{Context, Outcome};
+use super::{Context, StepOutcome};
 use crate::error::Result;
 use crate::loader::Batch;
 use crate::model::{Network, perceptron};
@@ -45,7 +45,7 @@ impl ManualBackward {
         network: &Network,
         batch: &Batch,
         lr: f64,
-    ) -> Result<Option<Outcome>> {
+    ) -> Result<Option<StepOutcome>> {
         if !self.takes(batch) {
             return Ok(None);
         }
@@ -56,7 +56,7 @@ impl ManualBackward {
         self.perceptron.backward()?;
         context.accumulated += 1;
         context.update(network, lr)?;
-        Ok(Some(Outcome::Learned { loss, logits }))
+        Ok(Some(StepOutcome::Learned { loss, logits }))
     }
 
     fn takes(&self, batch: &Batch) -> bool {
@@ -122,7 +122,7 @@ mod tests {
                 let inputs = Tensor::rand([rows, 1, 4, 4], (Kind::Float, Device::Cpu));
                 let labels = Tensor::randint(3, [rows], (Kind::Int64, Device::Cpu));
                 let outcome = learner.step(&network, &Batch::new(inputs, labels), 1e-2).unwrap();
-                let Outcome::Learned { loss, .. } = outcome else { panic!("a loss is a number") };
+                let StepOutcome::Learned { loss, .. } = outcome else { panic!("a loss is a number") };
                 losses.push(loss.double_value(&[]));
             }
             assert_eq!(matches!(learner.step, Some(Step::ManualBackward(_))), is_manual);

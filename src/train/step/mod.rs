@@ -39,7 +39,7 @@ pub(super) enum Step {
 
 /// The result of a training step.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum StepOutcome {
     /// The gradients of the batch were added; the weights are updated every `accumulate` batches.
     Learned {
         /// The mean loss, a scalar on the device.
@@ -79,7 +79,7 @@ impl Step {
         network: &Network,
         batch: &Batch,
         lr: f64,
-    ) -> Result<Outcome> {
+    ) -> Result<StepOutcome> {
         let outcome = match self {
             Step::Eager => None,
             Step::ManualBackward(manual) => manual.step(context, network, batch, lr)?,

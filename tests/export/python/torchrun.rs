@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use cresset::distributed::{Place, World};
+use cresset::distributed::{LaunchInfo, World};
 use tch::Tensor;
 
 use crate::support::job::{Job, epochs, free_port};
@@ -122,16 +122,16 @@ dist.destroy_process_group()
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let place = Place {
+    let place = LaunchInfo {
         rank: 0,
         size: 2,
         local_rank: 0,
         local_size: 2,
         host: "127.0.0.1".into(),
         port,
-        starter_serves: false,
+        launcher_hosts_store: false,
         restarts: 0,
-        most_restarts: 0,
+        max_restarts: 0,
     };
     let world = World::join(place, Duration::from_secs(60)).unwrap();
     assert_eq!(world.greatest(&[3., 2., 1.]).unwrap(), [3., 2., 3.]);

@@ -1,7 +1,7 @@
 //! torchvision's modules and ours: the same names, the same weights, the same figures.
 
 use cresset::data::InputShape;
-use cresset::export::{ExportFormat, Exported};
+use cresset::export::{ExportFormat, ExportedModel};
 use cresset::model::{Network, Task};
 use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
@@ -90,7 +90,7 @@ fn torchvision_loads_our_pth_and_safetensors_strictly() {
     let (source, class, values) = network.layers().unwrap().class("Model", "forward").compile().unwrap();
     let path = folder.path().join("model.pt");
     Module::from_source(&source, &class, &values).unwrap().save(&path, &[]).unwrap();
-    let exported = Exported::foreign(&path, task.input).unwrap();
+    let exported = ExportedModel::foreign(&path, task.input).unwrap();
     for format in ["pth", "safetensors"] {
         let output = folder.path().join(format!("model.{format}"));
         (ExportFormat::named(format).unwrap().write)(&exported, &output).unwrap();
@@ -165,7 +165,7 @@ for name, form in (model.split("-") for model in models):
     let mut bench = Bench::of_batches(&[1, 3]);
     for name in models {
         let path = folder.path().join(format!("{name}.pt"));
-        let exported = Exported::foreign(&path, InputShape(vec![3, 224, 224])).unwrap();
+        let exported = ExportedModel::foreign(&path, InputShape(vec![3, 224, 224])).unwrap();
         let input = |batch| Tensor::randn([batch, 3, 224, 224], (Kind::Float, Device::Cpu));
         bench.add(folder.path(), name, &exported, input);
     }

@@ -8,7 +8,7 @@ use cresset::data::atomic;
 use cresset::data::terminal;
 use cresset::error::Error;
 use cresset::loader::augment::{AUGMENTATIONS, Augmentation, PRESETS};
-use cresset::loader::sheet::contact_sheet;
+use cresset::loader::sheet::augmentation_sheet;
 
 use super::Source;
 use crate::Ended;
@@ -49,12 +49,12 @@ impl Preview {
         let augmentations: Vec<Augmentation> =
             specs.iter().map(|spec| spec.parse().map_err(Error::Usage)).collect::<Result<_, _>>()?;
         let dataset = self.source.decoded()?;
-        if !dataset.has_pictures() {
+        if !dataset.is_image_data() {
             let problem =
                 format!("{}: the examples are not images, so there is nothing to preview", self.source.data);
             return Err(Error::Usage(problem).into());
         }
-        let sheet = contact_sheet(&dataset, &augmentations, self.seed)?;
+        let sheet = augmentation_sheet(&dataset, &augmentations, self.seed)?;
         let mut bytes = Cursor::new(Vec::new());
         sheet.write_to(&mut bytes, image::ImageFormat::Png)?;
         atomic::write(&self.output, &bytes.into_inner())?;

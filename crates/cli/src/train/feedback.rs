@@ -18,7 +18,7 @@ pub fn run(train: &Train, from: &RunFolder, stop_flag: &Arc<AtomicBool>) -> anyh
     let config = Config::overlay(Some(&from.config_file()), train.given())?;
     let config = fine_tune::options(from, config, train.given())?;
     // Fails if the data has changed since the run, because the validation split would differ.
-    Examples::own_again(&config, from)?;
+    Examples::reopen_without_corrections(&config, from)?;
     let Some(folder) = train.fine_tune(&config, stop_flag)? else { return Ok(Ended::Interrupted) };
     let control = if train.wants_promotion() {
         show("training the old model equally long without the corrections, for comparison\n\n")?;

@@ -64,7 +64,7 @@ fn train(folds: &CrossValidation, resume_arguments: &str, stop: &dyn Fn() -> boo
         match run::finish(run, &mut Progress::new(), stop)? {
             Outcome::Interrupted { epoch, step } => return Ok(interrupted(resume_arguments, epoch, step)),
             Outcome::Trained(trained) => show(&notes(&trained))?,
-            Outcome::Helped => {}
+            Outcome::CompletedOnRank0 => {}
         }
         show("\n")?;
     }

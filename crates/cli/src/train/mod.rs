@@ -13,9 +13,9 @@ use anyhow::Context;
 use clap::Args;
 use cresset::data::audit;
 use cresset::data::terminal;
-use cresset::distributed::{Place, World};
+use cresset::distributed::{LaunchInfo, World};
 use cresset::error::Error;
-use cresset::evaluate::Confusion;
+use cresset::evaluate::ConfusionMatrix;
 use cresset::export::usage;
 use cresset::options::device;
 use cresset::options::{Config, ModelChoice, Setting};
@@ -128,7 +128,7 @@ impl Train {
         show(&introduction(&run))?;
         match self.train_with_callbacks(run, stop_flag)? {
             Outcome::Trained(trained) => show(&accuracies(&trained))?,
-            Outcome::Helped => {}
+            Outcome::CompletedOnRank0 => {}
             Outcome::Interrupted { epoch, step } => {
                 tell(&format!(
                     "interrupted in epoch {epoch}, after step {step}; the state is saved. Resume with the same command and"
@@ -180,7 +180,7 @@ impl Train {
                     report::write(&folder, trained.prepared.device)?;
                 }
             }
-            Outcome::Helped => return Ok(Ended::Well),
+            Outcome::CompletedOnRank0 => return Ok(Ended::Well),
             Outcome::Interrupted { .. } if !world.is_first() => return Ok(Ended::Interrupted),
             Outcome::Interrupted { epoch, step } => {
                 return Ok(interrupted(&terminal::argument(folder.path()), epoch, step));
@@ -197,7 +197,7 @@ impl Train {
         if !run.world.is_first() {
             return Ok(Ended::Well);
         }
-        show(&format!("{}\n", run.account_of_end()))?;
+        show(&format!("{}\n", run.finished_message()))?;
         let (folder, device) = (run.folder.clone(), run.prepared.device);
         drop(run);
         if self.report {
@@ -244,10 +244,10 @@ impl Train {
             }
             return Ok(run::start(config, out, world)?);
         };
-        let has_checkpoint = world.told_by_first(|| {
+        let has_checkpoint = world.broadcast_result(|| {
             let has_checkpoint = RunFolder::open(path).is_ok_and(|folder| folder.last_checkpoint().is_file());
             if !has_checkpoint {
-                RunFolder::clear_unbegun(path)?;
+                RunFolder::remove_unstarted(path)?;
             }
             Ok(has_checkpoint.to_string())
         })?;
@@ -259,7 +259,7 @@ impl Train {
 }
 
 fn refuse_several(option: &str) -> anyhow::Result<()> {
-    match Place::from_environment()? {
+    match LaunchInfo::from_environment()? {
         Some(place) if place.size > 1 => {
             let problem = format!(
                 "{option} trains several models in one process; start it without torchrun, srun or mpirun"
@@ -376,7 +376,7 @@ pub fn notes(trained: &Trained) -> String {
 
 /// The validation accuracy, and the test accuracy if there is a test set.
 fn accuracies(trained: &Trained) -> String {
-    let accuracy = |confusion: &Confusion| {
+    let accuracy = |confusion: &ConfusionMatrix| {
         let correct: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
         (100. * confusion.accuracy(), correct, confusion.total())
     };

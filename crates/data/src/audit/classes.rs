@@ -3,7 +3,7 @@
 use super::{AuditedData, Finding, Severity};
 use crate::error::quoted;
 use crate::format::csv::is_missing;
-use crate::{Dataset, MissingClasses, Portion};
+use crate::{Dataset, MissingClasses, Subset};
 
 /// Size ratio of the largest to the smallest class above which accuracy is misleading.
 const MAX_RATIO: usize = 10;
@@ -41,7 +41,7 @@ pub fn unknown(audited: &AuditedData) -> Vec<Finding> {
 pub fn missing_in_subset(audited: &AuditedData) -> Vec<Finding> {
     let finding = |missing: MissingClasses| {
         let (severity, advice) = match missing.portion {
-            Portion::Train => {
+            Subset::Train => {
                 (Severity::Fault, "add training examples, or remove the class from the other sets")
             }
             _ => (Severity::Warning, "move some examples there, or remove the set"),

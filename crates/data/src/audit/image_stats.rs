@@ -6,7 +6,7 @@ use image::imageops::{FilterType, resize};
 
 use super::{AuditedData, Finding, Severity};
 use crate::image::{Channels, Fitter, ImageSource, Region};
-use crate::parallel::Ordered;
+use crate::parallel::OrderedMap;
 use crate::{Dataset, Inputs, thumbnail};
 
 /// Images with a standard deviation below this (of 255) are blank.
@@ -92,12 +92,12 @@ pub fn of(dataset: &Dataset, threads: usize) -> Vec<Result<ImageStatistics, Stri
                 };
                 fitter.fit(&bytes, whole, &mut gray)?;
                 Ok(ImageStatistics {
-                    remark: fitter.take_remark(),
+                    remark: fitter.take_warning(),
                     ..ImageStatistics::new(width, height, gray)
                 })
             }
         };
-        return Ordered::new(threads, 0..sources.len(), 8 * threads, worker).collect();
+        return OrderedMap::new(threads, 0..sources.len(), 8 * threads, worker).collect();
     }
     let stats = |index| {
         let rgb = thumbnail::from_values(&thumbnail::values(dataset, index), shape)
@@ -115,7 +115,7 @@ const SAMPLED: usize = 64;
 /// A warning if nearly all images of a sample are blank or identical.
 pub fn mostly_identical(dataset: &Dataset, threads: usize) -> Option<String> {
     let count = dataset.rows().min(SAMPLED);
-    dataset.shape.image().filter(|_| dataset.has_pictures() && count > 1)?;
+    dataset.shape.image().filter(|_| dataset.is_image_data() && count > 1)?;
     let sample: Vec<usize> = (0..count).map(|index| index * dataset.rows() / count).collect();
     let image_stats: Vec<ImageStatistics> =
         of(&dataset.select(&sample), threads).into_iter().flatten().collect();

@@ -80,7 +80,7 @@ pub struct Audit {
 
 impl Audit {
     /// Whether all findings are notes.
-    pub fn is_sound(&self) -> bool {
+    pub fn has_only_notes(&self) -> bool {
         self.findings.iter().all(|finding| finding.severity == Severity::Note)
     }
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Place, Result};
 use crate::{
-    Dataset, InputShape, Inputs, LabelsBuilder, Names, Portion, ValueRange, hexadecimal, room, sha256,
+    Dataset, InputShape, Inputs, LabelsBuilder, Names, Subset, ValueRange, hexadecimal, room, sha256,
 };
 
 /// Opens a file, decompressing it if its name ends in `.gz`.
@@ -122,7 +122,7 @@ pub struct Arrays {
     /// The label of each example, as text.
     pub labels: Vec<String>,
     /// The subset of each example, if the format defines it.
-    pub portions: Option<Vec<Portion>>,
+    pub portions: Option<Vec<Subset>>,
 }
 
 impl Arrays {

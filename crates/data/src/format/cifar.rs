@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Format;
 use super::binary::{Arrays, BYTES, open, sha256_of};
 use crate::error::{Error, Place, Result};
-use crate::{DataOptions, Dataset, InputShape, Inputs, Portion};
+use crate::{DataOptions, Dataset, InputShape, Inputs, Subset};
 
 /// The format.
 pub struct Cifar;
@@ -21,7 +21,7 @@ struct Version {
     /// The file of class names, one per line.
     names: &'static str,
     /// The files with their subsets.
-    files: &'static [(&'static str, Portion)],
+    files: &'static [(&'static str, Subset)],
 }
 
 const VERSIONS: [Version; 2] = [
@@ -29,18 +29,18 @@ const VERSIONS: [Version; 2] = [
         labels: 1,
         names: "batches.meta.txt",
         files: &[
-            ("data_batch_1.bin", Portion::Train),
-            ("data_batch_2.bin", Portion::Train),
-            ("data_batch_3.bin", Portion::Train),
-            ("data_batch_4.bin", Portion::Train),
-            ("data_batch_5.bin", Portion::Train),
-            ("test_batch.bin", Portion::Test),
+            ("data_batch_1.bin", Subset::Train),
+            ("data_batch_2.bin", Subset::Train),
+            ("data_batch_3.bin", Subset::Train),
+            ("data_batch_4.bin", Subset::Train),
+            ("data_batch_5.bin", Subset::Train),
+            ("test_batch.bin", Subset::Test),
         ],
     },
     Version {
         labels: 2,
         names: "fine_label_names.txt",
-        files: &[("train.bin", Portion::Train), ("test.bin", Portion::Test)],
+        files: &[("train.bin", Subset::Train), ("test.bin", Subset::Test)],
     },
 ];
 
@@ -53,7 +53,7 @@ impl Format for Cifar {
         "CIFAR-10 or CIFAR-100 in binary (a folder of .bin files, or one of them)"
     }
 
-    fn recognises(&self, path: &Path) -> bool {
+    fn recognizes(&self, path: &Path) -> bool {
         if path.is_dir() {
             return VERSIONS.iter().any(|version| !existing_files(version, path).is_empty());
         }
@@ -95,12 +95,12 @@ impl Format for Cifar {
     }
 }
 
-fn existing_files(version: &Version, folder: &Path) -> Vec<(PathBuf, Portion)> {
+fn existing_files(version: &Version, folder: &Path) -> Vec<(PathBuf, Subset)> {
     let files = version.files.iter().map(|(name, portion)| (folder.join(name), *portion));
     files.filter(|(path, _)| path.is_file()).collect()
 }
 
-fn version_of(file: &Path) -> Option<(&'static Version, Portion)> {
+fn version_of(file: &Path) -> Option<(&'static Version, Subset)> {
     let name = file.file_name()?.to_str()?;
     VERSIONS.iter().find_map(|version| {
         let (_, portion) = version.files.iter().find(|(file, _)| *file == name)?;
@@ -158,7 +158,7 @@ mod tests {
     fn read(files: &[(&str, Vec<u8>)]) -> Result<Dataset> {
         let folder = tempfile::tempdir().unwrap();
         files.iter().for_each(|(name, bytes)| std::fs::write(folder.path().join(name), bytes).unwrap());
-        assert!(Cifar.recognises(folder.path()));
+        assert!(Cifar.recognizes(folder.path()));
         Cifar.read(folder.path(), &DataOptions::default())
     }
 
@@ -171,7 +171,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!((data.classes, data.labels), (vec!["cat".into(), "truck".into()], vec![0, 1, 1]));
-        assert_eq!(data.portions.unwrap(), [Portion::Train, Portion::Train, Portion::Test]);
+        assert_eq!(data.portions.unwrap(), [Subset::Train, Subset::Train, Subset::Test]);
         assert!(matches!(data.inputs, Inputs::Bytes(v) if v.len() == 3 * PIXELS && v[PIXELS] == 6));
     }
 

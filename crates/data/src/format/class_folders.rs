@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::folder::{entries, resolve_links};
-use crate::Portion;
+use crate::Subset;
 use crate::error::{Result, quoted};
 use crate::image::Kind;
 
@@ -28,7 +28,7 @@ pub struct ClassFolder {
     /// The class.
     pub class: String,
     /// The subset, if the folder belongs to one.
-    pub portion: Option<Portion>,
+    pub portion: Option<Subset>,
 }
 
 /// The inferred classes and subsets.
@@ -111,7 +111,7 @@ impl FolderTree {
     ///
     /// # Errors
     /// Subsets of several data sets.
-    fn portions(&self) -> std::result::Result<Vec<(&FolderTree, Portion)>, String> {
+    fn portions(&self) -> std::result::Result<Vec<(&FolderTree, Subset)>, String> {
         let subsets: Vec<_> = self
             .below
             .iter()
@@ -128,13 +128,13 @@ impl FolderTree {
         // `train` is always a subset; `dogs_train` is one only next to `dogs_test`.
         let has_training_set = |rest: &&str| {
             let members = of(rest);
-            let is = |wanted: bool| members.iter().any(|(_, portion)| (*portion == Portion::Train) == wanted);
+            let is = |wanted: bool| members.iter().any(|(_, portion)| (*portion == Subset::Train) == wanted);
             rest.is_empty() || is(true) && is(false)
         };
         let sets: Vec<&str> = rests.into_iter().filter(has_training_set).collect();
         match sets[..] {
             [] => Ok(Vec::new()),
-            [rest] | ["", rest] if of("").iter().all(|(_, portion)| *portion != Portion::Train) => {
+            [rest] | ["", rest] if of("").iter().all(|(_, portion)| *portion != Subset::Train) => {
                 Ok(of(rest))
             }
             ["", ..] => Ok(of("")),
@@ -171,12 +171,12 @@ const SUFFIXES: [&str; 6] = ["dataset", "data", "images", "set", "imgs", "img"];
 
 /// The subset in a folder name, and the remaining words: `Training`, `test_set`, `train-images2`,
 /// `seg_train`, `trainset`.
-pub fn subset_in(name: &str) -> Option<(Portion, String)> {
+pub fn subset_in(name: &str) -> Option<(Subset, String)> {
     let words = words(name);
     let portion = |word: &String| {
         let word = word.as_str();
         let stripped = SUFFIXES.iter().find_map(|end| word.strip_suffix(end));
-        Portion::of_name(word).or_else(|| Portion::of_name(stripped?))
+        Subset::of_name(word).or_else(|| Subset::of_name(stripped?))
     };
     let mut found = words.iter().filter_map(portion);
     let (first, second) = (found.next()?, found.next());
@@ -233,7 +233,7 @@ pub fn arrange(tree: &FolderTree) -> std::result::Result<FolderLayout, String> {
     let names = || list(subsets.iter().map(|(folder, _)| folder.name()));
     let has_several_subsets = subsets.iter().any(|(_, portion)| *portion != subsets[0].1);
     let has_training_set =
-        subsets.iter().any(|(folder, portion)| *portion == Portion::Train && folder.has_classes());
+        subsets.iter().any(|(folder, portion)| *portion == Subset::Train && folder.has_classes());
     let mut layout = if has_training_set && (has_several_subsets || others.is_empty()) {
         let mut layout = arrange_subsets(&subsets, &others);
         if tree.images > 0 {
@@ -250,7 +250,7 @@ pub fn arrange(tree: &FolderTree) -> std::result::Result<FolderLayout, String> {
     } else if has_several_subsets
         || !subsets.is_empty() && others.is_empty() && subsets.iter().all(|(folder, _)| !folder.has_classes())
     {
-        return Err(if subsets.iter().any(|(_, portion)| *portion == Portion::Train) {
+        return Err(if subsets.iter().any(|(_, portion)| *portion == Subset::Train) {
             format!(
                 "{} are named like subsets, but their images are not in class folders; sort them into \
                  folders such as train/cat and train/dog, or list them with their labels in a CSV file. If these are class \
@@ -273,7 +273,7 @@ pub fn arrange(tree: &FolderTree) -> std::result::Result<FolderLayout, String> {
 }
 
 /// The classes inside subset folders.
-fn arrange_subsets(subsets: &[(&FolderTree, Portion)], others: &[&FolderTree]) -> FolderLayout {
+fn arrange_subsets(subsets: &[(&FolderTree, Subset)], others: &[&FolderTree]) -> FolderLayout {
     let mut layout = FolderLayout::default();
     let FolderLayout { classes, notes } = &mut layout;
     for (folder, portion) in subsets {
@@ -308,7 +308,7 @@ fn arrange_subsets(subsets: &[(&FolderTree, Portion)], others: &[&FolderTree]) -
 fn arrange_classes(tree: &FolderTree) -> std::result::Result<FolderLayout, String> {
     let has_training_set = |folder: &&FolderTree| {
         folder.portions().is_ok_and(|portions| {
-            portions.iter().any(|(folder, portion)| *portion == Portion::Train && folder.has_classes())
+            portions.iter().any(|(folder, portion)| *portion == Subset::Train && folder.has_classes())
         })
     };
     let sets: Vec<&FolderTree> = tree.below.iter().filter(has_training_set).collect();
@@ -359,7 +359,7 @@ fn contains_subsets(class: &FolderTree) -> bool {
     let is_all = portions.clone().all(|portion| portion.is_some());
     class.images == 0
         && is_all
-        && portions.any(|portion| portion.is_some_and(|(folder, _)| folder == Portion::Train))
+        && portions.any(|portion| portion.is_some_and(|(folder, _)| folder == Subset::Train))
 }
 
 #[cfg(test)]

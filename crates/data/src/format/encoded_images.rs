@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::image::{Channels, Header, ImageSource, max_of_bits};
 use crate::options::ImageSize;
-use crate::{DataOptions, Dataset, InputShape, Inputs, LabelsBuilder, Names, Portion, ValueRange, sha256};
+use crate::{DataOptions, Dataset, InputShape, Inputs, LabelsBuilder, Names, Subset, ValueRange, sha256};
 
 /// Encoded images with their labels. Every list has one entry per image.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub struct EncodedImages {
     /// The size of each encoded image in bytes.
     pub sizes: Vec<u64>,
     /// The subset of each image, if the format defines it.
-    pub portions: Option<Vec<Portion>>,
+    pub portions: Option<Vec<Subset>>,
     /// The group of each image, if the format defines it.
     pub groups: Option<Vec<String>>,
 }

@@ -24,7 +24,7 @@ impl Format for Folder {
         "a folder of images (JPEG, PNG, BMP, GIF, WebP, TIFF) with one subfolder per class"
     }
 
-    fn recognises(&self, path: &Path) -> bool {
+    fn recognizes(&self, path: &Path) -> bool {
         let may_contain_images = |entry: &PathBuf| entry.is_dir() || is_image(entry);
         path.is_dir() && entries(path).is_ok_and(|entries| entries.iter().any(may_contain_images))
     }
@@ -150,7 +150,7 @@ pub fn resolve_links(folder: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{InputShape, Names, Portion};
+    use crate::{InputShape, Names, Subset};
     use image::{GrayImage, Luma, RgbImage};
 
     fn folder(files: &[&str]) -> tempfile::TempDir {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn read(folder: &tempfile::TempDir) -> Result<Dataset> {
-        assert!(Folder.recognises(folder.path()));
+        assert!(Folder.recognizes(folder.path()));
         Folder.read(folder.path(), &DataOptions::default())
     }
 
@@ -187,7 +187,7 @@ mod tests {
         let data =
             read(&folder(&["train/1/a.png", "train/10/b.png", "val/1/c.png", "test/10/d.png"])).unwrap();
         assert_eq!(data.classes, ["1", "10"]);
-        let portions = [Portion::Test, Portion::Train, Portion::Train, Portion::Validation];
+        let portions = [Subset::Test, Subset::Train, Subset::Train, Subset::Validation];
         assert_eq!(data.portions.unwrap(), portions);
         // Two classes that are named like subsets.
         assert_eq!(read(&folder(&["test/a.png", "exam/b.png"])).unwrap().classes, ["exam", "test"]);

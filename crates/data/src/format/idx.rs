@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::Format;
 use super::binary::{Arrays, BYTES, check_end, check_length, exactly, floats, open, sha256_of};
 use crate::error::{Error, Result, quoted};
-use crate::room::Room;
-use crate::{DataOptions, Dataset, InputShape, Inputs, Portion};
+use crate::room::MemoryBudget;
+use crate::{DataOptions, Dataset, InputShape, Inputs, Subset};
 
 /// The format.
 pub struct Idx;
@@ -27,7 +27,7 @@ impl Format for Idx {
         "IDX as used by MNIST (…-images-idx3-ubyte[.gz] next to its labels, or a folder of such files)"
     }
 
-    fn recognises(&self, path: &Path) -> bool {
+    fn recognizes(&self, path: &Path) -> bool {
         if path.is_dir() { !images_in(path).is_empty() } else { is_images(path) }
     }
 
@@ -77,20 +77,19 @@ fn images_in(folder: &Path) -> Vec<PathBuf> {
     images
 }
 
-fn subset_of(path: &Path) -> Portion {
-    subset_and_set(path).0.unwrap_or(Portion::Train)
+fn subset_of(path: &Path) -> Subset {
+    subset_and_set(path).0.unwrap_or(Subset::Train)
 }
 
 /// The subset in a file name and the rest of the name before the dtype, as in
 /// `emnist-letters-train-images-idx3-ubyte`.
-fn subset_and_set(path: &Path) -> (Option<Portion>, String) {
+fn subset_and_set(path: &Path) -> (Option<Subset>, String) {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let words = name.split(|c: char| !c.is_alphanumeric()).take_while(|word| !word.starts_with("idx"));
     let mut portion = None;
     let mut rest = Vec::new();
     for word in words.filter(|word| *word != "images") {
-        let found =
-            if word == "t10k" || word == "t50k" { Some(Portion::Test) } else { Portion::of_name(word) };
+        let found = if word == "t10k" || word == "t50k" { Some(Subset::Test) } else { Subset::of_name(word) };
         match found {
             Some(found) if portion.is_none() => portion = Some(found),
             _ => rest.push(word),
@@ -135,7 +134,7 @@ fn labels_of(images: &Path) -> Result<PathBuf> {
     Err(Error::data(images, problem))
 }
 
-fn read_pair(images: &Path, labels: &Path, portion: Portion, budget: Room) -> Result<Arrays> {
+fn read_pair(images: &Path, labels: &Path, portion: Subset, budget: MemoryBudget) -> Result<Arrays> {
     let array = read_array(images, budget)?;
     let shape = match array.sizes[1..] {
         [features] => vec![features],
@@ -170,7 +169,7 @@ struct Array {
     values: Inputs,
 }
 
-fn read_array(path: &Path, budget: Room) -> Result<Array> {
+fn read_array(path: &Path, budget: MemoryBudget) -> Result<Array> {
     let mut source = open(path)?;
     let header = exactly(path, &mut *source, 4)?;
     let [0, 0, code, dimensions] = header[..] else {
@@ -250,7 +249,7 @@ mod tests {
         ];
         let data = read(&files, "").unwrap();
         assert_eq!((data.classes, data.labels), (vec!["3".into(), "10".into()], vec![0, 1, 0]));
-        assert_eq!(data.portions.unwrap(), [Portion::Train, Portion::Train, Portion::Test]);
+        assert_eq!(data.portions.unwrap(), [Subset::Train, Subset::Train, Subset::Test]);
         assert_eq!(data.shape, InputShape(vec![1, 2, 2]));
         assert!(matches!(data.inputs, Inputs::Bytes(v) if v == [0, 1, 2, 3, 4, 5, 6, 255, 9, 8, 7, 6]));
         assert!(read(&files, "train-images-idx3-ubyte").unwrap().portions.is_none());
@@ -273,7 +272,7 @@ mod tests {
             ["Training-*-ubyte", "Testing-*-ubyte"],
         ] {
             let data = of(names).unwrap();
-            assert_eq!(data.portions.unwrap(), [Portion::Train, Portion::Test], "{names:?}");
+            assert_eq!(data.portions.unwrap(), [Subset::Train, Subset::Test], "{names:?}");
             assert_eq!(data.labels, [0, 1]);
         }
         let message = of(["emnist-balanced-train-*", "emnist-letters-train-*"]).unwrap_err().to_string();

@@ -13,7 +13,7 @@ use super::{Format, has_extension};
 use crate::error::{Error, Place, Result, excerpt, quoted};
 use crate::image::{ImageSource, is_image};
 use crate::options::ColumnChoice;
-use crate::{DataOptions, Dataset, Names, Portion, sha256};
+use crate::{DataOptions, Dataset, Names, Subset, sha256};
 use image_index::ImageIndex;
 
 /// The format.
@@ -28,7 +28,7 @@ impl Format for ImageList {
         "a table of image file names and labels (a .csv next to the images, or the folder with both)"
     }
 
-    fn recognises(&self, path: &Path) -> bool {
+    fn recognizes(&self, path: &Path) -> bool {
         if !path.is_dir() {
             return List::detect(path, None).is_some();
         }
@@ -48,7 +48,7 @@ impl Format for ImageList {
         let mut all = Rows::default();
         for list in select_lists(path, lists)? {
             let rows = list.read(options)?;
-            let portion = list.portion().unwrap_or(Portion::Train);
+            let portion = list.portion().unwrap_or(Subset::Train);
             all.portions.extend(vec![portion; rows.files.len()]);
             all.append(&list, rows, is_split)?;
         }
@@ -132,7 +132,7 @@ fn select_lists(path: &Path, lists: Vec<List>) -> Result<Vec<List>> {
         return Ok(lists);
     }
     let names: Vec<_> = lists.iter().map(|list| quoted(&list.name())).collect();
-    let training_lists: Vec<_> = lists.iter().filter(|list| list.portion() == Some(Portion::Train)).collect();
+    let training_lists: Vec<_> = lists.iter().filter(|list| list.portion() == Some(Subset::Train)).collect();
     let [train] = training_lists[..] else {
         let problem =
             format!("it contains several image lists ({}); choose one with --data", names.join(", "));
@@ -216,7 +216,7 @@ impl List {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    fn portion(&self) -> Option<Portion> {
+    fn portion(&self) -> Option<Subset> {
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Some(subset_in(&stem)?.0)
     }
@@ -415,7 +415,7 @@ struct Rows {
     labels: Vec<String>,
     groups: Vec<String>,
     lines: Vec<u64>,
-    portions: Vec<Portion>,
+    portions: Vec<Subset>,
 }
 
 impl Rows {

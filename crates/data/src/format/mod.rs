@@ -42,7 +42,7 @@ pub trait Format: Sync {
 
     /// Whether data at this path has this format, judged by its name or, for a folder, its contents. Nothing
     /// is decoded.
-    fn recognises(&self, path: &Path) -> bool;
+    fn recognizes(&self, path: &Path) -> bool;
 
     /// Reads labelled examples.
     ///
@@ -69,7 +69,7 @@ pub static FORMATS: &[&dyn Format] = &[
 pub fn of(path: &Path, options: &DataOptions) -> Result<&'static dyn Format> {
     let is_selected = |format: &&&dyn Format| match options.format.as_str() {
         "auto" if options.images.is_some() => format.name() == listed::ImageList.name(),
-        "auto" => format.recognises(path),
+        "auto" => format.recognizes(path),
         name => format.name() == name,
     };
     FORMATS.iter().find(is_selected).copied().ok_or_else(|| {

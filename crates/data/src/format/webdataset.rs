@@ -12,7 +12,7 @@ use super::encoded_images::EncodedImages;
 use super::{Format, has_extension};
 use crate::error::{Error, Result, quoted};
 use crate::image::{ImageSource, is_image};
-use crate::{DataOptions, Dataset, Portion, room};
+use crate::{DataOptions, Dataset, Subset, room};
 
 /// The format.
 pub struct WebDataset;
@@ -35,7 +35,7 @@ impl Format for WebDataset {
         "tar shards in WebDataset's convention (a .tar, a folder of them, or a pattern such as shard-{000..009}.tar)"
     }
 
-    fn recognises(&self, path: &Path) -> bool {
+    fn recognizes(&self, path: &Path) -> bool {
         is_pattern(path) || has_extension(path, &["tar"]) || (path.is_dir() && !tars_in(path).is_empty())
     }
 
@@ -100,10 +100,10 @@ fn tars_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The subset at the beginning of a shard's name, as in `train-0001.tar`.
-fn subset_of(shard: &Path) -> Portion {
+fn subset_of(shard: &Path) -> Subset {
     let name = shard.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let word = name.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
-    Portion::of_name(word).unwrap_or(Portion::Train)
+    Subset::of_name(word).unwrap_or(Subset::Train)
 }
 
 /// An example whose members are being collected.
@@ -241,7 +241,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         shards.iter().for_each(|(name, bytes)| std::fs::write(folder.path().join(name), bytes).unwrap());
         let path = folder.path().join(name);
-        assert!(WebDataset.recognises(&path));
+        assert!(WebDataset.recognizes(&path));
         let data = WebDataset.read(&path, &DataOptions::default())?;
         let Inputs::Images(sources) = &data.inputs else { panic!("they are images") };
         let mut bytes = Vec::new();
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn shard_names_define_subsets() {
         let data = read(&shards(), "").unwrap();
-        assert_eq!(data.portions.unwrap(), [Portion::Train, Portion::Train, Portion::Validation]);
+        assert_eq!(data.portions.unwrap(), [Subset::Train, Subset::Train, Subset::Validation]);
         assert!(matches!(data.names, Names::Files(names) if names[2] == "val-01.tar/3.seg.png"));
         let renamed = |number: usize| (["s-08.tar", "s-09.tar"][number], shards()[number].1.clone());
         let data = read(&[renamed(0), renamed(1)], "s-{08..09}.tar").unwrap();

@@ -16,7 +16,7 @@ use super::{Channels, FORMATS, Kind, Picture};
 
 /// The maximum number of pixels of an image, 2²⁷: about 400 MB in color. A file of a few bytes can declare
 /// far more.
-pub const MOST_PIXELS: u64 = 1 << 27;
+pub const MAX_PIXELS: u64 = 1 << 27;
 
 /// The maximum side length of a JPEG.
 const MAX_JPEG_SIDE: usize = u16::MAX as usize;
@@ -60,19 +60,19 @@ impl Header {
         if pixels == 0 {
             return Err("the image has no pixels".to_string());
         }
-        if pixels > MOST_PIXELS {
+        if pixels > MAX_PIXELS {
             return Err(format!(
                 "the image header declares {} × {} pixels; the maximum is {} million",
                 header.width,
                 header.height,
-                MOST_PIXELS / 1_000_000
+                MAX_PIXELS / 1_000_000
             ));
         }
         Ok(header)
     }
 
     /// The width and height that the header declares, even if too large to decode; `None` if there are none.
-    pub fn claimed_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    pub fn declared_size(bytes: &[u8]) -> Option<(u32, u32)> {
         let header = catch_panic(|| match image::guess_format(bytes) {
             Ok(ImageFormat::Jpeg) => Header::of_jpeg(bytes),
             Ok(format) => Header::of_other(bytes, format),
@@ -215,7 +215,7 @@ fn other_decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder 
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     // RGBA images with 16 bits per value take 8 bytes per pixel.
-    limits.max_alloc = Some(8 * MOST_PIXELS);
+    limits.max_alloc = Some(8 * MAX_PIXELS);
     reader.limits(limits);
     reader.into_decoder().map_err(|e| damaged(&e))
 }

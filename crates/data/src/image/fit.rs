@@ -55,7 +55,7 @@ impl Fitter {
     }
 
     /// Takes the warning about the last decoded image, if any.
-    pub fn take_remark(&mut self) -> Option<String> {
+    pub fn take_warning(&mut self) -> Option<String> {
         self.remark.take()
     }
 
@@ -127,7 +127,7 @@ impl Fitter {
 }
 
 /// Converts pixels from (height · width, channels) to (channels, height · width) order.
-pub fn channel_by_channel(pixels: &[u8], channels: usize, out: &mut Vec<u8>) {
+pub fn to_channels_first(pixels: &[u8], channels: usize, out: &mut Vec<u8>) {
     for channel in 0..channels {
         out.extend(pixels.iter().skip(channel).step_by(channels));
     }

@@ -14,9 +14,9 @@ use image::ImageFormat;
 
 use super::{InputShape, ValueRange};
 use crate::error::{Error, Place, Result};
-pub use decode::{Header, MOST_PIXELS};
+pub use decode::{Header, MAX_PIXELS};
 pub use depth::max_of_bits;
-pub use fit::{Fitter, Region, channel_by_channel};
+pub use fit::{Fitter, Region, to_channels_first};
 pub use kind::{Foreign, Kind};
 pub use source::ImageSource;
 
@@ -92,7 +92,7 @@ pub fn read(path: &Path, shape: &InputShape, range: ValueRange) -> Result<Vec<f3
 pub fn read_by(mut reader: InputReader, path: &Path) -> Result<Vec<f32>> {
     let values = encoded(path).and_then(|encoded| reader.read(&encoded));
     let values = values.map_err(|problem| Error::data(path, problem))?;
-    if let Some(remark) = reader.take_remark() {
+    if let Some(remark) = reader.take_warning() {
         tracing::warn!("{}: {remark}", Place::from(path));
     }
     Ok(values)
@@ -147,8 +147,8 @@ impl InputReader {
     }
 
     /// Takes the warning about the last image, if any.
-    pub fn take_remark(&mut self) -> Option<String> {
-        self.fitter.take_remark()
+    pub fn take_warning(&mut self) -> Option<String> {
+        self.fitter.take_warning()
     }
 
     /// Decodes an image to values (channels, height, width): center-cropped to the model's aspect ratio,

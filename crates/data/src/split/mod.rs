@@ -6,12 +6,12 @@ mod stratified;
 
 use std::path::PathBuf;
 
-use super::{Dataset, Portion, lists};
+use super::{Dataset, Subset, lists};
 use crate::error::{Error, Result};
 
 /// Options of a split.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SplitPlan {
+pub struct SplitOptions {
     /// The validation fraction, if neither lists nor the source define a validation set.
     pub share: f64,
     /// A cross-validation fold: its number, from 1, and the number of folds.
@@ -59,19 +59,19 @@ impl Split {
     ///
     /// # Errors
     /// Lists that cannot be read or that overlap, and data that leaves the training or validation set empty.
-    pub fn new(dataset: &Dataset, plan: &SplitPlan) -> Result<Self> {
+    pub fn new(dataset: &Dataset, plan: &SplitOptions) -> Result<Self> {
         let mut portions = listed(dataset, plan)?.unwrap_or_else(|| subsets_of_source(dataset));
         if plan.fold.is_some() {
             // Folds use all examples outside the test set.
-            for portion in portions.iter_mut().filter(|portion| **portion == Some(Portion::Validation)) {
-                *portion = Some(Portion::Train);
+            for portion in portions.iter_mut().filter(|portion| **portion == Some(Subset::Validation)) {
+                *portion = Some(Subset::Train);
             }
         }
-        let of = |wanted: Portion| -> Vec<i64> {
+        let of = |wanted: Subset| -> Vec<i64> {
             let rows = portions.iter().enumerate().filter(|(_, portion)| **portion == Some(wanted));
             rows.map(|(row, _)| row as i64).collect()
         };
-        let (train, held_out, test) = (of(Portion::Train), of(Portion::Validation), of(Portion::Test));
+        let (train, held_out, test) = (of(Subset::Train), of(Subset::Validation), of(Subset::Test));
         let split = if held_out.is_empty() {
             let Parts { train, validation } = draw(dataset, &train, plan);
             Split { train, held_out: validation, test }
@@ -107,16 +107,16 @@ impl Split {
 }
 
 /// The subset of each example by the user's lists, if any. An example may be in none.
-fn listed(dataset: &Dataset, plan: &SplitPlan) -> Result<Option<Vec<Option<Portion>>>> {
+fn listed(dataset: &Dataset, plan: &SplitOptions) -> Result<Option<Vec<Option<Subset>>>> {
     let lists = [
-        (&plan.train_list, Portion::Train),
-        (&plan.held_out_list, Portion::Validation),
-        (&plan.test_list, Portion::Test),
+        (&plan.train_list, Subset::Train),
+        (&plan.held_out_list, Subset::Validation),
+        (&plan.test_list, Subset::Test),
     ];
     if lists.iter().all(|(list, _)| list.is_none()) {
         return Ok(None);
     }
-    let unlisted = plan.train_list.is_none().then_some(Portion::Train);
+    let unlisted = plan.train_list.is_none().then_some(Subset::Train);
     let mut portions = vec![None; dataset.rows()];
     for (list, portion) in lists {
         let Some(list) = list else { continue };
@@ -134,15 +134,15 @@ fn listed(dataset: &Dataset, plan: &SplitPlan) -> Result<Option<Vec<Option<Porti
     Ok(Some(portions.into_iter().map(|portion| portion.or(unlisted)).collect()))
 }
 
-fn subsets_of_source(dataset: &Dataset) -> Vec<Option<Portion>> {
+fn subsets_of_source(dataset: &Dataset) -> Vec<Option<Subset>> {
     match &dataset.portions {
         Some(portions) => portions.iter().map(|portion| Some(*portion)).collect(),
-        None => vec![Some(Portion::Train); dataset.rows()],
+        None => vec![Some(Subset::Train); dataset.rows()],
     }
 }
 
 /// Draws the validation set from `rows`.
-fn draw(dataset: &Dataset, rows: &[i64], plan: &SplitPlan) -> Parts {
+fn draw(dataset: &Dataset, rows: &[i64], plan: &SplitOptions) -> Parts {
     let labels: Vec<_> = rows.iter().map(|row| dataset.labels[*row as usize]).collect();
     let groups = dataset.groups.as_ref().map(|groups| {
         let of_row = |row: &i64| groups[*row as usize].clone();
@@ -174,9 +174,9 @@ mod tests {
     fn dataset(portions: Option<&str>, groups: Option<&str>) -> Dataset {
         let rows = 40;
         let portion = |letter| match letter {
-            't' => Portion::Train,
-            'v' => Portion::Validation,
-            _ => Portion::Test,
+            't' => Subset::Train,
+            'v' => Subset::Validation,
+            _ => Subset::Test,
         };
         Dataset {
             path: "data".into(),
@@ -194,8 +194,8 @@ mod tests {
         }
     }
 
-    fn plan(fold: Option<(u32, u32)>) -> SplitPlan {
-        SplitPlan { share: 0.25, fold, train_list: None, held_out_list: None, test_list: None, seed: 1 }
+    fn plan(fold: Option<(u32, u32)>) -> SplitOptions {
+        SplitOptions { share: 0.25, fold, train_list: None, held_out_list: None, test_list: None, seed: 1 }
     }
 
     fn sizes(split: &Split) -> [usize; 3] {

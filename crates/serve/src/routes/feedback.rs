@@ -13,7 +13,7 @@ use super::{App, request, state};
 use crate::inputs::{self, Row};
 use crate::problem::Problem;
 use crate::reply;
-use cresset::feedback::{Answer, Correction, Given};
+use cresset::feedback::{Answer, Correction, NewInput};
 use cresset::run::date;
 
 /// A correction: input, predicted class and correct class.
@@ -48,8 +48,8 @@ pub(super) async fn correct(State(app): State<Arc<App>>, request: Request) -> Re
     let writer = Arc::clone(&app);
     let written = tokio::task::spawn_blocking(move || {
         let given = match &read {
-            Read::Image(bytes) => Given::Image(bytes, extension(bytes)),
-            Read::Values(values) => Given::Values(values),
+            Read::Image(bytes) => NewInput::Image(bytes, extension(bytes)),
+            Read::Values(values) => NewInput::Values(values),
         };
         let correction = |input| Correction {
             id: id.clone(),
@@ -78,7 +78,7 @@ fn check(app: &App, body: &Body) -> Result<Read, Problem> {
     let served = app.models.current();
     request::class_of(&served, &body.correction)?;
     request::class_of(&served, &body.answer.class)?;
-    if !body.answer.is_sound() {
+    if !body.answer.has_only_notes() {
         return Err(Problem::unprocessable("the probability in `answer` must be from 0 to 1"));
     }
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);

@@ -3,7 +3,7 @@
 use super::groups;
 use crate::evaluate::calibration::{self, Bin};
 use crate::evaluate::numbers::{percent, thousands};
-use crate::evaluate::{ClassFigures, interval::wilson};
+use crate::evaluate::{ClassMetrics, interval::wilson};
 use crate::report::card::markdown::{plain, table};
 use crate::report::card::{Card, PartEvaluation};
 
@@ -41,14 +41,14 @@ fn with_part(card: &Card, measured: &PartEvaluation, text: &str) -> String {
 }
 
 fn classes(measured: &PartEvaluation) -> String {
-    let mut classes: Vec<(usize, &ClassFigures)> = measured.report.classes.iter().enumerate().collect();
+    let mut classes: Vec<(usize, &ClassMetrics)> = measured.report.classes.iter().enumerate().collect();
     let all = classes.len();
     if all > MAX_CLASSES {
         classes.sort_by(|(_, a), (_, b)| a.f1.unwrap_or(0.).total_cmp(&b.f1.unwrap_or(0.)));
         classes.truncate(MAX_CLASSES);
     }
-    let row = |(index, figures): &(usize, &ClassFigures)| {
-        let ClassFigures { class, rows, precision, recall, f1 } = figures;
+    let row = |(index, figures): &(usize, &ClassMetrics)| {
+        let ClassMetrics { class, rows, precision, recall, f1 } = figures;
         let interval = wilson(measured.evaluation.confusion.count(*index, *index), *rows);
         let interval = interval.map_or("–".to_string(), |ends| {
             format!("{} to {}", percent(Some(ends.low)), percent(Some(ends.high)))

@@ -1,13 +1,13 @@
 //! Metrics per group.
 
-use crate::evaluate::MOST_SHOWN;
-use crate::evaluate::groups::{Difference, GroupFigures, GroupReport};
+use crate::evaluate::MAX_SHOWN_CLASSES;
+use crate::evaluate::groups::{Difference, GroupMetrics, GroupReport};
 use crate::evaluate::numbers::{percent, thousands};
 use crate::report::card::markdown::{plain, table};
 
 /// Renders the group metrics.
 pub fn of(report: &GroupReport) -> String {
-    let row = |group: &GroupFigures| {
+    let row = |group: &GroupMetrics| {
         let interval = group.accuracy_interval;
         let mark = if group.is_compared { "" } else { " (few)" };
         vec![
@@ -76,7 +76,7 @@ fn intervals_overlap(report: &GroupReport) -> bool {
 }
 
 fn rates(report: &GroupReport) -> String {
-    if report.groups.first().is_none_or(|group| group.classes.len() > MOST_SHOWN) {
+    if report.groups.first().is_none_or(|group| group.classes.len() > MAX_SHOWN_CLASSES) {
         return "There are too many classes to list the rates here; `cresset eval --json` writes them.\n"
             .to_string();
     }

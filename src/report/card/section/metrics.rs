@@ -1,6 +1,6 @@
 //! Metrics and their intervals.
 
-use crate::evaluate::interval::{MOST_SCORES, RESAMPLES};
+use crate::evaluate::interval::{MAX_RESAMPLED_SCORES, RESAMPLES};
 use crate::evaluate::numbers::{percent, thousands};
 use crate::evaluate::{Interval, Metric};
 use crate::report::card::markdown::{plain, table};
@@ -18,7 +18,7 @@ pub fn section(card: &Card) -> String {
         .collect();
     let parts: Vec<_> = card.measured.iter().map(|measured| baseline(card, measured)).collect();
     let scores = |measured: &PartEvaluation| measured.report.rows as usize * measured.report.classes.len();
-    let many = if card.measured.iter().any(|measured| scores(measured) > MOST_SCORES) {
+    let many = if card.measured.iter().any(|measured| scores(measured) > MAX_RESAMPLED_SCORES) {
         ", which are omitted for this many examples"
     } else {
         ""

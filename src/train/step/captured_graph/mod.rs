@@ -13,7 +13,7 @@ use cresset_bridge::cuda::{Graph, Plugin};
 use tch::{Device, Kind, Tensor};
 
 use super::eager::eager_step;
-use super::{Context, Outcome};
+use super::{Context, StepOutcome};
 use crate::error::{Error, Result};
 use crate::loader::Batch;
 use crate::model::Network;
@@ -140,7 +140,7 @@ impl Capture {
         network: &Network,
         batch: &Batch,
         lr: f64,
-    ) -> Result<Option<Outcome>> {
+    ) -> Result<Option<StepOutcome>> {
         if !self.takes(context, batch) {
             return Ok(None);
         }
@@ -190,7 +190,7 @@ impl Capture {
         network: &Network,
         batch: &Batch,
         lr: f64,
-    ) -> Result<Outcome> {
+    ) -> Result<StepOutcome> {
         self.warm_up -= 1;
         let mut outcome = None;
         self.recorder.aside(&mut || outcome = Some(eager_step(context, network, batch, lr)))?;
@@ -223,7 +223,7 @@ impl Capture {
         Ok(())
     }
 
-    fn replay(&mut self, context: &mut Context, network: &Network) -> Result<Outcome> {
+    fn replay(&mut self, context: &mut Context, network: &Network) -> Result<StepOutcome> {
         self.recorder.replay()?;
         context.average.after_update(network);
         self.unchecked += 1;
@@ -233,7 +233,7 @@ impl Capture {
         }
         // The next replay writes to the same memory.
         let Captured { loss, logits, .. } = self.captured.as_ref().expect("a step was captured");
-        Ok(Outcome::Learned { loss: loss.copy(), logits: logits.copy() })
+        Ok(StepOutcome::Learned { loss: loss.copy(), logits: logits.copy() })
     }
 
     /// Checks the losses since the last check, which waits for the device.

@@ -89,7 +89,7 @@ impl Bench {
         if let Some(Step::CapturedGraph(capture)) = &mut self.learner.step {
             capture.captured = None;
         }
-        let Outcome::Learned { loss, logits } = outcome else { panic!("the loss is no number") };
+        let StepOutcome::Learned { loss, logits } = outcome else { panic!("the loss is no number") };
         Ok((loss.detach(), logits.detach()))
     }
 

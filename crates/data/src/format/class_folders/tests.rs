@@ -29,7 +29,7 @@ fn problem(files: &[&str]) -> String {
 
 #[test]
 fn subset_names_are_recognized() {
-    use Portion::{Test, Train, Validation};
+    use Subset::{Test, Train, Validation};
     for (name, portion) in [
         ("train", Train),
         ("Training", Train),

@@ -28,10 +28,10 @@ pub use faults::{Fault, Faults};
 use layout::Layout;
 pub(super) use layout::find as find_column;
 pub use layout::is_missing;
-pub use model_rows::{Allowed, InputRow, read_row, read_rows};
+pub use model_rows::{InputRow, RowPolicy, read_row, read_rows};
 use parallel::parse;
 use parse::Parsed;
-pub use row_stream::{Incoming, Stretch, Unread};
+pub use row_stream::{RowChunk, RowStream, RowStreamError};
 
 use super::{Format, has_extension};
 use crate::column::{Column, ColumnKind, LabelColumn, TableLayout, unique_names};
@@ -51,7 +51,7 @@ impl Format for Csv {
         "a delimited text table (.csv, .tsv, .txt, also .gz)"
     }
 
-    fn recognises(&self, path: &Path) -> bool {
+    fn recognizes(&self, path: &Path) -> bool {
         has_extension(path, &["csv", "tsv", "csv.gz", "tsv.gz"])
             || has_extension(path, &["txt", "txt.gz"]) && path.is_file()
     }

@@ -14,15 +14,15 @@ use super::{Missing, category_indexes, one_hot};
 use crate::Table;
 use crate::column::{Column, ColumnKind, TableLayout};
 use crate::error::{Error, Place, Result, excerpt, quoted};
-use crate::unknown::{OnUnknown, UnknownText, Unknowns};
+use crate::unknown::{UnknownCategory, UnknownCounts, UnknownPolicy};
 
 /// How missing values and unknown categories are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowed {
+pub struct RowPolicy {
     /// Whether missing values are allowed.
     pub missing: bool,
     /// How unknown categories are handled.
-    pub unknown: OnUnknown,
+    pub unknown: UnknownPolicy,
 }
 
 /// An input row.
@@ -31,7 +31,7 @@ pub struct InputRow {
     /// One value per feature; NaN if missing.
     pub values: Vec<f32>,
     /// The unknown categories of the row.
-    pub unknown: Vec<UnknownText>,
+    pub unknown: Vec<UnknownCategory>,
 }
 
 impl From<Vec<f32>> for InputRow {
@@ -47,7 +47,7 @@ impl From<Vec<f32>> for InputRow {
 /// # Errors
 /// A file that is unreadable or has no rows, a header without the model's columns, or rows that do not match
 /// the model, with line and column.
-pub fn read_rows(path: &Path, model: &TableLayout, allowed: Allowed) -> Result<Table> {
+pub fn read_rows(path: &Path, model: &TableLayout, allowed: RowPolicy) -> Result<Table> {
     let reader = ChunkReader::open(path)?;
     let beginning = reader.beginning();
     let layout = layout_of(path, beginning, 1, model, allowed)
@@ -63,7 +63,7 @@ pub fn read_rows(path: &Path, model: &TableLayout, allowed: Allowed) -> Result<T
     let texts: Vec<_> = parsed.categories.iter_mut().map(|texts| std::mem::take(&mut texts.texts)).collect();
     let indexes = category_indexes(&texts, model);
     let check = Check { path, model, layout: &layout, allowed };
-    let mut unknowns = Unknowns::default();
+    let mut unknowns = UnknownCounts::default();
     for (row, line) in parsed.values.chunks_exact(model.columns.len().max(1)).zip(&parsed.lines) {
         unknowns.add(&check.unknown(*line, row, &texts, &indexes)?);
     }
@@ -89,7 +89,7 @@ pub(super) const HEADER_ALONE: &str = "the file has a header but no rows";
 pub(super) struct RowParser {
     layout: Layout,
     model: Arc<TableLayout>,
-    allowed: Allowed,
+    allowed: RowPolicy,
 }
 
 impl RowParser {
@@ -103,7 +103,7 @@ impl RowParser {
         text: &[u8],
         first_line: u64,
         model: &Arc<TableLayout>,
-        allowed: Allowed,
+        allowed: RowPolicy,
     ) -> std::result::Result<Option<Self>, RowMismatch> {
         let layout = layout_of(path, text, first_line, model, allowed)?;
         let unlabelled = |layout| RowParser {
@@ -159,7 +159,7 @@ const MAX_CACHED_TEXTS: usize = 200;
 ///
 /// # Errors
 /// An invalid row.
-pub fn read_row(text: &[u8], model: &Arc<TableLayout>, allowed: Allowed) -> Result<InputRow> {
+pub fn read_row(text: &[u8], model: &Arc<TableLayout>, allowed: RowPolicy) -> Result<InputRow> {
     let path = Path::new("");
     let names: Vec<_> = model.names().iter().map(|name| name.to_string()).collect();
     let positions = ColumnPositions {
@@ -187,7 +187,7 @@ fn layout_of(
     text: &[u8],
     first_line: u64,
     model: &TableLayout,
-    allowed: Allowed,
+    allowed: RowPolicy,
 ) -> std::result::Result<Option<Layout>, RowMismatch> {
     let mut found: Option<(First, ColumnPositions, u8)> = None;
     let mut mismatch: Option<RowMismatch> = None;
@@ -267,7 +267,7 @@ impl First {
         positions: &ColumnPositions,
         model: &TableLayout,
         delimiter: u8,
-        allowed: Allowed,
+        allowed: RowPolicy,
     ) -> Layout {
         let inputs = model.columns.iter().zip(&positions.columns);
         let is_category = |column: &Column| matches!(column.kind, ColumnKind::Category { .. });
@@ -295,7 +295,7 @@ struct Check<'a> {
     path: &'a Path,
     model: &'a TableLayout,
     layout: &'a Layout,
-    allowed: Allowed,
+    allowed: RowPolicy,
 }
 
 impl Check<'_> {
@@ -309,7 +309,7 @@ impl Check<'_> {
         row: &[f32],
         texts: &[T],
         indexes: &[Vec<Option<usize>>],
-    ) -> Result<Vec<UnknownText>> {
+    ) -> Result<Vec<UnknownCategory>> {
         let mut found = Vec::new();
         for (index, (value, column)) in row.iter().zip(&self.model.columns).enumerate() {
             let ColumnKind::Category { categories, unknown } = &column.kind else { continue };
@@ -317,8 +317,8 @@ impl Check<'_> {
                 continue;
             }
             let text = &texts[index].as_ref()[*value as usize];
-            if *unknown && self.allowed.unknown == OnUnknown::Allow {
-                found.push(UnknownText { column: column.name.clone(), text: text.clone() });
+            if *unknown && self.allowed.unknown == UnknownPolicy::Allow {
+                found.push(UnknownCategory { column: column.name.clone(), text: text.clone() });
                 continue;
             }
             let known: Vec<_> = categories.iter().take(SHOWN).map(|category| excerpt(category)).collect();

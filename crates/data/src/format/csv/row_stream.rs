@@ -9,21 +9,21 @@ use flate2::read::MultiGzDecoder;
 
 use super::chunks::{Chunk, Chunks};
 use super::column_positions::RowMismatch;
-use super::model_rows::{Allowed, HEADER_ALONE, InputRow, RowParser};
+use super::model_rows::{HEADER_ALONE, InputRow, RowParser, RowPolicy};
 use super::rows::for_each_row;
 use super::text;
 use crate::column::TableLayout;
 use crate::error::{Error, Place, Result};
 
 /// Complete rows of a text, not yet parsed.
-pub struct Stretch {
+pub struct RowChunk {
     path: Arc<Path>,
     first_line: u64,
     text: Vec<u8>,
     parser: Arc<RowParser>,
 }
 
-impl Stretch {
+impl RowChunk {
     /// Parses the rows. Each has its line, and its values or error.
     pub fn rows(&self) -> Vec<(u64, Result<InputRow>)> {
         self.parser.rows(&self.path, &self.text, self.first_line)
@@ -37,16 +37,16 @@ impl Stretch {
 
 /// An error while streaming rows.
 #[derive(Debug)]
-pub struct Unread {
+pub struct RowStreamError {
     /// The error.
     pub error: Error,
     /// Whether the whole table is unusable, because its header does not match the model.
     pub is_table: bool,
 }
 
-impl From<Error> for Unread {
+impl From<Error> for RowStreamError {
     fn from(error: Error) -> Self {
-        Unread { error, is_table: false }
+        RowStreamError { error, is_table: false }
     }
 }
 
@@ -54,11 +54,11 @@ impl From<Error> for Unread {
 /// are inferred as in [`read_rows`](super::read_rows), from the first row that matches the model.
 ///
 /// Rows above that, and errors that make the rest unreadable, are returned as errors with their location.
-pub struct Incoming {
+pub struct RowStream {
     path: Arc<Path>,
     chunks: Chunks,
     model: Arc<TableLayout>,
-    allowed: Allowed,
+    allowed: RowPolicy,
     parser: Option<Arc<RowParser>>,
     /// The rest of a chunk whose first row did not match.
     remaining: Option<(u64, Vec<u8>)>,
@@ -74,13 +74,13 @@ const CHUNK_SIZE: usize = 1 << 16;
 /// After this number of rows that do not match, the text is rejected.
 const MAX_MISMATCHES: usize = 20;
 
-impl Incoming {
+impl RowStream {
     /// Streams the rows of a file, decompressed if it is gzip, for a model that was trained on a table with
     /// this layout.
     ///
     /// # Errors
     /// A file that cannot be opened.
-    pub fn open(path: &Path, model: &Arc<TableLayout>, allowed: Allowed) -> Result<Self> {
+    pub fn open(path: &Path, model: &Arc<TableLayout>, allowed: RowPolicy) -> Result<Self> {
         let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
         let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
         // Read errors are reported with the first row.
@@ -89,7 +89,7 @@ impl Incoming {
             true => Box::new(MultiGzDecoder::new(file)),
             false => Box::new(file),
         };
-        Ok(Incoming::new(path.to_path_buf(), source, model, allowed))
+        Ok(RowStream::new(path.to_path_buf(), source, model, allowed))
     }
 
     /// Streams the rows of `source`; `path` is its name in messages.
@@ -97,10 +97,10 @@ impl Incoming {
         path: PathBuf,
         source: Box<dyn Read + Send>,
         model: &Arc<TableLayout>,
-        allowed: Allowed,
+        allowed: RowPolicy,
     ) -> Self {
         let chunks = Chunks::new(source, CHUNK_SIZE, text::delimiters(&path));
-        Incoming {
+        RowStream {
             path: path.into(),
             chunks,
             model: Arc::clone(model),
@@ -131,11 +131,11 @@ impl Incoming {
 
     /// The error for a row that does not match. The rest of its chunk is read next; after a header that does
     /// not match, reading stops.
-    fn mismatch(&mut self, mismatch: RowMismatch, first_line: u64, text: &[u8]) -> Unread {
+    fn mismatch(&mut self, mismatch: RowMismatch, first_line: u64, text: &[u8]) -> RowStreamError {
         let RowMismatch { error, is_header } = mismatch;
         if is_header {
             self.is_finished = true;
-            return Unread { error, is_table: true };
+            return RowStreamError { error, is_table: true };
         }
         self.has_rows = true;
         self.mismatches += 1;
@@ -159,8 +159,8 @@ impl Incoming {
     }
 }
 
-impl Iterator for Incoming {
-    type Item = std::result::Result<Stretch, Unread>;
+impl Iterator for RowStream {
+    type Item = std::result::Result<RowChunk, RowStreamError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.is_finished {
@@ -179,7 +179,7 @@ impl Iterator for Incoming {
                 Ok(None) => {}
                 Ok(Some(parser)) => {
                     self.has_rows |= has_rows(&text, first_line, &parser);
-                    return Some(Ok(Stretch { path: Arc::clone(&self.path), first_line, text, parser }));
+                    return Some(Ok(RowChunk { path: Arc::clone(&self.path), first_line, text, parser }));
                 }
                 Err(mismatch) => return Some(Err(self.mismatch(mismatch, first_line, &text))),
             }
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
     use crate::column::{Column, ColumnKind};
     use crate::notation::Notation;
-    use crate::unknown::OnUnknown;
+    use crate::unknown::UnknownPolicy;
     use proptest::prelude::*;
 
     /// Returns at most this number of bytes per read.
@@ -243,10 +243,10 @@ mod tests {
     }
 
     fn rows_of(model: &Arc<TableLayout>, text: &[u8], at_once: usize) -> Vec<String> {
-        let allowed = Allowed { missing: true, unknown: OnUnknown::Allow };
+        let allowed = RowPolicy { missing: true, unknown: UnknownPolicy::Allow };
         let source = Box::new(Slow(io::Cursor::new(text.to_vec()), at_once));
         let mut rows = Vec::new();
-        for stretch in Incoming::new("a".into(), source, model, allowed) {
+        for stretch in RowStream::new("a".into(), source, model, allowed) {
             match stretch {
                 Ok(stretch) => rows.extend(stretch.rows().into_iter().map(|(line, row)| match row {
                     Ok(InputRow { values, unknown }) => {

@@ -49,7 +49,7 @@ fn images_are_found_with_and_without_extension_next_to_the_list_and_in_subfolder
             let folder = folder(&images, &[("train.csv", &text)]);
             for (name, is_known) in [("train.csv", true), ("", true)] {
                 let path = folder.path().join(name);
-                assert_eq!(ImageList.recognises(&path), is_known, "{cells:?} {head}");
+                assert_eq!(ImageList.recognizes(&path), is_known, "{cells:?} {head}");
                 let data = read(&folder, name, &DataOptions::default()).unwrap();
                 assert_eq!(
                     (data.classes.as_slice(), data.labels.as_slice()),
@@ -67,15 +67,15 @@ fn a_table_next_to_images_is_a_table() {
     let numbers = "id,a,b,c,d,e,f,g,h,label\n1,0,0,0,0,0,0,0,0,x\n2,1,1,1,1,1,1,1,1,y\n";
     let folder =
         folder(&["images/1.png", "images/2.png"], &[("wide.csv", numbers), ("t.csv", "x,y\n0.5,a\n1.5,b\n")]);
-    assert!(!ImageList.recognises(&folder.path().join("wide.csv")));
-    assert!(!ImageList.recognises(&folder.path().join("t.csv")) && !ImageList.recognises(folder.path()));
+    assert!(!ImageList.recognizes(&folder.path().join("wide.csv")));
+    assert!(!ImageList.recognizes(&folder.path().join("t.csv")) && !ImageList.recognizes(folder.path()));
 }
 
 #[test]
 fn class_folders_take_precedence_over_a_list() {
     let folder =
         folder(&["cat/1.png", "dog/2.png"], &[("list.csv", "file,label\ncat/1.png,x\ndog/2.png,y\n")]);
-    assert!(!ImageList.recognises(folder.path()) && ImageList.recognises(&folder.path().join("list.csv")));
+    assert!(!ImageList.recognizes(folder.path()) && ImageList.recognizes(&folder.path().join("list.csv")));
     assert_eq!(list_in(folder.path()).as_deref(), Some("list.csv"));
 }
 
@@ -173,10 +173,10 @@ fn lists_of_subsets_are_combined() {
     let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let images = ["train/001.png", "train/002.png", "val/003.png", "val/004.png", "test/005.png"];
     let folder = folder(&images, &files);
-    assert!(ImageList.recognises(folder.path()));
+    assert!(ImageList.recognizes(folder.path()));
     let data = read(&folder, "", &DataOptions::default()).unwrap();
     assert_eq!(names(&data), images[..4]);
-    use Portion::{Train, Validation};
+    use Subset::{Train, Validation};
     assert_eq!(data.portions.unwrap(), [Train, Train, Validation, Validation]);
 }
 
@@ -195,7 +195,7 @@ proptest! {
         let folder = folder(&["a.png", "b/1.png"], &[("l.csv", &text), ("l.tsv", &text)]);
         for name in ["l.csv", "l.tsv", ""] {
             let path = folder.path().join(name);
-            let _ = (ImageList.recognises(&path), read(&folder, name, &DataOptions::default()), images(&path, None));
+            let _ = (ImageList.recognizes(&path), read(&folder, name, &DataOptions::default()), images(&path, None));
         }
     }
 }

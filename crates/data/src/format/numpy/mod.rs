@@ -14,8 +14,8 @@ use super::binary::{Arrays, BYTES, sha256_of};
 use super::{Format, has_extension};
 use crate::error::{Error, Result};
 use crate::options::ArrayLayout;
-use crate::room::{self, Room};
-use crate::{DataOptions, Dataset, InputShape, Inputs, Portion, ValueRange};
+use crate::room::{self, MemoryBudget};
+use crate::{DataOptions, Dataset, InputShape, Inputs, Subset, ValueRange};
 
 /// The format.
 pub struct Numpy;
@@ -25,11 +25,11 @@ const PAIRS: [(&str, &str); 5] =
     [("x", "y"), ("images", "labels"), ("data", "target"), ("inputs", "labels"), ("features", "labels")];
 
 /// Prefixes or suffixes of array names for subsets.
-const SUBSETS: [(&str, Portion); 4] = [
-    ("train", Portion::Train),
-    ("val", Portion::Validation),
-    ("valid", Portion::Validation),
-    ("test", Portion::Test),
+const SUBSETS: [(&str, Subset); 4] = [
+    ("train", Subset::Train),
+    ("val", Subset::Validation),
+    ("valid", Subset::Validation),
+    ("test", Subset::Test),
 ];
 
 impl Format for Numpy {
@@ -41,7 +41,7 @@ impl Format for Numpy {
         "NumPy arrays (.npz with x and y, or .npy with its labels next to it)"
     }
 
-    fn recognises(&self, path: &Path) -> bool {
+    fn recognizes(&self, path: &Path) -> bool {
         has_extension(path, &["npz", "npy"])
     }
 
@@ -89,7 +89,7 @@ fn labels_of(path: &Path) -> Result<PathBuf> {
     })
 }
 
-fn read_npz(path: &Path, budget: Room, layout: Option<ArrayLayout>) -> Result<Arrays> {
+fn read_npz(path: &Path, budget: MemoryBudget, layout: Option<ArrayLayout>) -> Result<Arrays> {
     let file = room::open(path).map_err(|e| Error::data(path, format!("cannot read the file: {e}")))?;
     let damaged = |e: zip::result::ZipError| Error::data(path, format!("not an .npz file, or damaged: {e}"));
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
@@ -101,16 +101,16 @@ fn read_npz(path: &Path, budget: Room, layout: Option<ArrayLayout>) -> Result<Ar
         used.set(used.get().saturating_add(bytes));
         budget.check(path, used.get())
     };
-    let mut arrays_of: BTreeMap<(Portion, bool), Array> = BTreeMap::new();
+    let mut arrays_of: BTreeMap<(Subset, bool), Array> = BTreeMap::new();
     for name in &names {
         let Some((portion, is_label)) = role(name.trim_end_matches(".npy")) else { continue };
         let mut member = archive.by_name(name).map_err(damaged)?;
         let array = Array::read(&path.join(name), &mut member, &check)?;
-        arrays_of.insert((portion.unwrap_or(Portion::Train), is_label), array);
+        arrays_of.insert((portion.unwrap_or(Subset::Train), is_label), array);
     }
     let mut all: Option<Arrays> = None;
     let mut portions = Vec::new();
-    for portion in [Portion::Train, Portion::Validation, Portion::Test] {
+    for portion in [Subset::Train, Subset::Validation, Subset::Test] {
         let pair = (arrays_of.remove(&(portion, false)), arrays_of.remove(&(portion, true)));
         let (Some(inputs), Some(labels)) = pair else { continue };
         let part = arrays(path, inputs, labels, layout)?;
@@ -133,7 +133,7 @@ fn read_npz(path: &Path, budget: Room, layout: Option<ArrayLayout>) -> Result<Ar
 }
 
 /// The role of an array by its name: its subset, if any, and whether it contains labels.
-fn role(name: &str) -> Option<(Option<Portion>, bool)> {
+fn role(name: &str) -> Option<(Option<Subset>, bool)> {
     let name = name.to_lowercase();
     let mut words: Vec<_> = name.split(['_', '-']).collect();
     let index = words.iter().position(|word| SUBSETS.iter().any(|(name, _)| name == word));
@@ -306,7 +306,7 @@ mod tests {
             ("note", b"no array".to_vec()),
         ])
         .unwrap();
-        assert_eq!(data.portions.unwrap(), [Portion::Train, Portion::Test]);
+        assert_eq!(data.portions.unwrap(), [Subset::Train, Subset::Test]);
         assert!(matches!(data.inputs, Inputs::Floats(v) if v == [5., 5., 7., 7.]));
         assert_eq!((data.range, data.labels), (None, vec![0, 1]));
     }
