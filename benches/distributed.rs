@@ -112,8 +112,8 @@ fn rank() {
     let task = Task { input: InputShape(vec![3, 32, 32]), classes: CLASSES };
     let network = Network::new("resnet18", "stem=3", &task, Device::Cpu, 0).expect("a network");
     let plan = Config::default().plan(None);
-    let mut learner = Learner::new(&plan, &network).expect("a learner").among(&world);
-    learner.begin_epoch(&network).expect("the same parameters in all processes");
+    let mut learner = Learner::new(&plan, &network).expect("a learner").with_world(&world);
+    learner.start_epoch(&network).expect("the same parameters in all processes");
     let inputs = Tensor::rand([BATCH, 3, 32, 32], (Kind::Float, Device::Cpu));
     let batch = Batch::new(inputs, Tensor::randint(CLASSES, [BATCH], (Kind::Int64, Device::Cpu)));
     let mut message = Tensor::ones([MEGABYTES * 1024 * 1024 / 4], (Kind::Float, Device::Cpu));
@@ -129,7 +129,7 @@ fn rank() {
                 // As the peer does.
                 loss.double_value(&[]);
             } else {
-                world.sum(&mut message).expect("a sum");
+                world.all_reduce_sum(&mut message).expect("a sum");
             }
         }
         println!("{}", begun.elapsed().as_secs_f64());

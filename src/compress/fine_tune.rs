@@ -24,10 +24,10 @@ pub fn fine_tune(
     let plan = config.plan(prepared.class_weights.clone());
     let mut training = Training::new(plan, network, folder.checkpoints())?;
     if let Some(teacher) = teacher {
-        training = training.taught_by(teacher);
+        training = training.with_teacher(teacher);
     }
     let name = |index: usize| prepared.dataset.names.name(prepared.split.train[index] as usize);
-    let data = Data { train: &*prepared.train, held_out: &*prepared.held_out, name: &name };
+    let data = Data { train: &*prepared.train, validation: &*prepared.validation, name: &name };
     training.save_last(network)?;
     training.run(network, &data, &mut [callback])?;
     let position = load_weights(network, &folder.best_checkpoint())?;

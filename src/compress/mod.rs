@@ -317,7 +317,7 @@ impl<'a> Job<'a> {
         self.models.push(Compressed {
             name,
             file,
-            accuracy: found.held_out.confusion.accuracy(),
+            accuracy: found.validation.confusion.accuracy(),
             bytes,
             parameters: candidate.network.parameter_count(),
             latency_1: 0.,

@@ -46,7 +46,7 @@ impl SignalSync {
         }
         let signal = self.signal.max(signal);
         // The maximum of the elapsed times gives all ranks the same interval.
-        let maxima = world.greatest(&[f64::from(signal), self.last.elapsed().as_secs_f64()])?;
+        let maxima = world.all_reduce_max(&[f64::from(signal), self.last.elapsed().as_secs_f64()])?;
         if self.steps > 0 {
             let steps = f64::from(self.steps) * INTERVAL.as_secs_f64() / maxima[1].max(1e-6);
             self.interval = steps.clamp(1., MOST_STEPS) as u32;

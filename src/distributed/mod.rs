@@ -105,7 +105,7 @@ impl World {
     }
 
     /// Whether this is rank 0, which writes files and prints.
-    pub fn is_first(&self) -> bool {
+    pub fn is_rank_zero(&self) -> bool {
         self.rank() == 0
     }
 
@@ -140,19 +140,19 @@ impl World {
     }
 
     /// All-reduces a CPU tensor in place (sum).
-    pub fn sum(&self, tensor: &mut Tensor) -> Result<()> {
+    pub fn all_reduce_sum(&self, tensor: &mut Tensor) -> Result<()> {
         self.together(|group| group.all_reduce_sum(tensor))
     }
 
     /// All-reduces values (element-wise maximum).
-    pub fn greatest(&self, values: &[f64]) -> Result<Vec<f64>> {
+    pub fn all_reduce_max(&self, values: &[f64]) -> Result<Vec<f64>> {
         let mut tensor = Tensor::from_slice(values);
         self.together(|group| group.all_reduce_max(&mut tensor))?;
         Ok(Vec::try_from(tensor)?)
     }
 
     /// All-gathers tensors of the same shape, (world size, …).
-    pub fn gather(&self, tensor: &Tensor) -> Result<Tensor> {
+    pub fn all_gather(&self, tensor: &Tensor) -> Result<Tensor> {
         match &self.0 {
             Some(joined) => Ok(joined.group.all_gather(tensor, joined.place.size)?),
             None => Ok(tensor.unsqueeze(0)),
@@ -165,7 +165,7 @@ impl World {
     /// The error of `make` on rank 0; on the other ranks, an error that contains its message.
     pub fn broadcast_result(&self, make: impl FnOnce() -> Result<String>) -> Result<String> {
         let Some(joined) = &self.0 else { return make() };
-        let made = if self.is_first() { Some(make()) } else { None };
+        let made = if self.is_rank_zero() { Some(make()) } else { None };
         let mut message = match &made {
             Some(Ok(text)) => format!("+{text}"),
             Some(Err(error)) => format!("-{error}"),
@@ -212,7 +212,7 @@ impl World {
     }
 
     /// A differentiable all-reduce (sum).
-    pub(crate) fn summed(&self, tensor: &Tensor) -> Result<Tensor> {
+    pub(crate) fn all_reduce_with_grad(&self, tensor: &Tensor) -> Result<Tensor> {
         match &self.0 {
             Some(joined) => Ok(joined.group.all_reduce_with_grad(tensor)?),
             None => Ok(tensor.shallow_clone()),
@@ -276,8 +276,8 @@ mod tests {
     #[test]
     fn a_world_of_size_one_needs_no_communication() {
         let world = World::alone();
-        assert_eq!((world.rank(), world.size(), world.is_first()), (0, 1, true));
-        assert_eq!(world.greatest(&[1., 2.]).unwrap(), [1., 2.]);
+        assert_eq!((world.rank(), world.size(), world.is_rank_zero()), (0, 1, true));
+        assert_eq!(world.all_reduce_max(&[1., 2.]).unwrap(), [1., 2.]);
         assert_eq!(world.broadcast_result(|| Ok("text".into())).unwrap(), "text");
         assert!(world.reducer([]).unwrap().is_none());
     }

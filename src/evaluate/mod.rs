@@ -139,10 +139,10 @@ impl Evaluation {
         let counts: Vec<_> =
             pairs.map(|(actual, predicted)| self.confusion.count(actual, predicted) as i64).collect();
         let mut counts = Tensor::from_slice(&counts);
-        world.sum(&mut counts)?;
+        world.all_reduce_sum(&mut counts)?;
         // The mean loss of a rank without examples is NaN.
         let mut loss = Tensor::from_slice(&[if rows > 0 { self.loss * rows as f64 } else { 0. }]);
-        world.sum(&mut loss)?;
+        world.all_reduce_sum(&mut loss)?;
         let counts = Vec::<i64>::try_from(&counts)?.into_iter().map(|count| count as u64).collect();
         let confusion = ConfusionMatrix::new(classes, counts);
         let loss = loss.double_value(&[0]) / confusion.total() as f64;

@@ -110,12 +110,15 @@ pub struct Metrics {
     /// The number of training examples.
     pub train_rows: usize,
     /// The number of validation examples.
-    pub held_out_rows: usize,
+    #[serde(rename = "held_out_rows")]
+    pub validation_rows: usize,
     /// Validation loss: mean cross-entropy, in nats.
     #[serde(deserialize_with = "numbers::or_nan")]
-    pub held_out_loss: f64,
+    #[serde(rename = "held_out_loss")]
+    pub validation_loss: f64,
     /// Validation metrics by name.
-    pub held_out: Map<String, Value>,
+    #[serde(rename = "held_out")]
+    pub validation: Map<String, Value>,
     /// Test metrics; `None` if the data has no test set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestMetrics>,
@@ -139,7 +142,7 @@ pub struct Found {
     /// The epoch of the weights.
     pub epoch: u32,
     /// On the validation set.
-    pub held_out: Evaluation,
+    pub validation: Evaluation,
     /// On the test set, if there is one.
     pub test: Option<Evaluation>,
 }
@@ -271,9 +274,9 @@ impl Metadata {
             metrics: Metrics {
                 epoch: found.epoch,
                 train_rows: split.train_rows(),
-                held_out_rows: split.held_out.len(),
-                held_out_loss: found.held_out.loss,
-                held_out: metrics_by_name(&found.held_out),
+                validation_rows: split.validation.len(),
+                validation_loss: found.validation.loss,
+                validation: metrics_by_name(&found.validation),
                 test,
             },
             compression: None,

@@ -70,7 +70,7 @@ impl Corrections {
         let rows = if self.kept.is_empty() { &self.trained } else { &self.kept };
         let own = split.train.iter().filter(|row| **row < self.first).count().max(1);
         let corrected = self.trained.len() as f64 * f64::from(self.weight);
-        let times = corrected / own as f64 * split.held_out.len() as f64 / rows.len().max(1) as f64;
+        let times = corrected / own as f64 * split.validation.len() as f64 / rows.len().max(1) as f64;
         rows.repeat((times.round() as usize).max(1))
     }
 }
@@ -301,7 +301,7 @@ struct EvaluatedInputs(HashSet<[u8; 32]>);
 
 impl EvaluatedInputs {
     fn of(dataset: &Dataset, split: &Split) -> Self {
-        let rows = split.held_out.iter().chain(&split.test).map(|row| *row as usize);
+        let rows = split.validation.iter().chain(&split.test).map(|row| *row as usize);
         let width = dataset.shape.features() as usize;
         let mut encoded = Vec::new();
         let of_row = |row: usize| match &dataset.inputs {
@@ -371,7 +371,7 @@ mod tests {
             groups: None,
             depth: None,
         };
-        (dataset, Split { train: vec![0, 1, 2], held_out: vec![3], test: vec![] })
+        (dataset, Split { train: vec![0, 1, 2], validation: vec![3], test: vec![] })
     }
 
     fn correct(folder: &Path, id: &str, values: &[f32], class: &str) {
@@ -405,7 +405,7 @@ mod tests {
         // The tenth, the fifteenth and the twentieth.
         assert_eq!(corrections.kept, [13, 18, 23]);
         assert_eq!(split.train.len(), 3 + 3 * 17);
-        assert!(!split.train.contains(&13) && split.held_out == [3]);
+        assert!(!split.train.contains(&13) && split.validation == [3]);
         assert_eq!((data.names.name(13), data.labels[13], data.rows()), ("feedback/c10".into(), 1, 24));
         assert_eq!(own_rows(&split.train, Some(&corrections)), [0, 1, 2]);
 

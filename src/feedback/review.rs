@@ -231,7 +231,7 @@ mod tests {
             portions: None,
             groups: None,
         };
-        (dataset, Split { train: (0..rows as i64).collect(), held_out: vec![], test: vec![] })
+        (dataset, Split { train: (0..rows as i64).collect(), validation: vec![], test: vec![] })
     }
 
     fn correction(values: [f32; 2], answer: (&str, f64), class: &str) -> Correction {
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn without_neighbours_a_sure_model_is_heard() {
         let (dataset, _) = dataset();
-        let few = Split { train: vec![1, 50], held_out: vec![], test: vec![] };
+        let few = Split { train: vec![1, 50], validation: vec![], test: vec![] };
         let verdict = |probability| {
             let correction = correction([0.3, 0.3], ("low", probability), "high");
             Review::new(&dataset, &few, [(&correction, [0; 32])].into_iter()).decide(

@@ -106,9 +106,9 @@ fn a_damaged_image_is_skipped_and_too_many_are_an_error() {
     let feed = stream_of(&data, 2, "none", 0.1);
     let sizes: i64 = batches(&feed, 0).iter().map(|(inputs, _)| inputs.size()[0]).sum();
     assert_eq!(sizes, 11);
-    let held_out = StreamEvaluationLoader::new(&feed_gallery(&data), &[2, 3, 4], None, Device::Cpu);
-    assert_eq!(held_out.in_order().map(|batch| batch.unwrap().labels.size()[0]).sum::<i64>(), 2);
-    assert_eq!((0..3).map(|place| held_out.is_unreadable(place)).collect::<Vec<_>>(), [false, true, false]);
+    let validation = StreamEvaluationLoader::new(&feed_gallery(&data), &[2, 3, 4], None, Device::Cpu);
+    assert_eq!(validation.in_order().map(|batch| batch.unwrap().labels.size()[0]).sum::<i64>(), 2);
+    assert_eq!((0..3).map(|place| validation.is_unreadable(place)).collect::<Vec<_>>(), [false, true, false]);
 
     let kept = decode_all(dataset(&folder), 2, 0.1).unwrap();
     assert_eq!((kept.rows(), kept.names.name(3)), (11, "a/04.png".to_string()));

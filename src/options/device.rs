@@ -125,7 +125,7 @@ impl Threads {
     /// Passing work to a second thread costs about 5 µs, and much more on a busy machine, where the threads wait for each
     /// other: a digits step with two threads took 1.0 to 1.2 times as long as with one, and a run up to 5 times as long while
     /// another program ran (two cores of an EPYC).
-    pub fn for_step(self, multiply_adds: usize) -> u16 {
+    pub fn for_multiply_adds(self, multiply_adds: usize) -> u16 {
         match self {
             Threads::Auto | Threads::Shared(_) if multiply_adds < MIN_PARALLEL_WORK => 1,
             _ => self.count(),
@@ -133,7 +133,7 @@ impl Threads {
     }
 
     /// The choice for each of several processes that share the cores of this machine.
-    pub fn of_several(self, processes: u32) -> Self {
+    pub fn shared_by(self, processes: u32) -> Self {
         match self {
             Threads::Auto if processes > 1 => Threads::Shared(processes),
             other => other,

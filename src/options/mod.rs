@@ -208,7 +208,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Options that, besides the seed, determine the split of the data. Runs that differ in them cannot be compared.
-pub const DECIDE_THE_ROWS: [&str; 14] = [
+pub const SPLIT_OPTIONS: [&str; 14] = [
     "data",
     "format",
     "label",

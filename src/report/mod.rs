@@ -66,10 +66,10 @@ impl Report {
         catch_panics(|| {
             let Finished { classifier, config, examples } = Finished::open(run, device)?;
             let metadata = classifier.metadata().clone();
-            let feed = examples.raw(&examples.split.held_out, &config, device);
+            let feed = examples.raw(&examples.split.validation, &config, device);
             let evaluation = classifier.evaluate(&*feed)?;
             let rows: Vec<i64> =
-                feed.kept().into_iter().map(|place| examples.split.held_out[place]).collect();
+                feed.kept().into_iter().map(|place| examples.split.validation[place]).collect();
             Ok(Report {
                 name: run.name(),
                 file: ModelFile::of(&run.model())?,

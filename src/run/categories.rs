@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn categories_that_no_training_row_has_are_left_out() {
         let values = [1., 0., 0., 5., 1., 0., 1., 0., 0., 1., 0., 0., 1., 7., 1.];
-        let split = Split { train: vec![0, 2], held_out: vec![1], test: vec![] };
+        let split = Split { train: vec![0, 2], validation: vec![1], test: vec![] };
         let found = of_training(dataset(&values), &split);
         assert_eq!(found.shape, InputShape(vec![4]));
         let Inputs::Floats(kept) = &found.inputs else { panic!("they are values") };
@@ -122,7 +122,7 @@ mod tests {
     fn a_column_that_is_missing_in_all_training_rows_stays() {
         let nan = f32::NAN;
         let values = [nan, nan, nan, 5., 1., 0., 1., 0., 0., 1.];
-        let split = Split { train: vec![0], held_out: vec![1], test: vec![] };
+        let split = Split { train: vec![0], validation: vec![1], test: vec![] };
         assert_eq!(of_training(dataset(&values), &split).shape, InputShape(vec![5]));
     }
 }

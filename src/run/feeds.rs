@@ -34,7 +34,7 @@ pub(super) struct Sources<'a> {
 pub(super) struct Feeds {
     pub preprocessing: Preprocessing,
     pub train: Box<dyn TrainLoader>,
-    pub held_out: Box<dyn EvaluationLoader>,
+    pub validation: Box<dyn EvaluationLoader>,
     pub share: Option<Box<dyn EvaluationLoader>>,
     pub test: Option<Box<dyn EvaluationLoader>>,
 }
@@ -52,7 +52,7 @@ impl Sources<'_> {
                 Preprocessing::fit(dataset, &own, config.reading.missing)
             }
         };
-        let (held_out, share, test) = self.evaluation_feeds(|rows| {
+        let (validation, share, test) = self.evaluation_feeds(|rows| {
             Box::new(MemoryExamples::raw(TensorDataset::of(&dataset, rows, device), &preprocessing))
         });
         let augmentation = self.augmentation;
@@ -66,7 +66,7 @@ impl Sources<'_> {
         let masking =
             CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
         let train = Box::new(MemoryLoader::new(train, config.sampling, augmenter).masked(masking));
-        Feeds { preprocessing, train, held_out, share, test }
+        Feeds { preprocessing, train, validation, share, test }
     }
 
     /// Feeds of images that are decoded during training.
@@ -74,32 +74,32 @@ impl Sources<'_> {
         let Sources { config, dataset, split, corrected, device, .. } = self;
         let sample = sample(dataset, &own_rows(&split.train, corrected), gallery)?;
         let preprocessing = Preprocessing::fit(dataset, &sample, config.reading.missing);
-        let (held_out, share, test) = self.evaluation_feeds(|rows| {
+        let (validation, share, test) = self.evaluation_feeds(|rows| {
             Box::new(StreamEvaluationLoader::new(gallery, rows, Some(&preprocessing), device))
         });
         let augmentation = Arc::new(self.augmentation);
         let train =
             StreamLoader::new(gallery, &split.train, config.sampling, &augmentation, &preprocessing, device);
-        Ok(Feeds { preprocessing, train: Box::new(train), held_out, share, test })
+        Ok(Feeds { preprocessing, train: Box::new(train), validation, share, test })
     }
 
     /// The validation set, this rank's shard for validation during training, and the test set. Rank 0 evaluates the final
     /// model, and needs the whole sets. With corrections, validation includes those in the validation set.
     fn evaluation_feeds(&self, feed: impl Fn(&[i64]) -> Box<dyn EvaluationLoader>) -> EvaluationFeeds {
-        let Split { held_out, test, .. } = self.split;
+        let Split { validation, test, .. } = self.split;
         let watched =
-            self.corrected.map(|corrected| [held_out.clone(), corrected.watched(self.split)].concat());
+            self.corrected.map(|corrected| [validation.clone(), corrected.watched(self.split)].concat());
         if self.world.is_alone() {
             let watched = watched.map(|rows| feed(&rows));
-            return (feed(held_out), watched, (!test.is_empty()).then(|| feed(test)));
+            return (feed(validation), watched, (!test.is_empty()).then(|| feed(test)));
         }
-        let watched = watched.as_ref().unwrap_or(held_out);
+        let watched = watched.as_ref().unwrap_or(validation);
         let (start, length) = share(watched.len(), self.world.rank(), self.world.size());
         let own = feed(&watched[start..start + length]);
-        if !self.world.is_first() {
+        if !self.world.is_rank_zero() {
             return (own, None, None);
         }
-        (feed(held_out), Some(own), (!test.is_empty()).then(|| feed(test)))
+        (feed(validation), Some(own), (!test.is_empty()).then(|| feed(test)))
     }
 }
 

@@ -122,9 +122,9 @@ impl CrossValidation {
         let classifier = Classifier::load_on(&path, Device::Cpu)?;
         let found = &classifier.metadata().metrics;
         // Some metrics may be undefined, such as ROC-AUC if a class has no examples.
-        let metrics = METRICS.iter().map(|metric| found.held_out.get(metric.name).and_then(|m| m.as_f64()));
+        let metrics = METRICS.iter().map(|metric| found.validation.get(metric.name).and_then(|m| m.as_f64()));
         let metrics = metrics.collect();
-        Ok(FoldFigures { fold, rows: found.held_out_rows, loss: found.held_out_loss, metrics })
+        Ok(FoldFigures { fold, rows: found.validation_rows, loss: found.validation_loss, metrics })
     }
 
     fn path(&self, fold: u32) -> PathBuf {

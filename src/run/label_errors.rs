@@ -31,7 +31,7 @@ pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<Label
             let mut prepared = Prepared::again(&config, &folder)?;
             load_weights(&mut prepared.network, &folder.best_checkpoint())?;
             probabilities.extend(validation_probabilities(&prepared)?);
-            rows.extend(prepared.held_out.kept().into_iter().map(|place| prepared.split.held_out[place]));
+            rows.extend(prepared.validation.kept().into_iter().map(|place| prepared.split.validation[place]));
             last = Some(prepared.dataset);
         }
         let dataset = last.expect("there is at least one fold");
@@ -48,7 +48,7 @@ pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<Label
 fn validation_probabilities(prepared: &Prepared) -> Result<Vec<Vec<f64>>> {
     let mut probabilities = Vec::new();
     tch::no_grad(|| {
-        for batch in prepared.held_out.in_order() {
+        for batch in prepared.validation.in_order() {
             let Batch { inputs, .. } = batch?;
             let rows: Tensor = prepared.network.forward(&inputs, false)?.softmax(-1, Kind::Double);
             probabilities.extend(Vec::<Vec<f64>>::try_from(rows.to_device(tch::Device::Cpu))?);

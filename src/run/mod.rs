@@ -225,7 +225,7 @@ pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) ->
     if ending == Ending::Paused {
         return Ok(Outcome::Interrupted { epoch: position.epoch, step: position.step });
     }
-    if !world.is_first() {
+    if !world.is_rank_zero() {
         return Ok(Outcome::CompletedOnRank0);
     }
     catch_panics(|| {
@@ -237,8 +237,8 @@ pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) ->
         })?;
         load_weights(&mut prepared.network, &folder.best_checkpoint())?;
         let (metadata, found) = write_model(&config, &prepared, best.epoch, &folder.model())?;
-        let records = MetricsLog::so_far(&folder.metrics())?;
-        let concern = result_check::warning(&config, &records, &found.held_out, &metadata.classes);
+        let records = MetricsLog::read_if_exists(&folder.metrics())?;
+        let concern = result_check::warning(&config, &records, &found.validation, &metadata.classes);
         let stopped_early = training.stopped_early();
         Ok(Outcome::Trained(Box::new(Trained { best, found, metadata, prepared, stopped_early, concern })))
     })
@@ -253,9 +253,9 @@ fn train(
     callback: &mut dyn Callback,
     stop: &dyn Fn() -> bool,
 ) -> Result<Ending> {
-    let Prepared { network, train, held_out, share, dataset, split, .. } = prepared;
+    let Prepared { network, train, validation, share, dataset, split, .. } = prepared;
     let options = &config.training;
-    let mut log = match training.world().is_first() {
+    let mut log = match training.world().is_rank_zero() {
         true => Some(MetricsLog::open(&folder.metrics(), training.position().epoch - 1)?),
         false => None,
     };
@@ -264,8 +264,8 @@ fn train(
         training.save_last(network)?;
     }
     let name = |place: usize| dataset.names.name(split.train[place] as usize);
-    let held_out = share.as_ref().unwrap_or(held_out);
-    let data = Data { train: &**train, held_out: &**held_out, name: &name };
+    let validation = share.as_ref().unwrap_or(validation);
+    let data = Data { train: &**train, validation: &**validation, name: &name };
     let mut checkpoints = Checkpoints::new(options.checkpoint_minutes, stop);
     let mut patience = EarlyStopping { patience: options.patience };
     let mut limit = TimeLimit::new(options.max_minutes, spent);
@@ -315,7 +315,7 @@ impl Run {
             Some(reason) => reason,
             None => format!("all {epochs} epochs are complete"),
         };
-        let remedy = match self.training.schedule_has_end() {
+        let remedy = match self.training.schedule_depends_on_epochs() {
             true => format!(
                 "its learning rate schedule has ended, so to continue training, start a new run: cresset train --config {} --init {}",
                 self.folder.config_file().display(),
@@ -343,7 +343,7 @@ impl Run {
         if let Some(sha256) = prepared.network.fingerprint() {
             plan.identity.insert("the model file's SHA-256".to_string(), sha256.to_string());
         }
-        let training = Training::new(plan, &prepared.network, folder.checkpoints())?.among(world);
+        let training = Training::new(plan, &prepared.network, folder.checkpoints())?.with_world(world);
         Ok(Run { config: config.clone(), folder, prepared, world: world.clone(), training, lock })
     }
 }
@@ -364,9 +364,9 @@ pub(crate) fn found(
 ) -> Result<Found> {
     let classes = prepared.dataset.classes.len();
     let measure = |feed: &dyn EvaluationLoader| evaluate(feed, classes, Keep::Scores, &logits);
-    let held_out = measure(&*prepared.held_out)?;
+    let validation = measure(&*prepared.validation)?;
     let test = prepared.test.as_deref().map(measure).transpose()?;
-    Ok(Found { epoch, held_out, test })
+    Ok(Found { epoch, validation, test })
 }
 
 fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) -> Result<(Metadata, Found)> {

@@ -36,7 +36,7 @@ pub struct Prepared {
     /// The training set.
     pub train: Box<dyn TrainLoader>,
     /// The validation set; on ranks other than 0, only the shard of the rank.
-    pub held_out: Box<dyn EvaluationLoader>,
+    pub validation: Box<dyn EvaluationLoader>,
     /// The validation set during training, if different: a shard, or the validation set with corrections.
     pub share: Option<Box<dyn EvaluationLoader>>,
     /// The test set.
@@ -93,7 +93,7 @@ impl Prepared {
 
     /// A few raw validation examples, shape (N, …), which the exported model includes.
     pub fn samples(&self, config: &Config) -> Result<Tensor> {
-        let rows = &self.split.held_out[..SAMPLES.min(self.split.held_out.len())];
+        let rows = &self.split.validation[..SAMPLES.min(self.split.validation.len())];
         let feed = raw_feed(&self.dataset, rows, config, Device::Cpu);
         let first = feed.in_order().next().transpose()?;
         Ok(first.map_or_else(
@@ -136,8 +136,8 @@ impl Prepared {
         }
         cresset_bridge::autocast::allow_tf32(config.training.tf32)?;
         // Set the number of threads before any sum, because it determines the order of summation.
-        let own_threads = config.threads.of_several(local_size);
-        let threads = own_threads.for_step(network.parameter_count() * config.batch_size as usize);
+        let own_threads = config.threads.shared_by(local_size);
+        let threads = own_threads.for_multiply_adds(network.parameter_count() * config.batch_size as usize);
         tch::set_num_threads(threads.into());
 
         let corrected = corrections.as_ref();
@@ -150,14 +150,14 @@ impl Prepared {
             };
         let labels: Vec<_> = split.train.iter().map(|row| dataset.labels[*row as usize]).collect();
         let class_weights = config.class_weights.of(&labels, dataset.classes.len());
-        let Feeds { preprocessing, train, held_out, share, test } = feeds;
+        let Feeds { preprocessing, train, validation, share, test } = feeds;
         Ok(Prepared {
             dataset,
             split,
             corrections,
             preprocessing,
             train,
-            held_out,
+            validation,
             share,
             test,
             class_weights,

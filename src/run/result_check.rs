@@ -14,16 +14,16 @@ const EXPLOSION: f64 = 2.;
 pub(super) fn warning(
     config: &Config,
     records: &[EpochRecord],
-    held_out: &Evaluation,
+    validation: &Evaluation,
     classes: &[String],
 ) -> Option<String> {
     let chance = (classes.len() as f64).ln();
     let advice = format!("try a lower --lr (it was {}), or let `cresset lr-find` suggest one", config.lr);
-    if held_out.loss > EXPLOSION * chance {
+    if validation.loss > EXPLOSION * chance {
         return Some(format!(
             "training diverged: the lowest validation loss is {:.4}, and uniform predictions over {} classes give {chance:.4}; \
              {advice}",
-            held_out.loss,
+            validation.loss,
             classes.len()
         ));
     }
@@ -35,7 +35,7 @@ pub(super) fn warning(
             last.train_loss, last.epoch, first.train_loss, first.epoch
         ));
     }
-    let confusion = &held_out.confusion;
+    let confusion = &validation.confusion;
     let majority = (0..classes.len()).max_by_key(|class| (confusion.support(*class), Reverse(*class)))?;
     let baseline = confusion.support(majority) as f64 / confusion.total() as f64;
     let accuracy = confusion.accuracy();
@@ -57,18 +57,18 @@ mod tests {
 
     fn said(loss: f64, counts: [[u64; 2]; 2], train_losses: &[f64]) -> Option<String> {
         let confusion = ConfusionMatrix::new(2, counts.as_flattened().to_vec());
-        let held_out = Evaluation { loss, confusion, scores: None };
+        let validation = Evaluation { loss, confusion, scores: None };
         let record = |(index, train_loss): (usize, &f64)| EpochRecord {
             epoch: index as u32 + 1,
             train_loss: *train_loss,
             train_accuracy: 0.5,
-            held_out_loss: loss,
-            held_out_accuracy: 0.5,
+            validation_loss: loss,
+            validation_accuracy: 0.5,
             lr: 1.,
             seconds: 1.,
         };
         let records: Vec<_> = train_losses.iter().enumerate().map(record).collect();
-        warning(&Config::default(), &records, &held_out, &["no".into(), "yes".into()])
+        warning(&Config::default(), &records, &validation, &["no".into(), "yes".into()])
     }
 
     #[test]

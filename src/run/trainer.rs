@@ -12,7 +12,7 @@ use crate::evaluate::Evaluation;
 use crate::model::{Model, Network, Task};
 use crate::options::Config;
 use crate::predict::Classifier;
-use crate::train::{Callback, Together};
+use crate::train::{Callback, CallbackList};
 
 type Build<'a> = Box<dyn Fn(&Task, Device, u64) -> Result<Network> + 'a>;
 
@@ -129,7 +129,7 @@ impl<'a> Trainer<'a> {
             None => start_with(config, self.out.as_deref(), world, make)?,
         };
         let folder = run.folder.clone();
-        match finish(run, &mut Together(callbacks), stop)? {
+        match finish(run, &mut CallbackList(callbacks), stop)? {
             Outcome::Trained(trained) => Ok(Fitted { folder, trained }),
             Outcome::Interrupted { epoch, step } => {
                 Err(Error::Interrupted { folder: folder.path().to_path_buf(), epoch, step })
@@ -159,7 +159,7 @@ impl Fitted {
     /// Evaluation of the exported model on the validation set: loss, confusion matrix and scores, from which
     /// [`METRICS`](crate::evaluate::METRICS) are computed. The validation set also selected the epoch, so it is slightly optimistic.
     pub fn validation(&self) -> &Evaluation {
-        &self.trained.found.held_out
+        &self.trained.found.validation
     }
 
     /// Evaluation of the exported model on the test set, if there is one.

@@ -12,7 +12,7 @@ use super::settings::{Method, Settings};
 use crate::data::random::{Purpose, stream};
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::options::entries::{Source, scalar};
-use crate::options::{Config, DECIDE_THE_ROWS, Setting, canonical, checked};
+use crate::options::{Config, SPLIT_OPTIONS, Setting, canonical, checked};
 use cresset_options::number::Options;
 
 /// A search space with the settings of the search.
@@ -170,7 +170,7 @@ impl Space {
                         to [run]"
                 .to_string());
         }
-        if DECIDE_THE_ROWS.contains(&canonical(option)) {
+        if SPLIT_OPTIONS.contains(&canonical(option)) {
             return Err(format!(
                 "`{option}` determines the evaluated examples, so trials that differ in it cannot be compared; move it to [run]"
             ));

@@ -74,7 +74,7 @@ impl Trial {
         };
         // The log may be one epoch ahead of the checkpoint.
         let epochs = Checkpoint::load(&run.last_checkpoint())?.position.epoch - 1;
-        let mut records = MetricsLog::so_far(&run.metrics())?;
+        let mut records = MetricsLog::read_if_exists(&run.metrics())?;
         records.retain(|record| record.epoch <= epochs);
         Ok(Trial { state, epochs, best: EpochRecord::best(&records).copied(), ..waiting })
     }
@@ -82,7 +82,7 @@ impl Trial {
     /// The best epoch among the first `epochs`, to compare trials at a rung.
     pub(super) fn at(search: &Path, number: u32, epochs: u32) -> Result<Option<EpochRecord>> {
         let path = folder(search, number).join("metrics.csv");
-        let mut records = MetricsLog::so_far(&path)?;
+        let mut records = MetricsLog::read_if_exists(&path)?;
         records.retain(|record| record.epoch <= epochs);
         Ok(EpochRecord::best(&records).copied())
     }
@@ -102,11 +102,11 @@ pub(super) fn folder(search: &Path, number: u32) -> PathBuf {
 
 /// Orders results, best first. `None` comes last.
 pub(super) fn compare(goal: Goal, a: Option<&EpochRecord>, b: Option<&EpochRecord>) -> Ordering {
-    let by_loss = |a: &EpochRecord, b: &EpochRecord| a.held_out_loss.total_cmp(&b.held_out_loss);
+    let by_loss = |a: &EpochRecord, b: &EpochRecord| a.validation_loss.total_cmp(&b.validation_loss);
     match (a, b) {
         (Some(a), Some(b)) => match goal {
             Goal::Loss => by_loss(a, b),
-            Goal::Accuracy => b.held_out_accuracy.total_cmp(&a.held_out_accuracy).then(by_loss(a, b)),
+            Goal::Accuracy => b.validation_accuracy.total_cmp(&a.validation_accuracy).then(by_loss(a, b)),
         },
         (a, b) => b.is_some().cmp(&a.is_some()),
     }
@@ -131,8 +131,8 @@ pub(super) fn write(path: &Path, space: &Space, trials: &[Trial]) -> Result<()> 
             trial.state.name().to_string(),
             trial.epochs.to_string(),
             best(|best| best.epoch.to_string()),
-            best(|best| best.held_out_loss.to_string()),
-            best(|best| best.held_out_accuracy.to_string()),
+            best(|best| best.validation_loss.to_string()),
+            best(|best| best.validation_accuracy.to_string()),
         ];
         let drawn =
             |name: &&str| trial.drawn.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone());

@@ -56,9 +56,9 @@ impl Callback for Silent {}
 
 /// Several callbacks as one.
 #[derive(Default)]
-pub struct Together<'a>(pub Vec<&'a mut dyn Callback>);
+pub struct CallbackList<'a>(pub Vec<&'a mut dyn Callback>);
 
-impl Callback for Together<'_> {
+impl Callback for CallbackList<'_> {
     fn epoch_started(&mut self, training: &Training) -> Result<()> {
         self.0.iter_mut().try_for_each(|callback| callback.epoch_started(training))
     }

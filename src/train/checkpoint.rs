@@ -87,7 +87,8 @@ pub struct Best {
     pub epoch: u32,
     /// Its mean validation loss.
     #[serde(deserialize_with = "numbers::or_nan")]
-    pub held_out_loss: f64,
+    #[serde(rename = "held_out_loss")]
+    pub validation_loss: f64,
 }
 
 /// The metadata of a checkpoint.
@@ -158,7 +159,7 @@ impl Checkpoint {
         let CheckpointMetadata { mut position, run: identity, .. }: CheckpointMetadata =
             parsed.ok_or_else(|| broken(path, "the position of the run is missing"))?;
         // In older versions, an epoch with a NaN loss could be the best one.
-        position.best = position.best.filter(|best| best.held_out_loss.is_finite());
+        position.best = position.best.filter(|best| best.validation_loss.is_finite());
         let tensors = safetensors::tensors(bytes, damaged)?;
         Ok(Checkpoint { tensors, position, identity })
     }
@@ -238,8 +239,8 @@ mod tests {
     fn losses_come_back(losses: &[f64]) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
-        for held_out_loss in losses.iter().copied() {
-            let position = Position { best: Some(Best { epoch: 1, held_out_loss }), ..position() };
+        for validation_loss in losses.iter().copied() {
+            let position = Position { best: Some(Best { epoch: 1, validation_loss }), ..position() };
             save(&path, &[], &position, &identity()).unwrap();
             assert_eq!(Checkpoint::load(&path).unwrap().position, position);
         }
@@ -256,8 +257,8 @@ mod tests {
     fn an_epoch_without_a_finite_loss_is_not_the_best() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
-        for held_out_loss in [f64::NAN, f64::INFINITY] {
-            let position = Position { best: Some(Best { epoch: 1, held_out_loss }), ..position() };
+        for validation_loss in [f64::NAN, f64::INFINITY] {
+            let position = Position { best: Some(Best { epoch: 1, validation_loss }), ..position() };
             save(&path, &[], &position, &identity()).unwrap();
             assert_eq!(Checkpoint::load(&path).unwrap().position.best, None);
         }

@@ -22,9 +22,11 @@ pub struct EpochRecord {
     /// Accuracy on the training set, computed during the epoch.
     pub train_accuracy: f64,
     /// Mean loss over the validation set, after the epoch.
-    pub held_out_loss: f64,
+    #[serde(rename = "held_out_loss")]
+    pub validation_loss: f64,
     /// Accuracy on the validation set, after the epoch.
-    pub held_out_accuracy: f64,
+    #[serde(rename = "held_out_accuracy")]
+    pub validation_accuracy: f64,
     /// Learning rate.
     pub lr: f64,
     /// Duration in seconds, including evaluation.
@@ -34,8 +36,8 @@ pub struct EpochRecord {
 impl EpochRecord {
     /// The epoch with the lowest validation loss, whose weights are exported; none if no loss is finite.
     pub fn best(records: &[EpochRecord]) -> Option<&EpochRecord> {
-        let finite = records.iter().filter(|record| record.held_out_loss.is_finite());
-        finite.min_by(|a, b| a.held_out_loss.total_cmp(&b.held_out_loss))
+        let finite = records.iter().filter(|record| record.validation_loss.is_finite());
+        finite.min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss))
     }
 }
 
@@ -68,7 +70,7 @@ impl MetricsLog {
     }
 
     /// The records of a file; empty if it does not exist yet.
-    pub fn so_far(path: &Path) -> Result<Vec<EpochRecord>> {
+    pub fn read_if_exists(path: &Path) -> Result<Vec<EpochRecord>> {
         if path.is_file() { Self::read(path) } else { Ok(Vec::new()) }
     }
 
@@ -105,8 +107,8 @@ mod tests {
             epoch,
             train_loss: 0.5,
             train_accuracy: 0.9,
-            held_out_loss: 0.6,
-            held_out_accuracy: 0.8,
+            validation_loss: 0.6,
+            validation_accuracy: 0.8,
             lr: 1e-3,
             seconds: 0.1,
         }
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_best_epoch_is_the_one_with_the_least_finite_loss() {
-        let record = |epoch, held_out_loss| EpochRecord { held_out_loss, ..record(epoch) };
+        let record = |epoch, validation_loss| EpochRecord { validation_loss, ..record(epoch) };
         let records = [record(1, f64::NAN), record(2, 0.4), record(3, 0.3), record(4, 0.5)];
         assert_eq!(EpochRecord::best(&records).map(|record| record.epoch), Some(3));
         assert_eq!(EpochRecord::best(&records[..1]), None);

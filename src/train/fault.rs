@@ -85,7 +85,7 @@ impl Training {
         };
         let message = format!(
             "the validation loss became {} in epoch {} (learning rate {:.3e}): {cause}",
-            record.held_out_loss,
+            record.validation_loss,
             record.epoch,
             self.lr()
         );
@@ -133,7 +133,7 @@ impl Training {
         if self.learner.context.checks_every_loss {
             return Ok(());
         }
-        let Some(bad) = self.running.bad_step() else { return Ok(()) };
+        let Some(bad) = self.running.nonfinite_step() else { return Ok(()) };
         let losses = bad.logits.cross_entropy_loss::<Tensor>(&bad.labels, None, Reduction::None, -100, 0.);
         let fault = Fault { losses, gradient_norm: None, step: self.position.step + 1 - bad.steps_back };
         let message = self.describe(&fault, &self.faulty_examples(data, &fault));

@@ -50,20 +50,20 @@ impl Learner {
     }
 
     /// Joins other processes, which have the same weights and average their gradients.
-    pub fn among(mut self, world: &World) -> Self {
+    pub fn with_world(mut self, world: &World) -> Self {
         self.context.join(world);
         self
     }
 
     /// Adds a teacher to the loss.
-    pub fn taught_by(mut self, distillation: Distillation) -> Self {
+    pub fn with_teacher(mut self, distillation: Distillation) -> Self {
         self.context.distillation = Some(distillation);
         self
     }
 
     /// Starts an epoch that trains the parameters that require gradients now.
-    pub fn begin_epoch(&mut self, network: &Network) -> Result<()> {
-        self.context.begin_epoch(network)
+    pub fn start_epoch(&mut self, network: &Network) -> Result<()> {
+        self.context.start_epoch(network)
     }
 
     /// One training step: forward pass, loss, backward pass and, every `accumulate` batches and at the end of an epoch, an
@@ -91,7 +91,7 @@ impl Learner {
     }
 
     /// Whether all gradients were applied.
-    pub fn is_settled(&self) -> bool {
+    pub fn has_no_pending_gradients(&self) -> bool {
         self.context.accumulated == 0
     }
 

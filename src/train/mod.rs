@@ -26,7 +26,7 @@ mod step;
 mod tests;
 mod training;
 
-pub use callback::{Callback, Flow, Silent, Together};
+pub use callback::{Callback, CallbackList, Flow, Silent};
 pub use callbacks::{Checkpoints, EarlyStopping, TimeLimit};
 pub use distillation::{Distillation, Teacher};
 pub use epoch_record::{EpochRecord, MetricsLog};
@@ -36,7 +36,7 @@ pub use lr_find::{LrCurve, Range};
 pub use objective::Objective;
 pub use options::{AverageKind, ChannelsLast, CudaGraph, OnNan, Precision, TrainOptions};
 pub use plan::Plan;
-pub use resume::{Identity, MAY_DIFFER};
+pub use resume::{Identity, RESUMABLE_OPTIONS};
 pub use running::Running;
 pub use step::StepOutcome;
 pub use training::{Data, Ending, Training};

@@ -26,7 +26,7 @@ const CUDA: &str = "cuda";
 const AVERAGE: &str = "average/";
 
 /// Options that may change when a run is resumed: they affect how long and where it runs, but not what a step computes.
-pub const MAY_DIFFER: [&str; 9] = [
+pub const RESUMABLE_OPTIONS: [&str; 9] = [
     "epochs",
     "device",
     "threads",
@@ -38,7 +38,7 @@ pub const MAY_DIFFER: [&str; 9] = [
     "cuda_graph",
 ];
 
-/// The options in [`MAY_DIFFER`] that affect when training ends.
+/// The options in [`RESUMABLE_OPTIONS`] that affect when training ends.
 const END_OPTIONS: [&str; 3] = ["epochs", "patience", "max_minutes"];
 
 impl Training {
@@ -59,7 +59,7 @@ impl Training {
         let changed = |name: &&str| saved_identity.get(*name) != self.plan.identity.get(*name);
         if END_OPTIONS.iter().any(changed) {
             self.position.is_over = false;
-            let schedule_changes = changed(&"epochs") && self.schedule_has_end();
+            let schedule_changes = changed(&"epochs") && self.schedule_depends_on_epochs();
             if schedule_changes && self.position.epoch <= self.plan.epochs {
                 return Err(Error::Usage(format!(
                     "--epochs cannot be changed when a run is resumed with the learning rate schedule {}, which depends on the \
@@ -91,7 +91,7 @@ impl Training {
         self.learner.context.scaler = checkpoint.position.scale.or(self.learner.context.scaler);
         self.position = checkpoint.position.clone();
         self.restore_generators(&checkpoint.group(RANDOM), network.device()).map_err(fault)?;
-        if !self.world.is_first() {
+        if !self.world.is_rank_zero() {
             // The saved sums are those of all processes. Only rank 0 keeps them.
             self.running = Running::new(network.device());
         }
@@ -110,7 +110,7 @@ impl Training {
             Some(state) => {
                 cresset_bridge::random::set_cpu_generator_state(&state).map_err(|error| error.to_string())?;
             }
-            None if self.world.is_first() => return Err("the random generator's state is missing".into()),
+            None if self.world.is_rank_zero() => return Err("the random generator's state is missing".into()),
             None => self.seed_rank(),
         }
         if let Some(state) = of_rank(CUDA) {
@@ -139,13 +139,13 @@ impl Training {
     pub fn save_last(&self, network: &Network) -> Result<()> {
         self.learner.check()?;
         let state = cresset_bridge::random::cpu_generator_state()?;
-        let mut random = Tensors::from([(CPU.to_string(), self.world.gather(&state)?)]);
+        let mut random = Tensors::from([(CPU.to_string(), self.world.all_gather(&state)?)]);
         if network.device().is_cuda() {
             let state = cresset_bridge::random::cuda_generator_state(network.device())?;
-            random.insert(CUDA.to_string(), self.world.gather(&state)?);
+            random.insert(CUDA.to_string(), self.world.all_gather(&state)?);
         }
         let running = self.running.over(&self.world)?;
-        if !self.world.is_first() {
+        if !self.world.is_rank_zero() {
             return Ok(());
         }
         let groups = [
@@ -170,7 +170,8 @@ fn difference(saved: &Identity, plan: &Plan) -> Option<String> {
         let file = Path::new(value).file_name().filter(|_| (plan.is_path)(name));
         Some(file.map_or_else(|| value.clone(), |file| file.to_string_lossy().into_owned()))
     };
-    let mut names = saved.keys().chain(current.keys()).filter(|name| !MAY_DIFFER.contains(&name.as_str()));
+    let mut names =
+        saved.keys().chain(current.keys()).filter(|name| !RESUMABLE_OPTIONS.contains(&name.as_str()));
     names.find(|name| value(saved, name) != value(current, name)).map(|name| {
         let shown =
             |of: &Identity| value(of, name).map_or("not set".to_string(), |value| format!("`{value}`"));

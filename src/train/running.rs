@@ -37,7 +37,7 @@ struct PendingStep {
 
 /// A step with a NaN or infinite loss.
 #[derive(Debug)]
-pub(super) struct BadStep {
+pub(super) struct NonfiniteStep {
     /// How many steps ago it was: 1 for the last step.
     pub steps_back: usize,
     /// Its logits (N, classes).
@@ -101,7 +101,7 @@ impl Running {
     }
 
     /// The first of the last steps with a NaN or infinite loss, if the sum is NaN or infinite. Waits for the device.
-    pub(super) fn bad_step(&self) -> Option<BadStep> {
+    pub(super) fn nonfinite_step(&self) -> Option<NonfiniteStep> {
         let sums = self.sums();
         if sums.loss.double_value(&[]).is_finite() {
             return None;
@@ -109,7 +109,7 @@ impl Running {
         let index = sums.recent.iter().position(|step| !step.loss.double_value(&[]).is_finite())?;
         let PendingStep { logits, labels, .. } = &sums.recent[index];
         let steps_back = sums.recent.len() - index;
-        Some(BadStep { steps_back, logits: logits.shallow_clone(), labels: labels.shallow_clone() })
+        Some(NonfiniteStep { steps_back, logits: logits.shallow_clone(), labels: labels.shallow_clone() })
     }
 
     /// All-reduces the sums over all processes.
@@ -117,7 +117,7 @@ impl Running {
         let sums = self.sums();
         let local = [sums.loss.double_value(&[]), sums.correct.int64_value(&[]) as f64, sums.examples as f64];
         let mut all = Tensor::from_slice(&local);
-        world.sum(&mut all)?;
+        world.all_reduce_sum(&mut all)?;
         let mut running = Running::new(Device::Cpu);
         let total = running.0.get_mut();
         total.loss = all.get(0);

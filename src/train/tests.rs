@@ -71,11 +71,15 @@ impl Bench {
         let checkpoints = CheckpointFolder::new(out.join("checkpoints"));
         let mut training = change(Training::new(plan, &network, checkpoints)?);
         training.save_last(&network)?;
-        let held_out =
+        let validation =
             MemoryExamples::ready(TensorDataset { inputs: self.validation.shallow_clone(), ..self.labels() });
         let (train, name) =
             (MemoryLoader::new(self.part(), Sampling::Shuffled, None), |place| format!("row {place}"));
-        training.run(&mut network, &Data { train: &train, held_out: &held_out, name: &name }, callbacks)?;
+        training.run(
+            &mut network,
+            &Data { train: &train, validation: &validation, name: &name },
+            callbacks,
+        )?;
         Ok((training, network))
     }
 
@@ -126,7 +130,7 @@ fn batches_with_a_nan_loss_can_be_skipped() {
     let (training, network) = Bench::with_fault(23).train(skip, &mut []).unwrap();
     assert_eq!(training.position().epoch, 5);
     assert!(network.state().values().all(|tensor| tensor.isfinite().all().int64_value(&[]) == 1));
-    assert!(training.position().best.unwrap().held_out_loss < 0.69);
+    assert!(training.position().best.unwrap().validation_loss < 0.69);
 }
 
 #[test]
@@ -239,7 +243,7 @@ fn every_precision_learns_and_keeps_its_weights_in_float32() {
     for precision in [Precision::F32, Precision::Bf16, Precision::Fp16] {
         let (training, network) =
             Bench::new().train(TrainOptions { precision, ..options() }, &mut []).unwrap();
-        assert!(training.position().best.unwrap().held_out_loss < 0.6, "{precision:?}");
+        assert!(training.position().best.unwrap().validation_loss < 0.6, "{precision:?}");
         assert!(network.parameters().values().all(|tensor| tensor.kind() == Kind::Float));
         assert_eq!(training.learner.context.scaler.is_some(), precision == Precision::Fp16);
     }
@@ -306,13 +310,13 @@ fn a_paused_training_goes_on_to_the_same_bits() {
                 Training::new(paused.plan.clone(), &network, paused.checkpoints.clone()).unwrap();
             tch::manual_seed(99);
             training.resume(&mut network).unwrap();
-            let held_out = MemoryExamples::ready(TensorDataset {
+            let validation = MemoryExamples::ready(TensorDataset {
                 inputs: bench.inputs.shallow_clone(),
                 ..bench.labels()
             });
             let (train, name) =
                 (MemoryLoader::new(bench.part(), Sampling::Shuffled, None), |place| format!("row {place}"));
-            let data = Data { train: &train, held_out: &held_out, name: &name };
+            let data = Data { train: &train, validation: &validation, name: &name };
             training.run(&mut network, &data, &mut []).unwrap();
             assert_eq!(
                 network.state(),

@@ -30,7 +30,7 @@ pub struct Data<'a> {
     /// The training set.
     pub train: &'a dyn TrainLoader,
     /// The validation set.
-    pub held_out: &'a dyn EvaluationLoader,
+    pub validation: &'a dyn EvaluationLoader,
     /// The name of a training example, by its index in the training set.
     pub name: &'a dyn Fn(usize) -> String,
 }
@@ -79,15 +79,15 @@ impl Training {
     }
 
     /// Joins other processes. The validation set in `data` is then the share of this rank.
-    pub fn among(self, world: &World) -> Self {
-        let training = Training { learner: self.learner.among(world), world: world.clone(), ..self };
+    pub fn with_world(self, world: &World) -> Self {
+        let training = Training { learner: self.learner.with_world(world), world: world.clone(), ..self };
         training.seed_rank();
         training
     }
 
     /// Adds a teacher to the loss.
-    pub fn taught_by(self, distillation: Distillation) -> Self {
-        Training { learner: self.learner.taught_by(distillation), ..self }
+    pub fn with_teacher(self, distillation: Distillation) -> Self {
+        Training { learner: self.learner.with_teacher(distillation), ..self }
     }
 
     /// Trains until the plan is complete or a callback ends training.
@@ -100,7 +100,7 @@ impl Training {
         self.world.broadcast_tensors(&network.state())?;
         'epochs: while !self.is_over() {
             let started = Instant::now();
-            self.begin_epoch(network, data.train)?;
+            self.start_epoch(network, data.train)?;
             callbacks.iter_mut().try_for_each(|callback| callback.epoch_started(self))?;
             let mut flow = Flow::Continue;
             for batch in data.train.epoch(self.pass()) {
@@ -124,8 +124,8 @@ impl Training {
             // The number of batches may not be a multiple of `accumulate`.
             self.learner.update(network, self.lr)?;
             self.check_recent_losses(data)?;
-            let record = self.end_epoch(network, data.held_out, started)?;
-            if !record.held_out_loss.is_finite() && self.recover_epoch(network, &record)?.is_rollback() {
+            let record = self.end_epoch(network, data.validation, started)?;
+            if !record.validation_loss.is_finite() && self.recover_epoch(network, &record)?.is_rollback() {
                 continue 'epochs;
             }
             let after_epoch =
@@ -166,18 +166,18 @@ impl Training {
 
     /// Calls the callbacks after a step, and combines the flow of all processes.
     fn call_step_ended(&mut self, network: &Network, callbacks: &mut [&mut dyn Callback]) -> Result<Flow> {
-        if !self.learner.is_settled() {
+        if !self.learner.has_no_pending_gradients() {
             return Ok(Flow::Continue);
         }
         let flow = callback::all(callbacks, |callback| callback.step_ended(self, network))?;
         Ok(Flow::of(self.agreement.after_step(&self.world, flow as u8)?))
     }
 
-    fn begin_epoch(&mut self, network: &mut Network, train: &dyn TrainLoader) -> Result<()> {
+    fn start_epoch(&mut self, network: &mut Network, train: &dyn TrainLoader) -> Result<()> {
         network.train_only_head(self.position.epoch <= self.plan.options.head_epochs);
         self.started_at = (self.position.step, self.position.rows);
         self.steps = self.position.step + train.batches(self.pass());
-        self.learner.begin_epoch(network)
+        self.learner.start_epoch(network)
     }
 
     /// Evaluates the epoch, saves its weights if they are the best so far, and advances to the next epoch.
@@ -192,15 +192,15 @@ impl Training {
         let best = self.position.best;
         let (record, best, confusion) = self.learner.context.average.with(network, || {
             let (record, confusion) = self.evaluate(network, validation, started)?;
-            let loss = record.held_out_loss;
-            let is_best = loss.is_finite() && best.is_none_or(|best| loss < best.held_out_loss);
+            let loss = record.validation_loss;
+            let is_best = loss.is_finite() && best.is_none_or(|best| loss < best.validation_loss);
             let best = if is_best { Some(self.save_best(network, &record)?) } else { best };
             Ok::<_, Error>((record, best, confusion))
         })?;
         self.confusion = Some(confusion);
         self.position.best = best;
-        if record.held_out_loss.is_finite() {
-            self.position.plateau = self.schedule.epoch_ended(record.held_out_loss, self.position.plateau);
+        if record.validation_loss.is_finite() {
+            self.position.plateau = self.schedule.epoch_ended(record.validation_loss, self.position.plateau);
         }
         (self.position.epoch, self.position.step, self.position.rows) = (epoch + 1, 0, 0);
         self.running = Running::new(network.device());
@@ -209,9 +209,9 @@ impl Training {
     }
 
     fn save_best(&self, network: &Network, record: &EpochRecord) -> Result<Best> {
-        let best = Best { epoch: record.epoch, held_out_loss: record.held_out_loss };
+        let best = Best { epoch: record.epoch, validation_loss: record.validation_loss };
         let position = Position { best: Some(best), ..self.position.clone() };
-        if self.world.is_first() {
+        if self.world.is_rank_zero() {
             let (path, state) = (self.checkpoints.best(), network.state());
             checkpoint::save(&path, &[("", &state)], &position, &self.plan.identity)?;
         }
@@ -236,8 +236,8 @@ impl Training {
             epoch: self.position.epoch,
             train_loss: running.loss(),
             train_accuracy: running.accuracy(),
-            held_out_loss: found.loss,
-            held_out_accuracy: found.confusion.accuracy(),
+            validation_loss: found.loss,
+            validation_accuracy: found.confusion.accuracy(),
             lr: self.lr,
             seconds: started.elapsed().as_secs_f64(),
         };
@@ -337,7 +337,7 @@ impl Training {
     }
 
     /// Whether the learning rate schedule depends on the number of epochs.
-    pub fn schedule_has_end(&self) -> bool {
+    pub fn schedule_depends_on_epochs(&self) -> bool {
         self.schedule.has_end()
     }
 }

@@ -16,7 +16,7 @@ fn train(data: &Path, options: &[&str]) -> Metadata {
 }
 
 fn assert_digits(metadata: &Metadata) {
-    let accuracy = metadata.metrics.held_out["accuracy"].as_f64().unwrap();
+    let accuracy = metadata.metrics.validation["accuracy"].as_f64().unwrap();
     assert!(accuracy > 0.93, "{accuracy}");
     assert_eq!(metadata.classes, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
 }
@@ -28,7 +28,7 @@ fn idx_files_train_by_themselves_and_as_a_folder_with_its_test_portion() {
     digits.write_idx(folder.path(), "t10k", 1500..1797);
     let metadata = train(folder.path(), &[]);
     assert_digits(&metadata);
-    assert_eq!((metadata.metrics.train_rows, metadata.metrics.held_out_rows), (1200, 300));
+    assert_eq!((metadata.metrics.train_rows, metadata.metrics.validation_rows), (1200, 300));
     assert_eq!(metadata.metrics.test.unwrap().rows, 297);
     let train_file = folder.path().join("train-images-idx3-ubyte.gz");
     assert!(train(&train_file, &[]).metrics.test.is_none());
@@ -54,5 +54,5 @@ fn cifar_files_train_with_the_names_of_their_classes() {
     Digits::read().write_cifar(folder.path());
     let metadata = train(folder.path(), &["--epochs", "3"]);
     assert_eq!(metadata.classes, ["one", "zero"]);
-    assert!(metadata.metrics.held_out["accuracy"].as_f64().unwrap() > 0.9);
+    assert!(metadata.metrics.validation["accuracy"].as_f64().unwrap() > 0.9);
 }

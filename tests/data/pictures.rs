@@ -26,7 +26,7 @@ fn digits(folder: &Path, count: usize) {
 
 fn accuracy(run: &Path) -> f64 {
     let classifier = Classifier::load_on(&run.join("model.pt"), Device::Cpu).unwrap();
-    classifier.metadata().metrics.held_out["accuracy"].as_f64().unwrap()
+    classifier.metadata().metrics.validation["accuracy"].as_f64().unwrap()
 }
 
 #[test]

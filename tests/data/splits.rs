@@ -24,9 +24,10 @@ fn lists_decide_who_is_in_which_part_and_test_rows_have_the_last_word() {
         std::fs::write(&path, names.join("\n")).unwrap();
         path
     };
-    let (held_out, test, exclude) = (list("h", 0..100), list("t", 100..300), list("x", 1700..1797));
+    let (validation, test, exclude) = (list("h", 0..100), list("t", 100..300), list("x", 1700..1797));
     let run = folder.path().join("run");
-    let lists = ["--held-out-list", text(&held_out), "--test-list", text(&test), "--exclude", text(&exclude)];
+    let lists =
+        ["--held-out-list", text(&validation), "--test-list", text(&test), "--exclude", text(&exclude)];
     let said = succeed(["train", "--epochs", "2", "--out", text(&run)].into_iter().chain(lists));
     assert!(said.contains("1,400 for training, 100 for validation, 200 for testing"), "{said}");
     assert!(said.contains("test accuracy"), "{said}");
@@ -41,7 +42,7 @@ fn lists_decide_who_is_in_which_part_and_test_rows_have_the_last_word() {
     std::fs::write(&train, parts["train"].join("\n")).unwrap();
     let again = folder.path().join("again");
     let lists =
-        ["--held-out-list", text(&held_out), "--test-list", text(&test), "--train-list", text(&train)];
+        ["--held-out-list", text(&validation), "--test-list", text(&test), "--train-list", text(&train)];
     succeed(["train", "--epochs", "2", "--out", text(&again)].into_iter().chain(lists));
     assert_eq!(split_of(&again), parts);
 }

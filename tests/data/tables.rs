@@ -34,7 +34,7 @@ fn the_tables_known_by_name_train_with_one_command_to_a_sound_accuracy() {
         succeed(["train", "--data", name, "--epochs", "60", "--out", text(&run)]);
         let metadata = metadata(&run);
         assert_eq!(metadata.classes, classes);
-        let accuracy = metadata.metrics.held_out["accuracy"].as_f64().unwrap();
+        let accuracy = metadata.metrics.validation["accuracy"].as_f64().unwrap();
         assert!(accuracy > 0.9, "{name}: {accuracy}");
     }
 }
@@ -87,7 +87,7 @@ fn texts_missing_values_tabs_gzip_and_a_label_by_name_work_together_and_predict_
         ["--label", "bought", "--ignore", "id", "--missing", "median", "--epochs", "80", "--lr", "0.01"];
     succeed(["train", "--data", text(&path), "--out", text(&run)].iter().chain(&options));
     let metadata = metadata(&run);
-    assert!(metadata.metrics.held_out["accuracy"].as_f64().unwrap() > 0.85, "{:?}", metadata.metrics);
+    assert!(metadata.metrics.validation["accuracy"].as_f64().unwrap() > 0.85, "{:?}", metadata.metrics);
     let names = metadata.input.table.unwrap().feature_names();
     assert_eq!(names, ["color=blue", "color=green", "color=red", "x"]);
     assert_eq!(metadata.preprocessing.fill.unwrap().len(), 4);
@@ -128,9 +128,9 @@ fn groups_are_never_on_both_sides() {
         let of_part = records.map(|record| record.unwrap()).filter(|record| &record[1] == part);
         of_part.map(|record| record[0].parse::<u32>().unwrap() / 6).collect::<std::collections::BTreeSet<_>>()
     };
-    let (train, held_out) = (side("train"), side("heldout"));
-    assert!(train.is_disjoint(&held_out) && train.len() + held_out.len() == 50);
-    assert_eq!(held_out.len(), 10);
+    let (train, validation) = (side("train"), side("heldout"));
+    assert!(train.is_disjoint(&validation) && train.len() + validation.len() == 50);
+    assert_eq!(validation.len(), 10);
 }
 
 #[test]

@@ -55,7 +55,8 @@ fn compressed_models_work_alone_and_are_as_their_table_says() {
         // The accuracy that the file speaks of is the table's, and close to the original's.
         let metadata = Classifier::load_on(&file, Device::Cpu).unwrap().metadata().clone();
         assert!(
-            (metadata.metrics.held_out["accuracy"].as_f64().unwrap() - number(row, "accuracy")).abs() < 1e-6
+            (metadata.metrics.validation["accuracy"].as_f64().unwrap() - number(row, "accuracy")).abs()
+                < 1e-6
         );
         assert!(number(row, "accuracy") > number(&rows[0], "accuracy") - 0.03, "{row:?}");
         let compression = metadata.compression.unwrap();

@@ -22,7 +22,7 @@ fn foreign(folder: &Path, classes: i64) -> PathBuf {
     path
 }
 
-fn held_out_accuracy(said: &str) -> f64 {
+fn validation_accuracy(said: &str) -> f64 {
     said.split("validation accuracy  ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
 }
 
@@ -134,7 +134,7 @@ fn a_torchscript_file_trains_with_a_new_last_layer_and_goes_on_after_a_pause() {
     let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name));
     let said = succeed(["train", "--model", text(&file), "--epochs", "6", "--out", text(&whole)]);
     assert!(said.contains("TorchScript is code"), "{said}");
-    assert!(held_out_accuracy(&said) > 95., "{said}");
+    assert!(validation_accuracy(&said) > 95., "{said}");
     succeed(["train", "--model", text(&file), "--epochs", "3", "--out", text(&parts)]);
     succeed(["train", "--resume", text(&parts), "--epochs", "6"]);
     assert_same_bits(&whole, &parts);
@@ -158,7 +158,7 @@ fn a_torchscript_file_trains_with_a_new_last_layer_and_goes_on_after_a_pause() {
     // What was exported can be trained on.
     let (model, again) = (whole.join("model.pt"), folder.path().join("again"));
     let said = succeed(["train", "--model", text(&model), "--epochs", "1", "--out", text(&again)]);
-    assert!(held_out_accuracy(&said) > 95., "{said}");
+    assert!(validation_accuracy(&said) > 95., "{said}");
     let said = succeed(["predict", text(&again.join("model.pt")), "data/digits.csv"]);
     assert_eq!(said.lines().count(), 1798);
 }
@@ -170,7 +170,7 @@ fn a_torchscript_file_trains_in_bfloat16_with_averages_and_frozen_layers() {
     let options = ["--precision", "bf16", "--average", "ema", "--freeze", "stage1", "--channels-last"];
     let base = ["train", "--model", text(&file), "--epochs", "4", "--out", text(&out)];
     let said = succeed([&base[..], &options].concat());
-    assert!(held_out_accuracy(&said) > 85., "{said}");
+    assert!(validation_accuracy(&said) > 85., "{said}");
     let kept = |path: &Path| {
         let parameters = CModule::load(path).unwrap().named_parameters().unwrap();
         parameters.into_iter().find(|(name, _)| name.ends_with("stage1.conv1.weight")).unwrap().1.copy()

@@ -43,7 +43,7 @@ fn fine_tune(run: &Path, feedback: &Path, out: &Path, more: &[&str]) -> Vec<Stri
     fixed.iter().chain(&FIXED).chain(more).map(|word| word.to_string()).collect()
 }
 
-fn held_out(run: &Path) -> Vec<String> {
+fn validation(run: &Path) -> Vec<String> {
     let split = std::fs::read_to_string(run.join("split.csv")).unwrap();
     split.lines().filter(|line| line.ends_with(",heldout")).map(String::from).collect()
 }
@@ -59,7 +59,7 @@ fn a_model_learns_inputs_of_a_new_kind_keeps_the_old_ones_and_is_promoted() {
 
     let (held_out_before, held_out_after) = accuracies(&shown, "validation set");
     let told = |model: &Path| cresset::predict::metadata(model).unwrap();
-    let accuracy = |model: &Path| 100. * told(model).metrics.held_out["accuracy"].as_f64().unwrap();
+    let accuracy = |model: &Path| 100. * told(model).metrics.validation["accuracy"].as_f64().unwrap();
     assert!((held_out_after - accuracy(&new.join("model.pt"))).abs() < 0.01, "{shown}");
     assert!(held_out_after > held_out_before - 1., "{shown}");
     let (kept_before, kept_after) = accuracies(&shown, "corrections, validation");
@@ -74,7 +74,7 @@ fn a_model_learns_inputs_of_a_new_kind_keeps_the_old_ones_and_is_promoted() {
 
     // Classes, preprocessing and held-out rows are those of the old run.
     assert!(shown.contains("promoted: "), "{shown}");
-    assert_eq!(held_out(&new), held_out(&old));
+    assert_eq!(validation(&new), validation(&old));
     assert_eq!(std::fs::read(old.join("model.previous.pt")).unwrap(), before);
     assert_eq!(std::fs::read(old.join("model.pt")).unwrap(), std::fs::read(new.join("model.pt")).unwrap());
     let (previous, promoted) = (told(&old.join("model.previous.pt")), told(&old.join("model.pt")));
@@ -215,7 +215,7 @@ fn pictures_are_corrections_too_and_those_of_the_held_out_part_are_left_out() {
     yellow.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     add("yellow", bytes.get_ref(), "green");
     add("broken", b"no picture", "green");
-    let example = held_out(&old)[0].split(',').next().unwrap().to_string();
+    let example = validation(&old)[0].split(',').next().unwrap().to_string();
     add("heldout", &std::fs::read(photos.join(&example)).unwrap(), "blue");
     let new = folder.path().join("new");
     let output = run(fine_tune(&old, &set, &new, &["--epochs", "2"]));
@@ -224,7 +224,7 @@ fn pictures_are_corrections_too_and_those_of_the_held_out_part_are_left_out() {
     assert!(shown.contains("corrections: 1 for training"), "{shown}");
     assert!(warned.contains("`heldout`: it is an example of the validation or test set"), "{warned}");
     assert!(warned.contains("`broken`: "), "{warned}");
-    assert_eq!(held_out(&new), held_out(&old));
+    assert_eq!(validation(&new), validation(&old));
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn what_people_state_is_in_the_card_and_nothing_else_is_claimed() {
 
 /// 260 rows: x tells the label, but of the 40 held-out rows of m each fourth has the other one. The last 5 are of z.
 fn table(folder: &Path) -> (PathBuf, PathBuf) {
-    let (path, held_out) = (folder.join("people.csv"), folder.join("held-out.txt"));
+    let (path, validation) = (folder.join("people.csv"), folder.join("held-out.txt"));
     let mut rows = "x,sex,age,label\n".to_string();
     for row in 0..260 {
         let side = row % 2;
@@ -161,17 +161,17 @@ fn table(folder: &Path) -> (PathBuf, PathBuf) {
     }
     std::fs::write(&path, rows).unwrap();
     let names = (100..180).chain(255..260).map(|row| format!("{row}\n"));
-    std::fs::write(&held_out, names.collect::<String>()).unwrap();
-    (path, held_out)
+    std::fs::write(&validation, names.collect::<String>()).unwrap();
+    (path, validation)
 }
 
 #[test]
 fn figures_of_groups_are_those_worked_out_by_hand() {
     let folder = tempfile::tempdir().unwrap();
-    let (path, held_out) = table(folder.path());
+    let (path, validation) = table(folder.path());
     let out = folder.path().join("run");
     let options =
-        ["--ignore", "sex,age", "--held-out-list", text(&held_out), "--epochs", "20", "--lr", "0.01"];
+        ["--ignore", "sex,age", "--held-out-list", text(&validation), "--epochs", "20", "--lr", "0.01"];
     succeed(["train", "--data", text(&path), "--out", text(&out)].iter().chain(&options));
     let figures = json_of(&[text(&out), "--group-by", "sex"]);
     let groups = &figures["groups"];

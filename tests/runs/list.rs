@@ -58,10 +58,10 @@ fn runs_are_listed_sorted_and_filtered_by_any_option_and_figure() {
     let best = &json(path, &["--best", "accuracy"])[0];
     let model = path.join(best["name"].as_str().unwrap()).join("model.pt");
     let told = cresset::predict::metadata(&model).unwrap().metrics;
-    assert_eq!(best["accuracy"], told.held_out["accuracy"]);
+    assert_eq!(best["accuracy"], told.validation["accuracy"]);
     assert_eq!(
         (best["loss"].as_f64(), best["option.loss"].as_str()),
-        (Some(told.held_out_loss), Some("cross-entropy"))
+        (Some(told.validation_loss), Some("cross-entropy"))
     );
     let stopped = &json(path, &["--filter", "name=stopped"])[0];
     assert_eq!((stopped["state"].as_str(), stopped["epochs_done"].as_u64()), (Some("interrupted"), Some(2)));
@@ -132,7 +132,7 @@ fn two_runs_on_the_same_rows_are_compared_by_mcnemars_test() {
     assert_eq!((compared["rows"].as_u64(), compared["same_rows"].as_bool()), (Some(359), Some(true)));
     for (run, accuracy) in [(&a, "accuracy_a"), (&b, "accuracy_b")] {
         let told = cresset::predict::metadata(&run.join("model.pt")).unwrap().metrics;
-        assert_eq!(compared[accuracy], told.held_out["accuracy"]);
+        assert_eq!(compared[accuracy], told.validation["accuracy"]);
     }
     let same = succeed(["diff", text(&a), text(&a)]);
     assert!(same.contains("All options are the same") && same.contains("there is no difference"), "{same}");
@@ -147,8 +147,8 @@ fn rows_held_out_of_both_are_compared_and_other_data_is_not() {
     train(folder.path(), "iris", &["--epochs", "1", "--data", "iris"]);
     let found: Value =
         serde_json::from_str(&succeed(["diff", text(&a), text(&b), "--format", "json"])).unwrap();
-    let held_out = found["data"]["parts"].as_array().unwrap().iter().find(|part| part["part"] == "heldout");
-    assert_eq!(found["compared"]["rows"], held_out.unwrap()["common"]);
+    let validation = found["data"]["parts"].as_array().unwrap().iter().find(|part| part["part"] == "heldout");
+    assert_eq!(found["compared"]["rows"], validation.unwrap()["common"]);
     assert_eq!(found["compared"]["same_rows"], false);
     let shown = succeed(["diff", text(&a), text(&b)]);
     assert!(shown.contains("examples in both validation sets"), "{shown}");

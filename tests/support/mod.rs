@@ -152,7 +152,7 @@ pub fn bits(run: &Path) -> Vec<(&'static str, Vec<u8>)> {
 /// The validation accuracy (0 to 1) after the last epoch of a run.
 pub fn last_accuracy(run: &Path) -> f64 {
     let records = cresset::train::MetricsLog::read(&run.join("metrics.csv")).unwrap();
-    records.last().expect("an epoch ended").held_out_accuracy
+    records.last().expect("an epoch ended").validation_accuracy
 }
 
 /// Fails unless two runs computed the same.

@@ -50,11 +50,11 @@ impl Shift {
 
     /// The accuracy on the new digits after training on a few of them, which `seed` draws, by the last epoch's weights.
     pub fn accuracy(&self, init: bool, training: TrainOptions, seed: u64) -> f64 {
-        let (train, held_out) = self.lists(seed);
+        let (train, validation) = self.lists(seed);
         let config = Config {
             data: self.path("after").to_string_lossy().into_owned(),
             train_list: Some(train),
-            validation_list: Some(held_out),
+            validation_list: Some(validation),
             init: init.then(|| self.model_before()),
             fresh_head: init,
             epochs: 30,
@@ -72,7 +72,7 @@ impl Shift {
         let outcome = run::finish(run, &mut Silent, &|| false).expect("the run ends");
         assert!(matches!(outcome, Outcome::Trained(_)));
         let records = MetricsLog::read(&out.join("metrics.csv")).expect("the run left its metrics");
-        records.last().expect("there are epochs").held_out_accuracy
+        records.last().expect("there are epochs").validation_accuracy
     }
 
     /// The lists of the examples to train on and of all others.

@@ -97,7 +97,7 @@ fn halving_trains_the_best_trials_longer_with_the_bits_of_a_whole_run() {
     // Those that went on were the best after the first epoch.
     let accuracy_after_1 = |row: &Vec<String>| {
         let log = out.join(format!("trial-{}/metrics.csv", row[0]));
-        cresset::train::MetricsLog::read(&log).unwrap()[0].held_out_accuracy
+        cresset::train::MetricsLog::read(&log).unwrap()[0].validation_accuracy
     };
     let (given_up, going): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row[2] == "1");
     let worst = going.iter().map(|row| accuracy_after_1(row)).fold(1., f64::min);

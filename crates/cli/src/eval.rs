@@ -96,7 +96,7 @@ impl Eval {
     ) -> anyhow::Result<(Box<dyn EvaluationLoader>, Option<Grouping>)> {
         let config = Config::read(&run.config_file())?;
         let examples = Examples::reopen_without_corrections(&config, run)?;
-        let (dataset, rows) = (&examples.dataset, &examples.split.held_out);
+        let (dataset, rows) = (&examples.dataset, &examples.split.validation);
         let grouping = Grouping::read(&self.groups, &dataset.path, &dataset.names)?;
         let grouping = grouping.map(|grouping| grouping.select(rows.iter().map(|row| *row as usize)));
         Ok((examples.raw(rows, &config, device), grouping))

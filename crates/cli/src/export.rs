@@ -100,7 +100,8 @@ impl Export {
             exported = catch_panics(|| variant.apply(exported, device, &path))?;
         }
         catch_panics(|| (format.write)(&exported, &self.output))?;
-        let accuracy = exported.metadata.and_then(|metadata| metadata.metrics.held_out["accuracy"].as_f64());
+        let accuracy =
+            exported.metadata.and_then(|metadata| metadata.metrics.validation["accuracy"].as_f64());
         let accuracy = accuracy.map(|share| format!(": validation accuracy {:.2} %", 100. * share));
         show(&format!("written to {}{}\n", terminal::path(&self.output), accuracy.unwrap_or_default()))?;
         Ok(Ended::Well)

@@ -144,7 +144,7 @@ fn contents(bytes: &[u8], module: &Module) -> anyhow::Result<String> {
 
 fn describe_metadata(metadata: &Metadata) -> anyhow::Result<String> {
     let mut text = String::new();
-    let accuracy = metadata.metrics.held_out.get("accuracy").and_then(|value| value.as_f64());
+    let accuracy = metadata.metrics.validation.get("accuracy").and_then(|value| value.as_f64());
     let [cresset, libtorch] = [&metadata.cresset, &metadata.libtorch].map(|version| terminal::line(version));
     writeln!(text, "origin      cresset {cresset} on libtorch {libtorch}")?;
     let model = metadata.config.get("model").and_then(|model| model.as_str()).unwrap_or("?");
@@ -158,7 +158,7 @@ fn describe_metadata(metadata: &Metadata) -> anyhow::Result<String> {
     let [file, sha256] = [&metadata.data_file, &metadata.data_sha256].map(|text| terminal::line(text));
     writeln!(text, "data        {file} (SHA-256 {sha256})")?;
     if let Some(accuracy) = accuracy {
-        let (rows, epoch) = (metadata.metrics.held_out_rows, metadata.metrics.epoch);
+        let (rows, epoch) = (metadata.metrics.validation_rows, metadata.metrics.epoch);
         writeln!(text, "accuracy    {:.2} % of {rows} validation rows, epoch {epoch}", 100. * accuracy)?;
     }
     Ok(text)

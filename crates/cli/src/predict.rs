@@ -75,7 +75,7 @@ impl Predict {
             Classifier::load_on(&self.model, device)?.with_unknown(self.unknown).with_views(&self.views)?;
         // An example takes at least one multiply-add per weight.
         let work = classifier.values()?.saturating_mul(self.batch_size as usize);
-        tch::set_num_threads(self.compute.threads.for_step(work).into());
+        tch::set_num_threads(self.compute.threads.for_multiply_adds(work).into());
         let batching = Batching {
             size: self.batch_size as usize,
             threads: self.compute.threads.count().into(),

@@ -88,8 +88,8 @@ fn metrics(trial: &Trial) -> String {
         (_, Some(best)) => format!(
             "{}  loss {:.4}  accuracy {:6.2} %",
             epochs(trial.epochs),
-            best.held_out_loss,
-            100. * best.held_out_accuracy
+            best.validation_loss,
+            100. * best.validation_accuracy
         ),
         (_, None) => format!("{}  no finite loss", epochs(trial.epochs)),
     }

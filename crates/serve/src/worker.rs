@@ -113,7 +113,7 @@ fn load(options: &WorkerOptions, replays: bool) -> Result<(Classifier, Option<St
     let problem = if replays { output_mismatch(&classifier)? } else { None };
     // One row takes at least one multiply-add per weight. The setting is per thread.
     let work = classifier.values()?.saturating_mul(options.max_batch);
-    tch::set_num_threads(options.threads.for_step(work).into());
+    tch::set_num_threads(options.threads.for_multiply_adds(work).into());
     classifier.optimize();
     Ok((classifier, problem))
 }

@@ -73,12 +73,12 @@ impl BatchNorm2d {
         let wide = x.to_kind(Kind::Float);
         let own = Tensor::full([1], (wide.numel() as i64 / channels) as f64, (Kind::Float, x.device()));
         let sums = wide.sum_dim_intlist(&places[..], false, Kind::Float);
-        let sums = world.summed(&Tensor::cat(&[sums, own], 0))?;
+        let sums = world.all_reduce_with_grad(&Tensor::cat(&[sums, own], 0))?;
         let count = sums.narrow(0, channels, 1);
         let mean = sums.narrow(0, 0, channels) / &count;
         let centered = wide - mean.view([1, channels, 1, 1]);
         let squares = centered.square().sum_dim_intlist(&places[..], false, Kind::Float);
-        let variance = world.summed(&squares)? / &count;
+        let variance = world.all_reduce_with_grad(&squares)? / &count;
         tch::no_grad(|| {
             let unbiased = &variance * (&count / (&count - 1.).clamp_min(1.));
             let _ = self.running_mean.shallow_clone().lerp_(&mean, MOMENTUM);

@@ -93,7 +93,7 @@ impl Card {
 
 /// The parts of the split that the model is evaluated on.
 fn parts(split: &Split) -> impl Iterator<Item = (&'static str, &[i64])> {
-    [("validation", &split.held_out[..]), ("test", &split.test)]
+    [("validation", &split.validation[..]), ("test", &split.test)]
         .into_iter()
         .filter(|(_, rows)| !rows.is_empty())
 }

@@ -146,14 +146,14 @@ fn start_time(folder: &RunFolder) -> Option<String> {
 fn figures(folder: &RunFolder, facts: &mut Facts) -> Result<()> {
     let state = State::of(folder);
     facts.insert("state".into(), state.name().into());
-    let records = MetricsLog::so_far(&folder.metrics())?;
+    let records = MetricsLog::read_if_exists(&folder.metrics())?;
     facts.insert("epochs_done".into(), records.len().into());
     let seconds: f64 = records.iter().map(|record| record.seconds).sum();
     insert(facts, "duration", seconds);
     if let Some(best) = EpochRecord::best(&records) {
         facts.insert("best_epoch".into(), best.epoch.into());
-        insert(facts, "loss", best.held_out_loss);
-        insert(facts, "accuracy", best.held_out_accuracy);
+        insert(facts, "loss", best.validation_loss);
+        insert(facts, "accuracy", best.validation_accuracy);
         insert(facts, "train_loss", best.train_loss);
         insert(facts, "train_accuracy", best.train_accuracy);
     }
@@ -168,9 +168,9 @@ fn exported(folder: &RunFolder, facts: &mut Facts) -> Result<()> {
     let found = predict::metadata(&folder.model())?.metrics;
     facts.insert("best_epoch".into(), found.epoch.into());
     facts.insert("train_rows".into(), found.train_rows.into());
-    facts.insert("held_out_rows".into(), found.held_out_rows.into());
-    insert(facts, "loss", found.held_out_loss);
-    metrics(&found.held_out, "", facts);
+    facts.insert("held_out_rows".into(), found.validation_rows.into());
+    insert(facts, "loss", found.validation_loss);
+    metrics(&found.validation, "", facts);
     if let Some(test) = found.test {
         facts.insert("test_rows".into(), test.rows.into());
         insert(facts, "test_loss", test.loss);

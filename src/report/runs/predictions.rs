@@ -45,10 +45,10 @@ impl ValidationPredictions {
         catch_panics(|| {
             let folder = RunFolder::open(path)?;
             let Finished { classifier, config, examples } = Finished::open(&folder, device)?;
-            let feed = examples.raw(&examples.split.held_out, &config, classifier.device());
+            let feed = examples.raw(&examples.split.validation, &config, classifier.device());
             let predicted = predicted(&classifier, &*feed)?;
             let (dataset, names) = (&examples.dataset, &classifier.metadata().classes);
-            let kept = feed.kept().into_iter().map(|place| examples.split.held_out[place] as usize);
+            let kept = feed.kept().into_iter().map(|place| examples.split.validation[place] as usize);
             let row = |(row, predicted): (usize, i64)| {
                 let class = dataset.classes[dataset.labels[row] as usize].clone();
                 (dataset.names.name(row), (class, names[predicted as usize].clone()))
@@ -105,7 +105,7 @@ fn predicted(classifier: &Classifier, feed: &dyn EvaluationLoader) -> Result<Vec
 mod tests {
     use super::*;
 
-    fn held_out(sha256: &str, rows: &[(&str, &str, &str)]) -> ValidationPredictions {
+    fn validation(sha256: &str, rows: &[(&str, &str, &str)]) -> ValidationPredictions {
         let row = |(name, class, taken_for): &(&str, &str, &str)| {
             (name.to_string(), (class.to_string(), taken_for.to_string()))
         };
@@ -114,8 +114,8 @@ mod tests {
 
     #[test]
     fn models_are_compared_on_the_rows_that_both_held_out() {
-        let a = held_out("x", &[("1", "a", "a"), ("2", "b", "b"), ("3", "a", "b")]);
-        let b = held_out("x", &[("2", "b", "a"), ("3", "a", "b"), ("4", "a", "a")]);
+        let a = validation("x", &[("1", "a", "a"), ("2", "b", "b"), ("3", "a", "b")]);
+        let b = validation("x", &[("2", "b", "a"), ("3", "a", "b"), ("4", "a", "a")]);
         let compared = a.compare(&b).unwrap();
         assert_eq!((compared.rows, compared.same_rows), (2, false));
         assert_eq!((compared.accuracy_a, compared.accuracy_b), (0.5, 0.));
@@ -125,9 +125,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_compared_says_why() {
-        let a = held_out("x", &[("1", "a", "a")]);
-        assert!(a.compare(&held_out("y", &[("1", "a", "a")])).unwrap_err().contains("different data"));
-        assert!(a.compare(&held_out("x", &[("2", "a", "a")])).unwrap_err().contains("no example in common"));
-        assert!(a.compare(&held_out("x", &[("1", "b", "b")])).unwrap_err().contains("different labels"));
+        let a = validation("x", &[("1", "a", "a")]);
+        assert!(a.compare(&validation("y", &[("1", "a", "a")])).unwrap_err().contains("different data"));
+        assert!(
+            a.compare(&validation("x", &[("2", "a", "a")])).unwrap_err().contains("no example in common")
+        );
+        assert!(a.compare(&validation("x", &[("1", "b", "b")])).unwrap_err().contains("different labels"));
     }
 }

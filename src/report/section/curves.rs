@@ -24,7 +24,7 @@ pub fn section(report: &Report) -> Option<String> {
             &epochs,
             &[
                 curve("training", "--one", |record| record.train_loss),
-                curve("validation", "--two", |record| record.held_out_loss),
+                curve("validation", "--two", |record| record.validation_loss),
             ],
         ),
         curves(
@@ -33,7 +33,7 @@ pub fn section(report: &Report) -> Option<String> {
             &epochs,
             &[
                 curve("training", "--one", |record| 100. * record.train_accuracy),
-                curve("validation", "--two", |record| 100. * record.held_out_accuracy),
+                curve("validation", "--two", |record| 100. * record.validation_accuracy),
             ],
         ),
         curves("Learning rate", "", &epochs, &[curve("learning rate", "--one", |record| record.lr)]),
@@ -49,8 +49,8 @@ fn table(report: &Report) -> String {
             record.epoch,
             record.train_loss,
             100. * record.train_accuracy,
-            record.held_out_loss,
-            100. * record.held_out_accuracy
+            record.validation_loss,
+            100. * record.validation_accuracy
         )
     };
     format!(

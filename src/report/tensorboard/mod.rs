@@ -56,9 +56,9 @@ impl Callback for TensorBoard {
         self.epochs = record.epoch;
         let mut values: Vec<_> = [
             ("loss/train", record.train_loss),
-            (HPARAMS_METRICS[1], record.held_out_loss),
+            (HPARAMS_METRICS[1], record.validation_loss),
             ("accuracy/train", record.train_accuracy),
-            (HPARAMS_METRICS[0], record.held_out_accuracy),
+            (HPARAMS_METRICS[0], record.validation_accuracy),
             ("learning_rate", record.lr),
             ("seconds", record.seconds),
         ]

@@ -17,7 +17,7 @@ use crate::run::RunFolder;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// On the validation set of the old run.
-    pub held_out: PairedResults,
+    pub validation: PairedResults,
     /// On the corrections in the validation set; `None` if there are too few.
     pub kept: Option<PairedResults>,
     /// On the corrections in the training set.
@@ -123,7 +123,7 @@ pub fn compare(
             })
         };
         Ok(Comparison {
-            held_out: pair(&examples.split.held_out)?,
+            validation: pair(&examples.split.validation)?,
             kept: (!corrections.kept.is_empty()).then(|| pair(&corrections.kept)).transpose()?,
             trained: pair(&corrections.trained)?,
         })
@@ -154,7 +154,7 @@ impl Comparison {
     pub fn to_text(&self) -> String {
         let head = format!("{:<30} {:>8}  {:>17}  {:>17}\n", "", "examples", "accuracy", "loss");
         let pairs = [
-            ("validation set", Some(&self.held_out)),
+            ("validation set", Some(&self.validation)),
             ("corrections, validation", self.kept.as_ref()),
             ("corrections, training", Some(&self.trained)),
         ];

@@ -5,7 +5,7 @@ mod control;
 mod promotion;
 
 use crate::error::{Error, Result};
-use crate::options::{Config, DECIDE_THE_ROWS, Setting};
+use crate::options::{Config, SPLIT_OPTIONS, Setting};
 use crate::run::Finished;
 use crate::run::RunFolder;
 
@@ -22,7 +22,7 @@ const FIXED_OPTIONS: [&str; 7] =
 /// # Errors
 /// A run without a model, an option that cannot change, or no corrections.
 pub fn options(run: &RunFolder, config: Config, given: &[Setting]) -> Result<Config> {
-    let fixed = [&FIXED_OPTIONS[..], &DECIDE_THE_ROWS].concat();
+    let fixed = [&FIXED_OPTIONS[..], &SPLIT_OPTIONS].concat();
     if let Some(Setting { name, .. }) = given.iter().find(|setting| fixed.contains(&setting.name)) {
         let problem = format!(
             "--{} cannot be changed with --from, which uses the model and the data of {}",

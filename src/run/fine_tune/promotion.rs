@@ -57,21 +57,21 @@ impl Objection {
 
 /// All reasons against promotion.
 pub fn objections(comparison: &Comparison) -> Vec<Objection> {
-    let held_out = &comparison.held_out;
-    let (rise, error) = held_out.loss_rise();
-    let against_control = held_out.against_control().zip(comparison.feedback().against_control());
+    let validation = &comparison.validation;
+    let (rise, error) = validation.loss_rise();
+    let against_control = validation.against_control().zip(comparison.feedback().against_control());
     let found = [
-        (is_less_accurate(held_out), Objection::LessAccurate),
+        (is_less_accurate(validation), Objection::LessAccurate),
         // NaN counts as higher.
         (
-            !(rise <= MAX_LOSS_RISE * held_out.loss().0 || rise <= MAX_STANDARD_ERRORS * error),
+            !(rise <= MAX_LOSS_RISE * validation.loss().0 || rise <= MAX_STANDARD_ERRORS * error),
             Objection::HigherLoss,
         ),
         (!is_better(comparison.feedback()), Objection::NoBetterOnCorrections),
     ];
-    let of_control = against_control.into_iter().flat_map(|(held_out, feedback)| {
+    let of_control = against_control.into_iter().flat_map(|(validation, feedback)| {
         [
-            (is_less_accurate(&held_out), Objection::LessAccurateThanControl),
+            (is_less_accurate(&validation), Objection::LessAccurateThanControl),
             (!is_better(&feedback), Objection::NoBetterThanControl),
         ]
     });
@@ -138,8 +138,8 @@ mod tests {
         pair(10, (2, 9), (3., 0.2))
     }
 
-    fn of(held_out: PairedResults, trained: PairedResults) -> Vec<Objection> {
-        objections(&Comparison { held_out, kept: None, trained })
+    fn of(validation: PairedResults, trained: PairedResults) -> Vec<Objection> {
+        objections(&Comparison { validation, kept: None, trained })
     }
 
     #[test]
@@ -165,9 +165,9 @@ mod tests {
             control: Some(control.before),
             ..pair
         };
-        let held_out = pair(359, (340, 350), (0.2, 0.1));
+        let validation = pair(359, (340, 350), (0.2, 0.1));
         let of = |control: PairedResults, corrected: PairedResults| {
-            of(beside(control, held_out.clone()), beside(corrected, pair(10, (2, 6), (3., 0.5))))
+            of(beside(control, validation.clone()), beside(corrected, pair(10, (2, 6), (3., 0.5))))
         };
         assert_eq!(of(pair(359, (350, 0), (0.1, 0.)), pair(10, (2, 0), (3., 0.))), []);
         assert_eq!(
@@ -177,15 +177,15 @@ mod tests {
         let harmed = beside(pair(359, (359, 0), (0.1, 0.)), pair(359, (340, 340), (0.2, 0.2)));
         let corrected = beside(pair(10, (2, 0), (3., 0.)), better());
         assert_eq!(
-            objections(&Comparison { held_out: harmed, kept: None, trained: corrected }),
+            objections(&Comparison { validation: harmed, kept: None, trained: corrected }),
             [Objection::LessAccurateThanControl]
         );
     }
 
     #[test]
     fn what_was_kept_aside_has_the_word_on_corrections() {
-        let (held_out, trained) = (pair(359, (340, 340), (0.2, 0.2)), better());
+        let (validation, trained) = (pair(359, (340, 340), (0.2, 0.2)), better());
         let kept = Some(pair(5, (3, 1), (0.5, 2.)));
-        assert_eq!(objections(&Comparison { held_out, kept, trained }), [Objection::NoBetterOnCorrections]);
+        assert_eq!(objections(&Comparison { validation, kept, trained }), [Objection::NoBetterOnCorrections]);
     }
 }

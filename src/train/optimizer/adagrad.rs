@@ -12,7 +12,7 @@ pub const ADAGRAD: OptimizerKind = OptimizerKind {
         NumberOption::real("eps", 1e-10, (0., 1.), "added to the denominator"),
     ],
     state_names: &["sum"],
-    reads_rate: true,
+    reads_lr_from_device: true,
     rule,
 };
 

@@ -11,7 +11,7 @@ pub const ADAM: OptimizerKind = OptimizerKind {
     summary: "Adam; weight decay is added to the gradient (L2 regularization)",
     options: OPTIONS,
     state_names: &["exp_avg", "exp_avg_sq"],
-    reads_rate: true,
+    reads_lr_from_device: true,
     rule: |options| rule(options, false),
 };
 

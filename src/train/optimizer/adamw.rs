@@ -9,6 +9,6 @@ pub const ADAMW: OptimizerKind = OptimizerKind {
     summary: "Adam with decoupled weight decay",
     options: OPTIONS,
     state_names: &["exp_avg", "exp_avg_sq"],
-    reads_rate: true,
+    reads_lr_from_device: true,
     rule: |options| rule(options, true),
 };

@@ -28,7 +28,7 @@ pub struct OptimizerKind {
     /// State tensors per parameter, by PyTorch's names: one or two, initialized to zero.
     pub state_names: &'static [&'static str],
     /// Whether its kernel can read the learning rate from the device, which CUDA graph capture requires.
-    pub reads_rate: bool,
+    pub reads_lr_from_device: bool,
     /// Creates the update rule from the options.
     pub rule: fn(&Options) -> Rule,
 }
@@ -56,7 +56,7 @@ pub struct Parameter {
 /// An optimizer with its parameters and state.
 pub struct Optimizer {
     rule: Rule,
-    reads_rate: bool,
+    reads_lr_from_device: bool,
     groups: Vec<ParameterGroup>,
     state: Tensors,
     /// In a captured graph: 1 to skip the step, else 0.
@@ -97,7 +97,7 @@ impl Optimizer {
             Options::parse(options, &format!("the optimizer {name}"), kind.options).map_err(Error::Usage)?;
         let mut optimizer = Optimizer {
             rule: (kind.rule)(&options),
-            reads_rate: kind.reads_rate,
+            reads_lr_from_device: kind.reads_lr_from_device,
             groups: Vec::new(),
             state: Tensors::new(),
             skip: None,
@@ -148,8 +148,8 @@ impl Optimizer {
     }
 
     /// Whether [`Optimizer::read_from`] is supported.
-    pub fn can_read_rate(&self) -> bool {
-        self.reads_rate
+    pub fn can_read_lr_from_device(&self) -> bool {
+        self.reads_lr_from_device
     }
 
     /// Prepares for graph capture: reads the learning rate from the device, and skips [`Optimizer::apply`] while `skip`, a

@@ -13,7 +13,7 @@ pub const RMSPROP: OptimizerKind = OptimizerKind {
         NumberOption::real("eps", 1e-8, (0., 1.), "added to the denominator"),
     ],
     state_names: &["square_avg", "momentum_buffer"],
-    reads_rate: false,
+    reads_lr_from_device: false,
     rule,
 };
 

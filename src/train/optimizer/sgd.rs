@@ -12,7 +12,7 @@ pub const SGD: OptimizerKind = OptimizerKind {
         NumberOption::whole("nesterov", 0, (0, 1), "1: Nesterov momentum"),
     ],
     state_names: &["momentum_buffer"],
-    reads_rate: true,
+    reads_lr_from_device: true,
     rule,
 };
 

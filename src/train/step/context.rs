@@ -74,7 +74,7 @@ impl Context {
     }
 
     /// Prepares the averaging of gradients over the processes for the parameters that are trained in this epoch.
-    pub fn begin_epoch(&mut self, network: &Network) -> Result<()> {
+    pub fn start_epoch(&mut self, network: &Network) -> Result<()> {
         if self.world.is_alone() {
             return Ok(());
         }

@@ -39,7 +39,7 @@ fn is_finite_everywhere(context: &Context, loss: &Tensor) -> Result<bool> {
     if context.world.is_alone() {
         return Ok(!is_bad);
     }
-    Ok(context.world.greatest(&[f64::from(u8::from(is_bad))])?[0] == 0.)
+    Ok(context.world.all_reduce_max(&[f64::from(u8::from(is_bad))])?[0] == 0.)
 }
 
 /// Computes the loss of each example and the norm of the gradients for the error message, and drops the gradients.

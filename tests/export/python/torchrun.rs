@@ -134,9 +134,9 @@ dist.destroy_process_group()
         max_restarts: 0,
     };
     let world = World::join(place, Duration::from_secs(60)).unwrap();
-    assert_eq!(world.greatest(&[3., 2., 1.]).unwrap(), [3., 2., 3.]);
+    assert_eq!(world.all_reduce_max(&[3., 2., 1.]).unwrap(), [3., 2., 3.]);
     let mut total = Tensor::from_slice(&[1i64, 2]);
-    world.sum(&mut total).unwrap();
+    world.all_reduce_sum(&mut total).unwrap();
     assert_eq!(Vec::<i64>::try_from(total).unwrap(), [11, 22]);
     let output = peer.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));

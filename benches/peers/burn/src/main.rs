@@ -54,7 +54,7 @@ fn main() {
     let options = options();
     let number = |name: &str| options[name].parse::<usize>().expect("a number");
     let (warm_up, epochs) = (number("--warm-up-epochs"), number("--epochs"));
-    let (train, held_out) = read(Path::new(&options["--data"]), Path::new(&options["--split"]));
+    let (train, validation) = read(Path::new(&options["--data"]), Path::new(&options["--split"]));
     let device = Device::flex().autodiff();
     device.seed(number("--seed") as u64);
     let mut trainer = Trainer {
@@ -72,7 +72,7 @@ fn main() {
         if epoch >= warm_up {
             seconds += begun.elapsed().as_secs_f64();
         }
-        accuracy = trainer.accuracy(&held_out);
+        accuracy = trainer.accuracy(&validation);
     }
     std::fs::write(&options["--export"], trainer.weights()).expect("the export can be written");
     let steps = epochs * train.labels.len().div_ceil(BATCH);
@@ -179,16 +179,16 @@ fn read(data: &Path, split: &Path) -> (Part, Part) {
         .lines()
         .map(|line| line.split(',').map(|cell| cell.parse().expect("a number")).collect())
         .collect();
-    let (mut train, mut held_out) =
+    let (mut train, mut validation) =
         (Part { pixels: vec![], labels: vec![] }, Part { pixels: vec![], labels: vec![] });
     for line in std::fs::read_to_string(split).expect("the split").lines().skip(1) {
         let (row, part) = line.split_once(',').expect("row,part");
-        let into = if part == "train" { &mut train } else { &mut held_out };
+        let into = if part == "train" { &mut train } else { &mut validation };
         let cells = &rows[row.parse::<usize>().expect("a row")];
         into.pixels.extend(cells[..FEATURES].iter().map(|pixel| pixel / 16.));
         into.labels.push(cells[FEATURES] as i32);
     }
-    (train, held_out)
+    (train, validation)
 }
 
 /// Seconds since this process was started, which the kernel counts in hundredths.

@@ -112,8 +112,8 @@ impl Callback for Progress {
             self.epochs,
             record.train_loss,
             100. * record.train_accuracy,
-            record.held_out_loss,
-            100. * record.held_out_accuracy,
+            record.validation_loss,
+            100. * record.validation_accuracy,
             record.seconds,
         ));
         self.bar.finish_and_clear();

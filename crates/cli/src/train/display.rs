@@ -8,7 +8,7 @@ use cresset::error::Result;
 #[cfg(feature = "tensorboard")]
 use cresset::report::tensorboard::TensorBoard;
 use cresset::run::Run;
-use cresset::train::{Callback, Together};
+use cresset::train::{Callback, CallbackList};
 #[cfg(any(feature = "tui", feature = "tensorboard"))]
 use cresset_options::headings::LOGGING;
 
@@ -88,8 +88,8 @@ impl DisplayOptions {
 
 impl Display {
     /// The callbacks that show a run.
-    pub fn callbacks(&mut self) -> Together<'_> {
-        let mut callbacks = Together(vec![&mut *self.shown]);
+    pub fn callbacks(&mut self) -> CallbackList<'_> {
+        let mut callbacks = CallbackList(vec![&mut *self.shown]);
         #[cfg(feature = "tensorboard")]
         if let Some(events) = &mut self.events {
             callbacks.0.push(events);

@@ -21,7 +21,7 @@ use cresset::options::device;
 use cresset::options::{Config, ModelChoice, Setting};
 use cresset::run::RunFolder;
 use cresset::run::{self, CrossValidation, Outcome, Prepared, Run, Trained};
-use cresset::train::{MAY_DIFFER, Silent};
+use cresset::train::{RESUMABLE_OPTIONS, Silent};
 
 use crate::arguments::Flags;
 use crate::screen::tell;
@@ -77,7 +77,7 @@ pub struct Train {
 }
 
 /// Options that may change when a cross-validation is resumed. Finished folds are not trained further, so --epochs is not one.
-const MAY_DIFFER_IN_FOLDS: [&str; 2] = ["device", "threads"];
+const RESUMABLE_FOLD_OPTIONS: [&str; 2] = ["device", "threads"];
 
 impl Train {
     pub fn run(self) -> anyhow::Result<Ended> {
@@ -101,7 +101,7 @@ impl Train {
             self.refuse_single_run_options("--folds")?;
             let folds = match resumed {
                 Some(folder) => {
-                    refuse_changes(given, &MAY_DIFFER_IN_FOLDS)?;
+                    refuse_changes(given, &RESUMABLE_FOLD_OPTIONS)?;
                     CrossValidation::open(&config, folder)?
                 }
                 None => CrossValidation::start(&config, self.out.as_deref())?,
@@ -159,13 +159,13 @@ impl Train {
     ) -> anyhow::Result<Ended> {
         let run = match resumed {
             Some(folder) => {
-                refuse_changes(self.config.given(), &MAY_DIFFER)?;
+                refuse_changes(self.config.given(), &RESUMABLE_OPTIONS)?;
                 run::resume(config, folder, world)?
             }
             None => self.start_or_resume(config, world)?,
         };
         let folder = run.folder.clone();
-        if world.is_first() {
+        if world.is_rank_zero() {
             warn_about_data(&run);
             show(&introduction(&run))?;
         }
@@ -181,7 +181,7 @@ impl Train {
                 }
             }
             Outcome::CompletedOnRank0 => return Ok(Ended::Well),
-            Outcome::Interrupted { .. } if !world.is_first() => return Ok(Ended::Interrupted),
+            Outcome::Interrupted { .. } if !world.is_rank_zero() => return Ok(Ended::Interrupted),
             Outcome::Interrupted { epoch, step } => {
                 return Ok(interrupted(&terminal::argument(folder.path()), epoch, step));
             }
@@ -194,7 +194,7 @@ impl Train {
 
     /// Leaves a finished run unchanged; writes the report and finds label errors if the options request it.
     fn handle_finished(&self, config: &Config, run: Run, stop: &dyn Fn() -> bool) -> anyhow::Result<Ended> {
-        if !run.world.is_first() {
+        if !run.world.is_rank_zero() {
             return Ok(Ended::Well);
         }
         show(&format!("{}\n", run.finished_message()))?;
@@ -212,7 +212,7 @@ impl Train {
     /// Trains with the display that the options select.
     fn train_with_callbacks(&self, run: Run, stop_flag: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
         let stop = || stop_flag.load(Ordering::Relaxed);
-        if !run.world.is_first() {
+        if !run.world.is_rank_zero() {
             return Ok(run::finish(run, &mut Silent, &stop)?);
         }
         let mut display = self.display.open(&run, stop_flag)?;
@@ -237,7 +237,7 @@ impl Train {
     fn start_or_resume(&self, config: &Config, world: &World) -> anyhow::Result<Run> {
         let out = self.out.as_deref();
         let Some(path) = out.filter(|_| self.resume_or_start || world.restarts() > 0) else {
-            if world.may_restart() && world.is_first() && out.is_none() {
+            if world.may_restart() && world.is_rank_zero() && out.is_none() {
                 tracing::warn!(
                     "without --out, a restarted job trains from the beginning; set the run folder with --out"
                 );
@@ -340,7 +340,7 @@ pub fn introduction(run: &Run) -> String {
         dataset.shape,
         dataset.classes.len(),
         thousands(split.train_rows()),
-        thousands(split.held_out.len()),
+        thousands(split.validation.len()),
     );
     let (model, parameters) = (terminal::line(&run.config.model), thousands(network.parameter_count()));
     // Loading a TorchScript file may run its code.
@@ -380,7 +380,7 @@ fn accuracies(trained: &Trained) -> String {
         let correct: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
         (100. * confusion.accuracy(), correct, confusion.total())
     };
-    let (validation, correct, rows) = accuracy(&trained.found.held_out.confusion);
+    let (validation, correct, rows) = accuracy(&trained.found.validation.confusion);
     let test = trained.found.test.as_ref().map_or(String::new(), |test| {
         let (accuracy, correct, rows) = accuracy(&test.confusion);
         format!("test accuracy        {accuracy:.2} %  ({correct} of {rows} rows)\n")

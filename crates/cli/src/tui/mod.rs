@@ -51,7 +51,7 @@ impl Dashboard {
             let problem = "--tui needs a terminal, and standard error is not one; remove the option";
             return Err(Error::Usage(problem.into()).into());
         }
-        let history = MetricsLog::so_far(metrics)?;
+        let history = MetricsLog::read_if_exists(metrics)?;
         let backend = CrosstermBackend::new(stderr());
         enable_raw_mode().context("cannot set up the terminal")?;
         // From here on, dropping the keys restores the terminal.

@@ -28,12 +28,12 @@ type Curve = (&'static str, Color, fn(&EpochRecord) -> f64);
 
 const LOSS: [Curve; 2] = [
     ("training", Color::Cyan, |record| record.train_loss),
-    ("validation", Color::Yellow, |record| record.held_out_loss),
+    ("validation", Color::Yellow, |record| record.validation_loss),
 ];
 
 const ACCURACY: [Curve; 2] = [
     ("training", Color::Cyan, |record| 100. * record.train_accuracy),
-    ("validation", Color::Yellow, |record| 100. * record.held_out_accuracy),
+    ("validation", Color::Yellow, |record| 100. * record.validation_accuracy),
 ];
 
 /// Minimum height for the charts, and minimum width to place them side by side.
@@ -95,9 +95,9 @@ fn last_epoch(state: &State) -> Line<'_> {
     Line::from(format!(
         "validation after epoch {}: loss {:.4}, accuracy {:.2} %; lowest loss {:.4} (epoch {})",
         last.epoch,
-        last.held_out_loss,
-        100. * last.held_out_accuracy,
-        best.held_out_loss,
+        last.validation_loss,
+        100. * last.validation_accuracy,
+        best.validation_loss,
         best.epoch,
     ))
 }
@@ -162,8 +162,8 @@ mod tests {
             epoch,
             train_loss: 2. / f64::from(epoch),
             train_accuracy: 1. - 0.5 / f64::from(epoch),
-            held_out_loss: 2.5 / f64::from(epoch),
-            held_out_accuracy: 1. - 0.6 / f64::from(epoch),
+            validation_loss: 2.5 / f64::from(epoch),
+            validation_accuracy: 1. - 0.6 / f64::from(epoch),
             lr: 1e-3,
             seconds: 0.1,
         };
@@ -205,7 +205,7 @@ mod tests {
     fn a_training_that_has_no_figures_yet_is_shown() {
         screen(&State::default(), 80, 24);
         let mut broken = state();
-        broken.history.iter_mut().for_each(|record| record.held_out_loss = f64::NAN);
+        broken.history.iter_mut().for_each(|record| record.validation_loss = f64::NAN);
         screen(&broken, 80, 24);
     }
 }

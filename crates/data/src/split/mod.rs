@@ -32,7 +32,7 @@ pub struct Split {
     /// The training set. Corrections follow the other examples, each repeated by its weight.
     pub train: Vec<i64>,
     /// The validation set, which selects the best epoch.
-    pub held_out: Vec<i64>,
+    pub validation: Vec<i64>,
     /// The test set for the final evaluation; often empty.
     pub test: Vec<i64>,
 }
@@ -71,12 +71,12 @@ impl Split {
             let rows = portions.iter().enumerate().filter(|(_, portion)| **portion == Some(wanted));
             rows.map(|(row, _)| row as i64).collect()
         };
-        let (train, held_out, test) = (of(Subset::Train), of(Subset::Validation), of(Subset::Test));
-        let split = if held_out.is_empty() {
+        let (train, validation, test) = (of(Subset::Train), of(Subset::Validation), of(Subset::Test));
+        let split = if validation.is_empty() {
             let Parts { train, validation } = draw(dataset, &train, plan);
-            Split { train, held_out: validation, test }
+            Split { train, validation, test }
         } else {
-            Split { train, held_out, test }
+            Split { train, validation, test }
         };
         split.check(dataset)?;
         Ok(split)
@@ -89,13 +89,13 @@ impl Split {
 
     /// The name of each subset, as in `split.csv`, with its examples.
     pub fn parts(&self) -> [(&'static str, &[i64]); 3] {
-        [("train", &self.train), ("heldout", &self.held_out), ("test", &self.test)]
+        [("train", &self.train), ("heldout", &self.validation), ("test", &self.test)]
     }
 
     fn check(&self, dataset: &Dataset) -> Result<()> {
-        let problem = if self.held_out.is_empty() && dataset.groups.is_some() {
+        let problem = if self.validation.is_empty() && dataset.groups.is_some() {
             "all examples are in one group, so there can be no validation set"
-        } else if self.held_out.is_empty() {
+        } else if self.validation.is_empty() {
             "no class has two examples, so there can be no validation set"
         } else if self.train.is_empty() {
             "the training set is empty"
@@ -206,7 +206,7 @@ mod tests {
     fn subsets_of_the_source_are_kept() {
         let split = Split::new(&dataset(Some("ttvs"), None), &plan(None)).unwrap();
         assert_eq!(sizes(&split), [20, 10, 10]);
-        assert!(split.held_out.iter().all(|row| row % 4 == 2) && split.test.iter().all(|row| row % 4 == 3));
+        assert!(split.validation.iter().all(|row| row % 4 == 2) && split.test.iter().all(|row| row % 4 == 3));
     }
 
     #[test]
@@ -219,14 +219,14 @@ mod tests {
     #[test]
     fn folds_exclude_the_test_set() {
         let data = dataset(Some("ttvs"), None);
-        let mut held_out = Vec::new();
+        let mut validation = Vec::new();
         for fold in 1..=3 {
             let split = Split::new(&data, &plan(Some((fold, 3)))).unwrap();
             assert_eq!(sizes(&split), [20, 10, 10]);
-            held_out.extend(split.held_out);
+            validation.extend(split.validation);
         }
-        held_out.sort_unstable();
-        assert_eq!(held_out, (0..40).filter(|row| row % 4 != 3).collect::<Vec<_>>());
+        validation.sort_unstable();
+        assert_eq!(validation, (0..40).filter(|row| row % 4 != 3).collect::<Vec<_>>());
     }
 
     #[test]
@@ -236,9 +236,9 @@ mod tests {
             let split = Split::new(&data, &plan).unwrap();
             let groups = data.groups.as_ref().unwrap();
             let of = |rows: &[i64]| rows.iter().map(|row| groups[*row as usize].as_str()).collect::<Vec<_>>();
-            let held_out = of(&split.held_out);
-            assert_eq!(held_out.len(), 10);
-            assert!(!of(&split.train).iter().any(|group| held_out.contains(group)));
+            let validation = of(&split.validation);
+            assert_eq!(validation.len(), 10);
+            assert!(!of(&split.train).iter().any(|group| validation.contains(group)));
         }
     }
 

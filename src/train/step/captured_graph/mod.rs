@@ -19,7 +19,7 @@ use crate::loader::Batch;
 use crate::model::Network;
 use crate::train::optimizer::Optimizer;
 use crate::train::options::CudaGraph;
-use obstacle::{Circumstances, obstacle};
+use obstacle::{CaptureConditions, obstacle};
 
 /// Captures the work of a step and replays it: a CUDA graph, or a fake in tests.
 pub(super) trait Recorder: Send {
@@ -87,11 +87,11 @@ impl Capture {
             return None;
         }
         let device = network.device();
-        let circumstances = Circumstances {
+        let circumstances = CaptureConditions {
             device,
             has_plugin: device.is_cuda() && Plugin::open().is_ok(),
             options: &context.options,
-            optimizer_reads_rate: context.optimizer.can_read_rate(),
+            optimizer_reads_rate: context.optimizer.can_read_lr_from_device(),
             has_teacher: context.distillation.is_some(),
             is_mixed: batch.mixed.is_some(),
             processes: context.world.size(),

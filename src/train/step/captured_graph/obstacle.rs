@@ -5,7 +5,7 @@ use tch::Device;
 use crate::train::options::{OnNan, Precision, TrainOptions};
 
 /// What decides whether training steps can be captured.
-pub struct Circumstances<'a> {
+pub struct CaptureConditions<'a> {
     /// Where the network is.
     pub device: Device,
     /// Whether the CUDA plugin could be opened.
@@ -24,7 +24,7 @@ pub struct Circumstances<'a> {
 
 /// The first reason why a step cannot be captured; none where it can be. Dropout is no reason: the generator is part of the
 /// graph, and each replay draws new numbers.
-pub fn obstacle(of: &Circumstances) -> Option<&'static str> {
+pub fn obstacle(of: &CaptureConditions) -> Option<&'static str> {
     let options = of.options;
     let obstacles = [
         (!of.device.is_cuda(), "the network is not on a CUDA device"),
@@ -51,10 +51,10 @@ pub fn obstacle(of: &Circumstances) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn found(change: impl FnOnce(&mut Circumstances, &mut TrainOptions)) -> Option<&'static str> {
+    fn found(change: impl FnOnce(&mut CaptureConditions, &mut TrainOptions)) -> Option<&'static str> {
         let defaults = TrainOptions::default();
         let mut options = defaults.clone();
-        let mut circumstances = Circumstances {
+        let mut circumstances = CaptureConditions {
             device: Device::Cuda(0),
             has_plugin: true,
             options: &defaults,
@@ -64,7 +64,7 @@ mod tests {
             processes: 1,
         };
         change(&mut circumstances, &mut options);
-        obstacle(&Circumstances { options: &options, ..circumstances })
+        obstacle(&CaptureConditions { options: &options, ..circumstances })
     }
 
     #[test]

@@ -133,7 +133,7 @@ fn recorded_steps_give_the_bits_of_others_with_every_optimizer_that_can() {
         let counts = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
         assert_eq!(counts, [3, 6, 6], "{optimizer}: aside, record, replay");
     }
-    assert!(!Bench::new("rmsprop").learner.context.optimizer.can_read_rate());
+    assert!(!Bench::new("rmsprop").learner.context.optimizer.can_read_lr_from_device());
 }
 
 #[test]
@@ -192,12 +192,12 @@ fn parameters_that_join_the_training_are_recorded_after_steps_of_warm_up() {
         bench.learner.step(&bench.network, &batch(number, BATCH), 0.0625).unwrap()
     };
     (0..4).for_each(|number| drop(step(&mut bench, number)));
-    let so_far = || counts.each_ref().map(|count| count.load(Ordering::Relaxed));
-    assert_eq!(so_far(), [3, 1, 1]);
+    let read_if_exists = || counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+    assert_eq!(read_if_exists(), [3, 1, 1]);
     assert_eq!(inner(&bench), first);
     bench.network.train_only_head(false);
     (4..8).for_each(|number| drop(step(&mut bench, number)));
-    assert_eq!(so_far(), [6, 2, 2]);
+    assert_eq!(read_if_exists(), [6, 2, 2]);
     assert_ne!(inner(&bench), first);
 }
 
