@@ -1,5 +1,5 @@
 use super::*;
-use crate::data::options::ColumnChoice;
+use crate::data::column_choice::ColumnChoice;
 use crate::train::ChannelsLast;
 use cresset_options::headings::HEADINGS;
 use proptest::prelude::*;

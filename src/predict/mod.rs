@@ -18,12 +18,13 @@ use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
 use crate::data::column::{Column, ColumnKind};
+use crate::data::column_choice::ColumnChoice;
 use crate::data::format::csv::RowPolicy;
 use crate::data::format::listed::ImageList;
 use crate::data::format::{self, FORMATS, Format, csv};
 use crate::data::image::{Channels, InputReader};
 use crate::data::notation::Notation;
-use crate::data::options::{ColumnChoice, ImageSize};
+use crate::data::options::ImageSize;
 use crate::data::unknown::UnknownPolicy;
 use crate::data::{DataOptions, Inputs as RawInputs, Names, Table, TableLayout, ValueRange, image};
 use crate::error::{Error, Place, Result, catch_panics};

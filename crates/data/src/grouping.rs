@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use cresset_options::{option, options, parse};
 
 use super::format::csv::{is_missing, read_column};
-use super::options::ColumnChoice;
 use super::{Names, sorted_classes};
+use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Place, Result, quoted};
 
 options! {

@@ -2,8 +2,8 @@
 
 pub mod atomic;
 pub mod audit;
-pub mod builtin;
 pub mod column;
+pub mod column_choice;
 mod dataset;
 pub mod error;
 pub mod format;
@@ -13,7 +13,6 @@ mod labels;
 pub mod lists;
 mod missing_classes;
 pub mod notation;
-pub mod options;
 pub mod parallel;
 pub mod random;
 pub mod room;
@@ -29,10 +28,11 @@ use sha2::{Digest, Sha256};
 
 pub use column::TableLayout;
 pub use dataset::{Dataset, InputShape, Inputs, Names, Subset, gather};
+pub use format::builtin;
+pub use format::options::{self, DataOptions};
 pub use grouping::{Grouping, GroupingOptions};
 pub use labels::{LabelsBuilder, sorted_classes};
 pub use missing_classes::MissingClasses;
-pub use options::DataOptions;
 pub use split::{Split, SplitOptions};
 pub use table::{Table, ValueRange};
 

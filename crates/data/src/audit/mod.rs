@@ -17,8 +17,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::format::options::{DataOptions, Missing};
 use crate::format::{self, csv};
-use crate::{DataOptions, Dataset, options::Missing, read};
+use crate::{Dataset, read};
 use image_stats::ImageStatistics;
 pub use report::{to_list, to_text};
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::format::options::ImageSize;
 use crate::image::{Channels, Header, ImageSource, max_of_bits};
-use crate::options::ImageSize;
 use crate::{DataOptions, Dataset, InputShape, Inputs, LabelsBuilder, Names, Subset, ValueRange, sha256};
 
 /// Encoded images with their labels. Every list has one entry per image.

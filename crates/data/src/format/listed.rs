@@ -10,9 +10,9 @@ use super::csv::{find_column, first_rows, is_missing, rows};
 use super::encoded_images::EncodedImages;
 use super::folder::entries;
 use super::{Format, has_extension};
+use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Place, Result, excerpt, quoted};
 use crate::image::{ImageSource, is_image};
-use crate::options::ColumnChoice;
 use crate::{DataOptions, Dataset, Names, Subset, sha256};
 use image_index::ImageIndex;
 

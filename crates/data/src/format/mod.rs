@@ -1,6 +1,7 @@
 //! The data formats, one file each.
 
 mod binary;
+pub mod builtin;
 mod cifar;
 mod class_folders;
 pub mod csv;
@@ -9,14 +10,15 @@ pub mod folder;
 mod idx;
 pub mod listed;
 mod numpy;
+pub mod options;
 pub mod skipped;
 pub mod webdataset;
 
 use std::path::Path;
 
-use super::options::DataOptions;
-use super::{Dataset, builtin};
+use super::Dataset;
 use crate::error::{Error, Result};
+use options::DataOptions;
 
 /// A data format.
 ///

@@ -172,7 +172,7 @@ fn a_loss_that_is_no_number_updates_nothing_and_is_told_by_the_next_look() {
     );
     for problem in [bench.learner.check(), bench.learner.update(&bench.network, 0.0625)] {
         let problem = problem.unwrap_err().to_string();
-        assert!(problem.contains("1 of the last 2 batches was no number"), "{problem}");
+        assert!(problem.contains("1 of the last 2 batches was NaN or infinite"), "{problem}");
     }
     // Without a question, the host looks by itself after a while.
     let later =

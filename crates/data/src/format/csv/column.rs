@@ -8,8 +8,8 @@ use super::delimiter;
 use super::layout::find;
 use super::rows::{Row, for_each_row, text_of};
 use super::text;
+use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Place, Result, quoted};
-use crate::options::ColumnChoice;
 
 /// A column of a table.
 pub struct TextColumn {

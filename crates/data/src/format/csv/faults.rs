@@ -11,8 +11,9 @@ use super::inferred::Inferred;
 use super::layout::{InputColumn, Layout, is_missing};
 use super::rows::{Row, for_each_row};
 use crate::DataOptions;
+use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Result, quoted};
-use crate::options::{ColumnChoice, Missing};
+use crate::format::options::Missing;
 use crate::table::{LabelFault, are_too_many_classes};
 
 /// An error in a table.

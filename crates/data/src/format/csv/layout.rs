@@ -9,9 +9,10 @@ use super::inferred::Inferred;
 use super::notation::{ColumnFormat, column_formats};
 use super::rows::{Row, for_each_row, text_of};
 use crate::DataOptions;
+use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Place, Result, excerpt, nearest, quoted};
+use crate::format::options::Missing;
 use crate::notation::Notation;
-use crate::options::{ColumnChoice, Missing};
 
 /// The column layout of a table.
 pub struct Layout {

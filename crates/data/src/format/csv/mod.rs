@@ -36,7 +36,7 @@ pub use row_stream::{RowChunk, RowStream, RowStreamError};
 use super::{Format, has_extension};
 use crate::column::{Column, ColumnKind, LabelColumn, TableLayout, unique_names};
 use crate::error::{Error, Place, Result, quoted};
-use crate::options::{DataOptions, Missing};
+use crate::format::options::{DataOptions, Missing};
 use crate::{Dataset, InputShape, Table, sorted_classes};
 
 /// The format.

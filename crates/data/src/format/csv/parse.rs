@@ -8,7 +8,7 @@ use super::fast::Fast;
 use super::layout::{Layout, is_missing};
 use super::rows::{Row, for_each_row, text_of, trim};
 use crate::error::{Error, Place, Result, quoted};
-use crate::options::Missing;
+use crate::format::options::Missing;
 
 /// Distinct texts, each with a number.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Inputs;
-use crate::options::ColumnChoice;
+use crate::column_choice::ColumnChoice;
 use crate::unknown::UnknownPolicy;
 
 fn file(name: &str, text: &[u8]) -> (tempfile::TempDir, PathBuf) {

@@ -13,7 +13,7 @@ use zip::ZipArchive;
 use super::binary::{Arrays, BYTES, sha256_of};
 use super::{Format, has_extension};
 use crate::error::{Error, Result};
-use crate::options::ArrayLayout;
+use crate::format::options::ArrayLayout;
 use crate::room::{self, MemoryBudget};
 use crate::{DataOptions, Dataset, InputShape, Inputs, Subset, ValueRange};
 

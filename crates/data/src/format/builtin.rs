@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::format::{Format, csv};
-use super::{DataOptions, Dataset, InputShape, ValueRange};
+use super::{Format, csv};
 use crate::error::{Error, Result};
+use crate::{DataOptions, Dataset, InputShape, ValueRange};
 
 /// A built-in data set.
 #[derive(Debug)]
