@@ -248,7 +248,7 @@ fn file_job(path: PathBuf, kind: Kind) -> Job {
     }
     match kind {
         Kind::Foreign(foreign) => Job::Bad(Error::data(&*path, foreign.problem()).into()),
-        Kind::Unknown => Job::Bad(Error::data(&*path, "this is not an image in a known format").into()),
+        Kind::Unknown => Job::Bad(Error::data(&*path, "this is not an image in a supported format").into()),
         Kind::Image | Kind::Beside => Job::Image(path),
     }
 }

@@ -83,7 +83,7 @@ fn unreadable_pictures_are_named_and_past_the_stated_share_an_error() {
         let base = ["train", "--data", text(&pictures), "--epochs", "1", "--augment", augment];
         let output = run(base.iter().chain(&["--out", text(&out)]));
         assert!(output.status.success(), "{}", stderr(&output));
-        assert!(stderr(&output).contains("3/0003.png: this is not an image in a supported format; left out"));
+        assert!(stderr(&output).contains("3/0003.png: this is not an image in a supported format; skipped"));
         std::fs::remove_dir_all(&out).unwrap();
         let output = run(base.iter().chain(&["--max-bad-share", "0", "--out", text(&out)]));
         assert_eq!(output.status.code(), Some(2));
