@@ -279,7 +279,7 @@ class Scale(Module):
     #[test]
     fn an_attribute_without_a_value_is_named() {
         let error = Module::from_source(SCALE, "__torch__.Scale", &Values::new()).err().unwrap();
-        assert_eq!(error.0, "the attribute factor of the TorchScript source was given no value");
+        assert_eq!(error.0, "the attribute factor of the TorchScript source has no value");
     }
 
     #[test]
