@@ -50,8 +50,8 @@ fn cuda_with_a_driver_but_without_a_gpu_names_what_is_missing() {
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     // With the CUDA libraries fetched, the driver is what fails to show a GPU; without them, a library is missing.
     let reasons = [
-        "the NVIDIA driver sees no GPU; check `nvidia-smi`",
-        "libtorch's CUDA half could not be loaded (lib",
+        "the NVIDIA driver found no GPU; check `nvidia-smi`",
+        "libtorch's CUDA library could not be loaded (lib",
     ];
     assert!(reasons.iter().any(|reason| stderr(&output).contains(reason)), "{}", stderr(&output));
     assert!(!out.exists());

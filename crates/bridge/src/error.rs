@@ -1,6 +1,6 @@
-//! libtorch's errors, made fit to be read.
+//! Readable one-line messages from libtorch's errors.
 
-/// A failure inside libtorch, as one line without its C++ back trace.
+/// A libtorch error as one line, without the C++ backtrace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Error(pub String);
@@ -14,11 +14,11 @@ impl From<cxx::Exception> for Error {
     }
 }
 
-/// The one line of a libtorch message that says what happened.
+/// The line of a libtorch message that describes the error.
 ///
-/// libtorch appends C++ frames to its messages ("Exception raised from …"), and the TorchScript interpreter puts its
-/// own trace in front ("The following operation failed …", lines of code with "<--- HERE", then "RuntimeError: …" or the class
-/// that the model raises).
+/// libtorch appends C++ frames to its messages ("Exception raised from …"), and the TorchScript interpreter prepends a
+/// trace ("The following operation failed …", lines of code with "<--- HERE", then "RuntimeError: …" or the class of the
+/// exception that the model raises).
 ///
 /// ```
 /// let message = "index out of range\nException raised from f at x.cpp:1\nframe #0: g";
@@ -29,18 +29,18 @@ pub fn first_line(message: &str) -> String {
     let own = own.split("\nC++ CapturedTraceback:").next().unwrap_or_default();
     let raised = if own.starts_with(INTERPRETER) { raised(own) } else { None };
     let mut lines = raised.unwrap_or(own).lines().map(str::trim).filter(|line| !line.is_empty());
-    let Some(line) = lines.next() else { return "an error without a message".to_string() };
-    // A colon at the end announces what stands below it, which without a trace is code.
+    let Some(line) = lines.next() else { return "unknown error (no message)".to_string() };
+    // A trailing colon introduces the next line; without a trace, that line is code.
     match (line.ends_with(':'), raised.and(lines.next())) {
         (true, Some(next)) => format!("{line} {next}"),
         _ => line.trim_end_matches(':').to_string(),
     }
 }
 
-/// How the interpreter's account of a failure begins.
+/// The first words of an interpreter trace.
 const INTERPRETER: &str = "The following operation failed in the TorchScript interpreter";
 
-/// What was raised, which the interpreter puts behind the code around the place, with a class of Python's in front.
+/// The exception that was raised, which the interpreter prints after the code, prefixed by its Python class.
 fn raised(account: &str) -> Option<&str> {
     let (_, mut rest) = account.rsplit_once("<--- HERE\n")?;
     loop {
@@ -73,7 +73,7 @@ mod tests {
                      Traceback of TorchScript, original code (most recent call last):\n    raise\n    ~~~~~ <--- HERE\n    \
                      _1 = (self).logits((self).prepared(x, ), )\n    return torch.to(_1, 6)\n";
         for (raised, told) in [
-            ("RuntimeError: AssertionError: a picture is needed\n", "a picture is needed"),
+            ("RuntimeError: AssertionError: an image is required\n", "an image is required"),
             ("builtins.ValueError: note: RuntimeError: is a word\n", "note: RuntimeError: is a word"),
             (
                 "RuntimeError: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)",
@@ -87,6 +87,6 @@ mod tests {
 
     #[test]
     fn an_empty_message_still_says_something() {
-        assert_eq!(first_line("\n\n"), "an error without a message");
+        assert_eq!(first_line("\n\n"), "unknown error (no message)");
     }
 }

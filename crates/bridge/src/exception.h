@@ -1,4 +1,4 @@
-// How a C++ exception becomes an Err: c10::Error without its back trace, everything else by what().
+// Converts C++ exceptions to Err: c10::Error without its backtrace, all others by what().
 #pragma once
 #include <c10/util/Exception.h>
 
@@ -12,7 +12,7 @@ static void trycatch(Try&& attempt, Fail&& fail) noexcept {
   } catch (const std::exception& error) {
     fail(error.what());
   } catch (...) {
-    fail("an exception of an unknown type");
+    fail("unknown C++ exception");
   }
 }
 }  // namespace rust::behavior

@@ -1,10 +1,10 @@
-//! The contract between the two languages, in one place. `allocator`, `autocast`, `compiled`, `convolution`, `cutting`,
-//! `freezing`, `gradients`, `graph`, `lstm`, `memory`, `model_file`, `norm`, `optimizer`, `perceptron`, `process`, `quantization`, `random`, `recording`,
-//! `script` and `tally` wrap it safely.
+//! The interface between Rust and C++, in one place. `allocator`, `autocast`, `compiled`, `convolution`, `cutting`,
+//! `freezing`, `gradients`, `graph`, `lstm`, `memory`, `model_file`, `norm`, `optimizer`, `perceptron`, `process`,
+//! `quantization`, `random`, `recording`, `script` and `tally` are its safe wrappers.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
-    /// Text carried into or out of a model file beside the code, such as `metadata.json`.
+    /// A text file stored in a model file next to the code, such as `metadata.json`.
     struct ExtraFile {
         name: String,
         text: String,
@@ -18,7 +18,7 @@ pub(crate) mod bridge {
         is_allowed: bool,
     }
 
-    /// What a direction of a long short-term memory learns, float32: of the input (4 · hidden, inputs), of the state
+    /// The parameters of one direction of an LSTM, float32: `weight_ih` (4 · hidden, inputs), `weight_hh`
     /// (4 · hidden, hidden), and their biases, (4 · hidden) each.
     struct LstmDirection<'a> {
         from_input: &'a Tensor,
@@ -27,7 +27,7 @@ pub(crate) mod bridge {
         state_bias: &'a Tensor,
     }
 
-    /// What a batch normalisation learns and follows, (channels) each, and how; and whether a rectifier stands behind it.
+    /// The parameters and running statistics of a batch normalization, (channels) each, its options, and whether a ReLU follows.
     struct BatchNorm<'a> {
         weight: &'a Tensor,
         bias: &'a Tensor,
@@ -38,7 +38,7 @@ pub(crate) mod bridge {
         is_rectified: bool,
     }
 
-    /// What an argument of an operation is.
+    /// The type of an operation's argument.
     #[derive(Debug, Clone, Copy)]
     enum ArgumentKind {
         None,
@@ -53,18 +53,18 @@ pub(crate) mod bridge {
         Other,
     }
 
-    /// An argument of an operation, in the member that its kind says.
+    /// An argument of an operation; `kind` says which member holds the value.
     struct TraceArgument {
         name: String,
         kind: ArgumentKind,
-        /// Numbers of tensors.
+        /// Indexes of tensors.
         values: Vec<usize>,
         ints: Vec<i64>,
         floats: Vec<f64>,
         text: String,
     }
 
-    /// An operation that was run.
+    /// An operation that was executed.
     struct TraceNode {
         kind: String,
         layer: String,
@@ -72,7 +72,7 @@ pub(crate) mod bridge {
         outputs: Vec<usize>,
     }
 
-    /// A tensor that was used or made.
+    /// A tensor that was used or created.
     struct TraceValue {
         name: String,
         depends_on_input: bool,
@@ -323,16 +323,16 @@ pub(crate) mod bridge {
 
 pub(crate) use bridge::*;
 
-/// Lends a tensor to C++ for the length of a call.
+/// Lends a tensor to C++ for the duration of a call.
 pub(crate) fn lend(tensor: &tch::Tensor) -> &Tensor {
-    // SAFETY: tch keeps an `at::Tensor*` that lives as long as `tensor`; the returned reference borrows `tensor`, and
-    // `Tensor` is opaque and zero-sized on this side, so nothing is read through it but by C++.
+    // SAFETY: tch holds an `at::Tensor*` that lives as long as `tensor`; the returned reference borrows `tensor`, and
+    // `Tensor` is opaque and zero-sized in Rust, so only C++ reads through it.
     unsafe { &*tensor.as_ptr().cast::<Tensor>() }
 }
 
-/// Takes over a tensor that C++ made.
+/// Takes ownership of a tensor created in C++.
 pub(crate) fn own(tensor: cxx::UniquePtr<Tensor>) -> tch::Tensor {
-    // SAFETY: the pointer came from `std::make_unique<at::Tensor>` and is given up here; tch frees it with
-    // `delete (at::Tensor*)`, which is what the unique_ptr would have done.
+    // SAFETY: the pointer came from `std::make_unique<at::Tensor>` and is released here; tch frees it with
+    // `delete (at::Tensor*)`, as the unique_ptr would have done.
     unsafe { tch::Tensor::from_ptr(tensor.into_raw().cast()) }
 }

@@ -1,4 +1,4 @@
-//! The functions of `process_group` and `reducer`, which the feature `distributed` compiles.
+//! The functions of `process_group` and `reducer`, compiled with the feature `distributed`.
 
 #[cxx::bridge]
 pub(crate) mod bridge {

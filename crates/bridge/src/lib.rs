@@ -1,10 +1,10 @@
-//! What libtorch has and `tch` does not bind, and kernels that are faster than libtorch's.
+//! Bindings to parts of libtorch that `tch` lacks, and kernels that are faster than libtorch's.
 //!
-//! This crate holds all C++ and all `unsafe` code of the project, one topic a file pair (`script.rs` and `script.cc`).
-//! Its functions take and give [`tch::Tensor`]s, and every C++ exception arrives as an [`Error`] of one line.
+//! This crate holds all C++ and all `unsafe` code of the project, one topic per file pair (`script.rs` and `script.cc`).
+//! Its functions take and return [`tch::Tensor`]s, and every C++ exception becomes a one-line [`Error`].
 //!
-//! `api/` wraps what libtorch can do; its modules stand at the root of this crate. [`kernels`] compute what libtorch could compute, too,
-//! and exist for speed alone.
+//! `api/` wraps features of libtorch; its modules are re-exported at the root of this crate. The [`kernels`] replace
+//! operations of libtorch and exist only for speed.
 
 mod api;
 mod error;

@@ -1,7 +1,7 @@
-//! What the processor can do, for tests: asked of the processor itself, and not of the kernels that are tested.
+//! CPU features, for tests: read from the CPU, independently of the kernels under test.
 
-/// Whether it has the instructions that kernels of the bridge need which leave their work to libtorch on others (`for_processor` in
-/// `vector.h`).
+/// Whether the CPU has the instructions required by those kernels that otherwise fall back to libtorch (`for_processor`
+/// in `vector.h`).
 pub(crate) fn has_vectors() -> bool {
     #[cfg(target_arch = "x86_64")]
     return is_x86_feature_detected!("avx2")

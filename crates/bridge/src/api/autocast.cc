@@ -20,7 +20,7 @@ Autocast::Autocast(bool cuda, bool half)
 }
 
 Autocast::~Autocast() {
-  // Weights that were cast are kept until the outermost level is left.
+  // The cache of cast weights is kept until the outermost autocast scope ends.
   if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
   at::autocast::set_autocast_enabled(type(cuda_), was_enabled_);
   at::autocast::set_autocast_dtype(type(cuda_), static_cast<at::ScalarType>(was_kind_));

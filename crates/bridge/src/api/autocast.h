@@ -1,4 +1,4 @@
-// Autocast: operations that are safe in fewer bits compute in them.
+// Autocast: operations that are safe in lower precision run in it.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -7,7 +7,7 @@
 
 namespace cresset {
 
-// What autocast was on a device, and on leaving is again.
+// Enables autocast on a device type and restores the previous state on destruction.
 class Autocast {
  public:
   Autocast(bool cuda, bool half);

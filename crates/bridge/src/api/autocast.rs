@@ -1,23 +1,23 @@
-//! Autocast: operations that are safe in fewer bits compute in them, and the others stay in float32.
+//! Autocast: operations that are safe in lower precision run in it; all others stay in float32.
 
 use tch::{Device, Kind};
 
 use crate::ffi;
 use crate::{Error, Result};
 
-/// Runs `work` with autocast to `kind`, bfloat16 or float16, on the kind of device that `device` is.
+/// Runs `work` with autocast to `kind`, bfloat16 or float16, on the device type of `device`.
 ///
 /// # Errors
-/// Another kind.
+/// `kind` is any other dtype.
 pub fn with<R>(device: Device, kind: Kind, work: impl FnOnce() -> R) -> Result<R> {
     if !matches!(kind, Kind::BFloat16 | Kind::Half) {
-        return Err(Error(format!("autocast to {kind:?} does not exist")));
+        return Err(Error(format!("autocast does not support {kind:?}")));
     }
     let _entered = ffi::enter_autocast(device.is_cuda(), kind == Kind::Half)?;
     Ok(work())
 }
 
-/// Whether products of float32 matrices on CUDA may be computed from factors of 19 bits (TF32).
+/// Whether float32 matrix products on CUDA may use TF32 (19-bit factors).
 pub fn allow_tf32(allow: bool) -> Result<()> {
     Ok(ffi::allow_tf32(allow)?)
 }

@@ -13,7 +13,7 @@ using c10::IValue;
 using c10::Type;
 using c10::TypeKind;
 
-// Lists within lists. What holds itself has no end.
+// Maximum nesting depth of lists. Cyclic values would recurse forever.
 constexpr int kDeepest = 64;
 
 bool conforms_at(const IValue& value, const Type& type, int depth);

@@ -1,4 +1,4 @@
-// Whether a value from a file is of the type that the code in it declares: compiled code trusts types, and reads memory by them.
+// Checks whether a value from a file has the type declared in its code: compiled code accesses memory according to types.
 #pragma once
 #include <ATen/core/ivalue.h>
 

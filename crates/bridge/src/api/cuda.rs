@@ -1,7 +1,7 @@
-//! Switches CUDA on at run time.
+//! Enables CUDA at run time.
 //!
-//! The program is linked to libtorch's CPU half alone. Opening `libtorch_cuda.so` registers the CUDA kernels, and must
-//! come before anything asks whether CUDA is available: libtorch remembers a first "no" for good.
+//! The program is linked only against libtorch's CPU library. Opening `libtorch_cuda.so` registers the CUDA kernels. This
+//! must happen before anything queries whether CUDA is available, because libtorch caches a negative result.
 
 mod graph;
 mod memory;
@@ -19,22 +19,22 @@ pub use stream::{Sent, SideStream};
 
 use crate::{Error, Result};
 
-/// Why CUDA cannot be used.
+/// Why CUDA is unavailable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
-    /// `libcuda.so.1`, which comes with NVIDIA's driver, is not on this machine.
+    /// `libcuda.so.1`, which comes with NVIDIA's driver, is not installed.
     #[error("there is no NVIDIA driver on this machine (libcuda.so.1 was not found)")]
     NoDriver,
     /// `libtorch_cuda.so` or a library that it needs could not be opened.
-    #[error("libtorch's CUDA half could not be loaded ({0})")]
+    #[error("libtorch's CUDA library could not be loaded ({0})")]
     NoLibrary(String),
-    /// The driver and the libraries are there, but no GPU answers.
-    #[error("the NVIDIA driver sees no GPU")]
+    /// The driver and the libraries are installed, but the driver reports no GPU.
+    #[error("the NVIDIA driver found no GPU")]
     NoDevice,
 }
 
 impl Unavailable {
-    /// What to do about it.
+    /// How to fix it.
     pub fn remedy(&self) -> &'static str {
         match self {
             Unavailable::NoDriver => "if this machine has an NVIDIA GPU, install its driver",
@@ -44,7 +44,7 @@ impl Unavailable {
     }
 }
 
-/// Loads libtorch's CUDA half and gives the number of GPUs. Calling it again is cheap.
+/// Loads libtorch's CUDA library and returns the number of GPUs. Repeated calls are cheap.
 pub fn load() -> std::result::Result<usize, Unavailable> {
     open(c"libcuda.so.1", libc::RTLD_LAZY).map_err(|_| Unavailable::NoDriver)?;
     open(c"libtorch_cuda.so", libc::RTLD_NOW | libc::RTLD_GLOBAL).map_err(Unavailable::NoLibrary)?;
@@ -61,7 +61,7 @@ fn open(library: &CStr, flags: libc::c_int) -> std::result::Result<*mut c_void, 
     if !handle.is_null() {
         return Ok(handle);
     }
-    // SAFETY: after a failed dlopen, dlerror gives a NUL-terminated string that is valid until the thread's next call
+    // SAFETY: after a failed dlopen, dlerror returns a NUL-terminated string that is valid until the thread's next call
     // to a dl function; it is copied before that. A null pointer is checked for.
     let reason = unsafe {
         let message = libc::dlerror();
@@ -70,11 +70,11 @@ fn open(library: &CStr, flags: libc::c_int) -> std::result::Result<*mut c_void, 
     Err(reason.unwrap_or_else(|| format!("{} could not be opened", library.to_string_lossy())))
 }
 
-/// The number of a CUDA device.
+/// The index of a CUDA device.
 fn index(device: Device) -> Result<c_int> {
     match device {
         Device::Cuda(index) => Ok(index as c_int),
-        other => Err(Error(format!("{other:?} is no CUDA device"))),
+        other => Err(Error(format!("{other:?} is not a CUDA device"))),
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn what_needs_the_plugin_says_why_it_cannot() {
         let other = memory(Device::Cpu).unwrap_err().0;
-        assert_eq!(other, "Cpu is no CUDA device");
+        assert_eq!(other, "Cpu is not a CUDA device");
         if let Err(reason) = Plugin::open() {
             let expected = Error::from(reason);
             let device = Device::Cuda(0);

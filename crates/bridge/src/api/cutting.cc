@@ -14,13 +14,13 @@ namespace {
 namespace jit = torch::jit;
 using Nodes = std::set<const jit::Node*>;
 
-// The operations that a last layer with weights is made by.
+// The operations that a last layer with weights can consist of.
 const std::set<std::string> kLayers = {
     "aten::linear", "aten::addmm",        "aten::matmul", "aten::mm",     "aten::_convolution",
     "aten::conv2d", "aten::conv1d",       "aten::conv3d", "aten::bilinear", "aten::convolution",
 };
 
-// Adds all nodes of a block that need something that `dependent` makes, or `x`; tells whether there are any.
+// Adds all nodes of a block that depend on a node in `dependent` or on `x`; returns whether there are any.
 bool add_dependents(jit::Block* block, const jit::Value* x, Nodes& dependent) {
   bool any = false;
   for (auto* node : block->nodes()) {
@@ -33,14 +33,14 @@ bool add_dependents(jit::Block* block, const jit::Value* x, Nodes& dependent) {
   return any;
 }
 
-// Whether a value is a parameter or made of some.
+// Whether a value is a parameter or computed only from parameters.
 bool is_of_parameters(const jit::Value* value) {
   if (value->node()->kind() == c10::prim::GetAttr) return value->type()->isSubtypeOf(*c10::TensorType::get());
   const auto inputs = value->node()->inputs();
   return std::any_of(inputs.begin(), inputs.end(), is_of_parameters);
 }
 
-// Goes from the result backwards as long as there is one way, to the first layer with weights; gives its input.
+// Follows the result backwards, while there is a single path, to the first layer with weights; returns its input.
 jit::Value* head_input(jit::Graph& graph, const Nodes& dependent) {
   auto* x = graph.inputs().at(1);
   auto* value = graph.outputs().at(0);

@@ -1,13 +1,13 @@
-//! What the last layer of a module is given, as a method of its own.
+//! A method that returns the input of a module's last layer (its features).
 
 use crate::Result;
 use crate::ffi;
 use crate::script::Module;
 
 impl Module {
-    /// Adds the method `to`, which gives what the last layer of the method `from` (of one tensor) is given, as (N, width).
-    /// The last layer is the linear layer or convolution with weights that all of the result comes from, whatever is
-    /// done to it afterwards. `false`, and no method, if there is no such layer.
+    /// Adds the method `to`, which returns the input of the last layer of `from` (a method of one tensor) as (N, width).
+    /// The last layer is the linear layer or convolution with weights on which the whole result depends, whatever
+    /// operations follow it. Returns `false` and adds no method if there is no such layer.
     pub fn cut_before_head(&mut self, from: &str, to: &str) -> Result<bool> {
         Ok(ffi::cut_before_head(self.inner_mut(), from, to)?)
     }
@@ -19,7 +19,7 @@ mod tests {
     use crate::script::Values;
     use tch::{Device, Kind, Tensor};
 
-    /// A module with the weights `w` (3, 4) and `v` (4, 4), whose forward is this source.
+    /// A module with the weights `w` (3, 4) and `v` (4, 4) and the given forward method.
     fn module(forward: &str) -> Module {
         let head = "class M(Module):\n  __parameters__ = [\"w\", \"v\", ]\n  __buffers__ = []\n  w : Tensor\n  v : Tensor\n  \
                     training : bool\n";

@@ -13,7 +13,7 @@
 namespace cresset {
 namespace {
 
-// Puts the tensors among the constants of a block into `values`, each once, also those in lists.
+// Adds the tensors among a block's constants, including those in lists, to `values`, each once.
 void collect(torch::jit::Block* block, std::set<const c10::TensorImpl*>& seen, Values& values) {
   for (auto* node : block->nodes()) {
     for (auto* inner : node->blocks()) collect(inner, seen, values);
@@ -33,10 +33,10 @@ void collect(torch::jit::Block* block, std::set<const c10::TensorImpl*>& seen, V
 
 std::unique_ptr<ScriptModule> frozen(const ScriptModule& module, rust::Slice<const rust::Str> kept) {
   const auto& of = module.module_;
-  TORCH_CHECK(!of.hasattr("training") || !of.is_training(), "a module is frozen in evaluation mode, not in training");
+  TORCH_CHECK(!of.hasattr("training") || !of.is_training(), "only a module in evaluation mode can be frozen");
   std::vector<std::string> names;
   for (const auto& name : kept) names.emplace_back(name.data(), name.size());
-  // Freezing takes the methods away from submodules that are still called.
+  // Freezing removes methods from submodules that are still called, so it works on a copy.
   auto copy = of.clone();
   for (const auto& method : copy.get_methods()) inline_calls(*method.graph());
   return std::make_unique<ScriptModule>(torch::jit::freeze_module(copy, names));

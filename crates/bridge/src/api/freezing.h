@@ -1,4 +1,4 @@
-// Modules frozen for inference: attributes become constants of the code.
+// Freezing modules for inference: attributes become constants of the code.
 #pragma once
 #include <memory>
 #include <string>
@@ -7,11 +7,11 @@
 
 namespace cresset {
 
-// A copy in which all that `kept` (methods and attributes) does not name has become a part of the methods or is gone.
+// Returns a copy in which all methods and attributes except those in `kept` are inlined or removed.
 std::unique_ptr<ScriptModule> frozen(const ScriptModule& module, rust::Slice<const rust::Str> kept);
-// Folds normalisation, sums and products into the convolutions and linear layers before them, in a frozen module.
+// In a frozen module, folds normalization, sums and products into the preceding convolutions and linear layers.
 void fold_constants(ScriptModule& module);
-// Puts the tensors that are constants of the code into `values`, by numbers.
+// Adds the tensor constants of the code to `values`, under numbers as names.
 void constants(const ScriptModule& module, Values& values);
 
 }  // namespace cresset

@@ -1,4 +1,4 @@
-//! Modules frozen for inference: attributes become constants of the code.
+//! Freezing modules for inference: attributes become constants of the code.
 
 use tch::Tensor;
 
@@ -7,22 +7,22 @@ use crate::ffi;
 use crate::script::{Module, Values};
 
 impl Module {
-    /// A copy whose parameters, buffers and submodules have become constants of the code. It has the methods and attributes
-    /// that `methods` names, and `forward`.
+    /// Returns a copy whose parameters, buffers and submodules are constants of the code. It keeps `forward` and the
+    /// methods and attributes named in `methods`.
     ///
     /// # Errors
-    /// A module in training mode, and a name that it has not.
+    /// The module is in training mode, or has no method or attribute of a given name.
     pub fn frozen(&self, methods: &[&str]) -> Result<Module> {
         Ok(Module(ffi::frozen(self.inner(), methods)?))
     }
 
-    /// In a frozen module, folds normalisation, sums and products into the convolutions and linear layers before them, which
-    /// changes results by rounding alone.
+    /// In a frozen module, folds normalization, sums and products into the preceding convolutions and linear layers. Results
+    /// change only by rounding.
     pub fn fold_constants(&mut self) -> Result<()> {
         Ok(ffi::fold_constants(self.inner_mut())?)
     }
 
-    /// The tensors that are constants of the code, of this module and all in it, each once and in no order.
+    /// Returns the tensor constants of the code of this module and its submodules, each once, in no particular order.
     pub fn constants(&self) -> Result<Vec<Tensor>> {
         let mut values = Values::new();
         ffi::constants(self.inner(), values.inner_mut())?;

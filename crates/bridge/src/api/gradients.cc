@@ -34,7 +34,7 @@ void Gradients::scale(const at::Tensor& factor) const {
 }
 
 void Gradients::clear() {
-  // Dropped rather than zeroed: the next backward pass then stores its gradients instead of adding to old ones.
+  // Reset rather than zeroed: the next backward pass then stores its gradients instead of adding to old ones.
   for (auto& parameter : parameters_) parameter.mutable_grad().reset();
 }
 

@@ -1,4 +1,4 @@
-// The gradients of all parameters together.
+// Operations on the gradients of all parameters at once.
 #pragma once
 #include <memory>
 #include <vector>

@@ -1,4 +1,4 @@
-//! The gradients of all parameters together.
+//! Operations on the gradients of all parameters at once.
 
 use cxx::UniquePtr;
 use tch::Tensor;
@@ -6,14 +6,14 @@ use tch::Tensor;
 use crate::Result;
 use crate::ffi::{self, lend, own};
 
-/// The gradients of the parameters that it was made of, where the backward pass left any.
+/// The gradients of a set of parameters, as far as the backward pass has set them.
 pub struct Gradients(UniquePtr<ffi::Gradients>);
 
-// SAFETY: the C++ object holds reference-counted tensors and nothing bound to a thread; what changes them is `&mut self`.
+// SAFETY: the C++ object holds reference-counted tensors and nothing bound to a thread; only `&mut self` methods change them.
 unsafe impl Send for Gradients {}
 
 impl Gradients {
-    /// The gradients of these parameters.
+    /// Collects the gradients of these parameters.
     pub fn of<'a>(parameters: impl IntoIterator<Item = &'a Tensor>) -> Result<Self> {
         let mut gradients = ffi::new_gradients();
         for parameter in parameters {
@@ -22,17 +22,17 @@ impl Gradients {
         Ok(Gradients(gradients))
     }
 
-    /// The Euclidean norm of all gradients as one vector, a float32 scalar on their device; zero without gradients.
+    /// The Euclidean norm of all gradients as one vector: a float32 scalar on their device; zero without gradients.
     pub fn norm(&self) -> Result<Tensor> {
         Ok(own(self.0.norm()?))
     }
 
-    /// Multiplies all gradients with a scalar on their device.
+    /// Multiplies all gradients by a scalar tensor on their device.
     pub fn scale(&mut self, factor: &Tensor) -> Result<()> {
         Ok(self.0.scale(lend(factor))?)
     }
 
-    /// Forgets the gradients.
+    /// Sets the gradients to none.
     pub fn clear(&mut self) -> Result<()> {
         Ok(self.0.pin_mut().clear()?)
     }

@@ -20,11 +20,11 @@ namespace prim = c10::prim;
 
 namespace {
 
-// Bounds for a file that would never end.
+// Limits for a model that would never terminate.
 constexpr size_t kMostSteps = 1'000'000;
 constexpr size_t kDeepestTracedCall = 200;
 
-// What looks at sizes and dtypes of a tensor and not at its values.
+// Operations that read sizes and dtypes of a tensor, but not its values.
 const std::set<std::string> kReadsNoValue = {
     "aten::size",        "aten::dim",        "aten::numel",      "aten::len",           "aten::stride",
     "aten::__is__",      "aten::__isnot__",  "aten::is_complex", "aten::is_contiguous", "aten::is_floating_point",
@@ -34,7 +34,7 @@ const std::set<std::string> kReadsNoValue = {
     "aten::full_like",
 };
 
-// Calls `visit` with each tensor in a value, also within lists and tuples.
+// Calls `visit` with each tensor in a value, including those in lists and tuples.
 template <typename Visit>
 void each_tensor(const IValue& value, const Visit& visit) {
   if (value.isTensor()) {
@@ -52,7 +52,7 @@ bool is_opaque(const IValue& value) { return value.isObject() || value.isNone() 
 
 }  // namespace
 
-// Runs the graphs of a module's methods and notes each operation that makes a tensor.
+// Interprets the graphs of a module's methods and records each operation that creates a tensor.
 class Recorder {
  public:
   Recorder(Trace& trace, const torch::jit::Module& module) : trace_(trace) {
@@ -62,7 +62,7 @@ class Recorder {
   }
 
   void forward(const torch::jit::Module& module, const at::Tensor& input) {
-    // A tensor of our own, so that what happens to it in place leaves the caller's alone.
+    // A clone, so that in-place operations do not modify the caller's tensor.
     auto own = input.clone();
     trace_.input_ = note(own, "", true);
     auto result = call(module.get_method("forward").function(), {module._ivalue(), own});
@@ -74,11 +74,11 @@ class Recorder {
   using Values = std::unordered_map<const torch::jit::Value*, IValue>;
 
   IValue call(torch::jit::Function& function, const std::vector<IValue>& arguments) {
-    TORCH_CHECK(++depth_ < kDeepestTracedCall, "the methods of the model call each other too deep");
+    TORCH_CHECK(++depth_ < kDeepestTracedCall, "the method calls of the model are nested too deeply");
     Values values;
     auto graph = torch::jit::toGraphFunction(function).graph();
     TORCH_CHECK(graph->inputs().size() == arguments.size(), "the method ", function.name(), " takes ",
-                graph->inputs().size(), " arguments and is given ", arguments.size());
+                graph->inputs().size(), " arguments but received ", arguments.size());
     bind(graph->inputs(), arguments, values);
     auto outputs = run(graph->block(), values);
     --depth_;
@@ -91,7 +91,7 @@ class Recorder {
     return ids_[tensor.unsafeGetTensorImpl()] = trace_.values_.size() - 1;
   }
 
-  // The number of a tensor that is used now. One that nobody noted is a constant of the code.
+  // The index of a tensor that is used now. An unrecorded tensor is a constant of the code.
   size_t id(const at::Tensor& tensor) {
     auto known = ids_.find(tensor.unsafeGetTensorImpl());
     if (known == ids_.end()) return note(tensor, "", false);
@@ -102,7 +102,7 @@ class Recorder {
     return note_constant(tensor);
   }
 
-  // A copy, which keeps the value that it has now.
+  // Stores a copy, which keeps the current values.
   size_t note_constant(const at::Tensor& tensor) {
     auto number = note(tensor, "", false);
     trace_.values_[number].tensor = tensor.clone();
@@ -121,7 +121,7 @@ class Recorder {
 
   std::vector<IValue> run(Block* block, Values& values) {
     for (Node* node : block->nodes()) {
-      TORCH_CHECK(++steps_ < kMostSteps, "the model takes more than ", kMostSteps, " steps");
+      TORCH_CHECK(++steps_ < kMostSteps, "the model executes more than ", kMostSteps, " steps");
       step(node, values);
     }
     return gather(block->outputs(), values);
@@ -175,7 +175,7 @@ class Recorder {
   void loop(Node* node, Values& values) {
     auto* body = node->blocks()[0];
     auto most = values.at(node->input(0)).toInt();
-    // Whether it goes on, then what is carried from trip to trip.
+    // The loop condition, then the loop-carried values.
     auto state = gather(node->inputs().slice(1), values);
     for (int64_t trip = 0; trip < most && state.at(0).toBool(); ++trip) {
       bind(body->inputs().slice(0, 1), {trip}, values);
@@ -231,7 +231,7 @@ class Recorder {
     }
   }
 
-  // An operation that gives back what it was given, such as dropout in evaluation, leaves no trace.
+  // An operation that returns its argument, such as dropout in evaluation mode, is not recorded.
   void note_outputs(Node* node, const std::vector<IValue>& outputs, rust::Vec<TraceArgument> arguments,
                     bool depends) {
     std::string kind = node->kind().toQualString();
@@ -252,7 +252,7 @@ class Recorder {
         noted.push_back(depends ? note(tensor, "", true) : note_constant(tensor));
       });
       TORCH_CHECK(!depends || has_tensors || is_opaque(output), at_layer(), kind,
-                  " makes what the model does depend on the values of its input, which a graph cannot say");
+                  " makes the operations of the model depend on the values of its input, which a graph cannot represent");
     }
     if (is_new) trace_.nodes_.push_back({kind, layer_, std::move(arguments), std::move(noted)});
   }
@@ -301,7 +301,7 @@ class Recorder {
     return argument;
   }
 
-  // A value's tensor, kept so that no other takes its address, with the version that was noted.
+  // The tensor of a value, kept so that its address is not reused, with the version at the time of recording.
   struct Used {
     at::Tensor tensor;
     uint32_t version;
@@ -310,7 +310,7 @@ class Recorder {
   Trace& trace_;
   std::vector<Used> used_;
   std::unordered_map<c10::TensorImpl*, size_t> ids_;
-  // Memory into which something that depends on the input was written in place.
+  // Memory that was written in place with values that depend on the input.
   std::set<const void*> written_;
   std::unordered_map<c10::ivalue::Object*, std::string> layers_;
   std::string layer_;

@@ -1,4 +1,4 @@
-// What a TorchScript module's forward computes for one input: its operations on tensors, in order.
+// Traces the forward method of a TorchScript module on one input: its tensor operations, in order.
 #pragma once
 #include <memory>
 #include <string>

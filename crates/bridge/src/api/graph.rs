@@ -1,7 +1,7 @@
-//! What a TorchScript module computes, as a list of operations.
+//! Traces a TorchScript module into a list of operations.
 //!
-//! The module is run for an input, and each operation on tensors is noted as it is done. So there are no branches, loops
-//! and calls left, and all sizes are known; what depends on the size of the batch shows when two runs are compared.
+//! The module runs on one input, and each tensor operation is recorded as it executes. A trace therefore contains no
+//! branches, loops or calls, and all sizes are known; comparing two traces shows what depends on the batch size.
 
 use cxx::UniquePtr;
 use tch::Tensor;
@@ -10,15 +10,15 @@ use crate::Result;
 use crate::ffi::{self, ArgumentKind, lend, own};
 use crate::script::Module;
 
-/// The operations of one run of `forward`.
+/// The operations of one call of `forward`.
 pub struct Trace {
-    /// The operations that made a tensor, in order. One that gave back what it was given is left out.
+    /// The operations that created a tensor, in order. Operations that returned their argument are omitted.
     pub nodes: Vec<Node>,
-    /// The tensors that were used or made.
+    /// The tensors that were used or created.
     pub values: Vec<Value>,
-    /// The index in [`Trace::values`] of the input.
+    /// The index of the input in [`Trace::values`].
     pub input: usize,
-    /// The index in [`Trace::values`] of the result.
+    /// The index of the result in [`Trace::values`].
     pub output: usize,
     held: UniquePtr<ffi::Trace>,
 }
@@ -26,13 +26,13 @@ pub struct Trace {
 /// An operation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// What it does, such as `aten::conv2d`.
+    /// Name of the operation, such as `aten::conv2d`.
     pub kind: String,
-    /// The dotted name of the module that it belongs to; empty for the outermost.
+    /// The dotted name of the module that it belongs to; empty for the root module.
     pub layer: String,
-    /// The arguments with their names, in the order of the operation's declaration.
+    /// The arguments with their names, in the order of the operation's schema.
     pub arguments: Vec<(String, Argument)>,
-    /// The indexes of the tensors that it made.
+    /// The indexes of the tensors that it created.
     pub outputs: Vec<usize>,
 }
 
@@ -49,27 +49,27 @@ pub enum Argument {
     Float(f64),
     Floats(Vec<f64>),
     Text(String),
-    /// A device, a generator and the like.
+    /// Any other type, such as a device or a generator.
     Other,
 }
 
-/// A tensor that was used or made.
+/// A tensor that was used or created.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Value {
-    /// The dotted name of a parameter or a buffer; empty for anything else.
+    /// The dotted name of a parameter or a buffer; empty for other tensors.
     pub name: String,
-    /// Whether its values depend on those of the input. The others follow from parameters and sizes.
+    /// Whether its values depend on the values of the input, rather than only on parameters and sizes.
     pub depends_on_input: bool,
-    /// Its sizes.
+    /// Its shape.
     pub sizes: Vec<i64>,
 }
 
 impl Trace {
-    /// Runs the module's `forward` on `input`.
+    /// Traces the module's `forward` on `input`.
     ///
     /// # Errors
-    /// A module that does not take the input, returns anything but a tensor, or decides by the values of its input what to
-    /// do.
+    /// The module does not accept the input, does not return a single tensor, or has control flow that depends on the
+    /// values of its input.
     pub fn of(module: &Module, input: &Tensor) -> Result<Self> {
         let mut held = ffi::trace_forward(&module.0, lend(input))?;
         let nodes = held.pin_mut().take_nodes().into_iter().map(node).collect();
@@ -82,7 +82,7 @@ impl Trace {
         Ok(Trace { nodes, values, input: held.input(), output: held.output(), held })
     }
 
-    /// The tensor with this index, as it was at the end of the run.
+    /// Returns the tensor with this index, with its values at the end of the call.
     pub fn tensor(&self, value: usize) -> Result<Tensor> {
         Ok(own(self.held.tensor(value)?))
     }
@@ -194,7 +194,7 @@ mod tests {
         let added: Vec<_> = run.nodes.iter().filter(|node| node.kind == "aten::add").collect();
         let other = |node: &Node| match node.arguments[1].1 {
             Argument::Tensor(value) => run.tensor(value).unwrap(),
-            _ => unreachable!("a tensor is added"),
+            _ => unreachable!("the operation adds a tensor"),
         };
         assert_eq!(other(added[0]), Tensor::from_slice(&[0f32, 0.]));
         assert_eq!(other(added[1]), Tensor::from_slice(&[0f32, 7.]));
@@ -213,8 +213,8 @@ mod tests {
 
     #[test]
     fn what_the_model_says_of_a_wrong_input_is_the_error() {
-        let error = trace("    assert x.dim() > 2, \"a picture is needed\"\n    return x\n").err().unwrap();
-        assert!(error.0.contains("a picture is needed"), "{error}");
+        let error = trace("    assert x.dim() > 2, \"an image is required\"\n    return x\n").err().unwrap();
+        assert!(error.0.contains("an image is required"), "{error}");
     }
 
     #[test]

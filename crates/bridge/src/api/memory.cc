@@ -19,7 +19,7 @@ std::unique_ptr<at::Tensor> channels_last(const at::Tensor& tensor) {
   if (tensor.dim() != 4) return std::make_unique<at::Tensor>(tensor);
   const auto last = tensor.contiguous(at::MemoryFormat::ChannelsLast);
   if (last.size(1) != 1) return std::make_unique<at::Tensor>(last);
-  // A single channel lies in either way. What is made of it goes by the strides, which `contiguous` leaves as they are.
+  // With a single channel, both memory formats are the same. Later operations use the strides, which `contiguous` keeps.
   const auto height = last.size(2), width = last.size(3);
   return std::make_unique<at::Tensor>(last.as_strided(last.sizes(), {height * width, 1, width, 1}));
 }
@@ -30,7 +30,7 @@ std::unique_ptr<at::Tensor> pinned(const at::Tensor& tensor) {
 
 void keep_freed_memory() {
 #ifdef __GLIBC__
-  // The most that glibc takes for the first, and twice that for the second, as it would set them itself by and by.
+  // The largest value that glibc accepts for the first, and twice that for the second, as glibc's dynamic threshold would set.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 64 << 20);
 #endif

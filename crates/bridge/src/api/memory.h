@@ -1,4 +1,4 @@
-// The memory of tensors, and of the process.
+// The memory of tensors and of the process.
 #pragma once
 #include <memory>
 
@@ -6,17 +6,17 @@
 
 namespace cresset {
 
-// Where the values of a float32 tensor on the CPU stand, one after the other; null if it is no such tensor, or if anything
-// but `tensor` holds it or shares its memory.
+// Pointer to the values of a contiguous float32 tensor on the CPU; null for any other tensor, or if the tensor or its
+// memory is shared.
 float* sole_floats(const at::Tensor& tensor);
 
-// A tensor (N, channels, height, width) with the channels of a place side by side; any other as it is.
+// Converts a tensor (N, channels, height, width) to channels last; returns any other tensor as it is.
 std::unique_ptr<at::Tensor> channels_last(const at::Tensor& tensor);
 
-// A copy in memory that is not swapped out, from which a GPU copies by itself.
+// A copy in pinned memory, from which a GPU can copy asynchronously.
 std::unique_ptr<at::Tensor> pinned(const at::Tensor& tensor);
 
-// Lets the process keep freed memory, up to 64 MiB of it, for the next use.
+// Lets the process keep up to 64 MiB of freed memory for reuse.
 void keep_freed_memory();
 
 }  // namespace cresset

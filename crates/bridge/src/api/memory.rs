@@ -1,17 +1,17 @@
-//! Where the values of tensors are in memory.
+//! The memory of tensors: memory format, direct access and pinning.
 
 use tch::Tensor;
 
 use crate::Result;
 use crate::ffi::{self, lend, own};
 
-/// A tensor (N, channels, height, width) with the channels of a place side by side; any other as it is.
+/// Converts a tensor (N, channels, height, width) to the channels-last memory format; returns any other tensor as it is.
 pub fn channels_last(tensor: &Tensor) -> Result<Tensor> {
     Ok(own(ffi::channels_last(lend(tensor))?))
 }
 
-/// The values of a contiguous float32 tensor on the CPU, so that a batch can be written where another one stood; none if it is another, or if anything else holds it or shares its
-/// memory, be it a view, a clone or a graph for the backward pass.
+/// The values of a contiguous float32 tensor on the CPU, so that a batch can overwrite the previous one. None for any other
+/// tensor, and if a view, a clone or an autograd graph shares the tensor or its memory.
 pub fn sole_floats(tensor: &mut Tensor) -> Option<&mut [f32]> {
     let values = ffi::sole_floats(lend(tensor));
     if values.is_null() {
@@ -22,10 +22,10 @@ pub fn sole_floats(tensor: &mut Tensor) -> Option<&mut [f32]> {
     Some(unsafe { std::slice::from_raw_parts_mut(values, tensor.numel()) })
 }
 
-/// A copy of a tensor on the CPU in memory that is not swapped out, from which a GPU copies by itself while the host goes on.
+/// Copies a CPU tensor to pinned (page-locked) memory, from which a GPU can copy asynchronously.
 ///
 /// # Errors
-/// A process without CUDA, which has no such memory.
+/// CUDA is unavailable in this process.
 pub fn pinned(tensor: &Tensor) -> Result<Tensor> {
     Ok(own(ffi::pinned(lend(tensor))?))
 }

@@ -1,4 +1,4 @@
-//! What libtorch has and `tch` does not bind.
+//! Bindings to parts of libtorch that `tch` lacks.
 
 pub mod autocast;
 pub mod cuda;

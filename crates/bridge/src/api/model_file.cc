@@ -27,7 +27,7 @@ namespace {
 using at::IValue;
 using caffe2::serialize::PyTorchStreamReader;
 
-// The file behind a descriptor, whatever has its name by now.
+// Reads the file of a descriptor, even if its path now names another file.
 class Descriptor final : public caffe2::serialize::ReadAdapterInterface {
  public:
   explicit Descriptor(int descriptor) : descriptor_(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)) {
@@ -59,8 +59,8 @@ class Descriptor final : public caffe2::serialize::ReadAdapterInterface {
   int descriptor_;
 };
 
-// Makes the module as `torch::jit::load` does, but looks through the code that a class brings along before an object of it is
-// made, which may run code (`__setstate__`), and compares its values with their types.
+// Creates the module as `torch::jit::load` does, but checks the code of a class before it creates an object of it, which
+// may run code (`__setstate__`), and checks values against their types.
 class Loader {
  public:
   Loader(PyTorchStreamReader& reader, c10::Device device, Operations& operations)
@@ -71,14 +71,14 @@ class Loader {
             unit_, &constants_, [this](const std::string& qualifier) { return source(qualifier); }, reader.version()) {}
 
   torch::jit::Module load() {
-    TORCH_CHECK(!reader_.hasRecord("model.json"), "it is of a form that PyTorch stopped writing before 1.2");
+    TORCH_CHECK(!reader_.hasRecord("model.json"), "its format is older than PyTorch 1.2");
     torch::jit::populate_upgraders_graph_map();
     auto constants = read("constants");
-    TORCH_CHECK(constants.isTuple(), "its constants are no tuple");
+    TORCH_CHECK(constants.isTuple(), "its constants are not a tuple");
     for (const auto& constant : constants.toTupleRef().elements()) constants_.push_back(constant);
     auto root = read("data");
-    TORCH_CHECK(root.isModule(), "it holds no module");
-    // Lists may have grown since.
+    TORCH_CHECK(root.isModule(), "it does not contain a module");
+    // Lists may have changed since.
     for (const auto& object : objects_) check(*object);
     return torch::jit::Module(root.toObject());
   }
@@ -103,17 +103,17 @@ class Loader {
     auto type = importer_.loadType(name);
     operations_.note_type(*type);
     operations_.look(*unit_);
-    TORCH_CHECK(!operations_.is_refused(), "an operation is refused");
+    TORCH_CHECK(!operations_.is_refused(), "an operation is not allowed");
     return {unit_, std::move(type)};
   }
 
   c10::intrusive_ptr<c10::ivalue::Object> make(const c10::StrongTypePtr& type, IValue state) {
     auto of_class = type.type_->cast<c10::ClassType>();
-    TORCH_CHECK(of_class, "it has an object of ", type.type_->annotation_str(), ", which is no class");
+    TORCH_CHECK(of_class, "it contains an object of ", type.type_->annotation_str(), ", which is not a class");
     if (auto* method = of_class->findMethod("__setstate__")) {
       const auto& arguments = method->getSchema().arguments();
       TORCH_CHECK(arguments.size() == 2 && conforms(state, *arguments[1].type()), "the state of an object of ",
-                  of_class->annotation_str(), " is of another type than its class says");
+                  of_class->annotation_str(), " does not have the type declared by its class");
     }
     auto object = torch::jit::ObjLoaderFunc(type, std::move(state));
     check(*object);
@@ -125,7 +125,7 @@ class Loader {
     const auto& type = *object.type();
     for (size_t slot = 0; slot < type.numAttributes(); ++slot) {
       TORCH_CHECK(conforms(object.getSlot(slot), *type.getAttribute(slot)), "the attribute ", type.getAttributeName(slot),
-                  " of an object of ", type.annotation_str(), " is of another type than its class says");
+                  " of an object of ", type.annotation_str(), " does not have the type declared by its class");
     }
   }
 

@@ -1,4 +1,4 @@
-// A TorchScript file: its records, and its module, of which nothing runs before its operations were looked through.
+// A TorchScript file: its records, and its module, whose operations are checked before any of its code runs.
 #pragma once
 #include <memory>
 #include <string>
@@ -16,15 +16,15 @@ class ScriptModule;
 
 class ModelFile {
  public:
-  // Reads from a copy of the descriptor.
+  // Reads from a duplicate of the descriptor.
   explicit ModelFile(int descriptor);
-  // The bytes of a record, or -1 if there is none of this name.
+  // The size of a record in bytes, or -1 if it does not exist.
   int64_t size(rust::Str record) const;
   rust::Vec<uint8_t> read(rust::Str record) const;
-  // Compiles the code, looks through it and makes the module, unless there is an operation that `allowed`, a name a line, does not
-  // have. What was found goes into `found`, also if the file cannot be loaded.
+  // Compiles and checks the code and creates the module, unless the code has an operation that is not in `allowed` (one name
+  // per line). `found` receives the operations, even if the file cannot be loaded.
   std::unique_ptr<ScriptModule> load(rust::Str device, rust::Str allowed, rust::Vec<FoundOperation>& found) const;
-  // The same with all operations, and by libtorch's own loader, which knows older formats.
+  // Allows all operations, and uses libtorch's loader, which supports older formats.
   std::unique_ptr<ScriptModule> load_trusted(rust::Str device, rust::Vec<FoundOperation>& found) const;
 
  private:
@@ -33,7 +33,7 @@ class ModelFile {
 };
 
 std::unique_ptr<ModelFile> open_model_file(int descriptor);
-// The names of all operations that libtorch has.
+// The names of all operations registered in libtorch.
 rust::Vec<rust::String> operation_names();
 
 }  // namespace cresset

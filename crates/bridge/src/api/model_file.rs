@@ -1,8 +1,8 @@
-//! TorchScript files, of which nothing runs before what their code does was looked through.
+//! TorchScript files whose code is checked before any of it runs.
 //!
-//! `torch::jit::load` runs code of the file while it makes the objects in it. Here the code is compiled first, and an operation
-//! that is not allowed is an error before an object is made. Values in the file are compared with the types that the code
-//! declares, which libtorch does not do.
+//! `torch::jit::load` executes code from the file while it creates the objects in it. This module compiles the code first
+//! and returns an error for operations that are not allowed before it creates any object. It also checks that the values
+//! in the file have the types that the code declares, which libtorch does not.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -14,61 +14,61 @@ use crate::ffi;
 use crate::script::{Module, device_name};
 use crate::{Error, Result};
 
-/// A TorchScript file that is open.
+/// An open TorchScript file.
 pub struct ModelFile(UniquePtr<ffi::ModelFile>);
 
-/// How often an operation stands in a method of a file.
+/// How many times an operation occurs in a method of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// The qualified name of the method, such as `__torch__.Net.forward`; empty for what the values of the file are of.
+    /// The qualified name of the method, such as `__torch__.Net.forward`; empty for the types of values stored in the file.
     pub method: String,
-    /// What it does, such as `aten::conv2d`; the name of a class for what is written in C++.
+    /// The name of the operation, such as `aten::conv2d`, or of a class implemented in C++.
     pub kind: String,
-    /// How often it stands there.
+    /// Number of occurrences.
     pub count: u64,
-    /// Whether it is one that may be run.
+    /// Whether the operation is allowed.
     pub is_allowed: bool,
 }
 
 /// Why a file was not loaded.
 #[derive(Debug)]
 pub enum Refusal {
-    /// There are operations that are not allowed among these, which are all that were seen up to there.
+    /// Some of these operations are not allowed. The list ends where the check stopped.
     Operations(Vec<Operation>),
-    /// The file is damaged, or no TorchScript.
+    /// The file is damaged, or is not a TorchScript file.
     Damaged(Error),
 }
 
 impl ModelFile {
-    /// Reads what records there are. The file may be moved or replaced from now on.
+    /// Reads the directory of records. The file may be moved or replaced afterwards.
     ///
     /// # Errors
-    /// What is no zip archive of PyTorch.
+    /// The file is not a zip archive written by PyTorch.
     pub fn open(file: &File) -> Result<Self> {
         Ok(ModelFile(ffi::open_model_file(file.as_raw_fd())?))
     }
 
-    /// The bytes of a record, such as `data/0`, if there is one of this name.
+    /// The size of a record in bytes, such as `data/0`; `None` if it does not exist.
     ///
     /// # Errors
-    /// A damaged directory.
+    /// The directory is damaged.
     pub fn size(&self, record: &str) -> Result<Option<u64>> {
         Ok(u64::try_from(self.0.size(record)?).ok())
     }
 
-    /// A record.
+    /// Reads a record.
     ///
     /// # Errors
-    /// A record that is missing, and one that cannot be read.
+    /// The record is missing or cannot be read.
     pub fn read(&self, record: &str) -> Result<Vec<u8>> {
         Ok(self.0.read(record)?)
     }
 
-    /// The module onto `device`, and the operations in its code; `allowed` names those that may be run, one a line. Nothing is run
-    /// of a file with another one.
+    /// Loads the module onto `device` and lists the operations in its code. `allowed` names the allowed operations, one per
+    /// line. If the code has any other operation, none of it runs.
     ///
     /// # Errors
-    /// An operation that is not allowed, and a damaged file.
+    /// The code has an operation that is not allowed, or the file is damaged.
     pub fn load(
         &self,
         device: Device,
@@ -84,10 +84,10 @@ impl ModelFile {
         }
     }
 
-    /// The same without any limit, for a file whose maker is trusted: all its code may run.
+    /// Loads the module without restrictions, for a file from a trusted source: all its code may run.
     ///
     /// # Errors
-    /// A damaged file.
+    /// The file is damaged.
     pub fn load_trusted(&self, device: Device) -> Result<(Module, Vec<Operation>)> {
         let mut found = Vec::new();
         let module = self.0.load_trusted(&device_name(device), &mut found)?;
@@ -100,10 +100,10 @@ fn operation(found: ffi::FoundOperation) -> Operation {
     Operation { method, kind, count, is_allowed }
 }
 
-/// The names of all operations that libtorch has.
+/// Returns the names of all operations registered in libtorch.
 ///
 /// # Errors
-/// A failure of libtorch.
+/// libtorch fails.
 pub fn operation_names() -> Result<Vec<String>> {
     Ok(ffi::operation_names()?)
 }
@@ -147,7 +147,7 @@ mod tests {
     fn an_operation_that_is_not_allowed_is_named_wherever_it_stands() {
         let hidden = "  def other(self: __torch__.M, x: Tensor) -> Tensor:\n    if torch.is_floating_point(x):\n      print(1)\n    else:\n      pass\n    return x\n";
         let Err(Refusal::Operations(found)) = load(&format!("{PLAIN}{hidden}"), ALLOWED) else {
-            panic!("it is refused")
+            panic!("the file is rejected")
         };
         let refused: Vec<_> = found.iter().filter(|operation| !operation.is_allowed).collect();
         assert!(
@@ -156,7 +156,7 @@ mod tests {
         );
     }
 
-    /// The state of an object is set by its own code, before anybody calls a method.
+    /// The state of an object is set by code in the file before any method is called.
     #[test]
     fn code_that_would_run_while_the_file_is_loaded_does_not() {
         let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@
 namespace cresset {
 namespace {
 
-// Where libtorch keeps classes that are written in C++.
+// The namespace of classes implemented in C++.
 const std::string kOwnClasses = "__torch__.torch.classes.";
 
 }  // namespace

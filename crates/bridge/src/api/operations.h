@@ -1,4 +1,4 @@
-// The operations of a compilation unit, method by method, and those among them that are not allowed.
+// The operations of a compilation unit by method, and those that are not allowed.
 #pragma once
 #include <map>
 #include <string>
@@ -12,15 +12,15 @@ namespace cresset {
 
 class Operations {
  public:
-  // A name a line.
+  // One name per line.
   explicit Operations(const std::string& allowed);
-  // Looks through the functions that `unit` got since the last time.
+  // Checks the functions added to `unit` since the last call.
   void look(const torch::jit::CompilationUnit& unit);
-  // Takes note of the classes of libtorch's own in a type, whose methods are C++.
+  // Records libtorch's C++ classes that occur in a type.
   void note_type(const c10::Type& type);
   bool is_allowed(const std::string& kind) const { return allowed_.count(kind) != 0; }
   bool is_refused() const { return is_refused_; }
-  // How often each kind of operation stands in each method.
+  // The number of occurrences of each kind of operation in each method.
   const std::map<std::pair<std::string, std::string>, uint64_t>& counts() const { return counts_; }
 
  private:

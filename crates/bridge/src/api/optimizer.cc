@@ -20,10 +20,10 @@
 namespace cresset {
 namespace {
 
-// The most parameters that one core updates faster than libtorch parts them among all.
+// The largest number of parameters for which one core is faster than libtorch's parallel kernel.
 constexpr int64_t kFew = int64_t{1} << 16;
 
-// A fused Adam whose learning rate is a number or a tensor.
+// A fused Adam step whose learning rate is a number or a tensor.
 template <typename Rate>
 using Kernel = void (*)(at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList, at::TensorList,
                         Rate, double, double, double, double, bool, bool, const std::optional<at::Tensor>&,
@@ -63,7 +63,7 @@ Group::Active Group::begin() {
   for (size_t i = 0; i < count; ++i) {
     auto gradient = parameters_[i].grad();
     if (!gradient.defined()) continue;
-    // The CPU kernels walk raw memory and ignore strides: a gradient laid out otherwise would update the wrong weights.
+    // The CPU kernels ignore strides: a gradient with other strides would update the wrong weights.
     if (gradient.strides() != parameters_[i].strides()) gradient = at::empty_like(parameters_[i]).copy_(gradient);
     active.parameters.push_back(parameters_[i]);
     active.gradients.push_back(std::move(gradient));
@@ -121,7 +121,7 @@ void Group::sgd_step(double lr, double momentum, bool nesterov, double weight_de
   auto a = begin();
   if (a.parameters.empty()) return;
   const FlushedSubnormals flushed(flushing(at::get_num_threads()));
-  // Without momentum the kernel takes no buffers. With it, buffers that start at zero are what the first step would make.
+  // Without momentum the kernel takes no buffers. With momentum, buffers initialized to zero are what the first step expects.
   const auto buffers = momentum == 0 ? at::TensorList{} : at::TensorList(a.first);
   const auto step = [&](const auto& rate) {
     at::_fused_sgd_(a.parameters, a.gradients, buffers, weight_decay, momentum, rate, /*dampening=*/0, nesterov,
@@ -142,7 +142,7 @@ void Group::adagrad_step(double lr, double lr_decay, double eps, double weight_d
   lr_ ? step(*lr_) : step(lr);
 }
 
-// There is no fused kernel, so each operation goes over all parameters at once.
+// There is no fused kernel, so each operation is applied to all parameters at once.
 void Group::rmsprop_step(double lr, double alpha, double momentum, double eps, double weight_decay) {
   at::NoGradGuard no_grad;
   TORCH_CHECK(!lr_, "RMSprop has no kernel that reads the learning rate from the device");

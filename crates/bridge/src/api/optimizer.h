@@ -1,4 +1,4 @@
-// libtorch's fused optimizer kernels: one call for all parameters, instead of several operations a parameter.
+// libtorch's fused optimizer kernels: one call for all parameters, instead of several operations per parameter.
 #pragma once
 #include <memory>
 #include <optional>
@@ -10,19 +10,19 @@
 
 namespace cresset {
 
-// Parameters that are updated together, with their state. All tensors are shared with the caller. Each step works on the
-// parameters that have a gradient, and is none if no parameter has one.
+// Parameters that are updated together, with their state. All tensors are shared with the caller. Each step updates the
+// parameters that have a gradient, and does nothing if none has one.
 class Group {
  public:
   explicit Group(at::Tensor step) : step_(std::move(step)) {}
-  // `first` and `second` are the optimizer's state of `parameter` (exp_avg and exp_avg_sq; momentum buffer and nothing).
+  // `first` and `second` are the optimizer state of `parameter` (exp_avg and exp_avg_sq; momentum buffer and unused).
   void add(const at::Tensor& parameter, const at::Tensor& first, const at::Tensor& second);
-  // From here on, a step reads the learning rate from `lr`, whatever it is told, and is none while `skip` is 1. Both are
-  // float32 scalars on the parameters' device. RMSprop has no kernel that does so.
+  // Makes later steps read the learning rate from `lr`, ignoring their argument, and do nothing while `skip` is 1. Both are
+  // float32 scalars on the parameters' device. RMSprop does not support this.
   void read_from(const at::Tensor& lr, const at::Tensor& skip);
-  // Whether steps of Adam may be those of our own kernel, and whether subnormal numbers are zero meanwhile. Both are off at first.
+  // Whether Adam may use our kernel, and whether subnormal numbers are flushed to zero during a step. Both are off by default.
   void select(bool small_adam, bool flush_subnormals);
-  // Whether our own kernel took the step.
+  // Returns whether our kernel performed the step.
   bool adam_step(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled);
   void sgd_step(double lr, double momentum, bool nesterov, double weight_decay);
   void adagrad_step(double lr, double lr_decay, double eps, double weight_decay);
@@ -35,15 +35,15 @@ class Group {
   };
   // Counts the step.
   Active begin();
-  // The same step by one core, where there are so few parameters that this is faster; whether it was done.
+  // The step on one core, for few parameters, where this is faster; returns whether it was done.
   bool adam_of_few(double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled);
 
-  // The number of threads for which subnormal numbers are zero during a step.
+  // The number of threads that flush subnormal numbers to zero during a step.
   int flushing(int threads) const { return flush_subnormals_ ? threads : 0; }
 
   bool small_adam_ = false, flush_subnormals_ = false;
   at::Tensor step_;
-  // Given by read_from.
+  // Set by read_from.
   std::optional<at::Tensor> lr_, skip_;
   std::vector<at::Tensor> parameters_, first_, second_;
 };

@@ -1,7 +1,7 @@
 //! libtorch's fused optimizer kernels.
 //!
 //! One call updates all parameters: for the digits perceptron an Adam step takes 8 µs instead of the 66 µs of
-//! `tch::nn::Adam`, which walks the parameters one operation at a time.
+//! `tch::nn::Adam`, which updates the parameters one operation at a time.
 
 use cxx::UniquePtr;
 use tch::Tensor;
@@ -10,26 +10,26 @@ use crate::Result;
 use crate::ffi::{self, lend};
 use crate::kernels::Kernel;
 
-/// Parameters that are updated together. It shares memory with the tensors given to [`Group::add`], whose state
-/// can so be saved and restored from outside.
+/// Parameters that are updated together. The group shares memory with the tensors passed to [`Group::add`], so the
+/// optimizer state can be saved and restored through them.
 pub struct Group(UniquePtr<ffi::Group>);
 
 // SAFETY: the C++ object holds reference-counted tensors and nothing bound to a thread; `&mut self` on every method
-// keeps two threads from using it at once.
+// prevents concurrent use.
 unsafe impl Send for Group {}
 
 /// The hyperparameters of Adam (Kingma and Ba, 2015), with PyTorch's names and defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adam {
-    /// Decay of the running mean of gradients.
+    /// Decay rate of the running mean of gradients.
     pub beta1: f64,
-    /// Decay of the running mean of squared gradients.
+    /// Decay rate of the running mean of squared gradients.
     pub beta2: f64,
     /// Added to the denominator.
     pub eps: f64,
     /// Weight decay.
     pub weight_decay: f64,
-    /// Whether the decay is taken off the weights themselves, as AdamW does, instead of being added to the gradients.
+    /// Whether weight decay is applied to the weights directly (AdamW) instead of being added to the gradients.
     pub decoupled: bool,
 }
 
@@ -40,7 +40,7 @@ impl Default for Adam {
 }
 
 impl Group {
-    /// An empty group. `step` counts the steps: a float32 scalar on the parameters' device.
+    /// Creates an empty group. `step` counts the steps: a float32 scalar on the parameters' device.
     pub fn new(step: &Tensor) -> Self {
         Group(ffi::new_group(lend(step)))
     }
@@ -51,14 +51,14 @@ impl Group {
         Ok(self.0.pin_mut().add(lend(parameter), lend(first), lend(second))?)
     }
 
-    /// From here on, a step reads the learning rate from `lr`, whatever it is told, and is none while `skip` is 1, so that it
-    /// depends on nothing that the host would have to know. Both are float32 scalars on the parameters' device. RMSprop
-    /// has no kernel that does so.
+    /// Makes all later steps read the learning rate from `lr`, ignoring their argument, and do nothing while `skip` is 1, so
+    /// that a step needs no values from the host. Both are float32 scalars on the parameters' device. RMSprop does not
+    /// support this.
     pub fn read_from(&mut self, lr: &Tensor, skip: &Tensor) -> Result<()> {
         Ok(self.0.pin_mut().read_from(lend(lr), lend(skip))?)
     }
 
-    /// One step of Adam on the gradients that the last backward pass left.
+    /// One step of Adam with the gradients of the last backward pass.
     pub fn adam_step(&mut self, lr: f64, adam: Adam) -> Result<()> {
         let Adam { beta1, beta2, eps, weight_decay, decoupled } = adam;
         self.select_kernels();
@@ -111,7 +111,7 @@ mod tests {
     use tch::nn::{self, OptimizerConfig};
     use tch::{Device, Kind};
 
-    /// A small regression, followed for 20 steps with tch's optimizer and with the fused one.
+    /// The largest difference between tch's optimizer and the fused one over 20 steps of a small regression.
     fn largest_difference(mut reference: nn::Optimizer, vs: &nn::VarStore, step: impl Fn(&mut Group)) -> f64 {
         let theirs = vs.root().get("w").unwrap();
         let ours = theirs.detach().copy().set_requires_grad(true);
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn fused_adam_follows_libtorchs_own_adam() {
-        // Of few parameters by the bridge's own kernel, of more than 2¹⁶ by libtorch's.
+        // The bridge's kernel updates few parameters, libtorch's more than 2¹⁶.
         for width in [3, 20_000] {
             let vs = store_of(width);
             let reference = nn::Adam::default().build(&vs, 1e-2).unwrap();
@@ -193,7 +193,7 @@ mod tests {
                 }
                 step(&mut groups[0], f64::from(rate), adam).unwrap();
                 let _ = lr.fill_(f64::from(rate));
-                // First a step that is to be none, then the same as one.
+                // First a skipped step, then the same step for real.
                 for is_none in [1., 0.] {
                     let _ = skip.fill_(is_none);
                     step(&mut groups[1], 1e9, adam).unwrap();
@@ -210,7 +210,7 @@ mod tests {
         assert!(group.rmsprop_step(1., 0.9, 0., 1e-8, 0.).unwrap_err().0.contains("RMSprop has no kernel"));
     }
 
-    /// What is left of gradients that have become zero halves every few steps, and is never rounded to zero by itself.
+    /// Moments whose gradients have become zero halve every few steps and are never rounded to zero by arithmetic alone.
     #[test]
     fn what_gradients_leave_behind_becomes_zero_before_processors_are_slow_with_it() {
         type Step = fn(&mut Group);
@@ -219,7 +219,7 @@ mod tests {
             |group| group.sgd_step(1e-3, 0.9, false, 0.).unwrap(),
             |group| group.rmsprop_step(1e-3, 0.9, 0., 1e-8, 0.).unwrap(),
         ];
-        // Updated by one core, and by all.
+        // Updated on one core, and on all cores.
         for count in [100, 300_000] {
             for (number, step) in steps.iter().enumerate() {
                 let parameter = Tensor::zeros([count], (Kind::Float, Device::Cpu)).set_requires_grad(true);
@@ -238,7 +238,7 @@ mod tests {
             }
         }
         let tiny = Tensor::from_slice(&[1e-30f32]);
-        assert!((tiny * 1e-10).double_value(&[0]) > 0., "all else is computed as ever");
+        assert!((tiny * 1e-10).double_value(&[0]) > 0., "other operations keep subnormal numbers");
     }
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
         let mut group = Group::new(&step);
         group.add(&parameter, &parameter.zeros_like().detach(), &parameter.zeros_like().detach()).unwrap();
         let gradient = Tensor::from_slice(&[1f32, 2., 3., 4., 5., 6.]).view([2, 3]);
-        // The product's gradient with respect to `parameter` is a transposed, so column-major, tensor.
+        // The gradient of the product with respect to `parameter` is a transposed, so column-major, tensor.
         let loss = (parameter.tr() * gradient.tr().contiguous()).sum(Kind::Float);
         loss.backward();
         group.sgd_step(1., 0., false, 0.).unwrap();

@@ -1,4 +1,4 @@
-// The process: its signals, its logs and its end.
+// Process-wide settings: signals, logging and exit.
 #pragma once
 #include <csignal>
 #include <cstdint>
@@ -10,10 +10,10 @@ namespace cresset {
 
 [[noreturn]] inline void exit_at_once(std::int32_t code) { std::_Exit(code); }
 
-// Has a write beyond the limit on a file's size fail (EFBIG), which would end the process otherwise.
+// Makes a write beyond the file size limit fail (EFBIG) instead of ending the process.
 inline void ignore_file_size_signal() { std::signal(SIGXFSZ, SIG_IGN); }
 
-// Sets the level that libtorch's logs are shown from.
+// Sets the minimum level of libtorch's log messages to error.
 inline void log_errors_only() { FLAGS_caffe2_log_level = c10::GLOG_ERROR; }
 
 }  // namespace cresset

@@ -1,21 +1,21 @@
-//! The process: its signals, its logs and its end.
+//! Process-wide settings: signals, logging and exit.
 
 use crate::ffi;
 
-/// Ends the process at once. Unlike `std::process::exit`, it runs nothing more, so that it is safe while other threads are
-/// within libtorch, whose objects an orderly end would take away under their hands.
+/// Exits the process immediately. Unlike `std::process::exit`, it runs no exit handlers, so it is safe while other threads
+/// run inside libtorch: exit handlers would destroy objects that those threads use.
 pub fn exit_at_once(code: i32) -> ! {
     ffi::exit_at_once(code);
     unreachable!("the process has ended")
 }
 
-/// Has a write beyond the limit on a file's size (`ulimit -f`) fail as one to a full disk does, instead of ending the process.
+/// Makes a write beyond the file size limit (`ulimit -f`) fail like a write to a full disk, instead of ending the process.
 pub fn survive_file_size_limit() {
     ffi::ignore_file_size_signal();
 }
 
-/// Keeps libtorch from writing warnings to standard error, which come with C++ back traces. A level that the user has set
-/// in `TORCH_CPP_LOG_LEVEL` stays.
+/// Disables libtorch's warnings on standard error, which include C++ backtraces. A level set by the user in
+/// `TORCH_CPP_LOG_LEVEL` takes precedence.
 pub fn silence_warnings() {
     if std::env::var_os("TORCH_CPP_LOG_LEVEL").is_none() {
         ffi::log_errors_only();

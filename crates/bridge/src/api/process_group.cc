@@ -14,11 +14,11 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #include <torch/version.h>
 
-// ProcessGroupGloo.hpp is read with stand-ins for gloo's names (../gloo), which were compared for this version.
+// ProcessGroupGloo.hpp is compiled with stubs of gloo's names (../gloo), which were checked against this version.
 static_assert(TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR == 11, "compare crates/bridge/gloo with the new ProcessGroupGloo.hpp");
 #if defined(__x86_64__) && defined(__GLIBCXX__)
 static_assert(sizeof(c10d::ProcessGroupGloo) == 488 && sizeof(c10d::ProcessGroupGloo::Options) == 176,
-              "this is not the layout that libtorch was built with");
+              "the layout differs from the one that libtorch was built with");
 #endif
 
 namespace cresset {
@@ -49,8 +49,8 @@ std::string text(c10d::Store& store, const std::string& key) {
   return {value.begin(), value.end()};
 }
 
-// A name that process 0 makes up and tells the others, none of which takes one that was told before: each asks by a name
-// of its own, and what answers to that is new.
+// A unique name that process 0 creates and sends to the others. A process must not accept a name that was sent in an earlier
+// run, so each asks under a key of its own, and the answer under that key is new.
 std::string agreed_name(c10d::Store& store, int rank, int size, Milliseconds timeout) {
   const auto own = fresh_name();
   if (rank > 0) {
@@ -62,7 +62,7 @@ std::string agreed_name(c10d::Store& store, int rank, int size, Milliseconds tim
   }
   const auto end = std::chrono::steady_clock::now() + timeout;
   for (int next = 1; next < size;) {
-    // Those before `next` have heard it. What stands here may be of an earlier time, and is answered until it is not.
+    // All ranks before `next` have received it. A key here may be from an earlier run; it is answered until the rank is done.
     const auto ask = "ask/" + std::to_string(next);
     if (store.check({ask})) store.set("answer/" + text(store, ask), bytes(own));
     if (store.check({own + "/heard/" + std::to_string(next)})) {
@@ -70,7 +70,7 @@ std::string agreed_name(c10d::Store& store, int rank, int size, Milliseconds tim
       continue;
     }
     if (std::chrono::steady_clock::now() >= end) {
-      throw std::runtime_error("process " + std::to_string(next) + " did not come");
+      throw std::runtime_error("process " + std::to_string(next) + " did not join in time");
     }
     std::this_thread::sleep_for(Milliseconds(5));
   }
@@ -96,13 +96,13 @@ std::unique_ptr<ProcessGroup> join_process_group(rust::Str host, uint16_t port, 
   options.isServer = hosts_store;
   options.multiTenant = hosts_store;
   options.numWorkers = size;
-  // As Python does: every process announces itself, and the host of the store waits for all.
+  // Like Python: every process announces itself, and the host of the store waits for all.
   options.waitWorkers = true;
   options.timeout = timeout;
   c10::intrusive_ptr<c10d::Store> store = c10::make_intrusive<c10d::TCPStore>(std::string(host), options);
   store->setTimeout(timeout);
   if (was_used) store = c10::make_intrusive<c10d::PrefixStore>(agreed_name(*store, rank, size, timeout), store);
-  // The prefixes of torch.distributed's default group, so that a Python process can be one of its members.
+  // The prefixes of torch.distributed's default group, so that a Python process can join.
   store = below("0/", below("default_pg", store));
   auto group = c10::make_intrusive<c10d::ProcessGroup>(store, rank, size);
   auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(below("cpu/", store), rank, size,

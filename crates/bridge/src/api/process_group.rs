@@ -11,7 +11,7 @@ use crate::Result;
 use crate::ffi::{lend, own};
 use crate::ffi_distributed as ffi;
 
-/// The rendezvous of a process group, and the place of this process in it.
+/// The rendezvous of a process group, and the rank of this process in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendezvous {
     /// Host of the store.
@@ -45,10 +45,10 @@ impl std::fmt::Debug for ProcessGroup {
 }
 
 impl ProcessGroup {
-    /// Joins the other processes.
+    /// Joins the process group.
     ///
     /// # Errors
-    /// Processes that do not join in time, and a store that cannot be reached.
+    /// Other processes do not join within the timeout, or the store cannot be reached.
     pub fn join(rendezvous: &Rendezvous) -> Result<Self> {
         let Rendezvous { host, port, hosts_store, was_used, rank, size, timeout } = rendezvous;
         let (rank, size) = (*rank as i32, *size as i32);
@@ -57,20 +57,20 @@ impl ProcessGroup {
     }
 
     /// Opens NCCL for tensors on the GPU. The plugin must be open ([`Plugin`](crate::cuda::Plugin)), and the GPU of
-    /// this process the current one.
+    /// this process must be the current device.
     ///
     /// # Errors
-    /// A plugin that is not open, and errors of NCCL.
+    /// The plugin is not open, or NCCL fails.
     pub fn open_nccl(&self, timeout: Duration) -> Result<()> {
         Ok(self.0.open_nccl(milliseconds(timeout))?)
     }
 
-    /// All-reduces `tensor` in place by the sum.
+    /// All-reduces `tensor` in place by sum.
     pub fn all_reduce_sum(&self, tensor: &mut Tensor) -> Result<()> {
         Ok(self.0.all_reduce_sum(lend(tensor))?)
     }
 
-    /// All-reduces `tensor` in place by the maximum.
+    /// All-reduces `tensor` in place by maximum.
     pub fn all_reduce_max(&self, tensor: &mut Tensor) -> Result<()> {
         Ok(self.0.all_reduce_max(lend(tensor))?)
     }
@@ -93,7 +93,7 @@ impl ProcessGroup {
         Ok(KeyValueStore(self.0.key_value_store()?))
     }
 
-    /// All-reduces `tensor` by the sum, differentiably: gradients are all-reduced in the backward pass.
+    /// All-reduces `tensor` by sum, differentiably: the backward pass all-reduces the gradients.
     pub fn all_reduce_with_grad(&self, tensor: &Tensor) -> Result<Tensor> {
         Ok(own(ffi::all_reduce_with_grad(&self.0, lend(tensor))?))
     }
@@ -132,7 +132,7 @@ impl KeyValueStore {
         Ok(self.0.set(key, value)?)
     }
 
-    /// The value of a key, if it was set.
+    /// The value of a key, or `None` if it is not set.
     pub fn get(&self, key: &str) -> Result<Option<String>> {
         let value = self.0.get(key)?;
         Ok((!value.is_empty()).then_some(value))

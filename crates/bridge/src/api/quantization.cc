@@ -29,11 +29,11 @@ jit::Module observer(const std::string& name, at::ScalarType dtype, at::QScheme 
   return module;
 }
 
-// The attribute of an observer that says that what is below 0 is not needed.
+// The attribute of an observer that marks an activation followed by ReLU, so that negative values need no range.
 constexpr auto RECTIFIED = "rectified";
 
-// The least and the greatest value of all calls. Seven bits are used of the eight: processors without VNNI add pairs of
-// products in 16 bits, which eight would overflow.
+// The minimum and maximum over all calls. Only seven of the eight bits are used: CPUs without VNNI add pairs of products in
+// 16 bits, which eight bits would overflow.
 jit::Module range_observer() {
   auto module = observer("RangeObserver", at::kQUInt8, at::kPerTensorAffine);
   module.register_attribute(RECTIFIED, c10::BoolType::get(), false);
@@ -53,7 +53,7 @@ def calculate_qparams(self) -> Tuple[Tensor, Tensor]:
   return module;
 }
 
-// The greatest weight of each output, whose range is symmetric.
+// The largest absolute weight of each output; the range is symmetric.
 jit::Module weight_observer() {
   auto module = observer("WeightObserver", at::kQInt8, at::kPerChannelSymmetric);
   module.register_attribute("ch_axis", c10::IntType::get(), int64_t{0});
@@ -70,7 +70,7 @@ def calculate_qparams(self) -> Tuple[Tensor, Tensor]:
   return module;
 }
 
-// libtorch knows by the name that the range is found anew at each call.
+// libtorch recognizes dynamic quantization by this observer's name.
 jit::Module placeholder_observer() {
   auto module = observer("PlaceholderObserver", at::kQUInt8, at::kPerTensorAffine);
   module.register_attribute("is_dynamic", c10::BoolType::get(), true);
@@ -80,7 +80,7 @@ jit::Module placeholder_observer() {
 
 jit::QuantType kind(bool dynamic) { return dynamic ? jit::QuantType::DYNAMIC : jit::QuantType::STATIC; }
 
-// Tells the observers of what goes into a ReLU and nowhere else, so that no integers are spent on what it takes away.
+// Marks the observers of activations whose only consumer is a ReLU, so that no integers are spent on negative values.
 void spare_negatives(jit::Module& module) {
   for (auto* node : module.get_method("forward").graph()->nodes()) {
     auto is_relu = [](const jit::Use& use) { return use.user->kind() == c10::aten::relu; };
@@ -93,7 +93,7 @@ void spare_negatives(jit::Module& module) {
   }
 }
 
-// libtorch's own patterns join a convolution with its ReLU only where both are modules.
+// libtorch's patterns fuse a convolution with its ReLU only if both are modules.
 void join_relu(std::shared_ptr<jit::Graph>& graph) {
   jit::SubgraphRewriter rewriter;
   rewriter.RegisterRewritePattern(R"(
@@ -122,7 +122,7 @@ graph(%a, %b, %scale, %zero):
 std::unique_ptr<ScriptModule> observed(const ScriptModule& module, bool dynamic) {
   auto copy = module.module_.clone();
   inline_calls(*copy.get_method("forward").graph());
-  // Freezing merges batch normalisation into the convolutions before it.
+  // Freezing folds batch normalization into the preceding convolutions.
   auto frozen = jit::freeze(copy);
   auto activation = dynamic ? placeholder_observer() : range_observer();
   jit::QConfigDict all{{"", std::make_tuple(activation, weight_observer())}};

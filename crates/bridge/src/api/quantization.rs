@@ -1,5 +1,5 @@
-//! Modules whose linear layers, convolutions and recurrent cells compute with 8-bit integers (Jacob et al., "Quantization
-//! and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018).
+//! Quantization: modules whose linear layers, convolutions and recurrent cells compute with 8-bit integers (Jacob et al.,
+//! "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018).
 
 use tch::Tensor;
 
@@ -7,37 +7,37 @@ use crate::Result;
 use crate::ffi::{self, lend};
 use crate::script::{Module, Values};
 
-/// How values become integers; weights always do so by the greatest one of each output.
+/// How activations are quantized. Weights are always quantized symmetrically per output channel, by their maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// By their range in each batch. Of linear layers; what lies between them stays float.
+    /// By the range of each batch. Applies to linear layers; the operations between them stay in float32.
     Dynamic,
-    /// By the range that they were seen in once and for all. Of convolutions and linear layers, and what lies between.
+    /// By a fixed range from calibration. Applies to convolutions, linear layers and the operations between them.
     Static,
 }
 
 impl Module {
-    /// A copy of the module, frozen in evaluation mode on the CPU. In the static scheme, its `forward` takes note of the
-    /// range of all it computes.
+    /// Returns a copy of the module, frozen in evaluation mode on the CPU. With the static scheme, its `forward` records the
+    /// ranges of all activations (calibration).
     pub fn observed(&self, scheme: Scheme) -> Result<Module> {
         Ok(Module(ffi::observed(self.inner(), scheme == Scheme::Dynamic)?))
     }
 
-    /// What [`Module::observed`] gave, after some calls, with integers in it.
+    /// Quantizes a module from [`Module::observed`] after it was called with calibration data.
     pub fn quantized(&self, scheme: Scheme) -> Result<Module> {
         Ok(Module(ffi::quantized(self.inner(), scheme == Scheme::Dynamic)?))
     }
 
-    /// Whether `forward` uses an operation, such as `aten::conv2d`, not counting what it does in submodules: a frozen module
-    /// has none.
+    /// Whether `forward` uses an operation, such as `aten::conv2d`. Submodules are not searched, but a frozen module has
+    /// none.
     pub fn uses(&self, operation: &str) -> Result<bool> {
         Ok(ffi::uses(self.inner(), operation)?)
     }
 }
 
 impl Values {
-    /// Gives the attribute `name`, of type `__torch__.torch.classes.rnn.CellParamsBase`, the weights of one direction of a
-    /// recurrent layer, float32 in PyTorch's order (`weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`), the matrices as integers.
+    /// Sets the attribute `name`, of type `__torch__.torch.classes.rnn.CellParamsBase`, to the weights of one direction of a
+    /// recurrent layer: float32 in PyTorch's order (`weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`); matrices are quantized.
     pub fn put_quantized_cell(&mut self, name: &str, weights: [&Tensor; 4]) -> Result<()> {
         let [weight_ih, weight_hh, bias_ih, bias_hh] = weights.map(lend);
         Ok(ffi::put_quantized_cell(self.inner_mut(), name, weight_ih, weight_hh, bias_ih, bias_hh)?)
@@ -77,7 +77,7 @@ class Model(Module):
         model
     }
 
-    /// The greatest error as a share of the greatest value.
+    /// The largest absolute error relative to the largest value.
     fn error(model: &Module, float: &Module, x: &Tensor) -> f64 {
         let (found, expected) =
             (model.call("forward", x).unwrap().remove(0), float.call("forward", x).unwrap().remove(0));

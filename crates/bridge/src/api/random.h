@@ -1,4 +1,4 @@
-// The state of libtorch's default random generator on the CPU.
+// The state of libtorch's default random number generators.
 #pragma once
 #include <memory>
 
@@ -9,7 +9,7 @@ namespace cresset {
 std::unique_ptr<at::Tensor> cpu_generator_state();
 void set_cpu_generator_state(const at::Tensor& state);
 
-// The same of the generator of a CUDA device.
+// The state of the generator of a CUDA device.
 std::unique_ptr<at::Tensor> cuda_generator_state(int64_t device);
 void set_cuda_generator_state(int64_t device, const at::Tensor& state);
 

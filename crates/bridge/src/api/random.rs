@@ -1,32 +1,32 @@
-//! The state of libtorch's default random generators, which dropout and initialisation draw from.
+//! The state of libtorch's default random number generators, used by dropout and initialization.
 
 use tch::{Device, Tensor};
 
 use crate::ffi::{self, lend, own};
 use crate::{Error, Result};
 
-/// The generator's state, uint8 (5056).
+/// Returns the state of the CPU generator, uint8 (5056).
 pub fn cpu_generator_state() -> Result<Tensor> {
     Ok(own(ffi::cpu_generator_state()?))
 }
 
-/// Takes the generator back to a state that [`cpu_generator_state`] gave.
+/// Restores a state returned by [`cpu_generator_state`].
 ///
 /// # Errors
-/// A tensor that is no such state.
+/// The tensor is not a generator state.
 pub fn set_cpu_generator_state(state: &Tensor) -> Result<()> {
     Ok(ffi::set_cpu_generator_state(lend(state))?)
 }
 
-/// The state of the generator of a CUDA device, uint8.
+/// Returns the state of the generator of a CUDA device, uint8.
 ///
 /// # Errors
-/// A device that is no CUDA device, or is not there.
+/// The device is not a CUDA device, or does not exist.
 pub fn cuda_generator_state(device: Device) -> Result<Tensor> {
     Ok(own(ffi::cuda_generator_state(index(device)?)?))
 }
 
-/// Takes the generator of a CUDA device back to a state that [`cuda_generator_state`] gave.
+/// Restores a state of a CUDA device's generator, returned by [`cuda_generator_state`].
 pub fn set_cuda_generator_state(device: Device, state: &Tensor) -> Result<()> {
     Ok(ffi::set_cuda_generator_state(index(device)?, lend(state))?)
 }
@@ -34,7 +34,7 @@ pub fn set_cuda_generator_state(device: Device, state: &Tensor) -> Result<()> {
 fn index(device: Device) -> Result<i64> {
     match device {
         Device::Cuda(index) => Ok(index as i64),
-        other => Err(Error(format!("{other:?} is no CUDA device"))),
+        other => Err(Error(format!("{other:?} is not a CUDA device"))),
     }
 }
 

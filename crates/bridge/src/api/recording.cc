@@ -13,7 +13,7 @@ namespace {
 
 namespace jit = torch::jit;
 
-// Tells the tracer which graph value stands for each tensor of the module `value` and of those in it.
+// Maps each tensor of the module `value` and its submodules to a graph value in the tracer.
 void introduce(jit::tracer::TracingState& state, const jit::Module& module, jit::Value* value, const std::string& prefix,
                const Values& values) {
   for (const auto& of : module.named_children()) {
@@ -28,10 +28,10 @@ void introduce(jit::tracer::TracingState& state, const jit::Module& module, jit:
   }
 }
 
-// The operations that read a tensor's values into the program, and what a person calls them.
+// The operations that read a tensor's values into the program, with their names in Python.
 const std::map<std::string, std::string> kReads = {{"aten::_local_scalar_dense", "item"}, {"aten::equal", "equal"}};
 
-// The recording of this thread; libtorch calls back by plain functions.
+// The current recording of this thread; libtorch's callbacks are plain functions.
 thread_local Recording* current = nullptr;
 
 }  // namespace
@@ -50,7 +50,7 @@ Recording::Recording(const ScriptModule& module, const Values& values, const at:
   jit::tracer::setTracingState(state_);
 }
 
-// Also when the forward pass has failed.
+// Also called when the forward pass has failed.
 Recording::~Recording() {
   jit::tracer::setTracingState(nullptr);
   at::removeCallback(watching_);
@@ -70,7 +70,7 @@ std::unique_ptr<at::ObserverContext> Recording::watch(const at::RecordFunction& 
   return nullptr;
 }
 
-// Whether a tensor was computed from the example, as far as the recording knows it.
+// Whether the recording knows that a tensor was computed from the example.
 bool Recording::depends_on_example(const at::IValue& value) const {
   if (!value.isTensor() || !value.toTensor().defined() || !state_->hasValue(value)) return false;
   std::set<const jit::Value*> seen;
@@ -98,7 +98,7 @@ void Recording::finish(ScriptModule& module, rust::Str method, const at::Tensor&
   auto& of = module.module_;
   jit::FixupTraceScopeBlocks(graph, &of);
   jit::NormalizeOps(graph);
-  // A name that is not that of the module's class cannot be saved.
+  // A method can be saved only if its name has the prefix of the module's class.
   c10::QualifiedName name(*of.type()->name(), std::string(method.data(), method.size()));
   of.type()->addMethod(of._ivalue()->compilation_unit()->create_function(name, graph));
 }

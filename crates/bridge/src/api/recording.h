@@ -1,4 +1,4 @@
-// A forward pass that runs in Rust, recorded as a method of a module.
+// Traces a forward pass that runs in Rust into a method of a module.
 #pragma once
 #include <memory>
 #include <set>
@@ -11,14 +11,14 @@
 
 namespace cresset {
 
-// While it lives, libtorch records what this thread computes.
+// While it exists, libtorch's tracer records the operations of this thread.
 class Recording {
  public:
   Recording(const ScriptModule& module, const Values& values, const at::Tensor& example);
   ~Recording();
-  // Ends the recording: what `output` was computed by becomes the method `method`.
+  // Ends the recording: the operations that computed `output` become the method `method`.
   void finish(ScriptModule& module, rust::Str method, const at::Tensor& output);
-  // What was done that the recording holds as it was for the example: names of operations, and sentences of libtorch's.
+  // Operations that may make the trace valid only for the example: names of operations, and warnings from libtorch.
   rust::Vec<rust::String> warnings() const;
 
  private:
@@ -32,8 +32,8 @@ class Recording {
   at::CallbackHandle watching_ = 0;
 };
 
-// `values` are the tensors that the forward pass computes with, under the names of the module's attributes, which take
-// their place in the recording.
+// `values` are the tensors used in the forward pass, under the names of the module's attributes, which replace them in the
+// recording.
 std::unique_ptr<Recording> begin_recording(const ScriptModule& module, const Values& values, const at::Tensor& example);
 
 }  // namespace cresset

@@ -1,4 +1,4 @@
-//! A forward pass that runs in Rust, recorded as a method of a TorchScript module.
+//! Traces a forward pass that runs in Rust into a method of a TorchScript module.
 
 use tch::Tensor;
 
@@ -7,16 +7,16 @@ use crate::script::{Module, Values};
 use crate::{Error, Result};
 
 impl Module {
-    /// Runs `forward` on `example` and makes what it computes the method `method`. `values` are the tensors that it
-    /// computes with, under the names of the module's attributes: the method reads those.
+    /// Runs `forward` on `example` and records its operations as the method `method`. `values` are the tensors that
+    /// `forward` uses, under the names of the module's attributes; the method reads those attributes.
     ///
-    /// What is recorded are the tensor operations. A size that `forward` reads is a constant of the method, and of a
-    /// branch, the way that was taken. Given back are the operations that read values computed from the example, by which
-    /// a result may depend on it: `item`, `equal`, and what else libtorch warns of. Memory that is copied out of a tensor,
-    /// as `Vec::try_from` does, is not seen.
+    /// Only tensor operations are recorded: sizes that `forward` reads become constants, and only the branches taken are
+    /// kept. Returns the operations that read values computed from the example, because the result may depend on them:
+    /// `item`, `equal`, and others for which libtorch's tracer warns. Memory that is copied out of a tensor, for example by
+    /// `Vec::try_from`, is not detected.
     ///
     /// # Errors
-    /// A result that does not depend on the example, or not by operations of libtorch.
+    /// The result does not depend on the example through operations of libtorch.
     pub fn record(
         &mut self,
         method: &str,
@@ -25,10 +25,10 @@ impl Module {
         forward: impl FnOnce(&Tensor) -> Tensor,
     ) -> Result<Vec<String>> {
         let mut recording = ffi::begin_recording(self.inner(), values.inner(), lend(example))?;
-        // Gradients would make the parameters constants. A panic in `forward` drops the recording, which ends the recording.
+        // With gradients, the parameters would become constants. A panic in `forward` drops the recording, which ends it.
         let output = tch::no_grad(|| forward(example));
         let mut recording =
-            recording.as_mut().ok_or_else(|| Error("the recording did not begin".to_string()))?;
+            recording.as_mut().ok_or_else(|| Error("the recording was not started".to_string()))?;
         recording.as_mut().finish(self.inner_mut(), method, lend(&output))?;
         Ok(recording.warnings())
     }

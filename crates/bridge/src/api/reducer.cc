@@ -10,7 +10,7 @@
 namespace cresset {
 namespace {
 
-// As DistributedDataParallel: so many bytes of parameters are sent at once.
+// Broadcast bucket size, as in DistributedDataParallel.
 constexpr size_t kBroadcastBytes = 250 * 1024 * 1024;
 
 at::Tensor sum_of(c10d::ProcessGroup& group, const at::Tensor& tensor) {
@@ -51,9 +51,9 @@ void Reducer::begin(int64_t bucket_bytes) {
   const auto first_bytes = std::min<int64_t>(c10d::kDefaultFirstBucketBytes, bucket_bytes);
   const std::vector<size_t> limits{static_cast<size_t>(first_bytes), static_cast<size_t>(bucket_bytes)};
   auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(parameters_, limits, sparse));
-  // The gradients of the last layers come first.
+  // The gradients of the last layers are ready first.
   std::reverse(buckets.begin(), buckets.end());
-  // Gradients as views of the buckets would save a copy, but cannot be dropped between two steps, as is done here.
+  // Gradients as views of the buckets would save a copy, but could not be reset between steps, as is done here.
   reducer_ = std::make_shared<c10d::Reducer>(
       parameters_, std::move(buckets), group_, sparse, bucket_bytes, /*find_unused_parameters=*/false,
       /*gradient_as_bucket_view=*/false, std::unordered_map<size_t, std::string>{}, first_bytes,

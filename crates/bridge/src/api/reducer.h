@@ -1,5 +1,5 @@
-// Averages the gradients of the processes of a group while the backward pass goes on: c10d's Reducer, the engine of
-// PyTorch's DistributedDataParallel.
+// Averages gradients over the processes of a group during the backward pass: c10d's Reducer, the engine of PyTorch's
+// DistributedDataParallel.
 #pragma once
 #include <memory>
 #include <vector>
@@ -20,10 +20,10 @@ class Reducer {
   ~Reducer();
 
   void add_parameter(const at::Tensor& parameter) { parameters_.push_back(parameter); }
-  // Checks that all processes have the same parameters, and gives them the values of process 0. Gradients are sent when
-  // so many bytes of them have come together.
+  // Checks that all processes have the same parameters, and broadcasts them from rank 0. Gradients are all-reduced in buckets
+  // of this size.
   void begin(int64_t bucket_bytes);
-  // Makes ready for a forward pass whose backward pass ends with averaged gradients.
+  // Prepares a forward pass whose backward pass averages the gradients.
   void prepare() const;
 
  private:
@@ -34,7 +34,7 @@ class Reducer {
 
 std::unique_ptr<Reducer> new_reducer(const ProcessGroup& group);
 
-// The sum of `tensor` over the group, through which gradients flow: theirs are summed too.
+// All-reduces `tensor` over the group by sum, differentiably: the backward pass all-reduces the gradients.
 std::unique_ptr<at::Tensor> all_reduce_with_grad(const ProcessGroup& group, const at::Tensor& tensor);
 
 }  // namespace cresset

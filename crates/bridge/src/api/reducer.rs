@@ -12,19 +12,19 @@ use crate::process_group::ProcessGroup;
 /// Averages the gradients of a set of parameters over a process group.
 pub struct Reducer(UniquePtr<ffi::Reducer>);
 
-/// Bucket size of the gradient all-reduce, that of DistributedDataParallel.
+/// Bucket size of the gradient all-reduce, the default of DistributedDataParallel.
 const BUCKET_BYTES: i64 = 25 * 1024 * 1024;
 
-// SAFETY: the C++ object holds reference-counted tensors and nothing bound to a thread, and locks what its hooks share
-// with the threads of the backward pass.
+// SAFETY: the C++ object holds reference-counted tensors and nothing bound to a thread, and locks the data that its hooks
+// share with the threads of the backward pass.
 unsafe impl Send for Reducer {}
 
 impl Reducer {
-    /// Broadcasts the parameters from rank 0 and averages their gradients from then on. All parameters must require gradients, and
-    /// have the same order in each process.
+    /// Broadcasts the parameters from rank 0 and averages their gradients from then on. All parameters must require
+    /// gradients, and have the same order in each process.
     ///
     /// # Errors
-    /// Processes whose parameters differ in number or shape.
+    /// The parameters differ in number or shape between processes.
     pub fn new<'a>(group: &ProcessGroup, parameters: impl IntoIterator<Item = &'a Tensor>) -> Result<Self> {
         let mut reducer = ffi::new_reducer(group.inner())?;
         for parameter in parameters {
@@ -34,8 +34,8 @@ impl Reducer {
         Ok(Reducer(reducer))
     }
 
-    /// Prepares a forward pass whose backward pass averages the gradients over the processes. Without it, the backward pass
-    /// accumulates local gradients, which the next prepared one includes.
+    /// Prepares a forward pass whose backward pass averages the gradients over all processes. Without it, the backward pass
+    /// accumulates local gradients, which the next prepared backward pass includes.
     pub fn prepare(&self) -> Result<()> {
         Ok(self.0.prepare()?)
     }

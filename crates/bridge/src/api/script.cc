@@ -18,12 +18,12 @@
 namespace cresset {
 namespace {
 
-// A bound for calls that are no methods of a class, which stay.
+// A limit on inlining passes; calls of functions that are not methods remain.
 constexpr int kDeepestCall = 200;
 
 std::string text(rust::Str s) { return std::string(s.data(), s.size()); }
 
-// Fills an instance of `type` from `values`; submodules take the names below `prefix`.
+// Fills an instance of `type` from `values`; submodules use names with the prefix `prefix`.
 torch::jit::Module instantiate(const std::shared_ptr<torch::jit::CompilationUnit>& unit, const c10::ClassTypePtr& type,
                                const std::string& prefix, const Values& values) {
   torch::jit::Module module(unit, type);
@@ -39,13 +39,13 @@ torch::jit::Module instantiate(const std::shared_ptr<torch::jit::CompilationUnit
     } else if (name == "training") {
       module._ivalue()->setSlot(slot, true);
     } else {
-      TORCH_CHECK(false, "the attribute ", prefix, name, " of the TorchScript source was given no value");
+      TORCH_CHECK(false, "the attribute ", prefix, name, " of the TorchScript source has no value");
     }
   }
   return module;
 }
 
-// Compiles `source`, which holds the classes beside `class_name`, into `unit`, and makes an instance of that class.
+// Compiles `source`, which contains `class_name` and the classes it uses, into `unit`, and creates an instance of that class.
 torch::jit::Module from_source(const std::shared_ptr<torch::jit::CompilationUnit>& unit, const std::string& source,
                                const std::string& class_name, const Values& values) {
   c10::QualifiedName name(class_name);
@@ -83,7 +83,7 @@ bool has_calls(torch::jit::Block* block) {
 }  // namespace
 
 void inline_calls(torch::jit::Graph& graph) {
-  // A pass puts the methods that are called in their places, and leaves the calls that those make.
+  // One pass inlines the called methods, but not the calls inside them.
   for (int pass = 0; pass < kDeepestCall && (pass == 0 || has_calls(graph.block())); ++pass) torch::jit::Inline(graph);
 }
 
@@ -135,18 +135,18 @@ std::unique_ptr<ScriptModule> load_module(rust::Str path, rust::Str device, rust
 void ScriptModule::save(rust::Str path, rust::Slice<const ExtraFile> extra) const {
   torch::jit::ExtraFilesMap files;
   for (const auto& file : extra) files[std::string(file.name)] = std::string(file.text);
-  // What Module::save does. A writer that cannot write throws, and again in its destructor, which would end the process: it is
-  // given up then, and goes away only when it has come to its end.
+  // As in Module::save. A writer that fails throws, and throws again in its destructor, which would end the process: it is
+  // leaked in that case, and destroyed only after it has finished.
   auto* writer = new caffe2::serialize::PyTorchStreamWriter(text(path));
   torch::jit::ScriptModuleSerializer(*writer).serialize(module_, files, /*bytecode_format=*/false,
                                                         /*save_mobile_debug_info=*/false);
   writer->writeEndOfFile();
   delete writer;
-  // Nobody looks whether the last bytes were taken.
+  // The writer does not check whether the last bytes were written.
   char end[4] = {};
   std::ifstream written(text(path), std::ios::binary);
   written.seekg(-22, std::ios::end).read(end, sizeof end);
-  if (std::string(end, sizeof end) != "PK\x05\x06") throw std::runtime_error("the file could not be written to its end");
+  if (std::string(end, sizeof end) != "PK\x05\x06") throw std::runtime_error("the file could not be written completely");
 }
 
 void ScriptModule::set_training(bool training) { module_.train(training); }
@@ -174,7 +174,7 @@ void ScriptModule::call_with_intermediates(rust::Str method, const at::Tensor& i
   auto graph = inlined(module_.get_method(text(method)));
   std::vector<torch::jit::Value*> made;
   for (auto* node : graph->nodes()) {
-    // What is got from the module are its parameters.
+    // Attributes and constants are not intermediate results.
     if (node->kind() == c10::prim::GetAttr || node->kind() == c10::prim::Constant) continue;
     for (auto* value : node->outputs()) {
       if (value->type()->isSubtypeOf(*c10::TensorType::get())) made.push_back(value);
@@ -187,7 +187,7 @@ void ScriptModule::call_with_intermediates(rust::Str method, const at::Tensor& i
   torch::jit::Stack stack{module_._ivalue(), input};
   torch::jit::Code code(graph, "intermediates");
   torch::jit::InterpreterState(code).run(stack);
-  // Of equal length, so that the order of the names is theirs.
+  // Zero-padded to equal length, so that the order of the names is the order of the results.
   for (size_t i = 0; i < stack.size(); ++i) {
     auto number = std::to_string(i);
     results.by_name[std::string(8 - std::min<size_t>(8, number.size()), '0') + number] = stack[i].toTensor();

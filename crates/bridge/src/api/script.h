@@ -1,4 +1,4 @@
-// TorchScript modules: made from source, loaded, saved, called.
+// TorchScript modules: compile, load, save, call.
 #pragma once
 #include <map>
 #include <memory>
@@ -12,7 +12,7 @@ struct ExtraFile;
 
 namespace cresset {
 
-// The values of a module's attributes, under dotted names such as "fc1.weight".
+// Values for a module's attributes, by dotted name, such as "fc1.weight".
 class Values {
  public:
   void put_tensor(rust::Str name, const at::Tensor& tensor);
@@ -29,47 +29,47 @@ class ScriptModule {
   explicit ScriptModule(torch::jit::Module module) : module_(std::move(module)) {}
   void save(rust::Str path, rust::Slice<const ExtraFile> extra) const;
   void set_training(bool training);
-  // Parameters and buffers; gives their names in the order of Python's state_dict().
+  // Parameters and buffers; returns their names in the order of Python's state_dict().
   rust::Vec<rust::String> state(Values& tensors) const;
   // Results are named "0", "1", … in the order in which the method returns them.
   void call(rust::Str method, const at::Tensor& input, Values& results) const;
-  // Calls a method and keeps what its operations made on the way: results are named "0", "1", … in the order of their making,
-  // the last one being what the method returns.
+  // Calls a method and keeps all intermediate results, named "0", "1", … in order of computation; the last one is the
+  // method's result.
   void call_with_intermediates(rust::Str method, const at::Tensor& input, Values& results) const;
   // Adds methods, given as TorchScript source.
   void define(rust::Str source);
-  // The type that a method returns, as TorchScript writes it.
+  // The return type of a method in TorchScript notation.
   rust::String result_type(rust::Str method) const;
-  // The names of the methods that can be called.
+  // The names of the methods.
   rust::Vec<rust::String> methods() const;
   // The qualified name of the module's class.
   rust::String class_name() const;
-  // Whether a class of this qualified name came with the module.
+  // Whether the module's code defines a class of this qualified name.
   bool knows_class(rust::Str name) const;
-  // The names of the parameters, or of the buffers, in the order of their definition; their tensors go into `values`.
+  // The names of the parameters or buffers, in the order of their definition; `values` receives their tensors.
   rust::Vec<rust::String> tensors(bool parameters, Values& values) const;
-  // Puts another tensor in the place of a parameter.
+  // Replaces a parameter.
   void set_parameter(rust::Str name, const at::Tensor& value);
-  // Gives an attribute of type int another value.
+  // Sets an attribute of type int.
   void set_int(rust::Str name, int64_t value);
   // The submodule of this name, or null.
   std::unique_ptr<ScriptModule> child(rust::Str name) const;
-  // A copy on the CPU that shares nothing with this module, classes included.
+  // A deep copy on the CPU, including classes.
   std::unique_ptr<ScriptModule> copy() const;
-  // An instance of a class from `source` around this module, which is its attribute `attribute`.
+  // Creates an instance of a class from `source` that contains this module as the attribute `attribute`.
   std::unique_ptr<ScriptModule> wrapped(rust::Str source, rust::Str class_name, const Values& values,
                                         rust::Str attribute) const;
 
   torch::jit::Module module_;
 };
 
-// A copy of a method's graph in which all methods that it calls stand where they are called.
+// A copy of a method's graph with all method calls inlined.
 std::shared_ptr<torch::jit::Graph> inlined(const torch::jit::Method& method);
-// The same in place.
+// Inlines in place.
 void inline_calls(torch::jit::Graph& graph);
 std::unique_ptr<Values> new_values();
 std::unique_ptr<ScriptModule> module_from_source(rust::Str source, rust::Str class_name, const Values& values);
-// Each member of `extra` is filled with the text of the file of its name; an absent file leaves it empty.
+// Each entry of `extra` receives the text of the file of its name; it stays empty if the file is missing.
 std::unique_ptr<ScriptModule> load_module(rust::Str path, rust::Str device, rust::Vec<ExtraFile>& extra);
 
 }  // namespace cresset

@@ -1,4 +1,4 @@
-//! TorchScript modules: made from source, loaded, saved, called.
+//! TorchScript modules: compile, load, save, call.
 
 use std::path::Path;
 
@@ -8,26 +8,26 @@ use tch::{Device, Tensor};
 use crate::ffi::{self, ExtraFile, lend, own};
 use crate::{Error, Result};
 
-/// The values of a module's attributes under dotted names, such as `fc1.weight`.
+/// Values for a module's attributes, by dotted name, such as `fc1.weight`.
 pub struct Values(UniquePtr<ffi::Values>);
 
 impl Values {
-    /// No values.
+    /// Creates an empty set of values.
     pub fn new() -> Self {
         Values(ffi::new_values())
     }
 
-    /// Gives the attribute `name` this tensor; the module shares its memory.
+    /// Sets the attribute `name` to a tensor; the module shares its memory.
     pub fn put_tensor(&mut self, name: &str, tensor: &Tensor) -> Result<()> {
         Ok(self.0.pin_mut().put_tensor(name, lend(tensor))?)
     }
 
-    /// Gives the attribute `name`, of type `List[str]`, these strings.
+    /// Sets the attribute `name`, of type `List[str]`.
     pub fn put_strings(&mut self, name: &str, strings: &[String]) -> Result<()> {
         Ok(self.0.pin_mut().put_strings(name, strings.to_vec())?)
     }
 
-    /// Gives the attribute `name`, of type `int`, this value.
+    /// Sets the attribute `name`, of type `int`.
     pub fn put_int(&mut self, name: &str, value: i64) -> Result<()> {
         Ok(self.0.pin_mut().put_int(name, value)?)
     }
@@ -65,20 +65,20 @@ impl Default for Values {
 pub struct Module(pub(crate) UniquePtr<ffi::ScriptModule>);
 
 impl Module {
-    /// Compiles `source`, in the dialect of the `code/` folder of a saved module, and makes an instance of
-    /// `class_name` (`__torch__.Name`) with the attributes that `values` gives; it starts in training mode.
+    /// Compiles `source`, in the dialect of the `code/` folder of a saved module, and creates an instance of
+    /// `class_name` (`__torch__.Name`) with the attributes in `values`. The module starts in training mode.
     ///
     /// # Errors
-    /// Source that does not compile, and an attribute without a value.
+    /// The source does not compile, or an attribute has no value.
     pub fn from_source(source: &str, class_name: &str, values: &Values) -> Result<Self> {
         Ok(Module(ffi::module_from_source(source, class_name, &values.0)?))
     }
 
-    /// Loads a TorchScript file onto `device`, with the text of the extra files that `extra` names; an absent one is
-    /// given as an empty string.
+    /// Loads a TorchScript file onto `device`. Also returns the text of the extra files named in `extra`, an empty string
+    /// for a missing one.
     ///
     /// # Errors
-    /// A file that is missing, no TorchScript, or damaged.
+    /// The file is missing, damaged, or not a TorchScript file.
     pub fn load(path: &Path, device: Device, extra: &[&str]) -> Result<(Self, Vec<String>)> {
         let mut files: Vec<_> =
             extra.iter().map(|name| ExtraFile { name: name.to_string(), text: String::new() }).collect();
@@ -86,7 +86,7 @@ impl Module {
         Ok((Module(module), files.into_iter().map(|file| file.text).collect()))
     }
 
-    /// Writes the module to `path`, with extra files (name, text) that `torch::jit::load` gives back.
+    /// Saves the module to `path`, with extra files (name, text), which `torch::jit::load` returns.
     pub fn save(&self, path: &Path, extra: &[(&str, &str)]) -> Result<()> {
         let files: Vec<_> = extra
             .iter()
@@ -95,13 +95,13 @@ impl Module {
         Ok(self.0.save(utf8(path)?, &files)?)
     }
 
-    /// Switches between training (`true`) and evaluation.
+    /// Sets training mode (`true`) or evaluation mode.
     pub fn set_training(&mut self, training: bool) -> Result<()> {
         Ok(self.0.pin_mut().set_training(training)?)
     }
 
-    /// Parameters and buffers under their dotted names, in the order of Python's `state_dict()`; they share the module's
-    /// memory and need no gradient.
+    /// Parameters and buffers by dotted name, in the order of Python's `state_dict()`. They share the module's memory and
+    /// do not require gradients.
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
         let mut tensors = Values::new();
         let names = self.0.state(tensors.0.pin_mut())?;
@@ -111,15 +111,15 @@ impl Module {
             .collect()
     }
 
-    /// Calls `method` with one tensor. A method that returns one tensor gives one, a tuple gives its elements in order.
+    /// Calls `method` with one tensor. Returns the resulting tensor, or the elements of the resulting tuple in order.
     pub fn call(&self, method: &str, input: &Tensor) -> Result<Vec<Tensor>> {
         let mut results = Values::new();
         self.0.call(method, lend(input), results.0.pin_mut())?;
         Ok(results.into_tensors()?.into_iter().map(|(_, tensor)| tensor).collect())
     }
 
-    /// Calls `method`, which returns one tensor, and gives all tensors that its operations made, in their order; the last
-    /// one is what it returns.
+    /// Calls `method`, which returns one tensor, and returns all tensors that its operations created, in order; the last
+    /// one is the result.
     pub fn call_with_intermediates(&self, method: &str, input: &Tensor) -> Result<Vec<Tensor>> {
         let mut results = Values::new();
         self.0.call_with_intermediates(method, lend(input), results.0.pin_mut())?;
@@ -129,20 +129,20 @@ impl Module {
     /// Adds methods, given as TorchScript source (`def predict(self, x: Tensor) -> Tensor: …`).
     ///
     /// # Errors
-    /// Source that does not compile.
+    /// The source does not compile.
     pub fn define(&mut self, source: &str) -> Result<()> {
         Ok(self.0.pin_mut().define(source)?)
     }
 
-    /// The type that `method` returns, as TorchScript writes it: `Tensor`, `Tuple[Tensor, Tensor]`.
+    /// The return type of `method` in TorchScript notation: `Tensor`, `Tuple[Tensor, Tensor]`.
     ///
     /// # Errors
-    /// A method that the module has not.
+    /// The module has no such method.
     pub fn result_type(&self, method: &str) -> Result<String> {
         Ok(self.0.result_type(method)?)
     }
 
-    /// The names of the methods that can be called.
+    /// The names of the methods.
     pub fn methods(&self) -> Result<Vec<String>> {
         Ok(self.0.methods()?)
     }
@@ -152,12 +152,12 @@ impl Module {
         Ok(self.0.class_name()?)
     }
 
-    /// Whether a class of this qualified name came with the module.
+    /// Whether the module's code defines a class of this qualified name.
     pub fn knows_class(&self, name: &str) -> Result<bool> {
         Ok(self.0.knows_class(name)?)
     }
 
-    /// The parameters by their names, in the order of their definition. The tensors are the module's own.
+    /// The parameters by name, in the order of their definition. The tensors share the module's memory.
     pub fn parameters(&self) -> Result<Vec<(String, Tensor)>> {
         self.tensors(true)
     }
@@ -173,35 +173,35 @@ impl Module {
         values.take(names)
     }
 
-    /// Puts another tensor in the place of the parameter `name`.
+    /// Replaces the parameter `name`.
     ///
     /// # Errors
-    /// A parameter that the module has not.
+    /// The module has no such parameter.
     pub fn set_parameter(&mut self, name: &str, value: &Tensor) -> Result<()> {
         Ok(self.0.pin_mut().set_parameter(name, lend(value))?)
     }
 
-    /// Gives the attribute `name`, of type `int`, another value.
+    /// Sets the attribute `name`, of type `int`.
     ///
     /// # Errors
-    /// An attribute that the module has not.
+    /// The module has no such attribute.
     pub fn set_int(&mut self, name: &str, value: i64) -> Result<()> {
         Ok(self.0.pin_mut().set_int(name, value)?)
     }
 
-    /// The submodule `name`, if there is one. It is the same object, not a copy.
+    /// The submodule `name`, or `None`. It is the same object, not a copy.
     pub fn child(&self, name: &str) -> Result<Option<Module>> {
         let child = self.0.child(name)?;
         Ok((!child.is_null()).then_some(Module(child)))
     }
 
-    /// A copy on the CPU that shares nothing with this module.
+    /// A deep copy on the CPU.
     pub fn copy(&self) -> Result<Module> {
         Ok(Module(self.0.copy()?))
     }
 
-    /// An instance of a class from `source`, as [`Module::from_source`] makes it, around this module: it is the attribute
-    /// `attribute`, whose type in the source is [`Module::class_name`].
+    /// Creates an instance of a class from `source`, like [`Module::from_source`], that contains this module as the
+    /// attribute `attribute`. Its type in the source is [`Module::class_name`].
     pub fn wrapped(&self, source: &str, class_name: &str, values: &Values, attribute: &str) -> Result<Self> {
         Ok(Module(self.0.wrapped(source, class_name, &values.0, attribute)?))
     }
@@ -216,7 +216,7 @@ impl Module {
 }
 
 fn utf8(path: &Path) -> Result<&str> {
-    path.to_str().ok_or_else(|| Error(format!("{} is not UTF-8, which libtorch needs", path.display())))
+    path.to_str().ok_or_else(|| Error(format!("{} is not valid UTF-8, which libtorch requires", path.display())))
 }
 
 pub(crate) fn device_name(device: Device) -> String {
@@ -279,7 +279,7 @@ class Scale(Module):
     #[test]
     fn an_attribute_without_a_value_is_named() {
         let error = Module::from_source(SCALE, "__torch__.Scale", &Values::new()).err().unwrap();
-        assert_eq!(error.0, "the attribute factor of the TorchScript source was given no value");
+        assert_eq!(error.0, "the attribute factor of the TorchScript source has no value");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Process groups of a build without the feature `distributed`: they cannot be joined, so their methods are never called.
+//! Stubs for a build without the feature `distributed`: process groups cannot be joined, so their methods are never called.
 
-/// The counterpart of the module of the same name that the feature compiles.
+/// Stub of the module that the feature compiles.
 pub mod process_group {
     use std::time::Duration;
 
@@ -8,7 +8,7 @@ pub mod process_group {
 
     use crate::{Error, Result};
 
-    /// The rendezvous of a process group, and the place of this process in it.
+    /// The rendezvous of a process group, and the rank of this process in it.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Rendezvous {
         /// Host of the store.
@@ -27,7 +27,7 @@ pub mod process_group {
         pub timeout: Duration,
     }
 
-    /// A process group, of which there is none.
+    /// A process group, which cannot be created in this build.
     #[derive(Debug)]
     pub enum ProcessGroup {}
 
@@ -81,7 +81,7 @@ pub mod process_group {
         }
     }
 
-    /// A key-value store, of which there is none.
+    /// A key-value store, which cannot be created in this build.
     #[derive(Debug)]
     pub enum KeyValueStore {}
 
@@ -98,14 +98,14 @@ pub mod process_group {
     }
 }
 
-/// The counterpart of the module of the same name that the feature compiles.
+/// Stub of the module that the feature compiles.
 pub mod reducer {
     use tch::Tensor;
 
     use super::process_group::ProcessGroup;
     use crate::Result;
 
-    /// Averages gradients over a process group, of which there is none.
+    /// Averages gradients over a process group; cannot be created in this build.
     #[derive(Debug)]
     pub enum Reducer {}
 

@@ -1,19 +1,20 @@
-//! Memory of tensors on the CPU that is kept for the next tensors.
+//! A caching allocator for CPU tensors.
 
 use super::Kernel;
 use crate::ffi;
 
-/// While one of these lives, the CPU keeps the larger blocks of memory (128 KiB and more) that tensors give back, and hands them
-/// out to the next tensors.
+/// While a value of this type exists, the CPU allocator keeps freed blocks of 128 KiB and more and reuses them for new
+/// tensors.
 ///
-/// A training step wants the same blocks as the one before. The C library gives them back to the system in between, which hands
-/// them out again page by page, each cleared. What is kept never makes a process larger than it has been: blocks in use and kept
-/// ones together stay below the most that was in use at once. With the last of these values, all goes back to the system.
+/// Each training step needs the same blocks as the one before. The C library would return them to the system in between,
+/// which then provides them again page by page, each one cleared. The cache never increases the peak memory of the
+/// process: used and cached blocks together stay below the largest amount that was in use at once. When the last value
+/// is dropped, all cached memory returns to the system.
 #[derive(Debug)]
 pub struct KeptMemory(());
 
 impl KeptMemory {
-    /// Keeps memory from here on; none where the kernel is switched off.
+    /// Starts caching; `None` if the kernel is disabled.
     pub fn start_if_enabled() -> Option<Self> {
         Kernel::TensorMemory.is_enabled().then(|| {
             Kernel::TensorMemory.count_run();
@@ -26,7 +27,7 @@ impl KeptMemory {
         KeptMemory(())
     }
 
-    /// The bytes that are kept at this moment, used by no tensor.
+    /// Bytes in the cache, not used by any tensor.
     pub fn bytes() -> usize {
         ffi::kept_bytes()
     }
@@ -38,8 +39,8 @@ impl Drop for KeptMemory {
     }
 }
 
-/// Lets the C library keep up to 64 MiB of freed memory for the next use, from now on and for the whole process. Otherwise it
-/// returns the larger tensors of each forward pass to the system, which hands them out again page by page.
+/// Lets the C library keep up to 64 MiB of freed memory, for the rest of the process. By default it returns the larger
+/// tensors of each forward pass to the system, which then provides them again page by page.
 pub fn keep_freed_memory() {
     if Kernel::HeapMemory.is_enabled() {
         Kernel::HeapMemory.count_run();
@@ -68,7 +69,7 @@ mod tests {
         let again = (tensor(4), tensor(3));
         assert_eq!([again.0.data_ptr(), again.1.data_ptr()], places);
         drop(again);
-        // Two thirds of the smaller block would be left over. A new one has to come, and the older of these to go.
+        // The smaller block would waste two thirds, so a new one is allocated and the oldest cached one is freed.
         let small = tensor(1);
         assert_eq!(KeptMemory::bytes(), 3 * MEGABYTE);
         drop(memory);
@@ -93,11 +94,11 @@ mod tests {
         let early = tensor(10);
         drop((tensor(4), tensor(6)));
         assert_eq!(KeptMemory::bytes(), 10 * MEGABYTE);
-        // At most, 20 MB were in use. With these 12 there are 22, so that nothing can be kept.
+        // The peak was 20 MB. With these 12, 22 MB are in use, so nothing can be cached.
         let late = tensor(12);
         assert_eq!(KeptMemory::bytes(), 0);
         drop(late);
-        // With these 8 there may be 4 besides, so that the block of 12 goes.
+        // With these 8, only 4 may be cached, so the block of 12 is freed.
         let last = tensor(8);
         assert_eq!(KeptMemory::bytes(), 0);
         drop((early, last));

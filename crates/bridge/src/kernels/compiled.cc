@@ -135,7 +135,7 @@ std::unique_ptr<at::Tensor> scaled(const at::Tensor& raw, const at::Tensor& offs
   auto result = at::empty(shape, floats.options());
   const auto width = shape[0] == 0 ? 0 : result.numel() / shape[0];
   const auto fits = [&](const at::Tensor& of) { return of.numel() == 1 || of.numel() == width || shape[0] == 0; };
-  TORCH_CHECK(floats.numel() == result.numel() && fits(offset) && fits(scale), "the input has another width");
+  TORCH_CHECK(floats.numel() == result.numel() && fits(offset) && fits(scale), "the input has a different number of features");
   // One pass in the place of two operations, which for a single row take longer to begin than to compute.
   const auto* from = floats.const_data_ptr<float>();
   const auto *offsets = offset.const_data_ptr<float>(), *scales = scale.const_data_ptr<float>();

@@ -1,4 +1,4 @@
-//! A method of a TorchScript module, ready to be run again and again on a CPU.
+//! A method of a TorchScript module, compiled for repeated calls on a CPU.
 
 use cxx::UniquePtr;
 use tch::Tensor;
@@ -8,28 +8,28 @@ use crate::Result;
 use crate::ffi::{self, lend, own};
 use crate::script::Module;
 
-/// A method as a single list of operations, without what costs time between them; the operations and so the bits of the
-/// results are the same. (Freezing the module first gains another 0.2 µs of 5 on a perceptron, and takes 0.5 s on a ResNet-18.)
+/// A method flattened into one list of operations, without the executor's overhead. The operations are unchanged, and so
+/// are the bits of the results. (Freezing the module first saves another 0.2 µs of 5 on a perceptron, and takes 0.5 s on a ResNet-18.)
 pub struct Compiled {
     code: UniquePtr<ffi::Compiled>,
     kernel: Kernel,
 }
 
-/// The batches that a method is called with.
+/// The batch sizes that a method is optimized for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Batches {
-    /// A few rows, for which kernels lie with the channels last.
+    /// Few rows: convolution weights are in channels-last order.
     Small,
-    /// Many rows, whose values and kernels are in oneDNN's own order from the first convolution to the last.
+    /// Many rows: activations and convolution weights are in oneDNN's blocked layout from the first convolution to the last.
     Large,
 }
 
 impl Compiled {
-    /// Makes `method`, which takes a tensor and returns one, ready. It shares the module's parameters. None where the kernel is
-    /// switched off.
+    /// Compiles `method`, which takes a tensor and returns one. It shares the module's parameters. `None` if the kernel is
+    /// disabled.
     ///
     /// # Errors
-    /// A method that the module has not.
+    /// The module has no such method.
     pub fn new(module: &Module, method: &str) -> Result<Option<Self>> {
         let kernel = Kernel::GraphInterpreter;
         if !kernel.is_enabled() {
@@ -38,16 +38,17 @@ impl Compiled {
         Ok(Some(Compiled { code: ffi::compile(module.inner(), method)?, kernel }))
     }
 
-    /// The same with batch normalisation folded into convolutions, their kernels laid out for batches of a few rows or of many, and
-    /// small linear layers by products of the bridge's own, which rounds differently. None for a method that would gain nothing,
-    /// because it has neither in float32 or because it has no convolutions and batches are large, and for one that changes the
-    /// module.
+    /// Like [`Compiled::new`], but with batch normalization folded into convolutions, convolution weights laid out for small or
+    /// large batches, and small linear layers computed by the bridge's matrix products, which round differently. `None` if the
+    /// method would not become faster, because it has no float32 convolutions or linear layers, or because it has no
+    /// convolutions and batches are large. Also `None` for a method that modifies the module.
     ///
-    /// The module must be in evaluation mode; what is not folded is shared with it. Whether the results are those of the
-    /// module is for the caller to check: a normalisation by the statistics of the batch is folded, too, and methods may depend
-    /// on the order of values in memory.
+    /// The module must be in evaluation mode; everything that is not folded is shared with it. The caller must check that the
+    /// results equal those of the module: normalization by batch statistics is folded as well, and methods may depend on the
+    /// memory format.
     ///
     /// # Errors
+    /// The module has no such method.
     /// A method that the module has not.
     pub fn folded(module: &Module, method: &str, batches: Batches) -> Result<Option<Self>> {
         let kernel = Kernel::FoldedGraph;
@@ -58,7 +59,7 @@ impl Compiled {
         Ok((!code.is_null()).then_some(Compiled { code, kernel }))
     }
 
-    /// Calls the method, without gradients; nor can any flow through the result.
+    /// Calls the method without recording gradients; the result cannot be used in autograd.
     pub fn run(&self, input: &Tensor) -> Result<Tensor> {
         let output = own(self.code.run(lend(input))?);
         self.kernel.count_run();
@@ -66,11 +67,12 @@ impl Compiled {
     }
 }
 
-/// `(raw - offset) / scale`, float32 (N, sizes…), of raw values (N, …) on the CPU, in any shape with as many values a row.
-/// `offset` and `scale` are float32, with one value or as many as a row has. None where the kernel is switched off.
+/// Computes `(raw - offset) / scale`, float32 (N, sizes…), from raw values (N, …) on the CPU, in any shape with the same
+/// number of values per row. `offset` and `scale` are float32, with one value or one per value of a row. `None` if the
+/// kernel is disabled.
 ///
 /// # Errors
-/// Values of another number.
+/// The number of values does not match.
 pub fn scaled(raw: &Tensor, offset: &Tensor, scale: &Tensor, sizes: &[i64]) -> Result<Option<Tensor>> {
     if !Kernel::Preprocessing.is_enabled() {
         return Ok(None);
@@ -185,7 +187,7 @@ class Convolution(Module):
                 assert_eq!(
                     found.is_contiguous(),
                     batches == Batches::Large,
-                    "channels are last for a few rows"
+                    "small batches use channels-last weights"
                 );
             }
         }
@@ -264,10 +266,10 @@ class Perceptron(Module):
         let folded = |module: &Module| Compiled::folded(module, "forward", Batches::Small).unwrap();
         let settled = folded(&module).unwrap().run(&x).unwrap();
         module.set_training(true).unwrap();
-        // Dropout lies between the second layer and the third, and changes what comes of them.
+        // Dropout between the second and the third layer changes the result.
         assert_ne!(folded(&module).unwrap().run(&x).unwrap(), settled);
         assert!(Compiled::folded(&perceptron(40), "forward", Batches::Large).unwrap().is_none());
-        // The second layer is large, the others are not.
+        // The second layer is large, the others are small.
         let module = perceptron(300);
         let expected = tch::no_grad(|| module.call("forward", &x)).unwrap().remove(0);
         assert!(folded(&module).unwrap().run(&x).unwrap().allclose(&expected, 1e-4, 1e-5, false));

@@ -1,4 +1,4 @@
-//! Convolutions in bfloat16 whose gradients take fewer tiles than libtorch's.
+//! bfloat16 convolutions whose weight gradients need fewer AMX tiles than libtorch's.
 
 use tch::Tensor;
 
@@ -6,9 +6,9 @@ use super::Kernel;
 use crate::Result;
 use crate::ffi::{self, lend, own};
 
-/// Convolves pictures, (N, channels, height, width), with a weight, (outputs, channels, kernel, kernel), as autocast to bfloat16
-/// does; autograd can be sent back through it once. None where libtorch's operation is the better or the only one: on processors
-/// without AMX, without autocast, for results of more than eight columns, and for channels that do not lie side by side.
+/// Convolves images, (N, channels, height, width), with a weight, (outputs, channels, kernel, kernel), like autocast to
+/// bfloat16; supports one backward pass. `None` where libtorch's operation is faster or required: on CPUs without AMX,
+/// without autocast, for outputs of more than eight columns, and for inputs that are not in channels-last format.
 pub fn convolve(pictures: &Tensor, weight: &Tensor, stride: i64, padding: i64) -> Result<Option<Tensor>> {
     if !Kernel::Bf16Convolution.is_enabled() || !ffi::multiplies_bfloat16_tiles() {
         return Ok(None);
@@ -42,7 +42,7 @@ mod tests {
         autocast::with(Device::Cpu, Kind::BFloat16, convolve).unwrap()
     }
 
-    /// Beside float64: no further from it than libtorch's bfloat16, by and large.
+    /// The error relative to float64 is about the same as that of libtorch's bfloat16, or smaller.
     #[test]
     fn values_and_gradients_are_as_exact_as_libtorchs() {
         tch::manual_seed(3);
@@ -66,7 +66,7 @@ mod tests {
             let wide =
                 exact.each_ref().map(|tensor| tensor.detach().to_kind(Kind::Double).set_requires_grad(true));
             let results = [
-                ours(&own[0], &own[1], stride, padding).expect("it suits"),
+                ours(&own[0], &own[1], stride, padding).expect("the kernel applies"),
                 autocast::with(Device::Cpu, Kind::BFloat16, || of(&theirs)).unwrap(),
                 of(&wide),
             ];
@@ -102,8 +102,8 @@ mod tests {
         assert!(ours(&pictures, &weight, 1, 1).is_some());
         assert!(ours(&pictures.contiguous(), &weight, 1, 1).is_none(), "channels first");
         assert!(ours(&tensors(2, [8, 8], 16, 3)[0], &weight, 1, 1).is_none(), "wide");
-        assert!(ours(&pictures, &tensors(2, [8, 8], 4, 1)[1], 1, 0).is_none(), "a product already");
-        assert!(ours(&pictures, &tensors(2, [6, 8], 4, 3)[1], 1, 1).is_none(), "other channels");
-        assert!(ours(&pictures, &tensors(2, [8, 8], 4, 7)[1], 1, 1).is_none(), "wider than the picture");
+        assert!(ours(&pictures, &tensors(2, [8, 8], 4, 1)[1], 1, 0).is_none(), "a 1×1 convolution is already a matrix product");
+        assert!(ours(&pictures, &tensors(2, [6, 8], 4, 3)[1], 1, 1).is_none(), "the channels differ");
+        assert!(ours(&pictures, &tensors(2, [8, 8], 4, 7)[1], 1, 1).is_none(), "the kernel is larger than the image");
     }
 }

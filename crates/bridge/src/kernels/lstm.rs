@@ -1,4 +1,4 @@
-//! A layer of a long short-term memory in training, in fewer steps than libtorch's.
+//! An LSTM layer in training, with fewer operations than libtorch's.
 
 use tch::Tensor;
 
@@ -6,8 +6,8 @@ use super::Kernel;
 use crate::Result;
 use crate::ffi::{self, bridge::LstmDirection, lend, own};
 
-/// What a direction of a layer learns, float32 on the CPU. The gates are those of the input, of forgetting, of the candidates, and
-/// of the output, as in PyTorch.
+/// The parameters of one direction of a layer, float32 on the CPU. The gates are input, forget, cell and output, in
+/// PyTorch's order.
 #[derive(Debug)]
 pub struct Direction<'a> {
     /// (4 · hidden, inputs).
@@ -31,8 +31,8 @@ impl Direction<'_> {
     }
 }
 
-/// The outputs, (length, N, 2 · hidden), of sequences, (length, N, inputs), which autograd can be sent back through once. None where
-/// libtorch does better: on other devices, in other precisions, and for states that are wide, or no multiple of 16.
+/// The outputs, (length, N, 2 · hidden), for sequences, (length, N, inputs); supports one backward pass. `None` where
+/// libtorch is faster: on other devices, with other dtypes, and for hidden sizes that are large or not a multiple of 16.
 pub fn layer(inputs: &Tensor, forwards: &Direction, backwards: &Direction) -> Result<Option<Tensor>> {
     if !Kernel::Lstm.is_enabled() {
         return Ok(None);
@@ -114,9 +114,9 @@ mod tests {
     #[test]
     fn what_libtorch_does_better_is_left_to_it() {
         let x = |inputs| Tensor::randn([3, 2, inputs], (Kind::Float, Device::Cpu));
-        assert!(by_formulas(&x(4), &weights(4, 24, Kind::Float)).is_none(), "no multiple of 16");
-        assert!(by_formulas(&x(4), &weights(4, 512, Kind::Float)).is_none(), "a wide state");
-        assert!(by_formulas(&x(5), &weights(4, 16, Kind::Float)).is_none(), "other inputs");
+        assert!(by_formulas(&x(4), &weights(4, 24, Kind::Float)).is_none(), "not a multiple of 16");
+        assert!(by_formulas(&x(4), &weights(4, 512, Kind::Float)).is_none(), "a large hidden size");
+        assert!(by_formulas(&x(5), &weights(4, 16, Kind::Float)).is_none(), "the input sizes differ");
         let wide = Tensor::randn([3, 2, 4], (Kind::Double, Device::Cpu));
         assert!(by_formulas(&wide, &weights(4, 16, Kind::Double)).is_none(), "float64");
     }

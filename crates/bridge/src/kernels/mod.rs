@@ -1,8 +1,8 @@
-//! Kernels that compute what libtorch could compute, too, and are faster where they are used.
+//! Kernels that replace operations of libtorch where they are faster.
 //!
-//! [`TABLE`] lists them: what each replaces, when it runs, what it gains and which test proves that it runs. The entry point
-//! of a kernel asks [`Kernel::is_enabled`] and counts its runs; where the kernel is switched off or does not apply, the entry
-//! point returns `None` and the caller uses libtorch's operations.
+//! [`TABLE`] lists them: what each replaces, when it runs, its speedup, and the test that proves that it runs. The entry
+//! point of a kernel checks [`Kernel::is_enabled`] and counts its runs. If the kernel is disabled or does not apply, the
+//! entry point returns `None` and the caller uses libtorch's operations.
 
 pub mod allocator;
 pub mod compiled;
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use table::{Entry, TABLE};
 
-/// A kernel of this project. Its row of [`TABLE`] is the one of the same number.
+/// A kernel of this project. Its discriminant is its index in [`TABLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the table describes each")]
 pub enum Kernel {
@@ -43,13 +43,13 @@ static IS_ENABLED: [AtomicBool; COUNT] = [const { AtomicBool::new(true) }; COUNT
 static RUNS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
 
 impl Kernel {
-    /// Whether the kernel may run in this process.
+    /// Whether the kernel is enabled in this process.
     pub fn is_enabled(self) -> bool {
         IS_ENABLED[self as usize].load(Ordering::Relaxed)
     }
 
-    /// Switches the kernel on or off for the whole process. All kernels are on at first. What was made while a kernel was on, such
-    /// as a compiled module, keeps it.
+    /// Enables or disables the kernel for the whole process. All kernels are enabled initially. Objects created while a kernel
+    /// was enabled, such as a compiled module, keep using it.
     pub fn set_enabled(self, is_enabled: bool) {
         IS_ENABLED[self as usize].store(is_enabled, Ordering::Relaxed);
         if self == Kernel::DecimalParser {
@@ -57,7 +57,7 @@ impl Kernel {
         }
     }
 
-    /// How often the kernel has run in this process: calls, for the decimal parser numbers.
+    /// The number of runs of the kernel in this process: calls, or numbers for the decimal parser.
     pub fn runs(self) -> u64 {
         match self {
             Kernel::DecimalParser => cresset_decimals::runs(),
@@ -70,7 +70,7 @@ impl Kernel {
     }
 }
 
-/// Switches all kernels off for the whole process, so that libtorch computes everything.
+/// Disables all kernels for the whole process, so that libtorch computes everything.
 pub fn use_libtorch_only() {
     TABLE.iter().for_each(|entry| entry.kernel.set_enabled(false));
 }

@@ -1,4 +1,4 @@
-//! Batch normalisation of pictures in training, in fewer walks over them than libtorch's.
+//! Batch normalization of images in training, with fewer passes over memory than libtorch's.
 
 use tch::Tensor;
 
@@ -6,28 +6,28 @@ use super::Kernel;
 use crate::Result;
 use crate::ffi::{self, bridge, lend, own};
 
-/// What is learned of each channel, the figures that follow the batches, and how; each tensor is (channels).
+/// The parameters, running statistics and options of a batch normalization; each tensor is (channels).
 #[derive(Debug)]
 pub struct BatchNorm<'a> {
-    /// What normalised values are multiplied by.
+    /// The scale applied after normalization.
     pub weight: &'a Tensor,
-    /// What is added to them then.
+    /// The shift applied after scaling.
     pub bias: &'a Tensor,
-    /// Follows the means of the batches; is changed.
+    /// The running mean, updated in place.
     pub running_mean: &'a Tensor,
-    /// Follows their variances; is changed.
+    /// The running variance, updated in place.
     pub running_variance: &'a Tensor,
-    /// How fast they follow: the share of a batch.
+    /// The weight of the current batch in the running statistics.
     pub momentum: f64,
-    /// What is added to the variance.
+    /// Added to the variance for numerical stability.
     pub epsilon: f64,
 }
 
 impl BatchNorm<'_> {
-    /// Normalises pictures, (N, channels, height, width), by their own figures, and sets what is below zero then to zero if
-    /// `is_rectified`; autograd can be sent back through it once. None, and nothing changed, where libtorch's operations are to do
-    /// it: on other devices, for pictures neither of float32 nor of bfloat16, for channels that do not lie side by side or are no
-    /// multiple of 16. What is learned and followed is float32.
+    /// Normalizes images, (N, channels, height, width), by the statistics of the batch, followed by a ReLU if `is_rectified`;
+    /// supports one backward pass. `None`, with nothing changed, where libtorch's operations must be used: on other devices,
+    /// for dtypes other than float32 and bfloat16, and for inputs that are not in channels-last format or whose number of
+    /// channels is not a multiple of 16. Parameters and running statistics are float32.
     pub fn normalise(&self, pictures: &Tensor, is_rectified: bool) -> Result<Option<Tensor>> {
         if !Kernel::BatchNorm.is_enabled() {
             return Ok(None);
@@ -55,7 +55,7 @@ mod tests {
     use crate::processor::has_vectors;
     use tch::{Device, Kind};
 
-    /// Pictures, weights, biases and running figures.
+    /// Images, weights, biases and running statistics.
     fn tensors(sizes: [i64; 4], kind: Kind) -> Vec<Tensor> {
         let options = (kind, Device::Cpu);
         let pictures = channels_last(&(Tensor::randn(sizes, options) * 3 + 50)).unwrap();
@@ -80,7 +80,7 @@ mod tests {
         if is_rectified { y.relu() } else { y }
     }
 
-    /// Beside float64: no further from it than libtorch's float32, by and large.
+    /// The error relative to float64 is about the same as that of libtorch's float32, or smaller.
     #[test]
     fn values_and_gradients_are_as_exact_as_libtorchs() {
         tch::manual_seed(3);
@@ -93,10 +93,10 @@ mod tests {
         }
     }
 
-    /// Compares for pictures of a kind; `least` is the error, beside the greatest value, that is always one of rounding.
+    /// Compares results for images of dtype `kind`; `least` is the relative error that rounding alone explains.
     fn compare(sizes: [i64; 4], is_rectified: bool, kind: Kind, least: f64) {
         let mut exact = tensors(sizes, Kind::Double);
-        // All normalise the same values, those that the kind can have.
+        // All implementations normalize the same values, rounded to `kind`.
         exact[0] = exact[0].detach().to_kind(kind).to_kind(Kind::Double).set_requires_grad(true);
         let copied = || -> Vec<Tensor> {
             let copy = |(index, tensor): (usize, &Tensor)| {

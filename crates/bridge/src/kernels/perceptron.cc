@@ -33,9 +33,9 @@ std::unique_ptr<Perceptron> new_perceptron() { return std::make_unique<Perceptro
 
 void Perceptron::add_layer(const at::Tensor& weight, const at::Tensor& bias) {
   TORCH_CHECK(is_plain(weight) && weight.dim() == 2 && is_plain(bias) && bias.dim() == 1 && bias.size(0) == weight.size(0),
-              "a layer of a perceptron has a float32 matrix and as many biases on the CPU");
+              "a layer needs a float32 weight matrix and one bias per output, on the CPU");
   TORCH_CHECK(layers_.empty() || layers_.back().outputs() == weight.size(1),
-              "a layer takes as many values as the one before it gives");
+              "the input size of a layer must equal the output size of the layer before it");
   layers_.push_back({weight, bias, {}, {}});
 }
 
@@ -100,10 +100,10 @@ std::unique_ptr<at::Tensor> Perceptron::infer(const at::Tensor& inputs) const {
 int64_t Perceptron::checked(const at::Tensor& inputs, const at::Tensor& labels) const {
   TORCH_CHECK(!layers_.empty() && inputs.device().is_cpu() && inputs.scalar_type() == at::kFloat && inputs.dim() > 1 &&
                   inputs.size(0) > 0 && inputs.numel() == inputs.size(0) * layers_.front().inputs(),
-              "inputs are float32 with the values that the first layer takes, on the CPU");
+              "inputs must be float32 on the CPU and match the input size of the first layer");
   TORCH_CHECK(labels.device().is_cpu() && labels.scalar_type() == at::kLong && labels.dim() == 1 &&
                   labels.size(0) == inputs.size(0),
-              "labels are int64, one a row, on the CPU");
+              "labels must be int64 on the CPU, one per row");
   return inputs.size(0);
 }
 

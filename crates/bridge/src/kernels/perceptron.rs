@@ -1,4 +1,4 @@
-//! A training step of a multilayer perceptron by its formulas, without autograd's record of it.
+//! A training step of a multilayer perceptron, without autograd.
 
 use cxx::UniquePtr;
 use tch::Tensor;
@@ -7,31 +7,31 @@ use super::Kernel;
 use crate::Result;
 use crate::ffi::{self, lend, own};
 
-/// Linear layers with a rectifier between each two, and the mean cross-entropy of what the last one gives: float32, on the CPU.
+/// Linear layers with ReLU between them, and the mean cross-entropy of the logits: float32, on the CPU.
 ///
-/// Small batches (4 million multiplications forward) are computed by products of the bridge's own, on one core; larger ones by
-/// libtorch's, with the bits that autograd gives.
+/// Small batches (up to 4 million multiplications in the forward pass) use the bridge's matrix products on one core;
+/// larger ones use libtorch's, with results bit-identical to autograd's.
 pub struct Perceptron(UniquePtr<ffi::Perceptron>);
 
-// SAFETY: the C++ object holds reference-counted tensors and nothing bound to a thread; what changes them is `&mut self`.
+// SAFETY: the C++ object holds reference-counted tensors and nothing bound to a thread; only `&mut self` methods change it.
 unsafe impl Send for Perceptron {}
 
-/// What came of a forward pass.
+/// The result of a forward pass.
 #[derive(Debug)]
 pub struct Forward {
     /// The mean loss.
     pub value: f64,
-    /// The same, float32, a scalar.
+    /// The mean loss as a float32 scalar tensor.
     pub loss: Tensor,
-    /// Float32 (N, classes).
+    /// The logits, float32 (N, classes).
     pub logits: Tensor,
 }
 
 impl Perceptron {
-    /// Layers with these weights (outputs, inputs) and biases (outputs), from the input to the output.
+    /// Creates layers with these weights (outputs, inputs) and biases (outputs), from the input to the output.
     ///
     /// # Errors
-    /// Parameters that are not float32 on the CPU.
+    /// Parameters are not float32 on the CPU.
     pub fn of<'a>(layers: impl IntoIterator<Item = (&'a Tensor, &'a Tensor)>) -> Result<Self> {
         let mut perceptron = ffi::new_perceptron();
         for (weight, bias) in layers {
@@ -40,34 +40,34 @@ impl Perceptron {
         Ok(Perceptron(perceptron))
     }
 
-    /// The same for [`Perceptron::forward`] and [`Perceptron::backward`]; none where that kernel is switched off.
+    /// Like [`Perceptron::of`], for [`Perceptron::forward`] and [`Perceptron::backward`]; `None` if the kernel is disabled.
     ///
     /// # Errors
-    /// Parameters that are not float32 on the CPU.
+    /// Parameters are not float32 on the CPU.
     pub fn for_training<'a>(
         layers: impl IntoIterator<Item = (&'a Tensor, &'a Tensor)>,
     ) -> Result<Option<Self>> {
         Kernel::MlpTraining.is_enabled().then(|| Perceptron::of(layers)).transpose()
     }
 
-    /// The mean loss of inputs, float32 (N, …), with labels, int64 (N). Nothing is changed by it.
+    /// Computes the mean loss of inputs, float32 (N, …), with labels, int64 (N). Does not modify parameters or gradients.
     ///
     /// # Errors
-    /// Inputs of other sizes than the layers'; labels that are no classes.
+    /// The inputs do not match the first layer, or a label is out of range.
     pub fn forward(&mut self, inputs: &Tensor, labels: &Tensor) -> Result<Forward> {
         let value = self.0.pin_mut().forward(lend(inputs), lend(labels))?;
         Kernel::MlpTraining.count_run();
         Ok(Forward { value, loss: own(self.0.loss()), logits: own(self.0.logits()) })
     }
 
-    /// Puts the gradients of the last forward pass beside the parameters, which must have none yet. The next call overwrites
-    /// them.
+    /// Sets the parameters' gradients from the last forward pass. The parameters must not have gradients yet. The next call
+    /// overwrites them.
     pub fn backward(&mut self) -> Result<()> {
         Ok(self.0.pin_mut().backward()?)
     }
 
-    /// The logits, float32 (N, classes), of inputs, float32 (N, …); none where gradients are recorded, and where libtorch's
-    /// operations are the faster. Each row's depend on that row alone.
+    /// Computes the logits, float32 (N, classes), of inputs, float32 (N, …). `None` if gradients are recorded or libtorch's
+    /// operations are faster. The logits of a row depend on that row alone.
     pub fn infer(&self, inputs: &Tensor) -> Result<Option<Tensor>> {
         if !Kernel::MlpInference.is_enabled() {
             return Ok(None);
@@ -134,7 +134,7 @@ mod tests {
         tch::manual_seed(1);
         let layers = layers(&[64, 128, 96, 10]);
         let mut perceptron = perceptron(&layers);
-        // Twice, with another number of rows.
+        // Twice, with different numbers of rows.
         for rows in [300, 290] {
             let (x, labels) = batch(&layers, rows);
             let own = by_formulas(&mut perceptron, &layers, &x, &labels);
@@ -154,7 +154,7 @@ mod tests {
                 let right = by_autograd(&wide, &x.to_kind(Kind::Double), &labels);
                 let (own, autograd) =
                     (by_formulas(&mut perceptron, &layers, &x, &labels), by_autograd(&layers, &x, &labels));
-                // The bits of autograd would be those of libtorch's products, as for large batches.
+                // autograd would give the bits of libtorch's products, as for large batches.
                 if widths.len() > 2 && rows == 32 && widths[0] > 1 {
                     assert_eq!(own != autograd, has_vectors(), "{widths:?}");
                 }

@@ -119,7 +119,7 @@ float SmallPerceptron::loss(int64_t classes) {
   shares({classes, columns, scores, gradient, logarithms.data(), share});
   float sum = 0;
   for (int64_t i = 0; i < rows_; ++i) {
-    TORCH_CHECK_INDEX(labels[i] >= 0 && labels[i] < classes, "label ", labels[i], " is none of ", classes, " classes");
+    TORCH_CHECK_INDEX(labels[i] >= 0 && labels[i] < classes, "label ", labels[i], " is out of range for ", classes, " classes");
     gradient[labels[i] * columns + i] -= share;
     sum += logarithms[i] - scores[labels[i] * columns + i];
   }

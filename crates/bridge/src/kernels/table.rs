@@ -1,26 +1,26 @@
-//! What each kernel replaces, when it runs, what it gains, and how that is known.
+//! The table of kernels: what each replaces, when it runs, its speedup, and the test that proves it.
 
 use super::Kernel;
 
-/// A kernel as the table has it.
+/// An entry of the table.
 #[derive(Debug)]
 pub struct Entry {
-    /// Its switch and its counter.
+    /// The kernel, for its switch and its counter.
     pub kernel: Kernel,
-    /// Its name, as `-v` reports it.
+    /// Its name, as reported by `-v`.
     pub name: &'static str,
-    /// Where it is, from the root of the repository.
+    /// Path of its source, relative to the repository root.
     pub source: &'static str,
-    /// What it replaces.
+    /// The operations that it replaces.
     pub replaces: &'static str,
-    /// When it is used.
+    /// The conditions under which it runs.
     pub condition: &'static str,
-    /// Time with the kernel / time without it, each with its row of `benches/kernels/`, on an AMD EPYC with two cores unless another
+    /// Time with the kernel / time without it, measured by `benches/kernels/`, on an AMD EPYC with two cores unless another
     /// machine is named.
     pub gain: &'static str,
-    /// Whether results have the bits of libtorch.
+    /// Whether results are bit-identical to libtorch's.
     pub is_exact: bool,
-    /// The test that proves by the counter that it runs, as file and function.
+    /// The test that proves by the counter that the kernel runs, as (file, function).
     pub proof: (&'static str, &'static str),
 }
 
@@ -57,7 +57,7 @@ pub static TABLE: [Entry; 14] = [
         name: "MLP training",
         source: "crates/bridge/src/kernels/perceptron.cc",
         replaces: "forward pass, cross-entropy and autograd's backward pass",
-        condition: "MLP without dropout, float32 on the CPU, plain cross-entropy, one process, no `--accumulate`, no teacher; small batches by matrix products of our own (`product.cc`), batches of more than 4 million multiplications by libtorch's",
+        condition: "MLP without dropout, float32 on the CPU, plain cross-entropy, one process, no `--accumulate`, no teacher; small batches use this project's matrix products (`product.cc`), batches of more than 4 million multiplications libtorch's",
         gain: "0.22 (digits MLP, batch 32: step)",
         is_exact: false,
         proof: DIGITS,
@@ -66,7 +66,7 @@ pub static TABLE: [Entry; 14] = [
         kernel: Kernel::MlpInference,
         name: "MLP inference",
         source: "crates/bridge/src/kernels/packed_layers.cc",
-        replaces: "`linear` and `relu` in the evaluation of a network in training",
+        replaces: "`linear` and `relu` in validation during training",
         condition: "MLP with small layers in float32 on a CPU with AVX2, no gradients recorded",
         gain: "0.82 (digits MLP, 100,000 rows: evaluation)",
         is_exact: false,
@@ -86,9 +86,9 @@ pub static TABLE: [Entry; 14] = [
         kernel: Kernel::Bf16Convolution,
         name: "bfloat16 convolution",
         source: "crates/bridge/src/kernels/convolution.cc",
-        replaces: "oneDNN's gradient of the weights of `conv2d`",
-        condition: "training with `--precision bf16` on a CPU with AMX, channels last, results of at most eight columns",
-        gain: "0.25 (gradient of the weights, 512 channels at 4×4, batch 128) on an Intel Xeon",
+        replaces: "oneDNN's weight gradient of `conv2d`",
+        condition: "training with `--precision bf16` on a CPU with AMX, channels last, outputs at most eight columns wide",
+        gain: "0.25 (weight gradient, 512 channels at 4×4, batch 128) on an Intel Xeon",
         is_exact: false,
         proof: BF16,
     },
@@ -97,7 +97,7 @@ pub static TABLE: [Entry; 14] = [
         name: "LSTM",
         source: "crates/bridge/src/kernels/lstm.cc",
         replaces: "`lstm` in training, forward and backward",
-        condition: "float32 on a CPU with AVX2, at most 256 values of state, a multiple of 16",
+        condition: "float32 on a CPU with AVX2, hidden size at most 256 and a multiple of 16",
         gain: "0.42 (LSTM of width 16 on 28×28, batch 16: step), 0.93 (width 128, batch 64)",
         is_exact: false,
         proof: LSTM,
@@ -116,7 +116,7 @@ pub static TABLE: [Entry; 14] = [
         kernel: Kernel::SubnormalFlush,
         name: "flushed subnormals",
         source: "crates/bridge/src/kernels/subnormals.h",
-        replaces: "arithmetic with subnormal numbers in the steps of all optimizers, which take them for zero instead",
+        replaces: "arithmetic with subnormal numbers in the steps of all optimizers: they are flushed to zero",
         condition: "x86-64",
         gain: "0.33 (Adam, moments of 100,000 parameters subnormal: step)",
         is_exact: false,
@@ -146,8 +146,8 @@ pub static TABLE: [Entry; 14] = [
         kernel: Kernel::FoldedGraph,
         name: "folded graph",
         source: "crates/bridge/src/kernels/compiled.cc",
-        replaces: "`conv2d`, `batch_norm` and `linear` of an exported model: normalization is folded into the convolutions, their weights are in the order of memory that suits the batch, and chains of small linear layers are one operation (`linear_chains.cc`)",
-        condition: "an exported model in float32 on a CPU that is called often (evaluation, prediction of many rows, serving), with the graph interpreter on; logits of two examples agree to 10⁻⁴ with the model's own",
+        replaces: "`conv2d`, `batch_norm` and `linear` of an exported model: normalization is folded into the convolutions, their weights are in the memory format that suits the batch size, and chains of small linear layers are one operation (`linear_chains.cc`)",
+        condition: "an exported model in float32 on a CPU that is called repeatedly (evaluation, prediction of many rows, serving), with the graph interpreter on; logits of two examples agree with the original model's to 10⁻⁴",
         gain: "0.34 (digits MLP, one row: call), 0.67 (digits MLP, 64 rows), 0.81 (digits CNN, one row and 64 rows)",
         is_exact: false,
         proof: PREDICT,

@@ -84,12 +84,12 @@ void Tally::add(const at::Tensor& logits, const at::Tensor& labels) {
   const auto rows = logits.size(0), classes = classes_;
   TORCH_CHECK(logits.dim() == 2 && logits.size(1) == classes && logits.scalar_type() == at::kFloat && labels.dim() == 1 &&
                   labels.size(0) == rows && labels.scalar_type() == at::kLong,
-              "logits are float32 (N, ", classes, "), labels int64 (N)");
+              "logits must be float32 (N, ", classes, ") and labels int64 (N)");
   const auto scores = logits.contiguous(), truths = labels.contiguous();
   const auto* const score = scores.const_data_ptr<float>();
   const auto* const truth = truths.const_data_ptr<int64_t>();
   for (int64_t row = 0; row < rows; ++row) {
-    TORCH_CHECK_INDEX(truth[row] >= 0 && truth[row] < classes, "label ", truth[row], " of row ", row, " is none of ", classes,
+    TORCH_CHECK_INDEX(truth[row] >= 0 && truth[row] < classes, "label ", truth[row], " of row ", row, " is out of range for ", classes,
                       " classes");
   }
   std::vector<float> losses(rows);

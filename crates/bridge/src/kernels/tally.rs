@@ -1,4 +1,4 @@
-//! The losses and the confusion matrix of logits on the CPU, in one way over them.
+//! The loss and confusion matrix of logits on the CPU, computed in one pass.
 
 use cxx::UniquePtr;
 use tch::Tensor;
@@ -7,11 +7,11 @@ use super::Kernel;
 use crate::Result;
 use crate::ffi::{self, lend};
 
-/// Sums over rows that were classified.
+/// Running sums over classified rows.
 pub struct Tally(UniquePtr<ffi::Tally>);
 
 impl Tally {
-    /// Nothing yet, of so many classes; none where the kernel is switched off.
+    /// Creates empty sums for this number of classes; `None` if the kernel is disabled.
     pub fn new_if_enabled(classes: usize) -> Option<Self> {
         Kernel::LossAndConfusion.is_enabled().then(|| Tally::new(classes))
     }
@@ -20,10 +20,10 @@ impl Tally {
         Tally(ffi::new_tally(classes as i64))
     }
 
-    /// Takes in rows: logits, float32 (N, classes), and labels, int64 (N), on the CPU.
+    /// Adds a batch: logits, float32 (N, classes), and labels, int64 (N), on the CPU.
     ///
     /// # Errors
-    /// Tensors of other sizes or types, and labels that are no classes.
+    /// Tensors have other shapes or dtypes, or a label is out of range.
     pub fn add(&mut self, logits: &Tensor, labels: &Tensor) -> Result<()> {
         self.0.pin_mut().add(lend(logits), lend(labels))?;
         Kernel::LossAndConfusion.count_run();
@@ -35,7 +35,7 @@ impl Tally {
         self.0.loss()
     }
 
-    /// How often each pair of a label and the class of the greatest logit came: the rows of a matrix, one for each label.
+    /// The confusion matrix, row-major: one row per label, one column per predicted class (the largest logit).
     pub fn pairs(&self) -> Vec<u64> {
         self.0.pairs().iter().copied().collect()
     }
@@ -52,7 +52,7 @@ mod tests {
         for (rows, classes) in [(1, 2), (7, 10), (3000, 3)] {
             let mut tally = Tally::new(classes as usize);
             let (mut loss, mut pairs) = (0., Tensor::zeros([classes * classes], (Kind::Int64, Device::Cpu)));
-            // Twice, and once from a view whose rows are no neighbours.
+            // Twice, and once from a view with non-contiguous rows.
             for columns in [classes, 2 * classes] {
                 let logits =
                     (Tensor::randn([rows, columns], (Kind::Float, Device::Cpu)) * 5).narrow(1, 0, classes);

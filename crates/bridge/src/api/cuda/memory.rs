@@ -1,4 +1,4 @@
-//! How much memory of a GPU is in use.
+//! GPU memory statistics.
 
 use tch::Device;
 
@@ -6,41 +6,41 @@ use super::index;
 use super::plugin::{Plugin, told};
 use crate::Result;
 
-/// Bytes of a device's memory. `crates/bridge/cuda/memory.cc` has the same members in the same order.
+/// Memory of a device in bytes. `crates/bridge/cuda/memory.cc` has the same members in the same order.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// In tensors of this process.
+    /// Allocated by tensors of this process.
     pub allocated: i64,
-    /// The most that was in tensors since the start, or since [`reset_peak`].
+    /// Peak of `allocated` since the start, or since [`reset_peak`].
     pub peak_allocated: i64,
-    /// In tensors, and kept by libtorch for the next ones.
+    /// Reserved by libtorch's caching allocator, including the memory of tensors.
     pub reserved: i64,
-    /// The most of that, likewise.
+    /// Peak of `reserved`, likewise.
     pub peak_reserved: i64,
-    /// Used by nobody, neither this process nor others.
+    /// Free on the device, not used by any process.
     pub free: i64,
-    /// All there is.
+    /// Total memory of the device.
     pub total: i64,
 }
 
-/// The memory of a CUDA device.
+/// Returns the memory statistics of a CUDA device.
 ///
 /// # Errors
-/// A machine without CUDA or the plugin, and another device.
+/// CUDA or the plugin is unavailable, or `device` is not a CUDA device.
 pub fn memory(device: Device) -> Result<Memory> {
     let (device, plugin) = (index(device)?, Plugin::open()?);
     let mut memory = Memory::default();
     told(|problem, length| {
-        // SAFETY: `memory` has the layout that the function writes; the buffer for the problem is as long as it says.
+        // SAFETY: `memory` has the layout that the function writes; the buffer for the error message has the given length.
         unsafe { (plugin.0.memory)(device, &raw mut memory, problem, length) }.then_some(())
     })?;
     Ok(memory)
 }
 
-/// Begins to measure the peaks anew.
+/// Resets the peak statistics.
 pub fn reset_peak(device: Device) -> Result<()> {
     let (device, plugin) = (index(device)?, Plugin::open()?);
-    // SAFETY: the buffer for the problem is as long as it says.
+    // SAFETY: the buffer for the error message has the given length.
     told(|problem, length| unsafe { (plugin.0.memory_reset_peak)(device, problem, length) }.then_some(()))
 }

@@ -1,5 +1,5 @@
-//! The CUDA plugin: what takes CUDA's headers to compile, as a shared object of its own (`crates/bridge/cuda/`) that is opened at
-//! run time. Without it, CUDA works as far as libtorch's CPU half can ask for it.
+//! The CUDA plugin: the code that needs CUDA's headers, built as a shared library (`crates/bridge/cuda/`) and opened at
+//! run time. Without it, only the CUDA features available through libtorch's CPU library work.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -13,19 +13,19 @@ use crate::{Error, first_line};
 /// Why the plugin cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
-    /// CUDA itself cannot be used.
+    /// CUDA is unavailable.
     #[error(transparent)]
     NoCuda(#[from] Unavailable),
-    /// The file is not there.
+    /// The file is missing.
     #[error("the CUDA plugin was not built ({} was not found)", .0.display())]
     Missing(PathBuf),
-    /// The file is there, and cannot be opened.
+    /// The file exists but cannot be opened.
     #[error("the CUDA plugin could not be opened ({0})")]
     Broken(String),
 }
 
 impl Reason {
-    /// What to do about it.
+    /// How to fix it.
     pub fn remedy(&self) -> &'static str {
         match self {
             Reason::NoCuda(reason) => reason.remedy(),
@@ -41,14 +41,14 @@ impl From<Reason> for Error {
     }
 }
 
-/// The opened plugin. It stays open to the end of the process.
+/// The opened plugin. It stays open until the process ends.
 #[derive(Debug)]
 pub struct Plugin(pub(super) Functions);
 
-/// Something that lives in the plugin.
+/// A pointer to an object of the plugin.
 pub(super) type Handle = *mut c_void;
 
-/// Where a function tells of a failure: a buffer for text, and its length.
+/// The last two arguments of each function are a buffer for an error message and its length.
 type New = unsafe extern "C" fn(c_int, *mut c_char, usize) -> Handle;
 type Act = unsafe extern "C" fn(Handle, *mut c_char, usize) -> bool;
 type End = unsafe extern "C" fn(Handle);
@@ -73,8 +73,8 @@ pub(super) struct Functions {
 }
 
 impl Plugin {
-    /// The plugin, which is opened at the first call, with libtorch's CUDA half before it. Its symbols are global, so that
-    /// `dlsym(RTLD_DEFAULT, "cresset_new_nccl")` finds that one from then on.
+    /// Opens libtorch's CUDA library and the plugin on the first call. The plugin's symbols are global, so that
+    /// `dlsym(RTLD_DEFAULT, "cresset_new_nccl")` then finds this function.
     pub fn open() -> Result<&'static Plugin, Reason> {
         static PLUGIN: OnceLock<Result<Plugin, Reason>> = OnceLock::new();
         let plugin = PLUGIN.get_or_init(|| {
@@ -84,8 +84,8 @@ impl Plugin {
         plugin.as_ref().map_err(Clone::clone)
     }
 
-    /// Where the plugin is looked for: beside the libraries that this crate was linked with, under a name that tells the
-    /// sources that it was built from. If it is not there, the folders in which the system looks for libraries are tried.
+    /// Path of the plugin: next to the libraries that this crate was linked with, under a name that contains a hash of its
+    /// sources. If that file is missing, the system's library folders are searched.
     pub fn path() -> &'static Path {
         Path::new(env!("CUDA_PLUGIN"))
     }
@@ -97,8 +97,8 @@ impl Plugin {
         let library = open(&place, libc::RTLD_NOW | libc::RTLD_GLOBAL).map_err(|problem| {
             if path.exists() { Reason::Broken(problem) } else { Reason::Missing(path.to_path_buf()) }
         })?;
-        // SAFETY: each type in `Functions` is that of the function of this name in crates/bridge/cuda/. The name of the file holds
-        // a hash of those sources, so it was built from the very ones that this crate was built beside.
+        // SAFETY: each type in `Functions` is that of the function with this name in crates/bridge/cuda/. The file name
+        // contains a hash of those sources, so the plugin was built from the sources that belong to this crate.
         unsafe {
             Ok(Plugin(Functions {
                 graph_new: function(library, c"cresset_graph_new")?,
@@ -120,7 +120,7 @@ impl Plugin {
     }
 }
 
-/// A function of an opened library.
+/// Looks up a function of an opened library.
 ///
 /// # Safety
 /// `F` is the type of that function, an `extern "C"` function pointer.
@@ -129,14 +129,13 @@ unsafe fn function<F: Copy>(library: Handle, name: &CStr) -> Result<F, Reason> {
     // SAFETY: `library` came from dlopen and is never closed; `name` ends with a NUL.
     let address = unsafe { libc::dlsym(library, name.as_ptr()) };
     if address.is_null() {
-        return Err(Reason::Broken(format!("it has no function {}", name.to_string_lossy())));
+        return Err(Reason::Broken(format!("it does not define {}", name.to_string_lossy())));
     }
-    // SAFETY: the address is that of a function of the type `F`, as the caller promises, and of the size of one.
+    // SAFETY: the address is that of a function of type `F`, as the caller promises, and has its size.
     Ok(unsafe { std::mem::transmute_copy::<Handle, F>(&address) })
 }
 
-/// Calls a function of the plugin with room for the text of a failure, and gives what `call` made of its result: none after
-/// a failure.
+/// Calls a function of the plugin with a buffer for an error message. `call` returns `None` on failure.
 pub(super) fn told<R>(call: impl FnOnce(*mut c_char, usize) -> Option<R>) -> crate::Result<R> {
     let mut problem = [0u8; 2048];
     call(problem.as_mut_ptr().cast(), problem.len()).ok_or_else(|| {
@@ -169,7 +168,7 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let other = Path::new(env!("CUDA_PLUGIN")).with_file_name("libc10.so");
         let reason = Plugin::at(&other).unwrap_err();
-        assert_eq!(reason, Reason::Broken("it has no function cresset_graph_new".to_string()));
+        assert_eq!(reason, Reason::Broken("it does not define cresset_graph_new".to_string()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A stream beside the one that computes, on which batches travel to the device meanwhile.
+//! A side stream that copies batches to the device while the current stream computes.
 
 use tch::{Device, Tensor};
 
@@ -6,48 +6,48 @@ use super::index;
 use super::plugin::{Handle, Plugin, told};
 use crate::Result;
 
-/// The stream.
+/// A side stream.
 pub struct SideStream {
     handle: Handle,
     plugin: &'static Plugin,
 }
 
-/// A tensor that is on its way to the device, or there.
+/// A tensor whose copy to the device has started.
 pub struct Sent(Tensor);
 
-// SAFETY: the object is used through `&mut self` alone and refers to nothing of the thread that made it: what is a thread's
-// own, its current stream, is looked up at each call.
+// SAFETY: the object is used only through `&mut self` and refers to no thread-local state: the current stream, which is
+// thread-local, is looked up on each call.
 unsafe impl Send for SideStream {}
 
 impl SideStream {
-    /// A stream of a CUDA device.
+    /// Creates a stream on a CUDA device.
     ///
     /// # Errors
-    /// A machine without CUDA or the plugin, and another device.
+    /// CUDA or the plugin is unavailable, or `device` is not a CUDA device.
     pub fn new(device: Device) -> Result<Self> {
         let (device, plugin) = (index(device)?, Plugin::open()?);
-        // SAFETY: the buffer for the problem is as long as it says.
+        // SAFETY: the buffer for the error message has the given length.
         let handle = told(|problem, length| unsafe {
             Some((plugin.0.stream_new)(device, problem, length)).filter(|handle| !handle.is_null())
         })?;
         Ok(SideStream { handle, plugin })
     }
 
-    /// Starts to copy a tensor in pinned memory ([`crate::memory::pinned`]) to the device. It may be dropped at once:
-    /// its memory is used anew only when the copy is done.
+    /// Starts to copy a tensor in pinned memory ([`crate::memory::pinned`]) to the device. The tensor may be dropped at
+    /// once: its memory is reused only after the copy has finished.
     pub fn send(&mut self, pinned: &Tensor) -> Result<Sent> {
         // SAFETY: the handle is valid until it is freed in `drop`; tch's pointer is an `at::Tensor*` that lives as long as
-        // `pinned`; the buffer for the problem is as long as it says.
+        // `pinned`; the buffer for the error message has the given length.
         let copy = told(|problem, length| unsafe {
             let copy = (self.plugin.0.stream_send)(self.handle, pinned.as_ptr().cast(), problem, length);
             Some(copy).filter(|copy| !copy.is_null())
         })?;
-        // SAFETY: the pointer came from `new at::Tensor` and is given up here; tch frees it with `delete`.
+        // SAFETY: the pointer came from `new at::Tensor` and is released here; tch frees it with `delete`.
         Ok(Sent(unsafe { Tensor::from_ptr(copy.cast()) }))
     }
 
-    /// Lets what is put on the thread's stream from here on wait for all that was sent so far, and use the tensor. The host
-    /// does not wait.
+    /// Makes later work on the current stream wait for all copies started so far, and returns the tensor on the device. The
+    /// host does not wait.
     pub fn receive(&mut self, sent: Sent) -> Result<Tensor> {
         told(|problem, length| {
             // SAFETY: as in `send`.
@@ -60,7 +60,7 @@ impl SideStream {
 
 impl Drop for SideStream {
     fn drop(&mut self) {
-        // SAFETY: the handle came from `stream_new` and is freed here alone.
+        // SAFETY: the handle came from `stream_new` and is freed only here.
         unsafe { (self.plugin.0.stream_free)(self.handle) };
     }
 }
