@@ -276,8 +276,8 @@ fn an_export_that_makes_no_sense_is_refused_with_a_remedy() {
     let run = text(model.parent().unwrap());
     for (arguments, says) in [
         (vec![run, "--format", "hdf5"], "--format: unknown format `hdf5`; the formats are torchscript, onnx"),
-        (vec![text(&model), "--checkpoint", "last"], "--checkpoint is for the folder of a run"),
-        (vec![run, "--input", "1x8x8"], "--input: a run knows the shape of its examples"),
+        (vec![text(&model), "--checkpoint", "last"], "--checkpoint needs a run folder"),
+        (vec![run, "--input", "1x8x8"], "--input: a run folder has the shape of its examples"),
         (vec![text(&model), "--input", "2x8x8"], "images must be (N, height, width)"),
         (vec!["/no/such/model.pt"], "cannot read the model"),
     ] {

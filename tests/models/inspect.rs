@@ -60,5 +60,5 @@ fn a_changed_weight_is_found_and_a_foreign_file_is_called_code() {
     assert!(said.contains("TorchScript is code, so run it only if you trust its source"), "{said}");
     let refused = run(["inspect", text(&foreign), "--verify"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains("it holds no verification.json"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("the file has no verification.json"), "{}", stderr(&refused));
 }

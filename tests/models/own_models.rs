@@ -154,7 +154,7 @@ fn a_torchscript_file_trains_with_a_new_last_layer_and_goes_on_after_a_pause() {
     let (float, integers) = (accuracy(&whole.join("model.pt")), accuracy(&int8));
     assert!(integers > float - 2., "{float} {integers}");
     let refused = run(["compress", text(&whole), "--prune", "0.5"]);
-    assert!(stderr(&refused).contains("this model is another one"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("only the architectures that `cresset models` lists can be pruned"), "{}", stderr(&refused));
     // What was exported can be trained on.
     let (model, again) = (whole.join("model.pt"), folder.path().join("again"));
     let said = succeed(["train", "--model", text(&model), "--epochs", "1", "--out", text(&again)]);
@@ -203,7 +203,7 @@ fn files_that_cannot_be_trained_are_refused_with_the_reason() {
     };
     refuse(&folder.path().join("none.pt"), &[], "cannot read the model");
     refuse(&file, &["--data", "iris"], "the model does not accept examples of shape 4");
-    refuse(&file, &["--model-options", "width=3"], "--model-options are for the architectures");
+    refuse(&file, &["--model-options", "width=3"], "--model-options applies only to the architectures");
     let broken = folder.path().join("broken.pt");
     std::fs::write(&broken, b"PK\x03\x04 and nothing behind it").unwrap();
     refuse(&broken, &[], "this is not a TorchScript model, or it is damaged");
