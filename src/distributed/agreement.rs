@@ -30,7 +30,7 @@ impl SignalSync {
 
     /// Records this rank's signal after a step. Returns the maximum over all ranks when an all-reduce is due, else 0. With a
     /// world size of 1, returns `signal`.
-    pub fn after_step(&mut self, world: &World, signal: u8) -> Result<u8> {
+    pub(crate) fn after_step(&mut self, world: &World, signal: u8) -> Result<u8> {
         if world.is_alone() {
             return Ok(signal);
         }

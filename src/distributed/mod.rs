@@ -110,7 +110,7 @@ impl World {
     }
 
     /// The local rank on this machine, from 0, and the local world size.
-    pub fn local_rank_and_size(&self) -> (u32, u32) {
+    pub(crate) fn local_rank_and_size(&self) -> (u32, u32) {
         self.0.as_ref().map_or((0, 1), |joined| (joined.place.local_rank, joined.place.local_size))
     }
 
@@ -128,7 +128,7 @@ impl World {
     ///
     /// # Errors
     /// A missing CUDA plugin.
-    pub fn prepare_device(&self, device: Device) -> Result<()> {
+    pub(crate) fn prepare_device(&self, device: Device) -> Result<()> {
         let Some(joined) = self.0.as_ref().filter(|_| device.is_cuda()) else { return Ok(()) };
         Plugin::open().map_err(|reason| {
             Error::Usage(format!(
@@ -152,7 +152,7 @@ impl World {
     }
 
     /// All-gathers tensors of the same shape, (world size, …).
-    pub fn all_gather(&self, tensor: &Tensor) -> Result<Tensor> {
+    pub(crate) fn all_gather(&self, tensor: &Tensor) -> Result<Tensor> {
         match &self.0 {
             Some(joined) => Ok(joined.group.all_gather(tensor, joined.place.size)?),
             None => Ok(tensor.unsqueeze(0)),
@@ -198,7 +198,7 @@ impl World {
     }
 
     /// Broadcasts tensors from rank 0.
-    pub fn broadcast_tensors(&self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+    pub(crate) fn broadcast_tensors(&self, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
         for tensor in tensors.values() {
             self.together(|group| group.broadcast(&mut tensor.detach()))?;
         }
@@ -221,7 +221,7 @@ impl World {
 
     /// Runs work in which all ranks take part. If it fails, reports the error to the other ranks; if it fails because of
     /// another rank, the error names that rank.
-    pub fn attempt<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn attempt<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let result = work();
         let (Some(joined), Err(error)) = (&self.0, &result) else { return result };
         let may_be_remote = matches!(error, Error::Libtorch(_) | Error::Peer(_));

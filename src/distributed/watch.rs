@@ -63,7 +63,7 @@ impl Watch {
     }
 
     /// On the rank that hosts the store, waits until the others have read the reason.
-    pub fn wait_for_readers(&self) {
+    pub(crate) fn wait_for_readers(&self) {
         if self.store_rank == Some(self.rank) {
             std::thread::sleep(2 * DEAD_AFTER);
         }

@@ -12,13 +12,13 @@ pub const METRIC: Metric = Metric::loss("calibration error", |evaluation| {
 .with(Uncertainty::Unknown);
 
 /// Expected calibration error after temperature scaling, with the temperature fitted to the same examples.
-pub const SCALED: Metric = Metric::loss("calibration error, scaled", |evaluation| {
+pub(crate) const SCALED: Metric = Metric::loss("calibration error, scaled", |evaluation| {
     evaluation.scores.as_ref().map(|scores| error(scores, temperature(scores)))
 })
 .with(Uncertainty::Unknown);
 
 /// The temperature that minimizes the cross-entropy on these examples.
-pub const TEMPERATURE: Metric =
+pub(crate) const TEMPERATURE: Metric =
     Metric::loss("temperature", |evaluation| evaluation.scores.as_ref().map(temperature))
         .with(Uncertainty::Unknown);
 

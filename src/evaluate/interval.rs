@@ -39,7 +39,7 @@ const Z: f64 = 1.959_963_984_540_054;
 
 /// Wilson score interval of the fraction `hits` / `rows` (Wilson, "Probable inference, the law of succession, and statistical
 /// inference", 1927); `None` if `rows` is 0. The bounds lie in \[0, 1\], and the width is positive even if the fraction is 1.
-pub fn wilson(hits: u64, rows: u64) -> Option<Interval> {
+pub(crate) fn wilson(hits: u64, rows: u64) -> Option<Interval> {
     let n = rows as f64;
     let share = hits as f64 / n;
     let scale = 1. + Z * Z / n;
@@ -53,11 +53,11 @@ pub fn wilson(hits: u64, rows: u64) -> Option<Interval> {
 }
 
 /// The number of bootstrap resamples.
-pub const RESAMPLES: usize = 1000;
+pub(crate) const RESAMPLES: usize = 1000;
 
 /// The largest number of scores (examples times classes) that is resampled. More would take minutes, and the intervals would be
 /// narrow.
-pub const MAX_RESAMPLED_SCORES: usize = 1 << 17;
+pub(crate) const MAX_RESAMPLED_SCORES: usize = 1 << 17;
 
 /// The confidence interval of each of [`METRICS`], if it has one.
 pub fn intervals(evaluation: &Evaluation) -> Vec<Option<Interval>> {

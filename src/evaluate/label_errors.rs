@@ -21,7 +21,7 @@ pub struct LabelIssue {
 
 impl LabelIssue {
     /// The probability of the label minus that of the suggestion, from -1 (most likely wrong) to 1.
-    pub fn margin(&self) -> f64 {
+    pub(crate) fn margin(&self) -> f64 {
         self.label_probability - self.suggestion_probability
     }
 }

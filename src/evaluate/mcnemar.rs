@@ -34,7 +34,7 @@ pub enum Method {
 const MIN_CHI_SQUARED: u64 = 25;
 
 /// The significance level.
-pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
+pub(crate) const SIGNIFICANCE_LEVEL: f64 = 0.05;
 
 impl McNemar {
     /// Compares two models, given whether each classified each example correctly (McNemar, "Note on the sampling error of the
@@ -59,7 +59,7 @@ impl McNemar {
     }
 
     /// Whether the difference is significant at the 5 % level.
-    pub fn is_significant(&self) -> bool {
+    pub(crate) fn is_significant(&self) -> bool {
         self.p < SIGNIFICANCE_LEVEL
     }
 }

@@ -21,7 +21,7 @@ pub fn percent(share: Option<f64>) -> String {
 }
 
 /// Deserializes a number, and null as NaN: JSON has no NaN, so serde_json writes null.
-pub fn or_nan<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
+pub(crate) fn or_nan<'de, D: Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(value)?.unwrap_or(f64::NAN))
 }
 

@@ -5,11 +5,11 @@ use tch::Kind;
 use super::{Evaluation, Metric, Uncertainty};
 
 /// Top-2 accuracy; undefined for two classes.
-pub const TOP_2: Metric =
+pub(crate) const TOP_2: Metric =
     Metric::share("top-2 accuracy", |evaluation| top_k(evaluation, 2)).with(Uncertainty::Share);
 
 /// Top-5 accuracy; undefined for five classes or fewer.
-pub const TOP_5: Metric =
+pub(crate) const TOP_5: Metric =
     Metric::share("top-5 accuracy", |evaluation| top_k(evaluation, 5)).with(Uncertainty::Share);
 
 fn top_k(evaluation: &Evaluation, k: i64) -> Option<f64> {

@@ -229,7 +229,7 @@ impl Metadata {
     ///
     /// # Errors
     /// Different data, or different classes.
-    pub fn refuse_other_data(&self, path: &Path, dataset: &Dataset) -> Result<(), Error> {
+    pub(crate) fn refuse_other_data(&self, path: &Path, dataset: &Dataset) -> Result<(), Error> {
         if self.data_sha256 == dataset.sha256 && self.classes == dataset.classes {
             return Ok(());
         }

@@ -5,7 +5,7 @@
 
 /// A message under construction. Fields are encoded in the order in which they are added.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub struct Message(Vec<u8>);
+pub(crate) struct Message(Vec<u8>);
 
 const VARINT: u64 = 0;
 const FIXED_64: u64 = 1;
@@ -27,7 +27,7 @@ impl Message {
     }
 
     /// Adds a repeated int64.
-    pub fn ints(self, field: u64, values: &[i64]) -> Self {
+    pub(crate) fn ints(self, field: u64, values: &[i64]) -> Self {
         values.iter().fold(self, |message, value| message.int(field, *value))
     }
 

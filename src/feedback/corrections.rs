@@ -55,7 +55,7 @@ const MAX_WEIGHT: u32 = 50;
 
 impl Corrections {
     /// The options of a run with these corrections, so that a resumed run uses the same ones.
-    pub fn settle(&self, config: &Config) -> Config {
+    pub(crate) fn settle(&self, config: &Config) -> Config {
         Config {
             feedback_rows: Some(self.read),
             feedback_weight: Some(self.weight),
@@ -345,7 +345,7 @@ fn bits(values: &[f32]) -> Vec<u8> {
 }
 
 /// The rows of a part without corrections. Preprocessing is fitted to these, so that it stays the one of the old model.
-pub fn own_rows(rows: &[i64], corrections: Option<&Corrections>) -> Vec<i64> {
+pub(crate) fn own_rows(rows: &[i64], corrections: Option<&Corrections>) -> Vec<i64> {
     let first = corrections.map_or(i64::MAX, |corrections| corrections.first);
     rows.iter().copied().filter(|row| *row < first).collect()
 }

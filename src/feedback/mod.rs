@@ -34,7 +34,7 @@ pub use read::{Set, read};
 pub use write::{NewInput, Writer};
 
 /// Name of the file with the corrections.
-pub const CORRECTIONS: &str = "feedback.jsonl";
+pub(crate) const CORRECTIONS: &str = "feedback.jsonl";
 
 /// Name of the folder with the images.
 const INPUTS: &str = "inputs";

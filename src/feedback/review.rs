@@ -37,7 +37,7 @@ pub enum Decision {
 }
 
 /// Reviews corrections in order.
-pub struct Review<'a> {
+pub(crate) struct Review<'a> {
     dataset: &'a Dataset,
     neighbors: Option<Neighbors>,
     /// The corrected classes of each input, by hash.

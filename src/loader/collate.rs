@@ -9,7 +9,7 @@ use super::gallery::{Decoder, EncodedExamples};
 use crate::model::preprocessing::Preprocessing;
 
 /// A decoded image, to be copied into a batch.
-pub enum DecodedImage {
+pub(crate) enum DecodedImage {
     /// Bytes, (height, width, channels), preprocessed on the device: a quarter of the transfer size of floats.
     Bytes(Vec<u8>),
     /// The model's input, (channels, height, width).
@@ -18,10 +18,10 @@ pub enum DecodedImage {
 
 /// A pool of image buffers. Buffers copied into a batch go back to the decoding threads: allocating memory for each image
 /// would cost more than preprocessing it, because of the page faults.
-pub type BufferPool = Arc<Mutex<Vec<Vec<f32>>>>;
+pub(crate) type BufferPool = Arc<Mutex<Vec<Vec<f32>>>>;
 
 /// The last step of a decoding thread. For a model on the CPU, it preprocesses each image while it is in the cache.
-pub struct Converter {
+pub(crate) struct Converter {
     /// Channels of an image.
     pub channels: usize,
     /// Lookup tables from byte to input, one per channel.
@@ -85,7 +85,7 @@ fn tables(preprocessing: &Preprocessing, channels: usize) -> Option<Vec<[f32; 25
 }
 
 /// Collates images into batches.
-pub struct Collator {
+pub(crate) struct Collator {
     sizes: [i64; 3],
     most: usize,
     bytes: Vec<u8>,
@@ -116,7 +116,7 @@ impl Collator {
 
     /// Stacks the images of a batch on the CPU: preprocessed float32 (N, channels, height, width), or bytes (N, height,
     /// width, channels). All images must be of the same variant.
-    pub fn collate(&mut self, images: Vec<DecodedImage>) -> Tensor {
+    pub(crate) fn collate(&mut self, images: Vec<DecodedImage>) -> Tensor {
         let [height, width, channels] = self.sizes;
         if matches!(images[..], [DecodedImage::Floats(_), ..]) {
             return self.floats(images);

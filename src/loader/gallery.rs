@@ -33,7 +33,7 @@ const AHEAD: usize = 4;
 const NAMED: usize = 3;
 
 /// An image's bytes, (height, width, channels), or why it cannot be read.
-pub type Decoded = std::result::Result<Vec<u8>, String>;
+pub(crate) type Decoded = std::result::Result<Vec<u8>, String>;
 
 impl EncodedExamples {
     /// The images of a data set, to be decoded in `threads` threads. At most `most_bad`, a share of all, may be unreadable.
@@ -90,7 +90,7 @@ impl EncodedExamples {
     }
 
     /// The number of values of a pixel.
-    pub fn channel_count(&self) -> usize {
+    pub(crate) fn channel_count(&self) -> usize {
         self.channels.count()
     }
 
@@ -153,7 +153,7 @@ impl Decoder {
     }
 
     /// Returns a buffer of pixels for reuse.
-    pub fn give_back(&mut self, pixels: Vec<u8>) {
+    pub(crate) fn give_back(&mut self, pixels: Vec<u8>) {
         self.spare = pixels;
     }
 }

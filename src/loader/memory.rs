@@ -36,7 +36,7 @@ impl MemoryExamples {
     }
 
     /// Raw examples that are preprocessed per batch, after augmentation.
-    pub fn raw_per_batch(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
+    pub(crate) fn raw_per_batch(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
         MemoryExamples { part, pending: Some(preprocessing.clone()) }
     }
 

@@ -117,7 +117,7 @@ impl Pass {
     }
 
     /// The smallest number of examples that a rank gets of any batch, in an epoch of `rows` examples.
-    pub fn smallest_local_batch(&self, rows: usize) -> usize {
+    pub(crate) fn smallest_local_batch(&self, rows: usize) -> usize {
         let shares = |rank| Pass { rank, ..*self }.slices(rows).map(|slice| slice.length);
         (0..self.processes).flat_map(shares).min().unwrap_or(0)
     }

@@ -10,7 +10,7 @@ use crate::error::quoted;
 
 /// Maximum size in bytes of an extra file. Those of exported models take some kilobytes, or some megabytes for a hundred
 /// thousand classes.
-pub const MOST_TEXT: u64 = 64 << 20;
+pub(crate) const MOST_TEXT: u64 = 64 << 20;
 
 /// Maximum uncompressed size in bytes of a compressed member. libtorch compresses code only.
 const MOST_PACKED: u64 = 256 << 20;

@@ -8,7 +8,7 @@ use super::archive::{MOST_TEXT, open as open_archive};
 /// The name of the first member of a zip archive with a wrong checksum.
 ///
 /// A file that is not an archive passes: libtorch reports it.
-pub fn damaged_member(file: impl Read + Seek) -> Option<String> {
+pub(crate) fn damaged_member(file: impl Read + Seek) -> Option<String> {
     let mut archive = open_archive(file).ok()?;
     (0..archive.len()).find(|index| !is_whole(&mut archive, *index)).map(|index| {
         let name = archive.name_for_index(index).and_then(Result::ok);
@@ -18,7 +18,7 @@ pub fn damaged_member(file: impl Read + Seek) -> Option<String> {
 
 /// The text of the extra file `name` of a TorchScript archive, without running code. The inner `None` means that there is no
 /// such file, the outer one that this is not a TorchScript archive.
-pub fn extra_file(file: impl Read + Seek, name: &str) -> Option<Option<String>> {
+pub(crate) fn extra_file(file: impl Read + Seek, name: &str) -> Option<Option<String>> {
     let mut archive = open_archive(file).ok()?;
     let ending = format!("/extra/{name}");
     let members: Vec<_> =

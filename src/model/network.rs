@@ -243,13 +243,13 @@ impl Network {
     }
 
     /// Whether it is a convolutional architecture. A single convolution, as in a vision transformer, does not count.
-    pub fn is_convolutional(&self) -> bool {
+    pub(crate) fn is_convolutional(&self) -> bool {
         let kernels = self.parameters.iter().filter(|(_, tensor)| tensor.dim() == 4);
         self.layers().is_some() && kernels.count() > 1
     }
 
     /// Uses the memory format channels last for kernels and inputs.
-    pub fn use_channels_last(&mut self) -> Result<()> {
+    pub(crate) fn use_channels_last(&mut self) -> Result<()> {
         self.is_channels_last = true;
         for (_, mut tensor) in self.state() {
             let value = cresset_bridge::memory::channels_last(&tensor.detach())?;
@@ -262,7 +262,7 @@ impl Network {
     ///
     /// # Errors
     /// A model that is not a built-in architecture.
-    pub fn synchronize_batch_norm(&mut self, world: &World) -> Result<()> {
+    pub(crate) fn synchronize_batch_norm(&mut self, world: &World) -> Result<()> {
         let Some(layers) = self.layers() else {
             let problem = "--sync-batch-norm works only with the architectures that `cresset models` lists";
             return Err(Error::Usage(problem.to_string()));

@@ -12,17 +12,17 @@ use super::loading::CheckedModelFile;
 use crate::error::Result;
 
 /// The package of the classes, which avoids name clashes with imported modules.
-pub const PACKAGE: &str = "__torch__.cresset";
+pub(crate) const PACKAGE: &str = "__torch__.cresset";
 
 /// The type of a quantized recurrent cell.
 const CELL: &str = "__torch__.torch.classes.rnn.CellParamsBase";
 
 /// The attribute that holds a wrapped module.
-pub const INSIDE: &str = "network";
+pub(crate) const INSIDE: &str = "network";
 
 /// Wraps a module in an instance of a new class `name` with the additions of `extend` and a method for the logits, whose
 /// expression accesses the module as `self.network`.
-pub fn wrap(
+pub(crate) fn wrap(
     module: &Module,
     name: &'static str,
     (method, expression): (&str, &str),
@@ -157,7 +157,11 @@ impl Class {
 
     /// A class that holds tensors with dotted names (`layer1.0.weight`), with a submodule for each component of a name.
     /// `is_parameter` decides by the full name whether a tensor is a parameter or a buffer.
-    pub fn of_tensors(name: &'static str, tensors: &Tensors, is_parameter: &dyn Fn(&str) -> bool) -> Self {
+    pub(crate) fn of_tensors(
+        name: &'static str,
+        tensors: &Tensors,
+        is_parameter: &dyn Fn(&str) -> bool,
+    ) -> Self {
         let mut class = Class::new(name, "");
         for (path, tensor) in tensors {
             let mut at = &mut class;
@@ -187,18 +191,18 @@ impl Class {
 
     /// Adds a recurrent cell for `torch.quantized_lstm` or `torch.quantized_gru`: input and recurrent weights, which are
     /// quantized, and their biases.
-    pub fn quantized_cell(mut self, name: String, weights: [&Tensor; 4]) -> Self {
+    pub(crate) fn quantized_cell(mut self, name: String, weights: [&Tensor; 4]) -> Self {
         self.cells.push((name, weights.map(Tensor::shallow_clone)));
         self
     }
 
     /// Sets the class that replaces this one in a quantized model.
-    pub fn with_int8(self, class: Class) -> Self {
+    pub(crate) fn with_int8(self, class: Class) -> Self {
         Class { int8: Some(Box::new(class)), ..self }
     }
 
     /// Replaces all classes by their quantized versions, if they have one.
-    pub fn into_int8(self) -> Self {
+    pub(crate) fn into_int8(self) -> Self {
         if let Some(class) = self.int8 {
             return *class;
         }
@@ -212,7 +216,7 @@ impl Class {
     }
 
     /// Like [`Class::compile`], with another package, for modules that already have classes of the same names.
-    pub fn compile_in(&self, package: &str) -> cresset_bridge::Result<(String, String, Values)> {
+    pub(crate) fn compile_in(&self, package: &str) -> cresset_bridge::Result<(String, String, Values)> {
         let mut source = Source { package: package.to_string(), ..Source::default() };
         let name = source.define(self);
         let mut values = Values::new();

@@ -53,7 +53,7 @@ impl DeviceChoice {
     ///
     /// # Errors
     /// As [`DeviceChoice::resolve`], and if there are fewer GPUs than processes.
-    pub fn resolve_for(self, rank: u32, count: u32) -> Result<Device> {
+    pub(crate) fn resolve_for(self, rank: u32, count: u32) -> Result<Device> {
         let device = self.resolve()?;
         if count == 1 || !device.is_cuda() {
             return Ok(device);
@@ -133,7 +133,7 @@ impl Threads {
     }
 
     /// The choice for each of several processes that share the cores of this machine.
-    pub fn shared_by(self, processes: u32) -> Self {
+    pub(crate) fn shared_by(self, processes: u32) -> Self {
         match self {
             Threads::Auto if processes > 1 => Threads::Shared(processes),
             other => other,

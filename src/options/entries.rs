@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use crate::error::{Error, Place, Result};
 
 /// A name and its value.
-pub struct Entry {
+pub(crate) struct Entry {
     /// The name.
     pub name: String,
     /// The value as text; none for a list or a table.

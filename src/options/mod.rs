@@ -172,7 +172,7 @@ impl Config {
     ///
     /// # Errors
     /// If `fold` is not one of the folds.
-    pub fn split_plan(&self) -> Result<SplitOptions> {
+    pub(crate) fn split_plan(&self) -> Result<SplitOptions> {
         let fold = match (self.fold, self.folds) {
             (None, _) => None,
             (Some(fold), Some(folds)) if fold <= folds => Some((fold, folds)),
@@ -208,7 +208,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Options that, besides the seed, determine the split of the data. Runs that differ in them cannot be compared.
-pub const SPLIT_OPTIONS: [&str; 14] = [
+pub(crate) const SPLIT_OPTIONS: [&str; 14] = [
     "data",
     "format",
     "label",

@@ -51,7 +51,7 @@ impl<'a> ModelChoice<'a> {
     }
 
     /// A short name for use in folder names.
-    pub fn short_name(self) -> String {
+    pub(crate) fn short_name(self) -> String {
         match self {
             ModelChoice::Architecture(name) | ModelChoice::Own(name) => name.replace(['/', '\\'], "-"),
             ModelChoice::File(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),

@@ -12,14 +12,14 @@ pub(super) fn is_path(spec: &Spec) -> bool {
 }
 
 /// The value of an option, reduced to the file name if it is a path.
-pub fn portable(name: &str, value: &str) -> String {
+pub(crate) fn portable(name: &str, value: &str) -> String {
     let file = Path::new(value).file_name().filter(|_| Config::spec(name).is_some_and(is_path));
     file.map_or_else(|| value.to_string(), |file| file.to_string_lossy().into_owned())
 }
 
 impl Config {
     /// As [`Config::entries`], with paths reduced to their file names.
-    pub fn portable_entries(&self) -> Vec<(&'static str, toml::Value)> {
+    pub(crate) fn portable_entries(&self) -> Vec<(&'static str, toml::Value)> {
         let mut entries = self.entries();
         for (name, value) in &mut entries {
             if let toml::Value::String(text) = value {

@@ -14,7 +14,7 @@ use crate::predict::explain::{Explainer, Subject, draw_heat_map, plain};
 use crate::run::Examples;
 
 /// A misclassified example.
-pub struct ConfidentError {
+pub(crate) struct ConfidentError {
     /// Name of the example in the data.
     pub name: String,
     /// The actual class.
@@ -42,7 +42,7 @@ const COLUMNS: usize = 4;
 const MIN_FOR_GRAD_CAM: i64 = 64;
 
 /// The most confident errors in an evaluation, most confident first. `rows` maps its examples to the dataset.
-pub fn most_confident_errors(
+pub(crate) fn most_confident_errors(
     classifier: &Classifier,
     examples: &Examples,
     config: &Config,

@@ -40,14 +40,14 @@ const MAX_LOSSLESS: u32 = 64 * 64;
 const QUALITY: u8 = 82;
 
 /// An image as a PNG `data:` URL.
-pub fn png_url(image: &RgbImage) -> String {
+pub(crate) fn png_url(image: &RgbImage) -> String {
     let mut bytes = Cursor::new(Vec::new());
     image.write_to(&mut bytes, ImageFormat::Png).expect("writing to memory does not fail");
     format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes.into_inner()))
 }
 
 /// An image as a `data:` URL: PNG for small images, JPEG for larger ones.
-pub fn image_url(image: &RgbImage) -> String {
+pub(crate) fn image_url(image: &RgbImage) -> String {
     if image.width() * image.height() <= MAX_LOSSLESS {
         return png_url(image);
     }

@@ -10,7 +10,7 @@ use crate::predict::Classifier;
 use crate::run::Examples;
 
 /// Inference times on the device of the evaluation.
-pub struct Speed {
+pub(crate) struct Speed {
     /// Name of the device.
     pub device: String,
     /// Median seconds for one example.

@@ -9,7 +9,7 @@ const SHOWN: usize = 5;
 
 /// The dataset with only the categories of the training set. Other categories become unknown: zeros in all features of
 /// their column.
-pub fn of_training(dataset: Dataset, split: &Split) -> Dataset {
+pub(crate) fn of_training(dataset: Dataset, split: &Split) -> Dataset {
     let (Some(mut table), Inputs::Floats(values)) = (dataset.table.clone(), &dataset.inputs) else {
         return dataset;
     };

@@ -10,7 +10,7 @@ pub fn second(time: SystemTime) -> Option<String> {
 }
 
 /// The UTC date of a time: 2026-07-31. `None` before 1970.
-pub fn day(time: SystemTime) -> Option<String> {
+pub(crate) fn day(time: SystemTime) -> Option<String> {
     let days = time.duration_since(UNIX_EPOCH).ok()?.as_secs() / 86_400;
     // Years start in March, so that the leap day is the last day; in cycles of 400 years, of which 1970-01-01 is day 719,468.
     let days = days + 719_468;

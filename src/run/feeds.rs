@@ -41,7 +41,7 @@ pub(super) struct Feeds {
 
 impl Sources<'_> {
     /// Feeds of examples in memory.
-    pub fn in_memory(self) -> Feeds {
+    pub(crate) fn in_memory(self) -> Feeds {
         let Sources { config, dataset, split, corrected, device, .. } = self;
         let train = TrainTensors(TensorDataset::of(&dataset, &split.train, device));
         let preprocessing = match corrected {

@@ -34,7 +34,7 @@ impl RunFolder {
     }
 
     /// Creates the folder of a cross-validation in the same way, with only its options.
-    pub fn create_parent(out: Option<&Path>, config: &Config) -> Result<Self> {
+    pub(crate) fn create_parent(out: Option<&Path>, config: &Config) -> Result<Self> {
         let run = RunFolder { path: create_for(out, config)? };
         let text = format!(
             "# To reproduce: cresset train --config {}\n{}",
@@ -110,7 +110,7 @@ impl RunFolder {
     }
 
     /// Removes the temporary files of a killed process.
-    pub fn clear_partial(&self) -> Result<()> {
+    pub(crate) fn clear_partial(&self) -> Result<()> {
         atomic::clear(&self.path)?;
         Ok(atomic::clear(&self.path.join("checkpoints"))?)
     }
@@ -141,7 +141,7 @@ impl RunFolder {
     }
 
     /// Writes config.toml: the options, and the run record.
-    pub fn write_config(&self, config: &Config, prepared: &Prepared) -> Result<()> {
+    pub(crate) fn write_config(&self, config: &Config, prepared: &Prepared) -> Result<()> {
         let Prepared { dataset, corrections, threads, .. } = prepared;
         let mut record = toml::Table::from_iter([
             ("cresset".to_string(), env!("CARGO_PKG_VERSION").into()),
@@ -180,7 +180,7 @@ impl RunFolder {
     }
 
     /// SHA-256 of the corrections at the start of the run, if there were any.
-    pub fn feedback_sha256(&self) -> Result<Option<String>> {
+    pub(crate) fn feedback_sha256(&self) -> Result<Option<String>> {
         let record = self.record()?;
         Ok(record.get(FEEDBACK_SHA256).and_then(|sha256| sha256.as_str()).map(str::to_string))
     }
@@ -194,12 +194,12 @@ impl RunFolder {
     }
 
     /// Whether a process holds the lock of the folder.
-    pub fn is_in_use(&self) -> bool {
+    pub(crate) fn is_in_use(&self) -> bool {
         Writer::is_taken(&self.path)
     }
 
     /// Whether the model is at least as new as the last checkpoint, so that no training step followed its export.
-    pub fn is_model_current(&self) -> bool {
+    pub(crate) fn is_model_current(&self) -> bool {
         let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
         let model = changed(&self.model());
         model.is_some() && model >= changed(&self.last_checkpoint())
@@ -207,7 +207,7 @@ impl RunFolder {
 
     /// Writes split.csv: the name of each example (for tables the row number, from 0 without the header) and its
     /// part, `train`, `heldout` or `test`; or `feedback` for corrections used for validation.
-    pub fn write_split(&self, prepared: &Prepared) -> Result<()> {
+    pub(crate) fn write_split(&self, prepared: &Prepared) -> Result<()> {
         let Prepared { dataset, split, corrections, .. } = prepared;
         let kept = corrections.as_ref().map(|corrections| ("feedback", &corrections.kept[..]));
         let parts = split.parts().into_iter().chain(kept);

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::run::date;
 
 /// Name of the lock file.
-pub const LOCK: &str = ".lock";
+pub(crate) const LOCK: &str = ".lock";
 
 /// Number of attempts: a process that only tests the lock also holds it briefly.
 const TRIES: u32 = 20;

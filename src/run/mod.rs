@@ -108,7 +108,12 @@ pub fn start(config: &Config, out: Option<&Path>, world: &World) -> Result<Run> 
 }
 
 /// Like [`start`], with a custom model from `make`. `config.model` is `own:` and a name for it.
-pub fn start_with(config: &Config, out: Option<&Path>, world: &World, make: MakeNetwork) -> Result<Run> {
+pub(crate) fn start_with(
+    config: &Config,
+    out: Option<&Path>,
+    world: &World,
+    make: MakeNetwork,
+) -> Result<Run> {
     world.attempt(|| {
         catch_panics(|| {
             let prepared = Prepared::with(config, world, make)?;
@@ -142,7 +147,12 @@ pub fn resume(config: &Config, folder: RunFolder, world: &World) -> Result<Run> 
 }
 
 /// Like [`resume`], with a custom model from `make`.
-pub fn resume_with(config: &Config, folder: RunFolder, world: &World, make: MakeNetwork) -> Result<Run> {
+pub(crate) fn resume_with(
+    config: &Config,
+    folder: RunFolder,
+    world: &World,
+    make: MakeNetwork,
+) -> Result<Run> {
     let resume = || {
         require_checkpoint(&folder)?;
         let lock = lock_on_rank0(&folder, world)?;

@@ -82,7 +82,7 @@ impl Prepared {
     }
 
     /// Like [`Prepared::again`], with a model from `make`, for one rank of `world`.
-    pub fn reopen_with(
+    pub(crate) fn reopen_with(
         config: &Config,
         folder: &RunFolder,
         world: &World,

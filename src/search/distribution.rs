@@ -45,7 +45,7 @@ impl Distribution {
     }
 
     /// The values to validate: both bounds, or all choices.
-    pub fn extremes(&self) -> Vec<String> {
+    pub(crate) fn extremes(&self) -> Vec<String> {
         match self {
             Distribution::Uniform(least, most) | Distribution::LogUniform(least, most) => {
                 vec![least.to_string(), most.to_string()]

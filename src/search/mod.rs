@@ -29,7 +29,7 @@ pub use space::{Parameter, Space};
 pub use trials::{Trial, TrialState};
 
 /// Copy of the search space in the search folder.
-pub const SPACE_FILE: &str = "space.toml";
+pub(crate) const SPACE_FILE: &str = "space.toml";
 
 /// Table of trials in the search folder.
-pub const TRIALS_FILE: &str = "trials.csv";
+pub(crate) const TRIALS_FILE: &str = "trials.csv";

@@ -8,7 +8,7 @@ use crate::train::schedule::SCHEDULES;
 use cresset_options::number::NumberOption;
 
 /// Options that contain nested options, each with the option that selects them.
-pub const OWNERS: [(&str, &str); 4] = [
+pub(crate) const OWNERS: [(&str, &str); 4] = [
     ("model_options", "model"),
     ("optimizer_options", "optimizer"),
     ("loss_options", "loss"),

@@ -8,7 +8,7 @@ use crate::model::{Network, Tensors};
 /// An average of the parameters and buffers of a network during training: an exponential moving average over the updates
 /// (Polyak and Juditsky, 1992), or the mean over the last epochs (Izmailov et al., "Averaging Weights Leads to Wider Optima",
 /// 2018).
-pub struct Average {
+pub(crate) struct Average {
     kind: AverageKind,
     decay: f64,
     start: f64,
@@ -29,7 +29,7 @@ impl Average {
     }
 
     /// Adds the weights after an update. The decay is smaller at first, so that the initial weights soon lose influence.
-    pub fn after_update(&mut self, network: &Network) {
+    pub(crate) fn after_update(&mut self, network: &Network) {
         if self.kind == AverageKind::Ema {
             let count = self.count as f64;
             self.add(network, 1. - self.decay.min((1. + count) / (10. + count)));
@@ -37,7 +37,7 @@ impl Average {
     }
 
     /// Adds the weights after an epoch.
-    pub fn after_epoch(&mut self, network: &Network, epoch: u32, epochs: u32) {
+    pub(crate) fn after_epoch(&mut self, network: &Network, epoch: u32, epochs: u32) {
         if self.kind == AverageKind::Swa && f64::from(epoch) > self.start * f64::from(epochs) {
             self.add(network, 1. / (self.count as f64 + 1.));
         }

@@ -27,7 +27,7 @@ pub(super) enum Recovery {
 }
 
 impl Recovery {
-    pub fn is_rollback(self) -> bool {
+    pub(crate) fn is_rollback(self) -> bool {
         self == Recovery::RolledBack
     }
 }

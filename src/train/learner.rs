@@ -56,7 +56,7 @@ impl Learner {
     }
 
     /// Adds a teacher to the loss.
-    pub fn with_teacher(mut self, distillation: Distillation) -> Self {
+    pub(crate) fn with_teacher(mut self, distillation: Distillation) -> Self {
         self.context.distillation = Some(distillation);
         self
     }
@@ -91,7 +91,7 @@ impl Learner {
     }
 
     /// Whether all gradients were applied.
-    pub fn has_no_pending_gradients(&self) -> bool {
+    pub(crate) fn has_no_pending_gradients(&self) -> bool {
         self.context.accumulated == 0
     }
 

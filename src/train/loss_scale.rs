@@ -26,7 +26,7 @@ impl LossScale {
     }
 
     /// Adapts the scale to whether the gradients are finite, and returns `is_finite`.
-    pub fn adapt(&mut self, is_finite: bool) -> bool {
+    pub(crate) fn adapt(&mut self, is_finite: bool) -> bool {
         self.good_updates += 1;
         if !is_finite {
             *self = LossScale { factor: self.factor / 2., good_updates: 0 };

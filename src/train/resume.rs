@@ -136,7 +136,7 @@ impl Training {
     ///
     /// # Errors
     /// A file that cannot be written, such as on a full disk.
-    pub fn save_last(&self, network: &Network) -> Result<()> {
+    pub(crate) fn save_last(&self, network: &Network) -> Result<()> {
         self.learner.check()?;
         let state = cresset_bridge::random::cpu_generator_state()?;
         let mut random = Tensors::from([(CPU.to_string(), self.world.all_gather(&state)?)]);

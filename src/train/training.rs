@@ -86,7 +86,7 @@ impl Training {
     }
 
     /// Adds a teacher to the loss.
-    pub fn with_teacher(self, distillation: Distillation) -> Self {
+    pub(crate) fn with_teacher(self, distillation: Distillation) -> Self {
         Training { learner: self.learner.with_teacher(distillation), ..self }
     }
 
@@ -317,7 +317,7 @@ impl Training {
     }
 
     /// Whether it has taken a step.
-    pub fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         self.position != Position::default()
     }
 
@@ -337,7 +337,7 @@ impl Training {
     }
 
     /// Whether the learning rate schedule depends on the number of epochs.
-    pub fn schedule_depends_on_epochs(&self) -> bool {
+    pub(crate) fn schedule_depends_on_epochs(&self) -> bool {
         self.schedule.has_end()
     }
 }

@@ -154,7 +154,11 @@ fn a_torchscript_file_trains_with_a_new_last_layer_and_goes_on_after_a_pause() {
     let (float, integers) = (accuracy(&whole.join("model.pt")), accuracy(&int8));
     assert!(integers > float - 2., "{float} {integers}");
     let refused = run(["compress", text(&whole), "--prune", "0.5"]);
-    assert!(stderr(&refused).contains("only the architectures that `cresset models` lists can be pruned"), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("only the architectures that `cresset models` lists can be pruned"),
+        "{}",
+        stderr(&refused)
+    );
     // What was exported can be trained on.
     let (model, again) = (whole.join("model.pt"), folder.path().join("again"));
     let said = succeed(["train", "--model", text(&model), "--epochs", "1", "--out", text(&again)]);

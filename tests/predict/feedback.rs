@@ -248,7 +248,7 @@ fn what_does_not_go_together_is_refused() {
         refused(&[&both[..], &[option, value]].concat(), "cannot be changed with --from");
     }
     refused(&["train", "--promote"], "--from");
-    refused(&["train", "--folds", "3", "--feedback", text(&set)], "takes no --feedback");
+    refused(&["train", "--folds", "3", "--feedback", text(&set)], "does not support --feedback");
     std::fs::remove_file(old.join("model.pt")).unwrap();
     refused(&both, "the run is not finished");
 }

@@ -92,7 +92,7 @@ impl TableLayout {
     }
 
     /// Whether the columns have names from a header, and not only numbers.
-    pub fn has_names(&self) -> bool {
+    pub(crate) fn has_names(&self) -> bool {
         let is_name = |name: &str, position: usize| name != (position + 1).to_string();
         self.header.is_some()
             || self.columns.iter().any(|column| is_name(&column.name, column.position))
@@ -111,7 +111,7 @@ pub fn folded(name: &str) -> String {
 }
 
 /// Makes column names unique: the second column called `name` becomes `name.1`, the third `name.2`.
-pub fn unique_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<Cow<'a, str>> {
+pub(crate) fn unique_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<Cow<'a, str>> {
     let first: HashSet<_> = names.clone().collect();
     let mut taken: HashSet<Cow<'_, str>> = HashSet::new();
     let mut unique = Vec::new();

@@ -88,7 +88,7 @@ pub enum Subset {
 
 impl Subset {
     /// The subset for a name in lower case.
-    pub fn of_name(name: &str) -> Option<Self> {
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
         match name {
             "train" | "training" | "trn" | "trainval" => Some(Subset::Train),
             "val" | "valid" | "validate" | "validation" | "dev" | "eval" | "evaluation" => {

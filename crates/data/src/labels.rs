@@ -59,7 +59,7 @@ pub fn sorted_classes(mut classes: Vec<String>) -> Vec<String> {
 ///
 /// # Errors
 /// A label that is not in `classes`, with its location.
-pub fn indexes_among(
+pub(crate) fn indexes_among(
     classes: &[String],
     texts: &[String],
     labels: impl Iterator<Item = usize>,

@@ -69,7 +69,7 @@ pub fn open(path: &Path) -> std::io::Result<File> {
 }
 
 /// Rejects anything but files and folders. An inaccessible path is left to the reader.
-pub fn reject_special(path: &Path) -> Result<()> {
+pub(crate) fn reject_special(path: &Path) -> Result<()> {
     match path.metadata().ok().and_then(|metadata| special_file_type(metadata.file_type())) {
         Some(name) => Err(Error::data(path, special_file_problem(name))),
         None => Ok(()),

@@ -98,7 +98,7 @@ impl Table {
     ///
     /// # Errors
     /// Values outside `range`, or a label column that does not contain class labels.
-    pub fn into_dataset(self, shape: InputShape, range: Option<ValueRange>) -> Result<Dataset> {
+    pub(crate) fn into_dataset(self, shape: InputShape, range: Option<ValueRange>) -> Result<Dataset> {
         if let Some(range) = range {
             self.check_range(range)?;
         }

@@ -39,7 +39,7 @@ impl<'a> Call<'a> {
     }
 
     /// The name of an optional tensor argument; empty if it is absent.
-    pub fn tensor_or_none(&mut self, name: &str) -> Result<String> {
+    pub(crate) fn tensor_or_none(&mut self, name: &str) -> Result<String> {
         if self.is_none(name) { Ok(String::new()) } else { self.tensor(name) }
     }
 
@@ -50,7 +50,7 @@ impl<'a> Call<'a> {
     }
 
     /// The values of a tensor list argument.
-    pub fn infos(&self, name: &str) -> Result<Vec<&'a Value>> {
+    pub(crate) fn infos(&self, name: &str) -> Result<Vec<&'a Value>> {
         Ok(self.values_of(name)?.into_iter().map(|value| &self.recording.values[value]).collect())
     }
 
@@ -71,12 +71,12 @@ impl<'a> Call<'a> {
     }
 
     /// The number of outputs.
-    pub fn output_count(&self) -> usize {
+    pub(crate) fn output_count(&self) -> usize {
         self.step.outputs.len()
     }
 
     /// The sizes of dimensions that must not depend on the batch size.
-    pub fn fixed_sizes(&self, shape: &[Dim]) -> Result<Vec<i64>> {
+    pub(crate) fn fixed_sizes(&self, shape: &[Dim]) -> Result<Vec<i64>> {
         let sizes = shape.iter().map(|dim| match dim {
             Dim::Fixed(size) => Some(*size),
             Dim::Batch(_) => None,
@@ -104,7 +104,7 @@ impl<'a> Call<'a> {
     }
 
     /// An integer list argument; a single integer is a list of length one.
-    pub fn ints(&self, name: &str) -> Result<Vec<i64>> {
+    pub(crate) fn ints(&self, name: &str) -> Result<Vec<i64>> {
         match self.argument(name)? {
             graph::Argument::Ints(values) => Ok(values.clone()),
             graph::Argument::Int(value) => Ok(vec![*value]),
@@ -123,7 +123,7 @@ impl<'a> Call<'a> {
     }
 
     /// A number argument, or `default` if it is absent.
-    pub fn number_or(&self, name: &str, default: f64) -> Result<f64> {
+    pub(crate) fn number_or(&self, name: &str, default: f64) -> Result<f64> {
         if self.is_none(name) { Ok(default) } else { self.number(name) }
     }
 
@@ -146,7 +146,7 @@ impl<'a> Call<'a> {
     }
 
     /// Whether an argument is a tensor.
-    pub fn is_tensor(&self, name: &str) -> bool {
+    pub(crate) fn is_tensor(&self, name: &str) -> bool {
         matches!(self.find(name), Some(Argument::Fixed(graph::Argument::Tensor(_))))
     }
 

@@ -11,11 +11,11 @@ use crate::model::weights::safetensors::bytes_of;
 
 /// The names of the model's input and output, and of the batch dimension.
 pub const INPUT: &str = "input";
-pub const OUTPUT: &str = "logits";
+pub(crate) const OUTPUT: &str = "logits";
 pub const BATCH: &str = "batch";
 
 /// The number of a dtype in `TensorProto.DataType`.
-pub fn data_type(kind: Kind) -> Option<i64> {
+pub(crate) fn data_type(kind: Kind) -> Option<i64> {
     Some(match kind {
         Kind::Float => 1,
         Kind::Uint8 => 2,
@@ -82,7 +82,7 @@ impl Graph {
     }
 
     /// Records that an unknown operation produces a value.
-    pub fn leave_unknown(&mut self, value: usize, operation: &str) {
+    pub(crate) fn leave_unknown(&mut self, value: usize, operation: &str) {
         self.unknown.insert(value, operation.to_string());
     }
 
@@ -125,7 +125,7 @@ impl Graph {
     }
 
     /// Adds an int64 vector as a constant.
-    pub fn ints(&mut self, values: &[i64]) -> String {
+    pub(crate) fn ints(&mut self, values: &[i64]) -> String {
         self.initializer("constant", &Tensor::from_slice(values))
     }
 
@@ -292,7 +292,7 @@ fn tensor(name: &str, value: &Tensor) -> Result<Message> {
 }
 
 /// Encodes a `ValueInfoProto`: the name, dtype and shape of a value.
-pub fn value_info(name: &str, kind: Kind, shape: &[Dim]) -> Result<Message> {
+pub(crate) fn value_info(name: &str, kind: Kind, shape: &[Dim]) -> Result<Message> {
     let sizes = shape.iter().map(|dim| match dim {
         Dim::Fixed(size) => Message::new().int(1, *size),
         Dim::Batch(1) => Message::new().text(2, BATCH),

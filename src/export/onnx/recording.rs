@@ -23,7 +23,7 @@ pub enum Dim {
 
 /// An argument of an operation. Tensors are indices into [`Recording::values`].
 #[derive(Debug, Clone, PartialEq)]
-pub enum Argument {
+pub(crate) enum Argument {
     /// Independent of the batch size.
     Fixed(graph::Argument),
     /// Numbers that depend on the batch size.

@@ -7,7 +7,7 @@ use tch::Tensor;
 use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
-pub const KIND: AugmentKind = AugmentKind {
+pub(crate) const KIND: AugmentKind = AugmentKind {
     name: "affine",
     summary: "rotation, translation, scale and shear, each up to the given value",
     parameters: &[
@@ -54,7 +54,7 @@ impl Map {
 }
 
 /// Warps images (N, C, H, W), each by its map. Pixels from outside the image are black.
-pub fn warp(images: &Tensor, maps: &[Map]) -> Tensor {
+pub(crate) fn warp(images: &Tensor, maps: &[Map]) -> Tensor {
     let (_, _, height, width) = images.size4().expect("images are (N, C, H, W)");
     let (height, width) = (height as f64, width as f64);
     // libtorch coordinates run from -1 to 1 along each side.

@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
-pub const KIND: AugmentKind = AugmentKind {
+pub(crate) const KIND: AugmentKind = AugmentKind {
     name: "color-jitter",
     summary: "brightness, contrast, saturation and hue, each changed up to the given strength",
     parameters: &[parameter("strength", 0.4, 0., 1.), parameter("hue as a share of a turn", 0.05, 0., 0.5)],
@@ -21,7 +21,7 @@ struct ColorJitter {
 }
 
 /// ITU-R BT.601.
-pub const LUMA: [f64; 3] = [0.299, 0.587, 0.114];
+pub(crate) const LUMA: [f64; 3] = [0.299, 0.587, 0.114];
 
 /// RGB to luma and chroma (YIQ): saturation scales the chroma and hue rotates it.
 const TO_YIQ: [[f64; 3]; 3] = [LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]];

@@ -7,7 +7,7 @@ use tch::Tensor;
 use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
-pub const KIND: AugmentKind = AugmentKind {
+pub(crate) const KIND: AugmentKind = AugmentKind {
     name: "crop",
     summary: "random crop after zero padding by the given number of pixels",
     parameters: &[parameter("pixels", 4., 0., 64.)],

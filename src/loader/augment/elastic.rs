@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
-pub const KIND: AugmentKind = AugmentKind {
+pub(crate) const KIND: AugmentKind = AugmentKind {
     name: "elastic",
     summary: "elastic deformation",
     parameters: &[

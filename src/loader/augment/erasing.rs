@@ -7,7 +7,7 @@ use tch::Tensor;
 use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
-pub const KIND: AugmentKind = AugmentKind {
+pub(crate) const KIND: AugmentKind = AugmentKind {
     name: "erasing",
     summary: "a random rectangle set to black, with the given probability",
     parameters: &[parameter("probability", 0.25, 0., 1.)],

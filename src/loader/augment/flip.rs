@@ -7,7 +7,7 @@ use tch::Tensor;
 use super::{Augment, AugmentKind, BuiltAugment, Pixels, parameter};
 
 /// The augmentation.
-pub const KIND: AugmentKind = AugmentKind {
+pub(crate) const KIND: AugmentKind = AugmentKind {
     name: "flip",
     summary: "horizontal flip",
     parameters: &[parameter("probability", 0.5, 0., 1.)],

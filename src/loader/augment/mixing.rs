@@ -10,7 +10,7 @@ use super::{AugmentKind, BuiltAugment, parameter};
 use crate::loader::{Batch, Mixed};
 
 /// Blends pairs of images (H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018).
-pub const MIXUP: AugmentKind = AugmentKind {
+pub(crate) const MIXUP: AugmentKind = AugmentKind {
     name: "mixup",
     summary: "blend of two images and their labels",
     parameters: &[parameter("alpha", 0.2, 0.01, 10.)],
@@ -18,7 +18,7 @@ pub const MIXUP: AugmentKind = AugmentKind {
 };
 
 /// Pastes a rectangle of another image (S. Yun et al., "CutMix", 2019).
-pub const CUTMIX: AugmentKind = AugmentKind {
+pub(crate) const CUTMIX: AugmentKind = AugmentKind {
     name: "cutmix",
     summary: "a rectangle of another image pasted in, with mixed labels",
     parameters: &[parameter("alpha", 1., 0.01, 10.)],

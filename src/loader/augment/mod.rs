@@ -187,7 +187,7 @@ impl Augmentation {
     }
 
     /// Whether random regions are cropped, which needs full-size images.
-    pub fn has_region(&self) -> bool {
+    pub(crate) fn has_region(&self) -> bool {
         self.steps.iter().any(|step| step.draws_region())
     }
 
@@ -203,7 +203,7 @@ impl Augmentation {
     }
 
     /// Augments raw images (N, channels, height, width) with values in `range`, with one generator per image.
-    pub fn apply_raw(&self, raw: &Tensor, range: ValueRange, generators: &mut [ChaCha8Rng]) -> Tensor {
+    pub(crate) fn apply_raw(&self, raw: &Tensor, range: ValueRange, generators: &mut [ChaCha8Rng]) -> Tensor {
         let (black, span) = (f64::from(range.min), f64::from(range.max - range.min));
         if black == 0. {
             return self.apply(raw, span, generators);

@@ -8,7 +8,7 @@ use tch::Tensor;
 use super::{Augment, AugmentKind, BuiltAugment, parameter};
 
 /// The augmentation.
-pub const KIND: AugmentKind = AugmentKind {
+pub(crate) const KIND: AugmentKind = AugmentKind {
     name: "noise",
     summary: "Gaussian noise with the given standard deviation (white is 1)",
     parameters: &[parameter("standard deviation", 0.05, 0., 1.)],

@@ -10,7 +10,7 @@ use super::{Augment, AugmentKind, BuiltAugment, parameter};
 use crate::data::image::Region;
 
 /// The augmentation.
-pub const KIND: AugmentKind = AugmentKind {
+pub(crate) const KIND: AugmentKind = AugmentKind {
     name: "random-resized-crop",
     summary: "random crop with at least the given share of the area, resized to the size of the image",
     parameters: &[parameter("minimum area", 0.08, 0.01, 1.)],

@@ -10,7 +10,7 @@ use super::color_jitter::LUMA;
 use super::{Augment, AugmentKind, BuiltAugment};
 
 /// The augmentation.
-pub const KIND: AugmentKind = AugmentKind {
+pub(crate) const KIND: AugmentKind = AugmentKind {
     name: "trivial-augment",
     summary: "one of fourteen operations, with a random strength",
     parameters: &[],

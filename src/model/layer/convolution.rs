@@ -47,7 +47,7 @@ impl Convolution {
     }
 
     /// Creates the layer with He initialization: normal, fan-out (He et al., 2015), like torchvision's residual networks.
-    pub fn make_he(self, path: &nn::Path) -> Conv2d {
+    pub(crate) fn make_he(self, path: &nn::Path) -> Conv2d {
         let stdev = (2. / (self.outputs * self.kernel * self.kernel) as f64).sqrt();
         self.with(path, Init::Randn { mean: 0., stdev })
     }

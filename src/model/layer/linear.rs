@@ -27,7 +27,7 @@ impl Linear {
 
     /// Like [`Linear::new`], with Xavier initialization: uniform from ±√(6 / (inputs + outputs)) (Glorot and Bengio, 2010), and
     /// a bias with standard deviation 10⁻⁶, like the feed-forward layers of transformers.
-    pub fn xavier(path: &nn::Path, inputs: i64, outputs: i64) -> Self {
+    pub(crate) fn xavier(path: &nn::Path, inputs: i64, outputs: i64) -> Self {
         let bound = (6. / (inputs + outputs) as f64).sqrt();
         Linear {
             weight: path.var("weight", &[outputs, inputs], Init::Uniform { lo: -bound, up: bound }),

@@ -48,13 +48,13 @@ impl Sequential {
 
     /// Appends a residual connection (He et al., 2016): the sum of `body` and `shortcut` of the input. An empty `shortcut` is
     /// the identity. The names of the layers in both get no prefix.
-    pub fn then_sum(mut self, body: Sequential, shortcut: Sequential) -> Self {
+    pub(crate) fn then_sum(mut self, body: Sequential, shortcut: Sequential) -> Self {
         self.0.push(Step::Sum(body, shortcut));
         self
     }
 
     /// The steps in order. `path` is the name of this container, empty for the outermost one.
-    pub fn walk(&self, path: &str) -> Vec<FlatStep<'_>> {
+    pub(crate) fn walk(&self, path: &str) -> Vec<FlatStep<'_>> {
         let mut parts = Vec::new();
         for step in &self.0 {
             match step {
@@ -129,7 +129,7 @@ impl Sequential {
     }
 
     /// Like [`Sequential::class`], with two methods: `features` runs all layers except the last one, `method` all layers.
-    pub fn class_with_features(&self, name: &'static str, features: &str, method: &str) -> Class {
+    pub(crate) fn class_with_features(&self, name: &'static str, features: &str, method: &str) -> Class {
         let (last, rest) = self.0.split_last().expect("a model has layers");
         let mut body = Body::default();
         let first = body.method(features, "x", rest);

@@ -83,7 +83,7 @@ impl Preprocessing {
     }
 
     /// The inverse, up to rounding: raw values, float32 (N, shape…), from the model's input. Imputed values stay.
-    pub fn undo(&self, inputs: &Tensor) -> Tensor {
+    pub(crate) fn undo(&self, inputs: &Tensor) -> Tensor {
         let (offset, scale) = self.tensors();
         inputs * scale.to_device(inputs.device()) + offset.to_device(inputs.device())
     }

@@ -74,7 +74,7 @@ pub fn check(file: &[u8]) -> Result<bool, String> {
 }
 
 /// Warns that a checkpoint has no checksums.
-pub fn warn_missing(path: &Path) {
+pub(crate) fn warn_missing(path: &Path) {
     tracing::warn!(
         "{}: this checkpoint has no checksums because an older version of cresset wrote it; damage cannot be detected",
         path.display()
@@ -82,7 +82,7 @@ pub fn warn_missing(path: &Path) {
 }
 
 /// The other checkpoint of the run (best or last), if it is valid.
-pub fn whole_sibling(path: &Path) -> Option<PathBuf> {
+pub(crate) fn whole_sibling(path: &Path) -> Option<PathBuf> {
     let other = match path.file_name()?.to_str()? {
         "last.safetensors" => "best.safetensors",
         "best.safetensors" => "last.safetensors",

@@ -78,7 +78,7 @@ pub fn of(model: &Tensors, file: &Tensors, key: Option<&str>) -> Result<Vec<Copy
 }
 
 /// Whether a tensor of the file belongs to the optimizer state.
-pub fn is_optimizer_state(name: &str) -> bool {
+pub(crate) fn is_optimizer_state(name: &str) -> bool {
     words(name).iter().any(|word| OPTIMIZER_WORDS.contains(&word.as_str()))
 }
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
 
 /// The first bytes of such files: the pickle of the magic number.
-pub const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+pub(crate) const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 const PROTOCOL: i64 = 1001;
 
 /// Reads the tensors from the bytes of a file.

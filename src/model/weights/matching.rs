@@ -62,7 +62,7 @@ impl Matching {
     ///
     /// # Errors
     /// Less than half matches.
-    pub fn reject_chance_match(
+    pub(crate) fn reject_chance_match(
         &self,
         model: &Tensors,
         file: &Tensors,

@@ -41,7 +41,7 @@ pub fn write(path: &Path, tensors: &[(String, &Tensor)], metadata: HashMap<Strin
 ///
 /// # Errors
 /// Those of [`write()`].
-pub fn write_checked(
+pub(crate) fn write_checked(
     path: &Path,
     tensors: &[(String, &Tensor)],
     text: impl FnOnce(Checksums) -> String,
@@ -101,7 +101,7 @@ pub fn tensors(bytes: &[u8], fault: impl Fn(&str) -> Error) -> Result<Tensors> {
 }
 
 /// The values of a tensor in row-major order and native byte order (little-endian on x86-64).
-pub fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
+pub(crate) fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
     let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
     let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
@@ -114,7 +114,7 @@ fn dtype(kind: Kind) -> Result<Dtype> {
 }
 
 /// The safetensors dtype, if it is supported.
-pub fn known_dtype(kind: Kind) -> Option<Dtype> {
+pub(crate) fn known_dtype(kind: Kind) -> Option<Dtype> {
     DTYPES.iter().find(|(known, _)| *known == kind).map(|(_, dtype)| *dtype)
 }
 

@@ -17,7 +17,7 @@ mod pickled {
         [&b"X"[..], &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()
     }
 
-    pub fn ints(numbers: &[i64]) -> Vec<u8> {
+    pub(crate) fn ints(numbers: &[i64]) -> Vec<u8> {
         let number = |number: &i64| [&b"\x8a\x08"[..], &number.to_le_bytes()].concat();
         [b"(".to_vec(), numbers.iter().flat_map(number).collect(), b"t".to_vec()].concat()
     }

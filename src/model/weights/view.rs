@@ -6,7 +6,7 @@ use super::pickle::{Id, Object, Pickle, Value};
 
 /// A storage: contiguous bytes that one or several tensors share.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Storage {
+pub(crate) struct Storage {
     /// Key in the file.
     pub key: String,
     /// Size in bytes.
@@ -15,7 +15,7 @@ pub struct Storage {
 
 /// A tensor as a view of a storage.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StorageView {
+pub(crate) struct StorageView {
     /// The storage.
     pub storage: Storage,
     /// The dtype.
@@ -25,7 +25,7 @@ pub struct StorageView {
 
 /// Offset, size and strides of a tensor in its storage.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Extent {
+pub(crate) struct Extent {
     /// Offset of the first value.
     offset: i64,
     size: Vec<i64>,
@@ -43,7 +43,7 @@ impl StorageView {
     ///
     /// # Errors
     /// A tensor that is not dense, has an unsupported dtype, or exceeds its storage.
-    pub fn of_call(pickle: &Pickle, call: &Object) -> Result<Option<StorageView>, String> {
+    pub(crate) fn of_call(pickle: &Pickle, call: &Object) -> Result<Option<StorageView>, String> {
         let mut call = (call.callable, call.arguments);
         // Parameters and tensor subclasses wrap the call. Real files nest one or two calls.
         for _ in 0..4 {
@@ -107,7 +107,7 @@ impl Extent {
     ///
     /// # Errors
     /// Invalid arguments.
-    pub fn of_arguments(pickle: &Pickle, arguments: &[Id]) -> Result<(StorageRef, Self), String> {
+    pub(crate) fn of_arguments(pickle: &Pickle, arguments: &[Id]) -> Result<(StorageRef, Self), String> {
         let faulty = || "its metadata is damaged".to_string();
         let [storage, offset, size, stride, ..] = arguments else { return Err(faulty()) };
         let ints = |id: &Id| -> Option<Vec<i64>> {
@@ -168,7 +168,7 @@ impl Extent {
 
 /// A storage as described by a persistent id: `('storage', class, key, location, number of values)`, in old files followed by a
 /// view with an offset.
-pub struct StorageRef {
+pub(crate) struct StorageRef {
     /// The storage.
     pub storage: Storage,
     /// Bytes per value.

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use cresset_options::number::Options;
 
 /// The method.
-pub const GRAD_CAM: ExplainerKind = ExplainerKind {
+pub(crate) const GRAD_CAM: ExplainerKind = ExplainerKind {
     name: "grad-cam",
     summary: "image regions where the last feature map supports the class",
     options: &[],

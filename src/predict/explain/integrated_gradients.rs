@@ -8,7 +8,7 @@ use crate::error::Result;
 use cresset_options::number::{NumberOption, Options};
 
 /// The method.
-pub const INTEGRATED_GRADIENTS: ExplainerKind = ExplainerKind {
+pub(crate) const INTEGRATED_GRADIENTS: ExplainerKind = ExplainerKind {
     name: "integrated-gradients",
     summary: "averaged gradients from a baseline; sum to the logit difference",
     options: &[NumberOption::whole(

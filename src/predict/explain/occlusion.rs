@@ -8,7 +8,7 @@ use crate::error::Result;
 use cresset_options::number::{NumberOption, Options};
 
 /// The method.
-pub const OCCLUSION: ExplainerKind = ExplainerKind {
+pub(crate) const OCCLUSION: ExplainerKind = ExplainerKind {
     name: "occlusion",
     summary: "drop of the logit when a region is occluded; needs no gradients",
     options: &[

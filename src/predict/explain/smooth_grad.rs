@@ -10,7 +10,7 @@ use crate::error::Result;
 use cresset_options::number::{NumberOption, Options};
 
 /// The method.
-pub const SMOOTH_GRAD: ExplainerKind = ExplainerKind {
+pub(crate) const SMOOTH_GRAD: ExplainerKind = ExplainerKind {
     name: "smooth-grad",
     summary: "gradients averaged over noisy copies of the input",
     options: &[

@@ -21,7 +21,7 @@ impl<'a> Subject<'a> {
     }
 
     /// A raw input (1, …) as float32 (1, shape…) on the model's device.
-    pub fn shaped(&self, raw: &Tensor) -> Tensor {
+    pub(crate) fn shaped(&self, raw: &Tensor) -> Tensor {
         let sizes: Vec<i64> = std::iter::once(1).chain(self.shape().iter().copied()).collect();
         raw.to_device(self.classifier.device()).to_kind(Kind::Float).reshape(sizes)
     }
@@ -67,7 +67,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The outputs of all operations in the forward pass of one input, in order, and the logit of the class.
-    pub fn intermediates(&self, input: &Tensor) -> Result<(Vec<Tensor>, Tensor)> {
+    pub(crate) fn intermediates(&self, input: &Tensor) -> Result<(Vec<Tensor>, Tensor)> {
         let input = input.detach().copy().set_requires_grad(true);
         let mut intermediates = self.classifier.module().call_with_intermediates("forward", &input)?;
         let logits =

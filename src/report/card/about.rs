@@ -99,7 +99,7 @@ impl About {
     }
 
     /// The value of a field, or a note on how to state it.
-    pub fn or_how_to_state(&self, name: &str) -> String {
+    pub(crate) fn or_how_to_state(&self, name: &str) -> String {
         let stated = self.get(name).map(str::to_string);
         stated.unwrap_or_else(|| format!("*Not stated; use `--{}`.*", name.replace('_', "-")))
     }

@@ -91,7 +91,7 @@ impl SplitCounts {
     }
 
     /// Number of examples per class in all parts.
-    pub fn by_class(&self) -> Vec<usize> {
+    pub(crate) fn by_class(&self) -> Vec<usize> {
         let classes = self.of_classes[0].1.len();
         (0..classes).map(|class| self.of_classes.iter().map(|(_, counts)| counts[class]).sum()).collect()
     }

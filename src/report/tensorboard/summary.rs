@@ -75,7 +75,7 @@ pub fn experiment(metrics: &[&str]) -> Message {
 }
 
 /// The start of a session, with the options of the run.
-pub fn session_start(options: &[(&str, toml::Value)]) -> Message {
+pub(crate) fn session_start(options: &[(&str, toml::Value)]) -> Message {
     let entry = |(name, value): &(&str, toml::Value)| {
         let value = match value {
             toml::Value::Integer(number) => Message::new().double(2, *number as f64),
@@ -91,7 +91,7 @@ pub fn session_start(options: &[(&str, toml::Value)]) -> Message {
 }
 
 /// The end of a session.
-pub fn session_end(is_complete: bool) -> Message {
+pub(crate) fn session_end(is_complete: bool) -> Message {
     const SUCCESS: i64 = 1;
     const FAILURE: i64 = 2;
     let end = Message::new().int(1, if is_complete { SUCCESS } else { FAILURE }).double(2, now());

@@ -46,7 +46,7 @@ pub struct ExampleResult {
 
 impl PairedResults {
     /// The control and the fine-tuned model.
-    pub fn against_control(&self) -> Option<PairedResults> {
+    pub(crate) fn against_control(&self) -> Option<PairedResults> {
         let before = self.control.clone()?;
         Some(PairedResults { before, after: self.after.clone(), control: None })
     }
@@ -77,7 +77,7 @@ impl PairedResults {
     }
 
     /// Increase of the mean loss, and its standard error over the examples.
-    pub fn loss_rise(&self) -> (f64, f64) {
+    pub(crate) fn loss_rise(&self) -> (f64, f64) {
         let rises = self.before.iter().zip(&self.after).map(|(before, after)| after.loss - before.loss);
         let rises: Vec<f64> = rises.collect();
         let count = rises.len() as f64;

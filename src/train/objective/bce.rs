@@ -5,7 +5,7 @@ use tch::{Kind, Reduction, Tensor};
 use super::ObjectiveKind;
 
 /// The loss function.
-pub const BCE: ObjectiveKind = ObjectiveKind {
+pub(crate) const BCE: ObjectiveKind = ObjectiveKind {
     name: "bce",
     summary: "binary cross-entropy of each class, for labels that are not mutually exclusive",
     options: &[],

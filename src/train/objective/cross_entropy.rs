@@ -4,7 +4,7 @@ use super::ObjectiveKind;
 use cresset_options::number::NumberOption;
 
 /// The loss function.
-pub const CROSS_ENTROPY: ObjectiveKind = ObjectiveKind {
+pub(crate) const CROSS_ENTROPY: ObjectiveKind = ObjectiveKind {
     name: "cross-entropy",
     summary: "cross-entropy of the softmax",
     options: &[NumberOption::real("smoothing", 0., (0., 0.99), "label smoothing")],

@@ -6,7 +6,7 @@ use super::ObjectiveKind;
 use cresset_options::number::NumberOption;
 
 /// The loss function.
-pub const FOCAL: ObjectiveKind = ObjectiveKind {
+pub(crate) const FOCAL: ObjectiveKind = ObjectiveKind {
     name: "focal",
     summary: "focal loss: cross-entropy with less weight on confident predictions",
     options: &[NumberOption::real("gamma", 2., (0., 100.), "focusing parameter; 0 is cross-entropy")],

@@ -5,7 +5,7 @@ use tch::Kind;
 use super::ObjectiveKind;
 
 /// The loss function.
-pub const MSE: ObjectiveKind = ObjectiveKind {
+pub(crate) const MSE: ObjectiveKind = ObjectiveKind {
     name: "mse",
     summary: "mean squared error between the softmax and the one-hot label",
     options: &[],

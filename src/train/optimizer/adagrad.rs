@@ -4,7 +4,7 @@ use super::{OptimizerKind, Rule};
 use cresset_options::number::{NumberOption, Options};
 
 /// The optimizer.
-pub const ADAGRAD: OptimizerKind = OptimizerKind {
+pub(crate) const ADAGRAD: OptimizerKind = OptimizerKind {
     name: "adagrad",
     summary: "Adagrad",
     options: &[

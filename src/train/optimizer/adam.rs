@@ -6,7 +6,7 @@ use super::{OptimizerKind, Rule};
 use cresset_options::number::{NumberOption, Options};
 
 /// The optimizer.
-pub const ADAM: OptimizerKind = OptimizerKind {
+pub(crate) const ADAM: OptimizerKind = OptimizerKind {
     name: "adam",
     summary: "Adam; weight decay is added to the gradient (L2 regularization)",
     options: OPTIONS,

@@ -4,7 +4,7 @@ use super::OptimizerKind;
 use super::adam::{OPTIONS, rule};
 
 /// The optimizer.
-pub const ADAMW: OptimizerKind = OptimizerKind {
+pub(crate) const ADAMW: OptimizerKind = OptimizerKind {
     name: "adamw",
     summary: "Adam with decoupled weight decay",
     options: OPTIONS,

@@ -34,7 +34,7 @@ pub struct OptimizerKind {
 }
 
 /// Updates a parameter group, given the learning rate and weight decay.
-pub type Rule = Box<dyn Fn(&mut Group, f64, f64) -> cresset_bridge::Result<()> + Send>;
+pub(crate) type Rule = Box<dyn Fn(&mut Group, f64, f64) -> cresset_bridge::Result<()> + Send>;
 
 /// All optimizers.
 pub const OPTIMIZERS: &[OptimizerKind] =
@@ -148,7 +148,7 @@ impl Optimizer {
     }
 
     /// Whether [`Optimizer::read_from`] is supported.
-    pub fn can_read_lr_from_device(&self) -> bool {
+    pub(crate) fn can_read_lr_from_device(&self) -> bool {
         self.reads_lr_from_device
     }
 
@@ -168,7 +168,7 @@ impl Optimizer {
     }
 
     /// Sets the learning rate on the device, if it is read from there.
-    pub fn set_rate(&mut self, lr: f64) {
+    pub(crate) fn set_rate(&mut self, lr: f64) {
         for group in &mut self.groups {
             let value = group.lr(lr);
             if let Some((tensor, current)) = &mut group.device_lr

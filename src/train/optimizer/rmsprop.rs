@@ -4,7 +4,7 @@ use super::{OptimizerKind, Rule};
 use cresset_options::number::{NumberOption, Options};
 
 /// The optimizer.
-pub const RMSPROP: OptimizerKind = OptimizerKind {
+pub(crate) const RMSPROP: OptimizerKind = OptimizerKind {
     name: "rmsprop",
     summary: "RMSprop",
     options: &[

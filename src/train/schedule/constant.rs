@@ -3,7 +3,7 @@
 use super::ScheduleKind;
 
 /// The schedule.
-pub const CONSTANT: ScheduleKind = ScheduleKind {
+pub(crate) const CONSTANT: ScheduleKind = ScheduleKind {
     name: "constant",
     summary: "constant learning rate",
     options: &[],

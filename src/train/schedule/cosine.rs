@@ -4,7 +4,7 @@ use super::ScheduleKind;
 use cresset_options::number::NumberOption;
 
 /// The schedule.
-pub const COSINE: ScheduleKind = ScheduleKind {
+pub(crate) const COSINE: ScheduleKind = ScheduleKind {
     name: "cosine",
     summary: "cosine annealing to zero",
     options: &[NumberOption::real(

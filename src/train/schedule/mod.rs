@@ -46,7 +46,7 @@ pub struct ScheduleProgress {
 }
 
 /// A schedule with its options and warmup.
-pub struct Schedule {
+pub(crate) struct Schedule {
     kind: &'static ScheduleKind,
     options: Options,
     warmup_epochs: f64,
@@ -84,7 +84,7 @@ impl Schedule {
     }
 
     /// Whether the schedule depends on the number of epochs.
-    pub fn has_end(&self) -> bool {
+    pub(crate) fn has_end(&self) -> bool {
         self.kind.has_end
     }
 }

@@ -5,7 +5,7 @@ use super::{ScheduleKind, ScheduleProgress};
 use cresset_options::number::{NumberOption, Options};
 
 /// The schedule.
-pub const ONE_CYCLE: ScheduleKind = ScheduleKind {
+pub(crate) const ONE_CYCLE: ScheduleKind = ScheduleKind {
     name: "one-cycle",
     summary: "one-cycle policy: increases from a small learning rate, then decreases to almost zero",
     options: &[

@@ -6,7 +6,7 @@ use super::ScheduleKind;
 use cresset_options::number::{NumberOption, Options};
 
 /// The schedule.
-pub const PLATEAU: ScheduleKind = ScheduleKind {
+pub(crate) const PLATEAU: ScheduleKind = ScheduleKind {
     name: "plateau",
     summary: "reduces the learning rate by a factor when the validation loss stops improving",
     options: &[

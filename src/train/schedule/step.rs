@@ -4,7 +4,7 @@ use super::ScheduleKind;
 use cresset_options::number::NumberOption;
 
 /// The schedule.
-pub const STEP: ScheduleKind = ScheduleKind {
+pub(crate) const STEP: ScheduleKind = ScheduleKind {
     name: "step",
     summary: "reduces the learning rate by a factor every few epochs",
     options: &[

@@ -101,7 +101,7 @@ impl Context {
     }
 
     /// The factor that the loss is multiplied by before the backward pass.
-    pub fn loss_scale(&self) -> f64 {
+    pub(crate) fn loss_scale(&self) -> f64 {
         self.scaler.map_or(1., |scaler| scaler.factor())
     }
 
@@ -123,7 +123,7 @@ impl Context {
     }
 
     /// Drops all gradients.
-    pub fn clear_gradients(&mut self) -> Result<()> {
+    pub(crate) fn clear_gradients(&mut self) -> Result<()> {
         self.accumulated = 0;
         Ok(self.gradients.clear()?)
     }

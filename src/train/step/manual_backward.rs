@@ -11,7 +11,7 @@ use crate::model::{Network, perceptron};
 use crate::train::options::Precision;
 
 /// Forward and backward pass of an MLP in float32 on the CPU.
-pub struct ManualBackward {
+pub(crate) struct ManualBackward {
     perceptron: Perceptron,
     parameters: Vec<Tensor>,
 }
@@ -21,7 +21,7 @@ impl ManualBackward {
     ///
     /// # Errors
     /// Parameters that are not float32 on the CPU.
-    pub fn new_if_possible(context: &Context, network: &Network) -> Result<Option<Self>> {
+    pub(crate) fn new_if_possible(context: &Context, network: &Network) -> Result<Option<Self>> {
         let options = &context.options;
         let is_possible = network.device() == Device::Cpu
             && options.precision == Precision::F32

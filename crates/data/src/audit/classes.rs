@@ -38,7 +38,7 @@ pub fn unknown(audited: &AuditedData) -> Vec<Finding> {
 }
 
 /// Classes without examples in a subset.
-pub fn missing_in_subset(audited: &AuditedData) -> Vec<Finding> {
+pub(crate) fn missing_in_subset(audited: &AuditedData) -> Vec<Finding> {
     let finding = |missing: MissingClasses| {
         let (severity, advice) = match missing.portion {
             Subset::Train => {

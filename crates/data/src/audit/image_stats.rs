@@ -20,7 +20,7 @@ const FOREGROUND: u8 = 12;
 
 /// Statistics of an image.
 #[derive(Debug, Clone)]
-pub struct ImageStatistics {
+pub(crate) struct ImageStatistics {
     /// In pixels.
     pub width: u32,
     /// In pixels.
@@ -61,7 +61,7 @@ impl ImageStatistics {
     }
 
     /// Whether the image is blank.
-    pub fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         self.deviation < BLANK
     }
 
@@ -113,7 +113,7 @@ pub fn of(dataset: &Dataset, threads: usize) -> Vec<Result<ImageStatistics, Stri
 const SAMPLED: usize = 64;
 
 /// A warning if nearly all images of a sample are blank or identical.
-pub fn mostly_identical(dataset: &Dataset, threads: usize) -> Option<String> {
+pub(crate) fn mostly_identical(dataset: &Dataset, threads: usize) -> Option<String> {
     let count = dataset.rows().min(SAMPLED);
     dataset.shape.image().filter(|_| dataset.is_image_data() && count > 1)?;
     let sample: Vec<usize> = (0..count).map(|index| index * dataset.rows() / count).collect();

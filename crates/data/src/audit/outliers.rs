@@ -65,7 +65,7 @@ pub fn values(audited: &AuditedData) -> Vec<Finding> {
 }
 
 /// Blank images.
-pub fn blank_images(audited: &AuditedData) -> Vec<Finding> {
+pub(crate) fn blank_images(audited: &AuditedData) -> Vec<Finding> {
     let blank = audited.readable().filter(|(_, stats)| stats.is_blank());
     let remark = |stats: &super::ImageStatistics| {
         let shade = format!("a single gray value, {:.0} of 255", stats.mean);
@@ -76,7 +76,7 @@ pub fn blank_images(audited: &AuditedData) -> Vec<Finding> {
 }
 
 /// Images with much less foreground than the others.
-pub fn nearly_empty(audited: &AuditedData) -> Vec<Finding> {
+pub(crate) fn nearly_empty(audited: &AuditedData) -> Vec<Finding> {
     let usual = median(&mut audited.readable().map(|(_, stats)| stats.ink).collect::<Vec<_>>());
     let is_nearly_empty =
         |stats: &super::ImageStatistics| !stats.is_blank() && stats.ink <= MIN_FOREGROUND * usual;

@@ -13,7 +13,7 @@ const MIN_ROWS: usize = 10;
 const MIN_IMPROVEMENT: f64 = 0.5;
 
 /// Columns that number the rows, by their values or their names.
-pub fn row_numbers(audited: &AuditedData) -> Vec<Finding> {
+pub(crate) fn row_numbers(audited: &AuditedData) -> Vec<Finding> {
     let dataset = audited.dataset;
     let rows = dataset.rows();
     if rows < MIN_ROWS {

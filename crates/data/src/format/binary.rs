@@ -36,7 +36,7 @@ pub fn exactly(path: &Path, source: &mut dyn Read, length: u64) -> Result<Vec<u8
 
 /// Rejects an uncompressed file that is too short for its header: `length` bytes of values after `header`
 /// bytes.
-pub fn check_length(path: &Path, header: u64, length: u64) -> Result<()> {
+pub(crate) fn check_length(path: &Path, header: u64, length: u64) -> Result<()> {
     let is_compressed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
     match path.metadata() {
         Ok(metadata) if !is_compressed && metadata.len() < header.saturating_add(length) => {
@@ -80,7 +80,7 @@ pub fn floats(
 }
 
 /// Rejects a source with bytes left.
-pub fn check_end(path: &Path, source: &mut dyn Read) -> Result<()> {
+pub(crate) fn check_end(path: &Path, source: &mut dyn Read) -> Result<()> {
     match source.read(&mut [0]) {
         Ok(0) => Ok(()),
         Ok(_) => Err(Error::data(path, "the file is longer than its header declares")),
@@ -112,7 +112,7 @@ pub fn sha256_of(files: &[&Path]) -> Result<String> {
 }
 
 /// Examples as arrays, not yet a data set.
-pub struct Arrays {
+pub(crate) struct Arrays {
     /// The values of all examples, concatenated.
     pub inputs: Inputs,
     /// The shape of an example.
@@ -155,7 +155,7 @@ impl Arrays {
     ///
     /// # Errors
     /// No examples, different numbers of labels and examples, or NaN or infinite values.
-    pub fn into_dataset(self, path: &Path, sha256: String) -> Result<Dataset> {
+    pub(crate) fn into_dataset(self, path: &Path, sha256: String) -> Result<Dataset> {
         let features = self.shape.features();
         let values = match &self.inputs {
             Inputs::Floats(values) => values.len(),

@@ -10,7 +10,7 @@ use crate::error::{Error, Place, Result};
 use crate::{DataOptions, Dataset, InputShape, Inputs, Subset};
 
 /// The format.
-pub struct Cifar;
+pub(crate) struct Cifar;
 
 const PIXELS: usize = 3 * 32 * 32;
 

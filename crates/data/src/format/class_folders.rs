@@ -9,7 +9,7 @@ use crate::error::{Result, quoted};
 use crate::image::Kind;
 
 /// A folder with images, and its subfolders with images.
-pub struct FolderTree {
+pub(crate) struct FolderTree {
     /// Where it is.
     pub path: PathBuf,
     /// The number of images directly in it.
@@ -22,7 +22,7 @@ pub struct FolderTree {
 
 /// A class folder.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ClassFolder {
+pub(crate) struct ClassFolder {
     /// Where it is.
     pub path: PathBuf,
     /// The class.
@@ -33,7 +33,7 @@ pub struct ClassFolder {
 
 /// The inferred classes and subsets.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct FolderLayout {
+pub(crate) struct FolderLayout {
     /// The class folders, sorted by path.
     pub classes: Vec<ClassFolder>,
     /// Warnings about skipped files and folders.
@@ -171,7 +171,7 @@ const SUFFIXES: [&str; 6] = ["dataset", "data", "images", "set", "imgs", "img"];
 
 /// The subset in a folder name, and the remaining words: `Training`, `test_set`, `train-images2`,
 /// `seg_train`, `trainset`.
-pub fn subset_in(name: &str) -> Option<(Subset, String)> {
+pub(crate) fn subset_in(name: &str) -> Option<(Subset, String)> {
     let words = words(name);
     let portion = |word: &String| {
         let word = word.as_str();
@@ -226,7 +226,7 @@ fn images(count: usize) -> String {
 ///
 /// # Errors
 /// Folders that are named like subsets but have no class folders.
-pub fn arrange(tree: &FolderTree) -> std::result::Result<FolderLayout, String> {
+pub(crate) fn arrange(tree: &FolderTree) -> std::result::Result<FolderLayout, String> {
     let subsets = tree.portions()?;
     let is_subset = |folder: &FolderTree| subsets.iter().any(|(subset, _)| subset.path == folder.path);
     let others: Vec<&FolderTree> = tree.below.iter().filter(|folder| !is_subset(folder)).collect();

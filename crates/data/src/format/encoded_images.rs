@@ -9,7 +9,7 @@ use crate::{DataOptions, Dataset, InputShape, Inputs, LabelsBuilder, Names, Subs
 
 /// Encoded images with their labels. Every list has one entry per image.
 #[derive(Debug, Default)]
-pub struct EncodedImages {
+pub(crate) struct EncodedImages {
     /// The locations of the encoded images.
     pub sources: Vec<ImageSource>,
     /// The names, relative to the data set's path.
@@ -41,7 +41,7 @@ impl EncodedImages {
     ///
     /// # Errors
     /// No images, or none that can be read.
-    pub fn into_dataset(self, path: &Path, options: &DataOptions) -> Result<Dataset> {
+    pub(crate) fn into_dataset(self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         if self.sources.is_empty() {
             return Err(Error::data(path, "no images found"));
         }

@@ -12,7 +12,7 @@ use crate::room::MemoryBudget;
 use crate::{DataOptions, Dataset, InputShape, Inputs, Subset};
 
 /// The format.
-pub struct Idx;
+pub(crate) struct Idx;
 
 /// The words for images and labels in the names of a pair of files.
 const PAIRS: [(&str, &str); 3] =

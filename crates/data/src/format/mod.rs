@@ -88,7 +88,7 @@ pub fn of(path: &Path, options: &DataOptions) -> Result<&'static dyn Format> {
 
 /// Whether the name of `path` has one of these extensions (lower case, without the leading dot; "csv.gz" is
 /// one).
-pub fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+pub(crate) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     extensions.iter().any(|extension| {
         name.strip_suffix(extension).is_some_and(|stem| stem.len() > 1 && stem.ends_with('.'))

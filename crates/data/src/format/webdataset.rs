@@ -55,7 +55,7 @@ impl Format for WebDataset {
 }
 
 /// Whether this is a pattern of shards, with a range in braces.
-pub fn is_pattern(path: &Path) -> bool {
+pub(crate) fn is_pattern(path: &Path) -> bool {
     range(&path.to_string_lossy()).is_some() && !path.exists()
 }
 

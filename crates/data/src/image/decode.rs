@@ -128,7 +128,7 @@ impl Header {
     ///
     /// # Errors
     /// A damaged image.
-    pub fn used_bits(&self, bytes: &[u8]) -> Result<Option<u8>, String> {
+    pub(crate) fn used_bits(&self, bytes: &[u8]) -> Result<Option<u8>, String> {
         if !self.is_deep {
             return Ok(None);
         }

@@ -6,7 +6,7 @@ use image::DynamicImage;
 const DEPTHS: [u8; 4] = [8, 10, 12, 14];
 
 /// The number of bits in use for values up to `largest`. `None` if all values are 0.
-pub fn bits_of(largest: u16) -> Option<u8> {
+pub(crate) fn bits_of(largest: u16) -> Option<u8> {
     let fits = |bits: &u8| largest <= max_of_bits(*bits);
     (largest > 0).then(|| DEPTHS.into_iter().find(fits).unwrap_or(16))
 }

@@ -94,7 +94,7 @@ impl Kind {
     }
 
     /// Detects the type from the first bytes only.
-    pub fn of_bytes(bytes: &[u8]) -> Kind {
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Kind {
         let is_decoded = |bytes| image::guess_format(bytes).is_ok_and(|format| FORMATS.contains(&format));
         match foreign(bytes) {
             Some(foreign) => Kind::Foreign(foreign),

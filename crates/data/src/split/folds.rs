@@ -6,7 +6,7 @@ use crate::random::{Purpose, stream};
 
 /// The fold (from 0) of each example. The examples of a class are dealt out in an order drawn by `seed`, so
 /// that fold sizes differ by at most one, per class and in total.
-pub fn stratified_folds(labels: &[i64], classes: usize, folds: u32, seed: u64) -> Vec<u32> {
+pub(crate) fn stratified_folds(labels: &[i64], classes: usize, folds: u32, seed: u64) -> Vec<u32> {
     let mut rows_of = vec![Vec::new(); classes];
     for (row, label) in labels.iter().enumerate() {
         rows_of[*label as usize].push(row);

@@ -69,7 +69,13 @@ pub fn grouped(names: &[String], labels: &[i64], classes: usize, share: f64, see
 }
 
 /// The fold (from 0) of each example: whole groups, with about equally many examples of each class per fold.
-pub fn grouped_folds(names: &[String], labels: &[i64], classes: usize, folds: u32, seed: u64) -> Vec<u32> {
+pub(crate) fn grouped_folds(
+    names: &[String],
+    labels: &[i64],
+    classes: usize,
+    folds: u32,
+    seed: u64,
+) -> Vec<u32> {
     let groups = groups(names, labels, classes, seed);
     let (totals, share) = (totals(&groups, classes), 1. / f64::from(folds));
     let mut counts = vec![vec![0.; classes]; folds as usize];

@@ -11,7 +11,7 @@ use crate::export::onnx::call::Call;
 use crate::export::onnx::graph::Attribute::{Float, Int};
 
 /// The operations of this group.
-pub const OPERATORS: &[Operator] = &[
+pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::relu", Unary("Relu")),
     ("aten::relu6", One(relu6)),
     ("aten::hardtanh", One(hardtanh)),

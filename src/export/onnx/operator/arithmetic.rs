@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::export::onnx::call::Call;
 
 /// The operations of this group.
-pub const OPERATORS: &[Operator] = &[
+pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::add", One(add)),
     ("aten::sub", One(sub)),
     ("aten::rsub", One(rsub)),

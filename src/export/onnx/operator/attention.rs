@@ -10,7 +10,7 @@ use crate::export::onnx::graph::Attribute::Int;
 use crate::export::onnx::recording::Dim;
 
 /// The operations of this group.
-pub const OPERATORS: &[Operator] = &[
+pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::scaled_dot_product_attention", One(attention)),
     ("aten::_native_multi_head_attention", One(multi_head_attention)),
 ];

@@ -7,7 +7,7 @@ use crate::export::onnx::call::Call;
 use crate::export::onnx::graph::Attribute::{Int, Ints};
 
 /// The operations of this group.
-pub const OPERATORS: &[Operator] = &[
+pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::conv1d", One(convolution)),
     ("aten::conv2d", One(convolution)),
     ("aten::conv3d", One(convolution)),

@@ -7,7 +7,7 @@ use crate::export::onnx::call::Call;
 use crate::export::onnx::graph::Attribute::{Float, Int, Text};
 
 /// The operations of this group.
-pub const OPERATORS: &[Operator] = &[
+pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::linear", One(linear)),
     ("aten::addmm", One(addmm)),
     ("aten::matmul", One(|call| product(call, "other"))),

@@ -15,7 +15,7 @@ use super::call::Call;
 use crate::error::Result;
 
 /// How an operation is translated to ONNX. The functions return the names of the outputs.
-pub enum Translation {
+pub(crate) enum Translation {
     /// One node without attributes, whose only input is the argument `self`.
     Unary(&'static str),
     /// Nodes with one output tensor.
@@ -25,7 +25,7 @@ pub enum Translation {
 }
 
 /// The PyTorch name of an operation and its translation.
-pub type Operator = (&'static str, Translation);
+pub(crate) type Operator = (&'static str, Translation);
 
 /// All supported operations.
 const GROUPS: &[&[Operator]] = &[

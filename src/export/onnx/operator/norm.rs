@@ -10,7 +10,7 @@ use crate::export::onnx::graph::Attribute::{Float, Int};
 use crate::export::onnx::recording::Dim;
 
 /// The operations of this group.
-pub const OPERATORS: &[Operator] = &[
+pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::batch_norm", One(batch_norm)),
     ("aten::layer_norm", One(layer_norm)),
     ("aten::group_norm", One(group_norm)),

@@ -9,7 +9,7 @@ use crate::export::onnx::call::Call;
 use crate::export::onnx::graph::Attribute::{Int, Ints};
 
 /// The operations of this group.
-pub const OPERATORS: &[Operator] = &[
+pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::max_pool1d", One(max_pool)),
     ("aten::max_pool2d", One(max_pool)),
     ("aten::avg_pool1d", One(avg_pool)),

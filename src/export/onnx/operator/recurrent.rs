@@ -10,7 +10,7 @@ use crate::export::onnx::graph::Attribute::{Int, Text};
 use crate::export::onnx::recording::Value;
 
 /// The operations of this group.
-pub const OPERATORS: &[Operator] = &[("aten::lstm", Many(lstm)), ("aten::gru", Many(gru))];
+pub(crate) const OPERATORS: &[Operator] = &[("aten::lstm", Many(lstm)), ("aten::gru", Many(gru))];
 
 /// The differences between LSTM and GRU cells.
 struct RecurrentCell {

@@ -7,7 +7,7 @@ use crate::export::onnx::call::Call;
 use crate::export::onnx::graph::Attribute::{Int, Ints};
 
 /// The operations of this group.
-pub const OPERATORS: &[Operator] = &[
+pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::mean", One(|call| reduce(call, "ReduceMean"))),
     ("aten::sum", One(sum)),
     ("aten::amax", One(|call| reduce(call, "ReduceMax"))),

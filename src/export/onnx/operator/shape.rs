@@ -8,7 +8,7 @@ use crate::export::onnx::graph::Attribute::{Int, Text};
 use crate::export::onnx::recording::Dim;
 
 /// The operations of this group.
-pub const OPERATORS: &[Operator] = &[
+pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::flatten", One(reshape)),
     ("aten::unflatten", One(reshape)),
     ("aten::reshape", One(reshape)),

@@ -6,7 +6,7 @@ use super::opcode as op;
 use super::{Id, Object, Pickle, Value};
 
 /// Maximum number of instructions. A tensor takes about thirty.
-pub const MOST_INSTRUCTIONS: usize = 4_000_000;
+pub(crate) const MOST_INSTRUCTIONS: usize = 4_000_000;
 
 /// Maximum length of a global name from the stack.
 const LONGEST_NAME: usize = 256;

@@ -19,7 +19,7 @@ pub fn section(card: &Card) -> String {
 }
 
 /// The section on ethical considerations.
-pub fn ethics(card: &Card) -> String {
+pub(crate) fn ethics(card: &Card) -> String {
     match card.about.get("ethical_considerations") {
         Some(text) => format!("{text}\n"),
         None => format!(

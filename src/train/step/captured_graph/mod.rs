@@ -81,7 +81,7 @@ const CHECK_EVERY: u32 = 32;
 
 impl Capture {
     /// None where steps cannot be captured. Logs the reason: a warning if `--cuda-graph yes` asked for it, nothing on a CPU.
-    pub fn new_if_possible(context: &mut Context, network: &Network, batch: &Batch) -> Option<Self> {
+    pub(crate) fn new_if_possible(context: &mut Context, network: &Network, batch: &Batch) -> Option<Self> {
         let choice = context.options.cuda_graph;
         if choice == CudaGraph::No {
             return None;
@@ -161,7 +161,7 @@ impl Capture {
     }
 
     /// Whether the step could not be captured.
-    pub fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         self.has_failed
     }
 

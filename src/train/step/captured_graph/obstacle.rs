@@ -5,7 +5,7 @@ use tch::Device;
 use crate::train::options::{OnNan, Precision, TrainOptions};
 
 /// What decides whether training steps can be captured.
-pub struct CaptureConditions<'a> {
+pub(crate) struct CaptureConditions<'a> {
     /// Where the network is.
     pub device: Device,
     /// Whether the CUDA plugin could be opened.
@@ -24,7 +24,7 @@ pub struct CaptureConditions<'a> {
 
 /// The first reason why a step cannot be captured; none where it can be. Dropout is no reason: the generator is part of the
 /// graph, and each replay draws new numbers.
-pub fn obstacle(of: &CaptureConditions) -> Option<&'static str> {
+pub(crate) fn obstacle(of: &CaptureConditions) -> Option<&'static str> {
     let options = of.options;
     let obstacles = [
         (!of.device.is_cuda(), "the network is not on a CUDA device"),

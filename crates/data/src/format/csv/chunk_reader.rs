@@ -22,7 +22,7 @@ const MAX_SAMPLE_SIZE: usize = 1 << 26;
 
 /// An iterator over chunks of complete rows of about [`CHUNK_SIZE`] bytes. The first chunk contains the rows
 /// from which the layout is inferred.
-pub struct ChunkReader {
+pub(crate) struct ChunkReader {
     path: PathBuf,
     beginning: Option<Chunk>,
     chunks: Chunks,
@@ -71,7 +71,7 @@ impl ChunkReader {
     }
 
     /// Sets the delimiter, which determines the meaning of quotation marks.
-    pub fn set_delimiter(&mut self, delimiter: u8) {
+    pub(crate) fn set_delimiter(&mut self, delimiter: u8) {
         self.chunks.set_delimiter(delimiter);
     }
 
@@ -114,7 +114,7 @@ fn source(path: &Path, fingerprint: &Fingerprint) -> Result<Box<dyn Read + Send>
 
 /// SHA-256 of the bytes read so far.
 #[derive(Clone, Default)]
-pub struct Fingerprint(Arc<Mutex<Sha256>>);
+pub(crate) struct Fingerprint(Arc<Mutex<Sha256>>);
 
 impl Fingerprint {
     fn add(&self, bytes: &[u8]) {

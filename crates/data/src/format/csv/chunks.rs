@@ -9,7 +9,7 @@ const MAX_ROW_LENGTH: usize = 1 << 26;
 
 /// Complete rows of a text.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Chunk {
+pub(crate) struct Chunk {
     /// The number of the first line, from 1.
     pub first_line: u64,
     /// The text.
@@ -19,7 +19,7 @@ pub struct Chunk {
 }
 
 /// An iterator over chunks of complete rows, or the line of a read error and its message.
-pub struct Chunks {
+pub(crate) struct Chunks {
     source: Box<dyn Read + Send>,
     /// The number of bytes per read.
     read_size: usize,
@@ -58,7 +58,7 @@ impl Chunks {
     }
 
     /// Sets the delimiter once it is known.
-    pub fn set_delimiter(&mut self, delimiter: u8) {
+    pub(crate) fn set_delimiter(&mut self, delimiter: u8) {
         self.quotes.states.retain(|(candidate, _)| *candidate == delimiter);
     }
 

@@ -30,7 +30,7 @@ pub(super) struct RowMismatch {
 
 impl RowMismatch {
     /// Appends a note to the message.
-    pub fn with_note(self, note: &str) -> Self {
+    pub(crate) fn with_note(self, note: &str) -> Self {
         match self.error {
             Error::Data { place, problem } => {
                 RowMismatch { error: Error::Data { place, problem: format!("{problem}{note}") }, ..self }

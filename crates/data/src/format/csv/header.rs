@@ -8,7 +8,7 @@ type Cells = Vec<Vec<u8>>;
 
 /// The role of the first row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstRow {
+pub(crate) enum FirstRow {
     /// An example.
     Example,
     /// An example, despite signs of a header.

@@ -9,7 +9,7 @@ use crate::error::{excerpt, quoted};
 use crate::notation::{DateOrder, Notation};
 
 /// Facts inferred about a table.
-pub struct Inferred {
+pub(crate) struct Inferred {
     first: FirstRow,
     line: u64,
     /// Columns with a number notation other than the plain one, each with an example cell.

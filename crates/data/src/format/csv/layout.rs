@@ -35,7 +35,7 @@ pub struct Layout {
 }
 
 /// An input column.
-pub struct InputColumn {
+pub(crate) struct InputColumn {
     /// The index among all columns, from 0.
     pub position: usize,
     /// Whether it is categorical rather than numeric.

@@ -7,7 +7,7 @@ use crate::notation::{DateOrder, Decimal, Notation, date, written};
 
 /// The format of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ColumnFormat {
+pub(crate) struct ColumnFormat {
     /// Whether the column is categorical rather than numeric.
     pub is_category: bool,
     /// The number notation.
@@ -17,12 +17,12 @@ pub struct ColumnFormat {
 }
 
 /// Whether a cell is a number or a date in any notation.
-pub fn looks_like_number(cell: &[u8]) -> bool {
+pub(crate) fn looks_like_number(cell: &[u8]) -> bool {
     number(cell).is_some() || is_formatted(cell)
 }
 
 /// Whether a cell is a date, or a number in a notation other than the plain one.
-pub fn is_formatted(cell: &[u8]) -> bool {
+pub(crate) fn is_formatted(cell: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(cell) else { return false };
     // Quickly rejects free text and names, which are the most frequent cells here.
     let begins = text.starts_with(|c: char| c.is_ascii_digit() || !c.is_alphabetic());
@@ -36,7 +36,7 @@ pub fn is_formatted(cell: &[u8]) -> bool {
 }
 
 /// Whether a cell contains another delimiter.
-pub fn contains_delimiter(cell: &[u8]) -> bool {
+pub(crate) fn contains_delimiter(cell: &[u8]) -> bool {
     // A comma or semicolon before a space belongs to prose.
     let cuts = |at: usize| b",;\t|".contains(&cell[at]) && cell.get(at + 1).is_none_or(|next| *next != b' ');
     (0..cell.len()).any(cuts) && !looks_like_number(cell)
@@ -46,7 +46,7 @@ const DECIMALS: [Decimal; 2] = [Decimal::Point, Decimal::Comma];
 const ORDERS: [DateOrder; 3] = [DateOrder::YearFirst, DateOrder::DayFirst, DateOrder::MonthFirst];
 
 /// Infers the format of each of these columns from some rows.
-pub fn column_formats(rows: &[Vec<Vec<u8>>], columns: &[usize], delimiter: u8) -> Vec<ColumnFormat> {
+pub(crate) fn column_formats(rows: &[Vec<Vec<u8>>], columns: &[usize], delimiter: u8) -> Vec<ColumnFormat> {
     let all_counts: Vec<FormatCounts> =
         columns.iter().map(|column| FormatCounts::of(rows, *column)).collect();
     let own: Vec<Option<Decimal>> = all_counts.iter().map(FormatCounts::decimal).collect();

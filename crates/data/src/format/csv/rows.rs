@@ -16,7 +16,7 @@ pub struct Row<'a> {
 
 impl Row<'_> {
     /// A hint for a row over several lines, which is rarely intended.
-    pub fn unclosed_quote_hint(&self) -> &'static str {
+    pub(crate) fn unclosed_quote_hint(&self) -> &'static str {
         if self.cells.iter().any(|cell| cell.contains(&b'\n')) {
             "; a quotation mark in this row is not closed, so it includes the following lines"
         } else {
@@ -29,7 +29,7 @@ impl Row<'_> {
 ///
 /// # Errors
 /// Errors of `work`, which stop the iteration.
-pub fn for_each_row(
+pub(crate) fn for_each_row(
     path: &Path,
     text: &[u8],
     delimiter: u8,

@@ -14,10 +14,10 @@ const ALWAYS_ALLOWED: u64 = 1 << 30;
 const MAX_EXPANSION: u64 = 100;
 
 /// The UTF-8 byte order mark, which some programs write.
-pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Whether a file is compressed, by its extension.
-pub fn is_compressed(path: &Path) -> bool {
+pub(crate) fn is_compressed(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
 }
 
@@ -26,7 +26,7 @@ pub const NUL: &str =
     "unexpected NUL byte: the file is damaged or in an encoding such as UTF-16; save it as CSV in UTF-8";
 
 /// Decompresses gzip, rejecting decompression bombs.
-pub fn decompress(path: &Path, compressed: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn decompress(path: &Path, compressed: &[u8]) -> Result<Vec<u8>> {
     let limit = ALWAYS_ALLOWED.max(compressed.len() as u64 * MAX_EXPANSION);
     let mut bytes = Vec::new();
     let result = MultiGzDecoder::new(compressed).take(limit + 1).read_to_end(&mut bytes);
@@ -86,6 +86,6 @@ pub fn binary(beginning: &[u8]) -> Option<String> {
 }
 
 /// Whether a file is gzip, by its extension or signature.
-pub fn is_gzip(path: &Path, beginning: &[u8]) -> bool {
+pub(crate) fn is_gzip(path: &Path, beginning: &[u8]) -> bool {
     is_compressed(path) || beginning.starts_with(b"\x1f\x8b")
 }

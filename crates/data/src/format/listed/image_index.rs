@@ -10,7 +10,7 @@ use crate::image::is_image;
 
 /// An index of the images in some folders by file name and by name without extension.
 #[derive(Clone)]
-pub struct ImageIndex {
+pub(crate) struct ImageIndex {
     /// The base of relative paths.
     base: PathBuf,
     /// The folders, in order of preference, with their images.

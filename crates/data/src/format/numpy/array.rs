@@ -65,7 +65,7 @@ impl Array {
     }
 
     /// The items as inputs; `None` for strings.
-    pub fn into_numbers(self) -> Option<Inputs> {
+    pub(crate) fn into_numbers(self) -> Option<Inputs> {
         match self.items {
             Items::Bytes(bytes) => Some(Inputs::Bytes(bytes)),
             Items::Numbers(values, _) => Some(Inputs::Floats(values)),
@@ -74,7 +74,7 @@ impl Array {
     }
 
     /// The items as labels: integers or strings; `None` for fractions.
-    pub fn into_labels(self) -> Option<Vec<String>> {
+    pub(crate) fn into_labels(self) -> Option<Vec<String>> {
         match self.items {
             Items::Bytes(bytes) => Some(bytes.iter().map(u8::to_string).collect()),
             Items::Numbers(values, true) => Some(values.iter().map(f32::to_string).collect()),

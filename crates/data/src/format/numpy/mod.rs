@@ -18,7 +18,7 @@ use crate::room::{self, MemoryBudget};
 use crate::{DataOptions, Dataset, InputShape, Inputs, Subset, ValueRange};
 
 /// The format.
-pub struct Numpy;
+pub(crate) struct Numpy;
 
 /// The names of pairs of arrays: inputs and labels.
 const PAIRS: [(&str, &str); 5] =
