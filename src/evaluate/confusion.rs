@@ -70,7 +70,7 @@ impl ConfusionMatrix {
     }
 
     /// The F1 score of a class; `None` if the class neither occurs nor is predicted.
-    pub(crate) fn f1(&self, class: usize) -> Option<f64> {
+    pub fn f1(&self, class: usize) -> Option<f64> {
         ratio(2 * self.count(class, class), self.support(class) + self.predicted(class))
     }
 
@@ -80,7 +80,7 @@ impl ConfusionMatrix {
     }
 
     /// Micro-averaged F1 score; 0 without examples.
-    pub(crate) fn micro_f1(&self) -> f64 {
+    pub fn micro_f1(&self) -> f64 {
         // Each error is a false negative of one class and a false positive of another.
         ratio(2 * self.right(), 2 * self.total()).unwrap_or(0.)
     }

@@ -307,7 +307,7 @@ impl Classifier {
     ///
     /// # Errors
     /// The first input whose probabilities are NaN.
-    pub(crate) fn predict_inputs(&self, inputs: &Inputs, top_k: usize) -> Result<Vec<Prediction>> {
+    pub fn predict_inputs(&self, inputs: &Inputs, top_k: usize) -> Result<Vec<Prediction>> {
         catch_panics(|| {
             let probabilities = self.probabilities(&inputs.values)?;
             let rows = probabilities.chunks_exact(self.metadata.classes.len());
