@@ -106,7 +106,8 @@ fn compile(include: &Path) {
 /// Writes a file that includes these sources, given without extension.
 fn write_unit(name: &str, sources: &[&str]) -> PathBuf {
     let includes = sources.iter().fold(String::new(), |mut text, source| {
-        writeln!(text, "#include \"cresset-bridge/src/{source}.cc\"").expect("writing to a string cannot fail");
+        writeln!(text, "#include \"cresset-bridge/src/{source}.cc\"")
+            .expect("writing to a string cannot fail");
         text
     });
     let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");

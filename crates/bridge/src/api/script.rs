@@ -216,7 +216,8 @@ impl Module {
 }
 
 fn utf8(path: &Path) -> Result<&str> {
-    path.to_str().ok_or_else(|| Error(format!("{} is not valid UTF-8, which libtorch requires", path.display())))
+    path.to_str()
+        .ok_or_else(|| Error(format!("{} is not valid UTF-8, which libtorch requires", path.display())))
 }
 
 pub(crate) fn device_name(device: Device) -> String {

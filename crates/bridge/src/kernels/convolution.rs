@@ -102,8 +102,14 @@ mod tests {
         assert!(ours(&pictures, &weight, 1, 1).is_some());
         assert!(ours(&pictures.contiguous(), &weight, 1, 1).is_none(), "channels first");
         assert!(ours(&tensors(2, [8, 8], 16, 3)[0], &weight, 1, 1).is_none(), "wide");
-        assert!(ours(&pictures, &tensors(2, [8, 8], 4, 1)[1], 1, 0).is_none(), "a 1×1 convolution is already a matrix product");
+        assert!(
+            ours(&pictures, &tensors(2, [8, 8], 4, 1)[1], 1, 0).is_none(),
+            "a 1×1 convolution is already a matrix product"
+        );
         assert!(ours(&pictures, &tensors(2, [6, 8], 4, 3)[1], 1, 1).is_none(), "the channels differ");
-        assert!(ours(&pictures, &tensors(2, [8, 8], 4, 7)[1], 1, 1).is_none(), "the kernel is larger than the image");
+        assert!(
+            ours(&pictures, &tensors(2, [8, 8], 4, 7)[1], 1, 1).is_none(),
+            "the kernel is larger than the image"
+        );
     }
 }
