@@ -1,7 +1,7 @@
-//! The accuracy on the handwritten digits that the default job and each recipe reach: `make accuracy`.
+//! Accuracy of the default job and of each recipe on the handwritten digits: `make accuracy`.
 //!
-//! The seeds 0 to 4 each hold out another fifth of the digits; the figure is the accuracy on it after the last epoch. It is
-//! an error if a mean is below its goal.
+//! The seeds 0 to 4 each use a different fifth of the digits for validation; the result is the validation accuracy after the
+//! last epoch. The benchmark fails if a mean is below its goal.
 
 mod support;
 
@@ -11,19 +11,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-/// What is trained without a recipe.
+/// The job without a recipe.
 const DEFAULT: &str = "default";
 
-/// The least mean accuracy in percent, by recipe.
+/// The minimum mean accuracy in percent, by recipe.
 const GOALS: [(&str, f64); 6] =
     [(DEFAULT, 94.), ("mlp", 98.4), ("cnn", 99.5), ("resnet9", 99.5), ("lstm", 98.5), ("vit", 98.5)];
 
 const SEEDS: usize = 5;
 
-/// Runs that are trained side by side, on a thread each.
+/// Number of concurrent runs, one thread each.
 const AT_ONCE: usize = 2;
 
-/// A run's accuracy in percent, and how long it took in minutes.
+/// A run's accuracy in percent, and its duration in minutes.
 #[derive(Debug, Clone, Copy)]
 struct Figures {
     accuracy: f64,
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     recipes.insert(0, DEFAULT.to_string());
 
     let figures = train_all(&recipes);
-    println!("| recipe | mean | seeds 0 to {} | deviation | minutes a run | goal |", SEEDS - 1);
+    println!("| recipe | mean | seeds 0 to {} | deviation | minutes per run | goal |", SEEDS - 1);
     println!("| --- | --- | --- | --- | --- | --- |");
     let mut missed = Vec::new();
     for (recipe, figures) in recipes.iter().zip(figures.chunks(SEEDS)) {
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The figures of every recipe with every seed, the seeds of a recipe side by side.
+/// The results of every recipe with every seed; the seeds of a recipe run concurrently.
 fn train_all(recipes: &[String]) -> Vec<Figures> {
     let folder = tempfile::tempdir().expect("a folder for the runs");
     let (next, runs) = (AtomicUsize::new(0), recipes.len() * SEEDS);
@@ -77,7 +77,7 @@ fn train_all(recipes: &[String]) -> Vec<Figures> {
     };
     let mut done: Vec<_> = thread::scope(|scope| {
         let workers = [(); AT_ONCE].map(|()| scope.spawn(work));
-        workers.into_iter().flat_map(|worker| worker.join().expect("the runs end well")).collect()
+        workers.into_iter().flat_map(|worker| worker.join().expect("the runs succeed")).collect()
     });
     done.sort_by_key(|(run, _)| *run);
     done.into_iter().map(|(_, figures)| figures).collect()
@@ -90,13 +90,13 @@ fn train(recipe: &str, seed: usize, out: &Path) -> Figures {
         command.args(["--config", &format!("recipes/{recipe}.toml")]);
     }
     let begun = Instant::now();
-    let output = command.output().expect("cresset starts");
+    let output = command.output().expect("cresset can be started");
     let minutes = begun.elapsed().as_secs_f64() / 60.;
     assert!(output.status.success(), "{recipe}: {}", String::from_utf8_lossy(&output.stderr));
     Figures { accuracy: 100. * support::last_accuracy(out), minutes }
 }
 
-/// Prints a row of the table, and gives the mean accuracy in percent.
+/// Prints a row of the table, and returns the mean accuracy in percent.
 fn report(recipe: &str, figures: &[Figures], goal: f64) -> f64 {
     let mean = |of: &dyn Fn(&Figures) -> f64| figures.iter().map(of).sum::<f64>() / figures.len() as f64;
     let accuracy = mean(&|figures| figures.accuracy);

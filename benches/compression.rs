@@ -1,14 +1,14 @@
-//! What compression makes of the recipes' models of the digits: `cargo bench --bench compression`.
+//! Compression of the recipes' models of the digits: `cargo bench --bench compression`.
 //!
-//! Each is compressed by integers and by taking channels out, with itself as the teacher of what is left. The figures are of
-//! seed 0; the latencies are of one thread.
+//! Each model is quantized and pruned, with the original model as the teacher of the pruned one. The results are for
+//! seed 0; latencies are measured with one thread.
 
 mod support;
 
 use std::path::Path;
 use std::process::Command;
 
-/// The recipe, and the shares of the channels that are taken out.
+/// The recipe, and the pruned fractions of the channels.
 const MODELS: [(&str, &str); 5] =
     [("resnet9", "0.5,0.75"), ("cnn", "0.5,0.75"), ("mlp", "0.5"), ("vit", "0.5"), ("lstm", "")];
 
@@ -24,15 +24,15 @@ fn main() {
             arguments.extend(["--prune", shares, "--distill", text(&run)]);
         }
         let said = cresset(&arguments);
-        let table = said.split("\n\n").nth(1).expect("the table stands behind an empty line");
+        let table = said.split("\n\n").nth(1).expect("the table follows an empty line");
         println!("{recipe}\n{table}\n");
     }
 }
 
-/// Runs the program, and gives what it printed.
+/// Runs the program, and returns its standard output.
 fn cresset(arguments: &[&str]) -> String {
     let output =
-        Command::new(env!("CARGO_BIN_EXE_cresset")).args(arguments).output().expect("cresset starts");
+        Command::new(env!("CARGO_BIN_EXE_cresset")).args(arguments).output().expect("cresset can be started");
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("the output is UTF-8")
 }

@@ -1,8 +1,8 @@
-//! Training in two processes beside PyTorch's DistributedDataParallel: ResNet-18 on pictures of 32×32, 32 of them a process,
-//! and the sum of 25 MB over the processes. One thread a process, Gloo on both sides.
+//! Training in two processes compared with PyTorch's DistributedDataParallel: ResNet-18 on images of 32×32 with a batch size
+//! of 32 per process, and an all-reduce of 25 MB. One thread per process, Gloo on both sides.
 //!
-//! The four processes wait while those of the other side work; the rounds take turns. Needs CRESSET_PYTHON, an interpreter
-//! with torch and torchvision. Quote the ratios.
+//! The two sides take turns in rounds, and the processes of one side wait while the other runs. Needs CRESSET_PYTHON, an
+//! interpreter with torch and torchvision. Quote the ratios.
 
 mod support;
 
@@ -32,7 +32,7 @@ fn main() {
     if std::env::var_os("RANK").is_some() {
         return rank();
     }
-    let own = std::env::current_exe().expect("a program knows its file");
+    let own = std::env::current_exe().expect("the path of this program is known");
     let mut ours = Ranks::start(|| Command::new(&own));
     let python = std::env::var("CRESSET_PYTHON").expect("`make bench-more` sets CRESSET_PYTHON");
     let mut theirs = Ranks::start(|| {
@@ -40,17 +40,17 @@ fn main() {
         command.arg(PEER);
         command
     });
-    assert_eq!(ours.parameters, theirs.parameters, "both train the same network");
+    assert_eq!(ours.parameters, theirs.parameters, "both sides train the same network");
     println!(
-        "median (least–greatest) of {ROUNDS} rounds; ratio = cresset / PyTorch, the median of the rounds' ratios\n"
+        "median (min–max) of {ROUNDS} rounds; ratio = cresset / PyTorch, the median of the rounds' ratios\n"
     );
-    println!("| {RANKS} processes, a thread each | cresset | PyTorch DDP | ratio |");
+    println!("| {RANKS} processes, one thread each | cresset | PyTorch DDP | ratio |");
     println!("| --- | --- | --- | --- |");
     for (name, what, count) in [
-        ("ResNet-18, 32×32, 32 pictures a process: a step, ms", "step", 3),
-        ("sum of 25 MB, ms", "reduce", 20),
+        ("ResNet-18, 32×32, 32 images per process: one step, ms", "step", 3),
+        ("all-reduce of 25 MB, ms", "reduce", 20),
     ] {
-        // Once before it counts: memory is taken, and the buckets are put into the order of the backward pass.
+        // A warm-up, which allocates memory and sorts the buckets into the order of the backward pass.
         ours.seconds(what, count);
         theirs.seconds(what, count);
         let (mut own, mut peer) = (Vec::new(), Vec::new());
@@ -61,7 +61,7 @@ fn main() {
         println!("| {name} | {} | {} | {:.2} |", spread(&own, 1), spread(&peer, 1), ratio(&own, &peer));
         if what == "reduce" {
             let rate = |ms: &[f64]| MEGABYTES as f64 * 1.048576 / median(ms);
-            println!("\nThat is {:.2} GB/s and {:.2} GB/s.", rate(&own), rate(&peer));
+            println!("\nThroughput: {:.2} GB/s and {:.2} GB/s.", rate(&own), rate(&peer));
         }
     }
 }
@@ -90,22 +90,22 @@ impl Ranks {
         ranks
     }
 
-    /// A line of each process.
+    /// Reads a line from each process.
     fn answers(&mut self) -> Vec<String> {
-        self.workers.iter_mut().map(|worker| worker.answer().expect("a process that goes on")).collect()
+        self.workers.iter_mut().map(|worker| worker.answer().expect("a running process")).collect()
     }
 
-    /// The time that the slowest process takes to do something so many times.
+    /// Runs a task `count` times, and returns the time of the slowest process.
     fn seconds(&mut self, what: &str, count: u32) -> f64 {
         for worker in &mut self.workers {
-            worker.tell(&format!("{what} {count}")).expect("a process that reads");
+            worker.tell(&format!("{what} {count}")).expect("a process that reads its input");
         }
         let seconds = |line: &String| line.parse::<f64>().expect("a number");
         self.answers().iter().map(seconds).fold(0., f64::max)
     }
 }
 
-/// One of our processes.
+/// The main function of one of our processes.
 fn rank() {
     tch::set_num_threads(1);
     let world = World::from_environment(Duration::from_secs(60)).expect("the other process");
@@ -125,8 +125,8 @@ fn rank() {
         for _ in 0..count.parse::<u32>().expect("a number") {
             if what == "step" {
                 let outcome = learner.step(&network, &batch, 1e-3).expect("a step");
-                let StepOutcome::Learned { loss, .. } = outcome else { panic!("the loss is no number") };
-                // As the peer does.
+                let StepOutcome::Learned { loss, .. } = outcome else { panic!("the loss is not finite") };
+                // Like the peer.
                 loss.double_value(&[]);
             } else {
                 world.all_reduce_sum(&mut message).expect("a sum");

@@ -1,8 +1,8 @@
-//! Training steps on a GPU beside PyTorch on the same one: `scripts/gpu-check`, or `cargo bench --bench gpu`.
+//! Training steps on a GPU compared with PyTorch on the same GPU: `scripts/gpu-check`, or `cargo bench --bench gpu`.
 //!
-//! The peers are processes of their own that wait while another works; the rounds take turns, each of so many steps with a
-//! wait for the device at its end. CRESSET_PYTHON is an interpreter with torch and torchvision; without it the peers are left
-//! out. Quote the ratios.
+//! The peers are separate processes that take turns with ours; a round runs a number of steps and then synchronizes the
+//! device. CRESSET_PYTHON is an interpreter with torch and torchvision; without it, the peers are skipped. Quote the
+//! ratios.
 
 mod support;
 
@@ -21,7 +21,7 @@ use tch::{Device, Kind, Tensor};
 const ROUNDS: usize = 7;
 const GPU: Device = Device::Cuda(0);
 
-/// A training step that is timed.
+/// A training step to measure.
 struct Job {
     name: &'static str,
     model: &'static str,
@@ -31,7 +31,7 @@ struct Job {
     classes: i64,
     is_bf16: bool,
     steps: usize,
-    /// The modes of the peer, each with the goal: the greatest ratio of our time to its.
+    /// The modes of the peer, each with the goal: the maximum ratio of our time to the peer's.
     peers: &'static [(&'static str, f64)],
 }
 
@@ -56,7 +56,7 @@ const JOBS: [Job; 3] = [
         classes: 10,
         is_bf16: true,
         steps: 50,
-        // 1.0 of its images a second.
+        // 1.0 of its images per second.
         peers: &[("eager", 1.), ("compile", 1.)],
     },
     Job {
@@ -68,7 +68,7 @@ const JOBS: [Job; 3] = [
         classes: 1000,
         is_bf16: true,
         steps: 20,
-        // 0.95 of its images a second.
+        // 0.95 of its images per second.
         peers: &[("eager", 1.), ("compile", 1. / 0.95)],
     },
 ];
@@ -76,14 +76,14 @@ const JOBS: [Job; 3] = [
 fn main() {
     support::enter_checkout();
     if let Err(reason) = cuda::load() {
-        println!("not measured: {reason}; {}", reason.remedy());
+        println!("skipped: {reason}; {}", reason.remedy());
         return;
     }
     if let Err(reason) = cuda::Plugin::open() {
         println!("without CUDA graphs: {reason}; {}", reason.remedy());
     }
     println!(
-        "median (least–greatest) of {ROUNDS} rounds; ratio = cresset / the other, the median of the rounds' ratios\n"
+        "median (min–max) of {ROUNDS} rounds; ratio = cresset / peer, the median of the rounds' ratios\n"
     );
     println!("| job | | step, µs | examples/s | ratio | goal | |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
@@ -108,7 +108,7 @@ fn measure(job: &Job) {
     for ((mode, goal, _), theirs) in peers.iter().zip(&figures[2..]) {
         let name = format!("PyTorch, {mode}");
         if theirs.len() < ROUNDS {
-            println!("| {} | {name} | left out: it did not run | | | | |", job.name);
+            println!("| {} | {name} | skipped: it failed | | | | |", job.name);
             continue;
         }
         let found = ratio(&figures[0], theirs);
@@ -139,8 +139,8 @@ impl Ours {
         let task = Task { input: InputShape(job.input.to_vec()), classes: job.classes };
         let mut network =
             Network::new(job.model, job.model_options, &task, GPU, 1).expect("the model is known");
-        channels_last.lay_out(&mut network).expect("the kernels can be laid out anew");
-        let learner = Learner::new(&config.plan(None), &network).expect("the plan is sound");
+        channels_last.lay_out(&mut network).expect("the memory format can be changed");
+        let learner = Learner::new(&config.plan(None), &network).expect("the plan is valid");
         let sizes = [&[job.batch], job.input].concat();
         let inputs = Tensor::rand(&sizes, (Kind::Float, GPU));
         let labels = Tensor::randint(job.classes, [job.batch], (Kind::Int64, GPU));
@@ -152,12 +152,12 @@ impl Ours {
     fn take(&mut self, steps: usize) {
         for _ in 0..steps {
             let outcome = self.learner.step(&self.network, &self.batch, 1e-3).expect("the step succeeds");
-            assert!(matches!(outcome, StepOutcome::Learned { .. }), "the loss is no number");
+            assert!(matches!(outcome, StepOutcome::Learned { .. }), "the loss is not finite");
         }
         tch::Cuda::synchronize(0);
     }
 
-    /// Microseconds of a step.
+    /// Microseconds per step.
     fn round(&mut self) -> f64 {
         let begun = Instant::now();
         self.take(self.steps);
@@ -169,7 +169,7 @@ impl Ours {
 struct Peer(Worker);
 
 impl Peer {
-    /// None if there is no interpreter, or the job does not run, on a GPU with too little memory, say.
+    /// Returns `None` if there is no interpreter or the job fails, for example on a GPU with too little memory.
     fn start(job: &Job, mode: &str) -> Option<Self> {
         let python = std::env::var_os("CRESSET_PYTHON")?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches/peers/gpu_torch.py");
@@ -177,7 +177,7 @@ impl Peer {
         (worker.answer()? == "ready").then_some(Peer(worker))
     }
 
-    /// Microseconds of a step.
+    /// Microseconds per step.
     fn round(&mut self, steps: usize) -> Option<f64> {
         self.0.tell(&steps.to_string()).ok()?;
         self.0.answer()?.parse().ok()

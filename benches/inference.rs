@@ -1,5 +1,5 @@
-//! Whole programs that use an exported model, from start to end: `cresset predict` on a folder of pictures and on a table, and a
-//! plain script that does the same with Pillow and torch.jit: `make bench-more`.
+//! Whole programs that use an exported model, from start to end: `cresset predict` on a folder of images and on a table, and a
+//! Python script that does the same with Pillow and torch.jit: `make bench-more`.
 
 mod support;
 
@@ -24,7 +24,7 @@ fn main() {
     seconds(Command::new(env!("CARGO_BIN_EXE_cresset")).arg("train").arg("--out").arg(&run));
     let mlp = run.join("model.pt");
     println!(
-        "median (least–greatest) of {ROUNDS} rounds; ratio = cresset / Python, the median of the rounds' ratios\n"
+        "median (min–max) of {ROUNDS} rounds; ratio = cresset / Python, the median of the rounds' ratios\n"
     );
     println!("| inputs/s of whole programs | cresset | cresset --threads 1 | Python | ratio | ratio |");
     println!("| --- | --- | --- | --- | --- | --- |");
@@ -37,18 +37,18 @@ fn main() {
     programs("table", ROWS, &mlp, &table);
 }
 
-/// Digits as PNG files of 32 × 32 pixels.
+/// Writes digits as PNG files of 32 × 32 pixels.
 fn write_pictures(folder: &Path, rows: &[String]) {
     std::fs::create_dir_all(folder).expect("a folder");
     for (number, row) in rows.iter().cycle().take(PICTURES).enumerate() {
         let cells: Vec<u32> = row.split(',').map(|cell| cell.parse().expect("a number")).collect();
         let shade = |x: u32, y: u32| Luma([(cells[(y / 4 * 8 + x / 4) as usize] * 255 / 16) as u8]);
         let picture = GrayImage::from_fn(32, 32, shade);
-        picture.save(folder.join(format!("{number:05}.png"))).expect("a picture");
+        picture.save(folder.join(format!("{number:05}.png"))).expect("an image");
     }
 }
 
-/// Times whole programs on so many inputs.
+/// Measures whole programs on `inputs` inputs.
 fn programs(job: &str, inputs: usize, model: &Path, source: &Path) {
     let mut speeds = [Vec::new(), Vec::new(), Vec::new()];
     let out = source.with_extension("out");
@@ -66,12 +66,14 @@ fn programs(job: &str, inputs: usize, model: &Path, source: &Path) {
         speeds[2].push(inputs as f64 / seconds);
         let theirs = classes(&out);
         let same = ours.iter().zip(&theirs).filter(|(a, b)| a == b).count();
-        assert!(ours.len() == inputs && theirs.len() == inputs, "{job}: a row an input");
+        assert!(ours.len() == inputs && theirs.len() == inputs, "{job}: not one row per input");
         // Pillow and fast_image_resize may round a pixel differently.
-        assert!(same * 1000 >= inputs * 995, "{job}: {same} of {inputs} classes are the same");
+        assert!(same * 1000 >= inputs * 995, "{job}: only {same} of {inputs} classes agree");
     }
     let mut line = format!("| {job}, {inputs} inputs |");
-    speeds.iter().for_each(|speeds| write!(line, " {} |", spread(speeds, 0)).expect("a string takes all"));
+    speeds.iter().for_each(|speeds| {
+        write!(line, " {} |", spread(speeds, 0)).expect("writing to a string cannot fail")
+    });
     println!("{line} {:.2} | {:.2} |", ratio(&speeds[0], &speeds[2]), ratio(&speeds[1], &speeds[2]));
 }
 

@@ -1,6 +1,6 @@
-//! How many labels of the digits that were flipped on purpose head the ranking of `--find-label-errors`.
+//! How many deliberately flipped labels of the digits appear at the top of the ranking of `--find-label-errors`.
 //!
-//! Run it with `cargo bench --bench label_errors`. Every run trains six models, so that ten runs take half a minute.
+//! Run it with `cargo bench --bench label_errors`. Every run trains six models; ten runs take half a minute.
 
 mod support;
 
@@ -11,17 +11,17 @@ use cresset::data::random::{Purpose, stream};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-/// The share of the labels that is flipped, to another class that is drawn.
+/// The fraction of labels that is changed to a random other class.
 const FLIPPED: f64 = 0.05;
 
-/// The share of the ranking that is looked through.
+/// The fraction of the ranking that is inspected.
 const LOOKED_AT: f64 = 0.07;
 
 fn main() {
     support::enter_checkout();
     let digits = std::fs::read_to_string("data/digits.csv").expect("`make data` fetches the digits");
     let rows: Vec<_> = digits.lines().map(|line| line.rsplit_once(',').expect("a row has a label")).collect();
-    println!("seed  labels flipped  found in the first {:.0} % of the ranking", 100. * LOOKED_AT);
+    println!("seed  labels flipped  found in the top {:.0} % of the ranking", 100. * LOOKED_AT);
     let mut shares = Vec::new();
     for seed in 0..10 {
         let flipped = flip(rows.len(), seed);
@@ -37,10 +37,10 @@ fn main() {
     }
     let mean = shares.iter().sum::<f64>() / shares.len() as f64;
     let least = shares.iter().copied().fold(1., f64::min);
-    println!("\nmean {:.1} %, least {:.1} % (wanted: 80 % at least)", 100. * mean, 100. * least);
+    println!("\nmean {:.1} %, min {:.1} % (goal: at least 80 %)", 100. * mean, 100. * least);
 }
 
-/// The rows to flip, each with how far its class moves on (1 to 9).
+/// The rows to flip, each with the offset of its new class (1 to 9).
 fn flip(rows: usize, seed: u64) -> Vec<(usize, u32)> {
     let mut generator = stream(seed, Purpose::Split, 1);
     let mut order: Vec<_> = (0..rows).collect();
@@ -58,7 +58,7 @@ fn table(rows: &[(&str, &str)], flipped: &[(usize, u32)]) -> String {
     lines.collect()
 }
 
-/// The rows, the most suspicious label first.
+/// The rows, most suspicious label first.
 fn ranking(data: &Path, run: &Path, seed: u64) -> Vec<usize> {
     let status = Command::new(env!("CARGO_BIN_EXE_cresset"))
         .args(["train", "--find-label-errors", "--device", "cpu", "--seed", &seed.to_string()])
@@ -67,7 +67,7 @@ fn ranking(data: &Path, run: &Path, seed: u64) -> Vec<usize> {
         .arg("--out")
         .arg(run)
         .output()
-        .expect("cresset starts")
+        .expect("cresset can be started")
         .status;
     assert!(status.success(), "cresset failed");
     let reader = csv::Reader::from_path(run.join("label_errors.csv")).expect("there is a ranking");

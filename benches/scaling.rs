@@ -1,5 +1,5 @@
-//! How the time of training grows with rows, width, depth and batch, and how much memory ten gigabytes of pictures take:
-//! `cargo bench --bench scaling`. Writes target/scaling.csv and target/scaling.svg, whose axes are logarithmic.
+//! How training time grows with rows, width, depth and batch size, and how much memory ten gigabytes of images take:
+//! `cargo bench --bench scaling`. Writes target/scaling.csv and target/scaling.svg, which has logarithmic axes.
 
 #[path = "scaling/chart.rs"]
 mod chart;
@@ -23,7 +23,7 @@ const CLASSES: i64 = 10;
 const ROUNDS: usize = 5;
 const THREADS: i32 = 1;
 
-/// A training whose size varies.
+/// The size of a training job.
 #[derive(Clone, Copy)]
 struct Size {
     rows: i64,
@@ -32,7 +32,7 @@ struct Size {
     batch: u32,
 }
 
-/// What each curve departs from.
+/// The base size, of which each curve varies one member.
 const USUAL: Size = Size { rows: 4096, width: 128, depth: 1, batch: 32 };
 
 fn main() {
@@ -50,13 +50,13 @@ fn main() {
     };
     let fourfold = |from, count| grown(from, 4, count);
     let curves = [
-        curve("rows", "s an epoch", &fourfold(1024, 6), |rows| Size { rows, ..USUAL }, true),
-        curve("width", "µs a step", &fourfold(32, 5), |width| Size { width, ..USUAL }, false),
-        // As deep as a perceptron may be.
-        curve("depth", "µs a step", &grown(1, 2, 6), |depth| Size { depth, ..USUAL }, false),
+        curve("rows", "s per epoch", &fourfold(1024, 6), |rows| Size { rows, ..USUAL }, true),
+        curve("width", "µs per step", &fourfold(32, 5), |width| Size { width, ..USUAL }, false),
+        // Up to the maximum depth of a perceptron.
+        curve("depth", "µs per step", &grown(1, 2, 6), |depth| Size { depth, ..USUAL }, false),
         curve(
             "batch",
-            "µs a step",
+            "µs per step",
             &fourfold(8, 6),
             |batch| Size { batch: batch as u32, rows: 32_768, ..USUAL },
             false,
@@ -72,11 +72,11 @@ fn main() {
     }
     std::fs::write("target/scaling.csv", chart::csv(&curves)).expect("target/scaling.csv can be written");
     std::fs::write("target/scaling.svg", chart::svg(&curves)).expect("target/scaling.svg can be written");
-    println!("\nslope: how many times the time doubles when the value doubles once\n");
+    println!("\nslope: how often the time doubles for each doubling of the value\n");
     pictures::measure();
 }
 
-/// The median time of an epoch in seconds, and its steps.
+/// The median time of an epoch in seconds, and its number of steps.
 fn epoch(size: Size) -> (f64, f64) {
     tch::manual_seed(0);
     let inputs = Tensor::rand([size.rows, FEATURES], (Kind::Float, Device::Cpu));
@@ -94,7 +94,7 @@ fn epoch(size: Size) -> (f64, f64) {
         for batch in feed.epoch(Pass::new(number, size.batch, 0)) {
             let batch = batch.expect("a batch");
             let outcome = learner.step(&network, &batch, 1e-3).expect("a step");
-            let StepOutcome::Learned { loss, logits } = outcome else { panic!("a loss that is no number") };
+            let StepOutcome::Learned { loss, logits } = outcome else { panic!("the loss is not finite") };
             running.add(&loss, &logits, &batch.labels);
         }
         assert!(running.loss().is_finite());

@@ -1,12 +1,12 @@
-//! `cresset serve` under load, beside the same model behind FastAPI and uvicorn: `make bench-more`.
+//! `cresset serve` under load, compared with the same model behind FastAPI and uvicorn: `make bench-more`.
 //!
-//! wrk (Debian: apt install wrk) keeps 64 connections busy with requests of a row each. The servers run on the same machine, one
-//! computing thread each, and take turns; so the ratios count, more than the figures. Before that, a client of its own sends all
-//! digits over many connections, while wrk keeps the server busy, and compares each answer with what `cresset predict` says.
-//! Without CRESSET_PYTHON and CRESSET_PYTHON_SERVE the peer is left out.
+//! wrk (Debian: apt install wrk) keeps 64 connections busy with requests of one row each. The servers run on the same machine
+//! with one compute thread each, and take turns, so the ratios mean more than the absolute values. Before that, another client
+//! sends all digits over many connections, while wrk keeps the server busy, and compares each response with the output of
+//! `cresset predict`. Without CRESSET_PYTHON and CRESSET_PYTHON_SERVE, the peer is skipped.
 
 #[path = "../tests/support/http.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
+#[allow(dead_code, reason = "only the tests use all of it")]
 mod http;
 mod support;
 
@@ -37,7 +37,7 @@ fn main() {
     let bodies = folder.path().join("bodies");
     std::fs::write(&bodies, rows.iter().map(|row| body(row) + "\n").collect::<String>()).expect("a file");
     println!(
-        "median (least–greatest) of {ROUNDS} rounds of {SECONDS}, {CONNECTIONS} connections; ratio = cresset / FastAPI\n"
+        "median (min–max) of {ROUNDS} rounds of {SECONDS}, {CONNECTIONS} connections; ratio = cresset / FastAPI\n"
     );
     println!("| | requests/s | FastAPI | ratio | p99, ms | FastAPI | ratio |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
@@ -64,7 +64,7 @@ fn trained(folder: &Path, name: &str, options: &[&str]) -> PathBuf {
     run.join("model.pt")
 }
 
-/// A server that ends when this is dropped.
+/// A server process, which is killed on drop.
 struct Served {
     process: Child,
     port: u16,
@@ -80,14 +80,14 @@ impl Drop for Served {
 fn ours(model: &Path) -> Served {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
     command.arg("serve").arg(model).args(["--port", "0", "--threads", "1", "--device", "cpu"]);
-    let mut process = command.stdout(Stdio::piped()).spawn().expect("cresset starts");
+    let mut process = command.stdout(Stdio::piped()).spawn().expect("cresset can be started");
     let mut line = String::new();
     BufReader::new(process.stdout.as_mut().expect("piped")).read_line(&mut line).expect("a line");
     let port = line.trim_end().trim_end_matches('/').rsplit(':').next().expect("a port");
     Served { port: port.parse().expect("a number"), process }
 }
 
-/// FastAPI, in the Python that has torch, with its own packages beside.
+/// Starts FastAPI in the Python that has torch, with FastAPI's packages added to its path.
 fn theirs(model: &Path) -> Option<Served> {
     let (torch, packages) =
         (std::env::var("CRESSET_PYTHON").ok()?, std::env::var("CRESSET_PYTHON_SERVE").ok()?);
@@ -100,7 +100,7 @@ fn theirs(model: &Path) -> Option<Served> {
     let process = command.env("PYTHONPATH", place.trim()).spawn().expect("Python starts");
     let mut served = Served { process, port };
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(served.process.try_wait().expect("a process").is_none(), "FastAPI did not start");
+        assert!(served.process.try_wait().expect("a process").is_none(), "FastAPI failed to start");
         std::thread::sleep(Duration::from_millis(50));
     }
     Some(served)
@@ -138,7 +138,7 @@ fn compare(name: &str, model: &Path, rows: &[Vec<f32>], bodies: &Path) {
     );
 }
 
-/// The class of each row and its probability, one row after the other.
+/// The class of each row and its probability, computed one row at a time.
 fn expected(model: &Path, rows: &[Vec<f32>]) -> Vec<(String, f64)> {
     let classifier = Classifier::load_on(model, Device::Cpu).expect("the model loads");
     let of = |row: &Vec<f32>| {
@@ -152,8 +152,8 @@ fn expected(model: &Path, rows: &[Vec<f32>]) -> Vec<(String, f64)> {
     rows.iter().map(of).collect()
 }
 
-/// Sends every row over one of many connections, and fails unless each gets its own answer. The classes of the digits are
-/// called by their numbers.
+/// Sends every row over one of many connections, and fails unless each response is the expected one. The class names of the
+/// digits are their numbers.
 fn check(port: u16, rows: &[Vec<f32>], expected: &[(String, f64)]) {
     let part = rows.len().div_ceil(CHECKING);
     std::thread::scope(|scope| {
@@ -180,13 +180,13 @@ fn wrk(port: u16, bodies: &Path) -> Command {
     command
 }
 
-/// Requests a second and the 99th percentile of the latency in milliseconds.
+/// Requests per second and the 99th percentile of the latency in milliseconds.
 fn loaded(port: u16, bodies: &Path) -> (f64, f64) {
     let (_, printed) = seconds(&mut wrk(port, bodies));
     assert!(!printed.contains("Non-2xx") && !printed.contains("Socket errors"), "{printed}");
     let behind = |start: &str| {
         let line = printed.lines().find_map(|line| line.trim().strip_prefix(start));
-        line.unwrap_or_else(|| panic!("wrk does not say {start}: {printed}")).trim()
+        line.unwrap_or_else(|| panic!("no line starts with {start} in the output of wrk: {printed}")).trim()
     };
     let latency = behind("99%");
     let unit = [("us", 1e-3), ("ms", 1.), ("s", 1e3)]

@@ -1,5 +1,5 @@
-//! What synthetic pictures are worth: the digits with 5, 10 and 50 real pictures a class, by themselves and with 200
-//! synthetic ones of each class beside them. Both are trained for as many steps, and measured on all other digits.
+//! The benefit of synthetic images: the digits with 5, 10 and 50 real images per class, alone and with 200 synthetic images
+//! per class. Both are trained for the same number of steps and tested on all other digits.
 //!
 //! Run it with `cargo bench --bench synth`.
 
@@ -20,7 +20,7 @@ const SEEDS: u64 = 10;
 
 fn main() {
     println!(
-        "real a class   accuracy: real alone   with {SYNTHETIC} synthetic a class   gain (least–greatest of {SEEDS} seeds)"
+        "real / class   accuracy: real alone    with {SYNTHETIC} synthetic per class   gain (min–max of {SEEDS} seeds)"
     );
     for real in [5, 10, 50] {
         let pairs: Vec<_> = (0..SEEDS).map(|seed| compare(real, seed)).collect();
@@ -38,9 +38,9 @@ fn main() {
     }
 }
 
-/// The accuracy without and with synthetic pictures.
+/// The accuracy without and with synthetic images.
 fn compare(real: usize, seed: u64) -> (f64, f64) {
-    let folder = tempfile::tempdir().expect("a folder for the pictures");
+    let folder = tempfile::tempdir().expect("a folder for the images");
     let (chosen, rest) = choose(real, seed);
     let digits = || data::load("digits", &DataOptions::default()).expect("`make data` fetches the digits");
     let (chosen, rest) = (digits().select(&chosen), digits().select(&rest));
@@ -48,14 +48,14 @@ fn compare(real: usize, seed: u64) -> (f64, f64) {
         let root = folder.path().join(name);
         write(&chosen, &root.join("train"), per_class, seed);
         write(&rest, &root.join("test"), 0, seed);
-        // As many steps with few pictures as with many.
+        // The same number of steps with few images as with many.
         let epochs = EPOCHS * (real as u32 + SYNTHETIC) / (real as u32 + per_class);
         train(&root, &folder.path().join(format!("run-{name}")), epochs, seed)
     };
     (accuracy("alone", 0), accuracy("with", SYNTHETIC))
 }
 
-/// The rows of `real` pictures of each class, and those of all others.
+/// The rows of `real` images of each class, and those of all others.
 fn choose(real: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
     let dataset = data::load("digits", &DataOptions::default()).expect("`make data` fetches the digits");
     let mut rows: Vec<usize> = (0..dataset.rows()).collect();
@@ -69,16 +69,16 @@ fn choose(real: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
 }
 
 fn write(dataset: &Dataset, folder: &Path, per_class: u32, seed: u64) {
-    let augmentation = "digits".parse().expect("it is a preset");
+    let augmentation = "digits".parse().expect("a valid preset");
     let synthesis = Synthesis { per_class, mixed: 0.5, augmentation, seed };
-    synthesis.write(dataset, folder).expect("the pictures are written");
+    synthesis.write(dataset, folder).expect("the images are written");
 }
 
 fn train(data: &Path, out: &Path, epochs: u32, seed: u64) -> f64 {
     let config = Config { data: data.to_string_lossy().into_owned(), epochs, seed, ..Config::default() };
-    let run = run::start(&config, Some(out), &World::alone()).expect("the run begins");
-    match run::finish(run, &mut Silent, &|| false).expect("the run ends") {
-        Outcome::Trained(trained) => trained.found.test.expect("there is a test part").confusion.accuracy(),
+    let run = run::start(&config, Some(out), &World::alone()).expect("the run starts");
+    match run::finish(run, &mut Silent, &|| false).expect("the run finishes") {
+        Outcome::Trained(trained) => trained.found.test.expect("there is a test set").confusion.accuracy(),
         Outcome::Interrupted { .. } | Outcome::CompletedOnRank0 => {
             unreachable!("it is alone, and nobody interrupts")
         }

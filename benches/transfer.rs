@@ -1,4 +1,4 @@
-//! What a model of the digits 0 to 4 is worth for telling 5 to 9 apart with twenty examples of each.
+//! The benefit of a model of the digits 0 to 4 for classifying 5 to 9 with twenty examples of each.
 //!
 //! Run it with `cargo bench --bench transfer`.
 
@@ -16,9 +16,9 @@ fn main() {
     let ways = [
         ("from scratch", false, options()),
         ("`--init --fresh-head`", true, options()),
-        ("the same, `--head-epochs 10`", true, TrainOptions { head_epochs: 10, ..options() }),
-        ("the same, `--layer-decay 0.7`", true, TrainOptions { layer_decay: 0.7, ..options() }),
-        ("the same, `--freeze stage1`", true, TrainOptions { freeze: "stage1".to_string(), ..options() }),
+        ("pretrained, `--head-epochs 10`", true, TrainOptions { head_epochs: 10, ..options() }),
+        ("pretrained, `--layer-decay 0.7`", true, TrainOptions { layer_decay: 0.7, ..options() }),
+        ("pretrained, `--freeze stage1`", true, TrainOptions { freeze: "stage1".to_string(), ..options() }),
     ];
     println!("| | mean | seeds 0 to {} |\n| --- | --- | --- |", SEEDS - 1);
     for (name, init, options) in ways {

@@ -12,10 +12,10 @@ use tch::{Device, Kind, Tensor};
 use super::support::{median, range, seconds};
 use super::{Row, Work};
 
-/// The argument by which a process is one of [`measure_heap`].
+/// The argument that makes a process run [`time_heap`] for [`measure_heap`].
 pub const HEAP: &str = "--heap";
 
-/// The rows.
+/// The rows of the table.
 pub fn rows(folder: &Path) -> Vec<Row> {
     let folder = Rc::new(folder.to_path_buf());
     let call = |kernel, name, model: &'static str, rows: i64, calls: usize, is_optimized: bool| {
@@ -60,12 +60,12 @@ fn calls_of(model: &Path, rows: i64, calls: usize, is_optimized: bool) -> Work {
     })
 }
 
-/// Times processes of their own with the heap's memory kept and not, because what is set stays.
+/// Runs separate processes with and without the heap setting, because the setting cannot be undone.
 pub fn measure_heap(name: &str, folder: &Path, rounds: usize) {
     let run = folder.join("heap");
     train(&run, "cnn");
     let time = |setting: &str| -> f64 {
-        let program = std::env::current_exe().expect("the benchmark is a file");
+        let program = std::env::current_exe().expect("the path of this program is known");
         let (_, printed) = seconds(Command::new(program).args([HEAP, setting]).arg(run.join("model.pt")));
         printed.trim().parse().expect("a number")
     };
@@ -81,7 +81,7 @@ pub fn measure_heap(name: &str, folder: &Path, rounds: usize) {
     );
 }
 
-/// The half of such a process: prints the microseconds of a call.
+/// The main function of such a process: prints the microseconds per call.
 pub fn time_heap(is_enabled: bool, model: &Path) {
     Kernel::HeapMemory.set_enabled(is_enabled);
     let mut work = calls_of(model, 64, 50, true);

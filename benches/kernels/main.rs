@@ -1,8 +1,9 @@
-//! Each of Cresset's own kernels, switched on and off in turns in one process: `cargo bench --bench kernels`, with `-- --quick`
-//! for fewer rounds and without the rows that take seconds a step, with `-- NAME` for the kernels and rows whose name contains it.
+//! Each of Cresset's kernels, enabled and disabled in turns in one process: `cargo bench --bench kernels`, with `-- --quick`
+//! for fewer rounds and without the rows that take seconds per step, with `-- NAME` for the kernels and rows whose name
+//! contains NAME.
 //!
-//! A round makes everything anew, warms it up and times it, once with the kernel and once without it. What is printed are the
-//! medians and the median of the rounds' ratios.
+//! Each round sets up, warms up and measures the work once with the kernel and once without it. The output shows the medians
+//! and the median of the rounds' ratios.
 
 mod inference;
 #[path = "../support/mod.rs"]
@@ -19,9 +20,9 @@ use support::{median, range};
 struct Row {
     kernel: Kernel,
     name: &'static str,
-    /// Whether a quick run has it.
+    /// Whether it is part of a quick run.
     is_quick: bool,
-    /// Makes it ready; what it gives does the work once, and tells how many times the unit of the row that was.
+    /// Sets up the work and returns a function that runs it once and returns the number of units done.
     prepare: Box<dyn Fn() -> Work>,
 }
 
@@ -36,7 +37,7 @@ impl Row {
         Row { is_quick: false, ..self }
     }
 
-    /// Microseconds a unit.
+    /// Microseconds per unit.
     fn time(&self, is_enabled: bool) -> f64 {
         self.kernel.set_enabled(is_enabled);
         let mut work = (self.prepare)();
@@ -52,14 +53,14 @@ impl Row {
         let runs = self.kernel.runs();
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for round in 0..rounds {
-            // What comes first in a round alternates, too.
+            // The order within a round alternates, too.
             for is_enabled in [round % 2 == 0, round % 2 != 0] {
                 if is_enabled { &mut with } else { &mut without }.push(self.time(is_enabled));
             }
         }
         let name = TABLE[self.kernel as usize].name;
         if self.kernel.runs() == runs {
-            return println!("| {name} | {} | does not run on this processor | | |", self.name);
+            return println!("| {name} | {} | does not run on this CPU | | |", self.name);
         }
         let ratios: Vec<_> = with.iter().zip(&without).map(|(with, without)| with / without).collect();
         let (least, greatest) = range(&ratios);
@@ -84,7 +85,7 @@ fn main() {
     let wanted = arguments.iter().find(|argument| !argument.starts_with("--"));
     let is_wanted = |name: &str| wanted.is_none_or(|wanted| name.contains(wanted.as_str()));
     let folder = tempfile::tempdir().expect("a folder");
-    // Set once, it stays for the whole process; it has processes of its own.
+    // This setting cannot be undone in a process, so it is measured in separate processes.
     Kernel::HeapMemory.set_enabled(false);
     println!("| kernel | row | µs with | µs without | ratio |\n| --- | --- | --- | --- | --- |");
     let rows = training::rows().into_iter().chain(tables::rows(folder.path()));

@@ -1,4 +1,4 @@
-//! Tables and the evaluation of their rows.
+//! Reading tables and evaluating their rows.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -17,37 +17,37 @@ use super::{Row, Work};
 
 const ROWS: usize = 100_000;
 
-/// The rows.
+/// The rows of the table.
 pub fn rows(folder: &Path) -> Vec<Row> {
     let path = folder.join("table.csv");
     std::fs::write(&path, table()).expect("a table");
     let read = move || -> Work {
         let path = path.clone();
         Box::new(move || {
-            let table = csv::read(&path, &DataOptions::default()).expect("the table is read");
+            let table = csv::read(&path, &DataOptions::default()).expect("the table is readable");
             assert_eq!(table.rows.len(), ROWS);
             ROWS
         })
     };
-    let evaluation = "digits MLP, 100,000 rows: evaluation, a row";
+    let evaluation = "digits MLP, 100,000 rows: evaluation, per row";
     vec![
-        Row::new(Kernel::DecimalParser, "CSV of 64 numbers and a label, 100,000 rows: load, a row", read),
+        Row::new(Kernel::DecimalParser, "CSV of 64 numbers and a label, 100,000 rows: load, per row", read),
         Row::new(Kernel::MlpInference, evaluation, evaluation_of_mlp),
         Row::new(Kernel::LossAndConfusion, evaluation, evaluation_of_mlp),
     ]
 }
 
-/// Rows of numbers with three digits behind the point.
+/// Rows of numbers with three decimals.
 fn table() -> String {
     let mut text = String::new();
     let mut state = 1u32;
     for row in 0..ROWS {
         for _ in 0..64 {
-            // Numerical Recipes' generator.
+            // The linear congruential generator of Numerical Recipes.
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            write!(text, "{:.3},", f64::from(state >> 16) / 4096.).expect("a string takes all");
+            write!(text, "{:.3},", f64::from(state >> 16) / 4096.).expect("writing to a string cannot fail");
         }
-        writeln!(text, "class{}", row % 10).expect("a string takes all");
+        writeln!(text, "class{}", row % 10).expect("writing to a string cannot fail");
     }
     text
 }

@@ -13,7 +13,7 @@ use super::{Row, Work};
 
 const CLASSES: i64 = 10;
 
-/// A network in training.
+/// A training job.
 #[derive(Clone, Copy)]
 struct Job {
     model: &'static str,
@@ -41,7 +41,7 @@ const VIT: Job = Job { model: "vit", shape: [3, 32, 32], batch: 64, threads: 2, 
 const RESNET: Job =
     Job { model: "resnet18", options: "stem=3", shape: [3, 32, 32], batch: 64, threads: 2, steps: 1, ..MLP };
 
-/// The rows.
+/// The rows of the table.
 pub fn rows() -> Vec<Row> {
     let job = |kernel, name, job: Job| Row::new(kernel, name, move || job.prepare());
     let bf16 = |job: Job| Job { precision: Precision::Bf16, ..job };
@@ -73,7 +73,7 @@ impl Job {
         let mut network =
             Network::new(self.model, self.options, &task, Device::Cpu, 0).expect("a model of the registry");
         let training = TrainOptions { precision: self.precision, ..TrainOptions::default() };
-        training.channels_last.lay_out(&mut network).expect("the layout can be had");
+        training.channels_last.lay_out(&mut network).expect("the memory format can be changed");
         let config = Config { batch_size: self.batch as u32, training, ..Config::default() };
         let mut learner = Learner::new(&config.plan(None), &network).expect("a plan");
         let sizes: Vec<i64> = [&[self.batch], &self.shape[..]].concat();
@@ -89,7 +89,7 @@ impl Job {
     }
 }
 
-/// Steps without gradients' news, in which moments have become subnormal, as those of units do that are always zero.
+/// Adam steps with zero gradients and subnormal moments, as for units whose output is always zero.
 fn subnormal_adam() -> Work {
     tch::set_num_threads(1);
     let options = (Kind::Float, Device::Cpu);
@@ -100,7 +100,7 @@ fn subnormal_adam() -> Work {
     let mut optimizer = Optimizer::new("adam", "", 0., &[parameter]).expect("an optimizer");
     let state = optimizer.state().iter();
     let subnormal: Tensors = state.map(|(name, value)| (name.clone(), value.full_like(1e-40))).collect();
-    optimizer.load_state(&subnormal).expect("its own state");
+    optimizer.load_state(&subnormal).expect("a valid state");
     Box::new(move || {
         const STEPS: usize = 200;
         (0..STEPS).for_each(|_| optimizer.step(1e-3).expect("a step"));

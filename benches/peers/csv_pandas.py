@@ -1,6 +1,6 @@
-"""A table of numbers and a label in pandas, for benches/speed/rows/csv.rs: its C parser, with the types told, which is its fastest.
+"""A table of numbers and a label in pandas, for benches/speed/rows/csv.rs: the C parser with explicit dtypes, its fastest.
 
-Usage: csv_pandas.py FILE. Reads it once to warm up, then at each line.
+Usage: csv_pandas.py FILE. Reads it once to warm up, then once for each line of input.
 """
 import sys
 import time

@@ -1,9 +1,9 @@
 """One rank of PyTorch's DistributedDataParallel: the job of benches/distributed.rs.
 
-Waits for a line on standard input, does what it says, and prints the seconds it took:
+For each line on standard input, runs the command in it, and prints the seconds it took:
 
     step N        N training steps
-    reduce N      N sums of 25 MB over the ranks
+    reduce N      N all-reduces of 25 MB
 """
 import sys
 import time
@@ -22,7 +22,7 @@ def main():
     dist.init_process_group("gloo")
     torch.manual_seed(dist.get_rank())
     network = torchvision.models.resnet18(num_classes=CLASSES)
-    # The stem for pictures of 32 × 32, as in the paper's networks for CIFAR.
+    # The stem for images of 32 × 32, as in the paper's networks for CIFAR.
     network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
     network.maxpool = nn.Identity()
     model = DistributedDataParallel(network)

@@ -1,4 +1,4 @@
-"""What the peers of `cresset train` have in common: the job's options, its data and the line that reports it."""
+"""Shared code of the peers of `cresset train`: the job's options, its data and its report."""
 import argparse
 import json
 import os
@@ -15,15 +15,15 @@ LEARNING_RATE = 1e-3
 
 
 def options(description):
-    """The parser of the options that every peer takes."""
+    """The parser of the options common to all peers."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--threads", type=int, default=1, help="threads of one operation (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the split, the weights and the shuffling (default 0)")
     parser.add_argument("--data", type=Path, default=REPOSITORY / "data/digits.csv", help="the digits (default data/digits.csv)")
     parser.add_argument("--split", type=Path, help="CSV with the header row,part: which rows (from 0) are `train`, which `heldout` "
                         "(default: scikit-learn's stratified 80/20 split by the seed)")
-    parser.add_argument("--epochs", type=int, default=10, help="epochs that are timed (default 10)")
-    parser.add_argument("--warm-up-epochs", type=int, default=0, help="epochs of the same training before them (default 0)")
+    parser.add_argument("--epochs", type=int, default=10, help="measured epochs (default 10)")
+    parser.add_argument("--warm-up-epochs", type=int, default=0, help="epochs of the same training before the measurement (default 0)")
     parser.add_argument("--export", type=Path, help="also write the trained model to this file")
     return parser
 
@@ -52,13 +52,13 @@ def stratified_split(y, seed):
 
 
 class Clock:
-    """The time of the training parts of the epochs, without what is evaluated between them."""
+    """The training time of the epochs, without evaluation."""
 
     def __init__(self, warm_up_epochs):
         self.left, self.seconds, self.first_step_s = warm_up_epochs, 0.0, None
 
     def step_ended(self):
-        """To be told of the first step at least."""
+        """Call it after the first step, or after each step."""
         if self.first_step_s is None:
             self.first_step_s = since_start()
 
@@ -73,7 +73,7 @@ class Clock:
 
 
 def since_start():
-    """Seconds since this process was started, which the kernel counts in hundredths."""
+    """Seconds since the start of this process, with the kernel's resolution of 10 ms."""
     with open("/proc/self/stat") as file:
         started = int(file.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
     with open("/proc/uptime") as file:
@@ -81,7 +81,7 @@ def since_start():
 
 
 def report(peer, args, train_rows, accuracy, import_s, clock):
-    """The one line of output. The time of a step holds no evaluation, export or warm-up."""
+    """Prints the one line of output. The time per step excludes evaluation, export and warm-up."""
     steps = args.epochs * -(-train_rows // BATCH_SIZE)
     figures = {"peer": peer, "accuracy": round(accuracy, 6), "import_s": round(import_s, 3), "train_s": round(clock.seconds, 4),
                "us_per_step": round(clock.seconds / steps * 1e6, 1), "steps": steps, "first_step_s": round(clock.first_step_s, 2),

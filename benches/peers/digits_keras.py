@@ -1,4 +1,4 @@
-"""The default job of `cresset train` in Keras, as its own guides write it: compile and fit. On TensorFlow, or on JAX."""
+"""The default job of `cresset train` in Keras, as in its guides: compile and fit. On TensorFlow, or on JAX."""
 import os
 import time
 
@@ -6,16 +6,16 @@ import digits_job
 
 BACKENDS = {"tensorflow": "Keras on TensorFlow", "jax": "Keras on JAX"}
 MODES = {
-    "plain": "as the guides write it",
-    "fast": "an epoch of steps a call, and compiled by XLA",
+    "plain": "as in the guides",
+    "fast": "all steps of an epoch in one call, compiled by XLA",
 }
 
 parser = digits_job.options(__doc__)
-parser.add_argument("--backend", choices=BACKENDS, default="tensorflow", help="what computes (default tensorflow)")
+parser.add_argument("--backend", choices=BACKENDS, default="tensorflow", help="Keras backend (default tensorflow)")
 parser.add_argument("--mode", choices=MODES, default="plain", help="; ".join(f"{name}: {what}" for name, what in MODES.items()))
 args = parser.parse_args()
 
-# These are read when Keras is imported. TensorFlow greets on every start unless it may log errors only.
+# These are read when Keras is imported. TensorFlow prints messages on every start unless only errors are logged.
 os.environ["KERAS_BACKEND"] = args.backend
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -28,7 +28,7 @@ import_s = time.perf_counter() - started
 
 
 class Watch(keras.callbacks.Callback):
-    """Tells the clock of the training parts of the epochs; evaluation comes between the last batch and the epoch's end."""
+    """Starts and stops the clock for the training part of each epoch; evaluation follows the last batch, before the epoch's end."""
 
     def __init__(self, clock):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The default job of `cresset train` in Lightning, without what it does beside training: logs, checkpoints, progress."""
+"""The default job of `cresset train` in Lightning, without logging, checkpoints and progress bars."""
 import logging
 import time
 import warnings
@@ -12,7 +12,7 @@ import_s = time.perf_counter() - started
 
 import digits_job
 
-# It greets, and wants worker processes for a loader that is in memory.
+# Silences start messages, and the warning that a loader over data in memory has no worker processes.
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore")
 
@@ -42,7 +42,7 @@ class Digits(lightning.LightningModule):
         self.clock.step_ended()
 
     def on_validation_epoch_start(self):
-        # Validation comes within the hooks of the epoch.
+        # Validation runs before the epoch's end hook.
         self.clock.end()
         self.right = self.rows = 0
 

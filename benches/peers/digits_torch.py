@@ -1,4 +1,4 @@
-"""The default job of `cresset train` in PyTorch, as a user would write it or, by --mode, as fast as PyTorch does it."""
+"""The default job of `cresset train` in PyTorch, as a user would write it or, with --mode, as fast as PyTorch can run it."""
 import time
 
 started = time.perf_counter()
@@ -12,7 +12,7 @@ import torch_step
 
 MODES = {
     "loader": "a DataLoader over a TensorDataset, the usual way",
-    "plain": "batches indexed out of one tensor",
+    "plain": "batches indexed from one tensor",
     "fused": "plain, with Adam(fused=True)",
     "compile": "fused, with the model and the loss through torch.compile",
 }
@@ -53,7 +53,7 @@ def make_step(model, mode):
 
 
 def make_batches(x, y, mode):
-    """A function that gives an epoch's batches, shuffled."""
+    """Returns a function that yields an epoch's batches, shuffled."""
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), digits_job.BATCH_SIZE, shuffle=True)
     if mode == "loader":
         return lambda: loader
@@ -61,7 +61,7 @@ def make_batches(x, y, mode):
 
 
 def train(batches, step, clock):
-    """An epoch, with the running loss and accuracy that a script prints."""
+    """Runs an epoch, with the running loss and accuracy that a script prints."""
     loss_sum, correct = torch.zeros(()), torch.zeros((), dtype=torch.int64)
     for images, labels in batches():
         loss, logits = step(images, labels)

@@ -1,6 +1,6 @@
 """The evaluation of many rows in PyTorch, for benches/speed/rows/evaluation.rs: mean loss and confusion matrix.
 
-Usage: evaluation_torch.py FOLDER BATCH THREADS. Evaluates once to warm up, then at each line.
+Usage: evaluation_torch.py FOLDER BATCH THREADS. Evaluates once to warm up, then once for each line of input.
 """
 import sys
 import time

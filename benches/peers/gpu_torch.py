@@ -1,7 +1,7 @@
-"""A training step in PyTorch on a GPU, as fast as PyTorch does it: the peer of benches/gpu.rs.
+"""A training step in PyTorch on a GPU, as fast as PyTorch can run it: the peer of benches/gpu.rs.
 
-Usage: gpu_torch.py JOB MODE. It says "ready" when it is warm. For each line of standard input with a number, it takes so many
-steps and prints the microseconds of one.
+Usage: gpu_torch.py JOB MODE. It prints "ready" after warm-up. For each line of standard input with a number, it runs that many
+steps and prints the microseconds per step.
 """
 import sys
 import time
@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import nn
 
-# The batch, the shape of an example, the classes, and whether it is bfloat16 with channels last.
+# Batch size, shape of an example, number of classes, and whether to use bfloat16 with channels last.
 JOBS = {
     "digits": (32, (64,), 10, False),
     "resnet18": (512, (3, 32, 32), 10, True),
@@ -29,7 +29,7 @@ def make_model(job, classes):
     if job == "resnet50":
         return torchvision.models.resnet50(num_classes=classes)
     model = torchvision.models.resnet18(num_classes=classes)
-    # The start for pictures of 32 × 32, as `--model-options stem=3` makes it.
+    # The stem for images of 32 × 32, as `--model-options stem=3` makes it.
     model.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
     model.maxpool = nn.Identity()
     return model

@@ -1,8 +1,8 @@
-"""An exported model at work in Python: torch.jit.load and torch.inference_mode, as a user would write it.
+"""Runs an exported model in Python: torch.jit.load and torch.inference_mode, as a user would write it.
 
-    inference_torch.py calls MODEL TABLE WAY        print the logits of one row and of 64 as JSON, then time calls at each line;
+    inference_torch.py calls MODEL TABLE WAY        print the logits of one row and of 64 as JSON, then time calls for each line of input;
                                                     WAY is `plain` or `optimized` (torch.jit.optimize_for_inference)
-    inference_torch.py folder MODEL FOLDER OUT.csv  classify the pictures of a folder
+    inference_torch.py folder MODEL FOLDER OUT.csv  classify the images of a folder
     inference_torch.py table MODEL TABLE OUT.csv    classify the rows of a table
 """
 import csv

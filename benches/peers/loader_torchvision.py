@@ -1,8 +1,8 @@
 """Reads a folder of JPEGs as torchvision's ImageFolder and torch's DataLoader do, for benches/speed/rows/pictures.rs.
 
-Usage: loader_torchvision.py FOLDER WORKERS. Reads an epoch to warm up, then one at each line, and says by JSON how many images a
-second it gave, and the greatest memory in MB of the process and its workers together, as proportional set size (shared pages are
-counted once).
+Usage: loader_torchvision.py FOLDER WORKERS. Reads an epoch to warm up, then one for each line of input, and prints as JSON the images
+per second and the peak memory in MB of the process and its workers together, as proportional set size (shared pages are counted
+once).
 """
 
 import os
@@ -19,7 +19,7 @@ BATCH = 64
 
 
 def processes(pid):
-    """A process and all below it."""
+    """A process and all its descendants."""
     found = [pid]
     for task in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{task}/children") as file:

@@ -1,6 +1,6 @@
-"""The same model behind FastAPI and uvicorn, as its documentation has it: serve_fastapi.py MODEL PORT
+"""The same model behind FastAPI and uvicorn, as in its documentation: serve_fastapi.py MODEL PORT
 
-The handler is asynchronous, so that no thread is changed for a pass of microseconds, and uvicorn has its fastest loop and parser.
+The handler is asynchronous, so that a forward pass of microseconds needs no thread switch, and uvicorn uses its fastest event loop and parser.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Training steps of larger networks in PyTorch, for benches/speed/rows/steps.rs, which has written the rows and the first weights.
+"""Training steps of larger networks in PyTorch, for benches/speed/rows/steps.rs, which wrote the rows and the initial weights.
 
-Says by a line of JSON that it has warmed up, with the losses of its first three steps, then trains for a round at each line.
+Prints a line of JSON after warm-up, with the losses of its first three steps, then trains for a round for each line of input.
 """
 import argparse
 import time
@@ -15,7 +15,7 @@ import worker
 
 MODES = {
     "eager": "as a script is usually written",
-    "fused": "with Adam(fused=True), and the channels last for convolutions",
+    "fused": "with Adam(fused=True), and channels last for convolutions",
     "compile": "fused, with the model and the loss through torch.compile",
 }
 
@@ -44,7 +44,7 @@ class Cnn(nn.Module):
 
 
 class Lstm(nn.Module):
-    """A bidirectional LSTM over the rows of a picture."""
+    """A bidirectional LSTM over the rows of an image."""
 
     def __init__(self):
         super().__init__()
@@ -125,7 +125,7 @@ def shuffled(rows, batch):
 
 
 def train(steps, batches, step, x, y):
-    """So many steps, with the running loss and accuracy that a script prints."""
+    """Runs `steps` steps, with the running loss and accuracy that a script prints."""
     loss_sum, correct = torch.zeros(()), torch.zeros((), dtype=torch.int64)
     for _ in range(steps):
         rows = next(batches)

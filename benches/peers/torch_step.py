@@ -1,9 +1,9 @@
-"""A training step in PyTorch, which the digits and the larger networks share."""
+"""A training step in PyTorch, shared by the digits and the larger networks."""
 import torch
 
 
 def make_step(optimizer, loss_of, is_compiled):
-    """A function of a batch that makes a step; `loss_of` gives the loss and the logits, and so does the step."""
+    """Returns a function that runs a step on a batch; `loss_of` and the step return the loss and the logits."""
     if is_compiled:
         loss_of = torch.compile(loss_of)
 

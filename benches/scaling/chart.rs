@@ -2,30 +2,31 @@
 
 use std::fmt::Write;
 
-/// How a time grows with something.
+/// A curve of time over a quantity.
 pub struct Curve {
-    /// With what.
+    /// The name of the quantity.
     pub name: &'static str,
-    /// Of the time.
+    /// The unit of the time.
     pub unit: &'static str,
-    /// Value and time.
+    /// Pairs of value and time.
     pub points: Vec<(f64, f64)>,
 }
 
 impl Curve {
-    /// How many times the time doubles from this point to the next when the value doubles once.
+    /// How often the time doubles from this point to the next for each doubling of the value.
     pub fn slope(&self, place: usize) -> f64 {
         let ((value, time), (next_value, next_time)) = (self.points[place], self.points[place + 1]);
         (next_time / time).ln() / (next_value / value).ln()
     }
 }
 
-/// A line for each point.
+/// One line per point.
 pub fn csv(curves: &[Curve]) -> String {
     let mut text = String::from("grows,value,time,unit\n");
     for curve in curves {
         for (value, time) in &curve.points {
-            writeln!(text, "{},{value},{time},{}", curve.name, curve.unit).expect("a string takes all");
+            writeln!(text, "{},{value},{time},{}", curve.name, curve.unit)
+                .expect("writing to a string cannot fail");
         }
     }
     text
@@ -35,18 +36,18 @@ const SIDE: f64 = 460.;
 const LEFT: f64 = 60.;
 const TOP: f64 = 40.;
 
-/// Both axes go from 1 to this many times the first value and time.
+/// Both axes range from 1 to this multiple of the first value and time.
 const MOST: f64 = 2048.;
 
 const COLORS: [&str; 4] = ["#2a7f62", "#b4532a", "#4a6fb5", "#8d5fa8"];
 
-/// The curves, each as multiples of its first point, readable on a light and on a dark ground.
+/// The curves as multiples of their first points, readable on light and dark backgrounds.
 pub fn svg(curves: &[Curve]) -> String {
     let (width, height) = (LEFT + SIDE + 170., TOP + SIDE + 50.);
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
          <style>text {{ fill: #222 }} .axis {{ stroke: #999; stroke-width: 0.5 }} @media (prefers-color-scheme: dark) {{ text {{ fill: \
-         #ddd }} }}</style>\n<text x=\"{LEFT}\" y=\"20\">time and size, as multiples of the smallest</text>\n"
+         #ddd }} }}</style>\n<text x=\"{LEFT}\" y=\"20\">time and size, relative to the smallest</text>\n"
     );
     for power in 0..=3 {
         let tick = 10f64.powi(power);
@@ -61,7 +62,7 @@ pub fn svg(curves: &[Curve]) -> String {
             LEFT - 8.,
             y + 4.
         )
-        .expect("a string takes all");
+        .expect("writing to a string cannot fail");
     }
     for (place, (curve, color)) in curves.iter().zip(COLORS).enumerate() {
         let (first_value, first_time) = curve.points[0];
@@ -72,7 +73,7 @@ pub fn svg(curves: &[Curve]) -> String {
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>",
             line.join(" ")
         )
-        .expect("a string takes all");
+        .expect("writing to a string cannot fail");
         let (x, y) = (LEFT + SIDE + 14., TOP + 20. + 22. * place as f64);
         writeln!(
             text,
@@ -82,7 +83,7 @@ pub fn svg(curves: &[Curve]) -> String {
             curve.name,
             curve.unit
         )
-        .expect("a string takes all");
+        .expect("writing to a string cannot fail");
     }
     text + "</svg>\n"
 }

@@ -1,7 +1,7 @@
-//! Ten gigabytes of pictures through a training, and the memory that it takes.
+//! Training on ten gigabytes of images, and its memory use.
 //!
-//! The folder's names lead to a few different files, which spares the disk and not the program: it lists, reads and decodes each
-//! name by itself.
+//! The files are hard links to a few different ones, which saves disk space but no work: the program lists, reads and decodes
+//! each file separately.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,10 +15,10 @@ const SIZE: (u16, u16) = (1800, 1350);
 const DIFFERENT: usize = 8;
 const CLASSES: [&str; 2] = ["a", "b"];
 
-/// What the process may hold, in MB.
+/// The memory limit of the process, in MB.
 const LIMIT: f64 = 1000.;
 
-/// Trains an epoch on them, and prints the time and the greatest resident size.
+/// Trains for one epoch, and prints the time and the peak resident set size.
 pub fn measure() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("pictures");
@@ -39,22 +39,22 @@ pub fn measure() {
     command.arg(&data).arg("--out").arg(folder.path().join("run"));
     let (seconds, _, peak) = watched(&mut command);
     println!(
-        "{count} JPEGs of {} × {}, {:.1} GB in all: an epoch of training and an evaluation take {seconds:.0} s and {peak:.0} MB",
+        "{count} JPEGs of {} × {}, {:.1} GB in total: an epoch of training and an evaluation took {seconds:.0} s and {peak:.0} MB",
         SIZE.0,
         SIZE.1,
         BYTES as f64 / 1e9
     );
-    assert!(peak < LIMIT, "the memory is to stay under {LIMIT} MB");
+    assert!(peak < LIMIT, "the process used more than {LIMIT} MB");
 }
 
-/// Writes so many names that their files have the bytes that are wanted, and gives their number.
+/// Writes files until their total size is reached, and returns their number.
 fn write(data: &Path) -> usize {
     let files: Vec<_> = (0..DIFFERENT)
         .map(|number| {
             let path = data.join(CLASSES[number % 2]).join(format!("original-{number}.jpg"));
             std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for a class");
             let encoder = Encoder::new_file(&path, 95).expect("a file");
-            encoder.encode(&pixels(number), SIZE.0, SIZE.1, ColorType::Rgb).expect("a picture");
+            encoder.encode(&pixels(number), SIZE.0, SIZE.1, ColorType::Rgb).expect("an image");
             path
         })
         .collect();
@@ -70,7 +70,7 @@ fn write(data: &Path) -> usize {
     count + DIFFERENT
 }
 
-/// Waves, and noise that makes the file large.
+/// Waves with noise, which makes the file large.
 fn pixels(number: usize) -> Vec<u8> {
     let (width, height) = (usize::from(SIZE.0), usize::from(SIZE.1));
     let mut state = number as u32 + 1;

@@ -1,4 +1,4 @@
-//! The ratios as bars beside their goals, on a logarithmic scale.
+//! The ratios as bars with their goals, on a logarithmic scale.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ const TOP: f64 = 54.;
 const LEAST: f64 = 0.01;
 const MOST: f64 = 10.;
 
-/// The chart, readable on a light and on a dark ground.
+/// The chart, readable on light and dark backgrounds.
 pub fn svg(verdicts: &[Verdict]) -> String {
     let height = TOP + HEIGHT * verdicts.len() as f64 + 16.;
     let width = LABELS + WIDTH + 60.;
@@ -22,7 +22,7 @@ pub fn svg(verdicts: &[Verdict]) -> String {
          font-size=\"13\">\n<style>text {{ fill: #222 }} .axis {{ stroke: #999 }} .good {{ fill: #2a7f62 }} .bad {{ fill: #b4532a }} \
          .goal {{ stroke: #222; stroke-width: 2 }} @media (prefers-color-scheme: dark) {{ text {{ fill: #ddd }} .goal {{ stroke: #eee }} \
          .good {{ fill: #4fb592 }} .bad {{ fill: #e08a5f }} }}</style>\n\
-         <text x=\"0\" y=\"16\">cresset / the best peer (bar), and the goal (line); × marks rows where more is better</text>\n"
+         <text x=\"0\" y=\"16\">cresset / the best peer (bar), and the goal (line); × marks rows where higher is better</text>\n"
     );
     for tick in [0.01, 0.1, 1., 10.] {
         let x = place(tick);
@@ -33,7 +33,7 @@ pub fn svg(verdicts: &[Verdict]) -> String {
             TOP - 8.,
             TOP - 14.
         )
-        .expect("a string takes all");
+        .expect("writing to a string cannot fail");
     }
     verdicts.iter().enumerate().for_each(|(index, verdict)| {
         bar(&mut text, verdict, TOP + HEIGHT * index as f64);
@@ -60,7 +60,7 @@ fn bar(text: &mut String, verdict: &Verdict, y: f64) {
         y + 14.,
         goal = place(row.goal),
     )
-    .expect("a string takes all");
+    .expect("writing to a string cannot fail");
 }
 
 fn place(ratio: f64) -> f64 {

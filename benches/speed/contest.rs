@@ -5,17 +5,17 @@ use std::process::Command;
 
 use crate::support::{Worker, peak_mb, watched};
 
-/// How much is measured.
+/// The size of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
-    /// In a few minutes.
+    /// A few minutes.
     Quick,
-    /// All.
+    /// Everything.
     Full,
 }
 
 impl Scale {
-    /// The rounds of a group.
+    /// The number of rounds of a group.
     pub fn rounds(self) -> usize {
         match self {
             Scale::Quick => 3,
@@ -24,65 +24,65 @@ impl Scale {
     }
 }
 
-/// The first argument of this program where it is our half of a group's work.
+/// The first argument of this program when it runs our side of a group.
 pub const WORK: &str = "work";
 
-/// Named numbers: what a contestant says of a round.
+/// Named numbers, reported by a contestant for a round.
 pub type Figures = BTreeMap<String, f64>;
 
-/// One of those that are compared.
+/// A program to compare.
 pub struct Contestant {
     name: String,
     start: Start,
 }
 
 enum Start {
-    /// Starts once and warms up; then does a round for each line that it is told.
+    /// Starts once and warms up, then runs a round for each line on its standard input.
     Waits(Command),
-    /// Is run once a round.
+    /// Runs once per round.
     EachRound(Box<dyn Fn(usize) -> Command>),
 }
 
 impl Contestant {
-    /// One that starts once, says so by a line of figures, and does a round for each line that it is told.
+    /// A contestant that starts once, prints a line of figures when it is ready, and runs a round for each line it receives.
     pub fn waiting(name: impl Into<String>, command: Command) -> Self {
         Contestant { name: name.into(), start: Start::Waits(command) }
     }
 
-    /// One whose every round is a run of a program, made for the round's number.
+    /// A contestant that runs a program in each round; `command` receives the number of the round.
     pub fn program(name: impl Into<String>, command: impl Fn(usize) -> Command + 'static) -> Self {
         Contestant { name: name.into(), start: Start::EachRound(Box::new(command)) }
     }
 }
 
-/// What a contestant did.
+/// The results of a contestant.
 pub struct Results {
     /// Its name.
     pub name: String,
-    /// What it said when it was ready; nothing of a program.
+    /// The figures printed when it was ready; empty for a program.
     pub ready: Figures,
-    /// What it said of each round. Of a program, there are also `wall_s`, from its start to its end, and `peak_mb`.
+    /// The figures of each round. For a program, also `wall_s`, its wall time, and `peak_mb`.
     pub rounds: Vec<Figures>,
 }
 
 impl Results {
-    /// One of the figures in all rounds.
+    /// The values of one figure in all rounds.
     pub fn of(&self, figure: &str) -> Vec<f64> {
         let name = &self.name;
         let value = |round: &Figures| {
-            *round.get(figure).unwrap_or_else(|| panic!("{name} says nothing of {figure}: {round:?}"))
+            *round.get(figure).unwrap_or_else(|| panic!("{name} did not report {figure}: {round:?}"))
         };
         self.rounds.iter().map(value).collect()
     }
 
-    /// The greatest resident size of its process in MB, as far as it is known.
+    /// The peak resident set size of its process in MB, if known.
     pub fn peak_mb(&self) -> f64 {
         let known = self.rounds.iter().filter_map(|round| round.get("peak_mb"));
         known.copied().fold(0., f64::max)
     }
 }
 
-/// Has them take turns for so many rounds, each round beginning with another one.
+/// Runs `rounds` rounds in turns; each round starts with a different contestant.
 pub fn compete(contestants: Vec<Contestant>, rounds: usize) -> Vec<Results> {
     let mut running: Vec<_> = contestants.into_iter().map(Running::new).collect();
     for round in 0..rounds {
@@ -114,7 +114,7 @@ impl Running {
             Start::Waits(mut command) => {
                 let mut worker = Worker::start(&mut command).unwrap_or_else(|e| panic!("{name}: {e}"));
                 let ready =
-                    figures(&worker.answer().unwrap_or_else(|| panic!("{name} ended while it warmed up")));
+                    figures(&worker.answer().unwrap_or_else(|| panic!("{name} ended during warm-up")));
                 (Source::Worker(worker), ready)
             }
         };
@@ -125,7 +125,7 @@ impl Running {
         let found = match &mut self.source {
             Source::Program(command) => run(&mut command(round)),
             Source::Worker(worker) => {
-                worker.tell("go").expect("it waits");
+                worker.tell("go").expect("the contestant is waiting");
                 figures(&worker.answer().unwrap_or_else(|| panic!("{} ended", self.results.name)))
             }
         };
@@ -133,7 +133,7 @@ impl Running {
     }
 }
 
-/// A program's figures, which may be none, with its time and memory.
+/// The figures printed by a program, possibly none, with its time and memory.
 fn run(command: &mut Command) -> Figures {
     let (wall_s, printed, peak) = watched(command);
     let mut found =
@@ -143,7 +143,7 @@ fn run(command: &mut Command) -> Figures {
     found
 }
 
-/// The numbers of a line of JSON; the members of lists are `name0`, `name1`, …
+/// The numbers in a line of JSON; the elements of lists are named `name0`, `name1`, …
 fn figures(line: &str) -> Figures {
     let value: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
     let mut found = Figures::new();
@@ -160,15 +160,15 @@ fn figures(line: &str) -> Figures {
     found
 }
 
-/// Our half of a group's work, on so many cores.
+/// Our side of a group, pinned to `cores` cores.
 pub fn own(group: &str, cores: usize) -> Command {
-    let program = std::env::current_exe().expect("a program knows its file");
+    let program = std::env::current_exe().expect("the path of this program is known");
     let mut command = pinned(program, cores);
     command.args([WORK, group]);
     command
 }
 
-/// A script of the peers, run by the Python that this variable names, on so many cores.
+/// A Python script of a peer, run by the interpreter in this environment variable, pinned to `cores` cores.
 pub fn python(variable: &str, script: &str, cores: usize) -> Command {
     let python = std::env::var(variable).unwrap_or_else(|_| panic!("`make bench` sets {variable}"));
     let mut command = pinned(python, cores);
@@ -176,7 +176,7 @@ pub fn python(variable: &str, script: &str, cores: usize) -> Command {
     command
 }
 
-/// A program that has the last so many cores to itself as far as it can; the first one serves most interrupts.
+/// A program pinned to the last `cores` cores; the first core serves most interrupts.
 pub fn pinned(program: impl AsRef<std::ffi::OsStr>, cores: usize) -> Command {
     let mut command = Command::new("taskset");
     let all = std::thread::available_parallelism().map_or(cores, usize::from).max(cores);
@@ -185,7 +185,7 @@ pub fn pinned(program: impl AsRef<std::ffi::OsStr>, cores: usize) -> Command {
     command
 }
 
-/// Says that warm-up is over, with the figures of `ready`, then does a round for every line on the standard input.
+/// Prints `ready` after the warm-up, then runs a round for every line on standard input.
 pub fn serve(ready: &serde_json::Value, mut round: impl FnMut() -> serde_json::Value) {
     println!("{ready}");
     for _ in std::io::stdin().lines() {

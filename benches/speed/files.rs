@@ -1,4 +1,4 @@
-//! What all contestants of a row begin with: the rows of its data set, and the first weights of its network.
+//! Files that all contestants of a row start from: the rows of the data set, and the initial weights of the network.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub fn write(folder: &Path, inputs: Tensor, labels: Tensor, network: &Network) {
     write(START, &network.state().into_iter().collect::<Vec<_>>());
 }
 
-/// Reads the rows, and gives the weights to `network`.
+/// Reads the rows, and loads the weights into `network`.
 pub fn read(folder: &Path, network: &mut Network) -> TensorDataset {
     let read = |name: &str| -> Tensors {
         Tensor::read_safetensors(folder.join(name)).expect("the file can be read").into_iter().collect()

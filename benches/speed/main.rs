@@ -1,10 +1,10 @@
-//! Cresset and its peers side by side, in one run: `make bench`.
+//! Cresset compared with its peers in one run: `make bench`.
 //!
-//! Every contestant is a process of its own, pinned to the same cores with the same number of threads, warmed up, and asked
-//! in turn with the others. What is quoted are ratios; times depend on the machine and on what else it does.
+//! Every contestant is a separate process, pinned to the same cores with the same number of threads and warmed up; the
+//! contestants take turns. Quote the ratios; times depend on the machine and on its load.
 //!
-//! `QUICK=1` takes fewer rounds and leaves out what takes minutes to start (torch.compile) or to run (large networks).
-//! `ROWS=digits,csv` measures these groups alone.
+//! `QUICK=1` runs fewer rounds and skips contestants that take minutes to start (torch.compile) or to run (large networks).
+//! `ROWS=digits,csv` measures only these groups.
 
 mod chart;
 mod contest;
@@ -17,7 +17,7 @@ mod table;
 use contest::Scale;
 use table::Verdict;
 
-/// What measures some rows, by the name that `ROWS` takes, and what does our half of the work.
+/// A group of rows, by the name used in `ROWS`: how to measure it, and our side of it.
 struct Group {
     name: &'static str,
     measure: fn(Scale) -> Vec<Verdict>,

@@ -1,4 +1,4 @@
-//! What the rounds say: ratios, goals, a table and a CSV file.
+//! The results of the rounds: ratios, goals, a table and a CSV file.
 
 use std::fmt::Write;
 
@@ -8,26 +8,26 @@ use crate::support::{median, range, ratio, spread};
 /// A comparison with a goal.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// What is compared.
+    /// The name of the comparison.
     pub name: &'static str,
-    /// The figure of the rounds that it is read from.
+    /// The figure to compare.
     pub figure: &'static str,
     /// Its unit.
     pub unit: &'static str,
-    /// What cresset / the best peer is to be, at most or, where more is better, at least.
+    /// The goal for cresset / the best peer: a maximum or, if more is better, a minimum.
     pub goal: f64,
     /// Whether more is better.
     pub more_is_better: bool,
-    /// What shows that all did the same work.
+    /// The evidence that all sides did the same work.
     pub check: String,
 }
 
-/// A row that was measured.
+/// The result of a row.
 pub struct Verdict {
     row: Row,
     /// Cresset first.
     sides: Vec<Side>,
-    /// The place of the best peer among them.
+    /// The index of the best peer.
     best: usize,
 }
 
@@ -38,7 +38,7 @@ struct Side {
 }
 
 impl Verdict {
-    /// Judges by the results of cresset and of its peers.
+    /// Compares the results of cresset with those of its peers.
     pub fn new<'a>(row: Row, ours: &'a Results, peers: impl IntoIterator<Item = &'a Results>) -> Self {
         let side = |results: &Results| Side {
             name: results.name.clone(),
@@ -57,7 +57,7 @@ impl Verdict {
         &self.row
     }
 
-    /// Cresset / the best peer, the median of the rounds' ratios.
+    /// Cresset / the best peer: the median of the rounds' ratios.
     pub fn ratio(&self) -> f64 {
         self.ratio_to(self.best)
     }
@@ -66,7 +66,7 @@ impl Verdict {
         ratio(&self.sides[0].values, &self.sides[place].values)
     }
 
-    /// Whether the goal is reached.
+    /// Whether the goal is met.
     pub fn is_met(&self) -> bool {
         if self.row.more_is_better { self.ratio() >= self.row.goal } else { self.ratio() <= self.row.goal }
     }
@@ -94,7 +94,7 @@ pub fn summary(verdicts: &[Verdict]) -> String {
             verdict.ratio(),
             verdict.goal(),
         )
-        .expect("a string takes all");
+        .expect("writing to a string cannot fail");
     }
     text
 }
@@ -105,20 +105,19 @@ pub fn details(verdicts: &[Verdict]) -> String {
     for verdict in verdicts {
         let Row { name, unit, check, .. } = &verdict.row;
         let rounds = verdict.sides[0].values.len();
-        writeln!(text, "{name}, {unit}: median (least–greatest) of {rounds} rounds; {check}\n")
-            .expect("a string");
+        writeln!(text, "{name}, {unit}: median (min–max) of {rounds} rounds; {check}\n").expect("a string");
         text += "| | | ratio | memory, MB |\n| --- | --- | --- | --- |\n";
         for (place, side) in verdict.sides.iter().enumerate() {
             let ratio = if place == 0 { String::new() } else { format!("{:.2}", verdict.ratio_to(place)) };
             writeln!(text, "| {} | {} | {ratio} | {:.0} |", side.name, shown(&side.values), side.peak_mb)
-                .expect("a string takes all");
+                .expect("writing to a string cannot fail");
         }
         text += "\n";
     }
     text
 }
 
-/// A line for each contestant of each row.
+/// One line per contestant and row.
 pub fn csv(verdicts: &[Verdict]) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let header = [
@@ -135,7 +134,7 @@ pub fn csv(verdicts: &[Verdict]) -> String {
         "memory_mb",
         "check",
     ];
-    writer.write_record(header).expect("memory takes all");
+    writer.write_record(header).expect("writing to memory cannot fail");
     for verdict in verdicts {
         for (place, side) in verdict.sides.iter().enumerate() {
             let (least, greatest) = range(&side.values);
@@ -154,13 +153,13 @@ pub fn csv(verdicts: &[Verdict]) -> String {
                 format!("{:.0}", side.peak_mb),
                 verdict.row.check.clone(),
             ];
-            writer.write_record(record).expect("memory takes all");
+            writer.write_record(record).expect("writing to memory cannot fail");
         }
     }
-    String::from_utf8(writer.into_inner().expect("memory takes all")).expect("UTF-8")
+    String::from_utf8(writer.into_inner().expect("writing to memory cannot fail")).expect("UTF-8")
 }
 
-/// Three significant digits, or all of a whole number.
+/// Three significant digits, or all digits of an integer.
 fn shown(values: &[f64]) -> String {
     let digits = (2. - median(values).abs().max(1e-9).log10().floor()).clamp(0., 6.) as usize;
     spread(values, digits)

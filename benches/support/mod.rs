@@ -1,5 +1,5 @@
-//! What the benchmarks share.
-#![allow(dead_code, reason = "every benchmark uses a part of it")]
+//! Helpers shared by the benchmarks.
+#![allow(dead_code, reason = "every benchmark uses only some of them")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -7,27 +7,29 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Makes the checkout the working folder. Cargo starts benchmarks in the folder of their package.
+/// Changes to the root of the checkout. Cargo starts benchmarks in the folder of their package.
 pub fn enter_checkout() {
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).expect("the checkout is there");
 }
 
-/// The held-out accuracy (0 to 1) after the last epoch of a run, by which nothing was chosen: the epoch that is exported is
-/// the one with the least held-out loss, and its accuracy on the same rows is flattered.
+/// The validation accuracy (0 to 1) after the last epoch of a run, which is unbiased: the exported epoch is the one with the
+/// lowest validation loss, so its accuracy on the same rows is too optimistic.
 pub fn last_accuracy(run: &Path) -> f64 {
     let mut metrics = csv::Reader::from_path(run.join("metrics.csv")).expect("the run wrote its metrics");
     let column = metrics.headers().expect("a header").iter().position(|name| name == "held_out_accuracy");
-    let last = metrics.records().last().expect("an epoch ended").expect("a row");
-    last[column.expect("there are held-out rows")].parse().expect("a number")
+    let last = metrics.records().last().expect("an epoch was completed").expect("a row");
+    last[column.expect("there is a validation set")].parse().expect("a number")
 }
 
-/// The digits without their labels, a row of cells each.
+/// The digits without their labels, one comma-separated row each.
 pub fn digits() -> Vec<String> {
     let text = std::fs::read_to_string("data/digits.csv").expect("`make data` fetches the digits");
-    text.lines().map(|line| line.rsplit_once(',').expect("a label stands last").0.to_string()).collect()
+    text.lines()
+        .map(|line| line.rsplit_once(',').expect("the label is the last cell").0.to_string())
+        .collect()
 }
 
-/// The wall time of a process, what it printed, and its greatest resident size in MB.
+/// The wall time of a process, its standard output, and its peak resident set size in MB.
 pub fn watched(command: &mut Command) -> (f64, String, f64) {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let begun = Instant::now();
@@ -42,16 +44,16 @@ pub fn watched(command: &mut Command) -> (f64, String, f64) {
             }
             peak
         });
-        let output = child.wait_with_output().expect("it ends");
+        let output = child.wait_with_output().expect("the process ends");
         is_over.store(true, Ordering::Relaxed);
-        (output, watch.join().expect("the watch ends"))
+        (output, watch.join().expect("the watcher thread finishes"))
     });
     let seconds = begun.elapsed().as_secs_f64();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     (seconds, String::from_utf8(output.stdout).expect("UTF-8"), peak)
 }
 
-/// The wall time of a process, and what it printed.
+/// The wall time of a process, and its standard output.
 pub fn seconds(command: &mut Command) -> (f64, String) {
     let begun = Instant::now();
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
@@ -65,13 +67,13 @@ pub fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
     median(&ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
 }
 
-/// The median, and the least and the greatest value, with so many digits behind the point.
+/// The median, minimum and maximum, with `digits` decimals.
 pub fn spread(values: &[f64], digits: usize) -> String {
     let (least, greatest) = range(values);
     format!("{:.digits$} ({least:.digits$}–{greatest:.digits$})", median(values))
 }
 
-/// The least and the greatest value.
+/// The minimum and maximum.
 pub fn range(values: &[f64]) -> (f64, f64) {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     (least, values.iter().copied().fold(0., f64::max))
@@ -84,14 +86,14 @@ pub fn median(values: &[f64]) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-/// The greatest resident size of a process (`self` is this one) so far, in MB.
+/// The peak resident set size of a process (`self` is this one) so far, in MB.
 pub fn peak_mb(process: &str) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kb| kb / 1024.)
 }
 
-/// A process that waits for its turns: it is told what to do by lines, and answers by lines.
+/// A process that waits for its turn: it receives commands and sends answers, one per line.
 pub struct Worker {
     child: Child,
     turns: ChildStdin,
@@ -99,19 +101,19 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts it.
+    /// Starts the process.
     pub fn start(command: &mut Command) -> std::io::Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (turns, answers) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
         Ok(Worker { child, turns, answers: BufReader::new(answers) })
     }
 
-    /// Tells it something.
+    /// Sends it a line.
     pub fn tell(&mut self, turn: &str) -> std::io::Result<()> {
         writeln!(self.turns, "{turn}")
     }
 
-    /// Its next line; none if it has ended.
+    /// Its next line; `None` if it has ended.
     pub fn answer(&mut self) -> Option<String> {
         let mut line = String::new();
         (self.answers.read_line(&mut line).ok()? > 0).then(|| line.trim().to_string())

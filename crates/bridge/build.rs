@@ -1,12 +1,12 @@
-//! Compiles the C++ half of the bridge against the libtorch that torch-sys found.
+//! Compiles the C++ part of the bridge against the libtorch that torch-sys found.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-/// What the compiler reads as one file (a unity build): reading libtorch's headers takes 5 to 12 s, ten times as long as the
-/// rest of a source file, so those that need the same headers share them. Names in anonymous namespaces are thus shared, too.
+/// The sources that are compiled as one file (a unity build): parsing libtorch's headers takes 5 to 12 s, ten times as long as
+/// the rest of a source file, so sources that need the same headers share them. They also share their anonymous namespaces.
 const UNITS: [(&str, &[&str]); 3] = [
     (
         "torchscript",
@@ -48,13 +48,13 @@ const UNITS: [(&str, &[&str]); 3] = [
 const DISTRIBUTED: [&str; 2] = ["api/process_group", "api/reducer"];
 
 fn main() {
-    let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys says where libtorch is");
+    let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys exports the path of libtorch");
     let libtorch = Path::new(&lib).parent().expect("lib/ has a parent");
     let version_file = libtorch.join("build-version");
     let version =
         std::fs::read_to_string(&version_file).expect("scripts/fetch-libtorch writes build-version");
     println!("cargo:rustc-env=LIBTORCH_VERSION={}", version.trim());
-    // Touched when ./libtorch is made to lead elsewhere.
+    // Its modification time changes when ./libtorch points elsewhere.
     println!("cargo:rerun-if-changed={}", version_file.display());
 
     compile(&libtorch.join("include"));
@@ -65,7 +65,7 @@ fn main() {
 
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");
-    // The one that libtorch brings along, at run time.
+    // libtorch ships the one used at run time.
     println!("cargo:rustc-link-lib=gomp");
     // The libraries load from their real folder, where they find each other and NVIDIA's.
     let real =
@@ -73,7 +73,7 @@ fn main() {
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", real.parent().expect("a file has a folder").display());
 }
 
-/// Compiles all C++ but the plugin with libtorch's headers, `include`.
+/// Compiles all C++ except the plugin with libtorch's headers, `include`.
 fn compile(include: &Path) {
     let is_distributed = std::env::var_os("CARGO_FEATURE_DISTRIBUTED").is_some();
     let bridges = ["src/ffi.rs", "src/ffi_distributed.rs"];
@@ -88,51 +88,52 @@ fn compile(include: &Path) {
             .for_each(|path| println!("cargo:rerun-if-changed={}", path.display()));
     }
     println!("cargo:rerun-if-changed=gloo");
-    // Stand-ins for the headers of gloo, which libtorch's packages leave out.
+    // Stubs of gloo's headers, which libtorch's packages omit.
     build.include("gloo").define("USE_DISTRIBUTED", None).define("USE_C10D_GLOO", None);
-    // libtorch's own headers then include those of single operations instead of all.
+    // libtorch's headers then include the headers of single operations instead of all.
     build.define("AT_PER_OPERATOR_HEADERS", None);
     for folder in [include, &include.join("torch/csrc/api/include")] {
         build.flag("-isystem").flag(folder);
     }
-    // A product and a sum are rounded once where the processor can, and roots of many values are taken together.
+    // Fuses multiply and add where the CPU can, and allows vectorized square roots.
     build.flag_if_supported("-ffp-contract=fast").flag_if_supported("-fno-math-errno");
-    // Without it, `at::parallel_for` is a loop on one core.
+    // Without OpenMP, `at::parallel_for` is a sequential loop.
     build.flag("-fopenmp");
-    // NDEBUG as libtorch was built: without it, some of its classes have members more.
+    // NDEBUG as in libtorch's build: without it, some of its classes have additional members.
     build.std("c++17").define("_GLIBCXX_USE_CXX11_ABI", "1").define("NDEBUG", None).compile("cresset_bridge");
 }
 
-/// Writes a file that includes these sources, given without their ending.
+/// Writes a file that includes these sources, given without extension.
 fn write_unit(name: &str, sources: &[&str]) -> PathBuf {
     let includes = sources.iter().fold(String::new(), |mut text, source| {
-        writeln!(text, "#include \"cresset-bridge/src/{source}.cc\"").expect("a string takes all");
+        writeln!(text, "#include \"cresset-bridge/src/{source}.cc\"")
+            .expect("writing to a string cannot fail");
         text
     });
-    let out = std::env::var_os("OUT_DIR").expect("cargo gives a build script its folder");
+    let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
     let path = Path::new(&out).join(format!("{name}.cc"));
-    std::fs::write(&path, includes).expect("OUT_DIR can be written to");
+    std::fs::write(&path, includes).expect("OUT_DIR is writable");
     path
 }
 
-/// The file of the CUDA plugin that fits this crate, as scripts/build-cuda-plugin names it.
+/// The file name of the CUDA plugin for this crate, as scripts/build-cuda-plugin names it.
 fn plugin_name() -> String {
     let mut sources = files_of("cuda", &["cc", "h"]);
     // All of `*.cc`, then all of `*.h`.
     sources.sort_by_key(|path| (path.extension().map(ToOwned::to_owned), path.clone()));
     let mut hash = Sha256::new();
-    sources.iter().for_each(|path| hash.update(std::fs::read(path).expect("a source can be read")));
+    sources.iter().for_each(|path| hash.update(std::fs::read(path).expect("a source file is readable")));
     let hexadecimal = hash.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes all");
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
         text
     });
     format!("libcresset_cuda-{hexadecimal}.so")
 }
 
-/// The files in a folder whose names end so.
+/// The files in a folder with one of these extensions.
 fn files_of(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
     let has_ending =
         |path: &PathBuf| path.extension().is_some_and(|ending| endings.iter().any(|known| ending == *known));
     let entries = std::fs::read_dir(folder).expect("a folder of sources");
-    entries.map(|entry| entry.expect("an entry of it").path()).filter(has_ending).collect()
+    entries.map(|entry| entry.expect("a folder entry").path()).filter(has_ending).collect()
 }

@@ -1,4 +1,4 @@
-//! A table of a million rows of 64 numbers and a label, beside pandas. Both read the same file from the page cache.
+//! A table of a million rows of 64 numbers and a label, compared with pandas. Both read the same file from the page cache.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::table::{Row, Verdict};
 const CORES: usize = 2;
 const COLUMNS: usize = 64;
 
-/// Measures it, in a quick run with a tenth of the rows.
+/// Measures the group; a quick run uses a tenth of the rows.
 pub fn measure(scale: Scale) -> Vec<Verdict> {
     let rows = if scale == Scale::Full { 1_000_000 } else { 100_000 };
     let folder = tempfile::tempdir().expect("a folder for the table");
@@ -29,27 +29,31 @@ pub fn measure(scale: Scale) -> Vec<Verdict> {
     let contestants = vec![Contestant::waiting("cresset", ours), Contestant::waiting("pandas", pandas)];
     let results = compete(contestants, scale.rounds());
     for side in &results {
-        assert!(side.of("rows").iter().all(|count| *count == rows as f64), "{}: all rows", side.name);
+        assert!(
+            side.of("rows").iter().all(|count| *count == rows as f64),
+            "{}: not all rows were read",
+            side.name
+        );
     }
     let (own, peer) = (results[0].of("sum")[0], results[1].of("sum")[0]);
-    assert!((own - peer).abs() <= 1e-6 * rows as f64, "the sums of all values are {own} and {peer}");
+    assert!((own - peer).abs() <= 1e-6 * rows as f64, "the sums of all values differ: {own} and {peer}");
     let row = Row {
         name: "CSV of 65 columns: load",
         figure: "seconds",
         unit: "s",
         goal: 0.3,
         more_is_better: false,
-        check: format!("{rows} rows, whose values have the same sum"),
+        check: format!("{rows} rows; the sums of all values agree"),
     };
     vec![Verdict::new(row, &results[0], &results[1..])]
 }
 
-/// Our half.
+/// Our side.
 pub fn work(arguments: &[String]) {
     let [path] = arguments else { panic!("a table") };
     let round = || {
         let begun = Instant::now();
-        let table = csv::read(Path::new(path), &DataOptions::default()).expect("the table is read");
+        let table = csv::read(Path::new(path), &DataOptions::default()).expect("the table is readable");
         let seconds = begun.elapsed().as_secs_f64();
         assert_eq!(table.width(), COLUMNS);
         let sum: f64 = table.values.iter().map(|value| f64::from(*value)).sum();
@@ -59,7 +63,7 @@ pub fn work(arguments: &[String]) {
     serve(&ready, round);
 }
 
-/// Numbers as measurements have them: six digits, positive and negative, some of them whole.
+/// Numbers like measurements: six digits, positive and negative, some of them integers.
 fn write_table(path: &Path, rows: usize) -> std::io::Result<()> {
     let mut generator = stream(0, Purpose::Split, 0);
     let mut file = BufWriter::new(std::fs::File::create(path)?);

@@ -1,4 +1,4 @@
-//! The default job of `make train` in Cresset, PyTorch, Lightning, Keras and burn: the same rows, held out the same, ten epochs.
+//! The default job of `make train` in Cresset, PyTorch, Lightning, Keras and burn: same rows, validation set and ten epochs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +17,7 @@ use crate::contest::{Contestant, Figures, Results, Scale, compete, own, pinned, 
 use crate::support;
 use crate::table::{Row, Verdict};
 
-/// A peer, how it is started, and whether a quick run has it.
+/// A peer: its name, its command, and whether it is part of a quick run.
 struct Peer {
     name: &'static str,
     start: fn() -> Command,
@@ -93,7 +93,7 @@ pub fn measure(scale: Scale) -> Vec<Verdict> {
         .collect()
 }
 
-/// The rows, and how the names of the peers begin that each is measured beside.
+/// The rows of the table, each with the name prefixes of the peers that it is compared with.
 fn rows(check: &str) -> Vec<(Row, &'static [&'static str])> {
     let row = |name, figure, unit, goal| Row {
         name,
@@ -105,18 +105,18 @@ fn rows(check: &str) -> Vec<(Row, &'static [&'static str])> {
     };
     vec![
         (row("digits MLP, batch 32: training step", "us_per_step", "µs", 0.35), &[""]),
-        (row("digits, whole process, beside PyTorch", "wall_s", "s", 0.12), &["PyTorch", "Lightning"]),
-        (row("digits, whole process, beside Keras", "wall_s", "s", 0.06), &["Keras"]),
-        (row("digits, whole process, beside burn", "wall_s", "s", 1.), &["burn"]),
+        (row("digits, whole process, vs. PyTorch", "wall_s", "s", 0.12), &["PyTorch", "Lightning"]),
+        (row("digits, whole process, vs. Keras", "wall_s", "s", 0.06), &["Keras"]),
+        (row("digits, whole process, vs. burn", "wall_s", "s", 1.), &["burn"]),
         (
-            row("digits, start to first step, beside PyTorch", "first_step_s", "s", 0.12),
+            row("digits, start to first step, vs. PyTorch", "first_step_s", "s", 0.12),
             &["PyTorch", "Lightning"],
         ),
-        (row("digits, peak memory, beside Python", "peak_mb", "MB", 0.3), &["PyTorch", "Lightning", "Keras"]),
+        (row("digits, peak memory, vs. Python", "peak_mb", "MB", 0.3), &["PyTorch", "Lightning", "Keras"]),
     ]
 }
 
-/// The rows that a seed holds out, as `cresset train` draws them.
+/// Writes the split for a seed, as `cresset train` draws it.
 fn split(folder: &Path, round: usize) -> PathBuf {
     let run = folder.join(format!("split-{round}"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
@@ -136,7 +136,7 @@ fn program(folder: &Path) -> Contestant {
     })
 }
 
-/// The same job by the library, which can be watched step by step.
+/// The same job through the library, whose steps can be timed.
 fn steps(folder: &Path) -> impl Fn(usize) -> Command + 'static {
     let folder = folder.to_path_buf();
     move |round| {
@@ -146,7 +146,7 @@ fn steps(folder: &Path) -> impl Fn(usize) -> Command + 'static {
     }
 }
 
-/// The figures of the program with those of its steps.
+/// The figures of the program combined with those of its steps.
 fn joined(folder: &Path, program: Results, steps: Results) -> Results {
     let join = |(round, (mut figures, steps)): (usize, (Figures, Figures))| {
         for figure in ["us_per_step", "first_step_s"] {
@@ -159,7 +159,7 @@ fn joined(folder: &Path, program: Results, steps: Results) -> Results {
     Results { name: program.name, ready: Figures::new(), rounds }
 }
 
-/// How far the mean accuracies on the same held-out rows may be apart: a few of 360 rows.
+/// The maximum difference of mean accuracies on the same validation rows: a few of 360 rows.
 const TOLERANCE: f64 = 0.02;
 
 fn compare(ours: &Results, peers: &[Results]) -> String {
@@ -177,21 +177,21 @@ fn compare(ours: &Results, peers: &[Results]) -> String {
     let (least, greatest) =
         (others.iter().copied().fold(1., f64::min), others.iter().copied().fold(0., f64::max));
     format!(
-        "mean held-out accuracy {:.2} % here, {:.2} to {:.2} % in the others",
+        "mean validation accuracy {:.2} % here, {:.2} to {:.2} % for the peers",
         own * 100.,
         least * 100.,
         greatest * 100.
     )
 }
 
-/// Our half: the job, with a clock at its steps.
+/// Our side: the job, with a clock at its steps.
 pub fn work(arguments: &[String]) {
     let [seed, out] = arguments else { panic!("a seed and a folder") };
     let config =
         Config { seed: seed.parse().expect("a number"), threads: Threads::Count(1), ..Config::default() };
     let run = run::start(&config, Some(Path::new(out)), &World::alone()).expect("the run starts");
     let mut clock = StepClock::default();
-    run::finish(run, &mut clock, &|| false).expect("the run ends");
+    run::finish(run, &mut clock, &|| false).expect("the run finishes");
     let us_per_step = clock.seconds / clock.steps as f64 * 1e6;
     println!("{}", json!({ "us_per_step": us_per_step, "first_step_s": clock.first_step_s }));
 }
@@ -224,11 +224,11 @@ impl Callback for StepClock {
     }
 }
 
-/// Seconds since this process was started, which the kernel counts in hundredths.
+/// Seconds since the start of this process, with the kernel's resolution of 10 ms.
 fn since_start() -> f64 {
-    let read = |path: &str| std::fs::read_to_string(path).expect("Linux has it");
+    let read = |path: &str| std::fs::read_to_string(path).expect("/proc is available on Linux");
     let status = read("/proc/self/stat");
-    let (_, fields) = status.rsplit_once(')').expect("the name is in brackets");
+    let (_, fields) = status.rsplit_once(')').expect("the name is in parentheses");
     let started: f64 =
         fields.split_whitespace().nth(19).and_then(|ticks| ticks.parse().ok()).expect("the 22nd field");
     let uptime = read("/proc/uptime");

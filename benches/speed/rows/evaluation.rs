@@ -1,4 +1,4 @@
-//! The evaluation of a million rows beside PyTorch: mean loss and confusion matrix of the digits' perceptron.
+//! Evaluation of a million rows compared with PyTorch: mean loss and confusion matrix of the digits' perceptron.
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use crate::table::{Row, Verdict};
 const ROWS: i64 = 1_000_000;
 const CORES: usize = 2;
 
-/// The rows that PyTorch evaluates at once; the best number counts. A quick run has the first, which is the better one.
+/// PyTorch's batch sizes; the faster one counts. A quick run uses the first, which is the faster one.
 const BATCHES: [&str; 2] = ["1024", "8192"];
 
 fn network() -> Network {
@@ -27,7 +27,7 @@ fn network() -> Network {
     Network::new(&model, &model_options, &task, Device::Cpu, 0).expect("the default model")
 }
 
-/// Measures it.
+/// Measures the group.
 pub fn measure(scale: Scale) -> Vec<Verdict> {
     let folder = tempfile::tempdir().expect("a folder");
     prepare(folder.path());
@@ -38,13 +38,13 @@ pub fn measure(scale: Scale) -> Vec<Verdict> {
     contestants.extend(batches.iter().map(|batch| {
         let mut command = python("CRESSET_PYTHON", "evaluation_torch.py", CORES);
         command.arg(folder.path()).args([*batch, &CORES.to_string()]);
-        Contestant::waiting(format!("PyTorch, {batch} rows at once"), command)
+        Contestant::waiting(format!("PyTorch, batch size {batch}"), command)
     }));
     let results = compete(contestants, scale.rounds());
     let own = (results[0].of("loss")[0], results[0].of("correct")[0]);
     for peer in &results[1..] {
         let (loss, correct) = (peer.of("loss")[0], peer.of("correct")[0]);
-        // The sums are of other orders, so a row between two classes may fall to either.
+        // The order of summation differs, so a row between two classes may be assigned to either.
         assert!(
             (loss / own.0 - 1.).abs() < 1e-4 && (correct - own.1).abs() <= 10.,
             "{}: {loss}, {correct}",
@@ -57,7 +57,7 @@ pub fn measure(scale: Scale) -> Vec<Verdict> {
         unit: "s",
         goal: 0.5,
         more_is_better: false,
-        check: format!("the loss is {:.4} and {} rows are right on all sides", own.0, own.1),
+        check: format!("the loss is {:.4} and {} rows are correct on all sides", own.0, own.1),
     };
     vec![Verdict::new(row, &results[0], &results[1..])]
 }
@@ -69,7 +69,7 @@ fn prepare(folder: &Path) {
     files::write(folder, inputs, labels, &network());
 }
 
-/// Our half.
+/// Our side.
 pub fn work(arguments: &[String]) {
     let [folder] = arguments else { panic!("a folder") };
     tch::set_num_threads(CORES as i32);

@@ -1,4 +1,4 @@
-//! Calls of an exported model, beside Python's torch.jit on the same file.
+//! Calls of an exported model, compared with Python's torch.jit on the same file.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -13,10 +13,10 @@ use crate::table::{Row, Verdict};
 
 const BATCH: usize = 64;
 
-/// Calls of one row, and of 64, in a round.
+/// Calls per round with one row, and with 64 rows.
 const CALLS: (usize, usize) = (3000, 500);
 
-/// How far logits may be apart: batch normalisation may be folded into the convolutions.
+/// The maximum difference of logits: batch normalization may be folded into the convolutions.
 const TOLERANCE: f64 = 1e-5;
 
 struct Job {
@@ -89,10 +89,10 @@ fn compare(results: &[Results]) -> String {
             greatest = greatest.max(apart);
         }
     }
-    format!("the logits are within {greatest:.0e}")
+    format!("the logits agree within {greatest:.0e}")
 }
 
-/// Our half: calls a model with the rows of a table.
+/// Our side: calls a model with the rows of a table.
 pub fn work(arguments: &[String]) {
     let [model, table] = arguments else { panic!("a model and a table") };
     tch::set_num_threads(1);
@@ -103,7 +103,7 @@ pub fn work(arguments: &[String]) {
         text.lines().flat_map(|row| row.split(',')).map(|cell| cell.parse().expect("a number")).collect();
     let many = Tensor::from_slice(&values).view([BATCH as i64, -1]);
     let one = many.narrow(0, 0, 1).copy();
-    let logits = |inputs: &Tensor| classifier.logits(inputs).expect("the model computes");
+    let logits = |inputs: &Tensor| classifier.logits(inputs).expect("the model runs");
     let all = Tensor::cat(&[logits(&one), logits(&many)], 0).view(-1);
     let found = Vec::<f32>::try_from(all).expect("floats");
     let round = || {
@@ -115,7 +115,7 @@ pub fn work(arguments: &[String]) {
     serve(&json!({ "logits": found }), round);
 }
 
-/// The median time of a call.
+/// The median time per call.
 fn median_us(count: usize, mut call: impl FnMut()) -> f64 {
     let time = |_| {
         let begun = Instant::now();

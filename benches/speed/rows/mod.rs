@@ -1,4 +1,4 @@
-//! What is measured, a file a group.
+//! The groups of rows, one file per group.
 
 pub mod csv;
 pub mod digits;

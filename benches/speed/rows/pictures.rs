@@ -1,4 +1,4 @@
-//! Pictures to batches: JPEGs of 500 × 375, RandomResizedCrop 224, flip and normalise, beside torchvision.
+//! Images to batches: JPEGs of 500 × 375, RandomResizedCrop 224, flip and normalize, compared with torchvision.
 
 use std::path::Path;
 use std::time::Instant;
@@ -14,17 +14,17 @@ use serde_json::json;
 use crate::contest::{Contestant, Scale, compete, own, python, serve};
 use crate::table::{Row, Verdict};
 
-/// Pictures of a full run, of which a quick one has a fifth.
+/// Images of a full run; a quick run uses a fifth.
 const PICTURES: usize = 1500;
 const BATCH: u32 = 64;
 const CORES: usize = 2;
 
-/// The numbers of torchvision's workers that are tried; the best one counts.
+/// Numbers of torchvision workers to try; the best one counts.
 const WORKERS: [&str; 4] = ["0", "1", "2", "3"];
 
-/// Measures it.
+/// Measures the group.
 pub fn measure(scale: Scale) -> Vec<Verdict> {
-    let folder = tempfile::tempdir().expect("a folder for the pictures");
+    let folder = tempfile::tempdir().expect("a folder for the images");
     let count = if scale == Scale::Full { PICTURES } else { PICTURES / 5 };
     let bytes = write_pictures(folder.path(), count);
     let mut ours = own("pictures", CORES);
@@ -38,34 +38,34 @@ pub fn measure(scale: Scale) -> Vec<Verdict> {
     }));
     let results = compete(contestants, scale.rounds());
     for (place, side) in results.iter().enumerate() {
-        // A fifth is held out here.
+        // Cresset uses a fifth for validation.
         let expected = if place == 0 { count * 4 / 5 } else { count };
         assert!(
             side.of("pictures").iter().all(|count| *count == expected as f64),
-            "{}: all pictures",
+            "{}: not all images were read",
             side.name
         );
     }
     let row = Row {
-        name: "JPEG folder, 224 px: pictures to batches",
+        name: "JPEG folder, 224 px: images to batches",
         figure: "per_s",
         unit: "images/s",
         goal: 2.,
         more_is_better: true,
         check: format!(
-            "{count} JPEGs of 500 × 375, {:.0} kB each, an epoch a round",
+            "{count} JPEGs of 500 × 375, {:.0} kB each, one epoch per round",
             bytes as f64 / count as f64 / 1e3
         ),
     };
     vec![Verdict::new(row, &results[0], &results[1..])]
 }
 
-/// Our half: reads the pictures as a training run does, an epoch a round.
+/// Our side: reads the images like a training run, one epoch per round.
 pub fn work(arguments: &[String]) {
     let [folder] = arguments else { panic!("a folder") };
     let config =
         Config { data: folder.clone(), augment: "random-resized-crop,flip".into(), ..Config::default() };
-    let prepared = Prepared::new(&config).expect("the pictures are read");
+    let prepared = Prepared::new(&config).expect("the images are readable");
     let mut epoch = 0;
     let mut round = || {
         epoch += 1;
@@ -78,7 +78,7 @@ pub fn work(arguments: &[String]) {
     serve(&ready, round);
 }
 
-/// Two classes of pictures with shapes of all sizes, as photographs have them, and some noise. Gives their bytes.
+/// Writes two classes of images with shapes of all sizes, like photographs, and some noise. Returns their size in bytes.
 fn write_pictures(folder: &Path, count: usize) -> u64 {
     let mut bytes = 0;
     for number in 0..count {
@@ -86,8 +86,8 @@ fn write_pictures(folder: &Path, count: usize) -> u64 {
         std::fs::create_dir_all(&class).expect("a folder for a class");
         let path = class.join(format!("{number:04}.jpg"));
         let encoder = Encoder::new_file(&path, 90).expect("a file");
-        encoder.encode(&picture(number as u64), 500, 375, ColorType::Rgb).expect("a picture");
-        bytes += path.metadata().expect("a picture was written").len();
+        encoder.encode(&picture(number as u64), 500, 375, ColorType::Rgb).expect("an image");
+        bytes += path.metadata().expect("an image was written").len();
     }
     bytes
 }

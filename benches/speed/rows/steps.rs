@@ -1,4 +1,4 @@
-//! Training steps of larger networks beside PyTorch: the same start, rows, order of the first batches, and optimizer.
+//! Training steps of larger networks compared with PyTorch: the same initial weights, rows, first batches, and optimizer.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use crate::contest::{Contestant, Results, Scale, compete, own, python, serve};
 use crate::files;
 use crate::table::{Row, Verdict};
 
-/// A network that is trained.
+/// A training job.
 struct Job {
     row: Row,
     model: &'static str,
@@ -26,21 +26,21 @@ struct Job {
     batch: u32,
     precision: Precision,
     cores: usize,
-    /// The steps of a round.
+    /// Steps per round.
     steps: usize,
     /// Whether it is part of a quick run.
     is_quick: bool,
-    /// How far the first losses may be apart, as a share: the very first, before anything was learned, a tenth of it.
+    /// The maximum relative difference of the first losses; a tenth of it for the very first, before any update.
     tolerance: f64,
 }
 
 const CLASSES: i64 = 10;
 const LEARNING_RATE: f64 = 1e-3;
 
-/// Batches of the data set.
+/// Number of batches in the data set.
 const BATCHES: i64 = 8;
 
-/// The steps at the beginning whose losses are compared.
+/// Number of initial steps whose losses are compared.
 const COMPARED: i64 = 3;
 
 fn jobs() -> Vec<Job> {
@@ -100,7 +100,7 @@ fn jobs() -> Vec<Job> {
     ]
 }
 
-/// Measures all of them.
+/// Measures all jobs.
 pub fn measure(scale: Scale) -> Vec<Verdict> {
     let jobs = jobs();
     let mut verdicts = Vec::new();
@@ -115,7 +115,7 @@ pub fn measure(scale: Scale) -> Vec<Verdict> {
     let of = |precision| ours.iter().find(|(job, _)| job.model == "resnet18" && job.precision == precision);
     if let (Some((_, float)), Some((_, bfloat))) = (of(Precision::F32), of(Precision::Bf16)) {
         let row = Row {
-            name: "ResNet-18 on 32×32, cresset's bfloat16 beside its float32: training step",
+            name: "ResNet-18 on 32×32, cresset's bfloat16 vs. its float32: training step",
             figure: "step_ms",
             unit: "ms",
             goal: 0.6,
@@ -152,13 +152,13 @@ fn compete_in(job: &Job, scale: Scale) -> Vec<Results> {
     compete(contestants, scale.rounds())
 }
 
-/// Writes the rows, and the weights to start from.
+/// Writes the rows and the initial weights.
 fn prepare(job: &Job, folder: &Path) {
     tch::manual_seed(0);
     let rows = BATCHES * i64::from(job.batch);
     let [channels, height, width] = job.shape;
     let labels = Tensor::randint(CLASSES, [rows], (Kind::Int64, Device::Cpu));
-    // Pictures of a class are alike, so that there is something to learn.
+    // Images of a class are similar, so that there is something to learn.
     let prototypes = Tensor::rand([CLASSES, channels, height, width], (Kind::Float, Device::Cpu));
     let noise = Tensor::rand([rows, channels, height, width], (Kind::Float, Device::Cpu));
     let inputs = prototypes.index_select(0, &labels) * 0.5 + noise * 0.5;
@@ -170,7 +170,7 @@ fn network(job: &Job) -> Network {
     Network::new(job.model, job.options, &task, Device::Cpu, 0).expect("a model of the registry")
 }
 
-/// Compares the losses of the first steps, and says how far they are apart.
+/// Compares the losses of the first steps, and reports their difference.
 fn compare(job: &Job, results: &[Results]) -> String {
     let mut greatest = 0f64;
     for step in 0..COMPARED {
@@ -189,10 +189,10 @@ fn compare(job: &Job, results: &[Results]) -> String {
             greatest = greatest.max(apart);
         }
     }
-    format!("the losses of the first {COMPARED} steps are within {:.4} %", greatest * 100.)
+    format!("the losses of the first {COMPARED} steps agree within {:.4} %", greatest * 100.)
 }
 
-/// Our half: trains on the rows of a folder.
+/// Our side: trains on the rows of a folder.
 pub fn work(arguments: &[String]) {
     let [name, folder] = arguments else { panic!("a job and a folder") };
     let jobs = jobs();
@@ -208,7 +208,7 @@ pub fn work(arguments: &[String]) {
     });
 }
 
-/// A training as `cresset train` goes about it, without what stands around its steps.
+/// A training loop like that of `cresset train`, without the work around its steps.
 struct Trainer {
     network: Network,
     learner: Learner,
@@ -223,7 +223,7 @@ impl Trainer {
         let mut network = network(job);
         let part = files::read(folder, &mut network);
         let training = TrainOptions { precision: job.precision, ..TrainOptions::default() };
-        training.channels_last.lay_out(&mut network).expect("the layout can be had");
+        training.channels_last.lay_out(&mut network).expect("the memory format can be changed");
         let config = Config { batch_size: job.batch, lr: LEARNING_RATE, training, ..Config::default() };
         let learner = Learner::new(&config.plan(None), &network).expect("a plan");
         let copy = TensorDataset { inputs: part.inputs.shallow_clone(), labels: part.labels.shallow_clone() };
@@ -237,7 +237,7 @@ impl Trainer {
         }
     }
 
-    /// The loss of a step on a batch in the order of the file.
+    /// Runs a step on a batch in file order, and returns its loss.
     fn first(&mut self, batch: i64) -> f64 {
         let size = i64::from(self.pass.batch_size);
         let of = |tensor: &Tensor| tensor.narrow(0, batch * size, size);
@@ -246,12 +246,12 @@ impl Trainer {
 
     fn step(&mut self, batch: &Batch) -> f64 {
         let outcome = self.learner.step(&self.network, batch, LEARNING_RATE).expect("a step");
-        let StepOutcome::Learned { loss, logits } = outcome else { panic!("a loss that is no number") };
+        let StepOutcome::Learned { loss, logits } = outcome else { panic!("the loss is not finite") };
         self.running.add(&loss, &logits, &batch.labels);
         loss.double_value(&[])
     }
 
-    /// So many steps on, through shuffled epochs.
+    /// Runs `count` steps through shuffled epochs.
     fn steps(&mut self, count: usize) {
         let mut left = count;
         while left > 0 {

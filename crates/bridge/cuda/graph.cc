@@ -1,4 +1,4 @@
-// CUDA graphs: the kernels of a training step, recorded once and launched as one.
+// CUDA graphs: the kernels of a training step, captured once and launched together.
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,7 +16,7 @@
 namespace cresset {
 namespace {
 
-// Makes what comes on `stream` wait for all that was put on `other`.
+// Makes later work on `stream` wait for all work queued on `other`.
 void wait_for(c10::cuda::CUDAStream stream, c10::cuda::CUDAStream other) {
   at::cuda::CUDAEvent event;
   event.record(other);
@@ -25,7 +25,7 @@ void wait_for(c10::cuda::CUDAStream stream, c10::cuda::CUDAStream other) {
 
 }  // namespace
 
-// A graph with the stream that it is recorded on. A capture is not allowed on the default stream.
+// A graph and the stream on which it is captured. Capture is not allowed on the default stream.
 class Graph {
  public:
   explicit Graph(c10::DeviceIndex device)
@@ -33,7 +33,7 @@ class Graph {
   ~Graph() { try_to([&] { reset(); }); }
   Graph(const Graph&) = delete;
 
-  // From here on this thread's work for the device goes to the side stream, after all that it has on its stream now.
+  // Makes the side stream current for this thread; it first waits for all work queued on the previous current stream.
   void enter() {
     TORCH_CHECK(!outer_, "the side stream of the graph was entered already");
     const auto outer = c10::cuda::getCurrentCUDAStream(device_);
@@ -42,7 +42,7 @@ class Graph {
     outer_ = outer;
   }
 
-  // Back to the stream before, which waits for the side stream.
+  // Makes the previous stream current again; it waits for the side stream.
   void leave() {
     TORCH_CHECK(outer_, "the side stream of the graph was not entered");
     const auto outer = *outer_;
@@ -51,16 +51,16 @@ class Graph {
     wait_for(outer, side_);
   }
 
-  // What is put on the side stream from here on is recorded and not run.
+  // Starts the capture: later work on the side stream is recorded and not run.
   void begin() {
     reset();
     c10::cuda::device_synchronize();
-    // The graph has memory of its own, which cannot be taken from what the allocator keeps for others.
+    // The graph has its own memory pool, which cannot use blocks cached by the allocator.
     c10::cuda::CUDACachingAllocator::emptyCache();
     before_ = generator().clone();
     pool_ = at::cuda::graph_pool_handle();
     graph_ = std::make_unique<at::cuda::CUDAGraph>();
-    // This registers the default generator: each replay draws the numbers that the step itself would have drawn.
+    // This registers the default generator: each replay draws the numbers that the eager step would have drawn.
     graph_->capture_begin(pool_);
   }
 
@@ -70,7 +70,7 @@ class Graph {
     before_ = {};
   }
 
-  // After a failure between begin and end: nothing is left of the recording, and the device and its generator are usable.
+  // Cleans up after a failure between begin and end: discards the capture and makes the device and its generator usable.
   void abandon() noexcept {
     if (!graph_) return;
     bool ended = false;
@@ -79,8 +79,7 @@ class Graph {
       ended = true;
     });
     if (!ended) {
-      // A capture that failed ends with an error, and then libtorch leaves its allocator and its generator as they were
-      // within the capture.
+      // Ending a failed capture raises an error, and libtorch then leaves its allocator and generator in the capture state.
       try_to([&] { c10::cuda::CUDACachingAllocator::endAllocateToPool(device_, pool_); });
       try_to([&] { c10::cuda::CUDACachingAllocator::releasePool(device_, pool_); });
       try_to([&] {
@@ -94,14 +93,14 @@ class Graph {
     before_ = {};
   }
 
-  // Puts the recorded work on this thread's stream.
+  // Launches the captured work on the current stream.
   void replay() {
     TORCH_CHECK(graph_, "no graph was recorded");
     graph_->replay();
   }
 
  private:
-  // Gives the graph and its memory back, when all replays are done.
+  // Frees the graph and its memory after all replays are done.
   void reset() {
     if (!graph_) return;
     c10::cuda::device_synchronize();
@@ -115,7 +114,7 @@ class Graph {
   std::optional<c10::cuda::CUDAStream> outer_;
   std::unique_ptr<at::cuda::CUDAGraph> graph_;
   c10::cuda::MempoolId_t pool_{0, 0};
-  // The state of the generator before the recording.
+  // The state of the generator before the capture.
   at::Generator before_;
 };
 

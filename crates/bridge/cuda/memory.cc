@@ -1,4 +1,4 @@
-// How much memory of a device is in use.
+// GPU memory statistics.
 #include <ATen/Context.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 
@@ -6,7 +6,7 @@
 
 namespace cresset {
 
-// Bytes; the order is that of `Memory` in src/cuda/memory.rs.
+// Bytes; the order is that of `Memory` in src/api/cuda/memory.rs.
 struct Memory {
   int64_t allocated, peak_allocated, reserved, peak_reserved, free, total;
 };
@@ -20,7 +20,7 @@ CRESSET_EXPORT bool cresset_memory(int device, cresset::Memory* memory, char* pr
     at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
     const auto index = static_cast<c10::DeviceIndex>(device);
     const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(index);
-    // The first of the statistics is that of small and large blocks together.
+    // Index 0 of the statistics is the aggregate of small and large blocks.
     const auto& allocated = stats.allocated_bytes[0];
     const auto& reserved = stats.reserved_bytes[0];
     const auto [free, total] = c10::cuda::CUDACachingAllocator::get()->getMemoryInfo(index);

@@ -1,7 +1,7 @@
-// What the files of the CUDA plugin share.
+// Shared declarations of the CUDA plugin.
 //
-// The plugin is a shared object of its own, because it needs CUDA's headers and libtorch_cuda.so, and the program must be
-// built and run without either. It is opened at run time; its functions are plain C, so that they are found by name.
+// The plugin is a separate shared library, because it needs CUDA's headers and libtorch_cuda.so, while the program must build
+// and run without them. It is opened at run time; its functions have C linkage, so that they are found by name.
 #pragma once
 #include <cstdio>
 #include <exception>
@@ -13,7 +13,7 @@
 
 namespace cresset {
 
-// Runs `work`. What it throws becomes text in `problem`, cut off to `length` bytes with the NUL. True if all went well.
+// Runs `work`. Writes the message of an exception to `problem`, truncated to `length` bytes including the NUL. True on success.
 template <typename Work>
 bool attempt(char* problem, size_t length, Work&& work) noexcept {
   const auto tell = [&](const char* text) { std::snprintf(problem, length, "%s", text); };
@@ -30,7 +30,7 @@ bool attempt(char* problem, size_t length, Work&& work) noexcept {
   return false;
 }
 
-// A new object for a CUDA device, which is made ready; null where that fails.
+// Creates an object for a CUDA device, and initializes CUDA; null on failure.
 template <typename Made>
 Made* made_for(int device, char* problem, size_t length) noexcept {
   Made* made = nullptr;
@@ -41,7 +41,7 @@ Made* made_for(int device, char* problem, size_t length) noexcept {
   return made;
 }
 
-// Runs `work` and forgets what it throws: for cleaning up after a failure that was told already.
+// Runs `work` and ignores exceptions: for cleanup after an error that was already reported.
 template <typename Work>
 void try_to(Work&& work) noexcept {
   char ignored[1];

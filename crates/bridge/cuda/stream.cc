@@ -1,4 +1,4 @@
-// A stream beside the one that computes, on which batches travel to the device.
+// A side stream that copies batches to the device while the current stream computes.
 #include <ATen/Context.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/cuda/CUDAEvent.h>
@@ -14,7 +14,7 @@ class SideStream {
   explicit SideStream(c10::DeviceIndex device)
       : side_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device)) {}
 
-  // Starts to copy a tensor in pinned memory to the device. The host does not wait, and nor does what computes.
+  // Starts to copy a tensor in pinned memory to the device. Neither the host nor the current stream waits.
   at::Tensor send(const at::Tensor& pinned) {
     c10::cuda::CUDAStreamGuard guard(side_);
     auto copy = pinned.to(pinned.options().device(side_.device()), /*non_blocking=*/true);
@@ -22,11 +22,11 @@ class SideStream {
     return copy;
   }
 
-  // What comes on this thread's stream waits for all that was sent so far, and may use `copy`.
+  // Makes later work on the current stream wait for all copies started so far; it may then use `copy`.
   void receive(const at::Tensor& copy) {
     const auto current = c10::cuda::getCurrentCUDAStream(side_.device_index());
     arrived_.block(current);
-    // The memory was taken for the side stream. Without this it could be sent to anew while it is still computed with.
+    // The memory was allocated on the side stream. Without this, it could be reused for a copy while still in use.
     copy.record_stream(current);
   }
 
@@ -44,7 +44,7 @@ CRESSET_EXPORT SideStream* cresset_stream_new(int device, char* problem, size_t 
   return cresset::made_for<SideStream>(device, problem, length);
 }
 
-// The copy is the caller's, who frees it with `delete`.
+// The caller owns the copy and frees it with `delete`.
 CRESSET_EXPORT at::Tensor* cresset_stream_send(SideStream* stream, const at::Tensor* pinned, char* problem,
                                                size_t length) noexcept {
   at::Tensor* copy = nullptr;

@@ -1,4 +1,4 @@
-//! Compiles the C++ half.
+//! Compiles the C++ part.
 
 fn main() {
     for file in ["src/decimals.cc", "src/decimals.h", "../src/kernels/processor.h"] {

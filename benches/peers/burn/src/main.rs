@@ -34,7 +34,7 @@ impl Perceptron {
     }
 }
 
-/// Rows that are trained on or held out.
+/// The rows of the training or the validation set.
 struct Part {
     pixels: Vec<f32>,
     labels: Vec<i32>,
@@ -90,7 +90,7 @@ fn main() {
 }
 
 struct Trainer {
-    /// None while the optimizer has it: weights that nobody else holds are updated in place.
+    /// `None` during an optimizer step: weights without other owners are updated in place.
     model: Option<Perceptron>,
     optimizer: ModuleOptimizer,
     loss: CrossEntropyLoss,
@@ -100,14 +100,14 @@ struct Trainer {
 }
 
 impl Trainer {
-    /// An epoch in a new order, with the running loss and accuracy.
+    /// Runs an epoch in a new order, with the running loss and accuracy.
     fn epoch(&mut self, part: &Part) -> (f64, f64) {
         let order = self.shuffled(part.labels.len());
         let mut loss_sum = Tensor::<1>::zeros([1], &self.device);
         let mut right = Tensor::<1, Int>::zeros([1], &self.device);
         for rows in order.chunks(BATCH) {
             let (inputs, labels) = part.batch(rows, &self.device);
-            let model = self.model.take().expect("it is back after each step");
+            let model = self.model.take().expect("the model is returned after each step");
             let logits = model.forward(inputs);
             let loss = self.loss.forward(logits.clone(), labels.clone());
             let gradients = GradientsParams::from_grads(loss.backward(), &model);
@@ -121,7 +121,7 @@ impl Trainer {
     }
 
     fn model(&self) -> &Perceptron {
-        self.model.as_ref().expect("it is back after each step")
+        self.model.as_ref().expect("the model is returned after each step")
     }
 
     fn accuracy(&self, part: &Part) -> f64 {
@@ -133,7 +133,7 @@ impl Trainer {
         right_of(logits, labels).into_scalar::<i64>() as f64 / rows.len() as f64
     }
 
-    /// A Fisher–Yates shuffle on a linear congruential generator.
+    /// A Fisher–Yates shuffle with a linear congruential generator.
     fn shuffled(&mut self, count: usize) -> Vec<usize> {
         let mut order: Vec<_> = (0..count).collect();
         for last in (1..count).rev() {
@@ -144,7 +144,7 @@ impl Trainer {
         order
     }
 
-    /// The weights as bytes, layer after layer.
+    /// The weights as bytes, layer by layer.
     fn weights(&self) -> Vec<u8> {
         [&self.model().hidden, &self.model().output]
             .into_iter()
@@ -161,7 +161,7 @@ fn right_of(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1, Int> {
     found.equal(labels).int().sum()
 }
 
-/// The options, each a name and a value.
+/// The options as pairs of name and value.
 fn options() -> HashMap<String, String> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let mut options: HashMap<_, _> =
@@ -172,7 +172,7 @@ fn options() -> HashMap<String, String> {
     options
 }
 
-/// The digits, with values from 0 to 1, parted as a CSV file with the header row,part says.
+/// The digits, with values from 0 to 1, split as specified by a CSV file with the header row,part.
 fn read(data: &Path, split: &Path) -> (Part, Part) {
     let text = std::fs::read_to_string(data).expect("data/digits.csv");
     let rows: Vec<Vec<f32>> = text
@@ -191,10 +191,10 @@ fn read(data: &Path, split: &Path) -> (Part, Part) {
     (train, validation)
 }
 
-/// Seconds since this process was started, which the kernel counts in hundredths.
+/// Seconds since the start of this process, with the kernel's resolution of 10 ms.
 fn since_start() -> f64 {
     let status = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields = status.rsplit_once(')').expect("the name is in brackets").1;
+    let fields = status.rsplit_once(')').expect("the name is in parentheses").1;
     let started: f64 = fields.split_whitespace().nth(19).expect("the 22nd field").parse().expect("a number");
     let uptime = std::fs::read_to_string("/proc/uptime").expect("Linux");
     uptime.split_whitespace().next().expect("seconds").parse::<f64>().expect("a number") - started / 100.

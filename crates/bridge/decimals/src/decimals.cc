@@ -1,5 +1,5 @@
-// The delimiters of 64 bytes are found by one comparison, and the eight bytes that end at each of them are a cell: one lane of a
-// vector, in which they become a number by shifts and products alone, whatever their sign, length and point.
+// One comparison finds the delimiters of 64 bytes. The eight bytes before each delimiter are a cell: one lane of a vector, in
+// which shifts and products alone convert it to a number, whatever its sign, length and decimal point.
 #include "cresset-decimals/src/decimals.h"
 
 #include <algorithm>
@@ -16,16 +16,16 @@ namespace {
 
 #if defined(__x86_64__)
 
-// The bytes that are compared at once.
+// Bytes per comparison.
 constexpr size_t kBlock = 64;
 
-// The bytes of a cell that fit a lane, and the digits of which every whole number is exact in float32.
+// The bytes of a cell that fit a lane, and the digits for which every integer is exact in float32.
 constexpr int kLongest = 8;
 constexpr int kMostDigits = 7;
 
 constexpr uint64_t each(uint8_t byte) { return 0x0101010101010101 * byte; }
 
-// So many cells, eight bytes each, and what they become.
+// `Count` cells of eight bytes each, and their numbers.
 template <int Count>
 struct Cells {
   static constexpr size_t count = Count;
@@ -58,8 +58,8 @@ template <typename C>
   }
 }
 
-// The digits behind a point, by its mark: the lowest bit of its byte; none where there is no mark. A product moves the number from the
-// nibble where the mark finds it to the top.
+// The number of digits after the decimal point, from its mark: the lowest bit of its byte; zero without a mark. A multiplication
+// moves the number from the nibble selected by the mark to the top.
 template <typename C>
 [[gnu::always_inline]] inline void count_behind(const typename C::Bytes& point, typename C::Signed& digits) {
   using Small = typename C::Small;
@@ -68,8 +68,8 @@ template <typename C>
   digits = reinterpret_cast<typename C::Signed>((folded * by_place) >> 29);
 }
 
-// Makes the numbers of the cells that end at `ends`, each of which begins behind the end before it; a lane of `bad` is not zero where
-// a cell is no short number. Digits and powers of ten are exact, so each quotient is the nearest float32.
+// Converts the cells that end at `ends`, each of which begins after the previous end; a lane of `bad` is nonzero if the cell is
+// not a short number. Digits and powers of ten are exact, so each quotient is the nearest float32.
 template <typename C>
 [[gnu::always_inline]] inline void convert(const uint8_t* text, const uint32_t* ends, float* values, typename C::Bytes& bad) {
   using Bytes = typename C::Bytes;
@@ -82,13 +82,13 @@ template <typename C>
   std::memcpy(&before, ends - 1, sizeof before);
   std::memcpy(&behind, ends, sizeof behind);
   const Small length = behind - before - 1;
-  // Digits become their values; bytes in front of the cell, which are the lower ones, zeros.
+  // Digits become their values; bytes before the cell, which are the lower ones, become zero.
   const Bytes shift = __builtin_convertvector(64 - 8 * length, Bytes) & 63;
   const Bytes first = (Bytes{} + 0xff) << shift;
   Bytes bytes = (cells ^ each('0')) & -((Bytes{} + 1) << shift);
   const auto is_negative = reinterpret_cast<Bytes>((bytes & first) == (first & each('-' ^ '0')));
   bytes &= ~(first & is_negative);
-  // What is no digit now must be one point.
+  // The only remaining non-digit may be one decimal point.
   const Bytes marks = (((bytes & each(0x7f)) + each(0x7f - 9)) | bytes) & each(0x80);
   const auto has_point = reinterpret_cast<Bytes>(marks != 0);
   const Bytes lowest = marks >> 7;
@@ -97,7 +97,7 @@ template <typename C>
       length + __builtin_convertvector(is_negative, Small) + __builtin_convertvector(has_point, Small);
   const auto is_long = reinterpret_cast<Signed>((digits - 1 > kMostDigits - 1) | (length - 1 > kLongest - 1));
   bad = ((bytes & point) ^ (point & each('.' ^ '0'))) | (marks & (marks - 1)) | __builtin_convertvector(is_long, Bytes);
-  // The digits in front of the point move to those behind it, and are joined to pairs, fours and one.
+  // The digits before the point move next to those after it, and are combined into pairs, groups of four and one number.
   const Bytes whole = (lowest - 1) & has_point;
   bytes = (bytes & ~whole & ~point) | ((bytes & whole) << 8);
   auto pairs = reinterpret_cast<typename C::Pairs>(bytes);
@@ -124,11 +124,11 @@ template <typename C>
   return all != 0;
 }
 
-// Cells whose ends are looked for before their numbers are made.
+// Cells whose ends are located before their numbers are converted.
 constexpr size_t kBatch = 64;
 
-// Ends that are written at a time, whether there are as many or not: a loop over those that there are would end where the processor
-// does not expect it.
+// Ends written at a time, regardless of how many there are: a loop over the actual number would end unpredictably for the
+// branch predictor.
 constexpr size_t kEndsAtOnce = 12;
 
 template <typename Find>
@@ -151,9 +151,9 @@ template <typename C, typename Find>
 [[gnu::always_inline]] inline size_t read_by(Find find, const uint8_t* text, size_t length, size_t from, uint8_t delimiter,
                                              float* values, size_t count, size_t& behind) {
   size_t read = 0;
-  // A cell is taken with the bytes in front of it.
+  // A cell is loaded together with the bytes before it.
   while (read < count && from >= kLongest && from < length) {
-    // The place in front of the first cell, then the ends.
+    // The position before the first cell, then the ends.
     uint32_t places[1 + kBatch + kBlock + kEndsAtOnce];
     uint32_t* const ends = places + 1;
     ends[-1] = -1;

@@ -1,4 +1,4 @@
-//! Short decimal numbers of a table's text, several at once by the vector instructions of the processor.
+//! Reads short decimal numbers from the text of a table, several at once with vector instructions.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -20,41 +20,42 @@ mod ffi {
 static IS_ENABLED: AtomicBool = AtomicBool::new(true);
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
-/// Switches the kernel on or off for the whole process. It is on at first.
+/// Enables or disables the kernel for the whole process. It is enabled initially.
 pub fn set_enabled(is_enabled: bool) {
     IS_ENABLED.store(is_enabled, Ordering::Relaxed);
 }
 
-/// Whether the kernel is switched on.
+/// Whether the kernel is enabled.
 pub fn is_enabled() -> bool {
     IS_ENABLED.load(Ordering::Relaxed)
 }
 
-/// How many numbers the kernel has read in this process.
+/// The number of values that the kernel has read in this process.
 pub fn runs() -> u64 {
     NUMBERS.load(Ordering::Relaxed)
 }
 
-/// Reads numbers that are followed by a delimiter.
+/// A reader of numbers that are followed by a delimiter.
 #[derive(Debug)]
 pub struct Decimals {
     delimiter: u8,
-    /// Added to the counter of the process at the end, so that threads do not share a cache line for each row.
+    /// Added to the global counter on drop, so that threads do not contend for a cache line on each row.
     numbers: u64,
 }
 
 impl Decimals {
-    /// None where the kernel is switched off.
+    /// Creates a reader; `None` if the kernel is disabled.
     pub fn new(delimiter: u8) -> Option<Self> {
         is_enabled().then_some(Decimals { delimiter, numbers: 0 })
     }
 
-    /// Reads numbers from a place of a text on, each of which ends at the delimiter, into `values`: how many there were, and the
-    /// place behind the last one's delimiter.
+    /// Reads numbers from `text`, starting at `from`, into `values`; each number ends at the delimiter. Returns how many
+    /// numbers were read, and the position after the last delimiter.
     ///
-    /// A number has at most eight bytes: a sign, if it is negative, and one to seven digits, with a point or without. What is
-    /// read is the nearest float32. Reading ends when `values` are full, and may end at any cell before that: in front of one
-    /// that is no such number, within the first eight and the last 64 bytes of the text, and at once on a processor without AVX2.
+    /// A number has at most eight bytes: a sign, if it is negative, and one to seven digits, with or without a decimal point.
+    /// The result is the nearest float32. Reading stops when `values` is full, and may stop at any cell before that: before a
+    /// cell that is not such a number, within the first eight and the last 64 bytes of the text, and immediately on a CPU
+    /// without AVX2.
     pub fn read(&mut self, text: &[u8], from: usize, values: &mut [f32]) -> (usize, usize) {
         let mut behind = from;
         let count = ffi::read_decimals(text, from, self.delimiter, values, &mut behind);
@@ -75,14 +76,14 @@ mod tests {
 
     fn read(text: &[u8], from: usize, delimiter: u8, values: &mut [f32]) -> (usize, usize) {
         let before = runs();
-        let mut decimals = Decimals::new(delimiter).expect("it is switched on");
+        let mut decimals = Decimals::new(delimiter).expect("the kernel is enabled");
         let read = decimals.read(text, from, values);
         drop(decimals);
         assert!(runs() >= before + read.0 as u64);
         read
     }
 
-    /// Whether the processor has the instructions that the kernel needs: asked of the processor itself.
+    /// Whether the CPU has the instructions that the kernel needs, read from the CPU itself.
     fn has_vectors() -> bool {
         #[cfg(target_arch = "x86_64")]
         return is_x86_feature_detected!("avx2")
@@ -93,7 +94,7 @@ mod tests {
         return false;
     }
 
-    /// What is read of cells, and how many of their bytes.
+    /// The values read from cells, and the number of bytes read.
     fn read_cells(cells: &[String]) -> (Vec<f32>, usize) {
         let text = format!("in front;{};{}", cells.join(";"), "behind".repeat(20));
         let mut values = vec![f32::NAN; cells.len()];
@@ -112,7 +113,7 @@ mod tests {
         if !has_vectors() {
             return;
         }
-        // All places of the point among up to seven digits, with both signs, in rows of all lengths around those of a vector.
+        // All positions of the point among up to seven digits, with both signs, in rows of all lengths around the vector length.
         let mut cells = Vec::new();
         for digits in 1..=7 {
             for point in (0..=digits).map(Some).chain([None]) {
@@ -170,7 +171,7 @@ mod tests {
                     "{cell} at {place}"
                 );
                 assert_eq!(behind, 5 * values.len());
-                // Cells of a block of 64 bytes before the one with the other cell are read.
+                // Cells in 64-byte blocks before the one with the invalid cell are read.
                 assert!(place < 70 || values.is_empty() != has_vectors(), "{cell} at {place}");
             }
         }

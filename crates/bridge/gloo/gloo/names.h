@@ -1,6 +1,6 @@
-// The names of gloo that libtorch's ProcessGroupGloo.hpp spells, for libtorch's packages come without gloo's own headers.
-// They stand there behind pointers, and as the base of a nested class that is never made here: nothing of gloo is defined,
-// constructed or called by this program. src/process_group.cc guards the sizes that would tell a change.
+// Stubs of the gloo names used in libtorch's ProcessGroupGloo.hpp, because libtorch's packages omit gloo's headers.
+// The names are used there only behind pointers, and as the base of a nested class that is never created here: this program
+// defines, constructs and calls nothing of gloo. src/api/process_group.cc checks the sizes that would reveal a change.
 #pragma once
 #include <chrono>
 #include <string>

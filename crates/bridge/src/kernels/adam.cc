@@ -7,7 +7,7 @@
 namespace cresset {
 namespace {
 
-// A step with what does not depend on the parameter.
+// The constants of a step, which do not depend on the parameter.
 struct Rates {
   explicit Rates(const AdamStep& s)
       : new_mean(1 - s.beta1),
@@ -22,7 +22,7 @@ struct Rates {
   float new_mean, kept_square, new_square, eps, rate, to_root, to_gradient, kept_weight;
 };
 
-// A loop over single values, of which the compiler makes vectors.
+// A scalar loop, which the compiler vectorizes.
 [[gnu::always_inline]] inline void update(const Rates& by, int64_t count, float* __restrict parameters,
                                           const float* __restrict gradients, float* __restrict means,
                                           float* __restrict squares) {
@@ -51,7 +51,7 @@ void update_by_4(const Rates& by, int64_t count, float* parameters, const float*
 
 void update_by_adam(const AdamStep& step, int64_t count, float* parameters, const float* gradients, float* means,
                     float* squares) {
-  // Wider vectors take roots and quotients no faster.
+  // Wider vectors do not make square roots and divisions faster.
   static const Update by = for_processor<Update>(update_by_8, update_by_8, update_by_4);
   by(Rates(step), count, parameters, gradients, means, squares);
 }

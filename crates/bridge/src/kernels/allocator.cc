@@ -13,10 +13,10 @@
 namespace cresset {
 namespace {
 
-// Smaller blocks are left to the C library, which keeps them itself. From this size on, it asks the system for each.
+// Smaller blocks are left to the C library, which caches them itself. From this size on, it requests each from the system.
 constexpr size_t kLarge = 128 << 10;
 
-// A kept block serves a tensor if at most this share of it (a fourth) is left over.
+// A cached block is reused for a tensor if at most this fraction of it (a fourth) is wasted.
 constexpr size_t kWaste = 4;
 
 class KeepingAllocator final : public c10::Allocator {
@@ -49,7 +49,7 @@ class KeepingAllocator final : public c10::Allocator {
  private:
   struct Kept {
     void* data;
-    // When it was freed: a count.
+    // A counter of when it was freed.
     size_t since;
   };
 
@@ -57,20 +57,20 @@ class KeepingAllocator final : public c10::Allocator {
     const std::lock_guard<std::mutex> lock(mutex_);
     auto fit = free_.lower_bound(bytes);
     if (fit != free_.end() && fit->first - bytes <= fit->first / kWaste) {
-      // Of equal ones the last that was freed, which may still be in the processor's cache.
+      // Among blocks of equal size, the one freed last, which may still be in the CPU cache.
       fit = std::prev(free_.upper_bound(fit->first));
       const auto [size, kept] = *fit;
       free_.erase(fit);
       kept_ -= size;
       return hand_out(kept.data, size);
     }
-    // All that is kept was in use at some moment: the process has been as large as it is now.
+    // All cached blocks were in use at some point: the process has been as large as it is now.
     const size_t most = std::max(peak_, used_ + bytes);
     shrink(most - used_ - bytes);
     try {
       return hand_out(c10::alloc_cpu(bytes), bytes);
     } catch (const c10::Error&) {
-      // Out of memory, perhaps for want of what is kept.
+      // Out of memory, possibly because of the cache.
       shrink(0);
       return hand_out(c10::alloc_cpu(bytes), bytes);
     }
@@ -83,7 +83,7 @@ class KeepingAllocator final : public c10::Allocator {
     return data;
   }
 
-  // Gives the oldest blocks back until at most so many bytes are kept.
+  // Frees the oldest blocks until at most this many bytes are cached.
   void shrink(size_t bytes) {
     while (kept_ > bytes) {
       const auto oldest = std::min_element(
@@ -96,7 +96,7 @@ class KeepingAllocator final : public c10::Allocator {
 
   static void release(void* data);
 
-  // Whether it was a large block of this allocator.
+  // Returns whether it was a large block of this allocator.
   bool take_back(void* data) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto known = sizes_.find(data);
@@ -117,13 +117,13 @@ class KeepingAllocator final : public c10::Allocator {
   // Large blocks in use.
   std::unordered_map<void*, size_t> sizes_;
   std::multimap<size_t, Kept> free_;
-  // Bytes of large blocks: in use, the most of it while memory is kept, and kept.
+  // Bytes of large blocks: in use, the peak in use while caching is active, and cached.
   size_t used_ = 0, peak_ = 0, kept_ = 0;
   size_t clock_ = 0;
   size_t users_ = 0;
 };
 
-// Never destroyed: tensors may be freed while the process ends.
+// Never destroyed: tensors may be freed while the process exits.
 KeepingAllocator& keeping_allocator() {
   static KeepingAllocator* allocator = [] {
     auto* made = new KeepingAllocator;
@@ -134,7 +134,7 @@ KeepingAllocator& keeping_allocator() {
 }
 
 void KeepingAllocator::release(void* data) {
-  // Of small blocks, and of those from before this allocator, nothing is known here.
+  // Small blocks, and blocks allocated before this allocator was installed, are not tracked here.
   if (!keeping_allocator().take_back(data)) c10::free_cpu(data);
 }
 

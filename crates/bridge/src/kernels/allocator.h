@@ -1,14 +1,14 @@
-// Memory of tensors on the CPU that is kept for the next tensors.
+// A caching allocator for CPU tensors.
 #pragma once
 #include <cstddef>
 
 namespace cresset {
 
-// From here on until as many calls of stop_keeping_memory, freed blocks are kept.
+// Keeps freed blocks until stop_keeping_memory has been called as often as this function.
 void start_keeping_memory();
 void stop_keeping_memory();
 
-// The bytes that are kept and that no tensor uses.
+// Bytes in the cache, not used by any tensor.
 size_t kept_bytes();
 
 }  // namespace cresset

@@ -24,9 +24,9 @@ bool is_constant_tensor(const Value* value) {
   return value->node()->kind() == c10::prim::Constant && value->type()->isSubtypeOf(*c10::TensorType::get());
 }
 
-// Puts constants in the place of the attributes that are got from `known` objects, the module and by and by those in it:
-// of its tensors, whose memory they share, or of all else but objects that are no modules, such as the weights of quantized
-// layers.
+// Replaces attribute reads by constants, for attributes of `known` objects: the module and, recursively, its submodules.
+// Inserts either the tensors, which share the module's memory, or all other values except objects that are not modules,
+// such as the weights of quantized layers.
 void insert_attributes(Block* block, std::unordered_map<const Value*, at::IValue>& known, bool tensors) {
   for (auto at = block->nodes().begin(); at != block->nodes().end();) {
     auto* node = *at++;
@@ -49,7 +49,7 @@ void insert_attributes(Block* block, std::unordered_map<const Value*, at::IValue
   }
 }
 
-// Whether the module is another one after the method: it sets attributes, or writes to tensors of the module.
+// Whether the method modifies the module: it sets attributes, or writes to tensors of the module.
 bool changes_module(Block* block) {
   for (auto* node : block->nodes()) {
     if (node->kind() == c10::prim::SetAttr) return true;
@@ -64,9 +64,9 @@ bool changes_module(Block* block) {
   return false;
 }
 
-// Lays the kernels of convolutions over pictures out with the channels last, and counts them; what the convolutions give is
-// laid out so, too. libtorch computes a single small picture by a matrix product, for which pixels are copied in runs of all
-// channels then, not of three.
+// Converts the weights of 2d convolutions to channels last, and counts them; their outputs then are channels last, too.
+// libtorch computes a single small image as a matrix product. With channels last, it copies pixels in runs of all channels
+// instead of three.
 int lay_out_kernels(Block* block) {
   int count = 0;
   for (auto* node : block->nodes()) {
@@ -91,7 +91,7 @@ std::unique_ptr<at::Tensor> Compiled::run(const at::Tensor& input) const {
   stack.reserve(2);
   stack.emplace_back(module_._ivalue());
   stack.emplace_back(input);
-  // What the executor of a method does besides, recording shapes and looking up the plan for them, gains nothing on a CPU.
+  // The rest of a method's executor, which records shapes and looks up plans for them, gains nothing on a CPU.
   torch::jit::InterpreterState(code_).run(stack);
   return std::make_unique<at::Tensor>(std::move(stack.back()).toTensor());
 }
@@ -107,8 +107,8 @@ std::unique_ptr<Compiled> compile_folded(const ScriptModule& module, rust::Str m
     insert_attributes(graph->block(), known, tensors);
   };
   insert(false);
-  // Takes away what is done in training alone, such as counting batches. With the tensors among the constants, it would take
-  // any writing to them for dead.
+  // Removes operations that are only needed in training, such as counting batches. If the tensors were already constants,
+  // this pass would remove any write to them as dead code.
   torch::jit::ConstantPropagation(graph);
   insert(true);
   if (changes_module(graph->block())) return nullptr;
@@ -117,7 +117,7 @@ std::unique_ptr<Compiled> compile_folded(const ScriptModule& module, rust::Str m
   const auto kernels = lay_out_kernels(graph->block());
   const auto chains = join_linear_layers(graph->block());
   if (kernels == 0 && (in_blocks || chains == 0)) return nullptr;
-  // The kernels and layers as they were, too, whose memory is not to be kept.
+  // Also removes the original weights and layers, whose memory must not be kept.
   torch::jit::EliminateDeadCode(graph);
   if (in_blocks) {
     torch::jit::ConvertFrozenOpsToMKLDNN(graph);
@@ -136,7 +136,7 @@ std::unique_ptr<at::Tensor> scaled(const at::Tensor& raw, const at::Tensor& offs
   const auto width = shape[0] == 0 ? 0 : result.numel() / shape[0];
   const auto fits = [&](const at::Tensor& of) { return of.numel() == 1 || of.numel() == width || shape[0] == 0; };
   TORCH_CHECK(floats.numel() == result.numel() && fits(offset) && fits(scale), "the input has a different number of features");
-  // One pass in the place of two operations, which for a single row take longer to begin than to compute.
+  // One pass instead of two operations, which for a single row take longer to dispatch than to compute.
   const auto* from = floats.const_data_ptr<float>();
   const auto *offsets = offset.const_data_ptr<float>(), *scales = scale.const_data_ptr<float>();
   auto* to = result.mutable_data_ptr<float>();

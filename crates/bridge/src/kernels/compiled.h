@@ -1,4 +1,4 @@
-// A method of a TorchScript module, ready to be run again and again.
+// A method of a TorchScript module, compiled for repeated calls.
 #pragma once
 #include <memory>
 
@@ -22,14 +22,14 @@ class Compiled {
 
 std::unique_ptr<Compiled> compile(const ScriptModule& module, rust::Str method);
 
-// The same with batch normalisation folded into convolutions, their kernels in the order of memory that the loops over small
-// batches like best, or, `in_blocks`, with all that can be in oneDNN's own order, which large ones like best, and linear layers
-// by products of our own. Null for a method with nothing to gain, and for one that changes the module. It shares what stays as
-// it was with the module, which must be in evaluation mode.
+// Like compile, but with batch normalization folded into convolutions, convolution weights in the memory format that is
+// fastest for small batches or, with `in_blocks`, activations and weights in oneDNN's blocked layout, which is fastest for
+// large ones, and linear layers computed by our matrix products. Null for a method that would not become faster, and for
+// one that modifies the module. Shares everything unchanged with the module, which must be in evaluation mode.
 std::unique_ptr<Compiled> compile_folded(const ScriptModule& module, rust::Str method, bool in_blocks);
 
-// (raw - offset) / scale as float32 (N, sizes…), of raw values (N, …) in any of their shapes. `offset` and `scale` are
-// contiguous float32, with one value or as many as a row has.
+// (raw - offset) / scale as float32 (N, sizes…), for raw values (N, …) in any shape with as many values per row. `offset`
+// and `scale` are contiguous float32, with one value or one per value of a row.
 std::unique_ptr<at::Tensor> scaled(const at::Tensor& raw, const at::Tensor& offset, const at::Tensor& scale,
                                    rust::Slice<const int64_t> sizes);
 

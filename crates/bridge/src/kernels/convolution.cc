@@ -1,5 +1,5 @@
-// For the gradient of the weights, libtorch's convolution multiplies row by row of the pictures. A tile of AMX takes 32 pixels at
-// once, so that rows of four or eight leave most of it empty. As a product over the pixels of all pictures it is full.
+// For the weight gradient, libtorch's convolution multiplies image row by image row. An AMX tile takes 32 pixels at once, so
+// rows of four or eight leave most of it empty. One matrix product over the pixels of all images fills the tiles.
 #include "cresset-bridge/src/kernels/convolution.h"
 
 #include <tuple>
@@ -18,10 +18,10 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// The widest result of which the product is the faster: with 16 columns, the patches are many, and the rows long enough.
+// The widest output for which the product is faster: with 16 columns, there are many patches, and rows are long enough.
 constexpr int64_t kWidest = 8;
 
-// What lies under the kernel at each of its places: (N · height · width, kernel · kernel · channels), of the result's height and width.
+// im2col: (N · height · width, kernel · kernel · channels), with the height and width of the result.
 at::Tensor patches(const at::Tensor& pictures, const at::Tensor& result, int64_t kernel, int64_t stride, int64_t padding) {
   auto rows = pictures.permute({0, 2, 3, 1});
   if (padding > 0) rows = at::constant_pad_nd(rows, {0, 0, padding, padding, padding, padding});
@@ -32,7 +32,7 @@ at::Tensor patches(const at::Tensor& pictures, const at::Tensor& result, int64_t
   return windows.reshape({rows.size(0) * height * width, kernel * kernel * channels});
 }
 
-// The operation as autograd sees it.
+// The autograd function.
 struct Convolving : torch::autograd::Function<Convolving> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& pictures, const at::Tensor& weight, int64_t stride,
                             int64_t padding) {

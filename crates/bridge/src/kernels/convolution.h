@@ -1,4 +1,4 @@
-// Convolutions of small pictures in bfloat16, with the gradient of the weights as one product of matrices.
+// bfloat16 convolutions of small images, with the weight gradient as one matrix product.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -7,10 +7,10 @@
 
 namespace cresset {
 
-// Whether the processor multiplies matrices of bfloat16 by instructions of its own (Intel's AMX).
+// Whether the CPU has bfloat16 matrix instructions (Intel's AMX).
 bool multiplies_bfloat16_tiles();
 
-// Convolves (N, channels, height, width) as autocast to bfloat16 would; null where libtorch's own operation is to do it.
+// Convolves (N, channels, height, width) like autocast to bfloat16; null where libtorch's operation must be used.
 std::unique_ptr<at::Tensor> convolve(const at::Tensor& pictures, const at::Tensor& weight, std::int64_t stride, std::int64_t padding);
 
 }  // namespace cresset

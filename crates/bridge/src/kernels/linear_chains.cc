@@ -19,7 +19,7 @@ const auto kChain = c10::Symbol::fromQualString("cresset::linear_layers");
 const auto kWeights = c10::Symbol::attr("weights");
 const auto kBiases = c10::Symbol::attr("biases");
 
-// What the operation does.
+// The operation that replaces a chain.
 class Chain {
  public:
   explicit Chain(const std::vector<PerceptronLayer>& layers) : layers_(layers), packed_(layers) {}
@@ -46,7 +46,7 @@ jit::Operation operation(const jit::Node* node) {
   return [chain](jit::Stack& stack) { stack.back() = chain->logits(std::move(stack.back()).toTensor()); };
 }
 
-// Undefined for what is no constant tensor.
+// Undefined if the value is not a constant tensor.
 at::Tensor constant(const jit::Value* value) {
   const auto known = jit::toIValue(value);
   return known && known->isTensor() ? known->toTensor() : at::Tensor();
@@ -60,14 +60,14 @@ std::optional<PerceptronLayer> layer_of(const jit::Node* node) {
   return is_layer ? std::optional<PerceptronLayer>({weight, bias, {}, {}}) : std::nullopt;
 }
 
-// A dropout that is not in training.
+// Whether a node is a dropout in evaluation mode.
 bool is_idle(const jit::Node* node) {
   if (node->kind() != c10::aten::dropout && node->kind() != c10::aten::dropout_) return false;
   const auto is_training = jit::toIValue(node->input(2));
   return is_training && is_training->isBool() && !is_training->toBool();
 }
 
-// The linear layer in the same block that takes what this one gives, rectified, and that nothing else takes; null if there is none.
+// The linear layer in the same block that is the only consumer of this layer's output after ReLU; null if there is none.
 jit::Node* next_layer(const jit::Node* layer) {
   bool is_rectified = false;
   for (const auto* node = layer;;) {
@@ -82,7 +82,7 @@ jit::Node* next_layer(const jit::Node* layer) {
   }
 }
 
-// Puts an operation in the place of a chain of nodes.
+// Replaces a chain of nodes by one operation.
 void replace(const std::vector<jit::Node*>& chain, const std::vector<PerceptronLayer>& layers) {
   std::vector<at::Tensor> weights, biases;
   for (const auto& layer : layers) weights.push_back(layer.weight), biases.push_back(layer.bias);
@@ -99,7 +99,7 @@ int join_linear_layers(jit::Block* block) {
       {jit::Operator(kChain, operation, c10::AliasAnalysisKind::PURE_FUNCTION)});
   int count = 0;
   std::set<const jit::Node*> seen;
-  // What is put in comes before the node that is looked at.
+  // The new node is inserted before the current one.
   for (auto* first : block->nodes()) {
     for (auto* inner : first->blocks()) count += join_linear_layers(inner);
     std::vector<jit::Node*> chain;

@@ -1,12 +1,12 @@
-// Linear layers in a graph of TorchScript, by products of our own.
+// Linear layers in a TorchScript graph, computed by our matrix products.
 #pragma once
 #include <torch/csrc/jit/ir/ir.h>
 
 namespace cresset {
 
-// Puts one operation in the place of each chain of small linear layers whose parameters are constants, with a rectifier between
-// each two, and tells how many there are. What the chains were stays behind as dead code. A chain of libtorch's takes longer to
-// call than to compute for a few rows, and for many, what lies between its layers goes through memory.
+// Replaces each chain of small linear layers with constant parameters and ReLU between them by one operation, and returns
+// the number of chains. The replaced nodes remain as dead code. With libtorch's operations, dispatch takes longer than the
+// computation for few rows, and for many rows, the activations between layers go through memory.
 int join_linear_layers(torch::jit::Block* block);
 
 }  // namespace cresset

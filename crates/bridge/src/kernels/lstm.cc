@@ -1,7 +1,7 @@
-// libtorch takes a dozen operations forwards and two dozen backwards for each member of the sequence, each over small matrices, each
-// parted among the threads. Here each direction of the sequence, and each block of its rows, goes from one end to the other on a core of its
-// own: a product and one walk over the gates a member. What does not depend on the state before is a product over all members at once,
-// and so are the gradients of the weights.
+// libtorch runs a dozen operations forward and two dozen backward for each time step, each over small matrices and each split
+// among the threads. Here each direction of the sequence, and each block of rows, runs from one end to the other on one core:
+// one matrix product and one pass over the gates per time step. The part that does not depend on the previous state is one
+// product over all time steps, and so are the weight gradients.
 #include "cresset-bridge/src/kernels/lstm.h"
 
 #include <array>
@@ -28,25 +28,25 @@ using torch::autograd::variable_list;
 
 constexpr int64_t kDirections = 2, kGates = 4;
 
-// The widest state whose weights stay in a core's cache: 1 MiB of them.
+// The largest hidden size whose weights stay in a core's cache: 1 MiB.
 constexpr int64_t kMostHidden = 256;
 
-// Rows that a core takes at least.
+// Minimum number of rows per core.
 constexpr int64_t kLeastRows = 16;
 
-// What the walk over the gates of some rows needs, each given by its first row and the distance of rows. `gates` and
-// `gate_gradients` are input, forget, candidate and output beside each other.
+// Arguments of a pass over the gates of some rows, each given by its first row and the row stride. `gates` and
+// `gate_gradients` hold input, forget, cell and output gates side by side.
 struct LstmPass {
   int64_t rows, hidden;
-  // Forwards: before and after their squashing. Backwards: after it.
+  // Forward: before and after activation. Backward: after activation.
   float* gates;
   int64_t gates_row;
-  // The cell before, null if it is zero; the cell, its hyperbolic tangent, and the output.
+  // The previous cell state, null if it is zero; the cell state, its tanh, and the output.
   const float* cell_before;
   float *cell, *squashed, *output;
   int64_t values_row;
-  // The gradients: of the output as the layers above give it and as the next member gives it (null if there is none); of the cell as
-  // the next member gives it, which becomes what this one gives; and of the gates before their squashing.
+  // The gradients: of the output from the layers above and from the next time step (null if there is none); of the cell state from
+  // the next time step, replaced by that of this one; and of the gates before activation.
   const float *output_gradient, *carried;
   float *cell_gradient, *gate_gradients;
 };
@@ -107,11 +107,11 @@ CRESSET_AVX512 void go_back_by_16(const LstmPass& w) { go_back<Lanes<16>>(w); }
 CRESSET_AVX2 void go_back_by_8(const LstmPass& w) { go_back<Lanes<8>>(w); }
 void go_back_by_4(const LstmPass& w) { go_back<Lanes<4>>(w); }
 
-// The sizes of a layer's work, and where a direction's part of a member begins in each of its tensors.
+// The sizes of a layer, and the offsets of a direction's part of a time step in each of its tensors.
 struct Layout {
   int64_t length, batch, hidden;
 
-  // In (length, N, 2 · 4 · hidden), (length, N, 2 · hidden), and cells, which lie as outputs do.
+  // Row strides in (length, N, 2 · 4 · hidden) and (length, N, 2 · hidden); cells have the layout of outputs.
   int64_t gates_row() const { return kDirections * kGates * hidden; }
   int64_t row() const { return kDirections * hidden; }
   int64_t gates(int64_t member, int64_t row, int64_t direction) const {
@@ -135,11 +135,11 @@ struct Layout {
     });
   }
 
-  // The member that a direction comes to after `step` others.
+  // The position in the sequence that a direction processes at `step`.
   int64_t member(int64_t direction, int64_t step) const { return direction == 0 ? step : length - 1 - step; }
 };
 
-// What a layer keeps for its way back.
+// Tensors saved for the backward pass.
 struct Kept {
   at::Tensor output, gates, cells, squashed;
 };
@@ -196,7 +196,7 @@ Kept go_through(const Layout& layout, at::Tensor gates, const std::array<at::Ten
   return kept;
 }
 
-// The gradients of the gates before their squashing, (length, N, 2 · 4 · hidden).
+// The gradients of the gates before activation, (length, N, 2 · 4 · hidden).
 at::Tensor go_back_through(const Layout& layout, const Kept& kept, const at::Tensor& output_gradient,
                            const std::array<at::Tensor, kDirections>& from_state) {
   static const auto walk = for_processor(go_back_by_16, go_back_by_8, go_back_by_4);
@@ -239,7 +239,7 @@ at::Tensor go_back_through(const Layout& layout, const Kept& kept, const at::Ten
   return gradients;
 }
 
-// The layer as autograd sees it.
+// The autograd function.
 struct Layer : torch::autograd::Function<Layer> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& inputs, const at::Tensor& from_input_0,
                             const at::Tensor& from_state_0, const at::Tensor& input_bias_0, const at::Tensor& state_bias_0,
@@ -268,7 +268,7 @@ struct Layer : torch::autograd::Function<Layer> {
     const auto of_weights = at::mm(of_all.t(), inputs.flatten(0, 1));
     variable_list found{context->needs_input_grad(0) ? at::mm(of_all, from_input).view(inputs.sizes()) : at::Tensor()};
     for (int64_t direction = 0; direction < kDirections; ++direction) {
-      // Each member's gates beside the outputs of the member before.
+      // The gates of each time step together with the outputs of the previous one.
       const int64_t after = layout.length - 1, first = direction == 0 ? 1 : 0;
       const auto gates = of_gates.narrow(2, direction * rows, rows).narrow(0, first, after).flatten(0, 1);
       const auto states = kept.output.narrow(2, direction * layout.hidden, layout.hidden).narrow(0, 1 - first, after).flatten(0, 1);

@@ -1,4 +1,4 @@
-// A layer of a long short-term memory in training, with the formulas of its gradients.
+// An LSTM layer in training, with explicit gradient formulas.
 #pragma once
 #include <memory>
 
@@ -8,8 +8,8 @@ struct LstmDirection;
 
 namespace cresset {
 
-// Takes sequences, float32 (length, N, inputs), and gives (length, N, 2 · hidden), both directions beside each other; null where
-// libtorch's operations are the better.
+// Maps sequences, float32 (length, N, inputs), to (length, N, 2 · hidden), both directions side by side; null where
+// libtorch's operations are faster.
 std::unique_ptr<at::Tensor> lstm_layer(const at::Tensor& inputs, const LstmDirection& forwards, const LstmDirection& backwards);
 
 }  // namespace cresset

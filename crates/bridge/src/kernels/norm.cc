@@ -1,7 +1,7 @@
-// libtorch walks over the pictures nine times for the normalisation and the rectifier, there and back, and writes each of four
-// intermediate values to memory. Here are two walks each way, which write the result and the gradient alone. Pixels stand one after
-// the other, each with its channels beside each other, so that a vector is some channels of a pixel. They are float32 or bfloat16, T
-// below; all that is computed of them is float32.
+// libtorch makes nine passes over the images for normalization and ReLU, forward and backward, and writes each of four
+// intermediate results to memory. This makes two passes in each direction, which write only the result and the gradient.
+// Images are channels last, so that a vector holds several channels of one pixel. They are float32 or bfloat16 (T below); all
+// arithmetic is float32.
 #include "cresset-bridge/src/kernels/norm.h"
 
 #include <cmath>
@@ -24,29 +24,29 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Pixels that are summed up together. Sums do not depend on the threads, because these do not.
+// Pixels per chunk of a sum. Chunks do not depend on the number of threads, so neither do the sums.
 constexpr int64_t kChunk = 256;
 
-// Sums that are kept beside each other, because an addition waits for the one before.
+// Independent partial sums, because each addition waits for the one before.
 constexpr int64_t kSums = 4;
 
-// Some pixels, (pixels, channels), and what is said of each channel: the forward pass makes max(pictures · scale + shift, 0).
+// Some pixels, (pixels, channels), and the values per channel: the forward pass computes max(pictures · scale + shift, 0).
 template <typename T>
 struct NormPass {
   int64_t pixels, channels;
   bool is_rectified;
   const T* pictures;
   const float *scale, *shift;
-  // What is made: the normalised pictures, or the gradient of those that were not, from that of those that were.
+  // The output: the normalized images, or the gradient of the inputs computed from that of the outputs.
   T* out;
   const T* out_gradient;
-  // Backwards, gradients are gradient · scale + (picture − mean) · of_distance + of_channel.
+  // Backward: the gradient is gradient · scale + (picture − mean) · of_distance + of_channel.
   const float *mean, *of_distance, *of_channel;
   // Sums over the pixels, two for each channel.
   float *first, *second;
 };
 
-// Calls `work` with each pixel and the sum that it goes to.
+// Calls `work` with each pixel and the partial sum that it belongs to.
 template <typename Work>
 [[gnu::always_inline]] inline void for_each_pixel(int64_t pixels, const Work& work) {
   int64_t i = 0;
@@ -56,7 +56,7 @@ template <typename Work>
   for (; i < pixels; ++i) work(i, 0);
 }
 
-// The mean, and the squares of the distances from it.
+// The mean, and the sum of squared differences from it.
 template <typename L, typename T>
 [[gnu::always_inline]] inline void measure(const NormPass<T>& w) {
   using V = typename L::Vector;
@@ -90,14 +90,14 @@ template <typename L, typename T>
       V value;
       read<L>(from + c, value);
       value = value * at<L>(w.scale + c) + at<L>(w.shift + c);
-      // What is no number stays so.
+      // NaN is kept.
       if (w.is_rectified) value = value < 0 ? V{} : value;
       write<L>(w.out + i * w.channels + c, value);
     }
   }
 }
 
-// The picture's value, and the gradient of the normalised one, which the rectifier lets through or not.
+// The input value, and the gradient of the normalized value after the ReLU's backward pass.
 template <typename L, typename T>
 [[gnu::always_inline]] inline void let_through(const NormPass<T>& w, int64_t place, int64_t c, typename L::Vector& value,
                                                typename L::Vector& gradient) {
@@ -109,7 +109,7 @@ template <typename L, typename T>
   gradient = normalised <= 0 ? V{} : gradient;
 }
 
-// The gradients, and their products with the distances from the mean.
+// Sums of the gradients, and of their products with the differences from the mean.
 template <typename L, typename T>
 [[gnu::always_inline]] inline void sum_up(const NormPass<T>& w) {
   using V = typename L::Vector;
@@ -162,18 +162,18 @@ CRESSET_FOR_EACH_STEP(at::BFloat16)
 template <typename T>
 using Step = void (*)(const NormPass<T>&);
 
-// Chunks of the pixels, and what is summed up for each of them.
+// Chunks of the pixels, and the sums of each chunk.
 struct Chunks {
   int64_t pixels, channels;
 
   int64_t count() const { return (pixels + kChunk - 1) / kChunk; }
   int64_t size(int64_t chunk) const { return std::min(kChunk, pixels - chunk * kChunk); }
 
-  // Takes a step over each chunk, on all cores; gives the sums, (chunks, 2, channels), of a step that makes some.
+  // Runs a step over each chunk, on all cores; returns its sums, (chunks, 2, channels), if it computes any.
   template <typename T>
   std::vector<float> walk(Step<T> step, const NormPass<T>& whole) const {
     std::vector<float> sums(count() * 2 * channels);
-    // As many pixels a core as make up for waking it.
+    // Enough pixels per core to make a parallel task worthwhile.
     const auto least = std::max<int64_t>(1, at::internal::GRAIN_SIZE / (kChunk * channels));
     at::parallel_for(0, count(), least, [&](int64_t begin, int64_t end) {
       for (auto chunk = begin; chunk < end; ++chunk) {
@@ -192,10 +192,10 @@ struct Chunks {
   }
 };
 
-// What is known of the channels, (kFigures, channels) in a tensor.
+// Values per channel, (kFigures, channels) in one tensor.
 enum Figure : int64_t { kMean, kDeviation, kScale, kShift, kFigures };
 
-// The mean of each channel and its squares of distances, of those of the chunks.
+// Combines the mean and sum of squared differences of the chunks, per channel.
 void join(const Chunks& chunks, const std::vector<float>& sums, std::vector<double>& mean, std::vector<double>& squares) {
   mean.assign(chunks.channels, 0);
   squares.assign(chunks.channels, 0);
@@ -213,7 +213,7 @@ void join(const Chunks& chunks, const std::vector<float>& sums, std::vector<doub
   });
 }
 
-// The operation as autograd sees it.
+// The autograd function.
 template <typename T>
 struct Normalisation : torch::autograd::Function<Normalisation<T>> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& pictures, const at::Tensor& weight, const at::Tensor& bias,
@@ -306,7 +306,7 @@ bool suits(const at::Tensor& pictures, const BatchNorm& norm) {
   const bool is_precise = pictures.scalar_type() == at::kFloat || pictures.scalar_type() == at::kBFloat16;
   const auto is_pictures =
       pictures.device().is_cpu() && is_precise && pictures.dim() == 4 && pictures.is_contiguous(at::MemoryFormat::ChannelsLast);
-  // Of a single pixel there is no variance, which libtorch says.
+  // A single pixel has no variance, for which libtorch raises the error.
   if (!is_pictures || pictures.size(1) % kLanes != 0 || pictures.numel() <= pictures.size(1)) return false;
   for (const auto* of_channels : {&norm.weight, &norm.bias, &norm.running_mean, &norm.running_variance}) {
     if (!is_plain(*of_channels) || of_channels->numel() != pictures.size(1)) return false;

@@ -1,16 +1,16 @@
-// Batch normalisation of pictures in training, with the rectifier behind it.
+// Batch normalization of images in training, with an optional ReLU.
 #pragma once
 #include <memory>
 
 #include <ATen/core/Tensor.h>
 
-// What was learned of each channel, and the figures that follow the batches.
+// The parameters and running statistics of a batch normalization.
 struct BatchNorm;
 
 namespace cresset {
 
-// Normalises (N, channels, height, width), rectifies it if wanted, and lets the running figures follow; null where libtorch's own
-// operations are to do it.
+// Normalizes (N, channels, height, width), applies ReLU if requested, and updates the running statistics; null where libtorch's
+// operations must be used.
 std::unique_ptr<at::Tensor> batch_norm(const at::Tensor& pictures, const BatchNorm& norm);
 
 }  // namespace cresset

@@ -10,10 +10,10 @@
 namespace cresset {
 namespace {
 
-// Weights of a layer, up to which they stay in a core's cache while rows pass by.
+// The largest number of weights of a layer that stay in a core's cache while rows are processed.
 constexpr int64_t kMostWeights = int64_t{1} << 16;
 
-// Rows that pass through all layers together, so that what lies between the layers stays in the cache.
+// Rows that pass through all layers together, so that activations stay in the cache.
 constexpr int64_t kBlock = 64;
 
 }  // namespace
@@ -34,7 +34,7 @@ PackedLayers::PackedLayers(const std::vector<PerceptronLayer>& layers) : layers_
 
 at::Tensor PackedLayers::logits(const at::Tensor& inputs) const {
   const auto rows = inputs.size(0), classes = layers_.back().outputs;
-  // Made without the dispatcher, which takes longer than a row.
+  // Created without the dispatcher, which takes longer than a row.
   at::Tensor logits = at::detail::empty_cpu({rows, classes}, at::kFloat);
   const auto* const from = inputs.const_data_ptr<float>();
   auto* const to = logits.mutable_data_ptr<float>();
@@ -48,7 +48,7 @@ at::Tensor PackedLayers::logits(const at::Tensor& inputs) const {
   return logits;
 }
 
-// Takes a block of rows through all layers.
+// Runs a block of rows through all layers.
 void PackedLayers::pass(int64_t rows, const float* from, std::vector<std::vector<float>>& between, float* to) const {
   auto from_row = inputs();
   for (size_t i = 0; i < layers_.size(); ++i) {

@@ -1,4 +1,4 @@
-// Small linear layers with a rectifier between each two, made ready for many calls.
+// Small linear layers with ReLU between them, with weights packed for repeated calls.
 #pragma once
 #include <vector>
 
@@ -8,17 +8,17 @@ namespace cresset {
 
 class PackedLayers {
  public:
-  // Whether rows pass through these layers faster by this than by libtorch.
+  // Whether this is faster than libtorch for these layers.
   static bool suit(const std::vector<PerceptronLayer>& layers);
   // Copies the weights.
   explicit PackedLayers(const std::vector<PerceptronLayer>& layers);
   int64_t inputs() const { return layers_.front().inputs; }
-  // What the last layer gives, float32 (N, outputs), for contiguous float32 (N, inputs); by all cores, none of which waits for
-  // another between the layers. The bits of a row depend on nothing but the row.
+  // The output of the last layer, float32 (N, outputs), for contiguous float32 (N, inputs); on all cores, without
+  // synchronization between the layers. The bits of a row's result depend only on that row.
   at::Tensor logits(const at::Tensor& inputs) const;
 
  private:
-  // A layer's weights with an input a row, (inputs, outputs), and its bias, the outputs padded.
+  // A layer's weights, transposed to (inputs, outputs), and its bias, with padded outputs.
   struct Layer {
     explicit Layer(const PerceptronLayer& layer);
 

@@ -1,5 +1,5 @@
-// Larger layers are computed by the operations that autograd would run, so the bits are the same; what is saved is the record of the
-// forward pass, the engine that walks it, the dispatcher's way to each kernel (at::cpu is its end), and new memory for each gradient.
+// Larger layers use the operations that autograd would run, so the bits are the same. This saves the autograd graph, the
+// engine that executes it, the dispatch of each kernel (by calling at::cpu directly), and new memory for each gradient.
 #include "cresset-bridge/src/kernels/perceptron.h"
 
 #include <ATen/EmptyTensor.h>
@@ -24,7 +24,7 @@
 namespace cresset {
 namespace {
 
-// PyTorch's mark of a row without a label; no data set of ours has such rows.
+// PyTorch's ignore_index, the label of rows to be ignored; our data sets have no such rows.
 constexpr int64_t kIgnoredLabel = -100;
 
 }  // namespace
@@ -46,7 +46,7 @@ double Perceptron::forward(const at::Tensor& inputs, const at::Tensor& labels) {
   inputs_.assign(1, inputs.flatten(1));
   is_small_ = SmallPerceptron::suits(layers_, rows);
   if (is_small_) {
-    // Made without the dispatcher, which takes longer than to make them.
+    // Created without the dispatcher, which takes longer than the allocation.
     logits_ = at::detail::empty_cpu({rows, layers_.back().outputs()}, at::kFloat);
     loss_ = at::detail::empty_cpu({}, at::kFloat);
     return *loss_.mutable_data_ptr<float>() = small_.forward(layers_, inputs_[0].contiguous(), labels_, logits_);
@@ -82,7 +82,7 @@ void Perceptron::backward() {
     auto& layer = layers_[i];
     at::cpu::mm_out(layer.weight_gradient, gradient.t(), inputs_[i]);
     at::cpu::sum_out(layer.bias_gradient, gradient, 0);
-    // What the layer was given is 0 where the rectifier before it was shut.
+    // The layer's input is 0 where the preceding ReLU was inactive.
     if (i > 0) gradient = at::cpu::threshold_backward(at::cpu::mm(gradient, layer.weight), inputs_[i], 0);
   }
 }
@@ -96,7 +96,7 @@ std::unique_ptr<at::Tensor> Perceptron::infer(const at::Tensor& inputs) const {
   return std::make_unique<at::Tensor>(PackedLayers(layers_).logits(flat));
 }
 
-// The number of rows.
+// Checks the arguments and returns the number of rows.
 int64_t Perceptron::checked(const at::Tensor& inputs, const at::Tensor& labels) const {
   TORCH_CHECK(!layers_.empty() && inputs.device().is_cpu() && inputs.scalar_type() == at::kFloat && inputs.dim() > 1 &&
                   inputs.size(0) > 0 && inputs.numel() == inputs.size(0) * layers_.front().inputs(),

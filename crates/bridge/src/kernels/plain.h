@@ -1,10 +1,10 @@
-// What the loops of our own can walk.
+// The tensors that our loops support.
 #pragma once
 #include <ATen/core/Tensor.h>
 
 namespace cresset {
 
-// Whether its values are floats on the CPU, one after the other.
+// Whether it is a contiguous float32 tensor on the CPU.
 inline bool is_plain(const at::Tensor& tensor) {
   return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat && tensor.is_contiguous();
 }

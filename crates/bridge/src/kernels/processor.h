@@ -1,4 +1,4 @@
-// The function for the instructions that this processor has.
+// Selects a function by the CPU's instruction set.
 #pragma once
 
 #if defined(__x86_64__)
@@ -11,7 +11,7 @@
 
 namespace cresset {
 
-// The function for this processor, of those for vectors of 16, 8 and 4 floats.
+// Selects the function for this CPU, from those for vectors of 16, 8 and 4 floats.
 template <typename Function>
 Function for_processor(Function by_16, Function by_8, Function by_4) {
 #if defined(__x86_64__)

@@ -1,6 +1,6 @@
-// A tile of the result stays in registers while the depth is walked: a value of the left matrix times a vector of the right one,
-// added to a vector of the tile. The same code is compiled for each width of vectors, and the tile is as large as the registers
-// allow: 8 rows of 32 columns with AVX-512, 6 of 16 with AVX2.
+// A tile of the result stays in registers along the depth: a value of the left matrix times a vector of the right one is added
+// to a vector of the tile. The same code is compiled for each vector width, and the tile is as large as the registers allow:
+// 8 rows of 32 columns with AVX-512, 6 of 16 with AVX2.
 #include "cresset-bridge/src/kernels/product.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace cresset {
 namespace {
 
-// `Rows` rows and `Vectors` vectors of columns, from the row and the column given.
+// A tile of `Rows` rows and `Vectors` vectors of columns, from the given row and column.
 template <typename L, int Rows, int Vectors>
 [[gnu::always_inline]] inline void tile(const Product& p, int64_t row, int64_t column) {
   using V = typename L::Vector;
@@ -37,7 +37,7 @@ template <typename L, int Rows, int Vectors>
   }
   for (int i = 0; i < Rows; ++i) {
     for (int j = 0; j < Vectors; ++j) {
-      // What is no number stays so.
+      // NaN is kept.
       if (p.is_rectified) sums[i][j] = sums[i][j] < 0 ? V{} : sums[i][j];
       const auto count = std::min(width, p.columns - column - j * width);
       auto* const to = p.out + (row + i) * p.out_row + column + j * width;
@@ -50,7 +50,7 @@ template <typename L, int Rows, int Vectors>
   }
 }
 
-// All rows of some vectors of columns, by tiles of `Rows` rows and then by ever smaller ones.
+// All rows of some vectors of columns, in tiles of `Rows` rows and then in smaller ones.
 template <typename L, int Rows, int Vectors>
 [[gnu::always_inline]] inline void strip(const Product& p, int64_t row, int64_t column) {
   for (; row + Rows <= p.rows; row += Rows) tile<L, Rows, Vectors>(p, row, column);
@@ -81,7 +81,7 @@ void multiply(const Product& product) {
   by(product);
 }
 
-// By squares, whose rows and columns are both in the cache.
+// In square blocks, whose rows and columns both stay in the cache.
 void transpose(int64_t rows, int64_t columns, const float* from, int64_t from_row, float* to, int64_t to_row) {
   for (int64_t top = 0; top < rows; top += kLanes) {
     const auto bottom = std::min(rows, top + kLanes);

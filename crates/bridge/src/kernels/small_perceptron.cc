@@ -11,20 +11,20 @@
 namespace cresset {
 namespace {
 
-// Multiplications of a forward pass up to which one core by these products is faster than two by libtorch's.
+// Maximum multiplications of a forward pass for which these products on one core are faster than libtorch's on two.
 constexpr int64_t kMostWork = int64_t{1} << 22;
 
-// Probabilities that are taken for zero. Of a model that is sure of its rows, products of these would have too few bits for the
-// processor's fast way.
+// Smaller probabilities are treated as zero. For confident models, products of them would be subnormal numbers, which are
+// slow.
 constexpr float kLeast = 1e-30f;
 
 at::Tensor zeros(int64_t rows, int64_t columns) { return at::zeros({rows, columns}, at::kFloat); }
 
-// Logits (classes, columns), what is made of them, and what each probability is multiplied with.
+// Logits (classes, columns), the softmax computed from them, and the factor applied to each probability.
 struct Shares {
   int64_t classes, columns;
   const float* scores;
-  // The probabilities times `scale`, (classes, columns), and the logarithm of what they are divided by, (columns).
+  // The probabilities times `scale`, (classes, columns), and the logarithm of the softmax denominators, (columns).
   float *shares, *logarithms;
   float scale;
 };
@@ -133,7 +133,7 @@ void SmallPerceptron::backward(std::vector<PerceptronLayer>& layers) {
     auto& layer = layers[i];
     const auto inputs = layer.inputs(), outputs = layer.outputs();
     const auto* const gradient = gradients_[i].data();
-    // The first layer's lie ready if no padding is wanted.
+    // The first layer's inputs are used in place if no padding is needed.
     const auto is_ready = i == 0 && inputs % kLanes == 0;
     const auto* const examples = is_ready ? inputs_.const_data_ptr<float>() : examples_[i].data();
     if (!is_ready) transpose(inputs, rows_, values_[i].data(), columns, examples_[i].data(), padded(inputs));
@@ -165,7 +165,7 @@ void SmallPerceptron::backward(std::vector<PerceptronLayer>& layers) {
               .right_row = columns,
               .out = before,
               .out_row = columns});
-    // What the layer was given is 0 where the rectifier before it was shut.
+    // The layer's input is 0 where the preceding ReLU was inactive.
     const auto* const given = values_[i].data();
     for (int64_t at = 0; at < inputs * columns; ++at) before[at] = given[at] > 0 ? before[at] : 0;
   }

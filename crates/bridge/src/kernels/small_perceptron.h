@@ -1,4 +1,4 @@
-// The same step where the layers are small: by products of our own, on one core.
+// The training step for small layers: by our matrix products, on one core.
 #pragma once
 #include <vector>
 
@@ -15,15 +15,15 @@ struct PerceptronLayer {
   int64_t outputs() const { return weight.size(0); }
 };
 
-// Holds a batch with one row for each feature and one column for each example, so that the weights are used as they lie.
+// Stores a batch with one row per feature and one column per example, so that the weights are used in their own layout.
 class SmallPerceptron {
  public:
-  // Whether a batch of so many rows is computed faster by this than by libtorch.
+  // Whether this is faster than libtorch for a batch of this many rows.
   static bool suits(const std::vector<PerceptronLayer>& layers, int64_t rows);
   // The mean loss of float32 (N, features) with int64 (N), both contiguous. `logits`, float32 (N, classes), is filled.
   float forward(const std::vector<PerceptronLayer>& layers, const at::Tensor& inputs, const at::Tensor& labels,
                 at::Tensor& logits);
-  // Writes the gradients of the last forward pass into those of the layers.
+  // Writes the gradients of the last forward pass into the layers' gradients.
   void backward(std::vector<PerceptronLayer>& layers);
 
  private:
@@ -38,9 +38,9 @@ class SmallPerceptron {
 
   int64_t rows_ = 0;
   at::Tensor inputs_, labels_;
-  // What each layer was given, then the logits; and the gradients of what each gave: (features, examples padded).
+  // The input of each layer, then the logits; and the gradients of the layers' outputs: (features, examples padded).
   std::vector<Values> values_, gradients_;
-  // What each layer was given, once more, as (examples, features padded).
+  // The input of each layer again, as (examples, features padded).
   std::vector<Values> examples_;
 };
 

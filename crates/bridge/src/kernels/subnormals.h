@@ -1,4 +1,4 @@
-// Numbers below 1.2e-38, of which floats keep fewer bits, and with which many processors calculate a hundred times slower.
+// Subnormal numbers (below 1.2e-38), with which many CPUs calculate a hundred times slower.
 #pragma once
 #include <cstdint>
 
@@ -8,12 +8,12 @@
 
 namespace cresset {
 
-// While it lives, this thread and those of its OpenMP team take them for zero. What optimizers keep of gradients that have become
-// zero, such as those of a rectifier that is shut for all examples, else shrinks to such numbers and stays there: rounding never
-// makes it zero.
+// While it exists, this thread and its OpenMP team treat subnormal numbers as zero. Otherwise the moments of gradients that
+// have become zero, such as those of a ReLU that is inactive for all examples, shrink to subnormal numbers and stay there:
+// rounding never makes them zero.
 class FlushedSubnormals {
  public:
-  // `threads` is the size of the team that works meanwhile; 0 changes nothing.
+  // `threads` is the size of the OpenMP team in use; 0 changes nothing.
   explicit FlushedSubnormals([[maybe_unused]] int threads) {
 #if defined(__x86_64__)
     threads_ = threads;
@@ -32,7 +32,7 @@ class FlushedSubnormals {
 
  private:
 #if defined(__x86_64__)
-  // The bits "flush to zero", for results, and "denormals are zeros", for what is calculated with.
+  // The bits "flush to zero", for results, and "denormals are zeros", for operands.
   static constexpr uint32_t kFlush = 0x8040;
 
   void set(uint32_t state) const {

@@ -1,5 +1,5 @@
-// libtorch has an operation for each part of it, and each walks the rows anew: with few classes, log_softmax and argmax take as
-// long as the layers of a small model.
+// libtorch needs one operation for each part, and each makes another pass over the rows: with few classes, log_softmax and
+// argmax take as long as the layers of a small model.
 #include "cresset-bridge/src/kernels/tally.h"
 
 #include <algorithm>
@@ -15,10 +15,10 @@
 namespace cresset {
 namespace {
 
-// Rows that a thread takes at once, some microseconds of work.
+// Rows per task of a thread, some microseconds of work.
 constexpr int64_t kGrain = 1024;
 
-// Some rows, and what is found of each: its loss and the place of its greatest value.
+// Some rows, and their results: the loss and the index of the largest logit.
 struct Rows {
   int64_t count, classes;
   const float* scores;
@@ -27,7 +27,7 @@ struct Rows {
   int64_t* places;
 };
 
-// The place of the greatest of `count` values, the first of equal ones; one that is no number counts as the greatest.
+// The index of the largest of `count` values, the first among equal ones; NaN counts as the largest.
 int64_t greatest(const float* values, int64_t count) {
   int64_t place = 0;
   for (int64_t i = 0; i < count; ++i) {
@@ -37,7 +37,7 @@ int64_t greatest(const float* values, int64_t count) {
   return place;
 }
 
-// As many rows at once as a vector has floats, which lie in `turned` with a class a row.
+// As many rows at once as a vector has floats; they are in `turned`, transposed to one class per row.
 template <typename L>
 [[gnu::always_inline]] inline void examine(const Rows& r, float* turned) {
   using V = typename L::Vector;
@@ -56,7 +56,7 @@ template <typename L>
       exponentiate<L>(share);
       total += share;
     }
-    // Singly from memory: values of a vector in a register have no addresses.
+    // Element by element through memory: elements of a vector register have no address.
     float totals[L::width], mosts[L::width];
     int32_t found[L::width];
     std::memcpy(totals, &total, sizeof total);
@@ -99,7 +99,7 @@ void Tally::add(const at::Tensor& logits, const at::Tensor& labels) {
     examine({end - begin, classes, score + begin * classes, truth + begin, losses.data() + begin, places.data() + begin},
             turned.data());
   });
-  // One after the other and in float64, so that the sum is the same whatever the number of threads.
+  // Sequentially and in float64, so that the sum does not depend on the number of threads.
   for (int64_t row = 0; row < rows; ++row) {
     loss_ += losses[row];
     ++pairs_[truth[row] * classes + places[row]];

@@ -1,4 +1,4 @@
-// The losses and the confusion matrix of logits on the CPU, in one way over them.
+// The loss and confusion matrix of logits on the CPU, computed in one pass.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -11,11 +11,11 @@ namespace cresset {
 class Tally {
  public:
   explicit Tally(int64_t classes) : classes_(classes), pairs_(classes * classes) {}
-  // Takes in float32 (N, classes) and int64 (N).
+  // Adds a batch: float32 (N, classes) and int64 (N).
   void add(const at::Tensor& logits, const at::Tensor& labels);
   // The sum of the cross-entropy over all rows.
   double loss() const { return loss_; }
-  // How often each pair of label and greatest logit came, (label, greatest) in rows of a matrix.
+  // The confusion matrix, row-major: (label, predicted class).
   const std::vector<uint64_t>& pairs() const { return pairs_; }
 
  private:

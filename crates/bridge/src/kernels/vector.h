@@ -1,5 +1,5 @@
-// Vectors of floats, in the widths that processors of our time have: a computation is written once, as a template of `Lanes`, and
-// compiled for each width by functions that are marked with the instructions they may use.
+// Vectors of floats in the widths of current CPUs: a computation is written once, as a template of `Lanes`, and compiled for
+// each width by functions marked with the instruction set that they may use.
 #pragma once
 #include <cstdint>
 
@@ -9,15 +9,15 @@
 
 namespace cresset {
 
-// Vectors of `Width` floats, and of as many whole numbers.
+// Vectors of `Width` floats, and of `Width` integers.
 template <int Width>
 struct Lanes {
   static constexpr int64_t width = Width;
   typedef float Vector __attribute__((vector_size(Width * sizeof(float))));
   typedef int32_t Whole __attribute__((vector_size(Width * sizeof(float))));
-  // The same in memory, at any address that a float can have.
+  // The same in memory, with the alignment of a float.
   typedef float Stored __attribute__((vector_size(Width * sizeof(float)), aligned(alignof(float)), may_alias));
-  // As many of bfloat16 in memory.
+  // As many bfloat16 values in memory.
   typedef uint16_t Halves __attribute__((vector_size(Width * sizeof(uint16_t)), aligned(alignof(uint16_t)), may_alias));
 };
 
@@ -48,7 +48,7 @@ template <typename L>
   at<L>(values) = vector;
 }
 
-// Rounds to the nearest, and to the even one of two; what is no number stays so.
+// Rounds to nearest, ties to even; NaN stays NaN.
 template <typename L>
 [[gnu::always_inline]] inline void write(c10::BFloat16* values, const typename L::Vector& vector) {
   using Whole = typename L::Whole;
@@ -57,18 +57,18 @@ template <typename L>
   *reinterpret_cast<typename L::Halves*>(values) = __builtin_convertvector(halves, typename L::Halves);
 }
 
-// Makes e to the power of each value, to 2 units in the last place, between 2⁻¹²⁶ and 2¹²⁷. The power of two is split off, and the rest, at
-// most half of the logarithm of 2, goes through the polynomial of the Cephes library (S. L. Moshier), which has its minimax coefficients.
+// e to the power of each value, to 2 units in the last place, between 2⁻¹²⁶ and 2¹²⁷. The power of two is split off, and the
+// remainder, at most ln(2) / 2, goes through the polynomial of the Cephes library (S. L. Moshier), with its minimax coefficients.
 template <typename L>
 [[gnu::always_inline]] inline void exponentiate(typename L::Vector& x) {
   using V = typename L::Vector;
   constexpr float most = 87.33654f;
   x = x > most ? V{} + most : x;
   x = x < -most ? V{} - most : x;
-  // Adding it leaves no place for fractions, so that the sum is rounded to a whole number.
+  // Adding it leaves no bits for a fraction, so the sum is rounded to an integer.
   constexpr float round = 12582912;
   const V powers = (x * 1.44269504f + round) - round;
-  // The logarithm of 2 in two parts, the first of which has zeros at its end.
+  // ln(2) in two parts; the first ends in zero bits.
   const V rest = (x - powers * 0.693359375f) + powers * 2.12194440e-4f;
   V sum = V{} + 1.9875691500e-4f;
   sum = sum * rest + 1.3981999507e-3f;
@@ -77,7 +77,7 @@ template <typename L>
   sum = sum * rest + 1.6666665459e-1f;
   sum = sum * rest + 5.0000001201e-1f;
   sum = sum * rest * rest + rest + 1;
-  // A float is a power of two by its exponent alone, 23 bits up and 127 too large.
+  // A float with zero mantissa is a power of two: the exponent is at bit 23, with a bias of 127.
   const auto exponents = (__builtin_convertvector(powers, typename L::Whole) + 127) << 23;
   x = sum * reinterpret_cast<V>(exponents);
 }
