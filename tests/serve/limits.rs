@@ -50,7 +50,7 @@ fn what_is_no_input_is_refused_with_the_reason() {
         ("application/json", b"{\"image\": \"AAAA\"}", 422, "not an image in a supported format"),
         ("text/csv", b"", 422, "empty"),
         ("text/csv", b"1,2\n", 422, "line 1: the row has 2 value(s)"),
-        ("image/png", b"", 422, "no picture"),
+        ("image/png", b"", 422, "this is not an image in a supported format"),
         ("image/png", &damaged, 422, "damaged"),
         ("text/plain", b"1,2", 415, "application/json"),
         ("", b"1,2", 415, "Content-Type"),
