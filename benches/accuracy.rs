@@ -21,7 +21,7 @@ const GOALS: [(&str, f64); 6] =
 const SEEDS: usize = 5;
 
 /// Number of concurrent runs, one thread each.
-const AT_ONCE: usize = 2;
+const CONCURRENT: usize = 2;
 
 /// A run's accuracy in percent, and its duration in minutes.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +76,7 @@ fn train_all(recipes: &[String]) -> Vec<Figures> {
         }
     };
     let mut done: Vec<_> = thread::scope(|scope| {
-        let workers = [(); AT_ONCE].map(|()| scope.spawn(work));
+        let workers = [(); CONCURRENT].map(|()| scope.spawn(work));
         workers.into_iter().flat_map(|worker| worker.join().expect("the runs succeed")).collect()
     });
     done.sort_by_key(|(run, _)| *run);

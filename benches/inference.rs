@@ -29,7 +29,7 @@ fn main() {
     println!("| inputs/s of whole programs | cresset | cresset --threads 1 | Python | ratio | ratio |");
     println!("| --- | --- | --- | --- | --- | --- |");
     let pictures = folder.path().join("pictures");
-    write_pictures(&pictures, &rows);
+    write_images(&pictures, &rows);
     programs("folder", PICTURES, &mlp, &pictures);
     let many: Vec<_> = rows.iter().map(String::as_str).cycle().take(ROWS).collect();
     let table = folder.path().join("rows.csv");
@@ -38,7 +38,7 @@ fn main() {
 }
 
 /// Writes digits as PNG files of 32 × 32 pixels.
-fn write_pictures(folder: &Path, rows: &[String]) {
+fn write_images(folder: &Path, rows: &[String]) {
     std::fs::create_dir_all(folder).expect("a folder");
     for (number, row) in rows.iter().cycle().take(PICTURES).enumerate() {
         let cells: Vec<u32> = row.split(',').map(|cell| cell.parse().expect("a number")).collect();

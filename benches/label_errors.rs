@@ -15,13 +15,13 @@ use rand::seq::SliceRandom;
 const FLIPPED: f64 = 0.05;
 
 /// The fraction of the ranking that is inspected.
-const LOOKED_AT: f64 = 0.07;
+const INSPECTED: f64 = 0.07;
 
 fn main() {
     support::enter_checkout();
     let digits = std::fs::read_to_string("data/digits.csv").expect("`make data` fetches the digits");
     let rows: Vec<_> = digits.lines().map(|line| line.rsplit_once(',').expect("a row has a label")).collect();
-    println!("seed  labels flipped  found in the top {:.0} % of the ranking", 100. * LOOKED_AT);
+    println!("seed  labels flipped  found in the top {:.0} % of the ranking", 100. * INSPECTED);
     let mut shares = Vec::new();
     for seed in 0..10 {
         let flipped = flip(rows.len(), seed);
@@ -29,7 +29,7 @@ fn main() {
         let data = folder.path().join("digits.csv");
         std::fs::write(&data, table(&rows, &flipped)).expect("the table is written");
         let ranking = ranking(&data, &folder.path().join("run"), seed);
-        let first = &ranking[..(LOOKED_AT * rows.len() as f64) as usize];
+        let first = &ranking[..(INSPECTED * rows.len() as f64) as usize];
         let found = flipped.iter().filter(|(row, _)| first.contains(row)).count();
         let share = found as f64 / flipped.len() as f64;
         println!("{seed:>4}  {:>14}  {found} ({:.1} %)", flipped.len(), 100. * share);

@@ -15,7 +15,7 @@ use crate::contest::{Contestant, Scale, compete, own, python, serve};
 use crate::table::{Row, Verdict};
 
 /// Images of a full run; a quick run uses a fifth.
-const PICTURES: usize = 1500;
+const IMAGES: usize = 1500;
 const BATCH: u32 = 64;
 const CORES: usize = 2;
 
@@ -25,8 +25,8 @@ const WORKERS: [&str; 4] = ["0", "1", "2", "3"];
 /// Measures the group.
 pub fn measure(scale: Scale) -> Vec<Verdict> {
     let folder = tempfile::tempdir().expect("a folder for the images");
-    let count = if scale == Scale::Full { PICTURES } else { PICTURES / 5 };
-    let bytes = write_pictures(folder.path(), count);
+    let count = if scale == Scale::Full { IMAGES } else { IMAGES / 5 };
+    let bytes = write_images(folder.path(), count);
     let mut ours = own("pictures", CORES);
     ours.arg(folder.path());
     let mut contestants = vec![Contestant::waiting("cresset", ours)];
@@ -79,7 +79,7 @@ pub fn work(arguments: &[String]) {
 }
 
 /// Writes two classes of images with shapes of all sizes, like photographs, and some noise. Returns their size in bytes.
-fn write_pictures(folder: &Path, count: usize) -> u64 {
+fn write_images(folder: &Path, count: usize) -> u64 {
     let mut bytes = 0;
     for number in 0..count {
         let class = folder.join(["a", "b"][number % 2]);

@@ -50,7 +50,7 @@ std::string text(c10d::Store& store, const std::string& key) {
 }
 
 // A unique name that process 0 creates and sends to the others. A process must not accept a name that was sent in an earlier
-// run, so each asks under a key of its own, and the answer under that key is new.
+// run, so each asks under a unique key, and the answer under that key is new.
 std::string agreed_name(c10d::Store& store, int rank, int size, Milliseconds timeout) {
   const auto own = fresh_name();
   if (rank > 0) {

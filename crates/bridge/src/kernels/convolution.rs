@@ -80,7 +80,7 @@ mod tests {
                 let [own, theirs, exact] = [&own, &theirs, &wide].map(|tensors| tensors[index].grad());
                 assert_eq!((own.kind(), own.stride()), (Kind::Float, theirs.stride()));
                 let [ours, theirs] = [own, theirs].map(|found| error(&[found], std::slice::from_ref(&exact)));
-                assert!(ours <= 1.5 * theirs + 1e-3, "{side}, {index}: {ours} beside {theirs}");
+                assert!(ours <= 1.5 * theirs + 1e-3, "{side}, {index}: {ours} vs. {theirs}");
             }
         }
     }

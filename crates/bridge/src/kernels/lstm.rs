@@ -94,7 +94,7 @@ mod tests {
             let right = all(&wide_x, &wide_weights, by_libtorch(&wide_x, &wide_weights));
             let libtorch = error(&all(&x, &weights, by_libtorch(&x, &weights)), &right);
             let own = error(&all(&x, &weights, by_formulas(&x, &weights).unwrap()), &right);
-            assert!(own < 2. * libtorch + 1e-6, "{length} × {rows}: {own:e} beside {libtorch:e}");
+            assert!(own < 2. * libtorch + 1e-6, "{length} × {rows}: {own:e} vs. {libtorch:e}");
         }
     }
 

@@ -124,7 +124,7 @@ mod tests {
         let (own, theirs) = (all(&y, &own), all(&of_theirs, &theirs));
         for (index, exact) in all(&of_exact, &exact).chunks(1).enumerate() {
             let [ours, theirs] = [&own, &theirs].map(|found| error(&found[index..=index], exact));
-            assert!(ours <= 2. * theirs + least, "{kind:?}, {sizes:?}, {index}: {ours} beside {theirs}");
+            assert!(ours <= 2. * theirs + least, "{kind:?}, {sizes:?}, {index}: {ours} vs. {theirs}");
         }
     }
 

@@ -159,7 +159,7 @@ mod tests {
                     assert_eq!(own != autograd, has_vectors(), "{widths:?}");
                 }
                 let (own, autograd) = (error(&own, &right), error(&autograd, &right));
-                assert!(own < 2. * autograd + 1e-6, "{widths:?}, {rows} rows: {own:e} beside {autograd:e}");
+                assert!(own < 2. * autograd + 1e-6, "{widths:?}, {rows} rows: {own:e} vs. {autograd:e}");
             }
         }
     }

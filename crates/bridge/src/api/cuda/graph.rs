@@ -19,9 +19,9 @@ pub struct Graph {
 unsafe impl Send for Graph {}
 
 /// Leaves the side stream on drop, including after a panic.
-struct Aside<'a>(&'a Graph);
+struct SideStreamGuard<'a>(&'a Graph);
 
-impl Drop for Aside<'_> {
+impl Drop for SideStreamGuard<'_> {
     fn drop(&mut self) {
         if let Err(problem) = self.0.act(self.0.plugin.0.graph_leave) {
             // Otherwise later work would silently run on the wrong stream.
@@ -48,7 +48,7 @@ impl Graph {
     /// initialize themselves on their first use of a stream, which is not allowed during capture.
     pub fn aside<R>(&mut self, work: impl FnOnce() -> R) -> Result<R> {
         self.act(self.plugin.0.graph_enter)?;
-        let _aside = Aside(self);
+        let _aside = SideStreamGuard(self);
         Ok(work())
     }
 
@@ -63,7 +63,7 @@ impl Graph {
         work: impl FnOnce() -> std::result::Result<R, E>,
     ) -> std::result::Result<R, E> {
         self.act(self.plugin.0.graph_enter)?;
-        let _aside = Aside(self);
+        let _aside = SideStreamGuard(self);
         let recorded = self.act(self.plugin.0.graph_begin).map_err(E::from).and_then(|()| {
             let result = catch_unwind(AssertUnwindSafe(work))
                 .unwrap_or_else(|panic| Err(E::from(Error(message(&*panic)))))?;
