@@ -104,7 +104,7 @@ pub(super) fn raw_feed(
 ) -> Box<dyn EvaluationLoader> {
     match EncodedExamples::of(dataset, config.threads.count().into(), config.reading.max_bad_share) {
         Some(gallery) => Box::new(StreamEvaluationLoader::new(&gallery, rows, None, device)),
-        None => Box::new(MemoryExamples::ready(TensorDataset::of(&dataset, rows, device))),
+        None => Box::new(MemoryExamples::ready(TensorDataset::of(dataset, rows, device))),
     }
 }
 

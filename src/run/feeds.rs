@@ -43,17 +43,17 @@ impl Sources<'_> {
     /// Feeds of examples in memory.
     pub(crate) fn in_memory(self) -> Feeds {
         let Sources { config, dataset, split, corrected, device, .. } = self;
-        let train = TrainTensors(TensorDataset::of(&dataset, &split.train, device));
+        let train = TrainTensors(TensorDataset::of(dataset, &split.train, device));
         let preprocessing = match corrected {
             None => Preprocessing::fit(dataset, &train, config.reading.missing),
             Some(_) => {
                 let own =
-                    TrainTensors(TensorDataset::of(&dataset, &own_rows(&split.train, corrected), device));
+                    TrainTensors(TensorDataset::of(dataset, &own_rows(&split.train, corrected), device));
                 Preprocessing::fit(dataset, &own, config.reading.missing)
             }
         };
         let (validation, share, test) = self.evaluation_feeds(|rows| {
-            Box::new(MemoryExamples::raw(TensorDataset::of(&dataset, rows, device), &preprocessing))
+            Box::new(MemoryExamples::raw(TensorDataset::of(dataset, rows, device), &preprocessing))
         });
         let augmentation = self.augmentation;
         let augmenter = dataset.range.filter(|_| !augmentation.is_none());

@@ -14,18 +14,18 @@
 mod brackets;
 mod distribution;
 mod number_options;
-mod search;
 mod settings;
 mod space;
+mod study;
 #[cfg(test)]
 mod tests;
 mod trials;
 
 pub use brackets::{Bracket, Rung};
 pub use distribution::Distribution;
-pub use search::{Finished, Search, Step, Watch};
 pub use settings::{Goal, Method, Settings};
 pub use space::{Parameter, Space};
+pub use study::{Finished, Search, Step, Watch};
 pub use trials::{Trial, TrialState};
 
 /// Copy of the search space in the search folder.

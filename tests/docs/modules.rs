@@ -41,7 +41,7 @@ fn path(imports: &Imports, from: &str, to: &str) -> Option<Vec<String>> {
         }
         let next = imports.get(last).into_iter().flat_map(|imported| imported.keys());
         waiting
-            .extend(next.filter(|name| seen.insert(name)).map(|name| [&path[..], &[name.clone()]].concat()));
+            .extend(next.filter(|name| seen.insert(name)).map(|name| [&path[..], std::slice::from_ref(name)].concat()));
     }
     None
 }

@@ -37,7 +37,9 @@ fn the_default_job_prints_what_is_shown() {
 }
 
 /// What the README shows of a program: the language, the example, and the example's arguments in place of file names.
-const SHOWN: [(&str, &str, [(&str, &str); 2]); 2] = [
+type Shown = (&'static str, &'static str, [(&'static str, &'static str); 2]);
+
+const SHOWN: [Shown; 2] = [
     (
         "python",
         "python/classify.py",

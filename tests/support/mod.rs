@@ -164,7 +164,7 @@ pub fn assert_same_bits(a: &Path, b: &Path) {
 
 /// The first `count` examples of a data set, raw: (N, features).
 pub fn first_rows(dataset: &Dataset, count: i64) -> Tensor {
-    TensorDataset::of(&dataset, &(0..count).collect::<Vec<_>>(), Device::Cpu).inputs
+    TensorDataset::of(dataset, &(0..count).collect::<Vec<_>>(), Device::Cpu).inputs
 }
 
 /// A folder of color pictures, 40 pixels wide and high, so many of each of three classes: mostly red, green or blue.
