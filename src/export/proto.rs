@@ -8,6 +8,7 @@
 pub(crate) struct Message(Vec<u8>);
 
 const VARINT: u64 = 0;
+#[cfg(feature = "tensorboard")]
 const FIXED_64: u64 = 1;
 const BYTES: u64 = 2;
 const FIXED_32: u64 = 5;
@@ -39,6 +40,7 @@ impl Message {
     }
 
     /// Adds a double.
+    #[cfg(feature = "tensorboard")]
     pub fn double(mut self, field: u64, value: f64) -> Self {
         self.varint(field << 3 | FIXED_64);
         self.0.extend(value.to_le_bytes());
@@ -46,6 +48,7 @@ impl Message {
     }
 
     /// Adds a packed repeated double.
+    #[cfg(feature = "tensorboard")]
     pub fn doubles(self, field: u64, values: &[f64]) -> Self {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.bytes(field, &bytes)
@@ -75,6 +78,7 @@ impl Message {
     }
 
     /// Adds the fields of another message of the same type.
+    #[cfg(feature = "tensorboard")]
     pub fn and(mut self, other: Message) -> Self {
         self.0.extend(other.0);
         self
@@ -108,7 +112,9 @@ mod tests {
         let minus_two = [0x08, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         assert_eq!(Message::new().int(1, -2).into_bytes(), minus_two);
         assert_eq!(Message::new().float(2, 1.).into_bytes(), [0x15, 0, 0, 0x80, 0x3f]);
+        #[cfg(feature = "tensorboard")]
         assert_eq!(Message::new().double(1, 1.).into_bytes(), [0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]);
+        #[cfg(feature = "tensorboard")]
         assert_eq!(Message::new().doubles(6, &[1.]).into_bytes(), [0x32, 8, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]);
     }
 }

@@ -15,7 +15,7 @@
 //! one-hot and `null` for missing values. `model_version` is the optional name of the served model.
 //!
 //! [`Writer::add`] returns once the correction is on disk. A process that is killed while writing leaves at most one incomplete
-//! line, which [`read`] skips and the next writer terminates.
+//! line, which [`read()`] skips and the next writer terminates.
 
 mod corrections;
 mod read;

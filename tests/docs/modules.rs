@@ -40,8 +40,10 @@ fn path(imports: &Imports, from: &str, to: &str) -> Option<Vec<String>> {
             return Some(path);
         }
         let next = imports.get(last).into_iter().flat_map(|imported| imported.keys());
-        waiting
-            .extend(next.filter(|name| seen.insert(name)).map(|name| [&path[..], std::slice::from_ref(name)].concat()));
+        waiting.extend(
+            next.filter(|name| seen.insert(name))
+                .map(|name| [&path[..], std::slice::from_ref(name)].concat()),
+        );
     }
     None
 }

@@ -101,7 +101,7 @@ fn a_schedule_that_ends_with_the_run_keeps_its_epochs() {
     succeed(["train", "--epochs", "1", "--schedule", "cosine", "--out", text(&out)]);
     let refused = run(["train", "--resume", text(&out), "--epochs", "2"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains("follows the schedule cosine"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("with the learning rate schedule cosine"), "{}", stderr(&refused));
 }
 
 /// A limit on the size of files stands for the full disk: both refuse a write in the middle of a file.

@@ -55,7 +55,7 @@ fn a_finished_run_says_so_and_takes_no_fewer_epochs() {
     let before = (support::bits(&out), std::fs::read(out.join("config.toml")).unwrap());
     let fewer = run(["train", "--resume", text(&out), "--epochs", "2"]);
     assert_eq!(fewer.status.code(), Some(2), "{}", stderr(&fewer));
-    assert!(stderr(&fewer).contains("--epochs 2 is less than the 4 epochs"), "{}", stderr(&fewer));
+    assert!(stderr(&fewer).contains("--epochs 2 is less than the 4 finished epochs"), "{}", stderr(&fewer));
     for same in
         [vec!["train", "--resume", text(&out)], vec!["train", "--resume", text(&out), "--epochs", "4"]]
     {

@@ -145,5 +145,5 @@ fn what_cannot_be_resumed_is_refused_and_left_as_it_is() {
     assert!(stderr(&output).contains("last.safetensors: not a checkpoint of cresset, or damaged"));
     std::fs::remove_file(&last).unwrap();
     let output = run(["train", "--resume", text(&out)]);
-    assert!(stderr(&output).contains("no checkpoint yet"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no checkpoint to resume from"), "{}", stderr(&output));
 }

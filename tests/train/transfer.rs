@@ -93,9 +93,9 @@ fn of_several_copies_in_a_file_the_one_that_is_taken_is_named_and_can_be_chosen(
     };
     refuse(
         &["--init", text(&copies), "--init-key", "ema"],
-        &["below the key `ema`", "`teacher` (", "`optimizer` ("],
+        &["under the key `ema`", "`teacher` (", "`optimizer` ("],
     );
-    refuse(&["--init-key", "ema"], &["it goes with --init FILE"]);
+    refuse(&["--init-key", "ema"], &["--init FILE"]);
 
     // The body of a model whose layers are numbered, as fastai has them: only names of inner blocks are the model's.
     let numbered = path("numbered.safetensors");

@@ -12,6 +12,7 @@ enum Screen {
     /// Lines are printed above the bar.
     Bar(ProgressBar),
     /// Lines are buffered until the dashboard closes.
+    #[cfg(feature = "tui")]
     Full(Vec<u8>),
 }
 
@@ -28,11 +29,13 @@ pub fn show_bar(bar: &ProgressBar) {
 }
 
 /// Buffers lines from now on.
+#[cfg(feature = "tui")]
 pub fn start_full_screen() {
     *screen() = Screen::Full(Vec::new());
 }
 
 /// The last buffered line.
+#[cfg(feature = "tui")]
 pub fn last_buffered_line() -> Option<String> {
     match &*screen() {
         Screen::Full(buffer) => String::from_utf8_lossy(buffer).lines().next_back().map(str::to_string),
@@ -43,9 +46,13 @@ pub fn last_buffered_line() -> Option<String> {
 /// Prints the buffered lines, and writes lines to the terminal directly from now on.
 pub fn release() {
     let before = std::mem::replace(&mut *screen(), Screen::Nothing);
-    if let Screen::Full(buffer) = before {
-        // An error is ignored: standard error may be closed.
-        let _ = io::stderr().write_all(&buffer);
+    match before {
+        #[cfg(feature = "tui")]
+        Screen::Full(buffer) => {
+            // An error is ignored: standard error may be closed.
+            let _ = io::stderr().write_all(&buffer);
+        }
+        _ => {}
     }
 }
 
@@ -63,6 +70,7 @@ impl Write for Lines {
         match &mut *screen() {
             Screen::Nothing => io::stderr().write_all(bytes)?,
             Screen::Bar(bar) => bar.suspend(|| io::stderr().write_all(bytes))?,
+            #[cfg(feature = "tui")]
             Screen::Full(buffer) => buffer.extend(bytes),
         }
         Ok(bytes.len())

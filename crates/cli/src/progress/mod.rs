@@ -10,7 +10,9 @@ use cresset::train::{Callback, EpochRecord, Flow, Training};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::screen;
-pub use figures::{Figures, Pace, duration, rounded, short};
+pub use figures::Pace;
+#[cfg(feature = "tui")]
+pub use figures::{Figures, duration, rounded, short};
 
 /// A progress bar for the current epoch and a line for each finished one. Without a terminal (a file, CI), it prints a line every
 /// minute of a long epoch instead of the bar.

@@ -89,12 +89,13 @@ impl DisplayOptions {
 impl Display {
     /// The callbacks that show a run.
     pub fn callbacks(&mut self) -> CallbackList<'_> {
-        let mut callbacks = CallbackList(vec![&mut *self.shown]);
+        #[allow(unused_mut, reason = "only event files are added")]
+        let mut callbacks: Vec<&mut dyn Callback> = vec![&mut *self.shown];
         #[cfg(feature = "tensorboard")]
         if let Some(events) = &mut self.events {
-            callbacks.0.push(events);
+            callbacks.push(events);
         }
-        callbacks
+        CallbackList(callbacks)
     }
 
     /// Closes the display of a run that ended, complete or not.
