@@ -184,7 +184,7 @@ fn the_page_is_seen_at_the_width_of_a_phone_and_of_a_desk_light_and_dark() {
             let shown = browser.text(".plot output");
             assert!(shown.starts_with("epoch ") && shown.contains("validation 0."), "{shown}");
             browser.photograph(&pictures.join(format!("{name}-{width}-{scheme}.png")));
-            browser.value("document.querySelector('#mistakes').scrollIntoView()");
+            browser.value("document.querySelector('#most-confident-errors').scrollIntoView()");
             browser.photograph(&pictures.join(format!("{name}-{width}-{scheme}-mistakes.png")));
             assert_eq!(browser.complaints(), [""; 0]);
         }

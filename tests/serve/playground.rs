@@ -36,6 +36,11 @@ fn assert_fits(browser: &mut Browser) {
     assert!(widths[0].as_f64() <= widths[1].as_f64(), "the page is wider than the window: {widths}");
 }
 
+/// What the page says of so many corrections.
+fn total(corrections: usize) -> String {
+    format!("{corrections} correction{} in total", if corrections == 1 { "" } else { "s" })
+}
+
 #[test]
 #[ignore = "needs ChromeDriver: make test-browser"]
 fn a_drawn_digit_is_recognised_explained_and_corrected() {
@@ -80,10 +85,7 @@ fn a_drawn_digit_is_recognised_explained_and_corrected() {
         browser.click("#classes li:nth-child(3) button");
         browser.wait_for("document.querySelector('#kept').innerText != ''");
         let kept = browser.text("#kept");
-        assert!(
-            kept.starts_with("Saved as 2.") && kept.contains(&format!("{} in total", number + 1)),
-            "{kept}"
-        );
+        assert!(kept.starts_with("Saved as 2.") && kept.contains(&total(number + 1)), "{kept}");
         let set = feedback::read(&run.join("feedback")).unwrap();
         let last = set.corrections.last().unwrap();
         assert_eq!((last.correction.as_str(), last.answer.class.as_str()), ("2", "7"));
@@ -148,7 +150,7 @@ fn a_row_of_a_table_is_edited_and_pasted_and_a_token_is_asked_for() {
     browser.type_into("#field-3", "\u{e003}");
     browser.wait_for("document.querySelector('#problem').hidden");
     browser.click("#classes li:nth-child(2) button");
-    browser.wait_for("document.querySelector('#kept').innerText.includes('1 in total')");
+    browser.wait_for(&format!("document.querySelector('#kept').innerText.includes('{}')", total(1)));
     photograph(&mut browser, "table");
     let set = feedback::read(&run.join("feedback")).unwrap();
     assert_eq!(json!(set.corrections[0].input), json!({ "values": [5.1f32, 3.5f32, 1.4f32, 0.2f32] }));
@@ -187,8 +189,8 @@ fn a_model_learns_in_the_browser_what_it_did_not_know() {
         assert_ne!(answer, "1", "the model knows this already");
         browser.click("#classes li:nth-child(2) button");
         browser.wait_for(&format!(
-            "document.querySelector('#kept').innerText.includes('{} in total')",
-            number + 1
+            "document.querySelector('#kept').innerText.includes('{}')",
+            total(number + 1)
         ));
     }
 
