@@ -9,7 +9,7 @@ use serde_json::Value;
 /// What TensorBoard reads in a folder: an object of scalars, histograms, pictures and hyper-parameters.
 fn read(run: &Path) -> Value {
     let python = std::env::var("CRESSET_PYTHON_TENSORBOARD").expect("set by `make test`");
-    let script = support::root().join("tests/runs/tensorboard.py");
+    let script = support::root().join("tests/runs/read_events.py");
     let output = Command::new(python).arg(script).arg(run).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     serde_json::from_slice(&output.stdout).unwrap()
