@@ -17,11 +17,11 @@ use crate::model::Network;
 /// # use cresset::error::Result;
 /// # use cresset::loader::Batch;
 /// # use cresset::model::Network;
-/// # use cresset::train::{Learner, Outcome, Plan};
+/// # use cresset::train::{Learner, StepOutcome, Plan};
 /// # fn train(network: &Network, batches: impl Iterator<Item = Batch>) -> Result<()> {
 /// let mut learner = Learner::new(&Plan::new(10, 32, 0.001), network)?;
 /// for batch in batches {
-///     if let Outcome::Learned { loss, .. } = learner.step(network, &batch, 1e-3)? {
+///     if let StepOutcome::Learned { loss, .. } = learner.step(network, &batch, 1e-3)? {
 ///         println!("{}", loss.double_value(&[]));
 ///     }
 /// }
