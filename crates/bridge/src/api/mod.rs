@@ -17,6 +17,7 @@ pub mod random;
 mod recording;
 #[cfg(feature = "distributed")]
 pub mod reducer;
+mod rendezvous;
 pub mod script;
 #[cfg(not(feature = "distributed"))]
 mod without_distributed;

@@ -45,15 +45,18 @@ static RUNS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
 impl Kernel {
     /// Whether the kernel is enabled in this process.
     pub fn is_enabled(self) -> bool {
-        IS_ENABLED[self as usize].load(Ordering::Relaxed)
+        match self {
+            Kernel::DecimalParser => cresset_decimals::is_enabled(),
+            _ => IS_ENABLED[self as usize].load(Ordering::Relaxed),
+        }
     }
 
     /// Enables or disables the kernel for the whole process. All kernels are enabled initially. Objects created while a kernel
     /// was enabled, such as a compiled module, keep using it.
     pub fn set_enabled(self, is_enabled: bool) {
-        IS_ENABLED[self as usize].store(is_enabled, Ordering::Relaxed);
-        if self == Kernel::DecimalParser {
-            cresset_decimals::set_enabled(is_enabled);
+        match self {
+            Kernel::DecimalParser => cresset_decimals::set_enabled(is_enabled),
+            _ => IS_ENABLED[self as usize].store(is_enabled, Ordering::Relaxed),
         }
     }
 
