@@ -93,13 +93,11 @@ impl Error {
 }
 
 impl WithPath for Error {
-    fn moved(mut self, from: &Path, to: &Path) -> Self {
-        if let Error::Io { path, .. } | Error::Artifact { path, .. } = &mut self
-            && let Ok(rest) = path.strip_prefix(from)
-        {
-            *path = if rest.as_os_str().is_empty() { to.to_path_buf() } else { to.join(rest) };
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Error::Io { path, .. } | Error::Artifact { path, .. } => Some(path),
+            _ => None,
         }
-        self
     }
 }
 

@@ -25,6 +25,7 @@ use cresset_options::headings::{AUGMENTATION, DATA, EVALUATION, HARDWARE, MODEL,
 pub(crate) use file::checked;
 pub use file::{Setting, canonical};
 pub use model::ModelChoice;
+pub(crate) use model::OWN;
 pub(crate) use portable::portable;
 use values::{augmentation, model};
 

@@ -19,7 +19,8 @@ pub enum ModelChoice<'a> {
 /// The extensions of TorchScript files.
 const EXTENSIONS: [&str; 4] = ["pt", "pth", "ts", "torchscript"];
 
-const OWN: &str = "own:";
+/// The prefix of the names of custom models.
+pub(crate) const OWN: &str = "own:";
 
 impl<'a> ModelChoice<'a> {
     /// Parses a value of the option.

@@ -1,9 +1,6 @@
 //! Converts the options of a run to a training plan.
 
-use cresset_options::OptionSet;
-
-use super::portable::is_path;
-use super::{Config, canonical};
+use super::{Config, canonical, portable};
 use crate::train::{Identity, Plan};
 
 impl Config {
@@ -16,7 +13,7 @@ impl Config {
             options: self.training.clone(),
             identity: self.identity(),
             canonical,
-            is_path: |name| Config::spec(name).is_some_and(is_path),
+            portable,
             ..Plan::new(self.epochs, self.batch_size, self.lr)
         }
     }

@@ -7,7 +7,7 @@ use cresset_options::{OptionSet, Spec};
 use super::Config;
 
 /// Whether an option is a path, or may be one.
-pub(super) fn is_path(spec: &Spec) -> bool {
+fn is_path(spec: &Spec) -> bool {
     spec.value_name.split('|').any(|kind| ["PATH", "FILE", "DIR"].contains(&kind))
 }
 

@@ -10,7 +10,7 @@ use crate::distributed::World;
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluation;
 use crate::model::{Model, Network, Task};
-use crate::options::Config;
+use crate::options::{Config, OWN};
 use crate::predict::Classifier;
 use crate::train::{Callback, CallbackList};
 
@@ -80,7 +80,7 @@ impl<'a> Trainer<'a> {
     /// # Ok::<(), cresset::error::Error>(())
     /// ```
     pub fn model<M: Model + 'static>(self, name: &str, build: impl Fn(&nn::Path, &Task) -> M + 'a) -> Self {
-        let config = Config { model: format!("own:{name}"), ..self.config };
+        let config = Config { model: format!("{OWN}{name}"), ..self.config };
         let build: Build =
             Box::new(move |task, device, seed| Network::of(task, device, seed, |path| build(path, task)));
         Trainer { config, build: Some(build), ..self }

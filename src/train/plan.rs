@@ -24,8 +24,8 @@ pub struct Plan {
     pub identity: Identity,
     /// Maps the name of an identity entry from an earlier version to the current name.
     pub canonical: fn(&str) -> &str,
-    /// Whether an entry of the identity is a path. Earlier versions recorded whole paths, so paths are compared by their file names.
-    pub is_path: fn(&str) -> bool,
+    /// The value of an entry of the identity without folders, if it is a path: earlier versions recorded whole paths.
+    pub portable: fn(&str, &str) -> String,
 }
 
 impl Plan {
@@ -41,7 +41,7 @@ impl Plan {
             options: TrainOptions::default(),
             identity: Identity::new(),
             canonical: |name| name,
-            is_path: |_| false,
+            portable: |_, value| value.to_string(),
         }
     }
 }

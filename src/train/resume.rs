@@ -1,7 +1,6 @@
 //! Saving checkpoints and resuming from them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use rand::RngExt;
 use tch::Device;
@@ -165,11 +164,7 @@ impl Training {
 /// The first difference between the identities of a checkpoint and of the plan that prevents resuming.
 fn difference(saved: &Identity, plan: &Plan) -> Option<String> {
     let current = &plan.identity;
-    let value = |of: &Identity, name: &str| {
-        let value = of.get(name)?;
-        let file = Path::new(value).file_name().filter(|_| (plan.is_path)(name));
-        Some(file.map_or_else(|| value.clone(), |file| file.to_string_lossy().into_owned()))
-    };
+    let value = |of: &Identity, name: &str| of.get(name).map(|value| (plan.portable)(name, value));
     let mut names =
         saved.keys().chain(current.keys()).filter(|name| !RESUMABLE_OPTIONS.contains(&name.as_str()));
     names.find(|name| value(saved, name) != value(current, name)).map(|name| {
@@ -191,7 +186,7 @@ mod tests {
     fn the_first_difference_that_matters_is_named() {
         let identity_of_plan = identity(&[("epochs", "3"), ("lr", "0.1"), ("model", "cnn")]);
         let ours =
-            Plan { identity: identity_of_plan, is_path: |name| name == "model", ..Plan::new(3, 32, 0.1) };
+            Plan { identity: identity_of_plan, portable: crate::options::portable, ..Plan::new(3, 32, 0.1) };
         let moved = identity(&[("lr", "0.1"), ("model", "/old/place/cnn")]);
         assert_eq!(difference(&moved, &ours), None);
         assert_eq!(difference(&identity(&[("epochs", "9"), ("lr", "0.1"), ("model", "cnn")]), &ours), None);

@@ -127,9 +127,8 @@ fn run(cli: Cli) -> i32 {
 
 /// Whether an error is caused by the user's input. Commands on data return errors of the data crate.
 fn is_user_error(error: &anyhow::Error) -> bool {
-    let of_data = |error: &DataError| matches!(error, DataError::Data { .. } | DataError::Usage(_));
     error.downcast_ref::<Error>().is_some_and(Error::is_user_error)
-        || error.downcast_ref::<DataError>().is_some_and(of_data)
+        || error.downcast_ref::<DataError>().is_some_and(DataError::is_user_error)
 }
 
 impl Command {

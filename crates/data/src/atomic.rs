@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -10,19 +10,27 @@ use crate::error::{Error, Result};
 
 /// An error that may contain the path of a file or folder.
 pub trait WithPath: From<Error> {
+    /// The path of the error, if it has one.
+    fn path_mut(&mut self) -> Option<&mut PathBuf>;
+
     /// Replaces the prefix `from` of the error's path by `to`, so that the message names the final path and
     /// not the temporary one.
-    fn moved(self, from: &Path, to: &Path) -> Self;
-}
-
-impl WithPath for Error {
     fn moved(mut self, from: &Path, to: &Path) -> Self {
-        if let Error::Io { path, .. } = &mut self
+        if let Some(path) = self.path_mut()
             && let Ok(rest) = path.strip_prefix(from)
         {
             *path = if rest.as_os_str().is_empty() { to.to_path_buf() } else { to.join(rest) };
         }
         self
+    }
+}
+
+impl WithPath for Error {
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Error::Io { path, .. } => Some(path),
+            _ => None,
+        }
     }
 }
 

@@ -36,6 +36,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the error is caused by the user's input (exit code 2) rather than a failure at run time (exit code 1).
+    pub fn is_user_error(&self) -> bool {
+        matches!(self, Error::Data { .. } | Error::Usage(_))
+    }
+
     /// Creates an error about invalid data.
     pub fn data(place: impl Into<Place>, problem: impl Into<String>) -> Self {
         Error::Data { place: place.into(), problem: problem.into() }

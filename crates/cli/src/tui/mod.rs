@@ -47,10 +47,7 @@ pub fn refuse_without_terminal() -> Result<()> {
 impl Dashboard {
     /// Switches the terminal to full screen. `metrics` is the run's metrics.csv; q and Ctrl-C set `stop`.
     pub fn open(title: String, metrics: &Path, stop: Arc<AtomicBool>) -> anyhow::Result<Self> {
-        if !stderr().is_terminal() {
-            let problem = "--tui needs a terminal, and standard error is not one; remove the option";
-            return Err(Error::Usage(problem.into()).into());
-        }
+        refuse_without_terminal()?;
         let history = MetricsLog::read_if_exists(metrics)?;
         let backend = CrosstermBackend::new(stderr());
         enable_raw_mode().context("cannot set up the terminal")?;
