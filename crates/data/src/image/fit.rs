@@ -1,7 +1,8 @@
 //! Crops and resizes images to a model's input size.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::TypedImage;
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use super::{Channels, Header, Picture};
 
@@ -82,8 +83,8 @@ impl Fitter {
         // The largest reduction that keeps as many pixels in the region as the output needs.
         let excess = (region.width / f64::from(self.width)).min(region.height / f64::from(self.height));
         let shrink = [8, 4, 2].into_iter().find(|part| excess >= f64::from(*part)).unwrap_or(1);
-        let decoded = header.decode(encoded, self.channels, shrink, std::mem::take(&mut self.pixels))?;
-        let result = self.resize(&decoded, &header, region, out);
+        let mut decoded = header.decode(encoded, self.channels, shrink, std::mem::take(&mut self.pixels))?;
+        let result = self.resize(&mut decoded, &header, region, out);
         self.remark = decoded.remark;
         self.pixels = decoded.pixels;
         result
@@ -92,7 +93,7 @@ impl Fitter {
     /// Resizes a region, given in pixels of the full-size image.
     fn resize(
         &mut self,
-        decoded: &Picture,
+        decoded: &mut Picture,
         header: &Header,
         region: Region,
         out: &mut [u8],
@@ -107,14 +108,6 @@ impl Fitter {
             out.copy_from_slice(&decoded.pixels);
             return Ok(());
         }
-        let kind = match self.channels {
-            Channels::Grey => PixelType::U8,
-            Channels::Color => PixelType::U8x3,
-        };
-        let error = |e: &dyn std::fmt::Display| format!("the image cannot be resized ({e})");
-        let from =
-            ImageRef::new(decoded.width, decoded.height, &decoded.pixels, kind).map_err(|e| error(&e))?;
-        let mut to = Image::from_slice_u8(self.width, self.height, out, kind).map_err(|e| error(&e))?;
         // Rounding errors may exceed the image slightly.
         let (left, top) = (left * x, top * y);
         let width = (width * x).min(f64::from(decoded.width) - left);
@@ -122,7 +115,25 @@ impl Fitter {
         let options = ResizeOptions::new()
             .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
             .crop(left, top, width, height);
-        self.resizer.resize(&from, &mut to, &options).map_err(|e| error(&e))
+        match self.channels {
+            Channels::Grey => self.resize_pixels::<U8>(decoded, &options, out),
+            Channels::Color => self.resize_pixels::<U8x3>(decoded, &options, out),
+        }
+    }
+
+    /// Resizes pixels of one type. fast_image_resize has hundreds of functions for each type of pixel and of image: with
+    /// the type known and both images of the same type, a quarter of its code is compiled.
+    fn resize_pixels<P: PixelTrait>(
+        &mut self,
+        decoded: &mut Picture,
+        options: &ResizeOptions,
+        out: &mut [u8],
+    ) -> Result<(), String> {
+        let error = |e: &dyn std::fmt::Display| format!("the image cannot be resized ({e})");
+        let from = TypedImage::<P>::from_buffer(decoded.width, decoded.height, &mut decoded.pixels)
+            .map_err(|e| error(&e))?;
+        let mut to = TypedImage::<P>::from_buffer(self.width, self.height, out).map_err(|e| error(&e))?;
+        self.resizer.resize_typed(&from, &mut to, options).map_err(|e| error(&e))
     }
 }
 
