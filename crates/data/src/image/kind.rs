@@ -47,7 +47,7 @@ impl Foreign {
 }
 
 /// The number of bytes that are read to detect the type.
-const HEAD: u64 = 1024;
+const HEAD: usize = 4096;
 
 /// Extensions of files that are common next to images.
 const COMMON_EXTENSIONS: [&str; 25] = [
@@ -93,8 +93,9 @@ impl Kind {
         }
     }
 
-    /// Detects the type from the first bytes only.
+    /// Detects the type from the first bytes only, and so takes the same time for a large file.
     pub(crate) fn of_bytes(bytes: &[u8]) -> Kind {
+        let bytes = &bytes[..bytes.len().min(HEAD)];
         let is_decoded = |bytes| image::guess_format(bytes).is_ok_and(|format| FORMATS.contains(&format));
         match foreign(bytes) {
             Some(foreign) => Kind::Foreign(foreign),
@@ -111,7 +112,7 @@ fn head(path: &Path) -> Vec<u8> {
         && let Ok(file) = File::open(path)
     {
         // An unreadable file is reported when it is decoded.
-        let _ = file.take(HEAD).read_to_end(&mut bytes);
+        let _ = file.take(HEAD as u64).read_to_end(&mut bytes);
     }
     bytes
 }
@@ -230,6 +231,13 @@ mod tests {
             assert_eq!(Kind::of_bytes(unknown), Kind::Unknown);
         }
         assert_eq!(Kind::of_bytes(b"\xff\xd8\xff\xe0"), Kind::Image);
+    }
+
+    #[test]
+    fn only_the_first_bytes_determine_the_type() {
+        let drawing = |blanks: usize| [&b"<?xml"[..], &vec![b' '; blanks], b"<svg>"].concat();
+        assert_eq!(name(&drawing(HEAD - 10)), "an SVG image");
+        assert_eq!(Kind::of_bytes(&drawing(HEAD)), Kind::Unknown);
     }
 
     #[test]
