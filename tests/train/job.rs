@@ -138,6 +138,14 @@ fn logs_are_silent_by_default_and_json_on_request() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert!(logs.iter().any(|log| log["fields"]["message"] == "exported the model"), "{stderr}");
+    let logged = |filter: &str| {
+        let arguments = ["train", "--epochs", "1", "-v", "--out", text(&out(filter))].map(String::from);
+        cresset().args(arguments).env("RUST_LOG", filter).output().unwrap()
+    };
+    let output = logged("cresset=error");
+    assert!(!self::stderr(&output).contains("exported the model"), "{}", self::stderr(&output));
+    let output = logged("warn,cresset::run=info");
+    assert!(self::stderr(&output).contains("exported the model"), "{}", self::stderr(&output));
 }
 
 #[test]

@@ -7,9 +7,10 @@ use clap::{ArgAction, Args, ValueEnum};
 use cresset::data::terminal;
 use cresset_options::headings::LOGGING;
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::screen;
@@ -40,16 +41,17 @@ impl Logs {
     /// Starts logging.
     pub fn start(&self) {
         let level = ["warn", "cresset=info", "cresset=debug"][usize::from(self.verbose.min(2))];
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-        let logs = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let own = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+        let filter = own.unwrap_or_else(|| level.parse().expect("a valid filter"));
+        let lines = tracing_subscriber::fmt::layer()
             .with_writer(|| screen::Lines)
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false);
-        match self.log_format {
-            LogFormat::Text => logs.event_format(Line).init(),
-            LogFormat::Json => logs.json().init(),
-        }
+        let lines = match self.log_format {
+            LogFormat::Text => lines.event_format(Line).boxed(),
+            LogFormat::Json => lines.json().boxed(),
+        };
+        tracing_subscriber::registry().with(lines.with_filter(filter)).init();
     }
 }
 
