@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cresset_data::atomic::WithPath;
-pub use cresset_data::error::Place;
+pub use cresset_data::error::Location;
 use cresset_data::terminal;
 pub use cresset_options::text::{did_you_mean, excerpt, nearest, quoted};
 
@@ -14,10 +14,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Invalid data in a user's file.
-    #[error("{place}: {problem}")]
+    #[error("{location}: {problem}")]
     Data {
         /// The location of the problem.
-        place: Place,
+        location: Location,
         /// The problem and a remedy.
         problem: String,
     },
@@ -76,8 +76,8 @@ impl Error {
     }
 
     /// Creates an [`Error::Data`].
-    pub fn data(place: impl Into<Place>, problem: impl Into<String>) -> Self {
-        Error::Data { place: place.into(), problem: problem.into() }
+    pub fn data(location: impl Into<Location>, problem: impl Into<String>) -> Self {
+        Error::Data { location: location.into(), problem: problem.into() }
     }
 
     /// Creates an [`Error::Artifact`].
@@ -105,7 +105,7 @@ impl From<cresset_data::error::Error> for Error {
     fn from(error: cresset_data::error::Error) -> Self {
         use cresset_data::error::Error as DataError;
         match error {
-            DataError::Data { place, problem } => Error::Data { place, problem },
+            DataError::Data { location, problem } => Error::Data { location, problem },
             DataError::Usage(problem) => Error::Usage(problem),
             DataError::Io { action, path, reason } => Error::Io { action, path, reason },
         }

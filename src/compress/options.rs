@@ -17,7 +17,7 @@ choices! {
 
 options! {
     /// How a model is compressed. Each option makes variants, and together they make all combinations.
-    pub struct Options {
+    pub struct CompressOptions {
         /// Quantize weights and activations to integers
         pub quantize: Option<QuantizedDtype> = option("INTEGERS"),
 
@@ -51,14 +51,14 @@ options! {
     }
 }
 
-impl Options {
+impl CompressOptions {
     /// Falls back to int8 quantization and pruning half of the channels if no compression is selected.
     pub fn or_defaults(self) -> Self {
         if self.quantize.is_some() || self.dtype.is_some() || !self.prune.is_empty() || self.distill.is_some()
         {
             return self;
         }
-        Options { quantize: Some(QuantizedDtype::Int8), prune: vec![0.5], ..self }
+        CompressOptions { quantize: Some(QuantizedDtype::Int8), prune: vec![0.5], ..self }
     }
 
     /// The model file of the teacher.

@@ -50,7 +50,7 @@ impl ConfusionMatrix {
     }
 
     /// The number of examples classified correctly.
-    pub fn right(&self) -> u64 {
+    pub fn correct(&self) -> u64 {
         (0..self.classes).map(|class| self.count(class, class)).sum()
     }
 
@@ -76,13 +76,13 @@ impl ConfusionMatrix {
 
     /// Accuracy; 0 without examples.
     pub fn accuracy(&self) -> f64 {
-        ratio(self.right(), self.total()).unwrap_or(0.)
+        ratio(self.correct(), self.total()).unwrap_or(0.)
     }
 
     /// Micro-averaged F1 score; 0 without examples.
     pub fn micro_f1(&self) -> f64 {
         // Each error is a false negative of one class and a false positive of another.
-        ratio(2 * self.right(), 2 * self.total()).unwrap_or(0.)
+        ratio(2 * self.correct(), 2 * self.total()).unwrap_or(0.)
     }
 
     /// The mean of a per-class metric over the classes for which it is defined.

@@ -33,22 +33,25 @@ pub use confusion::ConfusionMatrix;
 pub use cross_entropy::cross_entropy;
 pub use interval::{Interval, Uncertainty};
 pub use mcnemar::McNemar;
-pub use report::{ClassMetrics, MAX_SHOWN_CLASSES, MetricValue, Report};
+pub use report::{ClassMetrics, ClassificationReport, MAX_SHOWN_CLASSES, MetricValue};
 
 /// A metric.
 ///
 /// To add a metric, create a file next to `accuracy.rs` with a constant of this type and add it to [`METRICS`].
 ///
-/// ```no_run
+/// ```
 /// use cresset::evaluate::METRICS;
 /// use cresset::prelude::*;
 ///
-/// let fitted = Trainer::new("digits").fit()?;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let fitted = Trainer::new("digits").out(&out).fit()?;
 /// for metric in METRICS {
 ///     if let Some(value) = (metric.of)(fitted.validation()) {
-///         println!("{}: {value:.4}", metric.name);
+///         println!("{}: {}", metric.name, metric.show(value));
 ///     }
 /// }
+/// assert_eq!(METRICS[0].column(), "accuracy");
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 #[derive(Debug)]
@@ -130,7 +133,7 @@ impl Evaluation {
 
     /// All-reduces the loss and the confusion matrix over all ranks, each of which evaluated a part of the examples.
     /// Drops the scores.
-    pub fn over(self, world: &World) -> Result<Self> {
+    pub fn all_reduce(self, world: &World) -> Result<Self> {
         if world.is_alone() {
             return Ok(self);
         }
@@ -166,7 +169,7 @@ impl Scores {
     }
 }
 
-/// What an evaluation keeps.
+/// The results that an evaluation keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// The loss and the confusion matrix only, as during training.

@@ -138,7 +138,7 @@ pub struct TestMetrics {
 
 /// The evaluations of the exported weights.
 #[derive(Debug)]
-pub struct Found {
+pub struct Evaluations {
     /// The epoch of the weights.
     pub epoch: u32,
     /// On the validation set.
@@ -242,15 +242,15 @@ impl Metadata {
         self.compression.as_ref().is_some_and(|compression| compression.int8.is_some())
     }
 
-    /// Describes weights with the evaluations `found`.
+    /// Describes exported weights by the run and their evaluations.
     pub fn new(
         config: &Config,
         dataset: &Dataset,
         split: &Split,
         preprocessing: &Preprocessing,
-        found: &Found,
+        evaluations: &Evaluations,
     ) -> Self {
-        let test = found.test.as_ref().map(|test| TestMetrics {
+        let test = evaluations.test.as_ref().map(|test| TestMetrics {
             rows: test.confusion.total(),
             loss: test.loss,
             figures: metrics_by_name(test),
@@ -272,11 +272,11 @@ impl Metadata {
             variant: Variant::default(),
             preprocessing: preprocessing.clone(),
             metrics: Metrics {
-                epoch: found.epoch,
+                epoch: evaluations.epoch,
                 train_rows: split.train_rows(),
                 validation_rows: split.validation.len(),
-                validation_loss: found.validation.loss,
-                validation: metrics_by_name(&found.validation),
+                validation_loss: evaluations.validation.loss,
+                validation: metrics_by_name(&evaluations.validation),
                 test,
             },
             compression: None,

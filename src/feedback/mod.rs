@@ -14,7 +14,7 @@
 //! A table row has `"input": {"values": […]}` instead: raw values, one number per feature, with categories
 //! one-hot and `null` for missing values. `model_version` is the optional name of the served model.
 //!
-//! [`Writer::add`] returns once the correction is on disk. A process that is killed while writing leaves at most one incomplete
+//! [`FeedbackWriter::add`] returns once the correction is on disk. A process that is killed while writing leaves at most one incomplete
 //! line, which [`read()`] skips and the next writer terminates.
 
 mod corrections;
@@ -30,8 +30,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use corrections::Corrections;
 pub(crate) use corrections::{add, own_rows};
-pub use read::{Set, read};
-pub use write::{NewInput, Writer};
+pub use read::{FeedbackSet, read};
+pub use write::{FeedbackWriter, NewInput};
 
 /// Name of the file with the corrections.
 pub(crate) const CORRECTIONS: &str = "feedback.jsonl";
@@ -47,7 +47,7 @@ pub struct Correction {
     /// Time in UTC, as RFC 3339.
     pub time: String,
     /// Input of the model.
-    pub input: Input,
+    pub input: CorrectedInput,
     /// Prediction of the model.
     pub answer: Answer,
     /// The correct class.
@@ -62,7 +62,7 @@ pub struct Correction {
 /// An input of the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Input {
+pub enum CorrectedInput {
     /// Path of an image in the folder of the set: `inputs/NAME`.
     Image(String),
     /// Raw values, one per feature; NaN if missing.
@@ -80,12 +80,12 @@ pub struct Answer {
     pub probability: f64,
 }
 
-impl Input {
+impl CorrectedInput {
     /// Path of the image in the set of this folder; `None` for values.
-    pub fn picture(&self, folder: &Path) -> Option<PathBuf> {
+    pub fn image_path(&self, folder: &Path) -> Option<PathBuf> {
         match self {
-            Input::Image(name) => Some(folder.join(name)),
-            Input::Values(_) => None,
+            CorrectedInput::Image(name) => Some(folder.join(name)),
+            CorrectedInput::Values(_) => None,
         }
     }
 }

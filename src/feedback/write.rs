@@ -5,12 +5,12 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::{Answer, CORRECTIONS, Correction, INPUTS, Input};
+use super::{Answer, CORRECTIONS, CorrectedInput, Correction, INPUTS};
 use crate::error::{Error, Result};
 
 /// Appends corrections to a set. Threads may share a writer, and processes may share a set.
 #[derive(Debug)]
-pub struct Writer {
+pub struct FeedbackWriter {
     folder: PathBuf,
     /// Number of corrections in the set.
     count: Mutex<u64>,
@@ -25,14 +25,14 @@ pub enum NewInput<'a> {
     Values(&'a [f32]),
 }
 
-impl Writer {
+impl FeedbackWriter {
     /// A writer for the set in this folder, which is created with the first correction.
     ///
     /// # Errors
     /// If an existing set cannot be read.
     pub fn new(folder: &Path) -> Result<Self> {
         let count = super::read(folder)?.corrections.len() as u64;
-        Ok(Writer { folder: folder.to_path_buf(), count: Mutex::new(count) })
+        Ok(FeedbackWriter { folder: folder.to_path_buf(), count: Mutex::new(count) })
     }
 
     /// Appends a correction, with `id` as the name of its image, and flushes it to disk. Returns the number of corrections
@@ -43,7 +43,7 @@ impl Writer {
     pub fn add(
         &self,
         given: NewInput,
-        fill: impl FnOnce(Input) -> Correction,
+        fill: impl FnOnce(CorrectedInput) -> Correction,
         id: &str,
     ) -> Result<(Correction, u64)> {
         // Held until the line is complete.
@@ -56,11 +56,11 @@ impl Writer {
             sync_folder(&self.folder)?;
         }
         let input = match given {
-            NewInput::Values(values) => Input::Values(values.to_vec()),
+            NewInput::Values(values) => CorrectedInput::Values(values.to_vec()),
             NewInput::Image(bytes, ending) => {
                 let name = format!("{id}.{ending}");
                 write_image(&inputs, &name, bytes)?;
-                Input::Image(format!("{INPUTS}/{name}"))
+                CorrectedInput::Image(format!("{INPUTS}/{name}"))
             }
         };
         let correction = fill(input);
@@ -123,7 +123,7 @@ fn sync_folder(folder: &Path) -> Result<()> {
 
 impl Answer {
     /// Whether the probability is valid.
-    pub fn has_only_notes(&self) -> bool {
+    pub fn has_valid_probability(&self) -> bool {
         (0. ..=1.).contains(&self.probability)
     }
 }

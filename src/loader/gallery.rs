@@ -63,11 +63,11 @@ impl EncodedExamples {
     }
 
     /// Decodes the center crops of `rows` in threads, in order.
-    pub fn middles(self: &Arc<Self>, rows: &[i64]) -> OrderedMap<Decoded> {
+    pub fn center_crops(self: &Arc<Self>, rows: &[i64]) -> OrderedMap<Decoded> {
         self.converted_center_crops(rows, 1, || |pixels, _: &mut Decoder| pixels)
     }
 
-    /// Like [`EncodedExamples::middles`], for batches of `batch` images, with `finish` as the last step of each thread.
+    /// Like [`EncodedExamples::center_crops`], for batches of `batch` images, with `finish` as the last step of each thread.
     pub(super) fn converted_center_crops<T: Send + 'static, F>(
         self: &Arc<Self>,
         rows: &[i64],
@@ -108,7 +108,7 @@ impl EncodedExamples {
         if bad.contains_key(&row) {
             return Ok(());
         }
-        tracing::warn!("{}: {problem}; skipped", self.names.place(&self.path, row));
+        tracing::warn!("{}: {problem}; skipped", self.names.location(&self.path, row));
         bad.insert(row, problem);
         let (count, all) = (bad.len(), self.sources.len());
         if count as f64 <= self.most_bad * all as f64 {
@@ -167,7 +167,7 @@ pub fn decode_all(dataset: Dataset, threads: usize, most_bad: f64) -> Result<Dat
     let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
     let mut bytes = Vec::with_capacity(dataset.rows() * dataset.shape.features() as usize);
     let mut kept = Vec::with_capacity(dataset.rows());
-    for (row, decoded) in gallery.middles(&rows).enumerate() {
+    for (row, decoded) in gallery.center_crops(&rows).enumerate() {
         match decoded {
             Ok(pixels) => {
                 to_channels_first(&pixels, gallery.channels.count(), &mut bytes);

@@ -155,7 +155,7 @@ impl TrainLoader for MemoryLoader {
         self.labels.len()
     }
 
-    fn places(&self, pass: Pass) -> Vec<usize> {
+    fn indexes(&self, pass: Pass) -> Vec<usize> {
         batch_indexes(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
     }
 
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_can_begin_at_any_batch() {
+    fn an_epoch_can_start_at_any_batch() {
         let all = labels(0);
         for first in 0..=3 {
             assert_eq!(labels(first), all[first..]);

@@ -160,7 +160,7 @@ pub trait TrainLoader {
     fn epoch(&self, pass: Pass) -> Batches<'_>;
 
     /// Indexes, in the training set, of the examples in the batch at `pass.start`, unreadable ones included.
-    fn places(&self, pass: Pass) -> Vec<usize>;
+    fn indexes(&self, pass: Pass) -> Vec<usize>;
 
     /// The number of batches of an epoch from `pass.start`.
     fn batches(&self, pass: Pass) -> usize {
@@ -180,20 +180,20 @@ pub trait EvaluationLoader {
     fn in_order(&self) -> Batches<'_>;
 
     /// Whether the example at this index was skipped because it could not be read.
-    fn is_unreadable(&self, _place: usize) -> bool {
+    fn is_unreadable(&self, _index: usize) -> bool {
         false
     }
 
     /// The indexes of the examples that were not skipped.
     fn kept(&self) -> Vec<usize> {
-        (0..self.rows()).filter(|place| !self.is_unreadable(*place)).collect()
+        (0..self.rows()).filter(|index| !self.is_unreadable(*index)).collect()
     }
 }
 
 /// The examples that this rank takes for the batch at `pass.start`.
 fn batch_indexes(order: &[i64], pass: Pass) -> Vec<usize> {
     let Some(slice) = pass.slices(order.len()).next() else { return Vec::new() };
-    order[slice.start..slice.start + slice.length].iter().map(|place| *place as usize).collect()
+    order[slice.start..slice.start + slice.length].iter().map(|index| *index as usize).collect()
 }
 
 /// Applies one of the mixing augmentations, chosen at random for each batch.

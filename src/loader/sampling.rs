@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_and_the_epoch_decide() {
+    fn the_order_depends_on_the_seed_and_the_epoch() {
         let labels: Vec<i64> = (0..50).map(|row| i64::from(row % 7 == 0)).collect();
         for sampling in [Sampling::Shuffled, Sampling::Balanced] {
             let order = |seed, epoch| sampling.order(&labels, seed, epoch);

@@ -96,7 +96,7 @@ impl TrainLoader for StreamLoader {
         self.rows.len()
     }
 
-    fn places(&self, pass: Pass) -> Vec<usize> {
+    fn indexes(&self, pass: Pass) -> Vec<usize> {
         batch_indexes(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
     }
 
@@ -146,7 +146,7 @@ impl StreamEvaluationLoader {
         }
     }
 
-    fn middles(&self, pool: &BufferPool) -> OrderedMap<Decoded> {
+    fn center_crops(&self, pool: &BufferPool) -> OrderedMap<Decoded> {
         self.gallery.converted_center_crops(&self.rows, EVALUATION_BATCH, || {
             let finish = Converter::new(&self.gallery, self.preprocessing.as_ref(), self.device, pool);
             move |pixels, decoder: &mut Decoder| finish.apply(pixels, decoder)
@@ -168,7 +168,7 @@ impl EvaluationLoader for StreamEvaluationLoader {
         let slices: Vec<_> = Pass::new(0, EVALUATION_BATCH as u32, 0).slices(self.rows.len()).collect();
         let batches = Collated {
             gallery: &self.gallery,
-            decoded: self.middles(&pool),
+            decoded: self.center_crops(&pool),
             gathered: Collator::new(&self.gallery, largest(&slices), pool),
             rows: self.rows.clone().into_iter(),
             slices: slices.into_iter(),
@@ -178,8 +178,8 @@ impl EvaluationLoader for StreamEvaluationLoader {
         on_device(batches, self.preprocessing.as_ref(), self.device)
     }
 
-    fn is_unreadable(&self, place: usize) -> bool {
-        self.gallery.is_bad(self.rows[place] as usize)
+    fn is_unreadable(&self, index: usize) -> bool {
+        self.gallery.is_bad(self.rows[index] as usize)
     }
 }
 

@@ -38,7 +38,7 @@ impl Int8 {
         Ok(Int8 { module: observed.quantized(Scheme::Static)?, scheme: Scheme::Static })
     }
 
-    /// Name of the scheme.
+    /// The quantization scheme: `static` or `dynamic`.
     pub fn scheme(&self) -> &'static str {
         match self.scheme {
             Scheme::Dynamic => "dynamic",

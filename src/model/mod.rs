@@ -2,6 +2,8 @@
 //! each of which runs in Rust and generates its TorchScript.
 
 mod architecture;
+// Public for the fuzz target.
+#[doc(hidden)]
 pub mod archive;
 mod body;
 mod imported;

@@ -25,12 +25,12 @@ pub fn settings(path: &Path) -> Result<Vec<Setting>> {
     if has(RECORD) && !has(MASK_CATEGORIES) {
         settings.push(Setting { name: MASK_CATEGORIES, value: "0".to_string() });
     }
-    for Entry { name, value, place } in entries {
+    for Entry { name, value, location } in entries {
         // The record of a finished run is not an option.
         if name == RECORD {
             continue;
         }
-        settings.push(checked(&name, value.as_deref()).map_err(|problem| Error::data(place, problem))?);
+        settings.push(checked(&name, value.as_deref()).map_err(|problem| Error::data(location, problem))?);
     }
     Ok(settings)
 }

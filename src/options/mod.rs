@@ -186,7 +186,7 @@ impl Config {
             share: self.validation,
             fold,
             train_list: self.train_list.clone(),
-            held_out_list: self.validation_list.clone(),
+            validation_list: self.validation_list.clone(),
             test_list: self.test_list.clone(),
             seed: self.seed,
         })

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use super::embeddings::Embeddings;
-use super::output::{Output, OutputOptions, Writer};
+use super::output::{Output, OutputOptions, PredictionWriter};
 use super::{Classifier, Stream};
 use crate::data::atomic;
 use crate::data::unknown::UnknownCounts;
@@ -41,10 +41,11 @@ impl Classifier {
         let classes = &self.metadata().classes;
         let mut summary = Summary::default();
         match embeddings {
-            None => summary = write_predictions(stream, Writer::new(out, form, classes), None)?,
+            None => summary = write_predictions(stream, PredictionWriter::new(out, form, classes), None)?,
             Some(path) => atomic::replace(path, |temporary| {
                 let embeddings = Embeddings::create(temporary)?;
-                summary = write_predictions(stream, Writer::new(out, form, classes), Some(embeddings))?;
+                summary =
+                    write_predictions(stream, PredictionWriter::new(out, form, classes), Some(embeddings))?;
                 Ok::<_, Error>(())
             })?,
         }
@@ -54,7 +55,7 @@ impl Classifier {
 
 fn write_predictions(
     stream: Stream,
-    writer: Writer<'_, &mut dyn Write>,
+    writer: PredictionWriter<'_, &mut dyn Write>,
     mut embeddings: Option<Embeddings>,
 ) -> Result<Summary> {
     let mut summary = Summary::default();

@@ -27,7 +27,7 @@ use crate::data::notation::Notation;
 use crate::data::options::ImageSize;
 use crate::data::unknown::UnknownPolicy;
 use crate::data::{DataOptions, Inputs as RawInputs, Names, Table, TableLayout, ValueRange, image};
-use crate::error::{Error, Place, Result, catch_panics};
+use crate::error::{Error, Location, Result, catch_panics};
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{ExportedModel, METADATA, Metadata};
 use crate::loader::{EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader};
@@ -36,10 +36,10 @@ use compiled::CompiledModel;
 pub use input_spec::{Cell, Input, InputSpec, Notes};
 pub use load::metadata;
 pub use many::Summary;
-pub use output::{Output, OutputOptions, Writer};
+pub use output::{Output, OutputOptions, PredictionWriter};
 pub use sources::Sources;
 use sources::is_read_as_image;
-pub use stream::{Batching, Classified, ClassifiedBatch, Found, Stream};
+pub use stream::{Batching, ClassProbabilities, Classified, ClassifiedBatch, Stream};
 pub use views::ViewOptions;
 use views::Views;
 
@@ -77,24 +77,24 @@ pub struct Prediction {
 
 /// Raw inputs read from a file, with the location of each.
 pub struct Inputs {
-    places: Vec<Place>,
+    locations: Vec<Location>,
     values: Tensor,
 }
 
 impl Inputs {
     /// The number of inputs.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.locations.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no inputs.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.locations.is_empty()
     }
 
     /// Iterates over the inputs: the location of each and its raw values, (1, …).
-    pub fn iter(&self) -> impl Iterator<Item = (&Place, Tensor)> {
-        (0..).zip(&self.places).map(|(row, place)| (place, self.values.narrow(0, row, 1)))
+    pub fn iter(&self) -> impl Iterator<Item = (&Location, Tensor)> {
+        (0..).zip(&self.locations).map(|(row, location)| (location, self.values.narrow(0, row, 1)))
     }
 }
 
@@ -276,23 +276,29 @@ impl Classifier {
             let reader = reader.map_err(|problem| Error::data(path, problem))?;
             let values = image::read_by(reader.with_depth(self.metadata.input.depth), path)?;
             let values = Tensor::from_slice(&values).view([1, -1]);
-            return Ok(Inputs { places: vec![path.into()], values });
+            return Ok(Inputs { locations: vec![path.into()], values });
         }
         let table = self.read_rows(path)?;
-        let places = (0..table.rows.len()).map(|row| table.place(row)).collect();
-        Ok(Inputs { places, values: self.tensor(&table) })
+        let locations = (0..table.rows.len()).map(|row| table.location(row)).collect();
+        Ok(Inputs { locations, values: self.tensor(&table) })
     }
 
     /// Classifies the inputs in a file: an image, or the rows of a CSV file. Each prediction lists all classes, the most probable
     /// first.
     ///
-    /// ```no_run
+    /// ```
     /// use cresset::prelude::*;
     ///
-    /// let classifier = Classifier::load("model.pt")?;
-    /// for prediction in classifier.predict("photo.jpg")? {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// # Trainer::new("digits").options(Config { epochs: 3, ..Config::default() }).out(&out).fit()?;
+    /// # let image = out.join("digit.png");
+    /// # image::GrayImage::new(8, 8).save(&image).unwrap();
+    /// let classifier = Classifier::load(out.join("model.pt"))?;
+    /// for prediction in classifier.predict(&image)? {
     ///     let best = &prediction.predictions[0];
     ///     println!("{}: {} ({:.1} %)", prediction.input, best.class, 100. * best.probability);
+    ///     assert_eq!(prediction.predictions.len(), 10);
     /// }
     /// # Ok::<(), cresset::error::Error>(())
     /// ```
@@ -311,19 +317,19 @@ impl Classifier {
         catch_panics(|| {
             let probabilities = self.probabilities(&inputs.values)?;
             let rows = probabilities.chunks_exact(self.metadata.classes.len());
-            let prediction = |(place, row): (&Place, &[f64])| {
+            let prediction = |(location, row): (&Location, &[f64])| {
                 if row.iter().any(|probability| !probability.is_finite()) {
-                    return Err(Error::data(place.clone(), NON_FINITE));
+                    return Err(Error::data(location.clone(), NON_FINITE));
                 }
                 let predictions = ranked(row, top_k.clamp(1, row.len()), &self.metadata.classes);
-                Ok(Prediction { input: place.name(), predictions })
+                Ok(Prediction { input: location.name(), predictions })
             };
-            inputs.places.iter().zip(rows).map(prediction).collect()
+            inputs.locations.iter().zip(rows).map(prediction).collect()
         })
     }
 
     /// The input specification, for the threads that read inputs.
-    pub fn taken(&self) -> InputSpec {
+    pub fn input_spec(&self) -> InputSpec {
         let input = &self.metadata.input;
         InputSpec {
             shape: input.shape.clone(),

@@ -35,7 +35,7 @@ pub struct OutputOptions {
 }
 
 /// Writes predictions line by line.
-pub struct Writer<'a, W: Write> {
+pub struct PredictionWriter<'a, W: Write> {
     out: W,
     form: OutputOptions,
     classes: &'a [String],
@@ -57,11 +57,11 @@ struct Line<'a> {
     error: Option<&'a str>,
 }
 
-impl<'a, W: Write> Writer<'a, W> {
+impl<'a, W: Write> PredictionWriter<'a, W> {
     /// Creates a writer for a model with these classes.
     pub fn new(out: W, form: OutputOptions, classes: &'a [String]) -> Self {
         let top_k = form.top_k.clamp(1, classes.len());
-        Writer { out, form: OutputOptions { top_k, ..form }, classes, has_begun: false }
+        PredictionWriter { out, form: OutputOptions { top_k, ..form }, classes, has_begun: false }
     }
 
     /// How predictions are written.
@@ -189,7 +189,7 @@ mod tests {
             },
         ];
         let mut bytes = Vec::new();
-        let mut writer = Writer::new(
+        let mut writer = PredictionWriter::new(
             &mut bytes,
             OutputOptions { output, top_k: 2, probabilities, escape_formulas: false },
             &classes,
@@ -220,7 +220,7 @@ mod tests {
             };
             let mut bytes = Vec::new();
             let form = OutputOptions { output, top_k: 1, probabilities: false, escape_formulas };
-            let mut writer = Writer::new(&mut bytes, form, &classes);
+            let mut writer = PredictionWriter::new(&mut bytes, form, &classes);
             writer.write(&[row]).unwrap();
             String::from_utf8(bytes).unwrap().lines().last().unwrap().to_string()
         };

@@ -22,7 +22,7 @@ pub struct Batching {
 }
 
 /// The probability of each class, or the error of the input.
-pub type Found = std::result::Result<Vec<f64>, String>;
+pub type ClassProbabilities = std::result::Result<Vec<f64>, String>;
 
 /// A classified input.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +30,7 @@ pub struct Classified {
     /// The path of an image, or `file:line`.
     pub input: String,
     /// The probability of each class, or the error.
-    pub probabilities: Found,
+    pub probabilities: ClassProbabilities,
     /// Warnings.
     pub notes: Notes,
 }
@@ -71,7 +71,7 @@ impl Classifier {
                            exported";
             return Err(Error::artifact(&self.path, problem));
         }
-        let spec = Arc::new(InputSpec { images: sources.images.clone(), ..self.taken() });
+        let spec = Arc::new(InputSpec { images: sources.images.clone(), ..self.input_spec() });
         let worker = || {
             let spec = Arc::clone(&spec);
             let mut reader = None;
@@ -92,13 +92,13 @@ impl Classifier {
     ///
     /// # Errors
     /// Rows of the wrong width, and a model that fails.
-    pub fn classify(&self, rows: &[&[f32]]) -> Result<Vec<Found>> {
+    pub fn classify(&self, rows: &[&[f32]]) -> Result<Vec<ClassProbabilities>> {
         let size = [rows.len() as i64, self.metadata.input.shape.features()];
         catch_panics(|| self.classify_batch(&Tensor::from_slice(&rows.concat()).f_view(size)?))
     }
 
     /// Classifies raw inputs (N, …).
-    fn classify_batch(&self, raw: &Tensor) -> Result<Vec<Found>> {
+    fn classify_batch(&self, raw: &Tensor) -> Result<Vec<ClassProbabilities>> {
         let probabilities = if raw.size()[0] == 0 { Vec::new() } else { self.probabilities(raw)? };
         let of_row = |row: &[f64]| match row.iter().all(|probability| probability.is_finite()) {
             true => Ok(row.to_vec()),

@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn small_pictures_keep_each_pixel() {
+    fn small_images_are_lossless() {
         let address = image_url(&RgbImage::from_fn(8, 8, |x, y| image::Rgb([x as u8, y as u8, 7])));
         let bytes = BASE64_STANDARD.decode(address.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
         let read = image::load_from_memory(&bytes).unwrap().to_rgb8();

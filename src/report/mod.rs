@@ -27,7 +27,7 @@ use crate::loader::sheet::augmentation_sheet;
 use crate::options::Config;
 use crate::report::card::ModelFile;
 use crate::run::RunFolder;
-use crate::run::{Examples, Finished};
+use crate::run::{Examples, FinishedRun};
 use crate::train::{EpochRecord, MetricsLog};
 use confident_errors::ConfidentError;
 use speed::Speed;
@@ -42,7 +42,7 @@ pub struct Report {
     epochs: Vec<EpochRecord>,
     /// Evaluation on the validation set.
     evaluation: Evaluation,
-    figures: evaluate::Report,
+    figures: evaluate::ClassificationReport,
     confident_errors: Vec<ConfidentError>,
     /// Original and augmented training images.
     sheet: Option<RgbImage>,
@@ -64,7 +64,7 @@ impl Report {
     /// If the run has no model or the model of another run, or if the data is missing or has changed.
     pub fn of(run: &RunFolder, device: Device) -> Result<Self> {
         catch_panics(|| {
-            let Finished { classifier, config, examples } = Finished::open(run, device)?;
+            let FinishedRun { classifier, config, examples } = FinishedRun::open(run, device)?;
             let metadata = classifier.metadata().clone();
             let feed = examples.raw(&examples.split.validation, &config, device);
             let evaluation = classifier.evaluate(&*feed)?;
@@ -75,7 +75,7 @@ impl Report {
                 file: ModelFile::of(&run.model())?,
                 parameters: classifier.parameters()?,
                 epochs: MetricsLog::read(&run.metrics())?,
-                figures: evaluate::Report::new(&evaluation, &metadata.classes),
+                figures: evaluate::ClassificationReport::new(&evaluation, &metadata.classes),
                 confident_errors: confident_errors::most_confident_errors(
                     &classifier,
                     &examples,

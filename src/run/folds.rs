@@ -18,7 +18,7 @@ use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::METRICS;
 use crate::options::Config;
 use crate::predict::Classifier;
-use crate::run::{RunFolder, Writer};
+use crate::run::{RunFolder, RunLock};
 
 /// A cross-validation. Its state is in its folder, so it can be interrupted and resumed at any time.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct CrossValidation {
     config: Config,
     folds: u32,
     folder: RunFolder,
-    _writer: Writer,
+    _writer: RunLock,
 }
 
 /// Metrics of the model of one fold.
@@ -61,7 +61,7 @@ impl CrossValidation {
         // Check options and data before creating a folder.
         super::Prepared::new(&Config { fold: Some(1), ..config.clone() })?;
         let folder = RunFolder::create_parent(out, config)?;
-        let lock = folder.writer()?;
+        let lock = folder.lock()?;
         Ok(CrossValidation { config: config.clone(), folds, folder, _writer: lock })
     }
 
@@ -70,7 +70,7 @@ impl CrossValidation {
     /// # Errors
     /// If another process is running it.
     pub fn open(config: &Config, folder: RunFolder) -> Result<Self> {
-        let (folds, lock) = (folds_of(config)?, folder.writer()?);
+        let (folds, lock) = (folds_of(config)?, folder.lock()?);
         Ok(CrossValidation { config: config.clone(), folds, folder, _writer: lock })
     }
 

@@ -68,15 +68,18 @@ impl<'a> Trainer<'a> {
     /// Trains a custom model with the name `name`. `build` creates it, with its parameters in the given path;
     /// initial values depend only on the seed.
     ///
-    /// ```no_run
+    /// ```
     /// use cresset::prelude::*;
     /// use tch::nn::{self, Module};
     ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
     /// let build = |path: &nn::Path, task: &Task| {
     ///     let linear = nn::linear(path, task.input.features(), task.classes, Default::default());
     ///     move |x: &tch::Tensor, _train: bool| linear.forward(&x.flatten(1, -1))
     /// };
-    /// Trainer::new("digits").model("linear", build).fit()?;
+    /// let fitted = Trainer::new("digits").model("linear", build).out(&out).fit()?;
+    /// assert!(fitted.validation().accuracy() > 0.8);
     /// # Ok::<(), cresset::error::Error>(())
     /// ```
     pub fn model<M: Model + 'static>(self, name: &str, build: impl Fn(&nn::Path, &Task) -> M + 'a) -> Self {
@@ -159,12 +162,12 @@ impl Fitted {
     /// Evaluation of the exported model on the validation set: loss, confusion matrix and scores, from which
     /// [`METRICS`](crate::evaluate::METRICS) are computed. The validation set also selected the epoch, so it is slightly optimistic.
     pub fn validation(&self) -> &Evaluation {
-        &self.trained.found.validation
+        &self.trained.evaluations.validation
     }
 
     /// Evaluation of the exported model on the test set, if there is one.
     pub fn test(&self) -> Option<&Evaluation> {
-        self.trained.found.test.as_ref()
+        self.trained.evaluations.test.as_ref()
     }
 
     /// Copies the exported TorchScript model to `path` atomically.

@@ -248,7 +248,7 @@ mod tests {
 
     /// Otherwise an epoch with the same loss would count as better.
     #[test]
-    fn a_loss_comes_back_to_the_bit() {
+    fn a_loss_round_trips_exactly() {
         losses_come_back(&[2.3078998209581734, 0.1 + 0.2, f64::MIN_POSITIVE, 1e-320, f64::MAX]);
     }
 
@@ -330,7 +330,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_loss_comes_back_to_the_bit(losses in prop::collection::vec(0f64..10., 4)) {
+        fn any_loss_round_trips_exactly(losses in prop::collection::vec(0f64..10., 4)) {
             losses_come_back(&losses);
         }
     }

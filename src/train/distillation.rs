@@ -8,7 +8,7 @@ use crate::error::Result;
 /// Computes logits (N, classes) of preprocessed inputs (N, …), on the same device.
 pub type Teacher = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
 
-/// A teacher and its share in the loss.
+/// Knowledge distillation: a teacher, and its weight in the loss.
 pub struct Distillation {
     /// The teacher.
     pub teacher: Teacher,

@@ -175,7 +175,7 @@ choices! {
 }
 
 choices! {
-    /// What happens when the training loss or the validation loss is NaN or infinite.
+    /// The reaction to a training or validation loss that is NaN or infinite.
     pub enum OnNan {
         /// stop the run and keep the last good checkpoint
         Stop = "stop",

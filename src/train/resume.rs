@@ -143,7 +143,7 @@ impl Training {
             let state = cresset_bridge::random::cuda_generator_state(network.device())?;
             random.insert(CUDA.to_string(), self.world.all_gather(&state)?);
         }
-        let running = self.running.over(&self.world)?;
+        let running = self.running.all_reduce(&self.world)?;
         if !self.world.is_rank_zero() {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use crate::distributed::World;
 use crate::error::Result;
 use crate::model::Tensors;
 
-/// Running sums on the device. Adding to them does not wait for the device, reading them does.
+/// Running loss and accuracy, as sums on the device. Adding a step does not synchronize with the device; reading does.
 #[derive(Debug)]
 pub struct Running(RefCell<RunningSums>);
 
@@ -113,7 +113,7 @@ impl Running {
     }
 
     /// All-reduces the sums over all processes.
-    pub fn over(&self, world: &World) -> Result<Running> {
+    pub fn all_reduce(&self, world: &World) -> Result<Running> {
         let sums = self.sums();
         let local = [sums.loss.double_value(&[]), sums.correct.int64_value(&[]) as f64, sums.examples as f64];
         let mut all = Tensor::from_slice(&local);

@@ -230,8 +230,8 @@ impl Training {
         let found = evaluate(validation, network.classes(), Keep::Sums, |inputs| {
             self.learner.logits(network, inputs, false)
         })?;
-        let found = found.over(&self.world)?;
-        let running = self.running.over(&self.world)?;
+        let found = found.all_reduce(&self.world)?;
+        let running = self.running.all_reduce(&self.world)?;
         let record = EpochRecord {
             epoch: self.position.epoch,
             train_loss: running.loss(),

@@ -22,7 +22,8 @@ pub use linear::Linear;
 pub use norm::{BatchNorm2d, LayerNorm};
 pub use pool::{GlobalAverage, GlobalMax, MaxPool2d};
 pub use recurrent::{MOST_LAYERS, Recurrent, RecurrentCell};
-pub use sequential::{FlatStep, LayerRow, Sequential};
+pub(crate) use sequential::FlatStep;
+pub use sequential::{LayerRow, Sequential};
 pub use shape::{
     ClassToken, Flatten, PositionEmbedding, RowSequence, SelectElement, SequenceMean, Tokens, ZeroPad,
 };

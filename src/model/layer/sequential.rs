@@ -17,7 +17,7 @@ enum Step {
 }
 
 /// A step of a model, with all containers flattened.
-pub enum FlatStep<'a> {
+pub(crate) enum FlatStep<'a> {
     /// A layer, and its path, which prefixes the names of its parameters.
     Layer(String, &'a dyn Layer),
     /// The sum of two branches with the same input. An empty branch is the identity.

@@ -5,14 +5,14 @@
 //! ([`pickle`]), and each tensor is checked against the available bytes before memory is allocated.
 
 mod archive;
-pub mod checksums;
+pub(crate) mod checksums;
 mod copies;
 mod legacy;
 mod matching;
 mod names;
 pub mod pickle;
 pub mod safetensors;
-pub mod storages;
+pub(crate) mod storages;
 #[cfg(test)]
 mod tests;
 mod view;

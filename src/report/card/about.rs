@@ -14,7 +14,7 @@ use crate::options::entries::{self, Entry};
 pub struct Field {
     /// Its name in the file; on the command line, with dashes.
     pub name: &'static str,
-    /// What it is.
+    /// A one-line description.
     pub help: &'static str,
 }
 
@@ -60,20 +60,20 @@ impl About {
     /// If the file cannot be read or is not TOML, or a field is unknown, empty or not a string; the error names the line.
     pub fn read(path: &Path) -> Result<Self> {
         let mut about = BTreeMap::new();
-        for Entry { name, value, place } in entries::read(path, "model card file")? {
+        for Entry { name, value, location } in entries::read(path, "model card file")? {
             let names = FIELDS.iter().map(|field| field.name);
             let Some(known) = names.clone().find(|known| *known == name) else {
                 let hint = did_you_mean(&name, names.clone()).unwrap_or_else(|| ".".to_string());
                 let all = names.collect::<Vec<_>>().join(", ");
                 return Err(Error::data(
-                    place,
+                    location,
                     format!("unknown field {}{hint} The fields are {all}", quoted(&name)),
                 ));
             };
             let text = value.map(|text| text.trim().to_string()).filter(|text| !text.is_empty());
             let text = text.ok_or_else(|| {
                 Error::data(
-                    place,
+                    location,
                     format!(
                         "`{name}` must be a non-empty string; omit the field if there is nothing to state"
                     ),

@@ -20,7 +20,7 @@ use crate::error::{Result, catch_panics};
 use crate::export::Metadata;
 use crate::options::Config;
 use crate::run::RunFolder;
-use crate::run::{Examples, Finished};
+use crate::run::{Examples, FinishedRun};
 
 /// The contents of a model card.
 pub struct Card {
@@ -49,7 +49,7 @@ impl Card {
     /// If the run has no model, the data is missing or has changed, or the groups cannot be determined.
     pub fn of(run: &RunFolder, about: About, groups: &GroupingOptions, device: Device) -> Result<Self> {
         catch_panics(|| {
-            let Finished { classifier, config, examples } = Finished::open(run, device)?;
+            let FinishedRun { classifier, config, examples } = FinishedRun::open(run, device)?;
             let metadata = classifier.metadata().clone();
             let Examples { dataset, split, .. } = &examples;
             let grouping = Grouping::read(groups, &dataset.path, &dataset.names)?;

@@ -16,7 +16,7 @@ use crate::run::RunFolder;
 
 /// The differences between two runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Difference {
+pub struct RunDifference {
     /// Folder of the first run.
     pub a: PathBuf,
     /// Folder of the second run.
@@ -87,7 +87,7 @@ pub struct FigurePair {
 ///
 /// # Errors
 /// If a folder holds no run. Models that cannot be compared are not an error: the result states the reason.
-pub fn difference(a: &Path, b: &Path, device: Device) -> Result<Difference> {
+pub fn difference(a: &Path, b: &Path, device: Device) -> Result<RunDifference> {
     let (facts_a, facts_b) = (facts(a, "a")?, facts(b, "b")?);
     let compared = ValidationPredictions::of(a, device)
         .and_then(|of_a| Ok((of_a, ValidationPredictions::of(b, device)?)));
@@ -100,7 +100,7 @@ pub fn difference(a: &Path, b: &Path, device: Device) -> Result<Difference> {
         Ok(compared) => (Some(compared), None),
         Err(reason) => (None, Some(reason)),
     };
-    Ok(Difference {
+    Ok(RunDifference {
         a: a.to_path_buf(),
         b: b.to_path_buf(),
         options: changes(&options(a)?, &options(b)?),

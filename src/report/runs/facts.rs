@@ -20,7 +20,7 @@ pub type Facts = Map<String, Value>;
 
 /// State of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum RunState {
     /// The model is exported.
     Finished,
     /// A process is training.
@@ -29,22 +29,22 @@ pub enum State {
     Interrupted,
 }
 
-impl State {
+impl RunState {
     /// The state of the run in a folder.
     pub fn of(folder: &RunFolder) -> Self {
         match folder.model().is_file() {
-            true => State::Finished,
-            false if folder.is_in_use() => State::Running,
-            false => State::Interrupted,
+            true => RunState::Finished,
+            false if folder.is_in_use() => RunState::Running,
+            false => RunState::Interrupted,
         }
     }
 
     /// The name for display.
     pub fn name(self) -> &'static str {
         match self {
-            State::Finished => "finished",
-            State::Running => "running",
-            State::Interrupted => "interrupted",
+            RunState::Finished => "finished",
+            RunState::Running => "running",
+            RunState::Interrupted => "interrupted",
         }
     }
 }
@@ -144,7 +144,7 @@ fn start_time(folder: &RunFolder) -> Option<String> {
 }
 
 fn figures(folder: &RunFolder, facts: &mut Facts) -> Result<()> {
-    let state = State::of(folder);
+    let state = RunState::of(folder);
     facts.insert("state".into(), state.name().into());
     let records = MetricsLog::read_if_exists(&folder.metrics())?;
     facts.insert("epochs_done".into(), records.len().into());
@@ -157,7 +157,7 @@ fn figures(folder: &RunFolder, facts: &mut Facts) -> Result<()> {
         insert(facts, "train_loss", best.train_loss);
         insert(facts, "train_accuracy", best.train_accuracy);
     }
-    if state == State::Finished {
+    if state == RunState::Finished {
         exported(folder, facts)?;
     }
     Ok(())
@@ -190,14 +190,14 @@ fn metrics(found: &Map<String, Value>, prefix: &str, facts: &mut Facts) {
 /// Means over the complete folds, and their standard deviations as `NAME_deviation`.
 fn folds_figures(path: &Path, folds: u32, facts: &mut Facts) {
     let fold = |number| facts_of_fold(path, number);
-    let found: Vec<(State, Facts)> = (1..=folds).filter_map(fold).collect();
-    let complete: Vec<_> = found.iter().filter(|(state, _)| *state == State::Finished).collect();
+    let found: Vec<(RunState, Facts)> = (1..=folds).filter_map(fold).collect();
+    let complete: Vec<_> = found.iter().filter(|(state, _)| *state == RunState::Finished).collect();
     let state = FoldsState { complete: complete.len() as u32, folds };
     facts.insert("folds_done".into(), state.complete.into());
     let name = match state {
-        FoldsState { complete, folds } if complete == folds => State::Finished,
-        _ if found.iter().any(|(state, _)| *state == State::Running) => State::Running,
-        _ => State::Interrupted,
+        FoldsState { complete, folds } if complete == folds => RunState::Finished,
+        _ if found.iter().any(|(state, _)| *state == RunState::Running) => RunState::Running,
+        _ => RunState::Interrupted,
     };
     facts.insert("state".into(), name.name().into());
     for sum in ["duration", "epochs_done"] {
@@ -221,11 +221,11 @@ fn folds_figures(path: &Path, folds: u32, facts: &mut Facts) {
     }
 }
 
-fn facts_of_fold(path: &Path, number: u32) -> Option<(State, Facts)> {
+fn facts_of_fold(path: &Path, number: u32) -> Option<(RunState, Facts)> {
     let folder = RunFolder::open(&path.join(format!("fold-{number}"))).ok()?;
     let mut facts = Facts::new();
     figures(&folder, &mut facts).ok()?;
-    Some((State::of(&folder), facts))
+    Some((RunState::of(&folder), facts))
 }
 
 /// Inserts a value, unless it is NaN or infinite.

@@ -10,7 +10,7 @@ use crate::error::{Result, catch_panics};
 use crate::evaluate::McNemar;
 use crate::loader::{Batch, EvaluationLoader};
 use crate::predict::Classifier;
-use crate::run::Finished;
+use crate::run::FinishedRun;
 use crate::run::RunFolder;
 
 /// Predictions of a model on its validation set.
@@ -44,7 +44,7 @@ impl ValidationPredictions {
     pub fn of(path: &Path, device: Device) -> Result<Self> {
         catch_panics(|| {
             let folder = RunFolder::open(path)?;
-            let Finished { classifier, config, examples } = Finished::open(&folder, device)?;
+            let FinishedRun { classifier, config, examples } = FinishedRun::open(&folder, device)?;
             let feed = examples.raw(&examples.split.validation, &config, classifier.device());
             let predicted = predicted(&classifier, &*feed)?;
             let (dataset, names) = (&examples.dataset, &classifier.metadata().classes);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn models_are_compared_on_the_rows_that_both_held_out() {
+    fn models_are_compared_on_common_validation_examples() {
         let a = validation("x", &[("1", "a", "a"), ("2", "b", "b"), ("3", "a", "b")]);
         let b = validation("x", &[("2", "b", "a"), ("3", "a", "b"), ("4", "a", "a")]);
         let compared = a.compare(&b).unwrap();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_compared_says_why() {
+    fn incomparable_models_give_the_reason() {
         let a = validation("x", &[("1", "a", "a")]);
         assert!(a.compare(&validation("y", &[("1", "a", "a")])).unwrap_err().contains("different data"));
         assert!(

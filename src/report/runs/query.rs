@@ -140,7 +140,6 @@ impl Order {
         });
     }
     /// Whether a run has a value in the column.
-    /// Whether a run has a value to sort by.
     pub fn applies_to(&self, facts: &Facts) -> bool {
         facts.contains_key(&self.column)
     }
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_name_what_was_meant() {
+    fn errors_suggest_the_closest_name() {
         let problem = |text: &str| text.parse::<Filter>().unwrap_err().to_string();
         assert!(problem("acuracy>1").contains("there is no column `acuracy`; did you mean `accuracy`?"));
         assert!(problem("cnn").contains("`cnn` is not a condition"));

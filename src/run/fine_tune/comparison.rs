@@ -57,7 +57,7 @@ impl PairedResults {
     }
 
     /// Number of correct predictions before and after.
-    pub fn right(&self) -> (usize, usize) {
+    pub fn correct(&self) -> (usize, usize) {
         let count = |rows: &[ExampleResult]| rows.iter().filter(|row| row.is_right).count();
         (count(&self.before), count(&self.after))
     }
@@ -171,7 +171,7 @@ impl Comparison {
 
 fn line(what: &str, pair: &PairedResults) -> String {
     let rows = pair.rows();
-    let ((right_before, right_after), (loss_before, loss_after)) = (pair.right(), pair.loss());
+    let ((right_before, right_after), (loss_before, loss_after)) = (pair.correct(), pair.loss());
     let share = |right: usize| format!("{:.2}", 100. * right as f64 / rows.max(1) as f64);
     let accuracy = format!("{} → {} %", share(right_before), share(right_after));
     let loss = format!("{loss_before:.4} → {loss_after:.4}");

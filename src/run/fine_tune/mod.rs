@@ -6,7 +6,7 @@ mod promotion;
 
 use crate::error::{Error, Result};
 use crate::options::{Config, SPLIT_OPTIONS, Setting};
-use crate::run::Finished;
+use crate::run::FinishedRun;
 use crate::run::RunFolder;
 
 pub use comparison::{Comparison, ExampleResult, PairedResults, compare};
@@ -31,7 +31,7 @@ pub fn options(run: &RunFolder, config: Config, given: &[Setting]) -> Result<Con
         );
         return Err(Error::Usage(problem));
     }
-    let model = Finished::model(run, &config)?;
+    let model = FinishedRun::model(run, &config)?;
     if config.feedback.is_none() {
         let problem = "--from requires --feedback DIR with corrections; to start from the weights of a file, \
                        use --init";

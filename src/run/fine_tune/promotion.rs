@@ -84,12 +84,12 @@ pub fn objections(comparison: &Comparison) -> Vec<Objection> {
 }
 
 fn is_less_accurate(pair: &PairedResults) -> bool {
-    let (right_before, right_after) = pair.right();
+    let (right_before, right_after) = pair.correct();
     right_after < right_before && pair.test().is_significant()
 }
 
 fn is_better(pair: &PairedResults) -> bool {
-    let ((right_before, right_after), (loss_before, loss_after)) = (pair.right(), pair.loss());
+    let ((right_before, right_after), (loss_before, loss_after)) = (pair.correct(), pair.loss());
     right_after > right_before || right_after == right_before && loss_after < loss_before
 }
 
@@ -108,7 +108,7 @@ pub struct Promotion {
 /// # Errors
 /// If a process trains `run`, or a file cannot be read or written; the old model then stays in place.
 pub fn promote(run: &RunFolder, new: &RunFolder) -> Result<Promotion> {
-    let _writer = run.writer()?;
+    let _writer = run.lock()?;
     let (old, promoted) = (read(&run.model())?, read(&new.model())?);
     atomic::write(&run.path().join(PREVIOUS), &old)?;
     atomic::write(&run.model(), &promoted)?;
@@ -143,14 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_is_better_on_corrections_and_as_good_elsewhere_is_taken() {
+    fn a_model_that_is_better_on_corrections_and_as_good_elsewhere_is_promoted() {
         assert_eq!(of(pair(359, (340, 340), (0.2, 0.2)), better()), []);
         // A difference of three examples is not significant.
         assert_eq!(of(pair(359, (340, 337), (0.2, 0.21)), better()), []);
     }
 
     #[test]
-    fn what_is_worse_is_refused_with_the_reason() {
+    fn a_worse_model_is_rejected_with_the_reason() {
         assert_eq!(of(pair(359, (340, 200), (0.2, 0.2)), better()), [Objection::LessAccurate]);
         assert_eq!(of(pair(359, (340, 340), (0.2, 0.3)), better()), [Objection::HigherLoss]);
         assert_eq!(of(pair(359, (340, 340), (0.2, f64::NAN)), better()), [Objection::HigherLoss]);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_control_gains_too_is_not_credited_to_the_corrections() {
+    fn a_gain_of_the_control_is_not_attributed_to_the_corrections() {
         let beside = |control: PairedResults, pair: PairedResults| PairedResults {
             control: Some(control.before),
             ..pair
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_aside_has_the_word_on_corrections() {
+    fn corrections_in_the_validation_set_decide_if_there_are_any() {
         let (validation, trained) = (pair(359, (340, 340), (0.2, 0.2)), better());
         let kept = Some(pair(5, (3, 1), (0.5, 2.)));
         assert_eq!(objections(&Comparison { validation, kept, trained }), [Objection::NoBetterOnCorrections]);
