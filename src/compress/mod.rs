@@ -49,6 +49,32 @@ pub struct Compressed {
 }
 
 /// Receives the progress of a compression.
+///
+/// ```
+/// use cresset::compress::CompressionCallback;
+/// use cresset::error::Result;
+/// use cresset::train::{Callback, Silent};
+///
+/// /// Keeps the names of the models.
+/// #[derive(Default)]
+/// struct Names(Vec<String>, Silent);
+///
+/// impl CompressionCallback for Names {
+///     fn begins(&mut self, name: &str) -> Result<()> {
+///         self.0.push(name.to_string());
+///         Ok(())
+///     }
+///
+///     fn training(&mut self) -> &mut dyn Callback {
+///         &mut self.1
+///     }
+/// }
+///
+/// let mut names = Names::default();
+/// names.begins("int8")?;
+/// assert_eq!(names.0, ["int8"]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub trait CompressionCallback {
     /// Called before each model is created.
     fn begins(&mut self, name: &str) -> Result<()>;
@@ -59,6 +85,29 @@ pub trait CompressionCallback {
 
 /// Creates the requested models of a complete run and `compression.csv` in its folder `compressed`. The files are moved there when
 /// all models are finished. The first model of the result is the original.
+///
+/// ```
+/// use cresset::compress::{CompressOptions, CompressionCallback, QuantizedDtype, compress};
+/// use cresset::prelude::*;
+/// use cresset::run::RunFolder;
+/// # use cresset::train::Silent;
+/// # struct Quiet(Silent);
+/// # impl CompressionCallback for Quiet {
+/// #     fn begins(&mut self, _name: &str) -> Result<()> { Ok(()) }
+/// #     fn training(&mut self) -> &mut dyn Callback { &mut self.0 }
+/// # }
+/// # let mut callback = Quiet(Silent);
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let run = RunFolder::open(fitted.folder())?;
+/// let options = CompressOptions { quantize: Some(QuantizedDtype::Int8), ..CompressOptions::default() };
+/// let models = compress(&run, &options, &mut callback)?;
+/// assert_eq!(models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(), ["original", "int8"]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// A run that is not complete, data that has changed, or a model that does not support the requested compression.

@@ -8,6 +8,14 @@ use super::hosts::first_host;
 use crate::error::{Error, Result};
 
 /// The rank of a process in a job, and the rendezvous.
+///
+/// ```
+/// use cresset::distributed::LaunchInfo;
+///
+/// // Without `torchrun`, `srun` or `mpirun`, there is nothing to join.
+/// assert_eq!(LaunchInfo::from_environment()?, None);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchInfo {
     /// Rank, from 0.

@@ -24,6 +24,21 @@ pub use launch_info::LaunchInfo;
 use watch::Watch;
 
 /// The process group of a training job, as seen from one rank.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use tch::Tensor;
+///
+/// let world = World::alone();
+/// assert!(world.is_rank_zero() && world.size() == 1);
+///
+/// // Collectives of a world of one process return their input.
+/// let mut sum = Tensor::from_slice(&[1f32, 2.]);
+/// world.all_reduce_sum(&mut sum)?;
+/// assert_eq!(sum, Tensor::from_slice(&[1f32, 2.]));
+/// assert_eq!(world.all_reduce_max(&[3., 4.])?, [3., 4.]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct World(Option<Arc<Joined>>);
 

@@ -3,6 +3,21 @@
 use tch::Tensor;
 
 /// Counts of (actual class, predicted class).
+///
+/// ```
+/// use cresset::evaluate::ConfusionMatrix;
+/// use tch::Tensor;
+///
+/// // Rows are the actual classes, columns the predicted ones.
+/// let confusion = ConfusionMatrix::new(2, vec![40, 10, 5, 45]);
+/// assert_eq!(confusion.count(0, 1), 10);
+/// assert_eq!(confusion.accuracy(), 0.85);
+/// assert_eq!(confusion.recall(0), Some(0.8));
+/// assert_eq!(confusion.precision(0), Some(40. / 45.));
+///
+/// let logits = Tensor::from_slice2(&[[2f32, 1.], [0., 1.]]);
+/// assert_eq!(ConfusionMatrix::of(&logits, &Tensor::from_slice(&[0i64, 0]), 2).correct(), 1);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfusionMatrix {
     classes: usize,

@@ -11,6 +11,18 @@ use crate::data::terminal;
 use crate::evaluate::numbers::percent;
 
 /// An evaluation report.
+///
+/// ```
+/// use cresset::evaluate::{ClassificationReport, ConfusionMatrix, Evaluation};
+///
+/// let confusion = ConfusionMatrix::new(2, vec![40, 10, 5, 45]);
+/// let evaluation = Evaluation { loss: 0.4, confusion, scores: None };
+/// let report = ClassificationReport::new(&evaluation, &["cat".into(), "dog".into()]);
+/// assert_eq!(report.classes[0].recall, Some(0.8));
+/// assert_eq!(report.metrics[0].shown, "85.00 %");
+/// assert!(report.to_text().contains("dog"));
+/// assert!(report.to_json().contains("\"precision\""));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassificationReport {
     /// The number of examples.

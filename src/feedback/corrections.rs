@@ -15,6 +15,36 @@ use crate::options::Config;
 use super::review::{Decision, Review};
 
 /// The corrections among the examples of a run.
+///
+/// ```
+/// use cresset::feedback::{Answer, Correction, FeedbackWriter, NewInput};
+/// use cresset::options::Config;
+/// use cresset::run::Examples;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let writer = FeedbackWriter::new(folder.path())?;
+/// # for id in ["a1", "a2"] {
+/// writer.add(
+///     NewInput::Values(&[5.0, 3.5, 1.5, 0.2]),
+///     |input| Correction {
+/// #        id: id.to_string(),
+/// #        time: "2026-07-31T12:34:56Z".to_string(),
+/// #        answer: Answer { class: "virginica".to_string(), probability: 0.61 },
+/// #        model_sha256: String::new(),
+/// #        model_version: None,
+///         input,
+///         correction: "setosa".to_string(),
+///         // …
+///     },
+///     id,
+/// )?;
+/// # }
+/// let feedback = Some(folder.path().to_path_buf());
+/// let examples = Examples::read(&Config { data: "iris".into(), feedback, ..Config::default() })?;
+/// let corrections = examples.corrections.unwrap();
+/// assert_eq!((corrections.read, corrections.first, corrections.trained.len()), (2, 150, 1));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corrections {
     /// SHA-256 of the inputs and corrected classes.

@@ -40,6 +40,15 @@ pub(crate) const CORRECTIONS: &str = "feedback.jsonl";
 const INPUTS: &str = "inputs";
 
 /// A correction.
+///
+/// ```
+/// use cresset::feedback::Correction;
+///
+/// let line = r#"{"id": "a1", "time": "2026-07-31T12:34:56Z", "input": {"values": [5.1, null]},
+///     "answer": {"class": "cat", "probability": 0.61}, "correction": "dog", "model_sha256": ""}"#;
+/// let correction: Correction = serde_json::from_str(line).unwrap();
+/// assert_eq!((correction.answer.class.as_str(), correction.correction.as_str()), ("cat", "dog"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Correction {
     /// Unique name of letters and digits.
@@ -60,6 +69,15 @@ pub struct Correction {
 }
 
 /// An input of the model.
+///
+/// ```
+/// use cresset::feedback::CorrectedInput;
+/// use std::path::{Path, PathBuf};
+///
+/// let image = CorrectedInput::Image("inputs/a1.png".to_string());
+/// assert_eq!(image.image_path(Path::new("feedback")), Some(PathBuf::from("feedback/inputs/a1.png")));
+/// assert_eq!(CorrectedInput::Values(vec![5.1, 3.5]).image_path(Path::new("feedback")), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CorrectedInput {
@@ -71,6 +89,14 @@ pub enum CorrectedInput {
 }
 
 /// A prediction of the model.
+///
+/// ```
+/// use cresset::feedback::Answer;
+///
+/// let answer = Answer { class: "cat".to_string(), probability: 0.61 };
+/// assert!(answer.has_valid_probability());
+/// assert!(!Answer { probability: 1.5, ..answer }.has_valid_probability());
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {

@@ -18,6 +18,14 @@ pub struct FeedbackSet {
 
 /// Reads the feedback set in a folder; a missing file is an empty set.
 ///
+/// ```
+/// // A folder without corrections is an empty set.
+/// let folder = tempfile::tempdir().unwrap();
+/// let set = cresset::feedback::read(folder.path())?;
+/// assert!(set.corrections.is_empty() && set.notes.is_empty());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// If the file cannot be read.
 pub fn read(folder: &Path) -> Result<FeedbackSet> {

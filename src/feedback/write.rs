@@ -9,6 +9,29 @@ use super::{Answer, CORRECTIONS, CorrectedInput, Correction, INPUTS};
 use crate::error::{Error, Result};
 
 /// Appends corrections to a set. Threads may share a writer, and processes may share a set.
+///
+/// ```
+/// use cresset::feedback::{Answer, Correction, FeedbackWriter, NewInput};
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let writer = FeedbackWriter::new(folder.path())?;
+/// let (correction, count) = writer.add(
+///     NewInput::Values(&[5.1, 3.5, 1.4, 0.2]),
+///     |input| Correction {
+///         id: "a1".to_string(),
+///         time: "2026-07-31T12:34:56Z".to_string(),
+///         input,
+///         answer: Answer { class: "virginica".to_string(), probability: 0.61 },
+///         correction: "setosa".to_string(),
+///         model_sha256: String::new(),
+///         model_version: None,
+///     },
+///     "a1",
+/// )?;
+/// assert_eq!(count, 1);
+/// assert_eq!(cresset::feedback::read(folder.path())?.corrections, [correction]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct FeedbackWriter {
     folder: PathBuf,
@@ -17,6 +40,15 @@ pub struct FeedbackWriter {
 }
 
 /// The input of a new correction.
+///
+/// ```
+/// use cresset::feedback::NewInput;
+///
+/// // A row of a table, with a missing value, and an image.
+/// let row = NewInput::Values(&[5.1, f32::NAN, 1.4, 0.2]);
+/// let image = NewInput::Image(b"\x89PNG\r\n\x1a\n", "png");
+/// assert!(matches!((row, image), (NewInput::Values(_), NewInput::Image(_, "png"))));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum NewInput<'a> {
     /// An image: encoded bytes and file extension (`png`).

@@ -10,6 +10,27 @@ use crate::data::{Dataset, Inputs, Names};
 use crate::error::{Error, Result};
 
 /// The encoded images of a data set, and their target size.
+///
+/// ```
+/// use cresset::data::{self, DataOptions};
+/// use cresset::loader::EncodedExamples;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # for class in ["cat", "dog"] {
+/// #     std::fs::create_dir(folder.path().join(class)).unwrap();
+/// #     for number in 0..4u8 {
+/// #         let path = folder.path().join(format!("{class}/{number}.png"));
+/// #         image::RgbImage::from_pixel(20, 16, image::Rgb([60 * number; 3])).save(path).unwrap();
+/// #     }
+/// # }
+/// let options = DataOptions { image_size: "16".parse().unwrap(), ..DataOptions::default() };
+/// let dataset = data::read(folder.path().to_str().unwrap(), &options)?;
+/// let images = EncodedExamples::of(&dataset, 2, 0.).expect("the examples are images");
+/// for pixels in images.center_crops(&[0, 4]) {
+///     assert_eq!(pixels.unwrap().len(), 16 * 16 * 3);
+/// }
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct EncodedExamples {
     path: PathBuf,
@@ -159,6 +180,25 @@ impl Decoder {
 }
 
 /// Decodes all images of a data set into memory. Unreadable images are dropped.
+///
+/// ```
+/// use cresset::data::{self, DataOptions, Inputs};
+/// use cresset::loader::decode_all;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # for class in ["cat", "dog"] {
+/// #     std::fs::create_dir(folder.path().join(class)).unwrap();
+/// #     for number in 0..4u8 {
+/// #         let path = folder.path().join(format!("{class}/{number}.png"));
+/// #         image::RgbImage::from_pixel(20, 16, image::Rgb([60 * number; 3])).save(path).unwrap();
+/// #     }
+/// # }
+/// let options = DataOptions { image_size: "16".parse().unwrap(), ..DataOptions::default() };
+/// let dataset = data::read(folder.path().to_str().unwrap(), &options)?;
+/// let dataset = decode_all(dataset, 2, 0.)?;
+/// assert!(matches!(dataset.inputs, Inputs::Bytes(pixels) if pixels.len() == 8 * 3 * 16 * 16));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// A larger share of unreadable images than `most_bad`.

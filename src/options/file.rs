@@ -9,6 +9,15 @@ use super::{Config, MASK_CATEGORIES, RECORD};
 use crate::error::{Error, Result};
 
 /// An option and its value as text.
+///
+/// ```
+/// use cresset::options::Setting;
+/// use cresset::prelude::*;
+///
+/// let setting = Setting { name: "lr", value: "0.01".to_string() };
+/// assert_eq!(Config::of(&[setting])?.lr, 0.01);
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     /// The name of the option, never an alias.
@@ -48,6 +57,13 @@ pub fn checked(name: &str, value: Option<&str>) -> std::result::Result<Setting, 
 }
 
 /// The current name of an option that an earlier version may have written; other names are unchanged.
+///
+/// ```
+/// use cresset::options::canonical;
+///
+/// assert_eq!(canonical("held_out"), "validation");
+/// assert_eq!(canonical("epochs"), "epochs");
+/// ```
 pub fn canonical(name: &str) -> &str {
     Config::spec(name).map_or(name, |spec| spec.name)
 }

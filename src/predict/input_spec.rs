@@ -14,6 +14,22 @@ use crate::data::unknown::UnknownCategory;
 use crate::data::{InputShape, TableLayout, ValueRange};
 
 /// An input that was read.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use std::sync::Arc;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let spec = Arc::new(fitted.classifier()?.input_spec());
+/// let inputs = spec.table("flowers.csv", b"5.1,3.5,1.4,0.2\n6.3,wide,5.6,1.8\n".to_vec());
+/// assert_eq!(inputs[0].values, Ok(vec![5.1, 3.5, 1.4, 0.2]));
+/// assert_eq!(inputs[1].name, "flowers.csv:2");
+/// assert!(inputs[1].values.is_err());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
     /// The path of an image, or `file:line`.
@@ -36,6 +52,23 @@ pub struct Notes {
 }
 
 /// The input specification of a model. The threads that read inputs share it.
+///
+/// ```
+/// use cresset::predict::Cell;
+/// use cresset::prelude::*;
+/// use std::sync::Arc;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let spec = Arc::new(fitted.classifier()?.input_spec());
+/// assert_eq!((spec.cells(), spec.names().len()), (4, 4));
+/// let cells = [5.1, 3.5, 1.4, 0.2].map(Cell::Number);
+/// assert_eq!(spec.row(&cells).unwrap().values, [5.1, 3.5, 1.4, 0.2]);
+/// assert!(spec.row(&cells[..3]).is_err());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct InputSpec {
     pub(super) shape: InputShape,
@@ -49,6 +82,13 @@ pub struct InputSpec {
 }
 
 /// A cell of a row.
+///
+/// ```
+/// use cresset::predict::Cell;
+///
+/// let row = [Cell::Number(5.1), Cell::Text("red".to_string()), Cell::Missing];
+/// assert_eq!(row[1], Cell::Text("red".to_string()));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     /// A number.

@@ -29,6 +29,28 @@ impl Classifier {
     ///
     /// A closed pipe on `out` ends it early, unless embeddings are written as well.
     ///
+    /// ```
+    /// use cresset::predict::{Batching, Output, OutputOptions, Sources};
+    /// use cresset::prelude::*;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+    /// # let table = out.join("flowers.csv");
+    /// # std::fs::write(&table, "5.1,3.5,1.4,0.2\n6.3,2.9,5.6,1.8\n").unwrap();
+    /// let classifier = fitted.classifier()?;
+    /// let batching = Batching { size: 64, threads: 1, features: false };
+    /// let stream = classifier.stream(Sources::new(vec![table], None)?, batching)?;
+    /// let form =
+    ///     OutputOptions { output: Output::Csv, top_k: 1, probabilities: false, escape_formulas: false };
+    /// let mut csv = Vec::new();
+    /// let summary = classifier.write(stream, form, &mut csv, None)?;
+    /// assert_eq!((summary.inputs, summary.failed), (2, 0));
+    /// assert!(csv.starts_with(b"input,class,probability"));
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A model that fails, and failed writes.
     pub fn write(

@@ -10,6 +10,12 @@ use crate::data::terminal;
 
 choices! {
     /// Output format of predictions.
+    ///
+    /// ```
+    /// use cresset::predict::Output;
+    ///
+    /// assert_eq!("jsonl".parse(), Ok(Output::Jsonl));
+    /// ```
     pub enum Output {
         /// a header and one row per input: input, class, probability, class_2, probability_2, …, p_CLASS, …, error
         Csv = "csv",
@@ -22,6 +28,15 @@ choices! {
 }
 
 /// How predictions are written.
+///
+/// ```
+/// use cresset::predict::{Output, OutputOptions};
+///
+/// // CSV with the two most probable classes of each input.
+/// let options =
+///     OutputOptions { output: Output::Csv, top_k: 2, probabilities: false, escape_formulas: true };
+/// assert_eq!(options.output.name(), "csv");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutputOptions {
     /// The output format.
@@ -35,6 +50,22 @@ pub struct OutputOptions {
 }
 
 /// Writes predictions line by line.
+///
+/// ```
+/// use cresset::predict::{Classified, Notes, Output, OutputOptions, PredictionWriter};
+///
+/// let form =
+///     OutputOptions { output: Output::Plain, top_k: 1, probabilities: false, escape_formulas: false };
+/// let classes = ["cat".to_string(), "dog".to_string()];
+/// let mut text = Vec::new();
+/// let mut writer = PredictionWriter::new(&mut text, form, &classes);
+/// writer.write(&[Classified {
+///     input: "photo.jpg".to_string(), probabilities: Ok(vec![0.2, 0.8]), notes: Notes::default(),
+/// }])?;
+/// writer.finish()?;
+/// assert_eq!(text, b"dog\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct PredictionWriter<'a, W: Write> {
     out: W,
     form: OutputOptions,

@@ -27,6 +27,15 @@ const STANDARD_INPUT: &str = "-";
 /// pattern (`*`, `?`, `[…]`, and `**` for folders at any depth) that is not the name of a file means the files that it matches,
 /// sorted by name. `-` means the rows of a table on standard input. No folder is walked twice; only `**` follows symbolic link
 /// cycles, up to the limit of the system.
+///
+/// ```
+/// use cresset::predict::Sources;
+///
+/// let sources = Sources::new(vec!["photos/".into(), "more/*.jpg".into()], None)?;
+/// assert_eq!(sources, sources.clone().with_images(None));
+/// assert!(Sources::new(vec!["-".into(), "-".into()], None).is_err());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sources {
     named: Vec<PathBuf>,

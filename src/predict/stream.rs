@@ -22,6 +22,13 @@ pub struct Batching {
 }
 
 /// The probability of each class, or the error of the input.
+///
+/// ```
+/// use cresset::predict::ClassProbabilities;
+///
+/// let probabilities: ClassProbabilities = Ok(vec![0.2, 0.8]);
+/// assert_eq!(probabilities.map(|values| values.len()), Ok(2));
+/// ```
 pub type ClassProbabilities = std::result::Result<Vec<f64>, String>;
 
 /// A classified input.
@@ -45,6 +52,26 @@ pub struct ClassifiedBatch {
 }
 
 /// A lazy iterator over batches of classified inputs.
+///
+/// ```
+/// use cresset::predict::{Batching, Sources};
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// # let table = out.join("flowers.csv");
+/// std::fs::write(&table, "5.1,3.5,1.4,0.2\n6.3,2.9,5.6,1.8\n7.0,3.2,4.7,1.4\n").unwrap();
+/// let classifier = fitted.classifier()?;
+/// let batching = Batching { size: 2, threads: 1, features: false };
+/// let mut sizes = Vec::new();
+/// for batch in classifier.stream(Sources::new(vec![table], None)?, batching)? {
+///     sizes.push(batch?.rows.len());
+/// }
+/// assert_eq!(sizes, [2, 1]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Stream<'a> {
     classifier: &'a Classifier,
     batching: Batching,
@@ -89,6 +116,19 @@ impl Classifier {
     }
 
     /// Classifies the raw inputs in `rows`: the probability of each class, or the error of the input.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+    /// let classifier = fitted.classifier()?;
+    /// let probabilities = classifier.classify(&[&[5.1, 3.5, 1.4, 0.2]])?.remove(0).unwrap();
+    /// assert!((probabilities.iter().sum::<f64>() - 1.).abs() < 1e-6);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Rows of the wrong width, and a model that fails.

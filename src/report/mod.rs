@@ -33,6 +33,21 @@ use confident_errors::ConfidentError;
 use speed::Speed;
 
 /// The contents of a report.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::report::Report;
+/// use cresset::run::RunFolder;
+/// use tch::Device;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let html = Report::of(&RunFolder::open(fitted.folder())?, Device::Cpu)?.to_html();
+/// assert!(html.starts_with("<!doctype html>"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Report {
     name: String,
     config: Config,

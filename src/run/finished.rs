@@ -11,6 +11,21 @@ use crate::predict::Classifier;
 use crate::run::RunFolder;
 
 /// A finished run: model, options, and split data.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::{FinishedRun, RunFolder};
+/// use tch::Device;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let run = FinishedRun::open(&RunFolder::open(fitted.folder())?, Device::Cpu)?;
+/// assert_eq!(run.config.epochs, 3);
+/// assert_eq!(run.examples.dataset.classes, run.classifier.metadata().classes);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct FinishedRun {
     /// The exported model.
     pub classifier: Classifier,

@@ -18,6 +18,20 @@ const FEEDBACK_SHA256: &str = "feedback_sha256";
 pub(crate) const EVENT_FILE: &str = "events.out.tfevents.";
 
 /// A run folder.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::RunFolder;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let run = RunFolder::open(fitted.folder())?;
+/// assert!(run.model().is_file() && run.last_checkpoint().is_file());
+/// assert_eq!(run.data_sha256()?.len(), 64);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder {
     path: PathBuf,
@@ -186,6 +200,22 @@ impl RunFolder {
     }
 
     /// Locks the folder for writing until the returned value is dropped.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    /// use cresset::run::RunFolder;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+    /// let run = RunFolder::open(fitted.folder())?;
+    /// let lock = run.lock()?;
+    /// assert!(run.lock().is_err());
+    /// drop(lock);
+    /// assert!(run.lock().is_ok());
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If another process holds the lock.

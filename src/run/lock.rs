@@ -17,6 +17,18 @@ const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The lock of a folder. It ends with the process at the latest, because the operating system holds it (flock), not the file.
+///
+/// ```
+/// use cresset::run::RunLock;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let run = folder.path();
+/// let lock = RunLock::of(run)?;
+/// assert!(RunLock::is_taken(run));
+/// drop(lock);
+/// assert!(!RunLock::is_taken(run));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct RunLock {
     path: PathBuf,

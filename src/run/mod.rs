@@ -54,6 +54,19 @@ pub use prepared::{MakeNetwork, Prepared};
 pub use trainer::{Fitted, Trainer};
 
 /// A run that is ready to train.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let config = Config { data: "iris".into(), epochs: 2, ..Config::default() };
+/// let run = run::start(&config, Some(&out), &World::alone())?;
+/// assert_eq!((run.position().epoch, run.is_finished()?), (1, false));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Run {
     /// Options.
     pub config: Config,
@@ -69,6 +82,21 @@ pub struct Run {
 }
 
 /// Results of a completed run.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run::{self, Outcome};
+/// use cresset::train::Silent;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let config = Config { data: "iris".into(), epochs: 2, ..Config::default() };
+/// let run = run::start(&config, Some(&out), &World::alone())?;
+/// let Outcome::Trained(trained) = run::finish(run, &mut Silent, &|| false)? else { unreachable!() };
+/// assert_eq!(trained.evaluations.validation.loss, trained.metadata.metrics.validation_loss);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Trained {
     /// The exported epoch: the one with the lowest validation loss.
     pub best: Best,
@@ -85,6 +113,24 @@ pub struct Trained {
 }
 
 /// How a run ended.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run::{self, Outcome};
+/// use cresset::train::Silent;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let config = Config { data: "iris".into(), epochs: 2, ..Config::default() };
+/// let run = run::start(&config, Some(&out), &World::alone())?;
+/// match run::finish(run, &mut Silent, &|| false)? {
+///     Outcome::Trained(trained) => assert!(trained.best.epoch <= 2),
+///     Outcome::CompletedOnRank0 => {}
+///     Outcome::Interrupted { epoch, step } => println!("stopped in epoch {epoch} after step {step}"),
+/// }
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub enum Outcome {
     /// All epochs are complete and the model is exported.
     Trained(Box<Trained>),
@@ -100,6 +146,21 @@ pub enum Outcome {
 }
 
 /// Starts a run in a new folder: `out`, or the next free one in `runs/`. All ranks of `world` must call it.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let config = Config { data: "iris".into(), ..Config::default() };
+/// let run = run::start(&config, Some(&out), &World::alone())?;
+/// assert!(run.folder.config_file().is_file());
+/// // The folder is not empty now.
+/// assert!(run::start(&config, Some(&out), &World::alone()).is_err());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// If options, data or folder cannot be used. No folder is created then.
@@ -139,6 +200,25 @@ fn start_prepared(config: &Config, out: Option<&Path>, world: &World, prepared: 
 }
 
 /// Resumes a run from its last checkpoint. `config` has the options of the run, possibly with more epochs or another device.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run::{self, RunFolder};
+/// use cresset::train::Silent;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// // Two more epochs.
+/// let folder = RunFolder::open(fitted.folder())?;
+/// let config = Config { epochs: 5, ..Config::read(&folder.config_file())? };
+/// let run = run::resume(&config, folder, &World::alone())?;
+/// assert_eq!(run.position().epoch, 4);
+/// run::finish(run, &mut Silent, &|| false)?;
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the folder has no checkpoint, or the data has changed.
@@ -227,6 +307,22 @@ fn resume_prepared(
 }
 
 /// Trains until the last epoch or until `stop` returns true after a step, and exports the best model.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run::{self, Outcome};
+/// use cresset::train::Silent;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let config = Config { data: "iris".into(), ..Config::default() };
+/// let run = run::start(&config, Some(&out), &World::alone())?;
+/// // Stop after the first step.
+/// let outcome = run::finish(run, &mut Silent, &|| true)?;
+/// assert!(matches!(outcome, Outcome::Interrupted { epoch: 1, step: 1 }));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) -> Result<Outcome> {
     let Run { config, folder, mut prepared, mut training, world, lock: _writer } = run;
     let ending = world
@@ -297,6 +393,20 @@ fn train(
 }
 
 /// Exports a checkpoint of a run to `output`, with a new evaluation on the validation set.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::{self, RunFolder};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let run = RunFolder::open(fitted.folder())?;
+/// let metadata = run::export(&run, &run.last_checkpoint(), &out.join("last-epoch.pt"))?;
+/// assert_eq!(metadata.metrics.epoch, 3);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the run has no such checkpoint, or the data is missing or has changed.

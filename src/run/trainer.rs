@@ -90,12 +90,39 @@ impl<'a> Trainer<'a> {
     }
 
     /// Adds a callback, which observes training and can stop it.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    /// use cresset::train::EarlyStopping;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let mut stopping = EarlyStopping { patience: Some(2) };
+    /// // This learning rate is too high for an MLP.
+    /// let options = Config { epochs: 100, lr: 1., ..Config::default() };
+    /// Trainer::new("iris").options(options).out(&out).callback(&mut stopping).fit()?;
+    /// assert!(cresset::train::MetricsLog::read(&out.join("metrics.csv"))?.len() < 100);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     pub fn callback(mut self, callback: &'a mut dyn Callback) -> Self {
         self.callbacks.push(callback);
         self
     }
 
     /// Stops after a step once `stop` returns true, with a checkpoint for [`Trainer::resume`].
+    ///
+    /// ```
+    /// use cresset::error::Error;
+    /// use cresset::prelude::*;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let error = Trainer::new("iris").out(&out).stop_when(|| true).fit().err().unwrap();
+    /// assert!(matches!(error, Error::Interrupted { epoch: 1, step: 1, .. }));
+    /// let fitted = Trainer::new("iris").resume(&out)?;
+    /// assert!(fitted.best_epoch() > 1);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn stop_when(self, stop: impl Fn() -> bool + 'a) -> Self {
         Trainer { stop: Box::new(stop), ..self }
     }
@@ -143,6 +170,21 @@ impl<'a> Trainer<'a> {
 }
 
 /// A trained model with its metrics and run folder.
+///
+/// ```
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// assert!((1..=3).contains(&fitted.best_epoch()));
+/// assert!(fitted.test().is_none());
+/// fitted.export(out.join("copy.pt"))?;
+/// let classifier = fitted.classifier()?;
+/// assert_eq!(classifier.metadata().classes.len(), 3);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Fitted {
     folder: RunFolder,
     trained: Box<Trained>,

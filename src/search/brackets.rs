@@ -3,6 +3,14 @@
 use super::settings::{SearchMethod, Settings};
 
 /// A set of trials that is reduced after each rung.
+///
+/// ```
+/// use cresset::search::{Bracket, Rung};
+///
+/// // Nine trials train for one epoch, and the best three for three epochs.
+/// let rungs = vec![Rung { epochs: 1, trials: 9 }, Rung { epochs: 3, trials: 3 }];
+/// assert_eq!(Bracket { first: 1, rungs }.trials(), 1..10);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bracket {
     /// Number of the first trial, from 1.

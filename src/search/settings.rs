@@ -7,6 +7,19 @@ use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::options::entries::{Source, scalar};
 
 /// Settings of a search.
+///
+/// ```
+/// use cresset::search::{Goal, SearchMethod, Space};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("space.toml");
+/// let text = "[space]\nlr = { log_uniform = [1e-4, 1e-1] }\n[tune]\nmethod = \"halving\"\nmax_epochs = 9\n";
+/// std::fs::write(&path, text).unwrap();
+/// let settings = Space::read(&path)?.settings;
+/// assert_eq!((settings.method, settings.max_epochs, settings.factor), (SearchMethod::Halving, 9, 3));
+/// assert_eq!(settings.metric, Goal::Loss);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Search method.

@@ -16,6 +16,20 @@ use crate::options::{Config, SPLIT_OPTIONS, Setting, canonical, checked};
 use cresset_options::number::Options;
 
 /// A search space with the settings of the search.
+///
+/// ```
+/// use cresset::search::Space;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("space.toml");
+/// std::fs::write(&path, "[run]\ndata = \"iris\"\n[space]\nbatch_size = { choice = [16, 32] }\n").unwrap();
+/// let space = Space::read(&path)?;
+/// assert_eq!(space.parameters[0].name, "batch_size");
+/// // The options of a trial depend only on the seed and the number of the trial.
+/// let config = space.config(7);
+/// assert!(config == space.config(7) && [16, 32].contains(&config.batch_size));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
     /// Settings of the search.

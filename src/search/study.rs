@@ -18,6 +18,31 @@ use crate::run::{self, Examples, Outcome};
 use crate::train::{Callback, EpochRecord, Flow, Training};
 
 /// A search. Its state is in its folder, so it can be interrupted and resumed at any time.
+///
+/// ```
+/// use cresset::error::Result;
+/// use cresset::search::{Search, SearchCallback, SearchOutcome};
+/// use cresset::train::{Callback, Silent};
+///
+/// struct Quiet(Silent);
+///
+/// impl SearchCallback for Quiet {
+///     fn training(&mut self) -> &mut dyn Callback {
+///         &mut self.0
+///     }
+/// }
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let (file, out) = (folder.path().join("space.toml"), folder.path().join("search"));
+/// let space = "[run]\ndata = \"iris\"\nepochs = 2\n[space]\nlr = { log_uniform = [1e-3, 1e-1] }\n\
+///              [tune]\ntrials = 2\n";
+/// std::fs::write(&file, space).unwrap();
+/// let mut search = Search::start(&file, Some(&out))?;
+/// let SearchOutcome::Complete(trials) = search.run(&mut Quiet(Silent), &|| false)? else { unreachable!() };
+/// assert!(trials[0].best.unwrap().validation_loss <= trials[1].best.unwrap().validation_loss);
+/// assert!(search.best_file().is_file());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Search {
     space: Space,
     path: PathBuf,
@@ -39,6 +64,33 @@ pub struct SearchStep {
 }
 
 /// Receives the progress of a search. All methods except `training` do nothing by default.
+///
+/// ```
+/// use cresset::error::Result;
+/// use cresset::search::{SearchCallback, SearchStep, Trial, TrialState};
+/// use cresset::train::{Callback, Silent};
+///
+/// /// Keeps the number of each trial that starts.
+/// #[derive(Default)]
+/// struct Started(Vec<u32>, Silent);
+///
+/// impl SearchCallback for Started {
+///     fn begins(&mut self, _step: &SearchStep, trial: &Trial) -> Result<()> {
+///         self.0.push(trial.number);
+///         Ok(())
+///     }
+///
+///     fn training(&mut self) -> &mut dyn Callback {
+///         &mut self.1
+///     }
+/// }
+///
+/// let mut started = Started::default();
+/// let trial = Trial { number: 1, state: TrialState::Waiting, epochs: 0, best: None, drawn: Vec::new() };
+/// started.begins(&SearchStep { trial: 1, trials: 20, epochs: 3 }, &trial)?;
+/// assert_eq!(started.0, [1]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub trait SearchCallback {
     /// A step begins.
     fn begins(&mut self, step: &SearchStep, trial: &Trial) -> Result<()> {

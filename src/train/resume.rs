@@ -25,6 +25,12 @@ const CUDA: &str = "cuda";
 const AVERAGE: &str = "average/";
 
 /// Options that may change when a run is resumed: they affect how long and where it runs, but not what a step computes.
+///
+/// ```
+/// use cresset::train::RESUMABLE_OPTIONS;
+///
+/// assert!(RESUMABLE_OPTIONS.contains(&"epochs") && !RESUMABLE_OPTIONS.contains(&"seed"));
+/// ```
 pub const RESUMABLE_OPTIONS: [&str; 9] = [
     "epochs",
     "device",

@@ -9,6 +9,16 @@ use crate::error::Result;
 use crate::model::Tensors;
 
 /// Running loss and accuracy, as sums on the device. Adding a step does not synchronize with the device; reading does.
+///
+/// ```
+/// use cresset::train::Running;
+/// use tch::{Device, Tensor};
+///
+/// let mut running = Running::new(Device::Cpu);
+/// let logits = Tensor::from_slice2(&[[2f32, 0.], [2., 0.]]);
+/// running.add(&Tensor::from(0.5f32), &logits, &Tensor::from_slice(&[0i64, 1]));
+/// assert_eq!((running.loss(), running.accuracy()), (0.5, 0.5));
+/// ```
 #[derive(Debug)]
 pub struct Running(RefCell<RunningSums>);
 

@@ -17,6 +17,25 @@ use crate::data::Grouping;
 use crate::error::{Error, Result};
 
 /// Metrics by group.
+///
+/// ```
+/// use cresset::data::Grouping;
+/// use cresset::evaluate::groups::GroupReport;
+/// use cresset::evaluate::{ConfusionMatrix, Evaluation, Scores};
+/// use tch::Tensor;
+///
+/// let logits = Tensor::from_slice2(&[[1f32, 0.], [0., 1.], [1., 0.], [1., 0.]]);
+/// let labels = Tensor::from_slice(&[0i64, 1, 1, 0]);
+/// let confusion = ConfusionMatrix::of(&logits, &labels, 2);
+/// let evaluation = Evaluation { loss: 0.6, confusion, scores: Some(Scores { logits, labels }) };
+///
+/// let names = vec!["old".to_string(), "young".to_string()];
+/// let grouping = Grouping { by: "age".to_string(), names, of: vec![0, 0, 1, 1] };
+/// let report = GroupReport::new(&evaluation, &["no".into(), "yes".into()], &grouping, 1)?;
+/// assert_eq!(report.groups[0].accuracy, 1.);
+/// assert_eq!(report.accuracy_gap.unwrap().value, 0.5);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GroupReport {
     /// The column that defines the groups.

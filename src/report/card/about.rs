@@ -23,6 +23,12 @@ const fn field(name: &'static str, help: &'static str) -> Field {
 }
 
 /// All fields.
+///
+/// ```
+/// use cresset::report::card::FIELDS;
+///
+/// assert!(FIELDS.iter().any(|field| field.name == "license"));
+/// ```
 pub const FIELDS: &[Field] = &[
     field("name", "Name of the model [default: the name of the run's folder]"),
     field("model_version", "Version of the model"),
@@ -50,6 +56,18 @@ const HEADING: &str = "Model card fields (also in the file of --about, as `licen
 const OPTIONAL: [&str; 4] = ["name", "model_version", "license_link", "citation"];
 
 /// The stated fields.
+///
+/// ```
+/// use cresset::report::card::About;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("about.toml");
+/// std::fs::write(&path, "license = \"MIT\"\n").unwrap();
+/// let about = About::read(&path)?.or(About::default());
+/// assert_eq!(about.get("license"), Some("MIT"));
+/// assert!(about.not_stated().contains(&"--authors".to_string()));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About(BTreeMap<&'static str, String>);
 

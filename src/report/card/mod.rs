@@ -23,6 +23,26 @@ use crate::run::RunFolder;
 use crate::run::{Examples, FinishedRun};
 
 /// The contents of a model card.
+///
+/// ```
+/// use cresset::data::GroupingOptions;
+/// use cresset::prelude::*;
+/// use cresset::report::card::{About, Card};
+/// use cresset::run::RunFolder;
+/// use tch::Device;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// # let about = out.join("about.toml");
+/// std::fs::write(&about, "name = \"Iris species\"\nlicense = \"MIT\"\n").unwrap();
+/// let about = About::read(&about)?;
+/// let run = RunFolder::open(fitted.folder())?;
+/// let card = Card::of(&run, about, &GroupingOptions::default(), Device::Cpu)?;
+/// assert!(card.to_markdown().contains("# Iris species"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Card {
     /// The fields that the author states.
     pub about: About,

@@ -16,9 +16,35 @@ use crate::train::{EpochRecord, MetricsLog};
 /// The facts of a run by column name. Unknown values are missing.
 ///
 /// An option keeps its name, unless a figure has the same name (`loss`): then its prefix is `option.`.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::report::runs::{Facts, facts};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let facts: Facts = facts(fitted.folder(), "first")?;
+/// assert_eq!((&facts["model"], &facts["state"]), (&"mlp".into(), &"finished".into()));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub type Facts = Map<String, Value>;
 
 /// State of a run.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::report::runs::RunState;
+/// use cresset::run::RunFolder;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// assert_eq!(RunState::of(&RunFolder::open(fitted.folder())?), RunState::Finished);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunState {
     /// The model is exported.
@@ -81,6 +107,11 @@ pub const FIGURES: &[(&str, &str)] = &[
 ];
 
 /// All columns: figures, validation metrics, test metrics, options.
+///
+/// ```
+/// let names = cresset::report::runs::column_names();
+/// assert!(["name", "accuracy", "batch_size"].iter().all(|known| names.iter().any(|name| name == known)));
+/// ```
 pub fn column_names() -> Vec<String> {
     let figures = FIGURES.iter().map(|(name, _)| name.to_string());
     let metrics = METRICS.iter().map(|metric| metric.column());
@@ -98,6 +129,18 @@ fn option_column(figures: &[String], option: &str) -> String {
 }
 
 /// Reads the facts of the run in `path`, with the name `name`.
+///
+/// ```
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let facts = cresset::report::runs::facts(fitted.folder(), "first")?;
+/// assert_eq!(facts["epochs_done"], 3);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the folder holds no run, or a run of another version with other options.

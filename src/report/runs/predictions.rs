@@ -14,6 +14,21 @@ use crate::run::FinishedRun;
 use crate::run::RunFolder;
 
 /// Predictions of a model on its validation set.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::report::runs::ValidationPredictions;
+/// use tch::Device;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let predictions = ValidationPredictions::of(fitted.folder(), Device::Cpu)?;
+/// let comparison = predictions.compare(&predictions).unwrap();
+/// assert!(comparison.same_rows && comparison.accuracy_a == comparison.accuracy_b);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidationPredictions {
     data_sha256: String,

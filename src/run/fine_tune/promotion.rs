@@ -19,6 +19,21 @@ const MAX_LOSS_RISE: f64 = 0.1;
 const MAX_STANDARD_ERRORS: f64 = 2.;
 
 /// A reason not to promote a model.
+///
+/// ```
+/// use cresset::run::fine_tune::{Comparison, ExampleResult, Objection, PairedResults, objections};
+///
+/// let results = |before, after| PairedResults {
+///     before: vec![ExampleResult { is_right: before, loss: 0.5 }; 40],
+///     after: vec![ExampleResult { is_right: after, loss: 0.5 }; 40],
+///     control: None,
+/// };
+/// // Better on the corrections, but worse on the validation set.
+/// let comparison =
+///     Comparison { validation: results(true, false), kept: None, trained: results(false, true) };
+/// assert_eq!(objections(&comparison), [Objection::LessAccurate]);
+/// assert!(Objection::LessAccurate.text().contains("accura"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Objection {
     /// Lower accuracy on the validation set, significant by McNemar's test at 5 %.
@@ -104,6 +119,23 @@ pub struct Promotion {
 
 /// Replaces the model of `run` with the model of `new`, and keeps a copy ([`PREVIOUS`]). The replacement is atomic: a reader
 /// sees either model in full, even after a crash.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::RunFolder;
+/// use cresset::run::fine_tune::{PREVIOUS, promote};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let train = |name: &str, epochs: u32| {
+///     let options = Config { epochs, ..Config::default() };
+///     Trainer::new("iris").options(options).out(folder.path().join(name)).fit()
+/// };
+/// let (old, new) = (train("old", 2)?, train("new", 4)?);
+/// let promotion = promote(&RunFolder::open(old.folder())?, &RunFolder::open(new.folder())?)?;
+/// assert_ne!(promotion.sha256, promotion.previous_sha256);
+/// assert!(old.folder().join(PREVIOUS).is_file());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// If a process trains `run`, or a file cannot be read or written; the old model then stays in place.
