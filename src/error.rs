@@ -3,21 +3,50 @@
 use std::path::{Path, PathBuf};
 
 use cresset_data::atomic::WithPath;
-pub use cresset_data::error::Place;
+pub use cresset_data::error::Location;
 use cresset_data::terminal;
 pub use cresset_options::text::{did_you_mean, excerpt, nearest, quoted};
 
 /// The result type of the library.
+///
+/// ```
+/// use cresset::error::{Error, Result};
+///
+/// fn half(rows: usize) -> Result<usize> {
+///     if rows < 2 {
+///         return Err(Error::Usage("there is one row; at least 2 are required".to_string()));
+///     }
+///     Ok(rows / 2)
+/// }
+///
+/// assert_eq!(half(10)?, 5);
+/// assert!(half(1).is_err());
+/// # Ok::<(), Error>(())
+/// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error of the library.
+///
+/// ```
+/// use cresset::error::{Error, Location};
+/// use cresset::prelude::*;
+/// use std::path::Path;
+///
+/// match Trainer::new("digitz").fit().err().unwrap() {
+///     Error::Data { location, problem } => {
+///         assert_eq!(location, Location::from(Path::new("digitz")));
+///         assert!(problem.contains("did you mean `digits`"));
+///     }
+///     other => panic!("{other}"),
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Invalid data in a user's file.
-    #[error("{place}: {problem}")]
+    #[error("{location}: {problem}")]
     Data {
         /// The location of the problem.
-        place: Place,
+        location: Location,
         /// The problem and a remedy.
         problem: String,
     },
@@ -71,21 +100,54 @@ pub enum Error {
 
 impl Error {
     /// Whether the error is caused by the user's input (exit code 2) rather than a failure at run time (exit code 1).
+    ///
+    /// ```
+    /// use cresset::error::Error;
+    /// use std::path::Path;
+    ///
+    /// assert!(Error::data(Path::new("a.csv"), "the file is empty").is_user_error());
+    /// assert!(!Error::Diverged("the loss is NaN".to_string()).is_user_error());
+    /// ```
     pub fn is_user_error(&self) -> bool {
         matches!(self, Error::Data { .. } | Error::Usage(_) | Error::Artifact { .. })
     }
 
     /// Creates an [`Error::Data`].
-    pub fn data(place: impl Into<Place>, problem: impl Into<String>) -> Self {
-        Error::Data { place: place.into(), problem: problem.into() }
+    ///
+    /// ```
+    /// use cresset::error::{Error, Location};
+    /// use std::path::Path;
+    ///
+    /// let error = Error::data(Location::line(Path::new("a.csv"), 3), "the label is empty");
+    /// assert_eq!(error.to_string(), "a.csv, line 3: the label is empty");
+    /// ```
+    pub fn data(location: impl Into<Location>, problem: impl Into<String>) -> Self {
+        Error::Data { location: location.into(), problem: problem.into() }
     }
 
     /// Creates an [`Error::Artifact`].
+    ///
+    /// ```
+    /// use cresset::error::Error;
+    /// use std::path::Path;
+    ///
+    /// let error = Error::artifact(Path::new("model.pt"), "the file is not TorchScript");
+    /// assert_eq!(error.to_string(), "model.pt: the file is not TorchScript");
+    /// ```
     pub fn artifact(path: &Path, problem: impl Into<String>) -> Self {
         Error::Artifact { path: path.to_path_buf(), problem: problem.into() }
     }
 
     /// Returns a function that creates an [`Error::Io`], for `map_err`.
+    ///
+    /// ```
+    /// use cresset::error::Error;
+    /// use std::path::Path;
+    ///
+    /// let path = Path::new("missing.toml");
+    /// let error = std::fs::read(path).map_err(Error::io("read", path)).unwrap_err();
+    /// assert!(error.to_string().starts_with("cannot read missing.toml: "));
+    /// ```
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let error = cresset_data::error::Error::io(action, path);
         move |reason| error(reason).into()
@@ -105,7 +167,7 @@ impl From<cresset_data::error::Error> for Error {
     fn from(error: cresset_data::error::Error) -> Self {
         use cresset_data::error::Error as DataError;
         match error {
-            DataError::Data { place, problem } => Error::Data { place, problem },
+            DataError::Data { location, problem } => Error::Data { location, problem },
             DataError::Usage(problem) => Error::Usage(problem),
             DataError::Io { action, path, reason } => Error::Io { action, path, reason },
         }
@@ -131,6 +193,16 @@ impl From<tch::TchError> for Error {
 
 /// Runs `work` and converts a panic of tch (most of its operations panic on a libtorch error), or a panic with an [`Error`] as its
 /// payload, to an [`Error`].
+///
+/// ```
+/// use cresset::error::catch_panics;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let matrix = || Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
+/// assert_eq!(catch_panics(|| Ok(matrix().matmul(&matrix().tr()).size()))?, [2, 2]);
+/// assert!(catch_panics(|| Ok(matrix().matmul(&matrix()))).is_err());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub fn catch_panics<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         // Layer functions that cannot return an error panic with one.

@@ -2,21 +2,25 @@
 //!
 //! A [`Trainer`] trains, evaluates and exports; a [`Classifier`] predicts with the exported model, which C++, Python and Java load as well.
 //!
-//! ```no_run
+//! ```
 //! use cresset::prelude::*;
 //!
-//! fn main() -> Result<()> {
-//!     let options = Config { epochs: 20, model: "cnn".into(), ..Config::default() };
-//!     let fitted = Trainer::new("digits").options(options).fit()?;
-//!     println!("validation accuracy {:.2} %", 100. * fitted.validation().accuracy());
-//!     fitted.export("digits.pt")?;
+//! # fn main() -> Result<()> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let folder = folder.path();
+//! # image::GrayImage::new(8, 8).save(folder.join("digit.png")).unwrap();
+//! let options = Config { epochs: 3, model: "cnn".into(), ..Config::default() };
+//! let fitted = Trainer::new("digits").options(options).out(folder.join("run")).fit()?;
+//! println!("validation accuracy {:.2} %", 100. * fitted.validation().accuracy());
+//! fitted.export(folder.join("digits.pt"))?;
 //!
-//!     let classifier = Classifier::load("digits.pt")?;
-//!     for prediction in classifier.predict("digit.png")? {
-//!         println!("{}", prediction.predictions[0].class);
-//!     }
-//!     Ok(())
+//! let classifier = Classifier::load(folder.join("digits.pt"))?;
+//! for prediction in classifier.predict(folder.join("digit.png"))? {
+//!     println!("{}", prediction.predictions[0].class);
 //! }
+//! # assert!(fitted.validation().accuracy() > 0.5);
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # Extending it

@@ -1,4 +1,12 @@
-//! What a program that trains or uses a classifier needs: `use cresset::prelude::*;`.
+//! The types and traits that most programs need.
+//!
+//! ```
+//! use cresset::prelude::*;
+//!
+//! let config: Config = Config { epochs: 20, ..Config::default() };
+//! let trainer: Trainer = Trainer::new("digits").options(config);
+//! # let _ = trainer;
+//! ```
 
 pub use crate::data::InputShape;
 pub use crate::data::format::Format;

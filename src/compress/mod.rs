@@ -15,14 +15,14 @@ use tch::{Device, Kind, Tensor};
 use crate::data::atomic::{self, WithPath};
 use crate::data::sha256;
 use crate::error::{Error, Result, catch_panics};
-use crate::export::{self, Compression, Dtype, Found, Metadata, Variant};
+use crate::export::{self, Compression, Dtype, Evaluations, Metadata, Variant};
 use crate::model::{Int8, Network};
 use crate::options::Config;
 use crate::predict::Classifier;
-use crate::run::{Prepared, found, load_weights};
-use crate::run::{RunFolder, Writer};
+use crate::run::{Prepared, evaluations, load_weights};
+use crate::run::{RunFolder, RunLock};
 use crate::train::{Callback, Distillation};
-pub use options::{Options, QuantizedDtype};
+pub use options::{CompressOptions, QuantizedDtype};
 pub use table::{to_csv, to_table};
 
 /// A compressed model with its metrics.
@@ -48,8 +48,34 @@ pub struct Compressed {
     pub is_chosen: bool,
 }
 
-/// An observer of a compression.
-pub trait Watch {
+/// Receives the progress of a compression.
+///
+/// ```
+/// use cresset::compress::CompressionCallback;
+/// use cresset::error::Result;
+/// use cresset::train::{Callback, Silent};
+///
+/// /// Keeps the names of the models.
+/// #[derive(Default)]
+/// struct Names(Vec<String>, Silent);
+///
+/// impl CompressionCallback for Names {
+///     fn begins(&mut self, name: &str) -> Result<()> {
+///         self.0.push(name.to_string());
+///         Ok(())
+///     }
+///
+///     fn training(&mut self) -> &mut dyn Callback {
+///         &mut self.1
+///     }
+/// }
+///
+/// let mut names = Names::default();
+/// names.begins("int8")?;
+/// assert_eq!(names.0, ["int8"]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+pub trait CompressionCallback {
     /// Called before each model is created.
     fn begins(&mut self, name: &str) -> Result<()>;
 
@@ -60,9 +86,36 @@ pub trait Watch {
 /// Creates the requested models of a complete run and `compression.csv` in its folder `compressed`. The files are moved there when
 /// all models are finished. The first model of the result is the original.
 ///
+/// ```
+/// use cresset::compress::{CompressOptions, CompressionCallback, QuantizedDtype, compress};
+/// use cresset::prelude::*;
+/// use cresset::run::RunFolder;
+/// # use cresset::train::Silent;
+/// # struct Quiet(Silent);
+/// # impl CompressionCallback for Quiet {
+/// #     fn begins(&mut self, _name: &str) -> Result<()> { Ok(()) }
+/// #     fn training(&mut self) -> &mut dyn Callback { &mut self.0 }
+/// # }
+/// # let mut callback = Quiet(Silent);
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let run = RunFolder::open(fitted.folder())?;
+/// let options = CompressOptions { quantize: Some(QuantizedDtype::Int8), ..CompressOptions::default() };
+/// let models = compress(&run, &options, &mut callback)?;
+/// assert_eq!(models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(), ["original", "int8"]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// A run that is not complete, data that has changed, or a model that does not support the requested compression.
-pub fn compress(folder: &RunFolder, options: &Options, watch: &mut dyn Watch) -> Result<Vec<Compressed>> {
+pub fn compress(
+    folder: &RunFolder,
+    options: &CompressOptions,
+    watch: &mut dyn CompressionCallback,
+) -> Result<Vec<Compressed>> {
     catch_panics(|| {
         let out = folder.path().join("compressed");
         let temporary = atomic::partial(folder.path())?;
@@ -79,7 +132,7 @@ pub fn compress(folder: &RunFolder, options: &Options, watch: &mut dyn Watch) ->
     })
 }
 
-fn run(mut job: Job, watch: &mut dyn Watch) -> Result<Vec<Compressed>> {
+fn run(mut job: Job, watch: &mut dyn CompressionCallback) -> Result<Vec<Compressed>> {
     let original = job.trained()?;
     job.add_original(&original)?;
     job.write_variants(&original, watch)?;
@@ -139,7 +192,7 @@ impl Candidate {
 /// The state of a compression.
 struct Job<'a> {
     folder: &'a RunFolder,
-    options: &'a Options,
+    options: &'a CompressOptions,
     out: PathBuf,
     config: Config,
     prepared: Prepared,
@@ -151,16 +204,16 @@ struct Job<'a> {
     /// Preprocessed batches to calibrate quantization; empty without quantization.
     calibration: Vec<Tensor>,
     models: Vec<Compressed>,
-    _writer: Writer,
+    _writer: RunLock,
 }
 
 impl<'a> Job<'a> {
-    fn begin(folder: &'a RunFolder, options: &'a Options, out: &Path) -> Result<Self> {
+    fn begin(folder: &'a RunFolder, options: &'a CompressOptions, out: &Path) -> Result<Self> {
         if !folder.model().is_file() {
             let problem = "the run has no model.pt yet; finish it with `cresset train --resume`";
             return Err(Error::artifact(folder.path(), problem));
         }
-        let writer = folder.writer()?;
+        let writer = folder.lock()?;
         let config = Config::read(&folder.config_file())?;
         let prepared = Prepared::again(&config, folder)?;
         let samples = prepared.samples(&config)?;
@@ -196,7 +249,12 @@ impl<'a> Job<'a> {
     }
 
     /// The network, pruned by `share` if given, after fine-tuning.
-    fn fine_tuned(&self, name: &str, share: Option<f64>, watch: &mut dyn Watch) -> Result<Candidate> {
+    fn fine_tuned(
+        &self,
+        name: &str,
+        share: Option<f64>,
+        watch: &mut dyn CompressionCallback,
+    ) -> Result<Candidate> {
         watch.begins(name)?;
         let mut tuned = Candidate { name: name.to_string(), ..self.trained()? };
         if let Some(share) = share {
@@ -228,26 +286,27 @@ impl<'a> Job<'a> {
         }
         let preprocessing = self.prepared.preprocessing.clone();
         let logits = move |inputs: &Tensor| classifier.logits(&preprocessing.undo(inputs));
-        let Options { temperature, teacher_share, .. } = *self.options;
+        let CompressOptions { temperature, teacher_share, .. } = *self.options;
         Ok(Distillation { teacher: Box::new(logits), temperature, share: teacher_share })
     }
 
     fn add_original(&mut self, original: &Candidate) -> Result<()> {
-        let found = found(&self.prepared, original.epoch, |inputs| original.network.forward(inputs, false))?;
-        self.add("original".to_string(), self.folder.model(), original, &found)
+        let evaluations =
+            evaluations(&self.prepared, original.epoch, |inputs| original.network.forward(inputs, false))?;
+        self.add("original".to_string(), self.folder.model(), original, &evaluations)
     }
 
     /// Writes a network in float32.
     fn write_float32(&mut self, candidate: &Candidate) -> Result<()> {
         let Candidate { name, network, epoch, compression } = candidate;
-        let found = found(&self.prepared, *epoch, |inputs| network.forward(inputs, false))?;
-        let metadata = self.metadata(&found, compression.clone());
+        let evaluations = evaluations(&self.prepared, *epoch, |inputs| network.forward(inputs, false))?;
+        let metadata = self.metadata(&evaluations, compression.clone());
         let module = network.script(&export::with_preprocessing(&self.prepared.preprocessing, &metadata))?;
-        self.write(name.clone(), candidate, module, &metadata, &found)
+        self.write(name.clone(), candidate, module, &metadata, &evaluations)
     }
 
     /// Writes the requested quantized and reduced-precision variants of a network.
-    fn write_variants(&mut self, candidate: &Candidate, watch: &mut dyn Watch) -> Result<()> {
+    fn write_variants(&mut self, candidate: &Candidate, watch: &mut dyn CompressionCallback) -> Result<()> {
         if self.options.quantize.is_some() {
             watch.begins(&candidate.named("int8"))?;
             self.write_int8(candidate)?;
@@ -264,11 +323,12 @@ impl<'a> Job<'a> {
         let int8 = Int8::of(&candidate.network, &self.calibration)?;
         let device = self.prepared.device;
         let logits = |inputs: &Tensor| Ok(int8.forward(&inputs.to_device(Device::Cpu))?.to_device(device));
-        let found = found(&self.prepared, candidate.epoch, logits)?;
+        let evaluations = evaluations(&self.prepared, candidate.epoch, logits)?;
         let scheme = Some(int8.scheme().to_string());
-        let metadata = self.metadata(&found, Compression { int8: scheme, ..candidate.compression.clone() });
+        let metadata =
+            self.metadata(&evaluations, Compression { int8: scheme, ..candidate.compression.clone() });
         let module = int8.script(&export::with_preprocessing(&self.prepared.preprocessing, &metadata))?;
-        self.write(candidate.named("int8"), candidate, module, &metadata, &found)
+        self.write(candidate.named("int8"), candidate, module, &metadata, &evaluations)
     }
 
     fn write(
@@ -277,11 +337,11 @@ impl<'a> Job<'a> {
         candidate: &Candidate,
         module: Module,
         metadata: &Metadata,
-        found: &Found,
+        evaluations: &Evaluations,
     ) -> Result<()> {
         let file = self.file(&name);
         export::torchscript(module, metadata, &self.samples, &file)?;
-        self.add(name, file, candidate, found)
+        self.add(name, file, candidate, evaluations)
     }
 
     /// Casts the float32 file of a candidate to `dtype`.
@@ -298,13 +358,13 @@ impl<'a> Job<'a> {
             let raw = self.prepared.preprocessing.undo(inputs).to_device(Device::Cpu);
             Ok(cast.module.call("forward", &raw)?.remove(0).to_device(self.prepared.device))
         };
-        let found = found(&self.prepared, candidate.epoch, logits)?;
-        self.add(name, file, candidate, &found)
+        let evaluations = evaluations(&self.prepared, candidate.epoch, logits)?;
+        self.add(name, file, candidate, &evaluations)
     }
 
-    fn metadata(&self, found: &Found, compression: Compression) -> Metadata {
+    fn metadata(&self, evaluations: &Evaluations, compression: Compression) -> Metadata {
         let Prepared { dataset, split, preprocessing, .. } = &self.prepared;
-        let metadata = Metadata::new(&self.config, dataset, split, preprocessing, found);
+        let metadata = Metadata::new(&self.config, dataset, split, preprocessing, evaluations);
         Metadata { compression: Some(compression), ..metadata }
     }
 
@@ -312,12 +372,18 @@ impl<'a> Job<'a> {
         self.out.join(format!("{name}.pt"))
     }
 
-    fn add(&mut self, name: String, file: PathBuf, candidate: &Candidate, found: &Found) -> Result<()> {
+    fn add(
+        &mut self,
+        name: String,
+        file: PathBuf,
+        candidate: &Candidate,
+        evaluations: &Evaluations,
+    ) -> Result<()> {
         let bytes = fs::metadata(&file).map_err(Error::io("read", &file))?.len();
         self.models.push(Compressed {
             name,
             file,
-            accuracy: found.validation.confusion.accuracy(),
+            accuracy: evaluations.validation.confusion.accuracy(),
             bytes,
             parameters: candidate.network.parameter_count(),
             latency_1: 0.,

@@ -9,6 +9,13 @@ use crate::options::device::Threads;
 
 choices! {
     /// Integer formats for quantization.
+    ///
+    /// ```
+    /// use cresset::compress::QuantizedDtype;
+    ///
+    /// assert_eq!("int8".parse(), Ok(QuantizedDtype::Int8));
+    /// assert_eq!(QuantizedDtype::Int8.name(), "int8");
+    /// ```
     pub enum QuantizedDtype {
         /// 8 bits, for the CPU: static quantization of convolutional networks, dynamic quantization of others
         Int8 = "int8",
@@ -17,7 +24,16 @@ choices! {
 
 options! {
     /// How a model is compressed. Each option makes variants, and together they make all combinations.
-    pub struct Options {
+    ///
+    /// ```
+    /// use cresset::compress::CompressOptions;
+    ///
+    /// let options = CompressOptions { prune: vec![0.25, 0.5], ..CompressOptions::default() };
+    /// assert_eq!(options.clone().or_defaults(), options);
+    /// // Without a choice, the model is quantized to int8 and half of its channels are pruned.
+    /// assert_eq!(CompressOptions::default().or_defaults().prune, [0.5]);
+    /// ```
+    pub struct CompressOptions {
         /// Quantize weights and activations to integers
         pub quantize: Option<QuantizedDtype> = option("INTEGERS"),
 
@@ -51,14 +67,14 @@ options! {
     }
 }
 
-impl Options {
+impl CompressOptions {
     /// Falls back to int8 quantization and pruning half of the channels if no compression is selected.
     pub fn or_defaults(self) -> Self {
         if self.quantize.is_some() || self.dtype.is_some() || !self.prune.is_empty() || self.distill.is_some()
         {
             return self;
         }
-        Options { quantize: Some(QuantizedDtype::Int8), prune: vec![0.5], ..self }
+        CompressOptions { quantize: Some(QuantizedDtype::Int8), prune: vec![0.5], ..self }
     }
 
     /// The model file of the teacher.

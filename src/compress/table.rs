@@ -5,6 +5,16 @@ use std::fmt::Write;
 use super::Compressed;
 
 /// CSV with a row for each model: accuracy from 0 to 1, latencies in microseconds.
+///
+/// ```
+/// # use cresset::compress::{Compressed, to_csv};
+/// # let original = Compressed {
+/// #     name: "original".into(), file: "model.pt".into(), accuracy: 0.97, bytes: 40_000, parameters: 9_000,
+/// #     latency_1: 20., latency_64: 90., is_on_front: true, is_chosen: true,
+/// # };
+/// let csv = to_csv(&[original]);
+/// assert!(csv.ends_with("original,model.pt,0.970000,40000,9000,20.0,90.0,true,true\n"));
+/// ```
 pub fn to_csv(models: &[Compressed]) -> String {
     let mut text =
         "model,file,accuracy,bytes,parameters,latency_1_us,latency_64_us,pareto,chosen\n".to_string();
@@ -23,6 +33,18 @@ pub fn to_csv(models: &[Compressed]) -> String {
 
 /// A text table with the size reduction and speedup of each model relative to the first one. `*` marks the Pareto front, `→` the
 /// chosen model.
+///
+/// ```
+/// use cresset::compress::{Compressed, to_table};
+///
+/// let original = Compressed {
+///     name: "original".into(), file: "model.pt".into(), accuracy: 0.97, bytes: 40_000, parameters: 9_000,
+///     latency_1: 20., latency_64: 90., is_on_front: true, is_chosen: false,
+/// };
+/// let int8 = Compressed { name: "int8".into(), bytes: 20_000, is_chosen: true, ..original.clone() };
+/// let table = to_table(&[original, int8]);
+/// assert!(table.contains("→ int8") && table.contains("(2.00×)"));
+/// ```
 pub fn to_table(models: &[Compressed]) -> String {
     let Some(first) = models.first() else { return String::new() };
     let width = models.iter().map(|model| model.name.chars().count()).max().unwrap_or(0).max(5);

@@ -6,7 +6,7 @@
 
 mod agreement;
 mod hosts;
-mod place;
+mod launch_info;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -20,15 +20,30 @@ use tch::{Device, Tensor};
 
 use crate::error::{Error, Result};
 pub(crate) use agreement::SignalSync;
-pub use place::LaunchInfo;
+pub use launch_info::LaunchInfo;
 use watch::Watch;
 
 /// The process group of a training job, as seen from one rank.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use tch::Tensor;
+///
+/// let world = World::alone();
+/// assert!(world.is_rank_zero() && world.size() == 1);
+///
+/// // Collectives of a world of one process return their input.
+/// let mut sum = Tensor::from_slice(&[1f32, 2.]);
+/// world.all_reduce_sum(&mut sum)?;
+/// assert_eq!(sum, Tensor::from_slice(&[1f32, 2.]));
+/// assert_eq!(world.all_reduce_max(&[3., 4.])?, [3., 4.]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct World(Option<Arc<Joined>>);
 
 struct Joined {
-    place: LaunchInfo,
+    launch: LaunchInfo,
     watch: Watch,
     group: ProcessGroup,
     timeout: Duration,
@@ -36,7 +51,7 @@ struct Joined {
 
 impl std::fmt::Debug for Joined {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.place.fmt(f)
+        self.launch.fmt(f)
     }
 }
 
@@ -53,7 +68,7 @@ impl World {
     /// Invalid environment variables, and a timeout of the rendezvous.
     pub fn from_environment(timeout: Duration) -> Result<Self> {
         match LaunchInfo::from_environment()? {
-            Some(place) if place.size > 1 => World::join(place, timeout),
+            Some(launch) if launch.size > 1 => World::join(launch, timeout),
             _ => Ok(World::alone()),
         }
     }
@@ -62,41 +77,41 @@ impl World {
     ///
     /// # Errors
     /// A timeout.
-    pub fn join(place: LaunchInfo, timeout: Duration) -> Result<Self> {
+    pub fn join(launch: LaunchInfo, timeout: Duration) -> Result<Self> {
         let rendezvous = Rendezvous {
-            host: place.host.clone(),
-            port: place.port,
-            hosts_store: place.rank == 0 && !place.launcher_hosts_store,
-            was_used: place.launcher_hosts_store && place.max_restarts > 0,
-            rank: place.rank,
-            size: place.size,
+            host: launch.host.clone(),
+            port: launch.port,
+            hosts_store: launch.rank == 0 && !launch.launcher_hosts_store,
+            was_used: launch.launcher_hosts_store && launch.max_restarts > 0,
+            rank: launch.rank,
+            size: launch.size,
             timeout,
         };
         let group = ProcessGroup::join(&rendezvous).map_err(|problem| {
             Error::Peer(format!(
                 "process {} could not connect to the other {} at {}:{} within {} s ({problem}); check that all processes are \
                  running and that this address is reachable",
-                place.rank,
-                place.size - 1,
-                place.host,
-                place.port,
+                launch.rank,
+                launch.size - 1,
+                launch.host,
+                launch.port,
                 timeout.as_secs(),
             ))
         })?;
-        let store_rank = (!place.launcher_hosts_store).then_some(0);
-        let watch = Watch::begin(group.key_value_store()?, place.rank, place.size, store_rank);
-        tracing::info!(rank = place.rank, size = place.size, "joined the process group");
-        Ok(World(Some(Arc::new(Joined { place, watch, group, timeout }))))
+        let store_rank = (!launch.launcher_hosts_store).then_some(0);
+        let watch = Watch::begin(group.key_value_store()?, launch.rank, launch.size, store_rank);
+        tracing::info!(rank = launch.rank, size = launch.size, "joined the process group");
+        Ok(World(Some(Arc::new(Joined { launch, watch, group, timeout }))))
     }
 
     /// The rank of this process, from 0.
     pub fn rank(&self) -> u32 {
-        self.0.as_ref().map_or(0, |joined| joined.place.rank)
+        self.0.as_ref().map_or(0, |joined| joined.launch.rank)
     }
 
     /// The world size.
     pub fn size(&self) -> u32 {
-        self.0.as_ref().map_or(1, |joined| joined.place.size)
+        self.0.as_ref().map_or(1, |joined| joined.launch.size)
     }
 
     /// Whether this is the only process.
@@ -111,17 +126,17 @@ impl World {
 
     /// The local rank on this machine, from 0, and the local world size.
     pub(crate) fn local_rank_and_size(&self) -> (u32, u32) {
-        self.0.as_ref().map_or((0, 1), |joined| (joined.place.local_rank, joined.place.local_size))
+        self.0.as_ref().map_or((0, 1), |joined| (joined.launch.local_rank, joined.launch.local_size))
     }
 
     /// How often the launcher has restarted the job.
     pub fn restarts(&self) -> u32 {
-        self.0.as_ref().map_or(0, |joined| joined.place.restarts)
+        self.0.as_ref().map_or(0, |joined| joined.launch.restarts)
     }
 
     /// Whether the launcher may restart the job.
     pub fn may_restart(&self) -> bool {
-        self.0.as_ref().is_some_and(|joined| joined.place.max_restarts > 0)
+        self.0.as_ref().is_some_and(|joined| joined.launch.max_restarts > 0)
     }
 
     /// Prepares collectives for tensors on `device`. GPUs use NCCL, which is part of the CUDA plugin.
@@ -154,7 +169,7 @@ impl World {
     /// All-gathers tensors of the same shape, (world size, …).
     pub(crate) fn all_gather(&self, tensor: &Tensor) -> Result<Tensor> {
         match &self.0 {
-            Some(joined) => Ok(joined.group.all_gather(tensor, joined.place.size)?),
+            Some(joined) => Ok(joined.group.all_gather(tensor, joined.launch.size)?),
             None => Ok(tensor.unsqueeze(0)),
         }
     }
@@ -177,7 +192,7 @@ impl World {
             (None, Some(("+", text))) => Ok(text.to_string()),
             (None, failure) => {
                 let problem = failure.map_or("", |(_, problem)| problem);
-                Err(Error::Peer(format!("process 0 of {} failed: {problem}", joined.place.size)))
+                Err(Error::Peer(format!("process 0 of {} failed: {problem}", joined.launch.size)))
             }
         }
     }

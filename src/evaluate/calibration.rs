@@ -25,6 +25,20 @@ pub(crate) const TEMPERATURE: Metric =
 const BINS: usize = 15;
 
 /// The examples whose confidence (the largest probability) lies in an interval.
+///
+/// ```
+/// use cresset::evaluate::Scores;
+/// use cresset::evaluate::calibration::bins;
+/// use tch::Tensor;
+///
+/// let logits = Tensor::from_slice2(&[[3f32, 0.], [0., 3.], [0., 3.]]);
+/// let scores = Scores { logits, labels: Tensor::from_slice(&[0i64, 1, 0]) };
+/// // All three predictions have a confidence of 0.95, but only two are correct.
+/// let bins = bins(&scores, 1.);
+/// let bin = bins.iter().find(|bin| bin.rows > 0.).unwrap();
+/// assert!((bin.confidence - 0.953).abs() < 1e-3);
+/// assert!((bin.accuracy - 2. / 3.).abs() < 1e-6);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bin {
     /// Lower bound, exclusive.
@@ -40,6 +54,16 @@ pub struct Bin {
 }
 
 /// The bins of the calibration error at a temperature.
+///
+/// ```
+/// use cresset::evaluate::Scores;
+/// use cresset::evaluate::calibration::bins;
+/// use tch::Tensor;
+///
+/// let logits = Tensor::from_slice2(&[[2f32, 0.], [0., 1.]]);
+/// let scores = Scores { logits, labels: Tensor::from_slice(&[0i64, 1]) };
+/// assert_eq!(bins(&scores, 1.).iter().map(|bin| bin.rows).sum::<f64>(), 2.);
+/// ```
 pub fn bins(scores: &Scores, temperature: f64) -> Vec<Bin> {
     let (confidence, predicted) = scores.probabilities(temperature).max_dim(1, false);
     let correct = predicted.eq_tensor(&scores.labels).to_kind(Kind::Double);
@@ -60,6 +84,17 @@ pub fn bins(scores: &Scores, temperature: f64) -> Vec<Bin> {
 }
 
 /// The expected calibration error at a temperature.
+///
+/// ```
+/// use cresset::evaluate::Scores;
+/// use cresset::evaluate::calibration::error;
+/// use tch::Tensor;
+///
+/// // A confidence of 0.95, but an accuracy of 0.5.
+/// let logits = Tensor::from_slice2(&[[3f32, 0.], [3., 0.]]);
+/// let scores = Scores { logits, labels: Tensor::from_slice(&[0i64, 1]) };
+/// assert!((error(&scores, 1.) - 0.453).abs() < 1e-3);
+/// ```
 pub fn error(scores: &Scores, temperature: f64) -> f64 {
     let bins = bins(scores, temperature);
     let non_empty = || bins.iter().filter(|bin| bin.rows > 0.);
@@ -69,6 +104,18 @@ pub fn error(scores: &Scores, temperature: f64) -> f64 {
 
 /// The temperature that minimizes the cross-entropy (Guo et al., 2017), found by bisection: the loss is convex in the inverse of
 /// the temperature.
+///
+/// ```
+/// use cresset::evaluate::Scores;
+/// use cresset::evaluate::calibration::{error, temperature};
+/// use tch::Tensor;
+///
+/// let logits = Tensor::from_slice2(&[[4f32, 0.], [4., 0.], [4., 0.], [4., 0.]]);
+/// let scores = Scores { logits, labels: Tensor::from_slice(&[0i64, 0, 0, 1]) };
+/// let temperature = temperature(&scores);
+/// // A temperature above 1 lowers the confidence of a model that is too confident.
+/// assert!(temperature > 1. && error(&scores, temperature) < error(&scores, 1.));
+/// ```
 pub fn temperature(scores: &Scores) -> f64 {
     let logits = scores.logits.to_kind(Kind::Double);
     let label_logits = logits.gather(1, &scores.labels.unsqueeze(1), false).squeeze_dim(1);

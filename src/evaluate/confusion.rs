@@ -3,6 +3,21 @@
 use tch::Tensor;
 
 /// Counts of (actual class, predicted class).
+///
+/// ```
+/// use cresset::evaluate::ConfusionMatrix;
+/// use tch::Tensor;
+///
+/// // Rows are the actual classes, columns the predicted ones.
+/// let confusion = ConfusionMatrix::new(2, vec![40, 10, 5, 45]);
+/// assert_eq!(confusion.count(0, 1), 10);
+/// assert_eq!(confusion.accuracy(), 0.85);
+/// assert_eq!(confusion.recall(0), Some(0.8));
+/// assert_eq!(confusion.precision(0), Some(40. / 45.));
+///
+/// let logits = Tensor::from_slice2(&[[2f32, 1.], [0., 1.]]);
+/// assert_eq!(ConfusionMatrix::of(&logits, &Tensor::from_slice(&[0i64, 0]), 2).correct(), 1);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfusionMatrix {
     classes: usize,
@@ -50,7 +65,7 @@ impl ConfusionMatrix {
     }
 
     /// The number of examples classified correctly.
-    pub fn right(&self) -> u64 {
+    pub fn correct(&self) -> u64 {
         (0..self.classes).map(|class| self.count(class, class)).sum()
     }
 
@@ -76,13 +91,13 @@ impl ConfusionMatrix {
 
     /// Accuracy; 0 without examples.
     pub fn accuracy(&self) -> f64 {
-        ratio(self.right(), self.total()).unwrap_or(0.)
+        ratio(self.correct(), self.total()).unwrap_or(0.)
     }
 
     /// Micro-averaged F1 score; 0 without examples.
     pub fn micro_f1(&self) -> f64 {
         // Each error is a false negative of one class and a false positive of another.
-        ratio(2 * self.right(), 2 * self.total()).unwrap_or(0.)
+        ratio(2 * self.correct(), 2 * self.total()).unwrap_or(0.)
     }
 
     /// The mean of a per-class metric over the classes for which it is defined.

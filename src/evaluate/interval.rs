@@ -8,6 +8,14 @@ use super::{ConfusionMatrix, Evaluation, METRICS, Metric, Scores, cross_entropy}
 use crate::data::random::{Purpose, stream};
 
 /// A confidence interval.
+///
+/// ```
+/// use cresset::evaluate::Interval;
+///
+/// let small_sample = Interval { low: 0.81, high: 0.95 };
+/// assert!(small_sample.overlaps(&Interval { low: 0.93, high: 0.97 }));
+/// assert!(!small_sample.overlaps(&Interval { low: 0.96, high: 0.99 }));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
     /// Lower bound.
@@ -24,6 +32,13 @@ impl Interval {
 }
 
 /// How the confidence interval of a metric is computed.
+///
+/// ```
+/// use cresset::evaluate::{METRICS, Uncertainty};
+///
+/// let accuracy = METRICS.iter().find(|metric| metric.name == "accuracy").unwrap();
+/// assert_eq!(accuracy.uncertainty, Uncertainty::Share);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Uncertainty {
     /// The metric is a fraction of the examples: Wilson score interval.
@@ -60,6 +75,18 @@ pub(crate) const RESAMPLES: usize = 1000;
 pub(crate) const MAX_RESAMPLED_SCORES: usize = 1 << 17;
 
 /// The confidence interval of each of [`METRICS`], if it has one.
+///
+/// ```
+/// use cresset::evaluate::interval::intervals;
+/// use cresset::evaluate::{ConfusionMatrix, Evaluation, METRICS};
+///
+/// // 85 of 100 examples are classified correctly.
+/// let confusion = ConfusionMatrix::new(2, vec![40, 10, 5, 45]);
+/// let evaluation = Evaluation { loss: 0.4, confusion, scores: None };
+/// let accuracy = METRICS.iter().position(|metric| metric.name == "accuracy").unwrap();
+/// let interval = intervals(&evaluation)[accuracy].unwrap();
+/// assert!((interval.low - 0.767).abs() < 1e-3 && (interval.high - 0.907).abs() < 1e-3);
+/// ```
 pub fn intervals(evaluation: &Evaluation) -> Vec<Option<Interval>> {
     let rows = evaluation.confusion.total();
     let mut samples = vec![Vec::new(); METRICS.len()];

@@ -2,6 +2,16 @@
 //! Uncertainty in Dataset Labels", JAIR 70, 2021).
 
 /// A label, with the most probable other class.
+///
+/// ```
+/// use cresset::evaluate::label_errors::rank;
+///
+/// // The third example is labeled 0, but the model is certain that it is of class 1.
+/// let probabilities = [vec![0.9, 0.1], vec![0.9, 0.1], vec![0.05, 0.95], vec![0.1, 0.9], vec![0.2, 0.8]];
+/// let issue = rank(&probabilities, &[0, 0, 0, 1, 1])[0];
+/// assert_eq!((issue.index, issue.label, issue.suggestion), (2, 0, 1));
+/// assert!(issue.is_error);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LabelIssue {
     /// The index of the example.
@@ -28,6 +38,13 @@ impl LabelIssue {
 
 /// Ranks all labels, the most likely errors first. `probabilities` is (examples, classes); each row must come from a model
 /// that was not trained on that example.
+///
+/// ```
+/// use cresset::evaluate::label_errors::rank;
+///
+/// let ranking = rank(&[vec![0.9, 0.1], vec![0.4, 0.6], vec![0.2, 0.8]], &[0, 0, 1]);
+/// assert_eq!(ranking.iter().map(|issue| issue.index).collect::<Vec<_>>(), [1, 2, 0]);
+/// ```
 pub fn rank(probabilities: &[Vec<f64>], labels: &[i64]) -> Vec<LabelIssue> {
     let classes = probabilities.first().map_or(0, Vec::len);
     let thresholds = thresholds(probabilities, labels, classes);

@@ -4,6 +4,18 @@ use serde::Serialize;
 use tch::Tensor;
 
 /// The result of McNemar's test for two models on the same examples.
+///
+/// ```
+/// use cresset::evaluate::McNemar;
+/// use cresset::evaluate::mcnemar::Method;
+///
+/// // Of 100 examples, only the first model is right on 10, and only the second one on 1.
+/// let correct = (0..100).map(|row| (row >= 1, row == 0 || row > 10));
+/// let test = McNemar::new(correct);
+/// assert_eq!((test.only_a, test.only_b, test.rows()), (10, 1, 100));
+/// assert_eq!(test.method, Method::ExactBinomial);
+/// assert!((test.p - 0.0117).abs() < 1e-4);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct McNemar {
     /// Examples that both models classified correctly.
@@ -21,6 +33,15 @@ pub struct McNemar {
 }
 
 /// How the p-value is computed.
+///
+/// ```
+/// use cresset::evaluate::McNemar;
+/// use cresset::evaluate::mcnemar::Method;
+///
+/// let differing = |examples| McNemar::new((0..examples).map(|row| (row % 2 == 0, row % 2 == 1)));
+/// assert_eq!(differing(24).method, Method::ExactBinomial);
+/// assert_eq!(differing(25).method, Method::ChiSquared);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {

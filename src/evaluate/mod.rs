@@ -33,22 +33,25 @@ pub use confusion::ConfusionMatrix;
 pub use cross_entropy::cross_entropy;
 pub use interval::{Interval, Uncertainty};
 pub use mcnemar::McNemar;
-pub use report::{ClassMetrics, MAX_SHOWN_CLASSES, MetricValue, Report};
+pub use report::{ClassMetrics, ClassificationReport, MAX_SHOWN_CLASSES, MetricValue};
 
 /// A metric.
 ///
 /// To add a metric, create a file next to `accuracy.rs` with a constant of this type and add it to [`METRICS`].
 ///
-/// ```no_run
+/// ```
 /// use cresset::evaluate::METRICS;
 /// use cresset::prelude::*;
 ///
-/// let fitted = Trainer::new("digits").fit()?;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let fitted = Trainer::new("digits").out(&out).fit()?;
 /// for metric in METRICS {
 ///     if let Some(value) = (metric.of)(fitted.validation()) {
-///         println!("{}: {value:.4}", metric.name);
+///         println!("{}: {}", metric.name, metric.show(value));
 ///     }
 /// }
+/// assert_eq!(METRICS[0].column(), "accuracy");
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 #[derive(Debug)]
@@ -96,6 +99,13 @@ impl Metric {
 }
 
 /// All metrics.
+///
+/// ```
+/// use cresset::evaluate::METRICS;
+///
+/// let names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+/// assert!(names.contains(&"accuracy") && names.contains(&"ROC-AUC"));
+/// ```
 pub const METRICS: &[Metric] = &[
     accuracy::METRIC,
     top_k::TOP_2,
@@ -112,6 +122,20 @@ pub const METRICS: &[Metric] = &[
 ];
 
 /// The evaluation of a model on a set of examples.
+///
+/// ```
+/// use cresset::evaluate::METRICS;
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let evaluation: &Evaluation = fitted.validation();
+/// assert_eq!(evaluation.confusion.total(), 30);
+/// assert_eq!(evaluation.accuracy(), (METRICS[0].of)(evaluation).unwrap());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Evaluation {
     /// Mean cross-entropy, in nats.
@@ -130,7 +154,7 @@ impl Evaluation {
 
     /// All-reduces the loss and the confusion matrix over all ranks, each of which evaluated a part of the examples.
     /// Drops the scores.
-    pub fn over(self, world: &World) -> Result<Self> {
+    pub fn all_reduce(self, world: &World) -> Result<Self> {
         if world.is_alone() {
             return Ok(self);
         }
@@ -151,6 +175,16 @@ impl Evaluation {
 }
 
 /// The logits and labels of all examples, on the CPU.
+///
+/// ```
+/// use cresset::evaluate::Scores;
+/// use tch::{Kind, Tensor};
+///
+/// let logits = Tensor::from_slice2(&[[2f32, 0.], [0., 1.]]);
+/// let scores = Scores { logits, labels: Tensor::from_slice(&[0i64, 1]) };
+/// let sums = scores.probabilities(1.).sum_dim_intlist(-1, false, Kind::Double);
+/// assert!(sums.allclose(&Tensor::from_slice(&[1f64, 1.]), 1e-9, 1e-9, false));
+/// ```
 #[derive(Debug)]
 pub struct Scores {
     /// Float32 (N, classes).
@@ -166,7 +200,20 @@ impl Scores {
     }
 }
 
-/// What an evaluation keeps.
+/// The results that an evaluation keeps.
+///
+/// ```
+/// use cresset::evaluate::{Keep, evaluate};
+/// # use cresset::loader::MemoryExamples;
+/// # use cresset::model::preprocessing::TensorDataset;
+/// # use tch::Tensor;
+/// # let inputs = Tensor::from_slice2(&[[2f32, 0.], [0., 1.]]);
+/// # let feed = MemoryExamples::ready(TensorDataset { inputs, labels: Tensor::from_slice(&[0i64, 1]) });
+///
+/// let evaluation = evaluate(&feed, 2, Keep::Sums, |inputs| Ok(inputs.shallow_clone()))?;
+/// assert!(evaluation.scores.is_none());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// The loss and the confusion matrix only, as during training.
@@ -179,6 +226,22 @@ pub enum Keep {
 const MAX_KEPT_SCORES: usize = 1 << 28;
 
 /// Evaluates `logits_of`, a function from inputs (N, …) to logits (N, classes), on all examples of `feed`.
+///
+/// ```
+/// use cresset::evaluate::{Keep, evaluate};
+/// use cresset::loader::MemoryExamples;
+/// use cresset::model::preprocessing::TensorDataset;
+/// use tch::Tensor;
+///
+/// // A model whose logits are its inputs.
+/// let inputs = Tensor::from_slice2(&[[2f32, 0.], [0., 1.], [1., 0.]]);
+/// let labels = Tensor::from_slice(&[0i64, 1, 1]);
+/// let examples = MemoryExamples::ready(TensorDataset { inputs, labels });
+/// let evaluation = evaluate(&examples, 2, Keep::Scores, |inputs| Ok(inputs.shallow_clone()))?;
+/// assert_eq!(evaluation.accuracy(), 2. / 3.);
+/// assert_eq!(evaluation.scores.unwrap().logits.size(), [3, 2]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub fn evaluate(
     feed: &dyn EvaluationLoader,
     classes: usize,

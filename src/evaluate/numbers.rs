@@ -3,6 +3,13 @@
 use serde::{Deserialize, Deserializer};
 
 /// Formats 12345 as `12,345`.
+///
+/// ```
+/// use cresset::evaluate::numbers::thousands;
+///
+/// assert_eq!(thousands(12345), "12,345");
+/// assert_eq!(thousands(999), "999");
+/// ```
 pub fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -16,6 +23,13 @@ pub fn thousands(number: usize) -> String {
 }
 
 /// Formats a fraction from 0 to 1 in percent, and `None` as a dash.
+///
+/// ```
+/// use cresset::evaluate::numbers::percent;
+///
+/// assert_eq!(percent(Some(0.9712)), "97.12 %");
+/// assert_eq!(percent(None), "–");
+/// ```
 pub fn percent(share: Option<f64>) -> String {
     share.map_or("–".to_string(), |share| format!("{:.2} %", 100. * share))
 }

@@ -11,8 +11,20 @@ use crate::data::terminal;
 use crate::evaluate::numbers::percent;
 
 /// An evaluation report.
+///
+/// ```
+/// use cresset::evaluate::{ClassificationReport, ConfusionMatrix, Evaluation};
+///
+/// let confusion = ConfusionMatrix::new(2, vec![40, 10, 5, 45]);
+/// let evaluation = Evaluation { loss: 0.4, confusion, scores: None };
+/// let report = ClassificationReport::new(&evaluation, &["cat".into(), "dog".into()]);
+/// assert_eq!(report.classes[0].recall, Some(0.8));
+/// assert_eq!(report.metrics[0].shown, "85.00 %");
+/// assert!(report.to_text().contains("dog"));
+/// assert!(report.to_json().contains("\"precision\""));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct ClassificationReport {
     /// The number of examples.
     pub rows: u64,
     /// The metrics that are defined here, in the order of [`METRICS`].
@@ -56,7 +68,7 @@ pub struct ClassMetrics {
 /// The largest number of classes for which text reports show the confusion matrix.
 pub const MAX_SHOWN_CLASSES: usize = 20;
 
-impl Report {
+impl ClassificationReport {
     /// Creates a report from an evaluation and the names of the classes.
     pub fn new(evaluation: &Evaluation, classes: &[String]) -> Self {
         let confusion = &evaluation.confusion;
@@ -72,7 +84,7 @@ impl Report {
             f1: confusion.f1(index),
         };
         let row = |actual| (0..classes.len()).map(|predicted| confusion.count(actual, predicted)).collect();
-        Report {
+        ClassificationReport {
             rows: confusion.total(),
             metrics: METRICS.iter().filter_map(figure).collect(),
             classes: classes.iter().enumerate().map(of_class).collect(),

@@ -42,11 +42,11 @@ fn every_metric_agrees_with_scikit_learn() {
 }
 
 #[test]
-fn the_figures_of_the_classes_agree_with_scikit_learn() {
+fn the_metrics_of_the_classes_agree_with_scikit_learn() {
     for (evaluation, case) in reference() {
         let expected = case["classes"].as_array().unwrap();
         let names: Vec<_> = (0..expected.len()).map(|class| class.to_string()).collect();
-        let report = serde_json::to_value(Report::new(&evaluation, &names)).unwrap();
+        let report = serde_json::to_value(ClassificationReport::new(&evaluation, &names)).unwrap();
         assert_eq!(report["confusion"], case["confusion"]);
         for (class, expected) in report["classes"].as_array().unwrap().iter().zip(expected) {
             assert_eq!(class["rows"], expected["rows"]);
@@ -66,7 +66,7 @@ fn undefined_metrics_have_no_value() {
     let value = |name: &str| (METRICS.iter().find(|metric| metric.name == name).unwrap().of)(&evaluation);
     assert_eq!(value("accuracy"), Some(1.));
     assert_eq!((value("ROC-AUC"), value("top-5 accuracy")), (None, None));
-    let report = Report::new(&evaluation, &["a".into(), "b".into(), "c".into()]);
+    let report = ClassificationReport::new(&evaluation, &["a".into(), "b".into(), "c".into()]);
     assert!(report.metrics.iter().all(|metric| metric.name != "ROC-AUC"));
     assert_eq!((report.classes[1].precision, report.classes[1].recall), (None, None));
 }
@@ -74,7 +74,7 @@ fn undefined_metrics_have_no_value() {
 #[test]
 fn a_report_reads_back_from_json_and_csv() {
     let (evaluation, _) = reference().remove(1);
-    let report = Report::new(&evaluation, &["zero".into(), "one, or so".into(), "two".into()]);
+    let report = ClassificationReport::new(&evaluation, &["zero".into(), "one, or so".into(), "two".into()]);
     let json: Value = serde_json::from_str(&report.to_json()).unwrap();
     assert_eq!(json["rows"], 40);
     let csv = report.to_csv();

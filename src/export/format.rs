@@ -13,6 +13,23 @@ use crate::model::script;
 /// An export format.
 ///
 /// To add a format, create a file in this folder with a constant of this type and add it to [`EXPORT_FORMATS`].
+///
+/// ```
+/// use cresset::export::ExportFormat;
+/// use cresset::prelude::*;
+/// use std::path::Path;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let exported = fitted.classifier()?.into_exported();
+/// let path = out.join("model.onnx");
+/// (ExportFormat::of_file(&path).write)(&exported, &path)?;
+/// assert!(path.is_file());
+/// assert_eq!(ExportFormat::named("safetensors")?.extension, "safetensors");
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct ExportFormat {
     /// The name for `--format`.
     pub name: &'static str,
@@ -27,6 +44,13 @@ pub struct ExportFormat {
 }
 
 /// All formats; the first is the default.
+///
+/// ```
+/// use cresset::export::EXPORT_FORMATS;
+///
+/// let names: Vec<&str> = EXPORT_FORMATS.iter().map(|format| format.name).collect();
+/// assert_eq!(names, ["torchscript", "onnx", "safetensors", "pth"]);
+/// ```
 pub const EXPORT_FORMATS: &[ExportFormat] =
     &[torchscript::FORMAT, onnx::FORMAT, safetensors::FORMAT, pth::FORMAT];
 
@@ -52,6 +76,20 @@ impl ExportFormat {
 }
 
 /// A trained model as a TorchScript file, from which the other formats are written.
+///
+/// ```
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let exported = fitted.classifier()?.into_exported();
+/// let names: Vec<String> = exported.state()?.into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"]);
+/// assert!(exported.metadata.is_some());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct ExportedModel {
     /// The file.
     pub path: PathBuf,

@@ -22,6 +22,20 @@ pub const METADATA: &str = "metadata.json";
 pub const FORMAT: &str = "cresset-model-1";
 
 /// The contents of `metadata.json`.
+///
+/// ```
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let metadata = cresset::predict::metadata(&out.join("model.pt"))?;
+/// assert_eq!(metadata.classes, ["setosa", "versicolor", "virginica"]);
+/// assert_eq!(metadata.input.shape, InputShape(vec![4]));
+/// assert_eq!(metadata.metrics.validation_rows, 30);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
     /// [`FORMAT`].
@@ -55,6 +69,13 @@ pub struct Metadata {
 }
 
 /// How a model was compressed.
+///
+/// ```
+/// use cresset::export::Compression;
+///
+/// let compression = Compression { pruned: Some(0.5), ..Compression::default() };
+/// assert_eq!(serde_json::to_value(&compression).unwrap()["pruned"], 0.5);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Compression {
     /// SHA-256 of the original model file.
@@ -137,8 +158,18 @@ pub struct TestMetrics {
 }
 
 /// The evaluations of the exported weights.
+///
+/// ```
+/// use cresset::evaluate::{ConfusionMatrix, Evaluation};
+/// use cresset::export::Evaluations;
+///
+/// let confusion = ConfusionMatrix::new(2, vec![40, 10, 5, 45]);
+/// let validation = Evaluation { loss: 0.4, confusion, scores: None };
+/// let evaluations = Evaluations { epoch: 7, validation, test: None };
+/// assert_eq!(evaluations.validation.accuracy(), 0.85);
+/// ```
 #[derive(Debug)]
-pub struct Found {
+pub struct Evaluations {
     /// The epoch of the weights.
     pub epoch: u32,
     /// On the validation set.
@@ -154,6 +185,13 @@ fn metrics_by_name(evaluation: &Evaluation) -> Map<String, Value> {
 
 impl Metadata {
     /// Parses the text of `metadata.json`.
+    ///
+    /// ```
+    /// use cresset::export::Metadata;
+    ///
+    /// let error = Metadata::read(r#"{"format": "cresset-model-0"}"#).unwrap_err();
+    /// assert!(error.contains("export the model again"));
+    /// ```
     ///
     /// # Errors
     /// Text that is empty, not JSON, of another format version, or inconsistent.
@@ -242,15 +280,15 @@ impl Metadata {
         self.compression.as_ref().is_some_and(|compression| compression.int8.is_some())
     }
 
-    /// Describes weights with the evaluations `found`.
+    /// Describes exported weights by the run and their evaluations.
     pub fn new(
         config: &Config,
         dataset: &Dataset,
         split: &Split,
         preprocessing: &Preprocessing,
-        found: &Found,
+        evaluations: &Evaluations,
     ) -> Self {
-        let test = found.test.as_ref().map(|test| TestMetrics {
+        let test = evaluations.test.as_ref().map(|test| TestMetrics {
             rows: test.confusion.total(),
             loss: test.loss,
             figures: metrics_by_name(test),
@@ -272,11 +310,11 @@ impl Metadata {
             variant: Variant::default(),
             preprocessing: preprocessing.clone(),
             metrics: Metrics {
-                epoch: found.epoch,
+                epoch: evaluations.epoch,
                 train_rows: split.train_rows(),
                 validation_rows: split.validation.len(),
-                validation_loss: found.validation.loss,
-                validation: metrics_by_name(&found.validation),
+                validation_loss: evaluations.validation.loss,
+                validation: metrics_by_name(&evaluations.validation),
                 test,
             },
             compression: None,

@@ -14,7 +14,7 @@ mod verification;
 
 pub use format::{EXPORT_FORMATS, ExportFormat, ExportedModel};
 pub use metadata::{
-    Compression, FORMAT, Found, InputDescription, METADATA, Metadata, Metrics, Sizing, TestMetrics,
+    Compression, Evaluations, FORMAT, InputDescription, METADATA, Metadata, Metrics, Sizing, TestMetrics,
 };
 pub use parts::{FilePart, file_parts};
 pub use torchscript::{torchscript, with_preprocessing};

@@ -20,6 +20,21 @@ pub struct FilePart {
 
 /// Lists the non-empty parts of a TorchScript file, the largest first. `module` is the module loaded from `bytes`.
 ///
+/// ```
+/// use cresset::export::file_parts;
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let exported = fitted.classifier()?.into_exported();
+/// let bytes = std::fs::read(&exported.path).unwrap();
+/// let parts = file_parts(&bytes, &exported.module)?;
+/// assert!(parts.iter().any(|part| part.name == "parameters" && part.bytes > 0));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// Bytes that are not an archive.
 pub fn file_parts(bytes: &[u8], module: &Module) -> Result<Vec<FilePart>> {

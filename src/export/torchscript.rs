@@ -70,7 +70,7 @@ fn pixels(range: ValueRange) -> String {
     format!("def pixels(self, x: Tensor) -> Tensor:\n    return {value}\n")
 }
 
-/// Adds preprocessing, dtype and class names to the class of a network for export.
+/// Adds preprocessing, dtype and class names to the class of a network for export. [`torchscript`] has an example.
 pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Class) -> Class {
     |class| {
         let class = class.child("preprocess", preprocessing.script()).int(DTYPE, FLOAT32);
@@ -89,6 +89,27 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// - `pixels(x)` converts decoded images, 0 to 255, to raw values; only for models of images, which take any image size.
 ///
 /// The extra files are `metadata.json` and `verification.json`, the latter with raw `samples`, (N, …), and their logits.
+///
+/// ```
+/// use cresset::export::{torchscript, with_preprocessing};
+/// use cresset::prelude::*;
+/// use cresset::run::{Prepared, RunFolder};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let run = RunFolder::open(fitted.folder())?;
+/// let config = Config::read(&run.config_file())?;
+/// let metadata = cresset::predict::metadata(&run.model())?;
+///
+/// // The untrained model of the run.
+/// let prepared = Prepared::again(&config, &run)?;
+/// let module = prepared.network.script(&with_preprocessing(&prepared.preprocessing, &metadata))?;
+/// torchscript(module, &metadata, &prepared.samples(&config)?, &out.join("untrained.pt"))?;
+/// assert_eq!(*Classifier::load(out.join("untrained.pt"))?.metadata(), metadata);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
     module.define(METHODS)?;
     if module.methods()?.iter().any(|method| method == "penultimate") {

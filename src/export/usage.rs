@@ -3,11 +3,23 @@
 use std::path::Path;
 
 /// A path as a string literal for C++, Python and Rust.
+///
+/// ```
+/// use cresset::export::usage::literal;
+/// use std::path::Path;
+///
+/// assert_eq!(literal(Path::new("my \"model\".pt")), r#""my \"model\".pt""#);
+/// ```
 pub fn literal(path: &Path) -> String {
     serde_json::to_string(&path.to_string_lossy()).expect("a string serializes to JSON")
 }
 
 /// A Python snippet; `features` is the number of values of an input.
+///
+/// ```
+/// let snippet = cresset::export::usage::python("model.pt", 64);
+/// assert!(snippet.contains(r#"torch.jit.load("model.pt")"#) && snippet.contains("torch.zeros(1, 64)"));
+/// ```
 pub fn python(path: &str, features: i64) -> String {
     format!(
         "import torch\n\nmodel = torch.jit.load(\"{path}\")\ninput = torch.zeros(1, {features})  # raw values, any number of rows\n\
@@ -16,6 +28,11 @@ pub fn python(path: &str, features: i64) -> String {
 }
 
 /// A C++ snippet.
+///
+/// ```
+/// let snippet = cresset::export::usage::cpp("model.pt", 64);
+/// assert!(snippet.contains(r#"torch::jit::load("model.pt")"#));
+/// ```
 pub fn cpp(path: &str, features: i64) -> String {
     format!(
         "auto model = torch::jit::load(\"{path}\");\nauto input = torch::zeros({{1, {features}}});\nauto logits = \
@@ -24,6 +41,11 @@ pub fn cpp(path: &str, features: i64) -> String {
 }
 
 /// A Rust snippet with the crate tch.
+///
+/// ```
+/// let snippet = cresset::export::usage::rust("model.pt", 64);
+/// assert!(snippet.contains(r#"tch::CModule::load("model.pt")"#));
+/// ```
 pub fn rust(path: &str, features: i64) -> String {
     format!(
         "let model = tch::CModule::load(\"{path}\")?;\nlet input = tch::Tensor::zeros([1, {features}], (tch::Kind::Float, \

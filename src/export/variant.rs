@@ -15,6 +15,13 @@ use crate::options::device;
 
 choices! {
     /// Data type of a network's weights and computation; logits and preprocessing are always float32.
+    ///
+    /// ```
+    /// use cresset::export::Dtype;
+    ///
+    /// assert_eq!("bf16".parse(), Ok(Dtype::Bf16));
+    /// assert_eq!(Dtype::default().name(), "f32");
+    /// ```
     #[derive(Default, Serialize, Deserialize)]
     pub enum Dtype {
         /// float32
@@ -59,6 +66,26 @@ impl Dtype {
 }
 
 /// How a file differs from the default export.
+///
+/// ```
+/// use cresset::export::{Dtype, ExportFormat, Variant};
+/// use cresset::prelude::*;
+/// use tch::Device;
+///
+/// let variant = Variant { frozen: true, dtype: Dtype::Bf16, ..Variant::default() };
+/// assert_eq!(variant.describe(), "frozen, bfloat16, cpu");
+/// assert!(variant.check(ExportFormat::named("torchscript")?).is_ok());
+/// assert!(variant.check(ExportFormat::named("onnx")?).is_err());
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let exported = fitted.classifier()?.into_exported();
+/// let frozen = variant.apply(exported, Device::Cpu, &out.join("frozen.pt"))?;
+/// assert_eq!(frozen.metadata.unwrap().variant, variant);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variant {
     /// Whether parameters and submodules are inlined as constants.
@@ -72,6 +99,15 @@ pub struct Variant {
 }
 
 /// The variants that a format supports.
+///
+/// ```
+/// use cresset::export::{ExportFormat, Variants};
+///
+/// assert_eq!(ExportFormat::named("torchscript")?.variants, Variants::All);
+/// assert_eq!(ExportFormat::named("safetensors")?.variants, Variants::Dtype);
+/// assert_eq!(ExportFormat::named("onnx")?.variants, Variants::None);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variants {
     /// All variants.

@@ -30,6 +30,23 @@ fn tolerance(dtype: Dtype) -> f64 {
 }
 
 /// The contents of `verification.json`.
+///
+/// ```
+/// use cresset::export::{Dtype, Verification};
+/// use cresset::prelude::*;
+/// use tch::{Device, Kind, Tensor};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let exported = fitted.classifier()?.into_exported();
+/// let inputs = Tensor::ones([3, 4], (Kind::Float, Device::Cpu));
+/// let record = Verification::of(&exported.module, &inputs, Device::Cpu, Dtype::F32)?;
+/// let result = record.check(&exported.module, Device::Cpu)?;
+/// assert_eq!((result.samples, result.problem()), (3, None));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
     /// SHA-256 of names, dtypes, sizes and values of all parameters and buffers, and of the tensors in the code.
@@ -60,6 +77,19 @@ enum PackedDtype {
 }
 
 /// The result of a verification.
+///
+/// ```
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let result = fitted.classifier()?.replay()?.expect("an exported model has samples");
+/// assert!(result.has_same_state && result.computes_the_same);
+/// assert_eq!(result.problem(), None);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VerificationResult {
     /// Whether the parameters and buffers are unchanged.

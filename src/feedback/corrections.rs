@@ -9,12 +9,42 @@ use crate::data::image::{self, ImageSource};
 use crate::data::options::Missing;
 use crate::data::{Dataset, Inputs, Names, Split, ValueRange, hexadecimal};
 use crate::error::{Error, Result, quoted};
-use crate::feedback::{self, CORRECTIONS, Correction, Input};
+use crate::feedback::{self, CORRECTIONS, CorrectedInput, Correction};
 use crate::options::Config;
 
 use super::review::{Decision, Review};
 
 /// The corrections among the examples of a run.
+///
+/// ```
+/// use cresset::feedback::{Answer, Correction, FeedbackWriter, NewInput};
+/// use cresset::options::Config;
+/// use cresset::run::Examples;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let writer = FeedbackWriter::new(folder.path())?;
+/// # for id in ["a1", "a2"] {
+/// writer.add(
+///     NewInput::Values(&[5.0, 3.5, 1.5, 0.2]),
+///     |input| Correction {
+/// #        id: id.to_string(),
+/// #        time: "2026-07-31T12:34:56Z".to_string(),
+/// #        answer: Answer { class: "virginica".to_string(), probability: 0.61 },
+/// #        model_sha256: String::new(),
+/// #        model_version: None,
+///         input,
+///         correction: "setosa".to_string(),
+///         // …
+///     },
+///     id,
+/// )?;
+/// # }
+/// let feedback = Some(folder.path().to_path_buf());
+/// let examples = Examples::read(&Config { data: "iris".into(), feedback, ..Config::default() })?;
+/// let corrections = examples.corrections.unwrap();
+/// assert_eq!((corrections.read, corrections.first, corrections.trained.len()), (2, 150, 1));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corrections {
     /// SHA-256 of the inputs and corrected classes.
@@ -82,7 +112,7 @@ impl Corrections {
 pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Dataset, Option<Corrections>)> {
     let Some(folder) = &config.feedback else { return Ok((dataset, None)) };
     let file = folder.join(CORRECTIONS);
-    let feedback::Set { mut corrections, mut notes } = feedback::read(folder)?;
+    let feedback::FeedbackSet { mut corrections, mut notes } = feedback::read(folder)?;
     if let Some(wanted) = config.feedback_rows.map(|rows| rows as usize) {
         if corrections.len() < wanted {
             let problem =
@@ -105,7 +135,7 @@ pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Data
     let first = dataset.rows() as i64;
     for (number, correction) in (1..).zip(&corrections) {
         hash.update(serde_json::to_vec(correction).expect("a correction serializes"));
-        if let Some(image) = correction.input.picture(folder) {
+        if let Some(image) = correction.input.image_path(folder) {
             hash.update(std::fs::read(image).unwrap_or_default());
         }
         match examples.take(correction, folder, config) {
@@ -198,12 +228,12 @@ impl<'a> CorrectionExamples<'a> {
         let label = classes.iter().position(|class| *class == correction.correction);
         let label =
             label.ok_or_else(|| format!("{} is not a class of the model", quoted(&correction.correction)))?;
-        let image = correction.input.picture(folder);
+        let image = correction.input.image_path(folder);
         match (&self.dataset.inputs, &correction.input, image) {
-            (Inputs::Images(_), Input::Values(_), _) | (Inputs::Images(_), _, None) => {
+            (Inputs::Images(_), CorrectedInput::Values(_), _) | (Inputs::Images(_), _, None) => {
                 return Err("the input is a table row, but the model expects images".to_string());
             }
-            (Inputs::Images(_), Input::Image(_), Some(path)) => {
+            (Inputs::Images(_), CorrectedInput::Image(_), Some(path)) => {
                 let bytes = std::fs::read(&path).map_err(|e| format!("cannot read the image: {e}"))?;
                 image::Header::read(&bytes)?;
                 self.measured.refuse(&bytes)?;
@@ -235,7 +265,7 @@ impl<'a> CorrectionExamples<'a> {
     /// An input as raw values of the dataset.
     fn values(
         &self,
-        input: &Input,
+        input: &CorrectedInput,
         image: Option<&Path>,
         config: &Config,
     ) -> std::result::Result<Vec<f32>, String> {
@@ -245,12 +275,12 @@ impl<'a> CorrectionExamples<'a> {
             _ => range.unwrap_or(ValueRange { min: 0., max: 255. }),
         };
         let values = match (input, image) {
-            (Input::Values(values), _) => values.clone(),
-            (Input::Image(_), Some(path)) => {
+            (CorrectedInput::Values(values), _) => values.clone(),
+            (CorrectedInput::Image(_), Some(path)) => {
                 let reader = image::InputReader::new(shape, range)?.with_depth(self.dataset.depth);
                 image::read_by(reader, path).map_err(|error| error.to_string())?
             }
-            (Input::Image(name), None) => return Err(format!("there is no image {}", quoted(name))),
+            (CorrectedInput::Image(name), None) => return Err(format!("there is no image {}", quoted(name))),
         };
         let features = shape.features();
         if values.len() as i64 != features {
@@ -327,9 +357,9 @@ impl EvaluatedInputs {
 
 /// Hash of the input; arbitrary for an unreadable image.
 fn digest_of(correction: &Correction, folder: &Path) -> [u8; 32] {
-    match (&correction.input, correction.input.picture(folder)) {
-        (Input::Values(values), _) => digest(&bits(values)),
-        (Input::Image(_), path) => {
+    match (&correction.input, correction.input.image_path(folder)) {
+        (CorrectedInput::Values(values), _) => digest(&bits(values)),
+        (CorrectedInput::Image(_), path) => {
             digest(&path.and_then(|path| std::fs::read(path).ok()).unwrap_or_default())
         }
     }
@@ -354,7 +384,7 @@ pub(crate) fn own_rows(rows: &[i64], corrections: Option<&Corrections>) -> Vec<i
 mod tests {
     use super::*;
     use crate::data::InputShape;
-    use crate::feedback::{Answer, NewInput, Writer};
+    use crate::feedback::{Answer, FeedbackWriter, NewInput};
 
     fn dataset() -> (Dataset, Split) {
         let dataset = Dataset {
@@ -384,7 +414,7 @@ mod tests {
             model_sha256: "00".to_string(),
             model_version: None,
         };
-        Writer::new(folder).unwrap().add(NewInput::Values(values), fill, id).unwrap();
+        FeedbackWriter::new(folder).unwrap().add(NewInput::Values(values), fill, id).unwrap();
     }
 
     fn config(folder: &Path, rows: Option<u32>) -> Config {
@@ -393,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn corrections_stand_behind_the_data_and_as_often_as_they_weigh() {
+    fn corrections_follow_the_data_and_are_repeated_by_their_weight() {
         let folder = tempfile::tempdir().unwrap();
         for number in 1..=20 {
             correct(folder.path(), &format!("c{number}"), &[0.5, number as f32], "b");
@@ -420,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_left_out_with_its_reason() {
+    fn unusable_corrections_are_skipped_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         correct(folder.path(), "good", &[0.5, 1.], "b");
         correct(folder.path(), "class", &[0.5, 1.], "c");
@@ -446,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn few_corrections_weigh_more() {
+    fn a_few_corrections_have_a_larger_weight() {
         assert_eq!(
             [default_weight(1438, 8), default_weight(1438, 40), default_weight(1438, 1000)],
             [45, 9, 1]

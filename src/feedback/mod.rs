@@ -14,7 +14,7 @@
 //! A table row has `"input": {"values": […]}` instead: raw values, one number per feature, with categories
 //! one-hot and `null` for missing values. `model_version` is the optional name of the served model.
 //!
-//! [`Writer::add`] returns once the correction is on disk. A process that is killed while writing leaves at most one incomplete
+//! [`FeedbackWriter::add`] returns once the correction is on disk. A process that is killed while writing leaves at most one incomplete
 //! line, which [`read()`] skips and the next writer terminates.
 
 mod corrections;
@@ -30,8 +30,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use corrections::Corrections;
 pub(crate) use corrections::{add, own_rows};
-pub use read::{Set, read};
-pub use write::{NewInput, Writer};
+pub use read::{FeedbackSet, read};
+pub use write::{FeedbackWriter, NewInput};
 
 /// Name of the file with the corrections.
 pub(crate) const CORRECTIONS: &str = "feedback.jsonl";
@@ -40,6 +40,15 @@ pub(crate) const CORRECTIONS: &str = "feedback.jsonl";
 const INPUTS: &str = "inputs";
 
 /// A correction.
+///
+/// ```
+/// use cresset::feedback::Correction;
+///
+/// let line = r#"{"id": "a1", "time": "2026-07-31T12:34:56Z", "input": {"values": [5.1, null]},
+///     "answer": {"class": "cat", "probability": 0.61}, "correction": "dog", "model_sha256": ""}"#;
+/// let correction: Correction = serde_json::from_str(line).unwrap();
+/// assert_eq!((correction.answer.class.as_str(), correction.correction.as_str()), ("cat", "dog"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Correction {
     /// Unique name of letters and digits.
@@ -47,7 +56,7 @@ pub struct Correction {
     /// Time in UTC, as RFC 3339.
     pub time: String,
     /// Input of the model.
-    pub input: Input,
+    pub input: CorrectedInput,
     /// Prediction of the model.
     pub answer: Answer,
     /// The correct class.
@@ -60,9 +69,18 @@ pub struct Correction {
 }
 
 /// An input of the model.
+///
+/// ```
+/// use cresset::feedback::CorrectedInput;
+/// use std::path::{Path, PathBuf};
+///
+/// let image = CorrectedInput::Image("inputs/a1.png".to_string());
+/// assert_eq!(image.image_path(Path::new("feedback")), Some(PathBuf::from("feedback/inputs/a1.png")));
+/// assert_eq!(CorrectedInput::Values(vec![5.1, 3.5]).image_path(Path::new("feedback")), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Input {
+pub enum CorrectedInput {
     /// Path of an image in the folder of the set: `inputs/NAME`.
     Image(String),
     /// Raw values, one per feature; NaN if missing.
@@ -71,6 +89,14 @@ pub enum Input {
 }
 
 /// A prediction of the model.
+///
+/// ```
+/// use cresset::feedback::Answer;
+///
+/// let answer = Answer { class: "cat".to_string(), probability: 0.61 };
+/// assert!(answer.has_valid_probability());
+/// assert!(!Answer { probability: 1.5, ..answer }.has_valid_probability());
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
@@ -80,12 +106,12 @@ pub struct Answer {
     pub probability: f64,
 }
 
-impl Input {
+impl CorrectedInput {
     /// Path of the image in the set of this folder; `None` for values.
-    pub fn picture(&self, folder: &Path) -> Option<PathBuf> {
+    pub fn image_path(&self, folder: &Path) -> Option<PathBuf> {
         match self {
-            Input::Image(name) => Some(folder.join(name)),
-            Input::Values(_) => None,
+            CorrectedInput::Image(name) => Some(folder.join(name)),
+            CorrectedInput::Values(_) => None,
         }
     }
 }

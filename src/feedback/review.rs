@@ -208,7 +208,7 @@ fn scaled(values: &[f32], scales: &[f32]) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::data::{InputShape, Names};
-    use crate::feedback::{Answer, Input};
+    use crate::feedback::{Answer, CorrectedInput};
 
     /// Two clusters of forty points each, around 0 and around 10.
     fn dataset() -> (Dataset, Split) {
@@ -238,7 +238,7 @@ mod tests {
         Correction {
             id: "c".to_string(),
             time: "2026-07-31T12:34:56Z".to_string(),
-            input: Input::Values(values.to_vec()),
+            input: CorrectedInput::Values(values.to_vec()),
             answer: Answer { class: answer.0.to_string(), probability: answer.1 },
             correction: class.to_string(),
             model_sha256: "00".to_string(),
@@ -249,7 +249,7 @@ mod tests {
     fn verdicts(corrections: &[Correction]) -> Vec<Decision> {
         let (dataset, split) = dataset();
         let digest = |correction: &Correction| {
-            let Input::Values(values) = &correction.input else { unreachable!("values") };
+            let CorrectedInput::Values(values) = &correction.input else { unreachable!("values") };
             let mut digest = [0; 32];
             digest[..4].copy_from_slice(&values[0].to_le_bytes());
             digest[4..8].copy_from_slice(&values[1].to_le_bytes());
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_neighbours_deny_waits_and_what_they_do_not_is_taken() {
+    fn corrections_that_contradict_all_neighbors_wait_and_others_are_accepted() {
         let verdict = |values, class| verdicts(&[correction(values, ("low", 0.5), class)]).remove(0);
         waits(&verdict([0.3, 0.3], "high"), "its 5 nearest training examples are all `low`");
         assert_eq!(verdict([0.3, 0.3], "low"), Decision::Accepted);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_opinion_confirms_and_a_contrary_one_holds_up() {
+    fn a_second_opinion_confirms_and_a_contradicting_one_delays() {
         let [high, low] = ["high", "low"].map(|class| correction([0.3, 0.3], ("low", 0.9), class));
         let twice = [high.clone(), high.clone()];
         assert_eq!(verdicts(&twice), [Decision::Accepted, Decision::Repeated]);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn without_neighbours_a_sure_model_is_heard() {
+    fn without_neighbors_a_confident_model_counts() {
         let (dataset, _) = dataset();
         let few = Split { train: vec![1, 50], validation: vec![], test: vec![] };
         let verdict = |probability| {
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sure_model_is_heard_among_neighbours_of_several_classes() {
+    fn a_confident_model_counts_among_neighbors_of_several_classes() {
         let (mut dataset, split) = dataset();
         dataset.classes.push("middle".into());
         // One of the nearest five.

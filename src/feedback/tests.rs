@@ -8,7 +8,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn add(writer: &Writer, id: &str, given: NewInput, class: &str, version: Option<String>) -> Correction {
+fn add(
+    writer: &FeedbackWriter,
+    id: &str,
+    given: NewInput,
+    class: &str,
+    version: Option<String>,
+) -> Correction {
     let fill = |input| Correction {
         id: id.to_string(),
         time: "2026-07-31T12:34:56Z".to_string(),
@@ -27,30 +33,30 @@ fn tear(folder: &Path, text: &[u8]) {
 }
 
 #[test]
-fn a_line_that_was_torn_is_passed_over_with_a_note_and_ended_before_the_next_one() {
+fn an_incomplete_line_is_skipped_with_a_note_and_terminated_by_the_next_writer() {
     let folder = tempfile::tempdir().unwrap();
-    let writer = Writer::new(folder.path()).unwrap();
+    let writer = FeedbackWriter::new(folder.path()).unwrap();
     let first = add(&writer, "a", NewInput::Values(&[1., f32::NAN]), "x", None);
     tear(folder.path(), b"{\"id\":\"torn");
     let set = read(folder.path()).unwrap();
     assert_eq!((set.corrections.len(), set.notes.len()), (1, 1));
     assert!(set.notes[0].contains("feedback.jsonl, line 2: skipped"), "{:?}", set.notes);
 
-    let second = add(&Writer::new(folder.path()).unwrap(), "b", NewInput::Values(&[2.]), "y", None);
+    let second = add(&FeedbackWriter::new(folder.path()).unwrap(), "b", NewInput::Values(&[2.]), "y", None);
     let set = read(folder.path()).unwrap();
     assert_eq!(set.corrections[0].id, first.id);
     assert_eq!((&set.corrections[1], set.notes.len()), (&second, 1));
 }
 
 #[test]
-fn a_picture_keeps_its_bytes_and_no_other_file_is_taken_for_one() {
+fn an_image_keeps_its_bytes_and_files_outside_the_set_are_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let set_folder = folder.path().join("below/feedback");
-    let writer = Writer::new(&set_folder).unwrap();
+    let writer = FeedbackWriter::new(&set_folder).unwrap();
     add(&writer, "a", NewInput::Image(b"bytes", "png"), "x", None);
     let line = fs::read_to_string(set_folder.join(CORRECTIONS)).unwrap();
     let set = read(&set_folder).unwrap();
-    let picture = set.corrections[0].input.picture(&set_folder).unwrap();
+    let picture = set.corrections[0].input.image_path(&set_folder).unwrap();
     assert_eq!(
         (fs::read(&picture).unwrap(), picture.file_name().unwrap().to_str()),
         (b"bytes".to_vec(), Some("a.png"))
@@ -66,7 +72,7 @@ fn a_picture_keeps_its_bytes_and_no_other_file_is_taken_for_one() {
 fn threads_and_processes_that_share_a_set_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     // One writer each, as for processes.
-    let writers = [(); 4].map(|()| Writer::new(folder.path()).unwrap());
+    let writers = [(); 4].map(|()| FeedbackWriter::new(folder.path()).unwrap());
     std::thread::scope(|scope| {
         for (number, writer) in writers.iter().enumerate() {
             scope.spawn(move || {
@@ -88,7 +94,7 @@ proptest! {
         torn in prop::option::of("[^\n]{0,30}"),
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let writer = Writer::new(folder.path()).unwrap();
+        let writer = FeedbackWriter::new(folder.path()).unwrap();
         let mut written = Vec::new();
         for (number, (values, class, has_version)) in rows.iter().enumerate() {
             // JSON has no infinity either, and inputs are finite.

@@ -5,18 +5,50 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::{Answer, CORRECTIONS, Correction, INPUTS, Input};
+use super::{Answer, CORRECTIONS, CorrectedInput, Correction, INPUTS};
 use crate::error::{Error, Result};
 
 /// Appends corrections to a set. Threads may share a writer, and processes may share a set.
+///
+/// ```
+/// use cresset::feedback::{Answer, Correction, FeedbackWriter, NewInput};
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let writer = FeedbackWriter::new(folder.path())?;
+/// let (correction, count) = writer.add(
+///     NewInput::Values(&[5.1, 3.5, 1.4, 0.2]),
+///     |input| Correction {
+///         id: "a1".to_string(),
+///         time: "2026-07-31T12:34:56Z".to_string(),
+///         input,
+///         answer: Answer { class: "virginica".to_string(), probability: 0.61 },
+///         correction: "setosa".to_string(),
+///         model_sha256: String::new(),
+///         model_version: None,
+///     },
+///     "a1",
+/// )?;
+/// assert_eq!(count, 1);
+/// assert_eq!(cresset::feedback::read(folder.path())?.corrections, [correction]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct Writer {
+pub struct FeedbackWriter {
     folder: PathBuf,
     /// Number of corrections in the set.
     count: Mutex<u64>,
 }
 
 /// The input of a new correction.
+///
+/// ```
+/// use cresset::feedback::NewInput;
+///
+/// // A row of a table, with a missing value, and an image.
+/// let row = NewInput::Values(&[5.1, f32::NAN, 1.4, 0.2]);
+/// let image = NewInput::Image(b"\x89PNG\r\n\x1a\n", "png");
+/// assert!(matches!((row, image), (NewInput::Values(_), NewInput::Image(_, "png"))));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum NewInput<'a> {
     /// An image: encoded bytes and file extension (`png`).
@@ -25,14 +57,14 @@ pub enum NewInput<'a> {
     Values(&'a [f32]),
 }
 
-impl Writer {
+impl FeedbackWriter {
     /// A writer for the set in this folder, which is created with the first correction.
     ///
     /// # Errors
     /// If an existing set cannot be read.
     pub fn new(folder: &Path) -> Result<Self> {
         let count = super::read(folder)?.corrections.len() as u64;
-        Ok(Writer { folder: folder.to_path_buf(), count: Mutex::new(count) })
+        Ok(FeedbackWriter { folder: folder.to_path_buf(), count: Mutex::new(count) })
     }
 
     /// Appends a correction, with `id` as the name of its image, and flushes it to disk. Returns the number of corrections
@@ -43,7 +75,7 @@ impl Writer {
     pub fn add(
         &self,
         given: NewInput,
-        fill: impl FnOnce(Input) -> Correction,
+        fill: impl FnOnce(CorrectedInput) -> Correction,
         id: &str,
     ) -> Result<(Correction, u64)> {
         // Held until the line is complete.
@@ -56,11 +88,11 @@ impl Writer {
             sync_folder(&self.folder)?;
         }
         let input = match given {
-            NewInput::Values(values) => Input::Values(values.to_vec()),
+            NewInput::Values(values) => CorrectedInput::Values(values.to_vec()),
             NewInput::Image(bytes, ending) => {
                 let name = format!("{id}.{ending}");
                 write_image(&inputs, &name, bytes)?;
-                Input::Image(format!("{INPUTS}/{name}"))
+                CorrectedInput::Image(format!("{INPUTS}/{name}"))
             }
         };
         let correction = fill(input);
@@ -123,7 +155,7 @@ fn sync_folder(folder: &Path) -> Result<()> {
 
 impl Answer {
     /// Whether the probability is valid.
-    pub fn has_only_notes(&self) -> bool {
+    pub fn has_valid_probability(&self) -> bool {
         (0. ..=1.).contains(&self.probability)
     }
 }

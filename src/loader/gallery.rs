@@ -10,6 +10,27 @@ use crate::data::{Dataset, Inputs, Names};
 use crate::error::{Error, Result};
 
 /// The encoded images of a data set, and their target size.
+///
+/// ```
+/// use cresset::data::{self, DataOptions};
+/// use cresset::loader::EncodedExamples;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # for class in ["cat", "dog"] {
+/// #     std::fs::create_dir(folder.path().join(class)).unwrap();
+/// #     for number in 0..4u8 {
+/// #         let path = folder.path().join(format!("{class}/{number}.png"));
+/// #         image::RgbImage::from_pixel(20, 16, image::Rgb([60 * number; 3])).save(path).unwrap();
+/// #     }
+/// # }
+/// let options = DataOptions { image_size: "16".parse().unwrap(), ..DataOptions::default() };
+/// let dataset = data::read(folder.path().to_str().unwrap(), &options)?;
+/// let images = EncodedExamples::of(&dataset, 2, 0.).expect("the examples are images");
+/// for pixels in images.center_crops(&[0, 4]) {
+///     assert_eq!(pixels.unwrap().len(), 16 * 16 * 3);
+/// }
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct EncodedExamples {
     path: PathBuf,
@@ -63,11 +84,11 @@ impl EncodedExamples {
     }
 
     /// Decodes the center crops of `rows` in threads, in order.
-    pub fn middles(self: &Arc<Self>, rows: &[i64]) -> OrderedMap<Decoded> {
+    pub fn center_crops(self: &Arc<Self>, rows: &[i64]) -> OrderedMap<Decoded> {
         self.converted_center_crops(rows, 1, || |pixels, _: &mut Decoder| pixels)
     }
 
-    /// Like [`EncodedExamples::middles`], for batches of `batch` images, with `finish` as the last step of each thread.
+    /// Like [`EncodedExamples::center_crops`], for batches of `batch` images, with `finish` as the last step of each thread.
     pub(super) fn converted_center_crops<T: Send + 'static, F>(
         self: &Arc<Self>,
         rows: &[i64],
@@ -108,7 +129,7 @@ impl EncodedExamples {
         if bad.contains_key(&row) {
             return Ok(());
         }
-        tracing::warn!("{}: {problem}; skipped", self.names.place(&self.path, row));
+        tracing::warn!("{}: {problem}; skipped", self.names.location(&self.path, row));
         bad.insert(row, problem);
         let (count, all) = (bad.len(), self.sources.len());
         if count as f64 <= self.most_bad * all as f64 {
@@ -160,6 +181,25 @@ impl Decoder {
 
 /// Decodes all images of a data set into memory. Unreadable images are dropped.
 ///
+/// ```
+/// use cresset::data::{self, DataOptions, Inputs};
+/// use cresset::loader::decode_all;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # for class in ["cat", "dog"] {
+/// #     std::fs::create_dir(folder.path().join(class)).unwrap();
+/// #     for number in 0..4u8 {
+/// #         let path = folder.path().join(format!("{class}/{number}.png"));
+/// #         image::RgbImage::from_pixel(20, 16, image::Rgb([60 * number; 3])).save(path).unwrap();
+/// #     }
+/// # }
+/// let options = DataOptions { image_size: "16".parse().unwrap(), ..DataOptions::default() };
+/// let dataset = data::read(folder.path().to_str().unwrap(), &options)?;
+/// let dataset = decode_all(dataset, 2, 0.)?;
+/// assert!(matches!(dataset.inputs, Inputs::Bytes(pixels) if pixels.len() == 8 * 3 * 16 * 16));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// A larger share of unreadable images than `most_bad`.
 pub fn decode_all(dataset: Dataset, threads: usize, most_bad: f64) -> Result<Dataset> {
@@ -167,7 +207,7 @@ pub fn decode_all(dataset: Dataset, threads: usize, most_bad: f64) -> Result<Dat
     let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
     let mut bytes = Vec::with_capacity(dataset.rows() * dataset.shape.features() as usize);
     let mut kept = Vec::with_capacity(dataset.rows());
-    for (row, decoded) in gallery.middles(&rows).enumerate() {
+    for (row, decoded) in gallery.center_crops(&rows).enumerate() {
         match decoded {
             Ok(pixels) => {
                 to_channels_first(&pixels, gallery.channels.count(), &mut bytes);

@@ -9,6 +9,27 @@ use crate::data::random::{Purpose, epoch_stream, stream};
 use crate::model::preprocessing::Preprocessing;
 
 /// Replaces categories in preprocessed rows (N, features) by the unknown category.
+///
+/// ```
+/// use cresset::data::column::{Column, ColumnKind, TableLayout};
+/// use cresset::data::InputShape;
+/// use cresset::loader::masking::CategoryMasking;
+/// use cresset::model::preprocessing::{Preprocessing, PreprocessingKind};
+/// use tch::{Device, Kind, Tensor};
+///
+/// // A column with two categories, encoded as two features.
+/// let kind = ColumnKind::Category { categories: vec!["blue".into(), "red".into()], unknown: true };
+/// let column = Column { name: "color".into(), position: 0, kind, notation: Default::default() };
+/// let layout = TableLayout { columns: vec![column], width: 2, ..TableLayout::default() };
+/// let preprocessing = Preprocessing {
+///     kind: PreprocessingKind::Standardize, offset: vec![0.; 2], scale: vec![1.; 2], fill: None,
+///     shape: InputShape(vec![2]),
+/// };
+/// let masking = CategoryMasking::new(Some(&layout), &preprocessing, 0.5, Device::Cpu).unwrap();
+/// let rows = Tensor::from_slice(&[0f32, 1.]).repeat([100, 1]);
+/// let masked = masking.apply(&rows, 0, 1, 0).sum(Kind::Float).double_value(&[]);
+/// assert!(masked > 30. && masked < 70.);
+/// ```
 #[derive(Debug)]
 pub struct CategoryMasking {
     share: f64,

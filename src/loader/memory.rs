@@ -11,6 +11,16 @@ use crate::model::preprocessing::Preprocessing;
 use crate::model::preprocessing::TensorDataset;
 
 /// Examples in memory, and their preprocessing if it is done per batch.
+///
+/// ```
+/// use cresset::loader::{EvaluationLoader, MemoryExamples};
+/// use cresset::model::preprocessing::TensorDataset;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let inputs = Tensor::zeros([3, 4], (Kind::Float, Device::Cpu));
+/// let examples = MemoryExamples::ready(TensorDataset { inputs, labels: Tensor::from_slice(&[0i64, 1, 0]) });
+/// assert_eq!(examples.rows(), 3);
+/// ```
 #[derive(Debug)]
 pub struct MemoryExamples {
     part: TensorDataset,
@@ -92,6 +102,27 @@ fn preprocessed(raw: Tensor, preprocessing: &Preprocessing) -> Tensor {
 const AT_ONCE: i64 = 1 << 20;
 
 /// Augments raw images in memory, per batch.
+///
+/// ```
+/// use cresset::data::ValueRange;
+/// use cresset::loader::{Augmenter, MemoryExamples, MemoryLoader, Pass, Sampling, TrainLoader};
+/// use cresset::model::preprocessing::TensorDataset;
+/// use cresset::prelude::*;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let inputs = Tensor::rand([6, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// let labels = Tensor::from_slice(&[0i64, 1]).repeat([3]);
+/// let examples = MemoryExamples::ready(TensorDataset { inputs, labels });
+/// let augmenter = Augmenter {
+///     augmentation: "flip,crop=1".parse().unwrap(),
+///     shape: InputShape(vec![1, 8, 8]),
+///     range: ValueRange { min: 0., max: 1. },
+/// };
+/// let loader = MemoryLoader::new(examples, Sampling::Shuffled, Some(augmenter));
+/// let batch = loader.epoch(Pass::new(1, 6, 0)).next().unwrap()?;
+/// assert_eq!(batch.inputs.size(), [6, 1, 8, 8]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Augmenter {
     /// The augmentation.
@@ -114,6 +145,18 @@ impl Augmenter {
 }
 
 /// Training examples in memory.
+///
+/// ```
+/// use cresset::loader::{MemoryExamples, MemoryLoader, Pass, Sampling, TrainLoader};
+/// use cresset::model::preprocessing::TensorDataset;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let inputs = Tensor::zeros([10, 4], (Kind::Float, Device::Cpu));
+/// let labels = Tensor::from_slice(&[0i64, 1]).repeat([5]);
+/// let examples = MemoryExamples::ready(TensorDataset { inputs, labels });
+/// let loader = MemoryLoader::new(examples, Sampling::Balanced, None);
+/// assert_eq!(loader.batches(Pass::new(1, 4, 0)), 3);
+/// ```
 #[derive(Debug)]
 pub struct MemoryLoader {
     examples: MemoryExamples,
@@ -155,7 +198,7 @@ impl TrainLoader for MemoryLoader {
         self.labels.len()
     }
 
-    fn places(&self, pass: Pass) -> Vec<usize> {
+    fn indexes(&self, pass: Pass) -> Vec<usize> {
         batch_indexes(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
     }
 
@@ -247,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_can_begin_at_any_batch() {
+    fn an_epoch_can_start_at_any_batch() {
         let all = labels(0);
         for first in 0..=3 {
             assert_eq!(labels(first), all[first..]);

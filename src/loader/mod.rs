@@ -28,6 +28,16 @@ use crate::error::Result;
 use crate::loader::augment::Augmentation;
 
 /// A batch of examples.
+///
+/// ```
+/// use cresset::loader::Batch;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let inputs = Tensor::zeros([2, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// let batch = Batch::new(inputs, Tensor::from_slice(&[3i64, 7]));
+/// assert_eq!(batch.labels.size(), [2]);
+/// assert!(batch.mixed.is_none() && !batch.is_last);
+/// ```
 #[derive(Debug)]
 pub struct Batch {
     /// Preprocessed inputs, float32 (N, shape…).
@@ -61,6 +71,17 @@ impl Batch {
 }
 
 /// Labels of the second inputs of a mixed batch (mixup, CutMix).
+///
+/// ```
+/// use cresset::loader::{Batch, Mixed};
+/// use tch::Tensor;
+///
+/// // A batch of mixup: 0.7 of the first image, 0.3 of the second one.
+/// let batch = Batch::new(Tensor::from_slice2(&[[0.3f32, 0.7]]), Tensor::from_slice(&[0i64]));
+/// let mixed = Mixed { labels: Tensor::from_slice(&[1i64]), weight: Tensor::from_slice(&[0.7f32]) };
+/// let batch = Batch { mixed: Some(mixed), ..batch };
+/// assert!(batch.mixed.is_some());
+/// ```
 #[derive(Debug)]
 pub struct Mixed {
     /// Class of the second input, int64 (N).
@@ -73,6 +94,15 @@ pub struct Mixed {
 pub type Batches<'a> = Box<dyn Iterator<Item = Result<Batch>> + 'a>;
 
 /// One pass over the training examples.
+///
+/// ```
+/// use cresset::loader::Pass;
+///
+/// let pass = Pass::new(1, 32, 0);
+/// assert_eq!(pass.step(), 32);
+/// // Two processes with 32 examples each take steps of 64 examples.
+/// assert_eq!(Pass { processes: 2, ..pass }.step(), 64);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Pass {
     /// The epoch, from 1.
@@ -152,6 +182,24 @@ struct BatchSlice {
 }
 
 /// A source of training batches.
+///
+/// ```
+/// use cresset::loader::{MemoryExamples, MemoryLoader, Pass, Sampling, TrainLoader};
+/// use cresset::model::preprocessing::TensorDataset;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let inputs = Tensor::zeros([10, 4], (Kind::Float, Device::Cpu));
+/// let labels = Tensor::from_slice(&[0i64, 1]).repeat([5]);
+/// let examples = MemoryExamples::ready(TensorDataset { inputs, labels });
+/// let loader = MemoryLoader::new(examples, Sampling::Shuffled, None);
+///
+/// let mut sizes = Vec::new();
+/// for batch in loader.epoch(Pass::new(1, 4, 0)) {
+///     sizes.push(batch?.inputs.size()[0]);
+/// }
+/// assert_eq!((loader.rows(), sizes), (10, vec![4, 4, 2]));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub trait TrainLoader {
     /// The number of examples of an epoch.
     fn rows(&self) -> usize;
@@ -160,7 +208,7 @@ pub trait TrainLoader {
     fn epoch(&self, pass: Pass) -> Batches<'_>;
 
     /// Indexes, in the training set, of the examples in the batch at `pass.start`, unreadable ones included.
-    fn places(&self, pass: Pass) -> Vec<usize>;
+    fn indexes(&self, pass: Pass) -> Vec<usize>;
 
     /// The number of batches of an epoch from `pass.start`.
     fn batches(&self, pass: Pass) -> usize {
@@ -169,6 +217,19 @@ pub trait TrainLoader {
 }
 
 /// A source of batches for evaluation.
+///
+/// ```
+/// use cresset::loader::{EvaluationLoader, MemoryExamples};
+/// use cresset::model::preprocessing::TensorDataset;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let inputs = Tensor::zeros([3, 4], (Kind::Float, Device::Cpu));
+/// let examples = MemoryExamples::ready(TensorDataset { inputs, labels: Tensor::from_slice(&[0i64, 1, 0]) });
+/// let batch = examples.in_order().next().unwrap()?;
+/// assert_eq!(batch.labels, Tensor::from_slice(&[0i64, 1, 0]));
+/// assert_eq!(examples.kept(), [0, 1, 2]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub trait EvaluationLoader {
     /// The number of examples.
     fn rows(&self) -> usize;
@@ -180,20 +241,20 @@ pub trait EvaluationLoader {
     fn in_order(&self) -> Batches<'_>;
 
     /// Whether the example at this index was skipped because it could not be read.
-    fn is_unreadable(&self, _place: usize) -> bool {
+    fn is_unreadable(&self, _index: usize) -> bool {
         false
     }
 
     /// The indexes of the examples that were not skipped.
     fn kept(&self) -> Vec<usize> {
-        (0..self.rows()).filter(|place| !self.is_unreadable(*place)).collect()
+        (0..self.rows()).filter(|index| !self.is_unreadable(*index)).collect()
     }
 }
 
 /// The examples that this rank takes for the batch at `pass.start`.
 fn batch_indexes(order: &[i64], pass: Pass) -> Vec<usize> {
     let Some(slice) = pass.slices(order.len()).next() else { return Vec::new() };
-    order[slice.start..slice.start + slice.length].iter().map(|place| *place as usize).collect()
+    order[slice.start..slice.start + slice.length].iter().map(|index| *index as usize).collect()
 }
 
 /// Applies one of the mixing augmentations, chosen at random for each batch.

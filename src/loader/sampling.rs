@@ -8,6 +8,18 @@ use crate::data::random::{Purpose, stream};
 
 choices! {
     /// How the training examples of an epoch are sampled.
+    ///
+    /// ```
+    /// use cresset::loader::Sampling;
+    ///
+    /// let labels = [0, 0, 0, 0, 0, 1];
+    /// let mut order = Sampling::Shuffled.order(&labels, 0, 1);
+    /// order.sort();
+    /// assert_eq!(order, [0, 1, 2, 3, 4, 5]);
+    /// // Half of the examples of an epoch are of class 1.
+    /// let order = Sampling::Balanced.order(&labels, 0, 1);
+    /// assert_eq!(order.iter().filter(|row| labels[**row as usize] == 1).count(), 3);
+    /// ```
     pub enum Sampling {
         /// each example once, in random order
         Shuffled = "shuffled",
@@ -46,6 +58,14 @@ impl Sampling {
 
 choices! {
     /// Class weights of the loss function.
+    ///
+    /// ```
+    /// use cresset::loader::ClassWeights;
+    ///
+    /// let labels = [0, 0, 0, 1];
+    /// assert_eq!(ClassWeights::Balanced.of(&labels, 2), Some(vec![4. / 6., 2.]));
+    /// assert_eq!(ClassWeights::Equal.of(&labels, 2), None);
+    /// ```
     pub enum ClassWeights {
         /// all examples have the same weight
         Equal = "equal",
@@ -98,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_and_the_epoch_decide() {
+    fn the_order_depends_on_the_seed_and_the_epoch() {
         let labels: Vec<i64> = (0..50).map(|row| i64::from(row % 7 == 0)).collect();
         for sampling in [Sampling::Shuffled, Sampling::Balanced] {
             let order = |seed, epoch| sampling.order(&labels, seed, epoch);

@@ -19,6 +19,16 @@ const GAP: u32 = 4;
 
 /// A contact sheet with one row per augmentation: an image of the data set, which must be in memory, and augmented versions
 /// of it. Each row shows another image.
+///
+/// ```
+/// use cresset::data::{self, DataOptions};
+/// use cresset::loader::sheet::{COLUMNS, augmentation_sheet};
+///
+/// let digits = data::load("digits", &DataOptions::default())?;
+/// let sheet = augmentation_sheet(&digits, &["flip".parse().unwrap(), "digits".parse().unwrap()], 0)?;
+/// assert!(sheet.width() as usize >= COLUMNS * 64 && sheet.height() >= 2 * 64);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub fn augmentation_sheet(dataset: &Dataset, augmentations: &[Augmentation], seed: u64) -> Result<RgbImage> {
     let shape = dataset.shape.image().expect("the examples are images");
     let (channels, height, width) = shape;

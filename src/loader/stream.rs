@@ -19,6 +19,36 @@ use crate::model::preprocessing::Preprocessing;
 type Decoded = std::result::Result<DecodedImage, String>;
 
 /// Training images decoded on the fly.
+///
+/// ```
+/// use cresset::data::{self, DataOptions};
+/// use cresset::loader::{EncodedExamples, Pass, Sampling, StreamLoader, TrainLoader};
+/// use cresset::model::preprocessing::{Preprocessing, PreprocessingKind};
+/// use std::sync::Arc;
+/// use tch::Device;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # for class in ["cat", "dog"] {
+/// #     std::fs::create_dir(folder.path().join(class)).unwrap();
+/// #     for number in 0..4u8 {
+/// #         let path = folder.path().join(format!("{class}/{number}.png"));
+/// #         image::RgbImage::from_pixel(20, 16, image::Rgb([60 * number; 3])).save(path).unwrap();
+/// #     }
+/// # }
+/// let options = DataOptions { image_size: "16".parse().unwrap(), ..DataOptions::default() };
+/// let dataset = data::read(folder.path().to_str().unwrap(), &options)?;
+/// let images = EncodedExamples::of(&dataset, 2, 0.).expect("the examples are images");
+/// let preprocessing = Preprocessing {
+///     kind: PreprocessingKind::Range, offset: vec![0.], scale: vec![255.], fill: None, shape: dataset.shape,
+/// };
+/// let augmentation = Arc::new("random-resized-crop,flip".parse().unwrap());
+/// let rows: Vec<i64> = (0..8).collect();
+/// let loader =
+///     StreamLoader::new(&images, &rows, Sampling::Shuffled, &augmentation, &preprocessing, Device::Cpu);
+/// let batch = loader.epoch(Pass::new(1, 4, 0)).next().unwrap()?;
+/// assert_eq!(batch.inputs.size(), [4, 3, 16, 16]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct StreamLoader {
     gallery: Arc<EncodedExamples>,
     rows: Arc<[i64]>,
@@ -96,7 +126,7 @@ impl TrainLoader for StreamLoader {
         self.rows.len()
     }
 
-    fn places(&self, pass: Pass) -> Vec<usize> {
+    fn indexes(&self, pass: Pass) -> Vec<usize> {
         batch_indexes(&self.sampling.order(&self.labels, pass.seed, pass.epoch), pass)
     }
 
@@ -123,6 +153,29 @@ impl TrainLoader for StreamLoader {
 }
 
 /// Evaluation images decoded on the fly.
+///
+/// ```
+/// use cresset::data::{self, DataOptions};
+/// use cresset::loader::{EncodedExamples, EvaluationLoader, StreamEvaluationLoader};
+/// use tch::{Device, Kind};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # for class in ["cat", "dog"] {
+/// #     std::fs::create_dir(folder.path().join(class)).unwrap();
+/// #     for number in 0..4u8 {
+/// #         let path = folder.path().join(format!("{class}/{number}.png"));
+/// #         image::RgbImage::from_pixel(20, 16, image::Rgb([60 * number; 3])).save(path).unwrap();
+/// #     }
+/// # }
+/// let options = DataOptions { image_size: "16".parse().unwrap(), ..DataOptions::default() };
+/// let dataset = data::read(folder.path().to_str().unwrap(), &options)?;
+/// let images = EncodedExamples::of(&dataset, 2, 0.).expect("the examples are images");
+/// let loader = StreamEvaluationLoader::new(&images, &[0, 4], None, Device::Cpu);
+/// let batch = loader.in_order().next().unwrap()?;
+/// assert_eq!(batch.inputs.size(), [2, 3, 16, 16]);
+/// assert_eq!(batch.inputs.kind(), Kind::Uint8);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct StreamEvaluationLoader {
     gallery: Arc<EncodedExamples>,
     rows: Vec<i64>,
@@ -146,7 +199,7 @@ impl StreamEvaluationLoader {
         }
     }
 
-    fn middles(&self, pool: &BufferPool) -> OrderedMap<Decoded> {
+    fn center_crops(&self, pool: &BufferPool) -> OrderedMap<Decoded> {
         self.gallery.converted_center_crops(&self.rows, EVALUATION_BATCH, || {
             let finish = Converter::new(&self.gallery, self.preprocessing.as_ref(), self.device, pool);
             move |pixels, decoder: &mut Decoder| finish.apply(pixels, decoder)
@@ -168,7 +221,7 @@ impl EvaluationLoader for StreamEvaluationLoader {
         let slices: Vec<_> = Pass::new(0, EVALUATION_BATCH as u32, 0).slices(self.rows.len()).collect();
         let batches = Collated {
             gallery: &self.gallery,
-            decoded: self.middles(&pool),
+            decoded: self.center_crops(&pool),
             gathered: Collator::new(&self.gallery, largest(&slices), pool),
             rows: self.rows.clone().into_iter(),
             slices: slices.into_iter(),
@@ -178,8 +231,8 @@ impl EvaluationLoader for StreamEvaluationLoader {
         on_device(batches, self.preprocessing.as_ref(), self.device)
     }
 
-    fn is_unreadable(&self, place: usize) -> bool {
-        self.gallery.is_bad(self.rows[place] as usize)
+    fn is_unreadable(&self, index: usize) -> bool {
+        self.gallery.is_bad(self.rows[index] as usize)
     }
 }
 

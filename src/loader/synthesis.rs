@@ -15,6 +15,19 @@ use crate::data::{Dataset, thumbnail};
 use crate::error::{Error, Result};
 
 /// Options of the synthetic images.
+///
+/// ```
+/// use cresset::data::{self, DataOptions};
+/// use cresset::loader::synthesis::Synthesis;
+///
+/// let digits = data::load("digits", &DataOptions::default())?.select(&(0..20).collect::<Vec<_>>());
+/// let synthesis = Synthesis { per_class: 3, mixed: 0.5, augmentation: "digits".parse().unwrap(), seed: 0 };
+/// # let temporary = tempfile::tempdir().unwrap();
+/// # let folder = temporary.path().join("synthetic");
+/// assert_eq!(synthesis.write(&digits, &folder)?, 30);
+/// assert!(folder.join("7/synthetic-00001.png").is_file());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Synthesis {
     /// Synthetic images per class.

@@ -10,6 +10,20 @@ use super::script::{self, Class, INSIDE};
 use crate::error::Result;
 
 /// A quantized network: linear layers, convolutions and recurrent layers compute in int8, on the CPU only.
+///
+/// ```
+/// use cresset::model::{Int8, Task};
+/// use cresset::prelude::*;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let task = Task { input: InputShape(vec![64]), classes: 10 };
+/// let network = Network::new("mlp", "", &task, Device::Cpu, 0)?;
+/// let quantized = Int8::of(&network, &[])?;
+/// assert_eq!(quantized.scheme(), "dynamic");
+/// let inputs = Tensor::rand([5, 64], (Kind::Float, Device::Cpu));
+/// assert_eq!(quantized.forward(&inputs)?.size(), [5, 10]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Int8 {
     module: Module,
     scheme: Scheme,
@@ -38,7 +52,7 @@ impl Int8 {
         Ok(Int8 { module: observed.quantized(Scheme::Static)?, scheme: Scheme::Static })
     }
 
-    /// Name of the scheme.
+    /// The quantization scheme: `static` or `dynamic`.
     pub fn scheme(&self) -> &'static str {
         match self.scheme {
             Scheme::Dynamic => "dynamic",

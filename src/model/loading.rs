@@ -26,6 +26,11 @@ const ALLOWED: &str = include_str!("operations.txt");
 static TRUSTS_FILES: AtomicBool = AtomicBool::new(false);
 
 /// Disables the allowlist of operations for this process.
+///
+/// ```
+/// // Only for files whose code you would run anyway.
+/// cresset::model::loading::trust_files();
+/// ```
 pub fn trust_files() {
     TRUSTS_FILES.store(true, Ordering::Relaxed);
 }
@@ -35,6 +40,25 @@ fn trusts_files() -> bool {
 }
 
 /// A TorchScript file with valid members and storages. None of its code has run.
+///
+/// ```
+/// use cresset::export::METADATA;
+/// use cresset::model::loading::CheckedModelFile;
+/// use cresset::prelude::*;
+/// use tch::{Device, Kind, Tensor};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let file = CheckedModelFile::open(&out.join("model.pt"))?;
+/// assert!(file.extra(METADATA)?.unwrap().contains("setosa"));
+/// let mut module = file.module(Device::Cpu)?;
+/// module.set_training(false)?;
+/// let logits = module.call("forward", &Tensor::zeros([2, 4], (Kind::Float, Device::Cpu)))?.remove(0);
+/// assert_eq!(logits.size(), [2, 3]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct CheckedModelFile {
     path: PathBuf,
     file: ModelFile,
@@ -159,6 +183,14 @@ fn refused(found: &[Operation]) -> String {
 }
 
 /// Opens a model file. It must be a regular file, because reading a FIFO or a device may never end.
+///
+/// ```
+/// use cresset::model::loading::open_file;
+/// use std::path::Path;
+///
+/// let error = open_file(Path::new("missing.pt")).unwrap_err();
+/// assert!(error.to_string().contains("missing.pt"));
+/// ```
 ///
 /// # Errors
 /// A missing file, and a path that is not a regular file.

@@ -2,6 +2,8 @@
 //! each of which runs in Rust and generates its TorchScript.
 
 mod architecture;
+// Public for the fuzz target.
+#[doc(hidden)]
 pub mod archive;
 mod body;
 mod imported;
@@ -26,6 +28,15 @@ pub use int8::Int8;
 pub use network::{Network, Tensors};
 
 /// The classification task of a model: input shape and number of classes.
+///
+/// ```
+/// use cresset::model::Task;
+/// use cresset::prelude::*;
+///
+/// // Grayscale images of 28×28 pixels in ten classes.
+/// let task = Task { input: InputShape(vec![1, 28, 28]), classes: 10 };
+/// assert_eq!(task.input.features(), 784);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
     /// The shape of one preprocessed example.

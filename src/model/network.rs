@@ -16,9 +16,34 @@ use crate::distributed::World;
 use crate::error::{Error, Result};
 
 /// Tensors by name, in the order of their names.
+///
+/// ```
+/// use cresset::model::{Task, Tensors};
+/// use cresset::prelude::*;
+/// use tch::Device;
+///
+/// let task = Task { input: InputShape(vec![4]), classes: 3 };
+/// let state: Tensors = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?.state();
+/// let names: Vec<&str> = state.keys().map(String::as_str).collect();
+/// assert_eq!(names, ["fc1.bias", "fc1.weight", "fc2.bias", "fc2.weight"]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub type Tensors = BTreeMap<String, Tensor>;
 
 /// A model, with its parameters on a device.
+///
+/// ```
+/// use cresset::model::Task;
+/// use cresset::prelude::*;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+/// let network = Network::new("cnn", "width=8", &task, Device::Cpu, 0)?;
+/// let images = Tensor::rand([5, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// assert_eq!(network.forward(&images, false)?.size(), [5, 10]);
+/// assert!(network.state().contains_key("stage1.conv1.weight"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Network {
     task: Task,
     body: Body,
@@ -51,6 +76,21 @@ impl Network {
     /// Wraps a custom model. `build` creates it with its parameters in the given path, initialized with `seed`. The export
     /// traces the model, so it must not read sizes that depend on the batch size: use `x.flatten(1, -1)` instead of
     /// `x.view([x.size()[0], -1])`.
+    ///
+    /// ```
+    /// use cresset::model::Task;
+    /// use cresset::prelude::*;
+    /// use tch::nn::{self, Module};
+    /// use tch::{Device, Tensor};
+    ///
+    /// let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// let network = Network::of(&task, Device::Cpu, 0, |path| {
+    ///     let linear = nn::linear(path / "linear", 4, 3, Default::default());
+    ///     move |x: &Tensor, _train: bool| linear.forward(x)
+    /// })?;
+    /// assert_eq!(network.parameter_count(), 15);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     pub fn of<M: Model + 'static>(
         task: &Task,
         device: Device,
@@ -62,6 +102,19 @@ impl Network {
 
     /// Imports a TorchScript file. If its number of outputs is not the number of classes, its last layer is replaced by a new
     /// one, initialized with `seed`.
+    ///
+    /// ```no_run
+    /// use cresset::model::Task;
+    /// use cresset::prelude::*;
+    /// use tch::Device;
+    ///
+    /// // `torch.jit.script(torchvision.models.resnet18(weights="DEFAULT")).save("resnet18.pt")` in Python.
+    /// // Its last layer for 1000 classes is replaced by one for 10 classes.
+    /// let task = Task { input: InputShape(vec![3, 224, 224]), classes: 10 };
+    /// let network = Network::imported("resnet18.pt".as_ref(), &task, Device::Cpu, 0)?;
+    /// assert_eq!(network.classes(), 10);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A file that is not TorchScript, has no parameters, or does not accept the inputs; a last layer that cannot be found.
@@ -152,6 +205,18 @@ impl Network {
     /// The network as a TorchScript module on the CPU: an instance of `Classifier` with the parameters, the method `logits`,
     /// the method `penultimate` (input of the last layer) if the last layer is known, and the additions of `extend`.
     ///
+    /// ```
+    /// # use cresset::model::Task;
+    /// # use cresset::prelude::*;
+    /// # use tch::{Device, Kind, Tensor};
+    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// let network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
+    /// let module = network.script(&|class| class)?;
+    /// let inputs = Tensor::rand([2, 4], (Kind::Float, Device::Cpu));
+    /// assert_eq!(module.call("logits", &inputs)?[0], network.forward(&inputs, false)?);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A custom model that gives different results when its trace runs.
     pub fn script(&self, extend: &dyn Fn(Class) -> Class) -> Result<Module> {
@@ -198,6 +263,17 @@ impl Network {
 
     /// The blocks of the model from input to output, as name prefixes of parameters: `conv1`, `layer1`, …. The last one is
     /// the head.
+    ///
+    /// ```
+    /// # use cresset::model::Task;
+    /// # use cresset::prelude::*;
+    /// # use tch::Device;
+    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// let network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
+    /// assert_eq!(network.blocks(), ["fc1", "fc2"]);
+    /// assert!(network.is_head("fc2.weight") && !network.is_head("fc1.weight"));
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     pub fn blocks(&self) -> Vec<String> {
         let mut blocks: Vec<String> = Vec::new();
         for name in &self.layer_names {
@@ -215,6 +291,17 @@ impl Network {
     }
 
     /// Freezes all parameters with one of these comma-separated name prefixes. Returns the number of frozen values.
+    ///
+    /// ```
+    /// # use cresset::model::Task;
+    /// # use cresset::prelude::*;
+    /// # use tch::Device;
+    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
+    /// assert_eq!(network.freeze("fc1")?, 4 * 8 + 8);
+    /// assert!(network.parameters().keys().all(|name| name.starts_with("fc2")));
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A prefix that matches no parameter.
@@ -236,6 +323,19 @@ impl Network {
     }
 
     /// Trains only the last layer, or all parameters that are not frozen.
+    ///
+    /// ```
+    /// # use cresset::model::Task;
+    /// # use cresset::prelude::*;
+    /// # use tch::Device;
+    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
+    /// network.train_only_head(true);
+    /// assert!(!network.state()["fc1.weight"].requires_grad());
+    /// network.train_only_head(false);
+    /// assert!(network.state()["fc1.weight"].requires_grad());
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     pub fn train_only_head(&mut self, only_head: bool) {
         for (name, tensor) in &self.trainable {
             let _ = tensor.set_requires_grad(!only_head || self.is_head(name));
@@ -282,6 +382,19 @@ impl Network {
     }
 
     /// The layers of a built-in architecture in execution order, with output shapes and costs for an example of shape `input`.
+    ///
+    /// ```
+    /// # use cresset::model::Task;
+    /// # use cresset::prelude::*;
+    /// # use tch::Device;
+    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// let network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
+    /// let rows = network.summary(&InputShape(vec![4]));
+    /// let last = rows.last().unwrap();
+    /// assert_eq!((last.name.as_str(), last.output.as_slice(), last.parameters), ("fc2", &[1, 3][..], 27));
+    /// assert_eq!(network.parameter_count(), 67);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     pub fn summary(&self, input: &InputShape) -> Vec<LayerRow> {
         let size: Vec<i64> = std::iter::once(1).chain(input.0.iter().copied()).collect();
         let mut rows = Vec::new();
@@ -293,6 +406,18 @@ impl Network {
     }
 
     /// Copies values into the tensors of [`Network::state`].
+    ///
+    /// ```
+    /// # use cresset::model::Task;
+    /// # use cresset::prelude::*;
+    /// # use tch::Device;
+    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// let source = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
+    /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 1)?;
+    /// network.load_state(&source.state()).unwrap();
+    /// assert_eq!(network.state()["fc1.weight"], source.state()["fc1.weight"]);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A tensor that is missing, unknown, or of another shape.
@@ -319,6 +444,17 @@ impl Network {
 
     /// Removes the share `share` (above 0, below 1) of the least important channels and units of every layer that can be
     /// pruned. Input and logits keep their sizes.
+    ///
+    /// ```
+    /// # use cresset::model::Task;
+    /// # use cresset::prelude::*;
+    /// # use tch::Device;
+    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
+    /// network.prune(0.5)?;
+    /// assert_eq!(network.state()["fc1.weight"].size(), [4, 4]);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A model that is not a built-in architecture, and one without prunable layers.

@@ -41,6 +41,22 @@ pub(crate) fn wrap(
 
 /// Loads a TorchScript file onto a device. Also returns the text of the extra files `extra`, empty for a missing one.
 ///
+/// ```
+/// use cresset::export::METADATA;
+/// use cresset::model::script;
+/// use cresset::prelude::*;
+/// use tch::Device;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let (module, texts) = script::load(&out.join("model.pt"), Device::Cpu, &[METADATA, "missing.txt"])?;
+/// assert!(texts[0].contains("setosa") && texts[1].is_empty());
+/// assert!(!module.parameters()?.is_empty());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// Those of [`CheckedModelFile`].
 pub fn load(path: &Path, device: Device, extra: &[&str]) -> Result<(Module, Vec<String>)> {
@@ -50,6 +66,13 @@ pub fn load(path: &Path, device: Device, extra: &[&str]) -> Result<(Module, Vec<
 }
 
 /// The TorchScript of a layer.
+///
+/// ```
+/// use cresset::model::layer::{Layer, Relu};
+/// use cresset::model::script::Script;
+///
+/// assert!(matches!(Relu.script(), Script::Expression(text) if text == "torch.relu({x})"));
+/// ```
 pub enum Script {
     /// An expression of the input `{x}`, which may occur several times; for layers without parameters.
     Expression(String),
@@ -91,6 +114,19 @@ impl Script {
 ///
 /// Methods are source code, indented by two spaces, with `{class}` for the type of the class. Code accesses attributes as
 /// `self.name` and calls submodules as `(self.name).forward(x)`.
+///
+/// ```
+/// use cresset::model::script::Class;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let scale = Tensor::ones([3], (Kind::Float, Device::Cpu));
+/// let forward = "  def forward(self: {class}, x: Tensor) -> Tensor:\n    return torch.mul(x, self.scale)\n";
+/// let class = Class::new("Scale", forward).parameter("scale", &scale);
+/// assert_eq!(class.parameters(), 3);
+/// let (source, name, _values) = class.compile()?;
+/// assert!(source.contains("def forward") && name.ends_with("Scale"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Class {
     name: &'static str,

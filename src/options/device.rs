@@ -10,6 +10,16 @@ use tch::Device;
 use crate::error::{Error, Result};
 
 /// The value of `--device`.
+///
+/// ```
+/// use cresset::options::device::DeviceChoice;
+/// use tch::Device;
+///
+/// let choice: DeviceChoice = "cuda:1".parse().unwrap();
+/// assert_eq!(choice, DeviceChoice::Cuda(1));
+/// assert_eq!(DeviceChoice::Cpu.resolve()?, Device::Cpu);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
     /// The first GPU if there is one, else the CPU.
@@ -105,6 +115,15 @@ impl fmt::Display for DeviceChoice {
 }
 
 /// The number of threads that libtorch computes with on the CPU.
+///
+/// ```
+/// use cresset::options::device::Threads;
+///
+/// assert_eq!("4".parse(), Ok(Threads::Count(4)));
+/// assert_eq!(Threads::Count(4).count(), 4);
+/// // A small model trains faster in one thread.
+/// assert_eq!(Threads::Auto.for_multiply_adds(10_000), 1);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Threads {
     /// One per core, or one thread if the model is too small for several.
@@ -176,6 +195,13 @@ impl fmt::Display for Threads {
 }
 
 /// The name of a device: `cpu` or `cuda:0`.
+///
+/// ```
+/// use cresset::options::device;
+/// use tch::Device;
+///
+/// assert_eq!(device::name(Device::Cuda(0)), "cuda:0");
+/// ```
 pub fn name(device: Device) -> String {
     match device {
         Device::Cuda(index) => format!("cuda:{index}"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Location, Result};
 
 /// A name and its value.
 pub(crate) struct Entry {
@@ -14,7 +14,7 @@ pub(crate) struct Entry {
     /// The value as text; none for a list or a table.
     pub value: Option<String>,
     /// The line of the name.
-    pub place: Place,
+    pub location: Location,
 }
 
 /// A TOML file, with the line and column of each offset.
@@ -33,8 +33,8 @@ impl Source {
             std::fs::read(path).map_err(|e| Error::data(path, format!("cannot read the {what}: {e}")))?;
         let text = String::from_utf8(bytes).map_err(|e| {
             let (valid, bytes) = (e.utf8_error().valid_up_to(), e.into_bytes());
-            let place = line(path, &bytes[..valid]).column(column(&bytes[..valid]).to_string());
-            Error::data(place, "the text is not UTF-8; save the file in UTF-8")
+            let location = line(path, &bytes[..valid]).column(column(&bytes[..valid]).to_string());
+            Error::data(location, "the text is not UTF-8; save the file in UTF-8")
         })?;
         Ok(Source { path: path.to_path_buf(), text })
     }
@@ -45,18 +45,18 @@ impl Source {
     /// Invalid TOML, with line and column.
     pub fn table(&self) -> Result<Spanned<DeTable<'_>>> {
         DeTable::parse(&self.text).map_err(|e| {
-            let place = e.span().map_or(self.path.as_path().into(), |span| self.at(span.start));
-            Error::data(place, format!("invalid TOML: {}", e.message()))
+            let location = e.span().map_or(self.path.as_path().into(), |span| self.at(span.start));
+            Error::data(location, format!("invalid TOML: {}", e.message()))
         })
     }
 
     /// The line of an offset in the text.
-    pub fn line(&self, offset: usize) -> Place {
+    pub fn line(&self, offset: usize) -> Location {
         line(&self.path, &self.text.as_bytes()[..offset])
     }
 
     /// Line and column of an offset in the text.
-    pub fn at(&self, offset: usize) -> Place {
+    pub fn at(&self, offset: usize) -> Location {
         self.line(offset).column(column(&self.text.as_bytes()[..offset]).to_string())
     }
 }
@@ -71,14 +71,14 @@ pub fn read(path: &Path, what: &str) -> Result<Vec<Entry>> {
     let entries = table.get_ref().iter().map(|(key, value)| Entry {
         name: key.get_ref().to_string(),
         value: scalar(value.get_ref()),
-        place: source.line(key.span().start),
+        location: source.line(key.span().start),
     });
     Ok(entries.collect())
 }
 
 /// The line after the text `before`.
-fn line(path: &Path, before: &[u8]) -> Place {
-    Place::line(path, 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64)
+fn line(path: &Path, before: &[u8]) -> Location {
+    Location::line(path, 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64)
 }
 
 /// The column after the text `before`, from 1.

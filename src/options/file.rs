@@ -9,6 +9,15 @@ use super::{Config, MASK_CATEGORIES, RECORD};
 use crate::error::{Error, Result};
 
 /// An option and its value as text.
+///
+/// ```
+/// use cresset::options::Setting;
+/// use cresset::prelude::*;
+///
+/// let setting = Setting { name: "lr", value: "0.01".to_string() };
+/// assert_eq!(Config::of(&[setting])?.lr, 0.01);
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     /// The name of the option, never an alias.
@@ -25,12 +34,12 @@ pub fn settings(path: &Path) -> Result<Vec<Setting>> {
     if has(RECORD) && !has(MASK_CATEGORIES) {
         settings.push(Setting { name: MASK_CATEGORIES, value: "0".to_string() });
     }
-    for Entry { name, value, place } in entries {
+    for Entry { name, value, location } in entries {
         // The record of a finished run is not an option.
         if name == RECORD {
             continue;
         }
-        settings.push(checked(&name, value.as_deref()).map_err(|problem| Error::data(place, problem))?);
+        settings.push(checked(&name, value.as_deref()).map_err(|problem| Error::data(location, problem))?);
     }
     Ok(settings)
 }
@@ -48,6 +57,13 @@ pub fn checked(name: &str, value: Option<&str>) -> std::result::Result<Setting, 
 }
 
 /// The current name of an option that an earlier version may have written; other names are unchanged.
+///
+/// ```
+/// use cresset::options::canonical;
+///
+/// assert_eq!(canonical("held_out"), "validation");
+/// assert_eq!(canonical("epochs"), "epochs");
+/// ```
 pub fn canonical(name: &str) -> &str {
     Config::spec(name).map_or(name, |spec| spec.name)
 }

@@ -31,6 +31,14 @@ use values::{augmentation, model};
 
 options! {
     /// Options of a run.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    ///
+    /// let config = Config { model: "cnn".into(), epochs: 30, lr: 0.003, ..Config::default() };
+    /// assert_eq!((config.data.as_str(), config.batch_size), ("digits", 32));
+    /// assert!(config.to_toml().contains("epochs = 30"));
+    /// ```
     pub struct Config {
         /// Built-in dataset (`digits`), or a file or folder of labelled examples
         pub data: String = option("NAME|PATH").default("digits").not_empty().heading(DATA).essential(),
@@ -143,6 +151,16 @@ options! {
 impl Config {
     /// The options of a run file, with defaults for those that it leaves out.
     ///
+    /// ```
+    /// use cresset::prelude::*;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("run.toml");
+    /// std::fs::write(&path, "data = \"iris\"\nlr = 0.01\nepoch = 5\n").unwrap();
+    /// let error = Config::read(&path).unwrap_err().to_string();
+    /// assert!(error.contains("line 3") && error.contains("did you mean `epochs`"));
+    /// ```
+    ///
     /// # Errors
     /// An unreadable file, invalid TOML, unknown options, and values out of range, each with its line.
     pub fn read(path: &Path) -> Result<Self> {
@@ -150,6 +168,16 @@ impl Config {
     }
 
     /// The options that were `given`, over those of a run file, over the defaults.
+    ///
+    /// ```
+    /// use cresset::options::Setting;
+    /// use cresset::prelude::*;
+    ///
+    /// let given = [Setting { name: "epochs", value: "30".to_string() }];
+    /// let config = Config::overlay(None, &given)?;
+    /// assert_eq!((config.epochs, config.batch_size), (30, 32));
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Config::read`], and invalid settings.
@@ -160,6 +188,15 @@ impl Config {
     }
 
     /// The options that have these values, and the defaults of others. Of an option that comes twice, the last one counts.
+    ///
+    /// ```
+    /// use cresset::options::Setting;
+    /// use cresset::prelude::*;
+    ///
+    /// let settings = ["10", "30"].map(|value| Setting { name: "epochs", value: value.to_string() });
+    /// assert_eq!(Config::of(&settings)?.epochs, 30);
+    /// # Ok::<(), String>(())
+    /// ```
     ///
     /// # Errors
     /// The first unknown option or invalid value.
@@ -186,13 +223,21 @@ impl Config {
             share: self.validation,
             fold,
             train_list: self.train_list.clone(),
-            held_out_list: self.validation_list.clone(),
+            validation_list: self.validation_list.clone(),
             test_list: self.test_list.clone(),
             seed: self.seed,
         })
     }
 
     /// The options that have a value, as (name, value), in the order of their definition.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    ///
+    /// let entries = Config::default().entries();
+    /// assert_eq!(entries[0], ("data", "digits".into()));
+    /// assert!(entries.contains(&("batch_size", 32.into())));
+    /// ```
     pub fn entries(&self) -> Vec<(&'static str, toml::Value)> {
         OptionSet::entries(self)
     }
@@ -204,6 +249,10 @@ impl Config {
 }
 
 /// The names of all options, in the order of their definition.
+///
+/// ```
+/// assert!(cresset::options::names().any(|name| name == "weight_decay"));
+/// ```
 pub fn names() -> impl Iterator<Item = &'static str> {
     Config::specs().map(|spec| spec.name)
 }

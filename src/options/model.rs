@@ -6,6 +6,15 @@ use crate::error::did_you_mean;
 use crate::model::ARCHITECTURES;
 
 /// The value of the option `model`.
+///
+/// ```
+/// use cresset::options::ModelChoice;
+/// use std::path::Path;
+///
+/// assert_eq!(ModelChoice::of("cnn"), ModelChoice::Architecture("cnn"));
+/// assert_eq!(ModelChoice::of("net.pt"), ModelChoice::File(Path::new("net.pt")));
+/// assert_eq!(ModelChoice::of("own:two-layers"), ModelChoice::Own("two-layers"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelChoice<'a> {
     /// An architecture, by its name.

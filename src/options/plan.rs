@@ -5,6 +5,13 @@ use crate::train::{Identity, Plan};
 
 impl Config {
     /// The training plan of these options.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    ///
+    /// let plan = Config { epochs: 30, optimizer: "sgd".into(), ..Config::default() }.plan(None);
+    /// assert_eq!((plan.epochs, plan.optimizer.as_str()), (30, "sgd"));
+    /// ```
     pub fn plan(&self, class_weights: Option<Vec<f32>>) -> Plan {
         Plan {
             optimizer: self.optimizer.clone(),

@@ -7,13 +7,29 @@ use std::sync::Arc;
 
 use super::sources::{Job, table_jobs};
 use crate::data::column::{Column, ColumnKind};
-use crate::data::error::{Error, Place, Result, quoted};
+use crate::data::error::{Error, Location, Result, quoted};
 use crate::data::format::csv::{InputRow, RowPolicy, RowStream, RowStreamError, read_row};
 use crate::data::image::{self, Channels, InputReader};
 use crate::data::unknown::UnknownCategory;
 use crate::data::{InputShape, TableLayout, ValueRange};
 
 /// An input that was read.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use std::sync::Arc;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let spec = Arc::new(fitted.classifier()?.input_spec());
+/// let inputs = spec.table("flowers.csv", b"5.1,3.5,1.4,0.2\n6.3,wide,5.6,1.8\n".to_vec());
+/// assert_eq!(inputs[0].values, Ok(vec![5.1, 3.5, 1.4, 0.2]));
+/// assert_eq!(inputs[1].name, "flowers.csv:2");
+/// assert!(inputs[1].values.is_err());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
     /// The path of an image, or `file:line`.
@@ -36,6 +52,23 @@ pub struct Notes {
 }
 
 /// The input specification of a model. The threads that read inputs share it.
+///
+/// ```
+/// use cresset::predict::Cell;
+/// use cresset::prelude::*;
+/// use std::sync::Arc;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let spec = Arc::new(fitted.classifier()?.input_spec());
+/// assert_eq!((spec.cells(), spec.names().len()), (4, 4));
+/// let cells = [5.1, 3.5, 1.4, 0.2].map(Cell::Number);
+/// assert_eq!(spec.row(&cells).unwrap().values, [5.1, 3.5, 1.4, 0.2]);
+/// assert!(spec.row(&cells[..3]).is_err());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct InputSpec {
     pub(super) shape: InputShape,
@@ -49,6 +82,13 @@ pub struct InputSpec {
 }
 
 /// A cell of a row.
+///
+/// ```
+/// use cresset::predict::Cell;
+///
+/// let row = [Cell::Number(5.1), Cell::Text("red".to_string()), Cell::Missing];
+/// assert_eq!(row[1], Cell::Text("red".to_string()));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     /// A number.
@@ -64,7 +104,7 @@ impl InputSpec {
     ///
     /// # Errors
     /// Data that is not an image, a damaged image, or a model that does not take images.
-    pub fn picture(&self, encoded: &[u8]) -> std::result::Result<Vec<f32>, String> {
+    pub fn image(&self, encoded: &[u8]) -> std::result::Result<Vec<f32>, String> {
         self.image_reader()?.read(encoded)
     }
 
@@ -128,7 +168,7 @@ impl InputSpec {
 
     fn checked(&self, row: InputRow) -> std::result::Result<InputRow, String> {
         let InputRow { values, unknown } = row;
-        let values = self.in_range(values, &Place::from(Path::new(""))).map_err(problem)?;
+        let values = self.in_range(values, &Location::from(Path::new(""))).map_err(problem)?;
         Ok(InputRow { values, unknown })
     }
 
@@ -142,23 +182,23 @@ impl InputSpec {
                 });
                 let remark = reader.as_mut().and_then(InputReader::take_warning);
                 let notes = Notes { remark, ..Notes::default() };
-                vec![Input { name: Place::from(&*path).name(), values, notes }]
+                vec![Input { name: Location::from(&*path).name(), values, notes }]
             }
             Job::Rows(rows) => {
                 let input = |(line, row): (u64, Result<InputRow>)| {
-                    let place = Place::line(rows.path(), line);
+                    let location = Location::line(rows.path(), line);
                     let mut notes = Notes::default();
                     let values = row.and_then(|row| {
                         notes.unknown = row.unknown;
-                        self.in_range(row.values, &place)
+                        self.in_range(row.values, &location)
                     });
-                    Input { name: place.name(), values: values.map_err(problem), notes }
+                    Input { name: location.name(), values: values.map_err(problem), notes }
                 };
                 rows.rows().into_iter().map(input).collect()
             }
             Job::Bad(RowStreamError { error, is_table }) => {
                 let (name, problem) = match error {
-                    Error::Data { place, problem } => (place.name(), problem),
+                    Error::Data { location, problem } => (location.name(), problem),
                     error => (String::new(), error.to_string()),
                 };
                 let notes = Notes { is_table, ..Notes::default() };
@@ -178,10 +218,10 @@ impl InputSpec {
         Ok(InputReader::new(&self.shape, range)?.with_depth(self.depth))
     }
 
-    fn in_range(&self, values: Vec<f32>, place: &Place) -> Result<Vec<f32>> {
+    fn in_range(&self, values: Vec<f32>, location: &Location) -> Result<Vec<f32>> {
         let Some(range) = self.range else { return Ok(values) };
         match range.outside(&values) {
-            Some(at) => Err(range.refusal(values[at], place.clone(), at, &self.layout)),
+            Some(at) => Err(range.refusal(values[at], location.clone(), at, &self.layout)),
             None => Ok(values),
         }
     }
@@ -200,7 +240,7 @@ impl Cell {
 /// The message of an error, without the file and line.
 fn problem(error: Error) -> String {
     match error {
-        Error::Data { place: Place { column: Some(column), .. }, problem } => {
+        Error::Data { location: Location { column: Some(column), .. }, problem } => {
             format!("column {column}: {problem}")
         }
         Error::Data { problem, .. } => problem,

@@ -17,6 +17,18 @@ use crate::options::device::DeviceChoice;
 
 /// Reads the metadata of a model file without executing its code.
 ///
+/// ```
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let metadata = cresset::predict::metadata(&out.join("model.pt"))?;
+/// assert_eq!(metadata.classes, ["setosa", "versicolor", "virginica"]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// A file that is missing, is not TorchScript, or was not exported by cresset.
 pub fn metadata(path: &Path) -> Result<Metadata> {
@@ -36,6 +48,19 @@ impl Classifier {
     }
 
     /// Loads a model exported by cresset on `device`. On a CPU, this sets the allocator to keep more freed memory.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    /// use tch::Device;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+    /// let classifier = Classifier::load_on(&out.join("model.pt"), Device::Cpu)?;
+    /// assert_eq!(classifier.device(), Device::Cpu);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A file that is missing, damaged, not TorchScript, or not exported by cresset, and one with operations that no model needs.
@@ -67,6 +92,18 @@ impl Classifier {
     }
 
     /// Recomputes the recorded samples of the file and compares the logits; `None` if it has no samples.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+    /// let result = fitted.classifier()?.replay()?.expect("an exported model has samples");
+    /// assert_eq!(result.problem(), None);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     ///
     /// # Errors
     /// An invalid record, and a model that fails.

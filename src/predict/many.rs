@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use super::embeddings::Embeddings;
-use super::output::{Output, OutputOptions, Writer};
+use super::output::{Output, OutputOptions, PredictionWriter};
 use super::{Classifier, Stream};
 use crate::data::atomic;
 use crate::data::unknown::UnknownCounts;
@@ -29,6 +29,28 @@ impl Classifier {
     ///
     /// A closed pipe on `out` ends it early, unless embeddings are written as well.
     ///
+    /// ```
+    /// use cresset::predict::{Batching, Output, OutputOptions, Sources};
+    /// use cresset::prelude::*;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+    /// # let table = out.join("flowers.csv");
+    /// # std::fs::write(&table, "5.1,3.5,1.4,0.2\n6.3,2.9,5.6,1.8\n").unwrap();
+    /// let classifier = fitted.classifier()?;
+    /// let batching = Batching { size: 64, threads: 1, features: false };
+    /// let stream = classifier.stream(Sources::new(vec![table], None)?, batching)?;
+    /// let form =
+    ///     OutputOptions { output: Output::Csv, top_k: 1, probabilities: false, escape_formulas: false };
+    /// let mut csv = Vec::new();
+    /// let summary = classifier.write(stream, form, &mut csv, None)?;
+    /// assert_eq!((summary.inputs, summary.failed), (2, 0));
+    /// assert!(csv.starts_with(b"input,class,probability"));
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A model that fails, and failed writes.
     pub fn write(
@@ -41,10 +63,11 @@ impl Classifier {
         let classes = &self.metadata().classes;
         let mut summary = Summary::default();
         match embeddings {
-            None => summary = write_predictions(stream, Writer::new(out, form, classes), None)?,
+            None => summary = write_predictions(stream, PredictionWriter::new(out, form, classes), None)?,
             Some(path) => atomic::replace(path, |temporary| {
                 let embeddings = Embeddings::create(temporary)?;
-                summary = write_predictions(stream, Writer::new(out, form, classes), Some(embeddings))?;
+                summary =
+                    write_predictions(stream, PredictionWriter::new(out, form, classes), Some(embeddings))?;
                 Ok::<_, Error>(())
             })?,
         }
@@ -54,7 +77,7 @@ impl Classifier {
 
 fn write_predictions(
     stream: Stream,
-    writer: Writer<'_, &mut dyn Write>,
+    writer: PredictionWriter<'_, &mut dyn Write>,
     mut embeddings: Option<Embeddings>,
 ) -> Result<Summary> {
     let mut summary = Summary::default();

@@ -27,7 +27,7 @@ use crate::data::notation::Notation;
 use crate::data::options::ImageSize;
 use crate::data::unknown::UnknownPolicy;
 use crate::data::{DataOptions, Inputs as RawInputs, Names, Table, TableLayout, ValueRange, image};
-use crate::error::{Error, Place, Result, catch_panics};
+use crate::error::{Error, Location, Result, catch_panics};
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{ExportedModel, METADATA, Metadata};
 use crate::loader::{EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader};
@@ -36,14 +36,29 @@ use compiled::CompiledModel;
 pub use input_spec::{Cell, Input, InputSpec, Notes};
 pub use load::metadata;
 pub use many::Summary;
-pub use output::{Output, OutputOptions, Writer};
+pub use output::{Output, OutputOptions, PredictionWriter};
 pub use sources::Sources;
 use sources::is_read_as_image;
-pub use stream::{Batching, Classified, ClassifiedBatch, Found, Stream};
+pub use stream::{Batching, ClassProbabilities, Classified, ClassifiedBatch, Stream};
 pub use views::ViewOptions;
 use views::Views;
 
 /// A model loaded from `model.pt`.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use tch::{Device, Kind, Tensor};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let classifier = Classifier::load(out.join("model.pt"))?;
+/// assert_eq!(classifier.metadata().classes.len(), 3);
+/// let logits = classifier.logits(&Tensor::zeros([2, 4], (Kind::Float, Device::Cpu)))?;
+/// assert_eq!(logits.size(), [2, 3]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Classifier {
     path: PathBuf,
     module: Module,
@@ -58,6 +73,14 @@ pub struct Classifier {
 }
 
 /// A class and its probability.
+///
+/// ```
+/// use cresset::predict::{Ranked, ranked};
+///
+/// let classes = ["cat".to_string(), "dog".to_string()];
+/// let best = &ranked(&[0.2, 0.8], 1, &classes)[0];
+/// assert_eq!(*best, Ranked { class: "dog".to_string(), probability: 0.8 });
+/// ```
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Ranked {
     /// The name of the class.
@@ -67,6 +90,15 @@ pub struct Ranked {
 }
 
 /// The prediction for one input.
+///
+/// ```
+/// use cresset::prelude::*;
+///
+/// let ranked = Ranked { class: "dog".to_string(), probability: 0.75 };
+/// let prediction = Prediction { input: "photo.jpg".to_string(), predictions: vec![ranked] };
+/// let json = serde_json::to_string(&prediction).unwrap();
+/// assert_eq!(json, r#"{"input":"photo.jpg","predictions":[{"class":"dog","probability":0.75}]}"#);
+/// ```
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Prediction {
     /// The path of an image, or `file:line`.
@@ -76,25 +108,42 @@ pub struct Prediction {
 }
 
 /// Raw inputs read from a file, with the location of each.
+///
+/// ```
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// # let table = out.join("flowers.csv");
+/// std::fs::write(&table, "5.1,3.5,1.4,0.2\n6.3,2.9,5.6,1.8\n").unwrap();
+/// let inputs = fitted.classifier()?.read_inputs(&table)?;
+/// assert_eq!(inputs.len(), 2);
+/// for (location, values) in inputs.iter() {
+///     assert!(location.line.is_some() && values.size() == [1, 4]);
+/// }
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Inputs {
-    places: Vec<Place>,
+    locations: Vec<Location>,
     values: Tensor,
 }
 
 impl Inputs {
     /// The number of inputs.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.locations.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no inputs.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.locations.is_empty()
     }
 
     /// Iterates over the inputs: the location of each and its raw values, (1, …).
-    pub fn iter(&self) -> impl Iterator<Item = (&Place, Tensor)> {
-        (0..).zip(&self.places).map(|(row, place)| (place, self.values.narrow(0, row, 1)))
+    pub fn iter(&self) -> impl Iterator<Item = (&Location, Tensor)> {
+        (0..).zip(&self.locations).map(|(row, location)| (location, self.values.narrow(0, row, 1)))
     }
 }
 
@@ -132,6 +181,21 @@ impl Classifier {
 
     /// Enables test-time augmentation: probabilities are averaged over augmented views of each image.
     ///
+    /// ```
+    /// use cresset::predict::ViewOptions;
+    /// use cresset::prelude::*;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("digits").options(options).out(&out).fit()?;
+    /// let options = ViewOptions { tta: "affine=5".to_string(), tta_views: 4 };
+    /// let classifier = fitted.classifier()?.with_views(&options)?;
+    /// let (examples, _names) = classifier.read_labeled("data/digits.csv".as_ref())?;
+    /// assert!(classifier.evaluate(&*examples)?.accuracy() > 0.5);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// A model whose inputs are not images.
     pub fn with_views(self, options: &ViewOptions) -> Result<Self> {
@@ -149,6 +213,20 @@ impl Classifier {
     ///
     /// Afterwards, logits and everything computed from them differ from those of the unoptimized model by rounding, about 10⁻⁶.
     /// Models in reduced precision or without convolutions, and models whose outputs would differ by more, stay unchanged.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("digits").options(options).out(&out).fit()?;
+    /// let classifier = fitted.classifier()?;
+    /// classifier.optimize();
+    /// # let image = tch::Tensor::zeros([1, 64], (tch::Kind::Float, tch::Device::Cpu));
+    /// assert_eq!(classifier.logits(&image)?.size(), [1, 10]);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     pub fn optimize(&self) {
         if let Some(compiled) = &self.compiled {
             compiled.optimize(&self.module, &self.metadata);
@@ -187,6 +265,22 @@ impl Classifier {
     }
 
     /// Evaluates the model on labeled raw examples.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+    /// # let table = out.join("flowers.csv");
+    /// std::fs::write(&table, "5.1,3.5,1.4,0.2,setosa\n6.3,2.9,5.6,1.8,virginica\n").unwrap();
+    /// let classifier = fitted.classifier()?;
+    /// let (examples, names) = classifier.read_labeled(&table)?;
+    /// assert_eq!(names.count(), 2);
+    /// assert_eq!(classifier.evaluate(&*examples)?.confusion.total(), 2);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     pub fn evaluate(&self, feed: &dyn EvaluationLoader) -> Result<Evaluation> {
         catch_panics(|| {
             let evaluation =
@@ -276,23 +370,29 @@ impl Classifier {
             let reader = reader.map_err(|problem| Error::data(path, problem))?;
             let values = image::read_by(reader.with_depth(self.metadata.input.depth), path)?;
             let values = Tensor::from_slice(&values).view([1, -1]);
-            return Ok(Inputs { places: vec![path.into()], values });
+            return Ok(Inputs { locations: vec![path.into()], values });
         }
         let table = self.read_rows(path)?;
-        let places = (0..table.rows.len()).map(|row| table.place(row)).collect();
-        Ok(Inputs { places, values: self.tensor(&table) })
+        let locations = (0..table.rows.len()).map(|row| table.location(row)).collect();
+        Ok(Inputs { locations, values: self.tensor(&table) })
     }
 
     /// Classifies the inputs in a file: an image, or the rows of a CSV file. Each prediction lists all classes, the most probable
     /// first.
     ///
-    /// ```no_run
+    /// ```
     /// use cresset::prelude::*;
     ///
-    /// let classifier = Classifier::load("model.pt")?;
-    /// for prediction in classifier.predict("photo.jpg")? {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// # Trainer::new("digits").options(Config { epochs: 3, ..Config::default() }).out(&out).fit()?;
+    /// # let image = out.join("digit.png");
+    /// # image::GrayImage::new(8, 8).save(&image).unwrap();
+    /// let classifier = Classifier::load(out.join("model.pt"))?;
+    /// for prediction in classifier.predict(&image)? {
     ///     let best = &prediction.predictions[0];
     ///     println!("{}: {} ({:.1} %)", prediction.input, best.class, 100. * best.probability);
+    ///     assert_eq!(prediction.predictions.len(), 10);
     /// }
     /// # Ok::<(), cresset::error::Error>(())
     /// ```
@@ -305,25 +405,41 @@ impl Classifier {
 
     /// The `top_k` most probable classes of each input.
     ///
+    /// ```
+    /// use cresset::prelude::*;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+    /// # let table = out.join("flowers.csv");
+    /// # std::fs::write(&table, "5.1,3.5,1.4,0.2\n").unwrap();
+    /// let classifier = fitted.classifier()?;
+    /// let inputs = classifier.read_inputs(&table)?;
+    /// let best_two = &classifier.predict_inputs(&inputs, 2)?[0].predictions;
+    /// assert!(best_two[0].probability >= best_two[1].probability);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// The first input whose probabilities are NaN.
     pub fn predict_inputs(&self, inputs: &Inputs, top_k: usize) -> Result<Vec<Prediction>> {
         catch_panics(|| {
             let probabilities = self.probabilities(&inputs.values)?;
             let rows = probabilities.chunks_exact(self.metadata.classes.len());
-            let prediction = |(place, row): (&Place, &[f64])| {
+            let prediction = |(location, row): (&Location, &[f64])| {
                 if row.iter().any(|probability| !probability.is_finite()) {
-                    return Err(Error::data(place.clone(), NON_FINITE));
+                    return Err(Error::data(location.clone(), NON_FINITE));
                 }
                 let predictions = ranked(row, top_k.clamp(1, row.len()), &self.metadata.classes);
-                Ok(Prediction { input: place.name(), predictions })
+                Ok(Prediction { input: location.name(), predictions })
             };
-            inputs.places.iter().zip(rows).map(prediction).collect()
+            inputs.locations.iter().zip(rows).map(prediction).collect()
         })
     }
 
     /// The input specification, for the threads that read inputs.
-    pub fn taken(&self) -> InputSpec {
+    pub fn input_spec(&self) -> InputSpec {
         let input = &self.metadata.input;
         InputSpec {
             shape: input.shape.clone(),
@@ -362,6 +478,14 @@ impl Classifier {
 const NON_FINITE: &str = "the logits of this input are NaN or infinite: its values are too large";
 
 /// The `top_k` most probable classes, the most probable first. Ties are in the order of the classes.
+///
+/// ```
+/// use cresset::predict::ranked;
+///
+/// let classes = ["a", "b", "c"].map(String::from);
+/// let best: Vec<String> = ranked(&[0.2, 0.5, 0.3], 2, &classes).into_iter().map(|one| one.class).collect();
+/// assert_eq!(best, ["b", "c"]);
+/// ```
 pub fn ranked(probabilities: &[f64], top_k: usize, classes: &[String]) -> Vec<Ranked> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     let descending = |a: &usize, b: &usize| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b));

@@ -10,6 +10,12 @@ use crate::data::terminal;
 
 choices! {
     /// Output format of predictions.
+    ///
+    /// ```
+    /// use cresset::predict::Output;
+    ///
+    /// assert_eq!("jsonl".parse(), Ok(Output::Jsonl));
+    /// ```
     pub enum Output {
         /// a header and one row per input: input, class, probability, class_2, probability_2, …, p_CLASS, …, error
         Csv = "csv",
@@ -22,6 +28,15 @@ choices! {
 }
 
 /// How predictions are written.
+///
+/// ```
+/// use cresset::predict::{Output, OutputOptions};
+///
+/// // CSV with the two most probable classes of each input.
+/// let options =
+///     OutputOptions { output: Output::Csv, top_k: 2, probabilities: false, escape_formulas: true };
+/// assert_eq!(options.output.name(), "csv");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutputOptions {
     /// The output format.
@@ -35,7 +50,23 @@ pub struct OutputOptions {
 }
 
 /// Writes predictions line by line.
-pub struct Writer<'a, W: Write> {
+///
+/// ```
+/// use cresset::predict::{Classified, Notes, Output, OutputOptions, PredictionWriter};
+///
+/// let form =
+///     OutputOptions { output: Output::Plain, top_k: 1, probabilities: false, escape_formulas: false };
+/// let classes = ["cat".to_string(), "dog".to_string()];
+/// let mut text = Vec::new();
+/// let mut writer = PredictionWriter::new(&mut text, form, &classes);
+/// writer.write(&[Classified {
+///     input: "photo.jpg".to_string(), probabilities: Ok(vec![0.2, 0.8]), notes: Notes::default(),
+/// }])?;
+/// writer.finish()?;
+/// assert_eq!(text, b"dog\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct PredictionWriter<'a, W: Write> {
     out: W,
     form: OutputOptions,
     classes: &'a [String],
@@ -57,11 +88,11 @@ struct Line<'a> {
     error: Option<&'a str>,
 }
 
-impl<'a, W: Write> Writer<'a, W> {
+impl<'a, W: Write> PredictionWriter<'a, W> {
     /// Creates a writer for a model with these classes.
     pub fn new(out: W, form: OutputOptions, classes: &'a [String]) -> Self {
         let top_k = form.top_k.clamp(1, classes.len());
-        Writer { out, form: OutputOptions { top_k, ..form }, classes, has_begun: false }
+        PredictionWriter { out, form: OutputOptions { top_k, ..form }, classes, has_begun: false }
     }
 
     /// How predictions are written.
@@ -189,7 +220,7 @@ mod tests {
             },
         ];
         let mut bytes = Vec::new();
-        let mut writer = Writer::new(
+        let mut writer = PredictionWriter::new(
             &mut bytes,
             OutputOptions { output, top_k: 2, probabilities, escape_formulas: false },
             &classes,
@@ -220,7 +251,7 @@ mod tests {
             };
             let mut bytes = Vec::new();
             let form = OutputOptions { output, top_k: 1, probabilities: false, escape_formulas };
-            let mut writer = Writer::new(&mut bytes, form, &classes);
+            let mut writer = PredictionWriter::new(&mut bytes, form, &classes);
             writer.write(&[row]).unwrap();
             String::from_utf8(bytes).unwrap().lines().last().unwrap().to_string()
         };

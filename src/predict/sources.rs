@@ -11,7 +11,7 @@ use std::sync::Arc;
 use glob::MatchOptions;
 
 use super::InputSpec;
-use crate::data::error::{Error, Place, Result};
+use crate::data::error::{Error, Location, Result};
 use crate::data::format;
 use crate::data::format::csv::{RowChunk, RowStream, RowStreamError};
 use crate::data::format::folder::{entries, resolve_links};
@@ -27,6 +27,15 @@ const STANDARD_INPUT: &str = "-";
 /// pattern (`*`, `?`, `[…]`, and `**` for folders at any depth) that is not the name of a file means the files that it matches,
 /// sorted by name. `-` means the rows of a table on standard input. No folder is walked twice; only `**` follows symbolic link
 /// cycles, up to the limit of the system.
+///
+/// ```
+/// use cresset::predict::Sources;
+///
+/// let sources = Sources::new(vec!["photos/".into(), "more/*.jpg".into()], None)?;
+/// assert_eq!(sources, sources.clone().with_images(None));
+/// assert!(Sources::new(vec!["-".into(), "-".into()], None).is_err());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sources {
     named: Vec<PathBuf>,
@@ -118,7 +127,7 @@ fn listed_images(path: &Path, spec: &InputSpec) -> Option<Jobs> {
         Err(error) => Box::new(std::iter::once(Job::Bad(error.into()))),
         Ok(images) => Box::new(images.into_iter().map(move |(line, image)| match image {
             Ok(image) => Job::Image(image),
-            Err(problem) => Job::Bad(Error::data(Place::line(&path, line), problem).into()),
+            Err(problem) => Job::Bad(Error::data(Location::line(&path, line), problem).into()),
         })),
     })
 }
@@ -276,7 +285,7 @@ impl Iterator for FolderImages {
             }
         }
         if let Some(sentence) = std::mem::take(&mut self.skipped).sentence() {
-            tracing::warn!("{}: {sentence}", Place::from(&*self.root));
+            tracing::warn!("{}: {sentence}", Location::from(&*self.root));
         }
         std::mem::take(&mut self.is_empty)
             .then(|| Job::Bad(Error::data(&*self.root, "there are no images in this folder").into()))
@@ -302,8 +311,8 @@ mod tests {
         let name = |job| match job {
             Job::Image(path) => below(&path),
             Job::Rows(rows) => below(rows.path()),
-            Job::Bad(RowStreamError { error: Error::Data { place, problem }, .. }) => {
-                format!("{}: {problem}", below(&place.path))
+            Job::Bad(RowStreamError { error: Error::Data { location, problem }, .. }) => {
+                format!("{}: {problem}", below(&location.path))
             }
             Job::Bad(unread) => unread.error.to_string(),
         };

@@ -22,7 +22,14 @@ pub struct Batching {
 }
 
 /// The probability of each class, or the error of the input.
-pub type Found = std::result::Result<Vec<f64>, String>;
+///
+/// ```
+/// use cresset::predict::ClassProbabilities;
+///
+/// let probabilities: ClassProbabilities = Ok(vec![0.2, 0.8]);
+/// assert_eq!(probabilities.map(|values| values.len()), Ok(2));
+/// ```
+pub type ClassProbabilities = std::result::Result<Vec<f64>, String>;
 
 /// A classified input.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +37,7 @@ pub struct Classified {
     /// The path of an image, or `file:line`.
     pub input: String,
     /// The probability of each class, or the error.
-    pub probabilities: Found,
+    pub probabilities: ClassProbabilities,
     /// Warnings.
     pub notes: Notes,
 }
@@ -45,6 +52,26 @@ pub struct ClassifiedBatch {
 }
 
 /// A lazy iterator over batches of classified inputs.
+///
+/// ```
+/// use cresset::predict::{Batching, Sources};
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// # let table = out.join("flowers.csv");
+/// std::fs::write(&table, "5.1,3.5,1.4,0.2\n6.3,2.9,5.6,1.8\n7.0,3.2,4.7,1.4\n").unwrap();
+/// let classifier = fitted.classifier()?;
+/// let batching = Batching { size: 2, threads: 1, features: false };
+/// let mut sizes = Vec::new();
+/// for batch in classifier.stream(Sources::new(vec![table], None)?, batching)? {
+///     sizes.push(batch?.rows.len());
+/// }
+/// assert_eq!(sizes, [2, 1]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Stream<'a> {
     classifier: &'a Classifier,
     batching: Batching,
@@ -71,7 +98,7 @@ impl Classifier {
                            exported";
             return Err(Error::artifact(&self.path, problem));
         }
-        let spec = Arc::new(InputSpec { images: sources.images.clone(), ..self.taken() });
+        let spec = Arc::new(InputSpec { images: sources.images.clone(), ..self.input_spec() });
         let worker = || {
             let spec = Arc::clone(&spec);
             let mut reader = None;
@@ -90,15 +117,28 @@ impl Classifier {
 
     /// Classifies the raw inputs in `rows`: the probability of each class, or the error of the input.
     ///
+    /// ```
+    /// use cresset::prelude::*;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+    /// let classifier = fitted.classifier()?;
+    /// let probabilities = classifier.classify(&[&[5.1, 3.5, 1.4, 0.2]])?.remove(0).unwrap();
+    /// assert!((probabilities.iter().sum::<f64>() - 1.).abs() < 1e-6);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Rows of the wrong width, and a model that fails.
-    pub fn classify(&self, rows: &[&[f32]]) -> Result<Vec<Found>> {
+    pub fn classify(&self, rows: &[&[f32]]) -> Result<Vec<ClassProbabilities>> {
         let size = [rows.len() as i64, self.metadata.input.shape.features()];
         catch_panics(|| self.classify_batch(&Tensor::from_slice(&rows.concat()).f_view(size)?))
     }
 
     /// Classifies raw inputs (N, …).
-    fn classify_batch(&self, raw: &Tensor) -> Result<Vec<Found>> {
+    fn classify_batch(&self, raw: &Tensor) -> Result<Vec<ClassProbabilities>> {
         let probabilities = if raw.size()[0] == 0 { Vec::new() } else { self.probabilities(raw)? };
         let of_row = |row: &[f64]| match row.iter().all(|probability| probability.is_finite()) {
             true => Ok(row.to_vec()),

@@ -11,6 +11,13 @@ use crate::options::values::augmentation;
 
 options! {
     /// Options of test-time augmentation.
+    ///
+    /// ```
+    /// use cresset::predict::ViewOptions;
+    ///
+    /// let options = ViewOptions { tta: "flip".to_string(), ..ViewOptions::default() };
+    /// assert_eq!(options.tta_views, 8);
+    /// ```
     #[derive(Eq)]
     pub struct ViewOptions {
         /// Test-time augmentation: average the probabilities of each image over augmented views; takes what `--augment` takes,

@@ -22,6 +22,17 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}.bar{background:#4a7bb5;
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}.fault{color:#ff8a8a}.warning{color:#e8b45a}.note{color:#aaa}img{background:#333}}";
 
 /// Renders the page.
+///
+/// ```
+/// use cresset::data::DataOptions;
+/// use cresset::data::audit::audit;
+/// use cresset::report::audit::to_page;
+///
+/// let (audit, dataset) = audit("iris", &DataOptions::default(), 1)?;
+/// let page = to_page(&audit, &dataset);
+/// assert!(page.contains("setosa"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub fn to_page(audit: &Audit, dataset: &Dataset) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\

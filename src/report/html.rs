@@ -11,6 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::data::terminal;
 
 /// Escapes untrusted text for HTML text and attributes, on one line.
+///
+/// ```
+/// assert_eq!(cresset::report::html::escaped("<a & b>"), "&lt;a &amp; b&gt;");
+/// ```
 pub fn escaped(text: &str) -> String {
     let text = terminal::line(text);
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -19,6 +23,13 @@ pub fn escaped(text: &str) -> String {
 
 /// The Content-Security-Policy of a page: this style, this script, inline `style` attributes for computed values such
 /// as the length of a bar, and embedded images. Nothing else runs and nothing is fetched, whatever names the data holds.
+///
+/// ```
+/// use cresset::report::html::{hash, policy};
+///
+/// let policy = policy("body{color:#222}", None);
+/// assert!(policy.starts_with("default-src 'none'") && policy.contains(&hash("body{color:#222}")));
+/// ```
 pub fn policy(style: &str, script: Option<&str>) -> String {
     let script = script.map_or("'none'".to_string(), hash);
     format!(
@@ -29,6 +40,10 @@ pub fn policy(style: &str, script: Option<&str>) -> String {
 }
 
 /// The hash source of a `style` or `script` element in a Content-Security-Policy.
+///
+/// ```
+/// assert!(cresset::report::html::hash("body{}").starts_with("'sha256-"));
+/// ```
 pub fn hash(text: &str) -> String {
     format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)))
 }
@@ -69,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn small_pictures_keep_each_pixel() {
+    fn small_images_are_lossless() {
         let address = image_url(&RgbImage::from_fn(8, 8, |x, y| image::Rgb([x as u8, y as u8, 7])));
         let bytes = BASE64_STANDARD.decode(address.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
         let read = image::load_from_memory(&bytes).unwrap().to_rgb8();

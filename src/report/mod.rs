@@ -27,12 +27,27 @@ use crate::loader::sheet::augmentation_sheet;
 use crate::options::Config;
 use crate::report::card::ModelFile;
 use crate::run::RunFolder;
-use crate::run::{Examples, Finished};
+use crate::run::{Examples, FinishedRun};
 use crate::train::{EpochRecord, MetricsLog};
 use confident_errors::ConfidentError;
 use speed::Speed;
 
 /// The contents of a report.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::report::Report;
+/// use cresset::run::RunFolder;
+/// use tch::Device;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let html = Report::of(&RunFolder::open(fitted.folder())?, Device::Cpu)?.to_html();
+/// assert!(html.starts_with("<!doctype html>"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Report {
     name: String,
     config: Config,
@@ -42,7 +57,7 @@ pub struct Report {
     epochs: Vec<EpochRecord>,
     /// Evaluation on the validation set.
     evaluation: Evaluation,
-    figures: evaluate::Report,
+    figures: evaluate::ClassificationReport,
     confident_errors: Vec<ConfidentError>,
     /// Original and augmented training images.
     sheet: Option<RgbImage>,
@@ -64,7 +79,7 @@ impl Report {
     /// If the run has no model or the model of another run, or if the data is missing or has changed.
     pub fn of(run: &RunFolder, device: Device) -> Result<Self> {
         catch_panics(|| {
-            let Finished { classifier, config, examples } = Finished::open(run, device)?;
+            let FinishedRun { classifier, config, examples } = FinishedRun::open(run, device)?;
             let metadata = classifier.metadata().clone();
             let feed = examples.raw(&examples.split.validation, &config, device);
             let evaluation = classifier.evaluate(&*feed)?;
@@ -75,7 +90,7 @@ impl Report {
                 file: ModelFile::of(&run.model())?,
                 parameters: classifier.parameters()?,
                 epochs: MetricsLog::read(&run.metrics())?,
-                figures: evaluate::Report::new(&evaluation, &metadata.classes),
+                figures: evaluate::ClassificationReport::new(&evaluation, &metadata.classes),
                 confident_errors: confident_errors::most_confident_errors(
                     &classifier,
                     &examples,

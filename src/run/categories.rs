@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn categories_that_no_training_row_has_are_left_out() {
+    fn categories_that_are_missing_in_the_training_set_are_removed() {
         let values = [1., 0., 0., 5., 1., 0., 1., 0., 0., 1., 0., 0., 1., 7., 1.];
         let split = Split { train: vec![0, 2], validation: vec![1], test: vec![] };
         let found = of_training(dataset(&values), &split);

@@ -3,6 +3,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A time in UTC as RFC 3339, to the second: 2026-07-31T12:34:56Z. `None` before 1970.
+///
+/// ```
+/// use cresset::run::date::second;
+/// use std::time::{Duration, UNIX_EPOCH};
+///
+/// let time = UNIX_EPOCH + Duration::from_secs(1_709_251_199);
+/// assert_eq!(second(time).as_deref(), Some("2024-02-29T23:59:59Z"));
+/// ```
 pub fn second(time: SystemTime) -> Option<String> {
     let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs() % 86_400;
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);

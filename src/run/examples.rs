@@ -13,6 +13,16 @@ use crate::options::Config;
 use crate::run::RunFolder;
 
 /// Labeled examples and their split.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::Examples;
+///
+/// let examples = Examples::read(&Config { data: "iris".into(), ..Config::default() })?;
+/// assert_eq!(examples.dataset.rows(), 150);
+/// assert_eq!((examples.split.train.len(), examples.split.validation.len()), (120, 30));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Examples {
     /// The dataset.
     pub dataset: Dataset,
@@ -90,6 +100,23 @@ impl Examples {
     }
 
     /// A feed of raw examples on `device`, for a model that includes its preprocessing.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    /// use cresset::run::Examples;
+    /// use tch::Device;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+    /// let config = Config { data: "iris".into(), ..Config::default() };
+    /// let examples = Examples::read(&config)?;
+    /// let feed = examples.raw(&examples.split.validation, &config, Device::Cpu);
+    /// let accuracy = fitted.classifier()?.evaluate(&*feed)?.accuracy();
+    /// assert_eq!(accuracy, fitted.validation().accuracy());
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     pub fn raw(&self, rows: &[i64], config: &Config, device: Device) -> Box<dyn EvaluationLoader> {
         raw_feed(&self.dataset, rows, config, device)
     }

@@ -114,7 +114,7 @@ fn sample(dataset: &Dataset, train: &[i64], gallery: &Arc<EncodedExamples>) -> R
     let count = train.len().min(SAMPLED);
     let rows: Vec<i64> = (0..count).map(|index| train[index * train.len() / count]).collect();
     let (mut bytes, mut labels) = (Vec::new(), Vec::new());
-    for (row, decoded) in rows.iter().zip(gallery.middles(&rows)) {
+    for (row, decoded) in rows.iter().zip(gallery.center_crops(&rows)) {
         match decoded {
             Ok(pixels) => {
                 to_channels_first(&pixels, gallery.channel_count(), &mut bytes);

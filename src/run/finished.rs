@@ -11,7 +11,22 @@ use crate::predict::Classifier;
 use crate::run::RunFolder;
 
 /// A finished run: model, options, and split data.
-pub struct Finished {
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::{FinishedRun, RunFolder};
+/// use tch::Device;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let run = FinishedRun::open(&RunFolder::open(fitted.folder())?, Device::Cpu)?;
+/// assert_eq!(run.config.epochs, 3);
+/// assert_eq!(run.examples.dataset.classes, run.classifier.metadata().classes);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+pub struct FinishedRun {
     /// The exported model.
     pub classifier: Classifier,
     /// The options.
@@ -20,18 +35,18 @@ pub struct Finished {
     pub examples: Examples,
 }
 
-impl Finished {
+impl FinishedRun {
     /// Opens a run, with its model on `device`.
     ///
     /// # Errors
     /// If the run has no model or the model of another run, is a cross-validation, or its data is missing or has changed.
     pub fn open(run: &RunFolder, device: Device) -> Result<Self> {
         let config = Config::read(&run.config_file())?;
-        let path = Finished::model(run, &config)?;
+        let path = FinishedRun::model(run, &config)?;
         let classifier = Classifier::load_on(&path, device)?;
         let examples = Examples::reopen_without_corrections(&config, run)?;
         classifier.metadata().refuse_other_data(&path, &examples.dataset)?;
-        Ok(Finished { classifier, config, examples })
+        Ok(FinishedRun { classifier, config, examples })
     }
 
     /// Path of the exported model of a run with these options.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::lock::Writer;
+use super::lock::RunLock;
 use crate::data::{atomic, terminal};
 use crate::error::{Error, Result};
 use crate::options::{Config, ModelChoice, RECORD};
@@ -18,6 +18,20 @@ const FEEDBACK_SHA256: &str = "feedback_sha256";
 pub(crate) const EVENT_FILE: &str = "events.out.tfevents.";
 
 /// A run folder.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::RunFolder;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let run = RunFolder::open(fitted.folder())?;
+/// assert!(run.model().is_file() && run.last_checkpoint().is_file());
+/// assert_eq!(run.data_sha256()?.len(), 64);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder {
     path: PathBuf,
@@ -96,7 +110,7 @@ impl RunFolder {
     pub fn remove_unstarted(path: &Path) -> Result<()> {
         let run = RunFolder { path: path.to_path_buf() };
         let checkpoints = path.join("checkpoints");
-        let _writer = path.is_dir().then(|| run.writer()).transpose()?;
+        let _writer = path.is_dir().then(|| run.lock()).transpose()?;
         for folder in [path, &checkpoints].into_iter().filter(|folder| folder.is_dir()) {
             atomic::clear(folder)?;
         }
@@ -187,15 +201,31 @@ impl RunFolder {
 
     /// Locks the folder for writing until the returned value is dropped.
     ///
+    /// ```
+    /// use cresset::prelude::*;
+    /// use cresset::run::RunFolder;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let options = Config { epochs: 3, ..Config::default() };
+    /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+    /// let run = RunFolder::open(fitted.folder())?;
+    /// let lock = run.lock()?;
+    /// assert!(run.lock().is_err());
+    /// drop(lock);
+    /// assert!(run.lock().is_ok());
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If another process holds the lock.
-    pub fn writer(&self) -> Result<Writer> {
-        Writer::of(&self.path)
+    pub fn lock(&self) -> Result<RunLock> {
+        RunLock::of(&self.path)
     }
 
     /// Whether a process holds the lock of the folder.
     pub(crate) fn is_in_use(&self) -> bool {
-        Writer::is_taken(&self.path)
+        RunLock::is_taken(&self.path)
     }
 
     /// Whether the model is at least as new as the last checkpoint, so that no training step followed its export.
@@ -268,9 +298,9 @@ fn create_empty(path: &Path) -> Result<()> {
     match path.read_dir().map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
         // Check this first, because resuming is not possible then.
-        Ok(false) if Writer::is_taken(path) => {
+        Ok(false) if RunLock::is_taken(path) => {
             // The other process may just have ended.
-            drop(Writer::of(path)?);
+            drop(RunLock::of(path)?);
             create_empty(path)
         }
         Ok(_) if path.join("config.toml").exists() => Err(Error::artifact(
@@ -316,7 +346,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_folder_with_something_in_it_is_never_taken() {
+    fn a_folder_that_is_not_empty_is_never_used() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
         let error = RunFolder::create(Some(folder.path()), &Config::default()).unwrap_err();
@@ -340,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_folder_is_taken_once() {
+    fn an_empty_folder_is_used_once() {
         let folder = tempfile::tempdir().unwrap();
         RunFolder::create(Some(folder.path()), &Config::default()).unwrap();
         assert!(RunFolder::create(Some(folder.path()), &Config::default()).is_err());

@@ -18,18 +18,43 @@ use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::METRICS;
 use crate::options::Config;
 use crate::predict::Classifier;
-use crate::run::{RunFolder, Writer};
+use crate::run::{RunFolder, RunLock};
 
 /// A cross-validation. Its state is in its folder, so it can be interrupted and resumed at any time.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::{self, CrossValidation, spread};
+/// use cresset::train::Silent;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("folds");
+/// let config = Config { data: "iris".into(), folds: Some(3), epochs: 2, ..Config::default() };
+/// let folds = CrossValidation::start(&config, Some(&out))?;
+/// while let Some((_fold, run)) = folds.next()? {
+///     run::finish(run, &mut Silent, &|| false)?;
+/// }
+/// let figures = folds.figures()?;
+/// assert_eq!(figures.iter().map(|fold| fold.rows).sum::<usize>(), 150);
+/// assert!(spread(&figures, |fold| fold.loss).deviation > 0.);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct CrossValidation {
     config: Config,
     folds: u32,
     folder: RunFolder,
-    _writer: Writer,
+    _writer: RunLock,
 }
 
 /// Metrics of the model of one fold.
+///
+/// ```
+/// use cresset::run::FoldFigures;
+///
+/// let fold = FoldFigures { fold: 1, rows: 50, loss: 0.4, metrics: vec![Some(0.9), None] };
+/// assert_eq!(serde_json::to_value(&fold).unwrap()["rows"], 50);
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FoldFigures {
     /// The fold, from 1.
@@ -61,7 +86,7 @@ impl CrossValidation {
         // Check options and data before creating a folder.
         super::Prepared::new(&Config { fold: Some(1), ..config.clone() })?;
         let folder = RunFolder::create_parent(out, config)?;
-        let lock = folder.writer()?;
+        let lock = folder.lock()?;
         Ok(CrossValidation { config: config.clone(), folds, folder, _writer: lock })
     }
 
@@ -70,7 +95,7 @@ impl CrossValidation {
     /// # Errors
     /// If another process is running it.
     pub fn open(config: &Config, folder: RunFolder) -> Result<Self> {
-        let (folds, lock) = (folds_of(config)?, folder.writer()?);
+        let (folds, lock) = (folds_of(config)?, folder.lock()?);
         Ok(CrossValidation { config: config.clone(), folds, folder, _writer: lock })
     }
 
@@ -148,6 +173,14 @@ fn folds_of(config: &Config) -> Result<u32> {
 }
 
 /// Mean and standard deviation of a metric over the folds.
+///
+/// ```
+/// use cresset::run::{FoldFigures, spread};
+///
+/// let fold = |fold, loss| FoldFigures { fold, rows: 50, loss, metrics: Vec::new() };
+/// let loss = spread(&[fold(1, 0.3), fold(2, 0.5)], |fold| fold.loss);
+/// assert!((loss.mean - 0.4).abs() < 1e-9 && (loss.deviation - 0.02f64.sqrt()).abs() < 1e-9);
+/// ```
 pub fn spread(figures: &[FoldFigures], of: impl Fn(&FoldFigures) -> f64) -> Spread {
     let count = figures.len() as f64;
     let mean = figures.iter().map(&of).sum::<f64>() / count;

@@ -21,6 +21,23 @@ pub struct LabelErrors {
 
 /// Ranks the labels of all examples by their out-of-fold probability, lowest first, and writes the ranking
 /// to `output`. All folds must be complete.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::{self, CrossValidation, find_label_errors};
+/// use cresset::train::Silent;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("folds");
+/// let config = Config { data: "iris".into(), folds: Some(2), epochs: 2, ..Config::default() };
+/// let folds = CrossValidation::start(&config, Some(&out))?;
+/// while let Some((_fold, run)) = folds.next()? {
+///     run::finish(run, &mut Silent, &|| false)?;
+/// }
+/// let found = find_label_errors(&folds, &out.join("labels.csv"))?;
+/// assert_eq!(found.ranked, 150);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<LabelErrors> {
     catch_panics(|| {
         let mut rows: Vec<i64> = Vec::new();

@@ -17,14 +17,26 @@ const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The lock of a folder. It ends with the process at the latest, because the operating system holds it (flock), not the file.
+///
+/// ```
+/// use cresset::run::RunLock;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let run = folder.path();
+/// let lock = RunLock::of(run)?;
+/// assert!(RunLock::is_taken(run));
+/// drop(lock);
+/// assert!(!RunLock::is_taken(run));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct Writer {
+pub struct RunLock {
     path: PathBuf,
     /// `None` if the file system does not support locks.
     lock: Option<File>,
 }
 
-impl Writer {
+impl RunLock {
     /// Locks `folder`.
     ///
     /// # Errors
@@ -39,7 +51,7 @@ impl Writer {
                 Ok(()) if is_at(&file, &path) => {
                     // For the error message of other processes only.
                     let _ = file.set_len(0).and_then(|()| file.write_all(process_name().as_bytes()));
-                    return Ok(Writer { path, lock: Some(file) });
+                    return Ok(RunLock { path, lock: Some(file) });
                 }
                 // The previous holder has just removed the file.
                 Ok(()) => {}
@@ -50,7 +62,7 @@ impl Writer {
                 Err(TryLockError::WouldBlock) => return Err(locked_error(folder, &mut file)),
                 Err(TryLockError::Error(error)) => {
                     tracing::debug!("{}: cannot be locked: {error}", path.display());
-                    return Ok(Writer { path, lock: None });
+                    return Ok(RunLock { path, lock: None });
                 }
             }
         }
@@ -63,7 +75,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for RunLock {
     fn drop(&mut self) {
         // Remove the file while it is locked, so that it is not the file of another process.
         let is_own = self.lock.as_ref().is_none_or(|file| is_at(file, &self.path));
@@ -99,36 +111,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_writer_is_told_who_the_first_one_is() {
+    fn the_error_of_a_second_lock_names_the_holder() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(!Writer::is_taken(folder.path()));
-        let first = Writer::of(folder.path()).unwrap();
-        assert!(Writer::is_taken(folder.path()));
-        let said = Writer::of(folder.path()).unwrap_err().to_string();
+        assert!(!RunLock::is_taken(folder.path()));
+        let first = RunLock::of(folder.path()).unwrap();
+        assert!(RunLock::is_taken(folder.path()));
+        let said = RunLock::of(folder.path()).unwrap_err().to_string();
         assert!(said.contains(&format!("process {} on ", std::process::id())), "{said}");
         assert!(said.contains(" since 2"), "{said}");
         drop(first);
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
-        assert!(!Writer::is_taken(folder.path()));
-        drop(Writer::of(folder.path()).unwrap());
+        assert!(!RunLock::is_taken(folder.path()));
+        drop(RunLock::of(folder.path()).unwrap());
     }
 
     #[test]
-    fn a_file_that_a_killed_process_left_is_no_lock() {
+    fn the_lock_file_of_a_killed_process_does_not_lock() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(LOCK), "process 1 on elsewhere").unwrap();
-        assert!(!Writer::is_taken(folder.path()));
-        Writer::of(folder.path()).unwrap();
+        assert!(!RunLock::is_taken(folder.path()));
+        RunLock::of(folder.path()).unwrap();
     }
 
     #[test]
-    fn of_many_who_want_it_one_at_a_time_has_it() {
+    fn only_one_of_many_threads_holds_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let inside = std::sync::atomic::AtomicUsize::new(0);
         let work = || {
             let mut count = 0;
             while count < 20 {
-                let Ok(_writer) = Writer::of(folder.path()) else { continue };
+                let Ok(_writer) = RunLock::of(folder.path()) else { continue };
                 assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
                 std::thread::yield_now();
                 inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);

@@ -33,7 +33,7 @@ use tch::Tensor;
 use crate::distributed::World;
 use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::{Keep, evaluate};
-use crate::export::{self, Found, Metadata};
+use crate::export::{self, Evaluations, Metadata};
 use crate::loader::EvaluationLoader;
 use crate::model::Network;
 use crate::options::Config;
@@ -42,18 +42,31 @@ use crate::train::{
     Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Silent, TimeLimit, Training,
 };
 pub use examples::Examples;
-pub use finished::Finished;
+pub use finished::FinishedRun;
 #[cfg(feature = "tensorboard")]
 pub(crate) use folder::EVENT_FILE;
 pub use folder::RunFolder;
 pub(crate) use folder::create_unique;
 pub use folds::{CrossValidation, FoldFigures, Spread, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
-pub use lock::Writer;
+pub use lock::RunLock;
 pub use prepared::{MakeNetwork, Prepared};
 pub use trainer::{Fitted, Trainer};
 
 /// A run that is ready to train.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let config = Config { data: "iris".into(), epochs: 2, ..Config::default() };
+/// let run = run::start(&config, Some(&out), &World::alone())?;
+/// assert_eq!((run.position().epoch, run.is_finished()?), (1, false));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Run {
     /// Options.
     pub config: Config,
@@ -65,15 +78,30 @@ pub struct Run {
     pub world: World,
     training: Training,
     /// The lock of the folder, on rank 0.
-    lock: Option<Writer>,
+    lock: Option<RunLock>,
 }
 
 /// Results of a completed run.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run::{self, Outcome};
+/// use cresset::train::Silent;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let config = Config { data: "iris".into(), epochs: 2, ..Config::default() };
+/// let run = run::start(&config, Some(&out), &World::alone())?;
+/// let Outcome::Trained(trained) = run::finish(run, &mut Silent, &|| false)? else { unreachable!() };
+/// assert_eq!(trained.evaluations.validation.loss, trained.metadata.metrics.validation_loss);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Trained {
     /// The exported epoch: the one with the lowest validation loss.
     pub best: Best,
     /// Evaluation of the exported model on the validation set, and on the test set if there is one.
-    pub found: Found,
+    pub evaluations: Evaluations,
     /// Metadata of the exported model.
     pub metadata: Metadata,
     /// Data and model, with the exported weights.
@@ -85,6 +113,24 @@ pub struct Trained {
 }
 
 /// How a run ended.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run::{self, Outcome};
+/// use cresset::train::Silent;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let config = Config { data: "iris".into(), epochs: 2, ..Config::default() };
+/// let run = run::start(&config, Some(&out), &World::alone())?;
+/// match run::finish(run, &mut Silent, &|| false)? {
+///     Outcome::Trained(trained) => assert!(trained.best.epoch <= 2),
+///     Outcome::CompletedOnRank0 => {}
+///     Outcome::Interrupted { epoch, step } => println!("stopped in epoch {epoch} after step {step}"),
+/// }
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub enum Outcome {
     /// All epochs are complete and the model is exported.
     Trained(Box<Trained>),
@@ -100,6 +146,21 @@ pub enum Outcome {
 }
 
 /// Starts a run in a new folder: `out`, or the next free one in `runs/`. All ranks of `world` must call it.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let config = Config { data: "iris".into(), ..Config::default() };
+/// let run = run::start(&config, Some(&out), &World::alone())?;
+/// assert!(run.folder.config_file().is_file());
+/// // The folder is not empty now.
+/// assert!(run::start(&config, Some(&out), &World::alone()).is_err());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// If options, data or folder cannot be used. No folder is created then.
@@ -129,7 +190,7 @@ fn start_prepared(config: &Config, out: Option<&Path>, world: &World, prepared: 
     let mut lock = None;
     let path = world.broadcast_result(|| {
         let folder = RunFolder::create(out, config)?;
-        lock = Some(folder.writer()?);
+        lock = Some(folder.lock()?);
         folder.write_config(config, &prepared)?;
         folder.write_split(&prepared)?;
         Ok(folder.path().to_string_lossy().into_owned())
@@ -139,6 +200,25 @@ fn start_prepared(config: &Config, out: Option<&Path>, world: &World, prepared: 
 }
 
 /// Resumes a run from its last checkpoint. `config` has the options of the run, possibly with more epochs or another device.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run::{self, RunFolder};
+/// use cresset::train::Silent;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// // Two more epochs.
+/// let folder = RunFolder::open(fitted.folder())?;
+/// let config = Config { epochs: 5, ..Config::read(&folder.config_file())? };
+/// let run = run::resume(&config, folder, &World::alone())?;
+/// assert_eq!(run.position().epoch, 4);
+/// run::finish(run, &mut Silent, &|| false)?;
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the folder has no checkpoint, or the data has changed.
@@ -197,10 +277,10 @@ fn require_checkpoint(folder: &RunFolder) -> Result<()> {
 }
 
 /// Locks the run folder on rank 0; other ranks write nothing.
-fn lock_on_rank0(folder: &RunFolder, world: &World) -> Result<Option<Writer>> {
+fn lock_on_rank0(folder: &RunFolder, world: &World) -> Result<Option<RunLock>> {
     let mut lock = None;
     world.broadcast_result(|| {
-        lock = Some(folder.writer()?);
+        lock = Some(folder.lock()?);
         Ok(String::new())
     })?;
     Ok(lock)
@@ -211,7 +291,7 @@ fn resume_prepared(
     folder: RunFolder,
     prepared: Prepared,
     world: &World,
-    lock: Option<Writer>,
+    lock: Option<RunLock>,
 ) -> Result<Run> {
     let mut run = Run::new(config, folder, prepared, world, lock)?;
     run.training.resume(&mut run.prepared.network)?;
@@ -227,6 +307,22 @@ fn resume_prepared(
 }
 
 /// Trains until the last epoch or until `stop` returns true after a step, and exports the best model.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run::{self, Outcome};
+/// use cresset::train::Silent;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let config = Config { data: "iris".into(), ..Config::default() };
+/// let run = run::start(&config, Some(&out), &World::alone())?;
+/// // Stop after the first step.
+/// let outcome = run::finish(run, &mut Silent, &|| true)?;
+/// assert!(matches!(outcome, Outcome::Interrupted { epoch: 1, step: 1 }));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) -> Result<Outcome> {
     let Run { config, folder, mut prepared, mut training, world, lock: _writer } = run;
     let ending = world
@@ -246,11 +342,18 @@ pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) ->
             ))
         })?;
         load_weights(&mut prepared.network, &folder.best_checkpoint())?;
-        let (metadata, found) = write_model(&config, &prepared, best.epoch, &folder.model())?;
+        let (metadata, evaluations) = write_model(&config, &prepared, best.epoch, &folder.model())?;
         let records = MetricsLog::read_if_exists(&folder.metrics())?;
-        let concern = result_check::warning(&config, &records, &found.validation, &metadata.classes);
+        let concern = result_check::warning(&config, &records, &evaluations.validation, &metadata.classes);
         let stopped_early = training.stopped_early();
-        Ok(Outcome::Trained(Box::new(Trained { best, found, metadata, prepared, stopped_early, concern })))
+        Ok(Outcome::Trained(Box::new(Trained {
+            best,
+            evaluations,
+            metadata,
+            prepared,
+            stopped_early,
+            concern,
+        })))
     })
 }
 
@@ -290,6 +393,20 @@ fn train(
 }
 
 /// Exports a checkpoint of a run to `output`, with a new evaluation on the validation set.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::{self, RunFolder};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let run = RunFolder::open(fitted.folder())?;
+/// let metadata = run::export(&run, &run.last_checkpoint(), &out.join("last-epoch.pt"))?;
+/// assert_eq!(metadata.metrics.epoch, 3);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the run has no such checkpoint, or the data is missing or has changed.
@@ -343,7 +460,7 @@ impl Run {
         folder: RunFolder,
         prepared: Prepared,
         world: &World,
-        lock: Option<Writer>,
+        lock: Option<RunLock>,
     ) -> Result<Self> {
         let mut plan = config.plan(prepared.class_weights.clone());
         plan.identity.insert("the data's SHA-256".to_string(), prepared.dataset.sha256.clone());
@@ -367,27 +484,32 @@ pub(crate) fn load_weights(network: &mut Network, path: &Path) -> Result<Positio
 
 /// Evaluates a model on the validation set, and on the test set if there is one. `logits` maps preprocessed inputs
 /// to logits on the device of the run.
-pub(crate) fn found(
+pub(crate) fn evaluations(
     prepared: &Prepared,
     epoch: u32,
     logits: impl Fn(&Tensor) -> Result<Tensor>,
-) -> Result<Found> {
+) -> Result<Evaluations> {
     let classes = prepared.dataset.classes.len();
     let measure = |feed: &dyn EvaluationLoader| evaluate(feed, classes, Keep::Scores, &logits);
     let validation = measure(&*prepared.validation)?;
     let test = prepared.test.as_deref().map(measure).transpose()?;
-    Ok(Found { epoch, validation, test })
+    Ok(Evaluations { epoch, validation, test })
 }
 
-fn write_model(config: &Config, prepared: &Prepared, epoch: u32, path: &Path) -> Result<(Metadata, Found)> {
+fn write_model(
+    config: &Config,
+    prepared: &Prepared,
+    epoch: u32,
+    path: &Path,
+) -> Result<(Metadata, Evaluations)> {
     let Prepared { dataset, split, preprocessing, network, .. } = prepared;
-    let found = found(prepared, epoch, |inputs| network.forward(inputs, false))?;
-    let metadata = Metadata::new(config, dataset, split, preprocessing, &found);
+    let evaluations = evaluations(prepared, epoch, |inputs| network.forward(inputs, false))?;
+    let metadata = Metadata::new(config, dataset, split, preprocessing, &evaluations);
     let samples = prepared.samples(config)?;
     let module = network.script(&export::with_preprocessing(preprocessing, &metadata))?;
     export::torchscript(module, &metadata, &samples, path)?;
     tracing::info!(file = %path.display(), epoch, "exported the model");
-    Ok((metadata, found))
+    Ok((metadata, evaluations))
 }
 
 /// Adds advice to an out-of-memory error.
@@ -409,7 +531,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_without_memory_is_answered_with_smaller_batches() {
+    fn running_out_of_memory_suggests_smaller_batches() {
         let config = Config { batch_size: 256, ..Config::default() };
         let problem =
             Error::Libtorch(cresset_bridge::Error("CUDA out of memory. Tried to allocate 2 GiB".into()));

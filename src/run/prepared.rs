@@ -21,9 +21,32 @@ use crate::options::{Config, ModelChoice};
 use crate::run::RunFolder;
 
 /// Creates an untrained model for a task on a device.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run::{MakeNetwork, Prepared};
+/// use tch::Device;
+///
+/// let make: MakeNetwork = &|task: &Task, device: Device| Network::new("mlp", "width=8", task, device, 0);
+/// let config = Config { data: "iris".into(), ..Config::default() };
+/// let prepared = Prepared::with(&config, &World::alone(), make)?;
+/// assert_eq!(prepared.network.parameter_count(), 67);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub type MakeNetwork<'a> = &'a dyn Fn(&Task, Device) -> Result<Network>;
 
 /// Data, split, preprocessing and an untrained model.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::Prepared;
+///
+/// let prepared = Prepared::new(&Config { data: "iris".into(), ..Config::default() })?;
+/// assert_eq!((prepared.train.rows(), prepared.validation.rows()), (120, 30));
+/// assert_eq!(prepared.network.task().classes, 3);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Prepared {
     /// The dataset.
     pub dataset: Dataset,

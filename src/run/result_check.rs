@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_that_is_worth_nothing_is_called_so() {
+    fn a_useless_result_gives_a_warning() {
         assert_eq!(said(0.3, [[8, 1], [1, 8]], &[0.7, 0.3]), None);
         // All examples are of one class and correct.
         assert_eq!(said(0.3, [[9, 0], [0, 0]], &[0.7, 0.3]), None);

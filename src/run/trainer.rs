@@ -68,15 +68,18 @@ impl<'a> Trainer<'a> {
     /// Trains a custom model with the name `name`. `build` creates it, with its parameters in the given path;
     /// initial values depend only on the seed.
     ///
-    /// ```no_run
+    /// ```
     /// use cresset::prelude::*;
     /// use tch::nn::{self, Module};
     ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
     /// let build = |path: &nn::Path, task: &Task| {
     ///     let linear = nn::linear(path, task.input.features(), task.classes, Default::default());
     ///     move |x: &tch::Tensor, _train: bool| linear.forward(&x.flatten(1, -1))
     /// };
-    /// Trainer::new("digits").model("linear", build).fit()?;
+    /// let fitted = Trainer::new("digits").model("linear", build).out(&out).fit()?;
+    /// assert!(fitted.validation().accuracy() > 0.8);
     /// # Ok::<(), cresset::error::Error>(())
     /// ```
     pub fn model<M: Model + 'static>(self, name: &str, build: impl Fn(&nn::Path, &Task) -> M + 'a) -> Self {
@@ -87,12 +90,39 @@ impl<'a> Trainer<'a> {
     }
 
     /// Adds a callback, which observes training and can stop it.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    /// use cresset::train::EarlyStopping;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let mut stopping = EarlyStopping { patience: Some(2) };
+    /// // This learning rate is too high for an MLP.
+    /// let options = Config { epochs: 100, lr: 1., ..Config::default() };
+    /// Trainer::new("iris").options(options).out(&out).callback(&mut stopping).fit()?;
+    /// assert!(cresset::train::MetricsLog::read(&out.join("metrics.csv"))?.len() < 100);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     pub fn callback(mut self, callback: &'a mut dyn Callback) -> Self {
         self.callbacks.push(callback);
         self
     }
 
     /// Stops after a step once `stop` returns true, with a checkpoint for [`Trainer::resume`].
+    ///
+    /// ```
+    /// use cresset::error::Error;
+    /// use cresset::prelude::*;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let out = folder.path().join("run");
+    /// let error = Trainer::new("iris").out(&out).stop_when(|| true).fit().err().unwrap();
+    /// assert!(matches!(error, Error::Interrupted { epoch: 1, step: 1, .. }));
+    /// let fitted = Trainer::new("iris").resume(&out)?;
+    /// assert!(fitted.best_epoch() > 1);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn stop_when(self, stop: impl Fn() -> bool + 'a) -> Self {
         Trainer { stop: Box::new(stop), ..self }
     }
@@ -140,6 +170,21 @@ impl<'a> Trainer<'a> {
 }
 
 /// A trained model with its metrics and run folder.
+///
+/// ```
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// assert!((1..=3).contains(&fitted.best_epoch()));
+/// assert!(fitted.test().is_none());
+/// fitted.export(out.join("copy.pt"))?;
+/// let classifier = fitted.classifier()?;
+/// assert_eq!(classifier.metadata().classes.len(), 3);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Fitted {
     folder: RunFolder,
     trained: Box<Trained>,
@@ -159,12 +204,12 @@ impl Fitted {
     /// Evaluation of the exported model on the validation set: loss, confusion matrix and scores, from which
     /// [`METRICS`](crate::evaluate::METRICS) are computed. The validation set also selected the epoch, so it is slightly optimistic.
     pub fn validation(&self) -> &Evaluation {
-        &self.trained.found.validation
+        &self.trained.evaluations.validation
     }
 
     /// Evaluation of the exported model on the test set, if there is one.
     pub fn test(&self) -> Option<&Evaluation> {
-        self.trained.found.test.as_ref()
+        self.trained.evaluations.test.as_ref()
     }
 
     /// Copies the exported TorchScript model to `path` atomically.

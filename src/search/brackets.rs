@@ -1,8 +1,16 @@
 //! Schedules of trials: brackets and rungs.
 
-use super::settings::{Method, Settings};
+use super::settings::{SearchMethod, Settings};
 
 /// A set of trials that is reduced after each rung.
+///
+/// ```
+/// use cresset::search::{Bracket, Rung};
+///
+/// // Nine trials train for one epoch, and the best three for three epochs.
+/// let rungs = vec![Rung { epochs: 1, trials: 9 }, Rung { epochs: 3, trials: 3 }];
+/// assert_eq!(Bracket { first: 1, rungs }.trials(), 1..10);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bracket {
     /// Number of the first trial, from 1.
@@ -31,9 +39,11 @@ impl Bracket {
 pub fn brackets(settings: &Settings) -> Vec<Bracket> {
     let Settings { method, trials, min_epochs, max_epochs, factor, .. } = *settings;
     match method {
-        Method::Random => vec![Bracket { first: 1, rungs: vec![Rung { epochs: max_epochs, trials }] }],
-        Method::Halving => vec![Bracket { first: 1, rungs: rungs(trials, min_epochs, max_epochs, factor) }],
-        Method::Hyperband => {
+        SearchMethod::Random => vec![Bracket { first: 1, rungs: vec![Rung { epochs: max_epochs, trials }] }],
+        SearchMethod::Halving => {
+            vec![Bracket { first: 1, rungs: rungs(trials, min_epochs, max_epochs, factor) }]
+        }
+        SearchMethod::Hyperband => {
             let levels = rungs(1, min_epochs, max_epochs, factor).len() as u32;
             let mut first = 1;
             let bracket = |level: u32| {
@@ -67,7 +77,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn settings(method: Method, trials: u32, min_epochs: u32, max_epochs: u32, factor: u32) -> Settings {
+    fn settings(
+        method: SearchMethod,
+        trials: u32,
+        min_epochs: u32,
+        max_epochs: u32,
+        factor: u32,
+    ) -> Settings {
         Settings { method, trials, seed: 0, metric: Goal::Loss, min_epochs, max_epochs, factor }
     }
 
@@ -77,11 +93,11 @@ mod tests {
 
     #[test]
     fn halving_gives_a_third_of_the_trials_three_times_the_epochs() {
-        let [bracket] = &brackets(&settings(Method::Halving, 27, 1, 27, 3))[..] else {
+        let [bracket] = &brackets(&settings(SearchMethod::Halving, 27, 1, 27, 3))[..] else {
             panic!("there is one bracket")
         };
         assert_eq!(shown(bracket), [(27, 1), (9, 3), (3, 9), (1, 27)]);
-        let [bracket] = &brackets(&settings(Method::Halving, 5, 2, 10, 2))[..] else {
+        let [bracket] = &brackets(&settings(SearchMethod::Halving, 5, 2, 10, 2))[..] else {
             panic!("there is one bracket")
         };
         assert_eq!(shown(bracket), [(5, 2), (2, 4), (1, 8), (1, 10)]);
@@ -91,7 +107,7 @@ mod tests {
     /// which this implementation follows.
     #[test]
     fn the_brackets_of_hyperband_are_those_of_its_paper() {
-        let all = brackets(&settings(Method::Hyperband, 1, 1, 81, 3));
+        let all = brackets(&settings(SearchMethod::Hyperband, 1, 1, 81, 3));
         assert_eq!(all.iter().map(|bracket| bracket.rungs[0].trials).collect::<Vec<_>>(), [81, 34, 15, 8, 5]);
         assert_eq!(shown(&all[0]), [(81, 1), (27, 3), (9, 9), (3, 27), (1, 81)]);
         assert_eq!(shown(&all[4]), [(5, 81)]);
@@ -103,7 +119,7 @@ mod tests {
         fn rungs_rise_and_the_last_one_is_the_end(
             trials in 1u32..100, min in 1u32..20, more in 0u32..200, factor in 2u32..5, hyperband: bool
         ) {
-            let method = if hyperband { Method::Hyperband } else { Method::Halving };
+            let method = if hyperband { SearchMethod::Hyperband } else { SearchMethod::Halving };
             for bracket in brackets(&settings(method, trials, min, min + more, factor)) {
                 prop_assert!(bracket.rungs.is_sorted_by(|a, b| a.epochs < b.epochs && a.trials >= b.trials));
                 prop_assert!(bracket.rungs.iter().all(|rung| rung.trials >= 1 && rung.epochs >= min));

@@ -4,6 +4,16 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 
 /// Distribution of an option. Both bounds are included.
+///
+/// ```
+/// use cresset::search::Distribution;
+/// use rand::SeedableRng;
+/// use rand::rngs::ChaCha8Rng;
+///
+/// let lr: f64 =
+///     Distribution::LogUniform(1e-4, 1e-1).draw(&mut ChaCha8Rng::seed_from_u64(0)).parse().unwrap();
+/// assert!((1e-4..=1e-1).contains(&lr));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Distribution {
     /// Uniform real numbers.

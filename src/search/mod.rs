@@ -9,7 +9,6 @@
 //! ```
 //! The state is in the folder, so a search can be killed and resumed at any time: the options of a trial depend only on the
 //! seed and its number, and its run resumes bit-identically.
-//! seed and its number alone, and its run resumes to the same bits.
 
 mod brackets;
 mod distribution;
@@ -23,9 +22,9 @@ mod trials;
 
 pub use brackets::{Bracket, Rung};
 pub use distribution::Distribution;
-pub use settings::{Goal, Method, Settings};
-pub use space::{Parameter, Space};
-pub use study::{Finished, Search, Step, Watch};
+pub use settings::{Goal, SearchMethod, Settings};
+pub use space::{SampledOption, Space};
+pub use study::{Search, SearchCallback, SearchOutcome, SearchStep};
 pub use trials::{Trial, TrialState};
 
 /// Copy of the search space in the search folder.

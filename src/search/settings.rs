@@ -7,10 +7,23 @@ use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::options::entries::{Source, scalar};
 
 /// Settings of a search.
+///
+/// ```
+/// use cresset::search::{Goal, SearchMethod, Space};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("space.toml");
+/// let text = "[space]\nlr = { log_uniform = [1e-4, 1e-1] }\n[tune]\nmethod = \"halving\"\nmax_epochs = 9\n";
+/// std::fs::write(&path, text).unwrap();
+/// let settings = Space::read(&path)?.settings;
+/// assert_eq!((settings.method, settings.max_epochs, settings.factor), (SearchMethod::Halving, 9, 3));
+/// assert_eq!(settings.metric, Goal::Loss);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Search method.
-    pub method: Method,
+    pub method: SearchMethod,
     /// Number of trials; Hyperband determines its own.
     pub trials: u32,
     /// Seed of the sampled options.
@@ -27,7 +40,7 @@ pub struct Settings {
 
 /// Search method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
+pub enum SearchMethod {
     /// Random search without pruning (Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", 2012).
     Random,
     /// Repeatedly prunes the worst trials (successive halving: Jamieson and Talwalkar, "Non-stochastic Best Arm
@@ -47,8 +60,11 @@ pub enum Goal {
     Accuracy,
 }
 
-const METHODS: [(&str, Method); 3] =
-    [("random", Method::Random), ("halving", Method::Halving), ("hyperband", Method::Hyperband)];
+const METHODS: [(&str, SearchMethod); 3] = [
+    ("random", SearchMethod::Random),
+    ("halving", SearchMethod::Halving),
+    ("hyperband", SearchMethod::Hyperband),
+];
 const GOALS: [(&str, Goal); 2] = [("loss", Goal::Loss), ("accuracy", Goal::Accuracy)];
 const NAMES: [&str; 7] = ["method", "trials", "seed", "metric", "min_epochs", "max_epochs", "factor"];
 
@@ -65,7 +81,7 @@ impl Settings {
     /// If a name is unknown, a value is out of range, or settings conflict; the error names the position.
     pub(super) fn read(source: &Source, table: Option<&Spanned<DeTable>>, epochs: u32) -> Result<Self> {
         let mut settings = Settings {
-            method: Method::Random,
+            method: SearchMethod::Random,
             trials: TRIALS,
             seed: 0,
             metric: Goal::Loss,
@@ -117,7 +133,7 @@ impl Settings {
             Some(key) => Err(Error::data(source.at(key.span().start), format!("`{name}` {problem}"))),
             None => Ok(()),
         };
-        if self.method == Method::Random {
+        if self.method == SearchMethod::Random {
             for name in ["min_epochs", "max_epochs", "factor"] {
                 refuse(
                     name,
@@ -126,7 +142,7 @@ impl Settings {
             }
             return Ok(());
         }
-        if self.method == Method::Hyperband {
+        if self.method == SearchMethod::Hyperband {
             refuse(
                 "trials",
                 "is computed from the epochs and the factor with the method hyperband; remove it",

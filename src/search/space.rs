@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::distribution::{Distribution, NAMES};
 use super::number_options::{OWNERS, known};
-use super::settings::{Method, Settings};
+use super::settings::{SearchMethod, Settings};
 use crate::data::random::{Purpose, stream};
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::options::entries::{Source, scalar};
@@ -16,12 +16,26 @@ use crate::options::{Config, SPLIT_OPTIONS, Setting, canonical, checked};
 use cresset_options::number::Options;
 
 /// A search space with the settings of the search.
+///
+/// ```
+/// use cresset::search::Space;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("space.toml");
+/// std::fs::write(&path, "[run]\ndata = \"iris\"\n[space]\nbatch_size = { choice = [16, 32] }\n").unwrap();
+/// let space = Space::read(&path)?;
+/// assert_eq!(space.parameters[0].name, "batch_size");
+/// // The options of a trial depend only on the seed and the number of the trial.
+/// let config = space.config(7);
+/// assert!(config == space.config(7) && [16, 32].contains(&config.batch_size));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
     /// Settings of the search.
     pub settings: Settings,
     /// Sampled options, sorted by name.
-    pub parameters: Vec<Parameter>,
+    pub parameters: Vec<SampledOption>,
     /// Fixed options.
     fixed: Config,
     given: Vec<Setting>,
@@ -29,7 +43,7 @@ pub struct Space {
 
 /// A sampled option.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Parameter {
+pub struct SampledOption {
     /// Name: `lr`, or `model_options.width`.
     pub name: String,
     /// Distribution of the values.
@@ -38,7 +52,7 @@ pub struct Parameter {
 
 const TABLES: [&str; 3] = ["run", "space", "tune"];
 
-impl Parameter {
+impl SampledOption {
     /// The option of the run file, and the name of the nested option if there is one.
     fn parts(&self) -> (&str, Option<&str>) {
         self.name.split_once('.').map_or((self.name.as_str(), None), |(option, name)| (option, Some(name)))
@@ -109,7 +123,7 @@ impl Space {
                 drawn.iter().find(|(parameter, _)| parameter.name == owner).map(|(_, value)| value.clone());
             own.unwrap_or_else(|| self.fixed_value(owner))
         };
-        let is_used = |parameter: &Parameter| match parameter.parts() {
+        let is_used = |parameter: &SampledOption| match parameter.parts() {
             (option, Some(name)) => {
                 let owner = selecting_option(option).expect("checked on reading");
                 known(option, &chosen(owner)).iter().any(|known| known.name == name)
@@ -144,9 +158,11 @@ impl Space {
         }
         let config = Config::of(&given).expect("each one was checked");
         match self.settings.method {
-            Method::Random => config,
+            SearchMethod::Random => config,
             // The learning rate schedule is that of a whole run, even if the trial is pruned.
-            Method::Halving | Method::Hyperband => Config { epochs: self.settings.max_epochs, ..config },
+            SearchMethod::Halving | SearchMethod::Hyperband => {
+                Config { epochs: self.settings.max_epochs, ..config }
+            }
         }
     }
 
@@ -163,7 +179,7 @@ impl Space {
     }
 
     /// Validates a sampled option.
-    fn check(&self, parameter: &Parameter) -> std::result::Result<(), String> {
+    fn check(&self, parameter: &SampledOption) -> std::result::Result<(), String> {
         let (option, name) = parameter.parts();
         if option == "seed" {
             return Err("`seed` determines the validation split, so trials with different seeds cannot be compared; move it \
@@ -207,13 +223,13 @@ impl Space {
         &self,
         source: &Source,
         run: Option<&Spanned<DeValue>>,
-        parameters: &[(Parameter, usize)],
+        parameters: &[(SampledOption, usize)],
     ) -> Result<()> {
         if self.fixed.folds.is_some() && self.fixed.fold.is_none() {
             let problem = "a search trains one model per trial; set `fold`, or remove `folds`";
             return Err(Error::Usage(problem.to_string()));
         }
-        if self.settings.method == Method::Random {
+        if self.settings.method == SearchMethod::Random {
             return Ok(());
         }
         let in_run = run.and_then(|run| run.get_ref().as_table()).and_then(|run| {
@@ -262,7 +278,7 @@ fn fixed(source: &Source, table: &DeTable) -> Result<Vec<Setting>> {
 }
 
 /// The options in `[space]` with their positions.
-fn parameters(source: &Source, table: &DeTable) -> Result<Vec<(Parameter, usize)>> {
+fn parameters(source: &Source, table: &DeTable) -> Result<Vec<(SampledOption, usize)>> {
     let mut parameters = Vec::new();
     for (key, value) in table {
         let (name, at) = (key.get_ref().to_string(), key.span().start);
@@ -273,7 +289,7 @@ fn parameters(source: &Source, table: &DeTable) -> Result<Vec<(Parameter, usize)
                 for (key, value) in table {
                     let name = format!("{name}.{}", key.get_ref());
                     let distribution = distribution(source, &name, value)?;
-                    parameters.push((Parameter { name, distribution }, key.span().start));
+                    parameters.push((SampledOption { name, distribution }, key.span().start));
                 }
             }
             None => {
@@ -284,7 +300,7 @@ fn parameters(source: &Source, table: &DeTable) -> Result<Vec<(Parameter, usize)
                     return Err(Error::data(source.at(at), problem));
                 }
                 let distribution = distribution(source, &name, value)?;
-                parameters.push((Parameter { name, distribution }, at));
+                parameters.push((SampledOption { name, distribution }, at));
             }
         }
     }

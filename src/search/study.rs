@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::brackets::{Bracket, Rung, brackets};
-use super::settings::Method;
+use super::settings::SearchMethod;
 use super::space::Space;
 use super::trials::{self, Trial, TrialState, compare};
 use super::{SPACE_FILE, TRIALS_FILE};
@@ -18,6 +18,31 @@ use crate::run::{self, Examples, Outcome};
 use crate::train::{Callback, EpochRecord, Flow, Training};
 
 /// A search. Its state is in its folder, so it can be interrupted and resumed at any time.
+///
+/// ```
+/// use cresset::error::Result;
+/// use cresset::search::{Search, SearchCallback, SearchOutcome};
+/// use cresset::train::{Callback, Silent};
+///
+/// struct Quiet(Silent);
+///
+/// impl SearchCallback for Quiet {
+///     fn training(&mut self) -> &mut dyn Callback {
+///         &mut self.0
+///     }
+/// }
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let (file, out) = (folder.path().join("space.toml"), folder.path().join("search"));
+/// let space = "[run]\ndata = \"iris\"\nepochs = 2\n[space]\nlr = { log_uniform = [1e-3, 1e-1] }\n\
+///              [tune]\ntrials = 2\n";
+/// std::fs::write(&file, space).unwrap();
+/// let mut search = Search::start(&file, Some(&out))?;
+/// let SearchOutcome::Complete(trials) = search.run(&mut Quiet(Silent), &|| false)? else { unreachable!() };
+/// assert!(trials[0].best.unwrap().validation_loss <= trials[1].best.unwrap().validation_loss);
+/// assert!(search.best_file().is_file());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Search {
     space: Space,
     path: PathBuf,
@@ -29,7 +54,7 @@ pub struct Search {
 
 /// A step of a search: training of one trial to its next rung.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub struct SearchStep {
     /// Number of the trial, from 1.
     pub trial: u32,
     /// Number of trials in the search.
@@ -39,15 +64,42 @@ pub struct Step {
 }
 
 /// Receives the progress of a search. All methods except `training` do nothing by default.
-pub trait Watch {
+///
+/// ```
+/// use cresset::error::Result;
+/// use cresset::search::{SearchCallback, SearchStep, Trial, TrialState};
+/// use cresset::train::{Callback, Silent};
+///
+/// /// Keeps the number of each trial that starts.
+/// #[derive(Default)]
+/// struct Started(Vec<u32>, Silent);
+///
+/// impl SearchCallback for Started {
+///     fn begins(&mut self, _step: &SearchStep, trial: &Trial) -> Result<()> {
+///         self.0.push(trial.number);
+///         Ok(())
+///     }
+///
+///     fn training(&mut self) -> &mut dyn Callback {
+///         &mut self.1
+///     }
+/// }
+///
+/// let mut started = Started::default();
+/// let trial = Trial { number: 1, state: TrialState::Waiting, epochs: 0, best: None, drawn: Vec::new() };
+/// started.begins(&SearchStep { trial: 1, trials: 20, epochs: 3 }, &trial)?;
+/// assert_eq!(started.0, [1]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+pub trait SearchCallback {
     /// A step begins.
-    fn begins(&mut self, step: &Step, trial: &Trial) -> Result<()> {
+    fn begins(&mut self, step: &SearchStep, trial: &Trial) -> Result<()> {
         let _ = (step, trial);
         Ok(())
     }
 
     /// A step ends: the trial reached its rung or failed.
-    fn ended(&mut self, step: &Step, trial: &Trial) -> Result<()> {
+    fn ended(&mut self, step: &SearchStep, trial: &Trial) -> Result<()> {
         let _ = (step, trial);
         Ok(())
     }
@@ -58,7 +110,7 @@ pub trait Watch {
 
 /// How a search ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Finished {
+pub enum SearchOutcome {
     /// All trials are complete; they are sorted, best first.
     Complete(Vec<Trial>),
     /// Stopped on request; can be resumed.
@@ -133,12 +185,12 @@ impl Search {
     ///
     /// # Errors
     /// A trial that fails because of its options or loss is recorded as failed; any other error, such as a full disk, ends the search.
-    pub fn run(&mut self, watch: &mut dyn Watch, stop: &dyn Fn() -> bool) -> Result<Finished> {
+    pub fn run(&mut self, watch: &mut dyn SearchCallback, stop: &dyn Fn() -> bool) -> Result<SearchOutcome> {
         let brackets = brackets(&self.space.settings);
         self.write_trials()?;
         for bracket in &brackets {
             if !self.run_bracket(bracket, watch, stop)? {
-                return Ok(Finished::Interrupted);
+                return Ok(SearchOutcome::Interrupted);
             }
         }
         let mut trials = self.trials.clone();
@@ -158,14 +210,14 @@ impl Search {
             }
             [] => {}
         }
-        Ok(Finished::Complete(trials))
+        Ok(SearchOutcome::Complete(trials))
     }
 
     /// Runs a bracket. Returns whether it is complete.
     fn run_bracket(
         &mut self,
         bracket: &Bracket,
-        watch: &mut dyn Watch,
+        watch: &mut dyn SearchCallback,
         stop: &dyn Fn() -> bool,
     ) -> Result<bool> {
         let mut going: Vec<u32> = bracket.trials().collect();
@@ -211,7 +263,7 @@ impl Search {
         number: u32,
         epochs: u32,
         is_last: bool,
-        watch: &mut dyn Watch,
+        watch: &mut dyn SearchCallback,
         stop: &dyn Fn() -> bool,
     ) -> Result<bool> {
         let config = self.space.config(number);
@@ -222,7 +274,7 @@ impl Search {
             TrialState::Stopped if before.epochs >= epochs && !is_last => return Ok(true),
             TrialState::Stopped | TrialState::Waiting => {}
         }
-        let step = Step { trial: number, trials: self.trials.len() as u32, epochs };
+        let step = SearchStep { trial: number, trials: self.trials.len() as u32, epochs };
         watch.begins(&step, before)?;
         let path = trials::folder(&self.path, number);
         let mut callback = StopAtRung { epochs, inner: watch.training() };
@@ -269,9 +321,9 @@ impl Search {
     /// The name of the method for display.
     pub fn method_name(&self) -> &'static str {
         match self.space.settings.method {
-            Method::Random => "random search",
-            Method::Halving => "successive halving",
-            Method::Hyperband => "Hyperband",
+            SearchMethod::Random => "random search",
+            SearchMethod::Halving => "successive halving",
+            SearchMethod::Hyperband => "Hyperband",
         }
     }
 }

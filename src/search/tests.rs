@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{Distribution, Goal, Method, Space};
+use super::{Distribution, Goal, SearchMethod, Space};
 use crate::error::Result;
 
 fn read(text: &str) -> Result<Space> {
@@ -40,9 +40,9 @@ seed = 3
 "#;
 
 #[test]
-fn a_space_is_read_and_drawn_from() {
+fn a_space_is_read_and_sampled() {
     let space = read(WHOLE).unwrap();
-    assert_eq!((space.settings.method, space.settings.metric), (Method::Halving, Goal::Accuracy));
+    assert_eq!((space.settings.method, space.settings.metric), (SearchMethod::Halving, Goal::Accuracy));
     assert_eq!((space.settings.trials, space.settings.max_epochs, space.settings.factor), (9, 9, 3));
     assert_eq!(
         space.parameters[0].distribution,
@@ -66,7 +66,7 @@ fn a_space_is_read_and_drawn_from() {
 }
 
 #[test]
-fn the_spaces_that_are_shown_are_read() {
+fn the_spaces_in_the_documentation_are_valid() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     Space::read(&root.join("examples/space.toml")).unwrap();
     let tuning = std::fs::read_to_string(root.join("docs/tuning.md")).unwrap();
@@ -75,7 +75,7 @@ fn the_spaces_that_are_shown_are_read() {
 }
 
 #[test]
-fn faults_name_file_line_column_and_what_was_meant() {
+fn errors_name_file_line_column_and_the_closest_name() {
     for (text, says) in [
         (
             "[space]\nlr = { log_unifrm = [1, 2] }",

@@ -27,6 +27,12 @@ pub struct Trial {
 }
 
 /// State of a trial.
+///
+/// ```
+/// use cresset::search::TrialState;
+///
+/// assert_ne!(TrialState::Complete.name(), TrialState::Failed("the loss is NaN".to_string()).name());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrialState {
     /// Not started.

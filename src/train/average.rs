@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_over_the_last_epochs_is_measured_and_the_weights_stay() {
+    fn the_mean_over_the_last_epochs_is_evaluated_and_the_weights_stay() {
         let network = network();
         let mut average = average(AverageKind::Swa, &network);
         for epoch in 1..=4 {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_average_goes_on_from_a_checkpoint() {
+    fn an_average_resumes_from_a_checkpoint() {
         let network = network();
         let mut first = average(AverageKind::Ema, &network);
         set(&network, 2.);

@@ -5,6 +5,13 @@ use crate::error::Result;
 use crate::model::Network;
 
 /// How the training loop continues after a callback.
+///
+/// ```
+/// use cresset::train::Flow;
+///
+/// // Of several callbacks, the one that ends training earliest decides.
+/// assert!(Flow::Pause > Flow::Finish && Flow::Finish > Flow::Continue);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flow {
     /// Continue with the next batch.
@@ -27,6 +34,27 @@ impl Flow {
 }
 
 /// Callbacks of the training loop. The default methods do nothing.
+///
+/// ```
+/// use cresset::prelude::*;
+///
+/// /// Ends training once the validation accuracy is high enough.
+/// struct Target(f64);
+///
+/// impl Callback for Target {
+///     fn epoch_ended(&mut self, _: &Training, _: &Network, record: &EpochRecord) -> Result<Flow> {
+///         Ok(if record.validation_accuracy >= self.0 { Flow::Finish } else { Flow::Continue })
+///     }
+/// }
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 200, lr: 0.01, ..Config::default() };
+/// let mut target = Target(0.9);
+/// let fitted = Trainer::new("iris").options(options).out(&out).callback(&mut target).fit()?;
+/// assert!(fitted.best_epoch() < 200);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub trait Callback {
     /// Called when an epoch starts or, in a resumed run, continues.
     fn epoch_started(&mut self, training: &Training) -> Result<()> {
@@ -49,12 +77,28 @@ pub trait Callback {
 }
 
 /// A callback that does nothing.
+///
+/// ```
+/// use cresset::train::{Callback, Silent};
+///
+/// let callback: &mut dyn Callback = &mut Silent;
+/// # let _ = callback;
+/// ```
 #[derive(Debug, Default)]
 pub struct Silent;
 
 impl Callback for Silent {}
 
 /// Several callbacks as one.
+///
+/// ```
+/// use cresset::train::{CallbackList, EarlyStopping, TimeLimit};
+///
+/// let mut stopping = EarlyStopping { patience: Some(5) };
+/// let mut limit = TimeLimit::new(Some(30.), 0.);
+/// let callbacks = CallbackList(vec![&mut stopping, &mut limit]);
+/// assert_eq!(callbacks.0.len(), 2);
+/// ```
 #[derive(Default)]
 pub struct CallbackList<'a>(pub Vec<&'a mut dyn Callback>);
 

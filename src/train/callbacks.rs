@@ -8,6 +8,15 @@ use crate::error::Result;
 use crate::model::Network;
 
 /// Writes checkpoints periodically within an epoch, and pauses training when `stop` returns true.
+///
+/// ```
+/// use cresset::train::{Callback, Checkpoints};
+///
+/// let stop = || false;
+/// let mut checkpoints = Checkpoints::new(10., &stop);
+/// let callback: &mut dyn Callback = &mut checkpoints;
+/// # let _ = callback;
+/// ```
 pub struct Checkpoints<'a> {
     every: Duration,
     written: Instant,
@@ -36,6 +45,20 @@ impl Callback for Checkpoints<'_> {
 }
 
 /// Ends training when the validation loss has not decreased for `patience` epochs.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::train::EarlyStopping;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let mut stopping = EarlyStopping { patience: Some(2) };
+/// // With this learning rate, the validation loss soon stops decreasing.
+/// let options = Config { epochs: 100, lr: 1., ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).callback(&mut stopping).fit()?;
+/// assert!(fitted.best_epoch() < 100);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct EarlyStopping {
     /// Number of epochs without a lower validation loss; `None` disables early stopping.
     pub patience: Option<u32>,
@@ -55,6 +78,20 @@ impl Callback for EarlyStopping {
 }
 
 /// Ends training after a time limit.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::train::TimeLimit;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// // A limit of 0 minutes ends training after the first step.
+/// let mut limit = TimeLimit::new(Some(0.), 0.);
+/// let options = Config { epochs: 100, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).callback(&mut limit).fit()?;
+/// assert_eq!(fitted.best_epoch(), 1);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct TimeLimit {
     end: Option<Instant>,
 }

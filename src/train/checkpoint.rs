@@ -17,6 +17,13 @@ use crate::model::weights::checksums::{self, Checksums};
 use crate::model::weights::safetensors;
 
 /// The folder of a run's checkpoints.
+///
+/// ```
+/// use cresset::train::checkpoint::CheckpointFolder;
+///
+/// let checkpoints = CheckpointFolder::new("run/checkpoints".into());
+/// assert!(checkpoints.last().ends_with("last.safetensors"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointFolder(PathBuf);
 
@@ -38,6 +45,14 @@ impl CheckpointFolder {
 }
 
 /// The position of a run in training.
+///
+/// ```
+/// use cresset::train::checkpoint::Position;
+///
+/// let position = Position::default();
+/// assert_eq!((position.epoch, position.step), (1, 0));
+/// assert!(position.best.is_none() && !position.is_over);
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// The current epoch, from 1; the number of epochs plus one when all are finished.
@@ -103,6 +118,20 @@ struct CheckpointMetadata {
 
 /// Writes tensors, grouped by prefix (`""` for the weights), and the metadata.
 ///
+/// ```
+/// use cresset::model::Tensors;
+/// use cresset::train::Identity;
+/// use cresset::train::checkpoint::{Checkpoint, Position, save};
+/// use tch::Tensor;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("last.safetensors");
+/// let weights = Tensors::from([("fc1.bias".to_string(), Tensor::from_slice(&[1f32, 2.]))]);
+/// save(&path, &[("", &weights)], &Position::default(), &Identity::new())?;
+/// assert_eq!(Checkpoint::load(&path)?.group(""), weights);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// A file that cannot be written. An existing file is then unchanged.
 pub fn save(
@@ -128,6 +157,20 @@ pub fn save(
 }
 
 /// A checkpoint's contents.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::train::checkpoint::Checkpoint;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let checkpoint = Checkpoint::load(&out.join("checkpoints/last.safetensors"))?;
+/// assert_eq!(checkpoint.position.epoch, 4);
+/// assert!(checkpoint.group("").contains_key("fc1.weight"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Checkpoint {
     tensors: Tensors,
@@ -248,7 +291,7 @@ mod tests {
 
     /// Otherwise an epoch with the same loss would count as better.
     #[test]
-    fn a_loss_comes_back_to_the_bit() {
+    fn a_loss_round_trips_exactly() {
         losses_come_back(&[2.3078998209581734, 0.1 + 0.2, f64::MIN_POSITIVE, 1e-320, f64::MAX]);
     }
 
@@ -330,7 +373,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_loss_comes_back_to_the_bit(losses in prop::collection::vec(0f64..10., 4)) {
+        fn any_loss_round_trips_exactly(losses in prop::collection::vec(0f64..10., 4)) {
             losses_come_back(&losses);
         }
     }

@@ -8,7 +8,21 @@ use crate::error::Result;
 /// Computes logits (N, classes) of preprocessed inputs (N, …), on the same device.
 pub type Teacher = Box<dyn Fn(&Tensor) -> Result<Tensor>>;
 
-/// A teacher and its share in the loss.
+/// Knowledge distillation: a teacher, and its weight in the loss.
+///
+/// ```
+/// use cresset::train::Distillation;
+/// use tch::{Kind, Tensor};
+///
+/// // A teacher that always returns the same logits.
+/// let teacher = Box::new(|_: &Tensor| Ok(Tensor::from_slice2(&[[2f32, 0.]])));
+/// let distillation = Distillation { teacher, temperature: 4., share: 1. };
+/// let (label_loss, inputs) = (Tensor::from(0.3f32), Tensor::from_slice2(&[[1f32]]));
+/// // The divergence from the teacher is 0 if the logits are equal.
+/// let loss = distillation.loss(&label_loss, &Tensor::from_slice2(&[[2f32, 0.]]), &inputs)?;
+/// assert!(loss.to_kind(Kind::Double).double_value(&[]).abs() < 1e-6);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Distillation {
     /// The teacher.
     pub teacher: Teacher,

@@ -13,6 +13,20 @@ use crate::error::{Error, Result};
 use crate::model::Network;
 
 /// The metrics of one epoch. Losses are means over examples (cross-entropy in nats), accuracies are from 0 to 1.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::train::MetricsLog;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let records: Vec<EpochRecord> = MetricsLog::read(&out.join("metrics.csv"))?;
+/// assert_eq!(records.len(), 3);
+/// assert_eq!(EpochRecord::best(&records).unwrap().epoch, fitted.best_epoch());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// The epoch, from 1.
@@ -42,6 +56,16 @@ impl EpochRecord {
 }
 
 /// metrics.csv: one row per epoch, appended when the epoch ends.
+///
+/// ```
+/// use cresset::train::MetricsLog;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("metrics.csv");
+/// assert!(MetricsLog::read_if_exists(&path)?.is_empty());
+/// assert_eq!(MetricsLog::open(&path, 0)?.spent(), 0.);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct MetricsLog {
     path: PathBuf,

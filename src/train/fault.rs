@@ -155,7 +155,7 @@ impl Training {
     /// The examples with a NaN or infinite loss.
     fn faulty_examples(&self, data: &Data, fault: &Fault) -> String {
         let losses = Vec::<f64>::try_from(fault.losses.to_kind(Kind::Double)).unwrap_or_default();
-        let indexes = data.train.places(self.pass_at(fault.step - 1));
+        let indexes = data.train.indexes(self.pass_at(fault.step - 1));
         let faulty: Vec<_> = indexes
             .iter()
             .zip(&losses)

@@ -11,22 +11,28 @@ use crate::error::Result;
 use crate::loader::Batch;
 use crate::model::Network;
 
-/// Trains a network on one batch at a time:
+/// Trains a network on one batch at a time.
 ///
-/// ```no_run
-/// # use cresset::error::Result;
-/// # use cresset::loader::Batch;
-/// # use cresset::model::Network;
-/// # use cresset::train::{Learner, StepOutcome, Plan};
-/// # fn train(network: &Network, batches: impl Iterator<Item = Batch>) -> Result<()> {
-/// let mut learner = Learner::new(&Plan::new(10, 32, 0.001), network)?;
-/// for batch in batches {
-///     if let StepOutcome::Learned { loss, .. } = learner.step(network, &batch, 1e-3)? {
-///         println!("{}", loss.double_value(&[]));
+/// ```
+/// use cresset::loader::Pass;
+/// use cresset::prelude::*;
+/// use cresset::run::Prepared;
+/// use cresset::train::{Learner, Plan, StepOutcome};
+///
+/// // The data and an untrained model.
+/// let prepared = Prepared::new(&Config { data: "iris".into(), ..Config::default() })?;
+/// let network = &prepared.network;
+/// let mut learner = Learner::new(&Plan::new(1, 32, 0.01), network)?;
+/// learner.start_epoch(network)?;
+/// let mut losses = Vec::new();
+/// for batch in prepared.train.epoch(Pass::new(1, 32, 0)) {
+///     if let StepOutcome::Learned { loss, .. } = learner.step(network, &batch?, 0.01)? {
+///         losses.push(loss.double_value(&[]));
 ///     }
 /// }
-/// # Ok(())
-/// # }
+/// assert_eq!(losses.len(), 4);
+/// assert!(losses[3] < losses[0]);
+/// # Ok::<(), cresset::error::Error>(())
 /// ```
 pub struct Learner {
     pub(super) context: Context,

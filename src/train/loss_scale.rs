@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize};
 
 /// The factor of the loss in the backward pass, which keeps small gradients from underflowing. It is halved when gradients
 /// overflow and doubled after a number of updates without overflow, as in PyTorch's `GradScaler`.
+///
+/// ```
+/// use cresset::train::LossScale;
+///
+/// assert_eq!(LossScale::default().factor(), 65536.);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LossScale {
     factor: f64,

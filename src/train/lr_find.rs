@@ -20,6 +20,20 @@ pub struct Range {
 }
 
 /// The loss by learning rate.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::Prepared;
+/// use cresset::train::{LrCurve, Range};
+///
+/// let config = Config { data: "iris".into(), ..Config::default() };
+/// let prepared = Prepared::new(&config)?;
+/// let range = Range { from: 1e-5, to: 1., steps: 50 };
+/// let curve = LrCurve::find(&prepared.network, &config.plan(None), &*prepared.train, range)?;
+/// let suggestion = curve.suggestion.expect("the loss decreases");
+/// assert!(suggestion > 1e-5 && suggestion < 1.);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct LrCurve {
     /// The learning rate and the smoothed loss of each step, until the loss diverged.

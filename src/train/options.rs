@@ -11,6 +11,15 @@ use cresset_options::headings::{DISTRIBUTED, HARDWARE, LOGGING, MODEL, OPTIMIZAT
 
 options! {
     /// Options of training.
+    ///
+    /// ```
+    /// use cresset::prelude::*;
+    /// use cresset::train::TrainOptions;
+    ///
+    /// let training = TrainOptions { schedule: "cosine".into(), clip: Some(1.), ..TrainOptions::default() };
+    /// let config = Config { training, ..Config::default() };
+    /// assert!(config.to_toml().contains("schedule = \"cosine\""));
+    /// ```
     pub struct TrainOptions {
         /// Options of the optimizer, such as `momentum=0.8,nesterov=1`
         pub optimizer_options: String = option("OPTIONS").default("").heading(OPTIMIZATION),
@@ -104,6 +113,12 @@ options! {
 
 choices! {
     /// Floating-point format of the forward pass.
+    ///
+    /// ```
+    /// use cresset::train::Precision;
+    ///
+    /// assert_eq!("bf16".parse(), Ok(Precision::Bf16));
+    /// ```
     pub enum Precision {
         /// float32
         F32 = "f32",
@@ -116,6 +131,19 @@ choices! {
 
 choices! {
     /// When the memory format channels last is used.
+    ///
+    /// ```
+    /// use cresset::model::Task;
+    /// use cresset::prelude::*;
+    /// use cresset::train::ChannelsLast;
+    /// use tch::Device;
+    ///
+    /// let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+    /// let mut network = Network::new("cnn", "width=8", &task, Device::Cpu, 0)?;
+    /// ChannelsLast::Yes.lay_out(&mut network)?;
+    /// assert_eq!(network.state()["stage1.conv2.weight"].stride()[1], 1);
+    /// # Ok::<(), cresset::error::Error>(())
+    /// ```
     pub enum ChannelsLast {
         /// for convolutional networks on the CPU
         Auto = "auto",
@@ -152,6 +180,12 @@ impl ChannelsLast {
 
 choices! {
     /// Whether training steps are captured as a CUDA graph.
+    ///
+    /// ```
+    /// use cresset::train::CudaGraph;
+    ///
+    /// assert_eq!("auto".parse(), Ok(CudaGraph::Auto));
+    /// ```
     pub enum CudaGraph {
         /// where possible
         Auto = "auto",
@@ -164,6 +198,12 @@ choices! {
 
 choices! {
     /// Which weights are evaluated and exported.
+    ///
+    /// ```
+    /// use cresset::train::AverageKind;
+    ///
+    /// assert_eq!("ema".parse(), Ok(AverageKind::Ema));
+    /// ```
     pub enum AverageKind {
         /// no averaging
         None = "none",
@@ -175,7 +215,13 @@ choices! {
 }
 
 choices! {
-    /// What happens when the training loss or the validation loss is NaN or infinite.
+    /// The reaction to a training or validation loss that is NaN or infinite.
+    ///
+    /// ```
+    /// use cresset::train::OnNan;
+    ///
+    /// assert_eq!("rollback".parse(), Ok(OnNan::Rollback));
+    /// ```
     pub enum OnNan {
         /// stop the run and keep the last good checkpoint
         Stop = "stop",

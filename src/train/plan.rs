@@ -4,6 +4,14 @@ use super::options::TrainOptions;
 use super::resume::Identity;
 
 /// The settings of a training run.
+///
+/// ```
+/// use cresset::train::{Plan, TrainOptions};
+///
+/// let options = TrainOptions { weight_decay: 0.01, ..TrainOptions::default() };
+/// let plan = Plan { optimizer: "adamw".into(), options, ..Plan::new(10, 32, 0.001) };
+/// assert_eq!((plan.epochs, plan.batch_size), (10, 32));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Number of epochs.

@@ -25,6 +25,12 @@ const CUDA: &str = "cuda";
 const AVERAGE: &str = "average/";
 
 /// Options that may change when a run is resumed: they affect how long and where it runs, but not what a step computes.
+///
+/// ```
+/// use cresset::train::RESUMABLE_OPTIONS;
+///
+/// assert!(RESUMABLE_OPTIONS.contains(&"epochs") && !RESUMABLE_OPTIONS.contains(&"seed"));
+/// ```
 pub const RESUMABLE_OPTIONS: [&str; 9] = [
     "epochs",
     "device",
@@ -143,7 +149,7 @@ impl Training {
             let state = cresset_bridge::random::cuda_generator_state(network.device())?;
             random.insert(CUDA.to_string(), self.world.all_gather(&state)?);
         }
-        let running = self.running.over(&self.world)?;
+        let running = self.running.all_reduce(&self.world)?;
         if !self.world.is_rank_zero() {
             return Ok(());
         }

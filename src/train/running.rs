@@ -8,7 +8,17 @@ use crate::distributed::World;
 use crate::error::Result;
 use crate::model::Tensors;
 
-/// Running sums on the device. Adding to them does not wait for the device, reading them does.
+/// Running loss and accuracy, as sums on the device. Adding a step does not synchronize with the device; reading does.
+///
+/// ```
+/// use cresset::train::Running;
+/// use tch::{Device, Tensor};
+///
+/// let mut running = Running::new(Device::Cpu);
+/// let logits = Tensor::from_slice2(&[[2f32, 0.], [2., 0.]]);
+/// running.add(&Tensor::from(0.5f32), &logits, &Tensor::from_slice(&[0i64, 1]));
+/// assert_eq!((running.loss(), running.accuracy()), (0.5, 0.5));
+/// ```
 #[derive(Debug)]
 pub struct Running(RefCell<RunningSums>);
 
@@ -113,7 +123,7 @@ impl Running {
     }
 
     /// All-reduces the sums over all processes.
-    pub fn over(&self, world: &World) -> Result<Running> {
+    pub fn all_reduce(&self, world: &World) -> Result<Running> {
         let sums = self.sums();
         let local = [sums.loss.double_value(&[]), sums.correct.int64_value(&[]) as f64, sums.examples as f64];
         let mut all = Tensor::from_slice(&local);

@@ -95,7 +95,7 @@ fn options() -> TrainOptions {
 }
 
 #[test]
-fn a_faulty_example_is_named_and_the_others_are_not() {
+fn an_example_with_a_nan_loss_is_named_and_the_others_are_not() {
     let problem = Bench::with_fault(23).train(options(), &mut []).err().unwrap().to_string();
     assert!(
         problem.contains("1 of the 7 examples of the batch have a NaN or infinite loss (row 23)"),
@@ -106,7 +106,7 @@ fn a_faulty_example_is_named_and_the_others_are_not() {
 
 /// As on a GPU, where checking every loss would wait for the device.
 #[test]
-fn a_fault_that_is_seen_late_is_named_all_the_same_and_never_saved() {
+fn a_nan_loss_that_is_detected_late_is_named_and_never_saved() {
     let bench = Bench::with_fault(23);
     let unseen = |mut training: Training| {
         training.learner.context.checks_every_loss = false;
@@ -143,7 +143,7 @@ fn rollbacks_halve_the_learning_rate_and_are_limited() {
 }
 
 #[test]
-fn a_validation_loss_that_is_no_number_is_a_fault_like_one_of_training() {
+fn a_nan_validation_loss_is_handled_like_a_nan_training_loss() {
     let with = |on_nan| {
         let bench = Bench::with_validation_fault();
         let trained = bench.train(TrainOptions { on_nan, ..options() }, &mut []);
@@ -250,7 +250,7 @@ fn every_precision_learns_and_keeps_its_weights_in_float32() {
 }
 
 #[test]
-fn training_ends_when_a_callback_wants_it_or_the_time_is_up() {
+fn training_ends_by_a_callback_or_the_time_limit() {
     let bench = Bench::new();
     struct EndAfterTwo;
     impl Callback for EndAfterTwo {
@@ -273,7 +273,7 @@ fn training_ends_when_a_callback_wants_it_or_the_time_is_up() {
 
 /// Everything that a checkpoint must hold, in use at once.
 #[test]
-fn a_paused_training_goes_on_to_the_same_bits() {
+fn a_paused_training_resumes_bit_identically() {
     struct PauseAt(usize);
     impl Callback for PauseAt {
         fn step_ended(&mut self, _training: &Training, _network: &Network) -> Result<Flow> {

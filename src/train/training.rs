@@ -36,6 +36,33 @@ pub struct Data<'a> {
 }
 
 /// A training run: its plan, its state and its position.
+///
+/// ```
+/// use cresset::loader::{MemoryExamples, MemoryLoader, Sampling};
+/// use cresset::model::Task;
+/// use cresset::model::preprocessing::TensorDataset;
+/// use cresset::prelude::*;
+/// use cresset::train::checkpoint::CheckpointFolder;
+/// use cresset::train::{Data, Ending, Plan};
+/// use tch::{Device, Kind, Tensor};
+///
+/// // The sign of the first feature is the class.
+/// let examples = || {
+///     let inputs = Tensor::arange(40, (Kind::Float, Device::Cpu)).view([20, 2]) - 20.;
+///     let labels = inputs.select(1, 0).gt(0.).to_kind(Kind::Int64);
+///     MemoryExamples::ready(TensorDataset { inputs, labels })
+/// };
+/// let task = Task { input: InputShape(vec![2]), classes: 2 };
+/// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let checkpoints = CheckpointFolder::new(folder.path().to_path_buf());
+/// let mut training = Training::new(Plan::new(5, 4, 0.01), &network, checkpoints)?;
+/// let train = MemoryLoader::new(examples(), Sampling::Shuffled, None);
+/// let data = Data { train: &train, validation: &examples(), name: &|row| format!("row {row}") };
+/// assert_eq!(training.run(&mut network, &data, &mut [])?, Ending::Complete);
+/// assert!(training.is_over() && training.confusion().unwrap().total() == 20);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Training {
     pub(super) plan: Plan,
     pub(super) learner: Learner,
@@ -230,8 +257,8 @@ impl Training {
         let found = evaluate(validation, network.classes(), Keep::Sums, |inputs| {
             self.learner.logits(network, inputs, false)
         })?;
-        let found = found.over(&self.world)?;
-        let running = self.running.over(&self.world)?;
+        let found = found.all_reduce(&self.world)?;
+        let running = self.running.all_reduce(&self.world)?;
         let record = EpochRecord {
             epoch: self.position.epoch,
             train_loss: running.loss(),

@@ -222,28 +222,28 @@ fn an_input_that_does_not_fit_the_model_is_a_row_with_its_error() {
 }
 
 #[test]
-fn damaged_pictures_and_pictures_for_tables_are_rows_with_their_errors() {
+fn damaged_images_and_images_for_tables_are_rows_with_their_errors() {
     let folder = tempfile::tempdir().unwrap();
     digits_model(folder.path());
-    let picture = folder.path().join("p.png");
-    image::GrayImage::new(8, 8).save(&picture).unwrap();
-    let whole = std::fs::read(&picture).unwrap();
+    let image = folder.path().join("p.png");
+    image::GrayImage::new(8, 8).save(&image).unwrap();
+    let whole = std::fs::read(&image).unwrap();
     for (contents, problem) in [
         (&whole[..whole.len() / 2], "the image is damaged"),
         (b"", "this is not an image in a supported format"),
-        (b"no picture", "this is not an image in a supported format"),
+        (b"no image", "this is not an image in a supported format"),
     ] {
-        std::fs::write(&picture, contents).unwrap();
+        std::fs::write(&image, contents).unwrap();
         fail(folder.path(), "run/model.pt", "p.png", "p.png", problem);
     }
 
-    std::fs::write(&picture, &whole).unwrap();
+    std::fs::write(&image, &whole).unwrap();
     table_model(folder.path());
     fail(folder.path(), "table/model.pt", "p.png", "p.png", "the model takes rows of 2 values");
 }
 
 #[test]
-fn values_that_no_model_can_compute_with_give_no_figures() {
+fn non_finite_inputs_give_no_metrics() {
     let folder = tempfile::tempdir().unwrap();
     table_model(folder.path());
     // Standardised by a deviation of a few thousandths, this exceeds the greatest float32.
@@ -325,8 +325,8 @@ fn options_out_of_range_are_refused() {
         ("--lr", "nan", "a number above 0"),
         ("--lr", "-1", "a number above 0"),
         ("--lr", "inf", "a number above 0"),
-        ("--held-out", "0", "between 0 and 1"),
-        ("--held-out", "1", "between 0 and 1"),
+        ("--validation", "0", "between 0 and 1"),
+        ("--validation", "1", "between 0 and 1"),
         ("--seed", "-1", "from 0 to"),
         ("--threads", "0", "a number from 1 to"),
         ("--device", "tpu", "`auto`, `cpu`, `cuda` or `cuda:N`"),
@@ -435,7 +435,7 @@ fn logits(model: &[u8]) -> cresset::error::Result<Tensor> {
 
 proptest! {
     #[test]
-    fn a_flipped_bit_is_noticed_or_changes_no_figure(place: prop::sample::Index, bit in 0u8..8) {
+    fn a_flipped_bit_is_detected_or_changes_no_metric(place: prop::sample::Index, bit in 0u8..8) {
         let mut model = trained_model().to_vec();
         let place = place.index(model.len());
         model[place] ^= 1 << bit;

@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::support::{run, stderr, succeed, text};
 use image::{GenericImageView, Rgb, RgbImage};
 
-/// 20 pictures in two classes; one is there twice and one is broken.
-fn pictures(folder: &Path) {
+/// 20 images in two classes; one is there twice and one is broken.
+fn images(folder: &Path) {
     for number in 0..20u32 {
         let class = folder.join(["cat", "dog"][number as usize % 2]);
         std::fs::create_dir_all(&class).unwrap();
@@ -24,7 +24,7 @@ fn pictures(folder: &Path) {
 fn an_audit_is_text_json_and_a_page_and_strict_fails() {
     let folder = tempfile::tempdir().unwrap();
     let (data, page) = (folder.path().join("pets"), folder.path().join("audit.html"));
-    pictures(&data);
+    images(&data);
     let said = succeed(["data", "audit", text(&data), "--html", text(&page)]);
     assert!(said.contains("FAULT    unreadable: 1 of 22 images cannot be read"), "{said}");
     assert!(said.contains("cat/copy.png (cat): same as cat/00.png"), "{said}");
@@ -45,7 +45,7 @@ fn a_cleaned_data_set_trains_and_nothing_of_it_is_changed() {
     let folder = tempfile::tempdir().unwrap();
     let (data, list) = (folder.path().join("pets"), folder.path().join("exclude.tsv"));
     let out = folder.path().join("run");
-    pictures(&data);
+    images(&data);
     let before: Vec<_> =
         ["cat/copy.png", "dog/broken.png"].map(|name| std::fs::read(data.join(name)).unwrap()).into();
     let said = succeed(["data", "clean", text(&data), "--output", text(&list)]);

@@ -22,7 +22,7 @@ fn assert_digits(metadata: &Metadata) {
 }
 
 #[test]
-fn idx_files_train_by_themselves_and_as_a_folder_with_its_test_portion() {
+fn idx_files_train_alone_and_as_a_folder_with_a_test_set() {
     let (digits, folder) = (Digits::read(), tempfile::tempdir().unwrap());
     digits.write_idx(folder.path(), "train", 0..1500);
     digits.write_idx(folder.path(), "t10k", 1500..1797);

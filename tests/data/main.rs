@@ -1,11 +1,11 @@
-//! What is read: formats, tables, pictures, splits, and faulty inputs.
+//! What is read: formats, tables, images, splits, and faulty inputs.
 
 mod bad_input;
 mod cases;
 mod data_commands;
 mod formats;
+mod images;
 mod names;
-mod pictures;
 mod splits;
 #[path = "../support/mod.rs"]
 mod support;

@@ -11,17 +11,17 @@ use crate::support::{cresset, root, stderr, succeed, text};
 const CLASSES: [&str; 6] =
     ["a\nb", "<img src=x onerror=alert(1)>", "=1+1", "\"x\"", "\u{1b}[31mred", "a\u{202e}b"];
 
-/// A folder of small pictures whose classes and files have such names.
-fn pictures(folder: &Path) -> PathBuf {
+/// A folder of small images whose classes and files have such names.
+fn images(folder: &Path) -> PathBuf {
     let set = folder.join("SECRET_HOME").join("set\nnew");
     for (number, class) in CLASSES.iter().enumerate() {
         std::fs::create_dir_all(set.join(class)).unwrap();
-        for picture in 0..8u8 {
+        for index in 0..8u8 {
             let shade = 40 * number as u8;
             let image = image::GrayImage::from_fn(8, 8, |x, y| {
-                image::Luma([shade + (3 * x + 5 * y + u32::from(picture)) as u8 % 30])
+                image::Luma([shade + (3 * x + 5 * y + u32::from(index)) as u8 % 30])
             });
-            image.save(set.join(class).join(format!("p\n{picture}.png"))).unwrap();
+            image.save(set.join(class).join(format!("p\n{index}.png"))).unwrap();
         }
     }
     set
@@ -54,7 +54,7 @@ fn records(text: &[u8]) -> Vec<Vec<String>> {
 fn no_name_breaks_what_is_written() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
-    let set = pictures(folder);
+    let set = images(folder);
     let data = text(&set);
     let out = "runs/r\n1";
     let train = ["train", "--data", data, "--epochs", "1", "--threads", "1", "--report", "--tensorboard"];
@@ -119,11 +119,11 @@ fn no_name_breaks_what_is_written() {
 }
 
 #[test]
-fn an_example_of_any_name_can_be_left_out() {
+fn an_example_with_any_name_can_be_excluded() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
-    let set = pictures(folder);
-    // The same picture twice.
+    let set = images(folder);
+    // The same image twice.
     let class = set.join(CLASSES[0]);
     std::fs::copy(class.join("p\n0.png"), class.join("#copy\tof\np\r0.png")).unwrap();
     let shown = seen(folder, &["data", "clean", text(&set), "--output", "leave out.tsv"]);
@@ -143,7 +143,7 @@ fn an_example_of_any_name_can_be_left_out() {
 fn the_dashboard_shows_a_name_on_one_line() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
-    let set = pictures(folder);
+    let set = images(folder);
     let program = env!("CARGO_BIN_EXE_cresset");
     let data = cresset::data::terminal::argument(&set);
     let training = format!(
@@ -206,7 +206,7 @@ fn tells(bytes: &[u8]) -> bool {
 }
 
 #[test]
-fn no_folder_of_this_machine_travels() {
+fn no_local_path_is_written_to_shared_files() {
     let place = tempfile::tempdir().unwrap();
     let home = place.path().join("SECRET_HOME");
     std::fs::create_dir(&home).unwrap();

@@ -16,7 +16,7 @@ fn split_of(run: &Path) -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn lists_decide_who_is_in_which_part_and_test_rows_have_the_last_word() {
+fn lists_define_the_split_and_the_test_set_is_evaluated_once() {
     let folder = tempfile::tempdir().unwrap();
     let list = |name: &str, rows: std::ops::Range<u32>| {
         let path = folder.path().join(name);
@@ -27,7 +27,7 @@ fn lists_decide_who_is_in_which_part_and_test_rows_have_the_last_word() {
     let (validation, test, exclude) = (list("h", 0..100), list("t", 100..300), list("x", 1700..1797));
     let run = folder.path().join("run");
     let lists =
-        ["--held-out-list", text(&validation), "--test-list", text(&test), "--exclude", text(&exclude)];
+        ["--validation-list", text(&validation), "--test-list", text(&test), "--exclude", text(&exclude)];
     let said = succeed(["train", "--epochs", "2", "--out", text(&run)].into_iter().chain(lists));
     assert!(said.contains("1,400 for training, 100 for validation, 200 for testing"), "{said}");
     assert!(said.contains("test accuracy"), "{said}");
@@ -42,7 +42,7 @@ fn lists_decide_who_is_in_which_part_and_test_rows_have_the_last_word() {
     std::fs::write(&train, parts["train"].join("\n")).unwrap();
     let again = folder.path().join("again");
     let lists =
-        ["--held-out-list", text(&validation), "--test-list", text(&test), "--train-list", text(&train)];
+        ["--validation-list", text(&validation), "--test-list", text(&test), "--train-list", text(&train)];
     succeed(["train", "--epochs", "2", "--out", text(&again)].into_iter().chain(lists));
     assert_eq!(split_of(&again), parts);
 }
@@ -55,8 +55,8 @@ fn lists_that_make_no_sense_are_refused_with_their_line() {
     list("b", "2\n");
     list("c", "1\nseven\n");
     let cases = [
-        (&["--held-out-list", "a", "--test-list", "b"][..], "b: the example 2 is in two lists"),
-        (&["--held-out-list", "c"], "c, line 2: no example named "),
+        (&["--validation-list", "a", "--test-list", "b"][..], "b: the example 2 is in two lists"),
+        (&["--validation-list", "c"], "c, line 2: no example named "),
         (&["--exclude", "absent"], "absent: cannot read the list of examples"),
         (&["--fold", "6", "--folds", "5"], "--fold 6 of --folds 5: the fold does not exist"),
         (&["--fold", "2"], "--fold 2 without --folds: the fold does not exist"),
@@ -76,7 +76,7 @@ fn lists_that_make_no_sense_are_refused_with_their_line() {
 }
 
 #[test]
-fn folds_measure_every_row_once_and_report_mean_and_deviation() {
+fn folds_evaluate_every_row_once_and_report_mean_and_standard_deviation() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("cv");
     let said = succeed(["train", "--folds", "3", "--epochs", "2", "--out", text(&run)]);
@@ -101,7 +101,7 @@ fn folds_measure_every_row_once_and_report_mean_and_deviation() {
 }
 
 #[test]
-fn folds_that_were_cut_off_go_on_to_the_same_figures() {
+fn an_interrupted_cross_validation_resumes_to_the_same_metrics() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
     let train = |run: &Path| succeed(["train", "--folds", "3", "--epochs", "2", "--out", text(run)]);
@@ -121,7 +121,7 @@ fn folds_that_were_cut_off_go_on_to_the_same_figures() {
 }
 
 #[test]
-fn labels_that_were_changed_on_purpose_head_the_ranking() {
+fn flipped_labels_head_the_label_error_ranking() {
     let folder = tempfile::tempdir().unwrap();
     let digits = std::fs::read_to_string(root().join("data/digits.csv")).unwrap();
     // Every 20th label is moved on by one.
@@ -153,7 +153,7 @@ fn labels_that_were_changed_on_purpose_head_the_ranking() {
 
 /// 19 rows of one class for each of the other, which overlaps it: without help, the rare class is hardly predicted.
 #[test]
-fn a_rare_class_is_found_when_classes_are_balanced() {
+fn balanced_sampling_and_weights_raise_the_recall_of_a_rare_class() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("rare.csv");
     let row = |row: u32| {

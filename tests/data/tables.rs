@@ -23,7 +23,7 @@ fn rows(path: &Path) -> Vec<(Vec<f64>, String)> {
 }
 
 #[test]
-fn the_tables_known_by_name_train_with_one_command_to_a_sound_accuracy() {
+fn the_builtin_tables_train_to_a_good_accuracy() {
     let folder = tempfile::tempdir().unwrap();
     for (name, classes) in [
         ("iris", &["setosa", "versicolor", "virginica"][..]),
@@ -40,7 +40,7 @@ fn the_tables_known_by_name_train_with_one_command_to_a_sound_accuracy() {
 }
 
 #[test]
-fn the_exported_statistics_are_those_of_the_training_rows_alone() {
+fn the_exported_statistics_are_those_of_the_training_set() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     succeed(["train", "--data", "wine", "--epochs", "1", "--out", text(&run)]);
@@ -116,7 +116,7 @@ fn texts_missing_values_tabs_gzip_and_a_label_by_name_work_together_and_predict_
 }
 
 #[test]
-fn groups_are_never_on_both_sides() {
+fn no_group_is_in_both_training_and_validation_set() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("patients.csv");
     let row = |row: u32| format!("{},p{},{}\n", row % 17, row / 6, row % 2);

@@ -203,7 +203,7 @@ fn prose(page: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Where a page's links and pictures lead.
+/// Where a page's links and images lead.
 fn links(page: &str) -> Vec<String> {
     let targets = |line: &str| {
         let rests = line.split("](").skip(1);

@@ -35,7 +35,7 @@ fn exported(folder: &Path, network: &Network, preprocessing: &Preprocessing) -> 
     ExportedModel::foreign(&path, preprocessing.shape.clone()).unwrap()
 }
 
-fn pictures(shape: [i64; 3]) -> Preprocessing {
+fn images(shape: [i64; 3]) -> Preprocessing {
     Preprocessing {
         kind: PreprocessingKind::StandardizeChannels,
         offset: (0..shape[0]).map(|channel| 100. + 10. * channel as f32).collect(),
@@ -52,7 +52,7 @@ fn every_architecture_computes_the_same_in_onnxruntime() {
     let mut bench = Bench::of_batches(&[1, 2, 64]);
     for architecture in ARCHITECTURES {
         for shape in [[1, 8, 8], [3, 32, 32], [3, 37, 20]] {
-            let preprocessing = pictures(shape);
+            let preprocessing = images(shape);
             let task = Task { input: preprocessing.shape.clone(), classes: 7 };
             let network = Network::new(architecture.name, "", &task, Device::Cpu, 3).unwrap();
             wear_in(&network);
@@ -80,7 +80,7 @@ fn recurrent_layers_of_any_depth_and_transformers_of_any_form_are_written() {
         ("vit", "patch=5,depth=1,heads=2,width=6"),
         ("cnn", "width=3"),
     ] {
-        let preprocessing = pictures([2, 9, 7]);
+        let preprocessing = images([2, 9, 7]);
         let task = Task { input: preprocessing.shape.clone(), classes: 3 };
         let network = Network::new(name, options, &task, Device::Cpu, 4).unwrap();
         wear_in(&network);
@@ -170,7 +170,7 @@ fn the_onnxruntime_example_computes_our_logits() {
     assert!(difference <= 1e-4, "{difference}");
 }
 
-/// A model whose forward is this source, for pictures of one channel and 6 × 6 pixels, with the parameters `w` (3, 1, 3, 3)
+/// A model whose forward is this source, for images of one channel and 6 × 6 pixels, with the parameters `w` (3, 1, 3, 3)
 /// and `v` (3).
 fn small(folder: &Path, forward: &str) -> ExportedModel {
     let head = "class M(Module):\n  __parameters__ = [\"w\", \"v\", ]\n  __buffers__ = []\n  w : Tensor\n  v : Tensor\n  training : bool\n";

@@ -30,25 +30,25 @@ fn native_logits(trained: &Prepared, count: i64) -> Tensor {
     tch::no_grad(|| trained.network.forward(&trained.preprocessing.apply(&raw), false).unwrap())
 }
 
-/// The logits that the training process computes for a picture.
-pub fn native_logits_of(trained: &Prepared, picture: &Path) -> Vec<f32> {
+/// The logits that the training process computes for an image.
+pub fn native_logits_of(trained: &Prepared, image: &Path) -> Vec<f32> {
     let dataset = &trained.dataset;
-    let values = image::read(picture, &dataset.shape, dataset.range.unwrap()).unwrap();
+    let values = image::read(image, &dataset.shape, dataset.range.unwrap()).unwrap();
     let raw = Tensor::from_slice(&values).view(&[&[1], &dataset.shape.0[..]].concat()[..]);
     let logits = tch::no_grad(|| trained.network.forward(&trained.preprocessing.apply(&raw), false).unwrap());
     Vec::try_from(logits.view(-1)).unwrap()
 }
 
-/// Runs a program that classifies pictures as the examples do, against the training process.
+/// Runs a program that classifies images as the examples do, against the training process.
 fn check_program(program: &Path, trained: &Prepared, model: &Path) {
-    let pictures = support::digit_pictures(model.parent().unwrap(), &trained.dataset, 64);
-    let output = Command::new(program).arg(model).args(&pictures).output().unwrap();
+    let images = support::digit_images(model.parent().unwrap(), &trained.dataset, 64);
+    let output = Command::new(program).arg(model).args(&images).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let printed = String::from_utf8(output.stdout).unwrap();
-    let expected: Vec<_> = pictures.iter().map(|path| native_logits_of(trained, path)).collect();
+    let expected: Vec<_> = images.iter().map(|path| native_logits_of(trained, path)).collect();
     let difference = largest_difference(&logits_of(&printed, 3), &expected);
     assert!(difference <= 1e-6, "{difference}");
-    for ((line, path), logits) in printed.lines().zip(&pictures).zip(&expected) {
+    for ((line, path), logits) in printed.lines().zip(&images).zip(&expected) {
         let best = (0..10).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
         assert!(line.starts_with(&format!("{} {best} ", path.display())), "{line}");
     }
@@ -149,7 +149,7 @@ fn predict_gives_classes_and_probabilities() {
 }
 
 #[test]
-fn an_input_that_is_no_example_is_refused_with_a_sentence() {
+fn an_input_of_the_wrong_shape_is_rejected_with_a_message() {
     let folder = tempfile::tempdir().unwrap();
     let (_, model) = train(folder.path());
     let module = CModule::load(&model).unwrap();
@@ -187,7 +187,7 @@ fn parameters_have_hierarchical_names_and_can_be_trained_on() {
 }
 
 #[test]
-fn the_metadata_say_everything_about_the_model() {
+fn the_metadata_describe_the_model() {
     let folder = tempfile::tempdir().unwrap();
     let (trained, model) = train(folder.path());
     let (_, mut extra) =
@@ -269,7 +269,7 @@ fn the_weights_alone_are_written_under_pytorchs_names_and_to_the_same_bytes() {
 }
 
 #[test]
-fn an_export_that_makes_no_sense_is_refused_with_a_remedy() {
+fn an_invalid_export_is_rejected_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let (_, model) = train(folder.path());
     let output = folder.path().join("a.onnx");
@@ -289,7 +289,7 @@ fn an_export_that_makes_no_sense_is_refused_with_a_remedy() {
 }
 
 #[test]
-fn features_are_what_the_last_layer_makes_the_logits_of() {
+fn features_are_the_inputs_of_the_last_layer() {
     let folder = tempfile::tempdir().unwrap();
     for (name, head, width) in
         [("mlp", "fc2", 128), ("resnet9", "fc", 64), ("vit", "heads.head", 16), ("gru", "fc", 16)]

@@ -112,7 +112,7 @@ fn frozen_files_have_no_parameters_and_half_precision_has_half_the_size() {
 }
 
 #[test]
-fn a_variant_that_makes_no_sense_is_refused_with_a_remedy() {
+fn an_invalid_variant_is_rejected_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let out = train(folder.path(), "mlp", "");
     let frozen = folder.path().join("frozen.pt");

@@ -15,7 +15,7 @@ fn the_list_names_every_architecture_and_a_table_every_layer() {
 }
 
 #[test]
-fn a_table_has_models_of_its_own() {
+fn a_table_has_its_own_architectures() {
     let list = succeed(["models", "--input", "64"]);
     assert!(list.contains("\nmlp ") && !list.contains("resnet"), "{list}");
     let refused = run(["train", "--data", "iris", "--model", "cnn"]);

@@ -36,7 +36,7 @@ fn classes(model: &Path) -> Vec<String> {
 }
 
 #[test]
-fn compressed_models_work_alone_and_are_as_their_table_says() {
+fn compressed_models_match_the_compression_table() {
     let folder = tempfile::tempdir().unwrap();
     let run = cnn(folder.path());
     let said = succeed(["compress", text(&run), "--epochs", "3"]);
@@ -71,7 +71,7 @@ fn compressed_models_work_alone_and_are_as_their_table_says() {
 }
 
 #[test]
-fn the_same_run_is_compressed_to_the_same_bits() {
+fn compression_is_reproducible() {
     let folder = tempfile::tempdir().unwrap();
     let run = trained(folder.path(), &["--epochs", "4"]);
     let files = ["int8.pt", "prune-0.5.pt", "prune-0.5-int8.pt"];
@@ -83,7 +83,7 @@ fn the_same_run_is_compressed_to_the_same_bits() {
 }
 
 #[test]
-fn a_teacher_is_listened_to() {
+fn distillation_follows_the_teacher() {
     let folder = tempfile::tempdir().unwrap();
     let run = trained(folder.path(), &["--epochs", "2", "--model-options", "width=16"]);
     let teacher = folder.path().join("teacher");
@@ -115,7 +115,7 @@ fn agreement(teacher: &Path, student: &Path) -> f64 {
 }
 
 #[test]
-fn what_cannot_be_compressed_says_why() {
+fn models_that_cannot_be_compressed_are_rejected_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |arguments: &[&str], part: &str| {
         let output = run(["compress"].iter().chain(arguments));

@@ -7,7 +7,7 @@ use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
 #[test]
-fn a_model_says_what_is_in_it_and_computes_its_samples_again() {
+fn inspect_shows_the_contents_and_verifies_the_recorded_samples() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     succeed(["train", "--epochs", "2", "--out", text(&out)]);
@@ -44,7 +44,7 @@ fn changed(model: &Path, to: &Path, recorded: bool) {
 }
 
 #[test]
-fn a_changed_weight_is_found_and_a_foreign_file_is_called_code() {
+fn a_changed_weight_is_detected_and_a_foreign_file_is_called_code() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     succeed(["train", "--epochs", "1", "--out", text(&out)]);

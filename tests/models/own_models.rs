@@ -27,7 +27,7 @@ fn validation_accuracy(said: &str) -> f64 {
 }
 
 #[test]
-fn the_example_trains_a_rust_model_that_is_measured_like_any_other() {
+fn the_example_trains_and_evaluates_a_custom_rust_model() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let program = Path::new(env!("CARGO_BIN_EXE_cresset")).parent().unwrap().join("examples/own_model");
@@ -52,7 +52,7 @@ fn the_example_trains_a_rust_model_that_is_measured_like_any_other() {
 }
 
 #[test]
-fn a_model_that_reads_the_number_of_rows_is_not_exported() {
+fn a_model_that_depends_on_the_batch_size_is_not_exported() {
     let task = Task { input: InputShape(vec![1, 2, 2]), classes: 3 };
     let network = Network::of(&task, Device::Cpu, 1, |path| {
         let linear = nn::linear(path / "fc", 4, 3, nn::LinearConfig::default());
@@ -76,7 +76,7 @@ fn logged(run: impl FnOnce()) -> String {
 }
 
 #[test]
-fn a_model_that_decides_by_values_is_exported_with_a_warning_or_not_at_all() {
+fn a_model_with_data_dependent_control_flow_is_exported_with_a_warning_or_rejected() {
     let task = Task { input: InputShape(vec![4]), classes: 3 };
     let network = |limit: f64| {
         let network = Network::of(&task, Device::Cpu, 1, |path| {
@@ -103,7 +103,7 @@ fn a_model_that_decides_by_values_is_exported_with_a_warning_or_not_at_all() {
 }
 
 #[test]
-fn features_of_models_from_elsewhere_are_what_their_last_layer_is_given() {
+fn features_of_imported_models_are_the_inputs_of_their_last_layer() {
     let folder = tempfile::tempdir().unwrap();
     let file = foreign(folder.path(), 10);
     let (imported, own) = (folder.path().join("imported"), folder.path().join("own"));
@@ -128,7 +128,7 @@ fn features_of_models_from_elsewhere_are_what_their_last_layer_is_given() {
 }
 
 #[test]
-fn a_torchscript_file_trains_with_a_new_last_layer_and_goes_on_after_a_pause() {
+fn a_torchscript_file_trains_with_a_new_last_layer_and_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let file = foreign(folder.path(), 1000);
     let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name));
@@ -183,7 +183,7 @@ fn a_torchscript_file_trains_in_bfloat16_with_averages_and_frozen_layers() {
 }
 
 #[test]
-fn models_from_elsewhere_are_made_ready_for_many_calls_too() {
+fn imported_models_are_optimized_too() {
     let folder = tempfile::tempdir().unwrap();
     let (file, out) = (foreign(folder.path(), 10), folder.path().join("run"));
     succeed(["train", "--model", text(&file), "--epochs", "1", "--out", text(&out)]);

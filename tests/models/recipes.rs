@@ -34,7 +34,7 @@ fn every_recipe_trains_its_model() {
 }
 
 #[test]
-fn a_recipe_leaves_data_and_machine_to_the_command_line() {
+fn a_recipe_sets_neither_data_nor_hardware() {
     for recipe in recipes() {
         let file: toml::Table = std::fs::read_to_string(&recipe).unwrap().parse().unwrap();
         for option in ["data", "device", "threads", "seed"] {
@@ -44,7 +44,7 @@ fn a_recipe_leaves_data_and_machine_to_the_command_line() {
 }
 
 #[test]
-fn the_perceptron_is_right_about_most_digits() {
+fn the_mlp_recipe_classifies_most_digits_correctly() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let recipe = root().join("recipes/mlp.toml");

@@ -4,14 +4,14 @@ use crate::support::{self, run, stderr, succeed, text};
 use tch::Tensor;
 
 #[test]
-fn a_picture_is_explained_by_an_overlay_and_by_numbers() {
+fn an_image_is_explained_by_an_overlay_and_an_array() {
     let folder = tempfile::tempdir().unwrap();
-    let (pictures, out) = (folder.path().join("pictures"), folder.path().join("run"));
-    support::color_pictures(&pictures, 12);
+    let (images, out) = (folder.path().join("images"), folder.path().join("run"));
+    support::color_images(&images, 12);
     succeed([
         "train",
         "--data",
-        text(&pictures),
+        text(&images),
         "--model",
         "cnn",
         "--model-options",
@@ -20,12 +20,12 @@ fn a_picture_is_explained_by_an_overlay_and_by_numbers() {
         text(&out),
     ]);
     let (model, explained) = (out.join("model.pt"), folder.path().join("explained"));
-    let picture = pictures.join("red/1.png");
+    let image = images.join("red/1.png");
     for method in ["integrated-gradients", "smooth-grad", "grad-cam", "occlusion"] {
         let said = succeed([
             "explain",
             text(&model),
-            text(&picture),
+            text(&image),
             "--method",
             method,
             "--class",
@@ -34,7 +34,7 @@ fn a_picture_is_explained_by_an_overlay_and_by_numbers() {
             text(&explained),
         ]);
         let line: Vec<_> = said.lines().nth(1).unwrap().split(',').collect();
-        assert_eq!((line[0], line[1]), (text(&picture), "red"), "{said}");
+        assert_eq!((line[0], line[1]), (text(&image), "red"), "{said}");
         let overlay = image::open(explained.join(format!("1.{method}.png"))).unwrap();
         assert_eq!((overlay.width(), overlay.height()), (2 * 240 + 6, 240), "{method}");
         let numbers = Tensor::read_npy(explained.join(format!("1.{method}.npy"))).unwrap();
@@ -48,7 +48,7 @@ fn a_picture_is_explained_by_an_overlay_and_by_numbers() {
 }
 
 #[test]
-fn rows_of_a_file_have_files_of_their_own_up_to_the_limit() {
+fn each_row_of_a_file_has_an_explanation_file_up_to_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let (out, explained) = (folder.path().join("run"), folder.path().join("explained"));
     succeed(["train", "--epochs", "2", "--out", text(&out)]);

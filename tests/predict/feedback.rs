@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::samples::{Digits, correction, inverted};
 use crate::support::{self, assert_same_bits, run, stderr, succeed, text, train_once};
-use cresset::feedback::{Correction, NewInput, Writer};
+use cresset::feedback::{Correction, FeedbackWriter, NewInput};
 
 const FIXED: [&str; 4] = ["--threads", "1", "--device", "cpu"];
 
@@ -57,11 +57,11 @@ fn a_model_learns_inputs_of_a_new_kind_keeps_the_old_ones_and_is_promoted() {
     let shown = succeed(fine_tune(&old, &set, &new, &["--promote", "--epochs", "30"]));
     assert!(shown.contains("corrections: 49 for training, ×7; 11 for validation"), "{shown}");
 
-    let (held_out_before, held_out_after) = accuracies(&shown, "validation set");
+    let (validation_before, validation_after) = accuracies(&shown, "validation set");
     let told = |model: &Path| cresset::predict::metadata(model).unwrap();
     let accuracy = |model: &Path| 100. * told(model).metrics.validation["accuracy"].as_f64().unwrap();
-    assert!((held_out_after - accuracy(&new.join("model.pt"))).abs() < 0.01, "{shown}");
-    assert!(held_out_after > held_out_before - 1., "{shown}");
+    assert!((validation_after - accuracy(&new.join("model.pt"))).abs() < 0.01, "{shown}");
+    assert!(validation_after > validation_before - 1., "{shown}");
     let (kept_before, kept_after) = accuracies(&shown, "corrections, validation");
     assert!(kept_before < 40. && kept_after > kept_before + 30., "{shown}");
     assert!(accuracies(&shown, "corrections, training").1 > 95., "{shown}");
@@ -72,7 +72,7 @@ fn a_model_learns_inputs_of_a_new_kind_keeps_the_old_ones_and_is_promoted() {
     assert!(control_kept < 40., "{shown}");
     assert!(new.join("control/model.pt").is_file());
 
-    // Classes, preprocessing and held-out rows are those of the old run.
+    // Classes, preprocessing and validation rows are those of the old run.
     assert!(shown.contains("promoted: "), "{shown}");
     assert_eq!(validation(&new), validation(&old));
     assert_eq!(std::fs::read(old.join("model.previous.pt")).unwrap(), before);
@@ -85,7 +85,7 @@ fn a_model_learns_inputs_of_a_new_kind_keeps_the_old_ones_and_is_promoted() {
 }
 
 #[test]
-fn a_poisoned_set_is_refused_and_nothing_is_replaced() {
+fn harmful_corrections_are_refused_and_no_model_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let (old, set, new) = (trained(folder.path()), folder.path().join("feedback"), folder.path().join("new"));
     corrections(&set, 0..900, |value| value, |class| (class + 1) % 10);
@@ -107,11 +107,11 @@ fn a_poisoned_set_is_refused_and_nothing_is_replaced() {
 
 /// A drawn 1 that somebody took for a 7, among corrections that are right.
 #[test]
-fn a_correction_that_the_training_data_deny_waits_until_it_is_confirmed() {
+fn a_correction_that_contradicts_the_training_data_waits_until_it_is_confirmed() {
     let folder = tempfile::tempdir().unwrap();
     let (old, set) = (trained(folder.path()), folder.path().join("feedback"));
     let stroke: Vec<f32> = (0..64).map(|pixel| if matches!(pixel % 8, 3 | 4) { 15. } else { 0. }).collect();
-    let writer = Writer::new(&set).unwrap();
+    let writer = FeedbackWriter::new(&set).unwrap();
     let add = |id: &str| {
         let fill = |input| correction(id, input, 7);
         writer.add(NewInput::Values(&stroke), fill, id).unwrap();
@@ -155,7 +155,7 @@ fn a_correction_that_the_training_data_deny_waits_until_it_is_confirmed() {
 }
 
 #[test]
-fn few_corrections_count_and_are_all_learned_from() {
+fn a_few_corrections_are_all_learned() {
     let folder = tempfile::tempdir().unwrap();
     let (old, set, new) = (trained(folder.path()), folder.path().join("feedback"), folder.path().join("new"));
     corrections(&set, 100..104, inverted, same);
@@ -166,7 +166,7 @@ fn few_corrections_count_and_are_all_learned_from() {
 }
 
 #[test]
-fn a_run_finds_its_corrections_again_when_the_set_has_grown() {
+fn a_resumed_run_reads_the_same_corrections_from_a_larger_set() {
     let folder = tempfile::tempdir().unwrap();
     let (old, set) = (trained(folder.path()), folder.path().join("feedback"));
     corrections(&set, 0..20, inverted, same);
@@ -194,10 +194,10 @@ fn a_run_finds_its_corrections_again_when_the_set_has_grown() {
 }
 
 #[test]
-fn pictures_are_corrections_too_and_those_of_the_held_out_part_are_left_out() {
+fn images_can_be_corrected_and_those_of_the_validation_set_are_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let photos = folder.path().join("photos");
-    support::color_pictures(&photos, 10);
+    support::color_images(&photos, 10);
     let old = folder.path().join("run");
     succeed(
         ["train", "--data", text(&photos), "--model", "cnn", "--epochs", "1", "--out", text(&old)]
@@ -205,7 +205,7 @@ fn pictures_are_corrections_too_and_those_of_the_held_out_part_are_left_out() {
             .chain(&FIXED),
     );
     let set = folder.path().join("feedback");
-    let writer = Writer::new(&set).unwrap();
+    let writer = FeedbackWriter::new(&set).unwrap();
     let add = |id: &str, bytes: &[u8], class: &str| {
         let fill = |input| Correction { correction: class.to_string(), ..correction(id, input, 0) };
         writer.add(NewInput::Image(bytes, "png"), fill, id).unwrap();
@@ -214,7 +214,7 @@ fn pictures_are_corrections_too_and_those_of_the_held_out_part_are_left_out() {
     let yellow = image::RgbImage::from_fn(50, 30, |x, y| image::Rgb([200, 200 + ((x * y) % 50) as u8, 20]));
     yellow.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     add("yellow", bytes.get_ref(), "green");
-    add("broken", b"no picture", "green");
+    add("broken", b"no image", "green");
     let example = validation(&old)[0].split(',').next().unwrap().to_string();
     add("heldout", &std::fs::read(photos.join(&example)).unwrap(), "blue");
     let new = folder.path().join("new");
@@ -228,7 +228,7 @@ fn pictures_are_corrections_too_and_those_of_the_held_out_part_are_left_out() {
 }
 
 #[test]
-fn what_does_not_go_together_is_refused() {
+fn conflicting_options_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let old = trained(folder.path());
     let set = folder.path().join("feedback");
@@ -244,7 +244,8 @@ fn what_does_not_go_together_is_refused() {
     );
     corrections(&set, 0..5, inverted, same);
     let both = ["train", "--from", text(&old), "--feedback", text(&set)];
-    for (option, value) in [("--seed", "3"), ("--model", "cnn"), ("--held-out", "0.5"), ("--data", "iris")] {
+    for (option, value) in [("--seed", "3"), ("--model", "cnn"), ("--validation", "0.5"), ("--data", "iris")]
+    {
         refused(&[&both[..], &[option, value]].concat(), "cannot be changed with --from");
     }
     refused(&["train", "--promote"], "--from");

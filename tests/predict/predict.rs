@@ -13,8 +13,8 @@ fn model(folder: &Path) -> PathBuf {
     run.join("model.pt")
 }
 
-/// Row `index` of the digits as a picture, 255 for the full ink of 16, and its label.
-fn picture(folder: &Path, index: usize, side: u32) -> (PathBuf, String) {
+/// Row `index` of the digits as an image, 255 for the full ink of 16, and its label.
+fn image(folder: &Path, index: usize, side: u32) -> (PathBuf, String) {
     let digits = std::fs::read_to_string(root().join("data/digits.csv")).unwrap();
     let cells: Vec<u32> =
         digits.lines().nth(index).unwrap().split(',').map(|cell| cell.parse().unwrap()).collect();
@@ -25,7 +25,7 @@ fn picture(folder: &Path, index: usize, side: u32) -> (PathBuf, String) {
 }
 
 #[test]
-fn rows_become_csv_with_the_top_classes() {
+fn predictions_are_csv_with_the_top_k_classes() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path());
     let rows = support::unlabelled_digits(folder.path(), 5);
@@ -44,7 +44,7 @@ fn rows_become_csv_with_the_top_classes() {
 }
 
 #[test]
-fn a_label_behind_the_values_is_passed_over() {
+fn a_label_column_is_ignored_in_prediction() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path());
     let labelled = succeed(["predict", text(&model), "data/digits.csv"]);
@@ -58,16 +58,15 @@ fn a_label_behind_the_values_is_passed_over() {
 }
 
 #[test]
-fn pictures_of_any_size_are_classified() {
+fn images_of_any_size_are_classified() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path());
     for side in [8, 64] {
-        let (pictures, labels): (Vec<_>, Vec<_>) = (0..10).map(|i| picture(folder.path(), i, side)).unzip();
-        let arguments = ["predict", text(&model), "--output", "jsonl"]
-            .into_iter()
-            .chain(pictures.iter().map(|p| text(p)));
+        let (images, labels): (Vec<_>, Vec<_>) = (0..10).map(|i| image(folder.path(), i, side)).unzip();
+        let arguments =
+            ["predict", text(&model), "--output", "jsonl"].into_iter().chain(images.iter().map(|p| text(p)));
         let printed = succeed(arguments);
-        let found = printed.lines().zip(&pictures).map(|(line, path)| {
+        let found = printed.lines().zip(&images).map(|(line, path)| {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
             assert_eq!(line["input"], text(path));
             line["predictions"][0]["class"].as_str().unwrap().to_string()
@@ -78,7 +77,7 @@ fn pictures_of_any_size_are_classified() {
 }
 
 #[test]
-fn evaluation_of_a_run_repeats_its_held_out_accuracy() {
+fn eval_reproduces_the_validation_accuracy_of_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let trained = succeed(["train", "--out", text(&run)]);
@@ -103,7 +102,7 @@ fn evaluation_of_a_run_repeats_its_held_out_accuracy() {
 }
 
 #[test]
-fn a_model_made_ready_for_many_calls_gives_the_same_logits_up_to_rounding() {
+fn an_optimized_model_gives_the_same_logits_up_to_rounding() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("cnn");
     succeed(["train", "--model", "cnn", "--model-options", "width=8", "--epochs", "1", "--out", text(&run)]);
@@ -132,7 +131,7 @@ fn a_model_made_ready_for_many_calls_gives_the_same_logits_up_to_rounding() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path());
     let command =
@@ -143,7 +142,7 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
-fn eval_writes_its_figures_for_programs_and_spreadsheets() {
+fn eval_writes_its_metrics_as_json_and_csv() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     succeed(["train", "--epochs", "2", "--out", text(&out)]);
@@ -168,7 +167,7 @@ fn eval_writes_its_figures_for_programs_and_spreadsheets() {
 }
 
 #[test]
-fn views_of_a_picture_are_averaged_the_same_way_each_time() {
+fn test_time_augmentation_is_deterministic() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     succeed(["train", "--augment", "affine=8:0.05", "--out", text(&out)]);

@@ -21,9 +21,9 @@ fn digits() -> Vec<String> {
     digits.lines().map(|line| line.rsplit_once(',').unwrap().0.to_string()).collect()
 }
 
-/// So many of the digits as pictures, `folder/sub/0000.png` and so on, and the odd ones one folder further down.
-fn pictures(folder: &Path, count: usize) -> Vec<PathBuf> {
-    let picture = |(index, row): (usize, &String)| {
+/// So many of the digits as images, `folder/sub/0000.png` and so on, and the odd ones one folder further down.
+fn images(folder: &Path, count: usize) -> Vec<PathBuf> {
+    let image = |(index, row): (usize, &String)| {
         let cells: Vec<u32> = row.split(',').map(|cell| cell.parse().unwrap()).collect();
         let path = folder.join(["even", "odd/deep"][index % 2]).join(format!("{index:04}.png"));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -31,7 +31,7 @@ fn pictures(folder: &Path, count: usize) -> Vec<PathBuf> {
         GrayImage::from_fn(8, 8, shade).save(&path).unwrap();
         path
     };
-    digits().iter().take(count).enumerate().map(picture).collect()
+    digits().iter().take(count).enumerate().map(image).collect()
 }
 
 /// Runs `cresset` with `input` on its standard input.
@@ -58,7 +58,7 @@ fn files_folders_patterns_tables_and_standard_input_keep_their_order() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path());
     let shown = folder.path().join("shown");
-    let all = pictures(&shown, 12);
+    let all = images(&shown, 12);
     let table = support::unlabelled_digits(folder.path(), 3);
     let (pattern, odd) = (shown.join("e*/*[02468].png"), shown.join("odd"));
     let inputs = [text(&all[7]), text(&odd), "-", text(&pattern), text(&table), text(&all[0])];
@@ -83,10 +83,10 @@ fn files_folders_patterns_tables_and_standard_input_keep_their_order() {
 }
 
 #[test]
-fn lists_of_paths_come_from_files_and_from_standard_input() {
+fn lists_of_paths_are_read_from_files_and_standard_input() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path());
-    let all = pictures(&folder.path().join("shown"), 6);
+    let all = images(&folder.path().join("shown"), 6);
     let list = all.iter().rev().map(|path| text(path).to_string() + "\n").collect::<String>();
     let from_pipe = run_with(&["predict", text(&model), "--paths-from", "-"], &list);
     let path = folder.path().join("list.txt");
@@ -116,7 +116,7 @@ fn a_bad_input_in_the_middle_is_a_row_with_its_error_and_the_others_are_classifi
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path());
     let shown = folder.path().join("shown");
-    let all = pictures(&shown, 8);
+    let all = images(&shown, 8);
     let sound = rows(&run(["predict", text(&model), text(&shown)]));
     let whole = std::fs::read(&all[4]).unwrap();
     std::fs::write(&all[4], &whole[..whole.len() / 2]).unwrap();
@@ -179,7 +179,7 @@ fn results_are_written_while_standard_input_is_still_open() {
 }
 
 #[test]
-fn a_reader_that_goes_away_while_standard_input_is_open_ends_the_program() {
+fn a_closed_pipe_ends_the_program_while_standard_input_is_open() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path());
     let mut child = cresset()
@@ -196,7 +196,7 @@ fn a_reader_that_goes_away_while_standard_input_is_open_ends_the_program() {
 }
 
 #[test]
-fn embeddings_stand_in_the_order_of_the_inputs_and_are_nan_for_a_bad_one() {
+fn embeddings_are_in_the_order_of_the_inputs_and_nan_for_a_bad_one() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path());
     let (table, npy) = (folder.path().join("t.csv"), folder.path().join("e.npy"));
@@ -243,11 +243,11 @@ fn the_probabilities_of_all_classes_sum_to_1() {
 }
 
 #[test]
-fn results_have_the_same_bits_for_any_number_of_threads_and_hardly_differ_one_by_one() {
+fn results_are_bit_identical_for_any_number_of_threads_and_close_for_single_inputs() {
     let folder = tempfile::tempdir().unwrap();
     let path = model(folder.path());
     let shown = folder.path().join("shown");
-    pictures(&shown, 100);
+    images(&shown, 100);
     let classifier = Classifier::load_on(&path, Device::Cpu).unwrap();
     let digits = support::root().join("data/digits.csv");
     let probabilities = |threads, size| -> Vec<f64> {

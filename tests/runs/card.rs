@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use crate::support::yaml::yaml;
-use crate::support::{color_pictures, run, stderr, succeed, text};
+use crate::support::{color_images, run, stderr, succeed, text};
 use serde_json::{Value, json};
 
 /// The front matter of a card, and what is below it.
@@ -27,7 +27,7 @@ fn json_of(arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn a_card_has_every_section_and_the_figures_of_eval() {
+fn a_card_has_every_section_and_the_metrics_of_eval() {
     let folder = tempfile::tempdir().unwrap();
     for (data, task) in [
         ("iris", "tabular-classification"),
@@ -98,7 +98,7 @@ fn a_card_has_every_section_and_the_figures_of_eval() {
 }
 
 #[test]
-fn what_people_state_is_in_the_card_and_nothing_else_is_claimed() {
+fn a_card_contains_the_stated_fields_and_claims_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let out = trained(folder.path(), "iris", &["--epochs", "1"]);
     let about = folder.path().join("about.toml");
@@ -142,9 +142,9 @@ fn what_people_state_is_in_the_card_and_nothing_else_is_claimed() {
     assert!(says.contains("about.toml, line 2: unknown field `contakt`; did you mean `contact`?"), "{says}");
 }
 
-/// 260 rows: x tells the label, but of the 40 held-out rows of m each fourth has the other one. The last 5 are of z.
+/// 260 rows: x tells the label, but of the 40 validation rows of m each fourth has the other one. The last 5 are of z.
 fn table(folder: &Path) -> (PathBuf, PathBuf) {
-    let (path, validation) = (folder.join("people.csv"), folder.join("held-out.txt"));
+    let (path, validation) = (folder.join("people.csv"), folder.join("validation.txt"));
     let mut rows = "x,sex,age,label\n".to_string();
     for row in 0..260 {
         let side = row % 2;
@@ -166,12 +166,12 @@ fn table(folder: &Path) -> (PathBuf, PathBuf) {
 }
 
 #[test]
-fn figures_of_groups_are_those_worked_out_by_hand() {
+fn group_metrics_match_a_manual_calculation() {
     let folder = tempfile::tempdir().unwrap();
     let (path, validation) = table(folder.path());
     let out = folder.path().join("run");
     let options =
-        ["--ignore", "sex,age", "--held-out-list", text(&validation), "--epochs", "20", "--lr", "0.01"];
+        ["--ignore", "sex,age", "--validation-list", text(&validation), "--epochs", "20", "--lr", "0.01"];
     succeed(["train", "--data", text(&path), "--out", text(&out)].iter().chain(&options));
     let figures = json_of(&[text(&out), "--group-by", "sex"]);
     let groups = &figures["groups"];
@@ -246,16 +246,16 @@ fn figures_of_groups_are_those_worked_out_by_hand() {
 }
 
 #[test]
-fn pictures_are_grouped_by_a_file() {
+fn images_are_grouped_by_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let photos = folder.path().join("photos");
-    color_pictures(&photos, 20);
+    color_images(&photos, 20);
     let out = folder.path().join("run");
     succeed([
         "train",
         "--data",
         text(&photos),
-        "--held-out",
+        "--validation",
         "0.5",
         "--epochs",
         "2",
@@ -283,7 +283,7 @@ fn pictures_are_grouped_by_a_file() {
 }
 
 #[test]
-fn test_rows_are_measured_too() {
+fn the_test_set_is_evaluated_too() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("test.txt");
     std::fs::write(&list, (0..300).map(|row| format!("{row}\n")).collect::<String>()).unwrap();

@@ -39,7 +39,7 @@ fn some_runs(folder: &Path) {
 }
 
 #[test]
-fn runs_are_listed_sorted_and_filtered_by_any_option_and_figure() {
+fn runs_are_listed_sorted_and_filtered_by_any_option_and_metric() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     some_runs(path);
@@ -72,7 +72,7 @@ fn runs_are_listed_sorted_and_filtered_by_any_option_and_figure() {
 }
 
 #[test]
-fn what_is_no_run_is_left_out_with_a_note() {
+fn folders_that_are_not_runs_are_skipped_with_a_note() {
     let folder = tempfile::tempdir().unwrap();
     some_runs(folder.path());
     let output = run(["runs", text(folder.path())]);
@@ -86,7 +86,7 @@ fn what_is_no_run_is_left_out_with_a_note() {
 }
 
 #[test]
-fn columns_and_metrics_that_there_are_not_are_refused_with_the_nearest_name() {
+fn unknown_columns_and_metrics_are_rejected_with_the_closest_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = text(folder.path());
     assert!(refused(&run(["runs", path, "--filter", "acuracy>0.9"])).contains("did you mean `accuracy`?"));
@@ -98,7 +98,7 @@ fn columns_and_metrics_that_there_are_not_are_refused_with_the_nearest_name() {
 }
 
 #[test]
-fn a_cross_validation_is_one_row_with_its_spread_and_its_folds_if_wanted() {
+fn a_cross_validation_is_one_row_with_its_standard_deviation_and_its_folds_on_request() {
     let folder = tempfile::tempdir().unwrap();
     train(folder.path(), "folds", &["--data", "iris", "--folds", "3", "--epochs", "2"]);
     let [parent] = &json(folder.path(), &[])[..] else { panic!("there is one row") };
@@ -112,7 +112,7 @@ fn a_cross_validation_is_one_row_with_its_spread_and_its_folds_if_wanted() {
 }
 
 #[test]
-fn two_runs_on_the_same_rows_are_compared_by_mcnemars_test() {
+fn two_runs_on_the_same_validation_set_are_compared_by_mcnemars_test() {
     let folder = tempfile::tempdir().unwrap();
     let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
     train(folder.path(), "a", &["--epochs", "1"]);
@@ -139,7 +139,7 @@ fn two_runs_on_the_same_rows_are_compared_by_mcnemars_test() {
 }
 
 #[test]
-fn rows_held_out_of_both_are_compared_and_other_data_is_not() {
+fn runs_are_compared_on_common_validation_examples_and_not_on_different_data() {
     let folder = tempfile::tempdir().unwrap();
     let [a, b, iris] = ["a", "b", "iris"].map(|name| folder.path().join(name));
     train(folder.path(), "a", &["--epochs", "1"]);

@@ -28,7 +28,7 @@ def histogram(tag):
     }
 
 
-def picture(tag):
+def image(tag):
     last = events.Images(tag)[-1]
     pixels = Image.open(io.BytesIO(last.encoded_image_string))
     assert pixels.size == (last.width, last.height)
@@ -54,7 +54,7 @@ json.dump(
     {
         "scalars": {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags["scalars"]},
         "histograms": {tag: histogram(tag) for tag in tags["histograms"]},
-        "pictures": {tag: picture(tag) for tag in tags["images"]},
+        "images": {tag: image(tag) for tag in tags["images"]},
         "options": {name: getattr(value, value.WhichOneof("kind")) for name, value in options.items()},
         "metrics": [metric.name.tag for metric in experiment.metric_infos],
         "status": api_pb2.Status.Name(end.status),

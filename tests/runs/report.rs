@@ -42,7 +42,7 @@ fn photos(folder: &Path, classes: &[&str], each: usize) {
 }
 
 #[test]
-fn the_page_of_the_digits_holds_every_section_and_fetches_nothing() {
+fn the_report_of_the_digits_has_every_section_and_no_external_resources() {
     let folder = tempfile::tempdir().unwrap();
     let (path, html) = page(folder.path(), "run", &["--epochs", "3", "--augment", "digits"]);
     for title in [
@@ -60,7 +60,7 @@ fn the_page_of_the_digits_holds_every_section_and_fetches_nothing() {
     ] {
         assert!(html.contains(&format!("<h2>{title}</h2>")), "{title} is missing");
     }
-    // As many curves' points as epochs, and a mistake with its picture and what was seen in it.
+    // As many curves' points as epochs, and a mistake with its image and what was seen in it.
     assert!(html.contains("data-points=\"1,") && html.matches("class=\"pair\"").count() > 3);
     assert!(html.contains("augment = &quot;digits&quot;"), "the options that differ are missing");
     let fetched = ["http:", "https:", "src=\"/", "url(", "@import", "<link"];
@@ -75,7 +75,7 @@ fn the_page_of_the_digits_holds_every_section_and_fetches_nothing() {
 }
 
 #[test]
-fn a_table_shows_which_columns_misled_the_model() {
+fn the_report_of_a_table_shows_the_columns_behind_each_error() {
     let folder = tempfile::tempdir().unwrap();
     let (_, html) = page(folder.path(), "run", &["--data", "iris", "--epochs", "3"]);
     assert!(
@@ -104,7 +104,7 @@ fn names_from_the_data_stay_text() {
 }
 
 #[test]
-fn photographs_and_many_classes_stay_below_two_megabytes() {
+fn a_report_with_photos_and_many_classes_stays_below_two_megabytes() {
     let folder = tempfile::tempdir().unwrap();
     photos(&folder.path().join("photos"), &["red", "green", "blue"], 24);
     let data = folder.path().join("photos");
@@ -120,7 +120,7 @@ fn photographs_and_many_classes_stay_below_two_megabytes() {
         "--lr",
         "0.00001",
     ];
-    let more = ["--image-size", "96", "--held-out", "0.5", "--augment", "photos"];
+    let more = ["--image-size", "96", "--validation", "0.5", "--augment", "photos"];
     let (_, html) = page(folder.path(), "photographs", &[&options[..], &more[..]].concat());
     assert!(html.matches("data:image/jpeg").count() > 20, "no photographs");
 
@@ -132,7 +132,7 @@ fn photographs_and_many_classes_stay_below_two_megabytes() {
 }
 
 #[test]
-fn a_run_without_a_model_has_no_page() {
+fn a_run_without_a_model_has_no_report() {
     let folder = tempfile::tempdir().unwrap();
     let (path, _) = page(folder.path(), "run", &["--epochs", "1"]);
     let out = path.parent().unwrap();
@@ -144,7 +144,7 @@ fn a_run_without_a_model_has_no_page() {
 }
 
 #[test]
-fn programs_write_the_page_too() {
+fn the_library_writes_the_report_too() {
     let folder = tempfile::tempdir().unwrap();
     let (path, _) = page(folder.path(), "run", &["--epochs", "1"]);
     let report = Report::of(&RunFolder::open(path.parent().unwrap()).unwrap(), Device::Cpu).unwrap();
@@ -153,14 +153,14 @@ fn programs_write_the_page_too() {
 
 #[test]
 #[ignore = "needs ChromeDriver: make test-browser"]
-fn the_page_is_seen_at_the_width_of_a_phone_and_of_a_desk_light_and_dark() {
+fn the_report_renders_on_phones_and_desktops_in_light_and_dark_mode() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = root().join("recipes/mlp.toml");
     let (digits, _) =
         page(folder.path(), "digits", &["--config", text(&recipe), "--data", "digits", "--epochs", "8"]);
     let (iris, _) = page(folder.path(), "iris", &["--data", "iris", "--epochs", "5"]);
-    let pictures = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("report");
-    std::fs::create_dir_all(&pictures).unwrap();
+    let images = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("report");
+    std::fs::create_dir_all(&images).unwrap();
     for (name, path) in [("digits", &digits), ("iris", &iris)] {
         for (width, height, is_phone, scheme) in [
             (390, 844, true, "light"),
@@ -183,9 +183,9 @@ fn the_page_is_seen_at_the_width_of_a_phone_and_of_a_desk_light_and_dark() {
             browser.type_into(".plot svg", "\u{e012}");
             let shown = browser.text(".plot output");
             assert!(shown.starts_with("epoch ") && shown.contains("validation 0."), "{shown}");
-            browser.photograph(&pictures.join(format!("{name}-{width}-{scheme}.png")));
+            browser.photograph(&images.join(format!("{name}-{width}-{scheme}.png")));
             browser.value("document.querySelector('#most-confident-errors').scrollIntoView()");
-            browser.photograph(&pictures.join(format!("{name}-{width}-{scheme}-mistakes.png")));
+            browser.photograph(&images.join(format!("{name}-{width}-{scheme}-mistakes.png")));
             assert_eq!(browser.complaints(), [""; 0]);
         }
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::{self, stderr, succeed, text};
 use serde_json::Value;
 
-/// What TensorBoard reads in a folder: an object of scalars, histograms, pictures and hyper-parameters.
+/// What TensorBoard reads in a folder: an object of scalars, histograms, images and hyper-parameters.
 fn read(run: &Path) -> Value {
     let python = std::env::var("CRESSET_PYTHON_TENSORBOARD").expect("set by `make test`");
     let script = support::root().join("tests/runs/read_events.py");
@@ -60,11 +60,11 @@ fn scalars_histograms_the_confusion_matrix_and_options_are_read_back() {
     assert_eq!(weights["last_limit"], weights["max"]);
 
     // Ten classes with cells of 32 pixels; the first cell is as dark as class 0 is recognised.
-    let picture = &found["pictures"]["confusion/held_out"];
-    assert_eq!(picture["size"], serde_json::json!([320, 320]));
-    assert!(picture["corner"].as_array().unwrap()[0].as_u64().unwrap() < 60, "{picture}");
-    assert_eq!(picture["beside"], serde_json::json!([255, 255, 255]));
-    assert!(picture["text"].as_str().unwrap().contains("columns: predicted classes: 0, 1, 2"));
+    let image = &found["images"]["confusion/held_out"];
+    assert_eq!(image["size"], serde_json::json!([320, 320]));
+    assert!(image["corner"].as_array().unwrap()[0].as_u64().unwrap() < 60, "{image}");
+    assert_eq!(image["beside"], serde_json::json!([255, 255, 255]));
+    assert!(image["text"].as_str().unwrap().contains("columns: predicted classes: 0, 1, 2"));
 
     let options = &found["options"];
     assert_eq!(
@@ -78,7 +78,7 @@ fn scalars_histograms_the_confusion_matrix_and_options_are_read_back() {
 
 #[test]
 #[ignore = "needs TensorBoard: make test"]
-fn a_run_that_goes_on_has_each_epoch_once() {
+fn a_resumed_run_has_each_epoch_once() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     succeed(["train", "--epochs", "2", "--tensorboard", "--out", text(&run)]);

@@ -9,7 +9,7 @@ use crate::support::{cresset, stderr, text};
 const TOKEN: &str = "0123456789abcdef0123";
 
 #[test]
-fn beyond_this_machine_a_token_is_needed_to_start_and_to_ask() {
+fn a_server_for_other_machines_requires_a_token() {
     let folder = tempfile::tempdir().unwrap();
     let run = digits_run(folder.path(), &["--epochs", "1"]);
     let serve = || {
@@ -57,7 +57,7 @@ fn beyond_this_machine_a_token_is_needed_to_start_and_to_ask() {
 }
 
 #[test]
-fn on_this_machine_other_web_sites_are_kept_out() {
+fn requests_from_other_web_sites_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&digits_run(folder.path(), &["--epochs", "1"]), &[]);
     let mut connection = server.connect();
@@ -78,7 +78,7 @@ fn on_this_machine_other_web_sites_are_kept_out() {
 }
 
 #[test]
-fn what_cannot_be_served_is_said_at_the_start() {
+fn invalid_models_are_reported_at_startup() {
     let folder = tempfile::tempdir().unwrap();
     let run = digits_run(folder.path(), &["--epochs", "1"]);
     let server = Server::start(&run, &[]);

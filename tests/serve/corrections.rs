@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cresset::feedback::{self, Input};
+use cresset::feedback::{self, CorrectedInput};
 use serde_json::{Value, json};
 
 use crate::fixtures::{digits, digits_run};
@@ -16,7 +16,7 @@ fn correction(of: Value, correction: &str, sha256: &Value) -> Value {
 }
 
 #[test]
-fn a_correction_is_kept_with_its_input_and_outlives_a_killed_server() {
+fn a_correction_is_stored_with_its_input_and_survives_a_killed_server() {
     let folder = tempfile::tempdir().unwrap();
     let run = digits_run(folder.path(), &["--epochs", "1"]);
     let server = Server::start(&run, &[]);
@@ -26,9 +26,9 @@ fn a_correction_is_kept_with_its_input_and_outlives_a_killed_server() {
     image::GrayImage::new(9, 9).write_to(&mut png, image::ImageFormat::Png).unwrap();
     let png = png.into_inner();
 
-    let with_picture =
+    let with_image =
         correction(json!({ "image": STANDARD.encode(&png), "model_version": "v2" }), "7", &sha256);
-    let kept = connection.post("/v1/feedback", &with_picture).granted();
+    let kept = connection.post("/v1/feedback", &with_image).granted();
     let with_values = correction(json!({ "values": digits(1)[0] }), "3", &sha256);
     assert_eq!(connection.post("/v1/feedback", &with_values).granted()["corrections"], 2);
     // Nothing is waited for: an answer of 200 is enough.
@@ -50,11 +50,11 @@ fn a_correction_is_kept_with_its_input_and_outlives_a_killed_server() {
         (first.model_version.as_deref(), Some(first.model_sha256.as_str())),
         (Some("v2"), sha256.as_str())
     );
-    let picture = first.input.picture(&run.join("feedback")).unwrap();
-    assert_eq!(std::fs::read(&picture).unwrap(), png);
-    assert_eq!(first.input, Input::Image(format!("inputs/{}.png", first.id)));
+    let image = first.input.image_path(&run.join("feedback")).unwrap();
+    assert_eq!(std::fs::read(&image).unwrap(), png);
+    assert_eq!(first.input, CorrectedInput::Image(format!("inputs/{}.png", first.id)));
     let values: Vec<f32> = digits(1)[0].iter().map(|value| *value as f32).collect();
-    assert_eq!(set.corrections[1].input, Input::Values(values));
+    assert_eq!(set.corrections[1].input, CorrectedInput::Values(values));
 
     // A new server goes on with the set.
     let server = Server::start(&run, &[]);
@@ -62,7 +62,7 @@ fn a_correction_is_kept_with_its_input_and_outlives_a_killed_server() {
 }
 
 #[test]
-fn what_teaches_nothing_is_refused_and_leaves_nothing() {
+fn invalid_corrections_are_rejected_and_not_stored() {
     let folder = tempfile::tempdir().unwrap();
     let run = digits_run(folder.path(), &["--epochs", "1"]);
     let set = folder.path().join("elsewhere");
@@ -93,7 +93,7 @@ fn what_teaches_nothing_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn a_set_that_cannot_be_written_is_an_error_that_is_answered() {
+fn a_feedback_set_that_cannot_be_written_is_an_error_response() {
     let folder = tempfile::tempdir().unwrap();
     let run = digits_run(folder.path(), &["--epochs", "1"]);
     let set = folder.path().join("set");

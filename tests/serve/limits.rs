@@ -8,7 +8,7 @@ use crate::fixtures::{digits, digits_run};
 use crate::support::server::Server;
 
 /// A PNG of one colour, which says that it is as large.
-fn picture(width: u32, height: u32) -> Vec<u8> {
+fn image(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::GrayImage::new(width, height).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
     bytes.into_inner()
@@ -23,11 +23,11 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn what_is_no_input_is_refused_with_the_reason() {
+fn invalid_inputs_are_rejected_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&digits_run(folder.path(), &["--epochs", "1"]), &[]);
     let mut connection = server.connect();
-    let mut damaged = picture(20, 20);
+    let mut damaged = image(20, 20);
     let middle = damaged.len() / 2;
     damaged.truncate(middle);
     let bodies: [(&str, &[u8], u16, &str); 18] = [
@@ -77,7 +77,7 @@ fn what_is_no_input_is_refused_with_the_reason() {
 }
 
 #[test]
-fn what_is_too_large_is_refused_before_it_is_decoded() {
+fn large_inputs_are_rejected_before_decoding() {
     let folder = tempfile::tempdir().unwrap();
     let run = digits_run(folder.path(), &["--epochs", "1"]);
     let server = Server::start(&run, &["--max-body", "40000", "--max-rows", "3", "--max-pixels", "10000"]);
@@ -88,14 +88,14 @@ fn what_is_too_large_is_refused_before_it_is_decoded() {
     let csv = rows.iter().map(|row| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",") + "\n");
     let csv = csv.collect::<String>();
     connection.ask("POST", "/v1/predict", &[("Content-Type", "text/csv")], csv.as_bytes()).refused(413);
-    let large = picture(4000, 3);
+    let large = image(4000, 3);
     let said = connection.ask("POST", "/v1/predict", &[("Content-Type", "image/png")], &large).refused(413);
     assert!(said.contains("4000 × 3 pixels"), "{said}");
     connection.post("/v1/predict", &json!({ "image": STANDARD.encode(&large) })).refused(413);
-    connection.post("/v1/predict", &json!({ "image": STANDARD.encode(picture(100, 100)) })).granted();
+    connection.post("/v1/predict", &json!({ "image": STANDARD.encode(image(100, 100)) })).granted();
 
-    // Also where a picture claims more than is ever decoded: the header alone is looked at.
-    let mut claims = picture(1, 1);
+    // Also where an image claims more than is ever decoded: the header alone is looked at.
+    let mut claims = image(1, 1);
     claims[16..24].copy_from_slice(&[0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0]);
     let checksum = crc32(&claims[12..29]).to_be_bytes();
     claims[29..33].copy_from_slice(&checksum);
@@ -139,7 +139,7 @@ fn what_is_too_large_is_refused_before_it_is_decoded() {
 }
 
 #[test]
-fn a_client_that_sends_too_much_is_told_when_to_come_again() {
+fn a_client_over_its_rate_limit_gets_retry_after() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&digits_run(folder.path(), &["--epochs", "1"]), &["--rate", "3"]);
     let mut connection = server.connect();
@@ -152,7 +152,7 @@ fn a_client_that_sends_too_much_is_told_when_to_come_again() {
 }
 
 #[test]
-fn a_full_queue_refuses_and_empties_again() {
+fn a_full_queue_rejects_requests_until_it_has_room() {
     let folder = tempfile::tempdir().unwrap();
     // A batch that is waited for keeps the queue as it is.
     let server = Server::start(
@@ -191,7 +191,7 @@ fn a_full_queue_refuses_and_empties_again() {
 }
 
 #[test]
-fn what_never_comes_to_an_end_is_cut_off() {
+fn endless_requests_time_out() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&digits_run(folder.path(), &["--epochs", "1"]), &["--timeout", "1"]);
     let mut half = server.connect();

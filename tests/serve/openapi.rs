@@ -20,7 +20,7 @@ fn ask(folder: &Path, options: &[&str], examples: &str) {
         .args(["run", &format!("http://127.0.0.1:{}/openapi.json", server.port)])
         .args(["--phases", "coverage,fuzzing", "--max-examples", examples, "--seed", "1"])
         .args(["--continue-on-failure", "--no-color", "--suppress-health-check", "all"])
-        // What is a sound table or picture, no schema can say.
+        // What is a sound table or image, no schema can say.
         .args(["--exclude-checks", "positive_data_acceptance,negative_data_rejection"])
         .current_dir(folder)
         .output()
@@ -35,14 +35,14 @@ fn ask(folder: &Path, options: &[&str], examples: &str) {
 
 #[test]
 #[ignore = "needs Schemathesis: make test"]
-fn every_answer_on_a_table_is_as_the_document_says() {
+fn every_response_for_a_table_matches_the_openapi_document() {
     let folder = tempfile::tempdir().unwrap();
     ask(folder.path(), &["--data", "iris", "--epochs", "20"], "20");
 }
 
 #[test]
 #[ignore = "needs Schemathesis: make test"]
-fn every_answer_on_pictures_is_as_the_document_says() {
+fn every_response_for_images_matches_the_openapi_document() {
     let folder = tempfile::tempdir().unwrap();
     ask(folder.path(), &["--epochs", "1"], "3");
 }

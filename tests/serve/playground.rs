@@ -8,7 +8,7 @@ use crate::support::{self, root, succeed, text};
 use cresset::feedback;
 use serde_json::json;
 
-/// Where pictures of the page are left to be looked at.
+/// Where images of the page are left to be looked at.
 fn photograph(browser: &mut Browser, name: &str) {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("playground");
     std::fs::create_dir_all(&folder).unwrap();
@@ -43,7 +43,7 @@ fn total(corrections: usize) -> String {
 
 #[test]
 #[ignore = "needs ChromeDriver: make test-browser"]
-fn a_drawn_digit_is_recognised_explained_and_corrected() {
+fn a_drawn_digit_is_classified_explained_and_corrected() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = root().join("recipes/cnn.toml");
     // A seed whose model is sure of the drawings. With the usual one, 3 and 7 are as good as even for this seven, and the
@@ -72,7 +72,7 @@ fn a_drawn_digit_is_recognised_explained_and_corrected() {
                 browser.wait_for("document.querySelector('#verdict').innerText == 'Nothing yet.'");
             }
         }
-        // The map is no picture of one colour, and has red and blue in it.
+        // The map is no image of one colour, and has red and blue in it.
         let colours = "(() => { const map = document.querySelector('#map'); \
             const pixels = map.getContext('2d').getImageData(0, 0, map.width, map.height).data; let [red, blue] = [0, 0]; \
             for (let at = 0; at < pixels.length; at += 4) { red += pixels[at] > pixels[at + 2] + 40; blue += pixels[at + 2] > pixels[at] + 40; } \
@@ -89,8 +89,8 @@ fn a_drawn_digit_is_recognised_explained_and_corrected() {
         let set = feedback::read(&run.join("feedback")).unwrap();
         let last = set.corrections.last().unwrap();
         assert_eq!((last.correction.as_str(), last.answer.class.as_str()), ("2", "7"));
-        let picture = last.input.picture(&run.join("feedback")).unwrap();
-        let printed = succeed(["predict", text(&run.join("model.pt")), text(&picture), "--output", "plain"]);
+        let image = last.input.image_path(&run.join("feedback")).unwrap();
+        let printed = succeed(["predict", text(&run.join("model.pt")), text(&image), "--output", "plain"]);
         assert_eq!(printed, "7\n");
         assert_eq!(browser.complaints(), [""; 0]);
     }
@@ -98,7 +98,7 @@ fn a_drawn_digit_is_recognised_explained_and_corrected() {
 
 #[test]
 #[ignore = "needs ChromeDriver: make test-browser"]
-fn the_keyboard_draws_and_a_problem_is_said() {
+fn the_keyboard_draws_and_an_error_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&trained(folder.path(), &["--epochs", "3"]), &["--max-pixels", "120000"]);
     let mut browser = Browser::start();
@@ -124,7 +124,7 @@ fn the_keyboard_draws_and_a_problem_is_said() {
 
 #[test]
 #[ignore = "needs ChromeDriver: make test-browser"]
-fn a_row_of_a_table_is_edited_and_pasted_and_a_token_is_asked_for() {
+fn a_table_row_is_edited_and_pasted_and_a_token_is_requested() {
     let folder = tempfile::tempdir().unwrap();
     let run = trained(folder.path(), &["--data", "iris", "--epochs", "60"]);
     let token = "0123456789abcdef0123";
@@ -173,7 +173,7 @@ fn verdict_on(browser: &mut Browser, points: &[(f64, f64)]) -> String {
 
 #[test]
 #[ignore = "needs ChromeDriver: make test-browser"]
-fn a_model_learns_in_the_browser_what_it_did_not_know() {
+fn a_model_is_fine_tuned_on_corrections_from_the_browser() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = root().join("recipes/cnn.toml");
     let run = trained(folder.path(), &["--config", text(&recipe), "--data", "digits", "--epochs", "15"]);

@@ -59,7 +59,7 @@ fn assert_same(results: &Value, predicted: &[Value]) {
 }
 
 #[test]
-fn pictures_rows_and_tables_get_the_answers_of_predict() {
+fn images_rows_and_tables_get_the_predictions_of_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let run = digits_run(folder.path(), &["--model", "cnn", "--epochs", "2"]);
     let server = Server::start(&run, &[]);
@@ -97,7 +97,7 @@ fn pictures_rows_and_tables_get_the_answers_of_predict() {
 }
 
 #[test]
-fn columns_of_text_and_missing_values_are_read_as_in_a_table() {
+fn text_columns_and_missing_values_are_parsed_as_in_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let run = mixed_run(folder.path());
     let table = folder.path().join("rows.csv");

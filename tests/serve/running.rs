@@ -14,7 +14,7 @@ use crate::support::server::Server;
 use crate::support::stderr;
 
 #[test]
-fn requests_that_came_in_are_answered_before_the_end() {
+fn pending_requests_are_answered_before_shutdown() {
     let folder = tempfile::tempdir().unwrap();
     let run = digits_run(folder.path(), &["--epochs", "1"]);
     for signal in ["-TERM", "-INT"] {
@@ -51,7 +51,7 @@ fn replace(model: &Path, by: &[u8]) {
 }
 
 #[test]
-fn a_model_is_replaced_without_a_lost_request_and_a_faulty_one_is_not_taken() {
+fn a_model_is_replaced_without_losing_requests_and_a_damaged_one_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let run = digits_run(folder.path(), &["--epochs", "1"]);
     let other = folder.path().join("other");
@@ -131,7 +131,7 @@ fn with_member(model: &[u8], ending: &str, change: impl Fn(&mut Vec<u8>)) -> Vec
 }
 
 #[test]
-fn a_model_that_is_unsafe_or_computes_something_else_is_not_taken_and_metrics_say_why() {
+fn an_unsafe_or_different_model_is_rejected_and_metrics_give_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let run = digits_run(folder.path(), &["--epochs", "1"]);
     let model = run.join("model.pt");
@@ -197,7 +197,7 @@ fn a_model_that_is_unsafe_or_computes_something_else_is_not_taken_and_metrics_sa
 }
 
 #[test]
-fn what_is_no_file_is_not_served() {
+fn paths_that_are_not_files_are_not_served() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("model.pt");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());

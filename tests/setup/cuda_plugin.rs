@@ -47,7 +47,7 @@ fn libtorch_and_the_system_provide_every_symbol_that_the_plugin_needs() {
 
 #[test]
 #[ignore = "needs the plugin, which scripts/build-cuda-plugin makes"]
-fn the_plugin_shows_its_own_functions_alone() {
+fn the_plugin_exports_only_its_own_functions() {
     // What is in header files alone is marked as weak, and the same wherever it is.
     let strong =
         Command::new("nm").args(["-D", "-P", "--defined-only", text(Plugin::path())]).output().unwrap();
@@ -61,7 +61,7 @@ fn the_plugin_shows_its_own_functions_alone() {
 }
 
 #[test]
-fn the_program_itself_needs_nothing_of_cuda() {
+fn the_program_does_not_link_cuda() {
     let needed = Command::new("ldd").arg(env!("CARGO_BIN_EXE_cresset")).output().unwrap();
     let needed = String::from_utf8(needed.stdout).unwrap();
     assert!(needed.contains("libtorch_cpu.so"), "{needed}");

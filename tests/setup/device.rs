@@ -21,7 +21,7 @@ fn pretended_driver(folder: &Path) {
 }
 
 #[test]
-fn cuda_without_a_driver_says_so_and_auto_takes_the_cpu() {
+fn cuda_without_a_driver_is_an_error_and_auto_selects_the_cpu() {
     if Path::new("/proc/driver/nvidia/version").exists() {
         eprintln!("not checked: this machine has an NVIDIA driver");
         return;

@@ -64,7 +64,7 @@ fn doctor_sees_the_gpu_with_its_memory_and_the_plugin() {
 
 #[test]
 #[ignore = "needs an NVIDIA GPU: scripts/gpu-check"]
-fn the_recipe_of_the_perceptron_tells_96_percent_of_the_digits() {
+fn the_mlp_recipe_reaches_96_percent_accuracy_on_the_digits() {
     let folder = tempfile::tempdir().unwrap();
     let run = train(folder.path(), "run", &["--config", "recipes/mlp.toml"]);
     let accuracy = last_accuracy(&run);
@@ -84,7 +84,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
 
 #[test]
 #[ignore = "needs an NVIDIA GPU: scripts/gpu-check"]
-fn recorded_steps_give_the_bits_of_steps_that_are_not() {
+fn captured_steps_are_bit_identical_to_eager_steps() {
     let folder = tempfile::tempdir().unwrap();
     for (optimizer, more) in
         [("adam", "constant"), ("adamw", "cosine"), ("sgd", "one-cycle"), ("adagrad", "step")]
@@ -118,7 +118,7 @@ fn recorded_steps_give_the_bits_of_steps_that_are_not() {
 
 #[test]
 #[ignore = "needs an NVIDIA GPU: scripts/gpu-check"]
-fn convolutions_in_bfloat16_are_recorded() {
+fn convolutions_in_bfloat16_are_captured() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let output = run([
@@ -134,7 +134,7 @@ fn convolutions_in_bfloat16_are_recorded() {
 
 #[test]
 #[ignore = "needs an NVIDIA GPU: scripts/gpu-check"]
-fn an_exported_model_gives_the_classes_of_the_cpu_in_cpp_and_python() {
+fn an_exported_model_predicts_the_same_classes_on_the_gpu_in_cpp_and_python() {
     let folder = tempfile::tempdir().unwrap();
     let model = train(folder.path(), "run", &[]).join("model.pt");
     let rows = unlabelled_digits(folder.path(), 500);
@@ -150,7 +150,7 @@ fn an_exported_model_gives_the_classes_of_the_cpu_in_cpp_and_python() {
 
 #[test]
 #[ignore = "needs an NVIDIA GPU: scripts/gpu-check"]
-fn every_variant_for_the_gpu_computes_its_samples() {
+fn every_gpu_variant_reproduces_its_recorded_samples() {
     let folder = tempfile::tempdir().unwrap();
     let run = train(folder.path(), "run", &["--model", "cnn", "--epochs", "2"]);
     for dtype in ["f32", "bf16", "fp16"] {
@@ -168,7 +168,7 @@ fn every_variant_for_the_gpu_computes_its_samples() {
 
 #[test]
 #[ignore = "needs an NVIDIA GPU: scripts/gpu-check"]
-fn tensors_that_travel_beside_the_computation_arrive_whole() {
+fn transfers_on_a_side_stream_are_complete() {
     Plugin::open().unwrap();
     let mut stream = SideStream::new(GPU).unwrap();
     let values = |number: i64| Tensor::full([1 << 20], number, (Kind::Int64, Device::Cpu));
@@ -188,7 +188,7 @@ fn tensors_that_travel_beside_the_computation_arrive_whole() {
 
 #[test]
 #[ignore = "needs an NVIDIA GPU: scripts/gpu-check"]
-fn a_recording_that_fails_leaves_the_device_and_its_generator_as_they_were() {
+fn a_failed_capture_leaves_the_device_and_its_generator_unchanged() {
     Plugin::open().unwrap();
     let mut graph = Graph::new(GPU).unwrap();
     let draw = || Tensor::rand([4], (Kind::Float, GPU)).to_device(Device::Cpu);
@@ -213,7 +213,7 @@ fn a_recording_that_fails_leaves_the_device_and_its_generator_as_they_were() {
 
 #[test]
 #[ignore = "needs an NVIDIA GPU: scripts/gpu-check"]
-fn the_memory_of_tensors_is_counted() {
+fn the_gpu_memory_of_tensors_is_reported() {
     Plugin::open().unwrap();
     cuda::reset_peak(GPU).unwrap();
     let before = cuda::memory(GPU).unwrap();
@@ -228,7 +228,7 @@ fn the_memory_of_tensors_is_counted() {
 
 #[test]
 #[ignore = "needs an NVIDIA GPU: scripts/gpu-check"]
-fn nccl_adds_up_the_ranks_of_two_processes_or_of_one_where_there_is_one_gpu() {
+fn nccl_all_reduces_over_two_processes_or_one_on_a_single_gpu() {
     let folder = tempfile::tempdir().unwrap();
     let program = compile("nccl", folder.path());
     let size = cuda::load().unwrap().min(2);

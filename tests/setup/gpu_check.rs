@@ -68,7 +68,7 @@ fn a_folder_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_build_that_fails_is_said_with_the_log() {
+fn a_failed_build_is_reported_with_the_log() {
     let fakes = Fakes::new(GPU);
     fakes.write("bin/make", "echo no compiler; exit 2");
     let output = fakes.run(&fakes.path("out"));

@@ -159,8 +159,8 @@ impl Browser {
     /// Saves what is seen of the page.
     pub fn photograph(&mut self, path: &Path) {
         let path_of = format!("/session/{}/screenshot", self.session);
-        let picture = self.connection.get(&path_of).granted()["value"].take();
-        std::fs::write(path, STANDARD.decode(picture.as_str().expect("base64")).expect("base64")).unwrap();
+        let image = self.connection.get(&path_of).granted()["value"].take();
+        std::fs::write(path, STANDARD.decode(image.as_str().expect("base64")).expect("base64")).unwrap();
     }
 
     /// What the browser's console holds since it was asked last: warnings and errors.

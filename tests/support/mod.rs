@@ -118,7 +118,7 @@ pub fn unlabelled_digits(folder: &Path, count: usize) -> PathBuf {
 }
 
 /// The first `count` digits as PNG files of 8 × 8 pixels, `folder/NUMBER.png`.
-pub fn digit_pictures(folder: &Path, dataset: &Dataset, count: i64) -> Vec<PathBuf> {
+pub fn digit_images(folder: &Path, dataset: &Dataset, count: i64) -> Vec<PathBuf> {
     let values = Vec::<f32>::try_from(first_rows(dataset, count).view(-1)).unwrap();
     let write = |(number, values): (usize, &[f32])| {
         let path = folder.join(format!("{number}.png"));
@@ -167,19 +167,19 @@ pub fn first_rows(dataset: &Dataset, count: i64) -> Tensor {
     TensorDataset::of(dataset, &(0..count).collect::<Vec<_>>(), Device::Cpu).inputs
 }
 
-/// A folder of color pictures, 40 pixels wide and high, so many of each of three classes: mostly red, green or blue.
-pub fn color_pictures(folder: &Path, each: usize) {
+/// A folder of color images, 40 pixels wide and high, so many of each of three classes: mostly red, green or blue.
+pub fn color_images(folder: &Path, each: usize) {
     for (class, name) in ["red", "green", "blue"].into_iter().enumerate() {
         std::fs::create_dir_all(folder.join(name)).unwrap();
         for number in 0..each {
-            let picture = image::RgbImage::from_fn(40, 40, |x, y| {
+            let image = image::RgbImage::from_fn(40, 40, |x, y| {
                 let noise =
                     |channel: usize| ((x * 7 + y * 13 + number as u32 * 31 + channel as u32 * 5) % 90) as u8;
                 image::Rgb(std::array::from_fn(|channel| {
                     noise(channel) + if channel == class { 140 } else { 0 }
                 }))
             });
-            picture.save(folder.join(name).join(format!("{number}.png"))).unwrap();
+            image.save(folder.join(name).join(format!("{number}.png"))).unwrap();
         }
     }
 }

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::Path;
 
 use cresset::data::{self, DataOptions, Inputs};
-use cresset::feedback::{Answer, Correction, Input, NewInput, Writer};
+use cresset::feedback::{Answer, CorrectedInput, Correction, FeedbackWriter, NewInput};
 
-use super::{color_pictures, root};
+use super::{color_images, root};
 
 /// The digits of `data/digits.csv`.
 pub struct Digits {
@@ -37,7 +37,7 @@ impl Digits {
         std::fs::write(folder.join(format!("{name}-labels-idx1-ubyte")), labels).unwrap();
     }
 
-    /// The bytes of `.npy` files of pictures and of labels.
+    /// The bytes of `.npy` files of images and of labels.
     pub fn npy(&self) -> (Vec<u8>, Vec<u8>) {
         let npy = |shape: &str, items: &[u8]| {
             let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
@@ -78,7 +78,7 @@ impl Digits {
         change: fn(f32) -> f32,
         label: fn(usize) -> usize,
     ) {
-        let writer = Writer::new(folder).unwrap();
+        let writer = FeedbackWriter::new(folder).unwrap();
         for row in rows {
             let values: Vec<f32> =
                 self.values[64 * row..64 * (row + 1)].iter().map(|value| change(*value)).collect();
@@ -89,7 +89,7 @@ impl Digits {
 }
 
 /// A correction to a class.
-pub fn correction(id: &str, input: Input, class: usize) -> Correction {
+pub fn correction(id: &str, input: CorrectedInput, class: usize) -> Correction {
     Correction {
         id: id.to_string(),
         time: "2026-07-31T12:34:56Z".to_string(),
@@ -113,13 +113,13 @@ pub fn packed(bytes: &[u8]) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
-/// All that the pages of `docs/` name: pictures, tables, arrays, shards and corrections.
+/// All that the pages of `docs/` name: images, tables, arrays, shards and corrections.
 pub fn all(folder: &Path) {
     let digits = Digits::read();
     let pixel = |x: u32, y: u32| image::Luma([digits.pixels[(8 * y + x) as usize]]);
     image::GrayImage::from_fn(8, 8, pixel).save(folder.join("digit.png")).unwrap();
-    color_pictures(&folder.join("photos"), 8);
-    color_pictures(&folder.join("new-photos"), 1);
+    color_images(&folder.join("photos"), 8);
+    color_images(&folder.join("new-photos"), 1);
     write_shards(&folder.join("photos"), &folder.join("shards"));
     let listed = ["red", "green", "blue"]
         .map(|class| (0..8).map(|n| format!("{class}/{n},{class}\n")).collect::<String>());
@@ -140,8 +140,8 @@ pub fn all(folder: &Path) {
     digits.write_corrections(&folder.join("feedback"), 0..60, inverted, |class| class);
 }
 
-/// Packs a folder of pictures into two shards as WebDataset does.
-fn write_shards(pictures: &Path, shards: &Path) {
+/// Packs a folder of images into two shards as WebDataset does.
+fn write_shards(images: &Path, shards: &Path) {
     std::fs::create_dir(shards).unwrap();
     for shard in 0..2 {
         let file = std::fs::File::create(shards.join(format!("photos-{shard:03}.tar"))).unwrap();
@@ -149,8 +149,8 @@ fn write_shards(pictures: &Path, shards: &Path) {
         for class in ["blue", "green", "red"] {
             for number in 4 * shard..4 * (shard + 1) {
                 let name = format!("{class}{number}");
-                let picture = pictures.join(format!("{class}/{number}.png"));
-                archive.append_path_with_name(picture, format!("{name}.png")).unwrap();
+                let image = images.join(format!("{class}/{number}.png"));
+                archive.append_path_with_name(image, format!("{name}.png")).unwrap();
                 let mut header = tar::Header::new_gnu();
                 header.set_size(class.len() as u64);
                 header.set_mode(0o644);

@@ -90,7 +90,7 @@ impl Shift {
                 .expect("the list is written");
             path
         };
-        (write("train", &chosen), write("held-out", &rest))
+        (write("train", &chosen), write("validation", &rest))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -105,7 +105,7 @@ fn write_idx(folder: &Path, pixels: Vec<u8>, labels: &[u8]) {
         [0, 0, 8, kind].into_iter().chain(sizes).collect::<Vec<u8>>()
     };
     let images = [header(3, &[labels.len(), 8, 8]), pixels].concat();
-    std::fs::write(folder.join("train-images-idx3-ubyte"), images).expect("the pictures are written");
+    std::fs::write(folder.join("train-images-idx3-ubyte"), images).expect("the images are written");
     let labels = [header(1, &[labels.len()]), labels.to_vec()].concat();
     std::fs::write(folder.join("train-labels-idx1-ubyte"), labels).expect("the labels are written");
 }

@@ -30,7 +30,7 @@ fn figures(run: &Path) -> Vec<Vec<f64>> {
 }
 
 #[test]
-fn processes_with_shares_of_a_batch_follow_one_with_all_of_it() {
+fn processes_that_share_a_batch_match_a_single_process() {
     let folder = tempfile::tempdir().unwrap();
     // Adam makes much of gradients that are hardly more than rounding errors: by it, the same cnn with one thread and with
     // two differs by 0.02 after an epoch.
@@ -61,7 +61,7 @@ fn processes_with_shares_of_a_batch_follow_one_with_all_of_it() {
 
 /// With dropout, of which each process draws its own.
 #[test]
-fn a_job_that_is_stopped_saves_and_goes_on_to_the_same_bits() {
+fn a_stopped_job_saves_and_resumes_bit_identically() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, stopped) = (folder.path().join("whole"), folder.path().join("stopped"));
     let arguments = |out: &Path| -> Vec<String> {
@@ -83,7 +83,7 @@ fn a_job_that_is_stopped_saves_and_goes_on_to_the_same_bits() {
 }
 
 #[test]
-fn a_killed_process_ends_the_others_who_name_it_and_another_number_goes_on() {
+fn a_killed_process_ends_the_job_with_its_rank_and_another_world_size_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let start = |processes: usize, epochs: usize| {
@@ -110,7 +110,7 @@ fn a_killed_process_ends_the_others_who_name_it_and_another_number_goes_on() {
 }
 
 #[test]
-fn an_error_of_one_process_is_told_by_all() {
+fn an_error_of_one_rank_is_reported_by_all() {
     let folder = tempfile::tempdir().unwrap();
     let iris = root().join("data/iris.csv");
     let data = |rank: usize| if rank == 1 { text(&iris).to_string() } else { "digits".to_string() };
@@ -130,7 +130,7 @@ fn an_error_of_one_process_is_told_by_all() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_is_told_with_its_row_before_anything_is_saved() {
+fn a_nan_loss_is_reported_with_its_example_before_saving() {
     let folder = tempfile::tempdir().unwrap();
     let (file, out) = (folder.path().join("rows.csv"), folder.path().join("run"));
     // float32 squares it to infinity.
@@ -151,7 +151,7 @@ fn a_loss_that_is_no_number_is_told_with_its_row_before_anything_is_saved() {
 }
 
 #[test]
-fn what_trains_several_models_refuses_to_be_one_of_several() {
+fn commands_that_train_several_models_reject_distributed_jobs() {
     let outputs = Job::start(2, &["train", "--folds", "3"]).end();
     for output in &outputs {
         assert_eq!(output.status.code(), Some(2));
@@ -163,7 +163,7 @@ fn what_trains_several_models_refuses_to_be_one_of_several() {
 }
 
 #[test]
-fn a_process_that_never_comes_is_waited_for_as_long_as_is_said() {
+fn a_missing_process_is_awaited_until_the_timeout() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let output = support::cresset()

@@ -10,7 +10,7 @@ fn epochs(out: &Path) -> usize {
 }
 
 #[test]
-fn a_loss_that_does_not_fall_ends_the_run_early_with_a_model() {
+fn early_stopping_ends_the_run_with_a_model() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     // With such a rate no weight changes, so no epoch is better than the first.
@@ -33,7 +33,7 @@ fn the_time_limit_ends_the_run_with_a_model() {
 }
 
 #[test]
-fn every_option_of_training_may_stand_together_and_resumes_to_the_same_bits() {
+fn all_training_options_combine_and_resume_bit_identically() {
     let folder = tempfile::tempdir().unwrap();
     let options = |epochs: &'static str| {
         [
@@ -124,7 +124,7 @@ fn a_full_disk_keeps_the_last_good_checkpoint_and_says_so() {
 }
 
 #[test]
-fn what_cannot_be_frozen_is_named() {
+fn unknown_parameters_to_freeze_are_named() {
     let refused = run(["train", "--freeze", "fc9"]);
     assert_eq!(refused.status.code(), Some(2));
     let says = stderr(&refused);
@@ -132,7 +132,7 @@ fn what_cannot_be_frozen_is_named() {
 }
 
 #[test]
-fn the_rate_that_lr_find_suggests_trains() {
+fn the_learning_rate_suggested_by_lr_find_trains() {
     let folder = tempfile::tempdir().unwrap();
     let csv = folder.path().join("curve.csv");
     let shown = succeed(["lr-find", "--model", "cnn", "--csv", text(&csv)]);

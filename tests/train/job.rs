@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{self, assert_same_bits, bits, cresset, run, stderr, succeed, text};
 
 #[test]
-fn the_default_job_leaves_a_complete_run() {
+fn the_default_command_writes_a_complete_run() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let printed = succeed(["train", "--out", text(&out)]);
@@ -37,7 +37,7 @@ fn the_default_job_leaves_a_complete_run() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
+fn the_same_seed_is_bit_identical_and_another_seed_differs() {
     let folder = tempfile::tempdir().unwrap();
     let out = |name: &str| folder.path().join(name);
     for (name, seed) in [("a", "5"), ("b", "5"), ("c", "6")] {
@@ -48,7 +48,7 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
 }
 
 #[test]
-fn a_run_repeats_from_its_own_config() {
+fn a_run_is_reproducible_from_its_config() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
     succeed([
@@ -59,7 +59,7 @@ fn a_run_repeats_from_its_own_config() {
         "0.01",
         "--optimizer",
         "sgd",
-        "--held-out",
+        "--validation",
         "0.3",
         "--out",
         text(&first),
@@ -69,7 +69,7 @@ fn a_run_repeats_from_its_own_config() {
 }
 
 #[test]
-fn the_command_line_comes_before_the_run_file_and_that_before_the_defaults() {
+fn the_command_line_overrides_the_run_file_which_overrides_the_defaults() {
     let folder = tempfile::tempdir().unwrap();
     let (file, out) = (folder.path().join("run.toml"), folder.path().join("run"));
     std::fs::write(&file, "epochs = 2\nbatch_size = 64\n").unwrap();
@@ -149,7 +149,7 @@ fn logs_are_silent_by_default_and_json_on_request() {
 }
 
 #[test]
-fn a_loss_that_explodes_is_reported_and_the_last_good_checkpoint_kept() {
+fn a_diverged_loss_is_reported_and_the_last_good_checkpoint_kept() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let output = run(["train", "--optimizer", "sgd", "--lr", "1e30", "--out", text(&out)]);

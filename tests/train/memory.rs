@@ -1,4 +1,4 @@
-//! The memory of a training: it does not grow with the epochs, nor with the number of pictures that are streamed.
+//! The memory of a training: it does not grow with the epochs, nor with the number of images that are streamed.
 
 use std::io::Write;
 use std::path::Path;
@@ -94,7 +94,7 @@ fn data_in_memory_takes_no_more_than_twice_its_size() {
 }
 
 #[test]
-fn what_is_no_data_takes_no_memory_and_no_time() {
+fn files_that_are_not_data_are_rejected_without_memory_or_delay() {
     let folder = tempfile::tempdir().unwrap();
     let refuse = |data: &Path, says: &str| {
         let refused = run(["train", "--data", text(data), "--out", text(&folder.path().join("run"))]);
@@ -120,8 +120,8 @@ fn what_is_no_data_takes_no_memory_and_no_time() {
     refuse(&lying, "its values would take 2.1 TiB, but the file has");
 }
 
-/// Names of a picture, as many as are wanted, in two classes.
-fn write_pictures(data: &Path, count: usize) {
+/// Names of an image, as many as are wanted, in two classes.
+fn write_images(data: &Path, count: usize) {
     let (width, height) = (320u16, 240u16);
     let size = usize::from(width) * usize::from(height) * 3;
     for class in ["a", "b"] {
@@ -136,12 +136,12 @@ fn write_pictures(data: &Path, count: usize) {
     }
 }
 
-/// The memory (MB) that a training on so many streamed pictures takes most of its time. Not its peak, which is how the sizes of
+/// The memory (MB) that a training on so many streamed images takes most of its time. Not its peak, which is how the sizes of
 /// a few moments happen to add up: of more moments, the largest is larger.
-fn usual_mb(folder: &Path, pictures: usize) -> f64 {
-    let data = folder.join(pictures.to_string());
-    write_pictures(&data, pictures);
-    let out = folder.join(format!("run-{pictures}"));
+fn usual_mb(folder: &Path, images: usize) -> f64 {
+    let data = folder.join(images.to_string());
+    write_images(&data, images);
+    let out = folder.join(format!("run-{images}"));
     let mut command = cresset();
     command.args([
         "train",
@@ -163,10 +163,10 @@ fn usual_mb(folder: &Path, pictures: usize) -> f64 {
     seen[seen.len() / 2]
 }
 
-/// At 224 × 224 and a byte a value, the pictures of the larger folder would take 360 MB more if all were kept: 180 MB halfway.
+/// At 224 × 224 and a byte a value, the images of the larger folder would take 360 MB more if all were kept: 180 MB halfway.
 #[test]
-fn streamed_pictures_take_the_same_memory_however_many_they_are() {
+fn memory_does_not_grow_with_the_number_of_streamed_images() {
     let folder = tempfile::tempdir().unwrap();
     let (few, many) = (usual_mb(folder.path(), 800), usual_mb(folder.path(), 3_200));
-    assert!(few > 100. && many <= few + 60., "{few} MB for 800 pictures, {many} MB for 3,200");
+    assert!(few > 100. && many <= few + 60., "{few} MB for 800 images, {many} MB for 3,200");
 }

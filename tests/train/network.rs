@@ -77,7 +77,7 @@ fn start(machines: &[Machine; 2], out: &Path, epochs: &str) -> Job {
 
 #[test]
 #[ignore = "needs root and network namespaces: make test-network"]
-fn a_machine_that_is_cut_off_is_named_and_the_job_goes_on_when_it_is_back() {
+fn a_disconnected_machine_is_named_and_the_job_resumes_when_it_returns() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let machines = machines();

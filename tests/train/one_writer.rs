@@ -15,7 +15,7 @@ fn endless(out: &Path) -> Child {
 }
 
 #[test]
-fn a_second_writer_is_told_of_the_first_and_a_killed_one_leaves_nothing_in_the_way() {
+fn a_second_writer_is_rejected_with_the_first_ones_name_and_a_killed_one_leaves_no_lock() {
     let folder = tempfile::tempdir().unwrap();
     let (out, done) = (folder.path().join("run"), folder.path().join("done"));
     succeed(["train", "--epochs", "1", "--out", text(&done)]);
@@ -48,7 +48,7 @@ fn a_second_writer_is_told_of_the_first_and_a_killed_one_leaves_nothing_in_the_w
 }
 
 #[test]
-fn a_finished_run_says_so_and_takes_no_fewer_epochs() {
+fn resuming_a_finished_run_needs_more_epochs() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     succeed(["train", "--epochs", "4", "--out", text(&out)]);
@@ -75,7 +75,7 @@ fn a_finished_run_says_so_and_takes_no_fewer_epochs() {
 }
 
 #[test]
-fn the_end_of_a_training_has_its_reason() {
+fn the_reason_for_the_end_of_training_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("patience");
     let options = ["--data", "iris", "--lr", "0.1", "--patience", "2", "--epochs", "500"];

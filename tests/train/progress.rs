@@ -54,13 +54,13 @@ fn a_narrow_terminal_shows_what_fits_in_a_line() {
 }
 
 #[test]
-fn no_color_is_heeded() {
+fn no_color_disables_colors() {
     let shown = on_terminal(120, "", &[("NO_COLOR", "1")]);
     assert!(shown.contains("━") && !shown.contains("\u{1b}[36m"), "{shown}");
 }
 
 #[test]
-fn ci_and_dumb_terminals_get_lines_alone() {
+fn ci_and_dumb_terminals_get_plain_lines() {
     for variable in [("CI", "true"), ("TERM", "dumb")] {
         let shown = on_terminal(120, "", &[variable]);
         assert!(shown.contains("epoch   3/3  loss"), "{shown}");
@@ -90,7 +90,7 @@ fn the_dashboard_shows_curves_and_gives_the_terminal_back() {
 }
 
 #[test]
-fn a_terminal_that_goes_away_ends_the_training_and_leaves_it_saved() {
+fn a_closed_terminal_saves_a_checkpoint_and_ends_training() {
     let folder = tempfile::tempdir().unwrap();
     let (run, number) = (folder.path().join("run"), folder.path().join("number"));
     let training = format!(

@@ -22,7 +22,7 @@ fn undisturbed(folder: &Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn an_interrupted_run_saves_says_how_to_go_on_and_ends_with_the_same_bits() {
+fn an_interrupted_run_saves_and_resumes_bit_identically() {
     let folder = tempfile::tempdir().unwrap();
     for signal in ["-INT", "-TERM"] {
         let out = folder.path().join(format!("run{signal}"));
@@ -46,7 +46,7 @@ fn an_interrupted_run_saves_says_how_to_go_on_and_ends_with_the_same_bits() {
 }
 
 #[test]
-fn a_run_that_is_killed_at_any_moment_resumes_to_the_same_bits() {
+fn a_run_killed_at_any_time_resumes_bit_identically() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let mut child = start(&["train", "--epochs", EPOCHS, "--out", text(&out)]);
@@ -115,7 +115,7 @@ fn a_complete_run_can_be_given_more_epochs() {
 }
 
 #[test]
-fn what_cannot_be_resumed_is_refused_and_left_as_it_is() {
+fn folders_that_cannot_be_resumed_are_rejected_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let (data, out) = (folder.path().join("d.csv"), folder.path().join("run"));
     let rows = |count: usize| (0..count).map(|i| format!("{i},{}\n", i % 2)).collect::<String>();

@@ -30,13 +30,13 @@ fn mpirun(program: &str, options: &[&str]) {
 
 #[test]
 #[ignore = "needs Open MPI: make test-network"]
-fn open_mpi_starts_a_job() {
+fn open_mpi_launches_a_job() {
     mpirun("mpirun.openmpi", &["--allow-run-as-root", "--oversubscribe"]);
 }
 
 #[test]
 #[ignore = "needs MPICH: make test-network"]
-fn mpich_starts_a_job() {
+fn mpich_launches_a_job() {
     mpirun("mpirun.mpich", &[]);
 }
 
@@ -159,7 +159,7 @@ fn batch_script(run_options: &str) -> String {
 
 #[test]
 #[ignore = "needs SLURM, and to be root: make test-network"]
-fn slurm_starts_a_job_and_goes_on_with_one_that_was_stopped() {
+fn slurm_launches_and_resumes_a_job() {
     let slurm = Slurm::start();
     let run = slurm.folder.path().join("step");
     let step = slurm

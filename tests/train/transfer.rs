@@ -10,7 +10,7 @@ use cresset::model::weights::{self, safetensors};
 use cresset::train::TrainOptions;
 
 #[test]
-fn what_was_learned_of_some_digits_helps_with_others() {
+fn pretraining_on_some_digits_helps_with_others() {
     let shift = Shift::new();
     let head_first = TrainOptions { head_epochs: 10, ..TrainOptions::default() };
     let mean = |init: bool, training: &TrainOptions| {
@@ -22,7 +22,7 @@ fn what_was_learned_of_some_digits_helps_with_others() {
 }
 
 #[test]
-fn a_run_starts_from_any_file_of_another_and_says_what_matched() {
+fn a_run_is_initialized_from_any_weight_file_and_reports_the_matches() {
     let folder = tempfile::tempdir().unwrap();
     let first = folder.path().join("first");
     succeed(["train", "--epochs", "20", "--lr", "0.003", "--out", text(&first)]);
@@ -66,10 +66,10 @@ fn rename(from: &Path, to: &Path, names: impl Fn(&str) -> Vec<String>) {
 }
 
 #[test]
-fn of_several_copies_in_a_file_the_one_that_is_taken_is_named_and_can_be_chosen() {
+fn of_several_copies_in_a_file_one_is_selected_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let options = ["train", "--model", "resnet18", "--held-out", "0.95", "--epochs", "1"];
+    let options = ["train", "--model", "resnet18", "--validation", "0.95", "--epochs", "1"];
     let train = |more: &[&str]| succeed([&options[..], more].concat());
     train(&["--out", text(&path("first"))]);
     let (best, copies) = (path("first/checkpoints/best.safetensors"), path("copies.safetensors"));
@@ -120,7 +120,7 @@ fn of_several_copies_in_a_file_the_one_that_is_taken_is_named_and_can_be_chosen(
 }
 
 #[test]
-fn a_run_goes_on_to_the_same_bits_without_the_file_that_it_started_from() {
+fn a_run_resumes_bit_identically_without_its_initial_weights_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let init = path("start.safetensors");

@@ -61,7 +61,7 @@ fn start(space: &Path, out: &Path) -> Child {
 }
 
 #[test]
-fn a_random_search_keeps_the_best_trial_and_says_how_to_train_it_again() {
+fn a_random_search_keeps_the_best_trial_and_prints_the_command_to_retrain_it() {
     let folder = tempfile::tempdir().unwrap();
     let (space, out) = (space(folder.path(), RANDOM), folder.path().join("search"));
     let shown = succeed(["tune", text(&space), "--out", text(&out)]);
@@ -86,7 +86,7 @@ fn a_random_search_keeps_the_best_trial_and_says_how_to_train_it_again() {
 }
 
 #[test]
-fn halving_trains_the_best_trials_longer_with_the_bits_of_a_whole_run() {
+fn halving_continues_the_best_trials_bit_identically_to_a_full_run() {
     let folder = tempfile::tempdir().unwrap();
     let (space, out) = (space(folder.path(), HALVING), folder.path().join("search"));
     succeed(["tune", text(&space), "--out", text(&out)]);
@@ -110,7 +110,7 @@ fn halving_trains_the_best_trials_longer_with_the_bits_of_a_whole_run() {
 }
 
 #[test]
-fn a_trial_that_failed_late_is_not_replaced_by_one_that_was_given_up() {
+fn a_trial_that_failed_late_is_not_replaced_by_a_pruned_one() {
     let folder = tempfile::tempdir().unwrap();
     let (space, out) = (space(folder.path(), HALVING), folder.path().join("search"));
     succeed(["tune", text(&space), "--out", text(&out)]);
@@ -124,7 +124,7 @@ fn a_trial_that_failed_late_is_not_replaced_by_one_that_was_given_up() {
 }
 
 #[test]
-fn a_search_that_is_killed_at_any_moment_goes_on_to_the_same_bits() {
+fn a_search_killed_at_any_time_resumes_bit_identically() {
     let folder = tempfile::tempdir().unwrap();
     let space = space(folder.path(), HALVING);
     let (whole, out) = (folder.path().join("whole"), folder.path().join("killed"));
@@ -164,7 +164,7 @@ fn wait_for_lock(out: &Path, child: &mut Child) {
 }
 
 #[test]
-fn an_interrupted_search_says_how_to_go_on_and_no_two_processes_work_on_one() {
+fn an_interrupted_search_prints_how_to_resume_and_has_one_writer() {
     let folder = tempfile::tempdir().unwrap();
     let space = space(folder.path(), &HALVING.replace("max_epochs = 9", "max_epochs = 900"));
     let out = folder.path().join("search");
@@ -180,7 +180,7 @@ fn an_interrupted_search_says_how_to_go_on_and_no_two_processes_work_on_one() {
 }
 
 #[test]
-fn a_trial_that_comes_to_nothing_is_noted_and_the_search_goes_on() {
+fn a_failed_trial_is_recorded_and_the_search_continues() {
     let folder = tempfile::tempdir().unwrap();
     let text_of_space =
         RANDOM.replace("lr = { log_uniform = [1e-4, 1e-1] }", "lr = { choice = [1e30, 0.01] }");
@@ -193,7 +193,7 @@ fn a_trial_that_comes_to_nothing_is_noted_and_the_search_goes_on() {
 }
 
 #[test]
-fn faulty_spaces_and_folders_are_refused_before_anything_is_made() {
+fn invalid_spaces_and_folders_are_rejected_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let space = space(folder.path(), &RANDOM.replace("log_uniform", "log_unifrom"));
     let out = folder.path().join("search");

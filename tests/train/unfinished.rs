@@ -30,7 +30,7 @@ fn refused(output: &Output) -> String {
 }
 
 #[test]
-fn a_set_of_pictures_is_whole_or_not_there() {
+fn a_synthetic_image_folder_is_complete_or_absent() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("set");
     let mut child = cresset()
@@ -66,7 +66,7 @@ fn a_set_of_pictures_is_whole_or_not_there() {
 }
 
 #[test]
-fn compressed_models_come_all_together() {
+fn compressed_models_are_published_together() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("run");
     let folder = text(&out);
@@ -92,7 +92,7 @@ fn compressed_models_come_all_together() {
 }
 
 #[test]
-fn a_file_that_does_not_fit_is_not_there() {
+fn a_file_that_exceeds_the_disk_is_not_written() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("run");
     let folder = text(&out);
@@ -119,7 +119,7 @@ fn a_file_that_does_not_fit_is_not_there() {
 
 /// A reader that has seen enough ends nothing but the output.
 #[test]
-fn a_reader_that_goes_away_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let place = tempfile::tempdir().unwrap();
     let piped = |command: &str| {
         let line = format!("{command} 2>&1 | head -n 1; exit ${{PIPESTATUS[0]}}");

@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_list_is_given_at_once_or_piece_by_piece() {
-        type Compress = Flags<cresset::compress::Options>;
+        type Compress = Flags<cresset::compress::CompressOptions>;
         let of = |arguments: &[&str]| {
             let command = Compress::augment_args(Command::new("compress").no_binary_name(true));
             let matches = command.try_get_matches_from(arguments)?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use cresset::compress::{Compressed, Options, Watch, compress, to_table};
+use cresset::compress::{CompressOptions, Compressed, CompressionCallback, compress, to_table};
 use cresset::data::terminal;
 use cresset::error::{Error, Result};
 use cresset::run::RunFolder;
@@ -23,7 +23,7 @@ pub struct Compress {
     run: PathBuf,
 
     #[command(flatten)]
-    options: Flags<Options>,
+    options: Flags<CompressOptions>,
 
     #[command(flatten)]
     trust: Trust,
@@ -46,7 +46,7 @@ impl Compress {
 /// Prints the name of each model before it is built.
 struct ProgressPrinter(Progress);
 
-impl Watch for ProgressPrinter {
+impl CompressionCallback for ProgressPrinter {
     fn begins(&mut self, name: &str) -> Result<()> {
         show(&format!("building {name}\n")).map_err(|error| Error::Usage(format!("{error:#}")))
     }

@@ -7,7 +7,7 @@ use cresset::data::atomic;
 use cresset::data::unknown::UnknownPolicy;
 use cresset::data::{Grouping, GroupingOptions};
 use cresset::error::Error;
-use cresset::evaluate::Report;
+use cresset::evaluate::ClassificationReport;
 use cresset::evaluate::groups::GroupReport;
 use cresset::loader::EvaluationLoader;
 use cresset::options::Config;
@@ -79,7 +79,10 @@ impl Eval {
             let grouping = grouping.select(examples.kept());
             GroupReport::new(&found, classes, &grouping, self.groups.least_group_rows)
         });
-        let report = Report { groups: groups.transpose()?, ..Report::new(&found, classes) };
+        let report = ClassificationReport {
+            groups: groups.transpose()?,
+            ..ClassificationReport::new(&found, classes)
+        };
         for (path, bytes) in [(&self.json, report.to_json().into_bytes()), (&self.csv, report.to_csv())] {
             if let Some(path) = path {
                 atomic::write(path, &bytes)?;

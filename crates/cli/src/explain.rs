@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use cresset::data::atomic;
-use cresset::error::{Error, Place, did_you_mean};
+use cresset::error::{Error, Location, did_you_mean};
 use cresset::predict::Classifier;
 use cresset::predict::explain::{EXPLAINERS, Explainer, Subject, overlay};
 use image::ImageFormat;
@@ -64,8 +64,8 @@ impl Explain {
         let (mut names, mut remaining) = (HashSet::new(), self.limit);
         for path in &self.inputs {
             let inputs = classifier.read_inputs(path)?;
-            for (place, raw) in inputs.iter().take(remaining) {
-                let line = self.explain(&classifier, &explainer, class, place, &raw, &mut names)?;
+            for (location, raw) in inputs.iter().take(remaining) {
+                let line = self.explain(&classifier, &explainer, class, location, &raw, &mut names)?;
                 put(&line)?;
             }
             if inputs.len() > remaining {
@@ -83,7 +83,7 @@ impl Explain {
         classifier: &Classifier,
         explainer: &Explainer,
         class: Option<usize>,
-        place: &Place,
+        location: &Location,
         raw: &Tensor,
         names: &mut HashSet<String>,
     ) -> anyhow::Result<String> {
@@ -92,7 +92,7 @@ impl Explain {
         let subject = Subject::new(classifier, class);
         let attribution = explainer.attribute(&subject, raw)?;
 
-        let name = unique_name(place, explainer.name(), names);
+        let name = unique_name(location, explainer.name(), names);
         let array = self.out.join(format!("{name}.npy"));
         atomic::replace(&array, |temporary| attribution.write_npy(temporary).map_err(Error::from))?;
         let mut written = array;
@@ -108,7 +108,7 @@ impl Explain {
             (&classifier.metadata().classes[class], probabilities.double_value(&[class as i64]));
         let sum = attribution.sum(Kind::Double).double_value(&[]);
         let fields = [
-            place.name(),
+            location.name(),
             label.clone(),
             format!("{probability:.6}"),
             format!("{sum:.6}"),
@@ -131,9 +131,9 @@ fn class_of(classifier: &Classifier, name: &str) -> Result<usize, Error> {
 }
 
 /// A unique name for the files of an input.
-fn unique_name(place: &Place, method: &str, names: &mut HashSet<String>) -> String {
-    let stem = Path::new(&place.path).file_stem().unwrap_or_default().to_string_lossy();
-    let line = place.line.map(|line| format!("-{line}")).unwrap_or_default();
+fn unique_name(location: &Location, method: &str, names: &mut HashSet<String>) -> String {
+    let stem = Path::new(&location.path).file_stem().unwrap_or_default().to_string_lossy();
+    let line = location.line.map(|line| format!("-{line}")).unwrap_or_default();
     let base = format!("{stem}{line}.{method}");
     let numbered = (2..).map(|number| format!("{stem}{line}-{number}.{method}"));
     let name = std::iter::once(base).chain(numbered).find(|name| names.insert(name.clone()));

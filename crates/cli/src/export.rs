@@ -12,7 +12,7 @@ use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, ExportedModel, Varian
 use cresset::options::device::{self, DeviceChoice};
 use cresset::predict::Classifier;
 use cresset::run;
-use cresset::run::{RunFolder, Writer};
+use cresset::run::{RunFolder, RunLock};
 use tch::Device;
 
 use super::arguments::chosen;
@@ -143,9 +143,9 @@ impl Export {
 }
 
 /// The lock of the output's folder, if that is a run folder.
-fn lock_run_of(output: &Path) -> cresset::error::Result<Option<Writer>> {
+fn lock_run_of(output: &Path) -> cresset::error::Result<Option<RunLock>> {
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    RunFolder::open(folder).ok().map(|run| run.writer()).transpose()
+    RunFolder::open(folder).ok().map(|run| run.lock()).transpose()
 }
 
 /// The list of formats for the help.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use clap::Args;
 use cresset::data::terminal;
 use cresset::error::{Error, Result};
-use cresset::search::{Finished, Search, Step, Trial, TrialState, Watch};
+use cresset::search::{Search, SearchCallback, SearchOutcome, SearchStep, Trial, TrialState};
 use cresset::train::{Callback, Silent};
 
 use super::screen::tell;
@@ -50,8 +50,8 @@ impl Tune {
         let path = search.path().to_path_buf();
         show(&format!("{} in {}\n\n", search.method_name(), terminal::path(&path)))?;
         match search.run(&mut TrialPrinter(Silent), &|| stop.load(Ordering::Relaxed))? {
-            Finished::Complete(trials) => show(&result(&search, &trials))?,
-            Finished::Interrupted => {
+            SearchOutcome::Complete(trials) => show(&result(&search, &trials))?,
+            SearchOutcome::Interrupted => {
                 tell("interrupted; the state is saved. Resume with:");
                 tell(&format!("  cresset tune --resume {}", terminal::argument(&path)));
                 return Ok(Ended::Interrupted);
@@ -64,8 +64,8 @@ impl Tune {
 /// Prints the result of each trial to standard error.
 struct TrialPrinter(Silent);
 
-impl Watch for TrialPrinter {
-    fn ended(&mut self, step: &Step, trial: &Trial) -> Result<()> {
+impl SearchCallback for TrialPrinter {
+    fn ended(&mut self, step: &SearchStep, trial: &Trial) -> Result<()> {
         let width = step.trials.to_string().len();
         tell(&format!(
             "trial {:>width$}/{}  {}  {}",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::image::ImageSource;
 use super::labels::indexes_among;
 use super::{TableLayout, ValueRange};
-use crate::error::{Error, Place, Result, quoted};
+use crate::error::{Error, Location, Result, quoted};
 
 /// The shape of one example, without the batch dimension: `[features]` for a row of a table, `[channels,
 /// height, width]` for an image.
@@ -162,14 +162,14 @@ impl Names {
     }
 
     /// The location of example `index` of the data set at `path`.
-    pub fn place(&self, path: &Path, index: usize) -> Place {
+    pub fn location(&self, path: &Path, index: usize) -> Location {
         match self {
-            Names::Rows(rows) => Place::row(path, rows[index]),
-            Names::Lines { lines, .. } => Place::line(path, lines[index]),
+            Names::Rows(rows) => Location::row(path, rows[index]),
+            Names::Lines { lines, .. } => Location::line(path, lines[index]),
             Names::Files(names) => path.join(&names[index]).as_path().into(),
             Names::Listed { folder, names, .. } => folder.join(&names[index]).as_path().into(),
             Names::Joined { own, folder, .. } => match index < own.count() {
-                true => own.place(path, index),
+                true => own.location(path, index),
                 false => folder.as_path().into(),
             },
         }
@@ -208,8 +208,8 @@ impl Dataset {
     }
 
     /// The location of an example.
-    pub fn place(&self, index: usize) -> Place {
-        self.names.place(&self.path, index)
+    pub fn location(&self, index: usize) -> Location {
+        self.names.location(&self.path, index)
     }
 
     /// The subset of examples at these indexes. It keeps all classes.
@@ -242,7 +242,7 @@ impl Dataset {
     /// A label that is not in `classes`.
     pub fn with_classes(self, classes: &[String]) -> Result<Self> {
         let labels = self.labels.iter().map(|label| *label as usize);
-        let labels = indexes_among(classes, &self.classes, labels, |index| self.place(index))?;
+        let labels = indexes_among(classes, &self.classes, labels, |index| self.location(index))?;
         Ok(Dataset { labels, classes: classes.to_vec(), ..self })
     }
 
@@ -257,7 +257,7 @@ impl Dataset {
         }
         self.warn_of_single_example_classes();
         for missing in super::MissingClasses::of(self) {
-            tracing::warn!("{}: {}", Place::from(&*self.path), missing.sentence());
+            tracing::warn!("{}: {}", Location::from(&*self.path), missing.sentence());
         }
         Ok(())
     }
@@ -274,9 +274,9 @@ impl Dataset {
         }
         for (class, indexes) in self.classes.iter().zip(&indexes_of) {
             if let [index] = indexes[..] {
-                let place = self.place(index);
+                let location = self.location(index);
                 tracing::warn!(
-                    "{place}: this is the only example of class {}, so the validation set does not contain the class",
+                    "{location}: this is the only example of class {}, so the validation set does not contain the class",
                     quoted(class)
                 );
             }

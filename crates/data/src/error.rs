@@ -13,10 +13,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Invalid data in a user's file.
-    #[error("{place}: {problem}")]
+    #[error("{location}: {problem}")]
     Data {
         /// The location of the problem.
-        place: Place,
+        location: Location,
         /// The problem and its remedy.
         problem: String,
     },
@@ -42,8 +42,8 @@ impl Error {
     }
 
     /// Creates an error about invalid data.
-    pub fn data(place: impl Into<Place>, problem: impl Into<String>) -> Self {
-        Error::Data { place: place.into(), problem: problem.into() }
+    pub fn data(location: impl Into<Location>, problem: impl Into<String>) -> Self {
+        Error::Data { location: location.into(), problem: problem.into() }
     }
 
     /// Returns a function that creates an I/O error, for `map_err`.
@@ -67,7 +67,7 @@ fn with_remedy(reason: std::io::Error) -> std::io::Error {
 
 /// A location in a file: its path and, if known, the line and column (from 1) or the index of the example.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// The file.
     pub path: PathBuf,
     /// The line.
@@ -78,7 +78,7 @@ pub struct Place {
     pub column: Option<String>,
 }
 
-impl Place {
+impl Location {
     /// The location in the usual notation of tools: `path` or `path:line`.
     pub fn name(&self) -> String {
         let path = self.path.display();
@@ -87,27 +87,27 @@ impl Place {
 
     /// The location of a line.
     pub fn line(path: &Path, line: u64) -> Self {
-        Place { line: Some(line), ..path.into() }
+        Location { line: Some(line), ..path.into() }
     }
 
     /// The location of an example in a file without lines, by its index from 0.
     pub fn row(path: &Path, row: u64) -> Self {
-        Place { row: Some(row), ..path.into() }
+        Location { row: Some(row), ..path.into() }
     }
 
     /// Adds a column to the location.
     pub fn column(self, column: String) -> Self {
-        Place { column: Some(column), ..self }
+        Location { column: Some(column), ..self }
     }
 }
 
-impl From<&Path> for Place {
+impl From<&Path> for Location {
     fn from(path: &Path) -> Self {
-        Place { path: path.to_path_buf(), line: None, row: None, column: None }
+        Location { path: path.to_path_buf(), line: None, row: None, column: None }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&terminal::path(&self.path))?;
         if let Some(line) = self.line {
@@ -128,9 +128,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_names_file_line_and_column() {
-        let place = Place::line(Path::new("a.csv"), 3).column("2 (width)".into());
-        assert_eq!(place.to_string(), "a.csv, line 3, column 2 (width)");
+    fn a_location_names_file_line_and_column() {
+        let location = Location::line(Path::new("a.csv"), 3).column("2 (width)".into());
+        assert_eq!(location.to_string(), "a.csv, line 3, column 2 (width)");
     }
 
     #[test]
@@ -138,6 +138,6 @@ mod tests {
         assert_eq!(quoted("a b"), "`a b`");
         assert_eq!(quoted("a\nb\u{1b}[31m"), "`a\\nb\\u{1b}[31m`");
         assert_eq!(quoted(&"ü".repeat(1000)), format!("`{}…`", "ü".repeat(60)));
-        assert_eq!(Place::from(Path::new("a\nb.csv")).to_string(), "a\\nb.csv");
+        assert_eq!(Location::from(Path::new("a\nb.csv")).to_string(), "a\\nb.csv");
     }
 }

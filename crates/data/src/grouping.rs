@@ -8,7 +8,7 @@ use cresset_options::{option, options, parse};
 use super::format::csv::{is_missing, read_column};
 use super::{Names, sorted_classes};
 use crate::column_choice::ColumnChoice;
-use crate::error::{Error, Place, Result, quoted};
+use crate::error::{Error, Location, Result, quoted};
 
 options! {
     /// Which groups of examples are compared.
@@ -72,7 +72,7 @@ impl Grouping {
         }
         let mut column = read_column(path, choice, lines.first().copied().unwrap_or(0))?;
         let cells = lines.iter().map(|line| column.cells.remove(line).unwrap_or_default()).collect();
-        let error = |problem| Error::data(Place::from(path).column(column.name.clone()), problem);
+        let error = |problem| Error::data(Location::from(path).column(column.name.clone()), problem);
         Grouping::from_cells(column.name.clone(), cells).map_err(error)
     }
 
@@ -92,7 +92,7 @@ impl Grouping {
             let index = index_of.get(&record[0]).ok_or_else(|| {
                 let line = record.position().map_or(1, csv::Position::line);
                 let problem = format!("no example named {} in {}", quoted(&record[0]), path.display());
-                Error::data(Place::line(file, line), problem)
+                Error::data(Location::line(file, line), problem)
             })?;
             cells[*index] = record[1].to_string();
         }

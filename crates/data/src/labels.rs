@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::error::{Error, Place, Result, excerpt, quoted};
+use crate::error::{Error, Location, Result, excerpt, quoted};
 
 /// Collects the labels of examples and stores each distinct text once.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ pub fn sorted_classes(mut classes: Vec<String>) -> Vec<String> {
     classes
 }
 
-/// Converts `labels`, given as indexes into `texts`, to indexes into `classes`. `place` returns the location
+/// Converts `labels`, given as indexes into `texts`, to indexes into `classes`. `location` returns the location
 /// of an example for the error.
 ///
 /// # Errors
@@ -63,7 +63,7 @@ pub(crate) fn indexes_among(
     classes: &[String],
     texts: &[String],
     labels: impl Iterator<Item = usize>,
-    place: impl Fn(usize) -> Place,
+    location: impl Fn(usize) -> Location,
 ) -> Result<Vec<i64>> {
     let index = |text: &String| classes.iter().position(|class| class == text).map(|index| index as i64);
     let known: Vec<_> = texts.iter().map(index).collect();
@@ -71,7 +71,7 @@ pub(crate) fn indexes_among(
         known[label].ok_or_else(|| {
             let problem =
                 format!("unknown label {}; the classes are {}", quoted(&texts[label]), shortened(classes));
-            Error::data(place(at), problem)
+            Error::data(location(at), problem)
         })
     };
     labels.enumerate().map(index_of).collect()

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::Dataset;
-use crate::error::{Error, Place, Result, quoted};
+use crate::error::{Error, Location, Result, quoted};
 use crate::terminal;
 
 /// Removes the examples in a list from the data set.
@@ -39,7 +39,7 @@ pub fn read(dataset: &Dataset, list: &Path) -> Result<HashSet<usize>> {
                 dataset.path.display(),
                 quoted(&dataset.names.name(0))
             );
-            Error::data(Place::line(list, line), problem)
+            Error::data(Location::line(list, line), problem)
         })
     };
     names(list)?.into_iter().map(index).collect()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::column::TableLayout;
 use super::labels::indexes_among;
 use super::{Dataset, InputShape, Inputs, LabelsBuilder, Names};
-use crate::error::{Error, Place, Result, excerpt, quoted};
+use crate::error::{Error, Location, Result, excerpt, quoted};
 
 /// The minimum and maximum of an input value.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -23,7 +23,7 @@ impl ValueRange {
     }
 
     /// The error for a value outside the range, in feature `feature` of the row at `row`.
-    pub fn refusal(&self, value: f32, row: Place, feature: usize, layout: &TableLayout) -> Error {
+    pub fn refusal(&self, value: f32, row: Location, feature: usize, layout: &TableLayout) -> Error {
         let problem = format!(
             "the value {value} is outside the range {} to {} of this data; correct it or remove the row",
             self.min, self.max
@@ -70,7 +70,7 @@ impl Table {
             None => Ok(()),
             Some(index) => {
                 let (row, column) = (index / self.width(), index % self.width());
-                Err(range.refusal(self.values[index], self.place(row), column, &self.layout))
+                Err(range.refusal(self.values[index], self.location(row), column, &self.layout))
             }
         }
     }
@@ -88,10 +88,10 @@ impl Table {
                 "the rows have {} value(s) and no label{column}; evaluation requires labels",
                 self.layout.columns.len()
             );
-            return Err(Error::data(self.place(0), problem));
+            return Err(Error::data(self.location(0), problem));
         }
         let labels = self.labels.iter().map(|label| *label as usize);
-        indexes_among(classes, &self.label_texts, labels, |row| self.place(row))
+        indexes_among(classes, &self.label_texts, labels, |row| self.location(row))
     }
 
     /// Converts the table to a data set with examples of this shape.
@@ -137,8 +137,8 @@ impl Table {
                 ),
             };
             let row = self.labels.iter().position(|label| *label as usize == index);
-            let place = self.place(row.expect("every label occurs in a row"));
-            return Err(Error::data(place, format!("{} {problem}", quoted(label))));
+            let location = self.location(row.expect("every label occurs in a row"));
+            return Err(Error::data(location, format!("{} {problem}", quoted(label))));
         }
         let (different, rows) = (self.label_texts.len(), self.rows.len());
         if are_too_many_classes(different, rows) {
@@ -151,8 +151,8 @@ impl Table {
     }
 
     /// The location of a row.
-    pub fn place(&self, row: usize) -> Place {
-        Place::line(&self.path, self.lines[row])
+    pub fn location(&self, row: usize) -> Location {
+        Location::line(&self.path, self.lines[row])
     }
 }
 

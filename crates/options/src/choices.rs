@@ -41,7 +41,7 @@ macro_rules! choices {
         }
 
         impl $name {
-            /// Its name.
+            /// The name, as on the command line and in run files.
             pub const fn name(self) -> &'static str {
                 match self {
                     $($name::$variant => $text,)*

@@ -53,19 +53,19 @@ type Result<T> = std::result::Result<T, Problem>;
 
 /// Reads the inputs in a body as raw values.
 pub(super) fn read(
-    taken: &Arc<InputSpec>,
+    spec: &Arc<InputSpec>,
     limits: Limits,
     headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Vec<InputRow>> {
     match kind(headers)? {
-        Kind::Image => Ok(vec![read_image(taken, limits, &body)?.into()]),
-        Kind::Csv => table(taken, limits, body),
+        Kind::Image => Ok(vec![read_image(spec, limits, &body)?.into()]),
+        Kind::Csv => table(spec, limits, body),
         Kind::Json => {
             let body: Body = json(&body)?;
             match (body.inputs, body.image) {
-                (Some(inputs), None) => rows(taken, limits, &inputs),
-                (None, Some(image)) => Ok(vec![read_image(taken, limits, &decode_base64(&image)?)?.into()]),
+                (Some(inputs), None) => rows(spec, limits, &inputs),
+                (None, Some(image)) => Ok(vec![read_image(spec, limits, &decode_base64(&image)?)?.into()]),
                 _ => Err(Problem::unprocessable("the body must have either `inputs` or `image`")),
             }
         }
@@ -96,7 +96,7 @@ pub(super) fn decode_base64(text: &str) -> Result<Vec<u8>> {
 }
 
 /// The raw values of an encoded image. Its size is checked before decoding.
-pub(super) fn read_image(taken: &InputSpec, limits: Limits, encoded: &[u8]) -> Result<Vec<f32>> {
+pub(super) fn read_image(spec: &InputSpec, limits: Limits, encoded: &[u8]) -> Result<Vec<f32>> {
     let most = limits.pixels.min(MAX_PIXELS);
     let counted = |(width, height): (u32, u32)| match u64::from(width) * u64::from(height) {
         pixels if pixels > most => {
@@ -113,7 +113,7 @@ pub(super) fn read_image(taken: &InputSpec, limits: Limits, encoded: &[u8]) -> R
         }
     };
     // Decode large images on a blocking thread, so that other requests can proceed.
-    let read = || taken.picture(encoded).map_err(Problem::unprocessable);
+    let read = || spec.image(encoded).map_err(Problem::unprocessable);
     if pixels > FEW_PIXELS { tokio::task::block_in_place(read) } else { read() }
 }
 
@@ -121,14 +121,14 @@ pub(super) fn read_image(taken: &InputSpec, limits: Limits, encoded: &[u8]) -> R
 const FEW_PIXELS: u64 = 1 << 16;
 
 /// The raw values of rows of cells.
-pub(super) fn rows(taken: &Arc<InputSpec>, limits: Limits, rows: &[Row]) -> Result<Vec<InputRow>> {
+pub(super) fn rows(spec: &Arc<InputSpec>, limits: Limits, rows: &[Row]) -> Result<Vec<InputRow>> {
     counted(rows.len(), limits)?;
-    let values = (1..).zip(rows).map(|(number, row)| (format!("row {number}"), row.values(taken)));
+    let values = (1..).zip(rows).map(|(number, row)| (format!("row {number}"), row.values(spec)));
     sound(values)
 }
 
-fn table(taken: &Arc<InputSpec>, limits: Limits, text: Bytes) -> Result<Vec<InputRow>> {
-    let inputs = tokio::task::block_in_place(|| taken.table("", text.into()));
+fn table(spec: &Arc<InputSpec>, limits: Limits, text: Bytes) -> Result<Vec<InputRow>> {
+    let inputs = tokio::task::block_in_place(|| spec.table("", text.into()));
     counted(inputs.len(), limits)?;
     sound(inputs.into_iter().map(|input| {
         let line = input.name.rsplit_once(':').map(|(_, line)| format!("line {line}"));
@@ -204,10 +204,10 @@ fn kind(headers: &HeaderMap) -> Result<Kind> {
 
 impl Row {
     /// Converts the row to raw values.
-    pub fn values(&self, taken: &Arc<InputSpec>) -> std::result::Result<InputRow, String> {
+    pub fn values(&self, spec: &Arc<InputSpec>) -> std::result::Result<InputRow, String> {
         match self {
-            Row::Cells(cells) => taken.row(cells),
-            Row::Named(named) => taken.row(&in_order(named, &taken.names(), taken.label())?),
+            Row::Cells(cells) => spec.row(cells),
+            Row::Named(named) => spec.row(&in_order(named, &spec.names(), spec.label())?),
         }
     }
 }

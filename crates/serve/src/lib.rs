@@ -98,7 +98,7 @@ impl Server {
     pub fn new(model: Model, options: &Options, token: Option<Token>) -> Result<Self> {
         let access = Access::new(token, options.host)?;
         let beside = model.path.parent().unwrap_or(Path::new("")).join("feedback");
-        let corrections = feedback::Writer::new(options.feedback.as_deref().unwrap_or(&beside))?;
+        let corrections = feedback::FeedbackWriter::new(options.feedback.as_deref().unwrap_or(&beside))?;
         let wanted = SocketAddr::new(options.host, options.port);
         let refused = |error| Error::Usage(format!("cannot listen on {wanted}: {error}; use another --port"));
         let listener = TcpListener::bind(wanted).map_err(refused)?;

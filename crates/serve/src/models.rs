@@ -23,7 +23,7 @@ use cresset::predict::InputSpec;
 pub(super) struct ServedModel {
     pub sha256: String,
     pub metadata: Metadata,
-    pub taken: Arc<InputSpec>,
+    pub spec: Arc<InputSpec>,
     pub queue: Arc<Queue<Job>>,
     file: FileId,
 }
@@ -181,9 +181,9 @@ fn load(options: &WorkerOptions, queue_capacity: usize, metrics: &Arc<Metrics>) 
         let loaded = worker::start(options, &queue, metrics);
         // The hash must be that of the loaded file.
         if FileId::of(path).is_ok_and(|now| now == file) {
-            let (LoadedModel { metadata, taken, problem }, threads) = loaded?;
+            let (LoadedModel { metadata, spec, problem }, threads) = loaded?;
             return Ok((
-                ServedModel { sha256, metadata, taken: Arc::new(taken), queue, file },
+                ServedModel { sha256, metadata, spec: Arc::new(spec), queue, file },
                 threads,
                 problem,
             ));

@@ -16,12 +16,12 @@ use cresset::error::{Error, Result, catch_panics};
 use cresset::export::{Metadata, VERIFICATION};
 use cresset::options::device::Threads;
 use cresset::predict::explain::{Explainer, Subject};
-use cresset::predict::{Classifier, Found, InputSpec};
+use cresset::predict::{ClassProbabilities, Classifier, InputSpec};
 
 /// A request to the model.
 pub(super) enum Job {
     /// Class probabilities of rows.
-    Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<JobResult<Vec<Found>>> },
+    Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<JobResult<Vec<ClassProbabilities>>> },
     /// Attribution of a row to a class, by default the predicted one.
     Explain { row: Vec<f32>, class: Option<usize>, answer: oneshot::Sender<JobResult<Explanation>> },
 }
@@ -57,7 +57,7 @@ pub(super) struct WorkerOptions {
 /// A model that the workers have loaded.
 pub(super) struct LoadedModel {
     pub metadata: Metadata,
-    pub taken: InputSpec,
+    pub spec: InputSpec,
     /// The mismatch with the recorded outputs, if there is one.
     pub problem: Option<String>,
 }
@@ -83,8 +83,8 @@ pub(super) fn start(
                 });
                 match loaded {
                     Ok((classifier, problem)) => {
-                        let (metadata, taken) = (classifier.metadata().clone(), classifier.taken());
-                        let _ = sender.send(Ok(LoadedModel { metadata, taken, problem }));
+                        let (metadata, spec) = (classifier.metadata().clone(), classifier.input_spec());
+                        let _ = sender.send(Ok(LoadedModel { metadata, spec, problem }));
                         drop(sender);
                         work(&classifier, &options, &queue, &metrics);
                     }
@@ -162,7 +162,7 @@ fn classify(
     most: usize,
     rows: &[Vec<f32>],
     metrics: &Metrics,
-) -> Result<Vec<Found>> {
+) -> Result<Vec<ClassProbabilities>> {
     let mut found = Vec::with_capacity(rows.len());
     for batch in rows.chunks(most) {
         let batch: Vec<&[f32]> = batch.iter().map(Vec::as_slice).collect();
@@ -173,7 +173,10 @@ fn classify(
 }
 
 /// Sends each request its rows.
-fn send_results(found: JobResult<Vec<Found>>, waiting: Vec<(usize, oneshot::Sender<JobResult<Vec<Found>>>)>) {
+fn send_results(
+    found: JobResult<Vec<ClassProbabilities>>,
+    waiting: Vec<(usize, oneshot::Sender<JobResult<Vec<ClassProbabilities>>>)>,
+) {
     match found {
         Ok(found) => {
             let mut found = found.into_iter();

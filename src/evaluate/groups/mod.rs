@@ -17,6 +17,25 @@ use crate::data::Grouping;
 use crate::error::{Error, Result};
 
 /// Metrics by group.
+///
+/// ```
+/// use cresset::data::Grouping;
+/// use cresset::evaluate::groups::GroupReport;
+/// use cresset::evaluate::{ConfusionMatrix, Evaluation, Scores};
+/// use tch::Tensor;
+///
+/// let logits = Tensor::from_slice2(&[[1f32, 0.], [0., 1.], [1., 0.], [1., 0.]]);
+/// let labels = Tensor::from_slice(&[0i64, 1, 1, 0]);
+/// let confusion = ConfusionMatrix::of(&logits, &labels, 2);
+/// let evaluation = Evaluation { loss: 0.6, confusion, scores: Some(Scores { logits, labels }) };
+///
+/// let names = vec!["old".to_string(), "young".to_string()];
+/// let grouping = Grouping { by: "age".to_string(), names, of: vec![0, 0, 1, 1] };
+/// let report = GroupReport::new(&evaluation, &["no".into(), "yes".into()], &grouping, 1)?;
+/// assert_eq!(report.groups[0].accuracy, 1.);
+/// assert_eq!(report.accuracy_gap.unwrap().value, 0.5);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GroupReport {
     /// The column that defines the groups.
@@ -26,11 +45,11 @@ pub struct GroupReport {
     /// The groups that have examples.
     pub groups: Vec<GroupMetrics>,
     /// The largest minus the smallest accuracy.
-    pub accuracy_gap: Option<Difference>,
+    pub accuracy_gap: Option<GroupDifference>,
     /// The largest difference in selection rate.
-    pub demographic_parity_difference: Option<Difference>,
+    pub demographic_parity_difference: Option<GroupDifference>,
     /// The largest difference in true or false positive rate.
-    pub equalized_odds_difference: Option<Difference>,
+    pub equalized_odds_difference: Option<GroupDifference>,
 }
 
 /// Metrics of a group.
@@ -69,7 +88,7 @@ pub struct Rates {
 
 /// The largest difference in a metric between two groups.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Difference {
+pub struct GroupDifference {
     /// The difference, from 0 to 1.
     pub value: f64,
     /// The group with the smallest value.
@@ -120,7 +139,8 @@ impl GroupReport {
                 })
             };
             // Prefer the first of equal differences; with two classes, their rates mirror each other up to rounding.
-            let larger = |a: Difference, b: Difference| if b.value > a.value + 1e-12 { b } else { a };
+            let larger =
+                |a: GroupDifference, b: GroupDifference| if b.value > a.value + 1e-12 { b } else { a };
             (0..classes.len()).flat_map(of_class).reduce(larger)
         };
         Ok(GroupReport {
@@ -141,7 +161,7 @@ impl GroupReport {
     }
 
     /// The differences with their names.
-    pub fn differences(&self) -> [(&'static str, &Option<Difference>); 3] {
+    pub fn differences(&self) -> [(&'static str, &Option<GroupDifference>); 3] {
         [
             ("accuracy gap", &self.accuracy_gap),
             ("demographic parity difference", &self.demographic_parity_difference),
@@ -170,7 +190,7 @@ impl GroupMetrics {
             rows: total,
             is_compared: total >= least_rows,
             accuracy: confusion.accuracy(),
-            accuracy_interval: wilson(confusion.right(), total).expect("the group has examples"),
+            accuracy_interval: wilson(confusion.correct(), total).expect("the group has examples"),
             calibration_error: calibration::error(&scores, 1.),
             classes: classes.iter().enumerate().map(rates).collect(),
         }
@@ -186,12 +206,12 @@ fn difference(
     class: Option<&String>,
     groups: &[GroupMetrics],
     of: impl Fn(&GroupMetrics) -> Option<(f64, u64)>,
-) -> Option<Difference> {
+) -> Option<GroupDifference> {
     let compared = groups.iter().filter(|group| group.is_compared);
     let values: Vec<_> = compared.filter_map(|group| Some((of(group)?, &group.group))).collect();
     let (least, least_group) = values.iter().min_by(|(a, _), (b, _)| a.0.total_cmp(&b.0))?;
     let (most, most_group) = values.iter().max_by(|(a, _), (b, _)| a.0.total_cmp(&b.0))?;
-    Some(Difference {
+    Some(GroupDifference {
         value: most.0 - least.0,
         least: least_group.to_string(),
         most: most_group.to_string(),

@@ -41,8 +41,8 @@ fn the_metrics_match_a_manual_calculation() {
     let confidence = 2f64.exp() / (2f64.exp() + 1.);
     assert!((of("m").calibration_error - (confidence - 0.5)).abs() < 1e-6);
 
-    let gap = |difference: &Option<Difference>| {
-        let Difference { value, least, most, .. } = difference.clone().unwrap();
+    let gap = |difference: &Option<GroupDifference>| {
+        let GroupDifference { value, least, most, .. } = difference.clone().unwrap();
         (value, least, most)
     };
     assert_eq!(gap(&result.accuracy_gap), (0.25, "m".into(), "f".into()));

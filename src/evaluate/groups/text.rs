@@ -1,6 +1,6 @@
 //! Group reports as text and CSV records.
 
-use super::{Difference, GroupReport, Rates};
+use super::{GroupDifference, GroupReport, Rates};
 use crate::data::terminal;
 use crate::evaluate::numbers::percent;
 use crate::evaluate::{Interval, MAX_SHOWN_CLASSES};
@@ -69,7 +69,7 @@ impl GroupReport {
         for (name, difference) in self.differences() {
             let shown = difference
                 .as_ref()
-                .map_or("–, no group has enough examples".to_string(), Difference::to_text);
+                .map_or("–, no group has enough examples".to_string(), GroupDifference::to_text);
             text += &format!("{name:<29}  {shown}\n");
         }
         if self.groups.first().is_some_and(|group| group.classes.len() <= MAX_SHOWN_CLASSES) {
@@ -96,9 +96,9 @@ impl GroupReport {
     }
 }
 
-impl Difference {
+impl GroupDifference {
     fn to_text(&self) -> String {
-        let Difference { value, least, most, class, figure, rows } = self;
+        let GroupDifference { value, least, most, class, figure, rows } = self;
         let class = class.as_ref().map_or(String::new(), |class| format!(" of {}", terminal::line(class)));
         let (least, most) = (terminal::line(least), terminal::line(most));
         format!(

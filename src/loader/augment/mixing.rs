@@ -26,6 +26,20 @@ pub(crate) const CUTMIX: AugmentKind = AugmentKind {
 };
 
 /// A mixing augmentation, with the alpha of the Beta distribution of the mixing weight.
+///
+/// ```
+/// use cresset::loader::Batch;
+/// use cresset::loader::augment::Mixing;
+/// use rand::SeedableRng;
+/// use rand::rngs::ChaCha8Rng;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let images = Tensor::rand([4, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// let batch = Batch::new(images, Tensor::from_slice(&[0i64, 1, 2, 3]));
+/// let mixed = Mixing::Mixup(0.2).apply(batch, &mut ChaCha8Rng::seed_from_u64(0));
+/// assert_eq!(mixed.inputs.size(), [4, 1, 8, 8]);
+/// assert_eq!(mixed.mixed.unwrap().weight.size(), [4]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mixing {
     /// Blending.

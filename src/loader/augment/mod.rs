@@ -74,6 +74,17 @@ pub trait Augment: fmt::Debug + Send + Sync {
 }
 
 /// A decoded image, (height, width, channels).
+///
+/// ```
+/// use cresset::loader::augment::{Augmentation, Pixels};
+/// use rand::SeedableRng;
+/// use rand::rngs::ChaCha8Rng;
+///
+/// let augmentation: Augmentation = "erasing=1".parse().unwrap();
+/// let mut image = Pixels { values: vec![200; 32 * 32], width: 32, channels: 1 };
+/// augmentation.change(&mut image, false, ChaCha8Rng::seed_from_u64(0));
+/// assert!(image.values.iter().any(|value| *value != 200));
+/// ```
 #[derive(Debug)]
 pub struct Pixels {
     /// Values in row-major order, channels last.
@@ -85,6 +96,14 @@ pub struct Pixels {
 }
 
 /// A parameter of an augmentation.
+///
+/// ```
+/// use cresset::loader::augment::AUGMENTATIONS;
+///
+/// let crop = AUGMENTATIONS.iter().find(|kind| kind.name == "mixup").unwrap();
+/// let alpha = &crop.parameters[0];
+/// assert_eq!((alpha.name, alpha.default, alpha.range), ("alpha", 0.2, (0.01, 10.)));
+/// ```
 #[derive(Debug)]
 pub struct Parameter {
     /// Name, as shown in the usage.
@@ -102,6 +121,14 @@ const fn parameter(name: &'static str, default: f64, least: f64, greatest: f64) 
 /// An augmentation that can be chosen by name.
 ///
 /// To add one, write a file beside `flip.rs` with a constant of this type, and put it in [`AUGMENTATIONS`].
+///
+/// ```
+/// use cresset::loader::augment::{AUGMENTATIONS, BuiltAugment, Mixing};
+///
+/// let mixup = AUGMENTATIONS.iter().find(|kind| kind.name == "mixup").unwrap();
+/// assert_eq!(mixup.usage(), "mixup=0.2 (alpha)");
+/// assert!(matches!((mixup.build)(&[0.4]), BuiltAugment::Mixing(Mixing::Mixup(0.4))));
+/// ```
 pub struct AugmentKind {
     /// Name in `--augment`.
     pub name: &'static str,
@@ -122,6 +149,12 @@ pub enum BuiltAugment {
 }
 
 /// All augmentations.
+///
+/// ```
+/// use cresset::loader::augment::AUGMENTATIONS;
+///
+/// assert!(AUGMENTATIONS.iter().any(|augmentation| augmentation.name == "random-resized-crop"));
+/// ```
 pub const AUGMENTATIONS: &[AugmentKind] = &[
     flip::KIND,
     crop::KIND,
@@ -137,6 +170,15 @@ pub const AUGMENTATIONS: &[AugmentKind] = &[
 ];
 
 /// Presets: a name and the augmentations that it stands for.
+///
+/// ```
+/// use cresset::loader::augment::{Augmentation, PRESETS};
+///
+/// for (name, augmentations) in PRESETS {
+///     let preset: Augmentation = name.parse().unwrap();
+///     assert_eq!(preset.is_none(), augmentations.is_empty());
+/// }
+/// ```
 pub const PRESETS: &[(&str, &str)] = &[
     ("none", ""),
     // No flip, because a mirrored digit is not the same digit; shear imitates different handwriting.
@@ -145,6 +187,20 @@ pub const PRESETS: &[(&str, &str)] = &[
 ];
 
 /// A sequence of augmentations, as given to `--augment`.
+///
+/// ```
+/// use cresset::loader::augment::Augmentation;
+/// use rand::SeedableRng;
+/// use rand::rngs::ChaCha8Rng;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let augmentation: Augmentation = "flip,crop=1".parse().unwrap();
+/// let images = Tensor::rand([2, 3, 8, 8], (Kind::Float, Device::Cpu));
+/// let mut generators = [1, 2].map(ChaCha8Rng::seed_from_u64);
+/// let augmented = augmentation.apply(&images, 1., &mut generators);
+/// assert_eq!(augmented.size(), [2, 3, 8, 8]);
+/// assert!("flop".parse::<Augmentation>().unwrap_err().contains("did you mean `flip`"));
+/// ```
 pub struct Augmentation {
     spec: String,
     steps: Vec<Box<dyn Augment>>,

@@ -25,7 +25,7 @@ fn augmentation(spec: &str) -> Augmentation {
 }
 
 #[test]
-fn every_change_keeps_shape_and_range_and_changes_something() {
+fn every_augmentation_keeps_shape_and_range_and_changes_something() {
     for name in singles().chain(["digits", "photos"]) {
         for (kind, channels) in [(Kind::Float, 1), (Kind::Float, 3), (Kind::Uint8, 3)] {
             let before = images(kind, channels, 12);
@@ -90,7 +90,7 @@ fn a_horizontal_flip_and_a_half_turn_rotation_are_exact() {
 }
 
 #[test]
-fn regions_have_torchvisions_areas_and_proportions() {
+fn regions_have_torchvisions_areas_and_aspect_ratios() {
     let crop = augmentation("random-resized-crop");
     let mut areas = Vec::new();
     for number in 0..2000 {

@@ -22,6 +22,20 @@ pub(crate) use cresset_options::number::{NumberOption, Options};
 /// An architecture.
 ///
 /// To add one, write a file beside `mlp.rs` with a constant of this type and put it in [`ARCHITECTURES`].
+///
+/// ```
+/// use cresset::model::layer::Layer;
+/// use cresset::model::{Architecture, Task};
+/// use cresset::prelude::*;
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let layers = Architecture::named("mlp")?.layers(&variables.root(), &task, "width=32")?;
+/// let images = Tensor::zeros([2, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// assert_eq!(layers.forward(&images, false).size(), [2, 10]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Architecture {
     /// Name in `--model`.
     pub name: &'static str,
@@ -38,6 +52,12 @@ pub struct Architecture {
 }
 
 /// All architectures.
+///
+/// ```
+/// use cresset::model::ARCHITECTURES;
+///
+/// assert!(ARCHITECTURES.iter().any(|architecture| architecture.name == "resnet18"));
+/// ```
 pub const ARCHITECTURES: &[Architecture] = &[
     mlp::ARCHITECTURE,
     cnn::ARCHITECTURE,

@@ -6,6 +6,14 @@ use super::{ChannelEffect, Layer, LayerFormula};
 use crate::model::script::Script;
 
 /// ReLU, max(x, 0).
+///
+/// ```
+/// use cresset::model::layer::{Layer, Relu};
+/// use tch::Tensor;
+///
+/// let x = Tensor::from_slice(&[-1f32, 2.]);
+/// assert_eq!(Relu.forward(&x, false), Tensor::from_slice(&[0f32, 2.]));
+/// ```
 #[derive(Debug)]
 pub struct Relu;
 
@@ -32,6 +40,14 @@ impl Layer for Relu {
 }
 
 /// The Gaussian error linear unit, x · Φ(x) (Hendrycks and Gimpel, 2016).
+///
+/// ```
+/// use cresset::model::layer::{Gelu, Layer};
+/// use tch::Tensor;
+///
+/// let y = Gelu.forward(&Tensor::from_slice(&[1f32]), false);
+/// assert!((y.double_value(&[0]) - 0.8413).abs() < 1e-4);
+/// ```
 #[derive(Debug)]
 pub struct Gelu;
 
@@ -54,6 +70,14 @@ impl Layer for Gelu {
 }
 
 /// Dropout with the given probability (Srivastava et al., 2014). The identity in evaluation.
+///
+/// ```
+/// use cresset::model::layer::{Dropout, Layer};
+/// use tch::Tensor;
+///
+/// let x = Tensor::from_slice(&[1f32, 2.]);
+/// assert_eq!(Dropout(0.5).forward(&x, false), x);
+/// ```
 #[derive(Debug)]
 pub struct Dropout(pub f64);
 

@@ -8,6 +8,16 @@ use crate::model::script::{Class, Script};
 
 /// Multi-head self-attention (Vaswani et al., 2017), (N, length, width), with the names, shapes and initialization of
 /// `torch.nn.MultiheadAttention`.
+///
+/// ```
+/// use cresset::model::layer::{Layer, SelfAttention};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let attention = SelfAttention::new(&variables.root(), 16, 4, 0.);
+/// let tokens = Tensor::rand([2, 5, 16], (Kind::Float, Device::Cpu));
+/// assert_eq!(attention.forward(&tokens, false).size(), [2, 5, 16]);
+/// ```
 #[derive(Debug)]
 pub struct SelfAttention {
     heads: i64,

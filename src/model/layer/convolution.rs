@@ -8,6 +8,17 @@ use super::{ChannelEffect, Layer, product};
 use crate::model::script::{Class, Script};
 
 /// Builder of [`Conv2d`]: [`Convolution::make`] creates the layer.
+///
+/// ```
+/// use cresset::model::layer::{Convolution, Layer};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let convolution = Convolution::new(3, 8, 3).stride(2).bias().make(&(variables.root() / "conv1"));
+/// let images = Tensor::rand([2, 3, 16, 16], (Kind::Float, Device::Cpu));
+/// assert_eq!(convolution.forward(&images, false).size(), [2, 8, 8, 8]);
+/// assert_eq!(variables.variables()["conv1.weight"].size(), [8, 3, 3, 3]);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Convolution {
     inputs: i64,
@@ -60,6 +71,15 @@ impl Convolution {
 }
 
 /// A convolution, (N, channels, height, width) to (N, channels, height, width).
+///
+/// ```
+/// use cresset::model::layer::{Conv2d, Convolution, Layer};
+/// use tch::{Device, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let patches: Conv2d = Convolution::new(3, 8, 4).patches().make(&variables.root());
+/// assert_eq!(patches.multiply_adds(&[1, 3, 16, 16], &[1, 8, 4, 4]), 8 * 3 * 4 * 4 * 16);
+/// ```
 #[derive(Debug)]
 pub struct Conv2d {
     of: Convolution,

@@ -7,6 +7,16 @@ use super::{ChannelEffect, Layer, LayerFormula, product};
 use crate::model::script::{Class, Script};
 
 /// x · weightᵀ + bias: (…, inputs) to (…, outputs).
+///
+/// ```
+/// use cresset::model::layer::{Layer, Linear};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let linear = Linear::new(&(variables.root() / "fc1"), 4, 3);
+/// assert_eq!(linear.forward(&Tensor::zeros([2, 4], (Kind::Float, Device::Cpu)), false).size(), [2, 3]);
+/// assert_eq!(variables.variables()["fc1.weight"].size(), [3, 4]);
+/// ```
 #[derive(Debug)]
 pub struct Linear {
     weight: Tensor,

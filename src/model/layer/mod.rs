@@ -22,7 +22,8 @@ pub use linear::Linear;
 pub use norm::{BatchNorm2d, LayerNorm};
 pub use pool::{GlobalAverage, GlobalMax, MaxPool2d};
 pub use recurrent::{MOST_LAYERS, Recurrent, RecurrentCell};
-pub use sequential::{FlatStep, LayerRow, Sequential};
+pub(crate) use sequential::FlatStep;
+pub use sequential::{LayerRow, Sequential};
 pub use shape::{
     ClassToken, Flatten, PositionEmbedding, RowSequence, SelectElement, SequenceMean, Tokens, ZeroPad,
 };
@@ -98,6 +99,12 @@ pub trait Layer: Send {
 }
 
 /// The effect of a layer on the channels of an image, or on the units of a hidden layer: the second dimension of its input.
+///
+/// ```
+/// use cresset::model::layer::{ChannelEffect, Flatten, Layer, Relu};
+///
+/// assert_eq!(Relu.channel_effect(), ChannelEffect::Keeps);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChannelEffect {
     /// Processes each channel separately, without parameters.
@@ -112,6 +119,13 @@ pub enum ChannelEffect {
 }
 
 /// A layer with a simple formula.
+///
+/// ```
+/// use cresset::model::layer::{Gelu, Layer, LayerFormula, Relu};
+///
+/// assert!(matches!(Relu.formula(), Some(LayerFormula::Relu)));
+/// assert!(Gelu.formula().is_none());
+/// ```
 #[derive(Debug)]
 pub enum LayerFormula<'a> {
     /// (N, …) to (N, values of an example).

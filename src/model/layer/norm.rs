@@ -18,6 +18,17 @@ const EPS: f64 = 1e-5;
 
 /// Batch normalization of images (Ioffe and Szegedy, 2015), (N, channels, height, width): normalizes each channel with the
 /// statistics of the batch in training and with the running statistics in evaluation, then applies a learned scale and shift.
+///
+/// ```
+/// use cresset::model::layer::{BatchNorm2d, Layer};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let norm = BatchNorm2d::new(&variables.root(), 3);
+/// let images = 5. + Tensor::rand([8, 3, 4, 4], (Kind::Float, Device::Cpu));
+/// let mean = norm.forward(&images, true).mean(Kind::Float).double_value(&[]);
+/// assert!(mean.abs() < 1e-4);
+/// ```
 #[derive(Debug)]
 pub struct BatchNorm2d {
     weight: Tensor,
@@ -144,6 +155,17 @@ impl Layer for BatchNorm2d {
 }
 
 /// Layer normalization (Ba, Kiros and Hinton, 2016), (…, width): normalizes each token to mean 0 and standard deviation 1.
+///
+/// ```
+/// use cresset::model::layer::{Layer, LayerNorm};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let norm = LayerNorm::new(&variables.root(), 16);
+/// let tokens = 5. + Tensor::rand([2, 3, 16], (Kind::Float, Device::Cpu));
+/// let mean = norm.forward(&tokens, false).mean(Kind::Float).double_value(&[]);
+/// assert!(mean.abs() < 1e-4);
+/// ```
 #[derive(Debug)]
 pub struct LayerNorm {
     weight: Tensor,

@@ -6,6 +6,15 @@ use super::{ChannelEffect, Layer};
 use crate::model::script::Script;
 
 /// Max pooling.
+///
+/// ```
+/// use cresset::model::layer::{Layer, MaxPool2d};
+/// use tch::{Device, Kind, Tensor};
+///
+/// let images = Tensor::rand([2, 3, 8, 1], (Kind::Float, Device::Cpu));
+/// // The width is one pixel, so only the height is halved.
+/// assert_eq!(MaxPool2d::halving(8, 1).forward(&images, false).size(), [2, 3, 4, 1]);
+/// ```
 #[derive(Debug)]
 pub struct MaxPool2d {
     kernel: [i64; 2],
@@ -49,6 +58,14 @@ impl Layer for MaxPool2d {
 }
 
 /// Global average pooling, (N, channels, height, width) to (N, channels, 1, 1).
+///
+/// ```
+/// use cresset::model::layer::{GlobalAverage, Layer};
+/// use tch::Tensor;
+///
+/// let image = Tensor::from_slice(&[1f32, 2., 3., 6.]).view([1, 1, 2, 2]);
+/// assert_eq!(GlobalAverage.forward(&image, false).double_value(&[0, 0, 0, 0]), 3.);
+/// ```
 #[derive(Debug)]
 pub struct GlobalAverage;
 
@@ -71,6 +88,14 @@ impl Layer for GlobalAverage {
 }
 
 /// Global max pooling, (N, channels, height, width) to (N, channels, 1, 1).
+///
+/// ```
+/// use cresset::model::layer::{GlobalMax, Layer};
+/// use tch::Tensor;
+///
+/// let image = Tensor::from_slice(&[1f32, 2., 3., 6.]).view([1, 1, 2, 2]);
+/// assert_eq!(GlobalMax.forward(&image, false).double_value(&[0, 0, 0, 0]), 6.);
+/// ```
 #[derive(Debug)]
 pub struct GlobalMax;
 

@@ -35,6 +35,16 @@ impl RecurrentCell {
 
 /// Stacked bidirectional recurrent layers: (N, length, inputs) to (N, length, 2 · hidden). Names, shapes and initialization
 /// are those of `torch.nn.LSTM` and `torch.nn.GRU`.
+///
+/// ```
+/// use cresset::model::layer::{Layer, Recurrent, RecurrentCell};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let lstm = Recurrent::new(&variables.root(), RecurrentCell::Lstm, 8, 16, 2, 0.);
+/// let sequences = Tensor::rand([3, 10, 8], (Kind::Float, Device::Cpu));
+/// assert_eq!(lstm.forward(&sequences, false).size(), [3, 10, 32]);
+/// ```
 #[derive(Debug)]
 pub struct Recurrent {
     cell: RecurrentCell,

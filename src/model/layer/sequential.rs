@@ -7,6 +7,22 @@ use crate::distributed::World;
 use crate::model::script::{Class, Script};
 
 /// A sequence of named layers.
+///
+/// ```
+/// use cresset::model::layer::{Flatten, Layer, Linear, Relu, Sequential};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let path = variables.root();
+/// let layers = Sequential::default()
+///     .then("flatten", Flatten)
+///     .then("fc1", Linear::new(&(&path / "fc1"), 64, 16))
+///     .then("relu1", Relu)
+///     .then("fc2", Linear::new(&(&path / "fc2"), 16, 10));
+/// assert_eq!(layers.names(), ["fc1", "fc2"]);
+/// let images = Tensor::zeros([2, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// assert_eq!(layers.forward(&images, false).size(), [2, 10]);
+/// ```
 #[derive(Default)]
 pub struct Sequential(Vec<Step>);
 
@@ -17,7 +33,7 @@ enum Step {
 }
 
 /// A step of a model, with all containers flattened.
-pub enum FlatStep<'a> {
+pub(crate) enum FlatStep<'a> {
     /// A layer, and its path, which prefixes the names of its parameters.
     Layer(String, &'a dyn Layer),
     /// The sum of two branches with the same input. An empty branch is the identity.
@@ -25,6 +41,18 @@ pub enum FlatStep<'a> {
 }
 
 /// A row of the table of layers.
+///
+/// ```
+/// use cresset::model::layer::{Flatten, Linear, Sequential};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let linear = Linear::new(&(variables.root() / "fc1"), 64, 10);
+/// let layers = Sequential::default().then("flatten", Flatten).then("fc1", linear);
+/// let mut rows = Vec::new();
+/// layers.trace("", &Tensor::zeros([1, 1, 8, 8], (Kind::Float, Device::Cpu)), &mut rows);
+/// assert_eq!((rows[1].parameters, rows[1].multiply_adds), (650, 640));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerRow {
     /// Path, which prefixes the names of its parameters.
@@ -122,6 +150,16 @@ impl Sequential {
     }
 
     /// The TorchScript class `name`, with the layers with parameters as submodules, and a method that runs all layers.
+    ///
+    /// ```
+    /// use cresset::model::layer::{Linear, Relu, Sequential};
+    /// use tch::{Device, nn};
+    ///
+    /// let variables = nn::VarStore::new(Device::Cpu);
+    /// let linear = Linear::new(&(variables.root() / "fc1"), 4, 3);
+    /// let class = Sequential::default().then("fc1", linear).then("relu1", Relu).class("Net", "logits");
+    /// assert_eq!(class.parameters(), 15);
+    /// ```
     pub fn class(&self, name: &'static str, method: &str) -> Class {
         let mut body = Body::default();
         let source = body.method(method, "x", &self.0);

@@ -7,6 +7,14 @@ use super::{ChannelEffect, Layer, LayerFormula};
 use crate::model::script::Script;
 
 /// (N, …) to (N, values of an example).
+///
+/// ```
+/// use cresset::model::layer::{Flatten, Layer};
+/// use tch::{Device, Kind, Tensor};
+///
+/// let images = Tensor::zeros([2, 3, 8, 8], (Kind::Float, Device::Cpu));
+/// assert_eq!(Flatten.forward(&images, false).size(), [2, 192]);
+/// ```
 #[derive(Debug)]
 pub struct Flatten;
 
@@ -33,6 +41,14 @@ impl Layer for Flatten {
 }
 
 /// An image as a sequence of its rows: (N, channels, height, width) to (N, height, channels · width).
+///
+/// ```
+/// use cresset::model::layer::{Layer, RowSequence};
+/// use tch::{Device, Kind, Tensor};
+///
+/// let images = Tensor::zeros([2, 3, 8, 4], (Kind::Float, Device::Cpu));
+/// assert_eq!(RowSequence.forward(&images, false).size(), [2, 8, 12]);
+/// ```
 #[derive(Debug)]
 pub struct RowSequence;
 
@@ -51,6 +67,14 @@ impl Layer for RowSequence {
 }
 
 /// The positions of an image as a sequence: (N, channels, height, width) to (N, height · width, channels).
+///
+/// ```
+/// use cresset::model::layer::{Layer, Tokens};
+/// use tch::{Device, Kind, Tensor};
+///
+/// let images = Tensor::zeros([2, 16, 4, 4], (Kind::Float, Device::Cpu));
+/// assert_eq!(Tokens.forward(&images, false).size(), [2, 16, 16]);
+/// ```
 #[derive(Debug)]
 pub struct Tokens;
 
@@ -69,6 +93,14 @@ impl Layer for Tokens {
 }
 
 /// One element of a sequence: (N, length, width) to (N, width). A negative index counts from the end.
+///
+/// ```
+/// use cresset::model::layer::{Layer, SelectElement};
+/// use tch::Tensor;
+///
+/// let sequence = Tensor::from_slice(&[1f32, 2., 3.]).view([1, 3, 1]);
+/// assert_eq!(SelectElement(-1).forward(&sequence, false).double_value(&[0, 0]), 3.);
+/// ```
 #[derive(Debug)]
 pub struct SelectElement(pub i64);
 
@@ -87,6 +119,14 @@ impl Layer for SelectElement {
 }
 
 /// The mean over a sequence: (N, length, width) to (N, width).
+///
+/// ```
+/// use cresset::model::layer::{Layer, SequenceMean};
+/// use tch::Tensor;
+///
+/// let sequence = Tensor::from_slice(&[1f32, 2., 3.]).view([1, 3, 1]);
+/// assert_eq!(SequenceMean.forward(&sequence, false).double_value(&[0, 0]), 2.);
+/// ```
 #[derive(Debug)]
 pub struct SequenceMean;
 
@@ -105,6 +145,15 @@ impl Layer for SequenceMean {
 }
 
 /// Zero padding at the bottom and right of an image.
+///
+/// ```
+/// use cresset::model::layer::{Layer, ZeroPad};
+/// use tch::{Device, Kind, Tensor};
+///
+/// let images = Tensor::ones([1, 1, 3, 4], (Kind::Float, Device::Cpu));
+/// let padded = ZeroPad { bottom: 1, right: 0 }.forward(&images, false);
+/// assert_eq!(padded.size(), [1, 1, 4, 4]);
+/// ```
 #[derive(Debug)]
 pub struct ZeroPad {
     /// Rows of padding.
@@ -132,6 +181,16 @@ impl Layer for ZeroPad {
 
 /// Prepends a learned class token, whose output the classifier uses: (N, length, width) to (N, 1 + length, width)
 /// (Dosovitskiy et al., 2021).
+///
+/// ```
+/// use cresset::model::layer::{ClassToken, Layer};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let token = ClassToken::new(&variables.root(), 16);
+/// let tokens = Tensor::rand([2, 9, 16], (Kind::Float, Device::Cpu));
+/// assert_eq!(token.forward(&tokens, false).size(), [2, 10, 16]);
+/// ```
 #[derive(Debug)]
 pub struct ClassToken(Tensor);
 
@@ -162,6 +221,16 @@ impl Layer for ClassToken {
 }
 
 /// Adds learned position embeddings: (N, length, width).
+///
+/// ```
+/// use cresset::model::layer::{Layer, PositionEmbedding};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let positions = PositionEmbedding::new(&variables.root(), 10, 16);
+/// let tokens = Tensor::rand([2, 10, 16], (Kind::Float, Device::Cpu));
+/// assert_eq!(positions.forward(&tokens, false).size(), [2, 10, 16]);
+/// ```
 #[derive(Debug)]
 pub struct PositionEmbedding(Tensor);
 

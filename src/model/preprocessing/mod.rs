@@ -16,6 +16,22 @@ use crate::model::script::Class;
 pub use tensors::{TensorDataset, TrainTensors};
 
 /// Imputation of missing values, then `(x - offset) / scale`, then a reshape to the input shape.
+///
+/// ```
+/// use cresset::data::options::Missing;
+/// use cresset::data::{self, DataOptions};
+/// use cresset::model::preprocessing::{Preprocessing, PreprocessingKind, TensorDataset, TrainTensors};
+/// use tch::{Device, Kind};
+///
+/// let dataset = data::load("iris", &DataOptions::default())?;
+/// let rows: Vec<i64> = (0..150).collect();
+/// let train = TrainTensors(TensorDataset::of(&dataset, &rows, Device::Cpu));
+/// let preprocessing = Preprocessing::fit(&dataset, &train, Missing::Error);
+/// assert_eq!(preprocessing.kind, PreprocessingKind::Standardize);
+/// let mean = preprocessing.apply(&train.0.inputs).mean(Kind::Float).double_value(&[]);
+/// assert!(mean.abs() < 1e-5);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
     /// The source of offset and scale.

@@ -4,6 +4,18 @@ use cresset_data::{Dataset, Inputs, gather};
 use tch::{Device, Kind, Tensor};
 
 /// Examples of a data set, in memory.
+///
+/// ```
+/// use cresset::data::{self, DataOptions};
+/// use cresset::model::preprocessing::TensorDataset;
+/// use tch::Device;
+///
+/// let dataset = data::load("iris", &DataOptions::default())?;
+/// let examples = TensorDataset::of(&dataset, &[0, 50, 100], Device::Cpu);
+/// assert_eq!((examples.inputs.size(), examples.rows()), (vec![3, 4], 3));
+/// assert_eq!(Vec::<i64>::try_from(&examples.labels).unwrap(), [0, 1, 2]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct TensorDataset {
     /// Raw or preprocessed values, (N, …).

@@ -12,6 +12,25 @@ use crate::model::Tensors;
 ///
 /// Names in files often have a prefix: `module.`, `state_dict.`, `model.`. If the file contains several copies of the model, one
 /// is chosen (`copies`).
+///
+/// ```
+/// use cresset::model::weights::Matching;
+/// use cresset::model::{Task, Tensors};
+/// use cresset::prelude::*;
+/// use tch::Device;
+///
+/// let task = Task { input: InputShape(vec![4]), classes: 3 };
+/// let model = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?.state();
+/// // The weights of a DistributedDataParallel module, whose names have a prefix.
+/// let source = Network::new("mlp", "width=8", &task, Device::Cpu, 1)?.state();
+/// let file: Tensors = source.into_iter().map(|(name, tensor)| (format!("module.{name}"), tensor)).collect();
+///
+/// let matching = Matching::of(&model, &file, None)?;
+/// matching.apply(&model, &file)?;
+/// assert_eq!(matching.matched.len(), 4);
+/// assert_eq!(model["fc1.weight"], file["module.fc1.weight"]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matching {
     /// The key of the chosen copy, empty if the names have no prefix, then the keys of the other copies.

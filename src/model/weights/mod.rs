@@ -5,14 +5,14 @@
 //! ([`pickle`]), and each tensor is checked against the available bytes before memory is allocated.
 
 mod archive;
-pub mod checksums;
+pub(crate) mod checksums;
 mod copies;
 mod legacy;
 mod matching;
 mod names;
 pub mod pickle;
 pub mod safetensors;
-pub mod storages;
+pub(crate) mod storages;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -36,6 +36,19 @@ use view::{Storage, StorageView};
 ///
 /// The tensors are on the CPU with the dtypes of the file. They share memory and have strides as when they were saved. The
 /// names of tensors in nested dictionaries and modules are joined by dots: `state_dict.conv1.weight`.
+///
+/// ```
+/// use cresset::model::weights;
+/// use std::collections::HashMap;
+/// use tch::Tensor;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("weights.safetensors");
+/// let bias = Tensor::from_slice(&[1f32, 2.]);
+/// weights::safetensors::write(&path, &[("fc1.bias".to_string(), &bias)], HashMap::new())?;
+/// assert_eq!(weights::read(&path)?["fc1.bias"], bias);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// A file that is missing, damaged, of another format, without tensors, or with a dtype that is not in

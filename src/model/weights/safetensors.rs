@@ -30,6 +30,20 @@ pub const DTYPES: [(Kind, Dtype); 10] = [
 
 /// Writes tensors and metadata atomically.
 ///
+/// ```
+/// use cresset::model::weights::safetensors;
+/// use std::collections::HashMap;
+/// use tch::Tensor;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("weights.safetensors");
+/// let weight = Tensor::from_slice2(&[[1f32, 2.], [3., 4.]]);
+/// let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+/// safetensors::write(&path, &[("fc1.weight".to_string(), &weight)], metadata)?;
+/// assert!(path.is_file());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// An unsupported dtype, and a file that cannot be written. An existing file is then unchanged.
 pub fn write(path: &Path, tensors: &[(String, &Tensor)], metadata: HashMap<String, String>) -> Result<()> {
@@ -77,6 +91,22 @@ fn serialized(
 
 /// The metadata of a file, given as bytes.
 ///
+/// ```
+/// use cresset::error::Error;
+/// use cresset::model::weights::safetensors;
+/// # use std::collections::HashMap;
+/// # use tch::Tensor;
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("weights.safetensors");
+/// # let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+/// # safetensors::write(&path, &[("w".to_string(), &Tensor::from_slice(&[1f32]))], metadata)?;
+///
+/// let bytes = std::fs::read(&path).unwrap();
+/// let metadata = safetensors::metadata(&bytes, |reason| Error::artifact(&path, reason))?;
+/// assert_eq!(metadata["format"], "pt");
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// `fault` of the reason, if the bytes are not a safetensors file.
 pub fn metadata(bytes: &[u8], fault: impl Fn(&str) -> Error) -> Result<HashMap<String, String>> {
@@ -85,6 +115,15 @@ pub fn metadata(bytes: &[u8], fault: impl Fn(&str) -> Error) -> Result<HashMap<S
 }
 
 /// The tensors of a file, given as bytes.
+///
+/// ```
+/// use cresset::error::Error;
+/// use cresset::model::weights::safetensors;
+/// use std::path::Path;
+///
+/// let fault = |reason: &str| Error::artifact(Path::new("weights.safetensors"), reason);
+/// assert!(safetensors::tensors(b"not a safetensors file", fault).is_err());
+/// ```
 ///
 /// # Errors
 /// `fault` of the reason, if the bytes are not a safetensors file or have an unsupported dtype.

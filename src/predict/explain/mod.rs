@@ -21,6 +21,13 @@ pub use subject::Subject;
 /// An attribution method.
 ///
 /// To add a method, create a file next to `occlusion.rs` with a constant of this type and add it to [`EXPLAINERS`].
+///
+/// ```
+/// use cresset::predict::explain::EXPLAINERS;
+///
+/// let occlusion = EXPLAINERS.iter().find(|kind| kind.name == "occlusion").unwrap();
+/// assert!(occlusion.options.iter().any(|option| option.name == "window"));
+/// ```
 pub struct ExplainerKind {
     /// The name for `--method`.
     pub name: &'static str,
@@ -34,6 +41,13 @@ pub struct ExplainerKind {
 }
 
 /// All methods.
+///
+/// ```
+/// use cresset::predict::explain::EXPLAINERS;
+///
+/// let names: Vec<&str> = EXPLAINERS.iter().map(|explainer| explainer.name).collect();
+/// assert_eq!(names, ["integrated-gradients", "smooth-grad", "grad-cam", "occlusion"]);
+/// ```
 pub const EXPLAINERS: &[ExplainerKind] = &[
     integrated_gradients::INTEGRATED_GRADIENTS,
     smooth_grad::SMOOTH_GRAD,
@@ -42,6 +56,23 @@ pub const EXPLAINERS: &[ExplainerKind] = &[
 ];
 
 /// An attribution method with its options.
+///
+/// ```
+/// use cresset::predict::explain::{Explainer, Subject};
+/// use cresset::prelude::*;
+/// use tch::Tensor;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let classifier = fitted.classifier()?;
+/// let flower = Tensor::from_slice2(&[[5.1f32, 3.5, 1.4, 0.2]]);
+/// let explainer = Explainer::new("integrated-gradients", "")?;
+/// let attribution = explainer.attribute(&Subject::new(&classifier, 0), &flower)?;
+/// assert_eq!(attribution.size(), [4]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Explainer {
     kind: &'static ExplainerKind,
     options: Options,

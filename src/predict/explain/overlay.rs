@@ -14,6 +14,18 @@ const MIN_SIDE: u32 = 224;
 const SATURATION_QUANTILE: f64 = 0.99;
 
 /// Draws a raw image (channels, height, width) next to its heat map: red supports the class, blue opposes it.
+///
+/// ```
+/// use cresset::data::ValueRange;
+/// use cresset::predict::explain::overlay;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let image = Tensor::rand([1, 8, 8], (Kind::Float, Device::Cpu));
+/// let attribution = Tensor::randn([1, 8, 8], (Kind::Float, Device::Cpu));
+/// let picture = overlay(&image, &attribution, ValueRange { min: 0., max: 1. })?;
+/// assert!(picture.width() > picture.height());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub fn overlay(raw: &Tensor, attribution: &Tensor, range: ValueRange) -> Result<RgbImage> {
     let (original, heat) = (plain(raw, range)?, draw_heat_map(raw, attribution, range)?);
     let scale = MIN_SIDE.div_ceil(original.height().min(original.width()));
@@ -28,6 +40,16 @@ pub fn overlay(raw: &Tensor, attribution: &Tensor, range: ValueRange) -> Result<
 }
 
 /// Converts a raw image to RGB.
+///
+/// ```
+/// use cresset::data::ValueRange;
+/// use cresset::predict::explain::plain;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let image = Tensor::ones([1, 8, 8], (Kind::Float, Device::Cpu));
+/// assert_eq!(plain(&image, ValueRange { min: 0., max: 1. })?.get_pixel(0, 0).0, [255; 3]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub fn plain(raw: &Tensor, range: ValueRange) -> Result<RgbImage> {
     let unit = unit(raw, range);
     let color = if unit.size()[0] == 3 { unit } else { unit.narrow(0, 0, 1).expand([3, -1, -1], false) };
@@ -38,6 +60,18 @@ pub fn plain(raw: &Tensor, range: ValueRange) -> Result<RgbImage> {
 }
 
 /// Draws the attribution over a grayscale version of a raw image, in the size of the image.
+///
+/// ```
+/// use cresset::data::ValueRange;
+/// use cresset::predict::explain::draw_heat_map;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let image = Tensor::rand([3, 8, 8], (Kind::Float, Device::Cpu));
+/// let attribution = Tensor::randn([3, 8, 8], (Kind::Float, Device::Cpu));
+/// let map = draw_heat_map(&image, &attribution, ValueRange { min: 0., max: 1. })?;
+/// assert_eq!(map.dimensions(), (8, 8));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub fn draw_heat_map(raw: &Tensor, attribution: &Tensor, range: ValueRange) -> Result<RgbImage> {
     let gray = unit(raw, range).mean_dim(0, false, Kind::Float);
     let summed = attribution.sum_dim_intlist(0, false, Kind::Float);

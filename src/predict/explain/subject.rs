@@ -6,6 +6,22 @@ use crate::error::{Error, Result};
 use crate::predict::Classifier;
 
 /// A model and the class whose logit is explained.
+///
+/// ```
+/// use cresset::predict::explain::Subject;
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let classifier = fitted.classifier()?;
+/// let subject = Subject::new(&classifier, 0);
+/// let inputs = subject.baseline().unsqueeze(0);
+/// assert_eq!(subject.scores(&inputs)?.size(), [1]);
+/// assert_eq!(subject.gradients(&inputs)?.size(), [1, 4]);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Subject<'a> {
     classifier: &'a Classifier,
     class: i64,

@@ -14,7 +14,7 @@ use crate::options::entries::{self, Entry};
 pub struct Field {
     /// Its name in the file; on the command line, with dashes.
     pub name: &'static str,
-    /// What it is.
+    /// A one-line description.
     pub help: &'static str,
 }
 
@@ -23,6 +23,12 @@ const fn field(name: &'static str, help: &'static str) -> Field {
 }
 
 /// All fields.
+///
+/// ```
+/// use cresset::report::card::FIELDS;
+///
+/// assert!(FIELDS.iter().any(|field| field.name == "license"));
+/// ```
 pub const FIELDS: &[Field] = &[
     field("name", "Name of the model [default: the name of the run's folder]"),
     field("model_version", "Version of the model"),
@@ -50,6 +56,18 @@ const HEADING: &str = "Model card fields (also in the file of --about, as `licen
 const OPTIONAL: [&str; 4] = ["name", "model_version", "license_link", "citation"];
 
 /// The stated fields.
+///
+/// ```
+/// use cresset::report::card::About;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("about.toml");
+/// std::fs::write(&path, "license = \"MIT\"\n").unwrap();
+/// let about = About::read(&path)?.or(About::default());
+/// assert_eq!(about.get("license"), Some("MIT"));
+/// assert!(about.not_stated().contains(&"--authors".to_string()));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About(BTreeMap<&'static str, String>);
 
@@ -60,20 +78,20 @@ impl About {
     /// If the file cannot be read or is not TOML, or a field is unknown, empty or not a string; the error names the line.
     pub fn read(path: &Path) -> Result<Self> {
         let mut about = BTreeMap::new();
-        for Entry { name, value, place } in entries::read(path, "model card file")? {
+        for Entry { name, value, location } in entries::read(path, "model card file")? {
             let names = FIELDS.iter().map(|field| field.name);
             let Some(known) = names.clone().find(|known| *known == name) else {
                 let hint = did_you_mean(&name, names.clone()).unwrap_or_else(|| ".".to_string());
                 let all = names.collect::<Vec<_>>().join(", ");
                 return Err(Error::data(
-                    place,
+                    location,
                     format!("unknown field {}{hint} The fields are {all}", quoted(&name)),
                 ));
             };
             let text = value.map(|text| text.trim().to_string()).filter(|text| !text.is_empty());
             let text = text.ok_or_else(|| {
                 Error::data(
-                    place,
+                    location,
                     format!(
                         "`{name}` must be a non-empty string; omit the field if there is nothing to state"
                     ),

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::groups::GroupReport;
 use crate::evaluate::interval::intervals;
 use crate::evaluate::numbers::thousands;
-use crate::evaluate::{Evaluation, Interval, METRICS, Metric, Report};
+use crate::evaluate::{ClassificationReport, Evaluation, Interval, METRICS, Metric};
 use crate::loader::EvaluationLoader;
 use crate::options::Config;
 use crate::predict::Classifier;
@@ -157,7 +157,7 @@ pub struct PartEvaluation {
     /// The evaluation.
     pub evaluation: Evaluation,
     /// Its metrics, with those of the groups.
-    pub report: Report,
+    pub report: ClassificationReport,
     /// Number of examples that could not be read.
     pub unreadable: usize,
     intervals: Vec<Option<Interval>>,
@@ -177,7 +177,7 @@ impl PartEvaluation {
             GroupReport::new(&evaluation, classes, &grouping.select(kept.iter().copied()), least)
         };
         let groups = groups.map(of_groups).transpose()?;
-        let report = Report { groups, ..Report::new(&evaluation, classes) };
+        let report = ClassificationReport { groups, ..ClassificationReport::new(&evaluation, classes) };
         let intervals = intervals(&evaluation);
         Ok(PartEvaluation { name, report, unreadable: feed.rows() - kept.len(), intervals, evaluation })
     }

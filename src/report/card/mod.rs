@@ -20,9 +20,29 @@ use crate::error::{Result, catch_panics};
 use crate::export::Metadata;
 use crate::options::Config;
 use crate::run::RunFolder;
-use crate::run::{Examples, Finished};
+use crate::run::{Examples, FinishedRun};
 
 /// The contents of a model card.
+///
+/// ```
+/// use cresset::data::GroupingOptions;
+/// use cresset::prelude::*;
+/// use cresset::report::card::{About, Card};
+/// use cresset::run::RunFolder;
+/// use tch::Device;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// # let about = out.join("about.toml");
+/// std::fs::write(&about, "name = \"Iris species\"\nlicense = \"MIT\"\n").unwrap();
+/// let about = About::read(&about)?;
+/// let run = RunFolder::open(fitted.folder())?;
+/// let card = Card::of(&run, about, &GroupingOptions::default(), Device::Cpu)?;
+/// assert!(card.to_markdown().contains("# Iris species"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Card {
     /// The fields that the author states.
     pub about: About,
@@ -49,7 +69,7 @@ impl Card {
     /// If the run has no model, the data is missing or has changed, or the groups cannot be determined.
     pub fn of(run: &RunFolder, about: About, groups: &GroupingOptions, device: Device) -> Result<Self> {
         catch_panics(|| {
-            let Finished { classifier, config, examples } = Finished::open(run, device)?;
+            let FinishedRun { classifier, config, examples } = FinishedRun::open(run, device)?;
             let metadata = classifier.metadata().clone();
             let Examples { dataset, split, .. } = &examples;
             let grouping = Grouping::read(groups, &dataset.path, &dataset.names)?;

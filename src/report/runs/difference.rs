@@ -15,8 +15,26 @@ use crate::options::Config;
 use crate::run::RunFolder;
 
 /// The differences between two runs.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::report::runs::difference;
+/// use tch::Device;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let train = |name: &str, lr: f64| {
+///     let options = Config { epochs: 3, lr, ..Config::default() };
+///     Trainer::new("iris").options(options).out(folder.path().join(name)).fit()
+/// };
+/// let (a, b) = (train("a", 0.001)?, train("b", 0.01)?);
+/// let difference = difference(a.folder(), b.folder(), Device::Cpu)?;
+/// assert_eq!(difference.options.len(), 1);
+/// assert_eq!(difference.options[0].name, "lr");
+/// assert_eq!(difference.compared.unwrap().rows, 30);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Difference {
+pub struct RunDifference {
     /// Folder of the first run.
     pub a: PathBuf,
     /// Folder of the second run.
@@ -85,9 +103,24 @@ pub struct FigurePair {
 
 /// Compares two runs. The models run on their validation sets on `device`.
 ///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::report::runs::difference;
+/// use tch::Device;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let difference = difference(fitted.folder(), fitted.folder(), Device::Cpu)?;
+/// assert!(difference.options.is_empty() && difference.data.same_data);
+/// assert!(difference.to_text().contains("accuracy"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// If a folder holds no run. Models that cannot be compared are not an error: the result states the reason.
-pub fn difference(a: &Path, b: &Path, device: Device) -> Result<Difference> {
+pub fn difference(a: &Path, b: &Path, device: Device) -> Result<RunDifference> {
     let (facts_a, facts_b) = (facts(a, "a")?, facts(b, "b")?);
     let compared = ValidationPredictions::of(a, device)
         .and_then(|of_a| Ok((of_a, ValidationPredictions::of(b, device)?)));
@@ -100,7 +133,7 @@ pub fn difference(a: &Path, b: &Path, device: Device) -> Result<Difference> {
         Ok(compared) => (Some(compared), None),
         Err(reason) => (None, Some(reason)),
     };
-    Ok(Difference {
+    Ok(RunDifference {
         a: a.to_path_buf(),
         b: b.to_path_buf(),
         options: changes(&options(a)?, &options(b)?),

@@ -16,11 +16,37 @@ use crate::train::{EpochRecord, MetricsLog};
 /// The facts of a run by column name. Unknown values are missing.
 ///
 /// An option keeps its name, unless a figure has the same name (`loss`): then its prefix is `option.`.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::report::runs::{Facts, facts};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let facts: Facts = facts(fitted.folder(), "first")?;
+/// assert_eq!((&facts["model"], &facts["state"]), (&"mlp".into(), &"finished".into()));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub type Facts = Map<String, Value>;
 
 /// State of a run.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::report::runs::RunState;
+/// use cresset::run::RunFolder;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// assert_eq!(RunState::of(&RunFolder::open(fitted.folder())?), RunState::Finished);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum RunState {
     /// The model is exported.
     Finished,
     /// A process is training.
@@ -29,22 +55,22 @@ pub enum State {
     Interrupted,
 }
 
-impl State {
+impl RunState {
     /// The state of the run in a folder.
     pub fn of(folder: &RunFolder) -> Self {
         match folder.model().is_file() {
-            true => State::Finished,
-            false if folder.is_in_use() => State::Running,
-            false => State::Interrupted,
+            true => RunState::Finished,
+            false if folder.is_in_use() => RunState::Running,
+            false => RunState::Interrupted,
         }
     }
 
     /// The name for display.
     pub fn name(self) -> &'static str {
         match self {
-            State::Finished => "finished",
-            State::Running => "running",
-            State::Interrupted => "interrupted",
+            RunState::Finished => "finished",
+            RunState::Running => "running",
+            RunState::Interrupted => "interrupted",
         }
     }
 }
@@ -81,6 +107,11 @@ pub const FIGURES: &[(&str, &str)] = &[
 ];
 
 /// All columns: figures, validation metrics, test metrics, options.
+///
+/// ```
+/// let names = cresset::report::runs::column_names();
+/// assert!(["name", "accuracy", "batch_size"].iter().all(|known| names.iter().any(|name| name == known)));
+/// ```
 pub fn column_names() -> Vec<String> {
     let figures = FIGURES.iter().map(|(name, _)| name.to_string());
     let metrics = METRICS.iter().map(|metric| metric.column());
@@ -98,6 +129,18 @@ fn option_column(figures: &[String], option: &str) -> String {
 }
 
 /// Reads the facts of the run in `path`, with the name `name`.
+///
+/// ```
+/// use cresset::prelude::*;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let facts = cresset::report::runs::facts(fitted.folder(), "first")?;
+/// assert_eq!(facts["epochs_done"], 3);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the folder holds no run, or a run of another version with other options.
@@ -144,7 +187,7 @@ fn start_time(folder: &RunFolder) -> Option<String> {
 }
 
 fn figures(folder: &RunFolder, facts: &mut Facts) -> Result<()> {
-    let state = State::of(folder);
+    let state = RunState::of(folder);
     facts.insert("state".into(), state.name().into());
     let records = MetricsLog::read_if_exists(&folder.metrics())?;
     facts.insert("epochs_done".into(), records.len().into());
@@ -157,7 +200,7 @@ fn figures(folder: &RunFolder, facts: &mut Facts) -> Result<()> {
         insert(facts, "train_loss", best.train_loss);
         insert(facts, "train_accuracy", best.train_accuracy);
     }
-    if state == State::Finished {
+    if state == RunState::Finished {
         exported(folder, facts)?;
     }
     Ok(())
@@ -190,14 +233,14 @@ fn metrics(found: &Map<String, Value>, prefix: &str, facts: &mut Facts) {
 /// Means over the complete folds, and their standard deviations as `NAME_deviation`.
 fn folds_figures(path: &Path, folds: u32, facts: &mut Facts) {
     let fold = |number| facts_of_fold(path, number);
-    let found: Vec<(State, Facts)> = (1..=folds).filter_map(fold).collect();
-    let complete: Vec<_> = found.iter().filter(|(state, _)| *state == State::Finished).collect();
+    let found: Vec<(RunState, Facts)> = (1..=folds).filter_map(fold).collect();
+    let complete: Vec<_> = found.iter().filter(|(state, _)| *state == RunState::Finished).collect();
     let state = FoldsState { complete: complete.len() as u32, folds };
     facts.insert("folds_done".into(), state.complete.into());
     let name = match state {
-        FoldsState { complete, folds } if complete == folds => State::Finished,
-        _ if found.iter().any(|(state, _)| *state == State::Running) => State::Running,
-        _ => State::Interrupted,
+        FoldsState { complete, folds } if complete == folds => RunState::Finished,
+        _ if found.iter().any(|(state, _)| *state == RunState::Running) => RunState::Running,
+        _ => RunState::Interrupted,
     };
     facts.insert("state".into(), name.name().into());
     for sum in ["duration", "epochs_done"] {
@@ -221,11 +264,11 @@ fn folds_figures(path: &Path, folds: u32, facts: &mut Facts) {
     }
 }
 
-fn facts_of_fold(path: &Path, number: u32) -> Option<(State, Facts)> {
+fn facts_of_fold(path: &Path, number: u32) -> Option<(RunState, Facts)> {
     let folder = RunFolder::open(&path.join(format!("fold-{number}"))).ok()?;
     let mut facts = Facts::new();
     figures(&folder, &mut facts).ok()?;
-    Some((State::of(&folder), facts))
+    Some((RunState::of(&folder), facts))
 }
 
 /// Inserts a value, unless it is NaN or infinite.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::difference::{Change, DataDifference, Difference, FigurePair, PartPair};
+use super::difference::{Change, DataDifference, FigurePair, PartPair, RunDifference};
 use super::facts::Facts;
 use super::predictions::ModelComparison;
 use super::query::text;
@@ -12,7 +12,7 @@ use crate::error::excerpt;
 use crate::evaluate::mcnemar::{McNemar, Method};
 use crate::evaluate::numbers::{percent, thousands};
 
-impl Difference {
+impl RunDifference {
     /// Formats as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a difference is plain data") + "\n"

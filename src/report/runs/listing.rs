@@ -16,6 +16,19 @@ pub struct Listing {
 
 /// Lists the runs in a folder. With `all`, includes the folds of each cross-validation.
 ///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::report::runs::list;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let runs = folder.path();
+/// let options = Config { epochs: 1, ..Config::default() };
+/// Trainer::new("iris").options(options).out(runs.join("first")).fit()?;
+/// let listing = list(runs, false)?;
+/// assert_eq!(listing.runs[0]["name"], "first");
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// If the folder cannot be read. Invalid subfolders are skipped with a note.
 pub fn list(dir: &Path, all: bool) -> Result<Listing> {

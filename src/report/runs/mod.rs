@@ -8,8 +8,8 @@ mod predictions;
 mod query;
 mod table;
 
-pub use difference::{Change, DataDifference, Difference, FigurePair, PartPair, difference};
-pub use facts::{FIGURES, Facts, FoldsState, State, column_names, facts};
+pub use difference::{Change, DataDifference, FigurePair, PartPair, RunDifference, difference};
+pub use facts::{FIGURES, Facts, FoldsState, RunState, column_names, facts};
 pub use listing::{Listing, list};
 pub use predictions::{ModelComparison, ValidationPredictions};
 pub use query::{Filter, Order, best_order};

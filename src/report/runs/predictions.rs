@@ -10,10 +10,25 @@ use crate::error::{Result, catch_panics};
 use crate::evaluate::McNemar;
 use crate::loader::{Batch, EvaluationLoader};
 use crate::predict::Classifier;
-use crate::run::Finished;
+use crate::run::FinishedRun;
 use crate::run::RunFolder;
 
 /// Predictions of a model on its validation set.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::report::runs::ValidationPredictions;
+/// use tch::Device;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let predictions = ValidationPredictions::of(fitted.folder(), Device::Cpu)?;
+/// let comparison = predictions.compare(&predictions).unwrap();
+/// assert!(comparison.same_rows && comparison.accuracy_a == comparison.accuracy_b);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidationPredictions {
     data_sha256: String,
@@ -44,7 +59,7 @@ impl ValidationPredictions {
     pub fn of(path: &Path, device: Device) -> Result<Self> {
         catch_panics(|| {
             let folder = RunFolder::open(path)?;
-            let Finished { classifier, config, examples } = Finished::open(&folder, device)?;
+            let FinishedRun { classifier, config, examples } = FinishedRun::open(&folder, device)?;
             let feed = examples.raw(&examples.split.validation, &config, classifier.device());
             let predicted = predicted(&classifier, &*feed)?;
             let (dataset, names) = (&examples.dataset, &classifier.metadata().classes);
@@ -113,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn models_are_compared_on_the_rows_that_both_held_out() {
+    fn models_are_compared_on_common_validation_examples() {
         let a = validation("x", &[("1", "a", "a"), ("2", "b", "b"), ("3", "a", "b")]);
         let b = validation("x", &[("2", "b", "a"), ("3", "a", "b"), ("4", "a", "a")]);
         let compared = a.compare(&b).unwrap();
@@ -124,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_compared_says_why() {
+    fn incomparable_models_give_the_reason() {
         let a = validation("x", &[("1", "a", "a")]);
         assert!(a.compare(&validation("y", &[("1", "a", "a")])).unwrap_err().contains("different data"));
         assert!(

@@ -10,6 +10,15 @@ use crate::error::{Error, Result, quoted};
 use crate::evaluate::METRICS;
 
 /// A condition on a column, such as `accuracy>0.97` or `model=cnn`.
+///
+/// ```
+/// use cresset::report::runs::{Facts, Filter};
+///
+/// let run: Facts = serde_json::from_str(r#"{"model": "cnn", "accuracy": 0.98}"#).unwrap();
+/// assert!("accuracy>0.97".parse::<Filter>()?.takes(&run)?);
+/// assert!(!"model=mlp".parse::<Filter>()?.takes(&run)?);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
     column: String,
@@ -114,6 +123,16 @@ pub(super) fn text(value: &Value) -> String {
 }
 
 /// A column to sort by, and the direction.
+///
+/// ```
+/// use cresset::report::runs::{Facts, Order};
+///
+/// let run = |accuracy: f64| Facts::from_iter([("accuracy".to_string(), accuracy.into())]);
+/// let mut runs = [run(0.96), run(0.98)];
+/// "-accuracy".parse::<Order>()?.sort(&mut runs);
+/// assert_eq!(runs[0]["accuracy"], 0.98);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     column: String,
@@ -140,7 +159,6 @@ impl Order {
         });
     }
     /// Whether a run has a value in the column.
-    /// Whether a run has a value to sort by.
     pub fn applies_to(&self, facts: &Facts) -> bool {
         facts.contains_key(&self.column)
     }
@@ -154,6 +172,14 @@ fn compare(a: &Value, b: &Value) -> Ordering {
 }
 
 /// The order that puts the best run by a metric first.
+///
+/// ```
+/// use cresset::report::runs::{Order, best_order};
+///
+/// assert_eq!(best_order("accuracy")?, "-accuracy".parse::<Order>()?);
+/// assert_eq!(best_order("loss")?, "loss".parse::<Order>()?);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the column is not a metric.
@@ -215,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_name_what_was_meant() {
+    fn errors_suggest_the_closest_name() {
         let problem = |text: &str| text.parse::<Filter>().unwrap_err().to_string();
         assert!(problem("acuracy>1").contains("there is no column `acuracy`; did you mean `accuracy`?"));
         assert!(problem("cnn").contains("`cnn` is not a condition"));

@@ -20,6 +20,14 @@ const MIN_WIDTH: usize = 12;
 const GAP: &str = "  ";
 
 /// Runs as JSON: a list of objects with these columns, or with all facts.
+///
+/// ```
+/// use cresset::report::runs::{Facts, to_json};
+///
+/// let run = Facts::from_iter([("model".to_string(), "cnn".into()), ("epochs".to_string(), 10.into())]);
+/// let json = to_json(&[run], Some(&["model".to_string()]));
+/// assert_eq!(json, "[\n  {\n    \"model\": \"cnn\"\n  }\n]\n");
+/// ```
 pub fn to_json(runs: &[Facts], columns: Option<&[String]>) -> String {
     let chosen = |run: &Facts| match columns {
         None => Value::Object(run.clone()),
@@ -33,6 +41,13 @@ pub fn to_json(runs: &[Facts], columns: Option<&[String]>) -> String {
 }
 
 /// Runs as CSV: a header and one row per run; unknown values are empty.
+///
+/// ```
+/// use cresset::report::runs::{Facts, to_csv};
+///
+/// let run = Facts::from_iter([("model".to_string(), "cnn".into())]);
+/// assert_eq!(to_csv(&[run], &["model".to_string(), "loss".to_string()]), b"model,loss\ncnn,\n");
+/// ```
 pub fn to_csv(runs: &[Facts], columns: &[String]) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(columns).expect("a record can be written to memory");
@@ -44,6 +59,13 @@ pub fn to_csv(runs: &[Facts], columns: &[String]) -> Vec<u8> {
 }
 
 /// Runs as a table of at most `width` characters. Without `columns`, shows the default columns that have values and fit.
+///
+/// ```
+/// use cresset::report::runs::{Facts, to_table};
+///
+/// let run = Facts::from_iter([("name".to_string(), "digits-1".into()), ("model".to_string(), "cnn".into())]);
+/// assert_eq!(to_table(&[run], None, Some(80)), "name      model\ndigits-1  cnn\n");
+/// ```
 pub fn to_table(runs: &[Facts], columns: Option<&[String]>, width: Option<usize>) -> String {
     let mut shown: Vec<Column> = match columns {
         Some(columns) => columns.iter().map(|name| Column::new(name, runs)).collect(),
@@ -121,6 +143,14 @@ fn narrow(columns: &mut [Column], width: usize) {
 }
 
 /// Formats a value; empty if it is unknown.
+///
+/// ```
+/// use cresset::report::runs::{Facts, cell};
+///
+/// let run = Facts::from_iter([("accuracy".to_string(), 0.9712.into())]);
+/// assert_eq!(cell(&run, "accuracy"), "97.12 %");
+/// assert_eq!(cell(&run, "loss"), "");
+/// ```
 pub fn cell(run: &Facts, name: &str) -> String {
     let Some(value) = run.get(name) else { return String::new() };
     if let ("when", Some(time)) = (name, value.as_str()) {

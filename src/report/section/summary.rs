@@ -8,7 +8,7 @@ use crate::report::html::escaped;
 
 pub fn section(report: &Report) -> Option<String> {
     let confusion = &report.evaluation.confusion;
-    let range = wilson(confusion.right(), confusion.total());
+    let range = wilson(confusion.correct(), confusion.total());
     let range = range.map_or(String::new(), |range| {
         format!("95 % interval: {} to {}", percent(Some(range.low)), percent(Some(range.high)))
     });

@@ -12,6 +12,24 @@ use crate::train::{Callback, EpochRecord, Flow, Training};
 use event_file::EventFile;
 
 /// Writes scalars, weight histograms and the confusion matrix after each epoch, and the options as hyperparameters.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::report::tensorboard::TensorBoard;
+/// use cresset::run;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let config = Config { data: "iris".into(), epochs: 2, ..Config::default() };
+/// let run = run::start(&config, Some(&out), &World::alone())?;
+/// let mut tensorboard = TensorBoard::create(&run)?;
+/// run::finish(run, &mut tensorboard, &|| false)?;
+/// tensorboard.end(true)?;
+/// # let names: Vec<_> = out.read_dir().unwrap().map(|file| file.unwrap().file_name()).collect();
+/// assert!(names.iter().any(|name| name.to_string_lossy().starts_with("events.out.tfevents")));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct TensorBoard {
     file: EventFile,

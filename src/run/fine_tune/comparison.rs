@@ -25,6 +25,19 @@ pub struct Comparison {
 }
 
 /// Both models on the same examples.
+///
+/// ```
+/// use cresset::run::fine_tune::{ExampleResult, PairedResults};
+///
+/// let result = |is_right| ExampleResult { is_right, loss: if is_right { 0.1 } else { 2.3 } };
+/// let results = PairedResults {
+///     before: [false, false, true].map(result).to_vec(),
+///     after: [true, true, true].map(result).to_vec(),
+///     control: None,
+/// };
+/// assert_eq!((results.rows(), results.correct()), (3, (1, 3)));
+/// assert_eq!(results.test().only_b, 2);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairedResults {
     /// Before, one entry per example.
@@ -57,7 +70,7 @@ impl PairedResults {
     }
 
     /// Number of correct predictions before and after.
-    pub fn right(&self) -> (usize, usize) {
+    pub fn correct(&self) -> (usize, usize) {
         let count = |rows: &[ExampleResult]| rows.iter().filter(|row| row.is_right).count();
         (count(&self.before), count(&self.after))
     }
@@ -88,6 +101,42 @@ impl PairedResults {
 }
 
 /// Evaluates the model `before`, the fine-tuned model of the run `after`, and the control if there is one.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::{RunFolder, fine_tune};
+/// use tch::Device;
+///
+/// # use cresset::feedback::{Answer, Correction, FeedbackWriter, NewInput};
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+/// # let feedback = folder.path().join("feedback");
+/// # let writer = FeedbackWriter::new(&feedback)?;
+/// # for (id, width) in [("a1", 3.5), ("a2", 3.6)] {
+/// #     writer.add(
+/// #         NewInput::Values(&[5.0, width, 1.5, 0.2]),
+/// #         |input| Correction {
+/// #             id: id.to_string(), time: "2026-07-31T12:34:56Z".to_string(), input,
+/// #             answer: Answer { class: "virginica".to_string(), probability: 0.61 },
+/// #             correction: "setosa".to_string(), model_sha256: String::new(), model_version: None,
+/// #         },
+/// #         id,
+/// #     )?;
+/// # }
+/// let config = Config { epochs: 3, ..Config::default() };
+/// Trainer::new("iris").options(config).out(&old).fit()?;
+/// let run = RunFolder::open(&old)?;
+///
+/// // Fine-tune the model on the corrections in a feedback set.
+/// let given = Config { feedback: Some(feedback), ..Config::read(&run.config_file())? };
+/// let options = fine_tune::options(&run, given, &[])?;
+/// Trainer::new("iris").options(options).out(&new).fit()?;
+///
+/// let comparison = fine_tune::compare(&run.model(), &RunFolder::open(&new)?, None, Device::Cpu)?;
+/// assert_eq!((comparison.validation.rows(), comparison.trained.rows()), (30, 2));
+/// let _reasons = fine_tune::objections(&comparison);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the models do not match, or data is missing or has changed.
@@ -171,7 +220,7 @@ impl Comparison {
 
 fn line(what: &str, pair: &PairedResults) -> String {
     let rows = pair.rows();
-    let ((right_before, right_after), (loss_before, loss_after)) = (pair.right(), pair.loss());
+    let ((right_before, right_after), (loss_before, loss_after)) = (pair.correct(), pair.loss());
     let share = |right: usize| format!("{:.2}", 100. * right as f64 / rows.max(1) as f64);
     let accuracy = format!("{} → {} %", share(right_before), share(right_after));
     let loss = format!("{loss_before:.4} → {loss_after:.4}");

@@ -6,7 +6,7 @@ mod promotion;
 
 use crate::error::{Error, Result};
 use crate::options::{Config, SPLIT_OPTIONS, Setting};
-use crate::run::Finished;
+use crate::run::FinishedRun;
 use crate::run::RunFolder;
 
 pub use comparison::{Comparison, ExampleResult, PairedResults, compare};
@@ -18,6 +18,25 @@ const FIXED_OPTIONS: [&str; 7] =
     ["image_size", "model", "model_options", "init", "init_key", "fresh_head", "seed"];
 
 /// The options for fine-tuning the model of `run`. `config` has the options of the run, overridden by the `given` ones.
+///
+/// ```
+/// use cresset::options::Setting;
+/// use cresset::prelude::*;
+/// use cresset::run::{RunFolder, fine_tune};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let out = folder.path().join("run");
+/// let options = Config { epochs: 3, ..Config::default() };
+/// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
+/// let run = RunFolder::open(fitted.folder())?;
+/// let config = Config { feedback: Some("feedback".into()), ..Config::read(&run.config_file())? };
+/// let options = fine_tune::options(&run, config.clone(), &[])?;
+/// // Fine-tuning starts from the weights of the run.
+/// assert_eq!(options.init, Some(run.model()));
+/// let seed = Setting { name: "seed", value: "3".to_string() };
+/// assert!(fine_tune::options(&run, config, &[seed]).is_err());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 ///
 /// # Errors
 /// A run without a model, an option that cannot change, or no corrections.
@@ -31,7 +50,7 @@ pub fn options(run: &RunFolder, config: Config, given: &[Setting]) -> Result<Con
         );
         return Err(Error::Usage(problem));
     }
-    let model = Finished::model(run, &config)?;
+    let model = FinishedRun::model(run, &config)?;
     if config.feedback.is_none() {
         let problem = "--from requires --feedback DIR with corrections; to start from the weights of a file, \
                        use --init";

@@ -19,6 +19,21 @@ const MAX_LOSS_RISE: f64 = 0.1;
 const MAX_STANDARD_ERRORS: f64 = 2.;
 
 /// A reason not to promote a model.
+///
+/// ```
+/// use cresset::run::fine_tune::{Comparison, ExampleResult, Objection, PairedResults, objections};
+///
+/// let results = |before, after| PairedResults {
+///     before: vec![ExampleResult { is_right: before, loss: 0.5 }; 40],
+///     after: vec![ExampleResult { is_right: after, loss: 0.5 }; 40],
+///     control: None,
+/// };
+/// // Better on the corrections, but worse on the validation set.
+/// let comparison =
+///     Comparison { validation: results(true, false), kept: None, trained: results(false, true) };
+/// assert_eq!(objections(&comparison), [Objection::LessAccurate]);
+/// assert!(Objection::LessAccurate.text().contains("accura"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Objection {
     /// Lower accuracy on the validation set, significant by McNemar's test at 5 %.
@@ -84,12 +99,12 @@ pub fn objections(comparison: &Comparison) -> Vec<Objection> {
 }
 
 fn is_less_accurate(pair: &PairedResults) -> bool {
-    let (right_before, right_after) = pair.right();
+    let (right_before, right_after) = pair.correct();
     right_after < right_before && pair.test().is_significant()
 }
 
 fn is_better(pair: &PairedResults) -> bool {
-    let ((right_before, right_after), (loss_before, loss_after)) = (pair.right(), pair.loss());
+    let ((right_before, right_after), (loss_before, loss_after)) = (pair.correct(), pair.loss());
     right_after > right_before || right_after == right_before && loss_after < loss_before
 }
 
@@ -105,10 +120,27 @@ pub struct Promotion {
 /// Replaces the model of `run` with the model of `new`, and keeps a copy ([`PREVIOUS`]). The replacement is atomic: a reader
 /// sees either model in full, even after a crash.
 ///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run::RunFolder;
+/// use cresset::run::fine_tune::{PREVIOUS, promote};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// let train = |name: &str, epochs: u32| {
+///     let options = Config { epochs, ..Config::default() };
+///     Trainer::new("iris").options(options).out(folder.path().join(name)).fit()
+/// };
+/// let (old, new) = (train("old", 2)?, train("new", 4)?);
+/// let promotion = promote(&RunFolder::open(old.folder())?, &RunFolder::open(new.folder())?)?;
+/// assert_ne!(promotion.sha256, promotion.previous_sha256);
+/// assert!(old.folder().join(PREVIOUS).is_file());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// If a process trains `run`, or a file cannot be read or written; the old model then stays in place.
 pub fn promote(run: &RunFolder, new: &RunFolder) -> Result<Promotion> {
-    let _writer = run.writer()?;
+    let _writer = run.lock()?;
     let (old, promoted) = (read(&run.model())?, read(&new.model())?);
     atomic::write(&run.path().join(PREVIOUS), &old)?;
     atomic::write(&run.model(), &promoted)?;
@@ -143,14 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_is_better_on_corrections_and_as_good_elsewhere_is_taken() {
+    fn a_model_that_is_better_on_corrections_and_as_good_elsewhere_is_promoted() {
         assert_eq!(of(pair(359, (340, 340), (0.2, 0.2)), better()), []);
         // A difference of three examples is not significant.
         assert_eq!(of(pair(359, (340, 337), (0.2, 0.21)), better()), []);
     }
 
     #[test]
-    fn what_is_worse_is_refused_with_the_reason() {
+    fn a_worse_model_is_rejected_with_the_reason() {
         assert_eq!(of(pair(359, (340, 200), (0.2, 0.2)), better()), [Objection::LessAccurate]);
         assert_eq!(of(pair(359, (340, 340), (0.2, 0.3)), better()), [Objection::HigherLoss]);
         assert_eq!(of(pair(359, (340, 340), (0.2, f64::NAN)), better()), [Objection::HigherLoss]);
@@ -160,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_control_gains_too_is_not_credited_to_the_corrections() {
+    fn a_gain_of_the_control_is_not_attributed_to_the_corrections() {
         let beside = |control: PairedResults, pair: PairedResults| PairedResults {
             control: Some(control.before),
             ..pair
@@ -183,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_aside_has_the_word_on_corrections() {
+    fn corrections_in_the_validation_set_decide_if_there_are_any() {
         let (validation, trained) = (pair(359, (340, 340), (0.2, 0.2)), better());
         let kept = Some(pair(5, (3, 1), (0.5, 2.)));
         assert_eq!(objections(&Comparison { validation, kept, trained }), [Objection::NoBetterOnCorrections]);

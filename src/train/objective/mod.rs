@@ -16,6 +16,13 @@ use cresset_options::number::{NumberOption, Options};
 /// A loss function with a name.
 ///
 /// To add one, write a file beside `focal.rs` with a constant of this type and put it in [`OBJECTIVES`].
+///
+/// ```
+/// use cresset::train::objective::{LossInput, OBJECTIVES, Objective};
+///
+/// let focal = OBJECTIVES.iter().find(|kind| kind.name == "focal").unwrap();
+/// assert!(focal.options.iter().any(|option| option.name == "gamma"));
+/// ```
 pub struct ObjectiveKind {
     /// The value of `--loss`.
     pub name: &'static str,
@@ -28,6 +35,13 @@ pub struct ObjectiveKind {
 }
 
 /// All loss functions.
+///
+/// ```
+/// use cresset::train::objective::OBJECTIVES;
+///
+/// let names: Vec<&str> = OBJECTIVES.iter().map(|loss| loss.name).collect();
+/// assert_eq!(names, ["cross-entropy", "focal", "mse", "bce"]);
+/// ```
 pub const OBJECTIVES: &[ObjectiveKind] = &[cross_entropy::CROSS_ENTROPY, focal::FOCAL, mse::MSE, bce::BCE];
 
 /// The input of a loss function.
@@ -73,6 +87,19 @@ impl LossInput<'_> {
 }
 
 /// A loss function with its options and class weights.
+///
+/// ```
+/// use cresset::loader::Batch;
+/// use cresset::train::Objective;
+/// use tch::{Device, Tensor};
+///
+/// let objective = Objective::new("cross-entropy", "smoothing=0.1", None, Device::Cpu)?;
+/// let logits = Tensor::from_slice2(&[[2f32, 0.], [0., 1.]]);
+/// let batch = Batch::new(Tensor::new(), Tensor::from_slice(&[0i64, 1]));
+/// let loss = objective.loss(&logits, &batch).double_value(&[]);
+/// assert!((loss - objective.losses(&logits, &batch).mean(tch::Kind::Float).double_value(&[])).abs() < 1e-6);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Objective {
     kind: &'static ObjectiveKind,
     options: Options,

@@ -18,6 +18,13 @@ use cresset_options::number::{NumberOption, Options};
 /// An optimizer with a name.
 ///
 /// To add one, write a file beside `adam.rs` with a constant of this type and put it in [`OPTIMIZERS`].
+///
+/// ```
+/// use cresset::train::optimizer::OPTIMIZERS;
+///
+/// let adam = OPTIMIZERS.iter().find(|kind| kind.name == "adam").unwrap();
+/// assert_eq!(adam.state_names, ["exp_avg", "exp_avg_sq"]);
+/// ```
 pub struct OptimizerKind {
     /// The value of `--optimizer`.
     pub name: &'static str,
@@ -37,6 +44,13 @@ pub struct OptimizerKind {
 pub(crate) type Rule = Box<dyn Fn(&mut Group, f64, f64) -> cresset_bridge::Result<()> + Send>;
 
 /// All optimizers.
+///
+/// ```
+/// use cresset::train::optimizer::OPTIMIZERS;
+///
+/// let names: Vec<&str> = OPTIMIZERS.iter().map(|optimizer| optimizer.name).collect();
+/// assert_eq!(names, ["adam", "adamw", "sgd", "adagrad", "rmsprop"]);
+/// ```
 pub const OPTIMIZERS: &[OptimizerKind] =
     &[adam::ADAM, adamw::ADAMW, sgd::SGD, adagrad::ADAGRAD, rmsprop::RMSPROP];
 
@@ -54,6 +68,20 @@ pub struct Parameter {
 }
 
 /// An optimizer with its parameters and state.
+///
+/// ```
+/// use cresset::train::optimizer::{Optimizer, Parameter};
+/// use tch::{Kind, Tensor};
+///
+/// let tensor = Tensor::from_slice(&[1f32]).set_requires_grad(true);
+/// let parameter = Parameter { name: "w".into(), tensor: tensor.shallow_clone(), rate: 1., is_head: false };
+/// let mut optimizer = Optimizer::new("sgd", "", 0., &[parameter])?;
+/// // The gradient of w² at 1 is 2.
+/// tensor.square().sum(Kind::Float).backward();
+/// optimizer.step(0.1)?;
+/// assert!((tensor.double_value(&[0]) - 0.8).abs() < 1e-6);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 pub struct Optimizer {
     rule: Rule,
     reads_lr_from_device: bool,

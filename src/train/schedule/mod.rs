@@ -15,6 +15,13 @@ pub use plateau::PlateauState;
 /// A learning rate schedule with a name.
 ///
 /// To add one, write a file beside `cosine.rs` with a constant of this type and put it in [`SCHEDULES`].
+///
+/// ```
+/// use cresset::train::schedule::SCHEDULES;
+///
+/// let names: Vec<&str> = SCHEDULES.iter().map(|schedule| schedule.name).collect();
+/// assert_eq!(names, ["constant", "step", "cosine", "one-cycle", "plateau"]);
+/// ```
 pub struct ScheduleKind {
     /// The value of `--schedule`.
     pub name: &'static str,
@@ -33,6 +40,14 @@ pub const SCHEDULES: &[ScheduleKind] =
     &[constant::CONSTANT, step::STEP, cosine::COSINE, one_cycle::ONE_CYCLE, plateau::PLATEAU];
 
 /// The progress of a run, not counting warmup.
+///
+/// ```
+/// use cresset::train::schedule::{PlateauState, ScheduleProgress};
+///
+/// let plateau = PlateauState::default();
+/// let progress = ScheduleProgress { step: 50., steps: 100., steps_per_epoch: 10., plateau };
+/// assert_eq!(progress.step / progress.steps, 0.5);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScheduleProgress {
     /// Finished steps.

@@ -131,13 +131,13 @@ mod tests {
     }
 
     #[test]
-    fn large_batches_leave_the_weights_of_autograd_to_the_bit() {
+    fn large_batches_match_autograd_exactly() {
         let [manual, eager] = both_ways("width=256,depth=3", 80);
         assert_eq!(manual, eager);
     }
 
     #[test]
-    fn small_batches_leave_the_weights_of_autograd_but_for_rounding() {
+    fn small_batches_match_autograd_up_to_rounding() {
         let [(own_losses, own), (losses, weights)] = both_ways("width=16,depth=2", 8);
         let worst = own_losses.iter().zip(&losses).map(|(own, other)| (own - other).abs()).fold(0., f64::max);
         assert!(worst < 1e-5, "losses differ by {worst:e}");

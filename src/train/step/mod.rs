@@ -38,6 +38,23 @@ pub(super) enum Step {
 }
 
 /// The result of a training step.
+///
+/// ```
+/// use cresset::loader::Batch;
+/// use cresset::model::Task;
+/// use cresset::prelude::*;
+/// use cresset::train::{Learner, Plan, StepOutcome};
+/// use tch::{Device, Tensor};
+///
+/// let task = Task { input: InputShape(vec![2]), classes: 2 };
+/// let network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
+/// let mut learner = Learner::new(&Plan::new(1, 1, 0.01), &network)?;
+/// learner.start_epoch(&network)?;
+/// let inputs = Tensor::from_slice2(&[[f32::NAN, 1.]]);
+/// let outcome = learner.step(&network, &Batch::new(inputs, Tensor::from_slice(&[0i64])), 0.01)?;
+/// assert!(matches!(outcome, StepOutcome::NotFinite { .. }));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum StepOutcome {
     /// The gradients of the batch were added; the weights are updated every `accumulate` batches.

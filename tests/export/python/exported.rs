@@ -19,18 +19,18 @@ fn the_python_example_computes_the_logits_of_the_training_process() {
     let run = run::start(&config, Some(&folder.path().join("run")), &World::alone()).unwrap();
     let Outcome::Trained(trained) = run::finish(run, &mut Silent, &|| false).unwrap() else { unreachable!() };
     let trained = trained.prepared;
-    let pictures = support::digit_pictures(folder.path(), &trained.dataset, 16);
+    let images = support::digit_images(folder.path(), &trained.dataset, 16);
     let model = folder.path().join("run/model.pt");
-    let arguments: Vec<_> = [&model].into_iter().chain(&pictures).map(|path| text(path)).collect();
+    let arguments: Vec<_> = [&model].into_iter().chain(&images).map(|path| text(path)).collect();
     let printed = python(&[&["examples/python/classify.py"], &arguments[..]].concat());
-    let expected: Vec<_> = pictures.iter().map(|path| native_logits_of(&trained, path)).collect();
+    let expected: Vec<_> = images.iter().map(|path| native_logits_of(&trained, path)).collect();
     let difference = largest_difference(&logits_of(&printed, 3), &expected);
     assert!(difference <= 1e-6, "{difference}");
 }
 
 #[test]
 #[ignore = "needs Python torch: make test-python"]
-fn python_runs_a_model_of_integers() {
+fn python_runs_an_int8_model() {
     let folder = tempfile::tempdir().unwrap();
     for model in ["cnn", "lstm"] {
         let run = folder.path().join(model);
@@ -115,7 +115,7 @@ with torch.inference_mode():
     }
 }
 
-/// One seed of the job in PyTorch, on the rows that a run of ours held out.
+/// One seed of the job in PyTorch, on the rows that our run uses for validation.
 fn accuracy_of_pytorch(seed: &str, split: &Path) -> f64 {
     let printed =
         python(&["benches/peers/digits_torch.py", "--mode", "plain", "--seed", seed, "--split", text(split)]);
@@ -151,7 +151,7 @@ fn over_ten_seeds_the_accuracy_is_that_of_pytorch() {
 /// The metrics are checked in Rust against figures; this shows where the figures are from.
 #[test]
 #[ignore = "needs Python torch: make test-python"]
-fn the_figures_in_the_metrics_test_are_those_of_scikit_learn() {
+fn the_values_in_the_metrics_test_are_those_of_scikit_learn() {
     let script = r#"
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 t, p = [0, 0, 0, 0, 1, 1, 2], [0, 0, 0, 1, 1, 2, 2]

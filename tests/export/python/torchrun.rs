@@ -42,7 +42,7 @@ fn assert_complete(run: &Path, count: usize) {
 
 #[test]
 #[ignore = "needs Python torch: make test-python"]
-fn a_job_whose_process_is_killed_is_started_again_and_goes_on() {
+fn a_job_with_a_killed_process_is_restarted_and_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let options = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "1"];
@@ -56,7 +56,7 @@ fn a_job_whose_process_is_killed_is_started_again_and_goes_on() {
 /// Three agents, of which one and its process go; the two that are left go on from the last checkpoint.
 #[test]
 #[ignore = "needs Python torch: make test-python"]
-fn an_elastic_job_goes_on_with_fewer_processes() {
+fn an_elastic_job_continues_with_fewer_processes() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let endpoint = format!("127.0.0.1:{}", free_port());
@@ -102,7 +102,7 @@ fn an_elastic_job_goes_on_with_fewer_processes() {
 
 #[test]
 #[ignore = "needs Python torch: make test-python"]
-fn a_python_process_is_one_of_the_group() {
+fn a_python_process_joins_the_process_group() {
     let port = free_port();
     let script = r#"
 import os, torch, torch.distributed as dist

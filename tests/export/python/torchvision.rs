@@ -58,10 +58,10 @@ import sys, torch, torchvision
 torch.jit.script(torchvision.models.resnet18(num_classes=1000)).save(sys.argv[1])
 "#;
     python(&["-c", script, text(&file)]);
-    let pictures = folder.path().join("pictures");
-    support::color_pictures(&pictures, 24);
+    let images = folder.path().join("images");
+    support::color_images(&images, 24);
     let train =
-        ["train", "--model", text(&file), "--data", text(&pictures), "--epochs", "4", "--image-size", "32"];
+        ["train", "--model", text(&file), "--data", text(&images), "--epochs", "4", "--image-size", "32"];
     succeed([&train[..], &["--batch-size", "16", "--out", text(&out)]].concat());
     let script = r#"
 import sys, torch, torchvision

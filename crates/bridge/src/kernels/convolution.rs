@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_weight_and_pictures_from_outside_get_no_gradient() {
+    fn a_frozen_weight_and_images_that_need_no_gradient_get_none() {
         for frozen in 0..2 {
             let tensors = tensors(2, [8, 8], 4, 3);
             let _ = tensors[frozen].set_requires_grad(false);

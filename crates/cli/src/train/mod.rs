@@ -380,8 +380,8 @@ fn accuracies(trained: &Trained) -> String {
         let correct: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
         (100. * confusion.accuracy(), correct, confusion.total())
     };
-    let (validation, correct, rows) = accuracy(&trained.found.validation.confusion);
-    let test = trained.found.test.as_ref().map_or(String::new(), |test| {
+    let (validation, correct, rows) = accuracy(&trained.evaluations.validation.confusion);
+    let test = trained.evaluations.test.as_ref().map_or(String::new(), |test| {
         let (accuracy, correct, rows) = accuracy(&test.confusion);
         format!("test accuracy        {accuracy:.2} %  ({correct} of {rows} rows)\n")
     });

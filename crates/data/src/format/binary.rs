@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Location, Result};
 use crate::{
     Dataset, InputShape, Inputs, LabelsBuilder, Names, Subset, ValueRange, hexadecimal, room, sha256,
 };
@@ -173,8 +173,8 @@ impl Arrays {
         if let Inputs::Floats(values) = &self.inputs
             && let Some(at) = values.iter().position(|value| !value.is_finite())
         {
-            let place = Place::row(path, at as u64 / features as u64);
-            return Err(Error::data(place, format!("the value {} is not finite", values[at])));
+            let location = Location::row(path, at as u64 / features as u64);
+            return Err(Error::data(location, format!("the value {} is not finite", values[at])));
         }
         let mut builder = LabelsBuilder::default();
         self.labels.iter().for_each(|label| builder.push(label));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Format;
 use super::binary::{Arrays, BYTES, open, sha256_of};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Location, Result};
 use crate::{DataOptions, Dataset, InputShape, Inputs, Subset};
 
 /// The format.
@@ -133,12 +133,12 @@ fn append(arrays: &mut Arrays, path: &Path, version: &Version, names: &[String])
         if filled < record.len() {
             let problem =
                 format!("the file ends within a record of {} bytes, so it is damaged", record.len());
-            return Err(Error::data(Place::row(path, row), problem));
+            return Err(Error::data(Location::row(path, row), problem));
         }
         let label = usize::from(record[version.labels - 1]);
         if !names.is_empty() && label >= names.len() {
             let problem = format!("invalid label {label}; there are {} classes", names.len());
-            return Err(Error::data(Place::row(path, row), problem));
+            return Err(Error::data(Location::row(path, row), problem));
         }
         arrays.labels.push(names.get(label).cloned().unwrap_or_else(|| label.to_string()));
         pixels.extend_from_slice(&record[version.labels..]);

@@ -8,7 +8,7 @@ use super::class_folders::{ClassFolder, FolderTree, arrange};
 use super::encoded_images::EncodedImages;
 use super::skipped::Skipped;
 use super::{Format, listed};
-use crate::error::{Error, Place, Result, quoted};
+use crate::error::{Error, Location, Result, quoted};
 use crate::image::{ImageSource, Kind, is_image};
 use crate::{DataOptions, Dataset};
 
@@ -51,12 +51,12 @@ impl Format for Folder {
         }
         collected.skip_loose(path, &arrangement.classes)?;
         for note in arrangement.notes.into_iter().chain(collected.skipped.sentence()) {
-            tracing::warn!("{}: {note}", Place::from(path));
+            tracing::warn!("{}: {note}", Location::from(path));
         }
         if let Some(list) = listed::list_in(path) {
             tracing::warn!(
                 "{}: using the folders as classes; to use the labels of the list {}, pass it as --data",
-                Place::from(path),
+                Location::from(path),
                 quoted(&list)
             );
         }

@@ -11,7 +11,7 @@ use super::encoded_images::EncodedImages;
 use super::folder::entries;
 use super::{Format, has_extension};
 use crate::column_choice::ColumnChoice;
-use crate::error::{Error, Place, Result, excerpt, quoted};
+use crate::error::{Error, Location, Result, excerpt, quoted};
 use crate::image::{ImageSource, is_image};
 use crate::{DataOptions, Dataset, Names, Subset, sha256};
 use image_index::ImageIndex;
@@ -143,7 +143,10 @@ fn select_lists(path: &Path, lists: Vec<List>) -> Result<Vec<List>> {
         lists.into_iter().partition(|list| list.portion().is_some() && list.header == header);
     for list in skipped {
         let name = quoted(&list.name());
-        tracing::warn!("{}: skipped {name}, whose columns differ from the training list", Place::from(path));
+        tracing::warn!(
+            "{}: skipped {name}, whose columns differ from the training list",
+            Location::from(path)
+        );
     }
     Ok(kept)
 }
@@ -308,7 +311,7 @@ impl List {
             ([], _) => "the list has no label column".to_string(),
             ([only], _) => return Ok(*only),
             (_, [only]) => {
-                let (path, shown) = (Place::from(&*self.path), self.shown(*only));
+                let (path, shown) = (Location::from(&*self.path), self.shown(*only));
                 tracing::warn!("{path}: using column {shown} as the label; select another with --label");
                 return Ok(*only);
             }
@@ -460,7 +463,7 @@ impl Rows {
         if repeats > 0 {
             tracing::warn!(
                 "{}: ignored {repeats} rows with images that are already listed",
-                Place::from(path)
+                Location::from(path)
             );
         }
         let strings = |all: &[String]| kept.iter().map(|row| all[*row].clone()).collect::<Vec<_>>();

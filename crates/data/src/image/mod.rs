@@ -13,7 +13,7 @@ use std::path::Path;
 use image::ImageFormat;
 
 use super::{InputShape, ValueRange};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Location, Result};
 pub use decode::{Header, MAX_PIXELS};
 pub use depth::max_of_bits;
 pub use fit::{Fitter, Region, to_channels_first};
@@ -93,7 +93,7 @@ pub fn read_by(mut reader: InputReader, path: &Path) -> Result<Vec<f32>> {
     let values = encoded(path).and_then(|encoded| reader.read(&encoded));
     let values = values.map_err(|problem| Error::data(path, problem))?;
     if let Some(remark) = reader.take_warning() {
-        tracing::warn!("{}: {remark}", Place::from(path));
+        tracing::warn!("{}: {remark}", Location::from(path));
     }
     Ok(values)
 }

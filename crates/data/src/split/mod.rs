@@ -19,7 +19,7 @@ pub struct SplitOptions {
     /// An example list of the training set; if `None`, all examples in no other list.
     pub train_list: Option<PathBuf>,
     /// An example list of the validation set.
-    pub held_out_list: Option<PathBuf>,
+    pub validation_list: Option<PathBuf>,
     /// An example list of the test set.
     pub test_list: Option<PathBuf>,
     /// The random seed.
@@ -110,7 +110,7 @@ impl Split {
 fn listed(dataset: &Dataset, plan: &SplitOptions) -> Result<Option<Vec<Option<Subset>>>> {
     let lists = [
         (&plan.train_list, Subset::Train),
-        (&plan.held_out_list, Subset::Validation),
+        (&plan.validation_list, Subset::Validation),
         (&plan.test_list, Subset::Test),
     ];
     if lists.iter().all(|(list, _)| list.is_none()) {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn plan(fold: Option<(u32, u32)>) -> SplitOptions {
-        SplitOptions { share: 0.25, fold, train_list: None, held_out_list: None, test_list: None, seed: 1 }
+        SplitOptions { share: 0.25, fold, train_list: None, validation_list: None, test_list: None, seed: 1 }
     }
 
     fn sizes(split: &Split) -> [usize; 3] {

@@ -78,7 +78,7 @@ fn check(app: &App, body: &Body) -> Result<Read, Problem> {
     let served = app.models.current();
     request::class_of(&served, &body.correction)?;
     request::class_of(&served, &body.answer.class)?;
-    if !body.answer.has_only_notes() {
+    if !body.answer.has_valid_probability() {
         return Err(Problem::unprocessable("the probability in `answer` must be from 0 to 1"));
     }
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -95,11 +95,11 @@ fn check(app: &App, body: &Body) -> Result<Read, Problem> {
     match (&body.image, &body.values) {
         (Some(image), None) => {
             let bytes = inputs::decode_base64(image)?;
-            inputs::read_image(&served.taken, app.limits, &bytes)?;
+            inputs::read_image(&served.spec, app.limits, &bytes)?;
             Ok(Read::Image(bytes))
         }
         (None, Some(values)) => {
-            let row = values.values(&served.taken).map_err(Problem::unprocessable)?;
+            let row = values.values(&served.spec).map_err(Problem::unprocessable)?;
             Ok(Read::Values(row.values))
         }
         _ => Err(Problem::unprocessable("a correction must have either `image` or `values`")),

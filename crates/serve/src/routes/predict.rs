@@ -38,7 +38,7 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let top_k = options.get("top_k").map_or(Some(classes.len()), |text| count(text));
     let top_k = top_k.ok_or_else(|| Problem::malformed("top_k must be a positive integer"))?;
     let top_k = top_k.min(classes.len());
-    let rows = inputs::read(&served.taken, app.limits, &headers, body)?;
+    let rows = inputs::read(&served.spec, app.limits, &headers, body)?;
     let (rows, unknown): (Vec<_>, Vec<_>) = rows.into_iter().map(|row| (row.values, row.unknown)).unzip();
     let found = request::answer(&app, &served, rows.len(), |answer| Job::Classify { rows, answer }).await?;
     let is_alone = found.len() == 1;

@@ -18,7 +18,7 @@ pub(crate) struct App {
     pub metrics: Arc<Metrics>,
     pub access: Access,
     pub rate: Option<Rate>,
-    pub corrections: feedback::Writer,
+    pub corrections: feedback::FeedbackWriter,
     pub limits: Limits,
     pub most_bytes: usize,
     pub time: Duration,

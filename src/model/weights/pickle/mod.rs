@@ -17,6 +17,16 @@ mod tests;
 pub struct Id(u32);
 
 /// A Python value.
+///
+/// ```
+/// use cresset::model::weights::pickle::{Pickle, Value};
+///
+/// // `pickle.dumps([1.5, None], protocol=2)` in Python.
+/// let pickle = Pickle::read(b"\x80\x02]q\x00(G?\xf8\x00\x00\x00\x00\x00\x00Ne.")?;
+/// let members = pickle.members(pickle.root()).unwrap();
+/// assert_eq!((pickle.get(members[0]), pickle.get(members[1])), (&Value::Float(1.5), &Value::None));
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `None`.
@@ -63,6 +73,17 @@ pub struct Object {
 }
 
 /// A pickle's values.
+///
+/// ```
+/// use cresset::model::weights::pickle::{Pickle, Value};
+///
+/// // `pickle.dumps({"epoch": 7}, protocol=2)` in Python.
+/// let bytes = b"\x80\x02}q\x00X\x05\x00\x00\x00epochq\x01K\x07s.";
+/// let pickle = Pickle::read(bytes)?;
+/// let epoch = pickle.entry(pickle.root(), "epoch").unwrap();
+/// assert_eq!(pickle.get(epoch), &Value::Int(7));
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug)]
 pub struct Pickle {
     values: Vec<Value>,

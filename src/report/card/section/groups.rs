@@ -1,7 +1,7 @@
 //! Metrics per group.
 
 use crate::evaluate::MAX_SHOWN_CLASSES;
-use crate::evaluate::groups::{Difference, GroupMetrics, GroupReport};
+use crate::evaluate::groups::{GroupDifference, GroupMetrics, GroupReport};
 use crate::evaluate::numbers::{percent, thousands};
 use crate::report::card::markdown::{plain, table};
 
@@ -37,8 +37,8 @@ pub fn of(report: &GroupReport) -> String {
 }
 
 fn differences(report: &GroupReport) -> String {
-    let row = |(name, difference): (&str, &Option<Difference>)| {
-        let Some(Difference { value, least, most, class, figure, rows }) = difference else {
+    let row = |(name, difference): (&str, &Option<GroupDifference>)| {
+        let Some(GroupDifference { value, least, most, class, figure, rows }) = difference else {
             return vec![
                 name.to_string(),
                 "–".to_string(),

@@ -125,7 +125,7 @@ fn train(mut bench: Bench) -> (Vec<(Tensor, Tensor)>, Vec<Tensor>) {
 }
 
 #[test]
-fn recorded_steps_give_the_bits_of_others_with_every_optimizer_that_can() {
+fn captured_steps_are_bit_identical_for_every_optimizer_that_supports_capture() {
     for optimizer in ["adam", "adamw", "sgd", "adagrad"] {
         let counts = Counts::default();
         let recorded = train(Bench::new(optimizer).recorded_by(Running(Arc::clone(&counts))));
@@ -137,7 +137,7 @@ fn recorded_steps_give_the_bits_of_others_with_every_optimizer_that_can() {
 }
 
 #[test]
-fn a_step_that_cannot_be_recorded_is_done_by_itself_and_so_are_all_after_it() {
+fn a_step_that_cannot_be_captured_and_all_later_ones_run_eagerly() {
     let mut bench = Bench::new("adam").recorded_by(Refusing);
     tch::manual_seed(3);
     for number in 0..5 {
@@ -153,7 +153,7 @@ fn a_step_that_cannot_be_recorded_is_done_by_itself_and_so_are_all_after_it() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_updates_nothing_and_is_told_by_the_next_look() {
+fn a_nan_loss_updates_nothing_and_is_reported_by_the_next_check() {
     let mut bench = Bench::new("adam").recorded_by(Running(Counts::default()));
     for number in 0..4 {
         drop(bench.step(&batch(number, BATCH), 0.0625).unwrap());
@@ -181,7 +181,7 @@ fn a_loss_that_is_no_number_updates_nothing_and_is_told_by_the_next_look() {
 }
 
 #[test]
-fn parameters_that_join_the_training_are_recorded_after_steps_of_warm_up() {
+fn newly_trained_parameters_are_captured_after_warm_up_steps() {
     let counts = Counts::default();
     let mut bench = Bench::new("sgd").recorded_by(Running(Arc::clone(&counts)));
     bench.network.train_only_head(true);
@@ -202,7 +202,7 @@ fn parameters_that_join_the_training_are_recorded_after_steps_of_warm_up() {
 }
 
 #[test]
-fn the_cpu_records_nothing_whatever_is_asked_for() {
+fn the_cpu_never_captures() {
     for choice in [CudaGraph::Auto, CudaGraph::Yes, CudaGraph::No] {
         let mut bench = Bench::new("adam");
         bench.learner.context.options.cuda_graph = choice;

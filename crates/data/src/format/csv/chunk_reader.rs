@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::chunks::{Chunk, Chunks};
 use super::text;
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Location, Result};
 use crate::{hexadecimal, room};
 
 /// The chunk size, and the minimum size of the first chunk. Smaller files are not worth more than one thread;
@@ -88,7 +88,7 @@ impl Iterator for ChunkReader {
         if let Some(beginning) = self.beginning.take() {
             return Some(Ok(beginning));
         }
-        let error = |(line, problem)| Error::data(Place::line(&self.path, line), problem);
+        let error = |(line, problem)| Error::data(Location::line(&self.path, line), problem);
         self.chunks.next().map(|chunk| chunk.map_err(error))
     }
 }

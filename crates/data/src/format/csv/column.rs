@@ -9,7 +9,7 @@ use super::layout::find;
 use super::rows::{Row, for_each_row, text_of};
 use super::text;
 use crate::column_choice::ColumnChoice;
-use crate::error::{Error, Place, Result, quoted};
+use crate::error::{Error, Location, Result, quoted};
 
 /// A column of a table.
 pub struct TextColumn {
@@ -29,7 +29,7 @@ pub fn rows(path: &Path) -> Result<Vec<(u64, Vec<String>)>> {
     reader.set_delimiter(delimiter);
     let mut rows = Vec::new();
     let mut take = |row: Row| {
-        let cell = |cell: &&[u8]| text_of(cell, || Place::line(path, row.line)).map(str::to_string);
+        let cell = |cell: &&[u8]| text_of(cell, || Location::line(path, row.line)).map(str::to_string);
         rows.push((row.line, row.cells.iter().map(cell).collect::<Result<_>>()?));
         Ok(())
     };
@@ -93,7 +93,7 @@ pub fn read_column(path: &Path, choice: &ColumnChoice, first_line: u64) -> Resul
             }
         };
         if let Some(cell) = row.cells.get(column) {
-            let position = || Place::line(path, row.line).column((column + 1).to_string());
+            let position = || Location::line(path, row.line).column((column + 1).to_string());
             cells.insert(row.line, text_of(cell, position)?.to_string());
         }
         Ok(())

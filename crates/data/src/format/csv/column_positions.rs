@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::layout::{is_missing, number};
 use crate::column::{Column, ColumnKind, TableLayout, folded, unique_names};
-use crate::error::{Error, Place, excerpt, nearest, quoted};
+use crate::error::{Error, Location, excerpt, nearest, quoted};
 
 /// The positions of the model's columns.
 pub(super) struct ColumnPositions {
@@ -32,8 +32,8 @@ impl RowMismatch {
     /// Appends a note to the message.
     pub(crate) fn with_note(self, note: &str) -> Self {
         match self.error {
-            Error::Data { place, problem } => {
-                RowMismatch { error: Error::Data { place, problem: format!("{problem}{note}") }, ..self }
+            Error::Data { location, problem } => {
+                RowMismatch { error: Error::Data { location, problem: format!("{problem}{note}") }, ..self }
             }
             error => RowMismatch { error, ..self },
         }
@@ -43,7 +43,7 @@ impl RowMismatch {
 impl ColumnPositions {
     /// Warns about unused columns and names.
     pub fn warn(&self, path: &Path) {
-        let path = Place::from(path).name();
+        let path = Location::from(path).name();
         if !self.extra.is_empty() {
             let (count, names) = (self.extra.len(), shortened(&self.extra));
             tracing::warn!("{path}: ignored {count} column(s) that the model does not use: {names}");
@@ -65,7 +65,10 @@ pub(super) fn positions(
     model: &TableLayout,
 ) -> std::result::Result<ColumnPositions, RowMismatch> {
     let mismatch = |is_header| {
-        move |problem: String| RowMismatch { error: Error::data(Place::line(path, line), problem), is_header }
+        move |problem: String| RowMismatch {
+            error: Error::data(Location::line(path, line), problem),
+            is_header,
+        }
     };
     let by_position = by_position(cells.len(), model);
     if !model.has_names() {

@@ -49,14 +49,14 @@ impl Faults {
     /// Returns `first`, or all errors of the table if there are more.
     pub(super) fn explain(path: &Path, options: &DataOptions, first: Error) -> Error {
         // A pipe cannot be read twice.
-        let (Error::Data { place, problem }, true) = (&first, path.is_file()) else { return first };
+        let (Error::Data { location, problem }, true) = (&first, path.is_file()) else { return first };
         let Ok(faults) = Faults::of(path, options) else { return first };
         match &faults.non_numeric {
             _ if faults.count > 1 => Error::data(path, faults.message()),
             Some((count, column)) => {
                 let more = if *count > 1 { format!(" (one of {count} such cells)") } else { String::new() };
                 let remedy = format!("; correct it, or ignore the column with --ignore {column}");
-                Error::data(place.clone(), format!("{problem}{more}{remedy}"))
+                Error::data(location.clone(), format!("{problem}{more}{remedy}"))
             }
             None => first,
         }

@@ -10,7 +10,7 @@ use super::notation::{ColumnFormat, column_formats};
 use super::rows::{Row, for_each_row, text_of};
 use crate::DataOptions;
 use crate::column_choice::ColumnChoice;
-use crate::error::{Error, Place, Result, excerpt, nearest, quoted};
+use crate::error::{Error, Location, Result, excerpt, nearest, quoted};
 use crate::format::options::Missing;
 use crate::notation::Notation;
 
@@ -67,7 +67,7 @@ impl Layout {
                 "a row needs at least one value and a label, separated by commas, tabs, semicolons or bars; this row has a single value{}",
                 sample.unclosed_quote_hint
             );
-            return Err(Error::data(Place::line(path, sample.line), problem));
+            return Err(Error::data(Location::line(path, sample.line), problem));
         }
         let by_name = |choice: &Option<ColumnChoice>| matches!(choice, Some(ColumnChoice::Name(_)));
         let needs_names = by_name(&Some(options.label.clone())) || by_name(&options.group);
@@ -219,7 +219,7 @@ impl Sample {
         });
         if let Some((line, count)) = too_wide {
             let problem = format!("the row has {count} columns; the maximum is {MAX_COLUMNS}");
-            return Err(Error::data(Place::line(path, line), problem));
+            return Err(Error::data(Location::line(path, line), problem));
         }
         if sample.rows.is_empty() {
             let problem = "the file is empty; expected one row per example, with a label";
@@ -230,8 +230,8 @@ impl Sample {
 
     fn header(&self, path: &Path) -> Result<(Vec<String>, u64)> {
         let name = |(column, cell): (usize, &Vec<u8>)| {
-            let place = || Place::line(path, self.line).column((column + 1).to_string());
-            text_of(cell, place).map(str::to_string)
+            let location = || Location::line(path, self.line).column((column + 1).to_string());
+            text_of(cell, location).map(str::to_string)
         };
         Ok((self.rows[0].iter().enumerate().map(name).collect::<Result<_>>()?, self.line))
     }

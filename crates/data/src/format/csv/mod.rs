@@ -35,7 +35,7 @@ pub use row_stream::{RowChunk, RowStream, RowStreamError};
 
 use super::{Format, has_extension};
 use crate::column::{Column, ColumnKind, LabelColumn, TableLayout, unique_names};
-use crate::error::{Error, Place, Result, quoted};
+use crate::error::{Error, Location, Result, quoted};
 use crate::format::options::{DataOptions, Missing};
 use crate::{Dataset, InputShape, Table, sorted_classes};
 
@@ -87,7 +87,7 @@ fn read_to_first_error(path: &Path, options: &DataOptions) -> Result<Table> {
     }
     if let Some((column, date)) = inferred.ambiguous.first() {
         return Err(Error::data(
-            Place::from(path).column(layout.shown(*column)),
+            Location::from(path).column(layout.shown(*column)),
             ambiguous_date(&layout, *column, date),
         ));
     }

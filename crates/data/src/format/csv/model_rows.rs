@@ -13,7 +13,7 @@ use super::rows::{Row, for_each_row, text_of};
 use super::{Missing, category_indexes, one_hot};
 use crate::Table;
 use crate::column::{Column, ColumnKind, TableLayout};
-use crate::error::{Error, Place, Result, excerpt, quoted};
+use crate::error::{Error, Location, Result, excerpt, quoted};
 use crate::unknown::{UnknownCategory, UnknownCounts, UnknownPolicy};
 
 /// How missing values and unknown categories are handled.
@@ -68,7 +68,7 @@ pub fn read_rows(path: &Path, model: &TableLayout, allowed: RowPolicy) -> Result
         unknowns.add(&check.unknown(*line, row, &texts, &indexes)?);
     }
     if let Some(summary) = unknowns.summary(parsed.rows.len()) {
-        tracing::warn!("{}: {summary}", Place::from(path).name());
+        tracing::warn!("{}: {summary}", Location::from(path).name());
     }
     Ok(Table {
         path: path.to_path_buf(),
@@ -245,9 +245,9 @@ impl First {
         let mut first = None;
         let mut failure = None;
         let _ = for_each_row(path, text, delimiter, first_line, &mut |row| {
-            let place = || Place::line(path, row.line);
+            let location = || Location::line(path, row.line);
             let cells = row.cells.iter().enumerate().map(|(column, cell)| {
-                text_of(cell, || place().column((column + 1).to_string())).map(str::to_string)
+                text_of(cell, || location().column((column + 1).to_string())).map(str::to_string)
             });
             match cells.collect() {
                 Ok(cells) => {
@@ -329,9 +329,9 @@ impl Check<'_> {
                 quoted(text),
                 known.join(", ")
             );
-            let place =
-                Place::line(self.path, line).column(self.layout.shown(self.layout.inputs[index].position));
-            return Err(Error::data(place, problem));
+            let location =
+                Location::line(self.path, line).column(self.layout.shown(self.layout.inputs[index].position));
+            return Err(Error::data(location, problem));
         }
         Ok(found)
     }

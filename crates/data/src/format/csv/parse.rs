@@ -7,7 +7,7 @@ use super::chunks::Chunk;
 use super::fast::Fast;
 use super::layout::{Layout, is_missing};
 use super::rows::{Row, for_each_row, text_of, trim};
-use crate::error::{Error, Place, Result, quoted};
+use crate::error::{Error, Location, Result, quoted};
 use crate::format::options::Missing;
 
 /// Distinct texts, each with a number.
@@ -142,8 +142,8 @@ impl Parsed {
 
     /// Adds a row; returns false if it has a missing value and must be dropped.
     pub fn add(&mut self, path: &Path, row: &Row, layout: &Layout) -> Result<bool> {
-        let place = || Place::line(path, row.line);
-        let at = |column| place().column(layout.shown(column));
+        let location = || Location::line(path, row.line);
+        let at = |column| location().column(layout.shown(column));
         if row.cells.len() != layout.width {
             let first = if layout.header.is_some() { "the header" } else { "the first row" };
             let problem = format!(
@@ -152,7 +152,7 @@ impl Parsed {
                 layout.width,
                 row.unclosed_quote_hint()
             );
-            return Err(Error::data(place(), problem));
+            return Err(Error::data(location(), problem));
         }
         let drops = layout.missing == Missing::Drop;
         for (input, texts) in layout.inputs.iter().zip(&mut self.categories) {
@@ -190,7 +190,7 @@ impl Parsed {
             if is_missing(cell) && drops || cell.is_empty() && layout.drops_unlabelled {
                 return Ok(false);
             }
-            let label = self.label(cell, row, &place, &at, column)?;
+            let label = self.label(cell, row, &location, &at, column)?;
             self.labels.push(label);
         }
         self.groups.extend(group);
@@ -201,19 +201,19 @@ impl Parsed {
         &mut self,
         cell: &[u8],
         row: &Row,
-        place: &dyn Fn() -> Place,
-        at: &dyn Fn(usize) -> Place,
+        location: &dyn Fn() -> Location,
+        at: &dyn Fn(usize) -> Location,
         column: usize,
     ) -> Result<u32> {
         if cell.is_empty() {
             let problem = format!("the row has no label (column {} is empty)", column + 1);
-            return Err(Error::data(place(), problem));
+            return Err(Error::data(location(), problem));
         }
         let number = self.label_texts.number(cell).ok_or_else(|| not_utf8(cell, at(column)))?;
         if cell.contains(&b'\n') {
             let text = quoted(&self.label_texts.texts[number as usize]);
             let problem = format!("the label {text} has more than one line{}", row.unclosed_quote_hint());
-            return Err(Error::data(place(), problem));
+            return Err(Error::data(location(), problem));
         }
         Ok(number)
     }
@@ -253,6 +253,6 @@ fn missing(cell: &[u8]) -> String {
     format!("missing value{mark}; fill it in, remove the row, or handle it with --missing")
 }
 
-fn not_utf8(cell: &[u8], place: Place) -> Error {
-    text_of(cell, || place).expect_err("the cell is not UTF-8")
+fn not_utf8(cell: &[u8], location: Location) -> Error {
+    text_of(cell, || location).expect_err("the cell is not UTF-8")
 }

@@ -13,7 +13,7 @@ use super::model_rows::{HEADER_ALONE, InputRow, RowParser, RowPolicy};
 use super::rows::for_each_row;
 use super::text;
 use crate::column::TableLayout;
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Location, Result};
 
 /// Complete rows of a text, not yet parsed.
 pub struct RowChunk {
@@ -139,10 +139,10 @@ impl RowStream {
         }
         self.has_rows = true;
         self.mismatches += 1;
-        if let (Error::Data { place, problem }, true) = (&error, self.mismatches == MAX_MISMATCHES) {
+        if let (Error::Data { location, problem }, true) = (&error, self.mismatches == MAX_MISMATCHES) {
             self.is_finished = true;
             let problem = format!("{problem}; the rows above do not match either, so the rest is skipped");
-            return Error::data(place.clone(), problem).into();
+            return Error::data(location.clone(), problem).into();
         }
         let (mut first, mut next_line) = (None, None);
         let _ = for_each_row(&self.path, text, text::delimiters(&self.path)[0], first_line, &mut |row| {
@@ -171,7 +171,7 @@ impl Iterator for RowStream {
                 Some(Ok(chunk)) => chunk,
                 Some(Err((line, problem))) => {
                     self.is_finished = true;
-                    return Some(Err(Error::data(Place::line(&self.path, line), problem).into()));
+                    return Some(Err(Error::data(Location::line(&self.path, line), problem).into()));
                 }
                 None => break,
             };

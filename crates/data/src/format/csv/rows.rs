@@ -4,7 +4,7 @@ use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Location, Result};
 
 /// A row of a table.
 pub struct Row<'a> {
@@ -102,9 +102,9 @@ pub fn trim(cell: &[u8]) -> &[u8] {
 ///
 /// # Errors
 /// A cell that is not UTF-8.
-pub fn text_of(cell: &[u8], place: impl FnOnce() -> Place) -> Result<&str> {
+pub fn text_of(cell: &[u8], location: impl FnOnce() -> Location) -> Result<&str> {
     std::str::from_utf8(cell)
-        .map_err(|_| Error::data(place(), "the text is not UTF-8; save the file as CSV in UTF-8"))
+        .map_err(|_| Error::data(location(), "the text is not UTF-8; save the file as CSV in UTF-8"))
 }
 
 #[cfg(test)]

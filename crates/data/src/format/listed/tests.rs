@@ -56,7 +56,7 @@ fn images_are_found_with_and_without_extension_next_to_the_list_and_in_subfolder
                     (&["cat".into(), "dog".into()][..], &[0, 1][..])
                 );
                 assert_eq!(names(&data), images);
-                assert_eq!(data.place(1).path, folder.path().join(images[1]));
+                assert_eq!(data.location(1).path, folder.path().join(images[1]));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Folders and shards of pictures from files to a trained, measured, exported model.
+//! Folders and shards of images from files to a trained, measured, exported model.
 
 use std::path::Path;
 
@@ -30,11 +30,11 @@ fn accuracy(run: &Path) -> f64 {
 }
 
 #[test]
-fn a_folder_of_pictures_trains_is_measured_and_its_pictures_are_classified() {
+fn a_folder_of_images_is_trained_evaluated_and_classified() {
     let folder = tempfile::tempdir().unwrap();
-    let (pictures, out) = (folder.path().join("pictures"), folder.path().join("run"));
-    digits(&pictures, 1797);
-    let said = succeed(["train", "--data", text(&pictures), "--out", text(&out)]);
+    let (images, out) = (folder.path().join("images"), folder.path().join("run"));
+    digits(&images, 1797);
+    let said = succeed(["train", "--data", text(&images), "--out", text(&out)]);
     assert!(said.contains("1,797 rows of 1×8×8, values 0–255, 10 classes"), "{said}");
     assert!(accuracy(&out) > 0.93);
     let split = std::fs::read_to_string(out.join("split.csv")).unwrap();
@@ -46,23 +46,23 @@ fn a_folder_of_pictures_trains_is_measured_and_its_pictures_are_classified() {
         said.contains("rows                       360") || said.contains("rows                       359"),
         "{said}"
     );
-    let said = succeed(["eval", text(&model), text(&pictures)]);
+    let said = succeed(["eval", text(&model), text(&images)]);
     assert!(said.contains("rows                       1,797"), "{said}");
-    let picture = pictures.join("7/0007.png");
-    let said = succeed(["predict", text(&model), text(&picture)]);
+    let image = images.join("7/0007.png");
+    let said = succeed(["predict", text(&model), text(&image)]);
     assert!(said.lines().nth(1).is_some_and(|line| line.contains(",7,")), "{said}");
 }
 
-/// Regions of pictures are wanted in full size, so these are streamed.
+/// Regions of images are wanted in full size, so these are streamed.
 #[test]
-fn streamed_pictures_give_the_same_bits_for_any_number_of_decoding_threads_and_after_an_interruption() {
+fn streamed_images_are_bit_identical_for_any_number_of_threads_and_after_a_resume() {
     let folder = tempfile::tempdir().unwrap();
-    let pictures = folder.path().join("pictures");
-    digits(&pictures, 300);
+    let images = folder.path().join("images");
+    digits(&images, 300);
     let train = |out: &Path, epochs: &str| {
         let augment = "random-resized-crop=0.7,affine,mixup";
         let options = ["--augment", augment, "--epochs", epochs, "--threads", "1", "--batch-size", "16"];
-        succeed(["train", "--data", text(&pictures), "--out", text(out)].iter().chain(&options));
+        succeed(["train", "--data", text(&images), "--out", text(out)].iter().chain(&options));
     };
     let (a, b) = (folder.path().join("a"), folder.path().join("b"));
     train(&a, "3");
@@ -74,13 +74,13 @@ fn streamed_pictures_give_the_same_bits_for_any_number_of_decoding_threads_and_a
 }
 
 #[test]
-fn unreadable_pictures_are_named_and_past_the_stated_share_an_error() {
+fn unreadable_images_are_named_and_too_many_are_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let (pictures, out) = (folder.path().join("pictures"), folder.path().join("run"));
-    digits(&pictures, 200);
-    std::fs::write(pictures.join("3/0003.png"), b"").unwrap();
+    let (images, out) = (folder.path().join("images"), folder.path().join("run"));
+    digits(&images, 200);
+    std::fs::write(images.join("3/0003.png"), b"").unwrap();
     for augment in ["none", "random-resized-crop"] {
-        let base = ["train", "--data", text(&pictures), "--epochs", "1", "--augment", augment];
+        let base = ["train", "--data", text(&images), "--epochs", "1", "--augment", augment];
         let output = run(base.iter().chain(&["--out", text(&out)]));
         assert!(output.status.success(), "{}", stderr(&output));
         assert!(stderr(&output).contains("3/0003.png: this is not an image in a supported format; skipped"));
@@ -99,12 +99,12 @@ fn unreadable_pictures_are_named_and_past_the_stated_share_an_error() {
 #[test]
 fn shards_train_without_being_unpacked() {
     let folder = tempfile::tempdir().unwrap();
-    let (pictures, shards) = (folder.path().join("pictures"), folder.path().join("shards"));
-    digits(&pictures, 600);
+    let (images, shards) = (folder.path().join("images"), folder.path().join("shards"));
+    digits(&images, 600);
     std::fs::create_dir(&shards).unwrap();
     let mut files: Vec<_> = (0..10)
         .flat_map(|class| {
-            let class: &Path = &pictures.join(class.to_string());
+            let class: &Path = &images.join(class.to_string());
             class.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
         })
         .collect();
@@ -133,17 +133,17 @@ fn shards_train_without_being_unpacked() {
 
 /// What a program gives the file that only decodes, uint8 (1, channels, height, width).
 fn decoded(path: &Path) -> Tensor {
-    let picture = image::open(path).unwrap();
-    let size = [i64::from(picture.height()), i64::from(picture.width()), -1];
-    Tensor::from_slice(picture.as_bytes()).view(size.as_slice()).permute([2, 0, 1]).unsqueeze(0)
+    let image = image::open(path).unwrap();
+    let size = [i64::from(image.height()), i64::from(image.width()), -1];
+    Tensor::from_slice(image.as_bytes()).view(size.as_slice()).permute([2, 0, 1]).unsqueeze(0)
 }
 
 /// Pixels differ by rounding to bytes, of a JPEG that is decoded at a part of its size by more.
 #[test]
-fn the_file_makes_of_pictures_of_any_size_what_predict_does() {
+fn the_exported_model_resizes_images_like_predict() {
     let folder = tempfile::tempdir().unwrap();
     let [color, grey] = ["color", "grey"].map(|name| folder.path().join(name));
-    support::color_pictures(&color, 12);
+    support::color_images(&color, 12);
     for class in ["red", "green", "blue"] {
         std::fs::create_dir_all(grey.join(class)).unwrap();
         for entry in color.join(class).read_dir().unwrap() {
@@ -152,15 +152,15 @@ fn the_file_makes_of_pictures_of_any_size_what_predict_does() {
             image::open(&path).unwrap().into_luma8().save(to).unwrap();
         }
     }
-    for pictures in [&color, &grey] {
-        let model = pictures.file_name().unwrap().to_str().unwrap();
+    for images in [&color, &grey] {
+        let model = images.file_name().unwrap().to_str().unwrap();
         let out = folder.path().join(format!("run-{model}"));
-        let base = ["train", "--data", text(pictures), "--model", "cnn", "--epochs", "3"];
+        let base = ["train", "--data", text(images), "--model", "cnn", "--epochs", "3"];
         succeed([&base[..], &["--image-size", "24x32", "--out", text(&out)]].concat());
         let file = out.join("model.pt");
         let classifier = Classifier::load_on(&file, Device::Cpu).unwrap();
         let module = CModule::load(&file).unwrap();
-        let source = image::open(pictures.join("green/3.png")).unwrap();
+        let source = image::open(images.join("green/3.png")).unwrap();
         for (width, height, name, tolerance) in [
             (40, 40, "same.png", 0.01),
             (32, 24, "exact.png", 0.),
@@ -172,8 +172,8 @@ fn the_file_makes_of_pictures_of_any_size_what_predict_does() {
         ] {
             let path = folder.path().join(name);
             let resized = source.resize_exact(width, height, FilterType::CatmullRom);
-            for picture in [resized.clone(), resized.into_luma8().into()] {
-                picture.save(&path).unwrap();
+            for image in [resized.clone(), resized.into_luma8().into()] {
+                image.save(&path).unwrap();
                 let expected = classifier.read_inputs(&path).unwrap();
                 let expected = classifier.logits(&expected.iter().next().unwrap().1).unwrap();
                 let logits = tch::no_grad(|| module.forward_ts(&[&decoded(&path)])).unwrap();
@@ -186,7 +186,7 @@ fn the_file_makes_of_pictures_of_any_size_what_predict_does() {
 }
 
 #[test]
-fn tables_and_unknown_changes_are_refused() {
+fn augmenting_tables_and_unknown_augmentations_are_rejected() {
     for (options, problem) in [
         (["--data", "iris", "--augment", "flip"], "--augment flip requires images, but the examples"),
         (["--data", "digits", "--augment", "flop"], "did you mean `flip`?"),

@@ -8,6 +8,14 @@ use super::hosts::first_host;
 use crate::error::{Error, Result};
 
 /// The rank of a process in a job, and the rendezvous.
+///
+/// ```
+/// use cresset::distributed::LaunchInfo;
+///
+/// // Without `torchrun`, `srun` or `mpirun`, there is nothing to join.
+/// assert_eq!(LaunchInfo::from_environment()?, None);
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchInfo {
     /// Rank, from 0.
@@ -190,7 +198,7 @@ mod tests {
         })
     }
 
-    fn place(variables: &[(&str, &str)]) -> LaunchInfo {
+    fn launch(variables: &[(&str, &str)]) -> LaunchInfo {
         found(variables).unwrap().unwrap()
     }
 
@@ -203,7 +211,7 @@ mod tests {
 
     #[test]
     fn torchrun_sets_all_variables() {
-        let place = place(&[
+        let launch = launch(&[
             ("RANK", "3"),
             ("WORLD_SIZE", "4"),
             ("LOCAL_RANK", "1"),
@@ -225,13 +233,13 @@ mod tests {
             restarts: 1,
             max_restarts: 3,
         };
-        assert_eq!(place, expected);
+        assert_eq!(launch, expected);
     }
 
     #[test]
     fn a_slurm_step_uses_its_first_node_and_a_port_per_job() {
         let step = |job: &'static str| {
-            place(&[
+            launch(&[
                 ("SLURM_PROCID", "5"),
                 ("SLURM_STEP_NUM_TASKS", "7"),
                 ("SLURM_LOCALID", "1"),
