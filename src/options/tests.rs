@@ -127,7 +127,7 @@ fn options_of_earlier_versions_are_aliases() {
     assert!(config.to_toml().contains("validation = 0.3\n") && !config.to_toml().contains("held_out"));
     let text = read("held_out = 1\n").unwrap_err().to_string();
     assert!(
-        text.contains("line 1: invalid value `1` for `held_out`: it is a number between 0 and 1"),
+        text.contains("line 1: invalid value `1` for `held_out`: expected a number between 0 and 1"),
         "{text}"
     );
     assert_eq!((canonical("held_out"), canonical("lr"), canonical("other")), ("validation", "lr", "other"));

@@ -86,7 +86,7 @@ fn errors_name_file_line_column_and_the_closest_name() {
         ("[run]\nlr = -3\n[space]", "line 2, column 1: invalid value `-3` for `lr`"),
         (
             "[space]\nlr = { uniform = [-1, 2] }",
-            "line 2, column 1: invalid value `-1` for `lr`: it is a number above 0",
+            "line 2, column 1: invalid value `-1` for `lr`: expected a number above 0",
         ),
         ("[space]\nepochs = { uniform = [1, 2.5] }", "invalid value `2.5` for `epochs`"),
         (

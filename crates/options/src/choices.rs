@@ -16,7 +16,7 @@ pub fn pick(choices: &[Choice], text: &str) -> Result<&'static str, String> {
 pub fn not_among(choices: &[Choice], text: &str) -> String {
     let names: Vec<_> = choices.iter().map(|choice| choice.name).collect();
     let hint = did_you_mean(text, names.iter().copied()).unwrap_or_default();
-    format!("it is one of {}{hint}", names.join(", "))
+    format!("expected one of {}{hint}", names.join(", "))
 }
 
 /// Declares an enum whose values are chosen by name: `Variant = "name"`, or `Variant = "name" | "alias"`. The doc comment of a

@@ -32,7 +32,7 @@
 //! let mut training = Training::default();
 //! training.set("precision", "bf16")?;
 //! assert_eq!(training.precision, Precision::Bf16);
-//! assert_eq!(training.set("lr", "-1").unwrap_err(), "invalid value `-1` for `lr`: it is a number above 0");
+//! assert_eq!(training.set("lr", "-1").unwrap_err(), "invalid value `-1` for `lr`: expected a number above 0");
 //! let names: Vec<_> = training.entries().into_iter().map(|(name, _)| name).collect();
 //! assert_eq!(names, ["lr", "precision"]);
 //! # Ok::<(), String>(())

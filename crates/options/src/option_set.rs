@@ -27,7 +27,7 @@ impl<S> OptionOf<S> {
     /// Gives it the value of a text.
     ///
     /// # Errors
-    /// The values that are valid, such as "it is a number above 0".
+    /// The values that are valid, such as "expected a number above 0".
     pub fn set(&self, options: &mut S, text: &str) -> Result<(), String> {
         (self.set)(options, text)
     }

@@ -16,7 +16,7 @@ pub trait Item: Sized + 'static {
     /// Reads it.
     ///
     /// # Errors
-    /// What values are valid, such as "it is a number above 0".
+    /// What values are valid, such as "expected a number above 0".
     fn parse(text: &str) -> Result<Self, String>;
 
     /// The value in a TOML file.
@@ -89,7 +89,7 @@ impl Item for f64 {
     const IS_NUMBER: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "it is a number".to_string())
+        text.parse().map_err(|_| "expected a number".to_string())
     }
 
     fn entry(&self) -> toml::Value {

@@ -99,16 +99,20 @@ fn values_are_set_by_name_and_alias_and_written_in_their_types() {
 fn errors_name_the_option_and_the_valid_values() {
     for (name, text, says) in [
         ("sed", "1", "unknown option `sed`; did you mean `seed`? The options are seed, place, count, "),
-        ("seed", "-1", "invalid value `-1` for `seed`: it is a whole number from 0 to 18446744073709551615"),
+        (
+            "seed",
+            "-1",
+            "invalid value `-1` for `seed`: expected a whole number from 0 to 18446744073709551615",
+        ),
         ("seed", "", "invalid value `` for `seed`: it cannot be empty"),
-        ("count", "10", "invalid value `10` for `count`: it is a whole number from 1 to 9"),
-        ("shares", "0.5,1", "it is a number between 0 and 1"),
+        ("count", "10", "invalid value `10` for `count`: expected a whole number from 1 to 9"),
+        ("shares", "0.5,1", "expected a number between 0 and 1"),
         ("input_file", "", "it cannot be empty"),
-        ("name", "bc", "invalid value `bc` for `name`: it is one of a, bcd; did you mean `bcd`?"),
+        ("name", "bc", "invalid value `bc` for `name`: expected one of a, bcd; did you mean `bcd`?"),
         (
             "place",
             "her\u{1b}",
-            "invalid value `her\\u{1b}` for `place`: it is one of auto, here; did you mean `here`?",
+            "invalid value `her\\u{1b}` for `place`: expected one of auto, here; did you mean `here`?",
         ),
         ("fast", "yes", "it is `true` or `false`"),
     ] {
@@ -137,7 +141,7 @@ fn specifications_have_what_a_command_line_needs() {
 fn choices_are_shown_as_they_are_read() {
     assert_eq!((Place::Here.to_string(), Place::default().name()), ("here".to_string(), "auto"));
     assert_eq!(("local".parse(), "auto".parse()), (Ok(Place::Here), Ok(Place::Auto)));
-    assert!("Auto".parse::<Place>().unwrap_err().contains("it is one of auto, here"));
+    assert!("Auto".parse::<Place>().unwrap_err().contains("expected one of auto, here"));
     let choices = Place::choices();
     assert_eq!(
         (choices[0].help.as_str(), choices[1].aliases),
