@@ -10,10 +10,11 @@ fn run_with(driver: &Path, arguments: &[&str]) -> Output {
     cresset().args(arguments).env("LD_LIBRARY_PATH", driver).output().unwrap()
 }
 
-/// An empty library under the name of NVIDIA's driver, which so seems to be installed.
-fn pretended_driver(folder: &Path) {
+/// A library under the name of NVIDIA's driver that only reports the newest CUDA it supports, 1000 · major + 10 · minor.
+fn fake_driver(folder: &Path, cuda: u32) {
     let source = folder.join("stub.c");
-    std::fs::write(&source, "int stub(void) { return 0; }\n").unwrap();
+    std::fs::write(&source, format!("int cuDriverGetVersion(int *v) {{ *v = {cuda}; return 0; }}\n"))
+        .unwrap();
     let library = folder.join("libcuda.so.1");
     let compiled =
         Command::new("cc").args(["-shared", "-fPIC", text(&source), "-o", text(&library)]).status().unwrap();
@@ -44,7 +45,7 @@ fn cuda_without_a_driver_is_an_error_and_auto_selects_the_cpu() {
 #[test]
 fn cuda_with_a_driver_but_without_a_gpu_names_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
-    pretended_driver(folder.path());
+    fake_driver(folder.path(), 13000);
     let out = folder.path().join("run");
     let output = run_with(folder.path(), &["train", "--device", "cuda", "--out", text(&out)]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
@@ -59,4 +60,24 @@ fn cuda_with_a_driver_but_without_a_gpu_names_what_is_missing() {
     let output = run_with(folder.path(), &["train", "--epochs", "1", "--out", text(&out)]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stderr(&output).contains("running on the CPU: "), "{}", stderr(&output));
+}
+
+#[test]
+fn a_driver_that_is_too_old_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fake_driver(folder.path(), 12040);
+    let out = folder.path().join("run");
+    let expected = "supports CUDA 12.4 and is too old: libtorch needs CUDA 13; install version 580 or newer";
+    let output = run_with(folder.path(), &["train", "--device", "cuda", "--out", text(&out)]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    let output = run_with(folder.path(), &["train", "--epochs", "1", "--out", text(&out)]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("running on the CPU: the NVIDIA driver")
+            && stderr(&output).contains(expected)
+    );
+    let doctor = run_with(folder.path(), &["doctor"]);
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(doctor.status.success() && said.contains("too old: libtorch needs CUDA 13"), "{said}");
 }

@@ -396,6 +396,28 @@ fn cuda_exchanges_the_nvidia_libraries() {
 }
 
 #[test]
+fn an_old_driver_is_named_and_the_cuda_libraries_are_not_fetched() {
+    let checkout = Checkout::new();
+    let driver = checkout.path("driver");
+    let fetch = |version: &str| {
+        fs::write(
+            &driver,
+            format!("NVRM version: NVIDIA UNIX x86_64 Kernel Module  {version}  Thu Feb 22\n"),
+        )
+        .unwrap();
+        let mut command = checkout.command("fetch-libtorch");
+        checkout.finish(command.env_remove("CUDA").env("NVIDIA_DRIVER_FILE", &driver)).succeeded()
+    };
+    let said = fetch("550.54.14").stderr;
+    assert_eq!(said.matches("the NVIDIA driver 550.54.14 is too old for CUDA 13").count(), 1, "{said}");
+    let nvidia = checkout.path(LIBTORCH).join("nvidia");
+    assert_eq!(fs::read_link(&nvidia).unwrap().to_str(), Some("nvidia-cpu"));
+    let said = fetch("580.65.06").stderr;
+    assert!(!said.contains("too old"), "{said}");
+    assert_eq!(fs::read_link(&nvidia).unwrap().to_str(), Some("nvidia-cuda"));
+}
+
+#[test]
 fn a_folder_in_the_place_of_the_link_is_not_touched() {
     let checkout = Checkout::new();
     fs::create_dir(checkout.path("checkout/libtorch")).unwrap();

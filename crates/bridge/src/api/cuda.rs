@@ -28,10 +28,27 @@ pub enum Unavailable {
     /// `libtorch_cuda.so` or a library that it needs could not be opened.
     #[error("libtorch's CUDA library could not be loaded ({0})")]
     NoLibrary(String),
+    /// The driver is older than libtorch's version of CUDA.
+    #[error(
+        "the NVIDIA driver{} supports CUDA {}.{} and is too old: libtorch needs CUDA {NEEDED_CUDA}",
+        .version.as_ref().map(|version| format!(" {version}")).unwrap_or_default(), .cuda / 1000, .cuda % 1000 / 10
+    )]
+    OldDriver {
+        /// The newest version of CUDA that the driver supports: 1000 · major + 10 · minor, as CUDA encodes it.
+        cuda: i32,
+        /// The version of the driver, if known.
+        version: Option<String>,
+    },
+    /// CUDA_VISIBLE_DEVICES hides all GPUs.
+    #[error("CUDA_VISIBLE_DEVICES={0:?} hides all GPUs")]
+    Hidden(String),
     /// The driver and the libraries are installed, but the driver reports no GPU.
     #[error("the NVIDIA driver found no GPU")]
     NoDevice,
 }
+
+/// The version of CUDA that libtorch was built for.
+const NEEDED_CUDA: i32 = 13;
 
 impl Unavailable {
     /// How to fix it.
@@ -39,19 +56,55 @@ impl Unavailable {
         match self {
             Unavailable::NoDriver => "if this machine has an NVIDIA GPU, install its driver",
             Unavailable::NoLibrary(_) => "run `CUDA=1 make train`, which fetches the CUDA libraries",
-            Unavailable::NoDevice => "check `nvidia-smi` and CUDA_VISIBLE_DEVICES",
+            Unavailable::OldDriver { .. } => "install version 580 or newer of the driver",
+            Unavailable::Hidden(_) => "unset it, or set it to the indices of GPUs, such as 0",
+            Unavailable::NoDevice => "check `nvidia-smi`",
         }
     }
 }
 
 /// Loads libtorch's CUDA library and returns the number of GPUs. Repeated calls are cheap.
 pub fn load() -> std::result::Result<usize, Unavailable> {
-    open(c"libcuda.so.1", libc::RTLD_LAZY).map_err(|_| Unavailable::NoDriver)?;
+    let driver = open(c"libcuda.so.1", libc::RTLD_LAZY).map_err(|_| Unavailable::NoDriver)?;
+    if let Some(cuda) = supported_cuda(driver)
+        && cuda < 1000 * NEEDED_CUDA
+    {
+        return Err(Unavailable::OldDriver { cuda, version: driver_version() });
+    }
     open(c"libtorch_cuda.so", libc::RTLD_NOW | libc::RTLD_GLOBAL).map_err(Unavailable::NoLibrary)?;
-    match tch::Cuda::device_count() {
-        count if count > 0 => Ok(count as usize),
+    match (tch::Cuda::device_count(), std::env::var("CUDA_VISIBLE_DEVICES")) {
+        (count, _) if count > 0 => Ok(count as usize),
+        (_, Ok(visible)) => Err(Unavailable::Hidden(visible)),
         _ => Err(Unavailable::NoDevice),
     }
+}
+
+/// The newest version of CUDA that the driver supports: 1000 · major + 10 · minor. `None` if the driver does not say.
+fn supported_cuda(driver: *mut c_void) -> Option<c_int> {
+    // SAFETY: `driver` is a library that `open` opened and never closes, and the name is a NUL-terminated string.
+    let address = unsafe { libc::dlsym(driver, c"cuDriverGetVersion".as_ptr()) };
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: the CUDA driver API declares `CUresult cuDriverGetVersion(int *)`. It may be called before `cuInit`.
+    let get_version =
+        unsafe { std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_int) -> c_int>(address) };
+    let mut version = 0;
+    // SAFETY: the pointer is to an integer that outlives the call.
+    let status = unsafe { get_version(&mut version) };
+    (status == 0).then_some(version)
+}
+
+/// The version of the NVIDIA driver, such as 550.54.14, from the file in which its kernel module reports it.
+fn driver_version() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
+    version_in(&text)
+}
+
+/// The first word of digits and points: `NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb …`.
+fn version_in(text: &str) -> Option<String> {
+    let is_version = |word: &&str| word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.');
+    text.split_whitespace().find(is_version).map(String::from)
 }
 
 fn open(library: &CStr, flags: libc::c_int) -> std::result::Result<*mut c_void, String> {
@@ -86,6 +139,29 @@ mod tests {
     fn a_library_that_does_not_exist_is_named() {
         let reason = open(c"libno_such_library.so", libc::RTLD_LAZY).unwrap_err();
         assert!(reason.contains("libno_such_library.so"), "{reason}");
+    }
+
+    #[test]
+    fn the_version_of_the_driver_is_found() {
+        let closed =
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 01:44:30 UTC 2024";
+        let open = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build";
+        assert_eq!(version_in(closed).as_deref(), Some("550.54.14"));
+        assert_eq!(version_in(open).as_deref(), Some("580.95.05"));
+        assert_eq!(version_in("GCC version:"), None);
+    }
+
+    #[test]
+    fn an_old_driver_and_hidden_gpus_are_named() {
+        let old = Unavailable::OldDriver { cuda: 12040, version: Some("550.54.14".into()) };
+        let text = "the NVIDIA driver 550.54.14 supports CUDA 12.4 and is too old: libtorch needs CUDA 13";
+        assert_eq!(old.to_string(), text);
+        let unknown = Unavailable::OldDriver { cuda: 11080, version: None };
+        assert!(unknown.to_string().starts_with("the NVIDIA driver supports CUDA 11.8 and"), "{unknown}");
+        assert_eq!(
+            Unavailable::Hidden(String::new()).to_string(),
+            "CUDA_VISIBLE_DEVICES=\"\" hides all GPUs"
+        );
     }
 
     #[test]

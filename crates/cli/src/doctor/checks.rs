@@ -101,10 +101,26 @@ fn cuda_state() -> Check {
     match cuda::load() {
         Ok(count) => {
             let gpus: Vec<_> = (0..count).map(gpu).collect();
-            good("CUDA", format!("{count} GPU(s): {}", gpus.join(", ")))
+            let memory = (0..count).filter_map(|index| cuda::memory(Device::Cuda(index)).ok());
+            let unequal = unequal_memory(&memory.map(|memory| memory.total).collect::<Vec<_>>());
+            good("CUDA", format!("{count} GPU(s): {}{unequal}", gpus.join(", ")))
         }
         Err(reason) => absent("CUDA", reason.to_string(), reason.remedy()),
     }
+}
+
+/// A remark on GPUs whose memory differs by more than a tenth; `total` in bytes.
+fn unequal_memory(total: &[i64]) -> String {
+    let (Some(least), Some(most)) = (total.iter().min(), total.iter().max()) else { return String::new() };
+    if most - least <= most / 10 {
+        return String::new();
+    }
+    format!(
+        ". Their memory differs: with one process per GPU, all have the same batch size, so it must fit in {:.1} GB; \
+         `--device cuda:{}` selects the largest",
+        *least as f64 / 1e9,
+        total.iter().position(|bytes| bytes == most).unwrap_or_default()
+    )
 }
 
 /// The name of a GPU, and its memory if that is known.
@@ -137,5 +153,19 @@ fn cache() -> Check {
     match home.map(|home| home.join("cresset")).filter(|cache| cache.is_dir()) {
         Some(cache) => good("cache", cache.display().to_string()),
         None => absent("cache", "missing", "nothing to do; `make train` creates it when it downloads files"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gpus_of_different_size_are_remarked() {
+        let gb = 1_000_000_000;
+        assert_eq!(unequal_memory(&[]), "");
+        assert_eq!(unequal_memory(&[24 * gb, 25 * gb]), "");
+        let said = unequal_memory(&[12 * gb, 24 * gb]);
+        assert!(said.contains("must fit in 12.0 GB") && said.contains("--device cuda:1"), "{said}");
     }
 }
