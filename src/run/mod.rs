@@ -22,6 +22,7 @@ mod folder;
 mod folds;
 mod label_errors;
 mod lock;
+mod memory;
 mod prepared;
 mod result_check;
 mod trainer;
@@ -389,7 +390,9 @@ fn train(
     };
     let callbacks: &mut [&mut dyn Callback] =
         &mut [log, callback, &mut checkpoints, &mut patience, &mut limit];
-    training.run(network, &data, callbacks).map_err(add_memory_advice(config))
+    // tch's forward functions panic on errors of libtorch.
+    catch_panics(|| training.run(network, &data, callbacks))
+        .map_err(|error| memory::advise_on_step(config, error))
 }
 
 /// Exports a checkpoint of a run to `output`, with a new evaluation on the validation set.
@@ -510,32 +513,4 @@ fn write_model(
     export::torchscript(module, &metadata, &samples, path)?;
     tracing::info!(file = %path.display(), epoch, "exported the model");
     Ok((metadata, evaluations))
-}
-
-/// Adds advice to an out-of-memory error.
-fn add_memory_advice(config: &Config) -> impl Fn(Error) -> Error {
-    let (batch, accumulate) = (config.batch_size, config.training.accumulate);
-    move |error| match error {
-        Error::Libtorch(problem) if problem.0.contains("out of memory") => Error::Memory(format!(
-            "out of memory with batch size {batch}. For the same steps with less memory, use \
-             --batch-size {} --accumulate {}; --precision bf16 also saves memory ({problem})",
-            (batch / 2).max(1),
-            accumulate * 2,
-        )),
-        other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn running_out_of_memory_suggests_smaller_batches() {
-        let config = Config { batch_size: 256, ..Config::default() };
-        let problem =
-            Error::Libtorch(cresset_bridge::Error("CUDA out of memory. Tried to allocate 2 GiB".into()));
-        let advice = add_memory_advice(&config)(problem).to_string();
-        assert!(advice.contains("--batch-size 128 --accumulate 2") && advice.contains("2 GiB"), "{advice}");
-    }
 }

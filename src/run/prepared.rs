@@ -8,9 +8,10 @@ use super::Examples;
 use super::batch_norm_check;
 use super::examples::raw_feed;
 use super::feeds::{Feeds, Sources};
+use super::memory;
 use crate::data::{Dataset, Split};
 use crate::distributed::World;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, catch_panics};
 use crate::export::SAMPLES;
 use crate::feedback::Corrections;
 use crate::loader::{EncodedExamples, EvaluationLoader, TrainLoader};
@@ -218,7 +219,8 @@ pub(super) fn named(config: &Config) -> impl Fn(&Task, Device) -> Result<Network
 fn network(config: &Config, task: &Task, device: Device) -> Result<Network> {
     match ModelChoice::of(&config.model) {
         ModelChoice::Architecture(name) => {
-            Network::new(name, &config.model_options, task, device, config.seed)
+            catch_panics(|| Network::new(name, &config.model_options, task, device, config.seed))
+                .map_err(memory::advise_on_model)
         }
         ModelChoice::File(_) if !config.model_options.is_empty() => {
             let problem = "--model-options applies only to the architectures that `cresset models` lists, not to a model file";

@@ -170,3 +170,38 @@ fn memory_does_not_grow_with_the_number_of_streamed_images() {
     let (few, many) = (usual_mb(folder.path(), 800), usual_mb(folder.path(), 3_200));
     assert!(few > 100. && many <= few + 60., "{few} MB for 800 images, {many} MB for 3,200");
 }
+
+/// What the program says with `limit_kb` of address space, in which it must fail.
+fn refused_with(limit_kb: u32, options: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let command =
+        format!("ulimit -v {limit_kb}; exec \"$0\" train --device cpu {options} --out {}", text(&out));
+    let program = cresset().get_program().to_os_string();
+    let mut shell = Command::new("bash");
+    let output =
+        shell.args(["-c", &command]).arg(program).current_dir(crate::support::root()).output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(!said.contains("Exception raised from") && !said.contains("panicked"), "{said}");
+    said
+}
+
+#[test]
+fn a_model_that_does_not_fit_is_an_error_with_advice() {
+    // One of its weights has 17 GB.
+    let said = refused_with(12_000_000, "--model-options width=65536,depth=2");
+    assert!(said.contains("out of memory while creating the model. Choose a smaller one"), "{said}");
+}
+
+#[test]
+fn a_batch_that_does_not_fit_is_an_error_with_advice_wherever_memory_runs_out() {
+    // A hidden layer has 377 MB, and the limits let the forward or the backward pass fail.
+    let options = "--epochs 1 --kernels libtorch --model-options width=65536 --batch-size 1437";
+    for limit_kb in [1_000_000, 1_250_000, 1_500_000] {
+        let said = refused_with(limit_kb, options);
+        let advice =
+            "out of memory with batch size 1437. For the same steps with less memory, use --batch-size 718";
+        assert!(said.contains(advice), "{limit_kb}: {said}");
+    }
+}
