@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help train test test-network test-python test-browser check gpu-check accuracy bench bench-more book build data libtorch doctor clean
+.PHONY: help train test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more book build data libtorch doctor clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test-python: libtorch data ## Run the tests with PyTorch for Python (installs it
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_ONNX=$$onnx && \
 	  cargo test --release --workspace --test export -- --include-ignored python::
 
+test-gpu-kit: gpu-kit ## Pack the GPU kit and test it without a GPU
+	cargo test --release --workspace --test setup -- --ignored gpu_kit:: cuda_plugin::
+
 test-network: libtorch data ## Run the distributed tests in two network namespaces, under mpirun and SLURM (as root)
 	cargo test --release --workspace --test train -- --ignored network:: starters::
 
@@ -42,8 +45,12 @@ check: libtorch ## Check formatting, lints and documentation
 	cargo clippy --release --package cresset-cli --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
 
-gpu-check: ## Run the GPU tests, and time training against PyTorch (needs an NVIDIA GPU)
-	@scripts/gpu-check
+gpu-kit: libtorch data ## Pack the GPU checks into target/gpu-kit, to be copied to a machine without cargo
+	@scripts/gpu-kit
+
+gpu-check: ## Run the GPU kit on this machine (needs an NVIDIA GPU; installs PyTorch into the cache, once)
+	@CUDA=1 $(MAKE) --no-print-directory gpu-kit && PYTHON=$$(scripts/python-env torch) && \
+	  export PYTHON && target/gpu-kit/run --minutes 30
 
 accuracy: build data ## Train each recipe on the digits with five seeds, and compare the accuracy with its goal
 	cargo bench --bench accuracy

@@ -1,4 +1,4 @@
-//! Training steps on a GPU compared with PyTorch on the same GPU: `scripts/gpu-check`, or `cargo bench --bench gpu`.
+//! Training steps on a GPU compared with PyTorch on the same GPU: `make gpu-check`, or `cargo bench --bench gpu -- [JOB]`.
 //!
 //! The peers are separate processes that take turns with ours; a round runs a number of steps and then synchronizes the
 //! device. CRESSET_PYTHON is an interpreter with torch and torchvision; without it, the peers are skipped. Quote the
@@ -87,7 +87,11 @@ fn main() {
     );
     println!("| job | | step, µs | examples/s | ratio | goal | |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
-    JOBS.iter().for_each(measure);
+    // Cargo adds options to those of the user.
+    let wanted: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    JOBS.iter()
+        .filter(|job| wanted.is_empty() || wanted.iter().any(|name| name == job.name))
+        .for_each(measure);
 }
 
 fn measure(job: &Job) {
@@ -172,7 +176,7 @@ impl Peer {
     /// Returns `None` if there is no interpreter or the job fails, for example on a GPU with too little memory.
     fn start(job: &Job, mode: &str) -> Option<Self> {
         let python = std::env::var_os("CRESSET_PYTHON")?;
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches/peers/gpu_torch.py");
+        let script = "benches/peers/gpu_torch.py";
         let mut worker = Worker::start(Command::new(python).args([script, job.name, mode])).ok()?;
         (worker.answer()? == "ready").then_some(Peer(worker))
     }

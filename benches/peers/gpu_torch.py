@@ -7,7 +7,6 @@ import sys
 import time
 
 import torch
-import torchvision
 from torch import nn
 
 # Batch size, shape of an example, number of classes, and whether to use bfloat16 with channels last.
@@ -23,16 +22,50 @@ MODES = {
 }
 
 
+class Block(nn.Module):
+    """A residual block of He et al., 2016: convolutions of (kernel, stride, output channels) and a shortcut."""
+
+    def __init__(self, inputs, convolutions):
+        super().__init__()
+        layers, channels, total_stride = [], inputs, 1
+        for kernel, stride, outputs in convolutions:
+            layers += [nn.Conv2d(channels, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+            channels, total_stride = outputs, total_stride * stride
+        self.body = nn.Sequential(*layers[:-1])
+        self.shortcut = nn.Identity()
+        if total_stride != 1 or inputs != channels:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, channels, 1, total_stride, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x):
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def resnet(blocks, is_bottleneck, is_small, classes):
+    """ResNet as torchvision's; `is_small`: the stem for images of 32 x 32, as `--model-options stem=3` makes it."""
+    stem = [nn.Conv2d(3, 64, 3, 1, 1, bias=False)] if is_small else [nn.Conv2d(3, 64, 7, 2, 3, bias=False)]
+    layers = stem + [nn.BatchNorm2d(64), nn.ReLU()]
+    if not is_small:
+        layers.append(nn.MaxPool2d(3, 2, 1))
+    inputs = 64
+    for stage, count in enumerate(blocks):
+        width = 64 << stage
+        for index in range(count):
+            stride = 2 if stage > 0 and index == 0 else 1
+            if is_bottleneck:
+                convolutions = [(1, 1, width), (3, stride, width), (1, 1, 4 * width)]
+            else:
+                convolutions = [(3, stride, width), (3, 1, width)]
+            layers.append(Block(inputs, convolutions))
+            inputs = convolutions[-1][2]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
+
+
 def make_model(job, classes):
     if job == "digits":
         return nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
     if job == "resnet50":
-        return torchvision.models.resnet50(num_classes=classes)
-    model = torchvision.models.resnet18(num_classes=classes)
-    # The stem for images of 32 × 32, as `--model-options stem=3` makes it.
-    model.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-    model.maxpool = nn.Identity()
-    return model
+        return resnet((3, 4, 6, 3), True, False, classes)
+    return resnet((2, 2, 2, 2), False, True, classes)
 
 
 def main():

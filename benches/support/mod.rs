@@ -7,9 +7,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Changes to the root of the checkout. Cargo starts benchmarks in the folder of their package.
+/// Changes to the root of the checkout, or of the GPU kit. Cargo starts benchmarks in the folder of their package.
 pub fn enter_checkout() {
-    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).expect("the checkout is there");
+    let kit = std::env::var_os("CRESSET_KIT");
+    let root = kit.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../..").into());
+    std::env::set_current_dir(root).expect("the checkout is there");
 }
 
 /// The validation accuracy (0 to 1) after the last epoch of a run, which is unbiased: the exported epoch is the one with the

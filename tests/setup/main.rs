@@ -4,6 +4,6 @@ mod cuda_plugin;
 mod device;
 mod fetch;
 mod gpu;
-mod gpu_check;
+mod gpu_kit;
 #[path = "../support/mod.rs"]
 mod support;

@@ -18,15 +18,24 @@ impl Job {
 
     /// Starts so many processes, each with the arguments that `arguments` gives for its rank.
     pub fn start_each(processes: usize, arguments: impl Fn(usize) -> Vec<String>) -> Self {
+        Job::start_on(processes, |rank| (rank, processes), arguments)
+    }
+
+    /// The same with the local rank and the local world size that `local` gives for each rank.
+    pub fn start_on(
+        processes: usize,
+        local: impl Fn(usize) -> (usize, usize),
+        arguments: impl Fn(usize) -> Vec<String>,
+    ) -> Self {
         let port = free_port();
         let start = |rank: usize| {
             let mut command = cresset();
             command.args(arguments(rank)).stdout(Stdio::piped()).stderr(Stdio::piped());
             for (name, value) in [
                 ("RANK", rank),
-                ("LOCAL_RANK", rank),
+                ("LOCAL_RANK", local(rank).0),
                 ("WORLD_SIZE", processes),
-                ("LOCAL_WORLD_SIZE", processes),
+                ("LOCAL_WORLD_SIZE", local(rank).1),
                 ("MASTER_PORT", usize::from(port)),
             ] {
                 command.env(name, value.to_string());

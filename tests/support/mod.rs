@@ -21,9 +21,10 @@ use cresset::data::Dataset;
 use cresset::model::preprocessing::TensorDataset;
 use tch::{Device, Tensor};
 
-/// `target/…/cresset`, to be run in the checkout.
+/// `target/…/cresset`, or the program of the GPU kit, to be run in the checkout or kit.
 pub fn cresset() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
+    let program = kit().map(|kit| kit.join("bin/cresset"));
+    let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_cresset").into()));
     command.current_dir(root());
     command
 }
@@ -100,11 +101,13 @@ pub fn two_at_a_time<T: Sync>(items: &[T], each: impl Fn(&T) + Sync) {
 
 /// The checkout.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("crates/cli is in the checkout")
-        .to_path_buf()
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    kit().unwrap_or_else(|| checkout.expect("crates/cli is in the checkout").to_path_buf())
+}
+
+/// The folder of the GPU kit, if the tests run there: it has no checkout and no cargo.
+fn kit() -> Option<PathBuf> {
+    std::env::var_os("CRESSET_KIT").map(PathBuf::from)
 }
 
 /// A file with the first `count` rows of the digits, without their labels.
