@@ -49,6 +49,8 @@ impl DeviceChoice {
             DeviceChoice::Auto => Ok(match cuda::load() {
                 Ok(_) => Device::Cuda(0),
                 Err(Unavailable::NoDriver) => Device::Cpu,
+                // The usual way to ask for the CPU.
+                Err(Unavailable::Hidden(visible)) if matches!(visible.as_str(), "" | "-1") => Device::Cpu,
                 Err(reason) => {
                     tracing::warn!("running on the CPU: {reason}; {}", reason.remedy());
                     Device::Cpu

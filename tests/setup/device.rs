@@ -81,3 +81,22 @@ fn a_driver_that_is_too_old_is_named() {
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(doctor.status.success() && said.contains("too old: libtorch needs CUDA 13"), "{said}");
 }
+
+#[test]
+fn an_empty_cuda_visible_devices_selects_the_cpu_without_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    fake_driver(folder.path(), 13000);
+    let out = folder.path().join("run");
+    let hidden = |device: &str| {
+        let mut command = cresset();
+        command.args(["train", "--epochs", "1", "--device", device, "--out", text(&out)]);
+        command.env("LD_LIBRARY_PATH", folder.path()).env("CUDA_VISIBLE_DEVICES", "").output().unwrap()
+    };
+    let output = hidden("cuda");
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let expected =
+        "--device cuda: CUDA_VISIBLE_DEVICES=\"\" hides all GPUs; unset it, or set it to the indices of GPUs";
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    let output = hidden("auto");
+    assert!(output.status.success() && !stderr(&output).contains("CUDA"), "{}", stderr(&output));
+}

@@ -71,10 +71,14 @@ pub fn load() -> std::result::Result<usize, Unavailable> {
     {
         return Err(Unavailable::OldDriver { cuda, version: driver_version() });
     }
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    if let Some(none @ ("" | "-1")) = visible.as_deref() {
+        return Err(Unavailable::Hidden(none.to_string()));
+    }
     open(c"libtorch_cuda.so", libc::RTLD_NOW | libc::RTLD_GLOBAL).map_err(Unavailable::NoLibrary)?;
-    match (tch::Cuda::device_count(), std::env::var("CUDA_VISIBLE_DEVICES")) {
+    match (tch::Cuda::device_count(), visible) {
         (count, _) if count > 0 => Ok(count as usize),
-        (_, Ok(visible)) => Err(Unavailable::Hidden(visible)),
+        (_, Some(visible)) => Err(Unavailable::Hidden(visible)),
         _ => Err(Unavailable::NoDevice),
     }
 }
