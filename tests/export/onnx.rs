@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::support::larger::is_larger;
 use crate::support::onnx::{Bench, python};
 use crate::support::{largest_difference, logits_of, root, run, stderr, succeed, text, unlabelled_digits};
 use cresset::data::InputShape;
@@ -50,7 +51,7 @@ fn pictures(shape: [i64; 3]) -> Preprocessing {
 fn every_architecture_computes_the_same_in_onnxruntime() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::of_batches(&[1, 2, 64]);
-    for architecture in ARCHITECTURES {
+    for architecture in ARCHITECTURES.iter().filter(|known| !is_larger(known.name)) {
         for shape in [[1, 8, 8], [3, 32, 32], [3, 37, 20]] {
             let preprocessing = pictures(shape);
             let task = Task { input: preprocessing.shape.clone(), classes: 7 };

@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod http;
 pub mod job;
+pub mod larger;
 pub mod onnx;
 pub mod samples;
 pub mod server;
