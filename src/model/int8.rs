@@ -62,7 +62,7 @@ impl Int8 {
 mod tests {
     use super::*;
     use crate::data::InputShape;
-    use crate::model::tests::larger::is_larger;
+    use crate::model::tests::sizes::is_larger;
     use crate::model::{ARCHITECTURES, Task};
     use tch::Kind;
 

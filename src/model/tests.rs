@@ -6,8 +6,8 @@ use super::*;
 use crate::data::InputShape;
 use crate::evaluate::cross_entropy;
 
-#[path = "../../tests/support/larger.rs"]
-pub mod larger;
+#[path = "../../tests/support/sizes.rs"]
+pub mod sizes;
 
 fn digits_mlp(seed: u64) -> Network {
     let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
@@ -24,13 +24,17 @@ fn parameters_have_pytorchs_names() {
 
 #[test]
 fn every_architecture_takes_any_image_and_exports_with_a_free_batch_size() {
-    for architecture in ARCHITECTURES.iter().filter(|known| !larger::is_larger(known.name)) {
-        for shape in [[1, 8, 8], [3, 32, 32], [2, 1, 9], [4, 37, 20]] {
+    for architecture in ARCHITECTURES.iter().filter(|known| !sizes::is_larger(known.name)) {
+        let (shapes, batches) = match sizes::is_small(architecture.name) {
+            true => (&[[1, 8, 8], [3, 32, 32], [2, 1, 9], [4, 37, 20]][..], &[1, 2, 64][..]),
+            false => (&[[2, 1, 9], [4, 37, 20]][..], &[1, 3][..]),
+        };
+        for shape in shapes {
             let task = Task { input: InputShape(shape.to_vec()), classes: 7 };
             let network = Network::new(architecture.name, "", &task, Device::Cpu, 1).unwrap();
             let mut module = network.script(&|class| class).unwrap();
             module.set_training(false).unwrap();
-            for batch in [1, 2, 64] {
+            for &batch in batches {
                 let x = Tensor::randn([batch, shape[0], shape[1], shape[2]], (Kind::Float, Device::Cpu));
                 let logits = tch::no_grad(|| network.forward(&x, false).unwrap());
                 assert_eq!(logits.size(), [batch, 7]);
@@ -44,7 +48,7 @@ fn every_architecture_takes_any_image_and_exports_with_a_free_batch_size() {
 #[test]
 fn architectures_with_several_convolutions_are_convolutional() {
     let task = Task { input: InputShape(vec![1, 8, 8]), classes: 3 };
-    for architecture in ARCHITECTURES.iter().filter(|known| !larger::is_larger(known.name)) {
+    for architecture in ARCHITECTURES.iter().filter(|known| !sizes::is_larger(known.name)) {
         let network = Network::new(architecture.name, "", &task, Device::Cpu, 1).unwrap();
         let is_other = ["mlp", "lstm", "gru", "swin_t"].contains(&architecture.name);
         let expected = !is_other && !architecture.name.starts_with("vit");

@@ -4,12 +4,12 @@
 pub mod browser;
 pub mod http;
 pub mod job;
-pub mod larger;
 pub mod onnx;
 pub mod samples;
 pub mod server;
 pub mod shift;
 pub mod shown;
+pub mod sizes;
 pub mod yaml;
 
 use std::collections::BTreeMap;
