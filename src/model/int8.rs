@@ -76,13 +76,33 @@ impl Int8 {
 mod tests {
     use super::*;
     use crate::data::InputShape;
+    use crate::model::tests::sizes::is_larger;
     use crate::model::{ARCHITECTURES, Task};
     use tch::Kind;
 
+    /// Architectures whose layers others have, too. libtorch takes up to half a minute for each.
+    const SLOW: &[&str] = &[
+        "resnet18d",
+        "efficientnet_b0",
+        "efficientnet_lite0",
+        "tf_efficientnet_lite0",
+        "tf_efficientnetv2_s",
+        "mobilenetv4_conv_small",
+        "convnext_atto",
+        "convnext_tiny",
+        "vit_tiny_patch16_224",
+        "vit_small_patch14_dinov2",
+        "vit_small_patch14_reg4_dinov2",
+        "vit_small_patch16_dinov3",
+    ];
+
     #[test]
-    fn every_architecture_computes_nearly_the_same_with_integers() {
+    fn architectures_compute_nearly_the_same_with_integers() {
         let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
-        for architecture in ARCHITECTURES {
+        for architecture in ARCHITECTURES.iter().filter(|known| !SLOW.contains(&known.name)) {
+            if is_larger(architecture.name) {
+                continue;
+            }
             let network = Network::new(architecture.name, "", &task, Device::Cpu, 3).unwrap();
             tch::manual_seed(0);
             let x = Tensor::rand([64, 1, 8, 8], (Kind::Float, Device::Cpu));
@@ -94,7 +114,7 @@ mod tests {
             let found = centered(int8.forward(&x).unwrap());
             assert!(found != expected, "{} computes with floats", architecture.name);
             let cosine = (found.dot(&expected) / (found.norm() * expected.norm())).double_value(&[]);
-            let is_deep = architecture.name.starts_with("resnet") && architecture.name != "resnet9";
+            let is_deep = !["mlp", "cnn", "resnet9", "lstm", "gru", "vit"].contains(&architecture.name);
             // With random weights, deep networks give nearly the same output for all inputs, and seven bits per activation
             // resolve little of the difference.
             assert!(cosine > if is_deep { 0.2 } else { 0.7 }, "{}: {cosine}", architecture.name);

@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor, nn};
 
 use super::body::Body;
 use super::imported::Imported;
-use super::layer::{LayerRow, Sequential};
+use super::layer::{FlatStep, Grid, LayerRow, Sequential};
 use super::script::Class;
 use super::{Architecture, Model, Task, perceptron, pruning};
 use crate::data::InputShape;
@@ -239,6 +239,16 @@ impl Network {
             Body::Layers(layers) => Some(layers),
             _ => None,
         }
+    }
+
+    /// The places of the position embeddings of a built-in architecture, by the names of their parameters.
+    pub(crate) fn position_grids(&self) -> Vec<(String, Grid)> {
+        let steps = self.layers().map_or(Vec::new(), |layers| layers.walk(""));
+        let grid_of = |step: FlatStep| match step {
+            FlatStep::Layer(name, layer) => layer.position_grid().map(|grid| (name, grid)),
+            FlatStep::Sum(..) | FlatStep::Gate(_) => None,
+        };
+        steps.into_iter().filter_map(grid_of).collect()
     }
 
     /// SHA-256 of the file of an imported model, in hexadecimal.

@@ -1,7 +1,7 @@
 //! Structured pruning: removes whole channels, which gives a smaller dense network (Li et al., "Pruning Filters for Efficient
 //! ConvNets", 2017).
 //!
-//! Channels that are added to each other, as at the end of a residual block, are pruned together.
+//! Channels that are added to each other or multiplied, as at the end of a residual block or in a gate, are pruned together.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ struct Stream {
     /// Layers that consume them.
     consumers: Vec<String>,
     is_fixed: bool,
-    /// A stream that shares its channels through a sum.
+    /// A stream that shares its channels through a sum or a product.
     same_as: Option<usize>,
 }
 
@@ -63,6 +63,11 @@ impl Flow {
                 let (body, shortcut) = (self.through(body, from), self.through(shortcut, from));
                 self.join(body, shortcut);
                 body
+            }
+            FlatStep::Gate(gate) => {
+                let gate = self.through(gate, from);
+                self.join(gate, from);
+                from
             }
             FlatStep::Layer(name, layer) => match layer.channel_effect() {
                 ChannelEffect::Keeps => from,
@@ -192,6 +197,10 @@ mod tests {
             ("resnet18", 0.75),
             ("resnet50", 0.5),
             ("vit", 0.5),
+            ("efficientnet_lite0", 0.5),
+            ("mobilenetv3_small_100", 0.5),
+            ("convnext_atto", 0.5),
+            ("vit_tiny_patch16_224", 0.5),
         ] {
             let (mut pruned, whole) = (network(name), network(name));
             let state = pruned.state();

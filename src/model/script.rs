@@ -145,6 +145,8 @@ pub struct Class {
 enum Role {
     Parameter,
     Buffer,
+    /// An attribute that is not in the state of the module.
+    Constant,
 }
 
 impl Class {
@@ -171,6 +173,12 @@ impl Class {
     /// Adds a tensor that is saved and moved with the module but not trained.
     pub fn buffer(self, name: impl Into<String>, tensor: &Tensor) -> Self {
         self.tensor(name, tensor, Role::Buffer)
+    }
+
+    /// Adds a tensor that is saved with the module but is not in its `state_dict()`. `Module.to` does not move it, so code must
+    /// use it as `torch.type_as(self.name, x)`.
+    pub(crate) fn constant(self, name: impl Into<String>, tensor: &Tensor) -> Self {
+        self.tensor(name, tensor, Role::Constant)
     }
 
     /// Adds an attribute of type `List[str]`.

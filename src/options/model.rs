@@ -49,12 +49,13 @@ impl<'a> ModelChoice<'a> {
 
     /// Fails for an unknown architecture.
     pub(crate) fn check(text: &str) -> Result<(), String> {
-        let names: Vec<_> = ARCHITECTURES.iter().map(|known| known.name).collect();
+        let names = || ARCHITECTURES.iter().map(|known| known.name);
         match ModelChoice::of(text) {
-            ModelChoice::Architecture(name) if !names.contains(&name) => {
-                let hint = did_you_mean(name, names.iter().copied());
-                let (names, hint) = (names.join(", "), hint.unwrap_or_default());
-                Err(format!("expected one of {names}, or a TorchScript file such as model.pt{hint}"))
+            ModelChoice::Architecture(name) if !names().any(|known| known == name) => {
+                let hint = did_you_mean(name, names()).unwrap_or_default();
+                Err(format!(
+                    "expected a model that `cresset models` lists, or a TorchScript file such as model.pt{hint}"
+                ))
             }
             _ => Ok(()),
         }

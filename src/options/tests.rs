@@ -52,7 +52,12 @@ fn an_unknown_option_names_its_line_and_the_nearest_one() {
 #[test]
 fn a_bad_value_names_its_line_and_the_valid_ones() {
     let text = read("\nmodel = \"mlpp\"\n").unwrap_err().to_string();
-    assert!(text.contains("line 2: invalid value `mlpp` for `model`: expected one of mlp, cnn, "), "{text}");
+    assert!(
+        text.contains(
+            "line 2: invalid value `mlpp` for `model`: expected a model that `cresset models` lists"
+        ),
+        "{text}"
+    );
     let text = read("lr = -1\n").unwrap_err().to_string();
     assert!(text.contains("line 1") && text.contains("a number above 0"), "{text}");
 }

@@ -195,7 +195,7 @@ impl Prepared {
 
 /// Loads the matching weights of a file; those of the last layer only if requested.
 fn init(network: &Network, file: &Path, config: &Config) -> Result<Matching> {
-    let weights = weights::read_within(file, config.reading.room())?;
+    let weights = weights::adapt(weights::read_within(file, config.reading.room())?, network);
     let state = network.state();
     let fault = |error| match error {
         Error::Usage(problem) => Error::artifact(file, problem),

@@ -291,7 +291,7 @@ fn a_run_file_is_refused_with_its_line() {
         (b"\n\"a\\nb\" = 1\n", "line 2: unknown option `a\\nb`. The options are data, "),
         (
             b"model = \"mlpp\"\n",
-            "line 1: invalid value `mlpp` for `model`: expected one of mlp, cnn, resnet9, resnet18, resnet34, resnet50, lstm, gru, vit, or a TorchScript file such as model.pt; did you mean `mlp`?",
+            "line 1: invalid value `mlpp` for `model`: expected a model that `cresset models` lists, or a TorchScript file such as model.pt; did you mean `mlp`?",
         ),
         (b"\nlr = -1\n", "line 2: invalid value `-1` for `lr`: expected a number above 0"),
         (b"seed = 1\nepochs = 0\n", "line 2: invalid value `0` for `epochs`: expected a whole number from 1"),

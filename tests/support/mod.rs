@@ -9,6 +9,7 @@ pub mod samples;
 pub mod server;
 pub mod shift;
 pub mod shown;
+pub mod sizes;
 pub mod yaml;
 
 use std::collections::BTreeMap;

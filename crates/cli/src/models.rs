@@ -42,8 +42,9 @@ impl Models {
 }
 
 fn list(task: &Task) -> anyhow::Result<String> {
+    let width = ARCHITECTURES.iter().map(|architecture| architecture.name.len()).max().unwrap_or(0);
     let mut text = format!(
-        "{:<9}  {:>10}  {:>8}  for {}, {} classes\n",
+        "{:<width$}  {:>10}  {:>8}  for {}, {} classes\n",
         "model", "parameters", "FLOPs", task.input, task.classes
     );
     for architecture in ARCHITECTURES {
@@ -53,7 +54,7 @@ fn list(task: &Task) -> anyhow::Result<String> {
         let parameters = thousands(network.parameter_count());
         writeln!(
             text,
-            "{:<9}  {parameters:>10}  {:>8}  {}",
+            "{:<width$}  {parameters:>10}  {:>8}  {}",
             architecture.name,
             rounded(flops),
             architecture.summary
@@ -85,7 +86,7 @@ fn layers(architecture: &Architecture, options: &str, task: &Task) -> anyhow::Re
     text += &line("total", "", "", &thousands(network.parameter_count()), &flops);
     text += "\noptions (--model-options NAME=NUMBER,…)\n";
     for option in architecture.options {
-        writeln!(text, "  {:<8}  {} [default: {}]", option.name, option.help, option.default)?;
+        writeln!(text, "  {:<9}  {} [default: {}]", option.name, option.help, option.default)?;
     }
     Ok(text)
 }

@@ -36,6 +36,12 @@ impl NumberOption {
         NumberOption::real("dropout", default, (0., 0.95), "dropout probability")
     }
 
+    /// The rate of stochastic depth.
+    pub const fn drop_path(default: f64) -> Self {
+        let help = "stochastic depth: the probability that the last residual branch is dropped; it falls linearly to 0";
+        NumberOption::real("drop_path", default, (0., 0.95), help)
+    }
+
     fn read(&self, text: &str) -> Result<f64, String> {
         let (least, most) = self.range;
         let value = text.trim().parse::<f64>().ok();

@@ -1,21 +1,34 @@
 //! The architectures, one file each.
 
 mod cnn;
+mod convnext;
+mod dinov2;
+mod dinov3;
+mod efficientnet;
 mod gru;
+mod inverted;
 mod lstm;
 mod mlp;
+mod mobilenetv3;
+mod mobilenetv4;
 mod recurrent;
+mod regnety;
 mod residual;
+mod resnet101;
 mod resnet18;
 mod resnet34;
 mod resnet50;
 mod resnet9;
+mod resnet_d;
+mod swin;
+mod transformer;
 mod vit;
+mod vit_timm;
 
 use tch::nn;
 
 use super::Task;
-use super::layer::Sequential;
+use super::layer::{Sequential, ZeroPad};
 use crate::error::{Error, Result, did_you_mean};
 pub(crate) use cresset_options::number::{NumberOption, Options};
 
@@ -65,9 +78,41 @@ pub const ARCHITECTURES: &[Architecture] = &[
     resnet18::ARCHITECTURE,
     resnet34::ARCHITECTURE,
     resnet50::ARCHITECTURE,
+    resnet101::ARCHITECTURE,
+    resnet_d::RESNET18D,
+    resnet_d::RESNET34D,
+    resnet_d::RESNET50D,
+    resnet_d::RESNET101D,
+    efficientnet::B0,
+    efficientnet::B1,
+    efficientnet::B2,
+    efficientnet::B3,
+    efficientnet::LITE0,
+    efficientnet::TF_LITE0,
+    efficientnet::TF_V2_S,
+    mobilenetv3::SMALL,
+    mobilenetv3::LARGE,
+    mobilenetv4::CONV_SMALL,
+    regnety::REGNETY_002,
+    regnety::REGNETY_004,
+    regnety::REGNETY_008,
+    convnext::ATTO,
+    convnext::FEMTO,
+    convnext::NANO,
+    convnext::TINY,
+    convnext::SMALL,
+    convnext::BASE,
     lstm::ARCHITECTURE,
     gru::ARCHITECTURE,
     vit::ARCHITECTURE,
+    vit_timm::TINY,
+    vit_timm::SMALL,
+    vit_timm::BASE,
+    dinov2::SMALL,
+    dinov2::BASE,
+    dinov2::SMALL_REGISTERS,
+    dinov3::SMALL,
+    swin::TINY,
 ];
 
 impl Architecture {
@@ -105,4 +150,18 @@ fn image(task: &Task, model: &str) -> Result<[i64; 3]> {
             task.input
         ))
     })
+}
+
+/// Zero padding at the bottom and right of an image that is smaller than `side` in a dimension, nothing otherwise.
+fn at_least(side: i64, height: i64, width: i64) -> Sequential {
+    let (bottom, right) = ((side - height).max(0), (side - width).max(0));
+    if (bottom, right) == (0, 0) {
+        return Sequential::default();
+    }
+    Sequential::default().then("pad", ZeroPad { bottom, right, ..ZeroPad::default() })
+}
+
+/// The rates of stochastic depth of `blocks` blocks: from 0 to `last`, equally spaced.
+fn rates(last: f64, blocks: usize) -> Vec<f64> {
+    (0..blocks).map(|index| last * index as f64 / (blocks - 1).max(1) as f64).collect()
 }

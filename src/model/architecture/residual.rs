@@ -1,5 +1,7 @@
 //! Common code of the residual networks of He et al., "Deep Residual Learning for Image Recognition" (2016), with
-//! torchvision's names, shapes and initialization, so that its weights can be loaded.
+//! torchvision's names, shapes and initialization, so that its weights can be loaded; and their variant D (He et al., "Bag of
+//! Tricks for Image Classification with Convolutional Neural Networks", 2019), with timm's names: the stem has three 3×3
+//! convolutions, and shortcuts halve the image by average pooling.
 
 use tch::nn;
 
@@ -7,10 +9,10 @@ use super::{NumberOption, Options, image};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
-    BatchNorm2d, Convolution, Flatten, GlobalAverage, Linear, MaxPool2d, Relu, Sequential,
+    BatchNorm2d, Convolution, Flatten, GlobalAverage, HalvingAverage, Linear, MaxPool2d, Relu, Sequential,
 };
 
-/// Options of the residual networks.
+/// Options of the residual networks, apart from those of variant D.
 pub const OPTIONS: &[NumberOption] = &[NumberOption::whole(
     "stem",
     7,
@@ -18,6 +20,16 @@ pub const OPTIONS: &[NumberOption] = &[NumberOption::whole(
     "7: a 7×7 convolution and max pooling, which divide each side by 4; 3: a 3×3 convolution without pooling, for images \
      of about 32×32",
 )];
+
+/// The sizes of a network.
+pub struct Form {
+    pub name: &'static str,
+    pub block: Block,
+    /// Blocks per stage.
+    pub depths: [usize; 4],
+    /// Whether it is variant D.
+    pub is_d: bool,
+}
 
 /// The two kinds of blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,15 +73,21 @@ impl Block {
     }
 
     /// The block with its shortcut, which has a projection only if the body changes the size.
-    fn make(self, path: &nn::Path, inputs: i64, channels: i64, stride: i64) -> Sequential {
+    fn make(self, path: &nn::Path, inputs: i64, channels: i64, stride: i64, is_d: bool) -> Sequential {
         let outputs = channels * self.expansion();
         let mut shortcut = Sequential::default();
         if stride != 1 || inputs != outputs {
             let at = path / "downsample";
-            let convolution = Convolution::new(inputs, outputs, 1).stride(stride);
-            let projection = Sequential::default()
-                .then("0", convolution.make_he(&(&at / "0")))
-                .then("1", BatchNorm2d::new(&(&at / "1"), outputs));
+            let mut projection = Sequential::default();
+            if is_d && stride != 1 {
+                projection = projection.then("0", HalvingAverage);
+            }
+            // In variant D, the first place is that of the pooling, even if there is none.
+            let (conv, bn) = if is_d { ("1", "2") } else { ("0", "1") };
+            let convolution = Convolution::new(inputs, outputs, 1).stride(if is_d { 1 } else { stride });
+            projection = projection
+                .then(conv, convolution.make_he(&(&at / conv)))
+                .then(bn, BatchNorm2d::new(&(&at / bn), outputs));
             shortcut = shortcut.then("downsample", projection);
         }
         let body = self.body(path, inputs, channels, stride);
@@ -77,42 +95,52 @@ impl Block {
     }
 }
 
-/// The network with the given number of blocks in each of its four stages.
-pub fn network(
-    path: &nn::Path,
-    task: &Task,
-    options: &Options,
-    block: Block,
-    blocks: [usize; 4],
-    name: &str,
-) -> Result<Sequential> {
-    let [inputs, ..] = image(task, name)?;
-    let stem = match options.whole("stem") {
-        7 => Convolution::new(inputs, 64, 7).stride(2),
-        kernel => Convolution::new(inputs, 64, kernel),
-    };
-    let mut layers = Sequential::default()
-        .then("conv1", stem.make_he(&(path / "conv1")))
-        .then("bn1", BatchNorm2d::new(&(path / "bn1"), 64))
-        .then("relu", Relu);
-    if options.whole("stem") == 7 {
-        layers = layers.then("maxpool", MaxPool2d::new(3, 2, 1));
-    }
-    let mut channels = 64;
-    for (stage, count) in blocks.into_iter().enumerate() {
-        let name = format!("layer{}", stage + 1);
-        let (at, width) = (path / &name, 64 << stage);
-        let mut parts = Sequential::default();
-        for index in 0..count {
-            let stride = if index == 0 && stage > 0 { 2 } else { 1 };
-            let part = block.make(&(&at / index), channels, width, stride);
-            parts = parts.then(index.to_string(), part);
-            channels = width * block.expansion();
+impl Form {
+    /// The network. The option `stem` is that of [`OPTIONS`]; variant D does not have it.
+    pub fn network(&self, path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
+        let [inputs, ..] = image(task, self.name)?;
+        let mut layers = Sequential::default();
+        let mut pools = true;
+        if self.is_d {
+            layers = layers.then("conv1", deep_stem(&(path / "conv1"), inputs));
+        } else {
+            let kernel = options.whole("stem");
+            pools = kernel == 7;
+            let stem = Convolution::new(inputs, 64, kernel).stride(if pools { 2 } else { 1 });
+            layers = layers.then("conv1", stem.make_he(&(path / "conv1")));
         }
-        layers = layers.then(name, parts);
+        layers = layers.then("bn1", BatchNorm2d::new(&(path / "bn1"), 64)).then("relu", Relu);
+        if pools {
+            layers = layers.then("maxpool", MaxPool2d::new(3, 2, 1));
+        }
+        let mut channels = 64;
+        for (stage, count) in self.depths.into_iter().enumerate() {
+            let name = format!("layer{}", stage + 1);
+            let (at, width) = (path / &name, 64 << stage);
+            let mut parts = Sequential::default();
+            for index in 0..count {
+                let stride = if index == 0 && stage > 0 { 2 } else { 1 };
+                let part = self.block.make(&(&at / index), channels, width, stride, self.is_d);
+                parts = parts.then(index.to_string(), part);
+                channels = width * self.block.expansion();
+            }
+            layers = layers.then(name, parts);
+        }
+        Ok(layers
+            .then("avgpool", GlobalAverage)
+            .then("flatten", Flatten)
+            .then("fc", Linear::new(&(path / "fc"), channels, task.classes)))
     }
-    Ok(layers
-        .then("avgpool", GlobalAverage)
-        .then("flatten", Flatten)
-        .then("fc", Linear::new(&(path / "fc"), channels, task.classes)))
+}
+
+/// Three 3×3 convolutions, the first with stride 2. Batch normalization and ReLU follow.
+fn deep_stem(path: &nn::Path, inputs: i64) -> Sequential {
+    Sequential::default()
+        .then("0", Convolution::new(inputs, 32, 3).stride(2).make_he(&(path / "0")))
+        .then("1", BatchNorm2d::new(&(path / "1"), 32))
+        .then("2", Relu)
+        .then("3", Convolution::new(32, 32, 3).make_he(&(path / "3")))
+        .then("4", BatchNorm2d::new(&(path / "4"), 32))
+        .then("5", Relu)
+        .then("6", Convolution::new(32, 64, 3).make_he(&(path / "6")))
 }

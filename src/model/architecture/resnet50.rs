@@ -1,12 +1,14 @@
 //! The residual network of fifty layers (He et al., 2016).
 
 use super::Architecture;
-use super::residual::{Block, OPTIONS, network};
+use super::residual::{Block, Form, OPTIONS};
 
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
-    name: "resnet50",
+    name: FORM.name,
     summary: "residual network of 50 layers, with torchvision's names",
     options: OPTIONS,
-    build: |path, task, options| network(path, task, options, Block::Bottleneck, [3, 4, 6, 3], "resnet50"),
+    build: |path, task, options| FORM.network(path, task, options),
 };
+
+const FORM: Form = Form { name: "resnet50", block: Block::Bottleneck, depths: [3, 4, 6, 3], is_d: false };

@@ -7,7 +7,7 @@ use super::{Architecture, NumberOption, Options, image};
 use crate::error::{Error, Result};
 use crate::model::Task;
 use crate::model::layer::{
-    ClassToken, Convolution, Dropout, Gelu, LayerNorm, Linear, PositionEmbedding, SelectElement,
+    Convolution, Dropout, Gelu, Grid, LayerNorm, Linear, PositionEmbedding, PrefixTokens, SelectElement,
     SelfAttention, Sequential, Tokens, ZeroPad,
 };
 
@@ -45,14 +45,14 @@ fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> 
     let mut layers = Sequential::default();
     let (bottom, right) = (rows * patch - height, columns * patch - width);
     if (bottom, right) != (0, 0) {
-        layers = layers.then("pad", ZeroPad { bottom, right });
+        layers = layers.then("pad", ZeroPad { bottom, right, ..ZeroPad::default() });
     }
     let patches = Convolution::new(channels, dim, patch).patches().bias();
     Ok(layers
         .then("conv_proj", patches.make(&(path / "conv_proj")))
         .then("tokens", Tokens)
-        .then("class_token", ClassToken::new(path, dim))
-        .then("encoder", encoder(&(path / "encoder"), options, rows * columns + 1))
+        .then("class_token", PrefixTokens::new(path, "class_token", 1, dim))
+        .then("encoder", encoder(&(path / "encoder"), options, Grid { rows, columns, prefix: 1 }))
         .then("select", SelectElement(0))
         .then("heads", head(&(path / "heads"), dim, task.classes)))
 }
@@ -62,7 +62,7 @@ fn patch_for(side: i64) -> i64 {
     1 << ((side.max(1) as f64).log2() / 2. + 0.1).floor() as u32
 }
 
-fn encoder(path: &nn::Path, options: &Options, length: i64) -> Sequential {
+fn encoder(path: &nn::Path, options: &Options, grid: Grid) -> Sequential {
     let (dim, dropout) = (options.whole("width"), options.number("dropout"));
     let mut blocks = Sequential::default();
     for index in 0..options.whole("depth") {
@@ -71,7 +71,7 @@ fn encoder(path: &nn::Path, options: &Options, length: i64) -> Sequential {
         blocks = blocks.then(name, block);
     }
     Sequential::default()
-        .then("pos_embedding", PositionEmbedding::new(path, length, dim))
+        .then("pos_embedding", PositionEmbedding::new(path, "pos_embedding", grid, dim))
         .then("dropout", Dropout(dropout))
         .then("layers", blocks)
         .then("ln", LayerNorm::new(&(path / "ln"), dim))

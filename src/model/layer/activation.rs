@@ -69,6 +69,66 @@ impl Layer for Gelu {
     }
 }
 
+/// An element-wise function without parameters.
+///
+/// ```
+/// use cresset::model::layer::{Activation, Layer};
+/// use tch::Tensor;
+///
+/// let x = Tensor::from_slice(&[-1f32, 2., 9.]);
+/// assert_eq!(Activation::Relu6.forward(&x, false), Tensor::from_slice(&[0f32, 2., 6.]));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// min(max(x, 0), 6).
+    Relu6,
+    /// x · sigmoid(x) (Elfwing, Uchibe and Doya, 2017), also called swish.
+    Silu,
+    /// x · max(0, min(x + 3, 6)) / 6, an approximation of SiLU (Howard et al., "Searching for MobileNetV3", 2019).
+    HardSwish,
+    /// 1 / (1 + exp(-x)).
+    Sigmoid,
+    /// max(0, min(x + 3, 6)) / 6, an approximation of the sigmoid.
+    HardSigmoid,
+}
+
+impl Layer for Activation {
+    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
+        match self {
+            Activation::Relu6 => x.relu6(),
+            Activation::Silu => x.silu(),
+            Activation::HardSwish => x.hardswish(),
+            Activation::Sigmoid => x.sigmoid(),
+            Activation::HardSigmoid => x.hardsigmoid(),
+        }
+    }
+
+    fn script(&self) -> Script {
+        Script::expression(match self {
+            Activation::Relu6 => "torch.relu6({x})",
+            Activation::Silu => "torch.silu({x})",
+            Activation::HardSwish => "torch.hardswish({x})",
+            Activation::Sigmoid => "torch.sigmoid({x})",
+            Activation::HardSigmoid => "torch.hardsigmoid({x})",
+        })
+    }
+
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Keeps
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Activation::Relu6 => "ReLU6",
+            Activation::Silu => "SiLU",
+            Activation::HardSwish => "hard swish",
+            Activation::Sigmoid => "sigmoid",
+            Activation::HardSigmoid => "hard sigmoid",
+        }
+        .to_string()
+    }
+}
+
 /// Dropout with the given probability (Srivastava et al., 2014). The identity in evaluation.
 ///
 /// ```

@@ -4,7 +4,7 @@ use cresset_bridge::kernels::convolution;
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::{ChannelEffect, Layer, product};
+use super::{ChannelEffect, Layer, ZeroPad, product};
 use crate::model::script::{Class, Script};
 
 /// Builder of [`Conv2d`]: [`Convolution::make`] creates the layer.
@@ -26,6 +26,7 @@ pub struct Convolution {
     kernel: i64,
     stride: i64,
     padding: i64,
+    groups: i64,
     has_bias: bool,
 }
 
@@ -33,12 +34,46 @@ impl Convolution {
     /// A convolution from `inputs` to `outputs` channels with a square kernel, stride 1, without bias, with zero padding that
     /// keeps the size of the image if `kernel` is odd.
     pub fn new(inputs: i64, outputs: i64, kernel: i64) -> Self {
-        Convolution { inputs, outputs, kernel, stride: 1, padding: kernel / 2, has_bias: false }
+        Convolution { inputs, outputs, kernel, stride: 1, padding: kernel / 2, groups: 1, has_bias: false }
     }
 
     /// Sets the stride in pixels.
     pub fn stride(self, stride: i64) -> Self {
         Convolution { stride, ..self }
+    }
+
+    /// Sets the zero padding on each side in pixels.
+    pub(crate) fn padding(self, padding: i64) -> Self {
+        Convolution { padding, ..self }
+    }
+
+    /// Splits the channels into groups that are convolved separately. Both numbers of channels must be multiples of `groups`.
+    pub fn groups(self, groups: i64) -> Self {
+        Convolution { groups, ..self }
+    }
+
+    /// A depthwise convolution: one kernel for each of `channels` channels.
+    pub fn depthwise(channels: i64, kernel: i64) -> Self {
+        Convolution::new(channels, channels, kernel).groups(channels)
+    }
+
+    /// Pads an image of this size like TensorFlow's `SAME`: with a stride, by up to one pixel more at the bottom and right than
+    /// at the top and left. Such padding needs the layer that is returned, before the convolution.
+    pub(crate) fn same(self, height: i64, width: i64) -> (Option<ZeroPad>, Self) {
+        let around = |side: i64| {
+            let total = ((self.output(side) - 1) * self.stride + self.kernel - side).max(0);
+            (total / 2, total - total / 2)
+        };
+        let ((top, bottom), (left, right)) = (around(height), around(width));
+        if [bottom, left, right].iter().all(|pixels| *pixels == top) {
+            return (None, self.padding(top));
+        }
+        (Some(ZeroPad { top, left, bottom, right }), self.padding(0))
+    }
+
+    /// The number of pixels of a side after the convolution, with padding that keeps the size apart from the stride.
+    pub(crate) fn output(&self, side: i64) -> i64 {
+        (side + self.stride - 1) / self.stride
     }
 
     /// Adds a bias.
@@ -53,19 +88,27 @@ impl Convolution {
 
     /// Creates the layer, with weight and bias initialized uniformly from ±1/√(fan-in) like `torch.nn.Conv2d`.
     pub fn make(self, path: &nn::Path) -> Conv2d {
-        let bound = 1. / ((self.inputs * self.kernel * self.kernel) as f64).sqrt();
+        let bound = 1. / ((self.inputs / self.groups * self.kernel * self.kernel) as f64).sqrt();
         self.with(path, Init::Uniform { lo: -bound, up: bound })
     }
 
     /// Creates the layer with He initialization: normal, fan-out (He et al., 2015), like torchvision's residual networks.
     pub(crate) fn make_he(self, path: &nn::Path) -> Conv2d {
-        let stdev = (2. / (self.outputs * self.kernel * self.kernel) as f64).sqrt();
+        let stdev = (2. / (self.outputs / self.groups * self.kernel * self.kernel) as f64).sqrt();
         self.with(path, Init::Randn { mean: 0., stdev })
     }
 
+    /// Creates the layer with a normal weight of standard deviation 0.02 and a bias of zeros, like timm's ConvNeXt and vision
+    /// transformers.
+    pub(crate) fn make_normal(self, path: &nn::Path) -> Conv2d {
+        let layer = self.with(path, Init::Randn { mean: 0., stdev: 0.02 });
+        tch::no_grad(|| layer.bias.iter().for_each(|bias| drop(bias.shallow_clone().zero_())));
+        layer
+    }
+
     fn with(self, path: &nn::Path, init: Init) -> Conv2d {
-        let Convolution { inputs, outputs, kernel, has_bias, .. } = self;
-        let weight = path.var("weight", &[outputs, inputs, kernel, kernel], init);
+        let Convolution { inputs, outputs, kernel, groups, has_bias, .. } = self;
+        let weight = path.var("weight", &[outputs, inputs / groups, kernel, kernel], init);
         Conv2d { of: self, weight, bias: has_bias.then(|| path.var("bias", &[outputs], init)) }
     }
 }
@@ -87,25 +130,45 @@ pub struct Conv2d {
     bias: Option<Tensor>,
 }
 
+impl Conv2d {
+    fn is_depthwise(&self) -> bool {
+        let Convolution { inputs, outputs, groups, .. } = self.of;
+        groups > 1 && groups == inputs && groups == outputs
+    }
+
+    fn groups(&self) -> i64 {
+        // Pruning takes channels out of the weight.
+        if self.is_depthwise() { self.weight.size()[0] } else { self.of.groups }
+    }
+}
+
 impl Layer for Conv2d {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let Convolution { stride, padding, .. } = self.of;
-        if train && self.bias.is_none() {
+        if train && self.bias.is_none() && self.of.groups == 1 {
             // On an error, libtorch's operation below reports it.
             if let Ok(Some(convolved)) = convolution::convolve(x, &self.weight, stride, padding) {
                 return convolved;
             }
         }
-        x.conv2d(&self.weight, self.bias.as_ref(), [stride, stride], [padding, padding], [1, 1], 1)
+        x.conv2d(
+            &self.weight,
+            self.bias.as_ref(),
+            [stride, stride],
+            [padding, padding],
+            [1, 1],
+            self.groups(),
+        )
     }
 
     fn script(&self) -> Script {
         let Convolution { stride, padding, .. } = self.of;
         let bias = if self.bias.is_some() { "self.bias" } else { "None" };
+        let groups = self.groups();
         let class = Class::new(
             "Conv2d",
             format!(
-                "  def forward(self: {{class}}, x: Tensor) -> Tensor:\n    return torch.conv2d(x, self.weight, {bias}, [{stride}, {stride}], [{padding}, {padding}], [1, 1], 1)\n"
+                "  def forward(self: {{class}}, x: Tensor) -> Tensor:\n    return torch.conv2d(x, self.weight, {bias}, [{stride}, {stride}], [{padding}, {padding}], [1, 1], {groups})\n"
             ),
         );
         let class = class.parameter("weight", &self.weight);
@@ -116,15 +179,24 @@ impl Layer for Conv2d {
     }
 
     fn channel_effect(&self) -> ChannelEffect {
-        ChannelEffect::Mixes
+        match self.of.groups {
+            1 => ChannelEffect::Mixes,
+            _ if self.is_depthwise() => ChannelEffect::PerChannel,
+            _ => ChannelEffect::Opaque,
+        }
     }
 
     fn describe(&self) -> String {
         let Convolution { kernel, stride, .. } = self.of;
         // Pruning takes channels out of the weight.
-        let (outputs, inputs) = (self.weight.size()[0], self.weight.size()[1]);
+        let (outputs, inputs) = (self.weight.size()[0], self.weight.size()[1] * self.groups());
         let step = if stride == 1 { String::new() } else { format!(", stride {stride}") };
-        format!("Conv2d {inputs}→{outputs}, {kernel}×{kernel}{step}")
+        let groups = match self.of.groups {
+            1 => String::new(),
+            _ if self.is_depthwise() => ", depthwise".to_string(),
+            groups => format!(", {groups} groups"),
+        };
+        format!("Conv2d {inputs}→{outputs}, {kernel}×{kernel}{step}{groups}")
     }
 
     fn multiply_adds(&self, _input: &[i64], output: &[i64]) -> u64 {

@@ -20,7 +20,7 @@ use crate::model::script::{Class, Script};
 #[derive(Debug)]
 pub struct Linear {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
 }
 
 impl Linear {
@@ -31,8 +31,21 @@ impl Linear {
         let init = Init::Uniform { lo: -bound, up: bound };
         Linear {
             weight: path.var("weight", &[outputs, inputs], init),
-            bias: path.var("bias", &[outputs], init),
+            bias: Some(path.var("bias", &[outputs], init)),
         }
+    }
+
+    /// Like [`Linear::new`], with a normal weight of standard deviation 0.02 and a bias of zeros, like timm's ConvNeXt and
+    /// vision transformers.
+    pub(crate) fn normal(path: &nn::Path, inputs: i64, outputs: i64) -> Self {
+        let bias = path.var("bias", &[outputs], Init::Const(0.));
+        Linear { bias: Some(bias), ..Linear::without_bias(path, inputs, outputs) }
+    }
+
+    /// Like [`Linear::normal`], without a bias.
+    pub(crate) fn without_bias(path: &nn::Path, inputs: i64, outputs: i64) -> Self {
+        let init = Init::Randn { mean: 0., stdev: 0.02 };
+        Linear { weight: path.var("weight", &[outputs, inputs], init), bias: None }
     }
 
     /// Like [`Linear::new`], with Xavier initialization: uniform from ±√(6 / (inputs + outputs)) (Glorot and Bengio, 2010), and
@@ -41,20 +54,26 @@ impl Linear {
         let bound = (6. / (inputs + outputs) as f64).sqrt();
         Linear {
             weight: path.var("weight", &[outputs, inputs], Init::Uniform { lo: -bound, up: bound }),
-            bias: path.var("bias", &[outputs], Init::Randn { mean: 0., stdev: 1e-6 }),
+            bias: Some(path.var("bias", &[outputs], Init::Randn { mean: 0., stdev: 1e-6 })),
         }
     }
 }
 
 impl Layer for Linear {
     fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
-        x.linear(&self.weight, Some(&self.bias))
+        x.linear(&self.weight, self.bias.as_ref())
     }
 
     fn script(&self) -> Script {
-        let forward = "  def forward(self: {class}, x: Tensor) -> Tensor:\n    return torch.linear(x, self.weight, self.bias)\n";
-        let class = Class::new("Linear", forward);
-        Script::Class(class.parameter("weight", &self.weight).parameter("bias", &self.bias))
+        let bias = if self.bias.is_some() { "self.bias" } else { "None" };
+        let forward = format!(
+            "  def forward(self: {{class}}, x: Tensor) -> Tensor:\n    return torch.linear(x, self.weight, {bias})\n"
+        );
+        let class = Class::new("Linear", forward).parameter("weight", &self.weight);
+        Script::Class(match &self.bias {
+            Some(bias) => class.parameter("bias", bias),
+            None => class,
+        })
     }
 
     fn channel_effect(&self) -> ChannelEffect {
@@ -62,7 +81,8 @@ impl Layer for Linear {
     }
 
     fn formula(&self) -> Option<LayerFormula<'_>> {
-        Some(LayerFormula::Linear { weight: &self.weight, bias: &self.bias })
+        let bias = self.bias.as_ref()?;
+        Some(LayerFormula::Linear { weight: &self.weight, bias })
     }
 
     fn describe(&self) -> String {

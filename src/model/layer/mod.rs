@@ -3,30 +3,43 @@
 
 mod activation;
 mod attention;
+mod branch;
+mod constant;
 mod convolution;
+mod layer_norm;
 mod linear;
 mod norm;
 mod pool;
 mod recurrent;
+mod rotary;
 mod sequential;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod window;
 
 use tch::Tensor;
 
-pub use activation::{Dropout, Gelu, Relu};
+pub use activation::{Activation, Dropout, Gelu, Relu};
 pub use attention::SelfAttention;
+pub use branch::{LayerScale, StochasticDepth};
+pub use constant::Constant;
 pub use convolution::{Conv2d, Convolution};
+pub use layer_norm::{LayerNorm, LayerNorm2d};
 pub use linear::Linear;
-pub use norm::{BatchNorm2d, LayerNorm};
-pub use pool::{GlobalAverage, GlobalMax, MaxPool2d};
+pub use norm::BatchNorm2d;
+pub use pool::{GlobalAverage, GlobalMax, HalvingAverage, MaxPool2d};
 pub use recurrent::{MOST_LAYERS, Recurrent, RecurrentCell};
+pub use rotary::Rotation;
 pub(crate) use sequential::FlatStep;
 pub use sequential::{LayerRow, Sequential};
 pub use shape::{
-    ClassToken, Flatten, PositionEmbedding, RowSequence, SelectElement, SequenceMean, Tokens, ZeroPad,
+    ChannelsFirst, ChannelsLast, Flatten, RowSequence, SelectElement, SequenceMean, SkipElements, Tokens,
+    ZeroPad,
 };
+pub use tokens::{Grid, PositionEmbedding, PrefixTokens};
+pub use window::{MergePatches, WindowAttention};
 
 use super::script::Script;
 use crate::distributed::World;
@@ -92,6 +105,11 @@ pub trait Layer: Send {
     /// Synchronizes batch statistics over all ranks of `world`, if the layer has any.
     fn synchronize(&self, _world: &World) {}
 
+    /// The places of its position embeddings, if it has any. Its parameter then has the name of the layer.
+    fn position_grid(&self) -> Option<Grid> {
+        None
+    }
+
     /// The contained layers, if it is a container.
     fn children(&self) -> Option<&Sequential> {
         None
@@ -109,8 +127,8 @@ pub trait Layer: Send {
 pub enum ChannelEffect {
     /// Processes each channel separately, without parameters.
     Keeps,
-    /// Processes each channel separately, with parameters: every tensor of the layer has one value per channel, or is a
-    /// scalar.
+    /// Processes each channel separately, with parameters: the first dimension of every tensor of the layer is the channel,
+    /// or the tensor is a scalar.
     PerChannel,
     /// Combines all input channels with a `weight` (outputs, inputs, …) and an optional `bias` (outputs).
     Mixes,

@@ -1,4 +1,4 @@
-//! Normalization layers.
+//! Batch normalization.
 
 use std::sync::OnceLock;
 
@@ -14,6 +14,7 @@ use crate::model::script::{Class, Script};
 /// Momentum of the running statistics, as in PyTorch.
 const MOMENTUM: f64 = 0.1;
 
+/// Added to the variance, as in PyTorch.
 const EPS: f64 = 1e-5;
 
 /// Batch normalization of images (Ioffe and Szegedy, 2015), (N, channels, height, width): normalizes each channel with the
@@ -37,6 +38,7 @@ pub struct BatchNorm2d {
     running_var: Tensor,
     /// Int64. Unused here, but required by `load_state_dict` in PyTorch.
     num_batches_tracked: Tensor,
+    eps: f64,
     /// The ranks whose batches are normalized together.
     world: OnceLock<World>,
 }
@@ -45,6 +47,11 @@ impl BatchNorm2d {
     /// For `channels` channels, with PyTorch's names: parameters `weight` and `bias`, buffers `running_mean`, `running_var`
     /// and `num_batches_tracked`.
     pub fn new(path: &nn::Path, channels: i64) -> Self {
+        BatchNorm2d::with_eps(path, channels, EPS)
+    }
+
+    /// Like [`BatchNorm2d::new`], with another value that is added to the variance.
+    pub fn with_eps(path: &nn::Path, channels: i64, eps: f64) -> Self {
         let count = Tensor::zeros([], (Kind::Int64, path.device()));
         BatchNorm2d {
             weight: path.var("weight", &[channels], Init::Const(1.)),
@@ -52,6 +59,7 @@ impl BatchNorm2d {
             running_mean: path.zeros_no_train("running_mean", &[channels]),
             running_var: path.ones_no_train("running_var", &[channels]),
             num_batches_tracked: path.add("num_batches_tracked", count, false),
+            eps,
             world: OnceLock::new(),
         }
     }
@@ -67,7 +75,7 @@ impl BatchNorm2d {
             running_mean: &self.running_mean,
             running_variance: &self.running_var,
             momentum: MOMENTUM,
-            epsilon: EPS,
+            epsilon: self.eps,
         };
         // On an error, libtorch's operation reports it.
         norm.normalise(x, with_relu).ok().flatten()
@@ -95,7 +103,7 @@ impl BatchNorm2d {
             let _ = self.running_mean.shallow_clone().lerp_(&mean, MOMENTUM);
             let _ = self.running_var.shallow_clone().lerp_(&unbiased, MOMENTUM);
         });
-        let scale = (variance + EPS).rsqrt() * &self.weight;
+        let scale = (variance + self.eps).rsqrt() * &self.weight;
         let output = centered * scale.view([1, channels, 1, 1]) + self.bias.view([1, channels, 1, 1]);
         Ok(output.to_kind(x.kind()))
     }
@@ -113,7 +121,7 @@ impl Layer for BatchNorm2d {
             return self.across(x, world).unwrap_or_else(|error| std::panic::panic_any(error));
         }
         let (mean, variance) = (Some(&self.running_mean), Some(&self.running_var));
-        x.batch_norm(Some(&self.weight), Some(&self.bias), mean, variance, train, MOMENTUM, EPS, true)
+        x.batch_norm(Some(&self.weight), Some(&self.bias), mean, variance, train, MOMENTUM, self.eps, true)
     }
 
     fn train_with_relu(&self, x: &Tensor) -> Option<Tensor> {
@@ -121,13 +129,14 @@ impl Layer for BatchNorm2d {
     }
 
     fn script(&self) -> Script {
+        let eps = self.eps;
         let forward = format!(
             r#"  def forward(self: {{class}}, x: Tensor) -> Tensor:
     if self.training:
       _0 = torch.add_(self.num_batches_tracked, 1)
     else:
       pass
-    return torch.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var, self.training, {MOMENTUM:?}, {EPS:?}, True)
+    return torch.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var, self.training, {MOMENTUM:?}, {eps:?}, True)
 "#
         );
         let class = Class::new("BatchNorm2d", forward)
@@ -151,59 +160,5 @@ impl Layer for BatchNorm2d {
 
     fn describe(&self) -> String {
         format!("BatchNorm2d {}", self.weight.numel())
-    }
-}
-
-/// Layer normalization (Ba, Kiros and Hinton, 2016), (…, width): normalizes each token to mean 0 and standard deviation 1.
-///
-/// ```
-/// use cresset::model::layer::{Layer, LayerNorm};
-/// use tch::{Device, Kind, Tensor, nn};
-///
-/// let variables = nn::VarStore::new(Device::Cpu);
-/// let norm = LayerNorm::new(&variables.root(), 16);
-/// let tokens = 5. + Tensor::rand([2, 3, 16], (Kind::Float, Device::Cpu));
-/// let mean = norm.forward(&tokens, false).mean(Kind::Float).double_value(&[]);
-/// assert!(mean.abs() < 1e-4);
-/// ```
-#[derive(Debug)]
-pub struct LayerNorm {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-/// As in torchvision's vision transformers.
-const LAYER_NORM_EPS: f64 = 1e-6;
-
-impl LayerNorm {
-    /// For tokens of size `width`.
-    pub fn new(path: &nn::Path, width: i64) -> Self {
-        LayerNorm {
-            weight: path.var("weight", &[width], Init::Const(1.)),
-            bias: path.var("bias", &[width], Init::Const(0.)),
-        }
-    }
-
-    fn width(&self) -> i64 {
-        self.weight.numel() as i64
-    }
-}
-
-impl Layer for LayerNorm {
-    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
-        x.layer_norm([self.width()], Some(&self.weight), Some(&self.bias), LAYER_NORM_EPS, true)
-    }
-
-    fn script(&self) -> Script {
-        let forward = format!(
-            "  def forward(self: {{class}}, x: Tensor) -> Tensor:\n    return torch.layer_norm(x, [{}], self.weight, self.bias, {LAYER_NORM_EPS:?}, True)\n",
-            self.width()
-        );
-        let class = Class::new("LayerNorm", forward);
-        Script::Class(class.parameter("weight", &self.weight).parameter("bias", &self.bias))
-    }
-
-    fn describe(&self) -> String {
-        format!("LayerNorm {}", self.width())
     }
 }

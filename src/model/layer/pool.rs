@@ -57,6 +57,37 @@ impl Layer for MaxPool2d {
     }
 }
 
+/// Average pooling with a 2×2 window and stride 2, (N, channels, height, width) to (N, channels, ⌈height / 2⌉, ⌈width / 2⌉). A
+/// window at the border has only the pixels inside.
+///
+/// ```
+/// use cresset::model::layer::{HalvingAverage, Layer};
+/// use tch::Tensor;
+///
+/// let image = Tensor::from_slice(&[1f32, 3., 5.]).view([1, 1, 1, 3]);
+/// assert_eq!(HalvingAverage.forward(&image, false).view(-1), Tensor::from_slice(&[2f32, 5.]));
+/// ```
+#[derive(Debug)]
+pub struct HalvingAverage;
+
+impl Layer for HalvingAverage {
+    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
+        x.avg_pool2d([2, 2], [2, 2], [0, 0], true, false, None)
+    }
+
+    fn script(&self) -> Script {
+        Script::expression("torch.avg_pool2d({x}, [2, 2], [2, 2], [0, 0], True, False, None)")
+    }
+
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Keeps
+    }
+
+    fn describe(&self) -> String {
+        "AvgPool2d 2×2, stride 2".to_string()
+    }
+}
+
 /// Global average pooling, (N, channels, height, width) to (N, channels, 1, 1).
 ///
 /// ```

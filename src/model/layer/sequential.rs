@@ -1,4 +1,4 @@
-//! The container: a sequence of layers and residual connections.
+//! The container: a sequence of layers, residual connections and gates.
 
 use tch::Tensor;
 
@@ -30,6 +30,8 @@ enum Step {
     Layer(String, Box<dyn Layer>),
     /// The sum of two branches with the same input. An empty branch is the identity.
     Sum(Sequential, Sequential),
+    /// The product of the input and of a branch.
+    Gate(Sequential),
 }
 
 /// A step of a model, with all containers flattened.
@@ -38,6 +40,8 @@ pub(crate) enum FlatStep<'a> {
     Layer(String, &'a dyn Layer),
     /// The sum of two branches with the same input. An empty branch is the identity.
     Sum(Vec<FlatStep<'a>>, Vec<FlatStep<'a>>),
+    /// The product of the input and of a branch with as many channels.
+    Gate(Vec<FlatStep<'a>>),
 }
 
 /// A row of the table of layers.
@@ -81,12 +85,26 @@ impl Sequential {
         self
     }
 
+    /// Appends a gate, such as squeeze-and-excitation (Hu et al., 2018): the product of the input and of `gate` of the input,
+    /// (N, channels, 1, 1). The names of the layers in it get no prefix.
+    pub(crate) fn then_gate(mut self, gate: Sequential) -> Self {
+        self.0.push(Step::Gate(gate));
+        self
+    }
+
+    /// Appends the steps of another sequence.
+    pub(crate) fn then_all(mut self, other: Sequential) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     /// The steps in order. `path` is the name of this container, empty for the outermost one.
     pub(crate) fn walk(&self, path: &str) -> Vec<FlatStep<'_>> {
         let mut parts = Vec::new();
         for step in &self.0 {
             match step {
                 Step::Sum(body, shortcut) => parts.push(FlatStep::Sum(body.walk(path), shortcut.walk(path))),
+                Step::Gate(gate) => parts.push(FlatStep::Gate(gate.walk(path))),
                 Step::Layer(name, layer) => {
                     let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                     match layer.children() {
@@ -106,6 +124,7 @@ impl Sequential {
                 Step::Sum(body, shortcut) => {
                     [body, shortcut].iter().for_each(|branch| branch.synchronize(world))
                 }
+                Step::Gate(gate) => gate.synchronize(world),
                 Step::Layer(_, layer) => match layer.children() {
                     Some(layers) => layers.synchronize(world),
                     None => layer.synchronize(world),
@@ -118,6 +137,7 @@ impl Sequential {
     pub fn trace(&self, path: &str, x: &Tensor, rows: &mut Vec<LayerRow>) -> Tensor {
         self.0.iter().fold(x.shallow_clone(), |x, step| match step {
             Step::Sum(body, shortcut) => body.trace(path, &x, rows) + shortcut.trace(path, &x, rows),
+            Step::Gate(gate) => gate.trace(path, &x, rows) * x,
             Step::Layer(name, layer) => {
                 let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 if let Some(parts) = layer.children() {
@@ -140,6 +160,7 @@ impl Sequential {
     pub fn names(&self) -> Vec<String> {
         let of_step = |step: &Step| match step {
             Step::Sum(body, shortcut) => [body.names(), shortcut.names()].concat(),
+            Step::Gate(gate) => gate.names(),
             Step::Layer(name, layer) => match (layer.children(), layer.script().parameters()) {
                 (Some(parts), _) => parts.names().iter().map(|part| format!("{name}.{part}")).collect(),
                 (None, 0) => Vec::new(),
@@ -166,10 +187,22 @@ impl Sequential {
         body.class(name, source)
     }
 
-    /// Like [`Sequential::class`], with two methods: `features` runs all layers except the last one, `method` all layers.
+    /// Like [`Sequential::class`], with two methods: `features` runs all layers except the last one, `method` all layers. If the
+    /// last step is a container, the last layer is that of the container.
     pub(crate) fn class_with_features(&self, name: &'static str, features: &str, method: &str) -> Class {
         let (last, rest) = self.0.split_last().expect("a model has layers");
         let mut body = Body::default();
+        if let Some((head, layers)) = last.container() {
+            let trunk = body.method("trunk", "x", rest);
+            body.children.push((head.to_string(), layers.class_with_features("Head", features, method)));
+            let call = |method: &str| {
+                let head = attribute(head);
+                format!(
+                    "  def {method}(self: {{class}}, x: Tensor) -> Tensor:\n    return ({head}).{method}((self).trunk(x))\n"
+                )
+            };
+            return body.class(name, trunk + &call(features) + &call(method));
+        }
         let first = body.method(features, "x", rest);
         let second = body.method(method, &format!("(self).{features}(x)"), std::slice::from_ref(last));
         body.class(name, first + &second)
@@ -181,6 +214,16 @@ impl Step {
         matches!(self, Step::Layer(_, layer) if matches!(layer.formula(), Some(LayerFormula::Relu)))
     }
 
+    /// The name and the layers of a container with several steps.
+    fn container(&self) -> Option<(&str, &Sequential)> {
+        match self {
+            Step::Layer(name, layer) => {
+                layer.children().filter(|layers| layers.0.len() > 1).map(|layers| (name.as_str(), layers))
+            }
+            Step::Sum(..) | Step::Gate(_) => None,
+        }
+    }
+
     /// Writes the step. Returns the name of its result.
     fn write(&self, x: String, body: &mut Body) -> String {
         let expression = match self {
@@ -188,6 +231,7 @@ impl Step {
                 let (first, second) = (write(&first.0, x.clone(), body), write(&second.0, x, body));
                 format!("torch.add({first}, {second})")
             }
+            Step::Gate(gate) => format!("torch.mul({x}, {})", write(&gate.0, x.clone(), body)),
             Step::Layer(name, layer) => match layer.script() {
                 Script::Expression(template) => template.replace("{x}", &x),
                 Script::Own { name, tensor, expression } => {
@@ -266,6 +310,7 @@ impl Layer for Sequential {
                     fused.unwrap_or_else(|| layer.forward(&x, train))
                 }
                 Step::Sum(body, shortcut) => body.forward(&x, train) + shortcut.forward(&x, train),
+                Step::Gate(gate) => &x * gate.forward(&x, train),
             };
         }
         x

@@ -1,7 +1,6 @@
-//! Layers that change shapes, and token layers of transformers.
+//! Layers that change shapes.
 
 use tch::Tensor;
-use tch::nn::{self, Init};
 
 use super::{ChannelEffect, Layer, LayerFormula};
 use crate::model::script::Script;
@@ -92,6 +91,58 @@ impl Layer for Tokens {
     }
 }
 
+/// Moves the channels of an image to the end: (N, channels, height, width) to (N, height, width, channels).
+///
+/// ```
+/// use cresset::model::layer::{ChannelsLast, Layer};
+/// use tch::{Device, Kind, Tensor};
+///
+/// let images = Tensor::rand([2, 3, 4, 5], (Kind::Float, Device::Cpu));
+/// assert_eq!(ChannelsLast.forward(&images, false).size(), [2, 4, 5, 3]);
+/// ```
+#[derive(Debug)]
+pub struct ChannelsLast;
+
+impl Layer for ChannelsLast {
+    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
+        x.permute([0, 2, 3, 1])
+    }
+
+    fn script(&self) -> Script {
+        Script::expression("torch.permute({x}, [0, 2, 3, 1])")
+    }
+
+    fn describe(&self) -> String {
+        "channels last".to_string()
+    }
+}
+
+/// The inverse of [`ChannelsLast`]: (N, height, width, channels) to (N, channels, height, width).
+///
+/// ```
+/// use cresset::model::layer::{ChannelsFirst, Layer};
+/// use tch::{Device, Kind, Tensor};
+///
+/// let images = Tensor::rand([2, 4, 5, 3], (Kind::Float, Device::Cpu));
+/// assert_eq!(ChannelsFirst.forward(&images, false).size(), [2, 3, 4, 5]);
+/// ```
+#[derive(Debug)]
+pub struct ChannelsFirst;
+
+impl Layer for ChannelsFirst {
+    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
+        x.permute([0, 3, 1, 2])
+    }
+
+    fn script(&self) -> Script {
+        Script::expression("torch.permute({x}, [0, 3, 1, 2])")
+    }
+
+    fn describe(&self) -> String {
+        "channels first".to_string()
+    }
+}
+
 /// One element of a sequence: (N, length, width) to (N, width). A negative index counts from the end.
 ///
 /// ```
@@ -115,6 +166,32 @@ impl Layer for SelectElement {
 
     fn describe(&self) -> String {
         format!("element {} of the sequence", self.0)
+    }
+}
+
+/// A sequence without its first elements: (N, length, width) to (N, length - count, width).
+///
+/// ```
+/// use cresset::model::layer::{Layer, SkipElements};
+/// use tch::{Device, Kind, Tensor};
+///
+/// let tokens = Tensor::rand([2, 10, 16], (Kind::Float, Device::Cpu));
+/// assert_eq!(SkipElements(1).forward(&tokens, false).size(), [2, 9, 16]);
+/// ```
+#[derive(Debug)]
+pub struct SkipElements(pub i64);
+
+impl Layer for SkipElements {
+    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
+        x.slice(1, self.0, None, 1)
+    }
+
+    fn script(&self) -> Script {
+        Script::expression(format!("torch.slice({{x}}, 1, {})", self.0))
+    }
+
+    fn describe(&self) -> String {
+        format!("sequence without its first {}", self.0)
     }
 }
 
@@ -144,118 +221,45 @@ impl Layer for SequenceMean {
     }
 }
 
-/// Zero padding at the bottom and right of an image.
+/// Zero padding of an image.
 ///
 /// ```
 /// use cresset::model::layer::{Layer, ZeroPad};
 /// use tch::{Device, Kind, Tensor};
 ///
 /// let images = Tensor::ones([1, 1, 3, 4], (Kind::Float, Device::Cpu));
-/// let padded = ZeroPad { bottom: 1, right: 0 }.forward(&images, false);
-/// assert_eq!(padded.size(), [1, 1, 4, 4]);
+/// let padding = ZeroPad { bottom: 1, ..ZeroPad::default() };
+/// assert_eq!(padding.forward(&images, false).size(), [1, 1, 4, 4]);
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ZeroPad {
-    /// Rows of padding.
+    /// Rows of padding at the top.
+    pub top: i64,
+    /// Columns of padding at the left.
+    pub left: i64,
+    /// Rows of padding at the bottom.
     pub bottom: i64,
-    /// Columns of padding.
+    /// Columns of padding at the right.
     pub right: i64,
 }
 
 impl Layer for ZeroPad {
     fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
-        x.constant_pad_nd([0, self.right, 0, self.bottom])
+        x.constant_pad_nd([self.left, self.right, self.top, self.bottom])
     }
 
     fn script(&self) -> Script {
         Script::expression(format!(
-            "torch.constant_pad_nd({{x}}, [0, {}, 0, {}], 0)",
-            self.right, self.bottom
+            "torch.constant_pad_nd({{x}}, [{}, {}, {}, {}], 0)",
+            self.left, self.right, self.top, self.bottom
         ))
     }
 
-    fn describe(&self) -> String {
-        format!("zero padding: {} rows, {} columns", self.bottom, self.right)
-    }
-}
-
-/// Prepends a learned class token, whose output the classifier uses: (N, length, width) to (N, 1 + length, width)
-/// (Dosovitskiy et al., 2021).
-///
-/// ```
-/// use cresset::model::layer::{ClassToken, Layer};
-/// use tch::{Device, Kind, Tensor, nn};
-///
-/// let variables = nn::VarStore::new(Device::Cpu);
-/// let token = ClassToken::new(&variables.root(), 16);
-/// let tokens = Tensor::rand([2, 9, 16], (Kind::Float, Device::Cpu));
-/// assert_eq!(token.forward(&tokens, false).size(), [2, 10, 16]);
-/// ```
-#[derive(Debug)]
-pub struct ClassToken(Tensor);
-
-impl ClassToken {
-    /// Creates `class_token` (1, 1, width), zeros, in `path`, the path of the enclosing module.
-    pub fn new(path: &nn::Path, width: i64) -> Self {
-        ClassToken(path.var("class_token", &[1, 1, width], Init::Const(0.)))
-    }
-}
-
-impl Layer for ClassToken {
-    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
-        let size = [x.size()[0], -1, -1];
-        Tensor::cat(&[&self.0.expand(size, false), x], 1)
-    }
-
-    fn script(&self) -> Script {
-        Script::own(
-            "class_token",
-            &self.0,
-            "torch.cat([torch.expand(self.class_token, [torch.size({x}, 0), -1, -1]), {x}], 1)",
-        )
+    fn channel_effect(&self) -> ChannelEffect {
+        ChannelEffect::Keeps
     }
 
     fn describe(&self) -> String {
-        "class token".to_string()
-    }
-}
-
-/// Adds learned position embeddings: (N, length, width).
-///
-/// ```
-/// use cresset::model::layer::{Layer, PositionEmbedding};
-/// use tch::{Device, Kind, Tensor, nn};
-///
-/// let variables = nn::VarStore::new(Device::Cpu);
-/// let positions = PositionEmbedding::new(&variables.root(), 10, 16);
-/// let tokens = Tensor::rand([2, 10, 16], (Kind::Float, Device::Cpu));
-/// assert_eq!(positions.forward(&tokens, false).size(), [2, 10, 16]);
-/// ```
-#[derive(Debug)]
-pub struct PositionEmbedding(Tensor);
-
-impl PositionEmbedding {
-    /// Creates `pos_embedding` (1, length, width), normal with standard deviation 0.02 as in the vision transformer, in
-    /// `path`, the path of the enclosing module.
-    pub fn new(path: &nn::Path, length: i64, width: i64) -> Self {
-        PositionEmbedding(path.var(
-            "pos_embedding",
-            &[1, length, width],
-            Init::Randn { mean: 0., stdev: 0.02 },
-        ))
-    }
-}
-
-impl Layer for PositionEmbedding {
-    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
-        x + &self.0
-    }
-
-    fn script(&self) -> Script {
-        Script::own("pos_embedding", &self.0, "torch.add({x}, self.pos_embedding)")
-    }
-
-    fn describe(&self) -> String {
-        "position embeddings".to_string()
+        format!("zero padding: {} rows, {} columns", self.top + self.bottom, self.left + self.right)
     }
 }

@@ -34,15 +34,35 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     check(Relu, &[5]);
     check(Gelu, &[5]);
     check(Dropout(0.3), &[50]);
+    for activation in [
+        Activation::Relu6,
+        Activation::Silu,
+        Activation::HardSwish,
+        Activation::Sigmoid,
+        Activation::HardSigmoid,
+    ] {
+        check(activation, &[5, 7]);
+    }
+    check(StochasticDepth::new(0.4, 2), &[5]);
+    check(StochasticDepth::new(0.4, 4), &[3, 2, 2]);
+    check(LayerScale::tokens(&path("scale"), "gamma", 8, 0.5), &[5, 8]);
+    check(LayerScale::image(&path("scale_image"), "gamma", 3, 0.5), &[3, 4, 4]);
     check(Linear::new(&path("linear"), 5, 3), &[5]);
     check(Linear::xavier(&path("xavier"), 5, 3), &[7, 5]);
+    check(Linear::normal(&path("normal"), 5, 3), &[7, 5]);
+    check(Linear::without_bias(&path("without_bias"), 5, 3), &[7, 5]);
     check(Convolution::new(2, 3, 3).bias().make(&path("conv")), &[2, 5, 6]);
     check(Convolution::new(2, 3, 7).stride(2).make_he(&path("strided")), &[2, 9, 8]);
     check(Convolution::new(2, 3, 4).patches().bias().make(&path("patches")), &[2, 8, 8]);
+    check(Convolution::depthwise(3, 5).bias().make_normal(&path("depthwise")), &[3, 5, 6]);
+    check(Convolution::new(4, 6, 3).groups(2).stride(2).make_he(&path("grouped")), &[4, 5, 6]);
     check(BatchNorm2d::new(&path("batch_norm"), 3), &[3, 4, 4]);
+    check(BatchNorm2d::with_eps(&path("batch_norm_eps"), 3, 1e-3), &[3, 4, 4]);
     check(LayerNorm::new(&path("layer_norm"), 8), &[4, 8]);
+    check(LayerNorm2d::new(&path("layer_norm_2d"), 3), &[3, 4, 5]);
     check(MaxPool2d::new(3, 2, 1), &[2, 7, 6]);
     check(MaxPool2d::halving(1, 9), &[2, 1, 9]);
+    check(HalvingAverage, &[2, 7, 6]);
     check(GlobalAverage, &[3, 4, 5]);
     check(GlobalMax, &[3, 4, 5]);
     for (index, cell) in [RecurrentCell::Lstm, RecurrentCell::Gru].into_iter().enumerate() {
@@ -50,14 +70,25 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
         check(Recurrent::new(&path(&format!("two{index}")), cell, 6, 5, 2, 0.5), &[7, 6]);
     }
     check(SelfAttention::new(&path("attention"), 8, 2, 0.), &[5, 8]);
+    check(SelfAttention::timm(&path("attention_timm"), 8, 2, true), &[5, 8]);
+    let rotation = Rotation::new(Grid { rows: 2, columns: 3, prefix: 2 }, 8);
+    check(SelfAttention::timm(&path("attention_rotary"), 16, 2, false).rotating(rotation), &[8, 16]);
+    check(WindowAttention::new(&path("windows"), 8, 2, [9, 5], false), &[9, 5, 8]);
+    check(WindowAttention::new(&path("shifted"), 8, 2, [9, 14], true), &[9, 14, 8]);
+    check(MergePatches { size: [5, 4] }, &[5, 4, 3]);
     check(Flatten, &[1, 8, 8]);
     check(RowSequence, &[3, 8, 6]);
+    check(ChannelsLast, &[3, 4, 5]);
+    check(ChannelsFirst, &[4, 5, 3]);
     check(Tokens, &[3, 4, 4]);
     check(SelectElement(-1), &[4, 3]);
     check(SequenceMean, &[4, 3]);
-    check(ZeroPad { bottom: 2, right: 1 }, &[2, 6, 7]);
-    check(ClassToken::new(&path("token"), 6), &[4, 6]);
-    check(PositionEmbedding::new(&path("position"), 4, 6), &[4, 6]);
+    check(ZeroPad { top: 3, left: 1, bottom: 2, right: 1 }, &[2, 6, 7]);
+    check(SkipElements(2), &[5, 3]);
+    let grid = Grid { rows: 2, columns: 3, prefix: 1 };
+    check(PrefixTokens::new(&path("token"), "class_token", 1, 6), &[4, 6]);
+    check(PrefixTokens::normal(&path("registers"), "reg_token", 4, 6), &[4, 6]);
+    check(PositionEmbedding::new(&path("position"), "pos_embed", grid, 6), &[7, 6]);
 }
 
 #[test]
@@ -68,7 +99,8 @@ fn containers_and_residual_connections_compute_the_same_in_torchscript() {
     let shortcut = Sequential::default().then("down", Linear::new(&(&root / "down"), 5, 5));
     let layers = Sequential::default()
         .then_sum(Sequential::default().then("b", inner), Sequential::default())
-        .then_sum(Sequential::default().then("c", Linear::new(&(&root / "c"), 5, 5)), shortcut);
+        .then_sum(Sequential::default().then("c", Linear::new(&(&root / "c"), 5, 5)), shortcut)
+        .then_gate(Sequential::default().then("gate", Linear::new(&(&root / "gate"), 5, 5)));
     check(layers, &[5]);
 }
 

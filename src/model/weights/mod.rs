@@ -4,9 +4,11 @@
 //! A PyTorch file may contain code that runs when Python loads it. Here no code is ever run: the pickle is read as data
 //! ([`pickle`]), and each tensor is checked against the available bytes before memory is allocated.
 
+mod adapting;
 mod archive;
 pub(crate) mod checksums;
 mod copies;
+mod efficientnet;
 mod legacy;
 mod matching;
 mod names;
@@ -28,6 +30,7 @@ use tch::{Kind, Tensor};
 use crate::data::room::{self, MemoryBudget};
 use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
+pub use adapting::adapt;
 pub use matching::Matching;
 use view::{Storage, StorageView};
 

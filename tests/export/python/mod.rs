@@ -1,5 +1,6 @@
 //! What needs Python torch (3 GB): `make test-python`.
 
+mod backbones;
 mod explanations;
 mod exported;
 mod torchrun;

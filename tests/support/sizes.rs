@@ -1,0 +1,36 @@
+//! The sizes of models, for tests of all architectures.
+
+/// Architectures that have the layers of a smaller one, only more or wider ones. Tests of all architectures leave them out,
+/// because they take long. `tests/export/python/backbones.rs` compares their logits with those of timm and torchvision.
+const LARGER: &[&str] = &[
+    "resnet101",
+    "resnet34d",
+    "resnet50d",
+    "resnet101d",
+    "efficientnet_b1",
+    "efficientnet_b2",
+    "efficientnet_b3",
+    "mobilenetv3_large_100",
+    "regnety_004",
+    "regnety_008",
+    "convnext_femto",
+    "convnext_nano",
+    "convnext_small",
+    "convnext_base",
+    "vit_small_patch16_224",
+    "vit_base_patch16_224",
+    "vit_base_patch14_dinov2",
+];
+
+/// The architectures that tests run with several sizes of images.
+const SMALL: &[&str] = &["mlp", "cnn", "resnet9", "resnet18", "resnet34", "resnet50", "lstm", "gru", "vit"];
+
+/// Whether an architecture is small enough for many runs in a test.
+pub fn is_small(name: &str) -> bool {
+    SMALL.contains(&name)
+}
+
+/// Whether an architecture has the layers of a smaller one.
+pub fn is_larger(name: &str) -> bool {
+    LARGER.contains(&name)
+}
