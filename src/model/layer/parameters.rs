@@ -13,10 +13,18 @@ thread_local! {
 /// Runs `build`, during which layers create parameters of zeros. Random values take most of the time when a large network is
 /// built, and its sizes and costs do not depend on them.
 pub(crate) fn with_zeros<T>(build: impl FnOnce() -> T) -> T {
+    let _end = End;
     ARE_ZEROS.set(true);
-    let built = build();
-    ARE_ZEROS.set(false);
-    built
+    build()
+}
+
+/// Ends the creation of zeros, also after a panic.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        ARE_ZEROS.set(false);
+    }
 }
 
 /// Creation of parameters in a path.
