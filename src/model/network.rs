@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor, nn};
 
 use super::body::Body;
 use super::imported::Imported;
-use super::layer::{FlatStep, Grid, LayerRow, Sequential};
+use super::layer::{self, FlatStep, Grid, LayerRow, Sequential};
 use super::script::Class;
 use super::{Architecture, Model, Task, perceptron, pruning};
 use crate::data::InputShape;
@@ -71,6 +71,15 @@ impl Network {
             let names = layers.names();
             Ok((Body::Layers(layers), names))
         })
+    }
+
+    /// Like [`Network::new`] on the CPU, with zeros as parameters: for [`Network::summary`] and the numbers of values, without
+    /// the time that random values take.
+    ///
+    /// # Errors
+    /// Those of [`Network::new`].
+    pub fn of_zeros(architecture: &str, options: &str, task: &Task) -> Result<Self> {
+        layer::with_zeros(|| Network::new(architecture, options, task, Device::Cpu, 0))
     }
 
     /// Wraps a custom model. `build` creates it with its parameters in the given path, initialized with `seed`. The export

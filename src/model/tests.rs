@@ -46,10 +46,35 @@ fn every_architecture_takes_any_image_and_exports_with_a_free_batch_size() {
 }
 
 #[test]
-fn architectures_with_several_convolutions_are_convolutional() {
-    let task = Task { input: InputShape(vec![1, 8, 8]), classes: 3 };
+fn every_architecture_learns() {
+    let task = Task { input: InputShape(vec![3, 32, 32]), classes: 3 };
     for architecture in ARCHITECTURES.iter().filter(|known| !sizes::is_larger(known.name)) {
         let network = Network::new(architecture.name, "", &task, Device::Cpu, 1).unwrap();
+        let x = Tensor::randn([6, 3, 32, 32], (Kind::Float, Device::Cpu));
+        let y = Tensor::from_slice(&[0i64, 1, 2, 0, 1, 2]);
+        let mut losses = Vec::new();
+        for _ in 0..4 {
+            let loss = cross_entropy(&network.forward(&x, true).unwrap(), &y);
+            losses.push(loss.double_value(&[]));
+            loss.backward();
+            for (name, mut parameter) in network.parameters() {
+                let mut gradient = parameter.grad();
+                assert!(gradient.defined(), "{}: {name} has no gradient", architecture.name);
+                // Steps of equal size, like those of Adam.
+                tch::no_grad(|| drop(parameter.g_sub_(&(gradient.sign() * 1e-3))));
+                let _ = gradient.zero_();
+            }
+        }
+        let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+        assert!(best < 0.95 * losses[0], "{}: {losses:?}", architecture.name);
+    }
+}
+
+#[test]
+fn architectures_with_several_convolutions_are_convolutional() {
+    let task = Task { input: InputShape(vec![1, 8, 8]), classes: 3 };
+    for architecture in ARCHITECTURES {
+        let network = Network::of_zeros(architecture.name, "", &task).unwrap();
         let is_other = ["mlp", "lstm", "gru", "swin_t"].contains(&architecture.name);
         let expected = !is_other && !architecture.name.starts_with("vit");
         assert_eq!(network.is_convolutional(), expected, "{}", architecture.name);
@@ -78,7 +103,7 @@ fn sizes_and_costs_are_those_of_torchvision_and_timm() {
         ("swin_t", "", 28_288_354, 4_490_566_656),
     ] {
         let task = Task { input: InputShape(vec![3, 224, 224]), classes: 1000 };
-        let network = Network::new(name, options, &task, Device::Cpu, 1).unwrap();
+        let network = Network::of_zeros(name, options, &task).unwrap();
         let rows = network.summary(&task.input);
         assert_eq!(network.parameter_count(), parameters, "{name}");
         assert_eq!(rows.iter().map(|row| row.parameters).sum::<usize>(), parameters, "{name}");

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use clap::Args;
 use cresset::data::InputShape;
 use cresset::model::{ARCHITECTURES, Architecture, Network, Task};
-use tch::Device;
 
 use super::{Ended, show, thousands};
 
@@ -49,7 +48,7 @@ fn list(task: &Task) -> anyhow::Result<String> {
     );
     for architecture in ARCHITECTURES {
         // Some architectures do not accept tables.
-        let Ok(network) = Network::new(architecture.name, "", task, Device::Cpu, 0) else { continue };
+        let Ok(network) = Network::of_zeros(architecture.name, "", task) else { continue };
         let flops: u64 = network.summary(&task.input).iter().map(|row| 2 * row.multiply_adds).sum();
         let parameters = thousands(network.parameter_count());
         writeln!(
@@ -66,7 +65,7 @@ fn list(task: &Task) -> anyhow::Result<String> {
 }
 
 fn layers(architecture: &Architecture, options: &str, task: &Task) -> anyhow::Result<String> {
-    let network = Network::new(architecture.name, options, task, Device::Cpu, 0)?;
+    let network = Network::of_zeros(architecture.name, options, task)?;
     let rows = network.summary(&task.input);
     let width = |of: fn(&cresset::model::layer::LayerRow) -> &str, minimum: usize| {
         rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0).max(minimum)

@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::{Layer, Rotation, product};
+use super::{Layer, Parameters, Rotation, product};
 use crate::model::script::{Class, Script};
 
 /// Multi-head self-attention (Vaswani et al., 2017), (N, length, width).
@@ -52,10 +52,10 @@ impl SelfAttention {
             names: Names::Torch,
             heads,
             dropout,
-            in_weight: path.var("in_proj_weight", &[3 * width, width], uniform(bound)),
-            in_bias: Some(path.var("in_proj_bias", &[3 * width], Init::Const(0.))),
-            out_weight: out.var("weight", &[width, width], uniform(out_bound)),
-            out_bias: out.var("bias", &[width], Init::Const(0.)),
+            in_weight: path.parameter("in_proj_weight", &[3 * width, width], uniform(bound)),
+            in_bias: Some(path.parameter("in_proj_bias", &[3 * width], Init::Const(0.))),
+            out_weight: out.parameter("weight", &[width, width], uniform(out_bound)),
+            out_bias: out.parameter("bias", &[width], Init::Const(0.)),
             rotation: None,
         }
     }
@@ -69,10 +69,10 @@ impl SelfAttention {
             names: Names::Timm,
             heads,
             dropout: 0.,
-            in_weight: qkv.var("weight", &[3 * width, width], init),
-            in_bias: has_bias.then(|| qkv.var("bias", &[3 * width], Init::Const(0.))),
-            out_weight: proj.var("weight", &[width, width], init),
-            out_bias: proj.var("bias", &[width], Init::Const(0.)),
+            in_weight: qkv.parameter("weight", &[3 * width, width], init),
+            in_bias: has_bias.then(|| qkv.parameter("bias", &[3 * width], Init::Const(0.))),
+            out_weight: proj.parameter("weight", &[width, width], init),
+            out_bias: proj.parameter("bias", &[width], Init::Const(0.)),
             rotation: None,
         }
     }

@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::{ChannelEffect, Layer};
+use super::{ChannelEffect, Layer, Parameters};
 use crate::model::script::{Class, Script};
 
 /// Stochastic depth (Huang et al., 2016): in training, sets the whole branch to zero for a random part of the examples, and
@@ -93,7 +93,7 @@ impl LayerScale {
     /// For tokens, (N, length, width). Creates the parameter `name` (width) in `path`, the path of the enclosing module, with
     /// `initial` in all places.
     pub fn tokens(path: &nn::Path, name: &'static str, width: i64, initial: f64) -> Self {
-        LayerScale { name, factors: path.var(name, &[width], Init::Const(initial)), is_image: false }
+        LayerScale { name, factors: path.parameter(name, &[width], Init::Const(initial)), is_image: false }
     }
 
     /// For images, (N, channels, height, width). Creates the parameter `name` (channels) in `path`, the path of the enclosing

@@ -4,7 +4,7 @@ use cresset_bridge::kernels::convolution;
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::{ChannelEffect, Layer, ZeroPad, product};
+use super::{ChannelEffect, Layer, Parameters, ZeroPad, product};
 use crate::model::script::{Class, Script};
 
 /// Builder of [`Conv2d`]: [`Convolution::make`] creates the layer.
@@ -108,8 +108,8 @@ impl Convolution {
 
     fn with(self, path: &nn::Path, init: Init) -> Conv2d {
         let Convolution { inputs, outputs, kernel, groups, has_bias, .. } = self;
-        let weight = path.var("weight", &[outputs, inputs / groups, kernel, kernel], init);
-        Conv2d { of: self, weight, bias: has_bias.then(|| path.var("bias", &[outputs], init)) }
+        let weight = path.parameter("weight", &[outputs, inputs / groups, kernel, kernel], init);
+        Conv2d { of: self, weight, bias: has_bias.then(|| path.parameter("bias", &[outputs], init)) }
     }
 }
 

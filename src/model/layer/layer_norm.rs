@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::Layer;
+use super::{Layer, Parameters};
 use crate::model::script::{Class, Script};
 
 /// Layer normalization (Ba, Kiros and Hinton, 2016), (…, width): normalizes each token to mean 0 and standard deviation 1.
@@ -37,8 +37,8 @@ impl LayerNorm {
     /// Like [`LayerNorm::new`], with another value that is added to the variance.
     pub fn with_eps(path: &nn::Path, width: i64, eps: f64) -> Self {
         LayerNorm {
-            weight: path.var("weight", &[width], Init::Const(1.)),
-            bias: path.var("bias", &[width], Init::Const(0.)),
+            weight: path.parameter("weight", &[width], Init::Const(1.)),
+            bias: path.parameter("bias", &[width], Init::Const(0.)),
             eps,
         }
     }

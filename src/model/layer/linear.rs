@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::{ChannelEffect, Layer, LayerFormula, product};
+use super::{ChannelEffect, Layer, LayerFormula, Parameters, product};
 use crate::model::script::{Class, Script};
 
 /// x · weightᵀ + bias: (…, inputs) to (…, outputs).
@@ -30,22 +30,22 @@ impl Linear {
         let bound = 1. / (inputs as f64).sqrt();
         let init = Init::Uniform { lo: -bound, up: bound };
         Linear {
-            weight: path.var("weight", &[outputs, inputs], init),
-            bias: Some(path.var("bias", &[outputs], init)),
+            weight: path.parameter("weight", &[outputs, inputs], init),
+            bias: Some(path.parameter("bias", &[outputs], init)),
         }
     }
 
     /// Like [`Linear::new`], with a normal weight of standard deviation 0.02 and a bias of zeros, like timm's ConvNeXt and
     /// vision transformers.
     pub(crate) fn normal(path: &nn::Path, inputs: i64, outputs: i64) -> Self {
-        let bias = path.var("bias", &[outputs], Init::Const(0.));
+        let bias = path.parameter("bias", &[outputs], Init::Const(0.));
         Linear { bias: Some(bias), ..Linear::without_bias(path, inputs, outputs) }
     }
 
     /// Like [`Linear::normal`], without a bias.
     pub(crate) fn without_bias(path: &nn::Path, inputs: i64, outputs: i64) -> Self {
         let init = Init::Randn { mean: 0., stdev: 0.02 };
-        Linear { weight: path.var("weight", &[outputs, inputs], init), bias: None }
+        Linear { weight: path.parameter("weight", &[outputs, inputs], init), bias: None }
     }
 
     /// Like [`Linear::new`], with Xavier initialization: uniform from ±√(6 / (inputs + outputs)) (Glorot and Bengio, 2010), and
@@ -53,8 +53,8 @@ impl Linear {
     pub(crate) fn xavier(path: &nn::Path, inputs: i64, outputs: i64) -> Self {
         let bound = (6. / (inputs + outputs) as f64).sqrt();
         Linear {
-            weight: path.var("weight", &[outputs, inputs], Init::Uniform { lo: -bound, up: bound }),
-            bias: Some(path.var("bias", &[outputs], Init::Randn { mean: 0., stdev: 1e-6 })),
+            weight: path.parameter("weight", &[outputs, inputs], Init::Uniform { lo: -bound, up: bound }),
+            bias: Some(path.parameter("bias", &[outputs], Init::Randn { mean: 0., stdev: 1e-6 })),
         }
     }
 }

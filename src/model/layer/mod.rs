@@ -9,6 +9,7 @@ mod convolution;
 mod layer_norm;
 mod linear;
 mod norm;
+mod parameters;
 mod pool;
 mod recurrent;
 mod rotary;
@@ -40,6 +41,9 @@ pub use shape::{
 };
 pub use tokens::{Grid, PositionEmbedding, PrefixTokens};
 pub use window::{MergePatches, WindowAttention};
+
+use parameters::Parameters;
+pub(crate) use parameters::with_zeros;
 
 use super::script::Script;
 use crate::distributed::World;

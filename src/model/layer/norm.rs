@@ -6,7 +6,7 @@ use cresset_bridge::kernels::norm;
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
 
-use super::{ChannelEffect, Layer};
+use super::{ChannelEffect, Layer, Parameters};
 use crate::distributed::World;
 use crate::error::Result;
 use crate::model::script::{Class, Script};
@@ -54,8 +54,8 @@ impl BatchNorm2d {
     pub fn with_eps(path: &nn::Path, channels: i64, eps: f64) -> Self {
         let count = Tensor::zeros([], (Kind::Int64, path.device()));
         BatchNorm2d {
-            weight: path.var("weight", &[channels], Init::Const(1.)),
-            bias: path.var("bias", &[channels], Init::Const(0.)),
+            weight: path.parameter("weight", &[channels], Init::Const(1.)),
+            bias: path.parameter("bias", &[channels], Init::Const(0.)),
             running_mean: path.zeros_no_train("running_mean", &[channels]),
             running_var: path.ones_no_train("running_var", &[channels]),
             num_batches_tracked: path.add("num_batches_tracked", count, false),

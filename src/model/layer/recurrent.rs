@@ -4,7 +4,7 @@ use cresset_bridge::kernels::lstm::{self, Direction};
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::Layer;
+use super::{Layer, Parameters};
 use crate::model::script::{Class, Script};
 
 /// The kind of a recurrent cell.
@@ -96,8 +96,9 @@ impl Recurrent {
             let width = if layer == 0 { inputs } else { 2 * hidden };
             for names in directions {
                 let sizes: [&[i64]; 4] = [&[rows, width], &[rows, hidden], &[rows], &[rows]];
-                weights
-                    .extend(names.iter().zip(sizes).map(|(name, size)| (*name, path.var(name, size, init))));
+                weights.extend(
+                    names.iter().zip(sizes).map(|(name, size)| (*name, path.parameter(name, size, init))),
+                );
             }
         }
         // Dropout applies between layers.

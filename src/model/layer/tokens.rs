@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::{self, Init};
 
-use super::Layer;
+use super::{Layer, Parameters};
 use crate::model::script::Script;
 
 /// Prepends learned tokens, such as the class token, whose output the classifier uses (Dosovitskiy et al., 2021), or registers
@@ -27,13 +27,13 @@ pub struct PrefixTokens {
 impl PrefixTokens {
     /// Creates the parameter `name` (1, count, width), zeros, in `path`, the path of the enclosing module.
     pub fn new(path: &nn::Path, name: &'static str, count: i64, width: i64) -> Self {
-        PrefixTokens { name, tokens: path.var(name, &[1, count, width], Init::Const(0.)) }
+        PrefixTokens { name, tokens: path.parameter(name, &[1, count, width], Init::Const(0.)) }
     }
 
     /// Like [`PrefixTokens::new`], with normal values of standard deviation 10⁻⁶, like timm's vision transformers.
     pub(crate) fn normal(path: &nn::Path, name: &'static str, count: i64, width: i64) -> Self {
         let init = Init::Randn { mean: 0., stdev: 1e-6 };
-        PrefixTokens { name, tokens: path.var(name, &[1, count, width], init) }
+        PrefixTokens { name, tokens: path.parameter(name, &[1, count, width], init) }
     }
 }
 
@@ -101,7 +101,7 @@ impl PositionEmbedding {
     /// `path`, the path of the enclosing module.
     pub fn new(path: &nn::Path, name: &'static str, grid: Grid, width: i64) -> Self {
         let init = Init::Randn { mean: 0., stdev: 0.02 };
-        PositionEmbedding { name, embeddings: path.var(name, &[1, grid.length(), width], init), grid }
+        PositionEmbedding { name, embeddings: path.parameter(name, &[1, grid.length(), width], init), grid }
     }
 }
 

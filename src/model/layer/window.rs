@@ -3,7 +3,7 @@
 use tch::nn::{self, Init};
 use tch::{Device, Kind, Tensor};
 
-use super::{Constant, Layer, product};
+use super::{Constant, Layer, Parameters, product};
 use crate::model::script::{Class, Script};
 
 /// The side of a window.
@@ -57,11 +57,11 @@ impl WindowAttention {
             heads,
             size,
             shift,
-            qkv_weight: qkv.var("weight", &[3 * channels, channels], init),
-            qkv_bias: qkv.var("bias", &[3 * channels], Init::Const(0.)),
-            out_weight: proj.var("weight", &[channels, channels], init),
-            out_bias: proj.var("bias", &[channels], Init::Const(0.)),
-            bias_table: path.var("relative_position_bias_table", &[RELATIVE * RELATIVE, heads], init),
+            qkv_weight: qkv.parameter("weight", &[3 * channels, channels], init),
+            qkv_bias: qkv.parameter("bias", &[3 * channels], Init::Const(0.)),
+            out_weight: proj.parameter("weight", &[channels, channels], init),
+            out_bias: proj.parameter("bias", &[channels], Init::Const(0.)),
+            bias_table: path.parameter("relative_position_bias_table", &[RELATIVE * RELATIVE, heads], init),
             bias_index: path.add("relative_position_index", relative_positions(), false),
             mask: (shift != [0, 0]).then(|| Constant::new(mask(size, shift))),
         }
