@@ -93,6 +93,9 @@ pub enum Error {
     /// Another rank failed, or is unreachable.
     #[error("{0}")]
     Peer(String),
+    /// A server cannot be reached, or a download failed.
+    #[error("{0}")]
+    Network(String),
     /// An error of libtorch.
     #[error("libtorch: {0}")]
     Libtorch(cresset_bridge::Error),
@@ -170,6 +173,16 @@ impl From<cresset_data::error::Error> for Error {
             DataError::Data { location, problem } => Error::Data { location, problem },
             DataError::Usage(problem) => Error::Usage(problem),
             DataError::Io { action, path, reason } => Error::Io { action, path, reason },
+        }
+    }
+}
+
+#[cfg(feature = "hub")]
+impl From<cresset_hub::Error> for Error {
+    fn from(error: cresset_hub::Error) -> Self {
+        match error {
+            cresset_hub::Error::Local(error) => error.into(),
+            cresset_hub::Error::Network(problem) => Error::Network(problem),
         }
     }
 }

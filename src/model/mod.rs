@@ -14,6 +14,7 @@ pub(crate) mod members;
 mod network;
 pub(crate) mod perceptron;
 pub mod preprocessing;
+pub mod pretrained;
 mod pruning;
 pub mod script;
 #[cfg(test)]

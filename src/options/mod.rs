@@ -18,6 +18,7 @@ use cresset_options::{Choice, OptionSet, flag, nested, option, options, parse};
 use crate::data::{DataOptions, SplitOptions};
 use crate::error::{Error, Result};
 use crate::loader::{ClassWeights, Sampling};
+use crate::model::preprocessing::Normalization;
 use crate::options::device::{DeviceChoice, Threads};
 use crate::train::TrainOptions;
 use crate::train::optimizer::OPTIMIZERS;
@@ -75,6 +76,11 @@ options! {
         pub augment: String =
             option("CHANGES").default("none").parser(augmentation).heading(AUGMENTATION).essential(),
 
+        /// Normalization of images: `data` (by the range of the values, or the statistics of the training set), `imagenet`, or means
+        /// and standard deviations of values from 0 to 1, such as `0.5,0.5,0.5/0.25,0.25,0.25` [default: that of the weights of
+        /// --pretrained, else data]
+        pub normalization: Option<Normalization> = option("VALUES").heading(DATA),
+
         /// Share of the cells in categorical columns that are masked as unknown in each training epoch, so that the model
         /// learns to handle unseen categories. At 0, an unseen category is an error
         pub mask_categories: f64 =
@@ -109,11 +115,17 @@ options! {
         /// state_dict
         pub init: Option<PathBuf> = option("FILE").not_empty().heading(MODEL).essential(),
 
-        /// Prefix of the weights in the file of --init if it holds several copies, such as `teacher` or `state_dict.model`
+        /// Initialize the model with pretrained weights: a model of the Hugging Face hub such as timm/resnet18.a1_in1k, downloaded
+        /// if necessary (`cresset models --pretrained` lists some), or a local file or folder. Also sets --model, --image-size and
+        /// --normalization, unless they are given
+        pub pretrained: Option<String> =
+            option("NAME|PATH").not_empty().conflicts_with("init").heading(MODEL).essential(),
+
+        /// Prefix of the weights in the file of --init or --pretrained if it holds several copies, such as `teacher` or `state_dict.model`
         /// [default: the copy that matches best; of equal ones, an exponential moving average or a teacher]
         pub init_key: Option<String> = option("PREFIX").heading(MODEL),
 
-        /// Keep the random initialization of the last layer even if the file of --init has it, for other classes
+        /// Keep the random initialization of the last layer even if the file of --init or --pretrained has it, for other classes
         pub fresh_head: bool = flag().default("false").heading(MODEL),
 
         /// Number of epochs

@@ -5,6 +5,7 @@ use std::path::Path;
 use cresset_options::{OptionSet, Spec};
 
 use super::Config;
+use crate::model::pretrained::HUB;
 
 /// Whether an option is a path, or may be one.
 fn is_path(spec: &Spec) -> bool {
@@ -13,7 +14,9 @@ fn is_path(spec: &Spec) -> bool {
 
 /// The value of an option, reduced to the file name if it is a path.
 pub(crate) fn portable(name: &str, value: &str) -> String {
-    let file = Path::new(value).file_name().filter(|_| Config::spec(name).is_some_and(is_path));
+    // The name of a model of the hub contains a slash.
+    let may_be_path = !value.starts_with(HUB) && Config::spec(name).is_some_and(is_path);
+    let file = Path::new(value).file_name().filter(|_| may_be_path);
     file.map_or_else(|| value.to_string(), |file| file.to_string_lossy().into_owned())
 }
 
@@ -42,6 +45,8 @@ mod tests {
             ("train_list", "../lists/a b.txt", "a b.txt"),
             ("exclude", "/home/ann/exclude.tsv", "exclude.tsv"),
             ("init", "/home/ann/start.pth", "start.pth"),
+            ("pretrained", "/home/ann/weights", "weights"),
+            ("pretrained", "hf:timm/resnet18.a1_in1k@v1", "hf:timm/resnet18.a1_in1k@v1"),
             ("feedback", "/home/ann/runs/1/feedback", "feedback"),
             ("model", "/home/ann/net.pt", "net.pt"),
             ("model", "cnn", "cnn"),
@@ -63,6 +68,7 @@ mod tests {
             "test_list",
             "feedback",
             "init",
+            "pretrained",
             "model",
         ] {
             assert!(Config::spec(name).is_some_and(is_path), "{name}");

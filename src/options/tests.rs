@@ -28,6 +28,8 @@ fn every_option_is_among_the_entries() {
     (config.feedback_weight, config.feedback_rows) = (Some(2), Some(9));
     config.accept_contradictions = Some(true);
     config.init = Some("start.pth".into());
+    config.pretrained = Some("timm/resnet18.a1_in1k".into());
+    config.normalization = Some("imagenet".parse().unwrap());
     config.init_key = Some("teacher".into());
     config.training.clip = Some(1.);
     (config.training.patience, config.training.max_minutes) = (Some(3), Some(5.));

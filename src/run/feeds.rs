@@ -41,12 +41,13 @@ pub(super) struct Feeds {
 
 impl Sources<'_> {
     /// Feeds of examples in memory.
-    pub(crate) fn in_memory(self) -> Feeds {
+    pub(crate) fn in_memory(self) -> Result<Feeds> {
         let Sources { config, dataset, split, corrected, device, .. } = self;
         let train = TrainTensors(TensorDataset::of(dataset, &split.train, device));
-        let preprocessing = match corrected {
-            None => Preprocessing::fit(dataset, &train, config.reading.missing),
-            Some(_) => {
+        let preprocessing = match (self.fixed_preprocessing()?, corrected) {
+            (Some(fixed), _) => fixed,
+            (None, None) => Preprocessing::fit(dataset, &train, config.reading.missing),
+            (None, Some(_)) => {
                 let own =
                     TrainTensors(TensorDataset::of(dataset, &own_rows(&split.train, corrected), device));
                 Preprocessing::fit(dataset, &own, config.reading.missing)
@@ -66,14 +67,17 @@ impl Sources<'_> {
         let masking =
             CategoryMasking::new(dataset.table.as_ref(), &preprocessing, config.mask_categories, device);
         let train = Box::new(MemoryLoader::new(train, config.sampling, augmenter).masked(masking));
-        Feeds { preprocessing, train, validation, share, test }
+        Ok(Feeds { preprocessing, train, validation, share, test })
     }
 
     /// Feeds of images that are decoded during training.
     pub fn streamed(self, gallery: &Arc<EncodedExamples>) -> Result<Feeds> {
         let Sources { config, dataset, split, corrected, device, .. } = self;
         let sample = sample(dataset, &own_rows(&split.train, corrected), gallery)?;
-        let preprocessing = Preprocessing::fit(dataset, &sample, config.reading.missing);
+        let preprocessing = match self.fixed_preprocessing()? {
+            Some(fixed) => fixed,
+            None => Preprocessing::fit(dataset, &sample, config.reading.missing),
+        };
         let (validation, share, test) = self.evaluation_feeds(|rows| {
             Box::new(StreamEvaluationLoader::new(gallery, rows, Some(&preprocessing), device))
         });
@@ -81,6 +85,12 @@ impl Sources<'_> {
         let train =
             StreamLoader::new(gallery, &split.train, config.sampling, &augmentation, &preprocessing, device);
         Ok(Feeds { preprocessing, train: Box::new(train), validation, share, test })
+    }
+
+    /// The preprocessing with the values of `--normalization`, if it has any.
+    fn fixed_preprocessing(&self) -> Result<Option<Preprocessing>> {
+        let normalization = self.config.normalization.as_ref();
+        normalization.map_or(Ok(None), |normalization| normalization.preprocessing(self.dataset))
     }
 
     /// The validation set, this rank's shard for validation during training, and the test set. Rank 0 evaluates the final

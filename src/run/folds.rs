@@ -83,6 +83,7 @@ impl CrossValidation {
     /// If `folds` is not set or `fold` is, or the folder cannot be used.
     pub fn start(config: &Config, out: Option<&Path>) -> Result<Self> {
         let folds = folds_of(config)?;
+        let config = &super::resolve_pretrained(config, &mut |_| {})?;
         // Check options and data before creating a folder.
         super::Prepared::new(&Config { fold: Some(1), ..config.clone() })?;
         let folder = RunFolder::create_parent(out, config)?;

@@ -24,6 +24,7 @@ mod label_errors;
 mod lock;
 mod memory;
 mod prepared;
+mod pretrained;
 mod result_check;
 mod trainer;
 
@@ -52,6 +53,8 @@ pub use folds::{CrossValidation, FoldFigures, Spread, spread};
 pub use label_errors::{LabelErrors, find_label_errors};
 pub use lock::RunLock;
 pub use prepared::{MakeNetwork, Prepared};
+use pretrained::with_stored_pretrained;
+pub use pretrained::{resolve_pretrained, resolve_pretrained_on};
 pub use trainer::{Fitted, Trainer};
 
 /// A run that is ready to train.
@@ -166,10 +169,11 @@ pub enum Outcome {
 /// # Errors
 /// If options, data or folder cannot be used. No folder is created then.
 pub fn start(config: &Config, out: Option<&Path>, world: &World) -> Result<Run> {
+    let config = &world.attempt(|| resolve_pretrained_on(config, world, &mut |_| {}))?;
     start_with(config, out, world, &prepared::named(config))
 }
 
-/// Like [`start`], with a custom model from `make`. `config.model` is `own:` and a name for it.
+/// Like [`start`], with a custom model from `make` and resolved pretrained weights. `config.model` is `own:` and a name for it.
 pub(crate) fn start_with(
     config: &Config,
     out: Option<&Path>,
@@ -224,6 +228,7 @@ fn start_prepared(config: &Config, out: Option<&Path>, world: &World, prepared: 
 /// # Errors
 /// If the folder has no checkpoint, or the data has changed.
 pub fn resume(config: &Config, folder: RunFolder, world: &World) -> Result<Run> {
+    let config = &with_stored_pretrained(config, &folder)?;
     resume_with(config, folder, world, &prepared::named(config))
 }
 

@@ -16,6 +16,7 @@ use crate::export::SAMPLES;
 use crate::feedback::Corrections;
 use crate::loader::{EncodedExamples, EvaluationLoader, TrainLoader};
 use crate::model::preprocessing::Preprocessing;
+use crate::model::pretrained;
 use crate::model::weights::{self, Matching};
 use crate::model::{Network, Task};
 use crate::options::{Config, ModelChoice};
@@ -87,12 +88,17 @@ impl Prepared {
     pub fn with(config: &Config, world: &World, make: MakeNetwork) -> Result<Self> {
         let prepared = Prepared::of(Examples::read(config)?, config, world, make)?;
         batch_norm_check::check(&prepared.network, &*prepared.train, config, world)?;
-        let init = match (&config.init, &config.init_key) {
+        let file = match (&config.init, &config.pretrained) {
+            (Some(file), _) => Some(file.clone()),
+            (None, Some(name)) => Some(pretrained::resolve(name, &mut |_| {})?.weights),
+            (None, None) => None,
+        };
+        let init = match (file, &config.init_key) {
             (None, Some(_)) => {
-                let problem = "--init-key requires --init FILE";
+                let problem = "--init-key requires --init FILE or --pretrained NAME";
                 return Err(Error::Usage(problem.to_string()));
             }
-            (file, _) => file.as_deref().map(|file| init(&prepared.network, file, config)).transpose()?,
+            (file, _) => file.map(|file| init(&prepared.network, &file, config)).transpose()?,
         };
         Ok(Prepared { init, ..prepared })
     }
@@ -170,7 +176,7 @@ impl Prepared {
         let feeds =
             match EncodedExamples::of(&dataset, own_threads.count().into(), config.reading.max_bad_share) {
                 Some(gallery) => sources.streamed(&gallery)?,
-                None => sources.in_memory(),
+                None => sources.in_memory()?,
             };
         let labels: Vec<_> = split.train.iter().map(|row| dataset.labels[*row as usize]).collect();
         let class_weights = config.class_weights.of(&labels, dataset.classes.len());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, nn};
 
-use super::{Outcome, RunFolder, Trained, finish, resume_with, start_with};
+use super::{Outcome, RunFolder, Trained, finish, resolve_pretrained, resume_with, start_with};
 use crate::data::atomic;
 use crate::distributed::World;
 use crate::error::{Error, Result};
@@ -148,6 +148,9 @@ impl<'a> Trainer<'a> {
 
     fn run(mut self, begun: Option<RunFolder>) -> Result<Fitted> {
         let callbacks = std::mem::take(&mut self.callbacks);
+        if begun.is_none() {
+            self.config = resolve_pretrained(&self.config, &mut |_| {})?;
+        }
         let Trainer { config, build, stop, .. } = &self;
         let world = &World::alone();
         let make: super::MakeNetwork = &|task, device| match build {

@@ -3,8 +3,10 @@
 
 pub mod browser;
 pub mod http;
+pub mod hub;
 pub mod job;
 pub mod onnx;
+pub mod pretrained;
 pub mod samples;
 pub mod server;
 pub mod shift;

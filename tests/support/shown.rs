@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::hub::Hub;
 use super::server::Server;
-use super::{cresset, root, samples, stderr, text, train_once};
+use super::{cresset, pretrained, root, samples, stderr, text, train_once};
 
 /// The contents of a page's code blocks in a language.
 pub fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -26,6 +27,8 @@ const STARTER: &str = "#!/bin/sh\nwhile [ \"$1\" != cresset ]; do shift; done\ne
 pub struct Reader {
     folder: tempfile::TempDir,
     server: Option<Server>,
+    /// The hub of a page with pretrained weights.
+    hub: Option<Hub>,
     /// How many commands of cresset ran.
     pub ran: usize,
 }
@@ -44,7 +47,7 @@ impl Reader {
             std::fs::write(programs.join(starter), STARTER).unwrap();
             succeeds(Command::new("chmod").arg("+x").arg(programs.join(starter)), starter);
         }
-        Reader { folder, server: None, ran: 0 }
+        Reader { folder, server: None, hub: None, ran: 0 }
     }
 
     pub fn folder(&self) -> &Path {
@@ -58,6 +61,9 @@ impl Reader {
 
     /// Types what a page's `sh` blocks show, in their order. A block that begins with `#!` is a script.
     pub fn follow(&mut self, page: &str) {
+        if page.contains("--pretrained timm/") {
+            self.hub = Some(pretrained::hub());
+        }
         for block in blocks(page, "sh") {
             if block.starts_with("#!") {
                 self.shell(&block);
@@ -108,6 +114,9 @@ impl Reader {
         let path = format!("{}:{}", text(&self.folder().join("bin")), std::env::var("PATH").unwrap());
         let mut shell = Command::new("bash");
         shell.args(["-o", "pipefail", "-c", &commands]).current_dir(self.folder());
+        if let Some(hub) = &self.hub {
+            pretrained::connect(&mut shell, &hub.endpoint(), &self.folder().join("huggingface"));
+        }
         succeeds(shell.env("PATH", path).env("SLURM_JOB_NAME", "photos-slurm"), &commands);
         self.ran += 1;
     }

@@ -6,6 +6,7 @@ mod job;
 mod memory;
 mod network;
 mod one_writer;
+mod pretrained;
 mod progress;
 mod resume;
 mod starters;

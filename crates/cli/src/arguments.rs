@@ -146,6 +146,7 @@ mod tests {
             "image_size" => "24x32",
             "augment" => "flip",
             "model" => "cnn",
+            "normalization" => "imagenet",
             "tf32" | "sync_batch_norm" | "fresh_head" | "accept_contradictions" => "true",
             "device" => "cpu",
             "validation" | "max_bad_share" | "mask_categories" | "average_decay" | "average_start" => "0.375",

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use clap::Args;
 use cresset::data::InputShape;
+use cresset::model::pretrained::PretrainedModel;
 use cresset::model::{ARCHITECTURES, Architecture, Network, Task};
 
 use super::{Ended, show, thousands};
@@ -26,10 +27,18 @@ pub struct Models {
     /// Options of the architecture, such as `width=64,dropout=0.2`
     #[arg(long, value_name = "OPTIONS", default_value = "", requires = "name")]
     model_options: String,
+
+    /// List pretrained weights for `cresset train --pretrained NAME`
+    #[arg(long, conflicts_with_all = ["name", "input", "classes"])]
+    pretrained: bool,
 }
 
 impl Models {
     pub fn run(self) -> anyhow::Result<Ended> {
+        if self.pretrained {
+            show(&pretrained()?)?;
+            return Ok(Ended::Well);
+        }
         let task = Task { input: self.input, classes: self.classes.into() };
         let text = match &self.name {
             Some(name) => layers(Architecture::named(name)?, &self.model_options, &task)?,
@@ -61,6 +70,28 @@ fn list(task: &Task) -> anyhow::Result<String> {
     }
     text += "\nFLOPs: operations for one example; a multiply-add counts as two.\n";
     text += "`cresset models NAME` shows the layers and the options; --input and --classes set the size.\n";
+    Ok(text)
+}
+
+fn pretrained() -> anyhow::Result<String> {
+    let width =
+        |of: fn(&PretrainedModel) -> &str| PretrainedModel::available().map(|model| of(model).len()).max();
+    let (names, models) =
+        (width(|model| model.name).unwrap_or(4), width(|model| model.architecture).unwrap_or(5));
+    let mut text =
+        format!("{:<names$}  {:<models$}  parameters  top-1 accuracy  input    license\n", "name", "model");
+    for PretrainedModel { name, architecture, megaparameters, top1, input_side, license } in
+        PretrainedModel::available()
+    {
+        writeln!(
+            text,
+            "{name:<names$}  {architecture:<models$}  {megaparameters:>8.2} M  {:>7.1} % at {}  {input_side}x{input_side}  {license}",
+            top1.0, top1.1
+        )?;
+    }
+    text += "\nTop-1 accuracy on ImageNet-1k, as timm publishes it for images of this height and width.\n";
+    text += "`cresset train --pretrained NAME` downloads the weights once. Other models of the hub with weights of these\n";
+    text += "architectures, in timm's format, can be used by their names, too.\n";
     Ok(text)
 }
 

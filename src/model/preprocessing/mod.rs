@@ -4,6 +4,7 @@
 mod channels;
 mod features;
 mod fit;
+mod normalization;
 mod tensors;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::data::image::Channels;
 use crate::data::options::Missing;
 use crate::data::{Dataset, InputShape};
 use crate::model::script::Class;
+pub use normalization::Normalization;
 pub use tensors::{TensorDataset, TrainTensors};
 
 /// Imputation of missing values, then `(x - offset) / scale`, then a reshape to the input shape.
@@ -57,6 +59,15 @@ pub enum PreprocessingKind {
     Standardize,
     /// Standardizes each channel of images by the statistics of the training set.
     StandardizeChannels,
+    /// Normalizes each channel of images by fixed values, those of pretrained weights.
+    FixedChannels,
+}
+
+impl PreprocessingKind {
+    /// Whether offset and scale have a value per channel.
+    fn is_per_channel(self) -> bool {
+        matches!(self, PreprocessingKind::StandardizeChannels | PreprocessingKind::FixedChannels)
+    }
 }
 
 impl Preprocessing {
@@ -148,9 +159,7 @@ impl Preprocessing {
     pub(crate) fn tensors(&self) -> (Tensor, Tensor) {
         let tensor = |values: &[f32]| match values {
             [one] => Tensor::from(*one),
-            many if self.kind == PreprocessingKind::StandardizeChannels => {
-                Tensor::from_slice(many).view([-1, 1, 1])
-            }
+            many if self.kind.is_per_channel() => Tensor::from_slice(many).view([-1, 1, 1]),
             _ => Tensor::from_slice(values).view(self.shape.0.as_slice()),
         };
         (tensor(&self.offset), tensor(&self.scale))
@@ -208,6 +217,26 @@ mod tests {
             assert!(channel.mean(Kind::Float).double_value(&[]).abs() < 1e-6);
             assert!((channel.std(false).double_value(&[]) - 1.).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn fixed_values_are_scaled_to_the_range_of_the_values() {
+        let range = Some(ValueRange { min: 0., max: 16. });
+        let normalization: Normalization = "0.5,0.25,0/0.5,1,0.25".parse().unwrap();
+        let (color, train) = dataset(&[8., 16., 16.], vec![3, 1, 1], range);
+        let preprocessing = normalization.preprocessing(&color).unwrap().unwrap();
+        let x = preprocessing.apply(&train.0.inputs);
+        assert_eq!(x.size(), [1, 3, 1, 1]);
+        assert_eq!(Vec::<f32>::try_from(x.view(-1)).unwrap(), [0., 0.75, 4.]);
+        // The average of three channels for grayscale.
+        let (gray, train) = dataset(&[4.], vec![1, 1, 1], range);
+        let x = normalization.preprocessing(&gray).unwrap().unwrap().apply(&train.0.inputs);
+        assert!(x.double_value(&[0, 0, 0, 0]).abs() < 1e-6);
+
+        let (table, _) = dataset(&[1., 2.], vec![2], range);
+        let problem = normalization.preprocessing(&table).unwrap_err().to_string();
+        assert!(problem.contains("requires images"), "{problem}");
+        assert!(Normalization::Data.preprocessing(&table).unwrap().is_none());
     }
 
     #[test]

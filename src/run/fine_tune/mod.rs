@@ -14,8 +14,17 @@ pub use control::train_control;
 pub use promotion::{Objection, PREVIOUS, Promotion, objections, promote};
 
 /// Options that, like those of the split, cannot change in fine-tuning.
-const FIXED_OPTIONS: [&str; 7] =
-    ["image_size", "model", "model_options", "init", "init_key", "fresh_head", "seed"];
+const FIXED_OPTIONS: [&str; 9] = [
+    "image_size",
+    "normalization",
+    "model",
+    "model_options",
+    "init",
+    "pretrained",
+    "init_key",
+    "fresh_head",
+    "seed",
+];
 
 /// The options for fine-tuning the model of `run`. `config` has the options of the run, overridden by the `given` ones.
 ///
@@ -65,6 +74,7 @@ pub fn options(run: &RunFolder, config: Config, given: &[Setting]) -> Result<Con
     Ok(Config {
         accept_contradictions,
         init,
+        pretrained: None,
         init_key: None,
         fresh_head: false,
         feedback_rows,

@@ -1,5 +1,6 @@
-//! Training progress on standard error: a progress bar and a line per epoch.
+//! Progress on standard error: a progress bar and a line per epoch of training, and downloads.
 
+mod download;
 mod figures;
 
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use cresset::train::{Callback, EpochRecord, Flow, Training};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::screen;
+pub use download::resolve_pretrained;
 pub use figures::Pace;
 #[cfg(feature = "tui")]
 pub use figures::{Figures, duration, rounded, short};

@@ -24,6 +24,7 @@ use cresset::run::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::train::{RESUMABLE_OPTIONS, Silent};
 
 use crate::arguments::Flags;
+use crate::progress::resolve_pretrained;
 use crate::screen::tell;
 use display::DisplayOptions;
 
@@ -104,7 +105,10 @@ impl Train {
                     refuse_changes(given, &RESUMABLE_FOLD_OPTIONS)?;
                     CrossValidation::open(&config, folder)?
                 }
-                None => CrossValidation::start(&config, self.out.as_deref())?,
+                None => {
+                    let config = resolve_pretrained(&config, &World::alone())?;
+                    CrossValidation::start(&config, self.out.as_deref())?
+                }
             };
             return folds::run(&folds, self.find_label_errors, &|| stop.load(Ordering::Relaxed));
         }
@@ -164,7 +168,7 @@ impl Train {
             }
             None => self.start_or_resume(config, world)?,
         };
-        let folder = run.folder.clone();
+        let (folder, config) = (run.folder.clone(), &run.config.clone());
         if world.is_rank_zero() {
             warn_about_data(&run);
             show(&introduction(&run))?;
@@ -242,7 +246,7 @@ impl Train {
                     "without --out, a restarted job trains from the beginning; set the run folder with --out"
                 );
             }
-            return Ok(run::start(config, out, world)?);
+            return Ok(run::start(&resolve_pretrained(config, world)?, out, world)?);
         };
         let has_checkpoint = world.broadcast_result(|| {
             let has_checkpoint = RunFolder::open(path).is_ok_and(|folder| folder.last_checkpoint().is_file());
@@ -253,7 +257,7 @@ impl Train {
         })?;
         Ok(match has_checkpoint.as_str() {
             "true" => run::resume(config, RunFolder::open(path)?, world)?,
-            _ => run::start(config, out, world)?,
+            _ => run::start(&resolve_pretrained(config, world)?, out, world)?,
         })
     }
 }
@@ -348,7 +352,9 @@ pub fn introduction(run: &Run) -> String {
         ModelChoice::File(_) => " (TorchScript is code: train only files you trust)",
         _ => "",
     };
-    let init = init.as_ref().map_or(String::new(), |init| format!("init    {}\n", init.summary()));
+    let weights = run.config.pretrained.as_ref().map(|name| format!("{}: ", terminal::line(name)));
+    let weights = weights.unwrap_or_default();
+    let init = init.as_ref().map_or(String::new(), |init| format!("init    {weights}{}\n", init.summary()));
     let device = device::name(*device);
     let processes = match run.world.size() {
         1 => String::new(),

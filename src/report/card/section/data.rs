@@ -61,6 +61,10 @@ fn preprocessing(card: &Card) -> String {
             "each channel is standardized with the mean and standard deviation of the training set"
                 .to_string()
         }
+        (PreprocessingKind::FixedChannels, _) => {
+            "each channel is normalized with the fixed mean and standard deviation of the option `normalization`"
+                .to_string()
+        }
     };
     let fill = preprocessing.fill.as_ref().map(|_| {
         format!(

@@ -1,7 +1,7 @@
 //! Model details: architecture, training, file and authors.
 
 use crate::evaluate::numbers::thousands;
-use crate::options::{Config, ModelChoice};
+use crate::options::{Config, ModelChoice, portable};
 use crate::report::card::Card;
 use crate::report::card::markdown::{code, plain, table};
 
@@ -26,6 +26,7 @@ const COVERED_ELSEWHERE: &[&str] = &[
     "model",
     "model_options",
     "init",
+    "pretrained",
     "epochs",
     "batch_size",
     "lr",
@@ -80,6 +81,9 @@ fn architecture(config: &Config) -> String {
 }
 
 fn initialization(config: &Config) -> String {
+    if let Some(name) = &config.pretrained {
+        return format!("pretrained weights {}; seed {}", code(&portable("pretrained", name)), config.seed);
+    }
     let file = match (&config.init, ModelChoice::of(&config.model)) {
         (Some(file), _) => file.as_path(),
         (None, ModelChoice::File(file)) => file,

@@ -134,7 +134,7 @@ fn group_limits(card: &Card, report: &GroupReport) -> Vec<String> {
 
 fn initial_weights(card: &Card) -> Option<String> {
     let is_file = matches!(ModelChoice::of(&card.config.model), ModelChoice::File(_));
-    (card.config.init.is_some() || is_file).then(|| {
+    (card.config.init.is_some() || card.config.pretrained.is_some() || is_file).then(|| {
         "Training started from the weights of another file. Their training data and license are not known."
             .to_string()
     })

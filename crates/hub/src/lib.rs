@@ -1,0 +1,98 @@
+//! Files of models on the Hugging Face hub, in the cache that `huggingface_hub` for Python uses too. Needs no libtorch.
+//!
+//! [`Settings`] has the endpoint, the cache and the access token, by default from the environment variables of `huggingface_hub`.
+//! [`Hub::file`] returns the path of a file in the cache, after downloading it if necessary.
+
+mod cache;
+mod client;
+mod download;
+mod error;
+mod model_id;
+mod problem;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod url;
+
+use std::path::PathBuf;
+
+use cache::ModelCache;
+use client::{Answer, Client};
+pub use error::{Error, Result};
+pub use model_id::{ModelId, is_commit};
+pub use settings::{ENDPOINT, Settings};
+
+/// The hub.
+#[derive(Debug)]
+pub struct Hub {
+    settings: Settings,
+    client: Client,
+}
+
+/// A file at a commit of a model's repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The commit to which the revision refers: 40 hexadecimal digits.
+    pub commit: String,
+    /// The path in the cache; none if the repository has no such file.
+    pub path: Option<PathBuf>,
+}
+
+/// The progress of a download.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The name of the file.
+    pub file: &'a str,
+    /// The bytes on disk, including those of an earlier, interrupted download.
+    pub received: u64,
+    /// The size of the file in bytes, if the server has sent it.
+    pub total: Option<u64>,
+}
+
+impl Hub {
+    /// The hub with these settings.
+    ///
+    /// # Errors
+    /// A file of certificates (`SSL_CERT_FILE`) that cannot be read.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let client = Client::new(&settings)?;
+        Ok(Hub { settings, client })
+    }
+
+    /// The path of a file of a model. A revision that is a commit is not requested again once the file is in the cache; for
+    /// a branch or a tag, the server is asked for the current commit. Without a network, the cached commit is used.
+    ///
+    /// # Errors
+    /// A model or revision that does not exist or requires access, an unreachable server, a download that ends early or has
+    /// the wrong SHA-256, and a cache that cannot be written.
+    pub fn file(&self, id: &ModelId, name: &str, progress: &mut dyn FnMut(Progress)) -> Result<Found> {
+        let cache = ModelCache::new(&self.settings.cache, id);
+        let known = cache.commit(id.revision());
+        let cached = known.clone().and_then(|commit| cache.lookup(&commit, name));
+        if let (Some(found), true) = (&cached, is_commit(id.revision())) {
+            return Ok(found.clone());
+        }
+        if self.settings.offline {
+            return cached.ok_or_else(|| problem::offline(id, name, &self.settings.cache));
+        }
+        match self.client.look_up(id, name) {
+            Ok(Answer::File(file)) => {
+                let path = download::fetch(&self.client, &cache, id, &file, progress)?;
+                Ok(Found { commit: file.commit, path: Some(path) })
+            }
+            Ok(Answer::Missing { commit }) => {
+                cache.mark_missing(&commit, name)?;
+                cache.set_commit(id.revision(), &commit)?;
+                Ok(Found { commit, path: None })
+            }
+            Err(error @ Error::Network(_)) => match cached {
+                Some(found) => {
+                    tracing::warn!("{error}; using the copy of commit {} in the cache", found.commit);
+                    Ok(found)
+                }
+                None => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Messages of errors: the cause and a remedy.
+
+use std::path::Path;
+
+use cresset_data::error::Error as DataError;
+use cresset_data::terminal;
+
+use crate::error::Error;
+use crate::model_id::ModelId;
+use crate::settings::Settings;
+use crate::url::{origin, url_path};
+
+fn usage(problem: String) -> Error {
+    DataError::Usage(problem).into()
+}
+
+/// The cache lacks a file, and the network must not be used.
+pub fn offline(id: &ModelId, name: &str, cache: &Path) -> Error {
+    usage(format!(
+        "{name} of `{id}` is not in the cache {}, and HF_HUB_OFFLINE is set; unset it to download the file, or pass the path of \
+         a folder with config.json and model.safetensors",
+        terminal::path(cache)
+    ))
+}
+
+/// The server does not know the model.
+pub fn no_model(id: &ModelId, name: &str, settings: &Settings) -> Error {
+    usage(format!(
+        "{} has no model `{}` (HTTP 404 for {}); check the spelling of the name",
+        settings.endpoint,
+        id.name(),
+        url_path(id, name)
+    ))
+}
+
+/// The model has no such revision.
+pub fn no_revision(id: &ModelId, name: &str, settings: &Settings) -> Error {
+    usage(format!(
+        "the model `{}` has no revision `{}` (HTTP 404 for {} at {}); check the branch, tag or commit after `@`",
+        id.name(),
+        id.revision(),
+        url_path(id, name),
+        settings.endpoint
+    ))
+}
+
+/// The server requires a token, or the token has no access.
+pub fn no_access(id: &ModelId, status: u16, is_gated: bool, settings: &Settings) -> Error {
+    let Settings { endpoint, token, token_file, .. } = settings;
+    let page = format!("{endpoint}/{}", id.name());
+    let reason = match (is_gated, token) {
+        (true, _) => format!("access to it must be requested on {page}"),
+        (false, None) => "there is no public model of this name: it is misspelled, or private".to_string(),
+        (false, Some(_)) => "the access token is invalid or has no access to it".to_string(),
+    };
+    usage(format!(
+        "cannot download `{id}` (HTTP {status}): {reason}. For a gated or private model, put an access token, created at \
+         {endpoint}/settings/tokens, into the variable HF_TOKEN or the file {}",
+        terminal::path(token_file)
+    ))
+}
+
+/// The server cannot be reached.
+pub fn unreachable(url: &str, reason: &str) -> Error {
+    Error::Network(format!(
+        "cannot reach {}: {reason}. Check the network connection, and HTTPS_PROXY behind a proxy; on a machine without a \
+         network, pass the path of a folder with config.json and model.safetensors",
+        origin(url)
+    ))
+}
+
+/// The server answered with something else than the file.
+pub fn unexpected(url: &str, problem: &str) -> Error {
+    Error::Network(format!(
+        "{}: {problem}; try again later, or check HF_ENDPOINT",
+        url.split('?').next().unwrap_or(url)
+    ))
+}

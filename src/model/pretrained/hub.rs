@@ -1,0 +1,41 @@
+//! Files of models of the Hugging Face hub.
+
+use cresset_hub::{Hub, ModelId, Progress, Settings};
+
+use super::{CONFIG, Download, HUB, PRETRAINED, Pretrained, PretrainedConfig, WEIGHTS};
+use crate::error::{Error, Result, did_you_mean};
+
+/// Finds the files of a model, in the cache or on the server. All are of the same commit.
+pub fn resolve(id: &str, progress: &mut dyn FnMut(Download)) -> Result<Pretrained> {
+    let model: ModelId = id.parse().map_err(|problem| {
+        Error::Usage(format!("`{id}` is no model of the Hugging Face hub and no local path: {problem}"))
+    })?;
+    files(&model, progress).map_err(|error| match error {
+        Error::Usage(problem) => {
+            let known = PRETRAINED.iter().map(|known| known.name).filter(|known| *known != model.name());
+            let hint = did_you_mean(model.name(), known).unwrap_or_default();
+            Error::Usage(format!("{problem}{hint}"))
+        }
+        other => other,
+    })
+}
+
+fn files(model: &ModelId, progress: &mut dyn FnMut(Download)) -> Result<Pretrained> {
+    let hub = Hub::new(Settings::from_environment()?)?;
+    let mut report =
+        |Progress { file, received, total }: Progress| progress(Download { file, received, total });
+    let config = hub.file(model, CONFIG, &mut report)?;
+    let model = model.at(&config.commit);
+    let name = format!("{HUB}{model}");
+    for file in WEIGHTS {
+        if let Some(weights) = hub.file(&model, file, &mut report)?.path {
+            let config = config.path.as_deref().map(PretrainedConfig::read).transpose()?;
+            return Ok(Pretrained { name, weights, config });
+        }
+    }
+    Err(Error::Usage(format!(
+        "the model `{}` has no {}; only weights in these files can be loaded",
+        model.name(),
+        WEIGHTS.join(" or ")
+    )))
+}

@@ -1,0 +1,121 @@
+//! Pretrained weights by name: models of the Hugging Face hub, and local files and folders.
+//!
+//! [`resolve`] finds the files of a name, after downloading them if necessary, and reads how the weights were trained.
+
+mod config;
+#[cfg(feature = "hub")]
+mod hub;
+mod registry;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+pub use config::PretrainedConfig;
+pub use registry::{PRETRAINED, PretrainedModel};
+pub(crate) use source::is_revision_of;
+pub use source::{HUB, Source};
+
+/// The names of the file with the configuration, and of the files with weights, in order of preference.
+const CONFIG: &str = "config.json";
+const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+
+/// Pretrained weights on this machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pretrained {
+    /// The name that always means the same weights: `hf:NAME@COMMIT` for a model of the hub, else the path.
+    pub name: String,
+    /// The file with the weights.
+    pub weights: PathBuf,
+    /// The configuration next to the weights, if there is one.
+    pub config: Option<PretrainedConfig>,
+}
+
+/// The progress of a download.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Download<'a> {
+    /// The name of the file.
+    pub file: &'a str,
+    /// The bytes on disk, including those of an earlier, interrupted download.
+    pub received: u64,
+    /// The size of the file in bytes, if it is known.
+    pub total: Option<u64>,
+}
+
+/// Finds the files of a name. Those of a model of the hub are downloaded into its cache if they are not there; `progress` is called
+/// after each part.
+///
+/// ```
+/// use cresset::model::pretrained;
+/// # use cresset::model::weights::safetensors;
+/// # use std::collections::HashMap;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// # safetensors::write(&folder.join("model.safetensors"), &[("a".to_string(), &tch::Tensor::from(1f32))], HashMap::new())?;
+/// std::fs::write(folder.join("config.json"), r#"{ "architecture": "resnet18" }"#).unwrap();
+/// let found = pretrained::resolve(folder.to_str().unwrap(), &mut |_| {})?;
+/// assert_eq!(found.weights, folder.join("model.safetensors"));
+/// assert_eq!(found.config.unwrap().architecture.as_deref(), Some("resnet18"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
+/// # Errors
+/// A name that is neither a path nor a model of the hub, files that are missing or damaged, and failed downloads.
+pub fn resolve(name: &str, progress: &mut dyn FnMut(Download)) -> Result<Pretrained> {
+    match Source::of(name) {
+        Source::Local(path) => local(name, &path),
+        #[cfg(feature = "hub")]
+        Source::Hub(id) => hub::resolve(id, progress),
+        #[cfg(not(feature = "hub"))]
+        Source::Hub(id) => {
+            let _ = progress;
+            Err(Error::Usage(format!(
+                "`{id}` is a model of the Hugging Face hub, and this program was built without the feature `hub`; download {CONFIG} \
+                 and {} into a folder, and pass its path",
+                WEIGHTS[0]
+            )))
+        }
+    }
+}
+
+/// The files of a folder, or a single file of weights.
+fn local(name: &str, path: &Path) -> Result<Pretrained> {
+    if !path.exists() {
+        return Err(Error::artifact(path, "there is no such file or folder of pretrained weights"));
+    }
+    if !path.is_dir() {
+        return Ok(Pretrained { name: name.to_string(), weights: path.to_path_buf(), config: None });
+    }
+    let weights = WEIGHTS.iter().map(|name| path.join(name)).find(|file| file.is_file());
+    let Some(weights) = weights else {
+        let problem = format!("the folder has no {}", WEIGHTS.join(" or "));
+        return Err(Error::artifact(path, problem));
+    };
+    let config = path.join(CONFIG);
+    let config = config.is_file().then(|| PretrainedConfig::read(&config)).transpose()?;
+    Ok(Pretrained { name: name.to_string(), weights, config })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_needs_weights_and_a_file_needs_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let find = |path: &Path| resolve(path.to_str().unwrap(), &mut |_| {});
+        let says = |path: &Path| find(path).unwrap_err().to_string();
+        assert!(says(folder.path()).contains("no model.safetensors or pytorch_model.bin"));
+        let (old, new) = (folder.path().join(WEIGHTS[1]), folder.path().join(WEIGHTS[0]));
+        std::fs::write(&old, "").unwrap();
+        assert_eq!(find(folder.path()).unwrap().weights, old);
+        std::fs::write(&new, "").unwrap();
+        let found = find(folder.path()).unwrap();
+        assert_eq!((found.weights, found.config), (new.clone(), None));
+        assert_eq!(find(&new).unwrap().weights, new);
+        std::fs::write(folder.path().join(CONFIG), "{ \"architecture\" 1 }").unwrap();
+        assert!(says(folder.path()).contains("config.json: the configuration is not valid JSON"));
+        assert!(says(&folder.path().join("none.pth")).contains("no such file or folder"));
+    }
+}

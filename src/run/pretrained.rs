@@ -1,0 +1,99 @@
+//! The options that pretrained weights determine.
+
+use super::RunFolder;
+use crate::data::options::ImageSize;
+use crate::distributed::World;
+use crate::error::{Error, Result};
+use crate::model::pretrained::{self, Download};
+use crate::options::Config;
+
+/// Finds the pretrained weights of `config`, after downloading them if necessary, and returns the options with their exact revision.
+/// The model, the image size and the normalization are those of the weights where `config` has the defaults. Options without
+/// pretrained weights are unchanged. `progress` is called after each part of a download.
+///
+/// [`start`](super::start) does the same without progress.
+///
+/// ```
+/// use cresset::prelude::*;
+/// use cresset::run;
+/// # use cresset::model::weights::safetensors;
+/// # use std::collections::HashMap;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// # safetensors::write(&folder.join("model.safetensors"), &[("a".to_string(), &tch::Tensor::from(1f32))], HashMap::new())?;
+/// # let text = r#"{ "architecture": "resnet18", "input_size": [3, 96, 96], "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2] }"#;
+/// # std::fs::write(folder.join("config.json"), text).unwrap();
+/// let config = Config { pretrained: Some(folder.to_str().unwrap().into()), ..Config::default() };
+/// let config = run::resolve_pretrained(&config, &mut |download| println!("{}", download.received))?;
+/// assert_eq!(config.model, "resnet18");
+/// assert!(config.to_toml().contains("image_size = \"96x96\""));
+/// assert_eq!(config.normalization.unwrap().to_string(), "0.5,0.5,0.5/0.2,0.2,0.2");
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
+/// # Errors
+/// Weights that cannot be found or downloaded, weights of an unknown architecture, and `init` besides `pretrained`.
+pub fn resolve_pretrained(config: &Config, progress: &mut dyn FnMut(Download)) -> Result<Config> {
+    let Some(name) = &config.pretrained else { return Ok(config.clone()) };
+    if config.init.is_some() {
+        let problem = "--pretrained and --init both initialize the weights; use only one of them";
+        return Err(Error::Usage(problem.to_string()));
+    }
+    let found = pretrained::resolve(name, progress)?;
+    let mut config = Config { pretrained: Some(found.name), ..config.clone() };
+    let Some(described) = found.config else { return Ok(config) };
+    if config.model == Config::default().model
+        && let Some(model) = described.model()?
+    {
+        config.model = model.to_string();
+    }
+    if let (ImageSize::Auto, Some([_, height, width])) = (config.reading.image_size, described.input_size) {
+        let size = format!("{height}x{width}").parse();
+        config.reading.image_size = size.map_err(|problem| {
+            let weights = name.as_str();
+            Error::Usage(format!(
+                "the image size of `{weights}` is {height}x{width}: {problem}; set --image-size"
+            ))
+        })?;
+    }
+    config.normalization = config.normalization.or(described.normalization);
+    Ok(config)
+}
+
+/// As [`resolve_pretrained`], on all ranks of `world` with the revision that rank 0 finds. `progress` is only called on rank 0.
+///
+/// # Errors
+/// Those of [`resolve_pretrained`].
+pub fn resolve_pretrained_on(
+    config: &Config,
+    world: &World,
+    progress: &mut dyn FnMut(Download),
+) -> Result<Config> {
+    if config.pretrained.is_none() {
+        return Ok(config.clone());
+    }
+    let name = world
+        .broadcast_result(|| Ok(resolve_pretrained(config, progress)?.pretrained.unwrap_or_default()))?;
+    resolve_pretrained(&Config { pretrained: Some(name), ..config.clone() }, &mut |_| {})
+}
+
+/// The options with those that the weights determined at the start of the run, for a run that resumes with its first options.
+/// Nothing is downloaded.
+pub(super) fn with_stored_pretrained(config: &Config, folder: &RunFolder) -> Result<Config> {
+    let Some(name) = &config.pretrained else { return Ok(config.clone()) };
+    let begun = Config::read(&folder.config_file())?;
+    // Otherwise the weights are others, which resuming refuses.
+    if !begun.pretrained.as_ref().is_some_and(|known| pretrained::is_revision_of(known, name)) {
+        return Ok(config.clone());
+    }
+    let mut config = Config { pretrained: begun.pretrained, ..config.clone() };
+    if config.model == Config::default().model {
+        config.model = begun.model;
+    }
+    if config.reading.image_size == ImageSize::Auto {
+        config.reading.image_size = begun.reading.image_size;
+    }
+    config.normalization = config.normalization.or(begun.normalization);
+    Ok(config)
+}
