@@ -63,6 +63,16 @@ pub fn resolve_pretrained(config: &Config, progress: &mut dyn FnMut(Download)) -
 
 /// As [`resolve_pretrained`], on all ranks of `world` with the revision that rank 0 finds. `progress` is only called on rank 0.
 ///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run;
+///
+/// let config = run::resolve_pretrained_on(&Config::default(), &World::alone(), &mut |_| {})?;
+/// assert_eq!(config, Config::default());
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
 /// # Errors
 /// Those of [`resolve_pretrained`].
 pub fn resolve_pretrained_on(

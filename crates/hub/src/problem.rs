@@ -62,8 +62,12 @@ pub fn no_access(id: &ModelId, status: u16, is_gated: bool, settings: &Settings)
 
 /// The server cannot be reached.
 pub fn unreachable(url: &str, reason: &str) -> Error {
+    let check = match reason.contains("certificate") {
+        true => "Set SSL_CERT_FILE to the certificates of the server or of the proxy",
+        false => "Check the network connection, and HTTPS_PROXY behind a proxy",
+    };
     Error::Network(format!(
-        "cannot reach {}: {reason}. Check the network connection, and HTTPS_PROXY behind a proxy; on a machine without a \
+        "cannot reach {}: {reason}. {check}; on a machine without a \
          network, pass the path of a folder with config.json and model.safetensors",
         origin(url)
     ))

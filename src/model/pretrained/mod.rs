@@ -21,6 +21,15 @@ const CONFIG: &str = "config.json";
 const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
 /// Pretrained weights on this machine.
+///
+/// ```no_run
+/// use cresset::model::{pretrained, weights};
+///
+/// let found = pretrained::resolve("timm/resnet18.a1_in1k", &mut |_| {})?;
+/// assert!(found.name.starts_with("hf:timm/resnet18.a1_in1k@"));
+/// assert!(weights::read(&found.weights)?.contains_key("conv1.weight"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pretrained {
     /// The name that always means the same weights: `hf:NAME@COMMIT` for a model of the hub, else the path.
@@ -32,6 +41,14 @@ pub struct Pretrained {
 }
 
 /// The progress of a download.
+///
+/// ```
+/// use cresset::model::pretrained::Download;
+///
+/// let show = |download: Download| format!("{}: {} bytes", download.file, download.received);
+/// let download = Download { file: "model.safetensors", received: 1024, total: Some(46_807_446) };
+/// assert_eq!(show(download), "model.safetensors: 1024 bytes");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Download<'a> {
     /// The name of the file.
