@@ -130,6 +130,10 @@ fn the_checks_end_in_time_and_the_rest_is_not_run() {
 #[test]
 fn each_check_says_that_there_is_no_gpu() {
     let kit = FakeKit::new("");
+    // Output of an earlier run.
+    std::fs::create_dir(kit.path("result")).unwrap();
+    std::fs::write(kit.path("result/17-speed-digits.txt"), "| digits | cresset | 1 (1–1) | 9 (9–9) | | |\n")
+        .unwrap();
     let output = kit.run(&[]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let rows = rows(&kit.path("result"));
@@ -137,6 +141,7 @@ fn each_check_says_that_there_is_no_gpu() {
     assert!(rows.iter().all(|row| row[1] == "no GPU"), "{rows:?}");
     let table = std::fs::read_to_string(kit.path("result/gpu-check.md")).unwrap();
     assert!(table.contains("no GPU: there is no NVIDIA driver on this machine"), "{table}");
+    assert!(!table.contains("| digits |"), "{table}");
 }
 
 #[test]
