@@ -14,7 +14,7 @@ const OPTIONS: &[NumberOption] = &[NumberOption::dropout(0.), NumberOption::drop
 
 /// ConvNeXt-Atto.
 pub const ATTO: Architecture = Architecture {
-    name: "convnext_atto",
+    name: ATTO_FORM.name,
     summary: "ConvNeXt-Atto (timm)",
     options: OPTIONS,
     build: |path, task, options| ATTO_FORM.network(path, task, options),
@@ -22,7 +22,7 @@ pub const ATTO: Architecture = Architecture {
 
 /// ConvNeXt-Femto.
 pub const FEMTO: Architecture = Architecture {
-    name: "convnext_femto",
+    name: FEMTO_FORM.name,
     summary: "ConvNeXt-Femto (timm)",
     options: OPTIONS,
     build: |path, task, options| FEMTO_FORM.network(path, task, options),
@@ -30,7 +30,7 @@ pub const FEMTO: Architecture = Architecture {
 
 /// ConvNeXt-Nano.
 pub const NANO: Architecture = Architecture {
-    name: "convnext_nano",
+    name: NANO_FORM.name,
     summary: "ConvNeXt-Nano (timm)",
     options: OPTIONS,
     build: |path, task, options| NANO_FORM.network(path, task, options),
@@ -38,7 +38,7 @@ pub const NANO: Architecture = Architecture {
 
 /// ConvNeXt-Tiny.
 pub const TINY: Architecture = Architecture {
-    name: "convnext_tiny",
+    name: TINY_FORM.name,
     summary: "ConvNeXt-Tiny (timm)",
     options: OPTIONS,
     build: |path, task, options| TINY_FORM.network(path, task, options),
@@ -46,7 +46,7 @@ pub const TINY: Architecture = Architecture {
 
 /// ConvNeXt-Small.
 pub const SMALL: Architecture = Architecture {
-    name: "convnext_small",
+    name: SMALL_FORM.name,
     summary: "ConvNeXt-Small (timm)",
     options: OPTIONS,
     build: |path, task, options| SMALL_FORM.network(path, task, options),
@@ -54,7 +54,7 @@ pub const SMALL: Architecture = Architecture {
 
 /// ConvNeXt-Base.
 pub const BASE: Architecture = Architecture {
-    name: "convnext_base",
+    name: BASE_FORM.name,
     summary: "ConvNeXt-Base (timm)",
     options: OPTIONS,
     build: |path, task, options| BASE_FORM.network(path, task, options),

@@ -3,11 +3,11 @@
 
 use tch::nn;
 
-use super::{Architecture, NumberOption, Options, image, rates};
+use super::{Architecture, NumberOption, Options, image, normalized, rates};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
-    BatchNorm2d, Convolution, Dropout, Flatten, GlobalAverage, Linear, Relu, Sequential, StochasticDepth,
+    Convolution, Dropout, Flatten, GlobalAverage, Linear, Relu, Sequential, StochasticDepth,
 };
 
 /// MobileNetV4-Conv-Small.
@@ -125,11 +125,4 @@ impl Block {
             }
         }
     }
-}
-
-/// A convolution and batch normalization with these names.
-fn normalized(path: &nn::Path, conv: &str, norm: &str, convolution: Convolution, outputs: i64) -> Sequential {
-    Sequential::default()
-        .then(conv, convolution.make_he(&(path / conv)))
-        .then(norm, BatchNorm2d::new(&(path / norm), outputs))
 }

@@ -28,7 +28,7 @@ mod vit_timm;
 use tch::nn;
 
 use super::Task;
-use super::layer::{Sequential, ZeroPad};
+use super::layer::{BatchNorm2d, Convolution, Sequential, ZeroPad};
 use crate::error::{Error, Result, did_you_mean};
 pub(crate) use cresset_options::number::{NumberOption, Options};
 
@@ -137,6 +137,13 @@ impl Architecture {
             .map_err(Error::Usage)?;
         (self.build)(path, task, &options)
     }
+}
+
+/// A convolution with He initialization and batch normalization, with these names.
+fn normalized(path: &nn::Path, conv: &str, norm: &str, convolution: Convolution, outputs: i64) -> Sequential {
+    Sequential::default()
+        .then(conv, convolution.make_he(&(path / conv)))
+        .then(norm, BatchNorm2d::new(&(path / norm), outputs))
 }
 
 /// Channels, height and width of the input images.

@@ -3,12 +3,11 @@
 
 use tch::nn;
 
-use super::{Architecture, NumberOption, Options, image, rates};
+use super::{Architecture, NumberOption, Options, image, normalized, rates};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
-    Activation, BatchNorm2d, Convolution, Dropout, Flatten, GlobalAverage, Linear, Relu, Sequential,
-    StochasticDepth,
+    Activation, Convolution, Dropout, Flatten, GlobalAverage, Linear, Relu, Sequential, StochasticDepth,
 };
 
 const OPTIONS: &[NumberOption] = &[NumberOption::dropout(0.), NumberOption::drop_path(0.)];
@@ -56,7 +55,7 @@ impl Form {
     fn network(&self, path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
         let [inputs, ..] = image(task, self.name)?;
         let stem =
-            normalized(&(path / "stem"), Convolution::new(inputs, 32, 3).stride(2), 32).then("act", Relu);
+            convolved(&(path / "stem"), Convolution::new(inputs, 32, 3).stride(2), 32).then("act", Relu);
         let mut layers = Sequential::default().then("stem", stem);
         let depth = self.stages.iter().map(|(blocks, _)| blocks).sum();
         let mut rates = rates(options.number("drop_path"), depth).into_iter();
@@ -86,30 +85,28 @@ impl Form {
     /// the channels of the input, and a 1×1 convolution.
     fn block(&self, path: &nn::Path, inputs: i64, width: i64, stride: i64, rate: f64) -> Sequential {
         let grouped = Convolution::new(width, width, 3).groups(width / self.group).stride(stride);
-        let first = normalized(&(path / "conv1"), Convolution::new(inputs, width, 1), width);
-        let second = normalized(&(path / "conv2"), grouped, width);
+        let first = convolved(&(path / "conv1"), Convolution::new(inputs, width, 1), width);
+        let second = convolved(&(path / "conv2"), grouped, width);
         let mut body = Sequential::default()
             .then("conv1", first.then("act", Relu))
             .then("conv2", second.then("act", Relu))
             .then_gate(squeeze(&(path / "se"), width, (inputs as f64 * 0.25).round() as i64))
-            .then("conv3", normalized(&(path / "conv3"), Convolution::new(width, width, 1), width));
+            .then("conv3", convolved(&(path / "conv3"), Convolution::new(width, width, 1), width));
         if rate > 0. {
             body = body.then("drop_path", StochasticDepth::new(rate, 4));
         }
         let mut shortcut = Sequential::default();
         if stride != 1 || inputs != width {
             let projection = Convolution::new(inputs, width, 1).stride(stride);
-            shortcut = shortcut.then("downsample", normalized(&(path / "downsample"), projection, width));
+            shortcut = shortcut.then("downsample", convolved(&(path / "downsample"), projection, width));
         }
         Sequential::default().then_sum(body, shortcut).then("act3", Relu)
     }
 }
 
-/// A convolution with batch normalization.
-fn normalized(path: &nn::Path, convolution: Convolution, outputs: i64) -> Sequential {
-    Sequential::default()
-        .then("conv", convolution.make_he(&(path / "conv")))
-        .then("bn", BatchNorm2d::new(&(path / "bn"), outputs))
+/// A convolution with batch normalization, with the names of timm's `ConvNormAct`.
+fn convolved(path: &nn::Path, convolution: Convolution, outputs: i64) -> Sequential {
+    normalized(path, "conv", "bn", convolution, outputs)
 }
 
 /// Squeeze-and-excitation (Hu et al., 2018).

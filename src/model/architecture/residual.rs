@@ -5,7 +5,7 @@
 
 use tch::nn;
 
-use super::{NumberOption, Options, image};
+use super::{NumberOption, Options, image, normalized};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
@@ -62,8 +62,7 @@ impl Block {
         for (index, (kernel, stride, outputs)) in (1..).zip(&convolutions) {
             let (conv, bn) = (format!("conv{index}"), format!("bn{index}"));
             let convolution = Convolution::new(inputs, *outputs, *kernel).stride(*stride);
-            layers = layers.then(&conv, convolution.make_he(&(path / &conv)));
-            layers = layers.then(&bn, BatchNorm2d::new(&(path / &bn), *outputs));
+            layers = layers.then_all(normalized(path, &conv, &bn, convolution, *outputs));
             if index < convolutions.len() {
                 layers = layers.then("relu", Relu);
             }
@@ -85,9 +84,7 @@ impl Block {
             // In variant D, the first place is that of the pooling, even if there is none.
             let (conv, bn) = if is_d { ("1", "2") } else { ("0", "1") };
             let convolution = Convolution::new(inputs, outputs, 1).stride(if is_d { 1 } else { stride });
-            projection = projection
-                .then(conv, convolution.make_he(&(&at / conv)))
-                .then(bn, BatchNorm2d::new(&(&at / bn), outputs));
+            projection = projection.then_all(normalized(&at, conv, bn, convolution, outputs));
             shortcut = shortcut.then("downsample", projection);
         }
         let body = self.body(path, inputs, channels, stride);

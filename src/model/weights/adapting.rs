@@ -10,8 +10,8 @@ use crate::model::{Network, Tensors};
 /// `efficientnet_pytorch`, and position embeddings of another number of patches, which are interpolated. The others are
 /// unchanged.
 pub fn adapt(mut file: Tensors, network: &Network) -> Tensors {
-    file = efficientnet::renamed(file, &network.state());
     let model = network.state();
+    file = efficientnet::renamed(file, &model);
     for (name, grid) in network.position_grids() {
         let below = format!(".{name}");
         let fits = |(in_file, _): &(&String, &mut Tensor)| **in_file == name || in_file.ends_with(&below);
