@@ -7,34 +7,28 @@ use sha2::{Digest, Sha256};
 
 /// The sources that are compiled as one file (a unity build): parsing libtorch's headers takes 5 to 12 s, ten times as long as
 /// the rest of a source file, so sources that need the same headers share them. They also share their anonymous namespaces.
-const UNITS: [(&str, &[&str]); 3] = [
+const UNITS: [(&str, &[&str]); 2] = [
     (
         "torchscript",
         &[
+            "api/autocast",
             "api/conforming",
             "api/cutting",
             "api/freezing",
+            "api/gradients",
             "api/graph",
+            "api/memory",
             "api/model_file",
             "api/operations",
+            "api/optimizer",
             "api/quantization",
+            "api/random",
             "api/recording",
             "api/script",
-            "kernels/compiled",
-            "kernels/linear_chains",
-        ],
-    ),
-    ("autograd", &["kernels/convolution", "kernels/lstm", "kernels/norm"]),
-    (
-        "tensors",
-        &[
-            "api/autocast",
-            "api/gradients",
-            "api/memory",
-            "api/optimizer",
-            "api/random",
             "kernels/adam",
             "kernels/allocator",
+            "kernels/compiled",
+            "kernels/linear_chains",
             "kernels/packed_layers",
             "kernels/perceptron",
             "kernels/product",
@@ -42,6 +36,7 @@ const UNITS: [(&str, &[&str]); 3] = [
             "kernels/tally",
         ],
     ),
+    ("autograd", &["kernels/convolution", "kernels/lstm", "kernels/norm"]),
 ];
 
 /// The source files of the feature `distributed`, which share a unit with "autograd".
