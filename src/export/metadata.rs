@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Variant;
-use crate::data::image::Channels;
+use crate::data::image::{Channels, Decoding};
 use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
 use crate::error::{Error, quoted};
 use crate::evaluate::numbers;
@@ -101,9 +101,10 @@ pub struct InputDescription {
     pub dtypes: Vec<String>,
     /// The range of raw values, if known.
     pub value_range: Option<ValueRange>,
-    /// The bit depth of 16-bit images, if the model was trained on such images.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub depth: Option<u8>,
+    /// How images are decoded and resized: the bit depth of 16-bit images, if the model was trained on such images, the filter,
+    /// and the size of the center crop.
+    #[serde(flatten)]
+    pub decoding: Decoding,
     /// The handling of images of another size.
     #[serde(default)]
     pub sizing: Sizing,
@@ -119,8 +120,9 @@ pub enum Sizing {
     /// They are rejected.
     #[default]
     Refused,
-    /// As in training: a center crop to the model's aspect ratio, then an antialiased bilinear resize (triangle filter).
-    MiddleBilinear,
+    /// As in training: a center crop to the model's aspect ratio, then an antialiased resize, as [`InputDescription::decoding`] says.
+    #[serde(rename = "middle-bilinear")]
+    CenterCrop,
 }
 
 /// Validation and test metrics of the exported weights.
@@ -303,8 +305,8 @@ impl Metadata {
                 shape: dataset.shape.clone(),
                 dtypes: ["uint8", "float32"].map(str::to_string).to_vec(),
                 value_range: dataset.range,
-                depth: dataset.depth,
-                sizing: Channels::of(&dataset.shape).map_or(Sizing::Refused, |_| Sizing::MiddleBilinear),
+                decoding: dataset.decoding,
+                sizing: Channels::of(&dataset.shape).map_or(Sizing::Refused, |_| Sizing::CenterCrop),
                 table: dataset.table.clone(),
             },
             variant: Variant::default(),

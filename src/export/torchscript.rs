@@ -73,7 +73,8 @@ fn pixels(range: ValueRange) -> String {
 /// Adds preprocessing, dtype and class names to the class of a network for export. [`torchscript`] has an example.
 pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) -> impl Fn(Class) -> Class {
     |class| {
-        let class = class.child("preprocess", preprocessing.script()).int(DTYPE, FLOAT32);
+        let class =
+            class.child("preprocess", preprocessing.script(metadata.input.decoding)).int(DTYPE, FLOAT32);
         class.strings("classes", &metadata.classes)
     }
 }
@@ -115,7 +116,7 @@ pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, pa
     if module.methods()?.iter().any(|method| method == "penultimate") {
         module.define(FEATURES)?;
     }
-    if let (Sizing::MiddleBilinear, Some(range)) = (metadata.input.sizing, metadata.input.value_range) {
+    if let (Sizing::CenterCrop, Some(range)) = (metadata.input.sizing, metadata.input.value_range) {
         module.define(&pixels(range))?;
     }
     module.set_training(false)?;

@@ -277,7 +277,7 @@ impl<'a> CorrectionExamples<'a> {
         let values = match (input, image) {
             (CorrectedInput::Values(values), _) => values.clone(),
             (CorrectedInput::Image(_), Some(path)) => {
-                let reader = image::InputReader::new(shape, range)?.with_depth(self.dataset.depth);
+                let reader = image::InputReader::new(shape, range)?.with_decoding(self.dataset.decoding);
                 image::read_by(reader, path).map_err(|error| error.to_string())?
             }
             (CorrectedInput::Image(name), None) => return Err(format!("there is no image {}", quoted(name))),
@@ -384,6 +384,7 @@ pub(crate) fn own_rows(rows: &[i64], corrections: Option<&Corrections>) -> Vec<i
 mod tests {
     use super::*;
     use crate::data::InputShape;
+    use crate::data::image::Decoding;
     use crate::feedback::{Answer, FeedbackWriter, NewInput};
 
     fn dataset() -> (Dataset, Split) {
@@ -399,7 +400,7 @@ mod tests {
             table: None,
             portions: None,
             groups: None,
-            depth: None,
+            decoding: Decoding::default(),
         };
         (dataset, Split { train: vec![0, 1, 2], validation: vec![3], test: vec![] })
     }

@@ -207,6 +207,7 @@ fn scaled(values: &[f32], scales: &[f32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::image::Decoding;
     use crate::data::{InputShape, Names};
     use crate::feedback::{Answer, CorrectedInput};
 
@@ -224,7 +225,7 @@ mod tests {
             labels: (0..rows).map(|row| i64::from(row >= 40)).collect(),
             shape: InputShape(vec![2]),
             range: None,
-            depth: None,
+            decoding: Decoding::default(),
             inputs: Inputs::Floats(inputs.collect()),
             names: Names::Rows((0..rows as u64).collect()),
             table: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crate::data::image::{Channels, Fitter, ImageSource, Region, to_channels_first};
+use crate::data::image::{Channels, Decoding, Fitter, ImageSource, Region, to_channels_first};
 use crate::data::parallel::OrderedMap;
 use crate::data::{Dataset, Inputs, Names};
 use crate::error::{Error, Result};
@@ -40,7 +40,7 @@ pub struct EncodedExamples {
     pub(super) channels: Channels,
     pub(super) height: u32,
     pub(super) width: u32,
-    depth: Option<u8>,
+    decoding: Decoding,
     pub(super) threads: usize,
     most_bad: f64,
     /// The unreadable images found so far, with the reasons.
@@ -70,7 +70,7 @@ impl EncodedExamples {
             channels,
             height,
             width,
-            depth: dataset.depth,
+            decoding: dataset.decoding,
             threads,
             most_bad,
             bad: Mutex::default(),
@@ -79,7 +79,7 @@ impl EncodedExamples {
 
     /// A decoder for one thread.
     pub fn decoder(self: &Arc<Self>) -> Decoder {
-        let fitter = Fitter::new(self.channels, self.height, self.width).with_depth(self.depth);
+        let fitter = Fitter::new(self.channels, self.height, self.width).with_decoding(self.decoding);
         Decoder { gallery: Arc::clone(self), fitter, encoded: Vec::new(), spare: Vec::new() }
     }
 
@@ -99,11 +99,10 @@ impl EncodedExamples {
         F: Fn(Vec<u8>, &mut Decoder) -> T + Send + 'static,
     {
         let rows: Arc<[i64]> = rows.into();
-        let target = (self.height, self.width);
         let worker = || {
             let (rows, mut decoder, finish) = (Arc::clone(&rows), self.decoder(), finish());
             move |place: usize| {
-                let pixels = decoder.decode(rows[place] as usize, |size| Region::middle(size, target))?;
+                let pixels = decoder.decode(rows[place] as usize, decoder.center_crop())?;
                 Ok(finish(pixels, &mut decoder))
             }
         };
@@ -163,6 +162,11 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// The center crop of an image of (width, height).
+    pub(super) fn center_crop(&self) -> impl Fn((u32, u32)) -> Region + use<> {
+        self.fitter.center_crop()
+    }
+
     /// Decodes an image, and crops and resizes the region that `region` gives for its width and height.
     pub fn decode(&mut self, row: usize, region: impl FnOnce((u32, u32)) -> Region) -> Decoded {
         let source = &self.gallery.sources[row];

@@ -8,7 +8,6 @@ use super::collate::{BufferPool, Collator, Converter, DecodedImage, inputs};
 use super::gallery::{Decoder, EncodedExamples};
 use super::transfer::to_device;
 use super::{Batch, BatchSlice, Batches, EvaluationLoader, Pass, Sampling, TrainLoader, batch_indexes, mix};
-use crate::data::image::Region;
 use crate::data::parallel::OrderedMap;
 use crate::data::random::{Purpose, epoch_stream, stream};
 use crate::error::{Error, Result};
@@ -91,7 +90,7 @@ impl StreamLoader {
         places: Arc<[usize]>,
         pool: &BufferPool,
     ) -> OrderedMap<Decoded> {
-        let target = (self.gallery.height, self.gallery.width);
+        let width = self.gallery.width as usize;
         let worker = || {
             let (rows, order, places) = (Arc::clone(&self.rows), Arc::clone(order), Arc::clone(&places));
             let (mut decoder, augmentation) = (self.gallery.decoder(), Arc::clone(&self.augmentation));
@@ -105,13 +104,14 @@ impl StreamLoader {
                 let place = places[piece];
                 let mut generator = stream(pass.seed, Purpose::Augment, epoch_stream(pass.epoch, place));
                 let mut was_taken = false;
+                let center_crop = decoder.center_crop();
                 let region = |size| {
                     let region = augmentation.region(size, &mut generator);
                     was_taken = region.is_some();
-                    region.unwrap_or_else(|| Region::middle(size, target))
+                    region.unwrap_or_else(|| center_crop(size))
                 };
                 let values = decoder.decode(rows[order[place] as usize] as usize, region)?;
-                let mut pixels = Pixels { values, width: target.1 as usize, channels: finish.channels };
+                let mut pixels = Pixels { values, width, channels: finish.channels };
                 augmentation.change(&mut pixels, was_taken, generator);
                 Ok(finish.apply(pixels.values, &mut decoder))
             }

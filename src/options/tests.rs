@@ -20,6 +20,8 @@ fn every_option_is_among_the_entries() {
     config.reading.max_memory = Some(4.);
     config.reading.images = Some("images".into());
     config.reading.layout = Some(crate::data::options::ArrayLayout::Nhwc);
+    config.reading.interpolation = Some(crate::data::image::Interpolation::Bicubic);
+    config.reading.center_crop = Some(0.9);
     config.train_list = Some("train.txt".into());
     config.validation_list = Some("validation.txt".into());
     config.test_list = Some("test.txt".into());

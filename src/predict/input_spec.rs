@@ -9,7 +9,7 @@ use super::sources::{Job, table_jobs};
 use crate::data::column::{Column, ColumnKind};
 use crate::data::error::{Error, Location, Result, quoted};
 use crate::data::format::csv::{InputRow, RowPolicy, RowStream, RowStreamError, read_row};
-use crate::data::image::{self, Channels, InputReader};
+use crate::data::image::{self, Channels, Decoding, InputReader};
 use crate::data::unknown::UnknownCategory;
 use crate::data::{InputShape, TableLayout, ValueRange};
 
@@ -73,8 +73,8 @@ pub struct Notes {
 pub struct InputSpec {
     pub(super) shape: InputShape,
     pub(super) range: Option<ValueRange>,
-    /// The bit depth of 16-bit images, if the model was trained on such images.
-    pub(super) depth: Option<u8>,
+    /// How images are decoded and resized.
+    pub(super) decoding: Decoding,
     /// The folder of the images in lists, if given.
     pub(super) images: Option<PathBuf>,
     pub(super) layout: Arc<TableLayout>,
@@ -215,7 +215,7 @@ impl InputSpec {
     /// Creates an image reader for the model.
     fn image_reader(&self) -> std::result::Result<InputReader, String> {
         let range = self.range.unwrap_or(ValueRange { min: 0., max: 255. });
-        Ok(InputReader::new(&self.shape, range)?.with_depth(self.depth))
+        Ok(InputReader::new(&self.shape, range)?.with_decoding(self.decoding))
     }
 
     fn in_range(&self, values: Vec<f32>, location: &Location) -> Result<Vec<f32>> {

@@ -339,7 +339,9 @@ impl Classifier {
             let problem = format!("its examples are {shape}, but the model takes {expected}");
             return Err(Error::data(path, problem));
         }
-        dataset.depth = self.metadata.input.depth.or(dataset.depth);
+        let own_depth = dataset.decoding.depth;
+        dataset.decoding = self.metadata.input.decoding;
+        dataset.decoding.depth = dataset.decoding.depth.or(own_depth);
         let dataset = dataset.with_classes(&self.metadata.classes)?;
         let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -368,7 +370,7 @@ impl Classifier {
             let range = self.metadata.input.value_range.unwrap_or(ValueRange { min: 0., max: 255. });
             let reader = InputReader::new(&self.metadata.input.shape, range);
             let reader = reader.map_err(|problem| Error::data(path, problem))?;
-            let values = image::read_by(reader.with_depth(self.metadata.input.depth), path)?;
+            let values = image::read_by(reader.with_decoding(self.metadata.input.decoding), path)?;
             let values = Tensor::from_slice(&values).view([1, -1]);
             return Ok(Inputs { locations: vec![path.into()], values });
         }
@@ -444,7 +446,7 @@ impl Classifier {
         InputSpec {
             shape: input.shape.clone(),
             range: input.value_range,
-            depth: input.depth,
+            decoding: input.decoding,
             images: None,
             layout: Arc::new(self.layout()),
             allowed: self.allowed(),

@@ -296,6 +296,7 @@ impl Iterator for FolderImages {
 mod tests {
     use super::*;
     use crate::data::format::csv::RowPolicy;
+    use crate::data::image::Decoding;
     use crate::data::unknown::UnknownPolicy;
     use crate::data::{InputShape, TableLayout};
     use proptest::prelude::*;
@@ -306,7 +307,14 @@ mod tests {
         let layout = Arc::new(TableLayout::default());
         let shape = InputShape(vec![0]);
         let allowed = RowPolicy { missing: false, unknown: UnknownPolicy::Allow };
-        let spec = Arc::new(InputSpec { shape, range: None, depth: None, images: None, layout, allowed });
+        let spec = Arc::new(InputSpec {
+            shape,
+            range: None,
+            decoding: Decoding::default(),
+            images: None,
+            layout,
+            allowed,
+        });
         let below = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
         let name = |job| match job {
             Job::Image(path) => below(&path),

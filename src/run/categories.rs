@@ -74,6 +74,7 @@ mod tests {
     use super::*;
     use crate::data::Names;
     use crate::data::column::Column;
+    use crate::data::image::Decoding;
 
     fn dataset(values: &[f32]) -> Dataset {
         let category = |texts: &[&str]| ColumnKind::Category {
@@ -96,7 +97,7 @@ mod tests {
             labels: vec![0; rows],
             shape: InputShape(vec![5]),
             range: None,
-            depth: None,
+            decoding: Decoding::default(),
             inputs: Inputs::Floats(values.to_vec()),
             names: Names::Rows((0..rows as u64).collect()),
             table: Some(TableLayout { columns, width: 4, ..TableLayout::default() }),

@@ -8,7 +8,7 @@ use crate::model::pretrained::{self, Download};
 use crate::options::Config;
 
 /// Finds the pretrained weights of `config`, after downloading them if necessary, and returns the options with their exact revision.
-/// The model, the image size and the normalization are those of the weights where `config` has the defaults. Options without
+/// The model, the size, resizing and normalization of images are those of the weights where `config` has the defaults. Options without
 /// pretrained weights are unchanged. `progress` is called after each part of a download.
 ///
 /// [`start`](super::start) does the same without progress.
@@ -57,6 +57,8 @@ pub fn resolve_pretrained(config: &Config, progress: &mut dyn FnMut(Download)) -
             ))
         })?;
     }
+    config.reading.interpolation = config.reading.interpolation.or(described.interpolation);
+    config.reading.center_crop = config.reading.center_crop.or(described.center_crop);
     config.normalization = config.normalization.or(described.normalization);
     Ok(config)
 }
@@ -104,6 +106,8 @@ pub(super) fn with_stored_pretrained(config: &Config, folder: &RunFolder) -> Res
     if config.reading.image_size == ImageSize::Auto {
         config.reading.image_size = begun.reading.image_size;
     }
+    config.reading.interpolation = config.reading.interpolation.or(begun.reading.interpolation);
+    config.reading.center_crop = config.reading.center_crop.or(begun.reading.center_crop);
     config.normalization = config.normalization.or(begun.normalization);
     Ok(config)
 }

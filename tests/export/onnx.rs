@@ -6,6 +6,7 @@ use crate::support::onnx::{Bench, python};
 use crate::support::sizes::{is_larger, is_small};
 use crate::support::{largest_difference, logits_of, root, run, stderr, succeed, text, unlabelled_digits};
 use cresset::data::InputShape;
+use cresset::data::image::Decoding;
 use cresset::export::{ExportFormat, ExportedModel};
 use cresset::model::preprocessing::{Preprocessing, PreprocessingKind};
 use cresset::model::{ARCHITECTURES, Network, Task};
@@ -27,7 +28,9 @@ fn wear_in(network: &Network) {
 
 /// The network behind its preprocessing, as a run exports it.
 fn exported(folder: &Path, network: &Network, preprocessing: &Preprocessing) -> ExportedModel {
-    let mut module = network.script(&|class| class.child("preprocess", preprocessing.script())).unwrap();
+    let mut module = network
+        .script(&|class| class.child("preprocess", preprocessing.script(Decoding::default())))
+        .unwrap();
     let forward =
         "def forward(self, x: Tensor) -> Tensor:\n    return self.logits(self.preprocess.forward(x))\n";
     module.define(forward).unwrap();

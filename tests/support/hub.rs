@@ -39,6 +39,7 @@ pub struct Shelf {
 /// The servers. They end with the test process.
 pub struct Hub {
     port: u16,
+    storage: u16,
     shelf: Arc<Mutex<Shelf>>,
 }
 
@@ -59,12 +60,18 @@ impl Hub {
                 }
             });
         }
-        Hub { port, shelf }
+        Hub { port, storage, shelf }
     }
 
     /// The value of `HF_ENDPOINT`.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The value of `TORCHVISION_ENDPOINT`.
+    #[allow(dead_code, reason = "not every program of tests that includes this file needs it")]
+    pub fn torchvision_endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.storage)
     }
 
     /// Changes what the hub has or does.
@@ -179,8 +186,10 @@ fn contents(request: &Request, shelf: &mut Shelf) -> Reply {
     if let Some(status) = shelf.storage_status {
         return refusal(status, "");
     }
+    // The SHA-256, or the name of a file of torchvision.
     let hash = request.path.trim_start_matches('/').split('?').next().unwrap_or_default();
-    let Some((.., bytes)) = shelf.files.iter().find(|(.., bytes)| sha256(bytes) == hash) else {
+    let is_wanted = |(_, name, bytes): &&(String, String, Vec<u8>)| name == hash || sha256(bytes) == hash;
+    let Some((.., bytes)) = shelf.files.iter().find(is_wanted) else {
         return refusal(404, "");
     };
     let mut bytes = bytes.clone();

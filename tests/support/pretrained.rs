@@ -58,5 +58,6 @@ pub fn connect<'a>(command: &'a mut Command, endpoint: &str, home: &Path) -> &'a
     for name in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE"] {
         command.env_remove(name);
     }
-    command.env("HF_ENDPOINT", endpoint).env("HF_HOME", home).env("NO_PROXY", "127.0.0.1")
+    command.env("HF_ENDPOINT", endpoint).env("HF_HOME", home).env("NO_PROXY", "127.0.0.1");
+    command.env("TORCHVISION_ENDPOINT", endpoint).env("TORCH_HOME", home.join("torch"))
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use cresset::data::image::{Decoding, Interpolation};
 use cresset::export::Metadata;
 use cresset::model::preprocessing::PreprocessingKind;
 use cresset::model::weights;
@@ -87,6 +88,8 @@ fn a_model_of_the_hub_brings_its_architecture_image_size_and_normalization() {
         "model = \"resnet18\"".to_string(),
         "image_size = \"64x64\"".to_string(),
         "normalization = \"0.5,0.25,0.75/0.25,0.5,0.125\"".to_string(),
+        "interpolation = \"bicubic\"".to_string(),
+        "center_crop = 0.95".to_string(),
         format!("pretrained = \"{pinned}\""),
     ] {
         assert!(config.contains(&format!("{line}\n")), "{line} is not in {config}");
@@ -97,6 +100,8 @@ fn a_model_of_the_hub_brings_its_architecture_image_size_and_normalization() {
 
     let metadata = metadata(&run);
     assert_eq!(metadata.input.shape.0, [3, 64, 64]);
+    let decoding = Decoding { depth: None, interpolation: Interpolation::Bicubic, center_crop: 0.95 };
+    assert_eq!(metadata.input.decoding, decoding);
     let preprocessing = metadata.preprocessing;
     assert_eq!(preprocessing.kind, PreprocessingKind::FixedChannels);
     assert_eq!(preprocessing.offset, [127.5, 63.75, 191.25]);
@@ -110,6 +115,39 @@ fn a_model_of_the_hub_brings_its_architecture_image_size_and_normalization() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert_same_bits(&run, &out);
     assert_eq!(place.hub.requests(), []);
+}
+
+#[test]
+fn weights_of_torchvision_are_found_in_the_cache_of_torch_hub_and_suit_grayscale_images() {
+    let place = Place::new();
+    write(&place.path("weights"));
+    let checkpoints = place.path("home/torch/hub/checkpoints");
+    std::fs::create_dir_all(&checkpoints).unwrap();
+    let file = checkpoints.join("resnet18-f37072fd.pth");
+    std::fs::rename(place.path("weights/model.safetensors"), &file).unwrap();
+    std::fs::remove_dir_all(place.path("photos")).unwrap();
+    for (class, value) in [("dark", 40), ("light", 200)] {
+        std::fs::create_dir_all(place.path("photos").join(class)).unwrap();
+        for number in 0..8u8 {
+            let image = image::GrayImage::from_pixel(40, 40, image::Luma([value + number]));
+            image.save(place.path("photos").join(class).join(format!("{number}.png"))).unwrap();
+        }
+    }
+    let shown = place.train("run", "1", &["--pretrained", "torchvision/resnet18", "--image-size", "32"]);
+    assert!(shown.contains("torchvision/resnet18.IMAGENET1K_V1: 120 of 122 tensors matched"), "{shown}");
+    let config = std::fs::read_to_string(place.path("run/config.toml")).unwrap();
+    for line in ["normalization = \"imagenet\"", "interpolation = \"bilinear\"", "center_crop = 0.875"] {
+        assert!(config.contains(&format!("{line}\n")), "{line} is not in {config}");
+    }
+    let trained = weights::read(&place.path("run/checkpoints/last.safetensors")).unwrap();
+    let summed = published()["conv1.weight"].sum_dim_intlist(1, true, tch::Kind::Float);
+    assert!((&trained["conv1.weight"] - summed).abs().max().double_value(&[]) < 1e-4);
+    assert_eq!(place.hub.requests(), []);
+
+    let unknown = place.refused(2, &["--pretrained", "torchvision/resnet19"]);
+    assert!(unknown.contains("torchvision/resnet18.IMAGENET1K_V1"), "{unknown}");
+    let missing = place.refused(1, &["--pretrained", "torchvision/resnet34"]);
+    assert!(missing.contains("resnet34-b627a593.pth") && missing.contains("HTTP 404"), "{missing}");
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn pretrained() -> anyhow::Result<String> {
             top1.0, top1.1
         )?;
     }
-    text += "\nTop-1 accuracy on ImageNet-1k, as timm publishes it for images of this height and width.\n";
+    text += "\nTop-1 accuracy on ImageNet-1k, as timm or torchvision publishes it for images of this height and width.\n";
     text += "`cresset train --pretrained NAME` downloads the weights once. Other models of the hub with weights of these\n";
     text += "architectures, in timm's format, can be used by their names, too.\n";
     Ok(text)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::image::ImageSource;
+use super::image::{Decoding, ImageSource};
 use super::labels::indexes_among;
 use super::{TableLayout, ValueRange};
 use crate::error::{Error, Location, Result, quoted};
@@ -60,8 +60,8 @@ pub struct Dataset {
     pub portions: Option<Vec<Subset>>,
     /// The group of each example, if there is a group column.
     pub groups: Option<Vec<String>>,
-    /// The number of bits in use by images with 16 bits per value, if there are any.
-    pub depth: Option<u8>,
+    /// How images are decoded and resized.
+    pub decoding: Decoding,
 }
 
 /// The raw inputs of the examples.
@@ -231,7 +231,7 @@ impl Dataset {
             classes: self.classes.clone(),
             shape: self.shape.clone(),
             range: self.range,
-            depth: self.depth,
+            decoding: self.decoding,
             table: self.table.clone(),
         }
     }

@@ -78,6 +78,7 @@ pub fn written(name: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Decoding;
     use crate::{InputShape, Inputs, Names};
     use proptest::prelude::*;
 
@@ -94,7 +95,7 @@ mod tests {
             table: None,
             portions: None,
             groups: None,
-            depth: None,
+            decoding: Decoding::default(),
         }
     }
 

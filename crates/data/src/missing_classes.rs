@@ -67,6 +67,7 @@ impl MissingClasses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Decoding;
     use crate::{InputShape, Inputs, Names};
 
     fn dataset(rows: &[(i64, Subset)]) -> Dataset {
@@ -82,7 +83,7 @@ mod tests {
             table: None,
             portions: Some(rows.iter().map(|(_, portion)| *portion).collect()),
             groups: None,
-            depth: None,
+            decoding: Decoding::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use super::column::TableLayout;
 use super::labels::indexes_among;
 use super::{Dataset, InputShape, Inputs, LabelsBuilder, Names};
 use crate::error::{Error, Location, Result, excerpt, quoted};
+use crate::image::Decoding;
 
 /// The minimum and maximum of an input value.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -118,7 +119,7 @@ impl Table {
             table: Some(self.layout),
             portions: None,
             groups: self.groups,
-            depth: None,
+            decoding: Decoding::default(),
         })
     }
 

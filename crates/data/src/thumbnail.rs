@@ -3,7 +3,7 @@
 use image::imageops::{FilterType, resize};
 use image::{Rgb, RgbImage};
 
-use super::image::{Channels, Fitter, Region};
+use super::image::{Channels, Fitter};
 use super::{Dataset, Inputs};
 
 /// Example `index` as an image of `side` × `side` pixels; `None` if it is not an image or cannot be read.
@@ -12,9 +12,9 @@ pub fn thumbnail(dataset: &Dataset, index: usize, side: u32) -> Option<RgbImage>
     if let Inputs::Images(sources) = &dataset.inputs {
         let mut bytes = Vec::new();
         sources[index].read(&mut bytes).ok()?;
-        let mut fitter = Fitter::new(Channels::Color, side, side).with_depth(dataset.depth);
+        let mut fitter = Fitter::new(Channels::Color, side, side).with_decoding(dataset.decoding);
         let mut pixels = vec![0; fitter.bytes()];
-        fitter.fit(&bytes, |size| Region::middle(size, (side, side)), &mut pixels).ok()?;
+        fitter.fit(&bytes, fitter.center_crop(), &mut pixels).ok()?;
         return RgbImage::from_raw(side, side, pixels);
     }
     let image = from_values(&values(dataset, index), dataset.shape.image()?)?;

@@ -75,15 +75,8 @@ impl ModelCache {
 
     /// Locks a blob for downloading, also against `huggingface_hub`, until the file is dropped.
     pub fn lock(&self, etag: &str) -> Result<File> {
-        let path = self.locks.join(format!("{etag}.lock"));
-        create_parent(&path)?;
         create_parent(&self.blob(etag))?;
-        let file = File::create(&path).map_err(DataError::io("create", &path))?;
-        // Some network file systems have no locks; a download without one only risks being done twice.
-        if let Err(problem) = file.lock() {
-            tracing::debug!("cannot lock {}: {problem}", path.display());
-        }
-        Ok(file)
+        lock(&self.locks.join(format!("{etag}.lock")))
     }
 
     /// Makes a blob a file of a commit, by a relative link, or a copy where the file system has no links.
@@ -111,6 +104,17 @@ impl ModelCache {
     fn missing(&self, commit: &str, name: &str) -> PathBuf {
         self.root.join(".no_exist").join(commit).join(name)
     }
+}
+
+/// Creates a file and locks it until it is dropped.
+pub fn lock(path: &Path) -> Result<File> {
+    create_parent(path)?;
+    let file = File::create(path).map_err(DataError::io("create", path))?;
+    // Some network file systems have no locks; a download without one only risks being done twice.
+    if let Err(problem) = file.lock() {
+        tracing::debug!("cannot lock {}: {problem}", path.display());
+    }
+    Ok(file)
 }
 
 fn create_parent(path: &Path) -> Result<()> {

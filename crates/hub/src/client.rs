@@ -32,10 +32,6 @@ pub struct Client {
 pub struct RemoteFile {
     /// The name in the repository.
     pub name: String,
-    /// The commit of the revision.
-    pub commit: String,
-    /// The identity of the contents: the SHA-256 of a large file, the Git object of a small one.
-    pub etag: String,
     /// The size in bytes.
     pub size: Option<u64>,
     /// The URL of the contents, which may expire.
@@ -46,7 +42,14 @@ pub struct RemoteFile {
 #[derive(Debug)]
 pub enum Answer {
     /// The file exists.
-    File(RemoteFile),
+    File {
+        /// The commit of the revision.
+        commit: String,
+        /// The identity of the contents: the SHA-256 of a large file, the Git object of a small one.
+        etag: String,
+        /// The location of the contents.
+        file: RemoteFile,
+    },
     /// The commit has no such file.
     Missing {
         /// The commit of the revision.
@@ -117,7 +120,7 @@ impl Client {
             let problem = "the answer is not that of a model hub (it has no commit or etag)";
             return Err(unexpected(&url, problem));
         };
-        Ok(Answer::File(RemoteFile { name: name.to_string(), commit, etag, size, url }))
+        Ok(Answer::File { commit, etag, file: RemoteFile { name: name.to_string(), size, url } })
     }
 
     fn judge(

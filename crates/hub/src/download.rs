@@ -1,8 +1,8 @@
-//! Downloads a file into the cache: resumable, and with its SHA-256 checked.
+//! Resumable downloads whose SHA-256 is checked.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use cresset_data::error::Error as DataError;
@@ -10,10 +10,8 @@ use cresset_data::terminal;
 use sha2::{Digest, Sha256};
 
 use crate::Progress;
-use crate::cache::ModelCache;
-use crate::client::{Answer, Client, RemoteFile};
+use crate::client::{Client, RemoteFile};
 use crate::error::{Error, Result};
-use crate::model_id::ModelId;
 use crate::problem::unexpected;
 use crate::url::origin;
 
@@ -26,32 +24,24 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Bytes per read.
 const CHUNK: usize = 1 << 17;
 
-/// Downloads a file unless the cache has its contents, and returns its path in the cache.
-pub fn fetch(
-    client: &Client,
-    cache: &ModelCache,
-    id: &ModelId,
-    file: &RemoteFile,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<PathBuf> {
-    let blob = cache.blob(&file.etag);
-    let _lock = cache.lock(&file.etag)?;
-    if !blob.is_file() {
-        let incomplete = cache.blob(&format!("{}.incomplete", file.etag));
-        Download { client, id, file: file.clone(), path: &incomplete }.run(progress)?;
-        fs::rename(&incomplete, &blob).map_err(DataError::io("write", &blob))?;
-    }
-    let path = cache.link(&file.commit, &file.name, &file.etag)?;
-    cache.set_commit(id.revision(), &file.commit)?;
-    Ok(path)
+/// A download to a file that keeps its bytes if it is interrupted.
+pub struct Download<'a> {
+    pub client: &'a Client,
+    /// The model, in messages.
+    pub label: String,
+    pub file: RemoteFile,
+    pub expected: Expected,
+    pub path: &'a Path,
+    /// Looks up the same contents again; none if that is not possible.
+    pub renew: &'a dyn Fn() -> Option<RemoteFile>,
 }
 
-/// A download to a file that keeps its bytes if it is interrupted.
-struct Download<'a> {
-    client: &'a Client,
-    id: &'a ModelId,
-    file: RemoteFile,
-    path: &'a Path,
+/// What is known about the contents of a file.
+pub enum Expected {
+    /// The first hexadecimal digits of the SHA-256, or all.
+    Prefix(String),
+    /// Nothing.
+    Unknown,
 }
 
 /// Why an attempt failed.
@@ -69,7 +59,7 @@ impl From<DataError> for Failure {
 }
 
 impl Download<'_> {
-    fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+    pub fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
         let mut contents = Contents::open(self.path)?;
         let mut fruitless = 0;
         loop {
@@ -85,10 +75,7 @@ impl Download<'_> {
             }
             tracing::info!("{problem}; continuing {} from byte {}", self.file.name, contents.length);
             std::thread::sleep(PAUSE * (1 << (fruitless - 1)));
-            // The URL of the contents may have expired.
-            if let Ok(Answer::File(file)) = self.client.look_up(self.id, &self.file.name)
-                && file.etag == self.file.etag
-            {
+            if let Some(file) = (self.renew)() {
                 self.file = file;
             }
         }
@@ -150,31 +137,35 @@ impl Download<'_> {
         }
     }
 
-    /// Compares the SHA-256 with the etag of a large file, and removes a wrong file.
+    /// Compares size and SHA-256 with the expected ones, and removes a wrong file.
     fn verify(&self, contents: Contents) -> Result<()> {
-        let RemoteFile { name, etag, size, .. } = &self.file;
+        let RemoteFile { name, size, .. } = &self.file;
         let found = cresset_data::hexadecimal(&contents.sha256.finalize());
         let is_wrong_size = size.is_some_and(|size| size != contents.length);
-        let is_sha256 = etag.len() == found.len();
-        if !is_wrong_size && (!is_sha256 || found.eq_ignore_ascii_case(etag)) {
-            return Ok(());
-        }
+        let expected = match &self.expected {
+            Expected::Prefix(digits) if !found.starts_with(&digits.to_ascii_lowercase()) => {
+                match digits.len() == found.len() {
+                    true => format!("its SHA-256 is {found} and must be {digits}"),
+                    false => format!("its SHA-256 is {found} and must begin with {digits}"),
+                }
+            }
+            _ if is_wrong_size => format!("it has {} bytes", contents.length),
+            _ => return Ok(()),
+        };
         fs::remove_file(self.path).map_err(DataError::io("remove", self.path))?;
-        let expected = if is_sha256 { etag } else { "another size" };
         Err(Error::Network(format!(
-            "{name} of `{}` was damaged in the download: its SHA-256 is {found} and must be {expected}. The file was removed; run \
-             the command again",
-            self.id
+            "{name} of {} was damaged in the download: {expected}. The file was removed; run the command again",
+            self.label
         )))
     }
 
     fn interrupted(&self, received: u64, problem: &str) -> Error {
         let of = self.file.size.map_or(String::new(), |size| format!(" of {size}"));
         Error::Network(format!(
-            "the download of {} of `{}` ended after {received}{of} bytes: {problem}. Run the command again to continue; {} keeps \
+            "the download of {} of {} ended after {received}{of} bytes: {problem}. Run the command again to continue; {} keeps \
              the bytes",
             self.file.name,
-            self.id,
+            self.label,
             terminal::path(self.path)
         ))
     }

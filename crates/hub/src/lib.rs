@@ -1,7 +1,8 @@
-//! Files of models on the Hugging Face hub, in the cache that `huggingface_hub` for Python uses too. Needs no libtorch.
+//! Files of models on the Hugging Face hub, in the cache that `huggingface_hub` for Python uses too, and of torchvision, in the cache
+//! of `torch.hub`. Needs no libtorch.
 //!
-//! [`Settings`] has the endpoint, the cache and the access token, by default from the environment variables of `huggingface_hub`.
-//! [`Hub::file`] returns the path of a file in the cache, after downloading it if necessary.
+//! [`Settings`] has the endpoints, the caches and the access token, by default from the environment variables of those libraries.
+//! [`Hub::file`] and [`Hub::torchvision_file`] return the path of a file in the cache, after downloading it if necessary.
 
 mod cache;
 mod client;
@@ -12,15 +13,22 @@ mod problem;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod torchvision;
 mod url;
 
+use std::fs;
 use std::path::PathBuf;
 
 use cache::ModelCache;
-use client::{Answer, Client};
+use client::{Answer, Client, RemoteFile};
+use cresset_data::error::Error as DataError;
+use download::{Download, Expected};
 pub use error::{Error, Result};
 pub use model_id::{ModelId, is_commit};
 pub use settings::{ENDPOINT, Settings};
+
+/// The hexadecimal digits of a SHA-256.
+const SHA256_DIGITS: usize = 64;
 
 /// The hub.
 #[derive(Debug)]
@@ -76,9 +84,9 @@ impl Hub {
             return cached.ok_or_else(|| problem::offline(id, name, &self.settings.cache));
         }
         match self.client.look_up(id, name) {
-            Ok(Answer::File(file)) => {
-                let path = download::fetch(&self.client, &cache, id, &file, progress)?;
-                Ok(Found { commit: file.commit, path: Some(path) })
+            Ok(Answer::File { commit, etag, file }) => {
+                let path = self.download(&cache, id, (&commit, &etag), file, progress)?;
+                Ok(Found { commit, path: Some(path) })
             }
             Ok(Answer::Missing { commit }) => {
                 cache.mark_missing(&commit, name)?;
@@ -94,5 +102,38 @@ impl Hub {
             },
             Err(error) => Err(error),
         }
+    }
+
+    /// Downloads a file at a commit unless the cache has its contents, and returns its path in the cache.
+    fn download(
+        &self,
+        cache: &ModelCache,
+        id: &ModelId,
+        (commit, etag): (&str, &str),
+        file: RemoteFile,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<PathBuf> {
+        let blob = cache.blob(etag);
+        let _lock = cache.lock(etag)?;
+        let name = file.name.clone();
+        if !blob.is_file() {
+            let incomplete = cache.blob(&format!("{etag}.incomplete"));
+            // The URL of the contents may have expired.
+            let renew = || match self.client.look_up(id, &name) {
+                Ok(Answer::File { etag: now, file, .. }) if now == etag => Some(file),
+                _ => None,
+            };
+            let expected = match etag.len() == SHA256_DIGITS {
+                true => Expected::Prefix(etag.to_string()),
+                false => Expected::Unknown,
+            };
+            let label = format!("`{id}`");
+            Download { client: &self.client, label, file, expected, path: &incomplete, renew: &renew }
+                .run(progress)?;
+            fs::rename(&incomplete, &blob).map_err(DataError::io("write", &blob))?;
+        }
+        let path = cache.link(commit, &name, etag)?;
+        cache.set_commit(id.revision(), commit)?;
+        Ok(path)
     }
 }

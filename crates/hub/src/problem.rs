@@ -23,6 +23,14 @@ pub fn offline(id: &ModelId, name: &str, cache: &Path) -> Error {
     ))
 }
 
+/// The cache of `torch.hub` lacks a file, and the network must not be used.
+pub fn torchvision_offline(name: &str, folder: &Path) -> Error {
+    usage(format!(
+        "{name} is not in the cache {}, and HF_HUB_OFFLINE is set; unset it to download the file, or put the file there",
+        terminal::path(folder)
+    ))
+}
+
 /// The server does not know the model.
 pub fn no_model(id: &ModelId, name: &str, settings: &Settings) -> Error {
     usage(format!(

@@ -11,6 +11,9 @@ use crate::error::Result;
 /// The endpoint unless `HF_ENDPOINT` names another one.
 pub const ENDPOINT: &str = "https://huggingface.co";
 
+/// The base URL of torchvision's weights unless `TORCHVISION_ENDPOINT` names another one.
+const TORCHVISION_ENDPOINT: &str = "https://download.pytorch.org/models";
+
 /// The settings of the hub.
 ///
 /// | variable | meaning |
@@ -20,6 +23,8 @@ pub const ENDPOINT: &str = "https://huggingface.co";
 /// | `HF_HUB_CACHE` | folder of the cache |
 /// | `HF_TOKEN`, `HF_TOKEN_PATH` | access token, and the file that has it |
 /// | `HF_HUB_OFFLINE` | `1`: use only the cache |
+/// | `TORCHVISION_ENDPOINT` | base URL of a mirror of torchvision's weights |
+/// | `TORCH_HOME` | folder of torchvision's weights (`hub/checkpoints/`); default `~/.cache/torch` |
 /// | `SSL_CERT_FILE` | trusted certificates in PEM format, instead of Mozilla's |
 ///
 /// ureq follows `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
@@ -33,6 +38,10 @@ pub struct Settings {
     pub token: Option<String>,
     /// The file from which the token is read if `HF_TOKEN` is not set.
     pub token_file: PathBuf,
+    /// Base URL of torchvision's weights, without a slash at its end.
+    pub torchvision_endpoint: String,
+    /// Folder of the cache of `torch.hub`.
+    pub torch_home: PathBuf,
     /// Whether only the cache is used.
     pub offline: bool,
     /// Trusted certificates.
@@ -55,11 +64,12 @@ impl Settings {
     pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let text = |name: &str| variable(name).map(|value| value.to_string_lossy().trim().to_string());
-        let home = variable("HF_HOME").map(PathBuf::from).or_else(|| {
-            let user_cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
-            let user_cache = user_cache.or_else(|| Some(Path::new(&variable("HOME")?).join(".cache")));
-            Some(user_cache?.join("huggingface"))
-        });
+        let user_cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
+        let user_cache = user_cache.or_else(|| Some(Path::new(&variable("HOME")?).join(".cache")));
+        let folder = |name: &str, own: &str| {
+            variable(name).map(PathBuf::from).or_else(|| Some(user_cache.as_ref()?.join(own)))
+        };
+        let home = folder("HF_HOME", "huggingface");
         let cache = variable("HF_HUB_CACHE").or_else(|| variable("HUGGINGFACE_HUB_CACHE")).map(PathBuf::from);
         let Some(cache) = cache.or_else(|| Some(home.as_ref()?.join("hub"))) else {
             let problem = "there is no home folder for downloaded models; set HF_HOME to a folder";
@@ -69,13 +79,18 @@ impl Settings {
         let token_file = token_file.unwrap_or_else(|| home.unwrap_or_default().join("token"));
         let token = text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN"));
         let token = token.or_else(|| Some(std::fs::read_to_string(&token_file).ok()?.trim().to_string()));
-        let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_string());
+        let url = |name: &str, default: &str| {
+            let url = text(name).unwrap_or_else(|| default.to_string());
+            url.trim_end_matches('/').to_string()
+        };
         let offline = text("HF_HUB_OFFLINE").unwrap_or_default().to_ascii_uppercase();
         Ok(Settings {
-            endpoint: endpoint.trim_end_matches('/').to_string(),
+            endpoint: url("HF_ENDPOINT", ENDPOINT),
             cache,
             token: token.filter(|token| !token.is_empty()),
             token_file,
+            torchvision_endpoint: url("TORCHVISION_ENDPOINT", TORCHVISION_ENDPOINT),
+            torch_home: folder("TORCH_HOME", "torch").unwrap_or_default(),
             offline: ["1", "ON", "YES", "TRUE"].contains(&offline.as_str()),
             certificates: variable("SSL_CERT_FILE").map(PathBuf::from),
         })

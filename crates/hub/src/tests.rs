@@ -186,6 +186,48 @@ fn without_a_network_the_cache_is_used() {
 }
 
 #[test]
+fn a_file_of_torchvision_is_downloaded_once_into_the_cache_of_torch_hub() {
+    let name = format!("net-{}.pth", &sha256(&weights())[..8]);
+    let wrong = "other-00000000.pth";
+    let server = Server::start("torchvision", &[(&name, &weights()), (wrong, &weights())]);
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        torchvision_endpoint: server.torchvision_endpoint(),
+        torch_home: folder.path().join("torch"),
+        ..settings("http://unused", folder.path())
+    };
+    let fetch = |settings: &Settings, name: &str| {
+        Hub::new(settings.clone()).unwrap().torchvision_file(name, &mut |_| {})
+    };
+    let offline = Settings { offline: true, ..settings.clone() };
+    let problem = fetch(&offline, &name).unwrap_err().to_string();
+    assert!(problem.contains("HF_HUB_OFFLINE is set"), "{problem}");
+    server.change(|shelf| shelf.cuts = [300_000].into());
+    let path = fetch(&settings, &name).unwrap();
+    assert_eq!(path, folder.path().join("torch/hub/checkpoints").join(&name));
+    assert_eq!(std::fs::read(&path).unwrap(), weights());
+    let requests = server.requests();
+    assert_eq!(requests[1].range.as_deref(), Some("bytes=300000-"));
+    assert!(requests.iter().all(|request| request.authorization.is_none()), "{requests:?}");
+    assert_eq!(fetch(&offline, &name).unwrap(), path);
+    assert_eq!(server.requests(), []);
+
+    let problem = fetch(&settings, wrong).unwrap_err().to_string();
+    assert!(problem.contains("must begin with 00000000"), "{problem}");
+    assert_eq!(
+        path.parent()
+            .unwrap()
+            .read_dir()
+            .unwrap()
+            .filter(|entry| { !entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with('.') })
+            .count(),
+        1
+    );
+    let missing = fetch(&settings, "none-12345678.pth").unwrap_err().to_string();
+    assert!(missing.contains("HTTP 404"), "{missing}");
+}
+
+#[test]
 fn the_environment_variables_of_huggingface_hub_are_followed() {
     let of = |variables: &[(&str, &str)]| {
         let value =
@@ -207,6 +249,12 @@ fn the_environment_variables_of_huggingface_hub_are_followed() {
     assert_eq!(
         of(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")]).unwrap().cache,
         Path::new("/x/huggingface/hub")
+    );
+    assert_eq!(of(&[("HOME", "/h")]).unwrap().torch_home, Path::new("/h/.cache/torch"));
+    let torch = of(&[("HOME", "/h"), ("TORCH_HOME", "/t"), ("TORCHVISION_ENDPOINT", "http://m/")]).unwrap();
+    assert_eq!(
+        (torch.torch_home.as_path(), torch.torchvision_endpoint.as_str()),
+        (Path::new("/t"), "http://m")
     );
     assert!(of(&[]).unwrap_err().to_string().contains("HF_HOME"));
 }

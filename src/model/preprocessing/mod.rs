@@ -10,7 +10,7 @@ mod tensors;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::data::image::Channels;
+use crate::data::image::{Channels, Decoding};
 use crate::data::options::Missing;
 use crate::data::{Dataset, InputShape};
 use crate::model::script::Class;
@@ -115,9 +115,9 @@ impl Preprocessing {
         inputs * scale.to_device(inputs.device()) + offset.to_device(inputs.device())
     }
 
-    /// The equivalent of [`Preprocessing::apply`] in TorchScript. It also resizes images of another size, and rejects invalid
-    /// inputs.
-    pub fn script(&self) -> Class {
+    /// The equivalent of [`Preprocessing::apply`] in TorchScript. It also resizes images of another size, as `decoding` says, and
+    /// rejects invalid inputs.
+    pub fn script(&self, decoding: Decoding) -> Class {
         let (offset, scale) = self.tensors();
         let sizes: Vec<_> = self.shape.0.iter().map(i64::to_string).collect();
         let width = self.shape.features();
@@ -126,9 +126,10 @@ impl Preprocessing {
             None => "",
         };
         let (fitted, fit) = match Channels::of(&self.shape) {
-            Some((channels, height, width)) => {
-                ("self.fit(values) if x.dim() > 2 else values", fit::script(channels, height, width))
-            }
+            Some((channels, height, width)) => (
+                "self.fit(values) if x.dim() > 2 else values",
+                fit::script(channels, height, width, decoding),
+            ),
             None => ("values", String::new()),
         };
         let methods = format!(
@@ -187,7 +188,7 @@ mod tests {
             table: None,
             portions: None,
             groups: None,
-            depth: None,
+            decoding: Decoding::default(),
         };
         let train =
             TrainTensors(TensorDataset::of(&dataset, &(0..rows as i64).collect::<Vec<_>>(), Device::Cpu));

@@ -4,16 +4,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::data::image::Interpolation;
 use crate::data::terminal;
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::model::ARCHITECTURES;
 use crate::model::preprocessing::Normalization;
 
-/// How weights were trained, by the config.json of timm.
-///
-/// timm also records the interpolation, and the share of the image that the center crop keeps (`crop_pct`). Here images are always
-/// resized with an antialiased triangle filter (bilinear), and the crop is the largest one; timm's weights are often evaluated with
-/// bicubic interpolation and the middle 88 to 95 %.
+/// How weights were trained and evaluated, by the config.json of timm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PretrainedConfig {
     /// timm's name of the architecture.
@@ -22,6 +19,10 @@ pub struct PretrainedConfig {
     pub input_size: Option<[i64; 3]>,
     /// Mean and standard deviation of the inputs.
     pub normalization: Option<Normalization>,
+    /// The filter that resizes images; none if the filter is unknown here.
+    pub interpolation: Option<Interpolation>,
+    /// The side of the center crop, relative to the largest one: `crop_pct`, from 0.1 to 1.
+    pub center_crop: Option<f64>,
     /// The number of classes.
     pub classes: Option<i64>,
 }
@@ -78,6 +79,8 @@ impl PretrainedConfig {
             architecture: architecture.map(str::to_string),
             input_size,
             normalization,
+            interpolation: entry("interpolation").and_then(Value::as_str).and_then(|name| name.parse().ok()),
+            center_crop: entry("crop_pct").and_then(Value::as_f64).filter(|share| (0.1..=1.).contains(share)),
             classes: entry("num_classes").and_then(Value::as_i64),
         })
     }
@@ -121,9 +124,11 @@ mod tests {
         assert_eq!((config.model().unwrap(), config.classes), (Some("resnet18"), Some(1000)));
         assert_eq!(config.input_size, Some([3, 224, 224]));
         assert_eq!(config.normalization.unwrap().to_string(), "imagenet");
+        assert_eq!((config.interpolation, config.center_crop), (Some(Interpolation::Bicubic), Some(0.95)));
         let early = json!({ "architecture": "resnet18", "input_size": [3, 32, 32], "mean": [0.5, 0.5, 0.5], "std": [1, 1, 1] });
         let config = PretrainedConfig::of(&early).unwrap();
         assert_eq!((config.input_size, config.classes), (Some([3, 32, 32]), None));
+        assert_eq!((config.interpolation, config.center_crop), (None, None));
         assert_eq!(config.normalization.unwrap().to_string(), "0.5,0.5,0.5/1,1,1");
         assert_eq!(PretrainedConfig::of(&json!({})).unwrap().model().unwrap(), None);
     }

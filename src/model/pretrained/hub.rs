@@ -1,4 +1,6 @@
-//! Files of models of the Hugging Face hub.
+//! Downloaded files: models of the Hugging Face hub, and weights of torchvision.
+
+use std::path::PathBuf;
 
 use cresset_hub::{Hub, ModelId, Progress, Settings};
 
@@ -18,6 +20,13 @@ pub fn resolve(id: &str, progress: &mut dyn FnMut(Download)) -> Result<Pretraine
         }
         other => other,
     })
+}
+
+/// The path of a file of torchvision's weights, in the cache or from the server.
+pub fn torchvision_file(name: &str, progress: &mut dyn FnMut(Download)) -> Result<PathBuf> {
+    let mut report =
+        |Progress { file, received, total }: Progress| progress(Download { file, received, total });
+    Ok(Hub::new(Settings::from_environment()?)?.torchvision_file(name, &mut report)?)
 }
 
 fn files(model: &ModelId, progress: &mut dyn FnMut(Download)) -> Result<Pretrained> {

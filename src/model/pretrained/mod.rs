@@ -1,4 +1,4 @@
-//! Pretrained weights by name: models of the Hugging Face hub, and local files and folders.
+//! Pretrained weights by name: models of the Hugging Face hub, weights of torchvision, and local files and folders.
 //!
 //! [`resolve`] finds the files of a name, after downloading them if necessary, and reads how the weights were trained.
 
@@ -7,6 +7,7 @@ mod config;
 mod hub;
 mod registry;
 mod source;
+mod torchvision;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ pub use config::PretrainedConfig;
 pub use registry::{PRETRAINED, PretrainedModel};
 pub(crate) use source::is_revision_of;
 pub use source::{HUB, Source};
+pub use torchvision::TORCHVISION;
 
 /// The names of the file with the configuration, and of the files with weights, in order of preference.
 const CONFIG: &str = "config.json";
@@ -32,7 +34,7 @@ const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pretrained {
-    /// The name that always means the same weights: `hf:NAME@COMMIT` for a model of the hub, else the path.
+    /// The name that always means the same weights: `hf:NAME@COMMIT` for a model of the hub, `torchvision/NAME`, or the path.
     pub name: String,
     /// The file with the weights.
     pub weights: PathBuf,
@@ -84,6 +86,12 @@ pub fn resolve(name: &str, progress: &mut dyn FnMut(Download)) -> Result<Pretrai
         Source::Local(path) => local(name, &path),
         #[cfg(feature = "hub")]
         Source::Hub(id) => hub::resolve(id, progress),
+        Source::Torchvision(name) => {
+            let weights = torchvision::find(name)?;
+            let path = torchvision_file(weights.file, progress)?;
+            let name = format!("{TORCHVISION}{}", weights.name);
+            Ok(Pretrained { name, weights: path, config: Some(weights.config()) })
+        }
         #[cfg(not(feature = "hub"))]
         Source::Hub(id) => {
             let _ = progress;
@@ -94,6 +102,17 @@ pub fn resolve(name: &str, progress: &mut dyn FnMut(Download)) -> Result<Pretrai
             )))
         }
     }
+}
+
+#[cfg(feature = "hub")]
+use hub::torchvision_file;
+
+#[cfg(not(feature = "hub"))]
+fn torchvision_file(file: &str, _progress: &mut dyn FnMut(Download)) -> Result<PathBuf> {
+    Err(Error::Usage(format!(
+        "torchvision's weights cannot be downloaded, because this program was built without the feature `hub`; download {file} and \
+         pass its path"
+    )))
 }
 
 /// The files of a folder, or a single file of weights.

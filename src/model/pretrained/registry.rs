@@ -1,8 +1,8 @@
-//! Pretrained models of the Hugging Face hub that suit transfer learning. Others can be used by their names, too.
+//! Pretrained models of the Hugging Face hub and of torchvision that suit transfer learning. Others can be used by their names, too.
 
 use crate::model::ARCHITECTURES;
 
-/// A model of the hub.
+/// A pretrained model.
 ///
 /// ```
 /// use cresset::model::pretrained::PretrainedModel;
@@ -12,18 +12,18 @@ use crate::model::ARCHITECTURES;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PretrainedModel {
-    /// The name on the hub.
+    /// The name on the hub, or of torchvision.
     pub name: &'static str,
     /// The architecture, by timm's name, which [`ARCHITECTURES`] shares.
     pub architecture: &'static str,
     /// The number of parameters, in millions.
     pub megaparameters: f64,
     /// Top-1 accuracy on the validation set of ImageNet-1k in percent, and the height of the images in that evaluation, as published
-    /// in timm's file `results-imagenet.csv`.
+    /// in timm's file `results-imagenet.csv`, or by torchvision.
     pub top1: (f64, u32),
     /// Height and width of the images in training, and the default of `--image-size`.
     pub input_side: u32,
-    /// The license of the weights on the hub.
+    /// The license of the weights.
     pub license: &'static str,
 }
 
@@ -34,6 +34,16 @@ const fn timm(
     top1: (f64, u32),
 ) -> PretrainedModel {
     PretrainedModel { name, architecture, megaparameters, top1, input_side: 224, license: "Apache-2.0" }
+}
+
+const fn torchvision(
+    name: &'static str,
+    architecture: &'static str,
+    megaparameters: f64,
+    top1: f64,
+) -> PretrainedModel {
+    let known = timm(name, architecture, megaparameters, (top1, 224));
+    PretrainedModel { license: "BSD-3-Clause", ..known }
 }
 
 /// The models, also those whose architecture is not available yet.
@@ -49,6 +59,9 @@ pub const PRETRAINED: &[PretrainedModel] = &[
     timm("timm/mobilenetv3_large_100.ra_in1k", "mobilenetv3_large_100", 5.48, (75.766, 224)),
     timm("timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k", "vit_tiny_patch16_224", 5.72, (75.454, 224)),
     timm("timm/vit_small_patch16_224.augreg_in21k_ft_in1k", "vit_small_patch16_224", 22.05, (81.384, 224)),
+    torchvision("torchvision/resnet18.IMAGENET1K_V1", "resnet18", 11.69, 69.758),
+    torchvision("torchvision/resnet50.IMAGENET1K_V2", "resnet50", 25.56, 80.858),
+    torchvision("torchvision/swin_t.IMAGENET1K_V1", "swin_t", 28.29, 81.474),
 ];
 
 impl PretrainedModel {
@@ -79,9 +92,10 @@ mod tests {
     }
 
     #[test]
-    fn names_are_timms_with_the_architecture_first() {
+    fn names_have_the_library_and_the_architecture_first() {
         for model in PRETRAINED {
-            assert!(model.name.starts_with(&format!("timm/{}.", model.architecture)), "{}", model.name);
+            let library = if model.license == "BSD-3-Clause" { "torchvision" } else { "timm" };
+            assert!(model.name.starts_with(&format!("{library}/{}.", model.architecture)), "{}", model.name);
             assert!((50. ..100.).contains(&model.top1.0));
         }
     }

@@ -1,6 +1,8 @@
-//! Whether a name means a local path or a model of the hub.
+//! Whether a name means a local path, a model of the hub or weights of torchvision.
 
 use std::path::{Path, PathBuf};
+
+use super::TORCHVISION;
 
 /// The prefix of models of the hub, for names that are also local paths.
 pub const HUB: &str = "hf:";
@@ -15,12 +17,15 @@ const EXTENSIONS: [&str; 6] = ["safetensors", "bin", "pt", "pth", "ckpt", "tar"]
 ///
 /// assert_eq!(Source::of("timm/resnet18.a1_in1k@v1"), Source::Hub("timm/resnet18.a1_in1k@v1"));
 /// assert_eq!(Source::of("hf:timm/resnet18.a1_in1k"), Source::Hub("timm/resnet18.a1_in1k"));
+/// assert_eq!(Source::of("torchvision/resnet18"), Source::Torchvision("resnet18"));
 /// assert_eq!(Source::of("weights/resnet18.pth"), Source::Local("weights/resnet18.pth".into()));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source<'a> {
     /// A model of the hub, with or without a revision.
     Hub(&'a str),
+    /// Weights of torchvision, by the name of their enumeration or of the architecture.
+    Torchvision(&'a str),
     /// A file or folder.
     Local(PathBuf),
 }
@@ -39,7 +44,7 @@ impl<'a> Source<'a> {
             || EXTENSIONS.contains(&extension);
         match looks_like_path || path.exists() {
             true => Source::Local(path.to_path_buf()),
-            false => Source::Hub(name),
+            false => name.strip_prefix(TORCHVISION).map_or(Source::Hub(name), Source::Torchvision),
         }
     }
 }
@@ -47,7 +52,9 @@ impl<'a> Source<'a> {
 /// Whether the name `pinned` of resolved weights may be what `name` meant: the same name, or the same model of the hub with `name`
 /// without a commit.
 pub(crate) fn is_revision_of(pinned: &str, name: &str) -> bool {
-    if pinned == name {
+    let is_default = pinned.starts_with(TORCHVISION)
+        && pinned.strip_prefix(name).is_some_and(|weights| weights.starts_with('.'));
+    if pinned == name || is_default {
         return true;
     }
     let Some(pinned) = pinned.strip_prefix(HUB) else { return false };

@@ -77,10 +77,10 @@ impl ImageStatistics {
 pub fn of(dataset: &Dataset, threads: usize) -> Vec<Result<ImageStatistics, String>> {
     let Some(shape) = dataset.shape.image() else { return Vec::new() };
     if let Inputs::Images(sources) = &dataset.inputs {
-        let (sources, depth): (Arc<[ImageSource]>, _) = (sources.as_slice().into(), dataset.depth);
+        let (sources, decoding): (Arc<[ImageSource]>, _) = (sources.as_slice().into(), dataset.decoding);
         let worker = || {
             let sources = Arc::clone(&sources);
-            let mut fitter = Fitter::new(Channels::Grey, SIDE, SIDE).with_depth(depth);
+            let mut fitter = Fitter::new(Channels::Grey, SIDE, SIDE).with_decoding(decoding);
             let mut bytes = Vec::new();
             move |index: usize| {
                 sources[index].read(&mut bytes).map_err(|e| format!("cannot read the file: {e}"))?;

@@ -8,6 +8,7 @@ use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Location, Result};
+use crate::image::Decoding;
 use crate::{
     Dataset, InputShape, Inputs, LabelsBuilder, Names, Subset, ValueRange, hexadecimal, room, sha256,
 };
@@ -191,7 +192,7 @@ impl Arrays {
             table: None,
             portions: self.portions,
             groups: None,
-            depth: None,
+            decoding: Decoding::default(),
         })
     }
 }

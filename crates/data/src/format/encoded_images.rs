@@ -78,7 +78,7 @@ impl EncodedImages {
             table: None,
             portions: self.portions,
             groups: self.groups,
-            depth: properties.depth,
+            decoding: options.decoding(properties.depth),
         })
     }
 }

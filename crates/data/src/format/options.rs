@@ -7,6 +7,7 @@ use cresset_options::{Choice, Text, choices, option, options, parse};
 
 use super::FORMATS;
 use crate::column_choice::ColumnChoice;
+use crate::image::{Decoding, Interpolation};
 use crate::room::MemoryBudget;
 
 /// The heading of these options in the help.
@@ -44,6 +45,12 @@ options! {
         /// one number for both, or HEIGHTxWIDTH
         pub image_size: ImageSize = option("SIZE").default("auto").heading(DATA),
 
+        /// Filter that resizes images, antialiased [default: that of the pretrained weights, else bilinear]
+        pub interpolation: Option<Interpolation> = option("FILTER").heading(DATA),
+
+        /// Side of the center crop of images, relative to the largest one [default: that of the pretrained weights, else 1]
+        pub center_crop: Option<f64> = option("SHARE").parser(center_crop).heading(DATA),
+
         /// Maximum share of unreadable images, which are reported and skipped; more are an error
         pub max_bad_share: f64 = option("SHARE").default("0.01").parser(parse::from_0_to_1).heading(DATA),
 
@@ -53,10 +60,25 @@ options! {
 }
 
 impl DataOptions {
+    /// How images with `depth` bits in use are decoded and resized.
+    pub(crate) fn decoding(&self, depth: Option<u8>) -> Decoding {
+        Decoding {
+            depth,
+            interpolation: self.interpolation.unwrap_or_default(),
+            center_crop: self.center_crop.unwrap_or(1.),
+        }
+    }
+
     /// The memory budget for the values of a file.
     pub fn room(&self) -> MemoryBudget {
         MemoryBudget(self.max_memory)
     }
+}
+
+/// Parses the relative side of a center crop.
+fn center_crop(text: &str) -> Result<f64, String> {
+    let problem = || "expected a number from 0.1 to 1".to_string();
+    text.parse().ok().filter(|share| (0.1..=1.).contains(share)).ok_or_else(problem)
 }
 
 /// The formats, and `auto`.

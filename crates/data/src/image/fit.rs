@@ -4,7 +4,7 @@ use fast_image_resize::images::TypedImage;
 use fast_image_resize::pixels::{U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
-use super::{Channels, Header, Picture};
+use super::{Channels, Decoding, Header, Interpolation, Picture};
 
 /// A rectangle of an image, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,11 +20,11 @@ pub struct Region {
 }
 
 impl Region {
-    /// The largest centered rectangle with the aspect ratio of `height` × `width` (a center crop), for an
-    /// image of (width, height) `of`.
-    pub fn middle(of: (u32, u32), (height, width): (u32, u32)) -> Self {
+    /// A centered rectangle with the aspect ratio of `height` × `width` (a center crop), for an image of (width, height) `of`.
+    /// Its sides are `share` of those of the largest one.
+    pub fn middle(of: (u32, u32), (height, width): (u32, u32), share: f64) -> Self {
         let (full_width, full_height) = (f64::from(of.0), f64::from(of.1));
-        let scale = (full_width / f64::from(width)).min(full_height / f64::from(height));
+        let scale = share * (full_width / f64::from(width)).min(full_height / f64::from(height));
         let (width, height) = (f64::from(width) * scale, f64::from(height) * scale);
         Region { left: (full_width - width) / 2., top: (full_height - height) / 2., width, height }
     }
@@ -38,21 +38,26 @@ pub struct Fitter {
     width: u32,
     resizer: Resizer,
     pixels: Vec<u8>,
-    /// The bits in use of 16, if known for the whole data set.
-    depth: Option<u8>,
+    decoding: Decoding,
     remark: Option<String>,
 }
 
 impl Fitter {
     /// Creates a fitter for an output size in pixels.
     pub fn new(channels: Channels, height: u32, width: u32) -> Self {
-        let (pixels, depth, remark) = (Vec::new(), None, None);
-        Fitter { channels, height, width, resizer: Resizer::new(), pixels, depth, remark }
+        let (pixels, decoding, remark) = (Vec::new(), Decoding::default(), None);
+        Fitter { channels, height, width, resizer: Resizer::new(), pixels, decoding, remark }
     }
 
-    /// Sets the number of bits in use for images with 16 bits per value.
-    pub fn with_depth(self, depth: Option<u8>) -> Self {
-        Fitter { depth, ..self }
+    /// Sets how images are decoded and resized.
+    pub fn with_decoding(self, decoding: Decoding) -> Self {
+        Fitter { decoding, ..self }
+    }
+
+    /// The center crop of an image of (width, height).
+    pub fn center_crop(&self) -> impl Fn((u32, u32)) -> Region + use<> {
+        let (target, share) = ((self.height, self.width), self.decoding.center_crop);
+        move |size| Region::middle(size, target, share)
     }
 
     /// Takes the warning about the last decoded image, if any.
@@ -78,7 +83,7 @@ impl Fitter {
     ) -> Result<(), String> {
         self.remark = None;
         let mut header = Header::read(encoded)?;
-        header.depth = self.depth;
+        header.depth = self.decoding.depth;
         let region = region((header.width, header.height));
         // The largest reduction that keeps as many pixels in the region as the output needs.
         let excess = (region.width / f64::from(self.width)).min(region.height / f64::from(self.height));
@@ -112,9 +117,12 @@ impl Fitter {
         let (left, top) = (left * x, top * y);
         let width = (width * x).min(f64::from(decoded.width) - left);
         let height = (height * y).min(f64::from(decoded.height) - top);
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-            .crop(left, top, width, height);
+        let filter = match self.decoding.interpolation {
+            Interpolation::Bilinear => FilterType::Bilinear,
+            Interpolation::Bicubic => FilterType::CatmullRom,
+        };
+        let options =
+            ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(left, top, width, height);
         match self.channels {
             Channels::Grey => self.resize_pixels::<U8>(decoded, &options, out),
             Channels::Color => self.resize_pixels::<U8x3>(decoded, &options, out),

@@ -1,6 +1,7 @@
 //! Images as examples and as model inputs.
 
 mod decode;
+mod decoding;
 mod depth;
 mod fit;
 mod kind;
@@ -15,6 +16,7 @@ use image::ImageFormat;
 use super::{InputShape, ValueRange};
 use crate::error::{Error, Location, Result};
 pub use decode::{Header, MAX_PIXELS};
+pub use decoding::{Decoding, Interpolation};
 pub use depth::max_of_bits;
 pub use fit::{Fitter, Region, to_channels_first};
 pub use kind::{Foreign, Kind};
@@ -106,8 +108,6 @@ pub fn encoded(path: &Path) -> std::result::Result<Vec<u8>, String> {
 /// Reads images as a model's raw inputs. It reuses its buffers.
 pub struct InputReader {
     fitter: Fitter,
-    /// Height and width.
-    target: (u32, u32),
     channels: usize,
     /// The raw value of each byte value.
     values: [f32; 256],
@@ -135,15 +135,14 @@ impl InputReader {
         Ok(InputReader {
             pixels: vec![0; fitter.bytes()],
             fitter,
-            target: (height, width),
             channels: channels.count(),
             values: std::array::from_fn(|byte| byte as f32 * scale + range.min),
         })
     }
 
-    /// Sets the number of bits in use for images with 16 bits per value.
-    pub fn with_depth(self, depth: Option<u8>) -> Self {
-        InputReader { fitter: self.fitter.with_depth(depth), ..self }
+    /// Sets how images are decoded and resized.
+    pub fn with_decoding(self, decoding: Decoding) -> Self {
+        InputReader { fitter: self.fitter.with_decoding(decoding), ..self }
     }
 
     /// Takes the warning about the last image, if any.
@@ -157,7 +156,8 @@ impl InputReader {
     /// # Errors
     /// Bytes that are not an image, or a damaged image.
     pub fn read(&mut self, encoded: &[u8]) -> std::result::Result<Vec<f32>, String> {
-        self.fitter.fit(encoded, |size| Region::middle(size, self.target), &mut self.pixels)?;
+        let crop = self.fitter.center_crop();
+        self.fitter.fit(encoded, crop, &mut self.pixels)?;
         let mut values = Vec::with_capacity(self.pixels.len());
         for channel in 0..self.channels {
             let bytes = self.pixels.iter().skip(channel).step_by(self.channels);

@@ -205,7 +205,7 @@ fn a_large_jpeg_for_a_small_target_gives_what_the_whole_one_gives() {
     let fitted = |bytes: &[u8]| {
         let mut fitter = Fitter::new(Channels::Color, 32, 40);
         let mut out = vec![0; fitter.bytes()];
-        fitter.fit(bytes, |size| Region::middle(size, (32, 40)), &mut out).unwrap();
+        fitter.fit(bytes, fitter.center_crop(), &mut out).unwrap();
         out
     };
     let whole = fitted(&encoded(image.clone(), ImageFormat::Png));
@@ -218,10 +218,12 @@ fn a_large_jpeg_for_a_small_target_gives_what_the_whole_one_gives() {
 
 #[test]
 fn the_middle_has_the_proportions_of_the_target() {
-    let region = Region::middle((500, 300), (100, 100));
+    let region = Region::middle((500, 300), (100, 100), 1.);
     assert_eq!(region, Region { left: 100., top: 0., width: 300., height: 300. });
-    let region = Region::middle((10, 100), (20, 10));
+    let region = Region::middle((10, 100), (20, 10), 1.);
     assert_eq!(region, Region { left: 0., top: 40., width: 10., height: 20. });
+    let region = Region::middle((500, 300), (100, 100), 0.5);
+    assert_eq!(region, Region { left: 175., top: 75., width: 150., height: 150. });
 }
 
 #[test]

@@ -169,6 +169,7 @@ fn draw(dataset: &Dataset, rows: &[i64], plan: &SplitOptions) -> Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Decoding;
     use crate::{InputShape, Inputs, Names};
 
     fn dataset(portions: Option<&str>, groups: Option<&str>) -> Dataset {
@@ -190,7 +191,7 @@ mod tests {
             table: None,
             portions: portions.map(|letters| letters.chars().map(portion).cycle().take(40).collect()),
             groups: groups.map(|names| names.chars().map(String::from).cycle().take(40).collect()),
-            depth: None,
+            decoding: Decoding::default(),
         }
     }
 
