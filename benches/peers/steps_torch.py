@@ -3,6 +3,7 @@
 Prints a line of JSON after warm-up, with the losses of its first three steps, then trains for a round for each line of input.
 """
 import argparse
+import functools
 import time
 from pathlib import Path
 
@@ -70,7 +71,15 @@ def resnet18():
     return model
 
 
+def of_timm(name):
+    import timm
+
+    return timm.create_model(name, num_classes=10)
+
+
 MODELS = {"cnn": Cnn, "lstm": Lstm, "vit": vit, "resnet18": resnet18}
+for name in ("convnext_atto", "mobilenetv3_small_100"):
+    MODELS[name] = functools.partial(of_timm, name)
 
 
 def main():
@@ -88,7 +97,7 @@ def main():
     x, y = data["x"], data["y"]
     model = MODELS[args.model]()
     model.load_state_dict(load_file(args.folder / "start.safetensors"), strict=True)
-    if args.mode != "eager" and args.model in ("cnn", "resnet18"):
+    if args.mode != "eager" and args.model not in ("lstm", "vit"):
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     step = make_step(model, args)
 

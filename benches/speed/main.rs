@@ -24,9 +24,10 @@ struct Group {
     work: fn(&[String]),
 }
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     Group { name: "digits", measure: rows::digits::measure, work: rows::digits::work },
     Group { name: "steps", measure: rows::steps::measure, work: rows::steps::work },
+    Group { name: "backbones", measure: rows::steps::measure_backbones, work: rows::steps::work },
     Group { name: "inference", measure: rows::inference::measure, work: rows::inference::work },
     Group { name: "evaluation", measure: rows::evaluation::measure, work: rows::evaluation::work },
     Group { name: "pictures", measure: rows::pictures::measure, work: rows::pictures::work },

@@ -18,6 +18,7 @@ use crate::files;
 use crate::table::{Row, Verdict};
 
 /// A training job.
+#[derive(Clone)]
 struct Job {
     row: Row,
     model: &'static str,
@@ -43,17 +44,14 @@ const BATCHES: i64 = 8;
 /// Number of initial steps whose losses are compared.
 const COMPARED: i64 = 3;
 
+/// A row for the time of a step.
+fn step(name: &'static str, goal: f64) -> Row {
+    Row { name, figure: "step_ms", unit: "ms", goal, more_is_better: false, check: String::new() }
+}
+
 fn jobs() -> Vec<Job> {
-    let row = |name, goal| Row {
-        name,
-        figure: "step_ms",
-        unit: "ms",
-        goal,
-        more_is_better: false,
-        check: String::new(),
-    };
     let job = Job {
-        row: row("digits CNN, batch 64: training step", 0.8),
+        row: step("digits CNN, batch 64: training step", 0.8),
         model: "cnn",
         options: "dropout=0",
         shape: [1, 8, 8],
@@ -78,7 +76,7 @@ fn jobs() -> Vec<Job> {
     };
     vec![
         Job {
-            row: row("LSTM on 28×28, batch 64: training step", 0.9),
+            row: step("LSTM on 28×28, batch 64: training step", 0.9),
             model: "lstm",
             shape: [1, 28, 28],
             cores: 2,
@@ -86,7 +84,7 @@ fn jobs() -> Vec<Job> {
             ..job
         },
         Job {
-            row: row("ViT-tiny on 32×32, batch 64: training step", 0.9),
+            row: step("ViT-tiny on 32×32, batch 64: training step", 0.9),
             model: "vit",
             shape: [3, 32, 32],
             cores: 2,
@@ -94,22 +92,59 @@ fn jobs() -> Vec<Job> {
             is_quick: false,
             ..job
         },
-        resnet(row("ResNet-18 on 32×32, batch 128, float32: training step", 1.), Precision::F32, 0.01),
-        resnet(row("ResNet-18 on 32×32, batch 128, bfloat16: training step", 0.9), Precision::Bf16, 0.1),
-        Job { row: row("digits CNN, batch 64: training step", 0.8), ..job },
+        resnet(step("ResNet-18 on 32×32, batch 128, float32: training step", 1.), Precision::F32, 0.01),
+        resnet(step("ResNet-18 on 32×32, batch 128, bfloat16: training step", 0.9), Precision::Bf16, 0.1),
+        Job { row: step("digits CNN, batch 64: training step", 0.8), ..job },
     ]
 }
 
-/// Measures all jobs.
-pub fn measure(scale: Scale) -> Vec<Verdict> {
-    let jobs = jobs();
-    let mut verdicts = Vec::new();
-    let mut ours: Vec<(&Job, Results)> = Vec::new();
-    for job in jobs.iter().filter(|job| job.is_quick || scale == Scale::Full) {
+/// Fine-tuning of backbones on images of 224×224.
+fn backbones() -> Vec<Job> {
+    let job = |name, model, options| Job {
+        row: step(name, 0.95),
+        model,
+        options,
+        shape: [3, 224, 224],
+        batch: 32,
+        precision: Precision::F32,
+        cores: 2,
+        steps: 2,
+        is_quick: true,
+        tolerance: 0.01,
+    };
+    vec![
+        job("ConvNeXt-Atto on 224×224, batch 32: fine-tuning step", "convnext_atto", "drop_path=0"),
+        job(
+            "MobileNetV3-Small on 224×224, batch 32: fine-tuning step",
+            "mobilenetv3_small_100",
+            "dropout=0,drop_path=0",
+        ),
+    ]
+}
+
+/// Measures the jobs with backbones.
+pub fn measure_backbones(scale: Scale) -> Vec<Verdict> {
+    measure_all(&backbones(), scale).into_iter().map(|(_, _, verdict)| verdict).collect()
+}
+
+fn measure_all(jobs: &[Job], scale: Scale) -> Vec<(&Job, Results, Verdict)> {
+    let chosen = jobs.iter().filter(|job| job.is_quick || scale == Scale::Full);
+    let measured = chosen.map(|job| {
         let mut results = compete_in(job, scale);
         let check = compare(job, &results);
         let own = results.remove(0);
-        verdicts.push(Verdict::new(Row { check, ..job.row.clone() }, &own, &results));
+        let verdict = Verdict::new(Row { check, ..job.row.clone() }, &own, &results);
+        (job, own, verdict)
+    });
+    measured.collect()
+}
+
+/// Measures the other jobs.
+pub fn measure(scale: Scale) -> Vec<Verdict> {
+    let jobs = jobs();
+    let (mut verdicts, mut ours) = (Vec::new(), Vec::new());
+    for (job, own, verdict) in measure_all(&jobs, scale) {
+        verdicts.push(verdict);
         ours.push((job, own));
     }
     let of = |precision| ours.iter().find(|(job, _)| job.model == "resnet18" && job.precision == precision);
@@ -195,7 +230,7 @@ fn compare(job: &Job, results: &[Results]) -> String {
 /// Our side: trains on the rows of a folder.
 pub fn work(arguments: &[String]) {
     let [name, folder] = arguments else { panic!("a job and a folder") };
-    let jobs = jobs();
+    let jobs = [jobs(), backbones()].concat();
     let job = jobs.iter().find(|job| job.row.name == name).expect("a job");
     tch::set_num_threads(job.cores as i32);
     let mut trainer = Trainer::new(job, &PathBuf::from(folder));
