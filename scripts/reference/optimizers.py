@@ -1,12 +1,15 @@
-"""Prints tests/reference/optimizers.json: trajectories of PyTorch's optimizers and schedules on a fixed problem.
+"""Prints tests/reference/optimizers.json: trajectories of the optimizers and schedules of PyTorch and timm on a fixed problem.
 
 Run it with Python torch: $(scripts/python-env torch) scripts/reference/optimizers.py > tests/reference/optimizers.json
 """
 
+import inspect
 import json
 import math
 
+import timm.optim
 import torch
+from torch.optim import _muon
 
 STEPS = 25
 
@@ -31,6 +34,28 @@ def trajectory(make):
     return {"w": w.flatten().tolist(), "b": b.tolist()}
 
 
+class Muon:
+    """PyTorch's Muon for the matrix and its AdamW for the bias."""
+
+    def __init__(self, groups, lr, weight_decay, **options):
+        matrices, others = ([group] for group in groups)
+        self.parts = [
+            torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw", **options),
+            torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay),
+        ]
+
+    def zero_grad(self):
+        for part in self.parts:
+            part.zero_grad()
+
+    def step(self):
+        for part in self.parts:
+            part.step()
+
+
+# The iteration in float64, like the rest of the problem, where PyTorch rounds to bfloat16.
+exec(inspect.getsource(_muon._zeropower_via_newtonschulz).replace("grad.bfloat16()", "grad.double().clone()"), vars(_muon))
+
 CASES = {
     "adam": ("", 0.0, lambda p: torch.optim.Adam(p, lr=0.05)),
     "adam, decay": ("beta1=0.8,beta2=0.95,eps=0.001", 0.01, lambda p: torch.optim.Adam(p, lr=0.05, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.01)),
@@ -41,6 +66,14 @@ CASES = {
     "adagrad": ("", 0.0, lambda p: torch.optim.Adagrad(p, lr=0.05)),
     "adagrad, decay": ("lr_decay=0.1", 0.01, lambda p: torch.optim.Adagrad(p, lr=0.05, lr_decay=0.1, weight_decay=0.01)),
     "rmsprop": ("", 0.0, lambda p: torch.optim.RMSprop(p, lr=0.05)),
+    "lion": ("", 0.1, lambda p: timm.optim.Lion(p, lr=0.05, weight_decay=0.1)),
+    "lion, betas": ("beta1=0.8,beta2=0.9", 0.0, lambda p: timm.optim.Lion(p, lr=0.05, betas=(0.8, 0.9))),
+    "lamb": ("", 0.01, lambda p: timm.optim.Lamb(p, lr=0.05, weight_decay=0.01, eps=1e-8, max_grad_norm=None)),
+    "lamb, betas": ("beta1=0.8,beta2=0.9,eps=0.001", 0.1, lambda p: timm.optim.Lamb(p, lr=0.05, weight_decay=0.1, betas=(0.8, 0.9), eps=1e-3, max_grad_norm=None)),
+    "adan": ("", 0.02, lambda p: timm.optim.Adan(p, lr=0.05, weight_decay=0.02)),
+    "adan, betas": ("beta1=0.9,beta2=0.8,beta3=0.95,eps=0.001", 0.0, lambda p: timm.optim.Adan(p, lr=0.05, betas=(0.9, 0.8, 0.95), eps=1e-3)),
+    "muon": ("", 0.1, lambda p: Muon(p, lr=0.05, weight_decay=0.1)),
+    "muon, plain": ("momentum=0.8,nesterov=0,iterations=3", 0.0, lambda p: Muon(p, lr=0.05, weight_decay=0.0, momentum=0.8, nesterov=False, ns_steps=3)),
     "rmsprop, momentum": ("alpha=0.9,momentum=0.5", 0.01, lambda p: torch.optim.RMSprop(p, lr=0.05, alpha=0.9, momentum=0.5, weight_decay=0.01)),
 }
 
@@ -75,6 +108,8 @@ print(json.dumps({
     "schedules": {
         "step": schedule(lambda o: lr.StepLR(o, 10, gamma=0.5)),
         "cosine": schedule(lambda o: lr.CosineAnnealingLR(o, 40)),
+        "cosine-restarts": schedule(lambda o: lr.CosineAnnealingWarmRestarts(o, 10, T_mult=2, eta_min=0.1)),
+        "wsd": schedule(lambda o: lr.SequentialLR(o, [lr.ConstantLR(o, 1.0, 1), lr.LinearLR(o, 1.0, 0.25, 16)], [24])),
         "one-cycle": schedule(lambda o: lr.OneCycleLR(o, 1.0, total_steps=40), 39) ,
     },
     "plateau": plateau(),

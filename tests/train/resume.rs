@@ -83,6 +83,29 @@ fn a_run_killed_at_any_time_resumes_bit_identically() {
 }
 
 #[test]
+fn runs_with_each_later_optimizer_and_schedule_are_killed_and_resume_bit_identically() {
+    let folder = tempfile::tempdir().unwrap();
+    for (optimizer, schedule, options) in [
+        ("lion", "cosine-restarts", "cycle=7,growth=1.5"),
+        ("lamb", "wsd", "decay=0.5"),
+        ("adan", "cosine-restarts", "cycle=30"),
+        ("muon", "wsd", "root=0"),
+    ] {
+        let out = |name: &str| folder.path().join(format!("{optimizer}-{name}"));
+        let options = ["--optimizer", optimizer, "--schedule", schedule, "--schedule-options", options];
+        let options = [&options[..], &["--weight-decay", "0.01", "--epochs", "40"]].concat();
+        train_once(&out("whole"), &options);
+        let killed = out("killed");
+        let mut child = start(&[&["train", "--out", text(&killed)], &options[..]].concat());
+        wait_for(&killed.join("checkpoints/last.safetensors"), &mut child);
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(kill(&mut child), "{optimizer}: the run ended before it was killed");
+        succeed(["train", "--resume", text(&killed)]);
+        assert_same_bits(&killed, &out("whole"));
+    }
+}
+
+#[test]
 fn a_second_interrupt_ends_the_program_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (file, out) = (folder.path().join("large.csv"), folder.path().join("run"));

@@ -10,7 +10,7 @@ pub(crate) const ADAM: OptimizerKind = OptimizerKind {
     name: "adam",
     summary: "Adam; weight decay is added to the gradient (L2 regularization)",
     options: OPTIONS,
-    state_names: &["exp_avg", "exp_avg_sq"],
+    state_names: |_| &["exp_avg", "exp_avg_sq"],
     reads_lr_from_device: true,
     rule: |options| rule(options, false),
 };
@@ -24,7 +24,7 @@ pub(super) const OPTIONS: &[NumberOption] = &[
 
 pub(super) fn rule(options: &Options, decoupled: bool) -> Rule {
     let [beta1, beta2, eps] = ["beta1", "beta2", "eps"].map(|name| options.number(name));
-    Box::new(move |group, lr, weight_decay| {
+    Rule::Fused(Box::new(move |group, lr, weight_decay| {
         group.adam_step(lr, Adam { beta1, beta2, eps, weight_decay, decoupled })
-    })
+    }))
 }

@@ -8,7 +8,7 @@ pub(crate) const ADAMW: OptimizerKind = OptimizerKind {
     name: "adamw",
     summary: "Adam with decoupled weight decay",
     options: OPTIONS,
-    state_names: &["exp_avg", "exp_avg_sq"],
+    state_names: |_| &["exp_avg", "exp_avg_sq"],
     reads_lr_from_device: true,
     rule: |options| rule(options, true),
 };

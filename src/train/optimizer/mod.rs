@@ -1,12 +1,17 @@
-//! Optimizers, on libtorch's fused kernels.
+//! Optimizers: PyTorch's on libtorch's fused kernels, later ones of tensor operations.
 
 mod adagrad;
 mod adam;
 mod adamw;
+mod adan;
+mod lamb;
+mod lion;
+mod muon;
 mod rmsprop;
 mod sgd;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use cresset_bridge::optimizer::Group;
 use tch::{Kind, Tensor};
@@ -14,6 +19,7 @@ use tch::{Kind, Tensor};
 use crate::error::{Error, Result};
 use crate::model::Tensors;
 use cresset_options::number::{NumberOption, Options};
+use update::Update;
 
 /// An optimizer with a name.
 ///
@@ -23,7 +29,7 @@ use cresset_options::number::{NumberOption, Options};
 /// use cresset::train::optimizer::OPTIMIZERS;
 ///
 /// let adam = OPTIMIZERS.iter().find(|kind| kind.name == "adam").unwrap();
-/// assert_eq!(adam.state_names, ["exp_avg", "exp_avg_sq"]);
+/// assert!(adam.summary.starts_with("Adam"));
 /// ```
 pub struct OptimizerKind {
     /// The value of `--optimizer`.
@@ -32,16 +38,24 @@ pub struct OptimizerKind {
     pub summary: &'static str,
     /// The options of `--optimizer-options`.
     pub options: &'static [NumberOption],
-    /// State tensors per parameter, by PyTorch's names: one or two, initialized to zero.
-    pub state_names: &'static [&'static str],
+    /// The state tensors of a parameter, by PyTorch's names, initialized to zero. A fused kernel has one or two.
+    pub state_names: fn(&Parameter) -> &'static [&'static str],
     /// Whether its kernel can read the learning rate from the device, which CUDA graph capture requires.
     pub reads_lr_from_device: bool,
     /// Creates the update rule from the options.
-    pub rule: fn(&Options) -> Rule,
+    pub(crate) rule: fn(&Options) -> Rule,
 }
 
 /// Updates a parameter group, given the learning rate and weight decay.
-pub(crate) type Rule = Box<dyn Fn(&mut Group, f64, f64) -> cresset_bridge::Result<()> + Send>;
+type FusedRule = Box<dyn Fn(&mut Group, f64, f64) -> cresset_bridge::Result<()> + Send>;
+
+/// An update rule.
+pub(crate) enum Rule {
+    /// A fused kernel, for all parameters of a group at once.
+    Fused(FusedRule),
+    /// Tensor operations, for one parameter.
+    PerParameter(Box<dyn Fn(Update) + Send>),
+}
 
 /// All optimizers.
 ///
@@ -49,10 +63,19 @@ pub(crate) type Rule = Box<dyn Fn(&mut Group, f64, f64) -> cresset_bridge::Resul
 /// use cresset::train::optimizer::OPTIMIZERS;
 ///
 /// let names: Vec<&str> = OPTIMIZERS.iter().map(|optimizer| optimizer.name).collect();
-/// assert_eq!(names, ["adam", "adamw", "sgd", "adagrad", "rmsprop"]);
+/// assert_eq!(names, ["adam", "adamw", "sgd", "adagrad", "rmsprop", "lion", "lamb", "adan", "muon"]);
 /// ```
-pub const OPTIMIZERS: &[OptimizerKind] =
-    &[adam::ADAM, adamw::ADAMW, sgd::SGD, adagrad::ADAGRAD, rmsprop::RMSPROP];
+pub const OPTIMIZERS: &[OptimizerKind] = &[
+    adam::ADAM,
+    adamw::ADAMW,
+    sgd::SGD,
+    adagrad::ADAGRAD,
+    rmsprop::RMSPROP,
+    lion::LION,
+    lamb::LAMB,
+    adan::ADAN,
+    muon::MUON,
+];
 
 /// A parameter with its settings for the optimizer.
 #[derive(Debug)]
@@ -94,6 +117,10 @@ pub struct Optimizer {
 /// Parameters with the same learning rate factor and weight decay.
 struct ParameterGroup {
     group: Group,
+    /// The number of steps, float32.
+    step: Tensor,
+    /// The parameters with their state, for rules of tensor operations.
+    members: Vec<(Tensor, Vec<Tensor>)>,
     rate: f64,
     weight_decay: f64,
     is_head: bool,
@@ -108,6 +135,29 @@ impl ParameterGroup {
     fn lr(&self, lr: f64) -> f64 {
         let lr = lr * self.rate;
         if self.is_on_gpu { f64::from(lr as f32) } else { lr }
+    }
+}
+
+impl ParameterGroup {
+    /// Updates each parameter that has a gradient.
+    fn update_each(&mut self, rule: &dyn Fn(Update), lr: f64) {
+        let gradients: Vec<_> = self.members.iter().map(|(parameter, _)| parameter.grad()).collect();
+        if !gradients.iter().any(Tensor::defined) {
+            return;
+        }
+        let _ = self.step.g_add_scalar_(1);
+        for ((parameter, state), gradient) in self.members.iter().zip(gradients) {
+            if gradient.defined() {
+                rule(Update {
+                    parameter: parameter.detach(),
+                    gradient,
+                    state,
+                    step: &self.step,
+                    lr,
+                    weight_decay: self.weight_decay,
+                });
+            }
+        }
     }
 }
 
@@ -140,7 +190,7 @@ impl Optimizer {
                 Some(index) => index,
                 None => optimizer.add_group(parameter, decay),
             };
-            optimizer.add_parameter(index, parameter, kind.state_names)?;
+            optimizer.add_parameter(index, parameter, (kind.state_names)(parameter))?;
         }
         Ok(optimizer)
     }
@@ -151,7 +201,17 @@ impl Optimizer {
         let index = self.groups.len();
         let is_on_gpu = first.tensor.device().is_cuda();
         let group = Group::new(&step);
-        self.groups.push(ParameterGroup { group, rate, weight_decay, is_head, is_on_gpu, device_lr: None });
+        let (members, count, device_lr) = (Vec::new(), step.shallow_clone(), None);
+        self.groups.push(ParameterGroup {
+            group,
+            step: count,
+            members,
+            rate,
+            weight_decay,
+            is_head,
+            is_on_gpu,
+            device_lr,
+        });
         self.state.insert(format!("step.{index}"), step);
         index
     }
@@ -159,8 +219,17 @@ impl Optimizer {
     fn add_parameter(&mut self, group: usize, parameter: &Parameter, state_names: &[&str]) -> Result<()> {
         let tensor = &parameter.tensor;
         let zeros: Vec<_> = state_names.iter().map(|_| tensor.detach().zeros_like()).collect();
-        let (first, second) = (&zeros[0], zeros.last().expect("an optimizer has state"));
-        self.groups[group].group.add(tensor, first, second)?;
+        let group = &mut self.groups[group];
+        match &self.rule {
+            Rule::Fused(_) => {
+                let (first, second) = (&zeros[0], zeros.last().expect("an optimizer has state"));
+                group.group.add(tensor, first, second)?;
+            }
+            Rule::PerParameter(_) => {
+                let state = zeros.iter().map(Tensor::shallow_clone).collect();
+                group.members.push((tensor.shallow_clone(), state));
+            }
+        }
         let names = state_names.iter().map(|kind| format!("{kind}.{}", parameter.name));
         self.state.extend(names.zip(zeros));
         Ok(())
@@ -212,7 +281,10 @@ impl Optimizer {
     pub fn apply(&mut self, lr: f64) -> Result<()> {
         for group in &mut self.groups {
             let lr = group.lr(lr);
-            (self.rule)(&mut group.group, lr, group.weight_decay)?;
+            match &self.rule {
+                Rule::Fused(rule) => rule(&mut group.group, lr, group.weight_decay)?,
+                Rule::PerParameter(rule) => tch::no_grad(|| group.update_each(rule, lr)),
+            }
         }
         Ok(())
     }

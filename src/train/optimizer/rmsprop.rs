@@ -12,12 +12,14 @@ pub(crate) const RMSPROP: OptimizerKind = OptimizerKind {
         NumberOption::real("momentum", 0., (0., 0.9999), "momentum factor"),
         NumberOption::real("eps", 1e-8, (0., 1.), "added to the denominator"),
     ],
-    state_names: &["square_avg", "momentum_buffer"],
+    state_names: |_| &["square_avg", "momentum_buffer"],
     reads_lr_from_device: false,
     rule,
 };
 
 fn rule(options: &Options) -> Rule {
     let [alpha, momentum, eps] = ["alpha", "momentum", "eps"].map(|name| options.number(name));
-    Box::new(move |group, lr, weight_decay| group.rmsprop_step(lr, alpha, momentum, eps, weight_decay))
+    Rule::Fused(Box::new(move |group, lr, weight_decay| {
+        group.rmsprop_step(lr, alpha, momentum, eps, weight_decay)
+    }))
 }

@@ -11,7 +11,7 @@ pub const SGD: OptimizerKind = OptimizerKind {
         NumberOption::real("momentum", 0.9, (0., 0.9999), "momentum factor"),
         NumberOption::whole("nesterov", 0, (0, 1), "1: Nesterov momentum"),
     ],
-    state_names: &["momentum_buffer"],
+    state_names: |_| &["momentum_buffer"],
     reads_lr_from_device: true,
     rule,
 };
@@ -20,5 +20,5 @@ fn rule(options: &Options) -> Rule {
     let momentum = options.number("momentum");
     // Nesterov momentum requires a momentum.
     let nesterov = options.whole("nesterov") == 1 && momentum > 0.;
-    Box::new(move |group, lr, weight_decay| group.sgd_step(lr, momentum, nesterov, weight_decay))
+    Rule::Fused(Box::new(move |group, lr, weight_decay| group.sgd_step(lr, momentum, nesterov, weight_decay)))
 }

@@ -36,7 +36,7 @@ fn end(optimizer: &str, options: &str, weight_decay: f64, steps: u64) -> [Vec<f6
 }
 
 #[test]
-fn every_optimizer_follows_pytorchs_own() {
+fn every_optimizer_follows_its_reference_implementation() {
     let reference = reference();
     let cases = reference["optimizers"].as_object().unwrap();
     for kind in OPTIMIZERS {
@@ -50,7 +50,7 @@ fn every_optimizer_follows_pytorchs_own() {
         for (found, expected) in found.iter().zip(["w", "b"]) {
             for (found, expected) in found.iter().zip(case["end"][expected].as_array().unwrap()) {
                 let difference = (found - expected.as_f64().unwrap()).abs();
-                assert!(difference < 1e-6, "{name}: {found}, PyTorch has {expected}");
+                assert!(difference < 1e-6, "{name}: {found}, the reference has {expected}");
             }
         }
     }

@@ -2,11 +2,13 @@
 
 mod constant;
 mod cosine;
+mod cosine_restarts;
 mod one_cycle;
 mod plateau;
 mod step;
 #[cfg(test)]
 mod tests;
+mod wsd;
 
 use crate::error::{Error, Result};
 use cresset_options::number::{NumberOption, Options};
@@ -20,7 +22,7 @@ pub use plateau::PlateauState;
 /// use cresset::train::schedule::SCHEDULES;
 ///
 /// let names: Vec<&str> = SCHEDULES.iter().map(|schedule| schedule.name).collect();
-/// assert_eq!(names, ["constant", "step", "cosine", "one-cycle", "plateau"]);
+/// assert_eq!(names, ["constant", "step", "cosine", "cosine-restarts", "one-cycle", "wsd", "plateau"]);
 /// ```
 pub struct ScheduleKind {
     /// The value of `--schedule`.
@@ -36,8 +38,15 @@ pub struct ScheduleKind {
 }
 
 /// All schedules.
-pub const SCHEDULES: &[ScheduleKind] =
-    &[constant::CONSTANT, step::STEP, cosine::COSINE, one_cycle::ONE_CYCLE, plateau::PLATEAU];
+pub const SCHEDULES: &[ScheduleKind] = &[
+    constant::CONSTANT,
+    step::STEP,
+    cosine::COSINE,
+    cosine_restarts::COSINE_RESTARTS,
+    one_cycle::ONE_CYCLE,
+    wsd::WSD,
+    plateau::PLATEAU,
+];
 
 /// The progress of a run, not counting warmup.
 ///

@@ -11,7 +11,13 @@ fn reference() -> Value {
 #[test]
 fn schedules_follow_pytorchs_own() {
     let reference = reference();
-    for (name, options) in [("step", "every=10,factor=0.5"), ("cosine", ""), ("one-cycle", "")] {
+    for (name, options) in [
+        ("step", "every=10,factor=0.5"),
+        ("cosine", ""),
+        ("cosine-restarts", "cycle=10,growth=2,floor=0.1"),
+        ("one-cycle", ""),
+        ("wsd", "decay=0.4,root=0,floor=0.25"),
+    ] {
         let schedule = Schedule::new(name, options, 0.).unwrap();
         for (step, expected) in reference["schedules"][name].as_array().unwrap().iter().enumerate() {
             let found = schedule.factor(step, 40, 1, PlateauState::default());
