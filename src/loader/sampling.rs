@@ -25,8 +25,14 @@ choices! {
         Shuffled = "shuffled",
         /// as many examples, with all classes equally frequent: examples of rare classes are repeated
         Balanced = "balanced",
+        /// as many examples, each three times in a row with augmentations of its own: a random third of all (repeated
+        /// augmentation; Hoffer et al., 2020)
+        Repeated = "repeated",
     }
 }
+
+/// How often an example occurs in an epoch of repeated augmentation.
+const REPEATS: usize = 3;
 
 impl Sampling {
     /// The order of the examples in an epoch, as indexes into `labels`.
@@ -34,8 +40,12 @@ impl Sampling {
         let mut generator = stream(seed, Purpose::Shuffle, epoch.into());
         let mut order: Vec<i64> = (0..labels.len() as i64).collect();
         order.shuffle(&mut generator);
-        if self == Sampling::Shuffled {
-            return order;
+        match self {
+            Sampling::Shuffled => return order,
+            Sampling::Repeated => {
+                return order.iter().flat_map(|row| [*row; REPEATS]).take(labels.len()).collect();
+            }
+            Sampling::Balanced => {}
         }
         let classes = labels.iter().max().map_or(0, |greatest| *greatest as usize + 1);
         let mut rows_of = vec![Vec::new(); classes];
@@ -118,9 +128,20 @@ mod tests {
     }
 
     #[test]
+    fn a_repeated_epoch_has_a_third_of_the_examples_three_times() {
+        let labels = [0; 10];
+        let order = Sampling::Repeated.order(&labels, 3, 1);
+        let shuffled = Sampling::Shuffled.order(&labels, 3, 1);
+        assert_eq!(order.len(), 10);
+        for (place, row) in order.iter().enumerate() {
+            assert_eq!(*row, shuffled[place / 3]);
+        }
+    }
+
+    #[test]
     fn the_order_depends_on_the_seed_and_the_epoch() {
         let labels: Vec<i64> = (0..50).map(|row| i64::from(row % 7 == 0)).collect();
-        for sampling in [Sampling::Shuffled, Sampling::Balanced] {
+        for sampling in [Sampling::Shuffled, Sampling::Balanced, Sampling::Repeated] {
             let order = |seed, epoch| sampling.order(&labels, seed, epoch);
             assert_eq!(order(1, 1), order(1, 1));
             assert_ne!(order(1, 1), order(2, 1));

@@ -1,6 +1,7 @@
 //! Data augmentation of training images. The exported model does not contain it.
 
 mod affine;
+mod augmix;
 mod color_jitter;
 mod crop;
 mod elastic;
@@ -8,9 +9,12 @@ mod erasing;
 mod flip;
 mod mixing;
 mod noise;
+mod operation;
+mod rand_augment;
 mod resized_crop;
 #[cfg(test)]
 mod tests;
+mod three_augment;
 mod trivial;
 
 use std::fmt;
@@ -165,6 +169,9 @@ pub const AUGMENTATIONS: &[AugmentKind] = &[
     noise::KIND,
     erasing::KIND,
     trivial::KIND,
+    rand_augment::KIND,
+    augmix::KIND,
+    three_augment::KIND,
     mixing::MIXUP,
     mixing::CUTMIX,
 ];
@@ -183,6 +190,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("none", ""),
     // No flip, because a mirrored digit is not the same digit; shear imitates different handwriting.
     ("digits", "affine=10:0.1:0.1:10,elastic=0.03:0.15"),
+    // Touvron et al., 2022.
+    ("deit3", "random-resized-crop,flip,three-augment,color-jitter=0.3:0"),
     ("photos", "random-resized-crop,flip,trivial-augment,erasing=0.1"),
 ];
 

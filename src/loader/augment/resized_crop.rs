@@ -13,17 +13,25 @@ use crate::data::image::Region;
 pub(crate) const KIND: AugmentKind = AugmentKind {
     name: "random-resized-crop",
     summary: "random crop with at least the given share of the area, resized to the size of the image",
-    parameters: &[parameter("minimum area", 0.08, 0.01, 1.)],
-    build: |values| BuiltAugment::Single(Box::new(ResizedCrop { least_area: values[0] })),
+    parameters: &[
+        parameter("minimum area", 0.08, 0.01, 1.),
+        parameter("maximum area", 1., 0.01, 1.),
+        parameter("minimum aspect ratio", 3. / 4., 0.1, 1.),
+        parameter("maximum aspect ratio", 4. / 3., 1., 10.),
+    ],
+    build: |values| {
+        let areas = (values[0].min(values[1]), values[1]);
+        BuiltAugment::Single(Box::new(ResizedCrop { areas, proportions: (values[2], values[3]) }))
+    },
 };
 
 #[derive(Debug)]
 struct ResizedCrop {
-    least_area: f64,
+    /// Minimum and maximum share of the area.
+    areas: (f64, f64),
+    /// Minimum and maximum aspect ratio (width over height).
+    proportions: (f64, f64),
 }
-
-/// Minimum and maximum aspect ratio (width over height).
-const PROPORTIONS: (f64, f64) = (3. / 4., 4. / 3.);
 
 /// Attempts to draw a region before falling back to the center.
 const ATTEMPTS: u32 = 10;
@@ -32,8 +40,8 @@ impl ResizedCrop {
     fn draw(&self, (width, height): (u32, u32), generator: &mut ChaCha8Rng) -> Region {
         let (full_width, full_height) = (f64::from(width), f64::from(height));
         for _ in 0..ATTEMPTS {
-            let area = full_width * full_height * generator.random_range(self.least_area..=1.);
-            let proportions = generator.random_range(PROPORTIONS.0.ln()..=PROPORTIONS.1.ln()).exp();
+            let area = full_width * full_height * generator.random_range(self.areas.0..=self.areas.1);
+            let proportions = generator.random_range(self.proportions.0.ln()..=self.proportions.1.ln()).exp();
             let (width, height) = ((area * proportions).sqrt().round(), (area / proportions).sqrt().round());
             if (1. ..=full_width).contains(&width) && (1. ..=full_height).contains(&height) {
                 let left = generator.random_range(0..=(full_width - width) as u32);
@@ -42,8 +50,10 @@ impl ResizedCrop {
             }
         }
         let side = |full: f64, most: f64| full.min(most);
-        let (width, height) =
-            (side(full_width, full_height * PROPORTIONS.1), side(full_height, full_width / PROPORTIONS.0));
+        let (width, height) = (
+            side(full_width, full_height * self.proportions.1),
+            side(full_height, full_width / self.proportions.0),
+        );
         Region { left: (full_width - width) / 2., top: (full_height - height) / 2., width, height }
     }
 }

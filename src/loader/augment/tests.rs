@@ -26,7 +26,7 @@ fn augmentation(spec: &str) -> Augmentation {
 
 #[test]
 fn every_augmentation_keeps_shape_and_range_and_changes_something() {
-    for name in singles().chain(["digits", "photos"]) {
+    for name in singles().chain(["digits", "photos", "deit3"]) {
         for (kind, channels) in [(Kind::Float, 1), (Kind::Float, 3), (Kind::Uint8, 3)] {
             let before = images(kind, channels, 12);
             let after = (0..20)
@@ -103,6 +103,62 @@ fn regions_have_torchvisions_areas_and_aspect_ratios() {
     // Regions that do not fit, mostly large ones, are drawn again, so the mean is below 0.54.
     let mean = areas.iter().sum::<f64>() / 2000.;
     assert!((0.44..0.54).contains(&mean), "{mean}");
+}
+
+#[test]
+fn strength_zero_of_drawn_operations_changes_only_histograms() {
+    // A ramp whose histogram is flat and nearly full: equalization and autocontrast keep it. White would be solarized.
+    let ramp = Tensor::arange(256, (Kind::Float, Device::Cpu)).view([1, 1, 16, 16]) / 256.;
+    let before = ramp.repeat([4, 3, 1, 1]);
+    for seed in 0..10 {
+        let after = augmentation("rand-augment=1:0").apply(&before, 1., &mut generators(seed));
+        let difference = (&after - &before).abs().max().double_value(&[]);
+        assert!(difference < 0.02, "{seed}: {difference}");
+    }
+}
+
+#[test]
+fn three_augment_is_grayscale_solarization_or_blur() {
+    let before = images(Kind::Float, 3, 12);
+    let (mut grays, mut inverted, mut blurred) = (0, 0, 0);
+    for seed in 0..30 {
+        let after = augmentation("three-augment").apply(&before, 1., &mut generators(seed));
+        for index in 0..4 {
+            let (before, after) = (before.get(index), after.get(index));
+            let inverse: Tensor = 1. - &before;
+            let solarized = inverse.where_self(&before.ge(128. / 255.), &before);
+            if after.allclose(&solarized, 1e-5, 1e-6, false) {
+                inverted += 1;
+            } else if after.get(0).allclose(&after.get(2), 1e-5, 1e-6, false) {
+                grays += 1;
+            } else {
+                // Blur keeps the mean of a channel, up to the border, and lowers the contrast.
+                let of = |image: &Tensor| {
+                    (image.mean(Kind::Float).double_value(&[]), image.std(true).double_value(&[]))
+                };
+                let ((mean, spread), (blurred_mean, blurred_spread)) = (of(&before), of(&after));
+                assert!((mean - blurred_mean).abs() < 0.05 && blurred_spread <= spread + 1e-6);
+                blurred += 1;
+            }
+        }
+    }
+    assert!(
+        [grays, inverted, blurred].iter().all(|count| (20..=60).contains(count)),
+        "{grays} {inverted} {blurred}"
+    );
+}
+
+#[test]
+fn areas_and_aspect_ratios_of_crops_can_be_given() {
+    let crop = augmentation("random-resized-crop=0.5:0.6:0.9:1.1");
+    for number in 0..500 {
+        let region = crop.region((400, 400), &mut stream(2, Purpose::Augment, number)).unwrap();
+        let area = region.width * region.height / 160_000.;
+        assert!(
+            (0.49..0.61).contains(&area) && (0.89..1.11).contains(&(region.width / region.height)),
+            "{region:?}"
+        );
+    }
 }
 
 #[test]
