@@ -5,6 +5,7 @@ mod accuracy;
 mod balanced_accuracy;
 mod brier;
 pub mod calibration;
+pub mod conformal;
 mod confusion;
 mod cross_entropy;
 pub mod groups;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::conformal::Conformal;
 use super::groups::GroupReport;
 use super::{Evaluation, METRICS};
 use crate::data::terminal;
@@ -91,6 +92,14 @@ impl ClassificationReport {
             confusion: (0..classes.len()).map(row).collect(),
             groups: None,
         }
+    }
+
+    /// Adds the coverage and the size of the prediction sets, if the model has them and the scores were kept.
+    pub fn with_sets(mut self, conformal: Option<&Conformal>, evaluation: &Evaluation) -> Self {
+        if let (Some(conformal), Some(scores)) = (conformal, &evaluation.scores) {
+            self.metrics.extend(conformal.measure(scores));
+        }
+        self
     }
 
     /// The report as JSON.

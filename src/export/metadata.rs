@@ -10,6 +10,7 @@ use super::Variant;
 use crate::data::image::{Channels, Decoding};
 use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
 use crate::error::{Error, quoted};
+use crate::evaluate::conformal::Conformal;
 use crate::evaluate::numbers;
 use crate::evaluate::{Evaluation, METRICS, Metric};
 use crate::model::preprocessing::Preprocessing;
@@ -51,6 +52,9 @@ pub struct Metadata {
     pub preprocessing: Preprocessing,
     /// Metrics of the exported weights.
     pub metrics: Metrics,
+    /// The prediction sets of `predict_set`, if the run was to have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conformal: Option<Conformal>,
     /// How the model was compressed, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
@@ -257,6 +261,10 @@ impl Metadata {
         if !fits(offset) || !fits(scale) || fill.as_ref().is_some_and(|fill| fill.len() as i64 != features) {
             return Err("the sizes of the preprocessing values do not match the input shape".to_string());
         }
+        let is_share = |share: f64| (0. ..=1.).contains(&share);
+        if self.conformal.is_some_and(|sets| !is_share(sets.threshold) || !is_share(sets.coverage)) {
+            return Err("coverage or threshold of the prediction sets are not from 0 to 1".to_string());
+        }
         match self.input.value_range {
             Some(ValueRange { min, max }) if min.partial_cmp(&max) != Some(Ordering::Less) => {
                 Err(format!("the input value range is {min} to {max}"))
@@ -319,6 +327,9 @@ impl Metadata {
                 validation: metrics_by_name(&evaluations.validation),
                 test,
             },
+            conformal: config
+                .coverage
+                .and_then(|coverage| Conformal::fit(evaluations.validation.scores.as_ref()?, coverage)),
             compression: None,
             config: options.collect(),
             seed: config.seed,

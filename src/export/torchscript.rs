@@ -53,6 +53,14 @@ def class_names(self) -> List[str]:
     return self.classes
 "#;
 
+/// The method that returns prediction sets: the classes with at least the probability `threshold`.
+fn predict_set(threshold: f64) -> String {
+    format!(
+        "def predict_set(self, x: Tensor) -> Tuple[Tensor, Tensor]:\n    probabilities = torch.softmax(self.forward(x), -1)\n    \
+         return (torch.ge(probabilities, {threshold:?}), probabilities)\n"
+    )
+}
+
 /// An additional method for networks whose last layer is known.
 const FEATURES: &str = r#"
 def features(self, x: Tensor) -> Tensor:
@@ -85,6 +93,7 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// Methods:
 /// - `forward(x)` maps raw values, uint8 or float (N, …), to logits (N, classes);
 /// - `predict(x)` returns class indices int64 (N) and probabilities (N, classes);
+/// - `predict_set(x)` returns prediction sets, bool (N, classes), and probabilities; only with `coverage`;
 /// - `features(x)` returns the inputs of the last layer, (N, width); only if the last layer is known;
 /// - `class_names()` returns the attribute `classes`;
 /// - `pixels(x)` converts decoded images, 0 to 255, to raw values; only for models of images, which take any image size.
@@ -115,6 +124,9 @@ pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, pa
     module.define(METHODS)?;
     if module.methods()?.iter().any(|method| method == "penultimate") {
         module.define(FEATURES)?;
+    }
+    if let Some(conformal) = metadata.conformal {
+        module.define(&predict_set(conformal.threshold))?;
     }
     if let (Sizing::CenterCrop, Some(range)) = (metadata.input.sizing, metadata.input.value_range) {
         module.define(&pixels(range))?;

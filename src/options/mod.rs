@@ -71,6 +71,10 @@ options! {
         /// Train only this fold of `--folds K` (from 1)
         pub fold: Option<u32> = option("N").parser(parse::within(1..=1000)).heading(EVALUATION),
 
+        /// Prediction sets that contain the true class with this probability, calibrated on the validation set (conformal
+        /// prediction): `predict`, `serve` and `predict_set` of the exported model return them. A set may be empty
+        pub coverage: Option<f64> = option("SHARE").parser(parse::between_0_and_1).heading(EVALUATION),
+
         /// Augmentation of training images: `none`, `digits`, `photos`, or transforms separated by commas, such as
         /// `flip,crop=4`; `cresset data preview` shows them
         pub augment: String =

@@ -63,11 +63,20 @@ impl Classifier {
         let classes = &self.metadata().classes;
         let mut summary = Summary::default();
         match embeddings {
-            None => summary = write_predictions(stream, PredictionWriter::new(out, form, classes), None)?,
+            None => {
+                summary = write_predictions(
+                    stream,
+                    PredictionWriter::new(out, form, classes).with_sets(self.metadata().conformal),
+                    None,
+                )?
+            }
             Some(path) => atomic::replace(path, |temporary| {
                 let embeddings = Embeddings::create(temporary)?;
-                summary =
-                    write_predictions(stream, PredictionWriter::new(out, form, classes), Some(embeddings))?;
+                summary = write_predictions(
+                    stream,
+                    PredictionWriter::new(out, form, classes).with_sets(self.metadata().conformal),
+                    Some(embeddings),
+                )?;
                 Ok::<_, Error>(())
             })?,
         }

@@ -95,7 +95,7 @@ pub struct Ranked {
 /// use cresset::prelude::*;
 ///
 /// let ranked = Ranked { class: "dog".to_string(), probability: 0.75 };
-/// let prediction = Prediction { input: "photo.jpg".to_string(), predictions: vec![ranked] };
+/// let prediction = Prediction { input: "photo.jpg".to_string(), predictions: vec![ranked], set: None };
 /// let json = serde_json::to_string(&prediction).unwrap();
 /// assert_eq!(json, r#"{"input":"photo.jpg","predictions":[{"class":"dog","probability":0.75}]}"#);
 /// ```
@@ -105,6 +105,9 @@ pub struct Prediction {
     pub input: String,
     /// The most probable classes, the most probable one first.
     pub predictions: Vec<Ranked>,
+    /// The classes of the prediction set, the most probable one first; none if the model has no prediction sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<Vec<String>>,
 }
 
 /// Raw inputs read from a file, with the location of each.
@@ -405,6 +408,10 @@ impl Classifier {
         self.predict_inputs(&self.read_inputs(path.as_ref())?, self.metadata.classes.len())
     }
 
+    fn names(&self, classes: &[usize]) -> Vec<String> {
+        classes.iter().map(|class| self.metadata.classes[*class].clone()).collect()
+    }
+
     /// The `top_k` most probable classes of each input.
     ///
     /// ```
@@ -434,7 +441,8 @@ impl Classifier {
                     return Err(Error::data(location.clone(), NON_FINITE));
                 }
                 let predictions = ranked(row, top_k.clamp(1, row.len()), &self.metadata.classes);
-                Ok(Prediction { input: location.name(), predictions })
+                let set = self.metadata.conformal.map(|conformal| self.names(&conformal.set(row)));
+                Ok(Prediction { input: location.name(), predictions, set })
             };
             inputs.locations.iter().zip(rows).map(prediction).collect()
         })

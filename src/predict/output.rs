@@ -7,6 +7,10 @@ use serde_json::{Map, Value};
 
 use super::{Classified, Ranked, ranked};
 use crate::data::terminal;
+use crate::evaluate::conformal::Conformal;
+
+/// Between the classes of a prediction set in a CSV cell.
+const SET_SEPARATOR: &str = "|";
 
 choices! {
     /// Output format of predictions.
@@ -17,7 +21,7 @@ choices! {
     /// assert_eq!("jsonl".parse(), Ok(Output::Jsonl));
     /// ```
     pub enum Output {
-        /// a header and one row per input: input, class, probability, class_2, probability_2, …, p_CLASS, …, error
+        /// a header and one row per input: input, class, probability, class_2, probability_2, …, p_CLASS, …, set (only with --coverage in training), error
         Csv = "csv",
         /// one JSON object per line: {"input": …, "predictions": [{"class": …, "probability": …}, …]} or {"input": …, "error":
         /// …}; "unknown" holds the categories that the model was not trained on, by column
@@ -70,6 +74,7 @@ pub struct PredictionWriter<'a, W: Write> {
     out: W,
     form: OutputOptions,
     classes: &'a [String],
+    conformal: Option<Conformal>,
     has_begun: bool,
 }
 
@@ -79,6 +84,9 @@ struct Line<'a> {
     input: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     predictions: Option<Vec<Ranked>>,
+    /// The classes of the prediction set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     probabilities: Option<Map<String, Value>>,
     /// Unknown categories by column.
@@ -92,7 +100,24 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
     /// Creates a writer for a model with these classes.
     pub fn new(out: W, form: OutputOptions, classes: &'a [String]) -> Self {
         let top_k = form.top_k.clamp(1, classes.len());
-        PredictionWriter { out, form: OutputOptions { top_k, ..form }, classes, has_begun: false }
+        let form = OutputOptions { top_k, ..form };
+        PredictionWriter { out, form, classes, conformal: None, has_begun: false }
+    }
+
+    /// Adds the prediction sets of a model that has them. JSON lines and CSV show them.
+    pub fn with_sets(self, conformal: Option<Conformal>) -> Self {
+        PredictionWriter { conformal, ..self }
+    }
+
+    /// The names of the classes in the prediction set.
+    fn set(&self, probabilities: &[f64]) -> Option<Vec<&'a str>> {
+        Some(
+            self.conformal?
+                .set(probabilities)
+                .into_iter()
+                .map(|index| self.classes[index].as_str())
+                .collect(),
+        )
     }
 
     /// How predictions are written.
@@ -135,6 +160,9 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
                     for probability in probabilities.iter().filter(|_| self.form.probabilities) {
                         writer.write_field(format!("{probability:.6}"))?;
                     }
+                    if let Some(set) = self.set(probabilities) {
+                        writer.write_field(&*self.cell(&set.join(SET_SEPARATOR)))?;
+                    }
                     writer.write_field("")?;
                 }
                 Err(problem) => {
@@ -164,6 +192,7 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
         if self.form.probabilities {
             header.extend(self.classes.iter().map(|class| format!("p_{}", terminal::line(class))));
         }
+        header.extend(self.conformal.map(|_| "set".to_string()));
         header.push("error".to_string());
         header
     }
@@ -177,6 +206,7 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
             input: &row.input,
             predictions: probabilities
                 .map(|probabilities| ranked(probabilities, self.form.top_k, self.classes)),
+            set: probabilities.and_then(|probabilities| self.set(probabilities)),
             probabilities: probabilities.filter(|_| self.form.probabilities).map(all),
             unknown: row
                 .notes

@@ -90,7 +90,8 @@ impl Report {
                 file: ModelFile::of(&run.model())?,
                 parameters: classifier.parameters()?,
                 epochs: MetricsLog::read(&run.metrics())?,
-                figures: evaluate::ClassificationReport::new(&evaluation, &metadata.classes),
+                figures: evaluate::ClassificationReport::new(&evaluation, &metadata.classes)
+                    .with_sets(metadata.conformal.as_ref(), &evaluation),
                 confident_errors: confident_errors::most_confident_errors(
                     &classifier,
                     &examples,

@@ -4,5 +4,6 @@ mod explain;
 mod feedback;
 mod predict;
 mod predict_many;
+mod sets;
 #[path = "../support/mod.rs"]
 mod support;

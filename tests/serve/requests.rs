@@ -55,13 +55,14 @@ fn assert_same(results: &Value, predicted: &[Value]) {
             assert!((p - q).abs() < 1e-6, "{result} {predicted}");
         }
         assert_eq!(ours[0]["class"], theirs[0]["class"]);
+        assert_eq!(result["set"], predicted["set"]);
     }
 }
 
 #[test]
 fn images_rows_and_tables_get_the_predictions_of_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
-    let run = digits_run(folder.path(), &["--model", "cnn", "--epochs", "2"]);
+    let run = digits_run(folder.path(), &["--model", "cnn", "--epochs", "2", "--coverage", "0.9"]);
     let server = Server::start(&run, &[]);
     let mut connection = server.connect();
 
@@ -69,6 +70,7 @@ fn images_rows_and_tables_get_the_predictions_of_the_command_line() {
     let expected = predicted(&run, &[&rows]);
     let answer = connection.post("/v1/predict", &json!({ "inputs": digits(70) })).granted();
     assert_same(&answer["results"], &expected);
+    assert!(answer["results"][0]["set"].is_array());
     let sha256 = cresset::data::sha256(&std::fs::read(run.join("model.pt")).unwrap());
     assert_eq!(answer["model_sha256"], sha256);
     let csv = [("Content-Type", "text/csv; charset=utf-8")];

@@ -128,6 +128,13 @@ fn schemas(metadata: &Metadata) -> Value {
         "additionalProperties": { "type": "string" },
         "description": "Unknown categories by column",
     });
+    if let Some(conformal) = metadata.conformal {
+        result["properties"]["set"] = json!({
+            "type": "array",
+            "items": reference("Class"),
+            "description": format!("Contains the true class with the probability {}", conformal.coverage),
+        });
+    }
     let answer = object(&[("class", reference("Class")), ("probability", probability)]);
     let mut correction =
         object(&[("answer", answer), ("correction", reference("Class")), ("model_sha256", sha256.clone())]);

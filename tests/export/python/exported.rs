@@ -30,6 +30,20 @@ fn the_python_example_computes_the_logits_of_the_training_process() {
 
 #[test]
 #[ignore = "needs Python torch: make test-python"]
+fn python_gets_prediction_sets() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    support::train_once(&out, &["--epochs", "2", "--coverage", "0.9"]);
+    let model = out.join("model.pt");
+    let threshold = cresset::predict::metadata(&model).unwrap().conformal.unwrap().threshold.to_string();
+    let script = "import sys, torch\nmodel = torch.jit.load(sys.argv[1])\nsets, found = model.predict_set(torch.rand(9, 64) * 16)\n\
+                  print(sets.dtype, tuple(sets.shape), torch.equal(sets, found >= float(sys.argv[2])))";
+    let printed = python(&["-c", script, text(&model), &threshold]);
+    assert_eq!(printed.trim(), "torch.bool (9, 10) True");
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
 fn python_runs_an_int8_model() {
     let folder = tempfile::tempdir().unwrap();
     for model in ["cnn", "lstm"] {

@@ -41,9 +41,11 @@ class Results {
       probability === null ? name : `${name}, ${percent(probability)}. Press if this is the correct class.`);
   }
 
-  show(predictions) {
+  // `set` is the prediction set of a model that has them.
+  show(predictions, set) {
     const [best] = predictions;
-    byId("verdict").textContent = `${best.class}, ${percent(best.probability)}`;
+    const unsure = set?.length === 0 ? "; no class is certain enough" : `; the set is ${set?.join(", ")}`;
+    byId("verdict").textContent = `${best.class}, ${percent(best.probability)}${set ? unsure : ""}`;
     for (const { class: name, probability } of predictions) this.set(name, this.buttons.get(name), probability);
   }
 

@@ -25,6 +25,9 @@ struct Reply<'a> {
 #[derive(Serialize)]
 struct Classes {
     predictions: Vec<Ranked>,
+    /// The classes of the prediction set, if the model has prediction sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set: Option<Vec<String>>,
     /// Unknown categories by column.
     #[serde(skip_serializing_if = "Map::is_empty")]
     unknown: Map<String, Value>,
@@ -48,7 +51,10 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
             Ok(found) => {
                 let unknown = unknown.into_iter().map(|unknown| (unknown.column, unknown.text.into()));
                 let predictions = ranked(&found, top_k, classes);
-                results.push(Classes { predictions, unknown: unknown.collect() });
+                let set = served.metadata.conformal.map(|conformal| {
+                    conformal.set(&found).into_iter().map(|class| classes[class].clone()).collect()
+                });
+                results.push(Classes { predictions, set, unknown: unknown.collect() });
             }
             Err(problem) => {
                 faults.push((if is_alone { String::new() } else { format!("row {number}") }, problem))

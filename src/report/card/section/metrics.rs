@@ -2,7 +2,7 @@
 
 use crate::evaluate::interval::{MAX_RESAMPLED_SCORES, RESAMPLES};
 use crate::evaluate::numbers::{percent, thousands};
-use crate::evaluate::{Interval, Metric};
+use crate::evaluate::{Interval, METRICS, Metric};
 use crate::report::card::markdown::{plain, table};
 use crate::report::card::{Card, PartEvaluation};
 
@@ -15,6 +15,7 @@ pub fn section(card: &Card) -> String {
     let columns: Vec<_> = std::iter::once("metric".to_string()).chain(heads).collect();
     let rows: Vec<_> = std::iter::once(count(card))
         .chain(card.measured[0].metrics().map(|(metric, ..)| row(card, metric)))
+        .chain(sets(card))
         .collect();
     let parts: Vec<_> = card.measured.iter().map(|measured| baseline(card, measured)).collect();
     let scores = |measured: &PartEvaluation| measured.report.rows as usize * measured.report.classes.len();
@@ -39,6 +40,19 @@ fn count(card: &Card) -> Vec<String> {
     let cells =
         card.measured.iter().flat_map(|measured| [thousands(measured.report.rows as usize), String::new()]);
     std::iter::once("examples".to_string()).chain(cells).collect()
+}
+
+/// The figures of prediction sets, which have no interval.
+fn sets(card: &Card) -> impl Iterator<Item = Vec<String>> {
+    let is_metric = |name: &str| METRICS.iter().any(|metric| metric.name == name);
+    let names = card.measured[0].report.metrics.iter().map(|figure| &figure.name);
+    names.filter(move |name| !is_metric(name)).map(|name| {
+        let cells = card.measured.iter().flat_map(|measured| {
+            let figure = measured.report.metrics.iter().find(|figure| figure.name == *name);
+            [figure.map_or("–".to_string(), |figure| figure.shown.clone()), "–".to_string()]
+        });
+        std::iter::once(name.clone()).chain(cells).collect()
+    })
 }
 
 fn row(card: &Card, metric: &Metric) -> Vec<String> {
