@@ -139,7 +139,7 @@ impl RunFolder {
         self.checkpoints().last()
     }
 
-    /// Path of the weights with the lowest validation loss.
+    /// Path of the weights of the best epoch.
     pub fn best_checkpoint(&self) -> PathBuf {
         self.checkpoints().best()
     }

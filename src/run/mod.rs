@@ -102,7 +102,7 @@ pub struct Run {
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 pub struct Trained {
-    /// The exported epoch: the one with the lowest validation loss.
+    /// The exported epoch: the best one by the monitored metric.
     pub best: Best,
     /// Evaluation of the exported model on the validation set, and on the test set if there is one.
     pub evaluations: Evaluations,

@@ -127,7 +127,7 @@ impl<'a> Trainer<'a> {
         Trainer { stop: Box::new(stop), ..self }
     }
 
-    /// Trains to the last epoch, evaluates the epoch with the lowest validation loss and exports it.
+    /// Trains to the last epoch, evaluates the best epoch by the monitored metric and exports it.
     ///
     /// # Errors
     /// If data, options or folder cannot be used, if training diverges, and [`Error::Interrupted`] if it was stopped.
@@ -199,7 +199,7 @@ impl Fitted {
         self.folder.path()
     }
 
-    /// The exported epoch (from 1): the one with the lowest validation loss.
+    /// The exported epoch (from 1): the best one by the monitored metric.
     pub fn best_epoch(&self) -> u32 {
         self.trained.best.epoch
     }

@@ -105,7 +105,8 @@ fn training(config: &Config) -> String {
 }
 
 fn weights(card: &Card) -> String {
-    format!("from epoch {}, which had the lowest validation loss", card.metadata.metrics.epoch)
+    let monitor = card.config.training.monitor;
+    format!("from epoch {}, which had {}", card.metadata.metrics.epoch, monitor.best())
 }
 
 /// The other options with non-default values.
