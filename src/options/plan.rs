@@ -41,6 +41,8 @@ impl Config {
         let is_as_before = |(name, value): &(String, String)| {
             AS_BEFORE.iter().any(|(known, before)| name == known && value == before)
         };
-        versions.into_iter().chain(options.filter(|option| !is_as_before(option))).collect()
+        // The recipe has its effect before the run starts.
+        let counts = |option: &(String, String)| !is_as_before(option) && option.0 != "recipe";
+        versions.into_iter().chain(options.filter(counts)).collect()
     }
 }

@@ -8,6 +8,7 @@ use crate::report::card::markdown::{code, plain, table};
 /// Options that have their own line here or in another section.
 const COVERED_ELSEWHERE: &[&str] = &[
     "data",
+    "recipe",
     "format",
     "label",
     "ignore",
