@@ -5,7 +5,7 @@ use crate::recipe::{Choice, Facts, Start};
 /// The choices where the user sets `--pretrained`, `--init` or a TorchScript file, or a program trains a custom model.
 pub fn choose(facts: &Facts) -> Vec<Choice> {
     let (epochs, batch_size) = (epochs(facts.examples), facts.batch_size(32));
-    let mut length = Choice::new(format!("{} steps", facts.steps(batch_size) * epochs as usize))
+    let mut length = Choice::new(format!("{} steps per epoch", facts.steps(batch_size)))
         .set("epochs", epochs)
         .set("batch_size", batch_size);
     let rate = Choice::new("a low learning rate keeps what the weights have learned")

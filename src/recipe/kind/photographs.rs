@@ -54,7 +54,7 @@ fn small_network(facts: &Facts, why: &str) -> Vec<Choice> {
             .set("model", "resnet9")
             .set("model_options", "width=32")
             .set("image_size", size),
-        Choice::new(format!("{} steps", facts.steps(batch_size) * epochs as usize))
+        Choice::new(format!("{} steps per epoch", facts.steps(batch_size)))
             .set("epochs", epochs)
             .set("batch_size", batch_size),
     ];

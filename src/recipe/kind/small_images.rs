@@ -59,7 +59,7 @@ fn choose(facts: &Facts) -> Vec<Choice> {
     }
     let mut choices = vec![
         model,
-        Choice::new(format!("{} steps", facts.steps(batch_size) * epochs as usize))
+        Choice::new(format!("{} steps per epoch", facts.steps(batch_size)))
             .set("epochs", epochs)
             .set("batch_size", batch_size),
         optimization(size.model, size.lr),
@@ -111,7 +111,7 @@ pub fn from_scratch(facts: &Facts) -> Vec<Choice> {
     };
     let batch_size = facts.batch_size(length("batch_size").max(size(facts).batch_size));
     let mut choices = vec![
-        Choice::new(format!("{} steps", facts.steps(batch_size) * epochs as usize))
+        Choice::new(format!("{} steps per epoch", facts.steps(batch_size)))
             .set("epochs", epochs)
             .set("batch_size", batch_size),
         optimization(family, &recipe.value("lr")),
