@@ -61,7 +61,16 @@ fn table(rows: &[(&str, &str)], flipped: &[(usize, u32)]) -> String {
 /// The rows, most suspicious label first.
 fn ranking(data: &Path, run: &Path, seed: u64) -> Vec<usize> {
     let status = Command::new(env!("CARGO_BIN_EXE_cresset"))
-        .args(["train", "--find-label-errors", "--device", "cpu", "--seed", &seed.to_string()])
+        .args([
+            "train",
+            "--recipe",
+            "none",
+            "--find-label-errors",
+            "--device",
+            "cpu",
+            "--seed",
+            &seed.to_string(),
+        ])
         .arg("--data")
         .arg(data)
         .arg("--out")

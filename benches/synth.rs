@@ -75,7 +75,8 @@ fn write(dataset: &Dataset, folder: &Path, per_class: u32, seed: u64) {
 }
 
 fn train(data: &Path, out: &Path, epochs: u32, seed: u64) -> f64 {
-    let config = Config { data: data.to_string_lossy().into_owned(), epochs, seed, ..Config::default() };
+    let (data, recipe) = (data.to_string_lossy().into_owned(), "none".to_string());
+    let config = Config { data, recipe, epochs, seed, ..Config::default() };
     let run = run::start(&config, Some(out), &World::alone()).expect("the run starts");
     match run::finish(run, &mut Silent, &|| false).expect("the run finishes") {
         Outcome::Trained(trained) => {

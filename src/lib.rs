@@ -32,7 +32,7 @@
 //! # The stages
 //!
 //! The modules follow the data: [`data`] → [`loader`] → [`model`] → [`train`] (with [`distributed`]) → [`evaluate`] → [`export`] →
-//! [`predict`]. [`options`] has everything that can be set, [`run`] puts the stages together in a run folder, [`search`] looks for
+//! [`predict`]. [`options`] has everything that can be set, [`recipe`] chooses values that suit the data, [`run`] puts the stages together in a run folder, [`search`] looks for
 //! better options, [`compress`] makes models smaller, [`feedback`] keeps corrections of predictions, and [`report`] shows runs.
 //!
 //! The library never prints and never exits: it returns values, reports progress to a [`Callback`](train::Callback) and logs by
@@ -49,6 +49,7 @@ pub mod model;
 pub mod options;
 pub mod predict;
 pub mod prelude;
+pub mod recipe;
 pub mod report;
 pub mod run;
 pub mod search;

@@ -26,6 +26,8 @@ pub fn measure() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
     command.args([
         "train",
+        "--recipe",
+        "none",
         "--epochs",
         "1",
         "--image-size",

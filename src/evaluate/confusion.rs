@@ -101,7 +101,7 @@ impl ConfusionMatrix {
     }
 
     /// The mean of a per-class metric over the classes for which it is defined.
-    pub(super) fn mean(&self, metric: impl Fn(&Self, usize) -> Option<f64>) -> f64 {
+    pub(crate) fn mean(&self, metric: impl Fn(&Self, usize) -> Option<f64>) -> f64 {
         let values: Vec<_> = (0..self.classes).filter_map(|class| metric(self, class)).collect();
         values.iter().sum::<f64>() / values.len().max(1) as f64
     }

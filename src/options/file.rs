@@ -7,6 +7,7 @@ use cresset_options::OptionSet;
 use super::entries::{self, Entry};
 use super::{Config, MASK_CATEGORIES, RECORD};
 use crate::error::{Error, Result};
+use crate::recipe::NONE;
 
 /// An option and its value as text.
 ///
@@ -33,6 +34,9 @@ pub fn settings(path: &Path) -> Result<Vec<Setting>> {
     let has = |name: &str| entries.iter().any(|entry| entry.name == name);
     if has(RECORD) && !has(MASK_CATEGORIES) {
         settings.push(Setting { name: MASK_CATEGORIES, value: "0".to_string() });
+    }
+    if has(RECORD) && !has("recipe") {
+        settings.push(Setting { name: "recipe", value: NONE.to_string() });
     }
     for Entry { name, value, location } in entries {
         // The record of a finished run is not an option.

@@ -7,6 +7,7 @@ mod file;
 mod model;
 mod plan;
 mod portable;
+mod provenance;
 #[cfg(test)]
 mod tests;
 pub(crate) mod values;
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::loader::{ClassWeights, Sampling};
 use crate::model::preprocessing::Normalization;
 use crate::options::device::{DeviceChoice, Threads};
+use crate::recipe::{AUTO, BUILT_IN, NONE};
 use crate::train::TrainOptions;
 use crate::train::optimizer::OPTIMIZERS;
 use cresset_options::headings::{AUGMENTATION, DATA, EVALUATION, HARDWARE, MODEL, OPTIMIZATION};
@@ -28,6 +30,7 @@ pub use file::{Setting, canonical};
 pub use model::ModelChoice;
 pub(crate) use model::OWN;
 pub(crate) use portable::portable;
+pub use provenance::Provenance;
 use values::{augmentation, model};
 
 options! {
@@ -46,6 +49,11 @@ options! {
 
         /// How the data is read.
         pub reading: DataOptions = nested(),
+
+        /// Recipe that sets the options that are not given: by the data, for all data but `digits` (`auto`), none, or the
+        /// options of a built-in recipe
+        pub recipe: String =
+            option("NAME").default(AUTO).choices(recipes()).heading(OPTIMIZATION).essential(),
 
         /// Share of the data used for validation, stratified by class
         pub validation: f64 = option("SHARE")
@@ -161,6 +169,9 @@ options! {
 
         /// CPU threads: `auto` or a number
         pub threads: Threads = option("N").default("auto").heading(HARDWARE),
+
+        /// Where the values come from.
+        pub provenance: Provenance = nested(),
     }
 }
 
@@ -219,6 +230,7 @@ impl Config {
     pub fn of(settings: &[Setting]) -> std::result::Result<Self, String> {
         let mut config = Config::default();
         settings.iter().try_for_each(|setting| config.set(setting.name, &setting.value))?;
+        config.provenance.given = settings.iter().map(|setting| setting.name).collect();
         Ok(config)
     }
 
@@ -262,6 +274,15 @@ impl Config {
     pub fn to_toml(&self) -> String {
         self.entries().into_iter().map(|(name, value)| format!("{name} = {value}\n")).collect()
     }
+}
+
+/// The values of `--recipe`.
+fn recipes() -> Vec<Choice> {
+    let own = [
+        Choice::new(AUTO, "chosen by kind, size and classes of the data and by the device"),
+        Choice::new(NONE, "the default of each option"),
+    ];
+    own.into_iter().chain(BUILT_IN.iter().map(|recipe| Choice::new(recipe.name, recipe.summary))).collect()
 }
 
 /// The names of all options, in the order of their definition.

@@ -3,6 +3,10 @@
 use super::{Config, canonical, portable};
 use crate::train::{Identity, Plan};
 
+/// Options that earlier versions did not have, with the value that means the same as their absence, so that runs of these versions
+/// can be resumed.
+const AS_BEFORE: [(&str, &str); 2] = [("mask_categories", "0.0"), ("monitor", "loss")];
+
 impl Config {
     /// The training plan of these options.
     ///
@@ -34,8 +38,11 @@ impl Config {
         let text = |value: toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
         let options =
             self.portable_entries().into_iter().map(|(name, value)| (name.to_string(), text(value)));
-        // Versions without this option masked nothing. Their runs can be resumed.
-        let is_unmasked = |(name, value): &(String, String)| name == "mask_categories" && value == "0.0";
-        versions.into_iter().chain(options.filter(|option| !is_unmasked(option))).collect()
+        let is_as_before = |(name, value): &(String, String)| {
+            AS_BEFORE.iter().any(|(known, before)| name == known && value == before)
+        };
+        // The recipe has its effect before the run starts.
+        let counts = |option: &(String, String)| !is_as_before(option) && option.0 != "recipe";
+        versions.into_iter().chain(options.filter(counts)).collect()
     }
 }

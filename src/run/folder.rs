@@ -14,6 +14,9 @@ use crate::train::checkpoint::CheckpointFolder;
 /// The entry of the run record with the SHA-256 of the corrections.
 const FEEDBACK_SHA256: &str = "feedback_sha256";
 
+/// The entry of the record with the choices of the recipe.
+const RECIPE: &str = "recipe";
+
 /// Prefix of the names of TensorBoard event files.
 pub(crate) const EVENT_FILE: &str = "events.out.tfevents.";
 
@@ -139,7 +142,7 @@ impl RunFolder {
         self.checkpoints().last()
     }
 
-    /// Path of the weights with the lowest validation loss.
+    /// Path of the weights of the best epoch.
     pub fn best_checkpoint(&self) -> PathBuf {
         self.checkpoints().best()
     }
@@ -166,6 +169,10 @@ impl RunFolder {
         ]);
         if let Some(corrections) = corrections {
             record.insert(FEEDBACK_SHA256.to_string(), corrections.sha256.clone().into());
+        }
+        let choices = config.provenance.recipe.as_ref().map(|recipe| toml::Value::from(recipe.lines()));
+        if let Some(choices) = choices.or_else(|| self.record().ok()?.remove(RECIPE)) {
+            record.insert(RECIPE.to_string(), choices);
         }
         let text = format!(
             "# To reproduce: cresset train --config {}\n{}\n# Record of the run, ignored when this file is read.\n[{RECORD}]\n{record}",

@@ -14,10 +14,12 @@ use tch::Device;
 
 use super::Run;
 use crate::data::atomic;
+use crate::distributed::World;
 use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::METRICS;
 use crate::options::Config;
 use crate::predict::Classifier;
+use crate::recipe::NONE;
 use crate::run::{RunFolder, RunLock};
 
 /// A cross-validation. Its state is in its folder, so it can be interrupted and resumed at any time.
@@ -83,7 +85,8 @@ impl CrossValidation {
     /// If `folds` is not set or `fold` is, or the folder cannot be used.
     pub fn start(config: &Config, out: Option<&Path>) -> Result<Self> {
         let folds = folds_of(config)?;
-        let config = &super::resolve_pretrained(config, &mut |_| {})?;
+        let config = super::resolve_recipe(config, &World::alone())?;
+        let config = &super::resolve_pretrained(&config, &mut |_| {})?;
         // Check options and data before creating a folder.
         super::Prepared::new(&Config { fold: Some(1), ..config.clone() })?;
         let folder = RunFolder::create_parent(out, config)?;
@@ -97,7 +100,9 @@ impl CrossValidation {
     /// If another process is running it.
     pub fn open(config: &Config, folder: RunFolder) -> Result<Self> {
         let (folds, lock) = (folds_of(config)?, folder.lock()?);
-        Ok(CrossValidation { config: config.clone(), folds, folder, _writer: lock })
+        // The recipe was applied at the start; earlier versions had none.
+        let config = Config { recipe: NONE.to_string(), ..config.clone() };
+        Ok(CrossValidation { config, folds, folder, _writer: lock })
     }
 
     /// The folder.

@@ -25,6 +25,7 @@ mod lock;
 mod memory;
 mod prepared;
 mod pretrained;
+mod recipe;
 mod result_check;
 mod trainer;
 
@@ -55,6 +56,8 @@ pub use lock::RunLock;
 pub use prepared::{MakeNetwork, Prepared};
 use pretrained::with_stored_pretrained;
 pub use pretrained::{resolve_pretrained, resolve_pretrained_on};
+pub use recipe::resolve_recipe;
+use recipe::with_stored_recipe;
 pub use trainer::{Fitted, Trainer};
 
 /// A run that is ready to train.
@@ -102,7 +105,7 @@ pub struct Run {
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 pub struct Trained {
-    /// The exported epoch: the one with the lowest validation loss.
+    /// The exported epoch: the best one by the monitored metric.
     pub best: Best,
     /// Evaluation of the exported model on the validation set, and on the test set if there is one.
     pub evaluations: Evaluations,
@@ -149,7 +152,8 @@ pub enum Outcome {
     },
 }
 
-/// Starts a run in a new folder: `out`, or the next free one in `runs/`. All ranks of `world` must call it.
+/// Starts a run in a new folder: `out`, or the next free one in `runs/`. Options that were not given are set by the recipe
+/// ([`resolve_recipe`]). All ranks of `world` must call it.
 ///
 /// ```
 /// use cresset::distributed::World;
@@ -169,7 +173,8 @@ pub enum Outcome {
 /// # Errors
 /// If options, data or folder cannot be used. No folder is created then.
 pub fn start(config: &Config, out: Option<&Path>, world: &World) -> Result<Run> {
-    let config = &world.attempt(|| resolve_pretrained_on(config, world, &mut |_| {}))?;
+    let config =
+        &world.attempt(|| resolve_pretrained_on(&resolve_recipe(config, world)?, world, &mut |_| {}))?;
     start_with(config, out, world, &prepared::named(config))
 }
 
@@ -214,7 +219,8 @@ fn start_prepared(config: &Config, out: Option<&Path>, world: &World, prepared: 
 ///
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let out = folder.path().join("run");
-/// let options = Config { epochs: 3, ..Config::default() };
+/// // The schedule of the automatic recipe ends with the last epoch.
+/// let options = Config { recipe: "none".into(), epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
 /// // Two more epochs.
 /// let folder = RunFolder::open(fitted.folder())?;
@@ -228,7 +234,7 @@ fn start_prepared(config: &Config, out: Option<&Path>, world: &World, prepared: 
 /// # Errors
 /// If the folder has no checkpoint, or the data has changed.
 pub fn resume(config: &Config, folder: RunFolder, world: &World) -> Result<Run> {
-    let config = &with_stored_pretrained(config, &folder)?;
+    let config = &with_stored_recipe(&with_stored_pretrained(config, &folder)?, &folder)?;
     resume_with(config, folder, world, &prepared::named(config))
 }
 

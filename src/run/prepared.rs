@@ -79,7 +79,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Reads and splits the data and creates the model in the options.
+    /// Reads and splits the data and creates the model in the options, without the recipe.
     pub fn new(config: &Config) -> Result<Self> {
         Prepared::with(config, &World::alone(), &named(config))
     }

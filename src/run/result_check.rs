@@ -21,7 +21,7 @@ pub(super) fn warning(
     let advice = format!("try a lower --lr (it was {}), or let `cresset lr-find` suggest one", config.lr);
     if validation.loss > EXPLOSION * chance {
         return Some(format!(
-            "training diverged: the lowest validation loss is {:.4}, and uniform predictions over {} classes give {chance:.4}; \
+            "training diverged: the validation loss of the best epoch is {:.4}, and uniform predictions over {} classes give {chance:.4}; \
              {advice}",
             validation.loss,
             classes.len()
@@ -66,6 +66,7 @@ mod tests {
             validation_accuracy: 0.5,
             lr: 1.,
             seconds: 1.,
+            score: None,
         };
         let records: Vec<_> = train_losses.iter().enumerate().map(record).collect();
         warning(&Config::default(), &records, &validation, &["no".into(), "yes".into()])
@@ -77,7 +78,7 @@ mod tests {
         // All examples are of one class and correct.
         assert_eq!(said(0.3, [[9, 0], [0, 0]], &[0.7, 0.3]), None);
         let exploded = said(5e7, [[8, 1], [1, 8]], &[0.7, 0.3]).unwrap();
-        assert!(exploded.contains("the lowest validation loss is 50000000.0000"), "{exploded}");
+        assert!(exploded.contains("the validation loss of the best epoch is 50000000.0000"), "{exploded}");
         assert!(exploded.contains("lower --lr") && exploded.contains("lr-find"), "{exploded}");
         let later = said(0.3, [[8, 1], [1, 8]], &[0.7, 0.3, 1.5]).unwrap();
         assert!(later.contains("the training loss is 1.5000 in epoch 3, after 0.7000 in epoch 1"), "{later}");

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, nn};
 
-use super::{Outcome, RunFolder, Trained, finish, resolve_pretrained, resume_with, start_with};
+use super::{
+    Outcome, RunFolder, Trained, finish, resolve_pretrained, resolve_recipe, resume_with, start_with,
+};
 use crate::data::atomic;
 use crate::distributed::World;
 use crate::error::{Error, Result};
@@ -55,7 +57,8 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Sets all options except the data, which [`Trainer::new`] sets.
+    /// Sets all options except the data, which [`Trainer::new`] sets. The recipe ([`resolve_recipe`], by default the automatic one
+    /// for all data but `digits`) sets those that are not given: not set by name, and equal to their defaults.
     pub fn options(self, options: Config) -> Self {
         Trainer { config: Config { data: self.config.data, ..options }, ..self }
     }
@@ -127,7 +130,7 @@ impl<'a> Trainer<'a> {
         Trainer { stop: Box::new(stop), ..self }
     }
 
-    /// Trains to the last epoch, evaluates the epoch with the lowest validation loss and exports it.
+    /// Trains to the last epoch, evaluates the best epoch by the monitored metric and exports it.
     ///
     /// # Errors
     /// If data, options or folder cannot be used, if training diverges, and [`Error::Interrupted`] if it was stopped.
@@ -149,7 +152,8 @@ impl<'a> Trainer<'a> {
     fn run(mut self, begun: Option<RunFolder>) -> Result<Fitted> {
         let callbacks = std::mem::take(&mut self.callbacks);
         if begun.is_none() {
-            self.config = resolve_pretrained(&self.config, &mut |_| {})?;
+            let config = resolve_recipe(&self.config, &World::alone())?;
+            self.config = resolve_pretrained(&config, &mut |_| {})?;
         }
         let Trainer { config, build, stop, .. } = &self;
         let world = &World::alone();
@@ -199,7 +203,7 @@ impl Fitted {
         self.folder.path()
     }
 
-    /// The exported epoch (from 1): the one with the lowest validation loss.
+    /// The exported epoch (from 1): the best one by the monitored metric.
     pub fn best_epoch(&self) -> u32 {
         self.trained.best.epoch
     }

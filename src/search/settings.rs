@@ -51,7 +51,7 @@ pub enum SearchMethod {
     Hyperband,
 }
 
-/// Metric to compare trials by: on the validation set, after the epoch with the lowest validation loss.
+/// Metric to compare trials by: on the validation set, after the best epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
     /// Lowest mean cross-entropy.

@@ -13,6 +13,7 @@ use crate::data::random::{Purpose, stream};
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::options::entries::{Source, scalar};
 use crate::options::{Config, SPLIT_OPTIONS, Setting, canonical, checked};
+use crate::recipe::NONE;
 use cresset_options::number::Options;
 
 /// A search space with the settings of the search.
@@ -49,6 +50,10 @@ pub struct SampledOption {
     /// Distribution of the values.
     pub distribution: Distribution,
 }
+
+/// Why a search has no recipe.
+const NO_RECIPE: &str = "a search uses no recipe: the options that it neither fixes nor samples have their defaults; write the options \
+                         of the recipe into [run]";
 
 const TABLES: [&str; 3] = ["run", "space", "tune"];
 
@@ -88,6 +93,9 @@ impl Space {
             None => Vec::new(),
         };
         let fixed = Config::of(&given).expect("each one was checked");
+        if given.iter().any(|setting| setting.name == "recipe" && setting.value != NONE) {
+            return Err(Error::data(path, NO_RECIPE));
+        }
         let tune = table("tune")
             .map(|(key, value)| expect_table(&source, key.span().start, "tune", value))
             .transpose()?;
@@ -156,7 +164,8 @@ impl Space {
             let text = if fixed.is_empty() { text } else { format!("{fixed},{text}") };
             given.push(checked(option, Some(&text)).expect("options are strings"));
         }
-        let config = Config::of(&given).expect("each one was checked");
+        // Defaults that depend on the data would not be those of `best.toml`.
+        let config = Config { recipe: NONE.to_string(), ..Config::of(&given).expect("each one was checked") };
         match self.settings.method {
             SearchMethod::Random => config,
             // The learning rate schedule is that of a whole run, even if the trial is pruned.
@@ -185,6 +194,9 @@ impl Space {
             return Err("`seed` determines the validation split, so trials with different seeds cannot be compared; move it \
                         to [run]"
                 .to_string());
+        }
+        if option == "recipe" {
+            return Err(NO_RECIPE.to_string());
         }
         if SPLIT_OPTIONS.contains(&canonical(option)) {
             return Err(format!(

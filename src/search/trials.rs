@@ -20,7 +20,7 @@ pub struct Trial {
     pub state: TrialState,
     /// Number of finished epochs.
     pub epochs: u32,
-    /// The epoch with the lowest validation loss.
+    /// The best epoch by the monitored metric.
     pub best: Option<EpochRecord>,
     /// The sampled options as (name, value).
     pub drawn: Vec<(String, String)>,

@@ -44,7 +44,7 @@ impl Callback for Checkpoints<'_> {
     }
 }
 
-/// Ends training when the validation loss has not decreased for `patience` epochs.
+/// Ends training when the monitored metric has not improved for `patience` epochs.
 ///
 /// ```
 /// use cresset::prelude::*;
@@ -60,7 +60,7 @@ impl Callback for Checkpoints<'_> {
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 pub struct EarlyStopping {
-    /// Number of epochs without a lower validation loss; `None` disables early stopping.
+    /// Number of epochs without an improvement; `None` disables early stopping.
     pub patience: Option<u32>,
 }
 
@@ -69,7 +69,8 @@ impl Callback for EarlyStopping {
         let waited = training.position().best.map_or(0, |best| record.epoch - best.epoch);
         Ok(match self.patience {
             Some(patience) if waited >= patience => {
-                tracing::info!(epoch = record.epoch, "stopped early: no improvement of the validation loss");
+                let metric = training.plan().options.monitor.title();
+                tracing::info!(epoch = record.epoch, "stopped early: no improvement of the {metric}");
                 Flow::Finish
             }
             _ => Flow::Continue,

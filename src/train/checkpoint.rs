@@ -38,7 +38,7 @@ impl CheckpointFolder {
         self.0.join("last.safetensors")
     }
 
-    /// The weights of the epoch with the lowest validation loss.
+    /// The weights of the best epoch.
     pub fn best(&self) -> PathBuf {
         self.0.join("best.safetensors")
     }
@@ -62,7 +62,7 @@ pub struct Position {
     /// Training examples of the epoch that all processes together have finished. Training resumes here, also with a different
     /// number of processes.
     pub rows: usize,
-    /// The epoch with the lowest validation loss so far.
+    /// The best epoch so far.
     pub best: Option<Best>,
     /// The state of the plateau schedule.
     pub plateau: PlateauState,
@@ -104,6 +104,9 @@ pub struct Best {
     #[serde(deserialize_with = "numbers::or_nan")]
     #[serde(rename = "held_out_loss")]
     pub validation_loss: f64,
+    /// Its monitored metric, from 0 to 1; none if the loss is monitored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
 }
 
 /// The metadata of a checkpoint.
@@ -283,9 +286,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
         for validation_loss in losses.iter().copied() {
-            let position = Position { best: Some(Best { epoch: 1, validation_loss }), ..position() };
-            save(&path, &[], &position, &identity()).unwrap();
-            assert_eq!(Checkpoint::load(&path).unwrap().position, position);
+            for score in [None, Some(validation_loss)] {
+                let position =
+                    Position { best: Some(Best { epoch: 1, validation_loss, score }), ..position() };
+                save(&path, &[], &position, &identity()).unwrap();
+                assert_eq!(Checkpoint::load(&path).unwrap().position, position);
+            }
         }
     }
 
@@ -301,7 +307,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
         for validation_loss in [f64::NAN, f64::INFINITY] {
-            let position = Position { best: Some(Best { epoch: 1, validation_loss }), ..position() };
+            let position =
+                Position { best: Some(Best { epoch: 1, validation_loss, score: None }), ..position() };
             save(&path, &[], &position, &identity()).unwrap();
             assert_eq!(Checkpoint::load(&path).unwrap().position.best, None);
         }

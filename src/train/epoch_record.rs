@@ -45,13 +45,29 @@ pub struct EpochRecord {
     pub lr: f64,
     /// Duration in seconds, including evaluation.
     pub seconds: f64,
+    /// The monitored metric on the validation set after the epoch, from 0 to 1; none if the loss is monitored.
+    #[serde(rename = "monitored", default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
 }
 
 impl EpochRecord {
-    /// The epoch with the lowest validation loss, whose weights are exported; none if no loss is finite.
+    /// The best epoch, whose weights are exported: the one with the highest monitored metric, or with the lowest validation loss if
+    /// the loss is monitored. Of equal epochs, the first one. None if no loss is finite.
     pub fn best(records: &[EpochRecord]) -> Option<&EpochRecord> {
         let finite = records.iter().filter(|record| record.validation_loss.is_finite());
-        finite.min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss))
+        finite.reduce(|best, record| {
+            let is_better =
+                is_better((record.validation_loss, record.score), (best.validation_loss, best.score));
+            if is_better { record } else { best }
+        })
+    }
+}
+
+/// Whether an epoch is better than another one, each given by its validation loss and its score, if one is monitored.
+pub(super) fn is_better(new: (f64, Option<f64>), old: (f64, Option<f64>)) -> bool {
+    match (new.1, old.1) {
+        (Some(new), Some(old)) => new > old,
+        _ => new.0 < old.0,
     }
 }
 
@@ -135,6 +151,7 @@ mod tests {
             validation_accuracy: 0.8,
             lr: 1e-3,
             seconds: 0.1,
+            score: None,
         }
     }
 
@@ -162,5 +179,25 @@ mod tests {
         let records = [record(1, f64::NAN), record(2, 0.4), record(3, 0.3), record(4, 0.5)];
         assert_eq!(EpochRecord::best(&records).map(|record| record.epoch), Some(3));
         assert_eq!(EpochRecord::best(&records[..1]), None);
+    }
+
+    #[test]
+    fn a_monitored_metric_decides_before_the_loss_and_a_tie_goes_to_the_first_epoch() {
+        let record = |epoch, score, validation_loss| EpochRecord { score, validation_loss, ..record(epoch) };
+        let records = [
+            record(1, Some(0.5), 0.1),
+            record(2, Some(0.9), f64::NAN),
+            record(3, Some(0.8), 0.6),
+            record(4, Some(0.8), 0.4),
+        ];
+        assert_eq!(EpochRecord::best(&records).map(|record| record.epoch), Some(3));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        let log = MetricsLog::open(&path, 0).unwrap();
+        records[2..].iter().for_each(|record| log.append(record).unwrap());
+        assert_eq!(MetricsLog::read(&path).unwrap(), records[2..]);
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with(
+            "epoch,train_loss,train_accuracy,held_out_loss,held_out_accuracy,lr,seconds,monitored\n3,"
+        ));
     }
 }

@@ -3,6 +3,7 @@
 use cresset_options::{Choice, choices, flag, option, options, parse};
 use tch::Device;
 
+use super::Monitor;
 use super::objective::OBJECTIVES;
 use super::schedule::SCHEDULES;
 use crate::error::Result;
@@ -99,7 +100,11 @@ options! {
         /// What to do when the training loss or the validation loss is NaN or infinite
         pub on_nan: OnNan = option("ACTION").default("stop").heading(OPTIMIZATION),
 
-        /// Early stopping: stop after this many epochs without a lower validation loss
+        /// Metric on the validation set that selects the best epoch, and by which --patience and the plateau schedule decide; of
+        /// equal epochs, the first one is the best
+        pub monitor: Monitor = option("METRIC").default("loss").heading(OPTIMIZATION).essential(),
+
+        /// Early stopping: stop after this many epochs without an improvement of the monitored metric
         pub patience: Option<u32> =
             option("N").parser(parse::within(1..=u32::MAX)).heading(OPTIMIZATION).essential(),
 

@@ -5,9 +5,10 @@ use std::time::Instant;
 use super::callback::{self, Callback, Flow};
 use super::checkpoint::{self, Best, CheckpointFolder, Position};
 use super::distillation::Distillation;
+use super::epoch_record::is_better;
 use super::fault::Fault;
 use super::learner::Learner;
-use super::schedule::Schedule;
+use super::schedule::{Monitored, Schedule};
 use super::step::StepOutcome;
 use super::{EpochRecord, Plan, Running, gpu_memory};
 use crate::distributed::{SignalSync, World};
@@ -220,14 +221,16 @@ impl Training {
         let (record, best, confusion) = self.learner.context.average.with(network, || {
             let (record, confusion) = self.evaluate(network, validation, started)?;
             let loss = record.validation_loss;
-            let is_best = loss.is_finite() && best.is_none_or(|best| loss < best.validation_loss);
+            let is_better = |best: Best| is_better((loss, record.score), (best.validation_loss, best.score));
+            let is_best = loss.is_finite() && best.is_none_or(is_better);
             let best = if is_best { Some(self.save_best(network, &record)?) } else { best };
             Ok::<_, Error>((record, best, confusion))
         })?;
         self.confusion = Some(confusion);
         self.position.best = best;
         if record.validation_loss.is_finite() {
-            self.position.plateau = self.schedule.epoch_ended(record.validation_loss, self.position.plateau);
+            let monitored = record.score.map_or(Monitored::Loss(record.validation_loss), Monitored::Score);
+            self.position.plateau = self.schedule.epoch_ended(monitored, self.position.plateau);
         }
         (self.position.epoch, self.position.step, self.position.rows) = (epoch + 1, 0, 0);
         self.running = Running::new(network.device());
@@ -236,7 +239,8 @@ impl Training {
     }
 
     fn save_best(&self, network: &Network, record: &EpochRecord) -> Result<Best> {
-        let best = Best { epoch: record.epoch, validation_loss: record.validation_loss };
+        let EpochRecord { epoch, validation_loss, score, .. } = *record;
+        let best = Best { epoch, validation_loss, score };
         let position = Position { best: Some(best), ..self.position.clone() };
         if self.world.is_rank_zero() {
             let (path, state) = (self.checkpoints.best(), network.state());
@@ -267,6 +271,7 @@ impl Training {
             validation_accuracy: found.confusion.accuracy(),
             lr: self.lr,
             seconds: started.elapsed().as_secs_f64(),
+            score: self.plan.options.monitor.score(&found),
         };
         Ok((record, found.confusion))
     }
@@ -327,7 +332,8 @@ impl Training {
         let Plan { options, .. } = &self.plan;
         match (options.patience, options.max_minutes) {
             (Some(patience), _) if waited >= patience => Some(format!(
-                "stopped early: no improvement of the validation loss for {waited} epoch{}; best epoch {best}",
+                "stopped early: no improvement of the {} for {waited} epoch{}; best epoch {best}",
+                options.monitor.title(),
                 if waited == 1 { "" } else { "s" }
             )),
             (_, Some(minutes)) => Some(format!(

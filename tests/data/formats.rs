@@ -11,7 +11,7 @@ use tch::Device;
 fn train(data: &Path, options: &[&str]) -> Metadata {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    succeed(["train", "--data", text(data), "--out", text(&run)].iter().chain(options));
+    succeed(["train", "--recipe", "none", "--data", text(data), "--out", text(&run)].iter().chain(options));
     Classifier::load_on(&run.join("model.pt"), Device::Cpu).unwrap().metadata().clone()
 }
 

@@ -34,7 +34,7 @@ fn a_folder_of_images_is_trained_evaluated_and_classified() {
     let folder = tempfile::tempdir().unwrap();
     let (images, out) = (folder.path().join("images"), folder.path().join("run"));
     digits(&images, 1797);
-    let said = succeed(["train", "--data", text(&images), "--out", text(&out)]);
+    let said = succeed(["train", "--recipe", "none", "--data", text(&images), "--out", text(&out)]);
     assert!(said.contains("1,797 rows of 1×8×8, values 0–255, 10 classes"), "{said}");
     assert!(accuracy(&out) > 0.93);
     let split = std::fs::read_to_string(out.join("split.csv")).unwrap();
@@ -62,7 +62,9 @@ fn streamed_images_are_bit_identical_for_any_number_of_threads_and_after_a_resum
     let train = |out: &Path, epochs: &str| {
         let augment = "random-resized-crop=0.7,affine,mixup";
         let options = ["--augment", augment, "--epochs", epochs, "--threads", "1", "--batch-size", "16"];
-        succeed(["train", "--data", text(&images), "--out", text(out)].iter().chain(&options));
+        succeed(
+            ["train", "--recipe", "none", "--data", text(&images), "--out", text(out)].iter().chain(&options),
+        );
     };
     let (a, b) = (folder.path().join("a"), folder.path().join("b"));
     train(&a, "3");
@@ -125,9 +127,9 @@ fn shards_train_without_being_unpacked() {
     }
     let pattern = shards.join("d-{000..001}.tar");
     let (a, b) = (folder.path().join("a"), folder.path().join("b"));
-    succeed(["train", "--data", text(&pattern), "--out", text(&a)]);
+    succeed(["train", "--recipe", "none", "--data", text(&pattern), "--out", text(&a)]);
     assert!(accuracy(&a) > 0.85);
-    succeed(["train", "--data", text(&shards), "--augment", "digits", "--out", text(&b)]);
+    succeed(["train", "--recipe", "none", "--data", text(&shards), "--augment", "digits", "--out", text(&b)]);
     assert!(accuracy(&b) > 0.5);
 }
 

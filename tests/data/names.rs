@@ -57,7 +57,19 @@ fn no_name_breaks_what_is_written() {
     let set = images(folder);
     let data = text(&set);
     let out = "runs/r\n1";
-    let train = ["train", "--data", data, "--epochs", "1", "--threads", "1", "--report", "--tensorboard"];
+    let train = [
+        "train",
+        "--recipe",
+        "none",
+        "--data",
+        data,
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "--report",
+        "--tensorboard",
+    ];
     let shown = seen(folder, &[&train[..], &["--out", out]].concat());
     assert!(
         shown.contains("set\\nnew: 48 rows") && shown.contains("cresset report $'runs/r\\n1'"),
@@ -214,7 +226,7 @@ fn no_local_path_is_written_to_shared_files() {
     let at = |name: &str| home.join(name).to_str().unwrap().to_string();
     std::fs::write(at("exclude.tsv"), "3\n").unwrap();
     let data = at("numbers.csv");
-    let base = ["train", "--data", &data, "--threads", "1", "--epochs", "1"];
+    let base = ["train", "--recipe", "none", "--data", &data, "--threads", "1", "--epochs", "1"];
     let first = at("first");
     succeed([&base[..], &["--out", &first]].concat());
     let start = format!("{first}/checkpoints/best.safetensors");

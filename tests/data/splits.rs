@@ -137,7 +137,16 @@ fn flipped_labels_head_the_label_error_ranking() {
     let data = folder.path().join("digits.csv");
     std::fs::write(&data, changed.join("\n")).unwrap();
     let run = folder.path().join("run");
-    let said = succeed(["train", "--data", text(&data), "--find-label-errors", "--out", text(&run)]);
+    let said = succeed([
+        "train",
+        "--recipe",
+        "none",
+        "--data",
+        text(&data),
+        "--find-label-errors",
+        "--out",
+        text(&run),
+    ]);
     assert!(said.contains("labels are probably wrong"), "{said}");
     let ranking: Vec<u32> = csv::Reader::from_path(run.join("label_errors.csv"))
         .unwrap()
@@ -164,7 +173,9 @@ fn balanced_sampling_and_weights_raise_the_recall_of_a_rare_class() {
     let recall = |name: &str, arguments: &[&str]| {
         let run = folder.path().join(name);
         succeed(
-            ["train", "--data", text(&data), "--epochs", "5", "--out", text(&run)].iter().chain(arguments),
+            ["train", "--recipe", "none", "--data", text(&data), "--epochs", "5", "--out", text(&run)]
+                .iter()
+                .chain(arguments),
         );
         let said = succeed(["eval", text(&run)]);
         let line = said.lines().find(|line| line.starts_with("rare")).unwrap().to_string();

@@ -126,7 +126,7 @@ fn the_keyboard_draws_and_an_error_is_shown() {
 #[ignore = "needs ChromeDriver: make test-browser"]
 fn a_table_row_is_edited_and_pasted_and_a_token_is_requested() {
     let folder = tempfile::tempdir().unwrap();
-    let run = trained(folder.path(), &["--data", "iris", "--epochs", "60"]);
+    let run = trained(folder.path(), &["--data", "iris", "--recipe", "none", "--epochs", "60"]);
     let token = "0123456789abcdef0123";
     let mut command = support::cresset();
     command.args(["serve", text(&run), "--port", "0", "--threads", "1"]).env("CRESSET_TOKEN", token);

@@ -21,6 +21,8 @@ fn mixed_run(folder: &Path) -> PathBuf {
     let run = folder.join("mixed");
     succeed([
         "train",
+        "--recipe",
+        "none",
         "--data",
         text(&table),
         "--missing",

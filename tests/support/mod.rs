@@ -24,12 +24,19 @@ use cresset::data::Dataset;
 use cresset::model::preprocessing::TensorDataset;
 use tch::{Device, Tensor};
 
-/// `target/…/cresset`, or the program of the GPU kit, to be run in the checkout or kit.
+/// `target/…/cresset`, or the program of the GPU kit, to be run in the checkout or kit, without a model hub and with an empty cache of
+/// models.
 pub fn cresset() -> Command {
     let program = kit().map(|kit| kit.join("bin/cresset"));
     let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_cresset").into()));
     command.current_dir(root());
+    without_hub(&mut command);
     command
+}
+
+/// Lets a command find no model of a hub, so that no test needs a network.
+pub fn without_hub(command: &mut Command) {
+    command.env("HF_HUB_OFFLINE", "1").env("HF_HUB_CACHE", root().join("target/no-models"));
 }
 
 /// Runs the program with these arguments.

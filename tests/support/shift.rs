@@ -67,7 +67,7 @@ impl Shift {
 
     fn train(&self, config: Config, name: &str) -> f64 {
         let out = self.path(name);
-        let config = Config { model: "cnn".to_string(), ..config };
+        let config = Config { model: "cnn".to_string(), recipe: "none".to_string(), ..config };
         let run = run::start(&config, Some(&out), &World::alone()).expect("the run begins");
         let outcome = run::finish(run, &mut Silent, &|| false).expect("the run ends");
         assert!(matches!(outcome, Outcome::Trained(_)));

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::hub::Hub;
 use super::server::Server;
-use super::{cresset, pretrained, root, samples, stderr, text, train_once};
+use super::{cresset, pretrained, root, samples, stderr, text, train_once, without_hub};
 
 /// The contents of a page's code blocks in a language.
 pub fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -114,8 +114,11 @@ impl Reader {
         let path = format!("{}:{}", text(&self.folder().join("bin")), std::env::var("PATH").unwrap());
         let mut shell = Command::new("bash");
         shell.args(["-o", "pipefail", "-c", &commands]).current_dir(self.folder());
-        if let Some(hub) = &self.hub {
-            pretrained::connect(&mut shell, &hub.endpoint(), &self.folder().join("huggingface"));
+        match &self.hub {
+            Some(hub) => {
+                pretrained::connect(&mut shell, &hub.endpoint(), &self.folder().join("huggingface"));
+            }
+            None => without_hub(&mut shell),
         }
         succeeds(shell.env("PATH", path).env("SLURM_JOB_NAME", "photos-slurm"), &commands);
         self.ran += 1;

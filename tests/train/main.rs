@@ -8,6 +8,7 @@ mod network;
 mod one_writer;
 mod pretrained;
 mod progress;
+mod recipe;
 mod resume;
 mod starters;
 #[path = "../support/mod.rs"]

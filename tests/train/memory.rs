@@ -71,7 +71,17 @@ fn write_array(folder: &Path, name: &str, rows: usize, descr: &str, row: &[u8]) 
 fn peak_mb(folder: &Path, name: &str) -> f64 {
     let (data, out) = (folder.join(format!("{name}.npy")), folder.join(format!("run-{name}")));
     let mut command = cresset();
-    command.args(["train", "--epochs", "1", "--batch-size", "4096", "--model-options", "depth=0"]);
+    command.args([
+        "train",
+        "--recipe",
+        "none",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "4096",
+        "--model-options",
+        "depth=0",
+    ]);
     let mut child = start(command.args(["--data", text(&data), "--out", text(&out)]));
     let mut peak = 0f64;
     while child.try_wait().unwrap().is_none() {
@@ -145,6 +155,8 @@ fn usual_mb(folder: &Path, images: usize) -> f64 {
     let mut command = cresset();
     command.args([
         "train",
+        "--recipe",
+        "none",
         "--epochs",
         "1",
         "--augment",

@@ -78,7 +78,7 @@ fn resuming_a_finished_run_needs_more_epochs() {
 fn the_reason_for_the_end_of_training_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("patience");
-    let options = ["--data", "iris", "--lr", "0.1", "--patience", "2", "--epochs", "500"];
+    let options = ["--recipe", "none", "--data", "iris", "--lr", "0.1", "--patience", "2", "--epochs", "500"];
     let said = succeed([&["train", "--out", text(&out)], &options[..]].concat());
     let reason = "stopped early: no improvement of the validation loss for 2 epochs; best epoch ";
     assert!(said.contains(reason), "{said}");

@@ -43,6 +43,8 @@ impl Place {
         let (photos, out) = (self.path("photos"), self.path(out));
         let options = [
             "train",
+            "--recipe",
+            "none",
             "--data",
             text(&photos),
             "--epochs",
@@ -165,7 +167,19 @@ fn a_run_resumes_without_the_hub_and_without_its_cache() {
     assert!(bits(&place.path("whole"))[..2] == bits(&parts)[..2]);
 
     // A job that is started again with its first command.
-    let again = ["train", "--data", text(&photos), "--epochs", "2", "--lr", "1e-7", "--threads", "1"];
+    let again = [
+        "train",
+        "--recipe",
+        "none",
+        "--data",
+        text(&photos),
+        "--epochs",
+        "2",
+        "--lr",
+        "1e-7",
+        "--threads",
+        "1",
+    ];
     let again = [&again[..], &["--pretrained", NAME, "--continue", "--out", text(&parts)]].concat();
     let output = place.run_at(nowhere, "empty", &again);
     assert!(output.status.success(), "{}", stderr(&output));

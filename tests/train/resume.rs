@@ -112,7 +112,8 @@ fn a_second_interrupt_ends_the_program_at_once() {
     // One step over so many rows takes half a second, which is enough for a second signal.
     let row = |i: usize| format!("{}{}\n", format!("{},", i % 17).repeat(20), i % 2);
     std::fs::write(&file, (0..60_000).map(row).collect::<String>()).unwrap();
-    let options = ["--batch-size", "48000", "--model-options", "width=2048", "--epochs", "1000"];
+    let options =
+        ["--recipe", "none", "--batch-size", "48000", "--model-options", "width=2048", "--epochs", "1000"];
     let arguments = [&["train", "--data", text(&file), "--out", text(&out)], &options[..]].concat();
     let mut child = start(&arguments);
     wait_for(&out.join("split.csv"), &mut child);

@@ -21,7 +21,7 @@ use super::{Ended, Trust, models, show};
 /// A checkpoint of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum CheckpointChoice {
-    /// The epoch with the lowest validation loss
+    /// The best epoch
     Best,
     /// The last checkpoint, also of an unfinished run
     Last,

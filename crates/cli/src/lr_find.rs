@@ -10,7 +10,7 @@ use cresset::run::Prepared;
 use cresset::train::{LrCurve, Range};
 
 use super::arguments::Flags;
-use super::progress::resolve_pretrained;
+use super::progress::resolve;
 use super::{Ended, Trust, show};
 
 /// Run a learning rate range test: train briefly with increasing rates, plot the loss, and suggest a rate
@@ -47,7 +47,7 @@ impl LrFind {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
         let config = Config::overlay(self.config_file.as_deref(), self.config.given())?;
-        let config = resolve_pretrained(&config, &World::alone())?;
+        let config = resolve(&config, &World::alone())?;
         let prepared = Prepared::new(&config)?;
         let plan = config.plan(prepared.class_weights.clone());
         let range = Range { from: self.from, to: self.to, steps: self.steps };

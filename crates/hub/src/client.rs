@@ -17,6 +17,9 @@ use crate::url::{origin, resolve, url_path};
 const CONNECT: Duration = Duration::from_secs(10);
 const READ: Duration = Duration::from_secs(30);
 
+/// The time limit of a request that only asks whether the hub can be reached.
+const IMPATIENT: Duration = Duration::from_secs(3);
+
 /// Redirects that a lookup follows.
 const MAX_REDIRECTS: usize = 5;
 
@@ -59,10 +62,21 @@ pub enum Answer {
 
 impl Client {
     pub fn new(settings: &Settings) -> Result<Self> {
+        Client::within(settings, None)
+    }
+
+    /// A client whose requests end after a few seconds.
+    pub fn impatient(settings: &Settings) -> Result<Self> {
+        Client::within(settings, Some(IMPATIENT))
+    }
+
+    /// A client with a limit of the duration of a whole request.
+    fn within(settings: &Settings, limit: Option<Duration>) -> Result<Self> {
         let config = Agent::config_builder()
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(READ))
             .timeout_per_read(Some(READ))
+            .timeout_global(limit)
             .http_status_as_error(false)
             .user_agent(concat!("cresset/", env!("CARGO_PKG_VERSION")))
             // Compressed bytes could not be resumed.

@@ -67,6 +67,38 @@ impl Hub {
         Ok(Hub { settings, client })
     }
 
+    /// The same for a question whose answer is not worth a wait: requests end after a few seconds.
+    ///
+    /// # Errors
+    /// Those of [`Hub::new`].
+    pub fn impatient(settings: Settings) -> Result<Self> {
+        let client = Client::impatient(&settings)?;
+        Ok(Hub { settings, client })
+    }
+
+    /// Whether the cache has a file of a model. Nothing is requested.
+    pub fn is_cached(&self, id: &ModelId, name: &str) -> bool {
+        let cache = ModelCache::new(&self.settings.cache, id);
+        let found = cache.commit(id.revision()).and_then(|commit| cache.lookup(&commit, name));
+        found.is_some_and(|found| found.path.is_some())
+    }
+
+    /// Whether the server has a file of a model; false without a request if only the cache is used. Nothing is downloaded.
+    ///
+    /// # Errors
+    /// An unreachable server.
+    pub fn has(&self, id: &ModelId, name: &str) -> Result<bool> {
+        if self.settings.offline {
+            return Ok(false);
+        }
+        match self.client.look_up(id, name) {
+            Ok(Answer::File { .. }) => Ok(true),
+            Ok(Answer::Missing { .. }) => Ok(false),
+            Err(error @ Error::Network(_)) => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// The path of a file of a model. A revision that is a commit is not requested again once the file is in the cache; for
     /// a branch or a tag, the server is asked for the current commit. Without a network, the cached commit is used.
     ///

@@ -29,6 +29,27 @@ pub fn torchvision_file(name: &str, progress: &mut dyn FnMut(Download)) -> Resul
     Ok(Hub::new(Settings::from_environment()?)?.torchvision_file(name, &mut report)?)
 }
 
+/// The first of these models that is in the cache, or else the first one that the server has.
+pub fn first_available<'a>(models: &[&'a str]) -> Option<&'a str> {
+    let hub = Hub::impatient(Settings::from_environment().ok()?).ok()?;
+    let id = |model: &str| model.parse::<ModelId>().expect("the name is one of a list in the program");
+    let is_cached = |model: &&str| {
+        hub.is_cached(&id(model), CONFIG) && WEIGHTS.iter().any(|file| hub.is_cached(&id(model), file))
+    };
+    if let Some(cached) = models.iter().copied().find(is_cached) {
+        return Some(cached);
+    }
+    for model in models {
+        match hub.has(&id(model), CONFIG) {
+            Ok(true) => return Some(model),
+            Ok(false) => {}
+            // The next request would fail in the same way.
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
 fn files(model: &ModelId, progress: &mut dyn FnMut(Download)) -> Result<Pretrained> {
     let hub = Hub::new(Settings::from_environment()?)?;
     let mut report =

@@ -115,6 +115,23 @@ fn torchvision_file(file: &str, _progress: &mut dyn FnMut(Download)) -> Result<P
     )))
 }
 
+/// The first of these models of the hub that is in the cache, or else the first one on the server. None if the server is not used
+/// (`HF_HUB_OFFLINE`) or does not answer within a few seconds.
+///
+/// ```no_run
+/// let found = cresset::model::pretrained::first_available(&["timm/resnet18.a1_in1k"]);
+/// assert_eq!(found, Some("timm/resnet18.a1_in1k"));
+/// ```
+pub fn first_available<'a>(models: &[&'a str]) -> Option<&'a str> {
+    #[cfg(feature = "hub")]
+    return hub::first_available(models);
+    #[cfg(not(feature = "hub"))]
+    {
+        let _ = models;
+        None
+    }
+}
+
 /// The files of a folder, or a single file of weights.
 fn local(name: &str, path: &Path) -> Result<Pretrained> {
     if !path.exists() {

@@ -91,7 +91,7 @@ pub const FIGURES: &[(&str, &str)] = &[
     ("when", "start time in UTC"),
     ("duration", "total time of the epochs in seconds"),
     ("epochs_done", "number of finished epochs"),
-    ("best_epoch", "the epoch with the lowest validation loss, whose weights are exported"),
+    ("best_epoch", "the best epoch by the monitored metric, whose weights are exported"),
     ("loss", "mean cross-entropy on the validation set, in nats"),
     ("train_loss", "mean training loss during the best epoch"),
     ("train_accuracy", "mean training accuracy during the best epoch"),

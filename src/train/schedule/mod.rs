@@ -12,6 +12,7 @@ mod wsd;
 
 use crate::error::{Error, Result};
 use cresset_options::number::{NumberOption, Options};
+pub(crate) use plateau::Monitored;
 pub use plateau::PlateauState;
 
 /// A learning rate schedule with a name.
@@ -102,9 +103,9 @@ impl Schedule {
         (self.kind.factor)(&self.options, &progress)
     }
 
-    /// The state of the plateau schedule after an epoch with this validation loss.
-    pub fn epoch_ended(&self, validation_loss: f64, plateau: PlateauState) -> PlateauState {
-        plateau.after(validation_loss, &self.options)
+    /// The state of the plateau schedule after an epoch.
+    pub fn epoch_ended(&self, monitored: Monitored, plateau: PlateauState) -> PlateauState {
+        plateau.after(monitored, &self.options)
     }
 
     /// Whether the schedule depends on the number of epochs.

@@ -35,8 +35,20 @@ fn the_plateau_follows_pytorchs_own() {
     for (epoch, loss) in reference["losses"].as_array().unwrap().iter().enumerate() {
         let expected = reference["rates"][epoch].as_f64().unwrap();
         assert_eq!(schedule.factor(epoch, 40, 1, state), expected, "epoch {epoch}");
-        state = schedule.epoch_ended(loss.as_f64().unwrap(), state);
+        state = schedule.epoch_ended(Monitored::Loss(loss.as_f64().unwrap()), state);
     }
+}
+
+#[test]
+fn a_score_improves_upwards() {
+    let schedule = Schedule::new("plateau", "factor=0.5,patience=1", 0.).unwrap();
+    let scores = [0.5, 0.6, 0.7, 0.7, 0.7, 0.8, 0.79, 0.8];
+    let mut state = PlateauState::default();
+    let factors = scores.map(|score| {
+        state = schedule.epoch_ended(Monitored::Score(score), state);
+        state.factor
+    });
+    assert_eq!(factors, [1., 1., 1., 1., 0.5, 0.5, 0.5, 0.25]);
 }
 
 #[test]

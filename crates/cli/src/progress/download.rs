@@ -13,8 +13,9 @@ use crate::screen;
 /// Smaller files are downloaded in an instant, and not shown.
 const MIN_BYTES: u64 = 1 << 20;
 
-/// Finds the pretrained weights of the options on all ranks, and shows the download.
-pub fn resolve_pretrained(config: &Config, world: &World) -> Result<Config> {
+/// Applies the recipe, finds the pretrained weights of the options on all ranks, and shows the download.
+pub fn resolve(config: &Config, world: &World) -> Result<Config> {
+    let config = &run::resolve_recipe(config, world)?;
     let mut bar = DownloadBar { bar: ProgressBar::hidden(), file: String::new() };
     run::resolve_pretrained_on(config, world, &mut |download| bar.update(&download))
 }

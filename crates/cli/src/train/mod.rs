@@ -19,12 +19,13 @@ use cresset::evaluate::ConfusionMatrix;
 use cresset::export::usage;
 use cresset::options::device;
 use cresset::options::{Config, ModelChoice, Setting};
+use cresset::recipe::Recipe;
 use cresset::run::RunFolder;
 use cresset::run::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::train::{RESUMABLE_OPTIONS, Silent};
 
 use crate::arguments::Flags;
-use crate::progress::resolve_pretrained;
+use crate::progress::resolve;
 use crate::screen::tell;
 use display::DisplayOptions;
 
@@ -106,7 +107,7 @@ impl Train {
                     CrossValidation::open(&config, folder)?
                 }
                 None => {
-                    let config = resolve_pretrained(&config, &World::alone())?;
+                    let config = resolve(&config, &World::alone())?;
                     CrossValidation::start(&config, self.out.as_deref())?
                 }
             };
@@ -246,7 +247,7 @@ impl Train {
                     "without --out, a restarted job trains from the beginning; set the run folder with --out"
                 );
             }
-            return Ok(run::start(&resolve_pretrained(config, world)?, out, world)?);
+            return Ok(run::start(&resolve(config, world)?, out, world)?);
         };
         let has_checkpoint = world.broadcast_result(|| {
             let has_checkpoint = RunFolder::open(path).is_ok_and(|folder| folder.last_checkpoint().is_file());
@@ -257,7 +258,7 @@ impl Train {
         })?;
         Ok(match has_checkpoint.as_str() {
             "true" => run::resume(config, RunFolder::open(path)?, world)?,
-            _ => run::start(&resolve_pretrained(config, world)?, out, world)?,
+            _ => run::start(&resolve(config, world)?, out, world)?,
         })
     }
 }
@@ -361,8 +362,21 @@ pub fn introduction(run: &Run) -> String {
         size => format!("; {size} processes, global batch size {}", size * run.config.batch_size),
     };
     let folder = terminal::path(run.folder.path());
+    let recipe = run.config.provenance.recipe.as_ref().map_or(String::new(), recipe_lines);
     format!(
-        "data    {data}\nmodel   {model}: {parameters} parameters{caution}\n{init}device  {device}, {threads} CPU thread(s){processes}\nrun     {folder}\n\n"
+        "{recipe}data    {data}\nmodel   {model}: {parameters} parameters{caution}\n{init}device  {device}, {threads} CPU thread(s){processes}\nrun     {folder}\n\n"
+    )
+}
+
+/// What the recipe chose and why; empty if all options were given.
+fn recipe_lines(recipe: &Recipe) -> String {
+    if recipe.choices.is_empty() {
+        return String::new();
+    }
+    let lines = recipe.lines();
+    format!(
+        "recipe  {}\n",
+        lines.iter().map(|line| terminal::line(line)).collect::<Vec<_>>().join("\n        ")
     )
 }
 

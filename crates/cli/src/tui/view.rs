@@ -92,12 +92,15 @@ fn figures_line(state: &State) -> Line<'_> {
 fn last_epoch(state: &State) -> Line<'_> {
     let Some(last) = state.history.last() else { return Line::default() };
     let best = EpochRecord::best(&state.history).unwrap_or(last);
+    let best_value = match best.score {
+        Some(score) => format!("best monitored metric {:.2} %", 100. * score),
+        None => format!("lowest loss {:.4}", best.validation_loss),
+    };
     Line::from(format!(
-        "validation after epoch {}: loss {:.4}, accuracy {:.2} %; lowest loss {:.4} (epoch {})",
+        "validation after epoch {}: loss {:.4}, accuracy {:.2} %; {best_value} (epoch {})",
         last.epoch,
         last.validation_loss,
         100. * last.validation_accuracy,
-        best.validation_loss,
         best.epoch,
     ))
 }
@@ -166,6 +169,7 @@ mod tests {
             validation_accuracy: 1. - 0.6 / f64::from(epoch),
             lr: 1e-3,
             seconds: 0.1,
+            score: None,
         };
         State {
             title: "runs/photos".into(),

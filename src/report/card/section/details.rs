@@ -8,6 +8,7 @@ use crate::report::card::markdown::{code, plain, table};
 /// Options that have their own line here or in another section.
 const COVERED_ELSEWHERE: &[&str] = &[
     "data",
+    "recipe",
     "format",
     "label",
     "ignore",
@@ -105,7 +106,8 @@ fn training(config: &Config) -> String {
 }
 
 fn weights(card: &Card) -> String {
-    format!("from epoch {}, which had the lowest validation loss", card.metadata.metrics.epoch)
+    let monitor = card.config.training.monitor;
+    format!("from epoch {}, which had {}", card.metadata.metrics.epoch, monitor.best())
 }
 
 /// The other options with non-default values.

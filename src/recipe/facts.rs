@@ -1,0 +1,135 @@
+//! What the automatic recipe decides by.
+
+use crate::data::InputShape;
+use crate::evaluate::numbers::thousands;
+
+use super::Mirror;
+use super::kind::{PREFERRED_ON_CPU, PREFERRED_ON_GPU};
+
+/// What is known before training.
+///
+/// ```
+/// use cresset::data::InputShape;
+/// use cresset::recipe::Facts;
+///
+/// let facts = Facts { examples: 1_438, counts: vec![180; 10], ..Facts::of_shape(InputShape(vec![1, 8, 8])) };
+/// assert_eq!((facts.longest_side(), facts.imbalance()), (Some(8), 1.));
+/// assert_eq!(facts.summary(), "1,438 of 8×8, grayscale, 10 classes");
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// Number of training examples.
+    pub examples: usize,
+    /// Number of validation examples.
+    pub validation: usize,
+    /// Shape of an example, after resizing.
+    pub shape: InputShape,
+    /// Whether the examples can be augmented: images with a known range of values.
+    pub can_augment: bool,
+    /// Number of examples of each class.
+    pub counts: Vec<usize>,
+    /// The mirrored examples, of small images.
+    pub mirror: Option<Mirror>,
+    /// Whether training runs on a GPU.
+    pub is_on_gpu: bool,
+    /// CPU threads for training.
+    pub cores: usize,
+    /// What training starts from.
+    pub start: Start,
+    /// The architecture, if it was given.
+    pub model: Option<String>,
+    /// The pretrained backbone for photographs.
+    pub backbone: Backbone,
+}
+
+/// What training starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Random weights.
+    Scratch,
+    /// Weights of `--pretrained`, with a last layer for other classes.
+    Pretrained,
+    /// Weights of `--init` or of a TorchScript file.
+    Weights,
+    /// A custom model of a program, of unknown structure.
+    Custom,
+}
+
+/// The pretrained backbone for photographs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backbone {
+    /// This model of the hub, in its cache or on the server.
+    Available(&'static str),
+    /// None, for this reason.
+    Unavailable(&'static str),
+}
+
+impl Backbone {
+    /// Models of the hub for photographs, the preferred one first.
+    pub fn preferred(is_on_gpu: bool) -> &'static [&'static str] {
+        if is_on_gpu { PREFERRED_ON_GPU } else { PREFERRED_ON_CPU }
+    }
+}
+
+impl Facts {
+    /// Facts about no examples of this shape, on one core of a CPU.
+    pub fn of_shape(shape: InputShape) -> Self {
+        Facts {
+            examples: 0,
+            validation: 0,
+            can_augment: shape.image().is_some(),
+            shape,
+            counts: Vec::new(),
+            mirror: None,
+            is_on_gpu: false,
+            cores: 1,
+            start: Start::Scratch,
+            model: None,
+            backbone: Backbone::Unavailable("no pretrained weights were looked for"),
+        }
+    }
+
+    /// The longer side of an image in pixels; none for rows of a table.
+    pub fn longest_side(&self) -> Option<i64> {
+        self.shape.image().map(|(_, height, width)| height.max(width))
+    }
+
+    /// Size of the largest class over that of the smallest one that has examples.
+    pub fn imbalance(&self) -> f64 {
+        let counts = || self.counts.iter().copied().filter(|count| *count > 0);
+        match (counts().max(), counts().min()) {
+            (Some(most), Some(least)) => most as f64 / least as f64,
+            _ => 1.,
+        }
+    }
+
+    /// Number of steps of an epoch.
+    pub fn steps(&self, batch_size: u32) -> usize {
+        self.examples.div_ceil(batch_size as usize)
+    }
+
+    /// The batch size, halved to at least 8 until an epoch has ten steps.
+    pub fn batch_size(&self, most: u32) -> u32 {
+        let halves = (0..).map(|halvings| most >> halvings);
+        let mut enough = halves.take_while(|size| *size >= 8).filter(|size| self.steps(*size) >= 10);
+        enough.next().unwrap_or(most.min(8))
+    }
+
+    /// Number of training examples, shape and classes in words.
+    pub fn summary(&self) -> String {
+        let (examples, classes) = (thousands(self.examples), self.counts.len());
+        match self.shape.image() {
+            Some((channels, height, width)) => {
+                let color = match channels {
+                    1 => "grayscale".to_string(),
+                    3 => "color".to_string(),
+                    channels => format!("{channels} channels"),
+                };
+                format!("{examples} of {height}×{width}, {color}, {classes} classes")
+            }
+            None => {
+                format!("{examples} rows of {} columns, {classes} classes", self.shape.features())
+            }
+        }
+    }
+}

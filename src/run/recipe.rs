@@ -1,0 +1,210 @@
+//! Applies the recipe of a run to the options that were not given.
+
+use super::RunFolder;
+use crate::data::image::to_channels_first;
+use crate::data::{self, Dataset, Inputs, Split};
+use crate::distributed::World;
+use crate::error::{Error, Result};
+use crate::loader::EncodedExamples;
+use crate::model::pretrained;
+use crate::options::{Config, ModelChoice, names};
+use crate::recipe::{AUTO, BUILT_IN, Backbone, Choice, Facts, Kind, Mirror, NONE, Recipe, Start};
+use crate::train::checkpoint::Checkpoint;
+use cresset_options::OptionSet;
+
+/// The option that the recipe is.
+const RECIPE: &str = "recipe";
+
+/// The built-in data whose default is the textbook example.
+const TEXTBOOK: &str = "digits";
+
+/// Sets the options that were not given ([`Config::is_given`]) as the recipe of `config` has them. In the returned options, `recipe`
+/// is `none`, so that repeating or resuming the run changes nothing, and `provenance` has the choices. The automatic recipe reads
+/// the data. It leaves the built-in data `digits` alone, unless `recipe` itself was given.
+///
+/// [`start`](super::start) and [`Trainer`](super::Trainer) do the same.
+///
+/// ```
+/// use cresset::distributed::World;
+/// use cresset::prelude::*;
+/// use cresset::run;
+///
+/// let config = Config { data: "iris".into(), epochs: 3, ..Config::default() };
+/// let config = run::resolve_recipe(&config, &World::alone())?;
+/// assert_eq!((config.epochs, config.optimizer.as_str()), (3, "adamw"));
+/// assert!(config.provenance.recipe.unwrap().title.starts_with("auto: table (120 rows"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
+/// # Errors
+/// Data that cannot be read.
+pub fn resolve_recipe(config: &Config, world: &World) -> Result<Config> {
+    // Rank 0 decides for all, also whether there is a recipe: ranks whose options differ are told so when the run starts.
+    let chosen = world.broadcast_result(|| {
+        let recipe = is_open(config).then(|| choose(config)).transpose()?;
+        Ok(serde_json::to_string(&recipe).expect("a recipe can be serialized"))
+    })?;
+    let recipe: Option<Recipe> = serde_json::from_str(&chosen).expect("rank 0 sent a recipe");
+    let Some(recipe) = recipe else {
+        return Ok(Config { recipe: NONE.to_string(), ..config.clone() });
+    };
+    let given = |name: &str| is_fixed(config, name).then(|| config.text(name).unwrap_or_default());
+    let recipe = recipe.without(&given);
+    let mut config = Config { recipe: NONE.to_string(), ..config.clone() };
+    for (name, value) in recipe.settings() {
+        config.set(name, value).map_err(Error::Usage)?;
+    }
+    config.provenance.recipe = Some(recipe);
+    Ok(config)
+}
+
+/// The options with those that the recipe set at the start of the run, for a run that resumes with its first options.
+pub(super) fn with_stored_recipe(config: &Config, folder: &RunFolder) -> Result<Config> {
+    if !is_open(config) {
+        return Ok(Config { recipe: NONE.to_string(), ..config.clone() });
+    }
+    let mut stored = Config::read(&folder.config_file())?;
+    for name in names().filter(|name| *name != RECIPE && config.is_given(name)) {
+        stored.set(name, &config.text(name).unwrap_or_default()).map_err(Error::Usage)?;
+    }
+    Ok(Config { recipe: NONE.to_string(), ..stored })
+}
+
+/// Options whose value belongs to that of another option.
+const OPTIONS_OF: [(&str, &str); 4] = [
+    ("model", "model_options"),
+    ("optimizer", "optimizer_options"),
+    ("schedule", "schedule_options"),
+    ("loss", "loss_options"),
+];
+
+/// Whether an option was given, or options of its value, which would not fit another one. Those of a built-in recipe are known to
+/// the user.
+fn is_fixed(config: &Config, name: &str) -> bool {
+    let own = OPTIONS_OF.iter().find(|(option, _)| *option == name).filter(|_| config.recipe == AUTO);
+    config.is_given(name) || own.is_some_and(|(_, options)| config.is_given(options))
+}
+
+/// Whether the options have a recipe that has not been applied.
+fn is_open(config: &Config) -> bool {
+    match config.recipe.as_str() {
+        NONE => false,
+        AUTO => config.data != TEXTBOOK || config.provenance.given.contains(RECIPE),
+        _ => true,
+    }
+}
+
+fn choose(config: &Config) -> Result<Recipe> {
+    if config.recipe == AUTO {
+        let mut recipe = Recipe::auto(&facts(config)?);
+        recipe.choices.splice(..0, model_of_weights(config));
+        return Ok(recipe);
+    }
+    let recipe = BUILT_IN.iter().find(|recipe| recipe.name == config.recipe);
+    let recipe = recipe.ok_or_else(|| Error::Usage(format!("unknown recipe `{}`", config.recipe)))?;
+    let choice = Choice { settings: recipe.settings(), reason: "as in the recipe".to_string() };
+    Ok(Recipe { title: recipe.name.to_string(), choices: vec![choice] })
+}
+
+/// The model of the checkpoint that `--init` names, if it is one and no model was given.
+fn model_of_weights(config: &Config) -> Option<Choice> {
+    let file = config.init.as_ref().filter(|_| !is_fixed(config, "model"))?;
+    let checkpoint = Checkpoint::load(file).ok()?;
+    let own = |name: &str| checkpoint.identity.get(name).cloned().unwrap_or_default();
+    let known = matches!(ModelChoice::of(&own("model")), ModelChoice::Architecture(name) if !name.is_empty());
+    let choice = Choice::new(format!("the model of {}", file.display()));
+    known.then(|| choice.set("model", own("model")).set("model_options", own("model_options")))
+}
+
+fn facts(config: &Config) -> Result<Facts> {
+    let (dataset, split) = quietly(|| {
+        let dataset = data::load(&config.data, &config.reading)?;
+        let split = Split::new(&dataset, &config.split_plan()?)?;
+        Ok::<_, Error>((dataset, split))
+    })?;
+    let mut counts = vec![0; dataset.classes.len()];
+    split.train.iter().for_each(|row| counts[dataset.labels[*row as usize] as usize] += 1);
+    let facts = Facts {
+        examples: split.train.len(),
+        validation: split.validation.len(),
+        can_augment: dataset.is_image_data(),
+        counts,
+        is_on_gpu: quietly(|| config.device.resolve())?.is_cuda(),
+        cores: config.threads.count().into(),
+        start: start(config),
+        model: is_fixed(config, "model").then(|| config.model.clone()),
+        ..Facts::of_shape(dataset.shape.clone())
+    };
+    Ok(match Kind::of(&facts).name {
+        "small images" if facts.can_augment && !config.is_given("augment") => {
+            Facts { mirror: mirror(&dataset, &split, config), ..facts }
+        }
+        "photographs" if facts.start == Start::Scratch && facts.model.is_none() => {
+            Facts { backbone: backbone(&facts), ..facts }
+        }
+        _ => facts,
+    })
+}
+
+/// Runs `read` without its warnings, which come again when the run starts.
+fn quietly<T>(read: impl FnOnce() -> T) -> T {
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), read)
+}
+
+fn start(config: &Config) -> Start {
+    match (ModelChoice::of(&config.model), &config.pretrained, &config.init) {
+        (ModelChoice::Own(_), ..) => Start::Custom,
+        (_, Some(_), _) => Start::Pretrained,
+        (ModelChoice::File(_), ..) | (.., Some(_)) => Start::Weights,
+        _ => Start::Scratch,
+    }
+}
+
+/// The first backbone that is in the cache of the hub, or else on its server.
+fn backbone(facts: &Facts) -> Backbone {
+    if facts.shape.image().is_some_and(|(channels, ..)| channels != 3) {
+        return Backbone::Unavailable("pretrained weights are for color images");
+    }
+    match pretrained::first_available(Backbone::preferred(facts.is_on_gpu)) {
+        Some(name) => Backbone::Available(name),
+        None => Backbone::Unavailable(
+            "no pretrained weights are in the cache, and the model hub cannot be reached",
+        ),
+    }
+}
+
+/// Number of training images that are compared with their mirror images.
+const MIRRORED: usize = 2_000;
+
+/// Compares an evenly spaced sample of the training images with their mirror images.
+fn mirror(dataset: &Dataset, split: &Split, config: &Config) -> Option<Mirror> {
+    let count = split.train.len().min(MIRRORED);
+    let rows: Vec<i64> = (0..count).map(|index| split.train[index * split.train.len() / count]).collect();
+    let (channels, height, width) = dataset.shape.image()?;
+    let shape = (channels as usize, height as usize, width as usize);
+    let (mut values, mut labels) = (Vec::new(), Vec::new());
+    let mut add = |row: i64, image: &mut dyn Iterator<Item = f32>| {
+        values.extend(image);
+        labels.push(dataset.labels[row as usize] as usize);
+    };
+    let size = shape.0 * shape.1 * shape.2;
+    let of = |row: i64| row as usize * size..(row as usize + 1) * size;
+    match &dataset.inputs {
+        Inputs::Floats(all) => rows.iter().for_each(|row| add(*row, &mut all[of(*row)].iter().copied())),
+        Inputs::Bytes(all) => {
+            rows.iter().for_each(|row| add(*row, &mut all[of(*row)].iter().map(|byte| f32::from(*byte))));
+        }
+        Inputs::Images(_) => {
+            let threads = config.threads.count().into();
+            let images = EncodedExamples::of(dataset, threads, config.reading.max_bad_share)?;
+            for (row, pixels) in rows.iter().zip(images.center_crops(&rows)) {
+                // Unreadable images are reported when the run starts.
+                let Ok(pixels) = pixels else { continue };
+                let mut bytes = Vec::new();
+                to_channels_first(&pixels, shape.0, &mut bytes);
+                add(*row, &mut bytes.iter().map(|byte| f32::from(*byte)));
+            }
+        }
+    }
+    Mirror::of(&values, &labels, dataset.classes.len(), shape)
+}

@@ -1,0 +1,66 @@
+//! The metric that selects the best epoch.
+
+use cresset_options::choices;
+
+use crate::evaluate::{ConfusionMatrix, Evaluation};
+
+choices! {
+    /// The metric on the validation set that selects the best epoch, and by which early stopping and the plateau schedule decide.
+    ///
+    /// ```
+    /// use cresset::train::Monitor;
+    ///
+    /// assert_eq!("macro-f1".parse(), Ok(Monitor::MacroF1));
+    /// ```
+    pub enum Monitor {
+        /// the loss
+        Loss = "loss",
+        /// the share of correct predictions
+        Accuracy = "accuracy",
+        /// the mean recall over the classes
+        BalancedAccuracy = "balanced-accuracy",
+        /// the mean F1 score over the classes
+        MacroF1 = "macro-f1",
+    }
+}
+
+impl Monitor {
+    /// The metric's value from 0 to 1, higher is better; `None` for the loss.
+    ///
+    /// ```
+    /// use cresset::evaluate::{ConfusionMatrix, Evaluation};
+    /// use cresset::train::Monitor;
+    ///
+    /// // Of class 0, three of four examples are correct; of class 1, none of one.
+    /// let confusion = ConfusionMatrix::new(2, vec![3, 1, 1, 0]);
+    /// let evaluation = Evaluation { loss: 0.5, confusion, scores: None };
+    /// assert_eq!(Monitor::Accuracy.score(&evaluation), Some(0.6));
+    /// assert_eq!(Monitor::BalancedAccuracy.score(&evaluation), Some(0.375));
+    /// assert_eq!(Monitor::Loss.score(&evaluation), None);
+    /// ```
+    pub fn score(self, evaluation: &Evaluation) -> Option<f64> {
+        let confusion = &evaluation.confusion;
+        match self {
+            Monitor::Loss => None,
+            Monitor::Accuracy => Some(confusion.accuracy()),
+            Monitor::BalancedAccuracy => Some(confusion.mean(ConfusionMatrix::recall)),
+            Monitor::MacroF1 => Some(confusion.mean(ConfusionMatrix::f1)),
+        }
+    }
+
+    /// The metric in a sentence: "validation loss", "validation macro F1".
+    pub fn title(self) -> &'static str {
+        match self {
+            Monitor::Loss => "validation loss",
+            Monitor::Accuracy => "validation accuracy",
+            Monitor::BalancedAccuracy => "validation balanced accuracy",
+            Monitor::MacroF1 => "validation macro F1",
+        }
+    }
+
+    /// The best epoch in a sentence: "the lowest validation loss".
+    pub fn best(self) -> String {
+        let extreme = if self == Monitor::Loss { "lowest" } else { "highest" };
+        format!("the {extreme} {}", self.title())
+    }
+}
