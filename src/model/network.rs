@@ -232,6 +232,16 @@ impl Network {
         self.body.script(self, extend)
     }
 
+    /// What determines the computation beside the tensors: the source code of the TorchScript module, or the SHA-256 of the file of an
+    /// imported model. `None` for custom models.
+    pub(crate) fn code(&self) -> Result<Option<String>> {
+        match (&self.fingerprint, self.layers()) {
+            (Some(fingerprint), _) => Ok(Some(fingerprint.clone())),
+            (None, Some(layers)) => Ok(Some(layers.class("Network", "logits").compile()?.0)),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The task.
     pub fn task(&self) -> &Task {
         &self.task
@@ -307,6 +317,23 @@ impl Network {
     /// Whether a parameter belongs to the last layer, which computes the logits.
     pub fn is_head(&self, name: &str) -> bool {
         self.layer_names.last().is_some_and(|head| is_in(name, head))
+    }
+
+    /// The weight, (classes, width), and the bias, (classes), of the last layer.
+    ///
+    /// # Errors
+    /// A last layer that is not fully connected, and one without a bias.
+    pub(crate) fn head(&self) -> Result<(Tensor, Tensor)> {
+        let layer = self.layer_names.last().map_or("", String::as_str);
+        let tensor = |name: &str| self.parameters.get(&format!("{layer}.{name}"));
+        match (tensor("weight"), tensor("bias")) {
+            (Some(weight), Some(bias)) if weight.dim() == 2 && weight.size()[0] == self.task.classes => {
+                Ok((weight.shallow_clone(), bias.shallow_clone()))
+            }
+            _ => Err(Error::Usage(format!(
+                "the last layer of the model, `{layer}`, is not fully connected with a bias, so --head-only cannot fit it"
+            ))),
+        }
     }
 
     /// Freezes all parameters with one of these comma-separated name prefixes. Returns the number of frozen values.
