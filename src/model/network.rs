@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor, nn};
 
 use super::body::Body;
 use super::imported::Imported;
-use super::layer::{self, FlatStep, Grid, LayerRow, Sequential};
+use super::layer::{self, FlatStep, Grid, LayerRow, Linear, Relu, Sequential};
 use super::script::Class;
 use super::{Architecture, Model, Task, perceptron, pruning};
 use crate::data::InputShape;
@@ -68,6 +68,25 @@ impl Network {
         let architecture = Architecture::named(architecture)?;
         Network::drawn(task, device, seed, |path| {
             let layers = architecture.layers(path, task, options)?;
+            let names = layers.names();
+            Ok((Body::Layers(layers), names))
+        })
+    }
+
+    /// Like [`Network::new`], with a hidden layer of `width` units between the features and the last layer: the last layer of the
+    /// architecture has `width` outputs, and ReLU and [`MLP_HEAD`] follow.
+    pub(crate) fn with_hidden(
+        architecture: &str,
+        options: &str,
+        task: &Task,
+        width: i64,
+        (device, seed): (Device, u64),
+    ) -> Result<Self> {
+        let architecture = Architecture::named(architecture)?;
+        Network::drawn(task, device, seed, |path| {
+            let layers = architecture.layers(path, &Task { classes: width, ..task.clone() }, options)?;
+            let last = Linear::new(&(path / MLP_HEAD), width, task.classes);
+            let layers = layers.then("mlp_relu", Relu).then(MLP_HEAD, last);
             let names = layers.names();
             Ok((Body::Layers(layers), names))
         })
@@ -319,12 +338,17 @@ impl Network {
         self.layer_names.last().is_some_and(|head| is_in(name, head))
     }
 
+    /// The name of the last layer.
+    pub(crate) fn head_name(&self) -> &str {
+        self.layer_names.last().map_or("", String::as_str)
+    }
+
     /// The weight, (classes, width), and the bias, (classes), of the last layer.
     ///
     /// # Errors
     /// A last layer that is not fully connected, and one without a bias.
     pub(crate) fn head(&self) -> Result<(Tensor, Tensor)> {
-        let layer = self.layer_names.last().map_or("", String::as_str);
+        let layer = self.head_name();
         let tensor = |name: &str| self.parameters.get(&format!("{layer}.{name}"));
         match (tensor("weight"), tensor("bias")) {
             (Some(weight), Some(bias)) if weight.dim() == 2 && weight.size()[0] == self.task.classes => {
@@ -529,6 +553,9 @@ impl Network {
         }
     }
 }
+
+/// The name of the last layer after a hidden one.
+const MLP_HEAD: &str = "mlp_head";
 
 /// Shallow clones of the tensors, with their names.
 fn shallow_clones(tensors: &Tensors) -> impl Iterator<Item = (String, Tensor)> {

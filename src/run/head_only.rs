@@ -2,7 +2,7 @@
 
 use tch::{Device, Tensor};
 
-use super::features::Features;
+use super::features::{Features, Subject};
 use super::{Prepared, RunFolder};
 use crate::data::atomic;
 use crate::distributed::World;
@@ -55,7 +55,7 @@ pub(super) fn check(config: &Config, prepared: &Prepared, world: &World) -> Resu
             "--head-only does not support --feedback; `cresset train --from RUN --feedback DIR` trains on corrections",
         );
     }
-    if prepared.dataset.table.is_some() {
+    if prepared.dataset.table.is_some() && !prepared.dataset.is_image_data() {
         return usage(
             "--head-only is for images and arrays; a model of table rows has no pretrained backbone",
         );
@@ -81,8 +81,14 @@ fn mixes(config: &Config) -> Result<bool> {
     Ok(!augmentation.mixing().is_empty())
 }
 
-/// Fits the head of a run that has not begun, with its checkpoints, `head.csv` and rows of metrics.csv. Returns the features; `None`
-/// if `stop` returned true before they were complete.
+/// What a head was fitted to.
+pub(super) struct Fit {
+    features: Features,
+    /// The name of the hidden layer, if there is one.
+    hidden: Option<String>,
+}
+
+/// Fits the head of a run that has not begun, with its checkpoints, `head.csv` and rows of metrics.csv. `None` if `stop` returned true before they were complete.
 pub(super) fn fit(
     config: &Config,
     folder: &RunFolder,
@@ -90,12 +96,17 @@ pub(super) fn fit(
     training: &mut Training,
     callback: &mut dyn Callback,
     stop: &dyn Fn() -> bool,
-) -> Result<Option<Features>> {
+) -> Result<Option<Fit>> {
     let options = &config.training;
-    let Some(features) = Features::of(prepared, config, stop)? else { return Ok(None) };
+    let hidden = head::hidden_width(&options.head, &options.head_options)?;
+    let plain = hidden.map(|_| prepared.feature_network(config)).transpose()?;
+    let network = plain.as_ref().unwrap_or(&prepared.network);
+    let hidden = plain.as_ref().map(|plain| plain.head_name().to_string());
+    let subject = Subject::new(prepared, network);
+    let Some(features) = Features::of_subject(subject, config, stop)? else { return Ok(None) };
     let mut origin = features.origin.clone();
     let train = if options.head_views > 0 {
-        let Some(views) = Features::augmented(prepared, config, options.head_views, stop)? else {
+        let Some(views) = Features::augmented(prepared, network, config, options.head_views, stop)? else {
             return Ok(None);
         };
         origin.is_cached &= views.origin.is_cached;
@@ -114,7 +125,7 @@ pub(super) fn fit(
     };
     let mut attempts = Attempts::default();
     let fitted = head::fit(&options.head, &options.head_options, &task, &mut attempts)?;
-    put(&prepared.network, &fitted)?;
+    put(&prepared.network, hidden.as_deref(), &fitted);
     let (best, chosen) = attempts.best().expect("a head was fitted, so an attempt has a finite loss");
     callback.head_fitted(&HeadFit {
         head: &options.head,
@@ -129,7 +140,7 @@ pub(super) fn fit(
     let epoch = if options.finetune { 0 } else { best as u32 + 1 };
     let best = Best { epoch, validation_loss: chosen.validation_loss };
     training.begin_with_head(&prepared.network, best, (!options.finetune).then_some(all))?;
-    Ok(Some(features))
+    Ok(Some(Fit { features, hidden }))
 }
 
 /// The class weights. Balanced sampling shows each class equally often, which weights do, too.
@@ -149,15 +160,18 @@ fn smoothing(config: &Config) -> Result<Option<f64>> {
     Ok(Objective::new(&options.loss, &options.loss_options, None, Device::Cpu)?.smoothing())
 }
 
-/// Copies the tensors of a head into the last layer.
-fn put(network: &Network, fitted: &Tensors) -> Result<()> {
-    let (weight, bias) = network.head()?;
+/// Copies the tensors of a head into the last layer, and into the hidden layer before it.
+fn put(network: &Network, hidden: Option<&str>, fitted: &Tensors) {
+    let state = network.state();
     tch::no_grad(|| {
-        for (mut to, name) in [(weight, "weight"), (bias, "bias")] {
-            to.copy_(&fitted[name]);
+        for (name, tensor) in fitted {
+            let (layer, name) = match name.strip_prefix("hidden.") {
+                Some(name) => (hidden.unwrap_or_default(), name),
+                None => (network.head_name(), name.as_str()),
+            };
+            state[&format!("{layer}.{name}")].shallow_clone().copy_(tensor);
         }
     });
-    Ok(())
 }
 
 /// Writes `head.csv` and metrics.csv: the best attempt as epoch 0 if training follows, or else all attempts.
@@ -193,13 +207,20 @@ fn record(epoch: u32, attempt: &Attempt) -> EpochRecord {
 }
 
 /// Evaluates the head on features, instead of the whole network on the examples.
-pub(super) fn evaluations(prepared: &Prepared, features: &Features, epoch: u32) -> Result<Evaluations> {
-    let (weight, bias) = prepared.network.head()?;
-    let [weight, bias] = [weight, bias].map(|tensor| tensor.detach().to_device(Device::Cpu));
-    let logits = |inputs: &Tensor| Ok(inputs.linear(&weight, Some(&bias)));
+pub(super) fn evaluations(prepared: &Prepared, fit: &Fit, epoch: u32) -> Result<Evaluations> {
+    let state = prepared.network.state();
+    let layer = |layer: &str, inputs: &Tensor| {
+        let [weight, bias] =
+            ["weight", "bias"].map(|name| state[&format!("{layer}.{name}")].detach().to_device(Device::Cpu));
+        inputs.linear(&weight, Some(&bias))
+    };
+    let logits = |features: &Tensor| {
+        let hidden = fit.hidden.as_ref().map(|hidden| layer(hidden, features).relu());
+        Ok(layer(prepared.network.head_name(), hidden.as_ref().unwrap_or(features)))
+    };
     let classes = prepared.dataset.classes.len();
     let measure = |rows: &[i64]| -> Result<Evaluation> {
-        let LabeledFeatures { values, labels } = features.select(rows)?;
+        let LabeledFeatures { values, labels } = fit.features.select(rows)?;
         let feed = MemoryExamples::ready(TensorDataset { inputs: values, labels });
         evaluate(&feed, classes, Keep::Scores, logits)
     };

@@ -14,6 +14,7 @@
 mod batch_norm_check;
 mod categories;
 pub mod date;
+pub mod embedding;
 mod examples;
 pub mod features;
 mod feeds;
@@ -46,7 +47,6 @@ use crate::train::{
     Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Silent, TimeLimit, Training,
 };
 pub use examples::Examples;
-use features::Features;
 pub use finished::FinishedRun;
 #[cfg(feature = "tensorboard")]
 pub(crate) use folder::EVENT_FILE;
@@ -335,7 +335,7 @@ fn resume_prepared(
 /// ```
 pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) -> Result<Outcome> {
     let Run { config, folder, mut prepared, mut training, world, lock: _writer } = run;
-    let (ending, features) = world
+    let (ending, fit) = world
         .attempt(|| catch_panics(|| train(&config, &folder, &mut prepared, &mut training, callback, stop)))?;
     let position = training.position();
     if ending == Ending::Paused {
@@ -352,8 +352,8 @@ pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) ->
             ))
         })?;
         load_weights(&mut prepared.network, &folder.best_checkpoint())?;
-        let evaluations = match features {
-            Some(features) => head_only::evaluations(&prepared, &features, best.epoch)?,
+        let evaluations = match fit {
+            Some(fit) => head_only::evaluations(&prepared, &fit, best.epoch)?,
             None => forward_evaluations(&prepared, best.epoch)?,
         };
         let metadata = write_model(&config, &prepared, &evaluations, &folder.model())?;
@@ -371,7 +371,7 @@ pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) ->
     })
 }
 
-/// Trains with the standard callbacks. Also returns the features if the weights of the backbone are still those that computed them.
+/// Trains with the standard callbacks. Also returns the fit of the head if training did not go on from it.
 fn train(
     config: &Config,
     folder: &RunFolder,
@@ -379,15 +379,14 @@ fn train(
     training: &mut Training,
     callback: &mut dyn Callback,
     stop: &dyn Fn() -> bool,
-) -> Result<(Ending, Option<Features>)> {
+) -> Result<(Ending, Option<head_only::Fit>)> {
     let options = &config.training;
     if !training.has_begun() {
         training.save_last(&prepared.network)?;
         if options.head_only {
-            let features = head_only::fit(config, folder, prepared, training, callback, stop)?;
-            match features {
+            match head_only::fit(config, folder, prepared, training, callback, stop)? {
                 None => return Ok((Ending::Paused, None)),
-                Some(features) if !options.finetune => return Ok((Ending::Complete, Some(features))),
+                Some(fit) if !options.finetune => return Ok((Ending::Complete, Some(fit))),
                 Some(_) => {}
             }
         }

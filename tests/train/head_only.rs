@@ -238,6 +238,51 @@ fn class_weights_and_smoothing_reach_the_head() {
 }
 
 #[test]
+fn an_mlp_head_becomes_a_part_of_the_exported_network() {
+    let place = Place::new(16);
+    place.train("linear", &[]);
+    let options = ["--head", "mlp", "--head-options", "width=16,epochs=12,lr=0.01"];
+    let said = place.train("first", &options);
+    assert!(said.contains("read from the cache") && said.contains("mlp  epoch=12 "), "{said}");
+    let run = place.path("first");
+    let weights = weights::read(&run.join("checkpoints/best.safetensors")).unwrap();
+    assert_eq!((weights["fc.weight"].size(), weights["mlp_head.weight"].size()), (vec![16, 64], vec![3, 16]));
+    let records = MetricsLog::read(&run.join("metrics.csv")).unwrap();
+    let best = cresset::train::EpochRecord::best(&records).unwrap();
+    assert_eq!((best.lr, best.validation_accuracy), (0.01, 1.));
+    // The exported network computes what the head has computed from the features.
+    assert!(place.run(&["eval", text(&run)]).contains("100.00 %"));
+    let onnx = place.path("model.onnx");
+    place.run(&["export", text(&run), "--format", "onnx", "--output", text(&onnx)]);
+    assert!(onnx.is_file());
+    place.train("second", &options);
+    assert_same_bits(&run, &place.path("second"));
+    let tuned =
+        place.train("tuned", &[&options[..], &["--finetune", "--epochs", "1", "--lr", "1e-5"]].concat());
+    assert!(tuned.contains("epoch   1/1 "), "{tuned}");
+    let output =
+        place.command("refused", &["--head-only", "--head", "mlp", "--model", "net.pt"]).output().unwrap();
+    assert!(stderr(&output).contains("--head mlp works only with the architectures"), "{}", stderr(&output));
+}
+
+#[test]
+fn augmented_views_are_computed_once_each_and_depend_on_the_seed() {
+    let place = Place::new(8);
+    let views = ["--augment", "flip,crop=4", "--head-views", "3"];
+    let said = place.train("first", &views);
+    assert!(said.contains("features  54 of 64 values, computed in"), "{said}");
+    assert!(place.train("second", &views).contains("read from the cache"));
+    assert_same_bits(&place.path("first"), &place.path("second"));
+    // The features without augmentation, for the validation set, and those of the views.
+    assert_eq!(place.cached().len(), 2);
+    let other = [&views[..3], &["2"]].concat();
+    assert!(place.train("fewer", &other).contains("features  36 of 64 values, computed in"));
+    let plain = place.train("plain", &views[..2]);
+    assert!(plain.contains("features  18 of 64 values, read from the cache"), "{plain}");
+    assert!(plain.contains("--head-only does not use --augment flip,crop=4 without --head-views"), "{plain}");
+}
+
+#[test]
 fn options_that_do_not_fit_are_refused_before_anything_is_written() {
     let place = Place::new(4);
     for (more, says) in [

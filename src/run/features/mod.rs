@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 use tch::{Device, Tensor};
 
 use super::Prepared;
-use crate::data::{Inputs, hexadecimal};
+use crate::data::{Dataset, Inputs, hexadecimal};
 use crate::error::{Error, Result};
 use crate::loader::{Batch, EncodedExamples, EvaluationLoader, MemoryExamples, Pass, StreamEvaluationLoader};
-use crate::model::preprocessing::TensorDataset;
+use crate::model::preprocessing::{Preprocessing, TensorDataset};
 use crate::model::weights::safetensors;
 use crate::model::{Backbone, Network};
 use crate::options::Config;
@@ -40,6 +40,25 @@ pub struct Origin {
     pub seconds: f64,
 }
 
+/// Examples, and the network that computes their features.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub dataset: &'a Dataset,
+    pub preprocessing: &'a Preprocessing,
+    pub network: &'a Network,
+    pub device: Device,
+    /// The number of CPU threads of libtorch.
+    pub threads: u16,
+}
+
+impl<'a> Subject<'a> {
+    /// The examples of a run, and another network than its own.
+    pub fn new(prepared: &'a Prepared, network: &'a Network) -> Self {
+        let Prepared { dataset, preprocessing, device, threads, .. } = prepared;
+        Subject { dataset, preprocessing, network, device: *device, threads: *threads }
+    }
+}
+
 /// Examples of a chunk that is preprocessed at once.
 const CHUNK: usize = 64;
 
@@ -53,10 +72,19 @@ impl Features {
     /// # Errors
     /// A model whose last layer is not fully connected, and more unreadable images than allowed.
     pub fn of(prepared: &Prepared, config: &Config, stop: &dyn Fn() -> bool) -> Result<Option<Self>> {
-        let Some(found) = cached(prepared, "", || plain(prepared, config, stop))? else { return Ok(None) };
+        Features::of_subject(Subject::new(prepared, &prepared.network), config, stop)
+    }
+
+    /// Like [`Features::of`], for examples without a split.
+    pub(crate) fn of_subject(
+        subject: Subject,
+        config: &Config,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Self>> {
+        let Some(found) = cached(subject, "", || plain(subject, config, stop))? else { return Ok(None) };
         // Features do not depend on labels, which may have been corrected since.
         let rows = Vec::<i64>::try_from(&found.rows)?;
-        let labels: Vec<i64> = rows.iter().map(|row| prepared.dataset.labels[*row as usize]).collect();
+        let labels: Vec<i64> = rows.iter().map(|row| subject.dataset.labels[*row as usize]).collect();
         Ok(Some(Features { labels: Tensor::from_slice(&labels), ..found }))
     }
 
@@ -67,6 +95,7 @@ impl Features {
     /// As [`Features::of`].
     pub(crate) fn augmented(
         prepared: &Prepared,
+        network: &Network,
         config: &Config,
         views: u32,
         stop: &dyn Fn() -> bool,
@@ -74,8 +103,8 @@ impl Features {
         let Config { augment, seed, sampling, .. } = config;
         let Prepared { dataset, split, .. } = prepared;
         let what = format!("{augment} {seed} {sampling} {views} {:?} {:?}", split.train, dataset.labels);
-        cached(prepared, &what, || {
-            let mut collected = Collected::new(&prepared.network);
+        cached(Subject::new(prepared, network), &what, || {
+            let mut collected = Collected::new(network);
             for view in 1..=views {
                 for batch in prepared.train.epoch(Pass::new(view, CHUNK as u32, config.seed)) {
                     if stop() {
@@ -101,8 +130,8 @@ impl Features {
 }
 
 /// The features of all examples, without augmentation.
-fn plain(prepared: &Prepared, config: &Config, stop: &dyn Fn() -> bool) -> Result<Option<Features>> {
-    let Prepared { dataset, preprocessing, device, network, .. } = prepared;
+fn plain(subject: Subject, config: &Config, stop: &dyn Fn() -> bool) -> Result<Option<Features>> {
+    let Subject { dataset, preprocessing, device, network, .. } = subject;
     let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
     let mut collected = Collected::new(network);
     let gallery = EncodedExamples::of(dataset, config.threads.count().into(), config.reading.max_bad_share);
@@ -111,12 +140,12 @@ fn plain(prepared: &Prepared, config: &Config, stop: &dyn Fn() -> bool) -> Resul
             if stop() {
                 return Ok(None);
             }
-            let chunk = MemoryExamples::raw(TensorDataset::of(dataset, chunk, *device), preprocessing);
+            let chunk = MemoryExamples::raw(TensorDataset::of(dataset, chunk, device), preprocessing);
             chunk.in_order().try_for_each(|batch| collected.add(&batch?))?;
         }
         return collected.features(&rows).map(Some);
     };
-    let loader = StreamEvaluationLoader::new(&gallery, &rows, Some(preprocessing), *device);
+    let loader = StreamEvaluationLoader::new(&gallery, &rows, Some(preprocessing), device);
     for batch in loader.in_order() {
         if stop() {
             return Ok(None);
@@ -164,12 +193,12 @@ impl<'a> Collected<'a> {
 /// Reads features from the cache, or computes them with `compute` and writes them to it. `what` names the examples, apart from the
 /// data.
 fn cached(
-    prepared: &Prepared,
+    subject: Subject,
     what: &str,
     compute: impl FnOnce() -> Result<Option<Features>>,
 ) -> Result<Option<Features>> {
     let started = Instant::now();
-    let cache = key(prepared, what)?.and_then(Cache::from_environment);
+    let cache = key(subject, what)?.and_then(Cache::from_environment);
     let origin = |is_cached| Origin { is_cached, seconds: started.elapsed().as_secs_f64() };
     if let Some(found) = cache.as_ref().and_then(Cache::read) {
         return Ok(Some(Features { origin: origin(true), ..found }));
@@ -183,16 +212,16 @@ fn cached(
 
 /// SHA-256 of everything that determines features bit by bit: the weights without the last layer, the preprocessing, the inputs, and
 /// how they are computed. `None` for custom models, whose code is unknown.
-fn key(prepared: &Prepared, what: &str) -> Result<Option<String>> {
-    let Some(code) = prepared.network.code()? else { return Ok(None) };
-    let Prepared { dataset, preprocessing, network, device, threads, .. } = prepared;
+fn key(subject: Subject, what: &str) -> Result<Option<String>> {
+    let Some(code) = subject.network.code()? else { return Ok(None) };
+    let Subject { dataset, preprocessing, network, device, threads } = subject;
     let mut hash = Sha256::new();
     let mut add = |bytes: &[u8]| {
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     };
     let preprocessing = serde_json::to_string(preprocessing).expect("the preprocessing can be serialized");
-    let device = crate::options::device::name(*device);
+    let device = crate::options::device::name(device);
     let libtorch = cresset_bridge::LIBTORCH_VERSION;
     for text in [VERSION, libtorch, &device, &threads.to_string(), &preprocessing, what] {
         add(text.as_bytes());

@@ -2,6 +2,7 @@
 
 mod lbfgs;
 mod linear;
+mod mlp;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +30,10 @@ pub struct HeadKind {
     pub summary: &'static str,
     /// The options of `--head-options`.
     pub options: &'static [NumberOption],
-    /// Fits the head and reports each attempt. The result has the tensors of the best one.
+    /// The width of the hidden layer before the last layer, if there is one.
+    pub hidden: Option<fn(&Options) -> i64>,
+    /// Fits the head and reports each attempt. The result has `weight` and `bias` of the best one, and `hidden.weight` and
+    /// `hidden.bias` if there is a hidden layer.
     pub fit: FitHead,
 }
 
@@ -43,7 +47,7 @@ pub type FitHead = fn(&Options, &HeadTask, &mut Attempts) -> Result<Tensors>;
 ///
 /// assert!(HEADS.iter().all(|head| !head.summary.is_empty()));
 /// ```
-pub const HEADS: &[HeadKind] = &[linear::LINEAR];
+pub const HEADS: &[HeadKind] = &[linear::LINEAR, mlp::MLP];
 
 /// Features with their labels.
 #[derive(Debug)]
@@ -112,6 +116,11 @@ impl Attempts {
     /// Starts the clock of the next attempt.
     pub(crate) fn start(&mut self) {
         self.started = Some(Instant::now());
+    }
+
+    /// Sets the learning rate of the last attempt.
+    pub(crate) fn with_lr(&mut self, lr: f64) {
+        self.all.iter_mut().last().into_iter().for_each(|attempt| attempt.lr = lr);
     }
 
     /// Adds an attempt, whose logits on both sets are given, float (N, classes). Returns whether it is the best one so far.
@@ -194,6 +203,15 @@ pub fn fit(name: &str, options: &str, task: &HeadTask, attempts: &mut Attempts) 
         }
     }
     tch::no_grad(|| (kind.fit)(&options, task, attempts))
+}
+
+/// The width of the hidden layer of the head `name`, if it has one.
+///
+/// # Errors
+/// An unknown name and invalid options.
+pub(crate) fn hidden_width(name: &str, options: &str) -> Result<Option<i64>> {
+    let (kind, options) = parse(name, options)?;
+    Ok(kind.hidden.map(|width| width(&options)))
 }
 
 /// The head `name` and its options.

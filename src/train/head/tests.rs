@@ -141,3 +141,66 @@ fn constant_features_are_ignored_and_infinite_ones_are_refused() {
     let error = fit("linear", "", &task, &mut Attempts::default()).unwrap_err().to_string();
     assert!(error.contains("NaN or infinite"), "{error}");
 }
+
+#[test]
+fn an_mlp_head_learns_what_a_linear_one_cannot() {
+    // The class is the sign of the product of two features.
+    tch::manual_seed(5);
+    let values = Tensor::rand([400, 2], (Kind::Float, Device::Cpu)) * 2 - 1;
+    let labels = (values.select(1, 0) * values.select(1, 1)).gt(0.).to_kind(Kind::Int64);
+    let part = |start: i64| LabeledFeatures {
+        values: values.slice(0, start, None, 2) * 1000. + 5.,
+        labels: labels.slice(0, start, None, 2),
+    };
+    let task = HeadTask {
+        train: part(0),
+        validation: part(1),
+        classes: 2,
+        class_weights: None,
+        smoothing: 0.,
+        seed: 1,
+    };
+    let mut attempts = Attempts::default();
+    let head = fit("mlp", "width=32,epochs=150,lr=0.02,patience=150", &task, &mut attempts).unwrap();
+    let (_, best) = attempts.best().unwrap();
+    let mut linear = Attempts::default();
+    fit("linear", "", &task, &mut linear).unwrap();
+    assert!(best.validation_accuracy > 0.9 && linear.best().unwrap().1.validation_accuracy < 0.7, "{best:?}");
+    let hidden = task.validation.values.linear(&head["hidden.weight"], Some(&head["hidden.bias"])).relu();
+    let loss =
+        hidden.linear(&head["weight"], Some(&head["bias"])).cross_entropy_for_logits(&task.validation.labels);
+    assert!((loss.double_value(&[]) - best.validation_loss).abs() < 1e-3, "{loss:?} {best:?}");
+    let mut again = Attempts::default();
+    assert_eq!(fit("mlp", "width=32,epochs=150,lr=0.02,patience=150", &task, &mut again).unwrap(), head);
+}
+
+/// Large features are multiplied in float32.
+#[test]
+fn float32_products_find_the_same_minimum() {
+    tch::manual_seed(3);
+    let (rows, width) = (500, 300);
+    let values = Tensor::randn([rows, width], (Kind::Float, Device::Cpu));
+    let labels =
+        (values.narrow(1, 0, 4) + Tensor::randn([rows, 4], (Kind::Float, Device::Cpu))).argmax(1, false);
+    let part = || LabeledFeatures { values: values.shallow_clone(), labels: labels.shallow_clone() };
+    let task = HeadTask {
+        train: part(),
+        validation: part(),
+        classes: 4,
+        class_weights: None,
+        smoothing: 0.,
+        seed: 0,
+    };
+    let head = fit("linear", "regularization=0.01", &task, &mut Attempts::default()).unwrap();
+    let inputs = Scaling::of(&values).apply(&values);
+    let loss = Loss::new(&inputs, &task);
+    let deviation = values.to_kind(Kind::Double).std_dim(0, false, false);
+    let mean = values.to_kind(Kind::Double).mean_dim(0, false, Kind::Double);
+    let weight = head["weight"].to_kind(Kind::Double);
+    let bias = head["bias"].to_kind(Kind::Double) + weight.matmul(&mean);
+    let x = Tensor::cat(&[(weight * deviation).view(-1), bias], 0);
+    let (value, gradient) = loss.at(&x, 0.01);
+    // The loss is strongly convex, so that the gradient bounds the distance from the minimum.
+    let excess = gradient.square().sum(Kind::Double).double_value(&[]) / (2. * 0.01);
+    assert!(excess < 1e-6, "{excess} {value}");
+}
