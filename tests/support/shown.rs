@@ -117,6 +117,7 @@ impl Reader {
         if let Some(hub) = &self.hub {
             pretrained::connect(&mut shell, &hub.endpoint(), &self.folder().join("huggingface"));
         }
+        shell.env("XDG_CACHE_HOME", self.folder().join("cache"));
         succeeds(shell.env("PATH", path).env("SLURM_JOB_NAME", "photos-slurm"), &commands);
         self.ran += 1;
     }
