@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 
 /// Computes the features of a network: the inputs of its last layer.
 ///
-/// On a CPU, batch normalization is folded into the convolutions, which is about twice as fast; features then differ by rounding
+/// On a CPU, batch normalization is folded into the convolutions; features then differ by rounding
 /// from those of the exported model.
 pub(crate) struct Backbone<'a> {
     network: &'a Network,

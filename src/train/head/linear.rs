@@ -34,8 +34,8 @@ const GRADIENT: f64 = 1e-6;
 /// The same for a strength that is compared with others: scikit-learn's default.
 const COMPARED_GRADIENT: f64 = 1e-4;
 
-/// Values of the features up to which matrix products are computed in float64. In float32 they are twice as fast, and the loss
-/// is as low up to 10⁻⁶.
+/// Values of the features up to which matrix products are computed in float64. Larger ones are computed in float32, where
+/// the loss of the solution is within 10⁻⁶ of the minimum.
 const DOUBLE_VALUES: usize = 100_000;
 
 fn fit(options: &Options, task: &HeadTask, attempts: &mut Attempts) -> Result<Tensors> {
