@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help train test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more book build data libtorch doctor clean
+.PHONY: help train test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images book build data libtorch doctor clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,12 @@ bench-more: build data ## Run the benchmarks of prediction, distributed training
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_SERVE=$$serve && \
 	  cargo bench --bench inference && cargo bench --bench distributed && cargo bench --bench scaling && \
 	  cargo bench --bench serve
+
+bench-head: build ## Run the benchmark of --head-only against timm and scikit-learn
+	CRESSET_PYTHON=$$(scripts/python-env torch) cargo bench --bench head_only
+
+bench-few-images: build ## Run the benchmark of few images: pretrained or from scratch (needs Debian's dataset-fashion-mnist)
+	torch=$$(scripts/python-env torch) && CRESSET_PYTHON=$$torch cargo bench --bench few_images
 
 book: ## Build docs/ as a book in target/book (compiles mdBook into the cache, once)
 	@scripts/mdbook build docs

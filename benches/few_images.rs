@@ -3,9 +3,9 @@
 //! The images are those of Debian's package `dataset-fashion-mnist`, or of the folder `FASHION_MNIST`. The test set is the first 200
 //! test images of each class.
 
-mod support;
 #[path = "support/lite0.rs"]
 mod lite0;
+mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -91,7 +91,8 @@ fn write(dataset: &Dataset, subset: Subset, count: usize, seed: u64, folder: &Pa
         let folder = folder.join(name);
         std::fs::create_dir_all(&folder).expect("a folder");
         for row in rows.into_iter().take(count) {
-            let image = GrayImage::from_raw(28, 28, pixels[row * size..][..size].to_vec()).expect("28 × 28 pixels");
+            let image =
+                GrayImage::from_raw(28, 28, pixels[row * size..][..size].to_vec()).expect("28 × 28 pixels");
             image.save(folder.join(format!("{row}.png"))).expect("an image");
         }
     }

@@ -26,7 +26,7 @@ pub(super) const NAME: &str = "Classifier";
 pub(super) const LOGITS: &str = "logits";
 
 /// The method that returns the input of the last layer, if the last layer is known.
-const PENULTIMATE: &str = "penultimate";
+pub(super) const PENULTIMATE: &str = "penultimate";
 
 impl Body {
     /// Logits (N, classes).

@@ -5,6 +5,7 @@ mod architecture;
 // Public for the fuzz target.
 #[doc(hidden)]
 pub mod archive;
+mod backbone;
 mod body;
 mod imported;
 mod int8;
@@ -25,6 +26,7 @@ use tch::Tensor;
 
 use crate::data::InputShape;
 pub use architecture::{ARCHITECTURES, Architecture};
+pub(crate) use backbone::Backbone;
 pub use int8::Int8;
 pub use network::{Network, Tensors};
 

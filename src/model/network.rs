@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor, nn};
 
 use super::body::Body;
 use super::imported::Imported;
-use super::layer::{self, FlatStep, Grid, LayerRow, Sequential};
+use super::layer::{self, FlatStep, Grid, LayerRow, Linear, Relu, Sequential};
 use super::script::Class;
 use super::{Architecture, Model, Task, perceptron, pruning};
 use crate::data::InputShape;
@@ -68,6 +68,25 @@ impl Network {
         let architecture = Architecture::named(architecture)?;
         Network::drawn(task, device, seed, |path| {
             let layers = architecture.layers(path, task, options)?;
+            let names = layers.names();
+            Ok((Body::Layers(layers), names))
+        })
+    }
+
+    /// Like [`Network::new`], with a hidden layer of `width` units between the features and the last layer: the last layer of the
+    /// architecture has `width` outputs, and ReLU and [`MLP_HEAD`] follow.
+    pub(crate) fn with_hidden(
+        architecture: &str,
+        options: &str,
+        task: &Task,
+        width: i64,
+        (device, seed): (Device, u64),
+    ) -> Result<Self> {
+        let architecture = Architecture::named(architecture)?;
+        Network::drawn(task, device, seed, |path| {
+            let layers = architecture.layers(path, &Task { classes: width, ..task.clone() }, options)?;
+            let last = Linear::new(&(path / MLP_HEAD), width, task.classes);
+            let layers = layers.then("mlp_relu", Relu).then(MLP_HEAD, last);
             let names = layers.names();
             Ok((Body::Layers(layers), names))
         })
@@ -232,6 +251,16 @@ impl Network {
         self.body.script(self, extend)
     }
 
+    /// What determines the computation beside the tensors: the source code of the TorchScript module, or the SHA-256 of the file of an
+    /// imported model. `None` for custom models.
+    pub(crate) fn code(&self) -> Result<Option<String>> {
+        match (&self.fingerprint, self.layers()) {
+            (Some(fingerprint), _) => Ok(Some(fingerprint.clone())),
+            (None, Some(layers)) => Ok(Some(layers.class("Network", "logits").compile()?.0)),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The task.
     pub fn task(&self) -> &Task {
         &self.task
@@ -307,6 +336,28 @@ impl Network {
     /// Whether a parameter belongs to the last layer, which computes the logits.
     pub fn is_head(&self, name: &str) -> bool {
         self.layer_names.last().is_some_and(|head| is_in(name, head))
+    }
+
+    /// The name of the last layer.
+    pub(crate) fn head_name(&self) -> &str {
+        self.layer_names.last().map_or("", String::as_str)
+    }
+
+    /// The weight, (classes, width), and the bias, (classes), of the last layer.
+    ///
+    /// # Errors
+    /// A last layer that is not fully connected, and one without a bias.
+    pub(crate) fn head(&self) -> Result<(Tensor, Tensor)> {
+        let layer = self.head_name();
+        let tensor = |name: &str| self.parameters.get(&format!("{layer}.{name}"));
+        match (tensor("weight"), tensor("bias")) {
+            (Some(weight), Some(bias)) if weight.dim() == 2 && weight.size()[0] == self.task.classes => {
+                Ok((weight.shallow_clone(), bias.shallow_clone()))
+            }
+            _ => Err(Error::Usage(format!(
+                "the last layer of the model, `{layer}`, is not fully connected with a bias, so --head-only cannot fit it"
+            ))),
+        }
     }
 
     /// Freezes all parameters with one of these comma-separated name prefixes. Returns the number of frozen values.
@@ -502,6 +553,9 @@ impl Network {
         }
     }
 }
+
+/// The name of the last layer after a hidden one.
+const MLP_HEAD: &str = "mlp_head";
 
 /// Shallow clones of the tensors, with their names.
 fn shallow_clones(tensors: &Tensors) -> impl Iterator<Item = (String, Tensor)> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tch::Tensor;
 
 use super::ClassifiedBatch;
+use crate::data::npy;
 use crate::error::{Error, Result};
 
 /// A writer of a float32 array (N, width); N is written at the end.
@@ -19,16 +20,13 @@ pub(super) struct Embeddings {
     width: Option<usize>,
 }
 
-/// The size of the header in bytes: a multiple of 64, as the format requires, and enough for any shape.
-const HEADER: usize = 128;
-
 impl Embeddings {
     /// Creates the file.
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).map_err(Error::io("create", path))?;
         let mut embeddings =
             Embeddings { path: path.to_path_buf(), file: BufWriter::new(file), rows: 0, width: None };
-        embeddings.bytes(&[0; HEADER])?;
+        embeddings.bytes(&[0; npy::HEADER])?;
         Ok(embeddings)
     }
 
@@ -66,14 +64,9 @@ impl Embeddings {
 
     /// Writes the header and closes the file.
     pub fn finish(mut self) -> Result<()> {
-        let shape = format!("({}, {})", self.rows, self.width.unwrap_or(0));
-        let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
-        let start = b"\x93NUMPY\x01\x00";
-        let length = HEADER - start.len() - 2;
-        header = format!("{header:<0$}\n", length - 1);
-        let bytes = [start, &(length as u16).to_le_bytes()[..], header.as_bytes()].concat();
+        let header = npy::header(self.rows, self.width.unwrap_or(0) as u64);
         self.file.rewind().map_err(Error::io("write", &self.path))?;
-        self.bytes(&bytes)?;
+        self.bytes(&header)?;
         self.file.flush().map_err(Error::io("write", &self.path))
     }
 

@@ -342,9 +342,7 @@ impl Classifier {
             let problem = format!("its examples are {shape}, but the model takes {expected}");
             return Err(Error::data(path, problem));
         }
-        let own_depth = dataset.decoding.depth;
-        dataset.decoding = self.metadata.input.decoding;
-        dataset.decoding.depth = dataset.decoding.depth.or(own_depth);
+        dataset.decoding = self.metadata.input.decoding.with_depth_of(dataset.decoding);
         let dataset = dataset.with_classes(&self.metadata.classes)?;
         let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);

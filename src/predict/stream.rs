@@ -93,10 +93,8 @@ impl Classifier {
     /// Features are requested and the model has no method `features`. An input that cannot be read or classified is reported in
     /// its [`Classified`]. A batch is an error if the model fails.
     pub fn stream(&self, sources: Sources, batching: Batching) -> Result<Stream<'_>> {
-        if batching.features && !self.module.methods()?.iter().any(|method| method == "features") {
-            let problem = "the model has no method `features`: it is quantized, or its last layer could not be determined when it was \
-                           exported";
-            return Err(Error::artifact(&self.path, problem));
+        if batching.features {
+            self.require_features()?;
         }
         let spec = Arc::new(InputSpec { images: sources.images.clone(), ..self.input_spec() });
         let worker = || {
@@ -147,8 +145,18 @@ impl Classifier {
         Ok(probabilities.chunks_exact(self.metadata.classes.len()).map(of_row).collect())
     }
 
+    /// Fails if the model cannot compute features.
+    pub(crate) fn require_features(&self) -> Result<()> {
+        if self.module.methods()?.iter().any(|method| method == "features") {
+            return Ok(());
+        }
+        let problem = "the model has no method `features`: it is quantized, or its last layer could not be determined when it was \
+                       exported";
+        Err(Error::artifact(&self.path, problem))
+    }
+
     /// The inputs of the last layer, float32 (N, width) on the CPU, for raw inputs (N, …).
-    fn features(&self, inputs: &Tensor) -> Result<Tensor> {
+    pub(crate) fn features(&self, inputs: &Tensor) -> Result<Tensor> {
         let features =
             tch::no_grad(|| self.module.call("features", &inputs.to_device(self.device)))?.remove(0);
         Ok(features.flatten(1, -1).to_device(Device::Cpu).to_kind(Kind::Float))

@@ -40,6 +40,21 @@ pub struct Facts {
     pub model: Option<String>,
     /// The pretrained backbone for photographs.
     pub backbone: Backbone,
+    /// Whether the last layer is fitted to features of the other layers, which are computed once.
+    pub head: Head,
+}
+
+/// Whether the last layer is fitted to features of the other layers (`--head-only`), by the options that are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// It cannot be: another option excludes it.
+    Excluded,
+    /// The recipe decides.
+    Open,
+    /// Nothing else is trained.
+    Only,
+    /// Fine-tuning follows.
+    First,
 }
 
 /// What training starts from.
@@ -86,6 +101,7 @@ impl Facts {
             start: Start::Scratch,
             model: None,
             backbone: Backbone::Unavailable("no pretrained weights were looked for"),
+            head: Head::Excluded,
         }
     }
 

@@ -12,7 +12,7 @@ mod mirror;
 mod tests;
 
 pub use built_in::{BUILT_IN, BuiltIn};
-pub use facts::{Backbone, Facts, Start};
+pub use facts::{Backbone, Facts, Head, Start};
 pub use kind::KINDS;
 pub use mirror::Mirror;
 

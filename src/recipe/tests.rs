@@ -244,3 +244,34 @@ fn mirroring_keeps_symmetric_classes_and_swaps_mirror_images() {
     assert_eq!(of(&[both, left, right], &[0, 1, 1], 3), Some(Mirror { kept: 2, classes: 2, swaps: false }));
     assert_eq!(of(&[left], &[0], 2), None);
 }
+
+#[test]
+fn a_pretrained_backbone_gets_a_fitted_head_and_fine_tuning_if_time_allows() {
+    let backbone = Backbone::Available("timm/tf_efficientnet_lite0.in1k");
+    let facts = |examples: usize, head| Facts { examples, head, cores: 2, ..photos(backbone) };
+    let names = |facts: &Facts| -> Vec<String> {
+        let recipe = Recipe::auto(facts);
+        recipe.settings().into_iter().map(|(name, _)| name.to_string()).collect()
+    };
+    let few = names(&facts(800, Head::Open));
+    assert!(
+        few.contains(&"head_only".to_string())
+            && few.contains(&"finetune".to_string())
+            && !few.contains(&"head_epochs".to_string()),
+        "{few:?}"
+    );
+    let many = names(&facts(100_000, Head::Open));
+    assert!(
+        many.contains(&"head_only".to_string())
+            && !many.contains(&"finetune".to_string())
+            && !many.contains(&"epochs".to_string()),
+        "{many:?}"
+    );
+    let excluded = names(&facts(800, Head::Excluded));
+    assert!(
+        excluded.contains(&"head_epochs".to_string()) && !excluded.contains(&"head_only".to_string()),
+        "{excluded:?}"
+    );
+    let given = names(&facts(800, Head::Only));
+    assert!(!given.contains(&"epochs".to_string()) && !given.contains(&"augment".to_string()), "{given:?}");
+}

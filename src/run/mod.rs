@@ -14,12 +14,15 @@
 mod batch_norm_check;
 mod categories;
 pub mod date;
+pub mod embedding;
 mod examples;
+pub mod features;
 mod feeds;
 pub mod fine_tune;
 mod finished;
 mod folder;
 mod folds;
+mod head_only;
 mod label_errors;
 mod lock;
 mod memory;
@@ -188,6 +191,7 @@ pub(crate) fn start_with(
     world.attempt(|| {
         catch_panics(|| {
             let prepared = Prepared::with(config, world, make)?;
+            head_only::check(config, &prepared, world)?;
             let with_stored_corrections =
                 prepared.corrections.as_ref().map(|corrections| corrections.settle(config));
             start_prepared(with_stored_corrections.as_ref().unwrap_or(config), out, world, prepared)
@@ -337,7 +341,7 @@ fn resume_prepared(
 /// ```
 pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) -> Result<Outcome> {
     let Run { config, folder, mut prepared, mut training, world, lock: _writer } = run;
-    let ending = world
+    let (ending, fit) = world
         .attempt(|| catch_panics(|| train(&config, &folder, &mut prepared, &mut training, callback, stop)))?;
     let position = training.position();
     if ending == Ending::Paused {
@@ -354,7 +358,11 @@ pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) ->
             ))
         })?;
         load_weights(&mut prepared.network, &folder.best_checkpoint())?;
-        let (metadata, evaluations) = write_model(&config, &prepared, best.epoch, &folder.model())?;
+        let evaluations = match fit {
+            Some(fit) => head_only::evaluations(&prepared, &fit, best.epoch)?,
+            None => forward_evaluations(&prepared, best.epoch)?,
+        };
+        let metadata = write_model(&config, &prepared, &evaluations, &folder.model())?;
         let records = MetricsLog::read_if_exists(&folder.metrics())?;
         let concern = result_check::warning(&config, &records, &evaluations.validation, &metadata.classes);
         let stopped_early = training.stopped_early();
@@ -369,7 +377,7 @@ pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) ->
     })
 }
 
-/// Trains with the standard callbacks.
+/// Trains with the standard callbacks. Also returns the fit of the head if training did not go on from it.
 fn train(
     config: &Config,
     folder: &RunFolder,
@@ -377,17 +385,24 @@ fn train(
     training: &mut Training,
     callback: &mut dyn Callback,
     stop: &dyn Fn() -> bool,
-) -> Result<Ending> {
-    let Prepared { network, train, validation, share, dataset, split, .. } = prepared;
+) -> Result<(Ending, Option<head_only::Fit>)> {
     let options = &config.training;
+    if !training.has_begun() {
+        training.save_last(&prepared.network)?;
+        if options.head_only {
+            match head_only::fit(config, folder, prepared, training, callback, stop)? {
+                None => return Ok((Ending::Paused, None)),
+                Some(fit) if !options.finetune => return Ok((Ending::Complete, Some(fit))),
+                Some(_) => {}
+            }
+        }
+    }
+    let Prepared { network, train, validation, share, dataset, split, .. } = prepared;
     let mut log = match training.world().is_rank_zero() {
         true => Some(MetricsLog::open(&folder.metrics(), training.position().epoch - 1)?),
         false => None,
     };
     let spent = log.as_ref().map_or(0., MetricsLog::spent);
-    if !training.has_begun() {
-        training.save_last(network)?;
-    }
     let name = |place: usize| dataset.names.name(split.train[place] as usize);
     let validation = share.as_ref().unwrap_or(validation);
     let data = Data { train: &**train, validation: &**validation, name: &name };
@@ -402,8 +417,9 @@ fn train(
     let callbacks: &mut [&mut dyn Callback] =
         &mut [log, callback, &mut checkpoints, &mut patience, &mut limit];
     // tch's forward functions panic on errors of libtorch.
-    catch_panics(|| training.run(network, &data, callbacks))
-        .map_err(|error| memory::advise_on_step(config, error))
+    let ending = catch_panics(|| training.run(network, &data, callbacks))
+        .map_err(|error| memory::advise_on_step(config, error))?;
+    Ok((ending, None))
 }
 
 /// Exports a checkpoint of a run to `output`, with a new evaluation on the validation set.
@@ -433,7 +449,7 @@ pub fn export(folder: &RunFolder, checkpoint: &Path, output: &Path) -> Result<Me
         let epoch = if position.step == 0 { position.epoch - 1 } else { position.epoch };
         let epoch =
             position.best.filter(|_| checkpoint == folder.best_checkpoint()).map_or(epoch, |best| best.epoch);
-        Ok(write_model(&config, &prepared, epoch, output)?.0)
+        write_model(&config, &prepared, &forward_evaluations(&prepared, epoch)?, output)
     })
 }
 
@@ -452,6 +468,14 @@ impl Run {
     /// A message that the run is finished, with the way to continue training.
     pub fn finished_message(&self) -> String {
         let (run, epochs) = (self.folder.path().display(), self.training.position().epoch - 1);
+        if self.config.training.head_only && !self.config.training.finetune {
+            return format!(
+                "the run is finished (the head is fitted) and was not changed; to train all layers, start a new run: \
+                 cresset train --config {} --init {} --head-only false",
+                self.folder.config_file().display(),
+                self.folder.best_checkpoint().display()
+            );
+        }
         let reason = match self.training.stopped_early() {
             Some(reason) => reason,
             None => format!("all {epochs} epochs are complete"),
@@ -510,18 +534,22 @@ pub(crate) fn evaluations(
     Ok(Evaluations { epoch, validation, test })
 }
 
+/// Evaluates the network on the validation set, and on the test set if there is one.
+fn forward_evaluations(prepared: &Prepared, epoch: u32) -> Result<Evaluations> {
+    evaluations(prepared, epoch, |inputs| prepared.network.forward(inputs, false))
+}
+
 fn write_model(
     config: &Config,
     prepared: &Prepared,
-    epoch: u32,
+    evaluations: &Evaluations,
     path: &Path,
-) -> Result<(Metadata, Evaluations)> {
+) -> Result<Metadata> {
     let Prepared { dataset, split, preprocessing, network, .. } = prepared;
-    let evaluations = evaluations(prepared, epoch, |inputs| network.forward(inputs, false))?;
-    let metadata = Metadata::new(config, dataset, split, preprocessing, &evaluations);
+    let metadata = Metadata::new(config, dataset, split, preprocessing, evaluations);
     let samples = prepared.samples(config)?;
     let module = network.script(&export::with_preprocessing(preprocessing, &metadata))?;
     export::torchscript(module, &metadata, &samples, path)?;
-    tracing::info!(file = %path.display(), epoch, "exported the model");
-    Ok((metadata, evaluations))
+    tracing::info!(file = %path.display(), epoch = evaluations.epoch, "exported the model");
+    Ok(metadata)
 }

@@ -21,6 +21,7 @@ use crate::model::weights::{self, Matching};
 use crate::model::{Network, Task};
 use crate::options::{Config, ModelChoice};
 use crate::run::RunFolder;
+use crate::train::head::hidden_width;
 
 /// Creates an untrained model for a task on a device.
 ///
@@ -140,6 +141,22 @@ impl Prepared {
         raw_feed(&self.dataset, &rows, config, Device::Cpu)
     }
 
+    /// The network whose features the head of a `--head-only` run is fitted to, with the weights of the run: without a hidden layer
+    /// between the features and the last layer.
+    pub(crate) fn feature_network(&self, config: &Config) -> Result<Network> {
+        let mut plain =
+            plain_network(ModelChoice::of(&config.model), config, self.network.task(), self.device)?;
+        let own = self.network.state();
+        let state = plain.state().into_iter().map(|(name, tensor)| match own.get(&name) {
+            Some(value) if !plain.is_head(&name) => (name, value.shallow_clone()),
+            _ => (name, tensor),
+        });
+        let state = state.collect();
+        plain.load_state(&state).map_err(Error::Usage)?;
+        config.training.channels_last.lay_out(&mut plain)?;
+        Ok(plain)
+    }
+
     /// Creates the untrained model in the options again.
     ///
     /// # Errors
@@ -200,7 +217,7 @@ impl Prepared {
 }
 
 /// Loads the matching weights of a file; those of the last layer only if requested.
-fn init(network: &Network, file: &Path, config: &Config) -> Result<Matching> {
+pub(super) fn init(network: &Network, file: &Path, config: &Config) -> Result<Matching> {
     let weights = weights::adapt(weights::read_within(file, config.reading.room())?, network);
     let state = network.state();
     let fault = |error| match error {
@@ -223,7 +240,27 @@ pub(super) fn named(config: &Config) -> impl Fn(&Task, Device) -> Result<Network
 
 /// Creates the model in the options: from a file, or an architecture.
 fn network(config: &Config, task: &Task, device: Device) -> Result<Network> {
-    match ModelChoice::of(&config.model) {
+    let (options, training) = (&config.model_options, &config.training);
+    let hidden = match training.head_only {
+        true => hidden_width(&training.head, &training.head_options)?,
+        false => None,
+    };
+    match (ModelChoice::of(&config.model), hidden) {
+        (ModelChoice::Architecture(name), Some(width)) => {
+            catch_panics(|| Network::with_hidden(name, options, task, width, (device, config.seed)))
+                .map_err(memory::advise_on_model)
+        }
+        (_, Some(_)) => Err(Error::Usage(format!(
+            "--head {} works only with the architectures that `cresset models` lists; use --head linear",
+            training.head
+        ))),
+        (choice, None) => plain_network(choice, config, task, device),
+    }
+}
+
+/// Creates the model of an option, with the last layer that it has.
+fn plain_network(choice: ModelChoice, config: &Config, task: &Task, device: Device) -> Result<Network> {
+    match choice {
         ModelChoice::Architecture(name) => {
             catch_panics(|| Network::new(name, &config.model_options, task, device, config.seed))
                 .map_err(memory::advise_on_model)

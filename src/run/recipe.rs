@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::loader::EncodedExamples;
 use crate::model::pretrained;
 use crate::options::{Config, ModelChoice, names};
-use crate::recipe::{AUTO, BUILT_IN, Backbone, Choice, Facts, Kind, Mirror, NONE, Recipe, Start};
+use crate::recipe::{AUTO, BUILT_IN, Backbone, Choice, Facts, Head, Kind, Mirror, NONE, Recipe, Start};
 use crate::train::checkpoint::Checkpoint;
 use cresset_options::OptionSet;
 
@@ -41,7 +41,7 @@ const TEXTBOOK: &str = "digits";
 pub fn resolve_recipe(config: &Config, world: &World) -> Result<Config> {
     // Rank 0 decides for all, also whether there is a recipe: ranks whose options differ are told so when the run starts.
     let chosen = world.broadcast_result(|| {
-        let recipe = is_open(config).then(|| choose(config)).transpose()?;
+        let recipe = is_open(config).then(|| choose(config, world)).transpose()?;
         Ok(serde_json::to_string(&recipe).expect("a recipe can be serialized"))
     })?;
     let recipe: Option<Recipe> = serde_json::from_str(&chosen).expect("rank 0 sent a recipe");
@@ -94,9 +94,9 @@ fn is_open(config: &Config) -> bool {
     }
 }
 
-fn choose(config: &Config) -> Result<Recipe> {
+fn choose(config: &Config, world: &World) -> Result<Recipe> {
     if config.recipe == AUTO {
-        let mut recipe = Recipe::auto(&facts(config)?);
+        let mut recipe = Recipe::auto(&facts(config, world)?);
         recipe.choices.splice(..0, model_of_weights(config));
         return Ok(recipe);
     }
@@ -116,7 +116,22 @@ fn model_of_weights(config: &Config) -> Option<Choice> {
     known.then(|| choice.set("model", own("model")).set("model_options", own("model_options")))
 }
 
-fn facts(config: &Config) -> Result<Facts> {
+/// Options that `--head-only` does not support, or that train the last layer first in another way.
+const WITHOUT_HEAD: [&str; 7] = ["head_epochs", "freeze", "loss", "feedback", "cuda_graph", "folds", "fold"];
+
+/// Whether the given options have or allow `--head-only`.
+fn head(config: &Config, world: &World) -> Head {
+    let mixes = ["mixup", "cutmix"].iter().any(|name| config.augment.contains(name));
+    match (config.training.head_only, config.training.finetune) {
+        (true, false) => Head::Only,
+        (true, true) => Head::First,
+        _ if mixes || !world.is_alone() => Head::Excluded,
+        _ if WITHOUT_HEAD.iter().any(|name| config.is_given(name)) => Head::Excluded,
+        _ => Head::Open,
+    }
+}
+
+fn facts(config: &Config, world: &World) -> Result<Facts> {
     let (dataset, split) = quietly(|| {
         let dataset = data::load(&config.data, &config.reading)?;
         let split = Split::new(&dataset, &config.split_plan()?)?;
@@ -133,6 +148,7 @@ fn facts(config: &Config) -> Result<Facts> {
         cores: config.threads.count().into(),
         start: start(config),
         model: is_fixed(config, "model").then(|| config.model.clone()),
+        head: if dataset.is_image_data() { head(config, world) } else { Head::Excluded },
         ..Facts::of_shape(dataset.shape.clone())
     };
     Ok(match Kind::of(&facts).name {
@@ -162,8 +178,8 @@ fn start(config: &Config) -> Start {
 
 /// The first backbone that is in the cache of the hub, or else on its server.
 fn backbone(facts: &Facts) -> Backbone {
-    if facts.shape.image().is_some_and(|(channels, ..)| channels != 3) {
-        return Backbone::Unavailable("pretrained weights are for color images");
+    if facts.shape.image().is_none_or(|(channels, ..)| ![1, 3].contains(&channels)) {
+        return Backbone::Unavailable("pretrained weights are for grayscale and color images");
     }
     match pretrained::first_available(Backbone::preferred(facts.is_on_gpu)) {
         Some(name) => Backbone::Available(name),

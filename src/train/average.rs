@@ -28,6 +28,13 @@ impl Average {
         Average { kind: options.average, decay, start, values, count: 0 }
     }
 
+    /// Replaces the initial weights by those of `network`, before the first update.
+    pub(crate) fn start_from(&mut self, network: &Network) {
+        for (name, value) in network.state() {
+            let _ = self.values.get_mut(&name).map(|average| average.copy_(&value));
+        }
+    }
+
     /// Adds the weights after an update. The decay is smaller at first, so that the initial weights soon lose influence.
     pub(crate) fn after_update(&mut self, network: &Network) {
         if self.kind == AverageKind::Ema {

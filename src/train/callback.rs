@@ -1,5 +1,6 @@
 //! Callbacks of the training loop.
 
+use super::head::HeadFit;
 use super::{EpochRecord, Training};
 use crate::error::Result;
 use crate::model::Network;
@@ -56,6 +57,12 @@ impl Flow {
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 pub trait Callback {
+    /// Called when `--head-only` has fitted a head.
+    fn head_fitted(&mut self, fit: &HeadFit) -> Result<()> {
+        let _ = fit;
+        Ok(())
+    }
+
     /// Called when an epoch starts or, in a resumed run, continues.
     fn epoch_started(&mut self, training: &Training) -> Result<()> {
         let _ = training;
@@ -103,6 +110,10 @@ impl Callback for Silent {}
 pub struct CallbackList<'a>(pub Vec<&'a mut dyn Callback>);
 
 impl Callback for CallbackList<'_> {
+    fn head_fitted(&mut self, fit: &HeadFit) -> Result<()> {
+        self.0.iter_mut().try_for_each(|callback| callback.head_fitted(fit))
+    }
+
     fn epoch_started(&mut self, training: &Training) -> Result<()> {
         self.0.iter_mut().try_for_each(|callback| callback.epoch_started(training))
     }

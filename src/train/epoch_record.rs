@@ -29,7 +29,7 @@ use crate::model::Network;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
-    /// The epoch, from 1.
+    /// The epoch, from 1; 0 for the head that was fitted before training. Without training, the number of the attempt to fit a head.
     pub epoch: u32,
     /// Mean loss over the training set, computed during the epoch.
     pub train_loss: f64,
@@ -41,7 +41,7 @@ pub struct EpochRecord {
     /// Accuracy on the validation set, after the epoch.
     #[serde(rename = "held_out_accuracy")]
     pub validation_accuracy: f64,
-    /// Learning rate.
+    /// Learning rate; 0 for a head that was fitted without one.
     pub lr: f64,
     /// Duration in seconds, including evaluation.
     pub seconds: f64,
@@ -94,7 +94,7 @@ impl MetricsLog {
     /// is not in its last checkpoint.
     pub fn open(path: &Path, finished: u32) -> Result<Self> {
         let mut kept = csv::Writer::from_writer(Vec::new());
-        let records = if finished > 0 { Self::read(path)? } else { Vec::new() };
+        let records = if finished > 0 { Self::read(path)? } else { Self::read_if_exists(path)? };
         // The last row wins if an epoch has two.
         let records: BTreeMap<_, _> = records.into_iter().map(|record| (record.epoch, record)).collect();
         let records: Vec<_> = records.into_values().filter(|record| record.epoch <= finished).collect();
@@ -122,7 +122,8 @@ impl MetricsLog {
 }
 
 impl MetricsLog {
-    fn append(&self, record: &EpochRecord) -> Result<()> {
+    /// Appends a row.
+    pub(crate) fn append(&self, record: &EpochRecord) -> Result<()> {
         let file = OpenOptions::new().append(true).open(&self.path).map_err(Error::io("open", &self.path))?;
         let is_new = file.metadata().map_err(Error::io("read", &self.path))?.len() == 0;
         let mut writer = csv::WriterBuilder::new().has_headers(is_new).from_writer(file);

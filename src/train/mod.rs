@@ -11,6 +11,7 @@ mod distillation;
 mod epoch_record;
 mod fault;
 mod gpu_memory;
+pub mod head;
 mod learner;
 mod loss_scale;
 mod lr_find;

@@ -4,11 +4,12 @@ use cresset_options::{Choice, choices, flag, option, options, parse};
 use tch::Device;
 
 use super::Monitor;
+use super::head::HEADS;
 use super::objective::OBJECTIVES;
 use super::schedule::SCHEDULES;
 use crate::error::Result;
 use crate::model::Network;
-use cresset_options::headings::{DISTRIBUTED, HARDWARE, LOGGING, MODEL, OPTIMIZATION};
+use cresset_options::headings::{AUGMENTATION, DISTRIBUTED, HARDWARE, LOGGING, MODEL, OPTIMIZATION};
 
 options! {
     /// Options of training.
@@ -93,6 +94,24 @@ options! {
 
         /// Number of first epochs that train only the last layer
         pub head_epochs: u32 = option("N").default("0").heading(MODEL),
+
+        /// Train only the last layer, on features that the other layers compute once for each image. They are cached on disk
+        pub head_only: bool = flag().default("false").heading(MODEL).essential(),
+
+        /// What --head-only trains in place of the last layer
+        pub head: String = option("NAME")
+            .default("linear")
+            .choices(HEADS.iter().map(|head| Choice::new(head.name, head.summary)))
+            .heading(MODEL),
+
+        /// Options of --head, such as `regularization=0.01`
+        pub head_options: String = option("OPTIONS").default("").heading(MODEL),
+
+        /// With --head-only: number of augmented views of each training image whose features are computed [0: the image itself]
+        pub head_views: u32 = option("N").default("0").parser(parse::within(0..=1000)).heading(AUGMENTATION),
+
+        /// With --head-only: then train all layers for --epochs (linear probing, then fine-tuning)
+        pub finetune: bool = flag().default("false").heading(MODEL),
 
         /// Layer-wise learning rate decay: factor from each layer to the one before it
         pub layer_decay: f64 = option("FACTOR").default("1").parser(parse::positive).heading(OPTIMIZATION),

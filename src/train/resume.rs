@@ -53,6 +53,9 @@ impl Training {
     /// A checkpoint that is damaged or belongs to another run; the message names the difference.
     pub fn resume(&mut self, network: &mut Network) -> Result<()> {
         let saved_identity = self.load_last(network)?;
+        if self.is_head_only() {
+            return Ok(());
+        }
         let finished = self.position.epoch - 1;
         if self.plan.epochs < finished {
             return Err(Error::Usage(format!(

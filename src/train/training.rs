@@ -324,7 +324,7 @@ impl Training {
     pub fn stopped_early(&self) -> Option<String> {
         let Position { epoch, is_over, best, .. } = &self.position;
         let finished = epoch - 1;
-        if !is_over || finished >= self.plan.epochs {
+        if !is_over || finished >= self.plan.epochs || self.is_head_only() {
             return None;
         }
         let best = best.map_or(finished, |best| best.epoch);
@@ -349,7 +349,32 @@ impl Training {
         self.position.is_over || self.position.epoch > self.plan.epochs
     }
 
-    /// Whether it has taken a step.
+    /// Takes the weights of `network`, whose head was fitted before training, as the best so far, and writes the checkpoints. `best`
+    /// is the row of metrics.csv with the head, and `attempts` the number of rows if there is no training after the fit.
+    pub(crate) fn begin_with_head(
+        &mut self,
+        network: &Network,
+        best: Best,
+        attempts: Option<u32>,
+    ) -> Result<()> {
+        self.position = Position {
+            best: Some(best),
+            epoch: attempts.map_or(1, |attempts| attempts + 1),
+            is_over: attempts.is_some(),
+            ..Position::default()
+        };
+        tch::no_grad(|| self.learner.context.average.start_from(network));
+        let (path, state) = (self.checkpoints.best(), network.state());
+        checkpoint::save(&path, &[("", &state)], &self.position, &self.plan.identity)?;
+        self.save_last(network)
+    }
+
+    /// Whether only the head is trained, without any epoch.
+    pub(super) fn is_head_only(&self) -> bool {
+        self.plan.options.head_only && !self.plan.options.finetune
+    }
+
+    /// Whether it has taken a step, or a head was fitted.
     pub(crate) fn has_begun(&self) -> bool {
         self.position != Position::default()
     }

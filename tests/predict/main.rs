@@ -1,5 +1,6 @@
 //! Predictions, their explanations, and learning from corrections.
 
+mod embed;
 mod explain;
 mod feedback;
 mod predict;

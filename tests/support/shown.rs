@@ -120,6 +120,7 @@ impl Reader {
             }
             None => without_hub(&mut shell),
         }
+        shell.env("XDG_CACHE_HOME", self.folder().join("cache"));
         succeeds(shell.env("PATH", path).env("SLURM_JOB_NAME", "photos-slurm"), &commands);
         self.ran += 1;
     }

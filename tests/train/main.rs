@@ -2,6 +2,7 @@
 
 mod distributed;
 mod engine;
+mod head_only;
 mod job;
 mod memory;
 mod network;

@@ -142,6 +142,7 @@ fn photographs_use_pretrained_weights_where_there_are_some() {
         let options = ["--data", text(&photos), "--image-size", "64", "--epochs", "1", "--batch-size", "8"];
         command.args(["train", "--out", text(&out)]).args(options);
         connect(&mut command, endpoint, &place.path(home)).envs(more.iter().copied());
+        command.env("XDG_CACHE_HOME", place.path("cache"));
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         (String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output), recorded(&out))
@@ -150,7 +151,9 @@ fn photographs_use_pretrained_weights_where_there_are_some() {
     assert!(printed.contains("recipe  auto: photographs (18 of 64×64, color, 3 classes)"), "{printed}");
     assert!(printed.contains(&format!("\n        pretrained {NAME}: ")), "{printed}");
     assert_eq!(config.pretrained, Some(format!("hf:{NAME}@{COMMIT}")));
-    assert_eq!((config.model.as_str(), config.training.head_epochs), ("resnet18", 5));
+    assert_eq!((config.model.as_str(), config.training.head_epochs), ("resnet18", 0));
+    assert!(config.training.head_only && config.training.finetune && config.epochs == 1);
+    assert!(printed.contains("linear  regularization="), "{printed}");
     // Without a network, the cache is enough.
     hub.requests();
     let (_, offline) = train("offline", &hub.endpoint(), "home", &[("HF_HUB_OFFLINE", "1")]);

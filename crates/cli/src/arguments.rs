@@ -147,7 +147,12 @@ mod tests {
             "augment" => "flip",
             "model" => "cnn",
             "normalization" => "imagenet",
-            "tf32" | "sync_batch_norm" | "fresh_head" | "accept_contradictions" => "true",
+            "tf32"
+            | "sync_batch_norm"
+            | "fresh_head"
+            | "head_only"
+            | "finetune"
+            | "accept_contradictions" => "true",
             "device" => "cpu",
             "validation" | "max_bad_share" | "mask_categories" | "average_decay" | "average_start" => "0.375",
             _ if spec.is_number => "3",

@@ -7,6 +7,7 @@ mod data;
 mod diff;
 mod doctor;
 mod elastic;
+mod embed;
 mod eval;
 mod explain;
 mod export;
@@ -67,6 +68,7 @@ enum Command {
     Card(card::Card),
     Predict(predict::Predict),
     Explain(explain::Explain),
+    Embed(embed::Embed),
     #[cfg(feature = "serve")]
     Serve(serve::Serve),
     Export(export::Export),
@@ -144,6 +146,7 @@ impl Command {
             Command::Card(command) => command.run(),
             Command::Predict(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::Embed(command) => command.run(),
             #[cfg(feature = "serve")]
             Command::Serve(command) => command.run(),
             Command::Export(command) => command.run(),

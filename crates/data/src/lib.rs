@@ -13,6 +13,7 @@ mod labels;
 pub mod lists;
 mod missing_classes;
 pub mod notation;
+pub mod npy;
 pub mod parallel;
 pub mod random;
 pub mod room;

@@ -156,6 +156,13 @@ impl Sequential {
         })
     }
 
+    /// The input of the last layer in evaluation mode. If the last step is a container, the last layer is that of the container.
+    pub(crate) fn features(&self, x: &Tensor) -> Tensor {
+        let (last, rest) = self.0.split_last().expect("a model has layers");
+        let x = run(rest, x, false);
+        last.container().map_or_else(|| x.shallow_clone(), |(_, layers)| layers.features(&x))
+    }
+
     /// The names of the layers with parameters, in order.
     pub fn names(&self) -> Vec<String> {
         let of_step = |step: &Step| match step {
@@ -295,25 +302,30 @@ fn attribute(name: &str) -> String {
     }
 }
 
+/// Runs steps in order.
+fn run(steps: &[Step], x: &Tensor, train: bool) -> Tensor {
+    let mut x = x.shallow_clone();
+    let mut steps = steps.iter().peekable();
+    while let Some(step) = steps.next() {
+        x = match step {
+            Step::Layer(_, layer) => {
+                let with_relu = train && steps.peek().is_some_and(|next| next.is_relu());
+                let fused = if with_relu { layer.train_with_relu(&x) } else { None };
+                if fused.is_some() {
+                    steps.next();
+                }
+                fused.unwrap_or_else(|| layer.forward(&x, train))
+            }
+            Step::Sum(body, shortcut) => body.forward(&x, train) + shortcut.forward(&x, train),
+            Step::Gate(gate) => &x * gate.forward(&x, train),
+        };
+    }
+    x
+}
+
 impl Layer for Sequential {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let mut x = x.shallow_clone();
-        let mut steps = self.0.iter().peekable();
-        while let Some(step) = steps.next() {
-            x = match step {
-                Step::Layer(_, layer) => {
-                    let with_relu = train && steps.peek().is_some_and(|next| next.is_relu());
-                    let fused = if with_relu { layer.train_with_relu(&x) } else { None };
-                    if fused.is_some() {
-                        steps.next();
-                    }
-                    fused.unwrap_or_else(|| layer.forward(&x, train))
-                }
-                Step::Sum(body, shortcut) => body.forward(&x, train) + shortcut.forward(&x, train),
-                Step::Gate(gate) => &x * gate.forward(&x, train),
-            };
-        }
-        x
+        run(&self.0, x, train)
     }
 
     fn script(&self) -> Script {

@@ -26,7 +26,7 @@ fn choose(facts: &Facts) -> Vec<Choice> {
     }
 }
 
-/// A pretrained backbone with a new last layer, which is trained alone in the first epochs (Kumar et al., "Fine-Tuning Can Distort
+/// A pretrained backbone with a new last layer, which is fitted before the others are trained (Kumar et al., "Fine-Tuning Can Distort
 /// Pretrained Features and Underperform Out-of-Distribution", 2022).
 fn pretrained(facts: &Facts, name: &str) -> Vec<Choice> {
     let facts = &Facts { start: Start::Pretrained, ..facts.clone() };

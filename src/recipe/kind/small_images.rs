@@ -81,13 +81,18 @@ fn pixels(facts: &Facts) -> i64 {
     facts.shape.image().map_or(1, |(_, height, width)| height * width)
 }
 
-/// The number of epochs within the time budget, at least [`LEAST_EPOCHS`]; unlimited on a GPU. `cost` is in seconds per image and pixel.
-pub fn affordable_epochs(facts: &Facts, cost: f64, pixels: i64) -> u32 {
+/// The number of epochs within the time budget; unlimited on a GPU. `cost` is in seconds per image and pixel.
+pub fn epochs_in_budget(facts: &Facts, cost: f64, pixels: i64) -> u32 {
     if facts.is_on_gpu {
         return u32::MAX;
     }
     let seconds = facts.examples as f64 * pixels as f64 * cost * 2. / facts.cores.max(1) as f64;
-    ((BUDGET / seconds.max(1e-9)) as u32).max(LEAST_EPOCHS)
+    (BUDGET / seconds.max(1e-9)) as u32
+}
+
+/// The number of epochs within the time budget, at least [`LEAST_EPOCHS`].
+pub fn affordable_epochs(facts: &Facts, cost: f64, pixels: i64) -> u32 {
+    epochs_in_budget(facts, cost, pixels).max(LEAST_EPOCHS)
 }
 
 /// A given architecture from random weights, with the built-in recipe of its family.

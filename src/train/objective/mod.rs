@@ -129,6 +129,11 @@ impl Objective {
         is_cross_entropy && self.options.number("smoothing") == 0. && self.weights.is_none()
     }
 
+    /// The label smoothing, if the loss is cross-entropy.
+    pub(crate) fn smoothing(&self) -> Option<f64> {
+        (self.kind.name == cross_entropy::CROSS_ENTROPY.name).then(|| self.options.number("smoothing"))
+    }
+
     /// The mean loss of logits (N, classes), a scalar. The loss of a mixed example is the weighted mean over its two labels.
     pub fn loss(&self, logits: &Tensor, batch: &Batch) -> Tensor {
         let Some(mixed) = &batch.mixed else {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use cresset::error::Result;
 use cresset::model::Network;
+use cresset::train::head::HeadFit;
 use cresset::train::{Callback, EpochRecord, Flow, Training};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -73,6 +74,26 @@ fn is_plain() -> bool {
 }
 
 impl Callback for Progress {
+    fn head_fitted(&mut self, fit: &HeadFit) -> Result<()> {
+        let [rows, width] = fit.features;
+        let source = if fit.is_cached { "read from the cache" } else { "computed" };
+        self.line(format!("features  {rows} of {width} values, {source} in {:.2} s", fit.seconds));
+        for (index, attempt) in fit.attempts.iter().enumerate() {
+            let mark = if index == fit.best { "   best" } else { "" };
+            self.line(format!(
+                "{}  {:<22} loss {:.4}  accuracy {:6.2} %   validation: loss {:.4}  accuracy {:6.2} %   {:.2} s{mark}",
+                fit.head,
+                attempt.setting,
+                attempt.train_loss,
+                100. * attempt.train_accuracy,
+                attempt.validation_loss,
+                100. * attempt.validation_accuracy,
+                attempt.seconds,
+            ));
+        }
+        Ok(())
+    }
+
     fn epoch_started(&mut self, training: &Training) -> Result<()> {
         let (epoch, epochs) = (training.position().epoch, training.plan().epochs);
         let target = if is_plain() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };

@@ -46,6 +46,13 @@ impl Default for Decoding {
     }
 }
 
+impl Decoding {
+    /// The decoding of a model for other images: with their own depth, if the model has none.
+    pub fn with_depth_of(self, images: Decoding) -> Self {
+        Decoding { depth: self.depth.or(images.depth), ..self }
+    }
+}
+
 fn is_default(interpolation: &Interpolation) -> bool {
     *interpolation == Interpolation::default()
 }

@@ -1,0 +1,238 @@
+//! `--head-only`: fits the last layer to features that the rest of the network computes once.
+
+use tch::{Device, Tensor};
+
+use super::features::{Features, Subject};
+use super::{Prepared, RunFolder};
+use crate::data::atomic;
+use crate::distributed::World;
+use crate::error::{Error, Result};
+use crate::evaluate::{Evaluation, Keep, evaluate};
+use crate::export::Evaluations;
+use crate::loader::{ClassWeights, MemoryExamples, Sampling};
+use crate::model::preprocessing::TensorDataset;
+use crate::model::{Network, Tensors};
+use crate::options::Config;
+use crate::train::checkpoint::Best;
+use crate::train::head::{self, Attempt, Attempts, HeadFit, HeadTask, LabeledFeatures};
+use crate::train::{Callback, EpochRecord, MetricsLog, Objective, TrainOptions, Training};
+
+/// The attempts of a fit, one per row.
+pub(super) const HEAD_LOG: &str = "head.csv";
+
+/// Rejects options that `--head-only` cannot honor, and its own options without it.
+///
+/// # Errors
+/// The first such option.
+pub(super) fn check(config: &Config, prepared: &Prepared, world: &World) -> Result<()> {
+    let options = &config.training;
+    let usage = |problem: &str| Err(Error::Usage(problem.to_string()));
+    if !options.head_only {
+        let defaults = TrainOptions::default();
+        let given = [
+            ("--finetune", options.finetune),
+            ("--head", options.head != defaults.head),
+            ("--head-options", options.head_options != defaults.head_options),
+            ("--head-views", options.head_views != defaults.head_views),
+        ];
+        return match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => usage(&format!("{name} requires --head-only")),
+            None => Ok(()),
+        };
+    }
+    head::parse(&options.head, &options.head_options)?;
+    let begins = config.pretrained.is_some() || config.init.is_some() || config.model.contains('.');
+    if !begins {
+        tracing::warn!(
+            "--head-only without --pretrained or --init fits the last layer to features of random weights"
+        );
+    }
+    if smoothing(config)?.is_none() {
+        return usage(&format!("--head-only fits a head with cross-entropy, not --loss {}", options.loss));
+    }
+    if prepared.corrections.is_some() {
+        return usage(
+            "--head-only does not support --feedback; `cresset train --from RUN --feedback DIR` trains on corrections",
+        );
+    }
+    if prepared.dataset.table.is_some() && !prepared.dataset.is_image_data() {
+        return usage(
+            "--head-only is for images and arrays; a model of table rows has no pretrained backbone",
+        );
+    }
+    if !world.is_alone() {
+        return usage("--head-only runs in a single process; start it without torchrun, srun or mpirun");
+    }
+    if options.head_views > 0 {
+        if config.augment == "none" {
+            return usage("--head-views requires --augment: without it, all views of an image are the same");
+        }
+        if mixes(config)? {
+            return usage("--head-views does not support mixup and cutmix, whose images have two labels");
+        }
+    } else if config.augment != "none" && !options.finetune {
+        tracing::warn!("--head-only does not use --augment {} without --head-views", config.augment);
+    }
+    prepared.network.head().map(drop)
+}
+
+fn mixes(config: &Config) -> Result<bool> {
+    let augmentation: crate::loader::augment::Augmentation = config.augment.parse().map_err(Error::Usage)?;
+    Ok(!augmentation.mixing().is_empty())
+}
+
+/// What a head was fitted to.
+pub(super) struct Fit {
+    features: Features,
+    /// The name of the hidden layer, if there is one.
+    hidden: Option<String>,
+}
+
+/// Fits the head of a run that has not begun, with its checkpoints, `head.csv` and rows of metrics.csv. `None` if `stop` returned true before they were complete.
+pub(super) fn fit(
+    config: &Config,
+    folder: &RunFolder,
+    prepared: &mut Prepared,
+    training: &mut Training,
+    callback: &mut dyn Callback,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Fit>> {
+    let options = &config.training;
+    let hidden = head::hidden_width(&options.head, &options.head_options)?;
+    let plain = hidden.map(|_| prepared.feature_network(config)).transpose()?;
+    let network = plain.as_ref().unwrap_or(&prepared.network);
+    let hidden = plain.as_ref().map(|plain| plain.head_name().to_string());
+    let subject = Subject::new(prepared, network);
+    let Some(features) = Features::of_subject(subject, config, stop)? else { return Ok(None) };
+    let mut origin = features.origin.clone();
+    let train = if options.head_views > 0 {
+        let Some(views) = Features::augmented(prepared, network, config, options.head_views, stop)? else {
+            return Ok(None);
+        };
+        origin.is_cached &= views.origin.is_cached;
+        origin.seconds += views.origin.seconds;
+        LabeledFeatures { values: views.values, labels: views.labels }
+    } else {
+        features.select(&prepared.split.train)?
+    };
+    let task = HeadTask {
+        train,
+        validation: features.select(&prepared.split.validation)?,
+        classes: prepared.network.task().classes,
+        class_weights: class_weights(config, prepared),
+        smoothing: smoothing(config)?.unwrap_or(0.),
+        seed: config.seed,
+    };
+    let mut attempts = Attempts::default();
+    let fitted = head::fit(&options.head, &options.head_options, &task, &mut attempts)?;
+    put(&prepared.network, hidden.as_deref(), &fitted);
+    let (best, chosen) = attempts.best().expect("a head was fitted, so an attempt has a finite loss");
+    callback.head_fitted(&HeadFit {
+        head: &options.head,
+        features: [task.train.values.size()[0], task.train.values.size()[1]],
+        is_cached: origin.is_cached,
+        seconds: origin.seconds,
+        attempts: attempts.all(),
+        best,
+    })?;
+    let fit = Fit { features, hidden };
+    let all = attempts.all().len() as u32;
+    // The attempts are compared by their loss; the best one with the epochs of fine-tuning, by the monitored metric.
+    let score = match options.finetune {
+        true => options.monitor.score(&evaluations(prepared, &fit, 0)?.validation),
+        false => None,
+    };
+    write(folder, &attempts, options.finetune, score)?;
+    let epoch = if options.finetune { 0 } else { best as u32 + 1 };
+    let best = Best { epoch, validation_loss: chosen.validation_loss, score };
+    training.begin_with_head(&prepared.network, best, (!options.finetune).then_some(all))?;
+    Ok(Some(fit))
+}
+
+/// The class weights. Balanced sampling shows each class equally often, which weights do, too.
+fn class_weights(config: &Config, prepared: &Prepared) -> Option<Vec<f32>> {
+    let is_balanced = config.sampling == Sampling::Balanced && config.training.head_views == 0;
+    let balanced = || {
+        let Prepared { dataset, split, .. } = prepared;
+        let labels: Vec<_> = split.train.iter().map(|row| dataset.labels[*row as usize]).collect();
+        ClassWeights::Balanced.of(&labels, dataset.classes.len())
+    };
+    prepared.class_weights.clone().or_else(|| is_balanced.then(balanced).flatten())
+}
+
+/// The label smoothing of the loss, if it is cross-entropy.
+fn smoothing(config: &Config) -> Result<Option<f64>> {
+    let options = &config.training;
+    Ok(Objective::new(&options.loss, &options.loss_options, None, Device::Cpu)?.smoothing())
+}
+
+/// Copies the tensors of a head into the last layer, and into the hidden layer before it.
+fn put(network: &Network, hidden: Option<&str>, fitted: &Tensors) {
+    let state = network.state();
+    tch::no_grad(|| {
+        for (name, tensor) in fitted {
+            let (layer, name) = match name.strip_prefix("hidden.") {
+                Some(name) => (hidden.unwrap_or_default(), name),
+                None => (network.head_name(), name.as_str()),
+            };
+            state[&format!("{layer}.{name}")].shallow_clone().copy_(tensor);
+        }
+    });
+}
+
+/// Writes `head.csv` and metrics.csv: the best attempt as epoch 0, with its monitored metric, if training follows, or else all
+/// attempts.
+fn write(folder: &RunFolder, attempts: &Attempts, is_followed: bool, score: Option<f64>) -> Result<()> {
+    let mut rows = csv::Writer::from_writer(Vec::new());
+    for attempt in attempts.all() {
+        rows.serialize(attempt).expect("an attempt can be written to memory");
+    }
+    let bytes = rows.into_inner().expect("an attempt can be written to memory");
+    atomic::write(&folder.path().join(HEAD_LOG), &bytes)?;
+    let path = folder.metrics();
+    // Rows of an interrupted fit.
+    atomic::write(&path, b"")?;
+    let log = MetricsLog::open(&path, 0)?;
+    if is_followed {
+        let seconds = attempts.all().iter().map(|attempt| attempt.seconds).sum();
+        let best = attempts.best().map(|(_, best)| EpochRecord { seconds, score, ..record(0, best) });
+        return best.iter().try_for_each(|best| log.append(best));
+    }
+    (1..).zip(attempts.all()).try_for_each(|(number, attempt)| log.append(&record(number, attempt)))
+}
+
+fn record(epoch: u32, attempt: &Attempt) -> EpochRecord {
+    EpochRecord {
+        epoch,
+        train_loss: attempt.train_loss,
+        train_accuracy: attempt.train_accuracy,
+        validation_loss: attempt.validation_loss,
+        validation_accuracy: attempt.validation_accuracy,
+        lr: attempt.lr,
+        seconds: attempt.seconds,
+        score: None,
+    }
+}
+
+/// Evaluates the head on features, instead of the whole network on the examples.
+pub(super) fn evaluations(prepared: &Prepared, fit: &Fit, epoch: u32) -> Result<Evaluations> {
+    let state = prepared.network.state();
+    let layer = |layer: &str, inputs: &Tensor| {
+        let [weight, bias] =
+            ["weight", "bias"].map(|name| state[&format!("{layer}.{name}")].detach().to_device(Device::Cpu));
+        inputs.linear(&weight, Some(&bias))
+    };
+    let logits = |features: &Tensor| {
+        let hidden = fit.hidden.as_ref().map(|hidden| layer(hidden, features).relu());
+        Ok(layer(prepared.network.head_name(), hidden.as_ref().unwrap_or(features)))
+    };
+    let classes = prepared.dataset.classes.len();
+    let measure = |rows: &[i64]| -> Result<Evaluation> {
+        let LabeledFeatures { values, labels } = fit.features.select(rows)?;
+        let feed = MemoryExamples::ready(TensorDataset { inputs: values, labels });
+        evaluate(&feed, classes, Keep::Scores, logits)
+    };
+    let test = &prepared.split.test;
+    let test = (!test.is_empty()).then(|| measure(test)).transpose()?;
+    Ok(Evaluations { epoch, validation: measure(&prepared.split.validation)?, test })
+}
