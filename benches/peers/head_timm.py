@@ -1,6 +1,6 @@
 """The job of benches/head_only.rs with timm and scikit-learn: from a folder of JPEGs and pretrained weights to an exported classifier.
 
-Usage: head_timm.py PHOTOS WEIGHTS OUT MEMORY_FORMAT. Prints, as JSON, the seconds of each phase and the validation accuracy.
+Usage: head_timm.py PHOTOS WEIGHTS OUT. Prints, as JSON, the seconds of each phase and the validation accuracy.
 """
 
 import json
@@ -24,14 +24,13 @@ from torchvision.datasets import ImageFolder
 STRENGTHS = [10, 3, 1, 0.3, 0.1, 0.03, 0.01, 0.001, 0.0001]
 
 
-def extract(photos, model, memory_format):
+def extract(photos, model):
     config = timm.data.resolve_model_data_config(model)
     data = ImageFolder(photos, timm.data.create_transform(**config, is_training=False))
     loader = DataLoader(data, batch_size=64, num_workers=2)
     features, labels = [], []
     with torch.inference_mode():
         for images, targets in loader:
-            images = images.to(memory_format=memory_format)
             features.append(model.forward_head(model.forward_features(images), pre_logits=True))
             labels.append(targets)
     return torch.cat(features).numpy(), torch.cat(labels).numpy(), data.classes
@@ -53,13 +52,12 @@ def fit(features, labels):
     return weight, best[1].intercept_ - weight @ scaler.mean_, accuracy
 
 
-def main(photos, weights, out, memory_format):
-    memory_format = getattr(torch, memory_format)
+def main(photos, weights, out):
     model = timm.create_model("tf_efficientnet_lite0", num_classes=1000)
     model.load_state_dict(load_file(weights))
-    model = model.eval().to(memory_format=memory_format)
+    model.eval()
     begun = time.perf_counter()
-    features, labels, classes = extract(photos, model, memory_format)
+    features, labels, classes = extract(photos, model)
     extracted = time.perf_counter()
     weight, bias, accuracy = fit(features, labels)
     fitted = time.perf_counter()

@@ -24,7 +24,7 @@ struct Size {
     lr: &'static str,
 }
 
-/// THE VALUES TO TUNE: the first row that has enough images is used. A model needs its cost in `COSTS`.
+/// The first row that has enough images is used. A model needs its cost in `COSTS`.
 const SIZES: &[Size] = &[
     Size { up_to: 3_000, model: "cnn", model_options: "", epochs: 60, batch_size: 32, lr: "0.005" },
     Size { up_to: 10_000, model: "cnn", model_options: "", epochs: 50, batch_size: 64, lr: "0.005" },
