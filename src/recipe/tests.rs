@@ -251,7 +251,7 @@ fn a_pretrained_backbone_gets_a_fitted_head_and_fine_tuning_if_time_allows() {
     let facts = |examples: usize, head| Facts { examples, head, cores: 2, ..photos(backbone) };
     let names = |facts: &Facts| -> Vec<String> {
         let recipe = Recipe::auto(facts);
-        recipe.settings().into_iter().map(|(name, _)| name.to_string()).collect()
+        recipe.settings().map(|(name, _)| name.to_string()).collect()
     };
     let few = names(&facts(800, Head::Open));
     assert!(
