@@ -2,6 +2,7 @@
 
 mod explain;
 mod feedback;
+mod ood;
 mod predict;
 mod predict_many;
 mod sets;
