@@ -16,6 +16,7 @@ mod macro_f1;
 pub mod mcnemar;
 mod micro_f1;
 pub mod numbers;
+pub mod ood;
 pub(crate) mod picture;
 mod report;
 mod roc_auc;

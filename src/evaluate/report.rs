@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::conformal::Conformal;
 use super::groups::GroupReport;
+use super::ood::OodThreshold;
 use super::{Evaluation, METRICS};
 use crate::data::terminal;
 use crate::evaluate::numbers::percent;
@@ -98,6 +99,14 @@ impl ClassificationReport {
     pub fn with_sets(mut self, conformal: Option<&Conformal>, evaluation: &Evaluation) -> Self {
         if let (Some(conformal), Some(scores)) = (conformal, &evaluation.scores) {
             self.metrics.extend(conformal.measure(scores));
+        }
+        self
+    }
+
+    /// Adds the share of the examples flagged as out of distribution, if the model has a threshold and the scores were kept.
+    pub fn with_ood(mut self, ood: Option<&OodThreshold>, evaluation: &Evaluation) -> Self {
+        if let (Some(ood), Some(scores)) = (ood, &evaluation.scores) {
+            self.metrics.push(ood.measure(scores));
         }
         self
     }

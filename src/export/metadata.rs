@@ -12,6 +12,7 @@ use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
 use crate::error::{Error, quoted};
 use crate::evaluate::conformal::Conformal;
 use crate::evaluate::numbers;
+use crate::evaluate::ood::OodThreshold;
 use crate::evaluate::{Evaluation, METRICS, Metric};
 use crate::model::preprocessing::Preprocessing;
 use crate::options::{Config, portable};
@@ -55,6 +56,9 @@ pub struct Metadata {
     /// The prediction sets of `predict_set`, if the run was to have them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conformal: Option<Conformal>,
+    /// The threshold of `is_ood`, if the run was to have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ood: Option<OodThreshold>,
     /// How the model was compressed, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
@@ -265,6 +269,9 @@ impl Metadata {
         if self.conformal.is_some_and(|sets| !is_share(sets.threshold) || !is_share(sets.coverage)) {
             return Err("coverage or threshold of the prediction sets are not from 0 to 1".to_string());
         }
+        if self.ood.is_some_and(|ood| !is_share(ood.share)) {
+            return Err("the share of inputs flagged as out of distribution is not from 0 to 1".to_string());
+        }
         match self.input.value_range {
             Some(ValueRange { min, max }) if min.partial_cmp(&max) != Some(Ordering::Less) => {
                 Err(format!("the input value range is {min} to {max}"))
@@ -330,6 +337,7 @@ impl Metadata {
             conformal: config
                 .coverage
                 .and_then(|coverage| Conformal::fit(evaluations.validation.scores.as_ref()?, coverage)),
+            ood: config.ood.and_then(|share| ood_threshold(&evaluations.validation, share)),
             compression: None,
             config: options.collect(),
             seed: config.seed,
@@ -339,6 +347,21 @@ impl Metadata {
             libtorch: cresset_bridge::LIBTORCH_VERSION.to_string(),
         }
     }
+}
+
+/// The threshold for out-of-distribution inputs, with a warning if nothing will be flagged.
+fn ood_threshold(validation: &Evaluation, share: f64) -> Option<OodThreshold> {
+    let Some(ood) = validation.scores.as_ref().and_then(|scores| OodThreshold::fit(scores, share)) else {
+        tracing::warn!("--ood {share}: there are no validation scores, so the model gets no threshold");
+        return None;
+    };
+    if ood.threshold.is_none() {
+        let (rows, least) = (validation.confusion.total(), OodThreshold::least_examples(share));
+        tracing::warn!(
+            "--ood {share}: nothing will be flagged, because the validation set has {rows} examples and {least} are needed"
+        );
+    }
+    Some(ood)
 }
 
 #[cfg(test)]

@@ -61,6 +61,15 @@ fn predict_set(threshold: f64) -> String {
     )
 }
 
+/// The methods that detect inputs unlike the training data: those with an energy above `threshold`, or none without a threshold.
+fn ood(threshold: Option<f64>) -> String {
+    let threshold = threshold.map_or("float('inf')".to_string(), |threshold| format!("{threshold:?}"));
+    format!(
+        "def energy(self, x: Tensor) -> Tensor:\n    return torch.neg(torch.logsumexp(self.forward(x), [-1]))\n\n\
+         def is_ood(self, x: Tensor) -> Tensor:\n    return torch.gt(self.energy(x), {threshold})\n"
+    )
+}
+
 /// An additional method for networks whose last layer is known.
 const FEATURES: &str = r#"
 def features(self, x: Tensor) -> Tensor:
@@ -94,6 +103,8 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// - `forward(x)` maps raw values, uint8 or float (N, …), to logits (N, classes);
 /// - `predict(x)` returns class indices int64 (N) and probabilities (N, classes);
 /// - `predict_set(x)` returns prediction sets, bool (N, classes), and probabilities; only with `coverage`;
+/// - `energy(x)` returns the energy of the logits, -logsumexp, float32 (N), and `is_ood(x)` whether it is above the threshold, bool (N);
+///   only with `ood`;
 /// - `features(x)` returns the inputs of the last layer, (N, width); only if the last layer is known;
 /// - `class_names()` returns the attribute `classes`;
 /// - `pixels(x)` converts decoded images, 0 to 255, to raw values; only for models of images, which take any image size.
@@ -127,6 +138,9 @@ pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, pa
     }
     if let Some(conformal) = metadata.conformal {
         module.define(&predict_set(conformal.threshold))?;
+    }
+    if let Some(found) = metadata.ood {
+        module.define(&ood(found.threshold))?;
     }
     if let (Sizing::CenterCrop, Some(range)) = (metadata.input.sizing, metadata.input.value_range) {
         module.define(&pixels(range))?;

@@ -83,6 +83,10 @@ options! {
         /// prediction): `predict`, `serve` and `predict_set` of the exported model return them. A set may be empty
         pub coverage: Option<f64> = option("SHARE").parser(parse::between_0_and_1).heading(EVALUATION),
 
+        /// Flag inputs unlike the training data (out of distribution) by the energy of their logits: `predict`, `serve` and `is_ood`
+        /// of the exported model. The threshold, calibrated on the validation set, flags about this share of inputs like it
+        pub ood: Option<f64> = option("SHARE").parser(parse::between_0_and_1).heading(EVALUATION),
+
         /// Augmentation of training images: `none`, `digits`, `photos`, or transforms separated by commas, such as
         /// `flip,crop=4`; `cresset data preview` shows them
         pub augment: String =

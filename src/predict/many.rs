@@ -9,6 +9,7 @@ use super::{Classifier, Stream};
 use crate::data::atomic;
 use crate::data::unknown::UnknownCounts;
 use crate::error::{Error, Result};
+use crate::export::Metadata;
 
 /// A summary of the predictions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,23 +61,14 @@ impl Classifier {
         out: &mut dyn Write,
         embeddings: Option<&Path>,
     ) -> Result<Summary> {
-        let classes = &self.metadata().classes;
+        let Metadata { classes, conformal, ood, .. } = self.metadata();
+        let writer = PredictionWriter::new(out, form, classes).with_sets(*conformal).with_ood(*ood);
         let mut summary = Summary::default();
         match embeddings {
-            None => {
-                summary = write_predictions(
-                    stream,
-                    PredictionWriter::new(out, form, classes).with_sets(self.metadata().conformal),
-                    None,
-                )?
-            }
+            None => summary = write_predictions(stream, writer, None)?,
             Some(path) => atomic::replace(path, |temporary| {
                 let embeddings = Embeddings::create(temporary)?;
-                summary = write_predictions(
-                    stream,
-                    PredictionWriter::new(out, form, classes).with_sets(self.metadata().conformal),
-                    Some(embeddings),
-                )?;
+                summary = write_predictions(stream, writer, Some(embeddings))?;
                 Ok::<_, Error>(())
             })?,
         }

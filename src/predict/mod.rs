@@ -39,7 +39,7 @@ pub use many::Summary;
 pub use output::{Output, OutputOptions, PredictionWriter};
 pub use sources::Sources;
 use sources::is_read_as_image;
-pub use stream::{Batching, ClassProbabilities, Classified, ClassifiedBatch, Stream};
+pub use stream::{Batching, ClassProbabilities, Classified, ClassifiedBatch, Scored, Stream};
 pub use views::ViewOptions;
 use views::Views;
 
@@ -95,7 +95,7 @@ pub struct Ranked {
 /// use cresset::prelude::*;
 ///
 /// let ranked = Ranked { class: "dog".to_string(), probability: 0.75 };
-/// let prediction = Prediction { input: "photo.jpg".to_string(), predictions: vec![ranked], set: None };
+/// let prediction = Prediction { input: "photo.jpg".to_string(), predictions: vec![ranked], set: None, energy: None, ood: None };
 /// let json = serde_json::to_string(&prediction).unwrap();
 /// assert_eq!(json, r#"{"input":"photo.jpg","predictions":[{"class":"dog","probability":0.75}]}"#);
 /// ```
@@ -108,6 +108,12 @@ pub struct Prediction {
     /// The classes of the prediction set, the most probable one first; none if the model has no prediction sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set: Option<Vec<String>>,
+    /// The energy of the logits, in nats: small for inputs like the training data. None if the model has no threshold for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy: Option<f32>,
+    /// Whether the energy is above the threshold: the input is unlike the training data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ood: Option<bool>,
 }
 
 /// Raw inputs read from a file, with the location of each.
@@ -237,13 +243,14 @@ impl Classifier {
     }
 
     /// Logits (N, classes) of raw inputs (N, …), uint8 or float. With test-time augmentation, the logarithm of the mean
-    /// probabilities.
+    /// probabilities; of a model that detects out-of-distribution inputs, shifted so that its energy is the mean energy of the views.
     ///
     /// The logits have no gradients. On a CPU they are an inference tensor, which cannot be modified in place.
     pub fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
         match &self.views {
             Some(views) => tch::no_grad(|| {
-                views.logits(&inputs.f_to_device(self.device)?, |inputs| self.forward(inputs))
+                let raw = inputs.f_to_device(self.device)?;
+                views.logits(&raw, self.metadata.ood.is_some(), |inputs| self.forward(inputs))
             }),
             None => self.forward(inputs),
         }
@@ -432,17 +439,16 @@ impl Classifier {
     /// The first input whose probabilities are NaN.
     pub fn predict_inputs(&self, inputs: &Inputs, top_k: usize) -> Result<Vec<Prediction>> {
         catch_panics(|| {
-            let probabilities = self.probabilities(&inputs.values)?;
-            let rows = probabilities.chunks_exact(self.metadata.classes.len());
-            let prediction = |(location, row): (&Location, &[f64])| {
-                if row.iter().any(|probability| !probability.is_finite()) {
-                    return Err(Error::data(location.clone(), NON_FINITE));
-                }
-                let predictions = ranked(row, top_k.clamp(1, row.len()), &self.metadata.classes);
-                let set = self.metadata.conformal.map(|conformal| self.names(&conformal.set(row)));
-                Ok(Prediction { input: location.name(), predictions, set })
+            let prediction = |(location, scored): (&Location, std::result::Result<Scored, String>)| {
+                let Scored { probabilities, energy } =
+                    scored.map_err(|problem| Error::data(location.clone(), problem))?;
+                let predictions =
+                    ranked(&probabilities, top_k.clamp(1, probabilities.len()), &self.metadata.classes);
+                let set = self.metadata.conformal.map(|conformal| self.names(&conformal.set(&probabilities)));
+                let ood = self.metadata.ood.zip(energy).map(|(ood, energy)| ood.is_ood(energy));
+                Ok(Prediction { input: location.name(), predictions, set, energy, ood })
             };
-            inputs.locations.iter().zip(rows).map(prediction).collect()
+            inputs.locations.iter().zip(self.classify_batch(&inputs.values)?).map(prediction).collect()
         })
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{Classified, Ranked, ranked};
 use crate::data::terminal;
 use crate::evaluate::conformal::Conformal;
+use crate::evaluate::ood::OodThreshold;
 
 /// Between the classes of a prediction set in a CSV cell.
 const SET_SEPARATOR: &str = "|";
@@ -21,7 +22,8 @@ choices! {
     /// assert_eq!("jsonl".parse(), Ok(Output::Jsonl));
     /// ```
     pub enum Output {
-        /// a header and one row per input: input, class, probability, class_2, probability_2, …, p_CLASS, …, set (only with --coverage in training), error
+        /// a header and one row per input: input, class, probability, class_2, probability_2, …, p_CLASS, …, set (only with --coverage in training),
+        /// energy, ood (only with --ood in training), error
         Csv = "csv",
         /// one JSON object per line: {"input": …, "predictions": [{"class": …, "probability": …}, …]} or {"input": …, "error":
         /// …}; "unknown" holds the categories that the model was not trained on, by column
@@ -64,7 +66,8 @@ pub struct OutputOptions {
 /// let mut text = Vec::new();
 /// let mut writer = PredictionWriter::new(&mut text, form, &classes);
 /// writer.write(&[Classified {
-///     input: "photo.jpg".to_string(), probabilities: Ok(vec![0.2, 0.8]), notes: Notes::default(),
+///     input: "photo.jpg".to_string(), probabilities: Ok(vec![0.2, 0.8]), energy: None,
+///     notes: Notes::default(),
 /// }])?;
 /// writer.finish()?;
 /// assert_eq!(text, b"dog\n");
@@ -75,6 +78,7 @@ pub struct PredictionWriter<'a, W: Write> {
     form: OutputOptions,
     classes: &'a [String],
     conformal: Option<Conformal>,
+    ood: Option<OodThreshold>,
     has_begun: bool,
 }
 
@@ -87,6 +91,11 @@ struct Line<'a> {
     /// The classes of the prediction set.
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    energy: Option<f32>,
+    /// Whether the input is unlike the training data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ood: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     probabilities: Option<Map<String, Value>>,
     /// Unknown categories by column.
@@ -101,12 +110,23 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
     pub fn new(out: W, form: OutputOptions, classes: &'a [String]) -> Self {
         let top_k = form.top_k.clamp(1, classes.len());
         let form = OutputOptions { top_k, ..form };
-        PredictionWriter { out, form, classes, conformal: None, has_begun: false }
+        PredictionWriter { out, form, classes, conformal: None, ood: None, has_begun: false }
     }
 
     /// Adds the prediction sets of a model that has them. JSON lines and CSV show them.
     pub fn with_sets(self, conformal: Option<Conformal>) -> Self {
         PredictionWriter { conformal, ..self }
+    }
+
+    /// Adds the energy of a model that detects out-of-distribution inputs. JSON lines and CSV show it.
+    pub fn with_ood(self, ood: Option<OodThreshold>) -> Self {
+        PredictionWriter { ood, ..self }
+    }
+
+    /// The energy, and whether it is above the threshold.
+    fn energy(&self, row: &Classified) -> Option<(f32, bool)> {
+        let (ood, energy) = self.ood.zip(row.energy)?;
+        Some((energy, ood.is_ood(energy)))
     }
 
     /// The names of the classes in the prediction set.
@@ -163,6 +183,10 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
                     if let Some(set) = self.set(probabilities) {
                         writer.write_field(&*self.cell(&set.join(SET_SEPARATOR)))?;
                     }
+                    if let Some((energy, is_ood)) = self.energy(row) {
+                        writer.write_field(format!("{energy:.6}"))?;
+                        writer.write_field(is_ood.to_string())?;
+                    }
                     writer.write_field("")?;
                 }
                 Err(problem) => {
@@ -193,12 +217,14 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
             header.extend(self.classes.iter().map(|class| format!("p_{}", terminal::line(class))));
         }
         header.extend(self.conformal.map(|_| "set".to_string()));
+        header.extend(self.ood.into_iter().flat_map(|_| ["energy", "ood"].map(String::from)));
         header.push("error".to_string());
         header
     }
 
     fn json(&self, row: &Classified, text: &mut Vec<u8>) -> io::Result<()> {
         let probabilities = row.probabilities.as_ref().ok();
+        let (energy, ood) = self.energy(row).unzip();
         let all = |probabilities: &Vec<f64>| {
             self.classes.iter().cloned().zip(probabilities.iter().map(|p| Value::from(*p))).collect()
         };
@@ -207,6 +233,8 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
             predictions: probabilities
                 .map(|probabilities| ranked(probabilities, self.form.top_k, self.classes)),
             set: probabilities.and_then(|probabilities| self.set(probabilities)),
+            energy,
+            ood,
             probabilities: probabilities.filter(|_| self.form.probabilities).map(all),
             unknown: row
                 .notes
@@ -242,10 +270,16 @@ mod tests {
         let unknown = vec![UnknownCategory { column: "c".into(), text: "new".into() }];
         let notes = Notes { unknown, ..Notes::default() };
         let rows = [
-            Classified { input: "a,b.csv:1".into(), probabilities: Ok(vec![0.25, 0.75]), notes },
+            Classified {
+                input: "a,b.csv:1".into(),
+                probabilities: Ok(vec![0.25, 0.75]),
+                energy: Some(-2.5),
+                notes,
+            },
             Classified {
                 input: "b.png".into(),
                 probabilities: Err("it is \"bad\"".into()),
+                energy: None,
                 notes: Notes::default(),
             },
         ];
@@ -271,12 +305,42 @@ mod tests {
     }
 
     #[test]
+    fn energies_come_before_the_error_and_only_of_models_that_have_them() {
+        let classes = ["x".to_string()];
+        let row = |energy: Option<f32>| Classified {
+            input: "a.png".into(),
+            probabilities: if energy.is_some() { Ok(vec![1.]) } else { Err("unreadable".into()) },
+            energy,
+            notes: Notes::default(),
+        };
+        let ood = |threshold| Some(OodThreshold { share: 0.05, threshold });
+        let text = |output, ood| {
+            let mut bytes = Vec::new();
+            let form = OutputOptions { output, top_k: 1, probabilities: false, escape_formulas: false };
+            let mut writer = PredictionWriter::new(&mut bytes, form, &classes).with_ood(ood);
+            writer.write(&[row(Some(-2.5)), row(None)]).unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
+        let csv = text(Output::Csv, ood(Some(-3.)));
+        let (header, rows) = csv.split_once('\n').unwrap();
+        assert_eq!(header, "input,class,probability,energy,ood,error");
+        assert_eq!(rows, "a.png,x,1.000000,-2.500000,true,\na.png,,,,,unreadable\n");
+        assert!(text(Output::Csv, ood(None)).contains("-2.500000,false,\n"));
+        assert!(!text(Output::Csv, None).contains("energy"));
+        let json = text(Output::Jsonl, ood(Some(-2.)));
+        assert!(json.contains(r#""energy":-2.5,"ood":false}"#), "{json}");
+        assert!(json.ends_with("{\"input\":\"a.png\",\"error\":\"unreadable\"}\n"), "{json}");
+        assert!(!text(Output::Jsonl, None).contains("energy"));
+    }
+
+    #[test]
     fn cells_hold_no_control_characters_and_no_formulas_if_these_are_escaped() {
         let classes = ["=1+1", "a\n\u{1b}[2J"].map(String::from);
         let text = |output, escape_formulas, probabilities: [f64; 2]| {
             let row = Classified {
                 input: "-x.png".into(),
                 probabilities: Ok(probabilities.to_vec()),
+                energy: None,
                 notes: Notes::default(),
             };
             let mut bytes = Vec::new();

@@ -9,6 +9,7 @@ use super::sources::Sources;
 use super::{Classifier, Input, InputSpec, Notes};
 use crate::data::parallel::OrderedMap;
 use crate::error::{Error, Result, catch_panics};
+use crate::evaluate::ood::energies;
 
 /// How inputs are read and batched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,15 @@ pub struct Batching {
 /// ```
 pub type ClassProbabilities = std::result::Result<Vec<f64>, String>;
 
+/// The results of the model for an input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// The probability of each class.
+    pub probabilities: Vec<f64>,
+    /// The energy of the logits, in nats; `None` if the model does not detect out-of-distribution inputs.
+    pub energy: Option<f32>,
+}
+
 /// A classified input.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classified {
@@ -38,6 +48,8 @@ pub struct Classified {
     pub input: String,
     /// The probability of each class, or the error.
     pub probabilities: ClassProbabilities,
+    /// The energy of the logits, in nats; `None` for an error, and if the model does not detect out-of-distribution inputs.
+    pub energy: Option<f32>,
     /// Warnings.
     pub notes: Notes,
 }
@@ -107,13 +119,7 @@ impl Classifier {
         Ok(Stream { classifier: self, batching, read, waiting: VecDeque::new(), remarks: 0 })
     }
 
-    /// The probabilities for raw inputs (N, …), flattened from (N, classes).
-    pub(super) fn probabilities(&self, inputs: &Tensor) -> Result<Vec<f64>> {
-        let probabilities = self.logits(inputs)?.softmax(-1, Kind::Double).to_device(Device::Cpu);
-        Ok(Vec::try_from(probabilities.contiguous().view(-1))?)
-    }
-
-    /// Classifies the raw inputs in `rows`: the probability of each class, or the error of the input.
+    /// Classifies the raw inputs in `rows`: the probability of each class and the energy, or the error of the input.
     ///
     /// ```
     /// use cresset::prelude::*;
@@ -123,26 +129,35 @@ impl Classifier {
     /// let options = Config { epochs: 3, ..Config::default() };
     /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
     /// let classifier = fitted.classifier()?;
-    /// let probabilities = classifier.classify(&[&[5.1, 3.5, 1.4, 0.2]])?.remove(0).unwrap();
-    /// assert!((probabilities.iter().sum::<f64>() - 1.).abs() < 1e-6);
+    /// let scored = classifier.classify(&[&[5.1, 3.5, 1.4, 0.2]])?.remove(0).unwrap();
+    /// assert!((scored.probabilities.iter().sum::<f64>() - 1.).abs() < 1e-6);
     /// # Ok::<(), cresset::error::Error>(())
     /// ```
     ///
     /// # Errors
     /// Rows of the wrong width, and a model that fails.
-    pub fn classify(&self, rows: &[&[f32]]) -> Result<Vec<ClassProbabilities>> {
+    pub fn classify(&self, rows: &[&[f32]]) -> Result<Vec<std::result::Result<Scored, String>>> {
         let size = [rows.len() as i64, self.metadata.input.shape.features()];
         catch_panics(|| self.classify_batch(&Tensor::from_slice(&rows.concat()).f_view(size)?))
     }
 
     /// Classifies raw inputs (N, …).
-    fn classify_batch(&self, raw: &Tensor) -> Result<Vec<ClassProbabilities>> {
-        let probabilities = if raw.size()[0] == 0 { Vec::new() } else { self.probabilities(raw)? };
-        let of_row = |row: &[f64]| match row.iter().all(|probability| probability.is_finite()) {
-            true => Ok(row.to_vec()),
-            false => Err(super::NON_FINITE.to_string()),
+    pub(super) fn classify_batch(&self, raw: &Tensor) -> Result<Vec<std::result::Result<Scored, String>>> {
+        if raw.size()[0] == 0 {
+            return Ok(Vec::new());
+        }
+        let logits = self.logits(raw)?;
+        let probabilities = logits.softmax(-1, Kind::Double).to_device(Device::Cpu);
+        let probabilities: Vec<f64> = Vec::try_from(probabilities.contiguous().view(-1))?;
+        let energies = self.metadata.ood.map(|_| energies(&logits.to_device(Device::Cpu)));
+        let of_row = |(row, probabilities): (usize, &[f64])| {
+            if probabilities.iter().any(|probability| !probability.is_finite()) {
+                return Err(super::NON_FINITE.to_string());
+            }
+            let energy = energies.as_ref().map(|energies| energies[row]);
+            Ok(Scored { probabilities: probabilities.to_vec(), energy })
         };
-        Ok(probabilities.chunks_exact(self.metadata.classes.len()).map(of_row).collect())
+        Ok(probabilities.chunks_exact(self.metadata.classes.len()).enumerate().map(of_row).collect())
     }
 
     /// Fails if the model cannot compute features.
@@ -210,9 +225,11 @@ impl Stream<'_> {
         let is_finite: Vec<bool> = results.iter().map(|result| result.is_ok()).collect();
         let mut results = results.into_iter();
         let of_input = |input: Input| {
-            let probabilities =
+            let scored =
                 input.values.and_then(|_| results.next().expect("the model returns a row for each input"));
-            Classified { input: input.name, probabilities, notes: input.notes }
+            let energy = scored.as_ref().ok().and_then(|scored| scored.energy);
+            let probabilities = scored.map(|scored| scored.probabilities);
+            Classified { input: input.name, probabilities, energy, notes: input.notes }
         };
         let rows = inputs.into_iter().map(of_input).collect();
         let features = (self.batching.features && !is_finite.is_empty()).then(|| {

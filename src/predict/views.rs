@@ -61,23 +61,40 @@ impl Views {
 
     /// The logarithm of the mean probabilities (N, classes) of raw images (N, …) and their views. Each view applies the same
     /// augmentation to all images, so the result of an image does not depend on the rest of the batch.
-    pub fn logits(&self, raw: &Tensor, logits: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    ///
+    /// With `keep_energy`, the result of an image is shifted by a constant, which leaves the probabilities the same and makes its
+    /// energy the mean energy of the views. Without, all energies are 0.
+    pub fn logits(
+        &self,
+        raw: &Tensor,
+        keep_energy: bool,
+        logits: impl Fn(&Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
         let rows = raw.size()[0];
         let sizes: Vec<i64> = std::iter::once(rows).chain(self.shape.0.iter().copied()).collect();
         let images = raw.reshape(sizes.as_slice());
-        let mut all = vec![logits(raw)?.log_softmax(-1, Kind::Float)];
+        let first = logits(raw)?;
+        let mut all = vec![first.log_softmax(-1, Kind::Float)];
+        let mut sums = vec![first.logsumexp([-1], true)];
         for view in 0..u64::from(self.count) {
             let mut generators: Vec<_> = (0..rows).map(|_| stream(0, Purpose::Augment, view)).collect();
             let changed = self.augmentation.apply_raw(&images, self.range, &mut generators);
-            all.push(logits(&changed)?.log_softmax(-1, Kind::Float));
+            let found = logits(&changed)?;
+            all.push(found.log_softmax(-1, Kind::Float));
+            sums.push(found.logsumexp([-1], true));
         }
-        Ok(Tensor::stack(&all, 0).logsumexp([0], false) - (all.len() as f64).ln())
+        let mean = Tensor::stack(&all, 0).logsumexp([0], false) - (all.len() as f64).ln();
+        Ok(match keep_energy {
+            true => mean + Tensor::stack(&sums, 0).mean_dim(0, false, Kind::Float),
+            false => mean,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::ood::energies;
     use tch::Device;
 
     fn views(tta: &str, views: u32) -> Result<Option<Views>> {
@@ -96,17 +113,31 @@ mod tests {
         let raw = Tensor::from_slice(&[0f32, 0., 2., 0., 0., 0.]).view([1, 6]);
         // A horizontal flip with probability 1.
         let views = views("flip=1", 1).unwrap().unwrap();
-        let found = views.logits(&raw, by_first_column).unwrap().exp().double_value(&[0, 0]);
+        let found = views.logits(&raw, false, by_first_column).unwrap().exp().double_value(&[0, 0]);
         let expected = (0.5 + 1. / (1. + (-2f64).exp())) / 2.;
         assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    }
+
+    #[test]
+    fn the_energy_is_the_mean_over_the_views_and_the_probabilities_stay() {
+        let raw = Tensor::from_slice(&[0f32, 0., 2., 0., 0., 0.]).view([1, 6]);
+        let views = views("flip=1", 1).unwrap().unwrap();
+        let logits = |keep| views.logits(&raw, keep, by_first_column).unwrap();
+        let energy = energies(&logits(true))[0];
+        // The logits (0, 0) of the image and (2, 0) of its flip.
+        let expected = -(2f32.ln() + (2f32.exp() + 1.).ln()) / 2.;
+        assert!((energy - expected).abs() < 1e-6, "{energy} {expected}");
+        assert!(energies(&logits(false))[0].abs() < 1e-6);
+        let probabilities = |keep| logits(keep).softmax(-1, Kind::Float);
+        assert!(probabilities(true).allclose(&probabilities(false), 1e-6, 1e-6, false));
     }
 
     #[test]
     fn the_result_of_an_image_does_not_depend_on_the_batch() {
         let raw = Tensor::rand([5, 6], (Kind::Float, Device::Cpu)) * 16.;
         let views = views("affine=20:0.2,noise=0.1", 3).unwrap().unwrap();
-        let all = views.logits(&raw, by_first_column).unwrap();
-        let third = views.logits(&raw.narrow(0, 2, 1), by_first_column).unwrap();
+        let all = views.logits(&raw, true, by_first_column).unwrap();
+        let third = views.logits(&raw.narrow(0, 2, 1), true, by_first_column).unwrap();
         assert_eq!(all.get(2), third.get(0));
     }
 

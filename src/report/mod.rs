@@ -91,7 +91,8 @@ impl Report {
                 parameters: classifier.parameters()?,
                 epochs: MetricsLog::read(&run.metrics())?,
                 figures: evaluate::ClassificationReport::new(&evaluation, &metadata.classes)
-                    .with_sets(metadata.conformal.as_ref(), &evaluation),
+                    .with_sets(metadata.conformal.as_ref(), &evaluation)
+                    .with_ood(metadata.ood.as_ref(), &evaluation),
                 confident_errors: confident_errors::most_confident_errors(
                     &classifier,
                     &examples,

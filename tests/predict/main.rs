@@ -3,6 +3,7 @@
 mod embed;
 mod explain;
 mod feedback;
+mod ood;
 mod predict;
 mod predict_many;
 mod sets;

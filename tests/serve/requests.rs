@@ -58,13 +58,18 @@ fn assert_same(results: &Value, predicted: &[Value]) {
         }
         assert_eq!(ours[0]["class"], theirs[0]["class"]);
         assert_eq!(result["set"], predicted["set"]);
+        assert_eq!(result["ood"], predicted["ood"]);
+        if let Some(energy) = predicted["energy"].as_f64() {
+            assert!((result["energy"].as_f64().unwrap() - energy).abs() < 1e-4, "{result} {predicted}");
+        }
     }
 }
 
 #[test]
 fn images_rows_and_tables_get_the_predictions_of_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
-    let run = digits_run(folder.path(), &["--model", "cnn", "--epochs", "2", "--coverage", "0.9"]);
+    let run =
+        digits_run(folder.path(), &["--model", "cnn", "--epochs", "2", "--coverage", "0.9", "--ood", "0.1"]);
     let server = Server::start(&run, &[]);
     let mut connection = server.connect();
 
@@ -73,6 +78,7 @@ fn images_rows_and_tables_get_the_predictions_of_the_command_line() {
     let answer = connection.post("/v1/predict", &json!({ "inputs": digits(70) })).granted();
     assert_same(&answer["results"], &expected);
     assert!(answer["results"][0]["set"].is_array());
+    assert!(answer["results"][0]["energy"].is_number() && answer["results"][0]["ood"].is_boolean());
     let sha256 = cresset::data::sha256(&std::fs::read(run.join("model.pt")).unwrap());
     assert_eq!(answer["model_sha256"], sha256);
     let csv = [("Content-Type", "text/csv; charset=utf-8")];

@@ -83,7 +83,9 @@ impl Eval {
             groups: groups.transpose()?,
             ..ClassificationReport::new(&found, classes)
         };
-        let report = report.with_sets(classifier.metadata().conformal.as_ref(), &found);
+        let metadata = classifier.metadata();
+        let report =
+            report.with_sets(metadata.conformal.as_ref(), &found).with_ood(metadata.ood.as_ref(), &found);
         for (path, bytes) in [(&self.json, report.to_json().into_bytes()), (&self.csv, report.to_csv())] {
             if let Some(path) = path {
                 atomic::write(path, &bytes)?;

@@ -135,6 +135,17 @@ fn schemas(metadata: &Metadata) -> Value {
             "description": format!("Contains the true class with the probability {}", conformal.coverage),
         });
     }
+    if let Some(ood) = metadata.ood {
+        let threshold = ood.threshold.map_or("none".to_string(), |threshold| threshold.to_string());
+        result["properties"]["energy"] = json!({
+            "type": "number",
+            "description": format!("-logsumexp of the logits; threshold: {threshold}"),
+        });
+        result["properties"]["ood"] = json!({
+            "type": "boolean",
+            "description": format!("Unlike the training data; flags about {} of inputs like it", ood.share),
+        });
+    }
     let answer = object(&[("class", reference("Class")), ("probability", probability)]);
     let mut correction =
         object(&[("answer", answer), ("correction", reference("Class")), ("model_sha256", sha256.clone())]);

@@ -16,15 +16,18 @@ use cresset::error::{Error, Result, catch_panics};
 use cresset::export::{Metadata, VERIFICATION};
 use cresset::options::device::Threads;
 use cresset::predict::explain::{Explainer, Subject};
-use cresset::predict::{ClassProbabilities, Classifier, InputSpec};
+use cresset::predict::{Classifier, InputSpec, Scored};
 
 /// A request to the model.
 pub(super) enum Job {
-    /// Class probabilities of rows.
-    Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<JobResult<Vec<ClassProbabilities>>> },
+    /// Class probabilities and energies of rows.
+    Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<JobResult<Vec<Scores>>> },
     /// Attribution of a row to a class, by default the predicted one.
     Explain { row: Vec<f32>, class: Option<usize>, answer: oneshot::Sender<JobResult<Explanation>> },
 }
+
+/// The results of the model for a row, or the error of the row.
+pub(super) type Scores = std::result::Result<Scored, String>;
 
 /// The result of a job, or the error of the model.
 pub(super) type JobResult<T> = std::result::Result<T, String>;
@@ -162,7 +165,7 @@ fn classify(
     most: usize,
     rows: &[Vec<f32>],
     metrics: &Metrics,
-) -> Result<Vec<ClassProbabilities>> {
+) -> Result<Vec<Scores>> {
     let mut found = Vec::with_capacity(rows.len());
     for batch in rows.chunks(most) {
         let batch: Vec<&[f32]> = batch.iter().map(Vec::as_slice).collect();
@@ -174,8 +177,8 @@ fn classify(
 
 /// Sends each request its rows.
 fn send_results(
-    found: JobResult<Vec<ClassProbabilities>>,
-    waiting: Vec<(usize, oneshot::Sender<JobResult<Vec<ClassProbabilities>>>)>,
+    found: JobResult<Vec<Scores>>,
+    waiting: Vec<(usize, oneshot::Sender<JobResult<Vec<Scores>>>)>,
 ) {
     match found {
         Ok(found) => {

@@ -178,7 +178,10 @@ impl PartEvaluation {
         };
         let groups = groups.map(of_groups).transpose()?;
         let report = ClassificationReport { groups, ..ClassificationReport::new(&evaluation, classes) };
-        let report = report.with_sets(classifier.metadata().conformal.as_ref(), &evaluation);
+        let metadata = classifier.metadata();
+        let report = report
+            .with_sets(metadata.conformal.as_ref(), &evaluation)
+            .with_ood(metadata.ood.as_ref(), &evaluation);
         let intervals = intervals(&evaluation);
         Ok(PartEvaluation { name, report, unreadable: feed.rows() - kept.len(), intervals, evaluation })
     }

@@ -44,6 +44,22 @@ fn python_gets_prediction_sets() {
 
 #[test]
 #[ignore = "needs Python torch: make test-python"]
+fn python_gets_energies() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    support::train_once(&out, &["--epochs", "2", "--ood", "0.1"]);
+    let model = out.join("model.pt");
+    let ood = cresset::predict::metadata(&model).unwrap().ood.unwrap();
+    let script = "import sys, torch\nmodel = torch.jit.load(sys.argv[1])\nx = torch.rand(9, 64) * 16\n\
+                  energy, is_ood = model.energy(x), model.is_ood(x)\n\
+                  print(energy.dtype, torch.allclose(energy, -torch.logsumexp(model(x), -1)), is_ood.dtype, \
+                  torch.equal(is_ood, energy > float(sys.argv[2])))";
+    let printed = python(&["-c", script, text(&model), &ood.threshold.unwrap().to_string()]);
+    assert_eq!(printed.trim(), "torch.float32 True torch.bool True");
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
 fn python_runs_an_int8_model() {
     let folder = tempfile::tempdir().unwrap();
     for model in ["cnn", "lstm"] {

@@ -117,10 +117,10 @@ async function classify(source, results) {
     const answer = await api.classify(input);
     if (number < shown) return;
     shown = number;
-    const [{ predictions, set }] = answer.results;
+    const [{ predictions, set, ood }] = answer.results;
     current = { input, answer: predictions[0], sha256: answer.model_sha256 };
     results.problem(null);
-    results.show(predictions, set);
+    results.show(predictions, set, ood);
     await explain(source, number, input, predictions[0].class);
   } catch (error) {
     if (number >= shown) results.problem(error.message);

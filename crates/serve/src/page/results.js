@@ -41,11 +41,12 @@ class Results {
       probability === null ? name : `${name}, ${percent(probability)}. Press if this is the correct class.`);
   }
 
-  // `set` is the prediction set of a model that has them.
-  show(predictions, set) {
+  // `set` is the prediction set of a model that has them; `ood` is true if the input is out of distribution.
+  show(predictions, set, ood) {
     const [best] = predictions;
     const unsure = set?.length === 0 ? "; no class is certain enough" : `; the set is ${set?.join(", ")}`;
-    byId("verdict").textContent = `${best.class}, ${percent(best.probability)}${set ? unsure : ""}`;
+    const notes = `${set ? unsure : ""}${ood ? "; unlike the training data" : ""}`;
+    byId("verdict").textContent = `${best.class}, ${percent(best.probability)}${notes}`;
     for (const { class: name, probability } of predictions) this.set(name, this.buttons.get(name), probability);
   }
 

@@ -12,7 +12,7 @@ use super::{App, request, state};
 use crate::problem::Problem;
 use crate::worker::Job;
 use crate::{inputs, reply};
-use cresset::predict::{Ranked, ranked};
+use cresset::predict::{Ranked, Scored, ranked};
 
 #[derive(Serialize)]
 struct Reply<'a> {
@@ -28,6 +28,12 @@ struct Classes {
     /// The classes of the prediction set, if the model has prediction sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<Vec<String>>,
+    /// The energy, if the model detects out-of-distribution inputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    energy: Option<f32>,
+    /// Whether the input is unlike the training data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ood: Option<bool>,
     /// Unknown categories by column.
     #[serde(skip_serializing_if = "Map::is_empty")]
     unknown: Map<String, Value>,
@@ -48,13 +54,14 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let (mut results, mut faults) = (Vec::with_capacity(found.len()), Vec::new());
     for ((number, found), unknown) in (1..).zip(found).zip(unknown) {
         match found {
-            Ok(found) => {
+            Ok(Scored { probabilities, energy }) => {
                 let unknown = unknown.into_iter().map(|unknown| (unknown.column, unknown.text.into()));
-                let predictions = ranked(&found, top_k, classes);
+                let predictions = ranked(&probabilities, top_k, classes);
                 let set = served.metadata.conformal.map(|conformal| {
-                    conformal.set(&found).into_iter().map(|class| classes[class].clone()).collect()
+                    conformal.set(&probabilities).into_iter().map(|class| classes[class].clone()).collect()
                 });
-                results.push(Classes { predictions, set, unknown: unknown.collect() });
+                let ood = served.metadata.ood.zip(energy).map(|(ood, energy)| ood.is_ood(energy));
+                results.push(Classes { predictions, set, energy, ood, unknown: unknown.collect() });
             }
             Err(problem) => {
                 faults.push((if is_alone { String::new() } else { format!("row {number}") }, problem))

@@ -15,7 +15,7 @@ pub fn section(card: &Card) -> String {
     let columns: Vec<_> = std::iter::once("metric".to_string()).chain(heads).collect();
     let rows: Vec<_> = std::iter::once(count(card))
         .chain(card.measured[0].metrics().map(|(metric, ..)| row(card, metric)))
-        .chain(sets(card))
+        .chain(further(card))
         .collect();
     let parts: Vec<_> = card.measured.iter().map(|measured| baseline(card, measured)).collect();
     let scores = |measured: &PartEvaluation| measured.report.rows as usize * measured.report.classes.len();
@@ -42,8 +42,8 @@ fn count(card: &Card) -> Vec<String> {
     std::iter::once("examples".to_string()).chain(cells).collect()
 }
 
-/// The figures of prediction sets, which have no interval.
-fn sets(card: &Card) -> impl Iterator<Item = Vec<String>> {
+/// The figures of prediction sets and of out-of-distribution detection, which have no interval.
+fn further(card: &Card) -> impl Iterator<Item = Vec<String>> {
     let is_metric = |name: &str| METRICS.iter().any(|metric| metric.name == name);
     let names = card.measured[0].report.metrics.iter().map(|figure| &figure.name);
     names.filter(move |name| !is_metric(name)).map(|name| {
