@@ -387,14 +387,12 @@ fn train(
     stop: &dyn Fn() -> bool,
 ) -> Result<(Ending, Option<head_only::Fit>)> {
     let options = &config.training;
-    if !training.has_begun() {
+    if options.head_only && !training.has_begun() {
         training.save_last(&prepared.network)?;
-        if options.head_only {
-            match head_only::fit(config, folder, prepared, training, callback, stop)? {
-                None => return Ok((Ending::Paused, None)),
-                Some(fit) if !options.finetune => return Ok((Ending::Complete, Some(fit))),
-                Some(_) => {}
-            }
+        match head_only::fit(config, folder, prepared, training, callback, stop)? {
+            None => return Ok((Ending::Paused, None)),
+            Some(fit) if !options.finetune => return Ok((Ending::Complete, Some(fit))),
+            Some(_) => {}
         }
     }
     let Prepared { network, train, validation, share, dataset, split, .. } = prepared;
@@ -402,6 +400,10 @@ fn train(
         true => Some(MetricsLog::open(&folder.metrics(), training.position().epoch - 1)?),
         false => None,
     };
+    // After the log is open: a run with a checkpoint has a metrics.csv.
+    if !training.has_begun() {
+        training.save_last(network)?;
+    }
     let spent = log.as_ref().map_or(0., MetricsLog::spent);
     let name = |place: usize| dataset.names.name(split.train[place] as usize);
     let validation = share.as_ref().unwrap_or(validation);

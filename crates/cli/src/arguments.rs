@@ -154,7 +154,8 @@ mod tests {
             | "finetune"
             | "accept_contradictions" => "true",
             "device" => "cpu",
-            "validation" | "max_bad_share" | "mask_categories" | "average_decay" | "average_start" => "0.375",
+            "validation" | "max_bad_share" | "mask_categories" | "average_decay" | "average_start"
+            | "center_crop" | "coverage" | "ood" => "0.375",
             _ if spec.is_number => "3",
             _ => "some-text",
         }
