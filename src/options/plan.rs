@@ -5,7 +5,15 @@ use crate::train::{Identity, Plan};
 
 /// Options that earlier versions did not have, with the value that means the same as their absence, so that runs of these versions
 /// can be resumed.
-const AS_BEFORE: [(&str, &str); 2] = [("mask_categories", "0.0"), ("monitor", "loss")];
+const AS_BEFORE: [(&str, &str); 7] = [
+    ("mask_categories", "0.0"),
+    ("monitor", "loss"),
+    ("head_only", "false"),
+    ("head", "linear"),
+    ("head_options", ""),
+    ("head_views", "0"),
+    ("finetune", "false"),
+];
 
 impl Config {
     /// The training plan of these options.

@@ -84,7 +84,7 @@ fn a_preview_is_a_sheet_of_every_augmentation_and_the_same_for_the_same_seed() {
     };
     let (all, said) = sheet("all.png", &[]);
     assert!(said.contains("  4  affine ") && said.contains("digits "), "{said}");
-    assert_eq!(all.dimensions(), (9 * 68 + 4, 14 * 68 + 4));
+    assert_eq!(all.dimensions(), (9 * 68 + 4, 18 * 68 + 4));
     let (one, _) = sheet("one.png", &["--augment", "affine,noise", "--rows", "3"]);
     assert_eq!(one.dimensions(), (9 * 68 + 4, 3 * 68 + 4));
     assert_eq!(one, sheet("same.png", &["--augment", "affine,noise", "--rows", "3"]).0);
