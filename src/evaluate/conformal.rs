@@ -67,6 +67,11 @@ impl Conformal {
         classes
     }
 
+    /// The names of the classes in the set of an example, the most probable first.
+    pub fn named_set(&self, probabilities: &[f64], classes: &[String]) -> Vec<String> {
+        self.set(probabilities).into_iter().map(|index| classes[index].clone()).collect()
+    }
+
     /// The share of the examples whose set contains the true class, the mean size of the sets, and the share of empty sets.
     pub fn measure(&self, scores: &Scores) -> [MetricValue; 3] {
         let sizes = scores.probabilities(1.).ge(self.threshold).sum_dim_intlist(-1, false, Kind::Double);

@@ -413,10 +413,6 @@ impl Classifier {
         self.predict_inputs(&self.read_inputs(path.as_ref())?, self.metadata.classes.len())
     }
 
-    fn names(&self, classes: &[usize]) -> Vec<String> {
-        classes.iter().map(|class| self.metadata.classes[*class].clone()).collect()
-    }
-
     /// The `top_k` most probable classes of each input.
     ///
     /// ```
@@ -444,7 +440,10 @@ impl Classifier {
                     scored.map_err(|problem| Error::data(location.clone(), problem))?;
                 let predictions =
                     ranked(&probabilities, top_k.clamp(1, probabilities.len()), &self.metadata.classes);
-                let set = self.metadata.conformal.map(|conformal| self.names(&conformal.set(&probabilities)));
+                let set = self
+                    .metadata
+                    .conformal
+                    .map(|conformal| conformal.named_set(&probabilities, &self.metadata.classes));
                 let ood = self.metadata.ood.zip(energy).map(|(ood, energy)| ood.is_ood(energy));
                 Ok(Prediction { input: location.name(), predictions, set, energy, ood })
             };

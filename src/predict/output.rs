@@ -90,7 +90,7 @@ struct Line<'a> {
     predictions: Option<Vec<Ranked>>,
     /// The classes of the prediction set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    set: Option<Vec<&'a str>>,
+    set: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     energy: Option<f32>,
     /// Whether the input is unlike the training data.
@@ -130,14 +130,8 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
     }
 
     /// The names of the classes in the prediction set.
-    fn set(&self, probabilities: &[f64]) -> Option<Vec<&'a str>> {
-        Some(
-            self.conformal?
-                .set(probabilities)
-                .into_iter()
-                .map(|index| self.classes[index].as_str())
-                .collect(),
-        )
+    fn set(&self, probabilities: &[f64]) -> Option<Vec<String>> {
+        Some(self.conformal?.named_set(probabilities, self.classes))
     }
 
     /// How predictions are written.

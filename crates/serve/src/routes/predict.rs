@@ -57,9 +57,8 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
             Ok(Scored { probabilities, energy }) => {
                 let unknown = unknown.into_iter().map(|unknown| (unknown.column, unknown.text.into()));
                 let predictions = ranked(&probabilities, top_k, classes);
-                let set = served.metadata.conformal.map(|conformal| {
-                    conformal.set(&probabilities).into_iter().map(|class| classes[class].clone()).collect()
-                });
+                let set =
+                    served.metadata.conformal.map(|conformal| conformal.named_set(&probabilities, classes));
                 let ood = served.metadata.ood.zip(energy).map(|(ood, energy)| ood.is_ood(energy));
                 results.push(Classes { predictions, set, energy, ood, unknown: unknown.collect() });
             }
