@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::data::image::Interpolation;
+use crate::data::image::{CENTER_CROPS, Interpolation};
 use crate::data::terminal;
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::model::ARCHITECTURES;
@@ -80,7 +80,9 @@ impl PretrainedConfig {
             input_size,
             normalization,
             interpolation: entry("interpolation").and_then(Value::as_str).and_then(|name| name.parse().ok()),
-            center_crop: entry("crop_pct").and_then(Value::as_f64).filter(|share| (0.1..=1.).contains(share)),
+            center_crop: entry("crop_pct")
+                .and_then(Value::as_f64)
+                .filter(|share| CENTER_CROPS.contains(share)),
             classes: entry("num_classes").and_then(Value::as_i64),
         })
     }

@@ -7,7 +7,7 @@ use cresset_options::{Choice, Text, choices, option, options, parse};
 
 use super::FORMATS;
 use crate::column_choice::ColumnChoice;
-use crate::image::{Decoding, Interpolation};
+use crate::image::{CENTER_CROPS, Decoding, Interpolation};
 use crate::room::MemoryBudget;
 
 /// The heading of these options in the help.
@@ -78,7 +78,7 @@ impl DataOptions {
 /// Parses the relative side of a center crop.
 fn center_crop(text: &str) -> Result<f64, String> {
     let problem = || "expected a number from 0.1 to 1".to_string();
-    text.parse().ok().filter(|share| (0.1..=1.).contains(share)).ok_or_else(problem)
+    text.parse().ok().filter(|share| CENTER_CROPS.contains(share)).ok_or_else(problem)
 }
 
 /// The formats, and `auto`.

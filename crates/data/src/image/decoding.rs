@@ -1,5 +1,7 @@
 //! How the images of a data set are decoded and resized.
 
+use std::ops::RangeInclusive;
+
 use cresset_options::choices;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,9 @@ choices! {
         Bicubic = "bicubic",
     }
 }
+
+/// The sides of center crops, relative to the largest one.
+pub const CENTER_CROPS: RangeInclusive<f64> = 0.1..=1.;
 
 /// How the images of a data set are decoded and resized. An exported model treats new images in the same way.
 ///
@@ -35,7 +40,7 @@ pub struct Decoding {
     /// The filter for another size.
     #[serde(skip_serializing_if = "is_default")]
     pub interpolation: Interpolation,
-    /// The side of the center crop relative to the largest one, from 0 (exclusive) to 1 (`crop_pct` of timm).
+    /// The side of the center crop relative to the largest one, in [`CENTER_CROPS`] (`crop_pct` of timm).
     #[serde(skip_serializing_if = "is_largest")]
     pub center_crop: f64,
 }

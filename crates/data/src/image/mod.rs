@@ -16,7 +16,7 @@ use image::ImageFormat;
 use super::{InputShape, ValueRange};
 use crate::error::{Error, Location, Result};
 pub use decode::{Header, MAX_PIXELS};
-pub use decoding::{Decoding, Interpolation};
+pub use decoding::{CENTER_CROPS, Decoding, Interpolation};
 pub use depth::max_of_bits;
 pub use fit::{Fitter, Region, to_channels_first};
 pub use kind::{Foreign, Kind};
