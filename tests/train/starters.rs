@@ -143,6 +143,8 @@ fn batch_script(run_options: &str) -> String {
     let page = std::fs::read_to_string(root().join("docs/scale.md")).unwrap();
     let (_, rest) = page.split_once("### SLURM\n\n```sh\n").unwrap();
     let shown = rest.split("\n```").next().unwrap();
+    // The recipe would stop the job early.
+    let run_options = format!("--recipe none {run_options}");
     let mut script = String::new();
     let (from, to) = (shown.find("srun cresset").unwrap(), shown.find("--out ").unwrap());
     for line in shown[..from].lines() {
