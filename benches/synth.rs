@@ -79,9 +79,7 @@ fn train(data: &Path, out: &Path, epochs: u32, seed: u64) -> f64 {
     let config = Config { data, recipe, epochs, seed, ..Config::default() };
     let run = run::start(&config, Some(out), &World::alone()).expect("the run starts");
     match run::finish(run, &mut Silent, &|| false).expect("the run finishes") {
-        Outcome::Trained(trained) => {
-            trained.evaluations.test.expect("there is a test set").confusion.accuracy()
-        }
+        Outcome::Trained(trained) => trained.evaluations.test.expect("there is a test set").accuracy(),
         Outcome::Interrupted { .. } | Outcome::CompletedOnRank0 => {
             unreachable!("it is alone, and nobody interrupts")
         }

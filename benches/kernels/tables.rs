@@ -8,7 +8,7 @@ use cresset::data::{DataOptions, InputShape};
 use cresset::evaluate::{Keep, evaluate};
 use cresset::loader::MemoryExamples;
 use cresset::model::preprocessing::TensorDataset;
-use cresset::model::{Network, Task};
+use cresset::model::{Network, Outputs, Task};
 use cresset::options::Config;
 use cresset_bridge::kernels::Kernel;
 use tch::{Device, Kind, Tensor};
@@ -61,7 +61,8 @@ fn evaluation_of_mlp() -> Work {
     let labels = Tensor::randint(10, [ROWS as i64], (Kind::Int64, Device::Cpu));
     let feed = MemoryExamples::ready(TensorDataset { inputs, labels });
     Box::new(move || {
-        let found = evaluate(&feed, 10, Keep::Sums, |inputs| network.infer(inputs)).expect("an evaluation");
+        let found = evaluate(&feed, &Outputs::Classification, 10, Keep::Sums, |inputs| network.infer(inputs))
+            .expect("an evaluation");
         assert!(found.loss.is_finite());
         ROWS
     })

@@ -291,15 +291,17 @@ impl<'a> Job<'a> {
     }
 
     fn add_original(&mut self, original: &Candidate) -> Result<()> {
-        let evaluations =
-            evaluations(&self.prepared, original.epoch, |inputs| original.network.forward(inputs, false))?;
+        let evaluations = evaluations(&self.config, &self.prepared, original.epoch, |inputs| {
+            original.network.forward(inputs, false)
+        })?;
         self.add("original".to_string(), self.folder.model(), original, &evaluations)
     }
 
     /// Writes a network in float32.
     fn write_float32(&mut self, candidate: &Candidate) -> Result<()> {
         let Candidate { name, network, epoch, compression } = candidate;
-        let evaluations = evaluations(&self.prepared, *epoch, |inputs| network.forward(inputs, false))?;
+        let evaluations =
+            evaluations(&self.config, &self.prepared, *epoch, |inputs| network.forward(inputs, false))?;
         let metadata = self.metadata(&evaluations, compression.clone());
         let module = network.script(&export::with_preprocessing(&self.prepared.preprocessing, &metadata))?;
         self.write(name.clone(), candidate, module, &metadata, &evaluations)
@@ -323,7 +325,7 @@ impl<'a> Job<'a> {
         let int8 = Int8::of(&candidate.network, &self.calibration)?;
         let device = self.prepared.device;
         let logits = |inputs: &Tensor| Ok(int8.forward(&inputs.to_device(Device::Cpu))?.to_device(device));
-        let evaluations = evaluations(&self.prepared, candidate.epoch, logits)?;
+        let evaluations = evaluations(&self.config, &self.prepared, candidate.epoch, logits)?;
         let scheme = Some(int8.scheme().to_string());
         let metadata =
             self.metadata(&evaluations, Compression { int8: scheme, ..candidate.compression.clone() });
@@ -358,7 +360,7 @@ impl<'a> Job<'a> {
             let raw = self.prepared.preprocessing.undo(inputs).to_device(Device::Cpu);
             Ok(cast.module.call("forward", &raw)?.remove(0).to_device(self.prepared.device))
         };
-        let evaluations = evaluations(&self.prepared, candidate.epoch, logits)?;
+        let evaluations = evaluations(&self.config, &self.prepared, candidate.epoch, logits)?;
         self.add(name, file, candidate, &evaluations)
     }
 
@@ -383,7 +385,7 @@ impl<'a> Job<'a> {
         self.models.push(Compressed {
             name,
             file,
-            accuracy: evaluations.validation.confusion.accuracy(),
+            accuracy: evaluations.validation.accuracy(),
             bytes,
             parameters: candidate.network.parameter_count(),
             latency_1: 0.,

@@ -3,6 +3,6 @@
 use super::{Metric, Uncertainty};
 
 /// The metric.
-pub const METRIC: Metric = Metric::share("accuracy", |evaluation| Some(evaluation.confusion.accuracy()))
+pub const METRIC: Metric = Metric::share("accuracy", |evaluation| Some(evaluation.confusion()?.accuracy()))
     .with(Uncertainty::Share)
     .headline();

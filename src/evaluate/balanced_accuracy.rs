@@ -3,6 +3,7 @@
 use super::{ConfusionMatrix, Metric};
 
 /// The metric.
-pub const METRIC: Metric =
-    Metric::share("balanced accuracy", |evaluation| Some(evaluation.confusion.mean(ConfusionMatrix::recall)))
-        .headline();
+pub const METRIC: Metric = Metric::share("balanced accuracy", |evaluation| {
+    Some(evaluation.confusion()?.mean(ConfusionMatrix::recall))
+})
+.headline();

@@ -6,7 +6,7 @@ use super::Metric;
 
 /// The metric.
 pub const METRIC: Metric = Metric::loss("Brier score", |evaluation| {
-    let scores = evaluation.scores.as_ref()?;
+    let scores = evaluation.class_scores()?;
     let probabilities = scores.probabilities(1.);
     let one_hot = probabilities.zeros_like().scatter_value(1, &scores.labels.unsqueeze(1), 1.);
     let distances = (probabilities - one_hot).square().sum_dim_intlist(1, false, Kind::Double);

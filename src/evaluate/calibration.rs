@@ -6,20 +6,19 @@ use super::{Metric, Scores, Uncertainty};
 
 /// Expected calibration error: the mean distance between accuracy and confidence over bins of equal width (Naeini, Cooper and
 /// Hauskrecht, 2015; the bins are those of Guo et al., "On Calibration of Modern Neural Networks", 2017).
-pub const METRIC: Metric = Metric::loss("calibration error", |evaluation| {
-    evaluation.scores.as_ref().map(|scores| error(scores, 1.))
-})
-.with(Uncertainty::Unknown);
+pub const METRIC: Metric =
+    Metric::loss("calibration error", |evaluation| evaluation.class_scores().map(|scores| error(scores, 1.)))
+        .with(Uncertainty::Unknown);
 
 /// Expected calibration error after temperature scaling, with the temperature fitted to the same examples.
 pub(crate) const SCALED: Metric = Metric::loss("calibration error, scaled", |evaluation| {
-    evaluation.scores.as_ref().map(|scores| error(scores, temperature(scores)))
+    evaluation.class_scores().map(|scores| error(scores, temperature(scores)))
 })
 .with(Uncertainty::Unknown);
 
 /// The temperature that minimizes the cross-entropy on these examples.
 pub(crate) const TEMPERATURE: Metric =
-    Metric::loss("temperature", |evaluation| evaluation.scores.as_ref().map(temperature))
+    Metric::loss("temperature", |evaluation| evaluation.class_scores().map(temperature))
         .with(Uncertainty::Unknown);
 
 const BINS: usize = 15;

@@ -49,6 +49,11 @@ impl ConfusionMatrix {
         self.counts[actual * self.classes + predicted]
     }
 
+    /// The counts: a row for each actual class, a column for each predicted one.
+    pub fn rows(&self) -> Vec<Vec<u64>> {
+        self.counts.chunks(self.classes.max(1)).map(<[u64]>::to_vec).collect()
+    }
+
     /// The number of examples.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
@@ -115,6 +120,7 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::evaluate::{Keep, evaluate};
+    use crate::model::Outputs;
 
     #[test]
     fn evaluation_counts_pairs_and_averages_the_loss_over_batches() {
@@ -125,11 +131,15 @@ mod tests {
             labels: Tensor::from_slice(&labels),
         };
         // Equal logits: argmax predicts class 0.
-        let evaluation = evaluate(&crate::loader::MemoryExamples::ready(part), 2, Keep::Sums, |x| {
-            Ok(Tensor::zeros([x.size()[0], 2], (tch::Kind::Float, tch::Device::Cpu)))
-        })
+        let evaluation = evaluate(
+            &crate::loader::MemoryExamples::ready(part),
+            &Outputs::Classification,
+            2,
+            Keep::Sums,
+            |x| Ok(Tensor::zeros([x.size()[0], 2], (tch::Kind::Float, tch::Device::Cpu))),
+        )
         .unwrap();
-        assert_eq!(evaluation.confusion, ConfusionMatrix::new(2, vec![1250, 0, 1250, 0]));
+        assert_eq!(evaluation.confusion(), Some(&ConfusionMatrix::new(2, vec![1250, 0, 1250, 0])));
         assert!((evaluation.loss - 2f64.ln()).abs() < 1e-6);
     }
 }

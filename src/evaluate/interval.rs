@@ -4,8 +4,9 @@ use rand::RngExt;
 use serde::Serialize;
 use tch::Tensor;
 
-use super::{ConfusionMatrix, Evaluation, METRICS, Metric, Scores, cross_entropy};
+use super::{Evaluation, METRICS, Metric, Scores};
 use crate::data::random::{Purpose, stream};
+use crate::model::Outputs;
 
 /// A confidence interval.
 ///
@@ -78,26 +79,27 @@ pub(crate) const MAX_RESAMPLED_SCORES: usize = 1 << 17;
 ///
 /// ```
 /// use cresset::evaluate::interval::intervals;
+/// use cresset::model::Outputs;
 /// use cresset::evaluate::{ConfusionMatrix, Evaluation, METRICS};
 ///
 /// // 85 of 100 examples are classified correctly.
 /// let confusion = ConfusionMatrix::new(2, vec![40, 10, 5, 45]);
-/// let evaluation = Evaluation { loss: 0.4, confusion, scores: None };
+/// let evaluation = Evaluation::of_classes(0.4, confusion);
 /// let accuracy = METRICS.iter().position(|metric| metric.name == "accuracy").unwrap();
-/// let interval = intervals(&evaluation)[accuracy].unwrap();
+/// let interval = intervals(&evaluation, &Outputs::Classification)[accuracy].unwrap();
 /// assert!((interval.low - 0.767).abs() < 1e-3 && (interval.high - 0.907).abs() < 1e-3);
 /// ```
-pub fn intervals(evaluation: &Evaluation) -> Vec<Option<Interval>> {
-    let rows = evaluation.confusion.total();
+pub fn intervals(evaluation: &Evaluation, outputs: &Outputs) -> Vec<Option<Interval>> {
+    let rows = evaluation.rows();
     let mut samples = vec![Vec::new(); METRICS.len()];
     if let Some(scores) = &evaluation.scores
-        && rows as usize * evaluation.confusion.classes() <= MAX_RESAMPLED_SCORES
+        && scores.logits.numel() <= MAX_RESAMPLED_SCORES
     {
         // Tensors this small are ten times as fast with one thread as with two.
         let threads = tch::get_num_threads();
         tch::set_num_threads(1);
         for number in 0..RESAMPLES {
-            let drawn = resample(scores, number as u64);
+            let drawn = resample(scores, outputs, number as u64);
             for (samples, metric) in samples.iter_mut().zip(METRICS) {
                 if metric.uncertainty == Uncertainty::Resampled {
                     samples.extend((metric.of)(&drawn));
@@ -116,18 +118,13 @@ pub fn intervals(evaluation: &Evaluation) -> Vec<Option<Interval>> {
 }
 
 /// A bootstrap resample: N examples drawn with replacement.
-fn resample(scores: &Scores, number: u64) -> Evaluation {
-    let (rows, classes) = scores.logits.size2().expect("logits have two dimensions");
+fn resample(scores: &Scores, outputs: &Outputs, number: u64) -> Evaluation {
+    let rows = scores.logits.size()[0];
     let mut generator = stream(0, Purpose::Bootstrap, number);
     let indices: Vec<i64> = (0..rows).map(|_| generator.random_range(0..rows)).collect();
     let indices = Tensor::from_slice(&indices);
     let (logits, labels) = (scores.logits.index_select(0, &indices), scores.labels.index_select(0, &indices));
-    let loss = cross_entropy(&logits, &labels).double_value(&[]);
-    Evaluation {
-        loss,
-        confusion: ConfusionMatrix::of(&logits, &labels, classes),
-        scores: Some(Scores { logits, labels }),
-    }
+    Evaluation::of_scores(Scores { logits, labels }, outputs)
 }
 
 /// The 2.5th and the 97.5th percentile.
@@ -175,9 +172,8 @@ mod tests {
         let logits: Vec<f32> =
             (0..400).flat_map(|row| [0., if predicted(row) == 1 { 2. } else { -2. }]).collect();
         let (logits, labels) = (Tensor::from_slice(&logits).view([400, 2]), Tensor::from_slice(&labels));
-        let confusion = ConfusionMatrix::of(&logits, &labels, 2);
-        let evaluation = Evaluation { loss: 0., confusion, scores: Some(Scores { logits, labels }) };
-        let all = intervals(&evaluation);
+        let evaluation = Evaluation::of_scores(Scores { logits, labels }, &Outputs::Classification);
+        let all = intervals(&evaluation, &Outputs::Classification);
         let of = |name: &str| all[METRICS.iter().position(|metric| metric.name == name).unwrap()];
         let interval = of("balanced accuracy").unwrap();
         assert!(
@@ -186,6 +182,6 @@ mod tests {
         );
         assert_eq!(of("accuracy"), wilson(300, 400));
         assert_eq!(of("calibration error"), None);
-        assert_eq!(intervals(&evaluation), all);
+        assert_eq!(intervals(&evaluation, &Outputs::Classification), all);
     }
 }

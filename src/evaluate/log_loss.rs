@@ -3,4 +3,5 @@
 use super::Metric;
 
 /// The metric.
-pub const METRIC: Metric = Metric::loss("log-loss", |evaluation| Some(evaluation.loss));
+pub const METRIC: Metric =
+    Metric::loss("log-loss", |evaluation| evaluation.errors().is_none().then_some(evaluation.loss));

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::conformal::Conformal;
 use super::groups::GroupReport;
+use super::multilabel::LabelCounts;
 use super::ood::OodThreshold;
-use super::{Evaluation, METRICS};
+use super::{ConfusionMatrix, Evaluation, METRICS, Sums};
 use crate::data::terminal;
 use crate::evaluate::numbers::percent;
 
@@ -18,7 +19,7 @@ use crate::evaluate::numbers::percent;
 /// use cresset::evaluate::{ClassificationReport, ConfusionMatrix, Evaluation};
 ///
 /// let confusion = ConfusionMatrix::new(2, vec![40, 10, 5, 45]);
-/// let evaluation = Evaluation { loss: 0.4, confusion, scores: None };
+/// let evaluation = Evaluation::of_classes(0.4, confusion);
 /// let report = ClassificationReport::new(&evaluation, &["cat".into(), "dog".into()]);
 /// assert_eq!(report.classes[0].recall, Some(0.8));
 /// assert_eq!(report.metrics[0].shown, "85.00 %");
@@ -31,9 +32,12 @@ pub struct ClassificationReport {
     pub rows: u64,
     /// The metrics that are defined here, in the order of [`METRICS`].
     pub metrics: Vec<MetricValue>,
-    /// Metrics of each class.
+    /// Metrics of each class or label; empty for numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassMetrics>,
-    /// The confusion matrix: a row for each actual class, a column for each predicted class, in the order of `classes`.
+    /// The confusion matrix: a row for each actual class, a column for each predicted class, in the order of `classes`. Empty for
+    /// other tasks than classification.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub confusion: Vec<Vec<u64>>,
     /// Metrics of each group, if groups were compared.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,33 +75,31 @@ pub struct ClassMetrics {
 pub const MAX_SHOWN_CLASSES: usize = 20;
 
 impl ClassificationReport {
-    /// Creates a report from an evaluation and the names of the classes.
+    /// Creates a report from an evaluation and the names of the classes or labels.
     pub fn new(evaluation: &Evaluation, classes: &[String]) -> Self {
-        let confusion = &evaluation.confusion;
         let figure = |metric: &super::Metric| {
             let value = (metric.of)(evaluation).filter(|value| value.is_finite())?;
             Some(MetricValue { name: metric.name.to_string(), value, shown: metric.show(value) })
         };
-        let of_class = |(index, class): (usize, &String)| ClassMetrics {
-            class: class.clone(),
-            rows: confusion.support(index),
-            precision: confusion.precision(index),
-            recall: confusion.recall(index),
-            f1: confusion.f1(index),
+        let named = |(index, class): (usize, &String)| (index, class.clone());
+        let classes = classes.iter().enumerate().map(named);
+        let (classes, confusion) = match &evaluation.sums {
+            Sums::Classes(confusion) => (of_classes(classes, confusion), confusion.rows()),
+            Sums::Labels(counts) => (of_labels(classes, counts), Vec::new()),
+            Sums::Values(_) => (Vec::new(), Vec::new()),
         };
-        let row = |actual| (0..classes.len()).map(|predicted| confusion.count(actual, predicted)).collect();
         ClassificationReport {
-            rows: confusion.total(),
+            rows: evaluation.rows(),
             metrics: METRICS.iter().filter_map(figure).collect(),
-            classes: classes.iter().enumerate().map(of_class).collect(),
-            confusion: (0..classes.len()).map(row).collect(),
+            classes,
+            confusion,
             groups: None,
         }
     }
 
     /// Adds the coverage and the size of the prediction sets, if the model has them and the scores were kept.
     pub fn with_sets(mut self, conformal: Option<&Conformal>, evaluation: &Evaluation) -> Self {
-        if let (Some(conformal), Some(scores)) = (conformal, &evaluation.scores) {
+        if let (Some(conformal), Some(scores)) = (conformal, evaluation.class_scores()) {
             self.metrics.extend(conformal.measure(scores));
         }
         self
@@ -105,7 +107,7 @@ impl ClassificationReport {
 
     /// Adds the share of the examples flagged as out of distribution, if the model has a threshold and the scores were kept.
     pub fn with_ood(mut self, ood: Option<&OodThreshold>, evaluation: &Evaluation) -> Self {
-        if let (Some(ood), Some(scores)) = (ood, &evaluation.scores) {
+        if let (Some(ood), Some(scores)) = (ood, evaluation.class_scores()) {
             self.metrics.push(ood.measure(scores));
         }
         self
@@ -152,17 +154,24 @@ impl ClassificationReport {
         for MetricValue { name, shown, .. } in &self.metrics {
             text += &format!("{name:<26} {shown}\n");
         }
+        if self.classes.is_empty() {
+            return text;
+        }
         let names: Vec<_> = self.classes.iter().map(|class| terminal::line(&class.class)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(6);
         text += &format!(
             "\n{:<width$}  {:>8}  {:>9}  {:>8}  {:>8}\n",
-            "class", "examples", "precision", "recall", "F1"
+            if self.confusion.is_empty() { "label" } else { "class" },
+            "examples",
+            "precision",
+            "recall",
+            "F1"
         );
         for (class, ClassMetrics { rows, precision, recall, f1, .. }) in names.iter().zip(&self.classes) {
             let (precision, recall, f1) = (percent(*precision), percent(*recall), percent(*f1));
             text += &format!("{class:<width$}  {rows:>8}  {precision:>9}  {recall:>8}  {f1:>8}\n");
         }
-        if self.classes.len() <= MAX_SHOWN_CLASSES {
+        if self.confusion.len() <= MAX_SHOWN_CLASSES && !self.confusion.is_empty() {
             text += &self.matrix(&names, width);
         }
         text + &self.groups.as_ref().map(GroupReport::to_text).unwrap_or_default()
@@ -178,6 +187,36 @@ impl ClassificationReport {
         }
         text + "\n"
     }
+}
+
+/// Metrics of each class.
+fn of_classes(
+    classes: impl Iterator<Item = (usize, String)>,
+    confusion: &ConfusionMatrix,
+) -> Vec<ClassMetrics> {
+    let of_class = |(index, class)| ClassMetrics {
+        class,
+        rows: confusion.support(index),
+        precision: confusion.precision(index),
+        recall: confusion.recall(index),
+        f1: confusion.f1(index),
+    };
+    classes.map(of_class).collect()
+}
+
+/// Metrics of each label.
+fn of_labels(labels: impl Iterator<Item = (usize, String)>, counts: &LabelCounts) -> Vec<ClassMetrics> {
+    let of_label = |(index, class)| {
+        let (predicted, actual) = (counts.predicted(index), counts.support(index));
+        ClassMetrics {
+            class,
+            rows: actual,
+            precision: (predicted > 0).then(|| counts.precision(index)),
+            recall: (actual > 0).then(|| counts.recall(index)),
+            f1: (predicted + actual > 0).then(|| counts.f1(index)),
+        }
+    };
+    labels.map(of_label).collect()
 }
 
 const INFALLIBLE: &str = "writing to a string does not fail";

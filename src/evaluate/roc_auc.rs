@@ -5,7 +5,7 @@ use super::{Metric, Scores};
 
 /// The metric.
 pub const METRIC: Metric =
-    Metric::share("ROC-AUC", |evaluation| evaluation.scores.as_ref().and_then(macro_average));
+    Metric::share("ROC-AUC", |evaluation| evaluation.class_scores().and_then(macro_average));
 
 /// `None` if a class has no examples, or all of them.
 fn macro_average(scores: &Scores) -> Option<f64> {

@@ -16,8 +16,14 @@ fn evaluation(case: &Value) -> Evaluation {
     let inputs = Tensor::from_slice2(&rows).to_kind(Kind::Float);
     let classes = rows[0].len();
     let part = crate::model::preprocessing::TensorDataset { inputs, labels: Tensor::from_slice(&labels) };
-    evaluate(&crate::loader::MemoryExamples::ready(part), classes, Keep::Scores, |x| Ok(x.shallow_clone()))
-        .unwrap()
+    evaluate(
+        &crate::loader::MemoryExamples::ready(part),
+        &Outputs::Classification,
+        classes,
+        Keep::Scores,
+        |x| Ok(x.shallow_clone()),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -81,9 +87,9 @@ fn a_report_reads_back_from_json_and_csv() {
     let mut reader = csv::Reader::from_reader(&csv[..]);
     let rows: Vec<(String, String, Option<f64>)> = reader.deserialize().map(|row| row.unwrap()).collect();
     let accuracy = rows.iter().find(|row| row.0 == "accuracy").unwrap().2.unwrap();
-    assert_eq!(accuracy, evaluation.confusion.accuracy());
+    assert_eq!(accuracy, evaluation.confusion().unwrap().accuracy());
     let off_diagonal = rows.iter().find(|row| row.0 == "taken for two" && row.1 == "one, or so").unwrap();
-    assert_eq!(off_diagonal.2.unwrap() as u64, evaluation.confusion.count(1, 2));
+    assert_eq!(off_diagonal.2.unwrap() as u64, evaluation.confusion().unwrap().count(1, 2));
 }
 
 #[test]
@@ -93,7 +99,7 @@ fn scores_are_kept_only_on_request() {
         labels: Tensor::from_slice(&[0i64, 1, 1]),
     };
     let feed = crate::loader::MemoryExamples::ready(part);
-    let sums = evaluate(&feed, 2, Keep::Sums, |x| Ok(x.shallow_clone())).unwrap();
+    let sums = evaluate(&feed, &Outputs::Classification, 2, Keep::Sums, |x| Ok(x.shallow_clone())).unwrap();
     assert!(sums.scores.is_none());
     assert_eq!((METRICS.iter().find(|metric| metric.name == "ROC-AUC").unwrap().of)(&sums), None);
 }

@@ -13,7 +13,7 @@ pub(crate) const TOP_5: Metric =
     Metric::share("top-5 accuracy", |evaluation| top_k(evaluation, 5)).with(Uncertainty::Share);
 
 fn top_k(evaluation: &Evaluation, k: i64) -> Option<f64> {
-    let scores = evaluation.scores.as_ref()?;
+    let scores = evaluation.class_scores()?;
     if scores.logits.size()[1] <= k {
         return None;
     }

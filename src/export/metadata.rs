@@ -15,6 +15,7 @@ use crate::evaluate::numbers;
 use crate::evaluate::ood::OodThreshold;
 use crate::evaluate::{Evaluation, METRICS, Metric};
 use crate::model::preprocessing::Preprocessing;
+use crate::model::{Outputs, ValueInterval};
 use crate::options::{Config, portable};
 
 /// The name of the extra file.
@@ -42,8 +43,11 @@ pub const FORMAT: &str = "cresset-model-1";
 pub struct Metadata {
     /// [`FORMAT`].
     pub format: String,
-    /// The names of the classes, by class index.
+    /// The names of the classes or labels, by index, or the name of the predicted number.
     pub classes: Vec<String>,
+    /// The meaning of the model's outputs.
+    #[serde(default, skip_serializing_if = "Outputs::is_classification")]
+    pub outputs: Outputs,
     /// The input of `forward` and `predict`.
     pub input: InputDescription,
     /// How the file differs from the plain export.
@@ -172,16 +176,19 @@ pub struct TestMetrics {
 /// ```
 /// use cresset::evaluate::{ConfusionMatrix, Evaluation};
 /// use cresset::export::Evaluations;
+/// use cresset::model::Outputs;
 ///
 /// let confusion = ConfusionMatrix::new(2, vec![40, 10, 5, 45]);
-/// let validation = Evaluation { loss: 0.4, confusion, scores: None };
-/// let evaluations = Evaluations { epoch: 7, validation, test: None };
+/// let validation = Evaluation::of_classes(0.4, confusion);
+/// let evaluations = Evaluations { epoch: 7, outputs: Outputs::Classification, validation, test: None };
 /// assert_eq!(evaluations.validation.accuracy(), 0.85);
 /// ```
 #[derive(Debug)]
 pub struct Evaluations {
     /// The epoch of the weights.
     pub epoch: u32,
+    /// The meaning of the outputs, with thresholds or an interval fitted to the validation set.
+    pub outputs: Outputs,
     /// On the validation set.
     pub validation: Evaluation,
     /// On the test set, if there is one.
@@ -242,6 +249,7 @@ impl Metadata {
         if self.classes.is_empty() {
             return Err("it has no classes".to_string());
         }
+        self.check_outputs()?;
         if let Some(table) = &self.input.table {
             if table.features() as i64 != features {
                 return Err("the number of features of the table does not match the input shape".to_string());
@@ -280,6 +288,33 @@ impl Metadata {
         }
     }
 
+    fn check_outputs(&self) -> Result<(), String> {
+        let is_share = |share: f64| (0. ..=1.).contains(&share);
+        match &self.outputs {
+            Outputs::Classification => Ok(()),
+            Outputs::Multilabel { thresholds }
+                if thresholds.len() == self.classes.len() && thresholds.iter().copied().all(is_share) =>
+            {
+                Ok(())
+            }
+            Outputs::Multilabel { .. } => {
+                Err("it does not have a threshold from 0 to 1 for each label".to_string())
+            }
+            Outputs::Regression { offset, scale, interval } => {
+                let is_valid = |interval: &ValueInterval| {
+                    is_share(interval.coverage)
+                        && interval.half_width >= 0.
+                        && interval.half_width.is_finite()
+                };
+                let is_scale = *scale > 0. && scale.is_finite() && offset.is_finite();
+                match self.classes.len() == 1 && is_scale && interval.as_ref().is_none_or(is_valid) {
+                    true => Ok(()),
+                    false => Err("its scale or interval of the predicted number is invalid".to_string()),
+                }
+            }
+        }
+    }
+
     /// Checks that the model in `path` was trained on `dataset`.
     ///
     /// # Errors
@@ -306,7 +341,7 @@ impl Metadata {
         evaluations: &Evaluations,
     ) -> Self {
         let test = evaluations.test.as_ref().map(|test| TestMetrics {
-            rows: test.confusion.total(),
+            rows: test.rows(),
             loss: test.loss,
             figures: metrics_by_name(test),
         });
@@ -316,6 +351,7 @@ impl Metadata {
         Metadata {
             format: FORMAT.to_string(),
             classes: dataset.classes.clone(),
+            outputs: evaluations.outputs.clone(),
             input: InputDescription {
                 shape: dataset.shape.clone(),
                 dtypes: ["uint8", "float32"].map(str::to_string).to_vec(),
@@ -336,7 +372,7 @@ impl Metadata {
             },
             conformal: config
                 .coverage
-                .and_then(|coverage| Conformal::fit(evaluations.validation.scores.as_ref()?, coverage)),
+                .and_then(|coverage| Conformal::fit(evaluations.validation.class_scores()?, coverage)),
             ood: config.ood.and_then(|share| ood_threshold(&evaluations.validation, share)),
             compression: None,
             config: options.collect(),
@@ -351,12 +387,12 @@ impl Metadata {
 
 /// The threshold for out-of-distribution inputs, with a warning if nothing will be flagged.
 fn ood_threshold(validation: &Evaluation, share: f64) -> Option<OodThreshold> {
-    let Some(ood) = validation.scores.as_ref().and_then(|scores| OodThreshold::fit(scores, share)) else {
+    let Some(ood) = validation.class_scores().and_then(|scores| OodThreshold::fit(scores, share)) else {
         tracing::warn!("--ood {share}: there are no validation scores, so the model gets no threshold");
         return None;
     };
     if ood.threshold.is_none() {
-        let (rows, least) = (validation.confusion.total(), OodThreshold::least_examples(share));
+        let (rows, least) = (validation.rows(), OodThreshold::least_examples(share));
         tracing::warn!(
             "--ood {share}: nothing will be flagged, because the validation set has {rows} examples and {least} are needed"
         );

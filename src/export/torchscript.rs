@@ -13,6 +13,7 @@ use super::{
 use crate::data::ValueRange;
 use crate::data::atomic;
 use crate::error::{Error, Result};
+use crate::model::Outputs;
 use crate::model::preprocessing::Preprocessing;
 use crate::model::script::Class;
 
@@ -38,20 +39,45 @@ pub(super) const DTYPE: &str = "network_dtype";
 const FLOAT32: i64 = 6;
 
 /// The methods of the exported module. `logits` is the network without preprocessing.
-const METHODS: &str = r#"
-def prepared(self, x: Tensor) -> Tensor:
-    return self.preprocess.forward(x).to(self.network_dtype)
-
-def forward(self, x: Tensor) -> Tensor:
-    return self.logits(self.prepared(x)).to(6)
-
-def predict(self, x: Tensor) -> Tuple[Tensor, Tensor]:
-    probabilities = torch.softmax(self.forward(x), -1)
-    return (torch.argmax(probabilities, -1), probabilities)
-
-def class_names(self) -> List[str]:
-    return self.classes
-"#;
+fn methods(outputs: &Outputs) -> String {
+    let (results, predict) = match outputs {
+        Outputs::Classification => (
+            "outputs".to_string(),
+            "    probabilities = torch.softmax(self.forward(x), -1)\n    \
+             return (torch.argmax(probabilities, -1), probabilities)"
+                .to_string(),
+        ),
+        Outputs::Multilabel { thresholds } => (
+            "outputs".to_string(),
+            format!(
+                "    probabilities = torch.sigmoid(self.forward(x))\n    \
+                 thresholds = torch.tensor({thresholds:?}, dtype=6, device=probabilities.device)\n    \
+                 return (torch.ge(probabilities, thresholds), probabilities)"
+            ),
+        ),
+        Outputs::Regression { offset, scale, interval } => {
+            let half =
+                interval.map_or("float('nan')".to_string(), |interval| format!("{:?}", interval.half_width));
+            (
+                format!("torch.add(torch.mul(outputs, {scale:?}), {offset:?})"),
+                format!(
+                    "    values = torch.squeeze(self.forward(x), -1)\n    \
+                     return (values, torch.stack([torch.sub(values, {half}), torch.add(values, {half})], -1))"
+                ),
+            )
+        }
+    };
+    format!(
+        "def prepared(self, x: Tensor) -> Tensor:\n    \
+         return self.preprocess.forward(x).to(self.network_dtype)\n\n\
+         def forward(self, x: Tensor) -> Tensor:\n    \
+         outputs = self.logits(self.prepared(x)).to(6)\n    \
+         return {results}\n\n\
+         def predict(self, x: Tensor) -> Tuple[Tensor, Tensor]:\n{predict}\n\n\
+         def class_names(self) -> List[str]:\n    \
+         return self.classes\n"
+    )
+}
 
 /// The method that returns prediction sets: the classes with at least the probability `threshold`.
 fn predict_set(threshold: f64) -> String {
@@ -100,8 +126,9 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// batch size and named parameters.
 ///
 /// Methods:
-/// - `forward(x)` maps raw values, uint8 or float (N, …), to logits (N, classes);
-/// - `predict(x)` returns class indices int64 (N) and probabilities (N, classes);
+/// - `forward(x)` maps raw values, uint8 or float (N, …), to logits (N, outputs), or to predicted numbers (N, 1);
+/// - `predict(x)` returns class indices int64 (N) and probabilities (N, classes); of labels, which are predicted, bool (N, labels), and
+///   their probabilities; of a number, the values (N) and the bounds of their prediction intervals (N, 2), NaN without intervals;
 /// - `predict_set(x)` returns prediction sets, bool (N, classes), and probabilities; only with `coverage`;
 /// - `energy(x)` returns the energy of the logits, -logsumexp, float32 (N), and `is_ood(x)` whether it is above the threshold, bool (N);
 ///   only with `ood`;
@@ -132,7 +159,7 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
-    module.define(METHODS)?;
+    module.define(&methods(&metadata.outputs))?;
     if module.methods()?.iter().any(|method| method == "penultimate") {
         module.define(FEATURES)?;
     }

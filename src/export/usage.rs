@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::model::Outputs;
+
 /// A path as a string literal for C++, Python and Rust.
 ///
 /// ```
@@ -17,25 +19,31 @@ pub fn literal(path: &Path) -> String {
 /// A Python snippet; `features` is the number of values of an input.
 ///
 /// ```
-/// let snippet = cresset::export::usage::python("model.pt", 64);
+/// use cresset::model::Outputs;
+///
+/// let snippet = cresset::export::usage::python("model.pt", 64, &Outputs::Classification);
 /// assert!(snippet.contains(r#"torch.jit.load("model.pt")"#) && snippet.contains("torch.zeros(1, 64)"));
 /// ```
-pub fn python(path: &str, features: i64) -> String {
+pub fn python(path: &str, features: i64, outputs: &Outputs) -> String {
+    let [forward, predict] = outputs.names();
     format!(
         "import torch\n\nmodel = torch.jit.load(\"{path}\")\ninput = torch.zeros(1, {features})  # raw values, any number of rows\n\
-         logits = model(input)\nclasses, probabilities = model.predict(input)\n"
+         {forward} = model(input)\n{predict} = model.predict(input)\n"
     )
 }
 
 /// A C++ snippet.
 ///
 /// ```
-/// let snippet = cresset::export::usage::cpp("model.pt", 64);
+/// use cresset::model::Outputs;
+///
+/// let snippet = cresset::export::usage::cpp("model.pt", 64, &Outputs::Classification);
 /// assert!(snippet.contains(r#"torch::jit::load("model.pt")"#));
 /// ```
-pub fn cpp(path: &str, features: i64) -> String {
+pub fn cpp(path: &str, features: i64, outputs: &Outputs) -> String {
+    let [forward, _] = outputs.names();
     format!(
-        "auto model = torch::jit::load(\"{path}\");\nauto input = torch::zeros({{1, {features}}});\nauto logits = \
+        "auto model = torch::jit::load(\"{path}\");\nauto input = torch::zeros({{1, {features}}});\nauto {forward} = \
          model.forward({{input}}).toTensor();\n"
     )
 }
@@ -43,12 +51,15 @@ pub fn cpp(path: &str, features: i64) -> String {
 /// A Rust snippet with the crate tch.
 ///
 /// ```
-/// let snippet = cresset::export::usage::rust("model.pt", 64);
+/// use cresset::model::Outputs;
+///
+/// let snippet = cresset::export::usage::rust("model.pt", 64, &Outputs::Classification);
 /// assert!(snippet.contains(r#"tch::CModule::load("model.pt")"#));
 /// ```
-pub fn rust(path: &str, features: i64) -> String {
+pub fn rust(path: &str, features: i64, outputs: &Outputs) -> String {
+    let [forward, _] = outputs.names();
     format!(
         "let model = tch::CModule::load(\"{path}\")?;\nlet input = tch::Tensor::zeros([1, {features}], (tch::Kind::Float, \
-         tch::Device::Cpu));\nlet logits = model.forward_ts(&[input])?;\n"
+         tch::Device::Cpu));\nlet {forward} = model.forward_ts(&[input])?;\n"
     )
 }

@@ -111,6 +111,7 @@ impl Corrections {
 /// If the set cannot be read, has no usable correction, or has lost lines.
 pub fn add(dataset: Dataset, split: &mut Split, config: &Config) -> Result<(Dataset, Option<Corrections>)> {
     let Some(folder) = &config.feedback else { return Ok((dataset, None)) };
+    dataset.require_classes("--feedback")?;
     let file = folder.join(CORRECTIONS);
     let feedback::FeedbackSet { mut corrections, mut notes } = feedback::read(folder)?;
     if let Some(wanted) = config.feedback_rows.map(|rows| rows as usize) {
@@ -393,6 +394,7 @@ mod tests {
             sha256: "00".to_string(),
             classes: vec!["a".into(), "b".into()],
             labels: vec![0, 1, 0, 1],
+            targets: crate::data::Targets::Classes,
             shape: InputShape(vec![2]),
             range: None,
             inputs: Inputs::Floats(vec![0., 0., 1., 1., 2., 2., 3., 3.]),

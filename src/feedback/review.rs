@@ -223,6 +223,7 @@ mod tests {
             sha256: "00".to_string(),
             classes: vec!["low".into(), "high".into()],
             labels: (0..rows).map(|row| i64::from(row >= 40)).collect(),
+            targets: crate::data::Targets::Classes,
             shape: InputShape(vec![2]),
             range: None,
             decoding: Decoding::default(),

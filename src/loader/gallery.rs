@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use crate::data::image::{Channels, Decoding, Fitter, ImageSource, Region, to_channels_first};
 use crate::data::parallel::OrderedMap;
-use crate::data::{Dataset, Inputs, Names};
+use crate::data::{Dataset, Inputs, Names, Targets};
 use crate::error::{Error, Result};
+use crate::model::preprocessing::target_tensor;
+use tch::Tensor;
 
 /// The encoded images of a data set, and their target size.
 ///
@@ -36,7 +38,9 @@ pub struct EncodedExamples {
     path: PathBuf,
     names: Names,
     sources: Vec<ImageSource>,
-    pub(super) labels: Vec<i64>,
+    labels: Vec<i64>,
+    targets: Targets,
+    outputs: usize,
     pub(super) channels: Channels,
     pub(super) height: u32,
     pub(super) width: u32,
@@ -67,6 +71,8 @@ impl EncodedExamples {
             names: dataset.names.clone(),
             sources: sources.clone(),
             labels: dataset.labels.clone(),
+            targets: dataset.targets.clone(),
+            outputs: dataset.classes.len(),
             channels,
             height,
             width,
@@ -75,6 +81,18 @@ impl EncodedExamples {
             most_bad,
             bad: Mutex::default(),
         }))
+    }
+
+    /// The targets of `rows`, on the CPU: class indices, int64 (N); or multi-hot labels or numbers, float32 (N, outputs).
+    pub(crate) fn targets(&self, rows: &[i64]) -> Tensor {
+        let labels: Vec<i64> = rows.iter().map(|row| self.labels[*row as usize]).collect();
+        target_tensor(&self.targets, &labels, self.outputs)
+    }
+
+    /// The class of each of `rows`, for class-balanced sampling; 0 for other tasks.
+    pub(super) fn classes(&self, rows: &[i64]) -> Vec<i64> {
+        let is_class = self.targets == Targets::Classes;
+        rows.iter().map(|row| if is_class { self.labels[*row as usize] } else { 0 }).collect()
     }
 
     /// A decoder for one thread.

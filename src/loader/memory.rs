@@ -169,7 +169,11 @@ pub struct MemoryLoader {
 impl MemoryLoader {
     /// Feeds the examples in the order of `sampling`.
     pub fn new(examples: MemoryExamples, sampling: Sampling, augmenter: Option<Augmenter>) -> Self {
-        let labels = Vec::<i64>::try_from(&examples.part.labels).expect("labels are int64 (N)");
+        let labels = match examples.part.labels.dim() {
+            1 => Vec::<i64>::try_from(&examples.part.labels).expect("classes are int64 (N)"),
+            // Without classes, there is nothing to balance.
+            _ => vec![0; examples.part.rows()],
+        };
         MemoryLoader { examples, labels, sampling, augmenter, masking: None }
     }
 

@@ -74,7 +74,7 @@ impl StreamLoader {
         StreamLoader {
             gallery: Arc::clone(gallery),
             rows: rows.into(),
-            labels: rows.iter().map(|row| gallery.labels[*row as usize]).collect(),
+            labels: gallery.classes(rows),
             sampling,
             augmentation: Arc::clone(augmentation),
             preprocessing: preprocessing.clone(),
@@ -272,12 +272,12 @@ impl Iterator for Collated<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         for slice in self.slices.by_ref() {
             let mut images = Vec::with_capacity(slice.length);
-            let mut labels = Vec::with_capacity(slice.length);
+            let mut readable = Vec::with_capacity(slice.length);
             for row in self.rows.by_ref().take(slice.length) {
                 match self.decoded.next().expect("there is a result for each row") {
                     Ok(image) => {
                         images.push(image);
-                        labels.push(self.gallery.labels[row as usize]);
+                        readable.push(row);
                     }
                     Err(problem) => {
                         if let Err(error) = self.gallery.report(row as usize, problem) {
@@ -286,21 +286,21 @@ impl Iterator for Collated<'_> {
                     }
                 }
             }
-            if labels.is_empty() && self.may_skip {
+            if readable.is_empty() && self.may_skip {
                 continue;
             }
-            if labels.is_empty() {
+            if readable.is_empty() {
                 return Some(Err(Error::Usage(format!(
                     "none of the {} images of a batch can be read; `cresset data clean` removes unreadable images",
                     slice.length
                 ))));
             }
             let mut inputs = self.gathered.collate(images);
-            if self.duplicates_single && labels.len() == 1 && slice.length > 1 {
+            if self.duplicates_single && readable.len() == 1 && slice.length > 1 {
                 inputs = Tensor::cat(&[&inputs, &inputs], 0);
-                labels.push(labels[0]);
+                readable.push(readable[0]);
             }
-            let labels = Tensor::from_slice(&labels);
+            let labels = self.gallery.targets(&readable);
             return Some(Ok(Batch::new(inputs, labels).with_slice(slice)));
         }
         None

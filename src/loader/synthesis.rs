@@ -47,6 +47,7 @@ impl Synthesis {
     /// # Errors
     /// Examples that are not images, classes that are not valid folder names, and a folder that is not empty.
     pub fn write(&self, dataset: &Dataset, folder: &Path) -> Result<usize> {
+        dataset.require_classes("synthesis")?;
         let Some(shape) = dataset.shape.image().filter(|_| dataset.is_image_data()) else {
             return Err(Error::data(
                 dataset.path.as_path(),

@@ -13,6 +13,7 @@ pub mod layer;
 pub mod loading;
 pub(crate) mod members;
 mod network;
+mod output;
 pub(crate) mod perceptron;
 pub mod preprocessing;
 pub mod pretrained;
@@ -29,6 +30,7 @@ pub use architecture::{ARCHITECTURES, Architecture};
 pub(crate) use backbone::Backbone;
 pub use int8::Int8;
 pub use network::{Network, Tensors};
+pub use output::{Outputs, ValueInterval};
 
 /// The classification task of a model: input shape and number of classes.
 ///

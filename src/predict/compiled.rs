@@ -9,6 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
 use crate::export::{Dtype, Metadata};
+use crate::model::Outputs;
 use crate::model::preprocessing::Preprocessing;
 
 /// An exported module with compiled methods.
@@ -69,11 +70,11 @@ impl CompiledModel {
         });
     }
 
-    /// Logits (N, classes) of raw inputs (N, …) on the CPU, without gradients.
-    pub fn logits(&self, raw: &Tensor) -> Result<Tensor> {
+    /// Logits or numbers (N, outputs) of raw inputs (N, …) on the CPU, without gradients.
+    pub fn logits(&self, raw: &Tensor, outputs: &Outputs) -> Result<Tensor> {
         match &self.network {
             Some(network) if network.takes(raw) => match network.preprocessed(raw)? {
-                Some(inputs) => self.run(&network.logits, &inputs),
+                Some(inputs) => Ok(outputs.results(&self.run(&network.logits, &inputs)?)),
                 None => Ok(self.forward.run(raw)?),
             },
             None => self.run(&self.forward, raw),

@@ -61,8 +61,11 @@ impl Classifier {
         out: &mut dyn Write,
         embeddings: Option<&Path>,
     ) -> Result<Summary> {
-        let Metadata { classes, conformal, ood, .. } = self.metadata();
-        let writer = PredictionWriter::new(out, form, classes).with_sets(*conformal).with_ood(*ood);
+        let Metadata { classes, outputs, conformal, ood, .. } = self.metadata();
+        let writer = PredictionWriter::new(out, form, classes)
+            .with_outputs(outputs)
+            .with_sets(*conformal)
+            .with_ood(*ood);
         let mut summary = Summary::default();
         match embeddings {
             None => summary = write_predictions(stream, writer, None)?,

@@ -26,12 +26,13 @@ use crate::data::image::{Channels, InputReader};
 use crate::data::notation::Notation;
 use crate::data::options::ImageSize;
 use crate::data::unknown::UnknownPolicy;
-use crate::data::{DataOptions, Inputs as RawInputs, Names, Table, TableLayout, ValueRange, image};
+use crate::data::{DataOptions, Inputs as RawInputs, Names, Table, TableLayout, TaskKind, ValueRange, image};
 use crate::error::{Error, Location, Result, catch_panics};
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{ExportedModel, METADATA, Metadata};
 use crate::loader::{EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader};
-use crate::model::preprocessing::TensorDataset;
+use crate::model::Outputs;
+use crate::model::preprocessing::{TensorDataset, target_tensor};
 use compiled::CompiledModel;
 pub use input_spec::{Cell, Input, InputSpec, Notes};
 pub use load::metadata;
@@ -95,16 +96,27 @@ pub struct Ranked {
 /// use cresset::prelude::*;
 ///
 /// let ranked = Ranked { class: "dog".to_string(), probability: 0.75 };
-/// let prediction = Prediction { input: "photo.jpg".to_string(), predictions: vec![ranked], set: None, energy: None, ood: None };
+/// let prediction =
+///     Prediction { input: "photo.jpg".to_string(), predictions: vec![ranked], ..Prediction::default() };
 /// let json = serde_json::to_string(&prediction).unwrap();
 /// assert_eq!(json, r#"{"input":"photo.jpg","predictions":[{"class":"dog","probability":0.75}]}"#);
 /// ```
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Prediction {
     /// The path of an image, or `file:line`.
     pub input: String,
-    /// The most probable classes, the most probable one first.
+    /// The most probable classes or labels, the most probable one first; empty for a number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub predictions: Vec<Ranked>,
+    /// The predicted labels, in the order of the model; only of models that predict labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
+    /// The predicted number; only of models that predict one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// The bounds of the number's prediction interval; none if the model has no intervals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
     /// The classes of the prediction set, the most probable one first; none if the model has no prediction sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set: Option<Vec<String>>,
@@ -258,7 +270,9 @@ impl Classifier {
 
     fn forward(&self, inputs: &Tensor) -> Result<Tensor> {
         let logits = match &self.compiled {
-            Some(compiled) if inputs.device() == Device::Cpu => Some(compiled.logits(inputs)?),
+            Some(compiled) if inputs.device() == Device::Cpu => {
+                Some(compiled.logits(inputs, &self.metadata.outputs)?)
+            }
             _ => {
                 let inputs = inputs.f_to_device(self.device)?;
                 tch::no_grad(|| self.module.call("forward", &inputs))?.into_iter().next()
@@ -293,8 +307,9 @@ impl Classifier {
     /// ```
     pub fn evaluate(&self, feed: &dyn EvaluationLoader) -> Result<Evaluation> {
         catch_panics(|| {
+            let Metadata { outputs, classes, .. } = &self.metadata;
             let evaluation =
-                evaluate(feed, self.metadata.classes.len(), Keep::Scores, |inputs| self.logits(inputs))?;
+                evaluate(feed, outputs, classes.len(), Keep::Scores, |inputs| self.logits(inputs))?;
             if !evaluation.loss.is_finite() {
                 let problem =
                     "the logits of some examples are NaN or infinite: their input values are too large";
@@ -331,16 +346,18 @@ impl Classifier {
             image_size: self.image_size(),
             images: images.map(Path::to_path_buf),
             label: label.and_then(|label| label.parse().ok()).unwrap_or(ColumnChoice::Last),
+            task: Some(self.metadata.outputs.task()),
             ..DataOptions::default()
         };
         if is_table || !FORMATS.iter().any(|format| format.recognizes(path)) {
             let table = self.read_rows(path)?;
-            let labels = Tensor::from_slice(&table.class_indexes(&self.metadata.classes)?);
+            let labels = table.labels_for(self.metadata.outputs.task(), &self.metadata.classes)?;
+            let labels = target_tensor(&labels.targets, &labels.labels, self.metadata.classes.len());
             let inputs = self.tensor(&table);
             let names = Names::Lines { rows: table.rows, lines: table.lines };
             return Ok((self.in_memory(TensorDataset { inputs, labels }), names));
         }
-        let mut dataset = format::of(path, &options)?.read(path, &options)?;
+        let mut dataset = format::read(path, &options)?;
         let (expected, shape) = (&self.metadata.input.shape, dataset.shape.clone());
         // Images are converted to the number of channels of the model.
         if matches!(dataset.inputs, RawInputs::Images(_)) && Channels::of(expected).is_some() {
@@ -436,19 +453,30 @@ impl Classifier {
     pub fn predict_inputs(&self, inputs: &Inputs, top_k: usize) -> Result<Vec<Prediction>> {
         catch_panics(|| {
             let prediction = |(location, scored): (&Location, std::result::Result<Scored, String>)| {
-                let Scored { probabilities, energy } =
-                    scored.map_err(|problem| Error::data(location.clone(), problem))?;
-                let predictions =
-                    ranked(&probabilities, top_k.clamp(1, probabilities.len()), &self.metadata.classes);
-                let set = self
-                    .metadata
-                    .conformal
-                    .map(|conformal| conformal.named_set(&probabilities, &self.metadata.classes));
-                let ood = self.metadata.ood.zip(energy).map(|(ood, energy)| ood.is_ood(energy));
-                Ok(Prediction { input: location.name(), predictions, set, energy, ood })
+                let scored = scored.map_err(|problem| Error::data(location.clone(), problem))?;
+                Ok(self.prediction(location.name(), &scored, top_k))
             };
             inputs.locations.iter().zip(self.classify_batch(&inputs.values)?).map(prediction).collect()
         })
+    }
+
+    /// The prediction from the outputs for an input.
+    pub fn prediction(&self, input: String, scored: &Scored, top_k: usize) -> Prediction {
+        let Metadata { outputs, classes, conformal, ood, .. } = &self.metadata;
+        let Scored { probabilities, energy } = scored;
+        let nothing = Prediction { input, ..Prediction::default() };
+        if let Outputs::Regression { .. } = outputs {
+            let value = probabilities[0];
+            return Prediction { value: Some(value), interval: outputs.interval(value), ..nothing };
+        }
+        Prediction {
+            predictions: ranked(probabilities, top_k.clamp(1, probabilities.len()), classes),
+            labels: outputs.named_labels(probabilities, classes),
+            set: conformal.map(|conformal| conformal.named_set(probabilities, classes)),
+            energy: *energy,
+            ood: ood.zip(*energy).map(|(ood, energy)| ood.is_ood(energy)),
+            ..nothing
+        }
     }
 
     /// The input specification, for the threads that read inputs.
@@ -465,7 +493,11 @@ impl Classifier {
     }
 
     fn allowed(&self) -> RowPolicy {
-        RowPolicy { missing: self.metadata.preprocessing.fill.is_some(), unknown: self.on_unknown }
+        RowPolicy {
+            missing: self.metadata.preprocessing.fill.is_some(),
+            unknown: self.on_unknown,
+            no_label: self.metadata.outputs.task() == TaskKind::Multilabel,
+        }
     }
 
     fn layout(&self) -> TableLayout {

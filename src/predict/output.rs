@@ -9,6 +9,7 @@ use super::{Classified, Ranked, ranked};
 use crate::data::terminal;
 use crate::evaluate::conformal::Conformal;
 use crate::evaluate::ood::OodThreshold;
+use crate::model::Outputs;
 
 /// Between the classes of a prediction set in a CSV cell.
 const SET_SEPARATOR: &str = "|";
@@ -23,12 +24,13 @@ choices! {
     /// ```
     pub enum Output {
         /// a header and one row per input: input, class, probability, class_2, probability_2, …, p_CLASS, …, set (only with --coverage in training),
-        /// energy, ood (only with --ood in training), error
+        /// energy, ood (only with --ood in training), error; of several labels: input, labels, p_LABEL, …, error; of a number: input,
+        /// value, low, high (the prediction interval), error
         Csv = "csv",
         /// one JSON object per line: {"input": …, "predictions": [{"class": …, "probability": …}, …]} or {"input": …, "error":
-        /// …}; "unknown" holds the categories that the model was not trained on, by column
+        /// …}; of several labels also "labels": […]; of a number "value": …, "interval": [low, high]; "unknown" holds the categories that the model was not trained on, by column
         Jsonl = "jsonl",
-        /// the class alone, one line per input, empty for an error; further classes after tabs
+        /// the class or number alone, one line per input, empty for an error; further classes or labels after tabs
         Plain = "plain",
     }
 }
@@ -77,6 +79,7 @@ pub struct PredictionWriter<'a, W: Write> {
     out: W,
     form: OutputOptions,
     classes: &'a [String],
+    outputs: Outputs,
     conformal: Option<Conformal>,
     ood: Option<OodThreshold>,
     has_begun: bool,
@@ -88,6 +91,13 @@ struct Line<'a> {
     input: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     predictions: Option<Vec<Ranked>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<f64>,
+    /// The prediction interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval: Option<[f64; 2]>,
     /// The classes of the prediction set.
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<Vec<String>>,
@@ -110,7 +120,13 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
     pub fn new(out: W, form: OutputOptions, classes: &'a [String]) -> Self {
         let top_k = form.top_k.clamp(1, classes.len());
         let form = OutputOptions { top_k, ..form };
-        PredictionWriter { out, form, classes, conformal: None, ood: None, has_begun: false }
+        let outputs = Outputs::default();
+        PredictionWriter { out, form, classes, outputs, conformal: None, ood: None, has_begun: false }
+    }
+
+    /// Sets the meaning of the model's outputs.
+    pub fn with_outputs(self, outputs: &Outputs) -> Self {
+        PredictionWriter { outputs: outputs.clone(), ..self }
     }
 
     /// Adds the prediction sets of a model that has them. JSON lines and CSV show them.
@@ -166,12 +182,10 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
             writer.write_field(&*self.cell(&row.input))?;
             match &row.probabilities {
                 Ok(probabilities) => {
-                    for Ranked { class, probability } in ranked(probabilities, self.form.top_k, self.classes)
-                    {
-                        writer.write_field(&*self.cell(&class))?;
-                        writer.write_field(format!("{probability:.6}"))?;
+                    for cell in self.main_cells(probabilities) {
+                        writer.write_field(cell)?;
                     }
-                    for probability in probabilities.iter().filter(|_| self.form.probabilities) {
+                    for probability in probabilities.iter().filter(|_| self.has_probabilities()) {
                         writer.write_field(format!("{probability:.6}"))?;
                     }
                     if let Some(set) = self.set(probabilities) {
@@ -195,6 +209,34 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
         Ok(())
     }
 
+    /// The cells of the most probable classes, of the predicted labels, or of the number.
+    fn main_cells(&self, probabilities: &[f64]) -> Vec<String> {
+        match &self.outputs {
+            Outputs::Classification => ranked(probabilities, self.form.top_k, self.classes)
+                .into_iter()
+                .flat_map(|Ranked { class, probability }| [self.cell(&class), format!("{probability:.6}")])
+                .collect(),
+            Outputs::Multilabel { .. } => {
+                let labels = self.outputs.named_labels(probabilities, self.classes).unwrap_or_default();
+                vec![self.cell(&labels.join(SET_SEPARATOR))]
+            }
+            Outputs::Regression { .. } => {
+                let interval = self.outputs.interval(probabilities[0]);
+                let values = [probabilities[0]].into_iter().chain(interval.into_iter().flatten());
+                values.map(|value| value.to_string()).collect()
+            }
+        }
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(self.outputs, Outputs::Regression { .. })
+    }
+
+    /// Whether the probabilities of all classes or labels are written.
+    fn has_probabilities(&self) -> bool {
+        self.form.probabilities && !self.is_number()
+    }
+
     /// Escapes the text of a CSV cell.
     fn cell(&self, text: &str) -> String {
         let is_formula = self.form.escape_formulas && text.starts_with(['=', '+', '-', '@']);
@@ -203,11 +245,20 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
 
     fn header(&self) -> Vec<String> {
         let mut header = vec!["input".to_string()];
-        for rank in 1..=self.form.top_k {
-            let suffix = if rank == 1 { String::new() } else { format!("_{rank}") };
-            header.extend([format!("class{suffix}"), format!("probability{suffix}")]);
+        match &self.outputs {
+            Outputs::Classification => {
+                for rank in 1..=self.form.top_k {
+                    let suffix = if rank == 1 { String::new() } else { format!("_{rank}") };
+                    header.extend([format!("class{suffix}"), format!("probability{suffix}")]);
+                }
+            }
+            Outputs::Multilabel { .. } => header.push("labels".to_string()),
+            Outputs::Regression { interval, .. } => {
+                let bounds = interval.iter().flat_map(|_| ["low", "high"]);
+                header.extend(["value"].into_iter().chain(bounds).map(String::from));
+            }
         }
-        if self.form.probabilities {
+        if self.has_probabilities() {
             header.extend(self.classes.iter().map(|class| format!("p_{}", terminal::line(class))));
         }
         header.extend(self.conformal.map(|_| "set".to_string()));
@@ -222,14 +273,20 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
         let all = |probabilities: &Vec<f64>| {
             self.classes.iter().cloned().zip(probabilities.iter().map(|p| Value::from(*p))).collect()
         };
+        let value = probabilities.map(|values| values[0]).filter(|_| self.is_number());
         let line = Line {
             input: &row.input,
             predictions: probabilities
+                .filter(|_| !self.is_number())
                 .map(|probabilities| ranked(probabilities, self.form.top_k, self.classes)),
+            labels: probabilities
+                .and_then(|probabilities| self.outputs.named_labels(probabilities, self.classes)),
+            value,
+            interval: value.and_then(|value| self.outputs.interval(value)),
             set: probabilities.and_then(|probabilities| self.set(probabilities)),
             energy,
             ood,
-            probabilities: probabilities.filter(|_| self.form.probabilities).map(all),
+            probabilities: probabilities.filter(|_| self.has_probabilities()).map(all),
             unknown: row
                 .notes
                 .unknown
@@ -245,9 +302,18 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
 
     fn plain(&self, row: &Classified, text: &mut Vec<u8>) {
         if let Ok(probabilities) = &row.probabilities {
-            let ranked = ranked(probabilities, self.form.top_k, self.classes);
-            let classes: Vec<_> = ranked.iter().map(|ranked| terminal::line(&ranked.class)).collect();
-            text.extend_from_slice(classes.join("\t").as_bytes());
+            let names = match &self.outputs {
+                Outputs::Classification => {
+                    let ranked = ranked(probabilities, self.form.top_k, self.classes);
+                    ranked.into_iter().map(|ranked| ranked.class).collect()
+                }
+                Outputs::Multilabel { .. } => {
+                    self.outputs.named_labels(probabilities, self.classes).unwrap_or_default()
+                }
+                Outputs::Regression { .. } => vec![probabilities[0].to_string()],
+            };
+            let names: Vec<_> = names.iter().map(|name| terminal::line(name)).collect();
+            text.extend_from_slice(names.join("\t").as_bytes());
         }
         text.push(b'\n');
     }

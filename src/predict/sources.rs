@@ -306,7 +306,7 @@ mod tests {
     fn job_names(folder: &Path, sources: Sources) -> Vec<String> {
         let layout = Arc::new(TableLayout::default());
         let shape = InputShape(vec![0]);
-        let allowed = RowPolicy { missing: false, unknown: UnknownPolicy::Allow };
+        let allowed = RowPolicy { missing: false, unknown: UnknownPolicy::Allow, no_label: false };
         let spec = Arc::new(InputSpec {
             shape,
             range: None,

@@ -22,7 +22,7 @@ pub struct Batching {
     pub features: bool,
 }
 
-/// The probability of each class, or the error of the input.
+/// The probability of each class or label, or the predicted number; or the error of the input.
 ///
 /// ```
 /// use cresset::predict::ClassProbabilities;
@@ -35,7 +35,7 @@ pub type ClassProbabilities = std::result::Result<Vec<f64>, String>;
 /// The results of the model for an input.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored {
-    /// The probability of each class.
+    /// The probability of each class or label, or the predicted number.
     pub probabilities: Vec<f64>,
     /// The energy of the logits, in nats; `None` if the model does not detect out-of-distribution inputs.
     pub energy: Option<f32>,
@@ -46,7 +46,7 @@ pub struct Scored {
 pub struct Classified {
     /// The path of an image, or `file:line`.
     pub input: String,
-    /// The probability of each class, or the error.
+    /// The probability of each class or label, or the predicted number; or the error.
     pub probabilities: ClassProbabilities,
     /// The energy of the logits, in nats; `None` for an error, and if the model does not detect out-of-distribution inputs.
     pub energy: Option<f32>,
@@ -147,7 +147,7 @@ impl Classifier {
             return Ok(Vec::new());
         }
         let logits = self.logits(raw)?;
-        let probabilities = logits.softmax(-1, Kind::Double).to_device(Device::Cpu);
+        let probabilities = self.metadata.outputs.probabilities(&logits).to_device(Device::Cpu);
         let probabilities: Vec<f64> = Vec::try_from(probabilities.contiguous().view(-1))?;
         let energies = self.metadata.ood.map(|_| energies(&logits.to_device(Device::Cpu)));
         let of_row = |(row, probabilities): (usize, &[f64])| {

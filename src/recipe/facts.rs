@@ -1,6 +1,6 @@
 //! What the automatic recipe decides by.
 
-use crate::data::InputShape;
+use crate::data::{InputShape, TaskKind};
 use crate::evaluate::numbers::thousands;
 
 use super::Mirror;
@@ -26,7 +26,9 @@ pub struct Facts {
     pub shape: InputShape,
     /// Whether the examples can be augmented: images with a known range of values.
     pub can_augment: bool,
-    /// Number of examples of each class.
+    /// What is predicted.
+    pub task: TaskKind,
+    /// Number of examples of each class or label; empty for numbers.
     pub counts: Vec<usize>,
     /// The mirrored examples, of small images.
     pub mirror: Option<Mirror>,
@@ -94,6 +96,7 @@ impl Facts {
             validation: 0,
             can_augment: shape.image().is_some(),
             shape,
+            task: TaskKind::Classification,
             counts: Vec::new(),
             mirror: None,
             is_on_gpu: false,
@@ -133,7 +136,12 @@ impl Facts {
 
     /// Number of training examples, shape and classes in words.
     pub fn summary(&self) -> String {
-        let (examples, classes) = (thousands(self.examples), self.counts.len());
+        let examples = thousands(self.examples);
+        let targets = match self.task {
+            TaskKind::Classification => format!("{} classes", self.counts.len()),
+            TaskKind::Multilabel => format!("{} labels", self.counts.len()),
+            TaskKind::Regression => "regression".to_string(),
+        };
         match self.shape.image() {
             Some((channels, height, width)) => {
                 let color = match channels {
@@ -141,10 +149,10 @@ impl Facts {
                     3 => "color".to_string(),
                     channels => format!("{channels} channels"),
                 };
-                format!("{examples} of {height}×{width}, {color}, {classes} classes")
+                format!("{examples} of {height}×{width}, {color}, {targets}")
             }
             None => {
-                format!("{examples} rows of {} columns, {classes} classes", self.shape.features())
+                format!("{examples} rows of {} columns, {targets}", self.shape.features())
             }
         }
     }

@@ -11,6 +11,7 @@ mod mirror;
 #[cfg(test)]
 mod tests;
 
+use crate::data::TaskKind;
 pub use built_in::{BUILT_IN, BuiltIn};
 pub use facts::{Backbone, Facts, Head, Start};
 pub use kind::KINDS;
@@ -108,6 +109,10 @@ impl Recipe {
     pub fn auto(facts: &Facts) -> Self {
         let kind = Kind::of(facts);
         let mut choices = (kind.choose)(facts);
+        if facts.task != TaskKind::Classification {
+            // The options of cross-entropy suit no other loss.
+            choices.iter_mut().for_each(|choice| choice.settings.retain(|(name, _)| name != "loss_options"));
+        }
         choices.push(kind::monitor(facts));
         Recipe { title: format!("{AUTO}: {} ({})", kind.name, facts.summary()), choices }
     }

@@ -49,7 +49,7 @@ pub(crate) fn most_confident_errors(
     evaluation: &Evaluation,
     rows: &[i64],
 ) -> Result<Vec<ConfidentError>> {
-    let Some(scores) = &evaluation.scores else { return Ok(Vec::new()) };
+    let Some(scores) = evaluation.class_scores() else { return Ok(Vec::new()) };
     let (confidence, predicted) = scores.probabilities(1.).max_dim(1, false);
     let wrong = predicted.ne_tensor(&scores.labels).nonzero().view(-1);
     let order = confidence.index_select(0, &wrong).argsort(0, true);

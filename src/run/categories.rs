@@ -95,6 +95,7 @@ mod tests {
             sha256: String::new(),
             classes: vec!["x".into(), "y".into()],
             labels: vec![0; rows],
+            targets: crate::data::Targets::Classes,
             shape: InputShape(vec![5]),
             range: None,
             decoding: Decoding::default(),

@@ -100,7 +100,7 @@ impl Embedded {
 
     fn of(dataset: &Dataset, values: Tensor, rows: &[i64]) -> Result<Self> {
         let rows = || rows.iter().map(|row| *row as usize);
-        let label = |row: usize| dataset.classes[dataset.labels[row] as usize].clone();
+        let label = |row: usize| dataset.target_text(row);
         Ok(Embedded {
             values,
             names: rows().map(|row| dataset.names.name(row)).collect(),

@@ -123,19 +123,19 @@ const SAMPLED: usize = 256;
 fn sample(dataset: &Dataset, train: &[i64], gallery: &Arc<EncodedExamples>) -> Result<TrainTensors> {
     let count = train.len().min(SAMPLED);
     let rows: Vec<i64> = (0..count).map(|index| train[index * train.len() / count]).collect();
-    let (mut bytes, mut labels) = (Vec::new(), Vec::new());
+    let (mut bytes, mut readable) = (Vec::new(), Vec::new());
     for (row, decoded) in rows.iter().zip(gallery.center_crops(&rows)) {
         match decoded {
             Ok(pixels) => {
                 to_channels_first(&pixels, gallery.channel_count(), &mut bytes);
-                labels.push(dataset.labels[*row as usize]);
+                readable.push(*row);
             }
             Err(problem) => gallery.report(*row as usize, problem)?,
         }
     }
-    if labels.is_empty() {
+    if readable.is_empty() {
         return Err(Error::data(dataset.path.as_path(), "none of the training images can be read"));
     }
-    let inputs = Tensor::from_slice(&bytes).view([labels.len() as i64, dataset.shape.features()]);
-    Ok(TrainTensors(TensorDataset { inputs, labels: Tensor::from_slice(&labels) }))
+    let inputs = Tensor::from_slice(&bytes).view([readable.len() as i64, dataset.shape.features()]);
+    Ok(TrainTensors(TensorDataset { inputs, labels: gallery.targets(&readable) }))
 }

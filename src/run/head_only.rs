@@ -230,9 +230,10 @@ pub(super) fn evaluations(prepared: &Prepared, fit: &Fit, epoch: u32) -> Result<
     let measure = |rows: &[i64]| -> Result<Evaluation> {
         let LabeledFeatures { values, labels } = fit.features.select(rows)?;
         let feed = MemoryExamples::ready(TensorDataset { inputs: values, labels });
-        evaluate(&feed, classes, Keep::Scores, logits)
+        evaluate(&feed, &prepared.outputs, classes, Keep::Scores, logits)
     };
     let test = &prepared.split.test;
     let test = (!test.is_empty()).then(|| measure(test)).transpose()?;
-    Ok(Evaluations { epoch, validation: measure(&prepared.split.validation)?, test })
+    let (outputs, validation) = (prepared.outputs.clone(), measure(&prepared.split.validation)?);
+    Ok(Evaluations { epoch, outputs, validation, test })
 }

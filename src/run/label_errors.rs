@@ -52,6 +52,7 @@ pub fn find_label_errors(folds: &CrossValidation, output: &Path) -> Result<Label
             last = Some(prepared.dataset);
         }
         let dataset = last.expect("there is at least one fold");
+        dataset.require_classes("finding label errors")?;
         let labels: Vec<_> = rows.iter().map(|row| dataset.labels[*row as usize]).collect();
         let ranking = rank(&probabilities, &labels);
         let name = |suspicion: &LabelIssue| dataset.names.name(rows[suspicion.index] as usize);

@@ -30,6 +30,7 @@ mod prepared;
 mod pretrained;
 mod recipe;
 mod result_check;
+mod task;
 mod trainer;
 
 use std::path::Path;
@@ -41,11 +42,11 @@ use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::{Keep, evaluate};
 use crate::export::{self, Evaluations, Metadata};
 use crate::loader::EvaluationLoader;
-use crate::model::Network;
+use crate::model::{Network, Outputs};
 use crate::options::Config;
 use crate::train::checkpoint::{Best, Checkpoint, Position};
 use crate::train::{
-    Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Silent, TimeLimit, Training,
+    Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Plan, Silent, TimeLimit, Training,
 };
 pub use examples::Examples;
 pub use finished::FinishedRun;
@@ -61,6 +62,7 @@ use pretrained::with_stored_pretrained;
 pub use pretrained::{resolve_pretrained, resolve_pretrained_on};
 pub use recipe::resolve_recipe;
 use recipe::with_stored_recipe;
+use task::fitted_outputs;
 pub use trainer::{Fitted, Trainer};
 
 /// A run that is ready to train.
@@ -191,6 +193,7 @@ pub(crate) fn start_with(
     world.attempt(|| {
         catch_panics(|| {
             let prepared = Prepared::with(config, world, make)?;
+            let config = &task::resolve(config, &prepared.dataset)?;
             head_only::check(config, &prepared, world)?;
             let with_stored_corrections =
                 prepared.corrections.as_ref().map(|corrections| corrections.settle(config));
@@ -360,7 +363,7 @@ pub fn finish(run: Run, callback: &mut dyn Callback, stop: &dyn Fn() -> bool) ->
         load_weights(&mut prepared.network, &folder.best_checkpoint())?;
         let evaluations = match fit {
             Some(fit) => head_only::evaluations(&prepared, &fit, best.epoch)?,
-            None => forward_evaluations(&prepared, best.epoch)?,
+            None => forward_evaluations(&config, &prepared, best.epoch)?,
         };
         let metadata = write_model(&config, &prepared, &evaluations, &folder.model())?;
         let records = MetricsLog::read_if_exists(&folder.metrics())?;
@@ -395,9 +398,12 @@ fn train(
             Some(_) => {}
         }
     }
-    let Prepared { network, train, validation, share, dataset, split, .. } = prepared;
+    let Prepared { network, train, validation, share, dataset, split, outputs, .. } = prepared;
     let mut log = match training.world().is_rank_zero() {
-        true => Some(MetricsLog::open(&folder.metrics(), training.position().epoch - 1)?),
+        true => {
+            let log = MetricsLog::open(&folder.metrics(), training.position().epoch - 1)?;
+            Some(log.for_outputs(outputs))
+        }
         false => None,
     };
     // After the log is open: a run with a checkpoint has a metrics.csv.
@@ -451,7 +457,7 @@ pub fn export(folder: &RunFolder, checkpoint: &Path, output: &Path) -> Result<Me
         let epoch = if position.step == 0 { position.epoch - 1 } else { position.epoch };
         let epoch =
             position.best.filter(|_| checkpoint == folder.best_checkpoint()).map_or(epoch, |best| best.epoch);
-        write_model(&config, &prepared, &forward_evaluations(&prepared, epoch)?, output)
+        write_model(&config, &prepared, &forward_evaluations(&config, &prepared, epoch)?, output)
     })
 }
 
@@ -502,7 +508,8 @@ impl Run {
         world: &World,
         lock: Option<RunLock>,
     ) -> Result<Self> {
-        let mut plan = config.plan(prepared.class_weights.clone());
+        let mut plan =
+            Plan { outputs: prepared.outputs.clone(), ..config.plan(prepared.class_weights.clone()) };
         plan.identity.insert("the data's SHA-256".to_string(), prepared.dataset.sha256.clone());
         if let Some(corrections) = &prepared.corrections {
             plan.identity.insert("the feedback's SHA-256".to_string(), corrections.sha256.clone());
@@ -523,22 +530,26 @@ pub(crate) fn load_weights(network: &mut Network, path: &Path) -> Result<Positio
 }
 
 /// Evaluates a model on the validation set, and on the test set if there is one. `logits` maps preprocessed inputs
-/// to logits on the device of the run.
+/// to the outputs of the network on the device of the run.
 pub(crate) fn evaluations(
+    config: &Config,
     prepared: &Prepared,
     epoch: u32,
     logits: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Evaluations> {
-    let classes = prepared.dataset.classes.len();
-    let measure = |feed: &dyn EvaluationLoader| evaluate(feed, classes, Keep::Scores, &logits);
-    let validation = measure(&*prepared.validation)?;
-    let test = prepared.test.as_deref().map(measure).transpose()?;
-    Ok(Evaluations { epoch, validation, test })
+    let (outputs, classes) = (&prepared.outputs, prepared.dataset.classes.len());
+    let measure = |feed: &dyn EvaluationLoader, outputs: &Outputs| {
+        evaluate(feed, outputs, classes, Keep::Scores, |inputs| Ok(outputs.results(&logits(inputs)?)))
+    };
+    let validation = measure(&*prepared.validation, outputs)?;
+    let (outputs, validation) = fitted_outputs(config, outputs, validation);
+    let test = prepared.test.as_deref().map(|feed| measure(feed, &outputs)).transpose()?;
+    Ok(Evaluations { epoch, outputs, validation, test })
 }
 
 /// Evaluates the network on the validation set, and on the test set if there is one.
-fn forward_evaluations(prepared: &Prepared, epoch: u32) -> Result<Evaluations> {
-    evaluations(prepared, epoch, |inputs| prepared.network.forward(inputs, false))
+fn forward_evaluations(config: &Config, prepared: &Prepared, epoch: u32) -> Result<Evaluations> {
+    evaluations(config, prepared, epoch, |inputs| prepared.network.forward(inputs, false))
 }
 
 fn write_model(

@@ -9,7 +9,7 @@ use super::batch_norm_check;
 use super::examples::raw_feed;
 use super::feeds::{Feeds, Sources};
 use super::memory;
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Split, TaskKind};
 use crate::distributed::World;
 use crate::error::{Error, Result, catch_panics};
 use crate::export::SAMPLES;
@@ -18,7 +18,7 @@ use crate::loader::{EncodedExamples, EvaluationLoader, TrainLoader};
 use crate::model::preprocessing::Preprocessing;
 use crate::model::pretrained;
 use crate::model::weights::{self, Matching};
-use crate::model::{Network, Task};
+use crate::model::{Network, Outputs, Task};
 use crate::options::{Config, ModelChoice};
 use crate::run::RunFolder;
 use crate::train::head::hidden_width;
@@ -69,6 +69,8 @@ pub struct Prepared {
     pub test: Option<Box<dyn EvaluationLoader>>,
     /// The weight of each class in the loss; `None` for equal weights.
     pub class_weights: Option<Vec<f32>>,
+    /// The meaning of the model's outputs, before thresholds and intervals are fitted to the validation set.
+    pub outputs: Outputs,
     /// The model.
     pub network: Network,
     /// Which weights of the initial file were loaded.
@@ -195,8 +197,14 @@ impl Prepared {
                 Some(gallery) => sources.streamed(&gallery)?,
                 None => sources.in_memory()?,
             };
-        let labels: Vec<_> = split.train.iter().map(|row| dataset.labels[*row as usize]).collect();
-        let class_weights = config.class_weights.of(&labels, dataset.classes.len());
+        let class_weights = match dataset.task() {
+            TaskKind::Classification => {
+                let labels: Vec<_> = split.train.iter().map(|row| dataset.labels[*row as usize]).collect();
+                config.class_weights.of(&labels, dataset.classes.len())
+            }
+            _ => None,
+        };
+        let outputs = Outputs::of(&dataset, &split.train);
         let Feeds { preprocessing, train, validation, share, test } = feeds;
         Ok(Prepared {
             dataset,
@@ -208,6 +216,7 @@ impl Prepared {
             share,
             test,
             class_weights,
+            outputs,
             network,
             init: None,
             device,

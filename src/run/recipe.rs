@@ -2,7 +2,7 @@
 
 use super::RunFolder;
 use crate::data::image::to_channels_first;
-use crate::data::{self, Dataset, Inputs, Split};
+use crate::data::{self, Dataset, Inputs, Split, TaskKind};
 use crate::distributed::World;
 use crate::error::{Error, Result};
 use crate::loader::EncodedExamples;
@@ -137,22 +137,25 @@ fn facts(config: &Config, world: &World) -> Result<Facts> {
         let split = Split::new(&dataset, &config.split_plan()?)?;
         Ok::<_, Error>((dataset, split))
     })?;
-    let mut counts = vec![0; dataset.classes.len()];
-    split.train.iter().for_each(|row| counts[dataset.labels[*row as usize] as usize] += 1);
+    let train: Vec<usize> = split.train.iter().map(|row| *row as usize).collect();
     let facts = Facts {
         examples: split.train.len(),
         validation: split.validation.len(),
         can_augment: dataset.is_image_data(),
-        counts,
+        counts: dataset.label_counts_of(&train),
+        task: dataset.task(),
         is_on_gpu: quietly(|| config.device.resolve())?.is_cuda(),
         cores: config.threads.count().into(),
         start: start(config),
         model: is_fixed(config, "model").then(|| config.model.clone()),
-        head: if dataset.is_image_data() { head(config, world) } else { Head::Excluded },
+        head: match dataset.is_image_data() && dataset.task() == TaskKind::Classification {
+            true => head(config, world),
+            false => Head::Excluded,
+        },
         ..Facts::of_shape(dataset.shape.clone())
     };
     Ok(match Kind::of(&facts).name {
-        "small images" if facts.can_augment && !config.is_given("augment") => {
+        "small images" if facts.can_augment && !config.is_given("augment") && !facts.counts.is_empty() => {
             Facts { mirror: mirror(&dataset, &split, config), ..facts }
         }
         "photographs" if facts.start == Start::Scratch && facts.model.is_none() => {
@@ -199,9 +202,10 @@ fn mirror(dataset: &Dataset, split: &Split, config: &Config) -> Option<Mirror> {
     let (channels, height, width) = dataset.shape.image()?;
     let shape = (channels as usize, height as usize, width as usize);
     let (mut values, mut labels) = (Vec::new(), Vec::new());
+    let strata = dataset.strata();
     let mut add = |row: i64, image: &mut dyn Iterator<Item = f32>| {
         values.extend(image);
-        labels.push(dataset.labels[row as usize] as usize);
+        labels.push(strata.of_example[row as usize] as usize);
     };
     let size = shape.0 * shape.1 * shape.2;
     let of = |row: i64| row as usize * size..(row as usize + 1) * size;
@@ -222,5 +226,5 @@ fn mirror(dataset: &Dataset, split: &Split, config: &Config) -> Option<Mirror> {
             }
         }
     }
-    Mirror::of(&values, &labels, dataset.classes.len(), shape)
+    Mirror::of(&values, &labels, strata.count, shape)
 }

@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use crate::error::quoted;
-use crate::evaluate::Evaluation;
+use crate::evaluate::regression::ErrorSums;
+use crate::evaluate::{Evaluation, Sums};
 use crate::options::Config;
 use crate::train::EpochRecord;
 
@@ -17,14 +18,22 @@ pub(super) fn warning(
     validation: &Evaluation,
     classes: &[String],
 ) -> Option<String> {
-    let chance = (classes.len() as f64).ln();
+    let chance = match validation.sums {
+        Sums::Classes(_) => (classes.len() as f64).ln(),
+        // Of undecided labels, and of the mean of the training values.
+        Sums::Labels(_) => 2f64.ln(),
+        Sums::Values(_) => 1.,
+    };
     let advice = format!("try a lower --lr (it was {}), or let `cresset lr-find` suggest one", config.lr);
     if validation.loss > EXPLOSION * chance {
         return Some(format!(
-            "training diverged: the validation loss of the best epoch is {:.4}, and uniform predictions over {} classes give {chance:.4}; \
-             {advice}",
+            "training diverged: the validation loss of the best epoch is {:.4}, and {} give {chance:.4}; {advice}",
             validation.loss,
-            classes.len()
+            match validation.sums {
+                Sums::Classes(_) => format!("uniform predictions over {} classes", classes.len()),
+                Sums::Labels(_) => "undecided predictions".to_string(),
+                Sums::Values(_) => "predictions of the mean".to_string(),
+            }
         ));
     }
     if let (Some(first), Some(last)) = (records.first(), records.last())
@@ -35,7 +44,15 @@ pub(super) fn warning(
             last.train_loss, last.epoch, first.train_loss, first.epoch
         ));
     }
-    let confusion = &validation.confusion;
+    if let Some(r2) = validation.errors().and_then(ErrorSums::r2)
+        && r2 <= 0.
+    {
+        return Some(format!(
+            "the validation R², {r2:.4}, is not above that of the mean of the values (0). More --epochs, another --lr (`cresset \
+             lr-find` suggests one) or another --model may help"
+        ));
+    }
+    let confusion = validation.confusion()?;
     let majority = (0..classes.len()).max_by_key(|class| (confusion.support(*class), Reverse(*class)))?;
     let baseline = confusion.support(majority) as f64 / confusion.total() as f64;
     let accuracy = confusion.accuracy();
@@ -57,7 +74,7 @@ mod tests {
 
     fn said(loss: f64, counts: [[u64; 2]; 2], train_losses: &[f64]) -> Option<String> {
         let confusion = ConfusionMatrix::new(2, counts.as_flattened().to_vec());
-        let validation = Evaluation { loss, confusion, scores: None };
+        let validation = Evaluation::of_classes(loss, confusion);
         let record = |(index, train_loss): (usize, &f64)| EpochRecord {
             epoch: index as u32 + 1,
             train_loss: *train_loss,

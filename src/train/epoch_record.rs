@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,9 +11,9 @@ use super::Training;
 use super::callback::{Callback, Flow};
 use crate::data::atomic;
 use crate::error::{Error, Result};
-use crate::model::Network;
+use crate::model::{Network, Outputs};
 
-/// The metrics of one epoch. Losses are means over examples (cross-entropy in nats), accuracies are from 0 to 1.
+/// The metrics of one epoch. Losses are means over examples ([`Evaluation::loss`](crate::evaluate::Evaluation::loss)).
 ///
 /// ```
 /// use cresset::prelude::*;
@@ -33,13 +34,15 @@ pub struct EpochRecord {
     pub epoch: u32,
     /// Mean loss over the training set, computed during the epoch.
     pub train_loss: f64,
-    /// Accuracy on the training set, computed during the epoch.
+    /// Accuracy on the training set, computed during the epoch; for other tasks the score that takes its place
+    /// ([`Outputs::score_name`]).
+    #[serde(alias = "train_f1", alias = "train_r2")]
     pub train_accuracy: f64,
     /// Mean loss over the validation set, after the epoch.
     #[serde(rename = "held_out_loss")]
     pub validation_loss: f64,
-    /// Accuracy on the validation set, after the epoch.
-    #[serde(rename = "held_out_accuracy")]
+    /// Accuracy or score on the validation set, after the epoch.
+    #[serde(rename = "held_out_accuracy", alias = "held_out_f1", alias = "held_out_r2")]
     pub validation_accuracy: f64,
     /// Learning rate; 0 for a head that was fitted without one.
     pub lr: f64,
@@ -87,21 +90,35 @@ pub struct MetricsLog {
     path: PathBuf,
     /// Duration in seconds of the epochs in the file when it was opened.
     spent: f64,
+    /// The score in the names of the columns.
+    score: &'static str,
 }
 
 impl MetricsLog {
+    /// Names the columns of the score as `outputs` has it: `train_accuracy`, `train_f1` or `train_r2`.
+    pub fn for_outputs(self, outputs: &Outputs) -> Self {
+        let score = match outputs {
+            Outputs::Classification => ACCURACY,
+            Outputs::Multilabel { .. } => "f1",
+            Outputs::Regression { .. } => "r2",
+        };
+        MetricsLog { score, ..self }
+    }
+
     /// Opens or creates the file and keeps the rows of the epochs up to `finished`. A killed run may have written an epoch that
     /// is not in its last checkpoint.
     pub fn open(path: &Path, finished: u32) -> Result<Self> {
-        let mut kept = csv::Writer::from_writer(Vec::new());
         let records = if finished > 0 { Self::read(path)? } else { Self::read_if_exists(path)? };
         // The last row wins if an epoch has two.
         let records: BTreeMap<_, _> = records.into_iter().map(|record| (record.epoch, record)).collect();
         let records: Vec<_> = records.into_values().filter(|record| record.epoch <= finished).collect();
+        let header = if finished > 0 { first_line(path)? } else { Vec::new() };
+        let mut kept = csv::WriterBuilder::new().has_headers(false).from_writer(header);
         records.iter().for_each(|record| kept.serialize(record).expect("a record can be written to memory"));
         let bytes = kept.into_inner().expect("a record can be written to memory");
         atomic::write(path, &bytes)?;
-        Ok(MetricsLog { path: path.to_path_buf(), spent: records.iter().map(|record| record.seconds).sum() })
+        let spent = records.iter().map(|record| record.seconds).sum();
+        Ok(MetricsLog { path: path.to_path_buf(), spent, score: ACCURACY })
     }
 
     /// Duration in seconds of the epochs in the file when it was opened.
@@ -124,12 +141,25 @@ impl MetricsLog {
 impl MetricsLog {
     /// Appends a row.
     pub(crate) fn append(&self, record: &EpochRecord) -> Result<()> {
-        let file = OpenOptions::new().append(true).open(&self.path).map_err(Error::io("open", &self.path))?;
+        let mut file =
+            OpenOptions::new().append(true).open(&self.path).map_err(Error::io("open", &self.path))?;
         let is_new = file.metadata().map_err(Error::io("read", &self.path))?.len() == 0;
-        let mut writer = csv::WriterBuilder::new().has_headers(is_new).from_writer(file);
-        let written = writer.serialize(record).map_err(std::io::Error::other).and_then(|()| writer.flush());
-        written.map_err(Error::io("write", &self.path))
+        let mut rows = csv::WriterBuilder::new().has_headers(is_new).from_writer(Vec::new());
+        rows.serialize(record).expect("a record can be written to memory");
+        let rows = String::from_utf8(rows.into_inner().expect("a record can be written to memory"));
+        // Only the header has names.
+        let rows = rows.expect("a record is text").replace(ACCURACY, self.score);
+        file.write_all(rows.as_bytes()).map_err(Error::io("write", &self.path))
     }
+}
+
+/// The score of classifiers in the names of columns.
+const ACCURACY: &str = "accuracy";
+
+/// The first line of a file, with its end.
+fn first_line(path: &Path) -> Result<Vec<u8>> {
+    let text = std::fs::read(path).map_err(Error::io("read", path))?;
+    Ok(text.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default().to_vec())
 }
 
 impl Callback for MetricsLog {

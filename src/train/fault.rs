@@ -1,6 +1,6 @@
 //! Handling of a loss that is NaN or infinite: the error message and the recovery.
 
-use tch::{Kind, Reduction, Tensor};
+use tch::{Kind, Tensor};
 
 use super::options::OnNan;
 use super::{Data, EpochRecord, Training};
@@ -134,7 +134,7 @@ impl Training {
             return Ok(());
         }
         let Some(bad) = self.running.nonfinite_step() else { return Ok(()) };
-        let losses = bad.logits.cross_entropy_loss::<Tensor>(&bad.labels, None, Reduction::None, -100, 0.);
+        let losses = self.learner.context.objective.plain_losses(&bad.logits, &bad.labels);
         let fault = Fault { losses, gradient_norm: None, step: self.position.step + 1 - bad.steps_back };
         let message = self.describe(&fault, &self.faulty_examples(data, &fault));
         Err(self.diverged(&message, "--on-nan skip skips such batches"))

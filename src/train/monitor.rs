@@ -2,7 +2,8 @@
 
 use cresset_options::choices;
 
-use crate::evaluate::{ConfusionMatrix, Evaluation};
+use crate::data::TaskKind;
+use crate::evaluate::{ConfusionMatrix, Evaluation, Sums};
 
 choices! {
     /// The metric on the validation set that selects the best epoch, and by which early stopping and the plateau schedule decide.
@@ -15,17 +16,17 @@ choices! {
     pub enum Monitor {
         /// the loss
         Loss = "loss",
-        /// the share of correct predictions
+        /// the share of correct predictions (of labels: of examples whose labels are all correct)
         Accuracy = "accuracy",
         /// the mean recall over the classes
         BalancedAccuracy = "balanced-accuracy",
-        /// the mean F1 score over the classes
+        /// the mean F1 score over the classes or labels
         MacroF1 = "macro-f1",
     }
 }
 
 impl Monitor {
-    /// The metric's value from 0 to 1, higher is better; `None` for the loss.
+    /// The metric's value from 0 to 1, higher is better; `None` for the loss, and for a metric that the task does not have.
     ///
     /// ```
     /// use cresset::evaluate::{ConfusionMatrix, Evaluation};
@@ -33,18 +34,30 @@ impl Monitor {
     ///
     /// // Of class 0, three of four examples are correct; of class 1, none of one.
     /// let confusion = ConfusionMatrix::new(2, vec![3, 1, 1, 0]);
-    /// let evaluation = Evaluation { loss: 0.5, confusion, scores: None };
+    /// let evaluation = Evaluation::of_classes(0.5, confusion);
     /// assert_eq!(Monitor::Accuracy.score(&evaluation), Some(0.6));
     /// assert_eq!(Monitor::BalancedAccuracy.score(&evaluation), Some(0.375));
     /// assert_eq!(Monitor::Loss.score(&evaluation), None);
     /// ```
     pub fn score(self, evaluation: &Evaluation) -> Option<f64> {
-        let confusion = &evaluation.confusion;
-        match self {
-            Monitor::Loss => None,
-            Monitor::Accuracy => Some(confusion.accuracy()),
-            Monitor::BalancedAccuracy => Some(confusion.mean(ConfusionMatrix::recall)),
-            Monitor::MacroF1 => Some(confusion.mean(ConfusionMatrix::f1)),
+        match (self, &evaluation.sums) {
+            (Monitor::Accuracy, Sums::Classes(confusion)) => Some(confusion.accuracy()),
+            (Monitor::BalancedAccuracy, Sums::Classes(confusion)) => {
+                Some(confusion.mean(ConfusionMatrix::recall))
+            }
+            (Monitor::MacroF1, Sums::Classes(confusion)) => Some(confusion.mean(ConfusionMatrix::f1)),
+            (Monitor::Accuracy, Sums::Labels(counts)) => Some(counts.exact_match()),
+            (Monitor::MacroF1, Sums::Labels(counts)) => Some(counts.macro_f1()),
+            _ => None,
+        }
+    }
+
+    /// Whether models of this task have the metric.
+    pub fn is_for(self, task: TaskKind) -> bool {
+        match task {
+            TaskKind::Classification => true,
+            TaskKind::Multilabel => self != Monitor::BalancedAccuracy,
+            TaskKind::Regression => self == Monitor::Loss,
         }
     }
 

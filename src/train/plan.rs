@@ -2,6 +2,7 @@
 
 use super::options::TrainOptions;
 use super::resume::Identity;
+use crate::model::Outputs;
 
 /// The settings of a training run.
 ///
@@ -26,6 +27,8 @@ pub struct Plan {
     pub seed: u64,
     /// Class weights of the loss; none if all are 1.
     pub class_weights: Option<Vec<f32>>,
+    /// The meaning of the network's outputs.
+    pub outputs: Outputs,
     /// Other options of training.
     pub options: TrainOptions,
     /// The identity that a checkpoint must have to resume from it.
@@ -46,6 +49,7 @@ impl Plan {
             optimizer: "adam".to_string(),
             seed: 0,
             class_weights: None,
+            outputs: Outputs::default(),
             options: TrainOptions::default(),
             identity: Identity::new(),
             canonical: |name| name,

@@ -101,7 +101,7 @@ impl Training {
         self.restore_generators(&checkpoint.group(RANDOM), network.device()).map_err(fault)?;
         if !self.world.is_rank_zero() {
             // The saved sums are those of all processes. Only rank 0 keeps them.
-            self.running = Running::new(network.device());
+            self.running = Running::of(&self.plan.outputs, network.device());
         }
         Ok(checkpoint.identity)
     }

@@ -1,4 +1,4 @@
-//! Running loss and accuracy of an epoch.
+//! Running loss and score of an epoch.
 
 use std::cell::{Ref, RefCell};
 
@@ -6,9 +6,9 @@ use tch::{Device, Kind, Tensor};
 
 use crate::distributed::World;
 use crate::error::Result;
-use crate::model::Tensors;
+use crate::model::{Outputs, Tensors};
 
-/// Running loss and accuracy, as sums on the device. Adding a step does not synchronize with the device; reading does.
+/// Running loss and score ([`Outputs::score_name`]), as sums on the device. Adding a step does not synchronize with the device; reading does.
 ///
 /// ```
 /// use cresset::train::Running;
@@ -17,7 +17,7 @@ use crate::model::Tensors;
 /// let mut running = Running::new(Device::Cpu);
 /// let logits = Tensor::from_slice2(&[[2f32, 0.], [2., 0.]]);
 /// running.add(&Tensor::from(0.5f32), &logits, &Tensor::from_slice(&[0i64, 1]));
-/// assert_eq!((running.loss(), running.accuracy()), (0.5, 0.5));
+/// assert_eq!((running.loss(), running.score()), (0.5, 0.5));
 /// ```
 #[derive(Debug)]
 pub struct Running(RefCell<RunningSums>);
@@ -26,8 +26,10 @@ pub struct Running(RefCell<RunningSums>);
 struct RunningSums {
     /// Sum of the loss over examples, float64.
     loss: Tensor,
-    /// Number of correct predictions, int64.
-    correct: Tensor,
+    /// The score is the first sum over the second one, float64: correct predictions and examples; of labels, twice the true positives
+    /// and all positives, predicted and true; of numbers, explained and total variance of the standardized targets.
+    score: [Tensor; 2],
+    outputs: Outputs,
     /// Number of examples; on the host, so that reading it does not wait.
     examples: i64,
     /// Steps not yet in the sums.
@@ -68,18 +70,23 @@ fn detached(tensor: &Tensor) -> Tensor {
 impl Running {
     /// Empty sums.
     pub fn new(device: Device) -> Self {
-        let (loss, correct) =
-            (Tensor::zeros([], (Kind::Double, device)), Tensor::zeros([], (Kind::Int64, device)));
+        Running::of(&Outputs::default(), device)
+    }
+
+    /// Empty sums for a network with these outputs.
+    pub fn of(outputs: &Outputs, device: Device) -> Self {
+        let zero = || Tensor::zeros([], (Kind::Double, device));
         Running(RefCell::new(RunningSums {
-            loss,
-            correct,
+            loss: zero(),
+            score: [zero(), zero()],
+            outputs: outputs.clone(),
             examples: 0,
             pending: Vec::new(),
             recent: Vec::new(),
         }))
     }
 
-    /// Adds a step: its mean loss, logits (N, classes) and labels (N).
+    /// Adds a step: its mean loss, the outputs of the network (N, outputs) and the targets of the batch.
     pub fn add(&mut self, loss: &Tensor, logits: &Tensor, labels: &Tensor) {
         let sums = self.0.get_mut();
         sums.pending.push(PendingStep {
@@ -99,10 +106,12 @@ impl Running {
         sums.loss.double_value(&[]) / sums.examples as f64
     }
 
-    /// The accuracy, from 0 to 1; NaN before the first step.
-    pub fn accuracy(&self) -> f64 {
+    /// The score ([`Outputs::score_name`]); NaN before the first step.
+    pub fn score(&self) -> f64 {
         let sums = self.sums();
-        sums.correct.int64_value(&[]) as f64 / sums.examples as f64
+        let [part, whole] = sums.score.each_ref().map(|sum| sum.double_value(&[]));
+        // Without any positive, predicted or true, all labels are right.
+        if sums.examples > 0 && whole == 0. { 1. } else { part / whole }
     }
 
     /// Whether the sums include all steps.
@@ -125,15 +134,16 @@ impl Running {
     /// All-reduces the sums over all processes.
     pub fn all_reduce(&self, world: &World) -> Result<Running> {
         let sums = self.sums();
-        let local = [sums.loss.double_value(&[]), sums.correct.int64_value(&[]) as f64, sums.examples as f64];
+        let [part, whole] = sums.score.each_ref().map(|sum| sum.double_value(&[]));
+        let local = [sums.loss.double_value(&[]), part, whole, sums.examples as f64];
         let mut all = Tensor::from_slice(&local);
         world.all_reduce_sum(&mut all)?;
-        let mut running = Running::new(Device::Cpu);
+        let mut running = Running::of(&sums.outputs, Device::Cpu);
         let total = running.0.get_mut();
         total.loss = all.get(0);
         // Integers below 2⁵³ are exact in float64.
-        total.correct = all.get(1).to_kind(Kind::Int64);
-        total.examples = all.double_value(&[2]) as i64;
+        total.score = [all.get(1), all.get(2)];
+        total.examples = all.double_value(&[3]) as i64;
         drop(sums);
         Ok(running)
     }
@@ -143,7 +153,7 @@ impl Running {
         let sums = self.sums();
         let state = [
             ("loss", sums.loss.copy()),
-            ("correct", sums.correct.copy()),
+            ("score", Tensor::stack(&sums.score, 0)),
             ("rows", Tensor::from(sums.examples)),
         ];
         state.into_iter().map(|(name, tensor)| (name.to_string(), tensor)).collect()
@@ -154,8 +164,16 @@ impl Running {
         let get = |name: &str| state.get(name).ok_or_else(|| format!("the running sum `{name}` is missing"));
         let sums = self.0.get_mut();
         sums.loss.copy_(get("loss")?);
-        sums.correct.copy_(get("correct")?);
         sums.examples = get("rows")?.int64_value(&[]);
+        let score = match get("score") {
+            Ok(score) => [score.get(0), score.get(1)],
+            // Of a checkpoint of an earlier version.
+            Err(missing) => [
+                state.get("correct").ok_or(missing)?.to_kind(Kind::Double),
+                Tensor::from(sums.examples as f64),
+            ],
+        };
+        sums.score.iter_mut().zip(&score).for_each(|(sum, value)| sum.copy_(value));
         sums.pending.clear();
         sums.recent.clear();
         Ok(())
@@ -182,10 +200,35 @@ impl RunningSums {
             let weighted =
                 losses.to_kind(Kind::Double) * Tensor::from_slice(&examples).to_device(losses.device());
             let _ = self.loss.g_add_(&weighted.sum(Kind::Double));
-            let _ = self.correct.g_add_(&logits.argmax(-1, false).eq_tensor(&labels).sum(Kind::Int64));
+            for (sum, part) in self.score.iter_mut().zip(score(&self.outputs, &logits, &labels)) {
+                let _ = sum.g_add_(&part);
+            }
             self.examples += labels.size()[0];
             self.recent = pending;
         })
+    }
+}
+
+/// Numerator and denominator of the score of some examples, float64 scalars.
+fn score(outputs: &Outputs, logits: &Tensor, targets: &Tensor) -> [Tensor; 2] {
+    let of_count = |count: i64| Tensor::full([], count as f64, (Kind::Double, logits.device()));
+    match outputs {
+        Outputs::Classification => {
+            let correct = logits.argmax(-1, false).eq_tensor(targets).sum(Kind::Double);
+            [correct, of_count(targets.size()[0])]
+        }
+        Outputs::Multilabel { .. } => {
+            let decisions = outputs.decisions(&outputs.probabilities(logits)).to_kind(Kind::Double);
+            let targets = targets.to_kind(Kind::Double);
+            [(&decisions * &targets).sum(Kind::Double) * 2., (decisions + targets).sum(Kind::Double)]
+        }
+        Outputs::Regression { .. } => {
+            let targets = outputs.standardized(targets).to_kind(Kind::Double);
+            let errors = (logits.to_kind(Kind::Double) - &targets).square().sum(Kind::Double);
+            // The mean of the standardized targets of the training set is 0.
+            let total = targets.square().sum(Kind::Double);
+            [&total - errors, total]
+        }
     }
 }
 
@@ -227,6 +270,6 @@ mod tests {
             }
         }
         assert!((running.loss() - loss).abs() < 1e-12);
-        assert_eq!(running.accuracy(), accuracy);
+        assert_eq!(running.score(), accuracy);
     }
 }

@@ -13,7 +13,7 @@ use super::step::StepOutcome;
 use super::{EpochRecord, Plan, Running, gpu_memory};
 use crate::distributed::{SignalSync, World};
 use crate::error::{Error, Result};
-use crate::evaluate::{ConfusionMatrix, Keep, evaluate};
+use crate::evaluate::{ConfusionMatrix, Evaluation, Keep, evaluate};
 use crate::loader::{Batch, EvaluationLoader, Pass, TrainLoader};
 use crate::model::Network;
 
@@ -92,7 +92,7 @@ impl Training {
         let schedule = Schedule::new(&options.schedule, &options.schedule_options, options.warmup_epochs)?;
         Ok(Training {
             learner: Learner::new(&plan, network)?,
-            running: Running::new(network.device()),
+            running: Running::of(&plan.outputs, network.device()),
             position: Position::default(),
             checkpoints,
             world: World::alone(),
@@ -218,22 +218,22 @@ impl Training {
         let epoch = self.position.epoch;
         self.learner.context.average.after_epoch(network, epoch, self.plan.epochs);
         let best = self.position.best;
-        let (record, best, confusion) = self.learner.context.average.with(network, || {
-            let (record, confusion) = self.evaluate(network, validation, started)?;
+        let (record, best, found) = self.learner.context.average.with(network, || {
+            let (record, found) = self.evaluate(network, validation, started)?;
             let loss = record.validation_loss;
             let is_better = |best: Best| is_better((loss, record.score), (best.validation_loss, best.score));
             let is_best = loss.is_finite() && best.is_none_or(is_better);
             let best = if is_best { Some(self.save_best(network, &record)?) } else { best };
-            Ok::<_, Error>((record, best, confusion))
+            Ok::<_, Error>((record, best, found))
         })?;
-        self.confusion = Some(confusion);
+        self.confusion = found.confusion().cloned();
         self.position.best = best;
         if record.validation_loss.is_finite() {
             let monitored = record.score.map_or(Monitored::Loss(record.validation_loss), Monitored::Score);
             self.position.plateau = self.schedule.epoch_ended(monitored, self.position.plateau);
         }
         (self.position.epoch, self.position.step, self.position.rows) = (epoch + 1, 0, 0);
-        self.running = Running::new(network.device());
+        self.running = Running::of(&self.plan.outputs, network.device());
         gpu_memory::report(network.device(), epoch);
         Ok(record)
     }
@@ -254,26 +254,27 @@ impl Training {
         network: &Network,
         validation: &dyn EvaluationLoader,
         started: Instant,
-    ) -> Result<(EpochRecord, ConfusionMatrix)> {
+    ) -> Result<(EpochRecord, Evaluation)> {
         // Running statistics differ by rank. Those of rank 0 are evaluated and exported.
         let buffers = network.state().into_iter().filter(|(name, _)| !network.is_parameter(name));
         self.world.broadcast_tensors(&buffers.collect())?;
-        let found = evaluate(validation, network.classes(), Keep::Sums, |inputs| {
-            self.learner.logits(network, inputs, false)
+        let outputs = &self.plan.outputs;
+        let found = evaluate(validation, outputs, network.classes(), Keep::Sums, |inputs| {
+            Ok(outputs.results(&self.learner.logits(network, inputs, false)?))
         })?;
         let found = found.all_reduce(&self.world)?;
         let running = self.running.all_reduce(&self.world)?;
         let record = EpochRecord {
             epoch: self.position.epoch,
             train_loss: running.loss(),
-            train_accuracy: running.accuracy(),
+            train_accuracy: running.score(),
             validation_loss: found.loss,
-            validation_accuracy: found.confusion.accuracy(),
+            validation_accuracy: found.score(),
             lr: self.lr,
             seconds: started.elapsed().as_secs_f64(),
             score: self.plan.options.monitor.score(&found),
         };
-        Ok((record, found.confusion))
+        Ok((record, found))
     }
 
     /// The rest of the current epoch.
@@ -315,7 +316,8 @@ impl Training {
         &self.running
     }
 
-    /// The confusion matrix on the validation set after the last epoch; none during the first epoch.
+    /// The confusion matrix on the validation set after the last epoch; none during the first epoch and for other tasks than
+    /// classification.
     pub fn confusion(&self) -> Option<&ConfusionMatrix> {
         self.confusion.as_ref()
     }

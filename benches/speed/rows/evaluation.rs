@@ -6,7 +6,7 @@ use std::time::Instant;
 use cresset::data::InputShape;
 use cresset::evaluate::{Keep, evaluate};
 use cresset::loader::MemoryExamples;
-use cresset::model::{Network, Task};
+use cresset::model::{Network, Outputs, Task};
 use cresset::options::Config;
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
@@ -77,9 +77,10 @@ pub fn work(arguments: &[String]) {
     let feed = MemoryExamples::ready(files::read(Path::new(folder), &mut network));
     let run = || {
         let begun = Instant::now();
-        let found = evaluate(&feed, 10, Keep::Sums, |inputs| network.infer(inputs)).expect("an evaluation");
+        let found = evaluate(&feed, &Outputs::Classification, 10, Keep::Sums, |inputs| network.infer(inputs))
+            .expect("an evaluation");
         let seconds = begun.elapsed().as_secs_f64();
-        let correct = (0..10).map(|class| found.confusion.count(class, class)).sum::<u64>();
+        let correct = found.confusion().expect("classes").correct();
         json!({ "seconds": seconds, "loss": found.loss, "correct": correct })
     };
     let ready = run();

@@ -298,7 +298,7 @@ impl Trainer {
                 self.step(&batch);
             }
             if self.pass.start >= feed.rows() {
-                assert!(self.running.accuracy() >= 0.);
+                assert!(self.running.score() >= 0.);
                 self.running = Running::new(Device::Cpu);
                 self.pass = Pass::new(self.pass.epoch + 1, self.pass.batch_size, 0);
             }

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::image::{Decoding, ImageSource};
-use super::labels::indexes_among;
-use super::{TableLayout, ValueRange};
-use crate::error::{Error, Location, Result, quoted};
+use super::{TableLayout, Targets, ValueRange};
+use crate::error::{Location, Result, quoted};
 
 /// The shape of one example, without the batch dimension: `[features]` for a row of a table, `[channels,
 /// height, width]` for an image.
@@ -42,10 +41,12 @@ pub struct Dataset {
     pub path: PathBuf,
     /// SHA-256 of the file; for a folder or for shards, SHA-256 of the names and sizes of the files.
     pub sha256: String,
-    /// The class names, sorted; a label is an index into them.
+    /// The names of the classes or labels, sorted, or the name of the quantity.
     pub classes: Vec<String>,
-    /// The class index of each example.
+    /// The label of each example: an index whose meaning `targets` has.
     pub labels: Vec<i64>,
+    /// The meaning of `labels`.
+    pub targets: Targets,
     /// The shape of an example.
     pub shape: InputShape,
     /// The range of the values, if the format defines it.
@@ -222,6 +223,7 @@ impl Dataset {
         };
         Dataset {
             labels: select(&self.labels, indexes),
+            targets: self.targets.clone(),
             names: self.names.select(indexes),
             portions: self.portions.as_ref().map(|portions| select(portions, indexes)),
             groups: self.groups.as_ref().map(|groups| select(groups, indexes)),
@@ -236,24 +238,11 @@ impl Dataset {
         }
     }
 
-    /// The same examples, with labels as indexes into `classes`.
-    ///
-    /// # Errors
-    /// A label that is not in `classes`.
-    pub fn with_classes(self, classes: &[String]) -> Result<Self> {
-        let labels = self.labels.iter().map(|label| *label as usize);
-        let labels = indexes_among(classes, &self.classes, labels, |index| self.location(index))?;
-        Ok(Dataset { labels, classes: classes.to_vec(), ..self })
-    }
-
-    /// Rejects data with a single class, and warns about classes that a subset lacks.
+    /// Rejects data without anything to learn, and warns about classes that a subset lacks.
     pub fn check(&self) -> Result<()> {
-        if let [only] = &self.classes[..] {
-            let problem = format!(
-                "every example has the label {}; a classifier needs at least two classes",
-                quoted(only)
-            );
-            return Err(Error::data(self.path.as_path(), problem));
+        self.check_targets()?;
+        if self.targets != Targets::Classes {
+            return Ok(());
         }
         self.warn_of_single_example_classes();
         for missing in super::MissingClasses::of(self) {

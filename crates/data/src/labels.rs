@@ -78,7 +78,7 @@ pub(crate) fn indexes_among(
 }
 
 /// The class names; only the first and last of more than 12.
-fn shortened(classes: &[String]) -> String {
+pub(crate) fn shortened(classes: &[String]) -> String {
     match classes {
         [first, .., last] if classes.len() > 12 => {
             format!("{} … {} ({} classes)", excerpt(first), excerpt(last), classes.len())

@@ -19,6 +19,7 @@ pub mod random;
 pub mod room;
 mod split;
 mod table;
+mod targets;
 pub mod terminal;
 pub mod thumbnail;
 pub mod unknown;
@@ -36,6 +37,7 @@ pub use labels::{LabelsBuilder, sorted_classes};
 pub use missing_classes::MissingClasses;
 pub use split::{Split, SplitOptions};
 pub use table::{Table, ValueRange};
+pub use targets::{Strata, Targets, TaskKind, named_set};
 
 use crate::error::{Error, Result, did_you_mean};
 
@@ -59,7 +61,7 @@ pub fn load(source: &str, options: &DataOptions) -> Result<Dataset> {
 /// Data that is missing, in an unknown format, or damaged.
 pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
     if let Some(known) = builtin::DATASETS.iter().find(|dataset| dataset.name == source) {
-        return known.load(options);
+        return known.load(options)?.for_task(options);
     }
     let path = PathBuf::from(source);
     // If the path is not accessible, the reader reports the reason.
@@ -70,7 +72,7 @@ pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
         return Err(Error::data(path.as_path(), problem));
     }
     room::reject_special(&path)?;
-    format::of(&path, options)?.read(&path, options)
+    format::read(&path, options)
 }
 
 /// SHA-256 of `bytes` as 64 hexadecimal digits.

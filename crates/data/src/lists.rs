@@ -88,6 +88,7 @@ mod tests {
             sha256: String::new(),
             classes: vec!["a".into(), "b".into()],
             labels: vec![0, 1, 1],
+            targets: crate::Targets::Classes,
             shape: InputShape(vec![1]),
             range: None,
             inputs: Inputs::Bytes(vec![10, 20, 30]),

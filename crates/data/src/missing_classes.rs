@@ -1,6 +1,6 @@
 //! Classes without examples in one of the subsets.
 
-use super::{Dataset, Subset};
+use super::{Dataset, Subset, Targets};
 use crate::error::quoted;
 
 /// Classes without examples in a subset.
@@ -16,9 +16,11 @@ pub struct MissingClasses {
 const MAX_NAMED: usize = 5;
 
 impl MissingClasses {
-    /// Finds the classes without examples in each subset, if the source defines subsets.
+    /// Finds the classes without examples in each subset, if the source defines subsets. None for other tasks.
     pub fn of(dataset: &Dataset) -> Vec<MissingClasses> {
-        let Some(portions) = &dataset.portions else { return Vec::new() };
+        let Some(portions) = dataset.portions.as_ref().filter(|_| dataset.targets == Targets::Classes) else {
+            return Vec::new();
+        };
         let mut counts = vec![[0; 3]; dataset.classes.len()];
         for (label, portion) in dataset.labels.iter().zip(portions) {
             counts[*label as usize][*portion as usize] += 1;
@@ -76,6 +78,7 @@ mod tests {
             sha256: String::new(),
             classes: ["bird", "cat", "dog"].map(String::from).into(),
             labels: rows.iter().map(|(label, _)| *label).collect(),
+            targets: crate::Targets::Classes,
             shape: InputShape(vec![1]),
             range: None,
             inputs: Inputs::Bytes(vec![0; rows.len()]),

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::column::TableLayout;
-use super::labels::indexes_among;
-use super::{Dataset, InputShape, Inputs, LabelsBuilder, Names};
+use super::column_choice::ColumnChoice;
+use super::targets::{are_quantities, number};
+use super::{DataOptions, Dataset, InputShape, Inputs, LabelsBuilder, Names, Targets, TaskKind};
 use crate::error::{Error, Location, Result, excerpt, quoted};
 use crate::image::Decoding;
 
@@ -76,11 +77,12 @@ impl Table {
         }
     }
 
-    /// The class of each row as an index into `classes`.
+    /// The labels of the rows for the evaluation of a model of this task with these classes, labels or quantity, as a data
+    /// set without inputs.
     ///
     /// # Errors
-    /// Rows without labels, or a label that is not in `classes`.
-    pub fn class_indexes(&self, classes: &[String]) -> Result<Vec<i64>> {
+    /// Rows without labels, or a label that the model does not have.
+    pub fn labels_for(&self, task: TaskKind, classes: &[String]) -> Result<Dataset> {
         if self.labels.is_empty() {
             let label = self.layout.label.as_ref().filter(|_| self.layout.has_names());
             let column = label
@@ -91,25 +93,36 @@ impl Table {
             );
             return Err(Error::data(self.location(0), problem));
         }
-        let labels = self.labels.iter().map(|label| *label as usize);
-        indexes_among(classes, &self.label_texts, labels, |row| self.location(row))
+        let options = DataOptions { task: Some(task), ..DataOptions::default() };
+        let labels = Table { values: Vec::new(), ..self.clone() };
+        labels.to_dataset(InputShape(vec![0]), None).for_task(&options)?.with_classes(classes)
     }
 
     /// Converts the table to a data set with examples of this shape.
     ///
     /// # Errors
-    /// Values outside `range`, or a label column that does not contain class labels.
-    pub(crate) fn into_dataset(self, shape: InputShape, range: Option<ValueRange>) -> Result<Dataset> {
+    /// Values outside `range`, or a label column that does not suit the task of the options.
+    pub(crate) fn into_dataset(
+        self,
+        shape: InputShape,
+        range: Option<ValueRange>,
+        options: &DataOptions,
+    ) -> Result<Dataset> {
         if let Some(range) = range {
             self.check_range(range)?;
         }
-        self.check_labels()?;
+        self.check_labels(options)?;
+        Ok(self.to_dataset(shape, range))
+    }
+
+    fn to_dataset(self, shape: InputShape, range: Option<ValueRange>) -> Dataset {
         let mut builder = LabelsBuilder::default();
         self.labels.iter().for_each(|label| builder.push(&self.label_texts[*label as usize]));
         let (classes, labels) = builder.finish();
-        Ok(Dataset {
+        Dataset {
             classes,
             labels,
+            targets: Targets::Classes,
             shape,
             range,
             names: Names::Lines { rows: self.rows, lines: self.lines },
@@ -120,11 +133,29 @@ impl Table {
             portions: None,
             groups: self.groups,
             decoding: Decoding::default(),
-        })
+        }
     }
 
-    /// Rejects labels that are missing values or quantities.
-    pub(super) fn check_labels(&self) -> Result<()> {
+    /// Rejects labels that are missing values, and those that the task cannot use: quantities as classes, texts as
+    /// quantities.
+    pub(super) fn check_labels(&self, options: &DataOptions) -> Result<()> {
+        match task_of(options, &self.label_texts, self.rows.len()) {
+            TaskKind::Classification => self.check_classes(),
+            TaskKind::Multilabel => Ok(()),
+            TaskKind::Regression => match self.label_texts.iter().position(|text| number(text).is_none()) {
+                None => Ok(()),
+                Some(index) => {
+                    let problem = format!(
+                        "{} is not a finite number, so it cannot be predicted by regression; correct it or remove the row",
+                        quoted(&self.label_texts[index])
+                    );
+                    Err(Error::data(self.location_of_label(index), problem))
+                }
+            },
+        }
+    }
+
+    fn check_classes(&self) -> Result<()> {
         let column = self.layout.label.as_ref().map_or(String::new(), |label| {
             let number = (label.position + 1).to_string();
             if label.name == number { number } else { format!("{number} ({})", excerpt(&label.name)) }
@@ -134,26 +165,44 @@ impl Table {
             let problem = match fault {
                 LabelFault::Missing => "is not a class; fill it in or remove the row".to_string(),
                 LabelFault::Fraction => format!(
-                    "is a fraction, so column {column} is not a label column; select the label column (names or integers) with --label"
+                    "is a fraction, so column {column} is not a label column; select the label column (names or integers) with --label, or predict the number with --task regression"
                 ),
             };
-            let row = self.labels.iter().position(|label| *label as usize == index);
-            let location = self.location(row.expect("every label occurs in a row"));
-            return Err(Error::data(location, format!("{} {problem}", quoted(label))));
+            return Err(Error::data(self.location_of_label(index), format!("{} {problem}", quoted(label))));
         }
         let (different, rows) = (self.label_texts.len(), self.rows.len());
         if are_too_many_classes(different, rows) {
+            let remedy = match self.label_texts.iter().all(|text| number(text).is_some()) {
+                true => ", or predict the number with --task regression",
+                false => "",
+            };
             let problem = format!(
-                "column {column} has {different} different values in {rows} rows, so it is not a label column; select the label column with --label"
+                "column {column} has {different} different values in {rows} rows, so it is not a label column; select the label column with --label{remedy}"
             );
             return Err(Error::data(self.path.as_path(), problem));
         }
         Ok(())
     }
 
+    fn location_of_label(&self, label: usize) -> Location {
+        let row = self.labels.iter().position(|other| *other as usize == label);
+        self.location(row.expect("every label occurs in a row"))
+    }
+
     /// The location of a row.
     pub fn location(&self, row: usize) -> Location {
         Location::line(&self.path, self.lines[row])
+    }
+}
+
+/// The task of the options, or else of a label column with these distinct texts in `rows` rows: regression if a column of
+/// quantities was selected.
+pub(super) fn task_of(options: &DataOptions, texts: &[String], rows: usize) -> TaskKind {
+    let is_selected = options.label != ColumnChoice::Last;
+    match options.task {
+        Some(task) => task,
+        None if is_selected && are_quantities(texts, rows) => TaskKind::Regression,
+        None => TaskKind::Classification,
     }
 }
 
@@ -206,7 +255,10 @@ mod tests {
     }
 
     fn problem(labels: &[&str]) -> String {
-        labelled(labels).into_dataset(InputShape(vec![0]), None).unwrap_err().to_string()
+        labelled(labels)
+            .into_dataset(InputShape(vec![0]), None, &DataOptions::default())
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -223,14 +275,16 @@ mod tests {
 
     #[test]
     fn inf_is_a_class_among_names_and_missing_among_numbers() {
-        assert!(labelled(&["zero", "inf", "-Infinity"]).check_labels().is_ok());
+        assert!(labelled(&["zero", "inf", "-Infinity"]).check_labels(&DataOptions::default()).is_ok());
         assert!(problem(&["1", "inf"]).starts_with("a.csv, line 2: `inf` is not a class"));
         assert!(problem(&["inf", "nan"]).starts_with("a.csv, line 1: `inf` is not a class"));
     }
 
     #[test]
     fn a_label_outside_the_classes_names_its_line() {
-        let text = labelled(&["1", "7"]).class_indexes(&["1".into(), "2".into()]).unwrap_err().to_string();
+        let classes = ["1".to_string(), "2".to_string()];
+        let error = labelled(&["1", "7"]).labels_for(TaskKind::Classification, &classes).unwrap_err();
+        let text = error.to_string();
         assert_eq!(text, "a.csv, line 2: unknown label `7`; the classes are 1, 2");
     }
 }

@@ -15,6 +15,7 @@ use crate::data::options::Missing;
 use crate::data::{Dataset, InputShape};
 use crate::model::script::Class;
 pub use normalization::Normalization;
+pub(crate) use tensors::target_tensor;
 pub use tensors::{TensorDataset, TrainTensors};
 
 /// Imputation of missing values, then `(x - offset) / scale`, then a reshape to the input shape.
@@ -181,6 +182,7 @@ mod tests {
             sha256: String::new(),
             classes: vec!["a".into(), "b".into()],
             labels: vec![0; rows],
+            targets: crate::data::Targets::Classes,
             shape,
             range,
             inputs: Inputs::Floats(values.to_vec()),

@@ -1,6 +1,6 @@
 //! Examples of a data set as tensors.
 
-use cresset_data::{Dataset, Inputs, gather};
+use cresset_data::{Dataset, Inputs, Targets, gather};
 use tch::{Device, Kind, Tensor};
 
 /// Examples of a data set, in memory.
@@ -20,7 +20,7 @@ use tch::{Device, Kind, Tensor};
 pub struct TensorDataset {
     /// Raw or preprocessed values, (N, …).
     pub inputs: Tensor,
-    /// Classes, int64 (N).
+    /// Class indices, int64 (N); or multi-hot labels or numbers, float32 (N, outputs).
     pub labels: Tensor,
 }
 
@@ -31,7 +31,6 @@ impl TensorDataset {
     /// If the inputs are encoded images.
     pub fn of(dataset: &Dataset, indexes: &[i64], device: Device) -> Self {
         let width = dataset.shape.features() as usize;
-        let wanted = indexes.iter().map(|index| *index as usize);
         let kind = if matches!(dataset.inputs, Inputs::Bytes(_)) { Kind::Uint8 } else { Kind::Float };
         let inputs = Tensor::empty([indexes.len() as i64, width as i64], (kind, device));
         // In chunks, so that only one chunk is in memory twice.
@@ -46,13 +45,33 @@ impl TensorDataset {
             let count = indexes.len() as i64;
             inputs.narrow(0, (place * at_once) as i64, count).copy_(&rows.view([count, width as i64]));
         }
-        let labels: Vec<_> = wanted.map(|index| dataset.labels[index]).collect();
-        TensorDataset { inputs, labels: Tensor::from_slice(&labels).to_device(device) }
+        let labels: Vec<_> = indexes.iter().map(|index| dataset.labels[*index as usize]).collect();
+        let labels = target_tensor(&dataset.targets, &labels, dataset.classes.len());
+        TensorDataset { inputs, labels: labels.to_device(device) }
     }
 
     /// The number of examples.
     pub fn rows(&self) -> usize {
         self.labels.size()[0] as usize
+    }
+}
+
+/// The targets of examples with these labels, on the CPU: class indices, int64 (N); or multi-hot labels or numbers, float32 (N, outputs).
+pub(crate) fn target_tensor(targets: &Targets, labels: &[i64], outputs: usize) -> Tensor {
+    let rows = labels.len() as i64;
+    match targets {
+        Targets::Classes => Tensor::from_slice(labels),
+        Targets::Sets(sets) => {
+            let mut hot = vec![0f32; labels.len() * outputs];
+            for (row, label) in labels.iter().enumerate() {
+                sets[*label as usize].iter().for_each(|label| hot[row * outputs + label] = 1.);
+            }
+            Tensor::from_slice(&hot).view([rows, outputs as i64])
+        }
+        Targets::Values(values) => {
+            let values: Vec<f32> = labels.iter().map(|label| values[*label as usize]).collect();
+            Tensor::from_slice(&values).view([rows, 1])
+        }
     }
 }
 

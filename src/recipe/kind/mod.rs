@@ -6,6 +6,7 @@ mod small_images;
 mod tables;
 
 use super::{Choice, Facts, Kind};
+use crate::data::TaskKind;
 pub use photographs::{PREFERRED_ON_CPU, PREFERRED_ON_GPU};
 
 /// All kinds. The first one that has the data decides.
@@ -23,6 +24,10 @@ const FEW: usize = 300;
 
 /// The metric that selects the best epoch, and the class weights.
 pub fn monitor(facts: &Facts) -> Choice {
+    if facts.task != TaskKind::Classification {
+        let reason = format!("{} is learned by its loss", facts.task.described());
+        return Choice::new(reason).set("monitor", "loss");
+    }
     let ratio = facts.imbalance();
     if ratio < IMBALANCED && facts.validation < FEW {
         let reason =

@@ -62,11 +62,7 @@ impl SplitCounts {
         groups: Option<&Grouping>,
     ) -> Result<Self> {
         let all: Vec<_> = std::iter::once(("training", &split.train[..])).chain(parts(split)).collect();
-        let of_class = |rows: &[i64]| {
-            let mut counts = vec![0; dataset.classes.len()];
-            rows.iter().for_each(|row| counts[dataset.labels[*row as usize] as usize] += 1);
-            counts
-        };
+        let of_class = |rows: &[i64]| dataset.label_counts_of(&indexes(rows).collect::<Vec<_>>());
         let of_groups = |grouping: &Grouping| -> Vec<_> {
             let counts: Vec<_> =
                 all.iter().map(|(_, rows)| grouping.select(indexes(rows)).counts()).collect();
@@ -182,7 +178,7 @@ impl PartEvaluation {
         let report = report
             .with_sets(metadata.conformal.as_ref(), &evaluation)
             .with_ood(metadata.ood.as_ref(), &evaluation);
-        let intervals = intervals(&evaluation);
+        let intervals = intervals(&evaluation, &metadata.outputs);
         Ok(PartEvaluation { name, report, unreadable: feed.rows() - kept.len(), intervals, evaluation })
     }
 

@@ -60,13 +60,13 @@ impl ValidationPredictions {
         catch_panics(|| {
             let folder = RunFolder::open(path)?;
             let FinishedRun { classifier, config, examples } = FinishedRun::open(&folder, device)?;
+            examples.dataset.require_classes("the comparison of predictions")?;
             let feed = examples.raw(&examples.split.validation, &config, classifier.device());
             let predicted = predicted(&classifier, &*feed)?;
             let (dataset, names) = (&examples.dataset, &classifier.metadata().classes);
             let kept = feed.kept().into_iter().map(|place| examples.split.validation[place] as usize);
             let row = |(row, predicted): (usize, i64)| {
-                let class = dataset.classes[dataset.labels[row] as usize].clone();
-                (dataset.names.name(row), (class, names[predicted as usize].clone()))
+                (dataset.names.name(row), (dataset.target_text(row), names[predicted as usize].clone()))
             };
             Ok(ValidationPredictions {
                 data_sha256: dataset.sha256.clone(),

@@ -188,7 +188,7 @@ pub fn best_order(column: &str) -> Result<Order> {
     let plain = column.strip_prefix("test_").or(column.strip_prefix("train_")).unwrap_or(&column);
     let metric = METRICS.iter().find(|metric| metric.column() == plain);
     let is_share = match metric {
-        Some(metric) => metric.is_share,
+        Some(metric) => metric.is_higher_better,
         None if plain == "loss" => false,
         None => {
             let names: Vec<_> = METRICS.iter().map(|metric| metric.column()).collect();

@@ -12,7 +12,7 @@ const EDGE: f64 = 10.;
 const BOTTOM: f64 = 40.;
 
 pub fn section(report: &Report) -> Option<String> {
-    let scores = report.evaluation.scores.as_ref()?;
+    let scores = report.evaluation.class_scores()?;
     let (ece, best) = (error(scores, 1.), temperature(scores));
     Some(format!(
         "<p>Accuracy (vertical) by confidence (horizontal). On the diagonal, confidence equals accuracy; below it the model is \

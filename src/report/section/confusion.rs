@@ -1,7 +1,7 @@
 //! The confusion matrix.
 
 use super::Report;
-use crate::evaluate::picture;
+use crate::evaluate::{ConfusionMatrix, picture};
 use crate::report::html::{escaped, image_url};
 
 /// With more classes than this, the matrix is shown as an image with a list of pairs.
@@ -11,17 +11,17 @@ const MAX_CELLS: usize = 24;
 const LISTED: usize = 15;
 
 pub fn section(report: &Report) -> Option<String> {
+    let confusion = report.evaluation.confusion()?;
     let classes = &report.metadata.classes;
-    let matrix = if classes.len() <= MAX_CELLS { table(report) } else { as_image(report) };
+    let matrix = if classes.len() <= MAX_CELLS { table(classes, confusion) } else { as_image(confusion) };
     Some(format!(
         "<p class=\"soft\">Rows are actual classes, columns are predicted classes; a stronger color is a greater share of the \
          row.</p>\n{matrix}{}",
-        pairs(report)
+        pairs(classes, confusion)
     ))
 }
 
-fn table(report: &Report) -> String {
-    let (classes, confusion) = (&report.metadata.classes, &report.evaluation.confusion);
+fn table(classes: &[String], confusion: &ConfusionMatrix) -> String {
     let names: Vec<String> = classes.iter().map(|class| escaped(class)).collect();
     let heads: String =
         names.iter().map(|name| format!("<th title=\"{name}\" scope=\"col\">{name}</th>")).collect();
@@ -50,14 +50,13 @@ fn table(report: &Report) -> String {
     )
 }
 
-fn as_image(report: &Report) -> String {
-    let image = picture::confusion(&report.evaluation.confusion);
+fn as_image(confusion: &ConfusionMatrix) -> String {
+    let image = picture::confusion(confusion);
     format!("<img class=\"sheet\" src=\"{}\" alt=\"The confusion matrix\">\n", image_url(&image))
 }
 
 /// The most frequent confusions.
-fn pairs(report: &Report) -> String {
-    let (classes, confusion) = (&report.metadata.classes, &report.evaluation.confusion);
+fn pairs(classes: &[String], confusion: &ConfusionMatrix) -> String {
     let all =
         (0..classes.len()).flat_map(|actual| (0..classes.len()).map(move |predicted| (actual, predicted)));
     let wrong = all.filter(|(actual, predicted)| actual != predicted);

@@ -5,13 +5,13 @@ use crate::export::usage;
 use crate::report::html::escaped;
 
 pub fn section(report: &Report) -> Option<String> {
-    let features = report.metadata.input.shape.features();
+    let (features, outputs) = (report.metadata.input.shape.features(), &report.metadata.outputs);
     let input = if report.metadata.input.shape.image().is_some() { "picture.png" } else { "rows.csv" };
     let ways = [
         ("Command line", format!("cresset predict model.pt {input}\n")),
-        ("Python", usage::python("model.pt", features)),
-        ("C++", usage::cpp("model.pt", features)),
-        ("Rust", usage::rust("model.pt", features)),
+        ("Python", usage::python("model.pt", features, outputs)),
+        ("C++", usage::cpp("model.pt", features, outputs)),
+        ("Rust", usage::rust("model.pt", features, outputs)),
     ];
     let way = |(name, code): &(&str, String)| format!("<h3>{name}</h3>\n<pre>{}</pre>\n", escaped(code));
     Some(format!(

@@ -3,12 +3,14 @@
 use tch::{Kind, Reduction, Tensor};
 
 use super::ObjectiveKind;
+use crate::data::TaskKind;
 
 /// The loss function.
 pub(crate) const BCE: ObjectiveKind = ObjectiveKind {
     name: "bce",
     summary: "binary cross-entropy of each class, for labels that are not mutually exclusive",
     options: &[],
+    tasks: &[TaskKind::Classification, TaskKind::Multilabel],
     loss: |_, input| {
         let targets = input.targets();
         let none = None::<&Tensor>;

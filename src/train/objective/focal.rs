@@ -3,6 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::ObjectiveKind;
+use crate::data::TaskKind;
 use cresset_options::number::NumberOption;
 
 /// The loss function.
@@ -10,6 +11,7 @@ pub(crate) const FOCAL: ObjectiveKind = ObjectiveKind {
     name: "focal",
     summary: "focal loss: cross-entropy with less weight on confident predictions",
     options: &[NumberOption::real("gamma", 2., (0., 100.), "focusing parameter; 0 is cross-entropy")],
+    tasks: &[TaskKind::Classification],
     loss: |options, input| {
         let log = input.logits.log_softmax(-1, None::<Kind>);
         let complement: Tensor = 1. - log.exp();

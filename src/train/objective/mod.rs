@@ -1,16 +1,20 @@
 //! Loss functions.
 
+mod asymmetric;
 mod bce;
 mod cross_entropy;
 mod focal;
+mod huber;
 mod mse;
 #[cfg(test)]
 mod tests;
 
 use tch::{Device, Kind, Reduction, Tensor};
 
+use crate::data::TaskKind;
 use crate::error::{Error, Result};
 use crate::loader::Batch;
+use crate::model::Outputs;
 use cresset_options::number::{NumberOption, Options};
 
 /// A loss function with a name.
@@ -30,6 +34,8 @@ pub struct ObjectiveKind {
     pub summary: &'static str,
     /// The options of `--loss-options`.
     pub options: &'static [NumberOption],
+    /// The tasks that it is for; the first loss of a task in [`OBJECTIVES`] is its default.
+    pub tasks: &'static [TaskKind],
     /// Computes the loss.
     pub loss: fn(&Options, &LossInput) -> Tensor,
 }
@@ -40,16 +46,32 @@ pub struct ObjectiveKind {
 /// use cresset::train::objective::OBJECTIVES;
 ///
 /// let names: Vec<&str> = OBJECTIVES.iter().map(|loss| loss.name).collect();
-/// assert_eq!(names, ["cross-entropy", "focal", "mse", "bce"]);
+/// assert_eq!(names, ["cross-entropy", "focal", "mse", "bce", "asymmetric", "huber"]);
 /// ```
-pub const OBJECTIVES: &[ObjectiveKind] = &[cross_entropy::CROSS_ENTROPY, focal::FOCAL, mse::MSE, bce::BCE];
+pub const OBJECTIVES: &[ObjectiveKind] =
+    &[cross_entropy::CROSS_ENTROPY, focal::FOCAL, mse::MSE, bce::BCE, asymmetric::ASYMMETRIC, huber::HUBER];
+
+/// The default loss function of a task.
+///
+/// ```
+/// use cresset::data::TaskKind;
+/// use cresset::train::objective::default_for;
+///
+/// let names = [TaskKind::Classification, TaskKind::Multilabel, TaskKind::Regression].map(|task| default_for(task).name);
+/// assert_eq!(names, ["cross-entropy", "bce", "mse"]);
+/// ```
+pub fn default_for(task: TaskKind) -> &'static ObjectiveKind {
+    OBJECTIVES.iter().find(|kind| kind.tasks.contains(&task)).expect("every task has a loss function")
+}
 
 /// The input of a loss function.
 pub struct LossInput<'a> {
-    /// Logits, float (N, classes).
+    /// The outputs of the network, float (N, outputs): logits, or standardized numbers.
     pub logits: &'a Tensor,
-    /// Class indices, int64 (N), or multi-hot labels, float (N, classes).
+    /// Class indices, int64 (N); or multi-hot labels or standardized numbers, float (N, outputs).
     pub labels: &'a Tensor,
+    /// The task.
+    pub task: TaskKind,
     /// Class weights, float32 (classes); none if all are 1.
     pub weights: Option<&'a Tensor>,
     /// `Mean`: the weighted mean as in PyTorch (the sum of the weighted losses divided by the sum of the weights), a scalar.
@@ -104,6 +126,7 @@ pub struct Objective {
     kind: &'static ObjectiveKind,
     options: Options,
     weights: Option<Tensor>,
+    outputs: Outputs,
 }
 
 impl Objective {
@@ -120,7 +143,26 @@ impl Objective {
             kind,
             options,
             weights: weights.map(|weights| Tensor::from_slice(weights).to_device(device)),
+            outputs: Outputs::default(),
         })
+    }
+
+    /// Sets the meaning of the network's outputs.
+    ///
+    /// # Errors
+    /// A loss function for another task.
+    pub fn for_outputs(self, outputs: &Outputs) -> Result<Self> {
+        let (task, name) = (outputs.task(), self.kind.name);
+        if self.kind.tasks.contains(&task) {
+            return Ok(Objective { outputs: outputs.clone(), ..self });
+        }
+        let suitable = OBJECTIVES.iter().filter(|kind| kind.tasks.contains(&task));
+        let suitable: Vec<_> = suitable.map(|kind| kind.name).collect();
+        Err(Error::Usage(format!(
+            "--loss {name} is not for {}; use {}",
+            task.described(),
+            suitable.join(" or ")
+        )))
     }
 
     /// Whether it is cross-entropy without label smoothing and class weights.
@@ -159,6 +201,15 @@ impl Objective {
         }
     }
 
+    /// The loss of each example (N) by the default loss function of the task, without weights.
+    pub(super) fn plain_losses(&self, logits: &Tensor, labels: &Tensor) -> Tensor {
+        let task = self.outputs.task();
+        let labels = &self.outputs.standardized(labels);
+        let kind = default_for(task);
+        let options = Options::parse("", "the loss function", kind.options).expect("defaults are valid");
+        (kind.loss)(&options, &LossInput { logits, labels, task, weights: None, reduction: Reduction::None })
+    }
+
     fn mixed_losses(&self, logits: &Tensor, batch: &Batch) -> Tensor {
         let mixed = batch.mixed.as_ref().expect("the batch is mixed");
         let first = self.compute(logits, &batch.labels, Reduction::None);
@@ -167,7 +218,9 @@ impl Objective {
     }
 
     fn compute(&self, logits: &Tensor, labels: &Tensor, reduction: Reduction) -> Tensor {
-        let input = LossInput { logits, labels, weights: self.weights.as_ref(), reduction };
+        let (weights, task) = (self.weights.as_ref(), self.outputs.task());
+        let labels = &self.outputs.standardized(labels);
+        let input = LossInput { logits, labels, task, weights, reduction };
         (self.kind.loss)(&self.options, &input)
     }
 }

@@ -45,7 +45,8 @@ impl Context {
         let parameters = with_rates(network, options.layer_decay);
         let weights = plan.class_weights.as_deref();
         Ok(Context {
-            objective: Objective::new(&options.loss, &options.loss_options, weights, network.device())?,
+            objective: Objective::new(&options.loss, &options.loss_options, weights, network.device())?
+                .for_outputs(&plan.outputs)?,
             optimizer: Optimizer::new(
                 &plan.optimizer,
                 &options.optimizer_options,

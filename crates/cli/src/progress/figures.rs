@@ -16,8 +16,8 @@ pub struct Pace {
 pub struct Figures {
     /// Mean loss of the epoch so far.
     pub loss: f64,
-    /// Accuracy of the epoch so far, from 0 to 1.
-    pub accuracy: f64,
+    /// Name and value of the score of the epoch so far.
+    pub score: (&'static str, String),
     /// Learning rate.
     pub lr: f64,
     /// Throughput of all processes, in examples per second.
@@ -38,12 +38,12 @@ impl Pace {
         let (steps, all, rows) = steps(training);
         let (since, first, first_rows) = *self.started.get_or_insert((Instant::now(), steps, rows));
         let (seconds, done) = (since.elapsed().as_secs_f64(), steps - first);
-        let running = training.running();
+        let (running, outputs) = (training.running(), &training.plan().outputs);
         let is_known = done > 0 && seconds > 0.;
         let remaining = || Duration::try_from_secs_f64(seconds / done as f64 * (all - steps) as f64).ok();
         Figures {
             loss: running.loss(),
-            accuracy: running.accuracy(),
+            score: (outputs.score_name(), outputs.show_score(running.score())),
             lr: training.lr(),
             rate: is_known.then(|| (rows - first_rows) as f64 / seconds),
             remaining: is_known.then(remaining).flatten(),
@@ -76,7 +76,7 @@ impl Figures {
     pub fn within(&self, room: usize) -> String {
         let parts = [
             Some(format!("loss {:.4}", self.loss)),
-            Some(format!("accuracy {:.2} %", 100. * self.accuracy)),
+            Some(format!("{} {}", self.score.0, self.score.1)),
             self.remaining.map(|remaining| format!("ETA {}", duration(remaining))),
             self.rate.map(|rate| format!("{}/s", short(rate))),
             Some(format!("lr {}", rounded(self.lr))),
@@ -136,7 +136,7 @@ mod tests {
     fn a_narrow_line_shows_the_most_important_metrics() {
         let figures = Figures {
             loss: 0.5,
-            accuracy: 0.75,
+            score: ("accuracy", "75.00 %".to_string()),
             lr: 1e-3,
             rate: Some(12_345.),
             remaining: Some(Duration::from_secs(3723)),

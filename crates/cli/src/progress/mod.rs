@@ -130,15 +130,19 @@ impl Callback for Progress {
         Ok(Flow::Continue)
     }
 
-    fn epoch_ended(&mut self, _: &Training, _: &Network, record: &EpochRecord) -> Result<Flow> {
+    fn epoch_ended(&mut self, training: &Training, _: &Network, record: &EpochRecord) -> Result<Flow> {
+        let outputs = &training.plan().outputs;
+        let name = outputs.score_name();
+        let scores =
+            [record.train_accuracy, record.validation_accuracy].map(|score| outputs.show_score(score));
         self.line(format!(
-            "epoch {:>3}/{}  loss {:.4}  accuracy {:6.2} %   validation: loss {:.4}  accuracy {:6.2} %   {:.2} s",
+            "epoch {:>3}/{}  loss {:.4}  {name} {:>8}   validation: loss {:.4}  {name} {:>8}   {:.2} s",
             record.epoch,
             self.epochs,
             record.train_loss,
-            100. * record.train_accuracy,
+            scores[0],
             record.validation_loss,
-            100. * record.validation_accuracy,
+            scores[1],
             record.seconds,
         ));
         self.bar.finish_and_clear();

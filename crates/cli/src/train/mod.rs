@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use cresset::data::audit;
-use cresset::data::terminal;
+use cresset::data::{Dataset, TaskKind, audit, terminal};
 use cresset::distributed::{LaunchInfo, World};
 use cresset::error::Error;
-use cresset::evaluate::ConfusionMatrix;
+use cresset::evaluate::{Evaluation, Sums};
 use cresset::export::usage;
 use cresset::options::device;
 use cresset::options::{Config, ModelChoice, Setting};
@@ -132,7 +131,7 @@ impl Train {
         let folder = run.folder.clone();
         show(&introduction(&run))?;
         match self.train_with_callbacks(run, stop_flag)? {
-            Outcome::Trained(trained) => show(&accuracies(&trained))?,
+            Outcome::Trained(trained) => show(&scores(&trained))?,
             Outcome::CompletedOnRank0 => {}
             Outcome::Interrupted { epoch, step } => {
                 tell(&format!(
@@ -339,11 +338,11 @@ pub fn introduction(run: &Run) -> String {
         format!("\n        corrections: {trained} for training, ×{}{kept}{waiting}", corrections.weight)
     });
     let data = format!(
-        "{}: {} rows of {}{range}, {} classes; {} for training, {} for validation{test}{corrected}",
+        "{}: {} rows of {}{range}, {}; {} for training, {} for validation{test}{corrected}",
         terminal::path(&dataset.path),
         thousands(dataset.rows()),
         dataset.shape,
-        dataset.classes.len(),
+        targets(dataset),
         thousands(split.train_rows()),
         thousands(split.validation.len()),
     );
@@ -394,43 +393,81 @@ pub fn notes(trained: &Trained) -> String {
     notes.map(|note| format!("{note}\n")).collect()
 }
 
-/// The validation accuracy, and the test accuracy if there is a test set.
-fn accuracies(trained: &Trained) -> String {
-    let accuracy = |confusion: &ConfusionMatrix| {
-        let correct: u64 = (0..confusion.classes()).map(|class| confusion.count(class, class)).sum();
-        (100. * confusion.accuracy(), correct, confusion.total())
-    };
-    let (validation, correct, rows) = accuracy(&trained.evaluations.validation.confusion);
-    let test = trained.evaluations.test.as_ref().map_or(String::new(), |test| {
-        let (accuracy, correct, rows) = accuracy(&test.confusion);
-        format!("test accuracy        {accuracy:.2} %  ({correct} of {rows} rows)\n")
-    });
+/// The number of classes or labels, or the name of the predicted number.
+fn targets(dataset: &Dataset) -> String {
+    match dataset.task() {
+        TaskKind::Classification => format!("{} classes", dataset.classes.len()),
+        TaskKind::Multilabel => format!("{} labels (multi-label)", dataset.classes.len()),
+        TaskKind::Regression => format!("predicting {} (regression)", terminal::line(&dataset.classes[0])),
+    }
+}
+
+/// The main metric on the validation set, and on the test set if there is one.
+fn scores(trained: &Trained) -> String {
+    let validation = &trained.evaluations.validation;
+    let test = trained
+        .evaluations
+        .test
+        .as_ref()
+        .map_or(String::new(), |test| format!("{} ({})\n", score("test", test), counted(test)));
     let epoch = trained.best.epoch;
     let notes = notes(trained);
     let notes = if notes.is_empty() { notes } else { format!("\n{notes}") };
     format!(
-        "{notes}\nvalidation accuracy  {validation:.2} %  ({correct} of {rows} rows, with the weights of epoch {epoch})\n{test}\n"
+        "{notes}\n{} ({}, with the weights of epoch {epoch})\n{test}\n",
+        score("validation", validation),
+        counted(validation)
     )
 }
 
+/// The name of the main metric and its value.
+fn score(part: &str, evaluation: &Evaluation) -> String {
+    let (name, value) = match &evaluation.sums {
+        Sums::Classes(confusion) => ("accuracy", format!("{:.2} %", 100. * confusion.accuracy())),
+        Sums::Labels(counts) => ("micro F1", format!("{:.2} %", 100. * counts.micro_f1())),
+        Sums::Values(errors) => ("R²", errors.r2().map_or("–".to_string(), |r2| format!("{r2:.4}"))),
+    };
+    format!("{:<19}  {value} ", format!("{part} {name}"))
+}
+
+/// What the main metric counts.
+fn counted(evaluation: &Evaluation) -> String {
+    match &evaluation.sums {
+        Sums::Classes(confusion) => format!("{} of {} rows", confusion.correct(), confusion.total()),
+        Sums::Labels(counts) => {
+            let exact = 100. * counts.exact_match();
+            format!("all labels correct in {exact:.2} % of {} rows", counts.examples())
+        }
+        Sums::Values(errors) => {
+            format!("mean absolute error {:.4}, {} rows", errors.mae(), errors.examples())
+        }
+    }
+}
+
 fn result(folder: &RunFolder, trained: &Trained) -> String {
+    let outputs = &trained.metadata.outputs;
+    let [forward, predict] = outputs.names();
+    let report = match outputs.is_classification() {
+        true => "learning curves, confusion matrix, errors",
+        false => "learning curves, metrics, errors",
+    };
     format!(
-        r#"{accuracies}written to {folder}/
+        r#"{scores}written to {folder}/
   model.pt       the trained model, for any libtorch program
   config.toml    all options, to repeat the run
   metrics.csv    loss and accuracy of each epoch
   split.csv      the split of each row
   checkpoints/   best and last weights
 
-Report  cresset report {argument}  (learning curves, confusion matrix, errors)
+Report  cresset report {argument}  ({report})
 C++     auto model = torch::jit::load({literal});
         auto input = torch::zeros({{1, {features}}});  // raw values, any number of rows
-        auto logits = model.forward({{input}}).toTensor();
+        auto {forward} = model.forward({{input}}).toTensor();
 Python  model = torch.jit.load({literal})
         input = torch.zeros(1, {features})  # raw values, any number of rows
-        classes, probabilities = model.predict(input)
+        {predict} = model.predict(input)
 "#,
-        accuracies = accuracies(trained),
+        scores = scores(trained),
         folder = terminal::path(folder.path()),
         argument = terminal::argument(folder.path()),
         literal = usage::literal(&folder.model()),

@@ -85,6 +85,7 @@ impl Callback for Dashboard {
         self.state.history.retain(|record| record.epoch <= finished);
         self.state.epochs = training.plan().epochs;
         self.state.steps = training.steps();
+        self.state.outputs = training.plan().outputs.clone();
         self.state.step = training.position().step;
         self.state.epoch = training.position().epoch;
         self.draw();

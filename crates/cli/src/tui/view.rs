@@ -1,5 +1,6 @@
 //! Layout of the dashboard.
 
+use cresset::model::Outputs;
 use cresset::train::EpochRecord;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -21,6 +22,7 @@ pub struct State {
     pub now: Option<Figures>,
     pub history: Vec<EpochRecord>,
     pub note: Option<String>,
+    pub outputs: Outputs,
 }
 
 /// A curve's name, color, and its value in an epoch.
@@ -31,9 +33,9 @@ const LOSS: [Curve; 2] = [
     ("validation", Color::Yellow, |record| record.validation_loss),
 ];
 
-const ACCURACY: [Curve; 2] = [
-    ("training", Color::Cyan, |record| 100. * record.train_accuracy),
-    ("validation", Color::Yellow, |record| 100. * record.validation_accuracy),
+const SCORE: [Curve; 2] = [
+    ("training", Color::Cyan, |record| record.train_accuracy),
+    ("validation", Color::Yellow, |record| record.validation_accuracy),
 ];
 
 /// Minimum height for the charts, and minimum width to place them side by side.
@@ -61,7 +63,7 @@ pub fn draw(state: &State, frame: &mut Frame) {
         };
         let [left, right] = layout.areas(curves);
         chart(state, "loss", &LOSS, LegendPosition::TopRight, left, frame);
-        chart(state, "accuracy, %", &ACCURACY, LegendPosition::BottomRight, right, frame);
+        chart(state, state.outputs.score_name(), &SCORE, LegendPosition::BottomRight, right, frame);
     }
     frame.render_widget(last_epoch(state), last);
     let note = state.note.as_deref().map_or("q  stop and save".dim(), |note| note.to_string().yellow());
@@ -81,7 +83,7 @@ fn figures_line(state: &State) -> Line<'_> {
     };
     let optional = |name, value: Option<String>| value.into_iter().flat_map(move |value| figure(name, value));
     let spans = figure("loss", format!("{:.4}", now.loss))
-        .chain(figure("accuracy", format!("{:.2} %", 100. * now.accuracy)))
+        .chain(figure(now.score.0, now.score.1.clone()))
         .chain(optional("ETA", now.remaining.map(duration)))
         .chain(optional("examples/s", now.rate.map(|rate| short(rate).trim().to_string())))
         .chain(figure("lr", rounded(now.lr)))
@@ -97,10 +99,11 @@ fn last_epoch(state: &State) -> Line<'_> {
         None => format!("lowest loss {:.4}", best.validation_loss),
     };
     Line::from(format!(
-        "validation after epoch {}: loss {:.4}, accuracy {:.2} %; {best_value} (epoch {})",
+        "validation after epoch {}: loss {:.4}, {} {}; {best_value} (epoch {})",
         last.epoch,
         last.validation_loss,
-        100. * last.validation_accuracy,
+        state.outputs.score_name(),
+        state.outputs.show_score(last.validation_accuracy),
         best.epoch,
     ))
 }

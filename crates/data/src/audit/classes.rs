@@ -3,7 +3,7 @@
 use super::{AuditedData, Finding, Severity};
 use crate::error::quoted;
 use crate::format::csv::is_missing;
-use crate::{Dataset, MissingClasses, Subset};
+use crate::{Dataset, MissingClasses, Subset, Targets};
 
 /// Size ratio of the largest to the smallest class above which accuracy is misleading.
 const MAX_RATIO: usize = 10;
@@ -11,17 +11,10 @@ const MAX_RATIO: usize = 10;
 /// A class with fewer examples is too small to train or evaluate on.
 const MIN_EXAMPLES: usize = 10;
 
-/// The number of examples of each class.
-pub fn counts(dataset: &Dataset) -> Vec<usize> {
-    let mut counts = vec![0; dataset.classes.len()];
-    dataset.labels.iter().for_each(|label| counts[*label as usize] += 1);
-    counts
-}
-
 /// Classes of a table whose names look like missing values.
 pub fn unknown(audited: &AuditedData) -> Vec<Finding> {
     let Dataset { classes, table, .. } = audited.dataset;
-    let counts = counts(audited.dataset);
+    let counts = audited.dataset.label_counts();
     let unknown =
         classes.iter().zip(counts).filter(|(class, _)| table.is_some() && is_missing(class.as_bytes()));
     let finding = |(class, count): (&String, usize)| Finding {
@@ -59,7 +52,7 @@ pub(crate) fn missing_in_subset(audited: &AuditedData) -> Vec<Finding> {
 
 /// Imbalanced and very small classes.
 pub fn imbalance(audited: &AuditedData) -> Vec<Finding> {
-    let counts = counts(audited.dataset);
+    let counts = audited.dataset.label_counts();
     let classes = &audited.dataset.classes;
     let by_size = |index: &usize| counts[*index];
     let (Some(least), Some(most)) =
@@ -68,7 +61,7 @@ pub fn imbalance(audited: &AuditedData) -> Vec<Finding> {
         return Vec::new();
     };
     let mut findings = Vec::new();
-    if counts.len() < 2 {
+    if counts.len() < 2 && audited.dataset.targets == Targets::Classes {
         findings.push(Finding {
             check: "one-class",
             severity: Severity::Fault,

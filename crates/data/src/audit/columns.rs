@@ -2,7 +2,7 @@
 
 use super::{AuditedData, Finding, Severity};
 use crate::error::quoted;
-use crate::{Dataset, Inputs};
+use crate::{Dataset, Inputs, Strata};
 
 /// A column that predicts the label with this accuracy leaks it.
 const LEAKING: f64 = 0.99;
@@ -82,11 +82,12 @@ pub fn missing(audited: &AuditedData) -> Vec<Finding> {
 /// Columns that predict the label on their own, such as a diagnosis code.
 pub fn leaking(audited: &AuditedData) -> Vec<Finding> {
     let dataset = audited.dataset;
-    let most = super::classes::counts(dataset).into_iter().max().unwrap_or(0);
+    let Strata { of_example, count } = dataset.strata();
+    let most = super::largest(&of_example, count);
     if most as f64 >= TRIVIAL * dataset.rows() as f64 {
         return Vec::new();
     }
-    let accuracy = |values: &[f32]| prediction_accuracy(values, &dataset.labels, dataset.classes.len());
+    let accuracy = |values: &[f32]| prediction_accuracy(values, &of_example, count);
     let leaking = audited.columns.iter().filter(|(_, values)| accuracy(values) >= LEAKING);
     let names: Vec<_> = leaking.map(|(name, _)| name.clone()).collect();
     let summary = format!("{} column(s) predict the label on their own", names.len());

@@ -43,7 +43,7 @@ pub struct FlaggedExample {
     pub index: usize,
     /// The name.
     pub name: String,
-    /// The class.
+    /// The class, the labels or the value.
     pub label: String,
     /// A comment, such as the example that it duplicates.
     pub remark: String,
@@ -73,7 +73,7 @@ pub struct Audit {
     pub data: String,
     /// The number of examples.
     pub rows: usize,
-    /// The classes, each with its number of examples.
+    /// The classes or labels, each with its number of examples; empty for a quantity.
     pub classes: Vec<(String, usize)>,
     /// The findings, most severe first.
     pub findings: Vec<Finding>,
@@ -95,6 +95,13 @@ struct AuditedData<'a> {
     hashes: &'a [Option<Vec<u8>>],
     /// The columns of a table by name; empty for images.
     columns: &'a [(String, Vec<f32>)],
+}
+
+/// The size of the largest of `count` groups.
+fn largest(of_example: &[i64], count: usize) -> usize {
+    let mut sizes = vec![0; count];
+    of_example.iter().for_each(|group| sizes[*group as usize] += 1);
+    sizes.into_iter().max().unwrap_or(0)
 }
 
 /// A check: returns findings on the data.
@@ -154,7 +161,7 @@ pub fn audit(source: &str, options: &DataOptions, threads: usize) -> Result<(Aud
         AuditedData { dataset: &dataset, image_stats: &image_stats, hashes: &hashes, columns: &columns };
     findings.extend(CHECKS.iter().flat_map(|check| check(&audited)));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    let counts = classes::counts(&dataset);
+    let counts = dataset.label_counts();
     let audit = Audit {
         data: dataset.path.display().to_string(),
         rows: dataset.rows(),
@@ -191,9 +198,9 @@ fn read_without_faults(source: &str, options: &DataOptions) -> Option<(Dataset, 
 
 impl AuditedData<'_> {
     fn flag(&self, index: usize, remark: impl Into<String>, leave_out: bool) -> FlaggedExample {
-        let Dataset { names, classes, labels, .. } = self.dataset;
-        let label = classes[labels[index] as usize].clone();
-        FlaggedExample { index, name: names.name(index), label, remark: remark.into(), leave_out }
+        let label = self.dataset.target_text(index);
+        let name = self.dataset.names.name(index);
+        FlaggedExample { index, name, label, remark: remark.into(), leave_out }
     }
 
     /// The statistics of the readable images, with their indexes.

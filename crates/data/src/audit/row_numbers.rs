@@ -1,9 +1,9 @@
 //! Columns that number the rows. They predict the label if the file is sorted by it, but not for new rows.
 
 use super::{AuditedData, Finding, Severity};
-use crate::Dataset;
 use crate::column::{Column, ColumnKind};
 use crate::error::excerpt;
+use crate::{Dataset, Strata};
 
 /// With fewer rows, values may count up by chance.
 const MIN_ROWS: usize = 10;
@@ -19,7 +19,8 @@ pub(crate) fn row_numbers(audited: &AuditedData) -> Vec<Finding> {
     if rows < MIN_ROWS {
         return Vec::new();
     }
-    let baseline = super::classes::counts(dataset).into_iter().max().unwrap_or(0) as f64 / rows as f64;
+    let Strata { of_example, count } = dataset.strata();
+    let baseline = super::largest(&of_example, count) as f64 / rows as f64;
     let mut findings = Vec::new();
     for (at, name, position) in numeric(dataset) {
         let name = name.as_str();
@@ -33,7 +34,7 @@ pub(crate) fn row_numbers(audited: &AuditedData) -> Vec<Finding> {
         if !numbers && !is_monotonic(&values) {
             continue;
         }
-        let accuracy = super::columns::prediction_accuracy(&values, &dataset.labels, dataset.classes.len());
+        let accuracy = super::columns::prediction_accuracy(&values, &of_example, count);
         let is_predictive = accuracy > baseline + MIN_IMPROVEMENT * (1. - baseline);
         // An increasing column, such as a time, is an input unless it predicts the label.
         if !numbers && !is_predictive {

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Location, Result};
 use crate::image::Decoding;
 use crate::{
-    Dataset, InputShape, Inputs, LabelsBuilder, Names, Subset, ValueRange, hexadecimal, room, sha256,
+    Dataset, InputShape, Inputs, LabelsBuilder, Names, Subset, Targets, ValueRange, hexadecimal, room, sha256,
 };
 
 /// Opens a file, decompressing it if its name ends in `.gz`.
@@ -185,6 +185,7 @@ impl Arrays {
             sha256,
             classes,
             labels,
+            targets: Targets::Classes,
             shape: self.shape,
             range: self.range,
             inputs: self.inputs,

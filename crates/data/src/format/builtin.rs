@@ -61,7 +61,7 @@ impl Builtin {
             );
             return Err(Error::data(path.as_path(), problem));
         }
-        table.into_dataset(InputShape(shape.to_vec()), Some(range))
+        table.into_dataset(InputShape(shape.to_vec()), Some(range), options)
     }
 
     /// The path of the file, if it exists.

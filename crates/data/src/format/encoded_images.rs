@@ -5,7 +5,9 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::format::options::ImageSize;
 use crate::image::{Channels, Header, ImageSource, max_of_bits};
-use crate::{DataOptions, Dataset, InputShape, Inputs, LabelsBuilder, Names, Subset, ValueRange, sha256};
+use crate::{
+    DataOptions, Dataset, InputShape, Inputs, LabelsBuilder, Names, Subset, Targets, ValueRange, sha256,
+};
 
 /// Encoded images with their labels. Every list has one entry per image.
 #[derive(Debug, Default)]
@@ -71,6 +73,7 @@ impl EncodedImages {
             sha256: sha256(listing.as_bytes()),
             classes,
             labels,
+            targets: Targets::Classes,
             shape: InputShape(vec![channels.count() as i64, height.into(), width.into()]),
             range: Some(ValueRange { min: 0., max: 255. }),
             inputs: Inputs::Images(self.sources),

@@ -2,7 +2,7 @@
 
 mod image_index;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::class_folders::{ClassFolder, FolderTree, arrange, subset_in, words};
@@ -13,7 +13,8 @@ use super::{Format, has_extension};
 use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Location, Result, excerpt, quoted};
 use crate::image::{ImageSource, is_image};
-use crate::{DataOptions, Dataset, Names, Subset, sha256};
+use crate::targets::separator;
+use crate::{DataOptions, Dataset, Names, Subset, TaskKind, sha256};
 use image_index::ImageIndex;
 
 /// The format.
@@ -52,7 +53,11 @@ impl Format for ImageList {
             all.portions.extend(vec![portion; rows.files.len()]);
             all.append(&list, rows, is_split)?;
         }
-        let all = all.deduplicated(path)?;
+        let is_multilabel = match options.task {
+            Some(task) => task == TaskKind::Multilabel,
+            None => are_combined(&all.labels),
+        };
+        let all = all.deduplicated(path, is_multilabel)?;
         let name = |file: &PathBuf| file.strip_prefix(&base).unwrap_or(file).to_string_lossy().into_owned();
         let images = EncodedImages {
             names: all.files.iter().map(name).collect(),
@@ -67,6 +72,7 @@ impl Format for ImageList {
             sources: all.files.into_iter().map(ImageSource::File).collect(),
         };
         let dataset = images.into_dataset(path, options)?;
+        let dataset = if is_multilabel { dataset.into_multilabel() } else { dataset };
         let Names::Files(names) = dataset.names else { unreachable!("images are files") };
         // The labels are part of the hash, because they are not in the image files.
         let sha256 = sha256(format!("{}\n{}", dataset.sha256, all.labels.join("\n")).as_bytes());
@@ -268,7 +274,7 @@ impl List {
             if row.iter().all(|cell| cell.trim().is_empty()) {
                 continue;
             }
-            if is_missing(cell(label).as_bytes()) {
+            if is_missing(cell(label).as_bytes()) && options.task != Some(TaskKind::Multilabel) {
                 unlabelled.push(format!("line {line}"));
             }
             match image_index.find(cell(self.column)) {
@@ -280,7 +286,6 @@ impl List {
             all.lines.push(line);
         }
         self.check_complete(&all, &missing, &unlabelled, label)?;
-        refuse_several_labels(&self.path, &all.labels)?;
         Ok(all)
     }
 
@@ -389,26 +394,15 @@ fn is_one_hot(columns: &[usize], cells: &[(u64, Vec<String>)]) -> bool {
     columns.len() > 1 && cells.iter().all(|(_, row)| columns.iter().all(|column| is_bit(row.get(*column))))
 }
 
-/// Rejects combined labels such as `cat|dog` if `cat` and `dog` are labels too, because each image has one
-/// class.
-fn refuse_several_labels(path: &Path, labels: &[String]) -> Result<()> {
-    let all: HashMap<&str, ()> = labels.iter().map(|label| (label.as_str(), ())).collect();
-    let is_combined = |label: &&String| {
+/// Whether some labels combine others, such as `cat|dog` if `cat` and `dog` are labels too.
+fn are_combined(labels: &[String]) -> bool {
+    let all: HashSet<&str> = labels.iter().map(String::as_str).collect();
+    let is_combined = |label: &&str| {
         ['|', ';', ',', ' '].into_iter().any(|separator| {
-            label.contains(separator) && label.split(separator).all(|part| all.contains_key(part.trim()))
+            label.contains(separator) && label.split(separator).all(|part| all.contains(part.trim()))
         })
     };
-    match labels.iter().find(is_combined) {
-        None => Ok(()),
-        Some(label) => {
-            let problem = format!(
-                "the label {} combines several classes; multi-label classification is not supported, so keep one of them \
-                 or rename each combination to a separate class",
-                quoted(label)
-            );
-            Err(Error::data(path, problem))
-        }
-    }
+    all.iter().any(is_combined)
 }
 
 /// The rows of one or more lists, in order.
@@ -434,22 +428,28 @@ impl Rows {
         Ok(())
     }
 
-    /// Removes repeated images.
+    /// Removes repeated images. If images may have several labels, they have those of all their rows.
     ///
     /// # Errors
-    /// An image with two labels.
-    fn deduplicated(self, path: &Path) -> Result<Self> {
+    /// An image with two labels, if it may have only one.
+    fn deduplicated(mut self, path: &Path, is_multilabel: bool) -> Result<Self> {
         let mut first: BTreeMap<&Path, usize> = BTreeMap::new();
         let (mut kept, mut repeats) = (Vec::new(), 0);
+        let between = separator(&self.labels).unwrap_or('|');
         for (row, file) in self.files.iter().enumerate() {
-            let Some(before) = first.insert(file, row) else {
+            let Some(before) = first.get(file.as_path()).copied() else {
+                first.insert(file, row);
                 kept.push(row);
                 continue;
             };
+            if self.labels[before] != self.labels[row] && is_multilabel {
+                self.labels[before] = format!("{}{between}{}", self.labels[before], self.labels[row]);
+                continue;
+            }
             if self.labels[before] != self.labels[row] {
                 let problem = format!(
                     "{} is listed with the label {} in line {} and with {} in line {}; each image has one class, so remove all but one \
-                     of its rows",
+                     of its rows, or train with --task multilabel",
                     quoted(&file.to_string_lossy()),
                     quoted(&self.labels[before]),
                     self.lines[before],

@@ -86,6 +86,14 @@ pub fn of(path: &Path, options: &DataOptions) -> Result<&'static dyn Format> {
     })
 }
 
+/// Reads labelled examples, with labels as the task of the options needs them.
+///
+/// # Errors
+/// Data that no format recognizes, or that its format or the task cannot use.
+pub fn read(path: &Path, options: &DataOptions) -> Result<Dataset> {
+    of(path, options)?.read(path, options)?.for_task(options)
+}
+
 /// Whether the name of `path` has one of these extensions (lower case, without the leading dot; "csv.gz" is
 /// one).
 pub(crate) fn has_extension(path: &Path, extensions: &[&str]) -> bool {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use cresset_options::{Choice, Text, choices, option, options, parse};
 
 use super::FORMATS;
+use crate::TaskKind;
 use crate::column_choice::ColumnChoice;
 use crate::image::{CENTER_CROPS, Decoding, Interpolation};
 use crate::room::MemoryBudget;
@@ -21,6 +22,10 @@ options! {
 
         /// Label column of a table: `last`, `first`, a number from 1, or a name in the header
         pub label: ColumnChoice = option("COLUMN").default("last").heading(DATA).essential(),
+
+        /// What to predict for each example [default: regression if --label selects a column of quantities, multilabel if
+        /// labels of an image list are combined, else classification]
+        pub task: Option<TaskKind> = option("TASK").heading(DATA).essential(),
 
         /// Columns of a table to ignore, such as row IDs: names or numbers, separated by commas
         pub ignore: Option<String> = option("COLUMNS").not_empty().heading(DATA),

@@ -6,7 +6,7 @@ mod stratified;
 
 use std::path::PathBuf;
 
-use super::{Dataset, Subset, lists};
+use super::{Dataset, Strata, Subset, lists};
 use crate::error::{Error, Result};
 
 /// Options of a split.
@@ -54,8 +54,8 @@ impl Parts {
 
 impl Split {
     /// Splits a data set by the example lists, or else by the subsets that the source defines. If this gives
-    /// no validation set, it is drawn by the seed: in whole groups if there are groups, else stratified by
-    /// class.
+    /// no validation set, it is drawn by the seed: in whole groups if there are groups, else stratified
+    /// ([`Dataset::strata`]).
     ///
     /// # Errors
     /// Lists that cannot be read or that overlap, and data that leaves the training or validation set empty.
@@ -143,12 +143,13 @@ fn subsets_of_source(dataset: &Dataset) -> Vec<Option<Subset>> {
 
 /// Draws the validation set from `rows`.
 fn draw(dataset: &Dataset, rows: &[i64], plan: &SplitOptions) -> Parts {
-    let labels: Vec<_> = rows.iter().map(|row| dataset.labels[*row as usize]).collect();
+    let Strata { of_example, count: classes } = dataset.strata();
+    let labels: Vec<_> = rows.iter().map(|row| of_example[*row as usize]).collect();
     let groups = dataset.groups.as_ref().map(|groups| {
         let of_row = |row: &i64| groups[*row as usize].clone();
         rows.iter().map(of_row).collect::<Vec<_>>()
     });
-    let (classes, seed) = (dataset.classes.len(), plan.seed);
+    let seed = plan.seed;
     let parts = match (plan.fold, groups) {
         (None, None) => stratified::stratified(&labels, classes, plan.share, seed),
         (None, Some(groups)) => grouped::grouped(&groups, &labels, classes, plan.share, seed),
@@ -184,6 +185,7 @@ mod tests {
             sha256: String::new(),
             classes: vec!["a".into(), "b".into()],
             labels: (0..rows).map(|row| row % 2).collect(),
+            targets: crate::Targets::Classes,
             shape: InputShape(vec![1]),
             range: None,
             inputs: Inputs::Bytes(vec![0; rows as usize]),

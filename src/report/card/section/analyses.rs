@@ -49,7 +49,8 @@ fn classes(measured: &PartEvaluation) -> String {
     }
     let row = |(index, figures): &(usize, &ClassMetrics)| {
         let ClassMetrics { class, rows, precision, recall, f1 } = figures;
-        let interval = wilson(measured.evaluation.confusion.count(*index, *index), *rows);
+        let interval = measured.evaluation.confusion();
+        let interval = interval.and_then(|confusion| wilson(confusion.count(*index, *index), *rows));
         let interval = interval.map_or("–".to_string(), |ends| {
             format!("{} to {}", percent(Some(ends.low)), percent(Some(ends.high)))
         });
@@ -66,7 +67,7 @@ fn classes(measured: &PartEvaluation) -> String {
 }
 
 fn confusions(measured: &PartEvaluation) -> String {
-    let confusion = &measured.evaluation.confusion;
+    let Some(confusion) = measured.evaluation.confusion() else { return String::new() };
     let classes = confusion.classes();
     let mut errors: Vec<_> = (0..classes)
         .flat_map(|truth| (0..classes).map(move |predicted| (truth, predicted)))
@@ -93,7 +94,7 @@ fn confusions(measured: &PartEvaluation) -> String {
 }
 
 fn calibration(measured: &PartEvaluation) -> String {
-    let Some(scores) = &measured.evaluation.scores else { return String::new() };
+    let Some(scores) = measured.evaluation.class_scores() else { return String::new() };
     let bins: Vec<Bin> = calibration::bins(scores, 1.).into_iter().filter(|bin| bin.rows > 0.).collect();
     let mean = |of: fn(&Bin) -> f64| {
         bins.iter().map(|bin| bin.rows * of(bin)).sum::<f64>() / measured.report.rows as f64

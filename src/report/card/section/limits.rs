@@ -108,7 +108,7 @@ fn imbalance(card: &Card) -> Option<String> {
 }
 
 fn miscalibration(measured: &PartEvaluation) -> Option<String> {
-    let scores = measured.evaluation.scores.as_ref()?;
+    let scores = measured.evaluation.class_scores()?;
     let error = calibration::error(scores, 1.);
     let temperature = calibration::temperature(scores);
     (error > MISLEADING).then(|| {

@@ -15,8 +15,8 @@ pub fn section(card: &Card) -> String {
          `metadata.json`. TorchScript files contain code: compare the SHA-256 above before you load a file from another source. \
          On the command line:\n\n```sh\ncresset predict model.pt {}\n```\n",
         inputs(card),
-        usage::python("model.pt", features),
-        usage::cpp("model.pt", features),
+        usage::python("model.pt", features, &card.metadata.outputs),
+        usage::cpp("model.pt", features, &card.metadata.outputs),
         if card.has_images() { "picture.png" } else { "rows.csv" }
     )
 }

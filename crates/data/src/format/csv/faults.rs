@@ -11,10 +11,11 @@ use super::inferred::Inferred;
 use super::layout::{InputColumn, Layout, is_missing};
 use super::rows::{Row, for_each_row};
 use crate::DataOptions;
+use crate::TaskKind;
 use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Result, quoted};
 use crate::format::options::Missing;
-use crate::table::{LabelFault, are_too_many_classes};
+use crate::table::{LabelFault, are_too_many_classes, task_of};
 
 /// An error in a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,7 +197,7 @@ impl TableStats {
             column.add(row.cells[input.position], row.line, input);
         }
         let Some(cell) = layout.label.map(|label| row.cells[label]) else { return };
-        if cell.is_empty() {
+        if cell.is_empty() && !layout.allows_no_label {
             self.unlabelled.add(row.line);
         } else if self.known_labels.insert(cell.to_vec()) {
             self.labels.push(String::from_utf8_lossy(cell).into_owned());
@@ -215,7 +216,7 @@ impl TableStats {
         let advice = "fill them in, or drop the rows with --missing drop";
         faults.push("missing-labels", advice, has_missing_labels.then_some(summary));
         let avoidable = faults.count;
-        self.file_faults(layout, &column, &mut faults);
+        self.file_faults(layout, &column, options, &mut faults);
         if faults.count != 1 {
             faults.non_numeric = None;
         }
@@ -292,7 +293,7 @@ impl TableStats {
     }
 
     /// Adds the errors that no option can work around. `label` is the label column.
-    fn file_faults(&self, layout: &Layout, label: &str, faults: &mut Faults) {
+    fn file_faults(&self, layout: &Layout, label: &str, options: &DataOptions, faults: &mut Faults) {
         let (Occurrences { count, line }, cells, width) = (&self.ragged, self.first_ragged, layout.width);
         let ragged =
             format!("{count} row(s) do not have {width} values, the first in line {line} with {cells}");
@@ -303,6 +304,10 @@ impl TableStats {
         let not_utf8 = format!("{count} row(s) are not UTF-8, the first in line {line}");
         faults.push("not-utf-8", "save the file as CSV in UTF-8", (*count > 0).then_some(not_utf8));
 
+        faults.push("broken", "correct the file", self.broken.clone());
+        if task_of(options, &self.labels, self.rows as usize) != TaskKind::Classification {
+            return;
+        }
         let is_invalid = |(label, _): &(&String, &u64)| LabelFault::of(label, &self.labels).is_some();
         let invalid_label = self.labels.iter().zip(&self.label_lines).find(is_invalid);
         let invalid_label = invalid_label
@@ -315,7 +320,6 @@ impl TableStats {
             "column {label} has {different} different values in {rows} rows, so it is not a label column"
         );
         faults.push("many-labels", advice, are_too_many_classes(different, rows as usize).then_some(many));
-        faults.push("broken", "correct the file", self.broken.clone());
     }
 }
 

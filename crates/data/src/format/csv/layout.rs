@@ -8,11 +8,11 @@ use super::header::FirstRow;
 use super::inferred::Inferred;
 use super::notation::{ColumnFormat, column_formats};
 use super::rows::{Row, for_each_row, text_of};
-use crate::DataOptions;
 use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Location, Result, excerpt, nearest, quoted};
 use crate::format::options::Missing;
 use crate::notation::Notation;
+use crate::{DataOptions, TaskKind};
 
 /// The column layout of a table.
 pub struct Layout {
@@ -32,6 +32,8 @@ pub struct Layout {
     pub missing: Missing,
     /// Whether rows without a label are dropped.
     pub drops_unlabelled: bool,
+    /// Whether a row may have no label: the empty set of labels.
+    pub allows_no_label: bool,
 }
 
 /// An input column.
@@ -105,9 +107,20 @@ impl Layout {
             notation: format.notation,
         };
         let inputs = columns.into_iter().zip(column_formats).map(input).collect();
-        let (missing, drops_unlabelled) = (options.missing, options.missing != Missing::Error);
-        let label = Some(label);
-        let layout = Layout { delimiter, width, header, inputs, label, group, missing, drops_unlabelled };
+        let (missing, label) = (options.missing, Some(label));
+        let allows_no_label = options.task == Some(TaskKind::Multilabel);
+        let drops_unlabelled = missing != Missing::Error && !allows_no_label;
+        let layout = Layout {
+            delimiter,
+            width,
+            header,
+            inputs,
+            label,
+            group,
+            missing,
+            drops_unlabelled,
+            allows_no_label,
+        };
         Ok((layout, inferred))
     }
 

@@ -59,7 +59,7 @@ impl Format for Csv {
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         let table = read(path, options)?;
         let shape = InputShape(vec![table.width() as i64]);
-        table.into_dataset(shape, None)
+        table.into_dataset(shape, None, options)
     }
 }
 
@@ -93,7 +93,7 @@ fn read_to_first_error(path: &Path, options: &DataOptions) -> Result<Table> {
     }
     let columns = columns(path, &parsed, &layout)?;
     let table = table(path, fingerprint.sha256(), parsed, &layout, columns);
-    table.check_labels()?;
+    table.check_labels(options)?;
     inferred.warn(path, &layout);
     if dropped > 0 {
         let (seen, path) = (dropped + table.rows.len() as u64, path.display());

@@ -23,6 +23,8 @@ pub struct RowPolicy {
     pub missing: bool,
     /// How unknown categories are handled.
     pub unknown: UnknownPolicy,
+    /// Whether the label of a row may be empty: a model of labels takes it as none.
+    pub no_label: bool,
 }
 
 /// An input row.
@@ -286,6 +288,7 @@ impl First {
             group: None,
             missing: if allowed.missing { Missing::Mean } else { Missing::Error },
             drops_unlabelled: false,
+            allows_no_label: allowed.no_label,
         }
     }
 }

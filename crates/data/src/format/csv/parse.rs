@@ -187,10 +187,11 @@ impl Parsed {
         let group = group.transpose().map_err(|column| not_utf8(row.cells[column], at(column)))?;
         if let Some(column) = layout.label {
             let cell = row.cells[column];
-            if is_missing(cell) && drops || cell.is_empty() && layout.drops_unlabelled {
+            let is_dropped = is_missing(cell) && drops || cell.is_empty() && layout.drops_unlabelled;
+            if is_dropped && !layout.allows_no_label {
                 return Ok(false);
             }
-            let label = self.label(cell, row, &location, &at, column)?;
+            let label = self.label(cell, row, layout, &location, &at, column)?;
             self.labels.push(label);
         }
         self.groups.extend(group);
@@ -201,11 +202,12 @@ impl Parsed {
         &mut self,
         cell: &[u8],
         row: &Row,
+        layout: &Layout,
         location: &dyn Fn() -> Location,
         at: &dyn Fn(usize) -> Location,
         column: usize,
     ) -> Result<u32> {
-        if cell.is_empty() {
+        if cell.is_empty() && !layout.allows_no_label {
             let problem = format!("the row has no label (column {} is empty)", column + 1);
             return Err(Error::data(location(), problem));
         }

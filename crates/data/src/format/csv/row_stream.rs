@@ -243,7 +243,7 @@ mod tests {
     }
 
     fn rows_of(model: &Arc<TableLayout>, text: &[u8], at_once: usize) -> Vec<String> {
-        let allowed = RowPolicy { missing: true, unknown: UnknownPolicy::Allow };
+        let allowed = RowPolicy { missing: true, unknown: UnknownPolicy::Allow, no_label: false };
         let source = Box::new(Slow(io::Cursor::new(text.to_vec()), at_once));
         let mut rows = Vec::new();
         for stretch in RowStream::new("a".into(), source, model, allowed) {

@@ -280,7 +280,7 @@ fn model() -> TableLayout {
 
 fn rows_for_model(text: &str, missing: bool) -> Result<Table> {
     let (_folder, path) = file("rows.csv", text.as_bytes());
-    read_rows(&path, &model(), RowPolicy { missing, unknown: UnknownPolicy::Error })
+    read_rows(&path, &model(), RowPolicy { missing, unknown: UnknownPolicy::Error, no_label: false })
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn an_unknown_category_is_encoded_as_zeros() {
         *unknown = true;
     }
     let (_folder, path) = file("rows.csv", b"size,color\n1,red\n2,pink\n");
-    let read = |unknown| read_rows(&path, &model, RowPolicy { missing: false, unknown });
+    let read = |unknown| read_rows(&path, &model, RowPolicy { missing: false, unknown, no_label: false });
     assert_eq!(read(UnknownPolicy::Allow).unwrap().values, [1., 0., 1., 2., 0., 0.]);
     let message = read(UnknownPolicy::Error).unwrap_err().to_string();
     assert!(
@@ -312,7 +312,7 @@ fn an_unknown_category_is_encoded_as_zeros() {
         "{message}"
     );
     let row = |text: &[u8]| {
-        let allowed = RowPolicy { missing: true, unknown: UnknownPolicy::Allow };
+        let allowed = RowPolicy { missing: true, unknown: UnknownPolicy::Allow, no_label: false };
         read_row(text, &std::sync::Arc::new(model.clone()), allowed)
             .map(|row| (row.values, row.unknown.len()))
     };
@@ -416,14 +416,14 @@ proptest! {
             let Inputs::Floats(values) = &dataset.inputs else { unreachable!() };
             prop_assert_eq!(values.len(), dataset.rows() * dataset.shape.features() as usize);
         }
-        let _ = read_rows(&path, &model(), RowPolicy { missing: true, unknown: UnknownPolicy::Allow });
+        let _ = read_rows(&path, &model(), RowPolicy { missing: true, unknown: UnknownPolicy::Allow, no_label: false });
     }
 
     #[test]
     fn no_text_makes_the_reader_panic(text in "[a-c1-9,;\n\"?. -]{0,80}") {
         let (_folder, path) = file("a.csv", text.as_bytes());
         let _ = Csv.read(&path, &DataOptions::default());
-        let _ = read_rows(&path, &model(), RowPolicy { missing: true, unknown: UnknownPolicy::Allow });
+        let _ = read_rows(&path, &model(), RowPolicy { missing: true, unknown: UnknownPolicy::Allow, no_label: false });
     }
 }
 

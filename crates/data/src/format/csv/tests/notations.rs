@@ -12,9 +12,13 @@ fn formatted_numbers_and_dates_are_parsed() {
     let text = "sl;when;income;share\n".to_string() + &std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text).unwrap();
     assert_eq!(
-        read_rows(&path, &table.layout, RowPolicy { missing: false, unknown: UnknownPolicy::Error })
-            .unwrap()
-            .values,
+        read_rows(
+            &path,
+            &table.layout,
+            RowPolicy { missing: false, unknown: UnknownPolicy::Error, no_label: false }
+        )
+        .unwrap()
+        .values,
         [365., 5.15, -3000., 0.5]
     );
     // Also without a header.
@@ -22,9 +26,13 @@ fn formatted_numbers_and_dates_are_parsed() {
     assert_eq!(semicolons.values, [5.1, 3.5, 4.9, 3., 4.7, 3.2]);
     let (_folder, path) = file("rows.csv", b"5,15;3,5\n");
     assert_eq!(
-        read_rows(&path, &semicolons.layout, RowPolicy { missing: false, unknown: UnknownPolicy::Error })
-            .unwrap()
-            .values,
+        read_rows(
+            &path,
+            &semicolons.layout,
+            RowPolicy { missing: false, unknown: UnknownPolicy::Error, no_label: false }
+        )
+        .unwrap()
+        .values,
         [5.15, 3.5]
     );
 }
@@ -77,9 +85,13 @@ fn a_numeric_header_is_recognized_in_training_and_prediction() {
     for text in ["0,1,2,target\n1,2,3,a\n", "0,1,2\n1,2,3\n", "2,1,0\n3,2,1\n", "1,2,3\n"] {
         let (_folder, path) = file("rows.csv", text.as_bytes());
         assert_eq!(
-            read_rows(&path, &table.layout, RowPolicy { missing: false, unknown: UnknownPolicy::Error })
-                .unwrap()
-                .values,
+            read_rows(
+                &path,
+                &table.layout,
+                RowPolicy { missing: false, unknown: UnknownPolicy::Error, no_label: false }
+            )
+            .unwrap()
+            .values,
             [1., 2., 3.],
             "{text}"
         );
@@ -178,7 +190,7 @@ fn a_pipe_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("rows.csv");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let allowed = RowPolicy { missing: false, unknown: UnknownPolicy::Error };
+    let allowed = RowPolicy { missing: false, unknown: UnknownPolicy::Error, no_label: false };
     let message = read_rows(&pipe, &model(), allowed).unwrap_err().to_string();
     assert!(message.contains("this is a pipe; expected a regular file"), "{message}");
 }
