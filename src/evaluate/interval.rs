@@ -44,10 +44,22 @@ impl Interval {
 pub enum Uncertainty {
     /// The metric is a fraction of the examples: Wilson score interval.
     Share,
+    /// Of classes as [`Uncertainty::Share`], of labels as [`Uncertainty::Resampled`].
+    ShareOfClasses,
     /// Percentile bootstrap (Efron, 1979).
     Resampled,
     /// No interval: resampling with replacement biases the metric, or it is fitted to the examples.
     Unknown,
+}
+
+impl Uncertainty {
+    fn is_resampled(self, evaluation: &Evaluation) -> bool {
+        match self {
+            Uncertainty::Resampled => true,
+            Uncertainty::ShareOfClasses => evaluation.confusion().is_none(),
+            Uncertainty::Share | Uncertainty::Unknown => false,
+        }
+    }
 }
 
 /// The 97.5th percentile of the standard normal distribution.
@@ -101,18 +113,21 @@ pub fn intervals(evaluation: &Evaluation, outputs: &Outputs) -> Vec<Option<Inter
         for number in 0..RESAMPLES {
             let drawn = resample(scores, outputs, number as u64);
             for (samples, metric) in samples.iter_mut().zip(METRICS) {
-                if metric.uncertainty == Uncertainty::Resampled {
+                if metric.uncertainty.is_resampled(evaluation) {
                     samples.extend((metric.of)(&drawn));
                 }
             }
         }
         tch::set_num_threads(threads);
     }
+    let share = |metric: &Metric| wilson(((metric.of)(evaluation)? * rows as f64).round() as u64, rows);
     let interval = |(metric, samples): (&Metric, &mut Vec<f64>)| match metric.uncertainty {
-        Uncertainty::Share => wilson(((metric.of)(evaluation)? * rows as f64).round() as u64, rows),
         // No interval if the metric is undefined in some resamples, because a class is missing there.
-        Uncertainty::Resampled if samples.len() == RESAMPLES => Some(percentiles(samples)),
-        Uncertainty::Resampled | Uncertainty::Unknown => None,
+        uncertainty if uncertainty.is_resampled(evaluation) => {
+            (samples.len() == RESAMPLES).then(|| percentiles(samples))
+        }
+        Uncertainty::Unknown => None,
+        _ => share(metric),
     };
     METRICS.iter().zip(&mut samples).map(interval).collect()
 }

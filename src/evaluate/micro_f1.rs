@@ -2,13 +2,10 @@
 
 use super::{Metric, Sums, Uncertainty};
 
-/// The metric of a classifier.
-pub const OF_CLASSES: Metric =
-    Metric::share("micro F1", |evaluation| Some(evaluation.confusion()?.micro_f1())).with(Uncertainty::Share);
-
-/// The metric of labels. It is no fraction of the examples.
-pub const OF_LABELS: Metric = Metric::share("micro F1", |evaluation| match &evaluation.sums {
+/// The metric.
+pub const METRIC: Metric = Metric::share("micro F1", |evaluation| match &evaluation.sums {
+    Sums::Classes(confusion) => Some(confusion.micro_f1()),
     Sums::Labels(counts) => Some(counts.micro_f1()),
-    _ => None,
+    Sums::Values(_) => None,
 })
-.headline();
+.with(Uncertainty::ShareOfClasses);
