@@ -34,6 +34,8 @@ pub struct Facts {
     pub mirror: Option<Mirror>,
     /// Whether training runs on a GPU.
     pub is_on_gpu: bool,
+    /// Whether the device computes in bfloat16 several times as fast as in float32: a GPU, or a CPU with instructions for it.
+    pub has_fast_bf16: bool,
     /// CPU threads for training.
     pub cores: usize,
     /// What training starts from.
@@ -100,6 +102,7 @@ impl Facts {
             counts: Vec::new(),
             mirror: None,
             is_on_gpu: false,
+            has_fast_bf16: false,
             cores: 1,
             start: Start::Scratch,
             model: None,

@@ -71,6 +71,14 @@ impl Choice {
     }
 }
 
+impl Choice {
+    /// Appends text to the value of an option, if it is set.
+    fn extended(mut self, name: &str, more: &str) -> Self {
+        self.settings.iter_mut().filter(|(own, _)| own == name).for_each(|(_, value)| value.push_str(more));
+        self
+    }
+}
+
 impl std::fmt::Display for Choice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let settings: Vec<_> =

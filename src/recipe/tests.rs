@@ -55,7 +55,20 @@ fn the_choices_follow_from_the_facts() {
             "many clothes",
             Facts { mirror: Some(MIRRORED), ..images(60_000, 1, 28) },
             "small images",
-            &[("model", "cnn"), ("batch_size", "128"), ("augment", "flip,crop=2")],
+            &[("model", "cnn"), ("batch_size", "128"), ("augment", "flip,crop=2"), ("precision", "")],
+        ),
+        (
+            "many clothes and fast bfloat16",
+            Facts { mirror: Some(MIRRORED), has_fast_bf16: true, ..images(48_000, 1, 28) },
+            "small images",
+            &[
+                ("model", "resnet9"),
+                ("model_options", "width=32"),
+                ("epochs", "26"),
+                ("batch_size", "256"),
+                ("augment", "flip,crop=2,erasing"),
+                ("precision", "bf16"),
+            ],
         ),
         (
             "characters",

@@ -138,13 +138,15 @@ fn facts(config: &Config, world: &World) -> Result<Facts> {
         Ok::<_, Error>((dataset, split))
     })?;
     let train: Vec<usize> = split.train.iter().map(|row| *row as usize).collect();
+    let is_on_gpu = quietly(|| config.device.resolve())?.is_cuda();
     let facts = Facts {
         examples: split.train.len(),
         validation: split.validation.len(),
         can_augment: dataset.is_image_data(),
         counts: dataset.label_counts_of(&train),
         task: dataset.task(),
-        is_on_gpu: quietly(|| config.device.resolve())?.is_cuda(),
+        is_on_gpu,
+        has_fast_bf16: is_on_gpu || cpu_has_bf16(),
         cores: config.threads.count().into(),
         start: start(config),
         model: is_fixed(config, "model").then(|| config.model.clone()),
@@ -163,6 +165,14 @@ fn facts(config: &Config, world: &World) -> Result<Facts> {
         }
         _ => facts,
     })
+}
+
+/// Whether the CPU multiplies matrices in bfloat16.
+fn cpu_has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
 }
 
 /// Runs `read` without its warnings, which come again when the run starts.

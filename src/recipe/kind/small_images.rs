@@ -17,6 +17,8 @@ pub const LONGEST_SIDE: i64 = 40;
 struct Size {
     /// The largest number of images.
     up_to: usize,
+    /// Whether it takes fast bfloat16 to train within the time budget.
+    needs_bf16: bool,
     model: &'static str,
     model_options: &'static str,
     epochs: u32,
@@ -24,18 +26,42 @@ struct Size {
     lr: &'static str,
 }
 
-/// The first row that has enough images is used. A model needs its cost in `COSTS`.
+const CNN_SIZE: Size = Size {
+    up_to: usize::MAX,
+    needs_bf16: false,
+    model: "cnn",
+    model_options: "",
+    epochs: 25,
+    batch_size: 128,
+    lr: "0.005",
+};
+
+const RESNET9_SIZE: Size = Size {
+    needs_bf16: true,
+    model: "resnet9",
+    model_options: "width=32",
+    epochs: 26,
+    batch_size: 256,
+    lr: "0.006",
+    ..CNN_SIZE
+};
+
+/// The first row that has enough images is used, and whose precision is fast. A model needs its cost in `COSTS`.
 const SIZES: &[Size] = &[
-    Size { up_to: 3_000, model: "cnn", model_options: "", epochs: 60, batch_size: 32, lr: "0.005" },
-    Size { up_to: 10_000, model: "cnn", model_options: "", epochs: 50, batch_size: 64, lr: "0.005" },
-    Size { up_to: 30_000, model: "cnn", model_options: "", epochs: 35, batch_size: 128, lr: "0.005" },
-    Size { up_to: usize::MAX, model: "cnn", model_options: "", epochs: 25, batch_size: 128, lr: "0.005" },
+    Size { up_to: 3_000, epochs: 60, batch_size: 32, ..CNN_SIZE },
+    Size { up_to: 10_000, epochs: 50, batch_size: 64, ..CNN_SIZE },
+    Size { up_to: 30_000, epochs: 35, ..CNN_SIZE },
+    RESNET9_SIZE,
+    CNN_SIZE,
 ];
 
 /// Seconds that training takes per image and pixel, on two cores of a server of 2023. Measured with images of 28×28.
 pub const CNN: f64 = 1.8e-6;
 pub const RESNET9: f64 = 4e-6;
 const COSTS: &[(&str, f64)] = &[("cnn", CNN), ("resnet9", RESNET9)];
+
+/// The same of `resnet9` with `width=32` in bfloat16.
+const RESNET9_BF16: f64 = 1.7e-6;
 
 /// The longest training on two cores, in seconds.
 const BUDGET: f64 = 40. * 60.;
@@ -51,7 +77,8 @@ fn choose(facts: &Facts) -> Vec<Choice> {
         return from_scratch(facts);
     }
     let size = size(facts);
-    let epochs = size.epochs.min(affordable_epochs(facts, cost(size.model), pixels(facts)));
+    let cost = if size.needs_bf16 { RESNET9_BF16 } else { cost(size.model) };
+    let epochs = size.epochs.min(affordable_epochs(facts, cost, pixels(facts)));
     let batch_size = facts.batch_size(size.batch_size);
     let mut model = Choice::new("accurate on small images for its time").set("model", size.model);
     if !size.model_options.is_empty() {
@@ -64,12 +91,19 @@ fn choose(facts: &Facts) -> Vec<Choice> {
             .set("batch_size", batch_size),
         optimization(size.model, size.lr),
     ];
-    choices.extend(augmentation(facts));
+    if size.needs_bf16 {
+        let reason = "several times as fast here as float32, and as accurate";
+        choices.push(Choice::new(reason).set("precision", "bf16"));
+    }
+    // A larger network needs more augmentation.
+    let erasing = if size.model == "resnet9" { ",erasing" } else { "" };
+    choices.extend(augmentation(facts).into_iter().map(|choice| choice.extended("augment", erasing)));
     choices
 }
 
 fn size(facts: &Facts) -> &'static Size {
-    SIZES.iter().find(|size| facts.examples <= size.up_to).expect("the last row takes all")
+    let fits = |size: &&Size| facts.examples <= size.up_to && (facts.has_fast_bf16 || !size.needs_bf16);
+    SIZES.iter().find(fits).expect("the last row takes all")
 }
 
 /// The cost of a convolutional network, in seconds per image and pixel.
@@ -107,14 +141,15 @@ pub fn from_scratch(facts: &Facts) -> Vec<Choice> {
     };
     let recipe = BUILT_IN.iter().find(|recipe| recipe.name == family).expect("the family has a recipe");
     let length = |name: &str| recipe.value(name).parse::<u32>().expect("the recipe has a number");
+    let of_cnn = size(&Facts { has_fast_bf16: false, ..facts.clone() });
     // The recipes were tuned on about 1,500 images.
-    let share = f64::from(size(facts).epochs) / f64::from(SIZES[0].epochs);
+    let share = f64::from(of_cnn.epochs) / f64::from(SIZES[0].epochs);
     let epochs = (f64::from(length("epochs")) * share).ceil() as u32;
     let epochs = match family {
         "cnn" | "resnet9" => epochs.min(affordable_epochs(facts, cost(model), pixels(facts))),
         _ => epochs,
     };
-    let batch_size = facts.batch_size(length("batch_size").max(size(facts).batch_size));
+    let batch_size = facts.batch_size(length("batch_size").max(of_cnn.batch_size));
     let mut choices = vec![
         Choice::new(format!("{} steps per epoch", facts.steps(batch_size)))
             .set("epochs", epochs)
