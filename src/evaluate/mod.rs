@@ -15,6 +15,7 @@ mod log_loss;
 mod macro_f1;
 pub mod mcnemar;
 mod micro_f1;
+pub mod multilabel;
 pub mod numbers;
 pub mod ood;
 pub(crate) mod picture;
