@@ -19,6 +19,7 @@ pub mod multilabel;
 pub mod numbers;
 pub mod ood;
 pub(crate) mod picture;
+pub mod regression;
 mod report;
 mod roc_auc;
 #[cfg(test)]

@@ -1,0 +1,9 @@
+//! Metrics of regression, where the target of an example is a number.
+
+mod errors;
+mod interval;
+#[cfg(test)]
+mod tests;
+
+pub use errors::ErrorSums;
+pub use interval::half_width;
