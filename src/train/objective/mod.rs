@@ -1,9 +1,14 @@
 //! Loss functions.
 
+pub mod asymmetric;
 mod bce;
 mod cross_entropy;
 mod focal;
+pub mod huber;
 mod mse;
+#[cfg(test)]
+mod reference;
+pub mod squared_error;
 #[cfg(test)]
 mod tests;
 
