@@ -104,6 +104,14 @@ mod tests {
     }
 
     #[test]
+    fn the_gradient_is_finite_where_the_probability_equals_the_clip() {
+        let logits = Tensor::from_slice2(&[[0f32, 0.1]]).set_requires_grad(true);
+        let options = "gamma_neg=0.5,clip=0.5";
+        loss(&ASYMMETRIC, options, &logits, &logits.zeros_like().detach(), Reduction::Mean).backward();
+        assert!(largest(logits.grad()).is_finite());
+    }
+
+    #[test]
     fn improbable_negative_labels_cost_nothing() {
         let logits = Tensor::from_slice2(&[[-3.1f32, -8., -90.]]).set_requires_grad(true);
         let loss = loss(&ASYMMETRIC, "", &logits, &logits.zeros_like().detach(), Reduction::Mean);
