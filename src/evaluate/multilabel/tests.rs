@@ -159,7 +159,7 @@ fn thresholds_at_the_limits_of_probabilities_stay_between_0_and_1() {
     }
     // The middle of two adjacent numbers would round to the lower one here.
     let low = 0.3f64.next_up();
-    let (upper, lower) = if low.to_bits() % 2 == 0 { (low.next_up(), low) } else { (low, 0.3) };
+    let (upper, lower) = if low.to_bits().is_multiple_of(2) { (low.next_up(), low) } else { (low, 0.3) };
     assert_eq!(threshold(&[upper, lower, 0.1], &[true, false, false]), upper);
 }
 
@@ -195,10 +195,12 @@ proptest! {
         let (decisions, rows) = (probabilities.ge(0.5), targets.size()[0]);
         let whole = LabelCounts::of(&decisions, &targets);
         let cut = (rows as f64 * share) as i64;
-        let part = |from, length| LabelCounts::of(&decisions.narrow(0, from, length), &targets.narrow(0, from, length));
+        let part = |from, length| {
+            LabelCounts::of(&decisions.narrow(0, from, length), &targets.narrow(0, from, length))
+        };
         let (mut first, second) = (part(0, cut), part(cut, rows - cut));
-        let reduced: Vec<i64> = first.to_counts().iter().zip(second.to_counts()).map(|(a, b)| a + b).collect();
-        prop_assert_eq!(&LabelCounts::from_counts(3, reduced), &whole);
+        let reduced = first.to_counts().into_iter().zip(second.to_counts()).map(|(a, b)| a + b);
+        prop_assert_eq!(&LabelCounts::from_counts(3, reduced.collect()), &whole);
         first.add(&second);
         prop_assert_eq!(first, whole);
     }
@@ -208,9 +210,10 @@ proptest! {
         let (probabilities, targets) = tensors(&examples);
         let thresholds = tune(&probabilities, &targets);
         let tuned = LabelCounts::of(&probabilities.ge_tensor(&Tensor::from_slice(&thresholds)), &targets);
-        let [default, other] = [0.5, other].map(|threshold| LabelCounts::of(&probabilities.ge(threshold), &targets));
-        for label in 0..3 {
-            prop_assert!(0. < thresholds[label] && thresholds[label] < 1.);
+        let at = |threshold: f64| LabelCounts::of(&probabilities.ge(threshold), &targets);
+        let (default, other) = (at(0.5), at(other));
+        for (label, threshold) in thresholds.iter().enumerate() {
+            prop_assert!(0. < *threshold && *threshold < 1.);
             prop_assert!(tuned.f1(label) >= default.f1(label));
             // A label of all examples keeps 0.5, though a lower threshold may be better.
             let is_varied = tuned.support(label) < tuned.examples();
@@ -222,7 +225,8 @@ proptest! {
     fn average_precision_is_a_fraction_and_the_share_of_positives_if_all_scores_are_equal(
         examples in prop::collection::vec((0u8..10, any::<bool>()), 1..40),
     ) {
-        let (scores, positive): (Vec<f64>, Vec<bool>) = examples.iter().map(|(score, is)| (f64::from(*score), *is)).unzip();
+        let pairs = examples.iter().map(|(score, is_positive)| (f64::from(*score), *is_positive));
+        let (scores, positive): (Vec<f64>, Vec<bool>) = pairs.unzip();
         let share = positive.iter().filter(|is| **is).count() as f64 / positive.len() as f64;
         let value = average_precision(&scores, &positive);
         prop_assert!(value.is_none_or(|value| 0. < value && value <= 1. + 1e-12));

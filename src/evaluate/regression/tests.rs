@@ -92,6 +92,13 @@ fn too_few_residuals_have_no_finite_interval() {
 }
 
 #[test]
+fn the_rank_of_a_residual_is_not_rounded_up() {
+    // (99 + 1) · 0.07 is 7, and 7.000000000000001 in float64.
+    let residuals: Vec<f64> = (1..=99).map(f64::from).collect();
+    assert_eq!(half_width(&residuals, 0.07), Some(7.));
+}
+
+#[test]
 fn equal_targets_have_no_r2() {
     let constant = [0.1; 3];
     let mut sums = errors(&[0.2, 0.1, 0.], &constant);

@@ -71,6 +71,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
         #[test]
         fn without_focus_and_clip_it_is_the_binary_cross_entropy(
             logits in prop::collection::vec(-60f32..60., 12),
@@ -80,7 +81,8 @@ mod tests {
             let targets = Tensor::from_slice(&targets).to_kind(Kind::Float).view([4, 3]);
             let options = "gamma_neg=0,gamma_pos=0,clip=0";
             let own = loss(&ASYMMETRIC, options, &logits, &targets, Reduction::None);
-            prop_assert!(own.allclose(&loss(&bce::BCE, "", &logits, &targets, Reduction::None), 1e-6, 1e-6, false));
+            let expected = loss(&bce::BCE, "", &logits, &targets, Reduction::None);
+            prop_assert!(own.allclose(&expected, 1e-6, 1e-6, false));
         }
 
         #[test]
@@ -97,6 +99,14 @@ mod tests {
             prop_assert!(loss.double_value(&[]).is_finite() && loss.double_value(&[]) >= 0.);
             prop_assert!(largest(logits.grad()).is_finite());
         }
+    }
+
+    #[test]
+    fn the_gradient_is_finite_where_the_probability_equals_the_clip() {
+        let logits = Tensor::from_slice2(&[[0f32, 0.1]]).set_requires_grad(true);
+        let options = "gamma_neg=0.5,clip=0.5";
+        loss(&ASYMMETRIC, options, &logits, &logits.zeros_like().detach(), Reduction::Mean).backward();
+        assert!(largest(logits.grad()).is_finite());
     }
 
     #[test]

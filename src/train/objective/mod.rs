@@ -7,6 +7,8 @@ mod focal;
 mod huber;
 mod mse;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;
 
 use tch::{Device, Kind, Reduction, Tensor};
