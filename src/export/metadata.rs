@@ -259,7 +259,11 @@ impl Metadata {
             }
             let mut positions = table.columns.iter().map(|column| column.position);
             let label = table.label.as_ref().map(|label| label.position);
-            if positions.any(|position| position >= table.width) || label >= Some(table.width) {
+            let mut several = table.label_columns.iter().map(|label| label.position);
+            if positions.any(|position| position >= table.width)
+                || label >= Some(table.width)
+                || several.any(|position| position >= table.width)
+            {
                 return Err(format!(
                     "a column position is out of range for a table of {} columns",
                     table.width

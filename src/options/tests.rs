@@ -14,6 +14,7 @@ fn read(text: &str) -> Result<Config> {
 #[test]
 fn every_option_is_among_the_entries() {
     let mut config = Config::default();
+    config.reading.labels = Some("a,b".into());
     config.reading.task = Some(crate::data::TaskKind::Multilabel);
     config.reading.ignore = Some("id".into());
     config.reading.group = Some(ColumnChoice::Number(2));

@@ -347,6 +347,7 @@ impl Classifier {
             images: images.map(Path::to_path_buf),
             label: label.and_then(|label| label.parse().ok()).unwrap_or(ColumnChoice::Last),
             task: Some(self.metadata.outputs.task()),
+            labels: self.metadata.config.get("labels").and_then(|labels| labels.as_str()).map(String::from),
             ..DataOptions::default()
         };
         if is_table || !FORMATS.iter().any(|format| format.recognizes(path)) {

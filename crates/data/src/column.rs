@@ -17,6 +17,9 @@ pub struct TableLayout {
     pub width: usize,
     /// The label column.
     pub label: Option<LabelColumn>,
+    /// The label columns, in order, of a table that has 0 or 1 for each label.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub label_columns: Vec<LabelColumn>,
     /// The header, if the table has one: the names of all columns, unchanged. Missing in files of older
     /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ pub mod error;
 pub mod format;
 mod grouping;
 pub mod image;
+mod label_columns;
 mod labels;
 pub mod lists;
 mod missing_classes;

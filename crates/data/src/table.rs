@@ -199,7 +199,8 @@ impl Table {
 /// quantities was selected.
 pub(super) fn task_of(options: &DataOptions, texts: &[String], rows: usize) -> TaskKind {
     let is_selected = options.label != ColumnChoice::Last;
-    match options.task {
+    let given = if options.labels.is_some() { Some(TaskKind::Multilabel) } else { options.task };
+    match given {
         Some(task) => task,
         None if is_selected && are_quantities(texts, rows) => TaskKind::Regression,
         None => TaskKind::Classification,

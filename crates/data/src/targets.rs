@@ -7,6 +7,7 @@ use cresset_options::choices;
 use super::{DataOptions, Dataset};
 use crate::error::{Error, Location, Result, quoted};
 use crate::format::csv::is_missing;
+use crate::label_columns::SEPARATOR;
 use crate::labels::{indexes_among, sorted_classes};
 use crate::table::task_of;
 
@@ -89,11 +90,15 @@ impl Dataset {
         }
         let task = match &self.table {
             Some(_) => task_of(options, &self.classes, self.rows()),
-            None => options.task.unwrap_or(TaskKind::Classification),
+            None => options.given_task()?.unwrap_or(TaskKind::Classification),
         };
         match task {
             TaskKind::Classification => Ok(self),
-            TaskKind::Multilabel => Ok(self.into_multilabel()),
+            TaskKind::Multilabel => {
+                let columns = self.table.as_ref().map_or(&[][..], |table| &table.label_columns);
+                let names = columns.iter().map(|column| column.name.clone()).collect();
+                Ok(self.into_multilabel(names))
+            }
             TaskKind::Regression => self.into_regression(),
         }
     }
@@ -104,14 +109,19 @@ impl Dataset {
         index.map_or_else(|| Location::from(&*self.path), |index| self.location(index))
     }
 
-    /// Splits labels such as `a|b` into their parts.
-    pub(crate) fn into_multilabel(mut self) -> Self {
-        let separator = separator(&self.classes);
+    /// Splits labels such as `a|b` into their parts. `columns` are the names of label columns, whose labels are separated by
+    /// [`SEPARATOR`]; without any, separator and labels are those of the texts.
+    pub(crate) fn into_multilabel(mut self, columns: Vec<String>) -> Self {
+        let separator = if columns.is_empty() { separator(&self.classes) } else { Some(SEPARATOR) };
         let texts: Vec<Vec<&str>> = self.classes.iter().map(|text| names(text, separator)).collect();
-        let mut all: Vec<String> = texts.iter().flatten().map(|name| name.to_string()).collect();
-        all.sort_unstable();
-        all.dedup();
-        let all = sorted_classes(all);
+        let all = if columns.is_empty() {
+            let mut all: Vec<String> = texts.iter().flatten().map(|name| name.to_string()).collect();
+            all.sort_unstable();
+            all.dedup();
+            sorted_classes(all)
+        } else {
+            columns
+        };
         let index: HashMap<&str, usize> =
             all.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
         // `a|b` and `b|a` are the same set.
@@ -281,7 +291,7 @@ impl TaskKind {
 
 /// The names of a set, separated by `|`.
 pub fn named_set(set: &[usize], names: &[String]) -> String {
-    set.iter().map(|label| names[*label].as_str()).collect::<Vec<_>>().join("|")
+    set.iter().map(|label| names[*label].as_str()).collect::<Vec<_>>().join(&SEPARATOR.to_string())
 }
 
 /// A finite number.

@@ -1,18 +1,21 @@
 //! Image lists: a table with a column of file names and one of labels, such as `train.csv` next to `train/`.
 
 mod image_index;
+mod json_lines;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::class_folders::{ClassFolder, FolderTree, arrange, subset_in, words};
-use super::csv::{find_column, first_rows, is_missing, rows};
+use super::csv::{column_choices, find_column, first_rows, is_missing, rows};
 use super::encoded_images::EncodedImages;
 use super::folder::entries;
 use super::{Format, has_extension};
+use crate::column::LabelColumn;
 use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Location, Result, excerpt, quoted};
 use crate::image::{ImageSource, is_image};
+use crate::label_columns::{self, joined};
 use crate::targets::separator;
 use crate::{DataOptions, Dataset, Names, Subset, TaskKind, sha256};
 use image_index::ImageIndex;
@@ -26,7 +29,7 @@ impl Format for ImageList {
     }
 
     fn summary(&self) -> &'static str {
-        "a table of image file names and labels (a .csv next to the images, or the folder with both)"
+        "a table of image file names and labels (a .csv or .jsonl next to the images, or the folder with both)"
     }
 
     fn recognizes(&self, path: &Path) -> bool {
@@ -46,14 +49,17 @@ impl Format for ImageList {
         }
         let base = images.map_or_else(|| folder_of(path), Path::to_path_buf);
         let is_split = lists.len() > 1;
-        let mut all = Rows::default();
+        let (mut all, mut label_names) = (Rows::default(), Vec::new());
         for list in select_lists(path, lists)? {
             let rows = list.read(options)?;
+            if label_names.is_empty() {
+                label_names = list.label_columns(options)?.into_iter().map(|column| column.name).collect();
+            }
             let portion = list.portion().unwrap_or(Subset::Train);
             all.portions.extend(vec![portion; rows.files.len()]);
             all.append(&list, rows, is_split)?;
         }
-        let is_multilabel = match options.task {
+        let is_multilabel = match options.given_task()? {
             Some(task) => task == TaskKind::Multilabel,
             None => are_combined(&all.labels),
         };
@@ -72,7 +78,7 @@ impl Format for ImageList {
             sources: all.files.into_iter().map(ImageSource::File).collect(),
         };
         let dataset = images.into_dataset(path, options)?;
-        let dataset = if is_multilabel { dataset.into_multilabel() } else { dataset };
+        let dataset = if is_multilabel { dataset.into_multilabel(label_names) } else { dataset };
         let Names::Files(names) = dataset.names else { unreachable!("images are files") };
         // The labels are part of the hash, because they are not in the image files.
         let sha256 = sha256(format!("{}\n{}", dataset.sha256, all.labels.join("\n")).as_bytes());
@@ -167,16 +173,25 @@ struct List {
     image_index: ImageIndex,
 }
 
+/// The number of JSON lines by which a list is detected.
+const SAMPLED: usize = 64;
+
 /// In wider tables, a numeric column may match image files named by numbers by chance.
 const MAX_COLUMNS: usize = 8;
 
 impl List {
     /// Opens the table at `path` if its first rows contain image file names.
     fn detect(path: &Path, images: Option<&Path>) -> Option<List> {
-        if !path.is_file() || !has_extension(path, &["csv", "tsv", "txt", "csv.gz", "tsv.gz"]) {
+        let is_json = json_lines::is_json_lines(path);
+        let is_table = is_json || has_extension(path, &["csv", "tsv", "txt", "csv.gz", "tsv.gz"]);
+        if !path.is_file() || !is_table {
             return None;
         }
-        let sample = first_rows(path).ok().filter(|rows| !rows.is_empty())?;
+        let sample = match is_json {
+            true => json_lines::rows(path, SAMPLED).map(|rows| rows.into_iter().map(|(_, row)| row).collect()),
+            false => first_rows(path),
+        };
+        let sample: Vec<Vec<String>> = sample.ok().filter(|rows: &Vec<_>| !rows.is_empty())?;
         let width = sample[0].len();
         let body = if sample.len() > 1 { &sample[1..] } else { &sample[..] };
         let is_most = |found: usize| 10 * found >= 9 * body.len();
@@ -232,7 +247,10 @@ impl List {
 
     /// The rows without the header, each with its line.
     fn cells(&self) -> Result<Vec<(u64, Vec<String>)>> {
-        let mut all = rows(&self.path)?;
+        let mut all = match json_lines::is_json_lines(&self.path) {
+            true => json_lines::rows(&self.path, usize::MAX)?,
+            false => rows(&self.path)?,
+        };
         if self.header.is_some() && !all.is_empty() {
             all.remove(0);
         }
@@ -249,18 +267,20 @@ impl List {
         let position =
             |choice: &ColumnChoice| find_column(&self.path, choice, self.width, self.header.as_deref());
         let group = options.group.as_ref().map(position).transpose()?;
-        let ignored = options.ignore.iter().flat_map(|columns| columns.split(','));
-        let ignored = ignored.map(|column| position(&column.trim().parse().map_err(Error::Usage)?));
-        let ignored: Vec<usize> = ignored.collect::<Result<_>>()?;
+        let ignored = options.ignore.as_deref().map(column_choices).transpose()?.unwrap_or_default();
+        let ignored = ignored.iter().map(position).collect::<Result<Vec<usize>>>()?;
+        let several = self.label_columns(options)?;
+        let task = options.given_task()?;
         let cells = self.cells()?;
         let others: Vec<usize> = (0..self.width)
             .filter(|column| *column != self.column && Some(*column) != group && !ignored.contains(column))
             .collect();
         let label = match &options.label {
+            _ if !several.is_empty() => several[0].position,
             ColumnChoice::Last => self.label_among(&others, &cells)?,
             choice => position(choice)?,
         };
-        if label == self.column {
+        if label == self.column || several.iter().any(|column| column.position == self.column) {
             let problem = format!(
                 "column {} contains the image file names, so it cannot be the label column",
                 self.shown(label)
@@ -274,19 +294,40 @@ impl List {
             if row.iter().all(|cell| cell.trim().is_empty()) {
                 continue;
             }
-            if is_missing(cell(label).as_bytes()) && options.task != Some(TaskKind::Multilabel) {
+            let text = match several.is_empty() {
+                true => cell(label).to_string(),
+                false => joined(&several, |position| row.get(position).map(String::as_bytes)).map_err(
+                    |(column, problem)| {
+                        Error::data(Location::line(&self.path, line).column(self.shown(column)), problem)
+                    },
+                )?,
+            };
+            if is_missing(text.as_bytes()) && task != Some(TaskKind::Multilabel) {
                 unlabelled.push(format!("line {line}"));
             }
             match image_index.find(cell(self.column)) {
                 Ok(file) => all.files.push(file),
                 Err(problem) => missing.push((line, cell(self.column).to_string(), problem)),
             }
-            all.labels.push(cell(label).to_string());
+            all.labels.push(text);
             all.groups.push(group.map_or("", cell).to_string());
             all.lines.push(line);
         }
         self.check_complete(&all, &missing, &unlabelled, label)?;
         Ok(all)
+    }
+
+    /// The label columns of `--labels`.
+    fn label_columns(&self, options: &DataOptions) -> Result<Vec<LabelColumn>> {
+        let column = |choice: &ColumnChoice| {
+            let position = find_column(&self.path, choice, self.width, self.header.as_deref())?;
+            let name = self.header.as_ref().map_or((position + 1).to_string(), |names| names[position].clone());
+            Ok(LabelColumn { name, position })
+        };
+        let choices = options.labels.as_deref().map(column_choices).transpose()?.unwrap_or_default();
+        let columns = choices.iter().map(column).collect::<Result<Vec<_>>>()?;
+        label_columns::check(&columns).map_err(|problem| Error::data(&*self.path, problem))?;
+        Ok(columns)
     }
 
     /// The label column, if the user does not select one.
@@ -324,7 +365,7 @@ impl List {
                 let columns: Vec<_> = others.iter().take(6).map(|column| self.shown(*column)).collect();
                 format!(
                     "the columns {}{} are one-hot encoded classes; write the class names into one column, and select it \
-                     with --label",
+                     with --label, or train on several labels per image with --labels COLUMN,COLUMN,…",
                     columns.join(", "),
                     if others.len() > 6 { ", …" } else { "" }
                 )

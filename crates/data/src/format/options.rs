@@ -8,6 +8,7 @@ use cresset_options::{Choice, Text, choices, option, options, parse};
 use super::FORMATS;
 use crate::TaskKind;
 use crate::column_choice::ColumnChoice;
+use crate::error::Error;
 use crate::image::{CENTER_CROPS, Decoding, Interpolation};
 use crate::room::MemoryBudget;
 
@@ -23,8 +24,12 @@ options! {
         /// Label column of a table: `last`, `first`, a number from 1, or a name in the header
         pub label: ColumnChoice = option("COLUMN").default("last").heading(DATA).essential(),
 
-        /// What to predict for each example [default: regression if --label selects a column of quantities, multilabel if
-        /// labels of an image list are combined, else classification]
+        /// Label columns of a table or image list that have 0 or 1 for each label of a row: names or numbers, separated by commas
+        /// (multi-label)
+        pub labels: Option<String> = option("COLUMNS").not_empty().heading(DATA),
+
+        /// What to predict for each example [default: regression if --label selects a column of quantities, multilabel with
+        /// --labels and if labels of an image list are combined, else classification]
         pub task: Option<TaskKind> = option("TASK").heading(DATA).essential(),
 
         /// Columns of a table to ignore, such as row IDs: names or numbers, separated by commas
@@ -71,6 +76,21 @@ impl DataOptions {
             depth,
             interpolation: self.interpolation.unwrap_or_default(),
             center_crop: self.center_crop.unwrap_or(1.),
+        }
+    }
+
+    /// The task that was set, also by `--labels`.
+    ///
+    /// # Errors
+    /// `--labels` for another task.
+    pub(crate) fn given_task(&self) -> crate::error::Result<Option<TaskKind>> {
+        match (self.task, &self.labels) {
+            (None | Some(TaskKind::Multilabel), Some(_)) => Ok(Some(TaskKind::Multilabel)),
+            (Some(task), Some(_)) => Err(Error::Usage(format!(
+                "--labels selects the labels of multi-label classification, but --task is {}",
+                task.name()
+            ))),
+            (task, None) => Ok(task),
         }
     }
 

@@ -5,13 +5,15 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::layout::{is_missing, number};
-use crate::column::{Column, ColumnKind, TableLayout, folded, unique_names};
+use crate::column::{Column, ColumnKind, LabelColumn, TableLayout, folded, unique_names};
 use crate::error::{Error, Location, excerpt, nearest, quoted};
 
 /// The positions of the model's columns.
 pub(super) struct ColumnPositions {
     pub columns: Vec<usize>,
     pub label: Option<usize>,
+    /// The label columns, if there are several and the table has all of them.
+    pub label_columns: Vec<LabelColumn>,
     pub has_header: bool,
     /// Whether the columns were found by name.
     pub by_name: bool,
@@ -90,6 +92,7 @@ pub(super) fn positions(
 /// was not trained on a table, a label may follow the inputs.
 fn by_position(width: usize, model: &TableLayout) -> std::result::Result<ColumnPositions, String> {
     let inputs = model.columns.len();
+    let is_labelled = model.label.is_some() || !model.label_columns.is_empty();
     let (columns, label) = if width == inputs {
         ((0..inputs).collect(), None)
     } else if width == model.width {
@@ -97,10 +100,10 @@ fn by_position(width: usize, model: &TableLayout) -> std::result::Result<ColumnP
             model.columns.iter().map(|column| column.position).collect(),
             model.label.as_ref().map(|label| label.position),
         )
-    } else if model.label.is_none() && width == inputs + 1 {
+    } else if !is_labelled && width == inputs + 1 {
         ((0..inputs).collect(), Some(inputs))
     } else {
-        let label = if model.label.is_none() {
+        let label = if !is_labelled {
             " (optionally followed by a label)".to_string()
         } else if model.width == inputs + 1 {
             format!(", or {} with the label column", model.width)
@@ -112,6 +115,7 @@ fn by_position(width: usize, model: &TableLayout) -> std::result::Result<ColumnP
     Ok(ColumnPositions {
         columns,
         label,
+        label_columns: if width == model.width { model.label_columns.clone() } else { Vec::new() },
         has_header: false,
         by_name: false,
         is_row: false,
@@ -251,9 +255,15 @@ impl<'a> MatchedNames<'a> {
         self.check_repeats()?;
         let columns = self.found.iter().take(inputs.len()).filter_map(NameMatch::at).collect();
         let label = self.found.get(inputs.len()).and_then(NameMatch::at);
+        let label_column = |column: &LabelColumn| {
+            let position = self.cells.iter().position(|cell| folded(cell) == folded(&column.name))?;
+            Some(LabelColumn { name: column.name.clone(), position })
+        };
+        let label_columns: Option<_> = self.model.label_columns.iter().map(label_column).collect();
         Ok(ColumnPositions {
             columns,
             label,
+            label_columns: label_columns.unwrap_or_default(),
             has_header: true,
             by_name: true,
             is_row: false,

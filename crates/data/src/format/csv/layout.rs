@@ -8,9 +8,11 @@ use super::header::FirstRow;
 use super::inferred::Inferred;
 use super::notation::{ColumnFormat, column_formats};
 use super::rows::{Row, for_each_row, text_of};
+use crate::column::LabelColumn;
 use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Location, Result, excerpt, nearest, quoted};
 use crate::format::options::Missing;
+use crate::label_columns;
 use crate::notation::Notation;
 use crate::{DataOptions, TaskKind};
 
@@ -26,6 +28,8 @@ pub struct Layout {
     pub inputs: Vec<InputColumn>,
     /// The label column, if there is one.
     pub label: Option<usize>,
+    /// The label columns, if there are several.
+    pub label_columns: Vec<LabelColumn>,
     /// The group column, if there is one.
     pub group: Option<usize>,
     /// How missing values are handled.
@@ -72,7 +76,10 @@ impl Layout {
             return Err(Error::data(Location::line(path, sample.line), problem));
         }
         let by_name = |choice: &Option<ColumnChoice>| matches!(choice, Some(ColumnChoice::Name(_)));
-        let needs_names = by_name(&Some(options.label.clone())) || by_name(&options.group);
+        let several = options.labels.as_deref().map(choices).transpose()?.unwrap_or_default();
+        let needs_names = by_name(&Some(options.label.clone()))
+            || by_name(&options.group)
+            || several.iter().any(|choice| matches!(choice, ColumnChoice::Name(_)));
         let position = |choice: &ColumnChoice, names: Option<&[String]>| find(path, choice, width, names);
         // The label position is known without a header, unless it is selected by name.
         let label = if needs_names { None } else { Some(position(&options.label, None)?) };
@@ -82,18 +89,16 @@ impl Layout {
         let names = header.as_ref().map(|(names, _)| names.as_slice());
         let label = position(&options.label, names)?;
         let group = options.group.as_ref().map(|group| position(group, names)).transpose()?;
-        let ignored: Vec<usize> = match &options.ignore {
-            Some(columns) => {
-                let choices = columns.split(',').map(|column| column.trim().parse::<ColumnChoice>());
-                let choice = |choice: std::result::Result<ColumnChoice, String>| {
-                    position(&choice.map_err(Error::Usage)?, names)
-                };
-                choices.map(choice).collect::<Result<_>>()?
-            }
-            None => Vec::new(),
+        let ignored = options.ignore.as_deref().map(choices).transpose()?.unwrap_or_default();
+        let ignored = ignored.iter().map(|choice| position(choice, names)).collect::<Result<Vec<_>>>()?;
+        let several = several.iter().map(|choice| position(choice, names)).collect::<Result<Vec<_>>>()?;
+        let label = several.is_empty().then_some(label);
+        let is_input = |column: &usize| {
+            Some(*column) != label
+                && Some(*column) != group
+                && !ignored.contains(column)
+                && !several.contains(column)
         };
-        let is_input =
-            |column: &usize| *column != label && Some(*column) != group && !ignored.contains(column);
         let rows = if header.is_some() { &sample.rows[1..] } else { &sample.rows[..] };
         let columns: Vec<usize> = (0..width).filter(is_input).collect();
         if columns.is_empty() {
@@ -107,15 +112,19 @@ impl Layout {
             notation: format.notation,
         };
         let inputs = columns.into_iter().zip(column_formats).map(input).collect();
-        let (missing, label) = (options.missing, Some(label));
-        let allows_no_label = options.task == Some(TaskKind::Multilabel);
+        let missing = options.missing;
+        let allows_no_label = options.given_task()? == Some(TaskKind::Multilabel);
         let drops_unlabelled = missing != Missing::Error && !allows_no_label;
+        let label_column = |position: usize| LabelColumn { name: column_name(names, position), position };
+        let label_columns: Vec<_> = several.into_iter().map(label_column).collect();
+        label_columns::check(&label_columns).map_err(|problem| Error::data(path, problem))?;
         let layout = Layout {
             delimiter,
             width,
             header,
             inputs,
             label,
+            label_columns,
             group,
             missing,
             drops_unlabelled,
@@ -126,10 +135,7 @@ impl Layout {
 
     /// A column's name in the header, or else its number, from 1.
     pub fn name(&self, column: usize) -> String {
-        match &self.header {
-            Some((names, _)) => names[column].clone(),
-            None => (column + 1).to_string(),
-        }
+        column_name(self.header.as_ref().map(|(names, _)| names.as_slice()), column)
     }
 
     /// A column's number, from 1, with its name if it has one, for messages.
@@ -153,6 +159,16 @@ impl Layout {
         let name = self.header.as_ref().map(|(names, _)| &names[column]).filter(is_plain);
         name.cloned().unwrap_or_else(|| (column + 1).to_string())
     }
+}
+
+/// A column's name in a header, or else its number, from 1.
+fn column_name(names: Option<&[String]>, column: usize) -> String {
+    names.map_or_else(|| (column + 1).to_string(), |names| names[column].clone())
+}
+
+/// The columns of an option such as `id,name`.
+pub fn choices(columns: &str) -> Result<Vec<ColumnChoice>> {
+    columns.split(',').map(|column| column.trim().parse().map_err(Error::Usage)).collect()
 }
 
 /// Whether a cell marks a missing value.

@@ -26,7 +26,7 @@ pub use column::{TextColumn, read_column};
 pub(super) use column::{first_rows, rows};
 pub use faults::{Fault, Faults};
 use layout::Layout;
-pub(super) use layout::find as find_column;
+pub(super) use layout::{choices as column_choices, find as find_column};
 pub use layout::is_missing;
 pub use model_rows::{InputRow, RowPolicy, read_row, read_rows};
 use parallel::parse;
@@ -158,7 +158,13 @@ fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, columns: 
     let group = |number: &u32| parsed.group_texts.texts[*number as usize].clone();
     let groups = layout.group.map(|_| parsed.groups.iter().map(group).collect());
     let header = layout.header.as_ref().map(|(names, _)| names.clone());
-    let layout = TableLayout { columns, width: layout.width, label, header };
+    let layout = TableLayout {
+        columns,
+        width: layout.width,
+        label,
+        label_columns: layout.label_columns.clone(),
+        header,
+    };
     let texts: Vec<_> = parsed.categories.into_iter().map(|texts| texts.texts).collect();
     let values = one_hot(parsed.values, &category_indexes(&texts, &layout), &layout);
     Table {

@@ -109,7 +109,7 @@ impl RowParser {
     ) -> std::result::Result<Option<Self>, RowMismatch> {
         let layout = layout_of(path, text, first_line, model, allowed)?;
         let unlabelled = |layout| RowParser {
-            layout: Layout { label: None, ..layout },
+            layout: Layout { label: None, label_columns: Vec::new(), ..layout },
             model: Arc::clone(model),
             allowed,
         };
@@ -167,6 +167,7 @@ pub fn read_row(text: &[u8], model: &Arc<TableLayout>, allowed: RowPolicy) -> Re
     let positions = ColumnPositions {
         columns: (0..names.len()).collect(),
         label: None,
+        label_columns: Vec::new(),
         has_header: true,
         by_name: true,
         is_row: false,
@@ -285,6 +286,7 @@ impl First {
                 .collect(),
             header: positions.has_header.then_some((self.cells, self.line)),
             label: positions.label,
+            label_columns: positions.label_columns.clone(),
             group: None,
             missing: if allowed.missing { Missing::Mean } else { Missing::Error },
             drops_unlabelled: false,

@@ -9,6 +9,7 @@ use super::layout::{Layout, is_missing};
 use super::rows::{Row, for_each_row, text_of, trim};
 use crate::error::{Error, Location, Result, quoted};
 use crate::format::options::Missing;
+use crate::label_columns::joined;
 
 /// Distinct texts, each with a number.
 #[derive(Default)]
@@ -193,6 +194,11 @@ impl Parsed {
             }
             let label = self.label(cell, row, layout, &location, &at, column)?;
             self.labels.push(label);
+        }
+        if !layout.label_columns.is_empty() {
+            let label = joined(&layout.label_columns, |position| row.cells.get(position).copied());
+            let label = label.map_err(|(column, problem)| Error::data(at(column), problem))?;
+            self.labels.push(self.label_texts.number(label.as_bytes()).expect("names are UTF-8"));
         }
         self.groups.extend(group);
         Ok(true)
