@@ -42,9 +42,23 @@ def table(name, text):
     return "\n".join(lines) + "\n"
 
 
+def diabetes(rows, targets):
+    """The measurements in their units, and the number to predict: disease progression one year later."""
+    lines = ["age,sex,bmi,bp,s1,s2,s3,s4,s5,s6,progression"]
+    for row, target in zip(rows.splitlines(), targets.splitlines(), strict=True):
+        lines.append(",".join([*row.split(), str(int(float(target)))]))
+    return "\n".join(lines) + "\n"
+
+
+def unzipped(name):
+    return gzip.decompress(archive.read(PLACE + name))
+
+
 folder = pathlib.Path(sys.argv[1])
 (wheel,) = folder.glob("*.whl")
 archive = zipfile.ZipFile(wheel)
-(folder / "digits.csv").write_bytes(gzip.decompress(archive.read(PLACE + "digits.csv.gz")))
+(folder / "digits.csv").write_bytes(unzipped("digits.csv.gz"))
+progression = diabetes(unzipped("diabetes_data_raw.csv.gz").decode(), unzipped("diabetes_target.csv.gz").decode())
+(folder / "diabetes.csv").write_text(progression, newline="\n")
 for name, file in FILE.items():
     (folder / f"{name}.csv").write_text(table(name, archive.read(PLACE + file).decode()), newline="\n")

@@ -14,6 +14,7 @@ mod resume;
 mod starters;
 #[path = "../support/mod.rs"]
 mod support;
+mod tasks;
 mod transfer;
 mod tune;
 mod unfinished;

@@ -62,7 +62,7 @@ pub fn load(source: &str, options: &DataOptions) -> Result<Dataset> {
 /// Data that is missing, in an unknown format, or damaged.
 pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
     if let Some(known) = builtin::DATASETS.iter().find(|dataset| dataset.name == source) {
-        return known.load(options)?.for_task(options);
+        return known.load(options);
     }
     let path = PathBuf::from(source);
     // If the path is not accessible, the reader reports the reason.

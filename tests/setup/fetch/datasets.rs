@@ -4,7 +4,7 @@ use super::checkout::Checkout;
 use super::wheels::{expect_tiny_datasets, make_wheels};
 use std::fs;
 
-const ALL: [&str; 4] = ["breast-cancer.csv", "digits.csv", "iris.csv", "wine.csv"];
+const ALL: [&str; 5] = ["breast-cancer.csv", "diabetes.csv", "digits.csv", "iris.csv", "wine.csv"];
 
 #[test]
 fn the_data_sets_are_fetched_once_for_all_checkouts() {
@@ -16,6 +16,7 @@ fn the_data_sets_are_fetched_once_for_all_checkouts() {
     assert_eq!(read("digits.csv"), "0,16,7\n");
     let iris = "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm),species\n";
     assert_eq!(read("iris.csv"), format!("{iris}5.1,3.5,1.4,0.2,versicolor\n"));
+    assert_eq!(read("diabetes.csv"), "age,sex,bmi,bp,s1,s2,s3,s4,s5,s6,progression\n59,2,32.1,151\n");
     assert_eq!(checkout.list("checkout/data"), ALL);
 
     checkout.remove_tool("python3");

@@ -20,6 +20,8 @@ place = "sklearn/datasets/data/"
 tiny = {
     place + "digits.csv.gz": gzip.compress(b"0,16,7\n"),
     place + "iris.csv": b"1,4,setosa,versicolor,virginica\n5.1,3.5,1.4,0.2,1\n",
+    place + "diabetes_data_raw.csv.gz": gzip.compress(b"59 2 32.1\n", mtime=0),
+    place + "diabetes_target.csv.gz": gzip.compress(b"1.51e+02\n", mtime=0),
     place + "wine_data.csv": b"0,13,a,b,c\n",
     place + "breast_cancer.csv": b"0,30,malignant,benign\n",
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Format, csv};
 use crate::error::{Error, Result};
-use crate::{DataOptions, Dataset, InputShape, ValueRange};
+use crate::{DataOptions, Dataset, InputShape, TaskKind, ValueRange};
 
 /// A built-in data set.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub enum ExampleKind {
     Image([i64; 3], ValueRange),
     /// A row of a table with a header. The label is the last column.
     Row,
+    /// A row of a table with a header. The number to predict is the last column.
+    Quantity,
 }
 
 /// All built-in data sets; see `data/README.md` for their sources.
@@ -38,6 +40,7 @@ pub const DATASETS: &[Builtin] = &[
     Builtin { name: "iris", file: "iris.csv", kind: ExampleKind::Row },
     Builtin { name: "wine", file: "wine.csv", kind: ExampleKind::Row },
     Builtin { name: "breast-cancer", file: "breast-cancer.csv", kind: ExampleKind::Row },
+    Builtin { name: "diabetes", file: "diabetes.csv", kind: ExampleKind::Quantity },
 ];
 
 impl Builtin {
@@ -48,8 +51,14 @@ impl Builtin {
             let problem = "data set not found; download it with `make data` (or scripts/fetch-data)";
             Error::data(PathBuf::from("data").join(self.file).as_path(), problem)
         })?;
-        let ExampleKind::Image(shape, range) = self.kind else {
-            return csv::Csv.read(&path, options);
+        let (shape, range) = match self.kind {
+            ExampleKind::Image(shape, range) => (shape, range),
+            ExampleKind::Row => return csv::Csv.read(&path, options)?.for_task(options),
+            ExampleKind::Quantity => {
+                let task = options.task.or(Some(TaskKind::Regression));
+                let options = DataOptions { task, ..options.clone() };
+                return csv::Csv.read(&path, &options)?.for_task(&options);
+            }
         };
         let table = csv::read(&path, options)?;
         let width = shape.iter().product::<i64>();
@@ -61,7 +70,7 @@ impl Builtin {
             );
             return Err(Error::data(path.as_path(), problem));
         }
-        table.into_dataset(InputShape(shape.to_vec()), Some(range), options)
+        table.into_dataset(InputShape(shape.to_vec()), Some(range), options)?.for_task(options)
     }
 
     /// The path of the file, if it exists.

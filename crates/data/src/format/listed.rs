@@ -188,7 +188,9 @@ impl List {
             return None;
         }
         let sample = match is_json {
-            true => json_lines::rows(path, SAMPLED).map(|rows| rows.into_iter().map(|(_, row)| row).collect()),
+            true => {
+                json_lines::rows(path, SAMPLED).map(|rows| rows.into_iter().map(|(_, row)| row).collect())
+            }
             false => first_rows(path),
         };
         let sample: Vec<Vec<String>> = sample.ok().filter(|rows: &Vec<_>| !rows.is_empty())?;
@@ -321,7 +323,8 @@ impl List {
     fn label_columns(&self, options: &DataOptions) -> Result<Vec<LabelColumn>> {
         let column = |choice: &ColumnChoice| {
             let position = find_column(&self.path, choice, self.width, self.header.as_deref())?;
-            let name = self.header.as_ref().map_or((position + 1).to_string(), |names| names[position].clone());
+            let name =
+                self.header.as_ref().map_or((position + 1).to_string(), |names| names[position].clone());
             Ok(LabelColumn { name, position })
         };
         let choices = options.labels.as_deref().map(column_choices).transpose()?.unwrap_or_default();

@@ -16,6 +16,7 @@ use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Result, quoted};
 use crate::format::options::Missing;
 use crate::table::{LabelFault, are_too_many_classes, task_of};
+use crate::targets::are_quantities;
 
 /// An error in a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -308,11 +309,18 @@ impl TableStats {
         if task_of(options, &self.labels, self.rows as usize) != TaskKind::Classification {
             return;
         }
+        let advice = "select the label column with --label, or correct it";
+        if are_quantities(&self.labels, self.rows as usize) {
+            let advice = "select the label column with --label, or predict the number with --task regression";
+            let quantities =
+                format!("column {label} has quantities, not classes; --task regression predicts the number");
+            faults.push("no-class", advice, Some(quantities));
+            return;
+        }
         let is_invalid = |(label, _): &(&String, &u64)| LabelFault::of(label, &self.labels).is_some();
         let invalid_label = self.labels.iter().zip(&self.label_lines).find(is_invalid);
         let invalid_label = invalid_label
             .map(|(text, line)| format!("the label {} in line {line} is not a class", quoted(text)));
-        let advice = "select the label column with --label, or correct it";
         faults.push("no-class", advice, invalid_label);
 
         let (different, rows) = (self.labels.len(), self.rows);

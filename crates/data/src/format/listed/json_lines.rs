@@ -44,9 +44,10 @@ pub fn rows(path: &Path, most: usize) -> Result<Vec<(u64, Vec<String>)>> {
         if let Some(unknown) = object.keys().find(|key| !header.contains(key)) {
             return Err(fault(format!("the key {} is not in the first line", quoted(unknown))));
         }
-        let cell = |key: &String| text(object.get(key).unwrap_or(&Value::Null)).map_err(|problem| {
-            fault(format!("the value of {} {problem}", quoted(key)))
-        });
+        let cell = |key: &String| {
+            text(object.get(key).unwrap_or(&Value::Null))
+                .map_err(|problem| fault(format!("the value of {} {problem}", quoted(key))))
+        };
         let row = header.iter().map(cell).collect::<Result<_>>()?;
         table.push((number, row));
         if table.len() > most {
@@ -65,7 +66,9 @@ fn text(value: &Value) -> std::result::Result<String, String> {
         Value::Array(items) => {
             let texts = items.iter().map(text).collect::<std::result::Result<Vec<_>, _>>()?;
             match texts.iter().find(|text| text.contains(SEPARATOR)) {
-                Some(text) => Err(format!("contains {} with `{SEPARATOR}`, which separates labels", quoted(text))),
+                Some(text) => {
+                    Err(format!("contains {} with `{SEPARATOR}`, which separates labels", quoted(text)))
+                }
                 None => Ok(texts.join(&SEPARATOR.to_string())),
             }
         }
