@@ -10,7 +10,7 @@ use crate::evaluate::{Evaluation, Scores};
 use crate::loader::{ClassWeights, Sampling};
 use crate::model::{Outputs, ValueInterval};
 use crate::options::Config;
-use crate::train::objective::default_for;
+use crate::train::objective::{check_task, default_for};
 
 /// The coverage of prediction intervals if none is given.
 const INTERVAL: f64 = 0.9;
@@ -23,13 +23,15 @@ pub(super) fn resolve(config: &Config, dataset: &Dataset) -> Result<Config> {
     let task = dataset.task();
     let mut config = config.clone();
     if task == TaskKind::Classification {
+        check_task(&config.training.loss, task)?;
         return Ok(config);
     }
     config.reading.task = Some(task);
     if !config.is_given("loss") {
         config.training.loss = default_for(task).name.to_string();
     }
-    let options = &mut config.training;
+    check_task(&config.training.loss, task)?;
+    let options = &config.training;
     if !options.monitor.is_for(task) {
         let problem = format!(
             "--monitor {} is not a metric of {}; use --monitor loss",

@@ -42,6 +42,29 @@ pub struct ObjectiveKind {
     pub loss: fn(&Options, &LossInput) -> Tensor,
 }
 
+impl ObjectiveKind {
+    /// Rejects a task that the loss function is not for.
+    fn check_task(&self, task: TaskKind) -> Result<()> {
+        if self.tasks.contains(&task) {
+            return Ok(());
+        }
+        let suitable = OBJECTIVES.iter().filter(|kind| kind.tasks.contains(&task));
+        let suitable: Vec<_> = suitable.map(|kind| kind.name).collect();
+        let (name, task) = (self.name, task.described());
+        Err(Error::Usage(format!("--loss {name} is not for {task}; use {}", suitable.join(" or "))))
+    }
+}
+
+/// Rejects a loss function that is not for a task, or whose name is unknown.
+pub(crate) fn check_task(name: &str, task: TaskKind) -> Result<()> {
+    named(name)?.check_task(task)
+}
+
+fn named(name: &str) -> Result<&'static ObjectiveKind> {
+    let known = OBJECTIVES.iter().find(|known| known.name == name);
+    known.ok_or_else(|| Error::Usage(format!("unknown loss function `{name}`")))
+}
+
 /// All loss functions.
 ///
 /// ```
@@ -137,8 +160,7 @@ impl Objective {
     /// # Errors
     /// An unknown name or invalid options.
     pub fn new(name: &str, options: &str, weights: Option<&[f32]>, device: Device) -> Result<Self> {
-        let known = OBJECTIVES.iter().find(|known| known.name == name);
-        let kind = known.ok_or_else(|| Error::Usage(format!("unknown loss function `{name}`")))?;
+        let kind = named(name)?;
         let options = Options::parse(options, &format!("the loss function {name}"), kind.options)
             .map_err(Error::Usage)?;
         Ok(Objective {
@@ -154,17 +176,8 @@ impl Objective {
     /// # Errors
     /// A loss function for another task.
     pub fn for_outputs(self, outputs: &Outputs) -> Result<Self> {
-        let (task, name) = (outputs.task(), self.kind.name);
-        if self.kind.tasks.contains(&task) {
-            return Ok(Objective { outputs: outputs.clone(), ..self });
-        }
-        let suitable = OBJECTIVES.iter().filter(|kind| kind.tasks.contains(&task));
-        let suitable: Vec<_> = suitable.map(|kind| kind.name).collect();
-        Err(Error::Usage(format!(
-            "--loss {name} is not for {}; use {}",
-            task.described(),
-            suitable.join(" or ")
-        )))
+        self.kind.check_task(outputs.task())?;
+        Ok(Objective { outputs: outputs.clone(), ..self })
     }
 
     /// Whether it is cross-entropy without label smoothing and class weights.
