@@ -1,5 +1,8 @@
 //! What a model predicts for each example: a class, a set of labels, or a number.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 
 use cresset_options::choices;
@@ -304,7 +307,8 @@ pub(crate) fn number(text: &str) -> Option<f32> {
 pub(crate) fn separator(texts: &[String]) -> Option<char> {
     SEPARATORS.into_iter().find(|separator| {
         let parts = || texts.iter().flat_map(|text| names(text, Some(*separator)));
-        let is_common = || parts().collect::<HashSet<_>>().len() < texts.len();
+        let is_common =
+            || parts().collect::<HashSet<_>>().len() < texts.iter().filter(|text| !text.is_empty()).count();
         texts.iter().any(|text| text.contains(*separator)) && (*separator != ' ' || is_common())
     })
 }

@@ -146,19 +146,85 @@ fn the_label_column_is_the_only_other_one_or_has_a_known_name_or_must_be_selecte
 }
 
 #[test]
-fn missing_labels_repeats_and_combined_labels_are_reported() {
+fn missing_labels_and_repeats_are_reported() {
     let of = |text: &str| problem(&folder(&TWO, &[("train.csv", text)]), "train.csv");
     assert!(of("id,label\n001,\n002,b\n").contains("1 of 2 rows have no label in column `label` (line 2)"));
     assert!(
         of("id,label\n001,a\n001,b\n002,a\n").contains("with the label `a` in line 2 and with `b` in line 3")
     );
-    let message = problem(
-        &folder(&["a.png", "b.png", "c.png"], &[("l.csv", "f,l\na.png,x\nb.png,y\nc.png,x|y\n")]),
-        "l.csv",
-    );
-    assert!(message.contains("`x|y` combines several classes"), "{message}");
     let folder = folder(&TWO, &[("train.csv", "id,label\n001,a\n002,b\n001,a\n")]);
     assert_eq!(read(&folder, "train.csv", &DataOptions::default()).unwrap().labels, [0, 1]);
+}
+
+fn targets(dataset: &Dataset) -> Vec<String> {
+    (0..dataset.rows()).map(|row| dataset.target_text(row)).collect()
+}
+
+#[test]
+fn combined_labels_are_several_labels() {
+    let images = ["a.png", "b.png", "c.png"];
+    let of = |text: &str, options: &DataOptions| {
+        read(&folder(&images, &[("l.csv", text)]), "l.csv", options)
+            .map(|data| (data.classes.clone(), targets(&data)))
+    };
+    let (found, multilabel) = (DataOptions::default(), Some(TaskKind::Multilabel));
+    let expected = (vec!["x".to_string(), "y".into()], ["x", "y", "x|y"].map(String::from).to_vec());
+    assert_eq!(of("f,l\na.png,x\nb.png,y\nc.png,x|y\n", &found).unwrap(), expected);
+    let options = DataOptions { task: multilabel, ..DataOptions::default() };
+    // An image in several rows has the labels of all.
+    assert_eq!(of("f,l\na.png,x\nb.png,y\nc.png,x\nc.png,y\nc.png,x\n", &options).unwrap(), expected);
+    let (_, rows) = of("f,l\na.png,x\nb.png,\nc.png,x y\n", &options).unwrap();
+    assert_eq!(rows, ["x", "", "x y"]);
+    let classes = DataOptions { task: Some(TaskKind::Classification), ..DataOptions::default() };
+    assert_eq!(of("f,l\na.png,x\nb.png,y\nc.png,x|y\n", &classes).unwrap().0, ["x", "x|y", "y"]);
+}
+
+#[test]
+fn label_columns_of_a_list_are_labels() {
+    let images = ["a.png", "b.png"];
+    let of = |text: &str| {
+        let options = DataOptions { labels: Some("cat,dog".into()), ..DataOptions::default() };
+        read(&folder(&images, &[("l.csv", text)]), "l.csv", &options)
+    };
+    let data = of("image,dog,cat\na.png,1,0\nb.png,1,1\n").unwrap();
+    assert_eq!(
+        (data.classes.clone(), targets(&data)),
+        (vec!["cat".into(), "dog".into()], vec!["dog".into(), "cat|dog".into()])
+    );
+    let problem = of("image,dog,cat\na.png,1,0\nb.png,1,maybe\n").unwrap_err().to_string();
+    assert!(problem.contains("l.csv, line 3, column `cat`: `maybe` is neither 0 nor 1"), "{problem}");
+    let problem = of("image,dog,bird\na.png,1,0\nb.png,1,1\n").unwrap_err().to_string();
+    assert!(problem.contains("no column `cat`"), "{problem}");
+}
+
+#[test]
+fn json_lines_are_lists_with_errors_that_name_the_line() {
+    let of = |text: &str| {
+        let folder = folder(&["a.png", "b.png"], &[("metadata.jsonl", text)]);
+        assert!(ImageList.recognizes(&folder.path().join("metadata.jsonl")));
+        read(
+            &folder,
+            "metadata.jsonl",
+            &DataOptions { task: Some(TaskKind::Multilabel), ..DataOptions::default() },
+        )
+    };
+    let data = of("{\"file_name\": \"a.png\", \"labels\": [\"x\", \"y\"]}\n\n{\"labels\": [], \"file_name\": \"b.png\"}\n").unwrap();
+    assert_eq!(
+        (data.classes.clone(), targets(&data)),
+        (vec!["x".into(), "y".into()], vec!["x|y".into(), "".into()])
+    );
+    let first = "{\"file_name\": \"a.png\", \"labels\": [\"x\"]}\n";
+    for (line, problem) in [
+        ("{\"file_name\": \"b.png\", \"labels\": {}}", "the value of `labels` is an object"),
+        ("{\"file_name\": \"b.png\", \"labels\": [\"x|y\"]}", "the value of `labels` contains `x|y`"),
+        ("{\"file_name\": \"b.png\", \"label\": []}", "the key `label` is not in the first line"),
+        ("[1, 2]", "the line is not a JSON object"),
+    ] {
+        // Enough lines before it that the list is recognized.
+        let text = format!("{}{line}\n", first.repeat(64));
+        let found = of(&text).unwrap_err().to_string();
+        assert!(found.contains("metadata.jsonl, line 65: ") && found.contains(problem), "{found}");
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn model(header: &str) -> TableLayout {
         columns: inputs.iter().enumerate().map(column).collect(),
         width: names.len(),
         label: Some(LabelColumn { name: label.clone(), position: inputs.len() }),
+        label_columns: Vec::new(),
         header: Some(names),
     }
 }
