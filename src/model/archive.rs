@@ -21,14 +21,19 @@ pub fn open<R: Read + Seek>(file: R) -> ZipResult<ZipArchive<R>> {
     ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, file)
 }
 
-/// Rejects an archive with a member that declares an implausible size. A file that is not an archive passes: libtorch
-/// reports it.
+/// The place of the external attributes in a directory entry, and the bit in them that marks a folder in MS-DOS.
+const ATTRIBUTES: u64 = 38;
+const IS_FOLDER: u8 = 0x10;
+
+/// Rejects an archive with a member that declares an implausible size, or that is marked as a folder: libtorch would leave its
+/// contents unread, and its tensor uninitialized. A file that is not an archive passes: libtorch reports it.
 ///
 /// # Errors
-/// The member and its declared size.
+/// The member and what it declares.
 pub fn check_sizes(mut file: impl Read + Seek) -> Result<(), String> {
     let Ok(length) = file.seek(SeekFrom::End(0)) else { return Ok(()) };
     let Ok(mut archive) = open(file) else { return Ok(()) };
+    let mut entries = Vec::new();
     for index in 0..archive.len() {
         let member =
             archive.by_index_raw(index).map_err(|e| format!("member {} is damaged: {e}", index + 1))?;
@@ -41,6 +46,18 @@ pub fn check_sizes(mut file: impl Read + Seek) -> Result<(), String> {
         if size > most {
             let name = quoted(&name);
             return Err(format!("member {name} declares {size} bytes, more than the maximum of {most}"));
+        }
+        if size > 0 {
+            entries.push((member.central_header_start(), name.into_owned()));
+        }
+    }
+    let mut file = archive.into_inner();
+    for (entry, name) in entries {
+        let mut attributes = [0];
+        let read =
+            file.seek(SeekFrom::Start(entry + ATTRIBUTES)).and_then(|_| file.read_exact(&mut attributes));
+        if read.is_err() || attributes[0] & IS_FOLDER != 0 {
+            return Err(format!("member {} is marked as a folder, but has contents", quoted(&name)));
         }
     }
     Ok(())
@@ -83,6 +100,15 @@ mod tests {
             let problem = declaring(name, method, least + 1).unwrap_err();
             assert!(problem.contains(&format!("`{name}` declares {} bytes", least + 1)), "{problem}");
         }
+    }
+
+    #[test]
+    fn a_member_that_is_marked_as_a_folder_is_named() {
+        let (mut bytes, size) = archive("m/data/0", CompressionMethod::Stored);
+        assert_eq!(check_sizes(Cursor::new(&bytes)), Ok(()));
+        bytes[size + 14] |= IS_FOLDER;
+        let problem = check_sizes(Cursor::new(bytes)).unwrap_err();
+        assert_eq!(problem, "member `m/data/0` is marked as a folder, but has contents");
     }
 
     proptest! {

@@ -136,7 +136,7 @@ fn data_that_cannot_be_read_is_named() {
         ("t.xyz/below.csv", "t.xyz/below.csv: cannot read the file: Not a directory"),
         (
             "t.xyz",
-            "t.xyz: unknown data format; set it with --format. The formats are: a table of image file names and labels (a .csv next to ",
+            "t.xyz: unknown data format; set it with --format. The formats are: a table of image file names and labels (a .csv or .jsonl next to ",
         ),
         ("", "a value is required for '--data"),
     ];
