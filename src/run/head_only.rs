@@ -111,6 +111,7 @@ pub(super) fn fit(
         };
         origin.is_cached &= views.origin.is_cached;
         origin.seconds += views.origin.seconds;
+        origin.resumed += views.origin.resumed;
         LabeledFeatures { values: views.values, labels: views.labels }
     } else {
         features.select(&prepared.split.train)?
@@ -131,6 +132,7 @@ pub(super) fn fit(
         head: &options.head,
         features: [task.train.values.size()[0], task.train.values.size()[1]],
         is_cached: origin.is_cached,
+        resumed: origin.resumed,
         seconds: origin.seconds,
         attempts: attempts.all(),
         best,

@@ -179,6 +179,8 @@ pub struct HeadFit<'a> {
     pub head: &'a str,
     /// Number of training examples, counting augmented views, and width of the features.
     pub features: [i64; 2],
+    /// Number of examples, counting augmented views, whose features an interrupted run had computed.
+    pub resumed: i64,
     /// Whether all features were read from the cache.
     pub is_cached: bool,
     /// Duration in seconds of computing or reading the features.
