@@ -473,9 +473,10 @@ impl Run {
         if self.config.training.head_only && !self.config.training.finetune {
             return format!(
                 "the run is finished (the head is fitted) and was not changed; to train all layers, start a new run: \
-                 cresset train --config {} --init {} --head-only false",
+                 cresset train --config {} --init {}{}",
                 self.folder.config_file().display(),
-                self.folder.best_checkpoint().display()
+                self.folder.best_checkpoint().display(),
+                head_only::reset(&self.config)
             );
         }
         let reason = match self.training.stopped_early() {

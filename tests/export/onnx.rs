@@ -10,6 +10,7 @@ use cresset::data::image::Decoding;
 use cresset::export::{ExportFormat, ExportedModel};
 use cresset::model::preprocessing::{Preprocessing, PreprocessingKind};
 use cresset::model::{ARCHITECTURES, Network, Task};
+use cresset::predict::Classifier;
 use cresset_bridge::script::{Module, Values};
 use tch::{Device, Kind, Tensor};
 
@@ -274,6 +275,24 @@ const OPERATIONS: &[&str] = &[
     "a, b = torch.topk(torch.slice(torch.flatten(x, 1, -1), 1, 0, 3), 1, 1, True, True)\n    return torch.index_select(self.v, 0, torch.flatten(b, 0, -1))",
     "y = torch.relu_(torch.neg(x))\n    return torch.add_(y, 1)",
 ];
+
+#[test]
+#[ignore = "needs onnxruntime: make test"]
+fn heads_on_features_compute_the_same_in_onnxruntime() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::of_batches(&[1, 2, 64]);
+    for (model, head) in [("cnn", "linear"), ("cnn", "mlp"), ("cnn", "knn"), ("vit", "knn")] {
+        let name = format!("{model}-{head}");
+        let out = folder.path().join(&name);
+        let options = ["--head-only", "--head", head, "--model", model, "--recipe", "none"];
+        succeed(["train", "--out", text(&out)].iter().chain(&options));
+        let exported = Classifier::load_on(&out.join("model.pt"), Device::Cpu).unwrap().into_exported();
+        bench.add(folder.path(), &name, &exported, |batch| {
+            Tensor::rand([batch, 1, 8, 8], (Kind::Float, Device::Cpu)) * 16.
+        });
+    }
+    bench.check(folder.path());
+}
 
 #[test]
 #[ignore = "needs onnxruntime: make test"]
