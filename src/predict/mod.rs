@@ -28,6 +28,7 @@ use crate::data::options::ImageSize;
 use crate::data::unknown::UnknownPolicy;
 use crate::data::{DataOptions, Inputs as RawInputs, Names, Table, TableLayout, ValueRange, image};
 use crate::error::{Error, Location, Result, catch_panics};
+use crate::evaluate::ood::OodScore;
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{ExportedModel, METADATA, Metadata};
 use crate::loader::{EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader};
@@ -95,7 +96,7 @@ pub struct Ranked {
 /// use cresset::prelude::*;
 ///
 /// let ranked = Ranked { class: "dog".to_string(), probability: 0.75 };
-/// let prediction = Prediction { input: "photo.jpg".to_string(), predictions: vec![ranked], set: None, energy: None, ood: None };
+/// let prediction = Prediction { input: "photo.jpg".to_string(), predictions: vec![ranked], set: None, energy: None, distance: None, ood: None };
 /// let json = serde_json::to_string(&prediction).unwrap();
 /// assert_eq!(json, r#"{"input":"photo.jpg","predictions":[{"class":"dog","probability":0.75}]}"#);
 /// ```
@@ -111,7 +112,11 @@ pub struct Prediction {
     /// The energy of the logits, in nats: small for inputs like the training data. None if the model has no threshold for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy: Option<f32>,
-    /// Whether the energy is above the threshold: the input is unlike the training data.
+    /// The distance from 0 to 2 of the features, divided by their norm, to the k-th nearest ones of training examples. None if the model
+    /// has no threshold for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distance: Option<f32>,
+    /// Whether the energy or the distance is above the threshold: the input is unlike the training data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ood: Option<bool>,
 }
@@ -243,17 +248,21 @@ impl Classifier {
     }
 
     /// Logits (N, classes) of raw inputs (N, …), uint8 or float. With test-time augmentation, the logarithm of the mean
-    /// probabilities; of a model that detects out-of-distribution inputs, shifted so that its energy is the mean energy of the views.
+    /// probabilities; of a model that detects out-of-distribution inputs by their energy, shifted so that its energy is the mean energy of the views.
     ///
     /// The logits have no gradients. On a CPU they are an inference tensor, which cannot be modified in place.
     pub fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
         match &self.views {
             Some(views) => tch::no_grad(|| {
                 let raw = inputs.f_to_device(self.device)?;
-                views.logits(&raw, self.metadata.ood.is_some(), |inputs| self.forward(inputs))
+                views.logits(&raw, self.has_energies(), |inputs| self.forward(inputs))
             }),
             None => self.forward(inputs),
         }
+    }
+
+    fn has_energies(&self) -> bool {
+        self.metadata.ood.is_some_and(|ood| ood.score == OodScore::Energy)
     }
 
     fn forward(&self, inputs: &Tensor) -> Result<Tensor> {
@@ -436,7 +445,7 @@ impl Classifier {
     pub fn predict_inputs(&self, inputs: &Inputs, top_k: usize) -> Result<Vec<Prediction>> {
         catch_panics(|| {
             let prediction = |(location, scored): (&Location, std::result::Result<Scored, String>)| {
-                let Scored { probabilities, energy } =
+                let Scored { probabilities, ood_score } =
                     scored.map_err(|problem| Error::data(location.clone(), problem))?;
                 let predictions =
                     ranked(&probabilities, top_k.clamp(1, probabilities.len()), &self.metadata.classes);
@@ -444,8 +453,10 @@ impl Classifier {
                     .metadata
                     .conformal
                     .map(|conformal| conformal.named_set(&probabilities, &self.metadata.classes));
-                let ood = self.metadata.ood.zip(energy).map(|(ood, energy)| ood.is_ood(energy));
-                Ok(Prediction { input: location.name(), predictions, set, energy, ood })
+                let found = self.metadata.ood.zip(ood_score);
+                let ood = found.map(|(ood, score)| ood.is_ood(score));
+                let (energy, distance) = found.map_or((None, None), |(ood, score)| ood.named(score));
+                Ok(Prediction { input: location.name(), predictions, set, energy, distance, ood })
             };
             inputs.locations.iter().zip(self.classify_batch(&inputs.values)?).map(prediction).collect()
         })

@@ -7,6 +7,7 @@ use super::{Prepared, RunFolder};
 use crate::data::atomic;
 use crate::distributed::World;
 use crate::error::{Error, Result};
+use crate::evaluate::ood::OodScore;
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::Evaluations;
 use crate::loader::{ClassWeights, MemoryExamples, Sampling};
@@ -86,7 +87,10 @@ fn check_neighbors(config: &Config, prepared: &Prepared) -> Result<()> {
             "--sampling balanced: it has no loss",
         ),
         (smoothing(config)?.is_some_and(|smoothing| smoothing > 0.), "label smoothing: it has no loss"),
-        (config.ood.is_some(), "--ood: the energy of its log-probabilities is 0 for every input"),
+        (
+            config.ood.is_some() && config.ood_score == OodScore::Energy,
+            "--ood without --ood-score knn: the energy of its log-probabilities is 0 for every input",
+        ),
     ];
     if let Some((_, problem)) = unsupported.into_iter().find(|(is_given, _)| *is_given) {
         return Err(Error::Usage(format!("--head knn does not support {problem}; use --head linear")));

@@ -319,6 +319,12 @@ fn a_knn_head_exports_the_features_of_the_training_set() {
     let weights = weights::read(&place.path("views/checkpoints/best.safetensors")).unwrap();
     assert_eq!(weights["knn.bank"].size(), [96, 64]);
 
+    place.train("ood", &["--head", "knn", "--ood", "0.3", "--ood-score", "knn"]);
+    let model = place.path("ood/model.pt");
+    let predicted = place.run(&["predict", text(&model), text(&image), "--output", "jsonl"]);
+    assert!(predicted.contains(r#""distance":0."#) && !predicted.contains("energy"), "{predicted}");
+    place.run(&["inspect", "--verify", text(&model)]);
+
     let output = cresset().args(["compress", text(&run), "--prune", "0.5"]).output().unwrap();
     assert!(stderr(&output).contains("the head knn, which cannot be fine-tuned"), "{}", stderr(&output));
     for (more, says) in [
@@ -326,7 +332,7 @@ fn a_knn_head_exports_the_features_of_the_training_set() {
         (&["--class-weights", "balanced"], "does not support --class-weights"),
         (&["--sampling", "balanced"], "does not support --sampling balanced"),
         (&["--loss-options", "smoothing=0.1"], "does not support label smoothing"),
-        (&["--ood", "0.1"], "does not support --ood"),
+        (&["--ood", "0.1"], "does not support --ood without --ood-score knn"),
         (
             &["--head-options", "k=49"],
             "k=49 of --head-options is more than the number of training images, 48",

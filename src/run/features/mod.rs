@@ -153,7 +153,7 @@ fn plain(
         }
         return collected.features().map(Some);
     };
-    report_unreadable(&gallery, &all[..start.min(all.len())], &collected)?;
+    report_unreadable(&gallery, &all[..start.min(all.len())], collected)?;
     let loader = StreamEvaluationLoader::new(&gallery, rows, Some(preprocessing), device);
     let mut done = 0;
     for batch in loader.in_order() {

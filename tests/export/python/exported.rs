@@ -60,6 +60,25 @@ fn python_gets_energies() {
 
 #[test]
 #[ignore = "needs Python torch: make test-python"]
+fn python_gets_distances_to_training_features() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    support::train_once(&out, &["--model", "cnn", "--epochs", "2", "--ood", "0.1", "--ood-score", "knn"]);
+    let model = out.join("model.pt");
+    let ood = cresset::predict::metadata(&model).unwrap().ood.unwrap();
+    let script = "import sys, torch\nmodel = torch.jit.load(sys.argv[1])\nx = torch.rand(9, 64) * 16\n\
+                  score, is_ood = model.ood_score(x), model.is_ood(x)\n\
+                  unit = torch.nn.functional.normalize(model.features(x))\n\
+                  expected = torch.cdist(unit, model.ood_bank).kthvalue(int(sys.argv[3])).values\n\
+                  print(score.dtype, torch.allclose(score, expected, atol=1e-3), is_ood.dtype, \
+                  torch.equal(is_ood, score > float(sys.argv[2])))";
+    let (threshold, k) = (ood.threshold.unwrap().to_string(), ood.k.unwrap().to_string());
+    let printed = python(&["-c", script, text(&model), &threshold, &k]);
+    assert_eq!(printed.trim(), "torch.float32 True torch.bool True");
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
 fn python_loads_the_models_of_all_heads_and_their_embeddings() {
     let folder = tempfile::tempdir().unwrap();
     let script = r#"
