@@ -257,6 +257,10 @@ impl<'a> Job<'a> {
     ) -> Result<Candidate> {
         watch.begins(name)?;
         let mut tuned = Candidate { name: name.to_string(), ..self.trained()? };
+        if tuned.network.has_neighbors() {
+            let problem = "the model has the head knn, which cannot be fine-tuned; only --quantize and other dtypes compress it";
+            return Err(Error::Usage(problem.to_string()));
+        }
         if let Some(share) = share {
             tuned.network.prune(share)?;
         }
@@ -264,6 +268,7 @@ impl<'a> Job<'a> {
         config.epochs = self.options.epochs.unwrap_or((config.epochs / 2).max(1));
         config.lr = self.options.lr.unwrap_or(config.lr);
         config.training.head_epochs = 0;
+        config.training.head_only = false;
         tuned.compression.pruned = share;
         tuned.compression.teacher_sha256 = self.teacher_sha256.clone();
         let teacher = self.options.teacher().map(|file| self.distillation(&file)).transpose()?;

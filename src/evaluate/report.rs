@@ -105,11 +105,9 @@ impl ClassificationReport {
         self
     }
 
-    /// Adds the share of the examples flagged as out of distribution, if the model has a threshold and the scores were kept.
-    pub fn with_ood(mut self, ood: Option<&OodThreshold>, evaluation: &Evaluation) -> Self {
-        if let (Some(ood), Some(scores)) = (ood, evaluation.class_scores()) {
-            self.metrics.push(ood.measure(scores));
-        }
+    /// Adds the share of the examples flagged as out of distribution, if the model has a threshold and their scores are known.
+    pub fn with_ood(mut self, ood: Option<&OodThreshold>, scores: Option<&[f32]>) -> Self {
+        self.metrics.extend(ood.zip(scores).map(|(ood, scores)| ood.measure(scores)));
         self
     }
 

@@ -12,7 +12,7 @@ use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
 use crate::error::{Error, quoted};
 use crate::evaluate::conformal::Conformal;
 use crate::evaluate::numbers;
-use crate::evaluate::ood::OodThreshold;
+use crate::evaluate::ood::{OodScore, OodThreshold};
 use crate::evaluate::{Evaluation, METRICS, Metric};
 use crate::model::preprocessing::Preprocessing;
 use crate::model::{Outputs, ValueInterval};
@@ -377,7 +377,11 @@ impl Metadata {
             conformal: config
                 .coverage
                 .and_then(|coverage| Conformal::fit(evaluations.validation.class_scores()?, coverage)),
-            ood: config.ood.and_then(|share| ood_threshold(&evaluations.validation, share)),
+            // Distances are added when the model is exported, because the validation scores do not have them.
+            ood: config
+                .ood
+                .filter(|_| config.ood_score == OodScore::Energy)
+                .and_then(|share| ood_threshold(&evaluations.validation, share)),
             compression: None,
             config: options.collect(),
             seed: config.seed,
@@ -395,13 +399,19 @@ fn ood_threshold(validation: &Evaluation, share: f64) -> Option<OodThreshold> {
         tracing::warn!("--ood {share}: there are no validation scores, so the model gets no threshold");
         return None;
     };
+    warn_without_threshold(&ood, validation.rows());
+    Some(ood)
+}
+
+/// Warns that nothing will be flagged because the validation set has only `rows` examples.
+pub(crate) fn warn_without_threshold(ood: &OodThreshold, rows: u64) {
     if ood.threshold.is_none() {
-        let (rows, least) = (validation.rows(), OodThreshold::least_examples(share));
+        let OodThreshold { share, .. } = ood;
+        let least = OodThreshold::least_examples(*share);
         tracing::warn!(
             "--ood {share}: nothing will be flagged, because the validation set has {rows} examples and {least} are needed"
         );
     }
-    Some(ood)
 }
 
 #[cfg(test)]

@@ -13,10 +13,12 @@ mod variant;
 mod verification;
 
 pub use format::{EXPORT_FORMATS, ExportFormat, ExportedModel};
+pub(crate) use metadata::warn_without_threshold;
 pub use metadata::{
     Compression, Evaluations, FORMAT, InputDescription, METADATA, Metadata, Metrics, Sizing, TestMetrics,
 };
 pub use parts::{FilePart, file_parts};
+pub(crate) use torchscript::{OOD_BANK, define_features};
 pub use torchscript::{torchscript, with_preprocessing};
 pub use variant::{Dtype, Variant, Variants};
 pub use verification::{SAMPLES, VERIFICATION, Verification, VerificationResult};

@@ -13,6 +13,7 @@ use super::{
 use crate::data::ValueRange;
 use crate::data::atomic;
 use crate::error::{Error, Result};
+use crate::evaluate::ood::{OodScore, OodThreshold};
 use crate::model::Outputs;
 use crate::model::preprocessing::Preprocessing;
 use crate::model::script::Class;
@@ -87,12 +88,36 @@ fn predict_set(threshold: f64) -> String {
     )
 }
 
-/// The methods that detect inputs unlike the training data: those with an energy above `threshold`, or none without a threshold.
-fn ood(threshold: Option<f64>) -> String {
-    let threshold = threshold.map_or("float('inf')".to_string(), |threshold| format!("{threshold:?}"));
+/// The buffer with features of training examples: unit vectors, float32 (rows, width).
+pub(crate) const OOD_BANK: &str = "ood_bank";
+
+/// The methods that detect inputs unlike the training data: those with a score above the threshold, or none without a threshold.
+fn ood(ood: &OodThreshold) -> String {
+    let threshold = ood.threshold.map_or("float('inf')".to_string(), |threshold| format!("{threshold:?}"));
+    let score = match ood.score {
+        OodScore::Energy => "def energy(self, x: Tensor) -> Tensor:
+    return torch.neg(torch.logsumexp(self.forward(x), [-1]))
+
+def ood_score(self, x: Tensor) -> Tensor:
+    return self.energy(x)
+"
+        .to_string(),
+        OodScore::Knn => {
+            let last = ood.k.unwrap_or(1).max(1) - 1;
+            format!(
+                "def ood_score(self, x: Tensor) -> Tensor:
+    features = self.features(x)
+    norms = torch.sqrt(torch.sum(features * features, [1], True))
+    similarities = torch.matmul(features / torch.clamp_min(norms, 1e-12), self.{OOD_BANK}.to(6).t())
+    farthest = torch.topk(similarities, {k}, -1, True, True)[0][:, {last}]
+    return torch.sqrt(torch.clamp_min(2.0 - 2.0 * farthest, 0.0))
+",
+                k = last + 1
+            )
+        }
+    };
     format!(
-        "def energy(self, x: Tensor) -> Tensor:\n    return torch.neg(torch.logsumexp(self.forward(x), [-1]))\n\n\
-         def is_ood(self, x: Tensor) -> Tensor:\n    return torch.gt(self.energy(x), {threshold})\n"
+        "{score}\ndef is_ood(self, x: Tensor) -> Tensor:\n    return torch.gt(self.ood_score(x), {threshold})\n"
     )
 }
 
@@ -130,8 +155,8 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// - `predict(x)` returns class indices int64 (N) and probabilities (N, classes); of labels, which are predicted, bool (N, labels), and
 ///   their probabilities; of a number, the values (N) and the bounds of their prediction intervals (N, 2), NaN without intervals;
 /// - `predict_set(x)` returns prediction sets, bool (N, classes), and probabilities; only with `coverage`;
-/// - `energy(x)` returns the energy of the logits, -logsumexp, float32 (N), and `is_ood(x)` whether it is above the threshold, bool (N);
-///   only with `ood`;
+/// - `ood_score(x)` returns the energy of the logits, -logsumexp, or the distance to training features, float32 (N), and `is_ood(x)`
+///   whether it is above the threshold, bool (N); only with `ood`. `energy(x)` is the same as the former for energies;
 /// - `features(x)` returns the inputs of the last layer, (N, width); only if the last layer is known;
 /// - `class_names()` returns the attribute `classes`;
 /// - `pixels(x)` converts decoded images, 0 to 255, to raw values; only for models of images, which take any image size.
@@ -159,15 +184,12 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
-    module.define(&methods(&metadata.outputs))?;
-    if module.methods()?.iter().any(|method| method == "penultimate") {
-        module.define(FEATURES)?;
-    }
+    define_features(&mut module, &metadata.outputs)?;
     if let Some(conformal) = metadata.conformal {
         module.define(&predict_set(conformal.threshold))?;
     }
-    if let Some(found) = metadata.ood {
-        module.define(&ood(found.threshold))?;
+    if let Some(found) = &metadata.ood {
+        module.define(&ood(found))?;
     }
     if let (Sizing::CenterCrop, Some(range)) = (metadata.input.sizing, metadata.input.value_range) {
         module.define(&pixels(range))?;
@@ -175,6 +197,16 @@ pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, pa
     module.set_training(false)?;
     let verification = Verification::of(&module, samples, Device::Cpu, Dtype::F32)?;
     write(&module, metadata, &verification, path)
+}
+
+/// Adds the methods that every exported model has, and the method `features` if the last layer is known. Returns whether it is.
+pub(crate) fn define_features(module: &mut Module, outputs: &Outputs) -> Result<bool> {
+    module.define(&methods(outputs))?;
+    let is_known = module.methods()?.iter().any(|method| method == "penultimate");
+    if is_known {
+        module.define(FEATURES)?;
+    }
+    Ok(is_known)
 }
 
 /// Writes a module with its extra files.

@@ -218,8 +218,8 @@ fn cast(module: &mut Module, dtype: Dtype) -> Result<()> {
 
 /// The methods and attributes of the default export that must survive freezing.
 fn kept(module: &Module) -> Result<Vec<&'static str>> {
-    const METHODS: [&str; 7] =
-        ["predict", "predict_set", "energy", "is_ood", "features", "class_names", "pixels"];
+    const METHODS: [&str; 8] =
+        ["predict", "predict_set", "energy", "ood_score", "is_ood", "features", "class_names", "pixels"];
     let known = module.methods()?;
     let methods = METHODS.into_iter().filter(|name| known.iter().any(|method| method == name));
     Ok(methods.chain(["classes"]).collect())

@@ -12,6 +12,7 @@ mod int8;
 pub mod layer;
 pub mod loading;
 pub(crate) mod members;
+mod neighbors;
 mod network;
 mod output;
 pub(crate) mod perceptron;

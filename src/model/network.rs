@@ -48,15 +48,17 @@ pub struct Network {
     task: Task,
     body: Body,
     device: Device,
-    state: Tensors,
+    pub(super) state: Tensors,
     /// The parameters.
-    parameters: Tensors,
+    pub(super) parameters: Tensors,
     /// The parameters that are not frozen for good.
-    trainable: Tensors,
+    pub(super) trainable: Tensors,
     /// The layers that have parameters, from the input to the output.
-    layer_names: Vec<String>,
+    pub(super) layer_names: Vec<String>,
     is_channels_last: bool,
     fingerprint: Option<String>,
+    /// The tensors whose first size may differ in a state that is loaded.
+    pub(super) resizable: Vec<String>,
 }
 
 impl Network {
@@ -156,7 +158,7 @@ impl Network {
         Ok(Network { fingerprint: Some(fingerprint), ..network })
     }
 
-    fn drawn(
+    pub(super) fn drawn(
         task: &Task,
         device: Device,
         seed: u64,
@@ -201,6 +203,7 @@ impl Network {
             layer_names,
             is_channels_last: false,
             fingerprint: None,
+            resizable: Vec::new(),
         }
     }
 
@@ -499,6 +502,10 @@ impl Network {
         tch::no_grad(|| {
             for (name, mut tensor) in state {
                 let value = from.get(&name).ok_or_else(|| format!("the tensor `{name}` is missing"))?;
+                if self.resizable.contains(&name) && value.size().get(1..) == tensor.size().get(1..) {
+                    tensor.set_data(&value.copy().to_device(tensor.device()).to_kind(tensor.kind()));
+                    continue;
+                }
                 if value.size() != tensor.size() {
                     return Err(format!(
                         "the tensor `{name}` is {:?}, but the model expects {:?}",
@@ -571,7 +578,7 @@ fn layers_of<'a>(parameters: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// Whether a dotted name is `prefix` or lies below it.
-fn is_in(name: &str, prefix: &str) -> bool {
+pub(super) fn is_in(name: &str, prefix: &str) -> bool {
     name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 

@@ -18,6 +18,7 @@ use cresset_options::{Choice, OptionSet, flag, nested, option, options, parse};
 
 use crate::data::{DataOptions, SplitOptions};
 use crate::error::{Error, Result};
+use crate::evaluate::ood::OodScore;
 use crate::loader::{ClassWeights, Sampling};
 use crate::model::preprocessing::Normalization;
 use crate::options::device::{DeviceChoice, Threads};
@@ -83,9 +84,12 @@ options! {
         /// prediction): `predict`, `serve` and `predict_set` of the exported model return them. A set may be empty
         pub coverage: Option<f64> = option("SHARE").parser(parse::between_0_and_1).heading(EVALUATION),
 
-        /// Flag inputs unlike the training data (out of distribution) by the energy of their logits: `predict`, `serve` and `is_ood`
-        /// of the exported model. The threshold, calibrated on the validation set, flags about this share of inputs like it
+        /// Flag inputs unlike the training data (out of distribution), by the energy of their logits or by --ood-score: `predict`,
+        /// `serve` and `is_ood` of the exported model. The threshold, calibrated on the validation set, flags about this share of inputs like it
         pub ood: Option<f64> = option("SHARE").parser(parse::between_0_and_1).heading(EVALUATION),
+
+        /// With --ood: what tells whether an input is unlike the training data
+        pub ood_score: OodScore = option("SCORE").default("energy").heading(EVALUATION),
 
         /// Augmentation of training images: `none`, `digits`, `photos`, or transforms separated by commas, such as
         /// `flip,crop=4`; `cresset data preview` shows them

@@ -5,9 +5,10 @@ use crate::train::{Identity, Plan};
 
 /// Options that earlier versions did not have, with the value that means the same as their absence, so that runs of these versions
 /// can be resumed.
-const AS_BEFORE: [(&str, &str); 7] = [
+const AS_BEFORE: [(&str, &str); 8] = [
     ("mask_categories", "0.0"),
     ("monitor", "loss"),
+    ("ood_score", "energy"),
     ("head_only", "false"),
     ("head", "linear"),
     ("head_options", ""),

@@ -84,7 +84,7 @@ mod tests {
         let row = |good: &bool| Classified {
             input: String::new(),
             probabilities: if *good { Ok(vec![1.]) } else { Err(String::new()) },
-            energy: None,
+            ood_score: None,
             notes: Default::default(),
         };
         ClassifiedBatch { rows: good.iter().map(row).collect(), features }

@@ -28,6 +28,7 @@ use crate::data::options::ImageSize;
 use crate::data::unknown::UnknownPolicy;
 use crate::data::{DataOptions, Inputs as RawInputs, Names, Table, TableLayout, TaskKind, ValueRange, image};
 use crate::error::{Error, Location, Result, catch_panics};
+use crate::evaluate::ood::OodScore;
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{ExportedModel, METADATA, Metadata};
 use crate::loader::{EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader};
@@ -123,7 +124,11 @@ pub struct Prediction {
     /// The energy of the logits, in nats: small for inputs like the training data. None if the model has no threshold for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy: Option<f32>,
-    /// Whether the energy is above the threshold: the input is unlike the training data.
+    /// The distance from 0 to 2 of the features, divided by their norm, to the k-th nearest ones of training examples. None if the model
+    /// has no threshold for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distance: Option<f32>,
+    /// Whether the energy or the distance is above the threshold: the input is unlike the training data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ood: Option<bool>,
 }
@@ -255,17 +260,21 @@ impl Classifier {
     }
 
     /// Logits (N, classes) of raw inputs (N, …), uint8 or float. With test-time augmentation, the logarithm of the mean
-    /// probabilities; of a model that detects out-of-distribution inputs, shifted so that its energy is the mean energy of the views.
+    /// probabilities; of a model that detects out-of-distribution inputs by their energy, shifted so that its energy is the mean energy of the views.
     ///
     /// The logits have no gradients. On a CPU they are an inference tensor, which cannot be modified in place.
     pub fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
         match &self.views {
             Some(views) => tch::no_grad(|| {
                 let raw = inputs.f_to_device(self.device)?;
-                views.logits(&raw, self.metadata.ood.is_some(), |inputs| self.forward(inputs))
+                views.logits(&raw, self.has_energies(), |inputs| self.forward(inputs))
             }),
             None => self.forward(inputs),
         }
+    }
+
+    fn has_energies(&self) -> bool {
+        self.metadata.ood.is_some_and(|ood| ood.score == OodScore::Energy)
     }
 
     fn forward(&self, inputs: &Tensor) -> Result<Tensor> {
@@ -464,18 +473,21 @@ impl Classifier {
     /// The prediction from the outputs for an input.
     pub fn prediction(&self, input: String, scored: &Scored, top_k: usize) -> Prediction {
         let Metadata { outputs, classes, conformal, ood, .. } = &self.metadata;
-        let Scored { probabilities, energy } = scored;
+        let Scored { probabilities, ood_score } = scored;
         let nothing = Prediction { input, ..Prediction::default() };
         if let Outputs::Regression { .. } = outputs {
             let value = probabilities[0];
             return Prediction { value: Some(value), interval: outputs.interval(value), ..nothing };
         }
+        let found = ood.zip(*ood_score);
+        let (energy, distance) = found.map_or((None, None), |(ood, score)| ood.named(score));
         Prediction {
             predictions: ranked(probabilities, top_k.clamp(1, probabilities.len()), classes),
             labels: outputs.named_labels(probabilities, classes),
             set: conformal.map(|conformal| conformal.named_set(probabilities, classes)),
-            energy: *energy,
-            ood: ood.zip(*energy).map(|(ood, energy)| ood.is_ood(energy)),
+            energy,
+            distance,
+            ood: found.map(|(ood, score)| ood.is_ood(score)),
             ..nothing
         }
     }

@@ -24,8 +24,8 @@ choices! {
     /// ```
     pub enum Output {
         /// a header and one row per input: input, class, probability, class_2, probability_2, …, p_CLASS, …, set (only with --coverage in training),
-        /// energy, ood (only with --ood in training), error; of several labels: input, labels, p_LABEL, …, error; of a number: input,
-        /// value, low, high (the prediction interval), error
+        /// energy or distance, ood (only with --ood in training), error; of several labels: input, labels, p_LABEL, …, error; of a number:
+        /// input, value, low, high (the prediction interval), error
         Csv = "csv",
         /// one JSON object per line: {"input": …, "predictions": [{"class": …, "probability": …}, …]} or {"input": …, "error":
         /// …}; of several labels also "labels": […]; of a number "value": …, "interval": [low, high]; "unknown" holds the categories that the model was not trained on, by column
@@ -68,7 +68,7 @@ pub struct OutputOptions {
 /// let mut text = Vec::new();
 /// let mut writer = PredictionWriter::new(&mut text, form, &classes);
 /// writer.write(&[Classified {
-///     input: "photo.jpg".to_string(), probabilities: Ok(vec![0.2, 0.8]), energy: None,
+///     input: "photo.jpg".to_string(), probabilities: Ok(vec![0.2, 0.8]), ood_score: None,
 ///     notes: Notes::default(),
 /// }])?;
 /// writer.finish()?;
@@ -103,6 +103,8 @@ struct Line<'a> {
     set: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     energy: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distance: Option<f32>,
     /// Whether the input is unlike the training data.
     #[serde(skip_serializing_if = "Option::is_none")]
     ood: Option<bool>,
@@ -134,15 +136,15 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
         PredictionWriter { conformal, ..self }
     }
 
-    /// Adds the energy of a model that detects out-of-distribution inputs. JSON lines and CSV show it.
+    /// Adds the energy or the distance of a model that detects out-of-distribution inputs. JSON lines and CSV show it.
     pub fn with_ood(self, ood: Option<OodThreshold>) -> Self {
         PredictionWriter { ood, ..self }
     }
 
-    /// The energy, and whether it is above the threshold.
-    fn energy(&self, row: &Classified) -> Option<(f32, bool)> {
-        let (ood, energy) = self.ood.zip(row.energy)?;
-        Some((energy, ood.is_ood(energy)))
+    /// The energy or the distance, and whether it is above the threshold.
+    fn ood_score(&self, row: &Classified) -> Option<(f32, bool)> {
+        let (ood, score) = self.ood.zip(row.ood_score)?;
+        Some((score, ood.is_ood(score)))
     }
 
     /// The names of the classes in the prediction set.
@@ -191,8 +193,8 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
                     if let Some(set) = self.set(probabilities) {
                         writer.write_field(&*self.cell(&set.join(SET_SEPARATOR)))?;
                     }
-                    if let Some((energy, is_ood)) = self.energy(row) {
-                        writer.write_field(format!("{energy:.6}"))?;
+                    if let Some((score, is_ood)) = self.ood_score(row) {
+                        writer.write_field(format!("{score:.6}"))?;
                         writer.write_field(is_ood.to_string())?;
                     }
                     writer.write_field("")?;
@@ -262,14 +264,16 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
             header.extend(self.classes.iter().map(|class| format!("p_{}", terminal::line(class))));
         }
         header.extend(self.conformal.map(|_| "set".to_string()));
-        header.extend(self.ood.into_iter().flat_map(|_| ["energy", "ood"].map(String::from)));
+        header.extend(self.ood.into_iter().flat_map(|ood| [ood.score.field(), "ood"].map(String::from)));
         header.push("error".to_string());
         header
     }
 
     fn json(&self, row: &Classified, text: &mut Vec<u8>) -> io::Result<()> {
         let probabilities = row.probabilities.as_ref().ok();
-        let (energy, ood) = self.energy(row).unzip();
+        let (energy, distance) =
+            self.ood.zip(row.ood_score).map_or((None, None), |(ood, score)| ood.named(score));
+        let ood = self.ood_score(row).map(|(_, is_ood)| is_ood);
         let all = |probabilities: &Vec<f64>| {
             self.classes.iter().cloned().zip(probabilities.iter().map(|p| Value::from(*p))).collect()
         };
@@ -285,6 +289,7 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
             interval: value.and_then(|value| self.outputs.interval(value)),
             set: probabilities.and_then(|probabilities| self.set(probabilities)),
             energy,
+            distance,
             ood,
             probabilities: probabilities.filter(|_| self.has_probabilities()).map(all),
             unknown: row
@@ -323,6 +328,7 @@ impl<'a, W: Write> PredictionWriter<'a, W> {
 mod tests {
     use super::*;
     use crate::data::unknown::UnknownCategory;
+    use crate::evaluate::ood::OodScore;
     use crate::predict::Notes;
 
     fn text(output: Output, probabilities: bool) -> String {
@@ -333,13 +339,13 @@ mod tests {
             Classified {
                 input: "a,b.csv:1".into(),
                 probabilities: Ok(vec![0.25, 0.75]),
-                energy: Some(-2.5),
+                ood_score: Some(-2.5),
                 notes,
             },
             Classified {
                 input: "b.png".into(),
                 probabilities: Err("it is \"bad\"".into()),
-                energy: None,
+                ood_score: None,
                 notes: Notes::default(),
             },
         ];
@@ -367,13 +373,13 @@ mod tests {
     #[test]
     fn energies_come_before_the_error_and_only_of_models_that_have_them() {
         let classes = ["x".to_string()];
-        let row = |energy: Option<f32>| Classified {
+        let row = |score: Option<f32>| Classified {
             input: "a.png".into(),
-            probabilities: if energy.is_some() { Ok(vec![1.]) } else { Err("unreadable".into()) },
-            energy,
+            probabilities: if score.is_some() { Ok(vec![1.]) } else { Err("unreadable".into()) },
+            ood_score: score,
             notes: Notes::default(),
         };
-        let ood = |threshold| Some(OodThreshold { share: 0.05, threshold });
+        let ood = |threshold| Some(OodThreshold { share: 0.05, threshold, score: OodScore::Energy, k: None });
         let text = |output, ood| {
             let mut bytes = Vec::new();
             let form = OutputOptions { output, top_k: 1, probabilities: false, escape_formulas: false };
@@ -391,6 +397,10 @@ mod tests {
         assert!(json.contains(r#""energy":-2.5,"ood":false}"#), "{json}");
         assert!(json.ends_with("{\"input\":\"a.png\",\"error\":\"unreadable\"}\n"), "{json}");
         assert!(!text(Output::Jsonl, None).contains("energy"));
+        let distances = ood(Some(-3.)).map(|ood| OodThreshold { score: OodScore::Knn, k: Some(2), ..ood });
+        assert!(text(Output::Csv, distances).starts_with("input,class,probability,distance,ood,error\n"));
+        let json = text(Output::Jsonl, distances);
+        assert!(json.contains(r#""distance":-2.5,"ood":true}"#), "{json}");
     }
 
     #[test]
@@ -400,7 +410,7 @@ mod tests {
             let row = Classified {
                 input: "-x.png".into(),
                 probabilities: Ok(probabilities.to_vec()),
-                energy: None,
+                ood_score: None,
                 notes: Notes::default(),
             };
             let mut bytes = Vec::new();

@@ -9,7 +9,9 @@ use super::sources::Sources;
 use super::{Classifier, Input, InputSpec, Notes};
 use crate::data::parallel::OrderedMap;
 use crate::error::{Error, Result, catch_panics};
-use crate::evaluate::ood::energies;
+use crate::evaluate::Evaluation;
+use crate::evaluate::ood::{OodScore, energies};
+use crate::loader::{Batch, EvaluationLoader};
 
 /// How inputs are read and batched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +39,8 @@ pub type ClassProbabilities = std::result::Result<Vec<f64>, String>;
 pub struct Scored {
     /// The probability of each class or label, or the predicted number.
     pub probabilities: Vec<f64>,
-    /// The energy of the logits, in nats; `None` if the model does not detect out-of-distribution inputs.
-    pub energy: Option<f32>,
+    /// The energy or the distance that detects out-of-distribution inputs; `None` if the model does not detect them.
+    pub ood_score: Option<f32>,
 }
 
 /// A classified input.
@@ -48,8 +50,8 @@ pub struct Classified {
     pub input: String,
     /// The probability of each class or label, or the predicted number; or the error.
     pub probabilities: ClassProbabilities,
-    /// The energy of the logits, in nats; `None` for an error, and if the model does not detect out-of-distribution inputs.
-    pub energy: Option<f32>,
+    /// The energy or the distance that detects out-of-distribution inputs; `None` for an error, and if the model does not detect them.
+    pub ood_score: Option<f32>,
     /// Warnings.
     pub notes: Notes,
 }
@@ -119,7 +121,7 @@ impl Classifier {
         Ok(Stream { classifier: self, batching, read, waiting: VecDeque::new(), remarks: 0 })
     }
 
-    /// Classifies the raw inputs in `rows`: the probability of each class and the energy, or the error of the input.
+    /// Classifies the raw inputs in `rows`: the probability of each class and the score of out-of-distribution inputs, or the error of the input.
     ///
     /// ```
     /// use cresset::prelude::*;
@@ -149,15 +151,53 @@ impl Classifier {
         let logits = self.logits(raw)?;
         let probabilities = self.metadata.outputs.probabilities(&logits).to_device(Device::Cpu);
         let probabilities: Vec<f64> = Vec::try_from(probabilities.contiguous().view(-1))?;
-        let energies = self.metadata.ood.map(|_| energies(&logits.to_device(Device::Cpu)));
+        let scores = self.ood_scores_of(raw, &logits)?;
         let of_row = |(row, probabilities): (usize, &[f64])| {
             if probabilities.iter().any(|probability| !probability.is_finite()) {
                 return Err(super::NON_FINITE.to_string());
             }
-            let energy = energies.as_ref().map(|energies| energies[row]);
-            Ok(Scored { probabilities: probabilities.to_vec(), energy })
+            let ood_score = scores.as_ref().map(|scores| scores[row]);
+            Ok(Scored { probabilities: probabilities.to_vec(), ood_score })
         };
         Ok(probabilities.chunks_exact(self.metadata.classes.len()).enumerate().map(of_row).collect())
+    }
+
+    /// The scores of raw inputs (N, …) with these logits (N, classes), if the model detects out-of-distribution inputs.
+    fn ood_scores_of(&self, raw: &Tensor, logits: &Tensor) -> Result<Option<Vec<f32>>> {
+        let Some(ood) = self.metadata.ood else { return Ok(None) };
+        Ok(Some(match ood.score {
+            OodScore::Energy => energies(&logits.to_device(Device::Cpu)),
+            OodScore::Knn => {
+                let raw = raw.f_to_device(self.device)?;
+                let scores = tch::no_grad(|| self.module.call("ood_score", &raw))?.remove(0);
+                Vec::try_from(scores.to_kind(Kind::Float).to_device(Device::Cpu).contiguous())?
+            }
+        }))
+    }
+
+    /// The scores of all examples of `feed`, whose evaluation is given, if the model detects out-of-distribution inputs. Distances take
+    /// another pass over the examples; energies come from the logits of the evaluation, if it has them.
+    ///
+    /// # Errors
+    /// Examples that cannot be read, and a model that fails.
+    pub fn ood_scores(
+        &self,
+        feed: &dyn EvaluationLoader,
+        evaluation: &Evaluation,
+    ) -> Result<Option<Vec<f32>>> {
+        match self.metadata.ood.map(|ood| ood.score) {
+            None => Ok(None),
+            Some(OodScore::Energy) => Ok(evaluation.scores.as_ref().map(|scores| energies(&scores.logits))),
+            Some(OodScore::Knn) => catch_panics(|| {
+                let mut all = Vec::new();
+                for batch in feed.in_order() {
+                    let Batch { inputs, .. } = batch?;
+                    // The logits are not needed.
+                    all.extend(self.ood_scores_of(&inputs, &inputs)?.unwrap_or_default());
+                }
+                Ok(Some(all))
+            }),
+        }
     }
 
     /// Fails if the model cannot compute features.
@@ -227,9 +267,9 @@ impl Stream<'_> {
         let of_input = |input: Input| {
             let scored =
                 input.values.and_then(|_| results.next().expect("the model returns a row for each input"));
-            let energy = scored.as_ref().ok().and_then(|scored| scored.energy);
+            let ood_score = scored.as_ref().ok().and_then(|scored| scored.ood_score);
             let probabilities = scored.map(|scored| scored.probabilities);
-            Classified { input: input.name, probabilities, energy, notes: input.notes }
+            Classified { input: input.name, probabilities, ood_score, notes: input.notes }
         };
         let rows = inputs.into_iter().map(of_input).collect();
         let features = (self.batching.features && !is_finite.is_empty()).then(|| {

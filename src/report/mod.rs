@@ -83,6 +83,7 @@ impl Report {
             let metadata = classifier.metadata().clone();
             let feed = examples.raw(&examples.split.validation, &config, device);
             let evaluation = classifier.evaluate(&*feed)?;
+            let ood_scores = classifier.ood_scores(&*feed, &evaluation)?;
             let rows: Vec<i64> =
                 feed.kept().into_iter().map(|place| examples.split.validation[place]).collect();
             Ok(Report {
@@ -92,7 +93,7 @@ impl Report {
                 epochs: MetricsLog::read(&run.metrics())?,
                 figures: evaluate::ClassificationReport::new(&evaluation, &metadata.classes)
                     .with_sets(metadata.conformal.as_ref(), &evaluation)
-                    .with_ood(metadata.ood.as_ref(), &evaluation),
+                    .with_ood(metadata.ood.as_ref(), ood_scores.as_deref()),
                 confident_errors: confident_errors::most_confident_errors(
                     &classifier,
                     &examples,

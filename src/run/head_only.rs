@@ -7,6 +7,7 @@ use super::{Prepared, RunFolder};
 use crate::data::atomic;
 use crate::distributed::World;
 use crate::error::{Error, Result};
+use crate::evaluate::ood::OodScore;
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::Evaluations;
 use crate::loader::{ClassWeights, MemoryExamples, Sampling};
@@ -14,7 +15,7 @@ use crate::model::preprocessing::TensorDataset;
 use crate::model::{Network, Tensors};
 use crate::options::Config;
 use crate::train::checkpoint::Best;
-use crate::train::head::{self, Attempt, Attempts, HeadFit, HeadTask, LabeledFeatures};
+use crate::train::head::{self, Attempt, Attempts, HeadFit, HeadLayers, HeadTask, LabeledFeatures};
 use crate::train::{Callback, EpochRecord, MetricsLog, Objective, TrainOptions, Training};
 
 /// The attempts of a fit, one per row.
@@ -28,14 +29,7 @@ pub(super) fn check(config: &Config, prepared: &Prepared, world: &World) -> Resu
     let options = &config.training;
     let usage = |problem: &str| Err(Error::Usage(problem.to_string()));
     if !options.head_only {
-        let defaults = TrainOptions::default();
-        let given = [
-            ("--finetune", options.finetune),
-            ("--head", options.head != defaults.head),
-            ("--head-options", options.head_options != defaults.head_options),
-            ("--head-views", options.head_views != defaults.head_views),
-        ];
-        return match given.into_iter().find(|(_, is_given)| *is_given) {
+        return match given(options).next() {
             Some((name, _)) => usage(&format!("{name} requires --head-only")),
             None => Ok(()),
         };
@@ -73,7 +67,56 @@ pub(super) fn check(config: &Config, prepared: &Prepared, world: &World) -> Resu
     } else if config.augment != "none" && !options.finetune {
         tracing::warn!("--head-only does not use --augment {} without --head-views", config.augment);
     }
+    if prepared.network.has_neighbors() {
+        return check_neighbors(config, prepared);
+    }
     prepared.network.head().map(drop)
+}
+
+/// Rejects options that a head without a loss and without gradients cannot honor.
+fn check_neighbors(config: &Config, prepared: &Prepared) -> Result<()> {
+    let options = &config.training;
+    let unsupported = [
+        (
+            options.finetune,
+            "--finetune: it has no parameters, and its neighbors would be those of other features",
+        ),
+        (prepared.class_weights.is_some(), "--class-weights: it has no loss"),
+        (
+            config.sampling == Sampling::Balanced && options.head_views == 0,
+            "--sampling balanced: it has no loss",
+        ),
+        (smoothing(config)?.is_some_and(|smoothing| smoothing > 0.), "label smoothing: it has no loss"),
+        (
+            config.ood.is_some() && config.ood_score == OodScore::Energy,
+            "--ood without --ood-score knn: the energy of its log-probabilities is 0 for every input",
+        ),
+    ];
+    if let Some((_, problem)) = unsupported.into_iter().find(|(is_given, _)| *is_given) {
+        return Err(Error::Usage(format!("--head knn does not support {problem}; use --head linear")));
+    }
+    let state = prepared.network.state();
+    let width = state[&format!("{}.bank", prepared.network.head_name())].size()[1];
+    let rows = prepared.split.train.len() as i64 * i64::from(options.head_views.max(1));
+    head::check_bank(&options.head, &options.head_options, [rows, width])
+}
+
+/// The options that require `--head-only` and are not at their defaults, with the defaults as text.
+fn given(options: &TrainOptions) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let defaults = TrainOptions::default();
+    let known = [
+        ("--finetune", "false", options.finetune),
+        ("--head", "linear", options.head != defaults.head),
+        ("--head-options", "''", options.head_options != defaults.head_options),
+        ("--head-views", "0", options.head_views != defaults.head_views),
+    ];
+    known.into_iter().filter(|(.., is_given)| *is_given).map(|(name, default, _)| (name, default))
+}
+
+/// The arguments that turn the options of a `--head-only` run into those of training all layers.
+pub(super) fn reset(config: &Config) -> String {
+    let others = given(&config.training).map(|(name, default)| format!(" {name} {default}"));
+    " --head-only false".to_string() + &others.collect::<String>()
 }
 
 fn mixes(config: &Config) -> Result<bool> {
@@ -84,8 +127,15 @@ fn mixes(config: &Config) -> Result<bool> {
 /// What a head was fitted to.
 pub(super) struct Fit {
     features: Features,
-    /// The name of the hidden layer, if there is one.
-    hidden: Option<String>,
+    layers: FittedLayers,
+}
+
+/// The layers after the features.
+enum FittedLayers {
+    Linear,
+    /// With the name of the hidden layer.
+    Hidden(String),
+    Neighbors,
 }
 
 /// Fits the head of a run that has not begun, with its checkpoints, `head.csv` and rows of metrics.csv. `None` if `stop` returned true before they were complete.
@@ -98,10 +148,14 @@ pub(super) fn fit(
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<Fit>> {
     let options = &config.training;
-    let hidden = head::hidden_width(&options.head, &options.head_options)?;
-    let plain = hidden.map(|_| prepared.feature_network(config)).transpose()?;
+    let layers = head::layers(&options.head, &options.head_options)?;
+    let plain = (layers != HeadLayers::Linear).then(|| prepared.feature_network(config)).transpose()?;
     let network = plain.as_ref().unwrap_or(&prepared.network);
-    let hidden = plain.as_ref().map(|plain| plain.head_name().to_string());
+    let layers = match layers {
+        HeadLayers::Linear => FittedLayers::Linear,
+        HeadLayers::Hidden(_) => FittedLayers::Hidden(network.head_name().to_string()),
+        HeadLayers::Neighbors(_) => FittedLayers::Neighbors,
+    };
     let subject = Subject::new(prepared, network);
     let Some(features) = Features::of_subject(subject, config, stop)? else { return Ok(None) };
     let mut origin = features.origin.clone();
@@ -111,6 +165,7 @@ pub(super) fn fit(
         };
         origin.is_cached &= views.origin.is_cached;
         origin.seconds += views.origin.seconds;
+        origin.resumed += views.origin.resumed;
         LabeledFeatures { values: views.values, labels: views.labels }
     } else {
         features.select(&prepared.split.train)?
@@ -125,17 +180,18 @@ pub(super) fn fit(
     };
     let mut attempts = Attempts::default();
     let fitted = head::fit(&options.head, &options.head_options, &task, &mut attempts)?;
-    put(&prepared.network, hidden.as_deref(), &fitted);
+    put(&prepared.network, &layers, &fitted);
     let (best, chosen) = attempts.best().expect("a head was fitted, so an attempt has a finite loss");
     callback.head_fitted(&HeadFit {
         head: &options.head,
         features: [task.train.values.size()[0], task.train.values.size()[1]],
         is_cached: origin.is_cached,
+        resumed: origin.resumed,
         seconds: origin.seconds,
         attempts: attempts.all(),
         best,
     })?;
-    let fit = Fit { features, hidden };
+    let fit = Fit { features, layers };
     let all = attempts.all().len() as u32;
     // The attempts are compared by their loss; the best one with the epochs of fine-tuning, by the monitored metric.
     let score = match options.finetune {
@@ -166,16 +222,21 @@ fn smoothing(config: &Config) -> Result<Option<f64>> {
     Ok(Objective::new(&options.loss, &options.loss_options, None, Device::Cpu)?.smoothing())
 }
 
-/// Copies the tensors of a head into the last layer, and into the hidden layer before it.
-fn put(network: &Network, hidden: Option<&str>, fitted: &Tensors) {
+/// Puts the tensors of a head into the last layer, and into the hidden layer before it.
+fn put(network: &Network, layers: &FittedLayers, fitted: &Tensors) {
     let state = network.state();
     tch::no_grad(|| {
         for (name, tensor) in fitted {
-            let (layer, name) = match name.strip_prefix("hidden.") {
-                Some(name) => (hidden.unwrap_or_default(), name),
-                None => (network.head_name(), name.as_str()),
+            let (layer, name) = match (layers, name.strip_prefix("hidden.")) {
+                (FittedLayers::Hidden(hidden), Some(name)) => (hidden.as_str(), name),
+                _ => (network.head_name(), name.as_str()),
             };
-            state[&format!("{layer}.{name}")].shallow_clone().copy_(tensor);
+            let mut own = state[&format!("{layer}.{name}")].shallow_clone();
+            match own.size() == tensor.size() {
+                true => own.copy_(tensor),
+                // The bank of neighbors has a row for each training example.
+                false => own.set_data(&tensor.to_device(own.device())),
+            }
         }
     });
 }
@@ -216,15 +277,17 @@ fn record(epoch: u32, attempt: &Attempt) -> EpochRecord {
 
 /// Evaluates the head on features, instead of the whole network on the examples.
 pub(super) fn evaluations(prepared: &Prepared, fit: &Fit, epoch: u32) -> Result<Evaluations> {
-    let state = prepared.network.state();
+    let network = &prepared.network;
+    let state = network.state();
     let layer = |layer: &str, inputs: &Tensor| {
         let [weight, bias] =
             ["weight", "bias"].map(|name| state[&format!("{layer}.{name}")].detach().to_device(Device::Cpu));
         inputs.linear(&weight, Some(&bias))
     };
-    let logits = |features: &Tensor| {
-        let hidden = fit.hidden.as_ref().map(|hidden| layer(hidden, features).relu());
-        Ok(layer(prepared.network.head_name(), hidden.as_ref().unwrap_or(features)))
+    let logits = |features: &Tensor| match &fit.layers {
+        FittedLayers::Linear => Ok(layer(network.head_name(), features)),
+        FittedLayers::Hidden(hidden) => Ok(layer(network.head_name(), &layer(hidden, features).relu())),
+        FittedLayers::Neighbors => network.logits_of_features(features),
     };
     let classes = prepared.dataset.classes.len();
     let measure = |rows: &[i64]| -> Result<Evaluation> {

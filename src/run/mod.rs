@@ -26,6 +26,7 @@ mod head_only;
 mod label_errors;
 mod lock;
 mod memory;
+mod ood;
 mod prepared;
 mod pretrained;
 mod recipe;
@@ -195,6 +196,7 @@ pub(crate) fn start_with(
             let prepared = Prepared::with(config, world, make)?;
             let config = &task::resolve(config, &prepared.dataset)?;
             head_only::check(config, &prepared, world)?;
+            ood::check(config)?;
             let with_stored_corrections =
                 prepared.corrections.as_ref().map(|corrections| corrections.settle(config));
             start_prepared(with_stored_corrections.as_ref().unwrap_or(config), out, world, prepared)
@@ -479,9 +481,10 @@ impl Run {
         if self.config.training.head_only && !self.config.training.finetune {
             return format!(
                 "the run is finished (the head is fitted) and was not changed; to train all layers, start a new run: \
-                 cresset train --config {} --init {} --head-only false",
+                 cresset train --config {} --init {}{}",
                 self.folder.config_file().display(),
-                self.folder.best_checkpoint().display()
+                self.folder.best_checkpoint().display(),
+                head_only::reset(&self.config)
             );
         }
         let reason = match self.training.stopped_early() {
@@ -558,10 +561,11 @@ fn write_model(
     evaluations: &Evaluations,
     path: &Path,
 ) -> Result<Metadata> {
-    let Prepared { dataset, split, preprocessing, network, .. } = prepared;
-    let metadata = Metadata::new(config, dataset, split, preprocessing, evaluations);
+    let Prepared { dataset, split, preprocessing, .. } = prepared;
+    let mut metadata = Metadata::new(config, dataset, split, preprocessing, evaluations);
     let samples = prepared.samples(config)?;
-    let module = network.script(&export::with_preprocessing(preprocessing, &metadata))?;
+    let (module, distances) = ood::script(config, prepared, &metadata)?;
+    metadata.ood = distances.or(metadata.ood);
     export::torchscript(module, &metadata, &samples, path)?;
     tracing::info!(file = %path.display(), epoch = evaluations.epoch, "exported the model");
     Ok(metadata)

@@ -21,7 +21,7 @@ use crate::model::weights::{self, Matching};
 use crate::model::{Network, Outputs, Task};
 use crate::options::{Config, ModelChoice};
 use crate::run::RunFolder;
-use crate::train::head::hidden_width;
+use crate::train::head::{self, HeadLayers};
 
 /// Creates an untrained model for a task on a device.
 ///
@@ -143,8 +143,8 @@ impl Prepared {
         raw_feed(&self.dataset, &rows, config, Device::Cpu)
     }
 
-    /// The network whose features the head of a `--head-only` run is fitted to, with the weights of the run: without a hidden layer
-    /// between the features and the last layer.
+    /// The network whose features the head of a `--head-only` run is fitted to, with the weights of the run: with the
+    /// last layer of its architecture.
     pub(crate) fn feature_network(&self, config: &Config) -> Result<Network> {
         let mut plain =
             plain_network(ModelChoice::of(&config.model), config, self.network.task(), self.device)?;
@@ -250,20 +250,25 @@ pub(super) fn named(config: &Config) -> impl Fn(&Task, Device) -> Result<Network
 /// Creates the model in the options: from a file, or an architecture.
 fn network(config: &Config, task: &Task, device: Device) -> Result<Network> {
     let (options, training) = (&config.model_options, &config.training);
-    let hidden = match training.head_only {
-        true => hidden_width(&training.head, &training.head_options)?,
-        false => None,
+    let layers = match training.head_only {
+        true => head::layers(&training.head, &training.head_options)?,
+        false => HeadLayers::Linear,
     };
-    match (ModelChoice::of(&config.model), hidden) {
-        (ModelChoice::Architecture(name), Some(width)) => {
-            catch_panics(|| Network::with_hidden(name, options, task, width, (device, config.seed)))
+    let place = (device, config.seed);
+    match (ModelChoice::of(&config.model), layers) {
+        (choice, HeadLayers::Linear) => plain_network(choice, config, task, device),
+        (ModelChoice::Architecture(name), HeadLayers::Hidden(width)) => {
+            catch_panics(|| Network::with_hidden(name, options, task, width, place))
                 .map_err(memory::advise_on_model)
         }
-        (_, Some(_)) => Err(Error::Usage(format!(
+        (ModelChoice::Architecture(name), HeadLayers::Neighbors(temperature)) => {
+            catch_panics(|| Network::with_neighbors(name, options, task, temperature, place))
+                .map_err(memory::advise_on_model)
+        }
+        (_, HeadLayers::Hidden(_) | HeadLayers::Neighbors(_)) => Err(Error::Usage(format!(
             "--head {} works only with the architectures that `cresset models` lists; use --head linear",
             training.head
         ))),
-        (choice, None) => plain_network(choice, config, task, device),
     }
 }
 

@@ -20,9 +20,12 @@ pub(crate) struct Average {
 impl Average {
     /// An average of no states yet.
     pub fn new(options: &TrainOptions, network: &Network) -> Self {
-        let values = match options.average {
-            AverageKind::None => Tensors::new(),
-            _ => network.state().into_iter().map(|(name, value)| (name, value.detach().copy())).collect(),
+        // Without epochs after the fit of a head, nothing is averaged.
+        let has_epochs = !options.head_only || options.finetune;
+        let values = if options.average == AverageKind::None || !has_epochs {
+            Tensors::new()
+        } else {
+            network.state().into_iter().map(|(name, value)| (name, value.detach().copy())).collect()
         };
         let (decay, start) = (options.average_decay, options.average_start);
         Average { kind: options.average, decay, start, values, count: 0 }

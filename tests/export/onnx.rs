@@ -10,6 +10,7 @@ use cresset::data::image::Decoding;
 use cresset::export::{ExportFormat, ExportedModel};
 use cresset::model::preprocessing::{Preprocessing, PreprocessingKind};
 use cresset::model::{ARCHITECTURES, Network, Task};
+use cresset::predict::Classifier;
 use cresset_bridge::script::{Module, Values};
 use tch::{Device, Kind, Tensor};
 
@@ -264,11 +265,34 @@ const OPERATIONS: &[&str] = &[
     "return torch.pad(x, [1, 0, 2, 1], \"constant\", 3.)",
     "return torch.constant_pad_nd(x, [-1, 0], 0)",
     "return torch.scaled_dot_product_attention(x, torch.neg(x), x, None, 0.0, True)",
-    "return torch.scaled_dot_product_attention(x, x, x, torch.gt(torch.add(x, 1), 0.5), 0.0, False, scale=0.3)",
+    // A random row that is masked as a whole would be NaN.
+    "return torch.scaled_dot_product_attention(x, x, x, torch.gt(x, -2), 0.0, False, scale=0.3)",
     "return torch.matmul(x, torch.transpose(x, 2, 3))",
     "return torch.add(x, torch.ones([torch.size(x, 0), 1, 6, 6]))",
+    "a, b = torch.topk(x, 3, -1, True, True)\n    return torch.mul(a, torch.to(b, 6))",
+    "a, b = torch.topk(x, 2, 2, False, True)\n    return a",
+    "a, b = torch.topk(torch.flatten(x, 1, -1), 1, 1, True, True)\n    return torch.to(torch.one_hot(torch.flatten(b, 0, -1), 36), 6)",
+    "a, b = torch.topk(torch.slice(torch.flatten(x, 1, -1), 1, 0, 3), 1, 1, True, True)\n    return torch.index_select(self.v, 0, torch.flatten(b, 0, -1))",
     "y = torch.relu_(torch.neg(x))\n    return torch.add_(y, 1)",
 ];
+
+#[test]
+#[ignore = "needs onnxruntime: make test"]
+fn heads_on_features_compute_the_same_in_onnxruntime() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::of_batches(&[1, 2, 64]);
+    for (model, head) in [("cnn", "linear"), ("cnn", "mlp"), ("cnn", "knn"), ("vit", "knn")] {
+        let name = format!("{model}-{head}");
+        let out = folder.path().join(&name);
+        let options = ["--head-only", "--head", head, "--model", model, "--recipe", "none"];
+        succeed(["train", "--out", text(&out)].iter().chain(&options));
+        let exported = Classifier::load_on(&out.join("model.pt"), Device::Cpu).unwrap().into_exported();
+        bench.add(folder.path(), &name, &exported, |batch| {
+            Tensor::rand([batch, 1, 8, 8], (Kind::Float, Device::Cpu)) * 16.
+        });
+    }
+    bench.check(folder.path());
+}
 
 #[test]
 #[ignore = "needs onnxruntime: make test"]

@@ -1,8 +1,8 @@
-//! Out-of-distribution detection by the energy of the logits.
+//! Out-of-distribution detection by the energy of the logits, and by the distance to training features.
 
 use std::path::{Path, PathBuf};
 
-use cresset::evaluate::ood::OodThreshold;
+use cresset::evaluate::ood::{OodScore, OodThreshold};
 use cresset::predict::Classifier;
 use cresset_bridge::script::Module;
 use rand::rngs::ChaCha8Rng;
@@ -132,6 +132,7 @@ fn the_threshold_and_the_methods_travel_with_the_exported_file() {
         let (module, _) = Module::load(file, Device::Cpu, &[]).unwrap();
         let output = |method| module.call(method, &inputs).unwrap().remove(0);
         let (energies, flags) = (output("energy"), output("is_ood"));
+        assert_eq!(output("ood_score"), energies);
         assert_eq!((energies.kind(), flags.kind()), (Kind::Float, Kind::Bool));
         let direct = -output("forward").exp().sum_dim_intlist(-1, false, Kind::Double).log();
         assert!(energies.to_kind(Kind::Double).allclose(&direct, 1e-4, 1e-4, false));
@@ -179,7 +180,7 @@ fn few_validation_examples_flag_nothing_and_models_without_the_option_stay_as_th
     assert!(printed.contains("30 examples and 99 are needed"), "{printed}");
     let model = out.join("model.pt");
     let ood = Classifier::load(&model).unwrap().metadata().ood.unwrap();
-    assert_eq!(ood, OodThreshold { share: 0.01, threshold: None });
+    assert_eq!(ood, OodThreshold { share: 0.01, threshold: None, score: OodScore::Energy, k: None });
     let rows = folder.path().join("rows.csv");
     std::fs::write(&rows, "5.1,3.5,1.4,0.2\n-900,0,0,900\n").unwrap();
     assert_eq!(flagged(&predicted(&model, &rows, &[])), 0.);
@@ -193,8 +194,69 @@ fn few_validation_examples_flag_nothing_and_models_without_the_option_stay_as_th
     }
     let plain = folder.path().join("plain");
     train_once(&plain, &["--epochs", "2"]);
-    assert!(!std::fs::read_to_string(plain.join("config.toml")).unwrap().contains("ood"));
+    assert!(!std::fs::read_to_string(plain.join("config.toml")).unwrap().contains("ood = "));
     let digits = support::unlabelled_digits(folder.path(), 3);
     assert!(!succeed(["predict", text(&plain.join("model.pt")), text(&digits)]).contains("energy"));
     assert!(!succeed(["eval", text(&plain)]).contains("out of distribution"));
+}
+
+/// The distance of each input of a file and whether it is flagged.
+fn distances(model: &Path, rows: &Path) -> Vec<(f64, bool)> {
+    let printed = succeed(["predict", text(model), text(rows), "--output", "jsonl"]);
+    let entry = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(line["energy"].is_null());
+        (line["distance"].as_f64().unwrap(), line["ood"].as_bool().unwrap())
+    };
+    printed.lines().map(entry).collect()
+}
+
+#[test]
+fn distances_to_training_features_flag_noise_and_travel_with_the_exported_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = ["--model", "cnn", "--epochs", "10", "--ood", "0.05", "--ood-score", "knn"];
+    let data = Data::new(folder.path(), &options);
+    let model = data.model();
+    let [digits, inverted, noise] =
+        [&data.digits, &data.inverted, &data.noise].map(|rows| flagged(&distances(&model, rows)));
+    assert!((0.01..0.09).contains(&digits), "{digits}");
+    assert!(inverted > 0.5 && noise > 0.5, "inverted {inverted}, noise {noise}");
+    let shown = succeed(["eval", text(&model), text(&data.labeled)]);
+    let line = shown.lines().find(|line| line.starts_with("flagged as out of distribution")).unwrap();
+    assert!(line.ends_with(&format!("{:.2} %", 100. * digits)), "{line}, expected {digits}");
+    let csv = succeed(["predict", text(&model), text(&data.noise)]);
+    assert!(csv.starts_with("input,class,probability,distance,ood,error\n"), "{csv}");
+
+    // 599 training examples: 1 % of them.
+    let ood = Classifier::load(&model).unwrap().metadata().ood.unwrap();
+    assert_eq!((ood.score, ood.k), (OodScore::Knn, Some(5)));
+    let cells = std::fs::read_to_string(&data.digits).unwrap();
+    let values: Vec<f32> =
+        cells.lines().flat_map(|row| row.split(',').map(|cell| cell.parse::<f32>().unwrap())).collect();
+    let inputs = Tensor::from_slice(&values).view([-1, 64]);
+    let frozen = folder.path().join("frozen.pt");
+    succeed(["export", text(&data.run), "--freeze", "--output", text(&frozen)]);
+    let (module, _) = Module::load(&model, Device::Cpu, &[]).unwrap();
+    let bank = module.buffers().unwrap().into_iter().find(|(name, _)| name == "ood_bank").unwrap().1;
+    let features = module.call("features", &inputs).unwrap().remove(0).to_kind(Kind::Double);
+    let unit = &features / features.square().sum_dim_intlist([1].as_slice(), true, Kind::Double).sqrt();
+    let all = (unit.unsqueeze(1) - bank.to_kind(Kind::Double)).square().sum_dim_intlist(
+        [2].as_slice(),
+        false,
+        Kind::Double,
+    );
+    let expected = all.sqrt().sort(1, false).0.select(1, 4);
+    for file in [&model, &frozen] {
+        let (module, _) = Module::load(file, Device::Cpu, &[]).unwrap();
+        let output = |method| module.call(method, &inputs).unwrap().remove(0);
+        let (scores, flags) = (output("ood_score"), output("is_ood"));
+        assert!(scores.to_kind(Kind::Double).allclose(&expected, 1e-3, 1e-3, false));
+        assert_eq!(flags, scores.gt(ood.threshold.unwrap()));
+    }
+    // Compressed models have other features.
+    succeed(["compress", text(&data.run), "--quantize", "int8"]);
+    let int8 = Classifier::load(data.run.join("compressed/int8.pt")).unwrap();
+    assert!(int8.metadata().ood.is_none());
+    let refused = run(["train", "--ood-score", "knn"]);
+    assert!(stderr(&refused).contains("--ood-score requires --ood SHARE"), "{}", stderr(&refused));
 }

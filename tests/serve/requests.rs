@@ -59,10 +59,24 @@ fn assert_same(results: &Value, predicted: &[Value]) {
         assert_eq!(ours[0]["class"], theirs[0]["class"]);
         assert_eq!(result["set"], predicted["set"]);
         assert_eq!(result["ood"], predicted["ood"]);
-        if let Some(energy) = predicted["energy"].as_f64() {
-            assert!((result["energy"].as_f64().unwrap() - energy).abs() < 1e-4, "{result} {predicted}");
+        for name in ["energy", "distance"] {
+            let [ours, theirs] = [result, predicted].map(|of| of[name].as_f64());
+            assert_eq!(ours.is_some(), theirs.is_some());
+            assert!(ours.zip(theirs).is_none_or(|(a, b)| (a - b).abs() < 1e-4), "{result} {predicted}");
         }
     }
+}
+
+#[test]
+fn models_with_distances_return_those_of_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let run =
+        digits_run(folder.path(), &["--model", "cnn", "--epochs", "1", "--ood", "0.1", "--ood-score", "knn"]);
+    let server = Server::start(&run, &[]);
+    let rows = support::unlabelled_digits(folder.path(), 70);
+    let answer = server.connect().post("/v1/predict", &json!({ "inputs": digits(70) })).granted();
+    assert_same(&answer["results"], &predicted(&run, &[&rows]));
+    assert!(answer["results"][0]["distance"].is_number() && answer["results"][0]["ood"].is_boolean());
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Training only the last layer, on features that are computed once.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Instant;
 
 use cresset::model::weights;
 use cresset::train::MetricsLog;
@@ -263,6 +265,125 @@ fn an_mlp_head_becomes_a_part_of_the_exported_network() {
     let output =
         place.command("refused", &["--head-only", "--head", "mlp", "--model", "net.pt"]).output().unwrap();
     assert!(stderr(&output).contains("--head mlp works only with the architectures"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_knn_head_exports_the_features_of_the_training_set() {
+    let place = Place::new(20);
+    place.train("linear", &[]);
+    let said = place.train("first", &["--head", "knn"]);
+    assert!(said.contains("read from the cache") && said.contains("knn  k=20 "), "{said}");
+    let run = place.path("first");
+    assert_eq!(epochs(&run), ["1", "2", "3", "4", "5"]);
+    let weights = weights::read(&run.join("checkpoints/best.safetensors")).unwrap();
+    assert_eq!((weights["knn.bank"].size(), weights["knn.labels"].size()), (vec![48, 64], vec![48]));
+    assert!(!weights.contains_key("fc.weight"));
+    // The other layers are those of the linear head.
+    let mut others = weights;
+    others.retain(|name, _| !name.starts_with("knn."));
+    assert_eq!(others, backbone(&place.path("linear")));
+
+    let evaluated = place.run(&["eval", text(&run)]);
+    assert!(evaluated.contains("accuracy                   100.00 %"), "{evaluated}");
+    let (model, image) = (run.join("model.pt"), place.path("photos/green/3.png"));
+    assert!(place.run(&["predict", text(&model), text(&image)]).contains("green"));
+    place.run(&["inspect", "--verify", text(&model)]);
+    place.run(&[
+        "explain",
+        text(&model),
+        text(&image),
+        "--method",
+        "occlusion",
+        "--out",
+        text(&place.path("maps")),
+    ]);
+    for (format, file) in [("onnx", "model.onnx"), ("safetensors", "model.safetensors")] {
+        let output = place.path(file);
+        place.run(&["export", text(&run), "--format", format, "--output", text(&output)]);
+        assert!(output.is_file());
+    }
+    place.run(&["export", text(&run), "--dtype", "bf16", "--output", text(&place.path("bf16.pt"))]);
+    place.run(&["inspect", "--verify", text(&place.path("bf16.pt"))]);
+
+    place.train("second", &["--head", "knn"]);
+    assert_same_bits(&run, &place.path("second"));
+    let output = cresset().args(["train", "--resume", text(&run)]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("--head-only false --head linear"), "{said}");
+    assert_same_bits(&run, &place.path("second"));
+    let said = place.train("one", &["--head", "knn", "--head-options", "k=2,temperature=0.5"]);
+    assert!(said.contains("knn  k=2 ") && !said.contains("k=20"), "{said}");
+    // Each view of an image is a row of the bank.
+    let views = ["--head", "knn", "--head-views", "2", "--augment", "flip"];
+    place.train("views", &views);
+    let weights = weights::read(&place.path("views/checkpoints/best.safetensors")).unwrap();
+    assert_eq!(weights["knn.bank"].size(), [96, 64]);
+
+    place.train("ood", &["--head", "knn", "--ood", "0.3", "--ood-score", "knn"]);
+    let model = place.path("ood/model.pt");
+    let predicted = place.run(&["predict", text(&model), text(&image), "--output", "jsonl"]);
+    assert!(predicted.contains(r#""distance":0."#) && !predicted.contains("energy"), "{predicted}");
+    place.run(&["inspect", "--verify", text(&model)]);
+
+    let output = cresset().args(["compress", text(&run), "--prune", "0.5"]).output().unwrap();
+    assert!(stderr(&output).contains("the head knn, which cannot be fine-tuned"), "{}", stderr(&output));
+    for (more, says) in [
+        (&["--finetune"][..], "--head knn does not support --finetune"),
+        (&["--class-weights", "balanced"], "does not support --class-weights"),
+        (&["--sampling", "balanced"], "does not support --sampling balanced"),
+        (&["--loss-options", "smoothing=0.1"], "does not support label smoothing"),
+        (&["--ood", "0.1"], "does not support --ood without --ood-score knn"),
+        (
+            &["--head-options", "k=49"],
+            "k=49 of --head-options is more than the number of training images, 48",
+        ),
+    ] {
+        let said = place.refused(&[&["--head", "knn"], more].concat());
+        assert!(said.contains(says), "{said}");
+    }
+    let own = ["--head-only", "--head", "knn", "--model", "net.pt"];
+    let said = stderr(&place.command("refused", &own).output().unwrap());
+    assert!(said.contains("--head knn works only with the architectures"), "{said}");
+}
+
+#[test]
+fn features_continue_after_a_kill_with_the_same_result() {
+    let place = Place::new(160);
+    let options = ["--head", "knn"];
+    place.train("whole", &options);
+    let expected = place.cached();
+    assert_eq!(expected.len(), 1);
+    std::fs::remove_dir_all(place.path("cache")).unwrap();
+    let partial = expected[0].0.with_extension("partial");
+    let mut child = place
+        .command("killed", &[&MODEL[..], &["--head-only"], &options].concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // At least one batch of 64 examples with 64 features.
+    let begun = Instant::now();
+    while std::fs::metadata(&partial).map_or(0, |file| file.len()) < 64 * 64 * 4 {
+        assert!(child.try_wait().unwrap().is_none() && begun.elapsed().as_secs() < 120, "no partial file");
+    }
+    kill(&mut child);
+    assert!(!expected[0].0.exists(), "the process was killed too late");
+    // A record that the process could not complete.
+    let mut file = std::fs::OpenOptions::new().append(true).open(&partial).unwrap();
+    file.write_all(&[7; 100]).unwrap();
+    let output = cresset()
+        .env("XDG_CACHE_HOME", place.path("cache"))
+        .args(["train", "--resume", text(&place.path("killed"))])
+        .output()
+        .unwrap();
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("the end of the file is damaged") && said.contains(" before an interruption"),
+        "{said}"
+    );
+    assert_same_bits(&place.path("whole"), &place.path("killed"));
+    assert_eq!(place.cached(), expected);
 }
 
 #[test]

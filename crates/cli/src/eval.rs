@@ -74,6 +74,7 @@ impl Eval {
             }
         };
         let found = classifier.evaluate(&*examples)?;
+        let ood_scores = classifier.ood_scores(&*examples, &found)?;
         let classes = &classifier.metadata().classes;
         let groups = grouping.map(|grouping| {
             let grouping = grouping.select(examples.kept());
@@ -84,8 +85,9 @@ impl Eval {
             ..ClassificationReport::new(&found, classes)
         };
         let metadata = classifier.metadata();
-        let report =
-            report.with_sets(metadata.conformal.as_ref(), &found).with_ood(metadata.ood.as_ref(), &found);
+        let report = report
+            .with_sets(metadata.conformal.as_ref(), &found)
+            .with_ood(metadata.ood.as_ref(), ood_scores.as_deref());
         for (path, bytes) in [(&self.json, report.to_json().into_bytes()), (&self.csv, report.to_csv())] {
             if let Some(path) = path {
                 atomic::write(path, &bytes)?;

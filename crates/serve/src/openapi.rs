@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use cresset::data::column::{Column, ColumnKind};
 use cresset::data::image::Channels;
+use cresset::evaluate::ood::OodScore;
 use cresset::export::Metadata;
 
 /// The document for a model. Its schemas contain the inputs and classes of the model.
@@ -137,9 +138,13 @@ fn schemas(metadata: &Metadata) -> Value {
     }
     if let Some(ood) = metadata.ood {
         let threshold = ood.threshold.map_or("none".to_string(), |threshold| threshold.to_string());
-        result["properties"]["energy"] = json!({
+        let what = match ood.score {
+            OodScore::Energy => "-logsumexp of the logits",
+            OodScore::Knn => "Distance to features of training examples",
+        };
+        result["properties"][ood.score.field()] = json!({
             "type": "number",
-            "description": format!("-logsumexp of the logits; threshold: {threshold}"),
+            "description": format!("{what}; threshold: {threshold}"),
         });
         result["properties"]["ood"] = json!({
             "type": "boolean",

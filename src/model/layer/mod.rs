@@ -8,6 +8,7 @@ mod constant;
 mod convolution;
 mod layer_norm;
 mod linear;
+mod neighbors;
 mod norm;
 mod parameters;
 mod pool;
@@ -29,6 +30,8 @@ pub use constant::Constant;
 pub use convolution::{Conv2d, Convolution};
 pub use layer_norm::{LayerNorm, LayerNorm2d};
 pub use linear::Linear;
+pub use neighbors::Neighbors;
+pub(crate) use neighbors::{normalized, vote};
 pub use norm::BatchNorm2d;
 pub use pool::{GlobalAverage, GlobalMax, HalvingAverage, MaxPool2d};
 pub use recurrent::{MOST_LAYERS, Recurrent, RecurrentCell};
@@ -116,6 +119,11 @@ pub trait Layer: Send {
 
     /// The contained layers, if it is a container.
     fn children(&self) -> Option<&Sequential> {
+        None
+    }
+
+    /// The contained layers, to change them.
+    fn children_mut(&mut self) -> Option<&mut Sequential> {
         None
     }
 }

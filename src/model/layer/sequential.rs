@@ -163,6 +163,25 @@ impl Sequential {
         last.container().map_or_else(|| x.shallow_clone(), |(_, layers)| layers.features(&x))
     }
 
+    /// The last layer, also if it is in a container.
+    pub(crate) fn last(&self) -> Option<&dyn Layer> {
+        match self.0.last()? {
+            Step::Layer(_, layer) => layer.children().map_or(Some(&**layer), Sequential::last),
+            Step::Sum(..) | Step::Gate(_) => None,
+        }
+    }
+
+    /// Replaces the last step, also if it is in a container, by a layer with the name `name` in this container.
+    pub(crate) fn replace_last(&mut self, name: &str, layer: Box<dyn Layer>) {
+        if let Some(Step::Layer(_, last)) = self.0.last_mut()
+            && let Some(inside) = last.children_mut()
+        {
+            return inside.replace_last(name, layer);
+        }
+        self.0.pop();
+        self.0.push(Step::Layer(name.to_string(), layer));
+    }
+
     /// The names of the layers with parameters, in order.
     pub fn names(&self) -> Vec<String> {
         let of_step = |step: &Step| match step {
@@ -337,6 +356,10 @@ impl Layer for Sequential {
     }
 
     fn children(&self) -> Option<&Sequential> {
+        Some(self)
+    }
+
+    fn children_mut(&mut self) -> Option<&mut Sequential> {
         Some(self)
     }
 }

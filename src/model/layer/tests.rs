@@ -89,6 +89,32 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     check(PrefixTokens::new(&path("token"), "class_token", 1, 6), &[4, 6]);
     check(PrefixTokens::normal(&path("registers"), "reg_token", 4, 6), &[4, 6]);
     check(PositionEmbedding::new(&path("position"), "pos_embed", grid, 6), &[7, 6]);
+    check(neighbors(&path("neighbors"), 4), &[6]);
+    check(Neighbors::new(&path("empty"), 6, 5, 0.07), &[6]);
+}
+
+/// Thirty features of six values in five classes.
+fn neighbors(path: &nn::Path, k: i64) -> Neighbors {
+    let mut layer = Neighbors::new(path, 6, 5, 0.07);
+    let bank = Tensor::randn([30, 6], (Kind::Float, Device::Cpu));
+    layer.fill(&bank, &Tensor::randint(5, [30], (Kind::Int64, Device::Cpu)), k);
+    layer
+}
+
+#[test]
+fn the_votes_of_neighbors_are_probabilities_for_every_input() {
+    let vs = nn::VarStore::new(Device::Cpu);
+    let layer = neighbors(&vs.root(), 3);
+    let random = Tensor::randn([20, 6], (Kind::Float, Device::Cpu));
+    for x in [random.shallow_clone(), &random * 1e-20, &random * 1e15, random.zeros_like()] {
+        let found = layer.forward(&x, false);
+        assert_eq!(found.isfinite().all().int64_value(&[]), 1);
+        let sums = found.exp().sum_dim_intlist([1].as_slice(), false, Kind::Double);
+        assert!((sums - 1.).abs().max().double_value(&[]) < 1e-6);
+    }
+    // The length of a feature does not count.
+    let difference = layer.forward(&random, false) - layer.forward(&(&random * 50.), false);
+    assert!(difference.abs().max().double_value(&[]) < 1e-3);
 }
 
 #[test]

@@ -167,6 +167,7 @@ impl PartEvaluation {
         groups: Option<(Grouping, u64)>,
     ) -> Result<Self> {
         let evaluation = classifier.evaluate(feed)?;
+        let ood_scores = classifier.ood_scores(feed, &evaluation)?;
         let classes = &classifier.metadata().classes;
         let kept = feed.kept();
         let of_groups = |(grouping, least): (Grouping, u64)| {
@@ -177,7 +178,7 @@ impl PartEvaluation {
         let metadata = classifier.metadata();
         let report = report
             .with_sets(metadata.conformal.as_ref(), &evaluation)
-            .with_ood(metadata.ood.as_ref(), &evaluation);
+            .with_ood(metadata.ood.as_ref(), ood_scores.as_deref());
         let intervals = intervals(&evaluation, &metadata.outputs);
         Ok(PartEvaluation { name, report, unreadable: feed.rows() - kept.len(), intervals, evaluation })
     }

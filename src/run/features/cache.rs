@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use tch::Kind;
 
+use super::partial::{Partial, Record};
 use super::{Features, Origin};
 use crate::error::{Error, Result};
 use crate::model::Tensors;
@@ -67,6 +68,8 @@ impl Cache {
                 // The files that were not used for the longest time are removed first.
                 let touched = File::options().write(true).open(&self.path);
                 let _ = touched.and_then(|file| file.set_modified(SystemTime::now()));
+                // Of a process that was killed after it wrote the whole file.
+                let _ = fs::remove_file(self.partial_path());
                 Some(features)
             }
             Err(problem) => {
@@ -93,7 +96,16 @@ impl Cache {
         if !is_whole {
             return Err(fault("its tensors have other shapes"));
         }
-        Ok(Features { values, labels, rows, origin: Origin { is_cached: true, seconds: 0. } })
+        Ok(Features { values, labels, rows, origin: Origin { is_cached: true, ..Origin::default() } })
+    }
+
+    /// The features of an interrupted computation, and the file to which those that follow are added.
+    pub fn partial(&self) -> Option<(Partial, Vec<Record>)> {
+        Partial::open(&self.partial_path(), self.limit)
+    }
+
+    fn partial_path(&self) -> PathBuf {
+        self.path.with_extension("partial")
     }
 
     /// Writes features, and removes the files used least recently if the cache is too large. Failures are reported only: they cost
@@ -168,7 +180,7 @@ mod tests {
             values: Tensor::arange(3 * width, (Kind::Float, Device::Cpu)).view([3, width]),
             labels: Tensor::from_slice(&[0i64, 1, 0]),
             rows: Tensor::from_slice(&[0i64, 2, 3]),
-            origin: Origin { is_cached: false, seconds: 0. },
+            origin: Origin::default(),
         }
     }
 

@@ -1,7 +1,12 @@
 //! Features: the inputs of the last layer of a network, computed once for each example and cached on disk.
 
 mod cache;
+mod partial;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -17,6 +22,7 @@ use crate::model::{Backbone, Network};
 use crate::options::Config;
 use crate::train::head::LabeledFeatures;
 use cache::Cache;
+use partial::{Partial, Record};
 
 /// Features of examples of a data set.
 #[derive(Debug)]
@@ -32,10 +38,12 @@ pub struct Features {
 }
 
 /// Where features come from, and how long it took.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Origin {
     /// Whether they were read from the cache.
     pub is_cached: bool,
+    /// Number of examples whose features an interrupted process had computed.
+    pub resumed: i64,
     /// Duration in seconds.
     pub seconds: f64,
 }
@@ -67,7 +75,8 @@ const VERSION: &str = concat!("1 ", env!("CARGO_PKG_VERSION"));
 
 impl Features {
     /// The features of all examples of a run, in evaluation mode and without augmentation. They are read from the cache, or computed
-    /// and written to it. `None` if `stop` returned true before they were complete.
+    /// and written to it. `None` if `stop`, which is asked after each batch, returned true before they were complete. Even then, and in
+    /// a process that is killed, the batches so far are kept, and the next call continues after them with the same result.
     ///
     /// # Errors
     /// A model whose last layer is not fully connected, and more unreadable images than allowed.
@@ -81,7 +90,8 @@ impl Features {
         config: &Config,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Self>> {
-        let Some(found) = cached(subject, "", || plain(subject, config, stop))? else { return Ok(None) };
+        let found = cached(subject, "", |collected| plain(subject, config, collected, stop))?;
+        let Some(found) = found else { return Ok(None) };
         // Features do not depend on labels, which may have been corrected since.
         let rows = Vec::<i64>::try_from(&found.rows)?;
         let labels: Vec<i64> = rows.iter().map(|row| subject.dataset.labels[*row as usize]).collect();
@@ -103,17 +113,8 @@ impl Features {
         let Config { augment, seed, sampling, .. } = config;
         let Prepared { dataset, split, .. } = prepared;
         let what = format!("{augment} {seed} {sampling} {views} {:?} {:?}", split.train, dataset.labels);
-        cached(Subject::new(prepared, network), &what, || {
-            let mut collected = Collected::new(network);
-            for view in 1..=views {
-                for batch in prepared.train.epoch(Pass::new(view, CHUNK as u32, config.seed)) {
-                    if stop() {
-                        return Ok(None);
-                    }
-                    collected.add(&batch?)?;
-                }
-            }
-            collected.features(&[]).map(Some)
+        cached(Subject::new(prepared, network), &what, |collected| {
+            augmented(prepared, (views, config.seed), collected, stop)
         })
     }
 
@@ -130,30 +131,75 @@ impl Features {
 }
 
 /// The features of all examples, without augmentation.
-fn plain(subject: Subject, config: &Config, stop: &dyn Fn() -> bool) -> Result<Option<Features>> {
-    let Subject { dataset, preprocessing, device, network, .. } = subject;
-    let rows: Vec<i64> = (0..dataset.rows() as i64).collect();
-    let mut collected = Collected::new(network);
+fn plain(
+    subject: Subject,
+    config: &Config,
+    collected: &mut Collected,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Features>> {
+    let Subject { dataset, preprocessing, device, .. } = subject;
+    let (pass, start) = collected.position();
+    let all: Vec<i64> = (0..dataset.rows() as i64).collect();
+    let rows = &all[start.min(all.len())..];
     let gallery = EncodedExamples::of(dataset, config.threads.count().into(), config.reading.max_bad_share);
     let Some(gallery) = gallery else {
         for chunk in rows.chunks(CHUNK) {
             if stop() {
                 return Ok(None);
             }
-            let chunk = MemoryExamples::raw(TensorDataset::of(dataset, chunk, device), preprocessing);
-            chunk.in_order().try_for_each(|batch| collected.add(&batch?))?;
+            let feed = MemoryExamples::raw(TensorDataset::of(dataset, chunk, device), preprocessing);
+            let end = chunk.last().map_or(0, |last| *last as usize + 1);
+            feed.in_order().try_for_each(|batch| collected.add(&batch?, (pass, end), chunk.to_vec()))?;
         }
-        return collected.features(&rows).map(Some);
+        return collected.features().map(Some);
     };
-    let loader = StreamEvaluationLoader::new(&gallery, &rows, Some(preprocessing), device);
+    report_unreadable(&gallery, &all[..start.min(all.len())], collected)?;
+    let loader = StreamEvaluationLoader::new(&gallery, rows, Some(preprocessing), device);
+    let mut done = 0;
     for batch in loader.in_order() {
         if stop() {
             return Ok(None);
         }
-        collected.add(&batch?)?;
+        let batch = batch?;
+        let kept = (done..batch.end).filter(|index| !loader.is_unreadable(*index)).map(|index| rows[index]);
+        collected.add(&batch, (pass, start + batch.end), kept.collect())?;
+        done = batch.end;
     }
-    let kept: Vec<i64> = loader.kept().into_iter().map(|row| row as i64).collect();
-    collected.features(&kept).map(Some)
+    collected.features().map(Some)
+}
+
+/// The features of so many augmented views of the training set.
+fn augmented(
+    prepared: &Prepared,
+    (views, seed): (u32, u64),
+    collected: &mut Collected,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Features>> {
+    let (first, position) = collected.position();
+    for view in first..=views {
+        let start = if view == first { position } else { 0 };
+        for batch in prepared.train.epoch(Pass { start, ..Pass::new(view, CHUNK as u32, seed) }) {
+            if stop() {
+                return Ok(None);
+            }
+            let batch = batch?;
+            collected.add(&batch, (view, batch.end), Vec::new())?;
+        }
+    }
+    collected.features().map(Some)
+}
+
+/// Reports the images at `rows`, for which an interrupted process has computed features, that it could not read.
+fn report_unreadable(gallery: &Arc<EncodedExamples>, rows: &[i64], collected: &Collected) -> Result<()> {
+    let known: BTreeSet<i64> =
+        collected.records.iter().flat_map(|record| record.rows.iter().copied()).collect();
+    let missing: Vec<i64> = rows.iter().copied().filter(|row| !known.contains(row)).collect();
+    for (row, decoded) in missing.iter().zip(gallery.center_crops(&missing)) {
+        if let Err(problem) = decoded {
+            gallery.report(*row as usize, problem)?;
+        }
+    }
+    Ok(())
 }
 
 /// Features of the batches so far.
@@ -161,32 +207,56 @@ struct Collected<'a> {
     network: &'a Network,
     /// None before the first batch.
     backbone: Option<Backbone<'a>>,
-    values: Vec<Tensor>,
-    labels: Vec<Tensor>,
+    records: Vec<Record>,
+    /// Number of examples in the records of an interrupted process.
+    resumed: i64,
+    /// Where the records are kept, if they are.
+    partial: Option<Partial>,
 }
 
 impl<'a> Collected<'a> {
-    fn new(network: &'a Network) -> Self {
-        Collected { network, backbone: None, values: Vec::new(), labels: Vec::new() }
+    /// Continues after the records in the file of an interrupted process.
+    fn new(network: &'a Network, partial: Option<(Partial, Vec<Record>)>) -> Self {
+        let (partial, records) = partial.map_or((None, Vec::new()), |(file, records)| (Some(file), records));
+        let resumed = records.iter().map(|record| record.labels.size()[0]).sum();
+        Collected { network, backbone: None, records, resumed, partial }
     }
 
-    fn add(&mut self, batch: &Batch) -> Result<()> {
+    /// The pass, from 1, and the position in its order after the last batch.
+    fn position(&self) -> (u32, usize) {
+        self.records.last().map_or((1, 0), |record| (record.pass, record.end))
+    }
+
+    /// Adds a batch, the pass and the position after it, and the rows of its examples in the data set.
+    fn add(&mut self, batch: &Batch, (pass, end): (u32, usize), rows: Vec<i64>) -> Result<()> {
         let backbone = match &mut self.backbone {
             Some(backbone) => backbone,
             None => self.backbone.insert(Backbone::new(self.network, &batch.inputs)?),
         };
-        self.values.push(backbone.features(&batch.inputs)?);
-        self.labels.push(batch.labels.to_device(Device::Cpu));
+        let values = backbone.features(&batch.inputs)?;
+        let record = Record { pass, end, rows, labels: batch.labels.to_device(Device::Cpu), values };
+        if let Some(partial) = &mut self.partial
+            && let Err(error) = partial.add(&record)
+        {
+            tracing::warn!("an interruption of the computation of features will lose them: {error}");
+            self.partial.take().into_iter().for_each(Partial::remove);
+        }
+        self.records.push(record);
         Ok(())
     }
 
-    fn features(self, rows: &[i64]) -> Result<Features> {
-        if self.values.is_empty() {
+    fn features(&mut self) -> Result<Features> {
+        if self.records.is_empty() {
             return Err(Error::Usage("there are no examples to compute features of".to_string()));
         }
-        let (values, labels) = (Tensor::cat(&self.values, 0), Tensor::cat(&self.labels, 0));
-        let origin = Origin { is_cached: false, seconds: 0. };
-        Ok(Features { values, labels, rows: Tensor::from_slice(rows), origin })
+        let [mut values, mut labels, mut rows] = [(); 3].map(|()| Vec::new());
+        for record in self.records.drain(..) {
+            values.push(record.values);
+            labels.push(record.labels);
+            rows.push(Tensor::from_slice(&record.rows));
+        }
+        let [values, labels, rows] = [values, labels, rows].map(|parts| Tensor::cat(&parts, 0));
+        Ok(Features { values, labels, rows, origin: Origin { resumed: self.resumed, ..Origin::default() } })
     }
 }
 
@@ -195,19 +265,24 @@ impl<'a> Collected<'a> {
 fn cached(
     subject: Subject,
     what: &str,
-    compute: impl FnOnce() -> Result<Option<Features>>,
+    compute: impl FnOnce(&mut Collected) -> Result<Option<Features>>,
 ) -> Result<Option<Features>> {
     let started = Instant::now();
     let cache = key(subject, what)?.and_then(Cache::from_environment);
-    let origin = |is_cached| Origin { is_cached, seconds: started.elapsed().as_secs_f64() };
+    let seconds = || started.elapsed().as_secs_f64();
     if let Some(found) = cache.as_ref().and_then(Cache::read) {
-        return Ok(Some(Features { origin: origin(true), ..found }));
+        let origin = Origin { seconds: seconds(), ..found.origin };
+        return Ok(Some(Features { origin, ..found }));
     }
-    let Some(computed) = tch::no_grad(compute)? else { return Ok(None) };
+    let partial = cache.as_ref().and_then(Cache::partial);
+    let mut collected = Collected::new(subject.network, partial);
+    let Some(computed) = tch::no_grad(|| compute(&mut collected))? else { return Ok(None) };
     if let Some(cache) = &cache {
         cache.write(&computed);
     }
-    Ok(Some(Features { origin: origin(false), ..computed }))
+    collected.partial.into_iter().for_each(Partial::remove);
+    let origin = Origin { seconds: seconds(), ..computed.origin };
+    Ok(Some(Features { origin, ..computed }))
 }
 
 /// SHA-256 of everything that determines features bit by bit: the weights without the last layer, the preprocessing, the inputs, and

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::lbfgs::{self, Limits};
-use super::{Attempts, HeadKind, HeadTask};
+use super::{Attempts, HeadKind, HeadLayers, HeadTask};
 use crate::error::{Error, Result};
 use crate::model::Tensors;
 use cresset_options::number::{NumberOption, Options};
@@ -21,7 +21,7 @@ pub(super) const LINEAR: HeadKind = HeadKind {
         ),
         NumberOption::whole("iterations", 500, (1, 100_000), "most iterations of L-BFGS for each strength"),
     ],
-    hidden: None,
+    layers: |_| HeadLayers::Linear,
     fit,
 };
 
@@ -57,7 +57,9 @@ fn fit(options: &Options, task: &HeadTask, attempts: &mut Attempts) -> Result<Te
         let (weight, bias) = loss.layer(&x);
         let logits = |inputs: &Tensor| product(inputs, &weight.tr()) + &bias;
         let setting = format!("regularization={strength}");
-        if attempts.add(task, [&logits(&train), &logits(&validation)], setting, found.iterations) {
+        let (train, validation) = (logits(&train), logits(&validation));
+        let parts = [(&train, &task.train.labels), (&validation, &task.validation.labels)];
+        if attempts.add(parts, setting, found.iterations) {
             best = Some(scaling.fold(&weight, &bias));
         }
     }

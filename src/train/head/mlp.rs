@@ -4,7 +4,7 @@ use rand::seq::SliceRandom;
 use tch::{Kind, Reduction, Tensor};
 
 use super::linear::Scaling;
-use super::{Attempts, HeadKind, HeadTask};
+use super::{Attempts, HeadKind, HeadLayers, HeadTask};
 use crate::data::random::{Purpose, stream};
 use crate::error::{Error, Result};
 use crate::model::Tensors;
@@ -28,7 +28,7 @@ pub(super) const MLP: HeadKind = HeadKind {
             "epochs without a lower validation loss before it stops",
         ),
     ],
-    hidden: Some(|options| options.whole("width")),
+    layers: |options| HeadLayers::Hidden(options.whole("width")),
     fit,
 };
 
@@ -63,7 +63,8 @@ fn fit(options: &Options, task: &HeadTask, attempts: &mut Attempts) -> Result<Te
         }
         let logits = [&train, &validation].map(|part| layers.logits(part));
         let steps = epoch as usize * order.len().div_ceil(BATCH);
-        let is_best = attempts.add(task, [&logits[0], &logits[1]], format!("epoch={epoch}"), steps as u32);
+        let parts = [(&logits[0], &task.train.labels), (&logits[1], &task.validation.labels)];
+        let is_best = attempts.add(parts, format!("epoch={epoch}"), steps as u32);
         attempts.with_lr(options.number("lr"));
         if is_best {
             best = Some((epoch, layers.tensors(&scaling)));

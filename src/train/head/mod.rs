@@ -1,5 +1,6 @@
 //! Heads: classifiers of features, which `--head-only` fits in place of the last layer of a network.
 
+mod knn;
 mod lbfgs;
 mod linear;
 mod mlp;
@@ -9,6 +10,8 @@ mod tests;
 use std::time::Instant;
 
 use tch::{Kind, Reduction, Tensor};
+
+pub(crate) use knn::check_bank;
 
 use crate::error::{Error, Result};
 use crate::model::Tensors;
@@ -30,11 +33,28 @@ pub struct HeadKind {
     pub summary: &'static str,
     /// The options of `--head-options`.
     pub options: &'static [NumberOption],
-    /// The width of the hidden layer before the last layer, if there is one.
-    pub hidden: Option<fn(&Options) -> i64>,
-    /// Fits the head and reports each attempt. The result has `weight` and `bias` of the best one, and `hidden.weight` and
-    /// `hidden.bias` if there is a hidden layer.
+    /// The layers that it puts in place of the last layer.
+    pub layers: fn(&Options) -> HeadLayers,
+    /// Fits the head and reports each attempt. The result has the tensors of the last layer for the best one, and `hidden.weight`
+    /// and `hidden.bias` if there is a hidden layer.
     pub fit: FitHead,
+}
+
+/// The layers that a head puts in place of the last layer of a network.
+///
+/// ```
+/// use cresset::train::head::HeadLayers;
+///
+/// assert_ne!(HeadLayers::Linear, HeadLayers::Hidden(256));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum HeadLayers {
+    /// The fully connected layer that the network has: `weight` and `bias`.
+    Linear,
+    /// A hidden layer of this width with ReLU, and a fully connected layer.
+    Hidden(i64),
+    /// A [`Neighbors`](crate::model::layer::Neighbors) layer with this temperature: `bank`, `labels` and `k`.
+    Neighbors(f64),
 }
 
 /// Fits a head to the features of a task.
@@ -47,7 +67,7 @@ pub type FitHead = fn(&Options, &HeadTask, &mut Attempts) -> Result<Tensors>;
 ///
 /// assert!(HEADS.iter().all(|head| !head.summary.is_empty()));
 /// ```
-pub const HEADS: &[HeadKind] = &[linear::LINEAR, mlp::MLP];
+pub const HEADS: &[HeadKind] = &[linear::LINEAR, mlp::MLP, knn::KNN];
 
 /// Features with their labels.
 #[derive(Debug)]
@@ -123,15 +143,10 @@ impl Attempts {
         self.all.iter_mut().last().into_iter().for_each(|attempt| attempt.lr = lr);
     }
 
-    /// Adds an attempt, whose logits on both sets are given, float (N, classes). Returns whether it is the best one so far.
-    pub(crate) fn add(
-        &mut self,
-        task: &HeadTask,
-        logits: [&Tensor; 2],
-        setting: String,
-        iterations: u32,
-    ) -> bool {
-        let figures = |logits: &Tensor, labels: &Tensor| {
+    /// Adds an attempt, whose logits, float (N, classes), and labels, int64 (N), of the training set and of the validation set are
+    /// given. Returns whether it is the best one so far.
+    pub(crate) fn add(&mut self, parts: [(&Tensor, &Tensor); 2], setting: String, iterations: u32) -> bool {
+        let figures = |(logits, labels): (&Tensor, &Tensor)| {
             let loss = logits.to_kind(Kind::Double).cross_entropy_loss::<Tensor>(
                 labels,
                 None,
@@ -142,8 +157,8 @@ impl Attempts {
             let hits = logits.argmax(1, false).eq_tensor(labels).to_kind(Kind::Double).mean(Kind::Double);
             (loss.double_value(&[]), hits.double_value(&[]))
         };
-        let (train_loss, train_accuracy) = figures(logits[0], &task.train.labels);
-        let (validation_loss, validation_accuracy) = figures(logits[1], &task.validation.labels);
+        let (train_loss, train_accuracy) = figures(parts[0]);
+        let (validation_loss, validation_accuracy) = figures(parts[1]);
         let seconds = self.started.map_or(0., |started| started.elapsed().as_secs_f64());
         let is_best = validation_loss.is_finite()
             && self.best().is_none_or(|(_, best)| validation_loss < best.validation_loss);
@@ -179,6 +194,8 @@ pub struct HeadFit<'a> {
     pub head: &'a str,
     /// Number of training examples, counting augmented views, and width of the features.
     pub features: [i64; 2],
+    /// Number of examples, counting augmented views, whose features an interrupted run had computed.
+    pub resumed: i64,
     /// Whether all features were read from the cache.
     pub is_cached: bool,
     /// Duration in seconds of computing or reading the features.
@@ -205,13 +222,13 @@ pub fn fit(name: &str, options: &str, task: &HeadTask, attempts: &mut Attempts) 
     tch::no_grad(|| (kind.fit)(&options, task, attempts))
 }
 
-/// The width of the hidden layer of the head `name`, if it has one.
+/// The layers that the head `name` puts in place of the last layer.
 ///
 /// # Errors
 /// An unknown name and invalid options.
-pub(crate) fn hidden_width(name: &str, options: &str) -> Result<Option<i64>> {
+pub(crate) fn layers(name: &str, options: &str) -> Result<HeadLayers> {
     let (kind, options) = parse(name, options)?;
-    Ok(kind.hidden.map(|width| width(&options)))
+    Ok((kind.layers)(&options))
 }
 
 /// The head `name` and its options.

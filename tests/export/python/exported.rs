@@ -60,6 +60,78 @@ fn python_gets_energies() {
 
 #[test]
 #[ignore = "needs Python torch: make test-python"]
+fn python_gets_distances_to_training_features() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    support::train_once(&out, &["--model", "cnn", "--epochs", "2", "--ood", "0.1", "--ood-score", "knn"]);
+    let model = out.join("model.pt");
+    let ood = cresset::predict::metadata(&model).unwrap().ood.unwrap();
+    let script = "import sys, torch\nmodel = torch.jit.load(sys.argv[1])\nx = torch.rand(9, 64) * 16\n\
+                  score, is_ood = model.ood_score(x), model.is_ood(x)\n\
+                  unit = torch.nn.functional.normalize(model.features(x))\n\
+                  expected = torch.cdist(unit, model.ood_bank).kthvalue(int(sys.argv[3])).values\n\
+                  print(score.dtype, torch.allclose(score, expected, atol=1e-3), is_ood.dtype, \
+                  torch.equal(is_ood, score > float(sys.argv[2])))";
+    let (threshold, k) = (ood.threshold.unwrap().to_string(), ood.k.unwrap().to_string());
+    let printed = python(&["-c", script, text(&model), &threshold, &k]);
+    assert_eq!(printed.trim(), "torch.float32 True torch.bool True");
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn python_loads_the_models_of_all_heads_and_their_embeddings() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"
+import base64, json, sys, numpy, torch
+path, npy, names, head = sys.argv[1:]
+extra = {"verification.json": ""}
+model = torch.jit.load(path, _extra_files=extra)
+recorded = json.loads(extra["verification.json"])
+inputs, logits = (
+    torch.frombuffer(bytearray(base64.b64decode(of["values"])), dtype=getattr(torch, of["dtype"])).view(of["shape"])
+    for of in (recorded["inputs"], recorded["logits"])
+)
+digits = numpy.loadtxt("data/digits.csv", delimiter=",", dtype=numpy.float32)
+x = torch.from_numpy(digits[:, :64].copy())
+embeddings = numpy.load(npy)
+assert embeddings.dtype == numpy.float32 and embeddings.flags.c_contiguous and len(embeddings) == len(x)
+labels = numpy.loadtxt(names, delimiter=",", dtype=str, skiprows=1)
+assert (labels[:, 1].astype(int) == digits[:, 64]).all()
+with torch.inference_mode():
+    assert (model(inputs) - logits).abs().max() < 1e-4
+    assert numpy.allclose(embeddings, model.features(x).numpy(), rtol=1e-4, atol=1e-4)
+    found, probabilities = model.predict(x)
+    assert torch.equal(found, probabilities.argmax(-1)) and (probabilities.sum(-1) - 1).abs().max() < 1e-5
+    assert torch.isfinite(model(torch.zeros(2, 64))).all()
+accuracy = (found.numpy() == digits[:, 64]).mean()
+assert accuracy > 0.8, accuracy
+if head == "knn":
+    # The log-probabilities, computed by numpy from the embeddings.
+    state = {name.split(".")[-1]: value.numpy() for name, value in model.state_dict().items() if ".bank" in name or ".labels" in name}
+    unit = embeddings / numpy.linalg.norm(embeddings, axis=1, keepdims=True)
+    similarities = unit @ state["bank"].T
+    nearest = numpy.argsort(-similarities, axis=1, kind="stable")[:, :5]
+    weights = numpy.exp(numpy.take_along_axis(similarities, nearest, 1) / 0.07)
+    votes = numpy.zeros((len(x), 10))
+    for column in range(5):
+        numpy.add.at(votes, (numpy.arange(len(x)), state["labels"][nearest[:, column]]), weights[:, column])
+    votes /= votes.sum(1, keepdims=True)
+    difference = numpy.abs(probabilities.numpy() - votes).max(1)
+    # Rounding may exchange equally similar neighbors.
+    assert (difference < 1e-3).mean() > 0.99, difference.max()
+"#;
+    for (head, options) in [("linear", ""), ("mlp", "width=32,epochs=30"), ("knn", "k=5")] {
+        let path = |name: &str| folder.path().join(format!("{head}{name}"));
+        let (run, npy, names) = (path(""), path(".npy"), path(".csv"));
+        let options = ["--head-only", "--head", head, "--head-options", options, "--model", "cnn"];
+        succeed(["train", "--recipe", "none", "--out", text(&run)].iter().chain(&options));
+        succeed(["embed", text(&run), "--out", text(&npy), "--names", text(&names)]);
+        python(&["-c", script, text(&run.join("model.pt")), text(&npy), text(&names), head]);
+    }
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
 fn python_runs_an_int8_model() {
     let folder = tempfile::tempdir().unwrap();
     for model in ["cnn", "lstm"] {

@@ -77,7 +77,11 @@ impl Callback for Progress {
     fn head_fitted(&mut self, fit: &HeadFit) -> Result<()> {
         let [rows, width] = fit.features;
         let source = if fit.is_cached { "read from the cache" } else { "computed" };
-        self.line(format!("features  {rows} of {width} values, {source} in {:.2} s", fit.seconds));
+        let resumed = match fit.resumed {
+            0 => String::new(),
+            count => format!(", {count} of them before an interruption"),
+        };
+        self.line(format!("features  {rows} of {width} values, {source} in {:.2} s{resumed}", fit.seconds));
         for (index, attempt) in fit.attempts.iter().enumerate() {
             let mark = if index == fit.best { "   best" } else { "" };
             self.line(format!(

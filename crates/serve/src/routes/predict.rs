@@ -28,9 +28,12 @@ struct Classes {
     /// The classes of the prediction set, if the model has prediction sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<Vec<String>>,
-    /// The energy, if the model detects out-of-distribution inputs.
+    /// The energy, if the model detects out-of-distribution inputs by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     energy: Option<f32>,
+    /// The distance, if the model detects out-of-distribution inputs by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distance: Option<f32>,
     /// Whether the input is unlike the training data.
     #[serde(skip_serializing_if = "Option::is_none")]
     ood: Option<bool>,
@@ -54,13 +57,16 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let (mut results, mut faults) = (Vec::with_capacity(found.len()), Vec::new());
     for ((number, found), unknown) in (1..).zip(found).zip(unknown) {
         match found {
-            Ok(Scored { probabilities, energy }) => {
+            Ok(Scored { probabilities, ood_score }) => {
                 let unknown = unknown.into_iter().map(|unknown| (unknown.column, unknown.text.into()));
                 let predictions = ranked(&probabilities, top_k, classes);
                 let set =
                     served.metadata.conformal.map(|conformal| conformal.named_set(&probabilities, classes));
-                let ood = served.metadata.ood.zip(energy).map(|(ood, energy)| ood.is_ood(energy));
-                results.push(Classes { predictions, set, energy, ood, unknown: unknown.collect() });
+                let scored = served.metadata.ood.zip(ood_score);
+                let ood = scored.map(|(ood, score)| ood.is_ood(score));
+                let (energy, distance) = scored.map_or((None, None), |(ood, score)| ood.named(score));
+                let unknown = unknown.collect();
+                results.push(Classes { predictions, set, energy, distance, ood, unknown });
             }
             Err(problem) => {
                 faults.push((if is_alone { String::new() } else { format!("row {number}") }, problem))

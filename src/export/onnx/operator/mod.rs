@@ -9,6 +9,7 @@ mod norm;
 mod pool;
 mod recurrent;
 mod reduction;
+mod selection;
 mod shape;
 
 use super::call::Call;
@@ -38,6 +39,7 @@ const GROUPS: &[&[Operator]] = &[
     pool::OPERATORS,
     recurrent::OPERATORS,
     reduction::OPERATORS,
+    selection::OPERATORS,
     shape::OPERATORS,
 ];
 
