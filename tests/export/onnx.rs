@@ -237,6 +237,8 @@ pub const OPERATIONS: &[&str] = &[
     "return torch.prelu(torch.conv2d(x, self.w, None, [1, 1], [0, 0], [1, 1], 1), self.v)",
     "return torch.log_softmax(x, -1)",
     "return torch.sub(torch.rsub(x, 2, 3), torch.div(x, 4), alpha=2)",
+    "return torch.mul(torch.slice(x, 3, 0, 6, 2), 0.5)",
+    "return torch.mul(torch.mul(torch.narrow(x, 2, 1, 3), 3), torch.select(x, 2, 0).unsqueeze(2))",
     "return torch.pow(torch.abs(x), 1.5)",
     "return torch.rsqrt(torch.add(torch.exp(x), 1))",
     "return torch.maximum(x, torch.neg(x))",

@@ -2,8 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::graph::{Role, Stored};
 use super::schema::{ExportedProgram, PayloadConfig, PayloadMeta};
+use super::tensor::{Role, Stored};
 use crate::data::InputShape;
 use crate::error::Result;
 use crate::export::recording::EXAMPLE_BATCH;

@@ -8,39 +8,18 @@ use tch::{Kind, Tensor};
 
 use super::argument::convert;
 use super::schema::{
-    Argument, Device, Graph, GraphSignature, InputSpec, KEYWORD, NamedArgument, Node, OutputSpec, POSITIONAL,
-    STRIDED, SymExpr, SymExprHint, SymInt, SymIntArgument, TensorArgument, TensorMeta, dtype,
+    Argument, Graph, GraphSignature, InputSpec, KEYWORD, NamedArgument, Node, OutputSpec, POSITIONAL, SymInt,
+    SymIntArgument, TensorArgument, TensorMeta,
 };
+use super::tensor::{Role, Stored, contiguous, meta, sym_int};
 use crate::error::{Error, Result};
-use crate::export::recording::{self, Dim, EXAMPLE_BATCH, Recording, Step, described};
+use crate::export::recording::{self, Dim, Recording, Step, described};
 
 /// A result, or why it is impossible.
 pub type OrReason<T> = std::result::Result<T, String>;
 
 /// The name of the input.
 pub const INPUT: &str = "x";
-
-/// The symbol of the batch size.
-pub const SYMBOL: &str = "s0";
-
-/// The role of a stored tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    Parameter,
-    Buffer,
-    Constant,
-}
-
-/// A tensor that the package stores.
-pub struct Stored {
-    /// The name in the state of the module, such as `fc1.weight`.
-    pub name: String,
-    pub tensor: Tensor,
-    pub role: Role,
-    pub meta: TensorMeta,
-    /// The name of the graph's input.
-    input: String,
-}
 
 /// A graph under construction.
 pub struct Builder<'a> {
@@ -97,7 +76,7 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// An operation that packages cannot have, and whose outputs are not constants.
-    pub fn add(&mut self, step: &Step) -> Result<()> {
+    pub fn add(&mut self, step: &'a Step) -> Result<()> {
         let uses_state = tensors(step).any(|value| self.from_state[value]);
         step.outputs.iter().for_each(|value| self.from_state[*value] |= uses_state);
         let is_constant = |value: &usize| self.recording.values[*value].constant.is_some();
@@ -188,28 +167,17 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a call of the operator of a step. The error says why there is none.
-    fn call(&mut self, step: &Step) -> OrReason<()> {
-        let overload = match (step.kind.as_str(), step.overload.as_str()) {
-            // TorchScript's own overloads of `Tensor.to`, with optional arguments.
-            ("aten::to", overload) if overload.starts_with("prim_") => "dtype",
-            (_, overload) => overload,
-        };
+    fn call(&mut self, step: &'a Step) -> OrReason<()> {
+        let factor = self.factor(step);
+        let overload = if factor.is_some() { "Tensor" } else { self.overload(step) };
         let schema = Schema::of(&step.kind, overload).map_err(|e| e.to_string())?;
         let schema = schema.ok_or("it is an operation of TorchScript, not an operator of libtorch")?;
         if schema.is_mutable {
             return Err("it changes a tensor in place and has no other form".to_string());
         }
-        let mut inputs = Vec::new();
-        let mut kind = POSITIONAL;
-        for argument in &schema.arguments {
-            if argument.is_keyword_only {
-                kind = KEYWORD;
-            }
-            match step.arguments.iter().find(|(name, _)| *name == argument.name) {
-                Some((name, value)) => inputs.push(named(name, convert(self, argument, value)?, kind)),
-                // It has its default, and arguments after it are given by name.
-                None => kind = KEYWORD,
-            }
+        let mut inputs = self.inputs(step, &schema)?;
+        if let (Some(factor), [_, other]) = (factor, &mut inputs[..]) {
+            other.arg = Argument::AsTensor(TensorArgument { name: self.store_constant(&factor)? });
         }
         let (namespace, operator) = step.kind.split_once("::").ok_or("it has no namespace")?;
         let target = format!(
@@ -223,6 +191,60 @@ impl<'a> Builder<'a> {
         };
         self.push(target, inputs, outputs, &name);
         Ok(())
+    }
+
+    /// The arguments of a step in the order of the schema.
+    fn inputs(&mut self, step: &Step, schema: &Schema) -> OrReason<Vec<NamedArgument>> {
+        let mut inputs = Vec::new();
+        let mut kind = POSITIONAL;
+        for argument in &schema.arguments {
+            if argument.is_keyword_only {
+                kind = KEYWORD;
+            }
+            match step.arguments.iter().find(|(name, _)| *name == argument.name) {
+                Some((name, value)) => inputs.push(named(name, convert(self, argument, value)?, kind)),
+                // It has its default, and arguments after it are given by name.
+                None => kind = KEYWORD,
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// The overload that torch.export would call, if TorchScript calls another one.
+    fn overload(&self, step: &'a Step) -> &'a str {
+        let kind_of = |value: usize| self.recording.values[value].kind;
+        // Promotion to another dtype can differ between a number and a tensor.
+        let keeps_dtype = tensors(step).zip(&step.outputs).all(|(from, to)| kind_of(from) == kind_of(*to));
+        match (step.kind.as_str(), step.overload.as_str()) {
+            // TorchScript's own overloads of `Tensor.to`, with optional arguments.
+            ("aten::to", overload) if overload.starts_with("prim_") => "dtype",
+            // Python passes numbers as tensors.
+            ("aten::add" | "aten::sub" | "aten::mul" | "aten::div", "Scalar") if keeps_dtype => "Tensor",
+            ("aten::div", "Scalar_mode") if keeps_dtype => "Tensor_mode",
+            (_, overload) => overload,
+        }
+    }
+
+    /// The number that a step multiplies a tensor by, if it must be stored as a tensor: `torch::nativert` of libtorch 2.11 writes
+    /// outside of the result when it multiplies a tensor with gaps in memory, such as a slice, by a number.
+    fn factor(&self, step: &Step) -> Option<Tensor> {
+        if step.kind != "aten::mul" || step.overload != "Scalar" {
+            return None;
+        }
+        let info = &self.recording.values[tensors(step).next()?];
+        if info.strides == contiguous(&info.shape).ok() {
+            return None;
+        }
+        let number = step.arguments.iter().find(|(name, _)| name == "other")?;
+        // A tensor without dimensions promotes others as a number does.
+        match number.1 {
+            recording::Argument::Fixed(Traced::Int(number)) => Some(Tensor::from(number)),
+            recording::Argument::Fixed(Traced::Float(number)) if info.kind == Kind::Double => {
+                Some(Tensor::from(number))
+            }
+            recording::Argument::Fixed(Traced::Float(number)) => Some(Tensor::from(number as f32)),
+            _ => None,
+        }
     }
 
     /// The outputs of a step: tensors, or one list of tensors.
@@ -316,17 +338,6 @@ impl<'a> Builder<'a> {
     }
 }
 
-impl Stored {
-    fn spec(&self) -> InputSpec {
-        let (arg, name) = (TensorArgument { name: self.input.clone() }, self.name.clone());
-        match self.role {
-            Role::Parameter => InputSpec::Parameter { arg, parameter_name: name },
-            Role::Buffer => InputSpec::Buffer { arg, buffer_name: name, persistent: true },
-            Role::Constant => InputSpec::TensorConstant { arg, tensor_constant_name: name },
-        }
-    }
-}
-
 /// The tensors that a step uses.
 fn tensors(step: &Step) -> impl Iterator<Item = usize> {
     step.arguments.iter().flat_map(|(_, argument)| match argument {
@@ -341,49 +352,4 @@ fn tensors(step: &Step) -> impl Iterator<Item = usize> {
 
 fn named(name: &str, arg: Argument, kind: i64) -> NamedArgument {
     NamedArgument { name: name.to_string(), arg, kind }
-}
-
-fn meta(kind: Kind, sizes: &[Dim], strides: &[Dim], requires_grad: bool) -> Result<TensorMeta> {
-    let dtype = dtype(kind).ok_or_else(|| {
-        Error::Usage(format!(
-            "pt2: the model has a tensor of the dtype {kind:?}, which packages of cresset cannot store"
-        ))
-    })?;
-    let numbers = |of: &[Dim]| of.iter().copied().map(sym_int).collect();
-    Ok(TensorMeta {
-        dtype,
-        sizes: numbers(sizes),
-        requires_grad,
-        device: Device::CPU,
-        strides: numbers(strides),
-        storage_offset: SymInt::AsInt(0),
-        layout: STRIDED,
-    })
-}
-
-/// A size as an expression in the notation of SymPy's `srepr`.
-fn sym_int(dim: Dim) -> SymInt {
-    let factor = match dim {
-        Dim::Fixed(size) => return SymInt::AsInt(size),
-        Dim::Batch(factor) => factor,
-    };
-    let symbol = format!("Symbol('{SYMBOL}', positive=True, integer=True)");
-    let expr_str = if factor == 1 { symbol } else { format!("Mul(Integer({factor}), {symbol})") };
-    SymInt::AsExpr(SymExpr { expr_str, hint: Some(SymExprHint::AsInt(factor * EXAMPLE_BATCH)) })
-}
-
-/// The strides of a contiguous tensor.
-fn contiguous(shape: &[Dim]) -> Result<Vec<Dim>> {
-    let mut strides = vec![Dim::Fixed(1); shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = match (strides[axis], shape[axis]) {
-            (Dim::Fixed(stride), Dim::Fixed(size)) => Dim::Fixed(stride * size.max(1)),
-            (Dim::Fixed(a), Dim::Batch(b)) | (Dim::Batch(a), Dim::Fixed(b)) => Dim::Batch(a * b.max(1)),
-            (Dim::Batch(_), Dim::Batch(_)) => {
-                let problem = "pt2: the model has a tensor with two dimensions that depend on the batch size";
-                return Err(Error::Usage(problem.to_string()));
-            }
-        };
-    }
-    Ok(strides)
 }

@@ -9,6 +9,7 @@ mod argument;
 mod contents;
 mod graph;
 mod schema;
+mod tensor;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,11 +19,12 @@ use cresset_bridge::LIBTORCH_VERSION;
 pub use self::contents::PackageContents;
 
 use self::archive::Archive;
-use self::graph::{Builder, SYMBOL};
+use self::graph::Builder;
 use self::schema::{
     ExportedProgram, GraphModule, ModuleCallEntry, ModuleCallSignature, OPSET_VERSION, RangeConstraint,
     SCHEMA_VERSION, SchemaVersion,
 };
+use self::tensor::SYMBOL;
 use super::{ExportFormat, ExportedModel, METADATA, Variants};
 use crate::data::atomic;
 use crate::error::{Error, Result, catch_panics};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::python;
 use crate::onnx::small;
-use crate::pt2::{BATCHES, architecture, pixels, rows, table, write};
+use crate::pt2::{BATCHES, PACKAGE, architecture, check, pixels, rows, table, write};
 use crate::support::sizes::{is_larger, is_small};
 use crate::support::{largest_difference, logits_of, root, succeed, text, unlabelled_digits};
 use cresset::export::ExportedModel;
@@ -12,9 +12,11 @@ use cresset::model::ARCHITECTURES;
 use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
-/// Writes a package, and beside it inputs of each batch size with the logits of the module.
+/// Writes a package, and beside it inputs of each batch size with the logits of the module. Libtorch's interpreter must compute
+/// them, too.
 fn put(folder: &Path, name: &str, exported: &ExportedModel, input: impl Fn(i64) -> Tensor) {
-    write(exported, &folder.join(format!("{name}.pt2")));
+    check(folder, name, exported, &input);
+    std::fs::rename(folder.join(PACKAGE), folder.join(format!("{name}.pt2"))).unwrap();
     for batch in BATCHES {
         let inputs = input(batch);
         let logits = tch::no_grad(|| exported.module.call("forward", &inputs)).unwrap().remove(0);

@@ -5,6 +5,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/core/ivalue.h>
+#include <c10/util/Logging.h>
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/export/pt2_archive_constants.h>
 #include <torch/headeronly/version.h>
@@ -45,7 +46,22 @@ namespace cresset {
 
 namespace archive = torch::_export::archive_spec;
 
+namespace {
+
+// Sets the minimum level of libtorch's log messages to error: loading warns of each operator that has no faster kernel.
+class ErrorsOnly {
+ public:
+  ErrorsOnly() : level_(FLAGS_caffe2_log_level) { FLAGS_caffe2_log_level = c10::GLOG_ERROR; }
+  ~ErrorsOnly() { FLAGS_caffe2_log_level = level_; }
+
+ private:
+  int level_;
+};
+
+}  // namespace
+
 Package::Package(std::string path) : path_(std::move(path)) {
+  ErrorsOnly quiet;
   runner_ = std::make_unique<torch::nativert::ModelRunnerHandle>(path_, "model");
 }
 
