@@ -1,6 +1,8 @@
 #include "cresset-bridge/src/api/package.h"
 
+#include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <ATen/core/grad_mode.h>
@@ -48,20 +50,30 @@ namespace archive = torch::_export::archive_spec;
 
 namespace {
 
-// Sets the minimum level of libtorch's log messages to error: loading warns of each operator that has no faster kernel.
-class ErrorsOnly {
+// Raises the minimum level of libtorch's log messages: loading a package warns of each operator without a faster kernel, and a call
+// logs its exceptions, which also become errors. Of overlapping calls, the level of the first applies.
+class Quiet {
  public:
-  ErrorsOnly() : level_(FLAGS_caffe2_log_level) { FLAGS_caffe2_log_level = c10::GLOG_ERROR; }
-  ~ErrorsOnly() { FLAGS_caffe2_log_level = level_; }
+  explicit Quiet(int level) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (count_++ == 0) level_ = std::exchange(FLAGS_caffe2_log_level, level);
+  }
+  ~Quiet() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (--count_ == 0) FLAGS_caffe2_log_level = level_;
+  }
 
  private:
-  int level_;
+  static inline std::mutex mutex_;
+  static inline int count_ = 0;
+  static inline int level_ = 0;
 };
 
 }  // namespace
 
 Package::Package(std::string path) : path_(std::move(path)) {
-  ErrorsOnly quiet;
+  // At the level of fatal errors, loading prints the graph.
+  Quiet quiet(c10::GLOG_ERROR);
   runner_ = std::make_unique<torch::nativert::ModelRunnerHandle>(path_, "model");
 }
 
@@ -69,6 +81,7 @@ Package::~Package() = default;
 
 std::unique_ptr<at::Tensor> Package::run(const at::Tensor& input) const {
   at::NoGradGuard no_gradients;
+  Quiet quiet(c10::GLOG_FATAL);
   auto output = runner_->run({input}, {});
   TORCH_CHECK(output.isTensor(), "the package must return one tensor, not ", output.tagKind());
   return std::make_unique<at::Tensor>(output.toTensor());
