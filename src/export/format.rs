@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
-use super::{Metadata, Variants, onnx, pth, safetensors, torchscript};
+use super::{Metadata, Variants, onnx, pt2, pth, safetensors, torchscript};
 use crate::data::InputShape;
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::model::script;
@@ -49,10 +49,10 @@ pub struct ExportFormat {
 /// use cresset::export::EXPORT_FORMATS;
 ///
 /// let names: Vec<&str> = EXPORT_FORMATS.iter().map(|format| format.name).collect();
-/// assert_eq!(names, ["torchscript", "onnx", "safetensors", "pth"]);
+/// assert_eq!(names, ["torchscript", "pt2", "onnx", "safetensors", "pth"]);
 /// ```
 pub const EXPORT_FORMATS: &[ExportFormat] =
-    &[torchscript::FORMAT, onnx::FORMAT, safetensors::FORMAT, pth::FORMAT];
+    &[torchscript::FORMAT, pt2::FORMAT, onnx::FORMAT, safetensors::FORMAT, pth::FORMAT];
 
 impl ExportFormat {
     /// The format with this name.
@@ -157,6 +157,7 @@ mod tests {
             ("a.onnx", "onnx"),
             ("a.safetensors", "safetensors"),
             ("a.pth", "pth"),
+            ("a.pt2", "pt2"),
             ("a.pt", "torchscript"),
             ("a", "torchscript"),
         ] {
@@ -168,6 +169,6 @@ mod tests {
     fn an_unknown_format_is_reported_with_the_known_ones() {
         let problem = |name| ExportFormat::named(name).err().unwrap().to_string();
         assert!(problem("onxx").contains("`onxx`; did you mean `onnx`?"));
-        assert!(problem("hdf5").contains("the formats are torchscript, onnx, safetensors, pth"));
+        assert!(problem("hdf5").contains("the formats are torchscript, pt2, onnx, safetensors, pth"));
     }
 }

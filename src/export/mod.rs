@@ -5,12 +5,15 @@ mod metadata;
 mod onnx;
 mod parts;
 pub(crate) mod proto;
+mod pt2;
 mod pth;
+mod recording;
 mod safetensors;
 mod torchscript;
 pub mod usage;
 mod variant;
 mod verification;
+mod zip_archive;
 
 pub use format::{EXPORT_FORMATS, ExportFormat, ExportedModel};
 pub(crate) use metadata::warn_without_threshold;
@@ -18,6 +21,7 @@ pub use metadata::{
     Compression, Evaluations, FORMAT, InputDescription, METADATA, Metadata, Metrics, Sizing, TestMetrics,
 };
 pub use parts::{FilePart, file_parts};
+pub use pt2::PackageContents;
 pub(crate) use torchscript::{OOD_BANK, define_features};
 pub use torchscript::{torchscript, with_preprocessing};
 pub use variant::{Dtype, Variant, Variants};

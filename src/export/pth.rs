@@ -3,14 +3,11 @@
 //! The layout is that of `torch.save`: an uncompressed zip archive in which `data.pkl` is a pickled `OrderedDict`, whose tensors
 //! refer to their values in the members `data/0`, `data/1`, …
 
-use std::io::{Cursor, Write};
 use std::path::Path;
 
 use tch::{Kind, Tensor};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
 
-use super::{ExportFormat, ExportedModel, Variants};
+use super::{ExportFormat, ExportedModel, Variants, zip_archive};
 use crate::data::atomic;
 use crate::error::{Error, Result};
 use crate::model::weights::safetensors::bytes_of;
@@ -24,30 +21,32 @@ pub const FORMAT: ExportFormat = ExportFormat {
     write,
 };
 
-/// The alignment of the values in the file, in bytes, for memory mapping.
-const ALIGNMENT: u16 = 64;
-
 /// The version of the archive format that PyTorch writes.
 const VERSION: &[u8] = b"3\n";
 
 fn write(exported: &ExportedModel, path: &Path) -> Result<()> {
     let state = exported.state()?;
     let pickle = Pickle::of(&state).map_err(|problem| Error::artifact(&exported.path, problem))?;
-    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-    let mut member = |name: &str, bytes: &[u8]| -> std::io::Result<()> {
-        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-        let options = options.with_alignment(ALIGNMENT).large_file(bytes.len() > u32::MAX as usize);
-        archive.start_file(format!("archive/{name}"), options)?;
-        archive.write_all(bytes)
-    };
-    member("data.pkl", &pickle).map_err(Error::io("write", path))?;
-    member("byteorder", b"little").map_err(Error::io("write", path))?;
-    for (index, (_, tensor)) in state.iter().enumerate() {
-        member(&format!("data/{index}"), &bytes_of(tensor)?).map_err(Error::io("write", path))?;
-    }
-    member("version", VERSION).map_err(Error::io("write", path))?;
-    let bytes = archive.finish().map_err(|e| Error::io("write", path)(e.into()))?.into_inner();
+    let values = state.iter().map(|(_, tensor)| bytes_of(tensor)).collect::<Result<Vec<_>>>()?;
+    let bytes = saved(&pickle, &values).map_err(Error::io("write", path))?;
     Ok(atomic::write(path, &bytes)?)
+}
+
+/// A file of `torch.save` with the arguments `((example,), {})` of a call, as torch.export packages store them.
+///
+/// # Errors
+/// A tensor of a dtype that is not supported.
+pub(super) fn example_inputs(example: &Tensor) -> Result<Vec<u8>> {
+    let pickle = Pickle::of_call(example).map_err(Error::Usage)?;
+    saved(&pickle, &[bytes_of(example)?]).map_err(Error::io("write", Path::new("the example inputs")))
+}
+
+/// A file of `torch.save`: a pickle, and the values of the tensors that it refers to by their number.
+fn saved(pickle: &[u8], values: &[Vec<u8>]) -> std::io::Result<Vec<u8>> {
+    let names: Vec<_> = (0..values.len()).map(|index| format!("data/{index}")).collect();
+    let values = names.iter().zip(values).map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    let head: [(&str, &[u8]); 2] = [("data.pkl", pickle), ("byteorder", b"little")];
+    zip_archive::stored("archive", head.into_iter().chain(values).chain([("version", VERSION)]))
 }
 
 /// A writer for the subset of pickle protocol 2 that a state_dict needs.
@@ -58,6 +57,7 @@ impl Pickle {
     const MARK: &[u8] = b"(";
     const TUPLE: &[u8] = b"t";
     const EMPTY_TUPLE: &[u8] = b")";
+    const EMPTY_DICT: &[u8] = b"}";
     const REDUCE: &[u8] = b"R";
     const FALSE: &[u8] = b"\x89";
     const PERSISTENT_ID: &[u8] = b"Q";
@@ -75,6 +75,15 @@ impl Pickle {
             pickle.tensor(index, tensor).map_err(|problem| format!("the tensor `{name}` {problem}"))?;
         }
         pickle.put(&[Self::SET_ITEMS, Self::STOP]);
+        Ok(pickle.0)
+    }
+
+    /// Pickles `((example,), {})`, with the storage 0.
+    fn of_call(example: &Tensor) -> std::result::Result<Vec<u8>, String> {
+        let mut pickle = Pickle(Vec::new());
+        pickle.put(&[Self::PROTOCOL_2, Self::MARK, Self::MARK]);
+        pickle.tensor(0, example).map_err(|problem| format!("the example {problem}"))?;
+        pickle.put(&[Self::TUPLE, Self::EMPTY_DICT, Self::TUPLE, Self::STOP]);
         Ok(pickle.0)
     }
 

@@ -144,12 +144,12 @@ impl Variant {
     /// Checks that a format supports this variant.
     ///
     /// # Errors
-    /// Freezing or a device in a format that stores weights only; anything but the default export in ONNX.
+    /// Freezing or a device in a format that stores weights only; anything but the default export in ONNX and pt2.
     pub fn check(&self, format: &ExportFormat) -> Result<()> {
         let needs_code = Variant { dtype: Dtype::F32, ..self.clone() } != Variant::default();
         let problem = match format.variants {
             Variants::None if !self.is_plain() => {
-                "is always float32 on the CPU, and ONNX runtimes optimize it when they load it"
+                "is always float32 on the CPU, and programs optimize it when they load it"
             }
             Variants::Dtype if needs_code => "stores weights only, without code or a device",
             _ => return Ok(()),

@@ -68,9 +68,12 @@ fn the_book_shows_every_example() {
     for file in [
         "cpp/classify.cpp",
         "cpp/CMakeLists.txt",
+        "cpp/classify_pt2.cpp",
         "python/classify.py",
         "python/classify_onnx.py",
+        "python/classify_pt2.py",
         "rust/classify.rs",
+        "rust/classify_pt2.rs",
     ] {
         let include = format!("{{{{#include ../examples/{file}}}}}");
         assert!(export.contains(&include), "docs/export.md does not show {file}");

@@ -2,6 +2,7 @@
 
 mod onnx;
 mod programs;
+mod pt2;
 mod python;
 #[path = "../support/mod.rs"]
 mod support;

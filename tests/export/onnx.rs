@@ -15,7 +15,7 @@ use cresset_bridge::script::{Module, Values};
 use tch::{Device, Kind, Tensor};
 
 /// Values as training leaves them: no statistic is that of a fresh layer, no parameter zero.
-fn wear_in(network: &Network) {
+pub fn wear_in(network: &Network) {
     for (name, mut tensor) in network.state() {
         let noise = || Tensor::randn(tensor.size(), (Kind::Float, Device::Cpu));
         let value = match name.rsplit('.').next() {
@@ -28,7 +28,7 @@ fn wear_in(network: &Network) {
 }
 
 /// The network behind its preprocessing, as a run exports it.
-fn exported(folder: &Path, network: &Network, preprocessing: &Preprocessing) -> ExportedModel {
+pub fn exported(folder: &Path, network: &Network, preprocessing: &Preprocessing) -> ExportedModel {
     let mut module = network
         .script(&|class| class.child("preprocess", preprocessing.script(Decoding::default())))
         .unwrap();
@@ -40,7 +40,7 @@ fn exported(folder: &Path, network: &Network, preprocessing: &Preprocessing) -> 
     ExportedModel::foreign(&path, preprocessing.shape.clone()).unwrap()
 }
 
-fn images(shape: [i64; 3]) -> Preprocessing {
+pub fn images(shape: [i64; 3]) -> Preprocessing {
     Preprocessing {
         kind: PreprocessingKind::StandardizeChannels,
         offset: (0..shape[0]).map(|channel| 100. + 10. * channel as f32).collect(),
@@ -200,7 +200,7 @@ fn the_onnxruntime_example_computes_our_logits() {
 
 /// A model whose forward is this source, for images of one channel and 6 × 6 pixels, with the parameters `w` (3, 1, 3, 3)
 /// and `v` (3).
-fn small(folder: &Path, forward: &str) -> ExportedModel {
+pub fn small(folder: &Path, forward: &str) -> ExportedModel {
     let head = "class M(Module):\n  __parameters__ = [\"w\", \"v\", ]\n  __buffers__ = []\n  w : Tensor\n  v : Tensor\n  training : bool\n";
     let source = format!("{head}  def forward(self: __torch__.M, x: Tensor) -> Tensor:\n{forward}");
     let mut values = Values::new();
@@ -212,7 +212,7 @@ fn small(folder: &Path, forward: &str) -> ExportedModel {
 }
 
 /// Operations that none of our own models has, each as the last lines of a method.
-const OPERATIONS: &[&str] = &[
+pub const OPERATIONS: &[&str] = &[
     "return torch.conv2d(x, self.w, self.v, [2, 1], \"valid\", [1, 1], 1)",
     "return torch.conv2d(x, self.w, self.v, [1, 1], \"same\", [2, 2], 1)",
     "return torch.conv_transpose2d(torch.conv2d(x, self.w, None, [1, 1], [0, 0], [1, 1], 1), self.w, None, [2, 2], [1, 1], [1, 1], 1, [1, 1])",
@@ -238,6 +238,8 @@ const OPERATIONS: &[&str] = &[
     "return torch.prelu(torch.conv2d(x, self.w, None, [1, 1], [0, 0], [1, 1], 1), self.v)",
     "return torch.log_softmax(x, -1)",
     "return torch.sub(torch.rsub(x, 2, 3), torch.div(x, 4), alpha=2)",
+    "return torch.mul(torch.slice(x, 3, 0, 6, 2), 0.5)",
+    "return torch.mul(torch.mul(torch.narrow(x, 2, 1, 3), 3), torch.select(x, 2, 0).unsqueeze(2))",
     "return torch.pow(torch.abs(x), 1.5)",
     "return torch.rsqrt(torch.add(torch.exp(x), 1))",
     "return torch.maximum(x, torch.neg(x))",

@@ -287,7 +287,10 @@ fn an_invalid_export_is_rejected_with_a_remedy() {
     let output = folder.path().join("a.onnx");
     let run = text(model.parent().unwrap());
     for (arguments, says) in [
-        (vec![run, "--format", "hdf5"], "--format: unknown format `hdf5`; the formats are torchscript, onnx"),
+        (
+            vec![run, "--format", "hdf5"],
+            "--format: unknown format `hdf5`; the formats are torchscript, pt2, onnx",
+        ),
         (vec![text(&model), "--checkpoint", "last"], "--checkpoint needs a run folder"),
         (vec![run, "--input", "1x8x8"], "--input: a run folder has the shape of its examples"),
         (vec![text(&model), "--input", "2x8x8"], "images must be (N, height, width)"),

@@ -57,8 +57,28 @@ fn a_changed_weight_is_detected_and_a_foreign_file_is_called_code() {
 
     changed(&out.join("model.pt"), &foreign, false);
     let said = succeed(["inspect", text(&foreign)]);
-    assert!(said.contains("TorchScript is code, so run it only if you trust its source"), "{said}");
+    assert!(said.contains("a model file is code, so run it only if you trust its source"), "{said}");
     let refused = run(["inspect", text(&foreign), "--verify"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("the file has no verification.json"), "{}", stderr(&refused));
+}
+
+#[test]
+fn inspect_shows_a_torch_export_package() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, package) = (folder.path().join("run"), folder.path().join("model.pt2"));
+    succeed(["train", "--epochs", "1", "--out", text(&out)]);
+    succeed(["export", text(&out), "--output", text(&package)]);
+    let said = succeed(["inspect", text(&package)]);
+    for says in [
+        "input       1×8×8, values 0–16",
+        "torch.export package of PyTorch 2.11.0",
+        "fc1.weight         float32           128×64         8,192",
+        "aten.linear.default                           2",
+    ] {
+        assert!(said.contains(says), "{says} is not in {said}");
+    }
+    let refused = run(["inspect", text(&package), "--verify"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("has no record"), "{}", stderr(&refused));
 }

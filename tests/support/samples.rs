@@ -127,6 +127,7 @@ pub fn all(folder: &Path) {
 
     let flowers = std::fs::read_to_string(root().join("data/iris.csv")).unwrap();
     std::fs::write(folder.join("flowers.csv"), &flowers).unwrap();
+    std::fs::rename(super::unlabelled_digits(folder, 5), folder.join("rows.csv")).unwrap();
     let measures = flowers.lines().take(6).map(|line| line.rsplit_once(',').unwrap().0.to_string() + "\n");
     std::fs::write(folder.join("new-flowers.csv"), measures.collect::<String>()).unwrap();
 

@@ -1,6 +1,6 @@
 //! The interface between Rust and C++, in one place. `allocator`, `autocast`, `compiled`, `convolution`, `cutting`,
-//! `freezing`, `gradients`, `graph`, `lstm`, `memory`, `model_file`, `norm`, `optimizer`, `perceptron`, `process`,
-//! `quantization`, `random`, `recording`, `script` and `tally` are its safe wrappers.
+//! `freezing`, `gradients`, `graph`, `lstm`, `memory`, `model_file`, `norm`, `optimizer`, `package`, `perceptron`,
+//! `process`, `quantization`, `random`, `recording`, `schema`, `script` and `tally` are its safe wrappers.
 
 #[cxx::bridge]
 pub(crate) mod bridge {
@@ -44,6 +44,7 @@ pub(crate) mod bridge {
         None,
         Tensor,
         Tensors,
+        OptionalTensors,
         Bool,
         Int,
         Ints,
@@ -67,6 +68,7 @@ pub(crate) mod bridge {
     /// An operation that was executed.
     struct TraceNode {
         kind: String,
+        overload: String,
         layer: String,
         arguments: Vec<TraceArgument>,
         outputs: Vec<usize>,
@@ -77,6 +79,21 @@ pub(crate) mod bridge {
         name: String,
         depends_on_input: bool,
         sizes: Vec<i64>,
+    }
+
+    /// An argument of an operator's schema.
+    struct SchemaArgument {
+        name: String,
+        type_name: String,
+        is_keyword_only: bool,
+    }
+
+    /// The schema of an operator in libtorch's dispatcher.
+    struct OperatorSchema {
+        is_known: bool,
+        is_mutable: bool,
+        arguments: Vec<SchemaArgument>,
+        returns: Vec<String>,
     }
 
     #[namespace = "at"]
@@ -96,11 +113,13 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/kernels/norm.h");
         include!("cresset-bridge/src/api/script.h");
         include!("cresset-bridge/src/api/optimizer.h");
+        include!("cresset-bridge/src/api/package.h");
         include!("cresset-bridge/src/kernels/perceptron.h");
         include!("cresset-bridge/src/api/process.h");
         include!("cresset-bridge/src/api/quantization.h");
         include!("cresset-bridge/src/api/random.h");
         include!("cresset-bridge/src/api/recording.h");
+        include!("cresset-bridge/src/api/schema.h");
         include!("cresset-bridge/src/kernels/tally.h");
 
         type Tensor;
@@ -221,6 +240,13 @@ pub(crate) mod bridge {
         fn tensor(self: &Trace, value: usize) -> Result<UniquePtr<Tensor>>;
         fn input(self: &Trace) -> usize;
         fn output(self: &Trace) -> usize;
+
+        fn operator_schema(name: &str, overload: &str) -> Result<OperatorSchema>;
+
+        type Package;
+        fn open_package(path: &str) -> Result<UniquePtr<Package>>;
+        fn run(self: &Package, input: &Tensor) -> Result<UniquePtr<Tensor>>;
+        fn extra(self: &Package, name: &str) -> Result<Vec<u8>>;
 
         type Group;
         fn new_group(step: &Tensor) -> UniquePtr<Group>;

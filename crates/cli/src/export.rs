@@ -27,7 +27,7 @@ enum CheckpointChoice {
     Last,
 }
 
-/// Write a run's model, or an exported one, as TorchScript, ONNX, safetensors or a PyTorch state_dict
+/// Write a run's model, or an exported one, as TorchScript, torch.export package, ONNX, safetensors or a PyTorch state_dict
 #[derive(Debug, Args)]
 #[command(after_help = formats())]
 pub struct Export {

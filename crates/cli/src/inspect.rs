@@ -9,7 +9,7 @@ use cresset::data::sha256;
 use cresset::data::terminal;
 use cresset::error::{Error, catch_panics, excerpt};
 use cresset::export::{
-    FilePart, METADATA, Metadata, VERIFICATION, Verification, VerificationResult, file_parts,
+    FilePart, METADATA, Metadata, PackageContents, VERIFICATION, Verification, VerificationResult, file_parts,
 };
 use cresset::model::loading::CheckedModelFile;
 use cresset_bridge::model_file::{Operation, Refusal};
@@ -18,10 +18,11 @@ use tch::{Device, Tensor};
 
 use super::{Ended, Trust, show, thousands};
 
-/// Show the contents of a TorchScript file: metadata, methods, parameters and sizes; or verify it against its record
+/// Show the contents of a TorchScript file or a torch.export package: metadata, methods, parameters and sizes; or verify a
+/// TorchScript file against its record
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// TorchScript file
+    /// TorchScript file or torch.export package
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
@@ -36,6 +37,9 @@ pub struct Inspect {
 impl Inspect {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
+        if let Some(contents) = PackageContents::read(&self.model)? {
+            return self.show_package(&contents);
+        }
         let file = CheckedModelFile::open(&self.model)?;
         let invalid = |problem: String| Error::artifact(&self.model, problem);
         let bytes = std::fs::read(&self.model).map_err(|e| invalid(format!("cannot read the model: {e}")))?;
@@ -55,6 +59,27 @@ impl Inspect {
             return verify(&self.model, &module, &file.extra(VERIFICATION)?.unwrap_or_default());
         }
         show(&format!("{header}{}\n{}", contents(&bytes, &module)?, operation_table(&operations)))?;
+        Ok(Ended::Well)
+    }
+
+    fn show_package(&self, contents: &PackageContents) -> anyhow::Result<Ended> {
+        if self.verify {
+            let problem =
+                "--verify: a torch.export package has no record; verify the model that it was exported from";
+            return Err(Error::Usage(problem.to_string()).into());
+        }
+        let bytes = std::fs::read(&self.model).map_err(Error::io("read", &self.model))?;
+        let mut text = describe(&bytes, contents.metadata.as_ref())?;
+        let torch = terminal::line(&contents.torch);
+        writeln!(text, "format      torch.export package of PyTorch {torch}\n")?;
+        let tensors =
+            contents.tensors.iter().map(|(name, dtype, size)| (name.as_str(), *dtype, size.clone()));
+        text += &tensor_table(tensors)?;
+        text.push('\n');
+        for (operator, count) in &contents.operators {
+            writeln!(text, "{:<40} {:>6}", excerpt(operator), thousands(*count))?;
+        }
+        show(&text)?;
         Ok(Ended::Well)
     }
 }
@@ -81,7 +106,7 @@ fn describe(bytes: &[u8], metadata: Option<&Metadata>) -> anyhow::Result<String>
     match metadata {
         Some(metadata) => text += &describe_metadata(metadata)?,
         None => {
-            text += "origin      not exported by cresset; TorchScript is code, so run it only if you trust its source\n"
+            text += "origin      not exported by cresset; a model file is code, so run it only if you trust its source\n"
         }
     }
     Ok(text)
@@ -125,20 +150,33 @@ fn contents(bytes: &[u8], module: &Module) -> anyhow::Result<String> {
         writeln!(text, "{name:<width$}  {:>12} bytes", thousands(*bytes as usize))?;
     }
     text.push('\n');
-    let mut state = module.state()?;
-    state.iter_mut().for_each(|(name, _)| *name = terminal::line(name).into_owned());
-    let width = state.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(6);
-    let size = |tensor: &Tensor| tensor.size().iter().map(i64::to_string).collect::<Vec<_>>().join("×");
-    for (name, tensor) in &state {
-        let kind = format!("{:?}", tensor.kind()).to_lowercase();
-        writeln!(text, "{name:<width$}  {kind:<8}  {:>14}  {:>12}", size(tensor), thousands(tensor.numel()))?;
-    }
-    let values: usize = state.iter().map(|(_, tensor)| tensor.numel()).sum();
-    writeln!(text, "{:<width$}  {:<8}  {:>14}  {:>12}", "total", "", "", thousands(values))?;
+    let state = module.state()?;
+    let kinds: Vec<_> =
+        state.iter().map(|(_, tensor)| format!("{:?}", tensor.kind()).to_lowercase()).collect();
+    let tensors = state.iter().zip(&kinds);
+    text +=
+        &tensor_table(tensors.map(|((name, tensor), kind)| (name.as_str(), kind.as_str(), tensor.size())))?;
     if state.is_empty() {
         let constants: usize = module.constants()?.iter().map(Tensor::numel).sum();
         writeln!(text, "frozen: the weights are constants in the code, {} values", thousands(constants))?;
     }
+    Ok(text)
+}
+
+/// Names, dtypes, sizes and numbers of values, and their total.
+fn tensor_table<'a>(
+    tensors: impl Iterator<Item = (&'a str, &'a str, Vec<i64>)>,
+) -> Result<String, std::fmt::Error> {
+    let tensors: Vec<_> = tensors.map(|(name, kind, size)| (terminal::line(name), kind, size)).collect();
+    let width = tensors.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0).max(6);
+    let (mut text, mut total) = (String::new(), 0);
+    for (name, kind, size) in &tensors {
+        let values = size.iter().fold(1, |values: i64, size| values.saturating_mul(*size)) as usize;
+        let size = size.iter().map(i64::to_string).collect::<Vec<_>>().join("×");
+        writeln!(text, "{name:<width$}  {kind:<8}  {size:>14}  {:>12}", thousands(values))?;
+        total = values.saturating_add(total);
+    }
+    writeln!(text, "{:<width$}  {:<8}  {:>14}  {:>12}", "total", "", "", thousands(total))?;
     Ok(text)
 }
 

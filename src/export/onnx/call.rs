@@ -4,8 +4,8 @@ use cresset_bridge::graph;
 use tch::{Kind, Tensor};
 
 use super::graph::{Attribute, Graph};
-use super::recording::{Argument, Dim, Recording, Step, Value};
 use crate::error::{Error, Result};
+use crate::export::recording::{Argument, Dim, Recording, Step, Value, described};
 
 /// An operation to translate to ONNX.
 pub struct Call<'a> {
@@ -189,23 +189,13 @@ impl<'a> Call<'a> {
     fn argument(&self, name: &str) -> Result<&'a graph::Argument> {
         match self.find(name) {
             Some(Argument::Fixed(argument)) => Ok(argument),
-            Some(Argument::BatchDependent) => {
-                Err(self.unsupported(&format!("its `{name}` depends on the batch size")))
-            }
+            Some(_) => Err(self.unsupported(&format!("its `{name}` depends on the batch size"))),
             None => Err(self.unsupported(&format!("it has no `{name}`"))),
         }
     }
 
     fn find(&self, name: &str) -> Option<&'a Argument> {
         self.step.arguments.iter().find(|(known, _)| known == name).map(|(_, argument)| argument)
-    }
-}
-
-/// The name and location of an operation, for messages.
-pub fn described(step: &Step) -> String {
-    match step.layer.as_str() {
-        "" => format!("`{}` in the model's forward", step.kind),
-        layer => format!("`{}` in the layer `{layer}`", step.kind),
     }
 }
 

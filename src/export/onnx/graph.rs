@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use tch::{Kind, Tensor};
 
-use super::recording::{Dim, Recording};
 use crate::error::{Error, Result};
 use crate::export::proto::Message;
+use crate::export::recording::{Dim, Recording};
 use crate::model::weights::safetensors::bytes_of;
 
 /// The names of the model's input and output, and of the batch dimension.

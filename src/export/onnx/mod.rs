@@ -1,25 +1,24 @@
 //! ONNX: the model as a graph of standard operators, for onnxruntime and many other runtimes and devices.
 //!
-//! The module is traced twice, with two batch sizes ([`recording`]). Each traced operation is translated to ONNX operators
+//! The module is traced twice, with two batch sizes ([`Recording`]). Each traced operation is translated to ONNX operators
 //! ([`operator`]), with a dynamic batch size. Opset 17 is the oldest with layer normalization, so it is the most widely supported
 //! choice.
 
 mod call;
 mod graph;
 mod operator;
-mod recording;
 
 use std::path::Path;
 
 use tch::Kind;
 
-use self::call::{Call, described};
+use self::call::Call;
 use self::graph::{Graph, INPUT, OUTPUT, value_info};
-use self::recording::{Dim, Recording, Step};
 use super::{ExportFormat, ExportedModel, Variants};
 use crate::data::atomic;
 use crate::error::{Error, Result, catch_panics};
 use crate::export::proto::Message;
+use crate::export::recording::{Dim, Recording, Step, described};
 
 /// The format.
 pub const FORMAT: ExportFormat = ExportFormat {

@@ -1,5 +1,7 @@
 #include "cresset-bridge/src/api/graph.h"
 
+#include <algorithm>
+#include <limits>
 #include <set>
 
 #include <torch/csrc/jit/api/function_impl.h>
@@ -24,6 +26,9 @@ namespace {
 constexpr size_t kMostSteps = 1'000'000;
 constexpr size_t kDeepestTracedCall = 200;
 
+// The index of an absent tensor in a list; `ABSENT` in graph.rs.
+constexpr size_t kAbsent = std::numeric_limits<size_t>::max();
+
 // Operations that read sizes and dtypes of a tensor, but not its values.
 const std::set<std::string> kReadsNoValue = {
     "aten::size",        "aten::dim",        "aten::numel",      "aten::len",           "aten::stride",
@@ -46,6 +51,13 @@ void each_tensor(const IValue& value, const Visit& visit) {
   } else if (value.isList()) {
     for (const IValue& element : value.toListRef()) each_tensor(element, visit);
   }
+}
+
+// Whether a value is a list like the indices of `x[:, i]`: tensors, and None for a dimension that is kept.
+bool is_optional_tensor_list(const IValue& value) {
+  if (!value.isList() || value.toListRef().empty()) return false;
+  auto elements = value.toListRef();
+  return std::all_of(elements.begin(), elements.end(), [](const IValue& e) { return e.isTensor() || e.isNone(); });
 }
 
 bool is_opaque(const IValue& value) { return value.isObject() || value.isNone() || value.isDevice(); }
@@ -254,7 +266,10 @@ class Recorder {
       TORCH_CHECK(!depends || has_tensors || is_opaque(output), at_layer(), kind,
                   " makes the operations of the model depend on the values of its input, which a graph cannot represent");
     }
-    if (is_new) trace_.nodes_.push_back({kind, layer_, std::move(arguments), std::move(noted)});
+    if (!is_new) return;
+    const auto* schema = node->maybeSchema();
+    std::string overload = schema != nullptr ? schema->overload_name() : "";
+    trace_.nodes_.push_back({kind, overload, layer_, std::move(arguments), std::move(noted)});
   }
 
   rust::Vec<TraceArgument> describe(Node* node, const std::vector<IValue>& inputs) {
@@ -279,6 +294,12 @@ class Recorder {
     } else if (value.isTensorList()) {
       argument.kind = ArgumentKind::Tensors;
       for (const at::Tensor& tensor : value.toTensorVector()) argument.values.push_back(id(tensor));
+    } else if (is_optional_tensor_list(value)) {
+      argument.kind = ArgumentKind::OptionalTensors;
+      for (const IValue& element : value.toListRef()) {
+        bool is_absent = element.isNone() || !element.toTensor().defined();
+        argument.values.push_back(is_absent ? kAbsent : id(element.toTensor()));
+      }
     } else if (value.isBool()) {
       argument.kind = ArgumentKind::Bool;
       argument.ints.push_back(value.toBool());

@@ -28,6 +28,8 @@ pub struct Trace {
 pub struct Node {
     /// Name of the operation, such as `aten::conv2d`.
     pub kind: String,
+    /// Name of the overload, such as `Tensor` in `aten::add.Tensor`; empty for the default overload.
+    pub overload: String,
     /// The dotted name of the module that it belongs to; empty for the root module.
     pub layer: String,
     /// The arguments with their names, in the order of the operation's schema.
@@ -43,6 +45,7 @@ pub enum Argument {
     None,
     Tensor(usize),
     Tensors(Vec<usize>),
+    OptionalTensors(Vec<Option<usize>>),
     Bool(bool),
     Int(i64),
     Ints(Vec<i64>),
@@ -88,9 +91,12 @@ impl Trace {
     }
 }
 
+/// The index of an absent tensor in a list; `kAbsent` in graph.cc.
+const ABSENT: usize = usize::MAX;
+
 fn node(node: ffi::TraceNode) -> Node {
     let arguments = node.arguments.into_iter().map(argument).collect();
-    Node { kind: node.kind, layer: node.layer, arguments, outputs: node.outputs }
+    Node { kind: node.kind, overload: node.overload, layer: node.layer, arguments, outputs: node.outputs }
 }
 
 fn argument(argument: ffi::TraceArgument) -> (String, Argument) {
@@ -99,6 +105,9 @@ fn argument(argument: ffi::TraceArgument) -> (String, Argument) {
         ArgumentKind::None => Argument::None,
         ArgumentKind::Tensor => Argument::Tensor(values[0]),
         ArgumentKind::Tensors => Argument::Tensors(values),
+        ArgumentKind::OptionalTensors => Argument::OptionalTensors(
+            values.into_iter().map(|value| Some(value).filter(|v| *v != ABSENT)).collect(),
+        ),
         ArgumentKind::Bool => Argument::Bool(ints[0] != 0),
         ArgumentKind::Int => Argument::Int(ints[0]),
         ArgumentKind::Ints => Argument::Ints(ints),
@@ -138,7 +147,8 @@ mod tests {
     fn operations_are_noted_with_arguments_sizes_and_names() {
         let trace = trace("    return torch.add(torch.mul(x, self.w), x, alpha=2)\n").unwrap();
         assert_eq!(kinds(&trace), ["aten::mul", "aten::add"]);
-        let Node { arguments, outputs, .. } = &trace.nodes[1];
+        let Node { arguments, outputs, overload, .. } = &trace.nodes[1];
+        assert_eq!(overload, "Tensor");
         assert_eq!(
             *arguments,
             [
@@ -154,6 +164,15 @@ mod tests {
         let parameter = trace.values.iter().position(|value| value.name == "w").unwrap();
         assert_eq!(trace.tensor(parameter).unwrap(), Tensor::from_slice(&[2f32, 3.]));
         assert!(!trace.values[parameter].depends_on_input && trace.values[trace.output].depends_on_input);
+    }
+
+    #[test]
+    fn absent_tensors_of_a_list_are_told_from_present_ones() {
+        let body = "    at = annotate(List[Optional[Tensor]], [None, torch.tensor([1, 0])])\n    return torch.index(x, at)\n";
+        let trace = trace(body).unwrap();
+        let index = trace.nodes.iter().find(|node| node.kind == "aten::index").unwrap();
+        let Argument::OptionalTensors(indices) = &index.arguments[1].1 else { panic!("{index:?}") };
+        assert!(indices[0].is_none() && indices[1].is_some());
     }
 
     #[test]

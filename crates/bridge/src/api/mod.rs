@@ -9,6 +9,7 @@ pub mod graph;
 pub mod memory;
 pub mod model_file;
 pub mod optimizer;
+pub mod package;
 pub mod process;
 #[cfg(feature = "distributed")]
 pub mod process_group;
@@ -18,6 +19,7 @@ mod recording;
 #[cfg(feature = "distributed")]
 pub mod reducer;
 mod rendezvous;
+pub mod schema;
 pub mod script;
 #[cfg(not(feature = "distributed"))]
 mod without_distributed;

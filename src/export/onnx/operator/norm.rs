@@ -7,7 +7,7 @@ use super::Translation::One;
 use crate::error::Result;
 use crate::export::onnx::call::Call;
 use crate::export::onnx::graph::Attribute::{Float, Int};
-use crate::export::onnx::recording::Dim;
+use crate::export::recording::Dim;
 
 /// The operations of this group.
 pub(crate) const OPERATORS: &[Operator] = &[

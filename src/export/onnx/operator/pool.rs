@@ -54,7 +54,7 @@ impl Window {
 }
 
 /// The sizes of the spatial dimensions.
-fn sizes(call: &Call, shape: &[crate::export::onnx::recording::Dim], dims: usize) -> Result<Vec<i64>> {
+fn sizes(call: &Call, shape: &[crate::export::recording::Dim], dims: usize) -> Result<Vec<i64>> {
     if shape.len() != dims + 2 {
         return Err(call.unsupported("its input has no batch dimension"));
     }

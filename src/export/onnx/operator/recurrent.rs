@@ -7,7 +7,7 @@ use super::Translation::Many;
 use crate::error::Result;
 use crate::export::onnx::call::Call;
 use crate::export::onnx::graph::Attribute::{Int, Text};
-use crate::export::onnx::recording::Value;
+use crate::export::recording::Value;
 
 /// The operations of this group.
 pub(crate) const OPERATORS: &[Operator] = &[("aten::lstm", Many(lstm)), ("aten::gru", Many(gru))];

@@ -5,7 +5,7 @@ use super::Translation::{Many, One};
 use crate::error::Result;
 use crate::export::onnx::call::Call;
 use crate::export::onnx::graph::Attribute::{Int, Text};
-use crate::export::onnx::recording::Dim;
+use crate::export::recording::Dim;
 
 /// The operations of this group.
 pub(crate) const OPERATORS: &[Operator] = &[

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 /// The two batch sizes. Both are greater than 1, because dimensions of size 1 are broadcast, and their halves differ.
 const BATCHES: [i64; 2] = [2, 5];
 
+/// The batch size of an example input.
+pub const EXAMPLE_BATCH: i64 = BATCHES[0];
+
 /// The size of a dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dim {
@@ -26,7 +29,11 @@ pub enum Dim {
 pub(crate) enum Argument {
     /// Independent of the batch size.
     Fixed(graph::Argument),
-    /// Numbers that depend on the batch size.
+    /// An integer that depends on the batch size.
+    BatchInt(Dim),
+    /// Integers, of which some depend on the batch size.
+    BatchInts(Vec<Dim>),
+    /// Other values that depend on the batch size.
     BatchDependent,
 }
 
@@ -35,6 +42,8 @@ pub(crate) enum Argument {
 pub struct Step {
     /// The name of the operation, such as `aten::conv2d`. In-place operations have the name of the out-of-place operation.
     pub kind: String,
+    /// The name of the overload; empty for the default one.
+    pub overload: String,
     /// The dotted name of the layer; empty for the outermost module.
     pub layer: String,
     /// The arguments by name.
@@ -50,6 +59,8 @@ pub struct Value {
     pub name: String,
     /// The shape.
     pub shape: Vec<Dim>,
+    /// The strides, if they are multiples of the batch size.
+    pub strides: Option<Vec<Dim>>,
     /// The dtype.
     pub kind: Kind,
     /// The value, if it does not depend on the input or the batch size.
@@ -86,7 +97,8 @@ impl Recording {
             trace.nodes.iter().map(|node| (node.kind.clone(), node.outputs.clone())).collect()
         };
         if structure(&a) != structure(&b) || a.output != b.output || a.values.len() != b.values.len() {
-            let problem = "ONNX: the operations of the model depend on the batch size, so it cannot be exported as one graph";
+            let problem =
+                "the operations of the model depend on the batch size, so it cannot be exported as one graph";
             return Err(Error::Usage(problem.to_string()));
         }
         let mut steps: Vec<_> = a.nodes.iter().zip(&b.nodes).map(|(a, b)| step(a, b)).collect();
@@ -106,6 +118,9 @@ fn keep_needed(steps: &mut Vec<Step>, output: usize) {
             match argument {
                 Argument::Fixed(graph::Argument::Tensor(value)) => _ = needed.insert(*value),
                 Argument::Fixed(graph::Argument::Tensors(values)) => needed.extend(values),
+                Argument::Fixed(graph::Argument::OptionalTensors(values)) => {
+                    needed.extend(values.iter().flatten());
+                }
                 _ => {}
             }
         }
@@ -115,33 +130,50 @@ fn keep_needed(steps: &mut Vec<Step>, output: usize) {
 }
 
 fn step(a: &graph::Node, b: &graph::Node) -> Step {
-    let arguments = a.arguments.iter().zip(&b.arguments).map(|((name, a), (_, b))| {
-        let argument = if a == b { Argument::Fixed(a.clone()) } else { Argument::BatchDependent };
-        (name.clone(), argument)
-    });
+    let arguments =
+        a.arguments.iter().zip(&b.arguments).map(|((name, a), (_, b))| (name.clone(), argument(a, b)));
     // `relu_` is in-place; `__and__` is not.
     let kind = match a.kind.strip_suffix('_') {
         Some(name) if !name.ends_with('_') => name.to_string(),
         _ => a.kind.clone(),
     };
-    Step { kind, layer: a.layer.clone(), arguments: arguments.collect(), outputs: a.outputs.clone() }
+    Step {
+        kind,
+        overload: a.overload.clone(),
+        layer: a.layer.clone(),
+        arguments: arguments.collect(),
+        outputs: a.outputs.clone(),
+    }
+}
+
+/// An argument from its values for the two batch sizes.
+fn argument(a: &graph::Argument, b: &graph::Argument) -> Argument {
+    match (a, b) {
+        _ if a == b => Argument::Fixed(a.clone()),
+        (graph::Argument::Int(a), graph::Argument::Int(b)) => {
+            dim(*a, *b).map_or(Argument::BatchDependent, Argument::BatchInt)
+        }
+        (graph::Argument::Ints(a), graph::Argument::Ints(b)) => {
+            dims(a, b).map_or(Argument::BatchDependent, Argument::BatchInts)
+        }
+        _ => Argument::BatchDependent,
+    }
 }
 
 fn value(a: &Trace, b: &Trace, index: usize) -> Result<Value> {
     let (of_a, of_b) = (&a.values[index], &b.values[index]);
     let tensor = a.tensor(index)?;
-    let shape = of_a.sizes.iter().zip(&of_b.sizes).map(|sizes| dim(*sizes.0, *sizes.1));
-    let shape = shape.collect::<Option<Vec<_>>>().filter(|_| of_a.sizes.len() == of_b.sizes.len());
-    let shape = shape.ok_or_else(|| {
+    let shape = dims(&of_a.sizes, &of_b.sizes).ok_or_else(|| {
         let problem = format!(
-            "ONNX: a tensor has the shape {:?} for batch size {} and {:?} for batch size {}, which are not multiples of the batch size",
+            "the model cannot be exported as a graph: a tensor has the shape {:?} for batch size {} and {:?} for batch size {}, which are \
+             not multiples of the batch size",
             of_a.sizes, BATCHES[0], of_b.sizes, BATCHES[1],
         );
         Error::Usage(problem)
     })?;
+    let other = b.tensor(index)?;
     let (mut constant, mut example) = (None, None);
     if !of_a.depends_on_input {
-        let other = b.tensor(index)?;
         if tensor.size() == other.size() && same(&tensor, &other) {
             constant = Some(tensor.shallow_clone());
         } else {
@@ -151,12 +183,18 @@ fn value(a: &Trace, b: &Trace, index: usize) -> Result<Value> {
             example = Some(first.shallow_clone()).filter(|_| is_repeated(&tensor) && is_repeated(&other));
         }
     }
-    Ok(Value { name: of_a.name.clone(), shape, kind: tensor.kind(), constant, example })
+    let strides = dims(&tensor.stride(), &other.stride());
+    Ok(Value { name: of_a.name.clone(), shape, strides, kind: tensor.kind(), constant, example })
 }
 
 /// Whether all values are equal; NaN equals NaN.
 fn same(a: &Tensor, b: &Tensor) -> bool {
     a.eq_tensor(b).logical_or(&a.isnan().logical_and(&b.isnan())).all().int64_value(&[]) != 0
+}
+
+fn dims(a: &[i64], b: &[i64]) -> Option<Vec<Dim>> {
+    let sizes = a.iter().zip(b).map(|(a, b)| dim(*a, *b));
+    sizes.collect::<Option<_>>().filter(|_| a.len() == b.len())
 }
 
 fn dim(a: i64, b: i64) -> Option<Dim> {
@@ -165,6 +203,14 @@ fn dim(a: i64, b: i64) -> Option<Dim> {
     }
     let factor = a / BATCHES[0];
     (factor * BATCHES[0] == a && factor * BATCHES[1] == b).then_some(Dim::Batch(factor))
+}
+
+/// The name and location of an operation, for messages.
+pub fn described(step: &Step) -> String {
+    match step.layer.as_str() {
+        "" => format!("`{}` in the model's forward", step.kind),
+        layer => format!("`{}` in the layer `{layer}`", step.kind),
+    }
 }
 
 #[cfg(test)]
