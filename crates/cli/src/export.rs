@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use cresset::data::InputShape;
 use cresset::data::terminal;
 use cresset::error::{Error, catch_panics};
+use cresset::evaluate::{METRICS, Metric};
 use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, ExportedModel, Variant};
 use cresset::options::device::{self, DeviceChoice};
 use cresset::predict::Classifier;
@@ -100,10 +101,15 @@ impl Export {
             exported = catch_panics(|| variant.apply(exported, device, &path))?;
         }
         catch_panics(|| (format.write)(&exported, &self.output))?;
-        let accuracy =
-            exported.metadata.and_then(|metadata| metadata.metrics.validation["accuracy"].as_f64());
-        let accuracy = accuracy.map(|share| format!(": validation accuracy {:.2} %", 100. * share));
-        show(&format!("written to {}{}\n", terminal::path(&self.output), accuracy.unwrap_or_default()))?;
+        let main = exported.metadata.and_then(|metadata| {
+            // The first metric that the task has.
+            let value = |metric: &Metric| {
+                Some((metric.name, metric.show(metadata.metrics.validation.get(metric.name)?.as_f64()?)))
+            };
+            METRICS.iter().find_map(value)
+        });
+        let main = main.map_or(String::new(), |(name, value)| format!(": validation {name} {value}"));
+        show(&format!("written to {}{main}\n", terminal::path(&self.output)))?;
         Ok(Ended::Well)
     }
 
