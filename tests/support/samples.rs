@@ -1,5 +1,6 @@
 //! Small data of each kind, as its owner would have it.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
@@ -88,6 +89,28 @@ impl Digits {
     }
 }
 
+/// Writes tables with several labels, in one column and in three, and patients without the number to predict.
+fn write_tasks(folder: &Path) {
+    let (mut songs, mut symptoms) =
+        ("tempo,loudness,moods\n".to_string(), "age,temperature,fever,cough,rash\n".to_string());
+    for row in 0..120 {
+        let (tempo, loudness) = (60 + row * 37 % 100, row * 53 % 30);
+        let moods = [("happy", tempo > 110), ("loud", loudness < 12)].into_iter();
+        let moods: Vec<_> = moods.filter(|(_, is_set)| *is_set).map(|(mood, _)| mood).collect();
+        writeln!(songs, "{tempo},-{loudness}.5,{}", moods.join("|")).unwrap();
+        let (age, tenths) = (20 + row * 17 % 60, row * 29 % 40);
+        let set = [tenths > 15, age > 50, row % 7 == 0].map(u8::from);
+        let [fever, cough, rash] = set;
+        writeln!(symptoms, "{age},{}.{},{fever},{cough},{rash}", 36 + tenths / 10, tenths % 10).unwrap();
+    }
+    std::fs::write(folder.join("songs.csv"), songs).unwrap();
+    std::fs::write(folder.join("new-songs.csv"), "tempo,loudness\n128,-5.1\n64,-20.4\n").unwrap();
+    std::fs::write(folder.join("symptoms.csv"), symptoms).unwrap();
+    let diabetes = std::fs::read_to_string(root().join("data/diabetes.csv")).unwrap();
+    let patients = diabetes.lines().take(6).map(|line| line.rsplit_once(',').unwrap().0.to_string() + "\n");
+    std::fs::write(folder.join("patients.csv"), patients.collect::<String>()).unwrap();
+}
+
 /// A correction to a class.
 pub fn correction(id: &str, input: CorrectedInput, class: usize) -> Correction {
     Correction {
@@ -131,6 +154,7 @@ pub fn all(folder: &Path) {
     let measures = flowers.lines().take(6).map(|line| line.rsplit_once(',').unwrap().0.to_string() + "\n");
     std::fs::write(folder.join("new-flowers.csv"), measures.collect::<String>()).unwrap();
 
+    write_tasks(folder);
     for (name, rows) in [("train", 0..1500), ("t10k", 1500..1797)] {
         std::fs::create_dir_all(folder.join("mnist")).unwrap();
         digits.write_idx(&folder.join("mnist"), name, rows);
