@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod audit;
+mod cell;
 pub mod column;
 pub mod column_choice;
 mod dataset;
@@ -21,6 +22,7 @@ pub mod room;
 mod split;
 mod table;
 mod targets;
+mod task;
 pub mod terminal;
 pub mod thumbnail;
 pub mod unknown;
@@ -38,7 +40,7 @@ pub use labels::{LabelsBuilder, sorted_classes};
 pub use missing_classes::MissingClasses;
 pub use split::{Split, SplitOptions};
 pub use table::{Table, ValueRange};
-pub use targets::{Strata, Targets, TaskKind, named_set};
+pub use targets::{Strata, TargetChoice, Targets, TaskKind, named_set};
 
 use crate::error::{Error, Result, did_you_mean};
 

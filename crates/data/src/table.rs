@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use super::column::TableLayout;
-use super::column_choice::ColumnChoice;
-use super::targets::{are_quantities, number};
-use super::{DataOptions, Dataset, InputShape, Inputs, LabelsBuilder, Names, Targets, TaskKind};
+use super::targets::{TargetChoice, number, task_of};
+use super::{Dataset, InputShape, Inputs, LabelsBuilder, Names, Targets, TaskKind};
 use crate::error::{Error, Location, Result, excerpt, quoted};
 use crate::image::Decoding;
 
@@ -93,25 +92,25 @@ impl Table {
             );
             return Err(Error::data(self.location(0), problem));
         }
-        let options = DataOptions { task: Some(task), ..DataOptions::default() };
+        let choice = TargetChoice { task: Some(task), is_selected: false };
         let labels = Table { values: Vec::new(), ..self.clone() };
-        labels.to_dataset(InputShape(vec![0]), None).for_task(&options)?.with_classes(classes)
+        labels.to_dataset(InputShape(vec![0]), None).for_task(choice)?.with_classes(classes)
     }
 
     /// Converts the table to a data set with examples of this shape.
     ///
     /// # Errors
-    /// Values outside `range`, or a label column that does not suit the task of the options.
+    /// Values outside `range`, or a label column that does not suit the chosen task.
     pub(crate) fn into_dataset(
         self,
         shape: InputShape,
         range: Option<ValueRange>,
-        options: &DataOptions,
+        choice: TargetChoice,
     ) -> Result<Dataset> {
         if let Some(range) = range {
             self.check_range(range)?;
         }
-        self.check_labels(options)?;
+        self.check_labels(choice)?;
         Ok(self.to_dataset(shape, range))
     }
 
@@ -138,8 +137,8 @@ impl Table {
 
     /// Rejects labels that are missing values, and those that the task cannot use: quantities as classes, texts as
     /// quantities.
-    pub(super) fn check_labels(&self, options: &DataOptions) -> Result<()> {
-        match task_of(options, &self.label_texts, self.rows.len()) {
+    pub(super) fn check_labels(&self, choice: TargetChoice) -> Result<()> {
+        match task_of(choice, &self.label_texts, self.rows.len()) {
             TaskKind::Classification => self.check_classes(),
             TaskKind::Multilabel => Ok(()),
             TaskKind::Regression => match self.label_texts.iter().position(|text| number(text).is_none()) {
@@ -195,18 +194,6 @@ impl Table {
     }
 }
 
-/// The task of the options, or else of a label column with these distinct texts in `rows` rows: regression if a column of
-/// quantities was selected.
-pub(super) fn task_of(options: &DataOptions, texts: &[String], rows: usize) -> TaskKind {
-    let is_selected = options.label != ColumnChoice::Last;
-    let given = if options.labels.is_some() { Some(TaskKind::Multilabel) } else { options.task };
-    match given {
-        Some(task) => task,
-        None if is_selected && are_quantities(texts, rows) => TaskKind::Regression,
-        None => TaskKind::Classification,
-    }
-}
-
 /// Why a text is not a class label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LabelFault {
@@ -257,7 +244,7 @@ mod tests {
 
     fn problem(labels: &[&str]) -> String {
         labelled(labels)
-            .into_dataset(InputShape(vec![0]), None, &DataOptions::default())
+            .into_dataset(InputShape(vec![0]), None, TargetChoice::default())
             .unwrap_err()
             .to_string()
     }
@@ -276,7 +263,7 @@ mod tests {
 
     #[test]
     fn inf_is_a_class_among_names_and_missing_among_numbers() {
-        assert!(labelled(&["zero", "inf", "-Infinity"]).check_labels(&DataOptions::default()).is_ok());
+        assert!(labelled(&["zero", "inf", "-Infinity"]).check_labels(TargetChoice::default()).is_ok());
         assert!(problem(&["1", "inf"]).starts_with("a.csv, line 2: `inf` is not a class"));
         assert!(problem(&["inf", "nan"]).starts_with("a.csv, line 1: `inf` is not a class"));
     }

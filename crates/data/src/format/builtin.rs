@@ -53,11 +53,11 @@ impl Builtin {
         })?;
         let (shape, range) = match self.kind {
             ExampleKind::Image(shape, range) => (shape, range),
-            ExampleKind::Row => return csv::Csv.read(&path, options)?.for_task(options),
+            ExampleKind::Row => return csv::Csv.read(&path, options)?.for_task(options.targets()?),
             ExampleKind::Quantity => {
                 let task = options.task.or(Some(TaskKind::Regression));
                 let options = DataOptions { task, ..options.clone() };
-                return csv::Csv.read(&path, &options)?.for_task(&options);
+                return csv::Csv.read(&path, &options)?.for_task(options.targets()?);
             }
         };
         let table = csv::read(&path, options)?;
@@ -70,7 +70,9 @@ impl Builtin {
             );
             return Err(Error::data(path.as_path(), problem));
         }
-        table.into_dataset(InputShape(shape.to_vec()), Some(range), options)?.for_task(options)
+        table
+            .into_dataset(InputShape(shape.to_vec()), Some(range), options.targets()?)?
+            .for_task(options.targets()?)
     }
 
     /// The path of the file, if it exists.

@@ -59,7 +59,7 @@ impl Format for ImageList {
             all.portions.extend(vec![portion; rows.files.len()]);
             all.append(&list, rows, is_split)?;
         }
-        let is_multilabel = match options.given_task()? {
+        let is_multilabel = match options.targets()?.task {
             Some(task) => task == TaskKind::Multilabel,
             None => are_combined(&all.labels),
         };
@@ -272,7 +272,7 @@ impl List {
         let ignored = options.ignore.as_deref().map(column_choices).transpose()?.unwrap_or_default();
         let ignored = ignored.iter().map(position).collect::<Result<Vec<usize>>>()?;
         let several = self.label_columns(options)?;
-        let task = options.given_task()?;
+        let task = options.targets()?.task;
         let cells = self.cells()?;
         let others: Vec<usize> = (0..self.width)
             .filter(|column| *column != self.column && Some(*column) != group && !ignored.contains(column))

@@ -91,7 +91,7 @@ pub fn of(path: &Path, options: &DataOptions) -> Result<&'static dyn Format> {
 /// # Errors
 /// Data that no format recognizes, or that its format or the task cannot use.
 pub fn read(path: &Path, options: &DataOptions) -> Result<Dataset> {
-    of(path, options)?.read(path, options)?.for_task(options)
+    of(path, options)?.read(path, options)?.for_task(options.targets()?)
 }
 
 /// Whether the name of `path` has one of these extensions (lower case, without the leading dot; "csv.gz" is

@@ -6,11 +6,11 @@ use std::str::FromStr;
 use cresset_options::{Choice, Text, choices, option, options, parse};
 
 use super::FORMATS;
-use crate::TaskKind;
 use crate::column_choice::ColumnChoice;
 use crate::error::Error;
 use crate::image::{CENTER_CROPS, Decoding, Interpolation};
 use crate::room::MemoryBudget;
+use crate::targets::{TargetChoice, TaskKind};
 
 /// The heading of these options in the help.
 const DATA: &str = "Data";
@@ -79,19 +79,22 @@ impl DataOptions {
         }
     }
 
-    /// The task that was set, also by `--labels`.
+    /// What was chosen to predict, also by `--labels`.
     ///
     /// # Errors
     /// `--labels` for another task.
-    pub(crate) fn given_task(&self) -> crate::error::Result<Option<TaskKind>> {
-        match (self.task, &self.labels) {
-            (None | Some(TaskKind::Multilabel), Some(_)) => Ok(Some(TaskKind::Multilabel)),
-            (Some(task), Some(_)) => Err(Error::Usage(format!(
-                "--labels selects the labels of multi-label classification, but --task is {}",
-                task.name()
-            ))),
-            (task, None) => Ok(task),
-        }
+    pub(crate) fn targets(&self) -> crate::error::Result<TargetChoice> {
+        let task = match (self.task, &self.labels) {
+            (None | Some(TaskKind::Multilabel), Some(_)) => Some(TaskKind::Multilabel),
+            (Some(task), Some(_)) => {
+                return Err(Error::Usage(format!(
+                    "--labels selects the labels of multi-label classification, but --task is {}",
+                    task.name()
+                )));
+            }
+            (task, None) => task,
+        };
+        Ok(TargetChoice { task, is_selected: self.label != ColumnChoice::Last })
     }
 
     /// The memory budget for the values of a file.

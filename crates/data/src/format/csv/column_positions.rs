@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use super::layout::{is_missing, number};
+use super::layout::number;
+use crate::cell::is_missing;
 use crate::column::{Column, ColumnKind, LabelColumn, TableLayout, folded, unique_names};
 use crate::error::{Error, Location, excerpt, nearest, quoted};
 

@@ -8,15 +8,16 @@ use super::are_too_many;
 use super::chunk_reader::ChunkReader;
 use super::delimiter::delimiter;
 use super::inferred::Inferred;
-use super::layout::{InputColumn, Layout, is_missing};
+use super::layout::{InputColumn, Layout};
 use super::rows::{Row, for_each_row};
 use crate::DataOptions;
 use crate::TaskKind;
+use crate::cell::is_missing;
 use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Result, quoted};
 use crate::format::options::Missing;
-use crate::table::{LabelFault, are_too_many_classes, task_of};
-use crate::targets::are_quantities;
+use crate::table::{LabelFault, are_too_many_classes};
+use crate::targets::{are_quantities, task_of};
 
 /// An error in a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,7 +307,8 @@ impl TableStats {
         faults.push("not-utf-8", "save the file as CSV in UTF-8", (*count > 0).then_some(not_utf8));
 
         faults.push("broken", "correct the file", self.broken.clone());
-        if task_of(options, &self.labels, self.rows as usize) != TaskKind::Classification {
+        let choice = options.targets().unwrap_or_default();
+        if task_of(choice, &self.labels, self.rows as usize) != TaskKind::Classification {
             return;
         }
         let advice = "select the label column with --label, or correct it";

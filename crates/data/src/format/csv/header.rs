@@ -1,8 +1,9 @@
 //! Header detection. Names are usually text above numbers; they may also be numbers (years, wavelengths),
 //! which is inferred from other differences to the rows below.
 
-use super::layout::{is_missing, number};
+use super::layout::number;
 use super::notation::is_formatted;
+use crate::cell::is_missing;
 
 type Cells = Vec<Vec<u8>>;
 

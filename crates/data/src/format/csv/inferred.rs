@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::header::FirstRow;
-use super::layout::{Layout, Sample, is_missing, number};
+use super::layout::{Layout, Sample, number};
 use super::notation::ColumnFormat;
+use crate::cell::is_missing;
 use crate::error::{excerpt, quoted};
 use crate::notation::{DateOrder, Notation};
 

@@ -113,7 +113,7 @@ impl Layout {
         };
         let inputs = columns.into_iter().zip(column_formats).map(input).collect();
         let missing = options.missing;
-        let allows_no_label = options.given_task()? == Some(TaskKind::Multilabel);
+        let allows_no_label = options.targets()?.task == Some(TaskKind::Multilabel);
         let drops_unlabelled = missing != Missing::Error && !allows_no_label;
         let label_column = |position: usize| LabelColumn { name: column_name(names, position), position };
         let label_columns: Vec<_> = several.into_iter().map(label_column).collect();
@@ -169,12 +169,6 @@ fn column_name(names: Option<&[String]>, column: usize) -> String {
 /// The columns of an option such as `id,name`.
 pub fn choices(columns: &str) -> Result<Vec<ColumnChoice>> {
     columns.split(',').map(|column| column.trim().parse().map_err(Error::Usage)).collect()
-}
-
-/// Whether a cell marks a missing value.
-pub fn is_missing(cell: &[u8]) -> bool {
-    const MARKS: [&[u8]; 7] = [b"", b"?", b"na", b"n/a", b"nan", b"null", b"none"];
-    cell.len() <= 4 && MARKS.iter().any(|mark| cell.eq_ignore_ascii_case(mark))
 }
 
 /// Parses a cell as a number, finite or not.

@@ -21,12 +21,12 @@ mod text;
 
 use std::path::Path;
 
+pub use crate::cell::is_missing;
 use chunk_reader::ChunkReader;
 pub use column::{TextColumn, read_column};
 pub(super) use column::{first_rows, rows};
 pub use faults::{Fault, Faults};
 use layout::Layout;
-pub use layout::is_missing;
 pub(super) use layout::{choices as column_choices, find as find_column};
 pub use model_rows::{InputRow, RowPolicy, read_row, read_rows};
 use parallel::parse;
@@ -59,7 +59,7 @@ impl Format for Csv {
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         let table = read(path, options)?;
         let shape = InputShape(vec![table.width() as i64]);
-        table.into_dataset(shape, None, options)
+        table.into_dataset(shape, None, options.targets()?)
     }
 }
 
@@ -93,7 +93,7 @@ fn read_to_first_error(path: &Path, options: &DataOptions) -> Result<Table> {
     }
     let columns = columns(path, &parsed, &layout)?;
     let table = table(path, fingerprint.sha256(), parsed, &layout, columns);
-    table.check_labels(options)?;
+    table.check_labels(options.targets()?)?;
     inferred.warn(path, &layout);
     if dropped > 0 {
         let (seen, path) = (dropped + table.rows.len() as u64, path.display());

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::layout::{is_missing, number};
+use super::layout::number;
+use crate::cell::is_missing;
 use crate::notation::{DateOrder, Decimal, Notation, date, written};
 
 /// The format of a column.

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::chunks::Chunk;
 use super::fast::Fast;
-use super::layout::{Layout, is_missing};
+use super::layout::Layout;
 use super::rows::{Row, for_each_row, text_of, trim};
+use crate::cell::is_missing;
 use crate::error::{Error, Location, Result, quoted};
 use crate::format::options::Missing;
 use crate::label_columns::joined;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::image::Decoding;
+use crate::targets::are_quantities;
 use crate::{InputShape, Inputs, Names};
 use proptest::prelude::*;
 
@@ -26,7 +27,7 @@ fn examples(texts: &[&str]) -> Dataset {
 }
 
 fn of(texts: &[&str], task: TaskKind) -> Result<Dataset> {
-    examples(texts).for_task(&DataOptions { task: Some(task), ..DataOptions::default() })
+    examples(texts).for_task(TargetChoice { task: Some(task), is_selected: false })
 }
 
 fn shown(dataset: &Dataset) -> Vec<String> {
