@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use cresset::data::InputShape;
 use cresset::data::terminal;
 use cresset::error::{Error, catch_panics};
-use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, ExportedModel, Variant};
+use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, ExportedModel, Metadata, Variant};
 use cresset::options::device::{self, DeviceChoice};
 use cresset::predict::Classifier;
 use cresset::run;
@@ -100,10 +100,8 @@ impl Export {
             exported = catch_panics(|| variant.apply(exported, device, &path))?;
         }
         catch_panics(|| (format.write)(&exported, &self.output))?;
-        let accuracy =
-            exported.metadata.and_then(|metadata| metadata.metrics.validation["accuracy"].as_f64());
-        let accuracy = accuracy.map(|share| format!(": validation accuracy {:.2} %", 100. * share));
-        show(&format!("written to {}{}\n", terminal::path(&self.output), accuracy.unwrap_or_default()))?;
+        let score = exported.metadata.as_ref().and_then(described_score).unwrap_or_default();
+        show(&format!("written to {}{score}\n", terminal::path(&self.output)))?;
         Ok(Ended::Well)
     }
 
@@ -140,6 +138,13 @@ impl Export {
             None => Ok(Classifier::load_on(&self.source, Device::Cpu)?.into_exported()),
         }
     }
+}
+
+/// The validation score of a model.
+fn described_score(metadata: &Metadata) -> Option<String> {
+    let Metadata { outputs, .. } = metadata;
+    let score = outputs.show_score(metadata.validation_score()?);
+    Some(format!(": validation {} {score}", outputs.score_name()))
 }
 
 /// The lock of the output's folder, if that is a run folder.
