@@ -5,4 +5,5 @@ mod programs;
 mod python;
 #[path = "../support/mod.rs"]
 mod support;
+mod tasks;
 mod variants;
