@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::onnx::python;
 use crate::support::targets::{predicted, prices_run, tagged_images_run, tags_run};
 use crate::support::{succeed, text};
 use safetensors::SafeTensors;
 use serde_json::Value;
-use tch::{CModule, Device, IValue, Kind, Tensor};
+use tch::{CModule, IValue, Kind, Tensor};
 
 /// Raw inputs, and the file from which `cresset predict` reads the same. The rows of the prices have red as the second category.
 pub struct Inputs {
@@ -142,56 +141,5 @@ fn a_file_of_weights_has_the_thresholds_or_the_interval() {
         let metadata = cresset::predict::metadata(&run.join("model.pt")).unwrap();
         assert_eq!(outputs, serde_json::to_value(&metadata.outputs).unwrap());
         assert!(!outputs[field].is_null(), "{outputs}");
-    }
-}
-
-/// Compares the outputs of onnxruntime with arrays beside the model.
-const RUN_ONNX: &str = r#"
-import sys, json, numpy, onnx, onnxruntime
-path, *names = sys.argv[1:]
-model = onnx.load(path)
-onnx.checker.check_model(model, full_check=True)
-session = onnxruntime.InferenceSession(path)
-assert [of.name for of in session.get_outputs()] == names, [of.name for of in session.get_outputs()]
-assert all(of.shape[0] == "batch" for of in session.get_outputs())
-inputs = numpy.load(path + ".npy")
-for batch in [inputs, inputs[:1]]:
-    for name, found in zip(names, session.run(None, {"input": batch})):
-        expected = numpy.load(f"{path}.{name}.npy")[:len(batch)]
-        assert found.shape == expected.shape and found.dtype == numpy.float32, (name, found.shape, expected.shape)
-        assert numpy.abs(found - expected).max() <= 1e-5 * max(1, numpy.abs(expected).max()), (name, found, expected)
-notes = {note.key: note.value for note in model.metadata_props}
-print(json.loads(notes["outputs"])["task"])
-"#;
-
-#[test]
-#[ignore = "needs onnxruntime: make test"]
-fn onnxruntime_computes_the_outputs_of_the_task() {
-    let folder = tempfile::tempdir().unwrap();
-    for (run, inputs, names, task) in [
-        (
-            tags_run(folder.path()),
-            tags(folder.path()).values,
-            &["logits", "probabilities"] as &[&str],
-            "multilabel",
-        ),
-        (prices_run(folder.path()), prices(folder.path()).values, &["values"], "regression"),
-        (
-            tagged_images_run(folder.path()),
-            Tensor::rand([3, 3, 16, 16], (Kind::Float, Device::Cpu)) * 255.,
-            &["logits", "probabilities"],
-            "multilabel",
-        ),
-    ] {
-        let file = run.join("model.onnx");
-        succeed(["export", text(&run), "--output", text(&file)]);
-        let module = CModule::load(run.join("model.pt")).unwrap();
-        let results = tch::no_grad(|| module.forward_ts(&[&inputs])).unwrap();
-        inputs.write_npy(format!("{}.npy", text(&file))).unwrap();
-        for (name, expected) in names.iter().zip([&results, &results.sigmoid()]) {
-            expected.write_npy(format!("{}.{name}.npy", text(&file))).unwrap();
-        }
-        let said = python(&[&["-c", RUN_ONNX, text(&file)], names].concat());
-        assert_eq!(said.trim(), task);
     }
 }

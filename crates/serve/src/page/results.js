@@ -119,7 +119,7 @@ class NumberResults {
   clear() {}
 
   show({ value, interval }) {
-    const range = interval ? `, ${percent(this.coverage)} interval ${interval.map(figure).join(" to ")}` : "";
+    const range = interval ? `, ${figure(100 * this.coverage)} % interval ${interval.map(figure).join(" to ")}` : "";
     return `${this.name} ${figure(value)}${range}`;
   }
 
