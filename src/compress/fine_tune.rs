@@ -21,7 +21,7 @@ pub fn fine_tune(
         Error::artifact(&std::env::temp_dir(), problem)
     })?;
     let folder = RunFolder::create(Some(&temporary.path().join("run")), config)?;
-    let plan = config.plan(prepared.class_weights.clone());
+    let plan = prepared.plan(config)?;
     let mut training = Training::new(plan, network, folder.checkpoints())?;
     if let Some(teacher) = teacher {
         training = training.with_teacher(teacher);

@@ -1,11 +1,11 @@
-//! Selects models by accuracy, size and latency.
+//! Selects models by score, size and latency.
 
 use super::Compressed;
 
-/// Marks the Pareto front of accuracy, size and latency, and chooses a model from it: the one with the smallest size times latency
-/// whose accuracy is at most `max_loss` below that of the original. The first model is the original.
+/// Marks the Pareto front of score, size and latency, and chooses a model from it: the one with the smallest size times latency
+/// whose score is at most `max_loss` below that of the original. The first model is the original.
 pub fn mark(models: &mut [Compressed], max_loss: f64) {
-    let Some(original) = models.first().map(|model| model.accuracy) else { return };
+    let Some(original) = models.first().map(|model| model.score) else { return };
     let on_front: Vec<bool> =
         models.iter().map(|model| !models.iter().any(|other| dominates(other, model))).collect();
     for (model, on_front) in models.iter_mut().zip(on_front) {
@@ -13,8 +13,8 @@ pub fn mark(models: &mut [Compressed], max_loss: f64) {
         model.is_chosen = false;
     }
     // The margin allows for rounding errors in fractions such as 1436/1438.
-    let min_accuracy = original - max_loss - 1e-9;
-    let chosen = models.iter_mut().filter(|model| model.is_on_front && model.accuracy >= min_accuracy);
+    let least_score = original - max_loss - 1e-9;
+    let chosen = models.iter_mut().filter(|model| model.is_on_front && model.score >= least_score);
     if let Some(chosen) = chosen.min_by(|a, b| cost(a).total_cmp(&cost(b))) {
         chosen.is_chosen = true;
     }
@@ -26,7 +26,7 @@ fn cost(model: &Compressed) -> f64 {
 
 fn dominates(a: &Compressed, b: &Compressed) -> bool {
     let pairs = [
-        (-a.accuracy, -b.accuracy),
+        (-a.score, -b.score),
         (a.bytes as f64, b.bytes as f64),
         (a.latency_1, b.latency_1),
         (a.latency_64, b.latency_64),
@@ -37,13 +37,15 @@ fn dominates(a: &Compressed, b: &Compressed) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Outputs;
     use proptest::prelude::*;
 
-    fn model(accuracy: f64, bytes: u64, latency: f64) -> Compressed {
+    fn model(score: f64, bytes: u64, latency: f64) -> Compressed {
         Compressed {
             name: String::new(),
             file: "m.pt".into(),
-            accuracy,
+            outputs: Outputs::Classification,
+            score,
             bytes,
             parameters: 1,
             latency_1: latency,
@@ -54,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cheapest_model_of_the_front_within_the_accuracy_limit_is_chosen() {
+    fn the_cheapest_model_of_the_front_within_the_limit_of_the_score_is_chosen() {
         let mut models = [
             model(0.99, 100, 10.),
             model(0.99, 50, 5.),
@@ -77,7 +79,7 @@ mod tests {
             mark(&mut models, 1.);
             let chosen: Vec<_> = models.iter().filter(|model| model.is_chosen).collect();
             prop_assert_eq!(chosen.len(), 1);
-            prop_assert!(chosen[0].is_on_front && chosen[0].accuracy >= models[0].accuracy - 1.);
+            prop_assert!(chosen[0].is_on_front && chosen[0].score >= models[0].score - 1.);
         }
     }
 }

@@ -15,8 +15,9 @@ use tch::{Device, Kind, Tensor};
 use crate::data::atomic::{self, WithPath};
 use crate::data::sha256;
 use crate::error::{Error, Result, catch_panics};
+use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{self, Compression, Dtype, Evaluations, Metadata, Variant};
-use crate::model::{Int8, Network};
+use crate::model::{Int8, Network, Outputs};
 use crate::options::Config;
 use crate::predict::Classifier;
 use crate::run::{Prepared, evaluations, load_weights};
@@ -32,8 +33,10 @@ pub struct Compressed {
     pub name: String,
     /// The file of the model.
     pub file: PathBuf,
-    /// Validation accuracy, from 0 to 1.
-    pub accuracy: f64,
+    /// The meaning of the model's outputs.
+    pub outputs: Outputs,
+    /// The validation score ([`Evaluation::score`]): accuracy or micro-averaged F1 score, from 0 to 1, or R².
+    pub score: f64,
     /// The size of the file in bytes.
     pub bytes: u64,
     /// The number of parameters.
@@ -42,9 +45,9 @@ pub struct Compressed {
     pub latency_1: f64,
     /// Median latency for a batch of 64, in microseconds.
     pub latency_64: f64,
-    /// Whether the model is on the Pareto front of accuracy, size and latency.
+    /// Whether the model is on the Pareto front of score, size and latency.
     pub is_on_front: bool,
-    /// Whether this is the chosen model: the cheapest within the accuracy limit.
+    /// Whether this is the chosen model: the cheapest within the limit of the score.
     pub is_chosen: bool,
 }
 
@@ -110,7 +113,8 @@ pub trait CompressionCallback {
 /// ```
 ///
 /// # Errors
-/// A run that is not complete, data that has changed, or a model that does not support the requested compression.
+/// A run that is not complete, data that has changed, or a model that does not support the requested compression; distillation needs
+/// a classifier.
 pub fn compress(
     folder: &RunFolder,
     options: &CompressOptions,
@@ -216,6 +220,9 @@ impl<'a> Job<'a> {
         let writer = folder.lock()?;
         let config = Config::read(&folder.config_file())?;
         let prepared = Prepared::again(&config, folder)?;
+        if options.distill.is_some() {
+            prepared.dataset.require_classes("--distill")?;
+        }
         let samples = prepared.samples(&config)?;
         let calibration = match options.quantize {
             Some(_) => calibration(&prepared, &config)?,
@@ -299,7 +306,8 @@ impl<'a> Job<'a> {
         let evaluations = evaluations(&self.config, &self.prepared, original.epoch, |inputs| {
             original.network.forward(inputs, false)
         })?;
-        self.add("original".to_string(), self.folder.model(), original, &evaluations)
+        let Evaluations { outputs, validation, .. } = evaluations;
+        self.add("original".to_string(), self.folder.model(), original, outputs, &validation)
     }
 
     /// Writes a network in float32.
@@ -348,7 +356,7 @@ impl<'a> Job<'a> {
     ) -> Result<()> {
         let file = self.file(&name);
         export::torchscript(module, metadata, &self.samples, &file)?;
-        self.add(name, file, candidate, evaluations)
+        self.add(name, file, candidate, evaluations.outputs.clone(), &evaluations.validation)
     }
 
     /// Casts the float32 file of a candidate to `dtype`.
@@ -361,12 +369,15 @@ impl<'a> Job<'a> {
         let exported = Classifier::load_on(&source, Device::Cpu)?.into_exported();
         let variant = Variant { dtype, ..Variant::default() };
         let cast = variant.apply(exported, Device::Cpu, &file)?;
-        let logits = |inputs: &Tensor| {
+        // The file keeps the thresholds and the interval of its source.
+        let outputs = cast.metadata.map(|metadata| metadata.outputs).unwrap_or_default();
+        let results = |inputs: &Tensor| {
             let raw = self.prepared.preprocessing.undo(inputs).to_device(Device::Cpu);
             Ok(cast.module.call("forward", &raw)?.remove(0).to_device(self.prepared.device))
         };
-        let evaluations = evaluations(&self.config, &self.prepared, candidate.epoch, logits)?;
-        self.add(name, file, candidate, &evaluations)
+        let classes = self.prepared.dataset.classes.len();
+        let validation = evaluate(&*self.prepared.validation, &outputs, classes, Keep::Sums, results)?;
+        self.add(name, file, candidate, outputs, &validation)
     }
 
     fn metadata(&self, evaluations: &Evaluations, compression: Compression) -> Metadata {
@@ -384,13 +395,15 @@ impl<'a> Job<'a> {
         name: String,
         file: PathBuf,
         candidate: &Candidate,
-        evaluations: &Evaluations,
+        outputs: Outputs,
+        validation: &Evaluation,
     ) -> Result<()> {
         let bytes = fs::metadata(&file).map_err(Error::io("read", &file))?.len();
         self.models.push(Compressed {
             name,
             file,
-            accuracy: evaluations.validation.accuracy(),
+            outputs,
+            score: validation.score(),
             bytes,
             parameters: candidate.network.parameter_count(),
             latency_1: 0.,

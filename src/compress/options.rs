@@ -44,7 +44,7 @@ options! {
         /// as `0.25,0.5`
         pub prune: Vec<f64> = option("SHARE").parser(share),
 
-        /// Distill knowledge from a teacher trained on the same data: a model.pt or the folder of a run
+        /// Distill knowledge from a teacher trained on the same data: a model.pt or the folder of a run; for classifiers only
         pub distill: Option<PathBuf> = option("TEACHER"),
 
         /// Temperature of the softmax for distillation
@@ -59,7 +59,7 @@ options! {
         /// Learning rate of fine-tuning [default: the run's]
         pub lr: Option<f64> = option("RATE").parser(parse::positive),
 
-        /// Maximum loss of accuracy, in percentage points, of the model that is chosen
+        /// Maximum loss of accuracy, in percentage points, of the model that is chosen; of the F1 score of labels, or of 100 R²
         pub max_loss: f64 = option("POINTS").default("0.3").parser(parse::not_negative),
 
         /// CPU threads for latency measurements: `auto` or a number

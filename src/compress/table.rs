@@ -4,26 +4,27 @@ use std::fmt::Write;
 
 use super::Compressed;
 
-/// CSV with a row for each model: accuracy from 0 to 1, latencies in microseconds.
+/// CSV with a row for each model: accuracy or F1 score from 0 to 1, or R²; latencies in microseconds.
 ///
 /// ```
 /// # use cresset::compress::{Compressed, to_csv};
+/// # use cresset::model::Outputs;
 /// # let original = Compressed {
-/// #     name: "original".into(), file: "model.pt".into(), accuracy: 0.97, bytes: 40_000, parameters: 9_000,
-/// #     latency_1: 20., latency_64: 90., is_on_front: true, is_chosen: true,
+/// #     name: "original".into(), file: "model.pt".into(), outputs: Outputs::Classification, score: 0.97, bytes: 40_000,
+/// #     parameters: 9_000, latency_1: 20., latency_64: 90., is_on_front: true, is_chosen: true,
 /// # };
 /// let csv = to_csv(&[original]);
 /// assert!(csv.ends_with("original,model.pt,0.970000,40000,9000,20.0,90.0,true,true\n"));
 /// ```
 pub fn to_csv(models: &[Compressed]) -> String {
-    let mut text =
-        "model,file,accuracy,bytes,parameters,latency_1_us,latency_64_us,pareto,chosen\n".to_string();
+    let score = models.first().map_or("accuracy", |model| model.outputs.score_name()).to_lowercase();
+    let mut text = format!("model,file,{score},bytes,parameters,latency_1_us,latency_64_us,pareto,chosen\n");
     for model in models {
-        let Compressed { name, accuracy, bytes, parameters, latency_1, latency_64, .. } = model;
+        let Compressed { name, score, bytes, parameters, latency_1, latency_64, .. } = model;
         let file = model.file.file_name().unwrap_or_default().to_string_lossy();
         writeln!(
             text,
-            "{name},{file},{accuracy:.6},{bytes},{parameters},{latency_1:.1},{latency_64:.1},{},{}",
+            "{name},{file},{score:.6},{bytes},{parameters},{latency_1:.1},{latency_64:.1},{},{}",
             model.is_on_front, model.is_chosen
         )
         .expect("writing to a string does not fail");
@@ -36,10 +37,11 @@ pub fn to_csv(models: &[Compressed]) -> String {
 ///
 /// ```
 /// use cresset::compress::{Compressed, to_table};
+/// use cresset::model::Outputs;
 ///
 /// let original = Compressed {
-///     name: "original".into(), file: "model.pt".into(), accuracy: 0.97, bytes: 40_000, parameters: 9_000,
-///     latency_1: 20., latency_64: 90., is_on_front: true, is_chosen: false,
+///     name: "original".into(), file: "model.pt".into(), outputs: Outputs::Classification, score: 0.97, bytes: 40_000,
+///     parameters: 9_000, latency_1: 20., latency_64: 90., is_on_front: true, is_chosen: false,
 /// };
 /// let int8 = Compressed { name: "int8".into(), bytes: 20_000, is_chosen: true, ..original.clone() };
 /// let table = to_table(&[original, int8]);
@@ -50,7 +52,12 @@ pub fn to_table(models: &[Compressed]) -> String {
     let width = models.iter().map(|model| model.name.chars().count()).max().unwrap_or(0).max(5);
     let mut text = format!(
         "  {:<width$}  {:>9}  {:>18}  {:>11}  {:>20}  {:>20}\n",
-        "model", "accuracy", "size", "parameters", "1 example", "batch of 64"
+        "model",
+        first.outputs.score_name(),
+        "size",
+        "parameters",
+        "1 example",
+        "batch of 64"
     );
     for model in models {
         let mark = match (model.is_chosen, model.is_on_front) {
@@ -67,9 +74,9 @@ pub fn to_table(models: &[Compressed]) -> String {
         let latency = |value: f64, first: f64| format!("{value:.0} µs {:>8}", times(first / value));
         writeln!(
             text,
-            "{mark} {:<width$}  {:>7.2} %  {size:>18}  {:>11}  {:>20}  {:>20}",
+            "{mark} {:<width$}  {:>9}  {size:>18}  {:>11}  {:>20}  {:>20}",
             model.name,
-            100. * model.accuracy,
+            model.outputs.show_score(model.score),
             model.parameters,
             latency(model.latency_1, first.latency_1),
             latency(model.latency_64, first.latency_64),

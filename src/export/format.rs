@@ -133,14 +133,19 @@ impl ExportedModel {
         Ok(state)
     }
 
-    /// The metadata as key-value pairs, for formats with text metadata.
+    /// The metadata as key-value pairs, for formats with text metadata. `outputs` has the thresholds of labels, or the interval of
+    /// a number, also for programs that do not read the rest.
     pub fn notes(&self) -> Vec<(&'static str, String)> {
         let Some(metadata) = &self.metadata else { return Vec::new() };
         let json = |value: serde_json::Result<String>| value.expect("metadata serializes to JSON");
-        vec![
+        let mut notes = vec![
             (METADATA_KEY, json(serde_json::to_string(metadata))),
             ("classes", json(serde_json::to_string(&metadata.classes))),
-        ]
+        ];
+        if !metadata.outputs.is_classification() {
+            notes.push(("outputs", json(serde_json::to_string(&metadata.outputs))));
+        }
+        notes
     }
 }
 

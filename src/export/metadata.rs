@@ -319,6 +319,31 @@ impl Metadata {
         }
     }
 
+    /// The validation score ([`Outputs::score_name`]), if it was recorded.
+    pub fn validation_score(&self) -> Option<f64> {
+        let metric = match self.outputs {
+            Outputs::Classification => "accuracy",
+            Outputs::Multilabel { .. } => "micro F1",
+            Outputs::Regression { .. } => "R²",
+        };
+        self.metrics.validation.get(metric)?.as_f64()
+    }
+
+    /// Refuses a model that does not classify. `subject` names what needs a classifier.
+    ///
+    /// # Errors
+    /// A model of several labels or of a number.
+    pub fn require_classes(&self, path: &Path, subject: &str) -> Result<(), Error> {
+        if self.outputs.is_classification() {
+            return Ok(());
+        }
+        let task = self.outputs.task().described();
+        Err(Error::artifact(
+            path,
+            format!("{subject} works only for classification, and the task of this model is {task}"),
+        ))
+    }
+
     /// Checks that the model in `path` was trained on `dataset`.
     ///
     /// # Errors

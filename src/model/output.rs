@@ -154,6 +154,23 @@ impl Outputs {
         }
     }
 
+    /// The output that attributions explain.
+    pub fn explained(&self) -> &'static str {
+        match self {
+            Outputs::Classification | Outputs::Multilabel { .. } => "logit",
+            Outputs::Regression { .. } => "value",
+        }
+    }
+
+    /// The word for one of the names in [`Metadata::classes`](crate::export::Metadata::classes).
+    pub fn noun(&self) -> &'static str {
+        match self {
+            Outputs::Classification => "class",
+            Outputs::Multilabel { .. } => "label",
+            Outputs::Regression { .. } => "target",
+        }
+    }
+
     /// The names of what the exported `forward` and `predict` return, for code examples.
     pub fn names(&self) -> [&'static str; 2] {
         match self {

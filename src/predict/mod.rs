@@ -7,6 +7,7 @@ mod input_spec;
 mod load;
 mod many;
 mod output;
+mod prediction;
 mod sources;
 mod stream;
 mod views;
@@ -32,13 +33,13 @@ use crate::evaluate::ood::OodScore;
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{ExportedModel, METADATA, Metadata};
 use crate::loader::{EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader};
-use crate::model::Outputs;
 use crate::model::preprocessing::{TensorDataset, target_tensor};
 use compiled::CompiledModel;
 pub use input_spec::{Cell, Input, InputSpec, Notes};
 pub use load::metadata;
 pub use many::Summary;
 pub use output::{Output, OutputOptions, PredictionWriter};
+pub use prediction::{Prediction, Ranked, ranked};
 pub use sources::Sources;
 use sources::is_read_as_image;
 pub use stream::{Batching, ClassProbabilities, Classified, ClassifiedBatch, Scored, Stream};
@@ -72,65 +73,6 @@ pub struct Classifier {
     on_unknown: UnknownPolicy,
     /// The contents of `verification.json`, if the file has it.
     recorded: Option<String>,
-}
-
-/// A class and its probability.
-///
-/// ```
-/// use cresset::predict::{Ranked, ranked};
-///
-/// let classes = ["cat".to_string(), "dog".to_string()];
-/// let best = &ranked(&[0.2, 0.8], 1, &classes)[0];
-/// assert_eq!(*best, Ranked { class: "dog".to_string(), probability: 0.8 });
-/// ```
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Ranked {
-    /// The name of the class.
-    pub class: String,
-    /// Its probability, from 0 to 1.
-    pub probability: f64,
-}
-
-/// The prediction for one input.
-///
-/// ```
-/// use cresset::prelude::*;
-///
-/// let ranked = Ranked { class: "dog".to_string(), probability: 0.75 };
-/// let prediction =
-///     Prediction { input: "photo.jpg".to_string(), predictions: vec![ranked], ..Prediction::default() };
-/// let json = serde_json::to_string(&prediction).unwrap();
-/// assert_eq!(json, r#"{"input":"photo.jpg","predictions":[{"class":"dog","probability":0.75}]}"#);
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
-pub struct Prediction {
-    /// The path of an image, or `file:line`.
-    pub input: String,
-    /// The most probable classes or labels, the most probable one first; empty for a number.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub predictions: Vec<Ranked>,
-    /// The predicted labels, in the order of the model; only of models that predict labels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub labels: Option<Vec<String>>,
-    /// The predicted number; only of models that predict one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<f64>,
-    /// The bounds of the number's prediction interval; none if the model has no intervals.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interval: Option<[f64; 2]>,
-    /// The classes of the prediction set, the most probable one first; none if the model has no prediction sets.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub set: Option<Vec<String>>,
-    /// The energy of the logits, in nats: small for inputs like the training data. None if the model has no threshold for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub energy: Option<f32>,
-    /// The distance from 0 to 2 of the features, divided by their norm, to the k-th nearest ones of training examples. None if the model
-    /// has no threshold for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub distance: Option<f32>,
-    /// Whether the energy or the distance is above the threshold: the input is unlike the training data.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ood: Option<bool>,
 }
 
 /// Raw inputs read from a file, with the location of each.
@@ -205,7 +147,7 @@ impl Classifier {
         &self.module
     }
 
-    /// Enables test-time augmentation: probabilities are averaged over augmented views of each image.
+    /// Enables test-time augmentation: probabilities or numbers are averaged over augmented views of each image.
     ///
     /// ```
     /// use cresset::predict::ViewOptions;
@@ -259,15 +201,17 @@ impl Classifier {
         }
     }
 
-    /// Logits (N, classes) of raw inputs (N, …), uint8 or float. With test-time augmentation, the logarithm of the mean
-    /// probabilities; of a model that detects out-of-distribution inputs by their energy, shifted so that its energy is the mean energy of the views.
+    /// Logits (N, classes) or numbers (N, 1) of raw inputs (N, …), uint8 or float. With test-time augmentation, the logarithm of the
+    /// mean probabilities of classes; of a model that detects out-of-distribution inputs by their energy, shifted so that its energy
+    /// is the mean energy of the views. Of labels, the logits of the mean probabilities; of numbers, the mean.
     ///
     /// The logits have no gradients. On a CPU they are an inference tensor, which cannot be modified in place.
     pub fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
         match &self.views {
             Some(views) => tch::no_grad(|| {
                 let raw = inputs.f_to_device(self.device)?;
-                views.logits(&raw, self.has_energies(), |inputs| self.forward(inputs))
+                let outputs = &self.metadata.outputs;
+                views.outputs(&raw, outputs, self.has_energies(), |inputs| self.forward(inputs))
             }),
             None => self.forward(inputs),
         }
@@ -311,7 +255,7 @@ impl Classifier {
     /// let classifier = fitted.classifier()?;
     /// let (examples, names) = classifier.read_labeled(&table)?;
     /// assert_eq!(names.count(), 2);
-    /// assert_eq!(classifier.evaluate(&*examples)?.confusion.total(), 2);
+    /// assert_eq!(classifier.evaluate(&*examples)?.rows(), 2);
     /// # Ok::<(), cresset::error::Error>(())
     /// ```
     pub fn evaluate(&self, feed: &dyn EvaluationLoader) -> Result<Evaluation> {
@@ -472,24 +416,7 @@ impl Classifier {
 
     /// The prediction from the outputs for an input.
     pub fn prediction(&self, input: String, scored: &Scored, top_k: usize) -> Prediction {
-        let Metadata { outputs, classes, conformal, ood, .. } = &self.metadata;
-        let Scored { probabilities, ood_score } = scored;
-        let nothing = Prediction { input, ..Prediction::default() };
-        if let Outputs::Regression { .. } = outputs {
-            let value = probabilities[0];
-            return Prediction { value: Some(value), interval: outputs.interval(value), ..nothing };
-        }
-        let found = ood.zip(*ood_score);
-        let (energy, distance) = found.map_or((None, None), |(ood, score)| ood.named(score));
-        Prediction {
-            predictions: ranked(probabilities, top_k.clamp(1, probabilities.len()), classes),
-            labels: outputs.named_labels(probabilities, classes),
-            set: conformal.map(|conformal| conformal.named_set(probabilities, classes)),
-            energy,
-            distance,
-            ood: found.map(|(ood, score)| ood.is_ood(score)),
-            ..nothing
-        }
+        Prediction::of(&self.metadata, input, scored, top_k)
     }
 
     /// The input specification, for the threads that read inputs.
@@ -534,27 +461,6 @@ impl Classifier {
 
 /// The error of an input whose probabilities are NaN.
 const NON_FINITE: &str = "the logits of this input are NaN or infinite: its values are too large";
-
-/// The `top_k` most probable classes, the most probable first. Ties are in the order of the classes.
-///
-/// ```
-/// use cresset::predict::ranked;
-///
-/// let classes = ["a", "b", "c"].map(String::from);
-/// let best: Vec<String> = ranked(&[0.2, 0.5, 0.3], 2, &classes).into_iter().map(|one| one.class).collect();
-/// assert_eq!(best, ["b", "c"]);
-/// ```
-pub fn ranked(probabilities: &[f64], top_k: usize, classes: &[String]) -> Vec<Ranked> {
-    let mut order: Vec<usize> = (0..probabilities.len()).collect();
-    let descending = |a: &usize, b: &usize| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b));
-    if top_k < order.len() {
-        order.select_nth_unstable_by(top_k - 1, descending);
-        order.truncate(top_k);
-    }
-    order.sort_unstable_by(descending);
-    let ranked = |index: usize| Ranked { class: classes[index].clone(), probability: probabilities[index] };
-    order.into_iter().map(ranked).collect()
-}
 
 /// The columns of a table for a model that was not trained on a table: one number for each feature.
 fn unnamed_columns(features: usize) -> TableLayout {

@@ -47,7 +47,7 @@ use crate::model::{Network, Outputs};
 use crate::options::Config;
 use crate::train::checkpoint::{Best, Checkpoint, Position};
 use crate::train::{
-    Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Plan, Silent, TimeLimit, Training,
+    Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Silent, TimeLimit, Training,
 };
 pub use examples::Examples;
 pub use finished::FinishedRun;
@@ -511,8 +511,7 @@ impl Run {
         world: &World,
         lock: Option<RunLock>,
     ) -> Result<Self> {
-        let mut plan =
-            Plan { outputs: prepared.outputs.clone(), ..config.plan(prepared.class_weights.clone()) };
+        let mut plan = prepared.plan(config)?;
         plan.identity.insert("the data's SHA-256".to_string(), prepared.dataset.sha256.clone());
         if let Some(corrections) = &prepared.corrections {
             plan.identity.insert("the feedback's SHA-256".to_string(), corrections.sha256.clone());

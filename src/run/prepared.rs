@@ -9,6 +9,7 @@ use super::batch_norm_check;
 use super::examples::raw_feed;
 use super::feeds::{Feeds, Sources};
 use super::memory;
+use super::task;
 use crate::data::{Dataset, Split, TaskKind};
 use crate::distributed::World;
 use crate::error::{Error, Result, catch_panics};
@@ -21,6 +22,7 @@ use crate::model::weights::{self, Matching};
 use crate::model::{Network, Outputs, Task};
 use crate::options::{Config, ModelChoice};
 use crate::run::RunFolder;
+use crate::train::Plan;
 use crate::train::head::{self, HeadLayers};
 
 /// Creates an untrained model for a task on a device.
@@ -82,6 +84,15 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// How a network is trained on these examples with the options.
+    ///
+    /// # Errors
+    /// Options that the task of the data does not have.
+    pub fn plan(&self, config: &Config) -> Result<Plan> {
+        let config = task::resolve(config, &self.dataset)?;
+        Ok(Plan { outputs: self.outputs.clone(), ..config.plan(self.class_weights.clone()) })
+    }
+
     /// Reads and splits the data and creates the model in the options, without the recipe.
     pub fn new(config: &Config) -> Result<Self> {
         Prepared::with(config, &World::alone(), &named(config))

@@ -29,7 +29,7 @@ pub struct Range {
 /// let config = Config { data: "iris".into(), ..Config::default() };
 /// let prepared = Prepared::new(&config)?;
 /// let range = Range { from: 1e-5, to: 1., steps: 50 };
-/// let curve = LrCurve::find(&prepared.network, &config.plan(None), &*prepared.train, range)?;
+/// let curve = LrCurve::find(&prepared.network, &prepared.plan(&config)?, &*prepared.train, range)?;
 /// let suggestion = curve.suggestion.expect("the loss decreases");
 /// assert!(suggestion > 1e-5 && suggestion < 1.);
 /// # Ok::<(), cresset::error::Error>(())

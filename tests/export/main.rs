@@ -6,4 +6,5 @@ mod pt2;
 mod python;
 #[path = "../support/mod.rs"]
 mod support;
+mod tasks;
 mod variants;

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use crate::support::onnx::{Bench, python};
 use crate::support::sizes::{is_larger, is_small};
+use crate::support::targets::{prices_run, tagged_images_run, tags_run};
 use crate::support::{largest_difference, logits_of, root, run, stderr, succeed, text, unlabelled_digits};
+use crate::tasks::{prices, tags};
 use cresset::data::InputShape;
 use cresset::data::image::Decoding;
 use cresset::export::{ExportFormat, ExportedModel};
@@ -361,4 +363,55 @@ fn a_file_that_exists_and_a_model_from_elsewhere_are_refused_with_a_remedy() {
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("the file exists"), "{}", stderr(&refused));
     assert!(std::fs::read(&output).unwrap() == before);
+}
+
+/// Compares the outputs of onnxruntime with arrays beside the model.
+const RUN_ONNX: &str = r#"
+import sys, json, numpy, onnx, onnxruntime
+path, *names = sys.argv[1:]
+model = onnx.load(path)
+onnx.checker.check_model(model, full_check=True)
+session = onnxruntime.InferenceSession(path)
+assert [of.name for of in session.get_outputs()] == names, [of.name for of in session.get_outputs()]
+assert all(of.shape[0] == "batch" for of in session.get_outputs())
+inputs = numpy.load(path + ".npy")
+for batch in [inputs, inputs[:1]]:
+    for name, found in zip(names, session.run(None, {"input": batch})):
+        expected = numpy.load(f"{path}.{name}.npy")[:len(batch)]
+        assert found.shape == expected.shape and found.dtype == numpy.float32, (name, found.shape, expected.shape)
+        assert numpy.abs(found - expected).max() <= 1e-5 * max(1, numpy.abs(expected).max()), (name, found, expected)
+notes = {note.key: note.value for note in model.metadata_props}
+print(json.loads(notes["outputs"])["task"])
+"#;
+
+#[test]
+#[ignore = "needs onnxruntime: make test"]
+fn onnxruntime_computes_the_outputs_of_the_task() {
+    let folder = tempfile::tempdir().unwrap();
+    for (run, inputs, names, task) in [
+        (
+            tags_run(folder.path()),
+            tags(folder.path()).values,
+            &["logits", "probabilities"] as &[&str],
+            "multilabel",
+        ),
+        (prices_run(folder.path()), prices(folder.path()).values, &["values"], "regression"),
+        (
+            tagged_images_run(folder.path()),
+            Tensor::rand([3, 3, 16, 16], (Kind::Float, Device::Cpu)) * 255.,
+            &["logits", "probabilities"],
+            "multilabel",
+        ),
+    ] {
+        let file = run.join("model.onnx");
+        succeed(["export", text(&run), "--output", text(&file)]);
+        let (module, _) = Module::load(&run.join("model.pt"), Device::Cpu, &[]).unwrap();
+        let results = tch::no_grad(|| module.call("forward", &inputs)).unwrap().remove(0);
+        inputs.write_npy(format!("{}.npy", text(&file))).unwrap();
+        for (name, expected) in names.iter().zip([&results, &results.sigmoid()]) {
+            expected.write_npy(format!("{}.{name}.npy", text(&file))).unwrap();
+        }
+        let said = python(&[&["-c", RUN_ONNX, text(&file)], names].concat());
+        assert_eq!(said.trim(), task);
+    }
 }

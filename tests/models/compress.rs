@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::support::targets::{prices_run, tags_run};
 use crate::support::{root, run, stderr, succeed, text};
 use cresset::predict::Classifier;
 use tch::Device;
@@ -147,4 +148,60 @@ fn models_that_cannot_be_compressed_are_rejected_with_the_reason() {
     assert!(stderr(&said).contains("the model has no method `features`"), "{}", stderr(&said));
     std::fs::remove_file(lstm.join("model.pt")).unwrap();
     refused(&[text(&lstm)], "the run has no model.pt yet");
+}
+
+/// The value of a metric that `cresset eval` prints for some rows, without its unit.
+fn evaluated(model: &Path, rows: &Path, metric: &str) -> f64 {
+    let said = succeed(["eval", text(model), text(rows)]);
+    let line = said.lines().find(|line| line.starts_with(metric)).unwrap_or_else(|| panic!("{said}"));
+    line[metric.len()..].split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// The validation rows of a run on a table, as a table.
+fn validation_rows(run: &Path, table: &Path) -> PathBuf {
+    let split = std::fs::read_to_string(run.join("split.csv")).unwrap();
+    let lines: Vec<_> = std::fs::read_to_string(table).unwrap().lines().map(String::from).collect();
+    let rows = split.lines().filter_map(|line| line.strip_suffix(",heldout"));
+    let rows: Vec<_> = rows.map(|row| lines[row.parse::<usize>().unwrap() + 1].clone()).collect();
+    assert!(rows.len() > 20, "{split}");
+    let path = run.join("validation.csv");
+    std::fs::write(&path, format!("{}\n{}\n", lines[0], rows.join("\n"))).unwrap();
+    path
+}
+
+#[test]
+fn the_table_has_the_score_of_the_task_and_each_file_reaches_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (run, table_file, column, metric, unit, least) in [
+        (tags_run(folder.path()), "tags.csv", "f1", "micro F1", 100., 0.85),
+        (prices_run(folder.path()), "prices.csv", "r²", "R²", 1., 0.9),
+    ] {
+        let options = ["--quantize", "int8", "--dtype", "bf16", "--prune", "0.5", "--epochs", "6"];
+        succeed(["compress", text(&run)].iter().chain(&options));
+        let rows = table(&run);
+        assert_eq!(rows.len(), 6);
+        let validation = validation_rows(&run, &folder.path().join(table_file));
+        for row in &rows {
+            let score = number(row, column);
+            assert!(score > least, "{row:?}");
+            let file = match row["model"].as_str() {
+                "original" => run.join("model.pt"),
+                _ => run.join("compressed").join(&row["file"]),
+            };
+            // Thresholds and intervals of the file, on the rows of the table. Dynamic quantization depends on the batch.
+            let found = evaluated(&file, &validation, metric) / unit;
+            assert!((found - score).abs() < 0.01, "{row:?}: {found}");
+        }
+    }
+}
+
+#[test]
+fn distillation_needs_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = tags_run(folder.path());
+    let refused = run(["compress", text(&out), "--distill", text(&out)]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    let says = "--distill works only for classification, and this is multi-label classification";
+    assert!(stderr(&refused).contains(says), "{}", stderr(&refused));
+    assert!(!out.join("compressed").exists());
 }

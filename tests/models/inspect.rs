@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::support::targets::{prices_run, tags_run};
 use crate::support::{run, stderr, succeed, text};
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
@@ -29,6 +30,21 @@ fn inspect_shows_the_contents_and_verifies_the_recorded_samples() {
     }
     let verified = succeed(["inspect", text(&model), "--verify"]);
     assert!(verified.contains("as recorded") && verified.contains("4 computed again"), "{verified}");
+}
+
+#[test]
+fn inspect_shows_thresholds_and_intervals() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = succeed(["inspect", text(&tags_run(folder.path()).join("model.pt"))]);
+    for says in
+        ["labels      hot, rare, wide\n", "thresholds  0.", "F1          ", " validation rows, epoch "]
+    {
+        assert!(said.contains(says), "{says} is not in {said}");
+    }
+    let said = succeed(["inspect", text(&prices_run(folder.path()).join("model.pt"))]);
+    for says in ["target      price\n", "interval    ± ", " in 90 % of cases\n", "R²          0.9"] {
+        assert!(said.contains(says), "{says} is not in {said}");
+    }
 }
 
 /// The same file with another weight, and what it recorded.

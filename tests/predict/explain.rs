@@ -1,5 +1,6 @@
 //! `cresset explain`
 
+use crate::support::targets::{predicted, prices_run, tags_run};
 use crate::support::{self, run, stderr, succeed, text};
 use tch::Tensor;
 
@@ -77,4 +78,42 @@ fn each_row_of_a_file_has_an_explanation_file_up_to_the_limit() {
         assert_eq!(refused.status.code(), Some(2));
         assert!(stderr(&refused).contains(says), "{}", stderr(&refused));
     }
+}
+
+#[test]
+fn labels_and_numbers_are_explained_by_their_logit_or_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = folder.path().join("rows.csv");
+    let explained = folder.path().join("explained");
+    let explain = |model: &std::path::Path, options: &[&str]| -> Vec<Vec<String>> {
+        let base = ["explain", text(model), text(&rows), "--out", text(&explained)];
+        let said = succeed(base.iter().chain(options));
+        said.lines().map(|line| line.split(',').map(String::from).collect()).collect()
+    };
+
+    let tags = tags_run(folder.path()).join("model.pt");
+    std::fs::write(&rows, "a,b,c\n0.9,-0.9,-0.5\n").unwrap();
+    let lines = explain(&tags, &[]);
+    assert_eq!(lines[0], ["input", "label", "probability", "sum", "file"]);
+    let expected = &predicted(&tags, &rows)[0]["predictions"][0];
+    assert_eq!(lines[1][1], expected["class"].as_str().unwrap());
+    assert!((lines[1][2].parse::<f64>().unwrap() - expected["probability"].as_f64().unwrap()).abs() < 1e-5);
+    // A label that is not predicted has little probability, and not what is left of the others.
+    let lines = explain(&tags, &["--class", "wide"]);
+    assert!(lines[1][1] == "wide" && lines[1][2].parse::<f64>().unwrap() < 0.5, "{lines:?}");
+    let refused = run(["explain", text(&tags), text(&rows), "--class", "wid", "--out", text(&explained)]);
+    assert!(stderr(&refused).contains("no label `wid`; did you mean `wide`?"), "{}", stderr(&refused));
+
+    let prices = prices_run(folder.path()).join("model.pt");
+    std::fs::write(&rows, "x,y,color\n0.5,0.1,red\n0,0,red\n").unwrap();
+    let lines = explain(&prices, &[]);
+    assert_eq!(lines[0], ["input", "target", "value", "sum", "file"]);
+    let values: Vec<f64> =
+        predicted(&prices, &rows).iter().map(|line| line["value"].as_f64().unwrap()).collect();
+    assert_eq!(lines[1][1], "price");
+    assert!((lines[1][2].parse::<f64>().unwrap() - values[0]).abs() < 1e-3);
+    // Integrated gradients add up to differences of the value: both rows have the same baseline.
+    let sums: Vec<f64> = lines[1..].iter().map(|line| line[3].parse().unwrap()).collect();
+    let (found, expected) = (sums[0] - sums[1], values[0] - values[1]);
+    assert!((found - expected).abs() < 0.03 * expected.abs(), "{found}, not {expected}");
 }

@@ -10,3 +10,4 @@ mod requests;
 mod running;
 #[path = "../support/mod.rs"]
 mod support;
+mod tasks;

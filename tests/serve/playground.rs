@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::browser::Browser;
 use crate::support::server::Server;
+use crate::support::targets::{prices_run, tags_run};
 use crate::support::{self, root, succeed, text};
 use cresset::feedback;
 use serde_json::json;
@@ -155,6 +156,70 @@ fn a_table_row_is_edited_and_pasted_and_a_token_is_requested() {
     let set = feedback::read(&run.join("feedback")).unwrap();
     assert_eq!(json!(set.corrections[0].input), json!({ "values": [5.1f32, 3.5f32, 1.4f32, 0.2f32] }));
     assert!(browser.complaints().iter().all(|line| line.contains("422")));
+}
+
+#[test]
+#[ignore = "needs ChromeDriver: make test-browser"]
+fn predicted_labels_are_shown_with_probabilities_and_thresholds() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&tags_run(folder.path()), &[]);
+    let mut browser = Browser::start();
+    browser.look(390, 844, true, "light");
+    browser.open(&format!("http://127.0.0.1:{}/", server.port));
+    browser.wait_for("document.querySelectorAll('#classes .mark').length == 3");
+    browser.type_into("#paste", "0.9,0.8,0.9");
+    browser.wait_for("document.querySelector('#verdict').innerText == 'hot, rare, wide'");
+    browser.wait_for("document.querySelectorAll('#classes .chosen').length == 3");
+    let about = browser.text("#about");
+    assert!(about.contains("3 labels · validation micro F1"), "{about}");
+    browser.wait_for("document.querySelector('#reasons').children.length == 3");
+    assert_fits(&mut browser);
+    photograph(&mut browser, "labels");
+
+    // The last label of the three, the others not.
+    for (id, number) in [("#field-0", "-0.9"), ("#field-2", "-0.9")] {
+        browser.value(&format!("document.querySelector('{id}').value = ''"));
+        browser.type_into(id, number);
+    }
+    browser.wait_for("document.querySelector('#verdict').innerText == 'wide'");
+    let shares =
+        browser.value("[...document.querySelectorAll('#classes .share')].map((share) => share.innerText)");
+    let shares: Vec<_> = shares.as_array().unwrap().iter().map(|share| share.as_str().unwrap()).collect();
+    assert!(shares[0].contains(" % < ") && shares[2].contains(" % ≥ "), "{shares:?}");
+    browser.wait_for("document.querySelector('#explained').innerText == 'wide'");
+
+    // There are no corrections.
+    assert_eq!(browser.value("document.querySelectorAll('#classes button').length"), 0);
+    assert_eq!(browser.value("document.querySelector('#kept').hidden"), true);
+    // A number that is typed is no number at first.
+    assert!(browser.complaints().iter().all(|line| line.contains("422")));
+}
+
+#[test]
+#[ignore = "needs ChromeDriver: make test-browser"]
+fn a_number_is_shown_with_its_interval() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&prices_run(folder.path()), &[]);
+    let mut browser = Browser::start();
+    browser.look(1280, 900, false, "dark");
+    browser.open(&format!("http://127.0.0.1:{}/", server.port));
+    browser.wait_for("document.querySelector('#paste') && !document.querySelector('#row-input').hidden");
+    browser.type_into("#paste", "0.5,0.1,red");
+    browser.wait_for("document.querySelector('#field-0').value == '0.5'");
+    let inputs = json!({ "inputs": [[0.5, 0.1, "red"]] });
+    let result = server.connect().post("/v1/predict", &inputs).granted()["results"][0].clone();
+    let whole = |value: &serde_json::Value| value.as_f64().unwrap().trunc().to_string();
+    let (value, low) = (whole(&result["value"]), whole(&result["interval"][0]));
+    browser.wait_for(&format!("document.querySelector('#verdict').innerText.startsWith('price {value}')"));
+    let verdict = browser.text("#verdict");
+    assert!(verdict.contains(&format!(", 90 % interval {low}")) && verdict.contains(" to "), "{verdict}");
+    let about = browser.text("#about");
+    assert!(about.contains("predicts price · validation R² 0.9"), "{about}");
+    browser.wait_for("document.querySelector('#explained').innerText == 'price'");
+    assert_eq!(browser.text("#raises"), "raises");
+    photograph(&mut browser, "number");
+    assert_eq!(browser.value("document.querySelector('#classes').hidden"), true);
+    assert_eq!(browser.complaints(), [""; 0]);
 }
 
 /// A one that lies on its side, at some height.

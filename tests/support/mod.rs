@@ -12,6 +12,7 @@ pub mod server;
 pub mod shift;
 pub mod shown;
 pub mod sizes;
+pub mod targets;
 pub mod yaml;
 
 use std::collections::BTreeMap;

@@ -62,8 +62,8 @@ fn report(models: &[Compressed]) -> String {
         to_table(models)
     );
     if let Some(chosen) = models.iter().find(|model| model.is_chosen) {
-        text +=
-            &format!("→ {}, the smallest model with little loss in accuracy\n", terminal::path(&chosen.file));
+        let (file, score) = (terminal::path(&chosen.file), chosen.outputs.score_name());
+        text += &format!("→ {file}, the smallest model with little loss in {score}\n");
     }
     text
 }

@@ -9,6 +9,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use cresset::data::atomic;
 use cresset::error::{Error, Location, did_you_mean};
+use cresset::model::Outputs;
 use cresset::predict::Classifier;
 use cresset::predict::explain::{EXPLAINERS, Explainer, Subject, overlay};
 use image::ImageFormat;
@@ -36,7 +37,8 @@ pub struct Explain {
     #[arg(long, value_name = "OPTIONS", default_value = "")]
     method_options: String,
 
-    /// Class to explain [default: the most probable one of each input]
+    /// Class or label whose logit is explained [default: the most probable one of each input]; of a model that predicts a number,
+    /// the number itself is explained
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
 
@@ -60,7 +62,7 @@ impl Explain {
         let class = self.class.as_deref().map(|name| class_of(&classifier, name)).transpose()?;
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot create {}", self.out.display()))?;
-        put("input,class,probability,sum,file\n")?;
+        put(&header(&classifier.metadata().outputs))?;
         let (mut names, mut remaining) = (HashSet::new(), self.limit);
         for path in &self.inputs {
             let inputs = classifier.read_inputs(path)?;
@@ -87,7 +89,7 @@ impl Explain {
         raw: &Tensor,
         names: &mut HashSet<String>,
     ) -> anyhow::Result<String> {
-        let probabilities = classifier.logits(raw)?.softmax(-1, Kind::Double).get(0);
+        let probabilities = classifier.metadata().outputs.probabilities(&classifier.logits(raw)?).get(0);
         let class = class.unwrap_or_else(|| probabilities.argmax(-1, false).int64_value(&[]) as usize);
         let subject = Subject::new(classifier, class);
         let attribution = explainer.attribute(&subject, raw)?;
@@ -118,15 +120,21 @@ impl Explain {
     }
 }
 
+/// The header of the CSV output: the class or label with its probability, or the target with its predicted value.
+fn header(outputs: &Outputs) -> String {
+    let predicted = if matches!(outputs, Outputs::Regression { .. }) { "value" } else { "probability" };
+    format!("input,{},{predicted},sum,file\n", outputs.noun())
+}
+
 fn methods() -> PossibleValuesParser {
     PossibleValuesParser::new(EXPLAINERS.iter().map(|kind| PossibleValue::new(kind.name).help(kind.summary)))
 }
 
 fn class_of(classifier: &Classifier, name: &str) -> Result<usize, Error> {
-    let classes = &classifier.metadata().classes;
+    let (classes, noun) = (&classifier.metadata().classes, classifier.metadata().outputs.noun());
     classes.iter().position(|class| class == name).ok_or_else(|| {
         let hint = did_you_mean(name, classes.iter().map(String::as_str)).unwrap_or_default();
-        Error::Usage(format!("--class: the model has no class `{name}`{hint}"))
+        Error::Usage(format!("--class: the model has no {noun} `{name}`{hint}"))
     })
 }
 

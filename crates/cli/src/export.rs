@@ -8,8 +8,7 @@ use clap::{Args, ValueEnum};
 use cresset::data::InputShape;
 use cresset::data::terminal;
 use cresset::error::{Error, catch_panics};
-use cresset::evaluate::{METRICS, Metric};
-use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, ExportedModel, Variant};
+use cresset::export::{Dtype, EXPORT_FORMATS, ExportFormat, ExportedModel, Metadata, Variant};
 use cresset::options::device::{self, DeviceChoice};
 use cresset::predict::Classifier;
 use cresset::run;
@@ -101,15 +100,8 @@ impl Export {
             exported = catch_panics(|| variant.apply(exported, device, &path))?;
         }
         catch_panics(|| (format.write)(&exported, &self.output))?;
-        let main = exported.metadata.and_then(|metadata| {
-            // The first metric that the task has.
-            let value = |metric: &Metric| {
-                Some((metric.name, metric.show(metadata.metrics.validation.get(metric.name)?.as_f64()?)))
-            };
-            METRICS.iter().find_map(value)
-        });
-        let main = main.map_or(String::new(), |(name, value)| format!(": validation {name} {value}"));
-        show(&format!("written to {}{main}\n", terminal::path(&self.output)))?;
+        let score = exported.metadata.as_ref().and_then(described_score).unwrap_or_default();
+        show(&format!("written to {}{score}\n", terminal::path(&self.output)))?;
         Ok(Ended::Well)
     }
 
@@ -146,6 +138,13 @@ impl Export {
             None => Ok(Classifier::load_on(&self.source, Device::Cpu)?.into_exported()),
         }
     }
+}
+
+/// The validation score of a model.
+fn described_score(metadata: &Metadata) -> Option<String> {
+    let Metadata { outputs, .. } = metadata;
+    let score = outputs.show_score(metadata.validation_score()?);
+    Some(format!(": validation {} {score}", outputs.score_name()))
 }
 
 /// The lock of the output's folder, if that is a run folder.

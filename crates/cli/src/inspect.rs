@@ -11,6 +11,7 @@ use cresset::error::{Error, catch_panics, excerpt};
 use cresset::export::{
     FilePart, METADATA, Metadata, PackageContents, VERIFICATION, Verification, VerificationResult, file_parts,
 };
+use cresset::model::Outputs;
 use cresset::model::loading::CheckedModelFile;
 use cresset_bridge::model_file::{Operation, Refusal};
 use cresset_bridge::script::Module;
@@ -182,7 +183,6 @@ fn tensor_table<'a>(
 
 fn describe_metadata(metadata: &Metadata) -> anyhow::Result<String> {
     let mut text = String::new();
-    let accuracy = metadata.metrics.validation.get("accuracy").and_then(|value| value.as_f64());
     let [cresset, libtorch] = [&metadata.cresset, &metadata.libtorch].map(|version| terminal::line(version));
     writeln!(text, "origin      cresset {cresset} on libtorch {libtorch}")?;
     let model = metadata.config.get("model").and_then(|model| model.as_str()).unwrap_or("?");
@@ -192,12 +192,36 @@ fn describe_metadata(metadata: &Metadata) -> anyhow::Result<String> {
     if !metadata.variant.is_plain() {
         writeln!(text, "variant     {}", terminal::line(&metadata.variant.describe()))?;
     }
-    writeln!(text, "classes     {}", terminal::list(&metadata.classes))?;
+    text += &describe_outputs(metadata);
     let [file, sha256] = [&metadata.data_file, &metadata.data_sha256].map(|text| terminal::line(text));
     writeln!(text, "data        {file} (SHA-256 {sha256})")?;
-    if let Some(accuracy) = accuracy {
-        let (rows, epoch) = (metadata.metrics.validation_rows, metadata.metrics.epoch);
-        writeln!(text, "accuracy    {:.2} % of {rows} validation rows, epoch {epoch}", 100. * accuracy)?;
-    }
+    text += &describe_score(metadata);
     Ok(text)
+}
+
+/// The classes; the labels with their thresholds; or the target with its prediction interval.
+fn describe_outputs(metadata: &Metadata) -> String {
+    let names = terminal::list(&metadata.classes);
+    match &metadata.outputs {
+        Outputs::Classification => format!("classes     {names}\n"),
+        Outputs::Multilabel { thresholds } => {
+            let thresholds: Vec<_> = thresholds.iter().map(|threshold| format!("{threshold:.3}")).collect();
+            format!("labels      {names}\nthresholds  {}\n", thresholds.join(", "))
+        }
+        Outputs::Regression { interval, .. } => {
+            let interval = interval.map_or("none".to_string(), |interval| {
+                format!("± {:.4} in {} % of cases", interval.half_width, 100. * interval.coverage)
+            });
+            format!("target      {names}\ninterval    {interval}\n")
+        }
+    }
+}
+
+/// The validation score, if it was recorded.
+fn describe_score(metadata: &Metadata) -> String {
+    let (rows, epoch) = (metadata.metrics.validation_rows, metadata.metrics.epoch);
+    metadata.validation_score().map_or_else(String::new, |score| {
+        let (name, score) = (metadata.outputs.score_name(), metadata.outputs.show_score(score));
+        format!("{name:<11} {score} of {rows} validation rows, epoch {epoch}\n")
+    })
 }

@@ -49,7 +49,7 @@ impl LrFind {
         let config = Config::overlay(self.config_file.as_deref(), self.config.given())?;
         let config = resolve(&config, &World::alone())?;
         let prepared = Prepared::new(&config)?;
-        let plan = config.plan(prepared.class_weights.clone());
+        let plan = prepared.plan(&config)?;
         let range = Range { from: self.from, to: self.to, steps: self.steps };
         let curve = LrCurve::find(&prepared.network, &plan, &*prepared.train, range)?;
         if let Some(path) = &self.csv {

@@ -41,8 +41,11 @@ impl Serve {
         let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
         let model = Model { path, device, threads: self.compute.threads };
         let server = Server::new(model, &self.options, self.token()?)?;
-        let feedback = terminal::path(server.feedback());
-        show(&format!("http://{}/\ncorrections are written to {feedback}\n", server.address()))?;
+        let mut text = format!("http://{}/\n", server.address());
+        if let Some(folder) = server.feedback() {
+            text += &format!("corrections are written to {}\n", terminal::path(folder));
+        }
+        show(&text)?;
         server.run(interrupted())?;
         Ok(Ended::Well)
     }

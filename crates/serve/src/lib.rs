@@ -60,6 +60,7 @@ use worker::WorkerOptions;
 use cresset::error::{Error, Result};
 use cresset::feedback;
 use cresset::options::device::Threads;
+use cresset::predict;
 
 /// Interval between checks of the model file.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -93,10 +94,13 @@ impl Server {
     /// Loads the model and binds the address; connections wait until [`Server::run`]. A host beyond loopback requires a token.
     ///
     /// # Errors
-    /// If the model cannot be loaded, the address cannot be bound, a required token is missing, or the
-    /// feedback set cannot be read.
+    /// If the model cannot be loaded, the address cannot be bound, a required token is missing, the feedback set cannot be
+    /// read, or there is one for a model that does not classify.
     pub fn new(model: Model, options: &Options, token: Option<Token>) -> Result<Self> {
         let access = Access::new(token, options.host)?;
+        if options.feedback.is_some() {
+            predict::metadata(&model.path)?.require_classes(&model.path, "--feedback")?;
+        }
         let beside = model.path.parent().unwrap_or(Path::new("")).join("feedback");
         let corrections = feedback::FeedbackWriter::new(options.feedback.as_deref().unwrap_or(&beside))?;
         let wanted = SocketAddr::new(options.host, options.port);
@@ -138,9 +142,10 @@ impl Server {
         self.address
     }
 
-    /// The folder for corrections.
-    pub fn feedback(&self) -> &Path {
-        self.app.corrections.folder()
+    /// The folder for corrections; none if the model does not classify.
+    pub fn feedback(&self) -> Option<&Path> {
+        let takes_corrections = self.app.models.current().metadata.outputs.is_classification();
+        takes_corrections.then(|| self.app.corrections.folder())
     }
 
     /// Serves requests until `stop` completes; then accepts no more connections, and finishes open requests.

@@ -6,34 +6,33 @@ use cresset::data::column::{Column, ColumnKind};
 use cresset::data::image::Channels;
 use cresset::evaluate::ood::OodScore;
 use cresset::export::Metadata;
+use cresset::model::Outputs;
 
-/// The document for a model. Its schemas contain the inputs and classes of the model.
+/// The document for a model. Its schemas contain the inputs, and the classes or labels, of the model.
 pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
     let takes_images = Channels::of(&metadata.input.shape).is_some();
+    let Words { description, predict, top_k, explain, class } = Words::of(&metadata.outputs);
+    let top_k = top_k.map(|text| parameter("top_k", text, json!({ "type": "integer", "minimum": 1 })));
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "cresset serve",
-            "description": "Classifies inputs with an exported model, and accepts corrections.",
+            "description": description,
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "paths": {
             "/v1/predict": { "post": operation(
-                "predict", "Class probabilities of inputs",
+                "predict", predict,
                 Some(input_body("Inputs", takes_images)),
-                &[parameter("top_k", "Number of classes, most probable first [default: all]", json!({ "type": "integer", "minimum": 1 }))],
+                top_k.as_slice(),
                 &reference("Predictions"),
             ) },
             "/v1/explain": { "post": operation(
-                "explain", "Attribution of a class to the features of an input",
+                "explain", explain,
                 Some(input_body("OneInput", takes_images)),
-                &[parameter("class", "The class [default: the predicted one]", reference("Class"))],
+                &[parameter("class", class, reference("Class"))],
                 &reference("Explanation"),
-            ) },
-            "/v1/feedback": { "post": operation(
-                "correct", "Stores the correct class of an input, for fine-tuning",
-                Some(json!({ "application/json": { "schema": reference("Correction") } })), &[], &reference("Kept"),
             ) },
             "/v1/models": { "get": operation("models", "The served model", None, &[], &reference("Models")) },
             "/v1/models/reload": { "post": operation(
@@ -50,6 +49,12 @@ pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
         "operationId": "metrics", "summary": "Metrics for Prometheus",
         "responses": { "200": { "description": "Metrics as text", "content": { "text/plain": { "schema": { "type": "string" } } } }, "default": error() },
     } });
+    if metadata.outputs.is_classification() {
+        document["paths"]["/v1/feedback"] = json!({ "post": operation(
+            "correct", "Stores the correct class of an input, for fine-tuning",
+            Some(json!({ "application/json": { "schema": reference("Correction") } })), &[], &reference("Kept"),
+        ) });
+    }
     if needs_token {
         document["components"]["securitySchemes"] =
             json!({ "token": { "type": "http", "scheme": "bearer" } });
@@ -57,6 +62,44 @@ pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
         document["paths"]["/healthz"]["get"]["security"] = json!([]);
     }
     document
+}
+
+/// The texts that depend on the task.
+struct Words {
+    description: &'static str,
+    predict: &'static str,
+    /// None if a prediction has no classes or labels.
+    top_k: Option<&'static str>,
+    explain: &'static str,
+    class: &'static str,
+}
+
+impl Words {
+    fn of(outputs: &Outputs) -> Self {
+        match outputs {
+            Outputs::Classification => Words {
+                description: "Classifies inputs with an exported model, and accepts corrections.",
+                predict: "Class probabilities of inputs",
+                top_k: Some("Number of classes, most probable first [default: all]"),
+                explain: "Attribution of a class to the features of an input",
+                class: "The class [default: the predicted one]",
+            },
+            Outputs::Multilabel { .. } => Words {
+                description: "Predicts the labels of inputs with an exported model.",
+                predict: "Labels of inputs, and their probabilities",
+                top_k: Some("Number of labels in `predictions`, most probable first [default: all]"),
+                explain: "Attribution of a label to the features of an input",
+                class: "The label [default: the most probable one]",
+            },
+            Outputs::Regression { .. } => Words {
+                description: "Predicts a number for inputs with an exported model.",
+                predict: "Predicted numbers of inputs",
+                top_k: None,
+                explain: "Attribution of the predicted number to the features of an input",
+                class: "The name of the number [default: the only one]",
+            },
+        }
+    }
 }
 
 fn operation(id: &str, summary: &str, body: Option<Value>, parameters: &[Value], answer: &Value) -> Value {
@@ -122,8 +165,92 @@ fn schemas(metadata: &Metadata) -> Value {
     let base64 =
         json!({ "type": "string", "contentEncoding": "base64", "description": "An encoded image in base64" });
     let any = json!({ "type": "object" });
-    let ranked = object(&[("class", json!({ "type": "string" })), ("probability", probability.clone())]);
-    let mut result = object(&[("predictions", json!({ "type": "array", "items": ranked, "minItems": 1 }))]);
+    let result = result(metadata, &probability);
+    let inputs = |rows: Value| object(&[("inputs", rows)]);
+    let numbers = json!({ "type": "array", "items": { "type": "number" } });
+    let mut schemas = json!({
+        "Class": { "enum": metadata.classes },
+        "Row": row(metadata),
+        "Inputs": inputs(json!({ "type": "array", "items": reference("Row"), "minItems": 1 })),
+        "OneInput": inputs(json!({ "type": "array", "items": reference("Row"), "minItems": 1, "maxItems": 1 })),
+        "Image": object(&[("image", base64.clone())]),
+        "Predictions": object(&[
+            ("id", json!({ "type": "string" })),
+            ("model_sha256", sha256.clone()),
+            ("results", json!({ "type": "array", "items": result, "minItems": 1 })),
+        ]),
+        "Explanation": object(&[
+            ("class", reference("Class")),
+            ("output", json!({ "const": metadata.outputs.explained(), "description": "The output that is explained" })),
+            ("method", json!({ "type": "string" })),
+            ("shape", json!({ "type": "array", "items": { "type": "integer" } })),
+            ("values", numbers),
+            ("model_sha256", sha256.clone()),
+        ]),
+        "Models": object(&[("models", json!({ "type": "array", "minItems": 1, "items": {
+            "type": "object",
+            "required": ["name", "sha256", "classes", "outputs", "input", "metrics"],
+            "properties": {
+                "name": { "type": "string" }, "sha256": sha256,
+                "classes": { "type": "array", "items": { "type": "string" } }, "outputs": any, "input": any, "metrics": any,
+            },
+        } }))]),
+        "Error": object(&[("error", json!({
+            "type": "object",
+            "required": ["message"],
+            "properties": { "message": { "type": "string" }, "inputs": { "type": "array" } },
+        }))]),
+    });
+    if metadata.outputs.is_classification() {
+        schemas["Correction"] = correction(&probability, &sha256, &base64);
+        schemas["Kept"] = object(&[
+            ("id", json!({ "type": "string" })),
+            ("time", json!({ "type": "string", "format": "date-time" })),
+            ("corrections", json!({ "type": "integer", "minimum": 1 })),
+        ]);
+    }
+    schemas
+}
+
+/// Schema of a correction.
+fn correction(probability: &Value, sha256: &Value, base64: &Value) -> Value {
+    let answer = object(&[("class", reference("Class")), ("probability", probability.clone())]);
+    let mut correction =
+        object(&[("answer", answer), ("correction", reference("Class")), ("model_sha256", sha256.clone())]);
+    correction["properties"]["image"] = base64.clone();
+    correction["properties"]["values"] = reference("Row");
+    correction["properties"]["model_version"] = json!({ "type": ["string", "null"], "maxLength": 200 });
+    correction["oneOf"] = json!([{ "required": ["image"] }, { "required": ["values"] }]);
+    correction
+}
+
+/// Schema of the result for an input.
+fn result(metadata: &Metadata, probability: &Value) -> Value {
+    let ranked = object(&[("class", reference("Class")), ("probability", probability.clone())]);
+    let predictions = ("predictions", json!({ "type": "array", "items": ranked, "minItems": 1 }));
+    let mut result = match &metadata.outputs {
+        Outputs::Classification => object(&[predictions]),
+        Outputs::Multilabel { thresholds } => {
+            let description = format!(
+                "The labels whose probability is at least their threshold: {}",
+                named(&metadata.classes, thresholds)
+            );
+            let labels = json!({ "type": "array", "items": reference("Class"), "uniqueItems": true, "description": description });
+            object(&[predictions, ("labels", labels)])
+        }
+        Outputs::Regression { interval, .. } => {
+            let mut properties =
+                vec![("value", json!({ "type": "number", "description": metadata.classes[0] }))];
+            properties.extend(interval.map(|interval| ("interval", json!({
+                "type": "array",
+                "items": { "type": "number" },
+                "minItems": 2,
+                "maxItems": 2,
+                "description": format!("Contains the true value with the probability {}", interval.coverage),
+            }))));
+            object(&properties)
+        }
+    };
     result["properties"]["unknown"] = json!({
         "type": "object",
         "additionalProperties": { "type": "string" },
@@ -151,53 +278,13 @@ fn schemas(metadata: &Metadata) -> Value {
             "description": format!("Unlike the training data; flags about {} of inputs like it", ood.share),
         });
     }
-    let answer = object(&[("class", reference("Class")), ("probability", probability)]);
-    let mut correction =
-        object(&[("answer", answer), ("correction", reference("Class")), ("model_sha256", sha256.clone())]);
-    correction["properties"]["image"] = base64.clone();
-    correction["properties"]["values"] = reference("Row");
-    correction["properties"]["model_version"] = json!({ "type": ["string", "null"], "maxLength": 200 });
-    correction["oneOf"] = json!([{ "required": ["image"] }, { "required": ["values"] }]);
-    let inputs = |rows: Value| object(&[("inputs", rows)]);
-    let numbers = json!({ "type": "array", "items": { "type": "number" } });
-    json!({
-        "Class": { "enum": metadata.classes },
-        "Row": row(metadata),
-        "Inputs": inputs(json!({ "type": "array", "items": reference("Row"), "minItems": 1 })),
-        "OneInput": inputs(json!({ "type": "array", "items": reference("Row"), "minItems": 1, "maxItems": 1 })),
-        "Image": object(&[("image", base64)]),
-        "Predictions": object(&[
-            ("id", json!({ "type": "string" })),
-            ("model_sha256", sha256.clone()),
-            ("results", json!({ "type": "array", "items": result, "minItems": 1 })),
-        ]),
-        "Explanation": object(&[
-            ("class", reference("Class")),
-            ("method", json!({ "type": "string" })),
-            ("shape", json!({ "type": "array", "items": { "type": "integer" } })),
-            ("values", numbers),
-            ("model_sha256", sha256.clone()),
-        ]),
-        "Correction": correction,
-        "Kept": object(&[
-            ("id", json!({ "type": "string" })),
-            ("time", json!({ "type": "string", "format": "date-time" })),
-            ("corrections", json!({ "type": "integer", "minimum": 1 })),
-        ]),
-        "Models": object(&[("models", json!({ "type": "array", "minItems": 1, "items": {
-            "type": "object",
-            "required": ["name", "sha256", "classes", "input", "metrics"],
-            "properties": {
-                "name": { "type": "string" }, "sha256": sha256,
-                "classes": { "type": "array", "items": { "type": "string" } }, "input": any, "metrics": any,
-            },
-        } }))]),
-        "Error": object(&[("error", json!({
-            "type": "object",
-            "required": ["message"],
-            "properties": { "message": { "type": "string" }, "inputs": { "type": "array" } },
-        }))]),
-    })
+    result
+}
+
+/// The thresholds of the labels, in a sentence.
+fn named(labels: &[String], thresholds: &[f64]) -> String {
+    let pairs = labels.iter().zip(thresholds);
+    pairs.map(|(label, threshold)| format!("{label} {threshold:.3}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Schema of a row of raw values.

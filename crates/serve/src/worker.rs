@@ -20,9 +20,9 @@ use cresset::predict::{Classifier, InputSpec, Scored};
 
 /// A request to the model.
 pub(super) enum Job {
-    /// Class probabilities and energies of rows.
+    /// Probabilities or numbers, and energies, of rows.
     Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<JobResult<Vec<Scores>>> },
-    /// Attribution of a row to a class, by default the predicted one.
+    /// Attribution of a row to a class or label, by default the most probable one, or to the number.
     Explain { row: Vec<f32>, class: Option<usize>, answer: oneshot::Sender<JobResult<Explanation>> },
 }
 
@@ -35,13 +35,13 @@ pub(super) type JobResult<T> = std::result::Result<T, String>;
 /// An attribution.
 #[derive(Debug)]
 pub(super) struct Explanation {
-    /// The class.
+    /// The class or label; 0 for a number.
     pub class: usize,
     /// The attribution method.
     pub method: &'static str,
     /// Shape of the values: (height, width) for images, (features) otherwise.
     pub shape: Vec<i64>,
-    /// Attribution: positive supports the class, negative opposes it.
+    /// Attribution: positive supports the class or raises the number, negative does the opposite.
     pub values: Vec<f32>,
 }
 

@@ -9,9 +9,8 @@ use crate::export::proto::Message;
 use crate::export::recording::{Dim, Recording};
 use crate::model::weights::safetensors::bytes_of;
 
-/// The names of the model's input and output, and of the batch dimension.
+/// The names of the model's input and of the batch dimension.
 pub const INPUT: &str = "input";
-pub(crate) const OUTPUT: &str = "logits";
 pub const BATCH: &str = "batch";
 
 /// The number of a dtype in `TensorProto.DataType`.
@@ -64,10 +63,10 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Creates a graph with the input of the recording.
-    pub fn new(recording: &Recording) -> Self {
+    /// Creates a graph with the input of the recording. The names of the graph's outputs are kept free for [`Graph::finish`].
+    pub fn new(recording: &Recording, outputs: &[&str]) -> Self {
         let names = HashMap::from([(recording.input, INPUT.to_string())]);
-        let used_names = HashSet::from([INPUT.to_string(), OUTPUT.to_string()]);
+        let used_names = std::iter::once(&INPUT).chain(outputs).map(|name| name.to_string()).collect();
         Graph { names, used_names, ..Graph::default() }
     }
 
@@ -232,19 +231,21 @@ impl Graph {
         free
     }
 
-    /// Encodes the graph with the value `output` as its result, without unused nodes and constants.
+    /// Encodes the graph with these outputs, each with the name of its value and its description, without unused nodes and constants.
     ///
     /// # Errors
     /// A constant of a dtype that ONNX does not support.
-    pub fn finish(mut self, output: &str, input: &Message, result: &Message) -> Result<Message> {
+    pub fn finish(mut self, input: &Message, outputs: &[(&str, String, Message)]) -> Result<Message> {
         self.layer.clear();
-        self.nodes.push(Node {
-            operator: "Identity",
-            inputs: vec![output.to_string()],
-            outputs: vec![OUTPUT.to_string()],
-            attributes: Vec::new(),
-        });
-        let mut needed = HashSet::from([OUTPUT.to_string()]);
+        for (name, value, _) in outputs {
+            self.nodes.push(Node {
+                operator: "Identity",
+                inputs: vec![value.clone()],
+                outputs: vec![name.to_string()],
+                attributes: Vec::new(),
+            });
+        }
+        let mut needed: HashSet<String> = outputs.iter().map(|(name, ..)| name.to_string()).collect();
         let mut nodes = Vec::new();
         for node in self.nodes.into_iter().rev() {
             if node.outputs.iter().any(|output| needed.contains(output)) {
@@ -256,7 +257,7 @@ impl Graph {
         let used = self.initializers.iter().filter(|(name, _)| needed.contains(name));
         let initializers = used.map(|(name, value)| tensor(name, value)).collect::<Result<Vec<_>>>()?;
         let graph = Message::new().messages(1, nodes).text(2, "cresset").messages(5, initializers);
-        Ok(graph.message(11, input).message(12, result))
+        Ok(outputs.iter().fold(graph.message(11, input), |graph, (.., result)| graph.message(12, result)))
     }
 }
 

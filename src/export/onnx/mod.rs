@@ -13,17 +13,18 @@ use std::path::Path;
 use tch::Kind;
 
 use self::call::Call;
-use self::graph::{Graph, INPUT, OUTPUT, value_info};
+use self::graph::{Graph, INPUT, value_info};
 use super::{ExportFormat, ExportedModel, Variants};
 use crate::data::atomic;
 use crate::error::{Error, Result, catch_panics};
 use crate::export::proto::Message;
 use crate::export::recording::{Dim, Recording, Step, described};
+use crate::model::Outputs;
 
 /// The format.
 pub const FORMAT: ExportFormat = ExportFormat {
     name: "onnx",
-    summary: "a graph with preprocessing, for onnxruntime: float32 `input` (batch, …) to `logits`",
+    summary: "a graph with preprocessing, for onnxruntime: float32 `input` (batch, …) to `logits`, or to `values` of a number",
     extension: "onnx",
     variants: Variants::None,
     write,
@@ -49,22 +50,40 @@ fn write(exported: &ExportedModel, path: &Path) -> Result<()> {
 /// Encodes a `ModelProto`.
 fn model(exported: &ExportedModel) -> Result<Vec<u8>> {
     let recording = Recording::of(&exported.module, &exported.input)?;
-    let mut graph = Graph::new(&recording);
+    let outputs = exported.metadata.as_ref().map(|metadata| metadata.outputs.clone()).unwrap_or_default();
+    let names = output_names(&outputs);
+    let mut graph = Graph::new(&recording, names);
     for step in &recording.steps {
         translate(&recording, step, &mut graph)?;
     }
-    let output = graph.name_of(&recording, recording.output)?;
     let result = &recording.values[recording.output];
+    let mut values = vec![graph.name_of(&recording, recording.output)?];
+    if let Outputs::Multilabel { .. } = outputs {
+        graph.enter("");
+        values.push(graph.node("Sigmoid", &[&values[0]], &[]));
+    }
+    let described = |(name, value): (&&'static str, String)| {
+        Ok((*name, value, value_info(name, result.kind, &result.shape)?))
+    };
+    let outputs: Vec<_> = names.iter().zip(values).map(described).collect::<Result<_>>()?;
     let shape: Vec<_> =
         std::iter::once(Dim::Batch(1)).chain(exported.input.0.iter().map(|size| Dim::Fixed(*size))).collect();
-    let (input, result) =
-        (value_info(INPUT, Kind::Float, &shape)?, value_info(OUTPUT, result.kind, &result.shape)?);
-    let graph = graph.finish(&output, &input, &result)?;
+    let graph = graph.finish(&value_info(INPUT, Kind::Float, &shape)?, &outputs)?;
     let model = Message::new().int(1, IR_VERSION).text(2, "cresset").text(3, env!("CARGO_PKG_VERSION"));
     let model = model.message(7, &graph).message(8, &Message::new().text(1, "").int(2, OPSET));
     let notes = exported.notes();
     let notes = notes.iter().map(|(name, text)| Message::new().text(1, name).text(2, text));
     Ok(model.messages(14, notes).into_bytes())
+}
+
+/// The names of the graph's outputs: logits (batch, classes); of labels also their probabilities; or numbers (batch, 1) in units of
+/// the target.
+fn output_names(outputs: &Outputs) -> &'static [&'static str] {
+    match outputs {
+        Outputs::Classification => &["logits"],
+        Outputs::Multilabel { .. } => &["logits", "probabilities"],
+        Outputs::Regression { .. } => &["values"],
+    }
 }
 
 /// Adds the nodes of a step, unless all its outputs are constant. An unknown operation is an error only if its output is used.

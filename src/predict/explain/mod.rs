@@ -35,8 +35,9 @@ pub struct ExplainerKind {
     pub summary: &'static str,
     /// The options for `--method-options`.
     pub options: &'static [NumberOption],
-    /// Computes the attribution of one raw input, float32 (1, shape…), for the class of the subject: float32, (shape…), or
-    /// (1, height, width) for methods without an attribution per channel. Positive values support the class.
+    /// Computes the attribution of one raw input, float32 (1, shape…), for the class or number of the subject: float32,
+    /// (shape…), or (1, height, width) for methods without an attribution per channel. Positive values support the class, or raise
+    /// the number.
     pub attribute: fn(&Options, &Subject, &Tensor) -> Result<Tensor>,
 }
 

@@ -1,11 +1,11 @@
-//! The model and class to explain.
+//! The model and output to explain.
 
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::predict::Classifier;
 
-/// A model and the class whose logit is explained.
+/// A model, and the class or label whose logit is explained; of a model that predicts a number, the number.
 ///
 /// ```
 /// use cresset::predict::explain::Subject;
@@ -31,7 +31,7 @@ pub struct Subject<'a> {
 const BATCH_SIZE: i64 = 64;
 
 impl<'a> Subject<'a> {
-    /// Explains the class with this index.
+    /// Explains the class or label with this index, or the number with the index 0.
     pub fn new(classifier: &'a Classifier, class: usize) -> Self {
         Subject { classifier, class: class as i64 }
     }
@@ -68,13 +68,14 @@ impl<'a> Subject<'a> {
         if values.numel() == 1 { values.expand(self.shape(), false) } else { values.view(self.shape()) }
     }
 
-    /// The logit of the class for each input, (N).
+    /// The logit of the class, or the number, for each input, (N).
     pub fn scores(&self, inputs: &Tensor) -> Result<Tensor> {
         tch::no_grad(|| self.in_batches(inputs, |inputs| Ok(self.logits(inputs)?.select(1, self.class))))
     }
 
-    /// The gradient of the logit of the class with respect to the inputs, (N, shape…).
+    /// The gradient of these scores with respect to the inputs, (N, shape…).
     pub fn gradients(&self, inputs: &Tensor) -> Result<Tensor> {
+        self.require_gradients()?;
         self.in_batches(inputs, |inputs| {
             let inputs = inputs.detach().copy().set_requires_grad(true);
             let score = self.logits(&inputs)?.select(1, self.class).sum(Kind::Float);
@@ -82,13 +83,19 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// The outputs of all operations in the forward pass of one input, in order, and the logit of the class.
+    /// The outputs of all operations in the forward pass of one input, in order, and its score.
     pub(crate) fn intermediates(&self, input: &Tensor) -> Result<(Vec<Tensor>, Tensor)> {
+        self.require_gradients()?;
         let input = input.detach().copy().set_requires_grad(true);
         let mut intermediates = self.classifier.module().call_with_intermediates("forward", &input)?;
         let logits =
             intermediates.pop().ok_or_else(|| Error::Usage("the model has no operations".to_string()))?;
         Ok((intermediates, logits.select(1, self.class).sum(Kind::Float)))
+    }
+
+    /// Refuses a quantized model. libtorch computes no gradients of its layers, and some fail without a clear message.
+    fn require_gradients(&self) -> Result<()> {
+        if self.classifier.metadata().is_int8() { Err(not_differentiable()) } else { Ok(()) }
     }
 
     fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
@@ -107,8 +114,12 @@ impl<'a> Subject<'a> {
 /// A scalar that does not depend on the tensor by differentiable operations.
 pub fn gradient(score: &Tensor, by: &Tensor) -> Result<Tensor> {
     if !score.requires_grad() {
-        let problem = "the model is not differentiable (for example because it is quantized); `--method occlusion` needs no gradients";
-        return Err(Error::Usage(problem.to_string()));
+        return Err(not_differentiable());
     }
     Ok(Tensor::f_run_backward(&[score], &[by], false, false)?.remove(0))
+}
+
+fn not_differentiable() -> Error {
+    let problem = "the model is not differentiable (for example because it is quantized); `--method occlusion` needs no gradients";
+    Error::Usage(problem.to_string())
 }

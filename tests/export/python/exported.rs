@@ -9,7 +9,9 @@ use cresset::train::Silent;
 
 use super::python;
 use crate::programs::native_logits_of;
+use crate::support::targets::{predicted, prices_run, tags_run};
 use crate::support::{self, largest_difference, logits_of, succeed, text};
+use crate::tasks::{Inputs, prices, tags};
 
 #[test]
 #[ignore = "needs Python torch: make test-python"]
@@ -56,6 +58,53 @@ fn python_gets_energies() {
                   torch.equal(is_ood, energy > float(sys.argv[2])))";
     let printed = python(&["-c", script, text(&model), &ood.threshold.unwrap().to_string()]);
     assert_eq!(printed.trim(), "torch.float32 True torch.bool True");
+}
+
+/// Writes inputs beside a run and lets a script load them with the model: `model`, `inputs`, and `lines` of `cresset predict`.
+fn python_with_predictions(run: &Path, inputs: &Inputs, script: &str) -> String {
+    let model = run.join("model.pt");
+    let (values, lines) = (run.join("values.json"), run.join("lines.json"));
+    let rows = Vec::<Vec<f32>>::try_from(&inputs.values).unwrap();
+    std::fs::write(&values, serde_json::to_string(&rows).unwrap()).unwrap();
+    std::fs::write(&lines, serde_json::to_string(&predicted(&model, &inputs.file)).unwrap()).unwrap();
+    let head = "import json, sys, torch\nmodel = torch.jit.load(sys.argv[1])\n\
+                inputs, lines = torch.tensor(json.load(open(sys.argv[2]))), json.load(open(sys.argv[3]))\n";
+    python(&["-c", &format!("{head}{script}"), text(&model), text(&values), text(&lines)])
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn python_gets_labels_and_their_probabilities() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"
+labels, probabilities = model.predict(inputs)
+names = list(model.classes)
+assert labels.dtype == torch.bool and labels.shape == probabilities.shape == (len(lines), 3)
+for line, found, shares in zip(lines, labels.tolist(), probabilities.tolist()):
+    assert [name for name, is_found in zip(names, found) if is_found] == line["labels"], line
+    assert all(abs(share - line["probabilities"][name]) < 1e-5 for name, share in zip(names, shares)), line
+assert torch.allclose(probabilities, torch.sigmoid(model(inputs)))
+print(names)
+"#;
+    let said = python_with_predictions(&tags_run(folder.path()), &tags(folder.path()), script);
+    assert_eq!(said.trim(), "['hot', 'rare', 'wide']");
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn python_gets_numbers_and_their_intervals() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"
+values, intervals = model.predict(inputs)
+assert values.shape == (len(lines),) and intervals.shape == (len(lines), 2)
+for line, value, interval in zip(lines, values.tolist(), intervals.tolist()):
+    assert abs(value - line["value"]) < 1e-3, (value, line)
+    assert all(abs(a - b) < 1e-3 for a, b in zip(interval, line["interval"])), (interval, line)
+assert torch.equal(model(inputs)[:, 0], values)
+print("sound")
+"#;
+    let said = python_with_predictions(&prices_run(folder.path()), &prices(folder.path()), script);
+    assert_eq!(said.trim(), "sound");
 }
 
 #[test]

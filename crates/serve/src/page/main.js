@@ -19,12 +19,13 @@ async function begin() {
   byId("token-form").hidden = true;
   document.title = `${model.name} – cresset playground`;
   byId("name").textContent = model.name;
-  const accuracy = model.metrics.held_out?.accuracy;
+  const results = new Results(model, (name) => correct(results, name));
+  const { summary, metric } = results.kind;
+  const score = model.metrics.held_out?.[metric.name];
   byId("about").textContent = [
-    model.architecture, `${model.classes.length} classes`,
-    accuracy === undefined ? null : `validation accuracy ${percent(accuracy)}`, model.sha256.slice(0, 12),
+    model.architecture, summary,
+    score === undefined ? null : `validation ${metric.name} ${metric.show(score)}`, model.sha256.slice(0, 12),
   ].filter(Boolean).join(" · ");
-  const results = new Results(model.classes, (name) => correct(results, name));
   const source = model.input.kind === "image" ? imageInput(model, later) : rowInput(model, later);
   function later() {
     clearTimeout(timer);
@@ -117,11 +118,11 @@ async function classify(source, results) {
     const answer = await api.classify(input);
     if (number < shown) return;
     shown = number;
-    const [{ predictions, set, ood }] = answer.results;
-    current = { input, answer: predictions[0], sha256: answer.model_sha256 };
+    const [result] = answer.results;
+    current = { input, answer: result.predictions?.[0], sha256: answer.model_sha256 };
     results.problem(null);
-    results.show(predictions, set, ood);
-    await explain(source, number, input, predictions[0].class);
+    results.show(result);
+    await explain(source, number, input, results.kind.explained(result));
   } catch (error) {
     if (number >= shown) results.problem(error.message);
   }

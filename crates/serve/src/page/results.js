@@ -3,51 +3,154 @@ const byId = (id) => document.getElementById(id);
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
-class Results {
-  // `corrected` is called with the class of the pressed button.
-  constructor(classes, corrected) {
-    this.buttons = new Map(classes.map((name) => [name, this.button(name, corrected)]));
-    byId("classes").replaceChildren(...[...this.buttons.values()].map((button) => button.parentElement));
+const figure = (value) => `${Number(value.toPrecision(6))}`;
+
+// A list with a bar for each class or label.
+class Bars {
+  // `tag` is the element of a row: a button that can be pressed, or a div.
+  constructor(names, tag) {
+    this.rows = new Map(names.map((name) => [name, this.row(name, tag)]));
+    byId("classes").replaceChildren(...[...this.rows.values()].map((row) => row.parentElement));
     // Align all bars.
-    const longest = Math.max(...classes.map((name) => name.length));
+    const longest = Math.max(...names.map((name) => name.length));
     byId("classes").style.setProperty("--named", `${Math.min(longest, 14) + 1}ch`);
-    this.clear();
   }
 
-  button(name, corrected) {
-    const item = document.createElement("li");
-    const button = item.appendChild(document.createElement("button"));
-    button.type = "button";
+  row(name, tag) {
+    const row = document.createElement("li").appendChild(document.createElement(tag));
+    row.className = "row";
     const part = (className, text = "") =>
-      Object.assign(button.appendChild(document.createElement("span")), { className, textContent: text });
+      Object.assign(row.appendChild(document.createElement("span")), { className, textContent: text });
     part("named", name).title = name;
     part("track").appendChild(Object.assign(document.createElement("span"), { className: "bar" }));
     part("share");
-    button.addEventListener("click", () => corrected(name));
-    return button;
+    return row;
+  }
+
+  set(name, probability, text = "") {
+    const row = this.rows.get(name);
+    row.querySelector(".bar").style.transform = `scaleX(${probability ?? 0})`;
+    row.querySelector(".share").textContent = text;
+    return row;
+  }
+}
+
+// The classes of a classifier. `corrected` is called with the class of the pressed button.
+class ClassResults {
+  constructor(model, corrected) {
+    this.bars = new Bars(model.classes, "button");
+    this.summary = `${model.classes.length} classes`;
+    this.metric = { name: "accuracy", show: percent };
+    byId("classes").setAttribute("aria-label", "Class probabilities; press the correct class to report an error");
+    for (const [name, button] of this.bars.rows) {
+      button.type = "button";
+      button.addEventListener("click", () => corrected(name));
+    }
   }
 
   clear() {
-    for (const [name, button] of this.buttons) this.set(name, button, null);
-    byId("verdict").textContent = "Nothing yet.";
-    byId("explanation").hidden = true;
+    for (const name of this.bars.rows.keys()) this.set(name, null);
   }
 
-  set(name, button, probability) {
+  set(name, probability) {
+    const button = this.bars.set(name, probability, probability === null ? "" : percent(probability));
     button.disabled = probability === null;
-    button.querySelector(".bar").style.transform = `scaleX(${probability ?? 0})`;
-    button.querySelector(".share").textContent = probability === null ? "" : percent(probability);
     button.setAttribute("aria-label",
       probability === null ? name : `${name}, ${percent(probability)}. Press if this is the correct class.`);
   }
 
   // `set` is the prediction set of a model that has them; `ood` is true if the input is out of distribution.
-  show(predictions, set, ood) {
+  show({ predictions, set, ood }) {
     const [best] = predictions;
     const unsure = set?.length === 0 ? "; no class is certain enough" : `; the set is ${set?.join(", ")}`;
-    const notes = `${set ? unsure : ""}${ood ? "; unlike the training data" : ""}`;
-    byId("verdict").textContent = `${best.class}, ${percent(best.probability)}${notes}`;
-    for (const { class: name, probability } of predictions) this.set(name, this.buttons.get(name), probability);
+    for (const { class: name, probability } of predictions) this.set(name, probability);
+    return `${best.class}, ${percent(best.probability)}${set ? unsure : ""}${ood ? "; unlike the training data" : ""}`;
+  }
+
+  explained({ predictions: [best] }) {
+    return best.class;
+  }
+}
+
+// The labels of a model that predicts several: their probabilities and thresholds.
+class LabelResults {
+  constructor(model) {
+    this.bars = new Bars(model.classes, "div");
+    this.summary = `${model.classes.length} labels`;
+    this.metric = { name: "micro F1", show: percent };
+    byId("classes").classList.add("labels");
+    byId("classes").setAttribute("aria-label", "Label probabilities and thresholds");
+    this.thresholds = new Map(model.classes.map((name, place) => [name, model.outputs.thresholds[place]]));
+    for (const [name, row] of this.bars.rows) {
+      const mark = Object.assign(document.createElement("span"), { className: "mark" });
+      mark.style.left = `${100 * this.thresholds.get(name)}%`;
+      row.querySelector(".track").append(mark);
+    }
+  }
+
+  clear() {
+    for (const name of this.bars.rows.keys()) this.bars.set(name, null).classList.remove("chosen");
+  }
+
+  show({ predictions, labels }) {
+    for (const { class: name, probability } of predictions) {
+      const isPredicted = labels.includes(name);
+      const text = `${percent(probability)} ${isPredicted ? "≥" : "<"} ${percent(this.thresholds.get(name))}`;
+      this.bars.set(name, probability, text).classList.toggle("chosen", isPredicted);
+    }
+    return labels.length > 0 ? labels.join(", ") : "No label";
+  }
+
+  explained({ predictions: [best] }) {
+    return best.class;
+  }
+}
+
+// The number of a model that predicts one, with its interval.
+class NumberResults {
+  constructor(model) {
+    [this.name] = model.classes;
+    this.coverage = model.outputs.interval?.coverage;
+    this.summary = `predicts ${this.name}`;
+    this.metric = { name: "R²", show: (value) => value.toFixed(3) };
+    byId("classes").hidden = true;
+  }
+
+  clear() {}
+
+  show({ value, interval }) {
+    const range = interval ? `, ${figure(100 * this.coverage)} % interval ${interval.map(figure).join(" to ")}` : "";
+    return `${this.name} ${figure(value)}${range}`;
+  }
+
+  explained() {
+    return this.name;
+  }
+}
+
+const KINDS = { classification: ClassResults, multilabel: LabelResults, regression: NumberResults };
+
+// The verdict, and the results of the task below it.
+class Results {
+  // `corrected` is called with a class; only for classifiers.
+  constructor(model, corrected) {
+    this.kind = new KINDS[model.outputs.task](model, corrected);
+    this.takesCorrections = model.outputs.task === "classification";
+    byId("kept").hidden = !this.takesCorrections;
+    // A number is raised or lowered.
+    const words = model.outputs.task === "regression" ? ["raises", "lowers"] : ["supports", "opposes"];
+    [byId("raises").textContent, byId("lowers").textContent] = words;
+    this.clear();
+  }
+
+  clear() {
+    this.kind.clear();
+    byId("verdict").textContent = "Nothing yet.";
+    byId("explanation").hidden = true;
+  }
+
+  show(result) {
+    byId("verdict").textContent = this.kind.show(result);
   }
 
   kept(name, corrections) {
@@ -61,7 +164,7 @@ class Results {
   }
 }
 
-// Attribution map over the grayscale model input: red supports the class, blue opposes it.
+// Attribution map over the grayscale model input: red supports the class or raises the number, blue does the opposite.
 async function showMap(found, image) {
   const [height, width] = found.shape;
   const small = Object.assign(document.createElement("canvas"), { width, height });

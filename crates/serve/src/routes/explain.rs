@@ -30,6 +30,7 @@ pub(super) async fn explain(State(app): State<Arc<App>>, request: Request) -> Re
     let found = request::answer(&app, &served, 1, |answer| Job::Explain { row, class, answer }).await?;
     let answer = json!({
         "class": served.metadata.classes[found.class],
+        "output": served.metadata.outputs.explained(),
         "method": found.method,
         "shape": found.shape,
         "values": found.values,

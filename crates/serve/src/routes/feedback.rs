@@ -76,6 +76,12 @@ pub(super) async fn correct(State(app): State<Arc<App>>, request: Request) -> Re
 /// Rejects invalid corrections.
 fn check(app: &App, body: &Body) -> Result<Read, Problem> {
     let served = app.models.current();
+    if !served.metadata.outputs.is_classification() {
+        let task = served.metadata.outputs.task().described();
+        return Err(Problem::unprocessable(format!(
+            "corrections are for classification, and the task of this model is {task}"
+        )));
+    }
     request::class_of(&served, &body.correction)?;
     request::class_of(&served, &body.answer.class)?;
     if !body.answer.has_valid_probability() {

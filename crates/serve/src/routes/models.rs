@@ -36,6 +36,7 @@ fn described(models: &Models) -> Value {
         "name": models.name(),
         "sha256": served.sha256,
         "classes": metadata.classes,
+        "outputs": metadata.outputs,
         "input": input(metadata),
         "metrics": metadata.metrics,
         "architecture": metadata.config.get("model"),

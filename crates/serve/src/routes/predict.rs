@@ -12,31 +12,20 @@ use super::{App, request, state};
 use crate::problem::Problem;
 use crate::worker::Job;
 use crate::{inputs, reply};
-use cresset::predict::{Ranked, Scored, ranked};
+use cresset::predict::Prediction;
 
 #[derive(Serialize)]
 struct Reply<'a> {
     id: String,
     model_sha256: &'a str,
-    results: Vec<Classes>,
+    results: Vec<InputResult>,
 }
 
-/// The classes of an input, most probable first.
+/// The result for an input.
 #[derive(Serialize)]
-struct Classes {
-    predictions: Vec<Ranked>,
-    /// The classes of the prediction set, if the model has prediction sets.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    set: Option<Vec<String>>,
-    /// The energy, if the model detects out-of-distribution inputs by it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    energy: Option<f32>,
-    /// The distance, if the model detects out-of-distribution inputs by it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    distance: Option<f32>,
-    /// Whether the input is unlike the training data.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ood: Option<bool>,
+struct InputResult {
+    #[serde(flatten)]
+    prediction: Prediction,
     /// Unknown categories by column.
     #[serde(skip_serializing_if = "Map::is_empty")]
     unknown: Map<String, Value>,
@@ -57,16 +46,10 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let (mut results, mut faults) = (Vec::with_capacity(found.len()), Vec::new());
     for ((number, found), unknown) in (1..).zip(found).zip(unknown) {
         match found {
-            Ok(Scored { probabilities, ood_score }) => {
+            Ok(scored) => {
+                let prediction = Prediction::of(&served.metadata, String::new(), &scored, top_k);
                 let unknown = unknown.into_iter().map(|unknown| (unknown.column, unknown.text.into()));
-                let predictions = ranked(&probabilities, top_k, classes);
-                let set =
-                    served.metadata.conformal.map(|conformal| conformal.named_set(&probabilities, classes));
-                let scored = served.metadata.ood.zip(ood_score);
-                let ood = scored.map(|(ood, score)| ood.is_ood(score));
-                let (energy, distance) = scored.map_or((None, None), |(ood, score)| ood.named(score));
-                let unknown = unknown.collect();
-                results.push(Classes { predictions, set, energy, distance, ood, unknown });
+                results.push(InputResult { prediction, unknown: unknown.collect() });
             }
             Err(problem) => {
                 faults.push((if is_alone { String::new() } else { format!("row {number}") }, problem))

@@ -57,12 +57,12 @@ pub(super) fn options(uri: &Uri, known: &[&str]) -> Result<BTreeMap<String, Stri
     Ok(options)
 }
 
-/// The index of a class.
+/// The index of a class or label, or of the only number.
 pub(super) fn class_of(served: &ServedModel, name: &str) -> Result<usize> {
-    let classes = &served.metadata.classes;
+    let (classes, noun) = (&served.metadata.classes, served.metadata.outputs.noun());
     classes.iter().position(|class| class == name).ok_or_else(|| {
         let hint = did_you_mean(name, classes.iter().map(String::as_str)).unwrap_or_default();
-        Problem::unprocessable(format!("the model has no class {}{hint}", quoted(name)))
+        Problem::unprocessable(format!("the model has no {noun} {}{hint}", quoted(name)))
     })
 }
 
