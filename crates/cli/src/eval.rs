@@ -84,8 +84,10 @@ impl Eval {
             ..ClassificationReport::new(&found, classes)
         };
         let metadata = classifier.metadata();
-        let report =
-            report.with_sets(metadata.conformal.as_ref(), &found).with_ood(metadata.ood.as_ref(), &found);
+        let report = report
+            .with_outputs(&metadata.outputs, &found)
+            .with_sets(metadata.conformal.as_ref(), &found)
+            .with_ood(metadata.ood.as_ref(), &found);
         for (path, bytes) in [(&self.json, report.to_json().into_bytes()), (&self.csv, report.to_csv())] {
             if let Some(path) = path {
                 atomic::write(path, &bytes)?;

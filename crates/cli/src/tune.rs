@@ -86,10 +86,11 @@ fn metrics(trial: &Trial) -> String {
     match (&trial.state, &trial.best) {
         (TrialState::Failed(reason), _) => format!("failed: {}", terminal::line(reason)),
         (_, Some(best)) => format!(
-            "{}  loss {:.4}  accuracy {:6.2} %",
+            "{}  loss {:.4}  {} {:>8}",
             epochs(trial.epochs),
             best.validation_loss,
-            100. * best.validation_accuracy
+            trial.task.score_name(),
+            trial.task.show_score(best.validation_accuracy)
         ),
         (_, None) => format!("{}  no finite loss", epochs(trial.epochs)),
     }
