@@ -149,7 +149,8 @@ pub fn histogram(titles: &Titles, values: &[f64]) -> String {
     let mut counts = [0usize; BARS];
     finite().for_each(|value| counts[(((value - low) / width) as usize).min(BARS - 1)] += 1);
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
-    let axes = Axes { across: (low, high), down: (0., 1.05 * most as f64) };
+    // Few examples would have ticks at fractions of one.
+    let axes = Axes { across: (low, high), down: (0., (1.05 * most as f64).max(5.)) };
     let mut svg = axes.grid(titles);
     for (bar, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
         let (from, to) = (low + bar as f64 * width, low + (bar + 1) as f64 * width);

@@ -192,7 +192,7 @@ fn closed_world(card: &Card) -> String {
             let range = card.rows.of_values.first();
             let range = range.map_or(String::new(), |values| {
                 format!(
-                    " The training values are from {} to {}; it was not tested beyond them.",
+                    " The training values are from {:.4} to {:.4}; it was not tested beyond them.",
                     values.min, values.max
                 )
             });
