@@ -7,9 +7,12 @@ use crate::support::yaml;
 use crate::support::{run, stderr, succeed, text, train_once};
 use serde_json::{Value, json};
 
-/// Noise from 0 to 1 that depends on a number alone.
+/// Noise from 0 to 1 that depends on a number alone (SplitMix64).
 fn noise(number: u32) -> f64 {
-    f64::from(number.wrapping_mul(2_654_435_761) >> 8) / f64::from(1u32 << 24)
+    let mut bits = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((bits ^ (bits >> 31)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 /// A table of three columns, of which a model learns the last one, and the list of its test rows. All tests share the files, so
@@ -103,7 +106,8 @@ fn eval_shows_threshold_and_average_precision_of_each_label() {
     assert!(shown.contains(&format!("{:.4}\n", thresholds[1])), "{shown}");
     let csv = std::fs::read_to_string(csv).unwrap();
     assert!(csv.contains(&format!("threshold,hot,{}\n", thresholds[1])), "{csv}");
-    assert!(csv.contains(&format!("average precision,hot,{}\n", of_labels[1]["average_precision"])), "{csv}");
+    let precision = of_labels[1]["average_precision"].as_f64().unwrap();
+    assert!(csv.contains(&format!("average precision,hot,{precision}\n")), "{csv}");
 }
 
 #[test]
@@ -235,11 +239,13 @@ fn the_card_of_labels_has_a_row_for_each_and_says_what_was_tuned() {
         );
         assert!(body.contains(&row), "{row} is not in {body}");
     }
+    let validation = figures(folder.path(), &[text(&out)])["rows"].as_u64().unwrap();
+    let all = format!("| *all examples* | {} | {validation} | 60 | 100.00 % |", 240 - validation);
     for sentence in [
         "### Labels, validation set",
         "The thresholds were tuned on these examples, so precision, recall and F1 are optimistic.",
         "The thresholds were tuned on the validation set.",
-        "| *all examples* | 192 | 48 | 60 | 100.00 % |",
+        &all,
         "300 examples with any number of 3 labels",
         "The model knows only its 3 labels",
     ] {
