@@ -115,7 +115,7 @@ impl Metric {
 
     /// The name as a column of a file.
     pub fn column(&self) -> String {
-        self.name.replace(',', "").replace(' ', "_").to_lowercase()
+        self.name.replace(',', "").replace('²', "2").replace(' ', "_").to_lowercase()
     }
 
     /// Formats a value for display.

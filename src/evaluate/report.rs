@@ -7,11 +7,13 @@ use serde::Serialize;
 
 use super::conformal::Conformal;
 use super::groups::GroupReport;
-use super::multilabel::LabelCounts;
+use super::multilabel::{LabelCounts, average_precisions};
+use super::numbers::percent;
 use super::ood::OodThreshold;
-use super::{ConfusionMatrix, Evaluation, METRICS, Sums};
+use super::regression::measure;
+use super::{ConfusionMatrix, Evaluation, METRICS, Scores, Sums};
 use crate::data::terminal;
-use crate::evaluate::numbers::percent;
+use crate::model::Outputs;
 
 /// An evaluation report.
 ///
@@ -56,12 +58,12 @@ pub struct MetricValue {
     pub shown: String,
 }
 
-/// Metrics of a class, from 0 to 1; `None` if the denominator is 0.
+/// Metrics of a class or label, from 0 to 1; `None` if the denominator is 0.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassMetrics {
-    /// The name of the class.
+    /// The name of the class or label.
     pub class: String,
-    /// The number of examples of the class.
+    /// The number of examples of the class, or with the label.
     pub rows: u64,
     /// Precision.
     pub precision: Option<f64>,
@@ -69,6 +71,12 @@ pub struct ClassMetrics {
     pub recall: Option<f64>,
     /// F1 score.
     pub f1: Option<f64>,
+    /// Average precision of a label; `None` for a class, without examples, and if the scores were not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average_precision: Option<f64>,
+    /// The probability from which on a label is predicted; `None` for a class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
 }
 
 /// The largest number of classes for which text reports show the confusion matrix.
@@ -85,7 +93,7 @@ impl ClassificationReport {
         let classes = classes.iter().enumerate().map(named);
         let (classes, confusion) = match &evaluation.sums {
             Sums::Classes(confusion) => (of_classes(classes, confusion), confusion.rows()),
-            Sums::Labels(counts) => (of_labels(classes, counts), Vec::new()),
+            Sums::Labels(counts) => (of_labels(classes, counts, evaluation), Vec::new()),
             Sums::Values(_) => (Vec::new(), Vec::new()),
         };
         ClassificationReport {
@@ -95,6 +103,39 @@ impl ClassificationReport {
             confusion,
             groups: None,
         }
+    }
+
+    /// Adds what the outputs of the model know: the thresholds of labels, or the coverage and the width of prediction intervals, if
+    /// the scores were kept.
+    ///
+    /// ```
+    /// use cresset::evaluate::{ClassificationReport, Evaluation, Scores};
+    /// use cresset::model::{Outputs, ValueInterval};
+    /// use tch::Tensor;
+    ///
+    /// let (logits, labels) = (Tensor::from_slice(&[1f32, 2., 3.]), Tensor::from_slice(&[1.5f32, 2., 5.]));
+    /// let interval = Some(ValueInterval { coverage: 0.5, half_width: 1. });
+    /// let outputs = Outputs::Regression { offset: 0., scale: 1., interval };
+    /// let scores = Scores { logits: logits.view([3, 1]), labels: labels.view([3, 1]) };
+    /// let evaluation = Evaluation::of_scores(scores, &outputs);
+    /// let report = ClassificationReport::new(&evaluation, &["price".into()]).with_outputs(&outputs, &evaluation);
+    /// let [.., coverage, width] = &report.metrics[..] else { panic!("two figures") };
+    /// assert_eq!((coverage.value, width.value), (2. / 3., 2.));
+    /// ```
+    pub fn with_outputs(mut self, outputs: &Outputs, evaluation: &Evaluation) -> Self {
+        match outputs {
+            Outputs::Classification => {}
+            Outputs::Multilabel { thresholds } => {
+                let labels = self.classes.iter_mut().zip(thresholds);
+                labels.for_each(|(label, threshold)| label.threshold = Some(*threshold));
+            }
+            Outputs::Regression { interval, .. } => {
+                if let (Some(interval), Some(scores)) = (interval, &evaluation.scores) {
+                    self.metrics.extend(measure(interval, scores));
+                }
+            }
+        }
+        self
     }
 
     /// Adds the coverage and the size of the prediction sets, if the model has them and the scores were kept.
@@ -130,8 +171,11 @@ impl ClassificationReport {
         for of_class in &self.classes {
             let shares =
                 [("precision", of_class.precision), ("recall", of_class.recall), ("F1", of_class.f1)];
+            let of_label =
+                [("average precision", of_class.average_precision), ("threshold", of_class.threshold)];
+            let of_label = of_label.into_iter().filter(|_| self.has_labels());
             write(["rows", &of_class.class, &of_class.rows.to_string()]);
-            for (figure, share) in shares {
+            for (figure, share) in shares.into_iter().chain(of_label) {
                 write([figure, &of_class.class, &share.map_or(String::new(), |share| share.to_string())]);
             }
         }
@@ -157,22 +201,29 @@ impl ClassificationReport {
         }
         let names: Vec<_> = self.classes.iter().map(|class| terminal::line(&class.class)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(6);
-        text += &format!(
-            "\n{:<width$}  {:>8}  {:>9}  {:>8}  {:>8}\n",
-            if self.confusion.is_empty() { "label" } else { "class" },
-            "examples",
-            "precision",
-            "recall",
-            "F1"
-        );
-        for (class, ClassMetrics { rows, precision, recall, f1, .. }) in names.iter().zip(&self.classes) {
+        let noun = if self.has_labels() { "label" } else { "class" };
+        let heads = format!("{:>8}  {:>9}  {:>8}  {:>8}", "examples", "precision", "recall", "F1");
+        let of_labels = if self.has_labels() { "  average precision  threshold" } else { "" };
+        text += &format!("\n{noun:<width$}  {heads}{of_labels}\n");
+        for (name, class) in names.iter().zip(&self.classes) {
+            let ClassMetrics { rows, precision, recall, f1, average_precision, threshold, .. } = class;
             let (precision, recall, f1) = (percent(*precision), percent(*recall), percent(*f1));
-            text += &format!("{class:<width$}  {rows:>8}  {precision:>9}  {recall:>8}  {f1:>8}\n");
+            text += &format!("{name:<width$}  {rows:>8}  {precision:>9}  {recall:>8}  {f1:>8}");
+            if self.has_labels() {
+                let threshold = threshold.map_or("–".to_string(), |threshold| format!("{threshold:.4}"));
+                text += &format!("  {:>17}  {threshold:>9}", percent(*average_precision));
+            }
+            text.push('\n');
         }
         if self.confusion.len() <= MAX_SHOWN_CLASSES && !self.confusion.is_empty() {
             text += &self.matrix(&names, width);
         }
         text + &self.groups.as_ref().map(GroupReport::to_text).unwrap_or_default()
+    }
+
+    /// Whether the rows of the table are labels rather than classes.
+    fn has_labels(&self) -> bool {
+        !self.classes.is_empty() && self.confusion.is_empty()
     }
 
     fn matrix(&self, names: &[Cow<str>], width: usize) -> String {
@@ -198,12 +249,21 @@ fn of_classes(
         precision: confusion.precision(index),
         recall: confusion.recall(index),
         f1: confusion.f1(index),
+        average_precision: None,
+        threshold: None,
     };
     classes.map(of_class).collect()
 }
 
 /// Metrics of each label.
-fn of_labels(labels: impl Iterator<Item = (usize, String)>, counts: &LabelCounts) -> Vec<ClassMetrics> {
+fn of_labels(
+    labels: impl Iterator<Item = (usize, String)>,
+    counts: &LabelCounts,
+    evaluation: &Evaluation,
+) -> Vec<ClassMetrics> {
+    let precisions = evaluation.label_scores();
+    let precisions =
+        precisions.map(|Scores { logits, labels }| average_precisions(&logits.sigmoid(), labels));
     let of_label = |(index, class)| {
         let (predicted, actual) = (counts.predicted(index), counts.support(index));
         ClassMetrics {
@@ -212,6 +272,8 @@ fn of_labels(labels: impl Iterator<Item = (usize, String)>, counts: &LabelCounts
             precision: (predicted > 0).then(|| counts.precision(index)),
             recall: (actual > 0).then(|| counts.recall(index)),
             f1: (predicted + actual > 0).then(|| counts.f1(index)),
+            average_precision: precisions.as_ref().and_then(|precisions| precisions[index]),
+            threshold: None,
         }
     };
     labels.map(of_label).collect()

@@ -139,19 +139,12 @@ impl Outputs {
     /// The score from 0 to 1 that tables show for each epoch: the accuracy, the micro-averaged F1 score of the labels, or R², which
     /// may be negative.
     pub fn score_name(&self) -> &'static str {
-        match self {
-            Outputs::Classification => "accuracy",
-            Outputs::Multilabel { .. } => "F1",
-            Outputs::Regression { .. } => "R²",
-        }
+        self.task().score_name()
     }
 
     /// The score of [`Outputs::score_name`] for display: in percent, or R² with four digits.
     pub fn show_score(&self, score: f64) -> String {
-        match self {
-            Outputs::Regression { .. } => format!("{score:.4}"),
-            _ => format!("{:.2} %", 100. * score),
-        }
+        self.task().show_score(score)
     }
 
     /// The output that attributions explain.

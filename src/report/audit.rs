@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::data::Dataset;
 use crate::data::audit::{Audit, Finding};
 use crate::data::thumbnail::thumbnail;
+use crate::data::{Dataset, LabelPair, TaskKind};
 use crate::options::portable;
 use crate::report::html::{escaped, png_url, policy};
 
@@ -37,14 +37,27 @@ pub fn to_page(audit: &Audit, dataset: &Dataset) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\"><title>Audit of {name}</title><style>{STYLE}</style></head><body>\n<h1>Audit of {name}</h1>\n\
-         <p>{rows} examples, {classes} classes, {findings} findings</p>\n",
+         <p>{rows} examples, {targets}; {findings} findings</p>\n",
         policy = policy(STYLE, None),
         name = escaped(&portable("data", &audit.data)),
         rows = audit.rows,
-        classes = audit.classes.len(),
+        targets = escaped(&audit.targets()),
         findings = audit.findings.len()
     );
-    page += "<table><tr><th>class</th><th>examples</th><th></th></tr>\n";
+    if !audit.classes.is_empty() {
+        page += &counts(audit);
+    }
+    if audit.findings.is_empty() {
+        page += "<p>No findings.</p>\n";
+    }
+    audit.findings.iter().for_each(|finding| show(finding, dataset, &mut page));
+    page + "</body></html>\n"
+}
+
+/// The number of examples of each class or label, and of the pairs of labels.
+fn counts(audit: &Audit) -> String {
+    let noun = if audit.task == TaskKind::Multilabel { "label" } else { "class" };
+    let mut page = format!("<table><tr><th>{noun}</th><th>examples</th><th></th></tr>\n");
     let most = audit.classes.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
     for (class, count) in &audit.classes {
         let width = 20. * *count as f64 / most as f64;
@@ -56,11 +69,14 @@ pub fn to_page(audit: &Audit, dataset: &Dataset) -> String {
         .expect("text can be written");
     }
     page += "</table>\n";
-    if audit.findings.is_empty() {
-        page += "<p>No findings.</p>\n";
+    let pair = |LabelPair { a, b, rows }: &LabelPair| {
+        format!("<tr><td>{} and {}</td><td class=\"n\">{rows}</td></tr>\n", escaped(a), escaped(b))
+    };
+    if !audit.label_pairs.is_empty() {
+        let pairs: String = audit.label_pairs.iter().take(SHOWN).map(pair).collect();
+        page += &format!("<table><tr><th>labels together</th><th>examples</th></tr>\n{pairs}</table>\n");
     }
-    audit.findings.iter().for_each(|finding| show(finding, dataset, &mut page));
-    page + "</body></html>\n"
+    page
 }
 
 fn show(finding: &Finding, dataset: &Dataset, page: &mut String) {

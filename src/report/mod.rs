@@ -4,7 +4,8 @@
 
 pub mod audit;
 pub mod card;
-mod confident_errors;
+mod chart;
+mod errors;
 pub mod html;
 mod page;
 mod plot;
@@ -25,11 +26,12 @@ use crate::export::Metadata;
 use crate::loader::decode_all;
 use crate::loader::sheet::augmentation_sheet;
 use crate::options::Config;
+use crate::predict::Classifier;
 use crate::report::card::ModelFile;
 use crate::run::RunFolder;
 use crate::run::{Examples, FinishedRun};
 use crate::train::{EpochRecord, MetricsLog};
-use confident_errors::ConfidentError;
+use errors::ShownError;
 use speed::Speed;
 
 /// The contents of a report.
@@ -58,7 +60,10 @@ pub struct Report {
     /// Evaluation on the validation set.
     evaluation: Evaluation,
     figures: evaluate::ClassificationReport,
-    confident_errors: Vec<ConfidentError>,
+    /// Metrics on the test set, for labels and numbers, if there is one.
+    test: Option<evaluate::ClassificationReport>,
+    /// The most confident or the largest errors.
+    errors: Vec<ShownError>,
     /// Original and augmented training images.
     sheet: Option<RgbImage>,
     /// `None` if the dataset is too large to audit for a report.
@@ -91,16 +96,9 @@ impl Report {
                 file: ModelFile::of(&run.model())?,
                 parameters: classifier.parameters()?,
                 epochs: MetricsLog::read(&run.metrics())?,
-                figures: evaluate::ClassificationReport::new(&evaluation, &metadata.classes)
-                    .with_sets(metadata.conformal.as_ref(), &evaluation)
-                    .with_ood(metadata.ood.as_ref(), ood_scores.as_deref()),
-                confident_errors: confident_errors::most_confident_errors(
-                    &classifier,
-                    &examples,
-                    &config,
-                    &evaluation,
-                    &rows,
-                )?,
+                figures: figures(&evaluation, ood_scores.as_deref(), &metadata),
+                test: test(&classifier, &examples, &config)?,
+                errors: errors::worst_errors(&classifier, &examples, &config, &evaluation, &rows)?,
                 sheet: sheet(&examples, &config)?,
                 audit: audit_if_small(&examples.dataset, &config)?,
                 speed: Speed::of(&classifier, &examples, &config, &rows)?,
@@ -115,6 +113,32 @@ impl Report {
     pub fn to_html(&self) -> String {
         page::of(self)
     }
+}
+
+fn figures(
+    evaluation: &Evaluation,
+    ood_scores: Option<&[f32]>,
+    metadata: &Metadata,
+) -> evaluate::ClassificationReport {
+    evaluate::ClassificationReport::new(evaluation, &metadata.classes)
+        .with_outputs(&metadata.outputs, evaluation)
+        .with_sets(metadata.conformal.as_ref(), evaluation)
+        .with_ood(metadata.ood.as_ref(), ood_scores)
+}
+
+/// The metrics of labels and numbers on the test set. Thresholds and intervals were fitted to the validation set, so only a test set
+/// shows how good they are.
+fn test(
+    classifier: &Classifier,
+    examples: &Examples,
+    config: &Config,
+) -> Result<Option<evaluate::ClassificationReport>> {
+    let rows = &examples.split.test;
+    if classifier.metadata().outputs.is_classification() || rows.is_empty() {
+        return Ok(None);
+    }
+    let evaluation = classifier.evaluate(&*examples.raw(rows, config, classifier.device()))?;
+    Ok(Some(figures(&evaluation, None, classifier.metadata())))
 }
 
 /// A contact sheet of augmented training images.

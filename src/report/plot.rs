@@ -58,6 +58,13 @@ pub fn curves(title: &str, unit: &str, epochs: &[u32], curves: &[Curve]) -> Stri
         )
         .expect(INFALLIBLE);
     }
+    write!(
+        svg,
+        "<text x=\"{:.1}\" y=\"{}\" class=\"middle\">epoch</text>",
+        (LEFT + WIDTH - RIGHT) / 2.,
+        HEIGHT - 8.
+    )
+    .expect(INFALLIBLE);
     for curve in curves {
         write!(svg, "<path style=\"stroke:var({})\" d=\"", curve.color).expect(INFALLIBLE);
         let mut is_down = false;
@@ -100,7 +107,7 @@ pub fn curves(title: &str, unit: &str, epochs: &[u32], curves: &[Curve]) -> Stri
 }
 
 /// Minimum and maximum, widened if they are equal.
-fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
+pub(super) fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) =
         values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
     if low > high {
@@ -111,7 +118,7 @@ fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// Round numbers between two bounds: multiples of 1, 2 or 5 times a power of ten.
-fn ticks(low: f64, high: f64) -> Vec<f64> {
+pub(super) fn ticks(low: f64, high: f64) -> Vec<f64> {
     let rough = (high - low) / 5.;
     let power = 10f64.powf(rough.log10().floor());
     let step = [1., 2., 5., 10.].into_iter().map(|factor| factor * power).find(|step| *step >= rough);
@@ -123,9 +130,12 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
 }
 
 /// Formats a number for an axis.
-fn tick_label(value: f64) -> String {
+pub(super) fn tick_label(value: f64) -> String {
     if value != 0. && value.abs() < 1e-3 {
         return format!("{value:.0e}");
+    }
+    if value.abs() >= 1e6 {
+        return format!("{value:e}");
     }
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()
@@ -143,6 +153,7 @@ mod tests {
         assert_eq!(shown(0.03, 1.02), ["0.2", "0.4", "0.6", "0.8", "1"]);
         assert_eq!(shown(91.5, 99.9), ["92", "94", "96", "98"]);
         assert_eq!(shown(0., 3e-4), ["0", "1e-4", "2e-4", "3e-4"]);
+        assert_eq!(shown(0., 3e6), ["0", "1e6", "2e6", "3e6"]);
         assert_eq!(shown(-1.03, 1.03), ["-1", "-0.5", "0", "0.5", "1"]);
     }
 

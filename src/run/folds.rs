@@ -63,7 +63,7 @@ pub struct FoldFigures {
     pub fold: u32,
     /// Number of validation examples.
     pub rows: usize,
-    /// Mean cross-entropy in nats.
+    /// Mean loss ([`Evaluation::loss`](crate::evaluate::Evaluation::loss)).
     pub loss: f64,
     /// The metrics that are defined, in the order of [`METRICS`].
     pub metrics: Vec<Option<f64>>,
@@ -134,16 +134,7 @@ impl CrossValidation {
         catch_panics(|| {
             let figures: Vec<_> =
                 (1..=self.folds).map(|fold| self.figures_of(fold)).collect::<Result<_>>()?;
-            // The last columns are metrics with dynamic names, which serde does not know.
-            let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-            let names = METRICS.iter().map(|metric| metric.column());
-            let header = ["fold", "rows", "loss"].map(String::from).into_iter().chain(names);
-            writer.write_record(header).expect("writing to memory does not fail");
-            for fold in &figures {
-                writer.serialize(fold).expect("writing to memory does not fail");
-            }
-            let bytes = writer.into_inner().expect("writing to memory does not fail");
-            atomic::write(&self.folder.path().join("folds.csv"), &bytes)?;
+            atomic::write(&self.folder.path().join("folds.csv"), &to_csv(&figures))?;
             Ok(figures)
         })
     }
@@ -165,6 +156,23 @@ impl CrossValidation {
     fn config_of(&self, fold: u32) -> Config {
         Config { fold: Some(fold), ..self.config.clone() }
     }
+}
+
+/// One row for each fold, with a column for each metric that a fold has: other metrics belong to other tasks.
+fn to_csv(figures: &[FoldFigures]) -> Vec<u8> {
+    let is_known = |index: &usize| figures.iter().any(|fold| fold.metrics[*index].is_some());
+    let known: Vec<usize> = (0..METRICS.len()).filter(is_known).collect();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let names = known.iter().map(|index| METRICS[*index].column());
+    let header = ["fold", "rows", "loss"].map(String::from).into_iter().chain(names);
+    writer.write_record(header).expect("writing to memory does not fail");
+    for FoldFigures { fold, rows, loss, metrics } in figures {
+        let fixed = [fold.to_string(), rows.to_string(), loss.to_string()].into_iter();
+        let values =
+            known.iter().map(|index| metrics[*index].map_or(String::new(), |value| value.to_string()));
+        writer.write_record(fixed.chain(values)).expect("writing to memory does not fail");
+    }
+    writer.into_inner().expect("writing to memory does not fail")
 }
 
 fn folds_of(config: &Config) -> Result<u32> {

@@ -3,6 +3,7 @@
 use toml::Spanned;
 use toml::de::DeTable;
 
+use crate::data::TaskKind;
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::options::entries::{Source, scalar};
 
@@ -54,10 +55,28 @@ pub enum SearchMethod {
 /// Metric to compare trials by: on the validation set, after the best epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// Lowest mean cross-entropy.
+    /// Lowest loss.
     Loss,
-    /// Highest accuracy, then lowest loss.
-    Accuracy,
+    /// Highest score of this task, then lowest loss: accuracy, micro-averaged F1 score of labels, or R² of numbers.
+    Score(TaskKind),
+}
+
+impl Goal {
+    /// Rejects the score of another task.
+    ///
+    /// # Errors
+    /// The sentence to show.
+    pub(super) fn check(self, task: TaskKind) -> std::result::Result<(), String> {
+        match self {
+            Goal::Score(own) if own != task => Err(format!(
+                "`metric` is {}, which {} does not have; use loss or {}",
+                own.score_column(),
+                task.described(),
+                task.score_column()
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 const METHODS: [(&str, SearchMethod); 3] = [
@@ -65,7 +84,12 @@ const METHODS: [(&str, SearchMethod); 3] = [
     ("halving", SearchMethod::Halving),
     ("hyperband", SearchMethod::Hyperband),
 ];
-const GOALS: [(&str, Goal); 2] = [("loss", Goal::Loss), ("accuracy", Goal::Accuracy)];
+const GOALS: [(&str, Goal); 4] = [
+    ("loss", Goal::Loss),
+    ("accuracy", Goal::Score(TaskKind::Classification)),
+    ("f1", Goal::Score(TaskKind::Multilabel)),
+    ("r2", Goal::Score(TaskKind::Regression)),
+];
 const NAMES: [&str; 7] = ["method", "trials", "seed", "metric", "min_epochs", "max_epochs", "factor"];
 
 /// Default number of trials.

@@ -86,7 +86,9 @@ pub struct SearchStep {
 /// }
 ///
 /// let mut started = Started::default();
-/// let trial = Trial { number: 1, state: TrialState::Waiting, epochs: 0, best: None, drawn: Vec::new() };
+/// # use cresset::data::TaskKind;
+/// let task = TaskKind::Classification;
+/// let trial = Trial { number: 1, state: TrialState::Waiting, epochs: 0, best: None, drawn: Vec::new(), task };
 /// started.begins(&SearchStep { trial: 1, trials: 20, epochs: 3 }, &trial)?;
 /// assert_eq!(started.0, [1]);
 /// # Ok::<(), cresset::error::Error>(())
@@ -141,7 +143,9 @@ impl Search {
         // Check fixed options and data before creating a folder.
         let config = space.config(1);
         config.split_plan()?;
-        Examples::read(&Config { augment: "none".to_string(), ..config })?;
+        let examples = Examples::read(&Config { augment: "none".to_string(), ..config })?;
+        let task = examples.dataset.task();
+        space.settings.metric.check(task).map_err(|problem| Error::data(space_file, problem))?;
         let stem = space_file.file_stem().unwrap_or_default().to_string_lossy();
         let path = create_unique(out, &format!("tune-{stem}"))?;
         let search = Search { trials: read_all(&path, &space)?, space, _lock: lock(&path)?, path };

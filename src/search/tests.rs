@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::{Distribution, Goal, SearchMethod, Space};
+use crate::data::TaskKind;
 use crate::error::Result;
 
 fn read(text: &str) -> Result<Space> {
@@ -42,7 +43,10 @@ seed = 3
 #[test]
 fn a_space_is_read_and_sampled() {
     let space = read(WHOLE).unwrap();
-    assert_eq!((space.settings.method, space.settings.metric), (SearchMethod::Halving, Goal::Accuracy));
+    assert_eq!(
+        (space.settings.method, space.settings.metric),
+        (SearchMethod::Halving, Goal::Score(TaskKind::Classification))
+    );
     assert_eq!((space.settings.trials, space.settings.max_epochs, space.settings.factor), (9, 9, 3));
     assert_eq!(
         space.parameters[0].distribution,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::settings::Goal;
 use super::space::Space;
-use crate::data::atomic;
+use crate::data::{TaskKind, atomic};
 use crate::error::{Error, Result};
 use crate::run::RunFolder;
 use crate::train::checkpoint::Checkpoint;
@@ -24,6 +24,8 @@ pub struct Trial {
     pub best: Option<EpochRecord>,
     /// The sampled options as (name, value).
     pub drawn: Vec<(String, String)>,
+    /// The task, which names the score; classification until the first epoch is complete.
+    pub task: TaskKind,
 }
 
 /// State of a trial.
@@ -65,7 +67,8 @@ impl Trial {
     pub(super) fn read(search: &Path, space: &Space, number: u32) -> Result<Self> {
         let path = folder(search, number);
         let drawn = space.draw(number);
-        let waiting = Trial { number, state: TrialState::Waiting, epochs: 0, best: None, drawn };
+        let task = MetricsLog::task(&path.join("metrics.csv"))?;
+        let waiting = Trial { number, state: TrialState::Waiting, epochs: 0, best: None, drawn, task };
         let reason = std::fs::read_to_string(path.join(FAILED)).ok();
         let Some(run) = RunFolder::open(&path).ok().filter(|run| run.last_checkpoint().is_file()) else {
             return Ok(match reason {
@@ -112,7 +115,7 @@ pub(super) fn compare(goal: Goal, a: Option<&EpochRecord>, b: Option<&EpochRecor
     match (a, b) {
         (Some(a), Some(b)) => match goal {
             Goal::Loss => by_loss(a, b),
-            Goal::Accuracy => b.validation_accuracy.total_cmp(&a.validation_accuracy).then(by_loss(a, b)),
+            Goal::Score(_) => b.validation_accuracy.total_cmp(&a.validation_accuracy).then(by_loss(a, b)),
         },
         (a, b) => b.is_some().cmp(&a.is_some()),
     }
@@ -121,7 +124,10 @@ pub(super) fn compare(goal: Goal, a: Option<&EpochRecord>, b: Option<&EpochRecor
 /// Writes trials.csv: one row per trial. It contains nothing that depends on interruptions, such as times.
 pub(super) fn write(path: &Path, space: &Space, trials: &[Trial]) -> Result<()> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let fixed = ["trial", "state", "epochs", "best_epoch", "loss", "accuracy"].map(String::from);
+    // All trials have the same data.
+    let task =
+        trials.iter().find(|trial| trial.best.is_some()).map_or(TaskKind::Classification, |trial| trial.task);
+    let fixed = ["trial", "state", "epochs", "best_epoch", "loss", task.score_column()].map(String::from);
     let names: Vec<&str> = space.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
     let header =
         fixed.into_iter().chain(names.iter().map(|name| name.to_string())).chain(["problem".to_string()]);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Training;
 use super::callback::{Callback, Flow};
-use crate::data::atomic;
+use crate::data::{TaskKind, atomic};
 use crate::error::{Error, Result};
 use crate::model::{Network, Outputs};
 
@@ -97,12 +97,7 @@ pub struct MetricsLog {
 impl MetricsLog {
     /// Names the columns of the score as `outputs` has it: `train_accuracy`, `train_f1` or `train_r2`.
     pub fn for_outputs(self, outputs: &Outputs) -> Self {
-        let score = match outputs {
-            Outputs::Classification => ACCURACY,
-            Outputs::Multilabel { .. } => "f1",
-            Outputs::Regression { .. } => "r2",
-        };
-        MetricsLog { score, ..self }
+        MetricsLog { score: outputs.task().score_column(), ..self }
     }
 
     /// Opens or creates the file and keeps the rows of the epochs up to `finished`. A killed run may have written an epoch that
@@ -124,6 +119,21 @@ impl MetricsLog {
     /// Duration in seconds of the epochs in the file when it was opened.
     pub fn spent(&self) -> f64 {
         self.spent
+    }
+
+    /// The task whose score a file has; classification if it has no rows yet, or does not exist.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn task(path: &Path) -> Result<TaskKind> {
+        let header = if path.is_file() { first_line(path)? } else { Vec::new() };
+        let header = String::from_utf8_lossy(&header);
+        let is_score = |task: &TaskKind| {
+            let column = format!("train_{}", task.score_column());
+            header.trim_end().split(',').any(|name| name == column)
+        };
+        let others = [TaskKind::Multilabel, TaskKind::Regression];
+        Ok(others.into_iter().find(is_score).unwrap_or(TaskKind::Classification))
     }
 
     /// The records of a file; empty if it does not exist yet.
@@ -202,6 +212,23 @@ mod tests {
         MetricsLog::open(&path, 3).unwrap();
         assert_eq!(MetricsLog::read(&path).unwrap(), [record(1), record(2), record(3)]);
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
+    }
+
+    #[test]
+    fn the_header_names_the_score_of_the_task() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        assert_eq!(MetricsLog::task(&path).unwrap(), TaskKind::Classification);
+        let outputs = [
+            Outputs::Classification,
+            Outputs::Multilabel { thresholds: vec![0.5] },
+            Outputs::Regression { offset: 0., scale: 1., interval: None },
+        ];
+        for outputs in outputs {
+            MetricsLog::open(&path, 0).unwrap().for_outputs(&outputs).append(&record(1)).unwrap();
+            assert_eq!(MetricsLog::task(&path).unwrap(), outputs.task());
+            assert_eq!(MetricsLog::read(&path).unwrap(), [record(1)]);
+        }
     }
 
     #[test]

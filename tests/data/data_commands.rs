@@ -118,3 +118,69 @@ fn a_synthetic_set_is_a_folder_to_train_on() {
         stderr(&output)
     );
 }
+
+/// A list of 24 images with labels, and of the same images with a number.
+fn lists(folder: &Path) -> [std::path::PathBuf; 2] {
+    let [mut labels, mut values] = ["file,labels\n", "file,price\n"].map(String::from);
+    for number in 0..24u32 {
+        let pixel = |x: u32, y: u32| {
+            let wave = ((x * (number + 3) / 4 + y * (17 - number % 13)) as f32 / 9.).sin();
+            Rgb([(wave * 100. + 120.) as u8, (x * 5) as u8, (number * 10) as u8])
+        };
+        RgbImage::from_fn(40, 40, pixel).save(folder.join(format!("{number}.png"))).unwrap();
+        labels += &format!("{number}.png,{}\n", ["", "striped", "blue", "striped|blue"][number as usize % 4]);
+        values += &format!("{number}.png,{}\n", f64::from(number) / 4.);
+    }
+    let paths = ["labels.csv", "values.csv"].map(|name| folder.join(name));
+    std::fs::write(&paths[0], labels).unwrap();
+    std::fs::write(&paths[1], values).unwrap();
+    paths
+}
+
+#[test]
+fn labels_and_numbers_of_images_are_audited_cleaned_and_previewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let [labels, values] = lists(folder.path());
+    for (data, task, says, page_says) in [
+        (
+            &labels,
+            "multilabel",
+            "24 examples, 2 labels, 1.00 per example, 6 examples without labels",
+            "labels together",
+        ),
+        (
+            &values,
+            "regression",
+            "24 examples, value from 0 to 5.75, mean 2.875, standard deviation",
+            "from 0 to 5.75",
+        ),
+    ] {
+        let page = folder.path().join("audit.html");
+        let arguments = ["data", "audit", text(data), "--task", task];
+        let said = succeed(arguments.iter().chain(&["--html", text(&page)]));
+        assert!(said.contains(says) && !said.contains("classes"), "{said}");
+        let html = std::fs::read_to_string(&page).unwrap();
+        assert!(html.contains(page_says) && !html.contains("class</th>"), "{html}");
+        let json: serde_json::Value =
+            serde_json::from_str(&succeed(arguments.iter().chain(&["--json"]))).unwrap();
+        match task {
+            "multilabel" => {
+                assert_eq!(json["classes"], serde_json::json!([["blue", 12], ["striped", 12]]));
+                assert_eq!(
+                    json["label_pairs"],
+                    serde_json::json!([{"a": "blue", "b": "striped", "rows": 6}])
+                );
+            }
+            _ => {
+                assert_eq!((&json["quantity"]["max"], &json["quantity"]["rows"]), (&5.75.into(), &24.into()))
+            }
+        }
+        let list = folder.path().join(format!("{task}.tsv"));
+        let said = succeed(["data", "clean", text(data), "--task", task, "--output", text(&list)]);
+        assert!(said.contains(&format!(" --task {task} --exclude ")), "{said}");
+        let sheet = folder.path().join(format!("{task}.png"));
+        let options = ["--augment", "flip", "--output", text(&sheet)];
+        succeed(["data", "preview", text(data), "--task", task].iter().chain(&options));
+        assert!(image::open(&sheet).unwrap().width() > 9 * 40);
+    }
+}

@@ -5,4 +5,5 @@ mod list;
 mod report;
 #[path = "../support/mod.rs"]
 mod support;
+mod tasks;
 mod tensorboard;

@@ -86,6 +86,7 @@ impl Eval {
         };
         let metadata = classifier.metadata();
         let report = report
+            .with_outputs(&metadata.outputs, &found)
             .with_sets(metadata.conformal.as_ref(), &found)
             .with_ood(metadata.ood.as_ref(), ood_scores.as_deref());
         for (path, bytes) in [(&self.json, report.to_json().into_bytes()), (&self.csv, report.to_csv())] {

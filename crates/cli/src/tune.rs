@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use clap::Args;
 use cresset::data::terminal;
 use cresset::error::{Error, Result};
-use cresset::search::{Search, SearchCallback, SearchOutcome, SearchStep, Trial, TrialState};
+use cresset::search::{Goal, Search, SearchCallback, SearchOutcome, SearchStep, Trial, TrialState};
 use cresset::train::{Callback, Silent};
 
 use super::screen::tell;
@@ -86,10 +86,11 @@ fn metrics(trial: &Trial) -> String {
     match (&trial.state, &trial.best) {
         (TrialState::Failed(reason), _) => format!("failed: {}", terminal::line(reason)),
         (_, Some(best)) => format!(
-            "{}  loss {:.4}  accuracy {:6.2} %",
+            "{}  loss {:.4}  {} {:>8}",
             epochs(trial.epochs),
             best.validation_loss,
-            100. * best.validation_accuracy
+            trial.task.score_name(),
+            trial.task.show_score(best.validation_accuracy)
         ),
         (_, None) => format!("{}  no finite loss", epochs(trial.epochs)),
     }
@@ -115,10 +116,14 @@ fn result(search: &Search, trials: &[Trial]) -> String {
     text + &format!(
         r#"
 best       trial {number}: {run}
-           selected among {count} trials by the validation loss, so its validation results are optimistic; use a test set
+           selected among {count} trials by the validation {metric}, so its validation results are optimistic; use a test set
 trials     {path}/trials.csv
 retrain    cresset train --config {best_file}
 "#,
+        metric = match search.space().settings.metric {
+            Goal::Loss => "loss",
+            Goal::Score(task) => task.score_name(),
+        },
         number = best.number,
         run = terminal::path(&search.path().join(format!("trial-{}", best.number))),
         count = trials.len(),

@@ -21,6 +21,7 @@ pub mod random;
 pub mod room;
 mod split;
 mod table;
+mod target_summary;
 mod targets;
 mod task;
 pub mod terminal;
@@ -40,6 +41,7 @@ pub use labels::{LabelsBuilder, sorted_classes};
 pub use missing_classes::MissingClasses;
 pub use split::{Split, SplitOptions};
 pub use table::{Table, ValueRange};
+pub use target_summary::{LabelPair, ValueSummary};
 pub use targets::{Strata, TargetChoice, Targets, TaskKind, named_set};
 
 use crate::error::{Error, Result, did_you_mean};

@@ -65,6 +65,32 @@ impl TaskKind {
             TaskKind::Regression => "regression",
         }
     }
+
+    /// The score that tables show for each epoch: accuracy, micro-averaged F1 score of the labels, or R².
+    pub fn score_name(self) -> &'static str {
+        match self {
+            TaskKind::Classification => "accuracy",
+            TaskKind::Multilabel => "F1",
+            TaskKind::Regression => "R²",
+        }
+    }
+
+    /// The score of [`TaskKind::score_name`] in the names of columns.
+    pub fn score_column(self) -> &'static str {
+        match self {
+            TaskKind::Classification => "accuracy",
+            TaskKind::Multilabel => "f1",
+            TaskKind::Regression => "r2",
+        }
+    }
+
+    /// The score of [`TaskKind::score_name`] for display: a fraction from 0 to 1 in percent, or R² with four digits.
+    pub fn show_score(self, score: f64) -> String {
+        match self {
+            TaskKind::Regression => format!("{score:.4}"),
+            _ => format!("{:.2} %", 100. * score),
+        }
+    }
 }
 
 /// The names of a set, separated by `|`.

@@ -27,7 +27,8 @@ use crate::error::{Error, Result};
 /// let logits = Tensor::from_slice2(&[[1f32, 0.], [0., 1.], [1., 0.], [1., 0.]]);
 /// let labels = Tensor::from_slice(&[0i64, 1, 1, 0]);
 /// let confusion = ConfusionMatrix::of(&logits, &labels, 2);
-/// let evaluation = Evaluation { loss: 0.6, confusion, scores: Some(Scores { logits, labels }) };
+/// let scores = Some(Scores { logits, labels });
+/// let evaluation = Evaluation { scores, ..Evaluation::of_classes(0.6, confusion) };
 ///
 /// let names = vec!["old".to_string(), "young".to_string()];
 /// let grouping = Grouping { by: "age".to_string(), names, of: vec![0, 0, 1, 1] };
@@ -109,13 +110,18 @@ impl GroupReport {
     /// least `least_rows` examples are included in the differences.
     ///
     /// # Errors
-    /// An evaluation without scores.
+    /// An evaluation without scores, and one of labels or numbers.
     pub fn new(
         evaluation: &Evaluation,
         classes: &[String],
         grouping: &Grouping,
         least_rows: u64,
     ) -> Result<Self> {
+        if evaluation.confusion().is_none() {
+            let problem = "groups are compared only for classification, by the accuracy and the rates of the classes; remove --group-by \
+                           or --groups";
+            return Err(Error::Usage(problem.to_string()));
+        }
         let scores = evaluation.scores.as_ref().ok_or_else(|| {
             let problem = "cannot compute metrics by group: the scores of that many examples and classes do not fit the memory limit; evaluate on fewer examples";
             Error::Usage(problem.to_string())

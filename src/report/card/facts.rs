@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use super::markdown::code;
 use super::{indexes, parts};
 use crate::data::options::Missing;
-use crate::data::{Dataset, Grouping, Names, Split, Subset, lists, sha256};
+use crate::data::{Dataset, Grouping, Names, Split, Subset, TaskKind, ValueSummary, lists, sha256};
 use crate::error::{Error, Result};
 use crate::evaluate::groups::GroupReport;
 use crate::evaluate::interval::intervals;
 use crate::evaluate::numbers::thousands;
-use crate::evaluate::{ClassificationReport, Evaluation, Interval, METRICS, Metric};
+use crate::evaluate::{ClassificationReport, Evaluation, Interval, METRICS, Metric, Sums};
 use crate::loader::EvaluationLoader;
 use crate::options::Config;
 use crate::predict::Classifier;
@@ -38,8 +38,12 @@ impl ModelFile {
 
 /// Number of examples by class, group and part of the split.
 pub struct SplitCounts {
-    /// The non-empty parts, `training` first, with the number of examples per class.
+    /// The number of examples in each non-empty part, `training` first.
+    pub sizes: Vec<usize>,
+    /// The parts, with the number of examples per class or label; empty for a quantity.
     pub of_classes: Vec<(&'static str, Vec<usize>)>,
+    /// The distribution of a quantity in each part; empty for other tasks.
+    pub of_values: Vec<ValueSummary>,
     /// The attribute that defines the groups, if groups are compared.
     pub grouped_by: Option<String>,
     /// The groups, with the number of examples in each part.
@@ -70,7 +74,10 @@ impl SplitCounts {
             grouping.names.iter().enumerate().map(|(index, name)| (name.clone(), of(index))).collect()
         };
         let (how, is_row_by_row) = split_of(dataset, config);
+        let of_values = |rows: &[i64]| dataset.value_summary_of(indexes(rows));
         Ok(SplitCounts {
+            sizes: all.iter().map(|(_, rows)| rows.len()).collect(),
+            of_values: all.iter().filter_map(|(_, rows)| of_values(rows)).collect(),
             of_classes: all.iter().map(|(name, rows)| (*name, of_class(rows))).collect(),
             grouped_by: groups.map(|grouping| grouping.by.clone()),
             of_groups: groups.map(of_groups).unwrap_or_default(),
@@ -83,10 +90,10 @@ impl SplitCounts {
 
     /// Number of examples in all parts.
     pub fn total(&self) -> usize {
-        self.of_classes.iter().flat_map(|(_, counts)| counts).sum()
+        self.sizes.iter().sum()
     }
 
-    /// Number of examples per class in all parts.
+    /// Number of examples per class or label in all parts; empty for a quantity.
     pub(crate) fn by_class(&self) -> Vec<usize> {
         let classes = self.of_classes[0].1.len();
         (0..classes).map(|class| self.of_classes.iter().map(|(_, counts)| counts[class]).sum()).collect()
@@ -107,7 +114,12 @@ fn split_of(dataset: &Dataset, config: &Config) -> (String, bool) {
     };
     let manner = match &config.reading.group {
         Some(group) => format!(" for validation, in whole groups of the column {}", code(&group.to_string())),
-        None => " of each class for validation".to_string(),
+        None => match dataset.task() {
+            TaskKind::Classification => " of each class for validation",
+            TaskKind::Multilabel => " for validation, of the examples with each rarest label",
+            TaskKind::Regression => " of each tenth of the values for validation",
+        }
+        .to_string(),
     };
     let drawn = format!("{amount}{manner}, drawn with seed {}", config.seed);
     let text = match (has_lists, dataset.portions.is_some()) {
@@ -177,6 +189,7 @@ impl PartEvaluation {
         let report = ClassificationReport { groups, ..ClassificationReport::new(&evaluation, classes) };
         let metadata = classifier.metadata();
         let report = report
+            .with_outputs(&metadata.outputs, &evaluation)
             .with_sets(metadata.conformal.as_ref(), &evaluation)
             .with_ood(metadata.ood.as_ref(), ood_scores.as_deref());
         let intervals = intervals(&evaluation, &metadata.outputs);
@@ -191,12 +204,13 @@ impl PartEvaluation {
         })
     }
 
-    /// The accuracy and its interval.
-    pub fn accuracy(&self) -> (f64, Interval) {
-        let (_, value, interval) = self
-            .metrics()
-            .find(|(metric, ..)| metric.name == "accuracy")
-            .expect("accuracy is always defined");
-        (value, interval.unwrap_or(Interval { low: 0., high: 1. }))
+    /// The main metric with its value and interval: accuracy, micro F1 or R². `None` if R² is undefined, since all values are equal.
+    pub fn headline(&self) -> Option<(&'static Metric, f64, Option<Interval>)> {
+        let name = match &self.evaluation.sums {
+            Sums::Classes(_) => "accuracy",
+            Sums::Labels(_) => "micro F1",
+            Sums::Values(_) => "R²",
+        };
+        self.metrics().find(|(metric, ..)| metric.name == name)
     }
 }

@@ -3,6 +3,7 @@
 
 use super::markdown::scalar;
 use super::{Card, PartEvaluation};
+use crate::data::TaskKind;
 
 /// Metric names and their identifiers on the Hugging Face Hub.
 const KNOWN: &[(&str, &str)] = &[
@@ -13,13 +14,29 @@ const KNOWN: &[(&str, &str)] = &[
     ("log-loss", "log_loss"),
     ("Brier score", "brier_score"),
     ("calibration error", "expected_calibration_error"),
+    ("exact match", "exact_match"),
+    ("mAP", "mean_average_precision"),
+    ("R²", "r_squared"),
+    ("mean absolute error", "mae"),
+    ("root mean squared error", "rmse"),
 ];
 
 /// The front matter between its two `---` lines.
 pub fn of(card: &Card) -> String {
-    let task = if card.has_images() { "image-classification" } else { "tabular-classification" };
+    let task = match (card.has_images(), card.task()) {
+        (false, TaskKind::Regression) => "tabular-regression",
+        // The Hub has no task for numbers that are predicted from images.
+        (true, TaskKind::Regression) => "other",
+        (false, _) => "tabular-classification",
+        (true, _) => "image-classification",
+    };
+    let kind = match card.task() {
+        TaskKind::Classification => None,
+        TaskKind::Multilabel => Some("multi-label-classification"),
+        TaskKind::Regression => Some("regression"),
+    };
     let mut text = format!("---\n{}pipeline_tag: {task}\ntags:\n", license(card));
-    for tag in [task, "torchscript", "libtorch", "cresset"] {
+    for tag in [task].into_iter().chain(kind).chain(["torchscript", "libtorch", "cresset"]) {
         text += &format!("- {tag}\n");
     }
     let kinds: Vec<_> = card.measured[0].metrics().filter_map(|(metric, ..)| kind_of(metric.name)).collect();

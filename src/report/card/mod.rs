@@ -15,7 +15,7 @@ pub use facts::{ModelFile, PartEvaluation, SplitCounts};
 use markdown::plain;
 use section::SECTIONS;
 
-use crate::data::{Grouping, GroupingOptions, Split};
+use crate::data::{Grouping, GroupingOptions, Split, TaskKind};
 use crate::error::{Result, catch_panics};
 use crate::export::Metadata;
 use crate::options::Config;
@@ -56,7 +56,7 @@ pub struct Card {
     pub file: ModelFile,
     /// Number of trainable parameters.
     pub parameters: usize,
-    /// Number of examples by class, part and group.
+    /// Number of examples by class or label, part and group.
     pub rows: SplitCounts,
     /// Evaluation on the validation set, and on the test set if there is one.
     pub measured: Vec<PartEvaluation>,
@@ -103,6 +103,11 @@ impl Card {
             text += &format!("\n## {title}\n\n{}", section(self));
         }
         text
+    }
+
+    /// The task.
+    fn task(&self) -> TaskKind {
+        self.metadata.outputs.task()
     }
 
     /// Whether the examples are images.

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
+use crate::data::TaskKind;
 use crate::error::{Error, Result};
 use crate::evaluate::METRICS;
 use crate::options::{self, Config};
@@ -92,12 +93,17 @@ pub const FIGURES: &[(&str, &str)] = &[
     ("duration", "total time of the epochs in seconds"),
     ("epochs_done", "number of finished epochs"),
     ("best_epoch", "the best epoch by the monitored metric, whose weights are exported"),
-    ("loss", "mean cross-entropy on the validation set, in nats"),
+    (
+        "loss",
+        "mean loss on the validation set: cross-entropy in nats, or squared error over the variance of the training values",
+    ),
     ("train_loss", "mean training loss during the best epoch"),
     ("train_accuracy", "mean training accuracy during the best epoch"),
+    ("train_micro_f1", "micro F1 of the training examples during the best epoch, of labels"),
+    ("train_r2", "R² of the training examples during the best epoch, of numbers"),
     ("train_rows", "number of training examples"),
     ("held_out_rows", "number of validation examples"),
-    ("test_loss", "mean cross-entropy on the test set"),
+    ("test_loss", "mean loss on the test set"),
     ("test_rows", "number of test examples"),
     ("folds_done", "number of complete folds of a cross-validation"),
     ("data_file", "the file with the data"),
@@ -196,14 +202,23 @@ fn figures(folder: &RunFolder, facts: &mut Facts) -> Result<()> {
     if let Some(best) = EpochRecord::best(&records) {
         facts.insert("best_epoch".into(), best.epoch.into());
         insert(facts, "loss", best.validation_loss);
-        insert(facts, "accuracy", best.validation_accuracy);
         insert(facts, "train_loss", best.train_loss);
-        insert(facts, "train_accuracy", best.train_accuracy);
+        let task = MetricsLog::task(&folder.metrics())?;
+        insert(facts, &score_column(task), best.validation_accuracy);
+        insert(facts, &format!("train_{}", score_column(task)), best.train_accuracy);
     }
     if state == RunState::Finished {
         exported(folder, facts)?;
     }
     Ok(())
+}
+
+/// The column of the metric that is the score of an epoch.
+fn score_column(task: TaskKind) -> String {
+    match task {
+        TaskKind::Multilabel => "micro_f1".to_string(),
+        _ => task.score_column().to_string(),
+    }
 }
 
 /// The metrics in the metadata of the exported model.
@@ -247,7 +262,8 @@ fn folds_figures(path: &Path, folds: u32, facts: &mut Facts) {
         let values = found.iter().filter_map(|(_, facts)| facts.get(sum)?.as_f64());
         insert(facts, sum, values.sum());
     }
-    let averaged = ["loss", "train_loss", "train_accuracy", "test_loss"].map(String::from).into_iter();
+    let averaged = ["loss", "train_loss", "train_accuracy", "train_micro_f1", "train_r2", "test_loss"];
+    let averaged = averaged.map(String::from).into_iter();
     let averaged = averaged.chain(METRICS.iter().map(|metric| metric.column()));
     for name in averaged.chain(METRICS.iter().map(|metric| format!("test_{}", metric.column()))) {
         let values: Vec<f64> = complete.iter().filter_map(|(_, facts)| facts.get(&name)?.as_f64()).collect();

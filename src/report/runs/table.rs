@@ -5,14 +5,42 @@ use serde_json::Value;
 use super::facts::Facts;
 use super::query::text;
 use crate::error::excerpt;
+use crate::evaluate::{METRICS, Metric};
 
 /// The default columns.
-pub const DEFAULT_COLUMNS: [&str; 10] =
-    ["name", "model", "data", "epochs", "accuracy", "loss", "test_accuracy", "duration", "when", "state"];
+pub const DEFAULT_COLUMNS: [&str; 14] = [
+    "name",
+    "model",
+    "data",
+    "epochs",
+    "accuracy",
+    "micro_f1",
+    "r2",
+    "loss",
+    "test_accuracy",
+    "test_micro_f1",
+    "test_r2",
+    "duration",
+    "when",
+    "state",
+];
+
+/// The default columns that are shown only if runs have them and no accuracy: every classifier has a micro F1, too.
+const OTHER_SCORES: [&str; 4] = ["micro_f1", "r2", "test_micro_f1", "test_r2"];
 
 /// The default columns that a narrow terminal drops, in this order.
-const DROP_ORDER: [&str; 8] =
-    ["when", "duration", "data", "test_accuracy", "epochs", "loss", "model", "state"];
+const DROP_ORDER: [&str; 10] = [
+    "when",
+    "duration",
+    "data",
+    "test_accuracy",
+    "test_micro_f1",
+    "test_r2",
+    "epochs",
+    "loss",
+    "model",
+    "state",
+];
 
 /// Minimum width of a text column.
 const MIN_WIDTH: usize = 12;
@@ -70,8 +98,8 @@ pub fn to_table(runs: &[Facts], columns: Option<&[String]>, width: Option<usize>
     let mut shown: Vec<Column> = match columns {
         Some(columns) => columns.iter().map(|name| Column::new(name, runs)).collect(),
         None => {
-            let all = DEFAULT_COLUMNS.iter().map(|name| Column::new(name, runs));
-            all.filter(Column::has_values).collect()
+            let all = DEFAULT_COLUMNS.iter().filter(|name| is_default(name, runs));
+            all.map(|name| Column::new(name, runs)).filter(Column::has_values).collect()
         }
     };
     let width = width.unwrap_or(usize::MAX);
@@ -87,6 +115,11 @@ pub fn to_table(runs: &[Facts], columns: Option<&[String]>, width: Option<usize>
         table += &line(shown.iter().map(|column| column.padded(&column.cells[row])).collect());
     }
     table
+}
+
+fn is_default(name: &str, runs: &[Facts]) -> bool {
+    let has_only = |run: &Facts| run.contains_key(name) && !run.contains_key("accuracy");
+    !OTHER_SCORES.contains(&name) || runs.iter().any(has_only)
 }
 
 /// A column of the table.
@@ -171,17 +204,21 @@ pub fn cell(run: &Facts, name: &str) -> String {
         _ if is_share(name) => format!("{:.2}{} %", 100. * number, deviation(100., 2)),
         // Round figures; show options exactly.
         _ if !value.is_f64() => text(value),
-        _ if crate::evaluate::METRICS.iter().any(|metric| metric.column() == name) => {
+        _ if metric_of(name).is_some() => {
             format!("{number:.4}{}", deviation(1., 4))
         }
         _ => number.to_string(),
     }
 }
 
+/// The metric in a column, also of the test or training set.
+fn metric_of(name: &str) -> Option<&'static Metric> {
+    let plain = name.strip_prefix("test_").or(name.strip_prefix("train_")).unwrap_or(name);
+    METRICS.iter().find(|metric| metric.column() == plain)
+}
+
 fn is_share(name: &str) -> bool {
-    let plain = name.strip_prefix("test_").unwrap_or(name);
-    name == "train_accuracy"
-        || crate::evaluate::METRICS.iter().any(|metric| metric.is_share && metric.column() == plain)
+    metric_of(name).is_some_and(|metric| metric.is_share)
 }
 
 /// Seconds as `3.4 s`, `2:05` or `1:02:05`.
@@ -232,6 +269,20 @@ mod tests {
             (cell(run, "test_accuracy"), duration(9.96), duration(125.)),
             ("".into(), "10.0 s".into(), "2:05".into())
         );
+    }
+
+    #[test]
+    fn other_tasks_have_their_own_score_and_classifiers_keep_theirs() {
+        let run = |facts: Value| facts.as_object().unwrap().clone();
+        let classifier = run(json!({"name": "a", "accuracy": 0.9, "micro_f1": 0.9}));
+        let labels = run(json!({"name": "b", "micro_f1": 0.8, "exact_match": 0.7}));
+        let numbers = run(json!({"name": "c", "r2": -0.25, "test_r2": 0.5}));
+        assert_eq!(to_table(&[classifier.clone()], None, None), "name  accuracy\na      90.00 %\n");
+        let table = to_table(&[classifier, labels, numbers.clone()], None, None);
+        let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[0], ["name", "accuracy", "micro_f1", "r2", "test_r2"]);
+        assert_eq!(lines[2..], [vec!["b", "80.00", "%"], vec!["c", "-0.2500", "0.5000"]], "{table}");
+        assert_eq!(cell(&numbers, "test_r2"), "0.5000");
     }
 
     #[test]

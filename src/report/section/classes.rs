@@ -1,14 +1,12 @@
-//! Metrics of each class and of the whole model.
+//! Metrics of each class and of the whole model; none for other tasks.
 
-use super::Report;
+use super::{Report, metric_table};
 use crate::evaluate::ClassMetrics;
 use crate::evaluate::numbers::{percent, thousands};
 use crate::report::html::escaped;
 
 pub fn section(report: &Report) -> Option<String> {
-    let metric = |figure: &crate::evaluate::MetricValue| {
-        format!("<tr><td>{}</td><td>{}</td></tr>", figure.name, figure.shown)
-    };
+    report.evaluation.confusion()?;
     let class = |class: &ClassMetrics| {
         format!(
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
@@ -20,9 +18,8 @@ pub fn section(report: &Report) -> Option<String> {
         )
     };
     Some(format!(
-        "<div class=\"wide\"><table><tr><th>class</th><th>examples</th><th>precision</th><th>recall</th><th>F1</th></tr>\n{}</table></div>\n\
-         <details><summary>All metrics</summary><div class=\"wide\"><table>{}</table></div></details>\n",
+        "<div class=\"wide\"><table><tr><th>class</th><th>examples</th><th>precision</th><th>recall</th><th>F1</th></tr>\n{}</table></div>\n{}",
         report.figures.classes.iter().map(class).collect::<String>(),
-        report.figures.metrics.iter().map(metric).collect::<String>()
+        metric_table(report)
     ))
 }

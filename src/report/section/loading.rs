@@ -13,7 +13,11 @@ pub fn section(report: &Report) -> Option<String> {
         ("C++", usage::cpp("model.pt", features, outputs)),
         ("Rust", usage::rust("model.pt", features, outputs)),
     ];
-    let way = |(name, code): &(&str, String)| format!("<h3>{name}</h3>\n<pre>{}</pre>\n", escaped(code));
+    let way = |(name, code): &(&str, String)| {
+        // Escaped line by line: a line break within a name would be escaped, too.
+        let code: String = code.lines().map(|line| escaped(line) + "\n").collect();
+        format!("<h3>{name}</h3>\n<pre>{code}</pre>\n")
+    };
     Some(format!(
         "<p>The file takes raw values and contains preprocessing, class names and metadata. Its SHA-256 is <code>{}</code>.</p>\n{}",
         report.file.sha256,

@@ -35,10 +35,12 @@ pub struct TensorBoard {
     file: EventFile,
     classes: Vec<String>,
     epochs: u32,
+    /// The score in the tags: `accuracy`, `f1` or `r2`.
+    score: &'static str,
 }
 
-/// The tags of the metrics on the HParams tab.
-const HPARAMS_METRICS: [&str; 2] = ["accuracy/held_out", "loss/held_out"];
+/// The tag of the loss on the HParams tab.
+const VALIDATION_LOSS: &str = "loss/held_out";
 
 impl TensorBoard {
     /// Creates an event file in the folder of a run before training.
@@ -52,8 +54,11 @@ impl TensorBoard {
             file.restart(i64::from(finished) + 1)?;
         }
         let options = run.config.portable_entries();
-        file.add(0, [summary::experiment(&HPARAMS_METRICS), summary::session_start(&options)])?;
-        Ok(TensorBoard { file, classes: run.prepared.dataset.classes.clone(), epochs: finished })
+        let dataset = &run.prepared.dataset;
+        let score = dataset.task().score_column();
+        let metrics = [&*format!("{score}/held_out"), VALIDATION_LOSS];
+        file.add(0, [summary::experiment(&metrics), summary::session_start(&options)])?;
+        Ok(TensorBoard { file, classes: dataset.classes.clone(), epochs: finished, score })
     }
 
     /// Writes the end of the session: success if training is complete, else failure.
@@ -72,11 +77,12 @@ impl TensorBoard {
 impl Callback for TensorBoard {
     fn epoch_ended(&mut self, training: &Training, network: &Network, record: &EpochRecord) -> Result<Flow> {
         self.epochs = record.epoch;
+        let score = self.score;
         let mut values: Vec<_> = [
             ("loss/train", record.train_loss),
-            (HPARAMS_METRICS[1], record.validation_loss),
-            ("accuracy/train", record.train_accuracy),
-            (HPARAMS_METRICS[0], record.validation_accuracy),
+            (VALIDATION_LOSS, record.validation_loss),
+            (&*format!("{score}/train"), record.train_accuracy),
+            (&*format!("{score}/held_out"), record.validation_accuracy),
             ("learning_rate", record.lr),
             ("seconds", record.seconds),
         ]

@@ -40,9 +40,10 @@ impl Clean {
         let (count, rows) = (thousands(count), thousands(audit.rows));
         show(&format!(
             "{count} of {rows} examples should be excluded; {} lists them with the reasons.\n\
-             Check the list, then run:  cresset train --data {} --exclude {}\n",
+             Check the list, then run:  cresset train --data {}{} --exclude {}\n",
             terminal::path(&self.output),
             terminal::argument(Path::new(&self.source.data)),
+            self.source.given(),
             terminal::argument(&self.output),
         ))?;
         Ok(Ended::Well)

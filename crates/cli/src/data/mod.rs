@@ -5,10 +5,14 @@ mod clean;
 mod preview;
 mod synth;
 
+use std::path::Path;
+
 use clap::{Args, Subcommand};
-use cresset::data::{self, DataOptions, Dataset};
+use cresset::data::{self, DataOptions, Dataset, terminal};
 use cresset::loader::decode_all;
+use cresset::options::Setting;
 use cresset::options::device::Threads;
+use cresset_options::OptionSet;
 
 use super::Ended;
 use super::arguments::Flags;
@@ -57,6 +61,19 @@ struct Source {
 impl Source {
     fn threads(&self) -> usize {
         self.threads.count().into()
+    }
+
+    /// The options that say how the data is read, for a command that reads it in the same way.
+    fn given(&self) -> String {
+        let option = |Setting { name, value }: &Setting| {
+            let flag = DataOptions::spec(name).map_or(*name, |spec| spec.flag.as_str());
+            match value.as_str() {
+                "" => format!(" --{flag}"),
+                value => format!(" --{flag} {}", terminal::argument(Path::new(value))),
+            }
+        };
+        let others = self.reading.given().iter().filter(|setting| setting.name != "exclude");
+        others.map(option).collect()
     }
 
     /// Loads the dataset and decodes its images.

@@ -84,24 +84,29 @@ fn rank(folds: &CrossValidation, run: &RunFolder) -> anyhow::Result<()> {
 
 fn table(folds: &[FoldFigures]) -> String {
     let mut text = format!("{:>16}  {:>6}  {:>15}", "fold", "rows", "loss");
-    let shown: Vec<_> = METRICS.iter().enumerate().filter(|(_, metric)| metric.is_headline).collect();
-    shown.iter().for_each(|(_, metric)| text += &format!("  {:>17}", metric.name));
+    let is_known = |index: usize| folds.iter().any(|fold| fold.metrics[index].is_some());
+    let headline = METRICS.iter().enumerate().filter(|(_, metric)| metric.is_headline);
+    let shown: Vec<_> = headline.filter(|(index, _)| is_known(*index)).collect();
+    shown.iter().for_each(|(_, metric)| text += &format!("  {:>19}", metric.name));
     text.push('\n');
     for fold in folds {
         text += &format!("{:>16}  {:>6}  {:>15.4}", fold.fold, fold.rows, fold.loss);
-        shown.iter().for_each(|(index, _)| text += &format!("  {:>15.2} %", 100. * value(fold, *index)));
+        for (index, metric) in &shown {
+            let shown = fold.metrics[*index].map_or("–".to_string(), |value| metric.show(value));
+            text += &format!("  {shown:>19}");
+        }
         text.push('\n');
     }
     let Spread { mean, deviation } = spread(folds, |fold| fold.loss);
     text += &format!("{:>16}  {:>6}  {:>15}", "mean ± deviation", "", format!("{mean:.4} ± {deviation:.4}"));
-    for (index, _) in shown {
-        let Spread { mean, deviation } = spread(folds, |fold| 100. * value(fold, index));
-        text += &format!("  {:>17}", format!("{mean:.2} ± {deviation:.2} %"));
+    for (index, metric) in shown {
+        // A metric that is undefined in a fold has no mean.
+        let Spread { mean, deviation } = spread(folds, |fold| fold.metrics[index].unwrap_or(f64::NAN));
+        let shown = match metric.is_share {
+            true => format!("{:.2} ± {:.2} %", 100. * mean, 100. * deviation),
+            false => format!("{mean:.4} ± {deviation:.4}"),
+        };
+        text += &format!("  {:>19}", if mean.is_nan() { "–" } else { &shown });
     }
     text + "\n"
-}
-
-/// The value of a headline metric, which is always defined.
-fn value(fold: &FoldFigures, index: usize) -> f64 {
-    fold.metrics[index].unwrap_or_default()
 }

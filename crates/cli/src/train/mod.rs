@@ -169,6 +169,10 @@ impl Train {
             None => self.start_or_resume(config, world)?,
         };
         let (folder, config) = (run.folder.clone(), &run.config.clone());
+        if self.find_label_errors {
+            // Before the training, which may take long.
+            run.prepared.dataset.require_classes("--find-label-errors")?;
+        }
         if world.is_rank_zero() {
             warn_about_data(&run);
             show(&introduction(&run))?;
@@ -455,7 +459,7 @@ fn result(folder: &RunFolder, trained: &Trained) -> String {
         r#"{scores}written to {folder}/
   model.pt       the trained model, for any libtorch program
   config.toml    all options, to repeat the run
-  metrics.csv    loss and accuracy of each epoch
+  metrics.csv    loss and {score} of each epoch
   split.csv      the split of each row
   checkpoints/   best and last weights
 
@@ -468,6 +472,7 @@ Python  model = torch.jit.load({literal})
         {predict} = model.predict(input)
 "#,
         scores = scores(trained),
+        score = outputs.score_name(),
         folder = terminal::path(folder.path()),
         argument = terminal::argument(folder.path()),
         literal = usage::literal(&folder.model()),

@@ -3,7 +3,7 @@
 use super::{AuditedData, Finding, Severity};
 use crate::error::quoted;
 use crate::format::csv::is_missing;
-use crate::{Dataset, MissingClasses, Subset, Targets};
+use crate::{Dataset, MissingClasses, Subset, Targets, TaskKind};
 
 /// Size ratio of the largest to the smallest class above which accuracy is misleading.
 const MAX_RATIO: usize = 10;
@@ -50,7 +50,7 @@ pub(crate) fn missing_in_subset(audited: &AuditedData) -> Vec<Finding> {
     MissingClasses::of(audited.dataset).into_iter().map(finding).collect()
 }
 
-/// Imbalanced and very small classes.
+/// Imbalanced and very small classes or labels.
 pub fn imbalance(audited: &AuditedData) -> Vec<Finding> {
     let counts = audited.dataset.label_counts();
     let classes = &audited.dataset.classes;
@@ -60,6 +60,8 @@ pub fn imbalance(audited: &AuditedData) -> Vec<Finding> {
     else {
         return Vec::new();
     };
+    let is_multilabel = audited.dataset.task() == TaskKind::Multilabel;
+    let (noun, plural) = if is_multilabel { ("label", "label(s)") } else { ("class", "class(es)") };
     let mut findings = Vec::new();
     if counts.len() < 2 && audited.dataset.targets == Targets::Classes {
         findings.push(Finding {
@@ -74,13 +76,16 @@ pub fn imbalance(audited: &AuditedData) -> Vec<Finding> {
             check: "imbalance",
             severity: Severity::Warning,
             summary: format!(
-                "the class {} has {} examples, {} has {}",
+                "the {noun} {} has {} examples, {} has {}",
                 quoted(&classes[most]),
                 counts[most],
                 quoted(&classes[least]),
                 counts[least]
             ),
-            advice: "use balanced accuracy, and try --sampling balanced or --class-weights balanced",
+            advice: match is_multilabel {
+                true => "compare macro F1 and mAP, which weight all labels equally, rather than micro F1",
+                false => "use balanced accuracy, and try --sampling balanced or --class-weights balanced",
+            },
             examples: Vec::new(),
         });
     }
@@ -88,14 +93,17 @@ pub fn imbalance(audited: &AuditedData) -> Vec<Finding> {
     if !few.is_empty() {
         let names: Vec<_> = few.iter().take(10).map(|index| quoted(&classes[*index])).collect();
         findings.push(Finding {
-            check: "small-classes",
+            check: if is_multilabel { "small-labels" } else { "small-classes" },
             severity: Severity::Warning,
             summary: format!(
-                "{} class(es) have fewer than {MIN_EXAMPLES} examples: {}",
+                "{} {plural} have fewer than {MIN_EXAMPLES} examples: {}",
                 few.len(),
                 names.join(", ")
             ),
-            advice: "collect more examples, or merge classes",
+            advice: match is_multilabel {
+                true => "collect more examples, or merge labels",
+                false => "collect more examples, or merge classes",
+            },
             examples: Vec::new(),
         });
     }

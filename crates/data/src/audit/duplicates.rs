@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::{AuditedData, Finding, FlaggedExample, Severity};
-use crate::{Dataset, Inputs};
+use crate::{Dataset, Inputs, TaskKind};
 
 /// Exact duplicates: examples with the same bytes (for images, of the file).
 pub fn exact(audited: &AuditedData) -> Vec<Finding> {
@@ -97,6 +97,14 @@ const SIMILAR: [Problem; 3] = [
     },
 ];
 
+/// The finding for the same or similar inputs with different values of a quantity.
+const VALUES: Problem = Problem {
+    check: "same-input-two-values",
+    severity: Severity::Note,
+    description: "group(s) of the same or a similar input with different values",
+    advice: "repeated measurements are fine; if the values should agree, correct them",
+};
+
 /// The maximum number of images with a common part of the hash that an image is compared with.
 const MAX_COMPARISONS: usize = 64;
 
@@ -156,33 +164,39 @@ fn root(group_of: &[usize], mut index: usize) -> usize {
 fn findings(audited: &AuditedData, mut groups: Vec<Vec<usize>>, relation: Relation) -> Vec<Finding> {
     groups.iter_mut().for_each(|group| group.sort_unstable());
     groups.sort();
-    let (relation_text, problems) = match relation {
+    let (relation_text, mut problems) = match relation {
         Relation::Same => ("same as", SAME),
         Relation::Similar => ("similar to", SIMILAR),
     };
     let dataset = audited.dataset;
+    let is_quantity = dataset.task() == TaskKind::Regression;
     let portion = |index: usize| dataset.portions.as_ref().map_or(0, |portions| portions[index] as i64);
     let mut found: [Vec<FlaggedExample>; 3] = Default::default();
     let mut counts = [0; 3];
     for group in &groups {
-        let differ = |of: &dyn Fn(usize) -> i64| group.iter().any(|index| of(*index) != of(group[0]));
-        let kind = match (differ(&|index| dataset.labels[index]), differ(&portion)) {
+        let differ_in_target = group.iter().any(|index| !dataset.is_same_target(*index, group[0]));
+        let differ_in_subset = group.iter().any(|index| portion(*index) != portion(group[0]));
+        let kind = match (differ_in_target, differ_in_subset) {
             (true, _) => 0,
             (false, true) => 1,
             (false, false) => 2,
         };
         counts[kind] += 1;
         // Keep the example of the test or validation set, because copies in the training set leak it. If
-        // labels differ, keep none, because the correct one is unknown.
+        // labels differ, keep none, because the correct one is unknown; different values are measurements.
         let by_subset = |index: &&usize| (portion(**index), std::cmp::Reverse(**index));
         let kept = *group.iter().max_by_key(by_subset).expect("a group is not empty");
         for index in group {
             let other = if *index == kept { group.iter().find(|other| **other != kept) } else { None };
             let remark = format!("{relation_text} {}", dataset.names.name(*other.unwrap_or(&kept)));
             // Near-duplicates may be different examples, so the user decides.
-            let leave_out = relation == Relation::Same && (kind == 0 || *index != kept);
+            let is_wrong = if kind == 0 { !is_quantity } else { *index != kept };
+            let leave_out = relation == Relation::Same && is_wrong;
             found[kind].push(audited.flag(*index, remark, leave_out));
         }
+    }
+    if is_quantity {
+        problems[0] = VALUES;
     }
     let finding = |((problem, examples), count): ((Problem, Vec<FlaggedExample>), usize)| Finding {
         check: problem.check,

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::format::options::{DataOptions, Missing};
 use crate::format::{self, csv};
-use crate::{Dataset, read};
+use crate::{Dataset, LabelPair, TaskKind, ValueSummary, read};
 use image_stats::ImageStatistics;
 pub use report::{to_list, to_text};
 
@@ -67,16 +67,37 @@ pub struct Finding {
 }
 
 /// The result of an audit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Audit {
     /// The path of the data.
     pub data: String,
     /// The number of examples.
     pub rows: usize,
+    /// The task that the labels are read for.
+    pub task: TaskKind,
     /// The classes or labels, each with its number of examples; empty for a quantity.
     pub classes: Vec<(String, usize)>,
+    /// The number of examples with no label, one label, two labels and so on; empty for other tasks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub label_set_sizes: Vec<usize>,
+    /// The labels that occur together, the most frequent pair first; empty for other tasks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub label_pairs: Vec<LabelPair>,
+    /// The quantity; none for other tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<Quantity>,
     /// The findings, most severe first.
     pub findings: Vec<Finding>,
+}
+
+/// The quantity that a regression predicts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Quantity {
+    /// The name.
+    pub name: String,
+    /// The distribution over the examples.
+    #[serde(flatten)]
+    pub values: ValueSummary,
 }
 
 impl Audit {
@@ -165,10 +186,19 @@ pub fn audit(source: &str, options: &DataOptions, threads: usize) -> Result<(Aud
     let audit = Audit {
         data: dataset.path.display().to_string(),
         rows: dataset.rows(),
+        task: dataset.task(),
         classes: dataset.classes.iter().cloned().zip(counts).collect(),
+        label_set_sizes: dataset.label_set_sizes(),
+        label_pairs: dataset.label_pairs(),
+        quantity: quantity(&dataset),
         findings,
     };
     Ok((audit, dataset))
+}
+
+fn quantity(dataset: &Dataset) -> Option<Quantity> {
+    let values = dataset.value_summary_of(0..dataset.rows())?;
+    Some(Quantity { name: dataset.classes.first()?.clone(), values })
 }
 
 /// Reads a table without its invalid cells and reports them as findings; `None` if the table must be

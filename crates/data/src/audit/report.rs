@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Audit, Finding, Severity};
-use crate::lists;
+use super::{Audit, Finding, Quantity, Severity};
 use crate::terminal;
+use crate::{LabelPair, TaskKind, lists};
 
 /// The maximum number of examples per finding.
 const SHOWN: usize = 5;
 
-/// The maximum number of classes.
+/// The maximum number of classes or labels.
 const CLASSES: usize = 20;
+
+/// The maximum number of pairs of labels.
+const PAIRS: usize = 5;
 
 impl Severity {
     /// The severity as a word.
@@ -24,19 +27,48 @@ impl Severity {
     }
 }
 
+impl Audit {
+    /// The classes, labels or quantity of the examples, as in `3 classes`.
+    pub fn targets(&self) -> String {
+        match (self.task, &self.quantity) {
+            (_, Some(Quantity { name, values })) => {
+                let rounded = |value: f64| (value * 1e4).round() / 1e4;
+                let [min, max] = [values.min, values.max].map(rounded);
+                let [mean, deviation] = [values.mean, values.deviation].map(rounded);
+                let name = terminal::line(name);
+                format!("{name} from {min} to {max}, mean {mean}, standard deviation {deviation}")
+            }
+            (TaskKind::Multilabel, _) => {
+                let labels: usize = self.classes.iter().map(|(_, count)| count).sum();
+                let each = labels as f64 / self.rows.max(1) as f64;
+                let without = self.label_set_sizes.first().copied().unwrap_or(0);
+                format!(
+                    "{} labels, {each:.2} per example, {without} examples without labels",
+                    self.classes.len()
+                )
+            }
+            _ => format!("{} classes", self.classes.len()),
+        }
+    }
+}
+
 /// The findings as text for a terminal.
 pub fn to_text(audit: &Audit) -> String {
-    let mut text = format!(
-        "{}: {} examples, {} classes\n",
-        terminal::line(&audit.data),
-        audit.rows,
-        audit.classes.len()
-    );
+    let data = terminal::line(&audit.data);
+    let mut text = format!("{data}: {} examples, {}\n", audit.rows, audit.targets());
     for (class, count) in audit.classes.iter().take(CLASSES) {
         writeln!(text, "  {count:>8}  {}", terminal::line(class)).expect("writing to a string does not fail");
     }
     if audit.classes.len() > CLASSES {
         writeln!(text, "  … and {} more", audit.classes.len() - CLASSES)
+            .expect("writing to a string does not fail");
+    }
+    let pair = |LabelPair { a, b, rows }: &LabelPair| {
+        format!("{rows} {} and {}", terminal::line(a), terminal::line(b))
+    };
+    let pairs: Vec<_> = audit.label_pairs.iter().take(PAIRS).map(pair).collect();
+    if !pairs.is_empty() {
+        writeln!(text, "  most frequent pairs: {}", pairs.join(", "))
             .expect("writing to a string does not fail");
     }
     if audit.findings.is_empty() {

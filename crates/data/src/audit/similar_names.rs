@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use super::{AuditedData, Finding, Severity};
+use crate::TaskKind;
 use crate::column::ColumnKind;
 use crate::error::excerpt;
 
 /// The maximum number of groups in a message.
 const SHOWN: usize = 8;
 
-/// Classes with similar names.
+/// Classes or labels with similar names.
 pub fn classes(audited: &AuditedData) -> Vec<Finding> {
     let counts = audited.dataset.label_counts();
     if counts.is_empty() {
@@ -25,6 +26,15 @@ pub fn classes(audited: &AuditedData) -> Vec<Finding> {
             named.collect::<Vec<_>>().join(" and ")
         })
         .collect();
+    if audited.dataset.task() == TaskKind::Multilabel {
+        let summary = "labels differ only in case, white space, accents or number format";
+        return finding(
+            "lookalike-labels",
+            summary,
+            "if they are the same label, use one name",
+            &similar_names,
+        );
+    }
     let summary = "classes differ only in case, white space, accents or number format";
     finding("lookalike-classes", summary, "if they are the same class, use one name", &similar_names)
 }

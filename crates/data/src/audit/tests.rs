@@ -174,6 +174,64 @@ fn class_sizes_are_compared() {
     assert!(finding(&audit, "small-classes").summary.contains("`rare`"));
 }
 
+fn table_of(text: &str, task: TaskKind) -> Audit {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    std::fs::write(&path, text).unwrap();
+    let options = DataOptions { task: Some(task), ..DataOptions::default() };
+    audit(path.to_str().unwrap(), &options, 1).unwrap().0
+}
+
+#[test]
+fn labels_are_counted_one_by_one_and_in_pairs() {
+    let labels = |row: u32| match row {
+        0..3 => "Hot|hot",
+        row if row.is_multiple_of(4) => "",
+        row if row.is_multiple_of(2) => "hot|wide",
+        _ => "wide",
+    };
+    let row = |row: u32| format!("{},{}\n", row * 37 % 1009, labels(row));
+    let text = format!("x,tags\n{}", (0..200).map(row).collect::<String>());
+    let audit = table_of(&text, TaskKind::Multilabel);
+    let counts: Vec<_> = audit.classes.iter().map(|(label, count)| (label.as_str(), *count)).collect();
+    assert_eq!(counts, [("Hot", 3), ("hot", 52), ("wide", 148)]);
+    assert_eq!(audit.label_set_sizes, [49, 99, 52]);
+    let pair = |a: &str, b: &str, rows| LabelPair { a: a.to_string(), b: b.to_string(), rows };
+    assert_eq!(audit.label_pairs, [pair("hot", "wide", 49), pair("Hot", "hot", 3)]);
+    let text = to_text(&audit);
+    assert!(
+        text.contains("200 examples, 3 labels, 1.01 per example, 49 examples without labels\n"),
+        "{text}"
+    );
+    assert!(text.contains("most frequent pairs: 49 hot and wide, 3 Hot and hot\n"), "{text}");
+    assert!(finding(&audit, "imbalance").summary.contains("the label `wide` has 148 examples, `Hot` has 3"));
+    assert!(
+        finding(&audit, "small-labels").summary.contains("1 label(s) have fewer than 10 examples: `Hot`")
+    );
+    assert!(finding(&audit, "lookalike-labels").summary.contains("`Hot` (3) and `hot` (52)"));
+}
+
+#[test]
+fn a_quantity_is_summarized_and_repeated_measurements_are_kept() {
+    let row = |row: u32| format!("{},{}\n", row * 37 % 1009, f64::from(row) / 4.);
+    let repeated = "5000,7\n5000,8\n6000,7\n6000,7.0\n";
+    let text = format!("x,price\n{}{repeated}", (0..101).map(row).collect::<String>());
+    let audit = table_of(&text, TaskKind::Regression);
+    assert_eq!(audit.classes, []);
+    let Quantity { name, values } = audit.quantity.clone().unwrap();
+    assert_eq!((name.as_str(), values.rows, values.min, values.max), ("price", 105, 0., 25.));
+    assert!((values.mean - (101. * 12.5 + 29.) / 105.).abs() < 1e-9, "{values:?}");
+    let text = to_text(&audit);
+    assert!(text.contains("105 examples, price from 0 to 25, mean 12.3"), "{text}");
+    let measured = finding(&audit, "same-input-two-values");
+    assert_eq!((measured.severity, names(measured)), (Severity::Note, vec!["101", "102"]));
+    // `7` and `7.0` are the same value.
+    assert_eq!(names(finding(&audit, "duplicates")), ["103", "104"]);
+    let list = to_list(&audit);
+    let left_out: Vec<_> = list.lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(left_out.len() == 1 && left_out[0].starts_with("104\t"), "{list}");
+}
+
 #[test]
 fn builtin_tables_have_no_faults() {
     for name in ["iris", "wine", "breast-cancer", "digits"] {

@@ -1,6 +1,6 @@
-//! Metrics per class, errors and calibration.
+//! Metrics per class or label, errors and calibration.
 
-use super::groups;
+use super::{groups, labels, values};
 use crate::evaluate::calibration::{self, Bin};
 use crate::evaluate::numbers::{percent, thousands};
 use crate::evaluate::{ClassMetrics, interval::wilson};
@@ -18,7 +18,10 @@ pub fn section(card: &Card) -> String {
     let of_part = |measured: &PartEvaluation| {
         let parts = [
             classes(measured),
+            labels::table_of(measured),
             confusions(measured),
+            labels::errors(measured),
+            values::residuals(measured),
             calibration(measured),
             measured.report.groups.as_ref().map(groups::of).unwrap_or_default(),
         ];
@@ -41,6 +44,7 @@ fn with_part(card: &Card, measured: &PartEvaluation, text: &str) -> String {
 }
 
 fn classes(measured: &PartEvaluation) -> String {
+    let Some(confusion) = measured.evaluation.confusion() else { return String::new() };
     let mut classes: Vec<(usize, &ClassMetrics)> = measured.report.classes.iter().enumerate().collect();
     let all = classes.len();
     if all > MAX_CLASSES {
@@ -48,9 +52,8 @@ fn classes(measured: &PartEvaluation) -> String {
         classes.truncate(MAX_CLASSES);
     }
     let row = |(index, figures): &(usize, &ClassMetrics)| {
-        let ClassMetrics { class, rows, precision, recall, f1 } = figures;
-        let interval = measured.evaluation.confusion();
-        let interval = interval.and_then(|confusion| wilson(confusion.count(*index, *index), *rows));
+        let ClassMetrics { class, rows, precision, recall, f1, .. } = figures;
+        let interval = wilson(confusion.count(*index, *index), *rows);
         let interval = interval.map_or("–".to_string(), |ends| {
             format!("{} to {}", percent(Some(ends.low)), percent(Some(ends.high)))
         });

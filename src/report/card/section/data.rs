@@ -3,23 +3,19 @@
 use serde_json::Value;
 
 use super::list;
+use crate::data::{TaskKind, ValueSummary};
 use crate::evaluate::numbers::{percent, thousands};
 use crate::report::card::Card;
 use crate::report::card::markdown::{code, plain, table};
 
-/// With more classes than this, only the smallest and largest are shown.
+/// With more classes or labels than this, only the smallest and largest are shown.
 const MAX_CLASSES: usize = 50;
 
 /// Renders the section.
 pub fn section(card: &Card) -> String {
     let (metadata, rows) = (&card.metadata, &card.rows);
     let mut facts = vec![
-        format!(
-            "Data: {}, {} examples in {} classes",
-            code(&metadata.data_file),
-            thousands(rows.total()),
-            metadata.classes.len()
-        ),
+        format!("Data: {}, {} examples{}", code(&metadata.data_file), thousands(rows.total()), targets(card)),
         format!("SHA-256: {}", code(&metadata.data_sha256)),
         format!("Split: {}. `split.csv` in the run folder lists it", rows.split),
     ];
@@ -37,13 +33,39 @@ pub fn section(card: &Card) -> String {
         facts.push(format!("Left out: {unreadable} images that could not be read during evaluation"));
     }
     facts.push(format!("Preprocessing (part of the model): {}", preprocessing(card)));
+    let counts = match card.task() {
+        TaskKind::Regression => values(card),
+        _ => format!("{}\n{}\n", classes(card), balance(card)),
+    };
     format!(
-        "{}\n{}\n{}\n\n**Origin of the data.** {}\n",
+        "{}\n{counts}\n**Origin of the data.** {}\n",
         list(facts),
-        classes(card),
-        balance(card),
         card.about.or_how_to_state("data_origin")
     )
+}
+
+/// The classes, the labels or the quantity of the examples, as in ` in 3 classes`.
+fn targets(card: &Card) -> String {
+    let classes = &card.metadata.classes;
+    match card.task() {
+        TaskKind::Classification => format!(" in {} classes", classes.len()),
+        TaskKind::Multilabel => format!(" with any number of {} labels", classes.len()),
+        TaskKind::Regression => format!(" with a value of {}", plain(&classes[0])),
+    }
+}
+
+/// The distribution of the quantity in each part.
+fn values(card: &Card) -> String {
+    let parts = card.rows.of_classes.iter().map(|(part, _)| part.to_string());
+    let columns = ["part", "examples:", "minimum:", "mean:", "maximum:", "standard deviation:"];
+    let row = |(part, values): (String, &ValueSummary)| {
+        let figures = [values.min, values.mean, values.max, values.deviation];
+        [part, thousands(values.rows)]
+            .into_iter()
+            .chain(figures.map(|figure| format!("{figure:.4}")))
+            .collect()
+    };
+    table(&columns, parts.zip(&card.rows.of_values).map(row))
 }
 
 fn preprocessing(card: &Card) -> String {
@@ -78,8 +100,10 @@ fn preprocessing(card: &Card) -> String {
 fn classes(card: &Card) -> String {
     let parts = &card.rows.of_classes;
     let heads = parts.iter().map(|(part, _)| format!("{part}:"));
+    let is_multilabel = card.task() == TaskKind::Multilabel;
+    let (noun, plural) = if is_multilabel { ("label", "labels") } else { ("class", "classes") };
     let columns: Vec<_> =
-        std::iter::once("class".to_string()).chain(heads).chain(["share of all:".to_string()]).collect();
+        std::iter::once(noun.to_string()).chain(heads).chain(["share of all:".to_string()]).collect();
     let (all, total) = (card.rows.by_class(), card.rows.total());
     let row = |class: usize| {
         let counts = parts.iter().map(|(_, counts)| thousands(counts[class]));
@@ -87,8 +111,9 @@ fn classes(card: &Card) -> String {
         std::iter::once(plain(&card.metadata.classes[class])).chain(counts).chain([share]).collect()
     };
     let sum = || {
-        let sums = parts.iter().map(|(_, counts)| thousands(counts.iter().sum()));
-        std::iter::once("*all*".to_string()).chain(sums).chain(["100.00 %".to_string()]).collect()
+        let sums = card.rows.sizes.iter().map(|rows| thousands(*rows));
+        let all = if is_multilabel { "*all examples*" } else { "*all*" };
+        std::iter::once(all.to_string()).chain(sums).chain(["100.00 %".to_string()]).collect()
     };
     let mut order: Vec<usize> = (0..all.len()).collect();
     if order.len() > MAX_CLASSES {
@@ -97,9 +122,9 @@ fn classes(card: &Card) -> String {
         order.extend(&behind[behind.len() - MAX_CLASSES / 2..]);
     }
     let shown = if order.len() < all.len() {
-        "\nOnly the classes with the fewest and the most examples are shown.\n"
+        format!("\nOnly the {plural} with the fewest and the most examples are shown.\n")
     } else {
-        ""
+        String::new()
     };
     format!("{}{shown}", table(&columns, order.into_iter().map(row).chain([sum()])))
 }
@@ -107,8 +132,12 @@ fn classes(card: &Card) -> String {
 fn balance(card: &Card) -> String {
     let all = card.rows.by_class();
     let (least, most) = (all.iter().min().copied().unwrap_or(0), all.iter().max().copied().unwrap_or(0));
+    let (most_frequent, least_frequent) = match card.task() {
+        TaskKind::Multilabel => ("most frequent label", "least frequent one"),
+        _ => ("largest class", "smallest"),
+    };
     format!(
-        "The largest class has {:.1} times as many examples as the smallest.",
+        "The {most_frequent} has {:.1} times as many examples as the {least_frequent}.",
         most as f64 / least.max(1) as f64
     )
 }

@@ -1,15 +1,18 @@
 //! Model details: architecture, training, file and authors.
 
+use crate::data::TaskKind;
 use crate::evaluate::numbers::thousands;
 use crate::options::{Config, ModelChoice, portable};
 use crate::report::card::Card;
 use crate::report::card::markdown::{code, plain, table};
+use crate::train::Monitor;
 
 /// Options that have their own line here or in another section.
 const COVERED_ELSEWHERE: &[&str] = &[
     "data",
     "recipe",
     "format",
+    "task",
     "label",
     "ignore",
     "missing",
@@ -107,7 +110,11 @@ fn training(config: &Config) -> String {
 
 fn weights(card: &Card) -> String {
     let monitor = card.config.training.monitor;
-    format!("from epoch {}, which had {}", card.metadata.metrics.epoch, monitor.best())
+    let best = match (monitor, card.task()) {
+        (Monitor::Accuracy, TaskKind::Multilabel) => "the highest validation exact match".to_string(),
+        _ => monitor.best(),
+    };
+    format!("from epoch {}, which had {best}", card.metadata.metrics.epoch)
 }
 
 /// The other options with non-default values.

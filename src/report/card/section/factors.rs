@@ -1,5 +1,6 @@
 //! The groups that are compared.
 
+use crate::data::TaskKind;
 use crate::evaluate::numbers::thousands;
 use crate::options::Config;
 use crate::report::card::Card;
@@ -8,6 +9,11 @@ use crate::report::card::markdown::{code, plain, table};
 /// Renders the section.
 pub fn section(card: &Card) -> String {
     let Some(by) = &card.rows.grouped_by else {
+        if card.task() != TaskKind::Classification {
+            return "*Groups are compared only for classification.* This card does not state whether the model performs worse for some \
+                    people, places or devices.\n"
+                .to_string();
+        }
         let is_table = card.rows.is_table && !card.has_images();
         let how = if is_table { "`--group-by COLUMN`" } else { "`--groups FILE`" };
         return format!(

@@ -1,20 +1,23 @@
 //! Limitations of the model and its metrics, derived from the facts.
 
 use super::list;
+use crate::data::TaskKind;
+use crate::evaluate::Interval;
 use crate::evaluate::calibration;
 use crate::evaluate::groups::GroupReport;
 use crate::evaluate::numbers::thousands;
+use crate::model::Outputs;
 use crate::options::ModelChoice;
 use crate::report::card::markdown::plain;
 use crate::report::card::{Card, PartEvaluation};
 
-/// Classes with fewer examples than this have uncertain metrics.
+/// Classes and labels with fewer examples than this have uncertain metrics.
 const FEW_ROWS: u64 = 20;
 
 /// Ratio of class sizes above which the larger class dominates accuracy.
 const UNEVEN: usize = 3;
 
-/// Half-width of the accuracy interval above which the accuracy is uncertain.
+/// Half-width of the interval of the main metric above which the metric is uncertain.
 const WIDE: f64 = 0.01;
 
 /// Calibration error above which probabilities are misleading.
@@ -26,7 +29,9 @@ const MAX_NAMED: usize = 10;
 /// Renders the section.
 pub fn section(card: &Card) -> String {
     let last = card.measured.last().expect("the model was evaluated");
-    let mut limits = vec![selection_bias(card), precision(last)];
+    let mut limits = vec![selection_bias(card)];
+    limits.extend(precision(last));
+    limits.extend(fitted(card));
     limits.extend(single_split(card));
     limits.extend(rare_classes(last));
     limits.extend(imbalance(card));
@@ -63,18 +68,42 @@ fn selection_bias(card: &Card) -> String {
     }
 }
 
-fn precision(measured: &PartEvaluation) -> String {
-    let (accuracy, interval) = measured.accuracy();
+fn precision(measured: &PartEvaluation) -> Option<String> {
+    let (metric, value, interval) = measured.headline()?;
+    // Without an interval, any share is possible.
+    let interval = interval.or(metric.is_share.then_some(Interval { low: 0., high: 1. }))?;
     let (rows, below, above) =
-        (thousands(measured.report.rows as usize), accuracy - interval.low, interval.high - accuracy);
+        (thousands(measured.report.rows as usize), value - interval.low, interval.high - value);
     let uncertain = if below > WIDE { ", so it is uncertain" } else { "" };
-    format!(
-        "With {rows} {} examples, the 95 % interval of the accuracy extends {:.1} points below and {:.1} points above \
-         it{uncertain}.",
-        measured.name,
-        100. * below,
-        100. * above
-    )
+    let points = |difference: f64| match metric.is_share {
+        true => format!("{:.1} points", 100. * difference),
+        false => format!("{difference:.4}"),
+    };
+    let (name, below, above) = (metric.name, points(below), points(above));
+    Some(format!(
+        "With {rows} {} examples, the 95 % interval of the {name} extends {below} below and {above} above it{uncertain}.",
+        measured.name
+    ))
+}
+
+/// What was fitted to the validation set in addition to the choice of the epoch.
+fn fitted(card: &Card) -> Option<String> {
+    match &card.metadata.outputs {
+        Outputs::Classification => None,
+        Outputs::Multilabel { .. } => Some(
+            "The thresholds of the labels were tuned on the validation set for the highest F1; other costs of errors need other \
+             thresholds."
+                .to_string(),
+        ),
+        Outputs::Regression { interval: Some(_), .. } => Some(
+            "All prediction intervals have the same width. Their coverage is promised on average over new examples from the same \
+             distribution, not for every range of values."
+                .to_string(),
+        ),
+        Outputs::Regression { interval: None, .. } => {
+            Some("The model has no prediction intervals: the validation set has too few examples.".to_string())
+        }
+    }
 }
 
 fn single_split(card: &Card) -> Option<String> {
@@ -96,9 +125,17 @@ fn imbalance(card: &Card) -> Option<String> {
     let (all, classes) = (card.rows.by_class(), &card.metadata.classes);
     let least = (0..all.len()).min_by_key(|class| all[*class])?;
     let most = (0..all.len()).max_by_key(|class| all[*class])?;
+    let dominate = match card.task() {
+        TaskKind::Multilabel => {
+            "the frequent labels dominate micro F1, while macro F1 and mAP weight all labels equally"
+        }
+        _ => {
+            "the larger classes dominate accuracy, while balanced accuracy and macro F1 weight all classes equally"
+        }
+    };
     (all[most] >= UNEVEN * all[least].max(1)).then(|| {
         format!(
-            "{} has {} examples and {} has {}: the larger classes dominate accuracy, while balanced accuracy and macro F1 weight all classes equally.",
+            "{} has {} examples and {} has {}: {dominate}.",
             plain(&classes[most]),
             thousands(all[most]),
             plain(&classes[least]),
@@ -141,10 +178,29 @@ fn initial_weights(card: &Card) -> Option<String> {
 }
 
 fn closed_world(card: &Card) -> String {
-    format!(
-        "The model always predicts one of its {} classes; it does not detect inputs that belong to none of them.",
-        card.metadata.classes.len()
-    )
+    let count = card.metadata.classes.len();
+    match card.task() {
+        TaskKind::Classification => format!(
+            "The model always predicts one of its {count} classes; it does not detect inputs that belong to none of them."
+        ),
+        TaskKind::Multilabel => {
+            format!(
+                "The model knows only its {count} labels, and it does not detect inputs unlike the training data."
+            )
+        }
+        TaskKind::Regression => {
+            let range = card.rows.of_values.first();
+            let range = range.map_or(String::new(), |values| {
+                format!(
+                    " The training values are from {:.4} to {:.4}; it was not tested beyond them.",
+                    values.min, values.max
+                )
+            });
+            format!(
+                "The model predicts a number for every input, also for one unlike the training data.{range}"
+            )
+        }
+    }
 }
 
 /// Which inputs are rejected.

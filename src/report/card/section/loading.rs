@@ -1,5 +1,6 @@
 //! How to load the model, and its inputs.
 
+use crate::data::TaskKind;
 use crate::export::usage;
 use crate::report::card::Card;
 use crate::report::card::markdown::code;
@@ -11,13 +12,18 @@ const MAX_COLUMNS: usize = 100;
 pub fn section(card: &Card) -> String {
     let features = card.metadata.input.shape.features();
     format!(
-        "{}\n\n```python\n{}```\n\n```cpp\n{}```\n\nThe class names are in `model.classes`, other metadata in the extra file \
+        "{}\n\n```python\n{}```\n\n```cpp\n{}```\n\n{names} in `model.classes`, other metadata in the extra file \
          `metadata.json`. TorchScript files contain code: compare the SHA-256 above before you load a file from another source. \
          On the command line:\n\n```sh\ncresset predict model.pt {}\n```\n",
         inputs(card),
         usage::python("model.pt", features, &card.metadata.outputs),
         usage::cpp("model.pt", features, &card.metadata.outputs),
-        if card.has_images() { "picture.png" } else { "rows.csv" }
+        if card.has_images() { "picture.png" } else { "rows.csv" },
+        names = match card.task() {
+            TaskKind::Classification => "The class names are",
+            TaskKind::Multilabel => "The names of the labels are",
+            TaskKind::Regression => "The name of the predicted number is",
+        }
     )
 }
 

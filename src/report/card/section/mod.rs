@@ -5,14 +5,18 @@ mod data;
 mod details;
 mod factors;
 mod groups;
+mod labels;
 mod limits;
 mod loading;
 mod metrics;
 mod uses;
+mod values;
 
 use super::Card;
 use super::markdown::plain;
-use crate::evaluate::numbers::{percent, thousands};
+use crate::data::TaskKind;
+use crate::evaluate::Interval;
+use crate::evaluate::numbers::thousands;
 
 /// The lines below a heading.
 type Section = fn(&Card) -> String;
@@ -44,7 +48,6 @@ pub fn summary(card: &Card) -> String {
         few => few.iter().map(|class| plain(class)).collect::<Vec<_>>().join(", "),
     };
     let measured = card.measured.last().expect("the model was evaluated");
-    let (accuracy, interval) = measured.accuracy();
     let caution = if measured.name == "validation" { ", which also selected the epoch" } else { "" };
     let not_stated = card.about.not_stated();
     let missing = match not_stated.len() {
@@ -54,16 +57,31 @@ pub fn summary(card: &Card) -> String {
             not_stated.iter().map(|option| format!("`{option}`")).collect::<Vec<_>>().join(", ")
         ),
     };
+    let what = match card.task() {
+        TaskKind::Classification => {
+            format!("A classifier of {inputs} into {} classes: {names}.", classes.len())
+        }
+        TaskKind::Multilabel => format!(
+            "A multi-label classifier of {inputs}, which assigns any number of {} labels: {names}.",
+            classes.len()
+        ),
+        TaskKind::Regression => format!("A regression model of {inputs}, which predicts a number: {names}."),
+    };
+    let rows = thousands(measured.report.rows as usize);
+    let score = match measured.headline() {
+        Some((metric, value, interval)) => {
+            let interval = interval.map_or(String::new(), |Interval { low, high }| {
+                format!(" (95 % interval: {} to {})", metric.show(low), metric.show(high))
+            });
+            let (name, part) = (metric.name, measured.name);
+            format!("Its {name} is **{}** on {rows} {part} examples{caution}{interval}.", metric.show(value))
+        }
+        None => format!("It was evaluated on {rows} {} examples{caution}.", measured.name),
+    };
     format!(
-        "A classifier of {inputs} into {} classes: {names}. Its accuracy is **{}** on {} {} examples{caution} (95 % interval: {} to {}).\n\n\
+        "{what} {score}\n\n\
          `cresset card` generated this card: facts come from the run folder, and metrics from a new evaluation of `model.pt`. \
          The author states the other fields; fields without a statement are marked.{missing}\n",
-        classes.len(),
-        percent(Some(accuracy)),
-        thousands(measured.report.rows as usize),
-        measured.name,
-        percent(Some(interval.low)),
-        percent(Some(interval.high)),
     )
 }
 

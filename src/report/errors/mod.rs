@@ -1,4 +1,6 @@
-//! The most confident errors of a model, each with its attribution.
+//! The worst errors of a model, each with its attribution.
+
+mod selection;
 
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
@@ -13,24 +15,61 @@ use crate::predict::Classifier;
 use crate::predict::explain::{Explainer, Subject, draw_heat_map, plain};
 use crate::run::Examples;
 
-/// A misclassified example.
-pub(crate) struct ConfidentError {
+/// A wrong prediction.
+pub(crate) struct ShownError {
     /// Name of the example in the data.
     pub name: String,
-    /// The actual class.
-    pub actual: usize,
-    /// The predicted class.
-    pub predicted: usize,
-    /// Probability of the predicted class.
-    pub confidence: f64,
-    /// The image and its attribution to the predicted class; `None` for tables.
+    /// What is wrong.
+    pub kind: ErrorKind,
+    /// The image and its attribution to the wrong output; `None` for tables.
     pub images: Option<(RgbImage, Option<RgbImage>)>,
-    /// The columns of a table with the largest attribution to the predicted class: name, value, attribution.
+    /// The columns of a table with the largest attribution to the wrong output: name, value, attribution.
     pub columns: Vec<(String, f32, f64)>,
 }
 
+/// What is wrong with a prediction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum ErrorKind {
+    /// Another class.
+    Class {
+        /// The actual class.
+        actual: usize,
+        /// The predicted class.
+        predicted: usize,
+        /// Probability of the predicted class.
+        confidence: f64,
+    },
+    /// A label that is missing or that the example does not have.
+    Label {
+        /// The label.
+        label: usize,
+        /// Whether the example has it.
+        is_present: bool,
+        /// Its probability.
+        probability: f64,
+    },
+    /// A number, in the unit of the target.
+    Value {
+        /// The actual value.
+        actual: f64,
+        /// The predicted value.
+        predicted: f64,
+    },
+}
+
+impl ErrorKind {
+    /// The output that is explained.
+    fn output(self) -> usize {
+        match self {
+            ErrorKind::Class { predicted, .. } => predicted,
+            ErrorKind::Label { label, .. } => label,
+            ErrorKind::Value { .. } => 0,
+        }
+    }
+}
+
 /// Maximum number of errors shown.
-const SHOWN: i64 = 24;
+const SHOWN: usize = 24;
 
 /// Maximum side of a shown image in pixels.
 const SIDE: u32 = 160;
@@ -41,34 +80,27 @@ const COLUMNS: usize = 4;
 /// Minimum image side for Grad-CAM: the last feature map of a smaller image is too coarse.
 const MIN_FOR_GRAD_CAM: i64 = 64;
 
-/// The most confident errors in an evaluation, most confident first. `rows` maps its examples to the dataset.
-pub(crate) fn most_confident_errors(
+/// The worst errors in an evaluation: the most confident ones of classes and labels, the largest ones of numbers. `rows` maps its
+/// examples to the dataset.
+pub(crate) fn worst_errors(
     classifier: &Classifier,
     examples: &Examples,
     config: &Config,
     evaluation: &Evaluation,
     rows: &[i64],
-) -> Result<Vec<ConfidentError>> {
-    let Some(scores) = evaluation.class_scores() else { return Ok(Vec::new()) };
-    let (confidence, predicted) = scores.probabilities(1.).max_dim(1, false);
-    let wrong = predicted.ne_tensor(&scores.labels).nonzero().view(-1);
-    let order = confidence.index_select(0, &wrong).argsort(0, true);
-    let wrong = wrong.index_select(0, &order.narrow(0, 0, SHOWN.min(order.numel() as i64)));
-    let indices = Vec::<i64>::try_from(&wrong)?;
-    let error_rows: Vec<i64> = indices.iter().map(|index| rows[*index as usize]).collect();
+) -> Result<Vec<ShownError>> {
+    let Some(scores) = &evaluation.scores else { return Ok(Vec::new()) };
+    let selected = selection::worst(scores, &classifier.metadata().outputs, SHOWN);
+    let error_rows: Vec<i64> = selected.iter().map(|(index, _)| rows[*index]).collect();
 
-    let mut errors = Vec::new();
+    let mut errors: Vec<ShownError> = Vec::new();
     let feed = examples.raw(&error_rows, config, classifier.device());
     for batch in feed.in_order() {
         let Batch { inputs, .. } = batch?;
         for raw in inputs.split(1, 0) {
-            let (index, row) = (indices[errors.len()], error_rows[errors.len()]);
-            let predicted = predicted.int64_value(&[index]) as usize;
-            let error = ConfidentError {
-                name: examples.dataset.names.name(row as usize),
-                actual: scores.labels.int64_value(&[index]) as usize,
-                predicted,
-                confidence: confidence.double_value(&[index]),
+            let error = ShownError {
+                name: examples.dataset.names.name(error_rows[errors.len()] as usize),
+                kind: selected[errors.len()].1,
                 images: None,
                 columns: Vec::new(),
             };
@@ -79,29 +111,29 @@ pub(crate) fn most_confident_errors(
 }
 
 fn explain(
-    error: ConfidentError,
+    error: ShownError,
     classifier: &Classifier,
     dataset: &Dataset,
     raw: &Tensor,
-) -> Result<ConfidentError> {
-    let subject = Subject::new(classifier, error.predicted);
+) -> Result<ShownError> {
+    let subject = Subject::new(classifier, error.kind.output());
     let attribution = attribution(&subject, raw);
     let image_range = classifier.metadata().input.value_range.filter(|_| dataset.shape.image().is_some());
     if let Some(range) = image_range {
         let raw = raw.to_device(tch::Device::Cpu).view(subject.shape());
         let heat = attribution.map(|attribution| draw_heat_map(&raw, &attribution, range)).transpose()?;
         let images = Some((shrink(plain(&raw, range)?), heat.map(shrink)));
-        return Ok(ConfidentError { images, ..error });
+        return Ok(ShownError { images, ..error });
     }
     let names = classifier.metadata().input.table.as_ref().map(|table| table.feature_names());
     let columns = match (attribution, names) {
         (Some(attribution), Some(names)) => top_columns(&attribution, raw, names)?,
         _ => Vec::new(),
     };
-    Ok(ConfidentError { columns, ..error })
+    Ok(ShownError { columns, ..error })
 }
 
-/// The attribution to the predicted class; `None` if no method supports the model.
+/// The attribution to the wrong output; `None` if no method supports the model.
 fn attribution(subject: &Subject, raw: &Tensor) -> Option<Tensor> {
     let side = subject.shape().iter().skip(1).min().copied().unwrap_or(0);
     // Integrated gradients run the model about 50 times, which takes seconds for a large image.
