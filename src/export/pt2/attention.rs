@@ -44,7 +44,7 @@ pub fn add(builder: &mut Builder, step: &Step) -> OrReason<()> {
     let mut adding = Adding { builder, kind };
     let x = adding.part(x, shape.clone())?;
     let [qkv_weight, qkv_bias, weight, bias] =
-        ["qkv_weight", "qkv_bias", "proj_weight", "proj_bias"].map(|name| tensor(name));
+        ["qkv_weight", "qkv_bias", "proj_weight", "proj_bias"].map(tensor);
     let qkv = adding.linear(&x, qkv_weight?, qkv_bias?, &[batch, length, Dim::Fixed(3 * width)])?;
     let qkv = adding.reshape(&qkv, &[batch, length, Dim::Fixed(3), heads, head])?;
     // (3, batch, heads, length, width of a head)
