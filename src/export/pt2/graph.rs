@@ -7,6 +7,7 @@ use cresset_bridge::schema::Schema;
 use tch::{Kind, Tensor};
 
 use super::argument::convert;
+use super::attention;
 use super::schema::{
     Argument, Graph, GraphSignature, InputSpec, KEYWORD, NamedArgument, Node, OutputSpec, POSITIONAL, SymInt,
     SymIntArgument, TensorArgument, TensorMeta,
@@ -72,23 +73,31 @@ impl<'a> Builder<'a> {
         Ok(builder)
     }
 
-    /// Adds the operation of a step, unless its outputs are constants.
-    ///
-    /// # Errors
-    /// An operation that packages cannot have, and whose outputs are not constants.
-    pub fn add(&mut self, step: &'a Step) -> Result<()> {
+    /// Adds the operation of a step, unless its outputs are constants. An operation that packages cannot have is an error of
+    /// [`Builder::finish`] if its output is used.
+    pub fn add(&mut self, step: &'a Step) {
         let uses_state = tensors(step).any(|value| self.from_state[value]);
         step.outputs.iter().for_each(|value| self.from_state[*value] |= uses_state);
         let is_constant = |value: &usize| self.recording.values[*value].constant.is_some();
         if !uses_state && step.outputs.iter().all(is_constant) {
-            return Ok(());
+            return;
         }
-        if let Err(problem) = self.call(step) {
-            // An error only if the value is neither constant nor unused.
-            let problem = format!("pt2: cannot export {}: {problem}", described(step));
+        let inherited = tensors(step).find_map(|value| self.problem_of(value));
+        let problem = inherited.or_else(|| {
+            let problem = self.call(step).err()?;
+            Some(format!("pt2: cannot export {}: {problem}", described(step)))
+        });
+        // An error only if the value is neither constant nor unused.
+        if let Some(problem) = problem {
             step.outputs.iter().for_each(|value| _ = self.missing.insert(*value, problem.clone()));
         }
-        Ok(())
+    }
+
+    /// Why a value cannot be computed.
+    fn problem_of(&self, value: usize) -> Option<String> {
+        let info = &self.recording.values[value];
+        let is_known = self.names.contains_key(&value) || info.constant.is_some() || info.example.is_some();
+        if is_known { None } else { self.missing.get(&value).cloned() }
     }
 
     /// The graph, its signature and its tensors.
@@ -136,7 +145,7 @@ impl<'a> Builder<'a> {
                 self.expand(value, &example)?
             }
             (None, None) => {
-                let missing = self.missing.get(&value).cloned();
+                let missing = self.problem_of(value);
                 let unknown = || "pt2: cannot export an operation that creates a tensor outside of libtorch's operators";
                 return Err(missing.unwrap_or_else(|| unknown().to_string()));
             }
@@ -168,6 +177,9 @@ impl<'a> Builder<'a> {
 
     /// Adds a call of the operator of a step. The error says why there is none.
     fn call(&mut self, step: &'a Step) -> OrReason<()> {
+        if step.kind == attention::NAME {
+            return attention::add(self, step);
+        }
         let factor = self.factor(step);
         let overload = if factor.is_some() { "Tensor" } else { self.overload(step) };
         let schema = Schema::of(&step.kind, overload).map_err(|e| e.to_string())?;
@@ -270,8 +282,7 @@ impl<'a> Builder<'a> {
 
     /// Adds a call that repeats `example`, which has size 1 in the dimensions that depend on the batch size.
     fn expand(&mut self, value: usize, example: &str) -> OrReason<String> {
-        let name = self.free_name("expand");
-        let shape = &self.recording.values[value].shape;
+        let (shape, kind) = self.shape_of(value);
         let sizes = shape.iter().map(|dim| match dim {
             Dim::Fixed(size) => SymIntArgument::AsInt(*size),
             Dim::Batch(factor) => SymIntArgument::AsName(self.batch(*factor)),
@@ -279,10 +290,36 @@ impl<'a> Builder<'a> {
         let sizes = Argument::AsSymInts(sizes.collect());
         let example = Argument::AsTensor(TensorArgument { name: example.to_string() });
         let inputs = vec![named("self", example, POSITIONAL), named("size", sizes, POSITIONAL)];
-        self.define(value, name.clone()).map_err(|e| e.to_string())?;
+        let strides = contiguous(&shape).map_err(|e| e.to_string())?;
+        self.add_call("expand.default", inputs, kind, &shape, &strides)
+    }
+
+    /// Adds a call of an ATen operator that returns a tensor, and gives its name.
+    pub fn add_call(
+        &mut self,
+        operator: &str,
+        inputs: Vec<NamedArgument>,
+        kind: Kind,
+        shape: &[Dim],
+        strides: &[Dim],
+    ) -> OrReason<String> {
+        let name = self.free_name(operator.split('.').next().unwrap_or(operator));
+        let described = meta(kind, shape, strides, false).map_err(|e| e.to_string())?;
+        self.tensor_values.insert(name.clone(), described);
         let output = Argument::AsTensor(TensorArgument { name: name.clone() });
-        self.push("torch.ops.aten.expand.default".to_string(), inputs, vec![output], &name);
+        self.push(format!("torch.ops.aten.{operator}"), inputs, vec![output], &name);
         Ok(name)
+    }
+
+    /// The shape and the dtype of a value.
+    pub fn shape_of(&self, value: usize) -> (Vec<Dim>, Kind) {
+        let info = &self.recording.values[value];
+        (info.shape.clone(), info.kind)
+    }
+
+    /// Names a value that a call of [`Builder::add_call`] computes.
+    pub fn alias(&mut self, value: usize, name: String) {
+        self.names.insert(value, name);
     }
 
     fn push(&mut self, target: String, inputs: Vec<NamedArgument>, outputs: Vec<Argument>, name: &str) {
@@ -350,6 +387,7 @@ fn tensors(step: &Step) -> impl Iterator<Item = usize> {
     })
 }
 
-fn named(name: &str, arg: Argument, kind: i64) -> NamedArgument {
+/// An argument of a call.
+pub fn named(name: &str, arg: Argument, kind: i64) -> NamedArgument {
     NamedArgument { name: name.to_string(), arg, kind }
 }

@@ -6,6 +6,7 @@
 
 mod archive;
 mod argument;
+mod attention;
 mod contents;
 mod graph;
 mod schema;
@@ -58,9 +59,7 @@ fn package(exported: &ExportedModel) -> Result<Archive> {
     let recording = Recording::of(&exported.module, &exported.input)?;
     let parameters = exported.module.parameters()?;
     let mut builder = Builder::new(&recording, &parameters)?;
-    for step in &recording.steps {
-        builder.add(step)?;
-    }
+    recording.steps.iter().for_each(|step| builder.add(step));
     let (graph, signature, tensors) = builder.finish()?;
     let call = ModuleCallSignature {
         inputs: Vec::new(),

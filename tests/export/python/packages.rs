@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::python;
+use super::torchvision::{MODULES, modules};
 use crate::pt2::{BATCHES, PACKAGE, architecture, check, pixels, rows, table, write};
 use crate::support::sizes::{is_larger, is_small};
 use crate::support::{largest_difference, logits_of, root, succeed, text, unlabelled_digits};
@@ -70,6 +71,18 @@ fn python_computes_the_same_from_packages_of_all_architectures() {
     put(folder.path(), "table", &table(folder.path()), rows);
     let printed = python(&["-c", COMPARE, text(folder.path())]);
     assert_eq!(printed.trim(), (count + 1).to_string());
+}
+
+#[test]
+#[ignore = "needs Python torch: make test-python"]
+fn packages_of_torchvisions_modules_compute_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, exported) in modules(folder.path()) {
+        let input = |batch: i64| Tensor::randn([batch.min(3), 3, 224, 224], (Kind::Float, Device::Cpu));
+        put(folder.path(), name, &exported, input);
+    }
+    let printed = python(&["-c", COMPARE, text(folder.path())]);
+    assert_eq!(printed.trim(), MODULES.len().to_string());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! torchvision's modules and ours: the same names, the same weights, the same figures.
 
+use std::path::Path;
+
 use cresset::data::InputShape;
 use cresset::export::{ExportFormat, ExportedModel};
 use cresset::model::{Network, Task};
@@ -125,12 +127,22 @@ check({name: tensor(**entry) for name, entry in header.items()})
     python(&["-c", script, text(folder.path())]);
 }
 
-/// Modules of torchvision that Python scripted or traced, with statistics that are not fresh and a head that is not zero.
-#[test]
-#[ignore = "needs Python torch and onnxruntime: make test-python"]
-fn torchvisions_modules_compute_the_same_in_onnxruntime() {
-    let folder = tempfile::tempdir().unwrap();
-    let script = r#"
+/// Modules of torchvision, as Python scripts or traces them.
+pub const MODULES: &[&str] = &[
+    "resnet18-script",
+    "mobilenet_v3_small-script",
+    "mobilenet_v3_small-trace",
+    "efficientnet_b0-script",
+    "convnext_tiny-script",
+    "densenet121-script",
+    "shufflenet_v2_x1_0-trace",
+    "vit_b_32-script",
+    "vit_b_32-trace",
+    "swin_t-script",
+];
+
+/// Writes modules, with statistics that are not fresh and a head that is not zero.
+const MAKE: &str = r#"
 import sys, torch, torchvision
 folder, *models = sys.argv[1:]
 torch.manual_seed(0)
@@ -149,23 +161,23 @@ for name, form in (model.split("-") for model in models):
         module = torch.jit.trace(model, torch.randn(3, 3, 224, 224), check_trace=False)
     module.save(f"{folder}/{name}-{form}.pt")
 "#;
-    let models = [
-        "resnet18-script",
-        "mobilenet_v3_small-script",
-        "mobilenet_v3_small-trace",
-        "efficientnet_b0-script",
-        "convnext_tiny-script",
-        "densenet121-script",
-        "shufflenet_v2_x1_0-trace",
-        "vit_b_32-script",
-        "vit_b_32-trace",
-        "swin_t-script",
-    ];
-    python(&[&["-c", script, text(folder.path())], models.as_slice()].concat());
+
+/// Writes [`MODULES`] to a folder, and loads them.
+pub fn modules(folder: &Path) -> Vec<(&'static str, ExportedModel)> {
+    python(&[&["-c", MAKE, text(folder)], MODULES].concat());
+    let load = |name: &&'static str| {
+        let path = folder.join(format!("{name}.pt"));
+        (*name, ExportedModel::foreign(&path, InputShape(vec![3, 224, 224])).unwrap())
+    };
+    MODULES.iter().map(load).collect()
+}
+
+#[test]
+#[ignore = "needs Python torch and onnxruntime: make test-python"]
+fn torchvisions_modules_compute_the_same_in_onnxruntime() {
+    let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::of_batches(&[1, 3]);
-    for name in models {
-        let path = folder.path().join(format!("{name}.pt"));
-        let exported = ExportedModel::foreign(&path, InputShape(vec![3, 224, 224])).unwrap();
+    for (name, exported) in modules(folder.path()) {
         let input = |batch| Tensor::randn([batch, 3, 224, 224], (Kind::Float, Device::Cpu));
         bench.add(folder.path(), name, &exported, input);
     }
