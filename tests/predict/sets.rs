@@ -3,16 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use cresset::evaluate::Scores;
-use cresset::evaluate::conformal::Conformal;
 use cresset::predict::Classifier;
 use cresset_bridge::script::Module;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
-use rand::seq::SliceRandom;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
+use crate::support::coverage::over_splits;
 use crate::support::{self, run, stderr, succeed, text, train_once};
 
 /// A weak model of the digits, so that sets have zero, one and several classes.
@@ -105,23 +103,9 @@ fn the_coverage_over_a_hundred_splits_of_the_digits_is_the_promised_one() {
     let classifier = Classifier::load(out.join("model.pt")).unwrap();
     let (feed, _) = classifier.read_labeled(&support::root().join("data/digits.csv")).unwrap();
     let pool = classifier.evaluate(&*feed).unwrap().scores.unwrap();
-    let mut rows: Vec<i64> = (0..pool.labels.size()[0]).collect();
     let mut generator = ChaCha8Rng::seed_from_u64(11);
-    let part = |rows: &[i64]| {
-        let rows = Tensor::from_slice(rows);
-        Scores { logits: pool.logits.index_select(0, &rows), labels: pool.labels.index_select(0, &rows) }
-    };
     for promised in [0.8, 0.95] {
-        let coverages: Vec<f64> = (0..100)
-            .map(|_| {
-                rows.shuffle(&mut generator);
-                let (calibration, test) = rows.split_at(199);
-                Conformal::fit(&part(calibration), promised).unwrap().measure(&part(test))[0].value
-            })
-            .collect();
-        let mean = coverages.iter().sum::<f64>() / 100.;
-        let variance = coverages.iter().map(|coverage| (coverage - mean).powi(2)).sum::<f64>() / 99.;
-        let error = (variance / 100.).sqrt();
+        let (mean, error) = over_splits(&pool, promised, 199, &mut generator);
         assert!((mean - promised).abs() <= 2. * error, "{promised}: {mean}, standard error {error}");
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 pub mod browser;
+pub mod coverage;
 pub mod http;
 pub mod hub;
 pub mod job;
