@@ -94,7 +94,7 @@ impl Table {
         }
         let choice = TargetChoice { task: Some(task), is_selected: false };
         let labels = Table { values: Vec::new(), ..self.clone() };
-        labels.to_dataset(InputShape(vec![0]), None).for_task(choice)?.with_classes(classes)
+        labels.into_classes(InputShape(vec![0]), None).for_task(choice)?.with_classes(classes)
     }
 
     /// Converts the table to a data set with examples of this shape.
@@ -111,10 +111,10 @@ impl Table {
             self.check_range(range)?;
         }
         self.check_labels(choice)?;
-        Ok(self.to_dataset(shape, range))
+        Ok(self.into_classes(shape, range))
     }
 
-    fn to_dataset(self, shape: InputShape, range: Option<ValueRange>) -> Dataset {
+    fn into_classes(self, shape: InputShape, range: Option<ValueRange>) -> Dataset {
         let mut builder = LabelsBuilder::default();
         self.labels.iter().for_each(|label| builder.push(&self.label_texts[*label as usize]));
         let (classes, labels) = builder.finish();

@@ -277,7 +277,10 @@ mod tests {
         let classifier = run(json!({"name": "a", "accuracy": 0.9, "micro_f1": 0.9}));
         let labels = run(json!({"name": "b", "micro_f1": 0.8, "exact_match": 0.7}));
         let numbers = run(json!({"name": "c", "r2": -0.25, "test_r2": 0.5}));
-        assert_eq!(to_table(&[classifier.clone()], None, None), "name  accuracy\na      90.00 %\n");
+        assert_eq!(
+            to_table(std::slice::from_ref(&classifier), None, None),
+            "name  accuracy\na      90.00 %\n"
+        );
         let table = to_table(&[classifier, labels, numbers.clone()], None, None);
         let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["name", "accuracy", "micro_f1", "r2", "test_r2"]);

@@ -1,5 +1,6 @@
 //! Layout of the dashboard.
 
+use cresset::data::TaskKind;
 use cresset::model::Outputs;
 use cresset::train::EpochRecord;
 use ratatui::Frame;
@@ -33,6 +34,13 @@ const LOSS: [Curve; 2] = [
     ("validation", Color::Yellow, |record| record.validation_loss),
 ];
 
+/// Accuracy or F1.
+const PERCENT: [Curve; 2] = [
+    ("training", Color::Cyan, |record| 100. * record.train_accuracy),
+    ("validation", Color::Yellow, |record| 100. * record.validation_accuracy),
+];
+
+/// R².
 const SCORE: [Curve; 2] = [
     ("training", Color::Cyan, |record| record.train_accuracy),
     ("validation", Color::Yellow, |record| record.validation_accuracy),
@@ -63,7 +71,12 @@ pub fn draw(state: &State, frame: &mut Frame) {
         };
         let [left, right] = layout.areas(curves);
         chart(state, "loss", &LOSS, LegendPosition::TopRight, left, frame);
-        chart(state, state.outputs.score_name(), &SCORE, LegendPosition::BottomRight, right, frame);
+        let name = state.outputs.score_name();
+        let (title, curves) = match state.outputs.task() {
+            TaskKind::Regression => (name.to_string(), &SCORE),
+            _ => (format!("{name}, %"), &PERCENT),
+        };
+        chart(state, &title, curves, LegendPosition::BottomRight, right, frame);
     }
     frame.render_widget(last_epoch(state), last);
     let note = state.note.as_deref().map_or("q  stop and save".dim(), |note| note.to_string().yellow());
@@ -206,6 +219,17 @@ mod tests {
         for (columns, rows) in [(1, 1), (5, 3), (20, 12), (300, 100)] {
             screen(&state, columns, rows);
         }
+    }
+
+    #[test]
+    fn the_score_is_that_of_the_task() {
+        let labels = Outputs::Multilabel { thresholds: vec![0.5] };
+        let shown = screen(&State { outputs: labels, ..state() }, 100, 24);
+        assert!(shown.contains("F1, %") && shown.contains("87.50") && !shown.contains("accuracy"), "{shown}");
+        let value = Outputs::Regression { offset: 0., scale: 1., interval: None };
+        let shown = screen(&State { outputs: value, ..state() }, 100, 24);
+        assert!(shown.contains("R²") && shown.contains("│0.88") && shown.contains("R² 0.8500"), "{shown}");
+        assert!(!shown.contains('%') && !shown.contains("accuracy"), "{shown}");
     }
 
     #[test]
