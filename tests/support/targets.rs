@@ -51,7 +51,8 @@ pub fn write_tagged_images(folder: &Path) -> PathBuf {
     let images = folder.join("tagged");
     std::fs::create_dir(&images).unwrap();
     let row = |row: usize| {
-        let labels = [("red", row % 2 == 0), ("green", row % 3 == 0), ("blue", row % 5 < 2)];
+        let labels =
+            [("red", row.is_multiple_of(2)), ("green", row.is_multiple_of(3)), ("blue", row % 5 < 2)];
         let image = image::RgbImage::from_fn(16, 16, |x, y| {
             image::Rgb(std::array::from_fn(|channel| {
                 let noise = (x as usize * 7 + y as usize * 13 + row * 31 + channel * 5) % 60;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::targets::{write_prices, write_tags};
 use crate::support::{assert_same_bits, run, stderr, succeed, text};
 
 fn epochs(out: &Path) -> usize {
@@ -143,4 +144,15 @@ fn the_learning_rate_suggested_by_lr_find_trains() {
     assert!(shown.contains('•') && (20..=201).contains(&points), "{points} points\n{shown}");
     let refused = run(["lr-find", "--from", "1", "--to", "0.1"]);
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+}
+
+#[test]
+fn the_range_test_learns_labels_and_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    for (data, task) in
+        [(write_tags(folder.path()), "multilabel"), (write_prices(folder.path()), "regression")]
+    {
+        let shown = succeed(["lr-find", "--data", text(&data), "--task", task]);
+        assert!(shown.contains("suggested: --lr "), "{shown}");
+    }
 }
