@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help train test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images book build data libtorch doctor clean
+.PHONY: help train install uninstall test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images book build data libtorch doctor clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,8 +76,20 @@ book: ## Build docs/ as a book in target/book (compiles mdBook into the cache, o
 	@scripts/mdbook build docs
 	@echo "written to target/book/index.html"
 
+export PREFIX DESTDIR
+
 build: libtorch ## Build target/release/cresset
 	cargo build --release
+
+install: target/release/cresset ## Install the program, completions and man pages (PREFIX=/usr/local, DESTDIR=)
+	@scripts/install
+
+uninstall: ## Remove what `make install` installed
+	@scripts/install --uninstall
+
+# Without libtorch as a prerequisite, so that `sudo make install` builds and downloads nothing after `make build`.
+target/release/cresset:
+	@$(MAKE) --no-print-directory build data
 
 data: ## Download the named data sets into data/
 	@scripts/fetch-data
