@@ -8,3 +8,4 @@ mod gpu_kit;
 mod install;
 #[path = "../support/mod.rs"]
 mod support;
+mod wheel;
