@@ -2,6 +2,7 @@
 
 mod cuda_plugin;
 mod device;
+mod docker;
 mod fetch;
 mod gpu;
 mod gpu_kit;
