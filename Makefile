@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help train test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images book build data libtorch doctor clean
+.PHONY: help train install uninstall wheel test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images book build data libtorch doctor clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,8 @@ test: libtorch data ## Run all tests that do not need PyTorch for Python
 	  CRESSET_PYTHON_TENSORBOARD=$$python cargo test --release --workspace --test runs -- --ignored tensorboard::
 	python=$$(scripts/python-env schemathesis) && \
 	  CRESSET_SCHEMATHESIS=$${python%/*}/schemathesis cargo test --release --workspace --test serve -- --ignored openapi::
+	$(MAKE) --no-print-directory wheel && python=$$(scripts/python-env packaging) && \
+	  CRESSET_HADOLINT=$${python%/*}/hadolint cargo test --release --workspace --test setup -- --ignored wheel:: docker::
 	@echo "Not run: the tests with PyTorch for Python (3 GB; 'make test-python'), the network and cluster tests ('make test-network', as root), and the browser tests ('make test-browser')."
 
 test-python: libtorch data ## Run the tests with PyTorch for Python (installs it into the cache, once)
@@ -76,8 +78,23 @@ book: ## Build docs/ as a book in target/book (compiles mdBook into the cache, o
 	@scripts/mdbook build docs
 	@echo "written to target/book/index.html"
 
+export PREFIX DESTDIR
+
 build: libtorch ## Build target/release/cresset
 	cargo build --release
+
+install: target/release/cresset ## Install the program, completions and man pages (PREFIX=/usr/local, DESTDIR=)
+	@scripts/install
+
+uninstall: ## Remove what `make install` installed
+	@scripts/install --uninstall
+
+wheel: build data ## Pack the program as a Python wheel in target/wheels, which uses the libtorch of torch 2.11.0
+	@python=$$(scripts/python-env packaging) && "$$python" scripts/build-wheel
+
+# Without libtorch as a prerequisite, so that `sudo make install` builds and downloads nothing after `make build`.
+target/release/cresset:
+	@$(MAKE) --no-print-directory build data
 
 data: ## Download the named data sets into data/
 	@scripts/fetch-data

@@ -101,6 +101,11 @@ impl Reader {
             ["cargo", "bench", "--bench", name] => {
                 assert!(root().join(format!("benches/{name}.rs")).is_file(), "there is no benchmark {name}");
             }
+            // tests/setup/wheel.rs installs the wheel.
+            ["pip", "install", "target/wheels/cresset-*.whl"] => {}
+            // tests/setup/docker.rs checks the image's steps.
+            ["docker", "build", ..] => assert!(root().join("Dockerfile").is_file()),
+            ["docker", "run", .., "cresset", "train"] => self.shell("cresset train"),
             // tests/setup/gpu_kit.rs runs it.
             ["target/gpu-kit/run", "--minutes", _] => {
                 assert!(root().join("scripts/gpu-kit-run").is_file(), "there is no GPU kit");

@@ -14,7 +14,6 @@ mod ffi;
 #[cfg(feature = "distributed")]
 mod ffi_distributed;
 pub mod kernels;
-#[cfg(test)]
 mod processor;
 
 pub use api::{

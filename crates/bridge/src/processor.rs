@@ -1,7 +1,7 @@
-//! CPU features, for tests: read from the CPU, independently of the kernels under test.
+//! CPU features, read from the CPU independently of the kernels.
 
 /// Whether the CPU has the instructions required by those kernels that otherwise fall back to libtorch (`for_processor`
-/// in `vector.h`).
+/// in `processor.h`).
 pub(crate) fn has_vectors() -> bool {
     #[cfg(target_arch = "x86_64")]
     return is_x86_feature_detected!("avx2")

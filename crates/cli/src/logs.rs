@@ -38,6 +38,11 @@ pub struct Logs {
 }
 
 impl Logs {
+    /// Whether `--verbose` is given.
+    pub fn is_verbose(&self) -> bool {
+        self.verbose > 0
+    }
+
     /// Starts logging.
     pub fn start(&self) {
         let level = ["warn", "cresset=info", "cresset=debug"][usize::from(self.verbose.min(2))];

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod card;
+mod completions;
 mod compress;
 mod data;
 mod diff;
@@ -15,6 +16,7 @@ mod inspect;
 mod kernels;
 mod logs;
 mod lr_find;
+mod man;
 mod models;
 mod predict;
 mod progress;
@@ -27,11 +29,13 @@ mod train;
 #[cfg(feature = "tui")]
 mod tui;
 mod tune;
+mod version;
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, Write};
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use cresset::data::error::Error as DataError;
 use cresset::data::terminal;
 use cresset::error::Error;
@@ -41,13 +45,20 @@ use screen::tell;
 /// Trains classifiers: raw files in, a trained, evaluated, exported TorchScript model out.
 #[derive(Debug, Parser)]
 #[command(
+    name = "cresset",
     version,
+    disable_version_flag = true,
+    arg_required_else_help = true,
     max_term_width = 120,
     after_help = "Start here:  cresset train      (handwritten digits, takes seconds)\nThen:        cresset predict runs/digits-mlp-1/model.pt image.png"
 )]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+
+    /// Print the version; with --verbose also those of libtorch and CUDA, the kernels and the features
+    #[arg(short = 'V', long)]
+    version: bool,
 
     #[command(flatten)]
     logs: logs::Logs,
@@ -77,6 +88,8 @@ enum Command {
     Models(models::Models),
     Data(data::Data),
     Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// The outcome of a command that did not fail with an error.
@@ -92,7 +105,7 @@ enum Ended {
 fn main() -> ! {
     cresset_bridge::process::survive_file_size_limit();
     cresset_bridge::process::silence_warnings();
-    let code = match Cli::try_parse() {
+    let code = match Cli::try_parse().and_then(Cli::checked) {
         Ok(cli) => run(cli),
         Err(message) => {
             print(&message);
@@ -106,12 +119,20 @@ fn main() -> ! {
 }
 
 fn run(cli: Cli) -> i32 {
-    cli.logs.start();
     cli.kernels.select();
     // The library turns panics of tch into errors; Rust's panic message would repeat them.
     std::panic::set_hook(Box::new(|panic| tracing::debug!("{panic}")));
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cli.command.run()));
+    let Some(command) = cli.command.filter(|_| !cli.version) else {
+        return code_of(std::panic::catch_unwind(|| version::print(cli.logs.is_verbose())));
+    };
+    cli.logs.start();
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| command.run()));
     kernels::log_runs();
+    code_of(result)
+}
+
+/// The exit code of a command, whose error is printed. The outer result is `Err` after a panic.
+fn code_of(result: std::thread::Result<anyhow::Result<Ended>>) -> i32 {
     match result {
         Ok(Ok(Ended::Well)) => 0,
         Ok(Ok(Ended::Badly)) => 1,
@@ -131,6 +152,17 @@ fn run(cli: Cli) -> i32 {
 fn is_user_error(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>().is_some_and(Error::is_user_error)
         || error.downcast_ref::<DataError>().is_some_and(DataError::is_user_error)
+}
+
+impl Cli {
+    /// Requires a command, except for the version.
+    fn checked(self) -> Result<Self, clap::Error> {
+        if self.version || self.command.is_some() {
+            return Ok(self);
+        }
+        let problem = "a command is missing; `cresset --help` lists all";
+        Err(Cli::command().error(ErrorKind::MissingSubcommand, problem))
+    }
 }
 
 impl Command {
@@ -155,6 +187,8 @@ impl Command {
             Command::Models(command) => command.run(),
             Command::Data(command) => command.run(),
             Command::Doctor(command) => command.run(),
+            Command::Completions(command) => command.run(),
+            Command::Man(command) => command.run(),
         }
     }
 }
@@ -218,7 +252,7 @@ fn show(text: &str) -> anyhow::Result<()> {
 fn put(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to standard output")
         }
         _ => Ok(()),
@@ -227,8 +261,6 @@ fn put(text: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use table::{Entry, TABLE};
 
+use crate::ffi;
+use crate::processor::has_vectors;
+
 /// A kernel of this project. Its discriminant is its index in [`TABLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the table describes each")]
@@ -48,6 +51,16 @@ impl Kernel {
         match self {
             Kernel::DecimalParser => cresset_decimals::is_enabled(),
             _ => IS_ENABLED[self as usize].load(Ordering::Relaxed),
+        }
+    }
+
+    /// Whether this CPU has the instructions that the kernel requires.
+    pub fn is_supported(self) -> bool {
+        match self {
+            Kernel::MlpInference | Kernel::BatchNorm | Kernel::Lstm | Kernel::DecimalParser => has_vectors(),
+            Kernel::Bf16Convolution => ffi::multiplies_bfloat16_tiles(),
+            Kernel::SubnormalFlush => cfg!(target_arch = "x86_64"),
+            _ => true,
         }
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cresset_bridge::cuda::{self, Plugin, Reason};
+use cresset_bridge::kernels::{Kernel, TABLE};
 use tch::Device;
 
 use cresset::data::builtin::DATASETS;
@@ -38,15 +39,21 @@ pub fn examine() -> Vec<Check> {
     let mut checks = vec![
         tool("Rust", "cargo", "install Rust with rustup, to rebuild cresset"),
         tool("C++ compiler", "c++", "install g++ (Debian, Ubuntu: apt install g++), to rebuild cresset"),
-        libtorch(),
-        cuda_state(),
     ];
-    checks.extend(cuda_plugin());
+    checks.extend(versions());
     checks.extend([threads(), cache()]);
     checks.extend(DATASETS.iter().map(|dataset| match dataset.path() {
         Some(path) => good(dataset.name, path.display().to_string()),
         None => absent(dataset.name, "not downloaded", "run `make data`"),
     }));
+    checks
+}
+
+/// What the program is built of and runs on: libtorch, CUDA, kernels and features.
+pub fn versions() -> Vec<Check> {
+    let mut checks = vec![libtorch(), cuda_state()];
+    checks.extend(cuda_plugin());
+    checks.extend([kernels(), features()]);
     checks
 }
 
@@ -141,6 +148,37 @@ fn cuda_plugin() -> Option<Check> {
         Err(Reason::NoCuda(_)) => None,
         Err(reason) => Some(absent("CUDA plugin", reason.to_string(), reason.remedy())),
     }
+}
+
+/// Which of this project's kernels may run in this process.
+fn kernels() -> Check {
+    let named = |is_kept: fn(Kernel) -> bool| {
+        let kept = TABLE.iter().filter(|entry| is_kept(entry.kernel));
+        kept.map(|entry| entry.name).collect::<Vec<_>>()
+    };
+    let on = named(|kernel| kernel.is_enabled() && kernel.is_supported());
+    let unsupported = named(|kernel| !kernel.is_supported());
+    let mut found = format!("{} of {} on", on.len(), TABLE.len());
+    if !on.is_empty() {
+        found += &format!(": {}", on.join(", "));
+    }
+    if !unsupported.is_empty() {
+        found += &format!("; not on this CPU: {}", unsupported.join(", "));
+    }
+    good("kernels", found)
+}
+
+/// The optional features that are compiled in.
+fn features() -> Check {
+    let features = [
+        ("distributed", cfg!(feature = "distributed")),
+        ("hub", cfg!(feature = "hub")),
+        ("serve", cfg!(feature = "serve")),
+        ("tensorboard", cfg!(feature = "tensorboard")),
+        ("tui", cfg!(feature = "tui")),
+    ];
+    let names: Vec<_> = features.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
+    good("features", if names.is_empty() { "none".to_string() } else { names.join(", ") })
 }
 
 fn threads() -> Check {

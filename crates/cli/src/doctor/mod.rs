@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-mod checks;
+pub mod checks;
 
 use checks::{State, examine};
 use clap::Args;

@@ -44,8 +44,8 @@ pub const DATASETS: &[Builtin] = &[
 ];
 
 impl Builtin {
-    /// Reads the data set from `data/` in the working directory, or else from `data/` in the checkout that
-    /// the program was built in.
+    /// Reads the data set from `data/` in the working directory, from `data/` in the checkout that the program was built
+    /// in, or from `share/cresset/data/` beside the `bin/` that the program is installed in.
     pub fn load(&self, options: &DataOptions) -> Result<Dataset> {
         let path = self.path().ok_or_else(|| {
             let problem = "data set not found; download it with `make data` (or scripts/fetch-data)";
@@ -81,6 +81,8 @@ impl Builtin {
         // target/release/cresset is three levels below the checkout; examples, tests and benchmarks are four.
         let program = std::env::current_exe().and_then(|p| p.canonicalize()).unwrap_or_default();
         let checkouts = program.ancestors().skip(3).take(2).map(|root| root.join("data").join(self.file));
-        std::iter::once(here).chain(checkouts).find(|path| path.is_file())
+        let prefix = program.ancestors().nth(2);
+        let installed = prefix.map(|prefix| prefix.join("share/cresset/data").join(self.file));
+        std::iter::once(here).chain(checkouts).chain(installed).find(|path| path.is_file())
     }
 }
