@@ -107,7 +107,7 @@ impl MetricsLog {
         // The last row wins if an epoch has two.
         let records: BTreeMap<_, _> = records.into_iter().map(|record| (record.epoch, record)).collect();
         let records: Vec<_> = records.into_values().filter(|record| record.epoch <= finished).collect();
-        let header = if finished > 0 { first_line(path)? } else { Vec::new() };
+        let header = if records.is_empty() { Vec::new() } else { first_line(path)? };
         let mut kept = csv::WriterBuilder::new().has_headers(false).from_writer(header);
         records.iter().for_each(|record| kept.serialize(record).expect("a record can be written to memory"));
         let bytes = kept.into_inner().expect("a record can be written to memory");
@@ -212,6 +212,21 @@ mod tests {
         MetricsLog::open(&path, 3).unwrap();
         assert_eq!(MetricsLog::read(&path).unwrap(), [record(1), record(2), record(3)]);
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
+    }
+
+    #[test]
+    fn a_fitted_head_before_the_first_epoch_and_the_names_of_the_score_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        let outputs = Outputs::Multilabel { thresholds: vec![0.5] };
+        MetricsLog::open(&path, 0).unwrap().for_outputs(&outputs).append(&record(0)).unwrap();
+        MetricsLog::open(&path, 0).unwrap().for_outputs(&outputs).append(&record(1)).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            text.starts_with("epoch,train_loss,train_f1,held_out_loss,held_out_f1,lr,seconds\n0,"),
+            "{text}"
+        );
+        assert_eq!(MetricsLog::read(&path).unwrap(), [record(0), record(1)]);
     }
 
     #[test]
