@@ -3,11 +3,11 @@
 mod image_index;
 mod json_lines;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::class_folders::{ClassFolder, FolderTree, arrange, subset_in, words};
-use super::csv::{column_choices, find_column, first_rows, is_missing, rows};
+use super::csv::{column_choices, find_column, first_rows, is_missing, label_columns, rows};
 use super::encoded_images::EncodedImages;
 use super::folder::entries;
 use super::{Format, has_extension};
@@ -15,7 +15,7 @@ use crate::column::LabelColumn;
 use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Location, Result, excerpt, quoted};
 use crate::image::{ImageSource, is_image};
-use crate::label_columns::{self, joined};
+use crate::label_columns::{SEPARATOR, joined};
 use crate::targets::separator;
 use crate::{DataOptions, Dataset, Names, Subset, TaskKind, sha256};
 use image_index::ImageIndex;
@@ -63,7 +63,8 @@ impl Format for ImageList {
             Some(task) => task == TaskKind::Multilabel,
             None => are_combined(&all.labels),
         };
-        let all = all.deduplicated(path, is_multilabel)?;
+        let separator = is_multilabel.then(|| all.separator(&label_names));
+        let all = all.deduplicated(path, separator)?;
         let name = |file: &PathBuf| file.strip_prefix(&base).unwrap_or(file).to_string_lossy().into_owned();
         let images = EncodedImages {
             names: all.files.iter().map(name).collect(),
@@ -321,16 +322,7 @@ impl List {
 
     /// The label columns of `--labels`.
     fn label_columns(&self, options: &DataOptions) -> Result<Vec<LabelColumn>> {
-        let column = |choice: &ColumnChoice| {
-            let position = find_column(&self.path, choice, self.width, self.header.as_deref())?;
-            let name =
-                self.header.as_ref().map_or((position + 1).to_string(), |names| names[position].clone());
-            Ok(LabelColumn { name, position })
-        };
-        let choices = options.labels.as_deref().map(column_choices).transpose()?.unwrap_or_default();
-        let columns = choices.iter().map(column).collect::<Result<Vec<_>>>()?;
-        label_columns::check(&columns).map_err(|problem| Error::data(&*self.path, problem))?;
-        Ok(columns)
+        label_columns(&self.path, options, self.width, self.header.as_deref())
     }
 
     /// The label column, if the user does not select one.
@@ -472,22 +464,30 @@ impl Rows {
         Ok(())
     }
 
-    /// Removes repeated images. If images may have several labels, they have those of all their rows.
+    /// The separator of the labels of an image; `label_names` are those of label columns.
+    fn separator(&self, label_names: &[String]) -> char {
+        if !label_names.is_empty() {
+            return SEPARATOR;
+        }
+        let distinct: BTreeSet<&String> = self.labels.iter().collect();
+        separator(&distinct.into_iter().cloned().collect::<Vec<_>>()).unwrap_or(SEPARATOR)
+    }
+
+    /// Removes repeated images. If images may have several labels, with this separator, they have those of all their rows.
     ///
     /// # Errors
     /// An image with two labels, if it may have only one.
-    fn deduplicated(mut self, path: &Path, is_multilabel: bool) -> Result<Self> {
+    fn deduplicated(mut self, path: &Path, separator: Option<char>) -> Result<Self> {
         let mut first: BTreeMap<&Path, usize> = BTreeMap::new();
         let (mut kept, mut repeats) = (Vec::new(), 0);
-        let between = separator(&self.labels).unwrap_or('|');
         for (row, file) in self.files.iter().enumerate() {
             let Some(before) = first.get(file.as_path()).copied() else {
                 first.insert(file, row);
                 kept.push(row);
                 continue;
             };
-            if self.labels[before] != self.labels[row] && is_multilabel {
-                self.labels[before] = format!("{}{between}{}", self.labels[before], self.labels[row]);
+            if let Some(separator) = separator.filter(|_| self.labels[before] != self.labels[row]) {
+                self.labels[before] = format!("{}{separator}{}", self.labels[before], self.labels[row]);
                 continue;
             }
             if self.labels[before] != self.labels[row] {

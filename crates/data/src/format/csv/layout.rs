@@ -91,13 +91,13 @@ impl Layout {
         let group = options.group.as_ref().map(|group| position(group, names)).transpose()?;
         let ignored = options.ignore.as_deref().map(choices).transpose()?.unwrap_or_default();
         let ignored = ignored.iter().map(|choice| position(choice, names)).collect::<Result<Vec<_>>>()?;
-        let several = several.iter().map(|choice| position(choice, names)).collect::<Result<Vec<_>>>()?;
-        let label = several.is_empty().then_some(label);
+        let label_columns = label_columns(path, options, width, names)?;
+        let label = label_columns.is_empty().then_some(label);
         let is_input = |column: &usize| {
             Some(*column) != label
                 && Some(*column) != group
                 && !ignored.contains(column)
-                && !several.contains(column)
+                && !label_columns.iter().any(|label| label.position == *column)
         };
         let rows = if header.is_some() { &sample.rows[1..] } else { &sample.rows[..] };
         let columns: Vec<usize> = (0..width).filter(is_input).collect();
@@ -115,9 +115,6 @@ impl Layout {
         let missing = options.missing;
         let allows_no_label = options.targets()?.task == Some(TaskKind::Multilabel);
         let drops_unlabelled = missing != Missing::Error && !allows_no_label;
-        let label_column = |position: usize| LabelColumn { name: column_name(names, position), position };
-        let label_columns: Vec<_> = several.into_iter().map(label_column).collect();
-        label_columns::check(&label_columns).map_err(|problem| Error::data(path, problem))?;
         let layout = Layout {
             delimiter,
             width,
@@ -164,6 +161,23 @@ impl Layout {
 /// A column's name in a header, or else its number, from 1.
 fn column_name(names: Option<&[String]>, column: usize) -> String {
     names.map_or_else(|| (column + 1).to_string(), |names| names[column].clone())
+}
+
+/// The columns of `--labels`, among `width` columns with these names.
+pub fn label_columns(
+    path: &Path,
+    options: &DataOptions,
+    width: usize,
+    names: Option<&[String]>,
+) -> Result<Vec<LabelColumn>> {
+    let choices = options.labels.as_deref().map(choices).transpose()?.unwrap_or_default();
+    let column = |choice: &ColumnChoice| {
+        let position = find(path, choice, width, names)?;
+        Ok(LabelColumn { name: column_name(names, position), position })
+    };
+    let columns = choices.iter().map(column).collect::<Result<Vec<_>>>()?;
+    label_columns::check(&columns).map_err(|problem| Error::data(path, problem))?;
+    Ok(columns)
 }
 
 /// The columns of an option such as `id,name`.

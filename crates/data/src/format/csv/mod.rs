@@ -27,7 +27,7 @@ pub use column::{TextColumn, read_column};
 pub(super) use column::{first_rows, rows};
 pub use faults::{Fault, Faults};
 use layout::Layout;
-pub(super) use layout::{choices as column_choices, find as find_column};
+pub(super) use layout::{choices as column_choices, find as find_column, label_columns};
 pub use model_rows::{InputRow, RowPolicy, read_row, read_rows};
 use parallel::parse;
 use parse::Parsed;

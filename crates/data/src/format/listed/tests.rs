@@ -198,6 +198,19 @@ fn label_columns_of_a_list_are_labels() {
 }
 
 #[test]
+fn repeated_images_have_the_labels_of_all_rows_whatever_characters_names_have() {
+    let images = ["a.png", "b.png"];
+    let columns = DataOptions { labels: Some("x;y,z".into()), ..DataOptions::default() };
+    let list = folder(&images, &[("l.csv", "image,x;y,z\na.png,1,0\nb.png,1,0\na.png,0,1\n")]);
+    assert_eq!(targets(&read(&list, "l.csv", &columns).unwrap()), ["x;y|z", "x;y"]);
+    // Repeats of a name with a space do not make the space a separator.
+    let options = DataOptions { task: Some(TaskKind::Multilabel), ..DataOptions::default() };
+    let text = "f,l\na.png,New York\nb.png,New York\na.png,New York\na.png,Bonn\nb.png,New York\n";
+    let list = folder(&images, &[("l.csv", text)]);
+    assert_eq!(targets(&read(&list, "l.csv", &options).unwrap()), ["Bonn|New York", "New York"]);
+}
+
+#[test]
 fn json_lines_are_lists_with_errors_that_name_the_line() {
     let of = |text: &str| {
         let folder = folder(&["a.png", "b.png"], &[("metadata.jsonl", text)]);
