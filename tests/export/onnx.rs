@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::pt2;
 use crate::support::onnx::{Bench, python};
 use crate::support::sizes::{is_larger, is_small};
 use crate::support::targets::{prices_run, tagged_images_run, tags_run};
@@ -125,22 +126,8 @@ fn recurrent_layers_of_any_depth_and_transformers_of_any_form_are_written() {
 #[ignore = "needs onnxruntime: make test"]
 fn a_table_with_missing_values_is_filled_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    let preprocessing = Preprocessing {
-        kind: PreprocessingKind::Standardize,
-        offset: vec![1., 2., 3., 4., 5.],
-        scale: vec![2., 1., 0.5, 3., 10.],
-        fill: Some(vec![1.5, 2.5, 3.5, 4.5, 5.5]),
-        shape: InputShape(vec![5]),
-    };
-    let task = Task { input: preprocessing.shape.clone(), classes: 3 };
-    let network = Network::new("mlp", "", &task, Device::Cpu, 2).unwrap();
-    let exported = exported(folder.path(), &network, &preprocessing);
-    let input = |batch| {
-        let values = Tensor::randn([batch, 5], (Kind::Float, Device::Cpu)) * 5.;
-        Tensor::from(f32::NAN).where_self(&values.gt(4.), &values)
-    };
     let mut bench = Bench::of_batches(&[1, 2, 64]);
-    bench.add(folder.path(), "table", &exported, input);
+    bench.add(folder.path(), "table", &pt2::table(folder.path()), pt2::rows);
     bench.check(folder.path());
 }
 

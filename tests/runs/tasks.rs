@@ -215,6 +215,18 @@ fn card(out: &Path) -> (Value, String) {
     (yaml::yaml(front), body.to_string())
 }
 
+/// The text of a card has these sentences, and no words that only suit classes.
+fn assert_says(body: &str, sentences: &[&str]) {
+    for sentence in sentences {
+        assert!(body.contains(sentence), "{sentence} is not in {body}");
+    }
+    let body = body.to_lowercase();
+    assert!(
+        !body.contains("accuracy") && !body.contains("calibration") && !body.contains(" classes"),
+        "{body}"
+    );
+}
+
 #[test]
 fn the_card_of_labels_has_a_row_for_each_and_says_what_was_tuned() {
     let folder = tempfile::tempdir().unwrap();
@@ -241,21 +253,15 @@ fn the_card_of_labels_has_a_row_for_each_and_says_what_was_tuned() {
     }
     let validation = figures(folder.path(), &[text(&out)])["rows"].as_u64().unwrap();
     let all = format!("| *all examples* | {} | {validation} | 60 | 100.00 % |", 240 - validation);
-    for sentence in [
+    let sentences = [
         "### Labels, validation set",
         "The thresholds were tuned on these examples, so precision, recall and F1 are optimistic.",
         "The thresholds were tuned on the validation set.",
         &all,
         "300 examples with any number of 3 labels",
         "The model knows only its 3 labels",
-    ] {
-        assert!(body.contains(sentence), "{sentence} is not in {body}");
-    }
-    let body = body.to_lowercase();
-    assert!(
-        !body.contains("accuracy") && !body.contains("calibration") && !body.contains(" classes"),
-        "{body}"
-    );
+    ];
+    assert_says(&body, &sentences);
 }
 
 #[test]
@@ -274,21 +280,15 @@ fn the_card_of_a_number_has_its_distribution_residuals_and_intervals() {
         "{body}"
     );
     let coverage = percent(metric(&test, "coverage of intervals"));
-    for sentence in [
+    let sentences = [
         &format!(" % | – | {coverage} | – |"),
         "| part | examples | minimum | mean | maximum | standard deviation |",
         "| test | 60 |",
         "### Residuals, test set",
         "All prediction intervals have the same width.",
         "The training values are from ",
-    ] {
-        assert!(body.contains(sentence), "{sentence} is not in {body}");
-    }
-    let body = body.to_lowercase();
-    assert!(
-        !body.contains("accuracy") && !body.contains("calibration") && !body.contains(" classes"),
-        "{body}"
-    );
+    ];
+    assert_says(&body, &sentences);
 }
 
 #[test]
