@@ -67,7 +67,45 @@ pub enum ColumnKind {
     },
 }
 
+/// A group of raw features of an example that belong together: what a model with a layer per column has to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum FeatureGroup {
+    /// One number. A missing value is NaN.
+    Number,
+    /// Features that are 0 or 1, such as those of a one-hot encoded column.
+    Indicators {
+        /// The number of features.
+        count: usize,
+    },
+    /// One feature, the index of a category, from 0. An unknown category is -1, a missing value NaN.
+    Code {
+        /// The number of categories.
+        categories: usize,
+    },
+}
+
+impl FeatureGroup {
+    /// The number of raw features of the group.
+    pub fn features(&self) -> usize {
+        match self {
+            FeatureGroup::Number | FeatureGroup::Code { .. } => 1,
+            FeatureGroup::Indicators { count } => *count,
+        }
+    }
+}
+
 impl Column {
+    /// The groups of the features of the column, in order.
+    pub fn groups(&self) -> Vec<FeatureGroup> {
+        match &self.kind {
+            ColumnKind::Number => vec![FeatureGroup::Number],
+            ColumnKind::Category { categories, .. } => {
+                vec![FeatureGroup::Indicators { count: categories.len() }]
+            }
+        }
+    }
+
     /// The number of features of the column.
     pub fn features(&self) -> usize {
         match &self.kind {
@@ -81,6 +119,11 @@ impl TableLayout {
     /// The number of features of an example.
     pub fn features(&self) -> usize {
         self.columns.iter().map(Column::features).sum()
+    }
+
+    /// The groups of all features, in order.
+    pub fn feature_groups(&self) -> Vec<FeatureGroup> {
+        self.columns.iter().flat_map(Column::groups).collect()
     }
 
     /// The name of each feature: the column name, or `column=category` for a one-hot feature.
