@@ -2,13 +2,17 @@
 
 pub mod atomic;
 pub mod audit;
+pub mod booleans;
 mod cell;
 pub mod column;
 pub mod column_choice;
 mod dataset;
+pub mod dates;
 pub mod error;
 pub mod format;
 mod grouping;
+pub mod hashing;
+mod identifier;
 pub mod image;
 mod label_columns;
 mod labels;

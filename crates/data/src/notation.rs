@@ -146,8 +146,13 @@ fn join_groups(text: &str, separator: char) -> Option<String> {
 
 /// Parses a date with an optional time as days since 1970-01-01 in UTC.
 pub fn date(text: &str, order: DateOrder) -> Option<f32> {
+    Some(days(text, order)? as f32)
+}
+
+/// Like [`date`], with the precision of a microsecond.
+pub fn days(text: &str, order: DateOrder) -> Option<f64> {
     let (day, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
-    Some((days_since_epoch(day, order)? as f64 + fraction_of_day(time.trim())?) as f32)
+    Some(days_since_epoch(day, order)? as f64 + fraction_of_day(time.trim())?)
 }
 
 fn days_since_epoch(text: &str, order: DateOrder) -> Option<i64> {

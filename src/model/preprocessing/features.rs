@@ -41,7 +41,8 @@ fn statistics_of(inputs: &Tensor) -> (Vec<f32>, Vec<f32>) {
 pub fn fill(inputs: &Tensor, missing: Missing) -> Option<Vec<f32>> {
     match missing {
         Missing::Error | Missing::Drop => None,
-        Missing::Mean => {
+        Missing::Value if inputs.isnan().any().int64_value(&[]) == 0 => None,
+        Missing::Mean | Missing::Value => {
             let mean = inputs.to_kind(Kind::Double).nanmean(0, false, Kind::Double);
             Some(numbers(mean.nan_to_num(0., None, None)))
         }

@@ -171,7 +171,7 @@ pub fn quick(dataset: &Dataset, threads: usize) -> Vec<String> {
 /// Data that cannot be read at all.
 pub fn audit(source: &str, options: &DataOptions, threads: usize) -> Result<(Audit, Dataset)> {
     // Missing values are reported as a finding instead of an error.
-    let missing = if options.missing == Missing::Error { Missing::Mean } else { options.missing };
+    let missing = if options.missing == Missing::Error { Missing::Value } else { options.missing };
     let (dataset, mut findings) = match read(source, &DataOptions { missing, ..options.clone() }) {
         Ok(dataset) => (dataset, Vec::new()),
         Err(error) => read_without_faults(source, options).ok_or(error)?,

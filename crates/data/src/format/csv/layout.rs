@@ -11,7 +11,7 @@ use super::rows::{Row, for_each_row, text_of};
 use crate::column::LabelColumn;
 use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Location, Result, excerpt, nearest, quoted};
-use crate::format::options::Missing;
+use crate::format::options::{ColumnTypes, Missing};
 use crate::label_columns;
 use crate::notation::Notation;
 use crate::{DataOptions, TaskKind};
@@ -44,10 +44,12 @@ pub struct Layout {
 pub(crate) struct InputColumn {
     /// The index among all columns, from 0.
     pub position: usize,
-    /// Whether it is categorical rather than numeric.
-    pub is_category: bool,
+    /// Whether its cells are texts, such as categories and dates, and not numbers.
+    pub is_text: bool,
     /// The number notation.
     pub notation: Notation,
+    /// Whether a cell may be missing.
+    pub takes_missing: bool,
 }
 
 impl InputColumn {
@@ -106,15 +108,17 @@ impl Layout {
         }
         let column_formats = column_formats(rows, &columns, delimiter);
         let inferred = Inferred::of(&sample, first, &columns, &column_formats);
+        let basic = options.column_types == ColumnTypes::Basic;
         let input = |(position, format): (usize, ColumnFormat)| InputColumn {
             position,
-            is_category: format.is_category,
+            is_text: format.is_text && !(basic && !format.notation.is_plain()),
             notation: format.notation,
+            takes_missing: options.missing != Missing::Error,
         };
         let inputs = columns.into_iter().zip(column_formats).map(input).collect();
         let missing = options.missing;
         let allows_no_label = options.targets()?.task == Some(TaskKind::Multilabel);
-        let drops_unlabelled = missing != Missing::Error && !allows_no_label;
+        let drops_unlabelled = !matches!(missing, Missing::Error | Missing::Value) && !allows_no_label;
         let layout = Layout {
             delimiter,
             width,
@@ -128,6 +132,13 @@ impl Layout {
             allows_no_label,
         };
         Ok((layout, inferred))
+    }
+
+    /// Takes the cells of these columns as texts.
+    pub(super) fn read_as_texts(&mut self, columns: &[usize]) {
+        for input in self.inputs.iter_mut().filter(|input| columns.contains(&input.position)) {
+            (input.is_text, input.notation) = (true, Notation::Plain);
+        }
     }
 
     /// A column's name in the header, or else its number, from 1.
