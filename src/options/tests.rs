@@ -18,6 +18,7 @@ fn every_option_is_among_the_entries() {
     config.reading.task = Some(crate::data::TaskKind::Multilabel);
     config.reading.ignore = Some("id".into());
     config.reading.keep = Some("key".into());
+    config.reading.schema = Some("schema.toml".into());
     config.reading.group = Some(ColumnChoice::Number(2));
     config.reading.exclude = Some("list.tsv".into());
     config.reading.max_memory = Some(4.);

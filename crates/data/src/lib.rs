@@ -23,6 +23,7 @@ pub mod npy;
 pub mod parallel;
 pub mod random;
 pub mod room;
+pub mod schema;
 mod split;
 mod table;
 mod target_summary;

@@ -51,6 +51,17 @@ const CURRENCIES: [&str; 20] = [
     "INR", "CAD",
 ];
 
+impl DateOrder {
+    /// The name, as in a schema.
+    pub fn name(self) -> &'static str {
+        match self {
+            DateOrder::YearFirst => "year-first",
+            DateOrder::DayFirst => "day-first",
+            DateOrder::MonthFirst => "month-first",
+        }
+    }
+}
+
 impl Notation {
     /// Whether this is the plain notation.
     pub fn is_plain(&self) -> bool {

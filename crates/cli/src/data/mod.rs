@@ -3,6 +3,7 @@
 mod audit;
 mod clean;
 mod preview;
+mod schema;
 mod synth;
 
 use std::path::Path;
@@ -17,7 +18,7 @@ use cresset_options::OptionSet;
 use super::Ended;
 use super::arguments::Flags;
 
-/// Audit data, clean it, preview its augmentation, or synthesize more of it
+/// Audit data, clean it, preview its augmentation, show the types of its columns, or synthesize more of it
 #[derive(Debug, Args)]
 pub struct Data {
     #[command(subcommand)]
@@ -29,6 +30,7 @@ enum Command {
     Audit(audit::AuditData),
     Clean(clean::Clean),
     Preview(preview::Preview),
+    Schema(schema::Schema),
     Synth(synth::Synth),
 }
 
@@ -38,6 +40,7 @@ impl Data {
             Command::Audit(command) => command.run(),
             Command::Clean(command) => command.run(),
             Command::Preview(command) => command.run(),
+            Command::Schema(command) => command.run(),
             Command::Synth(command) => command.run(),
         }
     }

@@ -38,6 +38,9 @@ options! {
         /// How to handle missing values in a table
         pub missing: Missing = option("POLICY").default("value").heading(DATA),
 
+        /// Schema of a table: the types of its columns, as `cresset data schema` writes them
+        pub schema: Option<PathBuf> = option("FILE").not_empty().heading(DATA),
+
         /// Which types the columns of a table can have
         pub column_types: ColumnTypes = option("TYPES").default("all").heading(DATA),
 

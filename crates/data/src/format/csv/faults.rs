@@ -69,7 +69,9 @@ impl Faults {
     pub(super) fn text_columns(path: &Path, layout: &Layout) -> Vec<usize> {
         let Ok(stats) = TableStats::of(path, layout) else { return Vec::new() };
         let is_text = |(input, column): &(&InputColumn, &ColumnStats)| {
-            !input.is_text && 2 * column.non_numeric.count > stats.rows - column.missing.count
+            !input.is_text
+                && input.declared.is_none()
+                && 2 * column.non_numeric.count > stats.rows - column.missing.count
         };
         let inputs = layout.inputs.iter().zip(&stats.columns);
         inputs.filter(is_text).map(|(input, _)| input.position).collect()

@@ -7,7 +7,8 @@ use super::notation::date_order;
 use crate::booleans::are_booleans;
 use crate::column::{ColumnKind, MISSING};
 use crate::identifier::{is_index_name, is_row_number};
-use crate::notation::Notation;
+use crate::notation::{DateOrder, Notation};
+use crate::schema::Declared;
 use crate::{hashing, sorted_classes};
 
 /// More categories become one feature, the index of the category.
@@ -36,6 +37,7 @@ pub(super) enum Use {
 /// Why a column is left out.
 pub(super) const EMPTY: &str = "it has no value in any row";
 pub(super) const ROW_NUMBERS: &str = "it numbers the rows";
+pub(super) const MANY_ITEMS: &str = "its lists have more than 256 different items";
 pub(super) const ALL_DIFFERENT: &str = "its values are identifiers: all are different";
 
 /// The cells of a column that is no number.
@@ -82,6 +84,32 @@ impl TextColumnCells<'_> {
             return Use::LeftOut(ALL_DIFFERENT);
         }
         input(self.categories())
+    }
+
+    /// The column with the type that a schema declares.
+    pub fn declared(&self, declared: &Declared) -> Use {
+        match declared {
+            Declared::Number | Declared::Ignore => unreachable!("their cells are no texts"),
+            Declared::Category => input(self.categories()),
+            Declared::Ordinal(order) => input(ColumnKind::Ordinal { categories: order.clone() }),
+            Declared::Boolean => input(ColumnKind::Boolean),
+            Declared::Text => input(ColumnKind::Text { features: hashing::FEATURES }),
+            Declared::List(separator) => match self.list_of(*separator) {
+                Some(list) => input(list.kind),
+                None => Use::LeftOut(MANY_ITEMS),
+            },
+            Declared::Date(order) => {
+                let texts = || self.texts.iter().map(|(text, _)| *text);
+                let time = texts().any(|text| text.contains(':'));
+                match (order, date_order(texts())) {
+                    (None, Some((_, Some(example)))) => Use::Ambiguous(example),
+                    (order, found) => {
+                        let found = found.map_or(DateOrder::YearFirst, |(order, _)| order);
+                        Use::Input(ColumnKind::Date { time }, Notation::Date(order.unwrap_or(found)))
+                    }
+                }
+            }
+        }
     }
 
     fn cells(&self) -> usize {

@@ -8,12 +8,13 @@ use super::header::FirstRow;
 use super::inferred::Inferred;
 use super::notation::{ColumnFormat, column_formats};
 use super::rows::{Row, for_each_row, text_of};
-use crate::column::LabelColumn;
+use crate::column::{LabelColumn, unique_names};
 use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Location, Result, excerpt, nearest, quoted};
 use crate::format::options::{ColumnTypes, Missing};
 use crate::label_columns;
 use crate::notation::Notation;
+use crate::schema::{Declared, Schema};
 use crate::{DataOptions, TaskKind};
 
 /// The column layout of a table.
@@ -50,9 +51,22 @@ pub(crate) struct InputColumn {
     pub notation: Notation,
     /// Whether a cell may be missing.
     pub takes_missing: bool,
+    /// The type that the schema declares.
+    pub declared: Option<Declared>,
 }
 
 impl InputColumn {
+    /// Takes the type that a schema declares.
+    fn declare(&mut self, declared: Option<Declared>) {
+        if let Some(declared) = &declared {
+            if self.is_text != declared.is_text() {
+                self.notation = Notation::Plain;
+            }
+            self.is_text = declared.is_text();
+        }
+        self.declared = declared;
+    }
+
     /// Parses a cell as a number, finite or not.
     pub fn number(&self, cell: &[u8]) -> Option<f32> {
         match self.notation {
@@ -95,8 +109,18 @@ impl Layout {
         let ignored = ignored.iter().map(|choice| position(choice, names)).collect::<Result<Vec<_>>>()?;
         let label_columns = label_columns(path, options, width, names)?;
         let label = label_columns.is_empty().then_some(label);
+        let declared = match &options.schema {
+            Some(schema) => {
+                let names: Vec<_> = (0..width).map(|column| column_name(names, column)).collect();
+                let unique = unique_names(names.iter().map(String::as_str));
+                let names: Vec<_> = unique.into_iter().map(|name| name.into_owned()).collect();
+                Schema::read(schema)?.of_columns(&names)?
+            }
+            None => vec![None; width],
+        };
         let is_input = |column: &usize| {
-            Some(*column) != label
+            declared[*column] != Some(Declared::Ignore)
+                && Some(*column) != label
                 && Some(*column) != group
                 && !ignored.contains(column)
                 && !label_columns.iter().any(|label| label.position == *column)
@@ -114,8 +138,12 @@ impl Layout {
             is_text: format.is_text && !(basic && !format.notation.is_plain()),
             notation: format.notation,
             takes_missing: options.missing != Missing::Error,
+            declared: None,
         };
-        let inputs = columns.into_iter().zip(column_formats).map(input).collect();
+        let mut inputs: Vec<InputColumn> = columns.into_iter().zip(column_formats).map(input).collect();
+        for input in &mut inputs {
+            input.declare(declared[input.position].clone());
+        }
         let missing = options.missing;
         let allows_no_label = options.targets()?.task == Some(TaskKind::Multilabel);
         let drops_unlabelled = !matches!(missing, Missing::Error | Missing::Value) && !allows_no_label;
@@ -136,7 +164,9 @@ impl Layout {
 
     /// Takes the cells of these columns as texts.
     pub(super) fn read_as_texts(&mut self, columns: &[usize]) {
-        for input in self.inputs.iter_mut().filter(|input| columns.contains(&input.position)) {
+        let is_read =
+            |input: &&mut InputColumn| input.declared.is_none() && columns.contains(&input.position);
+        for input in self.inputs.iter_mut().filter(is_read) {
             (input.is_text, input.notation) = (true, Notation::Plain);
         }
     }

@@ -30,6 +30,7 @@ pub use column::{TextColumn, read_column};
 pub(super) use column::{first_rows, rows};
 use encode::{CellFault, Encoder};
 pub use faults::{Fault, Faults};
+use inferred::Inferred;
 use layout::Layout;
 pub(super) use layout::{choices as column_choices, find as find_column, label_columns};
 pub use model_rows::{InputRow, RowPolicy, read_row, read_rows};
@@ -43,6 +44,7 @@ use super::{Format, has_extension};
 use crate::column::{LabelColumn, TableLayout, unique_names};
 use crate::error::{Error, Location, Result};
 use crate::format::options::{DataOptions, Missing};
+use crate::schema::ColumnSummary;
 use crate::{Dataset, InputShape, Table};
 
 /// The format.
@@ -78,32 +80,61 @@ pub fn read(path: &Path, options: &DataOptions) -> Result<Table> {
     read_to_first_error(path, options).map_err(|first| Faults::explain(path, options, first))
 }
 
-fn read_to_first_error(path: &Path, options: &DataOptions) -> Result<Table> {
-    let reader = ChunkReader::open(path)?;
-    let beginning = reader.beginning();
-    let (mut layout, inferred) = Layout::of(path, beginning, delimiter::delimiter(path, beginning), options)?;
-    let mut fingerprint = reader.fingerprint();
-    let parsed = parse(reader, &layout).or_else(|error| {
-        // The first rows may have looked like numbers.
-        let texts = if path.is_file() { Faults::text_columns(path, &layout) } else { Vec::new() };
-        if texts.is_empty() {
-            return Err(error);
-        }
-        layout.read_as_texts(&texts);
+/// What is known about each input column of a table.
+///
+/// # Errors
+/// As for [`read`].
+pub fn describe(path: &Path, options: &DataOptions) -> Result<Vec<ColumnSummary>> {
+    let described = || {
+        let TableParts { parsed, layout, uses, .. } = TableParts::read(path, options)?;
+        Ok(uses.describe(&parsed, &layout))
+    };
+    described().map_err(|first| Faults::explain(path, options, first))
+}
+
+/// A table whose cells were parsed, and the use of its columns.
+struct TableParts {
+    parsed: Parsed,
+    layout: Layout,
+    inferred: Inferred,
+    uses: Uses,
+    sha256: String,
+}
+
+impl TableParts {
+    fn read(path: &Path, options: &DataOptions) -> Result<Self> {
         let reader = ChunkReader::open(path)?;
-        fingerprint = reader.fingerprint();
-        parse(reader, &layout)
-    })?;
-    if parsed.seen == 0 {
-        return Err(Error::data(path, "the file has a header but no rows"));
+        let beginning = reader.beginning();
+        let (mut layout, inferred) =
+            Layout::of(path, beginning, delimiter::delimiter(path, beginning), options)?;
+        let mut fingerprint = reader.fingerprint();
+        let parsed = parse(reader, &layout).or_else(|error| {
+            // The first rows may have looked like numbers.
+            let texts = if path.is_file() { Faults::text_columns(path, &layout) } else { Vec::new() };
+            if texts.is_empty() {
+                return Err(error);
+            }
+            layout.read_as_texts(&texts);
+            let reader = ChunkReader::open(path)?;
+            fingerprint = reader.fingerprint();
+            parse(reader, &layout)
+        })?;
+        if parsed.seen == 0 {
+            return Err(Error::data(path, "the file has a header but no rows"));
+        }
+        if parsed.rows.is_empty() {
+            return Err(Error::data(path, "every row has a missing value, so no row is left"));
+        }
+        let uses = Uses::of(path, &parsed, &layout, options)?;
+        Ok(TableParts { parsed, layout, inferred, uses, sha256: fingerprint.sha256() })
     }
+}
+
+fn read_to_first_error(path: &Path, options: &DataOptions) -> Result<Table> {
+    let TableParts { parsed, layout, inferred, uses, sha256 } = TableParts::read(path, options)?;
     let dropped = parsed.seen - parsed.rows.len() as u64;
-    if parsed.rows.is_empty() {
-        return Err(Error::data(path, "every row has a missing value, so no row is left"));
-    }
-    let uses = Uses::of(path, &parsed, &layout, options)?;
     let left_out = uses.summary(&layout);
-    let table = table(path, fingerprint.sha256(), parsed, &layout, uses)?;
+    let table = table(path, sha256, parsed, &layout, uses)?;
     table.check_labels(options.targets()?)?;
     inferred.warn(path, &layout);
     if let Some(summary) = left_out {

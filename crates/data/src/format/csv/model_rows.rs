@@ -284,6 +284,7 @@ impl First {
                     position: *position,
                     is_text: column.kind != ColumnKind::Number,
                     notation: column.notation.clone(),
+                    declared: None,
                     takes_missing: allowed.missing || model.has_features_of_missing(column),
                 })
                 .collect(),

@@ -1,5 +1,6 @@
 //! What becomes of each column of a table: an input of a type, or nothing.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::kinds::{self, TextColumnCells, Use};
@@ -9,6 +10,8 @@ use super::parse::Parsed;
 use crate::column::{Column, ColumnKind};
 use crate::error::{Error, Location, Result, quoted};
 use crate::format::options::{ColumnTypes, DataOptions, Missing};
+use crate::notation::Notation;
+use crate::schema::{ColumnSummary, Declared};
 use crate::sorted_classes;
 
 /// The input columns, and those that are left out.
@@ -23,6 +26,9 @@ pub(super) struct Uses {
 
 /// More distinct texts cannot be counted in the float32 values of a column.
 const MAX_TEXTS: usize = 1 << 24;
+
+/// The number of values shown for a column.
+const EXAMPLES: usize = 3;
 
 /// The maximum number of columns in a message.
 const SHOWN: usize = 8;
@@ -54,6 +60,14 @@ impl Uses {
             if parsed.categories[index].texts.len() > MAX_TEXTS {
                 return Err(refusal(path, layout, input, "has more than 16 million different texts"));
             }
+            if let (Some(Declared::Ordinal(order)), texts) =
+                (&input.declared, &parsed.categories[index].texts)
+                && let Some(other) = texts.iter().find(|text| !order.contains(text))
+            {
+                let problem =
+                    format!("{} is not in the order of the categories of the schema", quoted(other));
+                return Err(Error::data(Location::from(path).column(layout.shown(input.position)), problem));
+            }
             let slot = match found_use {
                 Use::Input(kind, notation) => {
                     let name = names[input.position].clone();
@@ -72,6 +86,51 @@ impl Uses {
             found.reasons.push(slot.err());
         }
         Ok(found)
+    }
+
+    /// What is known about each input column of the layout.
+    pub fn describe(&self, parsed: &Parsed, layout: &Layout) -> Vec<ColumnSummary> {
+        let names = names(layout);
+        let inputs = layout.inputs.iter().enumerate();
+        inputs.map(|(index, input)| self.summary_of(index, &names[input.position], parsed, layout)).collect()
+    }
+
+    fn summary_of(&self, index: usize, name: &str, parsed: &Parsed, layout: &Layout) -> ColumnSummary {
+        let values = || parsed.values.iter().skip(index).step_by(layout.inputs.len()).copied();
+        let missing = values().filter(|value| value.is_nan()).count();
+        let mut seen = HashSet::new();
+        let first = values().filter(|value| !value.is_nan() && seen.insert(value.to_bits()));
+        let first: Vec<f32> = first.collect();
+        let example = |value: &f32| match layout.inputs[index].is_text {
+            true => parsed.categories[index].texts[*value as usize].clone(),
+            false => value.to_string(),
+        };
+        let examples = first.iter().take(EXAMPLES).map(example).collect();
+        let column = self.slots[index].map(|slot| &self.columns[slot]);
+        let details = match column.map(|column| (&column.kind, &column.notation)) {
+            Some((ColumnKind::List { separator, .. }, _)) => vec![("separator", separator.to_string())],
+            Some((ColumnKind::Date { .. }, Notation::Date(order))) => {
+                vec![("date-order", order.name().to_string())]
+            }
+            _ => Vec::new(),
+        };
+        let becomes = match (column, self.reasons[index]) {
+            (Some(column), _) => match &column.kind {
+                ColumnKind::Code { categories, .. } => format!("index of {} categories", categories.len()),
+                kind if kind.features() == 1 => "1 feature".to_string(),
+                kind => format!("{} features", kind.features()),
+            },
+            (None, reason) => format!("left out: {}", reason.unwrap_or_default()),
+        };
+        ColumnSummary {
+            name: name.to_string(),
+            kind: column.map_or("ignore", |column| column.kind.name()).to_string(),
+            becomes,
+            missing: missing as f64 / parsed.rows.len().max(1) as f64,
+            distinct: first.len(),
+            examples,
+            details,
+        }
     }
 
     /// A sentence about the columns that are left out.
@@ -105,12 +164,19 @@ fn of_column(
     is_kept: bool,
 ) -> Use {
     let values = || parsed.values.iter().skip(index).step_by(layout.inputs.len()).copied();
+    if !input.is_text && input.declared.is_some() {
+        return Use::Input(ColumnKind::Number, input.notation.clone());
+    }
     if !input.is_text {
         return kinds::of_numbers(name, &values().collect::<Vec<_>>(), &input.notation, is_kept);
     }
     let (texts, missing) = kinds::counted(values(), &parsed.categories[index].texts);
     let missing_is_value = layout.missing == Missing::Value;
-    TextColumnCells { name, texts, missing, missing_is_value, is_kept }.infer()
+    let cells = TextColumnCells { name, texts, missing, missing_is_value, is_kept };
+    match &input.declared {
+        Some(declared) => cells.declared(declared),
+        None => cells.infer(),
+    }
 }
 
 /// What becomes of an input column in earlier versions: a number or a one-hot encoded category.
