@@ -26,19 +26,27 @@ pub fn features(days: f64, time: bool) -> Vec<f32> {
     features
 }
 
-/// The month, from 1, of a day since 1970-01-01 in the proleptic Gregorian calendar.
+/// The month, from 1, of a day since 1970-01-01.
+pub fn month(day: i64) -> i64 {
+    civil(day).1
+}
+
+/// Year, month and day of a day since 1970-01-01 in the proleptic Gregorian calendar.
 ///
 /// Years are counted from March, so that a leap day is the last one of its year. Algorithm:
 /// <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>.
-pub fn month(day: i64) -> i64 {
+pub fn civil(day: i64) -> (i64, i64, i64) {
     const DAYS_TO_MARCH_OF_YEAR_0: i64 = 719_468;
     const DAYS_OF_400_YEARS: i64 = 146_097;
-    let day_of_era = (day + DAYS_TO_MARCH_OF_YEAR_0).rem_euclid(DAYS_OF_400_YEARS);
+    let days = day + DAYS_TO_MARCH_OF_YEAR_0;
+    let (era, day_of_era) = (days.div_euclid(DAYS_OF_400_YEARS), days.rem_euclid(DAYS_OF_400_YEARS));
     let year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / (DAYS_OF_400_YEARS - 1)) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * day_of_year + 2) / 153;
-    if from_march < 10 { from_march + 3 } else { from_march - 9 }
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (400 * era + year_of_era + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -57,7 +65,7 @@ mod tests {
                 for day in ["01", "28"] {
                     let text = format!("{year}-{month:02}-{day}");
                     let days = days(&text, DateOrder::YearFirst).unwrap();
-                    assert_eq!(super::month(days as i64), month, "{text}");
+                    assert_eq!(civil(days as i64), (year, month, day.parse().unwrap()), "{text}");
                 }
             }
         }

@@ -15,7 +15,7 @@ pub(crate) fn is_row_number(name: &str, values: &[f32]) -> bool {
 }
 
 /// Whether the values are 0, 1, 2, … or 1, 2, 3, …
-fn counts_up(values: &[f32]) -> bool {
+pub(crate) fn counts_up(values: &[f32]) -> bool {
     let begins = values.first().is_some_and(|first| *first == 0. || *first == 1.);
     begins && values.windows(2).all(|pair| pair[1] - pair[0] == 1.)
 }

@@ -205,7 +205,8 @@ fn quantity(dataset: &Dataset) -> Option<Quantity> {
 /// corrected first, or the data is not a table.
 fn read_without_faults(source: &str, options: &DataOptions) -> Option<(Dataset, Vec<Finding>)> {
     let path = Path::new(source);
-    let is_table = path.is_file() && format::of(path, options).is_ok_and(|format| format.name() == "csv");
+    let is_table = path.is_file()
+        && format::of(path, options).is_ok_and(|format| ["csv", "records"].contains(&format.name()));
     let faults = csv::Faults::of(path, options).ok().filter(|_| is_table)?;
     let dataset = read(source, faults.remedied.as_ref()?).ok()?;
     let finding = |csv::Fault { check, summary, advice }| Finding {

@@ -70,6 +70,7 @@ impl Faults {
         let Ok(stats) = TableStats::of(path, layout) else { return Vec::new() };
         let is_text = |(input, column): &(&InputColumn, &ColumnStats)| {
             !input.is_text
+                && !input.is_fixed
                 && input.declared.is_none()
                 && 2 * column.non_numeric.count > stats.rows - column.missing.count
         };
@@ -84,7 +85,8 @@ impl Faults {
     pub fn of(path: &Path, options: &DataOptions) -> Result<Self> {
         let reader = ChunkReader::open(path)?;
         let beginning = reader.beginning();
-        let (mut layout, _) = Layout::of(path, beginning, delimiter(path, beginning), options)?;
+        let (mut layout, _) =
+            Layout::of(path, beginning, delimiter(path, beginning), reader.types(), options)?;
         let texts = Faults::text_columns(path, &layout);
         layout.read_as_texts(&texts);
         Ok(TableStats::of(path, &layout)?.faults(path, &layout, options))

@@ -6,7 +6,7 @@ use super::encode::items;
 use super::notation::date_order;
 use crate::booleans::are_booleans;
 use crate::column::{ColumnKind, MISSING};
-use crate::identifier::{is_index_name, is_row_number};
+use crate::identifier::{counts_up, is_index_name, is_row_number};
 use crate::notation::{DateOrder, Notation};
 use crate::schema::Declared;
 use crate::{hashing, sorted_classes};
@@ -184,7 +184,7 @@ pub(super) fn of_numbers(name: &str, values: &[f32], notation: &Notation, is_kep
         return Use::LeftOut(EMPTY);
     }
     if !is_kept && values.len() >= MIN_ROWS && is_row_number(name, values) {
-        return Use::LeftOut(if is_index_name(name) { ALL_DIFFERENT } else { ROW_NUMBERS });
+        return Use::LeftOut(if counts_up(values) { ROW_NUMBERS } else { ALL_DIFFERENT });
     }
     Use::Input(ColumnKind::Number, notation.clone())
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::chunk_reader::SAMPLE;
+use super::converted::{CellType, first_line};
 use super::fast::short_decimal;
 use super::header::FirstRow;
 use super::inferred::Inferred;
@@ -51,11 +52,23 @@ pub(crate) struct InputColumn {
     pub notation: Notation,
     /// Whether a cell may be missing.
     pub takes_missing: bool,
+    /// Whether the file says that the cells are texts or numbers.
+    pub is_fixed: bool,
     /// The type that the schema declares.
     pub declared: Option<Declared>,
 }
 
 impl InputColumn {
+    /// Takes the type of the cells that the file declares.
+    fn fix(&mut self, cells: Option<CellType>) {
+        let Some(cells) = cells else { return };
+        self.is_fixed = true;
+        self.is_text = cells == CellType::Text;
+        if !matches!((&self.notation, self.is_text), (Notation::Date(_), true)) {
+            self.notation = Notation::Plain;
+        }
+    }
+
     /// Takes the type that a schema declares.
     fn declare(&mut self, declared: Option<Declared>) {
         if let Some(declared) = &declared {
@@ -77,11 +90,17 @@ impl InputColumn {
 }
 
 impl Layout {
-    /// Infers the layout of a labelled table, and what to warn about.
+    /// Infers the layout of a labelled table, and what to warn about. A converted file has `types` and a header.
     ///
     /// # Errors
     /// A text without rows, or options with a column that does not exist.
-    pub fn of(path: &Path, text: &[u8], delimiter: u8, options: &DataOptions) -> Result<(Self, Inferred)> {
+    pub fn of(
+        path: &Path,
+        text: &[u8],
+        delimiter: u8,
+        types: &[Option<CellType>],
+        options: &DataOptions,
+    ) -> Result<(Self, Inferred)> {
         let sample = Sample::take(path, text, delimiter)?;
         let width = sample.rows[0].len();
         if width < 2 {
@@ -93,7 +112,8 @@ impl Layout {
         }
         let by_name = |choice: &Option<ColumnChoice>| matches!(choice, Some(ColumnChoice::Name(_)));
         let several = options.labels.as_deref().map(choices).transpose()?.unwrap_or_default();
-        let needs_names = by_name(&Some(options.label.clone()))
+        let needs_names = !types.is_empty()
+            || by_name(&Some(options.label.clone()))
             || by_name(&options.group)
             || several.iter().any(|choice| matches!(choice, ColumnChoice::Name(_)));
         let position = |choice: &ColumnChoice, names: Option<&[String]>| find(path, choice, width, names);
@@ -138,10 +158,12 @@ impl Layout {
             is_text: format.is_text && !(basic && !format.notation.is_plain()),
             notation: format.notation,
             takes_missing: options.missing != Missing::Error,
+            is_fixed: false,
             declared: None,
         };
         let mut inputs: Vec<InputColumn> = columns.into_iter().zip(column_formats).map(input).collect();
         for input in &mut inputs {
+            input.fix(types.get(input.position).copied().flatten());
             input.declare(declared[input.position].clone());
         }
         let missing = options.missing;
@@ -164,8 +186,9 @@ impl Layout {
 
     /// Takes the cells of these columns as texts.
     pub(super) fn read_as_texts(&mut self, columns: &[usize]) {
-        let is_read =
-            |input: &&mut InputColumn| input.declared.is_none() && columns.contains(&input.position);
+        let is_read = |input: &&mut InputColumn| {
+            input.declared.is_none() && !input.is_fixed && columns.contains(&input.position)
+        };
         for input in self.inputs.iter_mut().filter(is_read) {
             (input.is_text, input.notation) = (true, Notation::Plain);
         }
@@ -278,7 +301,7 @@ impl Sample {
     fn take(path: &Path, text: &[u8], delimiter: u8) -> Result<Self> {
         let mut sample = Sample { line: 0, unclosed_quote_hint: "", rows: Vec::new() };
         let mut too_wide = None;
-        let _ = for_each_row(path, text, delimiter, 1, &mut |row: Row| {
+        let _ = for_each_row(path, text, delimiter, first_line(path), &mut |row: Row| {
             if row.cells.len() > MAX_COLUMNS {
                 too_wide = Some((row.line, row.cells.len()));
                 return Err(Error::Usage(String::new()));

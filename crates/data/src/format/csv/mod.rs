@@ -5,17 +5,21 @@ mod chunk_reader;
 mod chunks;
 mod column;
 mod column_positions;
+mod converted;
 mod delimiter;
 mod encode;
 mod fast;
 mod faults;
 mod header;
 mod inferred;
+mod json_rows;
 mod kinds;
 mod layout;
 mod model_rows;
 mod notation;
 mod parallel;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod parse;
 mod row_stream;
 mod rows;
@@ -49,6 +53,36 @@ use crate::{Dataset, InputShape, Table};
 
 /// The format.
 pub struct Csv;
+
+/// Tables in JSON lines and in Apache Parquet.
+pub struct Converted;
+
+impl Format for Converted {
+    fn name(&self) -> &'static str {
+        "records"
+    }
+
+    fn summary(&self) -> &'static str {
+        if cfg!(feature = "parquet") {
+            "a table in JSON lines (.jsonl, .ndjson, also .gz) or Apache Parquet (.parquet)"
+        } else {
+            "a table in JSON lines (.jsonl, .ndjson, also .gz)"
+        }
+    }
+
+    fn recognizes(&self, path: &Path) -> bool {
+        converted::source_of(path).is_some()
+    }
+
+    fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
+        if converted::source_of(path).is_none() {
+            let problem =
+                "not the name of JSON lines (.jsonl, .ndjson) or of Parquet (.parquet); rename the file";
+            return Err(Error::data(path, problem));
+        }
+        Csv.read(path, options)
+    }
+}
 
 impl Format for Csv {
     fn name(&self) -> &'static str {
@@ -106,7 +140,7 @@ impl TableParts {
         let reader = ChunkReader::open(path)?;
         let beginning = reader.beginning();
         let (mut layout, inferred) =
-            Layout::of(path, beginning, delimiter::delimiter(path, beginning), options)?;
+            Layout::of(path, beginning, delimiter::delimiter(path, beginning), reader.types(), options)?;
         let mut fingerprint = reader.fingerprint();
         let parsed = parse(reader, &layout).or_else(|error| {
             // The first rows may have looked like numbers.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Missing;
 use super::chunk_reader::ChunkReader;
 use super::column_positions::{ColumnPositions, RowMismatch, positions};
+use super::converted::first_line;
 use super::delimiter::ranked;
 use super::encode::Encoder;
 use super::layout::{InputColumn, Layout};
@@ -53,10 +54,10 @@ impl From<Vec<f32>> for InputRow {
 pub fn read_rows(path: &Path, model: &TableLayout, allowed: RowPolicy) -> Result<Table> {
     let reader = ChunkReader::open(path)?;
     let beginning = reader.beginning();
-    let layout = layout_of(path, beginning, 1, model, allowed)
+    let layout = layout_of(path, beginning, first_line(path), model, allowed)
         .map_err(|mismatch| mismatch.error)?
         .ok_or_else(|| Error::data(path, "the file is empty; expected one row per input"))?;
-    let first = First::take(path, beginning, 1, layout.delimiter)?;
+    let first = First::take(path, beginning, first_line(path), layout.delimiter)?;
     let fingerprint = reader.fingerprint();
     let mut parsed = parse(reader, &layout)?;
     if parsed.rows.is_empty() {
@@ -284,6 +285,7 @@ impl First {
                     position: *position,
                     is_text: column.kind != ColumnKind::Number,
                     notation: column.notation.clone(),
+                    is_fixed: false,
                     declared: None,
                     takes_missing: allowed.missing || model.has_features_of_missing(column),
                 })

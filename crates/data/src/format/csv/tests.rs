@@ -1,4 +1,6 @@
+mod converted;
 mod notations;
+mod schema;
 
 use std::path::PathBuf;
 
