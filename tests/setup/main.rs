@@ -7,6 +7,7 @@ mod fetch;
 mod gpu;
 mod gpu_kit;
 mod install;
+mod release;
 #[path = "../support/mod.rs"]
 mod support;
 mod wheel;
