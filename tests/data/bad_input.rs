@@ -130,7 +130,7 @@ fn data_that_cannot_be_read_is_named() {
     std::fs::create_dir(folder.path().join("folder.csv")).unwrap();
     std::fs::write(folder.path().join("t.xyz"), good_table()).unwrap();
     let cases: [(&str, &str); 6] = [
-        ("absent.csv", "absent.csv: no such file or built-in data set"),
+        ("absent.csv", "absent.csv: no such file or data set (known by name: digits"),
         ("digit", "did you mean `digits`?"),
         ("folder.csv", "folder.csv: cannot read the file: Is a directory"),
         ("t.xyz/below.csv", "t.xyz/below.csv: cannot read the file: Not a directory"),
