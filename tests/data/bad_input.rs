@@ -363,7 +363,7 @@ fn foreign_models_are_refused() {
     save_foreign(&folder.path().join("foreign.pt"), &[]);
     refuse(
         "foreign.pt",
-        "this TorchScript model was not exported by cresset: it has no metadata.json; TorchScript is code",
+        "this is a TorchScript file that was not exported by cresset: it has no metadata.json",
     );
     let (_, mut extra) = Module::load(&model, Device::Cpu, &["metadata.json"]).unwrap();
     let own = extra.remove(0);
