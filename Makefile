@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help train install uninstall wheel release test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images book build data libtorch doctor clean
+.PHONY: help train install uninstall wheel release test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images bench-tables book build data libtorch doctor clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench-head: build ## Run the benchmark of --head-only against timm and scikit-le
 
 bench-few-images: build ## Run the benchmark of few images: pretrained or from scratch (needs Debian's dataset-fashion-mnist)
 	torch=$$(scripts/python-env torch) && CRESSET_PYTHON=$$torch cargo bench --bench few_images
+
+bench-tables: build ## Run the benchmark of the automatic recipe on 43 tables against gradient boosting (PROGRAMS=lightgbm: fewer peers)
+	CRESSET_PYTHON=$$(scripts/python-env tables) cargo bench --bench tables
 
 book: ## Build docs/ as a book in target/book (compiles mdBook into the cache, once)
 	@scripts/mdbook build docs

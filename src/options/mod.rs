@@ -96,9 +96,10 @@ options! {
         pub augment: String =
             option("CHANGES").default("none").parser(augmentation).heading(AUGMENTATION).essential(),
 
-        /// Normalization of images: `data` (by the range of the values, or the statistics of the training set), `imagenet`, or means
-        /// and standard deviations of values from 0 to 1, such as `0.5,0.5,0.5/0.25,0.25,0.25` [default: that of the weights of
-        /// --pretrained, else data]
+        /// Normalization: `data` (by the range of the values, or the mean and standard deviation of the training set); of tables,
+        /// `quantiles` (those of each numeric column, mapped to a normal distribution); of images, `imagenet`, or means and standard
+        /// deviations of values from 0 to 1, such as `0.5,0.5,0.5/0.25,0.25,0.25` [default: that of the weights of --pretrained,
+        /// else data]
         pub normalization: Option<Normalization> = option("VALUES").heading(DATA),
 
         /// Share of the cells in categorical columns that are masked as unknown in each training epoch, so that the model

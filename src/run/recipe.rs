@@ -114,7 +114,15 @@ fn model_of_weights(config: &Config) -> Option<Choice> {
     let own = |name: &str| checkpoint.identity.get(name).cloned().unwrap_or_default();
     let known = matches!(ModelChoice::of(&own("model")), ModelChoice::Architecture(name) if !name.is_empty());
     let choice = Choice::new(format!("the model of {}", file.display()));
-    known.then(|| choice.set("model", own("model")).set("model_options", own("model_options")))
+    if !known {
+        return None;
+    }
+    let choice = choice.set("model", own("model")).set("model_options", own("model_options"));
+    // The weights of a model of tables belong to the values that it was trained on.
+    Some(match own("normalization").as_str() {
+        "" => choice,
+        normalization => choice.set("normalization", normalization),
+    })
 }
 
 /// Options that `--head-only` does not support, or that train the last layer first in another way.

@@ -162,7 +162,7 @@ choices! {
     /// use cresset::train::ChannelsLast;
     /// use tch::Device;
     ///
-    /// let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+    /// let task = Task::new(InputShape(vec![1, 8, 8]), 10);
     /// let mut network = Network::new("cnn", "width=8", &task, Device::Cpu, 0)?;
     /// ChannelsLast::Yes.lay_out(&mut network)?;
     /// assert_eq!(network.state()["stage1.conv2.weight"].stride()[1], 1);

@@ -120,6 +120,9 @@ choices! {
     #[derive(serde::Serialize, serde::Deserialize)]
     #[serde(rename_all = "kebab-case")]
     pub enum Missing {
+        /// a missing value is a value of its own: a category of its own, or a number that is marked as missing, also in the
+        /// exported model
+        Value = "value",
         /// stop with an error at the first one
         Error = "error",
         /// drop the rows that have one
