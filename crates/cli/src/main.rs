@@ -10,6 +10,7 @@ mod doctor;
 mod elastic;
 mod embed;
 mod eval;
+mod events;
 mod explain;
 mod export;
 mod inspect;
@@ -138,11 +139,15 @@ fn code_of(result: std::thread::Result<anyhow::Result<Ended>>) -> i32 {
         Ok(Ok(Ended::Badly)) => 1,
         Ok(Ok(Ended::Interrupted)) => 130,
         Ok(Err(error)) => {
+            let code = if is_user_error(&error) { 2 } else { 1 };
             tell(&format!("error: {error:#}"));
-            if is_user_error(&error) { 2 } else { 1 }
+            events::failed(&format!("{error:#}"), code);
+            code
         }
         Err(_) => {
-            tell("error: internal error; run the command again with -vv for details, and please report it");
+            let problem = "internal error; run the command again with -vv for details, and please report it";
+            tell(&format!("error: {problem}"));
+            events::failed(problem, 1);
             1
         }
     }
@@ -243,8 +248,11 @@ fn print(message: &clap::Error) {
     }
 }
 
-/// Writes text for people to standard output. Ignores a closed pipe (`| head`).
+/// Writes text for people to standard output, unless events are written there. Ignores a closed pipe (`| head`).
 fn show(text: &str) -> anyhow::Result<()> {
+    if events::is_on() {
+        return Ok(());
+    }
     put(&terminal::lines(text))
 }
 

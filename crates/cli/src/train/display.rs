@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
+use cresset::distributed::LaunchInfo;
 use cresset::error::Result;
 #[cfg(feature = "tensorboard")]
 use cresset::report::tensorboard::TensorBoard;
 use cresset::run::Run;
 use cresset::train::{Callback, CallbackList};
-#[cfg(any(feature = "tui", feature = "tensorboard"))]
 use cresset_options::headings::LOGGING;
 
+use crate::events::{self, EventFormat, TrainingEvents};
 use crate::progress::Progress;
 #[cfg(feature = "tui")]
 use crate::tui::{self, Dashboard};
@@ -19,9 +20,14 @@ use crate::tui::{self, Dashboard};
 /// The options of displays that this program was built with.
 #[derive(Debug, Args)]
 pub struct DisplayOptions {
+    /// Write the events of the run to standard output for other programs, instead of the display: start, progress, epochs,
+    /// checkpoints, results, warnings and errors
+    #[arg(long, value_name = "FORMAT", help_heading = LOGGING)]
+    events: Option<EventFormat>,
+
     /// Show a full-screen dashboard with learning curves; q stops and saves
     #[cfg(feature = "tui")]
-    #[arg(long, help_heading = LOGGING)]
+    #[arg(long, help_heading = LOGGING, conflicts_with = "events")]
     tui: bool,
 
     /// Write TensorBoard event files to the run folder: learning curves, weight histograms, confusion matrix, options
@@ -47,8 +53,20 @@ impl DisplayOptions {
         Ok(())
     }
 
+    /// Starts the events of this process, if they are wanted. With several processes, only rank 0 writes them.
+    pub fn start_events(&self) -> Result<()> {
+        let rank = LaunchInfo::from_environment()?.map_or(0, |place| place.rank);
+        if self.events.is_some() && rank == 0 {
+            events::start();
+        }
+        Ok(())
+    }
+
     /// The first of the options that was given.
     pub fn given(&self) -> Option<&'static str> {
+        if self.events.is_some() {
+            return Some("--events");
+        }
         #[cfg(feature = "tui")]
         if self.tui {
             return Some("--tui");
@@ -65,7 +83,10 @@ impl DisplayOptions {
         #[cfg(feature = "tensorboard")]
         let events = if self.tensorboard { Some(TensorBoard::create(run)?) } else { None };
         Ok(Display {
-            shown: self.screen(run, stop)?,
+            shown: match self.events {
+                Some(EventFormat::Json) => Box::new(TrainingEvents::new(&run.folder)),
+                None => self.screen(run, stop)?,
+            },
             #[cfg(feature = "tensorboard")]
             events,
         })

@@ -28,7 +28,7 @@ use crate::progress::resolve;
 use crate::screen::tell;
 use display::DisplayOptions;
 
-use crate::{Ended, Trust, elastic, report, show, thousands};
+use crate::{Ended, Trust, elastic, events, report, show, thousands};
 
 /// Train a model, evaluate it on validation data, and export it
 #[derive(Debug, Args)]
@@ -83,10 +83,12 @@ const RESUMABLE_FOLD_OPTIONS: [&str; 2] = ["device", "threads"];
 impl Train {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
+        self.display.start_events()?;
         self.display.check()?;
         let stop = stop_on_interrupt()?;
         if let Some(from) = &self.from {
             refuse_several("--from")?;
+            self.refuse_events("--from")?;
             return feedback::run(&self, &RunFolder::open(from)?, &stop);
         }
         let given = self.config.given();
@@ -114,6 +116,7 @@ impl Train {
         }
         if self.find_label_errors {
             refuse_several("--find-label-errors")?;
+            self.refuse_events("--find-label-errors")?;
         }
         let timeout = Duration::try_from_secs_f64(config.training.peer_timeout).unwrap_or(Duration::MAX);
         let world = World::from_environment(timeout)?;
@@ -174,6 +177,7 @@ impl Train {
             run.prepared.dataset.require_classes("--find-label-errors")?;
         }
         if world.is_rank_zero() {
+            events::started(&run);
             warn_about_data(&run);
             show(&introduction(&run))?;
         }
@@ -187,10 +191,12 @@ impl Train {
                 if self.report {
                     report::write(&folder, trained.prepared.device)?;
                 }
+                report_end(&folder, &trained);
             }
             Outcome::CompletedOnRank0 => return Ok(Ended::Well),
             Outcome::Interrupted { .. } if !world.is_rank_zero() => return Ok(Ended::Interrupted),
             Outcome::Interrupted { epoch, step } => {
+                events::interrupted(&folder, epoch, step);
                 return Ok(interrupted(&terminal::argument(folder.path()), epoch, step));
             }
         }
@@ -211,6 +217,9 @@ impl Train {
         if self.report {
             report::write(&folder, device)?;
         }
+        if events::is_on() {
+            events::finished(&folder, &cresset::predict::metadata(&folder.model())?, true);
+        }
         if self.find_label_errors {
             return folds::find_label_errors(config, &folder, stop);
         }
@@ -227,6 +236,14 @@ impl Train {
         let outcome = run::finish(run, &mut display.callbacks(), &stop);
         display.close(matches!(outcome, Ok(Outcome::Trained(_))))?;
         Ok(outcome?)
+    }
+
+    fn refuse_events(&self, option: &str) -> anyhow::Result<()> {
+        if events::is_on() {
+            let problem = format!("--events does not include what {option} shows; use only one of them");
+            return Err(Error::Usage(problem).into());
+        }
+        Ok(())
     }
 
     fn refuse_single_run_options(&self, option: &str) -> anyhow::Result<()> {
@@ -264,6 +281,17 @@ impl Train {
             _ => run::start(&resolve(config, world)?, out, world)?,
         })
     }
+}
+
+/// The events at the end of a complete run.
+fn report_end(folder: &RunFolder, trained: &Trained) {
+    if let Some(reason) = &trained.stopped_early {
+        events::stopped_early(reason);
+    }
+    if let Some(concern) = &trained.concern {
+        events::warning(concern);
+    }
+    events::finished(folder, &trained.metadata, false);
 }
 
 fn refuse_several(option: &str) -> anyhow::Result<()> {
