@@ -22,8 +22,9 @@ test: libtorch data ## Run all tests that do not need PyTorch for Python
 	  CRESSET_PYTHON_TENSORBOARD=$$python cargo test --release --workspace --test runs -- --ignored tensorboard::
 	python=$$(scripts/python-env schemathesis) && \
 	  CRESSET_SCHEMATHESIS=$${python%/*}/schemathesis cargo test --release --workspace --test serve -- --ignored openapi::
-	$(MAKE) --no-print-directory wheel && python=$$(scripts/python-env packaging) && \
-	  CRESSET_HADOLINT=$${python%/*}/hadolint cargo test --release --workspace --test setup -- --ignored wheel:: docker::
+	$(MAKE) --no-print-directory wheel && python=$$(scripts/python-env packaging) && notebook=$$(scripts/python-env notebook) && \
+	  CRESSET_HADOLINT=$${python%/*}/hadolint CRESSET_PYTHON_NOTEBOOK=$$notebook \
+	  cargo test --release --workspace --test setup -- --ignored wheel:: docker:: python_module::
 	@echo "Not run: the tests with PyTorch for Python (3 GB; 'make test-python'), the network and cluster tests ('make test-network', as root), and the browser tests ('make test-browser')."
 
 test-python: libtorch data ## Run the tests with PyTorch for Python (installs it into the cache, once)
