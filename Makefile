@@ -31,6 +31,9 @@ test-python: libtorch data ## Run the tests with PyTorch for Python (installs it
 	torch=$$(scripts/python-env torch) && onnx=$$(scripts/python-env onnx) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_ONNX=$$onnx && \
 	  cargo test --release --workspace --test export -- --include-ignored python::
+	torch=$$(scripts/python-env torch) && mlflow=$$(scripts/python-env mlflow) && \
+	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_MLFLOW=$$mlflow \
+	  cargo test --release --workspace --test runs -- --ignored mlflow::
 
 test-gpu-kit: gpu-kit ## Pack the GPU kit and test it without a GPU
 	cargo test --release --workspace --test setup -- --ignored gpu_kit:: cuda_plugin::

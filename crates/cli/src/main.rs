@@ -26,6 +26,8 @@ mod runs;
 mod screen;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "mlflow")]
+mod sync;
 mod train;
 #[cfg(feature = "tui")]
 mod tui;
@@ -75,6 +77,8 @@ enum Command {
     Tune(tune::Tune),
     Runs(runs::Runs),
     Diff(diff::Diff),
+    #[cfg(feature = "mlflow")]
+    Sync(sync::Sync),
     Eval(eval::Eval),
     Report(report::Report),
     Card(card::Card),
@@ -178,6 +182,8 @@ impl Command {
             Command::Tune(command) => command.run(),
             Command::Runs(command) => command.run(),
             Command::Diff(command) => command.run(),
+            #[cfg(feature = "mlflow")]
+            Command::Sync(command) => command.run(),
             Command::Eval(command) => command.run(),
             Command::Report(command) => command.run(),
             Command::Card(command) => command.run(),

@@ -3,6 +3,7 @@
 mod display;
 mod feedback;
 mod folds;
+mod tracking;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use cresset::export::usage;
 use cresset::options::device;
 use cresset::options::{Config, ModelChoice, Setting};
 use cresset::recipe::Recipe;
+#[cfg(feature = "mlflow")]
+use cresset::report::mlflow::Mlflow;
 use cresset::run::RunFolder;
 use cresset::run::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::train::{RESUMABLE_OPTIONS, Silent};
@@ -27,6 +30,7 @@ use crate::arguments::Flags;
 use crate::progress::resolve;
 use crate::screen::tell;
 use display::DisplayOptions;
+use tracking::Tracking;
 
 use crate::{Ended, Trust, elastic, events, report, show, thousands};
 
@@ -133,10 +137,15 @@ impl Train {
         let run = self.start_or_resume(config, &World::alone())?;
         let folder = run.folder.clone();
         show(&introduction(&run))?;
-        match self.train_with_callbacks(run, stop_flag)? {
-            Outcome::Trained(trained) => show(&scores(&trained))?,
+        let (outcome, tracking) = self.train_with_callbacks(run, stop_flag)?;
+        match outcome {
+            Outcome::Trained(trained) => {
+                show(&scores(&trained))?;
+                tracking.trained(&folder, &trained);
+            }
             Outcome::CompletedOnRank0 => {}
             Outcome::Interrupted { epoch, step } => {
+                tracking.interrupted(&folder);
                 tell(&format!(
                     "interrupted in epoch {epoch}, after step {step}; the state is saved. Resume with the same command and"
                 ));
@@ -185,17 +194,20 @@ impl Train {
         if run.is_finished()? {
             return self.handle_finished(config, run, &stop);
         }
-        match self.train_with_callbacks(run, &stop_flag)? {
+        let (outcome, tracking) = self.train_with_callbacks(run, &stop_flag)?;
+        match outcome {
             Outcome::Trained(trained) => {
                 show(&result(&folder, &trained))?;
                 if self.report {
                     report::write(&folder, trained.prepared.device)?;
                 }
+                tracking.trained(&folder, &trained);
                 report_end(&folder, &trained);
             }
             Outcome::CompletedOnRank0 => return Ok(Ended::Well),
             Outcome::Interrupted { .. } if !world.is_rank_zero() => return Ok(Ended::Interrupted),
             Outcome::Interrupted { epoch, step } => {
+                tracking.interrupted(&folder);
                 events::interrupted(&folder, epoch, step);
                 return Ok(interrupted(&terminal::argument(folder.path()), epoch, step));
             }
@@ -212,6 +224,8 @@ impl Train {
             return Ok(Ended::Well);
         }
         show(&format!("{}\n", run.finished_message()))?;
+        #[cfg(feature = "mlflow")]
+        tracking::warn_about(Mlflow::complete(&run, &self.display.target())?, &run.folder);
         let (folder, device) = (run.folder.clone(), run.prepared.device);
         drop(run);
         if self.report {
@@ -226,16 +240,26 @@ impl Train {
         Ok(Ended::Well)
     }
 
-    /// Trains with the display that the options select.
-    fn train_with_callbacks(&self, run: Run, stop_flag: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+    /// Trains with the display that the options select. The reports to MLflow are to be completed with the results.
+    fn train_with_callbacks(
+        &self,
+        run: Run,
+        stop_flag: &Arc<AtomicBool>,
+    ) -> anyhow::Result<(Outcome, Tracking)> {
         let stop = || stop_flag.load(Ordering::Relaxed);
         if !run.world.is_rank_zero() {
-            return Ok(run::finish(run, &mut Silent, &stop)?);
+            return Ok((run::finish(run, &mut Silent, &stop)?, Tracking::default()));
         }
-        let mut display = self.display.open(&run, stop_flag)?;
+        let (folder, mut display) = (run.folder.clone(), self.display.open(&run, stop_flag)?);
         let outcome = run::finish(run, &mut display.callbacks(), &stop);
-        display.close(matches!(outcome, Ok(Outcome::Trained(_))))?;
-        Ok(outcome?)
+        let tracking = display.close(matches!(outcome, Ok(Outcome::Trained(_))))?;
+        match outcome {
+            Ok(outcome) => Ok((outcome, tracking)),
+            Err(error) => {
+                tracking.failed(&folder);
+                Err(error.into())
+            }
+        }
     }
 
     fn refuse_events(&self, option: &str) -> anyhow::Result<()> {
