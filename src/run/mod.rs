@@ -8,6 +8,7 @@
 //!   checkpoints/   last.safetensors, best.safetensors
 //!   model.pt       the TorchScript export of the best checkpoint
 //!   report.html    the HTML report, if requested
+//!   mlflow.jsonl   what is reported to MLflow, if requested, and mlflow-state.json
 //!   .lock          the process that writes to the folder
 //! ```
 

@@ -7,12 +7,13 @@ use clap::{ArgAction, Args, ValueEnum};
 use cresset::data::terminal;
 use cresset_options::headings::LOGGING;
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::events::Warnings;
 use super::screen;
 
 /// Log format.
@@ -58,7 +59,8 @@ impl Logs {
             LogFormat::Text => lines.event_format(Line).boxed(),
             LogFormat::Json => lines.json().boxed(),
         };
-        tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+        let events = Warnings.with_filter(LevelFilter::WARN);
+        tracing_subscriber::registry().with(lines.with_filter(filter)).with(events).init();
     }
 }
 
