@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use cresset::data::terminal;
-use cresset::run::RunFolder;
 use cresset_serve::{Model, Options, Server, Token};
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
