@@ -1,6 +1,7 @@
 //! What needs Python torch (3 GB): `make test-python`.
 
 mod backbones;
+mod card;
 mod explanations;
 mod exported;
 mod packages;
