@@ -130,11 +130,11 @@ options! {
         pub model: String = option("NAME|FILE").default("mlp").parser(model).heading(MODEL).essential(),
 
         /// Options of the architecture, such as `width=64,dropout=0.2`; `cresset models` lists them
-        pub model_options: String = option("OPTIONS").default("").heading(MODEL).essential(),
+        pub model_options: String = option("OPTIONS").default("").heading(MODEL),
 
         /// Initialize the weights from a file, as far as they match: safetensors, a checkpoint, TorchScript or a PyTorch
         /// state_dict
-        pub init: Option<PathBuf> = option("FILE").not_empty().heading(MODEL).essential(),
+        pub init: Option<PathBuf> = option("FILE").not_empty().heading(MODEL),
 
         /// Initialize the model with pretrained weights: a model of the Hugging Face hub such as timm/resnet18.a1_in1k, downloaded
         /// if necessary (`cresset models --pretrained` lists some), or a local file or folder. Model, image size and normalization

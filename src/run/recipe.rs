@@ -41,6 +41,7 @@ const TEXTBOOK: &str = "digits";
 pub fn resolve_recipe(config: &Config, world: &World) -> Result<Config> {
     // Rank 0 decides for all, also whether there is a recipe: ranks whose options differ are told so when the run starts.
     let chosen = world.broadcast_result(|| {
+        super::download_data(&config.data, &mut |_| {})?;
         let recipe = is_open(config).then(|| choose(config, world)).transpose()?;
         Ok(serde_json::to_string(&recipe).expect("a recipe can be serialized"))
     })?;

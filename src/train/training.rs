@@ -141,7 +141,7 @@ impl Training {
                 flow = self.call_step_ended(network, callbacks)?;
                 if [Flow::Save, Flow::Pause].contains(&flow) {
                     self.check_recent_losses(data)?;
-                    self.save_last(network)?;
+                    self.save_last_and_report(network, callbacks)?;
                 }
                 match flow {
                     Flow::Continue | Flow::Save => {}
@@ -160,7 +160,7 @@ impl Training {
                 callback::all(callbacks, |callback| callback.epoch_ended(self, network, &record))?;
             let after_epoch = Flow::of(self.agreement.ask(&self.world, after_epoch as u8)?);
             self.position.is_over = [flow, after_epoch].contains(&Flow::Finish);
-            self.save_last(network)?;
+            self.save_last_and_report(network, callbacks)?;
             if after_epoch == Flow::Pause && self.position.epoch <= self.plan.epochs {
                 return Ok(Ending::Paused);
             }
@@ -199,6 +199,11 @@ impl Training {
         }
         let flow = callback::all(callbacks, |callback| callback.step_ended(self, network))?;
         Ok(Flow::of(self.agreement.after_step(&self.world, flow as u8)?))
+    }
+
+    fn save_last_and_report(&self, network: &Network, callbacks: &mut [&mut dyn Callback]) -> Result<()> {
+        self.save_last(network)?;
+        callbacks.iter_mut().try_for_each(|callback| callback.checkpoint_saved(self))
     }
 
     fn start_epoch(&mut self, network: &mut Network, train: &dyn TrainLoader) -> Result<()> {

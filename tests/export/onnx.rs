@@ -294,7 +294,8 @@ fn heads_on_features_compute_the_same_in_onnxruntime() {
         let out = folder.path().join(&name);
         let options = ["--head-only", "--head", head, "--model", model, "--recipe", "none"];
         succeed(["train", "--out", text(&out)].iter().chain(&options));
-        let exported = Classifier::load_on(&out.join("model.pt"), Device::Cpu).unwrap().into_exported();
+        let exported =
+            Classifier::load_on(&out.join("model.pt"), Device::Cpu).unwrap().into_exported().unwrap();
         bench.add(folder.path(), &name, &exported, |batch| {
             Tensor::rand([batch, 1, 8, 8], (Kind::Float, Device::Cpu)) * 16.
         });

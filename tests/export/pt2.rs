@@ -100,7 +100,7 @@ pub const PACKAGE: &str = "model.pt2";
 pub fn check(folder: &Path, name: &str, exported: &ExportedModel, input: impl Fn(i64) -> Tensor) {
     let path = folder.join(PACKAGE);
     write(exported, &path);
-    let package = Package::load(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let package = Package::load(&path, "model").unwrap_or_else(|e| panic!("{name}: {e}"));
     for inputs in BATCHES.map(input) {
         let expected = tch::no_grad(|| exported.module.call("forward", &inputs)).unwrap().remove(0);
         let found = package.run(&inputs).unwrap_or_else(|e| panic!("{name}, {:?}: {e}", inputs.size()));
@@ -207,7 +207,7 @@ fn a_run_is_exported_with_names_metadata_and_a_free_batch_size() {
     );
     assert_eq!(program["range_constraints"]["s0"], serde_json::json!({"min_val": 1, "max_val": null}));
 
-    let package = Package::load(&path).unwrap();
+    let package = Package::load(&path, "model").unwrap();
     assert_eq!(package.extra("classes.txt").unwrap(), "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
     let metadata: Value = serde_json::from_str(&package.extra("metadata.json").unwrap()).unwrap();
     assert_eq!(metadata["input"]["shape"], serde_json::json!([1, 8, 8]));

@@ -235,3 +235,12 @@ fn the_monitored_metric_selects_the_exported_epoch() {
     let refused = run(["train", "--resume", text(&place.path("run")), "--monitor", "loss"]);
     assert!(stderr(&refused).contains("--monitor cannot be changed"), "{}", stderr(&refused));
 }
+
+#[test]
+fn the_name_of_a_recipe_as_a_run_file_is_answered_with_the_option_for_recipes() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = cresset().args(["train", "--config", "cnn"]).current_dir(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let expected = "there is no run file cnn; --recipe cnn selects the built-in recipe";
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+}
