@@ -7,8 +7,10 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 
 use cresset::data::{self, DataOptions};
 
@@ -40,10 +42,7 @@ fn main() {
         .collect();
     splits.sort();
 
-    let ours: Results = splits
-        .iter()
-        .map(|split| (split.clone(), train(&tables.join(split), &folder.path().join(split))))
-        .collect();
+    let ours = train_all(&splits, &tables, folder.path());
     let mut all = vec![("Cresset", ours)];
     let wanted = std::env::var("PROGRAMS").ok();
     let is_wanted = |name: &str| wanted.as_ref().is_none_or(|names| names.split(',').any(|one| one == name));
@@ -57,11 +56,36 @@ fn main() {
     write_between_marks(&text);
 }
 
+/// Trains on each table, as many at once as there are cores, each in one thread.
+fn train_all(splits: &[String], tables: &Path, folder: &Path) -> Results {
+    let (waiting, found) = (Mutex::new(splits.iter()), Mutex::new(Results::new()));
+    let work = || {
+        while let Some(split) = { waiting.lock().expect("no thread panicked").next() } {
+            let result = train(&tables.join(split), &folder.join(split));
+            found.lock().expect("no thread panicked").insert(split.clone(), result);
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| (0..cores).for_each(|_| drop(scope.spawn(work))));
+    found.into_inner().expect("no thread panicked")
+}
+
 /// Trains with the automatic recipe and evaluates the exported file: test accuracy, and seconds of the training.
 fn train(table: &Path, out: &Path) -> (f64, f64) {
     let seed = out.to_str().and_then(|path| path.rsplit_once('-')).expect("a seed").1;
     let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));
-    command.args(["train", "--label", "class", "--device", "cpu", "--seed", seed, "--data"]);
+    command.args([
+        "train",
+        "--label",
+        "class",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+        "--seed",
+        seed,
+        "--data",
+    ]);
     let (seconds, _) = support::seconds(command.arg(table.join("train.csv")).arg("--out").arg(out));
     let figures = out.join("test.json");
     let mut command = Command::new(env!("CARGO_BIN_EXE_cresset"));

@@ -114,10 +114,10 @@ fn periodic_embeddings_are_those_of_their_authors_package() {
     let reference = reference().periodic;
     let variables = nn::VarStore::new(Device::Cpu);
     let kind = NumberEmbedding::Periodic { width: 4, frequencies: 3 };
-    let embedding = ColumnEmbedding::new(&variables.root(), &Task::new(InputShape(vec![3]), 2), kind);
+    let embedding = ColumnEmbedding::new(&variables.root(), &Task::new(InputShape(vec![3]), 2), kind, 4);
     let mut parameters = variables.variables();
     for (name, value) in tensors(&reference.state) {
-        tch::no_grad(|| parameters.get_mut(&name).unwrap().copy_(&value));
+        tch::no_grad(|| parameters.get_mut(&format!("numbers.{name}")).unwrap().copy_(&value));
     }
     let vectors = embedding.forward(&Tensor::from_slice2(&reference.inputs), false);
     close(&vectors, &Tensor::from_slice2(&reference.vectors));

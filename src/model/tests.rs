@@ -44,9 +44,11 @@ fn models_of_tables_export_with_a_free_batch_size_for_every_task() {
     let numbers = Task::new(InputShape(vec![6]), 3);
     let labels = Task { kind: TaskKind::Multilabel, ..columns() };
     let value = Task { kind: TaskKind::Regression, classes: 1, ..columns() };
+    let coded = vec![FeatureGroup::Code { categories: 3 }, FeatureGroup::Indicators { count: 5 }];
+    let coded = Task { groups: coded, ..numbers.clone() };
     let only_categories = Task { groups: vec![FeatureGroup::Indicators { count: 6 }], ..numbers.clone() };
-    for task in [numbers, only_categories, columns(), labels, value] {
-        for name in sizes::FOR_TABLES {
+    for task in [numbers, coded, only_categories, columns(), labels, value] {
+        for name in [sizes::FOR_TABLES, &["mlp"]].concat() {
             let network = Network::new(name, "", &task, Device::Cpu, 1).unwrap();
             let mut module = network.script(&|class| class).unwrap();
             module.set_training(false).unwrap();

@@ -8,8 +8,8 @@ use crate::support::sizes::{FOR_TABLES, is_for_tables, is_larger, is_small};
 use crate::support::targets::{prices_run, tagged_images_run, tags_run};
 use crate::support::{largest_difference, logits_of, root, run, stderr, succeed, text, unlabelled_digits};
 use crate::tasks::{prices, tags};
-use cresset::data::InputShape;
 use cresset::data::image::Decoding;
+use cresset::data::{InputShape, TaskKind};
 use cresset::export::{ExportFormat, ExportedModel};
 use cresset::model::preprocessing::{Preprocessing, PreprocessingKind};
 use cresset::model::{ARCHITECTURES, Network, Task};
@@ -139,9 +139,11 @@ fn models_of_tables_and_quantile_normalization_compute_the_same_in_onnxruntime()
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::of_batches(&[1, 2, 64]);
     for (name, kind) in pt2::models_of_tables(FOR_TABLES) {
-        let exported = pt2::model_of_tables(folder.path(), name, kind);
+        let exported = pt2::model_of_tables(folder.path(), name, "", kind);
         bench.add(folder.path(), &format!("{name}-{kind:?}"), &exported, pt2::rows);
     }
+    let periodic = pt2::model_of_tables(folder.path(), "tabm", "frequencies=3", TaskKind::Classification);
+    bench.add(folder.path(), "periodic", &periodic, pt2::rows);
     bench.check(folder.path());
 }
 
@@ -228,6 +230,8 @@ pub const OPERATIONS: &[&str] = &[
     "return torch.adaptive_avg_pool2d(x, [4, 3])",
     "return torch.adaptive_avg_pool2d(x, [1, 1])",
     "return torch.hardtanh(x, -0.5, 0.25)",
+    "return torch.add(torch.cos(x), torch.sin(x))",
+    "return torch.logsumexp(x, [1, 3])",
     "return torch.clamp(x, None, 0.25)",
     "return torch.clamp_min(x, 0.1)",
     "return torch.hardswish(torch.mul(x, 4))",

@@ -62,7 +62,7 @@ pub fn models_of_tables<'a>(names: &'a [&'a str]) -> impl Iterator<Item = (&'a s
 }
 
 /// A model of tables with missing values behind quantile normalization.
-pub fn model_of_tables(folder: &Path, name: &str, kind: TaskKind) -> ExportedModel {
+pub fn model_of_tables(folder: &Path, name: &str, options: &str, kind: TaskKind) -> ExportedModel {
     let groups = vec![
         FeatureGroup::Number,
         FeatureGroup::Indicators { count: 2 },
@@ -82,7 +82,7 @@ pub fn model_of_tables(folder: &Path, name: &str, kind: TaskKind) -> ExportedMod
     let classes = if kind == TaskKind::Regression { 1 } else { 3 };
     let groups = [&groups[..], &[FeatureGroup::Indicators { count: 2 }]].concat();
     let task = Task { groups, kind, ..Task::new(preprocessing.output(), classes) };
-    let network = Network::new(name, "", &task, Device::Cpu, 2).unwrap();
+    let network = Network::new(name, options, &task, Device::Cpu, 2).unwrap();
     wear_in(&network);
     exported(folder, &network, &preprocessing)
 }
@@ -164,8 +164,10 @@ fn missing_values_of_a_table_are_filled_in_the_package() {
 fn models_of_tables_and_quantile_normalization_compute_the_same() {
     let folder = tempfile::tempdir().unwrap();
     for (name, kind) in models_of_tables(FOR_TABLES) {
-        check(folder.path(), name, &model_of_tables(folder.path(), name, kind), rows);
+        check(folder.path(), name, &model_of_tables(folder.path(), name, "", kind), rows);
     }
+    let periodic = model_of_tables(folder.path(), "tabm", "frequencies=3", TaskKind::Classification);
+    check(folder.path(), "periodic", &periodic, rows);
 }
 
 #[test]

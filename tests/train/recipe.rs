@@ -80,7 +80,7 @@ fn the_weights_of_a_run_bring_their_model() {
     let (printed, config) =
         place.train("second", &["--data", "iris", "--epochs", "1", "--init", text(&start)]);
     assert!(
-        printed.contains("        model tabm, model-options members=16,width=128,dropout=0.1: the model of "),
+        printed.contains("        model tabm, model-options members=16,width=128,dropout=0.1, normalization quantiles: the model of "),
         "{printed}"
     );
     assert_eq!((config.lr, config.model_options.as_str()), (2e-4, "members=16,width=128,dropout=0.1"));

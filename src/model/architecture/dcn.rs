@@ -2,11 +2,11 @@
 
 use tch::nn;
 
-use super::columns::{EMBEDDING, FREQUENCIES, bins_option, check_table, embedding};
+use super::columns::{EMBEDDING, FREQUENCIES, bins_option, check_table, columns};
 use super::{Architecture, NumberOption, Options};
 use crate::error::Result;
 use crate::model::Task;
-use crate::model::layer::{ColumnEmbedding, CrossNetwork, Dropout, Linear, Relu, Sequential};
+use crate::model::layer::{CrossNetwork, Dropout, Linear, Relu, Sequential};
 
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
@@ -27,7 +27,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
 fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
     check_table(task, ARCHITECTURE.name)?;
     let (width, dropout) = (options.whole("width"), options.number("dropout"));
-    let columns = ColumnEmbedding::new(&(path / "columns" / "numbers"), task, embedding(options));
+    let columns = columns(path, task, options);
     let mut inputs = columns.outputs();
     let cross = CrossNetwork::new(&(path / "cross"), inputs, options.whole("cross"));
     let mut layers = Sequential::default().then("columns", columns).then("cross", cross);

@@ -3,11 +3,11 @@
 
 use tch::nn;
 
-use super::columns::{EMBEDDING, FREQUENCIES, bins_option, check_table, embedding};
+use super::columns::{EMBEDDING, FREQUENCIES, bins_option, check_table, columns};
 use super::{Architecture, NumberOption, Options};
 use crate::error::Result;
 use crate::model::Task;
-use crate::model::layer::{BatchNorm2d, ColumnEmbedding, Dropout, Linear, Relu, Sequential};
+use crate::model::layer::{BatchNorm2d, Dropout, Linear, Relu, Sequential};
 
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
@@ -28,7 +28,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
 fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
     check_table(task, ARCHITECTURE.name)?;
     let width = options.whole("width");
-    let columns = ColumnEmbedding::new(&(path / "columns" / "numbers"), task, embedding(options));
+    let columns = columns(path, task, options);
     let input = Linear::new(&(path / "input"), columns.outputs(), width);
     let mut layers = Sequential::default().then("columns", columns).then("input", input);
     for index in 1..=options.whole("depth") {

@@ -3,12 +3,12 @@
 
 use tch::nn;
 
-use super::columns::{EMBEDDING, FREQUENCIES, bins_option, check_table, embedding};
+use super::columns::{EMBEDDING, FREQUENCIES, bins_option, check_table, columns};
 use super::{Architecture, NumberOption, Options};
 use crate::error::Result;
 use crate::model::Task;
 use crate::model::layer::{
-    ColumnEmbedding, Dropout, EnsembleHead, EnsembleLinear, InputScaling, Relu, RepeatMembers, Sequential,
+    Dropout, EnsembleHead, EnsembleLinear, InputScaling, Relu, RepeatMembers, Sequential,
 };
 
 /// The architecture.
@@ -31,7 +31,7 @@ fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> 
     check_table(task, ARCHITECTURE.name)?;
     let (members, width) = (options.whole("members"), options.whole("width"));
     let (depth, dropout) = (options.whole("depth"), options.number("dropout"));
-    let columns = ColumnEmbedding::new(&(path / "columns" / "numbers"), task, embedding(options));
+    let columns = columns(path, task, options);
     let mut inputs = columns.outputs();
     let mut layers = Sequential::default().then("columns", columns).then("members", RepeatMembers(members));
     for layer in 1..=depth {

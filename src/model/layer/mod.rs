@@ -4,6 +4,7 @@
 mod activation;
 mod attention;
 mod branch;
+mod codes;
 mod column_tokens;
 mod columns;
 mod constant;

@@ -101,6 +101,12 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     for kind in [TaskKind::Classification, TaskKind::Multilabel, TaskKind::Regression] {
         check(EnsembleHead::new(&path(&format!("head{kind:?}")), 5, 4, 3, kind), &[3, 5]);
     }
+    let coded = vec![
+        FeatureGroup::Code { categories: 3 },
+        FeatureGroup::Number,
+        FeatureGroup::Code { categories: 2 },
+        FeatureGroup::Indicators { count: 2 },
+    ];
     let mixed = vec![
         FeatureGroup::Number,
         FeatureGroup::Indicators { count: 2 },
@@ -108,7 +114,7 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
         FeatureGroup::Number,
     ];
     for (index, groups) in
-        [mixed, vec![FeatureGroup::Indicators { count: 5 }], Vec::new()].into_iter().enumerate()
+        [mixed, coded, vec![FeatureGroup::Indicators { count: 5 }], Vec::new()].into_iter().enumerate()
     {
         let task = Task { groups, ..Task::new(InputShape(vec![5]), 2) };
         check(ColumnTokens::new(&path(&format!("tokens{index}")), &task, 4), &[5]);
@@ -121,7 +127,7 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
         .into_iter()
         .enumerate()
         {
-            check(ColumnEmbedding::new(&path(&format!("columns{index}{place}")), &task, kind), &[5]);
+            check(ColumnEmbedding::new(&path(&format!("columns{index}{place}")), &task, kind, 4), &[5]);
         }
     }
     check(neighbors(&path("neighbors"), 4), &[6]);

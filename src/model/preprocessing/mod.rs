@@ -62,6 +62,9 @@ pub struct Preprocessing {
     pub shape: InputShape,
 }
 
+/// The index of an unknown category.
+const UNKNOWN: f32 = -1.;
+
 /// The kind of normalization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -113,6 +116,20 @@ impl Preprocessing {
             None => features::statistics(inputs),
         };
         Preprocessing { kind, offset, scale, fill, quantiles: None, missing: Vec::new(), shape }
+            .keeping_codes(dataset)
+    }
+
+    /// Leaves indices of categories as they are; a missing one becomes that of an unknown category.
+    fn keeping_codes(mut self, dataset: &Dataset) -> Self {
+        let mut first = 0;
+        for group in feature_groups(dataset).unwrap_or_default() {
+            if matches!(group, FeatureGroup::Code { .. }) {
+                (self.offset[first], self.scale[first]) = (0., 1.);
+                self.fill.iter_mut().for_each(|fill| fill[first] = UNKNOWN);
+            }
+            first += group.features();
+        }
+        self
     }
 
     /// Fits quantile normalization to the training rows of a table.
@@ -137,7 +154,8 @@ impl Preprocessing {
             quantiles: Some(Quantiles::fit(inputs, &groups)),
             missing: Vec::new(),
             shape: dataset.shape.clone(),
-        })
+        }
+        .keeping_codes(dataset))
     }
 
     /// Adds indicators of missing values of these features of a table.

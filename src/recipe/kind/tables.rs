@@ -27,11 +27,11 @@ const SIZES: &[Size] = &[
     Size { up_to: 640, epochs: 100, batch_size: 16, width: 128, members: 16, dropout: 0.1, patience: 16 },
     Size { up_to: 1_280, epochs: 100, batch_size: 32, width: 128, members: 16, dropout: 0.1, patience: 16 },
     Size { up_to: 2_560, epochs: 100, batch_size: 64, width: 128, members: 16, dropout: 0.1, patience: 16 },
-    Size { up_to: 5_120, epochs: 100, batch_size: 128, width: 128, members: 16, dropout: 0.1, patience: 16 },
-    Size { up_to: 20_000, epochs: 60, batch_size: 256, width: 128, members: 16, dropout: 0.1, patience: 10 },
-    Size { up_to: 100_000, epochs: 30, batch_size: 512, width: 256, members: 16, dropout: 0.1, patience: 8 },
-    Size { up_to: 1_000_000, epochs: 15, batch_size: 1_024, width: 256, members: 16, dropout: 0., patience: 5 },
-    Size { up_to: usize::MAX, epochs: 8, batch_size: 4_096, width: 256, members: 16, dropout: 0., patience: 3 },
+    Size { up_to: 5_120, epochs: 60, batch_size: 128, width: 128, members: 16, dropout: 0.1, patience: 12 },
+    Size { up_to: 20_000, epochs: 40, batch_size: 256, width: 128, members: 8, dropout: 0.1, patience: 10 },
+    Size { up_to: 100_000, epochs: 30, batch_size: 512, width: 256, members: 8, dropout: 0.1, patience: 8 },
+    Size { up_to: 1_000_000, epochs: 15, batch_size: 1_024, width: 256, members: 8, dropout: 0., patience: 5 },
+    Size { up_to: usize::MAX, epochs: 8, batch_size: 4_096, width: 256, members: 8, dropout: 0., patience: 3 },
 ];
 
 /// The model for most tables.
