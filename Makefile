@@ -66,7 +66,7 @@ bench-more: build data ## Run the benchmarks of prediction, distributed training
 	torch=$$(scripts/python-env torch) && serve=$$(scripts/python-env serve) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_SERVE=$$serve && \
 	  cargo bench --bench inference && cargo bench --bench distributed && cargo bench --bench scaling && \
-	  cargo bench --bench serve
+	  cargo bench --bench serve && cargo bench --bench formats
 
 bench-head: build ## Run the benchmark of --head-only against timm and scikit-learn
 	CRESSET_PYTHON=$$(scripts/python-env torch) cargo bench --bench head_only

@@ -6,7 +6,7 @@ use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
 use super::loading::CheckedModelFile;
-use super::package::CheckedPackage;
+use super::package::{self, CheckedCompiledPackage, CheckedPackage};
 use crate::data::InputShape;
 use crate::error::{Error, Result};
 
@@ -51,7 +51,7 @@ pub trait InferenceFile {
 /// A file that is missing, damaged, or of an unknown format.
 pub fn open(path: &Path) -> Result<Box<dyn InferenceFile>> {
     if CheckedPackage::recognizes(path)? {
-        return Ok(Box::new(CheckedPackage::open(path)?));
+        return package::open(path);
     }
     Ok(Box::new(CheckedModelFile::open(path)?))
 }
@@ -79,6 +79,20 @@ impl InferenceFile for CheckedPackage {
 
     fn extra(&self, name: &str) -> Result<Option<String>> {
         CheckedPackage::extra(self, name)
+    }
+
+    fn executor(self: Box<Self>, _: Device, input: &InputShape) -> Result<Box<dyn Executor>> {
+        Ok(Box::new(self.runner(input)?))
+    }
+}
+
+impl InferenceFile for CheckedCompiledPackage {
+    fn format(&self) -> &'static str {
+        "a compiled package"
+    }
+
+    fn extra(&self, name: &str) -> Result<Option<String>> {
+        CheckedCompiledPackage::extra(self, name)
     }
 
     fn executor(self: Box<Self>, _: Device, input: &InputShape) -> Result<Box<dyn Executor>> {

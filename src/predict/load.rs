@@ -36,7 +36,7 @@ use crate::options::device::DeviceChoice;
 /// A file that is missing or damaged, is not a model, or was not exported by cresset.
 pub fn metadata(path: &Path) -> Result<Metadata> {
     if CheckedPackage::recognizes(path)? {
-        return read_metadata(path, &CheckedPackage::open(path)?);
+        return read_metadata(path, &*executor::open(path)?);
     }
     let fault = |problem: String| Error::artifact(path, problem);
     let text = members::extra_file(BufReader::new(open_file(path)?), METADATA);

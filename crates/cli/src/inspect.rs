@@ -14,7 +14,7 @@ use cresset::export::{
 use cresset::model::Outputs;
 use cresset::model::executor::{self, Executor};
 use cresset::model::loading::CheckedModelFile;
-use cresset::model::package::CheckedPackage;
+use cresset::model::package::{CheckedCompiledPackage, CheckedPackage};
 use cresset_bridge::model_file::{Operation, Refusal};
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
@@ -44,7 +44,10 @@ impl Inspect {
             return self.verify();
         }
         if CheckedPackage::recognizes(&self.model)? {
-            return self.show_package(&CheckedPackage::open(&self.model)?);
+            return match CheckedCompiledPackage::of_file(&self.model)? {
+                Some(compiled) => self.show_compiled(&compiled),
+                None => self.show_package(&CheckedPackage::open(&self.model)?),
+            };
         }
         let file = CheckedModelFile::open(&self.model)?;
         let invalid = |problem: String| Error::artifact(&self.model, problem);
@@ -77,6 +80,23 @@ impl Inspect {
         let input = metadata.map_or_else(|| record.input(), |metadata| Ok(metadata.input.shape))?;
         let model = catch_panics(|| file.executor(Device::Cpu, &input))?;
         verify(&*model, &record)
+    }
+
+    fn show_compiled(&self, package: &CheckedCompiledPackage) -> anyhow::Result<Ended> {
+        let bytes = std::fs::read(&self.model).map_err(Error::io("read", &self.model))?;
+        let metadata = package.extra(METADATA)?.and_then(|text| serde_json::from_str(&text).ok());
+        let mut text = describe(&bytes, metadata.as_ref())?;
+        writeln!(text, "format      package compiled by AOTInductor; it runs only with --trust")?;
+        writeln!(
+            text,
+            "library     {} bytes of machine code and weights",
+            thousands(package.library_bytes() as usize)
+        )?;
+        for (name, value) in package.machine().iter().filter(|(_, value)| !value.is_empty()) {
+            writeln!(text, "{:<24} {}", terminal::line(name), terminal::line(value))?;
+        }
+        show(&text)?;
+        Ok(Ended::Well)
     }
 
     fn show_package(&self, package: &CheckedPackage) -> anyhow::Result<Ended> {

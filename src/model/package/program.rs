@@ -145,6 +145,7 @@ impl Program {
         let specs = module["signature"]["input_specs"].as_array().ok_or_else(|| missing("input_specs"))?;
         let outputs =
             module["signature"]["output_specs"].as_array().ok_or_else(|| missing("output_specs"))?;
+        check_inputs(graph, specs)?;
         let first = outputs.iter().find_map(|output| output.get("user_output"));
         let mut targets = Vec::new();
         collect_targets(graph, &mut targets);
@@ -185,6 +186,28 @@ impl Program {
             )),
         }
     }
+}
+
+/// Checks that the signature describes the inputs of the graph in order: the interpreter takes that for granted.
+fn check_inputs(graph: &Value, specs: &[Value]) -> Result<(), String> {
+    let inputs = graph["inputs"].as_array().ok_or("it has no valid inputs")?;
+    let of_spec = |spec: &Value| {
+        let argument = &spec.as_object()?.values().next()?["arg"];
+        argument["name"].as_str().or_else(|| argument["as_tensor"]["name"].as_str()).map(str::to_string)
+    };
+    let is_same = |(input, spec): (&Value, &Value)| match input["as_tensor"]["name"].as_str() {
+        Some(name) => of_spec(spec).as_deref() == Some(name),
+        // A number, or nothing; such packages do not run.
+        None => spec.get("user_input").is_some() || spec.get("custom_obj").is_some(),
+    };
+    let mut names: Vec<_> = inputs.iter().filter_map(|input| input["as_tensor"]["name"].as_str()).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    if inputs.len() != specs.len() || names.len() != count || !inputs.iter().zip(specs).all(is_same) {
+        return Err("its signature does not describe its inputs".to_string());
+    }
+    Ok(())
 }
 
 /// Adds the targets of a graph, and of the graphs that are arguments of its calls.
@@ -271,4 +294,149 @@ fn product_of_gaps(node: &Value, graph: &Value) -> Option<String> {
     }
     let is_contiguous = Meta::read(&graph["tensor_values"][tensor]).and_then(|meta| meta.is_contiguous());
     (is_contiguous != Some(true)).then(|| node["name"].as_str().unwrap_or(target).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn meta(sizes: &[i64], strides: &[i64]) -> Value {
+        let numbers = |of: &[i64]| of.iter().map(|number| json!({"as_int": number})).collect::<Vec<_>>();
+        json!({
+            "dtype": 7, "sizes": numbers(sizes), "strides": numbers(strides), "storage_offset": {"as_int": 0},
+            "device": {"type": "cpu", "index": null}, "layout": 7, "requires_grad": false
+        })
+    }
+
+    /// A program that multiplies its input by `other`.
+    fn program(input: Value, other: Value) -> Value {
+        json!({
+            "torch_version": "2.11.0",
+            "schema_version": {"major": 8, "minor": 17},
+            "range_constraints": {"s0": {"min_val": 0, "max_val": 64}},
+            "graph_module": {
+                "graph": {
+                    "inputs": [{"as_tensor": {"name": "w"}}, {"as_tensor": {"name": "x"}}],
+                    "nodes": [{
+                        "target": "torch.ops.aten.mul.Tensor", "name": "mul",
+                        "inputs": [
+                            {"name": "self", "arg": {"as_tensor": {"name": "x"}}, "kind": 1},
+                            {"name": "other", "arg": other, "kind": 1}
+                        ]
+                    }],
+                    "tensor_values": {"x": input, "w": meta(&[2], &[1])}
+                },
+                "signature": {
+                    "input_specs": [
+                        {"parameter": {"arg": {"name": "w"}, "parameter_name": "weight"}},
+                        {"user_input": {"arg": {"as_tensor": {"name": "x"}}}}
+                    ],
+                    "output_specs": [{"user_output": {"arg": {"as_tensor": {"name": "mul"}}}}]
+                }
+            }
+        })
+    }
+
+    #[test]
+    fn the_batch_size_is_fixed_or_has_the_range_of_its_symbol() {
+        let found = Program::read(&program(meta(&[4, 2], &[2, 1]), json!({"as_int": 2}))).unwrap();
+        assert_eq!(found.targets, ["torch.ops.aten.mul.Tensor"]);
+        assert!(found.returns_tensor && found.parameters.contains("weight"));
+        let input = found.input.unwrap();
+        assert_eq!((input.name.as_str(), input.least, input.most), ("x", 4, Some(4)));
+
+        let mut free = meta(&[4, 2], &[2, 1]);
+        free["sizes"][0] =
+            json!({"as_expr": {"expr_str": "Symbol('s0', positive=True)", "hint": {"as_int": 3}}});
+        let input = Program::read(&program(free.clone(), json!({"as_int": 2}))).unwrap().input.unwrap();
+        assert_eq!((input.least, input.most), (1, Some(64)));
+        free["sizes"][0]["as_expr"]["expr_str"] = json!("Symbol('s9')");
+        let input = Program::read(&program(free, json!({"as_int": 2}))).unwrap().input.unwrap();
+        assert_eq!((input.least, input.most), (1, None));
+    }
+
+    #[test]
+    fn a_slice_times_a_number_is_refused_and_other_products_are_not() {
+        let check =
+            |input: Value, other: Value| Program::read(&program(input, other)).unwrap().check_products();
+        let slice = meta(&[4, 2], &[6, 1]);
+        let problem = check(slice.clone(), json!({"as_float": 0.5})).unwrap_err();
+        assert!(problem.contains("in `mul`"), "{problem}");
+        assert_eq!(check(slice, json!({"as_tensor": {"name": "w"}})), Ok(()));
+        assert_eq!(check(meta(&[4, 2], &[2, 1]), json!({"as_float": 0.5})), Ok(()));
+        // The stride of a dimension of size 1 is irrelevant.
+        assert_eq!(check(meta(&[1, 2], &[9, 1]), json!({"as_float": 0.5})), Ok(()));
+    }
+
+    #[test]
+    fn inputs_that_cannot_be_given_are_named() {
+        let problem = |change: fn(&mut Value)| {
+            let mut program = program(meta(&[4, 2], &[2, 1]), json!({"as_int": 2}));
+            change(&mut program["graph_module"]);
+            Program::read(&program).unwrap().input.unwrap_err()
+        };
+        let none = problem(|module| {
+            module["graph"]["inputs"].as_array_mut().unwrap().pop();
+            module["signature"]["input_specs"].as_array_mut().unwrap().pop();
+        });
+        assert!(none.contains("it has 0 inputs"), "{none}");
+        let number = problem(|module| {
+            module["graph"]["inputs"][1] = json!({"as_int": 3});
+            module["signature"]["input_specs"][1] = json!({"user_input": {"arg": {"as_int": 3}}});
+        });
+        assert!(number.contains("an input that is not a tensor"), "{number}");
+        let object = problem(|module| {
+            module["graph"]["inputs"][1] = json!({"as_custom_obj": {"name": "o"}});
+            module["signature"]["input_specs"][1] = json!({"custom_obj": {}});
+        });
+        assert!(object.contains("a Python object"), "{object}");
+    }
+
+    #[test]
+    fn a_signature_of_other_inputs_is_refused() {
+        for change in [
+            (|module: &mut Value| {
+                module["signature"]["input_specs"][0]["parameter"]["arg"]["name"] = json!("x")
+            }) as fn(&mut Value),
+            |module| {
+                let specs = module["signature"]["input_specs"].as_array_mut().unwrap();
+                specs.insert(0, specs[0].clone());
+            },
+            |module| module["graph"]["inputs"][0] = json!({"as_tensor": {"name": "x"}}),
+        ] {
+            let mut program = program(meta(&[4, 2], &[2, 1]), json!({"as_int": 2}));
+            change(&mut program["graph_module"]);
+            let problem = Program::read(&program).unwrap_err();
+            assert!(problem.contains("its signature does not describe its inputs"), "{problem}");
+        }
+    }
+
+    /// A member of a member, and so on, as far as there are members.
+    fn member<'a>(value: &'a mut Value, path: &[usize]) -> &'a mut Value {
+        let count = match value {
+            Value::Object(entries) => entries.len(),
+            Value::Array(members) => members.len(),
+            _ => 0,
+        };
+        match (path, value) {
+            ([step, rest @ ..], Value::Object(entries)) if count > 0 => {
+                member(entries.values_mut().nth(step % count).unwrap(), rest)
+            }
+            ([step, rest @ ..], Value::Array(members)) if count > 0 => {
+                member(&mut members[step % count], rest)
+            }
+            (_, value) => value,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_missing_member_makes_the_reader_panic(path in prop::collection::vec(0usize..6, 1..8), with in 0usize..4) {
+            let mut changed = program(meta(&[4, 2], &[2, 1]), json!({"as_int": 2}));
+            *member(&mut changed, &path) = [json!(null), json!(-1), json!([]), json!("text")][with].clone();
+            let _ = Program::read(&changed).map(|program| program.check_products());
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod backbones;
 mod explanations;
 mod exported;
+mod foreign_packages;
 mod packages;
 mod torchrun;
 mod torchvision;
