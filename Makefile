@@ -29,7 +29,9 @@ test: libtorch data ## Run all tests that do not need PyTorch for Python
 test-python: libtorch data ## Run the tests with PyTorch for Python (installs it into the cache, once)
 	torch=$$(scripts/python-env torch) && onnx=$$(scripts/python-env onnx) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_ONNX=$$onnx && \
-	  cargo test --release --workspace --test export -- --include-ignored python::
+	  cargo test --release --workspace --test export -- --include-ignored python:: && \
+  ORT_DYLIB_PATH=$$(echo $${onnx%/bin/*}/lib/python*/site-packages/onnxruntime/capi/libonnxruntime.so.*) \
+  cargo test --release --workspace --features onnx --test predict -- --include-ignored onnx_files::
 
 test-gpu-kit: gpu-kit ## Pack the GPU kit and test it without a GPU
 	cargo test --release --workspace --test setup -- --ignored gpu_kit:: cuda_plugin::

@@ -6,6 +6,7 @@ use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
 use super::loading::CheckedModelFile;
+use super::onnx::OnnxFile;
 use super::package::{self, CheckedCompiledPackage, CheckedPackage};
 use crate::data::InputShape;
 use crate::error::{Error, Result};
@@ -53,6 +54,9 @@ pub fn open(path: &Path) -> Result<Box<dyn InferenceFile>> {
     if CheckedPackage::recognizes(path)? {
         return package::open(path);
     }
+    if OnnxFile::recognizes(path) {
+        return Ok(Box::new(OnnxFile::open(path)?));
+    }
     Ok(Box::new(CheckedModelFile::open(path)?))
 }
 
@@ -83,6 +87,20 @@ impl InferenceFile for CheckedPackage {
 
     fn executor(self: Box<Self>, _: Device, input: &InputShape) -> Result<Box<dyn Executor>> {
         Ok(Box::new(self.runner(input)?))
+    }
+}
+
+impl InferenceFile for OnnxFile {
+    fn format(&self) -> &'static str {
+        "an ONNX file"
+    }
+
+    fn extra(&self, name: &str) -> Result<Option<String>> {
+        Ok(OnnxFile::extra(self, name))
+    }
+
+    fn executor(self: Box<Self>, _: Device, input: &InputShape) -> Result<Box<dyn Executor>> {
+        self.runner(input)
     }
 }
 

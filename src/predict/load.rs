@@ -15,6 +15,7 @@ use crate::export::{METADATA, Metadata, VERIFICATION, Verification, Verification
 use crate::model::executor::{self, InferenceFile};
 use crate::model::loading::open_file;
 use crate::model::members;
+use crate::model::onnx::OnnxFile;
 use crate::model::package::CheckedPackage;
 use crate::options::device::DeviceChoice;
 
@@ -35,7 +36,7 @@ use crate::options::device::DeviceChoice;
 /// # Errors
 /// A file that is missing or damaged, is not a model, or was not exported by cresset.
 pub fn metadata(path: &Path) -> Result<Metadata> {
-    if CheckedPackage::recognizes(path)? {
+    if CheckedPackage::recognizes(path)? || OnnxFile::recognizes(path) {
         return read_metadata(path, &*executor::open(path)?);
     }
     let fault = |problem: String| Error::artifact(path, problem);

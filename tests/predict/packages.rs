@@ -15,7 +15,7 @@ fn exported(folder: &Path, options: &[&str]) -> (PathBuf, PathBuf) {
 }
 
 /// Fails unless two CSV outputs differ only by rounding.
-fn assert_close(a: &str, b: &str) {
+pub fn assert_close(a: &str, b: &str) {
     assert_eq!(a.lines().count(), b.lines().count(), "{a}\n{b}");
     for (a, b) in a.lines().zip(b.lines()) {
         for (x, y) in a.split([',', ' ']).zip(b.split([',', ' '])) {

@@ -245,7 +245,11 @@ pub(crate) mod bridge {
         fn operator_schema(name: &str, overload: &str) -> Result<OperatorSchema>;
 
         type CompiledPackage;
-        fn open_compiled_package(path: &str, model: &str) -> Result<UniquePtr<CompiledPackage>>;
+        fn open_compiled_package(
+            path: &str,
+            model: &str,
+            libtorch: &[u8],
+        ) -> Result<UniquePtr<CompiledPackage>>;
         fn run(self: &CompiledPackage, input: &Tensor) -> Result<UniquePtr<Tensor>>;
 
         type Package;

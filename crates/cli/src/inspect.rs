@@ -14,6 +14,7 @@ use cresset::export::{
 use cresset::model::Outputs;
 use cresset::model::executor::{self, Executor};
 use cresset::model::loading::CheckedModelFile;
+use cresset::model::onnx::OnnxFile;
 use cresset::model::package::{CheckedCompiledPackage, CheckedPackage};
 use cresset_bridge::model_file::{Operation, Refusal};
 use cresset_bridge::script::Module;
@@ -21,11 +22,11 @@ use tch::{Device, Tensor};
 
 use super::{Ended, Trust, show, thousands};
 
-/// Show the contents of a TorchScript file or a torch.export package: metadata, methods, parameters and sizes; or verify it
-/// against its record
+/// Show the contents of a TorchScript file, a torch.export package or an ONNX file: metadata, methods, parameters and sizes; or
+/// verify it against its record
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// TorchScript file or torch.export package
+    /// TorchScript file, torch.export package or ONNX file
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
@@ -48,6 +49,9 @@ impl Inspect {
                 Some(compiled) => self.show_compiled(&compiled),
                 None => self.show_package(&CheckedPackage::open(&self.model)?),
             };
+        }
+        if OnnxFile::recognizes(&self.model) {
+            return self.show_onnx(&OnnxFile::open(&self.model)?);
         }
         let file = CheckedModelFile::open(&self.model)?;
         let invalid = |problem: String| Error::artifact(&self.model, problem);
@@ -80,6 +84,22 @@ impl Inspect {
         let input = metadata.map_or_else(|| record.input(), |metadata| Ok(metadata.input.shape))?;
         let model = catch_panics(|| file.executor(Device::Cpu, &input))?;
         verify(&*model, &record)
+    }
+
+    fn show_onnx(&self, file: &OnnxFile) -> anyhow::Result<Ended> {
+        let bytes = std::fs::read(&self.model).map_err(Error::io("read", &self.model))?;
+        let metadata = file.extra(METADATA).and_then(|text| serde_json::from_str(&text).ok());
+        let mut text = describe(&bytes, metadata.as_ref())?;
+        writeln!(text, "format      ONNX, operator set {}\n", file.opset())?;
+        let tensors = file.tensors();
+        text +=
+            &tensor_table(tensors.iter().map(|(name, dtype, size)| (name.as_str(), *dtype, size.clone())))?;
+        text.push('\n');
+        for (operator, count) in file.operators() {
+            writeln!(text, "{:<40} {:>6}", excerpt(operator), thousands(*count))?;
+        }
+        show(&text)?;
+        Ok(Ended::Well)
     }
 
     fn show_compiled(&self, package: &CheckedCompiledPackage) -> anyhow::Result<Ended> {

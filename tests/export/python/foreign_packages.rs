@@ -14,14 +14,14 @@ import pathlib, sys, numpy, timm, torch, torchvision
 
 folder, metadata = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]).read_text()
 torch.manual_seed(1)
-vit = torchvision.models.VisionTransformer(40, 8, 2, 2, 32, 64, num_classes=2)
+vit = torchvision.models.VisionTransformer(40, 8, 2, 2, 32, 64, num_classes=3)
 torch.nn.init.normal_(vit.heads[-1].weight)
 models = {
-    "resnet18": torchvision.models.resnet18(num_classes=2),
-    "mobilenet_v3_small": torchvision.models.mobilenet_v3_small(num_classes=2),
+    "resnet18": torchvision.models.resnet18(num_classes=3),
+    "mobilenet_v3_small": torchvision.models.mobilenet_v3_small(num_classes=3),
     "vit": vit,
-    "timm_vit": timm.create_model("vit_tiny_patch16_224", img_size=40, patch_size=8, num_classes=2),
-    "swin_t": torchvision.models.swin_t(num_classes=2),
+    "timm_vit": timm.create_model("vit_tiny_patch16_224", img_size=40, patch_size=8, num_classes=3),
+    "swin_t": torchvision.models.swin_t(num_classes=3),
 }
 batch = torch.export.Dim("batch", min=1, max=512)
 for name, model in models.items():
@@ -38,7 +38,7 @@ for name, model in models.items():
     torch.export.save(free, folder / f"{name}.plain.pt2")
 "#;
 
-/// A run on images of two colors, 40×40, and its metadata as a file.
+/// A run on images of three colors, 40×40, and its metadata as a file.
 fn images(folder: &Path) -> (PathBuf, PathBuf) {
     let (images, out, metadata) = (folder.join("images"), folder.join("run"), folder.join("metadata.json"));
     support::color_images(&images, 12);
@@ -77,7 +77,7 @@ fn models_of_torchvision_and_timm_exported_by_python_are_classified_with() {
             let difference = (&found - &expected).abs().max().double_value(&[]);
             let scale = expected.abs().max().double_value(&[]).max(1.);
             assert!(difference <= 1e-5 * scale, "{name}.{form}: {difference}");
-            assert_eq!(succeed(["predict", text(&path), text(&images)]).lines().count(), 25, "{name}.{form}");
+            assert_eq!(succeed(["predict", text(&path), text(&images)]).lines().count(), 37, "{name}.{form}");
         }
         let plain = folder.path().join(format!("{name}.plain.pt2"));
         let refused = run(["predict", text(&plain), text(&images)]);

@@ -24,6 +24,7 @@ class CompiledPackage {
   std::unique_ptr<torch::inductor::AOTIModelPackageLoader> loader_;
 };
 
-std::unique_ptr<CompiledPackage> open_compiled_package(rust::Str path, rust::Str model);
+std::unique_ptr<CompiledPackage> open_compiled_package(rust::Str path, rust::Str model,
+                                                       rust::Slice<const uint8_t> libtorch);
 
 }  // namespace cresset

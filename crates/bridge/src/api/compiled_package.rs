@@ -8,6 +8,10 @@ use tch::Tensor;
 use crate::ffi::{self, lend, own};
 use crate::{Error, Result};
 
+/// An empty library with the name of libtorch.so, which compiled packages name as a dependency. The real one needs the libraries of
+/// CUDA, and has nothing that libtorch_cpu.so does not have.
+const LIBTORCH: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/empty_libtorch.so"));
+
 /// A compiled model that has one input.
 ///
 /// Loading it runs code of the package: its shared library is unpacked to a temporary folder and opened. Load only packages that you
@@ -21,7 +25,7 @@ impl CompiledPackage {
     /// A file that is missing, damaged or not a compiled package, and one for another system or device.
     pub fn load(path: &Path, model: &str) -> Result<Self> {
         let text = path.to_str().ok_or_else(|| Error(format!("the path {} is not UTF-8", path.display())))?;
-        Ok(CompiledPackage(ffi::open_compiled_package(text, model)?))
+        Ok(CompiledPackage(ffi::open_compiled_package(text, model, LIBTORCH)?))
     }
 
     /// The first output for an input (N, shape…) of the dtype and shape that the model was compiled for, without gradients.
