@@ -17,7 +17,10 @@ const ROUND_TIME: Duration = Duration::from_millis(400);
 const BATCH: usize = 256;
 
 /// The extensions of the formats; ratios are to the first.
-const FORMATS: [&str; 2] = ["pt", "pt2"];
+#[cfg(not(feature = "onnx"))]
+const FORMATS: &[&str] = &["pt", "pt2"];
+#[cfg(feature = "onnx")]
+const FORMATS: &[&str] = &["pt", "pt2", "onnx"];
 
 /// The models: name and options of a short training.
 const MODELS: [(&str, &[&str]); 5] = [

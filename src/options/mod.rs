@@ -132,7 +132,7 @@ options! {
         pub model_options: String = option("OPTIONS").default("").heading(MODEL).essential(),
 
         /// Initialize the weights from a file, as far as they match: safetensors, a checkpoint, TorchScript, a torch.export
-        /// package or a PyTorch state_dict
+        /// package, ONNX or a PyTorch state_dict
         pub init: Option<PathBuf> = option("FILE").not_empty().heading(MODEL).essential(),
 
         /// Initialize the model with pretrained weights: a model of the Hugging Face hub such as timm/resnet18.a1_in1k, downloaded

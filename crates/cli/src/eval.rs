@@ -21,7 +21,7 @@ use super::{Compute, Ended, show, thousands};
 /// Evaluate an exported model on labeled examples
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// Exported model (model.pt, or a torch.export package), or run folder
+    /// Exported model (model.pt, .pt2 or .onnx), or run folder
     #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 

@@ -21,7 +21,7 @@ use super::{Compute, Ended, put};
 /// Attribute a prediction to the parts of the input, as saliency images and arrays
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// Exported model (model.pt, or a torch.export package)
+    /// Exported model (model.pt, .pt2 or .onnx)
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 

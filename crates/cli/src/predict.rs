@@ -17,7 +17,7 @@ use super::{Compute, Ended, thousands};
 /// model, the exit code is 2.
 #[derive(Debug, Args)]
 pub struct Predict {
-    /// Exported model (model.pt, or a torch.export package)
+    /// Exported model (model.pt, .pt2 or .onnx)
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
