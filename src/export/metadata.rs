@@ -282,6 +282,14 @@ impl Metadata {
         if !fits(offset) || !fits(scale) || fill.as_ref().is_some_and(|fill| fill.len() as i64 != features) {
             return Err("the sizes of the preprocessing values do not match the input shape".to_string());
         }
+        let quantiles = self.preprocessing.quantiles.as_ref();
+        if quantiles.is_some_and(|maps| maps.features() as i64 != features || !maps.is_valid()) {
+            return Err("the quantiles of the preprocessing are not increasing, or not those of the input"
+                .to_string());
+        }
+        if self.preprocessing.missing.iter().any(|feature| *feature as i64 >= features) {
+            return Err("an indicator of missing values belongs to no feature".to_string());
+        }
         let is_share = |share: f64| (0. ..=1.).contains(&share);
         if self.conformal.is_some_and(|sets| !is_share(sets.threshold) || !is_share(sets.coverage)) {
             return Err("coverage or threshold of the prediction sets are not from 0 to 1".to_string());

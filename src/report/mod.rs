@@ -7,6 +7,8 @@ pub mod card;
 mod chart;
 mod errors;
 pub mod html;
+#[cfg(feature = "mlflow")]
+pub mod mlflow;
 mod page;
 mod plot;
 pub mod runs;

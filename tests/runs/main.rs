@@ -2,6 +2,7 @@
 
 mod card;
 mod list;
+mod mlflow;
 mod report;
 #[path = "../support/mod.rs"]
 mod support;

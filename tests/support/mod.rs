@@ -6,6 +6,8 @@ pub mod coverage;
 pub mod http;
 pub mod hub;
 pub mod job;
+#[allow(dead_code, reason = "every program of tests uses a part of it")]
+pub mod mlflow;
 pub mod onnx;
 pub mod pretrained;
 pub mod samples;

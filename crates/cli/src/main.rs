@@ -10,6 +10,7 @@ mod doctor;
 mod elastic;
 mod embed;
 mod eval;
+mod events;
 mod explain;
 mod export;
 mod inspect;
@@ -25,6 +26,8 @@ mod runs;
 mod screen;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "mlflow")]
+mod sync;
 mod train;
 #[cfg(feature = "tui")]
 mod tui;
@@ -74,6 +77,8 @@ enum Command {
     Tune(tune::Tune),
     Runs(runs::Runs),
     Diff(diff::Diff),
+    #[cfg(feature = "mlflow")]
+    Sync(sync::Sync),
     Eval(eval::Eval),
     Report(report::Report),
     Card(card::Card),
@@ -138,11 +143,15 @@ fn code_of(result: std::thread::Result<anyhow::Result<Ended>>) -> i32 {
         Ok(Ok(Ended::Badly)) => 1,
         Ok(Ok(Ended::Interrupted)) => 130,
         Ok(Err(error)) => {
+            let code = if is_user_error(&error) { 2 } else { 1 };
             tell(&format!("error: {error:#}"));
-            if is_user_error(&error) { 2 } else { 1 }
+            events::failed(&format!("{error:#}"), code);
+            code
         }
         Err(_) => {
-            tell("error: internal error; run the command again with -vv for details, and please report it");
+            let problem = "internal error; run the command again with -vv for details, and please report it";
+            tell(&format!("error: {problem}"));
+            events::failed(problem, 1);
             1
         }
     }
@@ -173,6 +182,8 @@ impl Command {
             Command::Tune(command) => command.run(),
             Command::Runs(command) => command.run(),
             Command::Diff(command) => command.run(),
+            #[cfg(feature = "mlflow")]
+            Command::Sync(command) => command.run(),
             Command::Eval(command) => command.run(),
             Command::Report(command) => command.run(),
             Command::Card(command) => command.run(),
@@ -243,8 +254,11 @@ fn print(message: &clap::Error) {
     }
 }
 
-/// Writes text for people to standard output. Ignores a closed pipe (`| head`).
+/// Writes text for people to standard output, unless events are written there. Ignores a closed pipe (`| head`).
 fn show(text: &str) -> anyhow::Result<()> {
+    if events::is_on() {
+        return Ok(());
+    }
     put(&terminal::lines(text))
 }
 
