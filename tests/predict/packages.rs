@@ -69,8 +69,8 @@ fn packages_of_labels_numbers_and_tables_with_missing_values_are_classified_like
         .collect();
     std::fs::write(&table, format!("size,color,label\n{rows}")).unwrap();
     for (name, options) in [
-        ("table", ["--data", text(&table), "--missing", "mean"]),
-        ("diabetes", ["--data", "diabetes", "--task", "regression"]),
+        ("table", ["--data", text(&table), "--missing", "mean", "--recipe", "none"]),
+        ("diabetes", ["--data", "diabetes", "--task", "regression", "--recipe", "none"]),
     ] {
         let (out, package) = (folder.path().join(name), folder.path().join(format!("{name}.pt2")));
         succeed(["train", "--epochs", "2", "--out", text(&out)].iter().chain(&options));
