@@ -145,12 +145,15 @@ impl Inspect {
 }
 
 fn verify(model: &dyn Executor, record: &Verification) -> anyhow::Result<Ended> {
-    let VerificationResult { has_same_state, samples, largest_difference, computes_the_same } =
+    let VerificationResult { has_same_state, has_state, samples, largest_difference, computes_the_same } =
         catch_panics(|| record.check(model, Device::Cpu))?;
     let result = |good: bool, bad: &str| if good { "as recorded".to_string() } else { bad.to_string() };
     show(&format!(
         "parameters  {} (SHA-256 {})\nsamples     {}: {samples} computed again, largest difference {largest_difference:.1e}\n",
-        result(has_same_state, "CHANGED since the file was written"),
+        match has_state {
+            true => result(has_same_state, "CHANGED since the file was written"),
+            false => "not readable in a compiled package".to_string(),
+        },
         terminal::line(&record.state_sha256),
         result(computes_the_same, "DIFFERENT RESULTS than when the file was written"),
     ))?;

@@ -114,7 +114,7 @@ impl CheckedCompiledPackage {
         let package = CompiledPackage::load(&self.path, &self.name)
             .map_err(|reason| fault(format!("libtorch cannot run the package: {reason}")))?;
         let batching = Batching { shape: input.0.clone(), kind: Kind::Float, least: 1, most: None };
-        Ok(CompiledRunner { package, batching, library_bytes: self.library_bytes })
+        Ok(CompiledRunner { path: self.path, package, batching, library_bytes: self.library_bytes })
     }
 }
 
@@ -168,6 +168,7 @@ fn has_instructions(set: &str) -> bool {
 
 /// A compiled package, on the CPU. Its weights are inside of the library, so it has no named tensors.
 pub struct CompiledRunner {
+    path: PathBuf,
     package: CompiledPackage,
     batching: Batching,
     library_bytes: u64,
@@ -175,7 +176,15 @@ pub struct CompiledRunner {
 
 impl Executor for CompiledRunner {
     fn forward(&self, inputs: &Tensor) -> Result<Tensor> {
-        self.batching.run(inputs, |inputs| Ok(self.package.run(inputs)?))
+        self.batching.run(inputs, |inputs| {
+            self.package.run(inputs).map_err(|reason| {
+                let size = inputs.size();
+                let problem = format!(
+                    "the compiled package does not run on inputs of shape {size:?}; compile it with a free batch size ({reason})"
+                );
+                Error::artifact(&self.path, problem)
+            })
+        })
     }
 
     fn state(&self) -> Result<Vec<(String, Tensor)>> {
