@@ -19,7 +19,7 @@ use super::{Compute, Ended, show};
 /// requests and exits.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Exported model (model.pt), or run folder
+    /// Exported model (model.pt, .pt2 or .onnx), run folder, or hf:USER/NAME
     #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 

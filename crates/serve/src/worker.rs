@@ -112,6 +112,8 @@ pub(super) fn start(
 }
 
 fn load(options: &WorkerOptions, replays: bool) -> Result<(Classifier, Option<String>)> {
+    // Some formats fix the number of threads when they are loaded.
+    tch::set_num_threads(options.threads.count().into());
     let classifier = Classifier::load_on(&options.path, options.device)?.with_unknown(options.unknown);
     let problem = if replays { output_mismatch(&classifier)? } else { None };
     // One row takes at least one multiply-add per weight. The setting is per thread.

@@ -4,6 +4,7 @@ mod backbones;
 mod card;
 mod explanations;
 mod exported;
+mod foreign_packages;
 mod packages;
 mod torchrun;
 mod torchvision;
