@@ -33,7 +33,7 @@ test-python: libtorch data ## Run the tests with PyTorch for Python (installs it
 	  cargo test --release --workspace --test export -- --include-ignored python::
 	torch=$$(scripts/python-env torch) && mlflow=$$(scripts/python-env mlflow) && \
 	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_MLFLOW=$$mlflow \
-	  cargo test --release --workspace --test runs -- --ignored mlflow::
+	  cargo test --release --workspace --test runs --test serve -- --ignored mlflow:: telemetry::
 
 test-gpu-kit: gpu-kit ## Pack the GPU kit and test it without a GPU
 	cargo test --release --workspace --test setup -- --ignored gpu_kit:: cuda_plugin::
