@@ -15,6 +15,7 @@
 mod batch_norm_check;
 mod categories;
 pub mod date;
+mod download;
 pub mod embedding;
 mod examples;
 pub mod features;
@@ -50,6 +51,7 @@ use crate::train::checkpoint::{Best, Checkpoint, Position};
 use crate::train::{
     Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Silent, TimeLimit, Training,
 };
+pub use download::{download_data, download_data_on};
 pub use examples::Examples;
 pub use finished::FinishedRun;
 #[cfg(feature = "tensorboard")]

@@ -53,7 +53,7 @@ pub struct Data<'a> {
 ///     let labels = inputs.select(1, 0).gt(0.).to_kind(Kind::Int64);
 ///     MemoryExamples::ready(TensorDataset { inputs, labels })
 /// };
-/// let task = Task { input: InputShape(vec![2]), classes: 2 };
+/// let task = Task::new(InputShape(vec![2]), 2);
 /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let checkpoints = CheckpointFolder::new(folder.path().to_path_buf());

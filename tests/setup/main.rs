@@ -8,6 +8,7 @@ mod gpu;
 mod gpu_kit;
 mod install;
 mod python_module;
+mod release;
 #[path = "../support/mod.rs"]
 mod support;
 mod wheel;

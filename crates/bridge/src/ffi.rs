@@ -244,7 +244,7 @@ pub(crate) mod bridge {
         fn operator_schema(name: &str, overload: &str) -> Result<OperatorSchema>;
 
         type Package;
-        fn open_package(path: &str) -> Result<UniquePtr<Package>>;
+        fn open_package(path: &str, model: &str) -> Result<UniquePtr<Package>>;
         fn run(self: &Package, input: &Tensor) -> Result<UniquePtr<Tensor>>;
         fn extra(self: &Package, name: &str) -> Result<Vec<u8>>;
 

@@ -29,12 +29,14 @@ enum LogFormat {
 #[derive(Debug, Args)]
 #[command(next_help_heading = LOGGING)]
 pub struct Logs {
-    /// Verbose logging: -v for information, -vv for debugging; the variable RUST_LOG takes precedence
+    /// Verbose logging (-v for information, -vv for debugging)
+    ///
+    /// The variable RUST_LOG takes precedence.
     #[arg(short, long, action = ArgAction::Count, global = true)]
     verbose: u8,
 
     /// Log format
-    #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
+    #[arg(long, value_name = "FORMAT", default_value = "text", global = true, hide_short_help = true)]
     log_format: LogFormat,
 }
 

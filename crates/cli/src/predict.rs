@@ -6,6 +6,7 @@ use clap::Args;
 use cresset::data::unknown::UnknownPolicy;
 use cresset::error::Error;
 use cresset::predict::{Batching, Classifier, Output, OutputOptions, Sources, ViewOptions};
+use cresset::run::RunFolder;
 
 use super::arguments::{Flags, chosen};
 use super::screen::tell;
@@ -17,8 +18,8 @@ use super::{Compute, Ended, thousands};
 /// model, the exit code is 2.
 #[derive(Debug, Args)]
 pub struct Predict {
-    /// Exported model (model.pt)
-    #[arg(value_name = "MODEL")]
+    /// Exported model (model.pt), or run folder
+    #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 
     /// Images, image folders, patterns such as 'scans/**/*.png', CSV files, or - for CSV on standard input
@@ -71,8 +72,10 @@ pub struct Predict {
 impl Predict {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
+        let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
+        let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
         let classifier =
-            Classifier::load_on(&self.model, device)?.with_unknown(self.unknown).with_views(&self.views)?;
+            Classifier::load_on(&path, device)?.with_unknown(self.unknown).with_views(&self.views)?;
         // An example takes at least one multiply-add per weight.
         let work = classifier.values()?.saturating_mul(self.batch_size as usize);
         tch::set_num_threads(self.compute.threads.for_multiply_adds(work).into());

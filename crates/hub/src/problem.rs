@@ -31,6 +31,14 @@ pub fn torchvision_offline(name: &str, folder: &Path) -> Error {
     ))
 }
 
+/// A data set has not been downloaded, and the network must not be used.
+pub fn dataset_offline(name: &str, folder: &Path) -> Error {
+    usage(format!(
+        "the data set {name} is not in {}, and HF_HUB_OFFLINE is set; unset it to download the data set, or put its files there",
+        terminal::path(folder)
+    ))
+}
+
 /// The server does not know the model.
 pub fn no_model(id: &ModelId, name: &str, settings: &Settings) -> Error {
     usage(format!(

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use cresset_data::hosted::{HostedDataset, HostedFile};
+
 use super::*;
 
 #[path = "../../../tests/support/hub.rs"]
@@ -257,6 +259,57 @@ fn the_environment_variables_of_huggingface_hub_are_followed() {
         (Path::new("/t"), "http://m")
     );
     assert!(of(&[]).unwrap_err().to_string().contains("HF_HOME"));
+}
+
+#[test]
+fn a_data_set_is_complete_or_absent() {
+    let leak = |text: String| -> &'static str { text.leak() };
+    let bytes = weights();
+    let file = |name| HostedFile { name, bytes: bytes.len() as u64, sha256: leak(sha256(&bytes)) };
+    let dataset = HostedDataset {
+        name: "tiny",
+        summary: "",
+        license: "",
+        url: "http://unused",
+        files: Vec::leak(vec![file("images.gz"), file("labels.gz")]),
+    };
+    let server = Server::start(
+        "datasets",
+        &[("tiny/images.gz", &bytes), ("tiny/labels.gz", &bytes[..bytes.len() - 1])],
+    );
+    let place = tempfile::tempdir().unwrap();
+    let (folder, incomplete) =
+        (place.path().join("datasets/tiny"), place.path().join("datasets/.tiny.incomplete"));
+    let settings = Settings {
+        datasets_endpoint: Some(server.torchvision_endpoint()),
+        ..settings("http://unused", place.path())
+    };
+    let fetch =
+        |settings: &Settings| Hub::new(settings.clone()).unwrap().dataset(&dataset, &folder, &mut |_| {});
+    let offline = Settings { offline: true, ..settings.clone() };
+    assert!(fetch(&offline).unwrap_err().to_string().contains("HF_HUB_OFFLINE is set"));
+
+    // The second file is too short at first.
+    let problem = fetch(&settings).unwrap_err().to_string();
+    assert!(problem.contains("labels.gz of the data set tiny"), "{problem}");
+    assert!(!folder.exists() && incomplete.join("images.gz").is_file());
+    assert!(server.requests().iter().all(|request| request.authorization.is_none()));
+
+    server.change(|shelf| shelf.files[1].2 = bytes.clone());
+    fetch(&settings).unwrap();
+    for name in ["images.gz", "labels.gz"] {
+        assert_eq!(std::fs::read(folder.join(name)).unwrap(), bytes);
+    }
+    assert!(!incomplete.exists());
+    let requests = server.requests();
+    assert!(requests.iter().all(|request| request.path == "/tiny/labels.gz"), "{requests:?}");
+    fetch(&offline).unwrap();
+
+    // Bytes of the right number, but others.
+    std::fs::remove_dir_all(&folder).unwrap();
+    server.change(|shelf| shelf.is_corrupt = true);
+    let problem = fetch(&settings).unwrap_err().to_string();
+    assert!(problem.contains("SHA-256") && !folder.exists(), "{problem}");
 }
 
 #[test]

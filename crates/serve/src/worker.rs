@@ -215,9 +215,9 @@ fn send_results(
 /// A method that takes milliseconds for small models, so that the playground can update while drawing: integrated gradients with few
 /// steps, or a method without gradients where there are none.
 fn explain(classifier: &Classifier, row: &[f32], class: Option<usize>) -> Result<Explanation> {
-    let (name, options) = match classifier.metadata().is_int8() {
-        true => ("occlusion", ""),
-        false => ("integrated-gradients", "steps=16"),
+    let (name, options) = match classifier.has_gradients() {
+        true => ("integrated-gradients", "steps=16"),
+        false => ("occlusion", ""),
     };
     let raw = Tensor::from_slice(row).unsqueeze(0);
     let class = match class {

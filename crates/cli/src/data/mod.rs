@@ -16,6 +16,7 @@ use cresset_options::OptionSet;
 
 use super::Ended;
 use super::arguments::Flags;
+use super::progress;
 
 /// Audit data, clean it, preview its augmentation, or synthesize more of it
 #[derive(Debug, Args)]
@@ -78,6 +79,7 @@ impl Source {
 
     /// Loads the dataset and decodes its images.
     fn decoded(&self) -> cresset::error::Result<Dataset> {
+        progress::download_data(&self.data)?;
         let dataset = data::load(&self.data, &self.reading)?;
         decode_all(dataset, self.threads(), self.reading.max_bad_share)
     }

@@ -16,7 +16,6 @@ use cresset::data::{Dataset, TaskKind, audit, terminal};
 use cresset::distributed::{LaunchInfo, World};
 use cresset::error::Error;
 use cresset::evaluate::{Evaluation, Sums};
-use cresset::export::usage;
 use cresset::options::device;
 use cresset::options::{Config, ModelChoice, Setting};
 use cresset::recipe::Recipe;
@@ -52,13 +51,14 @@ pub struct Train {
     #[arg(long = "continue", help_heading = "Run", requires = "out", hide_short_help = true)]
     resume_or_start: bool,
 
-    /// Resume a run from its last checkpoint with its own options; those that decide how long and where it trains, such as
-    /// --epochs and --device, may be changed
+    /// Resume a run from its last checkpoint with its own options
+    ///
+    /// Those that decide how long and where it trains, such as --epochs and --device, may be changed.
     #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["out", "config_file", "resume_or_start"])]
     resume: Option<PathBuf>,
 
     /// Fine-tune the model of a finished run on its data and the corrections of --feedback, with its options
-    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["resume", "config_file", "find_label_errors"])]
+    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["resume", "config_file", "find_label_errors"], hide_short_help = true)]
     from: Option<PathBuf>,
 
     #[command(flatten)]
@@ -69,12 +69,14 @@ pub struct Train {
     #[arg(long, help_heading = "After training", requires = "from", hide_short_help = true)]
     promote: bool,
 
-    /// Write report.html to the run folder: learning curves, confusion matrix, errors
+    /// Write report.html to the run folder
+    ///
+    /// It has learning curves, the confusion matrix and errors.
     #[arg(long, help_heading = "After training")]
     report: bool,
 
     /// Find label errors: rank the labels by out-of-fold predictions of cross-validated models (5 folds, or --folds)
-    #[arg(long, help_heading = "After training")]
+    #[arg(long, help_heading = "After training", hide_short_help = true)]
     find_label_errors: bool,
 
     #[command(flatten)]
@@ -502,7 +504,6 @@ fn counted(evaluation: &Evaluation) -> String {
 
 fn result(folder: &RunFolder, trained: &Trained) -> String {
     let outputs = &trained.metadata.outputs;
-    let [forward, predict] = outputs.names();
     let report = match outputs.is_classification() {
         true => "learning curves, confusion matrix, errors",
         false => "learning curves, metrics, errors",
@@ -515,19 +516,13 @@ fn result(folder: &RunFolder, trained: &Trained) -> String {
   split.csv      the split of each row
   checkpoints/   best and last weights
 
-Report  cresset report {argument}  ({report})
-C++     auto model = torch::jit::load({literal});
-        auto input = torch::zeros({{1, {features}}});  // raw values, any number of rows
-        auto {forward} = model.forward({{input}}).toTensor();
-Python  model = torch.jit.load({literal})
-        input = torch.zeros(1, {features})  # raw values, any number of rows
-        {predict} = model.predict(input)
+Report   cresset report {argument}  ({report})
+Predict  cresset predict {argument} {input}
 "#,
         scores = scores(trained),
         score = outputs.score_name(),
         folder = terminal::path(folder.path()),
         argument = terminal::argument(folder.path()),
-        literal = usage::literal(&folder.model()),
-        features = trained.metadata.input.shape.features(),
+        input = if trained.metadata.input.shape.image().is_some() { "IMAGE…" } else { "TABLE.csv" },
     )
 }

@@ -26,11 +26,11 @@ options! {
 
         /// Label columns of a table or image list that have 0 or 1 for each label of a row: names or numbers, separated by commas
         /// (multi-label)
-        pub labels: Option<String> = option("COLUMNS").not_empty().heading(DATA).essential(),
+        pub labels: Option<String> = option("COLUMNS").not_empty().heading(DATA),
 
         /// What to predict for each example [default: regression if --label selects a column of quantities, multilabel with
         /// --labels and if labels of an image list are combined, else classification]
-        pub task: Option<TaskKind> = option("TASK").heading(DATA).essential(),
+        pub task: Option<TaskKind> = option("TASK").heading(DATA),
 
         /// Columns of a table to ignore, such as row IDs: names or numbers, separated by commas
         pub ignore: Option<String> = option("COLUMNS").not_empty().heading(DATA),
@@ -120,6 +120,9 @@ choices! {
     #[derive(serde::Serialize, serde::Deserialize)]
     #[serde(rename_all = "kebab-case")]
     pub enum Missing {
+        /// a missing value is a value of its own: a category of its own, or a number that is marked as missing, also in the
+        /// exported model
+        Value = "value",
         /// stop with an error at the first one
         Error = "error",
         /// drop the rows that have one
