@@ -3,6 +3,7 @@
 mod card;
 mod list;
 mod mlflow;
+mod push;
 mod report;
 #[path = "../support/mod.rs"]
 mod support;

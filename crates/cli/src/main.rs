@@ -18,9 +18,12 @@ mod kernels;
 mod logs;
 mod lr_find;
 mod man;
+mod model_file;
 mod models;
 mod predict;
 mod progress;
+#[cfg(feature = "hub")]
+mod push;
 mod report;
 mod runs;
 mod screen;
@@ -79,6 +82,8 @@ enum Command {
     Diff(diff::Diff),
     #[cfg(feature = "mlflow")]
     Sync(sync::Sync),
+    #[cfg(feature = "hub")]
+    Push(push::Push),
     Eval(eval::Eval),
     Report(report::Report),
     Card(card::Card),
@@ -182,6 +187,8 @@ impl Command {
             Command::Tune(command) => command.run(),
             Command::Runs(command) => command.run(),
             Command::Diff(command) => command.run(),
+            #[cfg(feature = "hub")]
+            Command::Push(command) => command.run(),
             #[cfg(feature = "mlflow")]
             Command::Sync(command) => command.run(),
             Command::Eval(command) => command.run(),

@@ -6,9 +6,9 @@ use clap::Args;
 use cresset::data::unknown::UnknownPolicy;
 use cresset::error::Error;
 use cresset::predict::{Batching, Classifier, Output, OutputOptions, Sources, ViewOptions};
-use cresset::run::RunFolder;
 
 use super::arguments::{Flags, chosen};
+use super::model_file::model_file;
 use super::screen::tell;
 use super::{Compute, Ended, thousands};
 
@@ -18,7 +18,7 @@ use super::{Compute, Ended, thousands};
 /// model, the exit code is 2.
 #[derive(Debug, Args)]
 pub struct Predict {
-    /// Exported model (model.pt), or run folder
+    /// Exported model (model.pt), run folder, or hf:USER/NAME
     #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 
@@ -72,10 +72,9 @@ pub struct Predict {
 impl Predict {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
-        let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
-        let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
+        let model = model_file(&self.model)?;
         let classifier =
-            Classifier::load_on(&path, device)?.with_unknown(self.unknown).with_views(&self.views)?;
+            Classifier::load_on(&model, device)?.with_unknown(self.unknown).with_views(&self.views)?;
         // An example takes at least one multiply-add per weight.
         let work = classifier.values()?.saturating_mul(self.batch_size as usize);
         tch::set_num_threads(self.compute.threads.for_multiply_adds(work).into());

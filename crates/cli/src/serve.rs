@@ -11,6 +11,7 @@ use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::arguments::Flags;
+use super::model_file::model_file;
 use super::{Compute, Ended, show};
 
 /// Serve an exported model over HTTP, with a playground, and record corrections
@@ -37,8 +38,7 @@ pub struct Serve {
 impl Serve {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
-        let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
-        let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
+        let path = model_file(&self.model)?;
         let model = Model { path, device, threads: self.compute.threads };
         let server = Server::new(model, &self.options, self.token()?)?;
         let mut text = format!("http://{}/\n", server.address());

@@ -15,6 +15,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod torchvision;
+mod upload;
 mod url;
 
 use std::fs;
@@ -27,6 +28,7 @@ use download::{Download, Expected};
 pub use error::{Error, Result};
 pub use model_id::{ModelId, is_commit};
 pub use settings::{ENDPOINT, Settings};
+pub use upload::{Pushed, Upload};
 
 /// The hexadecimal digits of a SHA-256.
 const SHA256_DIGITS: usize = 64;

@@ -313,6 +313,52 @@ fn a_data_set_is_complete_or_absent() {
 }
 
 #[test]
+fn files_are_published_in_one_commit_and_large_ones_are_sent_once() {
+    let server = Server::start("org/other", &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let upload = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        Upload { name: name.to_string(), path }
+    };
+    let files = [upload("README.md", b"# A card"), upload(WEIGHTS, &weights())];
+    let settings = settings(&server.endpoint(), folder.path());
+    let id: ModelId = "org/new".parse().unwrap();
+    let push = |token: Option<&str>| {
+        let settings = Settings { token: token.map(str::to_string), ..settings.clone() };
+        Hub::new(settings).unwrap().push(&id, &files, "First", false, &mut |_| {})
+    };
+    let problem = push(None).unwrap_err().to_string();
+    assert!(problem.contains("without an access token") && problem.contains("HF_TOKEN"), "{problem}");
+    let problem = push(Some("hf_read")).unwrap_err().to_string();
+    assert!(problem.contains("HTTP 403: this token cannot write"), "{problem}");
+
+    server.change(|shelf| shelf.refused_uploads = 1);
+    let pushed = push(Some("hf_write")).unwrap();
+    assert_eq!(pushed, Pushed { url: format!("{}/org/new", server.endpoint()), commit: COMMIT.to_string() });
+    let puts = |requests: &[Request]| requests.iter().filter(|request| request.method == "PUT").count();
+    assert_eq!(puts(&server.requests()), 2);
+    server.change(|shelf| {
+        let contents = |name: &str| {
+            let found = shelf.files.iter().find(|(model, own, _)| model == "org/new" && own == name);
+            found.map(|(.., bytes)| bytes.clone())
+        };
+        assert_eq!(contents(WEIGHTS), Some(weights()));
+        assert_eq!(contents("README.md").as_deref(), Some(&b"# A card"[..]));
+    });
+
+    push(Some("hf_write")).unwrap();
+    assert_eq!(puts(&server.requests()), 0);
+
+    server.change(|shelf| (shelf.stored, shelf.refused_uploads) = (Vec::new(), 99));
+    let problem = push(Some("hf_write")).unwrap_err().to_string();
+    assert!(
+        problem.contains("cannot upload model.safetensors of org/new") && problem.contains("503"),
+        "{problem}"
+    );
+}
+
+#[test]
 fn names_that_could_leave_the_cache_are_refused() {
     for text in
         ["", "a/b/c", "..", "../a", "a/..", "a/b@..", "a/b@/x", "a/b@x/../y", "a b", "a--b/c", "/a", "a/b@"]

@@ -27,7 +27,7 @@ pub fn download_data(data: &str) -> Result<()> {
 }
 
 /// Shows the progress of downloads.
-fn with_bar() -> impl FnMut(Download) {
+pub fn with_bar() -> impl FnMut(Download) {
     let mut bar = DownloadBar { bar: ProgressBar::hidden(), file: String::new() };
     move |download| bar.update(&download)
 }
