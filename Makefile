@@ -33,7 +33,7 @@ test-python: libtorch data ## Run the tests with PyTorch for Python (installs it
 	  cargo test --release --workspace --test export -- --include-ignored python::
 	torch=$$(scripts/python-env torch) && mlflow=$$(scripts/python-env mlflow) && \
 	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_MLFLOW=$$mlflow \
-	  cargo test --release --workspace --test runs -- --ignored mlflow::
+	  cargo test --release --workspace --test runs --test serve -- --ignored mlflow:: telemetry::
 	onnx=$$(scripts/python-env onnx) && \
 	  ORT_DYLIB_PATH=$$(echo $${onnx%/bin/*}/lib/python*/site-packages/onnxruntime/capi/libonnxruntime.so.*) \
 	  cargo test --release --workspace --features onnx --test predict -- --include-ignored onnx_files::
