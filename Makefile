@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help train install uninstall wheel test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images book build data libtorch doctor clean
+.PHONY: help train install uninstall wheel release test test-network test-python test-browser check gpu-kit gpu-check test-gpu-kit accuracy bench bench-more bench-head bench-few-images bench-tables book build data libtorch doctor clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,14 +22,21 @@ test: libtorch data ## Run all tests that do not need PyTorch for Python
 	  CRESSET_PYTHON_TENSORBOARD=$$python cargo test --release --workspace --test runs -- --ignored tensorboard::
 	python=$$(scripts/python-env schemathesis) && \
 	  CRESSET_SCHEMATHESIS=$${python%/*}/schemathesis cargo test --release --workspace --test serve -- --ignored openapi::
-	$(MAKE) --no-print-directory wheel && python=$$(scripts/python-env packaging) && \
-	  CRESSET_HADOLINT=$${python%/*}/hadolint cargo test --release --workspace --test setup -- --ignored wheel:: docker::
+	$(MAKE) --no-print-directory wheel && python=$$(scripts/python-env packaging) && notebook=$$(scripts/python-env notebook) && \
+	  CRESSET_HADOLINT=$${python%/*}/hadolint CRESSET_PYTHON_NOTEBOOK=$$notebook \
+	  cargo test --release --workspace --test setup -- --ignored wheel:: release:: docker:: python_module::
 	@echo "Not run: the tests with PyTorch for Python (3 GB; 'make test-python'), the network and cluster tests ('make test-network', as root), and the browser tests ('make test-browser')."
 
 test-python: libtorch data ## Run the tests with PyTorch for Python (installs it into the cache, once)
 	torch=$$(scripts/python-env torch) && onnx=$$(scripts/python-env onnx) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_ONNX=$$onnx && \
 	  cargo test --release --workspace --test export -- --include-ignored python::
+	torch=$$(scripts/python-env torch) && mlflow=$$(scripts/python-env mlflow) && \
+	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_MLFLOW=$$mlflow \
+	  cargo test --release --workspace --test runs --test serve -- --ignored mlflow:: telemetry::
+	onnx=$$(scripts/python-env onnx) && \
+	  ORT_DYLIB_PATH=$$(echo $${onnx%/bin/*}/lib/python*/site-packages/onnxruntime/capi/libonnxruntime.so.*) \
+	  cargo test --release --workspace --features onnx --test predict -- --include-ignored onnx_files::
 
 test-gpu-kit: gpu-kit ## Pack the GPU kit and test it without a GPU
 	cargo test --release --workspace --test setup -- --ignored gpu_kit:: cuda_plugin::
@@ -66,13 +73,16 @@ bench-more: build data ## Run the benchmarks of prediction, distributed training
 	torch=$$(scripts/python-env torch) && serve=$$(scripts/python-env serve) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_SERVE=$$serve && \
 	  cargo bench --bench inference && cargo bench --bench distributed && cargo bench --bench scaling && \
-	  cargo bench --bench serve
+	  cargo bench --bench serve && cargo bench --bench formats
 
 bench-head: build ## Run the benchmark of --head-only against timm and scikit-learn
 	CRESSET_PYTHON=$$(scripts/python-env torch) cargo bench --bench head_only
 
 bench-few-images: build ## Run the benchmark of few images: pretrained or from scratch (needs Debian's dataset-fashion-mnist)
 	torch=$$(scripts/python-env torch) && CRESSET_PYTHON=$$torch cargo bench --bench few_images
+
+bench-tables: build ## Run the benchmark of the automatic recipe on 43 tables against gradient boosting (PROGRAMS=lightgbm: fewer peers)
+	CRESSET_PYTHON=$$(scripts/python-env tables) cargo bench --bench tables
 
 book: ## Build docs/ as a book in target/book (compiles mdBook into the cache, once)
 	@scripts/mdbook build docs
@@ -91,6 +101,9 @@ uninstall: ## Remove what `make install` installed
 
 wheel: build data ## Pack the program as a Python wheel in target/wheels, which uses the libtorch of torch 2.11.0
 	@python=$$(scripts/python-env packaging) && "$$python" scripts/build-wheel
+
+release: libtorch data ## Make an archive, a wheel, a bill of materials and checksums in target/release-files
+	@rm -rf target/release-files && scripts/release target/release-files
 
 # Without libtorch as a prerequisite, so that `sudo make install` builds and downloads nothing after `make build`.
 target/release/cresset:

@@ -109,7 +109,7 @@ impl Ranks {
 fn rank() {
     tch::set_num_threads(1);
     let world = World::from_environment(Duration::from_secs(60)).expect("the other process");
-    let task = Task { input: InputShape(vec![3, 32, 32]), classes: CLASSES };
+    let task = Task::new(InputShape(vec![3, 32, 32]), CLASSES);
     let network = Network::new("resnet18", "stem=3", &task, Device::Cpu, 0).expect("a network");
     let plan = Config::default().plan(None);
     let mut learner = Learner::new(&plan, &network).expect("a learner").with_world(&world);

@@ -140,7 +140,7 @@ impl Ours {
         let channels_last = if job.is_bf16 { ChannelsLast::Yes } else { ChannelsLast::No };
         let training = TrainOptions { cuda_graph, precision, channels_last, ..TrainOptions::default() };
         let config = Config { batch_size: job.batch as u32, training, ..Config::default() };
-        let task = Task { input: InputShape(job.input.to_vec()), classes: job.classes };
+        let task = Task::new(InputShape(job.input.to_vec()), job.classes);
         let mut network =
             Network::new(job.model, job.model_options, &task, GPU, 1).expect("the model is known");
         channels_last.lay_out(&mut network).expect("the memory format can be changed");

@@ -83,7 +83,7 @@ fn epoch(size: Size) -> (f64, f64) {
     let labels = Tensor::randint(CLASSES, [size.rows], (Kind::Int64, Device::Cpu));
     let feed =
         MemoryLoader::new(MemoryExamples::ready(TensorDataset { inputs, labels }), Sampling::Shuffled, None);
-    let task = Task { input: InputShape(vec![FEATURES]), classes: CLASSES };
+    let task = Task::new(InputShape(vec![FEATURES]), CLASSES);
     let options = format!("width={},depth={}", size.width, size.depth);
     let network = Network::new("mlp", &options, &task, Device::Cpu, 0).expect("a perceptron");
     let config = Config { batch_size: size.batch, ..Config::default() };

@@ -55,7 +55,7 @@ fn table() -> String {
 fn evaluation_of_mlp() -> Work {
     tch::set_num_threads(2);
     let Config { model, model_options, .. } = Config::default();
-    let task = Task { input: InputShape(vec![64]), classes: 10 };
+    let task = Task::new(InputShape(vec![64]), 10);
     let network = Network::new(&model, &model_options, &task, Device::Cpu, 0).expect("the default model");
     let inputs = Tensor::rand([ROWS as i64, 64], (Kind::Float, Device::Cpu));
     let labels = Tensor::randint(10, [ROWS as i64], (Kind::Int64, Device::Cpu));

@@ -69,7 +69,7 @@ pub fn rows() -> Vec<Row> {
 impl Job {
     fn prepare(self) -> Work {
         tch::set_num_threads(self.threads);
-        let task = Task { input: InputShape(self.shape.to_vec()), classes: CLASSES };
+        let task = Task::new(InputShape(self.shape.to_vec()), CLASSES);
         let mut network =
             Network::new(self.model, self.options, &task, Device::Cpu, 0).expect("a model of the registry");
         let training = TrainOptions { precision: self.precision, ..TrainOptions::default() };

@@ -22,7 +22,7 @@ pub fn write(python: &str, folder: &Path) {
 
 /// Writes the weights of the package with the names of timm.
 fn write_weights(package: &Path, folder: &Path) {
-    let task = Task { input: InputShape(vec![3, 224, 224]), classes: 1000 };
+    let task = Task::new(InputShape(vec![3, 224, 224]), 1000);
     let network = Network::new("tf_efficientnet_lite0", "", &task, Device::Cpu, 0).expect("the architecture");
     let weights = weights::adapt(weights::read(package).expect("the weights"), &network);
     let state = network.state();

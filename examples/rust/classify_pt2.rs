@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [model, rows, shape] = &arguments[..] else {
         return Err("usage: classify_pt2 MODEL.pt2 ROWS.csv SHAPE".into());
     };
-    let model = Package::load(Path::new(model))?;
+    let model = Package::load(Path::new(model), "model")?;
     let classes = model.extra("classes.txt")?;
     let names: Vec<_> = classes.lines().collect();
 

@@ -366,7 +366,7 @@ impl<'a> Job<'a> {
             name => self.file(name),
         };
         let file = self.file(&name);
-        let exported = Classifier::load_on(&source, Device::Cpu)?.into_exported();
+        let exported = Classifier::load_on(&source, Device::Cpu)?.into_exported()?;
         let variant = Variant { dtype, ..Variant::default() };
         let cast = variant.apply(exported, Device::Cpu, &file)?;
         // The file keeps the thresholds and the interval of its source.

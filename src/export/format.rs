@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
-use super::{Metadata, Variants, onnx, pt2, pth, safetensors, torchscript};
+use super::{Metadata, Variants, Verification, onnx, pt2, pth, safetensors, torchscript};
 use crate::data::InputShape;
 use crate::error::{Error, Result, did_you_mean, quoted};
 use crate::model::script;
@@ -23,7 +23,7 @@ use crate::model::script;
 /// # let out = folder.path().join("run");
 /// let options = Config { model_options: "depth=1".into(), epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
-/// let exported = fitted.classifier()?.into_exported();
+/// let exported = fitted.classifier()?.into_exported()?;
 /// let path = out.join("model.onnx");
 /// (ExportFormat::of_file(&path).write)(&exported, &path)?;
 /// assert!(path.is_file());
@@ -84,7 +84,7 @@ impl ExportFormat {
 /// # let out = folder.path().join("run");
 /// let options = Config { model_options: "depth=1".into(), epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
-/// let exported = fitted.classifier()?.into_exported();
+/// let exported = fitted.classifier()?.into_exported()?;
 /// let names: Vec<String> = exported.state()?.into_iter().map(|(name, _)| name).collect();
 /// assert_eq!(names, ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"]);
 /// assert!(exported.metadata.is_some());
@@ -97,6 +97,8 @@ pub struct ExportedModel {
     pub module: Module,
     /// Its metadata; `None` if it was not exported by cresset.
     pub metadata: Option<Metadata>,
+    /// The recorded samples of the file, if it has them.
+    pub record: Option<Verification>,
     /// The shape of one example of the input, float32.
     pub input: InputShape,
 }
@@ -109,7 +111,7 @@ impl ExportedModel {
     pub fn foreign(path: &Path, input: InputShape) -> Result<Self> {
         let (mut module, _) = script::load(path, Device::Cpu, &[])?;
         module.set_training(false)?;
-        Ok(ExportedModel { path: path.to_path_buf(), module, metadata: None, input })
+        Ok(ExportedModel { path: path.to_path_buf(), module, metadata: None, record: None, input })
     }
 
     /// The state_dict of the network: parameters and buffers with PyTorch's names, in order, without those of the

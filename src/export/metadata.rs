@@ -200,6 +200,14 @@ fn metrics_by_name(evaluation: &Evaluation) -> Map<String, Value> {
     METRICS.iter().filter_map(entry).collect()
 }
 
+/// The message for a file of another program, given its format as a noun with its article.
+pub(crate) fn without_metadata(format: &str) -> String {
+    format!(
+        "this is {format} that was not exported by cresset: it has no {METADATA}, so classes and preprocessing are unknown; it can \
+         call any operator, so run it elsewhere only if you trust its source"
+    )
+}
+
 impl Metadata {
     /// Parses the text of `metadata.json`.
     ///
@@ -214,10 +222,7 @@ impl Metadata {
     /// Text that is empty, not JSON, of another format version, or inconsistent.
     pub fn read(text: &str) -> Result<Self, String> {
         if text.is_empty() {
-            return Err(format!(
-                "this TorchScript model was not exported by cresset: it has no {METADATA}; TorchScript is code, so run it \
-                 elsewhere only if you trust its source"
-            ));
+            return Err(without_metadata("a TorchScript file"));
         }
         let mut metadata: Metadata = serde_json::from_str(text)
             .map_err(|e| format!("its {METADATA} cannot be read ({e}); export the model again"))?;
@@ -276,6 +281,14 @@ impl Metadata {
         };
         if !fits(offset) || !fits(scale) || fill.as_ref().is_some_and(|fill| fill.len() as i64 != features) {
             return Err("the sizes of the preprocessing values do not match the input shape".to_string());
+        }
+        let quantiles = self.preprocessing.quantiles.as_ref();
+        if quantiles.is_some_and(|maps| maps.features() as i64 != features || !maps.is_valid()) {
+            return Err("the quantiles of the preprocessing are not increasing, or not those of the input"
+                .to_string());
+        }
+        if self.preprocessing.missing.iter().any(|feature| *feature as i64 >= features) {
+            return Err("an indicator of missing values belongs to no feature".to_string());
         }
         let is_share = |share: f64| (0. ..=1.).contains(&share);
         if self.conformal.is_some_and(|sets| !is_share(sets.threshold) || !is_share(sets.coverage)) {

@@ -17,11 +17,11 @@ mod zip_archive;
 
 pub use format::{EXPORT_FORMATS, ExportFormat, ExportedModel};
 pub(crate) use metadata::warn_without_threshold;
+pub(crate) use metadata::without_metadata;
 pub use metadata::{
     Compression, Evaluations, FORMAT, InputDescription, METADATA, Metadata, Metrics, Sizing, TestMetrics,
 };
 pub use parts::{FilePart, file_parts};
-pub use pt2::PackageContents;
 pub(crate) use torchscript::{OOD_BANK, define_features};
 pub use torchscript::{torchscript, with_preprocessing};
 pub use variant::{Dtype, Variant, Variants};

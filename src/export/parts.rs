@@ -28,7 +28,7 @@ pub struct FilePart {
 /// # let out = folder.path().join("run");
 /// let options = Config { epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
-/// let exported = fitted.classifier()?.into_exported();
+/// let exported = fitted.classifier()?.into_exported()?;
 /// let bytes = std::fs::read(&exported.path).unwrap();
 /// let parts = file_parts(&bytes, &exported.module)?;
 /// assert!(parts.iter().any(|part| part.name == "parameters" && part.bytes > 0));

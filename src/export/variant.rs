@@ -81,7 +81,7 @@ impl Dtype {
 /// # let out = folder.path().join("run");
 /// let options = Config { epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
-/// let exported = fitted.classifier()?.into_exported();
+/// let exported = fitted.classifier()?.into_exported()?;
 /// let frozen = variant.apply(exported, Device::Cpu, &out.join("frozen.pt"))?;
 /// assert_eq!(frozen.metadata.unwrap().variant, variant);
 /// # Ok::<(), cresset::error::Error>(())
@@ -201,7 +201,13 @@ impl Variant {
             )?;
         metadata.variant = self.clone();
         torchscript::write(&module, &metadata, &verification, path)?;
-        Ok(ExportedModel { path: path.to_path_buf(), module, metadata: Some(metadata), ..exported })
+        Ok(ExportedModel {
+            path: path.to_path_buf(),
+            module,
+            metadata: Some(metadata),
+            record: Some(verification),
+            ..exported
+        })
     }
 }
 

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cresset_bridge::script::Module;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use super::Dtype;
-use crate::data::hexadecimal;
+use crate::data::{InputShape, hexadecimal};
 use crate::error::{Error, Result};
+use crate::model::executor::Executor;
 use crate::model::weights::safetensors::bytes_of;
 
 /// The name of the extra file.
@@ -40,7 +40,7 @@ fn tolerance(dtype: Dtype) -> f64 {
 /// # let out = folder.path().join("run");
 /// let options = Config { epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
-/// let exported = fitted.classifier()?.into_exported();
+/// let exported = fitted.classifier()?.into_exported()?;
 /// let inputs = Tensor::ones([3, 4], (Kind::Float, Device::Cpu));
 /// let record = Verification::of(&exported.module, &inputs, Device::Cpu, Dtype::F32)?;
 /// let result = record.check(&exported.module, Device::Cpu)?;
@@ -92,8 +92,10 @@ enum PackedDtype {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VerificationResult {
-    /// Whether the parameters and buffers are unchanged.
+    /// Whether the parameters and buffers are unchanged, as far as they can be read.
     pub has_same_state: bool,
+    /// Whether the model has parameters, buffers or constants that can be read. A compiled package has none.
+    pub has_state: bool,
     /// The number of samples.
     pub samples: i64,
     /// The largest difference from a recorded logit.
@@ -103,19 +105,19 @@ pub struct VerificationResult {
 }
 
 impl Verification {
-    /// Records the logits of raw inputs, (N, …), for a module in evaluation mode on this device.
+    /// Records the logits of raw inputs, (N, …), for a model on this device.
     ///
     /// # Errors
-    /// A module that fails, and infinite or NaN logits in float16.
-    pub fn of(module: &Module, inputs: &Tensor, device: Device, dtype: Dtype) -> Result<Self> {
+    /// A model that fails, and infinite or NaN logits in float16.
+    pub fn of(model: &dyn Executor, inputs: &Tensor, device: Device, dtype: Dtype) -> Result<Self> {
         let on_device = inputs.f_to_device(device)?;
-        let logits = tch::no_grad(|| module.call("forward", &on_device))?.remove(0);
+        let logits = model.forward(&on_device)?;
         if dtype == Dtype::Fp16 && logits.isfinite().all().int64_value(&[]) == 0 {
             let problem = "--dtype fp16: the model's values exceed the range of float16 (65,504); bf16 has the range of float32";
             return Err(Error::Usage(problem.to_string()));
         }
         Ok(Verification {
-            state_sha256: state_sha256(module)?,
+            state_sha256: sha256_of(model)?,
             dtype,
             inputs: Packed::new(inputs)?,
             logits: Packed::new(&logits)?,
@@ -130,25 +132,56 @@ impl Verification {
         self.inputs.tensor()
     }
 
-    /// Compares a module in evaluation mode, on this device, with the record.
+    /// The shape of one raw input.
     ///
     /// # Errors
-    /// An invalid record, and a module that fails.
-    pub fn check(&self, module: &Module, device: Device) -> Result<VerificationResult> {
+    /// An invalid record.
+    pub fn input(&self) -> Result<InputShape> {
+        Ok(InputShape(self.inputs.tensor()?.size()[1..].to_vec()))
+    }
+
+    /// The record of the same model in a format that stores other tensors, with their SHA-256.
+    pub(crate) fn of_other_tensors(&self, state_sha256: String) -> Self {
+        Verification { state_sha256, ..self.clone() }
+    }
+
+    /// Compares a model on this device with the record.
+    ///
+    /// # Errors
+    /// An invalid record, and a model that fails.
+    pub fn check(&self, model: &dyn Executor, device: Device) -> Result<VerificationResult> {
         let (inputs, expected) = (self.inputs.tensor()?, self.logits.tensor()?);
         let inputs = inputs.f_to_device(device)?;
-        let logits = tch::no_grad(|| module.call("forward", &inputs))?.remove(0).f_to_device(Device::Cpu)?;
+        let logits = model.forward(&inputs)?.f_to_device(Device::Cpu)?;
         if logits.size() != expected.size() {
             return Err(invalid("the model returns logits of a different size"));
         }
         let largest_difference = (logits - &expected).abs().max().double_value(&[]);
         let scale = expected.abs().max().double_value(&[]).max(1.);
+        let (state, constants) = (model.state()?, model.constants()?);
+        let has_state = !state.is_empty() || !constants.is_empty();
         Ok(VerificationResult {
-            has_same_state: state_sha256(module)? == self.state_sha256,
+            has_same_state: !has_state || Verification::state_sha256(state, constants)? == self.state_sha256,
+            has_state,
             samples: inputs.size()[0],
             largest_difference,
             computes_the_same: largest_difference <= tolerance(self.dtype) * scale,
         })
+    }
+}
+
+impl Verification {
+    /// SHA-256 of named tensors, in this order, and of constants in any order.
+    pub(crate) fn state_sha256(state: Vec<(String, Tensor)>, constants: Vec<Tensor>) -> Result<String> {
+        let mut hash = Sha256::new();
+        for (name, tensor) in state {
+            hash.update(format!("{name} {:?} {:?}\n", tensor.kind(), tensor.size()));
+            hash.update(bytes_of(&tensor)?);
+        }
+        // Methods may share constants, and their order may change when a file is loaded.
+        let constants: BTreeSet<_> = constants.iter().map(constant_sha256).collect::<Result<_>>()?;
+        constants.iter().for_each(|constant| hash.update(constant));
+        Ok(hexadecimal(&hash.finalize()))
     }
 }
 
@@ -194,16 +227,8 @@ fn invalid(problem: &str) -> Error {
     Error::Usage(format!("its {VERIFICATION} is invalid: {problem}"))
 }
 
-fn state_sha256(module: &Module) -> Result<String> {
-    let mut hash = Sha256::new();
-    for (name, tensor) in module.state()? {
-        hash.update(format!("{name} {:?} {:?}\n", tensor.kind(), tensor.size()));
-        hash.update(bytes_of(&tensor)?);
-    }
-    // Methods may share constants, and their order may change when a file is loaded.
-    let constants: BTreeSet<_> = module.constants()?.iter().map(constant_sha256).collect::<Result<_>>()?;
-    constants.iter().for_each(|constant| hash.update(constant));
-    Ok(hexadecimal(&hash.finalize()))
+fn sha256_of(model: &dyn Executor) -> Result<String> {
+    Verification::state_sha256(model.state()?, model.constants()?)
 }
 
 fn constant_sha256(tensor: &Tensor) -> Result<String> {

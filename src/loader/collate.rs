@@ -74,8 +74,8 @@ impl Converter {
 /// are bit-equal. None if preprocessing depends on more than the channel.
 fn tables(preprocessing: &Preprocessing, channels: usize) -> Option<Vec<[f32; 256]>> {
     let is_by_channel = |values: &[f32]| values.len() == 1 || values.len() == channels;
-    let Preprocessing { offset, scale, fill, .. } = preprocessing;
-    if fill.is_some() || !is_by_channel(offset) || !is_by_channel(scale) {
+    let Preprocessing { offset, scale, fill, quantiles, .. } = preprocessing;
+    if fill.is_some() || quantiles.is_some() || !is_by_channel(offset) || !is_by_channel(scale) {
         return None;
     }
     let of = |values: &[f32], channel: usize| values[channel.min(values.len() - 1)];

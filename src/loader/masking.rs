@@ -23,7 +23,7 @@ use crate::model::preprocessing::Preprocessing;
 /// let layout = TableLayout { columns: vec![column], width: 2, ..TableLayout::default() };
 /// let preprocessing = Preprocessing {
 ///     kind: PreprocessingKind::Standardize, offset: vec![0.; 2], scale: vec![1.; 2], fill: None,
-///     shape: InputShape(vec![2]),
+///     quantiles: None, missing: Vec::new(), shape: InputShape(vec![2]),
 /// };
 /// let masking = CategoryMasking::new(Some(&layout), &preprocessing, 0.5, Device::Cpu).unwrap();
 /// let rows = Tensor::from_slice(&[0f32, 1.]).repeat([100, 1]);
@@ -103,7 +103,15 @@ mod tests {
         let layout = TableLayout { columns, width: 4, ..TableLayout::default() };
         let kind = PreprocessingKind::Standardize;
         let (offset, scale) = (vec![1.; 6], vec![0.5; 6]);
-        let preprocessing = Preprocessing { kind, offset, scale, fill: None, shape: InputShape(vec![6]) };
+        let preprocessing = Preprocessing {
+            kind,
+            offset,
+            scale,
+            fill: None,
+            quantiles: None,
+            missing: Vec::new(),
+            shape: InputShape(vec![6]),
+        };
         CategoryMasking::new(Some(&layout), &preprocessing, share, Device::Cpu)
     }
 

@@ -38,7 +38,8 @@ type Decoded = std::result::Result<DecodedImage, String>;
 /// let dataset = data::read(folder.path().to_str().unwrap(), &options)?;
 /// let images = EncodedExamples::of(&dataset, 2, 0.).expect("the examples are images");
 /// let preprocessing = Preprocessing {
-///     kind: PreprocessingKind::Range, offset: vec![0.], scale: vec![255.], fill: None, shape: dataset.shape,
+///     kind: PreprocessingKind::Range, offset: vec![0.], scale: vec![255.], fill: None, quantiles: None,
+///     missing: Vec::new(), shape: dataset.shape,
 /// };
 /// let augmentation = Arc::new("random-resized-crop,flip".parse().unwrap());
 /// let rows: Vec<i64> = (0..8).collect();

@@ -16,7 +16,7 @@ use crate::error::Result;
 /// use cresset::prelude::*;
 /// use tch::{Device, Kind, Tensor};
 ///
-/// let task = Task { input: InputShape(vec![64]), classes: 10 };
+/// let task = Task::new(InputShape(vec![64]), 10);
 /// let network = Network::new("mlp", "", &task, Device::Cpu, 0)?;
 /// let quantized = Int8::of(&network, &[])?;
 /// assert_eq!(quantized.scheme(), "dynamic");
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn architectures_compute_nearly_the_same_with_integers() {
-        let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+        let task = Task::new(InputShape(vec![1, 8, 8]), 10);
         let is_tried = |name: &str| is_small(name) || BACKBONES.contains(&name);
         for architecture in ARCHITECTURES.iter().filter(|known| is_tried(known.name)) {
             let network = Network::new(architecture.name, "", &task, Device::Cpu, 3).unwrap();

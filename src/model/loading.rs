@@ -21,7 +21,7 @@ use crate::model::weights::storages;
 
 /// The allowlist of operations: those on tensors, numbers, strings, lists and dictionaries, control flow, and the libtorch
 /// classes that hold quantized weights.
-const ALLOWED: &str = include_str!("operations.txt");
+pub(crate) const ALLOWED: &str = include_str!("operations.txt");
 
 static TRUSTS_FILES: AtomicBool = AtomicBool::new(false);
 
@@ -35,7 +35,7 @@ pub fn trust_files() {
     TRUSTS_FILES.store(true, Ordering::Relaxed);
 }
 
-fn trusts_files() -> bool {
+pub(crate) fn trusts_files() -> bool {
     TRUSTS_FILES.load(Ordering::Relaxed)
 }
 
@@ -72,12 +72,7 @@ impl CheckedModelFile {
     pub fn open(path: &Path) -> Result<Self> {
         let fault = |problem: String| Error::artifact(path, problem);
         let file = open_file(path)?;
-        let reader = || BufReader::new(&file);
-        archive::check_sizes(reader()).map_err(fault)?;
-        if let Some(member) = members::damaged_member(reader()) {
-            let member = quoted(&member);
-            return Err(fault(format!("the file is damaged ({member} has changed since it was written)")));
-        }
+        check_archive(&file).map_err(fault)?;
         let file = ModelFile::open(&file).map_err(|reason| damaged(path, &reason.to_string()))?;
         let unloaded = CheckedModelFile { path: path.to_path_buf(), file };
         if !unloaded.has("constants.pkl")? && !unloaded.has("model.json")? {
@@ -149,6 +144,21 @@ impl CheckedModelFile {
         }
         let pickle = Pickle::read(&self.file.read(&record).map_err(to_text)?)?;
         storages::check(&pickle, folder, &|record| self.file.size(record).map_err(to_text))
+    }
+}
+
+/// Checks the sizes and the checksums of the members of an archive. Another file passes: libtorch reports it.
+///
+/// # Errors
+/// The first member that is damaged.
+pub(crate) fn check_archive(file: &File) -> std::result::Result<(), String> {
+    let reader = || BufReader::new(file);
+    archive::check_sizes(reader())?;
+    match members::damaged_member(reader()) {
+        Some(member) => {
+            Err(format!("the file is damaged ({} has changed since it was written)", quoted(&member)))
+        }
+        None => Ok(()),
     }
 }
 

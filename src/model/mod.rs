@@ -7,6 +7,7 @@ mod architecture;
 pub mod archive;
 mod backbone;
 mod body;
+pub mod executor;
 mod imported;
 mod int8;
 pub mod layer;
@@ -14,7 +15,9 @@ pub mod loading;
 pub(crate) mod members;
 mod neighbors;
 mod network;
+pub mod onnx;
 mod output;
+pub mod package;
 pub(crate) mod perceptron;
 pub mod preprocessing;
 pub mod pretrained;
@@ -26,29 +29,41 @@ pub mod weights;
 
 use tch::Tensor;
 
-use crate::data::InputShape;
+use crate::data::column::FeatureGroup;
+use crate::data::{InputShape, TaskKind};
 pub use architecture::{ARCHITECTURES, Architecture};
 pub(crate) use backbone::Backbone;
 pub use int8::Int8;
 pub use network::{Network, Tensors};
 pub use output::{Outputs, ValueInterval};
 
-/// The classification task of a model: input shape and number of classes.
+/// The task of a model: the shape of its input and the number of its outputs.
 ///
 /// ```
 /// use cresset::model::Task;
 /// use cresset::prelude::*;
 ///
 /// // Grayscale images of 28×28 pixels in ten classes.
-/// let task = Task { input: InputShape(vec![1, 28, 28]), classes: 10 };
+/// let task = Task::new(InputShape(vec![1, 28, 28]), 10);
 /// assert_eq!(task.input.features(), 784);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
     /// The shape of one preprocessed example.
     pub input: InputShape,
-    /// The number of classes.
+    /// The number of classes, labels or numbers to predict.
     pub classes: i64,
+    /// What the outputs mean, for models that combine several predictions.
+    pub kind: TaskKind,
+    /// The groups of the preprocessed features of a table, in order; empty for images and where they are unknown.
+    pub groups: Vec<FeatureGroup>,
+}
+
+impl Task {
+    /// A classification task without feature groups.
+    pub fn new(input: InputShape, classes: i64) -> Self {
+        Task { input, classes, kind: TaskKind::Classification, groups: Vec::new() }
+    }
 }
 
 /// A custom model, such as a closure `|x, train| …`. [`Trainer::model`](crate::Trainer::model) and [`Network::of`] make it trainable.
@@ -71,7 +86,7 @@ pub struct Task {
 /// }
 ///
 /// # fn main() -> Result<()> {
-/// let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+/// let task = Task::new(InputShape(vec![1, 8, 8]), 10);
 /// let network = Network::of(&task, Device::Cpu, 0, |path| Mlp {
 ///     hidden: nn::linear(path / "hidden", 64, 32, Default::default()),
 ///     head: nn::linear(path / "head", 32, task.classes, Default::default()),

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 /// use cresset::prelude::*;
 /// use tch::Device;
 ///
-/// let task = Task { input: InputShape(vec![4]), classes: 3 };
+/// let task = Task::new(InputShape(vec![4]), 3);
 /// let state: Tensors = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?.state();
 /// let names: Vec<&str> = state.keys().map(String::as_str).collect();
 /// assert_eq!(names, ["fc1.bias", "fc1.weight", "fc2.bias", "fc2.weight"]);
@@ -37,7 +37,7 @@ pub type Tensors = BTreeMap<String, Tensor>;
 /// use cresset::prelude::*;
 /// use tch::{Device, Kind, Tensor};
 ///
-/// let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+/// let task = Task::new(InputShape(vec![1, 8, 8]), 10);
 /// let network = Network::new("cnn", "width=8", &task, Device::Cpu, 0)?;
 /// let images = Tensor::rand([5, 1, 8, 8], (Kind::Float, Device::Cpu));
 /// assert_eq!(network.forward(&images, false)?.size(), [5, 10]);
@@ -113,7 +113,7 @@ impl Network {
     /// use tch::nn::{self, Module};
     /// use tch::{Device, Tensor};
     ///
-    /// let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// let task = Task::new(InputShape(vec![4]), 3);
     /// let network = Network::of(&task, Device::Cpu, 0, |path| {
     ///     let linear = nn::linear(path / "linear", 4, 3, Default::default());
     ///     move |x: &Tensor, _train: bool| linear.forward(x)
@@ -140,7 +140,7 @@ impl Network {
     ///
     /// // `torch.jit.script(torchvision.models.resnet18(weights="DEFAULT")).save("resnet18.pt")` in Python.
     /// // Its last layer for 1000 classes is replaced by one for 10 classes.
-    /// let task = Task { input: InputShape(vec![3, 224, 224]), classes: 10 };
+    /// let task = Task::new(InputShape(vec![3, 224, 224]), 10);
     /// let network = Network::imported("resnet18.pt".as_ref(), &task, Device::Cpu, 0)?;
     /// assert_eq!(network.classes(), 10);
     /// # Ok::<(), cresset::error::Error>(())
@@ -240,7 +240,7 @@ impl Network {
     /// # use cresset::model::Task;
     /// # use cresset::prelude::*;
     /// # use tch::{Device, Kind, Tensor};
-    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// # let task = Task::new(InputShape(vec![4]), 3);
     /// let network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
     /// let module = network.script(&|class| class)?;
     /// let inputs = Tensor::rand([2, 4], (Kind::Float, Device::Cpu));
@@ -319,7 +319,7 @@ impl Network {
     /// # use cresset::model::Task;
     /// # use cresset::prelude::*;
     /// # use tch::Device;
-    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// # let task = Task::new(InputShape(vec![4]), 3);
     /// let network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
     /// assert_eq!(network.blocks(), ["fc1", "fc2"]);
     /// assert!(network.is_head("fc2.weight") && !network.is_head("fc1.weight"));
@@ -369,7 +369,7 @@ impl Network {
     /// # use cresset::model::Task;
     /// # use cresset::prelude::*;
     /// # use tch::Device;
-    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// # let task = Task::new(InputShape(vec![4]), 3);
     /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
     /// assert_eq!(network.freeze("fc1")?, 4 * 8 + 8);
     /// assert!(network.parameters().keys().all(|name| name.starts_with("fc2")));
@@ -401,7 +401,7 @@ impl Network {
     /// # use cresset::model::Task;
     /// # use cresset::prelude::*;
     /// # use tch::Device;
-    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// # let task = Task::new(InputShape(vec![4]), 3);
     /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
     /// network.train_only_head(true);
     /// assert!(!network.state()["fc1.weight"].requires_grad());
@@ -460,7 +460,7 @@ impl Network {
     /// # use cresset::model::Task;
     /// # use cresset::prelude::*;
     /// # use tch::Device;
-    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// # let task = Task::new(InputShape(vec![4]), 3);
     /// let network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
     /// let rows = network.summary(&InputShape(vec![4]));
     /// let last = rows.last().unwrap();
@@ -484,7 +484,7 @@ impl Network {
     /// # use cresset::model::Task;
     /// # use cresset::prelude::*;
     /// # use tch::Device;
-    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// # let task = Task::new(InputShape(vec![4]), 3);
     /// let source = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
     /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 1)?;
     /// network.load_state(&source.state()).unwrap();
@@ -526,7 +526,7 @@ impl Network {
     /// # use cresset::model::Task;
     /// # use cresset::prelude::*;
     /// # use tch::Device;
-    /// # let task = Task { input: InputShape(vec![4]), classes: 3 };
+    /// # let task = Task::new(InputShape(vec![4]), 3);
     /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
     /// network.prune(0.5)?;
     /// assert_eq!(network.state()["fc1.weight"].size(), [4, 4]);

@@ -166,7 +166,7 @@ mod tests {
     use tch::Device;
 
     fn network(name: &str) -> Network {
-        let task = Task { input: InputShape(vec![3, 16, 16]), classes: 7 };
+        let task = Task::new(InputShape(vec![3, 16, 16]), 7);
         let network = Network::new(name, "", &task, Device::Cpu, 1).unwrap();
         // Distinct values in each channel, as after training.
         for (_, mut tensor) in network.state().into_iter().filter(|(_, tensor)| tensor.is_floating_point()) {

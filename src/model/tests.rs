@@ -3,14 +3,17 @@
 use tch::{Device, Kind, Tensor};
 
 use super::*;
-use crate::data::InputShape;
+use crate::data::column::FeatureGroup;
+use crate::data::{InputShape, TaskKind};
 use crate::evaluate::cross_entropy;
+use crate::loader::Batch;
+use crate::train::Objective;
 
 #[path = "../../tests/support/sizes.rs"]
 pub mod sizes;
 
 fn digits_mlp(seed: u64) -> Network {
-    let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+    let task = Task::new(InputShape(vec![1, 8, 8]), 10);
     Network::new("mlp", "", &task, Device::Cpu, seed).unwrap()
 }
 
@@ -22,15 +25,62 @@ fn parameters_have_pytorchs_names() {
     assert_eq!(network.parameter_count(), 64 * 128 + 128 + 128 * 10 + 10);
 }
 
+/// The architectures for images, without those that only have more or wider layers.
+fn images() -> impl Iterator<Item = &'static Architecture> {
+    let is_left_out = |name: &str| sizes::is_larger(name) || sizes::is_for_tables(name);
+    ARCHITECTURES.iter().filter(move |known| !is_left_out(known.name))
+}
+
+/// Two columns with three categories each, between three numbers.
+fn columns() -> Task {
+    let category = FeatureGroup::Indicators { count: 3 };
+    let groups =
+        vec![FeatureGroup::Number, category.clone(), FeatureGroup::Number, category, FeatureGroup::Number];
+    Task { groups, ..Task::new(InputShape(vec![9]), 4) }
+}
+
+#[test]
+fn models_of_tables_export_with_a_free_batch_size_for_every_task() {
+    let numbers = Task::new(InputShape(vec![6]), 3);
+    let labels = Task { kind: TaskKind::Multilabel, ..columns() };
+    let value = Task { kind: TaskKind::Regression, classes: 1, ..columns() };
+    let coded = vec![FeatureGroup::Code { categories: 3 }, FeatureGroup::Indicators { count: 5 }];
+    let coded = Task { groups: coded, ..numbers.clone() };
+    let only_categories = Task { groups: vec![FeatureGroup::Indicators { count: 6 }], ..numbers.clone() };
+    for task in [numbers, coded, only_categories, columns(), labels, value] {
+        for name in [sizes::FOR_TABLES, &["mlp"]].concat() {
+            let network = Network::new(name, "", &task, Device::Cpu, 1).unwrap();
+            let mut module = network.script(&|class| class).unwrap();
+            module.set_training(false).unwrap();
+            for batch in [1, 2, 64] {
+                let x = Tensor::randn([batch, task.input.features()], (Kind::Float, Device::Cpu));
+                let outputs = tch::no_grad(|| network.forward(&x, false).unwrap());
+                assert_eq!(outputs.size(), [batch, task.classes]);
+                let of_file = tch::no_grad(|| module.call("logits", &x).unwrap().remove(0));
+                assert_eq!(outputs, of_file, "{name} {task:?} {batch}");
+            }
+        }
+    }
+}
+
+#[test]
+fn models_of_tables_refuse_images() {
+    for name in sizes::FOR_TABLES {
+        let task = Task::new(InputShape(vec![1, 8, 8]), 10);
+        let problem = Network::new(name, "", &task, Device::Cpu, 0).err().unwrap().to_string();
+        assert!(problem.contains("is for tables"), "{problem}");
+    }
+}
+
 #[test]
 fn every_architecture_takes_any_image_and_exports_with_a_free_batch_size() {
-    for architecture in ARCHITECTURES.iter().filter(|known| !sizes::is_larger(known.name)) {
+    for architecture in images() {
         let (shapes, batches) = match sizes::is_small(architecture.name) {
             true => (&[[1, 8, 8], [3, 32, 32], [2, 1, 9], [4, 37, 20]][..], &[1, 2, 64][..]),
             false => (&[[2, 1, 9], [4, 37, 20]][..], &[1, 3][..]),
         };
         for shape in shapes {
-            let task = Task { input: InputShape(shape.to_vec()), classes: 7 };
+            let task = Task::new(InputShape(shape.to_vec()), 7);
             let network = Network::new(architecture.name, "", &task, Device::Cpu, 1).unwrap();
             let mut module = network.script(&|class| class).unwrap();
             module.set_training(false).unwrap();
@@ -47,33 +97,43 @@ fn every_architecture_takes_any_image_and_exports_with_a_free_batch_size() {
 
 #[test]
 fn every_architecture_learns() {
-    let task = Task { input: InputShape(vec![3, 32, 32]), classes: 3 };
-    for architecture in ARCHITECTURES.iter().filter(|known| !sizes::is_larger(known.name)) {
-        let network = Network::new(architecture.name, "", &task, Device::Cpu, 1).unwrap();
-        let x = Tensor::randn([6, 3, 32, 32], (Kind::Float, Device::Cpu));
-        let y = Tensor::from_slice(&[0i64, 1, 2, 0, 1, 2]);
-        let mut losses = Vec::new();
-        for _ in 0..4 {
-            let loss = cross_entropy(&network.forward(&x, true).unwrap(), &y);
-            losses.push(loss.double_value(&[]));
-            loss.backward();
-            for (name, mut parameter) in network.parameters() {
-                let mut gradient = parameter.grad();
-                assert!(gradient.defined(), "{}: {name} has no gradient", architecture.name);
-                // Steps of equal size, like those of Adam.
-                tch::no_grad(|| drop(parameter.g_sub_(&(gradient.sign() * 1e-3))));
-                let _ = gradient.zero_();
-            }
+    images().for_each(|architecture| learns(architecture, &Task::new(InputShape(vec![3, 32, 32]), 3), 4));
+}
+
+#[test]
+fn models_of_tables_learn() {
+    let tables = ARCHITECTURES.iter().filter(|known| sizes::is_for_tables(known.name));
+    tables.for_each(|architecture| learns(architecture, &columns(), 12));
+}
+
+/// Takes some steps on random examples: each parameter has a gradient, and the loss decreases.
+fn learns(architecture: &Architecture, task: &Task, steps: usize) {
+    let network = Network::new(architecture.name, "", task, Device::Cpu, 1).unwrap();
+    let objective = Objective::new("cross-entropy", "", None, Device::Cpu).unwrap();
+    let size = [&[6], &task.input.0[..]].concat();
+    let x = Tensor::randn(size, (Kind::Float, Device::Cpu));
+    let batch = Batch::new(x, Tensor::from_slice(&[0i64, 1, 2, 0, 1, 2]));
+    let mut losses = Vec::new();
+    for _ in 0..steps {
+        let loss = objective.loss(&network.forward(&batch.inputs, true).unwrap(), &batch);
+        losses.push(loss.double_value(&[]));
+        loss.backward();
+        for (name, mut parameter) in network.parameters() {
+            let mut gradient = parameter.grad();
+            assert!(gradient.defined(), "{}: {name} has no gradient", architecture.name);
+            // Steps of equal size, like those of Adam.
+            tch::no_grad(|| drop(parameter.g_sub_(&(gradient.sign() * 1e-3))));
+            let _ = gradient.zero_();
         }
-        let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
-        assert!(best < 0.95 * losses[0], "{}: {losses:?}", architecture.name);
     }
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(best < 0.95 * losses[0], "{}: {losses:?}", architecture.name);
 }
 
 #[test]
 fn architectures_with_several_convolutions_are_convolutional() {
-    let task = Task { input: InputShape(vec![1, 8, 8]), classes: 3 };
-    for architecture in ARCHITECTURES {
+    let task = Task::new(InputShape(vec![1, 8, 8]), 3);
+    for architecture in ARCHITECTURES.iter().filter(|known| !sizes::is_for_tables(known.name)) {
         let network = Network::of_zeros(architecture.name, "", &task).unwrap();
         let is_other = ["mlp", "lstm", "gru", "swin_t"].contains(&architecture.name);
         let expected = !is_other && !architecture.name.starts_with("vit");
@@ -102,7 +162,7 @@ fn sizes_and_costs_are_those_of_torchvision_and_timm() {
         ("convnext_tiny", "", 28_589_128, 4_455_531_264),
         ("swin_t", "", 28_288_354, 4_490_566_656),
     ] {
-        let task = Task { input: InputShape(vec![3, 224, 224]), classes: 1000 };
+        let task = Task::new(InputShape(vec![3, 224, 224]), 1000);
         let network = Network::of_zeros(name, options, &task).unwrap();
         let rows = network.summary(&task.input);
         assert_eq!(network.parameter_count(), parameters, "{name}");
@@ -143,7 +203,7 @@ fn mismatched_state_is_refused_by_name() {
 /// Central differences in float64 against autograd, for every parameter of a small perceptron.
 #[test]
 fn autograd_agrees_with_finite_differences() {
-    let task = Task { input: InputShape(vec![1, 2, 2]), classes: 3 };
+    let task = Task::new(InputShape(vec![1, 2, 2]), 3);
     let mut network = Network::new("mlp", "", &task, Device::Cpu, 3).unwrap();
     network.double();
     let x = Tensor::randn([6, 1, 2, 2], (Kind::Double, Device::Cpu));

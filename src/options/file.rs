@@ -7,7 +7,7 @@ use cresset_options::OptionSet;
 use super::entries::{self, Entry};
 use super::{Config, MASK_CATEGORIES, RECORD};
 use crate::error::{Error, Result};
-use crate::recipe::NONE;
+use crate::recipe::{BUILT_IN, NONE};
 
 /// An option and its value as text.
 ///
@@ -29,6 +29,12 @@ pub struct Setting {
 
 /// Reads and validates the options of a run file. An error names the line.
 pub fn settings(path: &Path) -> Result<Vec<Setting>> {
+    if BUILT_IN.iter().any(|recipe| Path::new(recipe.name) == path) && !path.exists() {
+        let name = path.display();
+        return Err(Error::Usage(format!(
+            "there is no run file {name}; --recipe {name} selects the built-in recipe"
+        )));
+    }
     let mut settings = Vec::new();
     let entries = entries::read(path, "run file")?;
     let has = |name: &str| entries.iter().any(|entry| entry.name == name);

@@ -96,9 +96,10 @@ options! {
         pub augment: String =
             option("CHANGES").default("none").parser(augmentation).heading(AUGMENTATION).essential(),
 
-        /// Normalization of images: `data` (by the range of the values, or the statistics of the training set), `imagenet`, or means
-        /// and standard deviations of values from 0 to 1, such as `0.5,0.5,0.5/0.25,0.25,0.25` [default: that of the weights of
-        /// --pretrained, else data]
+        /// Normalization: `data` (by the range of the values, or the mean and standard deviation of the training set); of tables,
+        /// `quantiles` (those of each numeric column, mapped to a normal distribution); of images, `imagenet`, or means and standard
+        /// deviations of values from 0 to 1, such as `0.5,0.5,0.5/0.25,0.25,0.25` [default: that of the weights of --pretrained,
+        /// else data]
         pub normalization: Option<Normalization> = option("VALUES").heading(DATA),
 
         /// Share of the cells in categorical columns that are masked as unknown in each training epoch, so that the model
@@ -129,11 +130,11 @@ options! {
         pub model: String = option("NAME|FILE").default("mlp").parser(model).heading(MODEL).essential(),
 
         /// Options of the architecture, such as `width=64,dropout=0.2`; `cresset models` lists them
-        pub model_options: String = option("OPTIONS").default("").heading(MODEL).essential(),
+        pub model_options: String = option("OPTIONS").default("").heading(MODEL),
 
-        /// Initialize the weights from a file, as far as they match: safetensors, a checkpoint, TorchScript or a PyTorch
-        /// state_dict
-        pub init: Option<PathBuf> = option("FILE").not_empty().heading(MODEL).essential(),
+        /// Initialize the weights from a file, as far as they match: safetensors, a checkpoint, TorchScript, a torch.export
+        /// package, ONNX or a PyTorch state_dict
+        pub init: Option<PathBuf> = option("FILE").not_empty().heading(MODEL),
 
         /// Initialize the model with pretrained weights: a model of the Hugging Face hub such as timm/resnet18.a1_in1k, downloaded
         /// if necessary (`cresset models --pretrained` lists some), or a local file or folder. Model, image size and normalization

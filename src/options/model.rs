@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::error::did_you_mean;
 use crate::model::ARCHITECTURES;
+use crate::model::pretrained::HUB;
 
 /// The value of the option `model`.
 ///
@@ -19,7 +20,7 @@ use crate::model::ARCHITECTURES;
 pub enum ModelChoice<'a> {
     /// An architecture, by its name.
     Architecture(&'a str),
-    /// A TorchScript file.
+    /// A TorchScript file, or `hf:USER/NAME` for one on the Hugging Face hub.
     File(&'a Path),
     /// A custom model of a program that uses the library, by its name (`own:NAME`).
     Own(&'a str),
@@ -43,6 +44,7 @@ impl<'a> ModelChoice<'a> {
             {
                 ModelChoice::File(path)
             }
+            None if text.starts_with(HUB) => ModelChoice::File(path),
             None => ModelChoice::Architecture(text),
         }
     }

@@ -106,7 +106,7 @@ impl FoldedModel {
 
 /// A batch of two synthetic examples, preprocessed or raw.
 fn example(preprocessing: &Preprocessing, is_preprocessed: bool) -> Tensor {
-    let sizes: Vec<i64> = std::iter::once(2).chain(preprocessing.shape.0.iter().copied()).collect();
+    let sizes: Vec<i64> = std::iter::once(2).chain(preprocessing.output().0).collect();
     let values =
         Tensor::linspace(-1., 2., sizes.iter().product::<i64>(), (Kind::Float, Device::Cpu)).view(&*sizes);
     if is_preprocessed { values } else { preprocessing.undo(&values) }
@@ -126,7 +126,10 @@ impl CompiledNetwork {
     /// `None` for a module without a separate network, such as a frozen one, and for preprocessing that does more than shift and
     /// scale.
     fn of(module: &Module, preprocessing: &Preprocessing) -> Option<Self> {
-        if preprocessing.fill.is_some() {
+        if preprocessing.fill.is_some()
+            || preprocessing.quantiles.is_some()
+            || !preprocessing.missing.is_empty()
+        {
             return None;
         }
         let sizes = preprocessing.shape.0.clone();

@@ -10,12 +10,16 @@ use super::Classifier;
 use super::compiled::CompiledModel;
 use crate::data::unknown::UnknownPolicy;
 use crate::error::{Error, Result, catch_panics};
-use crate::export::{METADATA, Metadata, VERIFICATION, Verification, VerificationResult};
-use crate::model::loading::{CheckedModelFile, open_file};
+use crate::evaluate::ood::OodScore;
+use crate::export::{METADATA, Metadata, VERIFICATION, Verification, VerificationResult, without_metadata};
+use crate::model::executor::{self, InferenceFile};
+use crate::model::loading::open_file;
 use crate::model::members;
+use crate::model::onnx::OnnxFile;
+use crate::model::package::CheckedPackage;
 use crate::options::device::DeviceChoice;
 
-/// Reads the metadata of a model file without executing its code.
+/// Reads the metadata of a model file of any format without executing its code.
 ///
 /// ```
 /// use cresset::prelude::*;
@@ -30,12 +34,22 @@ use crate::options::device::DeviceChoice;
 /// ```
 ///
 /// # Errors
-/// A file that is missing, is not TorchScript, or was not exported by cresset.
+/// A file that is missing or damaged, is not a model, or was not exported by cresset.
 pub fn metadata(path: &Path) -> Result<Metadata> {
+    if CheckedPackage::recognizes(path)? || OnnxFile::recognizes(path) {
+        return read_metadata(path, &*executor::open(path)?);
+    }
     let fault = |problem: String| Error::artifact(path, problem);
     let text = members::extra_file(BufReader::new(open_file(path)?), METADATA);
     let text = text.ok_or_else(|| fault("this is not a TorchScript file, or it is damaged".to_string()))?;
     Metadata::read(&text.unwrap_or_default()).map_err(fault)
+}
+
+/// The metadata of a checked file.
+fn read_metadata(path: &Path, file: &dyn InferenceFile) -> Result<Metadata> {
+    let text = file.extra(METADATA)?;
+    let text = text.ok_or_else(|| Error::artifact(path, without_metadata(file.format())))?;
+    Metadata::read(&text).map_err(|problem| Error::artifact(path, problem))
 }
 
 impl Classifier {
@@ -63,25 +77,33 @@ impl Classifier {
     /// ```
     ///
     /// # Errors
-    /// A file that is missing, damaged, not TorchScript, or not exported by cresset, and one with operations that no model needs.
+    /// A file that is missing, damaged, not a model, or not exported by cresset, and one with operations that no model needs.
     pub fn load_on(path: &Path, device: Device) -> Result<Self> {
-        let fault = |problem: String| Error::artifact(path, problem);
-        let file = CheckedModelFile::open(path)?;
+        let file = executor::open(path)?;
         // Check the metadata first: the code of a file from another program is not executed.
-        let metadata = Metadata::read(&file.extra(METADATA)?.unwrap_or_default()).map_err(fault)?;
+        let mut metadata = read_metadata(path, &*file)?;
+        let (format, recorded) = (file.format(), file.extra(VERIFICATION)?);
         // libtorch supports quantized models on the CPU only.
         let device = if metadata.is_int8() { Device::Cpu } else { device };
-        let mut module = file.module(device)?;
-        module.set_training(false)?;
+        let executor = file.executor(device, &metadata.input.shape)?;
+        let device = executor.device().unwrap_or(device);
+        if executor.module().is_none() && metadata.ood.is_some_and(|ood| ood.score == OodScore::Knn) {
+            tracing::warn!(
+                "{}: {format} does not compute the distances that detect unusual inputs",
+                path.display()
+            );
+            metadata.ood = None;
+        }
         let is_on_cpu = device == Device::Cpu;
         if is_on_cpu {
             keep_freed_memory();
         }
-        let compiled = if is_on_cpu { CompiledModel::of(&module, &metadata) } else { None };
-        let recorded = file.extra(VERIFICATION)?;
+        let module = executor.module().filter(|_| is_on_cpu);
+        let compiled = module.and_then(|module| CompiledModel::of(module, &metadata));
         Ok(Classifier {
             path: path.to_path_buf(),
-            module,
+            format,
+            executor,
             compiled,
             device,
             metadata,
@@ -111,6 +133,6 @@ impl Classifier {
         let Some(text) = &self.recorded else { return Ok(None) };
         let record: Verification = serde_json::from_str(text)
             .map_err(|e| Error::artifact(&self.path, format!("its {VERIFICATION} cannot be read: {e}")))?;
-        catch_panics(|| record.check(&self.module, self.device)).map(Some)
+        catch_panics(|| record.check(&*self.executor, self.device)).map(Some)
     }
 }

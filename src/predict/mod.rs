@@ -33,6 +33,7 @@ use crate::evaluate::ood::OodScore;
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{ExportedModel, METADATA, Metadata};
 use crate::loader::{EncodedExamples, EvaluationLoader, MemoryExamples, StreamEvaluationLoader};
+use crate::model::executor::Executor;
 use crate::model::preprocessing::{TensorDataset, target_tensor};
 use compiled::CompiledModel;
 pub use input_spec::{Cell, Input, InputSpec, Notes};
@@ -46,7 +47,7 @@ pub use stream::{Batching, ClassProbabilities, Classified, ClassifiedBatch, Scor
 pub use views::ViewOptions;
 use views::Views;
 
-/// A model loaded from `model.pt`.
+/// A model loaded from `model.pt`, or from a torch.export package with its metadata.
 ///
 /// ```
 /// use cresset::prelude::*;
@@ -64,7 +65,9 @@ use views::Views;
 /// ```
 pub struct Classifier {
     path: PathBuf,
-    module: Module,
+    /// The format as a noun with its article.
+    format: &'static str,
+    executor: Box<dyn Executor>,
     /// On a CPU, the compiled methods for inference without gradients.
     compiled: Option<CompiledModel>,
     device: Device,
@@ -117,9 +120,15 @@ impl Inputs {
 
 impl Classifier {
     /// Converts the model for export to other formats.
-    pub fn into_exported(self) -> ExportedModel {
+    ///
+    /// # Errors
+    /// A model that is not TorchScript.
+    pub fn into_exported(self) -> Result<ExportedModel> {
+        self.module()?;
         let input = self.metadata.input.shape.clone();
-        ExportedModel { path: self.path, module: self.module, metadata: Some(self.metadata), input }
+        let module = self.executor.into_module().expect("it is a module");
+        let record = self.recorded.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        Ok(ExportedModel { path: self.path, module, metadata: Some(self.metadata), record, input })
     }
 
     /// The metadata of the model.
@@ -134,17 +143,29 @@ impl Classifier {
 
     /// The number of trainable parameters (elements).
     pub fn parameters(&self) -> Result<usize> {
-        Ok(self.module.parameters()?.iter().map(|(_, values)| values.numel()).sum())
+        Ok(self.executor.counts()?.0)
     }
 
     /// The number of elements of all parameters and buffers.
     pub fn values(&self) -> Result<usize> {
-        Ok(self.module.state()?.iter().map(|(_, tensor)| tensor.numel()).sum())
+        Ok(self.executor.counts()?.1)
     }
 
     /// The TorchScript module.
-    pub(crate) fn module(&self) -> &Module {
-        &self.module
+    ///
+    /// # Errors
+    /// A model of another format.
+    pub(crate) fn module(&self) -> Result<&Module> {
+        self.executor.module().ok_or_else(|| {
+            let problem =
+                format!("this needs a TorchScript file, such as model.pt, and the model is {}", self.format);
+            Error::artifact(&self.path, problem)
+        })
+    }
+
+    /// Whether gradients of the logits can be computed: those of quantized models and of formats other than TorchScript cannot.
+    pub fn has_gradients(&self) -> bool {
+        self.executor.module().is_some() && !self.metadata.is_int8()
     }
 
     /// Enables test-time augmentation: probabilities or numbers are averaged over augmented views of each image.
@@ -196,8 +217,8 @@ impl Classifier {
     /// # Ok::<(), cresset::error::Error>(())
     /// ```
     pub fn optimize(&self) {
-        if let Some(compiled) = &self.compiled {
-            compiled.optimize(&self.module, &self.metadata);
+        if let (Some(compiled), Some(module)) = (&self.compiled, self.executor.module()) {
+            compiled.optimize(module, &self.metadata);
         }
     }
 
@@ -224,21 +245,19 @@ impl Classifier {
     fn forward(&self, inputs: &Tensor) -> Result<Tensor> {
         let logits = match &self.compiled {
             Some(compiled) if inputs.device() == Device::Cpu => {
-                Some(compiled.logits(inputs, &self.metadata.outputs)?)
+                compiled.logits(inputs, &self.metadata.outputs)?
             }
-            _ => {
-                let inputs = inputs.f_to_device(self.device)?;
-                tch::no_grad(|| self.module.call("forward", &inputs))?.into_iter().next()
-            }
+            _ => self.executor.forward(&inputs.f_to_device(self.device)?)?,
         };
         let expected = [inputs.size().first().copied().unwrap_or(0), self.metadata.classes.len() as i64];
-        logits.filter(|logits| logits.size() == expected).ok_or_else(|| {
-            let problem = format!(
-                "the model does not return one logit for each of the {} classes in its {METADATA}; export it again",
-                self.metadata.classes.len()
-            );
-            Error::artifact(&self.path, problem)
-        })
+        if logits.size() == expected {
+            return Ok(logits);
+        }
+        let problem = format!(
+            "the model does not return one logit for each of the {} classes in its {METADATA}; export it again",
+            self.metadata.classes.len()
+        );
+        Err(Error::artifact(&self.path, problem))
     }
 
     /// Evaluates the model on labeled raw examples.

@@ -169,7 +169,8 @@ impl Classifier {
             OodScore::Energy => energies(&logits.to_device(Device::Cpu)),
             OodScore::Knn => {
                 let raw = raw.f_to_device(self.device)?;
-                let scores = tch::no_grad(|| self.module.call("ood_score", &raw))?.remove(0);
+                let module = self.module()?;
+                let scores = tch::no_grad(|| module.call("ood_score", &raw))?.remove(0);
                 Vec::try_from(scores.to_kind(Kind::Float).to_device(Device::Cpu).contiguous())?
             }
         }))
@@ -202,7 +203,7 @@ impl Classifier {
 
     /// Fails if the model cannot compute features.
     pub(crate) fn require_features(&self) -> Result<()> {
-        if self.module.methods()?.iter().any(|method| method == "features") {
+        if self.module()?.methods()?.iter().any(|method| method == "features") {
             return Ok(());
         }
         let problem = "the model has no method `features`: it is quantized, or its last layer could not be determined when it was \
@@ -212,8 +213,8 @@ impl Classifier {
 
     /// The inputs of the last layer, float32 (N, width) on the CPU, for raw inputs (N, …).
     pub(crate) fn features(&self, inputs: &Tensor) -> Result<Tensor> {
-        let features =
-            tch::no_grad(|| self.module.call("features", &inputs.to_device(self.device)))?.remove(0);
+        let module = self.module()?;
+        let features = tch::no_grad(|| module.call("features", &inputs.to_device(self.device)))?.remove(0);
         Ok(features.flatten(1, -1).to_device(Device::Cpu).to_kind(Kind::Float))
     }
 }

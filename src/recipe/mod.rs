@@ -99,10 +99,10 @@ impl std::fmt::Display for Choice {
 /// let facts = Facts { examples: 120, counts: vec![50; 3], ..Facts::of_shape(InputShape(vec![4])) };
 /// let recipe = Recipe::auto(&facts);
 /// assert_eq!(recipe.title, "auto: table (120 rows of 4 columns, 3 classes)");
-/// assert_eq!(recipe.value("model"), Some("mlp"));
-/// // Whoever chooses the schedule does not get the options of another one.
-/// let recipe = recipe.without(&|name| (name == "schedule").then(|| "cosine".to_string()));
-/// assert_eq!((recipe.value("schedule"), recipe.value("model")), (None, Some("mlp")));
+/// assert_eq!(recipe.value("model"), Some("tabm"));
+/// // Whoever chooses the optimizer does not get the options of another one.
+/// let recipe = recipe.without(&|name| (name == "optimizer").then(|| "sgd".to_string()));
+/// assert_eq!((recipe.value("lr"), recipe.value("model")), (None, Some("tabm")));
 /// ```
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Recipe {

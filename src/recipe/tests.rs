@@ -147,13 +147,13 @@ fn the_choices_follow_from_the_facts() {
             "flowers",
             table(120),
             "table",
-            &[("model", "mlp"), ("batch_size", "8"), ("augment", ""), ("monitor", "loss")],
+            &[("model", "tabm"), ("normalization", "quantiles"), ("batch_size", "8"), ("monitor", "loss")],
         ),
         (
             "a large table",
             Facts { counts: vec![80_000, 20_000], ..table(100_000) },
             "table",
-            &[("batch_size", "256"), ("monitor", "macro-f1"), ("class_weights", "")],
+            &[("batch_size", "512"), ("monitor", "macro-f1"), ("class_weights", "")],
         ),
         (
             "a rare class",
@@ -216,13 +216,13 @@ fn given_options_win_and_take_the_options_that_belong_to_them_along() {
     // The learning rate and the decay are those of another optimizer.
     let found = after(&[("optimizer", "sgd")]);
     assert_eq!([found.value("optimizer"), found.value("lr"), found.value("weight_decay")], [None; 3]);
-    assert_eq!(found.value("schedule"), Some("one-cycle"));
+    assert_eq!(found.value("patience"), recipe.value("patience"));
     // The same optimizer as the recipe's keeps them.
     let found = after(&[("optimizer", "adamw")]);
     assert_eq!((found.value("optimizer"), found.value("lr")), (None, recipe.value("lr")));
     let found = after(&[("lr", "0.1")]);
     assert_eq!((found.value("lr"), found.value("optimizer")), (None, Some("adamw")));
-    let found = after(&[("loss", "focal"), ("model", "mlp"), ("model_options", "")]);
+    let found = after(&[("loss", "focal"), ("model", "tabm"), ("model_options", "")]);
     assert_eq!([found.value("loss_options"), found.value("model"), found.value("model_options")], [None; 3]);
     // A line of which nothing is left disappears.
     assert_eq!(after(&[("monitor", "loss")]).choices.len(), recipe.choices.len() - 1);

@@ -7,8 +7,12 @@ pub mod card;
 mod chart;
 mod errors;
 pub mod html;
+#[cfg(feature = "mlflow")]
+pub mod mlflow;
 mod page;
 mod plot;
+#[cfg(feature = "hub")]
+mod push;
 pub mod runs;
 mod section;
 mod speed;
@@ -32,6 +36,8 @@ use crate::run::RunFolder;
 use crate::run::{Examples, FinishedRun};
 use crate::train::{EpochRecord, MetricsLog};
 use errors::ShownError;
+#[cfg(feature = "hub")]
+pub use push::{PushOptions, Repository, push};
 use speed::Speed;
 
 /// The contents of a report.

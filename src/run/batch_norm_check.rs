@@ -89,7 +89,7 @@ mod tests {
     use tch::{Device, nn};
 
     fn network(architecture: &str, size: i64) -> Network {
-        let task = Task { input: InputShape(vec![3, size, size]), classes: 2 };
+        let task = Task::new(InputShape(vec![3, size, size]), 2);
         Network::new(architecture, "", &task, Device::Cpu, 1).unwrap()
     }
 
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn models_of_any_origin_are_tried() {
-        let task = Task { input: InputShape(vec![4]), classes: 2 };
+        let task = Task::new(InputShape(vec![4]), 2);
         let build = |path: &nn::Path| {
             let norm = nn::batch_norm1d(path / "norm", 4, Default::default());
             let linear = nn::linear(path / "fc", 4, 2, Default::default());

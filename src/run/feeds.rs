@@ -15,8 +15,7 @@ use crate::loader::{
     Augmenter, EncodedExamples, EvaluationLoader, MemoryExamples, MemoryLoader, StreamEvaluationLoader,
     StreamLoader, TrainLoader,
 };
-use crate::model::preprocessing::Preprocessing;
-use crate::model::preprocessing::{TensorDataset, TrainTensors};
+use crate::model::preprocessing::{Normalization, Preprocessing, TensorDataset, TrainTensors};
 use crate::options::Config;
 
 /// Inputs for creating the feeds.
@@ -25,6 +24,8 @@ pub(super) struct Sources<'a> {
     pub dataset: &'a Dataset,
     pub split: &'a Split,
     pub corrected: Option<&'a Corrections>,
+    /// The features with an indicator of missing values.
+    pub marked: Vec<usize>,
     pub augmentation: Augmentation,
     pub device: Device,
     pub world: &'a World,
@@ -46,11 +47,11 @@ impl Sources<'_> {
         let train = TrainTensors(TensorDataset::of(dataset, &split.train, device));
         let preprocessing = match (self.fixed_preprocessing()?, corrected) {
             (Some(fixed), _) => fixed,
-            (None, None) => Preprocessing::fit(dataset, &train, config.reading.missing),
+            (None, None) => self.fitted_preprocessing(&train)?,
             (None, Some(_)) => {
                 let own =
                     TrainTensors(TensorDataset::of(dataset, &own_rows(&split.train, corrected), device));
-                Preprocessing::fit(dataset, &own, config.reading.missing)
+                self.fitted_preprocessing(&own)?
             }
         };
         let (validation, share, test) = self.evaluation_feeds(|rows| {
@@ -76,7 +77,7 @@ impl Sources<'_> {
         let sample = sample(dataset, &own_rows(&split.train, corrected), gallery)?;
         let preprocessing = match self.fixed_preprocessing()? {
             Some(fixed) => fixed,
-            None => Preprocessing::fit(dataset, &sample, config.reading.missing),
+            None => self.fitted_preprocessing(&sample)?,
         };
         let (validation, share, test) = self.evaluation_feeds(|rows| {
             Box::new(StreamEvaluationLoader::new(gallery, rows, Some(&preprocessing), device))
@@ -91,6 +92,16 @@ impl Sources<'_> {
     fn fixed_preprocessing(&self) -> Result<Option<Preprocessing>> {
         let normalization = self.config.normalization.as_ref();
         normalization.map_or(Ok(None), |normalization| normalization.preprocessing(self.dataset))
+    }
+
+    /// The preprocessing that is fitted to training examples.
+    fn fitted_preprocessing(&self, train: &TrainTensors) -> Result<Preprocessing> {
+        let missing = self.config.reading.missing;
+        let fitted = match self.config.normalization {
+            Some(Normalization::Quantiles) => Preprocessing::fit_quantiles(self.dataset, train, missing)?,
+            _ => Preprocessing::fit(self.dataset, train, missing),
+        };
+        Ok(fitted.marking(self.marked.clone()))
     }
 
     /// The validation set, this rank's shard for validation during training, and the test set. Rank 0 evaluates the final

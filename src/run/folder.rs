@@ -120,6 +120,10 @@ impl RunFolder {
         for file in [run.config_file(), run.split(), run.metrics()] {
             ignore_missing(fs::remove_file(&file)).map_err(Error::io("remove", &file))?;
         }
+        #[cfg(feature = "mlflow")]
+        for file in [cresset_mlflow::JOURNAL, cresset_mlflow::STATE].map(|name| path.join(name)) {
+            ignore_missing(fs::remove_file(&file)).map_err(Error::io("remove", &file))?;
+        }
         for events in event_files(path)? {
             fs::remove_file(&events).map_err(Error::io("remove", &events))?;
         }

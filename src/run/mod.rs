@@ -8,12 +8,14 @@
 //!   checkpoints/   last.safetensors, best.safetensors
 //!   model.pt       the TorchScript export of the best checkpoint
 //!   report.html    the HTML report, if requested
+//!   mlflow.jsonl   what is reported to MLflow, if requested, and mlflow-state.json
 //!   .lock          the process that writes to the folder
 //! ```
 
 mod batch_norm_check;
 mod categories;
 pub mod date;
+mod download;
 pub mod embedding;
 mod examples;
 pub mod features;
@@ -49,6 +51,7 @@ use crate::train::checkpoint::{Best, Checkpoint, Position};
 use crate::train::{
     Callback, Checkpoints, Data, EarlyStopping, Ending, MetricsLog, Silent, TimeLimit, Training,
 };
+pub use download::{download_data, download_data_on};
 pub use examples::Examples;
 pub use finished::FinishedRun;
 #[cfg(feature = "tensorboard")]

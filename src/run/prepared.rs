@@ -14,9 +14,9 @@ use crate::data::{Dataset, Split, TaskKind};
 use crate::distributed::World;
 use crate::error::{Error, Result, catch_panics};
 use crate::export::SAMPLES;
-use crate::feedback::Corrections;
+use crate::feedback::{Corrections, own_rows};
 use crate::loader::{EncodedExamples, EvaluationLoader, TrainLoader};
-use crate::model::preprocessing::Preprocessing;
+use crate::model::preprocessing::{self, Preprocessing};
 use crate::model::pretrained;
 use crate::model::weights::{self, Matching};
 use crate::model::{Network, Outputs, Task};
@@ -187,7 +187,9 @@ impl Prepared {
         let (local_rank, local_size) = world.local_rank_and_size();
         let device = config.device.resolve_for(local_rank, local_size)?;
         world.prepare_device(device)?;
-        let task = Task { input: dataset.shape.clone(), classes: dataset.classes.len() as i64 };
+        let own = own_rows(&split.train, corrections.as_ref());
+        let marked = preprocessing::marked(&dataset, &own, config.reading.missing);
+        let task = preprocessing::task(&dataset, marked.len());
         let mut network = make(&task, device)?;
         network.freeze(&config.training.freeze)?;
         config.training.channels_last.lay_out(&mut network)?;
@@ -201,8 +203,16 @@ impl Prepared {
         tch::set_num_threads(threads.into());
 
         let corrected = corrections.as_ref();
-        let sources =
-            Sources { config, dataset: &dataset, split: &split, corrected, augmentation, device, world };
+        let sources = Sources {
+            config,
+            dataset: &dataset,
+            split: &split,
+            corrected,
+            marked,
+            augmentation,
+            device,
+            world,
+        };
         let feeds =
             match EncodedExamples::of(&dataset, own_threads.count().into(), config.reading.max_bad_share) {
                 Some(gallery) => sources.streamed(&gallery)?,

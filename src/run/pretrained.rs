@@ -4,7 +4,7 @@ use super::RunFolder;
 use crate::data::options::ImageSize;
 use crate::distributed::World;
 use crate::error::{Error, Result};
-use crate::model::pretrained::{self, Download};
+use crate::model::pretrained::{self, Download, HUB, PretrainedConfig};
 use crate::options::Config;
 
 /// Finds the pretrained weights of `config`, after downloading them if necessary, and returns the options with their exact revision.
@@ -35,6 +35,7 @@ use crate::options::Config;
 /// # Errors
 /// Weights that cannot be found or downloaded, weights of an unknown architecture, and `init` besides `pretrained`.
 pub fn resolve_pretrained(config: &Config, progress: &mut dyn FnMut(Download)) -> Result<Config> {
+    let config = &with_hub_files(config, progress)?;
     let Some(name) = &config.pretrained else { return Ok(config.clone()) };
     if config.init.is_some() {
         let problem = "--pretrained and --init both initialize the weights; use only one of them";
@@ -47,6 +48,9 @@ pub fn resolve_pretrained(config: &Config, progress: &mut dyn FnMut(Download)) -
         && let Some(model) = described.model()?
     {
         config.model = model.to_string();
+        if config.model_options.is_empty() {
+            config.model_options = described.model_options.clone().unwrap_or_default();
+        }
     }
     if let (ImageSize::Auto, Some([_, height, width])) = (config.reading.image_size, described.input_size) {
         let size = format!("{height}x{width}").parse();
@@ -82,12 +86,62 @@ pub fn resolve_pretrained_on(
     world: &World,
     progress: &mut dyn FnMut(Download),
 ) -> Result<Config> {
+    let config = &hub_files_on(config, world, progress)?;
     if config.pretrained.is_none() {
         return Ok(config.clone());
     }
     let name = world
         .broadcast_result(|| Ok(resolve_pretrained(config, progress)?.pretrained.unwrap_or_default()))?;
     resolve_pretrained(&Config { pretrained: Some(name), ..config.clone() }, &mut |_| {})
+}
+
+/// The file of a model on the hub that `--model` means.
+const MODEL: &str = "model.pt";
+
+/// Downloads the files of the hub that `model` and `init` name by `hf:USER/NAME`, and returns the options with their paths in the
+/// cache, which contain the commit.
+fn with_hub_files(config: &Config, progress: &mut dyn FnMut(Download)) -> Result<Config> {
+    let mut config = config.clone();
+    if let Some(id) = config.model.strip_prefix(HUB) {
+        // A model of an architecture continues from its weights; any other is TorchScript.
+        let described = pretrained::hub_file(id, pretrained::CONFIG, progress).ok();
+        let described = described.map(|(path, _)| PretrainedConfig::read(&path)).transpose()?;
+        let architecture = described.as_ref().and_then(|described| described.model().ok()?);
+        match (architecture, &config.init) {
+            (Some(architecture), None) => {
+                config.init = Some(pretrained::hub_file(id, pretrained::WEIGHTS[0], progress)?.0);
+                config.model = architecture.to_string();
+                config.model_options =
+                    described.and_then(|described| described.model_options).unwrap_or_default();
+            }
+            _ => {
+                let (path, _) = pretrained::hub_file(id, MODEL, progress)?;
+                config.model = path.to_string_lossy().into_owned();
+            }
+        }
+    }
+    if let Some(id) = config.init.as_ref().and_then(|init| init.to_str()?.strip_prefix(HUB)) {
+        config.init = Some(pretrained::hub_file(id, pretrained::WEIGHTS[0], progress)?.0);
+    }
+    Ok(config)
+}
+
+/// As [`with_hub_files`], on all ranks of `world` with the commits that rank 0 finds.
+fn hub_files_on(config: &Config, world: &World, progress: &mut dyn FnMut(Download)) -> Result<Config> {
+    let pinned = |text: &str, file: &str, progress: &mut dyn FnMut(Download)| match text.strip_prefix(HUB) {
+        Some(id) => Ok(format!("{HUB}{}", pretrained::hub_file(id, file, progress)?.1)),
+        None => Ok(text.to_string()),
+    };
+    let init = config.init.as_ref().map(|init| init.to_string_lossy().into_owned());
+    let model = world.broadcast_result(|| pinned(&config.model, MODEL, progress))?;
+    let init = match init.filter(|init| init.starts_with(HUB)) {
+        Some(init) => {
+            let file = pretrained::WEIGHTS[0];
+            Some(world.broadcast_result(|| pinned(&init, file, progress))?.into())
+        }
+        None => config.init.clone(),
+    };
+    with_hub_files(&Config { model, init, ..config.clone() }, &mut |_| {})
 }
 
 /// The options with those that the weights determined at the start of the run, for a run that resumes with its first options.

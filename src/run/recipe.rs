@@ -41,6 +41,7 @@ const TEXTBOOK: &str = "digits";
 pub fn resolve_recipe(config: &Config, world: &World) -> Result<Config> {
     // Rank 0 decides for all, also whether there is a recipe: ranks whose options differ are told so when the run starts.
     let chosen = world.broadcast_result(|| {
+        super::download_data(&config.data, &mut |_| {})?;
         let recipe = is_open(config).then(|| choose(config, world)).transpose()?;
         Ok(serde_json::to_string(&recipe).expect("a recipe can be serialized"))
     })?;
@@ -113,7 +114,15 @@ fn model_of_weights(config: &Config) -> Option<Choice> {
     let own = |name: &str| checkpoint.identity.get(name).cloned().unwrap_or_default();
     let known = matches!(ModelChoice::of(&own("model")), ModelChoice::Architecture(name) if !name.is_empty());
     let choice = Choice::new(format!("the model of {}", file.display()));
-    known.then(|| choice.set("model", own("model")).set("model_options", own("model_options")))
+    if !known {
+        return None;
+    }
+    let choice = choice.set("model", own("model")).set("model_options", own("model_options"));
+    // The weights of a model of tables belong to the values that it was trained on.
+    Some(match own("normalization").as_str() {
+        "" => choice,
+        normalization => choice.set("normalization", normalization),
+    })
 }
 
 /// Options that `--head-only` does not support, or that train the last layer first in another way.

@@ -113,7 +113,7 @@ mod tests {
     use tch::Device;
 
     fn network() -> Network {
-        let task = Task { input: InputShape(vec![1, 8, 8]), classes: 3 };
+        let task = Task::new(InputShape(vec![1, 8, 8]), 3);
         Network::new("cnn", "width=2", &task, Device::Cpu, 1).unwrap()
     }
 

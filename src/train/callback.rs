@@ -81,6 +81,12 @@ pub trait Callback {
         let _ = (training, network, record);
         Ok(Flow::Continue)
     }
+
+    /// Called when the training loop has written the checkpoint to resume from. `training` is at the position of the checkpoint.
+    fn checkpoint_saved(&mut self, training: &Training) -> Result<()> {
+        let _ = training;
+        Ok(())
+    }
 }
 
 /// A callback that does nothing.
@@ -124,6 +130,10 @@ impl Callback for CallbackList<'_> {
 
     fn epoch_ended(&mut self, training: &Training, network: &Network, record: &EpochRecord) -> Result<Flow> {
         all(&mut self.0, |callback| callback.epoch_ended(training, network, record))
+    }
+
+    fn checkpoint_saved(&mut self, training: &Training) -> Result<()> {
+        self.0.iter_mut().try_for_each(|callback| callback.checkpoint_saved(training))
     }
 }
 

@@ -28,14 +28,14 @@ options! {
 
         /// Weight decay, not applied to biases and normalization layers
         pub weight_decay: f64 =
-            option("RATE").default("0").parser(parse::not_negative).heading(OPTIMIZATION).essential(),
+            option("RATE").default("0").parser(parse::not_negative).heading(OPTIMIZATION),
 
         /// Loss function
         pub loss: String = option("NAME")
             .default("cross-entropy")
             .choices(OBJECTIVES.iter().map(|loss| Choice::new(loss.name, loss.summary)))
             .heading(OPTIMIZATION)
-            .essential(),
+            ,
 
         /// Options of the loss function, such as `smoothing=0.1`
         pub loss_options: String = option("OPTIONS").default("").heading(OPTIMIZATION),
@@ -45,7 +45,7 @@ options! {
             .default("constant")
             .choices(SCHEDULES.iter().map(|schedule| Choice::new(schedule.name, schedule.summary)))
             .heading(OPTIMIZATION)
-            .essential(),
+            ,
 
         /// Options of the schedule, such as `every=30,factor=0.2`
         pub schedule_options: String = option("OPTIONS").default("").heading(OPTIMIZATION),
@@ -96,7 +96,7 @@ options! {
         pub head_epochs: u32 = option("N").default("0").heading(MODEL),
 
         /// Train only the last layer, on features that the other layers compute once for each image. They are cached on disk
-        pub head_only: bool = flag().default("false").heading(MODEL).essential(),
+        pub head_only: bool = flag().default("false").heading(MODEL),
 
         /// What --head-only trains in place of the last layer
         pub head: String = option("NAME")
@@ -121,9 +121,9 @@ options! {
 
         /// Metric on the validation set that selects the best epoch, and by which --patience and the plateau schedule decide; of
         /// equal epochs, the first one is the best
-        pub monitor: Monitor = option("METRIC").default("loss").heading(OPTIMIZATION).essential(),
+        pub monitor: Monitor = option("METRIC").default("loss").heading(OPTIMIZATION),
 
-        /// Early stopping: stop after this many epochs without an improvement of the monitored metric
+        /// Stop after this many epochs without an improvement of the monitored metric (early stopping)
         pub patience: Option<u32> =
             option("N").parser(parse::within(1..=u32::MAX)).heading(OPTIMIZATION).essential(),
 
@@ -162,7 +162,7 @@ choices! {
     /// use cresset::train::ChannelsLast;
     /// use tch::Device;
     ///
-    /// let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+    /// let task = Task::new(InputShape(vec![1, 8, 8]), 10);
     /// let mut network = Network::new("cnn", "width=8", &task, Device::Cpu, 0)?;
     /// ChannelsLast::Yes.lay_out(&mut network)?;
     /// assert_eq!(network.state()["stage1.conv2.weight"].stride()[1], 1);

@@ -64,7 +64,7 @@ impl Bench {
         change: impl Fn(Training) -> Training,
     ) -> Result<(Training, Network)> {
         let plan = Plan { options, ..Plan::new(4, 7, 0.05) };
-        let task = Task { input: InputShape(vec![2]), classes: 2 };
+        let task = Task::new(InputShape(vec![2]), 2);
         let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 1)?;
         let out = self.folder.path().join(format!("run-{}", self.folder.path().read_dir().unwrap().count()));
         std::fs::create_dir_all(out.join("checkpoints")).unwrap();
@@ -190,7 +190,7 @@ fn accumulated_small_batches_are_large_ones() {
     let train = |batch_size: u32, accumulate: u32| {
         let training = TrainOptions { accumulate, ..options() };
         let plan = Plan { options: training, ..Plan::new(10, batch_size, 0.001) };
-        let task = Task { input: InputShape(vec![2]), classes: 2 };
+        let task = Task::new(InputShape(vec![2]), 2);
         let network = Network::new("mlp", "width=8", &task, Device::Cpu, 1).unwrap();
         let mut learner = Learner::new(&plan, &network).unwrap();
         let feed = MemoryLoader::new(bench.part(), Sampling::Shuffled, None);
@@ -206,7 +206,7 @@ fn accumulated_small_batches_are_large_ones() {
 #[test]
 fn clipping_bounds_the_step() {
     let bench = Bench::new();
-    let task = Task { input: InputShape(vec![2]), classes: 2 };
+    let task = Task::new(InputShape(vec![2]), 2);
     let length_of_step = |clip: Option<f64>| {
         let network = Network::new("mlp", "width=8", &task, Device::Cpu, 1).unwrap();
         let plan = Plan {
@@ -229,7 +229,7 @@ fn frozen_parameters_and_those_before_the_head_stay() {
     let bench = Bench::new();
     let head_only = TrainOptions { head_epochs: 4, ..options() };
     let (_, network) = bench.train(head_only, &mut []).unwrap();
-    let task = Task { input: InputShape(vec![2]), classes: 2 };
+    let task = Task::new(InputShape(vec![2]), 2);
     let fresh = Network::new("mlp", "width=8", &task, Device::Cpu, 1).unwrap();
     assert_eq!(network.state()["fc1.weight"], fresh.state()["fc1.weight"]);
     assert_ne!(network.state()["fc2.weight"], fresh.state()["fc2.weight"]);

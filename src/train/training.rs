@@ -53,7 +53,7 @@ pub struct Data<'a> {
 ///     let labels = inputs.select(1, 0).gt(0.).to_kind(Kind::Int64);
 ///     MemoryExamples::ready(TensorDataset { inputs, labels })
 /// };
-/// let task = Task { input: InputShape(vec![2]), classes: 2 };
+/// let task = Task::new(InputShape(vec![2]), 2);
 /// let mut network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let checkpoints = CheckpointFolder::new(folder.path().to_path_buf());
@@ -141,7 +141,7 @@ impl Training {
                 flow = self.call_step_ended(network, callbacks)?;
                 if [Flow::Save, Flow::Pause].contains(&flow) {
                     self.check_recent_losses(data)?;
-                    self.save_last(network)?;
+                    self.save_last_and_report(network, callbacks)?;
                 }
                 match flow {
                     Flow::Continue | Flow::Save => {}
@@ -160,7 +160,7 @@ impl Training {
                 callback::all(callbacks, |callback| callback.epoch_ended(self, network, &record))?;
             let after_epoch = Flow::of(self.agreement.ask(&self.world, after_epoch as u8)?);
             self.position.is_over = [flow, after_epoch].contains(&Flow::Finish);
-            self.save_last(network)?;
+            self.save_last_and_report(network, callbacks)?;
             if after_epoch == Flow::Pause && self.position.epoch <= self.plan.epochs {
                 return Ok(Ending::Paused);
             }
@@ -199,6 +199,11 @@ impl Training {
         }
         let flow = callback::all(callbacks, |callback| callback.step_ended(self, network))?;
         Ok(Flow::of(self.agreement.after_step(&self.world, flow as u8)?))
+    }
+
+    fn save_last_and_report(&self, network: &Network, callbacks: &mut [&mut dyn Callback]) -> Result<()> {
+        self.save_last(network)?;
+        callbacks.iter_mut().try_for_each(|callback| callback.checkpoint_saved(self))
     }
 
     fn start_epoch(&mut self, network: &mut Network, train: &dyn TrainLoader) -> Result<()> {

@@ -130,7 +130,7 @@ fn data_that_cannot_be_read_is_named() {
     std::fs::create_dir(folder.path().join("folder.csv")).unwrap();
     std::fs::write(folder.path().join("t.xyz"), good_table()).unwrap();
     let cases: [(&str, &str); 6] = [
-        ("absent.csv", "absent.csv: no such file or built-in data set"),
+        ("absent.csv", "absent.csv: no such file or data set (known by name: digits"),
         ("digit", "did you mean `digits`?"),
         ("folder.csv", "folder.csv: cannot read the file: Is a directory"),
         ("t.xyz/below.csv", "t.xyz/below.csv: cannot read the file: Not a directory"),
@@ -337,7 +337,7 @@ fn options_out_of_range_are_refused() {
     for (option, value, expected) in cases {
         refuse(folder.path(), &format!("train {option} {value}"), expected);
     }
-    refuse(folder.path(), "predict", "<MODEL>");
+    refuse(folder.path(), "predict", "<MODEL|RUN>");
     refuse(folder.path(), "predict model.pt", "<INPUT>");
     refuse(folder.path(), "eval", "<MODEL|RUN>");
     refuse(folder.path(), "export run", "--output");
@@ -363,7 +363,7 @@ fn foreign_models_are_refused() {
     save_foreign(&folder.path().join("foreign.pt"), &[]);
     refuse(
         "foreign.pt",
-        "this TorchScript model was not exported by cresset: it has no metadata.json; TorchScript is code",
+        "this is a TorchScript file that was not exported by cresset: it has no metadata.json",
     );
     let (_, mut extra) = Module::load(&model, Device::Cpu, &["metadata.json"]).unwrap();
     let own = extra.remove(0);
@@ -390,7 +390,7 @@ fn foreign_models_are_refused() {
     refuse("run/checkpoints/best.safetensors", "this is not a TorchScript model, or it is damaged");
     refuse("run/split.csv", "this is not a TorchScript model, or it is damaged");
     refuse("absent.pt", "cannot read the model");
-    refuse("run", "this is a folder; give a model file");
+    refuse("run/checkpoints", "this folder holds no run");
 
     let mut archive = zip::ZipWriter::new(std::fs::File::create(folder.path().join("zip.pt")).unwrap());
     archive.start_file("letter.txt", zip::write::SimpleFileOptions::default()).unwrap();

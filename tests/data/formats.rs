@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use crate::support::hub::Hub;
+use crate::support::pretrained::connect;
 use crate::support::samples::Digits;
-use crate::support::{succeed, text};
+use crate::support::{cresset, stderr, succeed, text};
 use cresset::export::Metadata;
 use cresset::predict::Classifier;
 use tch::Device;
@@ -55,4 +57,59 @@ fn cifar_files_train_with_the_names_of_their_classes() {
     let metadata = train(folder.path(), &["--epochs", "3"]);
     assert_eq!(metadata.classes, ["one", "zero"]);
     assert!(metadata.metrics.validation["accuracy"].as_f64().unwrap() > 0.9);
+}
+
+/// A data set that is known by name and in the cache is read from there; nothing is requested.
+#[test]
+fn a_published_data_set_trains_by_its_name() {
+    let (digits, cache) = (Digits::read(), tempfile::tempdir().unwrap());
+    let folder = cache.path().join("cresset/datasets/mnist");
+    std::fs::create_dir_all(&folder).unwrap();
+    digits.write_idx(&folder, "train", 0..1500);
+    digits.write_idx(&folder, "t10k", 1500..1797);
+    let out = cache.path().join("run");
+    let train = |data: &str| {
+        let arguments = ["train", "--data", data, "--recipe", "none", "--epochs", "1", "--out", text(&out)];
+        cresset()
+            .args(arguments)
+            .env("XDG_CACHE_HOME", cache.path())
+            .current_dir(cache.path())
+            .output()
+            .unwrap()
+    };
+    let output = train("mnist");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("297 for testing"));
+    let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    assert!(config.contains("data = \"mnist\""), "{config}");
+
+    let absent = train("cifar10");
+    assert_eq!(absent.status.code(), Some(2));
+    assert!(stderr(&absent).contains("the data set cifar10 is not in"), "{}", stderr(&absent));
+    let misspelled = train("mnsit");
+    assert!(stderr(&misspelled).contains("did you mean `mnist`"), "{}", stderr(&misspelled));
+}
+
+/// Without a network, and with a mirror that has other bytes.
+#[test]
+fn a_data_set_that_cannot_be_downloaded_is_an_error_that_says_why() {
+    let cache = tempfile::tempdir().unwrap();
+    let audit = |endpoint: &str| {
+        let mut command = cresset();
+        command.args(["data", "audit", "mnist"]).current_dir(cache.path());
+        let output = connect(&mut command, endpoint, cache.path())
+            .env("XDG_CACHE_HOME", cache.path())
+            .env("DATASETS_ENDPOINT", endpoint)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        stderr(&output)
+    };
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let problem = audit(&format!("http://127.0.0.1:{unused}"));
+    assert!(problem.contains("the data set mnist") && problem.contains("refused"), "{problem}");
+    let mirror = Hub::start("datasets", &[("mnist/train-images-idx3-ubyte.gz", b"other")]);
+    let problem = audit(&mirror.torchvision_endpoint());
+    assert!(problem.contains("the data set mnist was damaged in the download"), "{problem}");
+    assert!(!cache.path().join("cresset/datasets/mnist").exists());
 }

@@ -116,6 +116,28 @@ fn texts_missing_values_tabs_gzip_and_a_label_by_name_work_together_and_predict_
 }
 
 #[test]
+fn a_missing_number_is_a_value_of_its_own_in_training_and_in_the_exported_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lacking.csv");
+    // The class is whether x is missing.
+    let row = |row: u32| match row % 3 {
+        0 => format!("{},,gone\n", row % 7),
+        _ => format!("{},{},here\n", row % 7, f64::from(row * 37 % 201) / 10. - 10.),
+    };
+    std::fs::write(&path, "y,x,class\n".to_string() + &(0..240).map(row).collect::<String>()).unwrap();
+    let run = folder.path().join("run");
+    succeed(["train", "--data", text(&path), "--missing", "value", "--epochs", "15", "--out", text(&run)]);
+    let metadata = metadata(&run);
+    assert_eq!(metadata.preprocessing.missing, [1]);
+    assert_eq!(metadata.metrics.validation["accuracy"].as_f64(), Some(1.));
+    let fresh = folder.path().join("fresh.csv");
+    std::fs::write(&fresh, "y,x\n3,\n3,0\n").unwrap();
+    let said = succeed(["predict", text(&run.join("model.pt")), text(&fresh)]);
+    let classes: Vec<_> = said.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
+    assert_eq!(classes, ["gone", "here"], "{said}");
+}
+
+#[test]
 fn no_group_is_in_both_training_and_validation_set() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("patients.csv");

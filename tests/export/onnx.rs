@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::pt2;
 use crate::support::onnx::{Bench, python};
-use crate::support::sizes::{is_larger, is_small};
+use crate::support::sizes::{FOR_TABLES, is_for_tables, is_larger, is_small};
 use crate::support::targets::{prices_run, tagged_images_run, tags_run};
 use crate::support::{largest_difference, logits_of, root, run, stderr, succeed, text, unlabelled_digits};
 use crate::tasks::{prices, tags};
-use cresset::data::InputShape;
 use cresset::data::image::Decoding;
+use cresset::data::{InputShape, TaskKind};
 use cresset::export::{ExportFormat, ExportedModel};
 use cresset::model::preprocessing::{Preprocessing, PreprocessingKind};
 use cresset::model::{ARCHITECTURES, Network, Task};
@@ -49,6 +49,8 @@ pub fn images(shape: [i64; 3]) -> Preprocessing {
         offset: (0..shape[0]).map(|channel| 100. + 10. * channel as f32).collect(),
         scale: (0..shape[0]).map(|channel| 50. + channel as f32).collect(),
         fill: None,
+        quantiles: None,
+        missing: Vec::new(),
         shape: InputShape(shape.to_vec()),
     }
 }
@@ -63,7 +65,7 @@ fn add_architectures(
     for name in names {
         for shape in shapes {
             let preprocessing = images(*shape);
-            let task = Task { input: preprocessing.shape.clone(), classes: 7 };
+            let task = Task::new(preprocessing.shape.clone(), 7);
             let network = Network::new(name, "", &task, Device::Cpu, 3).unwrap();
             wear_in(&network);
             let exported = exported(folder, &network, &preprocessing);
@@ -93,7 +95,7 @@ fn image_backbones_compute_the_same_in_onnxruntime() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::of_batches(&[1, 3]);
     let names = ARCHITECTURES.iter().map(|known| known.name);
-    let names = names.filter(|name| !is_small(name) && !is_larger(name));
+    let names = names.filter(|name| !is_small(name) && !is_larger(name) && !is_for_tables(name));
     add_architectures(&mut bench, folder.path(), names, &[[3, 37, 52]]);
     bench.check(folder.path());
 }
@@ -112,7 +114,7 @@ fn recurrent_layers_of_any_depth_and_transformers_of_any_form_are_written() {
         ("cnn", "width=3"),
     ] {
         let preprocessing = images([2, 9, 7]);
-        let task = Task { input: preprocessing.shape.clone(), classes: 3 };
+        let task = Task::new(preprocessing.shape.clone(), 3);
         let network = Network::new(name, options, &task, Device::Cpu, 4).unwrap();
         wear_in(&network);
         let exported = exported(folder.path(), &network, &preprocessing);
@@ -128,6 +130,20 @@ fn a_table_with_missing_values_is_filled_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::of_batches(&[1, 2, 64]);
     bench.add(folder.path(), "table", &pt2::table(folder.path()), pt2::rows);
+    bench.check(folder.path());
+}
+
+#[test]
+#[ignore = "needs onnxruntime: make test"]
+fn models_of_tables_and_quantile_normalization_compute_the_same_in_onnxruntime() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::of_batches(&[1, 2, 64]);
+    for (name, kind) in pt2::models_of_tables(FOR_TABLES) {
+        let exported = pt2::model_of_tables(folder.path(), name, "", kind);
+        bench.add(folder.path(), &format!("{name}-{kind:?}"), &exported, pt2::rows);
+    }
+    let periodic = pt2::model_of_tables(folder.path(), "tabm", "frequencies=3", TaskKind::Classification);
+    bench.add(folder.path(), "periodic", &periodic, pt2::rows);
     bench.check(folder.path());
 }
 
@@ -214,6 +230,8 @@ pub const OPERATIONS: &[&str] = &[
     "return torch.adaptive_avg_pool2d(x, [4, 3])",
     "return torch.adaptive_avg_pool2d(x, [1, 1])",
     "return torch.hardtanh(x, -0.5, 0.25)",
+    "return torch.add(torch.cos(x), torch.sin(x))",
+    "return torch.logsumexp(x, [1, 3])",
     "return torch.clamp(x, None, 0.25)",
     "return torch.clamp_min(x, 0.1)",
     "return torch.hardswish(torch.mul(x, 4))",
@@ -276,7 +294,8 @@ fn heads_on_features_compute_the_same_in_onnxruntime() {
         let out = folder.path().join(&name);
         let options = ["--head-only", "--head", head, "--model", model, "--recipe", "none"];
         succeed(["train", "--out", text(&out)].iter().chain(&options));
-        let exported = Classifier::load_on(&out.join("model.pt"), Device::Cpu).unwrap().into_exported();
+        let exported =
+            Classifier::load_on(&out.join("model.pt"), Device::Cpu).unwrap().into_exported().unwrap();
         bench.add(folder.path(), &name, &exported, |batch| {
             Tensor::rand([batch, 1, 8, 8], (Kind::Float, Device::Cpu)) * 16.
         });

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::onnx::{OPERATIONS, exported, images, small, wear_in};
-use crate::support::sizes::is_small;
+use crate::support::sizes::{FOR_TABLES, is_small};
 use crate::support::{largest_difference, logits_of, root, run, stderr, succeed, text, unlabelled_digits};
-use cresset::data::InputShape;
+use cresset::data::column::FeatureGroup;
+use cresset::data::{InputShape, TaskKind};
 use cresset::export::{ExportFormat, ExportedModel};
-use cresset::model::preprocessing::{Preprocessing, PreprocessingKind};
+use cresset::model::preprocessing::{Preprocessing, PreprocessingKind, Quantiles};
 use cresset::model::{ARCHITECTURES, Network, Task};
 use cresset_bridge::package::Package;
 use cresset_bridge::script::Module;
@@ -33,7 +34,7 @@ pub fn pixels(batch: i64, shape: &[i64]) -> Tensor {
 /// An architecture with worn weights behind the preprocessing of images.
 pub fn architecture(folder: &Path, name: &str, options: &str, shape: [i64; 3]) -> ExportedModel {
     let preprocessing = images(shape);
-    let task = Task { input: preprocessing.shape.clone(), classes: 7 };
+    let task = Task::new(preprocessing.shape.clone(), 7);
     let network = Network::new(name, options, &task, Device::Cpu, 3).unwrap();
     wear_in(&network);
     exported(folder, &network, &preprocessing)
@@ -46,10 +47,44 @@ pub fn table(folder: &Path) -> ExportedModel {
         offset: vec![1., 2., 3., 4., 5.],
         scale: vec![2., 1., 0.5, 3., 10.],
         fill: Some(vec![1.5, 2.5, 3.5, 4.5, 5.5]),
+        quantiles: None,
+        missing: Vec::new(),
         shape: InputShape(vec![5]),
     };
-    let task = Task { input: preprocessing.shape.clone(), classes: 3 };
+    let task = Task::new(preprocessing.shape.clone(), 3);
     exported(folder, &Network::new("mlp", "", &task, Device::Cpu, 2).unwrap(), &preprocessing)
+}
+
+/// The models of tables with the tasks that they are exported for.
+pub fn models_of_tables<'a>(names: &'a [&'a str]) -> impl Iterator<Item = (&'a str, TaskKind)> {
+    let kinds = [TaskKind::Classification, TaskKind::Multilabel, TaskKind::Regression];
+    names.iter().flat_map(move |name| kinds.map(|kind| (*name, kind)))
+}
+
+/// A model of tables with missing values behind quantile normalization.
+pub fn model_of_tables(folder: &Path, name: &str, options: &str, kind: TaskKind) -> ExportedModel {
+    let groups = vec![
+        FeatureGroup::Number,
+        FeatureGroup::Indicators { count: 2 },
+        FeatureGroup::Number,
+        FeatureGroup::Number,
+    ];
+    let examples = Tensor::randn([300, 5], (Kind::Float, Device::Cpu)) * 5.;
+    let preprocessing = Preprocessing {
+        kind: PreprocessingKind::Quantiles,
+        offset: vec![0.; 5],
+        scale: vec![1.; 5],
+        fill: Some(vec![1.5, 0., 0., 4.5, 5.5]),
+        quantiles: Some(Quantiles::fit(&examples, &groups)),
+        missing: vec![0, 4],
+        shape: InputShape(vec![5]),
+    };
+    let classes = if kind == TaskKind::Regression { 1 } else { 3 };
+    let groups = [&groups[..], &[FeatureGroup::Indicators { count: 2 }]].concat();
+    let task = Task { groups, kind, ..Task::new(preprocessing.output(), classes) };
+    let network = Network::new(name, options, &task, Device::Cpu, 2).unwrap();
+    wear_in(&network);
+    exported(folder, &network, &preprocessing)
 }
 
 /// Rows of a table, some of whose values are missing.
@@ -65,7 +100,7 @@ pub const PACKAGE: &str = "model.pt2";
 pub fn check(folder: &Path, name: &str, exported: &ExportedModel, input: impl Fn(i64) -> Tensor) {
     let path = folder.join(PACKAGE);
     write(exported, &path);
-    let package = Package::load(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let package = Package::load(&path, "model").unwrap_or_else(|e| panic!("{name}: {e}"));
     for inputs in BATCHES.map(input) {
         let expected = tch::no_grad(|| exported.module.call("forward", &inputs)).unwrap().remove(0);
         let found = package.run(&inputs).unwrap_or_else(|e| panic!("{name}, {:?}: {e}", inputs.size()));
@@ -126,6 +161,16 @@ fn missing_values_of_a_table_are_filled_in_the_package() {
 }
 
 #[test]
+fn models_of_tables_and_quantile_normalization_compute_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, kind) in models_of_tables(FOR_TABLES) {
+        check(folder.path(), name, &model_of_tables(folder.path(), name, "", kind), rows);
+    }
+    let periodic = model_of_tables(folder.path(), "tabm", "frequencies=3", TaskKind::Classification);
+    check(folder.path(), "periodic", &periodic, rows);
+}
+
+#[test]
 fn operations_of_other_models_compute_the_same() {
     let folder = tempfile::tempdir().unwrap();
     for operation in OPERATIONS {
@@ -162,7 +207,7 @@ fn a_run_is_exported_with_names_metadata_and_a_free_batch_size() {
     );
     assert_eq!(program["range_constraints"]["s0"], serde_json::json!({"min_val": 1, "max_val": null}));
 
-    let package = Package::load(&path).unwrap();
+    let package = Package::load(&path, "model").unwrap();
     assert_eq!(package.extra("classes.txt").unwrap(), "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
     let metadata: Value = serde_json::from_str(&package.extra("metadata.json").unwrap()).unwrap();
     assert_eq!(metadata["input"]["shape"], serde_json::json!([1, 8, 8]));

@@ -13,7 +13,7 @@ use tch::{CModule, Device, Kind, Tensor, nn};
 
 /// A TorchScript file of somebody else: a small convolutional network that tells `classes` classes apart.
 fn foreign(folder: &Path, classes: i64) -> PathBuf {
-    let task = Task { input: InputShape(vec![1, 8, 8]), classes };
+    let task = Task::new(InputShape(vec![1, 8, 8]), classes);
     let network = Network::new("cnn", "width=8", &task, Device::Cpu, 3).unwrap();
     let mut module = network.script(&|class| class).unwrap();
     module.define("def forward(self, x: Tensor) -> Tensor:\n    return self.logits(x)\n").unwrap();
@@ -53,7 +53,7 @@ fn the_example_trains_and_evaluates_a_custom_rust_model() {
 
 #[test]
 fn a_model_that_depends_on_the_batch_size_is_not_exported() {
-    let task = Task { input: InputShape(vec![1, 2, 2]), classes: 3 };
+    let task = Task::new(InputShape(vec![1, 2, 2]), 3);
     let network = Network::of(&task, Device::Cpu, 1, |path| {
         let linear = nn::linear(path / "fc", 4, 3, nn::LinearConfig::default());
         move |x: &Tensor, _train: bool| x.view([x.size()[0], 4]).apply(&linear)
@@ -77,7 +77,7 @@ fn logged(run: impl FnOnce()) -> String {
 
 #[test]
 fn a_model_with_data_dependent_control_flow_is_exported_with_a_warning_or_rejected() {
-    let task = Task { input: InputShape(vec![4]), classes: 3 };
+    let task = Task::new(InputShape(vec![4]), 3);
     let network = |limit: f64| {
         let network = Network::of(&task, Device::Cpu, 1, |path| {
             let linear = nn::linear(path / "fc", 4, 3, nn::LinearConfig::default());
@@ -92,13 +92,7 @@ fn a_model_with_data_dependent_control_flow_is_exported_with_a_warning_or_reject
     assert_eq!(log.matches("reads values of its input while it computes (item)").count(), 1, "{log}");
     let problem = network(3.).script(&|class| class).err().unwrap().to_string();
     assert!(problem.contains("or values of its input"), "{problem}");
-    let quiet = Network::new(
-        "cnn",
-        "width=4",
-        &Task { input: InputShape(vec![1, 8, 8]), classes: 3 },
-        Device::Cpu,
-        1,
-    );
+    let quiet = Network::new("cnn", "width=4", &Task::new(InputShape(vec![1, 8, 8]), 3), Device::Cpu, 1);
     assert_eq!(logged(|| drop(quiet.unwrap().script(&|class| class).unwrap())), "");
 }
 

@@ -92,7 +92,7 @@ fn pretrained_weights_embed_images_without_a_run() {
     assert_eq!(embed(), bytes);
 
     // The features of the network with the published weights.
-    let task = Task { input: InputShape(vec![3, 64, 64]), classes: 3 };
+    let task = Task::new(InputShape(vec![3, 64, 64]), 3);
     let mut network = Network::new("resnet18", "", &task, Device::Cpu, 0).unwrap();
     let mut state = pretrained::weights();
     for (name, size) in [("fc.weight", &[3i64, 512][..]), ("fc.bias", &[3])] {

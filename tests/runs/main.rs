@@ -2,6 +2,8 @@
 
 mod card;
 mod list;
+mod mlflow;
+mod push;
 mod report;
 #[path = "../support/mod.rs"]
 mod support;

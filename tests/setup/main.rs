@@ -7,6 +7,8 @@ mod fetch;
 mod gpu;
 mod gpu_kit;
 mod install;
+mod python_module;
+mod release;
 #[path = "../support/mod.rs"]
 mod support;
 mod wheel;

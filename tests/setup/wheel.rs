@@ -19,33 +19,38 @@ fn wheel() -> PathBuf {
 }
 
 /// A virtual environment with the wheel, and a working directory.
-struct Environment {
+pub struct Environment {
     folder: tempfile::TempDir,
 }
 
 impl Environment {
     fn new() -> Self {
+        Environment::with(Path::new("python3"))
+    }
+
+    /// With the version of this Python.
+    pub fn with(python: &Path) -> Self {
         let environment = Environment { folder: tempfile::tempdir().unwrap() };
         let venv = environment.path("venv");
-        ran(Command::new("python3").args(["-m", "venv", text(&venv)]));
+        ran(Command::new(python).args(["-m", "venv", text(&venv)]));
         let mut pip = Command::new(venv.join("bin/pip"));
         ran(pip.args(["install", "--quiet", "--no-index", "--no-deps", text(&wheel())]));
         std::fs::create_dir(environment.path("work")).unwrap();
         environment
     }
 
-    fn path(&self, inside: &str) -> PathBuf {
+    pub fn path(&self, inside: &str) -> PathBuf {
         self.folder.path().join(inside)
     }
 
     /// The folder of the installed packages.
-    fn packages(&self) -> PathBuf {
+    pub fn packages(&self) -> PathBuf {
         let lib = self.path("venv/lib").read_dir().unwrap().next().unwrap().unwrap().path();
         lib.join("site-packages")
     }
 
     /// Links torch and the packages that it needs into the environment.
-    fn add_torch(&self) {
+    pub fn add_torch(&self) {
         for package in ["torch", "nvidia"] {
             symlink(torch_packages().join(package), self.packages().join(package)).unwrap();
         }
@@ -65,10 +70,12 @@ fn torch_packages() -> PathBuf {
     library.ancestors().nth(3).unwrap().to_path_buf()
 }
 
-fn ran(command: &mut Command) -> String {
+/// Runs a command, which must succeed, and returns what it wrote to standard output.
+pub fn ran(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", stderr(&output));
-    String::from_utf8(output.stdout).unwrap()
+    let written = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(output.status.success(), "{command:?}: {written}{}", stderr(&output));
+    written
 }
 
 /// The libraries that the dynamic linker initialized, from its log.
@@ -151,7 +158,7 @@ fn the_wheel_is_small_depends_on_torch_and_has_no_libtorch() {
         .map(|rest| rest.split([')', '.']).next().unwrap().parse::<u32>().unwrap());
     let newest = glibc.max().expect("the program needs glibc");
     assert!((28..=tagged).contains(&newest), "glibc 2.{newest} is needed, the tag has 2.{tagged}");
-    for file in ["bin/cresset", "share/cresset/data/digits.csv"] {
+    for file in ["bin/cresset", "share/cresset/data/digits.csv", "_run.py", "py.typed"] {
         assert!(packages.join("cresset").join(file).is_file(), "{file}");
     }
     for file in ["bin/cresset", "share/man/man1/cresset-train.1", "share/zsh/site-functions/_cresset"] {

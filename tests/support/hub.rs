@@ -1,11 +1,14 @@
 //! A model hub on this machine: an endpoint, and a second server for the contents of large files, as the real one has.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
+
+#[path = "hub_upload.rs"]
+mod upload;
 
 /// The commit of every model.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -19,6 +22,7 @@ pub struct Request {
     pub path: String,
     pub authorization: Option<String>,
     pub range: Option<String>,
+    pub body: Vec<u8>,
 }
 
 /// What the hub has, and how it misbehaves.
@@ -32,6 +36,10 @@ pub struct Shelf {
     pub is_corrupt: bool,
     /// The status of the second server's answers, if they are errors.
     pub storage_status: Option<u16>,
+    /// Files that were sent to the storage, by their SHA-256.
+    pub stored: Vec<(String, Vec<u8>)>,
+    /// The number of uploads to the storage that fail.
+    pub refused_uploads: usize,
     /// All requests so far.
     pub requests: Vec<Request>,
 }
@@ -106,16 +114,26 @@ fn answer(stream: TcpStream, is_storage: bool, storage: u16, shelf: &Mutex<Shelf
         let found = lines.iter().filter_map(|line| line.split_once(": "));
         found.filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_string()).next()
     };
+    let mut body = vec![0; header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
+    if reader.read_exact(&mut body).is_err() {
+        return;
+    }
     let request = Request {
         is_storage,
         method: method.to_string(),
         path: path.split(' ').next().unwrap_or_default().to_string(),
         authorization: header("authorization"),
         range: header("range"),
+        body,
     };
     let mut shelf = shelf.lock().unwrap();
     shelf.requests.push(request.clone());
-    let reply = if is_storage { contents(&request, &mut shelf) } else { endpoint(&request, storage, &shelf) };
+    let reply = match (is_storage, request.method.as_str()) {
+        (true, "PUT") => upload::store(&request, &mut shelf),
+        (true, _) => contents(&request, &mut shelf),
+        (false, "POST") => upload::post(&request, storage, &mut shelf),
+        (false, _) => endpoint(&request, storage, &shelf),
+    };
     drop(shelf);
     let mut stream = reader.into_inner();
     let mut head = format!("HTTP/1.1 {} Reply\r\nConnection: close\r\n", reply.status);

@@ -32,7 +32,7 @@ pub const CONFIG: &str = r#"{
 
 /// Random weights for the 1000 classes of ImageNet.
 pub fn weights() -> Tensors {
-    let task = Task { input: InputShape(vec![3, 64, 64]), classes: 1000 };
+    let task = Task::new(InputShape(vec![3, 64, 64]), 1000);
     Network::new("resnet18", "", &task, Device::Cpu, 7).unwrap().state()
 }
 

@@ -26,9 +26,17 @@ const LARGER: &[&str] = &[
 /// The architectures that tests run with several sizes of images.
 const SMALL: &[&str] = &["mlp", "cnn", "resnet9", "resnet18", "resnet34", "resnet50", "lstm", "gru", "vit"];
 
+/// The architectures for tables alone. Tests of all images leave them out.
+pub const FOR_TABLES: &[&str] = &["tabm", "resnet-table", "ft-transformer", "dcn"];
+
 /// Whether an architecture is small enough for many runs in a test.
 pub fn is_small(name: &str) -> bool {
     SMALL.contains(&name)
+}
+
+/// Whether an architecture is for tables alone.
+pub fn is_for_tables(name: &str) -> bool {
+    FOR_TABLES.contains(&name)
 }
 
 /// Whether an architecture has the layers of a smaller one.

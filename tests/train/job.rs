@@ -13,11 +13,16 @@ fn the_default_command_writes_a_complete_run() {
         "1,797 rows of 1×8×8, values 0–16, 10 classes; 1,438 for training, 359 for validation",
         "mlp: 9,610 parameters",
         "validation accuracy  9",
-        "torch::jit::load",
-        "torch.jit.load",
+        "cresset report",
+        "cresset predict",
     ] {
         assert!(printed.contains(expected), "{expected} is not in\n{printed}");
     }
+    let rows = support::root().join("data/digits.csv");
+    let predicted = succeed(["predict", text(&out), text(&rows)]);
+    assert_eq!(predicted.lines().count(), 1_798);
+    assert_eq!(predicted, succeed(["predict", text(&out.join("model.pt")), text(&rows)]));
+
     let metrics = std::fs::read_to_string(out.join("metrics.csv")).unwrap();
     assert_eq!(metrics.lines().count(), 11);
     assert!(

@@ -2,6 +2,7 @@
 
 mod distributed;
 mod engine;
+mod events;
 mod head_only;
 mod job;
 mod memory;

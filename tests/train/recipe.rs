@@ -52,7 +52,7 @@ fn a_table_is_trained_by_its_recipe_and_the_record_repeats_the_run() {
     let place = Place::new();
     let (printed, config) = place.train("run", &["--data", "iris", "--epochs", "4"]);
     assert!(
-        printed.starts_with("recipe  auto: table (120 rows of 4 columns, 3 classes)\n        model mlp"),
+        printed.starts_with("recipe  auto: table (120 rows of 4 columns, 3 classes)\n        model tabm"),
         "{printed}"
     );
     assert!(!printed.contains("        epochs "), "{printed}");
@@ -80,10 +80,10 @@ fn the_weights_of_a_run_bring_their_model() {
     let (printed, config) =
         place.train("second", &["--data", "iris", "--epochs", "1", "--init", text(&start)]);
     assert!(
-        printed.contains("        model mlp, model-options width=256,depth=2,dropout=0.1: the model of "),
+        printed.contains("        model tabm, model-options members=16,width=128,dropout=0.1, normalization quantiles: the model of "),
         "{printed}"
     );
-    assert_eq!((config.lr, config.model_options.as_str()), (2e-4, "width=256,depth=2,dropout=0.1"));
+    assert_eq!((config.lr, config.model_options.as_str()), (2e-4, "members=16,width=128,dropout=0.1"));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn explicit_options_win_wherever_they_are_given() {
     std::fs::write(&file, "data = 'iris'\nepochs = 2\nbatch_size = 32\noptimizer = 'sgd'\n").unwrap();
     let (_, config) = place.train("file", &["--config", text(&file)]);
     // Without its own learning rate, another optimizer has the default.
-    assert_eq!((config.batch_size, config.lr, config.training.schedule.as_str()), (32, 0.001, "one-cycle"));
+    assert_eq!((config.batch_size, config.lr, config.training.weight_decay), (32, 0.001, 0.));
     let (printed, config) = place.train("none", &["--data", "iris", "--epochs", "2", "--recipe", "none"]);
     let plain = Config { data: "iris".into(), epochs: 2, recipe: "none".into(), ..Config::default() };
     assert_eq!(config, plain);
@@ -234,4 +234,13 @@ fn the_monitored_metric_selects_the_exported_epoch() {
     // The metric belongs to the run.
     let refused = run(["train", "--resume", text(&place.path("run")), "--monitor", "loss"]);
     assert!(stderr(&refused).contains("--monitor cannot be changed"), "{}", stderr(&refused));
+}
+
+#[test]
+fn the_name_of_a_recipe_as_a_run_file_is_answered_with_the_option_for_recipes() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = cresset().args(["train", "--config", "cnn"]).current_dir(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let expected = "there is no run file cnn; --recipe cnn selects the built-in recipe";
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
 }

@@ -23,7 +23,7 @@ const BATCHES: [&str; 2] = ["1024", "8192"];
 
 fn network() -> Network {
     let Config { model, model_options, .. } = Config::default();
-    let task = Task { input: InputShape(vec![64]), classes: 10 };
+    let task = Task::new(InputShape(vec![64]), 10);
     Network::new(&model, &model_options, &task, Device::Cpu, 0).expect("the default model")
 }
 

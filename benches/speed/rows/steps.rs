@@ -201,7 +201,7 @@ fn prepare(job: &Job, folder: &Path) {
 }
 
 fn network(job: &Job) -> Network {
-    let task = Task { input: InputShape(job.shape.to_vec()), classes: CLASSES };
+    let task = Task::new(InputShape(job.shape.to_vec()), CLASSES);
     Network::new(job.model, job.options, &task, Device::Cpu, 0).expect("a model of the registry")
 }
 

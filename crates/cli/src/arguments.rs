@@ -83,7 +83,8 @@ fn argument<O: OptionSet>(option: &'static OptionOf<O>) -> Arg {
         .long(spec.flag.as_str())
         .aliases(spec.flag_aliases.iter().map(String::as_str))
         .value_name(spec.value_name)
-        .help(spec.help.as_str())
+        .help(spec.summary())
+        .long_help(spec.help.as_str())
         .default_value(spec.default)
         .allow_negative_numbers(spec.is_number)
         .value_parser(parser(option));

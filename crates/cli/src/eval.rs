@@ -16,12 +16,13 @@ use cresset::run::Examples;
 use cresset::run::RunFolder;
 
 use super::arguments::{Flags, chosen};
+use super::model_file::model_file;
 use super::{Compute, Ended, show, thousands};
 
 /// Evaluate an exported model on labeled examples
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// Exported model (model.pt), or run folder
+    /// Exported model (model.pt, .pt2 or .onnx), run folder, or hf:USER/NAME
     #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 
@@ -59,7 +60,7 @@ impl Eval {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
         let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
-        let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
+        let path = model_file(&self.model)?;
         let classifier =
             Classifier::load_on(&path, device)?.with_unknown(self.unknown).with_views(&self.views)?;
         let (examples, grouping) = match (&self.data, &run) {

@@ -15,14 +15,15 @@ use cresset::predict::explain::{EXPLAINERS, Explainer, Subject, overlay};
 use image::ImageFormat;
 use tch::{Kind, Tensor};
 
+use super::model_file::model_file;
 use super::screen::tell;
 use super::{Compute, Ended, put};
 
 /// Attribute a prediction to the parts of the input, as saliency images and arrays
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// Exported model (model.pt)
-    #[arg(value_name = "MODEL")]
+    /// Exported model (model.pt, .pt2 or .onnx), run folder, or hf:USER/NAME
+    #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 
     /// Images and CSV files
@@ -58,7 +59,7 @@ impl Explain {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
         let explainer = Explainer::new(&self.method, &self.method_options)?;
-        let classifier = Classifier::load_on(&self.model, device)?;
+        let classifier = Classifier::load_on(&model_file(&self.model)?, device)?;
         let class = self.class.as_deref().map(|name| class_of(&classifier, name)).transpose()?;
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot create {}", self.out.display()))?;

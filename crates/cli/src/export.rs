@@ -120,7 +120,7 @@ impl Export {
         };
         let model = folder.join(self.file_name());
         run::export(&run, &checkpoint, &model)?;
-        Ok(Classifier::load_on(&model, Device::Cpu)?.into_exported())
+        Ok(Classifier::load_on(&model, Device::Cpu)?.into_exported()?)
     }
 
     /// The name of the output. Intermediate files have the same name, because libtorch writes it into the file.
@@ -135,7 +135,7 @@ impl Export {
         }
         match &self.input {
             Some(shape) => Ok(ExportedModel::foreign(&self.source, shape.clone())?),
-            None => Ok(Classifier::load_on(&self.source, Device::Cpu)?.into_exported()),
+            None => Ok(Classifier::load_on(&self.source, Device::Cpu)?.into_exported()?),
         }
     }
 }

@@ -2,28 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use cresset::data::sha256;
 use cresset::data::terminal;
 use cresset::error::{Error, catch_panics, excerpt};
 use cresset::export::{
-    FilePart, METADATA, Metadata, PackageContents, VERIFICATION, Verification, VerificationResult, file_parts,
+    FilePart, METADATA, Metadata, VERIFICATION, Verification, VerificationResult, file_parts,
 };
 use cresset::model::Outputs;
+use cresset::model::executor::{self, Executor};
 use cresset::model::loading::CheckedModelFile;
+use cresset::model::onnx::OnnxFile;
+use cresset::model::package::{CheckedCompiledPackage, CheckedPackage};
 use cresset_bridge::model_file::{Operation, Refusal};
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
 use super::{Ended, Trust, show, thousands};
 
-/// Show the contents of a TorchScript file or a torch.export package: metadata, methods, parameters and sizes; or verify a
-/// TorchScript file against its record
+/// Show the contents of a TorchScript file, a torch.export package or an ONNX file: metadata, methods, parameters and sizes; or
+/// verify it against its record
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// TorchScript file or torch.export package
+    /// TorchScript file, torch.export package or ONNX file
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
@@ -38,8 +41,17 @@ pub struct Inspect {
 impl Inspect {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
-        if let Some(contents) = PackageContents::read(&self.model)? {
-            return self.show_package(&contents);
+        if self.verify {
+            return self.verify();
+        }
+        if CheckedPackage::recognizes(&self.model)? {
+            return match CheckedCompiledPackage::of_file(&self.model)? {
+                Some(compiled) => self.show_compiled(&compiled),
+                None => self.show_package(&CheckedPackage::open(&self.model)?),
+            };
+        }
+        if OnnxFile::recognizes(&self.model) {
+            return self.show_onnx(&OnnxFile::open(&self.model)?);
         }
         let file = CheckedModelFile::open(&self.model)?;
         let invalid = |problem: String| Error::artifact(&self.model, problem);
@@ -49,53 +61,99 @@ impl Inspect {
         let header = describe(&bytes, metadata.as_ref())?;
         let (mut module, operations) = match file.load(Device::Cpu) {
             Ok(loaded) => loaded,
-            Err(Refusal::Operations(found)) if !self.verify => {
+            Err(Refusal::Operations(found)) => {
                 show(&format!("{header}{}", operation_table(&found)))?;
                 return Ok(Ended::Well);
             }
             Err(refusal) => return Err(file.error(&refusal).into()),
         };
         module.set_training(false).map_err(Error::from)?;
-        if self.verify {
-            return verify(&self.model, &module, &file.extra(VERIFICATION)?.unwrap_or_default());
-        }
         show(&format!("{header}{}\n{}", contents(&bytes, &module)?, operation_table(&operations)))?;
         Ok(Ended::Well)
     }
 
-    fn show_package(&self, contents: &PackageContents) -> anyhow::Result<Ended> {
-        if self.verify {
-            let problem =
-                "--verify: a torch.export package has no record; verify the model that it was exported from";
-            return Err(Error::Usage(problem.to_string()).into());
-        }
+    /// Computes the recorded samples again, with the model of any format.
+    fn verify(&self) -> anyhow::Result<Ended> {
+        let file = executor::open(&self.model)?;
+        let record = file.extra(VERIFICATION)?.and_then(|text| serde_json::from_str(&text).ok());
+        let record: Verification = record.ok_or_else(|| {
+            let problem = format!("the file has no {VERIFICATION}; files exported by cresset have one");
+            Error::artifact(&self.model, problem)
+        })?;
+        let metadata = file.extra(METADATA)?.and_then(|text| Metadata::read(&text).ok());
+        let input = metadata.map_or_else(|| record.input(), |metadata| Ok(metadata.input.shape))?;
+        let model = catch_panics(|| file.executor(Device::Cpu, &input))?;
+        verify(&*model, &record)
+    }
+
+    fn show_onnx(&self, file: &OnnxFile) -> anyhow::Result<Ended> {
         let bytes = std::fs::read(&self.model).map_err(Error::io("read", &self.model))?;
-        let mut text = describe(&bytes, contents.metadata.as_ref())?;
-        let torch = terminal::line(&contents.torch);
-        writeln!(text, "format      torch.export package of PyTorch {torch}\n")?;
-        let tensors =
-            contents.tensors.iter().map(|(name, dtype, size)| (name.as_str(), *dtype, size.clone()));
-        text += &tensor_table(tensors)?;
+        let metadata = file.extra(METADATA).and_then(|text| serde_json::from_str(&text).ok());
+        let mut text = describe(&bytes, metadata.as_ref())?;
+        writeln!(text, "format      ONNX, operator set {}\n", file.opset())?;
+        let tensors = file.tensors();
+        text +=
+            &tensor_table(tensors.iter().map(|(name, dtype, size)| (name.as_str(), *dtype, size.clone())))?;
         text.push('\n');
-        for (operator, count) in &contents.operators {
+        for (operator, count) in file.operators() {
             writeln!(text, "{:<40} {:>6}", excerpt(operator), thousands(*count))?;
+        }
+        show(&text)?;
+        Ok(Ended::Well)
+    }
+
+    fn show_compiled(&self, package: &CheckedCompiledPackage) -> anyhow::Result<Ended> {
+        let bytes = std::fs::read(&self.model).map_err(Error::io("read", &self.model))?;
+        let metadata = package.extra(METADATA)?.and_then(|text| serde_json::from_str(&text).ok());
+        let mut text = describe(&bytes, metadata.as_ref())?;
+        writeln!(text, "format      package compiled by AOTInductor; it runs only with --trust")?;
+        writeln!(
+            text,
+            "library     {} bytes of machine code and weights",
+            thousands(package.library_bytes() as usize)
+        )?;
+        for (name, value) in package.machine().iter().filter(|(_, value)| !value.is_empty()) {
+            writeln!(text, "{:<24} {}", terminal::line(name), terminal::line(value))?;
+        }
+        show(&text)?;
+        Ok(Ended::Well)
+    }
+
+    fn show_package(&self, package: &CheckedPackage) -> anyhow::Result<Ended> {
+        let bytes = std::fs::read(&self.model).map_err(Error::io("read", &self.model))?;
+        let metadata = package.extra(METADATA)?.and_then(|text| serde_json::from_str(&text).ok());
+        let mut text = describe(&bytes, metadata.as_ref())?;
+        let torch = terminal::line(package.torch());
+        writeln!(text, "format      torch.export package of PyTorch {torch}\n")?;
+        let tensors = package.tensors();
+        text +=
+            &tensor_table(tensors.iter().map(|(name, dtype, size)| (name.as_str(), *dtype, size.clone())))?;
+        text.push('\n');
+        let refused = package.refused_operators();
+        if !refused.is_empty() {
+            text += "REFUSED     the model does not run without --trust: it has operators that no classifier needs\n";
+        }
+        for (operator, count) in &package.operators() {
+            let is_refused =
+                refused.iter().any(|refused| refused.trim_start_matches("torch.ops.") == operator);
+            let place = if is_refused { "  REFUSED" } else { "" };
+            writeln!(text, "{:<40} {:>6}{place}", excerpt(operator), thousands(*count))?;
         }
         show(&text)?;
         Ok(Ended::Well)
     }
 }
 
-fn verify(path: &Path, module: &Module, record: &str) -> anyhow::Result<Ended> {
-    let record: Verification = serde_json::from_str(record).map_err(|_| {
-        let problem = format!("the file has no {VERIFICATION}; files exported by cresset have one");
-        Error::artifact(path, problem)
-    })?;
-    let VerificationResult { has_same_state, samples, largest_difference, computes_the_same } =
-        catch_panics(|| record.check(module, Device::Cpu))?;
+fn verify(model: &dyn Executor, record: &Verification) -> anyhow::Result<Ended> {
+    let VerificationResult { has_same_state, has_state, samples, largest_difference, computes_the_same } =
+        catch_panics(|| record.check(model, Device::Cpu))?;
     let result = |good: bool, bad: &str| if good { "as recorded".to_string() } else { bad.to_string() };
     show(&format!(
         "parameters  {} (SHA-256 {})\nsamples     {}: {samples} computed again, largest difference {largest_difference:.1e}\n",
-        result(has_same_state, "CHANGED since the file was written"),
+        match has_state {
+            true => result(has_same_state, "CHANGED since the file was written"),
+            false => "not readable in a compiled package".to_string(),
+        },
         terminal::line(&record.state_sha256),
         result(computes_the_same, "DIFFERENT RESULTS than when the file was written"),
     ))?;

@@ -16,7 +16,14 @@ enum Choice {
 #[derive(Debug, Args)]
 pub struct Kernels {
     /// Kernels: Cresset's where they are faster, or only libtorch's; results differ by rounding
-    #[arg(long, value_name = "KERNELS", default_value = "auto", global = true, help_heading = "Kernels")]
+    #[arg(
+        long,
+        value_name = "KERNELS",
+        default_value = "auto",
+        global = true,
+        help_heading = "Kernels",
+        hide_short_help = true
+    )]
     kernels: Choice,
 }
 

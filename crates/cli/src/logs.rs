@@ -7,12 +7,13 @@ use clap::{ArgAction, Args, ValueEnum};
 use cresset::data::terminal;
 use cresset_options::headings::LOGGING;
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::events::Warnings;
 use super::screen;
 
 /// Log format.
@@ -28,12 +29,14 @@ enum LogFormat {
 #[derive(Debug, Args)]
 #[command(next_help_heading = LOGGING)]
 pub struct Logs {
-    /// Verbose logging: -v for information, -vv for debugging; the variable RUST_LOG takes precedence
+    /// Verbose logging (-v for information, -vv for debugging)
+    ///
+    /// The variable RUST_LOG takes precedence.
     #[arg(short, long, action = ArgAction::Count, global = true)]
     verbose: u8,
 
     /// Log format
-    #[arg(long, value_name = "FORMAT", default_value = "text", global = true)]
+    #[arg(long, value_name = "FORMAT", default_value = "text", global = true, hide_short_help = true)]
     log_format: LogFormat,
 }
 
@@ -56,7 +59,8 @@ impl Logs {
             LogFormat::Text => lines.event_format(Line).boxed(),
             LogFormat::Json => lines.json().boxed(),
         };
-        tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+        let events = Warnings.with_filter(LevelFilter::WARN);
+        tracing_subscriber::registry().with(lines.with_filter(filter)).with(events).init();
     }
 }
 

@@ -10,6 +10,7 @@ mod doctor;
 mod elastic;
 mod embed;
 mod eval;
+mod events;
 mod explain;
 mod export;
 mod inspect;
@@ -17,14 +18,19 @@ mod kernels;
 mod logs;
 mod lr_find;
 mod man;
+mod model_file;
 mod models;
 mod predict;
 mod progress;
+#[cfg(feature = "hub")]
+mod push;
 mod report;
 mod runs;
 mod screen;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "mlflow")]
+mod sync;
 mod train;
 #[cfg(feature = "tui")]
 mod tui;
@@ -74,6 +80,10 @@ enum Command {
     Tune(tune::Tune),
     Runs(runs::Runs),
     Diff(diff::Diff),
+    #[cfg(feature = "mlflow")]
+    Sync(sync::Sync),
+    #[cfg(feature = "hub")]
+    Push(push::Push),
     Eval(eval::Eval),
     Report(report::Report),
     Card(card::Card),
@@ -138,11 +148,15 @@ fn code_of(result: std::thread::Result<anyhow::Result<Ended>>) -> i32 {
         Ok(Ok(Ended::Badly)) => 1,
         Ok(Ok(Ended::Interrupted)) => 130,
         Ok(Err(error)) => {
+            let code = if is_user_error(&error) { 2 } else { 1 };
             tell(&format!("error: {error:#}"));
-            if is_user_error(&error) { 2 } else { 1 }
+            events::failed(&format!("{error:#}"), code);
+            code
         }
         Err(_) => {
-            tell("error: internal error; run the command again with -vv for details, and please report it");
+            let problem = "internal error; run the command again with -vv for details, and please report it";
+            tell(&format!("error: {problem}"));
+            events::failed(problem, 1);
             1
         }
     }
@@ -173,6 +187,10 @@ impl Command {
             Command::Tune(command) => command.run(),
             Command::Runs(command) => command.run(),
             Command::Diff(command) => command.run(),
+            #[cfg(feature = "hub")]
+            Command::Push(command) => command.run(),
+            #[cfg(feature = "mlflow")]
+            Command::Sync(command) => command.run(),
             Command::Eval(command) => command.run(),
             Command::Report(command) => command.run(),
             Command::Card(command) => command.run(),
@@ -211,8 +229,8 @@ struct Compute {
 /// Whether to trust the code in model files, for all commands that load one.
 #[derive(Debug, Args)]
 struct Trust {
-    /// Run all code of a TorchScript file, including operations that no classifier needs, such as file access; use it only for
-    /// files you trust like a program
+    /// Run all code of a model file, including operations that no classifier needs, such as file access, and packages compiled to
+    /// machine code; use it only for files you trust like a program
     #[arg(long, help_heading = "Safety", hide_short_help = true)]
     trust: bool,
 }
@@ -243,8 +261,11 @@ fn print(message: &clap::Error) {
     }
 }
 
-/// Writes text for people to standard output. Ignores a closed pipe (`| head`).
+/// Writes text for people to standard output, unless events are written there. Ignores a closed pipe (`| head`).
 fn show(text: &str) -> anyhow::Result<()> {
+    if events::is_on() {
+        return Ok(());
+    }
     put(&terminal::lines(text))
 }
 

@@ -39,7 +39,7 @@ impl Models {
             show(&pretrained()?)?;
             return Ok(Ended::Well);
         }
-        let task = Task { input: self.input, classes: self.classes.into() };
+        let task = Task::new(self.input, self.classes.into());
         let text = match &self.name {
             Some(name) => layers(Architecture::named(name)?, &self.model_options, &task)?,
             None => list(&task)?,

@@ -8,6 +8,7 @@ use cresset::error::Error;
 use cresset::predict::{Batching, Classifier, Output, OutputOptions, Sources, ViewOptions};
 
 use super::arguments::{Flags, chosen};
+use super::model_file::model_file;
 use super::screen::tell;
 use super::{Compute, Ended, thousands};
 
@@ -17,8 +18,8 @@ use super::{Compute, Ended, thousands};
 /// model, the exit code is 2.
 #[derive(Debug, Args)]
 pub struct Predict {
-    /// Exported model (model.pt)
-    #[arg(value_name = "MODEL")]
+    /// Exported model (model.pt, .pt2 or .onnx), run folder, or hf:USER/NAME
+    #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 
     /// Images, image folders, patterns such as 'scans/**/*.png', CSV files, or - for CSV on standard input
@@ -71,8 +72,9 @@ pub struct Predict {
 impl Predict {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
+        let model = model_file(&self.model)?;
         let classifier =
-            Classifier::load_on(&self.model, device)?.with_unknown(self.unknown).with_views(&self.views)?;
+            Classifier::load_on(&model, device)?.with_unknown(self.unknown).with_views(&self.views)?;
         // An example takes at least one multiply-add per weight.
         let work = classifier.values()?.saturating_mul(self.batch_size as usize);
         tch::set_num_threads(self.compute.threads.for_multiply_adds(work).into());

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use cresset::data::terminal;
-use cresset::run::RunFolder;
 use cresset_serve::{Model, Options, Server, Token};
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::arguments::Flags;
+use super::model_file::model_file;
 use super::{Compute, Ended, show};
 
 /// Serve an exported model over HTTP, with a playground, and record corrections
@@ -19,7 +19,7 @@ use super::{Compute, Ended, show};
 /// requests and exits.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Exported model (model.pt), or run folder
+    /// Exported model (model.pt, .pt2 or .onnx), run folder, or hf:USER/NAME
     #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 
@@ -37,8 +37,7 @@ pub struct Serve {
 impl Serve {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
-        let run = self.model.is_dir().then(|| RunFolder::open(&self.model)).transpose()?;
-        let path = run.as_ref().map_or(self.model.clone(), RunFolder::model);
+        let path = model_file(&self.model)?;
         let model = Model { path, device, threads: self.compute.threads };
         let server = Server::new(model, &self.options, self.token()?)?;
         let mut text = format!("http://{}/\n", server.address());

@@ -12,6 +12,7 @@ pub mod error;
 pub mod format;
 mod grouping;
 pub mod hashing;
+pub mod hosted;
 mod identifier;
 pub mod image;
 mod label_columns;
@@ -50,6 +51,7 @@ pub use target_summary::{LabelPair, ValueSummary};
 pub use targets::{Strata, TargetChoice, Targets, TaskKind, named_set};
 
 use crate::error::{Error, Result, did_you_mean};
+use crate::hosted::{HOSTED, HostedDataset};
 
 /// Reads and checks a data set, given the name of a built-in one or the path of a file or folder.
 ///
@@ -73,12 +75,16 @@ pub fn read(source: &str, options: &DataOptions) -> Result<Dataset> {
     if let Some(known) = builtin::DATASETS.iter().find(|dataset| dataset.name == source) {
         return known.load(options);
     }
-    let path = PathBuf::from(source);
+    let path = match HostedDataset::of(source) {
+        Some(hosted) => hosted.downloaded()?,
+        None => PathBuf::from(source),
+    };
     // If the path is not accessible, the reader reports the reason.
     if matches!(path.try_exists(), Ok(false)) && !format::webdataset::is_pattern(&path) {
-        let known: Vec<_> = builtin::DATASETS.iter().map(|dataset| dataset.name).collect();
+        let hosted = HOSTED.iter().map(|dataset| dataset.name);
+        let known: Vec<_> = builtin::DATASETS.iter().map(|dataset| dataset.name).chain(hosted).collect();
         let hint = did_you_mean(source, known.iter().copied()).unwrap_or_default();
-        let problem = format!("no such file or built-in data set (built in: {}){hint}", known.join(", "));
+        let problem = format!("no such file or data set (known by name: {}){hint}", known.join(", "));
         return Err(Error::data(path.as_path(), problem));
     }
     room::reject_special(&path)?;

@@ -1,5 +1,6 @@
 //! Requests to the hub.
 
+use std::fs::File;
 use std::time::Duration;
 
 use cresset_data::error::Error as DataError;
@@ -178,6 +179,30 @@ impl Client {
             request = request.header("Range", format!("bytes={start}-"));
         }
         request.call().map_err(|error| reason(&error))
+    }
+
+    /// Posts a body with the token, and returns the status and the answer.
+    pub fn post(&self, url: &str, content_type: &str, accept: &str, body: &[u8]) -> Result<(u16, Vec<u8>)> {
+        let mut request = self.agent.post(url).header("Content-Type", content_type).header("Accept", accept);
+        if let Some(token) = self.settings.token.as_ref().filter(|_| self.is_endpoint(url)) {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let mut response = request.send(body).map_err(|error| unreachable(url, &reason(&error)))?;
+        let answer = response.body_mut().read_to_vec().map_err(|error| unreachable(url, &reason(&error)))?;
+        Ok((response.status().as_u16(), answer))
+    }
+
+    /// Puts a file at a URL, which needs no token, with these headers, and returns the status.
+    pub fn put(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        contents: &File,
+    ) -> std::result::Result<u16, String> {
+        let request =
+            headers.iter().fold(self.agent.put(url), |request, (name, value)| request.header(*name, *value));
+        let response = request.send(contents).map_err(|error| reason(&error))?;
+        Ok(response.status().as_u16())
     }
 
     fn is_endpoint(&self, url: &str) -> bool {

@@ -34,6 +34,8 @@ pub struct Download<'a> {
     pub path: &'a Path,
     /// Looks up the same contents again; none if that is not possible.
     pub renew: &'a dyn Fn() -> Option<RemoteFile>,
+    /// The variable that moves the cache to another disk.
+    pub cache_variable: &'static str,
 }
 
 /// What is known about the contents of a file.
@@ -60,16 +62,18 @@ impl From<DataError> for Failure {
 
 impl Download<'_> {
     pub fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
-        let mut contents = Contents::open(self.path)?;
+        let mut contents = Contents::open(self.path, self.cache_variable)?;
         let mut fruitless = 0;
+        // Not the current length: a server that has fewer bytes than expected would send them again and again.
+        let mut longest = contents.length;
         loop {
-            let before = contents.length;
             let problem = match self.attempt(&mut contents, progress) {
                 Ok(()) => break,
                 Err(Failure::Permanent(error)) => return Err(error),
                 Err(Failure::Transient(problem)) => problem,
             };
-            fruitless = if contents.length > before { 1 } else { fruitless + 1 };
+            fruitless = if contents.length > longest { 1 } else { fruitless + 1 };
+            longest = longest.max(contents.length);
             if fruitless == ATTEMPTS {
                 return Err(self.interrupted(contents.length, &problem));
             }
@@ -176,18 +180,19 @@ struct Contents {
     file: File,
     length: u64,
     sha256: Sha256,
+    cache_variable: &'static str,
 }
 
 impl Contents {
     /// Opens the file of an earlier download, or creates it.
-    fn open(path: &Path) -> Result<Self> {
+    fn open(path: &Path, cache_variable: &'static str) -> Result<Self> {
         let open = OpenOptions::new().read(true).append(true).create(true).open(path);
         let mut file = open.map_err(DataError::io("create", path))?;
         let (mut length, mut sha256, mut chunk) = (0, Sha256::new(), vec![0; CHUNK]);
         loop {
             let read = file.read(&mut chunk).map_err(DataError::io("read", path))?;
             if read == 0 {
-                return Ok(Contents { file, length, sha256 });
+                return Ok(Contents { file, length, sha256, cache_variable });
             }
             sha256.update(&chunk[..read]);
             length += read as u64;
@@ -196,7 +201,10 @@ impl Contents {
 
     fn append(&mut self, bytes: &[u8], path: &Path) -> std::result::Result<(), DataError> {
         self.file.write_all(bytes).map_err(|reason| {
-            let advice = "; set HF_HUB_CACHE to a folder on another disk, or free space and run the command again to continue";
+            let advice = format!(
+                "; set {} to a folder on another disk, or free space and run the command again to continue",
+                self.cache_variable
+            );
             let reason = match reason.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     io::Error::new(reason.kind(), format!("{reason}{advice}"))
@@ -232,7 +240,8 @@ mod tests {
         // Every write to this device fails as on a full disk.
         let path = Path::new("/dev/full");
         let file = OpenOptions::new().write(true).open(path).unwrap();
-        let mut contents = Contents { file, length: 0, sha256: Sha256::new() };
+        let mut contents =
+            Contents { file, length: 0, sha256: Sha256::new(), cache_variable: "HF_HUB_CACHE" };
         let problem = contents.append(b"abc", path).unwrap_err().to_string();
         assert!(
             problem.contains("No space left on device") && problem.contains("set HF_HUB_CACHE"),

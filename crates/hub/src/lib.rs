@@ -1,11 +1,12 @@
-//! Files of models on the Hugging Face hub, in the cache that `huggingface_hub` for Python uses too, and of torchvision, in the cache
-//! of `torch.hub`. Needs no libtorch.
+//! Files of models on the Hugging Face hub, in the cache that `huggingface_hub` for Python uses too, of torchvision, in the cache
+//! of `torch.hub`, and of published data sets. Needs no libtorch.
 //!
 //! [`Settings`] has the endpoints, the caches and the access token, by default from the environment variables of those libraries.
 //! [`Hub::file`] and [`Hub::torchvision_file`] return the path of a file in the cache, after downloading it if necessary.
 
 mod cache;
 mod client;
+mod datasets;
 mod download;
 mod error;
 mod model_id;
@@ -14,6 +15,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod torchvision;
+mod upload;
 mod url;
 
 use std::fs;
@@ -26,6 +28,7 @@ use download::{Download, Expected};
 pub use error::{Error, Result};
 pub use model_id::{ModelId, is_commit};
 pub use settings::{ENDPOINT, Settings};
+pub use upload::{Pushed, Upload};
 
 /// The hexadecimal digits of a SHA-256.
 const SHA256_DIGITS: usize = 64;
@@ -160,8 +163,16 @@ impl Hub {
                 false => Expected::Unknown,
             };
             let label = format!("`{id}`");
-            Download { client: &self.client, label, file, expected, path: &incomplete, renew: &renew }
-                .run(progress)?;
+            Download {
+                client: &self.client,
+                label,
+                file,
+                expected,
+                path: &incomplete,
+                renew: &renew,
+                cache_variable: "HF_HUB_CACHE",
+            }
+            .run(progress)?;
             fs::rename(&incomplete, &blob).map_err(DataError::io("write", &blob))?;
         }
         let path = cache.link(commit, &name, etag)?;

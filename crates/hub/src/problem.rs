@@ -31,6 +31,38 @@ pub fn torchvision_offline(name: &str, folder: &Path) -> Error {
     ))
 }
 
+/// A model cannot be uploaded, because the network must not be used.
+pub fn push_offline(id: &ModelId) -> Error {
+    usage(format!("cannot upload to `{id}`: HF_HUB_OFFLINE is set; unset it"))
+}
+
+/// An upload needs a token.
+pub fn no_token(id: &ModelId, settings: &Settings) -> Error {
+    usage(format!(
+        "cannot upload to `{id}` without an access token; create one with write access at {}/settings/tokens, and put it into the \
+         variable HF_TOKEN or the file {}",
+        settings.endpoint,
+        terminal::path(&settings.token_file)
+    ))
+}
+
+/// The token may not write.
+pub fn no_write_access(id: &ModelId, status: u16, reason: &str, endpoint: &str) -> Error {
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    usage(format!(
+        "cannot upload to `{id}` (HTTP {status}{reason}): the access token is invalid or may not write there; create one with write \
+         access at {endpoint}/settings/tokens, and check the name of the user or organization"
+    ))
+}
+
+/// A data set has not been downloaded, and the network must not be used.
+pub fn dataset_offline(name: &str, folder: &Path) -> Error {
+    usage(format!(
+        "the data set {name} is not in {}, and HF_HUB_OFFLINE is set; unset it to download the data set, or put its files there",
+        terminal::path(folder)
+    ))
+}
+
 /// The server does not know the model.
 pub fn no_model(id: &ModelId, name: &str, settings: &Settings) -> Error {
     usage(format!(

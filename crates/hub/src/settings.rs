@@ -24,6 +24,7 @@ const TORCHVISION_ENDPOINT: &str = "https://download.pytorch.org/models";
 /// | `HF_TOKEN`, `HF_TOKEN_PATH` | access token, and the file that has it |
 /// | `HF_HUB_OFFLINE` | `1`: use only the cache |
 /// | `TORCHVISION_ENDPOINT` | base URL of a mirror of torchvision's weights |
+/// | `DATASETS_ENDPOINT` | base URL of a mirror of the published data sets, with a folder for each |
 /// | `TORCH_HOME` | folder of torchvision's weights (`hub/checkpoints/`); default `~/.cache/torch` |
 /// | `SSL_CERT_FILE` | trusted certificates in PEM format, instead of Mozilla's |
 ///
@@ -42,6 +43,8 @@ pub struct Settings {
     pub torchvision_endpoint: String,
     /// Folder of the cache of `torch.hub`.
     pub torch_home: PathBuf,
+    /// Base URL of a mirror of the published data sets, without a slash at its end.
+    pub datasets_endpoint: Option<String>,
     /// Whether only the cache is used.
     pub offline: bool,
     /// Trusted certificates.
@@ -91,6 +94,7 @@ impl Settings {
             token_file,
             torchvision_endpoint: url("TORCHVISION_ENDPOINT", TORCHVISION_ENDPOINT),
             torch_home: folder("TORCH_HOME", "torch").unwrap_or_default(),
+            datasets_endpoint: text("DATASETS_ENDPOINT").map(|url| url.trim_end_matches('/').to_string()),
             offline: ["1", "ON", "YES", "TRUE"].contains(&offline.as_str()),
             certificates: variable("SSL_CERT_FILE").map(PathBuf::from),
         })

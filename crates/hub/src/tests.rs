@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use cresset_data::hosted::{HostedDataset, HostedFile};
+
 use super::*;
 
 #[path = "../../../tests/support/hub.rs"]
@@ -257,6 +259,103 @@ fn the_environment_variables_of_huggingface_hub_are_followed() {
         (Path::new("/t"), "http://m")
     );
     assert!(of(&[]).unwrap_err().to_string().contains("HF_HOME"));
+}
+
+#[test]
+fn a_data_set_is_complete_or_absent() {
+    let leak = |text: String| -> &'static str { text.leak() };
+    let bytes = weights();
+    let file = |name| HostedFile { name, bytes: bytes.len() as u64, sha256: leak(sha256(&bytes)) };
+    let dataset = HostedDataset {
+        name: "tiny",
+        summary: "",
+        license: "",
+        url: "http://unused",
+        files: Vec::leak(vec![file("images.gz"), file("labels.gz")]),
+    };
+    let server = Server::start(
+        "datasets",
+        &[("tiny/images.gz", &bytes), ("tiny/labels.gz", &bytes[..bytes.len() - 1])],
+    );
+    let place = tempfile::tempdir().unwrap();
+    let (folder, incomplete) =
+        (place.path().join("datasets/tiny"), place.path().join("datasets/.tiny.incomplete"));
+    let settings = Settings {
+        datasets_endpoint: Some(server.torchvision_endpoint()),
+        ..settings("http://unused", place.path())
+    };
+    let fetch =
+        |settings: &Settings| Hub::new(settings.clone()).unwrap().dataset(&dataset, &folder, &mut |_| {});
+    let offline = Settings { offline: true, ..settings.clone() };
+    assert!(fetch(&offline).unwrap_err().to_string().contains("HF_HUB_OFFLINE is set"));
+
+    // The second file is too short at first.
+    let problem = fetch(&settings).unwrap_err().to_string();
+    assert!(problem.contains("labels.gz of the data set tiny"), "{problem}");
+    assert!(!folder.exists() && incomplete.join("images.gz").is_file());
+    assert!(server.requests().iter().all(|request| request.authorization.is_none()));
+
+    server.change(|shelf| shelf.files[1].2 = bytes.clone());
+    fetch(&settings).unwrap();
+    for name in ["images.gz", "labels.gz"] {
+        assert_eq!(std::fs::read(folder.join(name)).unwrap(), bytes);
+    }
+    assert!(!incomplete.exists());
+    let requests = server.requests();
+    assert!(requests.iter().all(|request| request.path == "/tiny/labels.gz"), "{requests:?}");
+    fetch(&offline).unwrap();
+
+    // Bytes of the right number, but others.
+    std::fs::remove_dir_all(&folder).unwrap();
+    server.change(|shelf| shelf.is_corrupt = true);
+    let problem = fetch(&settings).unwrap_err().to_string();
+    assert!(problem.contains("SHA-256") && !folder.exists(), "{problem}");
+}
+
+#[test]
+fn files_are_published_in_one_commit_and_large_ones_are_sent_once() {
+    let server = Server::start("org/other", &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let upload = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        Upload { name: name.to_string(), path }
+    };
+    let files = [upload("README.md", b"# A card"), upload(WEIGHTS, &weights())];
+    let settings = settings(&server.endpoint(), folder.path());
+    let id: ModelId = "org/new".parse().unwrap();
+    let push = |token: Option<&str>| {
+        let settings = Settings { token: token.map(str::to_string), ..settings.clone() };
+        Hub::new(settings).unwrap().push(&id, &files, "First", false, &mut |_| {})
+    };
+    let problem = push(None).unwrap_err().to_string();
+    assert!(problem.contains("without an access token") && problem.contains("HF_TOKEN"), "{problem}");
+    let problem = push(Some("hf_read")).unwrap_err().to_string();
+    assert!(problem.contains("HTTP 403: this token cannot write"), "{problem}");
+
+    server.change(|shelf| shelf.refused_uploads = 1);
+    let pushed = push(Some("hf_write")).unwrap();
+    assert_eq!(pushed, Pushed { url: format!("{}/org/new", server.endpoint()), commit: COMMIT.to_string() });
+    let puts = |requests: &[Request]| requests.iter().filter(|request| request.method == "PUT").count();
+    assert_eq!(puts(&server.requests()), 2);
+    server.change(|shelf| {
+        let contents = |name: &str| {
+            let found = shelf.files.iter().find(|(model, own, _)| model == "org/new" && own == name);
+            found.map(|(.., bytes)| bytes.clone())
+        };
+        assert_eq!(contents(WEIGHTS), Some(weights()));
+        assert_eq!(contents("README.md").as_deref(), Some(&b"# A card"[..]));
+    });
+
+    push(Some("hf_write")).unwrap();
+    assert_eq!(puts(&server.requests()), 0);
+
+    server.change(|shelf| (shelf.stored, shelf.refused_uploads) = (Vec::new(), 99));
+    let problem = push(Some("hf_write")).unwrap_err().to_string();
+    assert!(
+        problem.contains("cannot upload model.safetensors of org/new") && problem.contains("503"),
+        "{problem}"
+    );
 }
 
 #[test]

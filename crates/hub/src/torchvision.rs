@@ -37,8 +37,17 @@ impl Hub {
         let file = RemoteFile { name: name.to_string(), size: None, url };
         let expected = Expected::Prefix(sha256_prefix(name).to_string());
         let label = "torchvision".to_string();
-        Download { client: &self.client, label, file, expected, path: &incomplete, renew: &|| None }
-            .run(progress)?;
+        let cache_variable = "TORCH_HOME";
+        Download {
+            client: &self.client,
+            label,
+            file,
+            expected,
+            path: &incomplete,
+            renew: &|| None,
+            cache_variable,
+        }
+        .run(progress)?;
         fs::rename(&incomplete, &path).map_err(DataError::io("write", &path))?;
         Ok(path)
     }

@@ -4,7 +4,12 @@ use crate::model_id::ModelId;
 
 /// The path of a file on the hub.
 pub fn url_path(id: &ModelId, name: &str) -> String {
-    format!("/{}/resolve/{}/{name}", id.name(), id.revision().replace('/', "%2F").replace('+', "%2B"))
+    format!("/{}/resolve/{}/{name}", id.name(), revision(id))
+}
+
+/// The revision as a part of a path.
+pub fn revision(id: &ModelId) -> String {
+    id.revision().replace('/', "%2F").replace('+', "%2B")
 }
 
 /// Scheme, host and port of a URL.

@@ -74,6 +74,12 @@ impl Spec {
         Spec { name, flag: flag(name), flag_aliases, help: help(docs), ..self }
     }
 
+    /// The help up to its first colon, semicolon or full stop.
+    pub fn summary(&self) -> &str {
+        let ends = [": ", "; ", ". "].iter().filter_map(|end| self.help.find(end));
+        &self.help[..ends.min().unwrap_or(self.help.len())]
+    }
+
     /// Whether `name` is its name or one of its aliases, as TOML files have them.
     pub fn is_called(&self, name: &str) -> bool {
         self.name == name || self.aliases.contains(&name)

@@ -7,7 +7,6 @@
 mod archive;
 mod argument;
 mod attention;
-mod contents;
 mod graph;
 mod schema;
 mod tensor;
@@ -17,16 +16,14 @@ use std::path::Path;
 
 use cresset_bridge::LIBTORCH_VERSION;
 
-pub use self::contents::PackageContents;
-
 use self::archive::Archive;
 use self::graph::Builder;
 use self::schema::{
     ExportedProgram, GraphModule, ModuleCallEntry, ModuleCallSignature, OPSET_VERSION, RangeConstraint,
     SCHEMA_VERSION, SchemaVersion,
 };
-use self::tensor::SYMBOL;
-use super::{ExportFormat, ExportedModel, METADATA, Variants};
+use self::tensor::{Role, SYMBOL, Stored};
+use super::{ExportFormat, ExportedModel, METADATA, VERIFICATION, Variants, Verification};
 use crate::data::atomic;
 use crate::error::{Error, Result, catch_panics};
 use crate::export::recording::Recording;
@@ -92,5 +89,19 @@ fn package(exported: &ExportedModel) -> Result<Archive> {
             metadata.classes.iter().map(|name| name.replace(['\r', '\n'], " ") + "\n").collect();
         archive.add_extra(CLASSES, &lines);
     }
+    if let Some(record) = &exported.record {
+        let record = record.of_other_tensors(state_sha256(&tensors)?);
+        archive.add_extra(VERIFICATION, &serde_json::to_string(&record).expect("samples serialize to JSON"));
+    }
     Ok(archive)
+}
+
+/// SHA-256 of the tensors of a package, as a reader of the package computes it.
+fn state_sha256(tensors: &[Stored]) -> Result<String> {
+    let (constants, mut state): (Vec<_>, Vec<_>) =
+        tensors.iter().partition(|stored| stored.role == Role::Constant);
+    state.sort_by(|a, b| a.name.cmp(&b.name));
+    let state = state.iter().map(|stored| (stored.name.clone(), stored.tensor.shallow_clone())).collect();
+    let constants = constants.iter().map(|stored| stored.tensor.shallow_clone()).collect();
+    Verification::state_sha256(state, constants)
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use tch::Kind;
 
+use crate::model::package::KINDS;
+
 /// The version of the schema. Readers refuse another major version.
 pub const SCHEMA_VERSION: (i64, i64) = (8, 17);
 
@@ -244,33 +246,14 @@ impl Serialize for Float {
     }
 }
 
-/// The dtypes: name, number in libtorch (`c10::ScalarType`) and number in the schema.
-const DTYPES: [(Kind, &str, i64, i64); 10] = [
-    (Kind::Uint8, "uint8", 0, 1),
-    (Kind::Int8, "int8", 1, 2),
-    (Kind::Int16, "int16", 2, 3),
-    (Kind::Int, "int32", 3, 4),
-    (Kind::Int64, "int64", 4, 5),
-    (Kind::Half, "float16", 5, 6),
-    (Kind::Float, "float32", 6, 7),
-    (Kind::Double, "float64", 7, 8),
-    (Kind::Bool, "bool", 11, 12),
-    (Kind::BFloat16, "bfloat16", 15, 13),
-];
-
 /// The number of a dtype, if it is supported.
 pub fn dtype(kind: Kind) -> Option<i64> {
-    DTYPES.iter().find(|(known, ..)| *known == kind).map(|(.., number)| *number)
+    KINDS.iter().find(|(known, ..)| *known == kind).map(|(.., number)| *number)
 }
 
 /// The number of a dtype, given as a number of libtorch.
 pub fn dtype_of_number(number: i64) -> Option<i64> {
-    DTYPES.iter().find(|(_, _, known, _)| *known == number).map(|(.., number)| *number)
-}
-
-/// The name of a dtype, given as a number of the schema.
-pub fn dtype_name(number: i64) -> &'static str {
-    DTYPES.iter().find(|(.., known)| *known == number).map_or("unknown", |(_, name, ..)| name)
+    KINDS.iter().find(|(_, _, known, _)| *known == number).map(|(.., number)| *number)
 }
 
 /// The number of a memory format, given as a number of libtorch (`c10::MemoryFormat`).

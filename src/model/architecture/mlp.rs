@@ -2,6 +2,7 @@
 
 use tch::nn;
 
+use super::columns::codes;
 use super::{Architecture, NumberOption, Options};
 use crate::error::Result;
 use crate::model::Task;
@@ -23,6 +24,10 @@ fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> 
     let (width, depth, dropout) = (options.whole("width"), options.whole("depth"), options.number("dropout"));
     let mut layers = Sequential::default().then("flatten", Flatten);
     let mut inputs = task.input.features();
+    if let Some(columns) = codes(path, task) {
+        inputs = columns.outputs();
+        layers = layers.then("columns", columns);
+    }
     for layer in 1..=depth {
         let name = format!("fc{layer}");
         layers = layers.then(&name, Linear::new(&(path / &name), inputs, width)).then("relu", Relu);

@@ -1,10 +1,13 @@
 //! The architectures, one file each.
 
 mod cnn;
+mod columns;
 mod convnext;
+mod dcn;
 mod dinov2;
 mod dinov3;
 mod efficientnet;
+mod ft_transformer;
 mod gru;
 mod inverted;
 mod lstm;
@@ -20,7 +23,9 @@ mod resnet34;
 mod resnet50;
 mod resnet9;
 mod resnet_d;
+mod resnet_table;
 mod swin;
+mod tabm;
 mod transformer;
 mod vit;
 mod vit_timm;
@@ -42,7 +47,7 @@ pub(crate) use cresset_options::number::{NumberOption, Options};
 /// use cresset::prelude::*;
 /// use tch::{Device, Kind, Tensor, nn};
 ///
-/// let task = Task { input: InputShape(vec![1, 8, 8]), classes: 10 };
+/// let task = Task::new(InputShape(vec![1, 8, 8]), 10);
 /// let variables = nn::VarStore::new(Device::Cpu);
 /// let layers = Architecture::named("mlp")?.layers(&variables.root(), &task, "width=32")?;
 /// let images = Tensor::zeros([2, 1, 8, 8], (Kind::Float, Device::Cpu));
@@ -73,6 +78,10 @@ pub struct Architecture {
 /// ```
 pub const ARCHITECTURES: &[Architecture] = &[
     mlp::ARCHITECTURE,
+    tabm::ARCHITECTURE,
+    resnet_table::ARCHITECTURE,
+    ft_transformer::ARCHITECTURE,
+    dcn::ARCHITECTURE,
     cnn::ARCHITECTURE,
     resnet9::ARCHITECTURE,
     resnet18::ARCHITECTURE,

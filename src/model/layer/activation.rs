@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::{ChannelEffect, Layer, LayerFormula};
-use crate::model::script::Script;
+use crate::model::script::{Class, Script};
 
 /// ReLU, max(x, 0).
 ///
@@ -126,6 +126,36 @@ impl Layer for Activation {
             Activation::HardSigmoid => "hard sigmoid",
         }
         .to_string()
+    }
+}
+
+/// The gated linear unit with ReLU (Shazeer, "GLU Variants Improve Transformer", 2020): the first half of the last dimension times ReLU
+/// of the second half, (…, 2 · width) to (…, width).
+///
+/// ```
+/// use cresset::model::layer::{Layer, ReGlu};
+/// use tch::Tensor;
+///
+/// let x = Tensor::from_slice2(&[[2f32, 3., 5., -1.]]);
+/// assert_eq!(ReGlu.forward(&x, false), Tensor::from_slice2(&[[10f32, 0.]]));
+/// ```
+#[derive(Debug)]
+pub struct ReGlu;
+
+impl Layer for ReGlu {
+    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
+        let halves = x.chunk(2, -1);
+        &halves[0] * halves[1].relu()
+    }
+
+    fn script(&self) -> Script {
+        let forward = "  def forward(self: {class}, x: Tensor) -> Tensor:\n    values, gates, = torch.chunk(x, 2, -1)\n    \
+                       return torch.mul(values, torch.relu(gates))\n";
+        Script::Class(Class::new("ReGlu", forward))
+    }
+
+    fn describe(&self) -> String {
+        "ReGLU".to_string()
     }
 }
 

@@ -17,7 +17,7 @@ const MOMENTUM: f64 = 0.1;
 /// Added to the variance, as in PyTorch.
 const EPS: f64 = 1e-5;
 
-/// Batch normalization of images (Ioffe and Szegedy, 2015), (N, channels, height, width): normalizes each channel with the
+/// Batch normalization (Ioffe and Szegedy, 2015) of images, (N, channels, height, width), or of vectors, (N, channels): normalizes each channel with the
 /// statistics of the batch in training and with the running statistics in evaluation, then applies a learned scale and shift.
 ///
 /// ```
@@ -85,17 +85,20 @@ impl BatchNorm2d {
         let _ = self.num_batches_tracked.shallow_clone().g_add_scalar_(1);
     }
 
-    /// Normalizes the batches (N, channels, height, width) of all ranks together. Computes the mean first and the variance
+    /// Normalizes the batches (N, channels, …) of all ranks together. Computes the mean first and the variance
     /// from the centered values: the mean of squares minus the squared mean is inaccurate for small variances.
     fn across(&self, x: &Tensor, world: &World) -> Result<Tensor> {
-        let (channels, places) = (self.weight.numel() as i64, [0, 2, 3]);
+        let channels = self.weight.numel() as i64;
+        let places: Vec<i64> = (0..x.dim() as i64).filter(|dimension| *dimension != 1).collect();
+        let mut sizes = vec![1; x.dim()];
+        sizes[1] = channels;
         let wide = x.to_kind(Kind::Float);
         let own = Tensor::full([1], (wide.numel() as i64 / channels) as f64, (Kind::Float, x.device()));
         let sums = wide.sum_dim_intlist(&places[..], false, Kind::Float);
         let sums = world.all_reduce_with_grad(&Tensor::cat(&[sums, own], 0))?;
         let count = sums.narrow(0, channels, 1);
         let mean = sums.narrow(0, 0, channels) / &count;
-        let centered = wide - mean.view([1, channels, 1, 1]);
+        let centered = wide - mean.view(&sizes[..]);
         let squares = centered.square().sum_dim_intlist(&places[..], false, Kind::Float);
         let variance = world.all_reduce_with_grad(&squares)? / &count;
         tch::no_grad(|| {
@@ -104,7 +107,7 @@ impl BatchNorm2d {
             let _ = self.running_var.shallow_clone().lerp_(&unbiased, MOMENTUM);
         });
         let scale = (variance + self.eps).rsqrt() * &self.weight;
-        let output = centered * scale.view([1, channels, 1, 1]) + self.bias.view([1, channels, 1, 1]);
+        let output = centered * scale.view(&sizes[..]) + self.bias.view(&sizes[..]);
         Ok(output.to_kind(x.kind()))
     }
 }

@@ -2,6 +2,9 @@ use cresset_bridge::script::Module;
 use tch::{Device, Kind, nn};
 
 use super::*;
+use crate::data::column::FeatureGroup;
+use crate::data::{InputShape, TaskKind};
+use crate::model::Task;
 
 /// The same outputs from Rust and from TorchScript, in both modes and at several batch sizes.
 fn check(layer: impl Layer + 'static, shape: &[i64]) {
@@ -33,6 +36,7 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     let path = |name: &str| &root / name;
     check(Relu, &[5]);
     check(Gelu, &[5]);
+    check(ReGlu, &[3, 6]);
     check(Dropout(0.3), &[50]);
     for activation in [
         Activation::Relu6,
@@ -89,6 +93,43 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     check(PrefixTokens::new(&path("token"), "class_token", 1, 6), &[4, 6]);
     check(PrefixTokens::normal(&path("registers"), "reg_token", 4, 6), &[4, 6]);
     check(PositionEmbedding::new(&path("position"), "pos_embed", grid, 6), &[7, 6]);
+    check(RepeatMembers(3), &[5]);
+    check(CrossNetwork::new(&path("cross"), 5, 2), &[5]);
+    for scaling in [InputScaling::Ones, InputScaling::Signs, InputScaling::Normal] {
+        check(EnsembleLinear::new(&path(&format!("ensemble{scaling:?}")), 5, 4, 3, scaling), &[3, 5]);
+    }
+    for kind in [TaskKind::Classification, TaskKind::Multilabel, TaskKind::Regression] {
+        check(EnsembleHead::new(&path(&format!("head{kind:?}")), 5, 4, 3, kind), &[3, 5]);
+    }
+    let coded = vec![
+        FeatureGroup::Code { categories: 3 },
+        FeatureGroup::Number,
+        FeatureGroup::Code { categories: 2 },
+        FeatureGroup::Indicators { count: 2 },
+    ];
+    let mixed = vec![
+        FeatureGroup::Number,
+        FeatureGroup::Indicators { count: 2 },
+        FeatureGroup::Number,
+        FeatureGroup::Number,
+    ];
+    for (index, groups) in
+        [mixed, coded, vec![FeatureGroup::Indicators { count: 5 }], Vec::new()].into_iter().enumerate()
+    {
+        let task = Task { groups, ..Task::new(InputShape(vec![5]), 2) };
+        check(ColumnTokens::new(&path(&format!("tokens{index}")), &task, 4), &[5]);
+        for (place, kind) in [
+            NumberEmbedding::None,
+            NumberEmbedding::Linear { width: 4 },
+            NumberEmbedding::Piecewise { width: 4, bins: 6 },
+            NumberEmbedding::Periodic { width: 4, frequencies: 3 },
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            check(ColumnEmbedding::new(&path(&format!("columns{index}{place}")), &task, kind, 4), &[5]);
+        }
+    }
     check(neighbors(&path("neighbors"), 4), &[6]);
     check(Neighbors::new(&path("empty"), 6, 5, 0.07), &[6]);
 }

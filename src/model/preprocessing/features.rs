@@ -2,7 +2,9 @@
 
 use tch::{Kind, Tensor};
 
+use crate::data::column::FeatureGroup;
 use crate::data::options::Missing;
+use crate::data::{Dataset, Inputs};
 
 /// Mean and standard deviation of each feature over rows (N, features). The standard deviation of a constant feature is set
 /// to 1, so that it becomes 0.
@@ -50,6 +52,25 @@ pub fn fill(inputs: &Tensor, missing: Missing) -> Option<Vec<f32>> {
             Some((0..inputs.size()[1]).map(|feature| median(&inputs.select(1, feature))).collect())
         }
     }
+}
+
+/// The features that get an indicator of missing values: the numbers that one of these rows of a table lacks, if a missing value is a
+/// value of its own.
+pub fn marked(dataset: &Dataset, rows: &[i64], missing: Missing) -> Vec<usize> {
+    let (Missing::Value, Some(table), Inputs::Floats(values)) = (missing, &dataset.table, &dataset.inputs)
+    else {
+        return Vec::new();
+    };
+    let width = dataset.shape.features() as usize;
+    let lacks = |feature: usize| rows.iter().any(|row| values[*row as usize * width + feature].is_nan());
+    let (mut marked, mut first) = (Vec::new(), 0);
+    for group in table.feature_groups() {
+        if group == FeatureGroup::Number && lacks(first) {
+            marked.push(first);
+        }
+        first += group.features();
+    }
+    marked
 }
 
 fn median(feature: &Tensor) -> f32 {

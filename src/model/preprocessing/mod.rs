@@ -5,20 +5,26 @@ mod channels;
 mod features;
 mod fit;
 mod normalization;
+mod quantiles;
 mod tensors;
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::data::column::FeatureGroup;
 use crate::data::image::{Channels, Decoding};
 use crate::data::options::Missing;
-use crate::data::{Dataset, InputShape};
+use crate::data::{Dataset, InputShape, TableLayout};
+use crate::error::{Error, Result};
+use crate::model::Task;
 use crate::model::script::Class;
+pub(crate) use features::marked;
 pub use normalization::Normalization;
+pub use quantiles::Quantiles;
 pub(crate) use tensors::target_tensor;
 pub use tensors::{TensorDataset, TrainTensors};
 
-/// Imputation of missing values, then `(x - offset) / scale`, then a reshape to the input shape.
+/// Imputation of missing values, then `(x - offset) / scale` or quantile normalization, then a reshape to the input shape.
 ///
 /// ```
 /// use cresset::data::options::Missing;
@@ -46,9 +52,18 @@ pub struct Preprocessing {
     /// Replacements of missing values (NaN), one per feature, from the training set. None if no value may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fill: Option<Vec<f32>>,
-    /// The shape of an example.
+    /// The maps of quantile normalization, which replaces offset and scale. These then describe the values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantiles: Option<Quantiles>,
+    /// The features of a table with an indicator of missing values. The indicators (0 or 1) follow the features, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<usize>,
+    /// The shape of a raw example.
     pub shape: InputShape,
 }
+
+/// The index of an unknown category.
+const UNKNOWN: f32 = -1.;
 
 /// The kind of normalization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +77,8 @@ pub enum PreprocessingKind {
     StandardizeChannels,
     /// Normalizes each channel of images by fixed values, those of pretrained weights.
     FixedChannels,
+    /// Maps each numeric column of a table to a normal distribution by its quantiles in the training set.
+    Quantiles,
 }
 
 impl PreprocessingKind {
@@ -80,7 +97,15 @@ impl Preprocessing {
             (Some((channels, ..)), _) if inputs.kind() == Kind::Uint8 => {
                 let (offset, scale) = channels::statistics(inputs, channels);
                 let kind = PreprocessingKind::StandardizeChannels;
-                return Preprocessing { kind, offset, scale, fill: None, shape };
+                return Preprocessing {
+                    kind,
+                    offset,
+                    scale,
+                    fill: None,
+                    quantiles: None,
+                    missing: Vec::new(),
+                    shape,
+                };
             }
             (_, Some(_)) => PreprocessingKind::Range,
             (_, None) => PreprocessingKind::Standardize,
@@ -90,28 +115,105 @@ impl Preprocessing {
             Some(range) => (vec![range.min], vec![range.max - range.min]),
             None => features::statistics(inputs),
         };
-        Preprocessing { kind, offset, scale, fill, shape }
+        Preprocessing { kind, offset, scale, fill, quantiles: None, missing: Vec::new(), shape }
+            .keeping_codes(dataset)
     }
 
-    /// Raw values (N, …), uint8 or float, to the model's input: float32 (N, shape…).
+    /// Leaves indices of categories as they are; a missing one becomes that of an unknown category.
+    fn keeping_codes(mut self, dataset: &Dataset) -> Self {
+        let mut first = 0;
+        for group in feature_groups(dataset).unwrap_or_default() {
+            if matches!(group, FeatureGroup::Code { .. }) {
+                (self.offset[first], self.scale[first]) = (0., 1.);
+                self.fill.iter_mut().for_each(|fill| fill[first] = UNKNOWN);
+            }
+            first += group.features();
+        }
+        self
+    }
+
+    /// Fits quantile normalization to the training rows of a table.
+    ///
+    /// # Errors
+    /// Data that is not a table.
+    pub fn fit_quantiles(dataset: &Dataset, train: &TrainTensors, missing: Missing) -> Result<Self> {
+        let Some(groups) = feature_groups(dataset) else {
+            let path = dataset.path.display();
+            return Err(Error::Usage(format!(
+                "--normalization {} requires a table, but the examples of {path} are not rows of one",
+                normalization::QUANTILES_NAME
+            )));
+        };
+        let inputs = &train.0.inputs.to_kind(Kind::Float);
+        let (offset, scale) = features::statistics(inputs);
+        Ok(Preprocessing {
+            kind: PreprocessingKind::Quantiles,
+            offset,
+            scale,
+            fill: features::fill(inputs, missing),
+            quantiles: Some(Quantiles::fit(inputs, &groups)),
+            missing: Vec::new(),
+            shape: dataset.shape.clone(),
+        }
+        .keeping_codes(dataset))
+    }
+
+    /// Adds indicators of missing values of these features of a table.
+    pub(crate) fn marking(self, missing: Vec<usize>) -> Self {
+        Preprocessing { missing, ..self }
+    }
+
+    /// The shape of a preprocessed example: that of a raw one, and the indicators of missing values.
+    pub fn output(&self) -> InputShape {
+        with_indicators(&self.shape, self.missing.len())
+    }
+
+    /// Raw values (N, …), uint8 or float, to the model's input: float32 (N, output…).
     pub fn apply(&self, raw: &Tensor) -> Tensor {
         let (offset, scale) = self.tensors();
         let (offset, scale) = (offset.to_device(raw.device()), scale.to_device(raw.device()));
         let sizes: Vec<i64> = std::iter::once(raw.size()[0]).chain(self.shape.0.iter().copied()).collect();
         let is_copy = raw.kind() != Kind::Float && self.fill.is_none();
         let mut raw = raw.to_kind(Kind::Float).reshape(sizes);
+        let marks = self.missing_tensor().map(|missing| {
+            raw.index_select(1, &missing.to_device(raw.device())).isnan().to_kind(Kind::Float)
+        });
         if let Some(fill) = self.fill_tensor() {
             raw = fill.to_device(raw.device()).where_self(&raw.isnan(), &raw);
         }
-        if is_copy {
+        if is_copy && marks.is_none() && self.quantiles.is_none() {
             // In place, to save memory for batches of large images.
             return raw.g_sub_(&offset).g_div_(&scale);
         }
-        (raw - offset) / scale
+        let values = match &self.quantiles {
+            Some(quantiles) => quantiles.apply(&raw),
+            None => (raw - offset) / scale,
+        };
+        match marks {
+            Some(marks) => Tensor::cat(&[values, marks], 1),
+            None => values,
+        }
     }
 
-    /// The inverse, up to rounding: raw values, float32 (N, shape…), from the model's input. Imputed values stay.
+    /// The inverse, up to rounding: raw values, float32 (N, shape…), from the model's input. Values that are marked as missing are NaN;
+    /// other imputed values stay.
     pub(crate) fn undo(&self, inputs: &Tensor) -> Tensor {
+        if self.missing.is_empty() {
+            return self.undo_values(inputs);
+        }
+        let width = self.shape.features();
+        let raw = self.undo_values(&inputs.narrow(1, 0, width)).copy();
+        for (place, feature) in self.missing.iter().enumerate() {
+            let is_missing = inputs.select(1, width + place as i64).ge(0.5);
+            let _ = raw.select(1, *feature as i64).masked_fill_(&is_missing, f64::NAN);
+        }
+        raw
+    }
+
+    fn undo_values(&self, inputs: &Tensor) -> Tensor {
+        if let Some(quantiles) = &self.quantiles {
+            return quantiles.undo(inputs);
+        }
         let (offset, scale) = self.tensors();
         inputs * scale.to_device(inputs.device()) + offset.to_device(inputs.device())
     }
@@ -133,6 +235,17 @@ impl Preprocessing {
             ),
             None => ("values", String::new()),
         };
+        let normalized = match self.quantiles {
+            Some(_) => Quantiles::EXPRESSION,
+            None => "torch.div(torch.sub(raw, self.offset), self.scale)",
+        };
+        let (marks, result) = match self.missing.is_empty() {
+            true => ("", "values"),
+            false => (
+                "    marks = torch.isnan(torch.index_select(raw, 1, self.missing)).to(raw.dtype)\n",
+                "torch.cat([values, marks], 1)",
+            ),
+        };
         let methods = format!(
             r#"  def forward(self: {{class}}, x: Tensor) -> Tensor:
     assert x.dim() > 1, "the input needs a batch dimension: (N, {width})"
@@ -140,16 +253,31 @@ impl Preprocessing {
     values = {fitted}
     assert values[0].numel() == {width} if x.size(0) > 0 else True, "an example of the input must have {width} values ({shape})"
     raw = values.reshape([x.size(0), {sizes}])
-{fill}    return torch.div(torch.sub(raw, self.offset), self.scale)
+{marks}{fill}    values = {normalized}
+    return {result}
 {fit}"#,
             shape = self.shape,
             sizes = sizes.join(", "),
         );
         let class = Class::new("Preprocess", methods).buffer("offset", &offset).buffer("scale", &scale);
+        let class = match &self.quantiles {
+            Some(quantiles) => quantiles.buffers(class),
+            None => class,
+        };
+        let class = match self.missing_tensor() {
+            Some(missing) => class.buffer("missing", &missing),
+            None => class,
+        };
         match self.fill_tensor() {
             Some(fill) => class.buffer("fill", &fill),
             None => class,
         }
+    }
+
+    /// The features with an indicator, int64; none if there are none.
+    fn missing_tensor(&self) -> Option<Tensor> {
+        let features: Vec<i64> = self.missing.iter().map(|feature| *feature as i64).collect();
+        (!features.is_empty()).then(|| Tensor::from_slice(&features))
     }
 
     /// The replacements of missing values, float32 (shape…).
@@ -166,6 +294,27 @@ impl Preprocessing {
         };
         (tensor(&self.offset), tensor(&self.scale))
     }
+}
+
+/// The task of a model that is trained on a data set, with `marked` indicators of missing values.
+pub(crate) fn task(dataset: &Dataset, marked: usize) -> Task {
+    let mut groups = feature_groups(dataset).unwrap_or_default();
+    if marked > 0 {
+        groups.push(FeatureGroup::Indicators { count: marked });
+    }
+    let input = with_indicators(&dataset.shape, marked);
+    Task { kind: dataset.task(), groups, ..Task::new(input, dataset.classes.len() as i64) }
+}
+
+fn with_indicators(shape: &InputShape, count: usize) -> InputShape {
+    if count == 0 { shape.clone() } else { InputShape(vec![shape.features() + count as i64]) }
+}
+
+/// The groups of the features of a table, all of which are numbers in an array; none for images.
+fn feature_groups(dataset: &Dataset) -> Option<Vec<FeatureGroup>> {
+    let is_image = dataset.shape.image().is_some();
+    let numbers = || vec![FeatureGroup::Number; dataset.shape.features() as usize];
+    (!is_image).then(|| dataset.table.as_ref().map_or_else(numbers, TableLayout::feature_groups))
 }
 
 #[cfg(test)]

@@ -19,7 +19,10 @@ const IMAGENET_NAME: &str = "imagenet";
 /// The name of [`Normalization::Data`].
 const DATA_NAME: &str = "data";
 
-/// The source of the mean and standard deviation of images.
+/// The name of [`Normalization::Quantiles`].
+pub(super) const QUANTILES_NAME: &str = "quantiles";
+
+/// How values are normalized.
 ///
 /// ```
 /// use cresset::model::preprocessing::Normalization;
@@ -31,8 +34,10 @@ const DATA_NAME: &str = "data";
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Normalization {
-    /// The data: the known range of the values, or the statistics of the training set.
+    /// The data: the known range of the values, or the mean and standard deviation of the training set.
     Data,
+    /// The quantiles of each numeric column of a table in the training set, which are mapped to a normal distribution.
+    Quantiles,
     /// Fixed values, which pretrained weights require.
     Fixed {
         /// The means of values scaled to the range 0 to 1: one per channel, or one for all.
@@ -59,7 +64,7 @@ impl Normalization {
         Ok(Normalization::Fixed { mean: mean.to_vec(), deviation: deviation.to_vec() })
     }
 
-    /// The preprocessing of a data set with fixed values; none for [`Normalization::Data`]. For grayscale images, the values of
+    /// The preprocessing of a data set with fixed values; none for those that are fitted to the training set. For grayscale images, the values of
     /// three channels are averaged.
     ///
     /// # Errors
@@ -86,7 +91,15 @@ impl Normalization {
         }
         let offset = mean.iter().map(|mean| (f64::from(range.min) + mean * width) as f32).collect();
         let scale = deviation.iter().map(|deviation| (deviation * width) as f32).collect();
-        Ok(Some(Preprocessing { kind: PreprocessingKind::FixedChannels, offset, scale, fill: None, shape }))
+        Ok(Some(Preprocessing {
+            kind: PreprocessingKind::FixedChannels,
+            offset,
+            scale,
+            fill: None,
+            quantiles: None,
+            missing: Vec::new(),
+            shape,
+        }))
     }
 }
 
@@ -100,13 +113,14 @@ impl FromStr for Normalization {
         };
         match text {
             DATA_NAME => Ok(Normalization::Data),
+            QUANTILES_NAME => Ok(Normalization::Quantiles),
             IMAGENET_NAME => Normalization::fixed(&IMAGENET.0, &IMAGENET.1),
             _ => {
                 let parts = text
                     .split_once('/')
                     .and_then(|(mean, deviation)| Some((numbers(mean)?, numbers(deviation)?)));
                 let (mean, deviation) = parts.ok_or(
-                    "expected `data`, `imagenet`, or means and standard deviations such as 0.5,0.5,0.5/0.25,0.25,0.25",
+                    "expected `data`, `quantiles`, `imagenet`, or means and standard deviations such as 0.5,0.5,0.5/0.25,0.25,0.25",
                 )?;
                 Normalization::fixed(&mean, &deviation)
             }
@@ -119,6 +133,7 @@ impl fmt::Display for Normalization {
         let list = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
         match self {
             Normalization::Data => f.write_str(DATA_NAME),
+            Normalization::Quantiles => f.write_str(QUANTILES_NAME),
             Normalization::Fixed { mean, deviation } if *mean == IMAGENET.0 && *deviation == IMAGENET.1 => {
                 f.write_str(IMAGENET_NAME)
             }

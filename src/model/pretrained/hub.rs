@@ -22,6 +22,21 @@ pub fn resolve(id: &str, progress: &mut dyn FnMut(Download)) -> Result<Pretraine
     })
 }
 
+/// The path of a file of a model, in the cache or from the server, and the model with the commit: `NAME@COMMIT`.
+///
+/// # Errors
+/// A model that does not exist or does not have the file, and an unreachable server.
+pub fn model_file(id: &str, name: &str, progress: &mut dyn FnMut(Download)) -> Result<(PathBuf, String)> {
+    let model: ModelId = id.parse().map_err(|problem| {
+        Error::Usage(format!("{HUB}{id} is no model of the Hugging Face hub: {problem}"))
+    })?;
+    let mut report =
+        |Progress { file, received, total }: Progress| progress(Download { file, received, total });
+    let found = Hub::new(Settings::from_environment()?)?.file(&model, name, &mut report)?;
+    let path = found.path.ok_or_else(|| Error::Usage(format!("the model `{model}` has no file {name}")))?;
+    Ok((path, model.at(&found.commit).to_string()))
+}
+
 /// The path of a file of torchvision's weights, in the cache or from the server.
 pub fn torchvision_file(name: &str, progress: &mut dyn FnMut(Download)) -> Result<PathBuf> {
     let mut report =

@@ -19,8 +19,8 @@ pub use source::{HUB, Source};
 pub use torchvision::TORCHVISION;
 
 /// The names of the file with the configuration, and of the files with weights, in order of preference.
-const CONFIG: &str = "config.json";
-const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+pub(crate) const CONFIG: &str = "config.json";
+pub(crate) const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
 /// Pretrained weights on this machine.
 ///
@@ -101,6 +101,28 @@ pub fn resolve(name: &str, progress: &mut dyn FnMut(Download)) -> Result<Pretrai
                 WEIGHTS[0]
             )))
         }
+    }
+}
+
+/// The path of a file of a model of the hub, in its cache or from the server, and the model with the commit: `NAME@COMMIT`.
+///
+/// ```no_run
+/// let (path, model) = cresset::model::pretrained::hub_file("anna/flowers", "model.pt", &mut |_| {})?;
+/// assert!(path.ends_with("model.pt") && model.starts_with("anna/flowers@"));
+/// # Ok::<(), cresset::error::Error>(())
+/// ```
+///
+/// # Errors
+/// A model that does not exist or does not have the file, an unreachable server, and a build without the feature `hub`.
+pub fn hub_file(id: &str, name: &str, progress: &mut dyn FnMut(Download)) -> Result<(PathBuf, String)> {
+    #[cfg(feature = "hub")]
+    return hub::model_file(id, name, progress);
+    #[cfg(not(feature = "hub"))]
+    {
+        let _ = progress;
+        Err(Error::Usage(format!(
+            "{HUB}{id} cannot be downloaded, because this program was built without the feature `hub`; download {name} and pass its path"
+        )))
     }
 }
 

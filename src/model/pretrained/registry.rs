@@ -89,7 +89,7 @@ mod tests {
         assert!(PretrainedModel::available().count() >= 3);
         for model in PretrainedModel::available() {
             let side = i64::from(model.input_side);
-            let task = Task { input: InputShape(vec![3, side, side]), classes: 1000 };
+            let task = Task::new(InputShape(vec![3, side, side]), 1000);
             let network = Network::new(model.architecture, "", &task, Device::Cpu, 0).unwrap();
             let counted = network.parameter_count() as f64 / 1e6;
             assert!((counted - model.megaparameters).abs() < 0.006, "{}: {counted}", model.name);

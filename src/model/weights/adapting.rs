@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn a_convolution_over_colors_is_adapted_to_other_channels() {
         let network = |channels: i64| {
-            let task = Task { input: InputShape(vec![channels, 32, 32]), classes: 3 };
+            let task = Task::new(InputShape(vec![channels, 32, 32]), 3);
             Network::new("resnet18", "", &task, Device::Cpu, 1).unwrap()
         };
         let color = network(3);
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn position_embeddings_of_a_larger_image_are_interpolated() {
         let network = |input: &[i64]| {
-            let task = Task { input: InputShape(input.to_vec()), classes: 3 };
+            let task = Task::new(InputShape(input.to_vec()), 3);
             Network::new("vit", "patch=4,width=8,depth=1,heads=2", &task, Device::Cpu, 1).unwrap()
         };
         let (small, large) = (network(&[1, 12, 8]), network(&[1, 20, 20]));

@@ -2,7 +2,7 @@
 //! `NAME/data/KEY` (<https://pytorch.org/docs/stable/notes/serialization.html>). The code of TorchScript files is ignored.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
 use zip::ZipArchive;
@@ -22,7 +22,12 @@ const GROWTH: u64 = 16;
 /// Reads the tensors of an archive.
 pub fn read(path: &Path, file: File) -> Result<Tensors> {
     let length = file.metadata().map_err(Error::io("read", path))?.len();
-    let archive = archive::open(BufReader::new(file))
+    read_from(path, length, BufReader::new(file))
+}
+
+/// Reads the tensors of an archive of `length` bytes. `path` is for errors.
+pub fn read_from(path: &Path, length: u64, reader: impl Read + Seek) -> Result<Tensors> {
+    let archive = archive::open(reader)
         .map_err(|e| Error::artifact(path, format!("the zip archive is damaged or incomplete: {e}")))?;
     let mut parts = Parts { path, archive, folder: String::new(), left: ALLOWANCE + GROWTH * length };
     parts.folder = parts.find_folder()?;
@@ -35,16 +40,16 @@ pub fn read(path: &Path, file: File) -> Result<Tensors> {
     load(path, views, |storage| parts.read(&format!("data/{}", storage.key), Some(storage.bytes)))
 }
 
-struct Parts<'a> {
+struct Parts<'a, R> {
     path: &'a Path,
-    archive: ZipArchive<BufReader<File>>,
+    archive: ZipArchive<R>,
     /// The top-level folder of the archive, with its `/`.
     folder: String,
     /// Remaining bytes of the limit on the uncompressed size.
     left: u64,
 }
 
-impl Parts<'_> {
+impl<R: Read + Seek> Parts<'_, R> {
     fn find_folder(&self) -> Result<String> {
         let names = self.archive.file_names().flatten();
         let folder = |name: &str| name.strip_suffix("data.pkl").map(str::to_string);

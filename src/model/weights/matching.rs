@@ -19,7 +19,7 @@ use crate::model::Tensors;
 /// use cresset::prelude::*;
 /// use tch::Device;
 ///
-/// let task = Task { input: InputShape(vec![4]), classes: 3 };
+/// let task = Task::new(InputShape(vec![4]), 3);
 /// let model = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?.state();
 /// // The weights of a DistributedDataParallel module, whose names have a prefix.
 /// let source = Network::new("mlp", "width=8", &task, Device::Cpu, 1)?.state();

@@ -22,7 +22,7 @@ mod view;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 
 use tch::{Kind, Tensor};
@@ -30,12 +30,14 @@ use tch::{Kind, Tensor};
 use crate::data::room::{self, MemoryBudget};
 use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
+use crate::model::onnx::OnnxFile;
+use crate::model::package::CheckedPackage;
 pub use adapting::adapt;
 pub use matching::Matching;
 use view::{Storage, StorageView};
 
-/// Reads the tensors of a file. The format is detected by the first bytes: safetensors, a checkpoint of Cresset (only its
-/// weights), or a file of `torch.save` or `torch.jit.save`, in the current format or that before PyTorch 1.6.
+/// Reads the tensors of a file. The format is detected by its contents: safetensors, a checkpoint of Cresset (only its weights), a
+/// file of `torch.save` or `torch.jit.save`, in the current format or that before PyTorch 1.6, or a torch.export package.
 ///
 /// The tensors are on the CPU with the dtypes of the file. They share memory and have strides as when they were saved. The
 /// names of tensors in nested dictionaries and modules are joined by dots: `state_dict.conv1.weight`.
@@ -77,7 +79,11 @@ pub(crate) fn read_within(path: &Path, room: MemoryBudget) -> Result<Tensors> {
         file.read_to_end(&mut bytes).map_err(cannot)?;
         Ok::<_, Error>(bytes)
     };
+    if OnnxFile::recognizes(path) {
+        return OnnxFile::open(path)?.weights();
+    }
     match start.as_slice() {
+        [b'P', b'K', 3, 4, ..] if CheckedPackage::recognizes(path)? => CheckedPackage::open(path)?.weights(),
         [b'P', b'K', 3, 4, ..] => archive::read(path, file),
         start if start == legacy::MAGIC => legacy::read(path, &all(file)?),
         // A length of 8 bytes, then the JSON header.
@@ -137,8 +143,22 @@ fn load(
     Ok(tensors)
 }
 
+/// The only tensor in a file of `torch.save`, given as bytes.
+///
+/// # Errors
+/// Bytes of another format, without tensors or with several.
+pub(crate) fn one_tensor(bytes: Vec<u8>) -> std::result::Result<Tensor, String> {
+    let name = Path::new("the tensor");
+    let tensors =
+        archive::read_from(name, bytes.len() as u64, Cursor::new(bytes)).map_err(|e| e.to_string())?;
+    match tensors.len() {
+        1 => Ok(tensors.into_values().next().expect("there is one")),
+        count => Err(format!("is not a plain tensor: it holds {count}")),
+    }
+}
+
 /// A storage as a one-dimensional tensor.
-fn storage_tensor(mut bytes: Vec<u8>, kind: Kind) -> Result<Tensor> {
+pub(crate) fn storage_tensor(mut bytes: Vec<u8>, kind: Kind) -> Result<Tensor> {
     if kind == Kind::Bool {
         // Other bytes than 0 and 1 are undefined behavior in libtorch.
         bytes.iter_mut().for_each(|byte| *byte = u8::from(*byte != 0));

@@ -70,7 +70,11 @@ impl<'a> Subject<'a> {
 
     /// The logit of the class, or the number, for each input, (N).
     pub fn scores(&self, inputs: &Tensor) -> Result<Tensor> {
-        tch::no_grad(|| self.in_batches(inputs, |inputs| Ok(self.logits(inputs)?.select(1, self.class))))
+        tch::no_grad(|| {
+            self.in_batches(inputs, |inputs| {
+                Ok(self.classifier.executor.forward(inputs)?.select(1, self.class))
+            })
+        })
     }
 
     /// The gradient of these scores with respect to the inputs, (N, shape…).
@@ -87,19 +91,20 @@ impl<'a> Subject<'a> {
     pub(crate) fn intermediates(&self, input: &Tensor) -> Result<(Vec<Tensor>, Tensor)> {
         self.require_gradients()?;
         let input = input.detach().copy().set_requires_grad(true);
-        let mut intermediates = self.classifier.module().call_with_intermediates("forward", &input)?;
+        let mut intermediates = self.classifier.module()?.call_with_intermediates("forward", &input)?;
         let logits =
             intermediates.pop().ok_or_else(|| Error::Usage("the model has no operations".to_string()))?;
         Ok((intermediates, logits.select(1, self.class).sum(Kind::Float)))
     }
 
-    /// Refuses a quantized model. libtorch computes no gradients of its layers, and some fail without a clear message.
+    /// Refuses a quantized model and one that is not TorchScript. libtorch computes no gradients of quantized layers, and some fail
+    /// without a clear message.
     fn require_gradients(&self) -> Result<()> {
-        if self.classifier.metadata().is_int8() { Err(not_differentiable()) } else { Ok(()) }
+        if self.classifier.has_gradients() { Ok(()) } else { Err(not_differentiable()) }
     }
 
     fn logits(&self, inputs: &Tensor) -> Result<Tensor> {
-        Ok(self.classifier.module().call("forward", inputs)?.remove(0))
+        Ok(self.classifier.module()?.call("forward", inputs)?.remove(0))
     }
 
     fn in_batches(&self, inputs: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
@@ -120,6 +125,7 @@ pub fn gradient(score: &Tensor, by: &Tensor) -> Result<Tensor> {
 }
 
 fn not_differentiable() -> Error {
-    let problem = "the model is not differentiable (for example because it is quantized); `--method occlusion` needs no gradients";
+    let problem = "the model is not differentiable (for example because it is quantized, or not a TorchScript file); `--method occlusion` needs no \
+         gradients";
     Error::Usage(problem.to_string())
 }

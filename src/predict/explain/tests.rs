@@ -105,7 +105,7 @@ fn every_method_recovers_the_weights_of_a_linear_model() {
     let folder = tempfile::tempdir().unwrap();
     let classifier = model(folder.path(), "mlp", "depth=0", 3);
     let raw = digits(1);
-    let weight = classifier.module().parameters().unwrap().remove(0).1.get(3).view([1, 8, 8]) / 16.;
+    let weight = classifier.module().unwrap().parameters().unwrap().remove(0).1.get(3).view([1, 8, 8]) / 16.;
     let close = |found: &Tensor, expected: &Tensor| found.allclose(expected, 1e-3, 1e-4, false);
     assert!(close(&attribution(&classifier, "smooth-grad", "", &raw, 3), &weight));
     let product = &weight * raw.view([1, 8, 8]);

@@ -34,6 +34,10 @@ pub fn monitor(facts: &Facts) -> Choice {
             format!("{} validation examples are too few to compare epochs by accuracy", facts.validation);
         return Choice::new(reason).set("monitor", "loss");
     }
+    if ratio < IMBALANCED && facts.longest_side().is_none() {
+        let reason = "the loss of probabilities compares epochs more finely than the accuracy";
+        return Choice::new(reason).set("monitor", "loss");
+    }
     if ratio < IMBALANCED {
         return Choice::new("the classes are balanced").set("monitor", "accuracy");
     }

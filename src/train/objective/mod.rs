@@ -17,6 +17,7 @@ use crate::data::TaskKind;
 use crate::error::{Error, Result};
 use crate::loader::Batch;
 use crate::model::Outputs;
+use crate::model::layer::combined;
 use cresset_options::number::{NumberOption, Options};
 
 /// A loss function with a name.
@@ -191,7 +192,12 @@ impl Objective {
         (self.kind.name == cross_entropy::CROSS_ENTROPY.name).then(|| self.options.number("smoothing"))
     }
 
-    /// The mean loss of logits (N, classes), a scalar. The loss of a mixed example is the weighted mean over its two labels.
+    /// The outputs of the network, (N, outputs), of those of the members of an ensemble in training, (N, members, outputs).
+    pub(super) fn combined(&self, logits: &Tensor) -> Tensor {
+        if logits.dim() == 3 { combined(logits, self.outputs.task()) } else { logits.shallow_clone() }
+    }
+
+    /// The mean loss of logits (N, classes), or of the members of an ensemble, (N, members, classes): a scalar. The loss of a mixed example is the weighted mean over its two labels.
     pub fn loss(&self, logits: &Tensor, batch: &Batch) -> Tensor {
         let Some(mixed) = &batch.mixed else {
             return self.compute(logits, &batch.labels, Reduction::Mean);
@@ -233,6 +239,15 @@ impl Objective {
     }
 
     fn compute(&self, logits: &Tensor, labels: &Tensor, reduction: Reduction) -> Tensor {
+        if let &[examples, members, _] = &logits.size()[..] {
+            // Each member has its own loss.
+            let labels = labels.repeat_interleave_self_int(members, 0, None);
+            let losses = self.compute(&logits.flatten(0, 1), &labels, reduction);
+            return match reduction {
+                Reduction::None => losses.view([examples, members]).mean_dim(1, false, None::<Kind>),
+                _ => losses,
+            };
+        }
         let (weights, task) = (self.weights.as_ref(), self.outputs.task());
         let labels = &self.outputs.standardized(labels);
         let input = LossInput { logits, labels, task, weights, reduction };

@@ -12,11 +12,13 @@ use crate::model::Network;
 pub fn eager_step(context: &mut Context, network: &Network, batch: &Batch, lr: f64) -> Result<StepOutcome> {
     let logits = context.logits(network, &batch.inputs, true)?;
     let mut loss = context.objective.loss(&logits, batch);
+    let members = logits;
+    let logits = context.objective.combined(&members);
     if let Some(distillation) = &context.distillation {
         loss = distillation.loss(&loss, &logits, &batch.inputs)?;
     }
     if context.checks_every_loss && !is_finite_everywhere(context, &loss)? {
-        return not_finite(context, &logits, &loss, batch);
+        return not_finite(context, &members, &loss, batch);
     }
     context.accumulated += 1;
     let is_due = context.accumulated == context.options.accumulate || batch.is_last;

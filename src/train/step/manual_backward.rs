@@ -76,7 +76,7 @@ mod tests {
     use crate::train::{Learner, Plan};
 
     fn network(options: &str) -> Network {
-        let task = Task { input: InputShape(vec![1, 4, 4]), classes: 3 };
+        let task = Task::new(InputShape(vec![1, 4, 4]), 3);
         Network::new("mlp", options, &task, Device::Cpu, 1).unwrap()
     }
 
@@ -93,7 +93,7 @@ mod tests {
             assert!(manual(&network(options), |_| {}).is_some(), "{options}");
         }
         assert!(manual(&network("dropout=0.5"), |_| {}).is_none());
-        let task = Task { input: InputShape(vec![1, 8, 8]), classes: 3 };
+        let task = Task::new(InputShape(vec![1, 8, 8]), 3);
         assert!(manual(&Network::new("cnn", "", &task, Device::Cpu, 1).unwrap(), |_| {}).is_none());
         let refused: [fn(&mut Plan); 5] = [
             |plan| plan.options.loss = "focal".into(),

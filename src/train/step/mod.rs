@@ -46,7 +46,7 @@ pub(super) enum Step {
 /// use cresset::train::{Learner, Plan, StepOutcome};
 /// use tch::{Device, Tensor};
 ///
-/// let task = Task { input: InputShape(vec![2]), classes: 2 };
+/// let task = Task::new(InputShape(vec![2]), 2);
 /// let network = Network::new("mlp", "width=8", &task, Device::Cpu, 0)?;
 /// let mut learner = Learner::new(&Plan::new(1, 1, 0.01), &network)?;
 /// learner.start_epoch(&network)?;

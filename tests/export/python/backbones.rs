@@ -22,7 +22,7 @@ fn compare(folder: &Path, architecture: &str, name: &str) {
     let mut compared = 0;
     for expected in sizes.map(|path| weights::read(path).unwrap()) {
         let (input, logits) = (&expected["input"], &expected["logits"]);
-        let task = Task { input: InputShape(input.size()[1..].to_vec()), classes: logits.size()[1] };
+        let task = Task::new(InputShape(input.size()[1..].to_vec()), logits.size()[1]);
         let network = Network::new(architecture, "", &task, Device::Cpu, 1).unwrap();
         let of_file = published.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
         let of_file = weights::adapt(of_file, &network);

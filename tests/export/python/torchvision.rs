@@ -27,7 +27,7 @@ fn torchvisions_modules_load_the_weights_of_ours() {
             "VisionTransformer(32, 16, 2, 2, 32, 128, num_classes=10)",
         ),
     ] {
-        let task = Task { input: InputShape(vec![3, 32, 32]), classes: 10 };
+        let task = Task::new(InputShape(vec![3, 32, 32]), 10);
         let network = Network::new(name, options, &task, Device::Cpu, 5).unwrap();
         let (source, class, values) = network.layers().unwrap().class("Model", "forward").compile().unwrap();
         let path = folder.path().join("model.pt");
@@ -87,7 +87,7 @@ with torch.inference_mode():
 #[ignore = "needs Python torch: make test-python"]
 fn torchvision_loads_our_pth_and_safetensors_strictly() {
     let folder = tempfile::tempdir().unwrap();
-    let task = Task { input: InputShape(vec![3, 32, 32]), classes: 10 };
+    let task = Task::new(InputShape(vec![3, 32, 32]), 10);
     let network = Network::new("resnet18", "", &task, Device::Cpu, 6).unwrap();
     let (source, class, values) = network.layers().unwrap().class("Model", "forward").compile().unwrap();
     let path = folder.path().join("model.pt");

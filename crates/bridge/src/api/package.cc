@@ -1,7 +1,6 @@
 #include "cresset-bridge/src/api/package.h"
 
 #include <mutex>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -28,8 +27,7 @@ class ModelRunnerHandle {
   ModelRunnerHandle(const std::string& package, const std::string& model);
   ModelRunnerHandle(ModelRunnerHandle&&) = delete;
   ~ModelRunnerHandle();
-  c10::IValue run(const std::vector<c10::IValue>& inputs,
-                  const std::unordered_map<std::string, c10::IValue>& named_inputs);
+  std::vector<c10::IValue> runWithFlatInputsAndOutputs(std::vector<c10::IValue> inputs);
 
  private:
   std::unique_ptr<ModelRunner> runner_;
@@ -38,7 +36,7 @@ class ModelRunnerHandle {
     TORCH_CHECK(false, "this build does not run .pt2 packages: the interface of libtorch ", TORCH_VERSION,
                 " is unknown; use torch.export.load in Python");
   }
-  c10::IValue run(const std::vector<c10::IValue>&, const std::unordered_map<std::string, c10::IValue>&) { return {}; }
+  std::vector<c10::IValue> runWithFlatInputsAndOutputs(std::vector<c10::IValue>) { return {}; }
 #endif
 };
 
@@ -71,10 +69,10 @@ class Quiet {
 
 }  // namespace
 
-Package::Package(std::string path) : path_(std::move(path)) {
+Package::Package(std::string path, const std::string& model) : path_(std::move(path)) {
   // At the level of fatal errors, loading prints the graph.
   Quiet quiet(c10::GLOG_ERROR);
-  runner_ = std::make_unique<torch::nativert::ModelRunnerHandle>(path_, "model");
+  runner_ = std::make_unique<torch::nativert::ModelRunnerHandle>(path_, model);
 }
 
 Package::~Package() = default;
@@ -82,9 +80,9 @@ Package::~Package() = default;
 std::unique_ptr<at::Tensor> Package::run(const at::Tensor& input) const {
   at::NoGradGuard no_gradients;
   Quiet quiet(c10::GLOG_FATAL);
-  auto output = runner_->run({input}, {});
-  TORCH_CHECK(output.isTensor(), "the package must return one tensor, not ", output.tagKind());
-  return std::make_unique<at::Tensor>(output.toTensor());
+  auto outputs = runner_->runWithFlatInputsAndOutputs({input});
+  TORCH_CHECK(!outputs.empty() && outputs[0].isTensor(), "the first output of the package is not a tensor");
+  return std::make_unique<at::Tensor>(outputs[0].toTensor());
 }
 
 rust::Vec<uint8_t> Package::extra(rust::Str name) const {
@@ -99,6 +97,8 @@ rust::Vec<uint8_t> Package::extra(rust::Str name) const {
   return contents;
 }
 
-std::unique_ptr<Package> open_package(rust::Str path) { return std::make_unique<Package>(std::string(path)); }
+std::unique_ptr<Package> open_package(rust::Str path, rust::Str model) {
+  return std::make_unique<Package>(std::string(path), std::string(model));
+}
 
 }  // namespace cresset

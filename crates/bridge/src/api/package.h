@@ -15,9 +15,9 @@ namespace cresset {
 
 class Package {
  public:
-  explicit Package(std::string path);
+  Package(std::string path, const std::string& model);
   ~Package();
-  // The output of a model with one input and one output.
+  // The first output of a model with one input.
   std::unique_ptr<at::Tensor> run(const at::Tensor& input) const;
   // The contents of an extra file.
   rust::Vec<uint8_t> extra(rust::Str name) const;
@@ -27,6 +27,6 @@ class Package {
   std::unique_ptr<torch::nativert::ModelRunnerHandle> runner_;
 };
 
-std::unique_ptr<Package> open_package(rust::Str path);
+std::unique_ptr<Package> open_package(rust::Str path, rust::Str model);
 
 }  // namespace cresset

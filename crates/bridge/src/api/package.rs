@@ -8,23 +8,23 @@ use tch::Tensor;
 use crate::ffi::{self, lend, own};
 use crate::{Error, Result};
 
-/// A package with a model that has one input and one output.
+/// A model of a package that has one input.
 ///
 /// A package names any operators that libtorch has, and they run with its inputs. Run only packages that you trust.
 pub struct Package(UniquePtr<ffi::Package>);
 
 impl Package {
-    /// Loads a package, with its weights on the CPU.
+    /// Loads the model `model` of a package, with its weights on the CPU. `torch.export.save` names it `model`.
     ///
     /// # Errors
     /// A file that is missing, damaged or not a package of torch.export, an operator that libtorch does not have, and a version of
     /// libtorch whose interpreter is unknown to this crate.
-    pub fn load(path: &Path) -> Result<Self> {
+    pub fn load(path: &Path, model: &str) -> Result<Self> {
         let text = path.to_str().ok_or_else(|| Error(format!("the path {} is not UTF-8", path.display())))?;
-        Ok(Package(ffi::open_package(text)?))
+        Ok(Package(ffi::open_package(text, model)?))
     }
 
-    /// The output for an input (N, shape…) of the dtype and shape that the model was exported for, without gradients. Packages of
+    /// The first output for an input (N, shape…) of the dtype and shape that the model was exported for, without gradients. Packages of
     /// cresset take raw values, float32, and return logits (N, classes).
     ///
     /// # Errors
@@ -51,8 +51,8 @@ mod tests {
     fn a_file_that_is_not_a_package_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.pt2");
-        assert!(Package::load(&path).is_err());
+        assert!(Package::load(&path, "model").is_err());
         std::fs::write(&path, "not a package").unwrap();
-        assert!(Package::load(&path).is_err());
+        assert!(Package::load(&path, "model").is_err());
     }
 }

@@ -10,6 +10,7 @@ use cresset::report::audit::to_page;
 
 use super::Source;
 use crate::Ended;
+use crate::progress;
 use crate::put;
 use crate::show;
 
@@ -34,6 +35,7 @@ pub struct AuditData {
 
 impl AuditData {
     pub fn run(self) -> anyhow::Result<Ended> {
+        progress::download_data(&self.source.data)?;
         let (audit, dataset) = audit(&self.source.data, &self.source.reading, self.source.threads())?;
         if let Some(path) = &self.html {
             atomic::write(path, to_page(&audit, &dataset).as_bytes())?;

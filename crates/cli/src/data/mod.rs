@@ -17,6 +17,7 @@ use cresset_options::OptionSet;
 
 use super::Ended;
 use super::arguments::Flags;
+use super::progress;
 
 /// Audit data, clean it, preview its augmentation, show the types of its columns, or synthesize more of it
 #[derive(Debug, Args)]
@@ -81,6 +82,7 @@ impl Source {
 
     /// Loads the dataset and decodes its images.
     fn decoded(&self) -> cresset::error::Result<Dataset> {
+        progress::download_data(&self.data)?;
         let dataset = data::load(&self.data, &self.reading)?;
         decode_all(dataset, self.threads(), self.reading.max_bad_share)
     }

@@ -13,11 +13,23 @@ use crate::screen;
 /// Smaller files are downloaded in an instant, and not shown.
 const MIN_BYTES: u64 = 1 << 20;
 
-/// Applies the recipe, finds the pretrained weights of the options on all ranks, and shows the download.
+/// Downloads the data that the options name, applies the recipe, finds the pretrained weights of the options on all ranks, and shows
+/// the downloads.
 pub fn resolve(config: &Config, world: &World) -> Result<Config> {
+    run::download_data_on(&config.data, world, &mut with_bar())?;
     let config = &run::resolve_recipe(config, world)?;
+    run::resolve_pretrained_on(config, world, &mut with_bar())
+}
+
+/// Downloads the data set of this name, if it is one that is downloaded, and shows the download.
+pub fn download_data(data: &str) -> Result<()> {
+    run::download_data(data, &mut with_bar())
+}
+
+/// Shows the progress of downloads.
+pub fn with_bar() -> impl FnMut(Download) {
     let mut bar = DownloadBar { bar: ProgressBar::hidden(), file: String::new() };
-    run::resolve_pretrained_on(config, world, &mut |download| bar.update(&download))
+    move |download| bar.update(&download)
 }
 
 /// The bar of the current file.

@@ -12,7 +12,7 @@ use cresset::train::{Callback, EpochRecord, Flow, Training};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::screen;
-pub use download::resolve;
+pub use download::{download_data, resolve, with_bar};
 pub use figures::Pace;
 #[cfg(feature = "tui")]
 pub use figures::{Figures, duration, rounded, short};

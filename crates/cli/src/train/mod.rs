@@ -3,6 +3,7 @@
 mod display;
 mod feedback;
 mod folds;
+mod tracking;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +16,11 @@ use cresset::data::{Dataset, TaskKind, audit, terminal};
 use cresset::distributed::{LaunchInfo, World};
 use cresset::error::Error;
 use cresset::evaluate::{Evaluation, Sums};
-use cresset::export::usage;
 use cresset::options::device;
 use cresset::options::{Config, ModelChoice, Setting};
 use cresset::recipe::Recipe;
+#[cfg(feature = "mlflow")]
+use cresset::report::mlflow::Mlflow;
 use cresset::run::RunFolder;
 use cresset::run::{self, CrossValidation, Outcome, Prepared, Run, Trained};
 use cresset::train::{RESUMABLE_OPTIONS, Silent};
@@ -27,8 +29,9 @@ use crate::arguments::Flags;
 use crate::progress::resolve;
 use crate::screen::tell;
 use display::DisplayOptions;
+use tracking::Tracking;
 
-use crate::{Ended, Trust, elastic, report, show, thousands};
+use crate::{Ended, Trust, elastic, events, report, show, thousands};
 
 /// Train a model, evaluate it on validation data, and export it
 #[derive(Debug, Args)]
@@ -48,13 +51,14 @@ pub struct Train {
     #[arg(long = "continue", help_heading = "Run", requires = "out", hide_short_help = true)]
     resume_or_start: bool,
 
-    /// Resume a run from its last checkpoint with its own options; those that decide how long and where it trains, such as
-    /// --epochs and --device, may be changed
+    /// Resume a run from its last checkpoint with its own options
+    ///
+    /// Those that decide how long and where it trains, such as --epochs and --device, may be changed.
     #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["out", "config_file", "resume_or_start"])]
     resume: Option<PathBuf>,
 
     /// Fine-tune the model of a finished run on its data and the corrections of --feedback, with its options
-    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["resume", "config_file", "find_label_errors"])]
+    #[arg(long, value_name = "RUN", help_heading = "Run", conflicts_with_all = ["resume", "config_file", "find_label_errors"], hide_short_help = true)]
     from: Option<PathBuf>,
 
     #[command(flatten)]
@@ -65,12 +69,14 @@ pub struct Train {
     #[arg(long, help_heading = "After training", requires = "from", hide_short_help = true)]
     promote: bool,
 
-    /// Write report.html to the run folder: learning curves, confusion matrix, errors
+    /// Write report.html to the run folder
+    ///
+    /// It has learning curves, the confusion matrix and errors.
     #[arg(long, help_heading = "After training")]
     report: bool,
 
     /// Find label errors: rank the labels by out-of-fold predictions of cross-validated models (5 folds, or --folds)
-    #[arg(long, help_heading = "After training")]
+    #[arg(long, help_heading = "After training", hide_short_help = true)]
     find_label_errors: bool,
 
     #[command(flatten)]
@@ -83,10 +89,12 @@ const RESUMABLE_FOLD_OPTIONS: [&str; 2] = ["device", "threads"];
 impl Train {
     pub fn run(self) -> anyhow::Result<Ended> {
         self.trust.apply();
+        self.display.start_events()?;
         self.display.check()?;
         let stop = stop_on_interrupt()?;
         if let Some(from) = &self.from {
             refuse_several("--from")?;
+            self.refuse_events("--from")?;
             return feedback::run(&self, &RunFolder::open(from)?, &stop);
         }
         let given = self.config.given();
@@ -114,6 +122,7 @@ impl Train {
         }
         if self.find_label_errors {
             refuse_several("--find-label-errors")?;
+            self.refuse_events("--find-label-errors")?;
         }
         let timeout = Duration::try_from_secs_f64(config.training.peer_timeout).unwrap_or(Duration::MAX);
         let world = World::from_environment(timeout)?;
@@ -130,10 +139,15 @@ impl Train {
         let run = self.start_or_resume(config, &World::alone())?;
         let folder = run.folder.clone();
         show(&introduction(&run))?;
-        match self.train_with_callbacks(run, stop_flag)? {
-            Outcome::Trained(trained) => show(&scores(&trained))?,
+        let (outcome, tracking) = self.train_with_callbacks(run, stop_flag)?;
+        match outcome {
+            Outcome::Trained(trained) => {
+                show(&scores(&trained))?;
+                tracking.trained(&folder, &trained);
+            }
             Outcome::CompletedOnRank0 => {}
             Outcome::Interrupted { epoch, step } => {
+                tracking.interrupted(&folder);
                 tell(&format!(
                     "interrupted in epoch {epoch}, after step {step}; the state is saved. Resume with the same command and"
                 ));
@@ -174,6 +188,7 @@ impl Train {
             run.prepared.dataset.require_classes("--find-label-errors")?;
         }
         if world.is_rank_zero() {
+            events::started(&run);
             warn_about_data(&run);
             show(&introduction(&run))?;
         }
@@ -181,16 +196,21 @@ impl Train {
         if run.is_finished()? {
             return self.handle_finished(config, run, &stop);
         }
-        match self.train_with_callbacks(run, &stop_flag)? {
+        let (outcome, tracking) = self.train_with_callbacks(run, &stop_flag)?;
+        match outcome {
             Outcome::Trained(trained) => {
                 show(&result(&folder, &trained))?;
                 if self.report {
                     report::write(&folder, trained.prepared.device)?;
                 }
+                tracking.trained(&folder, &trained);
+                report_end(&folder, &trained);
             }
             Outcome::CompletedOnRank0 => return Ok(Ended::Well),
             Outcome::Interrupted { .. } if !world.is_rank_zero() => return Ok(Ended::Interrupted),
             Outcome::Interrupted { epoch, step } => {
+                tracking.interrupted(&folder);
+                events::interrupted(&folder, epoch, step);
                 return Ok(interrupted(&terminal::argument(folder.path()), epoch, step));
             }
         }
@@ -206,10 +226,15 @@ impl Train {
             return Ok(Ended::Well);
         }
         show(&format!("{}\n", run.finished_message()))?;
+        #[cfg(feature = "mlflow")]
+        tracking::warn_about(Mlflow::complete(&run, &self.display.target())?, &run.folder);
         let (folder, device) = (run.folder.clone(), run.prepared.device);
         drop(run);
         if self.report {
             report::write(&folder, device)?;
+        }
+        if events::is_on() {
+            events::finished(&folder, &cresset::predict::metadata(&folder.model())?, true);
         }
         if self.find_label_errors {
             return folds::find_label_errors(config, &folder, stop);
@@ -217,16 +242,34 @@ impl Train {
         Ok(Ended::Well)
     }
 
-    /// Trains with the display that the options select.
-    fn train_with_callbacks(&self, run: Run, stop_flag: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+    /// Trains with the display that the options select. The reports to MLflow are to be completed with the results.
+    fn train_with_callbacks(
+        &self,
+        run: Run,
+        stop_flag: &Arc<AtomicBool>,
+    ) -> anyhow::Result<(Outcome, Tracking)> {
         let stop = || stop_flag.load(Ordering::Relaxed);
         if !run.world.is_rank_zero() {
-            return Ok(run::finish(run, &mut Silent, &stop)?);
+            return Ok((run::finish(run, &mut Silent, &stop)?, Tracking::default()));
         }
-        let mut display = self.display.open(&run, stop_flag)?;
+        let (folder, mut display) = (run.folder.clone(), self.display.open(&run, stop_flag)?);
         let outcome = run::finish(run, &mut display.callbacks(), &stop);
-        display.close(matches!(outcome, Ok(Outcome::Trained(_))))?;
-        Ok(outcome?)
+        let tracking = display.close(matches!(outcome, Ok(Outcome::Trained(_))))?;
+        match outcome {
+            Ok(outcome) => Ok((outcome, tracking)),
+            Err(error) => {
+                tracking.failed(&folder);
+                Err(error.into())
+            }
+        }
+    }
+
+    fn refuse_events(&self, option: &str) -> anyhow::Result<()> {
+        if events::is_on() {
+            let problem = format!("--events does not include what {option} shows; use only one of them");
+            return Err(Error::Usage(problem).into());
+        }
+        Ok(())
     }
 
     fn refuse_single_run_options(&self, option: &str) -> anyhow::Result<()> {
@@ -264,6 +307,17 @@ impl Train {
             _ => run::start(&resolve(config, world)?, out, world)?,
         })
     }
+}
+
+/// The events at the end of a complete run.
+fn report_end(folder: &RunFolder, trained: &Trained) {
+    if let Some(reason) = &trained.stopped_early {
+        events::stopped_early(reason);
+    }
+    if let Some(concern) = &trained.concern {
+        events::warning(concern);
+    }
+    events::finished(folder, &trained.metadata, false);
 }
 
 fn refuse_several(option: &str) -> anyhow::Result<()> {
@@ -450,7 +504,6 @@ fn counted(evaluation: &Evaluation) -> String {
 
 fn result(folder: &RunFolder, trained: &Trained) -> String {
     let outputs = &trained.metadata.outputs;
-    let [forward, predict] = outputs.names();
     let report = match outputs.is_classification() {
         true => "learning curves, confusion matrix, errors",
         false => "learning curves, metrics, errors",
@@ -463,19 +516,13 @@ fn result(folder: &RunFolder, trained: &Trained) -> String {
   split.csv      the split of each row
   checkpoints/   best and last weights
 
-Report  cresset report {argument}  ({report})
-C++     auto model = torch::jit::load({literal});
-        auto input = torch::zeros({{1, {features}}});  // raw values, any number of rows
-        auto {forward} = model.forward({{input}}).toTensor();
-Python  model = torch.jit.load({literal})
-        input = torch.zeros(1, {features})  # raw values, any number of rows
-        {predict} = model.predict(input)
+Report   cresset report {argument}  ({report})
+Predict  cresset predict {argument} {input}
 "#,
         scores = scores(trained),
         score = outputs.score_name(),
         folder = terminal::path(folder.path()),
         argument = terminal::argument(folder.path()),
-        literal = usage::literal(&folder.model()),
-        features = trained.metadata.input.shape.features(),
+        input = if trained.metadata.input.shape.image().is_some() { "IMAGE…" } else { "TABLE.csv" },
     )
 }

@@ -26,11 +26,11 @@ options! {
 
         /// Label columns of a table or image list that have 0 or 1 for each label of a row: names or numbers, separated by commas
         /// (multi-label)
-        pub labels: Option<String> = option("COLUMNS").not_empty().heading(DATA).essential(),
+        pub labels: Option<String> = option("COLUMNS").not_empty().heading(DATA),
 
         /// What to predict for each example [default: regression if --label selects a column of quantities, multilabel with
         /// --labels and if labels of an image list are combined, else classification]
-        pub task: Option<TaskKind> = option("TASK").heading(DATA).essential(),
+        pub task: Option<TaskKind> = option("TASK").heading(DATA),
 
         /// Columns of a table to ignore, such as row IDs: names or numbers, separated by commas
         pub ignore: Option<String> = option("COLUMNS").not_empty().heading(DATA),

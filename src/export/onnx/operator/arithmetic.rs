@@ -25,6 +25,8 @@ pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::neg", Unary("Neg")),
     ("aten::abs", Unary("Abs")),
     ("aten::exp", Unary("Exp")),
+    ("aten::cos", Unary("Cos")),
+    ("aten::sin", Unary("Sin")),
     ("aten::log", Unary("Log")),
     ("aten::sqrt", Unary("Sqrt")),
     ("aten::rsqrt", One(rsqrt)),

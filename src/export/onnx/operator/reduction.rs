@@ -1,4 +1,4 @@
-//! Reductions: mean, sum, maximum and minimum over dimensions.
+//! Reductions over dimensions: mean, sum, maximum, minimum and the logarithm of the sum of exponentials.
 
 use super::Operator;
 use super::Translation::One;
@@ -12,6 +12,7 @@ pub(crate) const OPERATORS: &[Operator] = &[
     ("aten::sum", One(sum)),
     ("aten::amax", One(|call| reduce(call, "ReduceMax"))),
     ("aten::amin", One(|call| reduce(call, "ReduceMin"))),
+    ("aten::logsumexp", One(|call| reduce(call, "ReduceLogSumExp"))),
 ];
 
 fn reduce(call: &mut Call, operator: &'static str) -> Result<String> {

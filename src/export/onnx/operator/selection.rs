@@ -9,8 +9,12 @@ use crate::export::onnx::call::Call;
 use crate::export::onnx::graph::Attribute::Int;
 
 /// The operations of this group.
-pub(crate) const OPERATORS: &[Operator] =
-    &[("aten::topk", Many(topk)), ("aten::index_select", One(index_select)), ("aten::one_hot", One(one_hot))];
+pub(crate) const OPERATORS: &[Operator] = &[
+    ("aten::topk", Many(topk)),
+    ("aten::index_select", One(index_select)),
+    ("aten::one_hot", One(one_hot)),
+    ("aten::embedding", One(embedding)),
+];
 
 /// Values and indices.
 fn topk(call: &mut Call) -> Result<Vec<String>> {
@@ -27,6 +31,11 @@ fn index_select(call: &mut Call) -> Result<String> {
     let axis = call.axis("dim", call.info("self")?.shape.len())?;
     let (x, index) = (call.tensor("self")?, call.tensor("index")?);
     Ok(call.node("Gather", &[&x, &index], &[("axis", Int(axis))]))
+}
+
+fn embedding(call: &mut Call) -> Result<String> {
+    let (weight, indices) = (call.tensor("weight")?, call.tensor("indices")?);
+    Ok(call.node("Gather", &[&weight, &indices], &[("axis", Int(0))]))
 }
 
 /// The new last dimension has the size of the classes, which is known from the trace.

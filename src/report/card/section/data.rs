@@ -79,6 +79,9 @@ fn preprocessing(card: &Card) -> String {
         (PreprocessingKind::Standardize, _) => {
             "each column is standardized with the mean and standard deviation of the training set".to_string()
         }
+        (PreprocessingKind::Quantiles, _) => {
+            "the quantiles of each numeric column in the training set are mapped to a normal distribution".to_string()
+        }
         (PreprocessingKind::StandardizeChannels, _) => {
             "each channel is standardized with the mean and standard deviation of the training set"
                 .to_string()

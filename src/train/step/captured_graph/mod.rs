@@ -267,5 +267,6 @@ fn step_on_device(
     loss.f_backward()?;
     context.optimizer.apply(0.)?;
     context.clear_gradients()?;
-    Ok((loss.detach(), logits.detach()))
+    let logits = context.objective.combined(&logits.detach());
+    Ok((loss.detach(), logits))
 }

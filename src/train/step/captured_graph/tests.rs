@@ -70,7 +70,7 @@ impl Bench {
             options: training,
             ..Plan::new(10, BATCH as u32, 0.001)
         };
-        let task = Task { input: InputShape(vec![1, 8, 8]), classes: 3 };
+        let task = Task::new(InputShape(vec![1, 8, 8]), 3);
         let network = Network::new("cnn", "width=2", &task, Device::Cpu, 1).unwrap();
         let learner = Learner::new(&plan, &network).unwrap();
         Bench { network, learner }

@@ -1,0 +1,62 @@
+//! `cresset push`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
+use cresset::data::GroupingOptions;
+use cresset::report::card::{About, Card};
+use cresset::report::{PushOptions, Repository, push};
+use cresset::run::RunFolder;
+
+use super::arguments::Flags;
+use super::{Compute, Ended, progress, show};
+
+/// Publish the model of a run on the Hugging Face hub, with a model card
+///
+/// Uploads the card (README.md), the weights (model.safetensors), config.json, and the exported files in the run folder (model.pt, and
+/// model.onnx or model.pt2 if `cresset export` wrote them there) in one commit. The variable HF_TOKEN has the access token.
+#[derive(Debug, Args)]
+pub struct Push {
+    /// Run folder
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+
+    /// The model on the hub, which is created if it does not exist
+    #[arg(value_name = "hf:USER/NAME")]
+    to: Repository,
+
+    /// Create a private model
+    #[arg(long)]
+    private: bool,
+
+    /// Message of the commit
+    #[arg(long, value_name = "TEXT", default_value_t = PushOptions::default().message)]
+    message: String,
+
+    /// TOML file with facts about the model, such as `license = "MIT"`; the options below take precedence
+    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
+    about: Option<PathBuf>,
+
+    #[command(flatten)]
+    groups: Flags<GroupingOptions>,
+
+    #[command(flatten)]
+    compute: Compute,
+
+    #[command(flatten)]
+    stated: Flags<About>,
+}
+
+impl Push {
+    pub fn run(self) -> anyhow::Result<Ended> {
+        let device = self.compute.prepare()?;
+        let run = RunFolder::open(&self.run)?;
+        let file = self.about.as_deref().map(About::read).transpose()?.unwrap_or_default();
+        let card = Card::of(&run, self.stated.into_options().or(file), &self.groups, device)?;
+        let options = PushOptions { message: self.message, is_private: self.private };
+        let (url, commit) = push(&run, &card, &self.to, &options, &mut progress::with_bar())?;
+        show(&format!("published as {url}, commit {commit}\n"))?;
+        Ok(Ended::Well)
+    }
+}

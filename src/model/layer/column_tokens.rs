@@ -1,0 +1,141 @@
+//! Tokens of the columns of a table, for transformers.
+
+use tch::Tensor;
+use tch::nn::{self, Init};
+
+use super::codes::Codes;
+use super::columns::{extend, length, pick, pick_script};
+use super::{Layer, Parameters, product};
+use crate::data::column::FeatureGroup;
+use crate::model::Task;
+use crate::model::script::{Class, Script};
+
+/// A token for each column (the feature tokenizer of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", 2021):
+/// (N, features) to (N, columns, width). The token of a number is a multiple of a learned vector, that of a category the sum of the
+/// vectors of its indicators, or a learned vector of its index; each has a bias.
+///
+/// ```
+/// use cresset::data::column::FeatureGroup;
+/// use cresset::model::Task;
+/// use cresset::model::layer::{ColumnTokens, Layer};
+/// use cresset::prelude::*;
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let groups = vec![FeatureGroup::Indicators { count: 2 }, FeatureGroup::Number];
+/// let task = Task { groups, ..Task::new(InputShape(vec![3]), 2) };
+/// let tokens = ColumnTokens::new(&variables.root(), &task, 8);
+/// let rows = Tensor::zeros([5, 3], (Kind::Float, Device::Cpu));
+/// assert_eq!(tokens.forward(&rows, false).size(), [5, 2, 8]);
+/// ```
+#[derive(Debug)]
+pub struct ColumnTokens {
+    /// First feature and number of features of each column whose features have vectors.
+    columns: Vec<(i64, i64)>,
+    /// Runs of indices of categories, whose tokens follow the others.
+    codes: Vec<(i64, i64)>,
+    /// A vector for each feature of `columns`, (features, width).
+    weight: Tensor,
+    /// (columns, width).
+    bias: Tensor,
+    /// None without indices of categories.
+    categories: Option<Codes>,
+}
+
+impl ColumnTokens {
+    /// Creates `weight` (features, width), `bias` (columns, width), and `codes.weight` for categories that are given by their index,
+    /// in `path`, initialized uniformly from ±1/√width as in the paper. Without feature groups, each feature is a column.
+    pub fn new(path: &nn::Path, task: &Task, width: i64) -> Self {
+        let all = vec![FeatureGroup::Number; task.input.features() as usize];
+        let groups = if task.groups.is_empty() { &all } else { &task.groups };
+        let (mut columns, mut codes, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut first = 0;
+        for group in groups {
+            let count = group.features() as i64;
+            match group {
+                FeatureGroup::Code { categories } => {
+                    extend(&mut codes, first, count);
+                    counts.push(*categories);
+                }
+                _ if count > 0 => columns.push((first, count)),
+                _ => {}
+            }
+            first += count;
+        }
+        let bound = 1. / (width as f64).sqrt();
+        let init = Init::Uniform { lo: -bound, up: bound };
+        ColumnTokens {
+            weight: path.parameter("weight", &[length(&columns), width], init),
+            bias: path.parameter("bias", &[(columns.len() + counts.len()) as i64, width], init),
+            categories: (!counts.is_empty()).then(|| Codes::new(&(path / "codes"), &counts, width)),
+            columns,
+            codes,
+        }
+    }
+
+    /// Whether each column is one feature, in order.
+    fn is_single(&self) -> bool {
+        self.codes.is_empty() && self.columns.iter().all(|(_, count)| *count == 1)
+    }
+
+    /// The place of the vectors of each column in the weight.
+    fn places(&self) -> impl Iterator<Item = ((i64, i64), i64)> {
+        let mut place = 0;
+        self.columns.iter().map(move |column| {
+            place += column.1;
+            (*column, place - column.1)
+        })
+    }
+}
+
+impl Layer for ColumnTokens {
+    fn forward(&self, x: &Tensor, _train: bool) -> Tensor {
+        let x = x.flatten(1, -1);
+        if self.is_single() {
+            return x.unsqueeze(-1) * &self.weight + &self.bias;
+        }
+        let token = |((start, count), place): ((i64, i64), i64)| {
+            x.narrow(1, start, count).matmul(&self.weight.narrow(0, place, count)).unsqueeze(1)
+        };
+        let mut tokens: Vec<Tensor> = self.places().map(token).collect();
+        tokens.extend(self.categories.iter().map(|categories| categories.forward(&pick(&x, &self.codes))));
+        Tensor::cat(&tokens, 1) + &self.bias
+    }
+
+    fn script(&self) -> Script {
+        let tokens = match self.is_single() {
+            true => "torch.mul(torch.unsqueeze(x, -1), self.weight)".to_string(),
+            false => {
+                let token = |((start, count), place): ((i64, i64), i64)| {
+                    format!(
+                        "torch.unsqueeze(torch.matmul(torch.narrow(x, 1, {start}, {count}), torch.narrow(self.weight, 0, {place}, {count})), 1)"
+                    )
+                };
+                let mut tokens: Vec<String> = self.places().map(token).collect();
+                if self.categories.is_some() {
+                    tokens.push(format!("(self.codes).forward({})", pick_script(&self.codes)));
+                }
+                format!("torch.cat([{}], 1)", tokens.join(", "))
+            }
+        };
+        let forward = format!(
+            "  def forward(self: {{class}}, input: Tensor) -> Tensor:\n    x = torch.flatten(input, 1, -1)\n    \
+             return torch.add({tokens}, self.bias)\n"
+        );
+        let class = Class::new("ColumnTokens", forward)
+            .parameter("weight", &self.weight)
+            .parameter("bias", &self.bias);
+        Script::Class(match &self.categories {
+            Some(categories) => class.child("codes", categories.class()),
+            None => class,
+        })
+    }
+
+    fn describe(&self) -> String {
+        format!("{} column tokens", self.bias.size()[0])
+    }
+
+    fn multiply_adds(&self, input: &[i64], _output: &[i64]) -> u64 {
+        product(&[input[0], self.weight.numel() as i64])
+    }
+}
