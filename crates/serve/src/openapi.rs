@@ -34,6 +34,10 @@ pub(super) fn document(metadata: &Metadata, needs_token: bool) -> Value {
                 &[parameter("class", class, reference("Class"))],
                 &reference("Explanation"),
             ) },
+            "/v1/drift": { "get": operation(
+                "drift", "How the inputs and predictions since the start differ from the training data",
+                None, &[], &object(&[("drift", json!({ "type": ["object", "null"] }))]),
+            ) },
             "/v1/models": { "get": operation("models", "The served model", None, &[], &reference("Models")) },
             "/v1/models/reload": { "post": operation(
                 "reload", "Reloads the model file; the server also checks it every second",
