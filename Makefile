@@ -33,7 +33,10 @@ test-python: libtorch data ## Run the tests with PyTorch for Python (installs it
 	  cargo test --release --workspace --test export -- --include-ignored python::
 	torch=$$(scripts/python-env torch) && mlflow=$$(scripts/python-env mlflow) && \
 	  CRESSET_PYTHON=$$torch CRESSET_PYTHON_MLFLOW=$$mlflow \
-	  cargo test --release --workspace --test runs -- --ignored mlflow::
+	  cargo test --release --workspace --test runs --test serve -- --ignored mlflow:: telemetry::
+	onnx=$$(scripts/python-env onnx) && \
+	  ORT_DYLIB_PATH=$$(echo $${onnx%/bin/*}/lib/python*/site-packages/onnxruntime/capi/libonnxruntime.so.*) \
+	  cargo test --release --workspace --features onnx --test predict -- --include-ignored onnx_files::
 
 test-gpu-kit: gpu-kit ## Pack the GPU kit and test it without a GPU
 	cargo test --release --workspace --test setup -- --ignored gpu_kit:: cuda_plugin::
@@ -70,7 +73,7 @@ bench-more: build data ## Run the benchmarks of prediction, distributed training
 	torch=$$(scripts/python-env torch) && serve=$$(scripts/python-env serve) && \
 	  export CRESSET_PYTHON=$$torch CRESSET_PYTHON_SERVE=$$serve && \
 	  cargo bench --bench inference && cargo bench --bench distributed && cargo bench --bench scaling && \
-	  cargo bench --bench serve
+	  cargo bench --bench serve && cargo bench --bench formats
 
 bench-head: build ## Run the benchmark of --head-only against timm and scikit-learn
 	CRESSET_PYTHON=$$(scripts/python-env torch) cargo bench --bench head_only

@@ -161,7 +161,7 @@ fn each(all: &[(&str, Results)], tables: &Path) -> String {
     let columns: Vec<_> = all.iter().map(|(_, results)| means(results)).collect();
     let mut text = format!("| data set | training rows | {} |\n", heads.join(" | "));
     text += &format!("| --- | --- |{}\n", " --- |".repeat(all.len()));
-    for (name, _) in &columns[0] {
+    for name in columns[0].keys() {
         let path = tables.join(format!("{name}-0/train.csv"));
         let path = path.to_str().expect("UTF-8");
         let rows = data::load(path, &DataOptions::default()).expect("a table").rows();

@@ -12,6 +12,7 @@ const UNITS: [(&str, &[&str]); 2] = [
         "torchscript",
         &[
             "api/autocast",
+            "api/compiled_package",
             "api/conforming",
             "api/cutting",
             "api/freezing",
@@ -96,8 +97,21 @@ fn compile(include: &Path) {
     build.flag_if_supported("-ffp-contract=fast").flag_if_supported("-fno-math-errno");
     // Without OpenMP, `at::parallel_for` is a sequential loop.
     build.flag("-fopenmp");
+    write_empty_libtorch(build.get_compiler().path());
     // NDEBUG as in libtorch's build: without it, some of its classes have additional members.
     build.std("c++17").define("_GLIBCXX_USE_CXX11_ABI", "1").define("NDEBUG", None).compile("cresset_bridge");
+}
+
+/// Links an empty shared library with the name of libtorch.so, which compiled packages name and need nothing of.
+fn write_empty_libtorch(compiler: &Path) {
+    let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
+    let library = Path::new(&out).join("empty_libtorch.so");
+    let mut command = std::process::Command::new(compiler);
+    command
+        .args(["-shared", "-nostdlib", "-Wl,-soname,libtorch.so", "-x", "c++", "/dev/null", "-o"])
+        .arg(&library);
+    let status = command.status().expect("the C++ compiler can be started");
+    assert!(status.success(), "{command:?} failed");
 }
 
 /// Writes a file that includes these sources, given without extension.

@@ -1,4 +1,4 @@
-//! TorchScript files, before libtorch sees them.
+//! Model files of any format, before their code runs.
 
 #![no_main]
 
@@ -6,5 +6,5 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("model.pt");
     std::fs::write(&path, bytes).expect("a file");
-    let _ = cresset::model::loading::CheckedModelFile::open(&path);
+    let _ = cresset::model::executor::open(&path);
 });

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ._inputs import prepared
-from ._program import Error, arguments, environment, failure, program
+from ._program import Error, arguments, failure, plain_environment, program
 
 if TYPE_CHECKING:
     import numpy
@@ -178,7 +178,7 @@ class Model:
             ]
             done = subprocess.run(
                 [*fixed, *arguments(options)],
-                env=environment(),
+                env=plain_environment(),
                 input=given.text,
                 capture_output=True,
                 encoding="utf-8",

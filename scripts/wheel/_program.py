@@ -55,9 +55,15 @@ def environment() -> dict[str, str]:
     return {**os.environ, "LD_LIBRARY_PATH": libraries + (os.pathsep + known if known else "")}
 
 
+def plain_environment() -> dict[str, str]:
+    """The environment of a program whose output is read. Notebooks ask programs for colors."""
+    variables = {**environment(), "NO_COLOR": "1"}
+    return {name: value for name, value in variables.items() if name not in ("CLICOLOR_FORCE", "FORCE_COLOR")}
+
+
 def version() -> str:
     """The version of the program, such as ``0.1.0``."""
-    done = subprocess.run([program(), "--version"], env=environment(), capture_output=True, text=True)
+    done = subprocess.run([program(), "--version"], env=plain_environment(), capture_output=True, text=True)
     if done.returncode:
         raise failure(done.stderr, done.returncode)
     return done.stdout.split()[1]
@@ -67,8 +73,12 @@ def failure(stderr: str, exit_code: int) -> Error:
     """The error of a command that wrote this to standard error."""
     lines = stderr.strip().splitlines()
     last = next((at for at, line in reversed(list(enumerate(lines))) if line.startswith("error: ")), None)
-    # An error of the command line has more lines behind the first one: a hint, and the usage.
-    message = "\n".join(lines[last:]).removeprefix("error: ") if last is not None else "\n".join(lines[-5:])
+    if last is None:
+        message = "\n".join(lines[-5:])
+    else:
+        # An error of the command line has more lines: a tip, the usage, and where there is more.
+        message = "\n".join(lines[last:]).removeprefix("error: ")
+        message = message.split("\nUsage:")[0].split("\nFor more information")[0].strip()
     if exit_code < 0:
         message = f"the program was ended by signal {-exit_code}. {message}".strip()
     return Error(message or f"the program failed with exit code {exit_code}", exit_code)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._program import Error, Interrupted, RunWarning, arguments, environment, failure, program
+from ._program import Error, Interrupted, RunWarning, arguments, failure, plain_environment, program
 from ._progress import Progress, show
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _follow(command: list[str], take: Callable[[Event], None], display: Progress
         # notebook.
         process = subprocess.Popen(
             command,
-            env=environment(),
+            env=plain_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -44,7 +44,7 @@ options! {
         /// as `0.25,0.5`
         pub prune: Vec<f64> = option("SHARE").parser(share),
 
-        /// Distill knowledge from a teacher trained on the same data: a model.pt or the folder of a run; for classifiers only
+        /// Distill knowledge from a teacher trained on the same data: a model file or the folder of a run; for classifiers only
         pub distill: Option<PathBuf> = option("TEACHER"),
 
         /// Temperature of the softmax for distillation

@@ -6,7 +6,8 @@ use cresset_bridge::script::Module;
 use tch::{Device, Kind, Tensor};
 
 use super::loading::CheckedModelFile;
-use super::package::CheckedPackage;
+use super::onnx::OnnxFile;
+use super::package::{self, CheckedCompiledPackage, CheckedPackage};
 use crate::data::InputShape;
 use crate::error::{Error, Result};
 
@@ -51,7 +52,10 @@ pub trait InferenceFile {
 /// A file that is missing, damaged, or of an unknown format.
 pub fn open(path: &Path) -> Result<Box<dyn InferenceFile>> {
     if CheckedPackage::recognizes(path)? {
-        return Ok(Box::new(CheckedPackage::open(path)?));
+        return package::open(path);
+    }
+    if OnnxFile::recognizes(path) {
+        return Ok(Box::new(OnnxFile::open(path)?));
     }
     Ok(Box::new(CheckedModelFile::open(path)?))
 }
@@ -79,6 +83,34 @@ impl InferenceFile for CheckedPackage {
 
     fn extra(&self, name: &str) -> Result<Option<String>> {
         CheckedPackage::extra(self, name)
+    }
+
+    fn executor(self: Box<Self>, _: Device, input: &InputShape) -> Result<Box<dyn Executor>> {
+        Ok(Box::new(self.runner(input)?))
+    }
+}
+
+impl InferenceFile for OnnxFile {
+    fn format(&self) -> &'static str {
+        "an ONNX file"
+    }
+
+    fn extra(&self, name: &str) -> Result<Option<String>> {
+        Ok(OnnxFile::extra(self, name))
+    }
+
+    fn executor(self: Box<Self>, _: Device, input: &InputShape) -> Result<Box<dyn Executor>> {
+        self.runner(input)
+    }
+}
+
+impl InferenceFile for CheckedCompiledPackage {
+    fn format(&self) -> &'static str {
+        "a compiled package"
+    }
+
+    fn extra(&self, name: &str) -> Result<Option<String>> {
+        CheckedCompiledPackage::extra(self, name)
     }
 
     fn executor(self: Box<Self>, _: Device, input: &InputShape) -> Result<Box<dyn Executor>> {

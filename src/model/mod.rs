@@ -15,6 +15,7 @@ pub mod loading;
 pub(crate) mod members;
 mod neighbors;
 mod network;
+pub mod onnx;
 mod output;
 pub mod package;
 pub(crate) mod perceptron;

@@ -15,6 +15,7 @@ use crate::export::{METADATA, Metadata, VERIFICATION, Verification, Verification
 use crate::model::executor::{self, InferenceFile};
 use crate::model::loading::open_file;
 use crate::model::members;
+use crate::model::onnx::OnnxFile;
 use crate::model::package::CheckedPackage;
 use crate::options::device::DeviceChoice;
 
@@ -35,8 +36,8 @@ use crate::options::device::DeviceChoice;
 /// # Errors
 /// A file that is missing or damaged, is not a model, or was not exported by cresset.
 pub fn metadata(path: &Path) -> Result<Metadata> {
-    if CheckedPackage::recognizes(path)? {
-        return read_metadata(path, &CheckedPackage::open(path)?);
+    if CheckedPackage::recognizes(path)? || OnnxFile::recognizes(path) {
+        return read_metadata(path, &*executor::open(path)?);
     }
     let fault = |problem: String| Error::artifact(path, problem);
     let text = members::extra_file(BufReader::new(open_file(path)?), METADATA);

@@ -4,7 +4,7 @@ use super::RunFolder;
 use crate::data::options::ImageSize;
 use crate::distributed::World;
 use crate::error::{Error, Result};
-use crate::model::pretrained::{self, Download, HUB};
+use crate::model::pretrained::{self, Download, HUB, PretrainedConfig};
 use crate::options::Config;
 
 /// Finds the pretrained weights of `config`, after downloading them if necessary, and returns the options with their exact revision.
@@ -48,6 +48,9 @@ pub fn resolve_pretrained(config: &Config, progress: &mut dyn FnMut(Download)) -
         && let Some(model) = described.model()?
     {
         config.model = model.to_string();
+        if config.model_options.is_empty() {
+            config.model_options = described.model_options.clone().unwrap_or_default();
+        }
     }
     if let (ImageSize::Auto, Some([_, height, width])) = (config.reading.image_size, described.input_size) {
         let size = format!("{height}x{width}").parse();
@@ -100,8 +103,22 @@ const MODEL: &str = "model.pt";
 fn with_hub_files(config: &Config, progress: &mut dyn FnMut(Download)) -> Result<Config> {
     let mut config = config.clone();
     if let Some(id) = config.model.strip_prefix(HUB) {
-        let (path, _) = pretrained::hub_file(id, MODEL, progress)?;
-        config.model = path.to_string_lossy().into_owned();
+        // A model of an architecture continues from its weights; any other is TorchScript.
+        let described = pretrained::hub_file(id, pretrained::CONFIG, progress).ok();
+        let described = described.map(|(path, _)| PretrainedConfig::read(&path)).transpose()?;
+        let architecture = described.as_ref().and_then(|described| described.model().ok()?);
+        match (architecture, &config.init) {
+            (Some(architecture), None) => {
+                config.init = Some(pretrained::hub_file(id, pretrained::WEIGHTS[0], progress)?.0);
+                config.model = architecture.to_string();
+                config.model_options =
+                    described.and_then(|described| described.model_options).unwrap_or_default();
+            }
+            _ => {
+                let (path, _) = pretrained::hub_file(id, MODEL, progress)?;
+                config.model = path.to_string_lossy().into_owned();
+            }
+        }
     }
     if let Some(id) = config.init.as_ref().and_then(|init| init.to_str()?.strip_prefix(HUB)) {
         config.init = Some(pretrained::hub_file(id, pretrained::WEIGHTS[0], progress)?.0);

@@ -5,6 +5,7 @@ mod archives;
 mod embed;
 mod explain;
 mod feedback;
+mod onnx_files;
 mod ood;
 mod packages;
 mod predict;

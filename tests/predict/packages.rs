@@ -15,7 +15,7 @@ fn exported(folder: &Path, options: &[&str]) -> (PathBuf, PathBuf) {
 }
 
 /// Fails unless two CSV outputs differ only by rounding.
-fn assert_close(a: &str, b: &str) {
+pub fn assert_close(a: &str, b: &str) {
     assert_eq!(a.lines().count(), b.lines().count(), "{a}\n{b}");
     for (a, b) in a.lines().zip(b.lines()) {
         for (x, y) in a.split([',', ' ']).zip(b.split([',', ' '])) {
@@ -69,8 +69,8 @@ fn packages_of_labels_numbers_and_tables_with_missing_values_are_classified_like
         .collect();
     std::fs::write(&table, format!("size,color,label\n{rows}")).unwrap();
     for (name, options) in [
-        ("table", ["--data", text(&table), "--missing", "mean"]),
-        ("diabetes", ["--data", "diabetes", "--task", "regression"]),
+        ("table", ["--data", text(&table), "--missing", "mean", "--recipe", "none"]),
+        ("diabetes", ["--data", "diabetes", "--task", "regression", "--recipe", "none"]),
     ] {
         let (out, package) = (folder.path().join(name), folder.path().join(format!("{name}.pt2")));
         succeed(["train", "--epochs", "2", "--out", text(&out)].iter().chain(&options));
@@ -126,7 +126,7 @@ fn commands_that_need_torchscript_say_so() {
     let out = folder.path().join("other");
     for arguments in [
         vec!["export", text(&package), "--output", text(&out)],
-        vec!["embed", text(&package), "data/digits.csv", "--out", text(&out)],
+        vec!["embed", text(&package), "--data", "digits", "--out", text(&out)],
         vec!["predict", text(&package), "data/digits.csv", "--embeddings", text(&out)],
     ] {
         let refused = run(&arguments);
@@ -146,7 +146,7 @@ fn a_model_starts_from_the_weights_of_a_package() {
     let folder = tempfile::tempdir().unwrap();
     let (_, package) = exported(folder.path(), &["--epochs", "1"]);
     let out = folder.path().join("next");
-    let output = run(["train", "--epochs", "0", "--init", text(&package), "--out", text(&out), "--verbose"]);
+    let output = run(["train", "--epochs", "1", "--init", text(&package), "--out", text(&out), "--verbose"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stderr(&output).contains("4 of 4 tensors"), "{}", stderr(&output));
 }
@@ -236,13 +236,13 @@ fn packages_that_cannot_run_are_refused_with_the_reason() {
         ),
         (
             Box::new(|all| {
-                member(all, "weights/weight_1").truncate(100);
+                member(all, "weights/weight_0").truncate(100);
             }),
-            "needs 16384 bytes, but its member `data/weights/weight_1` has 100",
+            "needs 32768 bytes, but its member `data/weights/weight_0` has 100",
         ),
         (
-            Box::new(|all| all.retain(|(name, _)| !name.ends_with("weights/weight_1"))),
-            "has no member `data/weights/weight_1`",
+            Box::new(|all| all.retain(|(name, _)| !name.ends_with("weights/weight_0"))),
+            "has no member `data/weights/weight_0`",
         ),
         (
             Box::new(|all| {
@@ -276,6 +276,7 @@ fn packages_that_cannot_run_are_refused_with_the_reason() {
         ),
         (
             Box::new(graph(|module| {
+                module["graph"]["inputs"].as_array_mut().unwrap().push(json!({"as_tensor": {"name": "y"}}));
                 let specs = module["signature"]["input_specs"].as_array_mut().unwrap();
                 let mut second = specs.last().unwrap().clone();
                 second["user_input"]["arg"]["as_tensor"]["name"] = json!("y");
@@ -326,7 +327,7 @@ fn a_damaged_package_is_refused_and_changed_weights_are_found() {
     let refused = run(["predict", text(&damaged), "data/digits.csv"]);
     assert!(stderr(&refused).contains("has changed since it was written"), "{}", stderr(&refused));
 
-    let path = changed(&package, |all| member(all, "weights/weight_1")[..2000].fill(0));
+    let path = changed(&package, |all| member(all, "weights/weight_0")[..2000].fill(0));
     let output = run(["inspect", text(&path), "--verify"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}{}", stderr(&output));

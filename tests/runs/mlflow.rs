@@ -124,6 +124,39 @@ fn an_interrupted_run_is_killed_and_then_running_again() {
 }
 
 #[test]
+fn a_crash_after_training_is_completed_by_the_next_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, server) = (folder.path().join("run"), Mlflow::start());
+    assert!(train(&out, &server.uri(), &["--epochs", "2"]).status.success());
+    // As if the process had been killed when it had written the model: results and status are not in the journal.
+    let path = out.join("mlflow.jsonl");
+    let journal = std::fs::read_to_string(&path).unwrap();
+    let kept: String =
+        journal.split_inclusive('\n').take_while(|line| !line.contains("validation/loss")).collect();
+    std::fs::write(&path, &kept).unwrap();
+    let state = out.join("mlflow-state.json");
+    let mut sent: serde_json::Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
+    sent["sent"] = kept.len().into();
+    std::fs::write(&state, sent.to_string()).unwrap();
+    server.change(|store| {
+        let run = &mut store.runs[0];
+        run.status.clear();
+        run.models.clear();
+        run.metrics.retain(|(name, ..)| !name.contains('/'));
+        run.times.truncate(run.metrics.len());
+    });
+    // The second one has nothing to do.
+    for _ in 0..2 {
+        let again = cresset().args(["train", "--resume", text(&out)]).output().unwrap();
+        assert!(again.status.success(), "{}", stderr(&again));
+        let run = server.run();
+        assert_eq!((run.status.as_slice(), run.models.len()), (&["FINISHED".to_string()][..], 1));
+        assert_eq!(run.metric("validation/accuracy").len(), 1);
+        assert_has_each_epoch(&run, &out);
+    }
+}
+
+#[test]
 fn several_processes_report_one_run() {
     let folder = tempfile::tempdir().unwrap();
     let (out, server) = (folder.path().join("run"), Mlflow::start());

@@ -18,7 +18,7 @@ fn a_published_model_predicts_trains_and_initializes_by_its_name() {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
     let (run, other, digits) = (path("run"), path("other"), crate::support::root().join("data/digits.csv"));
-    succeed(["train", "--epochs", "1", "--out", text(&run)]);
+    succeed(["train", "--model-options", "width=32", "--epochs", "1", "--out", text(&run)]);
     succeed(["export", text(&run), "--output", text(&run.join("model.onnx"))]);
     let server = Hub::start("org/other", &[]);
     let use_it = |arguments: &[&str]| with(&server, place.path(), arguments);
@@ -45,18 +45,24 @@ fn a_published_model_predicts_trains_and_initializes_by_its_name() {
     let own = succeed(["predict", text(&run), text(&digits)]);
     assert_eq!(String::from_utf8(predicted.stdout).unwrap(), own);
 
-    let train = |option: &str, out: &Path| {
-        let arguments =
-            ["train", "--recipe", "none", "--epochs", "1", option, "hf:anna/digits", "--out", text(out)];
-        let output = use_it(&arguments);
+    let train = |options: &[&str], out: &Path| {
+        let all = ["train", "--recipe", "none", "--epochs", "1", "--out", text(out)];
+        let output = use_it(&[&all, options].concat());
         assert!(output.status.success(), "{}", stderr(&output));
         std::fs::read_to_string(out.join("config.toml")).unwrap()
     };
     // The path in the cache contains the commit.
-    let config = train("--init", &other);
+    let config = train(&["--model-options", "width=32", "--init", "hf:anna/digits"], &other);
     assert!(config.contains("/snapshots/0123456789") && config.contains("model.safetensors"), "{config}");
-    let config = train("--model", &path("again"));
-    assert!(config.contains("/snapshots/0123456789") && config.contains("model.pt"), "{config}");
+    // An architecture continues from its weights.
+    let config = train(&["--model", "hf:anna/digits"], &path("again"));
+    assert!(
+        config.contains("model = \"mlp\"") && config.contains("model_options = \"width=32\""),
+        "{config}"
+    );
+    assert!(config.contains("model.safetensors"), "{config}");
+    let config = train(&["--pretrained", "hf:anna/digits"], &path("pretrained"));
+    assert!(config.contains("model_options = \"width=32\""), "{config}");
 }
 
 #[test]
@@ -64,7 +70,7 @@ fn a_model_that_cannot_be_published_or_found_is_an_error_that_says_why() {
     let place = tempfile::tempdir().unwrap();
     let run = place.path().join("run");
     succeed(["train", "--epochs", "1", "--out", text(&run)]);
-    let server = Hub::start("org/other", &[]);
+    let server = Hub::start("org/other", &[("notes.txt", b"-")]);
     for (arguments, code, says) in [
         (&["push", text(&run), "anna/digits"][..], 2, "expected hf:USER/NAME"),
         (&["push", text(place.path()), "hf:anna/digits"], 2, "this folder holds no run"),

@@ -11,3 +11,4 @@ mod running;
 #[path = "../support/mod.rs"]
 mod support;
 mod tasks;
+mod telemetry;

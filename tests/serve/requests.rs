@@ -218,3 +218,25 @@ fn every_route_says_what_it_is_for() {
     assert_eq!(wrong.header("allow"), Some("POST"));
     connection.post("/v1/models", &json!({})).refused(405);
 }
+
+#[test]
+fn a_package_is_served_like_its_model_and_explained_by_occlusion() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = digits_run(folder.path(), &["--epochs", "1"]);
+    let package = folder.path().join("mine.pt2");
+    succeed(["export", text(&run), "--output", text(&package)]);
+    let (server, other) = (Server::start(&run, &[]), Server::start(&package, &[]));
+    let (mut connection, mut of_package) = (server.connect(), other.connect());
+    let inputs = json!({ "inputs": digits(3) });
+    let expected = connection.post("/v1/predict?top_k=2", &inputs).granted();
+    let found = of_package.post("/v1/predict?top_k=2", &inputs).granted();
+    for (a, b) in expected["results"].as_array().unwrap().iter().zip(found["results"].as_array().unwrap()) {
+        let best = |of: &Value| {
+            (of["predictions"][0]["class"].clone(), of["predictions"][0]["probability"].as_f64().unwrap())
+        };
+        let ((class, probability), (other, near)) = (best(a), best(b));
+        assert!(class == other && (probability - near).abs() < 1e-5, "{a} {b}");
+    }
+    let explained = of_package.post("/v1/explain", &json!({ "inputs": digits(1) })).granted();
+    assert_eq!((&explained["method"], &explained["shape"]), (&json!("occlusion"), &json!([8, 8])));
+}

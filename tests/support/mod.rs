@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 pub mod browser;
+#[allow(dead_code, reason = "every program of tests uses a part of it")]
+pub mod collector;
 pub mod coverage;
 pub mod http;
 pub mod hub;

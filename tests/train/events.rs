@@ -70,7 +70,7 @@ fn a_run_reports_its_options_epochs_checkpoints_and_results() {
         }
         assert_eq!(event["lr"].as_f64(), Some(record.lr));
     }
-    let best = epochs.iter().filter(|event| event["is_best"] == true).next_back().unwrap();
+    let best = epochs.iter().rfind(|event| event["is_best"] == true).unwrap();
     let checkpoints = named(&events, "checkpoint");
     assert_eq!(checkpoints.len(), 3, "one after each epoch");
     assert!(checkpoints.iter().all(|event| Path::new(event["path"].as_str().unwrap()).is_file()));

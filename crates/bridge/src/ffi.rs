@@ -1,4 +1,4 @@
-//! The interface between Rust and C++, in one place. `allocator`, `autocast`, `compiled`, `convolution`, `cutting`,
+//! The interface between Rust and C++, in one place. `allocator`, `autocast`, `compiled`, `compiled_package`, `convolution`, `cutting`,
 //! `freezing`, `gradients`, `graph`, `lstm`, `memory`, `model_file`, `norm`, `optimizer`, `package`, `perceptron`,
 //! `process`, `quantization`, `random`, `recording`, `schema`, `script` and `tally` are its safe wrappers.
 
@@ -113,6 +113,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/kernels/norm.h");
         include!("cresset-bridge/src/api/script.h");
         include!("cresset-bridge/src/api/optimizer.h");
+        include!("cresset-bridge/src/api/compiled_package.h");
         include!("cresset-bridge/src/api/package.h");
         include!("cresset-bridge/src/kernels/perceptron.h");
         include!("cresset-bridge/src/api/process.h");
@@ -242,6 +243,14 @@ pub(crate) mod bridge {
         fn output(self: &Trace) -> usize;
 
         fn operator_schema(name: &str, overload: &str) -> Result<OperatorSchema>;
+
+        type CompiledPackage;
+        fn open_compiled_package(
+            path: &str,
+            model: &str,
+            libtorch: &[u8],
+        ) -> Result<UniquePtr<CompiledPackage>>;
+        fn run(self: &CompiledPackage, input: &Tensor) -> Result<UniquePtr<Tensor>>;
 
         type Package;
         fn open_package(path: &str, model: &str) -> Result<UniquePtr<Package>>;

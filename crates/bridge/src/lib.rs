@@ -17,8 +17,8 @@ pub mod kernels;
 mod processor;
 
 pub use api::{
-    autocast, cuda, gradients, graph, memory, model_file, optimizer, package, process, process_group,
-    quantization, random, reducer, schema, script,
+    autocast, compiled_package, cuda, gradients, graph, memory, model_file, optimizer, package, process,
+    process_group, quantization, random, reducer, schema, script,
 };
 pub use error::{Error, Result, first_line};
 

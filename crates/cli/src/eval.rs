@@ -22,7 +22,7 @@ use super::{Compute, Ended, show, thousands};
 /// Evaluate an exported model on labeled examples
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// Exported model (model.pt), or run folder
+    /// Exported model (model.pt, .pt2 or .onnx), run folder, or hf:USER/NAME
     #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 

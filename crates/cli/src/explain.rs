@@ -22,8 +22,8 @@ use super::{Compute, Ended, put};
 /// Attribute a prediction to the parts of the input, as saliency images and arrays
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// Exported model (model.pt)
-    #[arg(value_name = "MODEL")]
+    /// Exported model (model.pt, .pt2 or .onnx), run folder, or hf:USER/NAME
+    #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 
     /// Images and CSV files

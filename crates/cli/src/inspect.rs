@@ -14,18 +14,19 @@ use cresset::export::{
 use cresset::model::Outputs;
 use cresset::model::executor::{self, Executor};
 use cresset::model::loading::CheckedModelFile;
-use cresset::model::package::CheckedPackage;
+use cresset::model::onnx::OnnxFile;
+use cresset::model::package::{CheckedCompiledPackage, CheckedPackage};
 use cresset_bridge::model_file::{Operation, Refusal};
 use cresset_bridge::script::Module;
 use tch::{Device, Tensor};
 
 use super::{Ended, Trust, show, thousands};
 
-/// Show the contents of a TorchScript file or a torch.export package: metadata, methods, parameters and sizes; or verify it
-/// against its record
+/// Show the contents of a TorchScript file, a torch.export package or an ONNX file: metadata, methods, parameters and sizes; or
+/// verify it against its record
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// TorchScript file or torch.export package
+    /// TorchScript file, torch.export package or ONNX file
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
@@ -44,7 +45,13 @@ impl Inspect {
             return self.verify();
         }
         if CheckedPackage::recognizes(&self.model)? {
-            return self.show_package(&CheckedPackage::open(&self.model)?);
+            return match CheckedCompiledPackage::of_file(&self.model)? {
+                Some(compiled) => self.show_compiled(&compiled),
+                None => self.show_package(&CheckedPackage::open(&self.model)?),
+            };
+        }
+        if OnnxFile::recognizes(&self.model) {
+            return self.show_onnx(&OnnxFile::open(&self.model)?);
         }
         let file = CheckedModelFile::open(&self.model)?;
         let invalid = |problem: String| Error::artifact(&self.model, problem);
@@ -79,6 +86,39 @@ impl Inspect {
         verify(&*model, &record)
     }
 
+    fn show_onnx(&self, file: &OnnxFile) -> anyhow::Result<Ended> {
+        let bytes = std::fs::read(&self.model).map_err(Error::io("read", &self.model))?;
+        let metadata = file.extra(METADATA).and_then(|text| serde_json::from_str(&text).ok());
+        let mut text = describe(&bytes, metadata.as_ref())?;
+        writeln!(text, "format      ONNX, operator set {}\n", file.opset())?;
+        let tensors = file.tensors();
+        text +=
+            &tensor_table(tensors.iter().map(|(name, dtype, size)| (name.as_str(), *dtype, size.clone())))?;
+        text.push('\n');
+        for (operator, count) in file.operators() {
+            writeln!(text, "{:<40} {:>6}", excerpt(operator), thousands(*count))?;
+        }
+        show(&text)?;
+        Ok(Ended::Well)
+    }
+
+    fn show_compiled(&self, package: &CheckedCompiledPackage) -> anyhow::Result<Ended> {
+        let bytes = std::fs::read(&self.model).map_err(Error::io("read", &self.model))?;
+        let metadata = package.extra(METADATA)?.and_then(|text| serde_json::from_str(&text).ok());
+        let mut text = describe(&bytes, metadata.as_ref())?;
+        writeln!(text, "format      package compiled by AOTInductor; it runs only with --trust")?;
+        writeln!(
+            text,
+            "library     {} bytes of machine code and weights",
+            thousands(package.library_bytes() as usize)
+        )?;
+        for (name, value) in package.machine().iter().filter(|(_, value)| !value.is_empty()) {
+            writeln!(text, "{:<24} {}", terminal::line(name), terminal::line(value))?;
+        }
+        show(&text)?;
+        Ok(Ended::Well)
+    }
+
     fn show_package(&self, package: &CheckedPackage) -> anyhow::Result<Ended> {
         let bytes = std::fs::read(&self.model).map_err(Error::io("read", &self.model))?;
         let metadata = package.extra(METADATA)?.and_then(|text| serde_json::from_str(&text).ok());
@@ -105,12 +145,15 @@ impl Inspect {
 }
 
 fn verify(model: &dyn Executor, record: &Verification) -> anyhow::Result<Ended> {
-    let VerificationResult { has_same_state, samples, largest_difference, computes_the_same } =
+    let VerificationResult { has_same_state, has_state, samples, largest_difference, computes_the_same } =
         catch_panics(|| record.check(model, Device::Cpu))?;
     let result = |good: bool, bad: &str| if good { "as recorded".to_string() } else { bad.to_string() };
     show(&format!(
         "parameters  {} (SHA-256 {})\nsamples     {}: {samples} computed again, largest difference {largest_difference:.1e}\n",
-        result(has_same_state, "CHANGED since the file was written"),
+        match has_state {
+            true => result(has_same_state, "CHANGED since the file was written"),
+            false => "not readable in a compiled package".to_string(),
+        },
         terminal::line(&record.state_sha256),
         result(computes_the_same, "DIFFERENT RESULTS than when the file was written"),
     ))?;

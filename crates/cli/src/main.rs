@@ -229,8 +229,8 @@ struct Compute {
 /// Whether to trust the code in model files, for all commands that load one.
 #[derive(Debug, Args)]
 struct Trust {
-    /// Run all code of a TorchScript file, including operations that no classifier needs, such as file access; use it only for
-    /// files you trust like a program
+    /// Run all code of a model file, including operations that no classifier needs, such as file access, and packages compiled to
+    /// machine code; use it only for files you trust like a program
     #[arg(long, help_heading = "Safety", hide_short_help = true)]
     trust: bool,
 }

@@ -18,7 +18,7 @@ use super::{Compute, Ended, thousands};
 /// model, the exit code is 2.
 #[derive(Debug, Args)]
 pub struct Predict {
-    /// Exported model (model.pt), run folder, or hf:USER/NAME
+    /// Exported model (model.pt, .pt2 or .onnx), run folder, or hf:USER/NAME
     #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 

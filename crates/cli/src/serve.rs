@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use cresset::data::terminal;
-use cresset::run::RunFolder;
 use cresset_serve::{Model, Options, Server, Token};
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,7 +19,7 @@ use super::{Compute, Ended, show};
 /// requests and exits.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Exported model (model.pt), or run folder
+    /// Exported model (model.pt, .pt2 or .onnx), run folder, or hf:USER/NAME
     #[arg(value_name = "MODEL|RUN")]
     model: PathBuf,
 

@@ -64,14 +64,16 @@ impl Download<'_> {
     pub fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
         let mut contents = Contents::open(self.path, self.cache_variable)?;
         let mut fruitless = 0;
+        // Not the current length: a server that has fewer bytes than expected would send them again and again.
+        let mut longest = contents.length;
         loop {
-            let before = contents.length;
             let problem = match self.attempt(&mut contents, progress) {
                 Ok(()) => break,
                 Err(Failure::Permanent(error)) => return Err(error),
                 Err(Failure::Transient(problem)) => problem,
             };
-            fruitless = if contents.length > before { 1 } else { fruitless + 1 };
+            fruitless = if contents.length > longest { 1 } else { fruitless + 1 };
+            longest = longest.max(contents.length);
             if fruitless == ATTEMPTS {
                 return Err(self.interrupted(contents.length, &problem));
             }

@@ -27,6 +27,11 @@ mod queue;
 mod rate;
 mod reply;
 mod routes;
+#[cfg(feature = "otel")]
+mod telemetry;
+#[cfg(not(feature = "otel"))]
+#[path = "without_telemetry.rs"]
+mod telemetry;
 mod worker;
 
 use std::future::Future;
@@ -103,6 +108,7 @@ impl Server {
         }
         let beside = model.path.parent().unwrap_or(Path::new("")).join("feedback");
         let corrections = feedback::FeedbackWriter::new(options.feedback.as_deref().unwrap_or(&beside))?;
+        let corrections = Arc::new(corrections);
         let wanted = SocketAddr::new(options.host, options.port);
         let refused = |error| Error::Usage(format!("cannot listen on {wanted}: {error}; use another --port"));
         let listener = TcpListener::bind(wanted).map_err(refused)?;
@@ -119,7 +125,11 @@ impl Server {
             max_delay: Duration::from_micros(options.max_delay.into()),
         };
         let models = Arc::new(Models::load(computing, options.queue as usize, Arc::clone(&metrics))?);
+        let (of_queue, of_feedback) = (Arc::clone(&models), Arc::clone(&corrections));
+        let gauges = move || [of_queue.current().queue.rows() as u64, of_feedback.count()];
+        let telemetry = telemetry::start(&metrics, Box::new(gauges))?;
         let app = Arc::new(App {
+            telemetry,
             models,
             metrics,
             access,
@@ -163,6 +173,9 @@ impl Server {
         drop(_within);
         // Wait for a model that is being loaded: the process must not exit within libtorch.
         runtime.shutdown_timeout(app.time);
+        if let Some(telemetry) = &app.telemetry {
+            telemetry.stop();
+        }
         app.models.stop();
         Ok(())
     }

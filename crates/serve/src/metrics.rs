@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Routes with a label; all others are `other`.
-const ROUTES: [&str; 10] = [
+pub(super) const ROUTES: [&str; 10] = [
     "/",
     "/v1/predict",
     "/v1/explain",
@@ -75,6 +75,15 @@ impl<const N: usize> Histogram<N> {
         }
         self.count.fetch_add(1, Relaxed);
         self.sum.fetch_add((value * 1e6) as u64, Relaxed);
+    }
+
+    /// The bounds; the counts of the buckets, with that above the last bound; and the sum.
+    #[cfg(feature = "otel")]
+    fn values(&self) -> (&[f64], Vec<u64>, f64) {
+        let mut counts: Vec<u64> = self.counts.iter().map(|count| count.load(Relaxed)).collect();
+        let below: u64 = counts.iter().sum();
+        counts.push(self.count.load(Relaxed).saturating_sub(below));
+        (self.bounds, counts, self.sum.load(Relaxed) as f64 / 1e6)
     }
 
     fn write(&self, text: &mut String, name: &str, labels: &str) {
@@ -195,6 +204,43 @@ impl Metrics {
         }
         text
     }
+}
+
+/// The values, for formats other than text.
+#[cfg(feature = "otel")]
+impl Metrics {
+    /// Route, status and number of requests, without those that never occurred.
+    pub fn requests(&self) -> impl Iterator<Item = (&'static str, u16, u64)> {
+        ROUTES.iter().zip(&self.requests).flat_map(|(route, statuses)| {
+            let counts = STATUSES.iter().zip(statuses).map(|(status, count)| (*status, count.load(Relaxed)));
+            counts.filter(|(_, count)| *count > 0).map(|(status, count)| (*route, status, count))
+        })
+    }
+
+    /// The latency in seconds of each of [`ROUTES`]: bounds, counts and sum.
+    pub fn latencies(&self) -> impl Iterator<Item = (&[f64], Vec<u64>, f64)> {
+        self.latency.iter().map(Histogram::values)
+    }
+
+    /// The batch sizes: bounds, counts and sum.
+    pub fn batch_sizes(&self) -> (&[f64], Vec<u64>, f64) {
+        self.batches.values()
+    }
+
+    /// Reasons and numbers of rejected requests.
+    pub fn rejections(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        REASONS.iter().zip(&self.rejected).map(|(reason, count)| (*reason, count.load(Relaxed)))
+    }
+
+    /// Numbers of reloads and of refused model files.
+    pub fn models(&self) -> [u64; 2] {
+        [&self.reloads, &self.refusals].map(|count| count.load(Relaxed))
+    }
+}
+
+/// The route of a path; none if it has no counter of its own.
+pub(super) fn route_of(path: &str) -> Option<&'static str> {
+    ROUTES[..ROUTES.len() - 1].iter().find(|route| **route == path).copied()
 }
 
 fn zeros<const N: usize>() -> [AtomicU64; N] {

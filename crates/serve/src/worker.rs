@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, Tensor};
 use tokio::sync::oneshot;
@@ -21,9 +21,9 @@ use cresset::predict::{Classifier, InputSpec, Scored};
 /// A request to the model.
 pub(super) enum Job {
     /// Probabilities or numbers, and energies, of rows.
-    Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<JobResult<Vec<Scores>>> },
+    Classify { rows: Vec<Vec<f32>>, answer: oneshot::Sender<Done<Vec<Scores>>> },
     /// Attribution of a row to a class or label, by default the most probable one, or to the number.
-    Explain { row: Vec<f32>, class: Option<usize>, answer: oneshot::Sender<JobResult<Explanation>> },
+    Explain { row: Vec<f32>, class: Option<usize>, answer: oneshot::Sender<Done<Explanation>> },
 }
 
 /// The results of the model for a row, or the error of the row.
@@ -31,6 +31,18 @@ pub(super) type Scores = std::result::Result<Scored, String>;
 
 /// The result of a job, or the error of the model.
 pub(super) type JobResult<T> = std::result::Result<T, String>;
+
+/// A job that was done.
+#[derive(Debug)]
+pub(super) struct Done<T> {
+    pub result: JobResult<T>,
+    /// When it was taken from the queue.
+    pub taken: Instant,
+    /// When it was done.
+    pub ended: Instant,
+    /// The number of rows that were computed together.
+    pub rows: usize,
+}
 
 /// An attribution.
 #[derive(Debug)]
@@ -112,6 +124,8 @@ pub(super) fn start(
 }
 
 fn load(options: &WorkerOptions, replays: bool) -> Result<(Classifier, Option<String>)> {
+    // Some formats fix the number of threads when they are loaded.
+    tch::set_num_threads(options.threads.count().into());
     let classifier = Classifier::load_on(&options.path, options.device)?.with_unknown(options.unknown);
     let problem = if replays { output_mismatch(&classifier)? } else { None };
     // One row takes at least one multiply-add per weight. The setting is per thread.
@@ -131,7 +145,7 @@ fn output_mismatch(classifier: &Classifier) -> Result<Option<String>> {
 
 fn work(classifier: &Classifier, options: &WorkerOptions, queue: &Queue<Job>, metrics: &Metrics) {
     while let Some(jobs) = queue.take(options.max_batch, options.max_delay) {
-        let (mut all, mut waiting) = (Vec::new(), Vec::new());
+        let (mut all, mut waiting, taken) = (Vec::new(), Vec::new(), Instant::now());
         for job in jobs {
             match job {
                 // The client may have disconnected.
@@ -142,12 +156,15 @@ fn work(classifier: &Classifier, options: &WorkerOptions, queue: &Queue<Job>, me
                     all.extend(rows);
                 }
                 Job::Explain { row, class, answer } => {
-                    let _ = answer.send(sound(|| explain(classifier, &row, class)));
+                    let (begun, result) = (Instant::now(), sound(|| explain(classifier, &row, class)));
+                    let done = Done { result, taken: begun, ended: Instant::now(), rows: 1 };
+                    let _ = answer.send(done);
                 }
             }
         }
         if !waiting.is_empty() {
-            send_results(sound(|| classify(classifier, options.max_batch, &all, metrics)), waiting);
+            let found = sound(|| classify(classifier, options.max_batch, &all, metrics));
+            send_results(found, waiting, taken, all.len());
         }
     }
 }
@@ -178,16 +195,22 @@ fn classify(
 /// Sends each request its rows.
 fn send_results(
     found: JobResult<Vec<Scores>>,
-    waiting: Vec<(usize, oneshot::Sender<JobResult<Vec<Scores>>>)>,
+    waiting: Vec<(usize, oneshot::Sender<Done<Vec<Scores>>>)>,
+    taken: Instant,
+    rows: usize,
 ) {
+    let ended = Instant::now();
+    let done = |result| Done { result, taken, ended, rows };
     match found {
         Ok(found) => {
             let mut found = found.into_iter();
             for (rows, answer) in waiting {
-                let _ = answer.send(Ok(found.by_ref().take(rows).collect()));
+                let _ = answer.send(done(Ok(found.by_ref().take(rows).collect())));
             }
         }
-        Err(problem) => waiting.into_iter().for_each(|(_, answer)| drop(answer.send(Err(problem.clone())))),
+        Err(problem) => {
+            waiting.into_iter().for_each(|(_, answer)| drop(answer.send(done(Err(problem.clone())))));
+        }
     }
 }
 

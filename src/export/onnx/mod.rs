@@ -14,12 +14,13 @@ use tch::Kind;
 
 use self::call::Call;
 use self::graph::{Graph, INPUT, value_info};
-use super::{ExportFormat, ExportedModel, Variants};
+use super::{ExportFormat, ExportedModel, Variants, Verification};
 use crate::data::atomic;
 use crate::error::{Error, Result, catch_panics};
 use crate::export::proto::Message;
 use crate::export::recording::{Dim, Recording, Step, described};
 use crate::model::Outputs;
+use crate::model::onnx::OnnxFile;
 
 /// The format.
 pub const FORMAT: ExportFormat = ExportFormat {
@@ -29,6 +30,9 @@ pub const FORMAT: ExportFormat = ExportFormat {
     variants: Variants::None,
     write,
 };
+
+/// The key of `verification.json`.
+const VERIFICATION_KEY: &str = "cresset.verification";
 
 const OPSET: i64 = 17;
 
@@ -73,7 +77,22 @@ fn model(exported: &ExportedModel) -> Result<Vec<u8>> {
     let model = model.message(7, &graph).message(8, &Message::new().text(1, "").int(2, OPSET));
     let notes = exported.notes();
     let notes = notes.iter().map(|(name, text)| Message::new().text(1, name).text(2, text));
-    Ok(model.messages(14, notes).into_bytes())
+    let bytes = model.messages(14, notes).into_bytes();
+    match &exported.record {
+        Some(record) => with_record(bytes, record),
+        None => Ok(bytes),
+    }
+}
+
+/// Adds the recorded samples to the properties of a model, with the SHA-256 of its tensors as a reader computes it.
+fn with_record(mut bytes: Vec<u8>, record: &Verification) -> Result<Vec<u8>> {
+    let file =
+        OnnxFile::parse(Path::new("model.onnx"), bytes.clone()).expect("a model that was just written");
+    let record = record.of_other_tensors(Verification::state_sha256(file.values()?, Vec::new())?);
+    let text = serde_json::to_string(&record).expect("samples serialize to JSON");
+    let note = Message::new().text(1, VERIFICATION_KEY).text(2, &text);
+    bytes.extend(Message::new().message(14, &note).into_bytes());
+    Ok(bytes)
 }
 
 /// The names of the graph's outputs: logits (batch, classes); of labels also their probabilities; or numbers (batch, 1) in units of

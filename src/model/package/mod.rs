@@ -7,6 +7,7 @@
 //! operators, which must all be in an allowlist, and that each tensor lies within its file.
 
 mod allowed;
+mod compiled;
 mod program;
 mod runner;
 mod stored;
@@ -19,9 +20,11 @@ use cresset_bridge::model_file::ModelFile;
 use serde_json::Value;
 use tch::Tensor;
 
+pub use self::compiled::CheckedCompiledPackage;
 pub(crate) use self::program::{KINDS, Program};
 use self::runner::Runner;
 use self::stored::{Role, Stored};
+use super::executor::InferenceFile;
 use super::loading::{check_archive, open_file, trusts_files};
 use super::{Tensors, archive};
 use crate::data::InputShape;
@@ -78,24 +81,11 @@ impl CheckedPackage {
     /// A file that is missing, damaged, not a package, or of another version.
     pub fn open(path: &Path) -> Result<Self> {
         let fault = |problem: String| Error::artifact(path, problem);
-        let damaged = |problem: String| {
-            fault(format!("this is not a torch.export package, or it is damaged ({problem})"))
-        };
-        let file = open_file(path)?;
-        check_archive(&file).map_err(fault)?;
-        let names = archive_names(path)?.ok_or_else(|| damaged("it is not a zip archive".to_string()))?;
-        check_names(&names).map_err(fault)?;
-        let reader = ModelFile::open(&file).map_err(|reason| damaged(reason.to_string()))?;
-        let text = |record: &str| text(&reader, record).map_err(damaged);
+        let Archive { names, file: reader } = Archive::open(path)?;
         let json = |record: &str| -> Result<Value> {
-            serde_json::from_str(&text(record)?)
+            serde_json::from_str(&text(&reader, record).map_err(fault)?)
                 .map_err(|e| fault(format!("its member {record} is damaged: {e}")))
         };
-        check_version("archive_format", text("archive_format")?.trim(), "pt2").map_err(fault)?;
-        check_version("archive_version", text("archive_version")?.trim(), ARCHIVE).map_err(fault)?;
-        if reader.size("byteorder").ok().flatten().is_some() {
-            check_version("byteorder", text("byteorder")?.trim(), "little").map_err(fault)?;
-        }
         let name = model_name(&names).map_err(fault)?;
         let program = Program::read(&json(&format!("models/{name}.json"))?)
             .map_err(|problem| fault(format!("its graph is damaged: {problem}")))?;
@@ -126,11 +116,7 @@ impl CheckedPackage {
     /// # Errors
     /// A record that cannot be read.
     pub fn extra(&self, name: &str) -> Result<Option<String>> {
-        let record = format!("extra/{name}");
-        Ok(match self.file.size(&record)? {
-            Some(_) => Some(String::from_utf8_lossy(&self.file.read(&record)?).into_owned()),
-            None => None,
-        })
+        extra(&self.file, name)
     }
 
     /// The version of PyTorch that wrote the package, or whose format it has.
@@ -207,6 +193,56 @@ impl CheckedPackage {
             .filter(move |(_, found)| (found.role == Role::Constant) == constants)
             .map(|(name, _)| name)
     }
+}
+
+/// The archive of a package with valid members.
+struct Archive {
+    /// The names of the members.
+    names: Vec<String>,
+    file: ModelFile,
+}
+
+impl Archive {
+    /// Opens an archive and checks the sizes, checksums and names of its members, and its version.
+    fn open(path: &Path) -> Result<Self> {
+        let fault = |problem: String| Error::artifact(path, problem);
+        let damaged = |problem: String| {
+            fault(format!("this is not a torch.export package, or it is damaged ({problem})"))
+        };
+        let file = open_file(path)?;
+        check_archive(&file).map_err(fault)?;
+        let names = archive_names(path)?.ok_or_else(|| damaged("it is not a zip archive".to_string()))?;
+        check_names(&names).map_err(fault)?;
+        let file = ModelFile::open(&file).map_err(|reason| damaged(reason.to_string()))?;
+        for (record, known) in [("archive_format", "pt2"), ("archive_version", ARCHIVE)] {
+            check_version(record, text(&file, record).map_err(damaged)?.trim(), known).map_err(fault)?;
+        }
+        if file.size("byteorder").ok().flatten().is_some() {
+            let order = text(&file, "byteorder").map_err(damaged)?;
+            check_version("byteorder", order.trim(), "little").map_err(fault)?;
+        }
+        Ok(Archive { names, file })
+    }
+}
+
+/// Opens a package with a graph, or one that AOTInductor compiled.
+///
+/// # Errors
+/// Those of [`CheckedPackage::open`].
+pub(crate) fn open(path: &Path) -> Result<Box<dyn InferenceFile>> {
+    match CheckedCompiledPackage::of_file(path)? {
+        Some(compiled) => Ok(Box::new(compiled)),
+        None => Ok(Box::new(CheckedPackage::open(path)?)),
+    }
+}
+
+/// The text of an extra file, if it exists.
+fn extra(file: &ModelFile, name: &str) -> Result<Option<String>> {
+    let record = format!("extra/{name}");
+    Ok(match file.size(&record)? {
+        Some(_) => Some(String::from_utf8_lossy(&file.read(&record)?).into_owned()),
+        None => None,
+    })
 }
 
 /// The names of the members of an archive; `None` for another file.

@@ -145,6 +145,7 @@ impl Program {
         let specs = module["signature"]["input_specs"].as_array().ok_or_else(|| missing("input_specs"))?;
         let outputs =
             module["signature"]["output_specs"].as_array().ok_or_else(|| missing("output_specs"))?;
+        check_inputs(graph, specs)?;
         let first = outputs.iter().find_map(|output| output.get("user_output"));
         let mut targets = Vec::new();
         collect_targets(graph, &mut targets);
@@ -185,6 +186,28 @@ impl Program {
             )),
         }
     }
+}
+
+/// Checks that the signature describes the inputs of the graph in order: the interpreter takes that for granted.
+fn check_inputs(graph: &Value, specs: &[Value]) -> Result<(), String> {
+    let inputs = graph["inputs"].as_array().ok_or("it has no valid inputs")?;
+    let of_spec = |spec: &Value| {
+        let argument = &spec.as_object()?.values().next()?["arg"];
+        argument["name"].as_str().or_else(|| argument["as_tensor"]["name"].as_str()).map(str::to_string)
+    };
+    let is_same = |(input, spec): (&Value, &Value)| match input["as_tensor"]["name"].as_str() {
+        Some(name) => of_spec(spec).as_deref() == Some(name),
+        // A number, or nothing; such packages do not run.
+        None => spec.get("user_input").is_some() || spec.get("custom_obj").is_some(),
+    };
+    let mut names: Vec<_> = inputs.iter().filter_map(|input| input["as_tensor"]["name"].as_str()).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    if inputs.len() != specs.len() || names.len() != count || !inputs.iter().zip(specs).all(is_same) {
+        return Err("its signature does not describe its inputs".to_string());
+    }
+    Ok(())
 }
 
 /// Adds the targets of a graph, and of the graphs that are arguments of its calls.
@@ -272,3 +295,6 @@ fn product_of_gaps(node: &Value, graph: &Value) -> Option<String> {
     let is_contiguous = Meta::read(&graph["tensor_values"][tensor]).and_then(|meta| meta.is_contiguous());
     (is_contiguous != Some(true)).then(|| node["name"].as_str().unwrap_or(target).to_string())
 }
+
+#[cfg(test)]
+mod tests;

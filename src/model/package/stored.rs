@@ -182,3 +182,56 @@ impl Stored {
 
 /// Maximum number of dimensions of libtorch's kernels.
 const MOST_DIMENSIONS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    fn stored(sizes: &[i64], strides: &[i64], offset: i64) -> Stored {
+        Stored {
+            role: Role::Parameter,
+            record: "data/weights/weight_0".to_string(),
+            sizes: sizes.to_vec(),
+            strides: strides.to_vec(),
+            offset,
+            dtype: 7,
+            device: "cpu".to_string(),
+            is_pickled: false,
+            differs: false,
+        }
+    }
+
+    fn check(sizes: &[i64], strides: &[i64], offset: i64, bytes: u64) -> Result<(), String> {
+        stored(sizes, strides, offset).check(&|_| Some(bytes))
+    }
+
+    #[test]
+    fn a_tensor_must_lie_within_its_record() {
+        assert_eq!(check(&[2, 3], &[3, 1], 0, 24), Ok(()));
+        assert_eq!(check(&[2, 3], &[1, 2], 0, 24), Ok(()));
+        assert_eq!(check(&[0, 3], &[3, 1], 0, 0), Ok(()));
+        assert_eq!(check(&[], &[], 0, 4), Ok(()));
+        assert!(check(&[2, 3], &[3, 1], 0, 23).unwrap_err().contains("needs 24 bytes"));
+        assert!(check(&[2, 3], &[3, 1], 1, 24).unwrap_err().contains("needs 28 bytes"));
+        for (sizes, strides, offset) in [
+            (&[-2][..], &[1][..], 0),
+            (&[2], &[-1], 0),
+            (&[2], &[1], -1),
+            (&[2], &[], 0),
+            (&[i64::MAX], &[i64::MAX], 1),
+        ] {
+            assert!(check(sizes, strides, offset, 1 << 40).unwrap_err().contains("invalid"), "{sizes:?}");
+        }
+        assert!(stored(&[1], &[1], 0).check(&|_| None).unwrap_err().contains("has no member"));
+    }
+
+    #[test]
+    fn the_values_of_a_view_are_read_and_repeated_values_are_refused() {
+        let bytes: Vec<u8> = (0..6).flat_map(|value| (value as f32).to_le_bytes()).collect();
+        let view = stored(&[2, 2], &[1, 2], 1).tensor(bytes.clone()).unwrap();
+        assert_eq!(view, Tensor::from_slice2(&[[1f32, 3.], [2., 4.]]));
+        assert_eq!(view.device(), Device::Cpu);
+        assert!(stored(&[1000, 1000], &[0, 0], 0).tensor(bytes).unwrap_err().contains("repeats values"));
+    }
+}

@@ -25,6 +25,8 @@ pub struct PretrainedConfig {
     pub center_crop: Option<f64>,
     /// The number of classes.
     pub classes: Option<i64>,
+    /// The options of the architecture, of a model that `cresset push` published.
+    pub model_options: Option<String>,
 }
 
 impl PretrainedConfig {
@@ -84,6 +86,7 @@ impl PretrainedConfig {
                 .and_then(Value::as_f64)
                 .filter(|share| CENTER_CROPS.contains(share)),
             classes: entry("num_classes").and_then(Value::as_i64),
+            model_options: json.get("model_options").and_then(Value::as_str).map(str::to_string),
         })
     }
 

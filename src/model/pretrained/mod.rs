@@ -19,7 +19,7 @@ pub use source::{HUB, Source};
 pub use torchvision::TORCHVISION;
 
 /// The names of the file with the configuration, and of the files with weights, in order of preference.
-const CONFIG: &str = "config.json";
+pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
 /// Pretrained weights on this machine.

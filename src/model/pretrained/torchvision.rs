@@ -74,6 +74,7 @@ impl TorchvisionWeights {
             interpolation: Some(self.interpolation),
             center_crop: Some(SIDE as f64 / self.resized),
             classes: Some(1000),
+            model_options: None,
         }
     }
 }

@@ -30,6 +30,7 @@ use tch::{Kind, Tensor};
 use crate::data::room::{self, MemoryBudget};
 use crate::error::{Error, Result, quoted};
 use crate::model::Tensors;
+use crate::model::onnx::OnnxFile;
 use crate::model::package::CheckedPackage;
 pub use adapting::adapt;
 pub use matching::Matching;
@@ -78,6 +79,9 @@ pub(crate) fn read_within(path: &Path, room: MemoryBudget) -> Result<Tensors> {
         file.read_to_end(&mut bytes).map_err(cannot)?;
         Ok::<_, Error>(bytes)
     };
+    if OnnxFile::recognizes(path) {
+        return OnnxFile::open(path)?.weights();
+    }
     match start.as_slice() {
         [b'P', b'K', 3, 4, ..] if CheckedPackage::recognizes(path)? => CheckedPackage::open(path)?.weights(),
         [b'P', b'K', 3, 4, ..] => archive::read(path, file),

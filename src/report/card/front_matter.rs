@@ -35,7 +35,7 @@ pub fn of(card: &Card) -> String {
         TaskKind::Multilabel => Some("multi-label-classification"),
         TaskKind::Regression => Some("regression"),
     };
-    let mut text = format!("---\n{}pipeline_tag: {task}\ntags:\n", license(card));
+    let mut text = format!("---\n{}library_name: cresset\npipeline_tag: {task}\ntags:\n", license(card));
     for tag in [task].into_iter().chain(kind).chain(["torchscript", "libtorch", "cresset"]) {
         text += &format!("- {tag}\n");
     }

@@ -115,6 +115,17 @@ impl Mlflow {
     /// # Errors
     /// An invalid address, and a run folder that is not writable.
     pub fn open(run: &Run, target: &Target) -> Result<Option<Self>> {
+        let mut opened = Mlflow::open_journal(run, target)?;
+        if let Some(mlflow) = &mut opened
+            && let Some(begun) = mlflow.reported.run.take()
+        {
+            mlflow.resume(run, &begun);
+        }
+        Ok(opened)
+    }
+
+    /// As [`Mlflow::open`], without a report that the run goes on.
+    fn open_journal(run: &Run, target: &Target) -> Result<Option<Self>> {
         let folder = run.folder.path();
         let Some(uri) = target.uri.clone().or_else(|| known_uri(folder)) else { return Ok(None) };
         let settings = Settings::from_environment(&uri)?;
@@ -122,9 +133,8 @@ impl Mlflow {
         let score = run.prepared.dataset.task().score_column();
         let reported = Reported::of(&records);
         let mut mlflow = Mlflow { tracker, reported, measured: Instant::now(), score, fault: None };
-        match mlflow.reported.run.take() {
-            Some(begun) => mlflow.resume(run, &begun),
-            None => mlflow.report(Record::Run(new_run(run, target))),
+        if mlflow.reported.run.is_none() {
+            mlflow.report(Record::Run(new_run(run, target)));
         }
         Ok(Some(mlflow))
     }
@@ -178,7 +188,10 @@ impl Mlflow {
     /// # Errors
     /// As [`Mlflow::open`], and if the model cannot be read.
     pub fn complete(run: &Run, target: &Target) -> Result<Option<Unsent>> {
-        let Some(mut mlflow) = Mlflow::open(run, target)? else { return Ok(None) };
+        let Some(mut mlflow) = Mlflow::open_journal(run, target)? else { return Ok(None) };
+        if mlflow.reported.model && mlflow.reported.status == RunStatus::Finished.name() {
+            return Ok(mlflow.tracker.end());
+        }
         mlflow.results(&run.folder, &predict::metadata(&run.folder.model())?);
         Ok(mlflow.end(RunStatus::Finished))
     }

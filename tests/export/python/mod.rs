@@ -1,8 +1,10 @@
 //! What needs Python torch (3 GB): `make test-python`.
 
 mod backbones;
+mod card;
 mod explanations;
 mod exported;
+mod foreign_packages;
 mod packages;
 mod torchrun;
 mod torchvision;

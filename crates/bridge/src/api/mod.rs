@@ -1,6 +1,7 @@
 //! Bindings to parts of libtorch that `tch` lacks.
 
 pub mod autocast;
+pub mod compiled_package;
 pub mod cuda;
 mod cutting;
 mod freezing;

@@ -174,6 +174,7 @@ fn features() -> Check {
         ("distributed", cfg!(feature = "distributed")),
         ("hub", cfg!(feature = "hub")),
         ("serve", cfg!(feature = "serve")),
+        ("onnx", cfg!(feature = "onnx")),
         ("tensorboard", cfg!(feature = "tensorboard")),
         ("tui", cfg!(feature = "tui")),
     ];

@@ -18,8 +18,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::metrics::Rejected;
+use super::metrics::{Rejected, route_of};
 use super::problem::Problem;
+use super::telemetry::{Answered, Phases};
 use super::{openapi, page, reply};
 pub(super) use state::App;
 
@@ -45,15 +46,27 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Middleware for all requests: access control and metrics.
+/// Middleware for all requests: access control, metrics and traces.
 async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let path = request.uri().path().to_string();
-    let response = match check_access(&app, &request, begun) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    let method = request.method().clone();
+    let trace = app.telemetry.as_ref().and_then(|telemetry| telemetry.begin(request.headers()));
+    let answer = async {
+        match check_access(&app, &request, begun) {
+            Ok(()) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        }
     };
-    app.metrics.answered(&path, response.status().as_u16(), begun.elapsed());
+    let Some((telemetry, trace)) = app.telemetry.as_ref().zip(trace) else {
+        let response = answer.await;
+        app.metrics.answered(&path, response.status().as_u16(), begun.elapsed());
+        return response;
+    };
+    let (response, phases) = Phases::of(answer).await;
+    let status = response.status().as_u16();
+    app.metrics.answered(&path, status, begun.elapsed());
+    telemetry.end(trace, Answered { method: method.as_str(), route: route_of(&path), status, phases });
     response
 }
 

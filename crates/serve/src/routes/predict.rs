@@ -1,6 +1,7 @@
 //! `POST /v1/predict`
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{App, request, state};
 use crate::problem::Problem;
+use crate::telemetry::Phases;
 use crate::worker::Job;
 use crate::{inputs, reply};
 use cresset::predict::Prediction;
@@ -32,6 +34,7 @@ struct InputResult {
 }
 
 pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let begun = Instant::now();
     let (uri, headers, body) = request::read_request(&app, request).await?;
     let options = request::options(&uri, &["top_k"])?;
     let served = app.models.current();
@@ -39,7 +42,9 @@ pub(super) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let top_k = options.get("top_k").map_or(Some(classes.len()), |text| count(text));
     let top_k = top_k.ok_or_else(|| Problem::malformed("top_k must be a positive integer"))?;
     let top_k = top_k.min(classes.len());
+    let bytes = body.len() as u64;
     let rows = inputs::read(&served.spec, app.limits, &headers, body)?;
+    Phases::add("read", begun, Instant::now(), &[("http.request.body.size", bytes)]);
     let (rows, unknown): (Vec<_>, Vec<_>) = rows.into_iter().map(|row| (row.values, row.unknown)).unzip();
     let found = request::answer(&app, &served, rows.len(), |answer| Job::Classify { rows, answer }).await?;
     let is_alone = found.len() == 1;

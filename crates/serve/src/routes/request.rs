@@ -1,6 +1,7 @@
 //! Reads requests and waits for the model, both with a time limit.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use axum::body::{Bytes, to_bytes};
 use axum::extract::Request;
@@ -12,7 +13,8 @@ use super::App;
 use crate::metrics::Rejected;
 use crate::models::ServedModel;
 use crate::problem::Problem;
-use crate::worker::{Job, JobResult};
+use crate::telemetry::Phases;
+use crate::worker::{Done, Job};
 use cresset::error::{did_you_mean, quoted};
 
 type Result<T> = std::result::Result<T, Problem>;
@@ -71,19 +73,23 @@ pub(super) async fn answer<T>(
     app: &App,
     served: &ServedModel,
     rows: usize,
-    job: impl FnOnce(oneshot::Sender<JobResult<T>>) -> Job,
+    job: impl FnOnce(oneshot::Sender<Done<T>>) -> Job,
 ) -> Result<T> {
     let (sender, receiver) = oneshot::channel();
+    let queued = Instant::now();
     if !served.queue.push(rows, job(sender)) {
         app.metrics.rejected(Rejected::Queue);
         let problem = "the queue is full";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, problem).retry_after(1));
     }
     match timeout(app.time, receiver).await {
-        Ok(Ok(Ok(found))) => Ok(found),
-        Ok(Ok(Err(problem))) => {
-            tracing::error!("the model failed: {problem}");
-            Err(Problem::failed(format!("the model failed: {problem}")))
+        Ok(Ok(Done { result, taken, ended, rows: computed })) => {
+            Phases::add("queue", queued, taken, &[("cresset.rows", rows as u64)]);
+            Phases::add("model", taken, ended, &[("cresset.batch.rows", computed as u64)]);
+            result.map_err(|problem| {
+                tracing::error!("the model failed: {problem}");
+                Problem::failed(format!("the model failed: {problem}"))
+            })
         }
         Ok(Err(_)) => Err(Problem::failed("the worker exited before it finished the request")),
         Err(_) => {

@@ -10,6 +10,7 @@ use crate::inputs::Limits;
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::rate::Rate;
+use crate::telemetry::Telemetry;
 use cresset::feedback;
 
 /// State shared by the routes.
@@ -18,7 +19,9 @@ pub(crate) struct App {
     pub metrics: Arc<Metrics>,
     pub access: Access,
     pub rate: Option<Rate>,
-    pub corrections: feedback::FeedbackWriter,
+    pub corrections: Arc<feedback::FeedbackWriter>,
+    /// None if it is off.
+    pub telemetry: Option<Telemetry>,
     pub limits: Limits,
     pub most_bytes: usize,
     pub time: Duration,
