@@ -155,7 +155,7 @@ impl Layout {
         let basic = options.column_types == ColumnTypes::Basic;
         let input = |(position, format): (usize, ColumnFormat)| InputColumn {
             position,
-            is_text: format.is_text && !(basic && !format.notation.is_plain()),
+            is_text: format.is_text && (!basic || format.notation.is_plain()),
             notation: format.notation,
             takes_missing: options.missing != Missing::Error,
             is_fixed: false,

@@ -301,6 +301,9 @@ impl First {
     }
 }
 
+/// An unknown category, and the index of its row.
+type UnknownOfRow = (usize, UnknownCategory);
+
 /// Detects unknown categories.
 struct Check<'a> {
     path: &'a Path,
@@ -321,7 +324,7 @@ impl Check<'_> {
         values: Vec<f32>,
         texts: &[T],
         lines: &[u64],
-    ) -> Result<(Vec<f32>, Vec<(usize, UnknownCategory)>)> {
+    ) -> Result<(Vec<f32>, Vec<UnknownOfRow>)> {
         let mut found = Vec::new();
         let mut refused = None;
         let slots: Vec<Option<usize>> = (0..self.model.columns.len()).map(Some).collect();
