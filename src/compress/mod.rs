@@ -15,11 +15,12 @@ use tch::{Device, Kind, Tensor};
 use crate::data::atomic::{self, WithPath};
 use crate::data::sha256;
 use crate::error::{Error, Result, catch_panics};
+use crate::evaluate::drift::DriftReference;
 use crate::evaluate::{Evaluation, Keep, evaluate};
 use crate::export::{self, Compression, Dtype, Evaluations, Metadata, Variant};
 use crate::model::{Int8, Network, Outputs};
 use crate::options::Config;
-use crate::predict::Classifier;
+use crate::predict::{self, Classifier};
 use crate::run::{Prepared, evaluations, load_weights};
 use crate::run::{RunFolder, RunLock};
 use crate::train::{Callback, Distillation};
@@ -205,6 +206,8 @@ struct Job<'a> {
     teacher_sha256: Option<String>,
     /// Raw examples to store in the model files.
     samples: Tensor,
+    /// The histograms of the training data in the original file.
+    drift: Option<DriftReference>,
     /// Preprocessed batches to calibrate quantization; empty without quantization.
     calibration: Vec<Tensor>,
     models: Vec<Compressed>,
@@ -240,6 +243,7 @@ impl<'a> Job<'a> {
             from_sha256,
             teacher_sha256,
             samples,
+            drift: predict::metadata(&folder.model())?.drift,
             calibration,
             models: Vec::new(),
             _writer: writer,
@@ -383,7 +387,7 @@ impl<'a> Job<'a> {
     fn metadata(&self, evaluations: &Evaluations, compression: Compression) -> Metadata {
         let Prepared { dataset, split, preprocessing, .. } = &self.prepared;
         let metadata = Metadata::new(&self.config, dataset, split, preprocessing, evaluations);
-        Metadata { compression: Some(compression), ..metadata }
+        Metadata { compression: Some(compression), drift: self.drift.clone(), ..metadata }
     }
 
     fn file(&self, name: &str) -> PathBuf {

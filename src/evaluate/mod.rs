@@ -9,6 +9,7 @@ pub mod calibration;
 pub mod conformal;
 mod confusion;
 mod cross_entropy;
+pub mod drift;
 mod exact_match;
 pub mod groups;
 mod hamming_loss;

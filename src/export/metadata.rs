@@ -11,6 +11,7 @@ use crate::data::image::{Channels, Decoding};
 use crate::data::{Dataset, InputShape, Split, TableLayout, ValueRange};
 use crate::error::{Error, quoted};
 use crate::evaluate::conformal::Conformal;
+use crate::evaluate::drift::DriftReference;
 use crate::evaluate::numbers;
 use crate::evaluate::ood::{OodScore, OodThreshold};
 use crate::evaluate::{Evaluation, METRICS, Metric};
@@ -63,6 +64,9 @@ pub struct Metadata {
     /// The threshold of `is_ood`, if the run was to have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ood: Option<OodThreshold>,
+    /// Histograms of the training data, to detect drift; `None` in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftReference>,
     /// How the model was compressed, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
@@ -297,6 +301,9 @@ impl Metadata {
         if self.ood.is_some_and(|ood| !is_share(ood.share)) {
             return Err("the share of inputs flagged as out of distribution is not from 0 to 1".to_string());
         }
+        if self.drift.as_ref().is_some_and(|drift| !drift.is_valid(features as usize)) {
+            return Err("the histograms of the training data do not match the input".to_string());
+        }
         match self.input.value_range {
             Some(ValueRange { min, max }) if min.partial_cmp(&max) != Some(Ordering::Less) => {
                 Err(format!("the input value range is {min} to {max}"))
@@ -420,6 +427,8 @@ impl Metadata {
                 .ood
                 .filter(|_| config.ood_score == OodScore::Energy)
                 .and_then(|share| ood_threshold(&evaluations.validation, share)),
+            // Added when the model is exported, because it takes the training examples.
+            drift: None,
             compression: None,
             config: options.collect(),
             seed: config.seed,

@@ -1,6 +1,7 @@
 //! Inference with exported models.
 
 mod compiled;
+mod drift;
 mod embeddings;
 pub mod explain;
 mod input_spec;
@@ -278,10 +279,22 @@ impl Classifier {
     /// # Ok::<(), cresset::error::Error>(())
     /// ```
     pub fn evaluate(&self, feed: &dyn EvaluationLoader) -> Result<Evaluation> {
+        self.evaluate_counting(feed, &mut |_, _| Ok(()))
+    }
+
+    /// Like [`Classifier::evaluate`]. Calls `count` with the raw inputs and the logits of each batch.
+    fn evaluate_counting(
+        &self,
+        feed: &dyn EvaluationLoader,
+        count: &mut dyn FnMut(&Tensor, &Tensor) -> Result<()>,
+    ) -> Result<Evaluation> {
         catch_panics(|| {
             let Metadata { outputs, classes, .. } = &self.metadata;
-            let evaluation =
-                evaluate(feed, outputs, classes.len(), Keep::Scores, |inputs| self.logits(inputs))?;
+            let evaluation = evaluate(feed, outputs, classes.len(), Keep::Scores, |inputs| {
+                let logits = self.logits(inputs)?;
+                count(inputs, &logits)?;
+                Ok(logits)
+            })?;
             if !evaluation.loss.is_finite() {
                 let problem =
                     "the logits of some examples are NaN or infinite: their input values are too large";

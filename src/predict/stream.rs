@@ -10,6 +10,7 @@ use super::{Classifier, Input, InputSpec, Notes};
 use crate::data::parallel::OrderedMap;
 use crate::error::{Error, Result, catch_panics};
 use crate::evaluate::Evaluation;
+use crate::evaluate::drift::{DriftCounter, DriftReport};
 use crate::evaluate::ood::{OodScore, energies};
 use crate::loader::{Batch, EvaluationLoader};
 
@@ -93,6 +94,7 @@ pub struct Stream<'a> {
     waiting: VecDeque<Input>,
     /// The number of warnings about inputs.
     remarks: usize,
+    drift: Option<DriftCounter>,
 }
 
 /// Jobs (images or chunks of a table) that each worker reads ahead.
@@ -118,7 +120,8 @@ impl Classifier {
         };
         let ahead = (batching.size + AHEAD * batching.threads).min(MAX_AHEAD);
         let read = OrderedMap::new(batching.threads, sources.jobs(&spec), ahead, worker);
-        Ok(Stream { classifier: self, batching, read, waiting: VecDeque::new(), remarks: 0 })
+        let drift = self.drift_counter();
+        Ok(Stream { classifier: self, batching, read, waiting: VecDeque::new(), remarks: 0, drift })
     }
 
     /// Classifies the raw inputs in `rows`: the probability of each class and the score of out-of-distribution inputs, or the error of the input.
@@ -246,6 +249,15 @@ impl Iterator for Stream<'_> {
 const MAX_WARNINGS: usize = 5;
 
 impl Stream<'_> {
+    /// The counts of the inputs so far, to compare with the training data; `None` if the model has no histograms of it.
+    pub fn drift(&self) -> Option<&DriftCounter> {
+        self.drift.as_ref()
+    }
+
+    pub(super) fn drift_report(&self) -> Option<DriftReport> {
+        Some(self.drift.as_ref()?.report(&self.classifier.metadata.data_sha256))
+    }
+
     fn warn(&mut self, input: &Input) {
         let Some(remark) = &input.notes.remark else { return };
         self.remarks += 1;
@@ -258,11 +270,18 @@ impl Stream<'_> {
         }
     }
 
-    fn classify_inputs(&self, inputs: Vec<Input>) -> Result<ClassifiedBatch> {
+    fn classify_inputs(&mut self, inputs: Vec<Input>) -> Result<ClassifiedBatch> {
         let readable: Vec<&[f32]> = inputs.iter().filter_map(|input| input.values.as_deref().ok()).collect();
         let features = self.classifier.metadata.input.shape.features();
         let raw = Tensor::from_slice(&readable.concat()).view([readable.len() as i64, features]);
         let results = self.classifier.classify_batch(&raw)?;
+        if let Some(drift) = &mut self.drift {
+            for (raw, scored) in readable.iter().zip(&results) {
+                if let Ok(scored) = scored {
+                    drift.add(raw, &scored.probabilities);
+                }
+            }
+        }
         let is_finite: Vec<bool> = results.iter().map(|result| result.is_ok()).collect();
         let mut results = results.into_iter();
         let of_input = |input: Input| {

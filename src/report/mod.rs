@@ -19,12 +19,15 @@ mod speed;
 #[cfg(feature = "tensorboard")]
 pub mod tensorboard;
 
+use std::path::Path;
+
 use image::RgbImage;
 use tch::Device;
 
 use crate::data::Dataset;
 use crate::data::audit::{Audit, audit};
 use crate::error::{Error, Result, catch_panics};
+use crate::evaluate::drift::DriftReport;
 use crate::evaluate::{self, Evaluation};
 use crate::export::Metadata;
 use crate::loader::decode_all;
@@ -75,6 +78,8 @@ pub struct Report {
     /// `None` if the dataset is too large to audit for a report.
     audit: Option<Audit>,
     speed: Speed,
+    /// Served inputs and predictions against the training data.
+    served: Option<DriftReport>,
 }
 
 /// Maximum number of examples for an audit: a report should not take long.
@@ -111,8 +116,26 @@ impl Report {
                 config,
                 metadata,
                 evaluation,
+                served: None,
             })
         })
+    }
+
+    /// Adds the served inputs and predictions in the JSON file at `path`, which `cresset serve --drift` or `cresset predict --drift`
+    /// wrote.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is of a model with other training data.
+    pub fn with_served(self, path: &Path) -> Result<Self> {
+        let served = DriftReport::read(path)?;
+        if served.data_sha256 != self.metadata.data_sha256 {
+            let problem = format!(
+                "it compares inputs with the training data of another model than that of the run {}",
+                self.name
+            );
+            return Err(Error::artifact(path, problem));
+        }
+        Ok(Report { served: Some(served), ..self })
     }
 
     /// Renders the page.

@@ -16,6 +16,7 @@ mod batch_norm_check;
 mod categories;
 pub mod date;
 mod download;
+pub(crate) mod drift;
 pub mod embedding;
 mod examples;
 pub mod features;
@@ -565,6 +566,7 @@ fn write_model(
 ) -> Result<Metadata> {
     let Prepared { dataset, split, preprocessing, .. } = prepared;
     let mut metadata = Metadata::new(config, dataset, split, preprocessing, evaluations);
+    metadata.drift = Some(drift::reference(config, prepared, evaluations)?);
     let samples = prepared.samples(config)?;
     let (module, distances) = ood::script(config, prepared, &metadata)?;
     metadata.ood = distances.or(metadata.ood);

@@ -2,6 +2,7 @@
 
 #[path = "../support/archives.rs"]
 mod archives;
+mod drift;
 mod embed;
 mod explain;
 mod feedback;

@@ -2,6 +2,7 @@
 
 mod access;
 mod corrections;
+mod drift;
 mod fixtures;
 mod limits;
 mod openapi;

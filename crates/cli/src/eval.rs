@@ -8,6 +8,7 @@ use cresset::data::unknown::UnknownPolicy;
 use cresset::data::{Grouping, GroupingOptions};
 use cresset::error::Error;
 use cresset::evaluate::ClassificationReport;
+use cresset::evaluate::drift::DriftPolicy;
 use cresset::evaluate::groups::GroupReport;
 use cresset::loader::EvaluationLoader;
 use cresset::options::Config;
@@ -16,6 +17,7 @@ use cresset::run::Examples;
 use cresset::run::RunFolder;
 
 use super::arguments::{Flags, chosen};
+use super::drift::Drift;
 use super::model_file::model_file;
 use super::{Compute, Ended, show, thousands};
 
@@ -47,6 +49,9 @@ pub struct Eval {
     unknown: UnknownPolicy,
 
     #[command(flatten)]
+    drift: Drift,
+
+    #[command(flatten)]
     groups: Flags<GroupingOptions>,
 
     #[command(flatten)]
@@ -74,7 +79,10 @@ impl Eval {
                 return Err(Error::Usage(format!("{}: {problem}", path.display())).into());
             }
         };
-        let found = classifier.evaluate(&*examples)?;
+        let (found, drift) = classifier.evaluate_with_drift(&*examples)?;
+        if let (Some(drift), DriftPolicy::Refuse) = (&drift, self.drift.policy()) {
+            drift.require_meaning()?;
+        }
         let ood_scores = classifier.ood_scores(&*examples, &found)?;
         let classes = &classifier.metadata().classes;
         let groups = grouping.map(|grouping| {
@@ -96,6 +104,7 @@ impl Eval {
             }
         }
         show(&format!("{:<26} {}\n{}", "rows", thousands(report.rows as usize), report.to_text()))?;
+        self.drift.report(drift.as_ref())?;
         Ok(Ended::Well)
     }
 

@@ -7,6 +7,7 @@ mod compress;
 mod data;
 mod diff;
 mod doctor;
+mod drift;
 mod elastic;
 mod embed;
 mod eval;

@@ -8,6 +8,7 @@ use cresset::error::Error;
 use cresset::predict::{Batching, Classifier, Output, OutputOptions, Sources, ViewOptions};
 
 use super::arguments::{Flags, chosen};
+use super::drift::Drift;
 use super::model_file::model_file;
 use super::screen::tell;
 use super::{Compute, Ended, thousands};
@@ -63,6 +64,9 @@ pub struct Predict {
     unknown: UnknownPolicy,
 
     #[command(flatten)]
+    drift: Drift,
+
+    #[command(flatten)]
     views: Flags<ViewOptions>,
 
     #[command(flatten)]
@@ -92,10 +96,12 @@ impl Predict {
             escape_formulas: self.escape_formulas,
         };
         let mut out = std::io::stdout().lock();
-        let found = classifier.write(stream, form, &mut out, self.embeddings.as_deref())?;
+        let found =
+            classifier.write(stream, form, &mut out, self.embeddings.as_deref(), self.drift.policy())?;
         if let Some(summary) = found.unknowns.summary(found.inputs) {
             tracing::warn!("{summary}");
         }
+        self.drift.report(found.drift.as_ref())?;
         if found.failed == 0 {
             return Ok(Ended::Well);
         }

@@ -22,6 +22,11 @@ pub struct Report {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Show served inputs and predictions against the training data, from a JSON file of `cresset serve --drift` or `cresset predict
+    /// --drift`
+    #[arg(long, value_name = "FILE")]
+    served: Option<PathBuf>,
+
     #[command(flatten)]
     compute: Compute,
 }
@@ -31,18 +36,21 @@ impl Report {
         let device = self.compute.prepare()?;
         let run = RunFolder::open(&self.run)?;
         let path = self.output.unwrap_or_else(|| run.report());
-        write_to(&run, device, &path)?;
+        write_to(&run, device, &path, self.served.as_deref())?;
         Ok(Ended::Well)
     }
 }
 
 /// Writes report.html to the run folder.
 pub fn write(run: &RunFolder, device: Device) -> anyhow::Result<()> {
-    write_to(run, device, &run.report())
+    write_to(run, device, &run.report(), None)
 }
 
-fn write_to(run: &RunFolder, device: Device, path: &Path) -> anyhow::Result<()> {
-    let page = Page::of(run, device)?;
+fn write_to(run: &RunFolder, device: Device, path: &Path, served: Option<&Path>) -> anyhow::Result<()> {
+    let mut page = Page::of(run, device)?;
+    if let Some(served) = served {
+        page = page.with_served(served)?;
+    }
     atomic::write(path, page.to_html().as_bytes())?;
     show(&format!("written to {}\n", terminal::path(path)))
 }

@@ -16,6 +16,8 @@
 //! ```
 
 mod access;
+mod drift;
+mod drift_file;
 mod inputs;
 mod metrics;
 mod models;
@@ -93,6 +95,8 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     app: Arc<App>,
+    /// The file of the drift.
+    drift: Option<PathBuf>,
 }
 
 impl Server {
@@ -144,7 +148,15 @@ impl Server {
             .enable_all()
             .build();
         let runtime = runtime.map_err(|e| Error::Usage(format!("cannot start threads: {e}")))?;
-        Ok(Server { runtime, listener, address, app })
+        if let Some(path) = &options.drift {
+            if app.models.current().drift.report().is_none() {
+                let problem = "--drift: the model has no histograms of its training data; export it again with `cresset export`";
+                return Err(Error::Usage(problem.to_string()));
+            }
+            // A folder that cannot be written to shows at once.
+            drift_file::write(&app.models, path)?;
+        }
+        Ok(Server { runtime, listener, address, app, drift: options.drift.clone() })
     }
 
     /// The address with the actual port.
@@ -164,11 +176,14 @@ impl Server {
     /// # Errors
     /// If the server cannot start.
     pub fn run(self, stop: impl Future<Output = ()>) -> Result<()> {
-        let Server { runtime, listener, address, app } = self;
+        let Server { runtime, listener, address, app, drift } = self;
         let _within = runtime.enter();
         let failed = |e| Error::Usage(format!("cannot listen on {address}: {e}"));
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         runtime.spawn(watch(Arc::clone(&app.models)));
+        if let Some(path) = drift.clone() {
+            runtime.spawn(drift_file::keep_written(Arc::clone(&app.models), path));
+        }
         runtime.block_on(serve(listener, &app, stop));
         drop(_within);
         // Wait for a model that is being loaded: the process must not exit within libtorch.
@@ -177,7 +192,10 @@ impl Server {
             telemetry.stop();
         }
         app.models.stop();
-        Ok(())
+        match drift {
+            Some(path) => drift_file::write(&app.models, &path),
+            None => Ok(()),
+        }
     }
 }
 

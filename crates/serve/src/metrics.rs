@@ -7,11 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Routes with a label; all others are `other`.
-pub(super) const ROUTES: [&str; 10] = [
+pub(super) const ROUTES: [&str; 11] = [
     "/",
     "/v1/predict",
     "/v1/explain",
     "/v1/feedback",
+    "/v1/drift",
     "/v1/models",
     "/v1/models/reload",
     "/healthz",
@@ -257,7 +258,7 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) {
 }
 
 /// Escapes the value of a label.
-fn label(text: &str) -> String {
+pub(super) fn label(text: &str) -> String {
     text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 

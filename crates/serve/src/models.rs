@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
+use super::drift::Monitor;
 use super::metrics::Metrics;
 use super::queue::Queue;
 use super::worker::{self, Job, LoadedModel, WorkerOptions};
@@ -25,6 +26,8 @@ pub(super) struct ServedModel {
     pub metadata: Metadata,
     pub spec: Arc<InputSpec>,
     pub queue: Arc<Queue<Job>>,
+    /// The drift of its inputs and predictions.
+    pub drift: Arc<Monitor>,
     file: FileId,
 }
 
@@ -178,12 +181,13 @@ fn load(options: &WorkerOptions, queue_capacity: usize, metrics: &Arc<Metrics>) 
         let sha256 = sha256(&bytes);
         drop(bytes);
         let queue = Arc::new(Queue::new(queue_capacity));
-        let loaded = worker::start(options, &queue, metrics);
+        let drift = Arc::new(Monitor::default());
+        let loaded = worker::start(options, &queue, metrics, &drift);
         // The hash must be that of the loaded file.
         if FileId::of(path).is_ok_and(|now| now == file) {
             let (LoadedModel { metadata, spec, problem }, threads) = loaded?;
             return Ok((
-                ServedModel { sha256, metadata, spec: Arc::new(spec), queue, file },
+                ServedModel { sha256, metadata, spec: Arc::new(spec), queue, drift, file },
                 threads,
                 problem,
             ));

@@ -23,6 +23,9 @@ options! {
         /// Folder for corrections [default: feedback beside the model]
         pub feedback: Option<PathBuf> = option("DIR"),
 
+        /// File for the drift of inputs and predictions, written every minute and at the end: JSON, or CSV if its name ends with .csv
+        pub drift: Option<PathBuf> = option("FILE"),
+
         /// How to handle categories that the model was not trained on
         pub unknown: UnknownPolicy = option("POLICY").default("allow"),
 

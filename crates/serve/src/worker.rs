@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor};
 use tokio::sync::oneshot;
 
+use super::drift::Monitor;
 use super::metrics::Metrics;
 use super::queue::Queue;
 use cresset::data::unknown::UnknownPolicy;
@@ -85,11 +86,13 @@ pub(super) fn start(
     options: &WorkerOptions,
     queue: &Arc<Queue<Job>>,
     metrics: &Arc<Metrics>,
+    drift: &Arc<Monitor>,
 ) -> Result<(LoadedModel, Vec<JoinHandle<()>>)> {
     let (sender, receiver) = mpsc::channel();
     let threads: Vec<_> = (0..options.workers)
         .map(|number| {
             let (options, queue, metrics) = (options.clone(), Arc::clone(queue), Arc::clone(metrics));
+            let drift = Arc::clone(drift);
             let sender = sender.clone();
             std::thread::spawn(move || {
                 // One worker compares with the recorded outputs.
@@ -99,9 +102,10 @@ pub(super) fn start(
                 match loaded {
                     Ok((classifier, problem)) => {
                         let (metadata, spec) = (classifier.metadata().clone(), classifier.input_spec());
+                        drift.begin(&classifier);
                         let _ = sender.send(Ok(LoadedModel { metadata, spec, problem }));
                         drop(sender);
-                        work(&classifier, &options, &queue, &metrics);
+                        work(&classifier, &options, &queue, &metrics, &drift);
                     }
                     Err(error) => drop(sender.send(Err(error))),
                 }
@@ -143,7 +147,13 @@ fn output_mismatch(classifier: &Classifier) -> Result<Option<String>> {
     })
 }
 
-fn work(classifier: &Classifier, options: &WorkerOptions, queue: &Queue<Job>, metrics: &Metrics) {
+fn work(
+    classifier: &Classifier,
+    options: &WorkerOptions,
+    queue: &Queue<Job>,
+    metrics: &Metrics,
+    drift: &Monitor,
+) {
     while let Some(jobs) = queue.take(options.max_batch, options.max_delay) {
         let (mut all, mut waiting, taken) = (Vec::new(), Vec::new(), Instant::now());
         for job in jobs {
@@ -163,7 +173,7 @@ fn work(classifier: &Classifier, options: &WorkerOptions, queue: &Queue<Job>, me
             }
         }
         if !waiting.is_empty() {
-            let found = sound(|| classify(classifier, options.max_batch, &all, metrics));
+            let found = sound(|| classify(classifier, options.max_batch, &all, metrics, drift));
             send_results(found, waiting, taken, all.len());
         }
     }
@@ -182,11 +192,14 @@ fn classify(
     most: usize,
     rows: &[Vec<f32>],
     metrics: &Metrics,
+    drift: &Monitor,
 ) -> Result<Vec<Scores>> {
     let mut found = Vec::with_capacity(rows.len());
     for batch in rows.chunks(most) {
         let batch: Vec<&[f32]> = batch.iter().map(Vec::as_slice).collect();
-        found.extend(classifier.classify(&batch)?);
+        let scores = classifier.classify(&batch)?;
+        drift.add(&batch, &scores);
+        found.extend(scores);
         metrics.computed(batch.len());
     }
     Ok(found)

@@ -10,6 +10,7 @@ mod data;
 mod labels;
 mod loading;
 mod options;
+mod served;
 mod summary;
 mod timings;
 mod values;
@@ -31,6 +32,7 @@ pub const SECTIONS: &[(&str, Section)] = &[
     ("Calibration", calibration::section),
     ("Most confident errors", confident_errors::section),
     ("Largest errors", confident_errors::largest),
+    ("Served inputs", served::section),
     ("Augmentation", augmentation::section),
     ("Data", data::section),
     ("Timings", timings::section),

@@ -32,6 +32,7 @@ async function begin() {
     timer = setTimeout(() => classify(source, results), WAIT_MS);
   }
   source.begin();
+  showDrift().catch((error) => results.problem(error.message));
 }
 
 // Image input: drawn, chosen, dropped or pasted.
@@ -123,6 +124,7 @@ async function classify(source, results) {
     results.problem(null);
     results.show(result);
     await explain(source, number, input, results.kind.explained(result));
+    await showDrift();
   } catch (error) {
     if (number >= shown) results.problem(error.message);
   }

@@ -7,8 +7,13 @@ use cresset::report::html::hash;
 const FRAME: &str = include_str!("index.html");
 const STYLE: &str = include_str!("style.css");
 /// In dependency order.
-const SCRIPTS: [&str; 4] =
-    [include_str!("api.js"), include_str!("drawing.js"), include_str!("results.js"), include_str!("main.js")];
+const SCRIPTS: [&str; 5] = [
+    include_str!("api.js"),
+    include_str!("drawing.js"),
+    include_str!("results.js"),
+    include_str!("drift.js"),
+    include_str!("main.js"),
+];
 
 static SCRIPT: LazyLock<String> = LazyLock::new(|| format!("\"use strict\";\n{}", SCRIPTS.concat()));
 

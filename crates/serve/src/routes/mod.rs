@@ -1,5 +1,6 @@
 //! Routes, one file per group.
 
+mod drift;
 mod explain;
 mod feedback;
 mod models;
@@ -35,6 +36,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/v1/predict", post(predict::predict))
         .route("/v1/explain", post(explain::explain))
         .route("/v1/feedback", post(feedback::correct))
+        .route("/v1/drift", get(drift::drift))
         .route("/v1/models", get(models::list))
         .route("/v1/models/reload", post(models::reload))
         .route("/healthz", get(health))
@@ -95,7 +97,8 @@ async fn health() -> Response {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let text = app.metrics.text(app.models.current().queue.rows(), app.corrections.count());
+    let served = app.models.current();
+    let text = app.metrics.text(served.queue.rows(), app.corrections.count()) + &served.drift.metrics();
     reply::of(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
 }
 
