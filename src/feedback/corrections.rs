@@ -287,7 +287,7 @@ impl<'a> CorrectionExamples<'a> {
         if values.len() as i64 != features {
             return Err(format!("it has {} values, but the model expects {features}", values.len()));
         }
-        let may_lack = matches!(config.reading.missing, Missing::Mean | Missing::Median);
+        let may_lack = matches!(config.reading.missing, Missing::Mean | Missing::Median | Missing::Value);
         if values.iter().any(|value| value.is_infinite() || value.is_nan() && !may_lack) {
             return Err("a value is missing".to_string());
         }

@@ -35,7 +35,7 @@ pub struct CategoryMasking {
     share: f64,
     /// The features of each categorical column: index of the first one, and count.
     columns: Vec<(usize, usize)>,
-    /// The preprocessed features of an unknown category, which is all zeros before preprocessing.
+    /// The preprocessed features of unknown categories, which are zeros before preprocessing, or the index -1.
     unknown: Tensor,
 }
 
@@ -48,18 +48,22 @@ impl CategoryMasking {
         device: Device,
     ) -> Option<Self> {
         let mut columns = Vec::new();
-        let mut first = 0;
+        let mut unknown = Vec::new();
         for column in &layout?.columns {
-            if matches!(column.kind, ColumnKind::Category { unknown: true, .. }) {
-                columns.push((first, column.features()));
-            }
-            first += column.features();
+            let (first, count) = (unknown.len(), column.features());
+            let masked = match column.kind {
+                ColumnKind::Category { unknown: true, .. } => Some(0.),
+                ColumnKind::Code { unknown: true, .. } => Some(-1.),
+                _ => None,
+            };
+            columns.extend(masked.map(|_| (first, count)));
+            unknown.resize(first + count, masked.unwrap_or(0.));
         }
         if columns.is_empty() || share == 0. {
             return None;
         }
-        let zeros = Tensor::zeros([1, first as i64], (tch::Kind::Float, device));
-        Some(CategoryMasking { share, columns, unknown: preprocessing.apply(&zeros) })
+        let unknown = Tensor::from_slice::<f32>(&unknown).unsqueeze(0).to_device(device);
+        Some(CategoryMasking { share, columns, unknown: preprocessing.apply(&unknown) })
     }
 
     /// Masks categories at random in rows that start at position `first` of an epoch. The random numbers of a row depend on

@@ -22,8 +22,6 @@ pub(crate) mod perceptron;
 pub mod preprocessing;
 pub mod pretrained;
 mod pruning;
-#[cfg(test)]
-mod reference;
 pub mod script;
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,9 @@ pub fn settings(path: &Path) -> Result<Vec<Setting>> {
     if has(RECORD) && !has(MASK_CATEGORIES) {
         settings.push(Setting { name: MASK_CATEGORIES, value: "0".to_string() });
     }
+    if has(RECORD) && !has("column_types") {
+        settings.push(Setting { name: "column_types", value: "basic".to_string() });
+    }
     if has(RECORD) && !has("recipe") {
         settings.push(Setting { name: "recipe", value: NONE.to_string() });
     }

@@ -5,7 +5,8 @@ use crate::train::{Identity, Plan};
 
 /// Options that earlier versions did not have, with the value that means the same as their absence, so that runs of these versions
 /// can be resumed.
-const AS_BEFORE: [(&str, &str); 8] = [
+const AS_BEFORE: [(&str, &str); 9] = [
+    ("column_types", "basic"),
     ("mask_categories", "0.0"),
     ("monitor", "loss"),
     ("ood_score", "energy"),

@@ -17,6 +17,8 @@ fn every_option_is_among_the_entries() {
     config.reading.labels = Some("a,b".into());
     config.reading.task = Some(crate::data::TaskKind::Multilabel);
     config.reading.ignore = Some("id".into());
+    config.reading.keep = Some("key".into());
+    config.reading.schema = Some("schema.toml".into());
     config.reading.group = Some(ColumnChoice::Number(2));
     config.reading.exclude = Some("list.tsv".into());
     config.reading.max_memory = Some(4.);
@@ -49,6 +51,13 @@ fn a_run_of_an_older_version_masks_no_categories() {
     assert_eq!(read("lr = 0.1\n[record]\ncresset = \"0.1.0\"\n").unwrap().mask_categories, 0.);
     assert_eq!(read("mask_categories = 0.1\n[record]\na = 1\n").unwrap().mask_categories, 0.1);
     assert!(read("mask_categories = 1\n").unwrap_err().to_string().contains("from 0 to below 1"));
+}
+
+#[test]
+fn a_run_of_an_older_version_has_numbers_and_categories_only() {
+    use crate::data::options::ColumnTypes;
+    assert_eq!(read("lr = 0.1\n").unwrap().reading.column_types, ColumnTypes::All);
+    assert_eq!(read("[record]\ncresset = \"0.1.0\"\n").unwrap().reading.column_types, ColumnTypes::Basic);
 }
 
 #[test]

@@ -1,80 +1,126 @@
 //! Restricts category columns to the categories in the training set; others become unknown.
 
-use crate::data::column::ColumnKind;
-use crate::data::{Dataset, InputShape, Inputs, Split, TableLayout};
+use crate::data::column::{ColumnKind, shown_category};
+use crate::data::{Dataset, InputShape, Inputs, Split};
 use crate::error::quoted;
 
 /// Maximum number of categories in the warning.
 const SHOWN: usize = 5;
 
 /// The dataset with only the categories of the training set. Other categories become unknown: zeros in all features of
-/// their column.
+/// their column, or the index -1.
 pub(crate) fn of_training(dataset: Dataset, split: &Split) -> Dataset {
     let (Some(mut table), Inputs::Floats(values)) = (dataset.table.clone(), &dataset.inputs) else {
         return dataset;
     };
-    if table.columns.iter().all(|column| column.kind == ColumnKind::Number) {
+    let has_categories =
+        |kind: &ColumnKind| matches!(kind, ColumnKind::Category { .. } | ColumnKind::Code { .. });
+    if !table.columns.iter().any(|column| has_categories(&column.kind)) {
         return dataset;
     }
     let width = table.features();
-    let mut is_kept = vec![false; width];
-    for row in &split.train {
-        let row = &values[*row as usize * width..][..width];
-        row.iter().zip(&mut is_kept).for_each(|(value, is_kept)| *is_kept |= *value == 1.);
-    }
-    let dropped = drop_categories(&mut table, &mut is_kept);
-    let inputs = if dropped.is_empty() {
-        dataset.inputs
-    } else {
-        let first: Vec<_> = dropped.iter().take(SHOWN).cloned().collect();
-        let more = if dropped.len() > SHOWN {
-            format!(" (and {} more)", dropped.len() - SHOWN)
-        } else {
-            String::new()
+    let rows: Vec<&[f32]> = split.train.iter().map(|row| &values[*row as usize * width..][..width]).collect();
+    let (mut dropped, mut features, mut first) = (Vec::new(), Vec::new(), 0);
+    for column in &mut table.columns {
+        let (name, count) = (quoted(&column.name), column.features());
+        let kept = match &mut column.kind {
+            ColumnKind::Category { categories, unknown } => {
+                *unknown = true;
+                let is_kept = (first..first + count).map(|feature| rows.iter().any(|row| row[feature] == 1.));
+                retain(categories, is_kept.collect(), &name, &mut dropped)
+                    .into_iter()
+                    .map(|new| if new.is_some() { Feature::Same } else { Feature::Dropped })
+                    .collect()
+            }
+            ColumnKind::Code { categories, unknown } => {
+                *unknown = true;
+                let mut is_kept = vec![false; categories.len()];
+                rows.iter()
+                    .filter(|row| row[first] >= 0.)
+                    .for_each(|row| is_kept[row[first] as usize] = true);
+                vec![Feature::Index(retain(categories, is_kept, &name, &mut dropped))]
+            }
+            _ => vec![Feature::Same; count],
         };
-        tracing::warn!(
-            "{}: {} category(s) do not occur in the training set and are treated as unknown: {}{more}",
-            dataset.path.display(),
-            dropped.len(),
-            first.join(", ")
-        );
-        let kept = values.chunks_exact(width).flat_map(|row| row.iter().zip(&is_kept));
-        Inputs::Floats(kept.filter(|(_, is_kept)| **is_kept).map(|(value, _)| *value).collect())
+        features.extend(kept);
+        first += count;
+    }
+    let inputs = match dropped.is_empty() {
+        true => dataset.inputs,
+        false => {
+            warn(&dataset, &dropped);
+            let cells = values.chunks_exact(width).flat_map(|row| row.iter().zip(&features));
+            Inputs::Floats(cells.filter_map(|(value, feature)| feature.of(*value)).collect())
+        }
     };
     let shape = InputShape(vec![table.features() as i64]);
     Dataset { shape, table: Some(table), inputs, ..dataset }
 }
 
-/// Removes categories without the flag `is_kept` from the category columns, and returns their names. Numeric columns are
-/// kept, and so is a column that would become empty.
-fn drop_categories(table: &mut TableLayout, is_kept: &mut [bool]) -> Vec<String> {
-    let (mut first, mut dropped) = (0, Vec::new());
-    for column in &mut table.columns {
-        let count = column.features();
-        let is_kept = &mut is_kept[first..first + count];
-        first += count;
-        let ColumnKind::Category { categories, unknown } = &mut column.kind else {
-            is_kept.fill(true);
-            continue;
-        };
-        *unknown = true;
-        if !is_kept.contains(&true) {
-            is_kept.fill(true);
+/// What becomes of a feature.
+#[derive(Clone)]
+enum Feature {
+    Same,
+    Dropped,
+    /// The new index of each category, if it is still one.
+    Index(Vec<Option<usize>>),
+}
+
+impl Feature {
+    fn of(&self, value: f32) -> Option<f32> {
+        match self {
+            Feature::Same => Some(value),
+            Feature::Dropped => None,
+            Feature::Index(new) if value >= 0. => Some(new[value as usize].map_or(-1., |index| index as f32)),
+            Feature::Index(_) => Some(value),
         }
-        let gone = categories.iter().zip(&*is_kept).filter(|(_, is_kept)| !**is_kept);
-        dropped.extend(gone.map(|(text, _)| format!("{} in column {}", quoted(text), quoted(&column.name))));
-        let mut is_kept = is_kept.iter();
-        categories.retain(|_| *is_kept.next().expect("one feature per category"));
     }
-    dropped
+}
+
+/// Removes the categories of a column without the flag `is_kept`, adds their names to `dropped`, and returns the new index of each
+/// category. A column that would become empty stays as it is.
+fn retain(
+    categories: &mut Vec<String>,
+    is_kept: Vec<bool>,
+    column: &str,
+    dropped: &mut Vec<String>,
+) -> Vec<Option<usize>> {
+    if !is_kept.contains(&true) {
+        return (0..categories.len()).map(Some).collect();
+    }
+    let mut count = 0;
+    let new = is_kept.iter().map(|is_kept| {
+        count += usize::from(*is_kept);
+        is_kept.then(|| count - 1)
+    });
+    let new: Vec<_> = new.collect();
+    let gone = categories.iter().zip(&is_kept).filter(|(_, is_kept)| !**is_kept);
+    dropped.extend(gone.map(|(text, _)| format!("{} in column {column}", quoted(shown_category(text)))));
+    let mut is_kept = is_kept.iter();
+    categories.retain(|_| *is_kept.next().expect("one flag per category"));
+    new
+}
+
+fn warn(dataset: &Dataset, dropped: &[String]) {
+    let first: Vec<_> = dropped.iter().take(SHOWN).cloned().collect();
+    let more = match dropped.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    tracing::warn!(
+        "{}: {} category(s) do not occur in the training set and are treated as unknown: {}{more}",
+        dataset.path.display(),
+        dropped.len(),
+        first.join(", ")
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Names;
     use crate::data::column::Column;
     use crate::data::image::Decoding;
+    use crate::data::{Names, TableLayout};
 
     fn dataset(values: &[f32]) -> Dataset {
         let category = |texts: &[&str]| ColumnKind::Category {
@@ -126,5 +172,24 @@ mod tests {
         let values = [nan, nan, nan, 5., 1., 0., 1., 0., 0., 1.];
         let split = Split { train: vec![0], validation: vec![1], test: vec![] };
         assert_eq!(of_training(dataset(&values), &split).shape, InputShape(vec![5]));
+    }
+
+    #[test]
+    fn indexes_of_categories_are_those_of_the_training_set() {
+        let mut data = dataset(&[0.; 5]);
+        let categories = ["a", "b", "c"].map(String::from).to_vec();
+        let table = data.table.as_mut().unwrap();
+        table.columns.truncate(1);
+        table.columns[0].kind = ColumnKind::Code { categories, unknown: false };
+        data.inputs = Inputs::Floats(vec![2., 1., 0., f32::NAN, -1.]);
+        let split = Split { train: vec![0, 2], validation: vec![1, 3, 4], test: vec![] };
+        let found = of_training(data, &split);
+        let Inputs::Floats(values) = &found.inputs else { panic!("they are values") };
+        assert_eq!(values[..3], [1., -1., 0.]);
+        assert!(values[3].is_nan() && values[4] == -1.);
+        let ColumnKind::Code { categories, unknown } = &found.table.unwrap().columns[0].kind else {
+            panic!()
+        };
+        assert!(*categories == ["a", "c"] && *unknown);
     }
 }

@@ -25,6 +25,8 @@ mod running;
 pub mod schedule;
 mod step;
 #[cfg(test)]
+mod table_models;
+#[cfg(test)]
 mod tests;
 mod training;
 

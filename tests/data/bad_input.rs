@@ -120,7 +120,7 @@ fn faulty_tables_name_file_line_and_column() {
     for (contents, expected) in cases {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("t.csv"), contents).unwrap();
-        refuse(folder.path(), "train --data t.csv --out run", &format!("t.csv{expected}"));
+        refuse(folder.path(), "train --data t.csv --missing error --out run", &format!("t.csv{expected}"));
     }
 }
 

@@ -122,6 +122,7 @@ impl Reader {
         match &self.hub {
             Some(hub) => {
                 pretrained::connect(&mut shell, &hub.endpoint(), &self.folder().join("huggingface"));
+                shell.env("HF_TOKEN", "hf_write");
             }
             None => without_hub(&mut shell),
         }

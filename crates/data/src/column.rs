@@ -24,6 +24,10 @@ pub struct TableLayout {
     /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<Vec<String>>,
+    /// Whether a missing value is a value of its own (`--missing value`): a missing category without a category of its own
+    /// is an unknown one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missing_is_value: bool,
 }
 
 /// An input column.
@@ -50,7 +54,7 @@ pub struct LabelColumn {
     pub position: usize,
 }
 
-/// The type of a column.
+/// The type of a column, and with it the features of its cells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ColumnKind {
@@ -58,14 +62,49 @@ pub enum ColumnKind {
     Number,
     /// Categorical, one-hot encoded: one feature per category.
     Category {
-        /// The categories, sorted.
+        /// The categories, sorted. The category [`MISSING`] stands for missing values.
         categories: Vec<String>,
         /// Whether the model was trained with unknown categories, encoded as zeros in all features of the
         /// column.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unknown: bool,
     },
+    /// Categorical with many categories: one feature, the index of the category; -1 if it is unknown, NaN if it is missing.
+    Code {
+        /// The categories, sorted.
+        categories: Vec<String>,
+        /// Whether the model was trained with unknown categories.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unknown: bool,
+    },
+    /// Ordered categories: one feature, the index of the category.
+    Ordinal {
+        /// The categories, in their order.
+        categories: Vec<String>,
+    },
+    /// Boolean: one feature, 0 or 1 (see [`booleans`](crate::booleans)).
+    Boolean,
+    /// Dates: the days since 1970-01-01, and cyclic parts (see [`dates`](crate::dates)).
+    Date {
+        /// Whether the time of day is a part of the features.
+        time: bool,
+    },
+    /// Lists of items in one cell: one feature per item, 1 for those in the list.
+    List {
+        /// The separator of the items.
+        separator: char,
+        /// The items, sorted. The item [`MISSING`] stands for missing values.
+        items: Vec<String>,
+    },
+    /// Free text: hashed words and character n-grams (see [`hashing`](crate::hashing)).
+    Text {
+        /// The number of features.
+        features: usize,
+    },
 }
+
+/// The category of missing values, which no cell contains as its text.
+pub const MISSING: &str = "";
 
 /// A group of raw features of an example that belong together: what a model with a layer per column has to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,24 +134,74 @@ impl FeatureGroup {
     }
 }
 
+impl ColumnKind {
+    /// The number of features of a cell.
+    pub fn features(&self) -> usize {
+        match self {
+            ColumnKind::Number
+            | ColumnKind::Code { .. }
+            | ColumnKind::Ordinal { .. }
+            | ColumnKind::Boolean => 1,
+            ColumnKind::Category { categories: names, .. } | ColumnKind::List { items: names, .. } => {
+                names.len()
+            }
+            ColumnKind::Date { time } => crate::dates::suffixes(*time).len(),
+            ColumnKind::Text { features } => *features,
+        }
+    }
+
+    /// The name of the type, as in a schema.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ColumnKind::Number => "number",
+            ColumnKind::Category { .. } | ColumnKind::Code { .. } => "category",
+            ColumnKind::Ordinal { .. } => "ordinal",
+            ColumnKind::Boolean => "boolean",
+            ColumnKind::Date { .. } => "date",
+            ColumnKind::List { .. } => "list",
+            ColumnKind::Text { .. } => "text",
+        }
+    }
+}
+
 impl Column {
     /// The groups of the features of the column, in order.
     pub fn groups(&self) -> Vec<FeatureGroup> {
         match &self.kind {
-            ColumnKind::Number => vec![FeatureGroup::Number],
-            ColumnKind::Category { categories, .. } => {
-                vec![FeatureGroup::Indicators { count: categories.len() }]
+            ColumnKind::Category { .. } | ColumnKind::List { .. } => {
+                vec![FeatureGroup::Indicators { count: self.features() }]
             }
+            ColumnKind::Code { categories, .. } => vec![FeatureGroup::Code { categories: categories.len() }],
+            _ => vec![FeatureGroup::Number; self.features()],
         }
     }
 
     /// The number of features of the column.
     pub fn features(&self) -> usize {
+        self.kind.features()
+    }
+
+    /// The name of each feature: that of the column, or with a suffix if it has several.
+    pub fn feature_names(&self) -> Vec<String> {
+        let name = &self.name;
         match &self.kind {
-            ColumnKind::Number => 1,
-            ColumnKind::Category { categories, .. } => categories.len(),
+            ColumnKind::Category { categories: texts, .. } | ColumnKind::List { items: texts, .. } => {
+                texts.iter().map(|text| format!("{name}={}", shown_category(text))).collect()
+            }
+            ColumnKind::Date { time } => {
+                crate::dates::suffixes(*time).iter().map(|suffix| format!("{name}{suffix}")).collect()
+            }
+            ColumnKind::Text { features } => {
+                (1..=*features).map(|number| format!("{name}#{number}")).collect()
+            }
+            _ => vec![name.clone()],
         }
     }
+}
+
+/// A category in messages and names.
+pub fn shown_category(text: &str) -> &str {
+    if text == MISSING { "(missing)" } else { text }
 }
 
 impl TableLayout {
@@ -128,13 +217,18 @@ impl TableLayout {
 
     /// The name of each feature: the column name, or `column=category` for a one-hot feature.
     pub fn feature_names(&self) -> Vec<String> {
-        let names_of = |column: &Column| match &column.kind {
-            ColumnKind::Number => vec![column.name.clone()],
-            ColumnKind::Category { categories, .. } => {
-                categories.iter().map(|text| format!("{}={text}", column.name)).collect()
+        self.columns.iter().flat_map(Column::feature_names).collect()
+    }
+
+    /// Whether a missing value in this column has features of its own, so that it needs no replacement.
+    pub fn has_features_of_missing(&self, column: &Column) -> bool {
+        match &column.kind {
+            ColumnKind::Text { .. } | ColumnKind::List { .. } => true,
+            ColumnKind::Category { categories, unknown } => {
+                *unknown && self.missing_is_value || categories.iter().any(|category| category == MISSING)
             }
-        };
-        self.columns.iter().flat_map(names_of).collect()
+            _ => false,
+        }
     }
 
     /// Whether the columns have names from a header, and not only numbers.

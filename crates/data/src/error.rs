@@ -101,6 +101,12 @@ impl Location {
     }
 }
 
+/// Whether a file has rows instead of lines.
+fn has_rows(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| ["parquet", "pq"].iter().any(|own| extension.eq_ignore_ascii_case(own)))
+}
+
 impl From<&Path> for Location {
     fn from(path: &Path) -> Self {
         Location { path: path.to_path_buf(), line: None, row: None, column: None }
@@ -111,7 +117,8 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&terminal::path(&self.path))?;
         if let Some(line) = self.line {
-            write!(f, ", line {line}")?;
+            let unit = if has_rows(&self.path) { "row" } else { "line" };
+            write!(f, ", {unit} {line}")?;
         }
         if let Some(row) = self.row {
             write!(f, ", example {row}")?;

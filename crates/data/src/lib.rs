@@ -2,14 +2,18 @@
 
 pub mod atomic;
 pub mod audit;
+pub mod booleans;
 mod cell;
 pub mod column;
 pub mod column_choice;
 mod dataset;
+pub mod dates;
 pub mod error;
 pub mod format;
 mod grouping;
+pub mod hashing;
 pub mod hosted;
+mod identifier;
 pub mod image;
 mod label_columns;
 mod labels;
@@ -20,6 +24,7 @@ pub mod npy;
 pub mod parallel;
 pub mod random;
 pub mod room;
+pub mod schema;
 mod split;
 mod table;
 mod target_summary;

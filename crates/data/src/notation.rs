@@ -51,6 +51,17 @@ const CURRENCIES: [&str; 20] = [
     "INR", "CAD",
 ];
 
+impl DateOrder {
+    /// The name, as in a schema.
+    pub fn name(self) -> &'static str {
+        match self {
+            DateOrder::YearFirst => "year-first",
+            DateOrder::DayFirst => "day-first",
+            DateOrder::MonthFirst => "month-first",
+        }
+    }
+}
+
 impl Notation {
     /// Whether this is the plain notation.
     pub fn is_plain(&self) -> bool {
@@ -146,8 +157,13 @@ fn join_groups(text: &str, separator: char) -> Option<String> {
 
 /// Parses a date with an optional time as days since 1970-01-01 in UTC.
 pub fn date(text: &str, order: DateOrder) -> Option<f32> {
+    Some(days(text, order)? as f32)
+}
+
+/// Like [`date`], with the precision of a microsecond.
+pub fn days(text: &str, order: DateOrder) -> Option<f64> {
     let (day, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
-    Some((days_since_epoch(day, order)? as f64 + fraction_of_day(time.trim())?) as f32)
+    Some(days_since_epoch(day, order)? as f64 + fraction_of_day(time.trim())?)
 }
 
 fn days_since_epoch(text: &str, order: DateOrder) -> Option<i64> {

@@ -34,8 +34,9 @@ const SHOWN_COLUMNS: usize = 5;
 
 impl UnknownCounts {
     /// Counts a row with these unknown categories.
-    pub fn add(&mut self, row: &[UnknownCategory]) {
-        self.rows += usize::from(!row.is_empty());
+    pub fn add<'a>(&mut self, row: impl IntoIterator<Item = &'a UnknownCategory>) {
+        let mut row = row.into_iter().peekable();
+        self.rows += usize::from(row.peek().is_some());
         for UnknownCategory { column, text } in row {
             let column_count = self.columns.entry(column.clone()).or_default();
             column_count.rows += 1;

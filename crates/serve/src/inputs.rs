@@ -32,6 +32,7 @@ enum Kind {
     Image,
     Json,
     Csv,
+    JsonLines,
 }
 
 /// A JSON body.
@@ -60,7 +61,8 @@ pub(super) fn read(
 ) -> Result<Vec<InputRow>> {
     match kind(headers)? {
         Kind::Image => Ok(vec![read_image(spec, limits, &body)?.into()]),
-        Kind::Csv => table(spec, limits, body),
+        Kind::Csv => table(spec, limits, "", body),
+        Kind::JsonLines => table(spec, limits, "body.jsonl", body),
         Kind::Json => {
             let body: Body = json(&body)?;
             match (body.inputs, body.image) {
@@ -127,8 +129,9 @@ pub(super) fn rows(spec: &Arc<InputSpec>, limits: Limits, rows: &[Row]) -> Resul
     sound(values)
 }
 
-fn table(spec: &Arc<InputSpec>, limits: Limits, text: Bytes) -> Result<Vec<InputRow>> {
-    let inputs = tokio::task::block_in_place(|| spec.table("", text.into()));
+/// Reads the rows of a table, whose format is that of the file name.
+fn table(spec: &Arc<InputSpec>, limits: Limits, name: &str, text: Bytes) -> Result<Vec<InputRow>> {
+    let inputs = tokio::task::block_in_place(|| spec.table(name, text.into()));
     counted(inputs.len(), limits)?;
     sound(inputs.into_iter().map(|input| {
         let line = input.name.rsplit_once(':').map(|(_, line)| format!("line {line}"));
@@ -185,7 +188,9 @@ fn kind(headers: &HeaderMap) -> Result<Kind> {
     let unsupported = |what: String| {
         Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!("{what}; expected application/json, text/csv or an image type such as image/png"),
+            format!(
+                "{what}; expected application/json, text/csv, application/x-ndjson or an image type such as image/png"
+            ),
         )
     };
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
@@ -196,6 +201,7 @@ fn kind(headers: &HeaderMap) -> Result<Kind> {
     match text.as_str() {
         "application/json" => Ok(Kind::Json),
         "text/csv" => Ok(Kind::Csv),
+        "application/x-ndjson" | "application/jsonl" => Ok(Kind::JsonLines),
         "application/octet-stream" => Ok(Kind::Image),
         text if text.starts_with("image/") => Ok(Kind::Image),
         text => Err(unsupported(format!("unsupported Content-Type {}", quoted(text)))),
@@ -303,7 +309,11 @@ impl<'de> Deserialize<'de> for Nested {
             type Value = Nested;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a number, a string or null")
+                f.write_str("a number, a string, a boolean or null")
+            }
+
+            fn visit_bool<E>(self, value: bool) -> std::result::Result<Nested, E> {
+                Ok(Nested(Ok(Cell::Text(value.to_string()))))
             }
 
             fn visit_f64<E>(self, value: f64) -> std::result::Result<Nested, E> {

@@ -306,13 +306,20 @@ fn row(metadata: &Metadata) -> Value {
     let cell = |column: &Column| {
         let mut schema = match &column.kind {
             ColumnKind::Number => number.clone(),
-            ColumnKind::Category { categories, unknown: false } => json!({ "enum": categories }),
+            ColumnKind::Boolean => json!({ "enum": ["true", "false"] }),
+            ColumnKind::Date { time: false } => json!({ "type": "string", "format": "date" }),
+            ColumnKind::Date { time: true } => json!({ "type": "string", "format": "date-time" }),
+            ColumnKind::List { .. } | ColumnKind::Text { .. } => json!({ "type": "string" }),
+            ColumnKind::Ordinal { categories }
+            | ColumnKind::Category { categories, unknown: false }
+            | ColumnKind::Code { categories, unknown: false } => json!({ "enum": categories }),
             // Any other string is an unknown category.
-            ColumnKind::Category { categories, unknown: true } => {
+            ColumnKind::Category { categories, unknown: true }
+            | ColumnKind::Code { categories, unknown: true } => {
                 json!({ "anyOf": [{ "enum": categories }, { "type": "string", "minLength": 5 }] })
             }
         };
-        if has_fill {
+        if has_fill || table.has_features_of_missing(column) {
             schema = json!({ "anyOf": [schema, { "type": "null" }] });
         }
         schema

@@ -94,9 +94,16 @@ struct Graph {
 }
 
 impl OnnxFile {
-    /// Whether a file is an ONNX file, by its extension.
+    /// Whether a file is an ONNX file, by its extension and, because a file of PyTorch can have any name, its first bytes.
     pub fn recognizes(path: &Path) -> bool {
-        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+        use std::io::Read;
+        let is_named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
+        let is_archive = || {
+            let mut start = [0; 4];
+            let file = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+            file.is_ok() && start == *b"PK\x03\x04"
+        };
+        is_named && !is_archive()
     }
 
     /// Reads a file.

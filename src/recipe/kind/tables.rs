@@ -23,15 +23,15 @@ struct Size {
 /// The first row that has enough examples is used. An epoch has at least about 15 steps.
 #[rustfmt::skip]
 const SIZES: &[Size] = &[
-    Size { up_to: 240, epochs: 100, batch_size: 8, width: 128, members: 16, dropout: 0.1, patience: 16 },
-    Size { up_to: 640, epochs: 100, batch_size: 16, width: 128, members: 16, dropout: 0.1, patience: 16 },
-    Size { up_to: 1_280, epochs: 100, batch_size: 32, width: 128, members: 16, dropout: 0.1, patience: 16 },
-    Size { up_to: 2_560, epochs: 100, batch_size: 64, width: 128, members: 16, dropout: 0.1, patience: 16 },
-    Size { up_to: 5_120, epochs: 60, batch_size: 128, width: 128, members: 16, dropout: 0.1, patience: 12 },
-    Size { up_to: 20_000, epochs: 40, batch_size: 256, width: 128, members: 8, dropout: 0.1, patience: 10 },
-    Size { up_to: 100_000, epochs: 30, batch_size: 512, width: 256, members: 8, dropout: 0.1, patience: 8 },
-    Size { up_to: 1_000_000, epochs: 15, batch_size: 1_024, width: 256, members: 8, dropout: 0., patience: 5 },
-    Size { up_to: usize::MAX, epochs: 8, batch_size: 4_096, width: 256, members: 8, dropout: 0., patience: 3 },
+    Size { up_to: 240, epochs: 40, batch_size: 8, width: 128, members: 16, dropout: 0.1, patience: 30 },
+    Size { up_to: 640, epochs: 40, batch_size: 16, width: 128, members: 16, dropout: 0.1, patience: 30 },
+    Size { up_to: 1_280, epochs: 60, batch_size: 32, width: 128, members: 16, dropout: 0.1, patience: 30 },
+    Size { up_to: 2_560, epochs: 60, batch_size: 64, width: 128, members: 16, dropout: 0.1, patience: 30 },
+    Size { up_to: 5_120, epochs: 60, batch_size: 64, width: 128, members: 16, dropout: 0.1, patience: 30 },
+    Size { up_to: 20_000, epochs: 40, batch_size: 128, width: 128, members: 8, dropout: 0.1, patience: 30 },
+    Size { up_to: 100_000, epochs: 25, batch_size: 512, width: 256, members: 8, dropout: 0.1, patience: 20 },
+    Size { up_to: 1_000_000, epochs: 12, batch_size: 1_024, width: 256, members: 8, dropout: 0., patience: 10 },
+    Size { up_to: usize::MAX, epochs: 6, batch_size: 4_096, width: 256, members: 8, dropout: 0., patience: 5 },
 ];
 
 /// The model for most tables.
@@ -50,11 +50,12 @@ fn choose(facts: &Facts) -> Vec<Choice> {
             .set("epochs", epochs)
             .set("batch_size", batch_size)
             .set("patience", patience),
-        Choice::new("regularization for few rows")
+        Choice::new("regularization for few rows, and a schedule that needs few epochs")
             .set("optimizer", "adamw")
-            .set("lr", "0.002")
+            .set("lr", "0.003")
             .set("weight_decay", 0.01)
-            .set("loss_options", "smoothing=0.05"),
+            .set("loss_options", "smoothing=0.05")
+            .set("schedule", "one-cycle"),
     ];
     let model = facts.model.as_deref().unwrap_or(MODEL);
     let (options, reason) = match model {

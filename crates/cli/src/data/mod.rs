@@ -3,6 +3,7 @@
 mod audit;
 mod clean;
 mod preview;
+mod schema;
 mod synth;
 
 use std::path::Path;
@@ -18,7 +19,7 @@ use super::Ended;
 use super::arguments::Flags;
 use super::progress;
 
-/// Audit data, clean it, preview its augmentation, or synthesize more of it
+/// Audit data, clean it, preview its augmentation, show the types of its columns, or synthesize more of it
 #[derive(Debug, Args)]
 pub struct Data {
     #[command(subcommand)]
@@ -30,6 +31,7 @@ enum Command {
     Audit(audit::AuditData),
     Clean(clean::Clean),
     Preview(preview::Preview),
+    Schema(schema::Schema),
     Synth(synth::Synth),
 }
 
@@ -39,6 +41,7 @@ impl Data {
             Command::Audit(command) => command.run(),
             Command::Clean(command) => command.run(),
             Command::Preview(command) => command.run(),
+            Command::Schema(command) => command.run(),
             Command::Synth(command) => command.run(),
         }
     }

@@ -171,7 +171,7 @@ pub fn quick(dataset: &Dataset, threads: usize) -> Vec<String> {
 /// Data that cannot be read at all.
 pub fn audit(source: &str, options: &DataOptions, threads: usize) -> Result<(Audit, Dataset)> {
     // Missing values are reported as a finding instead of an error.
-    let missing = if options.missing == Missing::Error { Missing::Mean } else { options.missing };
+    let missing = if options.missing == Missing::Error { Missing::Value } else { options.missing };
     let (dataset, mut findings) = match read(source, &DataOptions { missing, ..options.clone() }) {
         Ok(dataset) => (dataset, Vec::new()),
         Err(error) => read_without_faults(source, options).ok_or(error)?,
@@ -205,7 +205,8 @@ fn quantity(dataset: &Dataset) -> Option<Quantity> {
 /// corrected first, or the data is not a table.
 fn read_without_faults(source: &str, options: &DataOptions) -> Option<(Dataset, Vec<Finding>)> {
     let path = Path::new(source);
-    let is_table = path.is_file() && format::of(path, options).is_ok_and(|format| format.name() == "csv");
+    let is_table = path.is_file()
+        && format::of(path, options).is_ok_and(|format| ["csv", "records"].contains(&format.name()));
     let faults = csv::Faults::of(path, options).ok().filter(|_| is_table)?;
     let dataset = read(source, faults.remedied.as_ref()?).ok()?;
     let finding = |csv::Fault { check, summary, advice }| Finding {

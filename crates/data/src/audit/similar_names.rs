@@ -44,7 +44,10 @@ pub fn categories(audited: &AuditedData) -> Vec<Finding> {
     let columns = audited.dataset.table.iter().flat_map(|table| &table.columns);
     let mut found = Vec::new();
     for column in columns {
-        let ColumnKind::Category { categories, .. } = &column.kind else { continue };
+        let (ColumnKind::Category { categories, .. } | ColumnKind::Code { categories, .. }) = &column.kind
+        else {
+            continue;
+        };
         for group in similar_names(categories) {
             let names: Vec<_> = group.into_iter().map(|at| shown(&categories[at])).collect();
             found.push(format!(

@@ -140,7 +140,8 @@ fn every_problem_of_tables_is_found() {
 
 #[test]
 fn a_class_named_like_a_missing_value_and_an_index_column_are_reported() {
-    let row = |row: u32| format!("{row},{},{}\n", row * 37 % 101, ["NA", "yes", "no"][row as usize / 10]);
+    let row =
+        |row: u32| format!("{},{},{}\n", 3 * row, row * 37 % 101, ["NA", "yes", "no"][row as usize / 10]);
     let text = (0..30).map(row).collect::<String>();
     let audit = table(&format!("n,x,label\n{text}"));
     assert!(finding(&audit, "unknown-class").summary.contains("`NA` (10 examples)"));

@@ -57,6 +57,7 @@ pub trait Format: Sync {
 pub static FORMATS: &[&dyn Format] = &[
     &listed::ImageList,
     &csv::Csv,
+    &csv::Converted,
     &idx::Idx,
     &cifar::Cifar,
     &numpy::Numpy,

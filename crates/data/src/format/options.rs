@@ -36,7 +36,16 @@ options! {
         pub ignore: Option<String> = option("COLUMNS").not_empty().heading(DATA),
 
         /// How to handle missing values in a table
-        pub missing: Missing = option("POLICY").default("error").heading(DATA),
+        pub missing: Missing = option("POLICY").default("value").heading(DATA),
+
+        /// Schema of a table: the types of its columns, as `cresset data schema` writes them
+        pub schema: Option<PathBuf> = option("FILE").not_empty().heading(DATA),
+
+        /// Which types the columns of a table can have
+        pub column_types: ColumnTypes = option("TYPES").default("all").heading(DATA),
+
+        /// Columns of a table to use although they look like identifiers: names or numbers, separated by commas
+        pub keep: Option<String> = option("COLUMNS").not_empty().heading(DATA),
 
         /// Group column of a table, such as a patient or a writer; a group is never split between training and validation
         pub group: Option<ColumnChoice> = option("COLUMN").heading(DATA),
@@ -131,6 +140,16 @@ choices! {
         Mean = "mean",
         /// impute the median of the column over the training rows, also in the exported model
         Median = "median",
+    }
+}
+
+choices! {
+    /// The types that the columns of a table can have.
+    pub enum ColumnTypes {
+        /// numbers, categories, booleans, dates, lists and free text; identifiers are left out
+        All = "all",
+        /// numbers, dates as numbers, and one-hot encoded categories, as in earlier versions
+        Basic = "basic",
     }
 }
 

@@ -11,7 +11,7 @@ use super::App;
 use crate::models::Models;
 use crate::problem::Problem;
 use crate::reply;
-use cresset::data::column::{Column, ColumnKind};
+use cresset::data::column::{Column, ColumnKind, MISSING};
 use cresset::data::image::Channels;
 use cresset::export::Metadata;
 
@@ -71,8 +71,15 @@ fn input(metadata: &Metadata) -> Value {
 fn described_column(column: &Column, typical: Option<f32>) -> Value {
     match &column.kind {
         ColumnKind::Number => json!({ "name": column.name, "kind": "number", "typical": typical }),
-        ColumnKind::Category { categories, .. } => {
+        ColumnKind::Category { categories, .. }
+        | ColumnKind::Code { categories, .. }
+        | ColumnKind::Ordinal { categories } => {
+            let categories: Vec<_> = categories.iter().filter(|category| *category != MISSING).collect();
             json!({ "name": column.name, "kind": "category", "categories": categories })
         }
+        ColumnKind::List { separator, items } => {
+            json!({ "name": column.name, "kind": "list", "separator": separator, "items": items })
+        }
+        kind => json!({ "name": column.name, "kind": kind.name() }),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::chunks::{Chunk, Chunks};
+use super::converted::{CellType, Converted, convert, first_line, source_of};
 use super::text;
 use crate::error::{Error, Location, Result};
 use crate::{hexadecimal, room};
@@ -27,6 +28,7 @@ pub(crate) struct ChunkReader {
     beginning: Option<Chunk>,
     chunks: Chunks,
     fingerprint: Fingerprint,
+    types: Vec<Option<CellType>>,
 }
 
 impl ChunkReader {
@@ -36,10 +38,11 @@ impl ChunkReader {
     /// A file that cannot be read or decompressed, or whose first rows contain NUL bytes.
     pub fn open(path: &Path) -> Result<Self> {
         let fingerprint = Fingerprint::default();
-        let source = source(path, &fingerprint)?;
-        let chunks = Chunks::new(source, CHUNK_SIZE, text::delimiters(path));
-        let beginning = Chunk { first_line: 1, text: Vec::new(), line_ends: 0 };
-        let mut reader = ChunkReader { path: path.to_path_buf(), beginning: None, chunks, fingerprint };
+        let (source, types) = source(path, &fingerprint)?;
+        let chunks = Chunks::new(source, CHUNK_SIZE, text::delimiters(path), first_line(path));
+        let beginning = Chunk { first_line: first_line(path), text: Vec::new(), line_ends: 0 };
+        let mut reader =
+            ChunkReader { path: path.to_path_buf(), beginning: None, chunks, fingerprint, types };
         reader.beginning = Some(reader.read_beginning(beginning)?);
         Ok(reader)
     }
@@ -63,6 +66,11 @@ impl ChunkReader {
     /// The first rows: at least [`SAMPLE`], unless there are fewer or they are very long.
     pub fn beginning(&self) -> &[u8] {
         self.beginning.as_ref().map_or(&[], |chunk| &chunk.text)
+    }
+
+    /// The types of the columns of a converted file; none for delimited text.
+    pub fn types(&self) -> &[Option<CellType>] {
+        &self.types
     }
 
     /// The file.
@@ -98,18 +106,27 @@ fn has_sample(text: &[u8]) -> bool {
     text.len() >= MAX_SAMPLE_SIZE || rows.take(SAMPLE).count() == SAMPLE
 }
 
-/// Opens a file, decompressed; the hash covers the bytes on disk.
-fn source(path: &Path, fingerprint: &Fingerprint) -> Result<Box<dyn Read + Send>> {
+/// The text of a file, and the types of its columns, if it has any.
+type OpenTable = (Box<dyn Read + Send>, Vec<Option<CellType>>);
+
+/// Opens a file, decompressed or converted; the hash covers the bytes on disk.
+fn source(path: &Path, fingerprint: &Fingerprint) -> Result<OpenTable> {
     let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
     let mut file = BufReader::new(room::open(path).map_err(unreadable)?);
     let is_gzip = text::is_gzip(path, file.fill_buf().map_err(unreadable)?);
     let mut file = HashingReader { file, fingerprint: fingerprint.clone() };
+    if let Some(source) = source_of(path) {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
+        let Converted { text, types } = convert(path, source, bytes)?;
+        return Ok((Box::new(Cursor::new(text)), types));
+    }
     if !is_gzip {
-        return Ok(Box::new(file));
+        return Ok((Box::new(file), Vec::new()));
     }
     let mut compressed = Vec::new();
     file.read_to_end(&mut compressed).map_err(unreadable)?;
-    Ok(Box::new(Cursor::new(text::decompress(path, &compressed)?)))
+    Ok((Box::new(Cursor::new(text::decompress(path, &compressed)?)), Vec::new()))
 }
 
 /// SHA-256 of the bytes read so far.

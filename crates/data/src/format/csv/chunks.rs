@@ -40,8 +40,9 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// Splits `source` into chunks, reading `at_once` bytes at a time, with one of these delimiters.
-    pub fn new(source: Box<dyn Read + Send>, read_size: usize, delimiters: &[u8]) -> Self {
+    /// Splits `source` into chunks, reading `read_size` bytes at a time, with one of these delimiters. It begins
+    /// at line `first_line`.
+    pub fn new(source: Box<dyn Read + Send>, read_size: usize, delimiters: &[u8], first_line: u64) -> Self {
         let states = delimiters.iter().map(|delimiter| (*delimiter, CellState::Start)).collect();
         Chunks {
             source,
@@ -51,7 +52,7 @@ impl Chunks {
             complete: 0,
             normalized: 0,
             is_started: false,
-            line: 1,
+            line: first_line,
             quotes: Quotes { states },
             end: None,
         }

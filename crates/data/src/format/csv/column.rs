@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::chunk_reader::ChunkReader;
+use super::converted::first_line;
 use super::delimiter;
 use super::layout::find;
 use super::rows::{Row, for_each_row, text_of};
@@ -51,7 +52,7 @@ pub fn first_rows(path: &Path) -> Result<Vec<Vec<String>>> {
     let text = reader.beginning();
     let mut rows = Vec::new();
     let text = text.strip_prefix(text::BYTE_ORDER_MARK).unwrap_or(text);
-    let _ = for_each_row(path, text, delimiter::delimiter(path, text), 1, &mut |row| {
+    let _ = for_each_row(path, text, delimiter::delimiter(path, text), first_line(path), &mut |row| {
         rows.push(row.cells.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect());
         // An error stops the iteration.
         if rows.len() < MAX_ROWS { Ok(()) } else { Err(Error::Usage(String::new())) }

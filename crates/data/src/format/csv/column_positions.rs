@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use super::encode::{has_form, is_value};
 use super::layout::number;
 use crate::cell::is_missing;
-use crate::column::{Column, ColumnKind, LabelColumn, TableLayout, folded, unique_names};
+use crate::column::{LabelColumn, TableLayout, folded, unique_names};
 use crate::error::{Error, Location, excerpt, nearest, quoted};
 
 /// The positions of the model's columns.
@@ -124,20 +125,17 @@ fn by_position(width: usize, model: &TableLayout) -> std::result::Result<ColumnP
     })
 }
 
-/// Whether most cells in numeric columns are text; for a model without numeric columns, whether all cells are
-/// distinct and unknown.
+/// Whether most cells in columns of numbers, dates and booleans are other text; for a model without such columns, whether all
+/// cells are distinct and unknown.
 fn looks_like_names(cells: &[String], positions: &[usize], model: &TableLayout) -> bool {
     let (mut numbers, mut texts, mut known) = (0, 0, 0);
     for (column, position) in model.columns.iter().zip(positions) {
         let cell = &cells[*position];
-        match &column.kind {
-            ColumnKind::Number => {
-                numbers += 1;
-                texts += usize::from(is_text(cell) && column.notation.number(cell.as_bytes()).is_none());
-            }
-            ColumnKind::Category { categories, .. } => {
-                known += usize::from(categories.contains(cell) || is_missing(cell.as_bytes()));
-            }
+        if has_form(column) {
+            numbers += 1;
+            texts += usize::from(!is_value(column, cell));
+        } else {
+            known += usize::from(is_value(column, cell));
         }
     }
     if numbers > 0 { texts * 2 > numbers } else { positions.len() > 1 && known == 0 && all_differ(cells) }
@@ -153,15 +151,7 @@ fn all_differ(cells: &[String]) -> bool {
 
 /// Whether each cell is a known value of its column or missing.
 fn is_row(cells: &[String], positions: &[usize], model: &TableLayout) -> bool {
-    let is_value = |(column, position): (&Column, &usize)| {
-        let cell = &cells[*position];
-        is_missing(cell.as_bytes())
-            || match &column.kind {
-                ColumnKind::Number => !is_text(cell) || column.notation.number(cell.as_bytes()).is_some(),
-                ColumnKind::Category { categories, .. } => categories.contains(cell),
-            }
-    };
-    model.columns.iter().zip(positions).all(is_value)
+    model.columns.iter().zip(positions).all(|(column, position)| is_value(column, &cells[*position]))
 }
 
 /// The model's column names found in a first row.

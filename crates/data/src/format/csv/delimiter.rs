@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::converted::first_line;
 use super::notation::{contains_delimiter, looks_like_number};
 use super::rows::for_each_row;
 use super::text::delimiters;
@@ -15,7 +16,7 @@ const TOLERANCE: f64 = 0.9;
 
 /// The delimiter of a table.
 pub fn delimiter(path: &Path, text: &[u8]) -> u8 {
-    ranked(path, text, 1, SAMPLE)[0]
+    ranked(path, text, first_line(path), SAMPLE)[0]
 }
 
 /// Possible delimiters in order of preference, from the first `rows` rows of a text that begins at line

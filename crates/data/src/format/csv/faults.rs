@@ -4,11 +4,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
-use super::are_too_many;
 use super::chunk_reader::ChunkReader;
 use super::delimiter::delimiter;
-use super::inferred::Inferred;
 use super::layout::{InputColumn, Layout};
+use super::notation::date_order;
 use super::rows::{Row, for_each_row};
 use crate::DataOptions;
 use crate::TaskKind;
@@ -16,6 +15,7 @@ use crate::cell::is_missing;
 use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Result, quoted};
 use crate::format::options::Missing;
+use crate::notation::Notation;
 use crate::table::{LabelFault, are_too_many_classes};
 use crate::targets::{are_quantities, task_of};
 
@@ -65,30 +65,31 @@ impl Faults {
         }
     }
 
+    /// The text columns among those that were taken as numeric: the ones in which most cells are no numbers.
+    pub(super) fn text_columns(path: &Path, layout: &Layout) -> Vec<usize> {
+        let Ok(stats) = TableStats::of(path, layout) else { return Vec::new() };
+        let is_text = |(input, column): &(&InputColumn, &ColumnStats)| {
+            !input.is_text
+                && !input.is_fixed
+                && input.declared.is_none()
+                && 2 * column.non_numeric.count > stats.rows - column.missing.count
+        };
+        let inputs = layout.inputs.iter().zip(&stats.columns);
+        inputs.filter(is_text).map(|(input, _)| input.position).collect()
+    }
+
     /// Collects all errors of a table.
     ///
     /// # Errors
     /// An unreadable file, or options with a column that does not exist.
     pub fn of(path: &Path, options: &DataOptions) -> Result<Self> {
-        let mut reader = ChunkReader::open(path)?;
+        let reader = ChunkReader::open(path)?;
         let beginning = reader.beginning();
-        let (layout, inferred) = Layout::of(path, beginning, delimiter(path, beginning), options)?;
-        reader.set_delimiter(layout.delimiter);
-        let mut stats = TableStats::new(&layout);
-        for chunk in reader {
-            let chunk = match chunk {
-                Ok(chunk) => chunk,
-                Err(error) => {
-                    stats.broken = Some(error.to_string());
-                    break;
-                }
-            };
-            for_each_row(path, &chunk.text, layout.delimiter, chunk.first_line, &mut |row| {
-                stats.add(&row, &layout);
-                Ok(())
-            })?;
-        }
-        Ok(stats.faults(path, &layout, &inferred, options))
+        let (mut layout, _) =
+            Layout::of(path, beginning, delimiter(path, beginning), reader.types(), options)?;
+        let texts = Faults::text_columns(path, &layout);
+        layout.read_as_texts(&texts);
+        Ok(TableStats::of(path, &layout)?.faults(path, &layout, options))
     }
 
     /// Adds an error for several columns or one location, if there is any.
@@ -149,6 +150,7 @@ struct ColumnStats {
     /// Non-numeric cells of a numeric column, and the first of them.
     non_numeric: Occurrences,
     first_non_numeric: String,
+    /// The distinct texts of a column of dates.
     texts: HashSet<Vec<u8>>,
 }
 
@@ -171,6 +173,26 @@ struct TableStats {
 }
 
 impl TableStats {
+    fn of(path: &Path, layout: &Layout) -> Result<Self> {
+        let mut reader = ChunkReader::open(path)?;
+        reader.set_delimiter(layout.delimiter);
+        let mut stats = TableStats::new(layout);
+        for chunk in reader {
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(error) => {
+                    stats.broken = Some(error.to_string());
+                    break;
+                }
+            };
+            for_each_row(path, &chunk.text, layout.delimiter, chunk.first_line, &mut |row| {
+                stats.add(&row, layout);
+                Ok(())
+            })?;
+        }
+        Ok(stats)
+    }
+
     fn new(layout: &Layout) -> Self {
         TableStats {
             columns: layout.inputs.iter().map(|_| ColumnStats::default()).collect(),
@@ -207,10 +229,10 @@ impl TableStats {
         }
     }
 
-    fn faults(&self, path: &Path, layout: &Layout, inferred: &Inferred, options: &DataOptions) -> Faults {
+    fn faults(&self, path: &Path, layout: &Layout, options: &DataOptions) -> Faults {
         let mut faults =
             Faults { all: Vec::new(), remedied: None, command: String::new(), count: 0, non_numeric: None };
-        let (ignored, fills) = self.column_faults(layout, inferred, options, &mut faults);
+        let (ignored, fills) = self.column_faults(layout, options, &mut faults);
         let has_missing_labels = self.unlabelled.count > 0 && !layout.drops_unlabelled;
         let Occurrences { count, line } = self.unlabelled;
         let column = layout.label.map_or(String::new(), |label| layout.shown(label));
@@ -224,8 +246,12 @@ impl TableStats {
         }
         if avoidable == faults.count && ignored.len() < layout.inputs.len() {
             let missing = match options.missing {
-                Missing::Error if fills => Missing::Mean,
-                Missing::Error if has_missing_labels => Missing::Drop,
+                // These also drop rows without a label.
+                Missing::Error | Missing::Value if has_missing_labels => {
+                    let has_missing = self.columns.iter().any(|column| column.missing.count > 0);
+                    if has_missing { Missing::Mean } else { Missing::Drop }
+                }
+                Missing::Error if fills => Missing::Value,
                 own => own,
             };
             let own = options.ignore.iter().cloned();
@@ -244,13 +270,11 @@ impl TableStats {
     fn column_faults(
         &self,
         layout: &Layout,
-        inferred: &Inferred,
         options: &DataOptions,
         faults: &mut Faults,
     ) -> (BTreeSet<usize>, bool) {
         let (mut ignored, mut fillable) = (BTreeSet::new(), Vec::new());
-        let (mut missing_values, mut many, mut non_numeric, mut dates) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut missing_values, mut non_numeric, mut dates) = (Vec::new(), Vec::new(), Vec::new());
         for (input, column) in layout.inputs.iter().zip(&self.columns) {
             let (position, rows) = (input.position, self.rows);
             let shown = layout.shown(position);
@@ -261,12 +285,11 @@ impl TableStats {
                 // If most values would be filled in, the column is useless.
                 if 2 * count > rows { ignored.extend([position]) } else { fillable.push(position) }
             }
-            let texts = column.texts.len();
-            if are_too_many(texts, rows as usize) {
+            let texts = column.texts.iter().filter_map(|text| std::str::from_utf8(text).ok());
+            if let Some((_, Some(date))) = date_order(texts) {
                 ignored.insert(position);
-                many.push(format!(
-                    "column {shown} has {texts} different texts in {rows} rows, so it is not categorical"
-                ));
+                let date = quoted(&date);
+                dates.push(format!("ambiguous day and month in dates such as {date} in column {shown}"));
             }
             if column.non_numeric.count > 0 {
                 ignored.insert(position);
@@ -277,13 +300,7 @@ impl TableStats {
                 faults.non_numeric = Some((count, layout.choice(position)));
             }
         }
-        for (column, date) in &inferred.ambiguous {
-            ignored.insert(*column);
-            let (date, column) = (quoted(date), layout.shown(*column));
-            dates.push(format!("ambiguous day and month in dates such as {date} in column {column}"));
-        }
         faults.push("missing-values", "fill them in, or handle them with --missing", missing_values);
-        faults.push("many-texts", "ignore the columns with --ignore", many);
         faults.push("odd-cells", "correct the cells, or ignore the columns with --ignore", non_numeric);
         faults.push(
             "ambiguous-dates",
@@ -337,8 +354,8 @@ impl ColumnStats {
     fn add(&mut self, cell: &[u8], line: u64, input: &InputColumn) {
         if is_missing(cell) {
             self.missing.add(line);
-        } else if input.is_category {
-            if !self.texts.contains(cell) {
+        } else if input.is_text {
+            if input.notation != Notation::Plain && !self.texts.contains(cell) {
                 self.texts.insert(cell.to_vec());
             }
         } else if !input.number(cell).is_some_and(f32::is_finite) {
@@ -370,8 +387,11 @@ fn command(path: &Path, options: &DataOptions) -> String {
     if let Some(group) = &options.group {
         command += &format!(" --group {}", word(&group.to_string()));
     }
-    if options.missing != Missing::Error {
+    if options.missing != Missing::Value {
         command += &format!(" --missing {}", options.missing);
+    }
+    if let Some(keep) = &options.keep {
+        command += &format!(" --keep {}", word(keep));
     }
     if let Some(ignore) = &options.ignore {
         command += &format!(" --ignore {}", word(ignore));

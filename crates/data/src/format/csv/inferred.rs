@@ -7,7 +7,7 @@ use super::layout::{Layout, Sample, number};
 use super::notation::ColumnFormat;
 use crate::cell::is_missing;
 use crate::error::{excerpt, quoted};
-use crate::notation::{DateOrder, Notation};
+use crate::notation::Notation;
 
 /// Facts inferred about a table.
 pub(crate) struct Inferred {
@@ -15,8 +15,6 @@ pub(crate) struct Inferred {
     line: u64,
     /// Columns with a number notation other than the plain one, each with an example cell.
     examples: Vec<(usize, String)>,
-    /// Date columns with ambiguous day and month, each with an example.
-    pub ambiguous: Vec<(usize, String)>,
     /// Text columns with many numbers, each with their percentage.
     mixed: Vec<(usize, usize)>,
 }
@@ -36,23 +34,16 @@ impl Inferred {
         let cells = |column: usize| {
             rows.iter().filter_map(move |row| row.get(column)).filter(|cell| !is_missing(cell))
         };
-        let mut inferred = Inferred {
-            first,
-            line: sample.line,
-            examples: Vec::new(),
-            ambiguous: Vec::new(),
-            mixed: Vec::new(),
-        };
+        let mut inferred = Inferred { first, line: sample.line, examples: Vec::new(), mixed: Vec::new() };
         for (column, format) in columns.iter().copied().zip(column_formats) {
-            inferred.ambiguous.extend(format.ambiguous.clone().map(|date| (column, date)));
-            if !format.notation.is_plain() && format.ambiguous.is_none() {
+            if !format.notation.is_plain() && !format.is_text {
                 // Prefer a cell that shows the notation.
                 let parsed = || cells(column).filter(|cell| format.notation.number(cell).is_some());
                 let example = parsed().find(|cell| number(cell).is_none()).or_else(|| parsed().next());
                 let text = example.map(|cell| String::from_utf8_lossy(cell).into_owned());
                 inferred.examples.extend(text.map(|text| (column, text)));
             }
-            if format.is_category {
+            if format.is_text && format.notation.is_plain() {
                 let numbers = cells(column).filter(|cell| number(cell).is_some()).count();
                 let share = 100 * numbers / cells(column).count().max(1);
                 inferred.mixed.extend((share >= 10).then_some((column, share)));
@@ -109,16 +100,5 @@ fn parsed(layout: &Layout, column: usize, cell: &str) -> String {
     let input = layout.inputs.iter().find(|input| input.position == column);
     let notation = input.map_or(&Notation::Plain, |input| &input.notation);
     let value = notation.number(cell.as_bytes()).unwrap_or(f32::NAN);
-    let unit = match notation {
-        Notation::Date(order) => {
-            let order = match order {
-                DateOrder::YearFirst => "year first",
-                DateOrder::DayFirst => "day first",
-                DateOrder::MonthFirst => "month first",
-            };
-            format!(" (days since 1970-01-01, {order})")
-        }
-        _ => String::new(),
-    };
-    format!("column {}, such as {} as {value}{unit}", layout.shown(column), quoted(cell))
+    format!("column {}, such as {} as {value}", layout.shown(column), quoted(cell))
 }

@@ -3,17 +3,19 @@
 use std::path::Path;
 
 use super::chunk_reader::SAMPLE;
+use super::converted::{CellType, first_line};
 use super::fast::short_decimal;
 use super::header::FirstRow;
 use super::inferred::Inferred;
 use super::notation::{ColumnFormat, column_formats};
 use super::rows::{Row, for_each_row, text_of};
-use crate::column::LabelColumn;
+use crate::column::{LabelColumn, unique_names};
 use crate::column_choice::ColumnChoice;
 use crate::error::{Error, Location, Result, excerpt, nearest, quoted};
-use crate::format::options::Missing;
+use crate::format::options::{ColumnTypes, Missing};
 use crate::label_columns;
 use crate::notation::Notation;
+use crate::schema::{Declared, Schema};
 use crate::{DataOptions, TaskKind};
 
 /// The column layout of a table.
@@ -44,13 +46,40 @@ pub struct Layout {
 pub(crate) struct InputColumn {
     /// The index among all columns, from 0.
     pub position: usize,
-    /// Whether it is categorical rather than numeric.
-    pub is_category: bool,
+    /// Whether its cells are texts, such as categories and dates, and not numbers.
+    pub is_text: bool,
     /// The number notation.
     pub notation: Notation,
+    /// Whether a cell may be missing.
+    pub takes_missing: bool,
+    /// Whether the file says that the cells are texts or numbers.
+    pub is_fixed: bool,
+    /// The type that the schema declares.
+    pub declared: Option<Declared>,
 }
 
 impl InputColumn {
+    /// Takes the type of the cells that the file declares.
+    fn fix(&mut self, cells: Option<CellType>) {
+        let Some(cells) = cells else { return };
+        self.is_fixed = true;
+        self.is_text = cells == CellType::Text;
+        if !matches!((&self.notation, self.is_text), (Notation::Date(_), true)) {
+            self.notation = Notation::Plain;
+        }
+    }
+
+    /// Takes the type that a schema declares.
+    fn declare(&mut self, declared: Option<Declared>) {
+        if let Some(declared) = &declared {
+            if self.is_text != declared.is_text() {
+                self.notation = Notation::Plain;
+            }
+            self.is_text = declared.is_text();
+        }
+        self.declared = declared;
+    }
+
     /// Parses a cell as a number, finite or not.
     pub fn number(&self, cell: &[u8]) -> Option<f32> {
         match self.notation {
@@ -61,11 +90,17 @@ impl InputColumn {
 }
 
 impl Layout {
-    /// Infers the layout of a labelled table, and what to warn about.
+    /// Infers the layout of a labelled table, and what to warn about. A converted file has `types` and a header.
     ///
     /// # Errors
     /// A text without rows, or options with a column that does not exist.
-    pub fn of(path: &Path, text: &[u8], delimiter: u8, options: &DataOptions) -> Result<(Self, Inferred)> {
+    pub fn of(
+        path: &Path,
+        text: &[u8],
+        delimiter: u8,
+        types: &[Option<CellType>],
+        options: &DataOptions,
+    ) -> Result<(Self, Inferred)> {
         let sample = Sample::take(path, text, delimiter)?;
         let width = sample.rows[0].len();
         if width < 2 {
@@ -77,7 +112,8 @@ impl Layout {
         }
         let by_name = |choice: &Option<ColumnChoice>| matches!(choice, Some(ColumnChoice::Name(_)));
         let several = options.labels.as_deref().map(choices).transpose()?.unwrap_or_default();
-        let needs_names = by_name(&Some(options.label.clone()))
+        let needs_names = !types.is_empty()
+            || by_name(&Some(options.label.clone()))
             || by_name(&options.group)
             || several.iter().any(|choice| matches!(choice, ColumnChoice::Name(_)));
         let position = |choice: &ColumnChoice, names: Option<&[String]>| find(path, choice, width, names);
@@ -93,8 +129,18 @@ impl Layout {
         let ignored = ignored.iter().map(|choice| position(choice, names)).collect::<Result<Vec<_>>>()?;
         let label_columns = label_columns(path, options, width, names)?;
         let label = label_columns.is_empty().then_some(label);
+        let declared = match &options.schema {
+            Some(schema) => {
+                let names: Vec<_> = (0..width).map(|column| column_name(names, column)).collect();
+                let unique = unique_names(names.iter().map(String::as_str));
+                let names: Vec<_> = unique.into_iter().map(|name| name.into_owned()).collect();
+                Schema::read(schema)?.of_columns(&names)?
+            }
+            None => vec![None; width],
+        };
         let is_input = |column: &usize| {
-            Some(*column) != label
+            declared[*column] != Some(Declared::Ignore)
+                && Some(*column) != label
                 && Some(*column) != group
                 && !ignored.contains(column)
                 && !label_columns.iter().any(|label| label.position == *column)
@@ -106,15 +152,23 @@ impl Layout {
         }
         let column_formats = column_formats(rows, &columns, delimiter);
         let inferred = Inferred::of(&sample, first, &columns, &column_formats);
+        let basic = options.column_types == ColumnTypes::Basic;
         let input = |(position, format): (usize, ColumnFormat)| InputColumn {
             position,
-            is_category: format.is_category,
+            is_text: format.is_text && !(basic && !format.notation.is_plain()),
             notation: format.notation,
+            takes_missing: options.missing != Missing::Error,
+            is_fixed: false,
+            declared: None,
         };
-        let inputs = columns.into_iter().zip(column_formats).map(input).collect();
+        let mut inputs: Vec<InputColumn> = columns.into_iter().zip(column_formats).map(input).collect();
+        for input in &mut inputs {
+            input.fix(types.get(input.position).copied().flatten());
+            input.declare(declared[input.position].clone());
+        }
         let missing = options.missing;
         let allows_no_label = options.targets()?.task == Some(TaskKind::Multilabel);
-        let drops_unlabelled = missing != Missing::Error && !allows_no_label;
+        let drops_unlabelled = !matches!(missing, Missing::Error | Missing::Value) && !allows_no_label;
         let layout = Layout {
             delimiter,
             width,
@@ -128,6 +182,16 @@ impl Layout {
             allows_no_label,
         };
         Ok((layout, inferred))
+    }
+
+    /// Takes the cells of these columns as texts.
+    pub(super) fn read_as_texts(&mut self, columns: &[usize]) {
+        let is_read = |input: &&mut InputColumn| {
+            input.declared.is_none() && !input.is_fixed && columns.contains(&input.position)
+        };
+        for input in self.inputs.iter_mut().filter(is_read) {
+            (input.is_text, input.notation) = (true, Notation::Plain);
+        }
     }
 
     /// A column's name in the header, or else its number, from 1.
@@ -237,7 +301,7 @@ impl Sample {
     fn take(path: &Path, text: &[u8], delimiter: u8) -> Result<Self> {
         let mut sample = Sample { line: 0, unclosed_quote_hint: "", rows: Vec::new() };
         let mut too_wide = None;
-        let _ = for_each_row(path, text, delimiter, 1, &mut |row: Row| {
+        let _ = for_each_row(path, text, delimiter, first_line(path), &mut |row: Row| {
             if row.cells.len() > MAX_COLUMNS {
                 too_wide = Some((row.line, row.cells.len()));
                 return Err(Error::Usage(String::new()));

@@ -5,19 +5,26 @@ mod chunk_reader;
 mod chunks;
 mod column;
 mod column_positions;
+mod converted;
 mod delimiter;
+mod encode;
 mod fast;
 mod faults;
 mod header;
 mod inferred;
+mod json_rows;
+mod kinds;
 mod layout;
 mod model_rows;
 mod notation;
 mod parallel;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod parse;
 mod row_stream;
 mod rows;
 mod text;
+mod uses;
 
 use std::path::Path;
 
@@ -25,7 +32,9 @@ pub use crate::cell::is_missing;
 use chunk_reader::ChunkReader;
 pub use column::{TextColumn, read_column};
 pub(super) use column::{first_rows, rows};
+use encode::{CellFault, Encoder};
 pub use faults::{Fault, Faults};
+use inferred::Inferred;
 use layout::Layout;
 pub(super) use layout::{choices as column_choices, find as find_column, label_columns};
 pub use model_rows::{InputRow, RowPolicy, read_row, read_rows};
@@ -33,14 +42,47 @@ use parallel::parse;
 use parse::Parsed;
 pub use row_stream::{RowChunk, RowStream, RowStreamError};
 
+use uses::Uses;
+
 use super::{Format, has_extension};
-use crate::column::{Column, ColumnKind, LabelColumn, TableLayout, unique_names};
-use crate::error::{Error, Location, Result, quoted};
+use crate::column::{LabelColumn, TableLayout, unique_names};
+use crate::error::{Error, Location, Result};
 use crate::format::options::{DataOptions, Missing};
-use crate::{Dataset, InputShape, Table, sorted_classes};
+use crate::schema::ColumnSummary;
+use crate::{Dataset, InputShape, Table};
 
 /// The format.
 pub struct Csv;
+
+/// Tables in JSON lines and in Apache Parquet.
+pub struct Converted;
+
+impl Format for Converted {
+    fn name(&self) -> &'static str {
+        "records"
+    }
+
+    fn summary(&self) -> &'static str {
+        if cfg!(feature = "parquet") {
+            "a table in JSON lines (.jsonl, .ndjson, also .gz) or Apache Parquet (.parquet)"
+        } else {
+            "a table in JSON lines (.jsonl, .ndjson, also .gz)"
+        }
+    }
+
+    fn recognizes(&self, path: &Path) -> bool {
+        converted::source_of(path).is_some()
+    }
+
+    fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
+        if converted::source_of(path).is_none() {
+            let problem =
+                "not the name of JSON lines (.jsonl, .ndjson) or of Parquet (.parquet); rename the file";
+            return Err(Error::data(path, problem));
+        }
+        Csv.read(path, options)
+    }
+}
 
 impl Format for Csv {
     fn name(&self) -> &'static str {
@@ -72,74 +114,72 @@ pub fn read(path: &Path, options: &DataOptions) -> Result<Table> {
     read_to_first_error(path, options).map_err(|first| Faults::explain(path, options, first))
 }
 
+/// What is known about each input column of a table.
+///
+/// # Errors
+/// As for [`read`].
+pub fn describe(path: &Path, options: &DataOptions) -> Result<Vec<ColumnSummary>> {
+    let described = || {
+        let TableParts { parsed, layout, uses, .. } = TableParts::read(path, options)?;
+        Ok(uses.describe(&parsed, &layout))
+    };
+    described().map_err(|first| Faults::explain(path, options, first))
+}
+
+/// A table whose cells were parsed, and the use of its columns.
+struct TableParts {
+    parsed: Parsed,
+    layout: Layout,
+    inferred: Inferred,
+    uses: Uses,
+    sha256: String,
+}
+
+impl TableParts {
+    fn read(path: &Path, options: &DataOptions) -> Result<Self> {
+        let reader = ChunkReader::open(path)?;
+        let beginning = reader.beginning();
+        let (mut layout, inferred) =
+            Layout::of(path, beginning, delimiter::delimiter(path, beginning), reader.types(), options)?;
+        let mut fingerprint = reader.fingerprint();
+        let parsed = parse(reader, &layout).or_else(|error| {
+            // The first rows may have looked like numbers.
+            let texts = if path.is_file() { Faults::text_columns(path, &layout) } else { Vec::new() };
+            if texts.is_empty() {
+                return Err(error);
+            }
+            layout.read_as_texts(&texts);
+            let reader = ChunkReader::open(path)?;
+            fingerprint = reader.fingerprint();
+            parse(reader, &layout)
+        })?;
+        if parsed.seen == 0 {
+            return Err(Error::data(path, "the file has a header but no rows"));
+        }
+        if parsed.rows.is_empty() {
+            return Err(Error::data(path, "every row has a missing value, so no row is left"));
+        }
+        let uses = Uses::of(path, &parsed, &layout, options)?;
+        Ok(TableParts { parsed, layout, inferred, uses, sha256: fingerprint.sha256() })
+    }
+}
+
 fn read_to_first_error(path: &Path, options: &DataOptions) -> Result<Table> {
-    let reader = ChunkReader::open(path)?;
-    let beginning = reader.beginning();
-    let (layout, inferred) = Layout::of(path, beginning, delimiter::delimiter(path, beginning), options)?;
-    let fingerprint = reader.fingerprint();
-    let parsed = parse(reader, &layout)?;
-    if parsed.seen == 0 {
-        return Err(Error::data(path, "the file has a header but no rows"));
-    }
+    let TableParts { parsed, layout, inferred, uses, sha256 } = TableParts::read(path, options)?;
     let dropped = parsed.seen - parsed.rows.len() as u64;
-    if parsed.rows.is_empty() {
-        return Err(Error::data(path, "every row has a missing value, so no row is left"));
-    }
-    if let Some((column, date)) = inferred.ambiguous.first() {
-        return Err(Error::data(
-            Location::from(path).column(layout.shown(*column)),
-            ambiguous_date(&layout, *column, date),
-        ));
-    }
-    let columns = columns(path, &parsed, &layout)?;
-    let table = table(path, fingerprint.sha256(), parsed, &layout, columns);
+    let left_out = uses.summary(&layout);
+    let table = table(path, sha256, parsed, &layout, uses)?;
     table.check_labels(options.targets()?)?;
     inferred.warn(path, &layout);
+    if let Some(summary) = left_out {
+        tracing::warn!("{}: {summary}", path.display());
+    }
     if dropped > 0 {
         let (seen, path) = (dropped + table.rows.len() as u64, path.display());
         let name = if options.missing == Missing::Drop { "value" } else { "label" };
         tracing::warn!("{path}: dropped {dropped} of {seen} rows without a {name}");
     }
     Ok(table)
-}
-
-/// The error for a column of dates such as `03/04/2020`.
-fn ambiguous_date(layout: &Layout, column: usize, date: &str) -> String {
-    format!(
-        "ambiguous day and month in dates such as {}; write them as 2020-12-31, or ignore the column with --ignore {}",
-        quoted(date),
-        layout.choice(column)
-    )
-}
-
-/// Whether there are too many distinct texts for categories, as in identifiers or free text.
-fn are_too_many(texts: usize, rows: usize) -> bool {
-    texts > 100 || texts > 20 && texts * 2 > rows
-}
-
-fn columns(path: &Path, parsed: &Parsed, layout: &Layout) -> Result<Vec<Column>> {
-    let mut columns = Vec::new();
-    let names = names(layout);
-    for (input, texts) in layout.inputs.iter().zip(&parsed.categories) {
-        let name = names[input.position].clone();
-        let (count, rows) = (texts.texts.len(), parsed.rows.len());
-        if are_too_many(count, rows) {
-            let problem = format!(
-                "column {} has {count} different texts in {rows} rows, so it is not categorical; ignore it with --ignore {}",
-                layout.shown(input.position),
-                quoted(&layout.choice(input.position))
-            );
-            return Err(Error::data(path, problem));
-        }
-        let categories = || sorted_classes(texts.texts.clone());
-        let kind = if input.is_category {
-            ColumnKind::Category { categories: categories(), unknown: false }
-        } else {
-            ColumnKind::Number
-        };
-        columns.push(Column { name, position: input.position, kind, notation: input.notation.clone() });
-    }
-    Ok(columns)
 }
 
 /// The unique names of all columns.
@@ -152,24 +192,32 @@ fn names(layout: &Layout) -> Vec<String> {
     }
 }
 
-fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, columns: Vec<Column>) -> Table {
+fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, uses: Uses) -> Result<Table> {
     let names = names(layout);
     let label = layout.label.map(|position| LabelColumn { name: names[position].clone(), position });
     let group = |number: &u32| parsed.group_texts.texts[*number as usize].clone();
     let groups = layout.group.map(|_| parsed.groups.iter().map(group).collect());
     let header = layout.header.as_ref().map(|(names, _)| names.clone());
-    let layout = TableLayout {
+    let Uses { columns, slots, .. } = uses;
+    let table = TableLayout {
         columns,
         width: layout.width,
         label,
         label_columns: layout.label_columns.clone(),
         header,
+        missing_is_value: layout.missing == Missing::Value,
     };
     let texts: Vec<_> = parsed.categories.into_iter().map(|texts| texts.texts).collect();
-    let values = one_hot(parsed.values, &category_indexes(&texts, &layout), &layout);
-    Table {
+    let values = Encoder::new(&table).rows(parsed.values, &slots, &texts, |_, _, _| {});
+    let values = values.map_err(|CellFault { row, input, problem }| {
+        let input = layout.inputs[input].position;
+        let remedy = format!("; correct it, or ignore the column with --ignore {}", layout.choice(input));
+        let location = Location::line(path, parsed.lines[row]).column(layout.shown(input));
+        Error::data(location, problem + &remedy)
+    })?;
+    Ok(Table {
         path: path.to_path_buf(),
-        layout,
+        layout: table,
         values,
         labels: parsed.labels,
         label_texts: parsed.label_texts.texts,
@@ -177,46 +225,7 @@ fn table(path: &Path, sha256: String, parsed: Parsed, layout: &Layout, columns: 
         rows: parsed.rows,
         lines: parsed.lines,
         sha256,
-    }
-}
-
-/// The category index of each text of a column, by the text's number; `None` for unknown categories.
-fn category_indexes<T: AsRef<[String]>>(texts: &[T], layout: &TableLayout) -> Vec<Vec<Option<usize>>> {
-    let indexes = |(column, texts): (&Column, &T)| match &column.kind {
-        ColumnKind::Number => Vec::new(),
-        ColumnKind::Category { categories, .. } => {
-            let index = |text| categories.iter().position(|category| category == text);
-            texts.as_ref().iter().map(index).collect()
-        }
-    };
-    layout.columns.iter().zip(texts).map(indexes).collect()
-}
-
-/// One-hot encodes the categorical columns: 1 for the category and 0 for the others; all 0 for an unknown
-/// category, and all NaN for a missing value.
-fn one_hot(values: Vec<f32>, indexes: &[Vec<Option<usize>>], layout: &TableLayout) -> Vec<f32> {
-    if layout.columns.iter().all(|column| column.kind == ColumnKind::Number) {
-        return values;
-    }
-    let mut encoded = Vec::with_capacity(values.len() / layout.columns.len() * layout.features());
-    for row in values.chunks_exact(layout.columns.len()) {
-        for ((value, column), indexes) in row.iter().zip(&layout.columns).zip(indexes) {
-            match &column.kind {
-                ColumnKind::Number => encoded.push(*value),
-                ColumnKind::Category { categories, .. } if value.is_nan() => {
-                    encoded.extend(std::iter::repeat_n(f32::NAN, categories.len()));
-                }
-                ColumnKind::Category { categories, .. } => {
-                    let start = encoded.len();
-                    encoded.resize(start + categories.len(), 0.);
-                    if let Some(index) = indexes[*value as usize] {
-                        encoded[start + index] = 1.;
-                    }
-                }
-            }
-        }
-    }
-    encoded
+    })
 }
 
 #[cfg(test)]

@@ -3,16 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Missing;
 use super::chunk_reader::ChunkReader;
 use super::column_positions::{ColumnPositions, RowMismatch, positions};
+use super::converted::first_line;
 use super::delimiter::ranked;
+use super::encode::Encoder;
 use super::layout::{InputColumn, Layout};
 use super::parallel::parse;
 use super::parse::Parsed;
 use super::rows::{Row, for_each_row, text_of};
-use super::{Missing, category_indexes, one_hot};
 use crate::Table;
-use crate::column::{Column, ColumnKind, TableLayout};
+use crate::column::{ColumnKind, TableLayout, shown_category};
 use crate::error::{Error, Location, Result, excerpt, quoted};
 use crate::unknown::{UnknownCategory, UnknownCounts, UnknownPolicy};
 
@@ -52,10 +54,10 @@ impl From<Vec<f32>> for InputRow {
 pub fn read_rows(path: &Path, model: &TableLayout, allowed: RowPolicy) -> Result<Table> {
     let reader = ChunkReader::open(path)?;
     let beginning = reader.beginning();
-    let layout = layout_of(path, beginning, 1, model, allowed)
+    let layout = layout_of(path, beginning, first_line(path), model, allowed)
         .map_err(|mismatch| mismatch.error)?
         .ok_or_else(|| Error::data(path, "the file is empty; expected one row per input"))?;
-    let first = First::take(path, beginning, 1, layout.delimiter)?;
+    let first = First::take(path, beginning, first_line(path), layout.delimiter)?;
     let fingerprint = reader.fingerprint();
     let mut parsed = parse(reader, &layout)?;
     if parsed.rows.is_empty() {
@@ -63,19 +65,20 @@ pub fn read_rows(path: &Path, model: &TableLayout, allowed: RowPolicy) -> Result
         return Err(Error::data(path, format!("{HEADER_ALONE}{unclosed_quote_hint}")));
     }
     let texts: Vec<_> = parsed.categories.iter_mut().map(|texts| std::mem::take(&mut texts.texts)).collect();
-    let indexes = category_indexes(&texts, model);
     let check = Check { path, model, layout: &layout, allowed };
+    let (values, unknown) =
+        check.encode(&Encoder::new(model), std::mem::take(&mut parsed.values), &texts, &parsed.lines)?;
     let mut unknowns = UnknownCounts::default();
-    for (row, line) in parsed.values.chunks_exact(model.columns.len().max(1)).zip(&parsed.lines) {
-        unknowns.add(&check.unknown(*line, row, &texts, &indexes)?);
-    }
+    unknown
+        .chunk_by(|(a, _), (b, _)| a == b)
+        .for_each(|row| unknowns.add(row.iter().map(|(_, unknown)| unknown)));
     if let Some(summary) = unknowns.summary(parsed.rows.len()) {
         tracing::warn!("{}: {summary}", Location::from(path).name());
     }
     Ok(Table {
         path: path.to_path_buf(),
         layout: model.clone(),
-        values: one_hot(parsed.values, &indexes, model),
+        values,
         labels: parsed.labels,
         label_texts: parsed.label_texts.texts,
         groups: None,
@@ -91,6 +94,7 @@ pub(super) const HEADER_ALONE: &str = "the file has a header but no rows";
 pub(super) struct RowParser {
     layout: Layout,
     model: Arc<TableLayout>,
+    encoder: Encoder,
     allowed: RowPolicy,
 }
 
@@ -111,6 +115,7 @@ impl RowParser {
         let unlabelled = |layout| RowParser {
             layout: Layout { label: None, label_columns: Vec::new(), ..layout },
             model: Arc::clone(model),
+            encoder: Encoder::new(model),
             allowed,
         };
         Ok(layout.map(unlabelled))
@@ -147,10 +152,9 @@ impl RowParser {
         parsed.values.clear();
         parsed.add(path, row, &self.layout)?;
         let texts: Vec<_> = parsed.categories.iter().map(|texts| &texts.texts[..]).collect();
-        let indexes = category_indexes(&texts, &self.model);
         let check = Check { path, model: &self.model, layout: &self.layout, allowed: self.allowed };
-        let unknown = check.unknown(row.line, &parsed.values, &texts, &indexes)?;
-        Ok(InputRow { values: one_hot(parsed.values.clone(), &indexes, &self.model), unknown })
+        let (values, unknown) = check.encode(&self.encoder, parsed.values.clone(), &texts, &[row.line])?;
+        Ok(InputRow { values, unknown: unknown.into_iter().map(|(_, unknown)| unknown).collect() })
     }
 }
 
@@ -176,7 +180,7 @@ pub fn read_row(text: &[u8], model: &Arc<TableLayout>, allowed: RowPolicy) -> Re
     // The header is above the first line.
     let first = First { line: 0, cells: names, unclosed_quote_hint: "" };
     let layout = first.layout(&positions, model, b',', allowed);
-    let parser = RowParser { layout, model: Arc::clone(model), allowed };
+    let parser = RowParser { layout, model: Arc::clone(model), encoder: Encoder::new(model), allowed };
     match parser.rows(path, text, 1).pop() {
         Some((_, row)) => row,
         None => Err(Error::data(path, "the row is empty")),
@@ -273,15 +277,17 @@ impl First {
         allowed: RowPolicy,
     ) -> Layout {
         let inputs = model.columns.iter().zip(&positions.columns);
-        let is_category = |column: &Column| matches!(column.kind, ColumnKind::Category { .. });
         Layout {
             delimiter,
             width: self.cells.len(),
             inputs: inputs
                 .map(|(column, position)| InputColumn {
                     position: *position,
-                    is_category: is_category(column),
+                    is_text: column.kind != ColumnKind::Number,
                     notation: column.notation.clone(),
+                    is_fixed: false,
+                    declared: None,
+                    takes_missing: allowed.missing || model.has_features_of_missing(column),
                 })
                 .collect(),
             header: positions.has_header.then_some((self.cells, self.line)),
@@ -304,41 +310,67 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// The unknown categories in a row with one value per input column.
+    /// The features of rows with one value per input column, which begin at `lines`, and the unknown categories with the index
+    /// of their row.
     ///
     /// # Errors
-    /// An unknown category that is not allowed.
-    fn unknown<T: AsRef<[String]>>(
+    /// A cell that its column cannot have, or an unknown category that is not allowed.
+    fn encode<T: AsRef<[String]>>(
         &self,
-        line: u64,
-        row: &[f32],
+        encoder: &Encoder,
+        values: Vec<f32>,
         texts: &[T],
-        indexes: &[Vec<Option<usize>>],
-    ) -> Result<Vec<UnknownCategory>> {
+        lines: &[u64],
+    ) -> Result<(Vec<f32>, Vec<(usize, UnknownCategory)>)> {
         let mut found = Vec::new();
-        for (index, (value, column)) in row.iter().zip(&self.model.columns).enumerate() {
-            let ColumnKind::Category { categories, unknown } = &column.kind else { continue };
-            if value.is_nan() || indexes[index][*value as usize].is_some() {
-                continue;
+        let mut refused = None;
+        let slots: Vec<Option<usize>> = (0..self.model.columns.len()).map(Some).collect();
+        let encoded = encoder.rows(values, &slots, texts, |row, input, text| {
+            let column = &self.model.columns[input];
+            if self.allows_unknown(&column.kind) {
+                found.push((row, UnknownCategory { column: column.name.clone(), text: text.to_string() }));
+            } else {
+                refused.get_or_insert_with(|| (row, input, self.refusal(&column.kind, text)));
             }
-            let text = &texts[index].as_ref()[*value as usize];
-            if *unknown && self.allowed.unknown == UnknownPolicy::Allow {
-                found.push(UnknownCategory { column: column.name.clone(), text: text.clone() });
-                continue;
+        });
+        let refused = match encoded {
+            Ok(encoded) if refused.is_none() => return Ok((encoded, found)),
+            Ok(_) => refused,
+            Err(fault) => refused.or(Some((fault.row, fault.input, fault.problem))),
+        };
+        let (row, input, problem) = refused.expect("one of both is an error");
+        let column = self.layout.shown(self.layout.inputs[input].position);
+        Err(Error::data(Location::line(self.path, lines[row]).column(column), problem))
+    }
+
+    fn allows_unknown(&self, kind: &ColumnKind) -> bool {
+        let is_trained = match kind {
+            ColumnKind::Category { unknown, .. } | ColumnKind::Code { unknown, .. } => *unknown,
+            ColumnKind::List { .. } => true,
+            _ => false,
+        };
+        is_trained && self.allowed.unknown == UnknownPolicy::Allow
+    }
+
+    /// The error for an unknown category.
+    fn refusal(&self, kind: &ColumnKind, text: &str) -> String {
+        let (known, is_trained) = match kind {
+            ColumnKind::Category { categories, unknown } | ColumnKind::Code { categories, unknown } => {
+                (categories, *unknown)
             }
-            let known: Vec<_> = categories.iter().take(SHOWN).map(|category| excerpt(category)).collect();
-            let more = if categories.len() > SHOWN { ", …" } else { "" };
-            let remedy = if *unknown { "" } else { "; retrain the model to support unknown categories" };
-            let problem = format!(
-                "unknown category {} in this column; known categories are {}{more}{remedy}",
-                quoted(text),
-                known.join(", ")
-            );
-            let location =
-                Location::line(self.path, line).column(self.layout.shown(self.layout.inputs[index].position));
-            return Err(Error::data(location, problem));
-        }
-        Ok(found)
+            ColumnKind::Ordinal { categories } => (categories, true),
+            ColumnKind::List { items, .. } => (items, true),
+            _ => unreachable!("columns of this type have no categories"),
+        };
+        let names: Vec<_> =
+            known.iter().take(SHOWN).map(|category| excerpt(shown_category(category))).collect();
+        let more = if known.len() > SHOWN { ", …" } else { "" };
+        let remedy = if is_trained { "" } else { "; retrain the model to support unknown categories" };
+        format!(
+            "unknown category {} in this column; known categories are {}{more}{remedy}",
+            quoted(text),
+            names.join(", ")
+        )
     }
 }
 

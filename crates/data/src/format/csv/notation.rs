@@ -9,12 +9,10 @@ use crate::notation::{DateOrder, Decimal, Notation, date, written};
 /// The format of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ColumnFormat {
-    /// Whether the column is categorical rather than numeric.
-    pub is_category: bool,
+    /// Whether the cells are texts, such as categories and dates, and not numbers.
+    pub is_text: bool,
     /// The number notation.
     pub notation: Notation,
-    /// An example date, if day and month are ambiguous in the whole column.
-    pub ambiguous: Option<String>,
 }
 
 /// Whether a cell is a number or a date in any notation.
@@ -74,9 +72,7 @@ struct FormatCounts {
     /// Numbers whose value depends on the decimal mark, such as `1,234`: with a comma, and with a point.
     either: [usize; 2],
     currencies: BTreeMap<&'static str, usize>,
-    dates: [usize; 3],
-    /// A date with different values as day-first and month-first.
-    ambiguous_date: Option<String>,
+    dates: DateCounts,
 }
 
 impl FormatCounts {
@@ -104,20 +100,10 @@ impl FormatCounts {
                 *counts.currencies.entry(currency).or_default() += 1;
             }
             if plain.is_none() {
-                counts.add_date(text);
+                counts.dates.add(text);
             }
         }
         counts
-    }
-
-    fn add_date(&mut self, text: &str) {
-        let found = ORDERS.map(|order| date(text, order));
-        self.dates.iter_mut().zip(&found).for_each(|(count, date)| *count += usize::from(date.is_some()));
-        if let [_, Some(day_first), Some(month_first)] = found
-            && day_first != month_first
-        {
-            self.ambiguous_date.get_or_insert_with(|| text.to_string());
-        }
     }
 
     /// The decimal mark that the column implies by itself.
@@ -139,11 +125,7 @@ impl FormatCounts {
         });
         let is_grouped = decimal == Decimal::Comma && points > 0;
         let numbers = self.written[decimal as usize].max(self.plain);
-        let (order, dates) = (0..3)
-            .map(|at| (at, self.dates[at]))
-            .rev()
-            .max_by_key(|(_, count)| *count)
-            .expect("there are orders");
+        let (order, dates) = self.dates.most();
         // A column is categorical if most cells are not numbers. Otherwise invalid cells are errors.
         let is_most = |count: usize| count > 0 && 2 * count >= self.cells;
         if is_most(numbers) && numbers == self.plain && !is_grouped {
@@ -152,23 +134,61 @@ impl FormatCounts {
         if is_most(numbers) {
             let most = self.currencies.iter().max_by_key(|(_, count)| **count);
             let currency = most.map(|(symbol, _)| symbol.to_string());
-            return ColumnFormat {
-                notation: Notation::Written { decimal, currency },
-                ..ColumnFormat::default()
-            };
+            return ColumnFormat { is_text: false, notation: Notation::Written { decimal, currency } };
         }
         if is_most(dates) {
-            let is_unambiguous = self.dates[1] != self.dates[2];
-            let ambiguous = self
-                .ambiguous_date
-                .clone()
-                .filter(|_| ORDERS[order] != DateOrder::YearFirst && !is_unambiguous);
-            return ColumnFormat {
-                notation: Notation::Date(ORDERS[order]),
-                ambiguous,
-                ..ColumnFormat::default()
-            };
+            return ColumnFormat { is_text: true, notation: Notation::Date(order) };
         }
-        ColumnFormat { is_category: self.cells > 1, ..ColumnFormat::default() }
+        ColumnFormat { is_text: self.cells > 1, ..ColumnFormat::default() }
     }
+}
+
+/// Counts of the orders in which texts are dates.
+#[derive(Default)]
+struct DateCounts {
+    orders: [usize; 3],
+    /// A date with different values as day-first and month-first.
+    ambiguous: Option<String>,
+}
+
+impl DateCounts {
+    fn add(&mut self, text: &str) {
+        let found = ORDERS.map(|order| date(text, order));
+        self.orders.iter_mut().zip(&found).for_each(|(count, date)| *count += usize::from(date.is_some()));
+        if let [_, Some(day_first), Some(month_first)] = found
+            && day_first != month_first
+        {
+            self.ambiguous.get_or_insert_with(|| text.to_string());
+        }
+    }
+
+    /// The most frequent order and its number of dates.
+    fn most(&self) -> (DateOrder, usize) {
+        let counts = ORDERS.into_iter().zip(self.orders).rev();
+        counts.max_by_key(|(_, count)| *count).expect("there are orders")
+    }
+}
+
+/// If no text among this number is a date, the column has none.
+const DATE_SAMPLE: usize = 1000;
+
+/// The order of the dates of a column with these distinct texts, if at least half of them are dates, and an example if day and
+/// month are ambiguous in all of them.
+pub(crate) fn date_order<'a>(texts: impl Iterator<Item = &'a str>) -> Option<(DateOrder, Option<String>)> {
+    let (mut counts, mut different) = (DateCounts::default(), 0);
+    for text in texts {
+        different += 1;
+        if text.len() <= 40 && text.starts_with(|c: char| c.is_ascii_digit()) {
+            counts.add(text);
+        }
+        if different == DATE_SAMPLE && counts.most().1 == 0 {
+            return None;
+        }
+    }
+    let (order, dates) = counts.most();
+    if dates == 0 || 2 * dates < different {
+        return None;
+    }
+    let is_ambiguous = order != DateOrder::YearFirst && counts.orders[1] == counts.orders[2];
+    Some((order, counts.ambiguous.filter(|_| is_ambiguous)))
 }

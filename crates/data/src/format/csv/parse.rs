@@ -37,10 +37,10 @@ impl Texts {
 /// The parsed rows of a text or a part of it. Texts are stored as numbers.
 #[derive(Default)]
 pub struct Parsed {
-    /// One value per input column, row by row. For a categorical column it is the text's number; NaN if
+    /// One value per input column, row by row. For a column of texts it is the text's number; NaN if
     /// missing.
     pub values: Vec<f32>,
-    /// The texts of each categorical column.
+    /// The texts of each column that is not numeric.
     pub categories: Vec<Texts>,
     /// The label of each row, as a number in `label_texts`.
     pub labels: Vec<u32>,
@@ -159,16 +159,16 @@ impl Parsed {
         let drops = layout.missing == Missing::Drop;
         for (input, texts) in layout.inputs.iter().zip(&mut self.categories) {
             let cell = row.cells[input.position];
-            let number = if input.is_category { None } else { input.number(cell) };
+            let number = if input.is_text { None } else { input.number(cell) };
             let value = match number {
                 Some(number) if number.is_finite() => number,
                 _ if is_missing(cell) && drops => return Ok(false),
-                _ if is_missing(cell) && layout.missing != Missing::Error => f32::NAN,
+                _ if is_missing(cell) && input.takes_missing => f32::NAN,
                 _ if is_missing(cell) => {
                     let problem = format!("{}{}", missing(cell), row.unclosed_quote_hint());
                     return Err(Error::data(at(input.position), problem));
                 }
-                _ if input.is_category => match texts.number(cell) {
+                _ if input.is_text => match texts.number(cell) {
                     Some(number) => number as f32,
                     None => {
                         return Err(text_of(cell, || at(input.position)).expect_err("the cell is not UTF-8"));
@@ -235,8 +235,7 @@ impl Parsed {
         };
         let mut values = part.values;
         let columns = layout.inputs.len();
-        for (column, input) in layout.inputs.iter().enumerate().filter(|(_, input)| input.is_category) {
-            debug_assert!(input.is_category);
+        for (column, _) in layout.inputs.iter().enumerate().filter(|(_, input)| input.is_text) {
             let number = renumber(&mut self.categories[column], &part.categories[column]);
             for value in values.iter_mut().skip(column).step_by(columns).filter(|value| !value.is_nan()) {
                 *value = number[*value as usize] as f32;

@@ -9,6 +9,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::chunks::{Chunk, Chunks};
 use super::column_positions::RowMismatch;
+use super::converted::{Source, convert, first_line, source_of};
 use super::model_rows::{HEADER_ALONE, InputRow, RowParser, RowPolicy};
 use super::rows::for_each_row;
 use super::text;
@@ -57,6 +58,8 @@ impl From<Error> for RowStreamError {
 pub struct RowStream {
     path: Arc<Path>,
     chunks: Chunks,
+    /// Why the file cannot be converted.
+    failure: Option<Error>,
     model: Arc<TableLayout>,
     allowed: RowPolicy,
     parser: Option<Arc<RowParser>>,
@@ -85,7 +88,7 @@ impl RowStream {
         let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
         // Read errors are reported with the first row.
         let is_gzip = text::is_gzip(path, file.fill_buf().unwrap_or_default());
-        let source: Box<dyn Read + Send> = match is_gzip {
+        let source: Box<dyn Read + Send> = match is_gzip && source_of(path).is_none() {
             true => Box::new(MultiGzDecoder::new(file)),
             false => Box::new(file),
         };
@@ -99,10 +102,18 @@ impl RowStream {
         model: &Arc<TableLayout>,
         allowed: RowPolicy,
     ) -> Self {
-        let chunks = Chunks::new(source, CHUNK_SIZE, text::delimiters(&path));
+        let (source, failure) = match source_of(&path) {
+            None => (source, None),
+            Some(kind) => match converted(&path, kind, source) {
+                Ok(text) => (Box::new(io::Cursor::new(text)) as Box<dyn Read + Send>, None),
+                Err(error) => (Box::new(io::empty()) as Box<dyn Read + Send>, Some(error)),
+            },
+        };
+        let chunks = Chunks::new(source, CHUNK_SIZE, text::delimiters(&path), first_line(&path));
         RowStream {
             path: path.into(),
             chunks,
+            failure,
             model: Arc::clone(model),
             allowed,
             parser: None,
@@ -163,6 +174,10 @@ impl Iterator for RowStream {
     type Item = std::result::Result<RowChunk, RowStreamError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(error) = self.failure.take() {
+            self.is_finished = true;
+            return Some(Err(RowStreamError { error, is_table: true }));
+        }
         while !self.is_finished {
             let next = || {
                 self.chunks.next().map(|chunk| chunk.map(|Chunk { first_line, text, .. }| (first_line, text)))
@@ -193,6 +208,14 @@ impl Iterator for RowStream {
         };
         is_empty.then(|| Err(Error::data(&*self.path, problem).into()))
     }
+}
+
+/// The text of a converted file.
+fn converted(path: &Path, kind: Source, mut source: Box<dyn Read + Send>) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let unreadable = |e: io::Error| Error::data(path, format!("cannot read the file: {e}"));
+    source.read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(convert(path, kind, bytes)?.text)
 }
 
 /// Whether a text has a row other than the header.

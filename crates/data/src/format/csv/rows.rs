@@ -73,7 +73,7 @@ fn quoted_rows(
             Err(error) => return Err(Error::data(path, format!("invalid CSV: {error}"))),
         }
         let position = record.position().expect("a record that was read has a position");
-        let line = first_line - 1 + position.line() + blank_lines(&text[position.byte() as usize..]);
+        let line = first_line + position.line() - 1 + blank_lines(&text[position.byte() as usize..]);
         let cells: Vec<_> = record.iter().map(trim).collect();
         work(Row { line, cells: &cells })?;
     }

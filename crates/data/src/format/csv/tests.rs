@@ -1,4 +1,6 @@
+mod converted;
 mod notations;
+mod schema;
 
 use std::path::PathBuf;
 
@@ -6,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Inputs;
+use crate::column::{ColumnKind, FeatureGroup};
 use crate::column_choice::ColumnChoice;
 use crate::unknown::UnknownPolicy;
 
@@ -123,20 +126,28 @@ fn texts_become_one_hot_columns() {
 }
 
 #[test]
-fn a_column_of_names_is_not_categorical() {
-    let row = |row: u32| format!("name{row},{row},{}\n", row % 2);
-    let message = problem(format!("name,x,kind\n{}", (0..150).map(row).collect::<String>()));
-    assert!(message.starts_with(": column 1 (name) has 150 different texts in 150 rows"), "{message}");
-    assert!(message.ends_with("ignore it with --ignore `name`"), "{message}");
+fn a_column_of_identifiers_is_left_out_unless_it_is_kept() {
+    let row = |row: u32| format!("name{row},{},{}\n", row % 7, row % 2);
+    let text = format!("name,x,kind\n{}", (0..150).map(row).collect::<String>());
+    assert_eq!(table(&text).unwrap().layout.feature_names(), ["x"]);
+    let options = DataOptions { keep: Some("name".into()), ..DataOptions::default() };
+    let kept = table_with("a.csv", &text, &options).unwrap();
+    assert!(
+        matches!(&kept.layout.columns[0].kind, ColumnKind::Code { categories, .. } if categories.len() == 150)
+    );
+    // Without other columns, nothing is left out.
+    let alone: String = (0..20).map(|row| format!("k{row},{}\n", ["a", "b"][row % 2])).collect();
+    assert_eq!(table(format!("key,kind\n{alone}")).unwrap().layout.columns.len(), 1);
 }
 
 #[test]
 fn missing_values_are_rejected_dropped_or_kept_for_filling() {
     let text = "x,color,kind\n1,red,a\n,blue,b\n3,NA,a\n4,blue,b\n5,red,n/a\n";
     let with = |missing| DataOptions { missing, ..DataOptions::default() };
-    let message = problem(&text[..text.len() - "3,NA,a\n4,blue,b\n5,red,n/a\n".len()]);
+    let strict = with(Missing::Error);
+    let message = problem_with(&text[..text.len() - "3,NA,a\n4,blue,b\n5,red,n/a\n".len()], &strict);
     assert!(message.starts_with(", line 3, column 1 (x): missing value; fill it in"), "{message}");
-    let message = problem(text);
+    let message = problem_with(text, &strict);
     assert!(
         message.contains("column 1 (x) has 1 missing value(s), the first in line 3; column 2 (color) has"),
         "{message}"
@@ -150,6 +161,10 @@ fn missing_values_are_rejected_dropped_or_kept_for_filling() {
     let missing: Vec<_> = filled.values.iter().map(|value| value.is_nan()).collect();
     assert_eq!(missing.iter().filter(|missing| **missing).count(), 3);
     assert!(missing[3] && missing[7] && missing[8]);
+    let valued = table_with("a.csv", text, &DataOptions::default()).unwrap();
+    assert_eq!(valued.layout.feature_names(), ["x", "color=(missing)", "color=blue", "color=red"]);
+    assert_eq!(valued.values[8..12], [3., 1., 0., 0.]);
+    assert!(valued.values[4].is_nan() && valued.layout.missing_is_value);
 }
 
 #[test]
@@ -176,8 +191,10 @@ fn errors_name_line_and_column() {
         problem("1,2,a\n3,x,b\n"),
         ", line 2, column 2: `x` is not a number; correct it, or ignore the column with --ignore 2"
     );
-    assert!(problem("p,q,k\n1,2,a\n3,,b\n").starts_with(", line 3, column 2 (q): missing value; fill it in"));
-    assert!(problem("1,2,a\n3,NaN,b\n").starts_with(", line 2, column 2: missing value (`NaN`)"));
+    let strict = DataOptions { missing: Missing::Error, ..DataOptions::default() };
+    let missing = |text: &str| problem_with(text, &strict);
+    assert!(missing("p,q,k\n1,2,a\n3,,b\n").starts_with(", line 3, column 2 (q): missing value; fill it in"));
+    assert!(missing("1,2,a\n3,NaN,b\n").starts_with(", line 2, column 2: missing value (`NaN`)"));
     assert!(problem("1,2,a\n3,1e99,b\n").starts_with(", line 2, column 2: `1e99` is not a finite number"));
     assert_eq!(problem("1,2,a\n3,b\n"), ", line 2: the row has 2 value(s), but the first row has 3");
     assert_eq!(problem("1,2,a\n3,4,\n"), ", line 2: the row has no label (column 3 is empty)");
@@ -432,4 +449,75 @@ fn a_row_with_millions_of_columns_is_rejected() {
     let row = "1,".repeat(2_000_000);
     let problem = table(format!("{row}a\n{row}b\n")).unwrap_err().to_string();
     assert!(problem.contains("line 1: the row has 2000001 columns; the maximum is 1048576"), "{problem}");
+}
+
+#[test]
+fn the_type_of_a_column_is_inferred_from_all_of_its_rows() {
+    // The first thousand rows have no value, or only numbers.
+    let row = |row: usize| {
+        let (late, mixed) =
+            if row < 1500 { (String::new(), row.to_string()) } else { (format!("t{}", row % 3), "x".into()) };
+        format!("{late},{mixed},{},{}\n", row % 5, ["a", "b"][row % 2])
+    };
+    let rows: String = (0..4000).map(row).collect();
+    let table = table(format!("late,mixed,z,kind\n{rows}")).unwrap();
+    let kinds: Vec<_> = table.layout.columns.iter().map(|column| column.kind.name()).collect();
+    assert_eq!(kinds, ["category", "category", "number"]);
+    assert_eq!(table.layout.columns[0].features(), 4);
+    assert!(matches!(table.layout.columns[1].kind, ColumnKind::Code { .. }));
+}
+
+#[test]
+fn columns_of_all_types_become_features_in_groups() {
+    let genres = ["Action|Comedy", "Comedy", "Action", "", "Drama|Action", "Drama|Comedy"];
+    let row = |row: usize| {
+        format!(
+            "{},2020-{:02}-01 06:00,{},{},city {},it was number {row} of the day,{}\n",
+            row,
+            row % 12 + 1,
+            ["yes", "no", ""][row % 3],
+            genres[row % 6],
+            row % 70,
+            ["a", "b"][row % 2]
+        )
+    };
+    let rows: String = (0..210).map(row).collect();
+    let text = format!("id,when,paid,genres,city,note,kind\n{rows}");
+    let table = table(&text).unwrap();
+    let kinds: Vec<_> = table.layout.columns.iter().map(|column| column.kind.name()).collect();
+    assert_eq!(kinds, ["date", "boolean", "list", "category", "text"]);
+    let groups = table.layout.feature_groups();
+    assert_eq!(
+        groups[7..10],
+        [FeatureGroup::Number, FeatureGroup::Indicators { count: 4 }, FeatureGroup::Code { categories: 70 }]
+    );
+    assert_eq!(table.layout.features(), groups.iter().map(FeatureGroup::features).sum::<usize>());
+    assert_eq!(table.layout.feature_names().len(), table.layout.features());
+    let names = &table.layout.feature_names()[7..13];
+    assert_eq!(names, ["paid", "genres=(missing)", "genres=Action", "genres=Comedy", "genres=Drama", "city"]);
+    // Row 3 has no genre, and row 2 no answer.
+    let width = table.width();
+    assert_eq!(table.values[3 * width + 7..][..6], [1., 1., 0., 0., 0., 23.]);
+    assert!(table.values[2 * width + 7].is_nan());
+    // New rows become the same features, also by name and one by one; unknown categories and items are reported.
+    let (_folder, path) = file("rows.csv", text.as_bytes());
+    let allowed = RowPolicy { missing: true, unknown: UnknownPolicy::Allow, no_label: false };
+    let mut model = table.layout.clone();
+    for column in &mut model.columns {
+        if let ColumnKind::Code { unknown, .. } = &mut column.kind {
+            *unknown = true;
+        }
+    }
+    let same =
+        |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()) && a.len() == b.len();
+    assert!(same(&read_rows(&path, &model, allowed).unwrap().values, &table.values));
+    let model = std::sync::Arc::new(model);
+    let found = read_row(b"1960-02-01,YES,Action|Western,Rome,\"a\"\n", &model, allowed).unwrap();
+    let unknown: Vec<_> = found.unknown.iter().map(|unknown| unknown.text.as_str()).collect();
+    assert_eq!(unknown, ["Action|Western", "Rome"]);
+    assert_eq!((found.values[7], found.values[12]), (1., -1.));
+    let error = read_row(b"then,YES,Action,city 1,a\n", &model, allowed).unwrap_err().to_string();
+    assert!(error.contains("column 1 (when): `then` is not a date such as 2020-12-31"), "{error}");
+    let error = read_row(b"2020-01-01,maybe,Action,city 1,a\n", &model, allowed).unwrap_err().to_string();
+    assert!(error.contains("column 2 (paid): `maybe` is not a boolean"), "{error}");
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
+use super::converted::source_of;
 use crate::error::{Error, Result};
 
 /// A compressed file may always expand to this size, …
@@ -43,7 +44,13 @@ pub(crate) fn decompress(path: &Path, compressed: &[u8]) -> Result<Vec<u8>> {
 
 /// The possible delimiters of a file, in order of preference: only a tab in a `.tsv`.
 pub fn delimiters(path: &Path) -> &'static [u8] {
-    if crate::format::has_extension(path, &["tsv", "tsv.gz"]) { b"\t" } else { b",;\t|" }
+    if crate::format::has_extension(path, &["tsv", "tsv.gz"]) {
+        b"\t"
+    } else if source_of(path).is_some() {
+        b","
+    } else {
+        b",;\t|"
+    }
 }
 
 /// The error for a binary file with a known signature: its type and a remedy.
@@ -72,7 +79,10 @@ pub fn binary(beginning: &[u8]) -> Option<String> {
     } else if is(b"\xd0\xcf\x11\xe0", 0) {
         ("an old Excel or office document", "save its sheet as CSV in UTF-8")
     } else if is(b"\x89HDF", 0) || (is(b"PAR1", 0) || is(b"SQLite format 3", 0)) && has_nul() {
-        ("a database or columnar file (Parquet, HDF5 or SQLite)", "export its table as CSV in UTF-8")
+        (
+            "a database or columnar file (HDF5 or SQLite, or Parquet, whose name ends in .parquet)",
+            "export its table as CSV in UTF-8",
+        )
     } else if is(b"%PDF-", 0) {
         ("a PDF", "save its table as CSV in UTF-8")
     } else if is(b"\x89PNG", 0) || is(b"\xff\xd8\xff", 0) || is(b"GIF8", 0) && has_nul() {

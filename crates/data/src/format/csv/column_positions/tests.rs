@@ -1,5 +1,6 @@
 use super::*;
 use crate::column::LabelColumn;
+use crate::column::{Column, ColumnKind};
 use crate::notation::Notation;
 
 fn model(header: &str) -> TableLayout {
@@ -19,6 +20,7 @@ fn model(header: &str) -> TableLayout {
         label: Some(LabelColumn { name: label.clone(), position: inputs.len() }),
         label_columns: Vec::new(),
         header: Some(names),
+        missing_is_value: false,
     }
 }
 

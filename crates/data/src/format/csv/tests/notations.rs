@@ -1,26 +1,28 @@
 //! Tables in various number notations.
 
 use super::*;
+use crate::format::options::ColumnTypes;
 
 #[test]
 fn formatted_numbers_and_dates_are_parsed() {
     let text = "when;sl;income;share;kind\n31.12.1970;5,1;1.234,50 €;9%;a\n1.1.1970;0,25;999 €;10 %;b\n2.1.1970;7;12.000 €;100%;a\n";
     let table = table(text).unwrap();
-    assert_eq!(table.values, [364., 5.1, 1234.5, 0.09, 0., 0.25, 999., 0.1, 1., 7., 12_000., 1.]);
+    assert_eq!(table.layout.columns[0].features(), 5);
+    let without_parts = |values: &[f32], at: usize| {
+        let rows = values.chunks(8).flat_map(|row| [&row[..at + 1], &row[at + 5..]].concat());
+        rows.collect::<Vec<_>>()
+    };
+    let numbers = [364., 5.1, 1234.5, 0.09, 0., 0.25, 999., 0.1, 1., 7., 12_000., 1.];
+    assert_eq!(without_parts(&table.values, 0), numbers);
+    let options = DataOptions { column_types: ColumnTypes::Basic, ..DataOptions::default() };
+    assert_eq!(table_with("a.csv", text, &options).unwrap().values, numbers);
     // New rows for a model are parsed in the same way.
     let (_folder, path) = file("rows.csv", b"5,15;1.1.1971;(3.000,00 \xe2\x82\xac);50%\n");
     let text = "sl;when;income;share\n".to_string() + &std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text).unwrap();
-    assert_eq!(
-        read_rows(
-            &path,
-            &table.layout,
-            RowPolicy { missing: false, unknown: UnknownPolicy::Error, no_label: false }
-        )
-        .unwrap()
-        .values,
-        [365., 5.15, -3000., 0.5]
-    );
+    let strict = RowPolicy { missing: false, unknown: UnknownPolicy::Error, no_label: false };
+    let rows = read_rows(&path, &table.layout, strict).unwrap();
+    assert_eq!(without_parts(&rows.values, 0), [365., 5.15, -3000., 0.5]);
     // Also without a header.
     let semicolons = super::tests::table("5,1;3,5;a\n4,9;3,0;b\n4,7;3,2;a\n").unwrap();
     assert_eq!(semicolons.values, [5.1, 3.5, 4.9, 3., 4.7, 3.2]);
@@ -72,7 +74,17 @@ fn invalid_cells_of_a_numeric_column_are_reported() {
         message.starts_with(", column 1 (when): ambiguous day and month in dates such as `3/4/2020`"),
         "{message}"
     );
-    assert_eq!(table("when,y\n3/4/1970,a\n1/13/1970,b\n").unwrap().values, [62., 12.]);
+    let dates = table("when,y\n3/4/1970,a\n1/13/1970,b\n").unwrap().values;
+    assert_eq!([dates[0], dates[5]], [62., 12.]);
+    // A date in the other order, after more dates than the sample of the first rows.
+    let many: String = (0..1500).map(|row| format!("{}/13/2020,{}\n", row % 12 + 1, row % 2)).collect();
+    let message = problem(format!("when,y\n{many}13/1/2020,1\n"));
+    assert!(
+        message.starts_with(
+            ", line 1502, column 1 (when): `13/1/2020` is not a date such as 12/31/2020; correct it"
+        ),
+        "{message}"
+    );
 }
 
 #[test]
@@ -143,27 +155,28 @@ fn all_errors_are_reported_with_one_command() {
     let good: String = (0..60).map(row).collect();
     let text = format!("name,x,z,kind\n{good}n60,,1,a\nn61,oops,1,b\nn62,1,1,\n");
     let (_folder, path) = file("a.csv", text.as_bytes());
-    let message = Csv.read(&path, &DataOptions::default()).unwrap_err().to_string();
+    let strict = DataOptions { missing: Missing::Error, ..DataOptions::default() };
+    let message = Csv.read(&path, &strict).unwrap_err().to_string();
     for part in [
-        "a.csv: the table has 4 problems: column 2 (x) has 1 missing value(s), the first in line 62",
+        "a.csv: the table has 3 problems: column 2 (x) has 1 missing value(s), the first in line 62",
         "1 row(s) have no label (column 4 (kind)), the first in line 64",
-        "column 1 (name) has 63 different texts in 63 rows",
         "`oops` in line 63, column 2 (x), is not a number",
-        "a.csv --missing drop --ignore name,x",
+        "a.csv --missing mean --ignore x",
     ] {
         assert!(message.contains(part), "`{part}` is not in {message}");
     }
     assert!(message.len() < 1000, "{message}");
-    let faults = Faults::of(&path, &DataOptions::default()).unwrap();
+    let faults = Faults::of(&path, &strict).unwrap();
     let table = read(&path, &faults.remedied.unwrap()).unwrap();
     assert_eq!((table.rows.len(), table.layout.feature_names()), (62, vec!["z".to_string()]));
     // If values are filled in, rows without a label are dropped.
     let text = "x,z,kind\n1,2,a\n,3,b\n4,5,\n6,7,b\n";
-    assert!(problem(text).ends_with("a.csv --missing mean"), "{}", problem(text));
+    let message = problem_with(text, &strict);
+    assert!(message.ends_with("a.csv --missing mean"), "{message}");
     let options = DataOptions { missing: Missing::Mean, ..DataOptions::default() };
     assert_eq!(table_with("a.csv", text, &options).unwrap().lines, [2, 3, 5]);
     // Errors that no option works around have no command.
-    let message = problem("x,z,kind\n1,2,a\n,3,b\n4,5\n6,7,b\n");
+    let message = problem_with("x,z,kind\n1,2,a\n,3,b\n4,5\n6,7,b\n", &strict);
     assert!(
         message.contains("1 row(s) do not have 3 values, the first in line 4 with 2")
             && message.ends_with("Correct the table"),

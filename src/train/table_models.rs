@@ -3,13 +3,13 @@
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor, nn};
 
-use super::layer::{ColumnEmbedding, Layer, NumberEmbedding};
-use super::preprocessing::Quantiles;
-use super::{Network, Task, Tensors};
+use super::Objective;
 use crate::data::InputShape;
 use crate::data::column::FeatureGroup;
 use crate::loader::Batch;
-use crate::train::Objective;
+use crate::model::layer::{ColumnEmbedding, Layer, NumberEmbedding};
+use crate::model::preprocessing::Quantiles;
+use crate::model::{Network, Task, Tensors};
 
 #[derive(Deserialize)]
 struct Reference {

@@ -1,0 +1,202 @@
+//! What becomes of each column of a table: an input of a type, or nothing.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::kinds::{self, TextColumnCells, Use};
+use super::layout::{InputColumn, Layout, choices, find};
+use super::names;
+use super::parse::Parsed;
+use crate::column::{Column, ColumnKind};
+use crate::error::{Error, Location, Result, quoted};
+use crate::format::options::{ColumnTypes, DataOptions, Missing};
+use crate::notation::Notation;
+use crate::schema::{ColumnSummary, Declared};
+use crate::sorted_classes;
+
+/// The input columns, and those that are left out.
+pub(super) struct Uses {
+    /// The columns that are inputs.
+    pub columns: Vec<Column>,
+    /// The index in `columns` of each input column of the layout, …
+    pub slots: Vec<Option<usize>>,
+    /// … or why it is left out.
+    reasons: Vec<Option<&'static str>>,
+}
+
+/// More distinct texts cannot be counted in the float32 values of a column.
+const MAX_TEXTS: usize = 1 << 24;
+
+/// The number of values shown for a column.
+const EXAMPLES: usize = 3;
+
+/// The maximum number of columns in a message.
+const SHOWN: usize = 8;
+
+impl Uses {
+    /// Infers the use of all columns.
+    ///
+    /// # Errors
+    /// Dates with an ambiguous day and month, options with a column that does not exist, or no column that is an input.
+    pub fn of(path: &Path, parsed: &Parsed, layout: &Layout, options: &DataOptions) -> Result<Self> {
+        let kept = options.keep.as_deref().map(choices).transpose()?.unwrap_or_default();
+        let header = layout.header.as_ref().map(|(names, _)| names.as_slice());
+        let kept = kept.iter().map(|choice| find(path, choice, layout.width, header));
+        let kept = kept.collect::<Result<Vec<usize>>>()?;
+        let names = names(layout);
+        let infer = |(index, input): (usize, &InputColumn), is_kept: bool| match options.column_types {
+            ColumnTypes::All => of_column(index, input, &names[input.position], parsed, layout, is_kept),
+            ColumnTypes::Basic => basic(input, &parsed.categories[index].texts),
+        };
+        let inputs = || layout.inputs.iter().enumerate();
+        let mut uses: Vec<Use> =
+            inputs().map(|(index, input)| infer((index, input), kept.contains(&input.position))).collect();
+        // A table of identifiers alone would leave nothing to learn from.
+        if uses.iter().all(|found| matches!(found, Use::LeftOut(_))) {
+            uses = inputs().map(|input| infer(input, true)).collect();
+        }
+        let mut found = Uses { columns: Vec::new(), slots: Vec::new(), reasons: Vec::new() };
+        for (index, (input, found_use)) in layout.inputs.iter().zip(uses).enumerate() {
+            if parsed.categories[index].texts.len() > MAX_TEXTS {
+                return Err(refusal(path, layout, input, "has more than 16 million different texts"));
+            }
+            if let (Some(Declared::Ordinal(order)), texts) =
+                (&input.declared, &parsed.categories[index].texts)
+                && let Some(other) = texts.iter().find(|text| !order.contains(text))
+            {
+                let problem =
+                    format!("{} is not in the order of the categories of the schema", quoted(other));
+                return Err(Error::data(Location::from(path).column(layout.shown(input.position)), problem));
+            }
+            let slot = match found_use {
+                Use::Input(kind, notation) => {
+                    let name = names[input.position].clone();
+                    found.columns.push(Column { name, position: input.position, kind, notation });
+                    Ok(found.columns.len() - 1)
+                }
+                Use::LeftOut(why) => Err(why),
+                Use::Ambiguous(date) => {
+                    return Err(Error::data(
+                        Location::from(path).column(layout.shown(input.position)),
+                        ambiguous_date(layout, input.position, &date),
+                    ));
+                }
+            };
+            found.slots.push(slot.ok());
+            found.reasons.push(slot.err());
+        }
+        Ok(found)
+    }
+
+    /// What is known about each input column of the layout.
+    pub fn describe(&self, parsed: &Parsed, layout: &Layout) -> Vec<ColumnSummary> {
+        let names = names(layout);
+        let inputs = layout.inputs.iter().enumerate();
+        inputs.map(|(index, input)| self.summary_of(index, &names[input.position], parsed, layout)).collect()
+    }
+
+    fn summary_of(&self, index: usize, name: &str, parsed: &Parsed, layout: &Layout) -> ColumnSummary {
+        let values = || parsed.values.iter().skip(index).step_by(layout.inputs.len()).copied();
+        let missing = values().filter(|value| value.is_nan()).count();
+        let mut seen = HashSet::new();
+        let first = values().filter(|value| !value.is_nan() && seen.insert(value.to_bits()));
+        let first: Vec<f32> = first.collect();
+        let example = |value: &f32| match layout.inputs[index].is_text {
+            true => parsed.categories[index].texts[*value as usize].clone(),
+            false => value.to_string(),
+        };
+        let examples = first.iter().take(EXAMPLES).map(example).collect();
+        let column = self.slots[index].map(|slot| &self.columns[slot]);
+        let details = match column.map(|column| (&column.kind, &column.notation)) {
+            Some((ColumnKind::List { separator, .. }, _)) => vec![("separator", separator.to_string())],
+            Some((ColumnKind::Date { .. }, Notation::Date(order))) => {
+                vec![("date-order", order.name().to_string())]
+            }
+            _ => Vec::new(),
+        };
+        let becomes = match (column, self.reasons[index]) {
+            (Some(column), _) => match &column.kind {
+                ColumnKind::Code { categories, .. } => format!("index of {} categories", categories.len()),
+                kind if kind.features() == 1 => "1 feature".to_string(),
+                kind => format!("{} features", kind.features()),
+            },
+            (None, reason) => format!("left out: {}", reason.unwrap_or_default()),
+        };
+        ColumnSummary {
+            name: name.to_string(),
+            kind: column.map_or("ignore", |column| column.kind.name()).to_string(),
+            becomes,
+            missing: missing as f64 / parsed.rows.len().max(1) as f64,
+            distinct: first.len(),
+            examples,
+            details,
+        }
+    }
+
+    /// A sentence about the columns that are left out.
+    pub fn summary(&self, layout: &Layout) -> Option<String> {
+        let reasons = layout.inputs.iter().zip(&self.reasons);
+        let left_out: Vec<_> = reasons.filter_map(|(input, why)| Some((input.position, (*why)?))).collect();
+        if left_out.is_empty() {
+            return None;
+        }
+        let shown: Vec<_> = left_out
+            .iter()
+            .take(SHOWN)
+            .map(|(column, why)| format!("column {} ({why})", layout.shown(*column)))
+            .collect();
+        let more = match left_out.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let choices: Vec<_> = left_out.iter().take(SHOWN).map(|(column, _)| layout.choice(*column)).collect();
+        Some(format!("left out {}{more}; use them with --keep {}", shown.join(", "), choices.join(",")))
+    }
+}
+
+/// What becomes of the input column at this index.
+fn of_column(
+    index: usize,
+    input: &InputColumn,
+    name: &str,
+    parsed: &Parsed,
+    layout: &Layout,
+    is_kept: bool,
+) -> Use {
+    let values = || parsed.values.iter().skip(index).step_by(layout.inputs.len()).copied();
+    if !input.is_text && input.declared.is_some() {
+        return Use::Input(ColumnKind::Number, input.notation.clone());
+    }
+    if !input.is_text {
+        return kinds::of_numbers(name, &values().collect::<Vec<_>>(), &input.notation, is_kept);
+    }
+    let (texts, missing) = kinds::counted(values(), &parsed.categories[index].texts);
+    let missing_is_value = layout.missing == Missing::Value;
+    let cells = TextColumnCells { name, texts, missing, missing_is_value, is_kept };
+    match &input.declared {
+        Some(declared) => cells.declared(declared),
+        None => cells.infer(),
+    }
+}
+
+/// What becomes of an input column in earlier versions: a number or a one-hot encoded category.
+fn basic(input: &InputColumn, texts: &[String]) -> Use {
+    let categories = || ColumnKind::Category { categories: sorted_classes(texts.to_vec()), unknown: false };
+    let kind = if input.is_text { categories() } else { ColumnKind::Number };
+    Use::Input(kind, input.notation.clone())
+}
+
+fn refusal(path: &Path, layout: &Layout, input: &InputColumn, problem: &str) -> Error {
+    let column = input.position;
+    let choice = quoted(&layout.choice(column));
+    Error::data(path, format!("column {} {problem}; ignore it with --ignore {choice}", layout.shown(column)))
+}
+
+/// The error for a column of dates such as `03/04/2020`.
+fn ambiguous_date(layout: &Layout, column: usize, date: &str) -> String {
+    format!(
+        "ambiguous day and month in dates such as {}; write them as 2020-12-31, or ignore the column with --ignore {}",
+        quoted(date),
+        layout.choice(column)
+    )
+}
