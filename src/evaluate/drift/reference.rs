@@ -12,6 +12,9 @@ use crate::model::Outputs;
 /// The most columns in the reference; further ones are not compared.
 pub const MAX_VARIABLES: usize = 256;
 
+/// The most parts of a column, such as year and month of a date. The hashed words of a text are more, and are not compared.
+const MAX_PARTS: usize = 16;
+
 /// The upper bounds of the bins of the confidence.
 const CONFIDENCE: [f32; 12] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.];
 
@@ -134,13 +137,17 @@ fn columns(layout: &TableLayout, values: &[f32], width: usize) -> Vec<Variable> 
     let (mut variables, mut start) = (Vec::new(), 0);
     for (column, name) in layout.columns.iter().zip(layout.names()) {
         let groups = column.groups();
+        if groups.len() > MAX_PARTS {
+            start += column.features();
+            continue;
+        }
         for group in &groups {
             let own = match groups.len() {
                 1 => name.to_string(),
                 _ => feature_names[start].clone(),
             };
             let category = |index: usize| match (group, &column.kind) {
-                (FeatureGroup::Code { .. }, ColumnKind::Category { categories, .. }) => {
+                (FeatureGroup::Code { .. }, ColumnKind::Code { categories, .. }) => {
                     categories.get(index).cloned().unwrap_or_else(|| index.to_string())
                 }
                 (FeatureGroup::Code { .. }, _) => index.to_string(),

@@ -37,7 +37,9 @@ fn refusal(variable: &Variable, own: &InputCounts, rows: u64) -> Option<String> 
     }
     // Halves first: the sum of two large numbers is infinite.
     let middle = (least / 2. + most / 2.).abs();
-    let is_large = middle >= FACTOR * low.abs().max(high.abs());
+    // A column that was constantly 0 has no unit.
+    let largest = low.abs().max(high.abs());
+    let is_large = largest > 0. && middle >= FACTOR * largest;
     let is_small = (*low > 0. || high < 0.) && middle <= low.abs().min(high.abs()) / FACTOR;
     (is_large || is_small).then(|| {
         format!(

@@ -205,6 +205,34 @@ fn codes_of_categories_and_lists_are_counted() {
 }
 
 #[test]
+fn categories_by_index_have_their_names_and_free_text_is_not_compared() {
+    let layout: TableLayout = serde_json::from_str(
+        r#"{"columns": [
+            {"name": "t", "position": 0, "kind": "text", "features": 64},
+            {"name": "c", "position": 1, "kind": "code", "categories": ["r", "g"]},
+            {"name": "zero", "position": 2, "kind": "number"}
+        ], "width": 3, "label": null}"#,
+    )
+    .unwrap();
+    let row = |code: f32, last: f32| [vec![0f32; 64], vec![code, last]].concat();
+    let training = [row(1., 0.), row(1., 0.), row(0., 0.)].concat();
+    let outputs = ReferenceOutputs {
+        outputs: &Outputs::Classification,
+        classes: &["a".to_string()],
+        labels: Vec::new(),
+        validation: Vec::new(),
+    };
+    let reference = DriftReference::fit(&training, 66, Some(&layout), None, &outputs);
+    let [code, zero] = &reference.inputs[..] else { panic!("{reference:?}") };
+    assert_eq!((code.start, code.bins.names()[0].as_str(), &code.counts[..2]), (64, "g", &[2, 1][..]));
+    assert_eq!(zero.start, 65);
+    // A column that was always 0 has no unit.
+    let mut counter = DriftCounter::new(Arc::new(reference), outputs.outputs);
+    (0..50).for_each(|_| counter.add(&row(1., 7.), &[1.]));
+    assert_eq!(counter.report("").problems, [""; 0]);
+}
+
+#[test]
 fn images_are_compared_by_their_statistics() {
     let statistics = image_statistics(&[10., 10., 20., 20., 60., 60.], 3);
     assert_eq!(statistics[2..], [("red", 10.), ("green", 20.), ("blue", 60.)]);
