@@ -191,6 +191,9 @@ fn a_package_with_a_fixed_batch_size_is_run_in_batches_of_this_size() {
     }
 }
 
+/// A change of the members of a package.
+type Change = Box<dyn FnOnce(&mut Members)>;
+
 #[test]
 fn packages_that_cannot_run_are_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
@@ -198,7 +201,7 @@ fn packages_that_cannot_run_are_refused_with_the_reason() {
     let graph = |change: fn(&mut Value)| {
         move |all: &mut Members| change_json(all, MODEL, |program| change(&mut program["graph_module"]))
     };
-    let cases: Vec<(Box<dyn FnOnce(&mut Members)>, &str)> = vec![
+    let cases: Vec<(Change, &str)> = vec![
         (
             Box::new(|all| change_json(all, MODEL, |program| program["schema_version"]["major"] = json!(9))),
             "its schema has the version 9.17, but this version of cresset reads 8; export it with the PyTorch version 2.11.0",
