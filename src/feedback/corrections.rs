@@ -461,7 +461,9 @@ mod tests {
         correct(folder.path(), "lacking", &[0.5, f32::NAN], "b");
         correct(folder.path(), "measured", &[3., 3.], "a");
         let (data, mut split) = dataset();
-        let corrections = add(data, &mut split, &config(folder.path(), None)).unwrap().1.unwrap();
+        let mut strict = config(folder.path(), None);
+        strict.reading.missing = Missing::Error;
+        let corrections = add(data, &mut split, &strict).unwrap().1.unwrap();
         assert_eq!(corrections.trained, [4]);
         for (note, says) in corrections.notes.iter().zip([
             "`c` is not a class of the model",

@@ -116,7 +116,7 @@ fn runs_without_a_name_are_numbered_and_never_share_a_folder() {
     let started = [start(), start(), start()];
     assert!(started.map(|mut child| child.wait().unwrap().success()).iter().all(|well| *well));
     for number in 1..=3 {
-        assert!(folder.path().join(format!("runs/digits-mlp-{number}/model.pt")).is_file());
+        assert!(folder.path().join(format!("runs/digits-tabm-{number}/model.pt")).is_file());
     }
 }
 

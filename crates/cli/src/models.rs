@@ -56,16 +56,20 @@ fn list(task: &Task) -> anyhow::Result<String> {
         "model", "parameters", "FLOPs", task.input, task.classes
     );
     for architecture in ARCHITECTURES {
-        // Some architectures do not accept tables.
-        let Ok(network) = Network::of_zeros(architecture.name, "", task) else { continue };
-        let flops: u64 = network.summary(&task.input).iter().map(|row| 2 * row.multiply_adds).sum();
-        let parameters = thousands(network.parameter_count());
+        let (parameters, flops) = match Network::of_zeros(architecture.name, "", task) {
+            Ok(network) => {
+                let flops = network.summary(&task.input).iter().map(|row| 2 * row.multiply_adds).sum();
+                (thousands(network.parameter_count()), rounded(flops))
+            }
+            // A model of tables, which --input NUMBER measures.
+            Err(_) if task.input.image().is_some() => ("–".to_string(), "–".to_string()),
+            // A model of images.
+            Err(_) => continue,
+        };
         writeln!(
             text,
-            "{:<width$}  {parameters:>10}  {:>8}  {}",
-            architecture.name,
-            rounded(flops),
-            architecture.summary
+            "{:<width$}  {parameters:>10}  {flops:>8}  {}",
+            architecture.name, architecture.summary
         )?;
     }
     text += "\nFLOPs: operations for one example; a multiply-add counts as two.\n";

@@ -40,10 +40,13 @@ fn statistics_of(inputs: &Tensor) -> (Vec<f32>, Vec<f32>) {
 
 /// The replacement of missing values of each feature: its mean or median over the rows (N, features) in which it is present,
 /// 0 if there are none. The median of an even number of values is the mean of the two middle ones.
-pub fn fill(inputs: &Tensor, missing: Missing) -> Option<Vec<f32>> {
+///
+/// If a missing value is a value of its own, there are replacements only if the data `lacks_values`, also if only validation or test rows
+/// do.
+pub fn fill(inputs: &Tensor, missing: Missing, lacks_values: bool) -> Option<Vec<f32>> {
     match missing {
         Missing::Error | Missing::Drop => None,
-        Missing::Value if inputs.isnan().any().int64_value(&[]) == 0 => None,
+        Missing::Value if !lacks_values => None,
         Missing::Mean | Missing::Value => {
             let mean = inputs.to_kind(Kind::Double).nanmean(0, false, Kind::Double);
             Some(numbers(mean.nan_to_num(0., None, None)))
@@ -52,6 +55,11 @@ pub fn fill(inputs: &Tensor, missing: Missing) -> Option<Vec<f32>> {
             Some((0..inputs.size()[1]).map(|feature| median(&inputs.select(1, feature))).collect())
         }
     }
+}
+
+/// Whether any row of a data set lacks a value.
+pub fn lacks_values(dataset: &Dataset) -> bool {
+    matches!(&dataset.inputs, Inputs::Floats(values) if values.iter().any(|value| value.is_nan()))
 }
 
 /// The features that get an indicator of missing values: the numbers that one of these rows of a table lacks, if a missing value is a
@@ -105,10 +113,10 @@ mod tests {
 
     #[test]
     fn missing_values_are_filled_with_mean_or_median() {
-        assert_eq!(fill(&table(), Missing::Mean).unwrap(), [3., 6., 0.]);
-        assert_eq!(fill(&table(), Missing::Median).unwrap(), [2., 5., 0.]);
+        assert_eq!(fill(&table(), Missing::Mean, true).unwrap(), [3., 6., 0.]);
+        assert_eq!(fill(&table(), Missing::Median, true).unwrap(), [2., 5., 0.]);
         let even = Tensor::from_slice2(&[[1f32], [2.], [4.], [9.]]);
-        assert_eq!(fill(&even, Missing::Median).unwrap(), [3.]);
-        assert_eq!(fill(&even, Missing::Error), None);
+        assert_eq!(fill(&even, Missing::Median, false).unwrap(), [3.]);
+        assert_eq!(fill(&even, Missing::Error, false), None);
     }
 }

@@ -110,7 +110,7 @@ impl Preprocessing {
             (_, Some(_)) => PreprocessingKind::Range,
             (_, None) => PreprocessingKind::Standardize,
         };
-        let fill = features::fill(inputs, missing);
+        let fill = features::fill(inputs, missing, features::lacks_values(dataset));
         let (offset, scale) = match dataset.range {
             Some(range) => (vec![range.min], vec![range.max - range.min]),
             None => features::statistics(inputs),
@@ -150,7 +150,7 @@ impl Preprocessing {
             kind: PreprocessingKind::Quantiles,
             offset,
             scale,
-            fill: features::fill(inputs, missing),
+            fill: features::fill(inputs, missing, features::lacks_values(dataset)),
             quantiles: Some(Quantiles::fit(inputs, &groups)),
             missing: Vec::new(),
             shape: dataset.shape.clone(),
@@ -355,6 +355,17 @@ mod tests {
         assert_eq!(Vec::<f32>::try_from(x.view(-1)).unwrap(), [0., 0.5, 1., 0.25]);
         let raw = Preprocessing::fit(&dataset, &train, Missing::Error).undo(&x);
         assert_eq!(Vec::<f32>::try_from(raw.view(-1)).unwrap(), [0., 8., 16., 4.]);
+    }
+
+    #[test]
+    fn a_value_that_only_a_validation_row_lacks_is_filled() {
+        let (dataset, _) = dataset(&[1., 2., 3., f32::NAN], vec![1], None);
+        let train = TrainTensors(TensorDataset::of(&dataset, &[0, 1, 2], Device::Cpu));
+        let all = TensorDataset::of(&dataset, &[0, 1, 2, 3], Device::Cpu).inputs;
+        let preprocessing = Preprocessing::fit(&dataset, &train, Missing::Value);
+        assert_eq!(preprocessing.fill.as_deref(), Some(&[2.][..]));
+        assert_eq!(preprocessing.apply(&all).double_value(&[3, 0]), 0.);
+        assert_eq!(Preprocessing::fit(&dataset, &train, Missing::Error).fill, None);
     }
 
     #[test]
