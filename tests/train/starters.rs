@@ -167,7 +167,7 @@ fn slurm_launches_and_resumes_a_job() {
     let step = slurm
         .command("srun")
         .args(["-n", "2", env!("CARGO_BIN_EXE_cresset"), "train", "--threads", "1", "--epochs", "2"])
-        .args(["--data", text(&root().join("data/digits.csv")), "--out", text(&run)])
+        .args(["--recipe", "none", "--data", text(&root().join("data/digits.csv")), "--out", text(&run)])
         .output()
         .unwrap();
     two_trained(&step, &run);

@@ -1,7 +1,7 @@
 //! torch.export packages (`.pt2`), checked before libtorch's interpreter loads them. Every untrusted package reaches libtorch through
 //! this module.
 //!
-//! A package is a zip archive with the graph of a model as JSON ([`program`]) and the values of its tensors ([`stored`]). The
+//! A package is a zip archive with the graph of a model as JSON (`program`) and the values of its tensors (`stored`). The
 //! interpreter trusts both: it reads as many bytes of a file of values as the graph declares, and calls any operator that the graph
 //! names. The following is therefore checked first: the checksums and sizes of the members, the version of the schema, the
 //! operators, which must all be in an allowlist, and that each tensor lies within its file.
