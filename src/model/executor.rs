@@ -133,7 +133,7 @@ impl InferenceFile for CheckedCompiledPackage {
 /// let model: &dyn Executor = &exported.module;
 /// let logits = model.forward(&Tensor::zeros([2, 4], (Kind::Float, Device::Cpu)))?;
 /// assert_eq!(logits.size(), [2, 3]);
-/// assert_eq!(model.state()?[0].0, "fc1.weight");
+/// assert!(model.state()?.iter().any(|(name, _)| name == "fc1.weight"));
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 pub trait Executor {

@@ -27,7 +27,7 @@ use crate::train::{EpochRecord, MetricsLog};
 /// let options = Config { epochs: 3, ..Config::default() };
 /// let fitted = Trainer::new("iris").options(options).out(&out).fit()?;
 /// let facts: Facts = facts(fitted.folder(), "first")?;
-/// assert_eq!((&facts["model"], &facts["state"]), (&"mlp".into(), &"finished".into()));
+/// assert_eq!((&facts["model"], &facts["state"]), (&"tabm".into(), &"finished".into()));
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 pub type Facts = Map<String, Value>;
