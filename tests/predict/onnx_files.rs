@@ -76,7 +76,7 @@ mod with_runtime {
         let folder = tempfile::tempdir().unwrap();
         for model in ["mlp", "cnn", "lstm", "vit", "resnet18"] {
             let options = match model {
-                "resnet18" => "width=4",
+                "resnet18" => "stem=3",
                 "mlp" | "cnn" | "lstm" => "width=8",
                 _ => "width=16,depth=1,heads=2",
             };

@@ -24,6 +24,13 @@ pub struct Card {
     #[arg(long, short, value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     output: Option<PathBuf>,
 
+    #[command(flatten)]
+    facts: CardFacts,
+}
+
+/// What a card is made of, beside the run.
+#[derive(Debug, Args)]
+pub struct CardFacts {
     /// TOML file with facts about the model, such as `license = "MIT"`; the options below take precedence
     #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
     about: Option<PathBuf>,
@@ -38,12 +45,19 @@ pub struct Card {
     stated: Flags<About>,
 }
 
+impl CardFacts {
+    /// Evaluates the model of a run, and returns its card.
+    pub fn card(self, run: &RunFolder) -> anyhow::Result<ModelCard> {
+        let device = self.compute.prepare()?;
+        let file = self.about.as_deref().map(About::read).transpose()?.unwrap_or_default();
+        Ok(ModelCard::of(run, self.stated.into_options().or(file), &self.groups, device)?)
+    }
+}
+
 impl Card {
     pub fn run(self) -> anyhow::Result<Ended> {
-        let device = self.compute.prepare()?;
         let run = RunFolder::open(&self.run)?;
-        let file = self.about.as_deref().map(About::read).transpose()?.unwrap_or_default();
-        let card = ModelCard::of(&run, self.stated.into_options().or(file), &self.groups, device)?;
+        let card = self.facts.card(&run)?;
         let path = self.output.unwrap_or_else(|| run.path().join("card.md"));
         if path == Path::new("-") {
             put(&card.to_markdown())?;

@@ -3,14 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
-use cresset::data::GroupingOptions;
-use cresset::report::card::{About, Card};
 use cresset::report::{PushOptions, Repository, push};
 use cresset::run::RunFolder;
 
-use super::arguments::Flags;
-use super::{Compute, Ended, progress, show};
+use super::card::CardFacts;
+use super::{Ended, progress, show};
 
 /// Publish the model of a run on the Hugging Face hub, with a model card
 ///
@@ -34,26 +31,14 @@ pub struct Push {
     #[arg(long, value_name = "TEXT", default_value_t = PushOptions::default().message)]
     message: String,
 
-    /// TOML file with facts about the model, such as `license = "MIT"`; the options below take precedence
-    #[arg(long, value_name = "FILE", value_parser = NonEmptyStringValueParser::new().map(PathBuf::from))]
-    about: Option<PathBuf>,
-
     #[command(flatten)]
-    groups: Flags<GroupingOptions>,
-
-    #[command(flatten)]
-    compute: Compute,
-
-    #[command(flatten)]
-    stated: Flags<About>,
+    facts: CardFacts,
 }
 
 impl Push {
     pub fn run(self) -> anyhow::Result<Ended> {
-        let device = self.compute.prepare()?;
         let run = RunFolder::open(&self.run)?;
-        let file = self.about.as_deref().map(About::read).transpose()?.unwrap_or_default();
-        let card = Card::of(&run, self.stated.into_options().or(file), &self.groups, device)?;
+        let card = self.facts.card(&run)?;
         let options = PushOptions { message: self.message, is_private: self.private };
         let (url, commit) = push(&run, &card, &self.to, &options, &mut progress::with_bar())?;
         show(&format!("published as {url}, commit {commit}\n"))?;
