@@ -128,20 +128,20 @@ fn with_hub_files(config: &Config, progress: &mut dyn FnMut(Download)) -> Result
 
 /// As [`with_hub_files`], on all ranks of `world` with the commits that rank 0 finds.
 fn hub_files_on(config: &Config, world: &World, progress: &mut dyn FnMut(Download)) -> Result<Config> {
-    let pinned = |text: &str, file: &str, progress: &mut dyn FnMut(Download)| match text.strip_prefix(HUB) {
-        Some(id) => Ok(format!("{HUB}{}", pretrained::hub_file(id, file, progress)?.1)),
-        None => Ok(text.to_string()),
+    let pinned = |name: &str| match name.strip_prefix(HUB) {
+        Some(id) => world.broadcast_result(|| Ok(format!("{HUB}{}", pretrained::pinned(id)?))),
+        None => Ok(name.to_string()),
     };
-    let init = config.init.as_ref().map(|init| init.to_string_lossy().into_owned());
-    let model = world.broadcast_result(|| pinned(&config.model, MODEL, progress))?;
-    let init = match init.filter(|init| init.starts_with(HUB)) {
-        Some(init) => {
-            let file = pretrained::WEIGHTS[0];
-            Some(world.broadcast_result(|| pinned(&init, file, progress))?.into())
-        }
+    let model = pinned(&config.model)?;
+    let init = match config.init.as_ref().and_then(|init| init.to_str()) {
+        Some(init) => Some(pinned(init)?.into()),
         None => config.init.clone(),
     };
-    with_hub_files(&Config { model, init, ..config.clone() }, &mut |_| {})
+    let config = Config { model, init, ..config.clone() };
+    match world.is_rank_zero() {
+        true => with_hub_files(&config, progress),
+        false => with_hub_files(&config, &mut |_| {}),
+    }
 }
 
 /// The options with those that the weights determined at the start of the run, for a run that resumes with its first options.

@@ -22,14 +22,27 @@ pub fn resolve(id: &str, progress: &mut dyn FnMut(Download)) -> Result<Pretraine
     })
 }
 
+/// A model with its current commit: `NAME@COMMIT`.
+///
+/// # Errors
+/// A model that does not exist, and an unreachable server.
+pub fn pinned(id: &str) -> Result<String> {
+    let model = named(id)?;
+    let found = Hub::new(Settings::from_environment()?)?.file(&model, CONFIG, &mut |_| {})?;
+    Ok(model.at(&found.commit).to_string())
+}
+
+fn named(id: &str) -> Result<ModelId> {
+    id.parse()
+        .map_err(|problem| Error::Usage(format!("{HUB}{id} is no model of the Hugging Face hub: {problem}")))
+}
+
 /// The path of a file of a model, in the cache or from the server, and the model with the commit: `NAME@COMMIT`.
 ///
 /// # Errors
 /// A model that does not exist or does not have the file, and an unreachable server.
 pub fn model_file(id: &str, name: &str, progress: &mut dyn FnMut(Download)) -> Result<(PathBuf, String)> {
-    let model: ModelId = id.parse().map_err(|problem| {
-        Error::Usage(format!("{HUB}{id} is no model of the Hugging Face hub: {problem}"))
-    })?;
+    let model = named(id)?;
     let mut report =
         |Progress { file, received, total }: Progress| progress(Download { file, received, total });
     let found = Hub::new(Settings::from_environment()?)?.file(&model, name, &mut report)?;

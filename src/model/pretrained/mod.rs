@@ -126,6 +126,14 @@ pub fn hub_file(id: &str, name: &str, progress: &mut dyn FnMut(Download)) -> Res
     }
 }
 
+/// A model of the hub with its current commit: `NAME@COMMIT`. Only its configuration is downloaded.
+pub(crate) fn pinned(id: &str) -> Result<String> {
+    #[cfg(feature = "hub")]
+    return hub::pinned(id);
+    #[cfg(not(feature = "hub"))]
+    Ok(id.to_string())
+}
+
 #[cfg(feature = "hub")]
 use hub::torchvision_file;
 
