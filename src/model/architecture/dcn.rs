@@ -3,10 +3,11 @@
 use tch::nn;
 
 use super::columns::{EMBEDDING, FREQUENCIES, bins_option, check_table, columns};
+use super::mlp::hidden_layers;
 use super::{Architecture, NumberOption, Options};
 use crate::error::Result;
 use crate::model::Task;
-use crate::model::layer::{CrossNetwork, Dropout, Linear, Relu, Sequential};
+use crate::model::layer::{CrossNetwork, Linear, Sequential};
 
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
@@ -26,18 +27,10 @@ pub const ARCHITECTURE: Architecture = Architecture {
 
 fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
     check_table(task, ARCHITECTURE.name)?;
-    let (width, dropout) = (options.whole("width"), options.number("dropout"));
     let columns = columns(path, task, options);
-    let mut inputs = columns.outputs();
+    let inputs = columns.outputs();
     let cross = CrossNetwork::new(&(path / "cross"), inputs, options.whole("cross"));
-    let mut layers = Sequential::default().then("columns", columns).then("cross", cross);
-    for layer in 1..=options.whole("depth") {
-        let name = format!("fc{layer}");
-        layers = layers.then(&name, Linear::new(&(path / &name), inputs, width)).then("relu", Relu);
-        if dropout > 0. {
-            layers = layers.then("dropout", Dropout(dropout));
-        }
-        inputs = width;
-    }
+    let layers = Sequential::default().then("columns", columns).then("cross", cross);
+    let (layers, inputs) = hidden_layers(layers, path, inputs, options);
     Ok(layers.then("head", Linear::new(&(path / "head"), inputs, task.classes)))
 }

@@ -21,14 +21,27 @@ pub const ARCHITECTURE: Architecture = Architecture {
 };
 
 fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
-    let (width, depth, dropout) = (options.whole("width"), options.whole("depth"), options.number("dropout"));
     let mut layers = Sequential::default().then("flatten", Flatten);
     let mut inputs = task.input.features();
     if let Some(columns) = codes(path, task) {
         inputs = columns.outputs();
         layers = layers.then("columns", columns);
     }
-    for layer in 1..=depth {
+    let (layers, inputs) = hidden_layers(layers, path, inputs, options);
+    let name = format!("fc{}", options.whole("depth") + 1);
+    Ok(layers.then(&name, Linear::new(&(path / &name), inputs, task.classes)))
+}
+
+/// Appends the hidden layers `fc1`, `fc2`, … of the options `width`, `depth` and `dropout` to layers with `inputs` outputs. Returns
+/// also the number of outputs.
+pub fn hidden_layers(
+    mut layers: Sequential,
+    path: &nn::Path,
+    mut inputs: i64,
+    options: &Options,
+) -> (Sequential, i64) {
+    let (width, dropout) = (options.whole("width"), options.number("dropout"));
+    for layer in 1..=options.whole("depth") {
         let name = format!("fc{layer}");
         layers = layers.then(&name, Linear::new(&(path / &name), inputs, width)).then("relu", Relu);
         if dropout > 0. {
@@ -36,6 +49,5 @@ fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> 
         }
         inputs = width;
     }
-    let name = format!("fc{}", depth + 1);
-    Ok(layers.then(&name, Linear::new(&(path / &name), inputs, task.classes)))
+    (layers, inputs)
 }
