@@ -36,9 +36,11 @@ impl MemoryExamples {
         MemoryExamples { part, pending: None }
     }
 
-    /// Raw examples. Floats are preprocessed once, here; bytes are preprocessed per batch, which takes a quarter of the memory.
+    /// Raw examples. Floats are preprocessed once, here; bytes are preprocessed per batch, which takes a quarter of the memory, and so
+    /// are token ids.
     pub fn raw(part: TensorDataset, preprocessing: &Preprocessing) -> Self {
-        if part.inputs.kind() == Kind::Uint8 {
+        // The padding that all texts of a batch have is left out.
+        if part.inputs.kind() == Kind::Uint8 || preprocessing.kind.is_tokens() {
             return MemoryExamples::raw_per_batch(part, preprocessing);
         }
         let TensorDataset { inputs, labels } = part;

@@ -292,6 +292,16 @@ impl Network {
         steps.into_iter().filter_map(grid_of).collect()
     }
 
+    /// The names of the parameters that have sparse gradients in training.
+    pub(crate) fn sparse_parameters(&self) -> Vec<String> {
+        let steps = self.layers().map_or(Vec::new(), |layers| layers.walk(""));
+        let name_of = |step: FlatStep| match step {
+            FlatStep::Layer(name, layer) => layer.sparse_parameter().map(|own| format!("{name}.{own}")),
+            FlatStep::Sum(..) | FlatStep::Gate(_) => None,
+        };
+        steps.into_iter().filter_map(name_of).collect()
+    }
+
     /// SHA-256 of the file of an imported model, in hexadecimal.
     pub fn fingerprint(&self) -> Option<&str> {
         self.fingerprint.as_deref()

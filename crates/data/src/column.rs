@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::notation::Notation;
+use super::tokens::Tokenization;
 
 /// How the rows of a table become examples. It is part of the exported model's metadata, so that new rows are
 /// parsed in the same way.
@@ -101,6 +102,13 @@ pub enum ColumnKind {
         /// The number of features.
         features: usize,
     },
+    /// A text as a sequence: the ids of its tokens, with [padding](crate::tokens::PADDING) after the last one.
+    Tokens {
+        /// How a text becomes token ids.
+        tokenization: Tokenization,
+        /// The number of features: the maximum number of tokens. Further tokens are not used.
+        length: usize,
+    },
 }
 
 /// The category of missing values, which no cell contains as its text.
@@ -122,6 +130,13 @@ pub enum FeatureGroup {
         /// The number of categories.
         categories: usize,
     },
+    /// The token ids of a text.
+    Tokens {
+        /// The maximum number of tokens.
+        length: usize,
+        /// The number of ids.
+        vocabulary: usize,
+    },
 }
 
 impl FeatureGroup {
@@ -130,6 +145,7 @@ impl FeatureGroup {
         match self {
             FeatureGroup::Number | FeatureGroup::Code { .. } => 1,
             FeatureGroup::Indicators { count } => *count,
+            FeatureGroup::Tokens { length, .. } => *length,
         }
     }
 }
@@ -147,6 +163,7 @@ impl ColumnKind {
             }
             ColumnKind::Date { time } => crate::dates::suffixes(*time).len(),
             ColumnKind::Text { features } => *features,
+            ColumnKind::Tokens { length, .. } => *length,
         }
     }
 
@@ -159,7 +176,7 @@ impl ColumnKind {
             ColumnKind::Boolean => "boolean",
             ColumnKind::Date { .. } => "date",
             ColumnKind::List { .. } => "list",
-            ColumnKind::Text { .. } => "text",
+            ColumnKind::Text { .. } | ColumnKind::Tokens { .. } => "text",
         }
     }
 }
@@ -172,6 +189,9 @@ impl Column {
                 vec![FeatureGroup::Indicators { count: self.features() }]
             }
             ColumnKind::Code { categories, .. } => vec![FeatureGroup::Code { categories: categories.len() }],
+            ColumnKind::Tokens { tokenization, length } => {
+                vec![FeatureGroup::Tokens { length: *length, vocabulary: tokenization.vocabulary() }]
+            }
             _ => vec![FeatureGroup::Number; self.features()],
         }
     }
@@ -191,7 +211,7 @@ impl Column {
             ColumnKind::Date { time } => {
                 crate::dates::suffixes(*time).iter().map(|suffix| format!("{name}{suffix}")).collect()
             }
-            ColumnKind::Text { features } => {
+            ColumnKind::Text { features } | ColumnKind::Tokens { length: features, .. } => {
                 (1..=*features).map(|number| format!("{name}#{number}")).collect()
             }
             _ => vec![name.clone()],
@@ -223,7 +243,7 @@ impl TableLayout {
     /// Whether a missing value in this column has features of its own, so that it needs no replacement.
     pub fn has_features_of_missing(&self, column: &Column) -> bool {
         match &column.kind {
-            ColumnKind::Text { .. } | ColumnKind::List { .. } => true,
+            ColumnKind::Text { .. } | ColumnKind::Tokens { .. } | ColumnKind::List { .. } => true,
             ColumnKind::Category { categories, unknown } => {
                 *unknown && self.missing_is_value || categories.iter().any(|category| category == MISSING)
             }

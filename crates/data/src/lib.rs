@@ -32,6 +32,7 @@ mod targets;
 mod task;
 pub mod terminal;
 pub mod thumbnail;
+pub mod tokens;
 pub mod unknown;
 
 use std::path::PathBuf;

@@ -137,7 +137,8 @@ fn columns(layout: &TableLayout, values: &[f32], width: usize) -> Vec<Variable> 
     let (mut variables, mut start) = (Vec::new(), 0);
     for (column, name) in layout.columns.iter().zip(layout.names()) {
         let groups = column.groups();
-        if groups.len() > MAX_PARTS {
+        let is_text = matches!(groups[..], [FeatureGroup::Tokens { .. }]);
+        if is_text || groups.len() > MAX_PARTS {
             start += column.features();
             continue;
         }
@@ -191,6 +192,7 @@ fn of_group(
             });
             Variable::empty(name, (start, 0), Bins::of_categories(&counts, category))
         }
+        FeatureGroup::Tokens { .. } => unreachable!("the ids of tokens have no histogram"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use tch::nn;
 
+use super::texts::reject_text;
 use super::{NumberOption, Options};
 use crate::data::column::FeatureGroup;
 use crate::error::{Error, Result};
@@ -54,6 +55,7 @@ const CODE_WIDTH: i64 = 8;
 /// # Errors
 /// A task with images as examples.
 pub fn check_table(task: &Task, model: &str) -> Result<()> {
+    reject_text(task, model)?;
     match task.input.image() {
         None => Ok(()),
         Some(_) => Err(Error::Usage(format!(

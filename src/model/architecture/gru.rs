@@ -7,7 +7,7 @@ use crate::model::layer::RecurrentCell;
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "gru",
-    summary: "bidirectional GRU over the rows of the image",
+    summary: "bidirectional GRU over the rows of the image or the tokens of the text",
     options: OPTIONS,
     build: |path, task, options| network(path, task, options, RecurrentCell::Gru, "gru"),
 };

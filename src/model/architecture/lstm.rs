@@ -7,7 +7,7 @@ use crate::model::layer::RecurrentCell;
 /// The architecture.
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "lstm",
-    summary: "bidirectional LSTM over the rows of the image",
+    summary: "bidirectional LSTM over the rows of the image or the tokens of the text",
     options: OPTIONS,
     build: |path, task, options| network(path, task, options, RecurrentCell::Lstm, "lstm"),
 };

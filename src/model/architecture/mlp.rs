@@ -3,6 +3,7 @@
 use tch::nn;
 
 use super::columns::codes;
+use super::texts::reject_text;
 use super::{Architecture, NumberOption, Options};
 use crate::error::Result;
 use crate::model::Task;
@@ -21,6 +22,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
 };
 
 fn build(path: &nn::Path, task: &Task, options: &Options) -> Result<Sequential> {
+    reject_text(task, ARCHITECTURE.name)?;
     let mut layers = Sequential::default().then("flatten", Flatten);
     let mut inputs = task.input.features();
     if let Some(columns) = codes(path, task) {

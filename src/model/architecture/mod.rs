@@ -1,5 +1,6 @@
 //! The architectures, one file each.
 
+mod bow;
 mod cnn;
 mod columns;
 mod convnext;
@@ -26,6 +27,9 @@ mod resnet_d;
 mod resnet_table;
 mod swin;
 mod tabm;
+mod text_transformer;
+mod textcnn;
+mod texts;
 mod transformer;
 mod vit;
 mod vit_timm;
@@ -82,6 +86,9 @@ pub const ARCHITECTURES: &[Architecture] = &[
     resnet_table::ARCHITECTURE,
     ft_transformer::ARCHITECTURE,
     dcn::ARCHITECTURE,
+    bow::ARCHITECTURE,
+    textcnn::ARCHITECTURE,
+    text_transformer::ARCHITECTURE,
     cnn::ARCHITECTURE,
     resnet9::ARCHITECTURE,
     resnet18::ARCHITECTURE,

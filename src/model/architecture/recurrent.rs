@@ -1,11 +1,14 @@
-//! Common code of the recurrent models, which read the rows of the image as a sequence, in both directions.
+//! Common code of the recurrent models, which read the rows of the image or the tokens of the text as a sequence, in both directions.
 
 use tch::nn;
 
+use super::texts::is_text;
 use super::{NumberOption, Options, image};
 use crate::error::Result;
 use crate::model::Task;
-use crate::model::layer::{Dropout, Linear, Recurrent, RecurrentCell, RowSequence, SequenceMean, Sequential};
+use crate::model::layer::{
+    Dropout, Linear, Recurrent, RecurrentCell, RowSequence, SequenceMean, Sequential, TextRecurrent,
+};
 
 /// Options of the recurrent models.
 pub const OPTIONS: &[NumberOption] = &[
@@ -14,7 +17,10 @@ pub const OPTIONS: &[NumberOption] = &[
     NumberOption::dropout(0.2),
 ];
 
-/// The network for a kind of cell. The classifier uses the mean over the sequence, which gives every row a short gradient
+/// Vectors of tokens, which they share by a hash.
+const VECTORS: i64 = 1 << 16;
+
+/// The network for a kind of cell, over the rows of an image or the tokens of a text. The classifier uses the mean over the sequence, which gives every row a short gradient
 /// path.
 pub fn network(
     path: &nn::Path,
@@ -23,9 +29,17 @@ pub fn network(
     cell: RecurrentCell,
     name: &str,
 ) -> Result<Sequential> {
-    let [channels, _, width] = image(task, name)?;
     let (hidden, depth, dropout) =
         (options.whole("width"), options.whole("depth"), options.number("dropout"));
+    if is_text(task) {
+        let size = (hidden, depth);
+        let text = TextRecurrent::new(&(path / "text"), task, cell, (VECTORS, hidden), size, dropout);
+        return Ok(Sequential::default()
+            .then("text", text)
+            .then("dropout", Dropout(dropout))
+            .then("fc", Linear::new(&(path / "fc"), 2 * hidden, task.classes)));
+    }
+    let [channels, _, width] = image(task, name)?;
     let recurrent = Recurrent::new(&(path / "rnn"), cell, channels * width, hidden, depth, dropout);
     Ok(Sequential::default()
         .then("rows", RowSequence)

@@ -55,6 +55,7 @@ impl ColumnEmbedding {
             let runs = match group {
                 FeatureGroup::Number => &mut numbers,
                 FeatureGroup::Indicators { .. } => &mut others,
+                FeatureGroup::Tokens { .. } => unreachable!("models of tables reject texts"),
                 FeatureGroup::Code { categories } => {
                     counts.push(*categories);
                     &mut codes

@@ -24,6 +24,7 @@ mod sequential;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tokens;
 mod window;
 
@@ -53,6 +54,7 @@ pub use shape::{
     ChannelsFirst, ChannelsLast, Flatten, RowSequence, SelectElement, SequenceMean, SkipElements, Tokens,
     ZeroPad,
 };
+pub use text::{EncoderSize, NgramBag, TextConvolution, TextEncoder, TextRecurrent};
 pub use tokens::{Grid, PositionEmbedding, PrefixTokens};
 pub use window::{MergePatches, WindowAttention};
 
@@ -122,6 +124,11 @@ pub trait Layer: Send {
 
     /// Synchronizes batch statistics over all ranks of `world`, if the layer has any.
     fn synchronize(&self, _world: &World) {}
+
+    /// The name of its parameter that has sparse gradients in training, if there is one.
+    fn sparse_parameter(&self) -> Option<&'static str> {
+        None
+    }
 
     /// The places of its position embeddings, if it has any. Its parameter then has the name of the layer.
     fn position_grid(&self) -> Option<Grid> {

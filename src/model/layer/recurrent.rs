@@ -154,6 +154,47 @@ impl Recurrent {
     }
 }
 
+impl Recurrent {
+    /// The outputs of packed sequences: values (tokens, inputs) and the number of sequences at each step, int64, on the CPU, to
+    /// (tokens, 2 · hidden).
+    pub(super) fn packed(&self, values: &Tensor, sizes: &Tensor, train: bool) -> Tensor {
+        let sequences = sizes.int64_value(&[0]);
+        let state = Tensor::zeros([2 * self.layers, sequences, self.hidden], (values.kind(), values.device()));
+        let weights: Vec<&Tensor> = self.weights.iter().map(|(_, weight)| weight).collect();
+        let (layers, dropout) = (self.layers, self.dropout);
+        match self.cell {
+            RecurrentCell::Lstm => {
+                let states = [&state, &state];
+                Tensor::lstm_data(values, sizes, &states, &weights, true, layers, dropout, train, true).0
+            }
+            RecurrentCell::Gru => {
+                Tensor::gru_data(values, sizes, &state, &weights, true, layers, dropout, train, true).0
+            }
+        }
+    }
+
+    /// The class with the method `packed`, the equivalent of [`Recurrent::packed`].
+    pub(super) fn packed_class(&self) -> Class {
+        let Recurrent { cell, hidden, layers, dropout, .. } = self;
+        let weights: Vec<_> = self.weights.iter().map(|(name, _)| format!("self.{name}")).collect();
+        let (call, state) = match cell {
+            RecurrentCell::Lstm => ("_0, _1, _2 = torch.lstm", "[state, state]"),
+            RecurrentCell::Gru => ("_0, _1 = torch.gru", "state"),
+        };
+        let method = format!(
+            r#"  def packed(self: {{class}}, x: Tensor, sizes: Tensor) -> Tensor:
+    state = torch.zeros([{states}, int(torch.select(sizes, 0, 0)), {hidden}], dtype=ops.prim.dtype(x), device=ops.prim.device(x))
+    {call}(x, sizes, {state}, [{weights}], True, {layers}, {dropout:?}, self.training, True)
+    return _0
+"#,
+            states = 2 * layers,
+            weights = weights.join(", "),
+        );
+        let class = Class::new("PackedRecurrent", method);
+        self.weights.iter().fold(class, |class, (name, weight)| class.parameter(*name, weight))
+    }
+}
+
 impl Layer for Recurrent {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         if train

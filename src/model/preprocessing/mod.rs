@@ -7,6 +7,7 @@ mod fit;
 mod normalization;
 mod quantiles;
 mod tensors;
+mod tokens;
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -79,6 +80,10 @@ pub enum PreprocessingKind {
     FixedChannels,
     /// Maps each numeric column of a table to a normal distribution by its quantiles in the training set.
     Quantiles,
+    /// Leaves the token ids of texts as they are.
+    Tokens,
+    /// Leaves the token ids of pairs of texts as they are.
+    TokenPairs,
 }
 
 impl PreprocessingKind {
@@ -86,12 +91,20 @@ impl PreprocessingKind {
     fn is_per_channel(self) -> bool {
         matches!(self, PreprocessingKind::StandardizeChannels | PreprocessingKind::FixedChannels)
     }
+
+    /// Whether the values are token ids.
+    pub(crate) fn is_tokens(self) -> bool {
+        matches!(self, PreprocessingKind::Tokens | PreprocessingKind::TokenPairs)
+    }
 }
 
 impl Preprocessing {
     /// Fits the preprocessing of a data set: by its range if that is known, else by the statistics of `train`.
     pub fn fit(dataset: &Dataset, train: &TrainTensors, missing: Missing) -> Self {
         let shape = dataset.shape.clone();
+        if let Some(tokens) = tokens::preprocessing(dataset) {
+            return tokens;
+        }
         let inputs = &train.0.inputs;
         let kind = match (shape.image(), dataset.range) {
             (Some((channels, ..)), _) if inputs.kind() == Kind::Uint8 => {
@@ -137,10 +150,11 @@ impl Preprocessing {
     /// # Errors
     /// Data that is not a table.
     pub fn fit_quantiles(dataset: &Dataset, train: &TrainTensors, missing: Missing) -> Result<Self> {
-        let Some(groups) = feature_groups(dataset) else {
+        let groups = feature_groups(dataset).filter(|_| tokens::preprocessing(dataset).is_none());
+        let Some(groups) = groups else {
             let path = dataset.path.display();
             return Err(Error::Usage(format!(
-                "--normalization {} requires a table, but the examples of {path} are not rows of one",
+                "--normalization {} requires a table of numbers, but the examples of {path} are not rows of one",
                 normalization::QUANTILES_NAME
             )));
         };
@@ -170,6 +184,9 @@ impl Preprocessing {
 
     /// Raw values (N, …), uint8 or float, to the model's input: float32 (N, output…).
     pub fn apply(&self, raw: &Tensor) -> Tensor {
+        if self.kind.is_tokens() {
+            return tokens::apply(self.kind, raw);
+        }
         let (offset, scale) = self.tensors();
         let (offset, scale) = (offset.to_device(raw.device()), scale.to_device(raw.device()));
         let sizes: Vec<i64> = std::iter::once(raw.size()[0]).chain(self.shape.0.iter().copied()).collect();
@@ -221,6 +238,9 @@ impl Preprocessing {
     /// The equivalent of [`Preprocessing::apply`] in TorchScript. It also resizes images of another size, as `decoding` says, and
     /// rejects invalid inputs.
     pub fn script(&self, decoding: Decoding) -> Class {
+        if self.kind.is_tokens() {
+            return tokens::script(self);
+        }
         let (offset, scale) = self.tensors();
         let sizes: Vec<_> = self.shape.0.iter().map(i64::to_string).collect();
         let width = self.shape.features();

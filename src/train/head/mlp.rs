@@ -113,6 +113,7 @@ impl Layers {
                 tensor: tensor.shallow_clone(),
                 rate: 1.,
                 is_head: false,
+                is_sparse: false,
             })
     }
 

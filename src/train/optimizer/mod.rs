@@ -9,6 +9,7 @@ mod lion;
 mod muon;
 mod rmsprop;
 mod sgd;
+mod sparse;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -16,9 +17,12 @@ mod update;
 use cresset_bridge::optimizer::Group;
 use tch::{Kind, Tensor};
 
+use crate::distributed::World;
 use crate::error::{Error, Result};
 use crate::model::Tensors;
 use cresset_options::number::{NumberOption, Options};
+pub(crate) use sparse::SparseGradients;
+use sparse::SparseTable;
 use update::Update;
 
 /// An optimizer with a name.
@@ -88,6 +92,8 @@ pub struct Parameter {
     pub rate: f64,
     /// Whether it belongs to the last layer. Its steps are counted separately, because `--head-epochs` trains it alone.
     pub is_head: bool,
+    /// Whether its gradients are sparse. Its used rows are updated by row-wise Adagrad, whatever the optimizer.
+    pub is_sparse: bool,
 }
 
 /// An optimizer with its parameters and state.
@@ -97,7 +103,8 @@ pub struct Parameter {
 /// use tch::{Kind, Tensor};
 ///
 /// let tensor = Tensor::from_slice(&[1f32]).set_requires_grad(true);
-/// let parameter = Parameter { name: "w".into(), tensor: tensor.shallow_clone(), rate: 1., is_head: false };
+/// let parameter =
+///     Parameter { name: "w".into(), tensor: tensor.shallow_clone(), rate: 1., is_head: false, is_sparse: false };
 /// let mut optimizer = Optimizer::new("sgd", "", 0., &[parameter])?;
 /// // The gradient of w² at 1 is 2.
 /// tensor.square().sum(Kind::Float).backward();
@@ -109,6 +116,8 @@ pub struct Optimizer {
     rule: Rule,
     reads_lr_from_device: bool,
     groups: Vec<ParameterGroup>,
+    /// The parameters with sparse gradients.
+    tables: Vec<SparseTable>,
     state: Tensors,
     /// In a captured graph: 1 to skip the step, else 0.
     skip: Option<Tensor>,
@@ -177,11 +186,16 @@ impl Optimizer {
             rule: (kind.rule)(&options),
             reads_lr_from_device: kind.reads_lr_from_device,
             groups: Vec::new(),
+            tables: Vec::new(),
             state: Tensors::new(),
             skip: None,
         };
         let decay_of = |parameter: &Parameter| if parameter.tensor.dim() > 1 { weight_decay } else { 0. };
         for parameter in parameters {
+            if parameter.is_sparse {
+                optimizer.add_table(parameter);
+                continue;
+            }
             let (rate, decay, is_head) = (parameter.rate, decay_of(parameter), parameter.is_head);
             let matches = |group: &ParameterGroup| {
                 (group.rate, group.weight_decay, group.is_head) == (rate, decay, is_head)
@@ -193,6 +207,12 @@ impl Optimizer {
             optimizer.add_parameter(index, parameter, (kind.state_names)(parameter))?;
         }
         Ok(optimizer)
+    }
+
+    fn add_table(&mut self, parameter: &Parameter) {
+        let table = SparseTable::new(parameter);
+        self.state.insert(format!("{}.{}", sparse::STATE, parameter.name), table.state().shallow_clone());
+        self.tables.push(table);
     }
 
     fn add_group(&mut self, first: &Parameter, weight_decay: f64) -> usize {
@@ -244,9 +264,19 @@ impl Optimizer {
         self.apply(lr)
     }
 
+    /// The sparse gradients for an update, averaged over all processes, which all take part.
+    pub(crate) fn sparse_gradients(&self, world: &World) -> Result<SparseGradients> {
+        SparseGradients::of(&self.tables, world)
+    }
+
+    /// Updates the parameters with sparse gradients.
+    pub(crate) fn step_sparse(&mut self, gradients: &SparseGradients, lr: f64) -> Result<()> {
+        gradients.apply(&mut self.tables, lr)
+    }
+
     /// Whether [`Optimizer::read_from`] is supported.
     pub(crate) fn can_read_lr_from_device(&self) -> bool {
-        self.reads_lr_from_device
+        self.reads_lr_from_device && self.tables.is_empty()
     }
 
     /// Prepares for graph capture: reads the learning rate from the device, and skips [`Optimizer::apply`] while `skip`, a

@@ -11,7 +11,7 @@ use crate::model::Network;
 use crate::train::average::Average;
 use crate::train::distillation::Distillation;
 use crate::train::loss_scale::LossScale;
-use crate::train::optimizer::{Optimizer, Parameter};
+use crate::train::optimizer::{Optimizer, Parameter, SparseGradients};
 use crate::train::options::{OnNan, Precision, TrainOptions};
 use crate::train::{Objective, Plan};
 
@@ -23,7 +23,10 @@ pub struct Context {
     pub scaler: Option<LossScale>,
     pub objective: Objective,
     pub distillation: Option<Distillation>,
+    /// The dense gradients.
     pub gradients: Gradients,
+    /// The sparse gradients, to clear them.
+    sparse: Gradients,
     pub options: TrainOptions,
     pub batch_size: u32,
     /// Batches whose gradients were accumulated since the last update.
@@ -56,7 +59,8 @@ impl Context {
             average: Average::new(options, network),
             scaler: (options.precision == Precision::Fp16).then(LossScale::default),
             distillation: None,
-            gradients: Gradients::of(parameters.iter().map(|parameter| &parameter.tensor))?,
+            gradients: Gradients::of(tensors(&parameters, false))?,
+            sparse: Gradients::of(tensors(&parameters, true))?,
             options: options.clone(),
             batch_size: plan.batch_size,
             accumulated: 0,
@@ -79,7 +83,10 @@ impl Context {
         if self.world.is_alone() {
             return Ok(());
         }
-        let parameters = network.parameters().into_iter().filter(|(_, tensor)| tensor.requires_grad());
+        let sparse = network.sparse_parameters();
+        let parameters = network.parameters().into_iter();
+        // Sparse gradients are averaged when they are used.
+        let parameters = parameters.filter(|(name, tensor)| tensor.requires_grad() && !sparse.contains(name));
         let (names, tensors): (Vec<_>, Vec<_>) = parameters.unzip();
         if self.reducer.as_ref().is_none_or(|(reduced, _)| *reduced != names) {
             // The old reducer removes its hooks first.
@@ -112,12 +119,16 @@ impl Context {
             return Ok(());
         }
         let share = 1. / f64::from(self.accumulated) / self.loss_scale();
+        let mut sparse = self.optimizer.sparse_gradients(&self.world)?;
         if share != 1. {
-            self.gradients.scale(&scalar(share, network.device()))?;
+            let share = scalar(share, network.device());
+            self.gradients.scale(&share)?;
+            sparse.scale(&share);
         }
-        if self.unscaled_gradients_are_finite()? {
-            self.clip_gradients()?;
+        if self.unscaled_gradients_are_finite(&sparse)? {
+            self.clip_gradients(&mut sparse)?;
             self.optimizer.step(lr)?;
+            self.optimizer.step_sparse(&sparse, lr)?;
             self.average.after_update(network);
         }
         self.clear_gradients()
@@ -126,20 +137,22 @@ impl Context {
     /// Drops all gradients.
     pub(crate) fn clear_gradients(&mut self) -> Result<()> {
         self.accumulated = 0;
+        self.sparse.clear()?;
         Ok(self.gradients.clear()?)
     }
 
     /// Whether the gradients did not overflow in float16; the loss scale adapts to it.
-    fn unscaled_gradients_are_finite(&mut self) -> Result<bool> {
+    fn unscaled_gradients_are_finite(&mut self, sparse: &SparseGradients) -> Result<bool> {
         let Some(scaler) = &mut self.scaler else { return Ok(true) };
-        Ok(scaler.adapt(self.gradients.norm()?.double_value(&[]).is_finite()))
+        Ok(scaler.adapt(sparse.norm(self.gradients.norm()?).double_value(&[]).is_finite()))
     }
 
-    fn clip_gradients(&mut self) -> Result<()> {
+    fn clip_gradients(&mut self, sparse: &mut SparseGradients) -> Result<()> {
         let Some(max_norm) = self.options.clip else { return Ok(()) };
         // The same epsilon as in PyTorch's clip_grad_norm_.
-        let factor = max_norm / (self.gradients.norm()? + 1e-6);
-        Ok(self.gradients.scale(&factor.clamp_max(1.))?)
+        let factor = (max_norm / (sparse.norm(self.gradients.norm()?) + 1e-6)).clamp_max(1.);
+        sparse.scale(&factor);
+        Ok(self.gradients.scale(&factor)?)
     }
 }
 
@@ -151,15 +164,23 @@ fn with_rates(network: &Network, decay: f64) -> Vec<Parameter> {
         // A parameter outside all layers, such as a class token, belongs to the input.
         layers.len().saturating_sub(1 + index.unwrap_or(0))
     };
+    let sparse = network.sparse_parameters();
     let parameters = network.parameters().into_iter();
     parameters
         .map(|(name, tensor)| Parameter {
+            is_sparse: sparse.contains(&name),
             rate: decay.powi(depth_of(&name) as i32),
             is_head: network.is_head(&name),
             name,
             tensor,
         })
         .collect()
+}
+
+/// The tensors of the parameters with sparse or dense gradients.
+fn tensors(parameters: &[Parameter], are_sparse: bool) -> impl Iterator<Item = &Tensor> {
+    let parameters = parameters.iter().filter(move |parameter| parameter.is_sparse == are_sparse);
+    parameters.map(|parameter| &parameter.tensor)
 }
 
 fn scalar(value: f64, device: Device) -> Tensor {

@@ -35,6 +35,13 @@ options! {
         /// Columns of a table to ignore, such as row IDs: names or numbers, separated by commas
         pub ignore: Option<String> = option("COLUMNS").not_empty().heading(DATA),
 
+        /// Text columns of a table, for text models: one or two names or numbers, separated by a comma; other columns are not used
+        /// [default: found if a table has no other inputs]
+        pub text: Option<String> = option("COLUMNS").not_empty().heading(DATA),
+
+        /// Maximum number of tokens of a text; further ones are not used [default: the longest text, at most 1024]
+        pub max_length: Option<u32> = option("TOKENS").parser(parse::within(1..=65_536)).heading(DATA),
+
         /// How to handle missing values in a table
         pub missing: Missing = option("POLICY").default("value").heading(DATA),
 

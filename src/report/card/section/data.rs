@@ -82,6 +82,7 @@ fn preprocessing(card: &Card) -> String {
         (PreprocessingKind::Quantiles, _) => {
             "the quantiles of each numeric column in the training set are mapped to a normal distribution".to_string()
         }
+        (PreprocessingKind::Tokens | PreprocessingKind::TokenPairs, _) => "texts are sequences of token ids".to_string(),
         (PreprocessingKind::StandardizeChannels, _) => {
             "each channel is standardized with the mean and standard deviation of the training set"
                 .to_string()

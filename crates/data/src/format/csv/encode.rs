@@ -8,6 +8,7 @@ use crate::cell::is_missing;
 use crate::column::{Column, ColumnKind, MISSING, TableLayout};
 use crate::error::quoted;
 use crate::notation::{DateOrder, Notation, days};
+use crate::tokens::Tokenization;
 use crate::{dates, hashing};
 
 /// A cell that its column cannot have.
@@ -49,6 +50,10 @@ enum CellEncoder {
     },
     Text {
         features: usize,
+    },
+    Tokens {
+        tokenization: Tokenization,
+        length: usize,
     },
 }
 
@@ -113,7 +118,10 @@ impl Encoder {
             CellEncoder::OneHot { count, .. } => *count,
             CellEncoder::Index { .. } | CellEncoder::Boolean => 1,
             CellEncoder::Date { time, .. } => dates::suffixes(*time).len(),
-            CellEncoder::Number | CellEncoder::List { .. } | CellEncoder::Text { .. } => return None,
+            CellEncoder::Number
+            | CellEncoder::List { .. }
+            | CellEncoder::Text { .. }
+            | CellEncoder::Tokens { .. } => return None,
         };
         if texts.len().saturating_mul(width) > MAX_CACHED {
             return None;
@@ -181,6 +189,10 @@ impl Encoder {
                 features.extend(hashing::features(text.unwrap_or_default(), *count));
                 Ok(true)
             }
+            (CellEncoder::Tokens { tokenization, length }, text) => {
+                tokenization.extend(text.unwrap_or_default(), *length, features);
+                Ok(true)
+            }
         }
     }
 }
@@ -217,6 +229,9 @@ impl CellEncoder {
                 CellEncoder::List { separator: *separator, index_of: index_of(items), count: items.len() }
             }
             ColumnKind::Text { features } => CellEncoder::Text { features: *features },
+            ColumnKind::Tokens { tokenization, length } => {
+                CellEncoder::Tokens { tokenization: tokenization.clone(), length: *length }
+            }
         }
     }
 }
@@ -264,7 +279,7 @@ pub(super) fn is_value(column: &Column, cell: &str) -> bool {
             ColumnKind::List { separator, items: known } => {
                 items(cell, *separator).any(|item| known.iter().any(|known| known == item))
             }
-            ColumnKind::Text { .. } => true,
+            ColumnKind::Text { .. } | ColumnKind::Tokens { .. } => true,
         }
 }
 

@@ -112,10 +112,11 @@ impl Layout {
         }
         let by_name = |choice: &Option<ColumnChoice>| matches!(choice, Some(ColumnChoice::Name(_)));
         let several = options.labels.as_deref().map(choices).transpose()?.unwrap_or_default();
+        let texts = options.text.as_deref().map(choices).transpose()?.unwrap_or_default();
         let needs_names = !types.is_empty()
             || by_name(&Some(options.label.clone()))
             || by_name(&options.group)
-            || several.iter().any(|choice| matches!(choice, ColumnChoice::Name(_)));
+            || several.iter().chain(&texts).any(|choice| matches!(choice, ColumnChoice::Name(_)));
         let position = |choice: &ColumnChoice, names: Option<&[String]>| find(path, choice, width, names);
         // The label position is known without a header, unless it is selected by name.
         let label = if needs_names { None } else { Some(position(&options.label, None)?) };
@@ -127,6 +128,8 @@ impl Layout {
         let group = options.group.as_ref().map(|group| position(group, names)).transpose()?;
         let ignored = options.ignore.as_deref().map(choices).transpose()?.unwrap_or_default();
         let ignored = ignored.iter().map(|choice| position(choice, names)).collect::<Result<Vec<_>>>()?;
+        let texts = texts.iter().map(|choice| position(choice, names)).collect::<Result<Vec<_>>>()?;
+        check_texts(path, &texts, label)?;
         let label_columns = label_columns(path, options, width, names)?;
         let label = label_columns.is_empty().then_some(label);
         let declared = match &options.schema {
@@ -143,6 +146,7 @@ impl Layout {
                 && Some(*column) != label
                 && Some(*column) != group
                 && !ignored.contains(column)
+                && (texts.is_empty() || texts.contains(column))
                 && !label_columns.iter().any(|label| label.position == *column)
         };
         let rows = if header.is_some() { &sample.rows[1..] } else { &sample.rows[..] };
@@ -165,6 +169,9 @@ impl Layout {
         for input in &mut inputs {
             input.fix(types.get(input.position).copied().flatten());
             input.declare(declared[input.position].clone());
+            if !texts.is_empty() {
+                input.declare(Some(Declared::Text));
+            }
         }
         let missing = options.missing;
         let allows_no_label = options.targets()?.task == Some(TaskKind::Multilabel);
@@ -220,6 +227,17 @@ impl Layout {
         let name = self.header.as_ref().map(|(names, _)| &names[column]).filter(is_plain);
         name.cloned().unwrap_or_else(|| (column + 1).to_string())
     }
+}
+
+/// Checks the positions of the columns of `--text`.
+fn check_texts(path: &Path, texts: &[usize], label: usize) -> Result<()> {
+    let problem = match texts {
+        [a, b] if a == b => "--text selects the same column twice",
+        texts if texts.contains(&label) => "--text selects the label column; select that with --label",
+        [] | [_] | [_, _] => return Ok(()),
+        _ => "--text takes at most two columns",
+    };
+    Err(Error::data(path, problem))
 }
 
 /// A column's name in a header, or else its number, from 1.

@@ -13,6 +13,7 @@ use crate::format::options::{ColumnTypes, DataOptions, Missing};
 use crate::notation::Notation;
 use crate::schema::{ColumnSummary, Declared};
 use crate::sorted_classes;
+use crate::tokens::{MAX_LENGTH, Tokenization};
 
 /// The input columns, and those that are left out.
 pub(super) struct Uses {
@@ -22,6 +23,8 @@ pub(super) struct Uses {
     pub slots: Vec<Option<usize>>,
     /// … or why it is left out.
     reasons: Vec<Option<&'static str>>,
+    /// The columns with texts that are longer than the maximum number of tokens, and the number of these texts.
+    truncated: Vec<(usize, usize)>,
 }
 
 /// More distinct texts cannot be counted in the float32 values of a column.
@@ -45,8 +48,8 @@ impl Uses {
         let kept = kept.collect::<Result<Vec<usize>>>()?;
         let names = names(layout);
         let infer = |(index, input): (usize, &InputColumn), is_kept: bool| match options.column_types {
-            ColumnTypes::All => of_column(index, input, &names[input.position], parsed, layout, is_kept),
-            ColumnTypes::Basic => basic(input, &parsed.categories[index].texts),
+            ColumnTypes::Basic if options.text.is_none() => basic(input, &parsed.categories[index].texts),
+            _ => of_column(index, input, &names[input.position], parsed, layout, is_kept),
         };
         let inputs = || layout.inputs.iter().enumerate();
         let mut uses: Vec<Use> =
@@ -55,7 +58,18 @@ impl Uses {
         if uses.iter().all(|found| matches!(found, Use::LeftOut(_))) {
             uses = inputs().map(|input| infer(input, true)).collect();
         }
-        let mut found = Uses { columns: Vec::new(), slots: Vec::new(), reasons: Vec::new() };
+        let mut truncated = Vec::new();
+        if options.text.is_some() || options.column_types == ColumnTypes::All && are_texts(&uses) {
+            for (index, found) in uses.iter_mut().enumerate() {
+                let texts = &parsed.categories[index].texts;
+                if let Use::Input(ColumnKind::Text { .. }, _) = found {
+                    let (kind, longer) = tokens(texts, options.max_length);
+                    truncated.extend((longer > 0).then_some((layout.inputs[index].position, longer)));
+                    *found = Use::Input(kind, Notation::Plain);
+                }
+            }
+        }
+        let mut found = Uses { columns: Vec::new(), slots: Vec::new(), reasons: Vec::new(), truncated };
         for (index, (input, found_use)) in layout.inputs.iter().zip(uses).enumerate() {
             if parsed.categories[index].texts.len() > MAX_TEXTS {
                 return Err(refusal(path, layout, input, "has more than 16 million different texts"));
@@ -117,6 +131,7 @@ impl Uses {
         let becomes = match (column, self.reasons[index]) {
             (Some(column), _) => match &column.kind {
                 ColumnKind::Code { categories, .. } => format!("index of {} categories", categories.len()),
+                ColumnKind::Tokens { length, .. } => format!("{length} token ids"),
                 kind if kind.features() == 1 => "1 feature".to_string(),
                 kind => format!("{} features", kind.features()),
             },
@@ -131,6 +146,19 @@ impl Uses {
             examples,
             details,
         }
+    }
+
+    /// A sentence about each column with texts that are cut.
+    pub fn truncations(&self, layout: &Layout) -> Vec<String> {
+        let sentence = |(position, texts): &(usize, usize)| {
+            let of_column = self.columns.iter().find(|column| column.position == *position);
+            let length = of_column.map_or(0, |column| column.kind.features());
+            format!(
+                "column {}: only the first {length} tokens are used of {texts} texts that have more; raise --max-length to use them",
+                layout.shown(*position)
+            )
+        };
+        self.truncated.iter().map(sentence).collect()
     }
 
     /// A sentence about the columns that are left out.
@@ -152,6 +180,23 @@ impl Uses {
         let choices: Vec<_> = left_out.iter().take(SHOWN).map(|(column, _)| layout.choice(*column)).collect();
         Some(format!("left out {}{more}; use them with --keep {}", shown.join(", "), choices.join(",")))
     }
+}
+
+/// Whether the inputs are one or two texts.
+fn are_texts(uses: &[Use]) -> bool {
+    let inputs = uses.iter().filter(|found| !matches!(found, Use::LeftOut(_)));
+    let texts = uses.iter().filter(|found| matches!(found, Use::Input(ColumnKind::Text { .. }, _))).count();
+    (1..=2).contains(&texts) && texts == inputs.count()
+}
+
+/// A column of token ids of these distinct texts, and the number of texts that have more tokens than the maximum.
+fn tokens(texts: &[String], max_length: Option<u32>) -> (ColumnKind, usize) {
+    let most = max_length.map_or(MAX_LENGTH, |length| length as usize);
+    let tokenization = Tokenization::default();
+    let counts: Vec<usize> = texts.iter().map(|text| tokenization.count(text, most + 1)).collect();
+    let longest = counts.iter().copied().max().unwrap_or_default();
+    let longer = counts.iter().filter(|count| **count > most).count();
+    (ColumnKind::Tokens { tokenization, length: longest.clamp(1, most) }, longer)
 }
 
 /// What becomes of the input column at this index.

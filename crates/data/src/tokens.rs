@@ -1,0 +1,213 @@
+//! Token ids of texts: the inputs of text models.
+
+use serde::{Deserialize, Serialize};
+
+/// The id after the last token of a text.
+pub const PADDING: u32 = 0;
+
+/// The id between two texts of a row.
+pub const SEPARATOR: u32 = 1;
+
+/// The number of ids with a meaning of their own.
+const RESERVED: u32 = 2;
+
+/// The default number of ids of hashed words.
+pub const BUCKETS: u32 = 1 << 18;
+
+/// The default for the maximum number of tokens of a text.
+pub const MAX_LENGTH: usize = 1024;
+
+/// How a text becomes token ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Tokenization {
+    /// Hashed words (see [`words`]): an id from 2 to `buckets` - 1 for each. It has no vocabulary, so no word is unknown.
+    Hashed {
+        /// The number of ids.
+        buckets: u32,
+    },
+}
+
+impl Default for Tokenization {
+    fn default() -> Self {
+        Tokenization::Hashed { buckets: BUCKETS }
+    }
+}
+
+impl Tokenization {
+    /// The number of ids, with those of padding and separator.
+    pub fn vocabulary(&self) -> usize {
+        match self {
+            Tokenization::Hashed { buckets } => *buckets as usize,
+        }
+    }
+
+    /// The ids of the first tokens of a text, at most `length`, and whether there are more.
+    pub fn ids(&self, text: &str, length: usize) -> (Vec<u32>, bool) {
+        let Tokenization::Hashed { buckets } = self;
+        let mut words = words(text.as_bytes());
+        let ids = words.by_ref().take(length).map(|word| RESERVED + word.hash % (buckets - RESERVED)).collect();
+        (ids, words.next().is_some())
+    }
+
+    /// The number of tokens of a text, counted to `most`.
+    pub fn count(&self, text: &str, most: usize) -> usize {
+        words(text.as_bytes()).take(most).count()
+    }
+
+    /// Where the tokens of a text are, as ranges of bytes.
+    pub fn places(&self, text: &str, length: usize) -> Vec<std::ops::Range<usize>> {
+        words(text.as_bytes()).take(length).map(|word| word.start..word.end).collect()
+    }
+
+    /// Adds the ids of a text to `features`, as float32, with padding to `length` values.
+    pub(crate) fn extend(&self, text: &str, length: usize, features: &mut Vec<f32>) {
+        let end = features.len() + length;
+        features.extend(self.ids(text, length).0.into_iter().map(|id| id as f32));
+        features.resize(end, PADDING as f32);
+    }
+}
+
+/// A word of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    /// The first byte.
+    pub start: usize,
+    /// The byte after the last one.
+    pub end: usize,
+    /// The hash of the word in ASCII lower case, below 2³¹ - 1.
+    pub hash: u32,
+}
+
+/// The modulus of hashes, a prime, so that products fit in 64 bits.
+const MODULUS: u64 = (1 << 31) - 1;
+const MULTIPLIER: u64 = 1_000_003;
+
+/// The use of a character in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CharacterClass {
+    /// Ends a word.
+    Separator,
+    /// Part of a word.
+    Letter,
+    /// A word of its own: a character of a script without spaces, or an emoji.
+    Single,
+}
+
+/// The words of a text in UTF-8: sequences of ASCII letters and digits and of letters of scripts with spaces. Each character of
+/// Chinese, Japanese, Thai, Lao, Khmer and Burmese, and each symbol and emoji is a word. Case is ignored in ASCII.
+///
+/// Classes of characters are decided by their first two bytes, so that the same code in TorchScript is fast. Invalid bytes are
+/// separators.
+pub fn words(text: &[u8]) -> impl Iterator<Item = Word> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let mut word: Option<Word> = None;
+        while at < text.len() {
+            let (class, length) = character(text, at);
+            let end = (at + length).min(text.len());
+            match (class, word) {
+                (CharacterClass::Separator, None) => at = end,
+                (CharacterClass::Separator | CharacterClass::Single, Some(_)) => break,
+                (CharacterClass::Single, None) => {
+                    let word = Word { start: at, end, hash: hash(1, &text[at..end]) };
+                    at = end;
+                    return Some(word);
+                }
+                (CharacterClass::Letter, _) => {
+                    let (start, before) = word.map_or((at, 1), |word| (word.start, word.hash));
+                    word = Some(Word { start, end, hash: hash(before, &text[at..end]) });
+                    at = end;
+                }
+            }
+        }
+        word
+    })
+}
+
+/// The class of the character that starts at a byte, and its number of bytes.
+fn character(text: &[u8], at: usize) -> (CharacterClass, usize) {
+    use CharacterClass::{Letter, Separator, Single};
+    let second = text.get(at + 1).copied().unwrap_or(0);
+    match text[at] {
+        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => (Letter, 1),
+        // Latin, Greek, Cyrillic, Hebrew, Arabic and others.
+        0xC3..=0xDF => (Letter, 2),
+        0xE0 if (0xB8..=0xBB).contains(&second) => (Single, 3),
+        0xE0 => (Letter, 3),
+        // Burmese and Khmer; also Georgian, Ethiopic and more of Latin and Greek.
+        0xE1 if second == 0x80 || second == 0x81 || second == 0x9E || second == 0x9F => (Single, 3),
+        0xE1 => (Letter, 3),
+        // General punctuation, and that of Chinese and Japanese.
+        0xE2 if second == 0x80 || second == 0x81 => (Separator, 3),
+        0xE3 if second == 0x80 => (Separator, 3),
+        0xE2..=0xE9 => (Single, 3),
+        // Korean from U+AC00.
+        0xEA if second < 0xB0 => (Single, 3),
+        0xEA..=0xED => (Letter, 3),
+        // Byte order mark, full-width punctuation and the replacement character.
+        0xEF if second == 0xBB || second == 0xBC || second == 0xBF => (Separator, 3),
+        0xEE..=0xEF => (Single, 3),
+        0xF0..=0xF4 => (Single, 4),
+        _ => (Separator, 1),
+    }
+}
+
+/// A polynomial hash, in arithmetic that TorchScript has, too.
+fn hash(start: u32, bytes: &[u8]) -> u32 {
+    let lower = bytes.iter().map(u8::to_ascii_lowercase);
+    lower.fold(u64::from(start), |hash, byte| (hash * MULTIPLIER + u64::from(byte) + 1) % MODULUS) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn split(text: &str) -> Vec<&str> {
+        words(text.as_bytes()).map(|word| &text[word.start..word.end]).collect()
+    }
+
+    #[test]
+    fn words_are_letters_and_digits_and_characters_of_scripts_without_spaces() {
+        assert_eq!(split("Hello, World2! it's"), ["Hello", "World2", "it", "s"]);
+        assert_eq!(split("Größe «naïve» – “quoted”"), ["Größe", "naïve", "quoted"]);
+        assert_eq!(split("Привет, мир"), ["Привет", "мир"]);
+        assert_eq!(split("东京タワー。"), ["东", "京", "タ", "ワ", "ー"]);
+        assert_eq!(split("ไทย"), ["ไ", "ท", "ย"]);
+        assert_eq!(split("한국어 사람"), ["한국어", "사람"]);
+        assert_eq!(split("ok👍🏽no"), ["ok", "👍", "🏽", "no"]);
+        assert_eq!(split("Tiếng Việt"), ["Tiếng", "Việt"]);
+        assert!(split(" \0\u{feff}…\n").is_empty());
+    }
+
+    #[test]
+    fn case_is_ignored_and_ids_are_padded_and_cut() {
+        let tokens = Tokenization::default();
+        assert_eq!(tokens.ids("Free MONEY", 9), tokens.ids("free money", 9));
+        let (ids, more) = tokens.ids("a b c", 2);
+        assert!(ids.iter().all(|id| (RESERVED..BUCKETS).contains(id)) && more);
+        let mut features = Vec::new();
+        tokens.extend("a", 3, &mut features);
+        assert_eq!(features, [tokens.ids("a", 1).0[0] as f32, 0., 0.]);
+        assert_eq!(tokens.ids("", 3), (Vec::new(), false));
+    }
+
+    proptest! {
+        #[test]
+        fn words_of_any_bytes_are_in_order_and_inside(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let mut last = 0;
+            for word in words(&bytes) {
+                prop_assert!(word.start >= last && word.end > word.start && word.end <= bytes.len());
+                last = word.end;
+            }
+        }
+
+        #[test]
+        fn words_of_texts_are_whole_characters(text in "\\PC{0,40}") {
+            for word in words(text.as_bytes()) {
+                prop_assert!(text.get(word.start..word.end).is_some());
+            }
+        }
+    }
+}
