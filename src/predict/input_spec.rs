@@ -10,6 +10,7 @@ use crate::data::column::{Column, ColumnKind};
 use crate::data::error::{Error, Location, Result, quoted};
 use crate::data::format::csv::{InputRow, RowPolicy, RowStream, RowStreamError, read_row};
 use crate::data::image::{self, Channels, Decoding, InputReader};
+use crate::data::text;
 use crate::data::unknown::UnknownCategory;
 use crate::data::{InputShape, TableLayout, ValueRange};
 
@@ -184,6 +185,10 @@ impl InputSpec {
                 let notes = Notes { remark, ..Notes::default() };
                 vec![Input { name: Location::from(&*path).name(), values, notes }]
             }
+            Job::Text(path) => {
+                let values = self.text_file(&path).map_err(problem);
+                vec![Input { name: Location::from(&*path).name(), values, notes: Notes::default() }]
+            }
             Job::Rows(rows) => {
                 let input = |(line, row): (u64, Result<InputRow>)| {
                     let location = Location::line(rows.path(), line);
@@ -204,6 +209,23 @@ impl InputSpec {
                 let notes = Notes { is_table, ..Notes::default() };
                 vec![Input { name, values: Err(problem), notes }]
             }
+        }
+    }
+
+    /// Whether the model takes one text.
+    pub(super) fn takes_texts(&self) -> bool {
+        self.layout.is_text() && self.layout.columns.len() == 1
+    }
+
+    /// The token ids of the text in a file.
+    pub(super) fn text_file(&self, path: &Path) -> Result<Vec<f32>> {
+        let bytes =
+            std::fs::read(path).map_err(|e| Error::data(path, format!("cannot read the text: {e}")))?;
+        match self.layout.columns.first().map(|column| &column.kind) {
+            Some(ColumnKind::Tokens { tokenization, length }) => {
+                Ok(tokenization.features(&text::of_file(&bytes).0, *length))
+            }
+            _ => Err(Error::data(path, "the model does not take texts")),
         }
     }
 

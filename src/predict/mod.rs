@@ -23,6 +23,7 @@ use crate::data::column::{Column, ColumnKind};
 use crate::data::column_choice::ColumnChoice;
 use crate::data::format::csv::RowPolicy;
 use crate::data::format::listed::ImageList;
+use crate::data::format::text_folder::{self, is_text_file};
 use crate::data::format::{self, FORMATS, Format, csv};
 use crate::data::image::{Channels, InputReader};
 use crate::data::notation::Notation;
@@ -244,6 +245,7 @@ impl Classifier {
     }
 
     fn forward(&self, inputs: &Tensor) -> Result<Tensor> {
+        let inputs = &self.metadata.preprocessing.trimmed(inputs);
         let logits = match &self.compiled {
             Some(compiled) if inputs.device() == Device::Cpu => {
                 compiled.logits(inputs, &self.metadata.outputs)?
@@ -343,7 +345,10 @@ impl Classifier {
             let names = Names::Lines { rows: table.rows, lines: table.lines };
             return Ok((self.in_memory(TensorDataset { inputs, labels }), names));
         }
-        let mut dataset = format::read(path, &options)?;
+        let mut dataset = match &self.metadata.input.table {
+            Some(layout) if layout.is_text() && path.is_dir() => text_folder::read_for(path, layout)?,
+            _ => format::read(path, &options)?,
+        };
         let (expected, shape) = (&self.metadata.input.shape, dataset.shape.clone());
         // Images are converted to the number of channels of the model.
         if matches!(dataset.inputs, RawInputs::Images(_)) && Channels::of(expected).is_some() {
@@ -383,6 +388,11 @@ impl Classifier {
             let reader = reader.map_err(|problem| Error::data(path, problem))?;
             let values = image::read_by(reader.with_decoding(self.metadata.input.decoding), path)?;
             let values = Tensor::from_slice(&values).view([1, -1]);
+            return Ok(Inputs { locations: vec![path.into()], values });
+        }
+        let spec = self.input_spec();
+        if spec.takes_texts() && is_text_file(path) {
+            let values = Tensor::from_slice(&spec.text_file(path)?).view([1, -1]);
             return Ok(Inputs { locations: vec![path.into()], values });
         }
         let table = self.read_rows(path)?;

@@ -16,6 +16,7 @@ use crate::data::format;
 use crate::data::format::csv::{RowChunk, RowStream, RowStreamError};
 use crate::data::format::folder::{entries, resolve_links};
 use crate::data::format::skipped::Skipped;
+use crate::data::format::text_folder::is_text_file;
 use crate::data::image::Kind;
 
 /// The name of standard input.
@@ -23,7 +24,8 @@ const STANDARD_INPUT: &str = "-";
 
 /// The inputs of a prediction.
 ///
-/// A folder means all files below it, sorted by name, except hidden files and except text files and tables next to images. A glob
+/// A folder means all files below it, sorted by name, except hidden files and except text files and tables next to images; for a model
+/// of texts, the text files and mails. A glob
 /// pattern (`*`, `?`, `[…]`, and `**` for folders at any depth) that is not the name of a file means the files that it matches,
 /// sorted by name. `-` means the rows of a table on standard input. No folder is walked twice; only `**` follows symbolic link
 /// cycles, up to the limit of the system.
@@ -46,6 +48,8 @@ pub struct Sources {
 /// A unit of work for the reading threads.
 pub(super) enum Job {
     Image(PathBuf),
+    /// A text file or a mail.
+    Text(PathBuf),
     Rows(RowChunk),
     /// An input that cannot be read.
     Bad(RowStreamError),
@@ -98,7 +102,9 @@ fn name_jobs(name: &Path, spec: &Arc<InputSpec>) -> Jobs {
 
 fn path_jobs(path: &Path, spec: &Arc<InputSpec>) -> Jobs {
     if path.is_dir() {
-        Box::new(FolderImages::below(path))
+        Box::new(FolderFiles::below(path, spec.takes_texts()))
+    } else if spec.takes_texts() && is_text_file(path) {
+        Box::new(std::iter::once(Job::Text(path.to_path_buf())))
     } else if is_read_as_image(path, spec.takes_images()) {
         Box::new(std::iter::once(file_job(path.to_path_buf(), Kind::of(path))))
     } else if let Some(images) = listed_images(path, spec) {
@@ -210,8 +216,8 @@ fn path_of(mut line: Vec<u8>) -> Option<PathBuf> {
     (!line.is_empty()).then(|| OsString::from_vec(line).into())
 }
 
-/// The images below a folder.
-struct FolderImages {
+/// The images or texts below a folder.
+struct FolderFiles {
     root: PathBuf,
     /// The remaining entries of each open folder.
     stack: Vec<std::vec::IntoIter<PathBuf>>,
@@ -220,22 +226,34 @@ struct FolderImages {
     /// The error of a folder that could not be opened.
     error: Option<Error>,
     is_empty: bool,
+    /// Whether the model takes texts.
+    takes_texts: bool,
     /// Files that are not images.
     skipped: Skipped,
 }
 
-impl FolderImages {
-    fn below(root: &Path) -> Self {
-        let mut images = FolderImages {
+impl FolderFiles {
+    fn below(root: &Path, takes_texts: bool) -> Self {
+        let mut files = FolderFiles {
             root: root.to_path_buf(),
             stack: Vec::new(),
             walked: HashSet::new(),
             error: None,
             is_empty: true,
+            takes_texts,
             skipped: Skipped::default(),
         };
-        images.enter(root);
-        images
+        files.enter(root);
+        files
+    }
+
+    /// The problem of a folder without inputs.
+    fn nothing(&self) -> &'static str {
+        if self.takes_texts {
+            "there are no texts (.txt, .eml) in this folder"
+        } else {
+            "there are no images in this folder"
+        }
     }
 
     fn enter(&mut self, folder: &Path) {
@@ -262,7 +280,7 @@ fn file_job(path: PathBuf, kind: Kind) -> Job {
     }
 }
 
-impl Iterator for FolderImages {
+impl Iterator for FolderFiles {
     type Item = Job;
 
     fn next(&mut self) -> Option<Job> {
@@ -275,6 +293,12 @@ impl Iterator for FolderImages {
             match folder.next() {
                 None => drop(self.stack.pop()),
                 Some(path) if path.is_dir() => self.enter(&path),
+                Some(path) if self.takes_texts => {
+                    if is_text_file(&path) {
+                        self.is_empty = false;
+                        return Some(Job::Text(path));
+                    }
+                }
                 Some(path) => match Kind::of(&path) {
                     Kind::Beside => self.skipped.add(&path, Kind::Beside),
                     kind => {
@@ -287,8 +311,7 @@ impl Iterator for FolderImages {
         if let Some(sentence) = std::mem::take(&mut self.skipped).sentence() {
             tracing::warn!("{}: {sentence}", Location::from(&*self.root));
         }
-        std::mem::take(&mut self.is_empty)
-            .then(|| Job::Bad(Error::data(&*self.root, "there are no images in this folder").into()))
+        std::mem::take(&mut self.is_empty).then(|| Job::Bad(Error::data(&*self.root, self.nothing()).into()))
     }
 }
 
@@ -317,7 +340,7 @@ mod tests {
         });
         let below = |path: &Path| path.strip_prefix(folder).unwrap_or(path).display().to_string();
         let name = |job| match job {
-            Job::Image(path) => below(&path),
+            Job::Image(path) | Job::Text(path) => below(&path),
             Job::Rows(rows) => below(rows.path()),
             Job::Bad(RowStreamError { error: Error::Data { location, problem }, .. }) => {
                 format!("{}: {problem}", below(&location.path))

@@ -217,7 +217,8 @@ impl Classifier {
     /// The inputs of the last layer, float32 (N, width) on the CPU, for raw inputs (N, …).
     pub(crate) fn features(&self, inputs: &Tensor) -> Result<Tensor> {
         let module = self.module()?;
-        let features = tch::no_grad(|| module.call("features", &inputs.to_device(self.device)))?.remove(0);
+        let inputs = self.metadata.preprocessing.trimmed(inputs).to_device(self.device);
+        let features = tch::no_grad(|| module.call("features", &inputs))?.remove(0);
         Ok(features.flatten(1, -1).to_device(Device::Cpu).to_kind(Kind::Float))
     }
 }

@@ -24,6 +24,8 @@ pub struct Facts {
     pub validation: usize,
     /// Shape of an example, after resizing.
     pub shape: InputShape,
+    /// Whether the examples are token ids of texts.
+    pub is_text: bool,
     /// Whether the examples can be augmented: images with a known range of values.
     pub can_augment: bool,
     /// What is predicted.
@@ -96,6 +98,7 @@ impl Facts {
         Facts {
             examples: 0,
             validation: 0,
+            is_text: false,
             can_augment: shape.image().is_some(),
             shape,
             task: TaskKind::Classification,
@@ -153,6 +156,12 @@ impl Facts {
                     channels => format!("{channels} channels"),
                 };
                 format!("{examples} of {height}×{width}, {color}, {targets}")
+            }
+            None if self.is_text => {
+                format!(
+                    "{examples} texts of up to {} tokens, {targets}",
+                    thousands(self.shape.features() as usize)
+                )
             }
             None => {
                 format!("{examples} rows of {} columns, {targets}", self.shape.features())

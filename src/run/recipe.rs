@@ -151,6 +151,7 @@ fn facts(config: &Config, world: &World) -> Result<Facts> {
     let facts = Facts {
         examples: split.train.len(),
         validation: split.validation.len(),
+        is_text: dataset.is_text(),
         can_augment: dataset.is_image_data(),
         counts: dataset.label_counts_of(&train),
         task: dataset.task(),

@@ -230,6 +230,12 @@ impl TableLayout {
         self.columns.iter().map(Column::features).sum()
     }
 
+    /// Whether all inputs are token ids of texts.
+    pub fn is_text(&self) -> bool {
+        let is_text = |column: &Column| matches!(column.kind, ColumnKind::Tokens { .. });
+        !self.columns.is_empty() && self.columns.iter().all(is_text)
+    }
+
     /// The groups of all features, in order.
     pub fn feature_groups(&self) -> Vec<FeatureGroup> {
         self.columns.iter().flat_map(Column::groups).collect()

@@ -208,6 +208,11 @@ impl Dataset {
         self.shape.image().is_some() && self.range.is_some()
     }
 
+    /// Whether the examples are token ids of texts.
+    pub fn is_text(&self) -> bool {
+        self.table.as_ref().is_some_and(TableLayout::is_text)
+    }
+
     /// The location of an example.
     pub fn location(&self, index: usize) -> Location {
         self.names.location(&self.path, index)

@@ -31,6 +31,7 @@ mod target_summary;
 mod targets;
 mod task;
 pub mod terminal;
+pub mod text;
 pub mod thumbnail;
 pub mod tokens;
 pub mod unknown;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::column::ColumnKind;
+
 /// The id after the last token of a text.
 pub const PADDING: u32 = 0;
 
@@ -46,7 +48,8 @@ impl Tokenization {
     pub fn ids(&self, text: &str, length: usize) -> (Vec<u32>, bool) {
         let Tokenization::Hashed { buckets } = self;
         let mut words = words(text.as_bytes());
-        let ids = words.by_ref().take(length).map(|word| RESERVED + word.hash % (buckets - RESERVED)).collect();
+        let ids =
+            words.by_ref().take(length).map(|word| RESERVED + word.hash % (buckets - RESERVED)).collect();
         (ids, words.next().is_some())
     }
 
@@ -60,12 +63,37 @@ impl Tokenization {
         words(text.as_bytes()).take(length).map(|word| word.start..word.end).collect()
     }
 
+    /// The features of a text: its ids as float32, with padding to `length` values.
+    pub fn features(&self, text: &str, length: usize) -> Vec<f32> {
+        let mut features = Vec::with_capacity(length);
+        self.extend(text, length, &mut features);
+        features
+    }
+
     /// Adds the ids of a text to `features`, as float32, with padding to `length` values.
     pub(crate) fn extend(&self, text: &str, length: usize, features: &mut Vec<f32>) {
         let end = features.len() + length;
         features.extend(self.ids(text, length).0.into_iter().map(|id| id as f32));
         features.resize(end, PADDING as f32);
     }
+}
+
+/// A column of token ids of these texts, and the number of texts that have more tokens than the maximum, which is [`MAX_LENGTH`] unless
+/// it is given.
+pub(crate) fn column_kind(texts: &[String], max_length: Option<u32>) -> (ColumnKind, usize) {
+    let most = max_length.map_or(MAX_LENGTH, |length| length as usize);
+    let tokenization = Tokenization::default();
+    let counts: Vec<usize> = texts.iter().map(|text| tokenization.count(text, most + 1)).collect();
+    let longest = counts.iter().copied().max().unwrap_or_default();
+    let longer = counts.iter().filter(|count| **count > most).count();
+    (ColumnKind::Tokens { tokenization, length: longest.clamp(1, most) }, longer)
+}
+
+/// A sentence about texts with more tokens than the maximum.
+pub(crate) fn truncation(length: usize, texts: usize) -> String {
+    format!(
+        "only the first {length} tokens are used of {texts} texts that have more; raise --max-length to use them"
+    )
 }
 
 /// A word of a text.

@@ -309,7 +309,9 @@ fn row(metadata: &Metadata) -> Value {
             ColumnKind::Boolean => json!({ "enum": ["true", "false"] }),
             ColumnKind::Date { time: false } => json!({ "type": "string", "format": "date" }),
             ColumnKind::Date { time: true } => json!({ "type": "string", "format": "date-time" }),
-            ColumnKind::List { .. } | ColumnKind::Text { .. } | ColumnKind::Tokens { .. } => json!({ "type": "string" }),
+            ColumnKind::List { .. } | ColumnKind::Text { .. } | ColumnKind::Tokens { .. } => {
+                json!({ "type": "string" })
+            }
             ColumnKind::Ordinal { categories }
             | ColumnKind::Category { categories, unknown: false }
             | ColumnKind::Code { categories, unknown: false } => json!({ "enum": categories }),

@@ -159,7 +159,8 @@ impl Recurrent {
     /// (tokens, 2 · hidden).
     pub(super) fn packed(&self, values: &Tensor, sizes: &Tensor, train: bool) -> Tensor {
         let sequences = sizes.int64_value(&[0]);
-        let state = Tensor::zeros([2 * self.layers, sequences, self.hidden], (values.kind(), values.device()));
+        let state =
+            Tensor::zeros([2 * self.layers, sequences, self.hidden], (values.kind(), values.device()));
         let weights: Vec<&Tensor> = self.weights.iter().map(|(_, weight)| weight).collect();
         let (layers, dropout) = (self.layers, self.dropout);
         match self.cell {

@@ -212,6 +212,14 @@ impl Preprocessing {
         }
     }
 
+    /// Raw values (N, features) without the padding that all texts have; other values stay.
+    pub(crate) fn trimmed(&self, raw: &Tensor) -> Tensor {
+        match self.kind {
+            PreprocessingKind::Tokens if raw.dim() == 2 => tokens::apply(self.kind, raw),
+            _ => raw.shallow_clone(),
+        }
+    }
+
     /// The inverse, up to rounding: raw values, float32 (N, shape…), from the model's input. Values that are marked as missing are NaN;
     /// other imputed values stay.
     pub(crate) fn undo(&self, inputs: &Tensor) -> Tensor {

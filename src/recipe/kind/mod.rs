@@ -4,13 +4,14 @@ mod fine_tuning;
 mod photographs;
 mod small_images;
 mod tables;
+mod texts;
 
 use super::{Choice, Facts, Kind};
 use crate::data::TaskKind;
 pub use photographs::{PREFERRED_ON_CPU, PREFERRED_ON_GPU};
 
 /// All kinds. The first one that has the data decides.
-pub const KINDS: &[Kind] = &[tables::KIND, small_images::KIND, photographs::KIND];
+pub const KINDS: &[Kind] = &[texts::KIND, tables::KIND, small_images::KIND, photographs::KIND];
 
 /// How many times larger than the smallest class the largest one may be, so that accuracy selects the best epoch.
 const IMBALANCED: f64 = 3.;

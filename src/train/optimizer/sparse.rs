@@ -92,7 +92,8 @@ impl SparseGradient {
         let rows = world.all_gather(&self.rows.constant_pad_nd([0, most - count]))?.flatten(0, 1);
         let values = world.all_gather(&self.values.constant_pad_nd([0, 0, 0, most - count]))?.flatten(0, 1);
         let options = (Kind::Float, values.device());
-        let sum = Tensor::f_sparse_coo_tensor_indices_size(&rows.unsqueeze(0), &values, size, options, false)?;
+        let sum =
+            Tensor::f_sparse_coo_tensor_indices_size(&rows.unsqueeze(0), &values, size, options, false)?;
         let sum = SparseGradient::coalesced(sum)?;
         Ok(SparseGradient { values: sum.values / f64::from(world.size()), ..sum })
     }
@@ -105,9 +106,7 @@ impl SparseGradients {
     /// The gradients of these tables, averaged over all processes.
     pub fn of(tables: &[SparseTable], world: &World) -> Result<Self> {
         let of = |table: &SparseTable| {
-            tch::no_grad(|| {
-                SparseGradient::of(&table.parameter)?.averaged(&table.parameter.size(), world)
-            })
+            tch::no_grad(|| SparseGradient::of(&table.parameter)?.averaged(&table.parameter.size(), world))
         };
         Ok(SparseGradients(tables.iter().map(of).collect::<Result<_>>()?))
     }

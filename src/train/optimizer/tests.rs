@@ -13,7 +13,13 @@ fn matrix(rows: i64, columns: i64, of: impl Fn(f64, f64) -> f64) -> Tensor {
 }
 
 fn parameter(name: &str, tensor: Tensor) -> Parameter {
-    Parameter { name: name.to_string(), tensor: tensor.set_requires_grad(true), rate: 1., is_head: false, is_sparse: false }
+    Parameter {
+        name: name.to_string(),
+        tensor: tensor.set_requires_grad(true),
+        rate: 1.,
+        is_head: false,
+        is_sparse: false,
+    }
 }
 
 /// The problem of scripts/reference/optimizers.py.

@@ -1,20 +1,44 @@
-//! Infers classes and subsets from the names and structure of image folders.
+//! Infers classes and subsets from the names and structure of folders of images or texts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::folder::{entries, resolve_links};
+use super::text_folder::is_text_file;
 use crate::Subset;
 use crate::error::{Result, quoted};
 use crate::image::Kind;
 
-/// A folder with images, and its subfolders with images.
+/// The files that are examples.
+#[derive(Clone, Copy)]
+pub(crate) struct ExampleFiles {
+    /// What they are, in singular.
+    noun: &'static str,
+    is: fn(&Path) -> bool,
+}
+
+/// Images.
+pub(crate) const IMAGES: ExampleFiles =
+    ExampleFiles { noun: "image", is: |path| Kind::of(path) == Kind::Image };
+
+/// Texts and mails.
+pub(crate) const TEXTS: ExampleFiles = ExampleFiles { noun: "text", is: is_text_file };
+
+impl ExampleFiles {
+    fn counted(self, count: usize) -> String {
+        format!("{count} {}{}", self.noun, if count == 1 { "" } else { "s" })
+    }
+}
+
+/// A folder with examples, and its subfolders with examples.
 pub(crate) struct FolderTree {
+    /// What is an example.
+    pub examples: ExampleFiles,
     /// Where it is.
     pub path: PathBuf,
-    /// The number of images directly in it.
-    pub images: usize,
-    /// The subfolders with images at any depth, sorted.
+    /// The number of examples directly in it.
+    pub files: usize,
+    /// The subfolders with examples at any depth, sorted.
     pub below: Vec<FolderTree>,
     /// The names of the other subfolders.
     pub empty: Vec<String>,
@@ -47,22 +71,30 @@ const JUNK: [&str; 5] = ["__macosx", "@eadir", "$recycle.bin", "system volume in
 const MAX_DEPTH: usize = 16;
 
 impl FolderTree {
-    /// Reads a folder and its subfolders.
+    /// Reads a folder of images and its subfolders.
     ///
     /// # Errors
     /// A folder that cannot be read.
     pub fn of(path: &Path) -> Result<FolderTree> {
-        FolderTree::below(path, &mut Vec::new())
+        FolderTree::of_files(path, IMAGES)
+    }
+
+    /// Reads a folder of these examples and its subfolders.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn of_files(path: &Path, examples: ExampleFiles) -> Result<FolderTree> {
+        FolderTree::below(path, examples, &mut Vec::new())
     }
 
     /// `above` are the resolved parent folders, to detect cyclic links.
-    fn below(path: &Path, above: &mut Vec<PathBuf>) -> Result<FolderTree> {
-        let mut tree =
-            FolderTree { path: path.to_path_buf(), images: 0, below: Vec::new(), empty: Vec::new() };
+    fn below(path: &Path, examples: ExampleFiles, above: &mut Vec<PathBuf>) -> Result<FolderTree> {
+        let (below, empty) = (Vec::new(), Vec::new());
+        let mut tree = FolderTree { path: path.to_path_buf(), examples, files: 0, below, empty };
         above.push(resolve_links(path)?);
         for entry in entries(path)? {
             if !entry.is_dir() {
-                tree.images += usize::from(Kind::of(&entry) == Kind::Image);
+                tree.files += usize::from((examples.is)(&entry));
                 continue;
             }
             let is_junk = JUNK.contains(&name_of(&entry).to_lowercase().as_str());
@@ -70,7 +102,7 @@ impl FolderTree {
                 tree.empty.push(name_of(&entry));
                 continue;
             }
-            let inner = FolderTree::below(&entry, above)?;
+            let inner = FolderTree::below(&entry, examples, above)?;
             match inner.total() {
                 0 => tree.empty.push(inner.name()),
                 _ => tree.below.push(inner),
@@ -80,21 +112,21 @@ impl FolderTree {
         Ok(tree)
     }
 
-    /// The number of images in it and its subfolders.
+    /// The number of examples in it and its subfolders.
     pub fn total(&self) -> usize {
-        self.images + self.below.iter().map(FolderTree::total).sum::<usize>()
+        self.files + self.below.iter().map(FolderTree::total).sum::<usize>()
     }
 
     fn name(&self) -> String {
         name_of(&self.path)
     }
 
-    /// The folder with the classes of a subset: this one, or its only subfolder with images if the names
+    /// The folder with the classes of a subset: this one, or its only subfolder with examples if the names
     /// match.
     fn innermost(&self) -> &FolderTree {
         match &self.below[..] {
             [only]
-                if !only.below.is_empty() && self.images == 0 && is_same_name(&only.name(), &self.name()) =>
+                if !only.below.is_empty() && self.files == 0 && is_same_name(&only.name(), &self.name()) =>
             {
                 only.innermost()
             }
@@ -218,16 +250,13 @@ fn list(names: impl IntoIterator<Item = String>) -> String {
     names[..names.len() - more].join(", ") + &end
 }
 
-fn images(count: usize) -> String {
-    format!("{count} image{}", if count == 1 { "" } else { "s" })
-}
-
 /// Infers the classes and subsets in `tree`.
 ///
 /// # Errors
 /// Folders that are named like subsets but have no class folders.
 pub(crate) fn arrange(tree: &FolderTree) -> std::result::Result<FolderLayout, String> {
     let subsets = tree.portions()?;
+    let noun = tree.examples.noun;
     let is_subset = |folder: &FolderTree| subsets.iter().any(|(subset, _)| subset.path == folder.path);
     let others: Vec<&FolderTree> = tree.below.iter().filter(|folder| !is_subset(folder)).collect();
     let names = || list(subsets.iter().map(|(folder, _)| folder.name()));
@@ -236,13 +265,14 @@ pub(crate) fn arrange(tree: &FolderTree) -> std::result::Result<FolderLayout, St
         subsets.iter().any(|(folder, portion)| *portion == Subset::Train && folder.has_classes());
     let mut layout = if has_training_set && (has_several_subsets || others.is_empty()) {
         let mut layout = arrange_subsets(&subsets, &others);
-        if tree.images > 0 {
-            layout.notes.push(format!("skipped {} outside the class folders", images(tree.images)));
+        if tree.files > 0 {
+            let count = tree.examples.counted(tree.files);
+            layout.notes.push(format!("skipped {count} outside the class folders"));
         }
         layout
     } else if has_training_set {
         return Err(format!(
-            "{} looks like a training set, but {} next to it also contain images; if it is the training set, pass it \
+            "{} looks like a training set, but {} next to it also contain {noun}s; if it is the training set, pass it \
              as --data or move the others away; if it is a class, rename it",
             names(),
             list(others.iter().map(|folder| folder.name()))
@@ -252,7 +282,7 @@ pub(crate) fn arrange(tree: &FolderTree) -> std::result::Result<FolderLayout, St
     {
         return Err(if subsets.iter().any(|(_, portion)| *portion == Subset::Train) {
             format!(
-                "{} are named like subsets, but their images are not in class folders; sort them into \
+                "{} are named like subsets, but their {noun}s are not in class folders; sort them into \
                  folders such as train/cat and train/dog, or list them with their labels in a CSV file. If these are class \
                  names, rename the folders",
                 names()
@@ -266,7 +296,7 @@ pub(crate) fn arrange(tree: &FolderTree) -> std::result::Result<FolderLayout, St
     if !tree.empty.is_empty() {
         let (count, ending) = (tree.empty.len(), if tree.empty.len() == 1 { "" } else { "s" });
         let note =
-            format!("skipped {count} folder{ending} without images: {}", list(tree.empty.iter().cloned()));
+            format!("skipped {count} folder{ending} without {noun}s: {}", list(tree.empty.iter().cloned()));
         layout.notes.push(note);
     }
     Ok(layout)
@@ -279,17 +309,17 @@ fn arrange_subsets(subsets: &[(&FolderTree, Subset)], others: &[&FolderTree]) ->
     for (folder, portion) in subsets {
         let inner = folder.innermost();
         if inner.below.is_empty() {
-            let (name, count) = (quoted(&folder.name()), images(inner.images));
+            let (name, count) = (quoted(&folder.name()), inner.examples.counted(inner.files));
             notes.push(format!("skipped the folder {name}: it has {count} outside class folders"));
             continue;
         }
-        if inner.images > 0 {
-            let (count, name) = (images(inner.images), quoted(&folder.name()));
+        if inner.files > 0 {
+            let (count, name) = (inner.examples.counted(inner.files), quoted(&folder.name()));
             notes.push(format!("skipped {count} in {name}, outside its class folders"));
         }
         if !inner.empty.is_empty() {
             let (names, name) = (list(inner.empty.iter().cloned()), quoted(&folder.name()));
-            notes.push(format!("skipped folders without images in {name}: {names}"));
+            notes.push(format!("skipped folders without {}s in {name}: {names}", inner.examples.noun));
         }
         classes.extend(inner.below.iter().map(|class| ClassFolder {
             path: class.path.clone(),
@@ -298,7 +328,7 @@ fn arrange_subsets(subsets: &[(&FolderTree, Subset)], others: &[&FolderTree]) ->
         }));
     }
     for folder in others {
-        let (name, count) = (quoted(&folder.name()), images(folder.total()));
+        let (name, count) = (quoted(&folder.name()), folder.examples.counted(folder.total()));
         notes.push(format!("skipped the folder {name} with {count}, which is not named like a subset"));
     }
     layout
@@ -326,7 +356,7 @@ fn arrange_classes(tree: &FolderTree) -> std::result::Result<FolderLayout, Strin
     let mut notes = Vec::new();
     let mut note = |count: usize, place: String| {
         if count > 0 {
-            notes.push(format!("skipped {} {place}", images(count)));
+            notes.push(format!("skipped {} {place}", tree.examples.counted(count)));
         }
     };
     if let Some(inner) = inner {
@@ -335,7 +365,7 @@ fn arrange_classes(tree: &FolderTree) -> std::result::Result<FolderLayout, Strin
         layout.notes.extend(notes);
         return Ok(layout);
     }
-    note(tree.images, "outside the class folders".to_string());
+    note(tree.files, "outside the class folders".to_string());
     let mut classes = Vec::new();
     let has_subset_folders = tree.below.iter().all(contains_subsets);
     for folder in &tree.below {
@@ -357,7 +387,7 @@ fn contains_subsets(class: &FolderTree) -> bool {
     let mut portions =
         class.below.iter().map(|part| subset_in(&part.name()).filter(|(_, rest)| rest.is_empty()));
     let is_all = portions.clone().all(|portion| portion.is_some());
-    class.images == 0
+    class.files == 0
         && is_all
         && portions.any(|portion| portion.is_some_and(|(folder, _)| folder == Subset::Train))
 }

@@ -35,7 +35,7 @@ impl Format for Folder {
         }
         let tree = FolderTree::of(path)?;
         if tree.below.is_empty() {
-            let problem = match tree.images {
+            let problem = match tree.files {
                 0 => "no images found; expected one subfolder per class, as in photos/cat/1.jpg".to_string(),
                 count => format!(
                     "its {count} images are not in class folders; sort them into one subfolder per class, as in photos/cat/1.jpg, or list \
@@ -78,6 +78,30 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// The files of a class folder and its subfolders for which `is_example` is true.
+pub fn files_of_class(class: &Path, is_example: &mut dyn FnMut(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    // Symbolic links may form cycles: skip visited folders and ancestors of the class folder.
+    let class_folder = resolve_links(class)?;
+    let mut visited = HashSet::from([class_folder.clone()]);
+    let mut pending = vec![class.to_path_buf()];
+    let mut files = Vec::new();
+    while let Some(folder) = pending.pop() {
+        for path in entries(&folder)? {
+            if path.is_dir() {
+                let target = resolve_links(&path)?;
+                if class_folder.starts_with(&target) {
+                    tracing::warn!("{}: skipped a link to a parent folder", path.display());
+                } else if visited.insert(target) {
+                    pending.push(path);
+                }
+            } else if is_example(&path) {
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
+}
+
 #[derive(Default)]
 struct Collected {
     images: EncodedImages,
@@ -88,27 +112,15 @@ struct Collected {
 impl Collected {
     /// Adds all images in the folder of a class and its subfolders.
     fn add_class(&mut self, root: &Path, class: &ClassFolder) -> Result<()> {
-        // Symbolic links may form cycles: skip visited folders and ancestors of the class folder.
-        let class_folder = resolve_links(&class.path)?;
-        let mut visited = HashSet::from([class_folder.clone()]);
-        let mut pending = vec![class.path.clone()];
-        while let Some(folder) = pending.pop() {
-            for path in entries(&folder)? {
-                if path.is_dir() {
-                    let target = resolve_links(&path)?;
-                    if class_folder.starts_with(&target) {
-                        tracing::warn!("{}: skipped a link to a parent folder", path.display());
-                    } else if visited.insert(target) {
-                        pending.push(path);
-                    }
-                    continue;
-                }
-                match Kind::of(&path) {
-                    Kind::Image => self.add(root, path, &class.class),
-                    kind => self.skipped.add(&path, kind),
-                }
+        let skipped = &mut self.skipped;
+        let images = files_of_class(&class.path, &mut |path| match Kind::of(path) {
+            Kind::Image => true,
+            kind => {
+                skipped.add(path, kind);
+                false
             }
-        }
+        })?;
+        images.into_iter().for_each(|path| self.add(root, path, &class.class));
         if let Some(portion) = class.portion {
             let count = self.images.labels.len();
             self.images.portions.get_or_insert_default().resize(count, portion);

@@ -12,6 +12,7 @@ pub mod listed;
 mod numpy;
 pub mod options;
 pub mod skipped;
+pub mod text_folder;
 pub mod webdataset;
 
 use std::path::Path;
@@ -62,6 +63,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &cifar::Cifar,
     &numpy::Numpy,
     &webdataset::WebDataset,
+    &text_folder::TextFolder,
     &folder::Folder,
 ];
 

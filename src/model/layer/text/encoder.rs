@@ -119,7 +119,14 @@ impl Block {
     }
 
     /// `x` is (N, tokens, width), `bias` (N, 1, 1, tokens) 0 for tokens and -∞ for padding.
-    fn forward(&self, x: &Tensor, bias: &Tensor, turns: [&Tensor; 2], size: EncoderSize, train: bool) -> Tensor {
+    fn forward(
+        &self,
+        x: &Tensor,
+        bias: &Tensor,
+        turns: [&Tensor; 2],
+        size: EncoderSize,
+        train: bool,
+    ) -> Tensor {
         let EncoderSize { width, heads, dropout, .. } = size;
         let length = x.size()[1];
         let all = self.norm1.forward(x, train).linear(&self.in_weight, Some(&self.in_bias));
@@ -194,15 +201,17 @@ impl Layer for TextEncoder {
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let (vectors, mask) = self.vectors.forward(x, train);
         let length = mask.size()[1];
-        let [cosines, sines] = [&self.cosines, &self.sines].map(|table| table.like(&vectors).narrow(0, 0, length));
+        let [cosines, sines] =
+            [&self.cosines, &self.sines].map(|table| table.like(&vectors).narrow(0, 0, length));
         let bias = mask.log().unsqueeze(1).unsqueeze(1);
         // A text without tokens attends to its padding.
         let is_empty = mask.sum_dim_intlist(1, true, mask.kind()).eq(0.).unsqueeze(1).unsqueeze(1);
         let bias = bias.masked_fill(&is_empty, 0.);
         let x = vectors.dropout(self.size.dropout, train);
-        let x = self.blocks.iter().fold(x, |x, block| {
-            block.forward(&x, &bias, [&cosines, &sines], self.size, train)
-        });
+        let x = self
+            .blocks
+            .iter()
+            .fold(x, |x, block| block.forward(&x, &bias, [&cosines, &sines], self.size, train));
         masked_mean(&self.norm.forward(&x, train), &mask)
     }
 

@@ -73,10 +73,7 @@ impl TextColumns {
 
 /// The expression of the rows of an embedding with `rows` rows in TorchScript, for int64 ids in the variable `ids`. Row 0 is padding.
 pub fn rows_script(rows: i64) -> String {
-    format!(
-        "torch.mul(torch.add(torch.remainder(ids, {}), 1), torch.gt(ids, 0).to(4))",
-        rows - 1
-    )
+    format!("torch.mul(torch.add(torch.remainder(ids, {}), 1), torch.gt(ids, 0).to(4))", rows - 1)
 }
 
 /// The rows of an embedding with `rows` rows, int64, of ids of the same shape. Ids beyond the rows share them. Row 0 is padding.

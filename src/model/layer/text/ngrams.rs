@@ -75,7 +75,8 @@ impl Layer for NgramBag {
         let rows = self.rows(x);
         let (texts, length) = (rows.size()[0], rows.size()[1]);
         let offsets = Tensor::arange(texts, (Kind::Int64, x.device())) * length;
-        let counts = rows.gt(0).sum_dim_intlist(1, true, Kind::Int64).clamp_min(1).to_kind(self.weight.kind());
+        let counts =
+            rows.gt(0).sum_dim_intlist(1, true, Kind::Int64).clamp_min(1).to_kind(self.weight.kind());
         let (sums, ..) = Tensor::embedding_bag_padding_idx(
             &self.weight,
             &rows.flatten(0, -1),

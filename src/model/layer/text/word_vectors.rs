@@ -22,10 +22,7 @@ impl WordVectors {
     /// Creates `weight` (rows, width), normal with standard deviation `deviation`, in `path`.
     pub fn new(path: &nn::Path, task: &Task, rows: i64, width: i64, deviation: f64) -> Self {
         let init = Init::Randn { mean: 0., stdev: deviation };
-        WordVectors {
-            columns: TextColumns::of(task),
-            weight: path.parameter("weight", &[rows, width], init),
-        }
+        WordVectors { columns: TextColumns::of(task), weight: path.parameter("weight", &[rows, width], init) }
     }
 
     /// Values of a vector.

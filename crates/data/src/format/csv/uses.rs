@@ -12,8 +12,7 @@ use crate::error::{Error, Location, Result, quoted};
 use crate::format::options::{ColumnTypes, DataOptions, Missing};
 use crate::notation::Notation;
 use crate::schema::{ColumnSummary, Declared};
-use crate::sorted_classes;
-use crate::tokens::{MAX_LENGTH, Tokenization};
+use crate::{sorted_classes, tokens};
 
 /// The input columns, and those that are left out.
 pub(super) struct Uses {
@@ -63,7 +62,7 @@ impl Uses {
             for (index, found) in uses.iter_mut().enumerate() {
                 let texts = &parsed.categories[index].texts;
                 if let Use::Input(ColumnKind::Text { .. }, _) = found {
-                    let (kind, longer) = tokens(texts, options.max_length);
+                    let (kind, longer) = tokens::column_kind(texts, options.max_length);
                     truncated.extend((longer > 0).then_some((layout.inputs[index].position, longer)));
                     *found = Use::Input(kind, Notation::Plain);
                 }
@@ -153,10 +152,7 @@ impl Uses {
         let sentence = |(position, texts): &(usize, usize)| {
             let of_column = self.columns.iter().find(|column| column.position == *position);
             let length = of_column.map_or(0, |column| column.kind.features());
-            format!(
-                "column {}: only the first {length} tokens are used of {texts} texts that have more; raise --max-length to use them",
-                layout.shown(*position)
-            )
+            format!("column {}: {}", layout.shown(*position), tokens::truncation(length, *texts))
         };
         self.truncated.iter().map(sentence).collect()
     }
@@ -187,16 +183,6 @@ fn are_texts(uses: &[Use]) -> bool {
     let inputs = uses.iter().filter(|found| !matches!(found, Use::LeftOut(_)));
     let texts = uses.iter().filter(|found| matches!(found, Use::Input(ColumnKind::Text { .. }, _))).count();
     (1..=2).contains(&texts) && texts == inputs.count()
-}
-
-/// A column of token ids of these distinct texts, and the number of texts that have more tokens than the maximum.
-fn tokens(texts: &[String], max_length: Option<u32>) -> (ColumnKind, usize) {
-    let most = max_length.map_or(MAX_LENGTH, |length| length as usize);
-    let tokenization = Tokenization::default();
-    let counts: Vec<usize> = texts.iter().map(|text| tokenization.count(text, most + 1)).collect();
-    let longest = counts.iter().copied().max().unwrap_or_default();
-    let longer = counts.iter().filter(|count| **count > most).count();
-    (ColumnKind::Tokens { tokenization, length: longest.clamp(1, most) }, longer)
 }
 
 /// What becomes of the input column at this index.

@@ -1,0 +1,198 @@
+//! Folders of text files and raw mails, with a subfolder per class.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::class_folders::{FolderTree, TEXTS, arrange};
+use super::folder::{entries, files_of_class};
+use super::{Format, has_extension};
+use crate::column::{Column, ColumnKind, LabelColumn, TableLayout};
+use crate::error::{Error, Location, Result};
+use crate::format::options::DataOptions;
+use crate::image::{Decoding, is_image};
+use crate::notation::Notation;
+use crate::text::{self, Encoding};
+use crate::tokens;
+use crate::{Dataset, InputShape, Inputs, LabelsBuilder, Names, Targets, hexadecimal};
+
+/// The format.
+pub struct TextFolder;
+
+/// Reads a folder of texts for a model with this layout.
+///
+/// # Errors
+/// A folder without texts in class folders, and a model of more than one text column.
+pub fn read_for(path: &Path, model: &TableLayout) -> Result<Dataset> {
+    let [column] = &model.columns[..] else {
+        return Err(Error::data(
+            path,
+            "the model takes several texts for each example; pass a table with a column for each",
+        ));
+    };
+    let dataset = read(path, |_| column.kind.clone())?;
+    Ok(Dataset { table: Some(model.clone()), ..dataset })
+}
+
+/// The name of the column of the texts.
+const TEXT: &str = "text";
+
+/// The name of the column of the classes.
+const LABEL: &str = "label";
+
+/// Whether a file is a text or a mail, by its name.
+pub fn is_text_file(path: &Path) -> bool {
+    has_extension(path, &["txt", "eml", "text"])
+}
+
+/// Files of a folder that are looked at to recognize it, and the depth of its subfolders.
+const LOOKED_AT: usize = 10_000;
+const DEEPEST: usize = 4;
+
+impl Format for TextFolder {
+    fn name(&self) -> &'static str {
+        "text-folder"
+    }
+
+    fn summary(&self) -> &'static str {
+        "a folder of texts (.txt) or raw mails (.eml) with one subfolder per class"
+    }
+
+    fn recognizes(&self, path: &Path) -> bool {
+        let folders = entries(path).unwrap_or_default().into_iter().filter(|entry| entry.is_dir());
+        let mut files = Vec::new();
+        folders.for_each(|folder| collect(&folder, DEEPEST, &mut files));
+        path.is_dir()
+            && files.iter().any(|file| is_text_file(file))
+            && !files.iter().any(|file| is_image(file))
+    }
+
+    fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
+        read(path, |texts| {
+            let (kind, longer) = tokens::column_kind(texts, options.max_length);
+            if longer > 0 {
+                tracing::warn!("{}: {}", path.display(), tokens::truncation(kind.features(), longer));
+            }
+            kind
+        })
+    }
+}
+
+/// Reads a folder of texts with a column of token ids of the kind that `kind` returns for the texts.
+fn read(path: &Path, kind: impl Fn(&[String]) -> ColumnKind) -> Result<Dataset> {
+    if !path.is_dir() {
+        return Err(Error::data(path, "this is not a folder"));
+    }
+    let tree = FolderTree::of_files(path, TEXTS)?;
+    if tree.below.is_empty() {
+        let problem =
+            "no texts in class folders found; expected one subfolder per class, as in mails/spam/1.txt";
+        return Err(Error::data(path, problem));
+    }
+    let arrangement = arrange(&tree).map_err(|problem| Error::data(path, problem))?;
+    let mut read = TextFiles::default();
+    let mut portions = Vec::new();
+    for class in &arrangement.classes {
+        for file in files_of_class(&class.path, &mut |file| is_text_file(file))? {
+            read.add(path, &file, &class.class)?;
+            portions.extend(class.portion);
+        }
+    }
+    for note in arrangement.notes.into_iter().chain(read.encodings()) {
+        tracing::warn!("{}: {note}", Location::from(path));
+    }
+    let portions = (portions.len() == read.texts.len()).then_some(portions);
+    let kind = kind(&read.texts);
+    Ok(Dataset { portions, ..read.into_dataset(path, kind) })
+}
+
+/// Collects some files of a folder and its subfolders.
+fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
+    for entry in entries(folder).unwrap_or_default() {
+        if files.len() >= LOOKED_AT {
+            return;
+        }
+        match entry.is_dir() {
+            true if depth > 0 => collect(&entry, depth - 1, files),
+            true => {}
+            false => files.push(entry),
+        }
+    }
+}
+
+/// The texts that were read.
+#[derive(Default)]
+struct TextFiles {
+    texts: Vec<String>,
+    names: Vec<String>,
+    labels: LabelsBuilder,
+    latin1: usize,
+    utf16: usize,
+    sha256: Sha256,
+}
+
+impl TextFiles {
+    fn add(&mut self, root: &Path, file: &Path, class: &str) -> Result<()> {
+        let bytes = fs::read(file).map_err(|e| Error::data(file, format!("cannot read the text: {e}")))?;
+        let relative = file.strip_prefix(root).unwrap_or(file);
+        let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
+        let name = parts.join("/");
+        self.sha256.update(format!("{name}\0{}\0", bytes.len()));
+        self.sha256.update(&bytes);
+        let (text, encoding) = text::of_file(&bytes);
+        match encoding {
+            Encoding::Utf8 => {}
+            Encoding::Utf16 => self.utf16 += 1,
+            Encoding::Latin1 => self.latin1 += 1,
+        }
+        self.texts.push(text);
+        self.names.push(name);
+        self.labels.push(class);
+        Ok(())
+    }
+
+    /// Sentences about texts that are not in UTF-8.
+    fn encodings(&self) -> Vec<String> {
+        let sentence = |(count, encoding): (usize, Encoding)| {
+            let is_are = if count == 1 { "text is" } else { "texts are" };
+            (count > 0).then(|| format!("{count} {is_are} not in UTF-8; read as {}", encoding.name()))
+        };
+        [(self.utf16, Encoding::Utf16), (self.latin1, Encoding::Latin1)]
+            .into_iter()
+            .filter_map(sentence)
+            .collect()
+    }
+
+    fn into_dataset(self, path: &Path, kind: ColumnKind) -> Dataset {
+        let length = kind.features();
+        let mut values = Vec::with_capacity(self.texts.len() * length);
+        if let ColumnKind::Tokens { tokenization, length } = &kind {
+            self.texts.iter().for_each(|text| tokenization.extend(text, *length, &mut values));
+        }
+        let (classes, labels) = self.labels.finish();
+        let column = Column { name: TEXT.to_string(), position: 0, kind, notation: Notation::Plain };
+        Dataset {
+            path: path.to_path_buf(),
+            sha256: hexadecimal(&self.sha256.finalize()),
+            classes,
+            labels,
+            targets: Targets::Classes,
+            shape: InputShape(vec![length as i64]),
+            range: None,
+            inputs: Inputs::Floats(values),
+            names: Names::Files(self.names),
+            table: Some(TableLayout {
+                columns: vec![column],
+                width: 2,
+                label: Some(LabelColumn { name: LABEL.to_string(), position: 1 }),
+                label_columns: Vec::new(),
+                header: Some(vec![TEXT.to_string(), LABEL.to_string()]),
+                missing_is_value: true,
+            }),
+            portions: None,
+            groups: None,
+            decoding: Decoding::default(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Texts.
+
+use super::fine_tuning;
+use crate::recipe::{Choice, Facts, Kind, Start};
+
+/// The kind.
+pub const KIND: Kind = Kind { name: "texts", is: |facts| facts.is_text, choose };
+
+/// The model for most texts.
+const MODEL: &str = "bow";
+
+/// The longest text of a transformer on a CPU, in tokens: its time grows with the square.
+const LONGEST_ON_CPU: i64 = 256;
+
+fn choose(facts: &Facts) -> Vec<Choice> {
+    if facts.start != Start::Scratch {
+        return fine_tuning::choose(facts);
+    }
+    let model = facts.model.as_deref().unwrap_or(MODEL);
+    let batch_size = facts.batch_size(32);
+    let length = |epochs: u32, patience: u32| {
+        let steps = facts.steps(batch_size);
+        Choice::new(format!("{steps} steps per epoch; stops early without improvement"))
+            .set("epochs", epochs)
+            .set("batch_size", batch_size)
+            .set("patience", patience)
+    };
+    if model == MODEL {
+        let reason = "words and pairs of words are as accurate as larger models from random weights, and train in seconds";
+        let rate = Choice::new("the vectors of rare words need large steps")
+            .set("optimizer", "adam")
+            .set("lr", "0.01");
+        return vec![Choice::new(reason).set("model", MODEL), length(epochs(facts.examples), 3), rate];
+    }
+    let mut choices = vec![
+        length(epochs(facts.examples), 4),
+        Choice::new("regularization, and a schedule that needs few epochs")
+            .set("optimizer", "adamw")
+            .set("lr", "0.002")
+            .set("weight_decay", 0.01)
+            .set("clip", 1)
+            .set("schedule", "one-cycle"),
+    ];
+    if model == "transformer" && !facts.is_on_gpu && facts.shape.features() > LONGEST_ON_CPU {
+        let reason = "the time of attention grows with the square of the length";
+        choices.push(Choice::new(reason).set("max_length", LONGEST_ON_CPU));
+    }
+    choices
+}
+
+/// Fewer epochs the more texts there are, since steps count.
+fn epochs(examples: usize) -> u32 {
+    match examples {
+        0..=1_000 => 20,
+        1_001..=20_000 => 10,
+        20_001..=200_000 => 5,
+        _ => 3,
+    }
+}
