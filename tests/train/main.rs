@@ -16,6 +16,7 @@ mod starters;
 #[path = "../support/mod.rs"]
 mod support;
 mod tasks;
+mod texts;
 mod transfer;
 mod tune;
 mod unfinished;

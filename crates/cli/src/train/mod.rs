@@ -396,10 +396,13 @@ pub fn introduction(run: &Run) -> String {
         format!("\n        corrections: {trained} for training, ×{}{kept}{waiting}", corrections.weight)
     });
     let data = format!(
-        "{}: {} rows of {}{range}, {}; {} for training, {} for validation{test}{corrected}",
+        "{}: {} {}{range}, {}; {} for training, {} for validation{test}{corrected}",
         terminal::path(&dataset.path),
         thousands(dataset.rows()),
-        dataset.shape,
+        match dataset.is_text() {
+            true => format!("texts of up to {} tokens", thousands(dataset.shape.features() as usize)),
+            false => format!("rows of {}", dataset.shape),
+        },
         targets(dataset),
         thousands(split.train_rows()),
         thousands(split.validation.len()),
@@ -523,6 +526,10 @@ Predict  cresset predict {argument} {input}
         score = outputs.score_name(),
         folder = terminal::path(folder.path()),
         argument = terminal::argument(folder.path()),
-        input = if trained.metadata.input.shape.image().is_some() { "IMAGE…" } else { "TABLE.csv" },
+        input = match (&trained.metadata.input.table, trained.metadata.input.shape.image()) {
+            (_, Some(_)) => "IMAGE…",
+            (Some(layout), _) if layout.is_text() => "TEXT.txt",
+            _ => "TABLE.csv",
+        },
     )
 }

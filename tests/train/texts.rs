@@ -1,0 +1,243 @@
+//! Texts: from files to predictions.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::support::job::{kill, wait_for};
+use crate::support::{assert_same_bits, cresset, run, stderr, succeed, text, train_once};
+
+const HAM: [&str; 6] = ["meeting", "report", "agenda", "lunch", "review", "schedule"];
+const SPAM: [&str; 6] = ["winner", "free", "offer", "cash", "prize", "click"];
+const COMMON: [&str; 8] = ["the", "we", "you", "please", "today", "with", "and", "for"];
+
+/// A message of its class; words follow from the number.
+fn message(number: usize, words: usize) -> (String, &'static str) {
+    let (own, class) = if number % 2 == 0 { (HAM, "ham") } else { (SPAM, "spam") };
+    let word = |place: usize| {
+        let draw = (number * 31 + place * 17 + number * place) % 97;
+        if draw % 5 == 0 { own[draw % own.len()] } else { COMMON[draw % COMMON.len()] }
+    };
+    let all: Vec<_> = (0..words).map(word).chain([own[number % own.len()]]).collect();
+    (all.join(" "), class)
+}
+
+/// A table of messages with other columns.
+fn table(folder: &Path, rows: usize) -> PathBuf {
+    let mut lines = "id,body,stars,kind\n".to_string();
+    for number in 0..rows {
+        let (body, class) = message(number, 6 + number % 9);
+        writeln!(lines, "m{number},\"{body}, ok\",{},{class}", number % 3).unwrap();
+    }
+    let path = folder.join("mails.csv");
+    std::fs::write(&path, lines).unwrap();
+    path
+}
+
+fn accuracy(run: &Path) -> f64 {
+    let printed = succeed(["eval", text(run)]);
+    let line = printed.lines().find(|line| line.starts_with("accuracy")).unwrap().to_string();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_text_column_trains_every_model_of_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = table(folder.path(), 160);
+    let options = ["--data", text(&table), "--text", "body", "--label", "kind", "--threads", "1"];
+    for (model, more) in [
+        ("bow", ""),
+        ("textcnn", "rows=512,width=16,filters=8"),
+        ("lstm", "width=16,depth=1"),
+        ("gru", "width=16,depth=1"),
+        ("transformer", "rows=512,width=16,depth=1,heads=2"),
+    ] {
+        let out = folder.path().join(model);
+        let own = ["--model", model, "--model-options", more, "--lr", "0.01", "--epochs", "6"];
+        train_once(&out, &[&options[..], &own].concat());
+        assert!(accuracy(&out) > 90., "{model}");
+        let inspected = succeed(["inspect", text(&out.join("model.pt")), "--verify"]);
+        assert!(inspected.contains("as recorded"), "{inspected}");
+    }
+}
+
+#[test]
+fn a_column_of_prose_alone_is_found_and_text_files_are_predicted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines = String::new();
+    for number in 0..160 {
+        let (body, class) = message(number, 6);
+        writeln!(lines, "{{\"body\": \"{body} {number}\", \"kind\": \"{class}\"}}").unwrap();
+    }
+    let data = folder.path().join("mails.jsonl");
+    std::fs::write(&data, lines).unwrap();
+    let out = folder.path().join("run");
+    let output = run(["train", "--data", text(&data), "--out", text(&out), "--threads", "1"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output);
+    assert!(said.contains("auto: texts (128 texts of up to 8 tokens, 2 classes)"), "{said}");
+    assert!(said.contains("model bow"), "{said}");
+    assert!(said.contains("160 texts of up to 8 tokens"), "{said}");
+
+    let texts = folder.path().join("texts");
+    std::fs::create_dir(&texts).unwrap();
+    std::fs::write(texts.join("a.txt"), "you are a winner, click for the free prize").unwrap();
+    let utf16: Vec<u8> =
+        "agenda and report for the review".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(texts.join("b.txt"), utf16).unwrap();
+    std::fs::write(
+        texts.join("c.eml"),
+        "From: a@b.c\nTo: d@e.f\nSubject: lunch\n\nschedule of the meeting\n",
+    )
+    .unwrap();
+    std::fs::write(texts.join("empty.txt"), "").unwrap();
+    let predicted = succeed(["predict", text(&out), text(&texts)]);
+    let classes: Vec<_> = predicted.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
+    assert_eq!(&classes[..3], ["spam", "ham", "ham"], "{predicted}");
+    assert_eq!(classes.len(), 4);
+}
+
+#[test]
+fn a_folder_of_texts_has_a_class_a_subfolder() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..120 {
+        let (body, class) = message(number, 9);
+        let class = folder.path().join("mails").join(class);
+        std::fs::create_dir_all(&class).unwrap();
+        // Latin-1 among UTF-8.
+        let mut bytes = body.into_bytes();
+        bytes.extend(if number < 3 { &b" caf\xe9"[..] } else { b"" });
+        std::fs::write(class.join(format!("{number}.txt")), bytes).unwrap();
+    }
+    let (data, out) = (folder.path().join("mails"), folder.path().join("run"));
+    let output = run(["train", "--data", text(&data), "--out", text(&out), "--threads", "1"]);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("3 texts are not in UTF-8; read as Latin-1"), "{said}");
+    let printed = succeed(["eval", text(&out), text(&data)]);
+    assert!(printed.contains("rows                       120"), "{printed}");
+    let predicted = succeed(["predict", text(&out), text(&data.join("spam"))]);
+    assert!(predicted.lines().skip(1).filter(|line| line.contains(",spam,")).count() >= 58, "{predicted}");
+}
+
+#[test]
+fn two_text_columns_are_a_pair() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lines = "question,answer,good\n".to_string();
+    for number in 0..200 {
+        // Whether the answer is of the class of the question.
+        let ((question, _), (answer, _)) = (message(number, 4), message(number + number / 2 % 2, 5));
+        let good = if number / 2 % 2 == 0 { "yes" } else { "no" };
+        writeln!(lines, "{question},{answer},{good}").unwrap();
+    }
+    let table = folder.path().join("pairs.csv");
+    std::fs::write(&table, lines).unwrap();
+    for (model, options) in [("bow", "rows=4096"), ("transformer", "rows=512,width=16,depth=1,heads=2")] {
+        let out = folder.path().join(model);
+        let pair = ["--data", text(&table), "--text", "question,answer", "--label", "good", "--threads", "1"];
+        let own = ["--model", model, "--model-options", options, "--epochs", "2"];
+        train_once(&out, &[&pair[..], &own].concat());
+        let predicted = succeed(["predict", text(&out), text(&table)]);
+        assert_eq!(predicted.lines().count(), 201, "{model}");
+        let inspected = succeed(["inspect", text(&out.join("model.pt")), "--verify"]);
+        assert!(inspected.contains("as recorded"), "{inspected}");
+    }
+}
+
+#[test]
+fn long_texts_are_cut_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = table(folder.path(), 100);
+    let long = format!("x,\"{}\",1,ham\n", "word ".repeat(400_000));
+    let all = std::fs::read_to_string(&table).unwrap() + &long + "y,,1,spam\n";
+    std::fs::write(&table, all).unwrap();
+    let out = folder.path().join("run");
+    let output = run([
+        "train",
+        "--data",
+        text(&table),
+        "--text",
+        "body",
+        "--label",
+        "kind",
+        "--out",
+        text(&out),
+        "--threads",
+        "1",
+        "--epochs",
+        "2",
+    ]);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("only the first 1024 tokens are used of 1 texts that have more; raise --max-length"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_run_of_texts_that_is_killed_continues_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = table(folder.path(), 400);
+    let options = [
+        "--data",
+        text(&table),
+        "--text",
+        "body",
+        "--label",
+        "kind",
+        "--threads",
+        "1",
+        "--recipe",
+        "none",
+        "--model",
+        "bow",
+        "--model-options",
+        "rows=4096",
+        "--epochs",
+        "100",
+        "--batch-size",
+        "16",
+        "--clip",
+        "1",
+        "--accumulate",
+        "2",
+    ];
+    let [whole, cut] = ["whole", "cut"].map(|name| folder.path().join(name));
+    train_once(&whole, &options);
+    let mut command = cresset();
+    command.args(["train", "--out", text(&cut)]).args(options).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    wait_for(&cut.join("checkpoints/last.safetensors"), &mut child);
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(kill(&mut child), "the run ended before it was killed");
+    succeed(["train", "--resume", text(&cut)]);
+    assert_same_bits(&whole, &cut);
+}
+
+#[test]
+fn models_refuse_what_they_do_not_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = table(folder.path(), 60);
+    let fails = |arguments: &[&str]| {
+        let output = run([&["train", "--data", text(&table), "--label", "kind"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let said = fails(&["--text", "body", "--model", "tabm", "--recipe", "none"]);
+    assert!(said.contains("the model tabm is not for texts; use `--model bow`"), "{said}");
+    let said = fails(&["--model", "bow", "--recipe", "none"]);
+    assert!(said.contains("the model bow is for texts") && said.contains("--text"), "{said}");
+    let said = fails(&["--text", "bdy"]);
+    assert!(said.contains("no column `bdy`; did you mean `body`?"), "{said}");
+    let said = fails(&["--text", "kind"]);
+    assert!(said.contains("--text selects the label column"), "{said}");
+    let said = fails(&["--text", "id,body,stars"]);
+    assert!(said.contains("--text takes at most two columns"), "{said}");
+    let said = fails(&["--text", "body", "--max-length", "0"]);
+    assert!(said.contains("expected a whole number from 1 to 65536"), "{said}");
+    let said =
+        fails(&["--text", "body", "--normalization", "quantiles", "--recipe", "none", "--model", "bow"]);
+    assert!(said.contains("--normalization quantiles requires a table of numbers"), "{said}");
+}
