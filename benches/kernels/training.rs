@@ -96,7 +96,8 @@ fn subnormal_adam() -> Work {
     let mut tensor = Tensor::rand([100_000], options).set_requires_grad(true);
     (&tensor * 0.).sum(Kind::Float).backward();
     let name = "weight".to_string();
-    let parameter = Parameter { name, tensor: tensor.shallow_clone(), rate: 1., is_head: false };
+    let parameter =
+        Parameter { name, tensor: tensor.shallow_clone(), rate: 1., is_head: false, is_sparse: false };
     let mut optimizer = Optimizer::new("adam", "", 0., &[parameter]).expect("an optimizer");
     let state = optimizer.state().iter();
     let subnormal: Tensors = state.map(|(name, value)| (name.clone(), value.full_like(1e-40))).collect();

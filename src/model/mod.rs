@@ -30,6 +30,7 @@ pub mod weights;
 use tch::Tensor;
 
 use crate::data::column::FeatureGroup;
+use crate::data::tokens::Tokenization;
 use crate::data::{InputShape, TaskKind};
 pub use architecture::{ARCHITECTURES, Architecture};
 pub(crate) use backbone::Backbone;
@@ -63,6 +64,13 @@ impl Task {
     /// A classification task without feature groups.
     pub fn new(input: InputShape, classes: i64) -> Self {
         Task { input, classes, kind: TaskKind::Classification, groups: Vec::new() }
+    }
+
+    /// Classification of texts of up to `length` hashed words.
+    pub fn of_texts(length: usize, classes: i64) -> Self {
+        let vocabulary = Tokenization::default().vocabulary();
+        let groups = vec![FeatureGroup::Tokens { length, vocabulary }];
+        Task { groups, ..Task::new(InputShape(vec![length as i64]), classes) }
     }
 }
 

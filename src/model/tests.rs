@@ -27,8 +27,7 @@ fn parameters_have_pytorchs_names() {
 
 /// The architectures for images, without those that only have more or wider layers.
 fn images() -> impl Iterator<Item = &'static Architecture> {
-    let is_left_out = |name: &str| sizes::is_larger(name) || sizes::is_for_tables(name);
-    ARCHITECTURES.iter().filter(move |known| !is_left_out(known.name))
+    ARCHITECTURES.iter().filter(|known| sizes::is_for_images(known.name) && !sizes::is_larger(known.name))
 }
 
 /// Two columns with three categories each, between three numbers.
@@ -60,6 +59,33 @@ fn models_of_tables_export_with_a_free_batch_size_for_every_task() {
                 assert_eq!(outputs, of_file, "{name} {task:?} {batch}");
             }
         }
+    }
+}
+
+#[test]
+fn models_of_texts_export_with_any_number_of_texts_and_tokens() {
+    let task = Task::of_texts(12, 3);
+    for name in [sizes::FOR_TEXTS, &["lstm", "gru"]].concat() {
+        let network = Network::new(name, "", &task, Device::Cpu, 1).unwrap();
+        let mut module = network.script(&|class| class).unwrap();
+        module.set_training(false).unwrap();
+        for (texts, tokens) in [(1, 12), (2, 5), (64, 12)] {
+            let ids = Tensor::randint_low(0, 9_000, [texts, tokens], (Kind::Float, Device::Cpu));
+            // Texts of different lengths, one of them empty.
+            let lengths = Tensor::arange(texts, (Kind::Int64, Device::Cpu)).remainder(tokens).unsqueeze(1);
+            let ids = ids * Tensor::arange(tokens, (Kind::Int64, Device::Cpu)).lt_tensor(&lengths);
+            let outputs = tch::no_grad(|| network.forward(&ids, false).unwrap());
+            assert_eq!(outputs.size(), [texts, 3]);
+            let of_file = tch::no_grad(|| module.call("logits", &ids).unwrap().remove(0));
+            assert_eq!(outputs, of_file, "{name} {texts} {tokens}");
+            // Padding changes nothing.
+            let padded =
+                tch::no_grad(|| network.forward(&ids.constant_pad_nd([0, 12 - tokens]), false).unwrap());
+            assert!(outputs.allclose(&padded, 1e-4, 1e-5, false), "{name} {texts} {tokens}");
+        }
+        let problem =
+            Network::new(name, "", &Task::new(InputShape(vec![9]), 3), Device::Cpu, 0).err().unwrap();
+        assert!(problem.to_string().contains("is for "), "{problem}");
     }
 }
 
@@ -133,7 +159,7 @@ fn learns(architecture: &Architecture, task: &Task, steps: usize) {
 #[test]
 fn architectures_with_several_convolutions_are_convolutional() {
     let task = Task::new(InputShape(vec![1, 8, 8]), 3);
-    for architecture in ARCHITECTURES.iter().filter(|known| !sizes::is_for_tables(known.name)) {
+    for architecture in ARCHITECTURES.iter().filter(|known| sizes::is_for_images(known.name)) {
         let network = Network::of_zeros(architecture.name, "", &task).unwrap();
         let is_other = ["mlp", "lstm", "gru", "swin_t"].contains(&architecture.name);
         let expected = !is_other && !architecture.name.starts_with("vit");

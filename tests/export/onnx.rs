@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::pt2;
 use crate::support::onnx::{Bench, python};
-use crate::support::sizes::{FOR_TABLES, is_for_tables, is_larger, is_small};
+use crate::support::sizes::{FOR_TABLES, is_for_images, is_larger, is_small};
 use crate::support::targets::{prices_run, tagged_images_run, tags_run};
 use crate::support::{largest_difference, logits_of, root, run, stderr, succeed, text, unlabelled_digits};
 use crate::tasks::{prices, tags};
@@ -95,7 +95,7 @@ fn image_backbones_compute_the_same_in_onnxruntime() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::of_batches(&[1, 3]);
     let names = ARCHITECTURES.iter().map(|known| known.name);
-    let names = names.filter(|name| !is_small(name) && !is_larger(name) && !is_for_tables(name));
+    let names = names.filter(|name| !is_small(name) && !is_larger(name) && is_for_images(name));
     add_architectures(&mut bench, folder.path(), names, &[[3, 37, 52]]);
     bench.check(folder.path());
 }

@@ -18,6 +18,9 @@ fn the_list_names_every_architecture_and_a_table_every_layer() {
 fn a_table_has_its_own_architectures() {
     let list = succeed(["models", "--input", "64"]);
     assert!(list.contains("\nmlp ") && list.contains("\ntabm ") && !list.contains("\nresnet18 "), "{list}");
+    assert!(list.contains("\nbow "), "{list}");
+    let table = succeed(["models", "transformer", "--input", "128"]);
+    assert!(table.contains("rotary positions") && table.contains("attention heads"), "{table}");
     let refused = run(["train", "--data", "iris", "--model", "cnn"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("the model cnn is for images"), "{}", stderr(&refused));

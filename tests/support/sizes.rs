@@ -29,6 +29,9 @@ const SMALL: &[&str] = &["mlp", "cnn", "resnet9", "resnet18", "resnet34", "resne
 /// The architectures for tables alone. Tests of all images leave them out.
 pub const FOR_TABLES: &[&str] = &["tabm", "resnet-table", "ft-transformer", "dcn"];
 
+/// The architectures for texts alone.
+pub const FOR_TEXTS: &[&str] = &["bow", "textcnn", "transformer"];
+
 /// Whether an architecture is small enough for many runs in a test.
 pub fn is_small(name: &str) -> bool {
     SMALL.contains(&name)
@@ -37,6 +40,11 @@ pub fn is_small(name: &str) -> bool {
 /// Whether an architecture is for tables alone.
 pub fn is_for_tables(name: &str) -> bool {
     FOR_TABLES.contains(&name)
+}
+
+/// Whether an architecture takes images.
+pub fn is_for_images(name: &str) -> bool {
+    !is_for_tables(name) && !FOR_TEXTS.contains(&name)
 }
 
 /// Whether an architecture has the layers of a smaller one.

@@ -56,12 +56,17 @@ fn list(task: &Task) -> anyhow::Result<String> {
         "model", "parameters", "FLOPs", task.input, task.classes
     );
     for architecture in ARCHITECTURES {
-        let (parameters, flops) = match Network::of_zeros(architecture.name, "", task) {
+        let network = Network::of_zeros(architecture.name, "", task);
+        let network = network.or_else(|error| match task.input.image() {
+            None => Network::of_zeros(architecture.name, "", &text_task(task)),
+            Some(_) => Err(error),
+        });
+        let (parameters, flops) = match network {
             Ok(network) => {
                 let flops = network.summary(&task.input).iter().map(|row| 2 * row.multiply_adds).sum();
                 (thousands(network.parameter_count()), rounded(flops))
             }
-            // A model of tables, which --input NUMBER measures.
+            // A model of tables or texts, which --input NUMBER measures.
             Err(_) if task.input.image().is_some() => ("–".to_string(), "–".to_string()),
             // A model of images.
             Err(_) => continue,
@@ -75,6 +80,15 @@ fn list(task: &Task) -> anyhow::Result<String> {
     text += "\nFLOPs: operations for one example; a multiply-add counts as two.\n";
     text += "`cresset models NAME` shows the layers and the options; --input and --classes set the size.\n";
     Ok(text)
+}
+
+/// The number of tokens of a text, if `--input` is the shape of an image.
+const TOKENS: usize = 256;
+
+/// The task with texts of as many tokens as the examples have columns.
+fn text_task(task: &Task) -> Task {
+    let length = if task.input.image().is_some() { TOKENS } else { task.input.features() as usize };
+    Task::of_texts(length, task.classes)
 }
 
 fn pretrained() -> anyhow::Result<String> {
@@ -100,8 +114,11 @@ fn pretrained() -> anyhow::Result<String> {
 }
 
 fn layers(architecture: &Architecture, options: &str, task: &Task) -> anyhow::Result<String> {
-    let network = Network::of_zeros(architecture.name, options, task)?;
-    let rows = network.summary(&task.input);
+    let network = Network::of_zeros(architecture.name, options, task).or_else(|error| {
+        // A model of texts.
+        Network::of_zeros(architecture.name, options, &text_task(task)).map_err(|_| error)
+    })?;
+    let rows = network.summary(&network.task().input);
     let width = |of: fn(&cresset::model::layer::LayerRow) -> &str, minimum: usize| {
         rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0).max(minimum)
     };
