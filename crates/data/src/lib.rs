@@ -32,6 +32,8 @@ mod targets;
 mod task;
 pub mod terminal;
 pub mod thumbnail;
+#[cfg(feature = "tokenizers")]
+pub mod tokenizer;
 pub mod unknown;
 
 use std::path::PathBuf;
