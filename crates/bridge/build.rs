@@ -12,6 +12,7 @@ const UNITS: [(&str, &[&str]); 2] = [
         "torchscript",
         &[
             "api/autocast",
+            "api/collections",
             "api/compiled_package",
             "api/conforming",
             "api/cutting",

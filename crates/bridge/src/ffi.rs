@@ -1,4 +1,4 @@
-//! The interface between Rust and C++, in one place. `allocator`, `autocast`, `compiled`, `compiled_package`, `convolution`, `cutting`,
+//! The interface between Rust and C++, in one place. `allocator`, `autocast`, `collections`, `compiled`, `compiled_package`, `convolution`, `cutting`,
 //! `freezing`, `gradients`, `graph`, `lstm`, `memory`, `model_file`, `norm`, `optimizer`, `package`, `perceptron`,
 //! `process`, `quantization`, `random`, `recording`, `schema`, `script` and `tally` are its safe wrappers.
 
@@ -101,6 +101,7 @@ pub(crate) mod bridge {
         include!("cresset-bridge/src/exception.h");
         include!("cresset-bridge/src/kernels/allocator.h");
         include!("cresset-bridge/src/api/autocast.h");
+        include!("cresset-bridge/src/api/collections.h");
         include!("cresset-bridge/src/kernels/compiled.h");
         include!("cresset-bridge/src/kernels/convolution.h");
         include!("cresset-bridge/src/api/cutting.h");
@@ -190,6 +191,24 @@ pub(crate) mod bridge {
         ) -> Result<UniquePtr<ScriptModule>>;
         fn names(self: &Values) -> Vec<String>;
         fn set_int(self: Pin<&mut ScriptModule>, name: &str, value: i64) -> Result<()>;
+
+        fn put_ints(values: Pin<&mut Values>, name: &str, ints: &[i64]) -> Result<()>;
+        fn put_int_dictionary(values: Pin<&mut Values>, name: &str, keys: &[i64], ints: &[i64])
+        -> Result<()>;
+        fn put_text_dictionary(
+            values: Pin<&mut Values>,
+            name: &str,
+            keys: &Vec<String>,
+            ints: &[i64],
+        ) -> Result<()>;
+        fn call_with_text(module: &ScriptModule, method: &str, text: &[u8]) -> Result<Vec<i64>>;
+        fn call_with_texts(
+            module: &ScriptModule,
+            method: &str,
+            first: &[u8],
+            other: &[u8],
+            second: &mut Vec<i64>,
+        ) -> Result<Vec<i64>>;
 
         fn cut_before_head(module: Pin<&mut ScriptModule>, from: &str, to: &str) -> Result<bool>;
 

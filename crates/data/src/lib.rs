@@ -33,6 +33,8 @@ mod task;
 pub mod terminal;
 pub mod text;
 pub mod thumbnail;
+#[cfg(feature = "tokenizers")]
+pub mod tokenizer;
 pub mod tokens;
 pub mod unknown;
 

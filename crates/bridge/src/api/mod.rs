@@ -1,6 +1,7 @@
 //! Bindings to parts of libtorch that `tch` lacks.
 
 pub mod autocast;
+mod collections;
 pub mod compiled_package;
 pub mod cuda;
 mod cutting;
