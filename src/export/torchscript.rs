@@ -9,6 +9,7 @@ use tch::{Device, Tensor};
 
 use super::{
     Dtype, ExportFormat, ExportedModel, METADATA, Metadata, Sizing, VERIFICATION, Variants, Verification,
+    texts,
 };
 use crate::data::ValueRange;
 use crate::data::atomic;
@@ -40,7 +41,7 @@ pub(super) const DTYPE: &str = "network_dtype";
 const FLOAT32: i64 = 6;
 
 /// The methods of the exported module. `logits` is the network without preprocessing.
-fn methods(outputs: &Outputs) -> String {
+fn methods(outputs: &Outputs, is_text: bool) -> String {
     let (results, predict) = match outputs {
         Outputs::Classification => (
             "outputs".to_string(),
@@ -68,9 +69,11 @@ fn methods(outputs: &Outputs) -> String {
             )
         }
     };
+    // Token ids are no values that could be rounded.
+    let cast = if is_text { "" } else { ".to(self.network_dtype)" };
     format!(
         "def prepared(self, x: Tensor) -> Tensor:\n    \
-         return self.preprocess.forward(x).to(self.network_dtype)\n\n\
+         return self.preprocess.forward(x){cast}\n\n\
          def forward(self, x: Tensor) -> Tensor:\n    \
          outputs = self.logits(self.prepared(x)).to(6)\n    \
          return {results}\n\n\
@@ -143,7 +146,11 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
     |class| {
         let class =
             class.child("preprocess", preprocessing.script(metadata.input.decoding)).int(DTYPE, FLOAT32);
-        class.strings("classes", &metadata.classes)
+        let class = class.strings("classes", &metadata.classes);
+        match &metadata.input.table {
+            Some(layout) => texts::with_tokenizers(class, layout),
+            None => class,
+        }
     }
 }
 
@@ -159,7 +166,9 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 ///   whether it is above the threshold, bool (N); only with `ood`. `energy(x)` is the same as the former for energies;
 /// - `features(x)` returns the inputs of the last layer, (N, width); only if the last layer is known;
 /// - `class_names()` returns the attribute `classes`;
-/// - `pixels(x)` converts decoded images, 0 to 255, to raw values; only for models of images, which take any image size.
+/// - `pixels(x)` converts decoded images, 0 to 255, to raw values; only for models of images, which take any image size;
+/// - `encode_text(texts)` returns the token ids of texts (`List[str]`), int64 (N, tokens), with 0 as padding, and `predict_text(texts)` the
+///   same as `predict(x)`; only for models of texts. Those of pairs take a second list, of the same length.
 ///
 /// The extra files are `metadata.json` and `verification.json`, the latter with raw `samples`, (N, …), and their logits.
 ///
@@ -184,7 +193,10 @@ pub fn with_preprocessing(preprocessing: &Preprocessing, metadata: &Metadata) ->
 /// # Ok::<(), cresset::error::Error>(())
 /// ```
 pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, path: &Path) -> Result<()> {
-    define_features(&mut module, &metadata.outputs)?;
+    define_features(&mut module, &metadata.outputs, metadata.preprocessing.kind.is_tokens())?;
+    if let Some(methods) = metadata.input.table.as_ref().and_then(texts::methods) {
+        module.define(methods)?;
+    }
     if let Some(conformal) = metadata.conformal {
         module.define(&predict_set(conformal.threshold))?;
     }
@@ -199,9 +211,10 @@ pub fn torchscript(mut module: Module, metadata: &Metadata, samples: &Tensor, pa
     write(&module, metadata, &verification, path)
 }
 
-/// Adds the methods that every exported model has, and the method `features` if the last layer is known. Returns whether it is.
-pub(crate) fn define_features(module: &mut Module, outputs: &Outputs) -> Result<bool> {
-    module.define(&methods(outputs))?;
+/// Adds the methods that every exported model has, and the method `features` if the last layer is known. Returns whether it is. Of a model
+/// of texts, the input of the network is not cast to its dtype.
+pub(crate) fn define_features(module: &mut Module, outputs: &Outputs, is_text: bool) -> Result<bool> {
+    module.define(&methods(outputs, is_text))?;
     let is_known = module.methods()?.iter().any(|method| method == "penultimate");
     if is_known {
         module.define(FEATURES)?;

@@ -224,8 +224,18 @@ fn cast(module: &mut Module, dtype: Dtype) -> Result<()> {
 
 /// The methods and attributes of the default export that must survive freezing.
 fn kept(module: &Module) -> Result<Vec<&'static str>> {
-    const METHODS: [&str; 8] =
-        ["predict", "predict_set", "energy", "ood_score", "is_ood", "features", "class_names", "pixels"];
+    const METHODS: [&str; 10] = [
+        "predict",
+        "predict_set",
+        "energy",
+        "ood_score",
+        "is_ood",
+        "features",
+        "class_names",
+        "pixels",
+        "encode_text",
+        "predict_text",
+    ];
     let known = module.methods()?;
     let methods = METHODS.into_iter().filter(|name| known.iter().any(|method| method == name));
     Ok(methods.chain(["classes"]).collect())

@@ -46,7 +46,8 @@ pub(super) fn script(
     };
     let mut plain = module;
     plain.set_training(false)?;
-    if !export::define_features(&mut plain, &Outputs::Classification)? {
+    let is_text = prepared.preprocessing.kind.is_tokens();
+    if !export::define_features(&mut plain, &Outputs::Classification, is_text)? {
         tracing::warn!(
             "--ood-score knn: the last layer of the model is not known, so the model gets no threshold"
         );

@@ -11,7 +11,7 @@ pub const PADDING: u32 = 0;
 pub const SEPARATOR: u32 = 1;
 
 /// The number of ids with a meaning of their own.
-const RESERVED: u32 = 2;
+pub const RESERVED: u32 = 2;
 
 /// The default number of ids of hashed words.
 pub const BUCKETS: u32 = 1 << 18;
@@ -108,8 +108,10 @@ pub struct Word {
 }
 
 /// The modulus of hashes, a prime, so that products fit in 64 bits.
-const MODULUS: u64 = (1 << 31) - 1;
-const MULTIPLIER: u64 = 1_000_003;
+pub const HASH_MODULUS: u64 = (1 << 31) - 1;
+
+/// The multiplier of hashes.
+pub const HASH_MULTIPLIER: u64 = 1_000_003;
 
 /// The use of a character in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +186,8 @@ fn character(text: &[u8], at: usize) -> (CharacterClass, usize) {
 /// A polynomial hash, in arithmetic that TorchScript has, too.
 fn hash(start: u32, bytes: &[u8]) -> u32 {
     let lower = bytes.iter().map(u8::to_ascii_lowercase);
-    lower.fold(u64::from(start), |hash, byte| (hash * MULTIPLIER + u64::from(byte) + 1) % MODULUS) as u32
+    lower.fold(u64::from(start), |hash, byte| (hash * HASH_MULTIPLIER + u64::from(byte) + 1) % HASH_MODULUS)
+        as u32
 }
 
 #[cfg(test)]

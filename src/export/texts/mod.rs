@@ -1,0 +1,83 @@
+//! TorchScript that tokenizes texts, so that a program which knows only libtorch can use a model of texts. It computes the same token
+//! ids as `data::tokens`.
+
+mod hashed;
+#[cfg(test)]
+mod tests;
+
+use crate::data::TableLayout;
+use crate::data::column::ColumnKind;
+use crate::data::tokens::Tokenization;
+use crate::model::script::Class;
+
+/// The names of the submodules that tokenize the text and the second text of a pair.
+const TOKENIZERS: [&str; 2] = ["tokenizer", "tokenizer_of_pair"];
+
+/// The methods of a model of one text.
+const OF_TEXTS: &str = r#"
+def encode_text(self, texts: List[str]) -> Tensor:
+    ids = torch.jit.annotate(List[int], [])
+    lengths = torch.jit.annotate(List[int], [])
+    longest = 1
+    for text in texts:
+        own = self.tokenizer.encode(text)
+        longest = max(longest, len(own))
+        lengths.append(len(own))
+        ids.extend(own)
+    padded = torch.zeros([len(texts), longest], dtype=4)
+    start = 0
+    flat = torch.tensor(ids, dtype=4)
+    for row in range(len(texts)):
+        end = start + lengths[row]
+        padded[row, :lengths[row]] = flat[start:end]
+        start = end
+    return padded.to(self.preprocess.offset.device)
+
+def predict_text(self, texts: List[str]) -> Tuple[Tensor, Tensor]:
+    return self.predict(self.encode_text(texts))
+"#;
+
+/// The methods of a model of pairs of texts, whose second text starts at a fixed place.
+const OF_PAIRS: &str = r#"
+def encode_text(self, texts: List[str], pairs: List[str]) -> Tensor:
+    assert len(texts) == len(pairs), "the lists of texts and of their pairs have different lengths"
+    padded = torch.zeros([len(texts), self.tokenizer.length + self.tokenizer_of_pair.length], dtype=4)
+    for row in range(len(texts)):
+        own = self.tokenizer.encode(texts[row])
+        padded[row, :len(own)] = torch.tensor(own, dtype=4)
+        other = self.tokenizer_of_pair.encode(pairs[row])
+        start = self.tokenizer.length
+        padded[row, start:start + len(other)] = torch.tensor(other, dtype=4)
+    return padded.to(self.preprocess.offset.device)
+
+def predict_text(self, texts: List[str], pairs: List[str]) -> Tuple[Tensor, Tensor]:
+    return self.predict(self.encode_text(texts, pairs))
+"#;
+
+/// The methods of a model of texts; none for other models.
+pub(super) fn methods(layout: &TableLayout) -> Option<&'static str> {
+    match (layout.is_text(), layout.columns.len()) {
+        (true, 1) => Some(OF_TEXTS),
+        (true, 2) => Some(OF_PAIRS),
+        _ => None,
+    }
+}
+
+/// Adds the tokenizers of a model of texts to its class.
+pub(super) fn with_tokenizers(class: Class, layout: &TableLayout) -> Class {
+    let columns = layout.columns.iter().filter_map(|column| match &column.kind {
+        ColumnKind::Tokens { tokenization, length } => Some((tokenization, *length)),
+        _ => None,
+    });
+    let named = columns.zip(TOKENIZERS);
+    named.fold(class, |class, ((tokenization, length), name)| {
+        class.child(name, tokenizer(tokenization, length))
+    })
+}
+
+/// The class whose method `encode` returns the ids of the tokens of a text, at most `length`.
+fn tokenizer(tokenization: &Tokenization, length: usize) -> Class {
+    match tokenization {
+        Tokenization::Hashed { buckets } => hashed::class(*buckets, length),
+    }
+}
