@@ -155,6 +155,7 @@ pub fn all(folder: &Path) {
     std::fs::write(folder.join("new-flowers.csv"), measures.collect::<String>()).unwrap();
 
     write_tasks(folder);
+    write_mails(folder);
     for (name, rows) in [("train", 0..1500), ("t10k", 1500..1797)] {
         std::fs::create_dir_all(folder.join("mnist")).unwrap();
         digits.write_idx(&folder.join("mnist"), name, rows);
@@ -163,6 +164,31 @@ pub fn all(folder: &Path) {
     digits.write_cifar(&folder.join("cifar-10"));
     digits.write_npz(&folder.join("arrays.npz"));
     digits.write_corrections(&folder.join("feedback"), 0..60, inverted, |class| class);
+}
+
+/// Mails in a table and in a folder with a subfolder for each class, and new ones.
+pub fn write_mails(folder: &Path) {
+    const COMMON: [&str; 6] = ["the", "we", "you", "please", "today", "with"];
+    let mut table = "subject,body,kind\n".to_string();
+    for number in 0..120 {
+        let (class, words) = match number % 2 {
+            0 => ("ham", ["meeting", "agenda", "lunch", "review"]),
+            _ => ("spam", ["winner", "free", "prize", "click"]),
+        };
+        let word = |place: usize| match (number * 7 + place * 5) % 3 {
+            0 => words[(number + place) % 4],
+            _ => COMMON[(number * place + place) % 6],
+        };
+        let body = (0..8 + number % 5).map(word).collect::<Vec<_>>().join(" ");
+        table += &format!("re {},{body} {},{class}\n", number % 9, words[number / 2 % 4]);
+        std::fs::create_dir_all(folder.join("mails").join(class)).unwrap();
+        std::fs::write(folder.join("mails").join(class).join(format!("{number}.txt")), &body).unwrap();
+    }
+    std::fs::write(folder.join("mails.csv"), table).unwrap();
+    let mail = "From: ann@example.org\nTo: bob@example.org\nSubject: agenda\n\nLunch before the review?\n";
+    std::fs::write(folder.join("new-mail.eml"), mail).unwrap();
+    std::fs::create_dir_all(folder.join("inbox")).unwrap();
+    std::fs::write(folder.join("inbox/1.txt"), "click for the free prize").unwrap();
 }
 
 /// Packs a folder of images into two shards as WebDataset does.

@@ -16,8 +16,8 @@ const TOKENIZERS: [&str; 2] = ["tokenizer", "tokenizer_of_pair"];
 /// The methods of a model of one text.
 const OF_TEXTS: &str = r#"
 def encode_text(self, texts: List[str]) -> Tensor:
-    ids = torch.jit.annotate(List[int], [])
-    lengths = torch.jit.annotate(List[int], [])
+    ids: List[int] = []
+    lengths: List[int] = []
     longest = 1
     for text in texts:
         own = self.tokenizer.encode(text)

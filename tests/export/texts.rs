@@ -1,0 +1,100 @@
+//! Models of texts, loaded by other programs, which pass strings.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::programs::{bash, shown_command};
+use crate::support::samples::write_mails;
+use crate::support::{run, stderr, succeed, text, train_once};
+
+/// A run that was trained on mails, and options of the models that are tried.
+pub const MODELS: [(&str, &str); 3] =
+    [("bow", "rows=4096"), ("lstm", "width=8,depth=1"), ("transformer", "rows=512,width=16,depth=1,heads=2")];
+
+/// Texts in several scripts, an empty one and one that is longer than those of the training data.
+pub const TEXTS: [&str; 6] = [
+    "you are a winner of the prize",
+    "Lunch and agenda",
+    "",
+    "会议 in the café – 👍🏽",
+    "ok",
+    "free free free free free free free free free free free free free free free free free free free free",
+];
+
+/// Trains a model of texts into `folder`.
+pub fn trained(folder: &Path, model: &str, options: &str) -> PathBuf {
+    write_mails(folder);
+    let out = folder.join(model);
+    let table = folder.join("mails.csv");
+    let data = ["--data", text(&table), "--text", "body", "--label", "kind", "--threads", "1"];
+    let own = ["--model", model, "--model-options", options, "--epochs", "3", "--lr", "0.01"];
+    train_once(&out, &[&data[..], &own].concat());
+    out.join("model.pt")
+}
+
+/// Class and probability of each text, by `cresset predict`.
+pub fn expected(folder: &Path, model: &Path) -> Vec<(String, f64)> {
+    let files = folder.join("texts");
+    std::fs::create_dir_all(&files).unwrap();
+    for (number, content) in TEXTS.iter().enumerate() {
+        std::fs::write(files.join(format!("{number}.txt")), content).unwrap();
+    }
+    let predicted = succeed(["predict", text(model), text(&files)]);
+    let row = |line: &str| {
+        let cells: Vec<_> = line.split(',').collect();
+        (cells[1].to_string(), cells[2].parse().unwrap())
+    };
+    predicted.lines().skip(1).map(row).collect()
+}
+
+/// Compares lines with a class and its probability.
+pub fn check(printed: &str, expected: &[(String, f64)]) {
+    assert_eq!(printed.lines().count(), expected.len(), "{printed}");
+    for (line, (class, probability)) in printed.lines().zip(expected) {
+        let (found, number) = line.split_once(' ').unwrap();
+        assert_eq!(found, class, "{printed}");
+        assert!((number.parse::<f64>().unwrap() - probability).abs() < 2e-5, "{line}: {probability}");
+    }
+}
+
+#[test]
+fn a_cpp_program_passes_strings() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("classify_text");
+    let command = shown_command("g++ ").replace("classify", "classify_text");
+    bash(&command.replace("-o classify_text", &format!("-o {}", text(&program))));
+    for (model, options) in MODELS {
+        let file = trained(folder.path(), model, options);
+        let output = Command::new(&program).arg(&file).args(TEXTS).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        check(&String::from_utf8(output.stdout).unwrap(), &expected(folder.path(), &file));
+    }
+    // Invalid UTF-8 is a text, too.
+    use std::os::unix::ffi::OsStrExt;
+    let bytes = std::ffi::OsStr::from_bytes(b"free \xff\xc3 prize \xf0\x9f");
+    let output = Command::new(&program).arg(folder.path().join("bow/model.pt")).arg(bytes).output().unwrap();
+    assert!(output.stdout.starts_with(b"spam "), "{}", stderr(&output));
+}
+
+#[test]
+fn frozen_and_half_precision_variants_pass_strings() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("classify_text");
+    let command = shown_command("g++ ").replace("classify", "classify_text");
+    bash(&command.replace("-o classify_text", &format!("-o {}", text(&program))));
+    let file = trained(folder.path(), "bow", "rows=4096");
+    let expected = expected(folder.path(), &file);
+    for options in [&["--freeze"][..], &["--dtype", "bf16"]] {
+        let exported = folder.path().join(format!("variant{}.pt", options.concat()));
+        succeed(["export", text(&file), "--output", text(&exported)].iter().chain(options));
+        let output = Command::new(&program).arg(&exported).args(TEXTS).output().unwrap();
+        assert!(output.status.success(), "{options:?}: {}", stderr(&output));
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let classes: Vec<_> = printed.lines().map(|line| line.split(' ').next().unwrap()).collect();
+        let of: Vec<_> = expected.iter().map(|(class, _)| class.as_str()).collect();
+        assert_eq!(classes, of, "{options:?}");
+    }
+    let refused =
+        run(["export", text(&file), "--format", "onnx", "--output", text(&folder.path().join("m.onnx"))]);
+    assert!(!refused.status.success() && stderr(&refused).contains("`aten::remainder` in the layer `bag` is not supported"), "{}", stderr(&refused));
+}
