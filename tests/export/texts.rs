@@ -96,5 +96,10 @@ fn frozen_and_half_precision_variants_pass_strings() {
     }
     let refused =
         run(["export", text(&file), "--format", "onnx", "--output", text(&folder.path().join("m.onnx"))]);
-    assert!(!refused.status.success() && stderr(&refused).contains("`aten::remainder` in the layer `bag` is not supported"), "{}", stderr(&refused));
+    assert!(
+        !refused.status.success()
+            && stderr(&refused).contains("`aten::remainder` in the layer `bag` is not supported"),
+        "{}",
+        stderr(&refused)
+    );
 }

@@ -146,6 +146,41 @@ fn two_text_columns_are_a_pair() {
 }
 
 #[test]
+fn an_audit_of_texts_finds_copies_and_empty_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = table(folder.path(), 60);
+    let copy =
+        "z1,\"the same words as another\",1,ham\nz2,\"The same words, as another!\",1,ham\nz3,...,1,spam\n";
+    std::fs::write(&table, std::fs::read_to_string(&table).unwrap() + copy).unwrap();
+    let output = run(["data", "audit", text(&table), "--text", "body", "--label", "kind"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(&output);
+    assert!(said.contains("1 text(s) without words") && said.contains("duplicate"), "{said}");
+    assert!(!said.contains("outlier"), "{said}");
+}
+
+#[test]
+fn each_word_of_a_text_is_explained_by_its_occlusion() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = table(folder.path(), 160);
+    let out = folder.path().join("run");
+    let options =
+        ["--data", text(&table), "--text", "body", "--label", "kind", "--threads", "1", "--model", "bow"];
+    train_once(&out, &[&options[..], &["--epochs", "6", "--lr", "0.01"]].concat());
+    let file = folder.path().join("mail.txt");
+    std::fs::write(&file, "please review the winner").unwrap();
+    let explained = folder.path().join("explained");
+    let explain = ["explain", text(&out), text(&file), "--class", "spam", "--out", text(&explained)];
+    succeed(explain);
+    let words = tch::Tensor::read_npy(explained.join("mail.occlusion.npy")).unwrap();
+    let words = Vec::<f32>::try_from(words).unwrap();
+    assert_eq!(words.len(), 4);
+    assert!(words[3] > 0. && words[1] < 0. && words[3] > words[0].max(words[2]), "{words:?}");
+    let refused = run(explain.iter().chain(&["--method", "integrated-gradients"]));
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("use `--method occlusion`"), "{}", stderr(&refused));
+}
+
+#[test]
 fn long_texts_are_cut_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let table = table(folder.path(), 100);

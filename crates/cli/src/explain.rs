@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use cresset::data::atomic;
+use cresset::data::{TableLayout, atomic};
 use cresset::error::{Error, Location, did_you_mean};
 use cresset::model::Outputs;
 use cresset::predict::Classifier;
@@ -30,9 +30,9 @@ pub struct Explain {
     #[arg(value_name = "FILE", required = true)]
     inputs: Vec<PathBuf>,
 
-    /// Attribution method
-    #[arg(long, value_name = "NAME", default_value = "integrated-gradients", value_parser = methods())]
-    method: String,
+    /// Attribution method [default: integrated-gradients; of a model of texts, occlusion of each token]
+    #[arg(long, value_name = "NAME", value_parser = methods())]
+    method: Option<String>,
 
     /// Options of the method, such as `samples=100,noise=0.1`
     #[arg(long, value_name = "OPTIONS", default_value = "")]
@@ -58,8 +58,16 @@ pub struct Explain {
 impl Explain {
     pub fn run(self) -> anyhow::Result<Ended> {
         let device = self.compute.prepare()?;
-        let explainer = Explainer::new(&self.method, &self.method_options)?;
+        // A faulty option is reported before the model is loaded.
+        let explainer =
+            |method: &str| Explainer::new(self.method.as_deref().unwrap_or(method), &self.method_options);
+        let given = self.method.as_deref().map(explainer).transpose()?;
         let classifier = Classifier::load_on(&model_file(&self.model)?, device)?;
+        let is_text = classifier.metadata().input.table.as_ref().is_some_and(TableLayout::is_text);
+        let explainer = match given {
+            Some(given) => given,
+            None => explainer(if is_text { "occlusion" } else { "integrated-gradients" })?,
+        };
         let class = self.class.as_deref().map(|name| class_of(&classifier, name)).transpose()?;
         std::fs::create_dir_all(&self.out)
             .with_context(|| format!("cannot create {}", self.out.display()))?;

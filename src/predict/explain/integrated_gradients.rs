@@ -27,6 +27,7 @@ const STEPS: (i64, i64) = (32, 2048);
 const TOLERANCE: f64 = 0.005;
 
 fn attribute(options: &Options, subject: &Subject, input: &Tensor) -> Result<Tensor> {
+    subject.require_gradients()?;
     let baseline = subject.baseline();
     if options.whole("steps") > 0 {
         return integrate(subject, input, &baseline, options.whole("steps"));

@@ -36,8 +36,12 @@ impl<'a> Subject<'a> {
         Subject { classifier, class: class as i64 }
     }
 
-    /// A raw input (1, …) as float32 (1, shape…) on the model's device.
+    /// A raw input (1, …) as float32 (1, shape…) on the model's device; the token ids of a text (1, tokens), without padding.
     pub(crate) fn shaped(&self, raw: &Tensor) -> Tensor {
+        let metadata = self.classifier.metadata();
+        if metadata.preprocessing.kind.is_tokens() {
+            return metadata.preprocessing.trimmed(raw).to_device(self.classifier.device());
+        }
         let sizes: Vec<i64> = std::iter::once(1).chain(self.shape().iter().copied()).collect();
         raw.to_device(self.classifier.device()).to_kind(Kind::Float).reshape(sizes)
     }
@@ -47,7 +51,8 @@ impl<'a> Subject<'a> {
         &self.classifier.metadata().input.shape.0
     }
 
-    /// The baseline input, (shape…): black for images; for tables the column means, which preprocessing maps to zero.
+    /// The baseline input, (shape…): black for images; for tables the column means, which preprocessing maps to zero; for texts
+    /// padding, which models do not see.
     pub fn baseline(&self) -> Tensor {
         match self.classifier.metadata().input.value_range {
             Some(range) => self.filled(&[range.min]),
@@ -99,7 +104,11 @@ impl<'a> Subject<'a> {
 
     /// Refuses a quantized model and one that is not TorchScript. libtorch computes no gradients of quantized layers, and some fail
     /// without a clear message.
-    fn require_gradients(&self) -> Result<()> {
+    pub(super) fn require_gradients(&self) -> Result<()> {
+        if self.classifier.metadata().preprocessing.kind.is_tokens() {
+            let problem = "the inputs of a model of texts are token ids, which have no gradients; use `--method occlusion`";
+            return Err(Error::Usage(problem.to_string()));
+        }
         if self.classifier.has_gradients() { Ok(()) } else { Err(not_differentiable()) }
     }
 

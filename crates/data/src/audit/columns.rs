@@ -28,8 +28,11 @@ pub fn values(dataset: &Dataset, feature: usize) -> impl Iterator<Item = f32> {
     values.iter().skip(feature).step_by(dataset.shape.features() as usize).copied()
 }
 
-/// The names and values of a table's features; empty for images.
+/// The names and values of a table's features; empty for images and texts.
 pub fn of(dataset: &Dataset) -> Vec<(String, Vec<f32>)> {
+    if dataset.is_text() {
+        return Vec::new();
+    }
     let column = |(feature, name)| (name, values(dataset, feature).collect());
     names(dataset).into_iter().enumerate().map(column).collect()
 }

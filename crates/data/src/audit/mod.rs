@@ -11,6 +11,7 @@ mod row_numbers;
 mod similar_names;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::path::Path;
 
@@ -146,6 +147,7 @@ const CHECKS: &[Check] = &[
     outliers::blank_images,
     outliers::nearly_empty,
     outliers::sizes,
+    texts::empty,
 ];
 
 /// The cheap checks.
