@@ -9,6 +9,7 @@ mod pt2;
 mod pth;
 mod recording;
 mod safetensors;
+pub mod tokenizer;
 mod torchscript;
 pub mod usage;
 mod variant;

@@ -7,4 +7,5 @@ mod python;
 #[path = "../support/mod.rs"]
 mod support;
 mod tasks;
+mod tokenizers;
 mod variants;

@@ -119,7 +119,8 @@ impl Tokenizer {
     /// # Errors
     /// Those of [`Tokenizer::encode`].
     pub fn encode_pair(&self, first: &str, second: &str) -> Result<Tokens> {
-        let encoded = self.inner.encode_fast((first, second), true);
+        // `encode_fast` loses the token types if there is no post-processor.
+        let encoded = self.inner.encode((first, second), true);
         let encoding = encoded.map_err(|reason| cannot_encode(first, reason))?;
         Ok(Tokens { ids: encoding.get_ids().to_vec(), types: encoding.get_type_ids().to_vec() })
     }
