@@ -101,11 +101,34 @@
     if id >= 0:
       ids.append(id)
     else:
-      self.add_merged([self.bytes[ord(unit)] for unit in list(word)], ids)
+      tokens = [self.bytes[ord(unit)] for unit in list(word)]
+      if len(tokens) < 100:
+        self.add_merged(tokens, ids)
+      else:
+        self.add_long_merged(tokens, ids)
     return len(ids) >= self.max_length
   def add_merged(self: {class}, tokens: List[int], ids: List[int]) -> None:
-    # Tokens are a linked list. The merges that are possible wait in order: the lowest rank, then the first place. `sorted` has the
-    # next one last, and `recent` has new ones until they are many.
+    # The ranks of adjacent pairs. The lowest rank is merged next, the first of equal ones.
+    ranks = annotate(List[int], [])
+    for at in range(len(tokens) - 1):
+      ranks.append(self.ranks.get(tokens[at] * SIZE + tokens[at + 1], NO_RANK))
+    rank = 0
+    while len(ranks) > 0 and rank < NO_RANK:
+      rank = min(ranks)
+      if rank < NO_RANK:
+        at = ranks.index(rank)
+        merged = self.merged[rank]
+        tokens[at] = merged
+        tokens.pop(at + 1)
+        ranks.pop(at)
+        if at > 0:
+          ranks[at - 1] = self.ranks.get(tokens[at - 1] * SIZE + merged, NO_RANK)
+        if at < len(ranks):
+          ranks[at] = self.ranks.get(merged * SIZE + tokens[at + 1], NO_RANK)
+    ids.extend(tokens)
+  def add_long_merged(self: {class}, tokens: List[int], ids: List[int]) -> None:
+    # The same, without a search through all pairs for each merge. Tokens are a linked list. The merges that are possible are sorted by
+    # rank and place: `waiting` has the next one last, and `recent` has new ones until they are many.
     count = len(tokens)
     after = rangelist(count + 1)[1:]
     before = [-1] + rangelist(count)[:-1]

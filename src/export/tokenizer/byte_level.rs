@@ -61,6 +61,7 @@ pub(super) fn of(tokenizer: &Tokenizer, parts: &Parts) -> Result<Own, String> {
     }));
     let mut methods = METHODS
         .replace("ADDS_SPACE", if adds_space { "True" } else { "False" })
+        .replace("NO_RANK", &i64::MAX.to_string())
         .replace("SIZE", &size.to_string());
     for (name, value, _) in KINDS {
         methods = methods.replace(name, &value.to_string());

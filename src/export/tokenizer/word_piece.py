@@ -22,6 +22,15 @@
         break
     return is_full
   def add_ascii(self: {class}, word: str, ids: List[int]) -> bool:
+    if word.isalnum():
+      return self.add_word(word, ids)
+    # The end of a sentence or of a part of it.
+    end = self.punctuation.get(word[-1], -1)
+    id = self.words.get(word[:-1], -1)
+    if end >= 0 and id >= 0 and len(ids) + 1 < self.max_length:
+      ids.append(id)
+      ids.append(end)
+      return len(ids) >= self.max_length
     start = 0
     at = 0
     is_full = False

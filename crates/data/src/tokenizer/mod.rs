@@ -56,7 +56,7 @@ impl Tokenizer {
     /// Reads a `tokenizer.json` of Hugging Face, or the vocabulary of a WordPiece tokenizer (`vocab.txt`, one token a line), by the
     /// extension of the file. `max_length` replaces the maximum length of the file.
     ///
-    /// A vocabulary whose tokens have no uppercase letter is one for lowercase text without accents.
+    /// A `vocab.txt` whose tokens are all lowercase, but for those in brackets, is one for lowercase text without accents.
     ///
     /// # Errors
     /// A file that cannot be read or is no tokenizer, has an unknown model type, no padding token or unknown token, or ids beyond its
