@@ -20,6 +20,8 @@ test: libtorch data ## Run all tests that do not need PyTorch for Python
 	  CRESSET_PYTHON_ONNX=$$python cargo test --release --workspace --test export -- --ignored onnx::
 	python=$$(scripts/python-env tensorboard) && \
 	  CRESSET_PYTHON_TENSORBOARD=$$python cargo test --release --workspace --test runs -- --ignored tensorboard::
+	python=$$(scripts/python-env tokenizers) && \
+	  CRESSET_PYTHON_TOKENIZERS=$$python cargo test --release --workspace --test export -- --ignored tokenizers::
 	python=$$(scripts/python-env schemathesis) && \
 	  CRESSET_SCHEMATHESIS=$${python%/*}/schemathesis cargo test --release --workspace --test serve -- --ignored openapi::
 	$(MAKE) --no-print-directory wheel && python=$$(scripts/python-env packaging) && notebook=$$(scripts/python-env notebook) && \

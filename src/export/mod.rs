@@ -10,6 +10,7 @@ mod pth;
 mod recording;
 mod safetensors;
 mod texts;
+pub mod tokenizer;
 mod torchscript;
 pub mod usage;
 mod variant;

@@ -134,11 +134,41 @@ pub struct Class {
     tensors: Vec<(String, Tensor, Role)>,
     strings: Vec<(&'static str, Vec<String>)>,
     ints: Vec<(&'static str, i64)>,
+    collections: Vec<(&'static str, Collection)>,
     children: Vec<(String, Class)>,
     existing: Vec<(&'static str, String)>,
     cells: Vec<(String, [Tensor; 4])>,
     /// Its replacement in a quantized model.
     int8: Option<Box<Class>>,
+}
+
+/// The value of an attribute that is a list or a dictionary.
+#[derive(Debug)]
+pub(crate) enum Collection {
+    /// `List[int]`.
+    Ints(Vec<i64>),
+    /// `Dict[int, int]`.
+    ByInt(Vec<(i64, i64)>),
+    /// `Dict[str, int]`.
+    ByText(Vec<(String, i64)>),
+}
+
+impl Collection {
+    fn type_name(&self) -> &'static str {
+        match self {
+            Collection::Ints(_) => "List[int]",
+            Collection::ByInt(_) => "Dict[int, int]",
+            Collection::ByText(_) => "Dict[str, int]",
+        }
+    }
+
+    fn put(&self, name: &str, values: &mut Values) -> cresset_bridge::Result<()> {
+        match self {
+            Collection::Ints(ints) => values.put_ints(name, ints),
+            Collection::ByInt(entries) => values.put_int_dictionary(name, entries),
+            Collection::ByText(entries) => values.put_text_dictionary(name, entries),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +188,7 @@ impl Class {
             tensors: Vec::new(),
             strings: Vec::new(),
             ints: Vec::new(),
+            collections: Vec::new(),
             children: Vec::new(),
             existing: Vec::new(),
             cells: Vec::new(),
@@ -190,6 +221,12 @@ impl Class {
     /// Adds an attribute of type `int`.
     pub fn int(mut self, name: &'static str, value: i64) -> Self {
         self.ints.push((name, value));
+        self
+    }
+
+    /// Adds an attribute that is a list or a dictionary.
+    pub(crate) fn collection(mut self, name: &'static str, collection: Collection) -> Self {
+        self.collections.push((name, collection));
         self
     }
 
@@ -296,6 +333,9 @@ impl Class {
         for (name, value) in &self.ints {
             values.put_int(&format!("{prefix}{name}"), *value)?;
         }
+        for (name, collection) in &self.collections {
+            collection.put(&format!("{prefix}{name}"), values)?;
+        }
         self.children.iter().try_for_each(|(name, child)| child.collect(&format!("{prefix}{name}."), values))
     }
 }
@@ -341,6 +381,9 @@ fn body(class: &Class, children: &[(&str, String)]) -> String {
     text += "  training : bool\n";
     class.strings.iter().for_each(|(name, _)| text += &format!("  {name} : List[str]\n"));
     class.ints.iter().for_each(|(name, _)| text += &format!("  {name} : int\n"));
+    for (name, collection) in &class.collections {
+        text += &format!("  {name} : {}\n", collection.type_name());
+    }
     for (name, of) in children {
         text += &match name.starts_with(|first: char| first.is_ascii_digit()) {
             true => format!("  __annotations__[\"{name}\"] = {of}\n"),

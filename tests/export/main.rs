@@ -8,4 +8,5 @@ mod python;
 mod support;
 mod tasks;
 mod texts;
+mod tokenizers;
 mod variants;

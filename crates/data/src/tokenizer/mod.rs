@@ -56,7 +56,7 @@ impl Tokenizer {
     /// Reads a `tokenizer.json` of Hugging Face, or the vocabulary of a WordPiece tokenizer (`vocab.txt`, one token a line), by the
     /// extension of the file. `max_length` replaces the maximum length of the file.
     ///
-    /// A vocabulary whose tokens have no uppercase letter is one for lowercase text without accents.
+    /// A `vocab.txt` whose tokens are all lowercase, but for those in brackets, is one for lowercase text without accents.
     ///
     /// # Errors
     /// A file that cannot be read or is no tokenizer, has an unknown model type, no padding token or unknown token, or ids beyond its
@@ -119,7 +119,8 @@ impl Tokenizer {
     /// # Errors
     /// Those of [`Tokenizer::encode`].
     pub fn encode_pair(&self, first: &str, second: &str) -> Result<Tokens> {
-        let encoded = self.inner.encode_fast((first, second), true);
+        // `encode_fast` loses the token types if there is no post-processor.
+        let encoded = self.inner.encode((first, second), true);
         let encoding = encoded.map_err(|reason| cannot_encode(first, reason))?;
         Ok(Tokens { ids: encoding.get_ids().to_vec(), types: encoding.get_type_ids().to_vec() })
     }

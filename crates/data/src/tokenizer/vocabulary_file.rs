@@ -24,8 +24,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Tokenizer> {
             format!("the vocabulary lacks {}, which a line of its own must have", missing.join(", "));
         return Err(Error::data(path, problem));
     }
-    let is_cased =
-        vocabulary.keys().any(|token| !token.starts_with('[') && token.chars().any(char::is_uppercase));
+    let is_cased = vocabulary.keys().any(|token| !token.starts_with('[') && token.to_lowercase() != **token);
     build(vocabulary, !is_cased)
 }
 
