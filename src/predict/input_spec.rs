@@ -223,7 +223,8 @@ impl InputSpec {
             std::fs::read(path).map_err(|e| Error::data(path, format!("cannot read the text: {e}")))?;
         match self.layout.columns.first().map(|column| &column.kind) {
             Some(ColumnKind::Tokens { tokenization, length }) => {
-                Ok(tokenization.features(&text::of_file(&bytes).0, *length))
+                let features = tokenization.features(&text::of_file(&bytes).0, *length);
+                features.map_err(|problem| Error::data(path, problem))
             }
             _ => Err(Error::data(path, "the model does not take texts")),
         }

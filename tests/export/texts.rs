@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cresset::data::tokenizer::{TrainedKind, train};
+
 use crate::programs::{bash, shown_command};
 use crate::support::samples::write_mails;
 use crate::support::{run, stderr, succeed, text, train_once};
@@ -60,9 +62,7 @@ pub fn check(printed: &str, expected: &[(String, f64)]) {
 #[test]
 fn a_cpp_program_passes_strings() {
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("classify_text");
-    let command = shown_command("g++ ").replace("classify", "classify_text");
-    bash(&command.replace("-o classify_text", &format!("-o {}", text(&program))));
+    let program = built(folder.path());
     for (model, options) in MODELS {
         let file = trained(folder.path(), model, options);
         let output = Command::new(&program).arg(&file).args(TEXTS).output().unwrap();
@@ -77,11 +77,55 @@ fn a_cpp_program_passes_strings() {
 }
 
 #[test]
-fn frozen_and_half_precision_variants_pass_strings() {
+fn tokenizers_with_a_vocabulary_are_part_of_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("classify_text");
+    write_mails(folder.path());
+    let table = folder.path().join("mails.csv");
+    let program = built(folder.path());
+    let texts = std::fs::read_to_string(&table).unwrap();
+    let lines: Vec<_> = texts.lines().chain(["Café, 会议 – it's"]).collect();
+    for (name, kind) in [("bert", TrainedKind::WordPiece), ("gpt", TrainedKind::ByteLevelBpe)] {
+        let file = folder.path().join(format!("{name}.json"));
+        std::fs::write(&file, train(kind, &lines, 400).unwrap().to_json().unwrap()).unwrap();
+        let out = folder.path().join(name);
+        let data = ["--data", text(&table), "--text", "body", "--label", "kind", "--threads", "1"];
+        let own = ["--tokenizer", text(&file), "--model", "bow", "--epochs", "3", "--lr", "0.01"];
+        train_once(&out, &[&data[..], &own].concat());
+        let model = out.join("model.pt");
+        // The file of the tokenizer is not needed any more.
+        std::fs::remove_file(&file).unwrap();
+        let output = Command::new(&program).arg(&model).args(TEXTS).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        check(&String::from_utf8(output.stdout).unwrap(), &expected(folder.path(), &model));
+    }
+    std::fs::write(folder.path().join("no.json"), "{}").unwrap();
+    let refused = run([
+        "train",
+        "--data",
+        text(&table),
+        "--text",
+        "body",
+        "--label",
+        "kind",
+        "--tokenizer",
+        text(&folder.path().join("no.json")),
+    ]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("no.json: "), "{}", stderr(&refused));
+}
+
+/// The C++ example.
+fn built(folder: &Path) -> PathBuf {
+    let program = folder.join("classify_text");
     let command = shown_command("g++ ").replace("classify", "classify_text");
     bash(&command.replace("-o classify_text", &format!("-o {}", text(&program))));
+    program
+}
+
+#[test]
+fn frozen_and_half_precision_variants_pass_strings() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = built(folder.path());
     let file = trained(folder.path(), "bow", "rows=4096");
     let expected = expected(folder.path(), &file);
     for options in [&["--freeze"][..], &["--dtype", "bf16"]] {

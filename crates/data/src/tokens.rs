@@ -1,8 +1,14 @@
 //! Token ids of texts: the inputs of text models.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
+use crate::DataOptions;
 use crate::column::ColumnKind;
+use crate::error::Error;
+#[cfg(feature = "tokenizers")]
+use crate::tokenizer::Tokenizer;
 
 /// The id after the last token of a text.
 pub const PADDING: u32 = 0;
@@ -28,6 +34,12 @@ pub enum Tokenization {
         /// The number of ids.
         buckets: u32,
     },
+    /// The ids of a tokenizer with a vocabulary, plus 2.
+    #[cfg(feature = "tokenizers")]
+    Vocabulary {
+        /// The tokenizer, whose maximum length is that of the column.
+        tokenizer: Tokenizer,
+    },
 }
 
 impl Default for Tokenization {
@@ -41,52 +53,86 @@ impl Tokenization {
     pub fn vocabulary(&self) -> usize {
         match self {
             Tokenization::Hashed { buckets } => *buckets as usize,
+            #[cfg(feature = "tokenizers")]
+            Tokenization::Vocabulary { tokenizer } => tokenizer.vocabulary() + RESERVED as usize,
         }
     }
 
-    /// The ids of the first tokens of a text, at most `length`, and whether there are more.
-    pub fn ids(&self, text: &str, length: usize) -> (Vec<u32>, bool) {
-        let Tokenization::Hashed { buckets } = self;
-        let mut words = words(text.as_bytes());
-        let ids =
-            words.by_ref().take(length).map(|word| RESERVED + word.hash % (buckets - RESERVED)).collect();
-        (ids, words.next().is_some())
-    }
-
-    /// The number of tokens of a text, counted to `most`.
-    pub fn count(&self, text: &str, most: usize) -> usize {
-        words(text.as_bytes()).take(most).count()
-    }
-
-    /// Where the tokens of a text are, as ranges of bytes.
-    pub fn places(&self, text: &str, length: usize) -> Vec<std::ops::Range<usize>> {
-        words(text.as_bytes()).take(length).map(|word| word.start..word.end).collect()
+    /// The ids of the first tokens of a text, at most `length`.
+    ///
+    /// # Errors
+    /// A text that a tokenizer cannot encode.
+    pub fn ids(&self, text: &str, length: usize) -> Result<Vec<u32>, String> {
+        match self {
+            Tokenization::Hashed { buckets } => {
+                let words = words(text.as_bytes()).take(length);
+                Ok(words.map(|word| RESERVED + word.hash % (buckets - RESERVED)).collect())
+            }
+            #[cfg(feature = "tokenizers")]
+            Tokenization::Vocabulary { tokenizer } => {
+                let ids = tokenizer.encode(text).map_err(|error| error.to_string())?;
+                Ok(ids.into_iter().take(length).map(|id| id + RESERVED).collect())
+            }
+        }
     }
 
     /// The features of a text: its ids as float32, with padding to `length` values.
-    pub fn features(&self, text: &str, length: usize) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// Those of [`Tokenization::ids`].
+    pub fn features(&self, text: &str, length: usize) -> Result<Vec<f32>, String> {
         let mut features = Vec::with_capacity(length);
-        self.extend(text, length, &mut features);
-        features
+        self.extend(text, length, &mut features)?;
+        Ok(features)
     }
 
     /// Adds the ids of a text to `features`, as float32, with padding to `length` values.
-    pub(crate) fn extend(&self, text: &str, length: usize, features: &mut Vec<f32>) {
+    pub(crate) fn extend(&self, text: &str, length: usize, features: &mut Vec<f32>) -> Result<(), String> {
         let end = features.len() + length;
-        features.extend(self.ids(text, length).0.into_iter().map(|id| id as f32));
+        features.extend(self.ids(text, length)?.into_iter().map(|id| id as f32));
         features.resize(end, PADDING as f32);
+        Ok(())
     }
 }
 
 /// A column of token ids of these texts, and the number of texts that have more tokens than the maximum, which is [`MAX_LENGTH`] unless
-/// it is given.
-pub(crate) fn column_kind(texts: &[String], max_length: Option<u32>) -> (ColumnKind, usize) {
-    let most = max_length.map_or(MAX_LENGTH, |length| length as usize);
-    let tokenization = Tokenization::default();
-    let counts: Vec<usize> = texts.iter().map(|text| tokenization.count(text, most + 1)).collect();
-    let longest = counts.iter().copied().max().unwrap_or_default();
-    let longer = counts.iter().filter(|count| **count > most).count();
-    (ColumnKind::Tokens { tokenization, length: longest.clamp(1, most) }, longer)
+/// it is given, or that of the tokenizer.
+///
+/// # Errors
+/// A tokenizer that cannot be read, or cannot encode one of the texts.
+pub(crate) fn column_kind(
+    texts: &[String],
+    options: &DataOptions,
+) -> crate::error::Result<(ColumnKind, usize)> {
+    let given = options.max_length.map(|length| length as usize);
+    let (tokenization, most) = match &options.tokenizer {
+        Some(file) => of_file(file, given)?,
+        None => (Tokenization::default(), given.unwrap_or(MAX_LENGTH)),
+    };
+    let (mut longest, mut longer) = (1, 0);
+    for text in texts {
+        // A tokenizer with a vocabulary has a maximum of its own, so a text that reaches it counts as longer.
+        let limit = if options.tokenizer.is_some() { most } else { most + 1 };
+        let count = tokenization.ids(text, limit).map_err(Error::Usage)?.len();
+        longest = longest.max(count.min(most));
+        longer += usize::from(count == limit);
+    }
+    Ok((ColumnKind::Tokens { tokenization, length: longest }, longer))
+}
+
+/// The tokenization of a file, and its maximum number of tokens.
+#[cfg(feature = "tokenizers")]
+fn of_file(file: &Path, max_length: Option<usize>) -> crate::error::Result<(Tokenization, usize)> {
+    let tokenizer = Tokenizer::from_file(file, max_length)?;
+    let most = tokenizer.max_length();
+    Ok((Tokenization::Vocabulary { tokenizer }, most))
+}
+
+/// Refuses a tokenizer.
+#[cfg(not(feature = "tokenizers"))]
+fn of_file(_file: &Path, _max_length: Option<usize>) -> crate::error::Result<(Tokenization, usize)> {
+    let problem = "--tokenizer: this program was compiled without the feature `tokenizers`";
+    Err(Error::Usage(problem.to_string()))
 }
 
 /// A sentence about texts with more tokens than the maximum.
@@ -216,12 +262,10 @@ mod tests {
     fn case_is_ignored_and_ids_are_padded_and_cut() {
         let tokens = Tokenization::default();
         assert_eq!(tokens.ids("Free MONEY", 9), tokens.ids("free money", 9));
-        let (ids, more) = tokens.ids("a b c", 2);
-        assert!(ids.iter().all(|id| (RESERVED..BUCKETS).contains(id)) && more);
-        let mut features = Vec::new();
-        tokens.extend("a", 3, &mut features);
-        assert_eq!(features, [tokens.ids("a", 1).0[0] as f32, 0., 0.]);
-        assert_eq!(tokens.ids("", 3), (Vec::new(), false));
+        let ids = tokens.ids("a b c", 2).unwrap();
+        assert!(ids.len() == 2 && ids.iter().all(|id| (RESERVED..BUCKETS).contains(id)));
+        assert_eq!(tokens.features("a", 3).unwrap(), [tokens.ids("a", 1).unwrap()[0] as f32, 0., 0.]);
+        assert!(tokens.ids("", 3).unwrap().is_empty());
     }
 
     proptest! {

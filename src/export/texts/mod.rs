@@ -7,7 +7,8 @@ mod tests;
 
 use crate::data::TableLayout;
 use crate::data::column::ColumnKind;
-use crate::data::tokens::Tokenization;
+use crate::data::tokens::{RESERVED, Tokenization};
+use crate::export::tokenizer::script;
 use crate::model::script::Class;
 
 /// The names of the submodules that tokenize the text and the second text of a pair.
@@ -54,30 +55,54 @@ def predict_text(self, texts: List[str], pairs: List[str]) -> Tuple[Tensor, Tens
     return self.predict(self.encode_text(texts, pairs))
 "#;
 
-/// The methods of a model of texts; none for other models.
+/// The methods of a model of texts; none for other models, and for a tokenizer that has no TorchScript.
 pub(super) fn methods(layout: &TableLayout) -> Option<&'static str> {
-    match (layout.is_text(), layout.columns.len()) {
-        (true, 1) => Some(OF_TEXTS),
-        (true, 2) => Some(OF_PAIRS),
-        _ => None,
+    let methods = match (layout.is_text(), layout.columns.len()) {
+        (true, 1) => OF_TEXTS,
+        (true, 2) => OF_PAIRS,
+        _ => return None,
+    };
+    match columns(layout).try_for_each(|(tokenization, length)| tokenizer(tokenization, length).map(|_| ())) {
+        Ok(()) => Some(methods),
+        Err(problem) => {
+            tracing::warn!("the exported file takes token ids and not texts: {problem}");
+            None
+        }
     }
 }
 
 /// Adds the tokenizers of a model of texts to its class.
 pub(super) fn with_tokenizers(class: Class, layout: &TableLayout) -> Class {
-    let columns = layout.columns.iter().filter_map(|column| match &column.kind {
+    columns(layout).zip(TOKENIZERS).fold(class, |class, ((tokenization, length), name)| {
+        match tokenizer(tokenization, length) {
+            Ok(tokenizer) => class.child(name, tokenizer),
+            Err(_) => class,
+        }
+    })
+}
+
+/// The tokenization and the maximum number of tokens of each text column.
+fn columns(layout: &TableLayout) -> impl Iterator<Item = (&Tokenization, usize)> {
+    layout.columns.iter().filter_map(|column| match &column.kind {
         ColumnKind::Tokens { tokenization, length } => Some((tokenization, *length)),
         _ => None,
-    });
-    let named = columns.zip(TOKENIZERS);
-    named.fold(class, |class, ((tokenization, length), name)| {
-        class.child(name, tokenizer(tokenization, length))
     })
 }
 
 /// The class whose method `encode` returns the ids of the tokens of a text, at most `length`.
-fn tokenizer(tokenization: &Tokenization, length: usize) -> Class {
+///
+/// # Errors
+/// A tokenizer that has no TorchScript.
+fn tokenizer(tokenization: &Tokenization, length: usize) -> Result<Class, String> {
     match tokenization {
-        Tokenization::Hashed { buckets } => hashed::class(*buckets, length),
+        Tokenization::Hashed { buckets } => Ok(hashed::class(*buckets, length)),
+        Tokenization::Vocabulary { tokenizer } => {
+            let encode = format!(
+                "  def encode(self: {{class}}, text: str) -> List[int]:\n    ids = annotate(List[int], [])\n    \
+                 for id in (self.inner).encode(text):\n      if len(ids) < self.length:\n        ids.append(id + {RESERVED})\n    return ids\n"
+            );
+            let class = Class::new("VocabularyTokenizer", encode).int("length", length as i64);
+            Ok(class.child("inner", script(tokenizer)?))
+        }
     }
 }

@@ -5,7 +5,8 @@ use super::*;
 use crate::data::tokens::words;
 
 fn module(buckets: u32, length: usize) -> Module {
-    let (source, name, values) = tokenizer(&Tokenization::Hashed { buckets }, length).compile().unwrap();
+    let (source, name, values) =
+        tokenizer(&Tokenization::Hashed { buckets }, length).unwrap().compile().unwrap();
     Module::from_source(&source, &name, &values).unwrap()
 }
 
@@ -33,7 +34,12 @@ fn words_of_every_unicode_block_have_the_same_ids() {
     assert_eq!(found, ids(text.as_bytes(), 1 << 18, 100_000));
     assert_eq!(
         found,
-        Tokenization::default().ids(&text, 100_000).0.iter().map(|id| i64::from(*id)).collect::<Vec<_>>()
+        Tokenization::default()
+            .ids(&text, 100_000)
+            .unwrap()
+            .iter()
+            .map(|id| i64::from(*id))
+            .collect::<Vec<_>>()
     );
 }
 

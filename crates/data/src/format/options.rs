@@ -39,7 +39,10 @@ options! {
         /// [default: found if a table has no other inputs]
         pub text: Option<String> = option("COLUMNS").not_empty().heading(DATA),
 
-        /// Maximum number of tokens of a text; further ones are not used [default: the longest text, at most 1024]
+        /// Tokenizer of texts with a vocabulary: `tokenizer.json` of Hugging Face, or `vocab.txt` of BERT [default: hashed words]
+        pub tokenizer: Option<PathBuf> = option("FILE").not_empty().heading(DATA),
+
+        /// Maximum number of tokens of a text; further ones are not used [default: the longest text, at most 1024, or the maximum of the tokenizer]
         pub max_length: Option<u32> = option("TOKENS").parser(parse::within(1..=65_536)).heading(DATA),
 
         /// How to handle missing values in a table

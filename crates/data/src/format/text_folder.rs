@@ -31,7 +31,7 @@ pub fn read_for(path: &Path, model: &TableLayout) -> Result<Dataset> {
             "the model takes several texts for each example; pass a table with a column for each",
         ));
     };
-    let dataset = read(path, |_| column.kind.clone())?;
+    let dataset = read(path, |_| Ok(column.kind.clone()))?;
     Ok(Dataset { table: Some(model.clone()), ..dataset })
 }
 
@@ -70,17 +70,17 @@ impl Format for TextFolder {
 
     fn read(&self, path: &Path, options: &DataOptions) -> Result<Dataset> {
         read(path, |texts| {
-            let (kind, longer) = tokens::column_kind(texts, options.max_length);
+            let (kind, longer) = tokens::column_kind(texts, options)?;
             if longer > 0 {
                 tracing::warn!("{}: {}", path.display(), tokens::truncation(kind.features(), longer));
             }
-            kind
+            Ok(kind)
         })
     }
 }
 
 /// Reads a folder of texts with a column of token ids of the kind that `kind` returns for the texts.
-fn read(path: &Path, kind: impl Fn(&[String]) -> ColumnKind) -> Result<Dataset> {
+fn read(path: &Path, kind: impl Fn(&[String]) -> Result<ColumnKind>) -> Result<Dataset> {
     if !path.is_dir() {
         return Err(Error::data(path, "this is not a folder"));
     }
@@ -103,8 +103,8 @@ fn read(path: &Path, kind: impl Fn(&[String]) -> ColumnKind) -> Result<Dataset> 
         tracing::warn!("{}: {note}", Location::from(path));
     }
     let portions = (portions.len() == read.texts.len()).then_some(portions);
-    let kind = kind(&read.texts);
-    Ok(Dataset { portions, ..read.into_dataset(path, kind) })
+    let kind = kind(&read.texts)?;
+    Ok(Dataset { portions, ..read.into_dataset(path, kind)? })
 }
 
 /// Collects some files of a folder and its subfolders.
@@ -164,15 +164,18 @@ impl TextFiles {
             .collect()
     }
 
-    fn into_dataset(self, path: &Path, kind: ColumnKind) -> Dataset {
+    fn into_dataset(self, path: &Path, kind: ColumnKind) -> Result<Dataset> {
         let length = kind.features();
         let mut values = Vec::with_capacity(self.texts.len() * length);
         if let ColumnKind::Tokens { tokenization, length } = &kind {
-            self.texts.iter().for_each(|text| tokenization.extend(text, *length, &mut values));
+            for (text, name) in self.texts.iter().zip(&self.names) {
+                let fault = |problem| Error::data(path.join(name).as_path(), problem);
+                tokenization.extend(text, *length, &mut values).map_err(fault)?;
+            }
         }
         let (classes, labels) = self.labels.finish();
         let column = Column { name: TEXT.to_string(), position: 0, kind, notation: Notation::Plain };
-        Dataset {
+        Ok(Dataset {
             path: path.to_path_buf(),
             sha256: hexadecimal(&self.sha256.finalize()),
             classes,
@@ -193,6 +196,6 @@ impl TextFiles {
             portions: None,
             groups: None,
             decoding: Decoding::default(),
-        }
+        })
     }
 }

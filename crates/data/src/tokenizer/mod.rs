@@ -183,6 +183,8 @@ impl PartialEq for Tokenizer {
     }
 }
 
+impl Eq for Tokenizer {}
+
 impl Serialize for Tokenizer {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         self.to_json().map_err(serde::ser::Error::custom)?.serialize(serializer)

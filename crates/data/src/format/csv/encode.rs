@@ -190,7 +190,7 @@ impl Encoder {
                 Ok(true)
             }
             (CellEncoder::Tokens { tokenization, length }, text) => {
-                tokenization.extend(text.unwrap_or_default(), *length, features);
+                tokenization.extend(text.unwrap_or_default(), *length, features)?;
                 Ok(true)
             }
         }

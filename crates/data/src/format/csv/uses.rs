@@ -62,7 +62,7 @@ impl Uses {
             for (index, found) in uses.iter_mut().enumerate() {
                 let texts = &parsed.categories[index].texts;
                 if let Use::Input(ColumnKind::Text { .. }, _) = found {
-                    let (kind, longer) = tokens::column_kind(texts, options.max_length);
+                    let (kind, longer) = tokens::column_kind(texts, options)?;
                     truncated.extend((longer > 0).then_some((layout.inputs[index].position, longer)));
                     *found = Use::Input(kind, Notation::Plain);
                 }
