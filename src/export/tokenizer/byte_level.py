@@ -7,27 +7,27 @@
     is_full = False
     # The words from `first` on are not encoded yet.
     first = 0
-    at = 0
-    for word in words:
-      if at > 0:
-        id = spaced.get(word, -1)
-        if id >= 0:
-          if first < at:
-            is_full = self.add_words(words, first, at, ids)
-          if not is_full:
-            ids.append(id)
-            is_full = len(ids) >= limit
-          first = at + 1
-        elif first < at and not self.starts_with_space(word):
-          # Whitespace before the last space of several is a token of its own: a text can be cut before a space only if no
-          # whitespace follows it.
-          is_full = self.add_words(words, first, at, ids)
-          first = at
-        if is_full:
-          break
-      at = at + 1
-    if first < at and not is_full:
-      is_full = self.add_words(words, first, at, ids)
+    for at in range(1, len(words) + 1):
+      id = -1
+      is_cut = True
+      if at < len(words):
+        id = spaced.get(words[at], -1)
+        # Whitespace before the last space of several is a token of its own: a text can be cut before a space only if no whitespace
+        # follows it.
+        is_cut = id >= 0 or not self.starts_with_space(words[at])
+      if is_cut and first < at:
+        for piece in self.pieces(words, first, at):
+          self.add_piece(piece, ids)
+          is_full = len(ids) >= limit
+          if is_full:
+            break
+        first = at
+      if id >= 0 and not is_full:
+        ids.append(id)
+        is_full = len(ids) >= limit
+        first = at + 1
+      if is_full:
+        break
     return is_full
   def starts_with_space(self: {class}, word: str) -> bool:
     starts = len(word) == 0
@@ -36,29 +36,35 @@
       # The first bytes of all whitespace, and of other characters.
       starts = unit <= 32 or unit == 194 or (unit >= 225 and unit <= 227)
     return starts
-  def add_words(self: {class}, words: List[str], first: int, last: int, ids: List[int]) -> bool:
+  def pieces(self: {class}, words: List[str], first: int, last: int) -> List[str]:
     text = " ".join(words[first:last])
     if first > 0:
       text = " " + text
-      if last - first == 1 and self.is_word(words[first]):
-        return self.add_word(text, ids)
-      if last - first == 1 and self.is_word(text[1:-1]) and self.ends_sentence(text):
-        is_full = self.add_word(text[:-1], ids)
-        if not is_full:
-          is_full = self.add_word(text[-1], ids)
-        return is_full
+    pieces = annotate(List[str], [])
+    if first > 0 and last - first == 1 and self.is_word(words[first]):
+      pieces.append(text)
+    elif first > 0 and last - first == 1 and self.is_word(text[1:-1]) and self.ends_sentence(text):
+      pieces.append(text[:-1])
+      pieces.append(text[-1])
+    else:
+      pieces = self.split(text)
+    return pieces
+  def split(self: {class}, text: str) -> List[str]:
     points = self.code_points(text)
     if 65533 in points:
       text = "".join([self.utf8(point) for point in points])
     kinds = [self.kind(point) for point in points]
+    pieces = annotate(List[str], [])
     count = len(points)
-    is_full = False
     start = 0
     offset = 0
-    while start < count and not is_full:
+    while start < count:
       end = start + 1
-      if points[start] == 39 and self.contraction(points, start) > 0:
-        end = start + self.contraction(points, start)
+      contraction = 0
+      if points[start] == 39:
+        contraction = self.contraction(points, start)
+      if contraction > 0:
+        end = start + contraction
       else:
         # A space belongs to the word after it.
         if points[start] == 32 and end < count and kinds[end] != SPACE:
@@ -71,10 +77,10 @@
       size = 0
       for point in points[start:end]:
         size = size + 1 + int(point > 127) + int(point > 2047) + int(point > 65535)
-      is_full = self.add_word(text[offset:offset + size], ids)
+      pieces.append(text[offset:offset + size])
       offset = offset + size
       start = end
-    return is_full
+    return pieces
   def is_word(self: {class}, text: str) -> bool:
     # Whether these are letters of ASCII. In a locale with an 8-bit character set, bytes of UTF-8 are letters, too.
     return text.isalpha() and not chr(195).isprintable()
@@ -94,7 +100,7 @@
         if (second == 101 and (first == 114 or first == 118)) or (first == 108 and second == 108):
           size = 3
     return size
-  def add_word(self: {class}, word: str, ids: List[int]) -> bool:
+  def add_piece(self: {class}, word: str, ids: List[int]) -> None:
     id = self.plain.get(word, -1)
     if id < 0 and word.startswith(" "):
       id = self.spaced.get(word[1:], -1)
@@ -106,7 +112,6 @@
         self.add_merged(tokens, ids)
       else:
         self.add_long_merged(tokens, ids)
-    return len(ids) >= self.max_length
   def add_merged(self: {class}, tokens: List[int], ids: List[int]) -> None:
     # The ranks of adjacent pairs. The lowest rank is merged next, the first of equal ones.
     ranks = annotate(List[int], [])

@@ -4,10 +4,13 @@
     return self.before + ids[:self.max_length - len(self.before) - len(self.after)] + self.after
   def encode_pair(self: {class}, first: str, second: str) -> Tuple[List[int], List[int]]:
     room = self.max_length - len(self.pair_before) - len(self.pair_between) - len(self.pair_after)
-    a = annotate(List[int], [])
-    self.add_text(first, a)
-    b = annotate(List[int], [])
-    self.add_text(second, b)
+    both = annotate(List[List[int]], [])
+    for text in [first, second]:
+      ids = annotate(List[int], [])
+      self.add_text(text, ids)
+      both.append(ids)
+    a = both[0]
+    b = both[1]
     if len(a) + len(b) > room:
       shorter = min(len(a), len(b))
       longer = shorter

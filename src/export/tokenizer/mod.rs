@@ -12,6 +12,9 @@ mod word_piece;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use cresset_data::tokenizer::Tokenizer;
 
 use crate::model::script::{Class, Collection};
@@ -95,13 +98,29 @@ fn framed(class: Class, tokenizer: &Tokenizer, parts: &Parts, template: Template
 /// The methods that split a text at the added tokens: first those that are searched for in the text itself, then those in the
 /// normalized text. TorchScript has no recursion.
 fn stages(parts: &Parts) -> String {
-    let raw = parts.added.iter().filter(|added| !added.normalized).count();
-    let stage = |name: &str, next: &str, first: usize, last: usize| {
+    let raw = parts.added.partition_point(|added| !added.normalized);
+    let all = parts.added.len();
+    let stage = |name: &str, next: &str, range: Range<usize>| {
         STAGE
             .replace("STAGE", name)
             .replace("NEXT", next)
-            .replace("FIRST", &first.to_string())
-            .replace("LAST", &last.to_string())
+            .replace("FIRST", &range.start.to_string())
+            .replace("COUNT", &range.len().to_string())
+            .replace("START", &common_start(&parts.added[range]))
     };
-    stage("add_text", "add_between", 0, raw) + &stage("add_between", "add_plain", raw, parts.added.len())
+    if raw == 0 || raw == all {
+        return stage("add_text", "add_plain", 0..all);
+    }
+    stage("add_text", "add_between", 0..raw) + &stage("add_between", "add_plain", raw..all)
+}
+
+/// A literal of the first character of all these tokens, or of no character.
+fn common_start(added: &[Added]) -> String {
+    let starts: BTreeSet<Option<char>> = added.iter().map(|added| added.content.chars().next()).collect();
+    match starts.first() {
+        Some(Some(c)) if starts.len() == 1 && c.is_ascii_graphic() && !['"', '\\'].contains(c) => {
+            format!("\"{c}\"")
+        }
+        _ => "\"\"".to_string(),
+    }
 }

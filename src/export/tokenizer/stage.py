@@ -1,18 +1,16 @@
   def STAGE(self: {class}, text: str, ids: List[int]) -> bool:
     # The next place of each added token, or -1. Of those at the same place the longest comes first in the list.
     places = annotate(List[int], [])
-    found = False
-    for index in range(FIRST, LAST):
-      place = text.find(self.added[index])
-      places.append(place)
-      if place >= 0:
-        found = True
+    if text.find(START) >= 0:
+      for index in range(FIRST, FIRST + COUNT):
+        places.append(text.find(self.added[index]))
     start = 0
     search = 0
+    is_done = False
     is_full = False
-    while found and not is_full:
+    while not is_done:
       best = -1
-      for index in range(LAST - FIRST):
+      for index in range(len(places)):
         if places[index] >= 0 and places[index] < search:
           place = text[search:].find(self.added[FIRST + index])
           places[index] = place
@@ -20,22 +18,20 @@
             places[index] = place + search
         if places[index] >= 0 and (best < 0 or places[index] < places[best]):
           best = index
-      if best < 0:
-        found = False
-      else:
-        place = places[best]
-        search = place + len(self.added[FIRST + best])
-        between = text[start:place]
+      between = text
+      if best >= 0:
+        between = text[start:places[best]]
         if self.strips_left[FIRST + best] != 0:
           between = self.without_space_at_end(between)
+      elif start > 0:
+        between = text[start:]
+      if len(between) > 0:
         is_full = self.NEXT(between, ids)
-        if not is_full:
-          ids.append(self.added_ids[FIRST + best])
-          start = search
-          if self.strips_right[FIRST + best] != 0:
-            start = search + self.space_at_start(text[search:])
-    if start > 0:
-      text = text[start:]
-    if not is_full and len(text) > 0:
-      is_full = self.NEXT(text, ids)
+      is_done = is_full or best < 0
+      if not is_done:
+        search = places[best] + len(self.added[FIRST + best])
+        ids.append(self.added_ids[FIRST + best])
+        start = search
+        if self.strips_right[FIRST + best] != 0:
+          start = search + self.space_at_start(text[search:])
     return is_full

@@ -14,42 +14,42 @@
         ids.append(id)
         is_full = len(ids) >= limit
       elif len(word) > 0:
-        if ascii_only and word.isprintable():
-          is_full = self.add_ascii(word, ids)
+        if not ascii_only or not word.isprintable():
+          pieces = self.unicode_pieces(word)
+        elif word.isalnum():
+          pieces = [word]
+        elif word[:-1].isalnum():
+          # The end of a sentence or of a part of it.
+          pieces = [word[:-1], word[-1]]
         else:
-          is_full = self.add_unicode(word, ids)
+          pieces = self.ascii_pieces(word)
+        for piece in pieces:
+          id = words.get(piece, -1)
+          if id >= 0:
+            ids.append(id)
+          else:
+            self.add_parts(piece, ids)
+          is_full = len(ids) >= limit
+          if is_full:
+            break
       if is_full:
         break
     return is_full
-  def add_ascii(self: {class}, word: str, ids: List[int]) -> bool:
-    if word.isalnum():
-      return self.add_word(word, ids)
-    # The end of a sentence or of a part of it.
-    end = self.punctuation.get(word[-1], -1)
-    id = self.words.get(word[:-1], -1)
-    if end >= 0 and id >= 0 and len(ids) + 1 < self.max_length:
-      ids.append(id)
-      ids.append(end)
-      return len(ids) >= self.max_length
+  def ascii_pieces(self: {class}, word: str) -> List[str]:
+    pieces = annotate(List[str], [])
     start = 0
     at = 0
-    is_full = False
     for unit in list(word):
-      id = self.punctuation.get(unit, -1)
-      if id >= 0:
+      if not unit.isalnum():
         if at > start:
-          is_full = self.add_word(word[start:at], ids)
-        if not is_full:
-          ids.append(id)
-          is_full = len(ids) >= self.max_length
+          pieces.append(word[start:at])
+        pieces.append(unit)
         start = at + 1
-        if is_full:
-          break
       at = at + 1
-    if at > start and not is_full:
-      is_full = self.add_word(word[start:], ids)
-    return is_full
-  def add_unicode(self: {class}, word: str, ids: List[int]) -> bool:
+    if at > start:
+      pieces.append(word[start:])
+    return pieces
+  def unicode_pieces(self: {class}, word: str) -> List[str]:
     points = annotate(List[int], [])
     for point in self.code_points(word):
       kind = self.kind(point)
@@ -67,7 +67,7 @@
       points = self.without_accents(points)
     if LOWERCASES:
       points = self.in_lowercase(points)
-    is_full = False
+    pieces = annotate(List[str], [])
     units = annotate(List[str], [])
     for point in points:
       kind = self.kind(point)
@@ -75,46 +75,37 @@
         units.append(self.utf8(point))
       else:
         if len(units) > 0:
-          is_full = self.add_word("".join(units), ids)
+          pieces.append("".join(units))
           units.clear()
-        if kind & PUNCTUATION != 0 and not is_full:
-          is_full = self.add_word(self.utf8(point), ids)
-        if is_full:
-          break
+        if kind & PUNCTUATION != 0:
+          pieces.append(self.utf8(point))
     if len(units) > 0:
-      is_full = self.add_word("".join(units), ids)
-    return is_full
-  def add_word(self: {class}, word: str, ids: List[int]) -> bool:
+      pieces.append("".join(units))
+    return pieces
+  def add_parts(self: {class}, word: str, ids: List[int]) -> None:
     size = len(word)
-    id = self.words.get(word, -1)
-    if id >= 0:
-      ids.append(id)
-    elif size > LONGEST_WORD and len(self.code_points(word)) > LONGEST_WORD:
+    if size > LONGEST_WORD and len(self.code_points(word)) > LONGEST_WORD:
       ids.append(UNKNOWN)
     else:
-      longest = self.longest[0]
+      known = BEGINNINGS
       found = annotate(List[int], [])
       start = 0
       while start < size:
-        end = min(size, start + longest)
-        id = -1
-        while id < 0 and end > start:
-          part = word[start:end]
-          if start > 0:
-            id = self.continuing.get(part, -1)
-          else:
-            id = self.words.get(part, -1)
-            if id < 0:
-              id = self.others.get(part, -1)
+        end = min(size, start + LONGEST_TOKEN)
+        id = known.get(word[start:end], -1)
+        while id == -1:
+          # The empty text, with another number below 0, ends the search.
           end = end - 1
-        start = end + 1
-        if id < 0:
+          id = known.get(word[start:end], -1)
+        if id >= 0:
+          found.append(id)
+          start = end
+          known = self.continuing
+        else:
           found.clear()
-          id = UNKNOWN
+          found.append(UNKNOWN)
           start = size
-        found.append(id)
       ids.extend(found)
-    return len(ids) >= self.max_length
   def without_accents(self: {class}, points: List[int]) -> List[int]:
     kept = annotate(List[int], [])
     marks = annotate(List[int], [])

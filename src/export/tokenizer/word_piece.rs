@@ -1,5 +1,7 @@
 //! WordPiece with the normalizer and the pre-tokenizer of BERT.
 
+use std::collections::HashSet;
+
 use cresset_data::tokenizer::{Tokenizer, unicode};
 
 use super::Own;
@@ -47,14 +49,27 @@ pub(super) fn of(tokenizer: &Tokenizer, parts: &Parts) -> Result<Own, String> {
     if prefix.is_empty() {
         return Err(format!("a WordPiece tokenizer without a prefix for continuing tokens {CANNOT}"));
     }
-    let (mut attributes, words) = vocabulary(tokenizer, parts, prefix)?;
-    attributes.extend(normalizer.tables());
+    let mut attributes = normalizer.tables();
+    let words = words(tokenizer, parts);
+    let beginnings = beginnings(parts, &words, prefix);
+    let has_others = beginnings.len() > words.len();
+    if has_others {
+        attributes.push(("beginnings", dictionary(beginnings)));
+    }
+    attributes.extend([
+        ("words", dictionary(words.clone())),
+        ("continuing", dictionary(continuing(parts, prefix))),
+        ("carriage_return", Collection::Ints(vec![13])),
+    ]);
     let maximum = parts.model("max_input_chars_per_word").as_i64().unwrap_or(100);
+    let longest = parts.vocabulary().iter().map(|(token, _)| token.len()).max().unwrap_or(0);
     let unknown = parts.model("unk_token").as_str().unwrap_or_default();
     let unknown = parts.vocabulary().iter().find(|(token, _)| *token == unknown).map_or(0, |(_, id)| *id);
     let mut methods = METHODS
         .replace("LONGEST_WORD", &maximum.to_string())
+        .replace("LONGEST_TOKEN", &longest.to_string())
         .replace("UNKNOWN", &unknown.to_string())
+        .replace("BEGINNINGS", if has_others { "self.beginnings" } else { "self.words" })
         .replace("LOWERCASES", if normalizer.lowercases { "True" } else { "False" })
         .replace("STRIPS_ACCENTS", if normalizer.strips_accents { "True" } else { "False" });
     for (name, value) in KINDS {
@@ -63,45 +78,34 @@ pub(super) fn of(tokenizer: &Tokenizer, parts: &Parts) -> Result<Own, String> {
     Ok(Own { words, methods, attributes })
 }
 
-/// The dictionaries of tokens, and the words that are tokens.
-#[expect(clippy::type_complexity, reason = "attributes and words")]
-fn vocabulary(
-    tokenizer: &Tokenizer,
-    parts: &Parts,
-    prefix: &str,
-) -> Result<(Vec<(&'static str, Collection)>, Vec<(String, i64)>), String> {
-    let all = parts.vocabulary();
-    let owned = all.iter().map(|(token, id)| (token.to_string(), *id));
+/// A dictionary of tokens, in which the empty text has the id -2.
+fn dictionary(mut tokens: Vec<(String, i64)>) -> Collection {
+    tokens.retain(|(token, _)| !token.is_empty());
+    tokens.push((String::new(), -2));
+    Collection::ByText(tokens)
+}
+
+/// The tokens that are words of a text.
+fn words(tokenizer: &Tokenizer, parts: &Parts) -> Vec<(String, i64)> {
+    let all = parts.vocabulary().into_iter().map(|(token, id)| (token.to_string(), id));
     let is_word = |token: &str| !token.contains([' ', '\t', '\n', '\r']);
-    let words = parts.single_tokens(tokenizer, owned.filter(|(token, _)| is_word(token)));
-    let known: std::collections::HashSet<i64> = words.iter().map(|(_, id)| *id).collect();
-    let continuing: Vec<(String, i64)> =
-        all.iter().filter_map(|(token, id)| Some((token.strip_prefix(prefix)?.to_string(), *id))).collect();
-    // Words never start with a prefix of punctuation.
-    let prefix_is_split = prefix.contains(|c: char| c.is_ascii_punctuation());
-    let others: Vec<(String, i64)> = all
-        .iter()
-        .filter(|(token, id)| !known.contains(id) && !(prefix_is_split && token.starts_with(prefix)))
-        .map(|(token, id)| (token.to_string(), *id))
-        .collect();
-    let longest = all.iter().map(|(token, _)| token.len()).max().unwrap_or(0);
-    let punctuation = (0..128u8).map(char::from).filter(char::is_ascii_punctuation).map(|c| {
-        let ids = tokenizer.encode_text_only(&c.to_string()).map_err(|error| error.to_string())?;
-        match ids[..] {
-            [id] => Ok((c.to_string(), i64::from(id))),
-            _ => Err(format!("a WordPiece tokenizer with an added token {c:?} {CANNOT}")),
-        }
-    });
-    let punctuation = punctuation.collect::<Result<_, String>>()?;
-    let attributes = vec![
-        ("words", Collection::ByText(words.clone())),
-        ("others", Collection::ByText(others)),
-        ("continuing", Collection::ByText(continuing)),
-        ("punctuation", Collection::ByText(punctuation)),
-        ("carriage_return", Collection::Ints(vec![13])),
-        ("longest", Collection::Ints(vec![longest as i64])),
-    ];
-    Ok((attributes, words))
+    parts.single_tokens(tokenizer, all.filter(|(token, _)| is_word(token)))
+}
+
+/// The words, and the other tokens that a word can start with: punctuation is only ever a word alone.
+fn beginnings(parts: &Parts, words: &[(String, i64)], prefix: &str) -> Vec<(String, i64)> {
+    let known: HashSet<i64> = words.iter().map(|(_, id)| *id).collect();
+    let is_split =
+        |token: &str| token.len() > 1 && token.contains(|c: char| c.is_ascii_punctuation() || c == ' ');
+    let all = parts.vocabulary().into_iter();
+    let others = all.filter(|(token, id)| !known.contains(id) && !is_split(token) && *token != prefix);
+    words.iter().cloned().chain(others.map(|(token, id)| (token.to_string(), id))).collect()
+}
+
+/// The tokens within a word, without their prefix.
+fn continuing(parts: &Parts, prefix: &str) -> Vec<(String, i64)> {
+    let all = parts.vocabulary().into_iter();
+    all.filter_map(|(token, id)| Some((token.strip_prefix(prefix)?.to_string(), id))).collect()
 }
 
 impl Normalizer {
