@@ -4,6 +4,7 @@ mod cnn;
 mod columns;
 mod convnext;
 mod dcn;
+mod deepfm;
 mod dinov2;
 mod dinov3;
 mod efficientnet;
@@ -82,6 +83,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     resnet_table::ARCHITECTURE,
     ft_transformer::ARCHITECTURE,
     dcn::ARCHITECTURE,
+    deepfm::ARCHITECTURE,
     cnn::ARCHITECTURE,
     resnet9::ARCHITECTURE,
     resnet18::ARCHITECTURE,

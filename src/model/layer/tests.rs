@@ -95,6 +95,8 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     check(PositionEmbedding::new(&path("position"), "pos_embed", grid, 6), &[7, 6]);
     check(RepeatMembers(3), &[5]);
     check(CrossNetwork::new(&path("cross"), 5, 2), &[5]);
+    check(FactorizationMachine::new(&path("fm"), 4, 3), &[5, 7]);
+    check(FieldVectors(4), &[5, 7]);
     for scaling in [InputScaling::Ones, InputScaling::Signs, InputScaling::Normal] {
         check(EnsembleLinear::new(&path(&format!("ensemble{scaling:?}")), 5, 4, 3, scaling), &[3, 5]);
     }
@@ -118,6 +120,7 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     {
         let task = Task { groups, ..Task::new(InputShape(vec![5]), 2) };
         check(ColumnTokens::new(&path(&format!("tokens{index}")), &task, 4), &[5]);
+        check(ColumnTokens::without_bias(&path(&format!("fields{index}")), &task, 4), &[5]);
         for (place, kind) in [
             NumberEmbedding::None,
             NumberEmbedding::Linear { width: 4 },
