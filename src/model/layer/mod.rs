@@ -3,6 +3,7 @@
 
 mod activation;
 mod attention;
+mod bag;
 mod branch;
 mod codes;
 mod column_tokens;
@@ -32,6 +33,8 @@ use tch::Tensor;
 
 pub use activation::{Activation, Dropout, Gelu, ReGlu, Relu};
 pub use attention::SelfAttention;
+pub(crate) use bag::member_outputs;
+pub use bag::{Bag, out_of_fold};
 pub use branch::{LayerScale, StochasticDepth};
 pub use column_tokens::ColumnTokens;
 pub use columns::ColumnEmbedding;
@@ -133,6 +136,11 @@ pub trait Layer: Send {
     /// The contained layers, if it is a container.
     fn children(&self) -> Option<&Sequential> {
         None
+    }
+
+    /// The networks of a bag, each trained without one fold of the examples; empty for other layers.
+    fn members(&self) -> &[Sequential] {
+        &[]
     }
 
     /// The contained layers, to change them.

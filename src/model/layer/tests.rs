@@ -102,6 +102,14 @@ fn every_layer_computes_the_same_in_rust_and_in_torchscript() {
     }
     for kind in [TaskKind::Classification, TaskKind::Multilabel, TaskKind::Regression] {
         check(EnsembleHead::new(&path(&format!("head{kind:?}")), 5, 4, 3, kind), &[3, 5]);
+        // A bag of networks, and one of networks that have members themselves.
+        let linear = |number: usize| Linear::new(&path(&format!("bag{kind:?}{number}")), 5, 4);
+        let networks = (1..=3).map(|number| Sequential::default().then("fc", linear(number)));
+        check(Bag::new(networks.collect(), kind), &[5]);
+        let head = |number: usize| EnsembleHead::new(&path(&format!("bags{kind:?}{number}")), 5, 4, 2, kind);
+        let networks = (1..=3)
+            .map(|number| Sequential::default().then("members", RepeatMembers(2)).then("head", head(number)));
+        check(Bag::new(networks.collect(), kind), &[5]);
     }
     let coded = vec![
         FeatureGroup::Code { categories: 3 },

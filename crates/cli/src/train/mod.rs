@@ -395,14 +395,25 @@ pub fn introduction(run: &Run) -> String {
         };
         format!("\n        corrections: {trained} for training, ×{}{kept}{waiting}", corrections.weight)
     });
+    let parts = match run.config.bag {
+        0 => format!(
+            "{} for training, {} for validation",
+            thousands(split.train_rows()),
+            thousands(split.validation.len())
+        ),
+        bag => {
+            format!(
+                "{} in {bag} folds, each validates the model trained without it",
+                thousands(split.train_rows())
+            )
+        }
+    };
     let data = format!(
-        "{}: {} rows of {}{range}, {}; {} for training, {} for validation{test}{corrected}",
+        "{}: {} rows of {}{range}, {}; {parts}{test}{corrected}",
         terminal::path(&dataset.path),
         thousands(dataset.rows()),
         dataset.shape,
         targets(dataset),
-        thousands(split.train_rows()),
-        thousands(split.validation.len()),
     );
     let (model, parameters) = (terminal::line(&run.config.model), thousands(network.parameter_count()));
     // Loading a TorchScript file may run its code.
